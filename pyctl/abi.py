@@ -1,0 +1,81 @@
+"""Python's view of bpf/segctl_abi.h: sizes, constants, reasons, and packing.
+
+In: bytes of map keys and values. Out: cffi structs over them. I/O: none. Everything here comes
+from the header through the generated modules (see abi_build); nothing is typed again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pyctl._abi import ffi
+from pyctl._reasons import HASH, ROWS
+from pyctl.errors import SegctlError
+
+__all__ = ["HASH", "REASON", "REASONS", "Reason", "constant", "ffi", "pack", "sizeof", "ucmac", "unpack"]
+
+
+@dataclass(frozen=True)
+class Reason:
+    """A row of SEG_REASONS."""
+
+    name: str
+    """Lower case with underscores: how users and JSON see it."""
+    number: int
+    category: str
+    """`steer`, `pass` or `drop`."""
+    caption: str
+
+
+REASONS = tuple(Reason(n.lower(), number, cat, cap) for n, number, cat, cap in ROWS)
+REASON = {reason.name: reason for reason in REASONS}
+
+
+def _constants() -> dict[str, int]:
+    found: dict[str, int] = {}
+    for enum in (
+        "seg_limit seg_mac_prefix seg_role seg_dir seg_mode seg_verdict seg_family "
+        "seg_port_flag seg_reason"
+    ).split():
+        found.update(ffi.typeof(f"enum {enum}").relements)
+    return found
+
+
+_CONSTANTS = _constants()
+
+
+def constant(name: str) -> int:
+    """The value of an enumerator of the header, by its C name; KeyError for an unknown one."""
+    return _CONSTANTS[name]
+
+
+def sizeof(struct: str) -> int:
+    """Bytes of `struct NAME`."""
+    return int(ffi.sizeof(f"struct {struct}"))
+
+
+def pack(struct: str, **fields: Any) -> bytes:
+    """`struct NAME` with these fields, the rest zero."""
+    value = ffi.new(f"struct {struct} *")
+    for name, content in fields.items():
+        setattr(value, name, content)
+    return bytes(ffi.buffer(value))
+
+
+def unpack(struct: str, data: bytes) -> Any:
+    """A cffi struct that owns a copy of `data`; SegctlError where the size is not its own."""
+    if len(data) != sizeof(struct):
+        raise SegctlError(
+            f"a struct {struct} has {sizeof(struct)} bytes, these are {len(data)}",
+            advice="the pins come from another version of segctl",
+        )
+    value = ffi.new(f"struct {struct} *")
+    ffi.buffer(value)[:] = data
+    return value
+
+
+def ucmac(port_id: int) -> bytes:
+    """The UCMAC of a port: six bytes."""
+    prefix = bytes(constant(f"SEG_UCMAC_{i}") for i in range(4))
+    return prefix + port_id.to_bytes(2, "big")

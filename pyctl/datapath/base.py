@@ -1,0 +1,45 @@
+"""The driver contract. What NeuVector calls Connect, Cleanup, AttachPortPair, DetachPortPair,
+FwdPortPair, TapPortPair, ResetPortPair and GetPortPairRules, with one difference: forwarding,
+tapping and resetting a pair are its mode, so `update` does all three as a map write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from pyctl.model.workload import Counter, DatapathKind, PortPair
+
+
+class Driver(Protocol):
+    """One datapath in one enforcer namespace. Every method raises SegctlError on failure, with
+    the kernel left as it was before the call."""
+
+    kind: DatapathKind
+
+    def connect(self) -> None:
+        """Make the datapath ready on vbr-neuv (which exists and is down or up). Idempotent:
+        finds and keeps what an earlier agent left, without a moment of lost packets."""
+
+    def cleanup(self) -> None:
+        """Take away everything of this datapath. Idempotent."""
+
+    def attach(self, pair: PortPair) -> None:
+        """Steer a pair whose links exist in the enforcer namespace (up or down). Idempotent."""
+
+    def detach(self, port_id: int) -> None:
+        """Stop steering: filters, map entries, flows and counters of the port go. Idempotent,
+        also where the links are gone already."""
+
+    def update(self, pair: PortPair) -> None:
+        """Mode, fail policy, options, MACs and addresses of an attached pair. No packet lost."""
+
+    def publish_generation(self, port_id: int, generation: int) -> None:
+        """From its return on, plus the grace period that the caller waits, only flows stamped
+        with `generation` are carried. A driver without a verdict cache does nothing."""
+
+    def rules(self, port_id: int) -> list[str]:
+        """The pair's rules as the kernel holds them, for people."""
+
+    def counters(self, port_id: int) -> Mapping[str, Counter]:
+        """By reason name (abi.REASONS); reasons never met are absent."""

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* The engine's core: frames in, verdicts out, no I/O of its own (sans-io).
+ *
+ * One core belongs to one thread. Whatever it does to the world goes through struct sg_io, which
+ * the packet loop (sg_loop.c) and the unit tests implement. Time is handed in, CLOCK_MONOTONIC ns.
+ */
+#ifndef SG_CORE_H
+#define SG_CORE_H
+
+#include "segctl_abi.h"
+
+struct sg_core;
+
+/* What Linux prepends to a frame with PACKET_VNET_HDR: struct virtio_net_hdr, 10 bytes. */
+enum sg_core_limit { SG_VNET_HDR_LEN = 10, SG_ANY_PORT_HI = 65535 };
+
+/* A frame from vth, from its Ethernet header on; valid for the call only. */
+struct sg_frame {
+	const __u8 *data;
+	__u32 len;		/* bytes at data */
+	__u32 wire_len;		/* bytes the frame had; > len: truncated */
+	__u16 vlan_tci;		/* with has_vlan: the tag that the kernel took out */
+	__u16 vlan_tpid;
+	__u8 has_vlan;
+	__u8 vnet[SG_VNET_HDR_LEN];	/* sent on with the frame, unchanged; zero for frames made here */
+	__u8 pad;
+};
+
+/* The world. Every function returns 0 or -errno; ctx comes back as given. */
+struct sg_io {
+	void *ctx;
+	/* Queue a frame towards vbr. The bytes are copied or sent before it returns. */
+	int (*send)(void *ctx, const struct sg_frame *frame);
+	/* key is a struct seg_flow_key4 or seg_flow_key6 by family (enum seg_family).
+	 * flow_get and flow_delete give back the kernel's entry (counters, last_seen). */
+	int (*flow_put)(void *ctx, int family, const void *key, const struct seg_flow *flow);
+	int (*flow_get)(void *ctx, int family, const void *key, struct seg_flow *flow);
+	int (*flow_delete)(void *ctx, int family, const void *key, struct seg_flow *last);
+};
+
+/* One compiled rule, as the workload's port sees it: the first that matches decides. */
+struct sg_rule {
+	__u32 id;
+	__u8 dir;		/* enum seg_dir; 0 = both */
+	__u8 family;		/* enum seg_family; 0 = both (then prefix_len is 0) */
+	__u8 proto;		/* IPPROTO_*; 0 = any */
+	__u8 action;		/* enum seg_verdict */
+	__u8 peer[16];		/* the other end's network; IPv4 in the first four bytes */
+	__u8 prefix_len;
+	__u8 pad;
+	__u16 port_lo;		/* destination ports of TCP and UDP, host order; 0..65535 = any */
+	__u16 port_hi;
+	__u16 pad2;
+};
+SEG_ABI_SIZE(sg_rule, 32);
+
+enum sg_policy_flag {
+	SG_POLICY_DENY_RST = 1,		/* a denied TCP SYN is answered with RST, not dropped silently */
+};
+
+/* A port's policy, swapped in whole. Flows judged by it are stamped with its generation. */
+struct sg_policy {
+	__u64 generation;
+	__u16 port_id;
+	__u8 mode;		/* enum seg_mode: in discover and monitor every verdict passes */
+	__u8 default_verdict;	/* enum seg_verdict: for what no rule matches */
+	__u32 flags;		/* enum sg_policy_flag */
+	__u8 mac[6];		/* the workload's, for frames made here */
+	__u8 pad[2];
+	__u32 rule_count;
+	__u32 pad2;
+};
+SEG_ABI_SIZE(sg_policy, 32);
+
+struct sg_core_config {
+	__u32 max_sessions;
+	__u32 flow_cache;	/* 0: no entry goes to the flow maps, every packet stays with the engine */
+};
+
+/* Counters of one port, index = enum seg_reason; port 0 collects what belongs to no port. */
+struct sg_reason_count {
+	__u64 packets;
+	__u64 bytes;
+};
+
+/* One verdict worth telling: the first of a flow, and each drop (rate-limited per flow). */
+enum sg_event_kind { SG_EVENT_FLOW_START = 1, SG_EVENT_FLOW_END = 2, SG_EVENT_DROP = 3, SG_EVENT_VIOLATION = 4 };
+struct sg_event {
+	__u64 time_ns;
+	__u64 packets;		/* FLOW_END: both directions, kernel and engine; DROP: repeats since the last */
+	__u64 bytes;
+	__u32 rule_id;		/* 0 = the default decided */
+	__u16 port_id;
+	__u16 reason;		/* enum seg_reason */
+	__u8 kind;
+	__u8 dir;		/* enum seg_dir: which way the flow was opened */
+	__u8 family;
+	__u8 proto;
+	__u16 sport;		/* host order; of the opener. ICMP: type << 8 | code */
+	__u16 dport;		/* ICMP: identifier */
+	__u8 saddr[16];
+	__u8 daddr[16];
+};
+SEG_ABI_SIZE(sg_event, 72);
+
+/* A session as listed. TCP states use the kernel's numbers (TCP_ESTABLISHED = 1, ...). */
+struct sg_session_info {
+	__u64 created_ns;
+	__u64 last_seen_ns;
+	__u64 timeout_ns;
+	__u64 packets[2];	/* [0] from the opener, [1] back; kernel-carried ones included */
+	__u64 bytes[2];
+	__u64 generation;
+	__u32 rule_id;
+	__u32 id;
+	__u16 port_id;
+	__u16 sport;
+	__u16 dport;
+	__u8 dir;
+	__u8 family;
+	__u8 proto;
+	__u8 verdict;
+	__u8 tcp_state;
+	__u8 cached;		/* the kernel carries it */
+	__u8 midstream;
+	__u8 pad[3];
+	__u8 saddr[16];
+	__u8 daddr[16];
+};
+SEG_ABI_SIZE(sg_session_info, 120);
+
+/* NULL when memory is short. io is copied. */
+struct sg_core *sg_core_new(const struct sg_io *io, const struct sg_core_config *config);
+void sg_core_free(struct sg_core *core);
+
+/* Judge one frame; sends on through io what passes. */
+void sg_core_frame(struct sg_core *core, const struct sg_frame *frame, __u64 now_ns);
+/* Run timers: call at least every 100 ms. Returns the ns until it is wanted again, at most 100 ms. */
+__u64 sg_core_tick(struct sg_core *core, __u64 now_ns);
+
+/* Copy the policy in. -ENOMEM leaves the one in force. Open sessions are judged again at their
+ * next packet. */
+int sg_core_policy_set(struct sg_core *core, const struct sg_policy *policy, const struct sg_rule *rules);
+/* Forget a port: its policy, sessions, fragments and flow-map entries. */
+void sg_core_port_delete(struct sg_core *core, __u16 port_id);
+
+/* out has SEG_R_COUNT places. */
+void sg_core_counters(const struct sg_core *core, __u16 port_id, struct sg_reason_count *out);
+/* Up to max events, oldest first, taken out of the queue; a full queue forgets new ones and counts
+ * them in *lost (may be NULL). */
+__u32 sg_core_events(struct sg_core *core, struct sg_event *out, __u32 max, __u64 *lost);
+/* Up to max sessions from *cursor on (start at 0; 0 again when done). port_id 0: of all ports. */
+__u32 sg_core_sessions(struct sg_core *core, __u16 port_id, struct sg_session_info *out, __u32 max,
+		       __u32 *cursor);
+__u32 sg_core_session_count(const struct sg_core *core);
+
+#endif

@@ -1,0 +1,85 @@
+"""Every error that segctl reports, each with the exit code of the CLI contract.
+
+SegctlError            1  it was tried and failed
+├─ UsageError          2  the request makes no sense as it stands
+├─ NotFoundError       3  no such process, container, workload, map
+├─ NotPermittedError   4  privilege is missing
+├─ NotCapableError     4  this kernel or host lacks something; doctor names it
+├─ RefusedError        1  it would break the workload, so nothing was touched
+└─ UnreachableError    1  the agent or the engine does not answer
+"""
+
+from __future__ import annotations
+
+
+class SegctlError(Exception):
+    """A failure told to the user in full: what was tried, what is left, what to do."""
+
+    exit_code = 1
+    code = "failed"
+    """The stable word for it in the API's JSON."""
+
+    def __init__(
+        self, tried: str, *, state: str = "", advice: str = "", errno: int | None = None
+    ) -> None:
+        super().__init__(tried)
+        self.tried = tried
+        self.state = state
+        self.advice = advice
+        self.errno = errno
+
+    def __str__(self) -> str:
+        parts = (self.tried, self.state, self.advice)
+        return ". ".join(part.rstrip(".") for part in parts if part) + "."
+
+
+class UsageError(SegctlError):
+    """The request is wrong in itself."""
+
+    exit_code = 2
+    code = "usage"
+
+
+class NotFoundError(SegctlError):
+    """What was named does not exist (any more)."""
+
+    exit_code = 3
+    code = "not-found"
+
+
+class NotPermittedError(SegctlError):
+    """The caller lacks the privilege."""
+
+    exit_code = 4
+    code = "not-permitted"
+
+
+class NotCapableError(SegctlError):
+    """The kernel or the host lacks a capability."""
+
+    exit_code = 4
+    code = "not-capable"
+
+
+class RefusedError(SegctlError):
+    """Going on would break the workload; it was left as it was."""
+
+    code = "refused"
+
+
+class UnreachableError(SegctlError):
+    """The other process does not answer."""
+
+    code = "unreachable"
+
+
+ALL = (
+    SegctlError,
+    UsageError,
+    NotFoundError,
+    NotPermittedError,
+    NotCapableError,
+    RefusedError,
+    UnreachableError,
+)
+BY_CODE = {cls.code: cls for cls in ALL}

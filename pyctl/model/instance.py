@@ -1,0 +1,80 @@
+"""The names of everything that one segctl instance owns on a host.
+
+SEGCTL_INSTANCE names the netns and the directories at once, so that a second agent (or a test)
+stands beside a live one without touching it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyctl.errors import UsageError
+
+_VALID = re.compile(r"[a-z][a-z0-9-]{0,30}")
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One instance; `name` is lower case letters, digits and dashes."""
+
+    name: str = "segctl"
+
+    def __post_init__(self) -> None:
+        if not _VALID.fullmatch(self.name):
+            raise UsageError(
+                f"SEGCTL_INSTANCE is {self.name!r}",
+                advice="use a lower case letter, then up to 30 letters, digits and dashes",
+            )
+
+    @classmethod
+    def from_environment(cls) -> Instance:
+        """The instance that SEGCTL_INSTANCE names; UsageError for an impossible name."""
+        return cls(os.environ.get("SEGCTL_INSTANCE", "segctl"))
+
+    @property
+    def netns(self) -> Path:
+        """Where the enforcer's network namespace is bound."""
+        return Path("/run/netns") / self.name
+
+    @property
+    def run_dir(self) -> Path:
+        """Sockets and what must survive a process but not a reboot."""
+        return Path("/run") / self.name
+
+    @property
+    def state_dir(self) -> Path:
+        """What must survive a reboot."""
+        return Path("/var/lib") / self.name
+
+    @property
+    def pin_root(self) -> Path:
+        """The parent of the pins; the pins stand in a directory named by the ABI's hash."""
+        return Path("/sys/fs/bpf") / self.name
+
+    @property
+    def api_socket(self) -> Path:
+        """The agent's HTTP socket."""
+        return self.run_dir / "agent.sock"
+
+    @property
+    def engine_socket(self) -> Path:
+        """The engine's control socket."""
+        return self.run_dir / "engine.sock"
+
+    @property
+    def journal_dir(self) -> Path:
+        """Splices under way."""
+        return self.run_dir / "journal"
+
+    @property
+    def workload_dir(self) -> Path:
+        """One JSON file for each attached workload."""
+        return self.run_dir / "workloads"
+
+    @property
+    def log_file(self) -> Path:
+        """Where an agent started in the background writes."""
+        return self.run_dir / "agent.log"

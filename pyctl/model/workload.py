@@ -1,0 +1,132 @@
+"""What is attached: a workload, its process, its ports, and how each is steered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Mode(StrEnum):
+    """What is done with a verdict; see README, "Modes"."""
+
+    DISCOVER = "discover"
+    MONITOR = "monitor"
+    PROTECT = "protect"
+    QUARANTINE = "quarantine"
+
+
+class Fail(StrEnum):
+    """What the datapath does while the engine is down."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class DatapathKind(StrEnum):
+    """Which driver steers."""
+
+    EBPF = "ebpf"
+    U32 = "u32"
+
+
+class OtherTraffic(StrEnum):
+    """Frames that are neither IP nor ARP, or VLAN-tagged. AUTO: drop in protect, else pass."""
+
+    AUTO = "auto"
+    PASS = "pass"
+    DROP = "drop"
+
+
+class LinkKind(StrEnum):
+    """The kinds of interface that can be spliced."""
+
+    VETH = "veth"
+    MACVLAN = "macvlan"
+
+
+@dataclass(frozen=True)
+class ProcessRef:
+    """A process that cannot be mistaken for a later one with the same pid."""
+
+    pid: int
+    start_time: int
+    """Field 22 of /proc/PID/stat, clock ticks since boot."""
+    netns: tuple[int, int]
+    """(st_dev, st_ino) of /proc/PID/ns/net."""
+
+
+@dataclass(frozen=True)
+class Port:
+    """One spliced interface of a workload."""
+
+    port_id: int
+    """1..65535; the last two bytes of the UCMAC."""
+    interface: str
+    """Its name inside the workload."""
+    kind: LinkKind
+    vex: str
+    vin: str
+    vex_ifindex: int
+    vin_ifindex: int
+    mac: str
+    host_mac: str | None
+    """MAC of vex's peer, where redirect_peer towards it is right (DESIGN §2a); else None."""
+    mtu: int
+    addresses: tuple[str, ...]
+    """The workload's addresses, `a.b.c.d/len` and `x::y/len`."""
+
+    @property
+    def ucmac(self) -> str:
+        """The MAC of the detour through the engine."""
+        return f"4e:65:75:56:{self.port_id >> 8:02x}:{self.port_id & 0xFF:02x}"
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One container (or process with a network namespace of its own), attached."""
+
+    id: str
+    """Stable while attached: the container's short id, or `pid-N`."""
+    name: str
+    process: ProcessRef
+    labels: dict[str, str] = field(default_factory=dict)
+    image: str | None = None
+    runtime: str = "process"
+    """`docker`, `podman` or `process`."""
+    datapath: DatapathKind = DatapathKind.EBPF
+    attach_mode: Mode = Mode.DISCOVER
+    """What `attach --mode` said."""
+    forced_mode: Mode | None = None
+    """What `segctl mode` said; None: the policy's modes, then attach_mode, decide."""
+    fail: Fail = Fail.CLOSED
+    other_traffic: OtherTraffic = OtherTraffic.AUTO
+    any_source: bool = False
+    ports: tuple[Port, ...] = ()
+
+
+@dataclass(frozen=True)
+class PortPair:
+    """All that a datapath driver must know to steer one port."""
+
+    port_id: int
+    vex_ifindex: int
+    vin_ifindex: int
+    mac: str
+    host_mac: str | None
+    kind: LinkKind
+    mode: Mode
+    fail: Fail
+    pass_other: bool
+    any_source: bool
+    addresses: tuple[str, ...]
+    """Plain addresses without prefix length."""
+
+
+@dataclass(frozen=True)
+class Counter:
+    """A reason's count for one port."""
+
+    packets: int = 0
+    bytes: int = 0
+    passed: int = 0
+    """Of packets: let by because the mode only records."""
