@@ -61,5 +61,15 @@ def build(package: Path = ROOT / "pyctl") -> None:
     )
 
 
+def is_current(package: Path = ROOT / "pyctl") -> bool:
+    """Whether the generated modules are of this header and this generator."""
+    generated = package / "_reasons.py"
+    sources = (HEADER, Path(__file__))
+    return generated.exists() and all(
+        source.stat().st_mtime < generated.stat().st_mtime for source in sources
+    )
+
+
 if __name__ == "__main__":
-    sys.exit(build())
+    if "--if-changed" not in sys.argv or not is_current():
+        build()
