@@ -1,0 +1,417 @@
+"""What the agent's HTTP/JSON API takes and gives.
+
+In: JSON from the unix socket Instance.api_socket. Out: the same as typed models; OpenAPI is made
+from them. I/O: none.
+Routes (prefix /v1), request → response, `*` for a query parameter:
+
+POST /attach                AttachRequest → AttachResponse
+POST /detach                DetachRequest → DetachResponse
+GET  /workloads             WorkloadList
+GET  /workloads/{ref}       WorkloadDetail       ref: id, name, pid or container
+PUT  /workloads/{ref}/mode  ModeRequest → ModeResponse
+GET  /workloads/{ref}/rules RulesResponse        as the kernel holds them
+GET  /policy                PolicyText
+PUT  /policy                PolicyApplyRequest → PolicyApplyResponse
+GET  /events                EventList            *limit
+GET  /status                Status
+PUT  /log-level             LogLevelRequest → LogLevelResponse
+POST /stop                  StopRequest → StopResponse
+
+A failure is an ErrorResponse with the HTTP status of HTTP_STATUS. The CLI does not import this
+module (pydantic is slow to load): api.client speaks plain dicts of the same shape.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from pyctl.errors import SegctlError
+from pyctl.model.workload import DatapathKind, Fail, LinkKind, Mode, OtherTraffic
+
+PREFIX = "/v1"
+
+HTTP_STATUS = {
+    "usage": 400,
+    "not-permitted": 403,
+    "not-found": 404,
+    "refused": 409,
+    "failed": 500,
+    "not-capable": 501,
+    "unreachable": 503,
+}
+"""SegctlError.code → HTTP status."""
+
+
+class _Request(BaseModel):
+    """Unknown keys are refused: a mistyped option must not be dropped in silence."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Response(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class DatapathChoice(StrEnum):
+    """AUTO: ebpf where this host can, else u32."""
+
+    AUTO = "auto"
+    EBPF = "ebpf"
+    U32 = "u32"
+
+
+class LogLevel(StrEnum):
+    """Of the agent and, through it, of the engine."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class ModeSource(StrEnum):
+    """Which of the four answers to "what mode" held; the first that is given wins."""
+
+    COMMAND = "command"
+    """`segctl mode`."""
+    POLICY = "policy"
+    """The modes of the applied policy."""
+    ATTACH = "attach"
+    """`segctl attach --mode`."""
+    DEFAULT = "default"
+
+
+class ErrorBody(_Response):
+    """A SegctlError; `code` names its class (errors.BY_CODE)."""
+
+    code: str
+    tried: str
+    state: str = ""
+    advice: str = ""
+
+    @classmethod
+    def of(cls, error: SegctlError) -> Self:
+        """The same error as JSON carries it."""
+        return cls(
+            code=error.code, tried=error.tried, state=error.state, advice=error.advice
+        )
+
+
+class ErrorResponse(_Response):
+    """The body of every answer with a status of 400 or more."""
+
+    error: ErrorBody
+
+
+class AttachRequest(_Request):
+    """Splice one container or process; exactly one of `pid` and `container`."""
+
+    pid: Annotated[int, Field(gt=0)] | None = None
+    container: str | None = None
+    """Name or id (a unique head of it)."""
+    interfaces: list[str] = []
+    """Empty: every interface that has an address."""
+    name: str | None = None
+    """None: the container's name, or `pid-N`."""
+    labels: dict[str, str] = {}
+    """Added to the container's own."""
+    datapath: DatapathChoice = DatapathChoice.AUTO
+    mode: Literal[Mode.DISCOVER, Mode.MONITOR, Mode.PROTECT] | None = None
+    """None: discover."""
+    fail: Fail | None = None
+    """None: closed where `mode` is protect, else open."""
+    other_traffic: OtherTraffic = OtherTraffic.AUTO
+    any_source: bool = False
+    """The workload forwards for others: its source addresses are not checked."""
+    container_host: str | None = None
+    """URL of the container daemon; None: the usual sockets are tried."""
+    dry_run: bool = False
+
+    @model_validator(mode="after")
+    def _one_target(self) -> Self:
+        if (self.pid is None) == (self.container is None):
+            raise ValueError("give exactly one of pid and container")
+        return self
+
+
+class DetachRequest(_Request):
+    """Undo the splice; exactly one of the four says whose."""
+
+    pid: Annotated[int, Field(gt=0)] | None = None
+    container: str | None = None
+    workload: str | None = None
+    """Id or name, as `list` shows it."""
+    all: bool = False
+    container_host: str | None = None
+    dry_run: bool = False
+
+    @model_validator(mode="after")
+    def _one_target(self) -> Self:
+        given = [self.pid is not None, self.container is not None]
+        given += [self.workload is not None, self.all]
+        if sum(given) != 1:
+            raise ValueError("give exactly one of pid, container, workload and all")
+        return self
+
+
+class CounterRow(_Response):
+    """One reason's count for one port, kernel and engine together."""
+
+    reason: str
+    """As in abi.REASONS."""
+    category: Literal["steer", "pass", "drop"]
+    caption: str = ""
+    packets: int
+    bytes: int
+    passed: int = 0
+    """Of packets: let by because the mode only records."""
+
+
+class PortView(_Response):
+    """A spliced interface."""
+
+    port_id: int
+    interface: str
+    kind: LinkKind
+    vex: str
+    vin: str
+    vex_ifindex: int
+    vin_ifindex: int
+    mac: str
+    ucmac: str
+    host_mac: str | None
+    mtu: int
+    addresses: list[str]
+    """`a.b.c.d/len` and `x::y/len`."""
+
+
+class PortDetail(PortView):
+    """What `show` adds to a port."""
+
+    generation: int
+    """Of the policy that the port follows."""
+    rules: int
+    """Compiled policy rules of the port."""
+    counters: list[CounterRow]
+    """Reasons never met are absent."""
+
+
+class _WorkloadHead(_Response):
+    id: str
+    name: str
+    pid: int
+    runtime: str
+    image: str | None
+    labels: dict[str, str]
+    datapath: DatapathKind
+    mode: Mode
+    """The effective one."""
+    mode_source: ModeSource
+    fail: Fail
+    other_traffic: OtherTraffic
+    any_source: bool
+
+
+class WorkloadView(_WorkloadHead):
+    """An attached workload, as in the list."""
+
+    ports: list[PortView]
+
+
+class WorkloadList(_Response):
+    """Sorted by name, then id."""
+
+    workloads: list[WorkloadView]
+
+
+class Event(_Response):
+    """Something worth telling: a denial, a change of state, drops in the kernel."""
+
+    time: float
+    """Seconds since the epoch."""
+    kind: Literal["denial", "violation", "lifecycle", "kernel-drop", "policy", "engine"]
+    """violation: monitor would have denied it."""
+    message: str
+    workload: str | None = None
+    """Its name."""
+    port_id: int | None = None
+    direction: Literal["egress", "ingress"] | None = None
+    protocol: str | None = None
+    """`tcp`, `udp`, `icmp`, `icmp6`, or the number."""
+    source: str | None = None
+    """`address` or `address:port` (IPv6: `[address]:port`)."""
+    destination: str | None = None
+    reason: str | None = None
+    """As in abi.REASONS."""
+    rule_id: int | None = None
+    """None: no rule matched."""
+    packets: int | None = None
+    bytes: int | None = None
+
+
+class EventList(_Response):
+    """Oldest first."""
+
+    events: list[Event]
+    lost: int = 0
+    """Events that did not fit since the agent started."""
+
+
+class WorkloadDetail(_WorkloadHead):
+    """An attached workload with all that is known of it."""
+
+    attach_mode: Mode
+    forced_mode: Mode | None
+    policy_mode: Mode | None
+    groups: list[str]
+    """The policy's groups that it belongs to."""
+    ports: list[PortDetail]
+    sessions: int
+    """Live in the engine."""
+    denials: list[Event]
+    """The most recent, oldest first."""
+
+
+class AttachResponse(_Response):
+    """`plan` is what was done, or with dry_run would be."""
+
+    workload: WorkloadView | None
+    """None: dry_run."""
+    plan: list[str]
+    warnings: list[str]
+    already: bool = False
+    """It was attached before; nothing but its options may have changed."""
+    elapsed_ms: float
+
+
+class DetachResponse(_Response):
+    """`plan` is what was done, or with dry_run would be."""
+
+    workloads: list[str]
+    """Names of those detached; empty where nothing was attached."""
+    plan: list[str]
+    warnings: list[str]
+    elapsed_ms: float
+
+
+class ModeRequest(_Request):
+    """`auto` gives the choice back to the policy and to attach."""
+
+    mode: Mode | Literal["auto"]
+    dry_run: bool = False
+
+
+class ModeResponse(_Response):
+    """The effective mode before and after."""
+
+    workload: str
+    before: Mode
+    after: Mode
+    source: ModeSource
+    """Of `after`."""
+    plan: list[str]
+
+
+class PortRules(_Response):
+    """A pair's rules in the kernel, in the driver's words."""
+
+    port_id: int
+    interface: str
+    rules: list[str]
+
+
+class RulesResponse(_Response):
+    """One entry for each port of the workload."""
+
+    workload: str
+    datapath: DatapathKind
+    ports: list[PortRules]
+
+
+class PolicyText(_Response):
+    """The policy as it was applied, comments and all; empty text: none was."""
+
+    text: str
+    applied_at: float | None
+    """Seconds since the epoch."""
+    groups: int
+    rules: int
+
+
+class PolicyApplyRequest(_Request):
+    """The whole new policy; it replaces the old one at once."""
+
+    text: str
+    dry_run: bool = False
+
+
+class PolicyApplyResponse(_Response):
+    """What changes (or with dry_run would), one sentence each."""
+
+    changes: list[str]
+    warnings: list[str]
+    groups: int
+    rules: int
+    ports: int
+    """Ports whose compiled policy differs from before."""
+    elapsed_ms: float
+
+
+class EngineStatus(_Response):
+    """The engine process as the agent sees it."""
+
+    state: Literal["running", "starting", "down"]
+    pid: int | None
+    heartbeat_age_ms: float | None
+    restarts: int
+    sessions: int
+    ring_drops: int
+    """Frames that the packet socket had no room for."""
+
+
+class Status(_Response):
+    """The agent in one look."""
+
+    pid: int
+    version: str
+    instance: str
+    uptime_s: float
+    log_level: LogLevel
+    abi: str
+    """Hash of bpf/segctl_abi.h, which names the pin directory."""
+    datapath: DatapathKind
+    """What `--datapath auto` gives here."""
+    engine: EngineStatus
+    workloads: int
+    ports: int
+    policy_rules: int
+    warnings: list[str] = []
+
+
+class LogLevelRequest(_Request):
+    """Holds until the agent ends."""
+
+    level: LogLevel
+
+
+class LogLevelResponse(_Response):
+    """The level before and after."""
+
+    before: LogLevel
+    after: LogLevel
+
+
+class StopRequest(_Request):
+    """Without detach, attached workloads stay spliced and the kernel goes on as it is."""
+
+    detach: bool = False
+
+
+class StopResponse(_Response):
+    """Sent before the agent ends."""
+
+    pid: int
+    detached: list[str]
