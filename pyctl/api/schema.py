@@ -29,7 +29,14 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pyctl.errors import SegctlError
-from pyctl.model.workload import DatapathKind, Fail, LinkKind, Mode, OtherTraffic
+from pyctl.model.workload import (
+    DatapathKind,
+    Fail,
+    LinkKind,
+    Mode,
+    ModeSource,
+    OtherTraffic,
+)
 
 PREFIX = "/v1"
 
@@ -70,18 +77,6 @@ class LogLevel(StrEnum):
     INFO = "info"
     WARNING = "warning"
     ERROR = "error"
-
-
-class ModeSource(StrEnum):
-    """Which of the four answers to "what mode" held; the first that is given wins."""
-
-    COMMAND = "command"
-    """`segctl mode`."""
-    POLICY = "policy"
-    """The modes of the applied policy."""
-    ATTACH = "attach"
-    """`segctl attach --mode`."""
-    DEFAULT = "default"
 
 
 class ErrorBody(_Response):

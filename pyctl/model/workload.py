@@ -15,6 +15,18 @@ class Mode(StrEnum):
     QUARANTINE = "quarantine"
 
 
+class ModeSource(StrEnum):
+    """Which answer to "what mode" held; the first of these that is given."""
+
+    COMMAND = "command"
+    """`segctl mode`."""
+    POLICY = "policy"
+    """The modes of the applied policy."""
+    ATTACH = "attach"
+    """`segctl attach --mode`."""
+    DEFAULT = "default"
+
+
 class Fail(StrEnum):
     """What the datapath does while the engine is down."""
 
@@ -33,7 +45,7 @@ class OtherTraffic(StrEnum):
     """Frames that are neither IP nor ARP, or VLAN-tagged. AUTO: drop in protect, else pass."""
 
     AUTO = "auto"
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105  no password
     DROP = "drop"
 
 

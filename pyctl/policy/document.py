@@ -1,0 +1,91 @@
+"""A policy as its author means it, checked but not yet applied to anything.
+
+In: what parse found. Out: frozen values. I/O: none.
+It stays apart from model.policy (what one port enforces) because groups mean other addresses
+whenever a workload comes or goes, while the author's text stays the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
+from socket import IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP
+
+from pyctl.model.policy import Action
+from pyctl.model.workload import Mode
+
+Network = IPv4Network | IPv6Network
+
+ANY = "any"
+"""The built-in group: every workload and every address."""
+API_VERSION = "segctl/v1"
+
+
+@dataclass(frozen=True)
+class Selector:
+    """Which workloads; all that is given must hold."""
+
+    name: str | None = None
+    """Glob over the workload's name, case matters."""
+    labels: tuple[tuple[str, str], ...] = ()
+    image: str | None = None
+    """Glob over the image's name."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Exactly one of `selector` and `cidrs`."""
+
+    name: str
+    selector: Selector | None = None
+    cidrs: tuple[Network, ...] = ()
+
+
+@dataclass(frozen=True)
+class PortSpec:
+    """A protocol with the destination ports of TCP and UDP."""
+
+    text: str
+    """As written."""
+    proto: str
+    """`tcp`, `udp`, `icmp` or `any`."""
+    low: int = 0
+    high: int = 65535
+
+    def number(self, version: int) -> int:
+        """The IPPROTO_* for IP version 4 or 6; 0: any."""
+        icmp = IPPROTO_ICMP if version == 4 else IPPROTO_ICMPV6
+        known = {"tcp": IPPROTO_TCP, "udp": IPPROTO_UDP, "icmp": icmp, "any": 0}
+        return known[self.proto]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule; `source` and `target` are names of groups."""
+
+    id: int
+    source: str
+    target: str
+    ports: tuple[PortSpec, ...]
+    action: Action
+    comment: str = ""
+    enabled: bool = True
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A whole policy. Rules are in order: the first that matches decides."""
+
+    text: str = ""
+    """As applied, comments and all."""
+    groups: dict[str, Group] = field(default_factory=dict)
+    modes: dict[str, Mode] = field(default_factory=dict)
+    rules: tuple[Rule, ...] = ()
+    deny_rst: bool = False
+    """`options: {deny: reset}`: a denied SYN is answered with RST."""
+    warnings: tuple[str, ...] = ()
+    """What is allowed but surely not meant, each with its path."""
+
+
+EMPTY = Policy()
+"""Before any policy was applied."""

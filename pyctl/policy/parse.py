@@ -1,0 +1,281 @@
+"""Text of a policy (YAML or JSON) → Policy.
+
+In: the author's text. Out: a Policy that keeps it. I/O: none.
+Every error is found in one go and told with the path of its field (`rules[2].ports[0]`). What
+this version does not enforce (fqdns, apps) is refused by name: a rule that silently lacks a part
+would allow more than its author wrote. For the same reason unknown and repeated keys are errors.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from pyctl.errors import UsageError
+from pyctl.model.policy import Action
+from pyctl.model.workload import Mode
+from pyctl.policy import fields
+from pyctl.policy.document import (
+    ANY,
+    API_VERSION,
+    Group,
+    Policy,
+    PortSpec,
+    Rule,
+    Selector,
+)
+from pyctl.policy.fields import Notes
+
+MAX_TEXT = 4 * 1024 * 1024
+"""Characters of a policy; a guard for the agent's memory."""
+
+_UNSUPPORTED = "not supported by this version"
+
+
+class _Deny(StrEnum):
+    DROP = "drop"
+    RESET = "reset"
+
+
+if TYPE_CHECKING:
+    _Base = yaml.SafeLoader
+else:
+    # libyaml's is ten times faster; PyYAML may have been built without it.
+    _Base = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_Base):
+    """SafeLoader that refuses a key given twice (YAML's own rule, PyYAML lets the last win)."""
+
+    def construct_mapping(
+        self, node: yaml.MappingNode, deep: bool = False
+    ) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if (
+                isinstance(key, yaml.ScalarNode)
+                and key.tag != "tag:yaml.org,2002:merge"
+            ):
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"key {key.value!r} is given twice", key.start_mark
+                    )
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def parse(text: str) -> Policy:
+    """The policy that `text` writes down; UsageError naming every bad field."""
+    notes = Notes()
+    root = fields.mapping(
+        notes,
+        "",
+        _load(text),
+        ["apiVersion", "groups", "modes", "rules", "options"],
+    )
+    if root.get("apiVersion") != API_VERSION:
+        found = fields.shown(root.get("apiVersion"))
+        notes.error("apiVersion", f"must be {API_VERSION}, not {found}")
+    groups = _groups(notes, root.get("groups", {}))
+    declared = set(_names(root.get("groups"))) | {ANY}
+    modes = _modes(notes, root.get("modes", {}), groups, declared)
+    rules = _rules(notes, root.get("rules", []), declared)
+    deny_rst = _options(notes, root.get("options", {}))
+    for index, rule in rules:
+        _meant(notes, f"rules[{index}]", rule, groups)
+    if notes.errors:
+        count = len(notes.errors)
+        raise UsageError(
+            f"the policy has {count} error{'s' if count > 1 else ''}:\n  "
+            + "\n  ".join(notes.errors),
+            state="Nothing was applied",
+        )
+    return Policy(
+        text=text,
+        groups=groups,
+        modes=modes,
+        rules=tuple(rule for _, rule in rules),
+        deny_rst=deny_rst,
+        warnings=tuple(notes.warnings),
+    )
+
+
+def _load(text: str) -> object:
+    """The plain values; JSON needs no reader of its own, YAML contains it."""
+    if len(text) > MAX_TEXT:
+        raise UsageError(f"the policy is longer than {MAX_TEXT} characters")
+    try:
+        return yaml.load(text, _Loader)  # noqa: S506  a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise UsageError(f"the policy is no YAML: {where}{error.problem}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UsageError(f"the policy is no YAML: {error}") from error
+
+
+def _names(value: object) -> list[str]:
+    """Names of declared groups, bad ones too: a rule must not be blamed for its group."""
+    return (
+        [key for key in value if isinstance(key, str)]
+        if isinstance(value, dict)
+        else []
+    )
+
+
+def _groups(notes: Notes, value: object) -> dict[str, Group]:
+    groups = {}
+    for name, content in fields.mapping(notes, "groups", value).items():
+        path = f"groups.{name}"
+        if name == ANY:
+            notes.error(path, "is built in and cannot be defined")
+        elif fields.group_name(notes, path, name):
+            group = _group(notes, path, name, content)
+            if group:
+                groups[name] = group
+    return groups
+
+
+def _group(notes: Notes, path: str, name: str, value: object) -> Group | None:
+    before = len(notes.errors)
+    body = fields.mapping(notes, path, value, ["selector", "cidrs", "fqdns"])
+    if "fqdns" in body:
+        notes.error(f"{path}.fqdns", _UNSUPPORTED)
+    if len(notes.errors) == before and len(body) != 1:
+        notes.error(path, "must have exactly one of selector and cidrs")
+    selector = None
+    if "selector" in body:
+        selector = _selector(notes, f"{path}.selector", body["selector"])
+    cidrs = []
+    if "cidrs" in body:
+        for index, item in enumerate(
+            fields.sequence(notes, f"{path}.cidrs", body["cidrs"])
+        ):
+            network = fields.cidr(notes, f"{path}.cidrs[{index}]", item)
+            if network:
+                cidrs.append(network)
+    if len(notes.errors) > before:
+        return None
+    return Group(name, selector, tuple(cidrs))
+
+
+def _selector(notes: Notes, path: str, value: object) -> Selector:
+    body = fields.mapping(notes, path, value, ["name", "labels", "image"])
+    if not body:
+        notes.error(path, f"selects nothing; for every workload use the group {ANY}")
+    globs = {
+        key: fields.text(notes, f"{path}.{key}", body[key])
+        for key in ("name", "image")
+        if key in body
+    }
+    labels = []
+    if "labels" in body:
+        found = fields.mapping(notes, f"{path}.labels", body["labels"])
+        if not found:
+            notes.error(f"{path}.labels", "must name a label")
+        for key, content in found.items():
+            if content == "":
+                labels.append((key, ""))
+            else:
+                label = fields.text(notes, f"{path}.labels.{key}", content)
+                labels.append((key, label or ""))
+    return Selector(globs.get("name"), tuple(sorted(labels)), globs.get("image"))
+
+
+def _modes(
+    notes: Notes, value: object, groups: dict[str, Group], declared: set[str]
+) -> dict[str, Mode]:
+    modes = {}
+    for name, content in fields.mapping(notes, "modes", value).items():
+        path = f"modes.{name}"
+        mode = fields.choice(notes, path, content, Mode)
+        if name not in declared:
+            notes.error(path, "no such group")
+        elif name in groups and groups[name].selector is None:
+            notes.error(path, "only workloads have a mode, and this group is CIDRs")
+        elif mode:
+            modes[name] = mode
+    return modes
+
+
+def _rules(notes: Notes, value: object, declared: set[str]) -> list[tuple[int, Rule]]:
+    if not isinstance(value, list):
+        notes.error("rules", f"must be a list, not {fields.shown(value)}")
+        return []
+    rules = []
+    first_with: dict[int, int] = {}
+    for index, item in enumerate(value):
+        rule = _rule(notes, f"rules[{index}]", item, declared)
+        if rule is None:
+            continue
+        if rule.id in first_with:
+            other = first_with[rule.id]
+            notes.error(f"rules[{index}].id", f"{rule.id} is taken by rules[{other}]")
+        first_with.setdefault(rule.id, index)
+        rules.append((index, rule))
+    return rules
+
+
+def _rule(notes: Notes, path: str, value: object, declared: set[str]) -> Rule | None:
+    known = ["id", "from", "to", "ports", "apps", "action", "comment", "enabled"]
+    body = fields.mapping(notes, path, value, known)
+    if not isinstance(value, dict):
+        return None
+    for key in ("id", "from", "to", "action"):
+        if key not in body:
+            notes.error(f"{path}.{key}", "is missing")
+    if "apps" in body:
+        notes.error(f"{path}.apps", _UNSUPPORTED)
+    ends = {
+        key: _end(notes, f"{path}.{key}", body, key, declared) for key in ("from", "to")
+    }
+    number = fields.rule_id(notes, f"{path}.id", body["id"]) if "id" in body else None
+    action = None
+    if "action" in body:
+        action = fields.choice(notes, f"{path}.action", body["action"], Action)
+    ports = _ports(notes, f"{path}.ports", body.get("ports", [ANY]))
+    comment = ""
+    if body.get("comment", ""):
+        comment = fields.text(notes, f"{path}.comment", body["comment"]) or ""
+    enabled = fields.flag(notes, f"{path}.enabled", body.get("enabled", True))
+    source, target = ends["from"], ends["to"]
+    if number is None or action is None or source is None or target is None:
+        return None
+    return Rule(number, source, target, ports, action, comment, enabled)
+
+
+def _end(
+    notes: Notes, path: str, body: Any, key: str, declared: set[str]
+) -> str | None:
+    """The group at one end of a rule."""
+    if key not in body:
+        return None
+    name = fields.text(notes, path, body[key])
+    if name is not None and name not in declared:
+        notes.error(path, f"no such group: {fields.shown(name)}")
+        return None
+    return name
+
+
+def _ports(notes: Notes, path: str, value: object) -> tuple[PortSpec, ...]:
+    found = [
+        fields.port_spec(notes, f"{path}[{index}]", item)
+        for index, item in enumerate(fields.sequence(notes, path, value))
+    ]
+    return tuple(spec for spec in found if spec)
+
+
+def _options(notes: Notes, value: object) -> bool:
+    body = fields.mapping(notes, "options", value, ["deny"])
+    if "deny" not in body:
+        return False
+    return fields.choice(notes, "options.deny", body["deny"], _Deny) is _Deny.RESET
+
+
+def _meant(notes: Notes, path: str, rule: Rule, groups: dict[str, Group]) -> None:
+    """Warn of a rule that no workload can be concerned by."""
+    ends = [groups.get(name) for name in (rule.source, rule.target)]
+    if all(end is not None and end.selector is None for end in ends):
+        notes.warn(path, "names no workload: it holds only for workloads in its CIDRs")

@@ -1,0 +1,65 @@
+"""Dry run: what changes is said in words, and only what changes."""
+
+from __future__ import annotations
+
+from pyctl.policy.compile import compile_policy
+from pyctl.policy.diff import changed_ports, changes
+from pyctl.policy.document import EMPTY
+from pyctl.policy.parse import parse
+from tests import packets
+from tests.unit.policy.makers import port, workload
+
+OLD = """
+apiVersion: segctl/v1
+groups: {a: {selector: {name: a}}, b: {selector: {name: b, labels: {x: y}}}}
+modes: {a: protect}
+rules:
+  - {id: 1, from: a, to: b, ports: [tcp/80], action: allow}
+  - {id: 2, from: any, to: any, action: deny}
+"""
+
+
+def test_the_same_meaning_in_other_words_is_no_change():
+    assert changes(parse(OLD), parse("# a comment\n" + OLD)) == []
+
+
+def test_each_change_is_one_sentence():
+    new = f"""
+apiVersion: segctl/v1
+groups: {{a: {{selector: {{name: "a*", image: i}}}}, c: {{cidrs: ["{packets.net_ip4}"]}}}}
+modes: {{a: monitor}}
+options: {{deny: reset}}
+rules:
+  - {{id: 2, from: any, to: any, action: deny, enabled: false}}
+  - {{id: 3, from: a, to: c, ports: [icmp, udp/53], action: allow}}
+"""
+    assert changes(parse(OLD), parse(new)) == [
+        "group a: name a → name a* and image i",
+        f"group c is new: {packets.net_ip4}",
+        "group b is gone: name b and label x=y",
+        "mode of a: protect → monitor",
+        "option deny: drop → reset",
+        "rule 2: deny any → any any → deny any → any any (disabled)",
+        "rule 3 is new: allow a → c icmp, udp/53",
+        "rule 1 is gone: allow a → b tcp/80",
+    ]
+
+
+def test_another_order_is_a_change():
+    """The first match wins, so order is meaning."""
+    head, first, second = OLD.rpartition("rules:\n")[0], *OLD.splitlines()[-2:]
+    swapped = f"{head}rules:\n{second}\n{first}\n"
+    assert changes(parse(OLD), parse(swapped)) == ["order of rules: 1, 2 → 2, 1"]
+
+
+def test_only_ports_that_are_concerned_change():
+    attached = [
+        workload("a", port(1, f"{packets.pod_one_ip4}/24")),
+        workload("c", port(2, f"{packets.pod_two_ip4}/24")),
+    ]
+    before, after = (
+        compile_policy(policy, attached)
+        for policy in (EMPTY, parse(OLD.replace("  - {id: 2", "  # - {id: 2")))
+    )
+    assert before[2] == after[2]
+    assert changed_ports({2: before[2]}, after) == [1]

@@ -1,0 +1,75 @@
+"""Resolving: who is in a group, where it is found, and whose word on the mode counts."""
+
+from __future__ import annotations
+
+import pytest
+
+from pyctl.model.workload import Mode, ModeSource
+from pyctl.policy.document import Policy
+from pyctl.policy.parse import parse
+from pyctl.policy.resolve import effective_mode, groups_of, networks
+from tests import packets
+from tests.unit.policy.makers import port, workload
+
+POLICY = parse(f"""
+apiVersion: segctl/v1
+groups:
+  web: {{selector: {{name: "web*"}}}}
+  red: {{selector: {{labels: {{colour: red}}}}}}
+  nginx: {{selector: {{image: "nginx:*", name: "*"}}}}
+  far: {{cidrs: ["{packets.world_net_ip4}"]}}
+modes: {{web: monitor, red: protect, any: discover}}
+""")
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "image", "groups"),
+    [
+        ("web1", {}, None, ("web",)),
+        ("Web1", {}, None, ()),
+        ("web", {"colour": "red"}, "nginx:1", ("web", "red", "nginx")),
+        ("db", {"colour": "green"}, "other/nginx:1", ()),
+    ],
+)
+def test_a_selector_takes_those_for_whom_all_holds(name, labels, image, groups):
+    assert groups_of(POLICY, workload(name, labels=labels, image=image)) == groups
+
+
+def test_a_group_is_found_at_its_members_addresses_without_link_local_ones():
+    addresses = (
+        f"{packets.pod_one_ip4}/24",
+        f"{packets.pod_one_ip6}/64",
+        f"{packets.link_local_ip6}/64",
+    )
+    found = networks(POLICY, [workload("web1", port(1, *addresses))])
+    assert [str(net) for net in found["web"]] == [
+        f"{packets.pod_one_ip4}/32",
+        f"{packets.pod_one_ip6}/128",
+    ]
+    assert [str(net) for net in found["far"]] == [packets.world_net_ip4]
+    assert found["red"] == ()
+
+
+@pytest.mark.parametrize(
+    ("forced", "labels", "name", "attach", "mode", "source"),
+    [
+        (Mode.QUARANTINE, {}, "web", Mode.PROTECT, Mode.QUARANTINE, ModeSource.COMMAND),
+        (None, {}, "web", Mode.PROTECT, Mode.MONITOR, ModeSource.POLICY),
+        (None, {"colour": "red"}, "web", Mode.MONITOR, Mode.PROTECT, ModeSource.POLICY),
+        (None, {}, "db", Mode.PROTECT, Mode.DISCOVER, ModeSource.POLICY),
+    ],
+)
+def test_the_command_beats_the_policy_beats_attach(
+    forced, labels, name, attach, mode, source
+):
+    found = effective_mode(
+        POLICY, workload(name, labels=labels, attach_mode=attach, forced_mode=forced)
+    )
+    assert (found.mode, found.source) == (mode, source)
+
+
+def test_without_policy_attach_decides_and_else_it_is_discover():
+    attached = workload("a", attach_mode=Mode.PROTECT)
+    assert effective_mode(Policy(), attached).source is ModeSource.ATTACH
+    plain = effective_mode(Policy(), workload("a", attach_mode=Mode.DISCOVER))
+    assert (plain.mode, plain.source) == (Mode.DISCOVER, ModeSource.DEFAULT)
