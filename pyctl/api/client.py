@@ -1,0 +1,157 @@
+"""Requests to the agent, with the standard library alone.
+
+In: plain values. Out: the JSON answers of api.schema as plain dicts; failures as the SegctlError
+that the agent raised. I/O: the unix socket Instance.api_socket.
+No pydantic and no HTTP package: a command of the CLI must start at once.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from http.client import HTTPConnection, HTTPException, HTTPResponse
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from pyctl.errors import (
+    BY_CODE,
+    NotPermittedError,
+    SegctlError,
+    UnreachableError,
+)
+from pyctl.model.instance import Instance
+
+PREFIX = "/v1"
+TIMEOUT_S = 60.0
+"""For one answer; a detach of many workloads is the slowest."""
+
+Answer = dict[str, Any]
+
+
+class _UnixConnection(HTTPConnection):
+    """HTTP over an AF_UNIX socket."""
+
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("agent", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+class AgentClient:
+    """One agent. Each method is one request of api.schema and raises SegctlError:
+    what the agent says, UnreachableError where none answers, NotPermittedError where the socket
+    may not be opened.
+    """
+
+    def __init__(self, instance: Instance, timeout: float = TIMEOUT_S) -> None:
+        self.instance = instance
+        self.timeout = timeout
+
+    def attach(self, **body: Any) -> Answer:
+        """AttachRequest → AttachResponse."""
+        return self.request("POST", "/attach", body)
+
+    def detach(self, **body: Any) -> Answer:
+        """DetachRequest → DetachResponse."""
+        return self.request("POST", "/detach", body)
+
+    def workloads(self) -> Answer:
+        """→ WorkloadList."""
+        return self.request("GET", "/workloads")
+
+    def workload(self, ref: str) -> Answer:
+        """→ WorkloadDetail; `ref`: id, name, pid or container."""
+        return self.request("GET", f"/workloads/{quote(ref, safe='')}")
+
+    def set_mode(self, ref: str, mode: str, *, dry_run: bool = False) -> Answer:
+        """→ ModeResponse; `mode` may be `auto`."""
+        body = {"mode": mode, "dry_run": dry_run}
+        return self.request("PUT", f"/workloads/{quote(ref, safe='')}/mode", body)
+
+    def rules(self, ref: str) -> Answer:
+        """→ RulesResponse."""
+        return self.request("GET", f"/workloads/{quote(ref, safe='')}/rules")
+
+    def policy(self) -> Answer:
+        """→ PolicyText."""
+        return self.request("GET", "/policy")
+
+    def apply_policy(self, text: str, *, dry_run: bool = False) -> Answer:
+        """→ PolicyApplyResponse."""
+        return self.request("PUT", "/policy", {"text": text, "dry_run": dry_run})
+
+    def events(self, limit: int) -> Answer:
+        """→ EventList of the last `limit`."""
+        return self.request("GET", "/events?" + urlencode({"limit": limit}))
+
+    def status(self) -> Answer:
+        """→ Status."""
+        return self.request("GET", "/status")
+
+    def set_log_level(self, level: str) -> Answer:
+        """→ LogLevelResponse."""
+        return self.request("PUT", "/log-level", {"level": level})
+
+    def stop(self, *, detach: bool = False) -> Answer:
+        """→ StopResponse; the agent ends after it."""
+        return self.request("POST", "/stop", {"detach": detach})
+
+    def request(self, method: str, path: str, body: object = None) -> Answer:
+        """One request under the prefix; the JSON object answered."""
+        connection = _UnixConnection(str(self.instance.api_socket), self.timeout)
+        try:
+            payload = None if body is None else json.dumps(body)
+            headers = {"Content-Type": "application/json"} if payload else {}
+            connection.request(method, PREFIX + path, payload, headers)
+            response = connection.getresponse()
+            return _answer(response, response.read())
+        except (FileNotFoundError, ConnectionRefusedError) as error:
+            raise UnreachableError(
+                f"no agent answers at {self.instance.api_socket}",
+                advice="start it with `segctl agent run`; `segctl attach` does so itself",
+                errno=error.errno,
+            ) from error
+        except PermissionError as error:
+            raise NotPermittedError(
+                f"the agent's socket {self.instance.api_socket} may not be opened",
+                advice="run the command as root",
+                errno=error.errno,
+            ) from error
+        except TimeoutError as error:
+            raise UnreachableError(
+                f"the agent did not answer within {self.timeout:g} s",
+                state="what was asked may still be done",
+                advice=f"see {self.instance.log_file} and `segctl list`",
+            ) from error
+        except (OSError, HTTPException) as error:
+            raise UnreachableError(
+                f"the agent broke off: {error or type(error).__name__}",
+                state="what was asked may be done or not",
+                advice=f"see {self.instance.log_file} and `segctl list`",
+            ) from error
+        finally:
+            connection.close()
+
+
+def _answer(response: HTTPResponse, content: bytes) -> Answer:
+    try:
+        answer = json.loads(content)
+    except ValueError:
+        answer = None
+    if isinstance(answer, dict) and response.status < 400:
+        return answer
+    told = answer.get("error") if isinstance(answer, dict) else None
+    if not isinstance(told, dict) or "tried" not in told:
+        raise SegctlError(
+            f"the agent answered HTTP {response.status} without saying why",
+            advice="is it of another version? `segctl agent stop`, then try again",
+        )
+    raise BY_CODE.get(str(told.get("code")), SegctlError)(
+        str(told["tried"]),
+        state=str(told.get("state", "")),
+        advice=str(told.get("advice", "")),
+    )
