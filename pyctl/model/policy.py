@@ -49,6 +49,6 @@ class PortPolicy:
     mac: str
     rules: tuple[PortRule, ...]
     default: Action
-    """ALLOW in discover and monitor, DENY in protect."""
+    """For what no rule matches: ALLOW in discover, else DENY (monitor records it and passes)."""
     deny_rst: bool = False
     """A denied SYN is answered with RST instead of silence."""

@@ -1,0 +1,183 @@
+"""One node's agent: which workloads are attached, in which mode, under which policy.
+
+In: orders. Out: results, and the kernel made to match. One lock orders all changes; reading takes
+none, because the values are frozen and replaced whole.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+
+import structlog
+
+from pyctl.agent import attach as attaching
+from pyctl.agent import detach as detaching
+from pyctl.agent import logs, recovery
+from pyctl.agent.context import Context
+from pyctl.agent.events import EventLog, Happening
+from pyctl.agent.ids import PortIds
+from pyctl.agent.orders import (
+    AttachOrder,
+    AttachResult,
+    DetachOrder,
+    DetachResult,
+    PolicyResult,
+)
+from pyctl.agent.registry import Registry
+from pyctl.agent.steering import Steering
+from pyctl.agent.store import Store
+from pyctl.agent.supervisor import Supervisor
+from pyctl.agent.watch import Watcher
+from pyctl.datapath.ebpf import EbpfDriver
+from pyctl.errors import SegctlError
+from pyctl.intercept.enforcer import ensure_enforcer, remove_enforcer
+from pyctl.model.instance import Instance
+from pyctl.model.workload import Mode, Workload
+from pyctl.policy.diff import changed_ports, changes
+from pyctl.policy.document import Policy
+from pyctl.policy.parse import parse
+
+_log = structlog.get_logger()
+
+
+class Agent:
+    """Made by `start`; ended by `stop`, which leaves attached workloads steered."""
+
+    def __init__(self, instance: Instance, *, flow_cache: bool = True) -> None:
+        self.instance = instance
+        self.started = time.monotonic()
+        self.lock = threading.RLock()
+        self.supervisor = Supervisor(instance, flow_cache=flow_cache)
+        store = Store(instance)
+        steering = Steering(EbpfDriver(instance), self.supervisor)
+        self.context = Context(
+            instance=instance,
+            store=store,
+            registry=Registry(store),
+            steering=steering,
+            events=EventLog(),
+            port_ids=PortIds(store.last_port_id()),
+        )
+        self.policy_applied_at: float | None = None
+        self.warnings: list[str] = []
+        self._watcher = Watcher(self.context, self.supervisor, self.lock)
+
+    def start(self) -> None:
+        """Bring the kernel from whatever an earlier agent left to what is desired."""
+        with self.lock:
+            text, self.policy_applied_at = self.context.store.policy()
+            if text:
+                self.context.policy = parse(text)
+            self.warnings += recovery.finish_journals(self.context)
+            ensure_enforcer(self.instance)
+            self.context.steering.driver.connect()
+            self.supervisor.log_level = logs.get_level()
+            self.supervisor.start()
+            self.warnings += recovery.adopt_workloads(self.context)
+        for warning in self.warnings:
+            self.context.happened(Happening("lifecycle", warning))
+        self._watcher.start()
+        _log.info("agent ready", instance=self.instance.name, ms=_since(self.started))
+
+    def attach(self, order: AttachOrder) -> AttachResult:
+        """See agent.attach."""
+        with self.lock:
+            self._finish_half_done(order.dry_run)
+            return attaching.attach(self.context, order)
+
+    def detach(self, order: DetachOrder) -> DetachResult:
+        """See agent.detach."""
+        with self.lock:
+            self._finish_half_done(order.dry_run)
+            return detaching.detach(self.context, order)
+
+    def _finish_half_done(self, dry_run: bool) -> None:
+        if not dry_run:
+            recovery.finish_journals(self.context)
+
+    def set_mode(self, ref: str, mode: Mode | None, *, dry_run: bool = False) -> Workload:
+        """Force a workload's mode; None gives the choice back to policy and attach."""
+        with self.lock:
+            before = self.context.registry.find(ref)
+            after = replace(before, forced_mode=mode)
+            if dry_run:
+                return after
+            self.context.registry.put(after)
+            try:
+                self.context.refresh()
+            except SegctlError:
+                self.context.registry.put(before)
+                raise
+            was, now = self.context.mode_of(before), self.context.mode_of(after)
+            self.context.happened(
+                Happening(
+                    "lifecycle", f"mode {was.mode} → {now.mode}", workload=after.name
+                )
+            )
+            return after
+
+    def apply_policy(self, text: str, *, dry_run: bool = False) -> PolicyResult:
+        """Replace the policy. Parsed whole first; on return it holds for the next packet."""
+        started = time.monotonic()
+        policy = parse(text)
+        with self.lock:
+            before = self.context.policy
+            old = self.context.compile()
+            self.context.policy = policy
+            ports = len(changed_ports(old, self.context.compile()))
+            if dry_run:
+                self.context.policy = before
+            else:
+                self._put_in_force(before, policy)
+        return PolicyResult(
+            changes=changes(before, policy),
+            warnings=list(policy.warnings),
+            groups=len(policy.groups),
+            rules=len(policy.rules),
+            ports=ports,
+            elapsed_ms=_since(started),
+        )
+
+    def _put_in_force(self, before: Policy, policy: Policy) -> None:
+        try:
+            self.context.store.save_policy(policy.text)
+            self.context.refresh()
+        except SegctlError:
+            self.context.policy = before
+            self.context.store.save_policy(before.text)
+            self.context.refresh()
+            raise
+        self.policy_applied_at = time.time()
+        self.context.happened(
+            Happening("policy", f"policy applied: {len(policy.rules)} rules")
+        )
+
+    def set_log_level(self, level: str) -> str:
+        """Of the agent and the engine; gives the one before."""
+        before = logs.set_level(level)
+        self.supervisor.log_level = level
+        self.supervisor.tell(lambda engine: engine.log_level(level))
+        return before
+
+    def stop(self, *, detach: bool = False) -> list[str]:
+        """End. Attached workloads stay as they are, with the engine, unless `detach`; with none
+        attached everything of the instance goes. Gives the names of those detached."""
+        names: list[str] = []
+        if detach:
+            names = self.detach(DetachOrder(all=True)).workloads
+        self._watcher.stop()
+        with self.lock:
+            if self.context.registry.all():
+                self.supervisor.release()
+            else:
+                self.supervisor.stop()
+                self.context.steering.driver.cleanup()
+                remove_enforcer(self.instance)
+        _log.info("agent stopped", detached=names)
+        return names
+
+
+def _since(started: float) -> float:
+    return round((time.monotonic() - started) * 1000, 1)

@@ -1,0 +1,186 @@
+"""Attaching one workload: all of its interfaces, or none.
+
+In: an AttachOrder. Out: the workload in the registry, spliced, steered and judged. The workload is
+written to disk while a splice still has its journal, so that at any moment of a kill either the
+journal or the registry knows of every port; what a recovery finds undone is dropped from both.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass, replace
+
+import structlog
+
+from pyctl.agent.context import Context
+from pyctl.agent.events import Happening
+from pyctl.agent.orders import AttachOrder, AttachResult
+from pyctl.agent.steering import port_pair
+from pyctl.errors import NotCapableError, RefusedError, SegctlError
+from pyctl.intercept.attach import describe, select_interfaces, splice
+from pyctl.intercept.detach import unsplice
+from pyctl.intercept.enforcer import raise_mtu
+from pyctl.model.workload import (
+    DatapathKind,
+    Fail,
+    Mode,
+    OtherTraffic,
+    Port,
+    ProcessRef,
+    Workload,
+)
+from pyctl.platform.process import process_ref
+from pyctl.runtime.resolve import Container, resolve
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Target:
+    """Whom an order means."""
+
+    process: ProcessRef
+    container: Container | None
+
+
+def find_target(pid: int | None, container: str | None, host: str | None) -> Target:
+    """NotFoundError, RefusedError or NotCapableError as the runtime and /proc say."""
+    if container is None:
+        return Target(process_ref(pid or 0), None)
+    found = resolve(container, host)
+    return Target(process_ref(found.pid), found)
+
+
+def attach(context: Context, order: AttachOrder) -> AttachResult:
+    """Splice what the order names. Attached already: only its options are brought up to date."""
+    started = time.monotonic()
+    target = find_target(order.pid, order.container, order.container_host)
+    known = context.registry.in_netns(target.process.netns)
+    if known is not None:
+        plan = _update(context, known, order)
+        workload = None if order.dry_run else context.registry.get(known.id)
+        return AttachResult(workload, plan, [], True, _ms_since(started))
+    if order.datapath is DatapathKind.U32:
+        raise NotCapableError(
+            "attaching with the u32 datapath",
+            state="nothing was touched",
+            advice="this version steers with ebpf only",
+        )
+    interfaces, warnings = select_interfaces(
+        context.instance, target.process, list(order.interfaces)
+    )
+    workload = _new_workload(context, target, order)
+    plan = [
+        line
+        for interface in interfaces
+        for line in describe(context.instance, target.process, interface)
+    ]
+    if order.dry_run:
+        return AttachResult(None, plan, warnings, False, _ms_since(started))
+    for interface in interfaces:
+        try:
+            workload = _attach_port(context, workload, interface)
+        except BaseException:
+            _take_back(context, workload)
+            raise
+    context.refresh()
+    context.watched()
+    elapsed = _ms_since(started)
+    ports = ", ".join(port.interface for port in workload.ports)
+    context.happened(
+        Happening("lifecycle", f"attached ({ports}) in {elapsed:.0f} ms", workload=workload.name)
+    )
+    return AttachResult(workload, plan, warnings, False, elapsed)
+
+
+def _new_workload(context: Context, target: Target, order: AttachOrder) -> Workload:
+    container = target.container
+    workload_id = container.id[:12] if container else f"pid-{target.process.pid}"
+    default_name = container.name if container else workload_id
+    mode = order.mode or Mode.DISCOVER
+    default_fail = Fail.CLOSED if mode is Mode.PROTECT else Fail.OPEN
+    name = order.name or default_name
+    for other in context.registry.all():
+        if name == other.name:
+            raise RefusedError(
+                f"a workload called {name!r} is attached already (pid {other.process.pid})",
+                state="nothing was touched",
+                advice="give another with --name",
+            )
+    return Workload(
+        id=workload_id,
+        name=name,
+        process=target.process,
+        labels={**(container.labels if container else {}), **order.labels},
+        image=container.image if container else None,
+        runtime=container.runtime if container else "process",
+        datapath=DatapathKind.EBPF,
+        attach_mode=mode,
+        fail=order.fail or default_fail,
+        other_traffic=order.other_traffic or OtherTraffic.AUTO,
+        any_source=bool(order.any_source),
+    )
+
+
+def _attach_port(context: Context, workload: Workload, interface: str) -> Workload:
+    port_id = context.new_port_id()
+    with_port = workload
+
+    def ports_ready(port: Port) -> None:
+        """The links exist and are down: from the first frame on, the policy holds."""
+        nonlocal with_port
+        with_port = replace(workload, ports=(*workload.ports, port))
+        context.registry.put(with_port)
+        raise_mtu(context.instance, port.mtu)
+        policies = context.compile()
+        mode = context.mode_of(with_port).mode
+        context.steering.add(port_pair(with_port, port, mode), policies[port_id])
+
+    try:
+        port = splice(
+            context.instance, workload.process, interface, port_id, ports_ready=ports_ready
+        )
+    except BaseException:
+        context.steering.remove(port_id)
+        context.keep_or_drop(workload)
+        raise
+    final = replace(workload, ports=(*workload.ports, port))
+    context.registry.put(final)
+    return final
+
+
+def _take_back(context: Context, workload: Workload) -> None:
+    """Undo the interfaces that were spliced before the one that failed."""
+    for port in workload.ports:
+        with contextlib.suppress(SegctlError):
+            unsplice(
+                context.instance,
+                workload.process,
+                port,
+                before_restore=lambda port_id=port.port_id: context.steering.remove(port_id),
+            )
+    context.registry.drop(workload.id)
+
+
+def _update(context: Context, known: Workload, order: AttachOrder) -> list[str]:
+    """Bring the options of an attached workload to what the order says, where it says it."""
+    wanted = replace(
+        known,
+        name=order.name or known.name,
+        labels={**known.labels, **order.labels},
+        attach_mode=order.mode or known.attach_mode,
+        fail=order.fail or known.fail,
+        other_traffic=order.other_traffic or known.other_traffic,
+        any_source=known.any_source if order.any_source is None else order.any_source,
+    )
+    before, after = vars(known), vars(wanted)
+    plan = [f"set {key} to {after[key]}" for key in after if after[key] != before[key]]
+    if plan and not order.dry_run:
+        context.registry.put(wanted)
+        context.refresh()
+    return plan or ["attached already; nothing to change"]
+
+
+def _ms_since(started: float) -> float:
+    return (time.monotonic() - started) * 1000

@@ -1,0 +1,96 @@
+"""What the agent's procedures share: the registry, the policy, the steering, the events.
+
+In: an instance with its parts. Out: the small questions and moves that attach, detach, watch and
+recovery have in common. Its callers hold the agent's lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from pyctl.agent.events import EventLog, Happening
+from pyctl.agent.ids import PortIds
+from pyctl.agent.registry import Registry
+from pyctl.agent.steering import Steering, port_pair
+from pyctl.agent.store import Store
+from pyctl.model.instance import Instance
+from pyctl.model.policy import PortPolicy
+from pyctl.model.workload import Workload
+from pyctl.policy.compile import compile_policy
+from pyctl.policy.document import EMPTY, Policy
+from pyctl.policy.resolve import EffectiveMode, effective_mode
+
+_log = structlog.get_logger()
+
+
+@dataclass
+class Context:
+    """The parts of one agent."""
+
+    instance: Instance
+    store: Store
+    registry: Registry
+    steering: Steering
+    events: EventLog
+    port_ids: PortIds
+    policy: Policy = EMPTY
+    on_change: Callable[[], None] = field(default=lambda: None)
+    """Called when the set of processes to watch has changed."""
+
+    def watched(self) -> None:
+        """Tell whoever watches processes to look again."""
+        self.on_change()
+
+    def new_port_id(self) -> int:
+        """An id of which nothing is left anywhere; on disk before it is used."""
+        taken = {port.port_id for load in self.registry.all() for port in load.ports}
+        driver = self.steering.driver
+        port_id = self.port_ids.allocate(
+            lambda candidate: candidate in taken or driver.port_in_use(candidate)
+        )
+        self.store.save_port_id(port_id)
+        return port_id
+
+    def mode_of(self, workload: Workload) -> EffectiveMode:
+        """The effective mode and where it comes from."""
+        return effective_mode(self.policy, workload)
+
+    def compile(self) -> dict[int, PortPolicy]:
+        """Every attached port's policy as it should be now."""
+        return compile_policy(self.policy, self.registry.all())
+
+    def refresh(self) -> int:
+        """Make engine and driver follow the registry and the policy; gives how many ports'
+        policies were changed."""
+        policies = list(self.compile().values())
+        changed = len(self.steering.differs(policies))
+        pairs = [
+            port_pair(workload, port, self.mode_of(workload).mode)
+            for workload in self.registry.all()
+            for port in workload.ports
+        ]
+        self.steering.change(policies, pairs)
+        return changed
+
+    def keep_or_drop(self, workload: Workload) -> None:
+        """Write the workload with the ports it has; without any it is not attached."""
+        if workload.ports:
+            self.registry.put(workload)
+        else:
+            self.registry.drop(workload.id)
+
+    def happened(self, happening: Happening) -> None:
+        """Record it, and log it unless it is one more of the same."""
+        if self.events.add(happening):
+            _log.info(
+                happening.message,
+                kind=happening.kind,
+                **{
+                    key: value
+                    for key, value in vars(happening).items()
+                    if value is not None and key not in ("kind", "message", "time")
+                },
+            )

@@ -1,0 +1,100 @@
+"""Detaching, and what is left to do when a container has gone by itself.
+
+In: a DetachOrder, or a workload whose process ended. Out: the original interfaces back in the
+workload, or, where there is no workload any more, nothing left of it anywhere.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from pyctl.agent.attach import find_target
+from pyctl.agent.context import Context
+from pyctl.agent.events import Happening
+from pyctl.agent.orders import DetachOrder, DetachResult
+from pyctl.errors import NotFoundError, SegctlError
+from pyctl.intercept.detach import cleanup, describe, unsplice
+from pyctl.model.workload import Workload
+
+
+def detach(context: Context, order: DetachOrder) -> DetachResult:
+    """Give the named workloads their interfaces back. Not attached: nothing to do, no error."""
+    started = time.monotonic()
+    workloads = _meant(context, order)
+    plan = [
+        line
+        for workload in workloads
+        for port in workload.ports
+        for line in describe(context.instance, workload.process, port)
+    ]
+    warnings: list[str] = []
+    failures: list[SegctlError] = []
+    if not order.dry_run:
+        for workload in workloads:
+            try:
+                warnings += detach_workload(context, workload)
+            except SegctlError as error:
+                failures.append(error)
+        context.refresh()
+        context.watched()
+    if failures:
+        raise failures[0] if len(failures) == 1 else _together(failures)
+    names = [workload.name for workload in workloads]
+    return DetachResult(names, plan, warnings, (time.monotonic() - started) * 1000)
+
+
+def _together(failures: list[SegctlError]) -> SegctlError:
+    return SegctlError(
+        f"{len(failures)} workloads could not be detached: "
+        + "; ".join(failure.tried for failure in failures),
+        state="the others are detached",
+        advice=failures[0].advice,
+    )
+
+
+def _meant(context: Context, order: DetachOrder) -> list[Workload]:
+    if order.all:
+        return context.registry.all()
+    if order.workload is not None:
+        return [context.registry.find(order.workload)]
+    for workload in context.registry.all():
+        if order.pid is not None and workload.process.pid == order.pid:
+            return [workload]
+        if order.container is not None and order.container in (workload.name, workload.id):
+            return [workload]
+    target = find_target(order.pid, order.container, order.container_host)
+    known = context.registry.in_netns(target.process.netns)
+    return [known] if known else []
+
+
+def detach_workload(context: Context, workload: Workload) -> list[str]:
+    """Undo all splices of one workload; gives warnings. A failed port stays attached."""
+    warnings = []
+    left = workload
+    for port in workload.ports:
+        port_id = port.port_id
+        try:
+            unsplice(
+                context.instance,
+                workload.process,
+                port,
+                before_restore=lambda port_id=port_id: context.steering.remove(port_id),
+            )
+        except NotFoundError:
+            context.steering.remove(port_id)
+            cleanup(context.instance, port)
+            warnings.append(f"{workload.name} has gone; removed what was left of {port.interface}")
+        left = replace(left, ports=tuple(kept for kept in left.ports if kept != port))
+        context.keep_or_drop(left)
+    context.happened(Happening("lifecycle", "detached", workload=workload.name))
+    return warnings
+
+
+def bury(context: Context, workload: Workload) -> None:
+    """Its process has ended. A namespace that lives on (another process, a bind mount) gets its
+    interface back; else everything of it is removed, the host's end of the link included."""
+    warnings = detach_workload(context, workload)
+    context.refresh()
+    for warning in warnings:
+        context.happened(Happening("lifecycle", warning, workload=workload.name))

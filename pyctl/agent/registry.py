@@ -1,0 +1,79 @@
+"""Which workloads are attached: the one list, mirrored on disk.
+
+In: Workload values. Out: look-ups by anything a user may know of a workload. The dict is replaced
+on change, never altered, so readers need no lock.
+"""
+
+from __future__ import annotations
+
+from pyctl.agent.store import Store
+from pyctl.errors import NotFoundError, UsageError
+from pyctl.model.workload import Workload
+
+
+class Registry:
+    """All attached workloads by id."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._by_id: dict[str, Workload] = {}
+
+    def load(self) -> list[str]:
+        """Take what the store has; gives warnings for what it cannot read."""
+        workloads, warnings = self._store.load()
+        self._by_id = {workload.id: workload for workload in workloads}
+        return warnings
+
+    def all(self) -> list[Workload]:
+        """Sorted by name, then id."""
+        return sorted(self._by_id.values(), key=lambda workload: (workload.name, workload.id))
+
+    def put(self, workload: Workload) -> None:
+        """Add or replace, on disk first."""
+        self._store.save(workload)
+        self._by_id = {**self._by_id, workload.id: workload}
+
+    def drop(self, workload_id: str) -> None:
+        """Forget. Idempotent."""
+        self._store.forget(workload_id)
+        self._by_id = {key: value for key, value in self._by_id.items() if key != workload_id}
+
+    def get(self, workload_id: str) -> Workload | None:
+        """By its exact id."""
+        return self._by_id.get(workload_id)
+
+    def in_netns(self, netns: tuple[int, int]) -> Workload | None:
+        """The one that lives in this network namespace."""
+        for workload in self._by_id.values():
+            if workload.process.netns == netns:
+                return workload
+        return None
+
+    def by_port(self, port_id: int) -> Workload | None:
+        """The one that a port id belongs to."""
+        for workload in self._by_id.values():
+            if any(port.port_id == port_id for port in workload.ports):
+                return workload
+        return None
+
+    def find(self, ref: str) -> Workload:
+        """By id, name, pid, or a unique head of the id. NotFoundError; UsageError: ambiguous."""
+        if ref in self._by_id:
+            return self._by_id[ref]
+        tests = (
+            lambda workload: workload.name == ref,
+            lambda workload: str(workload.process.pid) == ref,
+            lambda workload: len(ref) >= 4 and workload.id.startswith(ref),
+            lambda workload: len(ref) > len(workload.id) >= 12 and ref.startswith(workload.id),
+        )
+        for matches in tests:
+            found = [workload for workload in self.all() if matches(workload)]
+            if len(found) == 1:
+                return found[0]
+            if found:
+                names = ", ".join(workload.id for workload in found)
+                raise UsageError(f"{ref!r} is any of {names}", advice="give the id")
+        raise NotFoundError(
+            f"no attached workload is called {ref!r}",
+            advice="`segctl list` shows those that are attached",
+        )

@@ -1,0 +1,119 @@
+"""Policies and port pairs, out to the engine and the driver, in the order that never opens a hole.
+
+In: workloads, the policy. Out: engine and driver calls. The order for a policy is: swap it in the
+engine, publish its generation, wait until nothing judged by the old one can still be on its way.
+For a new port it is: policy first, filters second, links up last (the splice does that).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from pyctl.agent.ids import Generations
+from pyctl.agent.supervisor import Supervisor
+from pyctl.datapath.base import Driver
+from pyctl.model.policy import PortPolicy
+from pyctl.model.workload import Mode, OtherTraffic, Port, PortPair, Workload
+from pyctl.platform.rcu import wait_for_readers
+
+
+def port_pair(workload: Workload, port: Port, mode: Mode) -> PortPair:
+    """What the driver is to do for one port of a workload in `mode`."""
+    passes = {
+        OtherTraffic.PASS: True,
+        OtherTraffic.DROP: False,
+        OtherTraffic.AUTO: mode is not Mode.PROTECT,
+    }
+    return PortPair(
+        port_id=port.port_id,
+        vex_ifindex=port.vex_ifindex,
+        vin_ifindex=port.vin_ifindex,
+        mac=port.mac,
+        host_mac=port.host_mac,
+        kind=port.kind,
+        mode=mode,
+        fail=workload.fail,
+        pass_other=passes[workload.other_traffic],
+        any_source=workload.any_source,
+        addresses=tuple(address.split("/")[0] for address in port.addresses),
+    )
+
+
+class Steering:
+    """What the engine and the driver were last told, and telling them what is new."""
+
+    def __init__(self, driver: Driver, supervisor: Supervisor) -> None:
+        self.driver = driver
+        self._supervisor = supervisor
+        self._generations = Generations()
+        self._told: dict[int, PortPolicy] = {}
+        self._pairs: dict[int, PortPair] = {}
+        self._current: dict[int, int] = {}
+        supervisor.on_new_engine = self._teach
+
+    def policy_of(self, port_id: int) -> tuple[PortPolicy | None, int]:
+        """The policy in force for a port, and its generation (0: none)."""
+        return self._told.get(port_id), self._current.get(port_id, 0)
+
+    def differs(self, policies: Iterable[PortPolicy]) -> list[PortPolicy]:
+        """Those that are not in force as they are."""
+        return [policy for policy in policies if self._told.get(policy.port_id) != policy]
+
+    def add(self, pair: PortPair, policy: PortPolicy) -> None:
+        """A new pair, its links still down: from its first packet on, the policy holds."""
+        try:
+            self._swap([policy])
+            self.driver.attach(pair)
+            self._publish([policy])
+            self._pairs[pair.port_id] = pair
+        except BaseException:
+            self.remove(pair.port_id)
+            raise
+
+
+    def remove(self, port_id: int) -> None:
+        """Nothing of the pair is left in driver or engine. Idempotent."""
+        try:
+            self.driver.detach(port_id)
+        finally:
+            for known in (self._told, self._current, self._pairs):
+                known.pop(port_id, None)
+            self._supervisor.tell(lambda engine: engine.port_delete(port_id))
+
+    def change(self, policies: list[PortPolicy], pairs: list[PortPair]) -> None:
+        """Policies and pairs of ports that are steered. On return no packet is judged, or
+        carried, by what was before. Where it tightens, the engine comes first; a switch in the
+        kernel alone (quarantine, fail mode) is a map write and holds at once."""
+        for pair in pairs:
+            if self._pairs.get(pair.port_id) != pair:
+                self.driver.update(pair)
+                self._pairs[pair.port_id] = pair
+        changed = self.differs(policies)
+        if not changed:
+            return
+        self._swap(changed)
+        self._publish(changed)
+        wait_for_readers()
+        self._supervisor.tell(lambda engine: engine.sync())
+
+    def _swap(self, policies: list[PortPolicy]) -> None:
+        for policy in policies:
+            self._told[policy.port_id] = policy
+            self._current[policy.port_id] = generation = self._generations.next()
+            self._supervisor.tell(_policy_set(generation, policy))
+
+    def _publish(self, policies: list[PortPolicy]) -> None:
+        for policy in policies:
+            port_id = policy.port_id
+            self.driver.publish_generation(port_id, self._current[port_id])
+
+    def _teach(self) -> None:
+        """A new engine knows nothing: all policies again, under new generations, because flows
+        that the former one cached have no session behind them any more."""
+        policies = list(self._told.values())
+        self._swap(policies)
+        self._publish(policies)
+
+
+def _policy_set(generation: int, policy: PortPolicy) -> Callable[[EngineCalls], None]:
+    return lambda engine: engine.policy_set(generation, policy)

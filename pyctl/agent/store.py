@@ -1,0 +1,147 @@
+"""What the agent remembers across its own death: workloads, the last port id, the policy.
+
+In: model values. Out: JSON files, each written whole (temporary name, then rename). Workloads live
+in Instance.run_dir, which a reboot empties as it empties the kernel; the policy in state_dir.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pyctl.errors import SegctlError
+from pyctl.model.instance import Instance
+from pyctl.model.workload import (
+    DatapathKind,
+    Fail,
+    LinkKind,
+    Mode,
+    OtherTraffic,
+    Port,
+    ProcessRef,
+    Workload,
+)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """The file is the old one or the new one, never half of it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text)
+    temporary.chmod(0o600)
+    temporary.rename(path)
+
+
+def to_json(workload: Workload) -> str:
+    """A workload as text that from_json reads."""
+    return json.dumps(asdict(workload), indent=1)
+
+
+def from_json(text: str) -> Workload:
+    """The inverse of to_json; KeyError, TypeError or ValueError on text that is not one."""
+    raw: dict[str, Any] = json.loads(text)
+    process = raw.pop("process")
+    forced = raw.pop("forced_mode")
+    ports = [
+        Port(**{**port, "kind": LinkKind(port["kind"]), "addresses": tuple(port["addresses"])})
+        for port in raw.pop("ports")
+    ]
+    return Workload(
+        process=ProcessRef(
+            process["pid"], process["start_time"], (process["netns"][0], process["netns"][1])
+        ),
+        forced_mode=Mode(forced) if forced else None,
+        attach_mode=Mode(raw.pop("attach_mode")),
+        datapath=DatapathKind(raw.pop("datapath")),
+        fail=Fail(raw.pop("fail")),
+        other_traffic=OtherTraffic(raw.pop("other_traffic")),
+        ports=tuple(ports),
+        **raw,
+    )
+
+
+class Store:
+    """The files of one instance. Every method raises SegctlError where the disk refuses."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+        with _told(f"creating the directories of instance {instance.name}"):
+            for directory in (
+                instance.run_dir,
+                instance.journal_dir,
+                instance.workload_dir,
+                instance.state_dir,
+            ):
+                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def _workload_file(self, workload_id: str) -> Path:
+        return self._instance.workload_dir / f"{workload_id}.json"
+
+    def save(self, workload: Workload) -> None:
+        """Remember it, replacing what was known of the same id."""
+        with _told(f"remembering workload {workload.name}"):
+            write_atomically(self._workload_file(workload.id), to_json(workload))
+
+    def forget(self, workload_id: str) -> None:
+        """Forget it. Idempotent."""
+        with _told(f"forgetting workload {workload_id}"):
+            self._workload_file(workload_id).unlink(missing_ok=True)
+
+    def load(self) -> tuple[list[Workload], list[str]]:
+        """All workloads, and a warning for each file that cannot be read (left in place)."""
+        workloads, warnings = [], []
+        for path in sorted(self._instance.workload_dir.glob("*.json")):
+            try:
+                workloads.append(from_json(path.read_text()))
+            except (OSError, KeyError, TypeError, ValueError) as error:
+                warnings.append(f"{path} is not a workload of this version: {error}")
+        return workloads, warnings
+
+    @property
+    def _port_id_file(self) -> Path:
+        return self._instance.run_dir / "last-port-id"
+
+    def last_port_id(self) -> int:
+        """The id handed out last; 0 for none."""
+        try:
+            return int(self._port_id_file.read_text())
+        except (FileNotFoundError, ValueError):
+            return 0
+
+    def save_port_id(self, port_id: int) -> None:
+        """Before the id is used, so that a killed agent does not hand it out again at once."""
+        with _told("remembering a port id"):
+            write_atomically(self._port_id_file, f"{port_id}\n")
+
+    @property
+    def _policy_file(self) -> Path:
+        return self._instance.state_dir / "policy.yaml"
+
+    def policy(self) -> tuple[str, float | None]:
+        """Text and time (epoch seconds) of the applied policy; empty and None where none is."""
+        try:
+            return self._policy_file.read_text(), self._policy_file.stat().st_mtime
+        except FileNotFoundError:
+            return "", None
+
+    def save_policy(self, text: str) -> None:
+        """The policy that the next agent starts with."""
+        with _told("storing the policy"):
+            write_atomically(self._policy_file, text)
+
+
+@contextlib.contextmanager
+def _told(what: str) -> Iterator[None]:
+    """An OSError becomes a SegctlError that says what was being done."""
+    try:
+        yield
+    except OSError as error:
+        raise SegctlError(
+            f"{what}: {error}",
+            advice="look at the space and the rights of that file system",
+            errno=error.errno,
+        ) from error

@@ -1,0 +1,195 @@
+"""The agent's eyes: one thread that waits on everything that may change by itself.
+
+In: pidfds of workloads, netlink sockets in their namespaces, the engine's health, its events and
+the kernel's. Out: calls into the agent's procedures, under its lock. It never polls the kernel for
+state: it waits on file descriptors, and looks at the engine five times a second.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import threading
+from dataclasses import replace
+from ipaddress import ip_address
+
+import structlog
+
+from pyctl import abi
+from pyctl.agent.context import Context
+from pyctl.agent.detach import bury
+from pyctl.agent.events import Happening
+from pyctl.agent.report import engine_happening, kernel_happening
+from pyctl.agent.supervisor import Supervisor
+from pyctl.errors import NotFoundError, SegctlError
+from pyctl.model.workload import Port, Workload
+from pyctl.platform.change_watch import ChangeWatch
+from pyctl.platform.links import port_identity
+
+_log = structlog.get_logger()
+_ROUND_MS = 200
+
+
+class _Watched:
+    """One workload's file descriptors."""
+
+    def __init__(self, workload: Workload) -> None:
+        self.workload_id = workload.id
+        self.netns = f"/proc/{workload.process.pid}/ns/net"
+        self.pidfd = os.pidfd_open(workload.process.pid)
+        try:
+            self.changes = ChangeWatch(self.netns)
+        except BaseException:
+            os.close(self.pidfd)
+            raise
+
+    def close(self) -> None:
+        os.close(self.pidfd)
+        self.changes.close()
+
+
+class Watcher:
+    """Started once; `stop` returns when its thread has ended."""
+
+    def __init__(
+        self, context: Context, supervisor: Supervisor, lock: threading.RLock
+    ) -> None:
+        self._context = context
+        self._supervisor = supervisor
+        self._lock = lock
+        self._watched: dict[str, _Watched] = {}
+        self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._ending = False
+        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+        context.on_change = self.wake
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Look again at which workloads there are."""
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._wake_write, b"x")
+
+    def stop(self) -> None:
+        """End the thread and give the file descriptors back."""
+        self._ending = True
+        self.wake()
+        if self._thread.is_alive():
+            self._thread.join()
+        for watched in self._watched.values():
+            watched.close()
+        self._watched = {}
+
+    def _run(self) -> None:
+        while not self._ending:
+            try:
+                self._round()
+            except SegctlError as error:
+                self._context.happened(Happening("lifecycle", str(error)))
+            except OSError:
+                _log.exception("watching failed")
+
+    def _round(self) -> None:
+        self._follow_registry()
+        poller = select.poll()
+        poller.register(self._wake_read, select.POLLIN)
+        by_fd: dict[int, tuple[_Watched, bool]] = {}
+        for watched in self._watched.values():
+            for fd, is_process in (
+                (watched.pidfd, True),
+                (watched.changes.fileno(), False),
+            ):
+                by_fd[fd] = (watched, is_process)
+                poller.register(fd, select.POLLIN)
+        for fd, _mask in poller.poll(_ROUND_MS):
+            if fd == self._wake_read:
+                with contextlib.suppress(BlockingIOError):
+                    os.read(self._wake_read, 4096)
+                continue
+            watched, is_process = by_fd[fd]
+            if is_process:
+                self._process_ended(watched)
+            else:
+                watched.changes.drain()
+                self._addresses_changed(watched)
+        if not self._ending:
+            self._look_after_engine()
+            self._fetch_events()
+
+    def _follow_registry(self) -> None:
+        there = {workload.id: workload for workload in self._context.registry.all()}
+        for workload_id in set(self._watched) - set(there):
+            self._watched.pop(workload_id).close()
+        for workload_id in set(there) - set(self._watched):
+            workload = there[workload_id]
+            try:
+                self._watched[workload_id] = _Watched(workload)
+            except (ProcessLookupError, NotFoundError):
+                with self._lock:
+                    self._bury(workload_id)
+
+    def _process_ended(self, watched: _Watched) -> None:
+        # Its socket pins the namespace, which must die with the container.
+        if self._watched.pop(watched.workload_id, None) is not None:
+            watched.close()
+            with self._lock:
+                self._bury(watched.workload_id)
+
+    def _bury(self, workload_id: str) -> None:
+        workload = self._context.registry.get(workload_id)
+        if workload is not None:
+            self._context.happened(
+                Happening("lifecycle", "its process has ended", workload=workload.name)
+            )
+            bury(self._context, workload)
+
+    def _addresses_changed(self, watched: _Watched) -> None:
+        with self._lock:
+            workload = self._context.registry.get(watched.workload_id)
+            if workload is None:
+                return
+            ports = tuple(_now(watched.netns, port) for port in workload.ports)
+            if ports == workload.ports:
+                return
+            self._context.registry.put(replace(workload, ports=ports))
+            self._context.refresh()
+        addresses = ", ".join(
+            address for port in ports for address in port.addresses
+        )
+        self._context.happened(
+            Happening(
+                "lifecycle", f"addresses are now {addresses}", workload=workload.name
+            )
+        )
+
+    def _look_after_engine(self) -> None:
+        if self._supervisor.healthy():
+            return
+        with self._lock:
+            if self._ending or self._supervisor.healthy():
+                return
+            former = self._supervisor.pid
+            self._supervisor.replace()
+        self._context.happened(
+            Happening(
+                "engine",
+                f"engine {former} was gone or hung; {self._supervisor.pid} took over",
+            )
+        )
+
+    def _fetch_events(self) -> None:
+        for event in self._supervisor.events():
+            happening = engine_happening(event, self._context.registry)
+            if happening is not None:
+                self._context.happened(happening)
+        for event in self._context.steering.driver.read_events():
+            self._context.happened(kernel_happening(event, self._context.registry))
+
+
+def _now(netns: str, port: Port) -> Port:
+    """The port with the MAC and the addresses that it has by now."""
+    mac, addresses = port_identity(netns, port.interface)
+    return replace(port, mac=mac, addresses=addresses)

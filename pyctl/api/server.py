@@ -1,0 +1,208 @@
+"""The agent's HTTP/JSON API (OpenAPI at /openapi.json): routes, and nothing but routes.
+
+In: an Agent. Out: a FastAPI application. Handlers are plain functions, which FastAPI runs in its
+thread pool: the agent's calls block on netlink, and its lock orders them.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+
+from pyctl import abi
+from pyctl.agent import logs
+from pyctl.agent.agent import Agent
+from pyctl.agent.orders import AttachOrder, DetachOrder
+from pyctl.api import schema, views
+from pyctl.errors import SegctlError, UsageError
+from pyctl.model.workload import DatapathKind, Mode
+
+
+def create_app(agent: Agent, on_stop: Callable[[], None]) -> FastAPI:
+    """The application; `on_stop` ends the process after the answer has been sent."""
+    app = FastAPI(
+        title="segctl agent", version=version("segctl"), docs_url=None, redoc_url=None
+    )
+    app.add_exception_handler(SegctlError, _segctl_error)
+    app.add_exception_handler(RequestValidationError, _bad_request)
+    for router in (_workloads(agent), _policy(agent), _node(agent, on_stop)):
+        app.include_router(router, prefix=schema.PREFIX)
+    return app
+
+
+def _answer(error: SegctlError) -> JSONResponse:
+    body = schema.ErrorResponse(error=schema.ErrorBody.of(error))
+    return JSONResponse(body.model_dump(), status_code=schema.HTTP_STATUS[error.code])
+
+
+def _segctl_error(_request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, SegctlError):
+        raise error
+    return _answer(error)
+
+
+def _bad_request(_request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    told = "; ".join(
+        f"{'.'.join(str(part) for part in item['loc'][1:])}: {item['msg']}".lstrip(": ")
+        for item in error.errors()
+    )
+    return _answer(UsageError(told, state="nothing was touched"))
+
+
+def _workloads(agent: Agent) -> APIRouter:
+    router = APIRouter(tags=["workloads"])
+
+    @router.post("/attach")
+    def attach(request: schema.AttachRequest) -> schema.AttachResponse:
+        """Splice a container or process."""
+        given = request.model_dump(exclude_unset=True)
+        chosen = given.pop("datapath", schema.DatapathChoice.AUTO)
+        given["datapath"] = (
+            None if chosen is schema.DatapathChoice.AUTO else DatapathKind(chosen.value)
+        )
+        given["interfaces"] = tuple(request.interfaces)
+        result = agent.attach(AttachOrder(**given))
+        workload = result.workload
+        return schema.AttachResponse(
+            workload=views.workload_view(agent, workload) if workload else None,
+            plan=result.plan,
+            warnings=result.warnings,
+            already=result.already,
+            elapsed_ms=result.elapsed_ms,
+        )
+
+    @router.post("/detach")
+    def detach(request: schema.DetachRequest) -> schema.DetachResponse:
+        """Give the original interfaces back."""
+        result = agent.detach(DetachOrder(**request.model_dump()))
+        return schema.DetachResponse.model_validate(vars(result))
+
+    @router.get("/workloads")
+    def workloads() -> schema.WorkloadList:
+        """All that is attached."""
+        return schema.WorkloadList(
+            workloads=[
+                views.workload_view(agent, workload)
+                for workload in agent.context.registry.all()
+            ]
+        )
+
+    @router.get("/workloads/{ref}")
+    def workload(ref: str) -> schema.WorkloadDetail:
+        """One workload in full."""
+        return views.workload_detail(agent, agent.context.registry.find(ref))
+
+    @router.put("/workloads/{ref}/mode")
+    def mode(ref: str, request: schema.ModeRequest) -> schema.ModeResponse:
+        """Force the mode, or give the choice back."""
+        before = agent.context.mode_of(agent.context.registry.find(ref)).mode
+        forced = None if request.mode == "auto" else Mode(request.mode)
+        changed = agent.set_mode(ref, forced, dry_run=request.dry_run)
+        after = agent.context.mode_of(changed)
+        return schema.ModeResponse(
+            workload=changed.name,
+            before=before,
+            after=after.mode,
+            source=after.source,
+            plan=[f"{changed.name}: {before} → {after.mode}"],
+        )
+
+    @router.get("/workloads/{ref}/rules")
+    def rules(ref: str) -> schema.RulesResponse:
+        """The pairs' rules as the kernel holds them."""
+        found = agent.context.registry.find(ref)
+        return schema.RulesResponse(
+            workload=found.name,
+            datapath=found.datapath,
+            ports=[
+                schema.PortRules(
+                    port_id=port.port_id,
+                    interface=port.interface,
+                    rules=agent.context.steering.driver.rules(port.port_id),
+                )
+                for port in found.ports
+            ],
+        )
+
+    return router
+
+
+def _policy(agent: Agent) -> APIRouter:
+    router = APIRouter(tags=["policy"])
+
+    @router.get("/policy")
+    def get() -> schema.PolicyText:
+        """The policy in force, as it was written."""
+        policy = agent.context.policy
+        return schema.PolicyText(
+            text=policy.text,
+            applied_at=agent.policy_applied_at,
+            groups=len(policy.groups),
+            rules=len(policy.rules),
+        )
+
+    @router.put("/policy")
+    def apply(request: schema.PolicyApplyRequest) -> schema.PolicyApplyResponse:
+        """Replace the policy at once."""
+        result = agent.apply_policy(request.text, dry_run=request.dry_run)
+        return schema.PolicyApplyResponse.model_validate(vars(result))
+
+    return router
+
+
+def _node(agent: Agent, on_stop: Callable[[], None]) -> APIRouter:
+    router = APIRouter(tags=["node"])
+
+    @router.get("/events")
+    def events(limit: int = 100) -> schema.EventList:
+        """The most recent events."""
+        log = agent.context.events
+        return schema.EventList(
+            events=views.event_views(log.latest(max(1, limit))), lost=log.lost
+        )
+
+    @router.get("/status")
+    def status() -> schema.Status:
+        """The agent in one look."""
+        loads = agent.context.registry.all()
+        return schema.Status(
+            pid=os.getpid(),
+            version=version("segctl"),
+            instance=agent.instance.name,
+            uptime_s=round(time.monotonic() - agent.started, 1),
+            log_level=schema.LogLevel(logs.get_level()),
+            abi=abi.HASH,
+            datapath=agent.context.steering.driver.kind,
+            engine=schema.EngineStatus.model_validate(agent.supervisor.status()),
+            workloads=len(loads),
+            ports=sum(len(load.ports) for load in loads),
+            policy_rules=len(agent.context.policy.rules),
+            warnings=agent.warnings,
+        )
+
+    @router.put("/log-level")
+    def log_level(request: schema.LogLevelRequest) -> schema.LogLevelResponse:
+        """Change the level of agent and engine."""
+        before = agent.set_log_level(request.level.value)
+        return schema.LogLevelResponse(
+            before=schema.LogLevel(before), after=request.level
+        )
+
+    @router.post("/stop")
+    def stop(request: schema.StopRequest) -> schema.StopResponse:
+        """End the agent; answered before it does."""
+        detached: list[str] = []
+        if request.detach:
+            detached = agent.detach(DetachOrder(all=True)).workloads
+        on_stop()
+        return schema.StopResponse(pid=os.getpid(), detached=detached)
+
+    return router

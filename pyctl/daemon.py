@@ -1,0 +1,97 @@
+"""The agent process: one lock, one Agent, one API server. The composition root.
+
+In: an instance. Out: a process that serves Instance.api_socket until SIGTERM, SIGINT or /v1/stop.
+It stands above agent and api, so that neither has to know the other's start.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+import uvicorn
+
+from pyctl.agent import logs
+from pyctl.agent.agent import Agent
+from pyctl.api.server import create_app
+from pyctl.errors import NotPermittedError, RefusedError
+from pyctl.model.instance import Instance
+
+_log = structlog.get_logger()
+
+
+def run(
+    instance: Instance,
+    *,
+    log_level: str = "info",
+    log_format: str = "json",
+    flow_cache: bool = True,
+) -> None:
+    """Serve until told to end. NotPermittedError without root; RefusedError where an agent of
+    this instance runs already; SegctlError where the node cannot be made ready."""
+    if os.geteuid() != 0:
+        raise NotPermittedError(
+            "starting the agent", state="nothing was touched", advice="run it as root"
+        )
+    logs.configure(log_level, log_format)
+    with _only_one(instance):
+        agent = Agent(instance, flow_cache=flow_cache)
+        agent.start()
+        try:
+            _serve(agent, instance)
+        finally:
+            agent.stop()
+
+
+@contextmanager
+def _only_one(instance: Instance) -> Iterator[None]:
+    instance.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (instance.run_dir / "agent.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RefusedError(
+                f"starting a second agent of instance {instance.name}",
+                state="the first one goes on",
+                advice="`segctl agent status` shows it; SEGCTL_INSTANCE names another",
+            ) from error
+        yield
+
+
+def _listen(instance: Instance) -> socket.socket:
+    """The API's socket, root's alone: the directory and the socket both say so."""
+    path = instance.api_socket
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        listener.bind(str(path))
+    finally:
+        os.umask(before)
+    listener.listen(64)
+    return listener
+
+
+def _serve(agent: Agent, instance: Instance) -> None:
+    server: uvicorn.Server
+
+    def end() -> None:
+        server.should_exit = True
+
+    app = create_app(agent, end)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=5,
+        )
+    )
+    with _listen(instance) as listener:
+        server.run(sockets=[listener])
+    instance.api_socket.unlink(missing_ok=True)

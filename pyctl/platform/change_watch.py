@@ -1,0 +1,52 @@
+"""A file descriptor that becomes readable when links or addresses of a namespace change.
+
+In: the path of a network namespace. Out: a netlink socket bound to the groups of rtnetlink(7) that
+tell of links and addresses; what they say is not parsed here, whoever wakes up reads the state.
+The socket pins its namespace: close it when the workload's process ends.
+"""
+
+from __future__ import annotations
+
+import socket
+
+from pyctl.errors import NotFoundError
+from pyctl.platform.netns import entered
+
+_RTMGRP_LINK = 0x1
+_RTMGRP_IPV4_IFADDR = 0x10
+_RTMGRP_IPV6_IFADDR = 0x100
+_ENOUGH = 1 << 16
+
+
+class ChangeWatch:
+    """Watches one namespace. NotFoundError where it does not exist."""
+
+    def __init__(self, netns: str) -> None:
+        groups = _RTMGRP_LINK | _RTMGRP_IPV4_IFADDR | _RTMGRP_IPV6_IFADDR
+        try:
+            with entered(netns):
+                self._socket = socket.socket(
+                    socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0
+                )
+        except FileNotFoundError as error:
+            raise NotFoundError(f"network namespace {netns}", state="it has gone") from error
+        self._socket.bind((0, groups))
+        self._socket.setblocking(False)
+
+    def fileno(self) -> int:
+        """For poll(2)."""
+        return self._socket.fileno()
+
+    def drain(self) -> None:
+        """Forget what was told so far; a lost message (ENOBUFS) is a change as well."""
+        while True:
+            try:
+                self._socket.recv(_ENOUGH)
+            except BlockingIOError:
+                return
+            except OSError:
+                continue
+
+    def close(self) -> None:
+        """Let the namespace go."""
+        self._socket.close()

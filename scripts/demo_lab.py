@@ -1,0 +1,244 @@
+"""Two containers for the demo: Docker's where a daemon answers or can be started, else plain
+network namespaces with the same programs in them. All of it is removed at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+import tarfile
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+NGINX_CONF = """
+daemon off; user root; worker_processes 1; pid /tmp/nginx.pid; error_log /dev/stderr crit;
+events { worker_connections 256; }
+http {
+  access_log off; client_body_temp_path /tmp/b; proxy_temp_path /tmp/p; fastcgi_temp_path /tmp/f;
+  uwsgi_temp_path /tmp/u; scgi_temp_path /tmp/s; default_type text/plain; sendfile on;
+  server {
+    listen 80; listen [::]:80; root /srv;
+    location = / { return 200 "hello from nginx\\n"; }
+  }
+}
+"""
+BIG_BYTES = 64 << 20
+SUBNET = {"gateway": "10.213.7.1", "web": "10.213.7.2", "client": "10.213.7.3"}
+
+
+@dataclass
+class Box:
+    """One container: its name, a pid in it, its address, and how to run things in it."""
+
+    name: str
+    pid: int
+    ip: str
+    enter: list[str]
+    target: list[str]
+    """What `segctl attach` is told: --container NAME or --pid N."""
+
+    def run(self, *argv: str, timeout: float = 20) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*self.enter, *argv], capture_output=True, text=True, timeout=timeout, check=False
+        )
+
+    def start(self, *argv: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*self.enter, *argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+
+def libraries(program: str) -> set[str]:
+    """The shared objects that a program loads, by path."""
+    out = subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout
+    return set(re.findall(r"(/\S+)", out))
+
+
+def root_filesystem(target: Path) -> None:
+    """A tar with nginx, curl, busybox and what they load: an image without a registry."""
+    programs = {name: shutil.which(name) or f"/usr/sbin/{name}" for name in ("nginx", "curl")}
+    busybox = shutil.which("busybox") or "/bin/busybox"
+    with tarfile.open(target, "w") as tar:
+        for directory in ("bin", "etc/nginx", "srv", "tmp", "proc", "sys", "dev", "var/log/nginx"):
+            info = tarfile.TarInfo(directory)
+            info.type, info.mode = tarfile.DIRTYPE, 0o755
+            tar.addfile(info)
+        for name, path in {**programs, "busybox": busybox}.items():
+            tar.add(os.path.realpath(path), f"bin/{name}")
+            for library in libraries(path):
+                tar.add(os.path.realpath(library), library.lstrip("/"))
+        for applet in ("sh", "sleep", "cat"):
+            info = tarfile.TarInfo(f"bin/{applet}")
+            info.type, info.linkname = tarfile.SYMTYPE, "busybox"
+            tar.addfile(info)
+        files = {
+            "etc/passwd": "root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n",
+            "etc/group": "root:x:0:\nnogroup:x:65534:\n",
+            "etc/nginx/nginx.conf": NGINX_CONF,
+        }
+        for name, text in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(text)
+            tar.addfile(info, io.BytesIO(text.encode()))
+        info = tarfile.TarInfo("srv/big")
+        info.size = BIG_BYTES
+        tar.addfile(info, open("/dev/zero", "rb"))  # noqa: SIM115  tarfile reads `size` bytes
+
+
+def wait_until(what, seconds: float = 10.0) -> bool:
+    """Whether `what` came true in time."""
+    deadline = time.monotonic() + seconds
+    while not what():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+class Lab:
+    """Gives `web` and `client`; a context manager that removes everything."""
+
+    def __init__(self) -> None:
+        self.tag = f"segdemo-{secrets.token_hex(2)}"
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{self.tag}-"))
+        self.undo = contextlib.ExitStack()
+        self.undo.callback(shutil.rmtree, self.folder, ignore_errors=True)
+        self.kind = ""
+        self.environment: dict[str, str] = {}
+
+    def __enter__(self) -> Lab:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.undo.close()
+
+    def boxes(self) -> tuple[Box, Box]:
+        """web (nginx) and client, by the best means this host has."""
+        if self._docker_answers({}) or self._start_docker():
+            self.kind = "Docker containers"
+            return self._docker_boxes()
+        self.kind = "plain network namespaces (no Docker daemon runs or can be started here)"
+        return self._namespace_boxes()
+
+    def _docker_answers(self, environment: dict[str, str]) -> bool:
+        if not shutil.which("docker"):
+            return False
+        found = subprocess.run(
+            ["docker", "info", "--format", "{{.ServerVersion}}"],
+            env={**os.environ, **environment}, capture_output=True, timeout=20, check=False,
+        )
+        return found.returncode == 0 and bool(found.stdout.strip())
+
+    def _start_docker(self) -> bool:
+        """A private daemon in a namespace of its own: the host's firewall stays untouched."""
+        if not shutil.which("dockerd"):
+            return False
+        subprocess.run(["ip", "netns", "add", self.tag], check=True)
+        self.undo.callback(subprocess.run, ["ip", "netns", "del", self.tag], check=False)
+        enter = ["nsenter", f"--net=/run/netns/{self.tag}"]
+        subprocess.run([*enter, "ip", "link", "set", "lo", "up"], check=True)
+        (self.folder / "daemon.json").write_text("{}")
+        url = f"unix://{self.folder}/docker.sock"
+        log = (self.folder / "dockerd.log").open("w")
+        daemon = subprocess.Popen(
+            [*enter, "dockerd", "-H", url, "--data-root", f"{self.folder}/data",
+             "--exec-root", f"{self.folder}/exec", "--pidfile", f"{self.folder}/dockerd.pid",
+             "--config-file", f"{self.folder}/daemon.json"],
+            stdout=log, stderr=log,
+        )
+        self.undo.callback(end, daemon)
+        answers = wait_until(
+            lambda: daemon.poll() is not None or self._docker_answers({"DOCKER_HOST": url}), 15
+        )
+        if not answers or daemon.poll() is not None:
+            return False
+        self.environment["DOCKER_HOST"] = url
+        return True
+
+    def _docker(self, *argv: str) -> str:
+        done = subprocess.run(
+            ["docker", *argv], env={**os.environ, **self.environment},
+            capture_output=True, text=True, timeout=60, check=False,
+        )
+        if done.returncode:
+            raise SystemExit(f"docker {' '.join(argv[:2])} failed: {done.stderr.strip()}")
+        return done.stdout.strip()
+
+    def _docker_boxes(self) -> tuple[Box, Box]:
+        image, tar = f"{self.tag}:1", self.folder / "root.tar"
+        root_filesystem(tar)
+        self._docker("import", str(tar), image)
+        self.undo.callback(self._docker, "rmi", "-f", image)
+        boxes = []
+        commands = {
+            "web": ["/bin/nginx", "-c", "/etc/nginx/nginx.conf"],
+            "client": ["/bin/sleep", "3600"],
+        }
+        for role, command in commands.items():
+            name = f"{self.tag}-{role}"
+            self._docker("run", "-d", "--name", name, "--label", f"role={role}", image, *command)
+            self.undo.callback(self._docker, "rm", "-f", name)
+            facts = self._docker(
+                "inspect", "-f", "{{.State.Pid}} {{.NetworkSettings.IPAddress}}", name
+            ).split()
+            prefix = [f"DOCKER_HOST={self.environment['DOCKER_HOST']}"] if self.environment else []
+            boxes.append(Box(
+                name, int(facts[0]), facts[1],
+                ["env", *prefix, "docker", "exec", name], ["--container", name],
+            ))
+        return boxes[0], boxes[1]
+
+    def _namespace_boxes(self) -> tuple[Box, Box]:
+        host = f"{self.tag}-host"
+        for role in ("host", "web", "client"):
+            name = f"{self.tag}-{role}"
+            subprocess.run(["ip", "netns", "add", name], check=True)
+            self.undo.callback(subprocess.run, ["ip", "netns", "del", name], check=False)
+
+        def ip(namespace: str, *argv: str) -> None:
+            subprocess.run(["ip", "-n", namespace, *argv], check=True)
+
+        ip(host, "link", "add", "br0", "type", "bridge")
+        ip(host, "addr", "add", f"{SUBNET['gateway']}/24", "dev", "br0")
+        ip(host, "link", "set", "br0", "up")
+        tree = self.folder / "root"
+        tree.mkdir()
+        root_filesystem(self.folder / "root.tar")
+        subprocess.run(["tar", "-C", tree, "-xf", self.folder / "root.tar"], check=True)
+        commands = {
+            "web": ["/bin/nginx", "-c", "/etc/nginx/nginx.conf"],
+            "client": ["/bin/sleep", "3600"],
+        }
+        boxes = []
+        for role, command in commands.items():
+            name, peer = f"{self.tag}-{role}", f"to-{role}"
+            ip(name, "link", "add", "eth0", "type", "veth", "peer", "name", peer, "netns", host)
+            ip(host, "link", "set", peer, "master", "br0", "up")
+            ip(name, "addr", "add", f"{SUBNET[role]}/24", "dev", "eth0")
+            ip(name, "link", "set", "eth0", "up")
+            ip(name, "link", "set", "lo", "up")
+            ip(name, "route", "add", "default", "via", SUBNET["gateway"])
+            enter = ["nsenter", f"--net=/run/netns/{name}", "chroot", str(tree)]
+            process = subprocess.Popen([*enter, *command])
+            self.undo.callback(end, process)
+            boxes.append(Box(name, process.pid, SUBNET[role], enter, [
+                "--pid", str(process.pid), "--name", name, "--label", f"role={role}"]))
+        return boxes[0], boxes[1]
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Ask it to end, and make sure."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=10)
+    if process.poll() is None:
+        process.kill()
+        process.wait(timeout=5)

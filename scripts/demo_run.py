@@ -1,0 +1,243 @@
+"""The demo's story. Every step runs the real program and prints what it saw; a step that does not
+see what it should ends the demo with exit code 1."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from demo_lab import BIG_BYTES, Box, Lab, wait_until
+
+SEGCTL = str(Path(__file__).resolve().parent.parent / ".venv/bin/segctl")
+COLOUR = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
+def paint(code: str, text: str) -> str:
+    return f"\033[{code}m{text}\033[0m" if COLOUR else text
+
+
+def say(text: str) -> None:
+    print(f"  {text}", flush=True)
+
+
+def chapter(title: str) -> None:
+    print(f"\n{paint('1;36', title)}", flush=True)
+
+
+def check(held: object, what: str, detail: str = "") -> None:
+    mark = paint("32", "ok  ") if held else paint("1;31", "FAIL")
+    print(f"  {mark} {what}", flush=True)
+    if not held:
+        if detail:
+            print(detail)
+        raise SystemExit(1)
+
+
+class Segctl:
+    """The command line, as a user has it."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.instance = lab.tag
+        self.environment = {**os.environ, **lab.environment, "SEGCTL_INSTANCE": self.instance}
+
+    def run(self, *argv: str, show: bool = True, text: str | None = None) -> str:
+        if show:
+            print(paint("2", f"  $ segctl {' '.join(argv)}"), flush=True)
+        done = subprocess.run(
+            [SEGCTL, *argv], env=self.environment, input=text,
+            capture_output=True, text=True, timeout=60, check=False,
+        )
+        if done.returncode:
+            raise SystemExit(f"segctl {argv[0]} failed ({done.returncode}): {done.stderr}")
+        return done.stdout
+
+    def json(self, *argv: str, show: bool = False) -> dict:
+        return json.loads(self.run(*argv, "-o", "json", show=show))
+
+    def counters(self, box: Box) -> dict[str, int]:
+        """Packets by reason, over the workload's ports."""
+        total: dict[str, int] = {}
+        for port in self.json("show", box.name)["ports"]:
+            for row in port["counters"]:
+                total[row["reason"]] = total.get(row["reason"], 0) + row["packets"]
+        return total
+
+
+def network_state(box: Box) -> dict[str, str]:
+    """Links, addresses, routes, rules and interface sysctls, seen from inside."""
+    enter = ["nsenter", f"--net=/proc/{box.pid}/ns/net"]
+
+    def out(*argv: str) -> str:
+        return subprocess.run([*enter, *argv], capture_output=True, text=True, check=True).stdout
+
+    # Lifetimes tick and neighbours age by themselves; statistics are not asked for.
+    sysctls = "cd /proc/sys/net && grep -r . ipv4/conf ipv6/conf ipv4/neigh ipv6/neigh 2>/dev/null"
+    return {
+        "links": out("ip", "-d", "link"),
+        "addresses": out("ip", "addr"),
+        "routes": out("ip", "route", "show", "table", "all"),
+        "ipv6 routes": out("ip", "-6", "route", "show", "table", "all"),
+        "rules": out("ip", "rule") + out("ip", "-6", "rule"),
+        "neighbours": out("ip", "neigh", "show", "nud", "permanent"),
+        "qdiscs": out("tc", "qdisc"),
+        "sysctls": "\n".join(sorted(out("sh", "-c", sysctls).splitlines())),
+    }
+
+
+class Capture:
+    """tcpdump on the stations of a packet's way, all at once."""
+
+    def __init__(self, instance: str, stations: dict[str, list[str]], what: str) -> None:
+        self.running = {}
+        for station, (namespace, interface) in stations.items():
+            self.running[station] = subprocess.Popen(
+                ["nsenter", f"--net={namespace}", "tcpdump", "-nnel", "-i", interface, what],
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            )
+        for process in self.running.values():
+            while "listening on" not in (line := process.stderr.readline()):
+                if not line:
+                    raise SystemExit("tcpdump did not start")
+
+    def stop(self) -> dict[str, list[str]]:
+        time.sleep(0.3)  # the last packets are on their way from the ring to tcpdump
+        for process in self.running.values():
+            process.terminate()
+        return {
+            station: process.communicate(timeout=10)[0].splitlines()
+            for station, process in self.running.items()
+        }
+
+
+def macs_of(line: str) -> tuple[str, str]:
+    """Source and destination MAC of one tcpdump line."""
+    found = re.search(r"((?:[0-9a-f]{2}:){5}[0-9a-f]{2}) > ((?:[0-9a-f]{2}:){5}[0-9a-f]{2})", line)
+    return (found[1], found[2]) if found else ("", "")
+
+
+def show_way(segctl: Segctl, web: Box, client: Box) -> None:
+    port = segctl.json("show", web.name)["ports"][0]
+    enforcer = f"/run/netns/{segctl.instance}"
+    stations = {
+        "vex": [enforcer, port["vex"]], "vbr": [enforcer, "vbr-neuv"],
+        "vth": [enforcer, "vth-neuv"], "vin": [enforcer, port["vin"]],
+        "eth0": [f"/proc/{web.pid}/ns/net", port["interface"]],
+    }
+    capture = Capture(segctl.instance, stations, f"tcp port 80 and host {web.ip}")
+    done = client.run("/bin/curl", "-s", "--max-time", "5", f"http://{web.ip}/")
+    check(done.stdout == "hello from nginx\n", "curl through segctl works", done.stderr)
+    seen = capture.stop()
+    syn = {
+        station: next(
+            (macs_of(line) for line in lines if f"> {web.ip}.80: Flags [S]" in line), ("", "")
+        )
+        for station, lines in seen.items()
+    }
+    mac, ucmac = port["mac"], port["ucmac"]
+    for station in ("vex", "vbr", "vth", "eth0"):
+        say(f"{station:<5} the client's SYN, destination MAC {syn[station][1]}")
+    check(syn["vex"][1] == mac, f"it arrives on vex with the workload's MAC {mac}")
+    check(syn["vbr"][1] == syn["vth"][1] == ucmac, f"it goes to the engine with UCMAC {ucmac}")
+    check(syn["eth0"][1] == mac, "it reaches the container with its own MAC again")
+    sources = {macs_of(line)[0] for line in seen["vin"] if f"{web.ip}.80 >" in line}
+    check(sources == {mac}, f"the answer leaves the container through vin, source MAC {mac}")
+    answers = {macs_of(line)[0] for line in seen["vth"] if f"{web.ip}.80 >" in line}
+    check(answers == {ucmac}, "and visits the engine with the UCMAC as its source")
+
+
+def show_bypass(segctl: Segctl, web: Box, client: Box) -> None:
+    before = segctl.counters(web)
+    done = client.run(
+        "/bin/curl", "-s", "-o", "/dev/null", "--max-time", "20",
+        "-w", "%{size_download}", f"http://{web.ip}/big",
+    )
+    check(done.stdout == str(BIG_BYTES), f"a download of {BIG_BYTES >> 20} MiB is complete")
+    after = segctl.counters(web)
+    engine = after.get("to_engine", 0) - before.get("to_engine", 0)
+    kernel = after.get("flow_allow", 0) - before.get("flow_allow", 0)
+    say(f"packets judged by the engine: {engine}; carried by the kernel alone: {kernel}")
+    check(kernel > 20 * engine, "the kernel carries a decided flow, the engine sees its ends only")
+
+
+def show_denial(segctl: Segctl, web: Box, client: Box, policy: str) -> None:
+    download = client.start(
+        "/bin/curl", "-s", "-S", "-o", "/dev/null", "--limit-rate", "1M",
+        "--max-time", "30", f"http://{web.ip}/big",
+    )
+    flows = lambda: segctl.json("dump-maps", "seg_flows4")  # noqa: E731
+    check(wait_until(lambda: str(flows()).count(web.ip) >= 2), "a slow download is under way")
+    say("the policy says: in protect, nobody may reach web")
+    started = time.monotonic()
+    print(segctl.run("policy", "apply", "-f", "-", text=policy).rstrip())
+    error = download.communicate(timeout=20)[1].strip()
+    took = time.monotonic() - started
+    check(download.returncode != 0, f"the open connection was cut after {took:.2f} s: {error}")
+    check(took < 5, "at once, not by a time-out")
+    done = client.run("/bin/curl", "-s", "-S", "--max-time", "2", f"http://{web.ip}/")
+    check(done.returncode != 0, f"a new connection is denied: {done.stderr.strip()}")
+    print(segctl.run("events", "--limit", "4").rstrip())
+
+
+def main() -> None:
+    started = time.monotonic()
+    with Lab() as lab:
+        chapter("Two containers")
+        web, client = lab.boxes()
+        say(f"{lab.kind}: {web.name} (nginx, {web.ip}) and {client.name} (curl, {client.ip})")
+        ready = lambda: client.run(  # noqa: E731
+            "/bin/curl", "-s", "--max-time", "1", f"http://{web.ip}/"
+        ).stdout.startswith("hello")
+        check(wait_until(ready), "curl works, nothing attached yet")
+        before = {box.name: network_state(box) for box in (web, client)}
+
+        segctl = Segctl(lab)
+        lab.undo.callback(segctl.run, "agent", "stop", "--detach", show=False)
+        chapter("Attach both")
+        for box in (web, client):
+            print(segctl.run("attach", *box.target).rstrip())
+        print(segctl.run("list").rstrip())
+
+        chapter("A packet's way")
+        show_way(segctl, web, client)
+
+        chapter("The BPF maps")
+        print(segctl.run("dump-maps", "seg_returns").rstrip())
+        print(segctl.run("dump-maps", "seg_flows4").rstrip())
+
+        chapter("Decided flows bypass the engine")
+        show_bypass(segctl, web, client)
+
+        chapter("Deny")
+        policy = "\n".join([
+            "apiVersion: segctl/v1",
+            f"groups: {{web: {{selector: {{name: {web.name}}}}}}}",
+            "modes: {web: protect}",
+            "options: {deny: reset}",
+            "rules:",
+            "  - {id: 1, from: any, to: web, ports: [tcp/80], action: deny, comment: demo}",
+        ])
+        show_denial(segctl, web, client, policy)
+
+        chapter("Detach")
+        for box in (web, client):
+            print(segctl.run("detach", "--container" if "--container" in box.target else "--pid",
+                             box.target[1]).rstrip())
+        check(wait_until(ready), "curl works again")
+        for box in (web, client):
+            now = network_state(box)
+            differing = [part for part in now if now[part] != before[box.name][part]]
+            detail = "\n".join(
+                f"{part} before:\n{before[box.name][part]}\nafter:\n{now[part]}"
+                for part in differing
+            )
+            check(not differing, f"{box.name}: {', '.join(now)} are exactly as before", detail)
+    print(f"\n{paint('1;32', 'All seen.')} {time.monotonic() - started:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()

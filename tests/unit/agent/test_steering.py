@@ -1,0 +1,124 @@
+"""The order in which engine and kernel learn of a change is a security property."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from pyctl.agent import steering as module
+from pyctl.agent.steering import Steering, port_pair
+from pyctl.errors import SegctlError
+from pyctl.model.policy import Action, PortPolicy
+from pyctl.model.workload import Mode, OtherTraffic
+from tests.unit.agent.test_store import PORT, WEB
+
+
+class Recorder:
+    """Driver, engine and supervisor in one: writes down who was told what, in order."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple] = []
+        self.on_new_engine = lambda: None
+        self.fail_on = ""
+
+    def __getattr__(self, name):
+        def call(*args):
+            self.told.append((name, *args))
+            if name == self.fail_on:
+                raise SegctlError(f"{name} failed")
+
+        return call
+
+    def tell(self, what) -> None:
+        what(self)
+
+    def names(self) -> list[str]:
+        return [entry[0] for entry in self.told]
+
+
+@pytest.fixture
+def world(monkeypatch):
+    recorder = Recorder()
+    monkeypatch.setattr(
+        module, "wait_for_readers", lambda: recorder.told.append(("grace period",))
+    )
+    return recorder, Steering(recorder, recorder)
+
+
+def policy(mode: Mode = Mode.PROTECT, default: Action = Action.DENY) -> PortPolicy:
+    return PortPolicy(300, mode, PORT.mac, (), default)
+
+
+def test_a_new_pair_has_its_policy_before_its_filters(world):
+    recorder, steering = world
+    steering.add(port_pair(WEB, PORT, Mode.PROTECT), policy())
+    assert recorder.names() == ["policy_set", "attach", "publish_generation"]
+
+
+def test_a_pair_whose_filters_fail_leaves_nothing_in_the_engine(world):
+    recorder, steering = world
+    recorder.fail_on = "attach"
+    with pytest.raises(SegctlError):
+        steering.add(port_pair(WEB, PORT, Mode.PROTECT), policy())
+    assert recorder.names()[-2:] == ["detach", "port_delete"]
+    assert steering.policy_of(300) == (None, 0)
+
+
+def test_a_change_is_swapped_published_and_waited_for_in_this_order(world):
+    recorder, steering = world
+    pair = port_pair(WEB, PORT, Mode.DISCOVER)
+    steering.add(pair, policy(Mode.DISCOVER, Action.ALLOW))
+    recorder.told.clear()
+    steering.change([policy()], [replace(pair, mode=Mode.PROTECT)])
+    assert recorder.names() == [
+        "update",
+        "policy_set",
+        "publish_generation",
+        "grace period",
+        "sync",
+    ]
+
+
+def test_the_published_generation_is_the_one_the_engine_stamps(world):
+    recorder, steering = world
+    steering.add(port_pair(WEB, PORT, Mode.PROTECT), policy())
+    steering.change([policy(default=Action.ALLOW)], [])
+    set_to = [entry[1] for entry in recorder.told if entry[0] == "policy_set"]
+    published = [entry[2] for entry in recorder.told if entry[0] == "publish_generation"]
+    assert set_to == published
+    assert set_to == sorted(set(set_to))
+
+
+def test_what_did_not_change_is_not_told_again(world):
+    recorder, steering = world
+    pair = port_pair(WEB, PORT, Mode.PROTECT)
+    steering.add(pair, policy())
+    recorder.told.clear()
+    steering.change([policy()], [pair])
+    assert recorder.told == []
+
+
+def test_a_new_engine_learns_every_policy_under_new_generations(world):
+    recorder, steering = world
+    steering.add(port_pair(WEB, PORT, Mode.PROTECT), policy())
+    before = steering.policy_of(300)[1]
+    recorder.told.clear()
+    recorder.on_new_engine()
+    assert recorder.names() == ["policy_set", "publish_generation"]
+    assert steering.policy_of(300)[1] > before
+
+
+@pytest.mark.parametrize(
+    ("other", "mode", "passes"),
+    [
+        (OtherTraffic.AUTO, Mode.DISCOVER, True),
+        (OtherTraffic.AUTO, Mode.MONITOR, True),
+        (OtherTraffic.AUTO, Mode.PROTECT, False),
+        (OtherTraffic.PASS, Mode.PROTECT, True),
+        (OtherTraffic.DROP, Mode.DISCOVER, False),
+    ],
+)
+def test_other_ethertypes_follow_the_option_and_by_default_the_mode(other, mode, passes):
+    pair = port_pair(replace(WEB, other_traffic=other), PORT, mode)
+    assert pair.pass_other is passes
