@@ -13,7 +13,18 @@ from pyctl._abi import ffi
 from pyctl._reasons import HASH, ROWS
 from pyctl.errors import SegctlError
 
-__all__ = ["HASH", "REASON", "REASONS", "Reason", "constant", "ffi", "pack", "sizeof", "ucmac", "unpack"]
+__all__ = [
+    "HASH",
+    "REASON",
+    "REASONS",
+    "Reason",
+    "constant",
+    "ffi",
+    "pack",
+    "sizeof",
+    "ucmac",
+    "unpack",
+]
 
 
 @dataclass(frozen=True)
@@ -34,10 +45,7 @@ REASON = {reason.name: reason for reason in REASONS}
 
 def _constants() -> dict[str, int]:
     found: dict[str, int] = {}
-    for enum in (
-        "seg_limit seg_mac_prefix seg_role seg_dir seg_mode seg_verdict seg_family "
-        "seg_port_flag seg_reason"
-    ).split():
+    for enum in ["seg_limit", "seg_mac_prefix", "seg_role", "seg_dir", "seg_mode", "seg_verdict", "seg_family", "seg_port_flag", "seg_reason"]:
         found.update(ffi.typeof(f"enum {enum}").relements)
     return found
 

@@ -45,7 +45,10 @@ def reasons() -> list[tuple[str, int, str, str]]:
         "SEG_REASONS(R)\n"
     )
     rows = re.findall(r'ROW (\w+) (\d+) (\w+) "([^"]*)"', text)
-    return [(name, int(number), category, caption) for name, number, category, caption in rows]
+    return [
+        (name, int(number), category, caption)
+        for name, number, category, caption in rows
+    ]
 
 
 def build(package: Path = ROOT / "pyctl") -> None:

@@ -32,7 +32,8 @@ def run(
     flow_cache: bool = True,
 ) -> None:
     """Serve until told to end. NotPermittedError without root; RefusedError where an agent of
-    this instance runs already; SegctlError where the node cannot be made ready."""
+    this instance runs already; SegctlError where the node cannot be made ready.
+    """
     if os.geteuid() != 0:
         raise NotPermittedError(
             "starting the agent", state="nothing was touched", advice="run it as root"

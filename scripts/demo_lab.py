@@ -46,27 +46,47 @@ class Box:
 
     def run(self, *argv: str, timeout: float = 20) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*self.enter, *argv], capture_output=True, text=True, timeout=timeout, check=False
+            [*self.enter, *argv],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
         )
 
     def start(self, *argv: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [*self.enter, *argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [*self.enter, *argv],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
 
 
 def libraries(program: str) -> set[str]:
     """The shared objects that a program loads, by path."""
-    out = subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout
+    out = subprocess.run(
+        ["ldd", program], capture_output=True, text=True, check=False
+    ).stdout
     return set(re.findall(r"(/\S+)", out))
 
 
 def root_filesystem(target: Path) -> None:
     """A tar with nginx, curl, busybox and what they load: an image without a registry."""
-    programs = {name: shutil.which(name) or f"/usr/sbin/{name}" for name in ("nginx", "curl")}
+    programs = {
+        name: shutil.which(name) or f"/usr/sbin/{name}" for name in ("nginx", "curl")
+    }
     busybox = shutil.which("busybox") or "/bin/busybox"
     with tarfile.open(target, "w") as tar:
-        for directory in ("bin", "etc/nginx", "srv", "tmp", "proc", "sys", "dev", "var/log/nginx"):
+        for directory in (
+            "bin",
+            "etc/nginx",
+            "srv",
+            "tmp",
+            "proc",
+            "sys",
+            "dev",
+            "var/log/nginx",
+        ):
             info = tarfile.TarInfo(directory)
             info.type, info.mode = tarfile.DIRTYPE, 0o755
             tar.addfile(info)
@@ -124,7 +144,9 @@ class Lab:
         if self._docker_answers({}) or self._start_docker():
             self.kind = "Docker containers"
             return self._docker_boxes()
-        self.kind = "plain network namespaces (no Docker daemon runs or can be started here)"
+        self.kind = (
+            "plain network namespaces (no Docker daemon runs or can be started here)"
+        )
         return self._namespace_boxes()
 
     def _docker_answers(self, environment: dict[str, str]) -> bool:
@@ -132,7 +154,10 @@ class Lab:
             return False
         found = subprocess.run(
             ["docker", "info", "--format", "{{.ServerVersion}}"],
-            env={**os.environ, **environment}, capture_output=True, timeout=20, check=False,
+            env={**os.environ, **environment},
+            capture_output=True,
+            timeout=20,
+            check=False,
         )
         return found.returncode == 0 and bool(found.stdout.strip())
 
@@ -141,21 +166,38 @@ class Lab:
         if not shutil.which("dockerd"):
             return False
         subprocess.run(["ip", "netns", "add", self.tag], check=True)
-        self.undo.callback(subprocess.run, ["ip", "netns", "del", self.tag], check=False)
+        self.undo.callback(
+            subprocess.run, ["ip", "netns", "del", self.tag], check=False
+        )
         enter = ["nsenter", f"--net=/run/netns/{self.tag}"]
         subprocess.run([*enter, "ip", "link", "set", "lo", "up"], check=True)
         (self.folder / "daemon.json").write_text("{}")
         url = f"unix://{self.folder}/docker.sock"
         log = (self.folder / "dockerd.log").open("w")
         daemon = subprocess.Popen(
-            [*enter, "dockerd", "-H", url, "--data-root", f"{self.folder}/data",
-             "--exec-root", f"{self.folder}/exec", "--pidfile", f"{self.folder}/dockerd.pid",
-             "--config-file", f"{self.folder}/daemon.json"],
-            stdout=log, stderr=log,
+            [
+                *enter,
+                "dockerd",
+                "-H",
+                url,
+                "--data-root",
+                f"{self.folder}/data",
+                "--exec-root",
+                f"{self.folder}/exec",
+                "--pidfile",
+                f"{self.folder}/dockerd.pid",
+                "--config-file",
+                f"{self.folder}/daemon.json",
+            ],
+            stdout=log,
+            stderr=log,
         )
         self.undo.callback(end, daemon)
         answers = wait_until(
-            lambda: daemon.poll() is not None or self._docker_answers({"DOCKER_HOST": url}), 15
+            lambda: (
+                daemon.poll() is not None or self._docker_answers({"DOCKER_HOST": url})
+            ),
+            15,
         )
         if not answers or daemon.poll() is not None:
             return False
@@ -164,11 +206,17 @@ class Lab:
 
     def _docker(self, *argv: str) -> str:
         done = subprocess.run(
-            ["docker", *argv], env={**os.environ, **self.environment},
-            capture_output=True, text=True, timeout=60, check=False,
+            ["docker", *argv],
+            env={**os.environ, **self.environment},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
         if done.returncode:
-            raise SystemExit(f"docker {' '.join(argv[:2])} failed: {done.stderr.strip()}")
+            raise SystemExit(
+                f"docker {' '.join(argv[:2])} failed: {done.stderr.strip()}"
+            )
         return done.stdout.strip()
 
     def _docker_boxes(self) -> tuple[Box, Box]:
@@ -183,16 +231,27 @@ class Lab:
         }
         for role, command in commands.items():
             name = f"{self.tag}-{role}"
-            self._docker("run", "-d", "--name", name, "--label", f"role={role}", image, *command)
+            self._docker(
+                "run", "-d", "--name", name, "--label", f"role={role}", image, *command
+            )
             self.undo.callback(self._docker, "rm", "-f", name)
             facts = self._docker(
                 "inspect", "-f", "{{.State.Pid}} {{.NetworkSettings.IPAddress}}", name
             ).split()
-            prefix = [f"DOCKER_HOST={self.environment['DOCKER_HOST']}"] if self.environment else []
-            boxes.append(Box(
-                name, int(facts[0]), facts[1],
-                ["env", *prefix, "docker", "exec", name], ["--container", name],
-            ))
+            prefix = (
+                [f"DOCKER_HOST={self.environment['DOCKER_HOST']}"]
+                if self.environment
+                else []
+            )
+            boxes.append(
+                Box(
+                    name,
+                    int(facts[0]),
+                    facts[1],
+                    ["env", *prefix, "docker", "exec", name],
+                    ["--container", name],
+                )
+            )
         return boxes[0], boxes[1]
 
     def _namespace_boxes(self) -> tuple[Box, Box]:
@@ -200,7 +259,9 @@ class Lab:
         for role in ("host", "web", "client"):
             name = f"{self.tag}-{role}"
             subprocess.run(["ip", "netns", "add", name], check=True)
-            self.undo.callback(subprocess.run, ["ip", "netns", "del", name], check=False)
+            self.undo.callback(
+                subprocess.run, ["ip", "netns", "del", name], check=False
+            )
 
         def ip(namespace: str, *argv: str) -> None:
             subprocess.run(["ip", "-n", namespace, *argv], check=True)
@@ -219,7 +280,19 @@ class Lab:
         boxes = []
         for role, command in commands.items():
             name, peer = f"{self.tag}-{role}", f"to-{role}"
-            ip(name, "link", "add", "eth0", "type", "veth", "peer", "name", peer, "netns", host)
+            ip(
+                name,
+                "link",
+                "add",
+                "eth0",
+                "type",
+                "veth",
+                "peer",
+                "name",
+                peer,
+                "netns",
+                host,
+            )
             ip(host, "link", "set", peer, "master", "br0", "up")
             ip(name, "addr", "add", f"{SUBNET[role]}/24", "dev", "eth0")
             ip(name, "link", "set", "eth0", "up")
@@ -228,8 +301,22 @@ class Lab:
             enter = ["nsenter", f"--net=/run/netns/{name}", "chroot", str(tree)]
             process = subprocess.Popen([*enter, *command])
             self.undo.callback(end, process)
-            boxes.append(Box(name, process.pid, SUBNET[role], enter, [
-                "--pid", str(process.pid), "--name", name, "--label", f"role={role}"]))
+            boxes.append(
+                Box(
+                    name,
+                    process.pid,
+                    SUBNET[role],
+                    enter,
+                    [
+                        "--pid",
+                        str(process.pid),
+                        "--name",
+                        name,
+                        "--label",
+                        f"role={role}",
+                    ],
+                )
+            )
         return boxes[0], boxes[1]
 
 

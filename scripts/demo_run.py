@@ -43,17 +43,28 @@ class Segctl:
 
     def __init__(self, lab: Lab) -> None:
         self.instance = lab.tag
-        self.environment = {**os.environ, **lab.environment, "SEGCTL_INSTANCE": self.instance}
+        self.environment = {
+            **os.environ,
+            **lab.environment,
+            "SEGCTL_INSTANCE": self.instance,
+        }
 
     def run(self, *argv: str, show: bool = True, text: str | None = None) -> str:
         if show:
             print(paint("2", f"  $ segctl {' '.join(argv)}"), flush=True)
         done = subprocess.run(
-            [SEGCTL, *argv], env=self.environment, input=text,
-            capture_output=True, text=True, timeout=60, check=False,
+            [SEGCTL, *argv],
+            env=self.environment,
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
         if done.returncode:
-            raise SystemExit(f"segctl {argv[0]} failed ({done.returncode}): {done.stderr}")
+            raise SystemExit(
+                f"segctl {argv[0]} failed ({done.returncode}): {done.stderr}"
+            )
         return done.stdout
 
     def json(self, *argv: str, show: bool = False) -> dict:
@@ -73,7 +84,9 @@ def network_state(box: Box) -> dict[str, str]:
     enter = ["nsenter", f"--net=/proc/{box.pid}/ns/net"]
 
     def out(*argv: str) -> str:
-        return subprocess.run([*enter, *argv], capture_output=True, text=True, check=True).stdout
+        return subprocess.run(
+            [*enter, *argv], capture_output=True, text=True, check=True
+        ).stdout
 
     # Lifetimes tick and neighbours age by themselves; statistics are not asked for.
     sysctls = "cd /proc/sys/net && grep -r . ipv4/conf ipv6/conf ipv4/neigh ipv6/neigh 2>/dev/null"
@@ -92,12 +105,24 @@ def network_state(box: Box) -> dict[str, str]:
 class Capture:
     """tcpdump on the stations of a packet's way, all at once."""
 
-    def __init__(self, instance: str, stations: dict[str, list[str]], what: str) -> None:
+    def __init__(
+        self, instance: str, stations: dict[str, list[str]], what: str
+    ) -> None:
         self.running = {}
         for station, (namespace, interface) in stations.items():
             self.running[station] = subprocess.Popen(
-                ["nsenter", f"--net={namespace}", "tcpdump", "-nnel", "-i", interface, what],
-                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                [
+                    "nsenter",
+                    f"--net={namespace}",
+                    "tcpdump",
+                    "-nnel",
+                    "-i",
+                    interface,
+                    what,
+                ],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
             )
         for process in self.running.values():
             while "listening on" not in (line := process.stderr.readline()):
@@ -116,7 +141,9 @@ class Capture:
 
 def macs_of(line: str) -> tuple[str, str]:
     """Source and destination MAC of one tcpdump line."""
-    found = re.search(r"((?:[0-9a-f]{2}:){5}[0-9a-f]{2}) > ((?:[0-9a-f]{2}:){5}[0-9a-f]{2})", line)
+    found = re.search(
+        r"((?:[0-9a-f]{2}:){5}[0-9a-f]{2}) > ((?:[0-9a-f]{2}:){5}[0-9a-f]{2})", line
+    )
     return (found[1], found[2]) if found else ("", "")
 
 
@@ -124,17 +151,20 @@ def show_way(segctl: Segctl, web: Box, client: Box) -> None:
     port = segctl.json("show", web.name)["ports"][0]
     enforcer = f"/run/netns/{segctl.instance}"
     stations = {
-        "vex": [enforcer, port["vex"]], "vbr": [enforcer, "vbr-neuv"],
-        "vth": [enforcer, "vth-neuv"], "vin": [enforcer, port["vin"]],
+        "vex": [enforcer, port["vex"]],
+        "vbr": [enforcer, "vbr-neuv"],
+        "vth": [enforcer, "vth-neuv"],
+        "vin": [enforcer, port["vin"]],
         "eth0": [f"/proc/{web.pid}/ns/net", port["interface"]],
     }
-    capture = Capture(segctl.instance, stations, f"tcp port 80 and host {web.ip}")
+    capture = Capture(stations, f"tcp port 80 and host {web.ip}")
     done = client.run("/bin/curl", "-s", "--max-time", "5", f"http://{web.ip}/")
     check(done.stdout == "hello from nginx\n", "curl through segctl works", done.stderr)
     seen = capture.stop()
     syn = {
         station: next(
-            (macs_of(line) for line in lines if f"> {web.ip}.80: Flags [S]" in line), ("", "")
+            (macs_of(line) for line in lines if f"> {web.ip}.80: Flags [S]" in line),
+            ("", ""),
         )
         for station, lines in seen.items()
     }
@@ -142,10 +172,16 @@ def show_way(segctl: Segctl, web: Box, client: Box) -> None:
     for station in ("vex", "vbr", "vth", "eth0"):
         say(f"{station:<5} the client's SYN, destination MAC {syn[station][1]}")
     check(syn["vex"][1] == mac, f"it arrives on vex with the workload's MAC {mac}")
-    check(syn["vbr"][1] == syn["vth"][1] == ucmac, f"it goes to the engine with UCMAC {ucmac}")
+    check(
+        syn["vbr"][1] == syn["vth"][1] == ucmac,
+        f"it goes to the engine with UCMAC {ucmac}",
+    )
     check(syn["eth0"][1] == mac, "it reaches the container with its own MAC again")
     sources = {macs_of(line)[0] for line in seen["vin"] if f"{web.ip}.80 >" in line}
-    check(sources == {mac}, f"the answer leaves the container through vin, source MAC {mac}")
+    check(
+        sources == {mac},
+        f"the answer leaves the container through vin, source MAC {mac}",
+    )
     answers = {macs_of(line)[0] for line in seen["vth"] if f"{web.ip}.80 >" in line}
     check(answers == {ucmac}, "and visits the engine with the UCMAC as its source")
 
@@ -153,30 +189,59 @@ def show_way(segctl: Segctl, web: Box, client: Box) -> None:
 def show_bypass(segctl: Segctl, web: Box, client: Box) -> None:
     before = segctl.counters(web)
     done = client.run(
-        "/bin/curl", "-s", "-o", "/dev/null", "--max-time", "20",
-        "-w", "%{size_download}", f"http://{web.ip}/big",
+        "/bin/curl",
+        "-s",
+        "-o",
+        "/dev/null",
+        "--max-time",
+        "20",
+        "-w",
+        "%{size_download}",
+        f"http://{web.ip}/big",
     )
-    check(done.stdout == str(BIG_BYTES), f"a download of {BIG_BYTES >> 20} MiB is complete")
+    check(
+        done.stdout == str(BIG_BYTES),
+        f"a download of {BIG_BYTES >> 20} MiB is complete",
+    )
     after = segctl.counters(web)
     engine = after.get("to_engine", 0) - before.get("to_engine", 0)
     kernel = after.get("flow_allow", 0) - before.get("flow_allow", 0)
-    say(f"packets judged by the engine: {engine}; carried by the kernel alone: {kernel}")
-    check(kernel > 20 * engine, "the kernel carries a decided flow, the engine sees its ends only")
+    say(
+        f"packets judged by the engine: {engine}; carried by the kernel alone: {kernel}"
+    )
+    check(
+        kernel > 20 * engine,
+        "the kernel carries a decided flow, the engine sees its ends only",
+    )
 
 
 def show_denial(segctl: Segctl, web: Box, client: Box, policy: str) -> None:
     download = client.start(
-        "/bin/curl", "-s", "-S", "-o", "/dev/null", "--limit-rate", "1M",
-        "--max-time", "30", f"http://{web.ip}/big",
+        "/bin/curl",
+        "-s",
+        "-S",
+        "-o",
+        "/dev/null",
+        "--limit-rate",
+        "1M",
+        "--max-time",
+        "30",
+        f"http://{web.ip}/big",
     )
-    flows = lambda: segctl.json("dump-maps", "seg_flows4")  # noqa: E731
-    check(wait_until(lambda: str(flows()).count(web.ip) >= 2), "a slow download is under way")
+    flows = lambda: segctl.json("dump-maps", "seg_flows4")
+    check(
+        wait_until(lambda: str(flows()).count(web.ip) >= 2),
+        "a slow download is under way",
+    )
     say("the policy says: in protect, nobody may reach web")
     started = time.monotonic()
     print(segctl.run("policy", "apply", "-f", "-", text=policy).rstrip())
     error = download.communicate(timeout=20)[1].strip()
     took = time.monotonic() - started
-    check(download.returncode != 0, f"the open connection was cut after {took:.2f} s: {error}")
+    check(
+        download.returncode != 0,
+        f"the open connection was cut after {took:.2f} s: {error}",
+    )
     check(took < 5, "at once, not by a time-out")
     done = client.run("/bin/curl", "-s", "-S", "--max-time", "2", f"http://{web.ip}/")
     check(done.returncode != 0, f"a new connection is denied: {done.stderr.strip()}")
@@ -188,8 +253,10 @@ def main() -> None:
     with Lab() as lab:
         chapter("Two containers")
         web, client = lab.boxes()
-        say(f"{lab.kind}: {web.name} (nginx, {web.ip}) and {client.name} (curl, {client.ip})")
-        ready = lambda: client.run(  # noqa: E731
+        say(
+            f"{lab.kind}: {web.name} (nginx, {web.ip}) and {client.name} (curl, {client.ip})"
+        )
+        ready = lambda: client.run(
             "/bin/curl", "-s", "--max-time", "1", f"http://{web.ip}/"
         ).stdout.startswith("hello")
         check(wait_until(ready), "curl works, nothing attached yet")
@@ -213,20 +280,27 @@ def main() -> None:
         show_bypass(segctl, web, client)
 
         chapter("Deny")
-        policy = "\n".join([
-            "apiVersion: segctl/v1",
-            f"groups: {{web: {{selector: {{name: {web.name}}}}}}}",
-            "modes: {web: protect}",
-            "options: {deny: reset}",
-            "rules:",
-            "  - {id: 1, from: any, to: web, ports: [tcp/80], action: deny, comment: demo}",
-        ])
+        policy = "\n".join(
+            [
+                "apiVersion: segctl/v1",
+                f"groups: {{web: {{selector: {{name: {web.name}}}}}}}",
+                "modes: {web: protect}",
+                "options: {deny: reset}",
+                "rules:",
+                "  - {id: 1, from: any, to: web, ports: [tcp/80], action: deny, comment: demo}",
+            ]
+        )
         show_denial(segctl, web, client, policy)
 
         chapter("Detach")
         for box in (web, client):
-            print(segctl.run("detach", "--container" if "--container" in box.target else "--pid",
-                             box.target[1]).rstrip())
+            print(
+                segctl.run(
+                    "detach",
+                    "--container" if "--container" in box.target else "--pid",
+                    box.target[1],
+                ).rstrip()
+            )
         check(wait_until(ready), "curl works again")
         for box in (web, client):
             now = network_state(box)
@@ -235,8 +309,14 @@ def main() -> None:
                 f"{part} before:\n{before[box.name][part]}\nafter:\n{now[part]}"
                 for part in differing
             )
-            check(not differing, f"{box.name}: {', '.join(now)} are exactly as before", detail)
-    print(f"\n{paint('1;32', 'All seen.')} {time.monotonic() - started:.0f} s", flush=True)
+            check(
+                not differing,
+                f"{box.name}: {', '.join(now)} are exactly as before",
+                detail,
+            )
+    print(
+        f"\n{paint('1;32', 'All seen.')} {time.monotonic() - started:.0f} s", flush=True
+    )
 
 
 if __name__ == "__main__":

@@ -19,4 +19,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         folder = Path(item.fspath).parent.name
         if folder in PRIVILEGED:
-            item.add_marker(pytest.mark.skip(reason=f"tests/{folder} needs root; run ./scripts/test"))
+            item.add_marker(
+                pytest.mark.skip(
+                    reason=f"tests/{folder} needs root; run ./scripts/test"
+                )
+            )

@@ -97,7 +97,9 @@ class Agent:
         if not dry_run:
             recovery.finish_journals(self.context)
 
-    def set_mode(self, ref: str, mode: Mode | None, *, dry_run: bool = False) -> Workload:
+    def set_mode(
+        self, ref: str, mode: Mode | None, *, dry_run: bool = False
+    ) -> Workload:
         """Force a workload's mode; None gives the choice back to policy and attach."""
         with self.lock:
             before = self.context.registry.find(ref)
@@ -163,7 +165,8 @@ class Agent:
 
     def stop(self, *, detach: bool = False) -> list[str]:
         """End. Attached workloads stay as they are, with the engine, unless `detach`; with none
-        attached everything of the instance goes. Gives the names of those detached."""
+        attached everything of the instance goes. Gives the names of those detached.
+        """
         names: list[str] = []
         if detach:
             names = self.detach(DetachOrder(all=True)).workloads

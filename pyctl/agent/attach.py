@@ -89,7 +89,11 @@ def attach(context: Context, order: AttachOrder) -> AttachResult:
     elapsed = _ms_since(started)
     ports = ", ".join(port.interface for port in workload.ports)
     context.happened(
-        Happening("lifecycle", f"attached ({ports}) in {elapsed:.0f} ms", workload=workload.name)
+        Happening(
+            "lifecycle",
+            f"attached ({ports}) in {elapsed:.0f} ms",
+            workload=workload.name,
+        )
     )
     return AttachResult(workload, plan, warnings, False, elapsed)
 
@@ -139,7 +143,11 @@ def _attach_port(context: Context, workload: Workload, interface: str) -> Worklo
 
     try:
         port = splice(
-            context.instance, workload.process, interface, port_id, ports_ready=ports_ready
+            context.instance,
+            workload.process,
+            interface,
+            port_id,
+            ports_ready=ports_ready,
         )
     except BaseException:
         context.steering.remove(port_id)
@@ -158,7 +166,9 @@ def _take_back(context: Context, workload: Workload) -> None:
                 context.instance,
                 workload.process,
                 port,
-                before_restore=lambda port_id=port.port_id: context.steering.remove(port_id),
+                before_restore=lambda port_id=port.port_id: context.steering.remove(
+                    port_id
+                ),
             )
     context.registry.drop(workload.id)
 

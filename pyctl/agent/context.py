@@ -64,7 +64,8 @@ class Context:
 
     def refresh(self) -> int:
         """Make engine and driver follow the registry and the policy; gives how many ports'
-        policies were changed."""
+        policies were changed.
+        """
         policies = list(self.compile().values())
         changed = len(self.steering.differs(policies))
         pairs = [

@@ -61,7 +61,10 @@ def _meant(context: Context, order: DetachOrder) -> list[Workload]:
     for workload in context.registry.all():
         if order.pid is not None and workload.process.pid == order.pid:
             return [workload]
-        if order.container is not None and order.container in (workload.name, workload.id):
+        if order.container is not None and order.container in (
+            workload.name,
+            workload.id,
+        ):
             return [workload]
     target = find_target(order.pid, order.container, order.container_host)
     known = context.registry.in_netns(target.process.netns)
@@ -84,7 +87,9 @@ def detach_workload(context: Context, workload: Workload) -> list[str]:
         except NotFoundError:
             context.steering.remove(port_id)
             cleanup(context.instance, port)
-            warnings.append(f"{workload.name} has gone; removed what was left of {port.interface}")
+            warnings.append(
+                f"{workload.name} has gone; removed what was left of {port.interface}"
+            )
         left = replace(left, ports=tuple(kept for kept in left.ports if kept != port))
         context.keep_or_drop(left)
     context.happened(Happening("lifecycle", "detached", workload=workload.name))
@@ -93,7 +98,8 @@ def detach_workload(context: Context, workload: Workload) -> list[str]:
 
 def bury(context: Context, workload: Workload) -> None:
     """Its process has ended. A namespace that lives on (another process, a bind mount) gets its
-    interface back; else everything of it is removed, the host's end of the link included."""
+    interface back; else everything of it is removed, the host's end of the link included.
+    """
     warnings = detach_workload(context, workload)
     context.refresh()
     for warning in warnings:

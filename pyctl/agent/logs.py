@@ -54,7 +54,9 @@ def set_level(level: str) -> str:
     if level not in LEVELS:
         raise ValueError(level)
     before, _Level.name = _Level.name, level
-    logging.getLogger("uvicorn").setLevel(level.upper() if level == "debug" else "WARNING")
+    logging.getLogger("uvicorn").setLevel(
+        level.upper() if level == "debug" else "WARNING"
+    )
     return before
 
 

@@ -33,7 +33,9 @@ def finish_journals(context: Context) -> list[str]:
 
 def _drop_undone_ports(context: Context) -> None:
     for workload in context.registry.all():
-        there = tuple(port for port in workload.ports if port_exists(context.instance, port))
+        there = tuple(
+            port for port in workload.ports if port_exists(context.instance, port)
+        )
         for port in set(workload.ports) - set(there):
             context.steering.remove(port.port_id)
         if there != workload.ports:
@@ -62,5 +64,3 @@ def _adopt(context: Context, workload: Workload) -> None:
     mode = context.mode_of(workload).mode
     for port in workload.ports:
         context.steering.add(port_pair(workload, port, mode), policies[port.port_id])
-
-

@@ -26,7 +26,9 @@ class Registry:
 
     def all(self) -> list[Workload]:
         """Sorted by name, then id."""
-        return sorted(self._by_id.values(), key=lambda workload: (workload.name, workload.id))
+        return sorted(
+            self._by_id.values(), key=lambda workload: (workload.name, workload.id)
+        )
 
     def put(self, workload: Workload) -> None:
         """Add or replace, on disk first."""
@@ -36,7 +38,9 @@ class Registry:
     def drop(self, workload_id: str) -> None:
         """Forget. Idempotent."""
         self._store.forget(workload_id)
-        self._by_id = {key: value for key, value in self._by_id.items() if key != workload_id}
+        self._by_id = {
+            key: value for key, value in self._by_id.items() if key != workload_id
+        }
 
     def get(self, workload_id: str) -> Workload | None:
         """By its exact id."""
@@ -64,7 +68,9 @@ class Registry:
             lambda workload: workload.name == ref,
             lambda workload: str(workload.process.pid) == ref,
             lambda workload: len(ref) >= 4 and workload.id.startswith(ref),
-            lambda workload: len(ref) > len(workload.id) >= 12 and ref.startswith(workload.id),
+            lambda workload: (
+                len(ref) > len(workload.id) >= 12 and ref.startswith(workload.id)
+            ),
         )
         for matches in tests:
             found = [workload for workload in self.all() if matches(workload)]

@@ -5,12 +5,6 @@ In: events as the engine's client and the driver give them. Out: Happening value
 
 from __future__ import annotations
 
-from typing import Any
-
-from pyctl import abi
-from pyctl.agent.events import Happening
-from pyctl.agent.registry import Registry
-
 _PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmp6"}
 
 

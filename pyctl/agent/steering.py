@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from pyctl.agent.ids import Generations
 from pyctl.agent.supervisor import Supervisor
 from pyctl.datapath.base import Driver
+from pyctl.engine.client import EngineClient
 from pyctl.model.policy import PortPolicy
 from pyctl.model.workload import Mode, OtherTraffic, Port, PortPair, Workload
 from pyctl.platform.rcu import wait_for_readers
@@ -57,7 +58,9 @@ class Steering:
 
     def differs(self, policies: Iterable[PortPolicy]) -> list[PortPolicy]:
         """Those that are not in force as they are."""
-        return [policy for policy in policies if self._told.get(policy.port_id) != policy]
+        return [
+            policy for policy in policies if self._told.get(policy.port_id) != policy
+        ]
 
     def add(self, pair: PortPair, policy: PortPolicy) -> None:
         """A new pair, its links still down: from its first packet on, the policy holds."""
@@ -69,7 +72,6 @@ class Steering:
         except BaseException:
             self.remove(pair.port_id)
             raise
-
 
     def remove(self, port_id: int) -> None:
         """Nothing of the pair is left in driver or engine. Idempotent."""
@@ -83,7 +85,8 @@ class Steering:
     def change(self, policies: list[PortPolicy], pairs: list[PortPair]) -> None:
         """Policies and pairs of ports that are steered. On return no packet is judged, or
         carried, by what was before. Where it tightens, the engine comes first; a switch in the
-        kernel alone (quarantine, fail mode) is a map write and holds at once."""
+        kernel alone (quarantine, fail mode) is a map write and holds at once.
+        """
         for pair in pairs:
             if self._pairs.get(pair.port_id) != pair:
                 self.driver.update(pair)
@@ -109,11 +112,12 @@ class Steering:
 
     def _teach(self) -> None:
         """A new engine knows nothing: all policies again, under new generations, because flows
-        that the former one cached have no session behind them any more."""
+        that the former one cached have no session behind them any more.
+        """
         policies = list(self._told.values())
         self._swap(policies)
         self._publish(policies)
 
 
-def _policy_set(generation: int, policy: PortPolicy) -> Callable[[EngineCalls], None]:
+def _policy_set(generation: int, policy: PortPolicy) -> Callable[[EngineClient], None]:
     return lambda engine: engine.policy_set(generation, policy)

@@ -47,12 +47,20 @@ def from_json(text: str) -> Workload:
     process = raw.pop("process")
     forced = raw.pop("forced_mode")
     ports = [
-        Port(**{**port, "kind": LinkKind(port["kind"]), "addresses": tuple(port["addresses"])})
+        Port(
+            **{
+                **port,
+                "kind": LinkKind(port["kind"]),
+                "addresses": tuple(port["addresses"]),
+            }
+        )
         for port in raw.pop("ports")
     ]
     return Workload(
         process=ProcessRef(
-            process["pid"], process["start_time"], (process["netns"][0], process["netns"][1])
+            process["pid"],
+            process["start_time"],
+            (process["netns"][0], process["netns"][1]),
         ),
         forced_mode=Mode(forced) if forced else None,
         attach_mode=Mode(raw.pop("attach_mode")),

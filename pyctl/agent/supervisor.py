@@ -60,7 +60,9 @@ class Supervisor:
             client.close()
             return False
         if hello["abi"] != abi.HASH:
-            _log.warning("engine of another version", pid=hello["pid"], abi=hello["abi"])
+            _log.warning(
+                "engine of another version", pid=hello["pid"], abi=hello["abi"]
+            )
             client.stop()
             client.close()
             _await_end(hello["pid"])
@@ -83,7 +85,8 @@ class Supervisor:
 
     def tell(self, what: Callable[[EngineClient], object]) -> None:
         """Call the engine. One that does not answer is replaced, and the new one is taught what
-        is desired by now, which includes what was to be told."""
+        is desired by now, which includes what was to be told.
+        """
         if self._client is None:
             return
         try:

@@ -12,11 +12,9 @@ import os
 import select
 import threading
 from dataclasses import replace
-from ipaddress import ip_address
 
 import structlog
 
-from pyctl import abi
 from pyctl.agent.context import Context
 from pyctl.agent.detach import bury
 from pyctl.agent.events import Happening
@@ -156,9 +154,7 @@ class Watcher:
                 return
             self._context.registry.put(replace(workload, ports=ports))
             self._context.refresh()
-        addresses = ", ".join(
-            address for port in ports for address in port.addresses
-        )
+        addresses = ", ".join(address for port in ports for address in port.addresses)
         self._context.happened(
             Happening(
                 "lifecycle", f"addresses are now {addresses}", workload=workload.name

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import socket
 
-from pyctl.errors import NotFoundError
-from pyctl.platform.netns import entered
+from pyctl.platform.netns import entered, opened
 
 _RTMGRP_LINK = 0x1
 _RTMGRP_IPV4_IFADDR = 0x10
@@ -23,13 +22,10 @@ class ChangeWatch:
 
     def __init__(self, netns: str) -> None:
         groups = _RTMGRP_LINK | _RTMGRP_IPV4_IFADDR | _RTMGRP_IPV6_IFADDR
-        try:
-            with entered(netns):
-                self._socket = socket.socket(
-                    socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0
-                )
-        except FileNotFoundError as error:
-            raise NotFoundError(f"network namespace {netns}", state="it has gone") from error
+        with opened(netns) as fd, entered(fd):
+            self._socket = socket.socket(
+                socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0
+            )
         self._socket.bind((0, groups))
         self._socket.setblocking(False)
 

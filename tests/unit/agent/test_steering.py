@@ -85,7 +85,9 @@ def test_the_published_generation_is_the_one_the_engine_stamps(world):
     steering.add(port_pair(WEB, PORT, Mode.PROTECT), policy())
     steering.change([policy(default=Action.ALLOW)], [])
     set_to = [entry[1] for entry in recorder.told if entry[0] == "policy_set"]
-    published = [entry[2] for entry in recorder.told if entry[0] == "publish_generation"]
+    published = [
+        entry[2] for entry in recorder.told if entry[0] == "publish_generation"
+    ]
     assert set_to == published
     assert set_to == sorted(set(set_to))
 
@@ -119,6 +121,8 @@ def test_a_new_engine_learns_every_policy_under_new_generations(world):
         (OtherTraffic.DROP, Mode.DISCOVER, False),
     ],
 )
-def test_other_ethertypes_follow_the_option_and_by_default_the_mode(other, mode, passes):
+def test_other_ethertypes_follow_the_option_and_by_default_the_mode(
+    other, mode, passes
+):
     pair = port_pair(replace(WEB, other_traffic=other), PORT, mode)
     assert pair.pass_other is passes
