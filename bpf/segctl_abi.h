@@ -22,6 +22,7 @@ enum seg_limit {
 	SEG_PORT_IDS = 65536,		/* ids 1..65535 name a port pair; 0 is "no pair" */
 	SEG_FLOWS_MAX = 524288,		/* entries of each flow map */
 	SEG_COUNTERS_MAX = 524288,
+	SEG_PORTS_MAX = 131072,		/* two interfaces for each port id */
 	SEG_ADDRS_MAX = 131072,
 	SEG_EVENTS_BYTES = 262144,
 };
@@ -50,6 +51,7 @@ enum seg_port_flag {
 	SEG_PORT_PASS_OTHER = 2,	/* ethertypes that are not IP/ARP, and VLAN-tagged frames, pass */
 	SEG_PORT_ANY_SOURCE = 4,	/* the workload forwards for others: no source address check */
 	SEG_PORT_PEER_OK = 8,		/* this port's peer_ifindex may be reached by bpf_redirect_peer */
+	SEG_PORT_QUARANTINE = 16,	/* seg_returns only: frames still in the engine are dropped on vbr */
 };
 
 /* seg_ports: key __u32 ifindex of a vex or a vin. */
@@ -70,8 +72,8 @@ struct seg_return {
 	__u32 vin_ifindex;
 	__u8 mac[6];		/* the workload's */
 	__u8 host_mac[6];	/* of vex's peer, for redirect_peer towards the host */
-	__u32 vex_flags;	/* SEG_PORT_PEER_OK: vex may be reached through redirect_peer */
-	__u32 vin_flags;	/* likewise for vin */
+	__u32 vex_flags;	/* towards vex: SEG_PORT_PEER_OK, SEG_PORT_QUARANTINE */
+	__u32 vin_flags;	/* likewise towards vin */
 };
 SEG_ABI_SIZE(seg_return, 28);
 
