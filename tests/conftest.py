@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.fixtures.netns"]
+pytest_plugins = ["tests.fixtures.netns", "tests.fixtures.agent"]
 
 PRIVILEGED = ("datapath", "kernel")
 

@@ -6,7 +6,11 @@ Addresses are from the documentation ranges (RFC 5737, RFC 3849).
 from __future__ import annotations
 
 pod_one_ip4, pod_two_ip4, gateway_ip4 = "192.0.2.11", "192.0.2.12", "192.0.2.1"
-pod_one_ip6, pod_two_ip6, gateway_ip6 = "2001:db8:1::11", "2001:db8:1::12", "2001:db8:1::1"
+pod_one_ip6, pod_two_ip6, gateway_ip6 = (
+    "2001:db8:1::11",
+    "2001:db8:1::12",
+    "2001:db8:1::1",
+)
 net_ip4, net_ip6 = "192.0.2.0/24", "2001:db8:1::/64"
 prefix_ip4, prefix_ip6 = 24, 64
 world_ip4, world_ip6 = "198.51.100.7", "2001:db8:ffff::7"
@@ -17,3 +21,4 @@ pod_one_mac, pod_two_mac = "02:42:c0:00:02:11", "02:42:c0:00:02:12"
 gateway_mac, stranger_mac = "02:42:c0:00:02:01", "02:42:c0:00:02:99"
 broadcast_mac, group_mac = "ff:ff:ff:ff:ff:ff", "01:00:5e:01:02:03"
 link_local_ip6 = "fe80::11"
+pod_one_extra_ip4 = "192.0.2.21"

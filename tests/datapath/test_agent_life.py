@@ -1,0 +1,211 @@
+"""Agents come and go, engines die, containers end: the workload's traffic does not notice, and
+nothing is left behind. Numbers are the behaviours of the acceptance list."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from pyctl.errors import NotFoundError, RefusedError
+from tests import packets
+from tests.fixtures import traffic
+from tests.fixtures.netns import wait_for
+from tests.fixtures.snapshot import snapshot
+
+IP = packets.pod_one_ip4
+NOTHING = {"links": [], "workloads": [], "journal": []}
+
+
+def test_01_02_attach_keeps_identity_and_detach_is_the_inverse(lab, agent):
+    _host, (web, _client) = lab.pods()
+    before = snapshot(web)
+    agent.attach(web, "web")
+    assert traffic.pings(web, packets.gateway_ip4) == 3
+    agent.client.detach(pid=web.pid)
+    assert snapshot(web) == before
+    assert agent.remains() == NOTHING
+
+
+def test_attach_twice_and_detach_twice_change_nothing_more(lab, agent):
+    _host, (web, _client) = lab.pods()
+    before = snapshot(web)
+    first = agent.attach(web, "web")["workload"]
+    again = agent.attach(web, "web")
+    assert again["already"]
+    assert again["workload"] == first
+    agent.client.detach(pid=web.pid)
+    assert agent.client.detach(pid=web.pid)["workloads"] == []
+    assert snapshot(web) == before
+
+
+@pytest.mark.parametrize(
+    "ip", [packets.pod_one_ip4, packets.pod_one_ip6], ids=["ipv4", "ipv6"]
+)
+def test_03_connections_survive_attach_engine_death_and_detach(lab, agent, ip):
+    _host, (web, client) = lab.pods()
+    traffic.tcp_echo(web, ip, 8080)
+    talk = traffic.tcp_talk(client, ip, 8080)
+    assert talk.said("before") == {"back": "before\n"}
+    agent.attach(web, "web")
+    assert talk.said("attached") == {"back": "attached\n"}
+    former = agent.engine_pid()
+    os.kill(former, signal.SIGKILL)
+    assert talk.said("engine dead") == {"back": "engine dead\n"}
+    wait_for(lambda: agent.engine_pid() not in (0, former))
+    assert talk.said("new engine") == {"back": "new engine\n"}
+    agent.client.detach(pid=web.pid)
+    assert talk.said("detached") == {"back": "detached\n"}
+
+
+def test_established_connection_in_protect_survives_attach_when_allowed(lab, agent):
+    """Mid-stream pick-up must know who serves: the rule names the server's port."""
+    _host, (web, client) = lab.pods()
+    traffic.tcp_echo(web, IP, 50000)
+    talk = traffic.tcp_talk(client, IP, 50000)
+    agent.policy(
+        "groups: {web: {selector: {name: web}}}\nmodes: {web: protect}\n"
+        "rules: [{id: 1, from: any, to: web, ports: [tcp/50000], action: allow}]\n"
+    )
+    agent.attach(web, "web")
+    assert talk.said("still here") == {"back": "still here\n"}
+
+
+def test_a_restarted_agent_touches_no_packet(lab, agent):
+    _host, (web, client) = lab.pods()
+    traffic.tcp_echo(web, IP, 8080)
+    agent.attach(web, "web")
+    talk = traffic.tcp_talk(client, IP, 8080)
+    engine = agent.engine_pid()
+    agent.kill()
+    assert talk.said("no agent") == {"back": "no agent\n"}
+    assert traffic.tcp_try(client, IP, 8080) == "open"
+    agent.start()
+    assert talk.said("new agent") == {"back": "new agent\n"}
+    assert agent.engine_pid() == engine
+    assert [w["name"] for w in agent.client.workloads()["workloads"]] == ["web"]
+
+
+def test_detach_works_with_the_agent_gone(lab, agent):
+    _host, (web, _client) = lab.pods()
+    before = snapshot(web)
+    agent.attach(web, "web")
+    agent.kill()
+    done = agent.cli("detach", "--pid", str(web.pid))
+    assert "web" in done.stdout
+    assert snapshot(web) == before
+
+
+def test_a_stopped_agent_leaves_workloads_enforced(lab, agent):
+    _host, (web, client) = lab.pods()
+    traffic.tcp_echo(web, IP, 8080)
+    agent.attach(web, "web", mode="protect")
+    agent.stop()
+    assert traffic.tcp_try(client, IP, 8080) == "silence"
+    agent.start()
+    assert traffic.tcp_try(client, IP, 8080) == "silence"
+
+
+@pytest.mark.parametrize(("fail", "expected"), [("open", "open"), ("closed", "silence")])
+def test_10_a_dead_engine_fails_as_the_workload_says(lab, agent, fail, expected):
+    """With the agent stopped nobody replaces the engine, so the datapath itself decides."""
+    _host, (web, client) = lab.pods()
+    traffic.tcp_echo(web, IP, 8080)
+    agent.attach(web, "web", fail=fail)
+    engine = agent.engine_pid()
+    agent.kill()
+    os.kill(engine, signal.SIGKILL)
+    wait_for(lambda: traffic.tcp_try(client, IP, 8080, seconds=0.3) == expected)
+    agent.start()
+    wait_for(lambda: traffic.tcp_try(client, IP, 8080) == "open")
+    reason = {"open": "fail_open", "closed": "engine_down"}[fail]
+    assert agent.counts("web")[reason] >= 1
+
+
+def test_13_a_container_that_ends_leaves_nothing(lab, agent):
+    host, (web, _client) = lab.pods()
+    agent.attach(web, "web")
+    web.destroy()
+    wait_for(lambda: agent.remains() == NOTHING, 10)
+    peers = [link["ifname"] for link in host.ip("link")]
+    assert "veth0" not in peers
+    dumped = agent.cli("dump-maps", "-o", "json").stdout
+    assert packets.pod_one_mac not in dumped
+
+
+def test_13_a_process_that_ends_in_a_living_namespace_gets_its_interface_back(lab, agent):
+    _host, (web, _client) = lab.pods()
+    second = web.spawn("sleep", "60")
+    before = snapshot(web)
+    agent.attach(web, "web")
+    web.holder.kill()
+    web.holder.wait()
+    wait_for(lambda: agent.remains() == NOTHING, 10)
+    assert snapshot(web) == before
+    assert second.poll() is None
+
+
+def test_many_cycles_leak_no_descriptor_link_or_map_entry(lab, agent):
+    _host, (web, _client) = lab.pods()
+    before = snapshot(web)
+
+    def cycle():
+        agent.attach(web, "web")
+        agent.client.detach(pid=web.pid)
+
+    cycle()
+    descriptors = len(os.listdir(f"/proc/{agent.process.pid}/fd"))
+    for _ in range(20):
+        cycle()
+    wait_for(lambda: len(os.listdir(f"/proc/{agent.process.pid}/fd")) <= descriptors)
+    assert snapshot(web) == before
+    assert agent.remains() == NOTHING
+    rows = agent.cli("dump-maps", "seg_ports", "-o", "json").stdout
+    assert packets.pod_one_mac not in rows
+
+
+def test_refusals_say_why_and_touch_nothing(lab, agent):
+    _host, (web, _client) = lab.pods()
+    before = snapshot(web)
+    with pytest.raises(NotFoundError):
+        agent.client.attach(pid=2**22 - 1)
+    with pytest.raises(RefusedError):
+        agent.client.attach(pid=1)
+    web.run("tc", "qdisc", "add", "dev", "eth0", "clsact")
+    with pytest.raises(RefusedError, match="clsact"):
+        agent.attach(web, "web")
+    web.run("tc", "qdisc", "del", "dev", "eth0", "clsact")
+    with pytest.raises(NotFoundError):
+        agent.attach(web, "web", interfaces=["nope0"])
+    assert snapshot(web) == before
+    assert agent.remains() == NOTHING
+
+
+def test_dry_runs_say_what_they_would_do_and_do_nothing(lab, agent):
+    _host, (web, _client) = lab.pods()
+    before = snapshot(web)
+    answer = agent.attach(web, "web", dry_run=True)
+    assert answer["workload"] is None
+    assert any("eth0" in line for line in answer["plan"])
+    assert snapshot(web) == before
+    agent.attach(web, "web")
+    assert agent.client.detach(pid=web.pid, dry_run=True)["plan"]
+    assert [w["name"] for w in agent.client.workloads()["workloads"]] == ["web"]
+
+
+def test_a_second_agent_of_the_instance_is_refused(agent):
+    done = agent.cli("agent", "run", check=False)
+    assert done.returncode == 1
+    assert "second agent" in done.stderr
+
+
+def test_the_socket_is_roots_alone(agent):
+    for path in (agent.instance.api_socket, agent.instance.engine_socket):
+        assert path.stat().st_mode & 0o077 == 0
+
+
+def test_debug_logs_are_switched_on_at_run_time(lab, agent):
+    agent.cli("agent", "log-level", "error")
+    agent.cli("agent", "log-level", "debug")
+    assert agent.client.status()["log_level"] == "debug"
