@@ -1,0 +1,41 @@
+"""`python -m pyctl.engine --instance NAME`: how the agent starts the engine."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from pyctl.engine.log import LEVELS
+from pyctl.engine.main import run
+from pyctl.errors import SegctlError
+from pyctl.model.instance import Instance
+
+
+def main() -> int:
+    """Parse the command line, run; the exit code."""
+    parser = argparse.ArgumentParser(prog="pyctl.engine", description=__doc__)
+    parser.add_argument("--instance", required=True)
+    parser.add_argument("--log-level", choices=LEVELS, default="info")
+    parser.add_argument(
+        "--no-cache", action="store_true", help="no verdict goes to the flow maps"
+    )
+    parser.add_argument(
+        "--rings", action="store_true", help="open the rings, wait for no agent"
+    )
+    given = parser.parse_args()
+    os.chdir("/")
+    try:
+        return run(
+            Instance(given.instance),
+            log_level=given.log_level,
+            cache=not given.no_cache,
+            with_rings=given.rings,
+        )
+    except SegctlError as error:
+        print(error, file=sys.stderr)  # noqa: T201 the process's last word
+        return error.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

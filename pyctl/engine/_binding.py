@@ -1,0 +1,67 @@
+"""The C engine as typed Python: the only importer of the extension.
+
+In: fds, paths, packed policies. Out: packed records, or SegctlError for a -errno. I/O: through C.
+Each function lets go of the GIL while it waits for the packet thread.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from typing import Any, Protocol, cast
+
+from pyctl.errors import SegctlError
+
+__all__ = ["Lib", "check", "constant", "ffi", "lib", "pack_array", "sizeof"]
+
+
+class Lib(Protocol):
+    """The functions of sg_engine.h; `engine` is a `struct sg_engine *`."""
+
+    def sg_rings_open(self, netns: bytes, device: bytes, fds: Any) -> int: ...
+    def sg_engine_new(self, config: Any) -> Any: ...
+    def sg_engine_free(self, engine: Any) -> None: ...
+    def sg_engine_rings_set(self, engine: Any, fds: Any) -> int: ...
+    def sg_engine_maps_open(self, engine: Any, directory: bytes) -> int: ...
+    def sg_engine_cache_set(self, engine: Any, enabled: int) -> int: ...
+    def sg_engine_policy_set(self, engine: Any, policy: Any, rules: Any) -> int: ...
+    def sg_engine_port_delete(self, engine: Any, port_id: int) -> int: ...
+    def sg_engine_listeners_set(
+        self, engine: Any, port_id: int, ports: Any, count: int
+    ) -> int: ...
+    def sg_engine_sync(self, engine: Any) -> int: ...
+    def sg_engine_counters(self, engine: Any, port_id: int, out: Any) -> int: ...
+    def sg_engine_events(self, engine: Any, out: Any, limit: int, lost: Any) -> int: ...
+    def sg_engine_sessions(
+        self, engine: Any, port_id: int, out: Any, limit: int, cursor: Any
+    ) -> int: ...
+    def sg_engine_stats(self, engine: Any, out: Any) -> int: ...
+
+
+_ffi: Any = importlib.import_module("pyctl.engine._ffi")
+ffi: Any = _ffi.ffi
+lib: Lib = cast("Lib", _ffi.lib)
+
+
+def constant(name: str) -> int:
+    """The value of an enumerator of the engine's headers; AttributeError for an unknown one."""
+    return int(getattr(_ffi.lib, name))
+
+
+def sizeof(struct: str) -> int:
+    """Bytes of `struct NAME`."""
+    return int(ffi.sizeof(f"struct {struct}"))
+
+
+def pack_array(struct: str, values: list[dict[str, Any]]) -> bytes:
+    """An array of `struct NAME`, each from its fields."""
+    return bytes(ffi.buffer(ffi.new(f"struct {struct}[]", values)))
+
+
+def check(result: int, tried: str, *, state: str = "", advice: str = "") -> int:
+    """`result` itself, or SegctlError where it is a -errno."""
+    if result >= 0:
+        return result
+    raise SegctlError(
+        f"{tried}: {os.strerror(-result)}", state=state, advice=advice, errno=-result
+    )

@@ -1,0 +1,178 @@
+"""The agent's side of the engine's control socket: blocking calls with a deadline.
+
+In: policies, ring sets. Out: counters, sessions, events. I/O: a unix socket.
+Safe to use from several threads; the connection is opened at the first call and again after it
+broke. Every method raises UnreachableError where the engine does not answer in time, and the
+engine's own error (SegctlError and subclasses) where it refuses.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pyctl.engine import records
+from pyctl.engine.protocol import MAX_FDS, Decoder, Message, encode, raise_error
+from pyctl.engine.records import EngineEvent, Session
+from pyctl.engine.rings import RingSet, ring_set
+from pyctl.errors import SegctlError, UnreachableError
+from pyctl.model.policy import PortPolicy
+from pyctl.model.workload import Counter
+
+_READ_BYTES = 1 << 18
+_PAGE = 4096
+
+
+class EngineClient:
+    """Talks to the engine behind `path`; `timeout` seconds for each exchange."""
+
+    def __init__(self, path: Path, timeout: float = 5.0) -> None:
+        self._path = path
+        self._timeout = timeout
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+
+    def close(self) -> None:
+        """Close the connection; the next call opens a new one."""
+        with self._lock:
+            self._disconnect()
+
+    def hello(self) -> dict[str, Any]:
+        """{"version", "abi", "pid", "stats": {…}}: see struct sg_engine_stats."""
+        body = self._ask("hello")[0]
+        return {name: body[name] for name in ("version", "abi", "pid", "stats")}
+
+    def give_rings(self, rings: RingSet) -> None:
+        """Let the engine read these rings; the caller keeps its own descriptors."""
+        self._ask("rings_set", fds=rings.fds)
+
+    def take_rings(self) -> RingSet | None:
+        """Descriptors of the rings that the engine reads (for an agent that was restarted)."""
+        _, _, fds = self._ask("rings_get")
+        return ring_set(fds) if fds else None
+
+    def open_maps(self) -> bool:
+        """Let the engine (re-)open the instance's pinned maps; False: there are none."""
+        return bool(self._ask("maps_open")[0]["found"])
+
+    def cache(self, enabled: bool) -> None:
+        """Switch the verdict cache; off takes every entry out of the flow maps."""
+        self._ask("cache", enabled=enabled)
+
+    def policy_set(self, generation: int, policy: PortPolicy) -> None:
+        """Judge the policy's port by it from the next batch on."""
+        self._ask("policy_set", blob=records.pack_policy(policy, generation))
+
+    def port_delete(self, port_id: int) -> None:
+        """Forget the port: policy, sessions, flow-map entries."""
+        self._ask("port_delete", port_id=port_id)
+
+    def listeners_set(self, port_id: int, ports: Sequence[int]) -> None:
+        """The TCP ports on which the workload listens: they say which side opened a connection
+        that is older than the engine. None: it guesses.
+        """
+        self._ask("listeners_set", port_id=port_id, ports=list(ports))
+
+    def sync(self) -> None:
+        """Return when every frame that waited in the rings has been judged by the policies in
+        force now, and sent. Whoever published a generation first waits for the BPF programs that
+        read the former one (RCU), so that their frames are in the rings.
+        """
+        self._ask("sync")
+
+    def counters(self, port_id: int) -> dict[str, Counter]:
+        """By reason name, what is not zero. Port 0: frames that belonged to no port."""
+        found = self._ask("counters", port_id=port_id)[0]["counters"]
+        return {name: Counter(*row) for name, row in found.items()}
+
+    def sessions(self, port_id: int = 0, limit: int = 10000) -> list[Session]:
+        """At most `limit` sessions of a port; port 0: of all."""
+        found: list[Session] = []
+        cursor = 0
+        while len(found) < limit:
+            body, blob, _ = self._ask(
+                "sessions",
+                port_id=port_id,
+                limit=min(_PAGE, limit - len(found)),
+                cursor=cursor,
+            )
+            found += records.sessions(blob)
+            cursor = body["cursor"]
+            if not cursor:
+                break
+        return found
+
+    def events(self, limit: int = 1000) -> tuple[list[EngineEvent], int]:
+        """(oldest events, taken out of the queue; how many were lost since the last call)."""
+        body, blob, _ = self._ask("events", max=limit)
+        return records.events(blob), int(body["lost"])
+
+    def log_level(self, level: str) -> None:
+        """`debug`, `info`, `warning` or `error`, from now on."""
+        self._ask("log_level", level=level)
+
+    def stop(self) -> None:
+        """End the engine cleanly; the answer comes before it ends."""
+        self._ask("stop")
+
+    def _ask(
+        self, op: str, blob: bytes = b"", fds: tuple[int, ...] = (), **fields: Any
+    ) -> tuple[dict[str, Any], bytes, tuple[int, ...]]:
+        body = {"op": op, "fds": len(fds), **fields}
+        data = encode(Message(body, blob))
+        with self._lock:
+            try:
+                answer, received = self._exchange(data, fds)
+            except (OSError, SegctlError) as error:
+                self._disconnect()
+                raise UnreachableError(
+                    f"ask the engine at {self._path} for {op!r}: {error}",
+                    advice="is it running? its log says why not",
+                    errno=getattr(error, "errno", None),
+                ) from error
+        raise_error(answer.body)
+        return answer.body, answer.blob, received
+
+    def _exchange(
+        self, data: bytes, fds: tuple[int, ...]
+    ) -> tuple[Message, tuple[int, ...]]:
+        connection = self._connect()
+        sent = socket.send_fds(connection, [data], list(fds)) if fds else 0
+        connection.sendall(data[sent:])
+        decoder = Decoder()
+        received: list[int] = []
+        try:
+            while True:
+                piece, more, _, _ = socket.recv_fds(connection, _READ_BYTES, MAX_FDS)
+                received += more
+                if not piece:
+                    raise ConnectionResetError("it closed the connection")  # noqa: TRY301 the same end as recv's
+                if messages := decoder.feed(piece):
+                    return messages[0], tuple(received)
+        except BaseException:
+            for fd in received:
+                os.close(fd)
+            raise
+
+    def _connect(self) -> socket.socket:
+        if self._socket is None:
+            connection = socket.socket(socket.AF_UNIX)
+            connection.settimeout(self._timeout)
+            try:
+                connection.connect(str(self._path))
+            except BaseException:
+                connection.close()
+                raise
+            self._socket = connection
+        return self._socket
+
+    def _disconnect(self) -> None:
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.close()
+            self._socket = None

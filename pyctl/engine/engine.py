@@ -1,0 +1,186 @@
+"""The C engine as an object: owns its thread, its rings and its buffers.
+
+In: descriptors, packed policies. Out: counters, packed events and sessions. I/O: through C.
+One object for one packet thread; methods may be called from any Python thread.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from pyctl.engine._binding import check, constant, ffi, lib, sizeof
+from pyctl.engine.records import reason_name, view_policy
+from pyctl.errors import SegctlError
+
+MAX_SESSIONS = 262144
+_PORT_IDS = constant("SEG_PORT_IDS")
+_RING_FDS = constant("SG_FDS")
+_ABSENT = {2, 20}
+"""ENOENT, ENOTDIR: the pins are not there (yet)."""
+
+
+class Engine:
+    """A running packet thread. Use as a context manager, or call close()."""
+
+    def __init__(self, *, cache: bool = True, max_sessions: int = MAX_SESSIONS) -> None:
+        config = ffi.new(
+            "struct sg_core_config *",
+            {"max_sessions": max_sessions, "flow_cache": cache},
+        )
+        self._engine = lib.sg_engine_new(config)
+        if not self._engine:
+            number = ffi.errno
+            raise SegctlError(
+                f"start the packet thread: {os.strerror(number)}", errno=number
+            )
+        self._rings: tuple[int, ...] = ()
+
+    def close(self) -> None:
+        """End the thread after its batch. What waits in the rings stays there. Idempotent."""
+        engine, self._engine = self._engine, None
+        if engine:
+            lib.sg_engine_free(engine)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def rings(self) -> tuple[int, ...]:
+        """The descriptors in use, which the engine owns; empty before set_rings()."""
+        return self._rings
+
+    def set_rings(self, fds: Sequence[int]) -> None:
+        """Read from these rings now; the engine closes them, also when it refuses them.
+
+        Raises SegctlError; the rings in use before stay in use then.
+        """
+        if len(fds) != _RING_FDS:
+            for fd in fds:
+                os.close(fd)
+            raise SegctlError(f"a ring set has {_RING_FDS} descriptors, not {len(fds)}")
+        check(
+            lib.sg_engine_rings_set(self._engine, ffi.new("int[]", list(fds))),
+            "take the packet rings",
+            state="the engine goes on with the rings it had",
+        )
+        self._rings = tuple(fds)
+
+    def open_maps(self, directory: Path) -> bool:
+        """Open the pinned maps; False where there are none (the engine works without a cache).
+
+        Raises SegctlError where the pins exist and cannot be used.
+        """
+        result = lib.sg_engine_maps_open(self._engine, os.fsencode(directory))
+        if -result in _ABSENT:
+            return False
+        check(
+            result,
+            f"open the maps pinned in {directory}",
+            state="the engine goes on with the maps it had",
+            advice="the pins may come from another version: restart the agent",
+        )
+        return True
+
+    def set_cache(self, enabled: bool) -> None:
+        """Whether verdicts go to the flow maps; off empties them."""
+        check(
+            lib.sg_engine_cache_set(self._engine, int(enabled)),
+            "switch the verdict cache",
+        )
+
+    def set_policy(self, blob: bytes) -> int:
+        """Put a packed policy (records.pack_policy) in force; its port id.
+
+        Raises SegctlError for an impossible policy or when memory is short; the former policy
+        stays in force then.
+        """
+        policy, rules = view_policy(blob)
+        check(
+            lib.sg_engine_policy_set(self._engine, policy, rules),
+            f"set a policy of {policy.rule_count} rules for port {policy.port_id}",
+            state="the port keeps the policy it had",
+        )
+        return int(policy.port_id)
+
+    def delete_port(self, port_id: int) -> None:
+        """Forget the port's policy, sessions and flow-map entries. Idempotent."""
+        check(lib.sg_engine_port_delete(self._engine, _port(port_id)), "forget a port")
+
+    def set_listeners(self, port_id: int, ports: Sequence[int]) -> None:
+        """See sg_core_listeners_set. SegctlError for what is no port, or when memory is short."""
+        if not all(0 < port < 1 << 16 for port in ports):
+            raise SegctlError("listeners are ports from 1 to 65535")
+        array = ffi.new("__u16[]", list(ports))
+        check(
+            lib.sg_engine_listeners_set(
+                self._engine, _port(port_id), array, len(ports)
+            ),
+            f"tell the engine on which ports port {port_id} listens",
+        )
+
+    def sync(self) -> None:
+        """Wait until what is in the rings now is judged and sent (sg_engine_sync)."""
+        check(lib.sg_engine_sync(self._engine), "wait for the packet loop")
+
+    def counters(self, port_id: int) -> dict[str, tuple[int, int, int]]:
+        """{reason name: (packets, bytes, passed)} of what is not zero; port 0: what had no port."""
+        out = ffi.new("struct sg_reason_count[]", constant("SEG_R_COUNT"))
+        check(
+            lib.sg_engine_counters(self._engine, _port(port_id, lowest=0), out),
+            "read the engine's counters",
+        )
+        return {
+            reason_name(number): (int(row.packets), int(row.bytes), int(row.passed))
+            for number, row in enumerate(out)
+            if row.packets
+        }
+
+    def events(self, limit: int) -> tuple[bytes, int]:
+        """(array of at most `limit` struct sg_event taken out of the queue, lost ones)."""
+        out = ffi.new("struct sg_event[]", limit)
+        lost = ffi.new("__u64 *")
+        count = check(
+            lib.sg_engine_events(self._engine, out, limit, lost), "read events"
+        )
+        return bytes(ffi.buffer(out, count * sizeof("sg_event"))), int(lost[0])
+
+    def sessions(self, port_id: int, limit: int, cursor: int = 0) -> tuple[bytes, int]:
+        """(array of at most `limit` struct sg_session_info, where to go on; 0: all given)."""
+        out = ffi.new("struct sg_session_info[]", limit)
+        where = ffi.new("__u32 *", cursor)
+        count = check(
+            lib.sg_engine_sessions(
+                self._engine, _port(port_id, lowest=0), out, limit, where
+            ),
+            "list sessions",
+        )
+        return bytes(ffi.buffer(out, count * sizeof("sg_session_info"))), int(where[0])
+
+    def stats(self) -> dict[str, Any]:
+        """The fields of struct sg_engine_stats; arrays are [small ring, big ring]."""
+        out = ffi.new("struct sg_engine_stats *")
+        check(lib.sg_engine_stats(self._engine, out), "read the engine's figures")
+        found: dict[str, Any] = {}
+        for name, field in ffi.typeof(out[0]).fields:
+            value = getattr(out, name)
+            if name != "pad":
+                found[name] = list(value) if field.type.kind == "array" else int(value)
+        return found
+
+
+def _port(port_id: int, lowest: int = 1) -> int:
+    if not lowest <= port_id < _PORT_IDS:
+        raise SegctlError(f"{port_id} is no port id")
+    return port_id

@@ -1,0 +1,96 @@
+"""Starts the engine's process so that it outlives whoever starts it.
+
+In: an instance. Out: a client of a process that answers. I/O: a process, a log file.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+from pyctl.engine.client import EngineClient
+from pyctl.errors import SegctlError, UnreachableError
+from pyctl.model.instance import Instance
+
+START_SECONDS = 10.0
+_POLL_SECONDS = 0.01
+_TAIL_BYTES = 2000
+
+
+def log_file(instance: Instance) -> Path:
+    """Where a started engine writes."""
+    return instance.run_dir / "engine.log"
+
+
+def start_engine(
+    instance: Instance,
+    *,
+    log_level: str = "info",
+    flow_cache: bool = True,
+    timeout: float = START_SECONDS,
+) -> EngineClient:
+    """Start the instance's engine in a session of its own; returns when it answers.
+
+    It has no rings and no policies yet, so it judges nothing. It is a child of the caller, who
+    reaps it should it end first. Raises SegctlError, with the end of the log, where it does not
+    come up.
+    """
+    instance.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "pyctl.engine", "--instance", instance.name]
+    command += ["--log-level", log_level]
+    if not flow_cache:
+        command.append("--no-cache")
+    root = str(Path(__file__).resolve().parents[2])
+    path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+    log_flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    # Not subprocess: its object wants to be the only one that waits for the child.
+    pid = os.posix_spawn(
+        sys.executable,
+        command,
+        {**os.environ, "PYTHONPATH": path},
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 2, str(log_file(instance)), log_flags, 0o600),
+        ],
+        setsid=True,
+    )
+    return _wait_until_it_answers(instance, pid, timeout)
+
+
+def _wait_until_it_answers(
+    instance: Instance, pid: int, timeout: float
+) -> EngineClient:
+    client = EngineClient(instance.engine_socket)
+    deadline = time.monotonic() + timeout
+    ended = (0, 0)
+    while ended == (0, 0) and time.monotonic() < deadline:
+        try:
+            if client.hello()["pid"] == pid:
+                return client
+        except UnreachableError:
+            pass
+        client.close()
+        time.sleep(_POLL_SECONDS)
+        ended = os.waitpid(pid, os.WNOHANG)
+    what = f"it ended with {os.waitstatus_to_exitcode(ended[1])}"
+    if ended == (0, 0):
+        what = "no answer in time"
+        os.kill(pid, 9)
+        os.waitpid(pid, 0)
+    raise SegctlError(
+        f"start the engine: {what}",
+        state="no engine was left behind",
+        advice=f"its last words: {_tail(log_file(instance))}",
+    )
+
+
+def _tail(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
+            return file.read().decode(errors="replace").strip()
+    except OSError as error:
+        return str(error)

@@ -1,0 +1,74 @@
+"""The engine's process from start to end.
+
+In: an instance. Out: exit code. I/O: the lock and the control socket in the instance's run
+directory, the pins, stderr. It needs no namespace: the rings it is handed are bound already.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+
+from pyctl.engine import log
+from pyctl.engine.engine import Engine
+from pyctl.engine.requests import Requests
+from pyctl.engine.rings import open_rings
+from pyctl.engine.server import Server
+from pyctl.errors import RefusedError, SegctlError
+from pyctl.model.instance import Instance
+
+
+@contextmanager
+def _only_one(instance: Instance) -> Iterator[None]:
+    """Hold the lock that says an engine of this instance is alive; it goes with the process."""
+    path = instance.run_dir / "engine.lock"
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RefusedError(
+                f"start an engine for instance {instance.name}",
+                state="another one is running, and goes on",
+                advice=f"stop it first, or see who holds {path}",
+            ) from error
+        yield
+    finally:
+        os.close(fd)
+
+
+def run(
+    instance: Instance,
+    *,
+    log_level: str = "info",
+    cache: bool = True,
+    with_rings: bool = False,
+) -> int:
+    """Be the instance's engine until stopped; 0 when ended cleanly.
+
+    `with_rings`: open the rings in the instance's namespace at once, instead of waiting for an
+    agent to hand them over (`segctl engine`). Raises SegctlError where it cannot start.
+    """
+    log.configure(log_level)
+    logger = structlog.get_logger()
+    instance.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _only_one(instance), Engine(cache=cache) as engine:
+        requests = Requests(engine, instance)
+        try:
+            requests.open_maps()
+        except SegctlError as error:
+            # Pins of another layout: whoever made them may repair them and ask again.
+            logger.warning("maps refused", error=str(error))
+        server = Server(instance.engine_socket, requests)
+        if with_rings:
+            engine.set_rings(open_rings(instance.netns).fds)
+        logger.info(
+            "engine ready", instance=instance.name, pid=os.getpid(), cache=cache
+        )
+        server.serve()
+        logger.info("engine ends", **engine.stats())
+    return 0

@@ -1,0 +1,229 @@
+"""What crosses the control socket besides JSON: policies in, events and sessions out.
+
+In: model values or packed structs of sg_core.h. Out: the other of the two. I/O: none.
+"""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from typing import Any
+
+from pyctl.abi import REASONS
+from pyctl.engine._binding import constant, ffi, pack_array, sizeof
+from pyctl.errors import SegctlError
+from pyctl.model.policy import Action, Direction, PortPolicy, PortRule
+from pyctl.model.workload import Mode
+
+MODES = {
+    Mode.DISCOVER: constant("SEG_MODE_DISCOVER"),
+    Mode.MONITOR: constant("SEG_MODE_MONITOR"),
+    Mode.PROTECT: constant("SEG_MODE_PROTECT"),
+    Mode.QUARANTINE: constant("SEG_MODE_QUARANTINE"),
+}
+ACTIONS = {
+    Action.ALLOW: constant("SEG_VERDICT_ALLOW"),
+    Action.DENY: constant("SEG_VERDICT_DENY"),
+}
+DIRECTIONS = {
+    Direction.EGRESS: constant("SEG_DIR_EGRESS"),
+    Direction.INGRESS: constant("SEG_DIR_INGRESS"),
+}
+KINDS = {
+    constant("SG_EVENT_FLOW_START"): "flow_start",
+    constant("SG_EVENT_FLOW_END"): "flow_end",
+    constant("SG_EVENT_DROP"): "drop",
+    constant("SG_EVENT_VIOLATION"): "violation",
+}
+_DIRECTION_OF = {number: direction for direction, number in DIRECTIONS.items()}
+_ACTION_OF = {number: action for action, number in ACTIONS.items()}
+_POLICY_BYTES = sizeof("sg_policy")
+_RULE_BYTES = sizeof("sg_rule")
+
+
+@dataclass(frozen=True)
+class EngineEvent:
+    """A verdict worth telling."""
+
+    time_ns: int
+    """CLOCK_MONOTONIC."""
+    kind: str
+    """`flow_start`, `flow_end`, `drop` or `violation`."""
+    reason: str
+    port_id: int
+    direction: Direction | None
+    """Which way the flow was opened."""
+    proto: int
+    source: str
+    sport: int
+    """ICMP: type << 8 | code."""
+    destination: str
+    dport: int
+    """ICMP: the identifier."""
+    rule_id: int
+    """0: no rule decided, the default did."""
+    packets: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Session:
+    """A flow that the engine knows, addresses as its opener wrote them."""
+
+    id: int
+    port_id: int
+    direction: Direction | None
+    proto: int
+    source: str
+    sport: int
+    destination: str
+    dport: int
+    verdict: Action | None
+    rule_id: int
+    tcp_state: int
+    """The kernel's number (1: established)."""
+    cached: bool
+    """The kernel carries it."""
+    violation: bool
+    """It passed only because the mode records."""
+    midstream: bool
+    """It was open before the engine saw it."""
+    generation: int
+    created_ns: int
+    last_seen_ns: int
+    timeout_ns: int
+    packets: tuple[int, int]
+    """From the opener, and back."""
+    bytes: tuple[int, int]
+
+
+def _rule(rule: PortRule) -> dict[str, Any]:
+    peer = rule.peer
+    return {
+        "id": rule.rule_id,
+        "dir": 0 if rule.direction is None else DIRECTIONS[rule.direction],
+        "family": 0
+        if peer is None
+        else constant(
+            "SEG_FAMILY_IPV4" if isinstance(peer, IPv4Network) else "SEG_FAMILY_IPV6"
+        ),
+        "proto": rule.proto,
+        "action": ACTIONS[rule.action],
+        "peer": b"" if peer is None else peer.network_address.packed,
+        "prefix_len": 0 if peer is None else peer.prefixlen,
+        "port_lo": rule.port_lo,
+        "port_hi": rule.port_hi,
+    }
+
+
+def pack_policy(policy: PortPolicy, generation: int) -> bytes:
+    """A struct sg_policy and its rules; SegctlError for a field that does not fit its struct."""
+    try:
+        head = {
+            "generation": generation,
+            "port_id": policy.port_id,
+            "mode": MODES[policy.mode],
+            "default_verdict": ACTIONS[policy.default],
+            "flags": constant("SG_POLICY_DENY_RST") if policy.deny_rst else 0,
+            "mac": bytes.fromhex(policy.mac.replace(":", "")),
+            "rule_count": len(policy.rules),
+        }
+        rules = pack_array("sg_rule", [_rule(rule) for rule in policy.rules])
+        return pack_array("sg_policy", [head]) + rules
+    except (OverflowError, ValueError, IndexError) as error:
+        raise SegctlError(
+            f"pack the policy of port {policy.port_id}: {error}"
+        ) from error
+
+
+def view_policy(blob: bytes) -> tuple[Any, Any]:
+    """(policy, rules) as C pointers into `blob`, which must live as long as they are used.
+
+    Raises SegctlError where the sizes contradict each other; the fields' values are C's to check.
+    """
+    if len(blob) < _POLICY_BYTES:
+        raise SegctlError(
+            f"a policy has {_POLICY_BYTES} bytes at least, these are {len(blob)}"
+        )
+    data = ffi.from_buffer(blob)
+    policy = ffi.cast("const struct sg_policy *", data)
+    expected = _POLICY_BYTES + policy.rule_count * _RULE_BYTES
+    if len(blob) != expected:
+        raise SegctlError(
+            f"a policy of {policy.rule_count} rules has {expected} bytes, these are {len(blob)}"
+        )
+    return policy, ffi.cast("const struct sg_rule *", data + _POLICY_BYTES)
+
+
+def _address(family: int, raw: Any) -> str:
+    packed = bytes(raw)
+    if family == constant("SEG_FAMILY_IPV4"):
+        return socket.inet_ntop(socket.AF_INET, packed[:4])
+    return socket.inet_ntop(socket.AF_INET6, packed) if family else ""
+
+
+def _array(struct: str, blob: bytes) -> Any:
+    size = sizeof(struct)
+    if len(blob) % size:
+        raise SegctlError(f"{len(blob)} bytes are no whole number of struct {struct}")
+    # A copy in C's memory: bytes need not be aligned.
+    array = ffi.new(f"struct {struct}[]", len(blob) // size)
+    ffi.buffer(array)[:] = blob
+    return array
+
+
+def events(blob: bytes) -> list[EngineEvent]:
+    """The events of an array of struct sg_event; SegctlError for a wrong size."""
+    return [
+        EngineEvent(
+            time_ns=raw.time_ns,
+            kind=KINDS.get(raw.kind, str(raw.kind)),
+            reason=reason_name(raw.reason),
+            port_id=raw.port_id,
+            direction=_DIRECTION_OF.get(raw.dir),
+            proto=raw.proto,
+            source=_address(raw.family, raw.saddr),
+            sport=raw.sport,
+            destination=_address(raw.family, raw.daddr),
+            dport=raw.dport,
+            rule_id=raw.rule_id,
+            packets=raw.packets,
+            bytes=raw.bytes,
+        )
+        for raw in _array("sg_event", blob)
+    ]
+
+
+def sessions(blob: bytes) -> list[Session]:
+    """The sessions of an array of struct sg_session_info; SegctlError for a wrong size."""
+    return [
+        Session(
+            id=raw.id,
+            port_id=raw.port_id,
+            direction=_DIRECTION_OF.get(raw.dir),
+            proto=raw.proto,
+            source=_address(raw.family, raw.saddr),
+            sport=raw.sport,
+            destination=_address(raw.family, raw.daddr),
+            dport=raw.dport,
+            verdict=_ACTION_OF.get(raw.verdict),
+            rule_id=raw.rule_id,
+            tcp_state=raw.tcp_state,
+            cached=bool(raw.cached),
+            violation=bool(raw.violation),
+            midstream=bool(raw.midstream),
+            generation=raw.generation,
+            created_ns=raw.created_ns,
+            last_seen_ns=raw.last_seen_ns,
+            timeout_ns=raw.timeout_ns,
+            packets=(raw.packets[0], raw.packets[1]),
+            bytes=(raw.bytes[0], raw.bytes[1]),
+        )
+        for raw in _array("sg_session_info", blob)
+    ]
+
+
+def reason_name(number: int) -> str:
+    """How users see a reason; the number itself for one that this version does not know."""
+    return REASONS[number].name if number < len(REASONS) else str(number)

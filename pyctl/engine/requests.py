@@ -1,0 +1,205 @@
+"""What the engine can be asked: one function for each operation.
+
+In: a request's body, blob and descriptors. Out: an answer's body, blob and descriptors.
+I/O: through the engine. A field of the wrong type or range is an error answer, never the end of
+the engine.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import metadata
+from typing import Any
+
+import structlog
+
+from pyctl.abi import HASH
+from pyctl.engine import log, records
+from pyctl.engine._binding import sizeof
+from pyctl.engine.engine import Engine
+from pyctl.engine.protocol import MAX_BLOB
+from pyctl.errors import SegctlError, UsageError
+from pyctl.model.instance import Instance
+
+MAX_EVENTS = 10000
+"""Kept here until the agent asks; a row is about 100 bytes."""
+DRAIN_EVENTS = 1000
+MAX_LISTED = MAX_BLOB // sizeof("sg_session_info") // 2
+
+
+@dataclass(frozen=True)
+class Request:
+    """A message with the descriptors that belong to it, which the operation owns."""
+
+    body: dict[str, Any]
+    blob: bytes = b""
+    fds: tuple[int, ...] = ()
+
+    def integer(
+        self, name: str, lowest: int, highest: int, default: int | None = None
+    ) -> int:
+        """A field's value; UsageError where it is absent, no integer, or out of range."""
+        value = self.body.get(name, default)
+        if type(value) is not int or not lowest <= value <= highest:
+            raise UsageError(f"{name!r} must be a number from {lowest} to {highest}")
+        return value
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What goes back; the descriptors stay the engine's."""
+
+    body: dict[str, Any] = field(default_factory=dict)
+    blob: bytes = b""
+    fds: tuple[int, ...] = ()
+
+
+class Requests:
+    """The operations on one engine."""
+
+    def __init__(self, engine: Engine, instance: Instance) -> None:
+        self._engine = engine
+        self._pins = instance.pin_root / HASH
+        self._log = structlog.get_logger()
+        self._events: deque[bytes] = deque(maxlen=MAX_EVENTS)
+        self._lost = 0
+        self.stopping = False
+        self._operations: dict[str, Callable[[Request], Answer]] = {
+            "hello": self._hello,
+            "rings_set": self._rings_set,
+            "rings_get": self._rings_get,
+            "maps_open": self._maps_open,
+            "cache": self._cache,
+            "policy_set": self._policy_set,
+            "port_delete": self._port_delete,
+            "listeners_set": self._listeners_set,
+            "sync": self._sync,
+            "counters": self._counters,
+            "sessions": self._sessions,
+            "events": self._take_events,
+            "log_level": self._log_level,
+            "stop": self._stop,
+        }
+
+    def answer(self, request: Request) -> Answer:
+        """Do what is asked. Raises SegctlError; descriptors that nobody took are closed."""
+        operation = self._operations.get(str(request.body.get("op")))
+        if request.fds and operation != self._rings_set:
+            for fd in request.fds:
+                os.close(fd)
+        if operation is None:
+            raise UsageError(
+                f"the engine has no operation {request.body.get('op')!r}",
+                advice="agent and engine may be of different versions",
+            )
+        return operation(request)
+
+    def drain_events(self) -> None:
+        """Take the core's events over; called ten times a second. The oldest make room."""
+        blob, lost = self._engine.events(DRAIN_EVENTS)
+        size = sizeof("sg_event")
+        rows = [blob[at : at + size] for at in range(0, len(blob), size)]
+        self._lost += lost + max(0, len(self._events) + len(rows) - MAX_EVENTS)
+        self._events.extend(rows)
+        if rows and self._log.is_enabled_for(10):
+            for event in records.events(blob):
+                self._log.debug("event", **vars(event))
+
+    def open_maps(self) -> bool:
+        """Open the pins where they are; see Engine.open_maps."""
+        found = self._engine.open_maps(self._pins)
+        self._log.info("maps", directory=str(self._pins), found=found)
+        return found
+
+    def _hello(self, _: Request) -> Answer:
+        return Answer(
+            {
+                "version": metadata.version("segctl"),
+                "abi": HASH,
+                "pid": os.getpid(),
+                "stats": self._engine.stats(),
+            }
+        )
+
+    def _rings_set(self, request: Request) -> Answer:
+        self._engine.set_rings(request.fds)
+        self._log.info("rings taken", fds=request.fds)
+        if not self._engine.stats()["has_maps"]:
+            self.open_maps()
+        return Answer()
+
+    def _rings_get(self, _: Request) -> Answer:
+        return Answer(fds=self._engine.rings)
+
+    def _maps_open(self, _: Request) -> Answer:
+        return Answer({"found": self.open_maps()})
+
+    def _cache(self, request: Request) -> Answer:
+        enabled = request.body.get("enabled")
+        if not isinstance(enabled, bool):
+            raise UsageError("'enabled' must be true or false")
+        self._engine.set_cache(enabled)
+        self._log.info("verdict cache", enabled=enabled)
+        return Answer()
+
+    def _policy_set(self, request: Request) -> Answer:
+        port_id = self._engine.set_policy(request.blob)
+        self._log.info("policy set", port_id=port_id, bytes=len(request.blob))
+        return Answer()
+
+    def _port_delete(self, request: Request) -> Answer:
+        port_id = request.integer("port_id", 1, 65535)
+        self._engine.delete_port(port_id)
+        self._log.info("port deleted", port_id=port_id)
+        return Answer()
+
+    def _listeners_set(self, request: Request) -> Answer:
+        ports = request.body.get("ports")
+        if not isinstance(ports, list) or any(type(port) is not int for port in ports):
+            raise UsageError("'ports' must be a list of numbers")
+        self._engine.set_listeners(request.integer("port_id", 1, 65535), ports)
+        return Answer()
+
+    def _sync(self, _: Request) -> Answer:
+        self._engine.sync()
+        return Answer()
+
+    def _counters(self, request: Request) -> Answer:
+        found = self._engine.counters(request.integer("port_id", 0, 65535))
+        return Answer({"counters": found})
+
+    def _sessions(self, request: Request) -> Answer:
+        blob, cursor = self._engine.sessions(
+            request.integer("port_id", 0, 65535, 0),
+            request.integer("limit", 1, MAX_LISTED),
+            request.integer("cursor", 0, 2**32 - 1, 0),
+        )
+        return Answer({"cursor": cursor}, blob)
+
+    def _take_events(self, request: Request) -> Answer:
+        limit = request.integer("max", 1, MAX_EVENTS)
+        self.drain_events()
+        rows = [self._events.popleft() for _ in range(min(limit, len(self._events)))]
+        lost, self._lost = self._lost, 0
+        return Answer({"lost": lost}, b"".join(rows))
+
+    def _log_level(self, request: Request) -> Answer:
+        log.configure(str(request.body.get("level")))
+        self._log.info("log level", level_now=request.body["level"])
+        return Answer()
+
+    def _stop(self, _: Request) -> Answer:
+        self.stopping = True
+        return Answer()
+
+
+def as_segctl_error(error: Exception) -> SegctlError:
+    """What an unforeseen failure of an operation tells the other side."""
+    return SegctlError(
+        f"the engine failed at this request: {type(error).__name__}: {error}",
+        state="packets are judged as before",
+        advice="the engine's log has the details",
+    )

@@ -1,0 +1,79 @@
+"""The packet sockets of one enforcer namespace: opened once, outliving every engine.
+
+In: the namespace's path. Out: file descriptors (two receive rings, a send socket, a memfd with
+the read positions). I/O: sockets. The agent opens and keeps them and hands copies to the engine,
+so that frames wait in the rings while an engine is being replaced. A successor goes on at the
+saved position; what the dead one had sent but not yet given back (a batch at most) is sent twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from pyctl.engine._binding import check, constant, ffi, lib
+from pyctl.errors import SegctlError
+
+DEVICE = "vth-neuv"
+RING_FDS = constant("SG_FDS")
+
+
+@dataclass(frozen=True)
+class RingSet:
+    """The descriptors, in the order of SG_FD_* in sg_engine.h. Whoever holds it closes it."""
+
+    fds: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.fds) != RING_FDS:
+            raise SegctlError(
+                f"a ring set has {RING_FDS} descriptors, not {len(self.fds)}"
+            )
+
+    def close(self) -> None:
+        """Close all. The rings live on while somebody else holds copies."""
+        for fd in self.fds:
+            with contextlib.suppress(OSError):
+                os.close(fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def ring_set(fds: Sequence[int]) -> RingSet:
+    """The set of these descriptors; SegctlError (and all closed) for a wrong number."""
+    try:
+        return RingSet(tuple(fds))
+    except SegctlError:
+        for fd in fds:
+            os.close(fd)
+        raise
+
+
+def open_rings(netns: Path | str, device: str = DEVICE) -> RingSet:
+    """Open a ring set on `device` inside the namespace bound at `netns`.
+
+    The caller's namespace stays. From its return on, frames that reach the device wait in the
+    rings. Raises SegctlError (errno set): no such namespace or device, no privilege, no memory.
+    """
+    fds = ffi.new(f"int[{RING_FDS}]")
+    check(
+        lib.sg_rings_open(os.fsencode(netns), os.fsencode(device), fds),
+        f"open packet rings on {device} in {netns}",
+        state="nothing was opened",
+        advice="is the enforcer namespace set up? `segctl doctor` says what this host allows",
+    )
+    return RingSet(tuple(fds))

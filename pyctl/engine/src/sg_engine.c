@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* What Python calls: checks the arguments, hands the work to the loop, waits for its end. */
+#define _GNU_SOURCE
+#include "sg_engine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "sg_loop.h"
+
+static int call(struct sg_engine *engine, int (*run)(struct sg_engine *, void *), void *context)
+{
+	struct sg_command command = { .run = run, .context = context };
+
+	pthread_mutex_lock(&engine->callers);
+	__atomic_store_n(&engine->command, &command, __ATOMIC_RELEASE);
+	eventfd_write(engine->wake_fd, 1);
+	pthread_mutex_lock(&engine->lock);
+	while (!command.done)
+		pthread_cond_wait(&engine->done, &engine->lock);
+	pthread_mutex_unlock(&engine->lock);
+	pthread_mutex_unlock(&engine->callers);
+	return command.result;
+}
+
+static void drop_rings(struct sg_engine *engine)
+{
+	if (!engine->state)
+		return;
+	for (int i = 0; i < SG_RINGS; i++)
+		sg_ring_unmap(&engine->rings[i]);
+	munmap(engine->state, sizeof(*engine->state));
+	engine->state = NULL;
+	for (int i = 0; i < SG_FDS; i++)
+		close(engine->fds[i]);
+}
+
+struct sg_engine *sg_engine_new(const struct sg_core_config *config)
+{
+	struct sg_engine *engine = calloc(1, sizeof(*engine));
+	struct sg_io io;
+	sigset_t all, before;
+	int error;
+
+	if (!engine)
+		return NULL;
+	io = sg_loop_io(engine);
+	sg_flowmap_init(&engine->maps);
+	engine->maps.cache = !!config->flow_cache;
+	engine->send.stats = &engine->stats;
+	engine->send.failed = engine->failed;
+	pthread_mutex_init(&engine->callers, NULL);
+	pthread_mutex_init(&engine->lock, NULL);
+	pthread_cond_init(&engine->done, NULL);
+	engine->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	/* The core always may use the maps: switching them off and on happens here. */
+	engine->core = sg_core_new(&io, &(struct sg_core_config){
+						.max_sessions = config->max_sessions,
+						.flow_cache = 1,
+					});
+	error = engine->wake_fd < 0 ? errno : engine->core ? 0 : ENOMEM;
+	if (!error) {
+		/* Signals are for Python's main thread. */
+		sigfillset(&all);
+		pthread_sigmask(SIG_SETMASK, &all, &before);
+		error = pthread_create(&engine->thread, NULL, sg_loop_run, engine);
+		pthread_sigmask(SIG_SETMASK, &before, NULL);
+	}
+	if (!error)
+		return engine;
+	if (engine->core)
+		sg_core_free(engine->core);
+	if (engine->wake_fd >= 0)
+		close(engine->wake_fd);
+	free(engine);
+	errno = error;
+	return NULL;
+}
+
+void sg_engine_free(struct sg_engine *engine)
+{
+	__atomic_store_n(&engine->stop, 1, __ATOMIC_RELEASE);
+	eventfd_write(engine->wake_fd, 1);
+	pthread_join(engine->thread, NULL);
+	sg_core_free(engine->core);
+	drop_rings(engine);
+	sg_flowmap_close(&engine->maps);
+	close(engine->wake_fd);
+	free(engine);
+}
+
+static int check_ring_fds(const int *fds)
+{
+	struct stat about;
+
+	for (int i = SG_FD_SMALL; i <= SG_FD_SEND; i++) {
+		int domain = 0;
+		socklen_t len = sizeof(domain);
+
+		if (getsockopt(fds[i], SOL_SOCKET, SO_DOMAIN, &domain, &len))
+			return -errno;
+		if (domain != AF_PACKET)
+			return -EINVAL;
+	}
+	/* One that can be shortened would end the engine with SIGBUS. */
+	if (!(fcntl(fds[SG_FD_STATE], F_GET_SEALS) & F_SEAL_SHRINK))
+		return -EINVAL;
+	if (fstat(fds[SG_FD_STATE], &about))
+		return -errno;
+	return about.st_size == sizeof(struct sg_ring_state) ? 0 : -EINVAL;
+}
+
+static int rings_set(struct sg_engine *engine, void *context)
+{
+	const int *fds = context;
+	struct sg_ring rings[SG_RINGS] = { 0 };
+	struct sg_ring_state *state;
+	int error = 0;
+
+	state = mmap(NULL, sizeof(*state), PROT_READ | PROT_WRITE, MAP_SHARED, fds[SG_FD_STATE], 0);
+	if (state == MAP_FAILED)
+		return -errno;
+	for (unsigned int i = 0; i < SG_RINGS && !error; i++)
+		error = sg_ring_map(&rings[i], i, fds[SG_FD_SMALL + i], state);
+	if (error) {
+		for (int i = 0; i < SG_RINGS; i++)
+			sg_ring_unmap(&rings[i]);
+		munmap(state, sizeof(*state));
+		return error;
+	}
+	drop_rings(engine);
+	memcpy(engine->rings, rings, sizeof(rings));
+	memcpy(engine->fds, fds, sizeof(engine->fds));
+	engine->state = state;
+	engine->send.fd = fds[SG_FD_SEND];
+	return 0;
+}
+
+int sg_engine_rings_set(struct sg_engine *engine, const int *fds)
+{
+	int error = check_ring_fds(fds);
+
+	if (!error)
+		error = call(engine, rings_set, (void *)fds);
+	for (int i = 0; error && i < SG_FDS; i++)
+		close(fds[i]);
+	return error;
+}
+
+static int maps_open(struct sg_engine *engine, void *context)
+{
+	return sg_flowmap_open(&engine->maps, context);
+}
+
+int sg_engine_maps_open(struct sg_engine *engine, const char *directory)
+{
+	return call(engine, maps_open, (void *)directory);
+}
+
+struct cache_switch {
+	int enabled;
+	struct sg_flowmap maps;		/* descriptors of its own */
+};
+
+static int cache_set(struct sg_engine *engine, void *context)
+{
+	struct cache_switch *job = context;
+
+	engine->maps.cache = job->enabled;
+	sg_flowmap_init(&job->maps);
+	if (engine->maps.fd4 >= 0) {
+		job->maps.fd4 = fcntl(engine->maps.fd4, F_DUPFD_CLOEXEC, 0);
+		job->maps.fd6 = fcntl(engine->maps.fd6, F_DUPFD_CLOEXEC, 0);
+	}
+	return 0;
+}
+
+int sg_engine_cache_set(struct sg_engine *engine, int enabled)
+{
+	struct cache_switch job = { .enabled = enabled };
+	int error = call(engine, cache_set, &job);
+
+	/* Here, not in the loop: half a million entries would hold up the packets. */
+	if (!enabled)
+		sg_flowmap_clear(&job.maps);
+	sg_flowmap_close(&job.maps);
+	return error;
+}
+
+struct policy_job {
+	const struct sg_policy *policy;
+	const struct sg_rule *rules;
+};
+
+static int is_policy_valid(const struct sg_policy *policy)
+{
+	return policy->port_id && policy->generation && policy->mode >= SEG_MODE_DISCOVER &&
+	       policy->mode <= SEG_MODE_QUARANTINE &&
+	       (policy->default_verdict == SEG_VERDICT_ALLOW ||
+		policy->default_verdict == SEG_VERDICT_DENY) &&
+	       !(policy->flags & ~(__u32)SG_POLICY_DENY_RST) && policy->rule_count <= SG_RULES_MAX;
+}
+
+static int is_rule_valid(const struct sg_rule *rule)
+{
+	__u8 longest = rule->family == SEG_FAMILY_IPV4 ? 32 : rule->family == SEG_FAMILY_IPV6 ? 128 : 0;
+
+	return rule->dir <= SEG_DIR_INGRESS &&
+	       (!rule->family || rule->family == SEG_FAMILY_IPV4 ||
+		rule->family == SEG_FAMILY_IPV6) &&
+	       rule->prefix_len <= longest &&
+	       (rule->action == SEG_VERDICT_ALLOW || rule->action == SEG_VERDICT_DENY) &&
+	       rule->port_lo <= rule->port_hi;
+}
+
+static int policy_set(struct sg_engine *engine, void *context)
+{
+	struct policy_job *job = context;
+
+	return sg_core_policy_set(engine->core, job->policy, job->rules);
+}
+
+int sg_engine_policy_set(struct sg_engine *engine, const struct sg_policy *policy,
+			 const struct sg_rule *rules)
+{
+	struct policy_job job = { policy, rules };
+
+	if (!is_policy_valid(policy))
+		return -EINVAL;
+	for (__u32 i = 0; i < policy->rule_count; i++)
+		if (!is_rule_valid(&rules[i]))
+			return -EINVAL;
+	return call(engine, policy_set, &job);
+}
+
+static int port_delete(struct sg_engine *engine, void *context)
+{
+	const __u16 *port_id = context;
+
+	sg_core_port_delete(engine->core, *port_id);
+	engine->failed[*port_id] = (struct sg_reason_count){ 0 };
+	return 0;
+}
+
+int sg_engine_port_delete(struct sg_engine *engine, __u16 port_id)
+{
+	return call(engine, port_delete, &port_id);
+}
+
+struct listeners_job {
+	const __u16 *ports;
+	__u32 count;
+	__u16 port_id;
+};
+
+static int listeners_set(struct sg_engine *engine, void *context)
+{
+	struct listeners_job *job = context;
+
+	return sg_core_listeners_set(engine->core, job->port_id, job->ports, job->count);
+}
+
+int sg_engine_listeners_set(struct sg_engine *engine, __u16 port_id, const __u16 *ports,
+			    __u32 count)
+{
+	struct listeners_job job = { ports, count, port_id };
+
+	return call(engine, listeners_set, &job);
+}
+
+static int sync_start(struct sg_engine *engine, void *context)
+{
+	(void)context;
+	if (engine->state)
+		engine->sync_left = engine->rings[SG_RING_SMALL].slots +
+				    engine->rings[SG_RING_BIG].slots;
+	return 0;
+}
+
+int sg_engine_sync(struct sg_engine *engine)
+{
+	return call(engine, sync_start, NULL);
+}
+
+struct read_job {
+	__u16 port_id;
+	__u32 max;
+	__u32 *cursor;
+	__u64 *lost;
+	void *out;
+};
+
+static int counters(struct sg_engine *engine, void *context)
+{
+	struct read_job *job = context;
+	struct sg_reason_count *out = job->out;
+
+	sg_core_counters(engine->core, job->port_id, out);
+	out[SEG_R_SEND_FAILED].packets += engine->failed[job->port_id].packets;
+	out[SEG_R_SEND_FAILED].bytes += engine->failed[job->port_id].bytes;
+	return 0;
+}
+
+int sg_engine_counters(struct sg_engine *engine, __u16 port_id, struct sg_reason_count *out)
+{
+	struct read_job job = { .port_id = port_id, .out = out };
+
+	return call(engine, counters, &job);
+}
+
+static int events(struct sg_engine *engine, void *context)
+{
+	struct read_job *job = context;
+
+	return (int)sg_core_events(engine->core, job->out, job->max, job->lost);
+}
+
+int sg_engine_events(struct sg_engine *engine, struct sg_event *out, __u32 max, __u64 *lost)
+{
+	struct read_job job = { .out = out, .max = max, .lost = lost };
+
+	return call(engine, events, &job);
+}
+
+static int sessions(struct sg_engine *engine, void *context)
+{
+	struct read_job *job = context;
+
+	return (int)sg_core_sessions(engine->core, job->port_id, job->out, job->max, job->cursor);
+}
+
+int sg_engine_sessions(struct sg_engine *engine, __u16 port_id, struct sg_session_info *out,
+		       __u32 max, __u32 *cursor)
+{
+	struct read_job job = { .port_id = port_id, .out = out, .max = max, .cursor = cursor };
+
+	return call(engine, sessions, &job);
+}
+
+static int stats(struct sg_engine *engine, void *context)
+{
+	struct sg_engine_stats *out = context;
+
+	*out = engine->stats;
+	for (int i = 0; engine->state && i < SG_RINGS; i++) {
+		sg_ring_read_drops(&engine->rings[i]);
+		out->ring_packets[i] = engine->state->packets[i];
+		out->ring_drops[i] = engine->state->drops[i];
+	}
+	out->heartbeat_ns = engine->beat_ns;
+	out->sessions = sg_core_session_count(engine->core);
+	out->has_rings = !!engine->state;
+	out->has_maps = engine->maps.fd4 >= 0;
+	out->cache = (__u8)engine->maps.cache;
+	return 0;
+}
+
+int sg_engine_stats(struct sg_engine *engine, struct sg_engine_stats *out)
+{
+	return call(engine, stats, out);
+}

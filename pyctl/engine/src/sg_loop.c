@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* The packet loop: rings -> core -> batch, and what Python asks for, between two batches.
+ *
+ * A round: judge up to SG_BATCH frames, send what passed, give the slots back, run a command,
+ * heartbeat and timers. A round without a frame ends in poll(). The socket that fills while the
+ * loop works wakes nobody, so that under load there is no wake-up per packet.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+
+#include "sg_loop.h"
+
+#define MS 1000000ull
+#define WAIT_MAX_NS (20 * MS)	/* heartbeat every 50 ms at least, also on a stolen CPU */
+#define BEAT_NS MS
+#define STUCK_NS (100 * MS)
+
+static __u64 clock_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (__u64)now.tv_sec * 1000000000ull + (__u64)now.tv_nsec;
+}
+
+/* The core's world (struct sg_io). */
+
+static int io_send(void *context, const struct sg_frame *frame)
+{
+	struct sg_engine *engine = context;
+	int hold = engine->slot && frame->data >= engine->slot &&
+		   frame->data + frame->len <= engine->slot + engine->slot_len;
+
+	return sg_send_queue(&engine->send, frame, hold);
+}
+
+static int io_flow_put(void *context, int family, const void *key, const struct seg_flow *flow)
+{
+	struct sg_engine *engine = context;
+	int error = sg_flowmap_put(&engine->maps, family, key, flow);
+
+	if (error)
+		engine->stats.flows_refused++;
+	else
+		engine->stats.flows_put++;
+	return error;
+}
+
+static int io_flow_get(void *context, int family, const void *key, struct seg_flow *flow)
+{
+	return sg_flowmap_get(&((struct sg_engine *)context)->maps, family, key, flow);
+}
+
+static int io_flow_delete(void *context, int family, const void *key, struct seg_flow *last)
+{
+	return sg_flowmap_delete(&((struct sg_engine *)context)->maps, family, key, last);
+}
+
+struct sg_io sg_loop_io(struct sg_engine *engine)
+{
+	return (struct sg_io){
+		.ctx = engine,
+		.send = io_send,
+		.flow_put = io_flow_put,
+		.flow_get = io_flow_get,
+		.flow_delete = io_flow_delete,
+	};
+}
+
+/* The round. */
+
+static int is_older(const struct tpacket2_hdr *left, const struct tpacket2_hdr *right)
+{
+	if (left->tp_sec != right->tp_sec)
+		return left->tp_sec < right->tp_sec;
+	return left->tp_nsec <= right->tp_nsec;
+}
+
+/* The older head of both rings. The small ring is asked again after the big one was seen filled
+ * (and the other way round): a frame that came before it must be visible by then. */
+static struct sg_ring *next_ring(struct sg_engine *engine, const struct tpacket2_hdr **slot)
+{
+	struct sg_ring *small = &engine->rings[SG_RING_SMALL], *big = &engine->rings[SG_RING_BIG];
+	const struct tpacket2_hdr *small_slot = sg_ring_peek(small);
+	const struct tpacket2_hdr *big_slot = sg_ring_peek(big);
+
+	if (big_slot && !small_slot)
+		small_slot = sg_ring_peek(small);
+	if (!big_slot || (small_slot && is_older(small_slot, big_slot))) {
+		*slot = small_slot;
+		return small_slot ? small : NULL;
+	}
+	*slot = big_slot;
+	return big;
+}
+
+static unsigned int drain(struct sg_engine *engine, __u64 now)
+{
+	const struct tpacket2_hdr *slot;
+	struct sg_ring *ring;
+	unsigned int count = 0;
+	struct sg_frame frame;
+
+	if (!engine->state)
+		return 0;
+	while (count < SG_BATCH && (ring = next_ring(engine, &slot))) {
+		sg_ring_frame(slot, &frame);
+		engine->slot = frame.data;
+		engine->slot_len = frame.len;
+		engine->stats.bytes += frame.wire_len;
+		engine->stats.truncated += frame.wire_len > frame.len;
+		sg_core_frame(engine->core, &frame, now);
+		sg_ring_advance(ring);
+		count++;
+	}
+	engine->slot = NULL;
+	sg_send_flush(&engine->send);
+	if (count) {
+		engine->stats.frames += count;
+		engine->stats.batches++;
+		sg_ring_release(&engine->rings[SG_RING_SMALL]);
+		sg_ring_release(&engine->rings[SG_RING_BIG]);
+	}
+	return count;
+}
+
+static void finish(struct sg_engine *engine, struct sg_command *command, int result)
+{
+	pthread_mutex_lock(&engine->lock);
+	command->result = result;
+	command->done = 1;
+	pthread_cond_broadcast(&engine->done);
+	pthread_mutex_unlock(&engine->lock);
+}
+
+static void run_command(struct sg_engine *engine)
+{
+	struct sg_command *command = __atomic_exchange_n(&engine->command, NULL, __ATOMIC_ACQ_REL);
+	eventfd_t ignored;
+	int result;
+
+	if (!command)
+		return;
+	eventfd_read(engine->wake_fd, &ignored);
+	result = command->run(engine, command->context);
+	if (engine->sync_left)
+		engine->syncing = command;
+	else
+		finish(engine, command, result);
+}
+
+static void run_sync(struct sg_engine *engine, unsigned int count)
+{
+	if (!engine->syncing)
+		return;
+	engine->sync_left = count && engine->sync_left > count ? engine->sync_left - count : 0;
+	if (!engine->sync_left) {
+		finish(engine, engine->syncing, 0);
+		engine->syncing = NULL;
+	}
+}
+
+static void run_timers(struct sg_engine *engine, __u64 now)
+{
+	if (now - engine->beat_ns >= BEAT_NS && engine->state) {
+		engine->beat_ns = now;
+		sg_flowmap_beat(&engine->maps, now);
+	}
+	if (now >= engine->tick_ns) {
+		engine->tick_ns = now + sg_core_tick(engine->core, now);
+		sg_send_flush(&engine->send);
+	}
+}
+
+/* poll says "filled" and the head slot says "not": for microseconds while two CPUs fill slots, for
+ * good where the index is wrong. */
+static void check_stuck(struct sg_engine *engine, struct sg_ring *ring, int readable, __u64 now)
+{
+	if (!readable || sg_ring_peek(ring)) {
+		ring->stuck_ns = 0;
+	} else if (!ring->stuck_ns) {
+		ring->stuck_ns = now;
+	} else if (now - ring->stuck_ns > STUCK_NS) {
+		engine->stats.resyncs += (unsigned int)sg_ring_resync(ring);
+		ring->stuck_ns = 0;
+	}
+}
+
+static void wait_for_frames(struct sg_engine *engine, __u64 now)
+{
+	__u64 left = engine->tick_ns > now ? engine->tick_ns - now : 0;
+	struct timespec timeout = { .tv_nsec = (long)(left < WAIT_MAX_NS ? left : WAIT_MAX_NS) };
+	struct pollfd polls[] = {
+		{ .fd = engine->state ? engine->fds[SG_FD_SMALL] : -1, .events = POLLIN },
+		{ .fd = engine->state ? engine->fds[SG_FD_BIG] : -1, .events = POLLIN },
+		{ .fd = engine->wake_fd, .events = POLLIN },
+	};
+
+	engine->stats.waits++;
+	if (ppoll(polls, 3, &timeout, NULL) <= 0 || !engine->state)
+		return;
+	now = clock_ns();
+	for (int i = 0; i < SG_RINGS; i++) {
+		if (polls[i].revents & POLLERR) {
+			int error;
+			socklen_t len = sizeof(error);
+
+			/* Reading the error clears it; the socket works again when the link is up. */
+			getsockopt(polls[i].fd, SOL_SOCKET, SO_ERROR, &error, &len);
+			engine->stats.link_errors++;
+		}
+		check_stuck(engine, &engine->rings[i], polls[i].revents & POLLIN, now);
+	}
+}
+
+void *sg_loop_run(void *context)
+{
+	struct sg_engine *engine = context;
+
+	pthread_setname_np(pthread_self(), "segctl-packets");
+	while (!__atomic_load_n(&engine->stop, __ATOMIC_ACQUIRE)) {
+		__u64 now = clock_ns();
+		unsigned int count = drain(engine, now);
+
+		run_sync(engine, count);
+		run_command(engine);
+		run_timers(engine, now);
+		if (!count && !engine->syncing)
+			wait_for_frames(engine, now);
+	}
+	return NULL;
+}
