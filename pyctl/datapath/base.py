@@ -13,13 +13,15 @@ from pyctl.model.workload import Counter, DatapathKind, PortPair
 
 class Driver(Protocol):
     """One datapath in one enforcer namespace. Every method raises SegctlError on failure, with
-    the kernel left as it was before the call."""
+    the kernel left as it was before the call.
+    """
 
     kind: DatapathKind
 
     def connect(self) -> None:
         """Make the datapath ready on vbr-neuv (which exists and is down or up). Idempotent:
-        finds and keeps what an earlier agent left, without a moment of lost packets."""
+        finds and keeps what an earlier agent left, without a moment of lost packets.
+        """
 
     def cleanup(self) -> None:
         """Take away everything of this datapath. Idempotent."""
@@ -29,14 +31,16 @@ class Driver(Protocol):
 
     def detach(self, port_id: int) -> None:
         """Stop steering: filters, map entries, flows and counters of the port go. Idempotent,
-        also where the links are gone already."""
+        also where the links are gone already.
+        """
 
     def update(self, pair: PortPair) -> None:
         """Mode, fail policy, options, MACs and addresses of an attached pair. No packet lost."""
 
     def publish_generation(self, port_id: int, generation: int) -> None:
         """From its return on, plus the grace period that the caller waits, only flows stamped
-        with `generation` are carried. A driver without a verdict cache does nothing."""
+        with `generation` are carried. A driver without a verdict cache does nothing.
+        """
 
     def rules(self, port_id: int) -> list[str]:
         """The pair's rules as the kernel holds them, for people."""

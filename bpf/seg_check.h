@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The checks that vex and vin share, each a step on the way from a frame to its one reason.
+ *
+ * API: seg_check_link(), seg_check_kind(), seg_check_source(), seg_check_group(), seg_check_engine().
+ * Each returns the reason that settles the frame, or SEG_R_NONE: on to the next.
+ */
+#ifndef SEG_CHECK_H
+#define SEG_CHECK_H
+
+#include "seg_parse.h"
+
+/* Before anything else: a frame that aims at, or claims to come from, the detour of a port would
+ * pass that port's policy by. */
+SEG_INLINE int seg_check_link(const struct seg_pkt *pkt, const struct seg_port *port)
+{
+	if (port->mode == SEG_MODE_QUARANTINE)
+		return SEG_R_QUARANTINE;
+	if (seg_mac_is_reserved(pkt->dmac) || seg_mac_is_reserved(pkt->smac))
+		return SEG_R_FORGED_UCMAC;
+	return SEG_R_NONE;
+}
+
+/* Settles all that is not IP. The outer VLAN tag is out of the frame before tc sees it; an inner one
+ * is still in its place. */
+SEG_INLINE int seg_check_kind(struct __sk_buff *skb, const struct seg_pkt *pkt,
+			      const struct seg_port *port)
+{
+	int pass = port->flags & SEG_PORT_PASS_OTHER;
+
+	if (skb->vlan_present || pkt->ethertype == ETH_P_8021Q || pkt->ethertype == ETH_P_8021AD)
+		return pass ? SEG_R_OTHER_PASS : SEG_R_VLAN_TAGGED;
+	if (pkt->ethertype == ETH_P_ARP)
+		return SEG_R_ARP;
+	if (pkt->ethertype == ETH_P_IP || pkt->ethertype == ETH_P_IPV6)
+		return SEG_R_NONE;
+	return pass ? SEG_R_OTHER_PASS : SEG_R_OTHER_ETHERTYPE;
+}
+
+SEG_INLINE int seg_check_source(const struct seg_pkt *pkt, const struct seg_port *port)
+{
+	struct seg_addr_key key = { .port_id = port->port_id, .family = pkt->family };
+	const __u8 *a = pkt->saddr;
+	__u32 rest;
+
+	if (port->flags & SEG_PORT_ANY_SOURCE)
+		return SEG_R_NONE;
+	__builtin_memcpy(key.addr, a, sizeof(key.addr));
+	if (seg_map_lookup(seg_addrs, &key))
+		return SEG_R_NONE;
+	if (pkt->family == SEG_FAMILY_IPV4) {
+		if ((a[0] | a[1] | a[2] | a[3]) == 0 && seg_is_dhcp_request(pkt))
+			return SEG_R_NONE;
+		return SEG_R_SPOOFED_IP;
+	}
+	if (a[0] == 0xfe && (a[1] & 0xc0) == 0x80)
+		return SEG_R_NONE;
+	rest = 0;
+#pragma unroll
+	for (int i = 0; i < 16; i++)
+		rest |= a[i];
+	return rest ? SEG_R_SPOOFED_IP : SEG_R_NONE;
+}
+
+/* What crosses without being inspected: neighbour discovery and true group traffic. */
+SEG_INLINE int seg_check_group(const struct seg_pkt *pkt)
+{
+	int group = seg_mac_is_group(pkt->dmac);
+
+	if (group && !seg_to_l3_group(pkt))
+		return SEG_R_L2_GROUP_L3_UNICAST;
+	if (seg_is_neighbour_discovery(pkt))
+		return SEG_R_NEIGHBOUR_DISCOVERY;
+	return group ? SEG_R_GROUP : SEG_R_NONE;
+}
+
+SEG_INLINE int seg_check_engine(const struct seg_port *port)
+{
+	__u32 zero = 0;
+	struct seg_control *control = seg_map_lookup(seg_control, &zero);
+
+	/* Signed: the heartbeat may have been written after the clock was read here. */
+	if (control && (__s64)(bpf_ktime_get_ns() - control->heartbeat_ns) <=
+			       (__s64)control->heartbeat_timeout_ns)
+		return SEG_R_TO_ENGINE;
+	return port->flags & SEG_PORT_FAIL_OPEN ? SEG_R_FAIL_OPEN : SEG_R_ENGINE_DOWN;
+}
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* tc ingress of vbr-neuv: frames that the engine lets pass, on to where they were going. */
+#include "seg_verdict.h"
+
+SEG_INLINE const struct seg_return *seg_return_of(const __u8 *ucmac)
+{
+	__u32 index = seg_mac_port_id(ucmac);
+	const struct seg_return *back = seg_map_lookup(seg_returns, &index);
+
+	return back && back->vex_ifindex ? back : NULL;
+}
+
+int seg_from_vbr(struct __sk_buff *skb)
+{
+	const struct seg_return *back;
+	struct seg_pkt pkt;
+	int reason = seg_parse_link(skb, &pkt);
+	int inbound = seg_mac_is_ucmac(pkt.dmac);
+	const __u8 *ucmac = inbound ? pkt.dmac : pkt.smac;
+	__u16 port_id = seg_mac_port_id(ucmac);
+	__u8 mac[6];
+
+	if (reason)
+		return seg_drop(skb, &pkt, 0, 0, (__u16)reason);
+	if (inbound == seg_mac_is_ucmac(pkt.smac))
+		return seg_drop(skb, &pkt, 0, 0, SEG_R_DETOUR_MACS);
+	back = seg_return_of(ucmac);
+	if (!back) {
+		/* It may be a port of the u32 datapath, whose filters stand behind this one. Where
+		 * there is none, the frame ends in the enforcer's mute stack. */
+		seg_count(skb, &pkt, 0, 0, SEG_R_DETOUR_UNKNOWN, 0);
+		return TC_ACT_UNSPEC;
+	}
+	/* Frames that were in the engine when the quarantine began. */
+	if ((back->vex_flags | back->vin_flags) & SEG_PORT_QUARANTINE)
+		return seg_drop(skb, &pkt, port_id, 0, SEG_R_QUARANTINE);
+	__builtin_memcpy(mac, back->mac, sizeof(mac));
+	if (bpf_skb_store_bytes(skb, inbound ? 0 : ETH_ALEN, mac, sizeof(mac), 0) < 0)
+		return seg_drop(skb, &pkt, port_id, 0, SEG_R_SEND_FAILED);
+	seg_count(skb, &pkt, port_id, 0, SEG_R_FROM_ENGINE, 0);
+	if (inbound)
+		return seg_send(mac, mac, back->vin_flags, back->vin_ifindex);
+	return seg_send(pkt.dmac, back->host_mac, back->vex_flags, back->vex_ifindex);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* tc ingress of vex: frames from the world, for the workload. */
+#include "seg_check.h"
+#include "seg_flow.h"
+#include "seg_verdict.h"
+
+SEG_INLINE int seg_vex_reason(struct __sk_buff *skb, struct seg_pkt *pkt,
+			      const struct seg_port *port)
+{
+	int reason;
+
+	if ((reason = seg_check_link(pkt, port)))
+		return reason;
+	/* A bridge floods what it does not know, and a promiscuous workload would take it. */
+	if (!seg_mac_is_group(pkt->dmac) && !seg_mac_equal(pkt->dmac, port->mac))
+		return SEG_R_NOT_MINE;
+	if ((reason = seg_check_kind(skb, pkt, port)))
+		return reason;
+	if ((reason = seg_parse_ip(skb, pkt)))
+		return reason;
+	if ((reason = seg_check_group(pkt)))
+		return reason;
+	if ((reason = seg_flow_verdict(skb, pkt, port->port_id, SEG_DIR_INGRESS)))
+		return reason;
+	return seg_check_engine(port);
+}
+
+int seg_from_vex(struct __sk_buff *skb)
+{
+	__u32 ifindex = skb->ifindex;
+	const struct seg_port *port = seg_map_lookup(seg_ports, &ifindex);
+	struct seg_pkt pkt;
+	int reason = seg_parse_link(skb, &pkt);
+
+	if (!port)
+		return seg_drop(skb, &pkt, 0, SEG_DIR_INGRESS, SEG_R_NO_PORT);
+	if (!reason)
+		reason = seg_vex_reason(skb, &pkt, port);
+	return seg_finish(skb, &pkt, port, SEG_DIR_INGRESS, (__u16)reason);
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What is done with a frame: the only place that drops, and the only one that sends on.
+ *
+ * API: seg_finish() for vex and vin, seg_drop() and seg_return_to() for vbr. Returns TC_ACT_*.
+ */
+#ifndef SEG_VERDICT_H
+#define SEG_VERDICT_H
+
+#include <linux/pkt_cls.h>
+
+#include "seg_count.h"
+
+/* Whatever the mode. */
+SEG_INLINE int seg_drop(struct __sk_buff *skb, const struct seg_pkt *pkt, __u16 port_id, __u8 dir,
+			__u16 reason)
+{
+	seg_count(skb, pkt, port_id, dir, reason, 0);
+	return TC_ACT_SHOT;
+}
+
+/* On a link whose mode only records, nothing but a forged detour MAC is dropped. */
+SEG_INLINE int seg_only_records(const struct seg_port *port, __u16 reason)
+{
+	return (port->mode == SEG_MODE_DISCOVER || port->mode == SEG_MODE_MONITOR) &&
+	       reason != SEG_R_FORGED_UCMAC;
+}
+
+/* bpf_redirect_peer saves a queue, but marks any frame as addressed to its receiver: so only where
+ * it is. Everything else goes through the device like any frame. */
+SEG_INLINE int seg_send(const __u8 *dmac, const __u8 *landing_mac, __u32 flags, __u32 ifindex)
+{
+	if (flags & SEG_PORT_PEER_OK && seg_mac_equal(dmac, landing_mac))
+		return bpf_redirect_peer(ifindex, 0);
+	return bpf_redirect(ifindex, 0);
+}
+
+/* Which way a frame goes says which of its MACs is the detour's: the rest of it stays as it is.
+ * bpf_skb_store_bytes and not a direct write: that would make the kernel unshare every frame, also
+ * those that are not changed. Returns 0 or negative. */
+SEG_INLINE int seg_mark(struct __sk_buff *skb, const struct seg_port *port)
+{
+	__u8 ucmac[6] = { SEG_UCMAC_0, SEG_UCMAC_1, SEG_UCMAC_2, SEG_UCMAC_3,
+			  (__u8)(port->port_id >> 8), (__u8)port->port_id };
+	__u32 offset = port->role == SEG_ROLE_VEX ? 0 : ETH_ALEN;
+
+	return bpf_skb_store_bytes(skb, offset, ucmac, sizeof(ucmac), 0);
+}
+
+/* The one end of every frame that entered on vex or vin. */
+SEG_INLINE int seg_finish(struct __sk_buff *skb, const struct seg_pkt *pkt,
+			  const struct seg_port *port, __u8 dir, __u16 reason)
+{
+	int drop, passed;
+
+	/* Only memory can be wanting here; the frame must not go on unmarked. */
+	if (reason == SEG_R_TO_ENGINE && seg_mark(skb, port) < 0)
+		return seg_drop(skb, pkt, port->port_id, dir, SEG_R_SEND_FAILED);
+	drop = seg_is_drop(reason);
+	passed = drop && seg_only_records(port, reason);
+	seg_count(skb, pkt, port->port_id, dir, reason, passed);
+	if (drop && !passed)
+		return TC_ACT_SHOT;
+	if (reason == SEG_R_TO_ENGINE)
+		return bpf_redirect(SEG_VBR_IFINDEX, 0);
+	return seg_send(pkt->dmac, port->landing_mac, port->flags, port->peer_ifindex);
+}
+
+#endif

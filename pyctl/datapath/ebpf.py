@@ -1,0 +1,373 @@
+"""The eBPF driver: filters on clsact, and everything else as map entries.
+
+In: `model.PortPair`. Out: entries of the pinned maps, one filter per hook. I/O: bpf(2), rtnetlink.
+Order is what keeps it closed: maps before filters on the way in, filters before maps on the way
+out. A hook without a filter, and a filter that finds no entry, both end the frame.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import shutil
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pyctl import abi
+from pyctl.datapath import render
+from pyctl.datapath.loader import ensure_loaded
+from pyctl.datapath.maps import sum_counter
+from pyctl.datapath.pins import MAPS, PROGRAMS, open_map, pin_dir
+from pyctl.errors import NotFoundError, RefusedError, SegctlError
+from pyctl.model.instance import Instance
+from pyctl.model.workload import Counter, DatapathKind, Fail, LinkKind, PortPair
+from pyctl.platform import bpf
+from pyctl.platform.bpf_grace import wait_for_programs
+from pyctl.platform.bpf_prog import Program
+from pyctl.platform.bpf_tc import TcHooks
+
+PRIORITY = 10001
+HEARTBEAT_TIMEOUT_NS = 2_000_000_000
+"""The engine writes at least every 100 ms; a busy node may keep it waiting for longer."""
+_FLOW_MAPS = ("seg_flows4", "seg_flows6")
+
+
+@dataclass(frozen=True)
+class _Hook:
+    """One end of a pair."""
+
+    ifindex: int
+    program: str
+
+
+class EbpfDriver:
+    """The driver of one instance. Holds no descriptor between calls: pins and the kernel are the
+    state, so that a driver made after a crash knows all that the former one knew.
+    """
+
+    kind = DatapathKind.EBPF
+
+    def __init__(self, instance: Instance) -> None:
+        self.instance = instance
+
+    def connect(self) -> None:
+        """See `base.Driver`. Compiles only where pins are missing or the sources are newer; then
+        the pairs attached before get the new programs too, by replacement.
+        """
+        ensure_loaded(self.instance)
+        with self._map("seg_control") as control:
+            self._set_heartbeat_timeout(control)
+        with self._hooks() as hooks:
+            hooks.add_clsact(abi.constant("SEG_VBR_IFINDEX"))
+            self._hang(hooks, _Hook(abi.constant("SEG_VBR_IFINDEX"), "seg_from_vbr"))
+            for hook in self._attached_hooks():
+                # Not the ifindex alone: after a new namespace, that may be another link.
+                if any(one.priority == PRIORITY for one in hooks.filters(hook.ifindex)):
+                    self._hang(hooks, hook)
+
+    def cleanup(self) -> None:
+        """See `base.Driver`. The pins go too."""
+        with contextlib.suppress(NotFoundError):
+            for port_id in self._port_ids():
+                self.detach(port_id)
+        with contextlib.suppress(NotFoundError), self._hooks() as hooks:
+            hooks.remove_filter(abi.constant("SEG_VBR_IFINDEX"), PRIORITY)
+            hooks.remove_clsact_if_empty(abi.constant("SEG_VBR_IFINDEX"))
+        pins = pin_dir(self.instance)
+        for name in (*MAPS, *PROGRAMS):
+            (pins / name).unlink(missing_ok=True)
+        shutil.rmtree(self.instance.pin_root, ignore_errors=True)
+
+    def attach(self, pair: PortPair) -> None:
+        """See `base.Driver`. RefusedError for a port id whose links are there, but not these."""
+        self._take_over(pair)
+        known = self._return_of(pair.port_id) is not None
+        hooks_wanted = (
+            _Hook(pair.vex_ifindex, "seg_from_vex"),
+            _Hook(pair.vin_ifindex, "seg_from_vin"),
+        )
+        try:
+            with self._hooks() as hooks:
+                for hook in hooks_wanted:
+                    hooks.add_clsact(hook.ifindex)
+                self._write(pair)
+                for hook in hooks_wanted:
+                    self._hang(hooks, hook)
+        except SegctlError:
+            if not known:
+                self.detach(pair.port_id)
+            raise
+
+    def detach(self, port_id: int) -> None:
+        """See `base.Driver`. The caller must have told the engine to forget the port, or must do
+        so before the port id is given away: `port_in_use` says whether anything is left.
+        """
+        if not pin_dir(self.instance).is_dir():
+            return
+        ifindexes = self._ifindexes(port_id)
+        try:
+            with self._hooks() as hooks:
+                for ifindex in ifindexes:
+                    hooks.remove_filter(ifindex, PRIORITY)
+                    hooks.remove_clsact_if_empty(ifindex)
+        except NotFoundError:
+            # The namespace is gone, and its links with it.
+            pass
+        self._erase(port_id, ifindexes)
+
+    def update(self, pair: PortPair) -> None:
+        """See `base.Driver`. NotFoundError for a pair that is not attached."""
+        back = self._return_of(pair.port_id)
+        ends = (pair.vex_ifindex, pair.vin_ifindex)
+        if back is None or (back.vex_ifindex, back.vin_ifindex) != ends:
+            raise NotFoundError(
+                f"port {pair.port_id} with interfaces {ends[0]} and {ends[1]} is not attached",
+                advice="attach it first",
+            )
+        self._write(pair)
+
+    def publish_generation(self, port_id: int, generation: int) -> None:
+        """See `base.Driver`."""
+        with self._map("seg_gens") as gens:
+            gens.update(_u32(port_id), struct.pack("=Q", generation))
+
+    def counters(self, port_id: int) -> Mapping[str, Counter]:
+        """See `base.Driver`. Port 0: frames that belonged to no pair."""
+        found: dict[str, Counter] = {}
+        with self._map("seg_counters") as counters:
+            for reason in abi.REASONS:
+                values = counters.lookup_percpu(_counter_key(port_id, reason.number))
+                total = sum_counter(values)
+                if total.packets:
+                    found[reason.name] = total
+        return found
+
+    def rules(self, port_id: int) -> list[str]:
+        """See `base.Driver`. NotFoundError for a port that is not attached."""
+        back = self._return_of(port_id)
+        if back is None:
+            raise NotFoundError(f"port {port_id} is not attached with ebpf")
+        lines: list[str] = []
+        with self._hooks() as hooks:
+            ends = (back.vex_ifindex, back.vin_ifindex, abi.constant("SEG_VBR_IFINDEX"))
+            for ifindex in ends:
+                name = hooks.link_name(ifindex)
+                lines += render.filters(name, ifindex, hooks.filters(ifindex))
+        return lines + render.entries(self.instance, port_id)
+
+    def port_in_use(self, port_id: int) -> bool:
+        """Whether any map still holds anything of the port: then its id must not be given to
+        another. Counters are included, flows of the engine too.
+        """
+        if not pin_dir(self.instance).is_dir():
+            return False
+        if self._return_of(port_id) is not None or self._ifindexes(port_id):
+            return True
+        with self._map("seg_gens") as gens:
+            if any(gens.lookup(_u32(port_id)) or b""):
+                return True
+        return any(
+            any(True for _ in self._keys_of(name, port_id))
+            for name in ("seg_counters", "seg_addrs", *_FLOW_MAPS)
+        )
+
+    # -- the kernel's state ---------------------------------------------------------------
+
+    def _map(self, name: str) -> bpf.Map:
+        return open_map(self.instance, name)
+
+    def _hooks(self) -> TcHooks:
+        return TcHooks(self.instance.netns)
+
+    def _hang(self, hooks: TcHooks, hook: _Hook) -> None:
+        with Program.open(pin_dir(self.instance) / hook.program) as program:
+            hooks.set_filter(hook.ifindex, PRIORITY, program.fd, hook.program)
+
+    def _return_of(self, port_id: int) -> Any | None:
+        with self._map("seg_returns") as returns:
+            back = abi.unpack("seg_return", returns.lookup(_u32(port_id)) or b"")
+        return back if back.vex_ifindex else None
+
+    def _attached_hooks(self) -> list[_Hook]:
+        programs = {
+            abi.constant("SEG_ROLE_VEX"): "seg_from_vex",
+            abi.constant("SEG_ROLE_VIN"): "seg_from_vin",
+        }
+        with self._map("seg_ports") as ports:
+            return [
+                _Hook(struct.unpack("=I", key)[0], programs[port.role])
+                for key, value in ports.entries()
+                if (port := abi.unpack("seg_port", value)).role in programs
+            ]
+
+    def _port_ids(self) -> set[int]:
+        with self._map("seg_ports") as ports:
+            return {
+                abi.unpack("seg_port", value).port_id for _, value in ports.entries()
+            }
+
+    def _ifindexes(self, port_id: int) -> list[int]:
+        """All interfaces that the maps give to the port."""
+        with self._map("seg_ports") as ports:
+            found = {
+                struct.unpack("=I", key)[0]
+                for key, value in ports.entries()
+                if abi.unpack("seg_port", value).port_id == port_id
+            }
+        return sorted(found)
+
+    def _keys_of(self, name: str, port_id: int) -> Iterator[bytes]:
+        # Each of these keys begins with the port id.
+        with self._map(name) as opened:
+            yield from (key for key in opened.entry_keys() if key[:2] == _u16(port_id))
+
+    def _take_over(self, pair: PortPair) -> None:
+        """Erase what ports that are no more left behind: an ifindex has one owner, and links that
+        are gone have none.
+        """
+        ends = (pair.vex_ifindex, pair.vin_ifindex)
+        with self._map("seg_ports") as ports:
+            values = [ports.lookup(_u32(ifindex)) for ifindex in ends]
+        holders = {abi.unpack("seg_port", value).port_id for value in values if value}
+        for port_id in holders - {pair.port_id}:
+            self.detach(port_id)
+        former = set(self._ifindexes(pair.port_id)) - set(ends)
+        if not former:
+            return
+        with self._hooks() as hooks:
+            alive = sorted(one for one in former if hooks.link_name(one) is not None)
+        if alive:
+            raise RefusedError(
+                f"port {pair.port_id} belongs to interfaces {alive}, not to {ends[0]} and "
+                f"{ends[1]}",
+                advice="detach it first",
+            )
+        self.detach(pair.port_id)
+
+    # -- writing --------------------------------------------------------------------------
+
+    def _set_heartbeat_timeout(self, control: bpf.Map) -> None:
+        # Through memory: writing the entry whole could set the engine's heartbeat back.
+        with control.mmap(write=True) as memory:
+            at = abi.ffi.offsetof("struct seg_control", "heartbeat_timeout_ns")
+            struct.pack_into("=Q", memory, at, HEARTBEAT_TIMEOUT_NS)
+
+    def _write(self, pair: PortPair) -> None:
+        """Addresses first: without one that is new, the workload's own frames would be called
+        spoofed; those no longer its own go last.
+        """
+        wanted = {_address_key(pair.port_id, address) for address in pair.addresses}
+        stale = set(self._keys_of("seg_addrs", pair.port_id)) - wanted
+        with self._map("seg_addrs") as addrs:
+            for key in wanted:
+                addrs.update(key, b"\1")
+        with self._map("seg_returns") as returns:
+            returns.update(_u32(pair.port_id), _return_value(pair))
+        with self._map("seg_ports") as ports:
+            for ifindex, value in _port_values(pair):
+                ports.update(_u32(ifindex), value)
+        with self._map("seg_addrs") as addrs:
+            for key in stale:
+                addrs.delete(key)
+
+    def _erase(self, port_id: int, ifindexes: list[int]) -> None:
+        with self._map("seg_gens") as gens:
+            gens.update(_u32(port_id), bytes(8))
+        with self._map("seg_returns") as returns:
+            returns.update(_u32(port_id), bytes(abi.sizeof("seg_return")))
+        with self._map("seg_ports") as ports:
+            for ifindex in ifindexes:
+                ports.delete(_u32(ifindex))
+        # Programs that run right now may still count for the port; where they cannot be waited
+        # for, `port_in_use` finds what they left.
+        wait_for_programs()
+        for name in (*_FLOW_MAPS, "seg_addrs", "seg_counters"):
+            with self._map(name) as opened:
+                for key in list(self._keys_of(name, port_id)):
+                    opened.delete(key)
+
+
+def _u16(value: int) -> bytes:
+    return struct.pack("=H", value)
+
+
+def _u32(value: int) -> bytes:
+    return struct.pack("=I", value)
+
+
+def _mac(text: str) -> list[int]:
+    return list(bytes.fromhex(text.replace(":", "")))
+
+
+def _counter_key(port_id: int, reason: int) -> bytes:
+    return abi.pack("seg_counter_key", port_id=port_id, reason=reason)
+
+
+def _address_key(port_id: int, text: str) -> bytes:
+    address = ipaddress.ip_address(text)
+    return abi.pack(
+        "seg_addr_key",
+        port_id=port_id,
+        family=abi.constant(f"SEG_FAMILY_IPV{address.version}"),
+        addr=list(address.packed.ljust(16, b"\0")),
+    )
+
+
+def _peers_ok(pair: PortPair) -> tuple[bool, bool]:
+    """May vex, and may vin, be reached by bpf_redirect_peer (DESIGN §2a, "Which redirect")."""
+    veth = pair.kind is LinkKind.VETH
+    return veth and pair.host_mac is not None, veth
+
+
+def _return_value(pair: PortPair) -> bytes:
+    vex, vin = _peers_ok(pair)
+    quarantine = (
+        abi.constant("SEG_PORT_QUARANTINE") if pair.mode.value == "quarantine" else 0
+    )
+    peer_ok = abi.constant("SEG_PORT_PEER_OK")
+    return abi.pack(
+        "seg_return",
+        vex_ifindex=pair.vex_ifindex,
+        vin_ifindex=pair.vin_ifindex,
+        mac=_mac(pair.mac),
+        host_mac=_mac(pair.host_mac) if pair.host_mac else [0] * 6,
+        vex_flags=quarantine | (peer_ok if vex else 0),
+        vin_flags=quarantine | (peer_ok if vin else 0),
+    )
+
+
+def _port_values(pair: PortPair) -> list[tuple[int, bytes]]:
+    """(ifindex, seg_port) of vex and of vin."""
+    flags = 0
+    for wanted, name in (
+        (pair.fail is Fail.OPEN, "SEG_PORT_FAIL_OPEN"),
+        (pair.pass_other, "SEG_PORT_PASS_OTHER"),
+        (pair.any_source, "SEG_PORT_ANY_SOURCE"),
+    ):
+        flags |= abi.constant(name) if wanted else 0
+    vex_peer, vin_peer = _peers_ok(pair)
+    peer_ok = abi.constant("SEG_PORT_PEER_OK")
+    common = {
+        "port_id": pair.port_id,
+        "mode": abi.constant(f"SEG_MODE_{pair.mode.name}"),
+        "mac": _mac(pair.mac),
+    }
+    vex = abi.pack(
+        "seg_port",
+        peer_ifindex=pair.vin_ifindex,
+        role=abi.constant("SEG_ROLE_VEX"),
+        landing_mac=_mac(pair.mac),
+        flags=flags | (peer_ok if vin_peer else 0),
+        **common,
+    )
+    vin = abi.pack(
+        "seg_port",
+        peer_ifindex=pair.vex_ifindex,
+        role=abi.constant("SEG_ROLE_VIN"),
+        landing_mac=_mac(pair.host_mac) if pair.host_mac else [0] * 6,
+        flags=flags | (peer_ok if vex_peer else 0),
+        **common,
+    )
+    return [(pair.vex_ifindex, vex), (pair.vin_ifindex, vin)]

@@ -1,0 +1,198 @@
+"""The entries of the BPF maps, for people: `segctl dump-maps`.
+
+In: pins of an instance. Out: JSON-able rows. I/O: bpf(2). Needs neither agent nor engine.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from pyctl import abi
+from pyctl.datapath.pins import MAPS, open_map
+from pyctl.errors import SegctlError
+from pyctl.model.instance import Instance
+from pyctl.model.workload import Counter
+from pyctl.platform import bpf
+
+Row = dict[str, Any]
+
+
+def dump_maps(instance: Instance, name: str | None = None) -> dict[str, list[Row]]:
+    """Entries of one map, or of all, by map name; rows are JSON-able and sorted by key.
+
+    The event ring is not listed: reading would take its records away. NotFoundError as open_map.
+    """
+    wanted = [name] if name else [each for each in MAPS if each != "seg_events"]
+    return {each: _dump(instance, each) for each in wanted}
+
+
+def _dump(instance: Instance, name: str) -> list[Row]:
+    with open_map(instance, name) as opened:
+        if name not in _DECODERS:
+            raise SegctlError(
+                f"{name} cannot be listed: reading an event takes it away"
+            )
+        return list(_DECODERS[name](opened))
+
+
+def mac_text(mac: Any) -> str:
+    """`aa:bb:…` of six bytes (cffi arrays too)."""
+    return bytes(mac).hex(":")
+
+
+def address_text(family: int, raw: Any) -> str:
+    """An address as people write it; `raw` may be longer than the address."""
+    size = 4 if family == abi.constant("SEG_FAMILY_IPV4") else 16
+    return str(ipaddress.ip_address(bytes(raw)[:size]))
+
+
+def _names(prefix: str, *words: str) -> dict[int, str]:
+    return {abi.constant(f"{prefix}_{word.upper()}"): word for word in words}
+
+
+MODES = _names("SEG_MODE", "discover", "monitor", "protect", "quarantine")
+DIRECTIONS = _names("SEG_DIR", "egress", "ingress")
+VERDICTS = _names("SEG_VERDICT", "allow", "deny")
+ROLES = _names("SEG_ROLE", "vex", "vin")
+FLAGS = _names(
+    "SEG_PORT", "fail_open", "pass_other", "any_source", "peer_ok", "quarantine"
+)
+PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6"}
+
+
+def flag_names(flags: int) -> list[str]:
+    """Those of enum seg_port_flag that are set."""
+    return [name for bit, name in FLAGS.items() if flags & bit]
+
+
+def sum_counter(values: list[bytes]) -> Counter:
+    """A per-CPU counter, all CPUs together."""
+    each = [abi.unpack("seg_counter", value) for value in values]
+    return Counter(
+        packets=sum(one.packets for one in each),
+        bytes=sum(one.bytes for one in each),
+        passed=sum(one.passed for one in each),
+    )
+
+
+def _index(key: bytes) -> int:
+    return int.from_bytes(key, sys.byteorder)
+
+
+def _ports(opened: bpf.Map) -> Iterator[Row]:
+    for key, value in sorted(opened.entries(), key=lambda item: _index(item[0])):
+        port = abi.unpack("seg_port", value)
+        yield {
+            "ifindex": _index(key),
+            "port_id": port.port_id,
+            "role": ROLES.get(port.role, str(port.role)),
+            "mode": MODES.get(port.mode, str(port.mode)),
+            "peer_ifindex": port.peer_ifindex,
+            "mac": mac_text(port.mac),
+            "landing_mac": mac_text(port.landing_mac),
+            "flags": flag_names(port.flags),
+        }
+
+
+def _returns(opened: bpf.Map) -> Iterator[Row]:
+    for key, value in opened.entries():
+        back = abi.unpack("seg_return", value)
+        if back.vex_ifindex:
+            yield {
+                "port_id": _index(key),
+                "vex_ifindex": back.vex_ifindex,
+                "vin_ifindex": back.vin_ifindex,
+                "mac": mac_text(back.mac),
+                "host_mac": mac_text(back.host_mac),
+                "vex_flags": flag_names(back.vex_flags),
+                "vin_flags": flag_names(back.vin_flags),
+            }
+
+
+def _gens(opened: bpf.Map) -> Iterator[Row]:
+    for key, value in opened.entries():
+        if any(value):
+            yield {"port_id": _index(key), "generation": _index(value)}
+
+
+def _field(struct: Any, name: str) -> bytes:
+    return bytes(abi.ffi.buffer(abi.ffi.addressof(struct, name)))
+
+
+def _flows(family: int) -> Callable[[bpf.Map], Iterator[Row]]:
+    def decode(opened: bpf.Map) -> Iterator[Row]:
+        for raw, value in sorted(opened.entries()):
+            key = abi.unpack(f"seg_flow_key{family}", raw)
+            flow = abi.unpack("seg_flow", value)
+            yield {
+                "port_id": key.port_id,
+                "direction": DIRECTIONS.get(key.dir, str(key.dir)),
+                "protocol": PROTOCOLS.get(key.proto, str(key.proto)),
+                "source": address_text(family, _field(key, "saddr")),
+                "destination": address_text(family, _field(key, "daddr")),
+                **_ports_of(key),
+                "verdict": VERDICTS.get(flow.verdict, str(flow.verdict)),
+                "generation": flow.generation,
+                "last_seen_ns": flow.last_seen_ns,
+                "timeout_ns": flow.timeout_ns,
+                "packets": flow.packets,
+                "bytes": flow.bytes,
+            }
+
+    return decode
+
+
+def _ports_of(key: Any) -> Row:
+    sport, dport = socket.ntohs(key.sport), socket.ntohs(key.dport)
+    if PROTOCOLS.get(key.proto, "").startswith("icmp"):
+        return {"icmp_type": sport >> 8, "icmp_code": sport & 0xFF, "icmp_id": dport}
+    return {"source_port": sport, "destination_port": dport}
+
+
+def _control(opened: bpf.Map) -> Iterator[Row]:
+    for _, value in opened.entries():
+        control = abi.unpack("seg_control", value)
+        yield {
+            "heartbeat_ns": control.heartbeat_ns,
+            "heartbeat_timeout_ns": control.heartbeat_timeout_ns,
+        }
+
+
+def _addrs(opened: bpf.Map) -> Iterator[Row]:
+    for raw in sorted(opened.entry_keys()):
+        key = abi.unpack("seg_addr_key", raw)
+        yield {"port_id": key.port_id, "address": address_text(key.family, key.addr)}
+
+
+def _counters(opened: bpf.Map) -> Iterator[Row]:
+    rows = []
+    for raw, value in opened.entries():
+        key = abi.unpack("seg_counter_key", raw)
+        total = sum_counter(opened.split(value))
+        known = key.reason < len(abi.REASONS)
+        rows.append(
+            {
+                "port_id": key.port_id,
+                "reason": abi.REASONS[key.reason].name if known else str(key.reason),
+                "packets": total.packets,
+                "bytes": total.bytes,
+                "passed": total.passed,
+            }
+        )
+    yield from sorted(rows, key=lambda row: (row["port_id"], row["reason"]))
+
+
+_DECODERS: Mapping[str, Callable[[bpf.Map], Iterator[Row]]] = {
+    "seg_ports": _ports,
+    "seg_returns": _returns,
+    "seg_gens": _gens,
+    "seg_flows4": _flows(4),
+    "seg_flows6": _flows(6),
+    "seg_control": _control,
+    "seg_addrs": _addrs,
+    "seg_counters": _counters,
+}

@@ -1,0 +1,74 @@
+"""What is pinned, where, and how each map is laid out.
+
+In: an instance, the ABI. Out: `MAPS` for the loader, open maps for everybody. I/O: bpf(2).
+The engine opens the same pins from C: the name of a pin is the name of the map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pyctl import abi
+from pyctl.errors import NotFoundError
+from pyctl.model.instance import Instance
+from pyctl.platform import bpf
+
+
+def _layout(kind: int, key: int, value: int, entries: str, flags: int) -> bpf.MapLayout:
+    return bpf.MapLayout(kind, key, value, abi.constant(entries), flags)
+
+
+def _hash(key: int, value: int, entries: str) -> bpf.MapLayout:
+    return _layout(bpf.BPF_MAP_TYPE_HASH, key, value, entries, bpf.BPF_F_NO_PREALLOC)
+
+
+def _array(value: int, entries: str, flags: int = 0) -> bpf.MapLayout:
+    return _layout(bpf.BPF_MAP_TYPE_ARRAY, 4, value, entries, flags)
+
+
+_FLOW = abi.sizeof("seg_flow")
+
+MAPS: Mapping[str, bpf.MapLayout] = {
+    "seg_ports": _hash(4, abi.sizeof("seg_port"), "SEG_PORTS_MAX"),
+    "seg_returns": _array(abi.sizeof("seg_return"), "SEG_PORT_IDS"),
+    "seg_gens": _array(8, "SEG_PORT_IDS", bpf.BPF_F_MMAPABLE),
+    "seg_flows4": _hash(abi.sizeof("seg_flow_key4"), _FLOW, "SEG_FLOWS_MAX"),
+    "seg_flows6": _hash(abi.sizeof("seg_flow_key6"), _FLOW, "SEG_FLOWS_MAX"),
+    "seg_control": bpf.MapLayout(
+        bpf.BPF_MAP_TYPE_ARRAY, 4, abi.sizeof("seg_control"), 1, bpf.BPF_F_MMAPABLE
+    ),
+    "seg_addrs": _hash(abi.sizeof("seg_addr_key"), 1, "SEG_ADDRS_MAX"),
+    "seg_counters": _layout(
+        bpf.BPF_MAP_TYPE_PERCPU_HASH,
+        abi.sizeof("seg_counter_key"),
+        abi.sizeof("seg_counter"),
+        "SEG_COUNTERS_MAX",
+        bpf.BPF_F_NO_PREALLOC,
+    ),
+    "seg_events": _layout(bpf.BPF_MAP_TYPE_RINGBUF, 0, 0, "SEG_EVENTS_BYTES", 0),
+}
+
+PROGRAMS = ("seg_from_vex", "seg_from_vin", "seg_from_vbr")
+
+
+def pin_dir(instance: Instance) -> Path:
+    """Where programs and maps of this ABI are pinned."""
+    return instance.pin_root / abi.HASH
+
+
+def open_map(instance: Instance, name: str) -> bpf.Map:
+    """One map by name; NotFoundError for an unknown name and for a datapath not loaded."""
+    if name not in MAPS:
+        raise NotFoundError(
+            f"there is no map {name}", advice=f"maps: {', '.join(MAPS)}"
+        )
+    try:
+        return bpf.Map.open(pin_dir(instance) / name)
+    except NotFoundError as error:
+        raise NotFoundError(
+            f"the map {name} is not pinned for {instance.name}",
+            state="the eBPF datapath is not loaded",
+            advice="attach a workload, or start the agent with `segctl agent run`",
+            errno=error.errno,
+        ) from error

@@ -1,0 +1,39 @@
+"""The bpf file system, where pins live. I/O: mount(2), /proc/self/mountinfo."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+from pathlib import Path
+
+from pyctl.errors import NotCapableError, NotPermittedError
+
+BPFFS = Path("/sys/fs/bpf")
+
+
+def is_mounted() -> bool:
+    """Whether a bpf file system stands at /sys/fs/bpf in this mount namespace."""
+    for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines():
+        left, _, right = line.partition(" - ")
+        if left.split()[4] == str(BPFFS) and right.split()[0] == "bpf":
+            return True
+    return False
+
+
+def ensure_mounted() -> None:
+    """Mount it where it is not; NotPermittedError or NotCapableError where that is refused."""
+    if is_mounted():
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    # MS_NOSUID | MS_NODEV | MS_NOEXEC, as systemd mounts it.
+    if libc.mount(
+        b"bpf", str(BPFFS).encode(), b"bpf", ctypes.c_ulong(0xE), b"mode=700"
+    ):
+        error = ctypes.get_errno()
+        tried = f"mounting the bpf file system at {BPFFS}: {os.strerror(error)}"
+        if error in (errno.EPERM, errno.EACCES):
+            raise NotPermittedError(tried, advice="run as root", errno=error)
+        raise NotCapableError(
+            tried, advice="the kernel needs CONFIG_BPF_SYSCALL and sysfs", errno=error
+        )
