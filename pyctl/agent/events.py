@@ -38,6 +38,16 @@ class Happening:
         blank = {"time": 0.0, "packets": None, "bytes": None}
         return replace(self, **blank) == replace(other, **blank)
 
+    def repeated(self, again: Happening) -> Happening:
+        """The two as one. The kernel tells totals, the engine what came since."""
+        if self.kind == "kernel-drop":
+            return replace(self, packets=again.packets)
+        return replace(
+            self,
+            packets=(self.packets or 0) + (again.packets or 1),
+            bytes=(self.bytes or 0) + (again.bytes or 0),
+        )
+
 
 class EventLog:
     """The last `limit` happenings. A repeat of the newest few within ten seconds only counts."""
@@ -54,11 +64,7 @@ class EventLog:
                 earlier = self._kept[-back]
                 recent = happening.time - earlier.time < REPEAT_WINDOW_S
                 if recent and earlier.packets and earlier.same_as(happening):
-                    self._kept[-back] = replace(
-                        earlier,
-                        packets=earlier.packets + (happening.packets or 1),
-                        bytes=(earlier.bytes or 0) + (happening.bytes or 0),
-                    )
+                    self._kept[-back] = earlier.repeated(happening)
                     return False
             if len(self._kept) == self._kept.maxlen:
                 self.lost += 1

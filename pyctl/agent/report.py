@@ -5,7 +5,22 @@ In: events as the engine's client and the driver give them. Out: Happening value
 
 from __future__ import annotations
 
-_PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmp6"}
+import socket
+
+from pyctl import abi
+from pyctl.agent.events import Happening
+from pyctl.agent.registry import Registry
+from pyctl.datapath.events import DropEvent
+from pyctl.engine.records import EngineEvent
+
+_PROTOCOLS = {
+    socket.IPPROTO_ICMP: "icmp",
+    socket.IPPROTO_TCP: "tcp",
+    socket.IPPROTO_UDP: "udp",
+    socket.IPPROTO_ICMPV6: "icmp6",
+}
+_WITH_PORTS = (socket.IPPROTO_TCP, socket.IPPROTO_UDP)
+_KINDS = {"drop": "denial", "violation": "violation"}
 
 
 def protocol_name(number: int) -> str:
@@ -13,8 +28,56 @@ def protocol_name(number: int) -> str:
     return _PROTOCOLS.get(number, str(number))
 
 
-def endpoint(address: str, port: int | None) -> str:
+def endpoint(address: str, proto: int, port: int) -> str:
     """`address`, `address:port` or `[address]:port`."""
-    if port is None:
+    if proto not in _WITH_PORTS:
         return address
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def engine_happening(event: EngineEvent, registry: Registry) -> Happening | None:
+    """A denial or a violation; None for what the event log does not keep (flows)."""
+    kind = _KINDS.get(event.kind)
+    if kind is None:
+        return None
+    workload = registry.by_port(event.port_id)
+    return Happening(
+        kind,
+        abi.REASON[event.reason].caption,
+        workload=workload.name if workload else None,
+        port_id=event.port_id or None,
+        direction=event.direction,
+        protocol=protocol_name(event.proto),
+        source=endpoint(event.source, event.proto, event.sport),
+        destination=endpoint(event.destination, event.proto, event.dport),
+        reason=event.reason,
+        rule_id=event.rule_id or None,
+        packets=max(1, event.packets),
+        bytes=event.bytes,
+    )
+
+
+def kernel_happening(event: DropEvent, registry: Registry) -> Happening:
+    """A drop (or what would have been one) that a BPF program reported."""
+    workload = registry.by_port(event.port_id)
+    text = abi.REASON[event.reason].caption
+    if event.passed:
+        text += " (passed: the mode only records)"
+    source, destination = event.source_mac, event.destination_mac
+    if event.source is not None and event.destination is not None:
+        source = endpoint(event.source, event.protocol, event.source_port)
+        destination = endpoint(
+            event.destination, event.protocol, event.destination_port
+        )
+    return Happening(
+        "kernel-drop",
+        text,
+        workload=workload.name if workload else None,
+        port_id=event.port_id or None,
+        direction=event.direction,
+        protocol=protocol_name(event.protocol) if event.source else None,
+        source=source,
+        destination=destination,
+        reason=event.reason,
+        packets=event.packets,
+    )

@@ -15,7 +15,6 @@ from pyctl.datapath.base import Driver
 from pyctl.engine.client import EngineClient
 from pyctl.model.policy import PortPolicy
 from pyctl.model.workload import Mode, OtherTraffic, Port, PortPair, Workload
-from pyctl.platform.rcu import wait_for_readers
 
 
 def port_pair(workload: Workload, port: Port, mode: Mode) -> PortPair:
@@ -80,7 +79,7 @@ class Steering:
         finally:
             for known in (self._told, self._current, self._pairs):
                 known.pop(port_id, None)
-            self._supervisor.tell(lambda engine: engine.port_delete(port_id))
+            self._supervisor.tell(lambda engine: engine.delete_port(port_id))
 
     def change(self, policies: list[PortPolicy], pairs: list[PortPair]) -> None:
         """Policies and pairs of ports that are steered. On return no packet is judged, or
@@ -96,7 +95,7 @@ class Steering:
             return
         self._swap(changed)
         self._publish(changed)
-        wait_for_readers()
+        # Its sync is the grace period: running programs end, waiting frames are judged.
         self._supervisor.tell(lambda engine: engine.sync())
 
     def _swap(self, policies: list[PortPolicy]) -> None:
@@ -120,4 +119,4 @@ class Steering:
 
 
 def _policy_set(generation: int, policy: PortPolicy) -> Callable[[EngineClient], None]:
-    return lambda engine: engine.policy_set(generation, policy)
+    return lambda engine: engine.set_policy(policy, generation)

@@ -1,28 +1,36 @@
 """Keeps one engine alive, and holds the packet rings that outlive it.
 
-In: the instance. Out: an EngineClient whenever one is needed. The rings are opened here and lent to
-the engine, so frames wait in them while a dead engine is replaced; a restarted agent asks the living
-engine for them back. A new engine is taught all policies before it gets the rings: it never judges a
-frame without knowing the rules.
+In: the instance. Out: calls to the living engine. The rings are opened here and lent to the engine,
+so frames wait in them while a dead engine is replaced; a restarted agent asks the living engine for
+them back. A new engine is taught all policies before it gets the rings: it never judges a frame
+without knowing the rules.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import structlog
 
 from pyctl import abi
 from pyctl.engine.client import EngineClient
 from pyctl.engine.launch import start_engine
+from pyctl.engine.records import EngineEvent
 from pyctl.engine.rings import RingSet, open_rings
 from pyctl.errors import SegctlError, UnreachableError
 from pyctl.model.instance import Instance
+from pyctl.model.workload import Counter
 
 _log = structlog.get_logger()
+
+HUNG_AFTER_S = 2.0
+"""An engine whose heartbeat is older is replaced; it beats twenty times a second."""
 
 
 class Supervisor:
@@ -31,134 +39,190 @@ class Supervisor:
     def __init__(self, instance: Instance, *, flow_cache: bool = True) -> None:
         self._instance = instance
         self._flow_cache = flow_cache
-        self._client: EngineClient | None = None
+        self._client = EngineClient(instance.engine_socket)
         self._rings: RingSet | None = None
+        self._child: subprocess.Popen[bytes] | None = None
+        self._changing = threading.RLock()
+        self._launching = False
         self.pid: int | None = None
         self.restarts = 0
         self.log_level = "info"
         self.on_new_engine: Callable[[], None] = lambda: None
 
-    @property
-    def client(self) -> EngineClient:
-        """The connection to the living engine; UnreachableError where there is none."""
-        if self._client is None:
-            raise UnreachableError("no engine is running")
-        return self._client
-
     def start(self) -> None:
         """Find the engine that an earlier agent left, or start one. Idempotent."""
-        if self._client is not None:
-            return
-        if not self._adopt():
-            self._launch()
+        with self._changing:
+            if self.pid is None and not self._adopt():
+                self._launch()
 
     def _adopt(self) -> bool:
-        client = EngineClient(self._instance.engine_socket)
         try:
-            hello = client.hello()
+            hello = self._client.hello()
         except UnreachableError:
-            client.close()
             return False
+        pid = int(hello["pid"])
         if hello["abi"] != abi.HASH:
-            _log.warning(
-                "engine of another version", pid=hello["pid"], abi=hello["abi"]
-            )
-            client.stop()
-            client.close()
-            _await_end(hello["pid"])
+            _log.warning("replacing an engine of another version", pid=pid)
+            self._client.stop()
+            self._client.close()
+            _await_end(lambda: _is_running(pid), pid)
             return False
-        self._rings = client.take_rings()
-        self._client, self.pid = client, hello["pid"]
-        _log.info("found a running engine", pid=self.pid)
+        self._rings = self._client.take_rings()
+        self.pid = pid
+        if self._rings is None:
+            self._rings = open_rings(self._instance.netns)
+            self.on_new_engine()
+            self._client.give_rings(self._rings)
+        self._client.set_cache(self._flow_cache)
+        self._client.set_log_level(self.log_level)
+        _log.info("found a running engine", pid=pid)
         return True
 
     def _launch(self) -> None:
         if self._rings is None:
             self._rings = open_rings(self._instance.netns)
-        self._client = start_engine(
-            self._instance, log_level=self.log_level, flow_cache=self._flow_cache
+        self._child = start_engine(
+            self._instance, log_level=self.log_level, cache=self._flow_cache
         )
-        self.pid = self._client.hello()["pid"]
-        self.on_new_engine()
-        self._client.give_rings(self._rings)
+        self.pid = self._child.pid
+        self._launching = True
+        try:
+            self.on_new_engine()
+            self._client.give_rings(self._rings)
+        finally:
+            self._launching = False
         _log.info("engine started", pid=self.pid)
 
     def tell(self, what: Callable[[EngineClient], object]) -> None:
         """Call the engine. One that does not answer is replaced, and the new one is taught what
-        is desired by now, which includes what was to be told.
+        is desired by now, which includes what was to be told. Raises SegctlError.
         """
-        if self._client is None:
-            return
         try:
             what(self._client)
         except UnreachableError as error:
+            if self._launching:
+                raise
             _log.warning("engine does not answer", error=str(error), pid=self.pid)
-            self.replace()
+            self.replace(self.pid)
 
-    def replace(self) -> None:
-        """End the engine, if it lives, and start another. Frames wait in the rings meanwhile."""
-        if self._client is not None:
-            self._client.close()
-            self._client = None
-        if self.pid is not None:
-            _end(self.pid, signal.SIGKILL)
-            self.pid = None
-        self.restarts += 1
-        self._launch()
+    def replace(self, former: int | None) -> None:
+        """End the engine with pid `former`, if it lives, and start another; nothing where another
+        has taken its place already. Frames wait in the rings meanwhile.
+        """
+        with self._changing:
+            if former != self.pid:
+                return
+            self._end(signal.SIGKILL)
+            self.restarts += 1
+            self._launch()
 
-    def alive(self) -> bool:
-        """Whether the engine's process exists."""
-        return self.pid is not None and _exists(self.pid)
+    def healthy(self) -> bool:
+        """Whether the engine's process exists and its loop beats."""
+        return self._alive() and self.heartbeat_age() < HUNG_AFTER_S
+
+    def heartbeat_age(self) -> float:
+        """Seconds since the packet loop's last round; infinite where it cannot be asked."""
+        try:
+            beat = self._client.hello()["stats"]["heartbeat_ns"]
+        except SegctlError:
+            return float("inf")
+        return (time.clock_gettime_ns(time.CLOCK_MONOTONIC) - beat) / 1e9
+
+    def _alive(self) -> bool:
+        if self._child is not None:
+            return self._child.poll() is None
+        return self.pid is not None and _is_running(self.pid)
+
+    def status(self) -> dict[str, Any]:
+        """Fields of the API's EngineStatus."""
+        stats: Mapping[str, Any] = {}
+        try:
+            stats = self._client.hello()["stats"]
+        except SegctlError:
+            state = "down"
+        else:
+            state = "running"
+        now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+        beat = stats.get("heartbeat_ns")
+        return {
+            "state": state,
+            "pid": self.pid,
+            "heartbeat_age_ms": round((now - beat) / 1e6, 1) if beat else None,
+            "restarts": self.restarts,
+            "sessions": stats.get("sessions", 0),
+            "ring_drops": sum(stats.get("ring_drops", (0,))),
+        }
+
+    def counters(self, port_id: int) -> Mapping[str, Counter]:
+        """The engine's counts for a port; empty while none answers."""
+        try:
+            return self._client.counters(port_id)
+        except UnreachableError:
+            return {}
+
+    def session_count(self, port_id: int) -> int:
+        """Live sessions of a port; 0 while no engine answers."""
+        try:
+            return len(self._client.sessions(port_id))
+        except UnreachableError:
+            return 0
+
+    def events(self) -> list[EngineEvent]:
+        """What the engine had to tell since the last call; empty while none answers."""
+        try:
+            found, lost = self._client.events()
+        except UnreachableError:
+            return []
+        if lost:
+            _log.warning("engine events lost", count=lost)
+        return found
 
     def stop(self) -> None:
         """End the engine and give up the rings. Idempotent."""
-        if self._client is not None:
+        with self._changing:
             try:
                 self._client.stop()
             except SegctlError as error:
                 _log.debug("engine was gone", error=str(error))
-            self._client.close()
-            self._client = None
-        if self.pid is not None:
-            _await_end(self.pid)
-            self.pid = None
-        self.release()
+            self._end(None)
+            self.release()
 
     def release(self) -> None:
-        """Let go without ending the engine, which keeps rings of its own."""
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+        """Let go without ending the engine, which has descriptors of the rings of its own."""
+        self._client.close()
         if self._rings is not None:
             self._rings.close()
             self._rings = None
 
+    def _end(self, with_signal: signal.Signals | None) -> None:
+        self._client.close()
+        pid, self.pid = self.pid, None
+        if pid is None:
+            return
+        if with_signal is not None and self._exists(pid):
+            os.kill(pid, with_signal)
+        _await_end(lambda: self._exists(pid), pid)
+        self._child = None
 
-def _exists(pid: int) -> bool:
+    def _exists(self, pid: int) -> bool:
+        if self._child is not None and self._child.pid == pid:
+            return self._child.poll() is None
+        return _is_running(pid)
+
+
+def _is_running(pid: int) -> bool:
+    """Whether it runs: a zombie, which its parent has yet to reap, does not."""
     try:
-        finished, _status = os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        # Another agent started it: nobody here reaps it, so look at it.
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return False
-        return True
-    return finished == 0
+        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123  one read
+            return file.read().rpartition(b")")[2].split()[0] != b"Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
-def _end(pid: int, signal_number: int) -> None:
-    try:
-        os.kill(pid, signal_number)
-    except ProcessLookupError:
-        return
-    _await_end(pid)
-
-
-def _await_end(pid: int, seconds: float = 5.0) -> None:
+def _await_end(exists: Callable[[], bool], pid: int, seconds: float = 5.0) -> None:
     deadline = time.monotonic() + seconds
-    while _exists(pid):
+    while exists():
         if time.monotonic() > deadline:
             os.kill(pid, signal.SIGKILL)
-            return
-        time.sleep(0.01)
+            deadline += seconds
+        time.sleep(0.005)

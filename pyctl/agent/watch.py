@@ -11,6 +11,7 @@ import contextlib
 import os
 import select
 import threading
+import time
 from dataclasses import replace
 
 import structlog
@@ -20,6 +21,7 @@ from pyctl.agent.detach import bury
 from pyctl.agent.events import Happening
 from pyctl.agent.report import engine_happening, kernel_happening
 from pyctl.agent.supervisor import Supervisor
+from pyctl.datapath.events import EventReader
 from pyctl.errors import NotFoundError, SegctlError
 from pyctl.model.workload import Port, Workload
 from pyctl.platform.change_watch import ChangeWatch
@@ -27,6 +29,8 @@ from pyctl.platform.links import port_identity
 
 _log = structlog.get_logger()
 _ROUND_MS = 200
+_ENGINE_RETRY_S = 3.0
+"""After a failed start, so that a host out of memory is not flooded with attempts."""
 
 
 class _Watched:
@@ -59,11 +63,14 @@ class Watcher:
         self._watched: dict[str, _Watched] = {}
         self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._ending = False
+        self._no_engine_before = 0.0
+        self._kernel_events: EventReader | None = None
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         context.on_change = self.wake
 
     def start(self) -> None:
         """Begin to watch."""
+        self._kernel_events = EventReader(self._context.instance)
         self._thread.start()
 
     def wake(self) -> None:
@@ -80,6 +87,10 @@ class Watcher:
         for watched in self._watched.values():
             watched.close()
         self._watched = {}
+        if self._kernel_events is not None:
+            self._kernel_events.close()
+        os.close(self._wake_read)
+        os.close(self._wake_write)
 
     def _run(self) -> None:
         while not self._ending:
@@ -162,13 +173,15 @@ class Watcher:
         )
 
     def _look_after_engine(self) -> None:
-        if self._supervisor.healthy():
+        if time.monotonic() < self._no_engine_before or self._supervisor.healthy():
             return
+        former = self._supervisor.pid
+        self._no_engine_before = time.monotonic() + _ENGINE_RETRY_S
         with self._lock:
-            if self._ending or self._supervisor.healthy():
+            if self._ending:
                 return
-            former = self._supervisor.pid
-            self._supervisor.replace()
+            self._supervisor.replace(former)
+        self._no_engine_before = 0.0
         self._context.happened(
             Happening(
                 "engine",
@@ -181,8 +194,9 @@ class Watcher:
             happening = engine_happening(event, self._context.registry)
             if happening is not None:
                 self._context.happened(happening)
-        for event in self._context.steering.driver.read_events():
-            self._context.happened(kernel_happening(event, self._context.registry))
+        if self._kernel_events is not None:
+            for drop in self._kernel_events.read():
+                self._context.happened(kernel_happening(drop, self._context.registry))
 
 
 def _now(netns: str, port: Port) -> Port:

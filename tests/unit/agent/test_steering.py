@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from pyctl.agent import steering as module
 from pyctl.agent.steering import Steering, port_pair
 from pyctl.errors import SegctlError
 from pyctl.model.policy import Action, PortPolicy
@@ -38,11 +37,8 @@ class Recorder:
 
 
 @pytest.fixture
-def world(monkeypatch):
+def world():
     recorder = Recorder()
-    monkeypatch.setattr(
-        module, "wait_for_readers", lambda: recorder.told.append(("grace period",))
-    )
     return recorder, Steering(recorder, recorder)
 
 
@@ -53,7 +49,7 @@ def policy(mode: Mode = Mode.PROTECT, default: Action = Action.DENY) -> PortPoli
 def test_a_new_pair_has_its_policy_before_its_filters(world):
     recorder, steering = world
     steering.add(port_pair(WEB, PORT, Mode.PROTECT), policy())
-    assert recorder.names() == ["policy_set", "attach", "publish_generation"]
+    assert recorder.names() == ["set_policy", "attach", "publish_generation"]
 
 
 def test_a_pair_whose_filters_fail_leaves_nothing_in_the_engine(world):
@@ -61,7 +57,7 @@ def test_a_pair_whose_filters_fail_leaves_nothing_in_the_engine(world):
     recorder.fail_on = "attach"
     with pytest.raises(SegctlError):
         steering.add(port_pair(WEB, PORT, Mode.PROTECT), policy())
-    assert recorder.names()[-2:] == ["detach", "port_delete"]
+    assert recorder.names()[-2:] == ["detach", "delete_port"]
     assert steering.policy_of(300) == (None, 0)
 
 
@@ -73,9 +69,8 @@ def test_a_change_is_swapped_published_and_waited_for_in_this_order(world):
     steering.change([policy()], [replace(pair, mode=Mode.PROTECT)])
     assert recorder.names() == [
         "update",
-        "policy_set",
+        "set_policy",
         "publish_generation",
-        "grace period",
         "sync",
     ]
 
@@ -84,7 +79,7 @@ def test_the_published_generation_is_the_one_the_engine_stamps(world):
     recorder, steering = world
     steering.add(port_pair(WEB, PORT, Mode.PROTECT), policy())
     steering.change([policy(default=Action.ALLOW)], [])
-    set_to = [entry[1] for entry in recorder.told if entry[0] == "policy_set"]
+    set_to = [entry[2] for entry in recorder.told if entry[0] == "set_policy"]
     published = [
         entry[2] for entry in recorder.told if entry[0] == "publish_generation"
     ]
@@ -107,7 +102,7 @@ def test_a_new_engine_learns_every_policy_under_new_generations(world):
     before = steering.policy_of(300)[1]
     recorder.told.clear()
     recorder.on_new_engine()
-    assert recorder.names() == ["policy_set", "publish_generation"]
+    assert recorder.names() == ["set_policy", "publish_generation"]
     assert steering.policy_of(300)[1] > before
 
 
