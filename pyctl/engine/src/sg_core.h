@@ -77,10 +77,12 @@ struct sg_core_config {
 	__u32 flow_cache;	/* 0: no entry goes to the flow maps, every packet stays with the engine */
 };
 
-/* Counters of one port, index = enum seg_reason; port 0 collects what belongs to no port. */
+/* Counters of one port, index = enum seg_reason; port 0 collects what belongs to no port.
+ * TO_ENGINE counts every frame received, FROM_ENGINE every one sent on. */
 struct sg_reason_count {
 	__u64 packets;
 	__u64 bytes;
+	__u64 passed;		/* of packets: would have been dropped, but the mode only records */
 };
 
 /* One verdict worth telling: the first of a flow, and each drop (rate-limited per flow). */
@@ -123,7 +125,8 @@ struct sg_session_info {
 	__u8 tcp_state;
 	__u8 cached;		/* the kernel carries it */
 	__u8 midstream;
-	__u8 pad[3];
+	__u8 violation;		/* passed only because the mode records: a rule or the default says deny */
+	__u8 pad[2];
 	__u8 saddr[16];
 	__u8 daddr[16];
 };
@@ -138,9 +141,13 @@ void sg_core_frame(struct sg_core *core, const struct sg_frame *frame, __u64 now
 /* Run timers: call at least every 100 ms. Returns the ns until it is wanted again, at most 100 ms. */
 __u64 sg_core_tick(struct sg_core *core, __u64 now_ns);
 
-/* Copy the policy in. -ENOMEM leaves the one in force. Open sessions are judged again at their
- * next packet. */
+/* Copy the policy in. -ENOMEM, or -EINVAL for a value out of its enum, leaves the one in force.
+ * Open sessions are judged again at their next packet. */
 int sg_core_policy_set(struct sg_core *core, const struct sg_policy *policy, const struct sg_rule *rules);
+/* The TCP ports that the workload listens on, host order: whoever calls it knows better than a
+ * guess which side opened a connection that was there before the engine. Replaces the former
+ * list; count 0 goes back to guessing. Returns 0, -ENOMEM or -EINVAL. */
+int sg_core_listeners_set(struct sg_core *core, __u16 port_id, const __u16 *ports, __u32 count);
 /* Forget a port: its policy, sessions, fragments and flow-map entries. */
 void sg_core_port_delete(struct sg_core *core, __u16 port_id);
 

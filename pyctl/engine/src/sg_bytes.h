@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* Network-order loads and stores, and the keyed hash (SipHash-1-3) of everything a peer can choose.
+ * In: bytes the caller has bounds-checked. Out: host values. Unaligned throughout: a frame is bytes. */
+#ifndef SG_BYTES_H
+#define SG_BYTES_H
+
+#include <linux/types.h>
+#include <string.h>
+
+static inline __u16 sg_get16(const __u8 *at)
+{
+	return (__u16)((at[0] << 8) | at[1]);
+}
+
+static inline __u32 sg_get32(const __u8 *at)
+{
+	return ((__u32)at[0] << 24) | ((__u32)at[1] << 16) | ((__u32)at[2] << 8) | at[3];
+}
+
+static inline void sg_put16(__u8 *at, __u32 value)
+{
+	at[0] = (__u8)(value >> 8);
+	at[1] = (__u8)value;
+}
+
+static inline void sg_put32(__u8 *at, __u32 value)
+{
+	sg_put16(at, value >> 16);
+	sg_put16(at + 2, value);
+}
+
+struct sg_hash_key {
+	__u64 k[2];
+};
+
+static inline __u64 sg_rotl(__u64 value, unsigned int bits)
+{
+	return (value << bits) | (value >> (64 - bits));
+}
+
+static inline void sg_sip_round(__u64 v[4])
+{
+	v[0] += v[1];
+	v[1] = sg_rotl(v[1], 13) ^ v[0];
+	v[0] = sg_rotl(v[0], 32);
+	v[2] += v[3];
+	v[3] = sg_rotl(v[3], 16) ^ v[2];
+	v[0] += v[3];
+	v[3] = sg_rotl(v[3], 21) ^ v[0];
+	v[2] += v[1];
+	v[1] = sg_rotl(v[1], 17) ^ v[2];
+	v[2] = sg_rotl(v[2], 32);
+}
+
+/* length is a multiple of 8: all our keys are. */
+static inline __u64 sg_hash(const struct sg_hash_key *key, const void *bytes, unsigned int length)
+{
+	const __u8 *at = bytes;
+	__u64 v[4] = {
+		key->k[0] ^ 0x736f6d6570736575ULL, key->k[1] ^ 0x646f72616e646f6dULL,
+		key->k[0] ^ 0x6c7967656e657261ULL, key->k[1] ^ 0x7465646279746573ULL,
+	};
+	__u64 word;
+
+	for (unsigned int i = 0; i < length; i += 8) {
+		memcpy(&word, at + i, 8);
+		v[3] ^= word;
+		sg_sip_round(v);
+		v[0] ^= word;
+	}
+	word = (__u64)length << 56;
+	v[3] ^= word;
+	sg_sip_round(v);
+	v[0] ^= word;
+	v[2] ^= 0xff;
+	for (int i = 0; i < 3; i++)
+		sg_sip_round(v);
+	return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+#endif

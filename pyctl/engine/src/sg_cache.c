@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* Flow-map entries of sessions; see the header. I/O: sg_io's flow_* only.
+ * An allowed flow has one entry for each direction, a denied datagram flow only the opener's (what
+ * comes back is judged in its own right), a blocked connection both. */
+#include "sg_cache.h"
+
+#include <arpa/inet.h>
+
+#include "sg_tcp.h"
+
+#define RETRY_NS (10 * SG_SECOND)	/* after the flow map refused */
+#define HEAL_NS SG_SECOND		/* entries that are not hit this long after their write are gone */
+
+enum { ECHO_REQUEST = 8, ECHO_REPLY = 0, ECHO6_REQUEST = 128, ECHO6_REPLY = 129 };
+
+union flow_key {
+	struct seg_flow_key4 v4;
+	struct seg_flow_key6 v6;
+};
+
+static int is_icmp(const struct sg_session *s)
+{
+	return s->key.proto == SG_PROTO_ICMP || s->key.proto == SG_PROTO_ICMPV6;
+}
+
+/* As a packet of that direction has it. */
+static void make_key(const struct sg_session *s, __u8 dir, union flow_key *key)
+{
+	int out = dir == SEG_DIR_EGRESS, v6 = s->key.family == SEG_FAMILY_IPV6;
+	const __u8 *from = out ? s->key.laddr : s->key.raddr;
+	const __u8 *to = out ? s->key.raddr : s->key.laddr;
+	__u16 sport = htons(out ? s->key.lport : s->key.rport);
+	__u16 dport = htons(out ? s->key.rport : s->key.lport);
+
+	if (is_icmp(s)) {
+		int type = v6 ? (dir == s->opener ? ECHO6_REQUEST : ECHO6_REPLY) :
+				(dir == s->opener ? ECHO_REQUEST : ECHO_REPLY);
+
+		sport = htons((__u16)(type << 8));
+		dport = htons(s->key.lport);
+	}
+	memset(key, 0, sizeof(*key));
+	if (v6) {
+		key->v6.port_id = s->key.port_id;
+		key->v6.dir = dir;
+		key->v6.proto = s->key.proto;
+		memcpy(key->v6.saddr, from, 16);
+		memcpy(key->v6.daddr, to, 16);
+		key->v6.sport = sport;
+		key->v6.dport = dport;
+	} else {
+		key->v4.port_id = s->key.port_id;
+		key->v4.dir = dir;
+		key->v4.proto = s->key.proto;
+		memcpy(&key->v4.saddr, from, 4);
+		memcpy(&key->v4.daddr, to, 4);
+		key->v4.sport = sport;
+		key->v4.dport = dport;
+	}
+}
+
+static void drop_one(struct sg_core *core, struct sg_session *s, __u8 dir)
+{
+	int side = dir != s->opener;
+	struct seg_flow last;
+	union flow_key key;
+
+	if (!(s->cached & (1 << dir)))
+		return;
+	s->cached = (__u8)(s->cached & ~(1 << dir));
+	make_key(s, dir, &key);
+	memset(&last, 0, sizeof(last));
+	if (core->io.flow_delete(core->io.ctx, s->key.family, &key, &last))
+		return;
+	if (s->denied) {
+		s->dropped_packets += last.packets;
+		s->dropped_bytes += last.bytes;
+	} else {
+		s->packets[side] += last.packets;
+		s->bytes[side] += last.bytes;
+	}
+	if (last.last_seen_ns > s->last_seen_ns)
+		s->last_seen_ns = last.last_seen_ns;
+	if (last.packets)
+		s->data_seen = 1;
+}
+
+void sg_cache_drop(struct sg_core *core, struct sg_session *s)
+{
+	drop_one(core, s, SEG_DIR_EGRESS);
+	drop_one(core, s, SEG_DIR_INGRESS);
+}
+
+struct sg_cache_counts sg_cache_peek(struct sg_core *core, struct sg_session *s)
+{
+	struct sg_cache_counts counts = { 0 };
+
+	for (__u8 dir = SEG_DIR_EGRESS; dir <= SEG_DIR_INGRESS; dir++) {
+		int side = dir != s->opener;
+		struct seg_flow flow;
+		union flow_key key;
+
+		if (!(s->cached & (1 << dir)))
+			continue;
+		make_key(s, dir, &key);
+		if (core->io.flow_get(core->io.ctx, s->key.family, &key, &flow))
+			continue;
+		counts.packets[side] = flow.packets;
+		counts.bytes[side] = flow.bytes;
+		if (flow.last_seen_ns > s->last_seen_ns)
+			s->last_seen_ns = flow.last_seen_ns;
+		if (flow.packets)
+			s->data_seen = 1;
+	}
+	return counts;
+}
+
+/* Which directions the kernel may decide by itself, as bits 1 << dir. */
+static __u8 wanted(const struct sg_core *core, const struct sg_session *s)
+{
+	__u8 both = (1 << SEG_DIR_EGRESS) | (1 << SEG_DIR_INGRESS);
+
+	if (!core->config.flow_cache || !s->generation || s->vlan)
+		return 0;
+	switch (s->key.proto) {
+	case SG_PROTO_TCP:
+		if (s->denied)
+			return s->resets >= SG_RESETS_MAX ? both : 0;
+		return sg_tcp_is_carried(s) ? both : 0;
+	case SG_PROTO_ICMP:
+	case SG_PROTO_ICMPV6:
+		if ((s->key.rport & 0xff) != ECHO_REQUEST && (s->key.rport & 0xff) != ECHO6_REQUEST)
+			return 0;
+		break;
+	case SG_PROTO_UDP:
+		break;
+	default:
+		return 0;
+	}
+	return s->denied ? (__u8)(1 << s->opener) : both;
+}
+
+/* The kernel's timeout is never shorter than what the engine's timers will grant. */
+static __u64 kernel_timeout(const struct sg_session *s)
+{
+	if (s->key.proto == SG_PROTO_TCP && !s->denied && s->tcp_state == SG_TCP_ESTABLISHED)
+		return SG_TIMEOUT_TCP_ACTIVE;
+	return s->timeout_ns;
+}
+
+static void put(struct sg_core *core, struct sg_session *s, __u8 dirs, __u64 now_ns)
+{
+	struct seg_flow flow = {
+		.generation = s->generation,
+		.last_seen_ns = now_ns,
+		.timeout_ns = kernel_timeout(s),
+		.verdict = s->denied ? SEG_VERDICT_DENY : SEG_VERDICT_ALLOW,
+	};
+
+	for (__u8 dir = SEG_DIR_EGRESS; dir <= SEG_DIR_INGRESS; dir++) {
+		union flow_key key;
+
+		if (!(dirs & (1 << dir)))
+			continue;
+		make_key(s, dir, &key);
+		if (core->io.flow_put(core->io.ctx, s->key.family, &key, &flow)) {
+			sg_cache_drop(core, s);
+			s->retry_ns = now_ns + RETRY_NS;
+			return;
+		}
+		s->cached = (__u8)(s->cached | (1 << dir));
+	}
+	s->put_ns = now_ns;
+	s->put_generation = flow.generation;
+	s->put_timeout_ns = flow.timeout_ns;
+}
+
+/* p is of a kind that the kernel carries, so that its coming here means a miss. */
+static int should_have_hit(const struct sg_session *s, const struct sg_packet *p, __u64 now_ns)
+{
+	return now_ns - s->put_ns > HEAL_NS && !p->extended && p->frames == 1 &&
+	       (s->cached & (1 << p->dir)) &&
+	       !(p->tcp_flags & (SG_SYN | SG_FIN | SG_RST));
+}
+
+void sg_cache_sync(struct sg_core *core, struct sg_session *s, const struct sg_packet *p,
+		   __u64 now_ns)
+{
+	__u8 dirs = wanted(core, s);
+
+	if (s->cached && (s->cached != dirs || s->put_generation != s->generation ||
+			  s->put_timeout_ns != kernel_timeout(s) || should_have_hit(s, p, now_ns)))
+		sg_cache_drop(core, s);
+	if (dirs && !s->cached && now_ns >= s->retry_ns)
+		put(core, s, dirs, now_ns);
+}

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* The core's API: takes frames through the stages, sends what passes, counts and tells the rest.
+ * In: sg_core.h. Out: struct sg_io. Discover and monitor drop nothing but what cannot be sent, what
+ * belongs to no port, and what has no policy yet: all else is counted as passed and told. */
+#include "sg_core_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "sg_flow.h"
+#include "sg_judge.h"
+
+enum { DUE_PER_TICK = 2048 };	/* each may cost four system calls; frames wait meanwhile */
+#define TICK_NS 100000000ULL
+
+static struct sg_port *port_of(struct sg_core *core, __u16 port_id)
+{
+	if (!core->ports[port_id])
+		core->ports[port_id] = calloc(1, sizeof(struct sg_port));
+	return core->ports[port_id];
+}
+
+struct sg_core *sg_core_new(const struct sg_io *io, const struct sg_core_config *config)
+{
+	struct sg_core *core = calloc(1, sizeof(*core));
+
+	if (!core)
+		return NULL;
+	core->io = *io;
+	core->config = *config;
+	if (!port_of(core, 0) || sg_table_init(&core->table, config->max_sessions)) {
+		free(core->ports[0]);
+		free(core);
+		return NULL;
+	}
+	return core;
+}
+
+/* Sessions, entries in the flow map, fragments: all that a port has open. */
+static void close_port(struct sg_core *core, __u16 port_id, __u64 now_ns)
+{
+	struct sg_port *port = core->ports[port_id];
+	struct sg_datagram *d = core->frags.oldest, *next;
+
+	while (port->sessions)
+		sg_flow_end(core, sg_table_slot(&core->table, port->sessions), now_ns);
+	for (; d; d = next) {
+		next = d->next;
+		if (d->key.port_id == port_id)
+			sg_frag_forget(&core->frags, &core->table.hash_key, d, &port->frag_memory);
+	}
+	free(port->rules);
+	free(port->listeners);
+	free(port);
+	core->ports[port_id] = NULL;
+}
+
+void sg_core_free(struct sg_core *core)
+{
+	if (!core)
+		return;
+	for (__u32 id = 0; id < SEG_PORT_IDS; id++)
+		if (core->ports[id])
+			close_port(core, (__u16)id, core->now_ns);
+	sg_table_free(&core->table);
+	free(core);
+}
+
+int sg_send(struct sg_core *core, struct sg_port *port, const struct sg_frame *frame)
+{
+	int error = core->io.send(core->io.ctx, frame);
+
+	if (error)
+		sg_count(port, SEG_R_SEND_FAILED, 1, frame->len);
+	return error;
+}
+
+static void send_on(struct sg_core *core, struct sg_port *port, const struct sg_frame *frame)
+{
+	if (!sg_send(core, port, frame))
+		sg_count(port, SEG_R_FROM_ENGINE, 1, frame->len);
+}
+
+/* The packet's flow, named from its opener's side. */
+static void tell(struct sg_core *core, const struct sg_packet *p, const struct sg_ruling *ruling,
+		 __u8 kind, __u64 now_ns)
+{
+	struct sg_event event = {
+		.time_ns = now_ns, .packets = p->frames, .bytes = p->bytes,
+		.rule_id = ruling->rule_id, .port_id = p->port_id, .reason = ruling->reason,
+		.kind = kind, .dir = ruling->opener ? ruling->opener : p->dir, .family = p->family,
+		.proto = p->proto, .sport = p->sport, .dport = p->dport,
+	};
+	int turned = event.dir != p->dir;
+
+	memcpy(event.saddr, turned ? p->daddr : p->saddr, sizeof(event.saddr));
+	memcpy(event.daddr, turned ? p->saddr : p->daddr, sizeof(event.daddr));
+	if (turned && (p->kind == SG_KIND_TCP || p->kind == SG_KIND_UDP)) {
+		event.sport = p->dport;
+		event.dport = p->sport;
+	}
+	sg_event_push_drop(&core->events, &core->table.hash_key, &event);
+}
+
+void sg_record(struct sg_core *core, struct sg_port *port, const struct sg_packet *p,
+	       const struct sg_ruling *ruling, __u64 now_ns)
+{
+	sg_count(port, ruling->reason, p->frames, p->bytes);
+	port->counts[ruling->reason].passed += p->frames;
+	tell(core, p, ruling, SG_EVENT_VIOLATION, now_ns);
+}
+
+static int never_passes(__u16 reason)
+{
+	return reason == SEG_R_TRUNCATED || reason == SEG_R_NO_POLICY || reason == SEG_R_QUARANTINE;
+}
+
+/* Count and tell p, which cannot simply pass. 1 when it goes on all the same. */
+static int refuse(struct sg_core *core, struct sg_port *port, const struct sg_packet *p,
+		  const struct sg_ruling *ruling, __u64 now_ns)
+{
+	if (port->rules && sg_policy_records_only(port->rules) && !never_passes(ruling->reason)) {
+		sg_record(core, port, p, ruling, now_ns);
+		return 1;
+	}
+	sg_count(port, ruling->reason, p->frames, p->bytes);
+	tell(core, p, ruling, SG_EVENT_DROP, now_ns);
+	return 0;
+}
+
+/* The fate of all that is held of a datagram; p speaks for it. */
+static void finish_datagram(struct sg_core *core, struct sg_port *port, struct sg_datagram *d,
+			    const struct sg_packet *p, const struct sg_ruling *ruling, __u64 now_ns)
+{
+	if (ruling->reason && !refuse(core, port, p, ruling, now_ns))
+		return;
+	for (const struct sg_held *h = d->head; h; h = h->next)
+		send_on(core, port, &h->frame);
+}
+
+/* What is held of d, as one packet for counting. */
+static void describe(const struct sg_datagram *d, struct sg_packet *p)
+{
+	p->frames = 0;
+	p->bytes = 0;
+	for (const struct sg_held *h = d->head; h; h = h->next) {
+		p->frames++;
+		p->bytes += h->frame.len;
+	}
+}
+
+static void take_fragment(struct sg_core *core, struct sg_port *port, const struct sg_packet *p,
+			  __u64 now_ns)
+{
+	struct sg_ruling r = { 0 };
+	struct sg_packet whole;
+	struct sg_datagram *d;
+
+	r.reason = sg_frag_add(&core->frags, &core->table.hash_key, p, &port->frag_memory, now_ns,
+			       &d);
+	if (r.reason) {
+		if (d && d->head) {
+			whole = *p;
+			describe(d, &whole);
+			finish_datagram(core, port, d, &whole, &r, now_ns);
+		}
+		if (d)
+			sg_frag_release(&core->frags, d, &port->frag_memory);
+		if (refuse(core, port, p, &r, now_ns))
+			send_on(core, port, p->frame);
+		return;
+	}
+	if (!d)
+		return;
+	r.reason = sg_frag_whole(d, &whole);
+	if (!r.reason)
+		r = sg_judge(core, port, &whole, now_ns);
+	finish_datagram(core, port, d, &whole, &r, now_ns);
+	sg_frag_forget(&core->frags, &core->table.hash_key, d, &port->frag_memory);
+}
+
+/* Passes without a question: 0, or the reason under which it is counted. */
+static __u16 passes_freely(const struct sg_packet *p)
+{
+	if (p->kind == SG_KIND_ARP)
+		return SEG_R_ARP;
+	if (p->kind == SG_KIND_NEIGHBOUR)
+		return SEG_R_NEIGHBOUR_DISCOVERY;
+	return p->to_group ? SEG_R_GROUP : SEG_R_NONE;
+}
+
+/* All that needs no look at flows; SEG_R_NONE: go on. */
+static __u16 inspect(const struct sg_port *port, struct sg_packet *p)
+{
+	if (p->frame->wire_len > p->frame->len)
+		return SEG_R_TRUNCATED;
+	if (!port->rules)
+		return SEG_R_NO_POLICY;
+	if (port->rules->policy.mode == SEG_MODE_QUARANTINE)
+		return SEG_R_QUARANTINE;
+	return sg_decode_network(p);
+}
+
+void sg_core_frame(struct sg_core *core, const struct sg_frame *frame, __u64 now_ns)
+{
+	struct sg_port *port = core->ports[0];
+	struct sg_ruling r = { 0 };
+	struct sg_packet p;
+	__u16 freely;
+
+	core->now_ns = now_ns;
+	r.reason = sg_decode_link(frame, &p);
+	if (!r.reason && !(port = port_of(core, p.port_id))) {
+		port = core->ports[0];
+		r.reason = SEG_R_SESSION_MEMORY;
+	}
+	sg_count(port, SEG_R_TO_ENGINE, 1, p.bytes);
+	if (!r.reason)
+		r.reason = inspect(port, &p);
+	if (!r.reason) {
+		freely = passes_freely(&p);
+		if (freely) {
+			sg_count(port, freely, 1, p.bytes);
+			send_on(core, port, frame);
+			return;
+		}
+		if (p.kind == SG_KIND_FRAGMENT) {
+			take_fragment(core, port, &p, now_ns);
+			return;
+		}
+		if (p.kind == SG_KIND_OTHER_ETHERTYPE)
+			r.reason = SEG_R_OTHER_ETHERTYPE;
+		else
+			r = sg_judge(core, port, &p, now_ns);
+	}
+	if (!r.reason || refuse(core, port, &p, &r, now_ns))
+		send_on(core, port, frame);
+}
+
+static void expire_fragments(struct sg_core *core, __u64 now_ns)
+{
+	struct sg_ruling r = { .reason = SEG_R_FRAGMENT_TIMEOUT };
+	struct sg_datagram *d;
+
+	while ((d = sg_frag_due(&core->frags, now_ns))) {
+		struct sg_port *port = core->ports[d->key.port_id];
+		struct sg_packet p;
+
+		if (d->head) {
+			sg_decode_link(&d->head->frame, &p);
+			sg_decode_network(&p);
+			describe(d, &p);
+			finish_datagram(core, port, d, &p, &r, now_ns);
+		}
+		sg_frag_forget(&core->frags, &core->table.hash_key, d, &port->frag_memory);
+	}
+}
+
+__u64 sg_core_tick(struct sg_core *core, __u64 now_ns)
+{
+	struct sg_session *s;
+
+	core->now_ns = now_ns;
+	expire_fragments(core, now_ns);
+	for (int i = 0; i < DUE_PER_TICK; i++) {
+		s = sg_wheel_due(&core->table, now_ns);
+		if (!s)
+			return TICK_NS;
+		sg_flow_due(core, s, now_ns);
+	}
+	return 1000000;
+}
+
+int sg_core_policy_set(struct sg_core *core, const struct sg_policy *policy,
+		       const struct sg_rule *rules)
+{
+	struct sg_ruleset *set;
+	struct sg_port *port;
+	int error = sg_policy_compile(policy, rules, &set);
+
+	if (error)
+		return error;
+	port = port_of(core, policy->port_id);
+	if (!port) {
+		free(set);
+		return -ENOMEM;
+	}
+	free(port->rules);
+	port->rules = set;
+	return 0;
+}
+
+int sg_core_listeners_set(struct sg_core *core, __u16 port_id, const __u16 *ports, __u32 count)
+{
+	struct sg_port *port = port_id ? port_of(core, port_id) : NULL;
+	__u8 *bits = NULL;
+
+	if (!port)
+		return port_id ? -ENOMEM : -EINVAL;
+	if (count) {
+		bits = calloc(65536 / 8, 1);
+		if (!bits)
+			return -ENOMEM;
+		for (__u32 i = 0; i < count; i++)
+			bits[ports[i] / 8] = (__u8)(bits[ports[i] / 8] | (1 << (ports[i] % 8)));
+	}
+	free(port->listeners);
+	port->listeners = bits;
+	return 0;
+}
+
+void sg_core_port_delete(struct sg_core *core, __u16 port_id)
+{
+	if (port_id && core->ports[port_id])
+		close_port(core, port_id, core->now_ns);
+}
+
+void sg_core_counters(const struct sg_core *core, __u16 port_id, struct sg_reason_count *out)
+{
+	const struct sg_port *port = core->ports[port_id];
+
+	memset(out, 0, sizeof(*out) * SEG_R_COUNT);
+	if (port)
+		memcpy(out, port->counts, sizeof(port->counts));
+}
+
+__u32 sg_core_events(struct sg_core *core, struct sg_event *out, __u32 max, __u64 *lost)
+{
+	return sg_event_take(&core->events, out, max, lost);
+}
+
+__u32 sg_core_sessions(struct sg_core *core, __u16 port_id, struct sg_session_info *out, __u32 max,
+		       __u32 *cursor)
+{
+	__u32 slot = *cursor, found = 0;
+
+	while (slot < core->table.used && found < max) {
+		struct sg_session *s = sg_table_slot(&core->table, ++slot);
+
+		if (s->in_use && (!port_id || s->key.port_id == port_id))
+			sg_flow_info(core, s, &out[found++]);
+	}
+	*cursor = slot < core->table.used ? slot : 0;
+	return found;
+}
+
+__u32 sg_core_session_count(const struct sg_core *core)
+{
+	return core->table.count;
+}

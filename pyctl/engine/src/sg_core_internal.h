@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* What the stages of the core share. Stage order: sg_decode -> sg_frag -> sg_judge (with sg_policy,
+ * sg_session, sg_tcp) -> sg_cache (flow map) -> sg_core (sends, counts, tells). */
+#ifndef SG_CORE_INTERNAL_H
+#define SG_CORE_INTERNAL_H
+
+#include "sg_decode.h"
+#include "sg_event_queue.h"
+#include "sg_frag.h"
+#include "sg_policy.h"
+#include "sg_session.h"
+
+enum { SG_RECALL = 16384 };
+
+struct sg_port {
+	struct sg_ruleset *rules;	/* NULL: no policy yet */
+	__u8 *listeners;		/* bit per TCP port; NULL: not known */
+	__u32 sessions;			/* head of its list */
+	__u32 frag_memory;
+	struct sg_reason_count counts[SEG_R_COUNT];
+};
+
+struct sg_core {
+	struct sg_io io;
+	struct sg_core_config config;
+	struct sg_port *ports[SEG_PORT_IDS];	/* [0] collects what belongs to no port */
+	struct sg_table table;
+	struct sg_frags frags;
+	struct sg_event_queue events;
+	__u64 recall[SG_RECALL];	/* who opened connections that expired: hash, low bit = ingress */
+	__u32 denied;			/* sessions that only remember a denial */
+	__u64 now_ns;			/* as last handed in */
+};
+
+/* What is to become of a packet. */
+struct sg_ruling {
+	__u32 rule_id;
+	__u16 reason;		/* SEG_R_NONE: it passes */
+	__u8 opener;		/* who opened its flow; 0: itself */
+};
+
+static inline __u8 sg_other_dir(__u8 dir)
+{
+	return dir == SEG_DIR_EGRESS ? SEG_DIR_INGRESS : SEG_DIR_EGRESS;
+}
+
+static inline void sg_count(struct sg_port *port, __u16 reason, __u64 packets, __u64 bytes)
+{
+	port->counts[reason].packets += packets;
+	port->counts[reason].bytes += bytes;
+}
+
+/* sg_core.c */
+/* Send a frame made here or received; a failure is counted. 0 or -errno. */
+int sg_send(struct sg_core *core, struct sg_port *port, const struct sg_frame *frame);
+/* Something passes that the mode only records: count and tell it. */
+void sg_record(struct sg_core *core, struct sg_port *port, const struct sg_packet *p,
+	       const struct sg_ruling *ruling, __u64 now_ns);
+
+#endif

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* The decoder: a frame in, a struct sg_packet or a reason (enum seg_reason) out.
+ * Length check, then reason and return, only then the pointer. It never looks at a checksum:
+ * with PACKET_VNET_HDR they may be partial. */
+#ifndef SG_DECODE_H
+#define SG_DECODE_H
+
+#include "sg_core.h"
+
+enum sg_ethertype { SG_ETH_IPV4 = 0x0800, SG_ETH_ARP = 0x0806, SG_ETH_IPV6 = 0x86dd };
+
+enum sg_proto {
+	SG_PROTO_ICMP = 1, SG_PROTO_TCP = 6, SG_PROTO_UDP = 17, SG_PROTO_ICMPV6 = 58,
+};
+
+enum sg_tcp_flag {
+	SG_FIN = 0x01, SG_SYN = 0x02, SG_RST = 0x04, SG_PSH = 0x08, SG_ACK = 0x10, SG_URG = 0x20,
+};
+
+enum sg_decode_size {
+	SG_ETH_LEN = 14, SG_IPV4_LEN = 20, SG_IPV6_LEN = 40, SG_TCP_LEN = 20, SG_UDP_LEN = 8,
+	SG_ICMP_LEN = 8,
+	SG_IPV6_EXTENSIONS_MAX = 8,	/* more of them is a way to hide, not to speak */
+};
+
+enum sg_kind {
+	SG_KIND_ARP = 1,
+	SG_KIND_OTHER_ETHERTYPE,
+	SG_KIND_FRAGMENT,	/* ports are not known yet */
+	SG_KIND_TCP,
+	SG_KIND_UDP,
+	SG_KIND_ICMP_QUERY,	/* echo request and its like: icmp_id and icmp_type tell the flow */
+	SG_KIND_ICMP_REPLY,	/* icmp_query is the type it answers */
+	SG_KIND_ICMP_ERROR,	/* quotes a packet: sg_decode_quoted */
+	SG_KIND_ICMP_OTHER,
+	SG_KIND_NEIGHBOUR,	/* IPv6 neighbour discovery from the link itself */
+	SG_KIND_PROTO,		/* any other transport: known by its number alone */
+};
+
+struct sg_packet {
+	const struct sg_frame *frame;
+	__u32 bytes;		/* on the wire; of a whole datagram when it came in fragments */
+	__u32 frames;		/* that it came in */
+	__u32 l3;		/* offset of the IP header */
+	__u32 l4;		/* offset of the transport header, or of a fragment's payload */
+	__u32 l4_len;		/* bytes of it up to the end of the IP packet */
+	__u32 payload_len;	/* TCP: bytes after the header */
+	__u32 seq;
+	__u32 ack;
+	__u32 frag_id;
+	__u32 frag_offset;
+	__u16 port_id;
+	__u16 ethertype;
+	__u16 sport;		/* host order */
+	__u16 dport;
+	__u16 icmp_id;
+	__u8 dir;		/* enum seg_dir */
+	__u8 kind;		/* enum sg_kind */
+	__u8 family;		/* enum seg_family; 0 = not IP */
+	__u8 proto;
+	__u8 tcp_flags;
+	__u8 icmp_type;
+	__u8 icmp_code;
+	__u8 icmp_query;
+	__u8 hop_limit;
+	__u8 frag_more;
+	__u8 extended;		/* has what the kernel's flow cache never carries */
+	__u8 to_group;		/* group MAC and group address */
+	__u8 saddr[16];
+	__u8 daddr[16];
+};
+
+/* MACs to port and direction. SEG_R_NONE, SEG_R_MALFORMED or SEG_R_DETOUR_MACS. */
+__u16 sg_decode_link(const struct sg_frame *frame, struct sg_packet *p);
+/* The rest of what sg_decode_link began. */
+__u16 sg_decode_network(struct sg_packet *p);
+/* The transport header of a first fragment (p as decoded from it): `total` is the length of the
+ * whole datagram's payload. Needs all headers in that fragment, else SEG_R_FRAGMENT_TINY. */
+__u16 sg_decode_reassembled(struct sg_packet *p, __u32 total);
+/* The packet an ICMP error quotes, seen in the direction in which it travelled once.
+ * 0, or -1 where it names no flow. */
+int sg_decode_quoted(const struct sg_packet *p, struct sg_packet *inner);
+
+/* sg_decode_l4.c. `present` bytes are at p->l4, `total` belong to the packet (more than present only
+ * in a first fragment). Fills kind, ports and what belongs to them. */
+__u16 sg_decode_transport(struct sg_packet *p, __u32 present, __u32 total);
+/* The addresses of flow-bearing ICMP: kind and icmp_* from the 8 bytes at `at`. */
+void sg_decode_icmp(struct sg_packet *p, const __u8 *at);
+
+/* A super-frame that the kernel has yet to cut: its IP length fields may be zero. */
+static inline int sg_frame_is_gso(const struct sg_frame *frame)
+{
+	return (frame->vnet[1] & 0x7f) != 0;
+}
+
+#endif

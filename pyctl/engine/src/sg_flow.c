@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* Session life; see the header. In: packets and answers of the policy. Out: table, flow map,
+ * events. */
+#include "sg_flow.h"
+
+#include "sg_cache.h"
+#include "sg_tcp.h"
+
+void sg_flow_key(const struct sg_packet *p, struct sg_key *key, __u8 *opener)
+{
+	int out = p->dir == SEG_DIR_EGRESS;
+
+	memset(key, 0, sizeof(*key));
+	key->port_id = p->port_id;
+	key->family = p->family;
+	key->proto = p->proto;
+	memcpy(key->laddr, out ? p->saddr : p->daddr, sizeof(key->laddr));
+	memcpy(key->raddr, out ? p->daddr : p->saddr, sizeof(key->raddr));
+	*opener = p->dir;
+	switch (p->kind) {
+	case SG_KIND_TCP:
+	case SG_KIND_UDP:
+		key->lport = out ? p->sport : p->dport;
+		key->rport = out ? p->dport : p->sport;
+		break;
+	case SG_KIND_ICMP_QUERY:
+	case SG_KIND_ICMP_REPLY:
+		/* Two pings with one identifier, one each way, are two flows. */
+		if (p->kind == SG_KIND_ICMP_REPLY)
+			*opener = sg_other_dir(p->dir);
+		key->lport = p->icmp_id;
+		key->rport = (__u16)(*opener << 8 | p->icmp_query);
+		break;
+	default:
+		break;
+	}
+}
+
+struct sg_answer sg_flow_ask(const struct sg_port *port, const struct sg_key *key, __u8 opener)
+{
+	struct sg_question q = {
+		.peer = key->raddr,
+		.port = opener == SEG_DIR_EGRESS ? key->rport : key->lport,
+		.dir = opener,
+		.family = key->family,
+		.proto = key->proto,
+	};
+
+	return sg_policy_ask(port->rules, &q);
+}
+
+void sg_flow_event(const struct sg_session *s, struct sg_event *event)
+{
+	int out = s->opener == SEG_DIR_EGRESS;
+
+	event->rule_id = s->rule_id;
+	event->port_id = s->key.port_id;
+	event->reason = s->reason;
+	event->dir = s->opener;
+	event->family = s->key.family;
+	event->proto = s->key.proto;
+	memcpy(event->saddr, out ? s->key.laddr : s->key.raddr, sizeof(event->saddr));
+	memcpy(event->daddr, out ? s->key.raddr : s->key.laddr, sizeof(event->daddr));
+	if (s->key.proto == SG_PROTO_ICMP || s->key.proto == SG_PROTO_ICMPV6) {
+		event->sport = (__u16)(s->key.rport << 8);
+		event->dport = s->key.lport;
+	} else {
+		event->sport = out ? s->key.lport : s->key.rport;
+		event->dport = out ? s->key.rport : s->key.lport;
+	}
+}
+
+static void tell(struct sg_core *core, const struct sg_session *s, __u8 kind, __u64 packets,
+		 __u64 bytes, __u64 now_ns)
+{
+	struct sg_event event = { .time_ns = now_ns, .packets = packets, .bytes = bytes, .kind = kind };
+
+	sg_flow_event(s, &event);
+	sg_event_push(&core->events, &event);
+}
+
+static __u64 timeout_of(const struct sg_session *s)
+{
+	switch (s->key.proto) {
+	case SG_PROTO_TCP:
+		return s->denied ? SG_TIMEOUT_TCP_RESET : sg_tcp_timeout(s);
+	case SG_PROTO_UDP:
+		return SG_TIMEOUT_UDP;
+	case SG_PROTO_ICMP:
+	case SG_PROTO_ICMPV6:
+		return SG_TIMEOUT_ICMP;
+	default:
+		return SG_TIMEOUT_OTHER;
+	}
+}
+
+static void schedule(struct sg_core *core, struct sg_session *s)
+{
+	s->timeout_ns = timeout_of(s);
+	sg_wheel_arm(&core->table, s, s->last_seen_ns + s->timeout_ns);
+}
+
+void sg_flow_touch(struct sg_core *core, struct sg_session *s, const struct sg_packet *p,
+		   __u64 now_ns)
+{
+	int side = p->dir != s->opener;
+
+	if (!s->denied) {
+		s->packets[side] += p->frames;
+		s->bytes[side] += p->bytes;
+	}
+	s->last_seen_ns = now_ns;
+	if (p->frame->has_vlan)
+		s->vlan = 1;
+	schedule(core, s);
+}
+
+static struct sg_session *add(struct sg_core *core, struct sg_port *port, const struct sg_key *key,
+			      const struct sg_ruling *ruling, __u64 now_ns)
+{
+	struct sg_session *s = sg_table_add(&core->table, key, &port->sessions);
+
+	if (!s)
+		return NULL;
+	s->opener = ruling->opener;
+	s->rule_id = ruling->rule_id;
+	s->generation = port->rules->policy.generation;
+	s->created_ns = s->last_seen_ns = now_ns;
+	return s;
+}
+
+struct sg_session *sg_flow_open(struct sg_core *core, struct sg_port *port, const struct sg_key *key,
+				const struct sg_packet *p, const struct sg_ruling *ruling,
+				const struct sg_answer *answer, __u64 now_ns)
+{
+	struct sg_session *s = add(core, port, key, ruling, now_ns);
+
+	if (!s)
+		return NULL;
+	if (key->proto == SG_PROTO_TCP)
+		sg_tcp_start(s, p);
+	sg_flow_touch(core, s, p, now_ns);
+	tell(core, s, SG_EVENT_FLOW_START, p->frames, p->bytes, now_ns);
+	if (answer->reason) {
+		struct sg_ruling violation = *ruling;
+
+		s->violation = 1;
+		violation.reason = answer->reason;
+		sg_record(core, port, p, &violation, now_ns);
+	}
+	return s;
+}
+
+struct sg_session *sg_flow_deny(struct sg_core *core, struct sg_port *port, const struct sg_key *key,
+				const struct sg_packet *p, const struct sg_ruling *ruling,
+				__u64 now_ns)
+{
+	struct sg_session *s;
+
+	/* A flood of what is denied must not take the room of what is allowed. */
+	if (core->denied >= core->table.max / 4)
+		return NULL;
+	s = add(core, port, key, ruling, now_ns);
+	if (!s)
+		return NULL;
+	core->denied++;
+	s->denied = 1;
+	s->ended = 1;
+	s->reason = ruling->reason;
+	sg_flow_touch(core, s, p, now_ns);
+	return s;
+}
+
+void sg_flow_tell_end(struct sg_core *core, struct sg_session *s, __u64 now_ns)
+{
+	if (s->ended)
+		return;
+	s->ended = 1;
+	tell(core, s, SG_EVENT_FLOW_END, s->packets[0] + s->packets[1], s->bytes[0] + s->bytes[1],
+	     now_ns);
+}
+
+static void turn_denied(struct sg_core *core, struct sg_session *s, __u16 reason, __u64 now_ns)
+{
+	sg_cache_drop(core, s);
+	sg_flow_tell_end(core, s, now_ns);
+	core->denied++;
+	s->denied = 1;
+	s->violation = 0;
+	s->reason = reason;
+}
+
+static void tell_kernel_drops(struct sg_core *core, struct sg_session *s, __u64 now_ns)
+{
+	if (s->dropped_packets)
+		tell(core, s, SG_EVENT_DROP, s->dropped_packets, s->dropped_bytes, now_ns);
+	s->dropped_packets = s->dropped_bytes = 0;
+}
+
+static void turn_allowed(struct sg_core *core, struct sg_session *s, __u64 now_ns)
+{
+	sg_cache_drop(core, s);
+	tell_kernel_drops(core, s, now_ns);
+	core->denied--;
+	s->denied = s->blocked = s->resets = s->ended = 0;
+	s->reason = SEG_R_NONE;
+	s->retry_ns = 0;
+	if (s->key.proto == SG_PROTO_TCP) {
+		s->tcp_state = SG_TCP_ESTABLISHED;
+		s->midstream = s->data_seen = 1;
+		s->fin_seen = s->fin_acked = 0;
+	}
+	tell(core, s, SG_EVENT_FLOW_START, 1, 0, now_ns);
+}
+
+int sg_flow_judge_again(struct sg_core *core, struct sg_port *port, struct sg_session *s,
+			const struct sg_packet *p, __u64 now_ns)
+{
+	struct sg_answer answer = sg_flow_ask(port, &s->key, s->opener);
+
+	s->generation = port->rules->policy.generation;
+	if (!answer.pass) {
+		if (s->denied) {
+			s->rule_id = answer.rule_id;
+			s->reason = answer.reason;
+			return 0;
+		}
+		turn_denied(core, s, answer.reason, now_ns);
+		s->rule_id = answer.rule_id;
+		return 1;
+	}
+	if (s->denied)
+		turn_allowed(core, s, now_ns);
+	s->rule_id = answer.rule_id;
+	if (answer.reason && !s->violation) {
+		struct sg_ruling violation = { answer.rule_id, answer.reason, s->opener };
+
+		sg_record(core, port, p, &violation, now_ns);
+	}
+	s->violation = answer.reason != SEG_R_NONE;
+	return 0;
+}
+
+void sg_flow_end(struct sg_core *core, struct sg_session *s, __u64 now_ns)
+{
+	struct sg_port *port = core->ports[s->key.port_id];
+
+	sg_cache_drop(core, s);
+	sg_flow_tell_end(core, s, now_ns);
+	tell_kernel_drops(core, s, now_ns);
+	if (s->denied)
+		core->denied--;
+	sg_table_remove(&core->table, s, &port->sessions);
+}
+
+static __u64 recall_tag(const struct sg_core *core, const struct sg_key *key)
+{
+	return sg_hash(&core->table.hash_key, key, sizeof(*key)) & ~1ULL;
+}
+
+void sg_flow_due(struct sg_core *core, struct sg_session *s, __u64 now_ns)
+{
+	if (s->cached)
+		sg_cache_peek(core, s);
+	s->timeout_ns = timeout_of(s);
+	if (now_ns < s->last_seen_ns + s->timeout_ns) {
+		schedule(core, s);
+		return;
+	}
+	if (s->key.proto == SG_PROTO_TCP && !s->denied && sg_tcp_is_carried(s)) {
+		__u64 tag = recall_tag(core, &s->key);
+
+		core->recall[(tag >> 8) % SG_RECALL] = tag | (s->opener == SEG_DIR_INGRESS);
+	}
+	sg_flow_end(core, s, now_ns);
+}
+
+/* Order: what the workload listens on, what was known before it expired, the smaller port is the
+ * server's; where both are the same, the workload is the client. A wrong guess opens nothing: a
+ * new connection starts with a SYN, which is judged by who sent it. */
+__u8 sg_flow_guess_opener(const struct sg_core *core, const struct sg_port *port,
+			  const struct sg_key *key)
+{
+	__u64 tag = recall_tag(core, key), known = core->recall[(tag >> 8) % SG_RECALL];
+
+	if (known && (known & ~1ULL) == tag)
+		return known & 1 ? SEG_DIR_INGRESS : SEG_DIR_EGRESS;
+	if (port->listeners)
+		return port->listeners[key->lport / 8] & (1 << (key->lport % 8)) ?
+			       SEG_DIR_INGRESS : SEG_DIR_EGRESS;
+	return key->lport < key->rport ? SEG_DIR_INGRESS : SEG_DIR_EGRESS;
+}
+
+void sg_flow_info(struct sg_core *core, struct sg_session *s, struct sg_session_info *info)
+{
+	struct sg_cache_counts kernel = { 0 };
+	struct sg_event flow = { 0 };
+
+	if (s->cached && !s->denied)
+		kernel = sg_cache_peek(core, s);
+	sg_flow_event(s, &flow);
+	memset(info, 0, sizeof(*info));
+	info->created_ns = s->created_ns;
+	info->last_seen_ns = s->last_seen_ns;
+	info->timeout_ns = timeout_of(s);
+	for (int side = 0; side < 2; side++) {
+		info->packets[side] = s->packets[side] + kernel.packets[side];
+		info->bytes[side] = s->bytes[side] + kernel.bytes[side];
+	}
+	info->generation = s->generation;
+	info->rule_id = s->rule_id;
+	info->id = s->id;
+	info->port_id = s->key.port_id;
+	info->sport = flow.sport;
+	info->dport = flow.dport;
+	info->dir = s->opener;
+	info->family = s->key.family;
+	info->proto = s->key.proto;
+	info->verdict = s->denied ? SEG_VERDICT_DENY : SEG_VERDICT_ALLOW;
+	info->tcp_state = s->tcp_state;
+	info->cached = s->cached != 0;
+	info->midstream = s->midstream;
+	info->violation = s->violation;
+	memcpy(info->saddr, flow.saddr, sizeof(info->saddr));
+	memcpy(info->daddr, flow.daddr, sizeof(info->daddr));
+}

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* Verdicts for TCP. In: a packet. Out: a ruling; sessions, resets and flow map along the way.
+ * Precedence, for a packet of a known connection:
+ *   1. a SYN that is no repeat of the opener's is judged in its own right;
+ *   2. a session judged by another policy is judged again;
+ *   3. a blocked one answers its sender with RST, a few times, then the kernel drops it;
+ *   4. else it passes, and its state decides whether the kernel carries the rest. */
+#include "sg_judge.h"
+
+#include "sg_cache.h"
+#include "sg_flow.h"
+#include "sg_reset.h"
+#include "sg_tcp.h"
+
+struct context {
+	struct sg_core *core;
+	struct sg_port *port;
+	const struct sg_packet *p;
+	struct sg_key key;
+	__u64 now_ns;
+};
+
+static struct sg_ruling refuse_syn(const struct context *c, const struct sg_answer *answer)
+{
+	if (c->port->rules->policy.flags & SG_POLICY_DENY_RST)
+		sg_reset_sender(c->core, c->port, c->p);
+	return (struct sg_ruling){ answer->rule_id, answer->reason, c->p->dir };
+}
+
+static void reset_both(const struct context *c, struct sg_session *s)
+{
+	sg_reset_receiver(c->core, c->port, c->p);
+	sg_reset_sender(c->core, c->port, c->p);
+	s->blocked = 1;
+	s->resets = 1;
+}
+
+/* Data of a connection that nobody saw being opened. */
+static void block_midstream(const struct context *c, const struct sg_ruling *r)
+{
+	struct sg_session *s = sg_flow_deny(c->core, c->port, &c->key, c->p, r, c->now_ns);
+
+	if (s) {
+		s->midstream = 1;
+		reset_both(c, s);
+	}
+}
+
+static struct sg_ruling open_connection(const struct context *c)
+{
+	const struct sg_packet *p = c->p;
+	struct sg_ruling r = { .opener = p->dir };
+	struct sg_answer answer;
+	struct sg_session *s;
+
+	if (!(p->tcp_flags & SG_SYN))
+		r.opener = sg_flow_guess_opener(c->core, c->port, &c->key);
+	else if (!sg_tcp_opens(p))
+		r.opener = sg_other_dir(p->dir);
+	answer = sg_flow_ask(c->port, &c->key, r.opener);
+	r.rule_id = answer.rule_id;
+	r.reason = answer.reason;
+	if (!answer.pass) {
+		if (sg_tcp_opens(p))
+			return refuse_syn(c, &answer);
+		if (!(p->tcp_flags & (SG_SYN | SG_FIN | SG_RST)))
+			block_midstream(c, &r);
+		return r;
+	}
+	r.reason = SEG_R_NONE;
+	if (p->tcp_flags & (SG_FIN | SG_RST)) {
+		if (answer.reason) {
+			struct sg_ruling violation = { r.rule_id, answer.reason, r.opener };
+
+			sg_record(c->core, c->port, p, &violation, c->now_ns);
+		}
+		return r;
+	}
+	s = sg_flow_open(c->core, c->port, &c->key, p, &r, &answer, c->now_ns);
+	if (!s) {
+		r.reason = SEG_R_SESSION_MEMORY;
+		return r;
+	}
+	sg_cache_sync(c->core, s, p, c->now_ns);
+	return r;
+}
+
+static struct sg_ruling pass(const struct context *c, struct sg_session *s)
+{
+	sg_flow_touch(c->core, s, c->p, c->now_ns);
+	sg_cache_sync(c->core, s, c->p, c->now_ns);
+	if (sg_tcp_is_over(s))
+		sg_flow_tell_end(c->core, s, c->now_ns);
+	return (struct sg_ruling){ s->rule_id, SEG_R_NONE, s->opener };
+}
+
+/* A SYN on a tuple that has a session already: a new connection, or a stray that its receiver will
+ * answer with a challenge. Allowed or not, the old session must not vouch for it. */
+static struct sg_ruling judge_attempt(const struct context *c, struct sg_session *s)
+{
+	struct sg_answer answer = sg_flow_ask(c->port, &c->key, c->p->dir);
+	int alive = s->tcp_state == SG_TCP_ESTABLISHED || s->tcp_state == SG_TCP_SYN_SENT ||
+		    s->tcp_state == SG_TCP_SYN_RECV;
+
+	if (!answer.pass)
+		return refuse_syn(c, &answer);
+	if (s->denied || s->midstream || !alive ||
+	    s->generation != c->port->rules->policy.generation) {
+		sg_flow_end(c->core, s, c->now_ns);
+		return open_connection(c);
+	}
+	return pass(c, s);
+}
+
+static int is_attempt(const struct sg_packet *p, const struct sg_session *s)
+{
+	if (!sg_tcp_opens(p))
+		return 0;
+	return s->denied || s->midstream || p->dir != s->opener ||
+	       (s->tcp_state != SG_TCP_SYN_SENT && s->tcp_state != SG_TCP_SYN_RECV);
+}
+
+static struct sg_ruling refuse_blocked(const struct context *c, struct sg_session *s)
+{
+	struct sg_ruling r = { s->rule_id, SEG_R_BLOCKED_CONNECTION, s->opener };
+
+	if (s->resets < SG_RESETS_MAX && !(c->p->tcp_flags & SG_RST)) {
+		sg_reset_sender(c->core, c->port, c->p);
+		s->resets++;
+	}
+	sg_flow_touch(c->core, s, c->p, c->now_ns);
+	sg_cache_sync(c->core, s, c->p, c->now_ns);
+	return r;
+}
+
+/* The policy that allowed s is gone, and the new one does not. */
+static struct sg_ruling block(const struct context *c, struct sg_session *s)
+{
+	struct sg_ruling r = { s->rule_id, SEG_R_BLOCKED_CONNECTION, s->opener };
+
+	if (s->tcp_state == SG_TCP_SYN_SENT && sg_tcp_opens(c->p)) {
+		struct sg_answer answer = { .rule_id = s->rule_id, .reason = s->reason };
+
+		sg_flow_end(c->core, s, c->now_ns);
+		return refuse_syn(c, &answer);
+	}
+	if (sg_tcp_is_over(s)) {
+		s->blocked = 1;
+		s->resets = SG_RESETS_MAX;
+	} else {
+		reset_both(c, s);
+	}
+	sg_flow_touch(c->core, s, c->p, c->now_ns);
+	return r;
+}
+
+struct sg_ruling sg_judge_tcp(struct sg_core *core, struct sg_port *port,
+			      const struct sg_packet *p, __u64 now_ns)
+{
+	struct context c = { .core = core, .port = port, .p = p, .now_ns = now_ns };
+	struct sg_session *s;
+	__u8 opener;
+
+	if (sg_tcp_flags_impossible(p->tcp_flags))
+		return (struct sg_ruling){ .reason = SEG_R_TCP_FLAGS, .opener = p->dir };
+	sg_flow_key(p, &c.key, &opener);
+	s = sg_table_find(&core->table, &c.key);
+	if (!s)
+		return open_connection(&c);
+	if (is_attempt(p, s))
+		return judge_attempt(&c, s);
+	if (s->generation != port->rules->policy.generation &&
+	    sg_flow_judge_again(core, port, s, p, now_ns))
+		return block(&c, s);
+	if (s->denied)
+		return refuse_blocked(&c, s);
+	sg_tcp_track(s, p, p->dir != s->opener);
+	return pass(&c, s);
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* Compiles sg_rule into four lists (direction x family) and answers the question of a new flow.
+ * In: sg_core.h's structs. Out: sg_answer. No I/O. A rule for both directions or families is
+ * copied into each list, so the scan tests only what differs from rule to rule. */
+#include "sg_policy.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "sg_bytes.h"
+#include "sg_decode.h"
+
+static void words(const __u8 *address, __u64 out[2])
+{
+	for (int i = 0; i < 2; i++)
+		out[i] = ((__u64)sg_get32(address + 8 * i) << 32) | sg_get32(address + 8 * i + 4);
+}
+
+static int rule_is_valid(const struct sg_rule *r)
+{
+	int longest = r->family == SEG_FAMILY_IPV4 ? 32 : r->family == SEG_FAMILY_IPV6 ? 128 : 0;
+
+	return r->dir <= SEG_DIR_INGRESS &&
+	       (!r->family || r->family == SEG_FAMILY_IPV4 || r->family == SEG_FAMILY_IPV6) &&
+	       (r->action == SEG_VERDICT_ALLOW || r->action == SEG_VERDICT_DENY) &&
+	       r->prefix_len <= longest && r->port_lo <= r->port_hi;
+}
+
+static int policy_is_valid(const struct sg_policy *p)
+{
+	return p->port_id && p->mode >= SEG_MODE_DISCOVER && p->mode <= SEG_MODE_QUARANTINE &&
+	       (p->default_verdict == SEG_VERDICT_ALLOW || p->default_verdict == SEG_VERDICT_DENY);
+}
+
+static int concerns(const struct sg_rule *r, int dir, int family)
+{
+	return (!r->dir || r->dir == dir) && (!r->family || r->family == family);
+}
+
+static void compile_rule(const struct sg_rule *r, struct sg_match *m)
+{
+	__u8 mask[16] = { 0 };
+
+	for (int bit = 0; bit < r->prefix_len; bit++)
+		mask[bit / 8] = (__u8)(mask[bit / 8] | (0x80 >> (bit % 8)));
+	words(mask, m->mask);
+	words(r->peer, m->net);
+	m->net[0] &= m->mask[0];
+	m->net[1] &= m->mask[1];
+	m->id = r->id;
+	m->port_lo = r->port_lo;
+	m->port_hi = r->port_hi;
+	m->proto = r->proto;
+	m->action = r->action;
+}
+
+int sg_policy_compile(const struct sg_policy *policy, const struct sg_rule *rules,
+		      struct sg_ruleset **out)
+{
+	static const __u8 families[2] = { SEG_FAMILY_IPV4, SEG_FAMILY_IPV6 };
+	struct sg_ruleset *set;
+	struct sg_match *next;
+	size_t total = 0;
+
+	if (!policy_is_valid(policy))
+		return -EINVAL;
+	for (__u32 i = 0; i < policy->rule_count; i++) {
+		if (!rule_is_valid(&rules[i]))
+			return -EINVAL;
+		total += (size_t)(rules[i].dir ? 1 : 2) * (rules[i].family ? 1 : 2);
+	}
+	set = calloc(1, sizeof(*set) + total * sizeof(set->matches[0]));
+	if (!set)
+		return -ENOMEM;
+	set->policy = *policy;
+	next = set->matches;
+	for (int dir = 0; dir < 2; dir++)
+		for (int family = 0; family < 2; family++) {
+			set->lists[dir][family] = next;
+			for (__u32 i = 0; i < policy->rule_count; i++)
+				if (concerns(&rules[i], SEG_DIR_EGRESS + dir, families[family]))
+					compile_rule(&rules[i], next++);
+			set->counts[dir][family] = (__u32)(next - set->lists[dir][family]);
+		}
+	*out = set;
+	return 0;
+}
+
+/* Ports belong to TCP and UDP. A rule for another protocol has none to look at; a rule for any
+ * protocol that names ports means those two. */
+static int ports_match(const struct sg_match *m, const struct sg_question *q)
+{
+	if (q->proto == SG_PROTO_TCP || q->proto == SG_PROTO_UDP)
+		return q->port >= m->port_lo && q->port <= m->port_hi;
+	return m->proto || (m->port_lo == 0 && m->port_hi == SG_ANY_PORT_HI);
+}
+
+static const struct sg_match *first_match(const struct sg_ruleset *set, const struct sg_question *q)
+{
+	int dir = q->dir - SEG_DIR_EGRESS, family = q->family == SEG_FAMILY_IPV6;
+	const struct sg_match *m = set->lists[dir][family];
+	const struct sg_match *end = m + set->counts[dir][family];
+	__u64 peer[2];
+
+	words(q->peer, peer);
+	for (; m < end; m++)
+		if ((peer[0] & m->mask[0]) == m->net[0] && (peer[1] & m->mask[1]) == m->net[1] &&
+		    (!m->proto || m->proto == q->proto) && ports_match(m, q))
+			return m;
+	return NULL;
+}
+
+/* What each mode makes of it:
+ *   protect   denied is dropped;
+ *   monitor   passes; what protect would deny (no rule included: there the default is deny) is a
+ *             violation;
+ *   discover  passes; only an explicit deny is a violation, the rest is being learned. */
+struct sg_answer sg_policy_ask(const struct sg_ruleset *set, const struct sg_question *q)
+{
+	const struct sg_match *m = first_match(set, q);
+	struct sg_answer answer = { .rule_id = m ? m->id : 0, .reason = SEG_R_NONE, .pass = 1 };
+	__u8 mode = set->policy.mode;
+
+	if (m) {
+		if (m->action == SEG_VERDICT_DENY)
+			answer.reason = SEG_R_POLICY_DENY;
+	} else if (mode == SEG_MODE_MONITOR ||
+		   (mode == SEG_MODE_PROTECT && set->policy.default_verdict == SEG_VERDICT_DENY)) {
+		answer.reason = SEG_R_DEFAULT_DENY;
+	}
+	answer.pass = !answer.reason || sg_policy_records_only(set);
+	return answer;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* A port's compiled policy: the first rule that matches decides. Pure. */
+#ifndef SG_POLICY_H
+#define SG_POLICY_H
+
+#include "sg_core.h"
+
+/* A rule in the form the scan wants: the network as two words, so v4 and v6 compare alike. */
+struct sg_match {
+	__u64 net[2];
+	__u64 mask[2];
+	__u32 id;
+	__u16 port_lo;
+	__u16 port_hi;
+	__u8 proto;
+	__u8 action;
+};
+
+struct sg_ruleset {
+	struct sg_policy policy;
+	struct sg_match *lists[2][2];	/* [egress, ingress][IPv4, IPv6], each in the given order */
+	__u32 counts[2][2];
+	struct sg_match matches[];
+};
+
+/* What a new flow looks like to a rule. */
+struct sg_question {
+	const __u8 *peer;	/* 16 bytes */
+	__u16 port;		/* the opener's destination port, host order */
+	__u8 dir;		/* the opener's */
+	__u8 family;
+	__u8 proto;
+};
+
+struct sg_answer {
+	__u32 rule_id;		/* 0: the default */
+	__u16 reason;		/* SEG_R_NONE, or why it is not allowed */
+	__u8 pass;		/* the mode lets it pass all the same */
+};
+
+/* 0 and *out, -ENOMEM, or -EINVAL. Free with free(). */
+int sg_policy_compile(const struct sg_policy *policy, const struct sg_rule *rules,
+		      struct sg_ruleset **out);
+struct sg_answer sg_policy_ask(const struct sg_ruleset *set, const struct sg_question *q);
+
+static inline int sg_policy_records_only(const struct sg_ruleset *set)
+{
+	return set->policy.mode == SEG_MODE_DISCOVER || set->policy.mode == SEG_MODE_MONITOR;
+}
+
+#endif

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* Session table and timer wheel; see the header.
+ * In: keys and times. Out: sessions. A touched session is not moved on the wheel: it is moved when
+ * its old slot comes up, so a packet costs no list work. */
+#include "sg_session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+int sg_table_init(struct sg_table *table, __u32 max)
+{
+	__u32 buckets = 1024;
+
+	while (buckets < max && buckets < 1U << 22)
+		buckets *= 2;
+	table->max = max;
+	table->bucket_mask = buckets - 1;
+	table->buckets = calloc(buckets, sizeof(*table->buckets));
+	table->slabs = calloc(max / SG_SLAB + 1, sizeof(*table->slabs));
+	if (!table->buckets || !table->slabs ||
+	    getrandom(&table->hash_key, sizeof(table->hash_key), 0) !=
+		    (ssize_t)sizeof(table->hash_key)) {
+		sg_table_free(table);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+void sg_table_free(struct sg_table *table)
+{
+	if (table->slabs)
+		for (__u32 i = 0; i <= table->max / SG_SLAB; i++)
+			free(table->slabs[i]);
+	free(table->slabs);
+	free(table->buckets);
+	table->slabs = NULL;
+	table->buckets = NULL;
+}
+
+static __u32 *bucket_of(const struct sg_table *table, const struct sg_key *key)
+{
+	__u64 hash = sg_hash(&table->hash_key, key, sizeof(*key));
+
+	return &table->buckets[hash & table->bucket_mask];
+}
+
+struct sg_session *sg_table_find(const struct sg_table *table, const struct sg_key *key)
+{
+	struct sg_session *s = sg_table_slot(table, *bucket_of(table, key));
+
+	while (s && memcmp(&s->key, key, sizeof(*key)))
+		s = sg_table_slot(table, s->hash_next);
+	return s;
+}
+
+/* A free slot, 0 when there is none. */
+static __u32 take_slot(struct sg_table *table)
+{
+	__u32 slot = table->free_head;
+
+	if (slot) {
+		table->free_head = sg_table_slot(table, slot)->hash_next;
+		return slot;
+	}
+	if (table->used == table->max)
+		return 0;
+	if (table->used % SG_SLAB == 0) {
+		struct sg_session **slab = &table->slabs[table->used / SG_SLAB];
+
+		*slab = calloc(SG_SLAB, sizeof(**slab));
+		if (!*slab)
+			return 0;
+	}
+	return ++table->used;
+}
+
+struct sg_session *sg_table_add(struct sg_table *table, const struct sg_key *key, __u32 *head)
+{
+	__u32 slot = take_slot(table), *bucket;
+	struct sg_session *s;
+
+	if (!slot)
+		return NULL;
+	s = sg_table_slot(table, slot);
+	memset(s, 0, sizeof(*s));
+	s->key = *key;
+	s->slot = slot;
+	s->id = ++table->next_id;
+	s->in_use = 1;
+	bucket = bucket_of(table, key);
+	s->hash_next = *bucket;
+	*bucket = slot;
+	s->port_next = *head;
+	if (*head)
+		sg_table_slot(table, *head)->port_prev = slot;
+	*head = slot;
+	table->count++;
+	return s;
+}
+
+static void wheel_remove(struct sg_table *table, struct sg_session *s)
+{
+	if (!s->wheel_slot)
+		return;
+	if (s->wheel_prev)
+		sg_table_slot(table, s->wheel_prev)->wheel_next = s->wheel_next;
+	else
+		table->wheel[s->wheel_slot - 1] = s->wheel_next;
+	if (s->wheel_next)
+		sg_table_slot(table, s->wheel_next)->wheel_prev = s->wheel_prev;
+	s->wheel_slot = s->wheel_next = s->wheel_prev = 0;
+}
+
+void sg_table_remove(struct sg_table *table, struct sg_session *s, __u32 *head)
+{
+	__u32 *link = bucket_of(table, &s->key);
+
+	while (*link != s->slot)
+		link = &sg_table_slot(table, *link)->hash_next;
+	*link = s->hash_next;
+	wheel_remove(table, s);
+	if (s->port_prev)
+		sg_table_slot(table, s->port_prev)->port_next = s->port_next;
+	else
+		*head = s->port_next;
+	if (s->port_next)
+		sg_table_slot(table, s->port_next)->port_prev = s->port_prev;
+	s->in_use = 0;
+	s->hash_next = table->free_head;
+	table->free_head = s->slot;
+	table->count--;
+}
+
+void sg_wheel_arm(struct sg_table *table, struct sg_session *s, __u64 at_ns)
+{
+	__u64 tick = at_ns / SG_WHEEL_NS + 1;
+	__u32 index;
+
+	if (s->wheel_slot && at_ns >= s->wheel_ns)
+		return;
+	wheel_remove(table, s);
+	if (tick <= table->wheel_tick)
+		tick = table->wheel_tick + 1;
+	if (tick - table->wheel_tick >= SG_WHEEL_SLOTS)
+		tick = table->wheel_tick + SG_WHEEL_SLOTS - 1;
+	index = (__u32)(tick % SG_WHEEL_SLOTS);
+	s->wheel_slot = index + 1;
+	s->wheel_ns = at_ns;
+	s->wheel_next = table->wheel[index];
+	if (s->wheel_next)
+		sg_table_slot(table, s->wheel_next)->wheel_prev = s->slot;
+	table->wheel[index] = s->slot;
+}
+
+struct sg_session *sg_wheel_due(struct sg_table *table, __u64 now_ns)
+{
+	__u64 now_tick = now_ns / SG_WHEEL_NS;
+
+	/* After a pause longer than the wheel, one turn sees every session. */
+	if (now_tick > table->wheel_tick + SG_WHEEL_SLOTS)
+		table->wheel_tick = now_tick - SG_WHEEL_SLOTS;
+	for (;;) {
+		struct sg_session *s =
+			sg_table_slot(table, table->wheel[table->wheel_tick % SG_WHEEL_SLOTS]);
+
+		if (s) {
+			wheel_remove(table, s);
+			return s;
+		}
+		if (table->wheel_tick >= now_tick)
+			return NULL;
+		table->wheel_tick++;
+	}
+}

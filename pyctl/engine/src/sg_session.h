@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* The session table: keyed hash, slab pool, timer wheel. Policy-free.
+ *
+ * A session is found by what a packet shows from the workload's side (local end, remote end), so
+ * both directions meet the same one. Slots are named by index; 0 is none. Slabs are allocated as
+ * sessions come, never on the way of a packet whose session exists. */
+#ifndef SG_SESSION_H
+#define SG_SESSION_H
+
+#include "sg_bytes.h"
+#include "sg_core.h"
+
+#define SG_SECOND 1000000000ULL
+
+/* Timeouts, ns. A handshake without data expires soon; where data flowed, the kernel may be the
+ * only one who sees it, so timers ask the flow map before they end anything. */
+#define SG_TIMEOUT_TCP_OPENING (20 * SG_SECOND)
+#define SG_TIMEOUT_TCP_NO_DATA (30 * SG_SECOND)
+#define SG_TIMEOUT_TCP_ACTIVE (1200 * SG_SECOND)
+#define SG_TIMEOUT_TCP_HALF_CLOSED (90 * SG_SECOND)
+#define SG_TIMEOUT_TCP_CLOSED (15 * SG_SECOND)
+#define SG_TIMEOUT_TCP_RESET (60 * SG_SECOND)
+#define SG_TIMEOUT_UDP (30 * SG_SECOND)
+#define SG_TIMEOUT_ICMP (5 * SG_SECOND)
+#define SG_TIMEOUT_OTHER (15 * SG_SECOND)
+#define SG_TIMEOUT_FRAGMENT (10 * SG_SECOND)
+
+struct sg_key {
+	__u16 port_id;
+	__u8 family;
+	__u8 proto;
+	__u16 lport;		/* host order. ICMP: the identifier */
+	__u16 rport;		/* ICMP: the opener's direction << 8 | the query's type */
+	__u8 laddr[16];
+	__u8 raddr[16];
+};
+SEG_ABI_SIZE(sg_key, 40);
+
+struct sg_session {
+	struct sg_key key;
+	__u32 slot;
+	__u32 id;
+	__u32 hash_next;
+	__u32 port_next;
+	__u32 port_prev;
+	__u32 wheel_next;
+	__u32 wheel_prev;
+	__u32 wheel_slot;	/* 0 = not on the wheel; else index + 1 */
+	__u64 wheel_ns;		/* when the wheel will look at it */
+	__u64 created_ns;
+	__u64 last_seen_ns;
+	__u64 timeout_ns;
+	__u64 generation;	/* of the policy that judged it */
+	__u64 packets[2];	/* [0] from the opener; without what lies in the kernel's entries now */
+	__u64 bytes[2];
+	__u64 dropped_packets;	/* by the kernel, while denied; not told yet */
+	__u64 dropped_bytes;
+	__u64 put_ns;		/* last write of its flow-map entries */
+	__u64 put_generation;
+	__u64 put_timeout_ns;
+	__u64 retry_ns;		/* the flow map refused it: not before */
+	__u32 rule_id;
+	__u32 fin_end[2];	/* sequence number after the FIN */
+	__u16 reason;		/* why it is denied, or SEG_R_NONE */
+	__u8 opener;		/* enum seg_dir */
+	__u8 denied;		/* its packets are dropped */
+	__u8 blocked;		/* denied after it was open */
+	__u8 violation;		/* passes only because the mode records */
+	__u8 tcp_state;
+	__u8 fin_seen;		/* bit per side */
+	__u8 fin_acked;
+	__u8 reset_side;	/* which side sent the RST, while closed by one */
+	__u8 resets;		/* sent for a blocked one */
+	__u8 data_seen;
+	__u8 midstream;
+	__u8 vlan;		/* seen with a tag: the kernel would not find it */
+	__u8 cached;		/* bit 1 << enum seg_dir: entries in the flow map */
+	__u8 ended;		/* its end was told */
+	__u8 in_use;
+};
+_Static_assert(sizeof(struct sg_session) <= 512, "memory of a session");
+
+enum sg_session_limit {
+	SG_RESETS_MAX = 8,		/* for one blocked connection; then the kernel drops it */
+	SG_SLAB = 1024,
+	SG_WHEEL_SLOTS = 16384,		/* of 100 ms: beyond the longest timeout */
+};
+#define SG_WHEEL_NS 100000000ULL
+
+struct sg_table {
+	struct sg_hash_key hash_key;
+	struct sg_session **slabs;
+	__u32 *buckets;
+	__u32 bucket_mask;
+	__u32 max;
+	__u32 used;		/* slots ever handed out */
+	__u32 count;
+	__u32 free_head;
+	__u32 next_id;
+	__u64 wheel_tick;	/* the tick looked at last */
+	__u32 wheel[SG_WHEEL_SLOTS];
+};
+
+int sg_table_init(struct sg_table *table, __u32 max);
+void sg_table_free(struct sg_table *table);
+
+static inline struct sg_session *sg_table_slot(const struct sg_table *table, __u32 slot)
+{
+	return slot ? &table->slabs[(slot - 1) / SG_SLAB][(slot - 1) % SG_SLAB] : NULL;
+}
+
+struct sg_session *sg_table_find(const struct sg_table *table, const struct sg_key *key);
+/* A zeroed session on its chain, off the wheel; NULL when the table is full. `head` is the port's
+ * list. */
+struct sg_session *sg_table_add(struct sg_table *table, const struct sg_key *key, __u32 *head);
+void sg_table_remove(struct sg_table *table, struct sg_session *s, __u32 *head);
+
+/* Look at s at `at_ns` or up to 100 ms later. Later wishes than the one on file cost nothing. */
+void sg_wheel_arm(struct sg_table *table, struct sg_session *s, __u64 at_ns);
+/* Start or advance towards now: the next session that is due, taken off the wheel; NULL when the
+ * wheel has reached now. */
+struct sg_session *sg_wheel_due(struct sg_table *table, __u64 now_ns);
+
+#endif

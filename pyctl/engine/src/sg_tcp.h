@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* TCP connection states as an onlooker sees them. Windows are never judged: while the kernel
+ * carries a flow, the engine sees none of its sequence numbers. Pure but for the session. */
+#ifndef SG_TCP_H
+#define SG_TCP_H
+
+#include "sg_decode.h"
+#include "sg_session.h"
+
+/* The kernel's numbers. */
+enum sg_tcp_state {
+	SG_TCP_ESTABLISHED = 1, SG_TCP_SYN_SENT = 2, SG_TCP_SYN_RECV = 3, SG_TCP_FIN_WAIT1 = 4,
+	SG_TCP_FIN_WAIT2 = 5, SG_TCP_TIME_WAIT = 6, SG_TCP_CLOSE = 7, SG_TCP_CLOSE_WAIT = 8,
+	SG_TCP_LAST_ACK = 9,
+};
+
+int sg_tcp_flags_impossible(__u8 flags);
+/* SYN without ACK: somebody opens a connection. */
+static inline int sg_tcp_opens(const struct sg_packet *p)
+{
+	return (p->tcp_flags & (SG_SYN | SG_ACK)) == SG_SYN;
+}
+
+/* The first packet seen of a connection. */
+void sg_tcp_start(struct sg_session *s, const struct sg_packet *p);
+/* A later one; side 0 is the opener's. */
+void sg_tcp_track(struct sg_session *s, const struct sg_packet *p, int side);
+__u64 sg_tcp_timeout(const struct sg_session *s);
+/* The state is one in which the kernel may carry the rest. */
+int sg_tcp_is_carried(const struct sg_session *s);
+int sg_tcp_is_over(const struct sg_session *s);
+
+#endif
