@@ -1,0 +1,141 @@
+"""segctl agent run, status, stop, log-level.
+
+In: options. Out: the agent's state. I/O: the agent; `run` becomes it.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+from contextlib import suppress
+from typing import Any
+
+import click
+
+from pyctl.cli import options, render
+from pyctl.errors import SegctlError
+
+LEVELS = ["debug", "info", "warning", "error"]
+STOP_DEADLINE_S = 30
+
+
+@click.group()
+def agent() -> None:
+    """The process that owns what is attached."""
+
+
+@agent.command()
+@click.option(
+    "--log-level", type=click.Choice(LEVELS), default="info", show_default=True
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(["auto", "console", "json"]),
+    default="auto",
+    show_default=True,
+    help="auto: console on a terminal, else json.",
+)
+@click.option(
+    "--flow-cache/--no-flow-cache",
+    default=True,
+    help="Without it every packet goes through the engine (for measuring).",
+)
+def run(log_level: str, log_format: str, flow_cache: bool) -> None:
+    """Run in the foreground, as systemd wants it. SIGTERM ends it; no packet is lost by that."""
+    options.require_root("agent run")
+    from pyctl.agent import main as agent_main
+
+    if log_format == "auto":
+        log_format = "console" if os.isatty(2) else "json"
+    agent_main.run(
+        options.instance(),
+        log_level=log_level,
+        log_format=log_format,
+        flow_cache=flow_cache,
+    )
+
+
+@agent.command()
+@options.output
+def status(as_json: bool) -> None:
+    """Agent and engine in one look."""
+    from pyctl.api.client import AgentClient
+
+    found = AgentClient(options.instance()).status()
+    if as_json:
+        render.as_json(found)
+        return
+    engine = found["engine"]
+    render.facts(
+        {
+            "agent": f"pid {found['pid']}, up {found['uptime_s']:.0f} s",
+            "version": f"{found['version']} (ABI {found['abi']})",
+            "instance": found["instance"],
+            "log level": found["log_level"],
+            "datapath": found["datapath"],
+            "engine": _engine(engine),
+            "ring drops": engine["ring_drops"],
+            "sessions": engine["sessions"],
+            "workloads": f"{found['workloads']} ({found['ports']} ports)",
+            "policy": f"{found['policy_rules']} rules",
+        }
+    )
+    render.warnings(found["warnings"])
+
+
+@agent.command()
+@click.option("--detach", is_flag=True, help="Detach every workload first.")
+@options.dry_run
+def stop(detach: bool, dry_run: bool) -> None:
+    """End the agent.
+
+    Without --detach everything stays spliced and steered: decided flows are carried, and the
+    next agent takes over. With it nothing of segctl is left.
+    """
+    from pyctl.api.client import AgentClient
+
+    client = AgentClient(options.instance())
+    pid = client.status()["pid"]
+    if dry_run:
+        plan = client.detach(all=True, dry_run=True)["plan"] if detach else []
+        render.steps([*plan, f"end the agent, pid {pid}"], would=True)
+        return
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError as error:
+        raise SegctlError(f"the agent (pid {pid}) ended by itself meanwhile") from error
+    try:
+        answer = client.stop(detach=detach)
+        if not select.select([process], [], [], STOP_DEADLINE_S)[0]:
+            raise SegctlError(
+                f"the agent (pid {pid}) was asked to end {STOP_DEADLINE_S} s ago",
+                state="it still runs",
+                advice=f"see {client.instance.log_file}",
+            )
+    finally:
+        with suppress(OSError):
+            os.close(process)
+    for name in answer["detached"]:
+        click.echo(f"detached {render.safe(name)}")
+    click.echo(f"the agent (pid {pid}) ended")
+
+
+@agent.command("log-level")
+@click.argument("level", type=click.Choice(LEVELS))
+def log_level(level: str) -> None:
+    """How much agent and engine log, until the agent ends."""
+    from pyctl.api.client import AgentClient
+
+    answer = AgentClient(options.instance()).set_log_level(level)
+    click.echo(f"log level: {answer['before']} → {answer['after']}")
+
+
+def _engine(found: dict[str, Any]) -> str:
+    words = [found["state"]]
+    if found["pid"] is not None:
+        words.append(f"pid {found['pid']}")
+    if found["heartbeat_age_ms"] is not None:
+        words.append(f"heartbeat {found['heartbeat_age_ms']:.0f} ms ago")
+    if found["restarts"]:
+        words.append(f"{found['restarts']} restarts")
+    return ", ".join(words)

@@ -1,0 +1,64 @@
+"""Options that several commands share, and the checks behind them.
+
+In: click. Out: decorators and values. I/O: the effective user id.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from pyctl.errors import NotPermittedError
+from pyctl.model.instance import Instance
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def output(command: F) -> F:
+    """-o table|json, as `as_json: bool`."""
+    return click.option(
+        "-o",
+        "--output",
+        "as_json",
+        type=click.Choice(["table", "json"]),
+        default="table",
+        show_default=True,
+        callback=lambda _ctx, _param, value: value == "json",
+        help="How to print the answer.",
+    )(command)
+
+
+def dry_run(command: F) -> F:
+    """--dry-run."""
+    return click.option(
+        "--dry-run", is_flag=True, help="Print the plan and change nothing."
+    )(command)
+
+
+def container_host(command: F) -> F:
+    """--container-host, or what the usual variables say."""
+    return click.option(
+        "--container-host",
+        metavar="URL",
+        envvar=["CONTAINER_HOST", "DOCKER_HOST"],
+        help="Unix socket of the container daemon (default: CONTAINER_HOST, DOCKER_HOST, "
+        "then the usual places).",
+    )(command)
+
+
+def instance() -> Instance:
+    """The instance that the environment names."""
+    return Instance.from_environment()
+
+
+def require_root(command: str) -> None:
+    """NotPermittedError for anybody else."""
+    if os.geteuid() != 0:
+        raise NotPermittedError(
+            f"`segctl {command}` changes network interfaces and needs root",
+            state="nothing was touched",
+            advice=f"run `sudo segctl {command}`",
+        )

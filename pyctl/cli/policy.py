@@ -1,0 +1,68 @@
+"""segctl policy apply, get.
+
+In: a policy's text. Out: what changes. I/O: the agent, a file or stdin.
+"""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+import click
+
+from pyctl.cli import options, render
+
+
+@click.group()
+def policy() -> None:
+    """Who may talk to whom."""
+
+
+@policy.command("apply")
+@click.option(
+    "-f",
+    "--file",
+    "file",
+    type=click.File("r", encoding="utf-8"),
+    required=True,
+    help="YAML or JSON; - is stdin.",
+)
+@options.dry_run
+@options.output
+def apply_policy(file: TextIO, dry_run: bool, as_json: bool) -> None:
+    """Put a policy in the place of the one in force, at once.
+
+    LOCK-OUT: it holds from the next packet on, for open connections too. Look at --dry-run first
+    if your own session goes through a workload in protect.
+    """
+    from pyctl.api.client import AgentClient
+
+    try:
+        text = file.read()
+    except UnicodeDecodeError as error:
+        raise click.BadParameter(f"{file.name} is not UTF-8: {error}") from error
+    client = AgentClient(options.instance())
+    answer = client.apply_policy(text, dry_run=dry_run)
+    render.warnings(answer["warnings"])
+    if as_json:
+        render.as_json(answer)
+        return
+    would = "would change" if dry_run else "changed"
+    for line in answer["changes"]:
+        click.echo(f"  {render.safe(line)}")
+    click.echo(
+        f"{len(answer['changes'])} things {would}, at {answer['ports']} ports; "
+        f"{answer['rules']} rules, {answer['groups']} groups"
+    )
+
+
+@policy.command("get")
+@options.output
+def get_policy(as_json: bool) -> None:
+    """The policy in force, as it was written."""
+    from pyctl.api.client import AgentClient
+
+    answer = AgentClient(options.instance()).policy()
+    if as_json:
+        render.as_json(answer)
+    else:
+        click.echo(answer["text"], nl=not answer["text"].endswith("\n"))

@@ -1,0 +1,119 @@
+"""Answers on the screen: JSON alone, or tables for people.
+
+In: plain values of the API. Out: lines on stdout. I/O: stdout.
+A terminal gets a table with lines and bold heads (rich), a pipe gets plain columns; rich is loaded
+only for the former. Names come from containers, so control characters never reach a terminal.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import click
+
+
+def as_json(value: object) -> None:
+    """The value as JSON, and nothing else."""
+    click.echo(json.dumps(value, indent=2))
+
+
+def safe(value: object) -> str:
+    """Printable text on one line; None is a dash."""
+    text = "-" if value is None or value == "" else str(value)
+    return "".join(char if char.isprintable() else "�" for char in text)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Columns with heads; just the heads where there are no rows."""
+    cells = [[safe(value) for value in row] for row in rows]
+    if sys.stdout.isatty():
+        _rich_table(columns, cells)
+        return
+    lines = [[column.upper() for column in columns], *cells]
+    widths = [max(len(line[n]) for line in lines) for n in range(len(columns))]
+    for line in lines:
+        padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        click.echo("  ".join(padded).rstrip())
+
+
+def facts(pairs: Mapping[str, object]) -> None:
+    """Names and values, one pair a line."""
+    width = max((len(name) for name in pairs), default=0)
+    for name, value in pairs.items():
+        click.echo(f"{name.ljust(width)}  {safe(value)}")
+
+
+def heading(text: str) -> None:
+    """A line above what follows."""
+    click.echo()
+    click.secho(text, bold=True)
+
+
+def steps(lines: Iterable[str], *, would: bool) -> None:
+    """A plan, numbered."""
+    click.echo("What would be done:" if would else "What was done:")
+    for number, line in enumerate(lines, 1):
+        click.echo(f"{number:3}. {safe(line)}")
+
+
+def warnings(lines: Iterable[str]) -> None:
+    """On stderr, so that stdout stays the answer."""
+    for line in lines:
+        click.echo(f"warning: {safe(line)}", err=True)
+
+
+def labels(found: Mapping[str, str]) -> str:
+    """`k=v,k=v`, sorted."""
+    return ",".join(f"{key}={value}" for key, value in sorted(found.items()))
+
+
+def clock(seconds: float | None) -> str | None:
+    """Local date and time."""
+    if seconds is None:
+        return None
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
+def events(found: Iterable[Mapping[str, Any]]) -> None:
+    """Events as a table."""
+    table(
+        ["time", "kind", "workload", "flow", "reason", "rule", "message"],
+        (
+            [
+                clock(event["time"]),
+                event["kind"],
+                event["workload"],
+                _flow(event),
+                event["reason"],
+                event["rule_id"],
+                event["message"],
+            ]
+            for event in found
+        ),
+    )
+
+
+def _flow(event: Mapping[str, Any]) -> str | None:
+    if event["source"] is None and event["destination"] is None:
+        return None
+    words = (event["direction"], event["protocol"], event["source"])
+    head = " ".join(word for word in words if word)
+    return f"{head} → {safe(event['destination'])}"
+
+
+def _rich_table(columns: Sequence[str], cells: list[list[str]]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        shown.add_column(column, overflow="fold")
+    for line in cells:
+        shown.add_row(*(Text(cell) for cell in line))  # Text: no markup is read from it
+    Console().print(shown)

@@ -1,0 +1,122 @@
+"""An agent in the background, where a command needs one and none answers.
+
+In: an instance and a request. Out: the answer. I/O: spawns `segctl agent run`, the agent's socket,
+its log, a lock file.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pyctl.api.client import AgentClient, Answer
+from pyctl.errors import SegctlError, UnreachableError
+from pyctl.model.instance import Instance
+
+DEADLINE_S = 20.0
+"""Compiling the programs takes most of a start: under a second, much more under emulation."""
+_POLL_S = 0.02
+_TAIL_LINES = 12
+
+
+def with_agent(
+    instance: Instance, ask: Callable[[AgentClient], Answer], *, keep: bool = True
+) -> Answer:
+    """The answer to `ask`, from an agent that is started first where none runs.
+
+    With keep=False (a dry run) an agent that was started here is ended again.
+    """
+    client = AgentClient(instance)
+    try:
+        return ask(client)
+    except UnreachableError as error:
+        if not _nobody_there(error):
+            raise
+    start_agent(instance)
+    try:
+        return ask(client)
+    finally:
+        if not keep:
+            client.stop()
+
+
+def start_agent(
+    instance: Instance,
+    argv: tuple[str, ...] = (sys.executable, "-m", "pyctl.cli.main", "agent", "run"),
+    deadline_s: float = DEADLINE_S,
+) -> None:
+    """Spawn `argv` in a session of its own and wait until the agent's socket answers.
+
+    SegctlError with the end of its log where it ends or is not ready in time (it is ended then).
+    """
+    instance.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _one_starter(instance.run_dir / "start.lock"):
+        if _answers(instance):
+            return
+        with instance.log_file.open("ab") as log:
+            begin = log.tell()
+            child = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                start_new_session=True,
+                umask=0o077,
+            )
+        deadline = time.monotonic() + deadline_s
+        while not _answers(instance):
+            if child.poll() is not None:
+                raise _failed(instance, begin, f"it ended with {child.returncode}")
+            if time.monotonic() > deadline:
+                child.terminate()
+                child.wait()
+                told = f"it was not ready within {deadline_s:g} s and was ended"
+                raise _failed(instance, begin, told)
+            time.sleep(_POLL_S)
+        # It outlives this process: nothing is to be waited for.
+        child.returncode = 0
+
+
+def _answers(instance: Instance) -> bool:
+    """A connection that breaks off is an agent that is ending: not one to wait for."""
+    try:
+        AgentClient(instance, timeout=5).status()
+    except UnreachableError:
+        return False
+    return True
+
+
+def _nobody_there(error: UnreachableError) -> bool:
+    return error.errno in {errno.ENOENT, errno.ECONNREFUSED}
+
+
+@contextmanager
+def _one_starter(path: Path) -> Iterator[None]:
+    """Two commands at once must not start two agents; the second finds the first's."""
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _failed(instance: Instance, begin: int, how: str) -> SegctlError:
+    with instance.log_file.open("rb") as log:
+        log.seek(begin)
+        lines = log.read().decode(errors="replace").splitlines()[-_TAIL_LINES:]
+    said = "\n  ".join(lines) or "(nothing)"
+    return SegctlError(
+        f"the agent was started in the background, but {how}. Its last words:\n  {said}\n",
+        state="nothing was attached or detached",
+        advice=f"the whole log is {instance.log_file}; "
+        "`segctl doctor` says what this host lacks",
+    )

@@ -1,0 +1,44 @@
+"""list, show, mode, rules: what the agent knows, in words."""
+
+from __future__ import annotations
+
+from tests import packets
+
+
+def test_list_is_one_line_for_each_workload(agent, segctl):
+    head, line = segctl("list").stdout.splitlines()
+    assert head.split() == [
+        *("NAME", "ID", "PID", "MODE", "DATAPATH", "FAIL", "PORTS", "LABELS")
+    ]
+    assert line.split()[:6] == [
+        "web",
+        "0123456789ab",
+        "4242",
+        "protect",
+        "ebpf",
+        "closed",
+    ]
+    assert "app=shop,tier=1" in line
+
+
+def test_show_tells_the_mode_and_whose_word_it_was(agent, segctl):
+    text = segctl("show", "web").stdout
+    assert "protect, by the policy" in text
+    assert "flow_allow" in text
+    assert f"{packets.world_ip4}:40000 → {packets.pod_one_ip4}:80" in text
+
+
+def test_mode_tells_before_and_after(agent, segctl):
+    done = segctl("mode", "web", "protect")
+    assert done.stdout == "web: discover → protect, by segctl mode\n"
+    assert agent.asked[0][2] == {"mode": "protect", "dry_run": False}
+
+
+def test_rules_without_a_name_are_everybodys(agent, segctl):
+    text = segctl("rules").stdout
+    assert "web eth0 (port 7, ebpf)" in text
+    assert "filter seg_from_vex" in text
+
+
+def test_an_unknown_workload_is_3(agent, segctl):
+    assert segctl("show", "nobody").exit_code == 3

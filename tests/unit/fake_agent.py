@@ -1,0 +1,211 @@
+"""An agent that answers every route of api.schema with something plausible, and remembers.
+
+Its answers are checked against the schema, so a client cannot be tested against another API.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pyctl.api import schema
+from pyctl.errors import NotFoundError, SegctlError
+from pyctl.model.instance import Instance
+from tests import packets
+from tests.unit.unix_http import serving
+
+PORT = {
+    "port_id": 7,
+    "interface": "eth0",
+    "kind": "veth",
+    "vex": "vex1092-eth0",
+    "vin": "vin1092-eth0",
+    "vex_ifindex": 12,
+    "vin_ifindex": 13,
+    "mac": packets.pod_one_mac,
+    "ucmac": "detour-mac",
+    "host_mac": None,
+    "mtu": 1500,
+    "addresses": [f"{packets.pod_one_ip4}/24"],
+}
+HEAD = {
+    "id": "0123456789ab",
+    "name": "web",
+    "pid": 4242,
+    "runtime": "docker",
+    "image": "nginx:1",
+    "labels": {"tier": "1", "app": "shop"},
+    "datapath": "ebpf",
+    "mode": "protect",
+    "mode_source": "policy",
+    "fail": "closed",
+    "other_traffic": "auto",
+    "any_source": False,
+}
+EVENT = {
+    "time": 0.0,
+    "kind": "denial",
+    "message": "denied\x1b[31m",
+    "workload": "web",
+    "direction": "ingress",
+    "protocol": "tcp",
+    "source": f"{packets.world_ip4}:40000",
+    "destination": f"{packets.pod_one_ip4}:80",
+    "reason": "default_deny",
+}
+WORKLOAD = {**HEAD, "ports": [PORT]}
+DETAIL = {
+    **HEAD,
+    "attach_mode": "discover",
+    "forced_mode": None,
+    "policy_mode": "protect",
+    "groups": ["web"],
+    "ports": [
+        {
+            **PORT,
+            "generation": 3,
+            "rules": 2,
+            "counters": [
+                {
+                    "reason": "flow_allow",
+                    "category": "pass",
+                    "caption": "carried",
+                    "packets": 10,
+                    "bytes": 1000,
+                }
+            ],
+        }
+    ],
+    "sessions": 4,
+    "denials": [EVENT],
+}
+STATUS = {
+    "pid": 4711,
+    "version": "0.1.0",
+    "instance": "segctl",
+    "uptime_s": 12.5,
+    "log_level": "info",
+    "abi": "abc",
+    "datapath": "ebpf",
+    "engine": {
+        "state": "running",
+        "pid": 4712,
+        "heartbeat_age_ms": 40.0,
+        "restarts": 1,
+        "sessions": 4,
+        "ring_drops": 0,
+    },
+    "workloads": 1,
+    "ports": 1,
+    "policy_rules": 2,
+    "warnings": [],
+}
+ATTACHED = {
+    "workload": WORKLOAD,
+    "plan": ["move eth0", "make eth0"],
+    "warnings": ["eth1 has no address"],
+    "already": False,
+    "elapsed_ms": 31.2,
+}
+DETACHED = {"workloads": ["web"], "plan": ["back"], "warnings": [], "elapsed_ms": 9.0}
+MODE = {
+    "workload": "web",
+    "before": "discover",
+    "after": "protect",
+    "source": "command",
+    "plan": ["publish"],
+}
+RULES = {
+    "workload": "web",
+    "datapath": "ebpf",
+    "ports": [{"port_id": 7, "interface": "eth0", "rules": ["filter seg_from_vex"]}],
+}
+POLICY = {"text": "# mine\n", "applied_at": 0.0, "groups": 1, "rules": 2}
+APPLIED = {
+    "changes": ["rule 1 is new"],
+    "warnings": [],
+    "groups": 1,
+    "rules": 2,
+    "ports": 1,
+    "elapsed_ms": 2.0,
+}
+EVENTS = {"events": [EVENT], "lost": 2}
+LEVELS = {"before": "info", "after": "debug"}
+STOPPED = {"pid": 4711, "detached": ["web"]}
+
+ROUTES: dict[tuple[str, str], tuple[Any, Any, Any]] = {
+    ("POST", "/attach"): (schema.AttachRequest, schema.AttachResponse, ATTACHED),
+    ("POST", "/detach"): (schema.DetachRequest, schema.DetachResponse, DETACHED),
+    ("GET", "/workloads"): (None, schema.WorkloadList, {"workloads": [WORKLOAD]}),
+    ("GET", "/workloads/web"): (None, schema.WorkloadDetail, DETAIL),
+    ("PUT", "/workloads/web/mode"): (schema.ModeRequest, schema.ModeResponse, MODE),
+    ("GET", "/workloads/web/rules"): (None, schema.RulesResponse, RULES),
+    ("GET", "/workloads/0123456789ab/rules"): (None, schema.RulesResponse, RULES),
+    ("GET", "/policy"): (None, schema.PolicyText, POLICY),
+    ("PUT", "/policy"): (
+        schema.PolicyApplyRequest,
+        schema.PolicyApplyResponse,
+        APPLIED,
+    ),
+    ("GET", "/events"): (None, schema.EventList, EVENTS),
+    ("GET", "/status"): (None, schema.Status, STATUS),
+    ("PUT", "/log-level"): (schema.LogLevelRequest, schema.LogLevelResponse, LEVELS),
+    ("POST", "/stop"): (schema.StopRequest, schema.StopResponse, STOPPED),
+}
+
+
+class FakeAgent:
+    """`asked`: (method, path with query, body) of each request, in order."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, Any]] = []
+        self.fails: SegctlError | None = None
+        self.raw: tuple[int, bytes] | None = None
+        self.changes: dict[str, Any] = {}
+        """Put over every answer that has the key."""
+        self.at_stop: Callable[[], None] = lambda: None
+
+    def answer(self, method: str, path: str, body: Any) -> tuple[int, Any]:
+        path = path.removeprefix(schema.PREFIX)
+        self.asked.append((method, path, body))
+        if path == "/stop":
+            self.at_stop()
+        if self.raw:
+            return self.raw
+        route = ROUTES.get((method, path.partition("?")[0]))
+        error = self.fails or (NotFoundError(f"no {path}") if route is None else None)
+        if error or route is None:
+            told = schema.ErrorResponse(error=schema.ErrorBody.of(error))
+            return schema.HTTP_STATUS[error.code], told.model_dump(mode="json")
+        request, response, told = route
+        if request:
+            request.model_validate(body)
+        told = {**told, **{k: v for k, v in self.changes.items() if k in told}}
+        return 200, response.model_validate(told).model_dump(mode="json")
+
+
+class HereInstance(Instance):
+    """An instance whose run directory is a test's."""
+
+    directory: Path
+
+    @property
+    def run_dir(self) -> Path:
+        return self.directory
+
+
+def instance_in(directory: Path) -> Instance:
+    found = replace(HereInstance("test"))
+    object.__setattr__(found, "directory", directory)
+    return found
+
+
+@contextmanager
+def agent_at(instance: Instance):
+    """A FakeAgent that answers at the instance's socket."""
+    agent = FakeAgent()
+    with serving(instance.api_socket, agent.answer):
+        yield agent
