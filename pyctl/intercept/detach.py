@@ -1,0 +1,163 @@
+"""Give a workload its own interface back, or remove what is left of a workload that is
+gone.
+
+In: instance, process, port. Out: nothing. I/O: through platform and ops. What the
+workload has NOW is what it keeps: addresses, routes, MTU or MAC may have changed since
+the attach, so all is read from our interface again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+
+from pyctl.errors import NotFoundError, SegctlError
+from pyctl.intercept import apply, journal, plan, snapshot
+from pyctl.intercept.attach import Handles, handles, port_addresses, port_of
+from pyctl.intercept.enforcer import fit_mtu
+from pyctl.intercept.names import Mark, read_mark
+from pyctl.intercept.ops import Site, ours
+from pyctl.model.instance import Instance
+from pyctl.model.workload import Port, ProcessRef
+from pyctl.platform import links, netns
+from pyctl.platform.links import Link
+from pyctl.platform.netlink import NetlinkSocket
+
+
+def unsplice(
+    instance: Instance,
+    process: ProcessRef,
+    port: Port,
+    before_restore: Callable[[], None],
+    *,
+    ports_ready: Callable[[Port], None] | None = None,
+    fault: apply.Fault | None = None,
+) -> None:
+    """The exact inverse of attach.splice; nothing where the port is not spliced (any
+    more).
+
+    `before_restore` is called just before our interface is taken away: the datapath
+    lets go there. Should a later step fail, all is rolled back to the spliced state and
+    `ports_ready` is called, because the ports then stand without a datapath; without it
+    the error's text says that they do. A workload that is gone is cleaned up.
+
+    Raises SegctlError.
+    """
+    try:
+        with (
+            netns.opened(instance.netns) as enforcer_fd,
+            netns.netlink_in(enforcer_fd) as nl,
+        ):
+            vex = links.by_name(nl, port.vex)
+    except NotFoundError:
+        return
+    mark = read_mark(vex.alias) if vex else None
+    if mark is None:
+        return
+    fd = netns.find(mark.netns, mark.cookie)
+    if fd is None:
+        before_restore()
+        cleanup(instance, port)
+        return
+    try:
+        with handles(instance, fd) as ends:
+            link = _our_link(ends, port)
+            if link is None:
+                # The workload threw our interface away; its own is all that is left to remove.
+                before_restore()
+                cleanup(instance, port)
+                return
+            _unsplice(
+                instance,
+                process,
+                port,
+                link,
+                mark,
+                ends,
+                before_restore,
+                ports_ready,
+                fault,
+            )
+    finally:
+        os.close(fd)
+    fit_mtu(instance)
+
+
+def _our_link(ends: Handles, port: Port) -> Link | None:
+    """The workload's end of vin, under whatever name it has now."""
+    vin = links.by_name(ends.enforcer, port.vin)
+    link = links.by_index(ends.workload, vin.link) if vin else None
+    nsid = links.nsid(ends.workload, ends.enforcer_fd)
+    return link if link and ours(link, vin, nsid) else None
+
+
+def _unsplice(
+    instance: Instance,
+    process: ProcessRef,
+    port: Port,
+    link: Link,
+    mark: Mark,
+    ends: Handles,
+    before_restore: Callable[[], None],
+    ports_ready: Callable[[Port], None] | None,
+    fault: apply.Fault | None,
+) -> None:
+    before = snapshot.read(ends.workload, ends.workload_fd, link)
+    mark = replace(mark, index=link.index, interface=link.name)
+    addresses = port_addresses(before.addresses)
+    bare: list[Port] = []
+
+    def back(vex_ifindex: int, vin_ifindex: int) -> None:
+        again = port_of(
+            mark, port.vex, port.vin, (vex_ifindex, vin_ifindex), before.link, addresses
+        )
+        bare.append(again)
+        if ports_ready:
+            ports_ready(again)
+
+    site = Site(
+        before,
+        port.vex,
+        port.vin,
+        mark.text(),
+        ends.workload,
+        ends.workload_fd,
+        ends.enforcer,
+        ends.enforcer_fd,
+        ports_ready=back,
+        before_restore=before_restore,
+    )
+    record = journal.Record(
+        "detach", process, mark.cookie, port.vex, port.vin, mark.text(), before
+    )
+    steps = plan.detach_plan(before, port.vex, port.vin)
+    path = journal.journal_path(instance.journal_dir, process, link.index)
+    with journal.created(path, record) as book:
+        tried = f"detaching {link.name} of process {process.pid}"
+        try:
+            apply.run(
+                tried, "the workload is attached as before", steps, site, book, fault
+            )
+        except SegctlError as error:
+            if bare and ports_ready is None:
+                error.state += "; its ports have no datapath until it is attached again"
+            raise
+
+
+def cleanup(instance: Instance, port: Port) -> None:
+    """The workload is gone: delete both ports; the host peer goes with vex. Idempotent."""
+    try:
+        with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
+            delete_ports(nl, port.vex, port.vin)
+    except NotFoundError:
+        return
+    fit_mtu(instance)
+
+
+def delete_ports(nl: NetlinkSocket, *names: str) -> None:
+    """Delete the marked links of these names; nothing where they are not there."""
+    for name in names:
+        link = links.by_name(nl, name)
+        if link and read_mark(link.alias):
+            links.delete(nl, link.index)

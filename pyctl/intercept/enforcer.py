@@ -1,0 +1,115 @@
+"""The enforcer's network namespace: made mute, with the bridge pair in it.
+
+In: an Instance. Out: nothing, or the pair's MTU. I/O: the namespace, rtnetlink,
+sysctls.
+
+Mute comes before any device: otherwise vex says MLD, DAD and router solicitations to
+the host, and vin to the workload. With IPv6 off, no IPv4 address, ARP off and
+forwarding off, a frame that no filter takes ends in this stack without an answer, so
+vth-neuv needs no drop filter of its own.
+"""
+
+from __future__ import annotations
+
+import errno
+
+from pyctl.errors import NotFoundError
+from pyctl.intercept.names import read_mark
+from pyctl.model.instance import Instance
+from pyctl.platform import links, netns, sysctl
+from pyctl.platform.links import VethEnd
+from pyctl.platform.netlink import NetlinkError, NetlinkSocket
+
+VBR, VTH = "vbr-neuv", "vth-neuv"
+VBR_INDEX, VTH_INDEX = 10_000_000, 10_000_001
+MTU_MIN, MTU_MAX = 2048, 65535
+MUTE = {
+    "ipv6/conf/all/disable_ipv6": "1",
+    "ipv6/conf/default/disable_ipv6": "1",
+    "ipv6/conf/all/forwarding": "0",
+    "ipv4/conf/all/forwarding": "0",
+    "ipv4/conf/default/forwarding": "0",
+    "ipv4/conf/all/arp_ignore": "8",
+    "ipv4/conf/default/arp_ignore": "8",
+    "ipv4/conf/all/accept_redirects": "0",
+    "ipv4/conf/all/send_redirects": "0",
+}
+_FLAGS = links.IFF_NOARP | links.IFF_MULTICAST
+
+
+def mute() -> None:
+    """Silence the namespace that the calling thread stands in."""
+    for key, value in MUTE.items():
+        # A kernel booted without IPv6 has no such file, and nothing to silence.
+        if sysctl.read(key) not in (None, value):
+            sysctl.write(key, value)
+
+
+def ensure_enforcer(instance: Instance) -> None:
+    """The namespace and the bridge pair stand, mute and up. Idempotent.
+
+    Raises SegctlError where the namespace cannot be made, NetlinkError for the devices.
+    """
+    netns.create(instance.netns, mute)
+    with netns.opened(instance.netns) as fd:
+        # One that was made by hand is silenced too.
+        with netns.entered(fd):
+            mute()
+        with netns.netlink_in(fd) as nl:
+            _ensure_pair(nl)
+
+
+def _ensure_pair(nl: NetlinkSocket) -> None:
+    pair = {link.name: link for link in links.dump(nl) if link.name in (VBR, VTH)}
+    if pair.keys() != {VBR, VTH}:
+        end = VethEnd(VBR, VBR_INDEX, mtu=MTU_MIN, flags=_FLAGS)
+        peer = VethEnd(VTH, VTH_INDEX, mtu=MTU_MIN, flags=_FLAGS)
+        try:
+            links.add_veth(nl, end, peer)
+        except NetlinkError as error:
+            if error.errno != errno.EEXIST:  # Another thread was faster.
+                raise
+        pair = {link.name: link for link in links.dump(nl) if link.name in (VBR, VTH)}
+    for link in pair.values():
+        if not (link.up and link.flags & links.IFF_NOARP):
+            links.set_link(nl, link.index, up=True, flags=_FLAGS)
+
+
+def fit_mtu(instance: Instance, at_least: int = 0) -> int:
+    """The pair's MTU follows the largest attached one (and `at_least`); returns it.
+
+    2048 at least, 65535 at most. Live: the engine's sockets stay.
+    """
+    with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
+        found = links.dump(nl)
+        attached = [link.mtu for link in found if read_mark(link.alias)]
+        wanted = min(MTU_MAX, max(MTU_MIN, at_least, *attached))
+        for link in found:
+            if link.name in (VBR, VTH) and link.mtu != wanted:
+                links.set_link(nl, link.index, mtu=wanted)
+    return wanted
+
+
+def remove_enforcer(instance: Instance) -> None:
+    """Take the namespace away, with the pair. Idempotent.
+
+    RefusedError is the caller's business: any vex left in it dies with its workload's
+    network.
+    """
+    try:
+        with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
+            pair = links.by_name(nl, VBR)
+            if pair:
+                links.delete(nl, pair.index)
+    except NotFoundError:
+        pass
+    netns.remove(instance.netns)
+
+
+def is_enforcer(instance: Instance, netns_id: tuple[int, int]) -> bool:
+    """That namespace is the instance's own."""
+    try:
+        found = instance.netns.stat()
+    except OSError:
+        return False
+    return (found.st_dev, found.st_ino) == netns_id

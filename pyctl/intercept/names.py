@@ -1,0 +1,64 @@
+"""The names of a workload's ports, and the mark that tells them from anybody else's.
+
+In: pid, interface. Out: interface names of at most 15 bytes, and the alias text. I/O:
+none. The alias holds what a restarted agent must know, since a name of 15 bytes cannot.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+
+MARK = "segctl "
+ALIAS_MAX = 255
+NAME_MAX = 15
+_DIGEST = 4
+
+
+def port_names(pid: int, interface: str) -> tuple[str, str]:
+    """(vex, vin): `vex<pid hex>-<interface>`, its end replaced by a hash where it is
+    too long.
+    """
+    return _name("vex", pid, interface), _name("vin", pid, interface)
+
+
+def _name(role: str, pid: int, interface: str) -> str:
+    head = f"{role}{pid:x}-"
+    raw = interface.encode(errors="surrogateescape")
+    if len(head) + len(raw) <= NAME_MAX and raw.isascii():
+        return head + interface
+    digest = hashlib.sha256(raw).hexdigest()[:_DIGEST]
+    room = NAME_MAX - len(head) - _DIGEST
+    start = raw[:room].decode("ascii", errors="ignore") if room > 0 else ""
+    return f"{head}{start}{digest}"[:NAME_MAX]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Whose port a link of the enforcer namespace is."""
+
+    port: int
+    pid: int
+    start: int
+    netns: tuple[int, int]
+    cookie: int
+    interface: str
+    index: int
+    kind: str
+    host_mac: str | None
+
+    def text(self) -> str:
+        """As a link alias."""
+        return MARK + json.dumps(list(asdict(self).values()), separators=(",", ":"))
+
+
+def read_mark(alias: str) -> Mark | None:
+    """The inverse of Mark.text; None for an alias that is not ours."""
+    if not alias.startswith(MARK):
+        return None
+    try:
+        port, pid, start, netns, *rest = json.loads(alias[len(MARK) :])
+        return Mark(port, pid, start, (netns[0], netns[1]), *rest)
+    except (ValueError, TypeError, IndexError, KeyError):
+        return None

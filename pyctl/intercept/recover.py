@@ -1,0 +1,196 @@
+"""Put right what a killed process left: interrupted splices, and ports that nobody
+knows.
+
+In: an instance. Out: what was found and done. I/O: the journals, then as a splice. An
+interrupted attach is undone, an interrupted detach is finished: both end with the
+workload's own interface in its place.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pyctl.errors import NotFoundError, SegctlError
+from pyctl.intercept import apply, journal, plan
+from pyctl.intercept.attach import Handles, handles, port_addresses, port_of
+from pyctl.intercept.detach import delete_ports
+from pyctl.intercept.enforcer import ensure_enforcer, fit_mtu
+from pyctl.intercept.names import Mark, read_mark
+from pyctl.intercept.ops import Site
+from pyctl.model.instance import Instance
+from pyctl.model.workload import Port, ProcessRef
+from pyctl.platform import l3, links, netns
+
+
+class Outcome(StrEnum):
+    """What recovery made of a journal."""
+
+    ROLLED_BACK = "rolled-back"
+    FINISHED = "finished"
+    WORKLOAD_GONE = "workload-gone"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """One interrupted splice."""
+
+    action: str
+    """"attach" or "detach"; "" where the journal could not be read."""
+    interface: str
+    process: ProcessRef | None
+    outcome: Outcome
+    detail: str = ""
+
+
+def recover(instance: Instance) -> list[Recovered]:
+    """Repair every splice that was interrupted and that nobody works on; what could not
+    be repaired keeps its journal.
+
+    Called before any attach or detach. Safe beside a splice under way: that one holds
+    its journal's lock.
+    """
+    results = []
+    for path in journal.pending(instance.journal_dir):
+        with journal.taken(path) as found:
+            if found is None:
+                continue
+            book, record = found
+            result = _repair(instance, record) if record else _unreadable(book)
+            if result.outcome is not Outcome.FAILED:
+                book.remove()
+            results.append(result)
+    _sweep(instance)
+    if results:
+        with contextlib.suppress(NotFoundError):
+            fit_mtu(instance)
+    return results
+
+
+def _unreadable(book: journal.Journal) -> Recovered:
+    return Recovered("", "", None, Outcome.FAILED, f"{book.path} cannot be understood")
+
+
+def _sweep(instance: Instance) -> None:
+    """Journals that were being written when their process was killed: nothing had
+    begun.
+    """
+    if not instance.journal_dir.is_dir():
+        return
+    for path in instance.journal_dir.glob(".*.journal.*"):
+        with contextlib.suppress(OSError), path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
+
+
+def _repair(instance: Instance, record: journal.Record) -> Recovered:
+    def told(outcome: Outcome, detail: str = "") -> Recovered:
+        name = record.snapshot.link.name
+        return Recovered(record.action, name, record.process, outcome, detail)
+
+    try:
+        ensure_enforcer(instance)
+        fd = netns.find(record.process.netns, record.cookie)
+        if fd is None:
+            with netns.opened(instance.netns) as own, netns.netlink_in(own) as nl:
+                delete_ports(nl, record.vin, record.vex)
+            return told(Outcome.WORKLOAD_GONE)
+        try:
+            with handles(instance, fd) as ends:
+                failed = _redo(record, ends)
+        finally:
+            os.close(fd)
+    except (OSError, SegctlError) as error:
+        return told(Outcome.FAILED, str(error))
+    if failed:
+        return told(Outcome.FAILED, "; ".join(failed))
+    return told(Outcome.ROLLED_BACK if record.action == "attach" else Outcome.FINISHED)
+
+
+def _redo(record: journal.Record, ends: Handles) -> list[str]:
+    site = Site(
+        record.snapshot,
+        record.vex,
+        record.vin,
+        record.mark,
+        ends.workload,
+        ends.workload_fd,
+        ends.enforcer,
+        ends.enforcer_fd,
+    )
+    if record.action == "detach":
+        return apply.finish(
+            plan.detach_plan(record.snapshot, record.vex, record.vin), site
+        )
+    steps = plan.attach_plan(record.snapshot, record.vex, record.vin)
+    return apply.undo([step for step in steps if step.name in record.begun], site)
+
+
+@dataclass(frozen=True)
+class Orphan:
+    """Ports in the enforcer's namespace that no known workload owns."""
+
+    vex: str
+    """"" where only vin is left."""
+    vin: str
+    process: ProcessRef
+    """As it was at the attach; it need not live."""
+    port: Port | None
+    """Where the workload's namespace lives and is still spliced: it can be adopted, or
+    detached.
+    """
+
+
+def find_orphans(instance: Instance, known_ports: Collection[Port]) -> list[Orphan]:
+    """Every marked vex and vin that is none of `known_ports`, in pairs."""
+    known = {name for port in known_ports for name in (port.vex, port.vin)}
+    pairs: dict[str, tuple[Mark, dict[str, links.Link]]] = {}
+    try:
+        with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
+            found = links.dump(nl)
+    except NotFoundError:
+        return []
+    for link in found:
+        mark = read_mark(link.alias)
+        if mark and link.name not in known:
+            pairs.setdefault(link.name[3:], (mark, {}))[1][link.name[:3]] = link
+    return [_orphan(instance, mark, ends) for mark, ends in pairs.values()]
+
+
+def _orphan(instance: Instance, mark: Mark, ends: dict[str, links.Link]) -> Orphan:
+    vex, vin = ends.get("vex"), ends.get("vin")
+    port = None
+    if vex and vin:
+        with _found(mark) as fd:
+            if fd is not None:
+                port = _living_port(instance, mark, vex, vin, fd)
+    process = ProcessRef(mark.pid, mark.start, mark.netns)
+    return Orphan(vex.name if vex else "", vin.name if vin else "", process, port)
+
+
+def _living_port(
+    instance: Instance, mark: Mark, vex: links.Link, vin: links.Link, fd: int
+) -> Port | None:
+    with handles(instance, fd) as ends:
+        link = links.by_index(ends.workload, vin.link)
+        if link is None or link.link != vin.index:
+            return None
+        addresses = port_addresses(l3.dump_addresses(ends.workload, link.index))
+        return port_of(
+            mark, vex.name, vin.name, (vex.index, vin.index), link, addresses
+        )
+
+
+@contextlib.contextmanager
+def _found(mark: Mark) -> Iterator[int | None]:
+    fd = netns.find(mark.netns, mark.cookie)
+    try:
+        yield fd
+    finally:
+        if fd is not None:
+            os.close(fd)

@@ -1,0 +1,216 @@
+"""Network namespaces: open, enter, make, name, tell apart.
+
+In: pids and paths. Out: file descriptors, (st_dev, st_ino) and cookies. I/O: /proc,
+setns(2), unshare(2), mount(2).
+
+A namespace's inode number is used again after its end; its cookie (SO_NETNS_COOKIE)
+never is. What is written to disk carries both.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import fcntl
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from pyctl.errors import NotFoundError, SegctlError
+from pyctl.platform.netlink import NetlinkSocket
+
+CLONE_NEWNET = 0x40000000
+MS_REC, MS_BIND, MS_SHARED = 0x4000, 0x1000, 1 << 20
+MNT_DETACH = 2
+SO_NETNS_COOKIE = 71
+NAMED_DIRS = (Path("/run/netns"), Path("/run/docker/netns"))
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _checked(result: int, what: str) -> None:
+    if result != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"{what}: {os.strerror(code)}")
+
+
+def _setns(fd: int) -> None:
+    _checked(_libc.setns(fd, CLONE_NEWNET), "setns")
+
+
+def _mount(source: str, target: str, flags: int) -> None:
+    _checked(
+        _libc.mount(
+            source.encode(), target.encode(), b"none", ctypes.c_ulong(flags), None
+        ),
+        f"mount {target}",
+    )
+
+
+@contextlib.contextmanager
+def entered(fd: int) -> Iterator[None]:
+    """The calling thread (no other) stands in that namespace meanwhile.
+
+    Raises OSError where setns is refused. Should the way back be refused, the exception
+    must end the thread: it would act in the wrong namespace.
+    """
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _setns(fd)
+        try:
+            yield
+        finally:
+            _setns(home)
+    finally:
+        os.close(home)
+
+
+@contextlib.contextmanager
+def opened(path: str | Path) -> Iterator[int]:
+    """A descriptor of a namespace file; NotFoundError where it is gone."""
+    fd = open_netns(path)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def open_netns(path: str | Path) -> int:
+    """The same, to be closed by the caller."""
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise NotFoundError(
+            f"there is no network namespace at {path}", errno=error.errno
+        ) from error
+
+
+def netlink_in(fd: int, groups: tuple[int, ...] = ()) -> NetlinkSocket:
+    """An rtnetlink socket that lives in that namespace."""
+    with entered(fd):
+        return NetlinkSocket(groups)
+
+
+def identity(fd: int) -> tuple[int, int]:
+    """(st_dev, st_ino)."""
+    found = os.fstat(fd)
+    return found.st_dev, found.st_ino
+
+
+def cookie(fd: int) -> int:
+    """A number no other namespace of this boot ever has; 0 before Linux 5.14."""
+    with entered(fd), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        try:
+            raw = sock.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8)
+        except OSError as error:
+            if error.errno != errno.ENOPROTOOPT:
+                raise
+            return 0
+    return int.from_bytes(raw, "little")
+
+
+def named() -> Iterator[Path]:
+    """Where namespaces are bound by name: iproute2's and Docker's directories."""
+    for directory in NAMED_DIRS:
+        with contextlib.suppress(OSError):
+            yield from sorted(directory.iterdir())
+
+
+def find(wanted: tuple[int, int], wanted_cookie: int) -> int | None:
+    """A descriptor of the namespace with that identity, by name or through any process.
+
+    None where it is gone. The caller closes it.
+    """
+    processes = (
+        entry / "ns/net" for entry in Path("/proc").iterdir() if entry.name.isdigit()
+    )
+    for path in (*named(), *processes):
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:  # It ended while we looked, or is no namespace of ours to see.
+            continue
+        # setns refuses a namespace of another type that has the inode number by now.
+        with contextlib.suppress(OSError):
+            if identity(fd) == wanted and cookie(fd) == wanted_cookie:
+                return fd
+        os.close(fd)
+    return None
+
+
+def create(path: Path, prepare: Callable[[], None]) -> None:
+    """A new namespace bound at `path`, once `prepare` ran inside it; nothing where it
+    exists.
+
+    `prepare` runs before anybody can find the namespace. Raises SegctlError.
+    """
+    if bound(path):
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        # As `ip netns add` does, so that one of two makers waits for the other.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not bound(path):
+            _create(path, prepare)
+    finally:
+        os.close(lock)
+
+
+def bound(path: Path) -> bool:
+    """Something is mounted on that file."""
+    try:
+        return path.stat().st_dev != path.parent.stat().st_dev
+    except FileNotFoundError:
+        return False
+
+
+def _create(path: Path, prepare: Callable[[], None]) -> None:
+    _share(path.parent)
+    path.touch(mode=0o000)
+    failed: list[BaseException] = []
+
+    def make() -> None:
+        # In a thread of its own: unshare takes the thread along, and it ends here.
+        try:
+            _checked(_libc.unshare(CLONE_NEWNET), "unshare")
+            prepare()
+            _mount("/proc/thread-self/ns/net", str(path), MS_BIND)
+        except BaseException as error:  # noqa: BLE001  told to the caller below
+            failed.append(error)
+
+    thread = threading.Thread(target=make)
+    thread.start()
+    thread.join()
+    if failed:
+        with contextlib.suppress(OSError):
+            path.unlink()
+        raise SegctlError(
+            f"the network namespace {path} could not be made: {failed[0]}",
+            state="nothing was changed",
+        ) from failed[0]
+
+
+def _share(directory: Path) -> None:
+    """As iproute2 does: a namespace bound here is then seen in other mount namespaces
+    too.
+    """
+    try:
+        _mount("", str(directory), MS_SHARED | MS_REC)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # EINVAL: not a mount point yet.
+            raise
+        _mount(str(directory), str(directory), MS_BIND | MS_REC)
+        _mount("", str(directory), MS_SHARED | MS_REC)
+
+
+def remove(path: Path) -> None:
+    """Unbind; the namespace ends with its last user. Idempotent."""
+    if _libc.umount2(str(path).encode(), MNT_DETACH) != 0:
+        code = ctypes.get_errno()
+        if code not in (errno.EINVAL, errno.ENOENT):
+            raise OSError(code, f"umount {path}: {os.strerror(code)}")
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()

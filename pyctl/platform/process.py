@@ -1,0 +1,72 @@
+"""Processes: which one exactly, is it still there, and its network namespace.
+
+In: pids. Out: model.ProcessRef, descriptors. I/O: /proc.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from pyctl.errors import NotFoundError, NotPermittedError
+from pyctl.model.workload import ProcessRef
+from pyctl.platform import netns
+
+
+def _start_time(pid: int) -> int:
+    with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123  one read, no path object
+        # The name in parentheses may hold anything, so count from its end.
+        return int(file.read().rpartition(b")")[2].split()[19])
+
+
+def process_ref(pid: int) -> ProcessRef:
+    """The process with that pid now.
+
+    Raises NotFoundError (no such process, or it is ending), NotPermittedError.
+    """
+    try:
+        start = _start_time(pid)
+        found = Path(f"/proc/{pid}/ns/net").stat()
+    except PermissionError as error:
+        raise NotPermittedError(
+            f"the network namespace of process {pid} may not be read",
+            advice="run as root",
+            errno=error.errno,
+        ) from error
+    except OSError as error:
+        raise NotFoundError(
+            f"there is no process {pid}",
+            state="nothing was changed",
+            advice="give the pid of a running process",
+            errno=error.errno,
+        ) from error
+    return ProcessRef(pid, start, (found.st_dev, found.st_ino))
+
+
+def process_alive(ref: ProcessRef) -> bool:
+    """That very process runs still, in the same network namespace."""
+    try:
+        return process_ref(ref.pid) == ref
+    except NotFoundError:
+        return False
+
+
+def same_netns(left: ProcessRef, right: ProcessRef) -> bool:
+    """Both were seen in one network namespace."""
+    return left.netns == right.netns
+
+
+@contextlib.contextmanager
+def netns_of(ref: ProcessRef) -> Iterator[int]:
+    """A descriptor of its network namespace.
+
+    Raises NotFoundError where the process ended, or its pid is another's by now.
+    """
+    with netns.opened(f"/proc/{ref.pid}/ns/net") as fd:
+        if netns.identity(fd) != ref.netns or not process_alive(ref):
+            raise NotFoundError(
+                f"process {ref.pid} is not the one that was asked for any more",
+                state="nothing was changed",
+            )
+        yield fd
