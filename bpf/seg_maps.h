@@ -19,4 +19,22 @@
 #define seg_map_create(name, key, value) \
 	bpf_map_update_elem_(SEG_MAP(name), key, value, BPF_NOEXIST)
 
+/* Nothing lives here: it makes clang write the layouts of the map into the programs' BTF, where the
+ * kernel shows them and the tests compare them. bcc knows the section and the name. */
+#define SEG_LAYOUT(name, key_type, value_type) \
+	struct ____btf_map_##name { \
+		key_type key; \
+		value_type value; \
+	} ____btf_map_##name __attribute__((section(".maps." #name), used))
+
+SEG_LAYOUT(seg_ports, __u32, struct seg_port);
+SEG_LAYOUT(seg_returns, __u32, struct seg_return);
+SEG_LAYOUT(seg_gens, __u32, __u64);
+SEG_LAYOUT(seg_flows4, struct seg_flow_key4, struct seg_flow);
+SEG_LAYOUT(seg_flows6, struct seg_flow_key6, struct seg_flow);
+SEG_LAYOUT(seg_control, __u32, struct seg_control);
+SEG_LAYOUT(seg_addrs, struct seg_addr_key, __u8);
+SEG_LAYOUT(seg_counters, struct seg_counter_key, struct seg_counter);
+SEG_LAYOUT(seg_events, __u32, struct seg_event);
+
 #endif

@@ -1,0 +1,159 @@
+"""The programs under BPF_PROG_TEST_RUN: maps of their own, one port on the loopback device."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import secrets
+import shutil
+import struct
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from pyctl import abi
+from pyctl.datapath import loader
+from pyctl.datapath.maps import sum_counter
+from pyctl.datapath.pins import open_map, pin_dir
+from pyctl.model.instance import Instance
+from pyctl.model.workload import Counter
+from pyctl.platform.bpf_prog import Program
+from tests import packets
+
+LOOPBACK = 1
+"""PROG_TEST_RUN's device where none is named: its ifindex is the port's."""
+PORT, OTHER_PORT = 0x0102, 0x0203
+PEER, VEX, VIN = 77, 78, 79
+GENERATION = 5
+
+
+def raw(mac: str) -> list[int]:
+    return list(bytes.fromhex(mac.replace(":", "")))
+
+
+@dataclass
+class Outcome:
+    """What one frame met."""
+
+    verdict: int
+    reasons: dict[str, Counter]
+    frame: bytes
+
+    @property
+    def reason(self) -> str:
+        """The only reason that was counted."""
+        assert len(self.reasons) == 1, self.reasons
+        return next(iter(self.reasons))
+
+
+@dataclass
+class Lab:
+    """One loaded datapath and the state of its one port."""
+
+    instance: Instance
+    programs: dict[str, Program] = field(default_factory=dict)
+
+    def write(self, name: str, key: bytes, value: bytes) -> None:
+        with open_map(self.instance, name) as opened:
+            opened.update(key, value)
+
+    def clear(self) -> None:
+        """No port, address, flow or count; the engine alive."""
+        for name in (
+            "seg_ports",
+            "seg_addrs",
+            "seg_flows4",
+            "seg_flows6",
+            "seg_counters",
+        ):
+            with open_map(self.instance, name) as opened:
+                for key in opened.entry_keys():
+                    opened.delete(key)
+        for port_id in (PORT, OTHER_PORT):
+            self.generation(0, port_id)
+            size = abi.sizeof("seg_return")
+            self.write("seg_returns", struct.pack("=I", port_id), bytes(size))
+        self.heartbeat()
+
+    def heartbeat(self, *, age_ns: int = 0) -> None:
+        value = abi.pack(
+            "seg_control",
+            heartbeat_ns=time.monotonic_ns() - age_ns,
+            heartbeat_timeout_ns=60_000_000_000,
+        )
+        self.write("seg_control", bytes(4), value)
+
+    def generation(self, generation: int, port_id: int = PORT) -> None:
+        self.write(
+            "seg_gens", struct.pack("=I", port_id), struct.pack("=Q", generation)
+        )
+
+    def port(self, role: str, mode: str = "protect", *flags: str) -> None:
+        """Pod one's port on the loopback device; flags without SEG_PORT_."""
+        value = abi.pack(
+            "seg_port",
+            peer_ifindex=PEER,
+            port_id=PORT,
+            role=abi.constant(f"SEG_ROLE_{role.upper()}"),
+            mode=abi.constant(f"SEG_MODE_{mode.upper()}"),
+            mac=raw(packets.pod_one_mac),
+            flags=sum(abi.constant(f"SEG_PORT_{flag}") for flag in flags),
+        )
+        self.write("seg_ports", struct.pack("=I", LOOPBACK), value)
+        for family, address in ((4, packets.pod_one_ip4), (6, packets.pod_one_ip6)):
+            key = abi.pack(
+                "seg_addr_key",
+                port_id=PORT,
+                family=family,
+                addr=list(ipaddress.ip_address(address).packed.ljust(16, b"\0")),
+            )
+            self.write("seg_addrs", key, b"\1")
+
+    def back(self, port_id: int = PORT, flags: int = 0) -> None:
+        """seg_returns of a port whose MAC is pod one's."""
+        value = abi.pack(
+            "seg_return",
+            vex_ifindex=VEX,
+            vin_ifindex=VIN,
+            mac=raw(packets.pod_one_mac),
+            vex_flags=flags,
+            vin_flags=flags,
+        )
+        self.write("seg_returns", struct.pack("=I", port_id), value)
+
+    def run(self, program: str, frame: bytes, *, gso_size: int = 0) -> Outcome:
+        with open_map(self.instance, "seg_counters") as counters:
+            for key in counters.entry_keys():
+                counters.delete(key)
+            result = self.programs[program].test_run(frame, gso_size=gso_size)
+            reasons = {}
+            for key, value in counters.entries():
+                number = abi.unpack("seg_counter_key", key).reason
+                total = sum_counter(counters.split(value))
+                reasons[abi.REASONS[number].name] = total
+        return Outcome(result.retval, reasons, result.data)
+
+
+@pytest.fixture(scope="session")
+def loaded() -> Iterator[Lab]:
+    """Name: loaded. Scope: session. Depends: root, bcc. One set of pins for all kernel tests."""
+    instance = Instance(f"segt-{secrets.token_hex(4)}")
+    loader.ensure_loaded(instance)
+    try:
+        with contextlib.ExitStack() as stack:
+            lab = Lab(instance)
+            for hook in ("vex", "vin", "vbr"):
+                path = pin_dir(instance) / f"seg_from_{hook}"
+                lab.programs[hook] = stack.enter_context(Program.open(path))
+            yield lab
+    finally:
+        shutil.rmtree(instance.pin_root, ignore_errors=True)
+
+
+@pytest.fixture
+def kernel(loaded: Lab) -> Lab:
+    """Name: kernel. Scope: function. The loaded programs over empty maps, the engine alive."""
+    loaded.clear()
+    return loaded

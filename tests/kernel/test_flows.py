@@ -1,0 +1,234 @@
+"""Verdicts in the flow maps: what may hit, what never may (DESIGN §2a, "What may hit")."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import time
+
+import pytest
+
+from pyctl import abi
+from pyctl.datapath.pins import open_map
+from tests import packets
+from tests.kernel import frames as f
+from tests.kernel.conftest import GENERATION, OTHER_PORT, PORT, Lab
+
+SHOT, REDIRECT = 2, 7
+WAY = {"vex": "in", "vin": "out"}
+DIR = {"vex": "ingress", "vin": "egress"}
+TCP, UDP, ICMP, ICMP6 = 6, 17, 1, 58
+HOUR = 3_600_000_000_000
+
+
+def key(hook, version, proto, sport=f.CLIENT, dport=f.SERVER, *, port_id=PORT, **other):
+    """The flow key of a frame of `frames.link(WAY[hook])`."""
+    ends = f.ends(WAY[hook], version)
+    raw = {name: ipaddress.ip_address(ends[name]).packed for name in ("src", "dst")}
+    if version == 4:
+        addresses = {
+            f"{end}addr": int.from_bytes(raw[name], "little")
+            for end, name in (("s", "src"), ("d", "dst"))
+        }
+    else:
+        addresses = {"saddr": list(raw["src"]), "daddr": list(raw["dst"])}
+    fields = {
+        "port_id": port_id,
+        "dir": abi.constant(f"SEG_DIR_{DIR[hook].upper()}"),
+        "proto": proto,
+        "sport": socket.htons(sport),
+        "dport": socket.htons(dport),
+        **addresses,
+        **other,
+    }
+    return abi.pack(f"seg_flow_key{version}", **fields)
+
+
+def put(kernel, version, name, word="allow", **flow):
+    """An entry of the current generation, seen just now."""
+    fields = {
+        "generation": GENERATION,
+        "last_seen_ns": time.monotonic_ns(),
+        "timeout_ns": HOUR,
+        "verdict": abi.constant(f"SEG_VERDICT_{word.upper()}"),
+        **flow,
+    }
+    kernel.write(f"seg_flows{version}", name, abi.pack("seg_flow", **fields))
+
+
+def entry(kernel, version, name):
+    with open_map(kernel.instance, f"seg_flows{version}") as flows:
+        return abi.unpack("seg_flow", flows.lookup(name))
+
+
+def steer(kernel, hook, mode="protect"):
+    kernel.port(hook, mode)
+    kernel.generation(GENERATION)
+
+
+ECHO = 8 << 8, 0x1234
+ECHO6 = 128 << 8, 0x1234
+PLAIN = [
+    ("tcp4", 4, TCP, (), lambda w: f.ip(w) / f.tcp()),
+    ("tcp6", 6, TCP, (), lambda w: f.ip(w, 6) / f.tcp("PA")),
+    ("syn and ack", 4, TCP, (), lambda w: f.ip(w) / f.tcp("SA")),
+    ("tcp4 with options", 4, TCP, (), lambda w: f.ip(w, options=b"\1" * 8) / f.tcp()),
+    ("udp4", 4, UDP, (), lambda w: f.ip(w) / f.udp()),
+    ("udp6", 6, UDP, (), lambda w: f.ip(w, 6) / f.udp()),
+    ("udp6 behind options", 6, UDP, (), lambda w: f.ip(w, 6) / f.IPv6ExtHdrHopByHop() / f.IPv6ExtHdrDestOpt() / f.udp()),
+    ("echo4", 4, ICMP, ECHO, lambda w: f.ip(w) / f.echo()),
+    ("echo6", 6, ICMP6, ECHO6, lambda w: f.ip(w, 6) / f.echo(6)),
+]  # fmt: skip
+PLAIN_IDS = [row[0] for row in PLAIN]
+
+
+@pytest.mark.parametrize("hook", ["vex", "vin"])
+@pytest.mark.parametrize(
+    ("name", "version", "proto", "ports", "make"), PLAIN, ids=PLAIN_IDS
+)
+@pytest.mark.parametrize(
+    ("verdict", "outcome", "reason"),
+    [("allow", REDIRECT, "flow_allow"), ("deny", SHOT, "flow_deny")],
+)
+def test_a_live_entry_decides(
+    kernel: Lab, hook, name, version, proto, ports, make, verdict, outcome, reason
+):
+    steer(kernel, hook)
+    flow = key(hook, version, proto, *ports)
+    put(
+        kernel, version, flow, verdict, last_seen_ns=time.monotonic_ns() - 1_000_000_000
+    )
+    before = time.monotonic_ns()
+    frame = bytes(f.link(WAY[hook]) / make(WAY[hook]))
+    got = kernel.run(hook, frame)
+    assert (got.verdict, got.reason, got.frame) == (outcome, reason, frame)
+    after = entry(kernel, version, flow)
+    assert (after.packets, after.bytes) == (1, len(frame))
+    assert before <= after.last_seen_ns <= time.monotonic_ns()
+
+
+@pytest.mark.parametrize("hook", ["vex", "vin"])
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("another generation", {"generation": GENERATION - 1}),
+        ("a later generation", {"generation": GENERATION + 1}),
+        ("timed out", {"timeout_ns": 1, "last_seen_ns": 1}),
+        ("no verdict", {"verdict": 0}),
+        ("an unknown verdict", {"verdict": 9}),
+    ],
+)
+def test_an_entry_that_does_not_hold_is_none(kernel: Lab, hook, name, change):
+    steer(kernel, hook)
+    flow = key(hook, 4, TCP)
+    put(kernel, 4, flow, **change)
+    frame = bytes(f.link(WAY[hook]) / f.ip(WAY[hook]) / f.tcp())
+    assert kernel.run(hook, frame).reason == "to_engine"
+    assert entry(kernel, 4, flow).packets == 0
+
+
+def test_a_last_seen_ahead_of_this_cpus_clock_has_not_timed_out(kernel: Lab):
+    steer(kernel, "vin")
+    flow = key("vin", 4, TCP)
+    put(kernel, 4, flow, last_seen_ns=time.monotonic_ns() + 10_000_000_000)
+    frame = bytes(f.link("out") / f.ip("out") / f.tcp())
+    assert kernel.run("vin", frame).reason == "flow_allow"
+
+
+def test_generation_zero_caches_nothing(kernel: Lab):
+    kernel.port("vin")
+    put(kernel, 4, key("vin", 4, TCP), generation=0)
+    frame = bytes(f.link("out") / f.ip("out") / f.tcp())
+    assert kernel.run("vin", frame).reason == "to_engine"
+
+
+@pytest.mark.parametrize("hook", ["vex", "vin"])
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("another port's", {"port_id": OTHER_PORT}),
+        ("the other direction's", {"dir": 0}),
+        ("another source port", {"sport": 1}),
+        ("another protocol", {"proto": UDP}),
+    ],
+)
+def test_only_the_very_flow_is_decided(kernel: Lab, hook, name, change):
+    """A's egress allow must not carry the same addresses past B's ingress."""
+    steer(kernel, hook)
+    if "dir" in change:
+        other = DIR["vin" if hook == "vex" else "vex"]
+        change = {"dir": abi.constant(f"SEG_DIR_{other.upper()}")}
+    fields = {"proto": TCP, **change}
+    put(kernel, 4, key(hook, 4, **fields))
+    frame = bytes(f.link(WAY[hook]) / f.ip(WAY[hook]) / f.tcp())
+    assert kernel.run(hook, frame).reason == "to_engine"
+
+
+NEVER = [
+    ("syn", 4, TCP, (), lambda w: f.ip(w) / f.tcp("S")),
+    ("fin", 4, TCP, (), lambda w: f.ip(w) / f.tcp("FA")),
+    ("rst", 4, TCP, (), lambda w: f.ip(w) / f.tcp("R")),
+    ("syn and fin", 4, TCP, (), lambda w: f.ip(w) / f.tcp("SFA")),
+    ("no flags", 4, TCP, (), lambda w: f.ip(w) / f.tcp("")),
+    ("ecn flags alone", 4, TCP, (), lambda w: f.ip(w) / f.tcp("EC")),
+    ("first fragment", 4, UDP, (), lambda w: f.ip(w, flags="MF") / f.udp() / f.Raw(b"x" * 16)),
+    ("later fragment", 4, UDP, (), lambda w: f.ip(w, frag=2, proto=UDP) / f.udp()),
+    ("fragment6", 6, UDP, (), lambda w: f.ip(w, 6) / f.IPv6ExtHdrFragment(m=1) / f.udp()),
+    ("atomic fragment6", 6, UDP, (), lambda w: f.ip(w, 6) / f.IPv6ExtHdrFragment() / f.udp()),
+    ("routing header", 6, UDP, (), lambda w: f.ip(w, 6) / f.routing() / f.udp()),
+    ("too many options", 6, UDP, (), lambda w: f.ip(w, 6) / f.IPv6ExtHdrDestOpt() / f.IPv6ExtHdrDestOpt() / f.IPv6ExtHdrDestOpt() / f.IPv6ExtHdrDestOpt() / f.IPv6ExtHdrDestOpt() / f.udp()),
+    ("icmp error", 4, ICMP, (3 << 8, 0), lambda w: f.ip(w, proto=ICMP) / f.Raw(b"\3" + b"\0" * 31)),
+    ("icmp6 error", 6, ICMP6, (1 << 8, 0), lambda w: f.ip(w, 6, nh=ICMP6) / f.Raw(b"\1" + b"\0" * 31)),
+    ("icmp6 in ip4", 4, ICMP6, ECHO6, lambda w: f.ip(w, proto=ICMP6) / f.Raw(b"\x80\0\0\0\x12\x34\0\0")),
+    ("sctp", 4, 132, (), lambda w: f.ip(w, proto=132) / f.udp() / f.Raw(b"x" * 16)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("hook", ["vex", "vin"])
+@pytest.mark.parametrize(
+    ("name", "version", "proto", "ports", "make"), NEVER, ids=[row[0] for row in NEVER]
+)
+def test_what_opens_ends_or_hides_a_flow_goes_to_the_engine(
+    kernel: Lab, hook, name, version, proto, ports, make
+):
+    steer(kernel, hook)
+    for sport, dport in ((ports or (f.CLIENT, f.SERVER)), (0, 0)):
+        put(kernel, version, key(hook, version, proto, sport, dport))
+    frame = bytes(f.link(WAY[hook]) / make(WAY[hook]))
+    assert kernel.run(hook, frame).reason == "to_engine"
+
+
+@pytest.mark.parametrize("verdict", ["allow", "deny"])
+def test_live_entries_hold_while_the_engine_is_down(kernel: Lab, verdict):
+    steer(kernel, "vin")
+    kernel.heartbeat(age_ns=61_000_000_000)
+    put(kernel, 4, key("vin", 4, TCP), verdict)
+    frame = bytes(f.link("out") / f.ip("out") / f.tcp())
+    assert kernel.run("vin", frame).reason == f"flow_{verdict}"
+
+
+def test_no_entry_saves_a_spoofed_source(kernel: Lab):
+    """The address check comes first: a cached flow must not outlive the address."""
+    steer(kernel, "vin")
+    put(kernel, 4, key("vin", 4, TCP))
+    with open_map(kernel.instance, "seg_addrs") as addrs:
+        for known in addrs.entry_keys():
+            addrs.delete(known)
+    frame = bytes(f.link("out") / f.ip("out") / f.tcp())
+    got = kernel.run("vin", frame)
+    assert (got.verdict, got.reason) == (SHOT, "spoofed_ip")
+
+
+def test_a_denied_flow_passes_where_the_mode_only_records(kernel: Lab):
+    steer(kernel, "vin", "monitor")
+    put(kernel, 4, key("vin", 4, TCP), "deny")
+    got = kernel.run("vin", bytes(f.link("out") / f.ip("out") / f.tcp()))
+    assert (got.verdict, got.reasons["flow_deny"].passed) == (REDIRECT, 1)
+
+
+def test_a_group_frame_does_not_borrow_a_verdict(kernel: Lab):
+    steer(kernel, "vex")
+    put(kernel, 4, key("vex", 4, TCP))
+    frame = f.link("in", dst=packets.broadcast_mac) / f.ip("in") / f.tcp()
+    got = kernel.run("vex", bytes(frame))
+    assert (got.verdict, got.reason) == (SHOT, "l2_group_l3_unicast")

@@ -1,0 +1,84 @@
+"""segctl_abi.h as gcc lays it out and as Python reads it; its list of reasons."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from pyctl import abi
+from pyctl.abi_build import HEADER
+from pyctl.errors import SegctlError
+
+STRUCTS = [
+    "seg_port",
+    "seg_return",
+    "seg_flow_key4",
+    "seg_flow_key6",
+    "seg_flow",
+    "seg_control",
+    "seg_addr_key",
+    "seg_counter_key",
+    "seg_counter",
+    "seg_event",
+]
+
+
+def members(name):
+    return [member for member, _ in abi.ffi.typeof(f"struct {name}").fields]
+
+
+def test_gcc_and_python_agree_on_every_member(tmp_path):
+    rows = "\n".join(
+        f'printf("{name} {member} %zu %zu\\n", sizeof(struct {name}), '
+        f"offsetof(struct {name}, {member}));"
+        for name in STRUCTS
+        for member in members(name)
+    )
+    source = tmp_path / "layout.c"
+    source.write_text(
+        f'#include <stdio.h>\n#include <stddef.h>\n#include "{HEADER}"\n'
+        f"int main(void) {{\n{rows}\nreturn 0; }}\n"
+    )
+    program = tmp_path / "layout"
+    subprocess.run(["gcc", "-Wall", "-Werror", "-o", program, source], check=True)
+    said = subprocess.run([program], check=True, capture_output=True, text=True).stdout
+    for line in said.splitlines():
+        name, member, size, offset = line.split()
+        assert int(size) == abi.sizeof(name)
+        assert int(offset) == abi.ffi.offsetof(f"struct {name}", member)
+
+
+def test_every_struct_has_its_size_asserted():
+    text = HEADER.read_text()
+    for name in STRUCTS:
+        assert f"SEG_ABI_SIZE({name}, {abi.sizeof(name)});" in text
+    assert text.count("\nstruct seg_") == len(STRUCTS)
+
+
+def test_reasons_are_dense_unique_and_captioned():
+    assert [reason.number for reason in abi.REASONS] == list(range(len(abi.REASONS)))
+    assert len({reason.name for reason in abi.REASONS}) == len(abi.REASONS)
+    assert all(reason.caption for reason in abi.REASONS)
+    assert {reason.category for reason in abi.REASONS} == {"steer", "pass", "drop"}
+
+
+def test_reasons_fit_the_mask_of_the_programs():
+    """SEG_DROPS in seg_count.h is one 64-bit word."""
+    assert len(abi.REASONS) <= 64
+
+
+@pytest.mark.parametrize("name", STRUCTS)
+def test_packing_and_unpacking_are_inverse(name):
+    raw = bytes(range(abi.sizeof(name)))
+    assert bytes(abi.ffi.buffer(abi.unpack(name, raw))) == raw
+
+
+def test_another_size_is_refused():
+    with pytest.raises(SegctlError):
+        abi.unpack("seg_port", b"\0")
+
+
+def test_a_ucmac_ends_in_the_port_id():
+    assert abi.ucmac(0x0102)[-2:] == b"\x01\x02"
+    assert abi.ucmac(1)[:4] == b"NeuV"
