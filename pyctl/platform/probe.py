@@ -1,0 +1,222 @@
+"""What this host can do, and which datapath that gives: `segctl doctor`.
+
+In: nothing. Out: a Report. I/O: child processes that try things and end (probe_scratch, an import
+of bcc, an import of the engine), the container daemons' sockets.
+Nothing is read from a version: distributions add and leave out features at will. What could not
+be tried for want of root is `unknown`, never guessed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import socket
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Literal
+
+SECONDS = 30
+"""For one child; loading kernel modules is slow under emulation."""
+
+State = Literal["ok", "missing", "unknown"]
+
+COMMON = {
+    "network namespaces": "no enforcer namespace, so nothing can be attached",
+    "veth": "no port pairs, so nothing can be attached",
+    "clsact": "no hook for either datapath",
+    "packet socket with vnet header": "the engine cannot read super-frames",
+    "engine": "nothing can be inspected (scripts/bootstrap builds it)",
+}
+EBPF = {
+    "bcc": "no ebpf datapath (on Debian: apt install python3-bpfcc)",
+    "bpf programs": "no ebpf datapath",
+    "bpf file system": "no ebpf datapath: maps cannot outlive the agent",
+    "cls_bpf": "no ebpf datapath",
+    "ring buffer": "no ebpf datapath: drops in the kernel could not be told",
+    "redirect_peer": "no ebpf datapath: the programs call it",
+}
+U32 = {
+    "cls_u32": "no u32 datapath",
+    "act_mirred": "no u32 datapath",
+    "act_pedit": "no u32 datapath",
+}
+OPTIONAL = {
+    "chosen ifindex": "a container's interface index changes when it is attached",
+    "macvlan": "containers on macvlan networks cannot be attached",
+    "docker": "--container does not find Docker's containers; --pid works",
+    "podman": "--container does not find Podman's containers; --pid works",
+}
+DATAPATHS = {"ebpf": EBPF, "u32": U32}
+DRIVERS = ("ebpf",)
+"""The datapaths that this version brings, the preferred one first."""
+
+DOCKER_SOCKETS = ("/var/run/docker.sock",)
+PODMAN_SOCKETS = ("/run/podman/podman.sock",)
+
+
+@dataclass(frozen=True)
+class Capability:
+    """One thing that was tried."""
+
+    name: str
+    state: State
+    detail: str
+    """What was seen."""
+    cost: str
+    """What does not work without it."""
+
+    @property
+    def ok(self) -> bool:
+        """It is there."""
+        return self.state == "ok"
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that was tried, and what follows."""
+
+    capabilities: tuple[Capability, ...]
+    datapath: str | None
+    """What `--datapath auto` gives; None: none, or not known."""
+    unknown: bool
+    """A datapath may be possible, but not all could be tried."""
+    verdict: str
+    kernel: str
+    machine: str
+    version: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def probe() -> Report:
+    """Try everything; takes about a second, changes nothing that outlives it."""
+    found: dict[str, tuple[State, str]] = {
+        **_kernel(),
+        "bcc": _imports("import bcc; bcc.BPF", "imported"),
+        "engine": _imports("import pyctl.engine._ffi", "the extension loads"),
+        "docker": _daemon(DOCKER_SOCKETS, None),
+        "podman": _daemon(PODMAN_SOCKETS, "podman"),
+    }
+    return judge(found)
+
+
+def judge(found: dict[str, tuple[State, str]]) -> Report:
+    """What follows from the findings; what was not tried is unknown."""
+    capabilities = tuple(
+        Capability(name, *found.get(name, ("unknown", "could not be tried")), cost)
+        for name, cost in (COMMON | EBPF | U32 | OPTIONAL).items()
+    )
+    state = {each.name: each.state for each in capabilities}
+    possible = {
+        kind: _all_of({state[name] for name in COMMON | needs})
+        for kind, needs in DATAPATHS.items()
+    }
+    datapath = next((each for each in DRIVERS if possible[each] == "ok"), None)
+    unknown = datapath is None and any(possible[each] == "unknown" for each in DRIVERS)
+    return Report(
+        capabilities=capabilities,
+        datapath=datapath,
+        unknown=unknown,
+        verdict=_verdict(datapath, possible, state, unknown=unknown),
+        kernel=platform.release(),
+        machine=platform.machine(),
+        version=_version(),
+    )
+
+
+def _all_of(states: set[State]) -> State:
+    """Of several that are all needed."""
+    if "missing" in states:
+        return "missing"
+    return "unknown" if "unknown" in states else "ok"
+
+
+def _verdict(
+    datapath: str | None,
+    possible: dict[str, State],
+    state: dict[str, State],
+    *,
+    unknown: bool,
+) -> str:
+    if datapath:
+        return datapath
+    first = DRIVERS[0]
+    if unknown:
+        names = [each for each in COMMON | DATAPATHS[first] if state[each] == "unknown"]
+        return f"not known; run as root to try: {', '.join(names)}"
+    names = [each for each in COMMON | DATAPATHS[first] if state[each] == "missing"]
+    verdict = f"none; {first} lacks: {', '.join(names)}"
+    others = [
+        each for each in DATAPATHS if each not in DRIVERS and possible[each] == "ok"
+    ]
+    if others:
+        verdict += f" ({', '.join(others)} would work, but is not part of this version)"
+    return verdict
+
+
+def _kernel() -> dict[str, tuple[State, str]]:
+    done = _python("-m", "pyctl.platform.probe_scratch")
+    try:
+        return {
+            name: (state, told) for name, (state, told) in json.loads(done[1]).items()
+        }
+    except (ValueError, TypeError):
+        return {"network namespaces": ("unknown", f"the probe ended: {_last(done[2])}")}
+
+
+def _imports(code: str, seen: str) -> tuple[State, str]:
+    """In a child: bcc would cost this process 70 MB, a broken extension its life."""
+    status, _, stderr = _python("-c", code)
+    return ("ok", seen) if status == 0 else ("missing", _last(stderr))
+
+
+def _python(*argv: str) -> tuple[int, str, str]:
+    try:
+        done = subprocess.run(
+            [sys.executable, *argv],
+            capture_output=True,
+            check=False,
+            text=True,
+            timeout=SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        return -1, "", f"no answer within {SECONDS} s"
+    return done.returncode, done.stdout, done.stderr
+
+
+def _daemon(paths: tuple[str, ...], program: str | None) -> tuple[State, str]:
+    """Whether a container daemon answers, or (Podman needs none) its program is there."""
+    told = []
+    for path in paths:
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+                sock.settimeout(2)
+                sock.connect(path)
+        except PermissionError:
+            return "unknown", f"{path} needs root"
+        except OSError as error:
+            told.append(f"{path}: {os.strerror(error.errno or 0)}")
+        else:
+            return "ok", f"{path} answers"
+    where = shutil.which(program) if program else None
+    if where:
+        return "ok", where
+    return "missing", "; ".join(told)
+
+
+def _last(text: str) -> str:
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else "it said nothing"
+
+
+def _version() -> str:
+    try:
+        return version("segctl")
+    except PackageNotFoundError:
+        return "not installed"

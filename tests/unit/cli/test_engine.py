@@ -1,0 +1,19 @@
+"""engine: becomes the engine, with rings of its own."""
+
+from __future__ import annotations
+
+
+def test_options_reach_the_engine_and_its_code_comes_back(
+    instance, segctl, monkeypatch
+):
+    asked = []
+
+    def run(found, **options):
+        asked.append((found, options))
+        return 0
+
+    monkeypatch.setattr("pyctl.engine.main.run", run)
+    done = segctl("engine", "--no-flow-cache", "--log-level", "debug")
+    assert done.exit_code == 0
+    options = {"log_level": "debug", "cache": False, "with_rings": True}
+    assert asked == [(instance, options)]

@@ -1,0 +1,45 @@
+"""dump-maps: the decoded rows, whatever their columns; no agent is asked."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pyctl.errors import NotFoundError
+
+ROWS = {
+    "seg_ports": [{"ifindex": 12, "flags": ["a", "b"]}, {"ifindex": 13, "role": "vin"}],
+    "seg_gens": [],
+}
+
+
+@pytest.fixture
+def pins(monkeypatch):
+    def dump(_instance, name):
+        if name == "nonsense":
+            raise NotFoundError("no such map")
+        return ROWS if name is None else {name: ROWS[name]}
+
+    monkeypatch.setattr("pyctl.datapath.maps.dump_maps", dump)
+
+
+def test_rows_of_one_map_may_differ_in_their_columns(instance, pins, segctl):
+    lines = segctl("dump-maps").stdout.splitlines()
+    assert [line.split() for line in lines] == [
+        [],
+        ["seg_ports:", "2"],
+        ["IFINDEX", "FLAGS", "ROLE"],
+        ["12", "a", "b", "-"],
+        ["13", "-", "vin"],
+        [],
+        ["seg_gens:", "0"],
+    ]
+
+
+def test_json_is_the_rows(instance, pins, segctl):
+    assert json.loads(segctl("dump-maps", "-o", "json").stdout) == ROWS
+
+
+def test_an_unknown_map_is_3(instance, pins, segctl):
+    assert segctl("dump-maps", "nonsense").exit_code == 3

@@ -1,0 +1,64 @@
+"""doctor: what follows from what was found, and that looking changes nothing."""
+
+from __future__ import annotations
+
+import json
+import socket
+
+import pytest
+
+from pyctl.platform import probe
+
+ALL = probe.COMMON | probe.EBPF | probe.U32 | probe.OPTIONAL
+
+
+def findings(**changes: str) -> dict[str, tuple[str, str]]:
+    states = dict.fromkeys(ALL, "ok")
+    states |= {name.replace("_", " "): state for name, state in changes.items()}
+    return {name: (state, "seen") for name, state in states.items()}
+
+
+def test_with_everything_it_is_ebpf():
+    report = probe.judge(findings())
+    assert (report.datapath, report.unknown, report.verdict) == ("ebpf", False, "ebpf")
+
+
+@pytest.mark.parametrize("name", probe.OPTIONAL | probe.U32)
+def test_what_ebpf_does_not_need_does_not_matter(name):
+    found = findings() | {name: ("missing", "seen")}
+    assert probe.judge(found).datapath == "ebpf"
+
+
+@pytest.mark.parametrize("name", probe.COMMON | probe.EBPF)
+def test_what_ebpf_needs_is_named_when_it_is_missing(name):
+    report = probe.judge(findings() | {name: ("missing", "seen")})
+    assert (report.datapath, report.unknown) == (None, False)
+    assert report.verdict.startswith("none")
+    assert name in report.verdict
+
+
+def test_a_datapath_of_another_version_is_told_but_not_promised():
+    report = probe.judge(findings(bcc="missing"))
+    assert report.datapath is None
+    assert "u32 would work" in report.verdict
+
+
+def test_what_could_not_be_tried_is_unknown_not_missing():
+    found = findings()
+    del found["bpf programs"]
+    report = probe.judge(found)
+    assert (report.datapath, report.unknown) == (None, True)
+    assert "bpf programs" in report.verdict
+
+
+def test_missing_outweighs_unknown():
+    report = probe.judge(findings(bcc="missing", veth="unknown"))
+    assert not report.unknown
+
+
+def test_probing_finds_something_and_leaves_nothing():
+    before = socket.if_nameindex()
+    report = probe.probe()
+    assert socket.if_nameindex() == before
+    assert [each.name for each in report.capabilities] == list(ALL)
+    json.dumps(report.as_dict())
