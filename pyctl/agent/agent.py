@@ -160,7 +160,7 @@ class Agent:
         """Of the agent and the engine; gives the one before."""
         before = logs.set_level(level)
         self.supervisor.log_level = level
-        self.supervisor.tell(lambda engine: engine.set_log_level(level))
+        self.supervisor.tell(lambda engine: engine.log_level(level))
         return before
 
     def stop(self, *, detach: bool = False) -> list[str]:

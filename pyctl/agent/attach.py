@@ -9,47 +9,28 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import structlog
 
 from pyctl.agent.context import Context
+from pyctl.agent.detach import detach_workload
 from pyctl.agent.events import Happening
 from pyctl.agent.orders import AttachOrder, AttachResult
-from pyctl.agent.steering import port_pair
+from pyctl.agent.target import Target, find_target
 from pyctl.errors import NotCapableError, RefusedError, SegctlError
-from pyctl.intercept.attach import describe, select_interfaces, splice
-from pyctl.intercept.detach import unsplice
-from pyctl.intercept.enforcer import raise_mtu
+from pyctl.intercept.attach import preview, splice
+from pyctl.intercept.select import refuse_netns, select_interfaces
 from pyctl.model.workload import (
     DatapathKind,
     Fail,
     Mode,
     OtherTraffic,
     Port,
-    ProcessRef,
     Workload,
 )
-from pyctl.platform.process import process_ref
-from pyctl.runtime.resolve import Container, resolve
 
 _log = structlog.get_logger()
-
-
-@dataclass(frozen=True)
-class Target:
-    """Whom an order means."""
-
-    process: ProcessRef
-    container: Container | None
-
-
-def find_target(pid: int | None, container: str | None, host: str | None) -> Target:
-    """NotFoundError, RefusedError or NotCapableError as the runtime and /proc say."""
-    if container is None:
-        return Target(process_ref(pid or 0), None)
-    found = resolve(container, host)
-    return Target(process_ref(found.pid), found)
 
 
 def attach(context: Context, order: AttachOrder) -> AttachResult:
@@ -67,17 +48,16 @@ def attach(context: Context, order: AttachOrder) -> AttachResult:
             state="nothing was touched",
             advice="this version steers with ebpf only",
         )
-    interfaces, warnings = select_interfaces(
-        context.instance, target.process, list(order.interfaces)
-    )
+    refuse_netns(context.instance, target.process)
+    interfaces, warnings = select_interfaces(target.process, order.interfaces)
     workload = _new_workload(context, target, order)
     plan = [
         line
         for interface in interfaces
-        for line in describe(context.instance, target.process, interface)
+        for line in preview(context.instance, target.process, interface)
     ]
     if order.dry_run:
-        return AttachResult(None, plan, warnings, False, _ms_since(started))
+        return AttachResult(None, plan, list(warnings), False, _ms_since(started))
     for interface in interfaces:
         try:
             workload = _attach_port(context, workload, interface)
@@ -95,7 +75,7 @@ def attach(context: Context, order: AttachOrder) -> AttachResult:
             workload=workload.name,
         )
     )
-    return AttachResult(workload, plan, warnings, False, elapsed)
+    return AttachResult(workload, plan, list(warnings), False, elapsed)
 
 
 def _new_workload(context: Context, target: Target, order: AttachOrder) -> Workload:
@@ -136,10 +116,7 @@ def _attach_port(context: Context, workload: Workload, interface: str) -> Worklo
         nonlocal with_port
         with_port = replace(workload, ports=(*workload.ports, port))
         context.registry.put(with_port)
-        raise_mtu(context.instance, port.mtu)
-        policies = context.compile()
-        mode = context.mode_of(with_port).mode
-        context.steering.add(port_pair(with_port, port, mode), policies[port_id])
+        context.steer(with_port, port)
 
     try:
         port = splice(
@@ -160,17 +137,8 @@ def _attach_port(context: Context, workload: Workload, interface: str) -> Worklo
 
 def _take_back(context: Context, workload: Workload) -> None:
     """Undo the interfaces that were spliced before the one that failed."""
-    for port in workload.ports:
-        with contextlib.suppress(SegctlError):
-            unsplice(
-                context.instance,
-                workload.process,
-                port,
-                before_restore=lambda port_id=port.port_id: context.steering.remove(
-                    port_id
-                ),
-            )
-    context.registry.drop(workload.id)
+    with contextlib.suppress(SegctlError):
+        detach_workload(context, workload)
 
 
 def _update(context: Context, known: Workload, order: AttachOrder) -> list[str]:

@@ -18,7 +18,8 @@ from pyctl.agent.steering import Steering, port_pair
 from pyctl.agent.store import Store
 from pyctl.model.instance import Instance
 from pyctl.model.policy import PortPolicy
-from pyctl.model.workload import Workload
+from pyctl.model.workload import Port, Workload
+from pyctl.platform.listeners import listening_ports
 from pyctl.policy.compile import compile_policy
 from pyctl.policy.document import EMPTY, Policy
 from pyctl.policy.resolve import EffectiveMode, effective_mode
@@ -61,6 +62,13 @@ class Context:
     def compile(self) -> dict[int, PortPolicy]:
         """Every attached port's policy as it should be now."""
         return compile_policy(self.policy, self.registry.all())
+
+    def steer(self, workload: Workload, port: Port) -> None:
+        """Steer one port of a workload that is in the registry, under its policy."""
+        pair = port_pair(workload, port, self.mode_of(workload).mode)
+        policy = self.compile()[port.port_id]
+        pid = workload.process.pid
+        self.steering.add(pair, policy, lambda: listening_ports(pid))
 
     def refresh(self) -> int:
         """Make engine and driver follow the registry and the policy; gives how many ports'

@@ -9,13 +9,14 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from pyctl.agent.attach import find_target
 from pyctl.agent.context import Context
 from pyctl.agent.events import Happening
 from pyctl.agent.orders import DetachOrder, DetachResult
-from pyctl.errors import NotFoundError, SegctlError
-from pyctl.intercept.detach import cleanup, describe, unsplice
-from pyctl.model.workload import Workload
+from pyctl.agent.target import find_target
+from pyctl.errors import SegctlError
+from pyctl.intercept.detach import unsplice
+from pyctl.model.workload import Port, Workload
+from pyctl.platform.process import process_alive
 
 
 def detach(context: Context, order: DetachOrder) -> DetachResult:
@@ -26,7 +27,10 @@ def detach(context: Context, order: DetachOrder) -> DetachResult:
         line
         for workload in workloads
         for port in workload.ports
-        for line in describe(context.instance, workload.process, port)
+        for line in (
+            f"{workload.name}: take {port.vin} and the workload's {port.interface} away",
+            f"{workload.name}: move {port.vex} home as {port.interface}",
+        )
     ]
     warnings: list[str] = []
     failures: list[SegctlError] = []
@@ -73,27 +77,34 @@ def _meant(context: Context, order: DetachOrder) -> list[Workload]:
 
 def detach_workload(context: Context, workload: Workload) -> list[str]:
     """Undo all splices of one workload; gives warnings. A failed port stays attached."""
-    warnings = []
     left = workload
+    gone = not process_alive(workload.process)
     for port in workload.ports:
-        port_id = port.port_id
-        try:
-            unsplice(
-                context.instance,
-                workload.process,
-                port,
-                before_restore=lambda port_id=port_id: context.steering.remove(port_id),
-            )
-        except NotFoundError:
-            context.steering.remove(port_id)
-            cleanup(context.instance, port)
-            warnings.append(
-                f"{workload.name} has gone; removed what was left of {port.interface}"
-            )
+        _unsplice(context, workload, port)
         left = replace(left, ports=tuple(kept for kept in left.ports if kept != port))
         context.keep_or_drop(left)
     context.happened(Happening("lifecycle", "detached", workload=workload.name))
-    return warnings
+    return [f"{workload.name} had ended; nothing of it is left"] if gone else []
+
+
+def _unsplice(context: Context, workload: Workload, port: Port) -> None:
+    released = False
+
+    def steer_again(ports: Port) -> None:
+        """The detach failed and was rolled back: the pair stands, and needs its datapath."""
+        nonlocal released
+        released = False
+        context.steer(workload, ports)
+
+    def let_go() -> None:
+        nonlocal released
+        if not released:
+            context.steering.remove(port.port_id)
+        released = True
+
+    unsplice(context.instance, workload.process, port, let_go, ports_ready=steer_again)
+    # Where the port was gone already nothing called let_go.
+    let_go()
 
 
 def bury(context: Context, workload: Workload) -> None:

@@ -35,8 +35,10 @@ class Happening:
 
     def same_as(self, other: Happening) -> bool:
         """Whether the other differs at most in its time and counts."""
-        blank = {"time": 0.0, "packets": None, "bytes": None}
-        return replace(self, **blank) == replace(other, **blank)
+        return self._kind_of() == other._kind_of()
+
+    def _kind_of(self) -> Happening:
+        return replace(self, time=0.0, packets=None, bytes=None)
 
     def repeated(self, again: Happening) -> Happening:
         """The two as one. The kernel tells totals, the engine what came since."""

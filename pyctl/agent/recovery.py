@@ -12,9 +12,9 @@ import structlog
 
 from pyctl.agent.context import Context
 from pyctl.agent.detach import detach_workload
-from pyctl.agent.steering import port_pair
-from pyctl.intercept.recover import find_orphans, recover, remove_orphan
-from pyctl.intercept.state import port_exists
+from pyctl.intercept.detach import unsplice
+from pyctl.intercept.presence import present_ports, remove_orphan
+from pyctl.intercept.recover import Orphan, Outcome, Recovered, find_orphans, recover
 from pyctl.model.workload import Workload
 from pyctl.platform.process import process_alive
 
@@ -23,19 +23,26 @@ _log = structlog.get_logger()
 
 def finish_journals(context: Context) -> list[str]:
     """Roll back or finish every splice whose process was killed; gives what was done."""
-    done = [str(result) for result in recover(context.instance)]
-    for line in done:
-        _log.warning("recovered", result=line)
-    if done:
+    recovered = recover(context.instance)
+    lines = [_told(one) for one in recovered]
+    for one, line in zip(recovered, lines, strict=True):
+        level = _log.error if one.outcome is Outcome.FAILED else _log.warning
+        level(line)
+    if recovered:
         _drop_undone_ports(context)
-    return done
+    return lines
+
+
+def _told(one: Recovered) -> str:
+    pid = one.process.pid if one.process else "?"
+    line = f"interrupted {one.action} of {one.interface} (process {pid}): {one.outcome}"
+    return f"{line}: {one.detail}" if one.detail else line
 
 
 def _drop_undone_ports(context: Context) -> None:
+    present = present_ports(context.instance)
     for workload in context.registry.all():
-        there = tuple(
-            port for port in workload.ports if port_exists(context.instance, port)
-        )
+        there = tuple(port for port in workload.ports if {port.vex, port.vin} & present)
         for port in set(workload.ports) - set(there):
             context.steering.remove(port.port_id)
         if there != workload.ports:
@@ -48,19 +55,27 @@ def adopt_workloads(context: Context) -> list[str]:
     _drop_undone_ports(context)
     for workload in context.registry.all():
         if process_alive(workload.process):
-            _adopt(context, workload)
+            for port in workload.ports:
+                context.steer(workload, port)
         else:
             warnings.append(f"{workload.name} ended while no agent ran")
             warnings += detach_workload(context, workload)
     known = [port for workload in context.registry.all() for port in workload.ports]
     for orphan in find_orphans(context.instance, known):
-        warnings.append(f"removed a stray interface: {orphan}")
-        remove_orphan(context.instance, orphan)
+        warnings.append(f"removed stray ports {orphan.vex} {orphan.vin}")
+        _send_home(context, orphan)
     return warnings
 
 
-def _adopt(context: Context, workload: Workload) -> None:
-    policies = context.compile()
-    mode = context.mode_of(workload).mode
-    for port in workload.ports:
-        context.steering.add(port_pair(workload, port, mode), policies[port.port_id])
+def _send_home(context: Context, orphan: Orphan) -> None:
+    """A port that no workload knows: its workload gets its interface back, if it lives."""
+    port = orphan.port
+    if port is None:
+        remove_orphan(context.instance, orphan)
+        return
+    unsplice(
+        context.instance,
+        orphan.process,
+        port,
+        before_restore=lambda: context.steering.remove(port.port_id),
+    )

@@ -7,7 +7,7 @@ For a new port it is: policy first, filters second, links up last (the splice do
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from pyctl.agent.ids import Generations
 from pyctl.agent.supervisor import Supervisor
@@ -49,6 +49,7 @@ class Steering:
         self._told: dict[int, PortPolicy] = {}
         self._pairs: dict[int, PortPair] = {}
         self._current: dict[int, int] = {}
+        self._listeners: dict[int, Callable[[], Sequence[int]]] = {}
         supervisor.on_new_engine = self._teach
 
     def policy_of(self, port_id: int) -> tuple[PortPolicy | None, int]:
@@ -61,10 +62,17 @@ class Steering:
             policy for policy in policies if self._told.get(policy.port_id) != policy
         ]
 
-    def add(self, pair: PortPair, policy: PortPolicy) -> None:
-        """A new pair, its links still down: from its first packet on, the policy holds."""
+    def add(
+        self, pair: PortPair, policy: PortPolicy, listeners: Callable[[], Sequence[int]]
+    ) -> None:
+        """A pair, new (its links still down) or found steered: from its next packet on, the
+        policy holds. `listeners` gives the TCP ports that the workload listens on: by them a
+        fresh engine knows the server of a connection that was open before.
+        """
         try:
+            self._listeners[pair.port_id] = listeners
             self._swap([policy])
+            self._tell_listeners(pair.port_id)
             self.driver.attach(pair)
             self._publish([policy])
             self._pairs[pair.port_id] = pair
@@ -77,9 +85,9 @@ class Steering:
         try:
             self.driver.detach(port_id)
         finally:
-            for known in (self._told, self._current, self._pairs):
+            for known in (self._told, self._current, self._pairs, self._listeners):
                 known.pop(port_id, None)
-            self._supervisor.tell(lambda engine: engine.delete_port(port_id))
+            self._supervisor.tell(lambda engine: engine.port_delete(port_id))
 
     def change(self, policies: list[PortPolicy], pairs: list[PortPair]) -> None:
         """Policies and pairs of ports that are steered. On return no packet is judged, or
@@ -104,6 +112,10 @@ class Steering:
             self._current[policy.port_id] = generation = self._generations.next()
             self._supervisor.tell(_policy_set(generation, policy))
 
+    def _tell_listeners(self, port_id: int) -> None:
+        ports = self._listeners[port_id]()
+        self._supervisor.tell(lambda engine: engine.listeners_set(port_id, ports))
+
     def _publish(self, policies: list[PortPolicy]) -> None:
         for policy in policies:
             port_id = policy.port_id
@@ -115,8 +127,10 @@ class Steering:
         """
         policies = list(self._told.values())
         self._swap(policies)
+        for port_id in self._listeners:
+            self._tell_listeners(port_id)
         self._publish(policies)
 
 
 def _policy_set(generation: int, policy: PortPolicy) -> Callable[[EngineClient], None]:
-    return lambda engine: engine.set_policy(policy, generation)
+    return lambda engine: engine.policy_set(generation, policy)

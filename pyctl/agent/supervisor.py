@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -41,7 +40,6 @@ class Supervisor:
         self._flow_cache = flow_cache
         self._client = EngineClient(instance.engine_socket)
         self._rings: RingSet | None = None
-        self._child: subprocess.Popen[bytes] | None = None
         self._changing = threading.RLock()
         self._launching = False
         self.pid: int | None = None
@@ -65,7 +63,7 @@ class Supervisor:
             _log.warning("replacing an engine of another version", pid=pid)
             self._client.stop()
             self._client.close()
-            _await_end(lambda: _is_running(pid), pid)
+            _await_end(pid)
             return False
         self._rings = self._client.take_rings()
         self.pid = pid
@@ -73,18 +71,19 @@ class Supervisor:
             self._rings = open_rings(self._instance.netns)
             self.on_new_engine()
             self._client.give_rings(self._rings)
-        self._client.set_cache(self._flow_cache)
-        self._client.set_log_level(self.log_level)
+        self._client.cache(self._flow_cache)
+        self._client.log_level(self.log_level)
         _log.info("found a running engine", pid=pid)
         return True
 
     def _launch(self) -> None:
         if self._rings is None:
             self._rings = open_rings(self._instance.netns)
-        self._child = start_engine(
-            self._instance, log_level=self.log_level, cache=self._flow_cache
+        self._client.close()
+        self._client = start_engine(
+            self._instance, log_level=self.log_level, flow_cache=self._flow_cache
         )
-        self.pid = self._child.pid
+        self.pid = int(self._client.hello()["pid"])
         self._launching = True
         try:
             self.on_new_engine()
@@ -118,20 +117,16 @@ class Supervisor:
 
     def healthy(self) -> bool:
         """Whether the engine's process exists and its loop beats."""
-        return self._alive() and self.heartbeat_age() < HUNG_AFTER_S
+        alive = self.pid is not None and _is_running(self.pid)
+        return alive and self.heartbeat_age() < HUNG_AFTER_S
 
     def heartbeat_age(self) -> float:
         """Seconds since the packet loop's last round; infinite where it cannot be asked."""
         try:
-            beat = self._client.hello()["stats"]["heartbeat_ns"]
+            beat = int(self._client.hello()["stats"]["heartbeat_ns"])
         except SegctlError:
             return float("inf")
         return (time.clock_gettime_ns(time.CLOCK_MONOTONIC) - beat) / 1e9
-
-    def _alive(self) -> bool:
-        if self._child is not None:
-            return self._child.poll() is None
-        return self.pid is not None and _is_running(self.pid)
 
     def status(self) -> dict[str, Any]:
         """Fields of the API's EngineStatus."""
@@ -199,15 +194,9 @@ class Supervisor:
         pid, self.pid = self.pid, None
         if pid is None:
             return
-        if with_signal is not None and self._exists(pid):
+        if with_signal is not None and _is_running(pid):
             os.kill(pid, with_signal)
-        _await_end(lambda: self._exists(pid), pid)
-        self._child = None
-
-    def _exists(self, pid: int) -> bool:
-        if self._child is not None and self._child.pid == pid:
-            return self._child.poll() is None
-        return _is_running(pid)
+        _await_end(pid)
 
 
 def _is_running(pid: int) -> bool:
@@ -219,9 +208,9 @@ def _is_running(pid: int) -> bool:
         return False
 
 
-def _await_end(exists: Callable[[], bool], pid: int, seconds: float = 5.0) -> None:
+def _await_end(pid: int, seconds: float = 5.0) -> None:
     deadline = time.monotonic() + seconds
-    while exists():
+    while _is_running(pid):
         if time.monotonic() > deadline:
             os.kill(pid, signal.SIGKILL)
             deadline += seconds

@@ -23,9 +23,9 @@ from pyctl.agent.report import engine_happening, kernel_happening
 from pyctl.agent.supervisor import Supervisor
 from pyctl.datapath.events import EventReader
 from pyctl.errors import NotFoundError, SegctlError
-from pyctl.model.workload import Port, Workload
+from pyctl.intercept.presence import port_now
+from pyctl.model.workload import Workload
 from pyctl.platform.change_watch import ChangeWatch
-from pyctl.platform.links import port_identity
 
 _log = structlog.get_logger()
 _ROUND_MS = 200
@@ -160,7 +160,7 @@ class Watcher:
             workload = self._context.registry.get(watched.workload_id)
             if workload is None:
                 return
-            ports = tuple(_now(watched.netns, port) for port in workload.ports)
+            ports = tuple(port_now(watched.netns, port) for port in workload.ports)
             if ports == workload.ports:
                 return
             self._context.registry.put(replace(workload, ports=ports))
@@ -197,9 +197,3 @@ class Watcher:
         if self._kernel_events is not None:
             for drop in self._kernel_events.read():
                 self._context.happened(kernel_happening(drop, self._context.registry))
-
-
-def _now(netns: str, port: Port) -> Port:
-    """The port with the MAC and the addresses that it has by now."""
-    mac, addresses = port_identity(netns, port.interface)
-    return replace(port, mac=mac, addresses=addresses)

@@ -43,11 +43,11 @@ def agent() -> None:
 def run(log_level: str, log_format: str, flow_cache: bool) -> None:
     """Run in the foreground, as systemd wants it. SIGTERM ends it; no packet is lost by that."""
     options.require_root("agent run")
-    from pyctl.agent import main as agent_main
+    from pyctl import daemon
 
     if log_format == "auto":
         log_format = "console" if os.isatty(2) else "json"
-    agent_main.run(
+    daemon.run(
         options.instance(),
         log_level=log_level,
         log_format=log_format,

@@ -47,3 +47,6 @@ class Driver(Protocol):
 
     def counters(self, port_id: int) -> Mapping[str, Counter]:
         """By reason name (abi.REASONS); reasons never met are absent."""
+
+    def port_in_use(self, port_id: int) -> bool:
+        """Whether anything of a port with this id is left in the kernel."""

@@ -12,7 +12,7 @@ from pyctl.errors import NotFoundError, RefusedError
 from tests import packets
 from tests.fixtures import traffic
 from tests.fixtures.netns import wait_for
-from tests.fixtures.snapshot import snapshot
+from tests.fixtures.snapshot import assert_same, picture
 
 IP = packets.pod_one_ip4
 NOTHING = {"links": [], "workloads": [], "journal": []}
@@ -20,24 +20,24 @@ NOTHING = {"links": [], "workloads": [], "journal": []}
 
 def test_01_02_attach_keeps_identity_and_detach_is_the_inverse(lab, agent):
     _host, (web, _client) = lab.pods()
-    before = snapshot(web)
+    before = picture(web)
     agent.attach(web, "web")
     assert traffic.pings(web, packets.gateway_ip4) == 3
     agent.client.detach(pid=web.pid)
-    assert snapshot(web) == before
+    assert_same(before, picture(web))
     assert agent.remains() == NOTHING
 
 
 def test_attach_twice_and_detach_twice_change_nothing_more(lab, agent):
     _host, (web, _client) = lab.pods()
-    before = snapshot(web)
+    before = picture(web)
     first = agent.attach(web, "web")["workload"]
     again = agent.attach(web, "web")
     assert again["already"]
     assert again["workload"] == first
     agent.client.detach(pid=web.pid)
     assert agent.client.detach(pid=web.pid)["workloads"] == []
-    assert snapshot(web) == before
+    assert_same(before, picture(web))
 
 
 @pytest.mark.parametrize(
@@ -89,12 +89,12 @@ def test_a_restarted_agent_touches_no_packet(lab, agent):
 
 def test_detach_works_with_the_agent_gone(lab, agent):
     _host, (web, _client) = lab.pods()
-    before = snapshot(web)
+    before = picture(web)
     agent.attach(web, "web")
     agent.kill()
     done = agent.cli("detach", "--pid", str(web.pid))
     assert "web" in done.stdout
-    assert snapshot(web) == before
+    assert_same(before, picture(web))
 
 
 def test_a_stopped_agent_leaves_workloads_enforced(lab, agent):
@@ -137,18 +137,18 @@ def test_13_a_container_that_ends_leaves_nothing(lab, agent):
 def test_13_a_process_that_ends_in_a_living_namespace_gets_its_interface_back(lab, agent):
     _host, (web, _client) = lab.pods()
     second = web.spawn("sleep", "60")
-    before = snapshot(web)
+    before = picture(web)
     agent.attach(web, "web")
     web.holder.kill()
     web.holder.wait()
     wait_for(lambda: agent.remains() == NOTHING, 10)
-    assert snapshot(web) == before
+    assert_same(before, picture(web))
     assert second.poll() is None
 
 
 def test_many_cycles_leak_no_descriptor_link_or_map_entry(lab, agent):
     _host, (web, _client) = lab.pods()
-    before = snapshot(web)
+    before = picture(web)
 
     def cycle():
         agent.attach(web, "web")
@@ -159,7 +159,7 @@ def test_many_cycles_leak_no_descriptor_link_or_map_entry(lab, agent):
     for _ in range(20):
         cycle()
     wait_for(lambda: len(os.listdir(f"/proc/{agent.process.pid}/fd")) <= descriptors)
-    assert snapshot(web) == before
+    assert_same(before, picture(web))
     assert agent.remains() == NOTHING
     rows = agent.cli("dump-maps", "seg_ports", "-o", "json").stdout
     assert packets.pod_one_mac not in rows
@@ -167,7 +167,7 @@ def test_many_cycles_leak_no_descriptor_link_or_map_entry(lab, agent):
 
 def test_refusals_say_why_and_touch_nothing(lab, agent):
     _host, (web, _client) = lab.pods()
-    before = snapshot(web)
+    before = picture(web)
     with pytest.raises(NotFoundError):
         agent.client.attach(pid=2**22 - 1)
     with pytest.raises(RefusedError):
@@ -178,17 +178,17 @@ def test_refusals_say_why_and_touch_nothing(lab, agent):
     web.run("tc", "qdisc", "del", "dev", "eth0", "clsact")
     with pytest.raises(NotFoundError):
         agent.attach(web, "web", interfaces=["nope0"])
-    assert snapshot(web) == before
+    assert_same(before, picture(web))
     assert agent.remains() == NOTHING
 
 
 def test_dry_runs_say_what_they_would_do_and_do_nothing(lab, agent):
     _host, (web, _client) = lab.pods()
-    before = snapshot(web)
+    before = picture(web)
     answer = agent.attach(web, "web", dry_run=True)
     assert answer["workload"] is None
     assert any("eth0" in line for line in answer["plan"])
-    assert snapshot(web) == before
+    assert_same(before, picture(web))
     agent.attach(web, "web")
     assert agent.client.detach(pid=web.pid, dry_run=True)["plan"]
     assert [w["name"] for w in agent.client.workloads()["workloads"]] == ["web"]

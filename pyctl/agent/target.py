@@ -1,0 +1,28 @@
+"""Whom an order means: a pid as it is, a container through its runtime.
+
+In: a pid or a name. Out: Target. I/O: /proc, the runtimes' APIs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyctl.model.workload import ProcessRef
+from pyctl.platform.process import process_ref
+from pyctl.runtime.resolve import Container, resolve
+
+
+@dataclass(frozen=True)
+class Target:
+    """Whom an order means."""
+
+    process: ProcessRef
+    container: Container | None
+
+
+def find_target(pid: int | None, container: str | None, host: str | None) -> Target:
+    """NotFoundError, RefusedError or NotCapableError as the runtime and /proc say."""
+    if container is None:
+        return Target(process_ref(pid or 0), None)
+    found = resolve(container, host)
+    return Target(process_ref(found.pid), found)

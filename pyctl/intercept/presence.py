@@ -1,0 +1,49 @@
+"""What stands right now: ports in the enforcer's namespace, addresses in a workload's.
+
+In: an instance, a port. Out: names, the port as it is. I/O: rtnetlink.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pyctl.errors import NotFoundError
+from pyctl.intercept.attach import port_addresses
+from pyctl.intercept.detach import delete_ports
+from pyctl.intercept.names import read_mark
+from pyctl.intercept.recover import Orphan
+from pyctl.model.instance import Instance
+from pyctl.model.workload import Port
+from pyctl.platform import l3, links, netns
+
+
+def present_ports(instance: Instance) -> frozenset[str]:
+    """Names of all vex and vin that bear our mark; empty where there is no namespace."""
+    try:
+        with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
+            return frozenset(
+                link.name for link in links.dump(nl) if read_mark(link.alias)
+            )
+    except NotFoundError:
+        return frozenset()
+
+
+def remove_orphan(instance: Instance, orphan: Orphan) -> None:
+    """Delete the ports of a workload that is gone. Idempotent."""
+    try:
+        with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
+            delete_ports(nl, orphan.vex, orphan.vin)
+    except NotFoundError:
+        return
+
+
+def port_now(netns_path: str, port: Port) -> Port:
+    """The port with the MAC and the addresses that its interface has by now; unchanged where the
+    workload has thrown the interface away. NotFoundError where the namespace is gone.
+    """
+    with netns.opened(netns_path) as fd, netns.netlink_in(fd) as nl:
+        link = links.by_name(nl, port.interface)
+        if link is None:
+            return port
+        addresses = port_addresses(l3.dump_addresses(nl, link.index))
+    return replace(port, mac=link.mac, mtu=link.mtu, addresses=addresses)
