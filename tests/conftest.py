@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.fixtures.netns", "tests.fixtures.agent"]
+# Every module of tests/fixtures is a plugin, so that a new one is in use by being there.
+pytest_plugins = [
+    f"tests.fixtures.{path.stem}"
+    for path in sorted((Path(__file__).parent / "fixtures").glob("[!_]*.py"))
+]
 
 PRIVILEGED = ("datapath", "kernel")
 
