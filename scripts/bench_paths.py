@@ -1,0 +1,394 @@
+"""What interception costs: the paths of a packet compared, run by run in turn.
+
+    base      not intercepted
+    decided   the server is attached; the kernel carries the flow, its verdict is in the cache
+    engine    the server is attached, the verdict cache is off: every packet through the engine
+
+Each path has its own client and server, wired through a bridge as Docker does it; all three exist from
+the beginning to the end. A round measures all three, and the order rotates from round to round.
+Results: a table here, JSON with every run and a PNG chart in bench-results/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import bench_figures
+import bench_report
+import bench_traffic as traffic
+from bench_attach import attach_cycles
+from bench_lab import (
+    PLACEMENTS,
+    ROOT,
+    SEGCTL,
+    Agent,
+    BenchError,
+    Lab,
+    World,
+    cpu_seconds,
+    family,
+    proportional_size,
+    run,
+)
+
+from pyctl.errors import SegctlError
+
+FIGURES = ("help", "memory", "attach", "stream", "rr", "udp", "demo")
+COMPARED = ("stream", "rr", "udp")
+FULL = {"stream": 7, "rr": 12, "udp": 5, "attach": 12, "help": 10}
+QUICK = {"stream": 3, "rr": 4, "udp": 1, "attach": 4, "help": 5}
+DEMO_SECONDS = 600
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="bench-paths",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter runs")
+    parser.add_argument(
+        "--only",
+        metavar="NAME",
+        action="append",
+        choices=FIGURES,
+        help=f"one of {', '.join(FIGURES)}; may be repeated",
+    )
+    parser.add_argument("--runs", type=int, metavar="N", help="rounds of each figure")
+    parser.add_argument(
+        "--both", action="store_true", help="attach the clients as well as the servers"
+    )
+    parser.add_argument(
+        "--with-demo", action="store_true", help="time ./scripts/demo, too"
+    )
+    parser.add_argument(
+        "--control",
+        action="store_true",
+        help="attach nothing: the ratios then show what this machine's noise makes of 1",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="DIR",
+        type=Path,
+        default=ROOT / "bench-results",
+        help="where JSON and PNG go (default: bench-results)",
+    )
+    chosen = parser.parse_args()
+    if chosen.runs is not None and chosen.runs < 1:
+        parser.error("--runs must be 1 or more")
+    wanted = set(chosen.only or FIGURES)
+    if not chosen.with_demo and "demo" not in (chosen.only or ()):
+        wanted.discard("demo")
+    if chosen.control:
+        wanted &= set(COMPARED)
+    chosen.wanted = wanted
+    return chosen
+
+
+class Bench:
+    """The measuring, one figure after the other. `raw` grows; `problems` are told, not raised:
+    a figure that cannot be measured must not take the others with it.
+    """
+
+    def __init__(self, chosen: argparse.Namespace) -> None:
+        self.chosen = chosen
+        self.raw: dict[str, Any] = {}
+        self.problems: list[str] = []
+        self.lab = Lab()
+        self.worlds: list[World] = []
+        self.cached: Agent | None = None
+
+    def rounds(self, figure: str) -> int:
+        return self.chosen.runs or (QUICK if self.chosen.quick else FULL)[figure]
+
+    @contextmanager
+    def figure(self, name: str) -> Iterator[None]:
+        """What goes wrong inside is that figure's problem."""
+        try:
+            yield
+        except (
+            BenchError,
+            SegctlError,
+            OSError,
+            ValueError,
+            KeyError,
+            subprocess.SubprocessError,
+        ) as error:
+            self.problem(f"{name}: {type(error).__name__}: {error}")
+
+    def problem(self, text: str) -> None:
+        self.problems.append(text)
+        say(f"  PROBLEM {text}")
+
+    def measure(self) -> None:
+        """Everything that was asked for."""
+        wanted = self.chosen.wanted
+        if "help" in wanted:
+            with self.figure("help"):
+                self.time_help()
+        if wanted & {"memory", "attach", *COMPARED}:
+            with self.figure("set-up"), self.lab:
+                self.in_the_lab(wanted)
+        self.problems += [f"left over by segctl: {it}" for it in self.lab.left_over]
+        if "demo" in wanted:
+            with self.figure("demo"):
+                self.time_demo()
+
+    def time_help(self) -> None:
+        say("segctl --help")
+        self.raw["help"] = []
+        # The first one fills the page cache.
+        for index in range(self.rounds("help") + 1):
+            started = time.monotonic()
+            run(SEGCTL, "--help")
+            if index:
+                self.raw["help"].append(time.monotonic() - started)
+
+    def time_demo(self) -> None:
+        say("./scripts/demo")
+        run(ROOT / "scripts/bootstrap", seconds=DEMO_SECONDS)
+        started = time.monotonic()
+        run(ROOT / "scripts/demo", seconds=DEMO_SECONDS)
+        self.raw["demo"] = [time.monotonic() - started]
+
+    def in_the_lab(self, wanted: set[str]) -> None:
+        say("making namespaces")
+        self.lab.compile_tools()
+        names = ("base", "decided", "engine")
+        self.worlds = [self.lab.world(name, at) for at, name in enumerate(names, 1)]
+        for world in self.worlds:
+            self.lab.start_servers(world)
+        if self.chosen.control:
+            self.compare(wanted)
+            return
+        # One agent alone first: two would share pages, and each would look smaller.
+        self.cached = Agent(self.lab, "cached", flow_cache=True)
+        self.attach(self.worlds[1], self.cached)
+        if "memory" in wanted:
+            with self.figure("memory"):
+                self.memory(self.cached, "before load")
+        if "attach" in wanted:
+            with self.figure("attach"):
+                self.attaching(self.cached)
+        if wanted & set(COMPARED):
+            uncached = Agent(self.lab, "uncached", flow_cache=False)
+            self.attach(self.worlds[2], uncached)
+            self.compare(wanted)
+            uncached.remove()
+            if "memory" in wanted:
+                with self.figure("memory"):
+                    self.memory(self.cached, "after load")
+
+    def attach(self, world: World, agent: Agent) -> None:
+        """The server of a world, and with --both its client."""
+        world.agent = agent
+        boxes = {"server": world.server}
+        if self.chosen.both:
+            boxes["client"] = world.client
+        for role, box in boxes.items():
+            name = f"bench-{role}-{world.name}"
+            agent.attach(box, name)
+            world.attached.append(name)
+
+    def memory(self, agent: Agent, when: str) -> None:
+        say(f"memory of agent and engine, {when}")
+        pids = agent.pids()
+        everyone = {
+            name: [one for one in family(pid) if name == "agent" or one == pid]
+            for name, pid in pids.items()
+        }
+        # The engine may be a child of the agent: nobody is counted twice.
+        others = set(everyone["engine"])
+        everyone["agent"] = [one for one in everyone["agent"] if one not in others]
+        time.sleep(3)
+        before = {pid: cpu_seconds(pid) for pids in everyone.values() for pid in pids}
+        time.sleep(3)
+        used = sum(cpu_seconds(pid) - had for pid, had in before.items())
+        sizes = {
+            name: [proportional_size(pid) for pid in pids]
+            for name, pids in everyone.items()
+        }
+        by_process = {
+            name: sum(size["pss"] for size in all_of) for name, all_of in sizes.items()
+        }
+        self.raw.setdefault("memory", []).append(
+            {
+                "when": when,
+                "pss_mb": sum(by_process.values()),
+                "by_process": by_process,
+                "rings_mb": sum(
+                    size["rings"] for all_of in sizes.values() for size in all_of
+                ),
+                "sizes": sizes,
+                "cpu_percent": used / 3 * 100,
+            }
+        )
+
+    def attaching(self, agent: Agent) -> None:
+        cycles = self.rounds("attach")
+        say(f"attach and detach under a 1 ms probe, {cycles} times")
+        world = self.lab.world("attach", 9)
+        self.raw["attach"] = attach_cycles(self.lab, agent, world, cycles)
+
+    def compare(self, wanted: set[str]) -> None:
+        quick = self.chosen.quick
+        seconds = 1 if quick else 3
+        for world in self.worlds:
+            traffic.tcp_stream(world, 1)
+        if "stream" in wanted:
+            with self.figure("stream"), self.steering_seen("stream"):
+                one = partial(traffic.tcp_stream, seconds=seconds)
+                self.interleave("stream", self.rounds("stream"), one)
+        if "rr" in wanted:
+            for place in reversed(PLACEMENTS):
+                name = f"rr_{place}"
+                with self.figure(name), self.steering_seen(name):
+                    one = partial(
+                        traffic.tcp_ping_pong,
+                        placement=place,
+                        seconds=1 if quick else 2,
+                    )
+                    self.interleave(name, self.rounds("rr"), one)
+        if "udp" in wanted:
+            with self.figure("udp"), self.steering_seen("udp"):
+                self.udp(self.rounds("udp"), *((9, 0.4) if quick else (14, 1.0)))
+
+    def in_turn(self, round_number: int) -> list[World]:
+        """The worlds, beginning with another one each round."""
+        at = round_number % len(self.worlds)
+        return self.worlds[at:] + self.worlds[:at]
+
+    def interleave(
+        self, name: str, rounds: int, measure: Callable[[World], dict[str, float]]
+    ) -> None:
+        say(f"{name}: {rounds} rounds of {', '.join(one.name for one in self.worlds)}")
+        runs = self.raw.setdefault(name, [])
+        for number in range(rounds):
+            done = [
+                {"round": number, "path": world.name, **measure(world)}
+                for world in self.in_turn(number)
+            ]
+            # Only whole rounds: a ratio is taken between runs of one round.
+            runs.extend(done)
+
+    def udp(self, rounds: int, steps: int, seconds: float) -> None:
+        say(f"udp: {rounds} rounds of searching each path's rate, step by step in turn")
+        runs = self.raw.setdefault("udp", [])
+        for number in range(rounds):
+            searches = {world.name: traffic.RateSearch(steps) for world in self.worlds}
+            for step in range(steps):
+                for world in self.in_turn(number + step):
+                    search = searches[world.name]
+                    rate = search.next_rate()
+                    if rate is not None:
+                        told = traffic.udp_burst(self.lab, world, rate, seconds)
+                        search.learn(told)
+            runs += [
+                {"round": number, "path": path, **search.result()}
+                for path, search in searches.items()
+            ]
+
+    @contextmanager
+    def steering_seen(self, name: str) -> Iterator[None]:
+        """Proof that each path was what it is called: who carried the packets meanwhile."""
+        before = {
+            world.name: world.agent.steered(world.attached)
+            for world in self.worlds
+            if world.agent
+        }
+        yield
+        for world in self.worlds:
+            if not world.agent:
+                continue
+            now = world.agent.steered(world.attached)
+            grown = {
+                reason: count - before[world.name].get(reason, 0)
+                for reason, count in now.items()
+            }
+            grown = {reason: count for reason, count in grown.items() if count}
+            self.raw.setdefault("steered", {}).setdefault(name, {})[world.name] = grown
+            kernel, engine = grown.get("flow_allow", 0), grown.get("to_engine", 0)
+            if world.name == "decided" and kernel < 20 * engine:
+                self.problem(
+                    f"{name}: the decided path went {engine} times to the engine and "
+                    f"only {kernel} times through the kernel"
+                )
+            if world.name == "engine" and (kernel or not engine):
+                self.problem(
+                    f"{name}: with the cache off, the kernel carried {kernel} packets "
+                    f"and the engine {engine}"
+                )
+
+
+def main() -> int:
+    chosen = options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    about: dict[str, Any] = {
+        "time": time.strftime("%Y-%m-%d %H:%M:%S %z"),
+        "environment": bench_report.environment(),
+        "options": {
+            "quick": chosen.quick,
+            "attached": "nothing"
+            if chosen.control
+            else "client and server"
+            if chosen.both
+            else "server",
+            "wiring": "veth pairs into one bridge, as Docker does it",
+            "mode": "protect, 5 rules, the second or fourth matches",
+        },
+    }
+    for key, value in about["environment"].items():
+        say(f"{key:9} {value}")
+    say("")
+    bench = Bench(chosen)
+    started = time.monotonic()
+    try:
+        bench.measure()
+    except KeyboardInterrupt:
+        say("interrupted; everything made was removed")
+        return 130
+    rows = bench_figures.rows_of(bench.raw)
+    about["seconds"] = round(time.monotonic() - started, 1)
+    about["problems"] = bench.problems
+    if rows:
+        say("\n" + bench_report.table(rows))
+    if chosen.control:
+        say("\ncontrol: nothing was attached; every ratio's true value is 1")
+    judged = [row for row in rows if row.held is not None]
+    held = sum(bool(row.held) for row in judged)
+    say(f"\n{held} of {len(judged)} figures held; {about['seconds']:.0f} s")
+    for problem in bench.problems:
+        say(f"PROBLEM {problem}")
+    write(chosen.output, about, rows, bench.raw)
+    return 1 if bench.problems else 0
+
+
+def write(
+    folder: Path, about: dict[str, Any], rows: list[bench_report.Row], raw: Any
+) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = folder / f"paths-{time.strftime('%Y%m%d-%H%M%S')}"
+    bench_report.write_json(stem.with_suffix(".json"), about, rows, raw)
+    say(f"{stem}.json")
+    if rows:
+        bench_report.draw(stem.with_suffix(".png"), about, rows, raw)
+    if stem.with_suffix(".png").exists():
+        say(f"{stem}.png")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
