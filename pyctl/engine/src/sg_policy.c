@@ -112,8 +112,7 @@ static const struct sg_match *first_match(const struct sg_ruleset *set, const st
 
 /* What each mode makes of it:
  *   protect   denied is dropped;
- *   monitor   passes; what protect would deny (no rule included: there the default is deny) is a
- *             violation;
+ *   monitor   passes; what protect would deny, by a rule or by the default, is a violation;
  *   discover  passes; only an explicit deny is a violation, the rest is being learned. */
 struct sg_answer sg_policy_ask(const struct sg_ruleset *set, const struct sg_question *q)
 {
@@ -124,8 +123,7 @@ struct sg_answer sg_policy_ask(const struct sg_ruleset *set, const struct sg_que
 	if (m) {
 		if (m->action == SEG_VERDICT_DENY)
 			answer.reason = SEG_R_POLICY_DENY;
-	} else if (mode == SEG_MODE_MONITOR ||
-		   (mode == SEG_MODE_PROTECT && set->policy.default_verdict == SEG_VERDICT_DENY)) {
+	} else if (mode != SEG_MODE_DISCOVER && set->policy.default_verdict == SEG_VERDICT_DENY) {
 		answer.reason = SEG_R_DEFAULT_DENY;
 	}
 	answer.pass = !answer.reason || sg_policy_records_only(set);

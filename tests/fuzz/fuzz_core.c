@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* Fuzzes the core: any bytes as frames, policies and time steps, in a build with ASan and UBSan.
+ *
+ * With libFuzzer: clang -fsanitize=fuzzer,address,undefined fuzz_core.c <core sources>.
+ * Alone (-DFUZZ_ALONE): mutates frames of its own for the seconds given, from the seed given, and
+ * prints the seed of a failing run before it starts it.
+ * Each frame is handed in as an allocation of exactly its size, so one byte beyond is a fault.
+ * The world refuses a part of what it is asked, so that the error paths run too. */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "sg_core.h"
+
+struct world {
+	uint64_t sent;
+	unsigned int puts;
+};
+
+static int world_send(void *ctx, const struct sg_frame *frame)
+{
+	struct world *world = ctx;
+	volatile uint8_t last = 0;
+
+	for (uint32_t i = 0; i < frame->len; i++)
+		last = frame->data[i];
+	(void)last;
+	world->sent++;
+	return world->sent % 97 ? 0 : -100;
+}
+
+static int world_put(void *ctx, int family, const void *key, const struct seg_flow *flow)
+{
+	struct world *world = ctx;
+
+	(void)family;
+	(void)key;
+	(void)flow;
+	return ++world->puts % 13 ? 0 : -7;
+}
+
+static int world_get(void *ctx, int family, const void *key, struct seg_flow *flow)
+{
+	(void)family;
+	(void)key;
+	memset(flow, 0, sizeof(*flow));
+	flow->packets = ((struct world *)ctx)->puts % 3;
+	return 0;
+}
+
+static int world_delete(void *ctx, int family, const void *key, struct seg_flow *flow)
+{
+	return world_get(ctx, family, key, flow);
+}
+
+static void set_policy(struct sg_core *core, uint8_t choice)
+{
+	static uint64_t generation;
+	struct sg_policy policy = {
+		.generation = ++generation, .port_id = 1 + (choice & 1), .flags = choice >> 7,
+		.mode = 1 + (choice >> 1 & 3), .default_verdict = 1 + (choice >> 3 & 1), .rule_count = 2,
+	};
+	struct sg_rule rules[2] = {
+		{ .id = 1, .dir = choice >> 4 & 1, .proto = choice & 16 ? 6 : 17, .action = 1 + (choice >> 5 & 1),
+		  .port_hi = 65535 },
+		{ .id = 2, .family = SEG_FAMILY_IPV6, .prefix_len = choice >> 1, .action = 1, .port_hi = 80 },
+	};
+
+	if (rules[0].proto == 17)
+		rules[1].family = SEG_FAMILY_IPV4, rules[1].prefix_len = choice % 33;
+	sg_core_policy_set(core, &policy, rules);
+}
+
+static void drain(struct sg_core *core)
+{
+	struct sg_session_info sessions[8];
+	struct sg_event events[64];
+	uint32_t cursor = 0;
+	__u64 lost;
+
+	while (sg_core_events(core, events, 64, &lost))
+		;
+	do {
+		sg_core_sessions(core, 0, sessions, 8, &cursor);
+	} while (cursor);
+}
+
+/* The input is a row of commands: 0xff policy, 0xfe time, 0xfd port gone, else a frame whose length
+ * is the next two bytes. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct world world = { 0 };
+	struct sg_io io = { &world, world_send, world_put, world_get, world_delete };
+	struct sg_core_config config = { .max_sessions = 40, .flow_cache = 1 };
+	struct sg_core *core = sg_core_new(&io, &config);
+	const uint8_t *at = data, *end = data + size;
+	uint64_t now = 1000000000000ULL;
+
+	set_policy(core, 0x0c);
+	while (end - at >= 3) {
+		uint8_t command = at[0], choice = at[1];
+
+		if (command >= 0xfd) {
+			at += 2;
+			if (command == 0xff)
+				set_policy(core, choice);
+			else if (command == 0xfd)
+				sg_core_port_delete(core, choice & 3);
+			now += command == 0xfe ? choice * 100000000ULL : 0;
+			sg_core_tick(core, now);
+			continue;
+		}
+		size_t length = ((size_t)at[1] << 8 | at[2]) % 2048;
+		struct sg_frame frame = { 0 };
+
+		at += 3;
+		if (length > (size_t)(end - at))
+			length = (size_t)(end - at);
+		uint8_t *copy = malloc(length ? length : 1);
+
+		memcpy(copy, at, length);
+		at += length;
+		frame.data = copy;
+		frame.len = frame.wire_len = (uint32_t)length;
+		frame.has_vlan = command == 1;
+		frame.vnet[1] = command & 2;
+		sg_core_frame(core, &frame, now);
+		free(copy);
+		now += 1000000;
+	}
+	drain(core);
+	sg_core_tick(core, now + 20000000000ULL);
+	sg_core_free(core);
+	return 0;
+}
+
+#ifdef FUZZ_ALONE
+/* Frames worth breaking: enough of each header that mutations reach the code behind. */
+static size_t make_frame(uint8_t *out)
+{
+	static const uint8_t protos[] = { 6, 6, 6, 17, 1, 58, 44, 0, 43, 60, 47 };
+	int v6 = rand() & 1, egress = rand() & 1;
+	size_t length = 14 + (v6 ? 40 : 20) + (size_t)(rand() % 120);
+	uint8_t *ip = out + 14, proto = protos[(size_t)rand() % sizeof(protos)];
+
+	for (size_t i = 0; i < length; i++)
+		out[i] = (uint8_t)(rand() % 4 ? 0 : rand());
+	memcpy(out + (egress ? 6 : 0), "\x4e\x65\x75\x56\x00", 5);
+	out[egress ? 11 : 5] = (uint8_t)(1 + (rand() & 1));
+	memset(out + (egress ? 0 : 6), 2, 6);
+	out[12] = v6 ? 0x86 : 0x08;
+	out[13] = v6 ? 0xdd : 0x00;
+	if (v6) {
+		ip[0] = 0x60;
+		ip[4] = 0;
+		ip[5] = (uint8_t)(length - 54);
+		ip[6] = proto;
+		memset(ip + 8, 7, 32);
+		if (proto == 44 || proto == 0 || proto == 43 || proto == 60)
+			ip[40] = protos[(size_t)rand() % sizeof(protos)], ip[41] = (uint8_t)(rand() % 3);
+	} else {
+		ip[0] = 0x45;
+		ip[2] = 0;
+		ip[3] = (uint8_t)(length - 14);
+		ip[6] = (uint8_t)(rand() % 3 ? 0 : 0x20);
+		ip[7] = (uint8_t)(rand() % 3 ? 0 : rand() % 6);
+		ip[9] = proto;
+		memset(ip + 12, 7, 8);
+	}
+	if (proto == 6 && length > 14U + (v6 ? 40 : 20) + 20U) {
+		uint8_t *tcp = ip + (v6 ? 40 : 20);
+		static const uint8_t flags[] = { 0x02, 0x12, 0x10, 0x18, 0x11, 0x04, 0x14, 0x00 };
+
+		tcp[12] = 0x50;
+		tcp[13] = flags[rand() % 8];
+		tcp[1] = tcp[3] = (uint8_t)(rand() % 3);
+		tcp[0] = tcp[2] = 0;
+	}
+	for (int i = rand() % 4; i > 0; i--)
+		out[(size_t)rand() % length] = (uint8_t)rand();
+	return length;
+}
+
+int main(int argc, char **argv)
+{
+	double seconds = argc > 1 ? atof(argv[1]) : 3;
+	unsigned int seed = argc > 2 ? (unsigned int)atoi(argv[2]) : 1;
+	static uint8_t input[1 << 16];
+	unsigned long runs = 0;
+	time_t end = time(NULL) + (time_t)seconds;
+
+	do {
+		size_t size = 0;
+
+		srand(seed);
+		fprintf(stderr, "\rseed %u", seed);
+		while (size < sizeof(input) - 4096) {
+			int kind = rand() % 40;
+
+			if (kind < 3) {
+				input[size++] = (uint8_t)(0xfd + kind);
+				input[size++] = (uint8_t)rand();
+				continue;
+			}
+			size_t length = make_frame(input + size + 3);
+
+			if (kind == 3)
+				length = (size_t)rand() % (length + 1);
+			input[size] = (uint8_t)(rand() % 4);
+			input[size + 1] = (uint8_t)(length >> 8);
+			input[size + 2] = (uint8_t)length;
+			size += 3 + length;
+		}
+		LLVMFuzzerTestOneInput(input, size);
+		runs++;
+		seed++;
+	} while (time(NULL) < end);
+	printf("%lu inputs\n", runs);
+	return 0;
+}
+#endif

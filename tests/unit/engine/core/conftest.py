@@ -1,0 +1,32 @@
+"""Fixtures for the core's tests: the extension, one core, one IP version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.unit.engine.core import harness
+from tests.unit.engine.core.wire import NETS, Net
+
+
+@pytest.fixture(scope="session")
+def core_module(request: pytest.FixtureRequest) -> Any:
+    """Name: core_module. Scope: session. Depends: gcc. Built once for each state of the sources."""
+    return harness.build(request.config.cache.mkdir("segctl-core"))
+
+
+@pytest.fixture
+def core(core_module: Any) -> Iterator[harness.Core]:
+    """Name: core. Scope: function. Depends: core_module. Protects its port and denies by default."""
+    made = harness.Core(core_module)
+    made.set_policy()
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=NETS, ids=lambda net: f"ipv{net.family}")
+def net(request: pytest.FixtureRequest) -> Net:
+    """Name: net. Scope: function. Depends: nothing. Each IP version in turn."""
+    return request.param

@@ -1,0 +1,308 @@
+"""The core between two sheets of paper: frames in by hand, what it sends and writes kept in lists.
+
+In: frames as bytes. Out: frames sent, the flow map, counters, events, sessions. I/O: none; time is
+a number that tests move.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cffi import FFI
+
+from pyctl import abi
+from pyctl.abi_build import HEADER, ROOT, TYPEDEFS, preprocess
+
+SOURCES = ROOT / "pyctl" / "engine" / "src"
+STAGES = [
+    "cache",
+    "core",
+    "decode",
+    "decode_l4",
+    "event_queue",
+    "flow",
+    "frag",
+    "judge",
+    "judge_tcp",
+    "policy",
+    "reset",
+    "session",
+    "tcp",
+]
+FILES = tuple(SOURCES / f"sg_{stage}.c" for stage in STAGES)
+WARNINGS = ["-Wall", "-Wextra", "-Werror", "-Wshadow", "-Wno-unused-parameter"]
+UBSAN = ["-fsanitize=undefined", "-fno-sanitize-recover=all"]
+ASAN = ["-fsanitize=address"] if os.environ.get("SEGCTL_TEST_ASAN") else []
+"""To use it, run pytest with LD_PRELOAD=$(gcc -print-file-name=libasan.so)."""
+CALLBACKS = """
+extern "Python" int t_send(void *, const struct sg_frame *);
+extern "Python" int t_put(void *, int, const void *, const struct seg_flow *);
+extern "Python" int t_get(void *, int, const void *, struct seg_flow *);
+extern "Python" int t_delete(void *, int, const void *, struct seg_flow *);
+"""
+SECOND = 1_000_000_000
+PORT, OTHER_PORT = 0x0107, 0x0203
+EGRESS, INGRESS = 1, 2
+ALLOW, DENY = 1, 2
+MODES = {"discover": 1, "monitor": 2, "protect": 3, "quarantine": 4}
+EVENTS = {1: "start", 2: "end", 3: "drop", 4: "violation"}
+ENOENT, E2BIG = 2, 7
+
+
+def build(directory: Path) -> Any:
+    """The core as a Python extension with undefined-behaviour traps; kept in `directory`."""
+    text = preprocess('#include "sg_core.h"\n', f"-I{SOURCES}")
+    declarations = (
+        TYPEDEFS.replace("uint64_t", "unsigned long long").replace(
+            "int64_t", "long long"
+        )
+        + re.sub(r"^\s*;\s*$", "", text, flags=re.MULTILINE)
+        + CALLBACKS
+    )
+    state = hashlib.sha256((declarations + str(ASAN)).encode())
+    for path in (*SOURCES.glob("sg_*"), HEADER, Path(__file__)):
+        state.update(path.name.encode() + path.read_bytes())
+    name = f"segctl_core_{state.hexdigest()[:12]}"
+    found = list(directory.glob(f"{name}*.so"))
+    if not found:
+        ffi = FFI()
+        ffi.cdef(declarations)
+        ffi.set_source(
+            name,
+            '#include "sg_core.h"\n',
+            sources=[str(path) for path in FILES],
+            include_dirs=[str(SOURCES), str(HEADER.parent)],
+            extra_compile_args=["-std=gnu11", "-O1", "-g", *WARNINGS, *UBSAN, *ASAN],
+            extra_link_args=[*UBSAN, *ASAN],
+        )
+        found = [Path(ffi.compile(tmpdir=str(directory)))]
+    spec = importlib.util.spec_from_file_location(name, found[0])
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    _bind(module.ffi)
+    return module
+
+
+def _bind(ffi: Any) -> None:
+    """The world's four functions: each belongs to the Core in ctx."""
+
+    @ffi.def_extern()
+    def t_send(ctx, frame):
+        return ffi.from_handle(ctx).on_send(frame)
+
+    @ffi.def_extern()
+    def t_put(ctx, family, key, flow):
+        return ffi.from_handle(ctx).on_put(family, key, flow)
+
+    @ffi.def_extern()
+    def t_get(ctx, family, key, flow):
+        return ffi.from_handle(ctx).on_get(family, key, flow)
+
+    @ffi.def_extern()
+    def t_delete(ctx, family, key, flow):
+        return ffi.from_handle(ctx).on_delete(family, key, flow)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """struct sg_rule in short."""
+
+    action: int = ALLOW
+    dir: int = 0
+    proto: int = 0
+    ports: tuple[int, int] = (0, 65535)
+    family: int = 0
+    peer: bytes = b""
+    prefix: int = 0
+    id: int = 1
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A frame that the core sent."""
+
+    data: bytes
+    vlan: int | None
+    vnet: bytes
+
+
+class Core:
+    """One core and its world."""
+
+    def __init__(self, module: Any, sessions: int = 1000, cache: bool = True) -> None:
+        self.ffi, self.lib = module.ffi, module.lib
+        self.now = 1000 * SECOND
+        self.sent: list[Sent] = []
+        self.flows: dict[bytes, Any] = {}
+        """Key bytes → struct seg_flow."""
+        self.puts = self.deletes = 0
+        self.put_error = self.send_error = 0
+        self.generation = 0
+        self._handle = self.ffi.new_handle(self)
+        io = self.ffi.new(
+            "struct sg_io *",
+            {
+                "ctx": self._handle,
+                "send": self.lib.t_send,
+                "flow_put": self.lib.t_put,
+                "flow_get": self.lib.t_get,
+                "flow_delete": self.lib.t_delete,
+            },
+        )
+        config = self.ffi.new("struct sg_core_config *", (sessions, int(cache)))
+        self.core = self.lib.sg_core_new(io, config)
+        assert self.core
+
+    def close(self) -> None:
+        self.lib.sg_core_free(self.core)
+
+    def on_send(self, frame: Any) -> int:
+        if self.send_error:
+            return -self.send_error
+        data = bytes(self.ffi.buffer(frame.data, frame.len))
+        vlan = frame.vlan_tci if frame.has_vlan else None
+        self.sent.append(Sent(data, vlan, bytes(self.ffi.buffer(frame.vnet))))
+        return 0
+
+    def _key(self, family: int, key: Any) -> bytes:
+        struct = "struct seg_flow_key4" if family == 4 else "struct seg_flow_key6"
+        return bytes(self.ffi.buffer(key, self.ffi.sizeof(struct)))
+
+    def on_put(self, family: int, key: Any, flow: Any) -> int:
+        if self.put_error:
+            return -self.put_error
+        self.puts += 1
+        self.flows[self._key(family, key)] = self.ffi.new("struct seg_flow *", flow[0])
+        return 0
+
+    def on_get(self, family: int, key: Any, flow: Any) -> int:
+        found = self.flows.get(self._key(family, key))
+        if found is None:
+            return -ENOENT
+        flow[0] = found[0]
+        return 0
+
+    def on_delete(self, family: int, key: Any, flow: Any) -> int:
+        self.deletes += 1
+        found = self.flows.pop(self._key(family, key), None)
+        if found is None:
+            return -ENOENT
+        flow[0] = found[0]
+        return 0
+
+    def set_policy(
+        self,
+        *rules: Rule,
+        mode: str = "protect",
+        default: int = DENY,
+        port: int = PORT,
+        rst: bool = False,
+    ) -> int:
+        """Swap the port's policy; its new generation."""
+        self.generation += 1
+        policy = self.ffi.new("struct sg_policy *")
+        policy.generation = self.generation
+        policy.port_id = port
+        policy.mode = MODES[mode]
+        policy.default_verdict = default
+        policy.flags = int(rst)
+        policy.rule_count = len(rules)
+        array = self.ffi.new("struct sg_rule[]", len(rules) or 1)
+        for out, rule in zip(array, rules, strict=False):
+            out.id, out.dir, out.family = rule.id, rule.dir, rule.family
+            out.proto, out.action = rule.proto, rule.action
+            self.ffi.buffer(out.peer)[0 : len(rule.peer)] = rule.peer
+            out.prefix_len = rule.prefix
+            out.port_lo, out.port_hi = rule.ports
+        assert self.lib.sg_core_policy_set(self.core, policy, array) == 0
+        return self.generation
+
+    def feed(
+        self,
+        data: bytes,
+        *,
+        wire_len: int | None = None,
+        vlan: int | None = None,
+        vnet: bytes = b"",
+    ) -> list[bytes]:
+        """Hand a frame in; what the core sent because of it."""
+        before = len(self.sent)
+        held = self.ffi.from_buffer(bytearray(data))
+        frame = self.ffi.new("struct sg_frame *")
+        frame.data = self.ffi.cast("const uint8_t *", held)
+        frame.len = len(data)
+        frame.wire_len = len(data) if wire_len is None else wire_len
+        frame.has_vlan = vlan is not None
+        frame.vlan_tci = vlan or 0
+        self.ffi.buffer(frame.vnet)[0 : len(vnet)] = vnet
+        self.lib.sg_core_frame(self.core, frame, self.now)
+        return [sent.data for sent in self.sent[before:]]
+
+    def passes(self, data: bytes, **options: Any) -> bool:
+        """The frame, and nothing else, was sent on unchanged; False: nothing was sent."""
+        out = self.feed(data, **options)
+        assert out in ([], [data])
+        return bool(out)
+
+    def advance(self, seconds: float) -> None:
+        """Let time go by in steps of one tick, as the loop would."""
+        end = self.now + int(seconds * SECOND)
+        while self.now < end:
+            self.now = min(end, self.now + SECOND // 10)
+            self.lib.sg_core_tick(self.core, self.now)
+
+    def counters(self, port: int = PORT) -> dict[str, int]:
+        """Packets by reason, without zeros."""
+        out = self.ffi.new(f"struct sg_reason_count[{len(abi.REASONS)}]")
+        self.lib.sg_core_counters(self.core, port, out)
+        return {
+            r.name: out[r.number].packets for r in abi.REASONS if out[r.number].packets
+        }
+
+    def passed(self, reason: str, port: int = PORT) -> int:
+        out = self.ffi.new(f"struct sg_reason_count[{len(abi.REASONS)}]")
+        self.lib.sg_core_counters(self.core, port, out)
+        return int(out[abi.REASON[reason].number].passed)
+
+    def drops(self, port: int = PORT) -> dict[str, int]:
+        """Counters of the category drop."""
+        drop = {r.name for r in abi.REASONS if r.category == "drop"}
+        return {k: v for k, v in self.counters(port).items() if k in drop}
+
+    def events(self) -> list[Any]:
+        out = self.ffi.new("struct sg_event[5000]")
+        count = self.lib.sg_core_events(self.core, out, 5000, self.ffi.NULL)
+        self._kept = out
+        return [out[i] for i in range(count)]
+
+    def told(self) -> list[tuple[str, str]]:
+        """(kind, reason) of each event since the last call."""
+        return [(EVENTS[e.kind], abi.REASONS[e.reason].name) for e in self.events()]
+
+    def sessions(self, port: int = 0) -> list[Any]:
+        out = self.ffi.new("struct sg_session_info[64]")
+        cursor = self.ffi.new("uint32_t *")
+        found = []
+        while True:
+            count = self.lib.sg_core_sessions(self.core, port, out, 64, cursor)
+            # The array is reused; copies stay.
+            found += [
+                self.ffi.new("struct sg_session_info *", out[i]) for i in range(count)
+            ]
+            if not cursor[0]:
+                return found
+
+    def kernel_carries(self, packets: int, size: int = 100) -> None:
+        """The kernel saw packets just now on every entry there is."""
+        for flow in self.flows.values():
+            flow.packets += packets
+            flow.bytes += packets * size
+            flow.last_seen_ns = self.now

@@ -1,0 +1,284 @@
+"""Datagram flows, ICMP, ICMP errors, and the bounds of the session table."""
+
+from __future__ import annotations
+
+import pytest
+from scapy.layers.inet import GRE, ICMP, TCP
+from scapy.layers.inet6 import ICMPv6PacketTooBig, ICMPv6ParamProblem
+from scapy.packet import Raw
+
+from tests.unit.engine.core.harness import (
+    ALLOW,
+    DENY,
+    E2BIG,
+    EGRESS,
+    INGRESS,
+    OTHER_PORT,
+    PORT,
+    SECOND,
+    Core,
+    Rule,
+)
+from tests.unit.engine.core.wire import CLIENT, NETS, SERVICE, Connection, udp
+
+NET4, NET6 = NETS
+
+
+def test_default_deny_drops_the_first_datagram_silently(core, net):
+    """Behaviour 17 for UDP; and the kernel drops the next ones."""
+    generation = core.set_policy()
+    assert not core.passes(net.out(udp()))
+    assert core.told() == [("drop", "default_deny")]
+    ((key, flow),) = core.flows.items()
+    assert (key[2], flow.verdict, flow.generation) == (EGRESS, DENY, generation)
+    assert flow.timeout_ns == 30 * SECOND
+
+
+def test_what_the_kernel_dropped_is_told_at_the_end(core, net):
+    core.feed(net.out(udp()))
+    core.events()
+    core.kernel_carries(40)
+    core.advance(31)
+    assert core.flows == {}
+    (event,) = core.events()
+    assert (event.kind, event.packets) == (3, 40)
+
+
+def test_an_allowed_datagram_flow_goes_to_the_kernel_at_once(core, net):
+    core.set_policy(Rule(dir=EGRESS, proto=17))
+    assert core.passes(net.out(udp()))
+    assert {key[2] for key in core.flows} == {EGRESS, INGRESS}
+    assert {flow.verdict for flow in core.flows.values()} == {ALLOW}
+    assert core.passes(net.into(udp(SERVICE, CLIENT)))
+    (session,) = core.sessions()
+    assert list(session.packets) == [1, 1]
+    assert core.told() == [("start", "none")]
+
+
+def test_a_denied_flow_does_not_speak_for_what_its_other_end_opens(core, net):
+    core.set_policy(Rule(dir=EGRESS))
+    assert not core.passes(net.into(udp()))
+    assert core.passes(net.out(udp(SERVICE, CLIENT)))
+    assert core.passes(net.into(udp()))
+    assert {flow.verdict for flow in core.flows.values()} == {ALLOW}
+
+
+def test_policy_change_holds_from_the_next_datagram_on(core, net):
+    core.set_policy(Rule(proto=17))
+    core.feed(net.out(udp()))
+    generation = core.set_policy()
+    assert not core.passes(net.out(udp()))
+    assert {(f.verdict, f.generation) for f in core.flows.values()} == {
+        (DENY, generation)
+    }
+    core.set_policy(Rule(proto=17))
+    assert core.passes(net.out(udp()))
+    assert {f.verdict for f in core.flows.values()} == {ALLOW}
+
+
+def test_a_ping_and_its_answer_are_one_flow(core, net):
+    core.set_policy(Rule(dir=EGRESS, proto=net.icmp))
+    assert core.passes(net.out(net.ping(ident=0x1234)))
+    assert core.passes(net.into(net.pong(ident=0x1234)))
+    request, reply = (8, 0) if net.family == 4 else (128, 129)
+    found = {(key[2], key[-4], key[-3], key[-2:]) for key in core.flows}
+    ident = b"\x12\x34"
+    assert found == {(EGRESS, request, 0, ident), (INGRESS, reply, 0, ident)}
+    (session,) = core.sessions()
+    assert (session.sport, session.dport) == (request << 8, 0x1234)
+    assert list(session.packets) == [1, 1]
+
+
+def test_an_answer_that_nobody_asked_for_is_judged_as_what_it_is(core, net):
+    core.set_policy(Rule(dir=EGRESS, proto=net.icmp))
+    assert not core.passes(net.into(net.pong()))
+    assert not core.passes(net.into(net.ping()))
+
+
+def test_pings_with_one_identifier_both_ways_are_two_flows(core, net):
+    core.set_policy(Rule(proto=net.icmp))
+    assert core.passes(net.out(net.ping()))
+    assert core.passes(net.into(net.ping()))
+    assert sorted(s.dir for s in core.sessions()) == [EGRESS, INGRESS]
+
+
+def test_other_transports_are_flows_by_their_addresses(core, net):
+    core.set_policy(Rule(dir=EGRESS, proto=47))
+    assert core.passes(net.out(GRE()))
+    assert core.passes(net.into(GRE()))
+    assert core.flows == {}
+    core.advance(16)
+    assert core.sessions() == []
+    assert not core.passes(net.into(GRE()))
+
+
+@pytest.mark.parametrize("kind", ["tcp", "udp", "ping"])
+def test_an_icmp_error_passes_with_its_flow(core, net, kind):
+    core.set_policy(Rule(dir=EGRESS))
+    frame = {
+        "tcp": Connection(net, EGRESS).segment(0, "S"),
+        "udp": net.out(udp()),
+        "ping": net.out(net.ping()),
+    }[kind]
+    assert core.passes(frame)
+    assert core.passes(net.into(net.unreachable(frame), peer=net.other))
+
+
+def test_the_workloads_own_icmp_error_passes_with_its_flow(core, net):
+    core.set_policy(Rule(dir=INGRESS))
+    frame = net.into(udp())
+    assert core.passes(frame)
+    assert core.passes(net.out(net.unreachable(frame)))
+
+
+@pytest.mark.parametrize(
+    "why", ["no flow", "other port", "wrong way", "not its sender", "denied"]
+)
+def test_an_icmp_error_without_its_flow_is_dropped(core, net, why):
+    core.set_policy(Rule(), port=OTHER_PORT)
+    core.set_policy(Rule())
+    frame = net.out(udp())
+    error = net.into(net.unreachable(frame))
+    if why == "other port":
+        core.feed(net.out(udp(), port=OTHER_PORT))
+    elif why == "wrong way":
+        core.feed(frame)
+        error = net.out(net.unreachable(frame))
+    elif why == "not its sender":
+        core.feed(net.out(udp()))
+        stranger = bytes(net.link(True) / net.ip(net.other, net.peer) / udp())
+        error = net.into(net.unreachable(stranger))
+    elif why == "denied":
+        core.feed(frame)
+        core.set_policy()
+    assert not core.passes(error)
+    assert core.drops() == {"icmp_unrelated": 1}
+
+
+def test_an_unrelated_icmp_error_passes_where_the_mode_records(core, net):
+    core.set_policy(mode="monitor")
+    assert core.passes(net.into(net.unreachable(net.out(udp()))))
+    assert core.passed("icmp_unrelated") == 1
+
+
+def test_path_mtu_messages_find_their_connection(core):
+    core.set_policy(Rule(dir=EGRESS))
+    for net, message in (
+        (NET4, ICMP(type=3, code=4)),
+        (NET6, ICMPv6PacketTooBig(mtu=1280)),
+    ):
+        frame = Connection(net, EGRESS).segment(0, "S")
+        core.feed(frame)
+        assert core.passes(net.into(message / Raw(frame[14:])))
+
+
+@pytest.mark.parametrize("cut", range(1, 49, 5))
+def test_an_error_that_quotes_too_little_names_no_flow(core, net, cut):
+    core.set_policy(Rule())
+    frame = net.out(udp())
+    core.feed(frame)
+    header = ICMP(type=3) if net.family == 4 else ICMPv6ParamProblem()
+    enough = 28 if net.family == 4 else 48
+    quoted = Raw(frame[14 : 14 + cut])
+    assert core.passes(net.into(header / quoted)) == (cut >= enough)
+
+
+def test_timeouts_of_datagram_flows(core, net):
+    for frame, seconds in (
+        (net.out(udp()), 30),
+        (net.out(net.ping()), 5),
+        (net.out(GRE()), 15),
+    ):
+        core.set_policy(Rule())
+        core.feed(frame)
+        core.advance(seconds - 1)
+        assert len(core.sessions()) == 1
+        core.advance(2)
+        assert core.sessions() == []
+    assert core.flows == {}
+
+
+def test_the_kernel_keeps_a_datagram_flow_alive(core, net):
+    core.set_policy(Rule())
+    core.feed(net.out(udp()))
+    for _ in range(4):
+        core.advance(25)
+        core.kernel_carries(1)
+    assert len(core.sessions()) == 1
+
+
+def test_half_a_pair_in_the_flow_map_is_none(core, net):
+    """The second write fails: the first is taken back, the flow stays with the engine."""
+    core.set_policy(Rule())
+    put = core.on_put
+
+    def fail_second(family, key, flow):
+        return -E2BIG if core.puts else put(family, key, flow)
+
+    core.on_put = fail_second
+    assert core.passes(net.out(udp()))
+    assert core.flows == {}
+
+
+@pytest.mark.parametrize(("mode", "passes"), [("protect", False), ("monitor", True)])
+def test_a_full_session_table_drops_in_protect_only(core_module, net, mode, passes):
+    core = Core(core_module, sessions=8)
+    core.set_policy(Rule(), mode=mode)
+    for sport in range(8):
+        assert core.passes(net.out(udp(sport=sport)))
+    assert core.passes(net.out(udp(sport=9))) == passes
+    assert core.drops() == {"session_memory": 1}
+    assert core.passes(net.out(udp(sport=3)))
+    core.advance(31)
+    assert core.lib.sg_core_session_count(core.core) == 0
+    assert core.passes(net.out(udp(sport=9)))
+    core.close()
+
+
+def test_denials_cannot_fill_the_session_table(core_module, net):
+    core = Core(core_module, sessions=64)
+    core.set_policy(Rule(dir=EGRESS))
+    for sport in range(100):
+        assert not core.passes(net.into(udp(sport=sport)))
+    assert core.lib.sg_core_session_count(core.core) == 16
+    assert core.passes(net.out(udp(sport=1, dport=2)))
+    core.close()
+
+
+def test_sessions_are_listed_in_pages_and_by_port(core, net):
+    core.set_policy(Rule())
+    core.set_policy(Rule(), port=OTHER_PORT)
+    for sport in range(150):
+        core.feed(net.out(udp(sport=sport), port=(PORT, OTHER_PORT)[sport % 2]))
+    assert len(core.sessions()) == 150
+    assert {s.sport for s in core.sessions(OTHER_PORT)} == set(range(1, 150, 2))
+
+
+def test_a_full_event_queue_forgets_new_events_and_counts_them(core_module):
+    core = Core(core_module, sessions=8000)
+    core.set_policy(Rule())
+    frame = NET4.out(udp())
+    for sport in range(4200):
+        core.feed(frame[:34] + sport.to_bytes(2, "big") + frame[36:])
+    out = core.ffi.new("struct sg_event[5000]")
+    lost = core.ffi.new("unsigned long long *")
+    for taken, forgotten in ((4096, 104), (0, 0)):
+        assert core.lib.sg_core_events(core.core, out, 5000, lost) == taken
+        assert lost[0] == forgotten
+    core.close()
+
+
+def test_a_frame_that_cannot_be_sent_is_counted(core, net):
+    core.set_policy(Rule())
+    core.send_error = 100
+    core.feed(net.out(udp()))
+    counters = core.counters()
+    assert counters["send_failed"] == 1
+    assert "from_engine" not in counters
+
+
+def test_counters_tell_what_came_and_what_went_on(core, net):
+    core.set_policy(Rule(proto=17))
+    core.feed(net.out(udp()))
+    core.feed(net.out(TCP(flags="S")))
+    assert core.counters() == {"to_engine": 2, "from_engine": 1, "default_deny": 1}
