@@ -169,7 +169,7 @@ class Engine:
         return bytes(ffi.buffer(out, count * sizeof("sg_session_info"))), int(where[0])
 
     def stats(self) -> dict[str, Any]:
-        """The fields of struct sg_engine_stats; arrays are [small ring, big ring]."""
+        """The fields of struct sg_engine_stats; arrays are by SG_RING_*."""
         out = ffi.new("struct sg_engine_stats *")
         check(lib.sg_engine_stats(self._engine, out), "read the engine's figures")
         found: dict[str, Any] = {}

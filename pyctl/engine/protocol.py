@@ -27,8 +27,6 @@ MAX_FDS = 8
 class ProtocolError(SegctlError):
     """The other side does not speak this protocol; the connection is of no use any more."""
 
-    code = "protocol"
-
 
 @dataclass(frozen=True)
 class Message:

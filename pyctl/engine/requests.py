@@ -117,7 +117,7 @@ class Requests:
     def _hello(self, _: Request) -> Answer:
         return Answer(
             {
-                "version": metadata.version("segctl"),
+                "version": _version(),
                 "abi": HASH,
                 "pid": os.getpid(),
                 "stats": self._engine.stats(),
@@ -194,6 +194,14 @@ class Requests:
     def _stop(self, _: Request) -> Answer:
         self.stopping = True
         return Answer()
+
+
+def _version() -> str:
+    try:
+        return metadata.version("segctl")
+    except metadata.PackageNotFoundError:
+        # A source tree that was never installed.
+        return "unknown"
 
 
 def as_segctl_error(error: Exception) -> SegctlError:

@@ -1,6 +1,6 @@
 """The packet sockets of one enforcer namespace: opened once, outliving every engine.
 
-In: the namespace's path. Out: file descriptors (two receive rings, a send socket, a memfd with
+In: the namespace's path. Out: file descriptors (three receive rings, a send socket, a memfd with
 the read positions). I/O: sockets. The agent opens and keeps them and hands copies to the engine,
 so that frames wait in the rings while an engine is being replaced. A successor goes on at the
 saved position; what the dead one had sent but not yet given back (a batch at most) is sent twice.

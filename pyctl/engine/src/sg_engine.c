@@ -278,9 +278,8 @@ int sg_engine_listeners_set(struct sg_engine *engine, __u16 port_id, const __u16
 static int sync_start(struct sg_engine *engine, void *context)
 {
 	(void)context;
-	if (engine->state)
-		engine->sync_left = engine->rings[SG_RING_SMALL].slots +
-				    engine->rings[SG_RING_BIG].slots;
+	for (int i = 0; engine->state && i < SG_RINGS; i++)
+		engine->sync_left += engine->rings[i].slots;
 	return 0;
 }
 

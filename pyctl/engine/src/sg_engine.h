@@ -13,14 +13,17 @@
 
 enum sg_engine_limit {
 	SG_RING_SMALL = 0,		/* frames up to SG_SMALL_FRAME_MAX bytes */
-	SG_RING_BIG = 1,		/* the others */
-	SG_RINGS = 2,
-	SG_SMALL_FRAME_MAX = 1900,	/* what surely fits behind the headers of a 2048-byte slot */
-	SG_FD_SMALL = 0,
-	SG_FD_BIG = 1,
-	SG_FD_SEND = 2,
-	SG_FD_STATE = 3,
-	SG_FDS = 4,
+	SG_RING_MIDDLE = 1,		/* jumbo frames, short super-frames */
+	SG_RING_BIG = 2,		/* the others */
+	SG_RINGS = 3,
+	SG_SMALL_FRAME_MAX = 1900,	/* what surely fits a slot behind its headers */
+	SG_MIDDLE_FRAME_MAX = 9300,
+	SG_FD_SMALL = 0,		/* as SG_RING_* */
+	SG_FD_MIDDLE = 1,
+	SG_FD_BIG = 2,
+	SG_FD_SEND = 3,
+	SG_FD_STATE = 4,
+	SG_FDS = 5,
 	SG_RULES_MAX = 262144,
 };
 
@@ -30,7 +33,7 @@ struct sg_ring_state {
 	__u64 packets[SG_RINGS];	/* PACKET_STATISTICS, summed up: reading them clears them */
 	__u64 drops[SG_RINGS];		/* frames lost because the ring was full */
 };
-SEG_ABI_SIZE(sg_ring_state, 48);
+SEG_ABI_SIZE(sg_ring_state, 72);
 
 struct sg_engine_stats {
 	__u64 frames;		/* read from the rings */

@@ -76,25 +76,28 @@ static int is_older(const struct tpacket2_hdr *left, const struct tpacket2_hdr *
 {
 	if (left->tp_sec != right->tp_sec)
 		return left->tp_sec < right->tp_sec;
-	return left->tp_nsec <= right->tp_nsec;
+	return left->tp_nsec < right->tp_nsec;
 }
 
-/* The older head of both rings. The small ring is asked again after the big one was seen filled
- * (and the other way round): a frame that came before it must be visible by then. */
+/* The ring whose head is the oldest. All are asked again after each find: a frame that came before
+ * the one found must be visible by then, and within a flow the order has to hold. */
 static struct sg_ring *next_ring(struct sg_engine *engine, const struct tpacket2_hdr **slot)
 {
-	struct sg_ring *small = &engine->rings[SG_RING_SMALL], *big = &engine->rings[SG_RING_BIG];
-	const struct tpacket2_hdr *small_slot = sg_ring_peek(small);
-	const struct tpacket2_hdr *big_slot = sg_ring_peek(big);
+	struct sg_ring *found = NULL, *before;
 
-	if (big_slot && !small_slot)
-		small_slot = sg_ring_peek(small);
-	if (!big_slot || (small_slot && is_older(small_slot, big_slot))) {
-		*slot = small_slot;
-		return small_slot ? small : NULL;
-	}
-	*slot = big_slot;
-	return big;
+	*slot = NULL;
+	do {
+		before = found;
+		for (int i = 0; i < SG_RINGS; i++) {
+			const struct tpacket2_hdr *head = sg_ring_peek(&engine->rings[i]);
+
+			if (head && (!*slot || is_older(head, *slot))) {
+				*slot = head;
+				found = &engine->rings[i];
+			}
+		}
+	} while (found != before);
+	return found;
 }
 
 static unsigned int drain(struct sg_engine *engine, __u64 now)
@@ -121,8 +124,8 @@ static unsigned int drain(struct sg_engine *engine, __u64 now)
 	if (count) {
 		engine->stats.frames += count;
 		engine->stats.batches++;
-		sg_ring_release(&engine->rings[SG_RING_SMALL]);
-		sg_ring_release(&engine->rings[SG_RING_BIG]);
+		for (int i = 0; i < SG_RINGS; i++)
+			sg_ring_release(&engine->rings[i]);
 	}
 	return count;
 }
@@ -193,14 +196,13 @@ static void wait_for_frames(struct sg_engine *engine, __u64 now)
 {
 	__u64 left = engine->tick_ns > now ? engine->tick_ns - now : 0;
 	struct timespec timeout = { .tv_nsec = (long)(left < WAIT_MAX_NS ? left : WAIT_MAX_NS) };
-	struct pollfd polls[] = {
-		{ .fd = engine->state ? engine->fds[SG_FD_SMALL] : -1, .events = POLLIN },
-		{ .fd = engine->state ? engine->fds[SG_FD_BIG] : -1, .events = POLLIN },
-		{ .fd = engine->wake_fd, .events = POLLIN },
-	};
+	struct pollfd polls[SG_RINGS + 1];
 
+	for (int i = 0; i < SG_RINGS; i++)
+		polls[i] = (struct pollfd){ engine->state ? engine->fds[i] : -1, POLLIN, 0 };
+	polls[SG_RINGS] = (struct pollfd){ engine->wake_fd, POLLIN, 0 };
 	engine->stats.waits++;
-	if (ppoll(polls, 3, &timeout, NULL) <= 0 || !engine->state)
+	if (ppoll(polls, SG_RINGS + 1, &timeout, NULL) <= 0 || !engine->state)
 		return;
 	now = clock_ns();
 	for (int i = 0; i < SG_RINGS; i++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* Receive rings: opened by the agent in the enforcer's namespace, mapped by whoever is the engine.
  *
- * Sizes. A frame of SG_SMALL_FRAME_MAX fits a small slot behind 76 bytes of headers. A big slot
+ * Sizes. A frame of SG_*_FRAME_MAX fits a slot of its ring behind 76 bytes of headers. A big slot
  * takes any frame that vth can deliver: a device of MTU 65535, and super-frames, which the kernel
  * itself segments on the way into vbr-neuv when they reach that link's gso_max_size (65536, also
  * for the BIG TCP of others: so vbr-neuv's gso_max_size must not be raised). Longer is truncated,
@@ -30,9 +30,11 @@
 static const struct {
 	__u32 slot_bytes;
 	__u32 blocks;
+	__u32 longest;			/* frame */
 } layouts[SG_RINGS] = {
-	[SG_RING_SMALL] = { 2048, 16 },		/* 8192 slots */
-	[SG_RING_BIG] = { 68 << 10, 17 },	/* 255 slots */
+	[SG_RING_SMALL] = { 2048, 16, SG_SMALL_FRAME_MAX },	/* 8192 slots */
+	[SG_RING_MIDDLE] = { 9472, 8, SG_MIDDLE_FRAME_MAX },	/* 880 slots */
+	[SG_RING_BIG] = { 68 << 10, 17, ~0u },			/* 255 slots */
 };
 
 static __u32 slots_per_block(unsigned int kind)
@@ -48,9 +50,15 @@ static struct tpacket2_hdr *slot_at(const struct sg_ring *ring, __u32 index)
 				       (size_t)(index % per_block) * layouts[ring->kind].slot_bytes);
 }
 
-static int is_filled(const struct sg_ring *ring, __u32 index)
+static int is_filled(const struct tpacket2_hdr *slot)
 {
-	return __atomic_load_n(&slot_at(ring, index)->tp_status, __ATOMIC_ACQUIRE) & TP_STATUS_USER;
+	return __atomic_load_n(&slot->tp_status, __ATOMIC_ACQUIRE) & TP_STATUS_USER;
+}
+
+static void set_head(struct sg_ring *ring, __u32 index)
+{
+	ring->head = index;
+	ring->slot = slot_at(ring, index);
 }
 
 int sg_ring_map(struct sg_ring *ring, unsigned int kind, int fd, struct sg_ring_state *shared)
@@ -69,7 +77,7 @@ int sg_ring_map(struct sg_ring *ring, unsigned int kind, int fd, struct sg_ring_
 		.shared = shared,
 	};
 	/* What the memfd says is checked like anything that another process wrote. */
-	ring->head = shared->next[kind] < ring->slots ? (__u32)shared->next[kind] : 0;
+	set_head(ring, shared->next[kind] < ring->slots ? (__u32)shared->next[kind] : 0);
 	shared->next[kind] = ring->head;
 	return 0;
 }
@@ -83,7 +91,7 @@ void sg_ring_unmap(struct sg_ring *ring)
 
 const struct tpacket2_hdr *sg_ring_peek(const struct sg_ring *ring)
 {
-	return is_filled(ring, ring->head) ? slot_at(ring, ring->head) : NULL;
+	return is_filled(ring->slot) ? ring->slot : NULL;
 }
 
 void sg_ring_frame(const struct tpacket2_hdr *slot, struct sg_frame *frame)
@@ -103,7 +111,7 @@ void sg_ring_frame(const struct tpacket2_hdr *slot, struct sg_frame *frame)
 
 void sg_ring_advance(struct sg_ring *ring)
 {
-	ring->head = ring->head + 1 == ring->slots ? 0 : ring->head + 1;
+	set_head(ring, ring->head + 1 == ring->slots ? 0 : ring->head + 1);
 }
 
 void sg_ring_release(struct sg_ring *ring)
@@ -126,8 +134,8 @@ int sg_ring_resync(struct sg_ring *ring)
 	for (__u32 step = 0; step < ring->slots; step++) {
 		__u32 index = previous + 1 == ring->slots ? 0 : previous + 1;
 
-		if (!is_filled(ring, previous) && is_filled(ring, index)) {
-			ring->head = index;
+		if (!is_filled(slot_at(ring, previous)) && is_filled(slot_at(ring, index))) {
+			set_head(ring, index);
 			ring->shared->next[ring->kind] = index;
 			return 1;
 		}
@@ -167,10 +175,11 @@ static int bind_to(int fd, __u16 protocol, unsigned int ifindex)
 /* Each ring's socket accepts the frames of its own size only. */
 static int attach_filter(int fd, unsigned int kind)
 {
+	__u32 shortest = kind ? layouts[kind - 1].longest + 1 : 0;
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0),
-		BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, SG_SMALL_FRAME_MAX, kind == SG_RING_SMALL,
-			 kind == SG_RING_BIG),
+		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, shortest, 0, 2),
+		BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, layouts[kind].longest, 1, 0),
 		BPF_STMT(BPF_RET | BPF_K, SNAP_ALL),
 		BPF_STMT(BPF_RET | BPF_K, 0),
 	};
@@ -256,10 +265,11 @@ static int open_all(const struct opening *job)
 	if (!ifindex)
 		return -errno;
 	if ((error = open_state(&job->fds[SG_FD_STATE])) ||
-	    (error = open_send(ifindex, &job->fds[SG_FD_SEND])) ||
-	    (error = open_receive(SG_RING_SMALL, ifindex, &job->fds[SG_FD_SMALL])))
+	    (error = open_send(ifindex, &job->fds[SG_FD_SEND])))
 		return error;
-	return open_receive(SG_RING_BIG, ifindex, &job->fds[SG_FD_BIG]);
+	for (unsigned int kind = 0; kind < SG_RINGS && !error; kind++)
+		error = open_receive(kind, ifindex, &job->fds[SG_FD_SMALL + kind]);
+	return error;
 }
 
 static void *opening_thread(void *context)

@@ -2,8 +2,9 @@
 /* One TPACKET_V2 receive ring, read in place. API: sg_ring_map(), _unmap(), _peek(), _frame(),
  * _advance(), _release(), _resync(), _read_drops().
  *
- * V2 because V3 retires its blocks on a timer (1 ms of latency, DESIGN 7). Two rings instead of
- * one: small frames need 8192 cheap slots, super-frames need 68 KiB each.
+ * V2 because V3 retires its blocks on a timer (1 ms of latency). Three rings instead of one: small
+ * frames want many cheap slots, super-frames need 68 KiB each, and with jumbo frames in such slots
+ * 255 of them filled the ring within a millisecond or two.
  */
 #ifndef SG_RING_H
 #define SG_RING_H
@@ -15,11 +16,12 @@
 
 struct sg_ring {
 	int fd;
-	unsigned int kind;		/* SG_RING_SMALL or SG_RING_BIG */
+	unsigned int kind;		/* SG_RING_* */
 	__u8 *map;
 	size_t map_len;
 	__u32 slots;
 	__u32 head;			/* next slot to look at; shared->next lags behind it */
+	struct tpacket2_hdr *slot;	/* the head */
 	struct sg_ring_state *shared;
 	__u64 stuck_ns;			/* since when poll and the head slot contradict each other */
 };

@@ -16,7 +16,7 @@
 enum sg_send_limit {
 	SG_BATCH = 64,
 	SG_BATCH_PARTS = 4,		/* vnet header, MACs, VLAN tag, the rest */
-	SG_BATCH_BYTES = 512 << 10,	/* few super-frames fill a batch: they are to move on */
+	SG_BATCH_BYTES = 256 << 10,	/* few super-frames fill a batch: they are to move on */
 	SG_SCRATCH_BYTES = 128 << 10,
 };
 

@@ -1,0 +1,131 @@
+"""What Python packs is what C reads."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+
+import pytest
+
+from pyctl.engine import records
+from pyctl.engine._binding import constant, pack_array, sizeof
+from pyctl.errors import SegctlError
+from pyctl.model.policy import Action, Direction, PortPolicy, PortRule
+from pyctl.model.workload import Mode
+from tests import packets
+
+RULES = (
+    PortRule(
+        7, Direction.INGRESS, ip_network(packets.net_ip4), 6, 80, 443, Action.ALLOW
+    ),
+    PortRule(8, None, ip_network(packets.net_ip6), 17, 53, 53, Action.DENY),
+    PortRule(9, Direction.EGRESS, None, 0, 0, 65535, Action.ALLOW),
+)
+
+
+def policy(**changes):
+    fields = {
+        "port_id": 300,
+        "mode": Mode.PROTECT,
+        "mac": packets.pod_one_mac,
+        "rules": RULES,
+        "default": Action.DENY,
+        "deny_rst": True,
+    }
+    return PortPolicy(**{**fields, **changes})
+
+
+def test_a_policy_arrives_in_c_as_it_was_said():
+    blob = records.pack_policy(policy(), 99)
+    head, rules = records.view_policy(blob)
+    assert (head.generation, head.port_id, head.rule_count) == (99, 300, 3)
+    assert head.mode == constant("SEG_MODE_PROTECT")
+    assert head.default_verdict == constant("SEG_VERDICT_DENY")
+    assert head.flags == constant("SG_POLICY_DENY_RST")
+    assert bytes(head.mac) == bytes.fromhex(packets.pod_one_mac.replace(":", ""))
+    first, second, third = (rules[i] for i in range(3))
+    assert (first.id, first.dir, first.family, first.proto) == (7, 2, 4, 6)
+    assert (first.prefix_len, first.port_lo, first.port_hi) == (24, 80, 443)
+    assert bytes(first.peer)[:4] == ip_network(packets.net_ip4).network_address.packed
+    assert (second.dir, second.family, second.prefix_len) == (0, 6, 64)
+    assert bytes(second.peer) == ip_network(packets.net_ip6).network_address.packed
+    assert second.action == constant("SEG_VERDICT_DENY")
+    assert (third.family, third.prefix_len, third.port_hi) == (0, 0, 65535)
+
+
+def test_a_policy_without_rules_is_packed():
+    head, _ = records.view_policy(records.pack_policy(policy(rules=()), 1))
+    assert head.rule_count == 0
+
+
+@pytest.mark.parametrize("change", [-1, 1, -32, 32])
+def test_a_policy_whose_size_and_count_differ_is_refused(change):
+    blob = records.pack_policy(policy(), 1)
+    wrong = blob[:change] if change < 0 else blob + bytes(change)
+    with pytest.raises(SegctlError, match="bytes"):
+        records.view_policy(wrong)
+
+
+def test_a_field_that_does_not_fit_is_an_error():
+    with pytest.raises(SegctlError, match="port 70000"):
+        records.pack_policy(policy(port_id=70000), 1)
+
+
+def test_a_session_is_listed_with_names_instead_of_numbers():
+    blob = pack_array(
+        "sg_session_info",
+        [
+            {
+                "id": 5,
+                "port_id": 300,
+                "dir": constant("SEG_DIR_EGRESS"),
+                "family": constant("SEG_FAMILY_IPV4"),
+                "proto": 6,
+                "verdict": constant("SEG_VERDICT_ALLOW"),
+                "tcp_state": 1,
+                "cached": 1,
+                "packets": [3, 4],
+                "bytes": [300, 400],
+                "saddr": ip_network(packets.pod_one_ip4).network_address.packed,
+                "daddr": ip_network(packets.world_ip4).network_address.packed,
+                "sport": 40000,
+                "dport": 80,
+            }
+        ],
+    )
+    (session,) = records.sessions(blob)
+    assert (session.source, session.destination) == (
+        packets.pod_one_ip4,
+        packets.world_ip4,
+    )
+    assert (session.direction, session.verdict) == (Direction.EGRESS, Action.ALLOW)
+    assert session.cached
+    assert not session.midstream
+    assert (session.packets, session.bytes) == ((3, 4), (300, 400))
+
+
+def test_an_event_names_its_kind_reason_and_addresses():
+    blob = pack_array(
+        "sg_event",
+        [
+            {
+                "kind": constant("SG_EVENT_DROP"),
+                "reason": constant("SEG_R_POLICY_DENY"),
+                "family": constant("SEG_FAMILY_IPV6"),
+                "dir": constant("SEG_DIR_INGRESS"),
+                "saddr": ip_network(packets.world_ip6).network_address.packed,
+                "daddr": ip_network(packets.pod_one_ip6).network_address.packed,
+                "rule_id": 8,
+            },
+            {"kind": 200, "reason": 60000},
+        ],
+    )
+    event, strange = records.events(blob)
+    assert (event.kind, event.reason, event.rule_id) == ("drop", "policy_deny", 8)
+    assert (event.source, event.destination) == (packets.world_ip6, packets.pod_one_ip6)
+    assert event.direction is Direction.INGRESS
+    assert (strange.kind, strange.reason, strange.source) == ("200", "60000", "")
+
+
+def test_half_a_record_is_refused():
+    with pytest.raises(SegctlError, match="whole number"):
+        records.events(bytes(sizeof("sg_event") + 1))
