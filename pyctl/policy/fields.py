@@ -18,7 +18,7 @@ from pyctl.policy.document import Network, PortSpec
 E = TypeVar("E", bound=StrEnum)
 
 _GROUP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-_PORTS = re.compile(r"(tcp|udp)(?:/(?:any|(\d{1,5})(?:-(\d{1,5}))?))?")
+_PORTS = re.compile(r"(tcp|udp)(?:/(?:any|([0-9]{1,5})(?:-([0-9]{1,5}))?))?")
 _PORTS_HELP = "write tcp/80, tcp/80-90, tcp/any, udp/53, icmp or any"
 
 

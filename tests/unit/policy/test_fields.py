@@ -1,0 +1,66 @@
+"""Single fields: strict where a slip would open something, and each error under its path."""
+
+from __future__ import annotations
+
+import pytest
+
+from pyctl.policy import fields
+from pyctl.policy.fields import Notes
+from tests import packets
+
+
+@pytest.mark.parametrize(
+    ("text", "proto", "low", "high"),
+    [
+        ("any", "any", 0, 65535),
+        ("icmp", "icmp", 0, 65535),
+        ("tcp", "tcp", 0, 65535),
+        ("udp/any", "udp", 0, 65535),
+        ("tcp/1", "tcp", 1, 1),
+        ("udp/1-65535", "udp", 1, 65535),
+        ("tcp/7-7", "tcp", 7, 7),
+    ],
+)
+def test_ports_are_read_as_written(text, proto, low, high):
+    notes = Notes()
+    found = fields.port_spec(notes, "p", text)
+    assert (found.text, found.proto, found.low, found.high) == (text, proto, low, high)
+    assert notes.errors == []
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "tcp/", "tcp/0", "tcp/65536", "tcp/2-1", "tcp/-1", "tcp/1-", "TCP/80", "tcp/80 ",
+     "tcp/80\n", "80/tcp", "icmp/8", "any/80", "tcp/\u0661", 80, None, True, ["tcp/80"]],
+    ids=repr,
+)  # fmt: skip
+def test_anything_else_is_no_port(value):
+    notes = Notes()
+    assert fields.port_spec(notes, "p", value) is None
+    assert notes.errors[0].startswith("p: ")
+
+
+@pytest.mark.parametrize("value", [True, 0, -1, 2**32, "1", 1.0, None])
+def test_an_id_is_a_positive_32_bit_number(value):
+    notes = Notes()
+    assert fields.rule_id(notes, "id", value) is None
+    assert notes.errors
+
+
+@pytest.mark.parametrize("value", [0, 1, "yes", None])
+def test_a_flag_is_true_or_false_and_nothing_like_it(value):
+    notes = Notes()
+    fields.flag(notes, "enabled", value)
+    assert notes.errors
+
+
+@pytest.mark.parametrize("value", [packets.pod_one_ip4, packets.pod_one_ip6])
+def test_one_address_is_a_network_of_one(value):
+    assert fields.cidr(Notes(), "c", value).num_addresses == 1
+
+
+def test_a_value_in_an_error_is_short_even_if_it_holds_itself():
+    loop: list[object] = []
+    loop.append(loop)
+    assert len(fields.shown(loop)) < 100
+    assert len(fields.shown("x" * 10000)) < 100
