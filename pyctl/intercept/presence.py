@@ -38,8 +38,9 @@ def remove_orphan(instance: Instance, orphan: Orphan) -> None:
 
 
 def port_now(netns_path: str, port: Port) -> Port:
-    """The port with the MAC and the addresses that its interface has by now; unchanged where the
-    workload has thrown the interface away. NotFoundError where the namespace is gone.
+    """The port with the MAC and the addresses that its interface has by now; unchanged
+    where the workload has thrown the interface away. NotFoundError where the namespace
+    is gone.
     """
     with netns.opened(netns_path) as fd, netns.netlink_in(fd) as nl:
         link = links.by_name(nl, port.interface)

@@ -54,7 +54,11 @@ NUD_VALID_DYNAMIC = 0x02 | 0x04 | 0x08 | 0x10
 """REACHABLE, STALE, DELAY, PROBE: the link-layer address is known."""
 NTF_PROXY, NTF_EXT_LEARNED = 0x08, 0x10
 NDA_DST, NDA_LLADDR, NDA_CACHEINFO, NDA_PROBES = 1, 2, 3, 4
-NHA_ID, NHA_GROUP, NHA_OIF = 1, 2, 5
+NHA_GROUP = 2
+_NHA_ANSWERS = frozenset({14, 15, 17})
+"""NHA_OP_FLAGS, NHA_GROUP_STATS, NHA_HW_STATS_USED: the kernel says them, never hears
+them.
+"""
 INFINITE = 0xFFFFFFFF
 USER_HZ = 100
 
@@ -312,7 +316,8 @@ def dump_nexthops(nl: NetlinkSocket) -> list[bytes]:
 def nexthop_key(body: bytes) -> bytes:
     """Equal for equal nexthop objects."""
     flags = struct.unpack_from("=I", body, 4)[0] & RTNH_F_ONLINK
-    return body[:4] + struct.pack("=I", flags) + _packed(attrs(body[8:]))
+    found = {k: v for k, v in attrs(body[8:]).items() if k not in _NHA_ANSWERS}
+    return body[:4] + struct.pack("=I", flags) + _packed(found)
 
 
 def nexthop_message(body: bytes) -> Message:
