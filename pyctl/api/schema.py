@@ -117,7 +117,8 @@ class AttachRequest(_Request):
     mode: Literal[Mode.DISCOVER, Mode.MONITOR, Mode.PROTECT] | None = None
     """None: discover."""
     fail: Fail | None = None
-    """None: closed where `mode` is protect, else open."""
+    """None: auto. Here and below, what is not sent stays as it is where the workload is attached
+    already."""
     other_traffic: OtherTraffic = OtherTraffic.AUTO
     any_source: bool = False
     """The workload forwards for others: its source addresses are not checked."""

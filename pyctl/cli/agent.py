@@ -6,17 +6,13 @@ In: options. Out: the agent's state. I/O: the agent; `run` becomes it.
 from __future__ import annotations
 
 import os
-import select
-from contextlib import suppress
 from typing import Any
 
 import click
 
 from pyctl.cli import options, render
-from pyctl.errors import SegctlError
 
 LEVELS = ["debug", "info", "warning", "error"]
-STOP_DEADLINE_S = 30
 
 
 @click.group()
@@ -76,8 +72,8 @@ def status(as_json: bool) -> None:
             "engine": _engine(engine),
             "ring drops": engine["ring_drops"],
             "sessions": engine["sessions"],
-            "workloads": f"{found['workloads']} ({found['ports']} ports)",
-            "policy": f"{found['policy_rules']} rules",
+            "workloads": f"{found['workloads']} ({render.count(found['ports'], 'port')})",
+            "policy": render.count(found["policy_rules"], "rule"),
         }
     )
     render.warnings(found["warnings"])
@@ -93,6 +89,7 @@ def stop(detach: bool, dry_run: bool) -> None:
     next agent takes over. With it nothing of segctl is left.
     """
     from pyctl.api.client import AgentClient
+    from pyctl.cli.start import stop_agent
 
     client = AgentClient(options.instance())
     pid = client.status()["pid"]
@@ -100,21 +97,7 @@ def stop(detach: bool, dry_run: bool) -> None:
         plan = client.detach(all=True, dry_run=True)["plan"] if detach else []
         render.steps([*plan, f"end the agent, pid {pid}"], would=True)
         return
-    try:
-        process = os.pidfd_open(pid)
-    except ProcessLookupError as error:
-        raise SegctlError(f"the agent (pid {pid}) ended by itself meanwhile") from error
-    try:
-        answer = client.stop(detach=detach)
-        if not select.select([process], [], [], STOP_DEADLINE_S)[0]:
-            raise SegctlError(
-                f"the agent (pid {pid}) was asked to end {STOP_DEADLINE_S} s ago",
-                state="it still runs",
-                advice=f"see {client.instance.log_file}",
-            )
-    finally:
-        with suppress(OSError):
-            os.close(process)
+    answer = stop_agent(client, detach=detach)
     for name in answer["detached"]:
         click.echo(f"detached {render.safe(name)}")
     click.echo(f"the agent (pid {pid}) ended")
@@ -137,5 +120,5 @@ def _engine(found: dict[str, Any]) -> str:
     if found["heartbeat_age_ms"] is not None:
         words.append(f"heartbeat {found['heartbeat_age_ms']:.0f} ms ago")
     if found["restarts"]:
-        words.append(f"{found['restarts']} restarts")
+        words.append(render.count(found["restarts"], "restart"))
     return ", ".join(words)

@@ -57,20 +57,20 @@ def _labels(
 @click.option(
     "--fail",
     type=click.Choice([each.value for each in Fail]),
-    help="While the engine is down: pass or drop (default: closed with --mode protect, "
+    help="While the engine is down: pass or drop (default: auto, closed in protect, "
     "else open).",
 )
 @click.option(
     "--other-traffic",
     type=click.Choice([each.value for each in OtherTraffic]),
-    default=OtherTraffic.AUTO.value,
-    show_default=True,
-    help="Frames that are neither IP nor ARP, or VLAN-tagged; auto: dropped in protect.",
+    help="Frames that are neither IP nor ARP, or VLAN-tagged (default: auto, dropped in "
+    "protect, else passed).",
 )
 @click.option(
-    "--any-source",
-    is_flag=True,
-    help="The workload forwards for others: do not check its source addresses.",
+    "--any-source/--own-source",
+    default=None,
+    help="Whether the workload forwards for others: then its source addresses are not "
+    "checked.",
 )
 @options.container_host
 @options.dry_run
@@ -84,7 +84,8 @@ def attach(
 ) -> None:
     """Splice into a running container, which does not notice.
 
-    Attaching twice is attaching once. The agent is started in the background where none runs.
+    Attaching again changes the options that are given and leaves the others. The agent is started
+    in the background where none runs.
 
     LOCK-OUT: in protect, what no rule allows is denied. Do not attach a container that your own
     session goes through (SSH, a VPN, a proxy) with --mode protect before a policy allows it.
@@ -95,8 +96,10 @@ def attach(
     from pyctl.cli.start import with_agent
 
     body |= {"pid": pid, "container": container}
-    body["interfaces"] = list(body["interfaces"])
-    body["container_host"] = container_host if container else None
+    if container:
+        body["container_host"] = container_host
+    # What is not said is not sent: it stays as it is where the workload is attached already.
+    body = {key: value for key, value in body.items() if value not in (None, (), {})}
     answer = with_agent(
         options.instance(),
         lambda client: client.attach(**body),

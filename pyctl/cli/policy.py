@@ -47,11 +47,13 @@ def apply_policy(file: TextIO, dry_run: bool, as_json: bool) -> None:
         render.as_json(answer)
         return
     would = "would change" if dry_run else "changed"
+    changes = render.count(len(answer["changes"]), "thing")
+    ports = render.count(answer["ports"], "port")
     for line in answer["changes"]:
         click.echo(f"  {render.safe(line)}")
     click.echo(
-        f"{len(answer['changes'])} things {would}, at {answer['ports']} ports; "
-        f"{answer['rules']} rules, {answer['groups']} groups"
+        f"{changes} {would}, at {ports}; {render.count(answer['rules'], 'rule')}, "
+        f"{render.count(answer['groups'], 'group')}"
     )
 
 

@@ -71,6 +71,11 @@ def labels(found: Mapping[str, str]) -> str:
     return ",".join(f"{key}={value}" for key, value in sorted(found.items()))
 
 
+def count(number: int, noun: str) -> str:
+    """`1 rule`, `2 rules`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def clock(seconds: float | None) -> str | None:
     """Local date and time."""
     if seconds is None:

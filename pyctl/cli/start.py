@@ -1,4 +1,4 @@
-"""An agent in the background, where a command needs one and none answers.
+"""The agent's process: started in the background where a command needs it, and ended.
 
 In: an instance and a request. Out: the answer. I/O: spawns `segctl agent run`, the agent's socket,
 its log, a lock file.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import select
 import subprocess
 import sys
 import time
@@ -22,6 +23,7 @@ from pyctl.model.instance import Instance
 
 DEADLINE_S = 20.0
 """Compiling the programs takes most of a start: under a second, much more under emulation."""
+STOP_DEADLINE_S = 30.0
 _POLL_S = 0.02
 _TAIL_LINES = 12
 
@@ -44,7 +46,27 @@ def with_agent(
         return ask(client)
     finally:
         if not keep:
-            client.stop()
+            stop_agent(client)
+
+
+def stop_agent(client: AgentClient, *, detach: bool = False) -> Answer:
+    """Ask the agent to end and wait until it has; SegctlError where it does not."""
+    pid = int(client.status()["pid"])
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError as error:
+        raise SegctlError(f"the agent (pid {pid}) ended by itself meanwhile") from error
+    try:
+        answer = client.stop(detach=detach)
+        if not select.select([process], [], [], STOP_DEADLINE_S)[0]:
+            raise SegctlError(
+                f"the agent (pid {pid}) was asked to end {STOP_DEADLINE_S:g} s ago",
+                state="it still runs",
+                advice=f"see {client.instance.log_file}",
+            )
+    finally:
+        os.close(process)
+    return answer
 
 
 def start_agent(
@@ -68,6 +90,7 @@ def start_agent(
                 stdout=log,
                 stderr=log,
                 cwd="/",
+                env={**os.environ, "PYTHONPATH": _path_with_us()},
                 start_new_session=True,
                 umask=0o077,
             )
@@ -83,6 +106,14 @@ def start_agent(
             time.sleep(_POLL_S)
         # It outlives this process: nothing is to be waited for.
         child.returncode = 0
+
+
+def _path_with_us() -> str:
+    """So that the agent is of the same tree as this command, installed or not."""
+    before = os.environ.get("PYTHONPATH")
+    return os.pathsep.join(
+        [str(Path(__file__).parents[2]), *([before] if before else [])]
+    )
 
 
 def _answers(instance: Instance) -> bool:

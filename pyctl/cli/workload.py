@@ -153,7 +153,7 @@ def _show_port(port: dict[str, Any]) -> None:
             "outside": f"{port['vex']} ({port['vex_ifindex']})",
             "inside": f"{port['vin']} ({port['vin_ifindex']})",
             "MTU": port["mtu"],
-            "policy": f"{port['rules']} rules, generation {port['generation']}",
+            "policy": f"{render.count(port['rules'], 'rule')}, generation {port['generation']}",
         }
     )
     if port["counters"]:

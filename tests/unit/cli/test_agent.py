@@ -24,7 +24,7 @@ def process():
 def test_status_shows_agent_and_engine(agent, segctl):
     text = segctl("agent", "status").stdout
     assert "pid 4711, up 12 s" in text
-    assert "running, pid 4712, heartbeat 40 ms ago, 1 restarts" in text
+    assert "running, pid 4712, heartbeat 40 ms ago, 1 restart" in text
 
 
 def test_stop_returns_when_the_agent_is_gone(agent, segctl, process):
@@ -37,7 +37,7 @@ def test_stop_returns_when_the_agent_is_gone(agent, segctl, process):
 
 
 def test_stop_says_when_the_agent_stays(agent, segctl, process, monkeypatch):
-    monkeypatch.setattr("pyctl.cli.agent.STOP_DEADLINE_S", 0.05)
+    monkeypatch.setattr("pyctl.cli.start.STOP_DEADLINE_S", 0.05)
     agent.changes = {"pid": process.pid}
     done = segctl("agent", "stop")
     assert done.exit_code == 1

@@ -20,7 +20,6 @@ def test_every_option_reaches_the_agent(agent, segctl):
             "POST",
             "/attach",
             {
-                "pid": None,
                 "container": "web",
                 "interfaces": ["eth0", "eth1"],
                 "name": "w",
@@ -35,6 +34,12 @@ def test_every_option_reaches_the_agent(agent, segctl):
             },
         )
     ]
+
+
+def test_what_is_not_said_is_not_sent(agent, segctl):
+    """Attached again, a workload keeps the options of the first time."""
+    segctl("attach", "--pid", "4242")
+    assert agent.asked[0][2] == {"pid": 4242, "datapath": "auto", "dry_run": False}
 
 
 def test_the_callers_container_host_is_asked_not_the_agents(agent, segctl):

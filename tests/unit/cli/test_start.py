@@ -91,8 +91,10 @@ def test_an_agent_started_for_a_dry_run_is_ended_again(instance, monkeypatch, fa
         aside = socket.with_name("aside")
         socket.rename(aside)
         monkeypatch.setattr(start, "start_agent", lambda _: aside.rename(socket))
+        stopped = []
+        monkeypatch.setattr(start, "stop_agent", stopped.append)
         try:
             start.with_agent(instance, lambda client: client.workloads(), keep=False)
         except NotFoundError:
             assert fails
-        assert agent.asked[-1][:2] == ("POST", "/stop")
+        assert len(stopped) == 1
