@@ -124,7 +124,7 @@ def udp_rows(raw: Raw) -> list[Row]:
     )
     if limited and rows:
         rows[0].note = (
-            "flat out, one sender's core could not send faster than this path carries: "
+            "flat out, the senders could not send faster than this path carries: "
             + ", ".join(limited)
         )
     return rows

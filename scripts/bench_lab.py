@@ -154,7 +154,7 @@ class Lab:
 
     def compile_tools(self) -> None:
         source = ROOT / "scripts/bench_udp.c"
-        run("gcc", "-O2", "-std=gnu11", "-Wall", "-o", self.udp_tool, source)
+        run("gcc", "-O2", "-std=gnu11", "-pthread", "-o", self.udp_tool, source)
 
     def spawn(self, *argv: str | Path, **options: Any) -> subprocess.Popen[Any]:
         """A process of ours, in a session of its own: Ctrl-C must reach us alone, and we end it."""

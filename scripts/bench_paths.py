@@ -265,7 +265,7 @@ class Bench:
                     self.interleave(name, self.rounds("rr"), one)
         if "udp" in wanted:
             with self.figure("udp"), self.steering_seen("udp"):
-                self.udp(self.rounds("udp"), *((9, 0.4) if quick else (14, 1.0)))
+                self.udp(self.rounds("udp"), *((9, 0.4) if quick else (13, 0.5)))
 
     def in_turn(self, round_number: int) -> list[World]:
         """The worlds, beginning with another one each round."""

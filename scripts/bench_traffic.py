@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, field
 
 from bench_lab import (
+    CPUS,
     IPERF_PORT,
     PLACEMENTS,
     UDP_PORT,
@@ -21,6 +22,8 @@ from bench_lab import (
 )
 
 LOSS_ALLOWED = 0.001
+SENDERS = min(2, len(CPUS))
+"""One cannot send more than a core does, which no path is bound to."""
 
 
 def tcp_stream(world: World, seconds: float) -> dict[str, float]:
@@ -68,10 +71,10 @@ def tcp_ping_pong(world: World, placement: str, seconds: int) -> dict[str, float
 
 
 def udp_burst(lab: Lab, world: World, rate: float, seconds: float) -> dict[str, float]:
-    """64-byte datagrams at a rate (0: as fast as the sender can)."""
+    """64-byte datagrams at a rate (0: as fast as the senders can)."""
     out = world.client.run(
         *(lab.udp_tool, "send", world.server.ip, str(UDP_PORT)),
-        *(f"{rate:.0f}", f"{seconds:g}"),
+        *(f"{rate:.0f}", f"{seconds:g}", str(SENDERS)),
         seconds=seconds + 30,
     )
     told = json.loads(out)
@@ -102,7 +105,7 @@ class RateSearch:
 
     def next_rate(self) -> float | None:
         """What to send at next; None: the search is over."""
-        if not self.tries or (self._failed and not self.high):
+        if not self.tries:
             return 0.0
         if self.sender_limited or len(self.tries) >= self.steps:
             return None
@@ -119,11 +122,13 @@ class RateSearch:
                 self.sender_limited = True
             else:
                 self.low = told["asked_pps"]
+        elif flat_out:
+            self.high = told["sent_pps"]
         elif not self._failed:
             self._failed = True
         else:
             self._failed = False
-            self.high = told["sent_pps"] if flat_out else told["asked_pps"]
+            self.high = told["asked_pps"]
 
     def result(self) -> dict[str, object]:
         return {
