@@ -75,7 +75,6 @@ def root_filesystem(target: Path) -> None:
     programs = {
         name: shutil.which(name) or f"/usr/sbin/{name}" for name in ("nginx", "curl")
     }
-    busybox = shutil.which("busybox") or "/bin/busybox"
     with tarfile.open(target, "w") as tar:
         for directory in (
             "bin",
@@ -90,10 +89,11 @@ def root_filesystem(target: Path) -> None:
             info = tarfile.TarInfo(directory)
             info.type, info.mode = tarfile.DIRTYPE, 0o755
             tar.addfile(info)
-        for name, path in {**programs, "busybox": busybox}.items():
+        programs["busybox"] = shutil.which("busybox") or "/bin/busybox"
+        for name, path in programs.items():
             tar.add(os.path.realpath(path), f"bin/{name}")
-            for library in libraries(path):
-                tar.add(os.path.realpath(library), library.lstrip("/"))
+        for library in set().union(*map(libraries, programs.values())):
+            tar.add(os.path.realpath(library), library.lstrip("/"))
         for applet in ("sh", "sleep", "cat"):
             info = tarfile.TarInfo(f"bin/{applet}")
             info.type, info.linkname = tarfile.SYMTYPE, "busybox"

@@ -82,8 +82,6 @@ def _new_workload(context: Context, target: Target, order: AttachOrder) -> Workl
     container = target.container
     workload_id = container.id[:12] if container else f"pid-{target.process.pid}"
     default_name = container.name if container else workload_id
-    mode = order.mode or Mode.DISCOVER
-    default_fail = Fail.CLOSED if mode is Mode.PROTECT else Fail.OPEN
     name = order.name or default_name
     for other in context.registry.all():
         if name == other.name:
@@ -100,8 +98,8 @@ def _new_workload(context: Context, target: Target, order: AttachOrder) -> Workl
         image=container.image if container else None,
         runtime=container.runtime if container else "process",
         datapath=DatapathKind.EBPF,
-        attach_mode=mode,
-        fail=order.fail or default_fail,
+        attach_mode=order.mode or Mode.DISCOVER,
+        fail=order.fail or Fail.AUTO,
         other_traffic=order.other_traffic or OtherTraffic.AUTO,
         any_source=bool(order.any_source),
     )

@@ -14,7 +14,7 @@ from pyctl.agent.supervisor import Supervisor
 from pyctl.datapath.base import Driver
 from pyctl.engine.client import EngineClient
 from pyctl.model.policy import PortPolicy
-from pyctl.model.workload import Mode, OtherTraffic, Port, PortPair, Workload
+from pyctl.model.workload import Fail, Mode, OtherTraffic, Port, PortPair, Workload
 
 
 def port_pair(workload: Workload, port: Port, mode: Mode) -> PortPair:
@@ -32,11 +32,18 @@ def port_pair(workload: Workload, port: Port, mode: Mode) -> PortPair:
         host_mac=port.host_mac,
         kind=port.kind,
         mode=mode,
-        fail=workload.fail,
+        fail=closed_or_open(workload.fail, mode),
         pass_other=passes[workload.other_traffic],
         any_source=workload.any_source,
         addresses=tuple(address.split("/")[0] for address in port.addresses),
     )
+
+
+def closed_or_open(fail: Fail, mode: Mode) -> Fail:
+    """What a workload's fail policy means in a mode."""
+    if fail is not Fail.AUTO:
+        return fail
+    return Fail.CLOSED if mode in {Mode.PROTECT, Mode.QUARANTINE} else Fail.OPEN
 
 
 class Steering:

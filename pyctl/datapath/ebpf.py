@@ -29,7 +29,7 @@ from pyctl.platform.bpf_prog import Program
 from pyctl.platform.bpf_tc import TcHooks
 
 PRIORITY = 10001
-HEARTBEAT_TIMEOUT_NS = 2_000_000_000
+HEARTBEAT_TIMEOUT_NS = 1_000_000_000
 """The engine writes at least every 100 ms; a busy node may keep it waiting for longer."""
 _FLOW_MAPS = ("seg_flows4", "seg_flows6")
 
@@ -97,8 +97,15 @@ class EbpfDriver:
                     self._hang(hooks, hook)
         except SegctlError:
             if not known:
-                self.detach(pair.port_id)
+                self._undo_attach(pair)
             raise
+
+    def _undo_attach(self, pair: PortPair) -> None:
+        self.detach(pair.port_id)
+        # The first steps leave nothing in the maps by which detach would find the links.
+        with contextlib.suppress(NotFoundError), self._hooks() as hooks:
+            for ifindex in (pair.vex_ifindex, pair.vin_ifindex):
+                hooks.remove_clsact_if_empty(ifindex)
 
     def detach(self, port_id: int) -> None:
         """See `base.Driver`. The caller must have told the engine to forget the port, or must do

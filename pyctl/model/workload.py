@@ -28,8 +28,9 @@ class ModeSource(StrEnum):
 
 
 class Fail(StrEnum):
-    """What the datapath does while the engine is down."""
+    """What the datapath does while the engine is down. AUTO: closed in protect, else open."""
 
+    AUTO = "auto"
     OPEN = "open"
     CLOSED = "closed"
 
@@ -110,7 +111,7 @@ class Workload:
     """What `attach --mode` said."""
     forced_mode: Mode | None = None
     """What `segctl mode` said; None: the policy's modes, then attach_mode, decide."""
-    fail: Fail = Fail.CLOSED
+    fail: Fail = Fail.AUTO
     other_traffic: OtherTraffic = OtherTraffic.AUTO
     any_source: bool = False
     ports: tuple[Port, ...] = ()
@@ -128,6 +129,7 @@ class PortPair:
     kind: LinkKind
     mode: Mode
     fail: Fail
+    """OPEN or CLOSED."""
     pass_other: bool
     any_source: bool
     addresses: tuple[str, ...]

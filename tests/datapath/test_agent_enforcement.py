@@ -33,7 +33,7 @@ def test_17_default_deny_is_silent_and_counted(lab, agent, ip):
     assert agent.counts("web")["default_deny"] >= 3
 
     def denials():
-        events = agent.client.events()["events"]
+        events = agent.client.events(500)["events"]
         return [event for event in events if event["kind"] == "denial"]
 
     tcp = wait_for(lambda: [e for e in denials() if e["protocol"] == "tcp"])[0]
@@ -130,20 +130,24 @@ def test_08_same_host_traffic_is_judged_once_at_each_end(lab, agent):
     traffic.tcp_echo(web, ip, 8080)
     agent.attach(web, "web")
     agent.attach(client, "client")
-    groups = "groups: {web: {selector: {name: web}}, client: {selector: {name: client}}}\n"
-    modes = "modes: {web: protect, client: protect}\n"
-    both = "id: 1, from: client, to: web, ports: [tcp/8080], action: allow"
-    agent.policy(groups + modes + rules(both))
-    assert traffic.tcp_try(client, ip, 8080) == "open"
-    outbound_only = "id: 1, from: client, to: any, ports: [tcp/8080], action: allow"
-    agent.policy(
-        groups
-        + modes
-        + rules("id: 2, from: any, to: web, action: deny", outbound_only)
+    both_ends = (
+        "groups: {web: {selector: {name: web}}, client: {selector: {name: client}}}\n"
     )
-    before = agent.counts("web").get("policy_deny", 0)
-    assert traffic.tcp_try(client, ip, 8080) == "silence"
-    assert agent.counts("web")["policy_deny"] > before
+    allow = rules("id: 1, from: client, to: web, ports: [tcp/8080], action: allow")
+    agent.policy(both_ends + "modes: {web: protect, client: protect}\n" + allow)
+    assert traffic.tcp_try(client, ip, 8080) == "open"
+    for strict, lax in (("web", "client"), ("client", "web")):
+        agent.policy(both_ends + f"modes: {{{strict}: protect, {lax}: discover}}\n")
+        before = agent.counts(lax).get("default_deny", 0)
+        assert traffic.tcp_try(client, ip, 8080) == "silence"
+        assert agent.counts(strict)["default_deny"] >= 1
+        assert agent.counts(lax).get("default_deny", 0) == before
+    judged = [
+        (event["workload"], event["direction"])
+        for event in agent.client.events(500)["events"]
+        if event["kind"] == "denial"
+    ]
+    assert set(judged) == {("web", "ingress"), ("client", "egress")}
 
 
 @BY_FAMILY
@@ -157,7 +161,7 @@ def test_discover_and_monitor_pass_what_protect_would_deny(lab, agent, ip):
     wait_for(
         lambda: [
             event
-            for event in agent.client.events()["events"]
+            for event in agent.client.events(500)["events"]
             if event["kind"] == "violation" and event["workload"] == "web"
         ],
         message="monitor recorded no violation",
@@ -173,7 +177,10 @@ def test_14_quarantine_stops_everything_and_lifting_it_restores(lab, agent):
     assert talk.said("one") == {"back": "one\n"}
     agent.client.set_mode("web", "quarantine")
     client.run("ip", "neigh", "flush", "dev", "eth0")
-    assert traffic.tcp_try(client, ip, 8080) in ("silence", "[Errno 113] No route to host")
+    assert traffic.tcp_try(client, ip, 8080) in (
+        "silence",
+        "[Errno 113] No route to host",
+    )
     assert agent.counts("web")["quarantine"] >= 1
     agent.client.set_mode("web", "auto")
     assert agent.client.workload("web")["mode"] == "discover"
@@ -184,22 +191,30 @@ def test_addresses_that_the_workload_adds_may_be_used_at_once(lab, agent):
     """The source address check follows the workload, or it would break it."""
     _host, (web, client) = lab.pods()
     agent.attach(web, "web", mode="protect")
-    agent.policy(WEB + "modes: {web: protect}\n" + rules("id: 1, from: any, to: any, action: allow"))
+    agent.policy(
+        WEB
+        + "modes: {web: protect}\n"
+        + rules("id: 1, from: any, to: any, action: allow")
+    )
     extra = packets.pod_one_extra_ip4
     web.run("ip", "addr", "add", f"{extra}/24", "dev", "eth0")
     wait_for(
-        lambda: web.run(
-            *("ping", "-n", "-q", "-c", "1", "-W", "0.3", "-I", extra),
-            packets.pod_two_ip4,
-            check=False,
-        ).returncode
-        == 0
+        lambda: (
+            web.run(
+                *("ping", "-n", "-q", "-c", "1", "-W", "0.3", "-I", extra),
+                packets.pod_two_ip4,
+                check=False,
+            ).returncode
+            == 0
+        )
     )
     web.run("ip", "addr", "del", f"{extra}/24", "dev", "eth0")
     wait_for(
-        lambda: not any(
-            extra in address
-            for port in agent.client.workload("web")["ports"]
-            for address in port["addresses"]
+        lambda: (
+            not any(
+                extra in address
+                for port in agent.client.workload("web")["ports"]
+                for address in port["addresses"]
+            )
         )
     )

@@ -81,6 +81,7 @@ def test_a_restarted_agent_touches_no_packet(lab, agent):
     agent.kill()
     assert talk.said("no agent") == {"back": "no agent\n"}
     assert traffic.tcp_try(client, IP, 8080) == "open"
+    agent.process.wait()
     agent.start()
     assert talk.said("new agent") == {"back": "new agent\n"}
     assert agent.engine_pid() == engine
@@ -107,19 +108,28 @@ def test_a_stopped_agent_leaves_workloads_enforced(lab, agent):
     assert traffic.tcp_try(client, IP, 8080) == "silence"
 
 
-@pytest.mark.parametrize(("fail", "expected"), [("open", "open"), ("closed", "silence")])
+@pytest.mark.parametrize(
+    ("fail", "expected"), [("open", "open"), ("closed", "silence")]
+)
 def test_10_a_dead_engine_fails_as_the_workload_says(lab, agent, fail, expected):
     """With the agent stopped nobody replaces the engine, so the datapath itself decides."""
     _host, (web, client) = lab.pods()
     traffic.tcp_echo(web, IP, 8080)
-    agent.attach(web, "web", fail=fail)
+    agent.policy("rules: [{id: 1, from: any, to: any, action: allow}]\n")
+    agent.attach(web, "web", mode="protect", fail=fail)
     engine = agent.engine_pid()
     agent.kill()
     os.kill(engine, signal.SIGKILL)
-    wait_for(lambda: traffic.tcp_try(client, IP, 8080, seconds=0.3) == expected)
+    reason = {"open": "fail_open", "closed": "engine_down"}[fail]
+
+    def decided_by_the_kernel() -> bool:
+        met = traffic.tcp_try(client, IP, 8080, seconds=0.3)
+        counters = agent.cli("dump-maps", "seg_counters", "-o", "json").stdout
+        return met == expected and reason in counters
+
+    wait_for(decided_by_the_kernel)
     agent.start()
     wait_for(lambda: traffic.tcp_try(client, IP, 8080) == "open")
-    reason = {"open": "fail_open", "closed": "engine_down"}[fail]
     assert agent.counts("web")[reason] >= 1
 
 
@@ -128,13 +138,15 @@ def test_13_a_container_that_ends_leaves_nothing(lab, agent):
     agent.attach(web, "web")
     web.destroy()
     wait_for(lambda: agent.remains() == NOTHING, 10)
-    peers = [link["ifname"] for link in host.ip("link")]
-    assert "veth0" not in peers
+    # The kernel takes a namespace down in its own time.
+    wait_for(lambda: "veth0" not in [link["ifname"] for link in host.ip("link")])
     dumped = agent.cli("dump-maps", "-o", "json").stdout
     assert packets.pod_one_mac not in dumped
 
 
-def test_13_a_process_that_ends_in_a_living_namespace_gets_its_interface_back(lab, agent):
+def test_13_a_process_that_ends_in_a_living_namespace_gets_its_interface_back(
+    lab, agent
+):
     _host, (web, _client) = lab.pods()
     second = web.spawn("sleep", "60")
     before = picture(web)
@@ -171,7 +183,7 @@ def test_refusals_say_why_and_touch_nothing(lab, agent):
     with pytest.raises(NotFoundError):
         agent.client.attach(pid=2**22 - 1)
     with pytest.raises(RefusedError):
-        agent.client.attach(pid=1)
+        agent.client.attach(pid=agent.process.pid)
     web.run("tc", "qdisc", "add", "dev", "eth0", "clsact")
     with pytest.raises(RefusedError, match="clsact"):
         agent.attach(web, "web")
