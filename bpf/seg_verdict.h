@@ -18,11 +18,12 @@ SEG_INLINE int seg_drop(struct __sk_buff *skb, const struct seg_pkt *pkt, __u16 
 	return TC_ACT_SHOT;
 }
 
-/* On a link whose mode only records, nothing but a forged detour MAC is dropped. */
+/* Where the mode only records, nothing is dropped but a forged detour MAC, and what a port that was
+ * told to fail closed cannot have inspected. */
 SEG_INLINE int seg_only_records(const struct seg_port *port, __u16 reason)
 {
 	return (port->mode == SEG_MODE_DISCOVER || port->mode == SEG_MODE_MONITOR) &&
-	       reason != SEG_R_FORGED_UCMAC;
+	       reason != SEG_R_FORGED_UCMAC && reason != SEG_R_ENGINE_DOWN;
 }
 
 /* bpf_redirect_peer saves a queue, but marks any frame as addressed to its receiver: so only where

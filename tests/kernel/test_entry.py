@@ -258,7 +258,7 @@ def test_a_gso_frame_beyond_64_kib_is_no_malformed_one(kernel: Lab, hook):
     [
         ("protect", (), SHOT, "engine_down"),
         ("protect", ("FAIL_OPEN",), REDIRECT, "fail_open"),
-        ("discover", (), REDIRECT, "engine_down"),
+        ("discover", (), SHOT, "engine_down"),
         ("monitor", ("FAIL_OPEN",), REDIRECT, "fail_open"),
     ],
 )
