@@ -178,6 +178,22 @@ static size_t make_frame(uint8_t *out)
 		tcp[1] = tcp[3] = (uint8_t)(rand() % 3);
 		tcp[0] = tcp[2] = 0;
 	}
+	if (proto == (v6 ? 58 : 1) && rand() % 2) {
+		size_t header = v6 ? 40 : 20;
+		uint8_t *quoted = ip + header + 8;
+
+		/* An error about a packet like this one. */
+		ip[header] = v6 ? 1 : 3;
+		if (length > 14 + 2 * header + 16) {
+			memcpy(quoted, ip, header);
+			quoted[v6 ? 6 : 9] = protos[(size_t)rand() % 6];
+			quoted[header] = v6 ? 128 : 8;
+		}
+	}
+	if (v6 && proto == 0 && rand() % 4 == 0) {
+		memcpy(ip + 42, rand() % 2 ? "\xc2\x04\x00\x01\x00\x00" : "\x00\x01\x02\x00\xc2\x04", 6);
+		ip[5] = 0;
+	}
 	for (int i = rand() % 4; i > 0; i--)
 		out[(size_t)rand() % length] = (uint8_t)rand();
 	return length;

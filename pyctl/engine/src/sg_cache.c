@@ -9,7 +9,10 @@
 #include "sg_tcp.h"
 
 #define RETRY_NS (10 * SG_SECOND)	/* after the flow map refused */
-#define HEAL_NS SG_SECOND		/* entries that are not hit this long after their write are gone */
+#define HEAL_NS SG_SECOND		/* entries that are missed this long after their write are gone */
+
+/* Written again and missed again (a datapath without a flow map): each time after twice as long. */
+enum { HEALS_MAX = 10 };
 
 enum { ECHO_REQUEST = 8, ECHO_REPLY = 0, ECHO6_REQUEST = 128, ECHO6_REPLY = 129 };
 
@@ -81,8 +84,10 @@ static void drop_one(struct sg_core *core, struct sg_session *s, __u8 dir)
 	}
 	if (last.last_seen_ns > s->last_seen_ns)
 		s->last_seen_ns = last.last_seen_ns;
-	if (last.packets)
+	if (last.packets) {
 		s->data_seen = 1;
+		s->heals = 0;
+	}
 }
 
 void sg_cache_drop(struct sg_core *core, struct sg_session *s)
@@ -178,7 +183,7 @@ static void put(struct sg_core *core, struct sg_session *s, __u8 dirs, __u64 now
 /* p is of a kind that the kernel carries, so that its coming here means a miss. */
 static int should_have_hit(const struct sg_session *s, const struct sg_packet *p, __u64 now_ns)
 {
-	return now_ns - s->put_ns > HEAL_NS && !p->extended && p->frames == 1 &&
+	return now_ns - s->put_ns > HEAL_NS << s->heals && !p->extended && p->frames == 1 &&
 	       (s->cached & (1 << p->dir)) &&
 	       !(p->tcp_flags & (SG_SYN | SG_FIN | SG_RST));
 }
@@ -187,9 +192,12 @@ void sg_cache_sync(struct sg_core *core, struct sg_session *s, const struct sg_p
 		   __u64 now_ns)
 {
 	__u8 dirs = wanted(core, s);
+	int heal = s->cached && should_have_hit(s, p, now_ns);
 
+	if (heal && s->heals < HEALS_MAX)
+		s->heals++;
 	if (s->cached && (s->cached != dirs || s->put_generation != s->generation ||
-			  s->put_timeout_ns != kernel_timeout(s) || should_have_hit(s, p, now_ns)))
+			  s->put_timeout_ns != kernel_timeout(s) || heal))
 		sg_cache_drop(core, s);
 	if (dirs && !s->cached && now_ns >= s->retry_ns)
 		put(core, s, dirs, now_ns);
