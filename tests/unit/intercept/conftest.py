@@ -1,0 +1,66 @@
+"""Snapshots without a kernel."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from dataclasses import replace
+
+import pytest
+
+from pyctl.intercept.snapshot import Snapshot
+from pyctl.platform import l3
+from pyctl.platform.links import IFF_LOOPBACK, IFF_UP, Link
+from tests import packets
+
+ETH0 = Link(
+    index=2,
+    name="eth0",
+    flags=IFF_UP,
+    kind="veth",
+    mac=packets.pod_one_mac,
+    mtu=1500,
+    txqlen=1000,
+    group=0,
+    alias="",
+    master=0,
+    link=9,
+    link_nsid=0,
+    queues=(1, 1),
+    sizes=((41, 65536),),
+    addr_gen_mode=0,
+    token="",
+    altnames=("uplink",),
+    xdp=False,
+)
+LO = replace(ETH0, index=1, name="lo", flags=IFF_UP | IFF_LOOPBACK, kind="", link=0)
+
+
+def address(text: str, length: int, scope: int = 0, index: int = 2) -> bytes:
+    """A message body as a dump gives it."""
+    family = socket.AF_INET6 if ":" in text else socket.AF_INET
+    raw = socket.inet_pton(family, text)
+    body = l3.host_address(family, raw, index, "eth0")
+    return struct.pack("=BBBBi", family, length, 0, scope, index) + body[8:]
+
+
+@pytest.fixture
+def snapshot() -> Snapshot:
+    """Name: snapshot. Scope: function. Depends: nothing. eth0 with one address of each
+    family and a link-local one, a default route, lo up and bare."""
+    return Snapshot(
+        link=ETH0,
+        addresses=(
+            address(packets.pod_one_ip4, packets.prefix_ip4),
+            address(packets.link_local_ip6, 64, scope=253),
+            address(packets.pod_one_ip6, packets.prefix_ip6),
+        ),
+        routes=(l3.default_route(socket.AF_INET, 2, 100, 1500),),
+        nexthops=(),
+        rules=(),
+        neighbours=(),
+        sysctls={"ipv4/conf/rp_filter": "2"},
+        defaults={"ipv4/conf/rp_filter": "0"},
+        loopback=LO,
+        loopback_addresses=(),
+    )

@@ -1,0 +1,68 @@
+"""Links are read whole, and changes name only what changes."""
+
+from __future__ import annotations
+
+import socket
+import struct
+
+from pyctl.platform import links
+from pyctl.platform.netlink import attr, attr_text, attr_u32, attrs, nest, u32
+from tests import packets
+
+
+def body() -> bytes:
+    inet6 = nest(socket.AF_INET6, attr(links.IFLA_INET6_ADDR_GEN_MODE, b"\x01"))
+    return b"".join(
+        (
+            links.ifinfo(7, links.IFF_UP | links.IFF_NOARP),
+            attr_text(links.IFLA_IFNAME, "eth0"),
+            attr(links.IFLA_ADDRESS, links.mac_bytes(packets.pod_one_mac)),
+            attr_u32(links.IFLA_MTU, 1400),
+            attr_u32(links.IFLA_LINK, 9),
+            attr(links.IFLA_LINK_NETNSID, struct.pack("=i", 3)),
+            nest(links.IFLA_LINKINFO, attr_text(links.IFLA_INFO_KIND, "veth")),
+            nest(links.IFLA_AF_SPEC, inet6),
+            nest(links.IFLA_PROP_LIST, attr_text(links.IFLA_ALT_IFNAME, "uplink")),
+            nest(links.IFLA_XDP, attr(links.IFLA_XDP_ATTACHED, b"\0")),
+        )
+    )
+
+
+def test_a_link_is_read_whole() -> None:
+    link = links.parse(body())
+    assert (link.index, link.name, link.mtu, link.kind) == (7, "eth0", 1400, "veth")
+    assert link.mac == packets.pod_one_mac
+    assert (link.link, link.link_nsid) == (9, 3)
+    assert link.up
+    assert link.addr_gen_mode == links.IN6_ADDR_GEN_MODE_NONE
+    assert link.altnames == ("uplink",)
+    assert not link.xdp
+
+
+def test_a_peer_in_the_same_namespace_has_no_number() -> None:
+    assert links.parse(links.ifinfo(1)).link_nsid is None
+
+
+def test_a_change_names_only_what_changes() -> None:
+    message = links.set_message(7, up=True)
+    assert message.body == links.ifinfo(7, links.IFF_UP, links.IFF_UP)
+    message = links.set_message(7, mtu=1280, rename="eth1", alias="")
+    assert set(attrs(message.body[16:])) == {
+        links.IFLA_MTU,
+        links.IFLA_IFNAME,
+        links.IFLA_IFALIAS,
+    }
+
+
+def test_flags_are_set_and_cleared_but_never_up_by_them() -> None:
+    message = links.set_message(7, flags=links.IFF_UP | links.IFF_NOARP)
+    _family, _type, _index, flags, change = struct.unpack_from("=BxHiII", message.body)
+    assert flags == links.IFF_NOARP
+    assert change == links.SETTABLE_FLAGS
+
+
+def test_a_move_names_namespace_index_and_name_in_one_request() -> None:
+    message = links.set_message(7, netns_fd=5, new_index=2, rename="eth0")
+    found = attrs(message.body[16:])
+    assert u32(found[links.IFLA_NET_NS_FD]) == 5
+    assert u32(found[links.IFLA_NEW_IFINDEX]) == 2
