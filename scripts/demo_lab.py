@@ -165,11 +165,10 @@ class Lab:
         """A private daemon in a namespace of its own: the host's firewall stays untouched."""
         if not shutil.which("dockerd"):
             return False
-        subprocess.run(["ip", "netns", "add", self.tag], check=True)
-        self.undo.callback(
-            subprocess.run, ["ip", "netns", "del", self.tag], check=False
-        )
-        enter = ["nsenter", f"--net=/run/netns/{self.tag}"]
+        outside = f"{self.tag}-outside"
+        subprocess.run(["ip", "netns", "add", outside], check=True)
+        self.undo.callback(subprocess.run, ["ip", "netns", "del", outside], check=False)
+        enter = ["nsenter", f"--net=/run/netns/{outside}"]
         subprocess.run([*enter, "ip", "link", "set", "lo", "up"], check=True)
         (self.folder / "daemon.json").write_text("{}")
         url = f"unix://{self.folder}/docker.sock"

@@ -89,7 +89,7 @@ def network_state(box: Box) -> dict[str, str]:
         ).stdout
 
     # Lifetimes tick and neighbours age by themselves; statistics are not asked for.
-    sysctls = "cd /proc/sys/net && grep -r . ipv4/conf ipv6/conf ipv4/neigh ipv6/neigh 2>/dev/null"
+    sysctls = "cd /proc/sys/net && grep -r . ipv4/conf ipv6/conf ipv4/neigh ipv6/neigh 2>/dev/null || true"
     return {
         "links": out("ip", "-d", "link"),
         "addresses": out("ip", "addr"),
@@ -105,9 +105,7 @@ def network_state(box: Box) -> dict[str, str]:
 class Capture:
     """tcpdump on the stations of a packet's way, all at once."""
 
-    def __init__(
-        self, instance: str, stations: dict[str, list[str]], what: str
-    ) -> None:
+    def __init__(self, stations: dict[str, list[str]], what: str) -> None:
         self.running = {}
         for station, (namespace, interface) in stations.items():
             self.running[station] = subprocess.Popen(
@@ -161,29 +159,44 @@ def show_way(segctl: Segctl, web: Box, client: Box) -> None:
     done = client.run("/bin/curl", "-s", "--max-time", "5", f"http://{web.ip}/")
     check(done.stdout == "hello from nginx\n", "curl through segctl works", done.stderr)
     seen = capture.stop()
-    syn = {
-        station: next(
-            (macs_of(line) for line in lines if f"> {web.ip}.80: Flags [S]" in line),
-            ("", ""),
-        )
-        for station, lines in seen.items()
-    }
+
+    def macs(station: str, text: str) -> list[tuple[str, str]]:
+        return [macs_of(line) for line in seen[station] if text in line]
+
     mac, ucmac = port["mac"], port["ucmac"]
-    for station in ("vex", "vbr", "vth", "eth0"):
-        say(f"{station:<5} the client's SYN, destination MAC {syn[station][1]}")
-    check(syn["vex"][1] == mac, f"it arrives on vex with the workload's MAC {mac}")
+    theirs = segctl.json("show", client.name)["ports"][0]["ucmac"]
+    syn, answer = f"> {web.ip}.80: Flags [S]", f" {web.ip}.80 > "
+    for station in ("vbr", "vth"):
+        check(
+            any(source == theirs for source, _ in macs(station, syn)),
+            f"{station}: the SYN leaves {client.name} with its UCMAC {theirs} as source",
+        )
     check(
-        syn["vbr"][1] == syn["vth"][1] == ucmac,
-        f"it goes to the engine with UCMAC {ucmac}",
+        {to for _, to in macs("vex", syn)} == {mac},
+        f"vex: it arrives at {web.name} with the workload's MAC {mac}",
     )
-    check(syn["eth0"][1] == mac, "it reaches the container with its own MAC again")
-    sources = {macs_of(line)[0] for line in seen["vin"] if f"{web.ip}.80 >" in line}
+    for station in ("vbr", "vth"):
+        check(
+            any(to == ucmac for _, to in macs(station, syn)),
+            f"{station}: it visits the engine with UCMAC {ucmac} as destination",
+        )
     check(
-        sources == {mac},
-        f"the answer leaves the container through vin, source MAC {mac}",
+        {to for _, to in macs("eth0", syn)} == {mac},
+        "eth0: it is in the container, with its own MAC again",
     )
-    answers = {macs_of(line)[0] for line in seen["vth"] if f"{web.ip}.80 >" in line}
-    check(answers == {ucmac}, "and visits the engine with the UCMAC as its source")
+    check(
+        {source for source, _ in macs("vin", answer)} == {mac},
+        f"vin: the answer leaves the container, source MAC {mac}",
+    )
+    check(
+        any(source == ucmac for source, _ in macs("vth", answer)),
+        f"vth: and visits the engine with UCMAC {ucmac} as source",
+    )
+    outside = [line for station in ("vex", "eth0") for line in seen[station]]
+    check(
+        not any("4e:65:75:56" in line for line in outside),
+        "no UCMAC is ever seen outside the enforcer",
+    )
 
 
 def show_bypass(segctl: Segctl, web: Box, client: Box) -> None:
@@ -215,24 +228,27 @@ def show_bypass(segctl: Segctl, web: Box, client: Box) -> None:
     )
 
 
-def show_denial(segctl: Segctl, web: Box, client: Box, policy: str) -> None:
+def slow_download(segctl: Segctl, web: Box, client: Box) -> subprocess.Popen[str]:
+    """A download that takes a minute, its flow already in the map."""
     download = client.start(
-        "/bin/curl",
-        "-s",
-        "-S",
-        "-o",
-        "/dev/null",
-        "--limit-rate",
-        "1M",
-        "--max-time",
-        "30",
-        f"http://{web.ip}/big",
+        *("/bin/curl", "-s", "-S", "-o", "/dev/null", "--limit-rate", "1M"),
+        *("--max-time", "60", f"http://{web.ip}/big"),
     )
-    flows = lambda: segctl.json("dump-maps", "seg_flows4")
-    check(
-        wait_until(lambda: str(flows()).count(web.ip) >= 2),
-        "a slow download is under way",
-    )
+
+    def known() -> bool:
+        return str(segctl.json("dump-maps", "seg_flows4")).count(web.ip) >= 2
+
+    check(wait_until(known), "a slow download is under way")
+    return download
+
+
+def show_denial(
+    segctl: Segctl,
+    web: Box,
+    client: Box,
+    download: subprocess.Popen[str],
+    policy: str,
+) -> None:
     say("the policy says: in protect, nobody may reach web")
     started = time.monotonic()
     print(segctl.run("policy", "apply", "-f", "-", text=policy).rstrip())
@@ -272,12 +288,13 @@ def main() -> None:
         chapter("A packet's way")
         show_way(segctl, web, client)
 
-        chapter("The BPF maps")
-        print(segctl.run("dump-maps", "seg_returns").rstrip())
-        print(segctl.run("dump-maps", "seg_flows4").rstrip())
-
         chapter("Decided flows bypass the engine")
         show_bypass(segctl, web, client)
+
+        chapter("The BPF maps")
+        download = slow_download(segctl, web, client)
+        print(segctl.run("dump-maps", "seg_returns").rstrip())
+        print(segctl.run("dump-maps", "seg_flows4").rstrip())
 
         chapter("Deny")
         policy = "\n".join(
@@ -290,7 +307,7 @@ def main() -> None:
                 "  - {id: 1, from: any, to: web, ports: [tcp/80], action: deny, comment: demo}",
             ]
         )
-        show_denial(segctl, web, client, policy)
+        show_denial(segctl, web, client, download, policy)
 
         chapter("Detach")
         for box in (web, client):
