@@ -19,9 +19,10 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 
 from pyctl.model.policy import Action, Direction, PortPolicy, PortRule
-from pyctl.model.workload import Mode, Port, Workload
+from pyctl.model.workload import Mode, Workload
 from pyctl.policy.document import ANY, Network, Policy, PortSpec, Rule
 from pyctl.policy.resolve import (
+    Address,
     addresses,
     effective_mode,
     groups_of,
@@ -29,30 +30,33 @@ from pyctl.policy.resolve import (
     networks,
 )
 
+_BOTH = frozenset((4, 6))
 EVERYBODY = {4: ip_network("0.0.0.0/0"), 6: ip_network("::/0")}
 
 
 @dataclass(frozen=True)
 class _End:
-    """A port as one end of a rule."""
+    """A port as one end of rules."""
 
-    port: Port
+    own: tuple[Address, ...]
+    known: tuple[Address, ...]
+    """Those of `own` by which others know it."""
     groups: frozenset[str]
     """Whose selector takes its workload."""
 
     def families(self, policy: Policy, group: str, action: Action) -> frozenset[int]:
         """The IP versions in which this port is in the group."""
         if group == ANY or group in self.groups:
-            return frozenset((4, 6))
+            return _BOTH
         cidrs = policy.groups[group].cidrs
+        if not cidrs:
+            return frozenset()
         return frozenset(v for v in (4, 6) if self._inside(cidrs, action, v))
 
     def _inside(self, cidrs: tuple[Network, ...], action: Action, version: int) -> bool:
-        own = [ip for ip in addresses(self.port) if ip.version == version]
+        own = [ip for ip in self.own if ip.version == version]
         if action is Action.ALLOW:
-            own = [
-                ip for ip in known_addresses(self.port) if ip.version == version
-            ] or own
+            own = [ip for ip in self.known if ip.version == version] or own
         # `in` is false across versions.
         inside = [any(ip in cidr for cidr in cidrs) for ip in own]
         return any(inside) and (action is Action.DENY or all(inside))
@@ -69,7 +73,8 @@ def compile_policy(
         mode = effective_mode(policy, workload).mode
         groups = frozenset(groups_of(policy, workload))
         for port in workload.ports:
-            rules = tuple(_port_rules(policy, _End(port, groups), places))
+            end = _End(addresses(port), known_addresses(port), groups)
+            rules = tuple(_port_rules(policy, end, places))
             compiled[port.port_id] = PortPolicy(
                 port_id=port.port_id,
                 mode=mode,
@@ -129,7 +134,7 @@ def _peers(
     """Source and destination of a packet are of one IP version: peers of another drop out."""
     if other != ANY:
         return tuple(net for net in places[other] if net.version in own)
-    if own == {4, 6}:
+    if own == _BOTH:
         return (None,)
     return tuple(EVERYBODY[version] for version in sorted(own))
 
