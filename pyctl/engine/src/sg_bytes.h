@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* Network-order loads and stores, and the keyed hash (SipHash-1-3) of everything a peer can choose.
- * In: bytes the caller has bounds-checked. Out: host values. Unaligned throughout: a frame is bytes. */
+ * In: bytes the caller has bounds-checked. Out: host values. Unaligned: a frame is bytes. */
 #ifndef SG_BYTES_H
 #define SG_BYTES_H
 

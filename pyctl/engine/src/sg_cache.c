@@ -9,7 +9,7 @@
 #include "sg_tcp.h"
 
 #define RETRY_NS (10 * SG_SECOND)	/* after the flow map refused */
-#define HEAL_NS SG_SECOND		/* entries that are missed this long after their write are gone */
+#define HEAL_NS SG_SECOND		/* entries missed this long after their write are gone */
 
 /* Written again and missed again (a datapath without a flow map): each time after twice as long. */
 enum { HEALS_MAX = 10 };

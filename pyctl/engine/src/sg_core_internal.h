@@ -27,7 +27,7 @@ struct sg_core {
 	struct sg_table table;
 	struct sg_frags frags;
 	struct sg_event_queue events;
-	__u64 recall[SG_RECALL];	/* who opened connections that expired: hash, low bit = ingress */
+	__u64 recall[SG_RECALL];	/* who opened what expired: hash, low bit = ingress */
 	__u32 denied;			/* sessions that only remember a denial */
 	__u64 now_ns;			/* as last handed in */
 };

@@ -301,7 +301,9 @@ int sg_decode_quoted(const struct sg_packet *p, struct sg_packet *inner)
 		if (inner->l4_len < SG_ICMP_LEN)
 			return -1;
 		sg_decode_icmp(inner, data + inner->l4);
-		return inner->kind == SG_KIND_ICMP_QUERY || inner->kind == SG_KIND_ICMP_REPLY ? 0 : -1;
+		if (inner->kind == SG_KIND_ICMP_QUERY || inner->kind == SG_KIND_ICMP_REPLY)
+			return 0;
+		return -1;
 	default:
 		return 0;
 	}

@@ -81,8 +81,8 @@ __u16 sg_decode_reassembled(struct sg_packet *p, __u32 total);
  * 0, or -1 where it names no flow. */
 int sg_decode_quoted(const struct sg_packet *p, struct sg_packet *inner);
 
-/* sg_decode_l4.c. `present` bytes are at p->l4, `total` belong to the packet (more than present only
- * in a first fragment). Fills kind, ports and what belongs to them. */
+/* sg_decode_l4.c. `present` bytes are at p->l4, `total` belong to the packet (more than present
+ * only in a first fragment). Fills kind, ports and what belongs to them. */
 __u16 sg_decode_transport(struct sg_packet *p, __u32 present, __u32 total);
 /* The addresses of flow-bearing ICMP: kind and icmp_* from the 8 bytes at `at`. */
 void sg_decode_icmp(struct sg_packet *p, const __u8 *at);

@@ -30,7 +30,8 @@ void sg_decode_icmp(struct sg_packet *p, const __u8 *at)
 	p->kind = SG_KIND_ICMP_OTHER;
 	if (is_error(p->family, p->icmp_type))
 		p->kind = SG_KIND_ICMP_ERROR;
-	else if (v6 && p->icmp_type >= 133 && p->icmp_type <= 137 && p->hop_limit == 255 && !p->extended)
+	else if (v6 && p->icmp_type >= 133 && p->icmp_type <= 137 && p->hop_limit == 255 &&
+		 !p->extended)
 		p->kind = SG_KIND_NEIGHBOUR;
 	for (unsigned int i = 0; p->kind == SG_KIND_ICMP_OTHER && !p->icmp_code && i < count; i++) {
 		if (p->icmp_type == table[i][0])

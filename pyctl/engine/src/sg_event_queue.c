@@ -26,7 +26,8 @@ void sg_event_push_drop(struct sg_event_queue *q, const struct sg_hash_key *key,
 		__u8 saddr[16], daddr[16];
 	} name = {
 		.port_id = event->port_id, .reason = event->reason, .dport = event->dport,
-		.sport = event->sport, .dir = event->dir, .family = event->family, .proto = event->proto,
+		.sport = event->sport, .dir = event->dir, .family = event->family,
+		.proto = event->proto,
 		.kind = event->kind,
 	};
 	struct sg_repeat *r;

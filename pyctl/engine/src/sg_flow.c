@@ -73,7 +73,9 @@ void sg_flow_event(const struct sg_session *s, struct sg_event *event)
 static void tell(struct sg_core *core, const struct sg_session *s, __u8 kind, __u64 packets,
 		 __u64 bytes, __u64 now_ns)
 {
-	struct sg_event event = { .time_ns = now_ns, .packets = packets, .bytes = bytes, .kind = kind };
+	struct sg_event event = {
+		.time_ns = now_ns, .packets = packets, .bytes = bytes, .kind = kind,
+	};
 
 	sg_flow_event(s, &event);
 	sg_event_push(&core->events, &event);
@@ -129,9 +131,10 @@ static struct sg_session *add(struct sg_core *core, struct sg_port *port, const 
 	return s;
 }
 
-struct sg_session *sg_flow_open(struct sg_core *core, struct sg_port *port, const struct sg_key *key,
-				const struct sg_packet *p, const struct sg_ruling *ruling,
-				const struct sg_answer *answer, __u64 now_ns)
+struct sg_session *sg_flow_open(struct sg_core *core, struct sg_port *port,
+				const struct sg_key *key, const struct sg_packet *p,
+				const struct sg_ruling *ruling, const struct sg_answer *answer,
+				__u64 now_ns)
 {
 	struct sg_session *s = add(core, port, key, ruling, now_ns);
 
@@ -151,9 +154,9 @@ struct sg_session *sg_flow_open(struct sg_core *core, struct sg_port *port, cons
 	return s;
 }
 
-struct sg_session *sg_flow_deny(struct sg_core *core, struct sg_port *port, const struct sg_key *key,
-				const struct sg_packet *p, const struct sg_ruling *ruling,
-				__u64 now_ns)
+struct sg_session *sg_flow_deny(struct sg_core *core, struct sg_port *port,
+				const struct sg_key *key, const struct sg_packet *p,
+				const struct sg_ruling *ruling, __u64 now_ns)
 {
 	struct sg_session *s;
 

@@ -12,13 +12,14 @@ void sg_flow_key(const struct sg_packet *p, struct sg_key *key, __u8 *opener);
 struct sg_answer sg_flow_ask(const struct sg_port *port, const struct sg_key *key, __u8 opener);
 
 /* A new session that passes; NULL where the table is full. */
-struct sg_session *sg_flow_open(struct sg_core *core, struct sg_port *port, const struct sg_key *key,
-				const struct sg_packet *p, const struct sg_ruling *ruling,
-				const struct sg_answer *answer, __u64 now_ns);
-/* A session that only remembers a denial; NULL where there are enough of them. */
-struct sg_session *sg_flow_deny(struct sg_core *core, struct sg_port *port, const struct sg_key *key,
-				const struct sg_packet *p, const struct sg_ruling *ruling,
+struct sg_session *sg_flow_open(struct sg_core *core, struct sg_port *port,
+				const struct sg_key *key, const struct sg_packet *p,
+				const struct sg_ruling *ruling, const struct sg_answer *answer,
 				__u64 now_ns);
+/* A session that only remembers a denial; NULL where there are enough of them. */
+struct sg_session *sg_flow_deny(struct sg_core *core, struct sg_port *port,
+				const struct sg_key *key, const struct sg_packet *p,
+				const struct sg_ruling *ruling, __u64 now_ns);
 /* Judge by the policy in force. Afterwards s->denied tells. 1 when it just turned from allowed to
  * denied, else 0. */
 int sg_flow_judge_again(struct sg_core *core, struct sg_port *port, struct sg_session *s,

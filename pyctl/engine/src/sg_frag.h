@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* Fragments, held until their datagram can be judged as a whole; the originals are then sent on in
- * the order in which they came. What is never completed, overlaps or hides its headers dies whole. */
+ * the order in which they came. What stays incomplete, overlaps or hides its headers dies whole. */
 #ifndef SG_FRAG_H
 #define SG_FRAG_H
 

@@ -51,7 +51,7 @@ struct sg_session {
 	__u64 last_seen_ns;
 	__u64 timeout_ns;
 	__u64 generation;	/* of the policy that judged it */
-	__u64 packets[2];	/* [0] from the opener; without what lies in the kernel's entries now */
+	__u64 packets[2];	/* [0] from the opener; without the kernel's entries of now */
 	__u64 bytes[2];
 	__u64 dropped_packets;	/* by the kernel, while denied; not told yet */
 	__u64 dropped_bytes;
