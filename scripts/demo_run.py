@@ -229,9 +229,9 @@ def show_bypass(segctl: Segctl, web: Box, client: Box) -> None:
 
 
 def slow_download(segctl: Segctl, web: Box, client: Box) -> subprocess.Popen[str]:
-    """A download that takes a minute, its flow already in the map."""
+    """A download that takes twenty seconds, its flow already in the map."""
     download = client.start(
-        *("/bin/curl", "-s", "-S", "-o", "/dev/null", "--limit-rate", "1M"),
+        *("/bin/curl", "-s", "-S", "-o", "/dev/null", "--limit-rate", "3M"),
         *("--max-time", "60", f"http://{web.ip}/big"),
     )
 
