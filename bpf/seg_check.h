@@ -78,8 +78,8 @@ SEG_INLINE int seg_check_engine(const struct seg_port *port)
 	__u32 zero = 0;
 	struct seg_control *control = seg_map_lookup(seg_control, &zero);
 
-	/* Signed: the heartbeat may have been written after the clock was read here. */
-	if (control && (__s64)(bpf_ktime_get_ns() - control->heartbeat_ns) <=
+	/* Signed: this clock may be a tick behind the engine's. */
+	if (control && (__s64)(bpf_ktime_get_coarse_ns() - control->heartbeat_ns) <=
 			       (__s64)control->heartbeat_timeout_ns)
 		return SEG_R_TO_ENGINE;
 	return port->flags & SEG_PORT_FAIL_OPEN ? SEG_R_FAIL_OPEN : SEG_R_ENGINE_DOWN;

@@ -104,7 +104,8 @@ def test_a_live_entry_decides(
     assert (got.verdict, got.reason, got.frame) == (outcome, reason, frame)
     after = entry(kernel, version, flow)
     assert (after.packets, after.bytes) == (1, len(frame))
-    assert before <= after.last_seen_ns <= time.monotonic_ns()
+    # The programs' clock is a tick behind at most.
+    assert before - 20_000_000 <= after.last_seen_ns <= time.monotonic_ns()
 
 
 @pytest.mark.parametrize("hook", ["vex", "vin"])
