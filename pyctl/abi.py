@@ -45,7 +45,17 @@ REASON = {reason.name: reason for reason in REASONS}
 
 def _constants() -> dict[str, int]:
     found: dict[str, int] = {}
-    for enum in ["seg_limit", "seg_mac_prefix", "seg_role", "seg_dir", "seg_mode", "seg_verdict", "seg_family", "seg_port_flag", "seg_reason"]:
+    for enum in [
+        "seg_limit",
+        "seg_mac_prefix",
+        "seg_role",
+        "seg_dir",
+        "seg_mode",
+        "seg_verdict",
+        "seg_family",
+        "seg_port_flag",
+        "seg_reason",
+    ]:
         found.update(ffi.typeof(f"enum {enum}").relements)
     return found
 

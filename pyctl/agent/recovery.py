@@ -15,7 +15,6 @@ from pyctl.agent.detach import detach_workload
 from pyctl.intercept.detach import unsplice
 from pyctl.intercept.presence import present_ports, remove_orphan
 from pyctl.intercept.recover import Orphan, Outcome, Recovered, find_orphans, recover
-from pyctl.model.workload import Workload
 from pyctl.platform.process import process_alive
 
 _log = structlog.get_logger()

@@ -86,6 +86,10 @@ class Supervisor:
         self.pid = int(self._client.hello()["pid"])
         self._launching = True
         try:
+            # Off empties the flow maps: no session stands behind what a dead engine left there,
+            # and nobody else would ever take it out.
+            self._client.cache(enabled=False)
+            self._client.cache(enabled=self._flow_cache)
             self.on_new_engine()
             self._client.give_rings(self._rings)
         finally:

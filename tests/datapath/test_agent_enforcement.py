@@ -189,7 +189,7 @@ def test_14_quarantine_stops_everything_and_lifting_it_restores(lab, agent):
 
 def test_addresses_that_the_workload_adds_may_be_used_at_once(lab, agent):
     """The source address check follows the workload, or it would break it."""
-    _host, (web, client) = lab.pods()
+    _host, (web, _client) = lab.pods()
     agent.attach(web, "web", mode="protect")
     agent.policy(
         WEB

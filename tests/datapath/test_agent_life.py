@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,10 @@ from tests.fixtures.snapshot import assert_same, picture
 
 IP = packets.pod_one_ip4
 NOTHING = {"links": [], "workloads": [], "journal": []}
+
+
+def open_descriptors(agent) -> int:
+    return len(list(Path(f"/proc/{agent.process.pid}/fd").iterdir()))
 
 
 def test_01_02_attach_keeps_identity_and_detach_is_the_inverse(lab, agent):
@@ -167,10 +172,10 @@ def test_many_cycles_leak_no_descriptor_link_or_map_entry(lab, agent):
         agent.client.detach(pid=web.pid)
 
     cycle()
-    descriptors = len(os.listdir(f"/proc/{agent.process.pid}/fd"))
+    descriptors = open_descriptors(agent)
     for _ in range(20):
         cycle()
-    wait_for(lambda: len(os.listdir(f"/proc/{agent.process.pid}/fd")) <= descriptors)
+    wait_for(lambda: open_descriptors(agent) <= descriptors)
     assert_same(before, picture(web))
     assert agent.remains() == NOTHING
     rows = agent.cli("dump-maps", "seg_ports", "-o", "json").stdout
@@ -221,3 +226,19 @@ def test_debug_logs_are_switched_on_at_run_time(lab, agent):
     agent.cli("agent", "log-level", "error")
     agent.cli("agent", "log-level", "debug")
     assert agent.client.status()["log_level"] == "debug"
+
+
+def test_a_new_engine_finds_no_flow_of_the_one_before(lab, agent):
+    """Nobody would ever take those out, and the map would fill."""
+    _host, (web, client) = lab.pods()
+    traffic.udp_echo(web, IP, 8081)
+    agent.attach(web, "web")
+    assert traffic.udp_try(client, IP, 8081) == "open"
+
+    def cached() -> bool:
+        rows = agent.cli("dump-maps", "seg_flows4", "-o", "json").stdout
+        return packets.pod_two_ip4 in rows
+
+    wait_for(cached)
+    os.kill(agent.engine_pid(), signal.SIGKILL)
+    wait_for(lambda: not cached())
