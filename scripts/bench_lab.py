@@ -200,6 +200,16 @@ class Lab:
             boxes.append(box)
         return World(name, host, boxes[0], boxes[1])
 
+    @staticmethod
+    def settle(world: World) -> None:
+        """Wait for IPv6's duplicate address detection: it takes two seconds, and sends meanwhile."""
+        show = ("ip", "-6", "addr", "show", "tentative")
+        wait_until(
+            lambda: not (world.client.run(*show) + world.server.run(*show)),
+            10,
+            f"an address of {world.name} stays tentative",
+        )
+
     def start_servers(self, world: World) -> None:
         """iperf3, sockperf and the UDP counter, waiting in the world's server."""
         server = world.server
@@ -291,8 +301,14 @@ class Agent:
 
     def remove(self) -> None:
         """Detach all, end agent and engine, and sweep what they should not have left. Idempotent."""
-        with contextlib.suppress(SegctlError):
-            self.client.stop(detach=True)
+        deadline = time.monotonic() + 20
+        while self.process.poll() is None and time.monotonic() < deadline:
+            # It may be starting still: an agent that is killed then leaves what it has made.
+            try:
+                self.client.stop(detach=True)
+            except SegctlError:
+                time.sleep(0.1)
+                continue
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(timeout=20)
         end(self.process)

@@ -172,6 +172,8 @@ class Bench:
         self.worlds = [self.lab.world(name, at) for at, name in enumerate(names, 1)]
         for world in self.worlds:
             self.lab.start_servers(world)
+        for world in self.worlds:
+            self.lab.settle(world)
         if self.chosen.control:
             self.compare(wanted)
             return
@@ -242,6 +244,7 @@ class Bench:
         cycles = self.rounds("attach")
         say(f"attach and detach under a 1 ms probe, {cycles} times")
         world = self.lab.world("attach", 9)
+        self.lab.settle(world)
         self.raw["attach"] = attach_cycles(self.lab, agent, world, cycles)
 
     def compare(self, wanted: set[str]) -> None:
@@ -336,6 +339,8 @@ class Bench:
 
 def main() -> int:
     chosen = options()
+    # A shell's background job is started with SIGINT ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     about: dict[str, Any] = {
         "time": time.strftime("%Y-%m-%d %H:%M:%S %z"),
