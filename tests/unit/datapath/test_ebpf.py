@@ -1,0 +1,80 @@
+"""What the driver writes for a pair (the rest needs a kernel: tests/datapath/test_ebpf_*)."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from pyctl import abi
+from pyctl.datapath import ebpf
+from pyctl.datapath.maps import flag_names, mac_text
+from pyctl.model.workload import Fail, LinkKind, Mode, PortPair
+from tests import packets
+
+PAIR = PortPair(
+    port_id=0x0102,
+    vex_ifindex=11,
+    vin_ifindex=12,
+    mac=packets.pod_one_mac,
+    host_mac=None,
+    kind=LinkKind.VETH,
+    mode=Mode.PROTECT,
+    fail=Fail.CLOSED,
+    pass_other=False,
+    any_source=False,
+    addresses=(packets.pod_one_ip4,),
+)
+
+
+def values(**changes):
+    """(seg_port of vex, seg_port of vin, seg_return)."""
+    pair = dataclasses.replace(PAIR, **changes)
+    (vex_index, vex), (vin_index, vin) = ebpf._port_values(pair)
+    assert (vex_index, vin_index) == (11, 12)
+    ports = (abi.unpack("seg_port", vex), abi.unpack("seg_port", vin))
+    return *ports, abi.unpack("seg_return", ebpf._return_value(pair))
+
+
+def test_each_end_names_the_other():
+    vex, vin, back = values()
+    assert (vex.peer_ifindex, vin.peer_ifindex) == (12, 11)
+    assert (back.vex_ifindex, back.vin_ifindex) == (11, 12)
+    assert mac_text(back.mac) == mac_text(vex.mac) == packets.pod_one_mac
+
+
+@pytest.mark.parametrize(
+    ("change", "towards_host", "towards_pod"),
+    [
+        ({}, False, True),
+        ({"host_mac": packets.gateway_mac}, True, True),
+        ({"kind": LinkKind.MACVLAN}, False, False),
+        ({"kind": LinkKind.MACVLAN, "host_mac": packets.gateway_mac}, False, False),
+    ],
+)
+def test_redirect_peer_only_where_it_is_right(change, towards_host, towards_pod):
+    vex, vin, back = values(**change)
+    assert ("peer_ok" in flag_names(vin.flags)) is towards_host
+    assert ("peer_ok" in flag_names(vex.flags)) is towards_pod
+    assert ("peer_ok" in flag_names(back.vex_flags)) is towards_host
+    assert ("peer_ok" in flag_names(back.vin_flags)) is towards_pod
+    assert mac_text(vex.landing_mac) == packets.pod_one_mac
+    if towards_host:
+        assert mac_text(vin.landing_mac) == packets.gateway_mac
+
+
+def test_options_become_flags_on_both_ends():
+    vex, vin, _ = values(fail=Fail.OPEN, pass_other=True, any_source=True)
+    for port in (vex, vin):
+        assert {"fail_open", "pass_other", "any_source"} <= set(flag_names(port.flags))
+    vex, vin, _ = values()
+    assert flag_names(vin.flags) == []
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_every_mode_has_its_number_and_quarantine_reaches_vbr(mode):
+    vex, vin, back = values(mode=mode)
+    assert vex.mode == vin.mode == abi.constant(f"SEG_MODE_{mode.name}")
+    quarantined = mode is Mode.QUARANTINE
+    for flags in (back.vex_flags, back.vin_flags):
+        assert ("quarantine" in flag_names(flags)) is quarantined

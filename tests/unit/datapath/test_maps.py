@@ -1,0 +1,165 @@
+"""Map entries as rows: decoded from the same structs that the programs write."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import socket
+import struct
+
+import pytest
+
+from pyctl import abi
+from pyctl.datapath import maps
+from pyctl.errors import SegctlError
+from pyctl.model.instance import Instance
+from pyctl.model.workload import Counter
+from tests import packets
+
+
+class FakeMap:
+    def __init__(self, entries):
+        self._entries = entries
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def entries(self):
+        return iter(self._entries)
+
+    def entry_keys(self):
+        return [key for key, _ in self._entries]
+
+    def split(self, value):
+        size = abi.sizeof("seg_counter")
+        return [value[at : at + size] for at in range(0, len(value), size)]
+
+
+@pytest.fixture
+def dump(monkeypatch):
+    """Rows of one map that holds these entries."""
+
+    def decoded(name, *entries):
+        monkeypatch.setattr(maps, "open_map", lambda *_: FakeMap(entries))
+        rows = maps.dump_maps(Instance("one"), name)[name]
+        return json.loads(json.dumps(rows))
+
+    return decoded
+
+
+def u32(value):
+    return struct.pack("=I", value)
+
+
+def mac(text):
+    return list(bytes.fromhex(text.replace(":", "")))
+
+
+def test_a_port_reads_as_words(dump):
+    value = abi.pack(
+        "seg_port",
+        peer_ifindex=8,
+        port_id=5,
+        role=abi.constant("SEG_ROLE_VIN"),
+        mode=abi.constant("SEG_MODE_PROTECT"),
+        mac=mac(packets.pod_one_mac),
+        flags=abi.constant("SEG_PORT_FAIL_OPEN") | abi.constant("SEG_PORT_PEER_OK"),
+    )
+    [row] = dump("seg_ports", (u32(7), value))
+    assert row["ifindex"] == 7
+    assert (row["role"], row["mode"], row["mac"]) == (
+        "vin",
+        "protect",
+        packets.pod_one_mac,
+    )
+    assert row["flags"] == ["fail_open", "peer_ok"]
+
+
+def test_empty_places_of_arrays_are_no_rows(dump):
+    empty = bytes(abi.sizeof("seg_return"))
+    full = abi.pack("seg_return", vex_ifindex=1, vin_ifindex=2)
+    assert [
+        row["port_id"] for row in dump("seg_returns", (u32(1), empty), (u32(2), full))
+    ] == [2]
+    assert dump("seg_gens", (u32(1), bytes(8)), (u32(2), struct.pack("=Q", 9))) == [
+        {"port_id": 2, "generation": 9}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("version", "ends"),
+    [
+        (4, (packets.pod_one_ip4, packets.world_ip4)),
+        (6, (packets.pod_one_ip6, packets.world_ip6)),
+    ],
+)
+def test_a_flow_reads_as_addresses_and_ports(dump, version, ends):
+    src, dst = (ipaddress.ip_address(end).packed for end in ends)
+    both = {"saddr": src, "daddr": dst}
+    if version == 4:
+        addresses = {name: struct.unpack("=I", raw)[0] for name, raw in both.items()}
+    else:
+        addresses = {name: list(raw) for name, raw in both.items()}
+    key = abi.pack(
+        f"seg_flow_key{version}",
+        port_id=5,
+        dir=abi.constant("SEG_DIR_EGRESS"),
+        proto=6,
+        sport=socket.htons(40000),
+        dport=socket.htons(443),
+        **addresses,
+    )
+    value = abi.pack("seg_flow", verdict=abi.constant("SEG_VERDICT_DENY"), packets=3)
+    [row] = dump(f"seg_flows{version}", (key, value))
+    assert (row["source"], row["destination"]) == ends
+    assert (row["source_port"], row["destination_port"]) == (40000, 443)
+    assert (row["direction"], row["protocol"], row["verdict"]) == (
+        "egress",
+        "tcp",
+        "deny",
+    )
+
+
+def test_an_echo_flow_shows_type_and_identifier(dump):
+    key = abi.pack(
+        "seg_flow_key4", proto=1, sport=socket.htons(8 << 8), dport=socket.htons(77)
+    )
+    [row] = dump("seg_flows4", (key, bytes(abi.sizeof("seg_flow"))))
+    assert (row["icmp_type"], row["icmp_code"], row["icmp_id"]) == (8, 0, 77)
+
+
+def test_counters_are_summed_over_cpus(dump):
+    key = abi.pack("seg_counter_key", port_id=5, reason=abi.REASON["arp"].number)
+    value = abi.pack("seg_counter", packets=1, bytes=60) * 3
+    [row] = dump("seg_counters", (key, value))
+    assert row == {
+        "port_id": 5,
+        "reason": "arp",
+        "packets": 3,
+        "bytes": 180,
+        "passed": 0,
+    }
+
+
+def test_no_cpu_counts_nothing():
+    assert maps.sum_counter([]) == Counter()
+
+
+def test_addresses_of_both_families(dump):
+    rows = []
+    for family, text in ((4, packets.pod_one_ip4), (6, packets.pod_one_ip6)):
+        raw = ipaddress.ip_address(text).packed.ljust(16, b"\0")
+        key = abi.pack("seg_addr_key", port_id=5, family=family, addr=list(raw))
+        rows.append((key, b"\1"))
+    assert [row["address"] for row in dump("seg_addrs", *rows)] == [
+        packets.pod_one_ip4,
+        packets.pod_one_ip6,
+    ]
+
+
+def test_the_event_ring_is_not_listed(dump):
+    with pytest.raises(SegctlError):
+        dump("seg_events")

@@ -1,0 +1,60 @@
+"""The bpf(2) layer where no kernel is asked: errors, sizes, per-CPU values."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from pyctl.errors import NotCapableError, NotFoundError, NotPermittedError, SegctlError
+from pyctl.platform import bpf
+
+
+def offline(layout):
+    """A Map without a descriptor."""
+    found = bpf.Map.__new__(bpf.Map)
+    found.fd, found.name, found.layout = -1, "seg_test", layout
+    found._percpu = layout.map_type == bpf.BPF_MAP_TYPE_PERCPU_HASH
+    found._value_bytes = layout.value_size
+    return found
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [
+        (errno.EPERM, NotPermittedError),
+        (errno.EACCES, NotPermittedError),
+        (errno.ENOENT, NotFoundError),
+        (errno.ENOSYS, NotCapableError),
+        (errno.E2BIG, SegctlError),
+    ],
+)
+def test_errors_carry_their_number_and_kind(number, kind):
+    error = bpf._error("writing the map x", number)
+    assert type(error) is kind
+    assert error.errno == number
+    assert "writing the map x" in str(error)
+
+
+def test_a_key_of_another_size_never_reaches_the_kernel():
+    hashed = offline(bpf.MapLayout(bpf.BPF_MAP_TYPE_HASH, 4, 8, 16))
+    with pytest.raises(SegctlError, match="4 bytes"):
+        hashed.lookup(b"abc")
+    with pytest.raises(SegctlError, match="8 bytes"):
+        hashed.update(b"abcd", b"short")
+
+
+def test_per_cpu_values_are_padded_to_eight_bytes():
+    percpu = offline(bpf.MapLayout(bpf.BPF_MAP_TYPE_PERCPU_HASH, 4, 5, 16))
+    assert percpu.slot_bytes == 8
+    assert percpu.split(b"aaaaa\0\0\0bbbbb\0\0\0") == [b"aaaaa", b"bbbbb"]
+
+
+def test_possible_cpus_is_at_least_one():
+    assert bpf.possible_cpus() >= 1
+
+
+def test_closing_twice_is_fine():
+    descriptor = bpf.Descriptor(-1)
+    descriptor.close()
+    descriptor.close()
