@@ -37,10 +37,8 @@ def serving(path: Path, answer: Answerer) -> Iterator[None]:
         def log_message(self, *_: object) -> None:
             """Tests are quiet."""
 
-    class Server(socketserver.ThreadingUnixStreamServer):
-        daemon_threads = True
-
-    with Server(str(path), Handler) as server:
+    # Its threads are joined at the end, so that an answer under way is still given.
+    with socketserver.ThreadingUnixStreamServer(str(path), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
