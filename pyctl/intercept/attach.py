@@ -150,7 +150,7 @@ def _clear_names(ends: Handles, vex: str, vin: str) -> None:
         if link is None:
             continue
         mark = read_mark(link.alias)
-        alive = netns.find(mark.netns, mark.cookie) if mark else None
+        alive = netns.find(mark.netns, mark.cookie, mark.pid) if mark else None
         if mark is None or alive is not None:
             if alive is not None:
                 os.close(alive)

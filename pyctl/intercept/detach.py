@@ -55,7 +55,7 @@ def unsplice(
     mark = read_mark(vex.alias) if vex else None
     if mark is None:
         return
-    fd = netns.find(mark.netns, mark.cookie)
+    fd = netns.find(mark.netns, mark.cookie, mark.pid)
     if fd is None:
         before_restore()
         cleanup(instance, port)

@@ -18,7 +18,7 @@ from pyctl.intercept.names import read_mark
 from pyctl.intercept.plan import Op, parked
 from pyctl.intercept.snapshot import PARK_PRIORITY, Snapshot, differences, read
 from pyctl.model.workload import LinkKind
-from pyctl.platform import l3, links, sysctl
+from pyctl.platform import l3, links, offloads, sysctl
 from pyctl.platform.links import Link, VethEnd
 from pyctl.platform.netlink import (
     NLM_F_CREATE,
@@ -239,6 +239,10 @@ def _settings(site: Site) -> None:
     different = sysctl.changed(snapshot.sysctls, snapshot.defaults)
     with entered(site.workload_fd):
         sysctl.write_interface(link.name, different)
+        # Another kind of device has other offloads; there each keeps its own.
+        now = site.current()
+        if now and now.kind == link.kind:
+            offloads.request(link.name, snapshot.offloads)
 
 
 def _settle(site: Site) -> None:

@@ -95,7 +95,7 @@ def _repair(instance: Instance, record: journal.Record) -> Recovered:
 
     try:
         ensure_enforcer(instance)
-        fd = netns.find(record.process.netns, record.cookie)
+        fd = netns.find(record.process.netns, record.cookie, record.process.pid)
         if fd is None:
             with netns.opened(instance.netns) as own, netns.netlink_in(own) as nl:
                 delete_ports(nl, record.vin, record.vex)
@@ -188,7 +188,7 @@ def _living_port(
 
 @contextlib.contextmanager
 def _found(mark: Mark) -> Iterator[int | None]:
-    fd = netns.find(mark.netns, mark.cookie)
+    fd = netns.find(mark.netns, mark.cookie, mark.pid)
     try:
         yield fd
     finally:

@@ -8,6 +8,7 @@ interface is ours or the original; both stand at the same index.
 from __future__ import annotations
 
 import errno
+import socket
 
 from pyctl.intercept.snapshot import PARK_PRIORITY, Snapshot
 from pyctl.platform import l3, links
@@ -16,7 +17,6 @@ from pyctl.platform.netlink import Message, NetlinkSocket, attrs, u32
 GROUPS = (1, 7, 9, 11)
 """RTNLGRP_LINK, IPV4_ROUTE, IPV6_IFADDR, IPV6_ROUTE"""
 SETTLE_SECONDS = 3.0
-IFF_RUNNING, IFF_LOWER_UP = 0x40, 0x10000
 _LATER = frozenset(
     {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EINVAL, errno.ENETDOWN, errno.ENOENT}
 )
@@ -37,6 +37,12 @@ def link_up(nl: NetlinkSocket, snapshot: Snapshot) -> None:
 
 def addresses(nl: NetlinkSocket, snapshot: Snapshot) -> None:
     """Every address, in the order it had, usable at once."""
+    _addresses(nl, snapshot)
+    if any(l3.makes_addresses(body) for body in snapshot.addresses):
+        _addresses(nl, snapshot)
+
+
+def _addresses(nl: NetlinkSocket, snapshot: Snapshot) -> None:
     wanted = {l3.address_key(body): body for body in snapshot.addresses}
     there = {
         l3.address_key(body): body
@@ -66,16 +72,38 @@ def _route_changes(
         for key, body in wanted.items()
         if key not in there and not l3.made_by_kernel(body)
     ]
+    missing += _followers(missing, wanted, there)
     slots = {l3.route_slot(body) for body in missing}
+    again = {l3.route_key(body) for body in missing}
     extra = [
         body
         for key, body in there.items()
-        if key not in wanted
+        if (key not in wanted or key in again)
         and not l3.made_by_kernel(body)
         and not _is_park(body)
         and (snapshot.link.index in l3.route_oifs(body) or l3.route_slot(body) in slots)
     ]
     return sorted(missing, key=l3.needs_gateway), extra
+
+
+def _followers(
+    missing: list[bytes], wanted: dict[bytes, bytes], there: dict[bytes, bytes]
+) -> list[bytes]:
+    """Routes that stand, and must come again behind a missing one: of IPv4 routes with
+    one prefix and metric the first is used, whatever interface it leads over.
+    """
+    gone: set[tuple[object, ...]] = set()
+    followers = []
+    absent = {l3.route_key(body) for body in missing}
+    for key, body in wanted.items():
+        if body[0] != socket.AF_INET:
+            continue
+        slot = l3.route_slot(body)
+        if key in absent:
+            gone.add(slot)
+        elif key in there and slot in gone and not l3.made_by_kernel(body):
+            followers.append(body)
+    return followers
 
 
 def routes(nl: NetlinkSocket, snapshot: Snapshot) -> None:
@@ -142,9 +170,9 @@ def settle(nl: NetlinkSocket, snapshot: Snapshot) -> None:
 
     def settled() -> bool:
         now = links.by_index(nl, link.index)
-        if now is None:
+        if now is None or (now.up and not now.flags & links.IFF_LOWER_UP):
             return True
-        if now.up and now.flags & IFF_LOWER_UP and not now.flags & IFF_RUNNING:
+        if now.up and not now.flags & links.IFF_RUNNING:
             return False
         return kernels <= {l3.route_key(body) for body in l3.dump_routes(nl)}
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pyctl.platform import l3, links, netns, sysctl
+from pyctl.platform import l3, links, netns, offloads, sysctl
 from pyctl.platform.links import Link
 from pyctl.platform.netlink import NetlinkSocket
 
@@ -36,6 +36,8 @@ class Snapshot:
     """What the kernel gives a new interface there."""
     loopback: Link | None
     loopback_addresses: tuple[bytes, ...]
+    offloads: tuple[int, ...] = ()
+    """As pyctl.platform.offloads has them."""
 
     def to_json(self) -> dict[str, Any]:
         """For the journal."""
@@ -79,6 +81,7 @@ def from_json(data: dict[str, Any]) -> Snapshot:
         loopback=_link_from(loopback) if loopback else None,
         sysctls=dict(data["sysctls"]),
         defaults=dict(data["defaults"]),
+        offloads=tuple(data["offloads"]),
         **bodies,
     )
 
@@ -89,6 +92,7 @@ def read(nl: NetlinkSocket, netns_fd: int, link: Link) -> Snapshot:
     with netns.entered(netns_fd):
         sysctls = sysctl.read_interface(link.name)
         defaults = sysctl.read_interface("default")
+        asked = offloads.requested(link.name)
     on_loopback = l3.dump_addresses(nl, loopback.index) if loopback else []
     return Snapshot(
         link=link,
@@ -101,6 +105,7 @@ def read(nl: NetlinkSocket, netns_fd: int, link: Link) -> Snapshot:
         defaults=defaults,
         loopback=loopback,
         loopback_addresses=tuple(on_loopback),
+        offloads=asked,
     )
 
 
@@ -142,14 +147,7 @@ def differences(before: Snapshot, after: Snapshot) -> list[str]:
         found += _changes(
             "address", before.addresses, after.addresses, l3.address_key
         ) or ["addresses: another order"]
-    index = before.link.index
-    wanted = {l3.route_key(body) for body in before.routes}
-    extra = [
-        r
-        for r in after.routes
-        if index in l3.route_oifs(r) or l3.route_key(r) in wanted
-    ]
-    found += _changes("route", before.routes, extra, l3.route_key)
+    found += _route_changes(before, after)
     found += _changes("nexthop", before.nexthops, after.nexthops, l3.nexthop_key)
     found += _changes("rule", before.rules, after.rules, bytes)
     found += _changes(
@@ -164,10 +162,29 @@ def differences(before: Snapshot, after: Snapshot) -> list[str]:
         after.loopback_addresses,
         l3.address_key,
     )
+    if before.link.kind == after.link.kind and before.offloads != after.offloads:
+        found.append(f"offloads: {before.offloads} are now {after.offloads}")
     for key, value in before.sysctls.items():
         if after.sysctls.get(key) != value:
             found.append(f"sysctl {key}: {value!r} is now {after.sysctls.get(key)!r}")
     return found
+
+
+def _route_changes(before: Snapshot, after: Snapshot) -> list[str]:
+    """The kernel's own local routes follow carrier and duplicate detection: one that is
+    new is no difference, one that is lost only while there is a carrier as before.
+    """
+    carrier = before.link.flags & after.link.flags & links.IFF_LOWER_UP
+    old = [r for r in before.routes if carrier or not l3.made_by_kernel(r)]
+    wanted = {l3.route_key(body) for body in old}
+    index = before.link.index
+    new = [
+        r
+        for r in after.routes
+        if l3.route_key(r) in wanted
+        or (index in l3.route_oifs(r) and not l3.made_by_kernel(r))
+    ]
+    return _changes("route", old, new, l3.route_key)
 
 
 def _permanent(neighbours: Iterable[bytes]) -> list[bytes]:

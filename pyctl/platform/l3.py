@@ -36,10 +36,16 @@ RTM_GETRULE = 34
 RTM_NEWNEXTHOP, RTM_GETNEXTHOP = 104, 106
 IFA_ADDRESS, IFA_LOCAL, IFA_LABEL, IFA_CACHEINFO, IFA_FLAGS = 1, 2, 3, 6, 8
 IFA_F_SECONDARY, IFA_F_NODAD, IFA_F_PERMANENT = 0x01, 0x02, 0x80
-IFA_F_NOPREFIXROUTE = 0x200
-IFA_F_SET = 0x02 | 0x10 | 0x100 | IFA_F_NOPREFIXROUTE | 0x400
-"""NODAD, HOMEADDRESS, MANAGETEMPADDR, NOPREFIXROUTE, MCAUTOJOIN: what a user can set.
-"""
+IFA_F_HOMEADDRESS, IFA_F_MANAGETEMPADDR = 0x10, 0x100
+IFA_F_NOPREFIXROUTE, IFA_F_MCAUTOJOIN = 0x200, 0x400
+IFA_F_SET = (
+    IFA_F_NODAD
+    | IFA_F_HOMEADDRESS
+    | IFA_F_MANAGETEMPADDR
+    | IFA_F_NOPREFIXROUTE
+    | IFA_F_MCAUTOJOIN
+)
+"""What a user can set."""
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_MULTIPATH = 1, 4, 5, 6, 9
 RTA_METRICS, RTAX_MTU = 8, 2
 RTA_CACHEINFO, RTA_TABLE, RTA_VIA, RTA_ENCAP_TYPE, RTA_ENCAP = 12, 15, 18, 21, 22
@@ -122,7 +128,9 @@ def address_key(body: bytes) -> bytes:
     """Equal for equal addresses: the clocks and what duplicate detection says are left
     out.
     """
-    head, found = _address_parts(body, IFA_F_SET | IFA_F_SECONDARY)
+    # The bit of IPv4's "secondary" means "temporary" in IPv6, and cannot be set there.
+    secondary = IFA_F_SECONDARY if body[0] == socket.AF_INET else 0
+    head, found = _address_parts(body, IFA_F_SET | secondary)
     finite = bytes(time != INFINITE for time in _lifetimes(found))
     found[IFA_CACHEINFO] = finite
     return _IFADDR.pack(*head) + _packed(found)
@@ -154,6 +162,11 @@ def address_messages(body: bytes) -> list[Message]:
         ),
         Message(wanted.kind, wanted.body, NLM_F_REPLACE),
     ]
+
+
+def makes_addresses(body: bytes) -> bool:
+    """Adding it may make the kernel add a temporary one."""
+    return bool(u32(attrs(body[8:]).get(IFA_FLAGS)) & IFA_F_MANAGETEMPADDR)
 
 
 def delete_address(body: bytes) -> Message:

@@ -13,6 +13,7 @@ import contextlib
 import ctypes
 import errno
 import fcntl
+import itertools
 import os
 import socket
 import threading
@@ -119,15 +120,19 @@ def named() -> Iterator[Path]:
             yield from sorted(directory.iterdir())
 
 
-def find(wanted: tuple[int, int], wanted_cookie: int) -> int | None:
-    """A descriptor of the namespace with that identity, by name or through any process.
+def find(
+    wanted: tuple[int, int], wanted_cookie: int, likely_pid: int = 0
+) -> int | None:
+    """A descriptor of the namespace with that identity, by name or through any process
+    (`likely_pid` first).
 
     None where it is gone. The caller closes it.
     """
     processes = (
         entry / "ns/net" for entry in Path("/proc").iterdir() if entry.name.isdigit()
     )
-    for path in (*named(), *processes):
+    likely = Path(f"/proc/{likely_pid}/ns/net")
+    for path in itertools.chain((likely,), named(), processes):
         try:
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:  # It ended while we looked, or is no namespace of ours to see.

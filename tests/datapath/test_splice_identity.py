@@ -4,7 +4,13 @@ everywhere afterwards.
 
 from __future__ import annotations
 
+import json
+import shutil
+
+import pytest
+
 from tests import packets
+from tests.fixtures.netns import wait_for
 from tests.fixtures.snapshot import assert_same, picture
 from tests.fixtures.splice import PORT_ID, Rig, furnish
 
@@ -65,3 +71,86 @@ def test_what_changed_while_spliced_is_kept_by_the_unsplice(rig: Rig) -> None:
     changed = picture(rig.pod, inside=True)
     rig.unsplice(port)
     assert_same(changed, picture(rig.pod, inside=True))
+
+
+def test_routes_over_two_interfaces_keep_their_hops_and_their_order(rig: Rig) -> None:
+    """Of equal IPv4 routes the first is used: eth0's must come back before eth1's."""
+    rig.lab.veth(rig.pod, "eth1", rig.host, "veth9")
+    rig.host.run("ip", "link", "set", "veth9", "master", "br0")
+    rig.pod.run("ip", "addr", "add", f"{packets.leased_ip4}/32", "dev", "eth1")
+    rig.pod.run("ip", "addr", "add", f"{packets.leased_ip6}/64", "dev", "eth1")
+    for family, net, one, two in (
+        ("-4", packets.multipath_net_ip4, packets.gateway_ip4, packets.pod_two_ip4),
+        ("-6", packets.multipath_net_ip6, packets.gateway_ip6, packets.pod_two_ip6),
+    ):
+        rig.pod.run(
+            *("ip", family, "route", "add", net, "nexthop", "via", one, "dev", "eth0"),
+            *("nexthop", "via", two, "dev", "eth1", "onlink"),
+        )
+    for interface in ("eth0", "eth1"):
+        rig.pod.run("ip", "route", "append", packets.world_net_ip4, "dev", interface)
+    order = [r["dev"] for r in rig.pod.ip("route", "show", packets.world_net_ip4)]
+    assert order == ["eth0", "eth1"]
+    pod, inside = picture(rig.pod), picture(rig.pod, inside=True)
+    port = rig.splice()
+    assert_same(inside, picture(rig.pod, inside=True))
+    shown = rig.pod.ip("route", "show", packets.world_net_ip4)
+    assert [r["dev"] for r in shown] == order
+    rig.unsplice(port)
+    assert_same(pod, picture(rig.pod))
+
+
+@pytest.mark.skipif(not shutil.which("ethtool"), reason="ethtool is not installed")
+def test_offloads_that_the_workload_switched_off_stay_off(rig: Rig) -> None:
+    def offloads() -> str:
+        return rig.pod.run("ethtool", "-k", "eth0").stdout
+
+    rig.pod.run("ethtool", "-K", "eth0", "tx", "off", "gro", "on")
+    before = offloads()
+    port = rig.splice()
+    assert offloads() == before
+    rig.pod.run("ethtool", "-K", "eth0", "tx", "on", "rx", "off")
+    changed = offloads()
+    rig.unsplice(port)
+    assert offloads() == changed
+
+
+def test_a_workload_whose_host_peer_is_down_is_attached_and_detached(rig: Rig) -> None:
+    """No carrier: the kernel's own local routes come and go with it."""
+    rig.host.run("ip", "link", "set", "veth0", "down")
+    addresses = picture(rig.pod)["addresses"]
+    port = rig.splice()
+    rig.unsplice(port)
+    assert picture(rig.pod)["addresses"] == addresses
+    rig.host.run("ip", "link", "set", "veth0", "up")
+    rig.pod.run("ping", "-c1", "-W2", packets.gateway_ip6)
+
+
+def test_addresses_under_duplicate_detection_do_not_stop_the_splice(rig: Rig) -> None:
+    """A container is often attached in the second in which it starts."""
+    rig.pod.sysctl("ipv6/conf/eth0/accept_dad", 1)
+    rig.pod.sysctl("ipv6/conf/eth0/dad_transmits", 100)
+    rig.pod.run("ip", "addr", "add", f"{packets.leased_ip6}/64", "dev", "eth0")
+    assert rig.pod.ip("addr", "show", "tentative")
+    rig.unsplice(rig.splice())
+    shown = json.dumps(rig.pod.ip("addr", "show", "dev", "eth0"))
+    assert packets.leased_ip6 in shown
+
+
+def test_temporary_and_managed_addresses_are_kept_as_addresses(rig: Rig) -> None:
+    """The kernel alone can make a temporary one; it stays, as an ordinary address."""
+    rig.pod.sysctl("ipv6/conf/eth0/use_tempaddr", 2)
+    rig.pod.run(
+        *("ip", "addr", "add", f"{packets.leased_ip6}/64", "dev", "eth0"),
+        *("valid_lft", "3000", "preferred_lft", "2000", "mngtmpaddr"),
+    )
+
+    def texts() -> list[str]:
+        (entry,) = rig.pod.ip("-6", "addr", "show", "dev", "eth0")
+        return [address["local"] for address in entry["addr_info"]]
+
+    before = wait_for(lambda: len(texts()) > 3 and texts())
+    port = rig.splice()
+    assert texts() == before
+    rig.unsplice(port)
+    assert texts() == before

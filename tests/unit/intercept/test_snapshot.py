@@ -85,6 +85,13 @@ def test_a_lost_route_counts_and_a_strangers_new_one_does_not(
     assert len(differences(snapshot, replace(snapshot, routes=()))) == 1
 
 
+def test_offloads_count_between_devices_of_one_kind(snapshot: Snapshot) -> None:
+    other = replace(snapshot, offloads=(1, 0))
+    assert len(differences(snapshot, other)) == 1
+    macvlan = replace(other, link=replace(other.link, kind="macvlan"))
+    assert differences(snapshot, macvlan) == []
+
+
 def test_a_changed_sysctl_is_told(snapshot: Snapshot) -> None:
     other = replace(snapshot, sysctls={"ipv4/conf/rp_filter": "0"})
     assert differences(snapshot, other) == [

@@ -1,0 +1,66 @@
+"""The offloads that an interface's owner asked for (`ethtool -k`): read, and asked for
+again.
+
+In: an interface's name. Out: the requested features, one 32-bit word each. I/O:
+ioctl(2) in the namespace that the calling thread stands in.
+
+The bits' meaning is the running kernel's own; they are only ever compared between two
+devices of one kind under one kernel.
+"""
+
+from __future__ import annotations
+
+import array
+import errno
+import fcntl
+import socket
+import struct
+from collections.abc import Sequence
+
+SIOCETHTOOL = 0x8946
+ETHTOOL_GFEATURES, ETHTOOL_SFEATURES = 0x3A, 0x3B
+WORDS = 2
+"""ETHTOOL_DEV_FEATURE_WORDS of every kernel so far; a larger kernel answers the first
+two.
+"""
+
+
+def _ethtool(name: str, request: array.array[int]) -> bool:
+    """False where the device knows no features."""
+    address, _length = request.buffer_info()
+    ifreq = struct.pack("16sP16x", name.encode(errors="surrogateescape"), address)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+        try:
+            fcntl.ioctl(sock, SIOCETHTOOL, ifreq)
+        except OSError as error:
+            if error.errno in (errno.EOPNOTSUPP, errno.EINVAL):
+                return False
+            raise
+    return True
+
+
+def _read(name: str) -> list[tuple[int, int]]:
+    """(can be changed, is asked for) of each word."""
+    request = array.array("I", [ETHTOOL_GFEATURES, WORDS, *([0] * 4 * WORDS)])
+    if not _ethtool(name, request):
+        return []
+    # struct ethtool_get_features_block: available, requested, active, never_changed.
+    return [(request[2 + 4 * i], request[3 + 4 * i]) for i in range(WORDS)]
+
+
+def requested(name: str) -> tuple[int, ...]:
+    """What is asked for of what can be changed; () where the device knows no features.
+
+    Raises OSError (ENODEV: no such interface here).
+    """
+    return tuple(available & wanted for available, wanted in _read(name))
+
+
+def request(name: str, wanted: Sequence[int]) -> None:
+    """Ask for the same, as far as this device can; only what differs is touched."""
+    words: list[int] = []
+    for (available, now), want in zip(_read(name), wanted, strict=False):
+        words += [(now ^ want) & available, want]
+    if any(words[::2]):
+        count = len(words) // 2
+        _ethtool(name, array.array("I", [ETHTOOL_SFEATURES, count, *words]))
