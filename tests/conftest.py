@@ -12,6 +12,7 @@ pytest_plugins = [
     f"tests.fixtures.{path.stem}"
     for path in sorted((Path(__file__).parent / "fixtures").glob("[!_]*.py"))
 ]
+pytest.register_assert_rewrite(*pytest_plugins)
 
 PRIVILEGED = ("datapath", "kernel")
 

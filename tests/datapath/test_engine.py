@@ -284,12 +284,13 @@ def test_monitor_passes_what_protect_denies(engine_lab):
     engine_lab.tap.collect(1)
 
 
-def test_a_verdict_goes_to_the_pinned_flow_map(engine_lab):
+def test_verdicts_go_to_the_pinned_flow_map_until_the_cache_is_off(engine_lab):
     maps = engine_lab.pin_maps()
     client = engine_lab.start()
-    engine_lab.tap.send(udp(1))
-    engine_lab.tap.collect(1)
-    wait_for(lambda: list(maps["seg_flows4"].entries()))
+    for sport in range(1000, 1020):
+        engine_lab.tap.send(udp(1, sport=sport))
+    engine_lab.tap.collect(20)
+    wait_for(lambda: len(list(maps["seg_flows4"].entries())) >= 20)
     client.cache(False)
     assert not list(maps["seg_flows4"].entries())
     for made in maps.values():

@@ -153,16 +153,23 @@ int sg_flowmap_delete(const struct sg_flowmap *maps, int family, const void *key
 	return (int)error;
 }
 
+union flow_key {
+	struct seg_flow_key4 v4;
+	struct seg_flow_key6 v6;
+};
+
 static void clear(const struct sg_flowmap *maps, int family)
 {
-	union {
-		struct seg_flow_key4 v4;
-		struct seg_flow_key6 v6;
-	} key;
+	union flow_key key = { 0 }, next = { 0 };
+	long end = element(maps, family, BPF_MAP_GET_NEXT_KEY, NULL, &key);
 
-	while (!element(maps, family, BPF_MAP_GET_NEXT_KEY, NULL, &key))
-		if (element(maps, family, BPF_MAP_DELETE_ELEM, &key, NULL))
-			return;
+	/* The next key is asked for while this one is still there: after one that is gone, the
+	 * kernel starts again at the first of its half a million buckets. */
+	while (!end) {
+		end = element(maps, family, BPF_MAP_GET_NEXT_KEY, &key, &next);
+		element(maps, family, BPF_MAP_DELETE_ELEM, &key, NULL);
+		key = next;
+	}
 }
 
 void sg_flowmap_clear(const struct sg_flowmap *maps)
