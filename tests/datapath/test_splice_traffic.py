@@ -9,7 +9,15 @@ from pyctl.model.workload import LinkKind
 from pyctl.platform.process import process_ref
 from tests import packets
 from tests.fixtures.netns import Netns, wait_for
-from tests.fixtures.probes import ECHO_CLIENT, ECHO_SERVER, GAP, SENDER, SINK, Probe
+from tests.fixtures.probes import (
+    ECHO_CLIENT,
+    ECHO_SERVER,
+    GAP,
+    SENDER,
+    SINK,
+    SNIFF,
+    Probe,
+)
 from tests.fixtures.snapshot import assert_same, picture
 from tests.fixtures.splice import Rig
 
@@ -178,6 +186,19 @@ def test_the_enforcer_is_mute(rig: Rig) -> None:
     devices = {entry["ifname"]: entry for entry in shown if entry["ifname"] != "lo"}
     assert set(devices) == {port.vex, port.vin, "vbr-neuv", "vth-neuv"}
     assert all("NOARP" in entry["flags"] for entry in devices.values())
+    rig.unsplice(port)
+
+
+def test_nothing_but_the_workloads_frames_leaves_the_enforcer(rig: Rig) -> None:
+    """Without a datapath nothing is passed on, so what comes out is our own stack's."""
+    port = attach.splice(rig.instance, rig.process, "eth0", 7, lambda _port: None)
+    host = Probe(rig.host, SNIFF, "veth0", "1.5")
+    pod = Probe(rig.pod, SNIFF, "eth0", "1.5")
+    for address in (packets.pod_one_ip4, packets.pod_one_ip6):
+        rig.host.run("ping", "-c1", "-W1", address, check=False)
+    rig.pod.run("ping", "-c1", "-W1", packets.gateway_ip6, check=False)
+    assert host.result() == []
+    assert pod.result() == []
     rig.unsplice(port)
 
 
