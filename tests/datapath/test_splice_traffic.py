@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from pyctl.intercept import attach, detach, enforcer, recover
-from pyctl.model.workload import LinkKind
+from pyctl.model.workload import LinkKind, Port
 from pyctl.platform.process import process_ref
 from tests import packets
 from tests.fixtures.netns import Netns, wait_for
@@ -191,14 +191,18 @@ def test_the_enforcer_is_mute(rig: Rig) -> None:
 
 def test_nothing_but_the_workloads_frames_leaves_the_enforcer(rig: Rig) -> None:
     """Without a datapath nothing is passed on, so what comes out is our own stack's."""
-    port = attach.splice(rig.instance, rig.process, "eth0", 7, lambda _port: None)
-    host = Probe(rig.host, SNIFF, "veth0", "1.5")
-    pod = Probe(rig.pod, SNIFF, "eth0", "1.5")
+    probes: list[Probe] = []
+
+    def listen(_port: Port) -> None:
+        """Both ports are down yet: from here on no frame is the pod's or the host's."""
+        probes.append(Probe(rig.host, SNIFF, "veth0", "2"))
+        probes.append(Probe(rig.pod, SNIFF, "eth0", "2"))
+
+    port = attach.splice(rig.instance, rig.process, "eth0", 7, listen)
     for address in (packets.pod_one_ip4, packets.pod_one_ip6):
         rig.host.run("ping", "-c1", "-W1", address, check=False)
     rig.pod.run("ping", "-c1", "-W1", packets.gateway_ip6, check=False)
-    assert host.result() == []
-    assert pod.result() == []
+    assert [probe.result() for probe in probes] == [[], []]
     rig.unsplice(port)
 
 
