@@ -11,11 +11,9 @@ import statistics
 from collections import Counter
 from typing import Any
 
-from bench_report import PATHS, Row, number
+from bench_report import PATHS, PLACED, Row, number
 
 Raw = dict[str, Any]
-
-WHERE = {"apart": "a core each", "free": "placed freely"}
 
 
 def _column(runs: list[Raw], path: str, key: str) -> list[float]:
@@ -74,8 +72,9 @@ def stream_rows(raw: Raw) -> list[Row]:
 
 def rr_rows(raw: Raw) -> list[Row]:
     rows = []
-    for place, words in WHERE.items():
+    for place, words in PLACED.items():
         runs = raw.get(f"rr_{place}", [])
+        # No target together: without wake-ups, what remains is the engine's own hop, in µs.
         rows += [
             *_ratio_row(
                 *(runs, "round_trips_s", "decided", f"rr_decided_{place}"),
@@ -85,7 +84,7 @@ def rr_rows(raw: Raw) -> list[Row]:
             *_ratio_row(
                 *(runs, "latency_p50_us", "engine", f"latency_engine_{place}"),
                 f"one-way TCP latency, verdict cache off ({words})",
-                at_most=1.5,
+                at_most=1.5 if place == "apart" else None,
             ),
             *_ratio_row(
                 *(runs, "latency_p50_us", "decided", f"latency_decided_{place}"),

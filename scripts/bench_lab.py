@@ -31,10 +31,11 @@ SEGCTL = str(ROOT / ".venv/bin/segctl")
 PREFIX = "10.214"
 IPERF_PORT, UDP_PORT, ECHO_PORT = 5201, 7001, 7002
 CPUS = sorted(os.sched_getaffinity(0))
-PLACEMENTS = {"free": 11111, "apart": 11112} if len(CPUS) > 1 else {"free": 11111}
+PLACEMENTS = {"apart": 11111, "together": 11112} if CPUS[1:] else {"together": 11112}
 """Where a ping-pong's two ends run → the port of its server. `apart`: each on a core of its own, so
-that every message wakes another core. `free`: where the scheduler likes; it often likes one core for
-both, where a message costs no wake-up at all."""
+that every message wakes another core, tens of µs. `together`: on one core, where a message costs no
+wake-up, a few µs, so that whatever the path adds stands out. Left alone, the scheduler moves between
+the two as it likes and the figures are a lottery. The engine runs where the scheduler likes."""
 
 POLICY = """
 apiVersion: segctl/v1
@@ -235,8 +236,8 @@ class Lab:
 
 
 def on_core(placement: str, which: int) -> tuple[str, ...]:
-    """What to put before a command: its core (0: the first, -1: the last) where it is to be fixed."""
-    return ("taskset", "-c", str(CPUS[which])) if placement == "apart" else ()
+    """What to put before a command: its core, which of them if the ends are apart (0: first, -1: last)."""
+    return ("taskset", "-c", str(CPUS[which if placement == "apart" else 0]))
 
 
 def _delete_netns(name: str) -> None:

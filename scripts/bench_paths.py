@@ -257,7 +257,7 @@ class Bench:
                 one = partial(traffic.tcp_stream, seconds=seconds)
                 self.interleave("stream", self.rounds("stream"), one)
         if "rr" in wanted:
-            for place in reversed(PLACEMENTS):
+            for place in PLACEMENTS:
                 name = f"rr_{place}"
                 with self.figure(name), self.steering_seen(name):
                     one = partial(

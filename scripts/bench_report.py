@@ -21,6 +21,7 @@ PATHS = {
     "decided": "decided flow",
     "engine": "every packet through the engine",
 }
+PLACED = {"apart": "a core each", "together": "on one core"}
 COLOURS = {"base": "#8d99ae", "decided": "#2a9d8f", "engine": "#e76f51"}
 
 
@@ -170,19 +171,19 @@ def write_json(
 def _panels(raw: dict[str, Any]) -> list[tuple[str, str, dict[str, list[float]]]]:
     """(title, unit, values by path) of what was compared path by path."""
     wanted = [
-        ("stream", "gbit_s", "TCP stream", "Gbit/s", 1.0, None),
+        ("stream", "gbit_s", "TCP stream", "Gbit/s", 1.0),
         *(
-            (f"rr_{place}", key, f"{title}, {where}", unit, scale, place)
-            for place, where in (("apart", "a core each"), ("free", "placed freely"))
+            (f"rr_{place}", key, f"{title}, {where}", unit, scale)
+            for place, where in PLACED.items()
             for key, title, unit, scale in (
                 ("round_trips_s", "TCP round trips", "thousand/s", 1e-3),
                 ("latency_p50_us", "One-way latency", "µs", 1.0),
             )
         ),
-        ("udp", "pps", "UDP 64 bytes, loss ≤ 0.1 %", "thousand packets/s", 1e-3, None),
+        ("udp", "pps", "UDP 64 bytes, loss ≤ 0.1 %", "thousand packets/s", 1e-3),
     ]
     panels = []
-    for name, key, title, unit, scale, _ in wanted:
+    for name, key, title, unit, scale in wanted:
         runs = raw.get(name, [])
         by_path = {
             path: [one[key] * scale for one in runs if one["path"] == path]
