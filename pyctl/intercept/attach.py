@@ -4,6 +4,11 @@ In: instance, process, interface, port id. Out: model.Port. I/O: through platfor
 ops. Everything that can be read or refused is, before the first change: then the
 workload is cut off for the time of one namespace move and a handful of batched
 requests.
+
+What the kernel ties to the device itself is lost, and cannot be given back from
+outside: packet sockets bound to the interface (a running tcpdump) and the multicast
+groups that open sockets joined on it. Seen: the group is missing from `ip maddr` after
+a splice.
 """
 
 from __future__ import annotations
