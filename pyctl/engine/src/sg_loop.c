@@ -4,6 +4,10 @@
  * A round: judge up to SG_BATCH frames, send what passed, give the slots back, run a command,
  * heartbeat and timers. A round without a frame ends in poll(). The socket that fills while the
  * loop works wakes nobody, so that under load there is no wake-up per packet.
+ *
+ * Tried on two cores, and left out: spinning for 5 or 30 us before poll() made no difference to a
+ * stream beyond the noise, and takes a core from the workloads; nice -10 made a stream slower (0.53
+ * of a direct path instead of 0.61), because who wakes up earlier finds fewer frames for a batch.
  */
 #define _GNU_SOURCE
 #include <errno.h>
