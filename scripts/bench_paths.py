@@ -44,7 +44,7 @@ from pyctl.errors import SegctlError
 
 FIGURES = ("help", "memory", "attach", "stream", "rr", "udp", "demo")
 COMPARED = ("stream", "rr", "udp")
-FULL = {"stream": 7, "rr": 12, "udp": 5, "attach": 12, "help": 10}
+FULL = {"stream": 5, "rr": 10, "udp": 5, "attach": 12, "help": 10}
 QUICK = {"stream": 3, "rr": 4, "udp": 1, "attach": 4, "help": 5}
 DEMO_SECONDS = 600
 
@@ -263,7 +263,7 @@ class Bench:
                     one = partial(
                         traffic.tcp_ping_pong,
                         placement=place,
-                        seconds=1 if quick else 2,
+                        seconds=1,
                     )
                     self.interleave(name, self.rounds("rr"), one)
         if "udp" in wanted:
