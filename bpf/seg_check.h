@@ -36,16 +36,24 @@ SEG_INLINE int seg_check_kind(struct __sk_buff *skb, const struct seg_pkt *pkt,
 	return pass ? SEG_R_OTHER_PASS : SEG_R_OTHER_ETHERTYPE;
 }
 
-SEG_INLINE int seg_check_source(const struct seg_pkt *pkt, const struct seg_port *port)
+/* Is it in the map, and as what? */
+SEG_INLINE int seg_addr_is(const struct seg_pkt *pkt, const struct seg_port *port, const __u8 *addr,
+			   __u8 kind)
 {
 	struct seg_addr_key key = { .port_id = port->port_id, .family = pkt->family };
+	const __u8 *found;
+
+	__builtin_memcpy(key.addr, addr, sizeof(key.addr));
+	found = seg_map_lookup(seg_addrs, &key);
+	return found && *found == kind;
+}
+
+SEG_INLINE int seg_check_source(const struct seg_pkt *pkt, const struct seg_port *port)
+{
 	const __u8 *a = pkt->saddr;
 	__u32 rest;
 
-	if (port->flags & SEG_PORT_ANY_SOURCE)
-		return SEG_R_NONE;
-	__builtin_memcpy(key.addr, a, sizeof(key.addr));
-	if (seg_map_lookup(seg_addrs, &key))
+	if (port->flags & SEG_PORT_ANY_SOURCE || seg_addr_is(pkt, port, a, SEG_ADDR_OWN))
 		return SEG_R_NONE;
 	if (pkt->family == SEG_FAMILY_IPV4) {
 		if ((a[0] | a[1] | a[2] | a[3]) == 0 && seg_is_dhcp_request(pkt))
@@ -62,11 +70,13 @@ SEG_INLINE int seg_check_source(const struct seg_pkt *pkt, const struct seg_port
 }
 
 /* What crosses without being inspected: neighbour discovery and true group traffic. */
-SEG_INLINE int seg_check_group(const struct seg_pkt *pkt)
+SEG_INLINE int seg_check_group(const struct seg_pkt *pkt, const struct seg_port *port)
 {
 	int group = seg_mac_is_group(pkt->dmac);
 
-	if (group && !seg_to_l3_group(pkt))
+	/* A subnet's broadcast address looks like a unicast one to all but its subnet. */
+	if (group && !seg_to_l3_group(pkt) &&
+	    !seg_addr_is(pkt, port, pkt->daddr, SEG_ADDR_BROADCAST))
 		return SEG_R_L2_GROUP_L3_UNICAST;
 	if (seg_is_neighbour_discovery(pkt))
 		return SEG_R_NEIGHBOUR_DISCOVERY;

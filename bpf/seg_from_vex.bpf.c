@@ -18,7 +18,7 @@ SEG_INLINE int seg_vex_reason(struct __sk_buff *skb, struct seg_pkt *pkt,
 		return reason;
 	if ((reason = seg_parse_ip(skb, pkt)))
 		return reason;
-	if ((reason = seg_check_group(pkt)))
+	if ((reason = seg_check_group(pkt, port)))
 		return reason;
 	if ((reason = seg_flow_verdict(skb, pkt, port->port_id, SEG_DIR_INGRESS)))
 		return reason;

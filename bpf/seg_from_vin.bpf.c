@@ -25,7 +25,7 @@ SEG_INLINE int seg_vin_reason(struct __sk_buff *skb, struct seg_pkt *pkt,
 		/* Recorded here and inspected all the same: its MACs are right. */
 		seg_count(skb, pkt, port->port_id, SEG_DIR_EGRESS, SEG_R_SPOOFED_IP, 1);
 	}
-	if ((reason = seg_check_group(pkt)))
+	if ((reason = seg_check_group(pkt, port)))
 		return reason;
 	if ((reason = seg_flow_verdict(skb, pkt, port->port_id, SEG_DIR_EGRESS)))
 		return reason;

@@ -121,7 +121,10 @@ struct seg_control {
 };
 SEG_ABI_SIZE(seg_control, 16);
 
-/* seg_addrs: the source addresses that a workload may use. Value: __u8, always 1. */
+/* seg_addrs: the source addresses that a workload may use, and the broadcast addresses of its
+ * subnets. Value: __u8, enum seg_addr_kind. */
+enum seg_addr_kind { SEG_ADDR_OWN = 1, SEG_ADDR_BROADCAST = 2 };
+
 struct seg_addr_key {
 	__u16 port_id;
 	__u8 family;		/* enum seg_family */

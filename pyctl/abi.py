@@ -54,6 +54,7 @@ def _constants() -> dict[str, int]:
         "seg_verdict",
         "seg_family",
         "seg_port_flag",
+        "seg_addr_kind",
         "seg_reason",
     ]:
         found.update(ffi.typeof(f"enum {enum}").relements)

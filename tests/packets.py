@@ -23,7 +23,7 @@ broadcast_mac, group_mac = "ff:ff:ff:ff:ff:ff", "01:00:5e:01:02:03"
 link_local_ip6 = "fe80::11"
 pod_one_extra_ip4 = "192.0.2.21"
 unspecified_ip4, unspecified_ip6 = "0.0.0.0", "::"
-limited_broadcast_ip4 = "255.255.255.255"
+limited_broadcast_ip4, subnet_broadcast_ip4 = "255.255.255.255", "192.0.2.255"
 group6_mac = "33:33:00:00:00:fb"
 bcmac = "ff:ff:ff:00:01:02"
 

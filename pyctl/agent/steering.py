@@ -35,7 +35,7 @@ def port_pair(workload: Workload, port: Port, mode: Mode) -> PortPair:
         fail=closed_or_open(workload.fail, mode),
         pass_other=passes[workload.other_traffic],
         any_source=workload.any_source,
-        addresses=tuple(address.split("/")[0] for address in port.addresses),
+        addresses=port.addresses,
     )
 
 

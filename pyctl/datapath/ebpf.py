@@ -8,11 +8,11 @@ out. A hook without a filter, and a filter that finds no entry, both end the fra
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import shutil
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_interface
 from typing import Any
 
 from pyctl import abi
@@ -20,7 +20,7 @@ from pyctl.datapath import render
 from pyctl.datapath.loader import ensure_loaded
 from pyctl.datapath.maps import sum_counter
 from pyctl.datapath.pins import MAPS, PROGRAMS, open_map, pin_dir
-from pyctl.errors import NotFoundError, RefusedError, SegctlError
+from pyctl.errors import NotFoundError, RefusedError
 from pyctl.model.instance import Instance
 from pyctl.model.workload import Counter, DatapathKind, Fail, LinkKind, PortPair
 from pyctl.platform import bpf
@@ -95,7 +95,7 @@ class EbpfDriver:
                 self._write(pair)
                 for hook in hooks_wanted:
                     self._hang(hooks, hook)
-        except SegctlError:
+        except BaseException:
             if not known:
                 self._undo_attach(pair)
             raise
@@ -265,11 +265,11 @@ class EbpfDriver:
         """Addresses first: without one that is new, the workload's own frames would be called
         spoofed; those no longer its own go last.
         """
-        wanted = {_address_key(pair.port_id, address) for address in pair.addresses}
-        stale = set(self._keys_of("seg_addrs", pair.port_id)) - wanted
+        wanted = _address_entries(pair)
+        stale = set(self._keys_of("seg_addrs", pair.port_id)) - wanted.keys()
         with self._map("seg_addrs") as addrs:
-            for key in wanted:
-                addrs.update(key, b"\1")
+            for key, kind in wanted.items():
+                addrs.update(key, kind)
         with self._map("seg_returns") as returns:
             returns.update(_u32(pair.port_id), _return_value(pair))
         with self._map("seg_ports") as ports:
@@ -312,14 +312,27 @@ def _counter_key(port_id: int, reason: int) -> bytes:
     return abi.pack("seg_counter_key", port_id=port_id, reason=reason)
 
 
-def _address_key(port_id: int, text: str) -> bytes:
-    address = ipaddress.ip_address(text)
+def _address_key(port_id: int, address: IPv4Address | IPv6Address) -> bytes:
     return abi.pack(
         "seg_addr_key",
         port_id=port_id,
         family=abi.constant(f"SEG_FAMILY_IPV{address.version}"),
         addr=list(address.packed.ljust(16, b"\0")),
     )
+
+
+def _address_entries(pair: PortPair) -> dict[bytes, bytes]:
+    """seg_addrs: the pair's addresses and their subnets' broadcast addresses."""
+    interfaces = [ip_interface(text) for text in pair.addresses]
+    own = bytes([abi.constant("SEG_ADDR_OWN")])
+    broadcast = bytes([abi.constant("SEG_ADDR_BROADCAST")])
+    found = {
+        _address_key(pair.port_id, each.network.broadcast_address): broadcast
+        for each in interfaces
+        # RFC 3021: a /31 has none, and a /32 is one address.
+        if each.version == 4 and each.network.prefixlen < 31
+    }
+    return found | {_address_key(pair.port_id, each.ip): own for each in interfaces}
 
 
 def _peers_ok(pair: PortPair) -> tuple[bool, bool]:

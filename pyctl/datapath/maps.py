@@ -58,6 +58,7 @@ MODES = _names("SEG_MODE", "discover", "monitor", "protect", "quarantine")
 DIRECTIONS = _names("SEG_DIR", "egress", "ingress")
 VERDICTS = _names("SEG_VERDICT", "allow", "deny")
 ROLES = _names("SEG_ROLE", "vex", "vin")
+ADDRESS_KINDS = _names("SEG_ADDR", "own", "broadcast")
 FLAGS = _names(
     "SEG_PORT", "fail_open", "pass_other", "any_source", "peer_ok", "quarantine"
 )
@@ -163,9 +164,13 @@ def _control(opened: bpf.Map) -> Iterator[Row]:
 
 
 def _addrs(opened: bpf.Map) -> Iterator[Row]:
-    for raw in sorted(opened.entry_keys()):
+    for raw, value in sorted(opened.entries()):
         key = abi.unpack("seg_addr_key", raw)
-        yield {"port_id": key.port_id, "address": address_text(key.family, key.addr)}
+        yield {
+            "port_id": key.port_id,
+            "address": address_text(key.family, key.addr),
+            "kind": ADDRESS_KINDS.get(value[0], str(value[0])),
+        }
 
 
 def _counters(opened: bpf.Map) -> Iterator[Row]:

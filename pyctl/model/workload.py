@@ -133,7 +133,9 @@ class PortPair:
     pass_other: bool
     any_source: bool
     addresses: tuple[str, ...]
-    """Plain addresses without prefix length."""
+    """With the prefix length, where it is known: it gives the subnet's broadcast address, which a
+    group frame may carry.
+    """
 
 
 @dataclass(frozen=True)

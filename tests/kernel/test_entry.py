@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 
 import pytest
@@ -279,3 +280,25 @@ def test_an_engine_that_never_was_is_down(kernel: Lab):
     kernel.write("seg_control", bytes(4), bytes(abi.sizeof("seg_control")))
     frame = bytes(f.link("out") / f.ip("out") / f.tcp())
     assert kernel.run("vin", frame).reason == "engine_down"
+
+
+@pytest.mark.parametrize("hook", ["vex", "vin"])
+def test_a_subnets_broadcast_address_is_group_traffic_and_no_source(kernel: Lab, hook):
+    broadcast = packets.subnet_broadcast_ip4
+    key = abi.pack(
+        "seg_addr_key",
+        port_id=PORT,
+        family=4,
+        addr=list(ipaddress.ip_address(broadcast).packed.ljust(16, b"\0")),
+    )
+    kernel.port(hook)
+    kernel.write("seg_addrs", key, bytes([abi.constant("SEG_ADDR_BROADCAST")]))
+    way = WAY[hook]
+    group = f.link(way, dst=packets.broadcast_mac)
+    assert (
+        kernel.run(hook, bytes(group / f.ip(way, dst=broadcast) / f.udp())).reason
+        == "group"
+    )
+    if hook == "vin":
+        frame = f.link(way) / f.ip(way, src=broadcast) / f.udp()
+        assert kernel.run(hook, bytes(frame)).reason == "spoofed_ip"

@@ -8,7 +8,7 @@ import pytest
 
 from pyctl import abi
 from pyctl.datapath import ebpf
-from pyctl.datapath.maps import flag_names, mac_text
+from pyctl.datapath.maps import ADDRESS_KINDS, address_text, flag_names, mac_text
 from pyctl.model.workload import Fail, LinkKind, Mode, PortPair
 from tests import packets
 
@@ -78,3 +78,26 @@ def test_every_mode_has_its_number_and_quarantine_reaches_vbr(mode):
     quarantined = mode is Mode.QUARANTINE
     for flags in (back.vex_flags, back.vin_flags):
         assert ("quarantine" in flag_names(flags)) is quarantined
+
+
+def addresses(*texts):
+    """kind by address, as written to seg_addrs."""
+    entries = ebpf._address_entries(dataclasses.replace(PAIR, addresses=texts))
+    found = {}
+    for key, kind in entries.items():
+        name = abi.unpack("seg_addr_key", key)
+        found[address_text(name.family, name.addr)] = ADDRESS_KINDS[kind[0]]
+    return found
+
+
+def test_a_prefix_gives_the_subnets_broadcast_address():
+    assert addresses(f"{packets.pod_one_ip4}/24", f"{packets.pod_one_ip6}/64") == {
+        packets.pod_one_ip4: "own",
+        packets.pod_one_ip6: "own",
+        packets.subnet_broadcast_ip4: "broadcast",
+    }
+
+
+@pytest.mark.parametrize("suffix", ["", "/32", "/31"])
+def test_without_a_subnet_there_is_no_broadcast_address(suffix):
+    assert addresses(packets.pod_one_ip4 + suffix) == {packets.pod_one_ip4: "own"}

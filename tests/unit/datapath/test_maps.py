@@ -30,9 +30,6 @@ class FakeMap:
     def entries(self):
         return iter(self._entries)
 
-    def entry_keys(self):
-        return [key for key, _ in self._entries]
-
     def split(self, value):
         size = abi.sizeof("seg_counter")
         return [value[at : at + size] for at in range(0, len(value), size)]
@@ -154,9 +151,9 @@ def test_addresses_of_both_families(dump):
         raw = ipaddress.ip_address(text).packed.ljust(16, b"\0")
         key = abi.pack("seg_addr_key", port_id=5, family=family, addr=list(raw))
         rows.append((key, b"\1"))
-    assert [row["address"] for row in dump("seg_addrs", *rows)] == [
-        packets.pod_one_ip4,
-        packets.pod_one_ip6,
+    assert [(row["address"], row["kind"]) for row in dump("seg_addrs", *rows)] == [
+        (packets.pod_one_ip4, "own"),
+        (packets.pod_one_ip6, "own"),
     ]
 
 
