@@ -15,6 +15,7 @@ from pyctl.datapath.base import Driver
 from pyctl.engine.client import EngineClient
 from pyctl.model.policy import PortPolicy
 from pyctl.model.workload import Fail, Mode, OtherTraffic, Port, PortPair, Workload
+from pyctl.platform.rcu import wait_for_readers
 
 
 def port_pair(workload: Workload, port: Port, mode: Mode) -> PortPair:
@@ -110,7 +111,9 @@ class Steering:
             return
         self._swap(changed)
         self._publish(changed)
-        # Its sync is the grace period: running programs end, waiting frames are judged.
+        # The grace period: programs that read the old generation end, then the frames that
+        # they sent to the engine are judged.
+        wait_for_readers()
         self._supervisor.tell(lambda engine: engine.sync())
 
     def _swap(self, policies: list[PortPolicy]) -> None:

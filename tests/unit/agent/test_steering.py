@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from pyctl.agent import steering as module
 from pyctl.agent.steering import Steering, port_pair
 from pyctl.errors import SegctlError
 from pyctl.model.policy import Action, PortPolicy
@@ -37,8 +38,11 @@ class Recorder:
 
 
 @pytest.fixture
-def world():
+def world(monkeypatch):
     recorder = Recorder()
+    monkeypatch.setattr(
+        module, "wait_for_readers", lambda: recorder.told.append(("grace period",))
+    )
     return recorder, Steering(recorder, recorder)
 
 
@@ -76,6 +80,7 @@ def test_a_change_is_swapped_published_and_waited_for_in_this_order(world):
         "update",
         "policy_set",
         "publish_generation",
+        "grace period",
         "sync",
     ]
 
