@@ -117,13 +117,14 @@ def _attach_port(context: Context, workload: Workload, interface: str) -> Worklo
         context.steer(with_port, port)
 
     try:
-        port = splice(
-            context.instance,
-            workload.process,
-            interface,
-            port_id,
-            ports_ready=ports_ready,
-        )
+        with context.steering.driver.session():
+            port = splice(
+                context.instance,
+                workload.process,
+                interface,
+                port_id,
+                ports_ready=ports_ready,
+            )
     except BaseException:
         context.steering.remove(port_id)
         context.keep_or_drop(workload)

@@ -102,7 +102,10 @@ def _unsplice(context: Context, workload: Workload, port: Port) -> None:
             context.steering.remove(port.port_id)
         released = True
 
-    unsplice(context.instance, workload.process, port, let_go, ports_ready=steer_again)
+    with context.steering.driver.session():
+        unsplice(
+            context.instance, workload.process, port, let_go, ports_ready=steer_again
+        )
     # Where the port was gone already nothing called let_go.
     let_go()
 

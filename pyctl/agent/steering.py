@@ -15,7 +15,7 @@ from pyctl.datapath.base import Driver
 from pyctl.engine.client import EngineClient
 from pyctl.model.policy import PortPolicy
 from pyctl.model.workload import Fail, Mode, OtherTraffic, Port, PortPair, Workload
-from pyctl.platform.rcu import wait_for_readers
+from pyctl.platform.bpf_grace import wait_for_programs
 
 
 def port_pair(workload: Workload, port: Port, mode: Mode) -> PortPair:
@@ -113,7 +113,7 @@ class Steering:
         self._publish(changed)
         # The grace period: programs that read the old generation end, then the frames that
         # they sent to the engine are judged.
-        wait_for_readers()
+        wait_for_programs()
         self._supervisor.tell(lambda engine: engine.sync())
 
     def _swap(self, policies: list[PortPolicy]) -> None:

@@ -31,7 +31,7 @@ def process_ref(pid: int) -> ProcessRef:
     except PermissionError as error:
         raise NotPermittedError(
             f"the network namespace of process {pid} may not be read",
-            advice="run as root",
+            advice="root with CAP_SYS_PTRACE may read it",
             errno=error.errno,
         ) from error
     except OSError as error:

@@ -41,7 +41,7 @@ class Recorder:
 def world(monkeypatch):
     recorder = Recorder()
     monkeypatch.setattr(
-        module, "wait_for_readers", lambda: recorder.told.append(("grace period",))
+        module, "wait_for_programs", lambda: recorder.told.append(("grace period",))
     )
     return recorder, Steering(recorder, recorder)
 
