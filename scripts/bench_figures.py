@@ -123,7 +123,7 @@ def udp_rows(raw: Raw) -> list[Row]:
     )
     if limited and rows:
         rows[0].note = (
-            "flat out, the senders could not send faster than this path carries: "
+            "bounded by the share of the machine that the senders got, not by loss: "
             + ", ".join(limited)
         )
     return rows

@@ -22,6 +22,10 @@ from bench_lab import (
 )
 
 LOSS_ALLOWED = 0.001
+KEPT = 0.98
+"""Of what was asked for: a sender below it could not keep the rate."""
+BEYOND = 1.6
+"""Times a lossless flat-out rate: where paced senders are tried."""
 SENDERS = min(2, len(CPUS))
 """One cannot send more than a core does, which no path is bound to."""
 
@@ -92,7 +96,8 @@ class RateSearch:
     """The highest rate that arrives but for 0.1 %: first flat out, then halving the interval.
 
     A rate that failed is tried once more before it counts as too high: one pause of a shared
-    machine must not halve the answer.
+    machine must not halve the answer. Flat out without loss is not yet the end, because senders that
+    never sleep take their cores from the path.
     """
 
     steps: int
@@ -101,29 +106,35 @@ class RateSearch:
     high: float = 0.0
     best_pps: float = 0.0
     sender_limited: bool = False
+    """At the best rate the senders could not have sent more."""
     _failed: bool = False
 
     def next_rate(self) -> float | None:
         """What to send at next; None: the search is over."""
         if not self.tries:
             return 0.0
-        if self.sender_limited or len(self.tries) >= self.steps:
+        if len(self.tries) >= self.steps:
             return None
         return (self.low + self.high) / 2
 
     def learn(self, told: dict[str, float]) -> None:
         """Take the outcome of next_rate()."""
         self.tries.append(told)
+        passed = told["loss"] <= LOSS_ALLOWED
         flat_out = not told["asked_pps"]
-        if told["loss"] <= LOSS_ALLOWED:
+        slow = flat_out or told["sent_pps"] < KEPT * told["asked_pps"]
+        if passed and told["received_pps"] > self.best_pps:
+            self.best_pps = told["received_pps"]
+            self.sender_limited = slow
+        if flat_out:
+            self.low = told["received_pps"] if passed else 0.0
+            self.high = told["sent_pps"] * (BEYOND if passed else 1.0)
+        elif passed:
             self._failed = False
-            self.best_pps = max(self.best_pps, told["received_pps"])
-            if flat_out:
-                self.sender_limited = True
+            if slow:
+                self.high = told["asked_pps"]
             else:
                 self.low = told["asked_pps"]
-        elif flat_out:
-            self.high = told["sent_pps"]
         elif not self._failed:
             self._failed = True
         else:
