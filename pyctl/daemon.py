@@ -6,8 +6,10 @@ It stands above agent and api, so that neither has to know the other's start.
 
 from __future__ import annotations
 
+import faulthandler
 import fcntl
 import os
+import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,6 +41,8 @@ def run(
             "starting the agent", state="nothing was touched", advice="run it as root"
         )
     logs.configure(log_level, log_format)
+    # What every thread is doing, into the log: the first question about one that hangs.
+    faulthandler.register(signal.SIGUSR1)
     with _only_one(instance):
         agent = Agent(instance, flow_cache=flow_cache)
         agent.start()

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -279,6 +280,10 @@ def main() -> None:
         before = {box.name: network_state(box) for box in (web, client)}
 
         segctl = Segctl(lab)
+        for directory in ("/run", "/var/lib"):
+            lab.undo.callback(
+                shutil.rmtree, f"{directory}/{segctl.instance}", ignore_errors=True
+            )
         lab.undo.callback(segctl.run, "agent", "stop", "--detach", show=False)
         chapter("Attach both")
         for box in (web, client):

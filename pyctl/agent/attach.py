@@ -20,6 +20,7 @@ from pyctl.agent.orders import AttachOrder, AttachResult
 from pyctl.agent.target import Target, find_target
 from pyctl.errors import NotCapableError, RefusedError, SegctlError
 from pyctl.intercept.attach import preview, splice
+from pyctl.intercept.presence import draft_port
 from pyctl.intercept.select import refuse_netns, select_interfaces
 from pyctl.model.workload import (
     DatapathKind,
@@ -51,12 +52,12 @@ def attach(context: Context, order: AttachOrder) -> AttachResult:
     refuse_netns(context.instance, target.process)
     interfaces, warnings = select_interfaces(target.process, order.interfaces)
     workload = _new_workload(context, target, order)
-    plan = [
-        line
-        for interface in interfaces
-        for line in preview(context.instance, target.process, interface)
-    ]
     if order.dry_run:
+        plan = [
+            line
+            for interface in interfaces
+            for line in preview(context.instance, target.process, interface)
+        ]
         return AttachResult(None, plan, list(warnings), False, _ms_since(started))
     for interface in interfaces:
         try:
@@ -67,6 +68,9 @@ def attach(context: Context, order: AttachOrder) -> AttachResult:
     context.refresh()
     context.watched()
     elapsed = _ms_since(started)
+    plan = [
+        f"spliced {port.interface}: {port.vex}, {port.vin}" for port in workload.ports
+    ]
     ports = ", ".join(port.interface for port in workload.ports)
     context.happened(
         Happening(
@@ -107,7 +111,8 @@ def _new_workload(context: Context, target: Target, order: AttachOrder) -> Workl
 
 def _attach_port(context: Context, workload: Workload, interface: str) -> Workload:
     port_id = context.new_port_id()
-    with_port = workload
+    draft = draft_port(workload.process, interface, port_id)
+    with_port = replace(workload, ports=(*workload.ports, draft))
 
     def ports_ready(port: Port) -> None:
         """The links exist and are down: from the first frame on, the policy holds."""
@@ -117,6 +122,7 @@ def _attach_port(context: Context, workload: Workload, interface: str) -> Worklo
         context.steer(with_port, port)
 
     try:
+        context.prepare(with_port, draft)
         with context.steering.driver.session():
             port = splice(
                 context.instance,

@@ -63,12 +63,17 @@ class Context:
         """Every attached port's policy as it should be now."""
         return compile_policy(self.policy, self.registry.all())
 
-    def steer(self, workload: Workload, port: Port) -> None:
-        """Steer one port of a workload that is in the registry, under its policy."""
-        pair = port_pair(workload, port, self.mode_of(workload).mode)
-        policy = self.compile()[port.port_id]
+    def prepare(self, workload: Workload, port: Port) -> None:
+        """Teach the engine a port of a workload that need not be in the registry yet."""
+        others = [one for one in self.registry.all() if one.id != workload.id]
+        policy = compile_policy(self.policy, [*others, workload])[port.port_id]
         pid = workload.process.pid
-        self.steering.add(pair, policy, lambda: listening_ports(pid))
+        self.steering.prepare(policy, lambda: listening_ports(pid))
+
+    def steer(self, workload: Workload, port: Port) -> None:
+        """Steer one prepared port of a workload that is in the registry."""
+        pair = port_pair(workload, port, self.mode_of(workload).mode)
+        self.steering.add(pair, self.compile()[port.port_id])
 
     def refresh(self) -> int:
         """Make engine and driver follow the registry and the policy; gives how many ports'

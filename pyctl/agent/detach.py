@@ -88,26 +88,23 @@ def detach_workload(context: Context, workload: Workload) -> list[str]:
 
 
 def _unsplice(context: Context, workload: Workload, port: Port) -> None:
-    released = False
+    """The filters go with their links, so all that is left of the port in the maps and in the
+    engine is removed afterwards, when the workload has its network again.
+    """
 
     def steer_again(ports: Port) -> None:
         """The detach failed and was rolled back: the pair stands, and needs its datapath."""
-        nonlocal released
-        released = False
         context.steer(workload, ports)
-
-    def let_go() -> None:
-        nonlocal released
-        if not released:
-            context.steering.remove(port.port_id)
-        released = True
 
     with context.steering.driver.session():
         unsplice(
-            context.instance, workload.process, port, let_go, ports_ready=steer_again
+            context.instance,
+            workload.process,
+            port,
+            before_restore=lambda: None,
+            ports_ready=steer_again,
         )
-    # Where the port was gone already nothing called let_go.
-    let_go()
+        context.steering.remove(port.port_id)
 
 
 def bury(context: Context, workload: Workload) -> None:

@@ -55,6 +55,7 @@ def adopt_workloads(context: Context) -> list[str]:
     for workload in context.registry.all():
         if process_alive(workload.process):
             for port in workload.ports:
+                context.prepare(workload, port)
                 context.steer(workload, port)
         else:
             warnings.append(f"{workload.name} ended while no agent ran")
@@ -72,9 +73,5 @@ def _send_home(context: Context, orphan: Orphan) -> None:
     if port is None:
         remove_orphan(context.instance, orphan)
         return
-    unsplice(
-        context.instance,
-        orphan.process,
-        port,
-        before_restore=lambda: context.steering.remove(port.port_id),
-    )
+    unsplice(context.instance, orphan.process, port, before_restore=lambda: None)
+    context.steering.remove(port.port_id)

@@ -70,17 +70,24 @@ class Steering:
             policy for policy in policies if self._told.get(policy.port_id) != policy
         ]
 
-    def add(
-        self, pair: PortPair, policy: PortPolicy, listeners: Callable[[], Sequence[int]]
+    def prepare(
+        self, policy: PortPolicy, listeners: Callable[[], Sequence[int]]
     ) -> None:
-        """A pair, new (its links still down) or found steered: from its next packet on, the
-        policy holds. `listeners` gives the TCP ports that the workload listens on: by them a
-        fresh engine knows the server of a connection that was open before.
+        """Teach the engine a port before it exists, so that nothing is left to be said while its
+        workload is cut off. `listeners` gives the TCP ports that the workload listens on: by
+        them a fresh engine knows the server of a connection that was open before.
+        """
+        self._listeners[policy.port_id] = listeners
+        self._swap([policy])
+        self._tell_listeners(policy.port_id)
+
+    def add(self, pair: PortPair, policy: PortPolicy) -> None:
+        """A prepared pair, new (its links still down) or found steered: from its next packet on,
+        the policy holds.
         """
         try:
-            self._listeners[pair.port_id] = listeners
-            self._swap([policy])
-            self._tell_listeners(pair.port_id)
+            if self._told.get(pair.port_id) != policy:
+                self._swap([policy])
             self.driver.attach(pair)
             self._publish([policy])
             self._pairs[pair.port_id] = pair

@@ -10,10 +10,10 @@ from dataclasses import replace
 from pyctl.errors import NotFoundError
 from pyctl.intercept.attach import port_addresses
 from pyctl.intercept.detach import delete_ports
-from pyctl.intercept.names import read_mark
+from pyctl.intercept.names import port_names, read_mark
 from pyctl.intercept.recover import Orphan
 from pyctl.model.instance import Instance
-from pyctl.model.workload import Port
+from pyctl.model.workload import LinkKind, Port, ProcessRef
 from pyctl.platform import l3, links, netns
 
 
@@ -48,3 +48,22 @@ def port_now(netns_path: str, port: Port) -> Port:
             return port
         addresses = port_addresses(l3.dump_addresses(nl, link.index))
     return replace(port, mac=link.mac, mtu=link.mtu, addresses=addresses)
+
+
+def draft_port(process: ProcessRef, interface: str, port_id: int) -> Port:
+    """What a splice of the interface will make of it, as far as that is known before."""
+    vex, vin = port_names(process.pid, interface)
+    blank = Port(
+        port_id=port_id,
+        interface=interface,
+        kind=LinkKind.VETH,
+        vex=vex,
+        vin=vin,
+        vex_ifindex=0,
+        vin_ifindex=0,
+        mac="",
+        host_mac=None,
+        mtu=0,
+        addresses=(),
+    )
+    return port_now(f"/proc/{process.pid}/ns/net", blank)

@@ -52,7 +52,8 @@ def policy(mode: Mode = Mode.PROTECT, default: Action = Action.DENY) -> PortPoli
 
 def test_a_new_pair_has_its_policy_before_its_filters(world):
     recorder, steering = world
-    steering.add(port_pair(WEB, PORT, Mode.PROTECT), policy(), lambda: (80,))
+    steering.prepare(policy(), lambda: (80,))
+    steering.add(port_pair(WEB, PORT, Mode.PROTECT), policy())
     assert recorder.names() == [
         "policy_set",
         "listeners_set",
@@ -65,7 +66,7 @@ def test_a_pair_whose_filters_fail_leaves_nothing_in_the_engine(world):
     recorder, steering = world
     recorder.fail_on = "attach"
     with pytest.raises(SegctlError):
-        steering.add(port_pair(WEB, PORT, Mode.PROTECT), policy(), lambda: (80,))
+        steering.add(port_pair(WEB, PORT, Mode.PROTECT), policy())
     assert recorder.names()[-2:] == ["detach", "port_delete"]
     assert steering.policy_of(300) == (None, 0)
 
@@ -73,7 +74,7 @@ def test_a_pair_whose_filters_fail_leaves_nothing_in_the_engine(world):
 def test_a_change_is_swapped_published_and_waited_for_in_this_order(world):
     recorder, steering = world
     pair = port_pair(WEB, PORT, Mode.DISCOVER)
-    steering.add(pair, policy(Mode.DISCOVER, Action.ALLOW), lambda: (80,))
+    steering.add(pair, policy(Mode.DISCOVER, Action.ALLOW))
     recorder.told.clear()
     steering.change([policy()], [replace(pair, mode=Mode.PROTECT)])
     assert recorder.names() == [
@@ -87,7 +88,7 @@ def test_a_change_is_swapped_published_and_waited_for_in_this_order(world):
 
 def test_the_published_generation_is_the_one_the_engine_stamps(world):
     recorder, steering = world
-    steering.add(port_pair(WEB, PORT, Mode.PROTECT), policy(), lambda: (80,))
+    steering.add(port_pair(WEB, PORT, Mode.PROTECT), policy())
     steering.change([policy(default=Action.ALLOW)], [])
     set_to = [entry[1] for entry in recorder.told if entry[0] == "policy_set"]
     published = [
@@ -100,7 +101,7 @@ def test_the_published_generation_is_the_one_the_engine_stamps(world):
 def test_what_did_not_change_is_not_told_again(world):
     recorder, steering = world
     pair = port_pair(WEB, PORT, Mode.PROTECT)
-    steering.add(pair, policy(), lambda: (80,))
+    steering.add(pair, policy())
     recorder.told.clear()
     steering.change([policy()], [pair])
     assert recorder.told == []
@@ -108,7 +109,8 @@ def test_what_did_not_change_is_not_told_again(world):
 
 def test_a_new_engine_learns_every_policy_under_new_generations(world):
     recorder, steering = world
-    steering.add(port_pair(WEB, PORT, Mode.PROTECT), policy(), lambda: (80,))
+    steering.prepare(policy(), lambda: (80,))
+    steering.add(port_pair(WEB, PORT, Mode.PROTECT), policy())
     before = steering.policy_of(300)[1]
     recorder.told.clear()
     recorder.on_new_engine()
