@@ -37,3 +37,8 @@ blackhole_net_ip4, expiring_net_ip6 = "203.0.113.96/28", "2001:db8:81::/64"
 lladdr_net_ip6, proxied_ip6 = "2001:db8:82::/64", "2001:db8:1::77"
 proxied_ip4, nexthop_net_ip4 = "192.0.2.77", "203.0.113.112/28"
 nexthop_net_ip6 = "2001:db8:83::/64"
+
+# The worked examples of the classic ruleset, and of the pair wired by hand.
+seed_mac, seed_ucmac = "02:42:ac:11:00:02", "4e:65:75:56:00:27"
+seed_two_mac, seed_two_ucmac = "1a:27:f3:87:3a:27", "4e:65:75:56:00:b4"
+seed_shown_mac, seed_shown_ucmac = "0a:3c:8c:f9:a2:66", "4e:65:75:56:00:05"

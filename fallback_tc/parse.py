@@ -1,0 +1,287 @@
+"""What `tc filter show` prints, as text or as JSON, back as rules.
+
+In: its output, and the device and hook that it was asked for, which tc does not repeat. Out: `Held`
+rules, in the order in which the kernel tries them. I/O: none.
+Takes what iproute2 has printed over the years: with or without `parent`, `flowid ???`, statistics.
+What our rules never have becomes `Unknown`, so that such a filter differs from all that is asked
+for; filters of other kinds are somebody else's, and left out.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from fallback_tc.rules import (
+    WORD,
+    Action,
+    Direction,
+    Gact,
+    Header,
+    Held,
+    Match,
+    Mirred,
+    Munge,
+    Parent,
+    Pedit,
+    Rule,
+    Unknown,
+    Verdict,
+)
+
+_PARENTS = {
+    "ffff:": Parent.INGRESS,
+    "ffff:fff2": Parent.CLSACT_INGRESS,
+    "ingress": Parent.CLSACT_INGRESS,
+}
+_CONTROLS = {Direction.MIRROR: "pipe", Direction.REDIRECT: "stolen"}
+_WORDLESS = Match(WORD, 0, 0)
+
+_HEAD = re.compile(
+    r"filter (?:parent (?P<parent>\S+) |(?P<hook>ingress|egress|root) )?"
+    r"(?:dev \S+ |block \d+ )?protocol (?P<protocol>\S+) pref (?P<pref>\d+) "
+    r"(?P<kind>\S+)(?: chain (?P<chain>\d+))?(?P<rest>.*)"
+)
+_NODE = re.compile(r" fh (?P<handle>[0-9a-f]+:[0-9a-f]*:[0-9a-f]+)\S*(?P<tail>.*)")
+_MATCH = re.compile(r"match ([0-9a-f]{8})/([0-9a-f]{8}) at (-?\d+)(?: \(success.*)?")
+_ACTION = re.compile(r"action order \d+:\s+(?P<what>.*)")
+_MIRRED = re.compile(
+    r"mirred \(Egress (Mirror|Redirect) to device (\S+)\) (pipe|stolen)"
+)
+_GACT = re.compile(r"gact action (\S+)")
+_PEDIT = re.compile(r"pedit action pipe keys \d+")
+_KEY = re.compile(
+    r"key #\d+\s+at (?:(?P<header>[a-z]\w*)\+)?(?P<offset>-?\d+): "
+    r"val (?P<value>[0-9a-f]+) mask (?P<keep>[0-9a-f]+)"
+)
+_NOISE = re.compile(
+    r"index \d|random type none |Action statistics:|Sent \d|backlog \d|rate \d|used_hw_stats |"
+    r"not_in_hw$|cookie "
+)
+_PLAIN = re.compile(
+    r"(?:\s*order \d+|\s*key ht [0-9a-f]+ bkt [0-9a-f]+|\s*terminal flowid(?: \?\?\?)?|"
+    r"\s*not_in_hw|\s*\(rule hit \d+ success \d+\))*\s*"
+)
+_PLAIN_OPTIONS = {"fh", "order", "key_ht", "bkt", "not_in_hw", "match", "actions"} | {
+    "rule_hit",
+    "success",
+}
+
+
+@dataclass
+class _Found:
+    """A filter while its lines are read."""
+
+    parent: Parent
+    pref: int
+    protocol: str
+    handle: int
+    matches: list[Match] = field(default_factory=list)
+    actions: list[Action | list[Munge]] = field(default_factory=list)
+    """A list: the keys of a pedit, as far as they are read."""
+    odd: list[Unknown] = field(default_factory=list)
+
+    def held(self, device: str) -> Held:
+        actions = [_closed(action) for action in self.actions]
+        rule = Rule(
+            device,
+            self.parent,
+            self.pref,
+            self.protocol,
+            tuple(self.matches) or (_WORDLESS,),
+            (*actions, *self.odd),
+        )
+        return Held(rule, self.handle)
+
+
+def text(
+    output: str, device: str, parent: Parent = Parent.CLSACT_INGRESS
+) -> list[Held]:
+    """What `tc filter show dev DEVICE ingress` prints. `parent` where a line does not say it.
+
+    ValueError for a filter line that is none, and for one of another hook.
+    """
+    found: list[_Found] = []
+    current: _Found | None = None
+    for raw in output.splitlines():
+        line = raw.strip()
+        if line.startswith("filter "):
+            current = _filter(line, parent)
+            if current:
+                found.append(current)
+        elif line and current and not _NOISE.match(line):
+            _part(current, line)
+    return _sorted(one.held(device) for one in found)
+
+
+def json_text(
+    output: str, device: str, parent: Parent = Parent.CLSACT_INGRESS
+) -> list[Held]:
+    """What `tc -j filter show dev DEVICE ingress` prints.
+
+    ValueError for what is no such JSON, as tc itself makes where a name does not print.
+    """
+    found = []
+    for one in json.loads(output or "[]", object_pairs_hook=_object):
+        options = one.get("options", {})
+        if one.get("kind") != "u32" or not _is_node(options.get("fh", "")):
+            continue
+        odd = [Unknown(name) for name in sorted(options.keys() - _PLAIN_OPTIONS)]
+        if one.get("chain", 0):
+            odd.append(Unknown(f"chain {one['chain']}"))
+        made = _Found(
+            _parent(one.get("parent"), parent),
+            one["pref"],
+            one["protocol"],
+            _handle(options["fh"]),
+            odd=odd,
+        )
+        for key in options.get("match", []):
+            if key["offmask"]:
+                made.odd.append(Unknown(f"match {key}"))
+            else:
+                mask, value = int(key["mask"], 16), int(key["value"], 16)
+                made.matches.append(Match(WORD, value & mask, mask, key["off"]))
+        made.actions += [_json_action(action) for action in options.get("actions", [])]
+        found.append(made.held(device))
+    return _sorted(found)
+
+
+def _sorted(found: Iterable[Held]) -> list[Held]:
+    return sorted(found, key=lambda one: (one.rule.pref, one.handle))
+
+
+def _parent(text: str | None, default: Parent) -> Parent:
+    if text is None:
+        return default
+    if text not in _PARENTS:
+        raise ValueError(f"a filter of another hook: {text}")
+    return _PARENTS[text]
+
+
+def _is_node(handle: str) -> bool:
+    """A filter's `800::800`, not a table's `800:`."""
+    return handle.count(":") == 2 and not handle.endswith(":")
+
+
+def _handle(text: str) -> int:
+    table, bucket, node = text.split("[", maxsplit=1)[0].split(":")
+    return int(table, 16) << 20 | int(bucket or "0", 16) << 12 | int(node, 16)
+
+
+# -- text ---------------------------------------------------------------------------------
+
+
+def _filter(line: str, default: Parent) -> _Found | None:
+    head = _HEAD.fullmatch(line)
+    if head is None:
+        raise ValueError(f"tc printed no filter as known here: {line}")
+    node = _NODE.fullmatch(head["rest"])
+    if head["kind"] != "u32" or node is None:
+        # Another kind's, or the classifier itself, or a table of it.
+        return None
+    parent = _parent(head["parent"] or head["hook"], default)
+    made = _Found(parent, int(head["pref"]), head["protocol"], _handle(node["handle"]))
+    tail = node["tail"]
+    if "terminal flowid" not in tail or not _PLAIN.fullmatch(tail):
+        made.odd.append(Unknown(tail.strip()))
+    if int(head["chain"] or "0"):
+        made.odd.append(Unknown(f"chain {head['chain']}"))
+    return made
+
+
+def _part(found: _Found, line: str) -> None:
+    if match := _MATCH.fullmatch(line):
+        value, mask = int(match[1], 16), int(match[2], 16)
+        found.matches.append(Match(WORD, value & mask, mask, int(match[3])))
+    elif action := _ACTION.fullmatch(line):
+        found.actions.append(_action(action["what"]))
+    elif (key := _KEY.fullmatch(line)) and found.actions:
+        _add_key(
+            found.actions,
+            key["header"] or "network",
+            int(key["offset"]),
+            int(key["value"], 16),
+            int(key["keep"], 16),
+        )
+    else:
+        found.odd.append(Unknown(line))
+
+
+def _action(what: str) -> Action | list[Munge]:
+    if mirred := _MIRRED.fullmatch(what):
+        return _mirred(mirred[1].lower(), mirred[2], mirred[3], what)
+    if gact := _GACT.fullmatch(what):
+        return _gact(gact[1], what)
+    return [] if _PEDIT.fullmatch(what) else Unknown(what)
+
+
+# -- JSON ---------------------------------------------------------------------------------
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """With the values of `match`, which tc repeats as a key, in a list."""
+    made: dict[str, Any] = {}
+    for key, value in pairs:
+        if key == "match":
+            made.setdefault(key, []).append(value)
+        else:
+            made[key] = value
+    return made
+
+
+def _json_action(told: dict[str, Any]) -> Action | list[Munge]:
+    kind, control = told.get("kind"), told.get("control_action", {}).get("type", "")
+    shown = json.dumps(told)
+    if kind == "mirred" and told["direction"] == "egress":
+        return _mirred(told["mirred_action"], told["to_dev"], control, shown)
+    if kind == "gact" and told.get("prob", {}).get("random_type", "none") == "none":
+        return _gact(control, shown)
+    keys = told.get("keys", [])
+    if kind != "pedit" or control != "pipe" or any(key["cmd"] != "set" for key in keys):
+        return Unknown(shown)
+    made: list[Action | list[Munge]] = [[]]
+    for key in keys:
+        value, keep = int(key["val"], 16), int(key["mask"], 16)
+        _add_key(made, key["htype"], key["offset"], value, keep)
+    return made[0]
+
+
+# -- both ---------------------------------------------------------------------------------
+
+
+def _mirred(direction: str, device: str, control: str, shown: str) -> Action:
+    known = Direction(direction)
+    return Mirred(known, device) if control == _CONTROLS[known] else Unknown(shown)
+
+
+def _gact(control: str, shown: str) -> Action:
+    known = {str(verdict): Gact(verdict) for verdict in Verdict}
+    return known.get(control) or Unknown(shown)
+
+
+def _add_key(
+    actions: list[Action | list[Munge]], header: str, offset: int, value: int, keep: int
+) -> None:
+    """To the pedit that is the last action; one that is not ours becomes unknown."""
+    last = actions[-1]
+    shown = f"pedit key at {header}+{offset}: val {value:08x} mask {keep:08x}"
+    if not isinstance(last, list):
+        actions.append(Unknown(shown))
+        return
+    try:
+        last.append(Munge(WORD, value, offset, keep, Header(header)))
+    except ValueError:
+        actions[-1] = Unknown(shown)
+
+
+def _closed(action: Action | list[Munge]) -> Action:
+    if not isinstance(action, list):
+        return action
+    try:
+        return Pedit(tuple(action))
+    except ValueError:
+        return Unknown(f"pedit of {action}")

@@ -1,0 +1,297 @@
+"""Which rules steer a pair of ports, and which stand on the bridge for all pairs.
+
+In: `Pair`, `Steering`, `Options`. Out: rules, in the order of installation, which on a port is the
+order of prefs: so nothing is let by before what inspects is there. I/O: none. ValueError for
+prefs that are taken.
+The classic set lets by, uninspected, all that its first rule on a port does not match. The options
+close that: each kind of frame is named, and what is not named is dropped. With all of them a rule
+that lets by never matches what another inspects: a rule that is lost loses frames, not safety.
+
+A port's prefs, from `Pair.pref_base` (10000) on:
+
+    -4  forged detour MACs     drop
+    -3  IPv4 to a group MAC    across where its address is a group's too, else drop
+    -2  IPv6 to a group MAC    likewise
+    -1  neighbour discovery    across
+     0  IPv6 unicast           engine
+    +1  IPv4 unicast           engine   the classic first rule
+    +2  the rest               across   the classic second rule; or, where others are dropped:
+    +3  ARP                    across
+    +4  IPv4 left              across   where strays or spoofed ones are not dropped
+    +5  IPv6 left              across   likewise, or where IPv6 is not inspected
+    +9  what is left           drop
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fallback_tc.pair import (
+    BCMAC_HEAD,
+    PREFS_ABOVE,
+    PREFS_BELOW,
+    UCMAC_HEAD,
+    Options,
+    Pair,
+    Steering,
+)
+from fallback_tc.rules import (
+    WORD,
+    Action,
+    Direction,
+    Gact,
+    Match,
+    Mirred,
+    Munge,
+    MungeMac,
+    Parent,
+    Pedit,
+    Rule,
+    Side,
+    Verdict,
+    mac_bytes,
+)
+
+FORGED, GROUP_IPV4, GROUP_IPV6, NEIGHBOUR = -PREFS_BELOW, -3, -2, -1
+IPV6, IPV4, REST, REST_ARP, REST_IPV4, REST_IPV6 = 0, 1, 2, 3, 4, 5
+LEFT = PREFS_ABOVE
+"""Distances from `Pair.pref_base`."""
+GUARD_BOTH, EBPF, GUARD_NONE = 1, 10001, 65535
+"""Prefs of the bridge that are no pair's: the guard's first and last, the eBPF datapath's."""
+
+_DROP: tuple[Action, ...] = (Gact(Verdict.DROP),)
+_CLASSIC_ANY = (Match(1, 0, 0),)
+_ANY = (Match(1, 0, 0, -4),)
+"""u32 reads whole words, and passes over filters whose word is not in the frame: `_CLASSIC_ANY`,
+which reads the payload's first, misses frames with less."""
+_UNICAST = Match(1, 0, 1, Side.DST.offset)
+_GROUP = Match(1, 1, 1, Side.DST.offset)
+_NEIGHBOUR = tuple(
+    (Match(1, 58, 0xFF, 6), Match(1, 255, 0xFF, 7), kind)
+    for kind in (
+        Match(1, 133, 0xFF, 40),
+        Match(1, 134, 0xFE, 40),
+        Match(1, 136, 0xFE, 40),
+    )
+)
+"""Next header ICMPv6, hop limit 255 (so from this link), and the types 133 to 137."""
+_IPV4_DESTINATION, _IPV6_DESTINATION = 16, 24
+_IPV4_GROUP = Match(1, 0xE0, 0xF0, _IPV4_DESTINATION)
+_IPV6_GROUP = Match(1, 0xFF, 0xFF, _IPV6_DESTINATION)
+_LIMITED_BROADCAST = "255.255.255.255"
+
+Matches = tuple[Match, ...]
+
+
+def ruleset(
+    pair: Pair, steering: Steering = Steering.FORWARD, options: Options | None = None
+) -> tuple[Rule, ...]:
+    """The rules of one pair: vex, vin, bridge. `guard` gives those that it shares with others."""
+    options = options or Options()
+    taken = {GUARD_BOTH, GUARD_NONE} if options.loop_guard else set()
+    if options.parent is Parent.CLSACT_INGRESS:
+        taken.add(EBPF)
+    if taken & {pair.pref_ex, pair.pref_in}:
+        raise ValueError(f"{pair}: of a bridge's prefs, {sorted(taken)} are taken")
+    if steering is Steering.QUARANTINE and not options.drop_quarantined:
+        return ()
+    ports = (
+        _Port(pair, pair.vex, pair.vin, Side.DST, steering, options),
+        _Port(pair, pair.vin, pair.vex, Side.SRC, steering, options),
+    )
+    return (
+        *(rule for port in ports for rule in port.rules()),
+        *(port.way_back() for port in ports),
+    )
+
+
+def guard(bridge: str, options: Options | None = None) -> tuple[Rule, ...]:
+    """The rules that a bridge has once, whatever its pairs."""
+    options = options or Options()
+    if not options.loop_guard:
+        return ()
+    both = _head(Side.DST, UCMAC_HEAD) + _head(Side.SRC, UCMAC_HEAD)
+    return (
+        Rule(bridge, options.parent, GUARD_BOTH, "all", both, _DROP),
+        Rule(bridge, options.parent, GUARD_NONE, "all", _ANY, _DROP),
+    )
+
+
+@dataclass(frozen=True)
+class _Port:
+    """One port of the pair: what enters there."""
+
+    pair: Pair
+    device: str
+    other: str
+    side: Side
+    """Which MAC of a frame that enters here is the workload's."""
+    steering: Steering
+    options: Options
+
+    def rules(self) -> Iterator[Rule]:
+        if self.steering is Steering.QUARANTINE:
+            yield self._rule(LEFT, "all", _ANY, _DROP)
+            return
+        if self.options.drop_forged:
+            for side in Side:
+                for head in (UCMAC_HEAD, BCMAC_HEAD):
+                    yield self._rule(FORGED, "all", _head(side, head), _DROP)
+        if self._drop_stray:
+            yield from self._group(GROUP_IPV4, "ip", self._ipv4_groups())
+            yield from self._group(GROUP_IPV6, "ipv6", [_IPV6_GROUP])
+        if self.options.ipv6:
+            for kind in _NEIGHBOUR:
+                matches = (*self._inspected, *kind)
+                yield self._rule(NEIGHBOUR, "ipv6", matches, self._across)
+            yield self._rule(IPV6, "ipv6", self._inspected, self._to_engine)
+        yield self._rule(IPV4, "ip", self._inspected, self._to_engine)
+        yield from self._rest()
+
+    def way_back(self) -> Rule:
+        """On the bridge: what comes out of the engine and would have gone on from here."""
+        pref = self.pair.pref_ex if self.side is Side.DST else self.pair.pref_in
+        actions = _DROP
+        if self.steering is Steering.FORWARD:
+            actions = (self._pedit(self.pair.mac), *self._across)
+        matches = _mac_matches(self.side, mac_bytes(self.pair.ucmac))
+        parent = self.options.parent
+        return Rule(self.pair.bridge, parent, pref, "all", matches, actions)
+
+    # -- what is asked for, as this port sees it ------------------------------------------
+
+    @property
+    def _judged(self) -> bool:
+        # What drops only to keep a policy whole has no place where all passes.
+        return self.steering is Steering.FORWARD
+
+    @property
+    def _drop_stray(self) -> bool:
+        return self._judged and self.options.drop_stray
+
+    @property
+    def _drop_not_own(self) -> bool:
+        """Must a frame have the workload's MAC where the workload is?"""
+        to_workload = self.side is Side.DST
+        options = self.options
+        wanted = options.drop_stray if to_workload else options.drop_spoofed
+        return self._judged and wanted
+
+    @property
+    def _own(self) -> Matches:
+        return _mac_matches(self.side, mac_bytes(self.pair.mac))
+
+    @property
+    def _inspected(self) -> Matches:
+        return (_UNICAST, *self._own)
+
+    @property
+    def _across(self) -> tuple[Action, ...]:
+        return (self._last(self.other),)
+
+    @property
+    def _to_engine(self) -> tuple[Action, ...]:
+        detour = (self._pedit(self.pair.ucmac), self._last(self.pair.bridge))
+        if self.steering is Steering.TAP:
+            # First of all on its way, before anything can touch it.
+            return (Mirred(Direction.MIRROR, self.other), *detour)
+        return detour
+
+    def _last(self, device: str) -> Mirred:
+        ends = self.options.redirect
+        return Mirred(Direction.REDIRECT if ends else Direction.MIRROR, device)
+
+    def _pedit(self, mac: str) -> Pedit:
+        if self.options.whole_macs:
+            return Pedit((MungeMac(self.side, mac),))
+        return Pedit(
+            tuple(
+                Munge(len(part), int.from_bytes(part, "big"), offset)
+                for part, offset in _cut(self.side, mac_bytes(mac))
+            )
+        )
+
+    def _rule(
+        self,
+        distance: int,
+        protocol: str,
+        matches: Matches,
+        actions: tuple[Action, ...],
+    ) -> Rule:
+        pref = self.pair.pref_base + distance
+        return Rule(self.device, self.options.parent, pref, protocol, matches, actions)
+
+    # -- groups, and what is left ---------------------------------------------------------
+
+    def _ipv4_groups(self) -> list[Match]:
+        broadcasts = (_LIMITED_BROADCAST, *self.pair.broadcasts)
+        return [_IPV4_GROUP] + [
+            Match(
+                WORD, int(ipaddress.IPv4Address(address)), 0xFFFFFFFF, _IPV4_DESTINATION
+            )
+            for address in dict.fromkeys(broadcasts)
+        ]
+
+    def _group(
+        self, distance: int, protocol: str, groups: list[Match]
+    ) -> Iterator[Rule]:
+        own = self._own if self.side is Side.SRC and self._drop_not_own else ()
+        for group in groups:
+            matches = (_GROUP, *own, group)
+            yield self._rule(distance, protocol, matches, self._across)
+        yield self._rule(distance, protocol, (_GROUP,), _DROP)
+
+    def _rest(self) -> Iterator[Rule]:
+        drop_other = self._judged and self.options.drop_other
+        if drop_other:
+            wanted = [
+                (REST_ARP, "arp", self._passing()),
+                (REST_IPV4, "ip", self._passing_ip(inspected=True)),
+                (REST_IPV6, "ipv6", self._passing_ip(inspected=self.options.ipv6)),
+            ]
+        else:
+            wanted = [(REST, "all", self._passing())]
+        for distance, protocol, sets in wanted:
+            for matches in sets:
+                yield self._rule(distance, protocol, matches, self._across)
+        if self._drop_not_own or drop_other:
+            yield self._rule(LEFT, "all", _ANY, _DROP)
+
+    def _passing(self) -> list[Matches]:
+        """Of anything: what has the right MACs to go across."""
+        if not self._drop_not_own:
+            return [_ANY if self.options.short_frames else _CLASSIC_ANY]
+        return [(_GROUP,), self._own] if self.side is Side.DST else [self._own]
+
+    def _passing_ip(self, *, inspected: bool) -> list[Matches]:
+        """Likewise of one IP version, but for what rules of smaller prefs have matched."""
+        if not self._drop_not_own:
+            return self._passing()
+        if not inspected:
+            return [self._own]
+        return [] if self._drop_stray else [(_GROUP, *self._own)]
+
+
+def _cut(side: Side, mac: bytes) -> tuple[tuple[bytes, int], ...]:
+    """(part, offset from the network header): the classic cut, along the words."""
+    at = side.offset
+    head = 2 if at % WORD else WORD
+    return (mac[:head], at), (mac[head:], at + head)
+
+
+def _mac_matches(side: Side, mac: bytes) -> Matches:
+    return tuple(
+        Match(len(part), int.from_bytes(part, "big"), (1 << 8 * len(part)) - 1, offset)
+        for part, offset in _cut(side, mac)
+    )
+
+
+def _head(side: Side, head: bytes) -> Matches:
+    """The first four bytes of a MAC."""
+    at = side.offset
+    if at % WORD == 0:
+        return (Match(WORD, int.from_bytes(head, "big"), 0xFFFFFFFF, at),)
+    high, low = int.from_bytes(head[:2], "big"), int.from_bytes(head[2:], "big")
+    return (Match(2, high, 0xFFFF, at), Match(2, low, 0xFFFF, at + 2))

@@ -1,0 +1,271 @@
+"""What becomes of every kind of frame, told by an oracle that knows no rules."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fallback_tc.netlink import ETHERTYPES
+from fallback_tc.pair import CLASSIC, Options, Steering
+from fallback_tc.plan import EBPF, GUARD_BOTH, GUARD_NONE, guard, ruleset
+from fallback_tc.rules import Gact, Parent, Rule, Side, mac_bytes
+from tests.unit.fallback_tc.frames import (
+    Fate,
+    Frame,
+    fate,
+    frames,
+    is_detour,
+    is_neighbour_discovery,
+    is_to_group,
+)
+from tests.unit.fallback_tc.makers import PAIR
+
+MAC, UCMAC = mac_bytes(PAIR.mac), mac_bytes(PAIR.ucmac)
+IP, ARP, IPV6 = ETHERTYPES["ip"], ETHERTYPES["arp"], ETHERTYPES["ipv6"]
+ENDS = {Side.DST: (PAIR.vex, PAIR.vin), Side.SRC: (PAIR.vin, PAIR.vex)}
+SIDES = pytest.mark.parametrize("side", list(Side), ids=["from vex", "from vin"])
+ALL_OPTIONS = st.builds(
+    Options,
+    ipv6=st.booleans(),
+    drop_spoofed=st.booleans(),
+    drop_forged=st.booleans(),
+    drop_stray=st.booleans(),
+    drop_other=st.booleans(),
+    whole_macs=st.booleans(),
+    redirect=st.booleans(),
+)
+
+
+def whole(steering: Steering, options: Options) -> list[Rule]:
+    return [*guard(PAIR.bridge, options), *ruleset(PAIR, steering, options)]
+
+
+def own(side: Side, frame: Frame) -> bool:
+    return (frame.dst if side is Side.DST else frame.src) == MAC
+
+
+def marked(side: Side, frame: Frame) -> bytes:
+    at = side.value
+    return frame.data[:at] + UCMAC + frame.data[at + 6 :]
+
+
+def expected(side: Side, frame: Frame, options: Options) -> str:
+    """`drop`, `across` or `engine`, for a pair that is inspected."""
+    group = frame.dst[0] & 1
+    ip = frame.protocol in (IP, IPV6)
+    foreign = not group and frame.dst != MAC
+    if (
+        (options.drop_forged and (is_detour(frame.dst) or is_detour(frame.src)))
+        or (side is Side.SRC and options.drop_spoofed and not own(side, frame))
+        or (side is Side.DST and options.drop_stray and foreign)
+        or (options.drop_stray and group and ip and not is_to_group(frame))
+        or (options.drop_other and not ip and frame.protocol != ARP)
+    ):
+        return "drop"
+    if not ip or group or not own(side, frame) or is_neighbour_discovery(frame):
+        return "across"
+    return "engine" if frame.protocol == IP or options.ipv6 else "across"
+
+
+def told(side: Side, frame: Frame, found: Fate, options: Options) -> str:
+    """The fate in one word; fails where a frame has more than one, or changed on the way."""
+    _, other = ENDS[side]
+    if not found.sent:
+        return "drop"
+    ((device, data),) = found.sent
+    assert found.end == ("stolen" if options.redirect else "stack")
+    if device == other:
+        assert data == frame.data
+        return "across"
+    assert (device, data) == (PAIR.bridge, marked(side, frame))
+    return "engine"
+
+
+@SIDES
+@given(frame=frames())
+@settings(max_examples=200, deadline=None)
+def test_each_frame_has_the_one_fate_that_its_kind_has(side, frame):
+    options = Options()
+    found = fate(whole(Steering.FORWARD, options), ENDS[side][0], frame)
+    assert told(side, frame, found, options) == expected(side, frame, options)
+    # Nothing is left to the enforcer's stack.
+    assert found.end in {"drop", "stolen"}
+
+
+@SIDES
+@given(frame=frames(), options=ALL_OPTIONS)
+@settings(max_examples=200, deadline=None)
+def test_each_hole_is_closed_by_its_option_alone(side, frame, options):
+    found = fate(whole(Steering.FORWARD, options), ENDS[side][0], frame)
+    assert told(side, frame, found, options) == expected(side, frame, options)
+
+
+@SIDES
+@given(frame=frames(whole=False))
+@settings(max_examples=200, deadline=None)
+def test_a_frame_that_is_cut_short_never_goes_across_uninspected(side, frame):
+    found = fate(whole(Steering.FORWARD, Options()), ENDS[side][0], frame)
+    if told(side, frame, found, Options()) == "across":
+        assert (
+            frame.protocol == ARP or frame.dst[0] & 1 or is_neighbour_discovery(frame)
+        )
+    assert found.end in {"drop", "stolen"}
+
+
+@SIDES
+@given(frame=frames(), data=st.data())
+@settings(max_examples=150, deadline=None)
+def test_lost_rules_lose_frames_but_let_none_by_uninspected(side, frame, data):
+    """So a ruleset that is half installed, or half gone, is safe."""
+    options = Options()
+    rules = whole(Steering.FORWARD, options)
+    kept = data.draw(st.lists(st.sampled_from(rules), unique=True))
+    some = [rule for rule in rules if rule in kept]
+    if expected(side, frame, options) == "engine":
+        found = fate(some, ENDS[side][0], frame)
+        assert told(side, frame, found, options) in {"engine", "drop"}
+
+
+@SIDES
+@given(frame=frames(), options=ALL_OPTIONS)
+@settings(max_examples=150, deadline=None)
+def test_what_the_engine_sends_back_goes_on_as_it_came(side, frame, options):
+    rules = whole(Steering.FORWARD, options)
+    device, other = ENDS[side]
+    there = fate(rules, device, frame)
+    if told(side, frame, there, options) == "engine" and not is_detour(
+        frame.src if side is Side.DST else frame.dst
+    ):
+        back = fate(rules, PAIR.bridge, Frame(there.sent[0][1], frame.tagged))
+        assert back.sent == ((other, frame.data),)
+
+
+@SIDES
+@given(frame=frames(whole=False), options=ALL_OPTIONS)
+@settings(max_examples=200, deadline=None)
+def test_a_tap_sends_everything_on_unaltered_and_shows_the_engine_a_copy(
+    side, frame, options
+):
+    """But for forged detour MACs, which would reach the engine as another workload's."""
+    device, other = ENDS[side]
+    found = fate(whole(Steering.TAP, options), device, frame)
+    if options.drop_forged and (is_detour(frame.dst) or is_detour(frame.src)):
+        assert found == Fate((), "drop")
+        return
+    assert found.sent[0] == (other, frame.data)
+    inspected = own(side, frame) and not frame.dst[0] & 1
+    inspected &= frame.protocol == IP or (
+        frame.protocol == IPV6 and options.ipv6 and not is_neighbour_discovery(frame)
+    )
+    copies = [(PAIR.bridge, marked(side, frame))] if inspected else []
+    assert list(found.sent[1:]) == copies
+
+
+@given(frame=frames(whole=False))
+@settings(max_examples=100, deadline=None)
+def test_nothing_comes_back_from_a_tap(frame):
+    """Whatever the engine writes."""
+    for options in (Options(), CLASSIC):
+        found = fate(whole(Steering.TAP, options), PAIR.bridge, frame)
+        assert not found.sent
+
+
+@given(
+    frame=frames(whole=False), device=st.sampled_from([PAIR.vex, PAIR.vin, PAIR.bridge])
+)
+@settings(max_examples=150, deadline=None)
+def test_in_quarantine_everything_stops(frame, device):
+    """ARP too, and what the engine still had; the classic set leaves it to having no rules."""
+    found = fate(whole(Steering.QUARANTINE, Options()), device, frame)
+    assert found == Fate((), "drop")
+    assert whole(Steering.QUARANTINE, CLASSIC) == []
+
+
+@SIDES
+@given(frame=frames(whole=False))
+@settings(max_examples=150, deadline=None)
+def test_the_classic_set_inspects_ipv4_unicast_alone(side, frame):
+    """The holes that the options close, and the one of frames with less payload than a word."""
+    device, other = ENDS[side]
+    found = fate(whole(Steering.FORWARD, CLASSIC), device, frame)
+    inspected = own(side, frame) and not frame.dst[0] & 1 and frame.protocol == IP
+    if inspected:
+        assert found.sent == ((PAIR.bridge, marked(side, frame)),)
+    elif len(frame.payload) >= 4:
+        assert found.sent == ((other, frame.data),)
+    else:
+        assert not found.sent
+    assert found.end == "stack"
+
+
+@given(frame=frames(whole=False))
+@settings(max_examples=150, deadline=None)
+def test_on_the_bridge_exactly_one_mac_says_whose_a_frame_is(frame):
+    """What is no pair's is dropped; so is what claims to be two at once."""
+    found = fate(whole(Steering.FORWARD, Options()), PAIR.bridge, frame)
+    to, from_ = frame.dst == UCMAC, frame.src == UCMAC
+    heads = (frame.dst[:4] == b"NeuV") + (frame.src[:4] == b"NeuV")
+    if heads == 1 and (to or from_):
+        side = Side.DST if to else Side.SRC
+        at = side.value
+        restored = frame.data[:at] + MAC + frame.data[at + 6 :]
+        assert found.sent == ((ENDS[side][1], restored),)
+    else:
+        assert found == Fate((), "drop")
+
+
+@given(options=ALL_OPTIONS)
+@settings(max_examples=50, deadline=None)
+def test_a_pref_has_one_protocol_whatever_the_steering(options):
+    """Else the kernel refuses, and a change of steering could not overlap the former one."""
+    protocols = {}
+    for one in Steering:
+        for rule in ruleset(PAIR, one, options):
+            where = rule.device, rule.pref
+            assert protocols.setdefault(where, rule.protocol) == rule.protocol
+    assert protocols
+
+
+def test_rules_come_in_the_order_of_prefs_on_each_port():
+    """Installed so, what inspects is there before what lets by."""
+    for steering in Steering:
+        for device in (PAIR.vex, PAIR.vin):
+            prefs = [
+                rule.pref for rule in ruleset(PAIR, steering) if rule.device == device
+            ]
+            assert prefs == sorted(prefs)
+
+
+@pytest.mark.parametrize("taken", [GUARD_BOTH, EBPF, GUARD_NONE])
+def test_prefs_of_the_bridge_that_are_not_for_pairs_are_refused(taken):
+    for pair in (replace(PAIR, pref_ex=taken), replace(PAIR, pref_in=taken)):
+        with pytest.raises(ValueError, match="taken"):
+            ruleset(pair)
+        assert ruleset(pair, options=CLASSIC)
+
+
+def test_the_guard_is_the_bridges_first_and_last_rule():
+    first, last = guard(PAIR.bridge)
+    assert first.pref < 2
+    assert last.pref == 65535
+    assert {first.device, last.device} == {PAIR.bridge}
+    assert first.actions == last.actions
+    assert isinstance(first.actions[0], Gact)
+    assert guard(PAIR.bridge, CLASSIC) == ()
+
+
+def test_installed_rules_hang_on_clsact_and_classic_ones_on_ingress():
+    assert {rule.parent for rule in whole(Steering.FORWARD, Options())} == {
+        Parent.CLSACT_INGRESS
+    }
+    assert {rule.parent for rule in ruleset(PAIR, options=CLASSIC)} == {Parent.INGRESS}
+
+
+def test_two_sets_can_stand_side_by_side_on_a_port():
+    """With another base, so that one is complete before the other goes."""
+    here = {rule.pref for rule in ruleset(PAIR) if rule.device == PAIR.vex}
+    there = replace(PAIR, pref_base=20000)
+    assert not here & {r.pref for r in ruleset(there) if r.device == PAIR.vex}
