@@ -139,12 +139,14 @@ class Lab:
     def __init__(self) -> None:
         self.tag = f"segbench-{secrets.token_hex(2)}"
         self.undo = contextlib.ExitStack()
-        self.folder = Path(tempfile.mkdtemp(prefix=f"{self.tag}-"))
-        self.undo.callback(shutil.rmtree, self.folder, ignore_errors=True)
-        self.udp_tool = self.folder / "bench_udp"
+        self.folder = Path()
+        self.udp_tool = Path()
         self.left_over: list[str] = []
 
     def __enter__(self) -> Lab:
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{self.tag}-"))
+        self.undo.callback(shutil.rmtree, self.folder, ignore_errors=True)
+        self.udp_tool = self.folder / "bench_udp"
         return self
 
     def __exit__(self, *exception: object) -> None:
