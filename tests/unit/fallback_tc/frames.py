@@ -19,6 +19,7 @@ from fallback_tc.rules import (
     Munge,
     Pedit,
     Rule,
+    Side,
     Verdict,
     mac_bytes,
     normal,
@@ -156,6 +157,13 @@ MACS = st.one_of(
     st.binary(min_size=6, max_size=6),
 )
 
+_GATEWAY = mac_bytes(packets.gateway_mac)
+_MAC_PAIRS = st.one_of(
+    # Half of the frames are such as the engine may get: there most of the rules differ.
+    st.sampled_from([mac_bytes(PAIR.mac) + _GATEWAY, _GATEWAY + mac_bytes(PAIR.mac)]),
+    st.tuples(MACS, MACS).map(b"".join),
+)
+
 _IPV4_TO = st.one_of(
     st.sampled_from(
         [
@@ -169,6 +177,8 @@ _IPV4_TO = st.one_of(
             )
         ]
     ),
+    # Just beyond the groups, on both sides.
+    st.sampled_from([b"\xdf\1\1\1", b"\xf0\1\1\1"]),
     st.binary(min_size=4, max_size=4),
 )
 _IPV6_TO = st.one_of(
@@ -190,10 +200,10 @@ def _ipv4(draw: st.DrawFn) -> bytes:
 
 @st.composite
 def _ipv6(draw: st.DrawFn) -> bytes:
-    next_header = draw(st.sampled_from([58, 58, 6, 17, 0, 44]))
+    next_header = draw(st.sampled_from([58, 58, 58, 58, 6, 0]))
     hops = draw(st.sampled_from([255, 255, 64, 1]))
     head = struct.pack("!IHBB", 0x60000000, 8, next_header, hops)
-    kind = draw(st.one_of(st.integers(130, 139), st.integers(0, 255)))
+    kind = draw(st.one_of(st.integers(131, 138), st.integers(0, 255)))
     rest = bytes([kind]) + draw(st.binary(min_size=3, max_size=24))
     return head + draw(st.binary(min_size=16, max_size=16)) + draw(_IPV6_TO) + rest
 
@@ -213,8 +223,21 @@ def frames(draw: st.DrawFn, *, whole: bool = True) -> Frame:
     )
     if not whole:
         payload = payload[: draw(st.integers(0, len(payload)))]
-    data = draw(MACS) + draw(MACS) + struct.pack("!H", ethertype) + payload
-    return Frame(data, draw(st.sampled_from([False, False, False, True])))
+    data = draw(_MAC_PAIRS) + struct.pack("!H", ethertype) + payload
+    return Frame(data, draw(st.sampled_from([False] * 5 + [True])))
+
+
+def addressed(side: Side, protocol: str, payload: bytes) -> Frame:
+    """Unicast between the workload and its gateway, as it enters on that side's port."""
+    mac = mac_bytes(PAIR.mac)
+    macs = mac + _GATEWAY if side is Side.DST else _GATEWAY + mac
+    return Frame(macs + struct.pack("!H", ETHERTYPES[protocol]) + payload)
+
+
+def icmpv6(kind: int, hops: int = 255, next_header: int = 58) -> bytes:
+    """An IPv6 packet between nobodies."""
+    head = struct.pack("!IHBB", 0x60000000, 8, next_header, hops)
+    return head + bytes(32) + bytes([kind]) + bytes(7)
 
 
 def is_detour(mac: bytes) -> bool:

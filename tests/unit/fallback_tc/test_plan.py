@@ -12,11 +12,14 @@ from fallback_tc.netlink import ETHERTYPES
 from fallback_tc.pair import CLASSIC, Options, Steering
 from fallback_tc.plan import EBPF, GUARD_BOTH, GUARD_NONE, guard, ruleset
 from fallback_tc.rules import Gact, Parent, Rule, Side, mac_bytes
+from tests import packets
 from tests.unit.fallback_tc.frames import (
     Fate,
     Frame,
+    addressed,
     fate,
     frames,
+    icmpv6,
     is_detour,
     is_neighbour_discovery,
     is_to_group,
@@ -86,7 +89,7 @@ def told(side: Side, frame: Frame, found: Fate, options: Options) -> str:
 
 @SIDES
 @given(frame=frames())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=500, deadline=None)
 def test_each_frame_has_the_one_fate_that_its_kind_has(side, frame):
     options = Options()
     found = fate(whole(Steering.FORWARD, options), ENDS[side][0], frame)
@@ -100,7 +103,9 @@ def test_each_frame_has_the_one_fate_that_its_kind_has(side, frame):
 @settings(max_examples=200, deadline=None)
 def test_each_hole_is_closed_by_its_option_alone(side, frame, options):
     found = fate(whole(Steering.FORWARD, options), ENDS[side][0], frame)
-    assert told(side, frame, found, options) == expected(side, frame, options)
+    wanted = expected(side, frame, options)
+    assert told(side, frame, found, options) == wanted
+    assert (found.end == "drop") == (wanted == "drop")
 
 
 @SIDES
@@ -127,6 +132,57 @@ def test_lost_rules_lose_frames_but_let_none_by_uninspected(side, frame, data):
     if expected(side, frame, options) == "engine":
         found = fate(some, ENDS[side][0], frame)
         assert told(side, frame, found, options) in {"engine", "drop"}
+
+
+@SIDES
+@pytest.mark.parametrize("hops", [254, 255])
+@pytest.mark.parametrize("next_header", [57, 58])
+def test_neighbour_discovery_is_five_types_from_this_very_link(side, hops, next_header):
+    """All else of ICMPv6 is inspected like anything."""
+    options = Options()
+    rules = whole(Steering.FORWARD, options)
+    for kind in range(256):
+        frame = addressed(side, "ipv6", icmpv6(kind, hops, next_header))
+        found = fate(rules, ENDS[side][0], frame)
+        passes = 133 <= kind <= 137 and hops == 255 and next_header == 58
+        wanted = "across" if passes else "engine"
+        assert told(side, frame, found, options) == wanted, kind
+
+
+@SIDES
+@pytest.mark.parametrize("drop_other", [False, True])
+def test_a_unicast_address_under_a_group_mac_is_dropped(side, drop_other):
+    """A receiver may take it for its own, and nobody would have inspected it."""
+    rules = whole(Steering.FORWARD, Options(drop_other=drop_other))
+    for protocol, payload in (("ip", bytes(20)), ("ipv6", icmpv6(128))):
+        data = addressed(side, protocol, payload).data
+        src = MAC if side is Side.SRC else data[6:12]
+        to_all = Frame(b"\xff" * 6 + src + data[12:])
+        assert fate(rules, ENDS[side][0], to_all) == Fate((), "drop")
+
+
+@SIDES
+@pytest.mark.parametrize(
+    ("protocol", "payload"), [("ip", bytes(20)), ("ipv6", icmpv6(128))]
+)
+def test_no_single_rule_stands_between_a_frame_and_inspection(side, protocol, payload):
+    """Without the rule that inspects, the frame is dropped, not let by."""
+    frame = addressed(side, protocol, payload)
+    rules = whole(Steering.FORWARD, Options())
+    fates = set()
+    for lost in rules:
+        found = fate([rule for rule in rules if rule != lost], ENDS[side][0], frame)
+        fates.add(told(side, frame, found, Options()))
+    assert fates == {"engine", "drop"}
+
+
+def test_a_frame_that_claims_two_detours_is_dropped_on_the_bridge():
+    """Such a one would get from one workload to another with neither policy asked."""
+    rules = whole(Steering.FORWARD, Options())
+    other = mac_bytes(packets.seed_two_ucmac)
+    for macs in (UCMAC + other, other + UCMAC, UCMAC + UCMAC):
+        frame = Frame(macs + b"\x08\0" + bytes(20))
+        assert fate(rules, PAIR.bridge, frame) == Fate((), "drop")
 
 
 @SIDES
