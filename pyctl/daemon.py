@@ -11,6 +11,7 @@ import fcntl
 import os
 import signal
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -43,13 +44,19 @@ def run(
     logs.configure(log_level, log_format)
     # What every thread is doing, into the log: the first question about one that hangs.
     faulthandler.register(signal.SIGUSR1)
+    # Also while it starts, a request to end must leave nothing half done.
+    signal.signal(signal.SIGTERM, _exit_by_signal)
     with _only_one(instance):
         agent = Agent(instance, flow_cache=flow_cache)
-        agent.start()
         try:
+            agent.start()
             _serve(agent, instance)
         finally:
             agent.stop()
+
+
+def _exit_by_signal(number: int, _frame: object) -> None:
+    sys.exit(128 + number)
 
 
 @contextmanager

@@ -33,6 +33,7 @@ from pyctl.agent.watch import Watcher
 from pyctl.datapath.ebpf import EbpfDriver
 from pyctl.errors import SegctlError
 from pyctl.intercept.enforcer import ensure_enforcer, remove_enforcer
+from pyctl.intercept.presence import present_ports
 from pyctl.model.instance import Instance
 from pyctl.model.workload import Mode, Workload
 from pyctl.policy.diff import changed_ports, changes
@@ -172,7 +173,8 @@ class Agent:
             names = self.detach(DetachOrder(all=True)).workloads
         self._watcher.stop()
         with self.lock:
-            if self.context.registry.all():
+            # Not the registry: it is empty still where the agent ends while it starts.
+            if present_ports(self.instance):
                 self.supervisor.release()
             else:
                 self.supervisor.stop()

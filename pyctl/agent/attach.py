@@ -123,14 +123,13 @@ def _attach_port(context: Context, workload: Workload, interface: str) -> Worklo
 
     try:
         context.prepare(with_port, draft)
-        with context.steering.driver.session():
-            port = splice(
-                context.instance,
-                workload.process,
-                interface,
-                port_id,
-                ports_ready=ports_ready,
-            )
+        port = splice(
+            context.instance,
+            workload.process,
+            interface,
+            port_id,
+            ports_ready=ports_ready,
+        )
     except BaseException:
         context.steering.remove(port_id)
         context.keep_or_drop(workload)

@@ -96,15 +96,14 @@ def _unsplice(context: Context, workload: Workload, port: Port) -> None:
         """The detach failed and was rolled back: the pair stands, and needs its datapath."""
         context.steer(workload, ports)
 
-    with context.steering.driver.session():
-        unsplice(
-            context.instance,
-            workload.process,
-            port,
-            before_restore=lambda: None,
-            ports_ready=steer_again,
-        )
-        context.steering.remove(port.port_id)
+    unsplice(
+        context.instance,
+        workload.process,
+        port,
+        before_restore=lambda: None,
+        ports_ready=steer_again,
+    )
+    context.steering.remove(port.port_id)
 
 
 def bury(context: Context, workload: Workload) -> None:

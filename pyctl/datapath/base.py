@@ -6,7 +6,6 @@ tapping and resetting a pair are its mode, so `update` does all three as a map w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from typing import Protocol
 
 from pyctl.model.workload import Counter, DatapathKind, PortPair
@@ -26,11 +25,6 @@ class Driver(Protocol):
 
     def cleanup(self) -> None:
         """Take away everything of this datapath. Idempotent."""
-
-    def session(self) -> AbstractContextManager[None]:
-        """Inside it attach and detach are quick, whatever must be opened for them is open: the
-        workload is cut off while they run. The enforcer namespace exists; one thread.
-        """
 
     def attach(self, pair: PortPair) -> None:
         """Steer a pair whose links exist in the enforcer namespace (up or down). Idempotent."""

@@ -43,27 +43,14 @@ class _Hook:
 
 
 class EbpfDriver:
-    """The driver of one instance. Holds no descriptor between calls (but in a session): pins and the kernel are
-    the state, so that a driver made after a crash knows all that the former one knew.
+    """The driver of one instance. Holds no descriptor between calls: pins and the kernel are the
+    state, so that a driver made after a crash knows all that the former one knew.
     """
 
     kind = DatapathKind.EBPF
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
-        self._shared: TcHooks | None = None
-
-    @contextlib.contextmanager
-    def session(self) -> Iterator[None]:
-        """See `base.Driver`. One netlink socket: it takes some 8 ms to open."""
-        with contextlib.ExitStack() as stack:
-            # Without the namespace there is nothing to be quick about, but much to clean up.
-            with contextlib.suppress(NotFoundError):
-                self._shared = stack.enter_context(TcHooks(self.instance.netns))
-            try:
-                yield
-            finally:
-                self._shared = None
 
     def connect(self) -> None:
         """See `base.Driver`. Compiles only where pins are missing or the sources are newer; then
@@ -198,13 +185,8 @@ class EbpfDriver:
     def _map(self, name: str) -> bpf.Map:
         return open_map(self.instance, name)
 
-    @contextlib.contextmanager
-    def _hooks(self) -> Iterator[TcHooks]:
-        if self._shared is not None:
-            yield self._shared
-            return
-        with TcHooks(self.instance.netns) as hooks:
-            yield hooks
+    def _hooks(self) -> TcHooks:
+        return TcHooks(self.instance.netns)
 
     def _hang(self, hooks: TcHooks, hook: _Hook) -> None:
         with Program.open(pin_dir(self.instance) / hook.program) as program:

@@ -6,6 +6,7 @@ In: an instance. Out: a client of a process that answers. I/O: a process, a log 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -57,7 +58,11 @@ def start_engine(
         ],
         setsid=True,
     )
-    return _wait_until_it_answers(instance, pid, timeout)
+    try:
+        return _wait_until_it_answers(instance, pid, timeout)
+    except (KeyboardInterrupt, SystemExit):
+        os.kill(pid, signal.SIGKILL)
+        raise
 
 
 def _wait_until_it_answers(

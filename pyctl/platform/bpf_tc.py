@@ -18,6 +18,7 @@ from pyroute2 import IPRoute, NetlinkError
 from pyroute2.netlink.rtnl.tcmsg import sched_bpf
 
 from pyctl.errors import NotFoundError, NotPermittedError, SegctlError
+from pyctl.platform.netns import entered, opened
 
 TC_H_INGRESS_HOOK, TC_H_EGRESS_HOOK = 0xFFFFFFF2, 0xFFFFFFF3
 """TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS and TC_H_MIN_EGRESS)"""
@@ -55,13 +56,9 @@ class TcHooks:
     """
 
     def __init__(self, netns: Path) -> None:
-        try:
-            # flags=0: a namespace that is not there must not be made.
-            self._ip = IPRoute(netns=str(netns), flags=0)
-        except OSError as error:
-            raise NotFoundError(
-                f"there is no network namespace at {netns}", errno=error.errno
-            ) from error
+        # Not IPRoute(netns=...): it forks to get there, which a process with threads must not.
+        with opened(netns) as fd, entered(fd):
+            self._ip = IPRoute()
 
     def __enter__(self) -> Self:
         return self

@@ -93,6 +93,19 @@ def test_a_restarted_agent_touches_no_packet(lab, agent):
     assert [w["name"] for w in agent.client.workloads()["workloads"]] == ["web"]
 
 
+@pytest.mark.parametrize("after", [0.3, 0.6, 0.9, 1.2, 1.5])
+def test_an_agent_ended_while_it_starts_harms_nobody(lab, agent, after):
+    """It must not take for leftovers what it has not yet read."""
+    _host, (web, client) = lab.pods()
+    traffic.tcp_echo(web, IP, 8080)
+    agent.attach(web, "web")
+    agent.kill()
+    agent.start_and_end_after(after)
+    assert traffic.tcp_try(client, IP, 8080) == "open"
+    agent.start()
+    assert [w["name"] for w in agent.client.workloads()["workloads"]] == ["web"]
+
+
 def test_detach_works_with_the_agent_gone(lab, agent):
     _host, (web, _client) = lab.pods()
     before = picture(web)
