@@ -186,7 +186,7 @@ def test_many_cycles_leak_no_descriptor_link_or_map_entry(lab, agent):
 
     cycle()
     descriptors = open_descriptors(agent)
-    for _ in range(20):
+    for _ in range(100):
         cycle()
     wait_for(lambda: open_descriptors(agent) <= descriptors)
     assert_same(before, picture(web))

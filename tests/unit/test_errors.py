@@ -11,10 +11,12 @@ from pyctl.errors import ALL, BY_CODE, SegctlError
     ("parts", "text"),
     [
         ({}, "it was tried."),
-        ({"state": "as before."}, "it was tried. as before."),
+        ({"state": "as before."}, "it was tried. As before."),
+        ({"state": "eth0 is gone"}, "it was tried. eth0 is gone."),
+        ({"advice": "`segctl list` helps"}, "it was tried. `segctl list` helps."),
         (
             {"state": "as before", "advice": "do that"},
-            "it was tried. as before. do that.",
+            "it was tried. As before. Do that.",
         ),
     ],
 )
