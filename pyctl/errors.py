@@ -13,7 +13,11 @@ from __future__ import annotations
 
 
 class SegctlError(Exception):
-    """A failure told to the user in full: what was tried, what is left, what to do."""
+    """A failure told to the user in full: what was tried, what is left, what to do.
+
+    The parts are given as clauses without a capital or a full stop; `str` makes sentences of them,
+    of which the first goes on after "segctl: ".
+    """
 
     exit_code = 1
     code = "failed"
@@ -29,7 +33,7 @@ class SegctlError(Exception):
         self.errno = errno
 
     def __str__(self) -> str:
-        parts = (self.tried, self.state, self.advice)
+        parts = (self.tried, _sentence(self.state), _sentence(self.advice))
         return ". ".join(part.rstrip(".") for part in parts if part) + "."
 
 
@@ -71,6 +75,12 @@ class UnreachableError(SegctlError):
     """The other process does not answer."""
 
     code = "unreachable"
+
+
+def _sentence(part: str) -> str:
+    """With a capital, unless it opens with a name (eth0, seg_gens, `segctl list`)."""
+    first, _, _ = part.partition(" ")
+    return part[0].upper() + part[1:] if first.isalpha() else part
 
 
 ALL = (

@@ -61,7 +61,7 @@ def open_map(instance: Instance, name: str) -> bpf.Map:
     """One map by name; NotFoundError for an unknown name and for a datapath not loaded."""
     if name not in MAPS:
         raise NotFoundError(
-            f"there is no map {name}", advice=f"maps: {', '.join(MAPS)}"
+            f"there is no map {name}", advice=f"the maps are {', '.join(MAPS)}"
         )
     try:
         return bpf.Map.open(pin_dir(instance) / name)

@@ -132,7 +132,7 @@ class EngineClient:
                 self._disconnect()
                 raise UnreachableError(
                     f"ask the engine at {self._path} for {op!r}: {error}",
-                    advice="is it running? its log says why not",
+                    advice="is it running? Its log says why not",
                     errno=getattr(error, "errno", None),
                 ) from error
         raise_error(answer.body)

@@ -90,7 +90,7 @@ def parse(text: str) -> Policy:
         raise UsageError(
             f"the policy has {count} error{'s' if count > 1 else ''}:\n  "
             + "\n  ".join(notes.errors),
-            state="Nothing was applied",
+            state="nothing was applied",
         )
     return Policy(
         text=text,

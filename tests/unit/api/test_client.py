@@ -57,7 +57,7 @@ def test_every_error_comes_back_as_itself(instance, kind):
         with pytest.raises(SegctlError) as caught:
             AgentClient(instance).status()
     assert type(caught.value) is kind
-    assert str(caught.value) == "it was tried. as before. do that."
+    assert str(caught.value) == "it was tried. As before. Do that."
 
 
 @pytest.mark.parametrize(

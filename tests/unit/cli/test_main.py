@@ -69,7 +69,7 @@ def test_an_error_is_one_message_and_its_exit_code(agent, segctl, argv, kind):
     agent.fails = kind("it was tried", state="as before", advice="do that")
     done = segctl(*argv, input="x")
     assert done.exit_code == kind.exit_code
-    assert done.stderr == "segctl: it was tried. as before. do that.\n"
+    assert done.stderr == "segctl: it was tried. As before. Do that.\n"
     assert done.stdout == ""
 
 

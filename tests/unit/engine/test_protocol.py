@@ -87,7 +87,7 @@ def test_what_is_no_json_object_is_refused(text):
 def test_an_error_crosses_the_socket_as_the_class_it_was(kind):
     with pytest.raises(kind) as caught:
         raise_error(error_body(kind("tried", state="state", advice="advice", errno=5)))
-    assert str(caught.value) == "tried. state. advice."
+    assert str(caught.value) == "tried. State. Advice."
     assert caught.value.errno == 5
 
 
