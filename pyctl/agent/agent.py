@@ -30,7 +30,7 @@ from pyctl.agent.steering import Steering
 from pyctl.agent.store import Store
 from pyctl.agent.supervisor import Supervisor
 from pyctl.agent.watch import Watcher
-from pyctl.datapath.ebpf import EbpfDriver
+from pyctl.datapath.select import DRIVERS, choose
 from pyctl.errors import SegctlError
 from pyctl.intercept.enforcer import ensure_enforcer, remove_enforcer
 from pyctl.intercept.presence import present_ports
@@ -52,7 +52,7 @@ class Agent:
         self.lock = threading.RLock()
         self.supervisor = Supervisor(instance, flow_cache=flow_cache)
         store = Store(instance)
-        steering = Steering(EbpfDriver(instance), self.supervisor)
+        steering = Steering(DRIVERS[choose()](instance), self.supervisor)
         self.context = Context(
             instance=instance,
             store=store,

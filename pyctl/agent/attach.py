@@ -18,7 +18,8 @@ from pyctl.agent.detach import detach_workload
 from pyctl.agent.events import Happening
 from pyctl.agent.orders import AttachOrder, AttachResult
 from pyctl.agent.target import Target, find_target
-from pyctl.errors import NotCapableError, RefusedError, SegctlError
+from pyctl.datapath.select import choose
+from pyctl.errors import RefusedError, SegctlError
 from pyctl.intercept.attach import preview, splice
 from pyctl.intercept.presence import draft_port
 from pyctl.intercept.select import refuse_netns, select_interfaces
@@ -43,15 +44,10 @@ def attach(context: Context, order: AttachOrder) -> AttachResult:
         plan = _update(context, known, order)
         workload = None if order.dry_run else context.registry.get(known.id)
         return AttachResult(workload, plan, [], True, _ms_since(started))
-    if order.datapath is DatapathKind.U32:
-        raise NotCapableError(
-            "attaching with the u32 datapath",
-            state="nothing was touched",
-            advice="this version steers with ebpf only",
-        )
+    datapath = choose(order.datapath)
     refuse_netns(context.instance, target.process)
     interfaces, warnings = select_interfaces(target.process, order.interfaces)
-    workload = _new_workload(context, target, order)
+    workload = _new_workload(context, target, order, datapath)
     if order.dry_run:
         plan = [
             line
@@ -82,9 +78,11 @@ def attach(context: Context, order: AttachOrder) -> AttachResult:
     return AttachResult(workload, plan, list(warnings), False, elapsed)
 
 
-def _new_workload(context: Context, target: Target, order: AttachOrder) -> Workload:
+def _new_workload(
+    context: Context, target: Target, order: AttachOrder, datapath: DatapathKind
+) -> Workload:
     container = target.container
-    workload_id = container.id[:12] if container else f"pid-{target.process.pid}"
+    workload_id = container.short_id if container else f"pid-{target.process.pid}"
     default_name = container.name if container else workload_id
     name = order.name or default_name
     for other in context.registry.all():
@@ -101,7 +99,7 @@ def _new_workload(context: Context, target: Target, order: AttachOrder) -> Workl
         labels={**(container.labels if container else {}), **order.labels},
         image=container.image if container else None,
         runtime=container.runtime if container else "process",
-        datapath=DatapathKind.EBPF,
+        datapath=datapath,
         attach_mode=order.mode or Mode.DISCOVER,
         fail=order.fail or Fail.AUTO,
         other_traffic=order.other_traffic or OtherTraffic.AUTO,

@@ -1,52 +1,30 @@
-"""Choosing the datapath by what was found."""
+"""Which datapath a wish gives."""
 
 from __future__ import annotations
 
 import pytest
 
-from pyctl.datapath import select
-from pyctl.datapath.ebpf import EbpfDriver
-from pyctl.errors import NotCapableError, UsageError
-from pyctl.model.instance import Instance
-
-ONE = Instance("one")
+from pyctl.datapath.select import DRIVERS, choose
+from pyctl.errors import NotCapableError
+from pyctl.model.workload import DatapathKind
+from pyctl.platform import probe
 
 
-@pytest.fixture
-def host(monkeypatch):
-    """A host that has what is said."""
-
-    def has(*, bcc):
-        found = [select.Capability("bcc", bcc, "install python3-bpfcc")]
-        monkeypatch.setattr(select, "capabilities", lambda: found)
-
-    return has
+def test_auto_is_the_preferred_one():
+    assert choose() is DatapathKind.EBPF
 
 
-@pytest.mark.parametrize("wish", ["auto", "ebpf"])
-def test_ebpf_where_everything_is_there(host, wish):
-    host(bcc=True)
-    assert isinstance(select.choose(wish, ONE), EbpfDriver)
+@pytest.mark.parametrize("kind", DRIVERS)
+def test_what_is_there_is_given_as_wished(kind):
+    assert choose(kind) is kind
+    assert DRIVERS[kind].kind is kind
 
 
-def test_what_is_missing_is_named(host):
-    host(bcc=False)
-    with pytest.raises(NotCapableError, match="python3-bpfcc"):
-        select.choose("auto", ONE)
+@pytest.mark.parametrize("kind", set(DatapathKind) - set(DRIVERS))
+def test_one_without_a_driver_is_refused(kind):
+    with pytest.raises(NotCapableError, match=f"with the {kind} datapath"):
+        choose(kind)
 
 
-def test_u32_is_not_there_yet(host):
-    host(bcc=True)
-    with pytest.raises(NotCapableError, match="classic path"):
-        select.choose("u32", ONE)
-
-
-def test_another_word_is_wrong_usage():
-    with pytest.raises(UsageError):
-        select.choose("nftables", ONE)
-
-
-def test_probing_needs_no_root_to_answer():
-    names = [one.name for one in select.capabilities()]
-    assert names[0] == "bcc"
-    assert "bpf file system" in names
+def test_doctor_speaks_of_the_same_drivers_in_the_same_order():
+    assert tuple(DRIVERS) == probe.DRIVERS
