@@ -8,8 +8,6 @@ without knowing the rules.
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -25,9 +23,11 @@ from pyctl.engine.rings import RingSet, open_rings
 from pyctl.errors import SegctlError, UnreachableError
 from pyctl.model.instance import Instance
 from pyctl.model.workload import Counter
+from pyctl.platform.process import Running
 
 _log = structlog.get_logger()
 
+END_SECONDS = 5.0
 HUNG_AFTER_S = 2.0
 """An engine whose heartbeat is older is replaced; it beats twenty times a second."""
 
@@ -42,10 +42,15 @@ class Supervisor:
         self._rings: RingSet | None = None
         self._changing = threading.RLock()
         self._launching = False
-        self.pid: int | None = None
+        self._process: Running | None = None
         self.restarts = 0
         self.log_level = "info"
         self.on_new_engine: Callable[[], None] = lambda: None
+
+    @property
+    def pid(self) -> int | None:
+        """Of the engine in charge; None between two."""
+        return self._process.pid if self._process else None
 
     def start(self) -> None:
         """Find the engine that an earlier agent left, or start one. Idempotent."""
@@ -54,19 +59,25 @@ class Supervisor:
                 self._launch()
 
     def _adopt(self) -> bool:
+        pid = self._client.peer()
+        if pid is None:
+            return False
+        found = Running(pid)
         try:
             hello = self._client.hello()
         except UnreachableError:
+            _log.warning("replacing an engine that does not answer", pid=pid)
+            self._client.close()
+            _see_it_end(found, kill=True)
             return False
-        pid = int(hello["pid"])
         if hello["abi"] != abi.HASH:
             _log.warning("replacing an engine of another version", pid=pid)
             self._client.stop()
             self._client.close()
-            _await_end(pid)
+            _see_it_end(found, kill=False)
             return False
         self._rings = self._client.take_rings()
-        self.pid = pid
+        self._process = found
         if self._rings is None:
             self._rings = open_rings(self._instance.netns)
             self.on_new_engine()
@@ -83,7 +94,7 @@ class Supervisor:
         self._client = start_engine(
             self._instance, log_level=self.log_level, flow_cache=self._flow_cache
         )
-        self.pid = int(self._client.hello()["pid"])
+        self._process = Running(int(self._client.hello()["pid"]))
         self._launching = True
         try:
             # Off empties the flow maps: no session stands behind what a dead engine left there,
@@ -115,13 +126,14 @@ class Supervisor:
         with self._changing:
             if former != self.pid:
                 return
-            self._end(signal.SIGKILL)
+            self._end(kill=True)
             self.restarts += 1
             self._launch()
 
     def healthy(self) -> bool:
         """Whether the engine's process exists and its loop beats."""
-        alive = self.pid is not None and _is_running(self.pid)
+        process = self._process
+        alive = process is not None and not process.ended()
         return alive and self.heartbeat_age() < HUNG_AFTER_S
 
     def heartbeat_age(self) -> float:
@@ -183,7 +195,7 @@ class Supervisor:
                 self._client.stop()
             except SegctlError as error:
                 _log.debug("engine was gone", error=str(error))
-            self._end(None)
+            self._end(kill=False)
             self.release()
 
     def release(self) -> None:
@@ -193,29 +205,16 @@ class Supervisor:
             self._rings.close()
             self._rings = None
 
-    def _end(self, with_signal: signal.Signals | None) -> None:
+    def _end(self, *, kill: bool) -> None:
         self._client.close()
-        pid, self.pid = self.pid, None
-        if pid is None:
-            return
-        if with_signal is not None and _is_running(pid):
-            os.kill(pid, with_signal)
-        _await_end(pid)
+        process, self._process = self._process, None
+        if process is not None:
+            _see_it_end(process, kill=kill)
 
 
-def _is_running(pid: int) -> bool:
-    """Whether it runs: a zombie, which its parent has yet to reap, does not."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123  one read
-            return file.read().rpartition(b")")[2].split()[0] != b"Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-def _await_end(pid: int, seconds: float = 5.0) -> None:
-    deadline = time.monotonic() + seconds
-    while _is_running(pid):
-        if time.monotonic() > deadline:
-            os.kill(pid, signal.SIGKILL)
-            deadline += seconds
-        time.sleep(0.005)
+def _see_it_end(process: Running, *, kill: bool) -> None:
+    """Wait for its end; one that takes too long is killed."""
+    if kill or not process.ended(END_SECONDS):
+        process.kill()
+        process.ended(END_SECONDS)
+    process.close()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import struct
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +27,7 @@ from pyctl.model.workload import Counter
 
 _READ_BYTES = 1 << 18
 _PAGE = 4096
+_UCRED = struct.Struct("3i")
 
 
 class EngineClient:
@@ -41,6 +43,17 @@ class EngineClient:
         """Close the connection; the next call opens a new one."""
         with self._lock:
             self._disconnect()
+
+    def peer(self) -> int | None:
+        """The pid that listens on the engine's socket, though it may not answer; None: nobody."""
+        with self._lock:
+            try:
+                raw = self._connect().getsockopt(
+                    socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size
+                )
+            except OSError:
+                return None
+        return int(_UCRED.unpack(raw)[0])
 
     def hello(self) -> dict[str, Any]:
         """{"version", "abi", "pid", "stats": {…}}: see struct sg_engine_stats."""

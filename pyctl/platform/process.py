@@ -6,6 +6,9 @@ In: pids. Out: model.ProcessRef, descriptors. I/O: /proc.
 from __future__ import annotations
 
 import contextlib
+import os
+import select
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,11 +55,6 @@ def process_alive(ref: ProcessRef) -> bool:
         return False
 
 
-def same_netns(left: ProcessRef, right: ProcessRef) -> bool:
-    """Both were seen in one network namespace."""
-    return left.netns == right.netns
-
-
 @contextlib.contextmanager
 def netns_of(ref: ProcessRef) -> Iterator[int]:
     """A descriptor of its network namespace.
@@ -70,3 +68,35 @@ def netns_of(ref: ProcessRef) -> Iterator[int]:
                 state="nothing was changed",
             )
         yield fd
+
+
+class Running:
+    """One process held by its pidfd: never another that has its pid by now.
+
+    NotFoundError where there is none of that pid.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        try:
+            self._fd = os.pidfd_open(pid)
+        except ProcessLookupError as error:
+            raise NotFoundError(
+                f"there is no process {pid}", errno=error.errno
+            ) from error
+
+    def ended(self, seconds: float = 0.0) -> bool:
+        """Whether it has ended, or does within so many seconds."""
+        return self._fd < 0 or bool(select.select([self._fd], [], [], seconds)[0])
+
+    def kill(self) -> None:
+        """SIGKILL; nothing where it has ended."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._fd, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Let go; one that ended is reaped, where it was a child of ours."""
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PIDFD, self._fd, os.WEXITED | os.WNOHANG)
+        fd, self._fd = self._fd, -1
+        os.close(fd)

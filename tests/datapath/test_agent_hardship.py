@@ -1,0 +1,102 @@
+"""What workloads, operators and kernels do to an agent that means no harm: interfaces deleted, engines
+stopped in their tracks. The node's other workloads must not notice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+
+from tests import packets
+from tests.fixtures import traffic
+from tests.fixtures.netns import wait_for
+
+GATEWAY = packets.gateway_ip4
+
+
+def names(agent) -> list[str]:
+    return [load["name"] for load in agent.client.workloads()["workloads"]]
+
+
+def zombies_of(pid: int) -> list[str]:
+    argv = ["ps", "--ppid", str(pid), "-o", "stat="]
+    listed = subprocess.run(argv, check=False, capture_output=True, text=True)
+    return [state for state in listed.stdout.split() if state.startswith("Z")]
+
+
+def test_an_interface_that_the_workload_deletes_is_let_go(lab, agent):
+    _host, (web, client) = lab.pods()
+    agent.attach(web, "web")
+    agent.attach(client, "client")
+    web.run("ip", "link", "del", "eth0")
+    wait_for(lambda: names(agent) == ["client"])
+    assert len(agent.remains()["links"]) == 2
+    assert traffic.pings(client, GATEWAY) == 3
+
+
+def test_a_workload_without_its_interface_does_not_keep_the_agent_from_starting(
+    lab, agent
+):
+    _host, (web, client) = lab.pods()
+    agent.attach(web, "web")
+    agent.attach(client, "client")
+    agent.kill()
+    web.run("ip", "link", "del", "eth0")
+    agent.start()
+    assert names(agent) == ["client"]
+    assert traffic.pings(client, GATEWAY) == 3
+
+
+def test_a_port_whose_host_peer_was_deleted_is_let_go(lab, agent):
+    host, (web, client) = lab.pods()
+    agent.attach(web, "web")
+    agent.attach(client, "client")
+    agent.kill()
+    host.run("ip", "link", "del", "veth0")
+    agent.start()
+    assert names(agent) == ["client"]
+    assert len(agent.remains()["links"]) == 2
+    assert not [link for link in web.ip("link") if link["ifname"] == "eth0"]
+
+
+def test_engines_that_died_leave_no_zombie(lab, agent):
+    for _ in range(3):
+        former = agent.engine_pid()
+        os.kill(former, signal.SIGKILL)
+        wait_for(lambda former=former: agent.engine_pid() not in (0, former), 10)
+    assert zombies_of(agent.process.pid) == []
+
+
+def test_an_agent_replaces_a_stopped_engine_that_it_finds_at_its_start(lab, agent):
+    _host, (web, _client) = lab.pods()
+    agent.attach(web, "web", mode="monitor")
+    former = agent.engine_pid()
+    agent.kill()
+    os.kill(former, signal.SIGSTOP)
+    agent.start()
+    assert agent.engine_pid() not in (0, former)
+    assert traffic.pings(web, GATEWAY) == 3
+
+
+def test_a_burial_that_fails_keeps_no_engine_from_being_replaced(lab, agent):
+    """A full disk: the registry cannot be written."""
+    host, (web, client) = lab.pods()
+    lab.veth(web, "eth1", host, "more")
+    web.run("ip", "addr", "add", f"{packets.pod_peer_ip4}/24", "dev", "eth1")
+    agent.attach(web, "web")
+    agent.attach(client, "client")
+    directory = agent.instance.workload_dir
+    subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4k,nr_inodes=1", "full", str(directory)],
+        check=True,
+    )
+    try:
+        web.destroy()
+        former = agent.engine_pid()
+        os.kill(former, signal.SIGKILL)
+        wait_for(lambda: agent.engine_pid() not in (0, former), 10)
+    finally:
+        subprocess.run(["umount", str(directory)], check=True)
+    wait_for(lambda: names(agent) == ["client"], 10)
+    assert len(agent.log.read_bytes()) < 1 << 20
+    assert traffic.pings(client, GATEWAY) == 3
