@@ -15,6 +15,7 @@ from pyctl.agent.orders import DetachOrder, DetachResult
 from pyctl.agent.target import find_target
 from pyctl.errors import SegctlError
 from pyctl.intercept.detach import unsplice
+from pyctl.intercept.presence import present_ports
 from pyctl.model.workload import Port, Workload
 from pyctl.platform.process import process_alive
 
@@ -104,6 +105,22 @@ def _unsplice(context: Context, workload: Workload, port: Port) -> None:
         ports_ready=steer_again,
     )
     context.steering.remove(port.port_id)
+
+
+def shed(context: Context, workload: Workload) -> list[str]:
+    """Let go of ports that are broken: the workload, or the host, deleted an end of them. What
+    is left of such a port is removed; gives a warning for each.
+    """
+    present = present_ports(context.instance)
+    left, warnings = workload, []
+    for port in workload.ports:
+        if {port.vex, port.vin} <= present:
+            continue
+        _unsplice(context, workload, port)
+        left = replace(left, ports=tuple(kept for kept in left.ports if kept != port))
+        context.keep_or_drop(left)
+        warnings.append(f"{workload.name}: {port.interface} was deleted; let go of it")
+    return warnings
 
 
 def bury(context: Context, workload: Workload) -> None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 import structlog
 
 from pyctl.agent.context import Context
-from pyctl.agent.detach import detach_workload
+from pyctl.agent.detach import detach_workload, shed
 from pyctl.intercept.detach import unsplice
 from pyctl.intercept.presence import present_ports, remove_orphan
 from pyctl.intercept.recover import Orphan, Outcome, Recovered, find_orphans, recover
@@ -52,6 +52,8 @@ def adopt_workloads(context: Context) -> list[str]:
     """Take over what an earlier agent attached. Needs enforcer, driver and engine in place."""
     warnings = context.registry.load()
     _drop_undone_ports(context)
+    for workload in context.registry.all():
+        warnings += shed(context, workload)
     for workload in context.registry.all():
         if process_alive(workload.process):
             for port in workload.ports:

@@ -17,7 +17,7 @@ from dataclasses import replace
 import structlog
 
 from pyctl.agent.context import Context
-from pyctl.agent.detach import bury
+from pyctl.agent.detach import bury, shed
 from pyctl.agent.events import Happening
 from pyctl.agent.report import engine_happening, kernel_happening
 from pyctl.agent.supervisor import Supervisor
@@ -26,11 +26,13 @@ from pyctl.errors import NotFoundError, SegctlError
 from pyctl.intercept.presence import port_now
 from pyctl.model.workload import Workload
 from pyctl.platform.change_watch import ChangeWatch
+from pyctl.platform.process import process_alive
 
 _log = structlog.get_logger()
 _ROUND_MS = 200
-_ENGINE_RETRY_S = 3.0
-"""After a failed start, so that a host out of memory is not flooded with attempts."""
+_RETRY_S = 3.0
+"""After a failed start of an engine, or a burial that failed, so that a host out of memory or disk
+is not flooded with attempts."""
 
 
 class _Watched:
@@ -40,6 +42,10 @@ class _Watched:
         self.workload_id = workload.id
         self.netns = f"/proc/{workload.process.pid}/ns/net"
         self.pidfd = os.pidfd_open(workload.process.pid)
+        # Its pid may be another's by now.
+        if not process_alive(workload.process):
+            os.close(self.pidfd)
+            raise ProcessLookupError(workload.process.pid)
         try:
             self.changes = ChangeWatch(self.netns)
         except BaseException:
@@ -64,6 +70,7 @@ class Watcher:
         self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._ending = False
         self._no_engine_before = 0.0
+        self._no_burial_before: dict[str, float] = {}
         self._kernel_events: EventReader | None = None
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         context.on_change = self.wake
@@ -94,15 +101,22 @@ class Watcher:
 
     def _run(self) -> None:
         while not self._ending:
-            try:
-                self._round()
-            except SegctlError as error:
-                self._context.happened(Happening("lifecycle", str(error)))
-            except OSError:
-                _log.exception("watching failed")
+            # Each by itself: a workload that cannot be helped must not keep the engine from being
+            # replaced, and whatever goes wrong, this thread lives on.
+            for look in (
+                self._follow_registry,
+                self._wait,
+                self._look_after_engine,
+                self._fetch_events,
+            ):
+                try:
+                    look()
+                except SegctlError as error:
+                    self._context.happened(Happening("lifecycle", str(error)))
+                except Exception:  # noqa: BLE001  see above
+                    _log.exception("watching failed")
 
-    def _round(self) -> None:
-        self._follow_registry()
+    def _wait(self) -> None:
         poller = select.poll()
         poller.register(self._wake_read, select.POLLIN)
         by_fd: dict[int, tuple[_Watched, bool]] = {}
@@ -124,9 +138,6 @@ class Watcher:
             else:
                 watched.changes.drain()
                 self._addresses_changed(watched)
-        if not self._ending:
-            self._look_after_engine()
-            self._fetch_events()
 
     def _follow_registry(self) -> None:
         there = {workload.id: workload for workload in self._context.registry.all()}
@@ -134,6 +145,8 @@ class Watcher:
             self._watched.pop(workload_id).close()
         for workload_id in set(there) - set(self._watched):
             workload = there[workload_id]
+            if time.monotonic() < self._no_burial_before.get(workload_id, 0.0):
+                continue
             try:
                 self._watched[workload_id] = _Watched(workload)
             except (ProcessLookupError, NotFoundError):
@@ -153,12 +166,19 @@ class Watcher:
             self._context.happened(
                 Happening("lifecycle", "its process has ended", workload=workload.name)
             )
+            self._no_burial_before[workload_id] = time.monotonic() + _RETRY_S
             bury(self._context, workload)
+            del self._no_burial_before[workload_id]
 
     def _addresses_changed(self, watched: _Watched) -> None:
         with self._lock:
             workload = self._context.registry.get(watched.workload_id)
             if workload is None:
+                return
+            if lost := shed(self._context, workload):
+                self._context.refresh()
+                for warning in lost:
+                    self._context.happened(Happening("lifecycle", warning))
                 return
             ports = tuple(port_now(watched.netns, port) for port in workload.ports)
             if ports == workload.ports:
@@ -173,10 +193,12 @@ class Watcher:
         )
 
     def _look_after_engine(self) -> None:
-        if time.monotonic() < self._no_engine_before or self._supervisor.healthy():
+        if self._ending or time.monotonic() < self._no_engine_before:
+            return
+        if self._supervisor.healthy():
             return
         former = self._supervisor.pid
-        self._no_engine_before = time.monotonic() + _ENGINE_RETRY_S
+        self._no_engine_before = time.monotonic() + _RETRY_S
         with self._lock:
             if self._ending:
                 return

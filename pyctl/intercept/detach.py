@@ -49,16 +49,18 @@ def unsplice(
             netns.opened(instance.netns) as enforcer_fd,
             netns.netlink_in(enforcer_fd) as nl,
         ):
-            vex = links.by_name(nl, port.vex)
+            vex, vin = links.by_name(nl, port.vex), links.by_name(nl, port.vin)
     except NotFoundError:
         return
     mark = read_mark(vex.alias) if vex else None
-    if mark is None:
+    if vex and mark is None:
         return
-    fd = netns.find(mark.netns, mark.cookie, mark.pid)
-    if fd is None:
-        before_restore()
-        cleanup(instance, port)
+    # Without vex (the host deleted its peer) there is nothing to give back.
+    fd = netns.find(mark.netns, mark.cookie, mark.pid) if mark else None
+    if fd is None or mark is None:
+        if vex or vin:
+            before_restore()
+            cleanup(instance, port)
         return
     try:
         with handles(instance, fd) as ends:
