@@ -86,7 +86,7 @@ def splice(
             if known:
                 ports_ready(known)
                 return known
-            select.refuse_link(ends.workload, link)
+            select.refuse_link(ends.workload, link, fd)
             return _splice(instance, process, link, port_id, ports_ready, ends, fault)
 
 
@@ -233,7 +233,7 @@ def preview(instance: Instance, process: ProcessRef, interface: str) -> tuple[st
                 f"process {process.pid} has no interface {interface}",
                 state=select.UNTOUCHED,
             )
-        select.refuse_link(nl, link)
+        select.refuse_link(nl, link, fd)
         before = snapshot.read(nl, fd, link)
         return plan.describe(
             plan.attach_plan(before, *port_names(process.pid, interface))

@@ -14,6 +14,7 @@ from pyctl.intercept.enforcer import is_enforcer
 from pyctl.model.instance import Instance
 from pyctl.model.workload import LinkKind, ProcessRef
 from pyctl.platform import l3, links, netns
+from pyctl.platform.bpf_tcx import count_programs
 from pyctl.platform.links import Link
 from pyctl.platform.netlink import NetlinkSocket
 from pyctl.platform.process import netns_of
@@ -53,14 +54,14 @@ def has_address(nl: NetlinkSocket, link: Link) -> bool:
     return any(l3.address_scope(body) < l3.RT_SCOPE_LINK for body in bodies)
 
 
-def refuse_link(nl: NetlinkSocket, link: Link) -> None:
+def refuse_link(nl: NetlinkSocket, link: Link, netns_fd: int) -> None:
     """RefusedError where splicing this interface would break what hangs on it."""
-    why = _why_not(nl, link)
+    why = _why_not(nl, link, netns_fd)
     if why:
         raise RefusedError(f"{link.name} {why[0]}", state=UNTOUCHED, advice=why[1])
 
 
-def _why_not(nl: NetlinkSocket, link: Link) -> tuple[str, str] | None:
+def _why_not(nl: NetlinkSocket, link: Link, netns_fd: int) -> tuple[str, str] | None:
     """(what is in the way, what to do about it)."""
     if link.kind not in KINDS:
         kind = link.kind or "physical or built-in"
@@ -71,6 +72,7 @@ def _why_not(nl: NetlinkSocket, link: Link) -> tuple[str, str] | None:
         return "is a port of a bridge or bond", "splice the workloads behind it"
     lost = [f"{name} on top of it" for name in _uppers(nl, link)]
     lost += ["an XDP program"] if link.xdp else []
+    lost += ["a tcx program"] if count_programs(netns_fd, link.index) else []
     lost += [f"a {kind} qdisc" for kind in links.foreign_qdiscs(nl, link.index)]
     if lost:
         return f"has {' and '.join(lost)}", "moving would destroy it: take it off first"
