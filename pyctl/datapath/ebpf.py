@@ -25,7 +25,6 @@ from pyctl.model.instance import Instance
 from pyctl.model.workload import Counter, DatapathKind, Fail, LinkKind, PortPair
 from pyctl.platform import bpf
 from pyctl.platform.bpf_grace import wait_for_programs
-from pyctl.platform.bpf_prog import Program
 from pyctl.platform.bpf_tc import TcHooks
 
 PRIORITY = 10001
@@ -189,7 +188,7 @@ class EbpfDriver:
         return TcHooks(self.instance.netns)
 
     def _hang(self, hooks: TcHooks, hook: _Hook) -> None:
-        with Program.open(pin_dir(self.instance) / hook.program) as program:
+        with bpf.Program.open(pin_dir(self.instance) / hook.program) as program:
             hooks.set_filter(hook.ifindex, PRIORITY, program.fd, hook.program)
 
     def _return_of(self, port_id: int) -> Any | None:

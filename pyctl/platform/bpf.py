@@ -1,8 +1,8 @@
-"""The bpf(2) system call: maps, pins and descriptors, without libbpf or bcc.
+"""The bpf(2) system call: maps, programs and their pins, without libbpf or bcc.
 
 In: raw bytes of keys and values. Out: the same, and facts about kernel objects. I/O: bpf(2),
 mmap(2), bpffs. Importing bcc costs 70 MB and a compiler; agent, engine and CLI only need to open
-what is pinned. Programs are in bpf_prog, ring buffers in bpf_ring, tc hooks in bpf_tc.
+what is pinned. Ring buffers are in bpf_ring, tc hooks in bpf_tc.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from pyctl.errors import NotCapableError, NotFoundError, NotPermittedError, SegctlError
@@ -35,11 +34,12 @@ BPF_MAP_TYPE_PERCPU_HASH, BPF_MAP_TYPE_PERCPU_ARRAY = 5, 6
 BPF_MAP_TYPE_RINGBUF = 27
 
 BPF_F_NO_PREALLOC, BPF_F_MMAPABLE = 1, 1024
-BPF_ANY, BPF_NOEXIST, BPF_EXIST = 0, 1, 2
+BPF_ANY = 0
 
 _BATCH = 4096
 # What the kernel says where it has no batch operation: before 5.6, or for this map type.
-_NO_BATCH = (errno.EINVAL, errno.ENOTSUPP if hasattr(errno, "ENOTSUPP") else 524, 524)
+_ENOTSUPP = 524
+_NO_BATCH = (errno.EINVAL, _ENOTSUPP)
 
 
 @functools.cache
@@ -94,12 +94,7 @@ class Descriptor:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def fileno(self) -> int:
@@ -140,6 +135,15 @@ def possible_cpus() -> int:
     """How many values a per-CPU map holds for each key."""
     text = Path("/sys/devices/system/cpu/possible").read_text(encoding="ascii")
     return int(text.strip().split(",")[-1].split("-")[-1]) + 1
+
+
+class Program(Descriptor):
+    """One loaded program."""
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """The program pinned at `path`; NotFoundError where there is none."""
+        return cls(obj_get(path))
 
 
 @dataclass(frozen=True)

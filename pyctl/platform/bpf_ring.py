@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import mmap
 import struct
-from types import TracebackType
 from typing import Self
 
 from pyctl.errors import SegctlError
@@ -45,12 +44,7 @@ class RingReader:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def fileno(self) -> int:

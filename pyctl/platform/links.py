@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import socket
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from pyctl.platform.netlink import (
     NLM_F_CREATE,
@@ -33,7 +33,7 @@ RTM_GETQDISC = 38
 RTM_GETNSID = 90
 RTM_NEWLINKPROP, RTM_DELLINKPROP = 108, 109
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER = 1, 3, 4, 5, 10
-IFLA_TXQLEN, IFLA_OPERSTATE, IFLA_LINKINFO, IFLA_IFALIAS = 13, 16, 18, 20
+IFLA_TXQLEN, IFLA_LINKINFO, IFLA_IFALIAS = 13, 18, 20
 IFLA_AF_SPEC, IFLA_GROUP, IFLA_NET_NS_FD, IFLA_EXT_MASK = 26, 27, 28, 29
 IFLA_NUM_TX_QUEUES, IFLA_NUM_RX_QUEUES, IFLA_LINK_NETNSID = 31, 32, 37
 IFLA_GSO_MAX_SEGS, IFLA_GSO_MAX_SIZE, IFLA_XDP = 40, 41, 43
@@ -306,8 +306,3 @@ def nsid(nl: NetlinkSocket, netns_fd: int) -> int | None:
     found = attrs(nl.get(RTM_GETNSID, body)[4:]).get(NETNSA_NSID)
     number = struct.unpack("=i", found)[0] if found else -1
     return None if number < 0 else number
-
-
-def without_state(link: Link) -> Link:
-    """The link with only what a user sets: for comparisons."""
-    return replace(link, flags=link.flags & (SETTABLE_FLAGS | IFF_UP))

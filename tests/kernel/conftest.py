@@ -19,8 +19,8 @@ from pyctl.datapath.maps import sum_counter
 from pyctl.datapath.pins import open_map, pin_dir
 from pyctl.model.instance import Instance
 from pyctl.model.workload import Counter
-from pyctl.platform.bpf_prog import Program
 from tests import packets
+from tests.kernel.programs import Program
 
 LOOPBACK = 1
 """PROG_TEST_RUN's device where none is named: its ifindex is the port's."""
