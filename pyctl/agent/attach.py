@@ -14,14 +14,14 @@ from dataclasses import replace
 import structlog
 
 from pyctl.agent.context import Context
-from pyctl.agent.detach import detach_workload
+from pyctl.agent.detach import release_ports
 from pyctl.agent.events import Happening
 from pyctl.agent.orders import AttachOrder, AttachResult
 from pyctl.agent.target import Target, find_target
 from pyctl.datapath.select import choose
 from pyctl.errors import RefusedError, SegctlError
 from pyctl.intercept.attach import preview, splice
-from pyctl.intercept.presence import draft_port
+from pyctl.intercept.presence import draft_port, unspliced
 from pyctl.intercept.select import refuse_netns, select_interfaces
 from pyctl.model.workload import (
     DatapathKind,
@@ -36,46 +36,74 @@ _log = structlog.get_logger()
 
 
 def attach(context: Context, order: AttachOrder) -> AttachResult:
-    """Splice what the order names. Attached already: only its options are brought up to date."""
+    """Splice what the order names. Attached already: its options are brought up to date, and what
+    it has of interfaces that are not spliced yet is.
+    """
     started = time.monotonic()
     target = find_target(order.pid, order.container, order.container_host)
     known = context.registry.in_netns(target.process.netns)
     if known is not None:
-        plan = _update(context, known, order)
-        workload = None if order.dry_run else context.registry.get(known.id)
-        return AttachResult(workload, plan, [], True, _ms_since(started))
+        return _attach_more(context, known, target, order, started)
     datapath = choose(order.datapath)
     refuse_netns(context.instance, target.process)
     interfaces, warnings = select_interfaces(target.process, order.interfaces)
     workload = _new_workload(context, target, order, datapath)
     if order.dry_run:
-        plan = [
-            line
-            for interface in interfaces
-            for line in preview(context.instance, target.process, interface)
-        ]
+        plan = _preview(context, target, interfaces)
         return AttachResult(None, plan, list(warnings), False, _ms_since(started))
-    for interface in interfaces:
-        try:
-            workload = _attach_port(context, workload, interface)
-        except BaseException:
-            _take_back(context, workload)
-            raise
+    workload = _splice_all(context, workload, interfaces)
+    return _attached(context, workload, interfaces, list(warnings), started)
+
+
+def _attach_more(
+    context: Context,
+    known: Workload,
+    target: Target,
+    order: AttachOrder,
+    started: float,
+) -> AttachResult:
+    """An attached workload: its options as the order says, and its interfaces that are not
+    spliced yet.
+    """
+    interfaces, warnings = _not_spliced(context, target, order)
+    plan = _update(context, known, order)
+    if order.dry_run:
+        plan += _preview(context, target, interfaces)
+        return AttachResult(None, plan, warnings, not interfaces, _ms_since(started))
+    workload = context.registry.get(known.id) or known
+    if not interfaces:
+        plan = plan or ["attached already; nothing to change"]
+        return AttachResult(workload, plan, warnings, True, _ms_since(started))
+    workload = _splice_all(context, workload, interfaces)
+    return _attached(context, workload, interfaces, warnings, started)
+
+
+def _preview(
+    context: Context, target: Target, interfaces: tuple[str, ...]
+) -> list[str]:
+    return [
+        line
+        for interface in interfaces
+        for line in preview(context.instance, target.process, interface)
+    ]
+
+
+def _attached(
+    context: Context,
+    workload: Workload,
+    interfaces: tuple[str, ...],
+    warnings: list[str],
+    started: float,
+) -> AttachResult:
     context.refresh()
     context.watched()
     elapsed = _ms_since(started)
-    plan = [
-        f"spliced {port.interface}: {port.vex}, {port.vin}" for port in workload.ports
-    ]
-    ports = ", ".join(port.interface for port in workload.ports)
-    context.happened(
-        Happening(
-            "lifecycle",
-            f"attached ({ports}) in {elapsed:.0f} ms",
-            workload=workload.name,
-        )
-    )
-    return AttachResult(workload, plan, list(warnings), False, elapsed)
+    ports = [port for port in workload.ports if port.interface in interfaces]
+    plan = [f"spliced {port.interface}: {port.vex}, {port.vin}" for port in ports]
+    names = ", ".join(port.interface for port in ports)
+    told = f"attached ({names}) in {elapsed:.0f} ms"
+    context.happened(Happening("lifecycle", told, workload=workload.name))
+    return AttachResult(workload, plan, warnings, False, elapsed)
 
 
 def _new_workload(
@@ -118,10 +146,11 @@ def _attach_port(context: Context, workload: Workload, interface: str) -> Worklo
         with_port = replace(workload, ports=(*workload.ports, port))
         context.registry.put(with_port)
         context.steer(with_port, port)
+        context.joined(port)
 
     try:
         context.prepare(with_port, draft)
-        port = splice(
+        splice(
             context.instance,
             workload.process,
             interface,
@@ -132,15 +161,35 @@ def _attach_port(context: Context, workload: Workload, interface: str) -> Worklo
         context.steering.remove(port_id)
         context.keep_or_drop(workload)
         raise
-    final = replace(workload, ports=(*workload.ports, port))
-    context.registry.put(final)
-    return final
+    return with_port
 
 
-def _take_back(context: Context, workload: Workload) -> None:
-    """Undo the interfaces that were spliced before the one that failed."""
-    with contextlib.suppress(SegctlError):
-        detach_workload(context, workload)
+def _splice_all(
+    context: Context, before: Workload, interfaces: tuple[str, ...]
+) -> Workload:
+    """All of the interfaces, or none of them; what was attached before stays."""
+    workload = before
+    for interface in interfaces:
+        try:
+            workload = _attach_port(context, workload, interface)
+        except BaseException:
+            with contextlib.suppress(SegctlError):
+                release_ports(context, workload, workload.ports[len(before.ports) :])
+            raise
+    return workload
+
+
+def _not_spliced(
+    context: Context, target: Target, order: AttachOrder
+) -> tuple[tuple[str, ...], list[str]]:
+    """What an attached workload has beyond its ports: named now, or new since."""
+    try:
+        found, warnings = select_interfaces(target.process, order.interfaces)
+    except RefusedError:
+        if order.interfaces:
+            raise
+        return (), []
+    return unspliced(context.instance, target.process, found), list(warnings)
 
 
 def _update(context: Context, known: Workload, order: AttachOrder) -> list[str]:
@@ -159,7 +208,7 @@ def _update(context: Context, known: Workload, order: AttachOrder) -> list[str]:
     if plan and not order.dry_run:
         context.registry.put(wanted)
         context.refresh()
-    return plan or ["attached already; nothing to change"]
+    return plan
 
 
 def _ms_since(started: float) -> float:

@@ -7,7 +7,7 @@ recovery have in common. Its callers hold the agent's lock.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -16,6 +16,7 @@ from pyctl.agent.ids import PortIds
 from pyctl.agent.registry import Registry
 from pyctl.agent.steering import Steering, port_pair
 from pyctl.agent.store import Store
+from pyctl.intercept.presence import far_vex
 from pyctl.model.instance import Instance
 from pyctl.model.policy import PortPolicy
 from pyctl.model.workload import Port, Workload
@@ -74,6 +75,20 @@ class Context:
         """Steer one prepared port of a workload that is in the registry."""
         pair = port_pair(workload, port, self.mode_of(workload).mode)
         self.steering.add(pair, self.compile()[port.port_id])
+
+    def joined(self, port: Port) -> None:
+        """A port was attached whose vex may be the very peer of another's: that one's frames must
+        not be sent by bpf_redirect_peer any more, which loses them within one namespace.
+        """
+        far = far_vex(self.instance, port.vex)
+        for workload in self.registry.all():
+            ports = tuple(
+                replace(one, host_mac=None) if one.vex_ifindex == far else one
+                for one in workload.ports
+            )
+            if ports != workload.ports:
+                self.registry.put(replace(workload, ports=ports))
+                self.refresh()
 
     def refresh(self) -> int:
         """Make engine and driver follow the registry and the policy; gives how many ports'

@@ -78,14 +78,21 @@ def _meant(context: Context, order: DetachOrder) -> list[Workload]:
 
 def detach_workload(context: Context, workload: Workload) -> list[str]:
     """Undo all splices of one workload; gives warnings. A failed port stays attached."""
-    left = workload
     gone = not process_alive(workload.process)
-    for port in workload.ports:
+    release_ports(context, workload, workload.ports)
+    context.happened(Happening("lifecycle", "detached", workload=workload.name))
+    return [f"{workload.name} had ended; nothing of it is left"] if gone else []
+
+
+def release_ports(
+    context: Context, workload: Workload, ports: tuple[Port, ...]
+) -> None:
+    """Undo the splices of these of a workload's ports; without any it is not attached."""
+    left = workload
+    for port in ports:
         _unsplice(context, workload, port)
         left = replace(left, ports=tuple(kept for kept in left.ports if kept != port))
         context.keep_or_drop(left)
-    context.happened(Happening("lifecycle", "detached", workload=workload.name))
-    return [f"{workload.name} had ended; nothing of it is left"] if gone else []
 
 
 def _unsplice(context: Context, workload: Workload, port: Port) -> None:
@@ -112,15 +119,14 @@ def shed(context: Context, workload: Workload) -> list[str]:
     is left of such a port is removed; gives a warning for each.
     """
     present = present_ports(context.instance)
-    left, warnings = workload, []
-    for port in workload.ports:
-        if {port.vex, port.vin} <= present:
-            continue
-        _unsplice(context, workload, port)
-        left = replace(left, ports=tuple(kept for kept in left.ports if kept != port))
-        context.keep_or_drop(left)
-        warnings.append(f"{workload.name}: {port.interface} was deleted; let go of it")
-    return warnings
+    broken = tuple(
+        port for port in workload.ports if not {port.vex, port.vin} <= present
+    )
+    release_ports(context, workload, broken)
+    return [
+        f"{workload.name}: {port.interface} was deleted; let go of it"
+        for port in broken
+    ]
 
 
 def bury(context: Context, workload: Workload) -> None:

@@ -62,9 +62,12 @@ class Site:
 
 
 def ours(link: Link, vin: Link | None, enforcer_nsid: int | None) -> bool:
-    """`link`, in the workload, is the other end of our vin."""
+    """`link`, in the workload, is the other end of our vin (and not of another workload's vex,
+    which it may have been joined to all along).
+    """
     return (
         vin is not None
+        and vin.name.startswith("vin")
         and link.kind == "veth"
         and link.link == vin.index
         and link.link_nsid is not None

@@ -5,10 +5,11 @@ In: an instance, a port. Out: names, the port as it is. I/O: rtnetlink.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from pyctl.errors import NotFoundError
-from pyctl.intercept.attach import port_addresses
+from pyctl.intercept.attach import existing_port, handles, port_addresses
 from pyctl.intercept.detach import delete_ports
 from pyctl.intercept.names import port_names, read_mark
 from pyctl.intercept.recover import Orphan
@@ -48,6 +49,33 @@ def port_now(netns_path: str, port: Port) -> Port:
             return port
         addresses = port_addresses(l3.dump_addresses(nl, link.index))
     return replace(port, mac=link.mac, mtu=link.mtu, addresses=addresses)
+
+
+def far_vex(instance: Instance, vex: str) -> int | None:
+    """The index of the vex at the other end of this one: two workloads joined by one veth, both
+    attached. None where its peer is anywhere else.
+    """
+    with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
+        link = links.by_name(nl, vex)
+    if link is None or link.kind != "veth" or link.link_nsid is not None:
+        return None
+    return link.link or None
+
+
+def unspliced(
+    instance: Instance, process: ProcessRef, names: Iterable[str]
+) -> tuple[str, ...]:
+    """Those of a workload's interfaces that are its own still."""
+    with (
+        netns.opened(f"/proc/{process.pid}/ns/net") as fd,
+        handles(instance, fd) as ends,
+    ):
+        found = [(name, links.by_name(ends.workload, name)) for name in names]
+        return tuple(
+            name
+            for name, link in found
+            if link and existing_port(ends, process, link) is None
+        )
 
 
 def draft_port(process: ProcessRef, interface: str, port_id: int) -> Port:

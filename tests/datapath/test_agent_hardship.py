@@ -10,6 +10,7 @@ import subprocess
 from tests import packets
 from tests.fixtures import traffic
 from tests.fixtures.netns import wait_for
+from tests.fixtures.snapshot import assert_same, picture
 
 GATEWAY = packets.gateway_ip4
 
@@ -100,3 +101,44 @@ def test_a_burial_that_fails_keeps_no_engine_from_being_replaced(lab, agent):
     wait_for(lambda: names(agent) == ["client"], 10)
     assert len(agent.log.read_bytes()) < 1 << 20
     assert traffic.pings(client, GATEWAY) == 3
+
+
+def test_two_workloads_that_share_one_veth_reach_each_other_while_attached(lab, agent):
+    """The peer of each original interface is the other's, in our own namespace by then."""
+    one, two = lab.netns("one"), lab.netns("two")
+    lab.veth(one, "eth0", two, "eth0")
+    for pod, ip in ((one, packets.pod_one_ip4), (two, packets.pod_two_ip4)):
+        pod.run("ip", "addr", "add", f"{ip}/{packets.prefix_ip4}", "dev", "eth0")
+    before = picture(one), picture(two)
+    agent.attach(one, "one")
+    assert traffic.pings(one, packets.pod_two_ip4) == 3
+    agent.attach(two, "two")
+    assert traffic.pings(one, packets.pod_two_ip4) == 3
+    assert traffic.pings(two, packets.pod_one_ip4) == 3
+    agent.client.detach(pid=one.pid)
+    assert traffic.pings(one, packets.pod_two_ip4) == 3
+    agent.client.detach(pid=two.pid)
+    assert_same(before[0], picture(one))
+    assert_same(before[1], picture(two))
+
+
+def test_attach_again_takes_the_interfaces_that_came_since(lab, agent):
+    host, (web, _client) = lab.pods()
+    agent.attach(web, "web")
+    lab.veth(web, "eth1", host, "more")
+    web.run("ip", "addr", "add", f"{packets.pod_peer_ip4}/24", "dev", "eth1")
+    host.run("ip", "addr", "add", f"{packets.peer_ip4}/24", "dev", "more")
+    before = picture(web)
+    planned = agent.attach(web, "web", dry_run=True)
+    assert not planned["already"]
+    assert any("eth1" in line for line in planned["plan"])
+    again = agent.attach(web, "web", interfaces=["eth1"])
+    assert not again["already"]
+    assert [port["interface"] for port in again["workload"]["ports"]] == [
+        "eth0",
+        "eth1",
+    ]
+    assert agent.attach(web, "web")["already"]
+    assert traffic.pings(web, packets.peer_ip4) == 3
+    assert traffic.pings(web, GATEWAY) == 3
+    assert_same(before, picture(web))
