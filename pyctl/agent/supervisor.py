@@ -23,6 +23,7 @@ from pyctl.engine.rings import RingSet, open_rings
 from pyctl.errors import SegctlError, UnreachableError
 from pyctl.model.instance import Instance
 from pyctl.model.workload import Counter
+from pyctl.platform import netns
 from pyctl.platform.process import Running
 
 _log = structlog.get_logger()
@@ -106,6 +107,21 @@ class Supervisor:
         finally:
             self._launching = False
         _log.info("engine started", pid=self.pid)
+
+    def namespace(self) -> int | None:
+        """A descriptor of the namespace that the rings are in, which outlives its name; the caller
+        closes it. None where there are no rings yet.
+        """
+        if self._rings is not None:
+            return netns.of_socket(self._rings.fds[0])
+        try:
+            rings = self._client.take_rings() if self._client.peer() else None
+        except SegctlError:
+            return None
+        if rings is None:
+            return None
+        with rings:
+            return netns.of_socket(rings.fds[0])
 
     def tell(self, what: Callable[[EngineClient], object]) -> None:
         """Call the engine. One that does not answer is replaced, and the new one is taught what

@@ -20,13 +20,14 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from pyctl.errors import NotFoundError, SegctlError
+from pyctl.errors import NotFoundError, RefusedError, SegctlError
 from pyctl.platform.netlink import NetlinkSocket
 
 CLONE_NEWNET = 0x40000000
 MS_REC, MS_BIND, MS_SHARED = 0x4000, 0x1000, 1 << 20
 MNT_DETACH = 2
 SO_NETNS_COOKIE = 71
+SIOCGSKNS = 0x894C
 NAMED_DIRS = (Path("/run/netns"), Path("/run/docker/netns"))
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -162,6 +163,36 @@ def create(path: Path, prepare: Callable[[], None]) -> None:
             _create(path, prepare)
     finally:
         os.close(lock)
+
+
+def of_socket(fd: int) -> int:
+    """A descriptor of the namespace that a socket lives in, named or not; the caller closes it."""
+    return fcntl.ioctl(fd, SIOCGSKNS)
+
+
+def bind(path: Path, fd: int) -> bool:
+    """Give a namespace the name that it lost. False where it has it; RefusedError where the name
+    is another's by now.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if bound(path):
+            with opened(path) as there:
+                if identity(there) == identity(fd):
+                    return False
+            raise RefusedError(
+                f"{path} names another namespace than the one that the workloads are attached in",
+                state="nothing was changed",
+                advice=f"take that name away: ip netns del {path.name}",
+            )
+        _share(path.parent)
+        path.touch(mode=0o000)
+        _mount(f"/proc/self/fd/{fd}", str(path), MS_BIND)
+    finally:
+        os.close(lock)
+    return True
 
 
 def bound(path: Path) -> bool:

@@ -7,6 +7,9 @@ import os
 import signal
 import subprocess
 
+import pytest
+
+from pyctl.errors import RefusedError
 from tests import packets
 from tests.fixtures import traffic
 from tests.fixtures.netns import wait_for
@@ -142,3 +145,48 @@ def test_attach_again_takes_the_interfaces_that_came_since(lab, agent):
     assert traffic.pings(web, packets.peer_ip4) == 3
     assert traffic.pings(web, GATEWAY) == 3
     assert_same(before, picture(web))
+
+
+def delete_name(agent) -> None:
+    subprocess.run(["ip", "netns", "del", agent.instance.name], check=True)
+
+
+def test_an_enforcer_namespace_deleted_by_hand_gets_its_name_back(lab, agent):
+    _host, (web, client) = lab.pods()
+    before = picture(web)
+    agent.attach(web, "web")
+    delete_name(agent)
+    agent.attach(client, "client")
+    assert traffic.pings(client, GATEWAY) == 3
+    assert traffic.pings(web, GATEWAY) == 3
+    delete_name(agent)
+    agent.client.detach(pid=web.pid)
+    assert_same(before, picture(web))
+    assert names(agent) == ["client"]
+
+
+def test_an_agent_that_ends_or_starts_finds_a_namespace_without_its_name(lab, agent):
+    _host, (web, _client) = lab.pods()
+    before = picture(web)
+    agent.attach(web, "web")
+    delete_name(agent)
+    agent.stop()
+    assert traffic.pings(web, GATEWAY) == 3
+    delete_name(agent)
+    agent.start()
+    assert names(agent) == ["web"]
+    agent.client.detach(pid=web.pid)
+    assert_same(before, picture(web))
+
+
+def test_another_namespace_under_the_enforcers_name_is_refused(lab, agent):
+    _host, (web, client) = lab.pods()
+    agent.attach(web, "web")
+    delete_name(agent)
+    subprocess.run(["ip", "netns", "add", agent.instance.name], check=True)
+    with pytest.raises(RefusedError, match="ip netns del"):
+        agent.attach(client, "client")
+    assert traffic.pings(client, GATEWAY) == 3
+    delete_name(agent)
+    agent.attach(client, "client")
+    assert traffic.pings(client, GATEWAY) == 3
