@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pyctl.api.client import AgentClient
 from pyctl.errors import SegctlError
@@ -143,7 +143,7 @@ class Lab:
         self.udp_tool = Path()
         self.left_over: list[str] = []
 
-    def __enter__(self) -> Lab:
+    def __enter__(self) -> Self:
         self.folder = Path(tempfile.mkdtemp(prefix=f"{self.tag}-"))
         self.undo.callback(shutil.rmtree, self.folder, ignore_errors=True)
         self.udp_tool = self.folder / "bench_udp"

@@ -14,8 +14,10 @@ import subprocess
 import tarfile
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 NGINX_CONF = """
 daemon off; user root; worker_processes 1; pid /tmp/nginx.pid; error_log /dev/stderr crit;
@@ -109,10 +111,11 @@ def root_filesystem(target: Path) -> None:
             tar.addfile(info, io.BytesIO(text.encode()))
         info = tarfile.TarInfo("srv/big")
         info.size = BIG_BYTES
-        tar.addfile(info, open("/dev/zero", "rb"))  # noqa: SIM115  tarfile reads `size` bytes
+        with Path("/dev/zero").open("rb") as zeros:
+            tar.addfile(info, zeros)  # reads info.size bytes
 
 
-def wait_until(what, seconds: float = 10.0) -> bool:
+def wait_until(what: Callable[[], object], seconds: float = 10.0) -> bool:
     """Whether `what` came true in time."""
     deadline = time.monotonic() + seconds
     while not what():
@@ -133,7 +136,7 @@ class Lab:
         self.kind = ""
         self.environment: dict[str, str] = {}
 
-    def __enter__(self) -> Lab:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:

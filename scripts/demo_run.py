@@ -265,6 +265,11 @@ def show_denial(
     print(segctl.run("events", "--limit", "4").rstrip())
 
 
+def is_greeted(client: Box, web: Box) -> bool:
+    done = client.run("/bin/curl", "-s", "--max-time", "1", f"http://{web.ip}/")
+    return done.stdout.startswith("hello")
+
+
 def main() -> None:
     started = time.monotonic()
     with Lab() as lab:
@@ -273,10 +278,10 @@ def main() -> None:
         say(
             f"{lab.kind}: {web.name} (nginx, {web.ip}) and {client.name} (curl, {client.ip})"
         )
-        ready = lambda: client.run(
-            "/bin/curl", "-s", "--max-time", "1", f"http://{web.ip}/"
-        ).stdout.startswith("hello")
-        check(wait_until(ready), "curl works, nothing attached yet")
+        check(
+            wait_until(lambda: is_greeted(client, web)),
+            "curl works, nothing attached yet",
+        )
         before = {box.name: network_state(box) for box in (web, client)}
 
         segctl = Segctl(lab)
@@ -323,7 +328,7 @@ def main() -> None:
                     box.target[1],
                 ).rstrip()
             )
-        check(wait_until(ready), "curl works again")
+        check(wait_until(lambda: is_greeted(client, web)), "curl works again")
         for box in (web, client):
             now = network_state(box)
             differing = [part for part in now if now[part] != before[box.name][part]]
