@@ -183,7 +183,7 @@ class Agent:
             raise
         self.policy_applied_at = time.time()
         self.context.happened(
-            Happening("policy", f"policy applied: {len(policy.rules)} rules")
+            Happening("policy", f"policy applied, rules: {len(policy.rules)}")
         )
 
     def set_log_level(self, level: str) -> str:
