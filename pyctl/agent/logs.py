@@ -11,7 +11,9 @@ from typing import Any
 
 import structlog
 
-LEVELS = ("debug", "info", "warning", "error")
+from pyctl.model.log_level import LogLevel
+
+LEVELS = tuple(LogLevel)
 
 
 class _Level:

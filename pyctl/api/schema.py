@@ -29,6 +29,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pyctl.errors import SegctlError
+from pyctl.model.log_level import LogLevel
 from pyctl.model.workload import (
     DatapathKind,
     Fail,
@@ -63,20 +64,11 @@ class _Response(BaseModel):
 
 
 class DatapathChoice(StrEnum):
-    """AUTO: ebpf where this host can, else u32."""
+    """AUTO: the one that this version prefers."""
 
     AUTO = "auto"
     EBPF = "ebpf"
     U32 = "u32"
-
-
-class LogLevel(StrEnum):
-    """Of the agent and, through it, of the engine."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
 
 
 class ErrorBody(_Response):

@@ -21,6 +21,7 @@ from pyctl.agent.agent import Agent
 from pyctl.agent.orders import AttachOrder, DetachOrder
 from pyctl.api import schema, views
 from pyctl.errors import SegctlError, UsageError
+from pyctl.model.log_level import LogLevel
 from pyctl.model.workload import DatapathKind, Mode
 
 
@@ -178,7 +179,7 @@ def _node(agent: Agent, on_stop: Callable[[], None]) -> APIRouter:
             version=version("segctl"),
             instance=agent.instance.name,
             uptime_s=round(time.monotonic() - agent.started, 1),
-            log_level=schema.LogLevel(logs.get_level()),
+            log_level=LogLevel(logs.get_level()),
             abi=abi.HASH,
             datapath=agent.context.steering.driver.kind,
             engine=schema.EngineStatus.model_validate(agent.supervisor.status()),
@@ -192,9 +193,7 @@ def _node(agent: Agent, on_stop: Callable[[], None]) -> APIRouter:
     def log_level(request: schema.LogLevelRequest) -> schema.LogLevelResponse:
         """Change the level of agent and engine."""
         before = agent.set_log_level(request.level.value)
-        return schema.LogLevelResponse(
-            before=schema.LogLevel(before), after=request.level
-        )
+        return schema.LogLevelResponse(before=LogLevel(before), after=request.level)
 
     @router.post("/stop")
     def stop(request: schema.StopRequest) -> schema.StopResponse:

@@ -12,8 +12,6 @@ import click
 
 from pyctl.cli import options, render
 
-LEVELS = ["debug", "info", "warning", "error"]
-
 
 @click.group()
 def agent() -> None:
@@ -21,9 +19,7 @@ def agent() -> None:
 
 
 @agent.command()
-@click.option(
-    "--log-level", type=click.Choice(LEVELS), default="info", show_default=True
-)
+@options.log_level
 @click.option(
     "--log-format",
     type=click.Choice(["auto", "console", "json"]),
@@ -31,11 +27,7 @@ def agent() -> None:
     show_default=True,
     help="auto: console on a terminal, else json.",
 )
-@click.option(
-    "--flow-cache/--no-flow-cache",
-    default=True,
-    help="Without it every packet goes through the engine (for measuring).",
-)
+@options.flow_cache
 def run(log_level: str, log_format: str, flow_cache: bool) -> None:
     """Run in the foreground, as systemd wants it. SIGTERM ends it; no packet is lost by that."""
     options.require_root("agent run")
@@ -104,7 +96,7 @@ def stop(detach: bool, dry_run: bool) -> None:
 
 
 @agent.command("log-level")
-@click.argument("level", type=click.Choice(LEVELS))
+@click.argument("level", type=click.Choice(options.LEVELS))
 def log_level(level: str) -> None:
     """How much agent and engine log, until the agent ends."""
     from pyctl.api.client import AgentClient

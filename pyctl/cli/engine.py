@@ -9,18 +9,10 @@ import click
 
 from pyctl.cli import options
 
-LEVELS = ["debug", "info", "warning", "error"]
-
 
 @click.command()
-@click.option(
-    "--log-level", type=click.Choice(LEVELS), default="info", show_default=True
-)
-@click.option(
-    "--flow-cache/--no-flow-cache",
-    default=True,
-    help="Without it every packet goes through the engine.",
-)
+@options.log_level
+@options.flow_cache
 def engine(log_level: str, flow_cache: bool) -> None:
     """The engine alone, in an enforcer namespace made by hand.
 

@@ -13,7 +13,9 @@ import click
 
 from pyctl.errors import NotPermittedError
 from pyctl.model.instance import Instance
+from pyctl.model.log_level import LogLevel
 
+LEVELS = [level.value for level in LogLevel]
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -46,6 +48,26 @@ def container_host(command: F) -> F:
         envvar=["CONTAINER_HOST", "DOCKER_HOST"],
         help="Unix socket of the container daemon (default: CONTAINER_HOST, DOCKER_HOST, "
         "then the usual places).",
+    )(command)
+
+
+def log_level(command: F) -> F:
+    """--log-level of a process that is started."""
+    return click.option(
+        "--log-level",
+        type=click.Choice(LEVELS),
+        default=LogLevel.INFO.value,
+        show_default=True,
+        help="How much it logs.",
+    )(command)
+
+
+def flow_cache(command: F) -> F:
+    """--flow-cache, --no-flow-cache."""
+    return click.option(
+        "--flow-cache/--no-flow-cache",
+        default=True,
+        help="Without it every packet goes through the engine (for measuring).",
     )(command)
 
 

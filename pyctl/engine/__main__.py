@@ -6,17 +6,17 @@ import argparse
 import os
 import sys
 
-from pyctl.engine.log import LEVELS
 from pyctl.engine.main import run
 from pyctl.errors import SegctlError
 from pyctl.model.instance import Instance
+from pyctl.model.log_level import LogLevel
 
 
 def main() -> int:
     """Parse the command line, run; the exit code."""
     parser = argparse.ArgumentParser(prog="pyctl.engine", description=__doc__)
     parser.add_argument("--instance", required=True)
-    parser.add_argument("--log-level", choices=LEVELS, default="info")
+    parser.add_argument("--log-level", choices=list(LogLevel), default="info")
     parser.add_argument(
         "--no-cache", action="store_true", help="no verdict goes to the flow maps"
     )

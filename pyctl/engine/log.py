@@ -8,15 +8,14 @@ import sys
 import structlog
 
 from pyctl.errors import UsageError
-
-LEVELS = ("debug", "info", "warning", "error")
+from pyctl.model.log_level import LogLevel
 
 
 def configure(level: str) -> None:
     """Log from `level` on, now and for loggers made before; UsageError for an unknown level."""
-    if level not in LEVELS:
+    if level not in set(LogLevel):
         raise UsageError(
-            f"{level!r} is no log level", advice=f"one of {', '.join(LEVELS)}"
+            f"{level!r} is no log level", advice=f"one of {', '.join(LogLevel)}"
         )
     structlog.configure(
         processors=[

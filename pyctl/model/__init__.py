@@ -1,4 +1,4 @@
-"""The nouns of segctl as frozen value types: Workload, Port, PortPair, PortPolicy, Instance.
+"""The nouns of segctl as frozen values: Workload, Port, PortPair, PortPolicy, Instance, LogLevel.
 
 No I/O, no import but the standard library and pyctl.errors. Everybody may import it.
 """
