@@ -37,7 +37,9 @@ def _labels(
     multiple=True,
     help="Only this interface; repeatable (default: each that has an address).",
 )
-@click.option("--name", help="The workload's name (default: the container's).")
+@click.option(
+    "--name", help="The workload's name (default: the container's, or pid-N)."
+)
 @click.option(
     "--label",
     "labels",
@@ -53,12 +55,16 @@ def _labels(
     show_default=True,
     help="What steers the traffic.",
 )
-@click.option("--mode", type=click.Choice(_MODES), help="Default: discover.")
+@click.option(
+    "--mode",
+    type=click.Choice(_MODES),
+    help="The mode while no policy names one (default: discover).",
+)
 @click.option(
     "--fail",
     type=click.Choice([each.value for each in Fail]),
-    help="While the engine is down: pass or drop (default: auto, closed in protect, "
-    "else open).",
+    help="While the engine is down: pass or drop, in every mode (default: auto, closed "
+    "in protect and quarantine, else open).",
 )
 @click.option(
     "--other-traffic",

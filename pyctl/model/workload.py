@@ -28,7 +28,9 @@ class ModeSource(StrEnum):
 
 
 class Fail(StrEnum):
-    """What the datapath does while the engine is down. AUTO: closed in protect, else open."""
+    """What the datapath does while the engine is down. AUTO: closed in protect and
+    quarantine, else open.
+    """
 
     AUTO = "auto"
     OPEN = "open"
