@@ -103,6 +103,20 @@ def text(data: bytes | None) -> str:
     return (data or b"").split(b"\0")[0].decode(errors="surrogateescape")
 
 
+def _socket() -> socket.socket:
+    made = socket.socket(
+        socket.AF_NETLINK,
+        socket.SOCK_RAW | socket.SOCK_CLOEXEC,
+        socket.NETLINK_ROUTE,
+    )
+    # SO_RCVBUFFORCE (33): a workload's routing table must fit, whatever rmem_max is.
+    # Refused in a user namespace, where `segctl doctor` looks around without root.
+    with contextlib.suppress(PermissionError):
+        made.setsockopt(socket.SOL_SOCKET, 33, RCVBUF)
+    made.bind((0, 0))
+    return made
+
+
 class NetlinkSocket:
     """One rtnetlink socket. `groups` are RTNLGRP_* numbers for `wait_event`.
 
@@ -110,19 +124,12 @@ class NetlinkSocket:
     """
 
     def __init__(self, groups: Iterable[int] = ()) -> None:
-        self._sock = socket.socket(
-            socket.AF_NETLINK,
-            socket.SOCK_RAW | socket.SOCK_CLOEXEC,
-            socket.NETLINK_ROUTE,
-        )
+        self._sock = _socket()
         self._sock.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)
-        # SO_RCVBUFFORCE (33): a workload's routing table must fit, whatever rmem_max is.
-        # Refused in a user namespace, where `segctl doctor` looks around without root.
-        with contextlib.suppress(PermissionError):
-            self._sock.setsockopt(socket.SOL_SOCKET, 33, RCVBUF)
-        self._sock.bind((0, 0))
+        # Not on the same socket: thousands of events would leave no room for an answer.
+        self._events = _socket()
         for group in groups:
-            self._sock.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
+            self._events.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
         self._sequence = 1
 
     def __enter__(self) -> Self:
@@ -132,8 +139,9 @@ class NetlinkSocket:
         self.close()
 
     def close(self) -> None:
-        """Give the socket back."""
+        """Give the sockets back."""
         self._sock.close()
+        self._events.close()
 
     def _number(self) -> int:
         self._sequence = self._sequence % 0x7FFFFFFF + 1
@@ -242,11 +250,11 @@ class NetlinkSocket:
         deadline = time.monotonic() + seconds
         while not done():
             left = deadline - time.monotonic()
-            if left <= 0 or not select.select([self._sock], [], [], left)[0]:
+            if left <= 0 or not select.select([self._events], [], [], left)[0]:
                 return done()
             try:
                 while True:
-                    self._sock.recv(1 << 20, socket.MSG_DONTWAIT)
+                    self._events.recv(1 << 20, socket.MSG_DONTWAIT)
             except BlockingIOError:
                 pass
             except OSError as error:
