@@ -23,13 +23,16 @@ from pyctl.agent.report import engine_happening, kernel_happening
 from pyctl.agent.supervisor import Supervisor
 from pyctl.datapath.events import EventReader
 from pyctl.errors import NotFoundError, SegctlError
-from pyctl.intercept.presence import port_now
+from pyctl.intercept.presence import follow, port_now
 from pyctl.model.workload import Workload
 from pyctl.platform.change_watch import ChangeWatch
 from pyctl.platform.process import process_alive
 
 _log = structlog.get_logger()
 _ROUND_MS = 200
+_PAUSES = 4
+"""After a change was followed, so many times as long nothing is followed of that workload: one that
+changes its addresses all the time must not take the agent from the others."""
 _RETRY_S = 3.0
 """After a failed start of an engine, or a burial that failed, so that a host out of memory or disk
 is not flooded with attempts."""
@@ -40,6 +43,7 @@ class _Watched:
 
     def __init__(self, workload: Workload) -> None:
         self.workload_id = workload.id
+        self.not_before = 0.0
         self.netns = f"/proc/{workload.process.pid}/ns/net"
         self.pidfd = os.pidfd_open(workload.process.pid)
         # Its pid may be another's by now.
@@ -120,14 +124,18 @@ class Watcher:
         poller = select.poll()
         poller.register(self._wake_read, select.POLLIN)
         by_fd: dict[int, tuple[_Watched, bool]] = {}
+        timeout_ms = float(_ROUND_MS)
         for watched in self._watched.values():
-            for fd, is_process in (
-                (watched.pidfd, True),
-                (watched.changes.fileno(), False),
-            ):
+            fds = [(watched.pidfd, True)]
+            pause_ms = (watched.not_before - time.monotonic()) * 1000
+            if pause_ms <= 0:
+                fds.append((watched.changes.fileno(), False))
+            else:
+                timeout_ms = min(timeout_ms, pause_ms + 1)
+            for fd, is_process in fds:
                 by_fd[fd] = (watched, is_process)
                 poller.register(fd, select.POLLIN)
-        for fd, _mask in poller.poll(_ROUND_MS):
+        for fd, _mask in poller.poll(timeout_ms):
             if fd == self._wake_read:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self._wake_read, 4096)
@@ -137,7 +145,7 @@ class Watcher:
                 self._process_ended(watched)
             else:
                 watched.changes.drain()
-                self._addresses_changed(watched)
+                self._changed(watched)
 
     def _follow_registry(self) -> None:
         there = {workload.id: workload for workload in self._context.registry.all()}
@@ -170,7 +178,15 @@ class Watcher:
             bury(self._context, workload)
             del self._no_burial_before[workload_id]
 
-    def _addresses_changed(self, watched: _Watched) -> None:
+    def _changed(self, watched: _Watched) -> None:
+        began = time.monotonic()
+        try:
+            self._follow_workload(watched)
+        finally:
+            now = time.monotonic()
+            watched.not_before = now + _PAUSES * (now - began)
+
+    def _follow_workload(self, watched: _Watched) -> None:
         with self._lock:
             workload = self._context.registry.get(watched.workload_id)
             if workload is None:
@@ -180,16 +196,22 @@ class Watcher:
                 for warning in lost:
                     self._context.happened(Happening("lifecycle", warning))
                 return
-            ports = tuple(port_now(watched.netns, port) for port in workload.ports)
+            instance = self._context.instance
+            ports = tuple(
+                port_now(instance, watched.netns, port) for port in workload.ports
+            )
             if ports == workload.ports:
                 return
             self._context.registry.put(replace(workload, ports=ports))
             self._context.refresh()
-        addresses = ", ".join(address for port in ports for address in port.addresses)
+            for was, now in zip(workload.ports, ports, strict=True):
+                follow(instance, was, now)
+        told = "; ".join(
+            f"{port.interface}: {port.mac}, MTU {port.mtu}, {' '.join(port.addresses)}"
+            for port in ports
+        )
         self._context.happened(
-            Happening(
-                "lifecycle", f"addresses are now {addresses}", workload=workload.name
-            )
+            Happening("lifecycle", f"it has now {told}", workload=workload.name)
         )
 
     def _look_after_engine(self) -> None:

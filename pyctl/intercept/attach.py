@@ -31,6 +31,11 @@ from pyctl.platform.links import Link
 from pyctl.platform.netlink import NetlinkSocket
 from pyctl.platform.process import netns_of
 
+ADDRESSES_MAX = 256
+"""A port's own. What a workload adds to its interface fills the node's map and every policy that
+names its group: more than this would be an attack on the others.
+"""
+
 
 @dataclass(frozen=True)
 class Handles:
@@ -193,8 +198,8 @@ def _vin_of(ends: Handles, link: Link) -> Link | None:
 
 
 def port_addresses(bodies: Sequence[bytes]) -> tuple[str, ...]:
-    """`address/length` of each."""
-    return tuple(l3.address_text(body) for body in bodies)
+    """`address/length` of each; of more than ADDRESSES_MAX the first ones."""
+    return tuple(l3.address_text(body) for body in bodies[:ADDRESSES_MAX])
 
 
 def port_of(

@@ -64,7 +64,7 @@ def unsplice(
         return
     try:
         with handles(instance, fd) as ends:
-            link = _our_link(ends, port)
+            link = our_link(ends, port)
             if link is None:
                 # The workload threw our interface away; its own is all that is left to remove.
                 before_restore()
@@ -86,7 +86,7 @@ def unsplice(
     fit_mtu(instance)
 
 
-def _our_link(ends: Handles, port: Port) -> Link | None:
+def our_link(ends: Handles, port: Port) -> Link | None:
     """The workload's end of vin, under whatever name it has now."""
     vin = links.by_name(ends.enforcer, port.vin)
     link = links.by_index(ends.workload, vin.link) if vin else None

@@ -5,17 +5,19 @@ In: an instance, a port. Out: names, the port as it is. I/O: rtnetlink.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from pyctl.errors import NotFoundError
 from pyctl.intercept.attach import existing_port, handles, port_addresses
-from pyctl.intercept.detach import delete_ports
+from pyctl.intercept.detach import delete_ports, our_link
+from pyctl.intercept.enforcer import fit_mtu
 from pyctl.intercept.names import port_names, read_mark
 from pyctl.intercept.recover import Orphan
 from pyctl.model.instance import Instance
 from pyctl.model.workload import LinkKind, Port, ProcessRef
 from pyctl.platform import l3, links, netns
+from pyctl.platform.links import Link
 
 
 def present_ports(instance: Instance) -> frozenset[str]:
@@ -38,17 +40,42 @@ def remove_orphan(instance: Instance, orphan: Orphan) -> None:
         return
 
 
-def port_now(netns_path: str, port: Port) -> Port:
-    """The port with the MAC and the addresses that its interface has by now; unchanged
-    where the workload has thrown the interface away. NotFoundError where the namespace
+def port_now(instance: Instance, netns_path: str, port: Port) -> Port:
+    """The port with the name, the MAC, the MTU and the addresses that its interface has by now;
+    unchanged where the workload has thrown the interface away. NotFoundError where a namespace
     is gone.
     """
-    with netns.opened(netns_path) as fd, netns.netlink_in(fd) as nl:
-        link = links.by_name(nl, port.interface)
+    with netns.opened(netns_path) as fd, handles(instance, fd) as ends:
+        link = our_link(ends, port)
         if link is None:
             return port
-        addresses = port_addresses(l3.dump_addresses(nl, link.index))
-    return replace(port, mac=link.mac, mtu=link.mtu, addresses=addresses)
+        return _as(port, link, l3.dump_addresses(ends.workload, link.index))
+
+
+def _as(port: Port, link: Link, addresses: Sequence[bytes]) -> Port:
+    return replace(
+        port,
+        interface=link.name,
+        mac=link.mac,
+        mtu=link.mtu,
+        addresses=port_addresses(addresses),
+    )
+
+
+def follow(instance: Instance, was: Port, now: Port) -> None:
+    """Do to the ports what the workload did to its interface: the MTU on both, and the MAC on vex,
+    which as a macvlan hears no other. NetlinkError where the kernel refuses.
+    """
+    if (was.mac, was.mtu) == (now.mac, now.mtu):
+        return
+    fit_mtu(instance, now.mtu)
+    with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
+        vin, vex = links.by_name(nl, now.vin), links.by_name(nl, now.vex)
+        if vin:
+            links.set_link(nl, vin.index, mtu=now.mtu)
+        if vex:
+            links.set_link(nl, vex.index, mtu=now.mtu, mac=now.mac)
+    fit_mtu(instance)
 
 
 def far_vex(instance: Instance, vex: str) -> int | None:
@@ -94,4 +121,11 @@ def draft_port(process: ProcessRef, interface: str, port_id: int) -> Port:
         mtu=0,
         addresses=(),
     )
-    return port_now(f"/proc/{process.pid}/ns/net", blank)
+    with (
+        netns.opened(f"/proc/{process.pid}/ns/net") as fd,
+        netns.netlink_in(fd) as nl,
+    ):
+        link = links.by_name(nl, interface)
+        if link is None:
+            return blank
+        return _as(blank, link, l3.dump_addresses(nl, link.index))

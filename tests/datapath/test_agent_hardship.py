@@ -190,3 +190,44 @@ def test_another_namespace_under_the_enforcers_name_is_refused(lab, agent):
     delete_name(agent)
     agent.attach(client, "client")
     assert traffic.pings(client, GATEWAY) == 3
+
+
+def test_the_ports_follow_the_mtu_that_the_workload_sets(lab, agent):
+    host, (web, _client) = lab.pods()
+    agent.attach(web, "web")
+    host.run("ip", "link", "set", "veth0", "mtu", "9000")
+    host.run("ip", "link", "set", "br0", "mtu", "9000")
+    web.run("ip", "link", "set", "eth0", "mtu", "9000")
+    ping = ("ping", "-c1", "-W1", "-M", "do", "-s", "8000", GATEWAY)
+    wait_for(lambda: web.run(*ping, check=False).returncode == 0)
+
+
+def test_an_interface_that_the_workload_renames_is_followed(lab, agent):
+    _host, (web, _client) = lab.pods()
+    agent.attach(web, "web", mode="monitor")
+    web.run("ip", "link", "set", "eth0", "name", "lan0")
+    web.run("ip", "addr", "add", f"{packets.pod_one_extra_ip4}/24", "dev", "lan0")
+    ports = lambda: agent.client.workload("web")["ports"]  # noqa: E731
+    wait_for(lambda: packets.pod_one_extra_ip4 in str(ports()[0]["addresses"]))
+    assert ports()[0]["interface"] == "lan0"
+    renamed = picture(web)
+    agent.client.detach(pid=web.pid)
+    assert_same(renamed, picture(web))
+
+
+def test_a_workload_with_thousands_of_addresses_harms_no_other(lab, agent):
+    _host, (web, client) = lab.pods()
+    agent.attach(web, "web")
+    agent.attach(client, "client")
+    net = packets.world_net_ip6.split("::")[0]
+    many = "\n".join(
+        f"addr add {net}::{n:x}/128 dev eth0 nodad" for n in range(1, 3000)
+    )
+    web.run("ip", "-b", "-", input=many)
+    agent.policy(
+        "groups: {web: {selector: {name: web}}}\nmodes: {any: protect}\n"
+        "rules: [{id: 1, from: web, to: any, action: allow}]\n"
+    )
+    assert agent.client.set_mode("client", "monitor")["after"] == "monitor"
+    assert len(agent.client.workload("web")["ports"][0]["addresses"]) <= 256
+    assert traffic.pings(client, GATEWAY) == 3
