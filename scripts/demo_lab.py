@@ -31,6 +31,7 @@ http {
   }
 }
 """
+DIRECTORIES = ("bin", "etc/nginx", "srv", "tmp", "proc", "sys", "dev", "var/log/nginx")
 BIG_BYTES = 64 << 20
 SUBNET = {"gateway": "10.213.7.1", "web": "10.213.7.2", "client": "10.213.7.3"}
 
@@ -78,16 +79,7 @@ def root_filesystem(target: Path) -> None:
         name: shutil.which(name) or f"/usr/sbin/{name}" for name in ("nginx", "curl")
     }
     with tarfile.open(target, "w") as tar:
-        for directory in (
-            "bin",
-            "etc/nginx",
-            "srv",
-            "tmp",
-            "proc",
-            "sys",
-            "dev",
-            "var/log/nginx",
-        ):
+        for directory in DIRECTORIES:
             info = tarfile.TarInfo(directory)
             info.type, info.mode = tarfile.DIRTYPE, 0o755
             tar.addfile(info)
@@ -284,16 +276,8 @@ class Lab:
             name, peer = f"{self.tag}-{role}", f"to-{role}"
             ip(
                 name,
-                "link",
-                "add",
-                "eth0",
-                "type",
-                "veth",
-                "peer",
-                "name",
-                peer,
-                "netns",
-                host,
+                *("link", "add", "eth0", "type", "veth"),
+                *("peer", "name", peer, "netns", host),
             )
             ip(host, "link", "set", peer, "master", "br0", "up")
             ip(name, "addr", "add", f"{SUBNET[role]}/24", "dev", "eth0")

@@ -111,13 +111,8 @@ class Capture:
         for station, (namespace, interface) in stations.items():
             self.running[station] = subprocess.Popen(
                 [
-                    "nsenter",
-                    f"--net={namespace}",
-                    "tcpdump",
-                    "-nnel",
-                    "-i",
-                    interface,
-                    what,
+                    *("nsenter", f"--net={namespace}"),
+                    *("tcpdump", "-nnel", "-i", interface, what),
                 ],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -203,15 +198,8 @@ def show_way(segctl: Segctl, web: Box, client: Box) -> None:
 def show_bypass(segctl: Segctl, web: Box, client: Box) -> None:
     before = segctl.counters(web)
     done = client.run(
-        "/bin/curl",
-        "-s",
-        "-o",
-        "/dev/null",
-        "--max-time",
-        "20",
-        "-w",
-        "%{size_download}",
-        f"http://{web.ip}/big",
+        *("/bin/curl", "-s", "-o", "/dev/null", "--max-time", "20"),
+        *("-w", "%{size_download}", f"http://{web.ip}/big"),
     )
     check(
         done.stdout == str(BIG_BYTES),

@@ -209,28 +209,12 @@ def test_no_frame_passes_uninspected_while_a_pair_is_attached_and_detached(
     pod = wiring.pod()
     wiring.start_engine().said("mute")
     pod.run(
-        "ip",
-        "neigh",
-        "add",
-        packets.gateway_ip4,
-        "lladdr",
-        packets.gateway_mac,
-        "dev",
-        "eth0",
+        *("ip", "neigh", "add", packets.gateway_ip4),
+        *("lladdr", packets.gateway_mac, "dev", "eth0"),
     )
     child = pod.spawn(
-        *(
-            "ping",
-            "-n",
-            "-q",
-            "-c",
-            "300",
-            "-i",
-            "0.003",
-            "-W",
-            "0.2",
-            packets.gateway_ip4,
-        ),
+        *("ping", "-n", "-q", "-c", "300", "-i", "0.003"),
+        *("-W", "0.2", packets.gateway_ip4),
         stdout=-1,
         text=True,
     )
@@ -258,18 +242,8 @@ def test_rules_show_filters_and_entries(one_pod: Wiring):
 def test_a_foreign_filter_stays(one_pod: Wiring):
     """What stands at other priorities on the hook is not ours to remove."""
     one_pod.enforcer.run(
-        *(
-            "tc",
-            "filter",
-            "add",
-            "dev",
-            "vex0",
-            "ingress",
-            "prio",
-            "20000",
-            "protocol",
-            "ip",
-        ),
+        *("tc", "filter", "add", "dev", "vex0", "ingress"),
+        *("prio", "20000", "protocol", "ip"),
         *("u32", "match", "u32", "0", "0", "classid", "1:1"),
     )
     one_pod.driver.detach(one_pod.pairs[0].port_id)

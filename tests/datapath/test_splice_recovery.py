@@ -25,6 +25,14 @@ def points_of(act: Act) -> list[str]:
     return found
 
 
+def attach_points(rig: Rig) -> list[str]:
+    """Those of an attach, found by one that is taken back."""
+    spliced: list[Port] = []
+    points = points_of(lambda fault: spliced.append(rig.splice(fault=fault)))
+    rig.unsplice(spliced[0])
+    return points
+
+
 def names_in(directory: str) -> list[str]:
     return sorted(entry.name for entry in Path(directory).iterdir())
 
@@ -40,10 +48,7 @@ def failing_at(point: str) -> Callable[[str], None]:
 def test_a_failure_at_every_step_of_attach_restores_everything(rig: Rig) -> None:
     furnish(rig.pod)
     pod, host = picture(rig.pod), picture(rig.host)
-    spliced: list[Port] = []
-    points = points_of(lambda fault: spliced.append(rig.splice(fault=fault)))
-    rig.unsplice(spliced[0])
-    for point in points:
+    for point in attach_points(rig):
         with pytest.raises(SegctlError, match=f"injected {point}") as caught:
             rig.splice(fault=failing_at(point))
         assert caught.value.state == "the workload is as it was"
@@ -73,10 +78,7 @@ def test_a_failure_at_every_step_of_detach_leaves_the_workload_attached(
 def test_a_kill_at_every_step_of_attach_is_undone_by_recovery(rig: Rig) -> None:
     furnish(rig.pod)
     pod, host = picture(rig.pod), picture(rig.host)
-    spliced: list[Port] = []
-    points = points_of(lambda fault: spliced.append(rig.splice(fault=fault)))
-    rig.unsplice(spliced[0])
-    for point in points:
+    for point in attach_points(rig):
         assert killed_at(point, lambda fault: rig.splice(fault=fault)), point
         outcomes = [done.outcome for done in rig.recover()]
         assert outcomes == [Outcome.ROLLED_BACK], point

@@ -12,18 +12,7 @@ from tests.kernel.conftest import Lab
 BTF_KIND_STRUCT = 4
 TRAILER = {1: 4, 3: 12, 14: 4, 15: 12, 17: 4}
 PER_MEMBER = {4: 12, 5: 12, 6: 8, 13: 8, 15: 12, 19: 12}
-STRUCTS = [
-    "seg_port",
-    "seg_return",
-    "seg_flow_key4",
-    "seg_flow_key6",
-    "seg_flow",
-    "seg_control",
-    "seg_addr_key",
-    "seg_counter_key",
-    "seg_counter",
-    "seg_event",
-]
+STRUCTS = abi.ffi.list_types()[1]
 
 
 def btf_structs(blob: bytes) -> dict[str, tuple[int, dict[str, int]]]:

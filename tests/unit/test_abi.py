@@ -10,18 +10,7 @@ from pyctl import abi
 from pyctl.abi_build import HEADER
 from pyctl.errors import SegctlError
 
-STRUCTS = [
-    "seg_port",
-    "seg_return",
-    "seg_flow_key4",
-    "seg_flow_key6",
-    "seg_flow",
-    "seg_control",
-    "seg_addr_key",
-    "seg_counter_key",
-    "seg_counter",
-    "seg_event",
-]
+STRUCTS = abi.ffi.list_types()[1]
 
 
 def members(name):
