@@ -6,7 +6,6 @@ none, because the values are frozen and replaced whole.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from dataclasses import replace
@@ -37,7 +36,6 @@ from pyctl.intercept.enforcer import ensure_enforcer, remove_enforcer
 from pyctl.intercept.presence import present_ports
 from pyctl.model.instance import Instance
 from pyctl.model.workload import Mode, Workload
-from pyctl.platform import netns
 from pyctl.policy.diff import changed_ports, changes
 from pyctl.policy.document import Policy
 from pyctl.policy.parse import parse
@@ -73,7 +71,7 @@ class Agent:
             text, self.policy_applied_at = self.context.store.policy()
             if text:
                 self.context.policy = parse(text)
-            self._keep_name()
+            recovery.keep_name(self.context, self.supervisor)
             self.warnings += recovery.finish_journals(self.context)
             ensure_enforcer(self.instance)
             self.context.steering.driver.connect()
@@ -99,29 +97,15 @@ class Agent:
 
     def _finish_half_done(self, dry_run: bool) -> None:
         if not dry_run:
-            self._keep_name()
+            recovery.keep_name(self.context, self.supervisor)
             recovery.finish_journals(self.context)
-
-    def _keep_name(self) -> None:
-        """Somebody may have deleted the enforcer namespace by hand: it lives on without a name,
-        with all attached workloads in it. A new one in its place would strand them.
-        """
-        fd = self.supervisor.namespace()
-        if fd is None:
-            return
-        try:
-            if netns.bind(self.instance.netns, fd):
-                told = "the enforcer namespace had lost its name; it has it again"
-                self.context.happened(Happening("lifecycle", told))
-        finally:
-            os.close(fd)
 
     def _is_empty(self) -> bool:
         """Nothing is attached. Not the registry says so: it is empty still where the agent ends
         while it starts.
         """
         try:
-            self._keep_name()
+            recovery.keep_name(self.context, self.supervisor)
         except SegctlError as error:
             _log.error("not taken away", error=str(error))
             return False

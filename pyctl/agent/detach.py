@@ -119,8 +119,11 @@ def shed(context: Context, workload: Workload) -> list[str]:
     is left of such a port is removed; gives a warning for each.
     """
     present = present_ports(context.instance)
+    # None at all: it is the namespace that is not there, or not under its name.
     broken = tuple(
-        port for port in workload.ports if not {port.vex, port.vin} <= present
+        port
+        for port in workload.ports
+        if present and not {port.vex, port.vin} <= present
     )
     release_ports(context, workload, broken)
     return [

@@ -6,18 +6,38 @@ gone. No packet of a healthy pair is touched.
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 import structlog
 
 from pyctl.agent.context import Context
 from pyctl.agent.detach import detach_workload, shed
+from pyctl.agent.events import Happening
+from pyctl.agent.supervisor import Supervisor
 from pyctl.intercept.detach import unsplice
 from pyctl.intercept.presence import present_ports, remove_orphan
 from pyctl.intercept.recover import Orphan, Outcome, Recovered, find_orphans, recover
+from pyctl.platform import netns
 from pyctl.platform.process import process_alive
 
 _log = structlog.get_logger()
+
+
+def keep_name(context: Context, supervisor: Supervisor) -> None:
+    """Somebody may have deleted the enforcer namespace by hand: it lives on without a name, with
+    all attached workloads in it. A new one in its place would strand them. RefusedError where
+    there is one.
+    """
+    fd = supervisor.namespace()
+    if fd is None:
+        return
+    try:
+        if netns.bind(context.instance.netns, fd):
+            told = "the enforcer namespace had lost its name; it has it again"
+            context.happened(Happening("lifecycle", told))
+    finally:
+        os.close(fd)
 
 
 def finish_journals(context: Context) -> list[str]:

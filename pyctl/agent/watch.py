@@ -19,10 +19,11 @@ import structlog
 from pyctl.agent.context import Context
 from pyctl.agent.detach import bury, shed
 from pyctl.agent.events import Happening
+from pyctl.agent.recovery import keep_name
 from pyctl.agent.report import engine_happening, kernel_happening
 from pyctl.agent.supervisor import Supervisor
 from pyctl.datapath.events import EventReader
-from pyctl.errors import NotFoundError, SegctlError
+from pyctl.errors import NotFoundError, RefusedError, SegctlError
 from pyctl.intercept.presence import follow, port_now
 from pyctl.model.workload import Workload
 from pyctl.platform.change_watch import ChangeWatch
@@ -108,6 +109,7 @@ class Watcher:
             # Each by itself: a workload that cannot be helped must not keep the engine from being
             # replaced, and whatever goes wrong, this thread lives on.
             for look in (
+                self._keep_name,
                 self._follow_registry,
                 self._wait,
                 self._look_after_engine,
@@ -119,6 +121,12 @@ class Watcher:
                     self._context.happened(Happening("lifecycle", str(error)))
                 except Exception:  # noqa: BLE001  see above
                     _log.exception("watching failed")
+
+    def _keep_name(self) -> None:
+        try:
+            keep_name(self._context, self._supervisor)
+        except RefusedError as error:
+            _log.debug("enforcer namespace", error=str(error))
 
     def _wait(self) -> None:
         poller = select.poll()
