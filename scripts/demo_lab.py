@@ -28,6 +28,7 @@ http {
   server {
     listen 80; listen [::]:80; root /srv;
     location = / { return 200 "hello from nginx\\n"; }
+    location = /slow { alias /srv/big; limit_rate 3m; }
   }
 }
 """

@@ -218,10 +218,13 @@ def show_bypass(segctl: Segctl, web: Box, client: Box) -> None:
 
 
 def slow_download(segctl: Segctl, web: Box, client: Box) -> subprocess.Popen[str]:
-    """A download that takes twenty seconds, its flow already in the map."""
+    """A download that takes twenty seconds, its flow already in the map.
+
+    The server is the slow side: a slow reader learns of a reset when its buffer is read empty.
+    """
     download = client.start(
-        *("/bin/curl", "-s", "-S", "-o", "/dev/null", "--limit-rate", "3M"),
-        *("--max-time", "60", f"http://{web.ip}/big"),
+        *("/bin/curl", "-s", "-S", "-o", "/dev/null"),
+        *("--max-time", "60", f"http://{web.ip}/slow"),
     )
 
     def known() -> bool:
