@@ -1,11 +1,13 @@
 """The agent: owns the desired state of one node and makes the kernel match it.
 
-store, ids    what survives a restart: workloads, port ids, the policy's text
-agent         attach, detach, mode, policy: ordering and failure policy live here
-steering      compiled policies and port pairs out to the driver and the engine, in the safe order
-supervisor    keeps an engine running and holds its packet rings
-watch         processes that end, addresses that change, engines that die, events to fetch
-events, logs  what happened, for people
+agent           the one object that API and daemon hold: start, stop, mode, policy, one lock
+attach, detach  one workload, all of it or nothing; orders: what is asked, target: whom it means
+recovery        what is made of what an earlier agent left
+context         what all of these share; registry, store, ids: what survives a restart
+steering        policies and port pairs out to the driver and the engine, in the safe order
+supervisor      keeps an engine running and holds its packet rings
+watch           processes that end, addresses that change, engines that die, events to fetch
+events, logs    what happened, for people; report: in their words
 
 In: requests as plain values (api.server, or any caller). Out: model types. May import every package
 but api and cli.

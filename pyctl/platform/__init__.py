@@ -1,8 +1,9 @@
 """The only users of netlink, setns, bpf(2) and /proc.
 
 netlink: messages as the kernel wrote them. netns, process: who is where. links, l3:
-interfaces, and what they carry. sysctl: /proc/sys/net of one interface. bpf*: maps and
-programs.
+interfaces, and what they carry. sysctl, offloads: how one interface is set.
+change_watch, listeners: what happens in a namespace. bpf*: maps, programs, hooks.
+probe: what this host can do.
 
 In and out: plain values and pyctl.model types. May import pyctl.model and pyctl.errors.
 """
