@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from pyctl.model.workload import ProcessRef
 from pyctl.platform.process import process_ref
-from pyctl.runtime.resolve import Container, resolve
+from pyctl.runtime.base import Container
+from pyctl.runtime.resolve import resolve
 
 
 @dataclass(frozen=True)

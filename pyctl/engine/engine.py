@@ -34,7 +34,7 @@ class Engine:
         if not self._engine:
             number = ffi.errno
             raise SegctlError(
-                f"start the packet thread: {os.strerror(number)}", errno=number
+                f"starting the packet thread: {os.strerror(number)}", errno=number
             )
         self._rings: tuple[int, ...] = ()
 

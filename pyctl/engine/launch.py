@@ -83,10 +83,10 @@ def _wait_until_it_answers(
     what = f"it ended with {os.waitstatus_to_exitcode(ended[1])}"
     if ended == (0, 0):
         what = "no answer in time"
-        os.kill(pid, 9)
+        os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
     raise SegctlError(
-        f"start the engine: {what}",
+        f"starting the engine: {what}",
         state="no engine was left behind",
         advice=f"its last words: {_tail(log_file(instance))}",
     )

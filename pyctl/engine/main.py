@@ -32,7 +32,7 @@ def _only_one(instance: Instance) -> Iterator[None]:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise RefusedError(
-                f"start an engine for instance {instance.name}",
+                f"starting a second engine of instance {instance.name}",
                 state="another one is running, and goes on",
                 advice=f"stop it first, or see who holds {path}",
             ) from error

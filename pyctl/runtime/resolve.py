@@ -17,8 +17,6 @@ from pyctl.runtime.base import Container, Runtime, Unreachable
 from pyctl.runtime.docker import DockerApi
 from pyctl.runtime.podman import PodmanProgram
 
-__all__ = ["Container", "first_that_knows", "resolve", "runtimes"]
-
 DOCKER_SOCKET = Path("/var/run/docker.sock")
 PODMAN_SOCKET = Path("/run/podman/podman.sock")
 VARIABLES = ("CONTAINER_HOST", "DOCKER_HOST")
