@@ -125,6 +125,7 @@ class Agent:
                 self.context.refresh()
             except SegctlError:
                 self.context.registry.put(before)
+                self.context.refresh()
                 raise
             was, now = self.context.mode_of(before), self.context.mode_of(after)
             self.context.happened(

@@ -207,7 +207,12 @@ def _update(context: Context, known: Workload, order: AttachOrder) -> list[str]:
     plan = [f"set {key} to {after[key]}" for key in after if after[key] != before[key]]
     if plan and not order.dry_run:
         context.registry.put(wanted)
-        context.refresh()
+        try:
+            context.refresh()
+        except SegctlError:
+            context.registry.put(known)
+            context.refresh()
+            raise
     return plan
 
 

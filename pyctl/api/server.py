@@ -32,6 +32,7 @@ def create_app(agent: Agent, on_stop: Callable[[], None]) -> FastAPI:
     )
     app.add_exception_handler(SegctlError, _segctl_error)
     app.add_exception_handler(RequestValidationError, _bad_request)
+    app.add_exception_handler(OSError, _os_error)
     for router in (_workloads(agent), _policy(agent), _node(agent, on_stop)):
         app.include_router(router, prefix=schema.PREFIX)
     return app
@@ -46,6 +47,14 @@ def _segctl_error(_request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, SegctlError):
         raise error
     return _answer(error)
+
+
+def _os_error(_request: Request, error: Exception) -> JSONResponse:
+    """What the kernel refuses, a full disk among it, is told like everything else."""
+    if not isinstance(error, OSError):
+        raise error
+    state = "it may be half done; `segctl list` shows what is attached"
+    return _answer(SegctlError(str(error), state=state, errno=error.errno))
 
 
 def _bad_request(_request: Request, error: Exception) -> JSONResponse:

@@ -3,13 +3,15 @@ stopped in their tracks. The node's other workloads must not notice."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
 
 import pytest
 
-from pyctl.errors import RefusedError
+from pyctl.errors import RefusedError, SegctlError
 from tests import packets
 from tests.fixtures import traffic
 from tests.fixtures.netns import wait_for
@@ -26,6 +28,17 @@ def zombies_of(pid: int) -> list[str]:
     argv = ["ps", "--ppid", str(pid), "-o", "stat="]
     listed = subprocess.run(argv, check=False, capture_output=True, text=True)
     return [state for state in listed.stdout.split() if state.startswith("Z")]
+
+
+@contextlib.contextmanager
+def full(directory) -> Iterator[None]:
+    """Nothing more can be written there."""
+    argv = ["mount", "-t", "tmpfs", "-o", "size=4k,nr_inodes=1", "full", str(directory)]
+    subprocess.run(argv, check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(directory)], check=True)
 
 
 def test_an_interface_that_the_workload_deletes_is_let_go(lab, agent):
@@ -89,18 +102,11 @@ def test_a_burial_that_fails_keeps_no_engine_from_being_replaced(lab, agent):
     web.run("ip", "addr", "add", f"{packets.pod_peer_ip4}/24", "dev", "eth1")
     agent.attach(web, "web")
     agent.attach(client, "client")
-    directory = agent.instance.workload_dir
-    subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=4k,nr_inodes=1", "full", str(directory)],
-        check=True,
-    )
-    try:
+    with full(agent.instance.workload_dir):
         web.destroy()
         former = agent.engine_pid()
         os.kill(former, signal.SIGKILL)
         wait_for(lambda: agent.engine_pid() not in (0, former), 10)
-    finally:
-        subprocess.run(["umount", str(directory)], check=True)
     wait_for(lambda: names(agent) == ["client"], 10)
     assert len(agent.log.read_bytes()) < 1 << 20
     assert traffic.pings(client, GATEWAY) == 3
@@ -231,3 +237,35 @@ def test_a_workload_with_thousands_of_addresses_harms_no_other(lab, agent):
     assert agent.client.set_mode("client", "monitor")["after"] == "monitor"
     assert len(agent.client.workload("web")["ports"][0]["addresses"]) <= 256
     assert traffic.pings(client, GATEWAY) == 3
+
+
+@pytest.mark.parametrize("what", ["journal_dir", "workload_dir"])
+def test_a_full_disk_refuses_the_attach_and_leaves_the_workload_as_it_was(
+    lab, agent, what
+):
+    _host, (web, _client) = lab.pods()
+    before = picture(web)
+    with full(getattr(agent.instance, what)):
+        with pytest.raises(SegctlError, match="No space left"):
+            agent.attach(web, "web")
+        assert_same(before, picture(web))
+        assert names(agent) == []
+    agent.attach(web, "web")
+    with full(agent.instance.journal_dir):
+        with pytest.raises(SegctlError, match="No space left"):
+            agent.client.detach(pid=web.pid)
+        assert names(agent) == ["web"]
+        assert traffic.pings(web, GATEWAY) == 3
+    agent.client.detach(pid=web.pid)
+    assert_same(before, picture(web))
+
+
+def test_a_policy_that_cannot_be_stored_is_refused_whole(lab, agent):
+    _host, (web, client) = lab.pods()
+    traffic.tcp_echo(web, packets.pod_one_ip4, 8080)
+    agent.attach(web, "web", mode="protect")
+    with full(agent.instance.state_dir):
+        with pytest.raises(SegctlError, match="No space left"):
+            agent.policy("rules: [{id: 1, from: any, to: any, action: allow}]\n")
+        assert traffic.tcp_try(client, packets.pod_one_ip4, 8080) == "silence"
+    assert agent.client.policy()["rules"] == 0
