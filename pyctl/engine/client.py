@@ -144,7 +144,7 @@ class EngineClient:
             except (OSError, SegctlError) as error:
                 self._disconnect()
                 raise UnreachableError(
-                    f"ask the engine at {self._path} for {op!r}: {error}",
+                    f"asking the engine at {self._path} for {op!r}: {error}",
                     advice="is it running? Its log says why not",
                     errno=getattr(error, "errno", None),
                 ) from error

@@ -66,7 +66,7 @@ class Engine:
             raise SegctlError(f"a ring set has {_RING_FDS} descriptors, not {len(fds)}")
         check(
             lib.sg_engine_rings_set(self._engine, ffi.new("int[]", list(fds))),
-            "take the packet rings",
+            "taking the packet rings",
             state="the engine goes on with the rings it had",
         )
         self._rings = tuple(fds)
@@ -81,7 +81,7 @@ class Engine:
             return False
         check(
             result,
-            f"open the maps pinned in {directory}",
+            f"opening the maps pinned in {directory}",
             state="the engine goes on with the maps it had",
             advice="the pins may come from another version: restart the agent",
         )
@@ -91,7 +91,7 @@ class Engine:
         """Whether verdicts go to the flow maps; off empties them."""
         check(
             lib.sg_engine_cache_set(self._engine, int(enabled)),
-            "switch the verdict cache",
+            "switching the verdict cache",
         )
 
     def set_policy(self, blob: bytes) -> int:
@@ -103,14 +103,14 @@ class Engine:
         policy, rules = view_policy(blob)
         check(
             lib.sg_engine_policy_set(self._engine, policy, rules),
-            f"set a policy of {policy.rule_count} rules for port {policy.port_id}",
+            f"setting a policy of {policy.rule_count} rules for port {policy.port_id}",
             state="the port keeps the policy it had",
         )
         return int(policy.port_id)
 
     def delete_port(self, port_id: int) -> None:
         """Forget the port's policy, sessions and flow-map entries. Idempotent."""
-        check(lib.sg_engine_port_delete(self._engine, _port(port_id)), "forget a port")
+        check(lib.sg_engine_port_delete(self._engine, _port(port_id)), "forgetting a port")
 
     def set_listeners(self, port_id: int, ports: Sequence[int]) -> None:
         """See sg_core_listeners_set. SegctlError for what is no port, or when memory is short."""
@@ -121,19 +121,19 @@ class Engine:
             lib.sg_engine_listeners_set(
                 self._engine, _port(port_id), array, len(ports)
             ),
-            f"tell the engine on which ports port {port_id} listens",
+            f"telling the engine on which ports port {port_id} listens",
         )
 
     def sync(self) -> None:
         """Wait until what is in the rings now is judged and sent (sg_engine_sync)."""
-        check(lib.sg_engine_sync(self._engine), "wait for the packet loop")
+        check(lib.sg_engine_sync(self._engine), "waiting for the packet loop")
 
     def counters(self, port_id: int) -> dict[str, tuple[int, int, int]]:
         """{reason name: (packets, bytes, passed)} of what is not zero; port 0: what had no port."""
         out = ffi.new("struct sg_reason_count[]", constant("SEG_R_COUNT"))
         check(
             lib.sg_engine_counters(self._engine, _port(port_id, lowest=0), out),
-            "read the engine's counters",
+            "reading the engine's counters",
         )
         return {
             reason_name(number): (int(row.packets), int(row.bytes), int(row.passed))
@@ -146,7 +146,7 @@ class Engine:
         out = ffi.new("struct sg_event[]", limit)
         lost = ffi.new("__u64 *")
         count = check(
-            lib.sg_engine_events(self._engine, out, limit, lost), "read events"
+            lib.sg_engine_events(self._engine, out, limit, lost), "reading events"
         )
         return bytes(ffi.buffer(out, count * sizeof("sg_event"))), int(lost[0])
 
@@ -158,14 +158,14 @@ class Engine:
             lib.sg_engine_sessions(
                 self._engine, _port(port_id, lowest=0), out, limit, where
             ),
-            "list sessions",
+            "listing sessions",
         )
         return bytes(ffi.buffer(out, count * sizeof("sg_session_info"))), int(where[0])
 
     def stats(self) -> dict[str, Any]:
         """The fields of struct sg_engine_stats; arrays are by SG_RING_*."""
         out = ffi.new("struct sg_engine_stats *")
-        check(lib.sg_engine_stats(self._engine, out), "read the engine's figures")
+        check(lib.sg_engine_stats(self._engine, out), "reading the engine's figures")
         found: dict[str, Any] = {}
         for name, field in ffi.typeof(out[0]).fields:
             value = getattr(out, name)

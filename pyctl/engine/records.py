@@ -133,7 +133,7 @@ def pack_policy(policy: PortPolicy, generation: int) -> bytes:
         return pack_array("sg_policy", [head]) + rules
     except (OverflowError, ValueError, IndexError) as error:
         raise SegctlError(
-            f"pack the policy of port {policy.port_id}: {error}"
+            f"packing the policy of port {policy.port_id}: {error}"
         ) from error
 
 

@@ -66,7 +66,7 @@ def open_rings(netns: Path | str, device: str = DEVICE) -> RingSet:
     fds = ffi.new(f"int[{RING_FDS}]")
     check(
         lib.sg_rings_open(os.fsencode(netns), os.fsencode(device), fds),
-        f"open packet rings on {device} in {netns}",
+        f"opening packet rings on {device} in {netns}",
         state="nothing was opened",
         advice="is the enforcer namespace set up? `segctl doctor` says what this host allows",
     )

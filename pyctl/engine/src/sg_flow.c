@@ -49,7 +49,8 @@ struct sg_answer sg_flow_ask(const struct sg_port *port, const struct sg_key *ke
 	return sg_policy_ask(port->rules, &q);
 }
 
-void sg_flow_event(const struct sg_session *s, struct sg_event *event)
+/* The flow of a session as an event names it: from its opener's side. */
+static void flow_event(const struct sg_session *s, struct sg_event *event)
 {
 	int out = s->opener == SEG_DIR_EGRESS;
 
@@ -77,7 +78,7 @@ static void tell(struct sg_core *core, const struct sg_session *s, __u8 kind, __
 		.time_ns = now_ns, .packets = packets, .bytes = bytes, .kind = kind,
 	};
 
-	sg_flow_event(s, &event);
+	flow_event(s, &event);
 	sg_event_push(&core->events, &event);
 }
 
@@ -301,7 +302,7 @@ void sg_flow_info(struct sg_core *core, struct sg_session *s, struct sg_session_
 
 	if (s->cached && !s->denied)
 		kernel = sg_cache_peek(core, s);
-	sg_flow_event(s, &flow);
+	flow_event(s, &flow);
 	memset(info, 0, sizeof(*info));
 	info->created_ns = s->created_ns;
 	info->last_seen_ns = s->last_seen_ns;

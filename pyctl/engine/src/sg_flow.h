@@ -36,8 +36,6 @@ void sg_flow_due(struct sg_core *core, struct sg_session *s, __u64 now_ns);
 __u8 sg_flow_guess_opener(const struct sg_core *core, const struct sg_port *port,
 			  const struct sg_key *key);
 
-/* The flow of a session as an event names it: from its opener's side. */
-void sg_flow_event(const struct sg_session *s, struct sg_event *event);
 void sg_flow_info(struct sg_core *core, struct sg_session *s, struct sg_session_info *info);
 
 #endif
