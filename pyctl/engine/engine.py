@@ -110,7 +110,9 @@ class Engine:
 
     def delete_port(self, port_id: int) -> None:
         """Forget the port's policy, sessions and flow-map entries. Idempotent."""
-        check(lib.sg_engine_port_delete(self._engine, _port(port_id)), "forgetting a port")
+        check(
+            lib.sg_engine_port_delete(self._engine, _port(port_id)), "forgetting a port"
+        )
 
     def set_listeners(self, port_id: int, ports: Sequence[int]) -> None:
         """See sg_core_listeners_set. SegctlError for what is no port, or when memory is short."""
