@@ -15,7 +15,7 @@ from pyctl.agent.orders import DetachOrder, DetachResult
 from pyctl.agent.target import find_target
 from pyctl.errors import SegctlError
 from pyctl.intercept.detach import unsplice
-from pyctl.intercept.presence import present_ports
+from pyctl.intercept.presence import present_ports, refuse_detach
 from pyctl.model.workload import Port, Workload
 from pyctl.platform.process import process_alive
 
@@ -38,6 +38,7 @@ def detach(context: Context, order: DetachOrder) -> DetachResult:
     if not order.dry_run:
         for workload in workloads:
             try:
+                _refuse_loss(context, workload)
                 warnings += detach_workload(context, workload)
             except SegctlError as error:
                 failures.append(error)
@@ -74,6 +75,14 @@ def _meant(context: Context, order: DetachOrder) -> list[Workload]:
     target = find_target(order.pid, order.container, order.container_host)
     known = context.registry.in_netns(target.process.netns)
     return [known] if known else []
+
+
+def _refuse_loss(context: Context, workload: Workload) -> None:
+    if not process_alive(workload.process):
+        return
+    for port in workload.ports:
+        path = f"/proc/{workload.process.pid}/ns/net"
+        refuse_detach(context.instance, path, port)
 
 
 def detach_workload(context: Context, workload: Workload) -> list[str]:

@@ -14,6 +14,7 @@ from pyctl.intercept.detach import delete_ports, our_link
 from pyctl.intercept.enforcer import fit_mtu
 from pyctl.intercept.names import port_names, read_mark
 from pyctl.intercept.recover import Orphan
+from pyctl.intercept.select import refuse_loss
 from pyctl.model.instance import Instance
 from pyctl.model.workload import LinkKind, Port, ProcessRef
 from pyctl.platform import l3, links, netns
@@ -60,6 +61,16 @@ def _as(port: Port, link: Link, addresses: Sequence[bytes]) -> Port:
         mtu=link.mtu,
         addresses=port_addresses(addresses),
     )
+
+
+def refuse_detach(instance: Instance, netns_path: str, port: Port) -> None:
+    """RefusedError where the workload has put something onto our interface that a detach would
+    destroy. Where the interface is gone there is nothing to lose.
+    """
+    with netns.opened(netns_path) as fd, handles(instance, fd) as ends:
+        link = our_link(ends, port)
+        if link:
+            refuse_loss(ends.workload, link, fd)
 
 
 def follow(instance: Instance, was: Port, now: Port) -> None:

@@ -56,7 +56,15 @@ def has_address(nl: NetlinkSocket, link: Link) -> bool:
 
 def refuse_link(nl: NetlinkSocket, link: Link, netns_fd: int) -> None:
     """RefusedError where splicing this interface would break what hangs on it."""
-    why = _why_not(nl, link, netns_fd)
+    _refuse(link, _why_not(nl, link, netns_fd))
+
+
+def refuse_loss(nl: NetlinkSocket, link: Link, netns_fd: int) -> None:
+    """The same for giving it up again: what came onto it meanwhile would go with it."""
+    _refuse(link, _what_hangs_on(nl, link, netns_fd))
+
+
+def _refuse(link: Link, why: tuple[str, str] | None) -> None:
     if why:
         raise RefusedError(f"{link.name} {why[0]}", state=UNTOUCHED, advice=why[1])
 
@@ -68,8 +76,17 @@ def _why_not(nl: NetlinkSocket, link: Link, netns_fd: int) -> tuple[str, str] | 
         return f"is of kind {kind}", "only veth and macvlan can be spliced"
     if not has_address(nl, link):
         return "has no address", "give it one first, or name other interfaces"
+    return _what_hangs_on(nl, link, netns_fd)
+
+
+def _what_hangs_on(
+    nl: NetlinkSocket, link: Link, netns_fd: int
+) -> tuple[str, str] | None:
     if link.master:
-        return "is a port of a bridge or bond", "splice the workloads behind it"
+        return (
+            "is a port of a bridge or bond",
+            "take it out, or splice what is behind it",
+        )
     lost = [f"{name} on top of it" for name in _uppers(nl, link)]
     lost += ["an XDP program"] if link.xdp else []
     lost += ["a tcx program"] if count_programs(netns_fd, link.index) else []

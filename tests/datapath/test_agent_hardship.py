@@ -269,3 +269,33 @@ def test_a_policy_that_cannot_be_stored_is_refused_whole(lab, agent):
             agent.policy("rules: [{id: 1, from: any, to: any, action: allow}]\n")
         assert traffic.tcp_try(client, packets.pod_one_ip4, 8080) == "silence"
     assert agent.client.policy()["rules"] == 0
+
+
+@pytest.mark.parametrize(
+    ("made", "told", "undone"),
+    [
+        ("ip link add link eth0 name mv0 type macvlan", "mv0", "ip link del mv0"),
+        (
+            "ip link add br9 type bridge; ip link set eth0 master br9",
+            "bridge",
+            "ip link set eth0 nomaster; ip link del br9",
+        ),
+        ("tc qdisc add dev eth0 clsact", "clsact", "tc qdisc del dev eth0 clsact"),
+    ],
+    ids=["upper", "bridge", "qdisc"],
+)
+def test_a_detach_that_would_destroy_what_came_onto_the_interface_is_refused(
+    lab, agent, made, told, undone
+):
+    _host, (web, _client) = lab.pods()
+    before = picture(web)
+    agent.attach(web, "web")
+    web.run("sh", "-c", made)
+    meanwhile = picture(web)
+    with pytest.raises(RefusedError, match=told):
+        agent.client.detach(pid=web.pid)
+    assert_same(meanwhile, picture(web))
+    assert names(agent) == ["web"]
+    web.run("sh", "-c", undone)
+    agent.client.detach(pid=web.pid)
+    assert_same(before, picture(web))
