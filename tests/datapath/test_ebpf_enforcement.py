@@ -13,8 +13,8 @@ from pyctl.datapath.events import EventReader
 from pyctl.model.workload import Fail, Mode
 from tests import packets
 from tests.fixtures.netns import wait_for
-from tests.fixtures.traffic import Program, udp_echo, udp_try
-from tests.fixtures.wiring import Sniffer, Wiring, answered, ping, send
+from tests.fixtures.traffic import Program, answered, ping, udp_echo, udp_try
+from tests.fixtures.wiring import Sniffer, Wiring, send
 
 PORT = 7000
 _LISTEN = """

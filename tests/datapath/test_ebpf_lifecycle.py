@@ -19,7 +19,8 @@ from pyctl.platform import bpf
 from pyctl.platform.bpf_tc import TcHooks
 from tests import packets
 from tests.fixtures.netns import wait_for
-from tests.fixtures.wiring import Wiring, answered, ping
+from tests.fixtures.traffic import answered, ping
+from tests.fixtures.wiring import Wiring
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from pyctl.datapath.maps import dump_maps
 from pyctl.datapath.pins import open_map
 from tests import packets
 from tests.fixtures.netns import wait_for
-from tests.fixtures.traffic import Program
-from tests.fixtures.wiring import Sniffer, Wiring, answered, ping, send
+from tests.fixtures.traffic import Program, answered, ping
+from tests.fixtures.wiring import Sniffer, Wiring, send
 
 CLIENT_PORT, SERVER_PORT = 40001, 5001
 GENERATION = 3
