@@ -8,5 +8,5 @@
     drift    rules asked for, rules held → what is missing, what is too much
 
 In: names, MACs, prefs, text, bytes. Out: values. I/O: none, but for `python -m fallback_tc`, which
-prints. Imports the standard library alone; `pyctl.datapath` is its one client.
+prints. Imports the standard library alone; of our packages only `pyctl.datapath` may import it.
 """

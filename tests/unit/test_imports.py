@@ -20,7 +20,7 @@ ALLOWED: dict[str, set[str]] = {
     "pyctl.errors": set(),
     "pyctl.model": {"pyctl.errors"},
     "pyctl.abi": {"pyctl._abi", "pyctl._reasons"} | BASE,
-    "pyctl.abi_build": {"pyctl._abi", "pyctl._reasons"} | BASE,
+    "pyctl.abi_build": BASE,
     "fallback_tc": set(),
     "pyctl.policy": BASE,
     "pyctl.platform": BASE,
@@ -64,18 +64,16 @@ LAZY = {
 """What single commands may import besides, inside functions only."""
 
 THIRD_PARTY: dict[str, set[str]] = {
-    "pyctl.abi": {"cffi"},
     "pyctl.abi_build": {"cffi"},
     "pyctl.policy": {"yaml"},
     "pyctl.platform": {"pyroute2"},
     "pyctl.runtime": {"docker", "requests"},
-    "pyctl.datapath": {"bcc", "structlog"},
-    "pyctl.engine": {"cffi", "setuptools", "structlog"},
-    "pyctl.intercept": {"structlog"},
+    "pyctl.datapath": {"bcc"},
+    "pyctl.engine": {"cffi", "structlog"},
     "pyctl.agent": {"structlog"},
     "pyctl.daemon": {"structlog", "uvicorn"},
     "pyctl.api.schema": {"pydantic"},
-    "pyctl.api.server": {"fastapi", "structlog"},
+    "pyctl.api.server": {"fastapi"},
     "pyctl.cli": {"click", "rich"},
 }
 """Packages that are not Python's own. Units that are not here use none."""
