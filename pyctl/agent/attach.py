@@ -113,13 +113,7 @@ def _new_workload(
     workload_id = container.short_id if container else f"pid-{target.process.pid}"
     default_name = container.name if container else workload_id
     name = order.name or default_name
-    for other in context.registry.all():
-        if name == other.name:
-            raise RefusedError(
-                f"a workload called {name!r} is attached already (pid {other.process.pid})",
-                state="nothing was touched",
-                advice="give another with --name",
-            )
+    _refuse_taken(context.registry.all(), name, workload_id)
     return Workload(
         id=workload_id,
         name=name,
@@ -133,6 +127,17 @@ def _new_workload(
         other_traffic=order.other_traffic or OtherTraffic.AUTO,
         any_source=bool(order.any_source),
     )
+
+
+def _refuse_taken(others: list[Workload], name: str, workload_id: str) -> None:
+    """The id too: a pid may be used again before the former process is buried."""
+    for other in others:
+        if name == other.name or workload_id == other.id:
+            raise RefusedError(
+                f"a workload called {name!r} is attached already (pid {other.process.pid})",
+                state="nothing was touched",
+                advice="give another with --name",
+            )
 
 
 def _attach_port(context: Context, workload: Workload, interface: str) -> Workload:
@@ -194,6 +199,8 @@ def _not_spliced(
 
 def _update(context: Context, known: Workload, order: AttachOrder) -> list[str]:
     """Bring the options of an attached workload to what the order says, where it says it."""
+    others = [other for other in context.registry.all() if other.id != known.id]
+    _refuse_taken(others, order.name or known.name, known.id)
     wanted = replace(
         known,
         name=order.name or known.name,

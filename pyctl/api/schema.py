@@ -101,8 +101,10 @@ class AttachRequest(_Request):
     """Name or id (a unique head of it)."""
     interfaces: list[str] = []
     """Empty: every interface that has an address."""
-    name: str | None = None
-    """None: the container's name, or `pid-N`."""
+    name: (
+        Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$")] | None
+    ) = None
+    """As containers may be called. None: the container's name, or `pid-N`."""
     labels: dict[str, str] = {}
     """Added to the container's own."""
     datapath: DatapathChoice = DatapathChoice.AUTO

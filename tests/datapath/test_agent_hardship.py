@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pyctl.errors import RefusedError, SegctlError
+from pyctl.errors import RefusedError, SegctlError, UsageError
 from tests import packets
 from tests.fixtures import traffic
 from tests.fixtures.netns import wait_for
@@ -299,3 +299,15 @@ def test_a_detach_that_would_destroy_what_came_onto_the_interface_is_refused(
     web.run("sh", "-c", undone)
     agent.client.detach(pid=web.pid)
     assert_same(before, picture(web))
+
+
+def test_a_name_is_one_workloads_and_is_plain(lab, agent):
+    _host, (web, client) = lab.pods()
+    agent.attach(web, "web")
+    agent.attach(client, "client")
+    with pytest.raises(RefusedError, match="attached already"):
+        agent.attach(client, "web")
+    for name in ("a/../b", "two\nlines", "\x1b[31m", ""):
+        with pytest.raises(UsageError):
+            agent.attach(client, name)
+    assert sorted(names(agent)) == ["client", "web"]
