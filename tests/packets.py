@@ -42,3 +42,9 @@ nexthop_net_ip6 = "2001:db8:83::/64"
 seed_mac, seed_ucmac = "02:42:ac:11:00:02", "4e:65:75:56:00:27"
 seed_two_mac, seed_two_ucmac = "1a:27:f3:87:3a:27", "4e:65:75:56:00:b4"
 seed_shown_mac, seed_shown_ucmac = "0a:3c:8c:f9:a2:66", "4e:65:75:56:00:05"
+# The demo that the same documents wire by hand: the host's end, the container, what is internal.
+seed_host_ip4, seed_container_ip4, seed_prefix_ip4 = "10.10.10.66", "10.10.10.88", 24
+seed_bcmac = "ff:ff:ff:00:00:b4"
+seed_mask, seed_wide_mask = "255.255.255.0", "255.255.0.0"
+seed_nets_ip4 = ("179.20.23.0", "10.10.10.0", "172.20.166.0")
+seed_wide_net_ip4 = "172.17.0.0"

@@ -71,6 +71,11 @@ class Engine:
         )
         self._rings = tuple(fds)
 
+    def drop_rings(self) -> None:
+        """Close the rings and read nothing any more. Idempotent."""
+        check(lib.sg_engine_rings_drop(self._engine), "give up the packet rings")
+        self._rings = ()
+
     def open_maps(self, directory: Path) -> bool:
         """Open the pinned maps; False where there are none (the engine works without a cache).
 

@@ -1,7 +1,8 @@
 """The engine's process from start to end.
 
 In: an instance. Out: exit code. I/O: the lock and the control socket in the instance's run
-directory, the pins, stderr. It needs no namespace: the rings it is handed are bound already.
+directory, the pins, stderr; the dp protocol's socket where asked for. It needs no namespace: the
+rings it is handed are bound already.
 """
 
 from __future__ import annotations
@@ -9,11 +10,14 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 
 import structlog
 
 from pyctl.engine import log
+from pyctl.engine.dp.dispatch import Dispatcher
+from pyctl.engine.dp.server import DpServer
 from pyctl.engine.engine import Engine
 from pyctl.engine.requests import Requests
 from pyctl.engine.rings import open_rings
@@ -47,11 +51,14 @@ def run(
     log_level: str = "info",
     cache: bool = True,
     with_rings: bool = False,
+    dp_socket: Path | None = None,
 ) -> int:
     """Be the instance's engine until stopped; 0 when ended cleanly.
 
     `with_rings`: open the rings in the instance's namespace at once, instead of waiting for an
-    agent to hand them over (`segctl engine`). Raises SegctlError where it cannot start.
+    agent to hand them over (`segctl engine`). `dp_socket`: serve NeuVector's dp protocol there;
+    then the instance's namespace may be absent, and ctrl_add_srvc_port opens the rings in the
+    namespace that the process stands in. Raises SegctlError where it cannot start.
     """
     log.configure(log_level)
     logger = structlog.get_logger()
@@ -64,11 +71,17 @@ def run(
             # Pins of another layout: whoever made them may repair them and ask again.
             logger.warning("maps refused", error=str(error))
         server = Server(instance.engine_socket, requests)
-        if with_rings:
+        if with_rings and (dp_socket is None or instance.netns.exists()):
             engine.set_rings(open_rings(instance.netns).fds)
-        logger.info(
-            "engine ready", instance=instance.name, pid=os.getpid(), cache=cache
+        dp = (
+            DpServer(dp_socket, Dispatcher(engine, log_level=log_level))
+            if dp_socket
+            else nullcontext()
         )
-        server.serve()
+        with dp:
+            logger.info(
+                "engine ready", instance=instance.name, pid=os.getpid(), cache=cache
+            )
+            server.serve()
         logger.info("engine ends", **engine.stats())
     return 0

@@ -154,6 +154,20 @@ int sg_engine_rings_set(struct sg_engine *engine, const int *fds)
 	return error;
 }
 
+static int rings_drop(struct sg_engine *engine, void *context)
+{
+	(void)context;
+	drop_rings(engine);
+	/* What a timer still has to send fails, and is counted so. */
+	engine->send.fd = -1;
+	return 0;
+}
+
+int sg_engine_rings_drop(struct sg_engine *engine)
+{
+	return call(engine, rings_drop, NULL);
+}
+
 static int maps_open(struct sg_engine *engine, void *context)
 {
 	return sg_flowmap_open(&engine->maps, context);

@@ -72,6 +72,8 @@ void sg_engine_free(struct sg_engine *engine);
 
 /* Use these descriptors from now on (the engine owns them then, also on failure). */
 int sg_engine_rings_set(struct sg_engine *engine, const int *fds);
+/* Read nothing any more; what arrives on the device from now on is lost. Idempotent. */
+int sg_engine_rings_drop(struct sg_engine *engine);
 /* Open the pins seg_flows4, seg_flows6 and seg_control in this directory. -ENOENT: no such pins,
  * the engine goes on without a verdict cache; -EINVAL: their layout is another. */
 int sg_engine_maps_open(struct sg_engine *engine, const char *directory);

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 def test_options_reach_the_engine_and_its_code_comes_back(
     instance, segctl, monkeypatch
@@ -13,7 +15,15 @@ def test_options_reach_the_engine_and_its_code_comes_back(
         return 0
 
     monkeypatch.setattr("pyctl.engine.main.run", run)
-    done = segctl("engine", "--no-flow-cache", "--log-level", "debug")
+    path = "/run/dp.sock"
+    done = segctl(
+        *("engine", "--no-flow-cache", "--log-level", "debug", "--dp-socket", path)
+    )
     assert done.exit_code == 0
-    options = {"log_level": "debug", "cache": False, "with_rings": True}
+    options = {
+        "log_level": "debug",
+        "cache": False,
+        "with_rings": True,
+        "dp_socket": Path(path),
+    }
     assert asked == [(instance, options)]

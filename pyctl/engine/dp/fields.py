@@ -1,0 +1,139 @@
+"""Values out of a JSON object of unknown origin: the right type and range, or UsageError.
+
+In: a parsed object, a field's name. Out: Python values. I/O: none.
+`true` is no number here, though Python says so, and a number is no address.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any
+
+from pyctl.errors import UsageError
+
+U8, U16, U32 = 0xFF, 0xFFFF, 0xFFFFFFFF
+MAX_LIST = 8192
+"""Elements of any list; a datagram of 8192 bytes cannot hold more."""
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+_IFACE = re.compile(r"[^\s/:\0]{1,15}")
+
+
+def _shown(value: object) -> str:
+    """A value for an error text, cut: the sender decides how long it is."""
+    return repr(value)[:60]
+
+
+@dataclass(frozen=True)
+class Fields:
+    """One JSON object and where it stands, e.g. `ctrl_cfg_policy.rules[3]`."""
+
+    body: dict[str, Any]
+    where: str
+
+    @classmethod
+    def of(cls, value: object, where: str) -> Fields:
+        """UsageError where `value` is no object."""
+        if not isinstance(value, dict):
+            raise UsageError(f"{where} must be an object, not {_shown(value)}")
+        return cls(value, where)
+
+    def _value(self, name: str) -> Any:
+        if name not in self.body:
+            raise UsageError(f"{self.where} lacks {name!r}")
+        return self.body[name]
+
+    def _wrong(self, name: str, what: str) -> UsageError:
+        return UsageError(
+            f"{self.where}.{name} must be {what}, not {_shown(self.body.get(name))}"
+        )
+
+    def has(self, name: str) -> bool:
+        """Whether it is there and not null: an optional field may be either."""
+        return self.body.get(name) is not None
+
+    def number(self, name: str, highest: int, default: int | None = None) -> int:
+        """An integer from 0 to `highest`; `default` for one that may be absent."""
+        if default is not None and not self.has(name):
+            return default
+        value = self._value(name)
+        if type(value) is not int or not 0 <= value <= highest:
+            raise self._wrong(name, f"a number from 0 to {highest}")
+        return value
+
+    def flag(self, name: str, default: bool | None = None) -> bool:
+        """True or false."""
+        if default is not None and not self.has(name):
+            return default
+        value = self._value(name)
+        if not isinstance(value, bool):
+            raise self._wrong(name, "true or false")
+        return value
+
+    def text(self, name: str, default: str | None = None) -> str:
+        """A string; `default` also for null."""
+        if default is not None and not self.has(name):
+            return default
+        value = self._value(name)
+        if not isinstance(value, str):
+            raise self._wrong(name, "a string")
+        return value
+
+    def iface(self, name: str) -> str:
+        """A name that the kernel could give an interface."""
+        value = self.text(name)
+        if not _IFACE.fullmatch(value) or value in {".", ".."}:
+            raise self._wrong(name, "an interface's name")
+        return value
+
+    def mac(self, name: str) -> str:
+        """`aa:bb:cc:dd:ee:ff`, in small letters."""
+        return self._as_mac(name, self.text(name))
+
+    def optional_mac(self, name: str) -> str | None:
+        """None for absent, null and the empty string, which is how the agent says "none"."""
+        value = self.text(name, "")
+        return self._as_mac(name, value) if value else None
+
+    def macs(self, name: str) -> tuple[str, ...]:
+        """A list of them, each once."""
+        found = [self._as_mac(name, value) for value in self.items(name)]
+        return tuple(dict.fromkeys(found))
+
+    def _as_mac(self, name: str, value: object) -> str:
+        small = value.lower() if isinstance(value, str) else ""
+        if not _MAC.fullmatch(small):
+            raise self._wrong(name, "MAC addresses such as 4e:65:75:56:00:01")
+        return small
+
+    def items(self, name: str) -> list[Any]:
+        """A list; null is an empty one, as Go writes it."""
+        value = self._value(name)
+        if value is None:
+            return []
+        if not isinstance(value, list) or len(value) > MAX_LIST:
+            raise self._wrong(name, "a list")
+        return value
+
+    def objects(self, name: str) -> list[Fields]:
+        """A list of objects."""
+        return [
+            Fields.of(value, f"{self.where}.{name}[{at}]")
+            for at, value in enumerate(self.items(name))
+        ]
+
+    def address(self, name: str) -> IPv4Address:
+        """A dotted IPv4 address; the protocol has no other."""
+        try:
+            return IPv4Address(self.text(name))
+        except ValueError:
+            raise self._wrong(name, "an IPv4 address") from None
+
+    def subnet(self) -> IPv4Network:
+        """`ip` under `mask`; host bits may be set, as the agent sends a device's own address."""
+        address, mask = self.address("ip"), self.address("mask")
+        try:
+            return IPv4Network((int(address) & int(mask), str(mask)))
+        except ValueError:
+            raise self._wrong("mask", "a netmask") from None

@@ -1,0 +1,110 @@
+"""The engine's sessions as the dp protocol lists and counts them.
+
+In: sessions, the endpoint that each belongs to, the internal subnets. Out: rows and counts for
+`replies`. I/O: none.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from ipaddress import IPv4Address, ip_address
+
+from pyctl.engine.dp.messages import PolicyAction
+from pyctl.engine.dp.replies import SessionCounts, SessionFlag, SessionRow
+from pyctl.engine.dp.state import Endpoint
+from pyctl.engine.dp.translate import LINK_LOCAL, InternalNets
+from pyctl.engine.records import Session
+from pyctl.model.policy import Action, Direction
+
+ETH_P_IP, ETH_P_IPV6 = 0x0800, 0x86DD
+_ICMP, _TCP, _UDP, _ICMPV6 = 1, 6, 17, 58
+_SECOND = 10**9
+_NO_MAC = bytes(6)
+
+
+def count(sessions: Iterable[Session]) -> SessionCounts:
+    """How many, and how many of which protocol."""
+    by_proto = Counter(session.proto for session in sessions)
+    total = by_proto.total()
+    tcp, udp = by_proto[_TCP], by_proto[_UDP]
+    icmp = by_proto[_ICMP] + by_proto[_ICMPV6]
+    return SessionCounts(total, tcp, udp, icmp, total - tcp - udp - icmp)
+
+
+def row(
+    session: Session, endpoint: Endpoint | None, nets: InternalNets, now_ns: int
+) -> SessionRow:
+    """A session as listed at `now_ns` of CLOCK_MONOTONIC.
+
+    The opener is the client. Of the two MACs only the workload's is known; the other is zero, and
+    all are for a session whose endpoint is gone.
+    """
+    source, destination = ip_address(session.source), ip_address(session.destination)
+    inbound = session.direction is Direction.INGRESS
+    mac = bytes.fromhex(endpoint.mac.replace(":", "")) if endpoint else _NO_MAC
+    icmp = session.proto in {_ICMP, _ICMPV6}
+    idle_ns = max(0, now_ns - session.last_seen_ns)
+    return SessionRow(
+        session_id=session.id,
+        ep_mac=mac,
+        ether_type=ETH_P_IP if source.version == 4 else ETH_P_IPV6,
+        client_mac=_NO_MAC if inbound else mac,
+        server_mac=mac if inbound else _NO_MAC,
+        client_ip=source.packed,
+        server_ip=destination.packed,
+        # The engine keeps type << 8 | code and the identifier in the places of the ports.
+        client_port=session.dport if icmp else session.sport,
+        server_port=0 if icmp else session.dport,
+        icmp_code=session.sport & 0xFF if icmp else 0,
+        icmp_type=session.sport >> 8 if icmp else 0,
+        ip_proto=session.proto,
+        packets=session.packets,
+        octets=session.bytes,
+        tcp_state=session.tcp_state,
+        idle_s=idle_ns // _SECOND,
+        age_s=max(0, now_ns - session.created_ns) // _SECOND,
+        life_s=max(0, session.timeout_ns - idle_ns) // _SECOND,
+        policy_id=session.rule_id,
+        policy_action=_action(session, endpoint),
+        flags=_flags(session, endpoint, source if inbound else destination, nets),
+    )
+
+
+def _action(session: Session, endpoint: Endpoint | None) -> PolicyAction:
+    if session.violation:
+        return PolicyAction.VIOLATE
+    if session.verdict is Action.DENY:
+        return PolicyAction.DENY
+    if endpoint is None or endpoint.policy is None:
+        return PolicyAction.OPEN
+    if not session.rule_id:
+        return endpoint.policy.defact
+    return next(
+        (
+            rule.action
+            for rule in endpoint.policy.rules
+            if rule.rule_id == session.rule_id
+        ),
+        PolicyAction.ALLOW,
+    )
+
+
+def _flags(
+    session: Session, endpoint: Endpoint | None, peer: object, nets: InternalNets
+) -> SessionFlag:
+    flags = SessionFlag(0)
+    if session.direction is Direction.INGRESS:
+        flags |= SessionFlag.INGRESS
+    if session.midstream:
+        flags |= SessionFlag.MIDSTREAM
+    if endpoint and endpoint.tap:
+        flags |= SessionFlag.TAP
+    if endpoint and endpoint.policy is None:
+        flags |= SessionFlag.TMP_OPEN
+    if isinstance(peer, IPv4Address):
+        if nets.is_external(peer):
+            flags |= SessionFlag.EXTERNAL
+        if peer in LINK_LOCAL:
+            flags |= SessionFlag.LINK_LOCAL
+    return flags

@@ -1,0 +1,232 @@
+"""What the dp protocol's messages have built up: endpoints by MAC, policies, internal subnets.
+
+In: requests. Out: which endpoints changed. I/O: none; `dispatch` tells the engine.
+Source: NeuVector's dp. A set that comes in several datagrams (START … END) is collected
+aside and swapped in whole at its END: a set whose end never comes changes nothing. Unlike in the
+dp, each kind of set, and each list of MACs, is collected by itself, so interleaved ones do not mix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Network
+
+from pyctl.engine.dp.messages import (
+    UCMAC_PREFIX,
+    AddMac,
+    ApplyDir,
+    Command,
+    ConfigMac,
+    ConfigPolicy,
+    InternalNet,
+    Part,
+    PolicyAction,
+    Rule,
+)
+from pyctl.engine.dp.translate import MAX_RULES, DpPolicy, InternalNets, port_policy
+from pyctl.errors import UsageError
+from pyctl.model.policy import PortPolicy
+
+MAX_SUBNETS = 65536
+MAX_PENDING = 64
+"""Policies begun and not ended; beyond it the oldest is forgotten."""
+MAX_ENDPOINTS = 65535
+"""One for each port id; endpoints without one count too."""
+_TCP = 6
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A workload's interface as the protocol knows it (an "EP")."""
+
+    mac: str
+    iface: str
+    port_id: int | None
+    """The last two bytes of the UCMAC; None where no frame can be this endpoint's."""
+    tap: bool = True
+    policy: DpPolicy | None = None
+    listeners: tuple[int, ...] = ()
+    """Its listening TCP ports."""
+
+
+@dataclass
+class _Pending:
+    defact: PolicyAction
+    dir: ApplyDir
+    rules: list[Rule]
+
+
+class State:
+    """All endpoints. Every method either does all of what is asked or raises UsageError."""
+
+    def __init__(self) -> None:
+        self.nets = InternalNets()
+        self._endpoints: dict[str, Endpoint] = {}
+        self._by_port: dict[int, str] = {}
+        self._pending: dict[tuple[str, ...], _Pending] = {}
+        self._pending_nets: list[IPv4Network] | None = None
+
+    def __iter__(self) -> Iterator[Endpoint]:
+        return iter(self._endpoints.values())
+
+    def at_port(self, port_id: int) -> Endpoint | None:
+        """The endpoint whose frames carry this port id."""
+        mac = self._by_port.get(port_id)
+        return self._endpoints[mac] if mac else None
+
+    def compiled(self, endpoint: Endpoint) -> PortPolicy | None:
+        """What the engine enforces for it; None where it has no port. UsageError: too many rules."""
+        if endpoint.port_id is None:
+            return None
+        return port_policy(
+            endpoint.port_id,
+            endpoint.mac,
+            endpoint.policy,
+            self.nets,
+            tap=endpoint.tap,
+        )
+
+    def add(self, request: AddMac) -> tuple[Endpoint, list[int]]:
+        """(the endpoint, port ids that it no longer has).
+
+        Tap flag, policy and listening ports of the endpoint that it follows (`oldmac`, else the
+        same MAC) carry over; a new one begins as tapped, without a policy.
+        """
+        port_id = _port_id(request.ucmac)
+        former = [
+            self._endpoints[mac]
+            for mac in dict.fromkeys((request.oldmac, request.mac))
+            if mac in self._endpoints
+        ]
+        holder = self._by_port.get(port_id) if port_id else None
+        if holder and holder not in {endpoint.mac for endpoint in former}:
+            raise UsageError(
+                f"add {request.mac}: {request.ucmac} is the UCMAC of {holder}",
+                state=f"{holder} keeps it",
+            )
+        if not former and len(self._endpoints) >= MAX_ENDPOINTS:
+            raise UsageError(f"add {request.mac}: there are {MAX_ENDPOINTS} already")
+        made = Endpoint(request.mac, request.iface, port_id)
+        if former:
+            made = replace(
+                former[0], mac=request.mac, iface=request.iface, port_id=port_id
+            )
+        for endpoint in former:
+            self._forget(endpoint)
+        self._put(made)
+        freed = {endpoint.port_id for endpoint in former} - {port_id, None}
+        return made, sorted(port for port in freed if port)
+
+    def delete(self, mac: str) -> Endpoint:
+        """The endpoint that is no more; its policy goes with it."""
+        endpoint = self._known(mac)
+        self._forget(endpoint)
+        return endpoint
+
+    def configure(self, request: ConfigMac) -> list[Endpoint]:
+        """The endpoints as they are now. UsageError names the MACs that are none."""
+        changed = []
+        for endpoint in self._all_known(request.macs):
+            now = endpoint
+            if request.tap is not None:
+                now = replace(now, tap=request.tap)
+            if request.apps is not None:
+                tcp = {app.port for app in request.apps if app.ip_proto == _TCP}
+                now = replace(now, listeners=tuple(sorted(tcp - {0})))
+            self._put(now)
+            changed.append(now)
+        return changed
+
+    def take_policy(self, request: ConfigPolicy) -> list[Endpoint]:
+        """The endpoints whose policy this datagram completed, changed or deleted.
+
+        MACs that are no endpoint's are passed over, as in the dp: the agent sends a workload's
+        policy for all its interfaces. UsageError for a part without its START, too many rules, or
+        when no MAC is known; the policies in force stay then.
+        """
+        if request.cmd is Command.DELETE:
+            return self._swap(request.macs, None)
+        whole = self._collect(request)
+        return self._swap(request.macs, whole) if whole else []
+
+    def _collect(self, request: ConfigPolicy) -> DpPolicy | None:
+        key = request.macs
+        if Part.START in request.part:
+            self._pending.pop(key, None)
+            if len(self._pending) >= MAX_PENDING:
+                self._pending.pop(next(iter(self._pending)))
+            self._pending[key] = _Pending(request.defact, request.dir, [])
+        pending = self._pending.get(key)
+        if pending is None:
+            raise UsageError(
+                f"a part of a policy for {', '.join(key)} whose START never came"
+            )
+        if len(pending.rules) + len(request.rules) > MAX_RULES:
+            del self._pending[key]
+            raise UsageError(
+                f"a policy for {', '.join(key)} of more than {MAX_RULES} rules"
+            )
+        pending.rules += request.rules
+        if Part.END not in request.part:
+            return None
+        del self._pending[key]
+        return DpPolicy(pending.defact, pending.dir, tuple(pending.rules))
+
+    def _swap(self, macs: Iterable[str], policy: DpPolicy | None) -> list[Endpoint]:
+        known = [self._endpoints[mac] for mac in macs if mac in self._endpoints]
+        if not known:
+            raise UsageError(f"a policy for {', '.join(macs)}: no such endpoint")
+        changed = [replace(endpoint, policy=policy) for endpoint in known]
+        for endpoint in changed:
+            self.compiled(endpoint)
+        for endpoint in changed:
+            self._put(endpoint)
+        return changed
+
+    def take_nets(self, request: InternalNet) -> bool:
+        """Whether this datagram completed the list, which replaces the one before."""
+        if Part.START in request.part:
+            self._pending_nets = []
+        if self._pending_nets is None:
+            raise UsageError("a part of the internal subnets whose START never came")
+        if len(self._pending_nets) + len(request.subnets) > MAX_SUBNETS:
+            self._pending_nets = None
+            raise UsageError(f"more than {MAX_SUBNETS} internal subnets")
+        self._pending_nets += request.subnets
+        if Part.END not in request.part:
+            return False
+        former, self.nets = self.nets, InternalNets.of(self._pending_nets)
+        self._pending_nets = None
+        try:
+            for endpoint in self:
+                self.compiled(endpoint)
+        except UsageError:
+            self.nets = former
+            raise
+        return True
+
+    def _known(self, mac: str) -> Endpoint:
+        if mac not in self._endpoints:
+            raise UsageError(f"no endpoint has the MAC {mac}")
+        return self._endpoints[mac]
+
+    def _all_known(self, macs: Iterable[str]) -> list[Endpoint]:
+        return [self._known(mac) for mac in macs]
+
+    def _put(self, endpoint: Endpoint) -> None:
+        self._endpoints[endpoint.mac] = endpoint
+        if endpoint.port_id is not None:
+            self._by_port[endpoint.port_id] = endpoint.mac
+
+    def _forget(self, endpoint: Endpoint) -> None:
+        self._endpoints.pop(endpoint.mac)
+        if endpoint.port_id is not None:
+            self._by_port.pop(endpoint.port_id, None)
+
+
+def _port_id(ucmac: str | None) -> int | None:
+    """None also for port 0, which a driver without a detour gives to all its endpoints."""
+    if ucmac is None:
+        return None
+    return int(ucmac.removeprefix(UCMAC_PREFIX).replace(":", ""), 16) or None
