@@ -86,7 +86,7 @@ class Dispatcher:
             wanted = request.iface, socket.if_nametoindex(request.iface)
         except OSError as error:
             raise SegctlError(
-                f"open rings on {request.iface}: {error.strerror}",
+                f"open rings on {request.iface}: {error}",
                 state="the engine reads what it read before",
                 advice="is the engine in the namespace that has it?",
                 errno=error.errno,

@@ -67,13 +67,18 @@ class DpServer:
             ready = {fd for fd, _ in wait.poll()}
             if self._stopped.fileno() in ready:
                 return
-            try:
-                self._serve_one()
-            except SegctlError as error:
-                self._log.warning("dp request refused", error=str(error))
-            except Exception:  # noqa: BLE001 see below
-                # Whatever a datagram does to Python, the packet thread must live on.
-                self._log.exception("dp request crashed")
+            # A log that nobody reads any more must not end this thread either.
+            with contextlib.suppress(OSError, ValueError):
+                self._serve_told()
+
+    def _serve_told(self) -> None:
+        try:
+            self._serve_one()
+        except SegctlError as error:
+            self._log.warning("dp request refused", error=str(error))
+        except Exception:  # noqa: BLE001 see below
+            # Whatever a datagram does to Python, the packet thread must live on.
+            self._log.exception("dp request crashed")
 
     def _serve_one(self) -> None:
         try:

@@ -1,0 +1,152 @@
+"""The socket: who may have it, who is answered, and that nothing ends the thread."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import socket
+import stat
+
+import pytest
+
+from pyctl.engine import log
+from pyctl.engine.dp.dispatch import Dispatcher
+from pyctl.engine.dp.server import DpServer
+from pyctl.engine.engine import Engine
+from pyctl.errors import RefusedError, SegctlError
+from tests.fixtures.dp import DpClient
+from tests.fixtures.netns import wait_for
+
+
+@pytest.fixture
+def dispatcher():
+    with Engine(max_sessions=1024) as engine:
+        yield Dispatcher(engine, log_level="warning")
+
+
+@pytest.fixture
+def heard(capsys):
+    """What was logged since the last call; the log goes to the stderr that capsys put there."""
+    told = []
+
+    def read() -> str:
+        if not told:
+            log.configure("warning")
+        told.append(capsys.readouterr().err)
+        return told[-1]
+
+    return read
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "dp.sock"
+
+
+@pytest.fixture
+def client(dispatcher, path):
+    with DpServer(path, dispatcher):
+        made = DpClient(path)
+        yield made
+        made.close()
+    assert not path.exists()
+
+
+def test_only_its_owner_may_send(client):
+    assert stat.S_IMODE(client.path.stat().st_mode) == 0o600
+
+
+def test_replies_come_to_the_address_of_the_asker(client):
+    client.sync()
+    other = DpClient(client.path)
+    other.sync()
+    other.close()
+    assert client.silent()
+
+
+@pytest.mark.parametrize("data", [b"", bytes(8192), bytes(9000), b"[" * 8192])
+def test_nonsense_is_a_line_in_the_log(client, heard, data):
+    heard()
+    client.send_raw(data)
+    client.sync()
+    assert client.silent()
+    lines = heard().splitlines()
+    assert len(lines) == 1
+    assert "dp request refused" in lines[0]
+    assert len(lines[0]) < 400
+
+
+def test_a_crash_in_a_request_is_told_and_survived(client, dispatcher, heard):
+    heard()
+
+    def crash(_):
+        raise ZeroDivisionError
+
+    kind = next(kind for kind in dispatcher._handlers if kind.__name__ == "GetDebug")
+    dispatcher._handlers[kind] = crash
+    client.send("ctrl_get_debug")
+    client.sync()
+    assert "dp request crashed" in heard()
+
+
+def test_a_log_that_cannot_be_written_ends_nothing(client, capsys):
+    """Its reader may be gone: `segctl engine 2>&1 | head`."""
+    with io.StringIO() as closed, contextlib.redirect_stderr(closed):
+        log.configure("warning")
+    client.send_raw(b"")
+    client.sync()
+    log.configure("error")
+
+
+def test_an_asker_without_an_address_or_gone_is_told_of_in_the_log(client, heard):
+    heard()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as nameless:
+        nameless.sendto(b'{"ctrl_count_session": {}}', str(client.path))
+    client.sync()
+    assert "no address" in heard()
+    gone = DpClient(client.path)
+    gone.close()
+    client.sync()
+
+
+def test_a_reader_that_does_not_read_stops_nothing_for_long(client, monkeypatch, heard):
+    heard()
+    monkeypatch.setattr(
+        "pyctl.engine.dp.replies.session_list",
+        lambda _: (bytes(8) for _ in range(5000)),
+    )
+    lazy = DpClient(client.path)
+    lazy.send("ctrl_list_session")
+    client.sync()
+    wait_for(lambda: "dp reply dropped" in heard())
+    lazy.close()
+
+
+def test_a_dead_ones_socket_is_taken_over(dispatcher, path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as dead:
+        dead.bind(str(path))
+    with DpServer(path, dispatcher):
+        pass
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_STREAM])
+def test_a_live_ones_socket_is_left_alone(dispatcher, path, kind):
+    with socket.socket(socket.AF_UNIX, kind) as alive:
+        alive.bind(str(path))
+        if kind == socket.SOCK_STREAM:
+            alive.listen(1)
+        with pytest.raises(RefusedError, match="another process serves there"):
+            DpServer(path, dispatcher)
+        assert path.exists()
+
+
+def test_what_is_no_socket_is_left_alone(dispatcher, path):
+    path.write_text("mine")
+    with pytest.raises(RefusedError):
+        DpServer(path, dispatcher)
+    assert path.read_text() == "mine"
+
+
+def test_a_path_that_cannot_be_bound_is_named(dispatcher, path):
+    with pytest.raises(SegctlError, match="serve the dp protocol at"):
+        DpServer(path / "nowhere" / "dp.sock", dispatcher)
