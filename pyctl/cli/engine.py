@@ -23,7 +23,7 @@ from pyctl.cli import options
     help="Where NeuVector's dp control protocol is served.",
 )
 def engine(log_level: str, flow_cache: bool, dp_socket: Path) -> None:
-    """The engine alone, for an enforcer namespace made by hand.
+    """The engine alone, in an enforcer namespace made by hand.
 
     If there is a namespace named like the instance, it must hold the pair vbr-neuv/vth-neuv, and
     the engine reads vth-neuv. Else (`ip netns exec NAME segctl engine`) it reads what

@@ -322,5 +322,5 @@ def test_a_second_engine_leaves_the_first_one_its_socket(demo):
         check=False,
     )
     assert done.returncode == 1
-    assert "another process serves there" in done.stderr
+    assert "Another process serves there" in done.stderr
     client.sync()

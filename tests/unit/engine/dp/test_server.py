@@ -135,7 +135,7 @@ def test_a_live_ones_socket_is_left_alone(dispatcher, path, kind):
         alive.bind(str(path))
         if kind == socket.SOCK_STREAM:
             alive.listen(1)
-        with pytest.raises(RefusedError, match="another process serves there"):
+        with pytest.raises(RefusedError, match="Another process serves there"):
             DpServer(path, dispatcher)
         assert path.exists()
 
