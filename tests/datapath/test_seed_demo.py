@@ -14,7 +14,7 @@ import pytest
 
 from pyctl.engine.dp import replies
 from tests import packets
-from tests.fixtures.dp import SEGCTL, Demo, DpClient, add_mac, drive
+from tests.fixtures.dp import SEGCTL, START_SECONDS, Demo, DpClient, add_mac, drive
 from tests.fixtures.netns import Lab, Netns, wait_for
 from tests.fixtures.traffic import pings, reaches, tcp_echo, tcp_talk, tcp_try
 from tests.fixtures.wiring import Sniffer
@@ -320,6 +320,7 @@ def test_a_second_engine_leaves_the_first_one_its_socket(demo):
         *("env", f"SEGCTL_INSTANCE={demo.lab.tag}", str(SEGCTL), "engine"),
         *("--dp-socket", str(demo.socket)),
         check=False,
+        timeout=START_SECONDS,
     )
     assert done.returncode == 1
     assert "Another process serves there" in done.stderr
