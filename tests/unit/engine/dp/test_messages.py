@@ -80,19 +80,21 @@ def test_a_field_of_a_rule_that_is_missing_is_named_with_its_place(field):
 
 
 @given(st.binary(max_size=200))
+@settings(deadline=None)
 def test_any_bytes_are_a_request_or_a_usage_error(data):
     with contextlib.suppress(UsageError):
         parse(data)
 
 
 @given(st.sampled_from(NAMES), values)
+@settings(deadline=None)
 def test_any_body_is_a_request_or_a_usage_error(name, body):
     with contextlib.suppress(UsageError):
         parse(datagram(name, body))
 
 
 @given(st.data())
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_any_value_in_any_field_is_a_request_or_a_usage_error(data):
     name = data.draw(st.sampled_from([name for name in NAMES if RIGHT[name]]))
     field = data.draw(st.sampled_from(sorted(RIGHT[name])))
@@ -101,6 +103,7 @@ def test_any_value_in_any_field_is_a_request_or_a_usage_error(data):
 
 
 @given(st.sampled_from(sorted([*rule(), "sipr", "dipr", "apps", "fqdn"])), values)
+@settings(deadline=None)
 def test_any_value_in_any_field_of_a_rule_is_a_request_or_a_usage_error(field, value):
     with contextlib.suppress(UsageError):
         message("ctrl_cfg_policy", rules=[rule(**{field: value})])

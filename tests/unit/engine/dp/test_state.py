@@ -254,7 +254,7 @@ steps = st.one_of(
 
 
 @given(st.lists(steps, max_size=25))
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_ports_and_endpoints_agree_after_any_messages(requests):
     state = State()
     for request in requests:

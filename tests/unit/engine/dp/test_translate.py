@@ -185,7 +185,7 @@ networks = st.builds(
 
 
 @given(st.lists(networks, min_size=1, max_size=8), st.integers(0, 2**32 - 1))
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_every_address_is_inside_or_outside(subnets, number):
     nets = InternalNets.of(subnets)
     address = IPv4Address(number)
