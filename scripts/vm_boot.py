@@ -1,0 +1,213 @@
+"""One command in one guest: boot, follow, judge how it ended.
+
+In: an unpacked kernel, argv, a deadline. Out: Ended; the command's stdout and stderr come out here as
+they are written, byte for byte. I/O: virtme-ng and QEMU; a folder of the run in .cache/vm.
+
+The guest writes output and exit code to files on the shared root, not to a virtual serial line:
+streams stay apart, exit code 255 is no crash, and what was written before a crash is kept.
+An oops is a panic, a panic ends QEMU (no reboot), and what still runs at the deadline is ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from vm_kernels import ROOT, UnavailableError, Unpacked
+
+RUNS = ROOT / ".cache/vm"
+FOLLOW_S = 0.1
+KVM_DEADLINE_S = 8.0
+MEMORY, CPUS = "3G", "2"
+OPTIONS = (
+    # Warnings and worse on the console, over virtme's loglevel=1.
+    "loglevel=5",
+    "oops=panic",
+    # An emulated machine has no secrets: a fifth of its time back.
+    "mitigations=off",
+    # Else the guest finds its counter unsteady and reads the HPET, an exit for each time stamp.
+    "tsc=reliable",
+    "clocksource=tsc",
+)
+PANIC = b"Kernel panic"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended: the command's exit code, or why there is none."""
+
+    code: int | None
+    fault: str
+    console: str
+    started_s: float | None
+    """From power-on until the command started; None: it never did."""
+    seconds: float
+
+
+def emulator() -> str:
+    found = shutil.which("qemu-system-x86_64")
+    if found is None:
+        raise UnavailableError("no qemu-system-x86_64 (Debian: qemu-system-x86)")
+    return found
+
+
+def kvm_works(kernel: Unpacked) -> bool:
+    """Whether a guest under KVM gets as far as to miss its root file system. Known until reboot."""
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return False
+    boot_id = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
+    known = RUNS / "kvm"
+    with contextlib.suppress(OSError):
+        seen_in, _, verdict = known.read_text(encoding="ascii").partition(" ")
+        if seen_in == boot_id.strip():
+            return verdict == "yes"
+    argv = [emulator(), "-machine", "q35,accel=kvm", "-cpu", "host", "-m", "512M"]
+    argv += ["-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot"]
+    argv += ["-kernel", str(kernel.image), "-append", "console=ttyS0 panic=-1"]
+    with subprocess.Popen(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    ) as guest:
+        try:
+            said, _ = guest.communicate(timeout=KVM_DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            guest.kill()
+            said = b""
+    works = PANIC in said
+    RUNS.mkdir(parents=True, exist_ok=True)
+    known.write_text(f"{boot_id.strip()} {'yes' if works else 'no'}", encoding="ascii")
+    return works
+
+
+def virtme(kernel: Unpacked, folder: Path) -> list[str]:
+    """The command that boots it. virtme-run is what vng calls; it takes any path of an image."""
+    argv = [sys.executable, "-m", "virtme.commands.run", "--mods=auto", "--rw"]
+    argv += ["--kimg", str(kernel.image), "--qemu-bin", emulator(), "--force-9p"]
+    argv += ["--memory", MEMORY, "--cpus", CPUS, "--user", "root"]
+    # Shared by itself as well: under the host's /tmp, the guest could not see it else.
+    argv += [f"--rwdir={ROOT}", "--show-boot-console"]
+    if not kvm_works(kernel):
+        argv.append("--disable-kvm")
+    for option in OPTIONS:
+        argv += ["--kopt", option]
+    argv += [
+        "--script-sh",
+        shlex.join(["sh", f"{ROOT}/scripts/vm-guest", str(folder), str(ROOT)]),
+    ]
+    argv += ["--qemu-opts", "-fsdev"]
+    argv += ["local,id=segctl-fast,path=/,security_model=none,multidevs=remap"]
+    return [*argv, "-device", "virtio-9p-pci,fsdev=segctl-fast,mount_tag=segctl-fast"]
+
+
+@contextlib.contextmanager
+def run_folder() -> Iterator[Path]:
+    RUNS.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="run-", dir=RUNS))
+    for stream in ("stdout", "stderr"):
+        (folder / stream).touch()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def command(argv: list[str], environment: dict[str, str]) -> str:
+    """The guest's script: here, with these variables, argv."""
+    lines = [f"cd {shlex.quote(str(Path.cwd()))} || exit 125"]
+    lines += [
+        f"export {name}={shlex.quote(value)}" for name, value in environment.items()
+    ]
+    return "\n".join([*lines, f"exec {shlex.join(argv)}", ""])
+
+
+def boot(
+    kernel: Unpacked,
+    argv: list[str],
+    deadline_s: float,
+    environment: dict[str, str] | None = None,
+) -> Ended:
+    """Run argv in a guest, from this folder, as root. UnavailableError: no guest can be started."""
+    with run_folder() as folder, contextlib.ExitStack() as stack:
+        (folder / "command").write_text(
+            command(argv, environment or {}), encoding="utf-8"
+        )
+        console = folder / "console"
+        start = virtme(kernel, folder)
+        begun = time.monotonic()
+        with console.open("wb") as log:
+            guest = subprocess.Popen(
+                start,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        stack.callback(end, guest)
+        pairs = [
+            (stack.enter_context((folder / "stdout").open("rb")), sys.stdout.buffer),
+            (stack.enter_context((folder / "stderr").open("rb")), sys.stderr.buffer),
+        ]
+        started = None
+        while guest.poll() is None and time.monotonic() < begun + deadline_s:
+            if started is None and (folder / "started").exists():
+                started = time.monotonic() - begun
+            hand_through(pairs)
+            time.sleep(FOLLOW_S)
+        hung = guest.poll() is None
+        end(guest)
+        hand_through(pairs)
+        text = console.read_text(encoding="utf-8", errors="replace")
+        code = status(folder)
+        return Ended(
+            code=code,
+            fault=""
+            if code is not None
+            else fault(text, started, deadline_s if hung else None),
+            console=text,
+            started_s=started,
+            seconds=time.monotonic() - begun,
+        )
+
+
+def status(folder: Path) -> int | None:
+    with contextlib.suppress(OSError, ValueError):
+        return int((folder / "status").read_text(encoding="ascii"))
+    return None
+
+
+def fault(console: str, started: float | None, deadline_s: float | None) -> str:
+    """Why the command has no exit code, in one line."""
+    when = "before the command started" if started is None else "while the command ran"
+    if PANIC.decode() in console:
+        return f"the guest's kernel panicked {when}"
+    if deadline_s is not None:
+        return f"the guest hung: ended at its deadline of {deadline_s:.0f} s, {when}"
+    return f"the guest ended {when}"
+
+
+def hand_through(pairs: list[tuple[BinaryIO, BinaryIO]]) -> None:
+    for source, target in pairs:
+        if text := source.read():
+            target.write(text)
+            target.flush()
+
+
+def end(guest: subprocess.Popen[bytes]) -> None:
+    """virtme and its QEMU: they are a session of their own."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(guest.pid, signal.SIGKILL)
+    guest.wait()

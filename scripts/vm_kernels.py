@@ -1,0 +1,126 @@
+"""The kernels of tests/kernel/kernels.toml: which there are, and each unpacked under .cache/kernels.
+
+In: the list; apt and its archive, once for each kernel. Out: Kernel, Unpacked. I/O: apt-get, dpkg-deb
+and depmod; files below .cache/kernels. Nothing is ever installed on the host: an image is downloaded,
+unpacked and indexed beside its place, then renamed into it, so what is in place is whole.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+LIST = ROOT / "tests/kernel/kernels.toml"
+CACHE = ROOT / ".cache/kernels"
+
+
+class UnavailableError(Exception):
+    """A kernel, or what runs it, cannot be had here; the text is the reason."""
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One of the list: its name there, and the meta-package that stands for its image."""
+
+    name: str
+    package: str
+
+
+@dataclass(frozen=True)
+class Suite:
+    """What runs in each kernel: pytest's arguments, and how long a guest may take."""
+
+    tests: tuple[str, ...]
+    deadline_s: float
+
+
+@dataclass(frozen=True)
+class Unpacked:
+    """An image in the cache."""
+
+    image: Path
+    release: str
+
+
+def read(path: Path = LIST) -> tuple[tuple[Kernel, ...], Suite]:
+    """The list; KeyError or TypeError where the file is not of its form."""
+    told = tomllib.loads(path.read_text(encoding="utf-8"))
+    kernels = tuple(Kernel(**one) for one in told["kernel"])
+    suite = told["suite"]
+    return kernels, Suite(tuple(suite["tests"]), float(suite["deadline_s"]))
+
+
+def find(name: str, kernels: tuple[Kernel, ...]) -> Kernel:
+    for kernel in kernels:
+        if kernel.name == name:
+            return kernel
+    known = ", ".join(kernel.name for kernel in kernels)
+    raise UnavailableError(f"no kernel {name!r} in {LIST.name}: it has {known}")
+
+
+def unpacked(folder: Path) -> Unpacked | None:
+    images = sorted(folder.glob("boot/vmlinuz-*"))
+    if not images:
+        return None
+    return Unpacked(images[-1], images[-1].name.removeprefix("vmlinuz-"))
+
+
+def ready(kernel: Kernel, *, refresh: bool = False) -> Unpacked:
+    """From the cache, else downloaded; `refresh` asks apt for a newer one. UnavailableError."""
+    place = CACHE / kernel.name
+    found = unpacked(place)
+    if found and not refresh:
+        return found
+    CACHE.mkdir(parents=True, exist_ok=True)
+    image = image_package(kernel.package)
+    if found and image == f"linux-image-{found.release}":
+        return found
+    fresh = CACHE / f"{kernel.name}.new"
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir()
+    # As root, not as _apt, which may not enter the repository.
+    run("apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", image, cwd=fresh)
+    (archive,) = fresh.glob("*.deb")
+    run("dpkg-deb", "-x", archive.name, ".", cwd=fresh)
+    archive.unlink()
+    now = unpacked(fresh)
+    if now is None:
+        raise UnavailableError(f"{image} holds no boot/vmlinuz-*")
+    run("depmod", "-b", str(fresh), now.release)
+    shutil.rmtree(place, ignore_errors=True)
+    fresh.rename(place)
+    return Unpacked(place / now.image.relative_to(fresh), now.release)
+
+
+def image_package(meta: str) -> str:
+    """Which image apt has for it; asks the archive for its lists where they do not know."""
+    for update in (False, True):
+        if update:
+            run("apt-get", "-q", "update")
+        told = subprocess.run(
+            ["apt-cache", "depends", "--important", meta],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        for line in told.stdout.splitlines():
+            word, _, package = line.strip().partition(": ")
+            if word == "Depends" and package.startswith("linux-image-"):
+                return package
+    raise UnavailableError(
+        f"apt knows no package {meta}: it is one of Debian's, see /etc/apt/sources.list*"
+    )
+
+
+def run(*argv: str, cwd: Path | None = None) -> None:
+    try:
+        subprocess.run(argv, check=True, capture_output=True, text=True, cwd=cwd)
+    except FileNotFoundError as error:
+        raise UnavailableError(f"no {argv[0]} here") from error
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.strip().splitlines()[-3:]
+        raise UnavailableError(f"{' '.join(argv)}: {' / '.join(said)}") from error
