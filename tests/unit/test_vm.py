@@ -1,0 +1,106 @@
+"""scripts/vm: the list of kernels, the cache, and how a guest's end is told. No guest is booted."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import vm_boot
+import vm_kernels
+import vm_run
+from vm_kernels import Kernel, UnavailableError, Unpacked
+
+KERNEL = Kernel("9.9", "linux-image-none")
+
+
+def image(folder, release="9.9.1-amd64"):
+    (folder / "boot").mkdir(parents=True)
+    path = folder / "boot" / f"vmlinuz-{release}"
+    path.touch()
+    return Unpacked(path, release)
+
+
+def test_the_list_names_kernels_and_tests_that_exist():
+    kernels, suite = vm_kernels.read()
+    assert len({kernel.name for kernel in kernels}) == len(kernels) >= 2
+    assert vm_kernels.find(kernels[-1].name, kernels) == kernels[-1]
+    assert suite.tests
+    for test in suite.tests:
+        assert (vm_kernels.ROOT / test.partition("::")[0]).exists()
+    with pytest.raises(UnavailableError, match="it has 6"):
+        vm_kernels.find("9.9", kernels)
+
+
+def test_a_kernel_in_the_cache_needs_no_network(tmp_path, monkeypatch):
+    monkeypatch.setattr(vm_kernels, "CACHE", tmp_path)
+    monkeypatch.setattr(vm_kernels, "run", lambda *_, **__: pytest.fail("not here"))
+    cached = image(tmp_path / "9.9")
+    assert vm_kernels.ready(KERNEL) == cached
+    monkeypatch.setattr(
+        vm_kernels, "image_package", lambda _: f"linux-image-{cached.release}"
+    )
+    assert vm_kernels.ready(KERNEL, refresh=True) == cached
+
+
+def test_a_broken_download_leaves_nothing_that_counts_as_a_kernel(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(vm_kernels, "CACHE", tmp_path)
+    monkeypatch.setattr(vm_kernels, "image_package", lambda _: "linux-image-9.9.1")
+
+    def refused(*_, **__):
+        raise UnavailableError("no network")
+
+    monkeypatch.setattr(vm_kernels, "run", refused)
+    with pytest.raises(UnavailableError, match="no network"):
+        vm_kernels.ready(KERNEL)
+    assert vm_kernels.unpacked(tmp_path / "9.9") is None
+
+
+def test_a_failed_program_is_told_with_what_it_said():
+    with pytest.raises(UnavailableError, match="no such mirror"):
+        vm_kernels.run("sh", "-c", "echo no such mirror >&2; exit 100")
+    with pytest.raises(UnavailableError, match="no segctl-none here"):
+        vm_kernels.run("segctl-none")
+
+
+@pytest.mark.parametrize(
+    ("console", "started", "deadline_s", "told"),
+    [
+        ("Kernel panic - not syncing", 9.0, None, "panicked while the command ran"),
+        ("Kernel panic - not syncing", None, 60.0, "panicked before the command"),
+        ("", 9.0, 60.0, "hung: ended at its deadline of 60 s, while the command ran"),
+        ("", None, None, "ended before the command started"),
+    ],
+)
+def test_a_bad_end_is_told_by_its_kind(console, started, deadline_s, told):
+    assert told in vm_boot.fault(console, started, deadline_s)
+
+
+def test_the_guests_command_keeps_words_variables_and_exit_code(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    argv = [sys.executable, "-c", "import os, sys; print(sys.argv[1], os.environ['A'])"]
+    text = vm_boot.command([*argv, "a 'b\" $c"], {"A": "x y"})
+    told = subprocess.run(
+        ["sh", "-c", text], capture_output=True, text=True, check=True
+    )
+    assert told.stdout == "a 'b\" $c x y\n"
+    code = vm_boot.command(["sh", "-c", "exit 255"], {})
+    assert subprocess.run(["sh", "-c", code], check=False).returncode == 255
+
+
+def test_the_suite_fails_where_a_kernel_cannot_be_run(monkeypatch, tmp_path, capsys):
+    codes = {"a": 0, "b": vm_run.NO_GUEST}
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(vm_run, "compile_here", lambda _: None)
+    monkeypatch.setattr(
+        vm_run, "run_one", lambda kernel, *_: (codes[kernel.name], "why")
+    )
+    kernels = tuple(Kernel(name, "") for name in codes)
+    chosen = vm_kernels.Suite(("tests/kernel",), 1)
+    assert vm_run.suite(kernels[:1], chosen, []) == 0
+    assert vm_run.suite(kernels, chosen, []) == vm_run.NO_GUEST
+    said = capsys.readouterr().err
+    assert "kernel b: FAILED, why" in said
+    assert "--native leaves the other kernels out" in said
