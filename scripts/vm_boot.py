@@ -195,7 +195,7 @@ def fault(console: str, started: float | None, deadline_s: float | None) -> str:
     if PANIC.decode() in console:
         return f"the guest's kernel panicked {when}"
     if deadline_s is not None:
-        return f"the guest hung: ended at its deadline of {deadline_s:.0f} s, {when}"
+        return f"the guest hung, or was too slow: ended at its deadline of {deadline_s:.0f} s, {when}"
     return f"the guest ended {when}"
 
 

@@ -4,7 +4,7 @@ The guest has this machine's files (9p, read and write), a /tmp, /run, /var/cach
 own, its kernel's modules, and no network but lo. The command runs as root in the current folder; its
 stdout, stderr and exit code are handed through.
 
-Exit codes besides the command's: 124 the guest hung and was ended at the deadline; 125 it panicked,
+Exit codes besides the command's: 124 the guest hung, or was too slow, and was ended at the deadline; 125 it panicked,
 ended by itself or could not be started; each with its console on stderr. --suite: 1 where anything
 failed, 125 where a kernel could not be run at all.
 """

@@ -70,7 +70,12 @@ def test_a_failed_program_is_told_with_what_it_said():
     [
         ("Kernel panic - not syncing", 9.0, None, "panicked while the command ran"),
         ("Kernel panic - not syncing", None, 60.0, "panicked before the command"),
-        ("", 9.0, 60.0, "hung: ended at its deadline of 60 s, while the command ran"),
+        (
+            "",
+            9.0,
+            60.0,
+            "hung, or was too slow: ended at its deadline of 60 s, while the command ran",
+        ),
         ("", None, None, "ended before the command started"),
     ],
 )
