@@ -16,6 +16,7 @@ from pyctl.agent import attach as attaching
 from pyctl.agent import detach as detaching
 from pyctl.agent import logs, recovery
 from pyctl.agent.context import Context
+from pyctl.agent.drivers import Drivers
 from pyctl.agent.events import EventLog, Happening
 from pyctl.agent.ids import PortIds
 from pyctl.agent.orders import (
@@ -30,7 +31,6 @@ from pyctl.agent.steering import Steering
 from pyctl.agent.store import Store
 from pyctl.agent.supervisor import Supervisor
 from pyctl.agent.watch import Watcher
-from pyctl.datapath.select import DRIVERS, choose
 from pyctl.errors import SegctlError
 from pyctl.intercept.enforcer import ensure_enforcer, remove_enforcer
 from pyctl.intercept.presence import present_ports
@@ -52,7 +52,8 @@ class Agent:
         self.lock = threading.RLock()
         self.supervisor = Supervisor(instance, flow_cache=flow_cache)
         store = Store(instance)
-        steering = Steering(DRIVERS[choose()](instance), self.supervisor)
+        drivers = Drivers(instance, self._drain)
+        steering = Steering(drivers, self.supervisor)
         self.context = Context(
             instance=instance,
             store=store,
@@ -74,7 +75,7 @@ class Agent:
             recovery.keep_name(self.context, self.supervisor)
             self.warnings += recovery.finish_journals(self.context)
             ensure_enforcer(self.instance)
-            self.context.steering.driver.connect()
+            self.warnings += self.context.steering.drivers.start()
             self.supervisor.log_level = logs.get_level()
             self.supervisor.start()
             self.warnings += recovery.adopt_workloads(self.context)
@@ -82,6 +83,9 @@ class Agent:
             self.context.happened(Happening("lifecycle", warning))
         self._watcher.start()
         _log.info("agent ready", instance=self.instance.name, ms=_since(self.started))
+
+    def _drain(self) -> None:
+        self.supervisor.tell(lambda engine: engine.sync())
 
     def attach(self, order: AttachOrder) -> AttachResult:
         """See agent.attach."""
@@ -189,7 +193,7 @@ class Agent:
         with self.lock:
             if self._is_empty():
                 self.supervisor.stop()
-                self.context.steering.driver.cleanup()
+                self.context.steering.drivers.cleanup()
                 remove_enforcer(self.instance)
             else:
                 self.supervisor.release()

@@ -18,13 +18,11 @@ from pyctl.agent.detach import release_ports
 from pyctl.agent.events import Happening
 from pyctl.agent.orders import AttachOrder, AttachResult
 from pyctl.agent.target import Target, find_target
-from pyctl.datapath.select import choose
 from pyctl.errors import RefusedError, SegctlError
 from pyctl.intercept.attach import preview, splice
 from pyctl.intercept.presence import draft_port, unspliced
 from pyctl.intercept.select import refuse_netns, select_interfaces
 from pyctl.model.workload import (
-    DatapathKind,
     Fail,
     Mode,
     OtherTraffic,
@@ -44,13 +42,14 @@ def attach(context: Context, order: AttachOrder) -> AttachResult:
     known = context.registry.in_netns(target.process.netns)
     if known is not None:
         return _attach_more(context, known, target, order, started)
-    datapath = choose(order.datapath)
+    datapath = context.steering.drivers.choose(order.datapath)
     refuse_netns(context.instance, target.process)
     interfaces, warnings = select_interfaces(target.process, order.interfaces)
     workload = _new_workload(context, target, order, datapath)
     if order.dry_run:
         plan = _preview(context, target, interfaces)
         return AttachResult(None, plan, list(warnings), False, _ms_since(started))
+    context.steering.drivers.of(datapath)
     workload = _splice_all(context, workload, interfaces)
     return _attached(context, workload, interfaces, list(warnings), started)
 
@@ -209,10 +208,13 @@ def _update(context: Context, known: Workload, order: AttachOrder) -> list[str]:
         fail=order.fail or known.fail,
         other_traffic=order.other_traffic or known.other_traffic,
         any_source=known.any_source if order.any_source is None else order.any_source,
+        datapath=order.datapath or known.datapath,
     )
     before, after = vars(known), vars(wanted)
     plan = [f"set {key} to {after[key]}" for key in after if after[key] != before[key]]
     if plan and not order.dry_run:
+        if wanted.datapath is not known.datapath:
+            _move(context, known, wanted)
         context.registry.put(wanted)
         try:
             context.refresh()
@@ -221,6 +223,20 @@ def _update(context: Context, known: Workload, order: AttachOrder) -> list[str]:
             context.refresh()
             raise
     return plan
+
+
+def _move(context: Context, known: Workload, wanted: Workload) -> None:
+    """To the other datapath; remembered first, so that a killed agent's successor goes on."""
+    context.steering.drivers.of(wanted.datapath)
+    moving = replace(known, datapath=wanted.datapath)
+    context.registry.put(moving)
+    try:
+        context.move(moving)
+    except BaseException:
+        context.registry.put(known)
+        with contextlib.suppress(SegctlError):
+            context.move(known)
+        raise
 
 
 def _ms_since(started: float) -> float:

@@ -49,9 +49,9 @@ class Context:
     def new_port_id(self) -> int:
         """An id of which nothing is left anywhere; on disk before it is used."""
         taken = {port.port_id for load in self.registry.all() for port in load.ports}
-        driver = self.steering.driver
+        drivers = self.steering.drivers
         port_id = self.port_ids.allocate(
-            lambda candidate: candidate in taken or driver.port_in_use(candidate)
+            lambda candidate: candidate in taken or drivers.port_in_use(candidate)
         )
         self.store.save_port_id(port_id)
         return port_id
@@ -74,7 +74,14 @@ class Context:
     def steer(self, workload: Workload, port: Port) -> None:
         """Steer one prepared port of a workload that is in the registry."""
         pair = port_pair(workload, port, self.mode_of(workload).mode)
-        self.steering.add(pair, self.compile()[port.port_id])
+        policy = self.compile()[port.port_id]
+        self.steering.add(pair, policy, workload.datapath)
+
+    def move(self, workload: Workload) -> None:
+        """Bring the ports of a workload to the datapath that it names by now."""
+        mode = self.mode_of(workload).mode
+        for port in workload.ports:
+            self.steering.move(port_pair(workload, port, mode), workload.datapath)
 
     def joined(self, port: Port) -> None:
         """A port was attached whose vex may be the very peer of another's: that one's frames must

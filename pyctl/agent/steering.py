@@ -7,14 +7,26 @@ For a new port it is: policy first, filters second, links up last (the splice do
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
+from pyctl.agent.drivers import Drivers
 from pyctl.agent.ids import Generations
 from pyctl.agent.supervisor import Supervisor
 from pyctl.datapath.base import Driver
 from pyctl.engine.client import EngineClient
+from pyctl.errors import SegctlError
 from pyctl.model.policy import PortPolicy
-from pyctl.model.workload import Fail, Mode, OtherTraffic, Port, PortPair, Workload
+from pyctl.model.workload import (
+    DatapathKind,
+    Fail,
+    Mode,
+    OtherTraffic,
+    Port,
+    PortPair,
+    Workload,
+)
 from pyctl.platform.bpf_grace import wait_for_programs
 
 
@@ -48,10 +60,11 @@ def closed_or_open(fail: Fail, mode: Mode) -> Fail:
 
 
 class Steering:
-    """What the engine and the driver were last told, and telling them what is new."""
+    """What the engine and the drivers were last told, and telling them what is new."""
 
-    def __init__(self, driver: Driver, supervisor: Supervisor) -> None:
-        self.driver = driver
+    def __init__(self, drivers: Drivers, supervisor: Supervisor) -> None:
+        self.drivers = drivers
+        self._kinds: dict[int, DatapathKind] = {}
         self._supervisor = supervisor
         self._generations = Generations()
         self._told: dict[int, PortPolicy] = {}
@@ -81,14 +94,19 @@ class Steering:
         self._swap([policy])
         self._tell_listeners(policy.port_id)
 
-    def add(self, pair: PortPair, policy: PortPolicy) -> None:
+    def add(self, pair: PortPair, policy: PortPolicy, kind: DatapathKind) -> None:
         """A prepared pair, new (its links still down) or found steered: from its next packet on,
         the policy holds.
         """
         try:
             if self._told.get(pair.port_id) != policy:
                 self._swap([policy])
-            self.driver.attach(pair)
+            self._kinds[pair.port_id] = kind
+            former = self.drivers.holder(pair.port_id, besides=kind)
+            if former is not None:
+                # An agent ended while it moved the port.
+                self.drivers.hand_over(pair, former, kind)
+            self.drivers.of(kind).attach(pair)
             self._publish([policy])
             self._pairs[pair.port_id] = pair
         except BaseException:
@@ -98,11 +116,47 @@ class Steering:
     def remove(self, port_id: int) -> None:
         """Nothing of the pair is left in driver or engine. Idempotent."""
         try:
-            self.driver.detach(port_id)
+            self.drivers.detach(port_id, self._kinds.get(port_id))
         finally:
-            for known in (self._told, self._current, self._pairs, self._listeners):
+            known: dict[int, Any]
+            for known in (
+                self._told,
+                self._current,
+                self._pairs,
+                self._listeners,
+                self._kinds,
+            ):
                 known.pop(port_id, None)
             self._supervisor.tell(lambda engine: engine.port_delete(port_id))
+
+    def move(self, pair: PortPair, kind: DatapathKind) -> None:
+        """A steered port to another datapath: no packet lost, none past the rules of either."""
+        former = self._kinds[pair.port_id]
+        if former is kind:
+            return
+        self._kinds[pair.port_id] = kind
+        try:
+            self.drivers.hand_over(pair, former, kind)
+            generation = self._current[pair.port_id]
+            self._driver(pair.port_id).publish_generation(pair.port_id, generation)
+        except BaseException:
+            self._kinds[pair.port_id] = former
+            with contextlib.suppress(SegctlError):
+                self.drivers.hand_over(pair, kind, former)
+            raise
+        self._pairs[pair.port_id] = pair
+
+    def repair(self) -> list[str]:
+        """Put right what strangers did to rules of the kernel; a line for each rule."""
+        ports = [
+            port_id
+            for port_id, kind in self._kinds.items()
+            if kind is DatapathKind.U32 and port_id in self._pairs
+        ]
+        return self.drivers.repair(ports) if ports else []
+
+    def _driver(self, port_id: int) -> Driver:
+        return self.drivers.of(self._kinds[port_id])
 
     def change(self, policies: list[PortPolicy], pairs: list[PortPair]) -> None:
         """Policies and pairs of ports that are steered. On return no packet is judged, or
@@ -111,7 +165,7 @@ class Steering:
         """
         for pair in pairs:
             if self._pairs.get(pair.port_id) != pair:
-                self.driver.update(pair)
+                self._driver(pair.port_id).update(pair)
                 self._pairs[pair.port_id] = pair
         changed = self.differs(policies)
         if not changed:
@@ -136,7 +190,10 @@ class Steering:
     def _publish(self, policies: list[PortPolicy]) -> None:
         for policy in policies:
             port_id = policy.port_id
-            self.driver.publish_generation(port_id, self._current[port_id])
+            # One that is only prepared is published when it is added.
+            if port_id in self._kinds:
+                generation = self._current[port_id]
+                self._driver(port_id).publish_generation(port_id, generation)
 
     def _teach(self) -> None:
         """A new engine knows nothing: all policies again, under new generations, because flows

@@ -25,8 +25,8 @@ from pyctl.agent.supervisor import Supervisor
 from pyctl.datapath.events import EventReader
 from pyctl.errors import NotFoundError, RefusedError, SegctlError
 from pyctl.intercept.presence import follow, port_now
-from pyctl.model.workload import Workload
-from pyctl.platform.change_watch import ChangeWatch
+from pyctl.model.workload import DatapathKind, Workload
+from pyctl.platform.change_watch import RTMGRP_TC, ChangeWatch
 from pyctl.platform.process import process_alive
 
 _log = structlog.get_logger()
@@ -77,12 +77,14 @@ class Watcher:
         self._no_engine_before = 0.0
         self._no_burial_before: dict[str, float] = {}
         self._kernel_events: EventReader | None = None
+        self._filters: ChangeWatch | None = None
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         context.on_change = self.wake
 
     def start(self) -> None:
         """Begin to watch."""
-        self._kernel_events = EventReader(self._context.instance)
+        netns = str(self._context.instance.netns)
+        self._filters = ChangeWatch(netns, RTMGRP_TC)
         self._thread.start()
 
     def wake(self) -> None:
@@ -99,8 +101,9 @@ class Watcher:
         for watched in self._watched.values():
             watched.close()
         self._watched = {}
-        if self._kernel_events is not None:
-            self._kernel_events.close()
+        for opened in (self._kernel_events, self._filters):
+            if opened is not None:
+                opened.close()
         os.close(self._wake_read)
         os.close(self._wake_write)
 
@@ -131,6 +134,9 @@ class Watcher:
     def _wait(self) -> None:
         poller = select.poll()
         poller.register(self._wake_read, select.POLLIN)
+        filters = self._filters
+        if filters is not None:
+            poller.register(filters.fileno(), select.POLLIN)
         by_fd: dict[int, tuple[_Watched, bool]] = {}
         timeout_ms = float(_ROUND_MS)
         for watched in self._watched.values():
@@ -147,6 +153,10 @@ class Watcher:
             if fd == self._wake_read:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self._wake_read, 4096)
+                continue
+            if filters is not None and fd == filters.fileno():
+                filters.drain()
+                self._repair()
                 continue
             watched, is_process = by_fd[fd]
             if is_process:
@@ -222,6 +232,13 @@ class Watcher:
             Happening("lifecycle", f"it has now {told}", workload=workload.name)
         )
 
+    def _repair(self) -> None:
+        """Filters have changed: by us, or by a stranger, whose work is undone."""
+        with self._lock:
+            found = self._context.steering.repair()
+        for line in found:
+            self._context.happened(Happening("lifecycle", f"rules repaired: {line}"))
+
     def _look_after_engine(self) -> None:
         if self._ending or time.monotonic() < self._no_engine_before:
             return
@@ -246,6 +263,9 @@ class Watcher:
             happening = engine_happening(event, self._context.registry)
             if happening is not None:
                 self._context.happened(happening)
-        if self._kernel_events is not None:
-            for drop in self._kernel_events.read():
-                self._context.happened(kernel_happening(drop, self._context.registry))
+        if self._kernel_events is None:
+            if not self._context.steering.drivers.is_ready(DatapathKind.EBPF):
+                return
+            self._kernel_events = EventReader(self._context.instance)
+        for drop in self._kernel_events.read():
+            self._context.happened(kernel_happening(drop, self._context.registry))

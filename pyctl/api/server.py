@@ -136,7 +136,9 @@ def _workloads(agent: Agent) -> APIRouter:
                 schema.PortRules(
                     port_id=port.port_id,
                     interface=port.interface,
-                    rules=agent.context.steering.driver.rules(port.port_id),
+                    rules=agent.context.steering.drivers.of(found.datapath).rules(
+                        port.port_id
+                    ),
                 )
                 for port in found.ports
             ],
@@ -190,7 +192,7 @@ def _node(agent: Agent, on_stop: Callable[[], None]) -> APIRouter:
             uptime_s=round(time.monotonic() - agent.started, 1),
             log_level=LogLevel(logs.get_level()),
             abi=abi.HASH,
-            datapath=agent.context.steering.driver.kind,
+            datapath=agent.context.steering.drivers.default,
             engine=schema.EngineStatus.model_validate(agent.supervisor.status()),
             workloads=len(loads),
             ports=sum(len(load.ports) for load in loads),

@@ -91,7 +91,7 @@ def workload_detail(agent: Agent, workload: Workload) -> schema.WorkloadDetail:
     sessions = 0
     for port in workload.ports:
         policy, generation = context.steering.policy_of(port.port_id)
-        kernel = context.steering.driver.counters(port.port_id)
+        kernel = context.steering.drivers.of(workload.datapath).counters(port.port_id)
         engine = agent.supervisor.counters(port.port_id)
         sessions += agent.supervisor.session_count(port.port_id)
         ports.append(

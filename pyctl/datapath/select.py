@@ -1,31 +1,28 @@
 """Which datapath steers a workload: the one place that knows which drivers there are.
 
-In: a wish. Out: a kind of datapath, and the class of its driver. I/O: none.
-What this host allows is not asked here: `segctl doctor` tries that (platform.probe), and a driver's
-`connect` says what failed.
+In: a kind. Out: the class of its driver, or why this host cannot have it. I/O: a probe of its own
+process for u32, which tries a whole ruleset in a scratch namespace; what ebpf lacks, its driver's
+`connect` says.
 """
 
 from __future__ import annotations
 
+from pyctl.datapath import u32_probe
 from pyctl.datapath.ebpf import EbpfDriver
+from pyctl.datapath.u32 import U32Driver
 from pyctl.errors import NotCapableError
 from pyctl.model.workload import DatapathKind
 
-DRIVERS = {DatapathKind.EBPF: EbpfDriver}
+DRIVERS = {DatapathKind.EBPF: EbpfDriver, DatapathKind.U32: U32Driver}
 """The preferred one first."""
 
 
-def choose(wish: DatapathKind | None = None) -> DatapathKind:
-    """What is wished for, and for None (auto) the preferred one.
-
-    NotCapableError where this version brings no driver for it.
-    """
-    if wish is None:
-        return next(iter(DRIVERS))
-    if wish not in DRIVERS:
+def require(kind: DatapathKind) -> None:
+    """NotCapableError names what the kernel lacks for a datapath."""
+    lacks = u32_probe.missing() if kind is DatapathKind.U32 else None
+    if lacks is not None:
         raise NotCapableError(
-            f"attaching with the {wish} datapath",
+            f"steering with the {kind} datapath: {lacks}",
             state="nothing was touched",
-            advice=f"this version steers with {', '.join(DRIVERS)} only",
+            advice="`segctl doctor` says which modules the kernel lacks",
         )
-    return wish

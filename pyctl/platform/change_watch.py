@@ -1,7 +1,7 @@
-"""A file descriptor that becomes readable when links or addresses of a namespace change.
+"""A file descriptor that becomes readable when links, addresses or filters of a netns change.
 
 In: the path of a network namespace. Out: a netlink socket bound to the groups of rtnetlink(7) that
-tell of links and addresses; what they say is not parsed here, whoever wakes up reads the state.
+tell of them; what they say is not parsed here, whoever wakes up reads the state.
 The socket pins its namespace: close it when the workload's process ends.
 """
 
@@ -11,17 +11,18 @@ import socket
 
 from pyctl.platform.netns import entered, opened
 
-_RTMGRP_LINK = 0x1
-_RTMGRP_IPV4_IFADDR = 0x10
-_RTMGRP_IPV6_IFADDR = 0x100
+RTMGRP_LINK = 0x1
+RTMGRP_TC = 0x8
+RTMGRP_IPV4_IFADDR = 0x10
+RTMGRP_IPV6_IFADDR = 0x100
+LINKS_AND_ADDRESSES = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR
 _ENOUGH = 1 << 16
 
 
 class ChangeWatch:
     """Watches one namespace. NotFoundError where it does not exist."""
 
-    def __init__(self, netns: str) -> None:
-        groups = _RTMGRP_LINK | _RTMGRP_IPV4_IFADDR | _RTMGRP_IPV6_IFADDR
+    def __init__(self, netns: str, groups: int = LINKS_AND_ADDRESSES) -> None:
         with opened(netns) as fd, entered(fd):
             self._socket = socket.socket(
                 socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0

@@ -43,6 +43,7 @@ U32 = {
     "cls_u32": "no u32 datapath",
     "act_mirred": "no u32 datapath",
     "act_pedit": "no u32 datapath",
+    "act_gact": "no u32 datapath",
 }
 OPTIONAL = {
     "chosen ifindex": "a container's interface index changes when it is attached",
@@ -51,7 +52,7 @@ OPTIONAL = {
     "podman": "--container does not find Podman's containers; --pid works",
 }
 DATAPATHS = {"ebpf": EBPF, "u32": U32}
-DRIVERS = ("ebpf",)
+DRIVERS = ("ebpf", "u32")
 """The datapaths that this version brings, the preferred one first."""
 
 DOCKER_SOCKETS = ("/var/run/docker.sock",)
@@ -117,13 +118,14 @@ def judge(found: dict[str, tuple[State, str]]) -> Report:
         kind: _all_of({state[name] for name in COMMON | needs})
         for kind, needs in DATAPATHS.items()
     }
-    datapath = next((each for each in DRIVERS if possible[each] == "ok"), None)
-    unknown = datapath is None and any(possible[each] == "unknown" for each in DRIVERS)
+    likely = next((each for each in DRIVERS if possible[each] != "missing"), None)
+    unknown = likely is not None and possible[likely] == "unknown"
+    datapath = None if unknown else likely
     return Report(
         capabilities=capabilities,
         datapath=datapath,
         unknown=unknown,
-        verdict=_verdict(datapath, possible, state, unknown=unknown),
+        verdict=_verdict(datapath, state, unknown=unknown),
         kernel=platform.release(),
         machine=platform.machine(),
         version=_version(),
@@ -139,25 +141,22 @@ def _all_of(states: set[State]) -> State:
 
 def _verdict(
     datapath: str | None,
-    possible: dict[str, State],
     state: dict[str, State],
     *,
     unknown: bool,
 ) -> str:
     if datapath:
         return datapath
-    first = DRIVERS[0]
+    wanted: State = "unknown" if unknown else "missing"
+    lacks = {
+        kind: [each for each in COMMON | DATAPATHS[kind] if state[each] == wanted]
+        for kind in DRIVERS
+    }
     if unknown:
-        names = [each for each in COMMON | DATAPATHS[first] if state[each] == "unknown"]
+        names = dict.fromkeys(each for kind in DRIVERS for each in lacks[kind])
         return f"not known; run as root to try: {', '.join(names)}"
-    names = [each for each in COMMON | DATAPATHS[first] if state[each] == "missing"]
-    verdict = f"none; {first} lacks: {', '.join(names)}"
-    others = [
-        each for each in DATAPATHS if each not in DRIVERS and possible[each] == "ok"
-    ]
-    if others:
-        verdict += f" ({', '.join(others)} would work, but is not part of this version)"
-    return verdict
+    told = [f"{kind} lacks: {', '.join(names)}" for kind, names in lacks.items()]
+    return f"none; {'; '.join(told)}"
 
 
 def _kernel() -> dict[str, tuple[State, str]]:

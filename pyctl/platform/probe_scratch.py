@@ -236,7 +236,7 @@ def probe_all() -> dict[str, Found]:
         if found["clsact"][0] == "ok":
             for name, kind in (("cls_bpf", "bpf"), ("cls_u32", "u32")):
                 found[name] = tried(partial(_classifier, nl, index, kind))
-        for kind in ("mirred", "pedit"):
+        for kind in ("mirred", "pedit", "gact"):
             found[f"act_{kind}"] = tried(partial(_action, nl, kind))
         found["chosen ifindex"] = tried(partial(_new_ifindex, nl))
     return found

@@ -165,29 +165,6 @@ def test_towards_the_host_a_foreign_mac_is_not_accepted_either(wiring: Wiring):
     assert answered(ping(pod, packets.gateway_ip4)) == (3, 3)
 
 
-def test_a_promiscuous_bridge_sees_no_ping_twice(wiring: Wiring):
-    """With redirect_peer the bridge took frames for others as its own, and answered them twice."""
-    wiring.pod()
-    wiring.pod()
-    wiring.host.run("ip", "link", "set", "br0", "promisc", "on")
-    wiring.attach_all()
-    wiring.start_engine()
-    assert answered(ping(wiring.pods[0], packets.pod_two_ip4)) == (3, 3)
-    assert answered(ping(wiring.pods[0], packets.gateway_ip6)) == (3, 3)
-
-
-def test_quarantine_blackholes_everything_and_ends_at_once(one_pod: Wiring):
-    """Behaviour 14: ARP too."""
-    pod = one_pod.pods[0]
-    assert answered(ping(pod, packets.gateway_ip4)) == (3, 3)
-    one_pod.update(0, mode=Mode.QUARANTINE)
-    pod.run("ip", "neigh", "flush", "dev", "eth0")
-    assert answered(ping(pod, packets.gateway_ip4, wait=0.2)) == (3, 0)
-    assert one_pod.counted(0, "quarantine") > 0
-    one_pod.update(0, mode=Mode.PROTECT)
-    wait_for(lambda: answered(ping(pod, packets.gateway_ip4, count=1, wait=0.2))[1])
-
-
 def test_a_dead_engine_fails_as_each_port_says(wiring: Wiring):
     """Behaviour 10, per workload: one open, one closed, side by side."""
     wiring.pod()
@@ -222,14 +199,6 @@ def test_an_address_that_comes_later_is_the_workloads_too(one_pod: Wiring):
     ).returncode
     assert udp_try(pod, packets.gateway_ip4, PORT) == "open"
     assert server.process.poll() is None
-
-
-@pytest.mark.parametrize("version", [4, 6])
-def test_fragments_pass_through_the_inspector(one_pod: Wiring, version):
-    target = packets.gateway_ip4 if version == 4 else packets.gateway_ip6
-    pod = one_pod.pods[0]
-    pod.run("ping", "-c1", "-W2", "-s", "4000", target)
-    assert one_pod.inspected().count(("egress", "0101")) == 3
 
 
 def test_frames_of_a_port_that_is_gone_end_on_vbr(one_pod: Wiring):

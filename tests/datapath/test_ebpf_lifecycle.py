@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from pathlib import Path
 
 import pytest
 
@@ -13,8 +12,7 @@ from pyctl.datapath import loader
 from pyctl.datapath.ebpf import PRIORITY, EbpfDriver
 from pyctl.datapath.maps import dump_maps
 from pyctl.datapath.pins import open_map, pin_dir
-from pyctl.errors import NotFoundError, RefusedError, SegctlError
-from pyctl.model.workload import Mode
+from pyctl.errors import NotFoundError, SegctlError
 from pyctl.platform import bpf
 from pyctl.platform.bpf_tc import TcHooks
 from tests import packets
@@ -38,10 +36,6 @@ def leftovers(wiring: Wiring) -> dict[str, list]:
     del rows["seg_control"]
     rows["seg_counters"] = [row for row in rows["seg_counters"] if row["port_id"]]
     return {name: found for name, found in rows.items() if found}
-
-
-def descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def flow_of(port_id: int) -> tuple[bytes, bytes]:
@@ -88,20 +82,6 @@ def test_detach_works_with_the_links_gone(one_pod: Wiring):
     assert leftovers(one_pod) == {}
 
 
-def test_another_ports_entries_stay(wiring: Wiring):
-    wiring.pod()
-    wiring.pod()
-    wiring.attach_all()
-    wiring.start_engine()
-    with open_map(wiring.instance, "seg_flows4") as flows:
-        for pair in wiring.pairs:
-            flows.update(*flow_of(pair.port_id))
-    before = wiring.driver.rules(wiring.pairs[1].port_id)
-    wiring.driver.detach(wiring.pairs[0].port_id)
-    assert wiring.driver.rules(wiring.pairs[1].port_id) == before
-    assert answered(ping(wiring.pods[1], packets.gateway_ip4)) == (3, 3)
-
-
 def test_a_flow_left_behind_keeps_the_port_id_in_use(wiring: Wiring):
     """The engine may write one after the detach: an id with a past must not be given away."""
     with open_map(wiring.instance, "seg_flows4") as flows:
@@ -109,19 +89,6 @@ def test_a_flow_left_behind_keeps_the_port_id_in_use(wiring: Wiring):
     assert wiring.driver.port_in_use(9)
     wiring.driver.detach(9)
     assert not wiring.driver.port_in_use(9)
-
-
-def test_mode_changes_lose_no_packet(one_pod: Wiring):
-    """Behaviour 15, as far as these modes go: a mode is a map value."""
-    child = one_pod.pods[0].spawn(
-        *("ping", "-n", "-q", "-c", "200", "-i", "0.005", packets.gateway_ip4),
-        stdout=-1,
-        text=True,
-    )
-    while child.poll() is None:
-        for mode in (Mode.DISCOVER, Mode.MONITOR, Mode.PROTECT):
-            one_pod.update(0, mode=mode)
-    assert answered(child.stdout.read()) == (200, 200)
 
 
 def test_new_programs_take_over_without_losing_a_packet(one_pod: Wiring):
@@ -169,31 +136,6 @@ def test_a_map_of_another_layout_is_an_error_and_stays(wiring: Wiring):
         assert found.layout == layout
 
 
-def test_a_port_id_has_one_pair(wiring: Wiring):
-    wiring.pod()
-    wiring.pod()
-    first, second = wiring.pairs
-    wiring.driver.attach(first)
-    stolen = dataclasses.replace(second, port_id=first.port_id)
-    with pytest.raises(RefusedError):
-        wiring.driver.attach(stolen)
-    with pytest.raises(NotFoundError):
-        wiring.driver.update(second)
-    wiring.start_engine()
-    assert answered(ping(wiring.pods[0], packets.gateway_ip4)) == (3, 3)
-
-
-def test_a_reused_ifindex_takes_nothing_over(one_pod: Wiring):
-    """Links died without a detach, and new ones got their numbers: the old port must end."""
-    old = one_pod.pairs[0]
-    for name in ("vex0", "vin0"):
-        one_pod.enforcer.run("ip", "link", "del", name)
-    one_pod.pod(vex_index=old.vex_ifindex, vin_index=old.vin_ifindex)
-    one_pod.driver.attach(one_pod.pairs[1])
-    assert not one_pod.driver.port_in_use(old.port_id)
-    assert answered(ping(one_pod.pods[1], packets.gateway_ip4)) == (3, 3)
-
-
 def test_an_attach_that_fails_leaves_nothing(wiring: Wiring):
     wiring.pod()
     gone = dataclasses.replace(wiring.pairs[0], vin_ifindex=4_000_000)
@@ -201,28 +143,6 @@ def test_an_attach_that_fails_leaves_nothing(wiring: Wiring):
         wiring.driver.attach(gone)
     assert leftovers(wiring) == {}
     assert wiring.enforcer.run("tc", "qdisc", "show").stdout.count("clsact") == 1
-
-
-def test_no_frame_passes_uninspected_while_a_pair_is_attached_and_detached(
-    wiring: Wiring,
-):
-    """The engine is mute: so whatever is answered went past it."""
-    pod = wiring.pod()
-    wiring.start_engine().said("mute")
-    pod.run(
-        *("ip", "neigh", "add", packets.gateway_ip4),
-        *("lladdr", packets.gateway_mac, "dev", "eth0"),
-    )
-    child = pod.spawn(
-        *("ping", "-n", "-q", "-c", "300", "-i", "0.003"),
-        *("-W", "0.2", packets.gateway_ip4),
-        stdout=-1,
-        text=True,
-    )
-    while child.poll() is None:
-        wiring.driver.attach(wiring.pairs[0])
-        wiring.driver.detach(wiring.pairs[0].port_id)
-    assert answered(child.stdout.read()) == (300, 0)
 
 
 def test_rules_show_filters_and_entries(one_pod: Wiring):
@@ -240,20 +160,6 @@ def test_rules_show_filters_and_entries(one_pod: Wiring):
         one_pod.driver.rules(9)
 
 
-def test_a_foreign_filter_stays(one_pod: Wiring):
-    """What stands at other priorities on the hook is not ours to remove."""
-    one_pod.enforcer.run(
-        *("tc", "filter", "add", "dev", "vex0", "ingress"),
-        *("prio", "20000", "protocol", "ip"),
-        *("u32", "match", "u32", "0", "0", "classid", "1:1"),
-    )
-    one_pod.driver.detach(one_pod.pairs[0].port_id)
-    assert (
-        "u32"
-        in one_pod.enforcer.run("tc", "filter", "show", "dev", "vex0", "ingress").stdout
-    )
-
-
 def test_attach_takes_no_time_worth_mention(wiring: Wiring):
     """Compiling is connect's: an attach is a few map writes and two filters."""
     wiring.pod()
@@ -261,15 +167,3 @@ def test_attach_takes_no_time_worth_mention(wiring: Wiring):
     wiring.attach_all()
     assert time.monotonic() - start < 1
     wait_for(lambda: wiring.driver.port_in_use(wiring.pairs[0].port_id))
-
-
-def test_fifty_rounds_leak_no_descriptor(wiring: Wiring):
-    """Behaviour 13, the driver's part."""
-    wiring.pod()
-    open_before = descriptors()
-    for _ in range(50):
-        wiring.driver.attach(wiring.pairs[0])
-        wiring.driver.counters(wiring.pairs[0].port_id)
-        wiring.driver.detach(wiring.pairs[0].port_id)
-    assert descriptors() == open_before
-    assert leftovers(wiring) == {}

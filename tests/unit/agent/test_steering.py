@@ -10,7 +10,7 @@ from pyctl.agent import steering as module
 from pyctl.agent.steering import Steering, port_pair
 from pyctl.errors import SegctlError
 from pyctl.model.policy import Action, PortPolicy
-from pyctl.model.workload import Mode, OtherTraffic
+from pyctl.model.workload import DatapathKind, Mode, OtherTraffic
 from tests.unit.agent.test_store import PORT, WEB
 
 
@@ -29,6 +29,12 @@ class Recorder:
                 raise SegctlError(f"{name} failed")
 
         return call
+
+    def of(self, _kind) -> Recorder:
+        return self
+
+    def holder(self, _port_id, *, besides) -> None:
+        """Nothing is left in the other datapath."""
 
     def tell(self, what) -> None:
         what(self)
@@ -53,7 +59,7 @@ def policy(mode: Mode = Mode.PROTECT, default: Action = Action.DENY) -> PortPoli
 def test_a_new_pair_has_its_policy_before_its_filters(world):
     recorder, steering = world
     steering.prepare(policy(), lambda: (80,))
-    steering.add(port_pair(WEB, PORT, Mode.PROTECT), policy())
+    steering.add(port_pair(WEB, PORT, Mode.PROTECT), policy(), DatapathKind.EBPF)
     assert recorder.names() == [
         "policy_set",
         "listeners_set",
@@ -66,7 +72,7 @@ def test_a_pair_whose_filters_fail_leaves_nothing_in_the_engine(world):
     recorder, steering = world
     recorder.fail_on = "attach"
     with pytest.raises(SegctlError):
-        steering.add(port_pair(WEB, PORT, Mode.PROTECT), policy())
+        steering.add(port_pair(WEB, PORT, Mode.PROTECT), policy(), DatapathKind.EBPF)
     assert recorder.names()[-2:] == ["detach", "port_delete"]
     assert steering.policy_of(300) == (None, 0)
 
@@ -74,7 +80,7 @@ def test_a_pair_whose_filters_fail_leaves_nothing_in_the_engine(world):
 def test_a_change_is_swapped_published_and_waited_for_in_this_order(world):
     recorder, steering = world
     pair = port_pair(WEB, PORT, Mode.DISCOVER)
-    steering.add(pair, policy(Mode.DISCOVER, Action.ALLOW))
+    steering.add(pair, policy(Mode.DISCOVER, Action.ALLOW), DatapathKind.EBPF)
     recorder.told.clear()
     steering.change([policy()], [replace(pair, mode=Mode.PROTECT)])
     assert recorder.names() == [
@@ -88,7 +94,7 @@ def test_a_change_is_swapped_published_and_waited_for_in_this_order(world):
 
 def test_the_published_generation_is_the_one_the_engine_stamps(world):
     recorder, steering = world
-    steering.add(port_pair(WEB, PORT, Mode.PROTECT), policy())
+    steering.add(port_pair(WEB, PORT, Mode.PROTECT), policy(), DatapathKind.EBPF)
     steering.change([policy(default=Action.ALLOW)], [])
     set_to = [entry[1] for entry in recorder.told if entry[0] == "policy_set"]
     published = [
@@ -101,7 +107,7 @@ def test_the_published_generation_is_the_one_the_engine_stamps(world):
 def test_what_did_not_change_is_not_told_again(world):
     recorder, steering = world
     pair = port_pair(WEB, PORT, Mode.PROTECT)
-    steering.add(pair, policy())
+    steering.add(pair, policy(), DatapathKind.EBPF)
     recorder.told.clear()
     steering.change([policy()], [pair])
     assert recorder.told == []
@@ -110,7 +116,7 @@ def test_what_did_not_change_is_not_told_again(world):
 def test_a_new_engine_learns_every_policy_under_new_generations(world):
     recorder, steering = world
     steering.prepare(policy(), lambda: (80,))
-    steering.add(port_pair(WEB, PORT, Mode.PROTECT), policy())
+    steering.add(port_pair(WEB, PORT, Mode.PROTECT), policy(), DatapathKind.EBPF)
     before = steering.policy_of(300)[1]
     recorder.told.clear()
     recorder.on_new_engine()

@@ -1,30 +1,31 @@
-"""Which datapath a wish gives."""
+"""Which datapaths there are, and what this host lacks for them."""
 
 from __future__ import annotations
 
 import pytest
 
-from pyctl.datapath.select import DRIVERS, choose
+from pyctl.datapath import select
 from pyctl.errors import NotCapableError
 from pyctl.model.workload import DatapathKind
 from pyctl.platform import probe
 
 
-def test_auto_is_the_preferred_one():
-    assert choose() is DatapathKind.EBPF
+@pytest.mark.parametrize("kind", select.DRIVERS)
+def test_each_kind_has_its_driver(kind):
+    assert select.DRIVERS[kind].kind is kind
 
 
-@pytest.mark.parametrize("kind", DRIVERS)
-def test_what_is_there_is_given_as_wished(kind):
-    assert choose(kind) is kind
-    assert DRIVERS[kind].kind is kind
+def test_what_u32_lacks_is_named(monkeypatch):
+    monkeypatch.setattr(select.u32_probe, "missing", lambda: "no act_pedit")
+    select.require(DatapathKind.EBPF)
+    with pytest.raises(NotCapableError, match="act_pedit"):
+        select.require(DatapathKind.U32)
 
 
-@pytest.mark.parametrize("kind", set(DatapathKind) - set(DRIVERS))
-def test_one_without_a_driver_is_refused(kind):
-    with pytest.raises(NotCapableError, match=f"with the {kind} datapath"):
-        choose(kind)
+def test_u32_where_a_whole_ruleset_goes_in(monkeypatch):
+    monkeypatch.setattr(select.u32_probe, "missing", lambda: None)
+    select.require(DatapathKind.U32)
 
 
 def test_doctor_speaks_of_the_same_drivers_in_the_same_order():
-    assert tuple(DRIVERS) == probe.DRIVERS
+    assert tuple(select.DRIVERS) == probe.DRIVERS

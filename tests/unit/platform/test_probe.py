@@ -29,18 +29,24 @@ def test_what_ebpf_does_not_need_does_not_matter(name):
     assert probe.judge(found).datapath == "ebpf"
 
 
-@pytest.mark.parametrize("name", probe.COMMON | probe.EBPF)
-def test_what_ebpf_needs_is_named_when_it_is_missing(name):
+@pytest.mark.parametrize("name", probe.COMMON)
+def test_what_both_need_is_named_when_it_is_missing(name):
     report = probe.judge(findings() | {name: ("missing", "seen")})
     assert (report.datapath, report.unknown) == (None, False)
     assert report.verdict.startswith("none")
     assert name in report.verdict
 
 
-def test_a_datapath_of_another_version_is_told_but_not_promised():
-    report = probe.judge(findings(bcc="missing"))
-    assert report.datapath is None
-    assert "u32 would work" in report.verdict
+@pytest.mark.parametrize("name", probe.EBPF)
+def test_without_ebpf_it_is_u32(name):
+    report = probe.judge(findings() | {name: ("missing", "seen")})
+    assert (report.datapath, report.unknown) == ("u32", False)
+
+
+@pytest.mark.parametrize("name", probe.U32)
+def test_with_neither_what_each_lacks_is_named(name):
+    report = probe.judge(findings(bcc="missing") | {name: ("missing", "seen")})
+    assert report.verdict == f"none; ebpf lacks: bcc; u32 lacks: {name}"
 
 
 def test_what_could_not_be_tried_is_unknown_not_missing():
@@ -52,7 +58,7 @@ def test_what_could_not_be_tried_is_unknown_not_missing():
 
 
 def test_missing_outweighs_unknown():
-    report = probe.judge(findings(bcc="missing", veth="unknown"))
+    report = probe.judge(findings(bcc="missing", veth="missing"))
     assert not report.unknown
 
 

@@ -1,0 +1,125 @@
+"""The datapaths of one node: one driver of each kind, made ready when it is first needed.
+
+In: an instance, kinds. Out: connected drivers, ports handed over from one to the other.
+A node may hold workloads on both at once. On a port, both hang on clsact ingress; the eBPF filter
+has the place in front, so the u32 rules wait behind it while it comes or goes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+
+from pyctl.datapath import select
+from pyctl.datapath.base import Driver
+from pyctl.datapath.ebpf import EbpfDriver
+from pyctl.datapath.u32 import U32Driver
+from pyctl.errors import (
+    NotCapableError,
+    NotFoundError,
+    NotPermittedError,
+    SegctlError,
+)
+from pyctl.model.instance import Instance
+from pyctl.model.workload import DatapathKind, PortPair
+
+
+class Drivers:
+    """Of one instance. `drain` returns when what was sent to the engine is judged."""
+
+    def __init__(self, instance: Instance, drain: Callable[[], None]) -> None:
+        self._instance = instance
+        self._ebpf = EbpfDriver(instance)
+        self._u32 = U32Driver(instance, drain)
+        self._by_kind: dict[DatapathKind, Driver] = {
+            DatapathKind.EBPF: self._ebpf,
+            DatapathKind.U32: self._u32,
+        }
+        self._ready: set[DatapathKind] = set()
+        self.default = DatapathKind.EBPF
+        """What `auto` means here; known once `start` has run."""
+
+    def start(self) -> list[str]:
+        """Find out what `auto` means by making it ready: ebpf where it works, else u32; and u32 where
+        it holds ports. Gives warnings; raises what ebpf says where neither works.
+        """
+        warnings = []
+        try:
+            self.of(DatapathKind.EBPF)
+        except NotPermittedError:
+            raise
+        except SegctlError as error:
+            try:
+                self.of(DatapathKind.U32)
+            except NotCapableError:
+                raise error from None
+            self.default = DatapathKind.U32
+            warnings.append(f"the u32 datapath stands in for ebpf: {error.tried}")
+        if self._u32.holds_ports():
+            self.of(DatapathKind.U32)
+        return warnings
+
+    def choose(self, wish: DatapathKind | None) -> DatapathKind:
+        """What is wished for, or the default. NotCapableError where this host cannot have it."""
+        kind = wish or self.default
+        if kind not in self._ready:
+            select.require(kind)
+        return kind
+
+    def is_ready(self, kind: DatapathKind) -> bool:
+        """Whether it has been needed."""
+        return kind in self._ready
+
+    def of(self, kind: DatapathKind) -> Driver:
+        """The driver, ready. NotCapableError names what the kernel lacks."""
+        if kind not in self._ready:
+            select.require(kind)
+            self._by_kind[kind].connect()
+            self._ready.add(kind)
+        return self._by_kind[kind]
+
+    def holder(self, port_id: int, besides: DatapathKind) -> DatapathKind | None:
+        """Which other datapath still has something of the port."""
+        for kind in self._ready - {besides}:
+            if self._by_kind[kind].port_in_use(port_id):
+                return kind
+        return None
+
+    def port_in_use(self, port_id: int) -> bool:
+        """Whether anything of such a port is left in the kernel."""
+        return any(self._by_kind[kind].port_in_use(port_id) for kind in self._ready)
+
+    def detach(self, port_id: int, kind: DatapathKind | None) -> None:
+        """From its datapath; from all where that is not known."""
+        for each in (kind,) if kind else tuple(self._ready):
+            self._by_kind[each].detach(port_id)
+
+    def hand_over(
+        self, pair: PortPair, former: DatapathKind, latter: DatapathKind
+    ) -> None:
+        """Move a port, under traffic. The new rules stand before the old ones go; the engine holds
+        every frame meanwhile, so that none comes twice or gets lost between copying and holding.
+        """
+        self.of(former)
+        self.of(latter)
+        self._u32.attach(pair, inline=True)
+        if latter is DatapathKind.U32:
+            self._ebpf.detach(pair.port_id)
+            self._u32.attach(pair)
+        else:
+            self._u32.step_aside(pair.port_id)
+            self._ebpf.attach(pair)
+            self._u32.detach(pair.port_id)
+
+    def repair(self, port_ids: list[int]) -> list[str]:
+        """Of u32: find and repair drift. A port that is going away is left alone."""
+        found = self._u32.repair_guard()
+        for port_id in port_ids:
+            with contextlib.suppress(NotFoundError):
+                found += self._u32.repair(port_id)
+        return found
+
+    def cleanup(self) -> None:
+        """Take away everything of all datapaths."""
+        for driver in self._by_kind.values():
+            driver.cleanup()

@@ -1,0 +1,202 @@
+"""One look at an enforcer namespace: which u32 rules are held there, and the steps that change them.
+
+In: plans, an open `TcFilters`. Out: rules with their handles, and changed ones. I/O: rtnetlink.
+Handles and orders are read anew at each step, since a stranger may have changed them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from fallback_tc import netlink
+from fallback_tc.drift import Drift, drift
+from fallback_tc.pair import Steering
+from fallback_tc.plan import guard
+from fallback_tc.render import add as command
+from fallback_tc.rules import Held, Rule
+from pyctl import abi
+from pyctl.datapath.u32_plan import (
+    ASIDE,
+    BRIDGE,
+    HOME,
+    Plan,
+    at_base,
+    bridge_prefs,
+    held,
+    in_range,
+    of_port,
+    plan,
+    ways_back,
+)
+from pyctl.errors import NotFoundError, SegctlError
+from pyctl.model.workload import PortPair
+from pyctl.platform.netlink import Message
+from pyctl.platform.tc_filters import Filter, TcFilters
+
+VBR = abi.constant("SEG_VBR_IFINDEX")
+
+
+def ends_of(pair: PortPair) -> tuple[int, int]:
+    """The interfaces of a port: vex, vin."""
+    return pair.vex_ifindex, pair.vin_ifindex
+
+
+def shown(one: Held) -> str:
+    """A held rule for people."""
+    try:
+        text = command(one.rule)
+    except ValueError:
+        text = f"{one.rule.place} has parts that are not ours: {one.rule.actions}"
+    return f"{text} # handle {one.handle:#x}"
+
+
+def told(found: Drift) -> list[str]:
+    """A line for each difference."""
+    return (
+        [f"too much {shown(one)}" for one in found.excess]
+        + [f"missing  {command(rule)}" for rule in found.missing]
+        + [f"changed  {shown(one)}" for one, _ in found.changed]
+    )
+
+
+class Session:
+    """For one call of the driver."""
+
+    def __init__(self, tc: TcFilters) -> None:
+        self.tc = tc
+        self.names = tc.names()
+        self._indexes = {name: index for index, name in self.names.items()}
+
+    def plan(self, pair: PortPair, steering: Steering) -> Plan:
+        """NotFoundError for links that are not there."""
+        for end in (*ends_of(pair), VBR):
+            if end not in self.names:
+                raise NotFoundError(
+                    f"interface {end} is not in the enforcer namespace",
+                    state="nothing was touched",
+                )
+        return plan(pair, self.names, steering)
+
+    # -- what is held ---------------------------------------------------------------------
+
+    def on(self, ifindex: int, base: int) -> list[Held]:
+        """Of one set, on one port."""
+        return at_base(held(self.tc.filters(ifindex), self.names), base)
+
+    def at(self, goal: Plan, base: int) -> list[Held]:
+        """Of one set, on both ports."""
+        ends = (goal.pair.vex, goal.pair.vin)
+        return [one for end in ends for one in self.on(self._indexes[end], base)]
+
+    def guards(self) -> list[Held]:
+        """The guard's rules on vbr."""
+        prefs = [rule.pref for rule in guard(BRIDGE)]
+        found = [one for pref in prefs for one in self.tc.filters(VBR, pref)]
+        return held(found, self.names)
+
+    def filters_back(self, port_id: int) -> list[Filter]:
+        """A port's filters on vbr, whatever they do."""
+        own = ways_back(port_id)
+        return [
+            one
+            for pref in bridge_prefs(port_id)
+            for one in self.tc.filters(VBR, pref)
+            if of_port(held([one], self.names), own)
+        ]
+
+    def ways_back(self, port_id: int) -> list[Held]:
+        """The same as rules."""
+        return held(self.filters_back(port_id), self.names)
+
+    def held_by(self, goal: Plan) -> list[Held]:
+        """All of a port."""
+        return [
+            *self.at(goal, HOME),
+            *self.at(goal, ASIDE),
+            *self.ways_back(goal.port_id),
+        ]
+
+    def base(self, goal: Plan) -> int:
+        """Where the set is to be: ASIDE as long as another kind's filter is at HOME."""
+        foreign = any(
+            one.kind != "u32" and in_range(one.pref, HOME)
+            for end in (goal.pair.vex, goal.pair.vin)
+            for one in self.tc.filters(self._indexes[end])
+        )
+        return ASIDE if foreign else HOME
+
+    def differences(self, goal: Plan) -> list[str]:
+        """In words; none where all is as wanted."""
+        wanted = goal.port_rules(self.base(goal)) + goal.bridge_rules()
+        return told(drift(wanted, self.held_by(goal)))
+
+    # -- steps ----------------------------------------------------------------------------
+
+    def place(self, rules: Sequence[Rule], present: Callable[[], list[Held]]) -> None:
+        """Make the rules be what `present` finds."""
+        found = drift(rules, present())
+        self._replace(found.changed)
+        self.remove(found.excess)
+        self._add(found.missing, present)
+
+    def swap(self, goal: Plan, base: int) -> None:
+        """Make the ports hold the goal at that base and nowhere else; see u32's docstring."""
+        other = ASIDE if base == HOME else HOME
+        here, there = self.at(goal, base), self.at(goal, other)
+        wrong = drift(goal.port_rules(base), here)
+        if not wrong.excess and not wrong.missing:
+            self._replace(wrong.changed)
+            self.remove(reversed(there))
+            return
+        if base == HOME and here and drift(goal.port_rules(ASIDE), there):
+            self.remove(reversed(there))
+            self._fill(goal, ASIDE)
+        self.remove(reversed(here))
+        self._fill(goal, base)
+        self.remove(reversed(self.at(goal, other)))
+
+    def go_straight(self, goal: Plan) -> None:
+        """No frame goes to the engine any more, and none of the port is lost."""
+        found = self.at(goal, HOME) + self.at(goal, ASIDE)
+        self._replace(
+            (one, straight)
+            for one in found
+            if (straight := goal.straight(one.rule)) is not None
+        )
+
+    def remove(self, rules: Iterable[Held]) -> None:
+        """In the order given. What is gone already is no failure."""
+        index = self._indexes.__getitem__
+        self.tc.try_each(
+            "removing rules",
+            [_message(netlink.delete(one.rule, index, one.handle)) for one in rules],
+        )
+
+    def _fill(self, goal: Plan, base: int) -> None:
+        self._add(goal.port_rules(base), lambda: self.at(goal, base))
+
+    def _add(self, rules: Sequence[Rule], present: Callable[[], list[Held]]) -> None:
+        """All of them, or none."""
+        if not rules:
+            return
+        index = self._indexes.__getitem__
+        before = present()
+        try:
+            self.tc.send(
+                "installing rules",
+                [_message(netlink.add(rule, index)) for rule in rules],
+            )
+        except SegctlError:
+            self.remove(reversed([one for one in present() if one not in before]))
+            raise
+
+    def _replace(self, pairs: Iterable[tuple[Held, Rule]]) -> None:
+        index = self._indexes.__getitem__
+        self.tc.send(
+            "replacing rules",
+            [_message(netlink.replace(rule, index, one.handle)) for one, rule in pairs],
+        )
+
+
+def _message(one: netlink.Message) -> Message:
+    return Message(one.kind, one.body, one.flags)

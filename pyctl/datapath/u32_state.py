@@ -1,0 +1,74 @@
+"""What the u32 datapath was asked for, on disk: one file for each port.
+
+In: an instance, `Asked` values. Out: the same after a crash. I/O: files in Instance.run_dir, which
+end with the boot, as the rules do.
+A rule that drops names no port, and rules that were taken away by a stranger name nothing: so what
+was asked for cannot be read off the kernel, and drift could not be told without it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from fallback_tc.pair import Steering
+from pyctl.errors import SegctlError
+from pyctl.model.instance import Instance
+from pyctl.model.workload import Fail, LinkKind, Mode, PortPair
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A port and what its rules do."""
+
+    pair: PortPair
+    steering: Steering
+
+
+class U32State:
+    """The files of one instance. SegctlError where the disk refuses."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._directory = instance.run_dir / "u32"
+
+    def _file(self, port_id: int) -> Path:
+        return self._directory / f"{port_id}.json"
+
+    def get(self, port_id: int) -> Asked | None:
+        """None for a port that is not this datapath's, and for a file of another version."""
+        try:
+            raw = json.loads(self._file(port_id).read_text())
+            given = raw["pair"] | {
+                "kind": LinkKind(raw["pair"]["kind"]),
+                "mode": Mode(raw["pair"]["mode"]),
+                "fail": Fail(raw["pair"]["fail"]),
+                "addresses": tuple(raw["pair"]["addresses"]),
+            }
+            return Asked(PortPair(**given), Steering(raw["steering"]))
+        except (FileNotFoundError, KeyError, TypeError, ValueError):
+            return None
+
+    def port_ids(self) -> list[int]:
+        """All ports of this datapath."""
+        found = (path.stem for path in self._directory.glob("*.json"))
+        return sorted(int(stem) for stem in found if stem.isdigit())
+
+    def put(self, asked: Asked) -> None:
+        """Before the rules."""
+        path = self._file(asked.pair.port_id)
+        new = path.with_suffix(".new")
+        try:
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            new.write_text(json.dumps(asdict(asked)))
+            new.replace(path)
+        except OSError as error:
+            raise SegctlError(
+                f"remembering port {asked.pair.port_id}: {error}", errno=error.errno
+            ) from error
+
+    def forget(self, port_id: int) -> None:
+        """After the rules. Idempotent; an empty directory goes too."""
+        self._file(port_id).unlink(missing_ok=True)
+        if self._directory.is_dir() and not any(self._directory.iterdir()):
+            self._directory.rmdir()
