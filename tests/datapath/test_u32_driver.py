@@ -1,0 +1,84 @@
+"""What only the u32 driver has: a tap for modes that record, drift and its repair, the hand-over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from pyctl.agent.drivers import Drivers
+from pyctl.datapath.u32 import U32Driver
+from pyctl.model.workload import DatapathKind, Mode
+from tests import packets
+from tests.fixtures.netns import Lab, wait_for
+from tests.fixtures.wiring import Wiring, answered, ping, u32_missing, wired
+
+
+@pytest.fixture
+def one_pod(lab: Lab) -> Iterator[Wiring]:
+    """Name: one_pod. Scope: function. Depends: lab, root, act_pedit. One pod in protect on u32."""
+    if lacks := u32_missing():
+        pytest.skip(f"no u32 datapath on this kernel: {lacks}")
+    with wired(lab, U32Driver) as wiring:
+        wiring.pod()
+        wiring.attach_all()
+        wiring.start_engine()
+        yield wiring
+
+
+def test_a_tap_copies_to_the_engine_and_needs_no_answer(one_pod: Wiring):
+    """Neither a silent engine nor one that sends all back alters the traffic."""
+    one_pod.update(0, mode=Mode.DISCOVER)
+    one_pod.report()
+    assert answered(ping(one_pod.pods[0], packets.gateway_ip4)) == (3, 3)
+    wait_for(lambda: one_pod.counted(0, "to_engine") == 6)
+    ways = one_pod.inspected()
+    assert ways.count(("egress", "0101")) == ways.count(("ingress", "0101")) == 3
+    one_pod.engine.said("mute")
+    assert answered(ping(one_pod.pods[0], packets.gateway_ip6)) == (3, 3)
+
+
+def test_drift_is_told_and_repaired(one_pod: Wiring):
+    driver, port_id = one_pod.driver, one_pod.pairs[0].port_id
+    assert driver.repair(port_id) == []
+    before = driver.rules(port_id)
+    assert before[-1] == "held as intended"
+    for words in (
+        ("del", "dev", "vin0", "ingress", "pref", "10009"),
+        ("del", "dev", "vex0", "ingress", "pref", "10001"),
+    ):
+        one_pod.enforcer.run("tc", "filter", *words)
+    assert [line.split()[0] for line in driver.repair(port_id)] == ["missing"] * 2
+    assert driver.repair(port_id) == []
+    assert answered(ping(one_pod.pods[0], packets.gateway_ip4)) == (3, 3)
+    one_pod.enforcer.run("tc", "qdisc", "del", "dev", "vbr-neuv", "clsact")
+    assert driver.repair_guard()
+    assert driver.repair(port_id)
+    assert answered(ping(one_pod.pods[0], packets.gateway_ip4)) == (3, 3)
+
+
+@pytest.mark.parametrize("mode", [Mode.PROTECT, Mode.DISCOVER])
+def test_a_port_moves_between_the_datapaths_without_a_lost_packet(
+    one_pod: Wiring, mode: Mode
+):
+    pair = one_pod.pairs[0]
+    one_pod.update(0, mode=mode)
+    pair = one_pod.pairs[0]
+    drivers = Drivers(one_pod.instance, one_pod.report)
+    ebpf = drivers.of(DatapathKind.EBPF)
+    one_pod.heartbeat_for_an_hour()
+    child = one_pod.pods[0].spawn(
+        *("ping", "-n", "-q", "-c", "200", "-i", "0.02", packets.gateway_ip4),
+        stdout=-1,
+        text=True,
+    )
+    try:
+        while child.poll() is None:
+            drivers.hand_over(pair, DatapathKind.U32, DatapathKind.EBPF)
+            assert not one_pod.driver.port_in_use(pair.port_id)
+            drivers.hand_over(pair, DatapathKind.EBPF, DatapathKind.U32)
+            assert one_pod.driver.repair(pair.port_id) == []
+        assert answered(child.stdout.read()) == (200, 200)
+        wait_for(lambda: not ebpf.port_in_use(pair.port_id))
+    finally:
+        drivers.cleanup()
