@@ -23,6 +23,7 @@ from pyctl.intercept.attach import preview, splice
 from pyctl.intercept.presence import draft_port, unspliced
 from pyctl.intercept.select import refuse_netns, select_interfaces
 from pyctl.model.workload import (
+    DatapathKind,
     Fail,
     Mode,
     OtherTraffic,
@@ -215,6 +216,7 @@ def _update(context: Context, known: Workload, order: AttachOrder) -> list[str]:
     if plan and not order.dry_run:
         if wanted.datapath is not known.datapath:
             _move(context, known, wanted)
+            known = replace(known, datapath=wanted.datapath)
         context.registry.put(wanted)
         try:
             context.refresh()
