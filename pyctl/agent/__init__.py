@@ -5,6 +5,7 @@ attach, detach  one workload, all of it or nothing; orders: what is asked, targe
 recovery        what is made of what an earlier agent left
 context         what all of these share; registry, store, ids: what survives a restart
 steering        policies and port pairs out to the driver and the engine, in the safe order
+drivers         one driver of each datapath, and ports handed over between them
 supervisor      keeps an engine running and holds its packet rings
 watch           processes that end, addresses that change, engines that die, events to fetch
 events, logs    what happened, for people; report: in their words
