@@ -11,7 +11,8 @@ from pyctl.datapath.u32 import U32Driver
 from pyctl.model.workload import DatapathKind, Mode
 from tests import packets
 from tests.fixtures.netns import Lab, wait_for
-from tests.fixtures.wiring import Wiring, answered, ping, u32_missing, wired
+from tests.fixtures.traffic import answered, ping
+from tests.fixtures.wiring import Wiring, u32_missing, wired
 
 
 @pytest.fixture
