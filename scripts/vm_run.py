@@ -78,7 +78,7 @@ def suite(
     for line in lines:
         say(line)
     if NO_GUEST in codes:
-        say("./scripts/test --native leaves the other kernels out")
+        say("./scripts/test without --vm leaves the other kernels out")
         return NO_GUEST
     return 1 if any(codes) else 0
 

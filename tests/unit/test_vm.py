@@ -108,4 +108,4 @@ def test_the_suite_fails_where_a_kernel_cannot_be_run(monkeypatch, tmp_path, cap
     assert vm_run.suite(kernels, chosen, []) == vm_run.NO_GUEST
     said = capsys.readouterr().err
     assert "kernel b: FAILED, why" in said
-    assert "--native leaves the other kernels out" in said
+    assert "without --vm leaves the other kernels out" in said
