@@ -379,7 +379,7 @@ def test_a_second_engine_of_an_instance_refuses_to_start(engine_lab):
     from pyctl.engine.launch import start_engine
 
     client = engine_lab.start()
-    with pytest.raises(SegctlError, match="another one is running"):
+    with pytest.raises(SegctlError, match="Another one is running"):
         start_engine(engine_lab.instance)
     assert client.hello()["stats"]["has_rings"] == 1
 
