@@ -253,7 +253,10 @@ def show_denial(
     check(took < 5, "at once, not by a time-out")
     done = client.run("/bin/curl", "-s", "-S", "--max-time", "2", f"http://{web.ip}/")
     check(done.returncode != 0, f"a new connection is denied: {done.stderr.strip()}")
-    told = lambda: "policy_deny" in segctl.run("events", show=False)
+
+    def told() -> bool:
+        return "policy_deny" in segctl.run("events", show=False)
+
     check(wait_until(told), "and the events say why:")
     print(segctl.run("events", "--limit", "4").rstrip())
 
