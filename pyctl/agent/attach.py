@@ -26,6 +26,7 @@ from pyctl.model.workload import (
     DatapathKind,
     Fail,
     Mode,
+    Offload,
     OtherTraffic,
     Port,
     Workload,
@@ -49,6 +50,8 @@ def attach(context: Context, order: AttachOrder) -> AttachResult:
     workload = _new_workload(context, target, order, datapath)
     if order.dry_run:
         plan = _preview(context, target, interfaces)
+        if workload.offload is Offload.OFF:
+            plan.append("switch its offloads and those of vbr-neuv off")
         return AttachResult(None, plan, list(warnings), False, _ms_since(started))
     context.steering.drivers.of(datapath)
     workload = _splice_all(context, workload, interfaces)
@@ -96,6 +99,8 @@ def _attached(
     started: float,
 ) -> AttachResult:
     context.refresh()
+    if workload.offload is Offload.OFF:
+        context.switch_offloads(workload)
     context.watched()
     elapsed = _ms_since(started)
     ports = [port for port in workload.ports if port.interface in interfaces]
@@ -126,6 +131,7 @@ def _new_workload(
         fail=order.fail or Fail.AUTO,
         other_traffic=order.other_traffic or OtherTraffic.AUTO,
         any_source=bool(order.any_source),
+        offload=order.offload or Offload.ON,
     )
 
 
@@ -210,6 +216,7 @@ def _update(context: Context, known: Workload, order: AttachOrder) -> list[str]:
         other_traffic=order.other_traffic or known.other_traffic,
         any_source=known.any_source if order.any_source is None else order.any_source,
         datapath=order.datapath or known.datapath,
+        offload=order.offload or known.offload,
     )
     before, after = vars(known), vars(wanted)
     plan = [f"set {key} to {after[key]}" for key in after if after[key] != before[key]]
@@ -220,6 +227,8 @@ def _update(context: Context, known: Workload, order: AttachOrder) -> list[str]:
         context.registry.put(wanted)
         try:
             context.refresh()
+            if wanted.offload is not known.offload:
+                context.switch_offloads(wanted)
         except SegctlError:
             context.registry.put(known)
             context.refresh()

@@ -16,10 +16,11 @@ from pyctl.agent.ids import PortIds
 from pyctl.agent.registry import Registry
 from pyctl.agent.steering import Steering, port_pair
 from pyctl.agent.store import Store
-from pyctl.intercept.presence import far_vex
+from pyctl.intercept.classic import switch_bridge
+from pyctl.intercept.presence import far_vex, switch_offloads
 from pyctl.model.instance import Instance
 from pyctl.model.policy import PortPolicy
-from pyctl.model.workload import Port, Workload
+from pyctl.model.workload import Offload, Port, Workload
 from pyctl.platform.listeners import listening_ports
 from pyctl.policy.compile import compile_policy
 from pyctl.policy.document import EMPTY, Policy
@@ -41,6 +42,7 @@ class Context:
     policy: Policy = EMPTY
     on_change: Callable[[], None] = field(default=lambda: None)
     """Called when the set of processes to watch has changed."""
+    _bridge_off: bool | None = None
 
     def watched(self) -> None:
         """Tell whoever watches processes to look again."""
@@ -110,6 +112,20 @@ class Context:
         ]
         self.steering.change(policies, pairs)
         return changed
+
+    def switch_offloads(self, workload: Workload) -> None:
+        """Of its interfaces, and of the way through the engine, to what it says."""
+        for port in workload.ports:
+            switch_offloads(self.instance, workload.process, port, workload.offload)
+        self.switch_bridge()
+
+    def switch_bridge(self) -> None:
+        """Where one workload goes without offloads, the way through the engine does for all."""
+        loads = self.registry.all()
+        off = any(load.offload is Offload.OFF for load in loads)
+        if off is not self._bridge_off:
+            switch_bridge(self.instance, Offload.OFF if off else Offload.ON)
+            self._bridge_off = off
 
     def keep_or_drop(self, workload: Workload) -> None:
         """Write the workload with the ports it has; without any it is not attached."""

@@ -6,6 +6,7 @@ workload, or, where there is no workload any more, nothing left of it anywhere.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import replace
 
@@ -16,7 +17,7 @@ from pyctl.agent.target import find_target
 from pyctl.errors import SegctlError
 from pyctl.intercept.detach import unsplice
 from pyctl.intercept.presence import present_ports, refuse_detach
-from pyctl.model.workload import Port, Workload
+from pyctl.model.workload import Offload, Port, Workload
 from pyctl.platform.process import process_alive
 
 
@@ -102,6 +103,7 @@ def release_ports(
         _unsplice(context, workload, port)
         left = replace(left, ports=tuple(kept for kept in left.ports if kept != port))
         context.keep_or_drop(left)
+    context.switch_bridge()
 
 
 def _unsplice(context: Context, workload: Workload, port: Port) -> None:
@@ -113,13 +115,19 @@ def _unsplice(context: Context, workload: Workload, port: Port) -> None:
         """The detach failed and was rolled back: the pair stands, and needs its datapath."""
         context.steer(workload, ports)
 
-    unsplice(
-        context.instance,
-        workload.process,
-        port,
-        before_restore=lambda: None,
-        ports_ready=steer_again,
-    )
+    try:
+        unsplice(
+            context.instance,
+            workload.process,
+            port,
+            before_restore=lambda: None,
+            ports_ready=steer_again,
+        )
+    except BaseException:
+        if workload.offload is Offload.OFF:
+            with contextlib.suppress(OSError, SegctlError):
+                context.switch_offloads(workload)
+        raise
     context.steering.remove(port.port_id)
 
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pyctl.model.workload import DatapathKind, Fail, Mode, OtherTraffic, Workload
+from pyctl.model.workload import (
+    DatapathKind,
+    Fail,
+    Mode,
+    Offload,
+    OtherTraffic,
+    Workload,
+)
 
 
 @dataclass(frozen=True)
@@ -23,6 +30,7 @@ class AttachOrder:
     fail: Fail | None = None
     other_traffic: OtherTraffic | None = None
     any_source: bool | None = None
+    offload: Offload | None = None
     dry_run: bool = False
 
 

@@ -18,6 +18,7 @@ from pyctl.agent.supervisor import Supervisor
 from pyctl.intercept.detach import unsplice
 from pyctl.intercept.presence import present_ports, remove_orphan
 from pyctl.intercept.recover import Orphan, Outcome, Recovered, find_orphans, recover
+from pyctl.model.workload import Offload
 from pyctl.platform import netns
 from pyctl.platform.process import process_alive
 
@@ -79,6 +80,8 @@ def adopt_workloads(context: Context) -> list[str]:
             for port in workload.ports:
                 context.prepare(workload, port)
                 context.steer(workload, port)
+            if workload.offload is Offload.OFF:
+                context.switch_offloads(workload)
         else:
             warnings.append(f"{workload.name} ended while no agent ran")
             warnings += detach_workload(context, workload)
@@ -86,6 +89,7 @@ def adopt_workloads(context: Context) -> list[str]:
     for orphan in find_orphans(context.instance, known):
         warnings.append(f"removed stray ports {orphan.vex} {orphan.vin}")
         _send_home(context, orphan)
+    context.switch_bridge()
     return warnings
 
 

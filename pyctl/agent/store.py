@@ -21,6 +21,7 @@ from pyctl.model.workload import (
     Fail,
     LinkKind,
     Mode,
+    Offload,
     OtherTraffic,
     Port,
     ProcessRef,
@@ -67,6 +68,7 @@ def from_json(text: str) -> Workload:
         datapath=DatapathKind(raw.pop("datapath")),
         fail=Fail(raw.pop("fail")),
         other_traffic=OtherTraffic(raw.pop("other_traffic")),
+        offload=Offload(raw.pop("offload", Offload.ON)),
         ports=tuple(ports),
         **raw,
     )

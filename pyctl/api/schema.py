@@ -36,6 +36,7 @@ from pyctl.model.workload import (
     LinkKind,
     Mode,
     ModeSource,
+    Offload,
     OtherTraffic,
 )
 
@@ -116,6 +117,8 @@ class AttachRequest(_Request):
     other_traffic: OtherTraffic = OtherTraffic.AUTO
     any_source: bool = False
     """The workload forwards for others: its source addresses are not checked."""
+    offload: Offload = Offload.ON
+    """OFF: no segmentation or checksum offloads, as NeuVector does it; for comparison."""
     container_host: str | None = None
     """URL of the container daemon; None: the usual sockets are tried."""
     dry_run: bool = False
@@ -203,6 +206,7 @@ class _WorkloadHead(_Response):
     fail: Fail
     other_traffic: OtherTraffic
     any_source: bool
+    offload: Offload
 
 
 class WorkloadView(_WorkloadHead):

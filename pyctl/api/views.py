@@ -41,6 +41,7 @@ def _head(agent: Agent, workload: Workload) -> dict[str, object]:
         "fail": workload.fail,
         "other_traffic": workload.other_traffic,
         "any_source": workload.any_source,
+        "offload": workload.offload,
     }
 
 

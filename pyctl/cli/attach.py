@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from pyctl.cli import options, render
-from pyctl.model.workload import Fail, Mode, OtherTraffic
+from pyctl.model.workload import Fail, Mode, Offload, OtherTraffic
 
 _MODES = [Mode.DISCOVER.value, Mode.MONITOR.value, Mode.PROTECT.value]
 
@@ -77,6 +77,12 @@ def _labels(
     default=None,
     help="Whether the workload forwards for others: then its source addresses are not "
     "checked.",
+)
+@click.option(
+    "--offload",
+    type=click.Choice([each.value for each in Offload]),
+    help="off: without segmentation and checksum offloads, as NeuVector does it; much "
+    "slower, for comparison (default: on).",
 )
 @options.container_host
 @options.dry_run

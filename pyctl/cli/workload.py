@@ -73,6 +73,7 @@ def show(workload: str, as_json: bool) -> None:
             "fail": found["fail"],
             "other traffic": found["other_traffic"],
             "any source": "yes" if found["any_source"] else "no",
+            "offloads": found["offload"],
             "sessions": found["sessions"],
         }
     )

@@ -13,13 +13,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from pyctl.errors import NotFoundError, SegctlError
-from pyctl.intercept import apply, journal, plan, snapshot
+from pyctl.intercept import apply, classic, journal, plan, snapshot
 from pyctl.intercept.attach import Handles, handles, port_addresses, port_of
 from pyctl.intercept.enforcer import fit_mtu
 from pyctl.intercept.names import Mark, read_mark
 from pyctl.intercept.ops import Site, ours
 from pyctl.model.instance import Instance
-from pyctl.model.workload import Port, ProcessRef
+from pyctl.model.workload import Offload, Port, ProcessRef
 from pyctl.platform import links, netns
 from pyctl.platform.links import Link
 from pyctl.platform.netlink import NetlinkSocket
@@ -105,6 +105,8 @@ def _unsplice(
     ports_ready: Callable[[Port], None] | None,
     fault: apply.Fault | None,
 ) -> None:
+    # What was switched off for it is not what it chose.
+    classic.switch(ends, link, port, Offload.ON)
     before = snapshot.read(ends.workload, ends.workload_fd, link)
     mark = replace(mark, index=link.index, interface=link.name)
     addresses = port_addresses(before.addresses)

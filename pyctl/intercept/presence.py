@@ -5,10 +5,12 @@ In: an instance, a port. Out: names, the port as it is. I/O: rtnetlink.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from pyctl.errors import NotFoundError
+from pyctl.intercept import classic
 from pyctl.intercept.attach import existing_port, handles, port_addresses
 from pyctl.intercept.detach import delete_ports, our_link
 from pyctl.intercept.enforcer import fit_mtu
@@ -16,9 +18,10 @@ from pyctl.intercept.names import port_names, read_mark
 from pyctl.intercept.recover import Orphan
 from pyctl.intercept.select import refuse_loss
 from pyctl.model.instance import Instance
-from pyctl.model.workload import LinkKind, Port, ProcessRef
+from pyctl.model.workload import LinkKind, Offload, Port, ProcessRef
 from pyctl.platform import l3, links, netns
 from pyctl.platform.links import Link
+from pyctl.platform.process import netns_of
 
 
 def present_ports(instance: Instance) -> frozenset[str]:
@@ -87,6 +90,21 @@ def follow(instance: Instance, was: Port, now: Port) -> None:
         if vex:
             links.set_link(nl, vex.index, mtu=now.mtu, mac=now.mac)
     fit_mtu(instance)
+
+
+def switch_offloads(
+    instance: Instance, process: ProcessRef, port: Port, offload: Offload
+) -> None:
+    """Those of our interface inside the workload; see `classic`. Nothing where it is gone. OSError
+    where the kernel refuses.
+    """
+    with (
+        contextlib.suppress(NotFoundError),
+        netns_of(process) as fd,
+        handles(instance, fd) as ends,
+    ):
+        if link := our_link(ends, port):
+            classic.switch(ends, link, port, offload)
 
 
 def far_vex(instance: Instance, vex: str) -> int | None:

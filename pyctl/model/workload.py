@@ -52,6 +52,13 @@ class OtherTraffic(StrEnum):
     DROP = "drop"
 
 
+class Offload(StrEnum):
+    """Segmentation and checksum offloads. OFF: as NeuVector, for comparison."""
+
+    ON = "on"
+    OFF = "off"
+
+
 class LinkKind(StrEnum):
     """The kinds of interface that can be spliced."""
 
@@ -116,6 +123,7 @@ class Workload:
     fail: Fail = Fail.AUTO
     other_traffic: OtherTraffic = OtherTraffic.AUTO
     any_source: bool = False
+    offload: Offload = Offload.ON
     ports: tuple[Port, ...] = ()
 
 

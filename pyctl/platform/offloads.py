@@ -4,8 +4,8 @@ again.
 In: an interface's name. Out: the requested features, one 32-bit word each. I/O:
 ioctl(2) in the namespace that the calling thread stands in.
 
-The bits' meaning is the running kernel's own; they are only ever compared between two
-devices of one kind under one kernel.
+The bits' meaning is the running kernel's own: it names them (`names`), and equal bits of two
+devices under one kernel mean the same.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ import errno
 import fcntl
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 SIOCETHTOOL = 0x8946
+ETHTOOL_GSTRINGS, ETHTOOL_GSSET_INFO = 0x1B, 0x37
 ETHTOOL_GFEATURES, ETHTOOL_SFEATURES = 0x3A, 0x3B
+ETH_SS_FEATURES, ETH_GSTRING_LEN = 4, 32
 WORDS = 2
 """ETHTOOL_DEV_FEATURE_WORDS of every kernel so far; a larger kernel answers the first
 two.
@@ -64,3 +66,26 @@ def request(name: str, wanted: Sequence[int]) -> None:
     if any(words[::2]):
         count = len(words) // 2
         _ethtool(name, array.array("I", [ETHTOOL_SFEATURES, count, *words]))
+
+
+def names(name: str) -> tuple[str, ...]:
+    """What each bit is called, lowest first; "" for one without a name. OSError as above."""
+    info = array.array("I", [ETHTOOL_GSSET_INFO, 0, 1 << ETH_SS_FEATURES, 0, 0])
+    if not _ethtool(name, info):
+        return ()
+    count = info[4]
+    blank = [0] * (count * ETH_GSTRING_LEN // 4)
+    strings = array.array("I", [ETHTOOL_GSTRINGS, ETH_SS_FEATURES, count, *blank])
+    if not _ethtool(name, strings):
+        return ()
+    raw = strings.tobytes()[12:]
+    slots = range(0, len(raw), ETH_GSTRING_LEN)
+    return tuple(
+        raw[at : at + ETH_GSTRING_LEN].split(b"\0")[0].decode() for at in slots
+    )
+
+
+def mask(name: str, wanted: Callable[[str], bool]) -> tuple[int, ...]:
+    """The words that have a bit for each feature whose name is wanted."""
+    bits = sum(1 << at for at, word in enumerate(names(name)) if word and wanted(word))
+    return tuple(bits >> 32 * at & 0xFFFFFFFF for at in range(WORDS))

@@ -44,6 +44,7 @@ HEAD = {
     "fail": "closed",
     "other_traffic": "auto",
     "any_source": False,
+    "offload": "on",
 }
 EVENT = {
     "time": 0.0,

@@ -13,6 +13,7 @@ from pyctl.model.instance import Instance
 from pyctl.model.workload import (
     LinkKind,
     Mode,
+    Offload,
     Port,
     ProcessRef,
     Workload,
@@ -57,7 +58,7 @@ def store(tmp_path, monkeypatch) -> Store:
 
 def test_a_workload_survives_the_round_trip():
     assert from_json(to_json(WEB)) == WEB
-    bare = replace(WEB, forced_mode=None, ports=(), labels={})
+    bare = replace(WEB, forced_mode=None, ports=(), labels={}, offload=Offload.OFF)
     assert from_json(to_json(bare)) == bare
 
 

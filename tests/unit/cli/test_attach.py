@@ -12,7 +12,14 @@ def test_every_option_reaches_the_agent(agent, segctl):
         *("attach", "--container", "web", "--interface", "eth0", "--interface", "eth1"),
         *("--name", "w", "--label", "a=b", "--label", "c=d=e", "--datapath", "ebpf"),
         *("--mode", "protect", "--fail", "open", "--other-traffic", "drop"),
-        *("--any-source", "--container-host", "unix:///x", "--dry-run"),
+        *(
+            "--any-source",
+            "--offload",
+            "off",
+            "--container-host",
+            "unix:///x",
+            "--dry-run",
+        ),
     )
     assert done.exit_code == 0
     assert agent.asked == [
@@ -29,6 +36,7 @@ def test_every_option_reaches_the_agent(agent, segctl):
                 "fail": "open",
                 "other_traffic": "drop",
                 "any_source": True,
+                "offload": "off",
                 "container_host": "unix:///x",
                 "dry_run": True,
             },

@@ -1,4 +1,4 @@
-"""Offloads: only what differs and can be changed is asked for."""
+"""Offloads: only what differs and can be changed is asked for; features go by name."""
 
 from __future__ import annotations
 
@@ -45,3 +45,19 @@ def test_a_device_without_features_has_none(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(offloads, "_ethtool", lambda _name, _request: False)
     assert offloads.requested("tun0") == ()
     offloads.request("tun0", (1, 0))
+
+
+def test_a_mask_is_made_of_the_kernels_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = ["tx-a", "", *(f"rx-{n}" for n in range(31)), "tx-b"]
+
+    def ethtool(_name: str, request: array.array[int]) -> bool:
+        if request[0] == offloads.ETHTOOL_GSSET_INFO:
+            request[4] = len(known)
+        else:
+            raw = b"".join(name.encode().ljust(32, b"\0") for name in known)
+            request[3:] = array.array("I", raw)
+        return True
+
+    monkeypatch.setattr(offloads, "_ethtool", ethtool)
+    assert offloads.names("eth0") == tuple(known)
+    assert offloads.mask("eth0", lambda name: name.startswith("tx")) == (1, 2)
