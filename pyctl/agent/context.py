@@ -71,7 +71,7 @@ class Context:
         others = [one for one in self.registry.all() if one.id != workload.id]
         policy = compile_policy(self.policy, [*others, workload])[port.port_id]
         pid = workload.process.pid
-        self.steering.prepare(policy, lambda: listening_ports(pid))
+        self.steering.prepare(policy, workload.datapath, lambda: listening_ports(pid))
 
     def steer(self, workload: Workload, port: Port) -> None:
         """Steer one prepared port of a workload that is in the registry."""

@@ -3,12 +3,18 @@
 In: workloads, the policy. Out: engine and driver calls. The order for a policy is: swap it in the
 engine, publish its generation, wait until nothing judged by the old one can still be on its way.
 For a new port it is: policy first, filters second, links up last (the splice does that).
+
+The engine writes flow-map entries only for ports of a datapath with such a map. A port that leaves
+it loses that right, and its entries, before its datapath goes, which then finds no entry and leaves
+none; one that comes to it gets the right when the datapath stands. Without it every packet is asked
+about, which is right on either side.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pyctl.agent.drivers import Drivers
@@ -65,6 +71,7 @@ class Steering:
     def __init__(self, drivers: Drivers, supervisor: Supervisor) -> None:
         self.drivers = drivers
         self._kinds: dict[int, DatapathKind] = {}
+        self._uncached: set[int] = set()
         self._supervisor = supervisor
         self._generations = Generations()
         self._told: dict[int, PortPolicy] = {}
@@ -79,18 +86,31 @@ class Steering:
 
     def differs(self, policies: Iterable[PortPolicy]) -> list[PortPolicy]:
         """Those that are not in force as they are."""
-        return [
-            policy for policy in policies if self._told.get(policy.port_id) != policy
-        ]
+        told = (self._as_told(policy) for policy in policies)
+        return [one for one in told if self._told.get(one.port_id) != one]
+
+    def _as_told(self, policy: PortPolicy) -> PortPolicy:
+        return replace(policy, cache=policy.port_id not in self._uncached)
+
+    def _may_cache(self, port_id: int, kind: DatapathKind) -> None:
+        """From the next swap of its policy on."""
+        if kind is DatapathKind.EBPF:
+            self._uncached.discard(port_id)
+        else:
+            self._uncached.add(port_id)
 
     def prepare(
-        self, policy: PortPolicy, listeners: Callable[[], Sequence[int]]
+        self,
+        policy: PortPolicy,
+        kind: DatapathKind,
+        listeners: Callable[[], Sequence[int]],
     ) -> None:
         """Teach the engine a port before it exists, so that nothing is left to be said while its
         workload is cut off. `listeners` gives the TCP ports that the workload listens on: by
         them a fresh engine knows the server of a connection that was open before.
         """
         self._listeners[policy.port_id] = listeners
+        self._may_cache(policy.port_id, kind)
         self._swap([policy])
         self._tell_listeners(policy.port_id)
 
@@ -99,8 +119,8 @@ class Steering:
         the policy holds.
         """
         try:
-            if self._told.get(pair.port_id) != policy:
-                self._swap([policy])
+            self._may_cache(pair.port_id, kind)
+            self._swap(self.differs([policy]))
             self._kinds[pair.port_id] = kind
             former = self.drivers.holder(pair.port_id, besides=kind)
             if former is not None:
@@ -127,6 +147,7 @@ class Steering:
                 self._kinds,
             ):
                 known.pop(port_id, None)
+            self._uncached.discard(port_id)
             self._supervisor.tell(lambda engine: engine.port_delete(port_id))
 
     def move(self, pair: PortPair, kind: DatapathKind) -> None:
@@ -136,15 +157,25 @@ class Steering:
             return
         self._kinds[pair.port_id] = kind
         try:
-            self.drivers.hand_over(pair, former, kind)
-            generation = self._current[pair.port_id]
-            self._driver(pair.port_id).publish_generation(pair.port_id, generation)
+            self._hand_over(pair, former, kind)
         except BaseException:
             self._kinds[pair.port_id] = former
             with contextlib.suppress(SegctlError):
-                self.drivers.hand_over(pair, kind, former)
+                self._hand_over(pair, kind, former)
             raise
         self._pairs[pair.port_id] = pair
+
+    def _hand_over(
+        self, pair: PortPair, former: DatapathKind, kind: DatapathKind
+    ) -> None:
+        policy = self._told[pair.port_id]
+        # Whichever way it goes: no entry is made while one datapath comes and the other goes.
+        self._uncached.add(pair.port_id)
+        self._swap(self.differs([policy]))
+        self.drivers.hand_over(pair, former, kind)
+        self._may_cache(pair.port_id, kind)
+        self._swap(self.differs([policy]))
+        self._publish([policy])
 
     def repair(self) -> list[str]:
         """Put right what strangers did to rules of the kernel; a line for each rule."""
@@ -178,7 +209,7 @@ class Steering:
         self._supervisor.tell(lambda engine: engine.sync())
 
     def _swap(self, policies: list[PortPolicy]) -> None:
-        for policy in policies:
+        for policy in map(self._as_told, policies):
             self._told[policy.port_id] = policy
             self._current[policy.port_id] = generation = self._generations.next()
             self._supervisor.tell(_policy_set(generation, policy))

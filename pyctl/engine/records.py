@@ -125,7 +125,7 @@ def pack_policy(policy: PortPolicy, generation: int) -> bytes:
             "port_id": policy.port_id,
             "mode": MODES[policy.mode],
             "default_verdict": ACTIONS[policy.default],
-            "flags": constant("SG_POLICY_DENY_RST") if policy.deny_rst else 0,
+            "flags": _flags(policy),
             "mac": bytes.fromhex(policy.mac.replace(":", "")),
             "rule_count": len(policy.rules),
         }
@@ -135,6 +135,14 @@ def pack_policy(policy: PortPolicy, generation: int) -> bytes:
         raise SegctlError(
             f"packing the policy of port {policy.port_id}: {error}"
         ) from error
+
+
+def _flags(policy: PortPolicy) -> int:
+    said = (
+        (policy.deny_rst, "SG_POLICY_DENY_RST"),
+        (not policy.cache, "SG_POLICY_NO_CACHE"),
+    )
+    return sum(constant(name) for wanted, name in said if wanted)
 
 
 def view_policy(blob: bytes) -> tuple[Any, Any]:

@@ -52,3 +52,5 @@ class PortPolicy:
     """For what no rule matches: ALLOW in discover, else DENY (monitor records it and passes)."""
     deny_rst: bool = False
     """A denied SYN is answered with RST instead of silence."""
+    cache: bool = True
+    """Verdicts go to the kernel's flow map. False for a datapath without one."""

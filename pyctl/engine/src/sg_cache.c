@@ -11,9 +11,6 @@
 #define RETRY_NS (10 * SG_SECOND)	/* after the flow map refused */
 #define HEAL_NS SG_SECOND		/* entries missed this long after their write are gone */
 
-/* Written again and missed again (a datapath without a flow map): each time after twice as long. */
-enum { HEALS_MAX = 10 };
-
 enum { ECHO_REQUEST = 8, ECHO_REPLY = 0, ECHO6_REQUEST = 128, ECHO6_REPLY = 129 };
 
 union flow_key {
@@ -84,16 +81,26 @@ static void drop_one(struct sg_core *core, struct sg_session *s, __u8 dir)
 	}
 	if (last.last_seen_ns > s->last_seen_ns)
 		s->last_seen_ns = last.last_seen_ns;
-	if (last.packets) {
+	if (last.packets)
 		s->data_seen = 1;
-		s->heals = 0;
-	}
 }
 
 void sg_cache_drop(struct sg_core *core, struct sg_session *s)
 {
 	drop_one(core, s, SEG_DIR_EGRESS);
 	drop_one(core, s, SEG_DIR_INGRESS);
+}
+
+void sg_cache_drop_port(struct sg_core *core, const struct sg_port *port)
+{
+	__u32 slot = port->sessions;
+
+	while (slot) {
+		struct sg_session *s = sg_table_slot(&core->table, slot);
+
+		slot = s->port_next;
+		sg_cache_drop(core, s);
+	}
 }
 
 struct sg_cache_counts sg_cache_peek(struct sg_core *core, struct sg_session *s)
@@ -123,9 +130,11 @@ struct sg_cache_counts sg_cache_peek(struct sg_core *core, struct sg_session *s)
 /* Which directions the kernel may decide by itself, as bits 1 << dir. */
 static __u8 wanted(const struct sg_core *core, const struct sg_session *s)
 {
+	const struct sg_ruleset *rules = core->ports[s->key.port_id]->rules;
 	__u8 both = (1 << SEG_DIR_EGRESS) | (1 << SEG_DIR_INGRESS);
 
-	if (!core->config.flow_cache || !s->generation || s->vlan)
+	if (!core->config.flow_cache || !s->generation || s->vlan ||
+	    rules->policy.flags & SG_POLICY_NO_CACHE)
 		return 0;
 	switch (s->key.proto) {
 	case SG_PROTO_TCP:
@@ -183,7 +192,7 @@ static void put(struct sg_core *core, struct sg_session *s, __u8 dirs, __u64 now
 /* p is of a kind that the kernel carries, so that its coming here means a miss. */
 static int should_have_hit(const struct sg_session *s, const struct sg_packet *p, __u64 now_ns)
 {
-	return now_ns - s->put_ns > HEAL_NS << s->heals && !p->extended && p->frames == 1 &&
+	return now_ns - s->put_ns > HEAL_NS && !p->extended && p->frames == 1 &&
 	       (s->cached & (1 << p->dir)) &&
 	       !(p->tcp_flags & (SG_SYN | SG_FIN | SG_RST));
 }
@@ -192,12 +201,10 @@ void sg_cache_sync(struct sg_core *core, struct sg_session *s, const struct sg_p
 		   __u64 now_ns)
 {
 	__u8 dirs = wanted(core, s);
-	int heal = s->cached && should_have_hit(s, p, now_ns);
 
-	if (heal && s->heals < HEALS_MAX)
-		s->heals++;
 	if (s->cached && (s->cached != dirs || s->put_generation != s->generation ||
-			  s->put_timeout_ns != kernel_timeout(s) || heal))
+			  s->put_timeout_ns != kernel_timeout(s) ||
+			  should_have_hit(s, p, now_ns)))
 		sg_cache_drop(core, s);
 	if (dirs && !s->cached && now_ns >= s->retry_ns)
 		put(core, s, dirs, now_ns);

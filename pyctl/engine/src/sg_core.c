@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "sg_cache.h"
 #include "sg_flow.h"
 #include "sg_judge.h"
 
@@ -287,6 +288,8 @@ int sg_core_policy_set(struct sg_core *core, const struct sg_policy *policy,
 	}
 	free(port->rules);
 	port->rules = set;
+	if (policy->flags & SG_POLICY_NO_CACHE)
+		sg_cache_drop_port(core, port);
 	return 0;
 }
 

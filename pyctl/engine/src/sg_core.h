@@ -56,6 +56,7 @@ SEG_ABI_SIZE(sg_rule, 32);
 
 enum sg_policy_flag {
 	SG_POLICY_DENY_RST = 1,		/* a denied TCP SYN is answered with RST, not dropped silently */
+	SG_POLICY_NO_CACHE = 2,		/* its datapath has no flow map: every packet comes here */
 };
 
 /* A port's policy, swapped in whole. Flows judged by it are stamped with its generation. */

@@ -75,7 +75,6 @@ struct sg_session {
 	__u8 midstream;
 	__u8 vlan;		/* seen with a tag: the kernel would not find it */
 	__u8 cached;		/* bit 1 << enum seg_dir: entries in the flow map */
-	__u8 heals;		/* entries written again because they were missed, in a row */
 	__u8 ended;		/* its end was told */
 	__u8 in_use;
 };

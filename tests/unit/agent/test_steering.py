@@ -58,7 +58,7 @@ def policy(mode: Mode = Mode.PROTECT, default: Action = Action.DENY) -> PortPoli
 
 def test_a_new_pair_has_its_policy_before_its_filters(world):
     recorder, steering = world
-    steering.prepare(policy(), lambda: (80,))
+    steering.prepare(policy(), DatapathKind.EBPF, lambda: (80,))
     steering.add(port_pair(WEB, PORT, Mode.PROTECT), policy(), DatapathKind.EBPF)
     assert recorder.names() == [
         "policy_set",
@@ -115,7 +115,7 @@ def test_what_did_not_change_is_not_told_again(world):
 
 def test_a_new_engine_learns_every_policy_under_new_generations(world):
     recorder, steering = world
-    steering.prepare(policy(), lambda: (80,))
+    steering.prepare(policy(), DatapathKind.EBPF, lambda: (80,))
     steering.add(port_pair(WEB, PORT, Mode.PROTECT), policy(), DatapathKind.EBPF)
     before = steering.policy_of(300)[1]
     recorder.told.clear()
@@ -139,3 +139,59 @@ def test_other_ethertypes_follow_the_option_and_by_default_the_mode(
 ):
     pair = port_pair(replace(WEB, other_traffic=other), PORT, mode)
     assert pair.pass_other is passes
+
+
+def cached(recorder: Recorder) -> list[bool]:
+    """What each swap so far said of the verdict cache."""
+    return [entry[2].cache for entry in recorder.told if entry[0] == "policy_set"]
+
+
+def test_a_port_of_u32_is_never_cached(world):
+    """Nor after a change, nor by a new engine: nobody would find the entries, or delete them."""
+    recorder, steering = world
+    pair = port_pair(WEB, PORT, Mode.PROTECT)
+    steering.prepare(policy(), DatapathKind.U32, lambda: ())
+    steering.add(pair, policy(), DatapathKind.U32)
+    steering.change([policy(default=Action.ALLOW)], [pair])
+    recorder.on_new_engine()
+    assert cached(recorder) == [False, False, False]
+    assert steering.differs([policy(default=Action.ALLOW)]) == []
+
+
+def test_a_port_leaves_ebpf_after_its_last_entry(world):
+    recorder, steering = world
+    pair = port_pair(WEB, PORT, Mode.PROTECT)
+    steering.add(pair, policy(), DatapathKind.EBPF)
+    recorder.told.clear()
+    steering.move(pair, DatapathKind.U32)
+    assert recorder.names() == ["policy_set", "hand_over", "publish_generation"]
+    assert cached(recorder) == [False]
+
+
+def test_a_port_is_cached_again_when_ebpf_stands(world):
+    recorder, steering = world
+    pair = port_pair(WEB, PORT, Mode.PROTECT)
+    steering.add(pair, policy(), DatapathKind.U32)
+    recorder.told.clear()
+    steering.move(pair, DatapathKind.EBPF)
+    assert recorder.names() == ["hand_over", "policy_set", "publish_generation"]
+    assert cached(recorder) == [True]
+    assert recorder.told[1][1] == recorder.told[2][2]
+
+
+def test_a_move_that_fails_leaves_the_cache_as_it_was(world):
+    recorder, steering = world
+    pair = port_pair(WEB, PORT, Mode.PROTECT)
+    steering.add(pair, policy(), DatapathKind.EBPF)
+    ways: list[DatapathKind] = []
+
+    def once_refused(_pair, _former, kind) -> None:
+        ways.append(kind)
+        if kind is DatapathKind.U32:
+            raise SegctlError("no such module")
+
+    recorder.hand_over = once_refused
+    with pytest.raises(SegctlError):
+        steering.move(pair, DatapathKind.U32)
+    assert ways == [DatapathKind.U32, DatapathKind.EBPF]
+    assert cached(recorder) == [True, False, True]

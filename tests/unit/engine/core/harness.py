@@ -205,6 +205,7 @@ class Core:
         default: int = DENY,
         port: int = PORT,
         rst: bool = False,
+        cache: bool = True,
     ) -> int:
         """Swap the port's policy; its new generation."""
         self.generation += 1
@@ -213,7 +214,7 @@ class Core:
         policy.port_id = port
         policy.mode = MODES[mode]
         policy.default_verdict = default
-        policy.flags = int(rst)
+        policy.flags = int(rst) | 2 * (not cache)
         policy.rule_count = len(rules)
         array = self.ffi.new("struct sg_rule[]", len(rules) or 1)
         for out, rule in zip(array, rules, strict=False):

@@ -282,3 +282,39 @@ def test_counters_tell_what_came_and_what_went_on(core, net):
     core.feed(net.out(udp()))
     core.feed(net.out(TCP(flags="S")))
     assert core.counters() == {"to_engine": 2, "from_engine": 1, "default_deny": 1}
+
+
+def test_a_port_without_a_flow_map_has_no_entry(core, net):
+    """Its datapath sends every packet here; one in the map would be nobody's to delete."""
+    core.set_policy(Rule(dir=EGRESS, proto=17), cache=False)
+    assert core.passes(net.out(udp()))
+    assert core.passes(net.into(udp(SERVICE, CLIENT)))
+    assert not core.passes(net.into(udp()))
+    core.advance(2)
+    assert core.passes(net.out(udp()))
+    assert core.flows == {}
+
+
+def test_entries_go_with_the_policy_that_forbids_them_and_come_back_after_it(core, net):
+    rule = Rule(dir=EGRESS, proto=17)
+    core.set_policy(rule)
+    core.set_policy(rule, port=OTHER_PORT)
+    assert core.passes(net.out(udp()))
+    core.kernel_carries(7)
+    core.set_policy(rule, cache=False)
+    assert core.flows == {}
+    (session,) = core.sessions()
+    assert list(session.packets) == [8, 7]
+    generation = core.set_policy(rule)
+    assert core.flows == {}
+    assert core.passes(net.out(udp()))
+    assert {flow.generation for flow in core.flows.values()} == {generation}
+
+
+def test_an_entry_that_somebody_took_away_is_written_again(core, net):
+    core.set_policy(Rule(dir=EGRESS, proto=17))
+    for _ in range(3):
+        assert core.passes(net.out(udp()))
+        assert len(core.flows) == 2
+        core.flows.clear()
+        core.advance(1.1)

@@ -129,16 +129,6 @@ def test_entries_that_went_missing_are_written_again(core, net):
     assert len(core.flows) == 2
 
 
-def test_entries_that_are_never_hit_are_written_ever_more_rarely(core, net):
-    """A port of the u32 datapath: no kernel looks at its entries."""
-    core.set_policy(WEB)
-    connection = Connection(net, EGRESS).established(core)
-    for _ in range(120):
-        core.advance(0.5)
-        assert core.passes(connection.segment(1, "PA", b"data"))
-    assert core.puts <= 2 * 7
-
-
 @BOTH_WAYS
 def test_policy_change_resets_both_sides_and_blocks_the_rest(core, net, opener):
     """Behaviour 18, with sequence numbers that both stacks take as exact."""
