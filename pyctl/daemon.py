@@ -14,12 +14,14 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import structlog
 import uvicorn
 
 from pyctl.agent import logs
 from pyctl.agent.agent import Agent
+from pyctl.agent.config import read
 from pyctl.api.server import create_app
 from pyctl.errors import NotPermittedError, RefusedError
 from pyctl.model.instance import Instance
@@ -30,6 +32,7 @@ _log = structlog.get_logger()
 def run(
     instance: Instance,
     *,
+    config_file: Path | None = None,
     log_level: str = "info",
     log_format: str = "json",
     flow_cache: bool = True,
@@ -47,7 +50,8 @@ def run(
     # Also while it starts, a request to end must leave nothing half done.
     signal.signal(signal.SIGTERM, _exit_by_signal)
     with _only_one(instance):
-        agent = Agent(instance, flow_cache=flow_cache)
+        config = read(config_file or instance.config_file, must_exist=bool(config_file))
+        agent = Agent(instance, config, flow_cache=flow_cache)
         try:
             agent.start()
             _serve(agent, instance)

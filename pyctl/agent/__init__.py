@@ -8,6 +8,7 @@ steering        policies and port pairs out to the driver and the engine, in the
 drivers         one driver of each datapath, and ports handed over between them
 supervisor      keeps an engine running and holds its packet rings
 watch           processes that end, addresses that change, engines that die, events to fetch
+auto_attach     containers attached as they start; config: the file that says which
 events, logs    what happened, for people; report: in their words
 
 In: requests as plain values (api.server, or any caller). Out: model types. May import every package

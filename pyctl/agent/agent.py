@@ -15,6 +15,8 @@ import structlog
 from pyctl.agent import attach as attaching
 from pyctl.agent import detach as detaching
 from pyctl.agent import logs, recovery
+from pyctl.agent.auto_attach import AutoAttacher
+from pyctl.agent.config import DEFAULT, Config
 from pyctl.agent.context import Context
 from pyctl.agent.drivers import Drivers
 from pyctl.agent.events import EventLog, Happening
@@ -39,6 +41,7 @@ from pyctl.model.workload import Mode, Workload
 from pyctl.policy.diff import changed_ports, changes
 from pyctl.policy.document import Policy
 from pyctl.policy.parse import parse
+from pyctl.runtime.resolve import configured
 
 _log = structlog.get_logger()
 
@@ -46,7 +49,13 @@ _log = structlog.get_logger()
 class Agent:
     """Made by `start`; ended by `stop`, which leaves attached workloads steered."""
 
-    def __init__(self, instance: Instance, *, flow_cache: bool = True) -> None:
+    def __init__(
+        self,
+        instance: Instance,
+        config: Config = DEFAULT,
+        *,
+        flow_cache: bool = True,
+    ) -> None:
         self.instance = instance
         self.started = time.monotonic()
         self.lock = threading.RLock()
@@ -65,6 +74,13 @@ class Agent:
         self.policy_applied_at: float | None = None
         self.warnings: list[str] = []
         self._watcher = Watcher(self.context, self.supervisor, self.lock)
+        self.auto_attacher = AutoAttacher(
+            config.auto_attach,
+            configured(config.container_hosts) if config.auto_attach else (),
+            attach=self.attach,
+            is_attached=self._is_attached,
+            tell=self.context.happened,
+        )
 
     def start(self) -> None:
         """Bring the kernel from whatever an earlier agent left to what is desired."""
@@ -82,7 +98,11 @@ class Agent:
         for warning in self.warnings:
             self.context.happened(Happening("lifecycle", warning))
         self._watcher.start()
+        self.auto_attacher.start()
         _log.info("agent ready", instance=self.instance.name, ms=_since(self.started))
+
+    def _is_attached(self, pid: int) -> bool:
+        return any(one.process.pid == pid for one in self.context.registry.all())
 
     def _drain(self) -> None:
         self.supervisor.tell(lambda engine: engine.sync())
@@ -186,6 +206,7 @@ class Agent:
         """End. Attached workloads stay as they are, with the engine, unless `detach`; with none
         attached everything of the instance goes. Gives the names of those detached.
         """
+        self.auto_attacher.stop()
         names: list[str] = []
         if detach:
             names = self.detach(DetachOrder(all=True)).workloads

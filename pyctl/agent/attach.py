@@ -40,7 +40,7 @@ def attach(context: Context, order: AttachOrder) -> AttachResult:
     it has of interfaces that are not spliced yet is.
     """
     started = time.monotonic()
-    target = find_target(order.pid, order.container, order.container_host)
+    target = find_target(order.pid, order.container, order.container_host, order.found)
     known = context.registry.in_netns(target.process.netns)
     if known is not None:
         return _attach_more(context, known, target, order, started)

@@ -12,15 +12,18 @@ from pyctl.model.workload import (
     OtherTraffic,
     Workload,
 )
+from pyctl.runtime.base import Container
 
 
 @dataclass(frozen=True)
 class AttachOrder:
-    """Splice one workload; exactly one of pid and container is given. None: not said."""
+    """Splice one workload; one of pid, container and found is given. None: not said."""
 
     pid: int | None = None
     container: str | None = None
     container_host: str | None = None
+    found: Container | None = None
+    """One that a runtime has described already."""
     interfaces: tuple[str, ...] = ()
     """Empty: every interface that has an address."""
     name: str | None = None

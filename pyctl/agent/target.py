@@ -1,6 +1,6 @@
 """Whom an order means: a pid as it is, a container through its runtime.
 
-In: a pid or a name. Out: Target. I/O: /proc, the runtimes' APIs.
+In: a pid, a name, or a container as its runtime described it. Out: Target. I/O: /proc, the runtimes' APIs.
 """
 
 from __future__ import annotations
@@ -21,8 +21,15 @@ class Target:
     container: Container | None
 
 
-def find_target(pid: int | None, container: str | None, host: str | None) -> Target:
+def find_target(
+    pid: int | None,
+    container: str | None,
+    host: str | None,
+    found: Container | None = None,
+) -> Target:
     """NotFoundError, RefusedError or NotCapableError as the runtime and /proc say."""
+    if found is not None:
+        return Target(process_ref(found.pid), found)
     if container is None:
         return Target(process_ref(pid or 0), None)
     found = resolve(container, host)

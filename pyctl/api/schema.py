@@ -382,6 +382,8 @@ class Status(_Response):
     workloads: int
     ports: int
     policy_rules: int
+    auto_attach: list[str] = []
+    """How each container runtime is followed; empty: no selectors are configured."""
     warnings: list[str] = []
 
 

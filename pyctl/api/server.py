@@ -197,6 +197,7 @@ def _node(agent: Agent, on_stop: Callable[[], None]) -> APIRouter:
             workloads=len(loads),
             ports=sum(len(load.ports) for load in loads),
             policy_rules=len(agent.context.policy.rules),
+            auto_attach=agent.auto_attacher.states(),
             warnings=agent.warnings,
         )
 

@@ -6,6 +6,7 @@ In: options. Out: the agent's state. I/O: the agent; `run` becomes it.
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import click
@@ -19,6 +20,13 @@ def agent() -> None:
 
 
 @agent.command()
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Containers to attach as they start, and where to ask for them "
+    "(default: /etc/segctl/agent.yaml where there is one).",
+)
 @options.log_level
 @click.option(
     "--log-format",
@@ -28,7 +36,9 @@ def agent() -> None:
     help="auto: console on a terminal, else json.",
 )
 @options.flow_cache
-def run(log_level: str, log_format: str, flow_cache: bool) -> None:
+def run(
+    config_file: Path | None, log_level: str, log_format: str, flow_cache: bool
+) -> None:
     """Run in the foreground, as systemd wants it. SIGTERM ends it; no packet is lost by that."""
     options.require_root("agent run")
     from pyctl import daemon
@@ -37,6 +47,7 @@ def run(log_level: str, log_format: str, flow_cache: bool) -> None:
         log_format = "console" if os.isatty(2) else "json"
     daemon.run(
         options.instance(),
+        config_file=config_file,
         log_level=log_level,
         log_format=log_format,
         flow_cache=flow_cache,
@@ -66,6 +77,7 @@ def status(as_json: bool) -> None:
             "sessions": engine["sessions"],
             "workloads": f"{found['workloads']} ({render.count(found['ports'], 'port')})",
             "policy": render.count(found["policy_rules"], "rule"),
+            "auto-attach": "; ".join(found["auto_attach"]) or "off",
         }
     )
     render.warnings(found["warnings"])

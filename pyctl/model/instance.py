@@ -50,6 +50,11 @@ class Instance:
         return Path("/var/lib") / self.name
 
     @property
+    def config_file(self) -> Path:
+        """The agent's configuration, where the host has one."""
+        return Path("/etc") / self.name / "agent.yaml"
+
+    @property
     def pin_root(self) -> Path:
         """The parent of the pins; the pins stand in a directory named by the ABI's hash."""
         return Path("/sys/fs/bpf") / self.name

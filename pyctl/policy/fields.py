@@ -13,7 +13,7 @@ from enum import StrEnum
 from ipaddress import ip_network
 from typing import TypeVar
 
-from pyctl.policy.document import Network, PortSpec
+from pyctl.policy.document import ANY, Network, PortSpec, Selector
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -152,3 +152,27 @@ def port_spec(notes: Notes, path: str, value: object) -> PortSpec | None:
         notes.error(path, f"{value}: ports go from 1 to 65535, the smaller one first")
         return None
     return PortSpec(value, proto, low, high)
+
+
+def selector(notes: Notes, path: str, value: object) -> Selector:
+    """Which workloads: a name, labels, an image."""
+    body = mapping(notes, path, value, ["name", "labels", "image"])
+    if not body:
+        notes.error(path, f"selects nothing; for every workload use the group {ANY}")
+    globs = {
+        key: text(notes, f"{path}.{key}", body[key])
+        for key in ("name", "image")
+        if key in body
+    }
+    labels = []
+    if "labels" in body:
+        found = mapping(notes, f"{path}.labels", body["labels"])
+        if not found:
+            notes.error(f"{path}.labels", "must name a label")
+        for key, content in found.items():
+            if content == "":
+                labels.append((key, ""))
+            else:
+                label = text(notes, f"{path}.labels.{key}", content)
+                labels.append((key, label or ""))
+    return Selector(globs.get("name"), tuple(sorted(labels)), globs.get("image"))

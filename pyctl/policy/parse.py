@@ -9,9 +9,7 @@ would allow more than its author wrote. For the same reason unknown and repeated
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
-
-import yaml
+from typing import Any
 
 from pyctl.errors import UsageError
 from pyctl.model.policy import Action
@@ -24,12 +22,9 @@ from pyctl.policy.document import (
     Policy,
     PortSpec,
     Rule,
-    Selector,
 )
 from pyctl.policy.fields import Notes
-
-MAX_TEXT = 4 * 1024 * 1024
-"""Characters of a policy; a guard for the agent's memory."""
+from pyctl.policy.text import load
 
 _UNSUPPORTED = "not supported by this version"
 
@@ -39,40 +34,13 @@ class _Deny(StrEnum):
     RESET = "reset"
 
 
-if TYPE_CHECKING:
-    _Base = yaml.SafeLoader
-else:
-    # libyaml's is ten times faster; PyYAML may have been built without it.
-    _Base = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-class _Loader(_Base):
-    """SafeLoader that refuses a key given twice (YAML's own rule, PyYAML lets the last win)."""
-
-    def construct_mapping(
-        self, node: yaml.MappingNode, deep: bool = False
-    ) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if (
-                isinstance(key, yaml.ScalarNode)
-                and key.tag != "tag:yaml.org,2002:merge"
-            ):
-                if key.value in seen:
-                    raise yaml.constructor.ConstructorError(
-                        None, None, f"key {key.value!r} is given twice", key.start_mark
-                    )
-                seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
 def parse(text: str) -> Policy:
     """The policy that `text` writes down; UsageError naming every bad field."""
     notes = Notes()
     root = fields.mapping(
         notes,
         "",
-        _load(text),
+        load(text, "the policy"),
         ["apiVersion", "groups", "modes", "rules", "options"],
     )
     if root.get("apiVersion") != API_VERSION:
@@ -100,20 +68,6 @@ def parse(text: str) -> Policy:
         deny_rst=deny_rst,
         warnings=tuple(notes.warnings),
     )
-
-
-def _load(text: str) -> object:
-    """The plain values; JSON needs no reader of its own, YAML contains it."""
-    if len(text) > MAX_TEXT:
-        raise UsageError(f"the policy is longer than {MAX_TEXT} characters")
-    try:
-        return yaml.load(text, _Loader)  # noqa: S506  a SafeLoader
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise UsageError(f"the policy is no YAML: {where}{error.problem}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UsageError(f"the policy is no YAML: {error}") from error
 
 
 def _names(value: object) -> list[str]:
@@ -147,7 +101,7 @@ def _group(notes: Notes, path: str, name: str, value: object) -> Group | None:
         notes.error(path, "must have exactly one of selector and cidrs")
     selector = None
     if "selector" in body:
-        selector = _selector(notes, f"{path}.selector", body["selector"])
+        selector = fields.selector(notes, f"{path}.selector", body["selector"])
     cidrs = []
     if "cidrs" in body:
         for index, item in enumerate(
@@ -159,29 +113,6 @@ def _group(notes: Notes, path: str, name: str, value: object) -> Group | None:
     if len(notes.errors) > before:
         return None
     return Group(name, selector, tuple(cidrs))
-
-
-def _selector(notes: Notes, path: str, value: object) -> Selector:
-    body = fields.mapping(notes, path, value, ["name", "labels", "image"])
-    if not body:
-        notes.error(path, f"selects nothing; for every workload use the group {ANY}")
-    globs = {
-        key: fields.text(notes, f"{path}.{key}", body[key])
-        for key in ("name", "image")
-        if key in body
-    }
-    labels = []
-    if "labels" in body:
-        found = fields.mapping(notes, f"{path}.labels", body["labels"])
-        if not found:
-            notes.error(f"{path}.labels", "must name a label")
-        for key, content in found.items():
-            if content == "":
-                labels.append((key, ""))
-            else:
-                label = fields.text(notes, f"{path}.labels.{key}", content)
-                labels.append((key, label or ""))
-    return Selector(globs.get("name"), tuple(sorted(labels)), globs.get("image"))
 
 
 def _modes(

@@ -9,7 +9,7 @@ nobody beyond one link, so two workloads may share one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from ipaddress import (
@@ -21,6 +21,7 @@ from ipaddress import (
     ip_interface,
     ip_network,
 )
+from typing import Protocol
 
 from pyctl.model.workload import Mode, ModeSource, Port, Workload
 from pyctl.policy.document import ANY, Group, Network, Policy, Selector
@@ -49,7 +50,23 @@ def known_addresses(port: Port) -> tuple[Address, ...]:
     return tuple(ip for ip in addresses(port) if not ip.is_link_local)
 
 
-def selects(selector: Selector, workload: Workload) -> bool:
+class Named(Protocol):
+    """What selectors look at: a workload, or a container that may become one."""
+
+    @property
+    def name(self) -> str:
+        """What globs over names go over."""
+
+    @property
+    def image(self) -> str | None:
+        """Likewise; None: not known."""
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """Value by key."""
+
+
+def selects(selector: Selector, workload: Named) -> bool:
     """Whether all that the selector names holds for the workload."""
     if selector.name is not None and not fnmatchcase(workload.name, selector.name):
         return False

@@ -5,6 +5,8 @@ In, out: values only. I/O: none.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -35,8 +37,25 @@ class Unreachable(Exception):  # noqa: N818  no failure: the next runtime is ask
     """This runtime does not answer; str() says where it was sought and why."""
 
 
+class Starts(Protocol):
+    """Containers as they start: the iteration waits for the next, and ends with the runtime."""
+
+    def __iter__(self) -> Iterator[str]:
+        """Whole ids."""
+
+    def cancel(self) -> None:
+        """End the iteration, from any thread. Idempotent."""
+
+
 class Runtime(Protocol):
     """One way to ask for containers."""
+
+    runtime: str
+    """`docker` or `podman`."""
+
+    @property
+    def place(self) -> str:
+        """Where it is asked, for people."""
 
     def find(self, reference: str) -> Container | None:
         """The container with this name or head of an id; None where there is none.
@@ -44,6 +63,12 @@ class Runtime(Protocol):
         Raises Unreachable; RefusedError for one that does not run; SegctlError for an answer that
         is no answer (an ambiguous id).
         """
+
+    def running(self) -> list[str]:
+        """Whole ids of all that run. Raises Unreachable."""
+
+    def starts(self) -> AbstractContextManager[Starts]:
+        """What starts from now on. Raises Unreachable, inside the context too."""
 
 
 def container_of(inspected: dict[str, Any], runtime: str) -> Container:

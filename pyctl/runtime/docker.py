@@ -1,15 +1,22 @@
 """Containers of a daemon that speaks Docker's API: Docker itself, or Podman's service.
 
-In: the path of a unix socket. Out: Container. I/O: that socket, through the Docker SDK (imported
-at the first question: it takes longer to load than everything else of an attach).
+In: the path of a unix socket. Out: Container, ids of those that start. I/O: that socket, through the
+Docker SDK (imported at the first question: it takes longer to load than everything else of an
+attach).
 """
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pyctl.errors import SegctlError
 from pyctl.runtime.base import Container, Unreachable, container_of
+
+if TYPE_CHECKING:
+    from docker import APIClient
 
 TIMEOUT_S = 5
 
@@ -22,36 +29,90 @@ class DockerApi:
         self.runtime = runtime
         """`docker` or `podman`: whose socket it is."""
 
+    @property
+    def place(self) -> str:
+        """See base.Runtime."""
+        return f"unix://{self.socket}"
+
     def find(self, reference: str) -> Container | None:
         """See base.Runtime."""
+        with self._connected() as client:
+            from docker.errors import APIError, NotFound  # noqa: PLC0415  see above
+
+            try:
+                return container_of(client.inspect_container(reference), self.runtime)
+            except NotFound:
+                return None
+            except APIError as error:
+                raise SegctlError(
+                    f"{self.runtime} was asked for container {reference}: "
+                    f"{error.explanation}",
+                    state="nothing was touched",
+                    advice="give the whole name or more of the id",
+                ) from error
+
+    def running(self) -> list[str]:
+        """See base.Runtime."""
+        with self._connected() as client:
+            return [str(one["Id"]) for one in client.containers()]
+
+    @contextlib.contextmanager
+    def starts(self) -> Iterator[_Starts]:
+        """See base.Runtime."""
+        with self._connected() as client:
+            stream = client.events(
+                filters={"type": "container", "event": "start"}, decode=True
+            )
+            try:
+                yield _Starts(stream)
+            finally:
+                _shut(stream)
+
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[APIClient]:
+        """Unreachable where the daemon does not answer, or breaks off."""
         if not self.socket.exists():
             raise Unreachable(f"{self.socket} does not exist")
         import docker  # noqa: PLC0415  see the module's docstring
-        from docker import errors  # noqa: PLC0415
+        from docker.errors import DockerException  # noqa: PLC0415
         from requests import RequestException  # noqa: PLC0415  what the SDK lets through
 
         try:
             client = docker.APIClient(
-                base_url=f"unix://{self.socket}", version="auto", timeout=TIMEOUT_S
+                base_url=self.place, version="auto", timeout=TIMEOUT_S
             )
-        except (errors.DockerException, RequestException, OSError) as error:
+        except (DockerException, RequestException, OSError) as error:
             raise Unreachable(
                 f"{self.socket} does not answer ({_short(error)})"
             ) from error
         try:
-            return container_of(client.inspect_container(reference), self.runtime)
-        except errors.NotFound:
-            return None
-        except errors.APIError as error:
-            raise SegctlError(
-                f"{self.runtime} was asked for container {reference}: {error.explanation}",
-                state="nothing was touched",
-                advice="give the whole name or more of the id",
-            ) from error
-        except (errors.DockerException, RequestException, OSError) as error:
+            yield client
+        except (DockerException, RequestException, OSError) as error:
             raise Unreachable(f"{self.socket} broke off ({_short(error)})") from error
         finally:
             client.close()
+
+
+class _Starts:
+    """The SDK's stream of events as ids."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __iter__(self) -> Iterator[str]:
+        for event in self._stream:
+            # Podman's service leaves out the short form.
+            yield str(event.get("id") or event["Actor"]["ID"])
+
+    def cancel(self) -> None:
+        """See base.Starts."""
+        _shut(self._stream)
+
+
+def _shut(stream: Any) -> None:
+    # The SDK looks for the socket inside of its own layers, which are gone once the stream ended.
+    with contextlib.suppress(OSError, AttributeError):
+        stream.close()
 
 
 def _short(error: BaseException) -> str:

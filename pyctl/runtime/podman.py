@@ -1,14 +1,16 @@
 """Containers of Podman where its API service does not run, by `podman container inspect`.
 
-In: a name or id. Out: Container. I/O: the podman program.
+In: a name or id. Out: Container, ids of those that start. I/O: the podman program.
 Podman has no daemon: most hosts with Podman have no socket at all.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import subprocess
+from collections.abc import Iterator
 
 from pyctl.errors import SegctlError
 from pyctl.runtime.base import Container, Unreachable, container_of
@@ -20,21 +22,12 @@ TIMEOUT_S = 20
 class PodmanProgram:
     """The `podman` in PATH."""
 
+    runtime = "podman"
+    place = "the podman program"
+
     def find(self, reference: str) -> Container | None:
         """See base.Runtime."""
-        program = shutil.which("podman")
-        if program is None:
-            raise Unreachable("there is no podman program")
-        try:
-            done = subprocess.run(
-                [program, "container", "inspect", "--", reference],
-                capture_output=True,
-                check=False,
-                text=True,
-                timeout=TIMEOUT_S,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise Unreachable(f"podman does not run ({error})") from error
+        done = self._ask("container", "inspect", "--", reference)
         if done.returncode and self._unknown(reference, done.stderr):
             return None
         try:
@@ -44,6 +37,46 @@ class PodmanProgram:
                 f"podman described container {reference} in no JSON"
             ) from error
         return container_of(inspected, "podman")
+
+    def running(self) -> list[str]:
+        """See base.Runtime."""
+        done = self._ask("ps", "--quiet", "--no-trunc")
+        if done.returncode:
+            raise Unreachable(f"podman ps failed ({done.stderr.strip()})")
+        return done.stdout.split()
+
+    @contextlib.contextmanager
+    def starts(self) -> Iterator[_Starts]:
+        """See base.Runtime."""
+        filters = ("--filter", "type=container", "--filter", "event=start")
+        with subprocess.Popen(
+            [self._program(), "events", "--format", "{{.ID}}", *filters],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        ) as program:
+            try:
+                yield _Starts(program)
+            finally:
+                program.kill()
+
+    def _program(self) -> str:
+        program = shutil.which("podman")
+        if program is None:
+            raise Unreachable("there is no podman program")
+        return program
+
+    def _ask(self, *argv: str) -> subprocess.CompletedProcess[str]:
+        try:
+            return subprocess.run(
+                [self._program(), *argv],
+                capture_output=True,
+                check=False,
+                text=True,
+                timeout=TIMEOUT_S,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise Unreachable(f"podman does not run ({error})") from error
 
     def _unknown(self, reference: str, said: str) -> bool:
         """True where podman says that there is no such container; else what failed is raised."""
@@ -57,3 +90,18 @@ class PodmanProgram:
                 advice="give the whole name or more of the id",
             )
         raise Unreachable(f"podman inspect failed ({lines[-1]})")
+
+
+class _Starts:
+    """Lines of `podman events`."""
+
+    def __init__(self, program: subprocess.Popen[str]) -> None:
+        self._program = program
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self._program.stdout or ():
+            yield line.strip()
+
+    def cancel(self) -> None:
+        """See base.Starts."""
+        self._program.kill()

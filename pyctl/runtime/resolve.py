@@ -43,13 +43,19 @@ def runtimes(
     named += [(variable, environment.get(variable)) for variable in VARIABLES]
     for origin, url in named:
         if url:
-            path = _socket(origin, url)
-            return [DockerApi(path, "podman" if "podman" in path.name else "docker")]
+            return [_api(origin, url)]
     return [
         DockerApi(DOCKER_SOCKET, "docker"),
         DockerApi(PODMAN_SOCKET, "podman"),
         PodmanProgram(),
     ]
+
+
+def configured(hosts: Sequence[str]) -> list[Runtime]:
+    """Those at these URLs; without any, as `runtimes` says."""
+    if not hosts:
+        return runtimes()
+    return [_api("container-hosts", host) for host in hosts]
 
 
 def first_that_knows(reference: str, asked: Sequence[Runtime]) -> Container:
@@ -76,6 +82,11 @@ def first_that_knows(reference: str, asked: Sequence[Runtime]) -> Container:
         state="nothing was touched",
         advice="see `docker ps` or `podman ps`",
     )
+
+
+def _api(origin: str, url: str) -> Runtime:
+    path = _socket(origin, url)
+    return DockerApi(path, "podman" if "podman" in path.name else "docker")
 
 
 def _socket(origin: str, url: str) -> Path:

@@ -193,12 +193,6 @@ def test_a_cidr_group_has_no_mode():
     assert errors_of(text)[0].startswith("modes.g: ")
 
 
-def test_a_key_given_twice_is_refused():
-    """YAML would let the last win, and half a policy would be gone in silence."""
-    with pytest.raises(UsageError, match=r"line 3.*'groups' is given twice"):
-        parse("apiVersion: segctl/v1\ngroups: {}\ngroups: {}\n")
-
-
 @pytest.mark.parametrize(
     "text",
     [

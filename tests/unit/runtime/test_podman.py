@@ -61,3 +61,14 @@ def test_a_podman_that_cannot_run_is_unreachable(podman, monkeypatch):
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(Unreachable, match="no podman program"):
         PodmanProgram().find("shop")
+
+
+def test_what_runs_and_what_starts_is_told_by_id(podman):
+    """The fake says the same to `ps` and to `events`, and then ends."""
+    found = podman("0123\n4567\n")
+    assert found.running() == ["0123", "4567"]
+    with found.starts() as starts:
+        assert list(starts) == ["0123", "4567"]
+        starts.cancel()
+    with pytest.raises(Unreachable, match="podman ps failed"):
+        podman("", "storage is broken\n", 125).running()

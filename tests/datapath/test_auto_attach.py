@@ -1,0 +1,36 @@
+"""Containers attached as they start: real runtimes, real traffic."""
+
+from __future__ import annotations
+
+import secrets
+
+from tests.fixtures.netns import wait_for
+
+
+def test_containers_are_attached_as_they_start_and_forgotten_as_they_end(
+    runtime, agent_with, image_tar, tmp_path
+):
+    tag = f"segt-{secrets.token_hex(3)}"
+    runtime.start(f"{tag}-web-early", image_tar)
+    config = tmp_path / "agent.yaml"
+    config.write_text(
+        f"apiVersion: segctl/v1\ncontainer-hosts: ['{runtime.url}']\n"
+        f"auto-attach:\n  - {{selector: {{name: '{tag}-web*'}}, mode: monitor}}\n"
+    )
+    agent = agent_with("--config", str(config))
+
+    def attached() -> dict[str, str]:
+        found = agent.client.workloads()["workloads"]
+        return {one["name"]: one["mode"] for one in found}
+
+    wait_for(lambda: attached() == {f"{tag}-web-early": "monitor"}, 10)
+    runtime.start(f"{tag}-web-late", image_tar)
+    runtime.start(f"{tag}-other", image_tar)
+    wait_for(lambda: f"{tag}-web-late" in attached(), 10)
+    assert f"{tag}-other" not in attached()
+    assert agent.client.status()["auto_attach"] == [f"{runtime.url}: followed"]
+    agent.client.detach(workload=f"{tag}-web-early")
+    runtime.do("stop", "-t", "0", f"{tag}-web-late")
+    wait_for(lambda: attached() == {}, 10)
+    runtime.do("start", f"{tag}-web-late")
+    wait_for(lambda: attached() == {f"{tag}-web-late": "monitor"}, 10)

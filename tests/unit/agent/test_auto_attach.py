@@ -1,0 +1,161 @@
+"""Which containers are attached as they start, and how their runtimes are followed."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+from dataclasses import dataclass, field
+
+import pytest
+
+from pyctl.agent import auto_attach
+from pyctl.agent.auto_attach import AutoAttacher
+from pyctl.agent.config import AutoAttach
+from pyctl.errors import RefusedError
+from pyctl.model.workload import Mode
+from pyctl.policy.document import Selector
+from pyctl.runtime.base import Container, Unreachable
+from tests.fixtures.netns import wait_for
+
+CHOSEN = (
+    AutoAttach(Selector(name="web-*"), Mode.PROTECT),
+    AutoAttach(Selector(labels=(("segctl", "yes"),))),
+)
+
+
+def container(name: str, pid: int = 10, **labels: str) -> Container:
+    return Container(f"id-{name}", name, pid, "fake", labels)
+
+
+@dataclass
+class FakeRuntime:
+    """A daemon that can go away."""
+
+    containers: dict[str, Container] = field(default_factory=dict)
+    started: queue.Queue[str | None] = field(default_factory=queue.Queue)
+    up: bool = True
+    runtime: str = "fake"
+    place: str = "nowhere"
+
+    def run(self, one: Container) -> None:
+        self.containers[one.id] = one
+        self.started.put(one.id)
+
+    def find(self, reference: str) -> Container | None:
+        return self.containers.get(reference)
+
+    def running(self) -> list[str]:
+        return list(self.containers)
+
+    @contextlib.contextmanager
+    def starts(self):
+        if not self.up:
+            raise Unreachable("nobody is there")
+        yield self
+
+    def __iter__(self):
+        while (one := self.started.get()) is not None:
+            yield one
+
+    def cancel(self) -> None:
+        self.started.put(None)
+
+
+@pytest.fixture
+def runtime(monkeypatch):
+    monkeypatch.setattr(auto_attach, "RETRY_S", 0.01)
+    return FakeRuntime()
+
+
+@pytest.fixture
+def following(runtime):
+    """(what was ordered, what was told, pids that are attached already)."""
+    orders, told, attached = [], [], set()
+
+    def attach(order):
+        if order.found.name == "web-bad":
+            raise RefusedError("it has no interface")
+        orders.append(order)
+
+    attacher = AutoAttacher(
+        CHOSEN,
+        [runtime],
+        attach=attach,
+        is_attached=attached.__contains__,
+        tell=told.append,
+    )
+    try:
+        yield attacher, orders, told, attached
+    finally:
+        attacher.stop()
+
+
+def test_what_runs_and_what_starts_is_attached_as_its_selector_says(following, runtime):
+    attacher, orders, _told, _attached = following
+    runtime.containers["id-web-1"] = container("web-1")
+    attacher.start()
+    wait_for(lambda: orders)
+    runtime.run(container("other", 11))
+    runtime.run(container("job", 12, segctl="yes"))
+    wait_for(lambda: len(orders) == 2)
+    assert [(one.found.name, one.mode) for one in orders] == [
+        ("web-1", Mode.PROTECT),
+        ("job", None),
+    ]
+    assert attacher.states() == ["nowhere: followed"]
+
+
+def test_a_runtime_that_goes_away_is_listed_again_when_it_is_back(following, runtime):
+    attacher, orders, _told, _attached = following
+    runtime.up = False
+    attacher.start()
+    wait_for(lambda: "nobody is there" in attacher.states()[0])
+    runtime.containers["id-web-1"] = container("web-1")
+    runtime.up = True
+    wait_for(lambda: len(orders) == 1)
+    runtime.started.put(None)
+    runtime.containers["id-web-2"] = container("web-2", 11)
+    wait_for(lambda: len(orders) == 2)
+    assert orders[1].found.name == "web-2"
+
+
+def test_one_start_is_dealt_with_once_and_the_next_start_again(following, runtime):
+    """Somebody who detached it meanwhile meant it."""
+    attacher, orders, _told, _attached = following
+    attacher.start()
+    for pid, count in ((10, 1), (10, 1), (20, 2)):
+        runtime.run(container("web-1", pid))
+        wait_for(lambda count=count: len(orders) == count and runtime.started.empty())
+    assert [one.found.pid for one in orders] == [10, 20]
+
+
+def test_what_is_attached_already_keeps_its_options(following, runtime):
+    attacher, orders, _told, attached = following
+    attached.add(10)
+    attacher.start()
+    runtime.run(container("web-1"))
+    runtime.run(container("web-2", 11))
+    wait_for(lambda: orders)
+    assert orders[0].found.name == "web-2"
+
+
+def test_a_refusal_is_told_and_the_next_one_is_attached(following, runtime):
+    attacher, orders, told, _attached = following
+    attacher.start()
+    runtime.run(container("web-bad"))
+    runtime.run(container("web-2", 11))
+    wait_for(lambda: orders)
+    assert "web-bad was not attached by itself: it has no interface" in told[0].message
+
+
+def test_without_selectors_nobody_is_asked(runtime):
+    attacher = AutoAttacher(
+        (),
+        [runtime],
+        attach=lambda _order: None,
+        is_attached=lambda _pid: False,
+        tell=lambda _told: None,
+    )
+    attacher.start()
+    attacher.stop()
+    assert attacher.states() == []

@@ -1,0 +1,60 @@
+"""The agent's configuration: what it means, and every error at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from pyctl.agent.config import DEFAULT, AutoAttach, Config, parse, read
+from pyctl.errors import NotFoundError, UsageError
+from pyctl.model.workload import DatapathKind, Fail, Mode
+from pyctl.policy.document import Selector
+
+WHOLE = """
+apiVersion: segctl/v1
+container-hosts: [unix:///run/podman/podman.sock, /run/docker.sock]
+auto-attach:
+  - {selector: {labels: {tier: web}}, mode: protect, datapath: u32, fail: closed}
+  - selector: {name: "*"}
+"""
+
+
+def test_a_whole_configuration_is_read():
+    assert parse(WHOLE) == Config(
+        ("unix:///run/podman/podman.sock", "/run/docker.sock"),
+        (
+            AutoAttach(
+                Selector(labels=(("tier", "web"),)),
+                Mode.PROTECT,
+                DatapathKind.U32,
+                Fail.CLOSED,
+            ),
+            AutoAttach(Selector(name="*")),
+        ),
+    )
+
+
+def test_every_error_is_told_with_its_path():
+    with pytest.raises(UsageError) as caught:
+        parse(
+            "apiVersion: v1\ncontainer-hosts: [tcp://x]\nwho: me\nauto-attach:\n"
+            "  - {mode: quarantine}\n  - {selector: {}, datapath: dpdk, fail: maybe}\n"
+        )
+    for path in (
+        "apiVersion",
+        "container-hosts[0]",
+        "who",
+        "auto-attach[0].selector",
+        "auto-attach[0].mode",
+        "auto-attach[1].selector",
+        "auto-attach[1].datapath",
+        "auto-attach[1].fail",
+    ):
+        assert f"\n  {path}" in str(caught.value)
+
+
+def test_only_a_file_that_was_named_must_exist(tmp_path):
+    assert read(tmp_path / "none", must_exist=False) is DEFAULT
+    with pytest.raises(NotFoundError):
+        read(tmp_path / "none")
+    (tmp_path / "some").write_text(WHOLE)
+    assert read(tmp_path / "some") == parse(WHOLE)
