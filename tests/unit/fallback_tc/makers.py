@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from hypothesis import strategies as st
 
@@ -59,14 +59,39 @@ def dumped(rules: Sequence[Rule], links: dict[str, int] = LINKS) -> list[bytes]:
         extra = netlink._attr(2, struct.pack("=I", table[0])) + netlink._attr(
             11, struct.pack("=I", 8)
         )
-        # The kernel gives pedit's keys without the flag that it is given.
-        filters = filters.replace(b"\x05\x80", b"\x05\0").replace(
-            b"\x06\x80", b"\x06\0"
-        )
+        filters = _as_told(filters, PEDIT_KEYS)
         options = netlink._attr(netlink.TCA_OPTIONS, filters + extra)
         bodies.append(_tcmsg(head, table[0] | table[1]) + kind + chain + options)
         table[1] += 1
     return bodies
+
+
+PEDIT_KEYS = (
+    *(netlink.TCA_U32_ACT, None, netlink.TCA_ACT_OPTIONS),
+    *(netlink.TCA_PEDIT_KEYS_EX, netlink.TCA_PEDIT_KEY_EX),
+)
+"""Where pedit's keys are, from the options of a filter on; None: each action's number."""
+
+
+def _as_told(attrs: bytes, path: tuple[int | None, ...]) -> bytes:
+    """The kernel gives pedit's keys without the flag that they are given to it with."""
+    found = b""
+    for kind, payload in _attrs_of(attrs):
+        plain = kind & ~netlink.NLA_F_NESTED
+        if path and path[0] in (None, plain):
+            told = plain if path in (PEDIT_KEYS[-1:], PEDIT_KEYS[-2:]) else kind
+            found += netlink._attr(told, _as_told(payload, path[1:]))
+        else:
+            found += netlink._attr(kind, payload)
+    return found
+
+
+def _attrs_of(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """(type with its flags, payload) of each attribute."""
+    while data:
+        size, kind = netlink.ATTR.unpack_from(data)
+        yield kind, data[netlink.ATTR.size : size]
+        data = data[(size + 3) & ~3 :]
 
 
 def _split(body: bytes) -> tuple[bytes, bytes]:
