@@ -46,5 +46,6 @@ seed_shown_mac, seed_shown_ucmac = "0a:3c:8c:f9:a2:66", "4e:65:75:56:00:05"
 seed_host_ip4, seed_container_ip4, seed_prefix_ip4 = "10.10.10.66", "10.10.10.88", 24
 seed_bcmac = "ff:ff:ff:00:00:b4"
 seed_mask, seed_wide_mask = "255.255.255.0", "255.255.0.0"
+seed_host_mask = "0.0.0.255"
 seed_nets_ip4 = ("179.20.23.0", "10.10.10.0", "172.20.166.0")
 seed_wide_net_ip4 = "172.17.0.0"

@@ -17,7 +17,8 @@ U8, U16, U32 = 0xFF, 0xFFFF, 0xFFFFFFFF
 MAX_LIST = 8192
 """Elements of any list; a datagram of 8192 bytes cannot hold more."""
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
-_IFACE = re.compile(r"[^\s/:\0]{1,15}")
+_IFACE = re.compile(r"[^\s/:]{1,15}")
+_IFACE_BYTES = 15
 
 
 def _shown(value: object) -> str:
@@ -83,7 +84,9 @@ class Fields:
     def iface(self, name: str) -> str:
         """A name that the kernel could give an interface."""
         value = self.text(name)
-        if not _IFACE.fullmatch(value) or value in {".", ".."}:
+        # What does not print has no place in a log, and halves of a character no bytes.
+        printed = value.isprintable() and len(value.encode()) <= _IFACE_BYTES
+        if not printed or not _IFACE.fullmatch(value) or value in {".", ".."}:
             raise self._wrong(name, "an interface's name")
         return value
 
@@ -133,7 +136,8 @@ class Fields:
     def subnet(self) -> IPv4Network:
         """`ip` under `mask`; host bits may be set, as the agent sends a device's own address."""
         address, mask = self.address("ip"), self.address("mask")
-        try:
-            return IPv4Network((int(address) & int(mask), str(mask)))
-        except ValueError:
-            raise self._wrong("mask", "a netmask") from None
+        hosts = int(mask) ^ U32
+        # Not left to IPv4Network, which takes such a hosts' part for a mask as well.
+        if hosts & (hosts + 1):
+            raise self._wrong("mask", "a netmask")
+        return IPv4Network((int(address) & int(mask), 32 - hosts.bit_length()))

@@ -365,4 +365,8 @@ def parse(datagram: bytes) -> Message:
     parser = _PARSERS.get(name)
     if parser is None:
         raise UsageError(f"no message {name[:60]!r} is served here")
-    return parser(Fields.of(body, name))
+    try:
+        return parser(Fields.of(body, name))
+    except RecursionError as error:
+        # What json could just read, the text of a refusal may be too deep to show.
+        raise UsageError(f"{name} is nested too deep") from error

@@ -45,7 +45,11 @@ def test_a_flag_is_true_or_false(value):
 
 
 @pytest.mark.parametrize(
-    "name", ["", "a/b", "a b", "a\0b", "a:b", "..", ".", "x" * 16, "a\n"]
+    "name",
+    [
+        *("", "a/b", "a b", "a\0b", "a:b", "..", ".", "x" * 16, "a\n"),
+        *("\x1b[31m", "\ud800", "é" * 8),
+    ],
 )
 def test_an_interface_has_a_name_that_the_kernel_would_take(name):
     with pytest.raises(UsageError, match="an interface's name"):
@@ -79,10 +83,19 @@ def test_a_subnet_may_be_given_by_a_device_in_it():
     assert found == IPv4Network(packets.net_ip4)
 
 
-def test_a_mask_has_no_holes():
-    holes = packets.group_ip4
+@pytest.mark.parametrize("mask", [packets.group_ip4, packets.seed_host_mask])
+def test_a_mask_has_its_ones_first_and_no_holes(mask):
     with pytest.raises(UsageError, match="a netmask"):
-        fields(ip=packets.pod_one_ip4, mask=holes).subnet()
+        fields(ip=packets.unspecified_ip4, mask=mask).subnet()
+
+
+@pytest.mark.parametrize(
+    ("mask", "length"),
+    [(packets.unspecified_ip4, 0), (packets.limited_broadcast_ip4, 32)],
+)
+def test_a_mask_may_be_of_any_length(mask, length):
+    found = fields(ip=packets.pod_one_ip4, mask=mask).subnet()
+    assert found.prefixlen == length
 
 
 def test_an_error_shows_only_the_head_of_what_was_sent():

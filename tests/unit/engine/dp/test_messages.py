@@ -79,6 +79,14 @@ def test_a_field_of_a_rule_that_is_missing_is_named_with_its_place(field):
         message("ctrl_cfg_policy", rules=[rule(), bad])
 
 
+def test_nesting_of_any_depth_is_a_usage_error():
+    """Also where json just reads it, and the refusal can no longer show it."""
+    for depth in (*range(800, 1001), 4000):
+        nested = "[" * depth + "]" * depth
+        with pytest.raises(UsageError):
+            parse(f'{{"ctrl_cfg_mac": {{"macs": {nested}}}}}'.encode())
+
+
 @given(st.binary(max_size=200))
 @settings(deadline=None)
 def test_any_bytes_are_a_request_or_a_usage_error(data):
