@@ -39,6 +39,8 @@ class DpServer:
         self._log = structlog.get_logger()
         self._path = path
         self._socket = _bound(path)
+        self._file = _file(path)
+        self._ending = False
         self._stop, self._stopped = socket.socketpair()
         self._thread = threading.Thread(target=self._serve, name="dp", daemon=True)
 
@@ -53,9 +55,12 @@ class DpServer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._ending = True
         self._stop.close()
         self._thread.join()
-        self._path.unlink(missing_ok=True)
+        # Ours may have been removed, and another engine's be there now.
+        if _file(self._path) == self._file:
+            self._path.unlink(missing_ok=True)
         self._socket.close()
         self._stopped.close()
 
@@ -93,6 +98,9 @@ class DpServer:
             )
             return
         for reply in self._dispatcher.handle(data):
+            # A reader that is slow, and no more than that, must not hold up the end.
+            if self._ending:
+                return
             if not sender:
                 self._log.warning("dp reply dropped", error="its asker has no address")
                 return
@@ -127,6 +135,15 @@ def _bound(path: Path) -> socket.socket:
     finally:
         os.umask(before)
     return made
+
+
+def _file(path: Path) -> tuple[int, int] | None:
+    """Which file is there; None where there is none."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _make_room(path: Path) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import io
 import socket
 import stat
+import threading
 
 import pytest
 
@@ -127,6 +128,59 @@ def test_a_dead_ones_socket_is_taken_over(dispatcher, path):
         dead.bind(str(path))
     with DpServer(path, dispatcher):
         pass
+
+
+def test_another_ones_socket_in_its_place_is_left_there(dispatcher, path):
+    """Somebody removed ours, and started a second engine."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+        with DpServer(path, dispatcher):
+            path.unlink()
+            other.bind(str(path))
+        assert path.exists()
+
+
+def test_a_link_to_a_socket_is_left_alone(dispatcher, path):
+    target = path.with_name("elsewhere.sock")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as dead:
+        dead.bind(str(target))
+    path.symlink_to(target)
+    with pytest.raises(RefusedError):
+        DpServer(path, dispatcher)
+    assert path.is_symlink()
+    assert target.exists()
+
+
+def test_a_slow_listing_does_not_hold_up_the_end(dispatcher, path, monkeypatch):
+    served = threading.Event()
+
+    def endless(_):
+        while True:
+            served.set()
+            yield bytes(8)
+
+    monkeypatch.setattr("pyctl.engine.dp.replies.session_list", endless)
+    with DpServer(path, dispatcher):
+        client = DpClient(path)
+        reader = threading.Thread(target=_read_all, args=(client,), daemon=True)
+        reader.start()
+        client.send("ctrl_list_session")
+        assert served.wait(10)
+    client.close()
+
+
+def _read_all(client: DpClient) -> None:
+    with contextlib.suppress(OSError):
+        while True:
+            client.receive()
+
+
+def test_thousands_of_bad_datagrams_leave_nothing_behind(client, heard):
+    heard()
+    for number in range(3000):
+        client.send_raw(b'{"ctrl_cfg_policy": {"mac": [%d' % number)
+    client.sync()
+    assert heard().count("dp request refused") == 3000
+    assert client.silent()
 
 
 @pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_STREAM])
