@@ -145,6 +145,11 @@ class Dispatcher:
                 rules=len(policy.rules) if policy else 0,
                 defact=policy.defact.name if policy else None,
             )
+            named = sum(bool(rule.fqdn) for rule in policy.rules) if policy else 0
+            if named:
+                self._log.warning(
+                    "dp rules for names are left out", mac=endpoint.mac, rules=named
+                )
         self._program(*changed)
 
     def _program(self, *endpoints: Endpoint) -> None:

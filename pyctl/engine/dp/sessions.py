@@ -80,14 +80,7 @@ def _action(session: Session, endpoint: Endpoint | None) -> PolicyAction:
         return PolicyAction.OPEN
     if not session.rule_id:
         return endpoint.policy.defact
-    return next(
-        (
-            rule.action
-            for rule in endpoint.policy.rules
-            if rule.rule_id == session.rule_id
-        ),
-        PolicyAction.ALLOW,
-    )
+    return endpoint.policy.actions.get(session.rule_id, PolicyAction.ALLOW)
 
 
 def _flags(

@@ -8,7 +8,7 @@ dp, each kind of set, and each list of MACs, is collected by itself, so interlea
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Network
 
@@ -30,10 +30,12 @@ from pyctl.model.policy import PortPolicy
 
 MAX_SUBNETS = 65536
 MAX_PENDING = 64
-"""Policies begun and not ended; beyond it the oldest is forgotten."""
+"""Policies begun and not ended; beyond it the oldest is forgotten, as it is where all of them
+together have more rules than one may have."""
 MAX_ENDPOINTS = 65535
 """One for each port id; endpoints without one count too."""
 _TCP = 6
+_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -125,9 +127,11 @@ class State:
         return endpoint
 
     def configure(self, request: ConfigMac) -> list[Endpoint]:
-        """The endpoints as they are now. UsageError names the MACs that are none."""
+        """The endpoints as they are now. MACs that are no endpoint's are passed over, as in the dp:
+        one that is unknown must not leave a workload's others tapped. UsageError when none is known.
+        """
         changed = []
-        for endpoint in self._all_known(request.macs):
+        for endpoint in self._known_of(request.macs):
             now = endpoint
             if request.tap is not None:
                 now = replace(now, tap=request.tap)
@@ -160,23 +164,27 @@ class State:
         pending = self._pending.get(key)
         if pending is None:
             raise UsageError(
-                f"a part of a policy for {', '.join(key)} whose START never came"
+                f"a part of a policy for {_shown(key)} whose START never came"
             )
         if len(pending.rules) + len(request.rules) > MAX_RULES:
             del self._pending[key]
             raise UsageError(
-                f"a policy for {', '.join(key)} of more than {MAX_RULES} rules"
+                f"a policy for {_shown(key)} of more than {MAX_RULES} rules"
             )
         pending.rules += request.rules
         if Part.END not in request.part:
+            self._forget_oldest()
             return None
         del self._pending[key]
         return DpPolicy(pending.defact, pending.dir, tuple(pending.rules))
 
-    def _swap(self, macs: Iterable[str], policy: DpPolicy | None) -> list[Endpoint]:
-        known = [self._endpoints[mac] for mac in macs if mac in self._endpoints]
-        if not known:
-            raise UsageError(f"a policy for {', '.join(macs)}: no such endpoint")
+    def _forget_oldest(self) -> None:
+        rules = sum(len(pending.rules) for pending in self._pending.values())
+        while rules > MAX_RULES:
+            rules -= len(self._pending.pop(next(iter(self._pending))).rules)
+
+    def _swap(self, macs: Sequence[str], policy: DpPolicy | None) -> list[Endpoint]:
+        known = self._known_of(macs)
         changed = [replace(endpoint, policy=policy) for endpoint in known]
         for endpoint in changed:
             self.compiled(endpoint)
@@ -211,8 +219,11 @@ class State:
             raise UsageError(f"no endpoint has the MAC {mac}")
         return self._endpoints[mac]
 
-    def _all_known(self, macs: Iterable[str]) -> list[Endpoint]:
-        return [self._known(mac) for mac in macs]
+    def _known_of(self, macs: Sequence[str]) -> list[Endpoint]:
+        known = [self._endpoints[mac] for mac in macs if mac in self._endpoints]
+        if not known:
+            raise UsageError(f"no endpoint has the MAC {_shown(macs)}")
+        return known
 
     def _put(self, endpoint: Endpoint) -> None:
         self._endpoints[endpoint.mac] = endpoint
@@ -223,6 +234,12 @@ class State:
         self._endpoints.pop(endpoint.mac)
         if endpoint.port_id is not None:
             self._by_port.pop(endpoint.port_id, None)
+
+
+def _shown(macs: Sequence[str]) -> str:
+    """For an error text; a datagram may name hundreds."""
+    rest = f" and {len(macs) - _SHOWN} more" if len(macs) > _SHOWN else ""
+    return ", ".join(macs[:_SHOWN]) + rest
 
 
 def _port_id(ucmac: str | None) -> int | None:

@@ -13,7 +13,8 @@ here, in the order in which the dp would find them:
 
 Where this engine knows less, the stricter outcome holds: it names no application and reads no
 host name, so a CHECK_* rule decides as it does for an unknown application, by its sub-rule for
-any application or by the default, and a rule for a name has no address to match. VIOLATE passes;
+any application or by the default. A rule for a name has no address to match and is left out, which
+`dispatch` says in the log: one that denies is missed then, where the default passes. VIOLATE passes;
 it is recorded where it is the default of a tapped endpoint. The workload's own address in a rule is
 not compared: a port is one workload's, and its datapath drops every other source. IPv6, which no
 rule of this protocol can name, is left to the default.
@@ -21,8 +22,10 @@ rule of this protocol can name, is left to the default.
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -54,6 +57,11 @@ class DpPolicy:
     dir: ApplyDir
     rules: tuple[Rule, ...]
 
+    @cached_property
+    def actions(self) -> dict[int, PolicyAction]:
+        """By rule id; of several rules with one id, the first one's."""
+        return {rule.rule_id: rule.action for rule in reversed(self.rules)}
+
 
 @dataclass(frozen=True)
 class InternalNets:
@@ -71,7 +79,9 @@ class InternalNets:
 
     def is_external(self, address: IPv4Address) -> bool:
         """Whether no internal subnet has it."""
-        return any(address in subnet for subnet in self.outside)
+        # They are sorted: the only one that can have it begins last before it.
+        behind = bisect(self.outside, address, key=lambda net: net.network_address)
+        return behind > 0 and address in self.outside[behind - 1]
 
 
 def _between(inside: Sequence[IPv4Network]) -> Iterator[IPv4Network]:

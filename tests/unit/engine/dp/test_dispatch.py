@@ -135,6 +135,16 @@ def test_rules_are_counted_by_their_kind(dispatcher):
     assert struct.unpack_from("!2I", reply, 4 + 536) == (2, 1)
 
 
+def test_rules_for_names_are_told_of(dispatcher, capsys):
+    rule = RIGHT["ctrl_cfg_policy"]["rules"][0]
+    log.configure("warning")
+    tell(dispatcher, "ctrl_add_mac")
+    tell(dispatcher, "ctrl_cfg_policy", rules=[rule, {**rule, "fqdn": "example.org"}])
+    (line,) = capsys.readouterr().err.splitlines()
+    told = json.loads(line)
+    assert (told["event"], told["rules"]) == ("dp rules for names are left out", 1)
+
+
 def test_an_interface_that_is_not_there_is_named(dispatcher):
     with pytest.raises(SegctlError, match="open rings on vth: no interface"):
         tell(dispatcher, "ctrl_add_srvc_port")

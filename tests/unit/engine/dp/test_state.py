@@ -111,8 +111,14 @@ def test_configuring_leaves_what_is_not_named(state):
     (endpoint,) = state.configure(message("ctrl_cfg_mac", tap=None))
     assert endpoint.tap is False
     with pytest.raises(UsageError, match=OTHER):
-        state.configure(message("ctrl_cfg_mac", macs=[MAC, OTHER], tap=True))
+        state.configure(message("ctrl_cfg_mac", macs=[OTHER], tap=True))
     assert next(iter(state)).tap is False
+
+
+def test_an_unknown_mac_does_not_leave_the_others_tapped(state):
+    added(state)
+    (endpoint,) = state.configure(message("ctrl_cfg_mac", macs=[OTHER, MAC], tap=False))
+    assert (endpoint.mac, endpoint.tap) == (MAC, False)
 
 
 def test_a_policy_holds_from_its_end_on(state):
@@ -162,7 +168,7 @@ def test_policies_that_come_interleaved_do_not_mix(state):
 def test_a_policy_is_for_the_endpoints_that_are_there(state):
     added(state)
     assert [found.mac for found in give(state, **MAC_IN_FULL)] == [MAC]
-    with pytest.raises(UsageError, match="no such endpoint"):
+    with pytest.raises(UsageError, match="no endpoint has"):
         give(state, mac=[OTHER])
 
 
@@ -178,6 +184,40 @@ def test_policies_that_are_begun_and_never_ended_are_bounded(state):
     for number in range(module.MAX_PENDING + 5):
         give(state, flag=1, mac=[f"02:00:00:00:00:{number:02x}"])
     assert len(state._pending) == module.MAX_PENDING
+
+
+def test_policies_that_never_end_have_no_more_rules_than_one_may(state, monkeypatch):
+    """The datagrams that end them may be lost, and memory is not."""
+    monkeypatch.setattr(module, "MAX_RULES", 50)
+    for number in range(5):
+        mac = [f"02:00:00:00:00:{number:02x}"]
+        give(state, flag=1, mac=mac, rules=[rule()] * 20)
+        give(state, flag=0, mac=mac, rules=[rule()] * 20)
+        assert sum(len(one.rules) for one in state._pending.values()) <= 50
+    assert list(state._pending) == [tuple(mac)]
+
+
+def test_two_workloads_policies_may_come_interleaved_twice_and_out_of_order(state):
+    added(state)
+    second(state)
+    give(state, flag=1, rules=[rule(id=1)])
+    give(state, flag=1, mac=[OTHER], rules=[rule(id=2)])
+    give(state, flag=1, rules=[rule(id=3)])
+    with pytest.raises(UsageError, match="START never came"):
+        give(state, flag=2, mac=[MAC, OTHER])
+    give(state, flag=2, mac=[OTHER], rules=[rule(id=4)])
+    with pytest.raises(UsageError, match="START never came"):
+        give(state, flag=2, mac=[OTHER])
+    give(state, flag=2, rules=[])
+    found = {each.mac: [one.rule_id for one in each.policy.rules] for each in state}
+    assert found == {MAC: [3], OTHER: [2, 4]}
+
+
+def test_a_refusal_names_few_of_many_macs(state):
+    many = [f"02:00:00:00:00:{number:02x}" for number in range(200)]
+    with pytest.raises(UsageError, match="and 197 more") as told:
+        give(state, flag=0, mac=many)
+    assert len(str(told.value)) < 200
 
 
 def test_a_policy_that_grows_without_end_is_dropped(state, monkeypatch):
