@@ -2,18 +2,21 @@
 /* tc ingress of vbr-neuv: frames that the engine lets pass, on to where they were going. */
 #include "seg_verdict.h"
 
-SEG_INLINE const struct seg_return *seg_return_of(const __u8 *ucmac)
+/* No pair of ours has the detour MAC. Where it is no other datapath's either, whose filters stand
+ * behind this one, the frame ends in the enforcer's mute stack. */
+SEG_INLINE int seg_not_ours(struct __sk_buff *skb, const struct seg_pkt *pkt,
+			    const struct seg_return *back)
 {
-	__u32 index = seg_mac_port_id(ucmac);
-	const struct seg_return *back = seg_map_lookup(seg_returns, &index);
-
-	return back && back->vex_ifindex ? back : NULL;
+	if (!back || !(back->vex_flags & SEG_PORT_ELSEWHERE))
+		seg_count(skb, pkt, 0, 0, SEG_R_DETOUR_UNKNOWN, 0);
+	return TC_ACT_UNSPEC;
 }
 
 int seg_from_vbr(struct __sk_buff *skb)
 {
 	const struct seg_return *back;
 	struct seg_pkt pkt;
+	__u32 index;
 	int reason = seg_parse_link(skb, &pkt);
 	int inbound = seg_mac_is_ucmac(pkt.dmac);
 	const __u8 *ucmac = inbound ? pkt.dmac : pkt.smac;
@@ -24,13 +27,10 @@ int seg_from_vbr(struct __sk_buff *skb)
 		return seg_drop(skb, &pkt, 0, 0, (__u16)reason);
 	if (inbound == seg_mac_is_ucmac(pkt.smac))
 		return seg_drop(skb, &pkt, 0, 0, SEG_R_DETOUR_MACS);
-	back = seg_return_of(ucmac);
-	if (!back) {
-		/* It may be a port of the u32 datapath, whose filters stand behind this one. Where
-		 * there is none, the frame ends in the enforcer's mute stack. */
-		seg_count(skb, &pkt, 0, 0, SEG_R_DETOUR_UNKNOWN, 0);
-		return TC_ACT_UNSPEC;
-	}
+	index = port_id;
+	back = seg_map_lookup(seg_returns, &index);
+	if (!back || !back->vex_ifindex)
+		return seg_not_ours(skb, &pkt, back);
 	/* Frames that were in the engine when the quarantine began. */
 	if ((back->vex_flags | back->vin_flags) & SEG_PORT_QUARANTINE)
 		return seg_drop(skb, &pkt, port_id, 0, SEG_R_QUARANTINE);

@@ -52,6 +52,7 @@ enum seg_port_flag {
 	SEG_PORT_ANY_SOURCE = 4,	/* the workload forwards for others: no source address check */
 	SEG_PORT_PEER_OK = 8,		/* this port's peer_ifindex may be reached by bpf_redirect_peer */
 	SEG_PORT_QUARANTINE = 16,	/* seg_returns only: frames still in the engine are dropped on vbr */
+	SEG_PORT_ELSEWHERE = 32,	/* seg_returns only, no ifindex: another datapath's port */
 };
 
 /* seg_ports: key __u32 ifindex of a vex or a vin. */
@@ -66,7 +67,7 @@ struct seg_port {
 };
 SEG_ABI_SIZE(seg_port, 24);
 
-/* seg_returns: array by port id; vex_ifindex 0 = no such pair. */
+/* seg_returns: array by port id; vex_ifindex 0 = no such pair (SEG_PORT_ELSEWHERE: not here). */
 struct seg_return {
 	__u32 vex_ifindex;
 	__u32 vin_ifindex;

@@ -55,7 +55,7 @@ class Drivers:
                 raise error from None
             self.default = DatapathKind.U32
             warnings.append(f"the u32 datapath stands in for ebpf: {error.tried}")
-        if self._u32.holds_ports():
+        if self._u32.port_ids():
             self.of(DatapathKind.U32)
         return warnings
 
@@ -76,7 +76,22 @@ class Drivers:
             select.require(kind)
             self._by_kind[kind].connect()
             self._ready.add(kind)
+            if kind is DatapathKind.EBPF:
+                for port_id in self._u32.port_ids():
+                    self._mark(port_id, elsewhere=True)
         return self._by_kind[kind]
+
+    def _mark(self, port_id: int, *, elsewhere: bool) -> None:
+        """Tell ebpf, whose filter on vbr is the first, which ports' frames it leaves to u32."""
+        if DatapathKind.EBPF in self._ready:
+            self._ebpf.mark_elsewhere(port_id, elsewhere=elsewhere)
+
+    def attach(self, pair: PortPair, kind: DatapathKind) -> None:
+        """Steer a pair by that datapath, which becomes ready where it is not."""
+        driver = self.of(kind)
+        if kind is DatapathKind.U32:
+            self._mark(pair.port_id, elsewhere=True)
+        driver.attach(pair)
 
     def holder(self, port_id: int, besides: DatapathKind) -> DatapathKind | None:
         """Which other datapath still has something of the port."""
@@ -92,6 +107,9 @@ class Drivers:
     def detach(self, port_id: int, kind: DatapathKind | None) -> None:
         """From its datapath; from all where that is not known."""
         for each in (kind,) if kind else tuple(self._ready):
+            if each is DatapathKind.U32:
+                # First: whoever ends in between leaves a port that is found and detached.
+                self._mark(port_id, elsewhere=False)
             self._by_kind[each].detach(port_id)
 
     def hand_over(
@@ -105,6 +123,7 @@ class Drivers:
         self._u32.attach(pair, inline=True)
         if latter is DatapathKind.U32:
             self._ebpf.detach(pair.port_id)
+            self._mark(pair.port_id, elsewhere=True)
             self._u32.attach(pair)
         else:
             self._u32.step_aside(pair.port_id)

@@ -126,7 +126,7 @@ class Steering:
             if former is not None:
                 # An agent ended while it moved the port.
                 self.drivers.hand_over(pair, former, kind)
-            self.drivers.of(kind).attach(pair)
+            self.drivers.attach(pair, kind)
             self._publish([policy])
             self._pairs[pair.port_id] = pair
         except BaseException:

@@ -123,6 +123,15 @@ class EbpfDriver:
             pass
         self._erase(port_id, ifindexes)
 
+    def mark_elsewhere(self, port_id: int, *, elsewhere: bool) -> None:
+        """Whether the port is another datapath's, whose filters on vbr stand behind ours: its frames
+        are passed on to them then, and are not told as ones that belong to nobody. Not for a port
+        that is attached here.
+        """
+        flags = abi.constant("SEG_PORT_ELSEWHERE") if elsewhere else 0
+        with self._map("seg_returns") as returns:
+            returns.update(_u32(port_id), abi.pack("seg_return", vex_flags=flags))
+
     def update(self, pair: PortPair) -> None:
         """See `base.Driver`. NotFoundError for a pair that is not attached."""
         back = self._return_of(pair.port_id)

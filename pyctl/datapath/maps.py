@@ -60,7 +60,8 @@ VERDICTS = _names("SEG_VERDICT", "allow", "deny")
 ROLES = _names("SEG_ROLE", "vex", "vin")
 ADDRESS_KINDS = _names("SEG_ADDR", "own", "broadcast")
 FLAGS = _names(
-    "SEG_PORT", "fail_open", "pass_other", "any_source", "peer_ok", "quarantine"
+    "SEG_PORT",
+    *("fail_open", "pass_other", "any_source", "peer_ok", "quarantine", "elsewhere"),
 )
 PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6"}
 
@@ -102,7 +103,7 @@ def _ports(opened: bpf.Map) -> Iterator[Row]:
 def _returns(opened: bpf.Map) -> Iterator[Row]:
     for key, value in opened.entries():
         back = abi.unpack("seg_return", value)
-        if back.vex_ifindex:
+        if back.vex_ifindex or back.vex_flags:
             yield {
                 "port_id": _index(key),
                 "vex_ifindex": back.vex_ifindex,

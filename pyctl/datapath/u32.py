@@ -206,9 +206,9 @@ class U32Driver:
         except NotFoundError:
             return False
 
-    def holds_ports(self) -> bool:
-        """Whether any port is steered by this datapath."""
-        return bool(self._state.port_ids())
+    def port_ids(self) -> list[int]:
+        """The ports that are steered by this datapath."""
+        return self._state.port_ids()
 
     # -- parts ----------------------------------------------------------------------------
 

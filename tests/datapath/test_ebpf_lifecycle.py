@@ -167,3 +167,25 @@ def test_attach_takes_no_time_worth_mention(wiring: Wiring):
     wiring.attach_all()
     assert time.monotonic() - start < 1
     wait_for(lambda: wiring.driver.port_in_use(wiring.pairs[0].port_id))
+
+
+def test_a_port_of_another_datapath_is_marked_and_in_nobodys_way(wiring: Wiring):
+    """The mark is no use of the id; attaching takes its place, detaching takes it away."""
+    wiring.pod()
+    driver, pair = wiring.driver, wiring.pairs[0]
+
+    def rows():
+        return dump_maps(wiring.instance, "seg_returns")["seg_returns"]
+
+    driver.mark_elsewhere(pair.port_id, elsewhere=True)
+    assert [(row["port_id"], row["vex_flags"]) for row in rows()] == [
+        (pair.port_id, ["elsewhere"])
+    ]
+    assert not driver.port_in_use(pair.port_id)
+    driver.attach(pair)
+    assert "elsewhere" not in rows()[0]["vex_flags"]
+    driver.detach(pair.port_id)
+    assert rows() == []
+    driver.mark_elsewhere(pair.port_id, elsewhere=True)
+    driver.mark_elsewhere(pair.port_id, elsewhere=False)
+    assert rows() == []

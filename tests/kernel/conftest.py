@@ -123,6 +123,12 @@ class Lab:
         )
         self.write("seg_returns", struct.pack("=I", port_id), value)
 
+    def elsewhere(self, port_id: int) -> None:
+        """seg_returns of a port of another datapath."""
+        flags = abi.constant("SEG_PORT_ELSEWHERE")
+        value = abi.pack("seg_return", vex_flags=flags)
+        self.write("seg_returns", struct.pack("=I", port_id), value)
+
     def run(self, program: str, frame: bytes, *, gso_size: int = 0) -> Outcome:
         with open_map(self.instance, "seg_counters") as counters:
             for key in counters.entry_keys():

@@ -55,6 +55,16 @@ def test_an_unknown_port_is_left_to_the_filters_behind(kernel: Lab, macs):
     assert (got.verdict, got.reason, got.frame) == (UNSPEC, "detour_unknown", frame)
 
 
+@pytest.mark.parametrize("macs", [{"dst": OTHER}, {"src": OTHER}])
+def test_another_datapaths_port_is_left_to_it_without_a_word(kernel: Lab, macs):
+    """Each of its frames comes by here: counted, they would all be told as drops."""
+    kernel.back()
+    kernel.elsewhere(OTHER_PORT)
+    frame = from_engine("in", **macs)
+    got = kernel.run("vbr", frame)
+    assert (got.verdict, got.reasons, got.frame) == (UNSPEC, {}, frame)
+
+
 def test_port_zero_is_no_port(kernel: Lab):
     frame = from_engine("in", dst=abi.ucmac(0).hex(":"))
     assert kernel.run("vbr", frame).verdict == UNSPEC
