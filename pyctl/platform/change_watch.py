@@ -7,6 +7,7 @@ The socket pins its namespace: close it when the workload's process ends.
 
 from __future__ import annotations
 
+import errno
 import socket
 
 from pyctl.platform.netns import entered, opened
@@ -35,14 +36,18 @@ class ChangeWatch:
         return self._socket.fileno()
 
     def drain(self) -> None:
-        """Forget what was told so far; a lost message (ENOBUFS) is a change as well."""
+        """Forget what was told so far; a lost message (ENOBUFS) is a change as well. OSError when it
+        is closed.
+        """
         while True:
             try:
                 self._socket.recv(_ENOUGH)
             except BlockingIOError:
                 return
-            except OSError:
-                continue
+            except OSError as error:
+                # All else lasts, as that of a closed socket does.
+                if error.errno != errno.ENOBUFS:
+                    raise
 
     def close(self) -> None:
         """Let the namespace go."""
