@@ -64,8 +64,8 @@ GUARD_BOTH, EBPF, GUARD_NONE = 1, 10001, 65535
 _DROP: tuple[Action, ...] = (Gact(Verdict.DROP),)
 _CLASSIC_ANY = (Match(1, 0, 0),)
 _ANY = (Match(1, 0, 0, -4),)
-"""u32 reads whole words, and passes over filters whose word is not in the frame: `_CLASSIC_ANY`,
-which reads the payload's first, misses frames with less."""
+"""u32 reads whole words, and leaves a pref, all its filters, at the first word that is not in the
+frame: `_CLASSIC_ANY`, which reads the payload's first, misses frames with less."""
 _UNICAST = Match(1, 0, 1, Side.DST.offset)
 _GROUP = Match(1, 1, 1, Side.DST.offset)
 _NEIGHBOUR = tuple(

@@ -197,7 +197,8 @@ class Held:
 def mac_bytes(text: str) -> bytes:
     """Six bytes. ValueError for anything but `xx:xx:xx:xx:xx:xx`."""
     parts = text.split(":")
-    if len(parts) != MAC_BYTES or any(len(part) != 2 for part in parts):
+    # fromhex passes over blanks, so "two characters" is not said enough.
+    if len(parts) != MAC_BYTES or any(len(part.strip()) != 2 for part in parts):
         raise ValueError(f"{text!r} is not a MAC address")
     return bytes.fromhex("".join(parts))
 

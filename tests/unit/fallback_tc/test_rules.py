@@ -103,6 +103,7 @@ def test_words_that_are_no_whole_mac_stay_as_they_are():
         rule,
         lambda: mac_bytes("zz:42:ac:11:00:02"),
         lambda: mac_bytes(packets.pod_one_ip6),
+        lambda: mac_bytes("  " + packets.seed_mac[2:]),
     ],
 )
 def test_what_no_kernel_takes_is_refused_at_once(make):
