@@ -15,7 +15,8 @@ from pyctl.engine.client import EngineClient
 from pyctl.errors import SegctlError, UnreachableError
 from pyctl.model.instance import Instance
 
-START_SECONDS = 10.0
+START_SECONDS = 30.0
+"""What a busy or an emulated machine may need; a living one answers within one."""
 _POLL_SECONDS = 0.01
 _TAIL_BYTES = 2000
 

@@ -215,11 +215,13 @@ struct policy_job {
 
 static int is_policy_valid(const struct sg_policy *policy)
 {
+	const __u32 flags = SG_POLICY_DENY_RST | SG_POLICY_NO_CACHE;
+
 	return policy->port_id && policy->generation && policy->mode >= SEG_MODE_DISCOVER &&
 	       policy->mode <= SEG_MODE_QUARANTINE &&
 	       (policy->default_verdict == SEG_VERDICT_ALLOW ||
 		policy->default_verdict == SEG_VERDICT_DENY) &&
-	       !(policy->flags & ~(__u32)SG_POLICY_DENY_RST) && policy->rule_count <= SG_RULES_MAX;
+	       !(policy->flags & ~flags) && policy->rule_count <= SG_RULES_MAX;
 }
 
 static int is_rule_valid(const struct sg_rule *rule)

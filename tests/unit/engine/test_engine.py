@@ -38,6 +38,8 @@ def rule(**changes):
 def test_a_policy_is_taken(engine):
     assert engine.set_policy(blob()) == 300
     assert engine.set_policy(rule()) == 300
+    for flag in ("SG_POLICY_DENY_RST", "SG_POLICY_NO_CACHE"):
+        assert engine.set_policy(blob(flags=constant(flag))) == 300
 
 
 @pytest.mark.parametrize(
@@ -49,7 +51,7 @@ def test_a_policy_is_taken(engine):
         blob(mode=9),
         blob(default_verdict=0),
         blob(default_verdict=3),
-        blob(flags=2),
+        blob(flags=1 << 31),
         rule(dir=3),
         rule(family=5),
         rule(family=4, prefix_len=33),
