@@ -43,7 +43,6 @@ class Endpoint:
     """A workload's interface as the protocol knows it (an "EP")."""
 
     mac: str
-    iface: str
     port_id: int | None
     """The last two bytes of the UCMAC; None where no frame can be this endpoint's."""
     tap: bool = True
@@ -109,11 +108,9 @@ class State:
             )
         if not former and len(self._endpoints) >= MAX_ENDPOINTS:
             raise UsageError(f"add {request.mac}: there are {MAX_ENDPOINTS} already")
-        made = Endpoint(request.mac, request.iface, port_id)
+        made = Endpoint(request.mac, port_id)
         if former:
-            made = replace(
-                former[0], mac=request.mac, iface=request.iface, port_id=port_id
-            )
+            made = replace(former[0], mac=request.mac, port_id=port_id)
         for endpoint in former:
             self._forget(endpoint)
         self._put(made)
