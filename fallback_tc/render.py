@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from fallback_tc.rules import (
     Action,
     Gact,
+    Header,
     Match,
     Mirred,
     Munge,
@@ -107,7 +108,7 @@ def _action(action: Action) -> str:
 def _munge(munge: Munge | MungeMac) -> str:
     if isinstance(munge, MungeMac):
         return f"munge eth {_SIDES[munge.side]} set {munge.mac}"
-    if munge.header != "network":
+    if munge.header is not Header.NETWORK:
         raise ValueError(f"tc has no words for {munge}, a part of a MAC")
     value = f"0x{munge.value:0{2 * munge.width}x}"
     # tc calls "retain" the bits that are set.
