@@ -9,21 +9,12 @@ import pytest
 from pyctl import abi
 from pyctl.datapath import ebpf
 from pyctl.datapath.maps import ADDRESS_KINDS, address_text, flag_names, mac_text
-from pyctl.model.workload import Fail, LinkKind, Mode, PortPair
+from pyctl.model.workload import Fail, LinkKind, Mode
 from tests import packets
+from tests.unit.datapath import makers
 
-PAIR = PortPair(
-    port_id=0x0102,
-    vex_ifindex=11,
-    vin_ifindex=12,
-    mac=packets.pod_one_mac,
-    host_mac=None,
-    kind=LinkKind.VETH,
-    mode=Mode.PROTECT,
-    fail=Fail.CLOSED,
-    pass_other=False,
-    any_source=False,
-    addresses=(packets.pod_one_ip4,),
+PAIR = dataclasses.replace(
+    makers.PAIR, vex_ifindex=11, vin_ifindex=12, addresses=(packets.pod_one_ip4,)
 )
 
 

@@ -25,24 +25,12 @@ from pyctl.datapath.u32_session import VBR
 from pyctl.datapath.u32_state import Asked, U32State
 from pyctl.errors import NotFoundError, RefusedError, SegctlError
 from pyctl.model.instance import Instance
-from pyctl.model.workload import Fail, LinkKind, Mode, PortPair
+from pyctl.model.workload import Mode, PortPair
 from pyctl.platform.tc_filters import Filter
 from tests import packets
+from tests.unit.datapath.makers import PAIR
 
 NAMES = {5: "vex", 6: "vin", 7: "vex2", 8: "vin2", VBR: "vbr-neuv"}
-PAIR = PortPair(
-    port_id=300,
-    vex_ifindex=5,
-    vin_ifindex=6,
-    mac=packets.pod_one_mac,
-    host_mac=None,
-    kind=LinkKind.VETH,
-    mode=Mode.PROTECT,
-    fail=Fail.CLOSED,
-    pass_other=False,
-    any_source=False,
-    addresses=(f"{packets.pod_one_ip4}/{packets.prefix_ip4}",),
-)
 OTHER = replace(PAIR, port_id=301, vex_ifindex=7, vin_ifindex=8)
 
 
