@@ -25,6 +25,10 @@ class _Level:
 def _by_level(
     _logger: Any, method: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
+    if method == "exception":
+        # A level of its own in name alone, and this logger leaves the trace to its processors.
+        method = LogLevel.ERROR
+        event.setdefault("exc_info", True)
     if LEVELS.index(method) < LEVELS.index(_Level.name):
         raise structlog.DropEvent
     return event
