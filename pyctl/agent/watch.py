@@ -159,6 +159,9 @@ class Watcher:
                 self._repair()
                 continue
             watched, is_process = by_fd[fd]
+            if self._watched.get(watched.workload_id) is not watched:
+                # Its process ended in this very round, and closed it.
+                continue
             if is_process:
                 self._process_ended(watched)
             else:

@@ -112,6 +112,23 @@ def test_a_burial_that_fails_keeps_no_engine_from_being_replaced(lab, agent):
     assert traffic.pings(client, GATEWAY) == 3
 
 
+def test_a_workload_that_changes_as_it_ends_does_not_end_the_watch(lab, agent):
+    """Both are told in one poll; of what ended, the rest is nothing to follow."""
+    _host, (web, client) = lab.pods()
+    agent.attach(web, "web")
+    agent.attach(client, "client")
+    os.kill(agent.process.pid, signal.SIGSTOP)
+    web.run("ip", "link", "set", "eth0", "mtu", "1400")
+    web.holder.kill()
+    web.holder.wait()
+    os.kill(agent.process.pid, signal.SIGCONT)
+    wait_for(lambda: names(agent) == ["client"], 10)
+    former = agent.engine_pid()
+    os.kill(former, signal.SIGKILL)
+    wait_for(lambda: agent.engine_pid() not in (0, former), 10)
+    assert "watching failed" not in agent.log.read_text()
+
+
 def test_two_workloads_that_share_one_veth_reach_each_other_while_attached(lab, agent):
     """The peer of each original interface is the other's, in our own namespace by then."""
     one, two = lab.netns("one"), lab.netns("two")
