@@ -8,9 +8,9 @@ has the place in front, so the u32 rules wait behind it while it comes or goes.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 
-from pyctl.datapath import select
+from pyctl.datapath import select, u32_plan
 from pyctl.datapath.base import Driver
 from pyctl.datapath.ebpf import EbpfDriver
 from pyctl.datapath.u32 import U32Driver
@@ -22,6 +22,7 @@ from pyctl.errors import (
 )
 from pyctl.model.instance import Instance
 from pyctl.model.workload import DatapathKind, PortPair
+from pyctl.platform.filter_watch import Touched
 
 
 class Drivers:
@@ -130,12 +131,19 @@ class Drivers:
             self._ebpf.attach(pair)
             self._u32.detach(pair.port_id)
 
-    def repair(self, port_ids: list[int]) -> list[str]:
-        """Of u32: find and repair drift. A port that is going away is left alone."""
-        found = self._u32.repair_guard()
-        for port_id in port_ids:
-            with contextlib.suppress(NotFoundError):
-                found += self._u32.repair(port_id)
+    def repair(
+        self, pairs: Iterable[PortPair], touched: Collection[Touched] | None
+    ) -> list[str]:
+        """Of u32: find and repair drift, where something was touched (None: anywhere). A port that
+        is going away is left alone.
+        """
+        found = []
+        if touched is None or any(u32_plan.is_guard(one) for one in touched):
+            found += self._u32.repair_guard()
+        for pair in pairs:
+            if touched is None or any(u32_plan.is_of(pair, one) for one in touched):
+                with contextlib.suppress(NotFoundError):
+                    found += self._u32.repair(pair.port_id)
         return found
 
     def cleanup(self) -> None:

@@ -13,7 +13,7 @@ about, which is right on either side.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -34,6 +34,7 @@ from pyctl.model.workload import (
     Workload,
 )
 from pyctl.platform.bpf_grace import wait_for_programs
+from pyctl.platform.filter_watch import Touched
 
 
 def port_pair(workload: Workload, port: Port, mode: Mode) -> PortPair:
@@ -177,14 +178,16 @@ class Steering:
         self._swap(self.differs([policy]))
         self._publish([policy])
 
-    def repair(self) -> list[str]:
-        """Put right what strangers did to rules of the kernel; a line for each rule."""
-        ports = [
-            port_id
-            for port_id, kind in self._kinds.items()
-            if kind is DatapathKind.U32 and port_id in self._pairs
+    def repair(self, touched: Collection[Touched] | None) -> list[str]:
+        """Put right what strangers did to rules of the kernel; a line for each rule. Only where
+        something was touched; None: anywhere.
+        """
+        pairs = [
+            pair
+            for port_id, pair in self._pairs.items()
+            if self._kinds.get(port_id) is DatapathKind.U32
         ]
-        return self.drivers.repair(ports) if ports else []
+        return self.drivers.repair(pairs, touched) if pairs else []
 
     def _driver(self, port_id: int) -> Driver:
         return self.drivers.of(self._kinds[port_id])

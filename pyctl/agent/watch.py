@@ -26,7 +26,8 @@ from pyctl.datapath.events import EventReader
 from pyctl.errors import NotFoundError, RefusedError, SegctlError
 from pyctl.intercept.presence import follow, port_now
 from pyctl.model.workload import DatapathKind, Workload
-from pyctl.platform.change_watch import RTMGRP_TC, ChangeWatch
+from pyctl.platform.change_watch import ChangeWatch
+from pyctl.platform.filter_watch import FilterWatch
 from pyctl.platform.process import process_alive
 
 _log = structlog.get_logger()
@@ -77,14 +78,14 @@ class Watcher:
         self._no_engine_before = 0.0
         self._no_burial_before: dict[str, float] = {}
         self._kernel_events: EventReader | None = None
-        self._filters: ChangeWatch | None = None
+        self._filters: FilterWatch | None = None
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         context.on_change = self.wake
 
     def start(self) -> None:
         """Begin to watch."""
         netns = str(self._context.instance.netns)
-        self._filters = ChangeWatch(netns, RTMGRP_TC)
+        self._filters = FilterWatch(netns)
         self._thread.start()
 
     def wake(self) -> None:
@@ -155,8 +156,7 @@ class Watcher:
                     os.read(self._wake_read, 4096)
                 continue
             if filters is not None and fd == filters.fileno():
-                filters.drain()
-                self._repair()
+                self._repair(filters)
                 continue
             watched, is_process = by_fd[fd]
             if self._watched.get(watched.workload_id) is not watched:
@@ -235,10 +235,10 @@ class Watcher:
             Happening("lifecycle", f"it has now {told}", workload=workload.name)
         )
 
-    def _repair(self) -> None:
+    def _repair(self, filters: FilterWatch) -> None:
         """Filters have changed: by us, or by a stranger, whose work is undone."""
         with self._lock:
-            found = self._context.steering.repair()
+            found = self._context.steering.repair(filters.touched())
         for line in found:
             self._context.happened(Happening("lifecycle", f"rules repaired: {line}"))
 

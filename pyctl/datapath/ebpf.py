@@ -173,8 +173,15 @@ class EbpfDriver:
         return lines + render.entries(self.instance, port_id)
 
     def port_in_use(self, port_id: int) -> bool:
-        """Whether any map still holds anything of the port: then its id must not be given to
-        another. Counters are included, flows of the engine too.
+        """Whether any map that a new owner of the id would inherit from still holds something of the
+        port. Of the maps that grow with the node, none is walked for it:
+
+        - Flows (seg_flows4, seg_flows6): one hits only with the generation that seg_gens has for
+          the port. That is 0 from the detach to the next owner's first policy, and then a number
+          that no flow has, as generations never repeat. So what is left of a port is inherited by
+          nobody. It does not stay either: detach takes it out of the maps, the engine what it
+          wrote since when it forgets the port, and a new engine empties the maps.
+        - Addresses (seg_addrs): attaching leaves the port with its own and no others.
         """
         if not pin_dir(self.instance).is_dir():
             return False
@@ -183,10 +190,11 @@ class EbpfDriver:
         with self._map("seg_gens") as gens:
             if any(gens.lookup(_u32(port_id)) or b""):
                 return True
-        return any(
-            any(True for _ in self._keys_of(name, port_id))
-            for name in ("seg_counters", "seg_addrs", *_FLOW_MAPS)
-        )
+        with self._map("seg_counters") as counters:
+            return any(
+                counters.lookup(_counter_key(port_id, reason.number)) is not None
+                for reason in abi.REASONS
+            )
 
     # -- the kernel's state ---------------------------------------------------------------
 
@@ -225,11 +233,13 @@ class EbpfDriver:
 
     def _ifindexes(self, port_id: int) -> list[int]:
         """All interfaces that the maps give to the port."""
+        at, wanted = abi.ffi.offsetof("struct seg_port", "port_id"), _u16(port_id)
         with self._map("seg_ports") as ports:
             found = {
                 struct.unpack("=I", key)[0]
                 for key, value in ports.entries()
-                if abi.unpack("seg_port", value).port_id == port_id
+                # Bytes, not fields: it is all ports of the node that are looked at.
+                if value[at : at + 2] == wanted
             }
         return sorted(found)
 

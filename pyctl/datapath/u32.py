@@ -22,8 +22,16 @@ from fallback_tc.pair import Steering
 from fallback_tc.plan import guard
 from fallback_tc.render import add as command
 from pyctl.datapath import u32_counters
-from pyctl.datapath.u32_plan import ASIDE, BRIDGE, HOME, Plan, in_range, steering_of
-from pyctl.datapath.u32_session import VBR, Session, ends_of, shown, told
+from pyctl.datapath.u32_plan import (
+    ASIDE,
+    BRIDGE,
+    HOME,
+    VBR,
+    Plan,
+    in_range,
+    steering_of,
+)
+from pyctl.datapath.u32_session import Session, ends_of, shown, told
 from pyctl.datapath.u32_state import Asked, U32State
 from pyctl.errors import NotFoundError, RefusedError, SegctlError
 from pyctl.model.instance import Instance
@@ -185,11 +193,11 @@ class U32Driver:
             session = Session(tc)
             parts = [
                 u32_counters.of_ports(
-                    [one for one in tc.filters(end) if in_range(one.pref, base)],
+                    [one for one in found if in_range(one.pref, base)],
                     base,
                     asked.steering,
                 )
-                for end in ends_of(asked.pair)
+                for found in map(tc.filters, ends_of(asked.pair))
                 for base in (HOME, ASIDE)
             ]
             back = session.filters_back(port_id)
@@ -198,7 +206,7 @@ class U32Driver:
 
     def port_in_use(self, port_id: int) -> bool:
         """Whether a file or a rule on vbr is left of the port."""
-        if port_id in self._state.port_ids():
+        if self._state.holds(port_id):
             return True
         try:
             with self._tc() as tc:
@@ -235,9 +243,8 @@ class U32Driver:
                 )
             if set(ends_of(known.pair)) != ends:
                 self._forget(session, pair.port_id)
-        for port_id in self._state.port_ids():
-            other = self._state.get(port_id)
-            if port_id != pair.port_id and other and set(ends_of(other.pair)) & ends:
+        for port_id in map(self._state.holder, ends):
+            if port_id not in (None, pair.port_id):
                 self._forget(session, port_id)
 
     def _forget(self, session: Session, port_id: int) -> None:

@@ -22,14 +22,15 @@ from fallback_tc.pair import (
     Pair,
     Steering,
 )
-from fallback_tc.plan import EBPF, GUARD_NONE, IPV4, IPV6, ruleset
+from fallback_tc.plan import EBPF, GUARD_BOTH, GUARD_NONE, IPV4, IPV6, ruleset
 from fallback_tc.rules import Direction, Held, Mirred, Rule, normal
 from pyctl import abi
 from pyctl.model.workload import Mode, PortPair
+from pyctl.platform.filter_watch import Touched
 from pyctl.platform.tc_filters import Filter
 
 HOME, ASIDE = PREF_BASE, 2 * PREF_BASE
-BRIDGE = "vbr-neuv"
+BRIDGE, VBR = "vbr-neuv", abi.constant("SEG_VBR_IFINDEX")
 _FIRST = EBPF + 1
 _SLOTS = (GUARD_NONE - _FIRST) // 2
 """Behind the eBPF filter, in front of the guard. More ports than that share prefs, not rules: each
@@ -47,6 +48,18 @@ def bridge_prefs(port_id: int) -> tuple[int, int]:
     """Of the rules on vbr: towards vin, towards vex."""
     first = _FIRST + 2 * (port_id % _SLOTS)
     return first, first + 1
+
+
+def is_of(pair: PortPair, touched: Touched) -> bool:
+    """Whether a port could have a rule there."""
+    if touched.ifindex == VBR:
+        return touched.pref in (0, *bridge_prefs(pair.port_id))
+    return touched.ifindex in (pair.vex_ifindex, pair.vin_ifindex)
+
+
+def is_guard(touched: Touched) -> bool:
+    """Whether it is where a rule for all ports could be."""
+    return touched.ifindex == VBR and touched.pref in (0, GUARD_BOTH, GUARD_NONE)
 
 
 @dataclass(frozen=True)

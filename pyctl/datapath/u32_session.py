@@ -6,7 +6,7 @@ Handles and orders are read anew at each step, since a stranger may have changed
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from fallback_tc import netlink
 from fallback_tc.drift import Drift, drift
@@ -14,11 +14,11 @@ from fallback_tc.pair import Steering
 from fallback_tc.plan import guard
 from fallback_tc.render import add as command
 from fallback_tc.rules import Held, Rule
-from pyctl import abi
 from pyctl.datapath.u32_plan import (
     ASIDE,
     BRIDGE,
     HOME,
+    VBR,
     Plan,
     at_base,
     bridge_prefs,
@@ -32,8 +32,6 @@ from pyctl.errors import NotFoundError, SegctlError
 from pyctl.model.workload import PortPair
 from pyctl.platform.netlink import Message
 from pyctl.platform.tc_filters import Filter, TcFilters
-
-VBR = abi.constant("SEG_VBR_IFINDEX")
 
 
 def ends_of(pair: PortPair) -> tuple[int, int]:
@@ -59,13 +57,46 @@ def told(found: Drift) -> list[str]:
     )
 
 
+class LinkNames(Mapping[int, str]):
+    """The name of each link by its index, asked for when it is needed: what a call costs must not
+    grow with the node.
+    """
+
+    def __init__(self, tc: TcFilters) -> None:
+        self._tc = tc
+        self._known: dict[int, str] = {}
+
+    def __getitem__(self, index: int) -> str:
+        """KeyError for a link that is not there."""
+        if index not in self._known:
+            name = self._tc.name_of(index)
+            if name is None:
+                raise KeyError(index)
+            self._known[index] = name
+        return self._known[index]
+
+    def __iter__(self) -> Iterator[int]:
+        """Those asked for."""
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        """How many were."""
+        return len(self._known)
+
+    def index_of(self, name: str) -> int:
+        """Of one asked for. NotFoundError for another."""
+        for index, known in self._known.items():
+            if known == name:
+                return index
+        raise NotFoundError(f"interface {name} is not in the enforcer namespace")
+
+
 class Session:
     """For one call of the driver."""
 
     def __init__(self, tc: TcFilters) -> None:
         self.tc = tc
-        self.names = tc.names()
-        self._indexes = {name: index for index, name in self.names.items()}
+        self.names = LinkNames(tc)
 
     def plan(self, pair: PortPair, steering: Steering) -> Plan:
         """NotFoundError for links that are not there."""
@@ -77,6 +108,9 @@ class Session:
                 )
         return plan(pair, self.names, steering)
 
+    def _index(self, name: str) -> int:
+        return VBR if name == BRIDGE else self.names.index_of(name)
+
     # -- what is held ---------------------------------------------------------------------
 
     def on(self, ifindex: int, base: int) -> list[Held]:
@@ -86,7 +120,7 @@ class Session:
     def at(self, goal: Plan, base: int) -> list[Held]:
         """Of one set, on both ports."""
         ends = (goal.pair.vex, goal.pair.vin)
-        return [one for end in ends for one in self.on(self._indexes[end], base)]
+        return [one for end in ends for one in self.on(self._index(end), base)]
 
     def guards(self) -> list[Held]:
         """The guard's rules on vbr."""
@@ -121,7 +155,7 @@ class Session:
         foreign = any(
             one.kind != "u32" and in_range(one.pref, HOME)
             for end in (goal.pair.vex, goal.pair.vin)
-            for one in self.tc.filters(self._indexes[end])
+            for one in self.tc.filters(self._index(end))
         )
         return ASIDE if foreign else HOME
 
@@ -166,7 +200,7 @@ class Session:
 
     def remove(self, rules: Iterable[Held]) -> None:
         """In the order given. What is gone already is no failure."""
-        index = self._indexes.__getitem__
+        index = self._index
         self.tc.try_each(
             "removing rules",
             [_message(netlink.delete(one.rule, index, one.handle)) for one in rules],
@@ -179,7 +213,7 @@ class Session:
         """All of them, or none."""
         if not rules:
             return
-        index = self._indexes.__getitem__
+        index = self._index
         before = present()
         try:
             self.tc.send(
@@ -191,7 +225,7 @@ class Session:
             raise
 
     def _replace(self, pairs: Iterable[tuple[Held, Rule]]) -> None:
-        index = self._indexes.__getitem__
+        index = self._index
         self.tc.send(
             "replacing rules",
             [_message(netlink.replace(rule, index, one.handle)) for one, rule in pairs],

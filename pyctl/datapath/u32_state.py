@@ -1,13 +1,15 @@
-"""What the u32 datapath was asked for, on disk: one file for each port.
+"""What the u32 datapath was asked for, on disk: one file for each port, one for each interface.
 
 In: an instance, `Asked` values. Out: the same after a crash. I/O: files in Instance.run_dir, which
 end with the boot, as the rules do.
 A rule that drops names no port, and rules that were taken away by a stranger name nothing: so what
-was asked for cannot be read off the kernel, and drift could not be told without it.
+was asked for cannot be read off the kernel, and drift could not be told without it. The files by
+interface only find a port's: one without, or with another interface in it, says nothing.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -35,6 +37,9 @@ class U32State:
     def _file(self, port_id: int) -> Path:
         return self._directory / f"{port_id}.json"
 
+    def _by_end(self, ifindex: int) -> Path:
+        return self._directory / f"{ifindex}.end"
+
     def get(self, port_id: int) -> Asked | None:
         """None for a port that is not this datapath's, and for a file of another version."""
         try:
@@ -49,6 +54,19 @@ class U32State:
         except (FileNotFoundError, KeyError, TypeError, ValueError):
             return None
 
+    def holder(self, ifindex: int) -> int | None:
+        """The port that an interface is an end of."""
+        try:
+            port_id = int(self._by_end(ifindex).read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+        asked = self.get(port_id)
+        return port_id if asked and ifindex in _ends(asked) else None
+
+    def holds(self, port_id: int) -> bool:
+        """Whether there is a file of the port, of whatever version."""
+        return self._file(port_id).exists()
+
     def port_ids(self) -> list[int]:
         """All ports of this datapath."""
         found = (path.stem for path in self._directory.glob("*.json"))
@@ -60,6 +78,8 @@ class U32State:
         new = path.with_suffix(".new")
         try:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for end in _ends(asked):
+                self._by_end(end).write_text(str(asked.pair.port_id))
             new.write_text(json.dumps(asdict(asked)))
             new.replace(path)
         except OSError as error:
@@ -69,6 +89,15 @@ class U32State:
 
     def forget(self, port_id: int) -> None:
         """After the rules. Idempotent; an empty directory goes too."""
+        asked = self.get(port_id)
         self._file(port_id).unlink(missing_ok=True)
-        if self._directory.is_dir() and not any(self._directory.iterdir()):
+        for end in _ends(asked) if asked else ():
+            # It may be another port's by now.
+            if self.holder(end) is None:
+                self._by_end(end).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
             self._directory.rmdir()
+
+
+def _ends(asked: Asked) -> tuple[int, int]:
+    return asked.pair.vex_ifindex, asked.pair.vin_ifindex

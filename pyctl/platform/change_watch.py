@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import socket
+from collections.abc import Callable
 
 from pyctl.platform.netns import entered, opened
 
@@ -35,19 +36,21 @@ class ChangeWatch:
         """For poll(2)."""
         return self._socket.fileno()
 
-    def drain(self) -> None:
-        """Forget what was told so far; a lost message (ENOBUFS) is a change as well. OSError when it
-        is closed.
+    def drain(self, tell: Callable[[bytes], object] = lambda _: None) -> bool:
+        """Hand over what was told so far, and forget it. False where something was lost (ENOBUFS),
+        which is a change as well. OSError when it is closed.
         """
+        whole = True
         while True:
             try:
-                self._socket.recv(_ENOUGH)
+                tell(self._socket.recv(_ENOUGH))
             except BlockingIOError:
-                return
+                return whole
             except OSError as error:
                 # All else lasts, as that of a closed socket does.
                 if error.errno != errno.ENOBUFS:
                     raise
+                whole = False
 
     def close(self) -> None:
         """Let the namespace go."""

@@ -81,12 +81,15 @@ class TcFilters:
     ) -> None:
         self._socket.close()
 
-    def names(self) -> dict[int, str]:
-        """The name of each link, by its index."""
+    def name_of(self, ifindex: int) -> str | None:
+        """The link's name, None where there is none. Asked for by itself: of a node with thousands
+        of links, nobody wants them all.
+        """
         try:
-            return {link.index: link.name for link in links.dump(self._socket)}
+            link = links.by_index(self._socket, ifindex)
         except NetlinkError as error:
-            raise _told("listing links", error) from error
+            raise _told("asking for a link", error) from error
+        return link.name if link else None
 
     def add_clsact(self, ifindex: int) -> bool:
         """The clsact qdisc; True where it was not there before."""
@@ -95,7 +98,10 @@ class TcFilters:
         try:
             self._socket.request(RTM_NEWQDISC, body, NLM_F_CREATE | NLM_F_EXCL)
         except NetlinkError as error:
-            if error.errno == errno.EEXIST and self.has_clsact(ifindex):
+            # Filters on the hook say it at once, whatever qdisc holds it.
+            if error.errno == errno.EEXIST and (
+                self.filters(ifindex) or self.has_clsact(ifindex)
+            ):
                 return False
             what = f"adding a clsact qdisc to interface {ifindex}"
             raise _told(what, error) from error
@@ -116,8 +122,7 @@ class TcFilters:
         for hook in (TC_H_INGRESS_HOOK, TC_H_EGRESS_HOOK):
             if self.filters(ifindex, hook=hook):
                 return
-        if not self.has_clsact(ifindex):
-            return
+        # The kernel refuses where the qdisc is absent, or of another kind.
         body = _TCMSG.pack(0, ifindex, TC_H_CLSACT_HANDLE, TC_H_CLSACT, 0)
         try:
             self._socket.request(RTM_DELQDISC, body + attr_text(TCA_KIND, "clsact"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pyctl.agent import drivers as module
@@ -10,6 +12,7 @@ from pyctl.agent.steering import port_pair
 from pyctl.errors import NotCapableError, SegctlError
 from pyctl.model.instance import Instance
 from pyctl.model.workload import DatapathKind, Mode
+from pyctl.platform.filter_watch import Touched
 from tests.unit.agent.test_store import PORT, WEB
 
 EBPF, U32 = DatapathKind.EBPF, DatapathKind.U32
@@ -127,3 +130,20 @@ def test_where_neither_works_the_agent_says_what_ebpf_said(node):
     node.refused = {EBPF, U32}
     with pytest.raises(SegctlError, match="ebpf is refused"):
         drivers().start()
+
+
+def test_only_what_was_touched_is_looked_at(node, monkeypatch):
+    looked: list[object] = []
+    both = drivers()
+    monkeypatch.setattr(
+        both._u32, "repair", lambda port_id: looked.append(port_id) or [], raising=False
+    )
+    monkeypatch.setattr(
+        both._u32, "repair_guard", lambda: looked.append("guard") or [], raising=False
+    )
+    other = replace(PAIR, port_id=7, vex_ifindex=40, vin_ifindex=41)
+    both.repair([PAIR, other], {Touched(PAIR.vin_ifindex, 10001)})
+    assert looked == [PORT_ID]
+    looked.clear()
+    both.repair([PAIR, other], None)
+    assert looked == ["guard", PORT_ID, 7]

@@ -15,17 +15,20 @@ from pyctl.datapath.u32 import U32Driver
 from pyctl.datapath.u32_plan import (
     ASIDE,
     HOME,
+    VBR,
     Plan,
     at_base,
     bridge_prefs,
+    is_guard,
+    is_of,
     plan,
     steering_of,
 )
-from pyctl.datapath.u32_session import VBR
 from pyctl.datapath.u32_state import Asked, U32State
 from pyctl.errors import NotFoundError, RefusedError, SegctlError
 from pyctl.model.instance import Instance
 from pyctl.model.workload import Mode, PortPair
+from pyctl.platform.filter_watch import Touched
 from pyctl.platform.tc_filters import Filter
 from tests import packets
 from tests.unit.datapath.makers import PAIR
@@ -50,8 +53,8 @@ class Kernel:
     def __exit__(self, *_):
         pass
 
-    def names(self):
-        return NAMES
+    def name_of(self, ifindex):
+        return NAMES.get(ifindex)
 
     def add_clsact(self, ifindex):
         new = ifindex not in self.clsact
@@ -256,6 +259,68 @@ def test_a_port_id_and_an_interface_have_one_owner(world):
         driver.update(OTHER)
     driver.attach(replace(PAIR, port_id=302))
     assert not driver.port_in_use(300)
+
+
+def test_an_attach_asks_as_much_on_a_full_node_as_on_an_empty_one(world, monkeypatch):
+    """Questions to the kernel, and files: at a thousand pairs they must be those of one."""
+    kernel, driver, _ = world
+    asked: list[object] = []
+    for name in ("name_of", "filters"):
+        monkeypatch.setattr(kernel, name, counted(asked, getattr(kernel, name)))
+    state = driver._state
+    monkeypatch.setattr(state, "get", counted(asked, state.get))
+    monkeypatch.setitem(NAMES, 9, "vex3")
+    monkeypatch.setitem(NAMES, 10, "vin3")
+
+    def questions(pair: PortPair) -> int:
+        asked.clear()
+        driver.attach(pair)
+        driver.repair(pair.port_id)
+        driver.counters(pair.port_id)
+        return len(asked)
+
+    alone = questions(PAIR)
+    for number in range(30):
+        state.put(Asked(replace(OTHER, port_id=400 + number), steering_of(OTHER.mode)))
+    assert questions(replace(PAIR, port_id=500, vex_ifindex=9, vin_ifindex=10)) == alone
+
+
+def counted(calls: list[object], what):
+    def call(*args, **options):
+        calls.append(what)
+        return what(*args, **options)
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("place", "of_port", "of_guard"),
+    [
+        ((5, 10001), True, False),
+        ((6, 0), True, False),
+        ((7, 10001), False, False),
+        ((VBR, bridge_prefs(300)[1]), True, False),
+        ((VBR, bridge_prefs(301)[0]), False, False),
+        ((VBR, 65535), False, True),
+        ((VBR, 0), True, True),
+    ],
+)
+def test_a_change_concerns_whose_place_it_is(place, of_port, of_guard):
+    touched = Touched(*place)
+    assert (is_of(PAIR, touched), is_guard(touched)) == (of_port, of_guard)
+
+
+def test_the_holder_of_an_interface_is_the_last_that_asked_for_it(world):
+    state = U32State(Instance("one"))
+    state.put(Asked(PAIR, steering_of(PAIR.mode)))
+    assert (state.holder(5), state.holder(7)) == (300, None)
+    heir = replace(PAIR, port_id=301, vin_ifindex=8)
+    state.put(Asked(heir, steering_of(heir.mode)))
+    assert (state.holder(5), state.holder(6), state.holder(8)) == (301, 300, 301)
+    state.forget(300)
+    assert (state.holder(5), state.holder(6)) == (301, None)
+    state.forget(301)
+    assert (state.holder(5), state.port_ids()) == (None, [])
 
 
 def test_what_was_asked_for_is_read_back(world):

@@ -1,0 +1,56 @@
+"""Which filters of a namespace were touched since the last look, by anybody.
+
+In: the path of a network namespace. Out: the place of each change. I/O: a netlink socket in the
+group of tc. Places, so that whoever looks after filters need not look at all of them.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+from pyctl.platform.change_watch import RTMGRP_TC, ChangeWatch
+
+RTM_NEWTFILTER, RTM_DELTFILTER = 44, 45
+_HEADER = struct.Struct("=IHHII")
+_TCMSG = struct.Struct("=BxxxiIII")
+
+
+class Touched(NamedTuple):
+    """Where something changed."""
+
+    ifindex: int
+    pref: int
+    """0: on all of them; a queueing discipline came or went."""
+
+
+class FilterWatch(ChangeWatch):
+    """Watches one namespace. NotFoundError where it does not exist."""
+
+    def __init__(self, netns: str) -> None:
+        super().__init__(netns, RTMGRP_TC)
+
+    def touched(self) -> frozenset[Touched] | None:
+        """Places of changes since the last call; None where some were lost: it may be any. OSError
+        when it is closed.
+        """
+        told: list[bytes] = []
+        whole = self.drain(told.append)
+        return (
+            frozenset(place for data in told for place in _places(data))
+            if whole
+            else None
+        )
+
+
+def _places(data: bytes) -> list[Touched]:
+    found, at = [], 0
+    while at + _HEADER.size + _TCMSG.size <= len(data):
+        length, kind, *_ = _HEADER.unpack_from(data, at)
+        _family, ifindex, _handle, _parent, info = _TCMSG.unpack_from(
+            data, at + _HEADER.size
+        )
+        is_filter = kind in (RTM_NEWTFILTER, RTM_DELTFILTER)
+        found.append(Touched(ifindex, info >> 16 if is_filter else 0))
+        at += max(length + 3 & ~3, _HEADER.size)
+    return found
