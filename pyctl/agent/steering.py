@@ -198,7 +198,9 @@ class Steering:
         kernel alone (quarantine, fail mode) is a map write and holds at once.
         """
         for pair in pairs:
-            if self._pairs.get(pair.port_id) != pair:
+            # One whose detach failed half-way is in the registry still, and steered by nobody.
+            steered = pair.port_id in self._kinds
+            if steered and self._pairs.get(pair.port_id) != pair:
                 self._driver(pair.port_id).update(pair)
                 self._pairs[pair.port_id] = pair
         changed = self.differs(policies)

@@ -200,10 +200,34 @@ class Session:
 
     def remove(self, rules: Iterable[Held]) -> None:
         """In the order given. What is gone already is no failure."""
-        index = self._index
+        gone = list(rules)
         self.tc.try_each(
             "removing rules",
-            [_message(netlink.delete(one.rule, index, one.handle)) for one in rules],
+            [
+                _message(netlink.delete(one.rule, self._index, one.handle))
+                for one in gone
+            ],
+        )
+        self._remove_emptied({self._place(one.rule): one.rule for one in gone})
+
+    def _place(self, rule: Rule) -> tuple[int, int]:
+        return self._index(rule.device), rule.pref
+
+    def _remove_emptied(self, places: Mapping[tuple[int, int], Rule]) -> None:
+        """u32 keeps a classifier without rules as long as others of the hook share its tables. With
+        its kind and its protocol it is in the way of whatever comes to that pref, and with itself
+        in the way of the queueing discipline's end.
+        """
+        empty = [
+            rule
+            for (ifindex, pref), rule in places.items()
+            if (left := self.tc.filters(ifindex, pref))
+            and all(one.kind == "u32" for one in left)
+            and not held(left, self.names)
+        ]
+        self.tc.try_each(
+            "removing classifiers",
+            [_message(netlink.delete(rule, self._index)) for rule in empty],
         )
 
     def _fill(self, goal: Plan, base: int) -> None:

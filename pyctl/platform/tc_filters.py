@@ -85,6 +85,9 @@ class TcFilters:
         """The link's name, None where there is none. Asked for by itself: of a node with thousands
         of links, nobody wants them all.
         """
+        if ifindex <= 0:
+            # An action whose link was deleted names it so.
+            return None
         try:
             link = links.by_index(self._socket, ifindex)
         except NetlinkError as error:

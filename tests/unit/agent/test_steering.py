@@ -113,6 +113,17 @@ def test_what_did_not_change_is_not_told_again(world):
     assert recorder.told == []
 
 
+def test_a_port_that_was_half_detached_is_no_failure_of_the_others(world):
+    recorder, steering = world
+    steering.add(port_pair(WEB, PORT, Mode.PROTECT), policy(), DatapathKind.EBPF)
+    recorder.fail_on = "detach"
+    with pytest.raises(SegctlError):
+        steering.remove(300)
+    recorder.told.clear()
+    steering.change([], [port_pair(WEB, PORT, Mode.PROTECT)])
+    assert recorder.told == []
+
+
 def test_a_new_engine_learns_every_policy_under_new_generations(world):
     recorder, steering = world
     steering.prepare(policy(), DatapathKind.EBPF, lambda: (80,))

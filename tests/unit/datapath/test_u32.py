@@ -9,7 +9,7 @@ import pytest
 
 from fallback_tc import dump
 from fallback_tc.drift import drift
-from fallback_tc.netlink import NLM_F_REPLACE, RTM_NEWTFILTER, TCMSG
+from fallback_tc.netlink import NLM_F_REPLACE, RTM_NEWTFILTER, TCA_KIND, TCMSG
 from fallback_tc.rules import Held, normal
 from pyctl.datapath.u32 import U32Driver
 from pyctl.datapath.u32_plan import (
@@ -29,10 +29,12 @@ from pyctl.errors import NotFoundError, RefusedError, SegctlError
 from pyctl.model.instance import Instance
 from pyctl.model.workload import Mode, PortPair
 from pyctl.platform.filter_watch import Touched
+from pyctl.platform.netlink import attr_text
 from pyctl.platform.tc_filters import Filter
 from tests import packets
 from tests.unit.datapath.makers import PAIR
 
+KIND = attr_text(TCA_KIND, "u32")
 NAMES = {5: "vex", 6: "vin", 7: "vex2", 8: "vin2", VBR: "vbr-neuv"}
 OTHER = replace(PAIR, port_id=301, vex_ifindex=7, vin_ifindex=8)
 
@@ -86,14 +88,27 @@ class Kernel:
         )
         rest, pref = message.body[TCMSG.size :], info >> 16
         if message.kind != RTM_NEWTFILTER:
-            self.rules = [
+            left = [
                 (at, one)
                 for at, one in self.rules
                 if (at, one.pref) != (ifindex, pref)
                 or handle not in (0, TCMSG.unpack_from(one.body)[2])
             ]
+            if handle and not any(
+                (at, one.pref) == (ifindex, pref) for at, one in left
+            ):
+                # As u32 does while other classifiers of the hook share its tables.
+                empty = TCMSG.pack(family, ifindex, 0, parent, info) + KIND
+                left.append((ifindex, Filter(pref, "u32", empty)))
+            self.rules = left
             return
         if not message.flags & NLM_F_REPLACE:
+            protocols = {
+                TCMSG.unpack_from(one.body)[4] & 0xFFFF
+                for at, one in self.rules
+                if (at, one.pref) == (ifindex, pref)
+            }
+            assert protocols <= {info & 0xFFFF}, "the pref is another protocol's"
             self._handle += 1
             handle = 0x80000800 + self._handle
         body = TCMSG.pack(family, ifindex, handle, parent, info) + rest
