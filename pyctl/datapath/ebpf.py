@@ -68,7 +68,8 @@ class EbpfDriver:
 
     def cleanup(self) -> None:
         """See `base.Driver`. The pins go too."""
-        with contextlib.suppress(NotFoundError):
+        # Asked of the file system: where bpf(2) is refused, nothing was ever pinned.
+        if (pin_dir(self.instance) / "seg_ports").exists():
             for port_id in self._port_ids():
                 self.detach(port_id)
         with contextlib.suppress(NotFoundError), self._hooks() as hooks:
@@ -160,17 +161,30 @@ class EbpfDriver:
         return found
 
     def rules(self, port_id: int) -> list[str]:
-        """See `base.Driver`. NotFoundError for a port that is not attached."""
+        """See `base.Driver`: filters, entries, and which filters are missing. NotFoundError for a port
+        that is not attached.
+        """
         back = self._return_of(port_id)
         if back is None:
             raise NotFoundError(f"port {port_id} is not attached with ebpf")
         lines: list[str] = []
+        missing: list[str] = []
         with self._hooks() as hooks:
-            ends = (back.vex_ifindex, back.vin_ifindex, abi.constant("SEG_VBR_IFINDEX"))
-            for ifindex in ends:
-                name = hooks.link_name(ifindex)
-                lines += render.filters(name, ifindex, hooks.filters(ifindex))
-        return lines + render.entries(self.instance, port_id)
+            for hook in (
+                _Hook(back.vex_ifindex, "seg_from_vex"),
+                _Hook(back.vin_ifindex, "seg_from_vin"),
+                _Hook(abi.constant("SEG_VBR_IFINDEX"), "seg_from_vbr"),
+            ):
+                name, found = hooks.link_name(hook.ifindex), hooks.filters(hook.ifindex)
+                lines += render.filters(name, hook.ifindex, found)
+                if (PRIORITY, hook.program) not in {
+                    (one.priority, one.name) for one in found
+                }:
+                    missing.append(
+                        render.missing(name, hook.ifindex, PRIORITY, hook.program)
+                    )
+        lines += render.entries(self.instance, port_id)
+        return lines + (missing or ["held as intended"])
 
     def port_in_use(self, port_id: int) -> bool:
         """Whether any map that a new owner of the id would inherit from still holds something of the

@@ -31,6 +31,12 @@ def filters(name: str | None, ifindex: int, found: list[BpfFilter]) -> list[str]
     ]
 
 
+def missing(name: str | None, ifindex: int, priority: int, program: str) -> str:
+    """A filter that should be there."""
+    link = f"{name or 'gone'} (ifindex {ifindex})"
+    return f"missing filter dev {link} ingress pref {priority} bpf {program}"
+
+
 def entries(instance: Instance, port_id: int) -> list[str]:
     """One line for each entry of the port, in the order of `dump-maps`."""
     lines = []

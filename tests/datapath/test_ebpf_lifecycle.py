@@ -163,6 +163,12 @@ def test_rules_show_filters_and_entries(one_pod: Wiring):
         f"seg_addrs[{pair.port_id}] address={packets.pod_one_ip6}",
     ):
         assert words in text
+    assert text.endswith("held as intended")
+    one_pod.enforcer.run(
+        *("tc", "filter", "del", "dev", "vex0", "ingress", "prio", str(PRIORITY))
+    )
+    last = one_pod.driver.rules(pair.port_id)[-1]
+    assert last.startswith("missing filter dev vex0")
     with pytest.raises(NotFoundError):
         one_pod.driver.rules(9)
 
