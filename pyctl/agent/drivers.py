@@ -17,7 +17,6 @@ from pyctl.datapath.u32 import U32Driver
 from pyctl.errors import (
     NotCapableError,
     NotFoundError,
-    NotPermittedError,
     SegctlError,
 )
 from pyctl.model.instance import Instance
@@ -42,13 +41,12 @@ class Drivers:
 
     def start(self) -> list[str]:
         """Find out what `auto` means by making it ready: ebpf where it works, else u32; and u32 where
-        it holds ports. Gives warnings; raises what ebpf says where neither works.
+        it holds ports. Gives warnings; raises what ebpf says where neither works. A refusal is one
+        more reason for u32: a root that may not use bpf(2) is common (lockdown, a seccomp filter).
         """
         warnings = []
         try:
             self.of(DatapathKind.EBPF)
-        except NotPermittedError:
-            raise
         except SegctlError as error:
             try:
                 self.of(DatapathKind.U32)

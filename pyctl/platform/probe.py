@@ -40,10 +40,10 @@ EBPF = {
     "redirect_peer": "no ebpf datapath: the programs call it",
 }
 U32 = {
-    "cls_u32": "no u32 datapath",
-    "act_mirred": "no u32 datapath",
-    "act_pedit": "no u32 datapath",
-    "act_gact": "no u32 datapath",
+    "cls_u32": "no u32 datapath (CONFIG_NET_CLS_U32)",
+    "act_mirred": "no u32 datapath (CONFIG_NET_ACT_MIRRED)",
+    "act_pedit": "no u32 datapath (CONFIG_NET_ACT_PEDIT)",
+    "act_gact": "no u32 datapath (CONFIG_NET_ACT_GACT)",
 }
 OPTIONAL = {
     "chosen ifindex": "a container's interface index changes when it is attached",
@@ -51,6 +51,11 @@ OPTIONAL = {
     "docker": "--container does not find Docker's containers; --pid works",
     "podman": "--container does not find Podman's containers; --pid works",
 }
+U32_COST = (
+    "every packet goes through the engine, protect fails closed whatever --fail says, and source "
+    "addresses are not checked"
+)
+"""Against ebpf."""
 DATAPATHS = {"ebpf": EBPF, "u32": U32}
 DRIVERS = ("ebpf", "u32")
 """The datapaths that this version brings, the preferred one first."""
@@ -145,13 +150,15 @@ def _verdict(
     *,
     unknown: bool,
 ) -> str:
-    if datapath:
-        return datapath
     wanted: State = "unknown" if unknown else "missing"
     lacks = {
         kind: [each for each in COMMON | DATAPATHS[kind] if state[each] == wanted]
         for kind in DRIVERS
     }
+    if datapath == "u32":
+        return f"u32, as ebpf lacks: {', '.join(lacks['ebpf'])}; {U32_COST}"
+    if datapath:
+        return datapath
     if unknown:
         names = dict.fromkeys(each for kind in DRIVERS for each in lacks[kind])
         return f"not known; run as root to try: {', '.join(names)}"

@@ -41,6 +41,7 @@ def test_what_both_need_is_named_when_it_is_missing(name):
 def test_without_ebpf_it_is_u32(name):
     report = probe.judge(findings() | {name: ("missing", "seen")})
     assert (report.datapath, report.unknown) == ("u32", False)
+    assert report.verdict.startswith(f"u32, as ebpf lacks: {name}; every packet")
 
 
 @pytest.mark.parametrize("name", probe.U32)
