@@ -81,6 +81,9 @@ class Engine:
 
         Raises SegctlError where the pins exist and cannot be used.
         """
+        # Where bpf(2) is refused, it refuses to look for pins as well.
+        if not any(directory.glob("seg_*")):
+            return False
         result = lib.sg_engine_maps_open(self._engine, os.fsencode(directory))
         if -result in _ABSENT:
             return False

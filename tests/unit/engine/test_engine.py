@@ -96,6 +96,7 @@ def test_a_wrong_number_of_descriptors_is_refused_and_closed(engine):
 
 def test_without_pins_it_works_without_a_cache(engine, tmp_path):
     assert engine.open_maps(tmp_path / "nowhere") is False
+    assert engine.open_maps(tmp_path) is False
     assert engine.stats()["has_maps"] == 0
 
 
