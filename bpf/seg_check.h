@@ -1,13 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* The checks that vex and vin share, each a step on the way from a frame to its one reason.
  *
- * API: seg_check_link(), seg_check_kind(), seg_check_source(), seg_check_group(), seg_check_engine().
+ * API: seg_taps(), seg_check_link(), seg_check_kind(), seg_check_source(), seg_check_group(),
+ * seg_check_engine().
  * Each returns the reason that settles the frame, or SEG_R_NONE: on to the next.
  */
 #ifndef SEG_CHECK_H
 #define SEG_CHECK_H
 
 #include "seg_parse.h"
+
+/* The mode only records: frames go on at once, the engine gets copies. */
+SEG_INLINE int seg_taps(const struct seg_port *port)
+{
+	return port->mode == SEG_MODE_DISCOVER || port->mode == SEG_MODE_MONITOR;
+}
 
 /* Before anything else: a frame that aims at, or claims to come from, the detour of a port would
  * pass that port's policy by. */
@@ -92,7 +99,8 @@ SEG_INLINE int seg_check_engine(const struct seg_port *port)
 	if (control && (__s64)(bpf_ktime_get_coarse_ns() - control->heartbeat_ns) <=
 			       (__s64)control->heartbeat_timeout_ns)
 		return SEG_R_TO_ENGINE;
-	return port->flags & SEG_PORT_FAIL_OPEN ? SEG_R_FAIL_OPEN : SEG_R_ENGINE_DOWN;
+	return port->flags & SEG_PORT_FAIL_OPEN || seg_taps(port) ? SEG_R_FAIL_OPEN :
+								    SEG_R_ENGINE_DOWN;
 }
 
 #endif

@@ -76,10 +76,13 @@ SEG_INLINE int seg_mac_is_ucmac(const __u8 *mac)
 	       mac[3] == SEG_UCMAC_3;
 }
 
+/* A UCMAC, a TAPMAC or a BCMAC. */
 SEG_INLINE int seg_mac_is_reserved(const __u8 *mac)
 {
-	return seg_mac_is_ucmac(mac) || (mac[0] == SEG_BCMAC_0 && mac[1] == SEG_BCMAC_1 &&
-					 mac[2] == SEG_BCMAC_2 && mac[3] == SEG_BCMAC_3);
+	if (mac[0] == SEG_UCMAC_0 && mac[1] == SEG_UCMAC_1 && mac[2] == SEG_UCMAC_2)
+		return mac[3] == SEG_UCMAC_3 || mac[3] == SEG_TAPMAC_3;
+	return mac[0] == SEG_BCMAC_0 && mac[1] == SEG_BCMAC_1 && mac[2] == SEG_BCMAC_2 &&
+	       mac[3] == SEG_BCMAC_3;
 }
 
 SEG_INLINE __u16 seg_mac_port_id(const __u8 *ucmac)

@@ -8,6 +8,7 @@
 
 #include <linux/pkt_cls.h>
 
+#include "seg_check.h"
 #include "seg_count.h"
 
 /* Whatever the mode. */
@@ -18,12 +19,10 @@ SEG_INLINE int seg_drop(struct __sk_buff *skb, const struct seg_pkt *pkt, __u16 
 	return TC_ACT_SHOT;
 }
 
-/* Where the mode only records, nothing is dropped but a forged detour MAC, and what a port that was
- * told to fail closed cannot have inspected. */
+/* A tap drops nothing but a forged detour MAC. */
 SEG_INLINE int seg_only_records(const struct seg_port *port, __u16 reason)
 {
-	return (port->mode == SEG_MODE_DISCOVER || port->mode == SEG_MODE_MONITOR) &&
-	       reason != SEG_R_FORGED_UCMAC && reason != SEG_R_ENGINE_DOWN;
+	return seg_taps(port) && reason != SEG_R_FORGED_UCMAC;
 }
 
 /* bpf_redirect_peer saves a queue, but marks any frame as addressed to its receiver: so only where
@@ -38,30 +37,57 @@ SEG_INLINE int seg_send(const __u8 *dmac, const __u8 *landing_mac, __u32 flags, 
 /* Which way a frame goes says which of its MACs is the detour's: the rest of it stays as it is.
  * bpf_skb_store_bytes and not a direct write: that would make the kernel unshare every frame, also
  * those that are not changed. Returns 0 or negative. */
-SEG_INLINE int seg_mark(struct __sk_buff *skb, const struct seg_port *port)
+SEG_INLINE int seg_set_own_mac(struct __sk_buff *skb, const struct seg_port *port, const __u8 *mac)
 {
-	__u8 ucmac[6] = { SEG_UCMAC_0, SEG_UCMAC_1, SEG_UCMAC_2, SEG_UCMAC_3,
-			  (__u8)(port->port_id >> 8), (__u8)port->port_id };
-	__u32 offset = port->role == SEG_ROLE_VEX ? 0 : ETH_ALEN;
+	return bpf_skb_store_bytes(skb, port->role == SEG_ROLE_VEX ? 0 : ETH_ALEN, (void *)mac,
+				   ETH_ALEN, 0);
+}
 
-	return bpf_skb_store_bytes(skb, offset, ucmac, sizeof(ucmac), 0);
+/* With the fourth byte of a UCMAC or of a TAPMAC. Returns 0 or negative. */
+SEG_INLINE int seg_mark(struct __sk_buff *skb, const struct seg_port *port, __u8 fourth)
+{
+	__u8 mac[ETH_ALEN] = { SEG_UCMAC_0, SEG_UCMAC_1, SEG_UCMAC_2, fourth,
+			       (__u8)(port->port_id >> 8), (__u8)port->port_id };
+
+	return seg_set_own_mac(skb, port, mac);
+}
+
+/* Give the engine its copy; the frame is then as it was. Returns what became of that. */
+SEG_INLINE __u16 seg_copy(struct __sk_buff *skb, const struct seg_pkt *pkt,
+			  const struct seg_port *port)
+{
+	int failed;
+
+	if (seg_mark(skb, port, SEG_TAPMAC_3) < 0)
+		return SEG_R_COPY_FAILED;
+	failed = bpf_clone_redirect(skb, SEG_VBR_IFINDEX, 0);
+	if (seg_set_own_mac(skb, port, port->role == SEG_ROLE_VEX ? pkt->dmac : pkt->smac) < 0)
+		return SEG_R_SEND_FAILED;
+	return failed ? SEG_R_COPY_FAILED : SEG_R_TO_ENGINE;
 }
 
 /* The one end of every frame that entered on vex or vin. */
 SEG_INLINE int seg_finish(struct __sk_buff *skb, const struct seg_pkt *pkt,
 			  const struct seg_port *port, __u8 dir, __u16 reason)
 {
-	int drop, passed;
+	int held = 0, drop, passed;
 
-	/* Only memory can be wanting here; the frame must not go on unmarked. */
-	if (reason == SEG_R_TO_ENGINE && seg_mark(skb, port) < 0)
-		return seg_drop(skb, pkt, port->port_id, dir, SEG_R_SEND_FAILED);
+	if (reason == SEG_R_TO_ENGINE && seg_taps(port)) {
+		reason = seg_copy(skb, pkt, port);
+	} else if (reason == SEG_R_TO_ENGINE) {
+		held = 1;
+		if (seg_mark(skb, port, SEG_UCMAC_3) < 0)
+			reason = SEG_R_SEND_FAILED;
+	}
+	/* Only memory can have been wanting; with a wrong MAC it must not go on. */
+	if (reason == SEG_R_SEND_FAILED)
+		return seg_drop(skb, pkt, port->port_id, dir, reason);
 	drop = seg_is_drop(reason);
 	passed = drop && seg_only_records(port, reason);
 	seg_count(skb, pkt, port->port_id, dir, reason, passed);
 	if (drop && !passed)
 		return TC_ACT_SHOT;
-	if (reason == SEG_R_TO_ENGINE)
+	if (held)
 		return bpf_redirect(SEG_VBR_IFINDEX, 0);
 	return seg_send(pkt->dmac, port->landing_mac, port->flags, port->peer_ifindex);
 }

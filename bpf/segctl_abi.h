@@ -27,9 +27,13 @@ enum seg_limit {
 	SEG_EVENTS_BYTES = 262144,
 };
 
-/* The first four bytes of a UCMAC ("NeuV") and of a BCMAC; the last two are the port id. */
+/* The first four bytes of a UCMAC ("NeuV"), of a TAPMAC ("NeuT", the same but for its fourth) and of a
+ * BCMAC; the last two are the port id. A frame with a UCMAC is held: it goes on when the engine sends
+ * it back. One with a TAPMAC is a copy of a frame that has gone on: it never comes back. So a frame
+ * itself says what it is, whatever the port's mode is by the time that somebody looks. */
 enum seg_mac_prefix {
 	SEG_UCMAC_0 = 0x4e, SEG_UCMAC_1 = 0x65, SEG_UCMAC_2 = 0x75, SEG_UCMAC_3 = 0x56,
+	SEG_TAPMAC_3 = 0x54,
 	SEG_BCMAC_0 = 0xff, SEG_BCMAC_1 = 0xff, SEG_BCMAC_2 = 0xff, SEG_BCMAC_3 = 0x00,
 };
 
@@ -47,7 +51,7 @@ enum seg_verdict { SEG_VERDICT_ALLOW = 1, SEG_VERDICT_DENY = 2 };
 enum seg_family { SEG_FAMILY_IPV4 = 4, SEG_FAMILY_IPV6 = 6 };
 
 enum seg_port_flag {
-	SEG_PORT_FAIL_OPEN = 1,		/* a stale heartbeat passes what it would drop */
+	SEG_PORT_FAIL_OPEN = 1,		/* protect: a stale heartbeat passes what it would drop */
 	SEG_PORT_PASS_OTHER = 2,	/* ethertypes that are not IP/ARP, and VLAN-tagged frames, pass */
 	SEG_PORT_ANY_SOURCE = 4,	/* the workload forwards for others: no source address check */
 	SEG_PORT_PEER_OK = 8,		/* this port's peer_ifindex may be reached by bpf_redirect_peer */
@@ -211,7 +215,8 @@ SEG_ABI_SIZE(seg_event, 88);
 	X(TCP_FLAGS, 32, drop, "impossible TCP flags") \
 	X(SESSION_MEMORY, 33, drop, "the session table is full") \
 	X(TRUNCATED, 34, drop, "the engine received only a part of the frame") \
-	X(SEND_FAILED, 35, drop, "the engine could not send the frame on")
+	X(SEND_FAILED, 35, drop, "the engine could not send the frame on") \
+	X(COPY_FAILED, 36, pass, "passed in a tap, but the engine got no copy")
 
 enum seg_reason {
 #define SEG_REASON_ENUM(name, number, category, caption) SEG_R_##name = number,

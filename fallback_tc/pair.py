@@ -14,6 +14,8 @@ from fallback_tc.rules import Parent, check_device, check_pref, mac_bytes
 PREF_BASE = 10000
 UCMAC_HEAD, BCMAC_HEAD = bytes.fromhex("4e657556"), bytes.fromhex("ffffff00")
 """Of the MACs that mean a detour through the engine; the last two bytes are the port id."""
+TAPMAC_HEAD = bytes.fromhex("4e657554")
+"""Likewise of what has gone on already, and is a copy."""
 PREFS_BELOW, PREFS_ABOVE = 4, 9
 """How far the prefs of a port's rules reach around `Pair.pref_base`."""
 
@@ -54,6 +56,10 @@ class Options:
     short_frames: bool = True
     """The rest goes across whatever its length: the classic rule's match of everything reads the
     payload's first four bytes, and misses frames that have less."""
+    mark_copies: bool = True
+    """A tap's copies have a MAC of their own, so that nothing takes one for a frame that is held,
+    whatever the steering is by then, and what was held before it still comes back. Else they have
+    the UCMAC, and the bridge drops all that has it."""
     drop_quarantined: bool = True
     """Quarantine by rules that drop; else by having no rules, which leaves it to the enforcer's
     stack to forward nothing."""
@@ -70,6 +76,7 @@ CLASSIC = Options(
     redirect=False,
     whole_macs=False,
     short_frames=False,
+    mark_copies=False,
     drop_quarantined=False,
     parent=Parent.INGRESS,
 )
@@ -95,6 +102,11 @@ class Pair:
     known by itself."""
     pref_base: int = PREF_BASE
     """On the ports. With another base, a new set can stand beside an old one."""
+
+    @property
+    def tapmac(self) -> str:
+        """What replaces it in a tap's copies."""
+        return ":".join([TAPMAC_HEAD.hex(":"), *self.ucmac.split(":")[4:]])
 
     def __post_init__(self) -> None:
         for device in (self.vex, self.vin, self.bridge):

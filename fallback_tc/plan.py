@@ -32,6 +32,7 @@ from fallback_tc.pair import (
     BCMAC_HEAD,
     PREFS_ABOVE,
     PREFS_BELOW,
+    TAPMAC_HEAD,
     UCMAC_HEAD,
     Options,
     Pair,
@@ -137,8 +138,8 @@ class _Port:
             return
         if self.options.drop_forged:
             for side in Side:
-                for head in (UCMAC_HEAD, BCMAC_HEAD):
-                    yield self._rule(FORGED, "all", _head(side, head), _DROP)
+                for matches in (_detour(side), _head(side, BCMAC_HEAD)):
+                    yield self._rule(FORGED, "all", matches, _DROP)
         if self._drop_stray:
             yield from self._group(GROUP_IPV4, "ip", self._ipv4_groups())
             yield from self._group(GROUP_IPV6, "ipv6", [_IPV6_GROUP])
@@ -154,7 +155,7 @@ class _Port:
         """On the bridge: what comes out of the engine and would have gone on from here."""
         pref = self.pair.pref_ex if self.side is Side.DST else self.pair.pref_in
         actions = _DROP
-        if self.steering is Steering.FORWARD:
+        if self.steering is Steering.FORWARD or self._marks_copies:
             actions = (self._pedit(self.pair.mac), *self._across)
         matches = _mac_matches(self.side, mac_bytes(self.pair.ucmac))
         parent = self.options.parent
@@ -193,11 +194,16 @@ class _Port:
 
     @property
     def _to_engine(self) -> tuple[Action, ...]:
-        detour = (self._pedit(self.pair.ucmac), self._last(self.pair.bridge))
+        mac = self.pair.tapmac if self._marks_copies else self.pair.ucmac
+        detour = (self._pedit(mac), self._last(self.pair.bridge))
         if self.steering is Steering.TAP:
             # First of all on its way, before anything can touch it.
             return (Mirred(Direction.MIRROR, self.other), *detour)
         return detour
+
+    @property
+    def _marks_copies(self) -> bool:
+        return self.steering is Steering.TAP and self.options.mark_copies
 
     def _last(self, device: str) -> Mirred:
         ends = self.options.redirect
@@ -288,10 +294,18 @@ def _mac_matches(side: Side, mac: bytes) -> Matches:
     )
 
 
-def _head(side: Side, head: bytes) -> Matches:
+def _detour(side: Side) -> Matches:
+    """A UCMAC or a TAPMAC, in one rule: their heads differ in one bit."""
+    held, copied = (int.from_bytes(head, "big") for head in (UCMAC_HEAD, TAPMAC_HEAD))
+    return _head(side, UCMAC_HEAD, 0xFFFFFFFF ^ held ^ copied)
+
+
+def _head(side: Side, head: bytes, mask: int = 0xFFFFFFFF) -> Matches:
     """The first four bytes of a MAC."""
-    at = side.offset
+    at, value = side.offset, int.from_bytes(head, "big") & mask
     if at % WORD == 0:
-        return (Match(WORD, int.from_bytes(head, "big"), 0xFFFFFFFF, at),)
-    high, low = int.from_bytes(head[:2], "big"), int.from_bytes(head[2:], "big")
-    return (Match(2, high, 0xFFFF, at), Match(2, low, 0xFFFF, at + 2))
+        return (Match(WORD, value, mask, at),)
+    return (
+        Match(2, value >> 16, mask >> 16, at),
+        Match(2, value & 0xFFFF, mask & 0xFFFF, at + 2),
+    )

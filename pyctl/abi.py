@@ -22,6 +22,7 @@ __all__ = [
     "ffi",
     "pack",
     "sizeof",
+    "tapmac",
     "ucmac",
     "unpack",
 ]
@@ -98,3 +99,10 @@ def ucmac(port_id: int) -> bytes:
     """The UCMAC of a port: six bytes."""
     prefix = bytes(constant(f"SEG_UCMAC_{i}") for i in range(4))
     return prefix + port_id.to_bytes(2, "big")
+
+
+def tapmac(port_id: int) -> bytes:
+    """What a copy for the engine has in the place of the UCMAC: six bytes."""
+    mac = bytearray(ucmac(port_id))
+    mac[3] = constant("SEG_TAPMAC_3")
+    return bytes(mac)

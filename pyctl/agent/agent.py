@@ -61,7 +61,7 @@ class Agent:
         self.lock = threading.RLock()
         self.supervisor = Supervisor(instance, flow_cache=flow_cache)
         store = Store(instance)
-        drivers = Drivers(instance, self._drain)
+        drivers = Drivers(instance)
         steering = Steering(drivers, self.supervisor)
         self.context = Context(
             instance=instance,
@@ -103,9 +103,6 @@ class Agent:
 
     def _is_attached(self, pid: int) -> bool:
         return any(one.process.pid == pid for one in self.context.registry.all())
-
-    def _drain(self) -> None:
-        self.supervisor.tell(lambda engine: engine.sync())
 
     def attach(self, order: AttachOrder) -> AttachResult:
         """See agent.attach."""

@@ -8,7 +8,7 @@ has the place in front, so the u32 rules wait behind it while it comes or goes.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 
 from pyctl.datapath import select, u32_plan
 from pyctl.datapath.base import Driver
@@ -25,12 +25,12 @@ from pyctl.platform.filter_watch import Touched
 
 
 class Drivers:
-    """Of one instance. `drain` returns when what was sent to the engine is judged."""
+    """Of one instance."""
 
-    def __init__(self, instance: Instance, drain: Callable[[], None]) -> None:
+    def __init__(self, instance: Instance) -> None:
         self._instance = instance
         self._ebpf = EbpfDriver(instance)
-        self._u32 = U32Driver(instance, drain)
+        self._u32 = U32Driver(instance)
         self._by_kind: dict[DatapathKind, Driver] = {
             DatapathKind.EBPF: self._ebpf,
             DatapathKind.U32: self._u32,
@@ -114,12 +114,12 @@ class Drivers:
     def hand_over(
         self, pair: PortPair, former: DatapathKind, latter: DatapathKind
     ) -> None:
-        """Move a port, under traffic. The new rules stand before the old ones go; the engine holds
-        every frame meanwhile, so that none comes twice or gets lost between copying and holding.
+        """Move a port, under traffic. The new rules stand before the old ones go, and both know the
+        same UCMAC: what the engine holds of the one is sent on by the other.
         """
         self.of(former)
         self.of(latter)
-        self._u32.attach(pair, inline=True)
+        self._u32.attach(pair)
         if latter is DatapathKind.U32:
             self._ebpf.detach(pair.port_id)
             self._mark(pair.port_id, elsewhere=True)

@@ -52,18 +52,11 @@ def port_pair(workload: Workload, port: Port, mode: Mode) -> PortPair:
         host_mac=port.host_mac,
         kind=port.kind,
         mode=mode,
-        fail=closed_or_open(workload.fail, mode),
+        fail=Fail.OPEN if workload.fail is Fail.OPEN else Fail.CLOSED,
         pass_other=passes[workload.other_traffic],
         any_source=workload.any_source,
         addresses=port.addresses,
     )
-
-
-def closed_or_open(fail: Fail, mode: Mode) -> Fail:
-    """What a workload's fail policy means in a mode."""
-    if fail is not Fail.AUTO:
-        return fail
-    return Fail.CLOSED if mode in {Mode.PROTECT, Mode.QUARANTINE} else Fail.OPEN
 
 
 class Steering:

@@ -63,8 +63,8 @@ def _labels(
 @click.option(
     "--fail",
     type=click.Choice([each.value for each in Fail]),
-    help="While the engine is down: pass or drop, in every mode (default: auto, closed "
-    "in protect and quarantine, else open).",
+    help="While the engine is down, in protect: pass or drop what needs a verdict "
+    "(default: auto, which is closed).",
 )
 @click.option(
     "--other-traffic",

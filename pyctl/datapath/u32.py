@@ -14,11 +14,9 @@ every moment each frame meets the head of one set and then the whole of another.
 from __future__ import annotations
 
 import contextlib
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from fallback_tc.drift import drift
-from fallback_tc.pair import Steering
 from fallback_tc.plan import guard
 from fallback_tc.render import add as command
 from pyctl.datapath import u32_counters
@@ -38,27 +36,15 @@ from pyctl.model.instance import Instance
 from pyctl.model.workload import Counter, DatapathKind, PortPair
 from pyctl.platform.tc_filters import TcFilters
 
-DRAIN_SECONDS = 0.02
-"""An engine's round, and its queues, many times over."""
-
-
-def _drain() -> None:
-    time.sleep(DRAIN_SECONDS)
-
 
 class U32Driver:
-    """The driver of one instance. What it was asked for is on disk, the rest in the kernel.
-
-    `drain` returns when what was sent to the engine before is judged: between holding frames and
-    copying them, so that none is lost, or comes twice.
-    """
+    """The driver of one instance. What it was asked for is on disk, the rest in the kernel."""
 
     kind = DatapathKind.U32
 
-    def __init__(self, instance: Instance, drain: Callable[[], None] = _drain) -> None:
+    def __init__(self, instance: Instance) -> None:
         self.instance = instance
         self._state = U32State(instance)
-        self._drain = drain
 
     # -- the driver's contract ------------------------------------------------------------
 
@@ -83,20 +69,17 @@ class U32Driver:
             session.remove(session.guards())
             tc.remove_clsact_if_empty(VBR)
 
-    def attach(self, pair: PortPair, *, inline: bool = False) -> None:
+    def attach(self, pair: PortPair) -> None:
         """See `base.Driver`. RefusedError for a port id whose links are there, but not these.
 
         Where another kind's filter has our place on a port, the rules wait behind it; attaching
-        again, once it is gone, brings them home. `inline`: the engine holds frames even where the
-        mode only records, as another datapath does that the port comes from or goes to.
+        again, once it is gone, brings them home.
         """
         with self._tc() as tc:
             session = Session(tc)
             self._take_over(session, pair)
             known = self._state.get(pair.port_id)
             steering = steering_of(pair.mode)
-            if inline and steering is Steering.TAP:
-                steering = Steering.FORWARD
             goal = session.plan(pair, steering)
             made = [
                 end
@@ -105,7 +88,7 @@ class U32Driver:
             ]
             self._state.put(Asked(pair, steering))
             try:
-                self._bring(session, goal, known)
+                self._bring(session, goal)
             except BaseException:
                 self._undo(session, pair, known, made)
                 raise
@@ -133,7 +116,7 @@ class U32Driver:
             if found:
                 for end in ends_of(asked.pair):
                     tc.add_clsact(end)
-                self._bring(session, goal, asked)
+                self._bring(session, goal)
         return found
 
     def repair_guard(self) -> list[str]:
@@ -268,13 +251,9 @@ class U32Driver:
             with contextlib.suppress(SegctlError):
                 session.tc.remove_clsact_if_empty(end)
 
-    def _bring(self, session: Session, goal: Plan, known: Asked | None) -> None:
-        """From whatever is held to the goal."""
-        former = known.steering if known else None
-        judged = {Steering.FORWARD, Steering.TAP}
-        if former != goal.steering and {former, goal.steering} == judged:
-            # Copies must not come back, and what was held must.
-            session.go_straight(goal)
-            self._drain()
+    def _bring(self, session: Session, goal: Plan) -> None:
+        """From whatever is held to the goal. The way back first: what is held meanwhile must find
+        it, and a tap's copies never take it.
+        """
         session.place(goal.bridge_rules(), lambda: session.ways_back(goal.port_id))
         session.swap(goal, session.base(goal))

@@ -75,10 +75,8 @@ def of_ports(
 
 
 def of_bridge(filters: Iterable[Filter], steering: Steering) -> dict[str, Counter]:
-    """Of the port's rules on vbr. In a tap what they drop is the copies' end: no event."""
+    """Of the port's rules on vbr."""
     found: dict[str, Counter] = {}
-    if steering is Steering.TAP:
-        return found
     reason = "quarantine" if steering is Steering.QUARANTINE else "from_engine"
     for one in filters:
         counted = _counted(one.body)

@@ -22,8 +22,8 @@ from fallback_tc.pair import (
     Pair,
     Steering,
 )
-from fallback_tc.plan import EBPF, GUARD_BOTH, GUARD_NONE, IPV4, IPV6, ruleset
-from fallback_tc.rules import Direction, Held, Mirred, Rule, normal
+from fallback_tc.plan import EBPF, GUARD_BOTH, GUARD_NONE, ruleset
+from fallback_tc.rules import Held, Rule, normal
 from pyctl import abi
 from pyctl.model.workload import Mode, PortPair
 from pyctl.platform.filter_watch import Touched
@@ -81,19 +81,10 @@ class Plan:
         rules = ruleset(self.pair, self.steering, self.options)
         return [rule for rule in rules if rule.device == self.pair.bridge]
 
-    def straight(self, rule: Rule) -> Rule | None:
-        """The rule with no engine in its way; None for one that has none."""
-        distance = rule.pref - (HOME if in_range(rule.pref, HOME) else ASIDE)
-        if distance not in (IPV4, IPV6):
-            return None
-        to_vin = rule.device == self.pair.vex
-        other = self.pair.vin if to_vin else self.pair.vex
-        return replace(rule, actions=(Mirred(Direction.REDIRECT, other),))
-
 
 def plan(pair: PortPair, names: Mapping[int, str], steering: Steering) -> Plan:
     """KeyError for links that are not there."""
-    # A tap judges nothing by itself; nor does a port that only records, when it is inline.
+    # A tap judges nothing by itself.
     judged = pair.mode is Mode.PROTECT
     interfaces = [ip_interface(text) for text in pair.addresses]
     pref_ex, pref_in = bridge_prefs(pair.port_id)

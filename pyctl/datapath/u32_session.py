@@ -189,15 +189,6 @@ class Session:
         self._fill(goal, base)
         self.remove(reversed(self.at(goal, other)))
 
-    def go_straight(self, goal: Plan) -> None:
-        """No frame goes to the engine any more, and none of the port is lost."""
-        found = self.at(goal, HOME) + self.at(goal, ASIDE)
-        self._replace(
-            (one, straight)
-            for one in found
-            if (straight := goal.straight(one.rule)) is not None
-        )
-
     def remove(self, rules: Iterable[Held]) -> None:
         """In the order given. What is gone already is no failure."""
         gone = list(rules)

@@ -28,8 +28,8 @@ class ModeSource(StrEnum):
 
 
 class Fail(StrEnum):
-    """What the datapath does while the engine is down. AUTO: closed in protect and
-    quarantine, else open.
+    """What the datapath does in protect while the engine is down; a tap passes everything. AUTO:
+    closed.
     """
 
     AUTO = "auto"

@@ -7,6 +7,7 @@ from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Raw
 
+from pyctl.model.workload import Mode
 from tests import packets
 from tests.fixtures.netns import wait_for
 from tests.fixtures.traffic import answered, ping
@@ -55,8 +56,11 @@ def test_pod_to_pod_is_decided_once_as_egress_and_once_as_ingress(
     ]
 
 
-def test_the_rewritten_macs_are_never_seen_outside(two_pods: Wiring):
+@pytest.mark.parametrize("mode", [Mode.PROTECT, Mode.DISCOVER])
+def test_the_rewritten_macs_are_never_seen_outside(two_pods: Wiring, mode):
     """Behaviour 7: in the pods, on the host peers, on the bridge."""
+    for number in (0, 1):
+        two_pods.update(number, mode=mode)
     taps = [Sniffer(pod, "eth0") for pod in two_pods.pods]
     taps += [Sniffer(two_pods.host, name) for name in ("veth0", "veth1", "br0")]
     assert answered(ping(two_pods.pods[0], packets.pod_two_ip4)) == (3, 3)
@@ -65,7 +69,7 @@ def test_the_rewritten_macs_are_never_seen_outside(two_pods: Wiring):
         frames = tap.frames()
         assert frames
         assert not [
-            f for f in frames if b"NeuV" in f[:12] or b"\xff\xff\xff\x00" in f[:12]
+            f for f in frames if b"Neu" in f[:12] or b"\xff\xff\xff\x00" in f[:12]
         ]
 
 

@@ -1,4 +1,4 @@
-"""What only the u32 driver has: a tap for modes that record, drift and its repair, the hand-over."""
+"""What only the u32 driver has: drift and its repair, the hand-over from and to ebpf."""
 
 from __future__ import annotations
 
@@ -27,18 +27,6 @@ def one_pod(lab: Lab) -> Iterator[Wiring]:
         yield wiring
 
 
-def test_a_tap_copies_to_the_engine_and_needs_no_answer(one_pod: Wiring):
-    """Neither a silent engine nor one that sends all back alters the traffic."""
-    one_pod.update(0, mode=Mode.DISCOVER)
-    one_pod.report()
-    assert answered(ping(one_pod.pods[0], packets.gateway_ip4)) == (3, 3)
-    wait_for(lambda: one_pod.counted(0, "to_engine") == 6)
-    ways = one_pod.inspected()
-    assert ways.count(("egress", "0101")) == ways.count(("ingress", "0101")) == 3
-    one_pod.engine.said("mute")
-    assert answered(ping(one_pod.pods[0], packets.gateway_ip6)) == (3, 3)
-
-
 def test_drift_is_told_and_repaired(one_pod: Wiring):
     driver, port_id = one_pod.driver, one_pod.pairs[0].port_id
     assert driver.repair(port_id) == []
@@ -65,7 +53,7 @@ def test_a_port_moves_between_the_datapaths_without_a_lost_packet(
     pair = one_pod.pairs[0]
     one_pod.update(0, mode=mode)
     pair = one_pod.pairs[0]
-    drivers = Drivers(one_pod.instance, one_pod.report)
+    drivers = Drivers(one_pod.instance)
     ebpf = drivers.of(DatapathKind.EBPF)
     one_pod.heartbeat_for_an_hour()
     child = one_pod.pods[0].spawn(

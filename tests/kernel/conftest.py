@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import secrets
+import select
 import shutil
+import socket
 import struct
+import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -54,6 +57,14 @@ class Lab:
 
     instance: Instance
     programs: dict[str, Program] = field(default_factory=dict)
+    vth: socket.socket | None = None
+
+    def copies(self) -> list[bytes]:
+        """What taps have sent to the engine since the last question."""
+        found = []
+        while select.select([self.vth], [], [], 0 if found else 0.05)[0]:
+            found.append(self.vth.recv(1 << 16))
+        return found
 
     def write(self, name: str, key: bytes, value: bytes) -> None:
         with open_map(self.instance, name) as opened:
@@ -142,6 +153,24 @@ class Lab:
         return Outcome(result.retval, reasons, result.data)
 
 
+@contextlib.contextmanager
+def _bridge() -> Iterator[socket.socket]:
+    """vbr and vth in the sandbox's own namespace, where the programs run; a socket on vth."""
+    indexes = [str(abi.constant(f"SEG_{end}_IFINDEX")) for end in ("VBR", "VTH")]
+    for words in (
+        f"add vbr-neuv index {indexes[0]} arp off type veth peer vth-neuv index {indexes[1]}",
+        "set vth-neuv arp off up",
+        "set vbr-neuv up",
+    ):
+        subprocess.run(["ip", "link", *words.split()], check=True)
+    try:
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) as vth:
+            vth.bind(("vth-neuv", 3))
+            yield vth
+    finally:
+        subprocess.run(["ip", "link", "del", "vbr-neuv"], check=True)
+
+
 @pytest.fixture(scope="session")
 def loaded() -> Iterator[Lab]:
     """Name: loaded. Scope: session. Depends: root, bcc. One set of pins for all kernel tests."""
@@ -153,6 +182,7 @@ def loaded() -> Iterator[Lab]:
             for hook in ("vex", "vin", "vbr"):
                 path = pin_dir(instance) / f"seg_from_{hook}"
                 lab.programs[hook] = stack.enter_context(Program.open(path))
+            lab.vth = stack.enter_context(_bridge())
             yield lab
     finally:
         shutil.rmtree(instance.pin_root, ignore_errors=True)

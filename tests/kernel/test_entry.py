@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import subprocess
 from dataclasses import dataclass
 
 import pytest
@@ -48,6 +49,7 @@ def mac_text(raw: bytes) -> str:
 
 
 UCMAC, UCMAC_B = mac_text(abi.ucmac(PORT)), mac_text(abi.ucmac(OTHER_PORT))
+TAPMAC_B = mac_text(abi.tapmac(OTHER_PORT))
 
 
 def frag(way, **header):
@@ -95,6 +97,7 @@ CASES = [
     *both("broadcast", lambda w: f.link(w, dst=packets.broadcast_mac) / f.ip(w, dst=packets.limited_broadcast_ip4) / f.udp(), "group", drops=False),
     # Detour MACs from outside.
     *both("a aims at b", lambda w: f.link(w, dst=UCMAC_B) / f.ip(w) / f.tcp(), "forged_ucmac", drops=True),
+    *both("a copy for b", lambda w: f.link(w, dst=TAPMAC_B) / f.ip(w) / f.tcp(), "forged_ucmac", drops=True),
     *both("from a detour", lambda w: f.link(w, src=UCMAC) / f.ip(w) / f.tcp(), "forged_ucmac", drops=True),
     *both("at a broadcast detour", lambda w: f.link(w, dst=packets.bcmac) / f.ip(w) / f.tcp(), "forged_ucmac", drops=True),
     *both("from a broadcast detour", lambda w: f.link(w, src=packets.bcmac) / f.ARP(), "forged_ucmac", drops=True),
@@ -148,19 +151,45 @@ def test_each_frame_has_its_verdict_and_its_reason(kernel: Lab, case: Case):
 
 @pytest.mark.parametrize("mode", ["discover", "monitor"])
 @pytest.mark.parametrize("case", CASES, ids=IDS)
-def test_modes_that_record_drop_nothing_but_forged_detours(
-    kernel: Lab, case: Case, mode
-):
+def test_a_tap_drops_nothing_but_forged_detours(kernel: Lab, case: Case, mode):
     kernel.port(case.hook, mode)
     outcome = kernel.run(case.hook, case.frame)
     forged = case.reason == "forged_ucmac"
     assert outcome.verdict == (SHOT if forged else REDIRECT)
     counted = outcome.reasons[case.reason]
     assert counted.passed == (1 if case.drops and not forged else 0)
-    if case.drops and not forged:
-        assert outcome.frame == case.frame, (
-            "it crosses as it was, not laundered by the detour"
-        )
+    assert outcome.frame == case.frame, "it crosses as it was"
+
+
+@pytest.mark.parametrize(("hook", "at"), [("vex", 0), ("vin", 6)])
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_tap_copies_what_is_undecided_under_a_mac_of_copies(
+    kernel: Lab, hook, at, version
+):
+    way = WAY[hook]
+    frame = bytes(f.link(way) / f.ip(way, version) / f.tcp())
+    kernel.port(hook, "discover")
+    kernel.copies()
+    outcome = kernel.run(hook, frame)
+    assert (outcome.verdict, outcome.reason) == (REDIRECT, "to_engine")
+    assert outcome.frame == frame
+    assert kernel.copies() == [frame[:at] + abi.tapmac(PORT) + frame[at + 6 :]]
+    kernel.port(hook, "protect")
+    kernel.run(hook, frame)
+    assert kernel.copies() == [], "held, not copied"
+
+
+@pytest.mark.parametrize("hook", ["vex", "vin"])
+def test_a_tap_passes_what_it_cannot_copy(kernel: Lab, hook):
+    frame = bytes(f.link(WAY[hook]) / f.ip(WAY[hook]) / f.tcp())
+    kernel.port(hook, "monitor")
+    subprocess.run(["ip", "link", "set", "vbr-neuv", "down"], check=True)
+    try:
+        outcome = kernel.run(hook, frame)
+    finally:
+        subprocess.run(["ip", "link", "set", "vbr-neuv", "up"], check=True)
+    assert (outcome.verdict, outcome.reason) == (REDIRECT, "copy_failed")
+    assert outcome.frame == frame
 
 
 @pytest.mark.parametrize("case", CASES, ids=IDS)
@@ -259,11 +288,11 @@ def test_a_gso_frame_beyond_64_kib_is_no_malformed_one(kernel: Lab, hook):
     [
         ("protect", (), SHOT, "engine_down"),
         ("protect", ("FAIL_OPEN",), REDIRECT, "fail_open"),
-        ("discover", (), SHOT, "engine_down"),
+        ("discover", (), REDIRECT, "fail_open"),
         ("monitor", ("FAIL_OPEN",), REDIRECT, "fail_open"),
     ],
 )
-def test_a_stale_heartbeat_fails_as_the_port_says(
+def test_a_stale_heartbeat_fails_as_the_port_says_and_never_in_a_tap(
     kernel: Lab, hook, mode, flags, verdict, reason
 ):
     way = WAY[hook]

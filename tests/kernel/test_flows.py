@@ -235,3 +235,19 @@ def test_a_group_frame_does_not_borrow_a_verdict(kernel: Lab):
     frame = f.link("in", dst=packets.broadcast_mac) / f.ip("in") / f.tcp()
     got = kernel.run("vex", bytes(frame))
     assert (got.verdict, got.reason) == (SHOT, "l2_group_l3_unicast")
+
+
+@pytest.mark.parametrize("hook", ["vex", "vin"])
+@pytest.mark.parametrize(
+    ("word", "reason"), [("allow", "flow_allow"), ("deny", "flow_deny")]
+)
+def test_a_tap_copies_no_decided_flow_and_drops_none(kernel: Lab, hook, word, reason):
+    """Only here: the u32 datapath has no flow map."""
+    steer(kernel, hook, "discover")
+    frame = bytes(f.link(WAY[hook]) / f.ip(WAY[hook]) / f.tcp())
+    put(kernel, 4, key(hook, 4, TCP), word)
+    kernel.copies()
+    outcome = kernel.run(hook, frame)
+    assert (outcome.verdict, outcome.reason) == (REDIRECT, reason)
+    assert outcome.frame == frame
+    assert kernel.copies() == []

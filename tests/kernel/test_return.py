@@ -37,8 +37,10 @@ def test_the_workloads_mac_comes_back(kernel: Lab, way, macs, at):
         {"src": UCMAC, "dst": UCMAC},
         {"src": UCMAC, "dst": OTHER},
         {"dst": packets.bcmac},
+        {"dst": abi.tapmac(PORT).hex(":")},
+        {"src": abi.tapmac(PORT).hex(":")},
     ],
-    ids=["none", "both", "two ports", "a broadcast detour"],
+    ids=["none", "both", "two ports", "a broadcast detour", "a copy", "a copy out"],
 )
 def test_exactly_one_mac_is_a_detours(kernel: Lab, macs):
     kernel.back()

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* The core's API: takes frames through the stages, sends what passes, counts and tells the rest.
- * In: sg_core.h. Out: struct sg_io. Discover and monitor drop nothing but what cannot be sent, what
- * belongs to no port, and what has no policy yet: all else is counted as passed and told. */
+ * In: sg_core.h. Out: struct sg_io. Of frames that are held, discover and monitor drop nothing but what
+ * cannot be sent, what belongs to no port, and what has no policy yet: all else is counted as passed
+ * and told. A tap's copies are judged like them, and end here. */
 #include "sg_core_internal.h"
 
 #include <errno.h>
@@ -69,8 +70,11 @@ void sg_core_free(struct sg_core *core)
 
 int sg_send(struct sg_core *core, struct sg_port *port, const struct sg_frame *frame)
 {
-	int error = core->io.send(core->io.ctx, frame);
+	int error;
 
+	if (sg_frame_is_copy(frame))
+		return 1;
+	error = core->io.send(core->io.ctx, frame);
 	if (error)
 		sg_count(port, SEG_R_SEND_FAILED, 1, frame->len);
 	return error;
@@ -116,11 +120,18 @@ static int never_passes(__u16 reason)
 	return reason == SEG_R_TRUNCATED || reason == SEG_R_NO_POLICY || reason == SEG_R_QUARANTINE;
 }
 
+/* Nothing is lost by it: it is a copy, or the mode only records. */
+static int only_recorded(const struct sg_port *port, const struct sg_packet *p, __u16 reason)
+{
+	return sg_frame_is_copy(p->frame) ||
+	       (port->rules && sg_policy_records_only(port->rules) && !never_passes(reason));
+}
+
 /* Count and tell p, which cannot simply pass. 1 when it goes on all the same. */
 static int refuse(struct sg_core *core, struct sg_port *port, const struct sg_packet *p,
 		  const struct sg_ruling *ruling, __u64 now_ns)
 {
-	if (port->rules && sg_policy_records_only(port->rules) && !never_passes(ruling->reason)) {
+	if (only_recorded(port, p, ruling->reason)) {
 		sg_record(core, port, p, ruling, now_ns);
 		return 1;
 	}

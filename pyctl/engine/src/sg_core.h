@@ -137,7 +137,7 @@ SEG_ABI_SIZE(sg_session_info, 120);
 struct sg_core *sg_core_new(const struct sg_io *io, const struct sg_core_config *config);
 void sg_core_free(struct sg_core *core);
 
-/* Judge one frame; sends on through io what passes. */
+/* Judge one frame; sends on through io what passes, unless it is a tap's copy (TAPMAC). */
 void sg_core_frame(struct sg_core *core, const struct sg_frame *frame, __u64 now_ns);
 /* Run timers: call at least every 100 ms. Returns the ns until it is wanted again, at most 100 ms. */
 __u64 sg_core_tick(struct sg_core *core, __u64 now_ns);

@@ -51,7 +51,8 @@ static inline void sg_count(struct sg_port *port, __u16 reason, __u64 packets, _
 }
 
 /* sg_core.c */
-/* Send a frame made here or received; a failure is counted. 0 or -errno. */
+/* Send a frame made here or received; a failure is counted. 0, -errno, or 1 for a copy, which is the
+ * end of it. */
 int sg_send(struct sg_core *core, struct sg_port *port, const struct sg_frame *frame);
 /* Something passes that the mode only records: count and tell it. */
 void sg_record(struct sg_core *core, struct sg_port *port, const struct sg_packet *p,

@@ -19,12 +19,6 @@ struct walk {
 	__u8 next;
 };
 
-static int is_ucmac(const __u8 *mac)
-{
-	return mac[0] == SEG_UCMAC_0 && mac[1] == SEG_UCMAC_1 && mac[2] == SEG_UCMAC_2 &&
-	       mac[3] == SEG_UCMAC_3;
-}
-
 __u16 sg_decode_link(const struct sg_frame *frame, struct sg_packet *p)
 {
 	const __u8 *at = frame->data;
@@ -36,8 +30,8 @@ __u16 sg_decode_link(const struct sg_frame *frame, struct sg_packet *p)
 	p->bytes = frame->wire_len > frame->len ? frame->wire_len : frame->len;
 	if (frame->len < SG_ETH_LEN)
 		return SEG_R_MALFORMED;
-	to = is_ucmac(at);
-	from = is_ucmac(at + 6);
+	to = sg_mac_is_detour(at);
+	from = sg_mac_is_detour(at + 6);
 	if (to == from)
 		return SEG_R_DETOUR_MACS;
 	p->port_id = sg_get16(at + (to ? 4 : 10));

@@ -87,6 +87,25 @@ __u16 sg_decode_transport(struct sg_packet *p, __u32 present, __u32 total);
 /* The addresses of flow-bearing ICMP: kind and icmp_* from the 8 bytes at `at`. */
 void sg_decode_icmp(struct sg_packet *p, const __u8 *at);
 
+static inline int sg_mac_is_copy(const __u8 *mac)
+{
+	return mac[0] == SEG_UCMAC_0 && mac[1] == SEG_UCMAC_1 && mac[2] == SEG_UCMAC_2 &&
+	       mac[3] == SEG_TAPMAC_3;
+}
+
+/* A UCMAC or a TAPMAC. */
+static inline int sg_mac_is_detour(const __u8 *mac)
+{
+	return mac[0] == SEG_UCMAC_0 && mac[1] == SEG_UCMAC_1 && mac[2] == SEG_UCMAC_2 &&
+	       (mac[3] == SEG_UCMAC_3 || mac[3] == SEG_TAPMAC_3);
+}
+
+/* Of a frame that has gone on already, or made in answer to one: it is judged, and never sent. */
+static inline int sg_frame_is_copy(const struct sg_frame *frame)
+{
+	return sg_mac_is_copy(frame->data) || sg_mac_is_copy(frame->data + 6);
+}
+
 /* A super-frame that the kernel has yet to cut: its IP length fields may be zero. */
 static inline int sg_frame_is_gso(const struct sg_frame *frame)
 {

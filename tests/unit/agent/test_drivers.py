@@ -67,7 +67,7 @@ def node(monkeypatch) -> Node:
 
 
 def drivers() -> Drivers:
-    return Drivers(Instance("segt-drivers"), lambda: None)
+    return Drivers(Instance("segt-drivers"))
 
 
 def test_ebpf_knows_of_a_u32_port_before_its_rules_stand_and_not_after_it_went(node):

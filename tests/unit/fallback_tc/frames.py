@@ -146,6 +146,7 @@ MACS = st.one_of(
         PAIR.mac,
         PAIR.mac,
         PAIR.ucmac,
+        PAIR.tapmac,
         packets.seed_two_ucmac,
         packets.bcmac,
         packets.gateway_mac,
@@ -241,8 +242,8 @@ def icmpv6(kind: int, hops: int = 255, next_header: int = 58) -> bytes:
 
 
 def is_detour(mac: bytes) -> bool:
-    """UCMACs and BCMACs, by what the documents say of them."""
-    return mac[:4] in (b"NeuV", b"\xff\xff\xff\x00")
+    """UCMACs, TAPMACs and BCMACs, by what the documents say of them."""
+    return mac[:4] in (b"NeuV", b"NeuT", b"\xff\xff\xff\x00")
 
 
 def is_neighbour_discovery(frame: Frame) -> bool:

@@ -27,6 +27,7 @@ from tests.unit.fallback_tc.frames import (
 from tests.unit.fallback_tc.makers import PAIR
 
 MAC, UCMAC = mac_bytes(PAIR.mac), mac_bytes(PAIR.ucmac)
+TAPMAC = mac_bytes(PAIR.tapmac)
 IP, ARP, IPV6 = ETHERTYPES["ip"], ETHERTYPES["arp"], ETHERTYPES["ipv6"]
 ENDS = {Side.DST: (PAIR.vex, PAIR.vin), Side.SRC: (PAIR.vin, PAIR.vex)}
 SIDES = pytest.mark.parametrize("side", list(Side), ids=["from vex", "from vin"])
@@ -50,9 +51,9 @@ def own(side: Side, frame: Frame) -> bool:
     return (frame.dst if side is Side.DST else frame.src) == MAC
 
 
-def marked(side: Side, frame: Frame) -> bytes:
+def marked(side: Side, frame: Frame, mac: bytes = UCMAC) -> bytes:
     at = side.value
-    return frame.data[:at] + UCMAC + frame.data[at + 6 :]
+    return frame.data[:at] + mac + frame.data[at + 6 :]
 
 
 def expected(side: Side, frame: Frame, options: Options) -> str:
@@ -216,17 +217,21 @@ def test_a_tap_sends_everything_on_unaltered_and_shows_the_engine_a_copy(
     inspected &= frame.protocol == IP or (
         frame.protocol == IPV6 and options.ipv6 and not is_neighbour_discovery(frame)
     )
-    copies = [(PAIR.bridge, marked(side, frame))] if inspected else []
+    mac = TAPMAC if options.mark_copies else UCMAC
+    copies = [(PAIR.bridge, marked(side, frame, mac))] if inspected else []
     assert list(found.sent[1:]) == copies
 
 
 @given(frame=frames(whole=False))
 @settings(max_examples=100, deadline=None)
-def test_nothing_comes_back_from_a_tap(frame):
-    """Whatever the engine writes."""
-    for options in (Options(), CLASSIC):
-        found = fate(whole(Steering.TAP, options), PAIR.bridge, frame)
-        assert not found.sent
+def test_no_copy_comes_back_from_a_tap(frame):
+    """Whatever the engine writes; what it held before does come back."""
+    classic = fate(whole(Steering.TAP, CLASSIC), PAIR.bridge, frame)
+    assert not classic.sent
+    found = fate(whole(Steering.TAP, Options()), PAIR.bridge, frame)
+    assert found == fate(whole(Steering.FORWARD, Options()), PAIR.bridge, frame)
+    if TAPMAC in (frame.src, frame.dst) and UCMAC not in (frame.src, frame.dst):
+        assert found == Fate((), "drop")
 
 
 @given(
