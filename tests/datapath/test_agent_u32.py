@@ -12,8 +12,8 @@ from tests.fixtures.snapshot import assert_same, picture
 from tests.fixtures.wiring import u32_missing
 
 IP = packets.pod_one_ip4
-SECONDS = 2.0
-"""For an attempt on a machine that is emulated."""
+SECONDS = 0.5
+"""For an attempt."""
 ALLOW = (
     "groups: {web: {selector: {name: web}}}\n"
     "rules:\n"

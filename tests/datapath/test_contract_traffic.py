@@ -7,7 +7,7 @@ from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Raw
 
-from pyctl.model.workload import Mode
+from pyctl.model.workload import DatapathKind, Mode
 from tests import packets
 from tests.fixtures.netns import wait_for
 from tests.fixtures.traffic import answered, ping
@@ -109,7 +109,9 @@ def test_arp_discovery_broadcast_and_multicast_cross_untouched(two_pods: Wiring)
     assert two_pods.inspected() == []
     # Neighbour discovery did its work: without it, no ping.
     assert answered(ping(pod, packets.gateway_ip6)) == (3, 3)
-    assert two_pods.counted(0, "neighbour_discovery") >= 2
+    # u32 counts the solicitations, which go to a group, with all that does.
+    told = 1 if two_pods.driver.kind is DatapathKind.U32 else 2
+    assert two_pods.counted(0, "neighbour_discovery") >= told
 
 
 def test_super_frames_pass_the_engine_whole(two_pods: Wiring):

@@ -6,7 +6,6 @@ import contextlib
 import ipaddress
 import secrets
 import select
-import shutil
 import socket
 import struct
 import subprocess
@@ -17,12 +16,12 @@ from dataclasses import dataclass, field
 import pytest
 
 from pyctl import abi
-from pyctl.datapath import loader
 from pyctl.datapath.maps import sum_counter
 from pyctl.datapath.pins import open_map, pin_dir
 from pyctl.model.instance import Instance
 from pyctl.model.workload import Counter
 from tests import packets
+from tests.fixtures.pool import loaded_once
 from tests.kernel.programs import Program
 
 LOOPBACK = 1
@@ -173,19 +172,16 @@ def _bridge() -> Iterator[socket.socket]:
 
 @pytest.fixture(scope="session")
 def loaded() -> Iterator[Lab]:
-    """Name: loaded. Scope: session. Depends: root, bcc. One set of pins for all kernel tests."""
+    """Name: loaded. Scope: session. Depends: root, bcc. One set of pins for all kernel tests, of the pool."""
     instance = Instance(f"segt-{secrets.token_hex(4)}")
-    loader.ensure_loaded(instance)
-    try:
-        with contextlib.ExitStack() as stack:
-            lab = Lab(instance)
-            for hook in ("vex", "vin", "vbr"):
-                path = pin_dir(instance) / f"seg_from_{hook}"
-                lab.programs[hook] = stack.enter_context(Program.open(path))
-            lab.vth = stack.enter_context(_bridge())
-            yield lab
-    finally:
-        shutil.rmtree(instance.pin_root, ignore_errors=True)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(loaded_once(instance))
+        lab = Lab(instance)
+        for hook in ("vex", "vin", "vbr"):
+            path = pin_dir(instance) / f"seg_from_{hook}"
+            lab.programs[hook] = stack.enter_context(Program.open(path))
+        lab.vth = stack.enter_context(_bridge())
+        yield lab
 
 
 @pytest.fixture
