@@ -1,7 +1,7 @@
 """One command in one guest: boot, follow, judge how it ended.
 
 In: an unpacked kernel, argv, a deadline. Out: Ended; the command's stdout and stderr come out here as
-they are written, byte for byte. I/O: virtme-ng and QEMU; a folder of the run in .cache/vm.
+they are written, byte for byte, or line by line with a name in front. I/O: virtme-ng and QEMU; a folder of the run in .cache/vm.
 
 The guest writes output and exit code to files on the shared root, not to a virtual serial line:
 streams stay apart, exit code 255 is no crash, and what was written before a crash is kept.
@@ -41,6 +41,34 @@ OPTIONS = (
     "clocksource=tsc",
 )
 PANIC = b"Kernel panic"
+RUNNING: set[subprocess.Popen[bytes]] = set()
+"""Guests that are sessions of their own: nobody else's signal reaches them."""
+
+
+class Named:
+    """A stream of which each line is begun with a name: guests that run at a time are told apart."""
+
+    def __init__(self, name: str, target: BinaryIO) -> None:
+        self._head = f"[{name}] ".encode()
+        self._target = target
+        self._rest = b""
+
+    def write(self, text: bytes) -> None:
+        """Whole lines only; the rest waits."""
+        *lines, self._rest = (self._rest + text).split(b"\n")
+        self._target.write(b"".join(self._head + line + b"\n" for line in lines))
+
+    def flush(self) -> None:
+        self._target.flush()
+
+    def close(self) -> None:
+        """A last line without an end gets one."""
+        if self._rest:
+            self.write(b"\n")
+            self.flush()
+
+
+Sink = BinaryIO | Named
 
 
 @dataclass(frozen=True)
@@ -139,8 +167,12 @@ def boot(
     argv: list[str],
     deadline_s: float,
     environment: dict[str, str] | None = None,
+    name: str = "",
 ) -> Ended:
-    """Run argv in a guest, from this folder, as root. UnavailableError: no guest can be started."""
+    """Run argv in a guest, from this folder, as root. UnavailableError: no guest can be started.
+
+    A name is put before each line of what the command writes.
+    """
     with run_folder() as folder, contextlib.ExitStack() as stack:
         (folder / "command").write_text(
             command(argv, environment or {}), encoding="utf-8"
@@ -156,11 +188,15 @@ def boot(
                 stderr=log,
                 start_new_session=True,
             )
+        RUNNING.add(guest)
         stack.callback(end, guest)
-        pairs = [
-            (stack.enter_context((folder / "stdout").open("rb")), sys.stdout.buffer),
-            (stack.enter_context((folder / "stderr").open("rb")), sys.stderr.buffer),
-        ]
+        pairs: list[tuple[BinaryIO, Sink]] = []
+        for file, stream in (("stdout", sys.stdout), ("stderr", sys.stderr)):
+            source = (folder / file).open("rb")
+            sink: Sink = stream.buffer
+            if name:
+                sink = stack.enter_context(contextlib.closing(Named(name, sink)))
+            pairs.append((stack.enter_context(source), sink))
         started = None
         while guest.poll() is None and time.monotonic() < begun + deadline_s:
             if started is None and (folder / "started").exists():
@@ -199,7 +235,7 @@ def fault(console: str, started: float | None, deadline_s: float | None) -> str:
     return f"the guest ended {when}"
 
 
-def hand_through(pairs: list[tuple[BinaryIO, BinaryIO]]) -> None:
+def hand_through(pairs: list[tuple[BinaryIO, Sink]]) -> None:
     for source, target in pairs:
         if text := source.read():
             target.write(text)
@@ -211,3 +247,11 @@ def end(guest: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(guest.pid, signal.SIGKILL)
     guest.wait()
+    RUNNING.discard(guest)
+
+
+def end_all() -> None:
+    """Whoever ends us must not leave guests behind, which turn for ever."""
+    for guest in tuple(RUNNING):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(guest.pid, signal.SIGKILL)

@@ -24,10 +24,12 @@ class UnavailableError(Exception):
 
 @dataclass(frozen=True)
 class Kernel:
-    """One of the list: its name there, and the meta-package that stands for its image."""
+    """One of the list: its name there, the meta-package that stands for its image, and tests that
+    this one runs besides the suite's."""
 
     name: str
     package: str
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,10 @@ class Unpacked:
 def read(path: Path = LIST) -> tuple[tuple[Kernel, ...], Suite]:
     """The list; KeyError or TypeError where the file is not of its form."""
     told = tomllib.loads(path.read_text(encoding="utf-8"))
-    kernels = tuple(Kernel(**one) for one in told["kernel"])
+    kernels = tuple(
+        Kernel(one["name"], one["package"], tuple(one.get("also", ())))
+        for one in told["kernel"]
+    )
     suite = told["suite"]
     return kernels, Suite(tuple(suite["tests"]), float(suite["deadline_s"]))
 

@@ -13,9 +13,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import vm_boot
@@ -24,6 +27,8 @@ from vm_kernels import Kernel, UnavailableError
 
 HUNG, NO_GUEST = 124, 125
 CONSOLE_LINES = 60
+GETTING_READY = threading.Lock()
+"""apt takes one at a time, and what the first finds out about KVM holds for the next."""
 PYTEST = (
     "./scripts/sandbox",
     ".venv/bin/python",
@@ -31,23 +36,43 @@ PYTEST = (
     "pytest",
     "-p",
     "no:cacheprovider",
+    # Plugins that the chosen tests do not use: seconds of imports where emulated.
+    "-p",
+    "no:hypothesispytest",
+    "-p",
+    "no:anyio",
     "-q",
 )
-HANDED_ON = ("CI", "TERM", "COLUMNS", "PYTHONPYCACHEPREFIX", "PYTHONDONTWRITEBYTECODE")
+SLOWNESS = ("SEGCTL_TEST_SLOWNESS", "5")
+"""What tests/fixtures/pace.py stretches deadlines by, in a guest that is emulated."""
+HANDED_ON = (
+    SLOWNESS[0],
+    "CI",
+    "TERM",
+    "COLUMNS",
+    "PYTHONPYCACHEPREFIX",
+    "PYTHONDONTWRITEBYTECODE",
+)
 
 
 def say(text: str) -> None:
     print(f"vm: {text}", file=sys.stderr, flush=True)
 
 
-def run_one(kernel: Kernel, argv: list[str], deadline_s: float) -> tuple[int, str]:
-    """Exit code, and how it went in one line."""
+def run_one(
+    kernel: Kernel, argv: list[str], deadline_s: float, name: str = ""
+) -> tuple[int, str]:
+    """Exit code, and how it went in one line. A name goes before each line of the command's."""
     begun = time.monotonic()
     try:
-        image = vm_kernels.ready(kernel)
+        with GETTING_READY:
+            image = vm_kernels.ready(kernel)
+            emulated = not vm_boot.kvm_works(image)
         fetched = time.monotonic() - begun
-        handed = {name: os.environ[name] for name in HANDED_ON if name in os.environ}
-        ended = vm_boot.boot(image, argv, deadline_s, handed)
+        handed = {word: os.environ[word] for word in HANDED_ON if word in os.environ}
+        if emulated:
+            handed.setdefault(*SLOWNESS)
+        ended = vm_boot.boot(image, argv, deadline_s, handed, name)
     except UnavailableError as error:
         say(f"kernel {kernel.name} cannot be run here: {error}")
         return NO_GUEST, f"not run: {error}"
@@ -67,18 +92,30 @@ def suite(
     kernels: tuple[Kernel, ...], chosen: vm_kernels.Suite, extra: list[str]
 ) -> int:
     os.chdir(vm_kernels.ROOT)
-    compile_here(extra or list(chosen.tests))
-    argv = [*PYTEST, *(extra or chosen.tests)]
-    codes, lines = [], []
+    also = [test for kernel in kernels for test in kernel.also]
+    compile_here(extra or [*chosen.tests, *also])
+
+    def argv(kernel: Kernel) -> list[str]:
+        return [*PYTEST, *(extra or (*chosen.tests, *kernel.also))]
+
     for kernel in kernels:
-        say(f"kernel {kernel.name}: {' '.join(argv)}")
-        code, line = run_one(kernel, argv, chosen.deadline_s)
-        codes.append(code)
-        lines.append(f"kernel {kernel.name}: {'ok' if code == 0 else 'FAILED'}, {line}")
+        say(f"kernel {kernel.name}: {' '.join(argv(kernel))}")
+
+    def one(kernel: Kernel) -> tuple[int, str]:
+        return run_one(kernel, argv(kernel), chosen.deadline_s, kernel.name)
+
+    # All at a time: most tests keep one CPU busy.
+    with ThreadPoolExecutor(len(kernels)) as pool:
+        ends = list(pool.map(one, kernels))
+    codes = [code for code, _ in ends]
+    lines = [
+        f"kernel {kernel.name}: {'ok' if code == 0 else 'FAILED'}, {line}"
+        for kernel, (code, line) in zip(kernels, ends, strict=True)
+    ]
     for line in lines:
         say(line)
     if NO_GUEST in codes:
-        say("./scripts/test without --vm leaves the other kernels out")
+        say("./scripts/test --native leaves the other kernels out")
         return NO_GUEST
     return 1 if any(codes) else 0
 
@@ -133,8 +170,15 @@ def arguments() -> argparse.Namespace:
     return told
 
 
+def stop(number: int, _frame: object) -> None:
+    vm_boot.end_all()
+    sys.exit(128 + number)
+
+
 def main() -> int:
     told = arguments()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, stop)
     kernels, chosen = vm_kernels.read()
     try:
         if told.kernel:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import signal
 import subprocess
 import sys
 
@@ -26,8 +28,13 @@ def test_the_list_names_kernels_and_tests_that_exist():
     assert len({kernel.name for kernel in kernels}) == len(kernels) >= 2
     assert vm_kernels.find(kernels[-1].name, kernels) == kernels[-1]
     assert suite.tests
-    for test in suite.tests:
-        assert (vm_kernels.ROOT / test.partition("::")[0]).exists()
+    for test in (*suite.tests, *(test for one in kernels for test in one.also)):
+        place, _, name = test.removeprefix("--deselect=").partition("::")
+        if not place.startswith("-"):
+            assert (vm_kernels.ROOT / place).exists()
+        if name:
+            source = (vm_kernels.ROOT / place).read_text(encoding="utf-8")
+            assert f"def {name}(" in source
     with pytest.raises(UnavailableError, match="it has 6"):
         vm_kernels.find("9.9", kernels)
 
@@ -95,6 +102,16 @@ def test_the_guests_command_keeps_words_variables_and_exit_code(tmp_path, monkey
     assert subprocess.run(["sh", "-c", code], check=False).returncode == 255
 
 
+def test_lines_of_guests_at_a_time_are_told_apart():
+    out = io.BytesIO()
+    named = vm_boot.Named("6.1", out)
+    for part in (b"one\ntw", b"o", b"\n\nthree"):
+        named.write(part)
+    assert out.getvalue() == b"[6.1] one\n[6.1] two\n[6.1] \n"
+    named.close()
+    assert out.getvalue().endswith(b"[6.1] three\n")
+
+
 def test_the_suite_fails_where_a_kernel_cannot_be_run(monkeypatch, tmp_path, capsys):
     codes = {"a": 0, "b": vm_run.NO_GUEST}
     monkeypatch.chdir(tmp_path)
@@ -108,4 +125,12 @@ def test_the_suite_fails_where_a_kernel_cannot_be_run(monkeypatch, tmp_path, cap
     assert vm_run.suite(kernels, chosen, []) == vm_run.NO_GUEST
     said = capsys.readouterr().err
     assert "kernel b: FAILED, why" in said
-    assert "without --vm leaves the other kernels out" in said
+    assert "--native leaves the other kernels out" in said
+
+
+def test_who_is_ended_leaves_no_guest(monkeypatch):
+    with subprocess.Popen(["sleep", "600"], start_new_session=True) as guest:
+        monkeypatch.setattr(vm_boot, "RUNNING", {guest})
+        with pytest.raises(SystemExit, match="143"):
+            vm_run.stop(signal.SIGTERM, None)
+        assert guest.wait(timeout=10) == -signal.SIGKILL
