@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
-from bench_report import PATHS, PLACED, Row, number
+from bench_chart import PATHS, number
+from bench_report import PLACED, Row
 
 Raw = dict[str, Any]
 
@@ -34,19 +36,27 @@ def _ratio(
     return ratios, {"ratio_of_medians": statistics.median(tops) / middle}
 
 
-def _ratio_row(
+def ratio_row(
     runs: list[Raw], key: str, above: str, name: str, what: str, **target: Any
 ) -> list[Row]:
+    """One path's runs in parts of another's (`below`; else of what is not intercepted)."""
     below = target.pop("below", "base")
     values, extra = _ratio(runs, key, above, below)
     return [Row(name, what, "ratio", values, extra=extra, **target)] if values else []
 
 
-def _absolute(
-    runs: list[Raw], key: str, name: str, what: str, unit: str, scale: float = 1.0
+def absolute(
+    runs: list[Raw],
+    key: str,
+    name: str,
+    what: str,
+    unit: str,
+    scale: float = 1.0,
+    paths: Mapping[str, str] = PATHS,
 ) -> list[Row]:
+    """A row for each path that was measured."""
     rows = []
-    for path, words in PATHS.items():
+    for path, words in paths.items():
         values = [value * scale for value in _column(runs, path, key)]
         if values:
             rows.append(Row(f"{name}_{path}", f"{what}, {words}", unit, values))
@@ -56,17 +66,17 @@ def _absolute(
 def stream_rows(raw: Raw) -> list[Row]:
     runs = raw.get("stream", [])
     return [
-        *_ratio_row(
+        *ratio_row(
             *(runs, "gbit_s", "decided", "stream_decided"),
             "TCP stream, decided flow",
             at_least=0.95,
         ),
-        *_ratio_row(
+        *ratio_row(
             *(runs, "gbit_s", "engine", "stream_engine"),
             "TCP stream, verdict cache off",
             at_least=0.50,
         ),
-        *_absolute(runs, "gbit_s", "stream", "TCP stream", "Gbit/s"),
+        *absolute(runs, "gbit_s", "stream", "TCP stream", "Gbit/s"),
     ]
 
 
@@ -76,25 +86,25 @@ def rr_rows(raw: Raw) -> list[Row]:
         runs = raw.get(f"rr_{place}", [])
         # No target together: without wake-ups, what remains is the engine's own hop, in µs.
         rows += [
-            *_ratio_row(
+            *ratio_row(
                 *(runs, "round_trips_s", "decided", f"rr_decided_{place}"),
                 f"TCP round trips/s, decided flow ({words})",
                 at_least=0.90,
             ),
-            *_ratio_row(
+            *ratio_row(
                 *(runs, "latency_p50_us", "engine", f"latency_engine_{place}"),
                 f"one-way TCP latency, verdict cache off ({words})",
                 at_most=1.5 if place == "apart" else None,
             ),
-            *_ratio_row(
+            *ratio_row(
                 *(runs, "latency_p50_us", "decided", f"latency_decided_{place}"),
                 f"one-way TCP latency, decided flow ({words})",
             ),
-            *_absolute(
+            *absolute(
                 *(runs, "round_trips_s", f"round_trips_{place}"),
                 *(f"TCP round trips ({words})", "k/s", 1e-3),
             ),
-            *_absolute(
+            *absolute(
                 *(runs, "latency_p50_us", f"latency_{place}"),
                 *(f"one-way TCP latency ({words})", "µs"),
             ),
@@ -105,17 +115,17 @@ def rr_rows(raw: Raw) -> list[Row]:
 def udp_rows(raw: Raw) -> list[Row]:
     runs = raw.get("udp", [])
     rows = [
-        *_ratio_row(
+        *ratio_row(
             *(runs, "pps", "engine", "udp_engine"),
             "UDP 64 bytes, packets/s, verdict cache off ÷ decided",
             below="decided",
             at_least=0.5,
         ),
-        *_ratio_row(
+        *ratio_row(
             *(runs, "pps", "decided", "udp_decided"),
             "UDP 64 bytes, packets/s, decided flow",
         ),
-        *_absolute(runs, "pps", "udp", "UDP 64 bytes, loss ≤ 0.1 %", "k/s", 1e-3),
+        *absolute(runs, "pps", "udp", "UDP 64 bytes, loss ≤ 0.1 %", "k/s", 1e-3),
     ]
     limited = sorted(
         {PATHS[one["path"]] for one in runs if one["sender_limited"]},

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -134,19 +134,23 @@ class World:
 
 
 class Lab:
-    """Makes worlds and agents; a context manager that removes everything."""
+    """Makes worlds and agents; a context manager that removes everything.
 
-    def __init__(self) -> None:
+    `tools`: where our C programs are, compiled; None: `compile_tools` makes them. `patience_s`: how long
+    an agent may take to come up.
+    """
+
+    def __init__(self, tools: Path | None = None, patience_s: float = 60) -> None:
         self.tag = f"segbench-{secrets.token_hex(2)}"
         self.undo = contextlib.ExitStack()
         self.folder = Path()
-        self.udp_tool = Path()
+        self.tools = tools
+        self.patience_s = patience_s
         self.left_over: list[str] = []
 
     def __enter__(self) -> Self:
         self.folder = Path(tempfile.mkdtemp(prefix=f"{self.tag}-"))
         self.undo.callback(shutil.rmtree, self.folder, ignore_errors=True)
-        self.udp_tool = self.folder / "bench_udp"
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -155,9 +159,12 @@ class Lab:
             signal.signal(number, signal.SIG_IGN)
         self.undo.close()
 
-    def compile_tools(self) -> None:
-        source = ROOT / "scripts/bench_udp.c"
-        run("gcc", "-O2", "-std=gnu11", "-pthread", "-o", self.udp_tool, source)
+    def compile_tools(self, *names: str) -> None:
+        if self.tools is None:
+            self.tools = compiled(self.folder, names)
+
+    def tool(self, name: str) -> Path:
+        return (self.tools or self.folder) / name
 
     def spawn(self, *argv: str | Path, **options: Any) -> subprocess.Popen[Any]:
         """A process of ours, in a session of its own: Ctrl-C must reach us alone, and we end it."""
@@ -165,7 +172,8 @@ class Lab:
         self.undo.callback(end, process)
         return process
 
-    def _namespace(self, name: str, ip: str) -> Box:
+    def namespace(self, name: str, ip: str = "") -> Box:
+        """A new one, with a process in it."""
         box = Box(f"{self.tag}-{name}", ip)
         run("ip", "netns", "add", box.name)
         self.undo.callback(_delete_netns, box.name)
@@ -184,13 +192,13 @@ class Lab:
     def world(self, name: str, number: int) -> World:
         """Bridge br0 and two boxes on it, addresses 10.214.NUMBER.0/24."""
         subnet = f"{PREFIX}.{number}"
-        host = self._namespace(f"{name}-host", f"{subnet}.1")
+        host = self.namespace(f"{name}-host", f"{subnet}.1")
         host.run("ip", "link", "add", "br0", "type", "bridge")
         host.run("ip", "addr", "add", f"{host.ip}/24", "dev", "br0")
         host.run("ip", "link", "set", "br0", "up")
         boxes = []
         for role, last in (("client", 2), ("server", 3)):
-            box = self._namespace(f"{name}-{role}", f"{subnet}.{last}")
+            box = self.namespace(f"{name}-{role}", f"{subnet}.{last}")
             peer = f"to-{role}"
             box.run(
                 *("ip", "link", "add", "eth0", "type", "veth"),
@@ -226,7 +234,7 @@ class Lab:
                 (*on_core(place, -1), "sockperf", "sr", "--tcp", "-p", str(port))
                 for place, port in PLACEMENTS.items()
             ),
-            (self.udp_tool, "receive", str(UDP_PORT)),
+            (self.tool("bench_udp"), "receive", str(UDP_PORT)),
         ):
             self.spawn(*server.command(*argv), **quiet)
         ports = {IPERF_PORT, *PLACEMENTS.values()}
@@ -235,6 +243,15 @@ class Lab:
             10,
             f"not all of the ports {ports} are listened to in {server.name}",
         )
+
+
+def compiled(folder: Path, names: Sequence[str]) -> Path:
+    """The folder, with these of our C programs in it."""
+    for name in names:
+        source = ROOT / f"scripts/{name}.c"
+        target = folder / name
+        run("gcc", "-O2", "-std=gnu11", "-pthread", "-o", target, source)
+    return folder
 
 
 def on_core(placement: str, which: int) -> tuple[str, ...]:
@@ -266,7 +283,9 @@ class Agent:
             )
         # After spawn's own, so before it: first ask for a detach, then end the process.
         lab.undo.callback(self.remove)
-        status = wait_until(self._status, 60, "the agent does not answer")
+        status = wait_until(
+            self._status, lab.patience_s, f"the agent {role} does not answer"
+        )
         if status.get("engine", {}).get("pid"):
             pid = status["engine"]["pid"]
             self.engine = (pid, start_time(pid))
@@ -289,8 +308,8 @@ class Agent:
         status = self.client.status()
         return {"agent": status["pid"], "engine": status["engine"]["pid"]}
 
-    def attach(self, box: Box, name: str) -> dict[str, Any]:
-        return self.client.attach(pid=box.pid, name=name, mode="protect")
+    def attach(self, box: Box, name: str, **options: Any) -> dict[str, Any]:
+        return self.client.attach(pid=box.pid, name=name, mode="protect", **options)
 
     def steered(self, names: list[str]) -> dict[str, int]:
         """Packets of these workloads by counter (`flow_allow`, `to_engine`, drops …)."""

@@ -13,11 +13,8 @@ from __future__ import annotations
 
 import argparse
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,7 +28,6 @@ from bench_lab import (
     ROOT,
     SEGCTL,
     Agent,
-    BenchError,
     Lab,
     World,
     cpu_seconds,
@@ -39,18 +35,13 @@ from bench_lab import (
     proportional_size,
     run,
 )
-
-from pyctl.errors import SegctlError
+from bench_rounds import Rounds, say
 
 FIGURES = ("help", "memory", "attach", "stream", "rr", "udp", "demo")
 COMPARED = ("stream", "rr", "udp")
 FULL = {"stream": 5, "rr": 10, "udp": 5, "attach": 12, "help": 10}
 QUICK = {"stream": 3, "rr": 4, "udp": 1, "attach": 4, "help": 5}
 DEMO_SECONDS = 600
-
-
-def say(text: str) -> None:
-    print(text, flush=True)
 
 
 def options() -> argparse.Namespace:
@@ -99,40 +90,16 @@ def options() -> argparse.Namespace:
     return chosen
 
 
-class Bench:
-    """The measuring, one figure after the other. `raw` grows; `problems` are told, not raised:
-    a figure that cannot be measured must not take the others with it.
-    """
+class Bench(Rounds):
+    """The measuring, one figure after the other."""
 
     def __init__(self, chosen: argparse.Namespace) -> None:
+        super().__init__(Lab())
         self.chosen = chosen
-        self.raw: dict[str, Any] = {}
-        self.problems: list[str] = []
-        self.lab = Lab()
-        self.worlds: list[World] = []
         self.cached: Agent | None = None
 
     def rounds(self, figure: str) -> int:
         return self.chosen.runs or (QUICK if self.chosen.quick else FULL)[figure]
-
-    @contextmanager
-    def figure(self, name: str) -> Iterator[None]:
-        """What goes wrong inside is that figure's problem."""
-        try:
-            yield
-        except (
-            BenchError,
-            SegctlError,
-            OSError,
-            ValueError,
-            KeyError,
-            subprocess.SubprocessError,
-        ) as error:
-            self.problem(f"{name}: {type(error).__name__}: {error}")
-
-    def problem(self, text: str) -> None:
-        self.problems.append(text)
-        say(f"  PROBLEM {text}")
 
     def measure(self) -> None:
         """Everything that was asked for."""
@@ -167,7 +134,7 @@ class Bench:
 
     def in_the_lab(self, wanted: set[str]) -> None:
         say("making namespaces")
-        self.lab.compile_tools()
+        self.lab.compile_tools("bench_udp")
         names = ("base", "decided", "engine")
         self.worlds = [self.lab.world(name, at) for at, name in enumerate(names, 1)]
         for world in self.worlds:
@@ -197,14 +164,7 @@ class Bench:
 
     def attach(self, world: World, agent: Agent) -> None:
         """The server of a world, and with --both its client."""
-        world.agent = agent
-        boxes = {"server": world.server}
-        if self.chosen.both:
-            boxes["client"] = world.client
-        for role, box in boxes.items():
-            name = f"bench-{role}-{world.name}"
-            agent.attach(box, name)
-            world.attached.append(name)
+        self.attach_boxes(world, agent, both=self.chosen.both)
 
     def memory(self, agent: Agent, when: str) -> None:
         say(f"memory of agent and engine, {when}")
@@ -269,72 +229,6 @@ class Bench:
         if "udp" in wanted:
             with self.figure("udp"), self.steering_seen("udp"):
                 self.udp(self.rounds("udp"), *((9, 0.4) if quick else (13, 0.5)))
-
-    def in_turn(self, round_number: int) -> list[World]:
-        """The worlds, beginning with another one each round."""
-        at = round_number % len(self.worlds)
-        return self.worlds[at:] + self.worlds[:at]
-
-    def interleave(
-        self, name: str, rounds: int, measure: Callable[[World], dict[str, float]]
-    ) -> None:
-        say(f"{name}: {rounds} rounds of {', '.join(one.name for one in self.worlds)}")
-        runs = self.raw.setdefault(name, [])
-        for number in range(rounds):
-            done = [
-                {"round": number, "path": world.name, **measure(world)}
-                for world in self.in_turn(number)
-            ]
-            # Only whole rounds: a ratio is taken between runs of one round.
-            runs.extend(done)
-
-    def udp(self, rounds: int, steps: int, seconds: float) -> None:
-        say(f"udp: {rounds} rounds of searching each path's rate, step by step in turn")
-        runs = self.raw.setdefault("udp", [])
-        for number in range(rounds):
-            searches = {world.name: traffic.RateSearch(steps) for world in self.worlds}
-            for step in range(steps):
-                for world in self.in_turn(number + step):
-                    search = searches[world.name]
-                    rate = search.next_rate()
-                    if rate is not None:
-                        told = traffic.udp_burst(self.lab, world, rate, seconds)
-                        search.learn(told)
-            runs += [
-                {"round": number, "path": path, **search.result()}
-                for path, search in searches.items()
-            ]
-
-    @contextmanager
-    def steering_seen(self, name: str) -> Iterator[None]:
-        """Proof that each path was what it is called: who carried the packets meanwhile."""
-        before = {
-            world.name: world.agent.steered(world.attached)
-            for world in self.worlds
-            if world.agent
-        }
-        yield
-        for world in self.worlds:
-            if not world.agent:
-                continue
-            now = world.agent.steered(world.attached)
-            grown = {
-                reason: count - before[world.name].get(reason, 0)
-                for reason, count in now.items()
-            }
-            grown = {reason: count for reason, count in grown.items() if count}
-            self.raw.setdefault("steered", {}).setdefault(name, {})[world.name] = grown
-            kernel, engine = grown.get("flow_allow", 0), grown.get("to_engine", 0)
-            if world.name == "decided" and kernel < 20 * engine:
-                self.problem(
-                    f"{name}: the decided path went {engine} times to the engine and "
-                    f"only {kernel} times through the kernel"
-                )
-            if world.name == "engine" and (kernel or not engine):
-                self.problem(
-                    f"{name}: with the cache off, the kernel carried {kernel} packets "
-                    f"and the engine {engine}"
-                )
 
 
 def main() -> int:

@@ -10,19 +10,15 @@ import platform
 import re
 import statistics
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from bench_chart import PATHS, bars, chart, number
 from bench_lab import CPUS, BenchError, run
 
-PATHS = {
-    "base": "not intercepted",
-    "decided": "decided flow",
-    "engine": "every packet through the engine",
-}
 PLACED = {"apart": "a core each", "together": "on one core"}
-COLOURS = {"base": "#8d99ae", "decided": "#2a9d8f", "engine": "#e76f51"}
 
 
 @dataclass
@@ -82,30 +78,28 @@ class Row:
         }
 
 
-def number(value: float) -> str:
-    """Three digits that matter."""
-    if value >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.3g}" if value >= 10 else f"{value:.2f}"
-
-
 def table(rows: list[Row]) -> str:
     """Aligned columns; the rows without a target come last, as background."""
     judged = [row for row in rows if row.held is not None]
     others = [row for row in rows if row.held is None]
     head = ("figure", "target", "median", "unit", "spread", "runs", "held")
     lines = [head, *map(_cells, judged), ("",) * len(head), *map(_cells, others)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    rule = tuple("─" * width for width in widths)
-    text = []
-    for line in (head, rule, *lines[1:]):
-        cells = [
-            cell.ljust(width) if at in {0, 3, 6} else cell.rjust(width)
-            for at, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ]
-        text.append("  ".join(cells).rstrip())
+    text = aligned(lines, left={0, 3, 6})
     notes = [f"  {row.what}: {row.note}" for row in rows if row.note]
     return "\n".join([*text, *([""] if notes else []), *notes])
+
+
+def aligned(lines: list[tuple[str, ...]], left: set[int]) -> list[str]:
+    """Lines of cells as text, with a rule below the first; `left`: the columns that are words."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    rule = tuple("─" * width for width in widths)
+    return [
+        "  ".join(
+            cell.ljust(width) if at in left else cell.rjust(width)
+            for at, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in (lines[0], rule, *lines[1:])
+    ]
 
 
 def _cells(row: Row) -> tuple[str, ...]:
@@ -118,8 +112,8 @@ def _cells(row: Row) -> tuple[str, ...]:
     )
 
 
-def environment() -> dict[str, str]:
-    """The machine and the versions that a figure is worth nothing without."""
+def machine() -> dict[str, str]:
+    """Where a figure was measured."""
     cpu = re.search(
         r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE
     )
@@ -130,14 +124,24 @@ def environment() -> dict[str, str]:
         "cpu": cpu[1] if cpu else "unknown",
         "memory": f"{int(memory[1]) / 1e6:.1f} GB" if memory else "unknown",
         "load": Path("/proc/loadavg").read_text().split()[0],
+    }
+
+
+def versions() -> dict[str, str]:
+    """Of what is ours and what it stands on."""
+    return {
         "segctl": " ".join(
             part for part in (metadata.version("segctl"), _commit()) if part
         ),
         "bcc": _told("/usr/bin/python3", "-c", "import bcc; print(bcc.__version__)"),
-        "iperf3": _told("iperf3", "--version"),
-        "sockperf": _told("sockperf", "--version"),
         "python": platform.python_version(),
     }
+
+
+def environment() -> dict[str, str]:
+    """The machine and the versions that a figure is worth nothing without."""
+    programs = {name: _told(name, "--version") for name in ("iperf3", "sockperf")}
+    return machine() | versions() | programs
 
 
 def _told(*argv: str) -> str:
@@ -197,59 +201,17 @@ def _panels(raw: dict[str, Any]) -> list[tuple[str, str, dict[str, list[float]]]
 def draw(
     path: Path, about: dict[str, Any], rows: list[Row], raw: dict[str, Any]
 ) -> None:
-    """Bars are medians, dots are runs; the last panels are attach and memory with their targets."""
-    import matplotlib as mpl  # noqa: PLC0415  slow to load, and only the chart needs it
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt  # noqa: PLC0415
-
-    panels = _panels(raw)
+    """Bars by path; the last panel is attach and memory with their targets."""
+    panels = [
+        partial(bars, title=title, unit=unit, by_path=by_path)
+        for title, unit, by_path in _panels(raw)
+    ]
     singles = [
         row for row in rows if row.name in {"attach_ms", "attach_gap_ms", "pss_mb"}
     ]
-    count = len(panels) + bool(singles)
-    if not count:
-        return
-    columns = min(3, count)
-    lines = -(-count // columns)
-    figure, axes = plt.subplots(
-        lines, columns, figsize=(4.6 * columns, 3.4 * lines), squeeze=False
-    )
-    flat = list(axes.flat)
-    for axis, (title, unit, by_path) in zip(flat, panels, strict=False):
-        _bars(axis, title, unit, by_path)
     if singles:
-        _targets(flat[len(panels)], singles)
-    for axis in flat[count:]:
-        axis.set_visible(False)
-    machine = about["environment"]
-    figure.suptitle(
-        f"segctl {machine['segctl']}: what interception costs\n"
-        f"{machine['kernel']}, {machine['cores']} cores, {machine['cpu']}, {about['time']}",
-        fontsize=10,
-    )
-    figure.tight_layout()
-    figure.savefig(path, dpi=130)
-    plt.close(figure)
-
-
-def _bars(axis: Any, title: str, unit: str, by_path: dict[str, list[float]]) -> None:
-    shown = {path: values for path, values in by_path.items() if values}
-    for at, (path, values) in enumerate(shown.items()):
-        median = statistics.median(values)
-        axis.bar(at, median, width=0.6, color=COLOURS[path])
-        axis.plot([at] * len(values), values, "o", color="#22223b", ms=3, alpha=0.6)
-        axis.annotate(
-            number(median), (at + 0.32, median), fontsize=8, ha="left", va="center"
-        )
-    labels = [PATHS[path].replace(" through", "\nthrough") for path in shown]
-    axis.set_xticks(range(len(shown)), labels, fontsize=7.5)
-    axis.set_xlim(-0.5, len(shown) - 0.1)
-    axis.set_ylim(bottom=0)
-    axis.set_title(title, fontsize=10)
-    axis.set_ylabel(unit, fontsize=8)
-    axis.tick_params(axis="y", labelsize=8)
-    axis.spines[["top", "right"]].set_visible(False)
+        panels.append(partial(_targets, rows=singles))
+    chart(path, "what interception costs", about, panels)
 
 
 def _targets(axis: Any, rows: list[Row]) -> None:

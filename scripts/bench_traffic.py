@@ -77,7 +77,7 @@ def tcp_ping_pong(world: World, placement: str, seconds: int) -> dict[str, float
 def udp_burst(lab: Lab, world: World, rate: float, seconds: float) -> dict[str, float]:
     """64-byte datagrams at a rate (0: as fast as the senders can)."""
     out = world.client.run(
-        *(lab.udp_tool, "send", world.server.ip, str(UDP_PORT)),
+        *(lab.tool("bench_udp"), "send", world.server.ip, str(UDP_PORT)),
         *(f"{rate:.0f}", f"{seconds:g}", str(SENDERS)),
         seconds=seconds + 30,
     )
