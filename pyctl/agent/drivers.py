@@ -7,12 +7,12 @@ has the place in front, so the u32 rules wait behind it while it comes or goes.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
+from functools import partial
 
 from pyctl.datapath import select, u32_plan
 from pyctl.datapath.base import Driver
-from pyctl.datapath.ebpf import EbpfDriver
+from pyctl.datapath.ebpf import PRIORITY, EbpfDriver
 from pyctl.datapath.u32 import U32Driver
 from pyctl.errors import (
     NotCapableError,
@@ -130,21 +130,43 @@ class Drivers:
             self._u32.detach(pair.port_id)
 
     def repair(
-        self, pairs: Iterable[PortPair], touched: Collection[Touched] | None
+        self,
+        pairs: Iterable[tuple[PortPair, DatapathKind]],
+        touched: Collection[Touched] | None,
     ) -> list[str]:
-        """Of u32: find and repair drift, where something was touched (None: anywhere). A port that
-        is going away is left alone.
+        """Find and repair drift, where something was touched (None: anywhere). A port that is going
+        away is left alone; one that cannot be repaired is told, and keeps no other from it.
         """
         found = []
-        if touched is None or any(u32_plan.is_guard(one) for one in touched):
-            found += self._u32.repair_guard()
-        for pair in pairs:
-            if touched is None or any(u32_plan.is_of(pair, one) for one in touched):
-                with contextlib.suppress(NotFoundError):
-                    found += self._u32.repair(pair.port_id)
+        if DatapathKind.U32 in self._ready and (
+            touched is None or any(u32_plan.is_guard(one) for one in touched)
+        ):
+            found += _repaired("the guard", self._u32.repair_guard)
+        for pair, kind in pairs:
+            if touched is None or any(_is_of(pair, kind, one) for one in touched):
+                driver, port_id = self._by_kind[kind], pair.port_id
+                found += _repaired(f"port {port_id}", partial(driver.repair, port_id))
         return found
 
     def cleanup(self) -> None:
         """Take away everything of all datapaths."""
         for driver in self._by_kind.values():
             driver.cleanup()
+
+
+def _repaired(what: str, repair: Callable[[], list[str]]) -> list[str]:
+    try:
+        return repair()
+    except NotFoundError:
+        return []
+    except SegctlError as error:
+        return [f"{what}: {error}"]
+
+
+def _is_of(pair: PortPair, kind: DatapathKind, touched: Touched) -> bool:
+    """Whether a port could have a rule there."""
+    if kind is DatapathKind.U32:
+        return u32_plan.is_of(pair, touched)
+    if touched.ifindex == u32_plan.VBR:
+        return touched.pref in (0, PRIORITY)
+    return touched.ifindex in (pair.vex_ifindex, pair.vin_ifindex)

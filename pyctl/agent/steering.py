@@ -176,9 +176,9 @@ class Steering:
         something was touched; None: anywhere.
         """
         pairs = [
-            pair
+            (pair, self._kinds[port_id])
             for port_id, pair in self._pairs.items()
-            if self._kinds.get(port_id) is DatapathKind.U32
+            if port_id in self._kinds
         ]
         return self.drivers.repair(pairs, touched) if pairs else []
 

@@ -40,6 +40,10 @@ _RETRY_S = 3.0
 is not flooded with attempts."""
 
 
+_REPAIR_PAUSE_S, _REPAIRS_TOLD = 1.0, 4
+"""Between two repairs of what a stranger takes away again and again; lines told of each."""
+
+
 class _Watched:
     """One workload's file descriptors."""
 
@@ -79,6 +83,7 @@ class Watcher:
         self._no_burial_before: dict[str, float] = {}
         self._kernel_events: EventReader | None = None
         self._filters: FilterWatch | None = None
+        self._no_repair_before = 0.0
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         context.on_change = self.wake
 
@@ -136,7 +141,7 @@ class Watcher:
         poller = select.poll()
         poller.register(self._wake_read, select.POLLIN)
         filters = self._filters
-        if filters is not None:
+        if filters is not None and time.monotonic() >= self._no_repair_before:
             poller.register(filters.fileno(), select.POLLIN)
         by_fd: dict[int, tuple[_Watched, bool]] = {}
         timeout_ms = float(_ROUND_MS)
@@ -236,11 +241,17 @@ class Watcher:
         )
 
     def _repair(self, filters: FilterWatch) -> None:
-        """Filters have changed: by us, or by a stranger, whose work is undone."""
+        """Filters have changed: by us, or by a stranger, whose work is undone: soon, and not all the
+        time, so that one who does not give up does not take the agent from the others.
+        """
         with self._lock:
             found = self._context.steering.repair(filters.touched())
-        for line in found:
-            self._context.happened(Happening("lifecycle", f"rules repaired: {line}"))
+        if found:
+            self._no_repair_before = time.monotonic() + _REPAIR_PAUSE_S
+            told = "; ".join(found[:_REPAIRS_TOLD])
+            if len(found) > _REPAIRS_TOLD:
+                told += f"; and {len(found) - _REPAIRS_TOLD} more"
+            self._context.happened(Happening("lifecycle", f"rules repaired: {told}"))
 
     def _look_after_engine(self) -> None:
         if self._ending or time.monotonic() < self._no_engine_before:

@@ -37,6 +37,11 @@ class Driver(Protocol):
     def update(self, pair: PortPair) -> None:
         """Mode, fail policy, options, MACs and addresses of an attached pair. No packet lost."""
 
+    def repair(self, port_id: int) -> list[str]:
+        """Make the kernel hold again what was asked for, where a stranger took it away; gives a line
+        for each difference found. NotFoundError for a port that is not attached.
+        """
+
     def publish_generation(self, port_id: int, generation: int) -> None:
         """From its return on, plus the grace period that the caller waits, only flows stamped
         with `generation` are carried. A driver without a verdict cache does nothing.

@@ -164,27 +164,26 @@ class EbpfDriver:
         """See `base.Driver`: filters, entries, and which filters are missing. NotFoundError for a port
         that is not attached.
         """
-        back = self._return_of(port_id)
-        if back is None:
-            raise NotFoundError(f"port {port_id} is not attached with ebpf")
         lines: list[str] = []
-        missing: list[str] = []
         with self._hooks() as hooks:
-            for hook in (
-                _Hook(back.vex_ifindex, "seg_from_vex"),
-                _Hook(back.vin_ifindex, "seg_from_vin"),
-                _Hook(abi.constant("SEG_VBR_IFINDEX"), "seg_from_vbr"),
-            ):
-                name, found = hooks.link_name(hook.ifindex), hooks.filters(hook.ifindex)
+            wanted = self._hooks_of(port_id)
+            for hook in wanted:
+                found = hooks.filters(hook.ifindex)
+                name = hooks.link_name(hook.ifindex)
                 lines += render.filters(name, hook.ifindex, found)
-                if (PRIORITY, hook.program) not in {
-                    (one.priority, one.name) for one in found
-                }:
-                    missing.append(
-                        render.missing(name, hook.ifindex, PRIORITY, hook.program)
-                    )
+            missing = [self._told(hooks, one) for one in _missing(hooks, wanted)]
         lines += render.entries(self.instance, port_id)
         return lines + (missing or ["held as intended"])
+
+    def repair(self, port_id: int) -> list[str]:
+        """See `base.Driver`. The maps are out of a stranger's reach; filters are not."""
+        with self._hooks() as hooks:
+            missing = _missing(hooks, self._hooks_of(port_id))
+            told = [self._told(hooks, hook) for hook in missing]
+            for hook in missing:
+                hooks.add_clsact(hook.ifindex)
+                self._hang(hooks, hook)
+        return told
 
     def port_in_use(self, port_id: int) -> bool:
         """Whether any map that a new owner of the id would inherit from still holds something of the
@@ -221,6 +220,21 @@ class EbpfDriver:
     def _hang(self, hooks: TcHooks, hook: _Hook) -> None:
         with bpf.Program.open(pin_dir(self.instance) / hook.program) as program:
             hooks.set_filter(hook.ifindex, PRIORITY, program.fd, hook.program)
+
+    def _hooks_of(self, port_id: int) -> list[_Hook]:
+        """Those that a port needs; NotFoundError where it is not attached."""
+        back = self._return_of(port_id)
+        if back is None:
+            raise NotFoundError(f"port {port_id} is not attached with ebpf")
+        return [
+            _Hook(back.vex_ifindex, "seg_from_vex"),
+            _Hook(back.vin_ifindex, "seg_from_vin"),
+            _Hook(abi.constant("SEG_VBR_IFINDEX"), "seg_from_vbr"),
+        ]
+
+    def _told(self, hooks: TcHooks, hook: _Hook) -> str:
+        name = hooks.link_name(hook.ifindex)
+        return render.missing(name, hook.ifindex, PRIORITY, hook.program)
 
     def _return_of(self, port_id: int) -> Any | None:
         with self._map("seg_returns") as returns:
@@ -326,6 +340,15 @@ class EbpfDriver:
             with self._map(name) as opened:
                 for key in list(self._keys_of(name, port_id)):
                     opened.delete(key)
+
+
+def _missing(hooks: TcHooks, wanted: list[_Hook]) -> list[_Hook]:
+    return [
+        hook
+        for hook in wanted
+        if (PRIORITY, hook.program)
+        not in {(one.priority, one.name) for one in hooks.filters(hook.ifindex)}
+    ]
 
 
 def _u16(value: int) -> bytes:

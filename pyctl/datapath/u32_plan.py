@@ -32,9 +32,10 @@ from pyctl.platform.tc_filters import Filter
 HOME, ASIDE = PREF_BASE, 2 * PREF_BASE
 BRIDGE, VBR = "vbr-neuv", abi.constant("SEG_VBR_IFINDEX")
 _FIRST = EBPF + 1
-_SLOTS = (GUARD_NONE - _FIRST) // 2
-"""Behind the eBPF filter, in front of the guard. More ports than that share prefs, not rules: each
-knows its own UCMAC alone."""
+SLOTS = 1022
+"""Behind the eBPF filter, in front of the guard. A hook takes u32 filters at 2047 prefs (seen on 6.1
+and 6.18), and the guard has two of them. More ports than that share prefs, not rules: each knows its
+own UCMAC alone, and a pref takes 4095 rules."""
 
 
 def steering_of(mode: Mode) -> Steering:
@@ -46,7 +47,7 @@ def steering_of(mode: Mode) -> Steering:
 
 def bridge_prefs(port_id: int) -> tuple[int, int]:
     """Of the rules on vbr: towards vin, towards vex."""
-    first = _FIRST + 2 * (port_id % _SLOTS)
+    first = _FIRST + 2 * (port_id % SLOTS)
     return first, first + 1
 
 

@@ -334,3 +334,23 @@ def test_a_name_is_one_workloads_and_is_plain(lab, agent):
         with pytest.raises(UsageError):
             agent.attach(client, name)
     assert sorted(names(agent)) == ["client", "web"]
+
+
+def test_filters_that_a_stranger_removes_come_back(lab, agent):
+    """Without them the workload is cut off, for nothing passes by a hook that has none."""
+    _host, (web, _client) = lab.pods()
+    agent.attach(web, "web")
+    traffic.reaches(web, packets.gateway_ip4)
+    inside = ["nsenter", f"--net={agent.instance.netns}", "tc"]
+    links = agent.remains()["links"]
+    for words in (
+        ["filter", "del", "dev", links[0], "ingress"],
+        ["qdisc", "del", "dev", links[1], "clsact"],
+        ["filter", "del", "dev", "vbr-neuv", "ingress", "pref", "10001"],
+    ):
+        subprocess.run([*inside, *words], check=True)
+    traffic.reaches(web, packets.gateway_ip4)
+    shown = agent.cli("rules", "web").stdout
+    assert "held as intended" in shown
+    told = [event["message"] for event in agent.client.events(50)["events"]]
+    assert any("rules repaired: missing" in line for line in told)

@@ -142,8 +142,26 @@ def test_only_what_was_touched_is_looked_at(node, monkeypatch):
         both._u32, "repair_guard", lambda: looked.append("guard") or [], raising=False
     )
     other = replace(PAIR, port_id=7, vex_ifindex=40, vin_ifindex=41)
-    both.repair([PAIR, other], {Touched(PAIR.vin_ifindex, 10001)})
+    both.of(U32)
+    both.repair([(PAIR, U32), (other, U32)], {Touched(PAIR.vin_ifindex, 10001)})
     assert looked == [PORT_ID]
     looked.clear()
-    both.repair([PAIR, other], None)
+    both.repair([(PAIR, U32), (other, U32)], None)
     assert looked == ["guard", PORT_ID, 7]
+
+
+def test_a_port_that_cannot_be_repaired_keeps_no_other_from_it(node, monkeypatch):
+    both = drivers()
+
+    def repair(port_id: int) -> list[str]:
+        if port_id == PORT_ID:
+            raise SegctlError("installing rules: no memory")
+        return [f"missing {port_id}"]
+
+    for driver in (both._u32, both._ebpf):
+        monkeypatch.setattr(driver, "repair", repair, raising=False)
+    other = replace(PAIR, port_id=7, vex_ifindex=40, vin_ifindex=41)
+    assert both.repair([(PAIR, U32), (other, EBPF)], None) == [
+        f"port {PORT_ID}: installing rules: no memory.",
+        "missing 7",
+    ]

@@ -15,6 +15,7 @@ from pyctl.datapath.u32 import U32Driver
 from pyctl.datapath.u32_plan import (
     ASIDE,
     HOME,
+    SLOTS,
     VBR,
     Plan,
     at_base,
@@ -258,7 +259,7 @@ def test_another_kinds_filter_keeps_the_rules_aside_until_it_goes(world):
 
 def test_another_ports_rules_on_vbr_stay(world):
     _, driver = world
-    shared = replace(OTHER, port_id=300 + (65535 - 10002) // 2)
+    shared = replace(OTHER, port_id=300 + SLOTS)
     assert bridge_prefs(shared.port_id) == bridge_prefs(300)
     driver.attach(PAIR)
     driver.attach(shared)
