@@ -9,6 +9,7 @@ drivers         one driver of each datapath, and ports handed over between them
 supervisor      keeps an engine running and holds its packet rings
 watch           processes that end, addresses that change, engines that die, events to fetch
 auto_attach     containers attached as they start; config: the file that says which
+history         flows and events on disk: collected once, written by one thread, read back
 events, logs    what happened, for people; report: in their words
 
 In: requests as plain values (api.server, or any caller). Out: model types. May import every package

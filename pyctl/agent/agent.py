@@ -20,6 +20,9 @@ from pyctl.agent.config import DEFAULT, Config
 from pyctl.agent.context import Context
 from pyctl.agent.drivers import Drivers
 from pyctl.agent.events import EventLog, Happening
+from pyctl.agent.history.collect import Collector
+from pyctl.agent.history.query import Reader
+from pyctl.agent.history.writer import History
 from pyctl.agent.ids import PortIds
 from pyctl.agent.orders import (
     AttachOrder,
@@ -69,11 +72,25 @@ class Agent:
             registry=Registry(store),
             steering=steering,
             events=EventLog(),
+            history=History(
+                instance.history_file,
+                config.history,
+                lambda told: self.context.happened(Happening("lifecycle", told)),
+            ),
             port_ids=PortIds(store.last_port_id()),
         )
         self.policy_applied_at: float | None = None
         self.warnings: list[str] = []
-        self._watcher = Watcher(self.context, self.supervisor, self.lock)
+        self.collector = Collector(
+            self.supervisor,
+            self.context.registry,
+            self.context.history,
+            self.context.happened,
+        )
+        self.reader = Reader(self.context.history, self.collector, self.context.events)
+        self._watcher = Watcher(
+            self.context, self.supervisor, self.lock, self.collector.collect
+        )
         self.auto_attacher = AutoAttacher(
             config.auto_attach,
             configured(config.container_hosts) if config.auto_attach else (),
@@ -97,6 +114,7 @@ class Agent:
             self.warnings += recovery.adopt_workloads(self.context)
         for warning in self.warnings:
             self.context.happened(Happening("lifecycle", warning))
+        self.context.history.start()
         self._watcher.start()
         self.auto_attacher.start()
         _log.info("agent ready", instance=self.instance.name, ms=_since(self.started))
@@ -208,6 +226,7 @@ class Agent:
         if detach:
             names = self.detach(DetachOrder(all=True)).workloads
         self._watcher.stop()
+        self.collector.collect()
         with self.lock:
             if self._is_empty():
                 self.supervisor.stop()
@@ -215,6 +234,7 @@ class Agent:
                 remove_enforcer(self.instance)
             else:
                 self.supervisor.release()
+            self.context.history.stop()
         _log.info("agent stopped", detached=names)
         return names
 

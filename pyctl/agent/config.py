@@ -11,13 +11,15 @@ Every error is told in one go, with the path of its field, as for a policy; unkn
         datapath: ebpf
         fail: closed
       - selector: {name: "*"}
+    history: {max-mib: 256, max-days: 7}                # flows and events on disk; these: the default
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from pyctl.agent.history.database import Limits
 from pyctl.errors import NotFoundError, SegctlError, UsageError
 from pyctl.model.workload import DatapathKind, Fail, Mode
 from pyctl.policy import fields
@@ -43,6 +45,7 @@ class Config:
     container_hosts: tuple[str, ...] = ()
     """URLs of unix sockets; empty: the usual places."""
     auto_attach: tuple[AutoAttach, ...] = ()
+    history: Limits = field(default_factory=Limits)
 
 
 DEFAULT = Config()
@@ -67,7 +70,7 @@ def read(path: Path, *, must_exist: bool = True) -> Config:
 def parse(text: str, name: str = "the configuration") -> Config:
     """UsageError naming every bad field."""
     notes = Notes()
-    known = ["apiVersion", "container-hosts", "auto-attach"]
+    known = ["apiVersion", "container-hosts", "auto-attach", "history"]
     root = fields.mapping(notes, "", load(text, name), known)
     if root.get("apiVersion") != API_VERSION:
         found = fields.shown(root.get("apiVersion"))
@@ -85,17 +88,36 @@ def parse(text: str, name: str = "the configuration") -> Config:
     if "auto-attach" in root:
         for path, item in _items(notes, "auto-attach", root["auto-attach"]):
             chosen.append(_auto_attach(notes, path, item))
+    history = Limits()
+    if "history" in root:
+        history = _history(notes, "history", root["history"])
     if notes.errors:
         raise UsageError(
             f"{name} has errors:\n  " + "\n  ".join(notes.errors),
             state="the agent was not started",
         )
-    return Config(tuple(hosts), tuple(chosen))
+    return Config(tuple(hosts), tuple(chosen), history)
 
 
 def _items(notes: Notes, path: str, value: object) -> list[tuple[str, object]]:
     found = fields.sequence(notes, path, value)
     return [(f"{path}[{index}]", item) for index, item in enumerate(found)]
+
+
+def _history(notes: Notes, path: str, value: object) -> Limits:
+    found = Limits()
+    body = fields.mapping(notes, path, value, ["max-mib", "max-days"])
+    for key, most in (("max-mib", 1 << 20), ("max-days", 3650)):
+        given = body.get(key)
+        if given is None:
+            continue
+        if type(given) is not int or not 1 <= given <= most:
+            notes.error(f"{path}.{key}", f"must be a whole number from 1 to {most}")
+        elif key == "max-mib":
+            found = replace(found, max_bytes=given << 20)
+        else:
+            found = replace(found, max_age_s=given * 86400.0)
+    return found
 
 
 def _auto_attach(notes: Notes, path: str, value: object) -> AutoAttach:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from pyctl.agent.events import EventLog, Happening
+from pyctl.agent.history.writer import History
 from pyctl.agent.ids import PortIds
 from pyctl.agent.registry import Registry
 from pyctl.agent.steering import Steering, port_pair
@@ -38,6 +39,7 @@ class Context:
     registry: Registry
     steering: Steering
     events: EventLog
+    history: History
     port_ids: PortIds
     policy: Policy = EMPTY
     on_change: Callable[[], None] = field(default=lambda: None)
@@ -136,6 +138,7 @@ class Context:
 
     def happened(self, happening: Happening) -> None:
         """Record it, and log it unless it is one more of the same."""
+        self.history.record(events=[happening])
         if self.events.add(happening):
             _log.info(
                 happening.message,

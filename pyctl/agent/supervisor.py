@@ -16,9 +16,9 @@ from typing import Any
 import structlog
 
 from pyctl import abi
-from pyctl.engine.client import EngineClient
+from pyctl.engine.client import EngineClient, EventBatch
 from pyctl.engine.launch import start_engine
-from pyctl.engine.records import EngineEvent
+from pyctl.engine.records import Session
 from pyctl.engine.rings import RingSet, open_rings
 from pyctl.errors import SegctlError, UnreachableError
 from pyctl.model.instance import Instance
@@ -194,14 +194,23 @@ class Supervisor:
         except UnreachableError:
             return 0
 
-    def events(self) -> list[EngineEvent]:
-        """What the engine had to tell since the last call; empty while none answers."""
+    def sessions(self, limit: int) -> list[Session]:
+        """Live sessions of all ports; empty while no engine answers."""
         try:
-            found, lost = self._client.events()
+            return self._client.sessions(limit=limit)
         except UnreachableError:
             return []
-        if lost:
-            _log.warning("engine events lost", count=lost)
+
+    def events(
+        self, epoch: int, *, ack: int, after: int, limit: int
+    ) -> EventBatch | None:
+        """See EngineClient.events; None while none answers."""
+        try:
+            found = self._client.events(epoch, ack=ack, after=after, limit=limit)
+        except UnreachableError:
+            return None
+        if found.lost:
+            _log.warning("engine events lost", count=found.lost)
         return found
 
     def stop(self) -> None:

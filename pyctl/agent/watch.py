@@ -12,6 +12,7 @@ import os
 import select
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import structlog
@@ -20,7 +21,7 @@ from pyctl.agent.context import Context
 from pyctl.agent.detach import bury, shed
 from pyctl.agent.events import Happening
 from pyctl.agent.recovery import keep_name
-from pyctl.agent.report import engine_happening, kernel_happening
+from pyctl.agent.report import kernel_happening
 from pyctl.agent.supervisor import Supervisor
 from pyctl.datapath.events import EventReader
 from pyctl.errors import NotFoundError, RefusedError, SegctlError
@@ -71,8 +72,13 @@ class Watcher:
     """Started once; `stop` returns when its thread has ended."""
 
     def __init__(
-        self, context: Context, supervisor: Supervisor, lock: threading.RLock
+        self,
+        context: Context,
+        supervisor: Supervisor,
+        lock: threading.RLock,
+        collect: Callable[[], None],
     ) -> None:
+        self._collect = collect
         self._context = context
         self._supervisor = supervisor
         self._lock = lock
@@ -273,10 +279,7 @@ class Watcher:
         )
 
     def _fetch_events(self) -> None:
-        for event in self._supervisor.events():
-            happening = engine_happening(event, self._context.registry)
-            if happening is not None:
-                self._context.happened(happening)
+        self._collect()
         if self._kernel_events is None:
             if not self._context.steering.drivers.is_ready(DatapathKind.EBPF):
                 return

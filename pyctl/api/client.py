@@ -84,9 +84,13 @@ class AgentClient:
         """→ PolicyApplyResponse."""
         return self.request("PUT", "/policy", {"text": text, "dry_run": dry_run})
 
-    def events(self, limit: int) -> Answer:
-        """→ EventList of the last `limit`."""
-        return self.request("GET", "/events?" + urlencode({"limit": limit}))
+    def flows(self, limit: int, **which: Any) -> Answer:
+        """→ FlowList of the last `limit`; see the route's parameters."""
+        return self.request("GET", "/flows?" + _query(limit=limit, **which))
+
+    def events(self, limit: int, **which: Any) -> Answer:
+        """→ EventPage of the last `limit`; see the route's parameters."""
+        return self.request("GET", "/events?" + _query(limit=limit, **which))
 
     def status(self) -> Answer:
         """→ Status."""
@@ -135,6 +139,12 @@ class AgentClient:
             ) from error
         finally:
             connection.close()
+
+
+def _query(**given: Any) -> str:
+    """What is not None, sequences as repeated parameters."""
+    said = {key: value for key, value in given.items() if value is not None}
+    return urlencode(said, doseq=True)
 
 
 def _answer(response: HTTPResponse, content: bytes) -> Answer:

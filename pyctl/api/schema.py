@@ -12,12 +12,13 @@ PUT  /workloads/{ref}/mode  ModeRequest → ModeResponse
 GET  /workloads/{ref}/rules RulesResponse        as the kernel holds them
 GET  /policy                PolicyText
 PUT  /policy                PolicyApplyRequest → PolicyApplyResponse
-GET  /events                EventList            *limit
+GET  /flows                 FlowList             *limit *workload *verdict *since *after
+GET  /events                EventPage            *limit *workload *kind *since *after
 GET  /status                Status
 PUT  /log-level             LogLevelRequest → LogLevelResponse
 POST /stop                  StopRequest → StopResponse
 
-A failure is an ErrorResponse with the HTTP status of HTTP_STATUS. The CLI does not import this
+FlowList and EventPage are in schema_history. A failure is an ErrorResponse with the HTTP status of HTTP_STATUS. The CLI does not import this
 module (pydantic is slow to load): api.client speaks plain dicts of the same shape.
 """
 
@@ -221,12 +222,17 @@ class WorkloadList(_Response):
     workloads: list[WorkloadView]
 
 
+EventKind = Literal[
+    "denial", "violation", "lifecycle", "kernel-drop", "policy", "engine"
+]
+
+
 class Event(_Response):
     """Something worth telling: a denial, a change of state, drops in the kernel."""
 
     time: float
     """Seconds since the epoch."""
-    kind: Literal["denial", "violation", "lifecycle", "kernel-drop", "policy", "engine"]
+    kind: EventKind
     """violation: monitor would have denied it."""
     message: str
     workload: str | None = None
@@ -244,14 +250,6 @@ class Event(_Response):
     """None: no rule matched."""
     packets: int | None = None
     bytes: int | None = None
-
-
-class EventList(_Response):
-    """Oldest first."""
-
-    events: list[Event]
-    lost: int = 0
-    """Events that did not fit since the agent started."""
 
 
 class WorkloadDetail(_WorkloadHead):
@@ -366,6 +364,17 @@ class EngineStatus(_Response):
     """Frames that the packet socket had no room for."""
 
 
+class HistoryStatus(_Response):
+    """How the recording of flows and events goes."""
+
+    recording: bool
+    why_not: str | None
+    bytes: int
+    """Of the file."""
+    lost: int
+    """Flows and events that are not on disk since the agent started."""
+
+
 class Status(_Response):
     """The agent in one look."""
 
@@ -382,6 +391,7 @@ class Status(_Response):
     workloads: int
     ports: int
     policy_rules: int
+    history: HistoryStatus
     auto_attach: list[str] = []
     """How each container runtime is followed; empty: no selectors are configured."""
     warnings: list[str] = []

@@ -19,7 +19,7 @@ from pyctl import abi
 from pyctl.agent import logs
 from pyctl.agent.agent import Agent
 from pyctl.agent.orders import AttachOrder, DetachOrder
-from pyctl.api import schema, views
+from pyctl.api import history, schema, views
 from pyctl.errors import SegctlError, UsageError
 from pyctl.model.log_level import LogLevel
 from pyctl.model.workload import DatapathKind, Mode
@@ -33,7 +33,12 @@ def create_app(agent: Agent, on_stop: Callable[[], None]) -> FastAPI:
     app.add_exception_handler(SegctlError, _segctl_error)
     app.add_exception_handler(RequestValidationError, _bad_request)
     app.add_exception_handler(OSError, _os_error)
-    for router in (_workloads(agent), _policy(agent), _node(agent, on_stop)):
+    for router in (
+        _workloads(agent),
+        _policy(agent),
+        history.router(agent),
+        _node(agent, on_stop),
+    ):
         app.include_router(router, prefix=schema.PREFIX)
     return app
 
@@ -173,14 +178,6 @@ def _policy(agent: Agent) -> APIRouter:
 def _node(agent: Agent, on_stop: Callable[[], None]) -> APIRouter:
     router = APIRouter(tags=["node"])
 
-    @router.get("/events")
-    def events(limit: int = 100) -> schema.EventList:
-        """The most recent events."""
-        log = agent.context.events
-        return schema.EventList(
-            events=views.event_views(log.latest(max(1, limit))), lost=log.lost
-        )
-
     @router.get("/status")
     def status() -> schema.Status:
         """The agent in one look."""
@@ -197,6 +194,9 @@ def _node(agent: Agent, on_stop: Callable[[], None]) -> APIRouter:
             workloads=len(loads),
             ports=sum(len(load.ports) for load in loads),
             policy_rules=len(agent.context.policy.rules),
+            history=schema.HistoryStatus.model_validate(
+                vars(agent.context.history.state())
+            ),
             auto_attach=agent.auto_attacher.states(),
             warnings=agent.warnings,
         )

@@ -77,6 +77,7 @@ def status(as_json: bool) -> None:
             "sessions": engine["sessions"],
             "workloads": f"{found['workloads']} ({render.count(found['ports'], 'port')})",
             "policy": render.count(found["policy_rules"], "rule"),
+            "history": _history(found["history"]),
             "auto-attach": "; ".join(found["auto_attach"]) or "off",
         }
     )
@@ -115,6 +116,15 @@ def log_level(level: str) -> None:
 
     answer = AgentClient(options.instance()).set_log_level(level)
     click.echo(f"log level: {answer['before']} → {answer['after']}")
+
+
+def _history(found: dict[str, Any]) -> str:
+    words = [f"not recording: {found['why_not']}"]
+    if found["recording"]:
+        words = [f"recording, {found['bytes'] / 2**20:.1f} MiB"]
+    if found["lost"]:
+        words.append(f"{render.count(found['lost'], 'record')} lost")
+    return ", ".join(words)
 
 
 def _engine(found: dict[str, Any]) -> str:

@@ -1,29 +1,65 @@
 """segctl events.
 
-In: how many. Out: what happened, oldest first. I/O: the agent.
+In: which ones. Out: what happened, oldest first. I/O: the agent.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from pyctl.cli import options, render
+from pyctl.cli import follow, options, render
+from pyctl.cli.since import Since
+
+KINDS = ["denial", "violation", "lifecycle", "kernel-drop", "policy", "engine"]
 
 
 @click.command()
+@click.option("--workload", metavar="NAME", help="Of this workload.")
 @click.option(
-    "--limit",
-    type=click.IntRange(1, 10000),
-    default=50,
-    show_default=True,
-    help="The last so many.",
+    "--kind",
+    "kinds",
+    type=click.Choice(KINDS),
+    multiple=True,
+    help="Of this kind; may be given several times.",
+)
+@click.option("--since", type=Since(), help="Since: 10m, 2h, 14:30, …")
+@options.limit(50)
+@click.option(
+    "-f", "--follow", "following", is_flag=True, help="Then each as it comes, until ^C."
 )
 @options.output
-def events(limit: int, as_json: bool) -> None:
-    """Denials, changes of state, drops in the kernel."""
+def events(
+    workload: str | None,
+    kinds: tuple[str, ...],
+    since: float | None,
+    limit: int,
+    following: bool,
+    as_json: bool,
+) -> None:
+    """Denials, changes of state, drops in the kernel.
+
+    Repeats within ten seconds are one line, whose packets are counted.
+    """
     from pyctl.api.client import AgentClient
 
-    answer = AgentClient(options.instance()).events(limit)
+    client = AgentClient(options.instance())
+    asked: dict[str, Any] = {
+        "workload": workload,
+        "kind": kinds,
+        "since": since,
+        "limit": limit,
+    }
+    answer = client.events(**asked)
+    if following:
+        follow.follow(
+            answer,
+            "events",
+            lambda after: client.events(**{**asked, "after": after, "limit": 10000}),
+            None if as_json else (render.EVENT_COLUMNS, render.event),
+        )
+        return
     if as_json:
         render.as_json(answer)
         return

@@ -23,6 +23,7 @@ COMMANDS = {
     "mode": "pyctl.cli.workload:mode",
     "rules": "pyctl.cli.workload:rules",
     "policy": "pyctl.cli.policy:policy",
+    "flows": "pyctl.cli.flows:flows",
     "events": "pyctl.cli.events:events",
     "dump-maps": "pyctl.cli.maps:dump_maps",
     "agent": "pyctl.cli.agent:agent",

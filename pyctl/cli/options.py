@@ -71,6 +71,17 @@ def flow_cache(command: F) -> F:
     )(command)
 
 
+def limit(default: int) -> Callable[[F], F]:
+    """--limit N."""
+    return click.option(
+        "--limit",
+        type=click.IntRange(1, 10000),
+        default=default,
+        show_default=True,
+        help="The last so many.",
+    )
+
+
 def instance() -> Instance:
     """The instance that the environment names."""
     return Instance.from_environment()

@@ -15,6 +15,8 @@ from typing import Any
 
 import click
 
+EVENT_COLUMNS = ("time", "kind", "workload", "flow", "reason", "rule", "message")
+
 
 def as_json(value: object) -> None:
     """The value as JSON, and nothing else."""
@@ -85,21 +87,20 @@ def clock(seconds: float | None) -> str | None:
 
 def events(found: Iterable[Mapping[str, Any]]) -> None:
     """Events as a table."""
-    table(
-        ["time", "kind", "workload", "flow", "reason", "rule", "message"],
-        (
-            [
-                clock(event["time"]),
-                event["kind"],
-                event["workload"],
-                _flow(event),
-                event["reason"],
-                event["rule_id"],
-                event["message"],
-            ]
-            for event in found
-        ),
-    )
+    table(EVENT_COLUMNS, map(event, found))
+
+
+def event(found: Mapping[str, Any]) -> list[object]:
+    """One, as EVENT_COLUMNS say."""
+    return [
+        clock(found["time"]),
+        found["kind"],
+        found["workload"],
+        _flow(found),
+        found["reason"],
+        found["rule_id"],
+        found["message"],
+    ]
 
 
 def _flow(event: Mapping[str, Any]) -> str | None:

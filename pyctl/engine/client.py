@@ -14,6 +14,7 @@ import socket
 import struct
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,18 @@ from pyctl.model.workload import Counter
 _READ_BYTES = 1 << 18
 _PAGE = 4096
 _UCRED = struct.Struct("3i")
+
+
+@dataclass(frozen=True)
+class EventBatch:
+    """Events in their order, numbered from `first` on."""
+
+    events: list[EngineEvent]
+    epoch: int
+    """Names the engine process: another one numbers anew."""
+    first: int
+    lost: int
+    """Forgotten since the last call, for want of room."""
 
 
 class EngineClient:
@@ -120,10 +133,21 @@ class EngineClient:
                 break
         return found
 
-    def events(self, limit: int = 1000) -> tuple[list[EngineEvent], int]:
-        """(oldest events, taken out of the queue; how many were lost since the last call)."""
-        body, blob, _ = self._ask("events", max=limit)
-        return records.events(blob), int(body["lost"])
+    def events(
+        self, epoch: int = 0, *, ack: int = 0, after: int = 0, limit: int = 1000
+    ) -> EventBatch:
+        """The oldest events after number `after`; those up to `ack` are forgotten by the engine.
+        Numbers of another epoch than the engine's mean nothing: all that it has is given.
+        """
+        body, blob, _ = self._ask(
+            "events", max=limit, epoch=epoch, ack=ack, after=after
+        )
+        return EventBatch(
+            records.events(blob),
+            int(body["epoch"]),
+            int(body["first"]),
+            int(body["lost"]),
+        )
 
     def log_level(self, level: str) -> None:
         """`debug`, `info`, `warning` or `error`, from now on."""

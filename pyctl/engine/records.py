@@ -65,6 +65,16 @@ class EngineEvent:
     """0: no rule decided, the default did."""
     packets: int
     bytes: int
+    started_ns: int = 0
+    """CLOCK_MONOTONIC. This and what follows: flow_end only."""
+    back_packets: int = 0
+    """Of packets: towards the opener."""
+    back_bytes: int = 0
+    kernel_packets: int = 0
+    """Of packets: carried by the kernel, both directions."""
+    kernel_bytes: int = 0
+    violation: bool = False
+    """It passed only because the mode records."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +106,13 @@ class Session:
     packets: tuple[int, int]
     """From the opener, and back."""
     bytes: tuple[int, int]
+    reason: str = "none"
+    """Why it is denied, or would be."""
+    kernel_packets: int = 0
+    """Of packets: carried by the kernel, both directions."""
+    kernel_bytes: int = 0
+    ended: bool = False
+    """Over, and told so by a flow_end: it only lingers."""
 
 
 def _rule(rule: PortRule) -> dict[str, Any]:
@@ -198,6 +215,12 @@ def events(blob: bytes) -> list[EngineEvent]:
             rule_id=raw.rule_id,
             packets=raw.packets,
             bytes=raw.bytes,
+            started_ns=raw.started_ns,
+            back_packets=raw.back_packets,
+            back_bytes=raw.back_bytes,
+            kernel_packets=raw.kernel_packets,
+            kernel_bytes=raw.kernel_bytes,
+            violation=bool(raw.violation),
         )
         for raw in _array("sg_event", blob)
     ]
@@ -227,6 +250,10 @@ def sessions(blob: bytes) -> list[Session]:
             timeout_ns=raw.timeout_ns,
             packets=(raw.packets[0], raw.packets[1]),
             bytes=(raw.bytes[0], raw.bytes[1]),
+            reason=reason_name(raw.reason),
+            kernel_packets=raw.kernel_packets,
+            kernel_bytes=raw.kernel_bytes,
+            ended=bool(raw.ended),
         )
         for raw in _array("sg_session_info", blob)
     ]

@@ -7,7 +7,9 @@ the engine.
 
 from __future__ import annotations
 
+import itertools
 import os
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -65,6 +67,8 @@ class Requests:
         self._pins = instance.pin_root / HASH
         self._log = structlog.get_logger()
         self._events: deque[bytes] = deque(maxlen=MAX_EVENTS)
+        self._last = 0
+        self._epoch = time.time_ns()
         self._lost = 0
         self.stopping = False
         self._operations: dict[str, Callable[[Request], Answer]] = {
@@ -104,6 +108,7 @@ class Requests:
         rows = [blob[at : at + size] for at in range(0, len(blob), size)]
         self._lost += lost + max(0, len(self._events) + len(rows) - MAX_EVENTS)
         self._events.extend(rows)
+        self._last += len(rows)
         if rows and self._log.is_enabled_for(10):
             for event in records.events(blob):
                 self._log.debug("event", **vars(event))
@@ -180,11 +185,24 @@ class Requests:
         return Answer({"cursor": cursor}, blob)
 
     def _take_events(self, request: Request) -> Answer:
+        """Events are numbered from 1. Those up to `ack` are forgotten; those after `after` are
+        given, and given again to whoever asks again: an agent acknowledges what it has on disk.
+        Another epoch is another engine, whose numbers start anew.
+        """
         limit = request.integer("max", 1, MAX_EVENTS)
+        ack = request.integer("ack", 0, 2**63, 0)
+        after = max(ack, request.integer("after", 0, 2**63, 0))
+        if request.integer("epoch", 0, 2**64, 0) != self._epoch:
+            ack = after = 0
         self.drain_events()
-        rows = [self._events.popleft() for _ in range(min(limit, len(self._events)))]
+        while self._events and self._last - len(self._events) < ack:
+            self._events.popleft()
+        first = self._last - len(self._events) + 1
+        start = max(0, after + 1 - first)
+        rows = list(itertools.islice(self._events, start, start + limit))
         lost, self._lost = self._lost, 0
-        return Answer({"lost": lost}, b"".join(rows))
+        told = {"lost": lost, "epoch": self._epoch, "first": first + start}
+        return Answer(told, b"".join(rows))
 
     def _log_level(self, request: Request) -> Answer:
         log.configure(str(request.body.get("level")))

@@ -50,6 +50,11 @@ class Instance:
         return Path("/var/lib") / self.name
 
     @property
+    def history_file(self) -> Path:
+        """Flows and events."""
+        return self.state_dir / "history.db"
+
+    @property
     def config_file(self) -> Path:
         """The agent's configuration, where the host has one."""
         return Path("/etc") / self.name / "agent.yaml"

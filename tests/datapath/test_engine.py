@@ -271,7 +271,7 @@ def test_a_denied_flow_is_told_once_as_an_event(engine_lab):
     events = []
 
     def told():
-        events.extend(client.events()[0])
+        events.extend(client.events().events)
         return [event for event in events if event.kind == "drop"]
 
     (event,) = wait_for(told)

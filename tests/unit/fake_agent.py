@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pyctl.api import schema
+from pyctl.api import schema, schema_history
 from pyctl.errors import NotFoundError, SegctlError
 from pyctl.model.instance import Instance
 from tests import packets
@@ -102,6 +102,7 @@ STATUS = {
     "workloads": 1,
     "ports": 1,
     "policy_rules": 2,
+    "history": {"recording": True, "why_not": None, "bytes": 1048576, "lost": 0},
     "warnings": [],
 }
 ATTACHED = {
@@ -133,7 +134,42 @@ APPLIED = {
     "ports": 1,
     "elapsed_ms": 2.0,
 }
-EVENTS = {"events": [EVENT], "lost": 2}
+EVENTS = {"events": [EVENT], "position": 3, "lost": 2}
+FLOW = {
+    "started": 0.0,
+    "last": 1.0,
+    "live": False,
+    "direction": "ingress",
+    "protocol": "tcp",
+    "source": packets.world_ip6,
+    "source_name": None,
+    "source_port": 40000,
+    "destination": packets.pod_one_ip6,
+    "destination_name": "web",
+    "destination_port": 80,
+    "packets": 3,
+    "bytes": 300,
+    "packets_back": 2,
+    "bytes_back": 700,
+    "kernel_packets": 4,
+    "kernel_bytes": 900,
+    "verdict": "allow",
+    "rule_id": 7,
+    "reason": None,
+    "flows": 1,
+    "judged": [
+        {
+            "workload": "web",
+            "direction": "ingress",
+            "verdict": "allow",
+            "rule_id": 7,
+            "reason": None,
+            "packets": 5,
+            "bytes": 1000,
+        }
+    ],
+}
+FLOWS = {"flows": [FLOW], "position": 9, "recording": True}
 LEVELS = {"before": "info", "after": "debug"}
 STOPPED = {"pid": 4711, "detached": ["web"]}
 
@@ -151,7 +187,8 @@ ROUTES: dict[tuple[str, str], tuple[Any, Any, Any]] = {
         schema.PolicyApplyResponse,
         APPLIED,
     ),
-    ("GET", "/events"): (None, schema.EventList, EVENTS),
+    ("GET", "/events"): (None, schema_history.EventPage, EVENTS),
+    ("GET", "/flows"): (None, schema_history.FlowList, FLOWS),
     ("GET", "/status"): (None, schema.Status, STATUS),
     ("PUT", "/log-level"): (schema.LogLevelRequest, schema.LogLevelResponse, LEVELS),
     ("POST", "/stop"): (schema.StopRequest, schema.StopResponse, STOPPED),

@@ -40,12 +40,21 @@ ALLOWED: dict[str, set[str]] = {
     | BASE,
     "pyctl.api": set(),
     "pyctl.api.schema": BASE,
+    "pyctl.api.schema_history": {"pyctl.api.schema"} | BASE,
     "pyctl.api.client": BASE,
     "pyctl.api.views": {"pyctl.abi", "pyctl.agent", "pyctl.api.schema", "pyctl.policy"}
+    | BASE,
+    "pyctl.api.history": {
+        "pyctl.agent",
+        "pyctl.api.schema",
+        "pyctl.api.schema_history",
+        "pyctl.api.views",
+    }
     | BASE,
     "pyctl.api.server": {
         "pyctl.abi",
         "pyctl.agent",
+        "pyctl.api.history",
         "pyctl.api.schema",
         "pyctl.api.views",
     }
@@ -73,6 +82,8 @@ THIRD_PARTY: dict[str, set[str]] = {
     "pyctl.agent": {"structlog"},
     "pyctl.daemon": {"structlog", "uvicorn"},
     "pyctl.api.schema": {"pydantic"},
+    "pyctl.api.schema_history": {"pydantic"},
+    "pyctl.api.history": {"fastapi"},
     "pyctl.api.server": {"fastapi"},
     "pyctl.cli": {"click", "rich"},
 }

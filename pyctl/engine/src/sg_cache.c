@@ -78,6 +78,8 @@ static void drop_one(struct sg_core *core, struct sg_session *s, __u8 dir)
 	} else {
 		s->packets[side] += last.packets;
 		s->bytes[side] += last.bytes;
+		s->kernel_packets += last.packets;
+		s->kernel_bytes += last.bytes;
 	}
 	if (last.last_seen_ns > s->last_seen_ns)
 		s->last_seen_ns = last.last_seen_ns;

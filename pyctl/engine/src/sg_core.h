@@ -103,8 +103,16 @@ struct sg_event {
 	__u16 dport;		/* ICMP: identifier */
 	__u8 saddr[16];
 	__u8 daddr[16];
+	/* FLOW_END only: */
+	__u64 started_ns;
+	__u64 back_packets;	/* of packets: towards the opener */
+	__u64 back_bytes;
+	__u64 kernel_packets;	/* of packets: carried by the kernel, both directions */
+	__u64 kernel_bytes;
+	__u8 violation;		/* it passed only because the mode records; reason says why */
+	__u8 pad[7];
 };
-SEG_ABI_SIZE(sg_event, 72);
+SEG_ABI_SIZE(sg_event, 120);
 
 /* A session as listed. TCP states use the kernel's numbers (TCP_ESTABLISHED = 1, ...). */
 struct sg_session_info {
@@ -127,11 +135,15 @@ struct sg_session_info {
 	__u8 cached;		/* the kernel carries it */
 	__u8 midstream;
 	__u8 violation;		/* passed only because the mode records: a rule or the default says deny */
-	__u8 pad[2];
+	__u16 reason;		/* enum seg_reason: why it is denied, or would be */
 	__u8 saddr[16];
 	__u8 daddr[16];
+	__u64 kernel_packets;	/* of packets: carried by the kernel, both directions */
+	__u64 kernel_bytes;
+	__u8 ended;		/* over, and told so: it only lingers */
+	__u8 pad[7];
 };
-SEG_ABI_SIZE(sg_session_info, 120);
+SEG_ABI_SIZE(sg_session_info, 144);
 
 /* NULL when memory is short. io is copied. */
 struct sg_core *sg_core_new(const struct sg_io *io, const struct sg_core_config *config);

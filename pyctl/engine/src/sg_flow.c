@@ -56,7 +56,7 @@ static void flow_event(const struct sg_session *s, struct sg_event *event)
 
 	event->rule_id = s->rule_id;
 	event->port_id = s->key.port_id;
-	event->reason = s->reason;
+	event->reason = s->violation ? s->violation_reason : s->reason;
 	event->dir = s->opener;
 	event->family = s->key.family;
 	event->proto = s->key.proto;
@@ -149,6 +149,7 @@ struct sg_session *sg_flow_open(struct sg_core *core, struct sg_port *port,
 		struct sg_ruling violation = *ruling;
 
 		s->violation = 1;
+		s->violation_reason = answer->reason;
 		violation.reason = answer->reason;
 		sg_record(core, port, p, &violation, now_ns);
 	}
@@ -177,11 +178,19 @@ struct sg_session *sg_flow_deny(struct sg_core *core, struct sg_port *port,
 
 void sg_flow_tell_end(struct sg_core *core, struct sg_session *s, __u64 now_ns)
 {
+	struct sg_event event = {
+		.time_ns = now_ns, .kind = SG_EVENT_FLOW_END, .started_ns = s->created_ns,
+		.packets = s->packets[0] + s->packets[1], .bytes = s->bytes[0] + s->bytes[1],
+		.back_packets = s->packets[1], .back_bytes = s->bytes[1],
+		.kernel_packets = s->kernel_packets, .kernel_bytes = s->kernel_bytes,
+		.violation = s->violation,
+	};
+
 	if (s->ended)
 		return;
 	s->ended = 1;
-	tell(core, s, SG_EVENT_FLOW_END, s->packets[0] + s->packets[1], s->bytes[0] + s->bytes[1],
-	     now_ns);
+	flow_event(s, &event);
+	sg_event_push(&core->events, &event);
 }
 
 static void turn_denied(struct sg_core *core, struct sg_session *s, __u16 reason, __u64 now_ns)
@@ -207,6 +216,11 @@ static void turn_allowed(struct sg_core *core, struct sg_session *s, __u64 now_n
 	tell_kernel_drops(core, s, now_ns);
 	core->denied--;
 	s->denied = s->blocked = s->resets = s->ended = 0;
+	/* What it carried before it was denied has been told with that end. */
+	s->created_ns = now_ns;
+	s->kernel_packets = s->kernel_bytes = 0;
+	memset(s->packets, 0, sizeof(s->packets));
+	memset(s->bytes, 0, sizeof(s->bytes));
 	s->reason = SEG_R_NONE;
 	s->retry_ns = 0;
 	if (s->key.proto == SG_PROTO_TCP) {
@@ -242,6 +256,7 @@ int sg_flow_judge_again(struct sg_core *core, struct sg_port *port, struct sg_se
 		sg_record(core, port, p, &violation, now_ns);
 	}
 	s->violation = answer.reason != SEG_R_NONE;
+	s->violation_reason = answer.reason;
 	return 0;
 }
 
@@ -310,7 +325,11 @@ void sg_flow_info(struct sg_core *core, struct sg_session *s, struct sg_session_
 	for (int side = 0; side < 2; side++) {
 		info->packets[side] = s->packets[side] + kernel.packets[side];
 		info->bytes[side] = s->bytes[side] + kernel.bytes[side];
+		info->kernel_packets += kernel.packets[side];
+		info->kernel_bytes += kernel.bytes[side];
 	}
+	info->kernel_packets += s->kernel_packets;
+	info->kernel_bytes += s->kernel_bytes;
 	info->generation = s->generation;
 	info->rule_id = s->rule_id;
 	info->id = s->id;
@@ -325,6 +344,8 @@ void sg_flow_info(struct sg_core *core, struct sg_session *s, struct sg_session_
 	info->cached = s->cached != 0;
 	info->midstream = s->midstream;
 	info->violation = s->violation;
+	info->reason = flow.reason;
+	info->ended = s->ended;
 	memcpy(info->saddr, flow.saddr, sizeof(info->saddr));
 	memcpy(info->daddr, flow.daddr, sizeof(info->daddr));
 }

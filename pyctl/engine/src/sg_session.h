@@ -53,6 +53,8 @@ struct sg_session {
 	__u64 generation;	/* of the policy that judged it */
 	__u64 packets[2];	/* [0] from the opener; without the kernel's entries of now */
 	__u64 bytes[2];
+	__u64 kernel_packets;	/* of packets: those that the kernel carried */
+	__u64 kernel_bytes;
 	__u64 dropped_packets;	/* by the kernel, while denied; not told yet */
 	__u64 dropped_bytes;
 	__u64 put_ns;		/* last write of its flow-map entries */
@@ -62,6 +64,7 @@ struct sg_session {
 	__u32 rule_id;
 	__u32 fin_end[2];	/* sequence number after the FIN */
 	__u16 reason;		/* why it is denied, or SEG_R_NONE */
+	__u16 violation_reason;	/* with violation: why it would be */
 	__u8 opener;		/* enum seg_dir */
 	__u8 denied;		/* its packets are dropped */
 	__u8 blocked;		/* denied after it was open */

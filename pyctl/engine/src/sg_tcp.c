@@ -83,6 +83,8 @@ __u64 sg_tcp_timeout(const struct sg_session *s)
 	case SG_TCP_SYN_SENT:
 	case SG_TCP_SYN_RECV:
 		return SG_TIMEOUT_TCP_OPENING;
+	case SG_TCP_LAST_ACK:
+		/* In a tap the last ACK goes by in the kernel before the FIN's copy is read here. */
 	case SG_TCP_TIME_WAIT:
 		return SG_TIMEOUT_TCP_CLOSED;
 	case SG_TCP_CLOSE:

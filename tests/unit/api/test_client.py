@@ -36,6 +36,7 @@ def test_each_method_is_one_request_of_the_schema(instance):
         client.rules("web")
         client.policy()
         client.apply_policy("x", dry_run=True)
+        client.flows(5)
         client.events(5)
         client.status()
         client.set_log_level("debug")

@@ -19,6 +19,7 @@ READING = [
     ("rules", "web"),
     ("rules",),
     ("policy", "get"),
+    ("flows",),
     ("events",),
     ("agent", "status"),
 ]

@@ -1,0 +1,13 @@
+"""What happened on this node, kept on disk: flows and events, bounded, never in anybody's way.
+
+values     a flow as it is told: one end's record, and the two ends of one flow as one
+convert    engine events and sessions → flow records with the names of both ends
+collect    takes the engine's events once, also across an agent that was killed
+fold       floods become counts
+database   the SQLite file: schema, migrations, bounds
+writer     the one thread that writes, in batches; what goes wrong stops it, and nothing else
+query      reading: filters, both ends joined, live flows merged in
+
+Nothing here decides anything about traffic. Whoever records only appends to a list; a disk that is
+full, slow or broken is met by the writer's thread alone, which says so and tries again.
+"""

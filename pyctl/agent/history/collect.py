@@ -1,0 +1,92 @@
+"""Takes the engine's events: each once, also across an agent that was killed.
+
+In: the engine's numbered events. Out: happenings and flow records to whoever keeps them.
+I/O: the engine's socket. The engine forgets an event when it is acknowledged, which is when it is
+on disk; the number is stored in the same transaction. So an agent that dies leaves nothing untold,
+and its successor tells nothing twice.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import structlog
+
+from pyctl.agent.events import Happening
+from pyctl.agent.history.convert import Names, live, of_event
+from pyctl.agent.history.values import FlowRecord
+from pyctl.agent.history.writer import History
+from pyctl.agent.registry import Registry
+from pyctl.agent.report import engine_happening
+from pyctl.agent.supervisor import Supervisor
+
+_log = structlog.get_logger()
+_BATCH = 1000
+_BATCHES = 12
+"""Of one call: more than the engine keeps."""
+
+
+class Collector:
+    """`collect` may be called from any thread; `happened` is called for each denial."""
+
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        registry: Registry,
+        history: History,
+        happened: Callable[[Happening], None],
+    ) -> None:
+        self._supervisor = supervisor
+        self._registry = registry
+        self._history = history
+        self._happened = happened
+        self._names = Names()
+        self._lock = threading.Lock()
+        self._epoch = 0
+        self._number = 0
+        self.lost = 0
+        """Events that neither engine nor agent had room for."""
+
+    def collect(self) -> None:
+        """Take all that the engine has to tell; nothing while none answers."""
+        with self._lock:
+            self._names.refresh(self._registry.all())
+            for _ in range(_BATCHES):
+                if self._take() < _BATCH:
+                    break
+
+    def _take(self) -> int:
+        epoch, done = self._history.done
+        ack = done if epoch == self._epoch else 0
+        batch = self._supervisor.events(
+            self._epoch, ack=ack, after=self._number, limit=_BATCH
+        )
+        if batch is None:
+            return 0
+        self.lost += batch.lost
+        if batch.epoch != self._epoch:
+            self._epoch = batch.epoch
+            # Told by an earlier agent, which had no time to acknowledge it.
+            self._number = done if epoch == batch.epoch else 0
+        flows: list[FlowRecord] = []
+        for number, event in enumerate(batch.events, batch.first):
+            if number <= self._number:
+                continue
+            self._number = number
+            happening = engine_happening(event, self._registry)
+            if happening is not None:
+                self._happened(happening)
+            record = of_event(event, self._names)
+            if record is not None:
+                flows.append(record)
+        if batch.events:
+            self._history.record(flows, position=(self._epoch, self._number))
+        return len(batch.events)
+
+    def live(self, limit: int) -> list[FlowRecord]:
+        """Flows that go on, at most `limit` of them looked at."""
+        sessions = self._supervisor.sessions(limit)
+        with self._lock:
+            self._names.refresh(self._registry.all())
+            return live(sessions, self._names)

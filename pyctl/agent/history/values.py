@@ -1,0 +1,159 @@
+"""A flow as one end's judge saw it, and what both ends say as one flow.
+
+In: values. Out: values. I/O: none.
+Traffic between two attached workloads is judged twice, as egress of one and ingress of the other,
+which are two records of one flow: same protocol, addresses and ports, at the same time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+_SAME_TIME_S = 5.0
+_WORST = ("deny", "violation", "allow")
+
+
+@dataclass(frozen=True)
+class FlowRecord:
+    """One flow at one port; addresses and ports as its opener wrote them. The fields are columns
+    of the database.
+    """
+
+    started: float
+    """Seconds since the epoch, as `last`."""
+    last: float
+    workload: str | None
+    """Whose port judged it."""
+    port_id: int
+    direction: str | None
+    """`egress` or `ingress`: how the workload sees it."""
+    protocol: str
+    source: str
+    sport: int | None
+    """ICMP: type << 8 | code. None: many, folded."""
+    destination: str
+    dport: int | None
+    """ICMP: the identifier. None: many, folded."""
+    source_name: str | None
+    """The workload that had the address then."""
+    destination_name: str | None
+    packets: int
+    """From the opener, as `bytes`: frames, with their Ethernet headers."""
+    bytes: int
+    back_packets: int
+    back_bytes: int
+    kernel_packets: int
+    """Of both directions: carried by the kernel, the others by the engine."""
+    kernel_bytes: int
+    verdict: str
+    """`allow`, `deny`, or `violation`: passed because the mode only records."""
+    rule_id: int | None
+    """Of the rule that decided last. None: no rule matched."""
+    reason: str | None
+    """As in abi.REASONS; None for what is allowed."""
+    flows: int = 1
+    """How many were folded into this one."""
+
+    @property
+    def both_see(self) -> tuple[object, ...]:
+        """What the records of both ends have in common."""
+        return self.protocol, self.source, self.sport, self.destination, self.dport
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """Equal for repeats of one flow at one port."""
+        judged = (self.verdict, self.rule_id, self.reason)
+        return (self.port_id, self.direction, *self.both_see, *judged)
+
+    def and_more(self, other: FlowRecord) -> FlowRecord:
+        """Both as one record with this one's identity."""
+        return replace(
+            self,
+            started=min(self.started, other.started),
+            last=max(self.last, other.last),
+            packets=self.packets + other.packets,
+            bytes=self.bytes + other.bytes,
+            back_packets=self.back_packets + other.back_packets,
+            back_bytes=self.back_bytes + other.back_bytes,
+            kernel_packets=self.kernel_packets + other.kernel_packets,
+            kernel_bytes=self.kernel_bytes + other.kernel_bytes,
+            flows=self.flows + other.flows,
+        )
+
+
+@dataclass
+class Flow:
+    """A flow as it is shown: the judgements of one or both of its ends, the opener's first."""
+
+    ends: list[FlowRecord]
+    live: bool = False
+    """It goes on: its counts grow."""
+
+    @property
+    def first(self) -> FlowRecord:
+        """The end nearest to the opener, which saw all of it: its counts are the flow's."""
+        return self.ends[0]
+
+    @property
+    def decisive(self) -> FlowRecord:
+        """The end whose verdict is the flow's fate: any denial, then any violation."""
+        return min(self.ends, key=lambda end: _WORST.index(end.verdict))
+
+
+@dataclass
+class Joined:
+    """Collects records; two ends of one flow become one Flow. Order of arrival is kept."""
+
+    flows: list[Flow] = field(default_factory=list)
+    _open: dict[tuple[object, ...], list[Flow]] = field(default_factory=dict)
+
+    def add(self, record: FlowRecord, *, live: bool = False) -> None:
+        """A record that is known already (a flow that ended while it was listed) changes nothing."""
+        known = self._open.setdefault(record.both_see, [])
+        for flow in known:
+            if any(_same_record(end, record) for end in flow.ends):
+                return
+        for flow in known:
+            if len(flow.ends) == 1 and _two_ends(flow.ends[0], record):
+                flow.ends.append(record)
+                flow.ends.sort(key=lambda end: end.direction != "egress")
+                flow.live = flow.live or live
+                return
+        made = Flow([record], live)
+        known.append(made)
+        self.flows.append(made)
+
+    def add_all(self, records: Iterable[FlowRecord], *, live: bool = False) -> None:
+        """Each of them."""
+        for record in records:
+            self.add(record, live=live)
+
+
+def _at_once(one: FlowRecord, other: FlowRecord) -> bool:
+    return (
+        one.started <= other.last + _SAME_TIME_S
+        and other.started <= one.last + _SAME_TIME_S
+    )
+
+
+def _two_ends(one: FlowRecord, other: FlowRecord) -> bool:
+    ways = {one.direction, other.direction}
+    return (
+        ways == {"egress", "ingress"}
+        and one.port_id != other.port_id
+        and _at_once(one, other)
+    )
+
+
+def _same_record(one: FlowRecord, other: FlowRecord) -> bool:
+    same_port = (one.port_id, one.direction) == (other.port_id, other.direction)
+    return (
+        same_port
+        and abs(one.started - other.started) < 0.5
+        and "deny"
+        not in (
+            one.verdict,
+            other.verdict,
+        )
+    )

@@ -1,0 +1,118 @@
+"""segctl flows.
+
+In: which ones. Out: flows with their verdicts, oldest first. I/O: the agent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from pyctl.cli import follow, options, render
+from pyctl.cli.since import Since
+
+COLUMNS = (
+    *("last", "from", "to", "way", "proto", "packets", "bytes", "back"),
+    *("verdict", "rule", "reason", "by"),
+)
+
+
+@click.command()
+@click.option("--workload", metavar="NAME", help="Of this workload, at either end.")
+@click.option(
+    "--verdict",
+    type=click.Choice(["allow", "deny", "violation"]),
+    help="violation: it passed because the mode only records.",
+)
+@click.option("--since", type=Since(), help="Seen since: 10m, 2h, 14:30, …")
+@options.limit(50)
+@click.option(
+    "-f",
+    "--follow",
+    "following",
+    is_flag=True,
+    help="Then each flow as it ends or is denied, until ^C.",
+)
+@options.output
+def flows(
+    workload: str | None,
+    verdict: str | None,
+    since: float | None,
+    limit: int,
+    following: bool,
+    as_json: bool,
+) -> None:
+    """Who talks with whom, how much, and why it may or may not.
+
+    Flows that go on and flows that ended, denied ones among them. What two attached workloads say
+    to each other is one flow, judged at both ends: the verdict is the worse one, and -o json has
+    both. BYTES and PACKETS count frames from the opener, BACK the bytes towards it; BY tells how
+    much of it the kernel carried by itself.
+    """
+    from pyctl.api.client import AgentClient
+
+    client = AgentClient(options.instance())
+    asked: dict[str, Any] = {
+        "workload": workload,
+        "verdict": verdict,
+        "since": since,
+        "limit": limit,
+    }
+    answer = client.flows(**asked)
+    if following:
+        follow.follow(
+            answer,
+            "flows",
+            lambda after: client.flows(**{**asked, "after": after, "limit": 10000}),
+            None if as_json else (COLUMNS, row),
+        )
+        return
+    if as_json:
+        render.as_json(answer)
+        return
+    render.table(COLUMNS, [row(flow) for flow in answer["flows"]])
+    if not answer["recording"]:
+        render.warnings(
+            ["flows are not recorded, these are live: see `segctl agent status`"]
+        )
+
+
+def row(flow: Mapping[str, Any]) -> list[object]:
+    """As the columns say."""
+    times = f"{flow['protocol']} x{flow['flows']}"
+    return [
+        "now" if flow["live"] else render.clock(flow["last"]),
+        _end(flow, "source"),
+        _end(flow, "destination"),
+        flow["direction"],
+        times if flow["flows"] > 1 else flow["protocol"],
+        flow["packets"] + flow["packets_back"],
+        flow["bytes"],
+        flow["bytes_back"],
+        flow["verdict"],
+        flow["rule_id"],
+        flow["reason"],
+        carrier(flow),
+    ]
+
+
+def carrier(flow: Mapping[str, Any]) -> str:
+    """Who carried it: `engine`, `kernel`, or the kernel's share of the bytes."""
+    total = flow["bytes"] + flow["bytes_back"]
+    if flow["verdict"] == "deny" or not total:
+        return "-"
+    share = 100 * flow["kernel_bytes"] / total
+    if not flow["kernel_bytes"]:
+        return "engine"
+    return f"kernel {min(share, 99.9):.1f}%" if share < 100 else "kernel"
+
+
+def _end(flow: Mapping[str, Any], end: str) -> str:
+    name, port = flow[f"{end}_name"] or flow[end], flow[f"{end}_port"]
+    if flow["protocol"] not in ("tcp", "udp"):
+        return str(name)
+    if not flow[f"{end}_name"] and ":" in name:
+        name = f"[{name}]"
+    return f"{name}:{'*' if port is None else port}"

@@ -1,0 +1,102 @@
+"""`segctl flows` with real traffic: every byte once, whoever carried it, across an agent's death."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests import packets
+from tests.fixtures import traffic
+from tests.fixtures.netns import wait_for
+
+IP = packets.pod_one_ip4
+PORT = 8080
+SIZE = 2_000_000
+
+
+def flows(agent, *options):
+    found = json.loads(agent.cli("flows", "-o", "json", *options).stdout)["flows"]
+    return [one for one in found if one["destination_port"] == PORT]
+
+
+def ended(agent):
+    return wait_for(lambda: [one for one in flows(agent) if not one["live"]])
+
+
+@pytest.fixture
+def served(lab, agent):
+    _host, (web, client) = lab.pods()
+    traffic.tcp_echo(web, IP, PORT)
+    agent.attach(web, "web", mode="protect")
+    agent.policy(
+        "groups: {web: {selector: {name: web}}}\n"
+        "rules: [{id: 3, from: any, to: web, ports: [tcp/8080], action: allow}]\n"
+    )
+    return web, client
+
+
+def device_bytes(client):
+    """(from it, towards it) as the client's own interface counts."""
+    (link,) = json.loads(client.run("ip", "-j", "-s", "link", "show", "eth0").stdout)
+    return link["stats64"]["tx"]["bytes"], link["stats64"]["rx"]["bytes"]
+
+
+def test_every_byte_of_a_flow_is_told_once_with_both_ways_and_the_carrier(
+    agent, served
+):
+    _web, client = served
+    before = device_bytes(client)
+    assert traffic.tcp_round(client, IP, PORT, SIZE)
+    (flow,) = ended(agent)
+    after = device_bytes(client)
+    assert flow["bytes"] > SIZE
+    assert flow["bytes_back"] > SIZE
+    # ARP aside, the device has seen nothing else.
+    assert 0 <= after[0] - before[0] - flow["bytes"] < 300
+    assert 0 <= after[1] - before[1] - flow["bytes_back"] < 300
+    assert flow["kernel_bytes"] > 0.9 * (flow["bytes"] + flow["bytes_back"])
+    assert (flow["verdict"], flow["rule_id"], flow["direction"]) == (
+        "allow",
+        3,
+        "ingress",
+    )
+    assert (flow["source"], flow["destination_name"]) == (packets.pod_two_ip4, "web")
+
+
+def test_a_flow_is_told_once_and_whole_across_a_killed_agent(agent, served):
+    _web, client = served
+    talk = traffic.tcp_talk(client, IP, PORT)
+    assert talk.said("one") == {"back": "one\n"}
+    (live,) = flows(agent)
+    assert live["live"]
+    agent.kill()
+    assert talk.said("two") == {"back": "two\n"}
+    agent.start()
+    assert talk.said("three") == {"back": "three\n"}
+    talk.process.kill()
+    (flow,) = ended(agent)
+    assert flow["packets"] > live["packets"]
+    agent.kill()
+    agent.start()
+    assert len(flows(agent)) == 1
+
+
+def test_flows_between_two_workloads_are_one_with_both_verdicts(lab, agent, served):
+    _web, client = served
+    agent.attach(client, "client", mode="protect")
+    assert traffic.tcp_round(client, IP, PORT, 1000)
+    (flow,) = ended(agent)
+    assert (flow["source_name"], flow["destination_name"]) == ("client", "web")
+    assert flow["direction"] == "both"
+    assert [one["workload"] for one in flow["judged"]] == ["client", "web"]
+    assert flow["judged"][0]["bytes"] == flow["judged"][1]["bytes"]
+    agent.client.set_mode("client", "discover")
+    agent.policy("groups: {web: {selector: {name: web}}}\n")
+    assert traffic.tcp_try(client, IP, PORT) == "silence"
+    (flow,) = wait_for(lambda: flows(agent, "--verdict", "deny"))
+    assert [one["verdict"] for one in flow["judged"]] == ["allow", "deny"]
+    (event,) = json.loads(agent.cli("events", "--kind", "denial", "-o", "json").stdout)[
+        "events"
+    ]
+    assert event["workload"] == "web"

@@ -1,0 +1,51 @@
+"""flows: both ends by name, counts each way, and who carried it."""
+
+from __future__ import annotations
+
+import json
+
+from pyctl.cli import flows, follow
+from tests import packets
+from tests.unit.fake_agent import FLOW
+
+
+def test_flows_show_names_where_known_and_the_share_of_the_kernel(agent, segctl):
+    done = segctl("flows", "--verdict", "allow", "--workload", "web", "--limit", "5")
+    assert agent.asked[0][1] == "/flows?limit=5&workload=web&verdict=allow"
+    assert f"[{packets.world_ip6}]:40000" in done.stdout
+    assert "web:80" in done.stdout
+    assert "kernel 90.0%" in done.stdout
+
+
+def test_flows_are_printed_as_json(agent, segctl):
+    assert json.loads(segctl("flows", "-o", "json").stdout)["flows"] == [FLOW]
+
+
+def test_a_store_that_does_not_record_is_told(agent, segctl):
+    agent.changes["recording"] = False
+    assert "not recorded" in segctl("flows").stderr
+
+
+def test_following_asks_for_what_came_since(agent, segctl, monkeypatch):
+    rounds = iter([None, KeyboardInterrupt()])
+
+    def pause(_):
+        if stop := next(rounds):
+            raise stop
+
+    monkeypatch.setattr(follow.time, "sleep", pause)
+    done = segctl("flows", "--follow", "-o", "json", "--since", "10m")
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [FLOW, FLOW]
+    assert "after=9" in agent.asked[1][1]
+
+
+def test_folded_flows_say_how_many_they_are():
+    row = flows.row({**FLOW, "flows": 3, "source_port": None})
+    assert "tcp x3" in row
+    assert any(str(cell).endswith(":*") for cell in row)
+
+
+def test_nothing_carried_what_was_denied():
+    assert flows.carrier({**FLOW, "verdict": "deny"}) == "-"
+    assert flows.carrier({**FLOW, "kernel_bytes": 0}) == "engine"
+    assert flows.carrier({**FLOW, "kernel_bytes": 1000}) == "kernel"
