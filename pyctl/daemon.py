@@ -22,6 +22,7 @@ import uvicorn
 from pyctl.agent import logs
 from pyctl.agent.agent import Agent
 from pyctl.agent.config import read
+from pyctl.api.metrics import serve as serve_metrics
 from pyctl.api.server import create_app
 from pyctl.errors import NotPermittedError, RefusedError
 from pyctl.model.instance import Instance
@@ -36,6 +37,7 @@ def run(
     log_level: str = "info",
     log_format: str = "json",
     flow_cache: bool = True,
+    metrics: tuple[str, int] | None = None,
 ) -> None:
     """Serve until told to end. NotPermittedError without root; RefusedError where an agent of
     this instance runs already; SegctlError where the node cannot be made ready.
@@ -54,7 +56,11 @@ def run(
         agent = Agent(instance, config, flow_cache=flow_cache)
         try:
             agent.start()
-            _serve(agent, instance)
+            end_metrics = serve_metrics(agent, *metrics) if metrics else lambda: None
+            try:
+                _serve(agent, instance)
+            finally:
+                end_metrics()
         finally:
             agent.stop()
 

@@ -180,6 +180,14 @@ class Supervisor:
             "ring_drops": sum(stats.get("ring_drops", (0,))),
         }
 
+    def stats(self) -> Mapping[str, Any]:
+        """The fields of struct sg_engine_stats; empty while no engine answers."""
+        try:
+            found: Mapping[str, Any] = self._client.hello()["stats"]
+        except SegctlError:
+            return {}
+        return found
+
     def counters(self, port_id: int) -> Mapping[str, Counter]:
         """The engine's counts for a port; empty while none answers."""
         try:

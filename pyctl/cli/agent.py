@@ -36,8 +36,18 @@ def agent() -> None:
     help="auto: console on a terminal, else json.",
 )
 @options.flow_cache
+@click.option(
+    "--metrics",
+    metavar="ADDRESS:PORT",
+    callback=lambda _ctx, _param, value: _address(value),
+    help="Serve Prometheus metrics there too, to whoever can connect: 127.0.0.1:9478.",
+)
 def run(
-    config_file: Path | None, log_level: str, log_format: str, flow_cache: bool
+    config_file: Path | None,
+    log_level: str,
+    log_format: str,
+    flow_cache: bool,
+    metrics: tuple[str, int] | None,
 ) -> None:
     """Run in the foreground, as systemd wants it. SIGTERM ends it; no packet is lost by that."""
     options.require_root("agent run")
@@ -51,6 +61,7 @@ def run(
         log_level=log_level,
         log_format=log_format,
         flow_cache=flow_cache,
+        metrics=metrics,
     )
 
 
@@ -116,6 +127,15 @@ def log_level(level: str) -> None:
 
     answer = AgentClient(options.instance()).set_log_level(level)
     click.echo(f"log level: {answer['before']} → {answer['after']}")
+
+
+def _address(value: str | None) -> tuple[str, int] | None:
+    if value is None:
+        return None
+    host, colon, port = value.rpartition(":")
+    if not (colon and host and port.isdecimal() and 0 < int(port) < 65536):
+        raise click.BadParameter(f"{value!r} is no ADDRESS:PORT")
+    return host.strip("[]"), int(port)
 
 
 def _history(found: dict[str, Any]) -> str:

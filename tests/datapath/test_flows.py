@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import urllib.request
 
 import pytest
 
@@ -100,3 +102,23 @@ def test_flows_between_two_workloads_are_one_with_both_verdicts(lab, agent, serv
         "events"
     ]
     assert event["workload"] == "web"
+
+
+def test_metrics_are_served_on_the_socket_and_where_asked(lab, agent_with):
+    with socket.create_server(("localhost", 0)) as free:
+        port = free.getsockname()[1]
+    agent = agent_with("--metrics", f"localhost:{port}")
+    _host, (web, client) = lab.pods()
+    traffic.tcp_echo(web, IP, PORT)
+    agent.attach(web, "web")
+    assert traffic.tcp_round(client, IP, PORT, 1000)
+    with urllib.request.urlopen(f"http://localhost:{port}/metrics", timeout=10) as page:
+        text = page.read().decode()
+    assert "segctl_engine_up 1.0" in text
+    labels = 'category="steer",port="eth0",reason="to_engine",workload="web"'
+    assert f"segctl_packets_total{{{labels}}}" in text
+    with socket.socket(socket.AF_UNIX) as asking:
+        asking.connect(str(agent.instance.api_socket))
+        asking.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        answer = asking.makefile("rb").read()
+    assert b"segctl_history_recording 1.0" in answer

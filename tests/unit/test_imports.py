@@ -51,7 +51,9 @@ ALLOWED: dict[str, set[str]] = {
         "pyctl.api.views",
     }
     | BASE,
+    "pyctl.api.metrics": {"pyctl.agent", "pyctl.api.schema", "pyctl.api.views"} | BASE,
     "pyctl.api.server": {
+        "pyctl.api.metrics",
         "pyctl.abi",
         "pyctl.agent",
         "pyctl.api.history",
@@ -59,7 +61,7 @@ ALLOWED: dict[str, set[str]] = {
         "pyctl.api.views",
     }
     | BASE,
-    "pyctl.daemon": {"pyctl.agent", "pyctl.api.server"} | BASE,
+    "pyctl.daemon": {"pyctl.agent", "pyctl.api.metrics", "pyctl.api.server"} | BASE,
     "pyctl.cli": {"pyctl.api.client"} | BASE,
 }
 """Unit → units it may import, besides itself."""
@@ -84,6 +86,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "pyctl.api.schema": {"pydantic"},
     "pyctl.api.schema_history": {"pydantic"},
     "pyctl.api.history": {"fastapi"},
+    "pyctl.api.metrics": {"fastapi", "prometheus_client"},
     "pyctl.api.server": {"fastapi"},
     "pyctl.cli": {"click", "rich"},
 }

@@ -47,3 +47,10 @@ def test_stop_says_when_the_agent_stays(agent, segctl, process, monkeypatch):
 def test_log_level_tells_before_and_after(agent, segctl):
     assert segctl("agent", "log-level", "debug").stdout == "log level: info → debug\n"
     assert agent.asked[0][2] == {"level": "debug"}
+
+
+@pytest.mark.parametrize("address", ["9478", "host:", ":9478", "host:70000", "host:x"])
+def test_an_address_for_metrics_without_its_parts_is_wrong_usage(segctl, address):
+    done = segctl("agent", "run", "--metrics", address)
+    assert done.exit_code == 2
+    assert "ADDRESS:PORT" in done.stderr

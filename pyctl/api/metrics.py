@@ -1,0 +1,166 @@
+"""Metrics in Prometheus' text format: at /metrics of the API's socket, and on TCP where asked for.
+
+In: an Agent. Out: samples, made at the moment of a scrape. I/O: the agent's, and a TCP listener.
+Every label is bounded: workloads and interfaces by what is attached, reasons and modes by lists of
+ours; addresses and ports are no labels. Who may connect to the TCP address reads all of it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter as Tally
+from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from pyctl.agent.agent import Agent
+from pyctl.api.views import counter_rows
+from pyctl.errors import SegctlError
+from pyctl.model.workload import Mode
+
+ENGINE_COUNTERS = {
+    "frames": "Frames read from the packet rings.",
+    "bytes": "Bytes read from the packet rings.",
+    "sent": "Frames sent on.",
+    "send_failed": "Frames that could not be sent on.",
+    "truncated": "Frames that came in part.",
+    "flows_put": "Verdicts handed to the kernel.",
+    "flows_refused": "Verdicts that the kernel's flow map had no room for.",
+}
+"""Of struct sg_engine_stats."""
+
+
+class AgentCollector(Collector):
+    """Asks agent, kernel and engine when it is scraped."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+
+    def collect(self) -> Iterator[Metric]:
+        """All families."""
+        yield InfoMetricFamily(
+            "segctl_build", "The agent.", value={"version": version("segctl")}
+        )
+        yield from self._packets()
+        yield from self._workloads()
+        yield from engine_metrics(self._agent.supervisor.stats())
+        yield CounterMetricFamily(
+            "segctl_engine_restarts",
+            "Engines replaced because they were gone or hung.",
+            value=self._agent.supervisor.restarts,
+        )
+        yield from self._history()
+
+    def _packets(self) -> Iterator[Metric]:
+        labels = ["workload", "port", "category", "reason"]
+        packets = CounterMetricFamily(
+            "segctl_packets", "Packets by what became of them and why.", labels=labels
+        )
+        size = CounterMetricFamily("segctl_bytes", "Likewise, bytes.", labels=labels)
+        context = self._agent.context
+        for workload in context.registry.all():
+            for port in workload.ports:
+                try:
+                    driver = context.steering.drivers.of(workload.datapath)
+                    kernel = driver.counters(port.port_id)
+                except (SegctlError, OSError):
+                    continue  # It was detached meanwhile.
+                engine = self._agent.supervisor.counters(port.port_id)
+                for row in counter_rows(kernel, engine):
+                    of = [workload.name, port.interface, row.category, row.reason]
+                    packets.add_metric(of, row.packets)
+                    size.add_metric(of, row.bytes)
+        yield from (packets, size)
+
+    def _workloads(self) -> Iterator[Metric]:
+        found = GaugeMetricFamily(
+            "segctl_workloads", "Attached workloads.", labels=["mode"]
+        )
+        context = self._agent.context
+        modes = Tally(context.mode_of(one).mode for one in context.registry.all())
+        for mode in Mode:
+            found.add_metric([mode.value], modes[mode])
+        yield found
+
+    def _history(self) -> Iterator[Metric]:
+        state = self._agent.context.history.state()
+        yield GaugeMetricFamily(
+            "segctl_history_recording",
+            "1 while flows and events are recorded on disk.",
+            value=state.recording,
+        )
+        yield GaugeMetricFamily(
+            "segctl_history_size_bytes", "Of the file.", value=state.bytes
+        )
+        yield CounterMetricFamily(
+            "segctl_history_lost",
+            "Flows and events that are not on disk.",
+            value=state.lost + self._agent.collector.lost,
+        )
+
+
+def engine_metrics(stats: Mapping[str, Any]) -> Iterator[Metric]:
+    """Of the engine's own numbers; empty ones: it does not answer."""
+    yield GaugeMetricFamily(
+        "segctl_engine_up", "1 while the engine answers.", value=bool(stats)
+    )
+    if not stats:
+        return
+    for name, caption in ENGINE_COUNTERS.items():
+        yield CounterMetricFamily(f"segctl_engine_{name}", caption, value=stats[name])
+    yield CounterMetricFamily(
+        "segctl_engine_ring_drops",
+        "Frames that the packet rings had no room for.",
+        value=sum(stats["ring_drops"]),
+    )
+    yield GaugeMetricFamily(
+        "segctl_engine_sessions", "Flows in its table.", value=stats["sessions"]
+    )
+
+
+def _registry(agent: Agent) -> CollectorRegistry:
+    made = CollectorRegistry(auto_describe=False)
+    made.register(AgentCollector(agent))
+    return made
+
+
+def router(agent: Agent) -> APIRouter:
+    """GET /metrics."""
+    made = APIRouter(tags=["metrics"])
+    registry = _registry(agent)
+
+    @made.get("/metrics")
+    def metrics() -> Response:
+        """Prometheus' text format."""
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    return made
+
+
+def serve(agent: Agent, host: str, port: int) -> Callable[[], None]:
+    """Listen on TCP for scrapes; gives what ends it. SegctlError where it cannot."""
+    try:
+        server, thread = start_http_server(port, host, _registry(agent))
+    except (OSError, OverflowError) as error:
+        raise SegctlError(
+            f"listening for metrics on {host}:{port}: {error}",
+            advice="choose another address with --metrics",
+        ) from error
+
+    def end() -> None:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+    return end
