@@ -24,6 +24,7 @@ COMMANDS = {
     "rules": "pyctl.cli.workload:rules",
     "policy": "pyctl.cli.policy:policy",
     "flows": "pyctl.cli.flows:flows",
+    "top": "pyctl.cli.top:top",
     "events": "pyctl.cli.events:events",
     "dump-maps": "pyctl.cli.maps:dump_maps",
     "agent": "pyctl.cli.agent:agent",

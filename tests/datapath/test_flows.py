@@ -115,6 +115,7 @@ def test_metrics_are_served_on_the_socket_and_where_asked(lab, agent_with):
     with urllib.request.urlopen(f"http://localhost:{port}/metrics", timeout=10) as page:
         text = page.read().decode()
     assert "segctl_engine_up 1.0" in text
+    assert "tcp" in agent.cli("top", "--once").stdout
     labels = 'category="steer",port="eth0",reason="to_engine",workload="web"'
     assert f"segctl_packets_total{{{labels}}}" in text
     with socket.socket(socket.AF_UNIX) as asking:
