@@ -15,12 +15,13 @@ from pyctl.platform.netns import entered
 
 BPF_PROG_QUERY = 16
 BPF_TCX_INGRESS, BPF_TCX_EGRESS = 46, 47
+_NONE = (errno.EINVAL, errno.ENOENT, errno.EOPNOTSUPP, errno.EPERM)
 _COUNT_AT = 24
 """union bpf_attr: query.count, behind target, type, two flags and the ids' address."""
 
 
 def count_programs(netns_fd: int, ifindex: int) -> int:
-    """On both hooks; 0 where the kernel has no tcx. Raises SegctlError."""
+    """On both hooks; 0 where the kernel has no tcx, or may not be asked. Raises SegctlError."""
     with entered(netns_fd):
         return sum(_count(ifindex, hook) for hook in (BPF_TCX_INGRESS, BPF_TCX_EGRESS))
 
@@ -32,8 +33,9 @@ def _count(ifindex: int, hook: int) -> int:
             BPF_PROG_QUERY, attr, f"asking for tcx programs of {ifindex}"
         )
     except SegctlError as error:
-        # EINVAL: no such hook in this kernel. ENOENT: nothing was ever attached.
-        if error.errno in (errno.EINVAL, errno.ENOENT, errno.EOPNOTSUPP):
+        # EINVAL: no such hook in this kernel. ENOENT: nothing was ever attached. EPERM: to us bpf(2)
+        # is refused as a whole, and what others did with it cannot be known.
+        if error.errno in _NONE:
             return 0
         raise
     return int(struct.unpack_from("=I", answer.raw, _COUNT_AT)[0])

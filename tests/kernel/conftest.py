@@ -87,11 +87,12 @@ class Lab:
             self.write("seg_returns", struct.pack("=I", port_id), bytes(size))
         self.heartbeat()
 
-    def heartbeat(self, *, age_ns: int = 0) -> None:
+    def heartbeat(self, *, stale: bool = False) -> None:
+        """The engine's last sign of life is now, or longer ago than is waited for."""
         value = abi.pack(
             "seg_control",
-            heartbeat_ns=time.monotonic_ns() - age_ns,
-            heartbeat_timeout_ns=60_000_000_000,
+            heartbeat_ns=1 if stale else time.monotonic_ns(),
+            heartbeat_timeout_ns=1 if stale else 60_000_000_000,
         )
         self.write("seg_control", bytes(4), value)
 

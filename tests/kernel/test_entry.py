@@ -298,7 +298,7 @@ def test_a_stale_heartbeat_fails_as_the_port_says_and_never_in_a_tap(
     way = WAY[hook]
     frame = bytes(f.link(way) / f.ip(way) / f.tcp())
     kernel.port(hook, mode, *flags)
-    kernel.heartbeat(age_ns=61_000_000_000)
+    kernel.heartbeat(stale=True)
     outcome = kernel.run(hook, frame)
     assert (outcome.verdict, outcome.reason) == (verdict, reason)
     assert outcome.frame == frame, "it crosses as it was"

@@ -204,7 +204,7 @@ def test_what_opens_ends_or_hides_a_flow_goes_to_the_engine(
 @pytest.mark.parametrize("verdict", ["allow", "deny"])
 def test_live_entries_hold_while_the_engine_is_down(kernel: Lab, verdict):
     steer(kernel, "vin")
-    kernel.heartbeat(age_ns=61_000_000_000)
+    kernel.heartbeat(stale=True)
     put(kernel, 4, key("vin", 4, TCP), verdict)
     frame = bytes(f.link("out") / f.ip("out") / f.tcp())
     assert kernel.run("vin", frame).reason == f"flow_{verdict}"
