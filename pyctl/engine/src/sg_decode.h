@@ -103,7 +103,8 @@ static inline int sg_mac_is_detour(const __u8 *mac)
 /* Of a frame that has gone on already, or made in answer to one: it is judged, and never sent. */
 static inline int sg_frame_is_copy(const struct sg_frame *frame)
 {
-	return sg_mac_is_copy(frame->data) || sg_mac_is_copy(frame->data + 6);
+	return frame->len >= SG_ETH_LEN &&
+	       (sg_mac_is_copy(frame->data) || sg_mac_is_copy(frame->data + 6));
 }
 
 /* A super-frame that the kernel has yet to cut: its IP length fields may be zero. */
