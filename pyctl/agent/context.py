@@ -20,10 +20,9 @@ from pyctl.agent.store import Store
 from pyctl.intercept.classic import switch_bridge
 from pyctl.intercept.presence import far_vex, switch_offloads
 from pyctl.model.instance import Instance
-from pyctl.model.policy import PortPolicy
 from pyctl.model.workload import Offload, Port, Workload
 from pyctl.platform.listeners import listening_ports
-from pyctl.policy.compile import compile_policy
+from pyctl.policy.compile import Compiled, Compiler
 from pyctl.policy.document import EMPTY, Policy
 from pyctl.policy.resolve import EffectiveMode, effective_mode
 
@@ -45,6 +44,7 @@ class Context:
     on_change: Callable[[], None] = field(default=lambda: None)
     """Called when the set of processes to watch has changed."""
     _bridge_off: bool | None = None
+    _compiler: Compiler = field(default_factory=lambda: Compiler(EMPTY))
 
     def watched(self) -> None:
         """Tell whoever watches processes to look again."""
@@ -64,22 +64,30 @@ class Context:
         """The effective mode and where it comes from."""
         return effective_mode(self.policy, workload)
 
-    def compile(self) -> dict[int, PortPolicy]:
-        """Every attached port's policy as it should be now."""
-        return compile_policy(self.policy, self.registry.all())
+    def compile(self, joining: Workload | None = None) -> Compiled:
+        """What should hold now, with a workload that need not be in the registry yet."""
+        if self._compiler.policy is not self.policy:
+            self._compiler = Compiler(self.policy)
+        workloads = self.registry.all()
+        if joining is not None:
+            others = [one for one in workloads if one.id != joining.id]
+            workloads = [*others, joining]
+        return self._compiler.compile(workloads)
 
     def prepare(self, workload: Workload, port: Port) -> None:
         """Teach the engine a port of a workload that need not be in the registry yet."""
-        others = [one for one in self.registry.all() if one.id != workload.id]
-        policy = compile_policy(self.policy, [*others, workload])[port.port_id]
         pid = workload.process.pid
-        self.steering.prepare(policy, workload.datapath, lambda: listening_ports(pid))
+        self.steering.prepare(
+            self.compile(workload),
+            port.port_id,
+            workload.datapath,
+            lambda: listening_ports(pid),
+        )
 
     def steer(self, workload: Workload, port: Port) -> None:
         """Steer one prepared port of a workload that is in the registry."""
         pair = port_pair(workload, port, self.mode_of(workload).mode)
-        policy = self.compile()[port.port_id]
-        self.steering.add(pair, policy, workload.datapath)
+        self.steering.add(pair, self.compile(), workload.datapath)
 
     def move(self, workload: Workload) -> None:
         """Bring the ports of a workload to the datapath that it names by now."""
@@ -105,15 +113,12 @@ class Context:
         """Make engine and driver follow the registry and the policy; gives how many ports'
         policies were changed.
         """
-        policies = list(self.compile().values())
-        changed = len(self.steering.differs(policies))
         pairs = [
             port_pair(workload, port, self.mode_of(workload).mode)
             for workload in self.registry.all()
             for port in workload.ports
         ]
-        self.steering.change(policies, pairs)
-        return changed
+        return self.steering.change(self.compile(), pairs)
 
     def switch_offloads(self, workload: Workload) -> None:
         """Of its interfaces, and of the way through the engine, to what it says."""

@@ -89,6 +89,8 @@ def adopt_workloads(context: Context) -> list[str]:
     for orphan in find_orphans(context.instance, known):
         warnings.append(f"removed stray ports {orphan.vex} {orphan.vin}")
         _send_home(context, orphan)
+    # Those that ended meanwhile are in nobody's group any more.
+    context.refresh()
     context.switch_bridge()
     return warnings
 

@@ -22,8 +22,9 @@ from pyctl.agent.ids import Generations
 from pyctl.agent.supervisor import Supervisor
 from pyctl.datapath.base import Driver
 from pyctl.engine.client import EngineClient
+from pyctl.engine.node_records import changed_members
 from pyctl.errors import SegctlError
-from pyctl.model.policy import PortPolicy
+from pyctl.model.policy import Members, PortPolicy
 from pyctl.model.workload import (
     DatapathKind,
     Fail,
@@ -35,6 +36,8 @@ from pyctl.model.workload import (
 )
 from pyctl.platform.bpf_grace import wait_for_programs
 from pyctl.platform.filter_watch import Touched
+from pyctl.policy.compile import Compiled
+from pyctl.policy.concern import concerned
 
 
 def port_pair(workload: Workload, port: Port, mode: Mode) -> PortPair:
@@ -69,6 +72,9 @@ class Steering:
         self._supervisor = supervisor
         self._generations = Generations()
         self._told: dict[int, PortPolicy] = {}
+        self._world: Compiled | None = None
+        """Rules and members as the engine has them; None: it was told of none."""
+        self._doubtful = False
         self._pairs: dict[int, PortPair] = {}
         self._current: dict[int, int] = {}
         self._listeners: dict[int, Callable[[], Sequence[int]]] = {}
@@ -78,8 +84,19 @@ class Steering:
         """The policy in force for a port, and its generation (0: none)."""
         return self._told.get(port_id), self._current.get(port_id, 0)
 
+    @property
+    def world(self) -> Compiled:
+        """Rules and members in force."""
+        return self._world or Compiled()
+
+    def changes(self, compiled: Compiled) -> list[PortPolicy]:
+        """The policies of the ports that would be judged otherwise, or have another mode."""
+        found = {one.port_id for one in self.differs(compiled.ports.values())}
+        found |= concerned(self.world, compiled)
+        return [one for port_id, one in compiled.ports.items() if port_id in found]
+
     def differs(self, policies: Iterable[PortPolicy]) -> list[PortPolicy]:
-        """Those that are not in force as they are."""
+        """Those whose mode, default or options are not in force as they are."""
         told = (self._as_told(policy) for policy in policies)
         return [one for one in told if self._told.get(one.port_id) != one]
 
@@ -95,25 +112,42 @@ class Steering:
 
     def prepare(
         self,
-        policy: PortPolicy,
+        compiled: Compiled,
+        port_id: int,
         kind: DatapathKind,
         listeners: Callable[[], Sequence[int]],
     ) -> None:
         """Teach the engine a port before it exists, so that nothing is left to be said while its
-        workload is cut off. `listeners` gives the TCP ports that the workload listens on: by
+        workload is cut off; the others hear of its addresses by the next change(). `listeners` gives the TCP ports that the workload listens on: by
         them a fresh engine knows the server of a connection that was open before.
         """
-        self._listeners[policy.port_id] = listeners
-        self._may_cache(policy.port_id, kind)
-        self._swap([policy])
-        self._tell_listeners(policy.port_id)
+        self._listeners[port_id] = listeners
+        self._may_cache(port_id, kind)
+        self._join(compiled, port_id)
+        self._swap([compiled.ports[port_id]])
+        self._tell_listeners(port_id)
 
-    def add(self, pair: PortPair, policy: PortPolicy, kind: DatapathKind) -> None:
+    def _join(self, compiled: Compiled, port_id: int) -> None:
+        """The port's workload is in its groups, for the port's own side."""
+        if self._world is None:
+            self._tell_world(compiled, [])
+            return
+        groups = compiled.members.ports[port_id]
+        before = self._world.members
+        if before.ports.get(port_id) == groups:
+            return
+        members = Members({**before.ports, port_id: groups}, before.addresses)
+        own = {**self._world.own, port_id: compiled.own[port_id]}
+        self._tell_world(replace(self._world, members=members, own=own), [])
+
+    def add(self, pair: PortPair, compiled: Compiled, kind: DatapathKind) -> None:
         """A prepared pair, new (its links still down) or found steered: from its next packet on,
         the policy holds.
         """
+        policy = compiled.ports[pair.port_id]
         try:
             self._may_cache(pair.port_id, kind)
+            self._join(compiled, pair.port_id)
             self._swap(self.differs([policy]))
             self._kinds[pair.port_id] = kind
             former = self.drivers.holder(pair.port_id, besides=kind)
@@ -142,6 +176,11 @@ class Steering:
             ):
                 known.pop(port_id, None)
             self._uncached.discard(port_id)
+            if self._world is not None:
+                former = self._world.members
+                left = {key: of for key, of in former.ports.items() if key != port_id}
+                members = Members(left, former.addresses)
+                self._world = replace(self._world, members=members)
             self._supervisor.tell(lambda engine: engine.port_delete(port_id))
 
     def move(self, pair: PortPair, kind: DatapathKind) -> None:
@@ -185,10 +224,11 @@ class Steering:
     def _driver(self, port_id: int) -> Driver:
         return self.drivers.of(self._kinds[port_id])
 
-    def change(self, policies: list[PortPolicy], pairs: list[PortPair]) -> None:
-        """Policies and pairs of ports that are steered. On return no packet is judged, or
-        carried, by what was before. Where it tightens, the engine comes first; a switch in the
-        kernel alone (quarantine, fail mode) is a map write and holds at once.
+    def change(self, compiled: Compiled, pairs: list[PortPair]) -> int:
+        """Rules, members, policies and pairs as they are by now; gives how many ports are judged
+        otherwise. On return no packet of these is judged, or carried, by what was before. Where it
+        tightens, the engine comes first; a switch in the kernel alone (quarantine, fail mode) is a
+        map write and holds at once.
         """
         for pair in pairs:
             # One whose detach failed half-way is in the registry still, and steered by nobody.
@@ -196,20 +236,59 @@ class Steering:
             if steered and self._pairs.get(pair.port_id) != pair:
                 self._driver(pair.port_id).update(pair)
                 self._pairs[pair.port_id] = pair
-        changed = self.differs(policies)
+        changed = self.changes(compiled)
+        former = self._world
+        if (
+            self._doubtful
+            or former is None
+            or former.node != compiled.node
+            or former.members != compiled.members
+        ):
+            self._tell_world(compiled, self._stamped(changed))
+        else:
+            self._swap(changed)
         if not changed:
-            return
-        self._swap(changed)
+            return 0
         self._publish(changed)
         # The grace period: programs that read the old generation end, then the frames that
         # they sent to the engine are judged.
         wait_for_programs()
         self._supervisor.tell(lambda engine: engine.sync())
+        return len(changed)
 
-    def _swap(self, policies: list[PortPolicy]) -> None:
+    def _stamped(self, policies: Iterable[PortPolicy]) -> list[tuple[PortPolicy, int]]:
+        """As they are told, each with a new generation, and remembered so."""
+        stamped = []
         for policy in map(self._as_told, policies):
             self._told[policy.port_id] = policy
             self._current[policy.port_id] = generation = self._generations.next()
+            stamped.append((policy, generation))
+        return stamped
+
+    def _tell_world(
+        self, compiled: Compiled, policies: list[tuple[PortPolicy, int]]
+    ) -> None:
+        """Rules whole where they are others; else those who changed group. With the policies, all
+        of it holds between two packets.
+        """
+        former, self._world = self._world, compiled
+        node, members = compiled.node, compiled.members
+        whole = self._doubtful or former is None or former.node != node
+        # Until it is done: an engine that refused half of it is told all of it the next time.
+        self._doubtful = True
+        if whole:
+            self._supervisor.tell(
+                lambda engine: engine.node_set(node, members, policies)
+            )
+        elif former is not None:
+            moved = changed_members(former.members, members)
+            self._supervisor.tell(
+                lambda engine: engine.members_set(node, moved, policies)
+            )
+        self._doubtful = False
+
+    def _swap(self, policies: list[PortPolicy]) -> None:
+        for policy, generation in self._stamped(policies):
             self._supervisor.tell(_policy_set(generation, policy))
 
     def _tell_listeners(self, port_id: int) -> None:
@@ -229,7 +308,9 @@ class Steering:
         that the former one cached have no session behind them any more.
         """
         policies = list(self._told.values())
-        self._swap(policies)
+        stamped = self._stamped(policies)
+        self._doubtful = True
+        self._tell_world(self.world, stamped)
         for port_id in self._listeners:
             self._tell_listeners(port_id)
         self._publish(policies)

@@ -14,6 +14,7 @@ from pyctl.agent.agent import Agent
 from pyctl.agent.events import Happening
 from pyctl.api import schema
 from pyctl.model.workload import Counter, ModeSource, Port, Workload
+from pyctl.policy.concern import rule_count
 from pyctl.policy.resolve import effective_mode, groups_of
 
 
@@ -91,7 +92,7 @@ def workload_detail(agent: Agent, workload: Workload) -> schema.WorkloadDetail:
     ports = []
     sessions = 0
     for port in workload.ports:
-        policy, generation = context.steering.policy_of(port.port_id)
+        _policy, generation = context.steering.policy_of(port.port_id)
         kernel = context.steering.drivers.of(workload.datapath).counters(port.port_id)
         engine = agent.supervisor.counters(port.port_id)
         sessions += agent.supervisor.session_count(port.port_id)
@@ -99,7 +100,7 @@ def workload_detail(agent: Agent, workload: Workload) -> schema.WorkloadDetail:
             schema.PortDetail(
                 **port_view(port).model_dump(),
                 generation=generation,
-                rules=len(policy.rules) if policy else 0,
+                rules=rule_count(context.steering.world, port.port_id),
                 counters=counter_rows(kernel, engine),
             )
         )

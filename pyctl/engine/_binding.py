@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Sequence
 from typing import Any, Protocol, cast
 
 from pyctl.errors import SegctlError
@@ -26,6 +27,8 @@ class Lib(Protocol):
     def sg_engine_maps_open(self, engine: Any, directory: bytes) -> int: ...
     def sg_engine_cache_set(self, engine: Any, enabled: int) -> int: ...
     def sg_engine_policy_set(self, engine: Any, policy: Any, rules: Any) -> int: ...
+    def sg_engine_node_set(self, engine: Any, data: Any, length: int) -> int: ...
+    def sg_engine_members_set(self, engine: Any, data: Any, length: int) -> int: ...
     def sg_engine_port_delete(self, engine: Any, port_id: int) -> int: ...
     def sg_engine_listeners_set(
         self, engine: Any, port_id: int, ports: Any, count: int
@@ -54,8 +57,10 @@ def sizeof(struct: str) -> int:
     return int(ffi.sizeof(f"struct {struct}"))
 
 
-def pack_array(struct: str, values: list[dict[str, Any]]) -> bytes:
-    """An array of `struct NAME`, each from its fields."""
+def pack_array(
+    struct: str, values: Sequence[dict[str, Any] | tuple[Any, ...]]
+) -> bytes:
+    """An array of `struct NAME`, each from its fields, by name or in their order."""
     return bytes(ffi.buffer(ffi.new(f"struct {struct}[]", values)))
 
 

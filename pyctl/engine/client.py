@@ -18,12 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pyctl.engine import records
+from pyctl.engine import node_records, records
+from pyctl.engine.node_records import Policies
 from pyctl.engine.protocol import MAX_FDS, Decoder, Message, encode, raise_error
 from pyctl.engine.records import EngineEvent, Session
 from pyctl.engine.rings import RingSet, ring_set
 from pyctl.errors import SegctlError, UnreachableError
-from pyctl.model.policy import PortPolicy
+from pyctl.model.policy import Members, NodePolicy, PortPolicy
 from pyctl.model.workload import Counter
 
 _READ_BYTES = 1 << 18
@@ -93,6 +94,18 @@ class EngineClient:
     def policy_set(self, generation: int, policy: PortPolicy) -> None:
         """Judge the policy's port by it from the next batch on."""
         self._ask("policy_set", blob=records.pack_policy(policy, generation))
+
+    def node_set(self, node: NodePolicy, members: Members, policies: Policies) -> None:
+        """Put the node's policy in force, whole, with these ports' policies and generations."""
+        self._ask("node_set", blob=node_records.pack_node(node, members, policies))
+
+    def members_set(
+        self, node: NodePolicy, members: Members, policies: Policies
+    ) -> None:
+        """Those who changed group, with the policies and generations that change with them."""
+        self._ask(
+            "members_set", blob=node_records.pack_members(node, members, policies)
+        )
 
     def port_delete(self, port_id: int) -> None:
         """Forget the port: policy, sessions, flow-map entries."""

@@ -116,6 +116,24 @@ class Engine:
         )
         return int(policy.port_id)
 
+    def set_node(self, blob: bytes) -> None:
+        """Put a packed node policy (node_records.pack_node) in force, whole, with the heads of the
+        ports in it. SegctlError for an impossible one, or when memory is short.
+        """
+        check(
+            lib.sg_engine_node_set(self._engine, ffi.from_buffer(blob), len(blob)),
+            f"setting a node policy of {len(blob)} bytes",
+            state="the rules are the ones before",
+        )
+
+    def set_members(self, blob: bytes) -> None:
+        """A delta (node_records.pack_members); SegctlError as set_node."""
+        check(
+            lib.sg_engine_members_set(self._engine, ffi.from_buffer(blob), len(blob)),
+            "changing who is in which group",
+            advice="the engine may have no node policy yet, or another",
+        )
+
     def delete_port(self, port_id: int) -> None:
         """Forget the port's policy, sessions and flow-map entries. Idempotent."""
         check(

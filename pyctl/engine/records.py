@@ -144,9 +144,9 @@ def pack_policy(policy: PortPolicy, generation: int) -> bytes:
             "default_verdict": ACTIONS[policy.default],
             "flags": _flags(policy),
             "mac": bytes.fromhex(policy.mac.replace(":", "")),
-            "rule_count": len(policy.rules),
+            "rule_count": len(policy.rules or ()),
         }
-        rules = pack_array("sg_rule", [_rule(rule) for rule in policy.rules])
+        rules = pack_array("sg_rule", [_rule(rule) for rule in policy.rules or ()])
         return pack_array("sg_policy", [head]) + rules
     except (OverflowError, ValueError, IndexError) as error:
         raise SegctlError(
@@ -158,6 +158,7 @@ def _flags(policy: PortPolicy) -> int:
     said = (
         (policy.deny_rst, "SG_POLICY_DENY_RST"),
         (not policy.cache, "SG_POLICY_NO_CACHE"),
+        (policy.rules is None, "SG_POLICY_NODE"),
     )
     return sum(constant(name) for wanted, name in said if wanted)
 

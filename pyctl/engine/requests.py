@@ -78,6 +78,8 @@ class Requests:
             "maps_open": self._maps_open,
             "cache": self._cache,
             "policy_set": self._policy_set,
+            "node_set": self._node_set,
+            "members_set": self._members_set,
             "port_delete": self._port_delete,
             "listeners_set": self._listeners_set,
             "sync": self._sync,
@@ -153,6 +155,16 @@ class Requests:
     def _policy_set(self, request: Request) -> Answer:
         port_id = self._engine.set_policy(request.blob)
         self._log.info("policy set", port_id=port_id, bytes=len(request.blob))
+        return Answer()
+
+    def _node_set(self, request: Request) -> Answer:
+        self._engine.set_node(request.blob)
+        self._log.info("node policy set", bytes=len(request.blob))
+        return Answer()
+
+    def _members_set(self, request: Request) -> Answer:
+        self._engine.set_members(request.blob)
+        self._log.info("members changed", bytes=len(request.blob))
         return Answer()
 
     def _port_delete(self, request: Request) -> Answer:

@@ -1,10 +1,13 @@
-"""Compiled policy: what the engine is given for one port. Parsing is in pyctl.policy."""
+"""Compiled policy: what the engine is given for the node, and for one port. Parsing is in
+pyctl.policy.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from pyctl.model.workload import Mode
 
@@ -41,13 +44,58 @@ class PortRule:
 
 
 @dataclass(frozen=True)
+class PortMatch:
+    """Destination ports of TCP or UDP; a whole protocol else."""
+
+    proto: int
+    """IPPROTO_TCP, IPPROTO_UDP; IPPROTO_ICMP: that of the packet's IP version; 0: any."""
+    low: int = 0
+    high: int = 65535
+
+
+@dataclass(frozen=True)
+class NodeRule:
+    """Who opens from `source` to `target`: indexes of groups."""
+
+    rule_id: int
+    source: int
+    target: int
+    ports: tuple[PortMatch, ...]
+    action: Action
+
+
+@dataclass(frozen=True)
+class NodePolicy:
+    """The rules of all ports of a node; the first that matches decides."""
+
+    groups: tuple[str, ...] = ("any",)
+    """Names by index; the first is everybody."""
+    cidrs: Mapping[int, tuple[IPv4Network | IPv6Network, ...]] = field(
+        default_factory=dict
+    )
+    """Of the groups that are CIDRs."""
+    rules: tuple[NodeRule, ...] = ()
+
+
+@dataclass(frozen=True)
+class Members:
+    """Whom the selectors take: groups by port, and by the addresses that workloads have."""
+
+    ports: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    addresses: Mapping[IPv4Address | IPv6Address, tuple[int, ...]] = field(
+        default_factory=dict
+    )
+
+
+@dataclass(frozen=True)
 class PortPolicy:
     """A port's whole policy."""
 
     port_id: int
     mode: Mode
     mac: str
-    rules: tuple[PortRule, ...]
+    rules: tuple[PortRule, ...] | None
+    """None: the node's policy holds, by the groups of both ends."""
     default: Action
     """For what no rule matches: ALLOW in discover, else DENY (monitor records it and passes)."""
     deny_rst: bool = False

@@ -4,8 +4,10 @@ document  Policy, Group, Rule, PortSpec: a policy as its author means it
 parse     text (YAML or JSON) → Policy; every error at once, each with its path
 text      text → plain values, strictly
 fields    the checks of single values, by path
-resolve   Policy + attached workloads → who is in which group, at which addresses; modes
-compile   the same → PortPolicy of each port, which the engine is given
+resolve   Policy + a workload → its groups, addresses, mode
+compile   Policy + attached workloads → rules by groups, who is in which: what the engine is given
+concern   two of these → the ports whose verdicts the step from one to the other can touch
+explain   the rule that decides, read one by one
 diff      two policies → sentences for --dry-run
 
 May import: model, errors.

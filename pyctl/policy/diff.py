@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from pyctl.model.policy import PortPolicy
+from pyctl.policy.compile import Compiled
+from pyctl.policy.concern import concerned
 from pyctl.policy.document import Group, Policy, Rule
 
 K = TypeVar("K")
@@ -34,11 +35,10 @@ def changes(before: Policy, after: Policy) -> list[str]:
     return found
 
 
-def changed_ports(
-    before: Mapping[int, PortPolicy], after: Mapping[int, PortPolicy]
-) -> list[int]:
-    """Ids of the ports in `after` whose compiled policy is new or another, ascending."""
-    return sorted(key for key in after if before.get(key) != after[key])
+def changed_ports(before: Compiled, after: Compiled) -> list[int]:
+    """Ids of the ports in `after` that are new, or may be judged otherwise, ascending."""
+    heads = {key for key in after.ports if before.ports.get(key) != after.ports[key]}
+    return sorted(heads | concerned(before, after))
 
 
 def rule_text(rule: Rule) -> str:

@@ -1,6 +1,6 @@
 """Who is in which group, at which addresses, and in which mode.
 
-In: a Policy and the attached workloads. Out: members by group, networks by group, modes.
+In: a Policy and a workload. Out: its groups, its addresses, its mode.
 I/O: none.
 
 A workload is known to others by the addresses of its ports, link-local ones excepted: these name
@@ -9,22 +9,15 @@ nobody beyond one link, so two workloads may share one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from ipaddress import (
-    IPv4Address,
-    IPv4Network,
-    IPv6Address,
-    IPv6Network,
-    collapse_addresses,
-    ip_interface,
-    ip_network,
-)
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_interface
 from typing import Protocol
 
 from pyctl.model.workload import Mode, ModeSource, Port, Workload
-from pyctl.policy.document import ANY, Group, Network, Policy, Selector
+from pyctl.policy.document import ANY, Policy, Selector
 
 Address = IPv4Address | IPv6Address
 
@@ -42,7 +35,13 @@ class EffectiveMode:
 
 def addresses(port: Port) -> tuple[Address, ...]:
     """The port's addresses without prefix length, link-local ones included."""
-    return tuple(ip_interface(text).ip for text in port.addresses)
+    return _parsed(port.addresses)
+
+
+@lru_cache(maxsize=8192)
+def _parsed(texts: tuple[str, ...]) -> tuple[Address, ...]:
+    """Remembered: every change on a node goes over the addresses of all its workloads."""
+    return tuple(ip_interface(text).ip for text in texts)
 
 
 def known_addresses(port: Port) -> tuple[Address, ...]:
@@ -86,20 +85,6 @@ def groups_of(policy: Policy, workload: Workload) -> tuple[str, ...]:
     )
 
 
-def networks(
-    policy: Policy, workloads: Iterable[Workload]
-) -> dict[str, tuple[Network, ...]]:
-    """Where each group is found, merged to as few networks as say it, IPv4 first.
-
-    `any` is not in it: it has no networks, it matches everything.
-    """
-    attached = tuple(workloads)
-    return {
-        group.name: _merged(_places(group, attached))
-        for group in policy.groups.values()
-    }
-
-
 def effective_mode(policy: Policy, workload: Workload) -> EffectiveMode:
     """`segctl mode`, then the policy's modes, then `attach --mode`, then discover.
 
@@ -109,9 +94,11 @@ def effective_mode(policy: Policy, workload: Workload) -> EffectiveMode:
     if workload.forced_mode is not None:
         return EffectiveMode(workload.forced_mode, ModeSource.COMMAND)
     named = [
-        policy.modes[name]
-        for name in groups_of(policy, workload)
-        if name in policy.modes
+        mode
+        for name, mode in policy.modes.items()
+        if name != ANY
+        and (selector := policy.groups[name].selector) is not None
+        and selects(selector, workload)
     ]
     if not named and ANY in policy.modes:
         named = [policy.modes[ANY]]
@@ -120,21 +107,3 @@ def effective_mode(policy: Policy, workload: Workload) -> EffectiveMode:
     if workload.attach_mode is not Mode.DISCOVER:
         return EffectiveMode(workload.attach_mode, ModeSource.ATTACH)
     return EffectiveMode(Mode.DISCOVER, ModeSource.DEFAULT)
-
-
-def _places(group: Group, workloads: tuple[Workload, ...]) -> list[Network]:
-    if group.selector is None:
-        return list(group.cidrs)
-    return [
-        ip_network(ip)
-        for workload in workloads
-        if selects(group.selector, workload)
-        for port in workload.ports
-        for ip in known_addresses(port)
-    ]
-
-
-def _merged(found: list[Network]) -> tuple[Network, ...]:
-    four = [net for net in found if isinstance(net, IPv4Network)]
-    six = [net for net in found if isinstance(net, IPv6Network)]
-    return (*collapse_addresses(four), *collapse_addresses(six))

@@ -73,6 +73,45 @@ static void set_policy(struct sg_core *core, uint8_t choice)
 	sg_core_policy_set(core, &policy, rules);
 }
 
+/* A node policy of random parts, some of them impossible; then a delta, or the like. */
+static void set_node(struct sg_core *core, uint8_t choice)
+{
+	struct {
+		struct sg_node_head head;
+		struct sg_policy policy;
+		struct sg_node_rule rules[2];
+		struct sg_node_spec specs[2];
+		struct sg_node_cidr cidrs[2];
+		struct sg_member members[2];
+		uint32_t groups[2];
+	} block = {
+		.head = { .groups = 3, .policies = 1, .rules = 2, .specs = 2, .cidrs = 2, .members = 2,
+			  .member_groups = 2 },
+		.policy = { .generation = choice, .port_id = 1 + (choice & 1), .mode = 3,
+			    .default_verdict = 2, .flags = SG_POLICY_NODE },
+		.rules = { { 1, choice & 3, choice >> 2 & 3, 0, 2, 1, { 0 } },
+			   { 2, 0, choice >> 4 & 3, 1, 1, 2, { 0 } } },
+		.specs = { { 6, 0, 0, choice, 0 }, { 0, 0, 0, 65535, 0 } },
+		.cidrs = { { 1, SEG_FAMILY_IPV4, choice % 34, { 0 }, { 7, 7, 7 } },
+			   { 2, SEG_FAMILY_IPV6, choice % 130, { 0 }, { 7, 7, 7 } } },
+		.members = { { 0, 0, 1, { 0 }, 0, 1 }, { SEG_FAMILY_IPV6, 0, 0, { 7 }, 0, choice & 3 } },
+		.groups = { 1, choice >> 6 },
+	};
+	struct sg_node *node, *former;
+
+	if (choice & 1) {
+		if (sg_core_node_build(core, &block, sizeof(block), &node))
+			return;
+		sg_core_node_swap(core, node, &block, sizeof(block), &former);
+		sg_node_free(former);
+		return;
+	}
+	block.head.rules = block.head.specs = block.head.cidrs = 0;
+	memmove(block.rules, block.members, sizeof(block.members) + sizeof(block.groups));
+	sg_core_members_set(core, &block, sizeof(block.head) + sizeof(block.policy) +
+					      sizeof(block.members) + sizeof(block.groups));
+}
+
 static void drain(struct sg_core *core)
 {
 	struct sg_session_info sessions[8];
@@ -87,7 +126,7 @@ static void drain(struct sg_core *core)
 	} while (cursor);
 }
 
-/* The input is a row of commands: 0xff policy, 0xfe time, 0xfd port gone, else a frame whose length
+/* The input is a row of commands: 0xff policy, 0xfe time, 0xfd port gone, 0xfc node policy, else a frame whose length
  * is the next two bytes. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -102,8 +141,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	while (end - at >= 3) {
 		uint8_t command = at[0], choice = at[1];
 
-		if (command >= 0xfd) {
+		if (command >= 0xfc) {
 			at += 2;
+			if (command == 0xfc)
+				set_node(core, choice);
 			if (command == 0xff)
 				set_policy(core, choice);
 			else if (command == 0xfd)
@@ -215,14 +256,14 @@ int main(int argc, char **argv)
 		while (size < sizeof(input) - 4096) {
 			int kind = rand() % 40;
 
-			if (kind < 3) {
-				input[size++] = (uint8_t)(0xfd + kind);
+			if (kind < 4) {
+				input[size++] = (uint8_t)(0xfc + kind);
 				input[size++] = (uint8_t)rand();
 				continue;
 			}
 			size_t length = make_frame(input + size + 3);
 
-			if (kind == 3)
+			if (kind == 4)
 				length = (size_t)rand() % (length + 1);
 			input[size] = (uint8_t)(rand() % 4);
 			input[size + 1] = (uint8_t)(length >> 8);

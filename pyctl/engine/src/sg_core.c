@@ -64,6 +64,7 @@ void sg_core_free(struct sg_core *core)
 	for (__u32 id = 0; id < SEG_PORT_IDS; id++)
 		if (core->ports[id])
 			close_port(core, (__u16)id, core->now_ns);
+	sg_node_free(core->node);
 	sg_table_free(&core->table);
 	free(core);
 }
@@ -288,7 +289,7 @@ int sg_core_policy_set(struct sg_core *core, const struct sg_policy *policy,
 {
 	struct sg_ruleset *set;
 	struct sg_port *port;
-	int error = sg_policy_compile(policy, rules, &set);
+	int error = sg_policy_compile(policy, rules, &core->node, &set);
 
 	if (error)
 		return error;
@@ -302,6 +303,49 @@ int sg_core_policy_set(struct sg_core *core, const struct sg_policy *policy,
 	if (policy->flags & SG_POLICY_NO_CACHE)
 		sg_cache_drop_port(core, port);
 	return 0;
+}
+
+int sg_core_node_build(const struct sg_core *core, const void *bytes, __u32 length,
+		       struct sg_node **out)
+{
+	struct sg_node_view view;
+	int error = sg_node_view(bytes, length, &view);
+
+	/* The key is made once: it may be read while the core works. */
+	return error ? error : sg_node_build(core->table.hash_key.k, &view, out);
+}
+
+static int policies_set(struct sg_core *core, const struct sg_node_view *view)
+{
+	int error = 0;
+
+	for (__u32 i = 0; i < view->head->policies && !error; i++)
+		error = sg_core_policy_set(core, &view->policies[i], NULL);
+	return error;
+}
+
+int sg_core_node_swap(struct sg_core *core, struct sg_node *node, const void *bytes, __u32 length,
+		      struct sg_node **former)
+{
+	struct sg_node_view view;
+	int error = sg_node_view(bytes, length, &view);
+
+	*former = error ? node : core->node;
+	if (error)
+		return error;
+	core->node = node;
+	return policies_set(core, &view);
+}
+
+int sg_core_members_set(struct sg_core *core, const void *bytes, __u32 length)
+{
+	struct sg_node_view view;
+	int error = sg_node_view(bytes, length, &view);
+
+	if (error || !core->node || view.head->rules || view.head->cidrs)
+		return error ? error : -EINVAL;
+	error = sg_node_members_set(core->node, &view);
+	return error ? error : policies_set(core, &view);
 }
 
 int sg_core_listeners_set(struct sg_core *core, __u16 port_id, const __u16 *ports, __u32 count)
@@ -325,6 +369,8 @@ int sg_core_listeners_set(struct sg_core *core, __u16 port_id, const __u16 *port
 
 void sg_core_port_delete(struct sg_core *core, __u16 port_id)
 {
+	if (core->node)
+		sg_node_port_delete(core->node, port_id);
 	if (port_id && core->ports[port_id])
 		close_port(core, port_id, core->now_ns);
 }

@@ -57,6 +57,7 @@ SEG_ABI_SIZE(sg_rule, 32);
 enum sg_policy_flag {
 	SG_POLICY_DENY_RST = 1,		/* a denied TCP SYN is answered with RST, not dropped silently */
 	SG_POLICY_NO_CACHE = 2,		/* its datapath has no flow map: every packet comes here */
+	SG_POLICY_NODE = 4,		/* its rules are the node's (struct sg_node_head), not a list of its own */
 };
 
 /* A port's policy, swapped in whole. Flows judged by it are stamped with its generation. */
@@ -72,6 +73,65 @@ struct sg_policy {
 	__u32 pad2;
 };
 SEG_ABI_SIZE(sg_policy, 32);
+
+/* The node's policy, by groups, as one block of bytes: this head, then as many of each as it counts, in
+ * this order: sg_policy, sg_node_rule, sg_node_spec, sg_node_cidr, sg_member, __u32 (groups of
+ * members). Group 0 is `any`: everybody is in it. A delta has the same form, without rules and CIDRs. */
+struct sg_node_head {
+	__u32 groups;		/* how many there are, `any` included */
+	__u32 policies;		/* ports whose sg_policy changes together with it */
+	__u32 rules;
+	__u32 specs;
+	__u32 cidrs;
+	__u32 members;
+	__u32 member_groups;
+	__u32 pad;
+};
+SEG_ABI_SIZE(sg_node_head, 32);
+
+/* Who opens from `source` to `target`: the first that matches decides. */
+struct sg_node_rule {
+	__u32 id;
+	__u32 source;		/* groups */
+	__u32 target;
+	__u32 first_spec;
+	__u32 specs;
+	__u8 action;		/* enum seg_verdict */
+	__u8 pad[3];
+};
+SEG_ABI_SIZE(sg_node_rule, 24);
+
+struct sg_node_spec {
+	__u8 proto;		/* IPPROTO_TCP, _UDP; IPPROTO_ICMP: of the packet's IP version; 0: any */
+	__u8 pad;
+	__u16 port_lo;		/* destination's, host order; 0..65535 for all but TCP and UDP */
+	__u16 port_hi;
+	__u16 pad2;
+};
+SEG_ABI_SIZE(sg_node_spec, 8);
+
+struct sg_node_cidr {
+	__u32 group;
+	__u8 family;		/* enum seg_family */
+	__u8 prefix_len;
+	__u8 pad[2];
+	__u8 net[16];
+};
+SEG_ABI_SIZE(sg_node_cidr, 24);
+
+/* The selector groups of a port (family 0), or of an address that workloads have. No groups: an
+ * address that nobody has (any more). */
+struct sg_member {
+	__u8 family;		/* enum seg_family; 0: a port */
+	__u8 pad;
+	__u16 port_id;
+	__u8 address[16];
+	__u32 first_group;
+	__u32 groups;
+};
+SEG_ABI_SIZE(sg_member, 28);
+
+struct sg_node;
 
 struct sg_core_config {
 	__u32 max_sessions;
@@ -157,6 +217,16 @@ __u64 sg_core_tick(struct sg_core *core, __u64 now_ns);
 /* Copy the policy in. -ENOMEM, or -EINVAL for a value out of its enum, leaves the one in force.
  * Open sessions are judged again at their next packet. */
 int sg_core_policy_set(struct sg_core *core, const struct sg_policy *policy, const struct sg_rule *rules);
+/* Build a node policy out of its block of bytes: 0 and *out, -ENOMEM, or -EINVAL. The only function that
+ * another thread may call while the core works. Free with sg_node_free(), unless swapped in. */
+int sg_core_node_build(const struct sg_core *core, const void *bytes, __u32 length,
+		       struct sg_node **out);
+void sg_node_free(struct sg_node *node);
+/* Put a built one and the policies of its block in force together; *former (or NULL) is the caller's. */
+int sg_core_node_swap(struct sg_core *core, struct sg_node *node, const void *bytes, __u32 length,
+		      struct sg_node **former);
+/* A delta: who is in which group by now, and the policies that change with it. -EINVAL changes nothing. */
+int sg_core_members_set(struct sg_core *core, const void *bytes, __u32 length);
 /* The TCP ports that the workload listens on, host order: whoever calls it knows better than a
  * guess which side opened a connection that was there before the engine. Replaces the former
  * list; count 0 goes back to guessing. Returns 0, -ENOMEM or -EINVAL. */

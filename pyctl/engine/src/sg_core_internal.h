@@ -23,6 +23,7 @@ struct sg_port {
 struct sg_core {
 	struct sg_io io;
 	struct sg_core_config config;
+	struct sg_node *node;		/* what SG_POLICY_NODE means; NULL: no rules */
 	struct sg_port *ports[SEG_PORT_IDS];	/* [0] collects what belongs to no port */
 	struct sg_table table;
 	struct sg_frags frags;

@@ -215,7 +215,7 @@ struct policy_job {
 
 static int is_policy_valid(const struct sg_policy *policy)
 {
-	const __u32 flags = SG_POLICY_DENY_RST | SG_POLICY_NO_CACHE;
+	const __u32 flags = SG_POLICY_DENY_RST | SG_POLICY_NO_CACHE | SG_POLICY_NODE;
 
 	return policy->port_id && policy->generation && policy->mode >= SEG_MODE_DISCOVER &&
 	       policy->mode <= SEG_MODE_QUARANTINE &&
@@ -254,6 +254,46 @@ int sg_engine_policy_set(struct sg_engine *engine, const struct sg_policy *polic
 		if (!is_rule_valid(&rules[i]))
 			return -EINVAL;
 	return call(engine, policy_set, &job);
+}
+
+struct node_job {
+	const void *bytes;
+	struct sg_node *node;
+	struct sg_node *former;
+	__u32 length;
+};
+
+static int node_set(struct sg_engine *engine, void *context)
+{
+	struct node_job *job = context;
+
+	return sg_core_node_swap(engine->core, job->node, job->bytes, job->length, &job->former);
+}
+
+int sg_engine_node_set(struct sg_engine *engine, const void *bytes, __u32 length)
+{
+	struct node_job job = { .bytes = bytes, .length = length };
+	int error = sg_core_node_build(engine->core, bytes, length, &job.node);
+
+	if (error)
+		return error;
+	error = call(engine, node_set, &job);
+	sg_node_free(job.former);
+	return error;
+}
+
+static int members_set(struct sg_engine *engine, void *context)
+{
+	struct node_job *job = context;
+
+	return sg_core_members_set(engine->core, job->bytes, job->length);
+}
+
+int sg_engine_members_set(struct sg_engine *engine, const void *bytes, __u32 length)
+{
+	struct node_job job = { .bytes = bytes, .length = length };
+
+	return call(engine, members_set, &job);
 }
 
 static int port_delete(struct sg_engine *engine, void *context)

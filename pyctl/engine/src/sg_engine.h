@@ -82,6 +82,9 @@ int sg_engine_cache_set(struct sg_engine *engine, int enabled);
 /* -EINVAL for a policy or a rule with a field out of range: nothing changed then. */
 int sg_engine_policy_set(struct sg_engine *engine, const struct sg_policy *policy,
 			 const struct sg_rule *rules);
+/* See struct sg_node_head. The policy is built by the caller's thread, and swapped in by the loop. */
+int sg_engine_node_set(struct sg_engine *engine, const void *bytes, __u32 length);
+int sg_engine_members_set(struct sg_engine *engine, const void *bytes, __u32 length);
 int sg_engine_port_delete(struct sg_engine *engine, __u16 port_id);
 /* See sg_core_listeners_set. */
 int sg_engine_listeners_set(struct sg_engine *engine, __u16 port_id, const __u16 *ports,

@@ -39,6 +39,7 @@ void sg_flow_key(const struct sg_packet *p, struct sg_key *key, __u8 *opener)
 struct sg_answer sg_flow_ask(const struct sg_port *port, const struct sg_key *key, __u8 opener)
 {
 	struct sg_question q = {
+		.local = key->laddr,
 		.peer = key->raddr,
 		.port = opener == SEG_DIR_EGRESS ? key->rport : key->lport,
 		.dir = opener,

@@ -55,7 +55,7 @@ static void compile_rule(const struct sg_rule *r, struct sg_match *m)
 }
 
 int sg_policy_compile(const struct sg_policy *policy, const struct sg_rule *rules,
-		      struct sg_ruleset **out)
+		      struct sg_node *const *node, struct sg_ruleset **out)
 {
 	static const __u8 families[2] = { SEG_FAMILY_IPV4, SEG_FAMILY_IPV6 };
 	struct sg_ruleset *set;
@@ -73,6 +73,7 @@ int sg_policy_compile(const struct sg_policy *policy, const struct sg_rule *rule
 	if (!set)
 		return -ENOMEM;
 	set->policy = *policy;
+	set->node = node;
 	next = set->matches;
 	for (int dir = 0; dir < 2; dir++)
 		for (int family = 0; family < 2; family++) {
@@ -110,22 +111,48 @@ static const struct sg_match *first_match(const struct sg_ruleset *set, const st
 	return NULL;
 }
 
+struct decision {
+	__u32 id;
+	__u8 action;
+};
+
+/* 1 and the rule's, 0 and the default's, or -ENOMEM. */
+static int decide(const struct sg_ruleset *set, const struct sg_question *q, struct decision *out)
+{
+	const struct sg_node_rule *rule = NULL;
+	const struct sg_match *m;
+	int error = 0;
+
+	*out = (struct decision){ 0, set->policy.default_verdict };
+	if (!(set->policy.flags & SG_POLICY_NODE)) {
+		m = first_match(set, q);
+		if (m)
+			*out = (struct decision){ m->id, m->action };
+		return m ? 1 : 0;
+	}
+	if (*set->node)
+		error = sg_node_ask(*set->node, set->policy.port_id, q, &rule);
+	if (rule)
+		*out = (struct decision){ rule->id, rule->action };
+	return error ? error : !!rule;
+}
+
 /* What each mode makes of it:
  *   protect   denied is dropped;
  *   monitor   passes; what protect would deny, by a rule or by the default, is a violation;
  *   discover  passes; only an explicit deny is a violation, the rest is being learned. */
 struct sg_answer sg_policy_ask(const struct sg_ruleset *set, const struct sg_question *q)
 {
-	const struct sg_match *m = first_match(set, q);
-	struct sg_answer answer = { .rule_id = m ? m->id : 0, .reason = SEG_R_NONE, .pass = 1 };
-	__u8 mode = set->policy.mode;
+	struct decision d;
+	int matched = decide(set, q, &d);
+	struct sg_answer answer = { .rule_id = d.id, .reason = SEG_R_NONE, .pass = 1 };
 
-	if (m) {
-		if (m->action == SEG_VERDICT_DENY)
-			answer.reason = SEG_R_POLICY_DENY;
-	} else if (mode != SEG_MODE_DISCOVER && set->policy.default_verdict == SEG_VERDICT_DENY) {
+	if (matched < 0)
+		answer.reason = SEG_R_SESSION_MEMORY;
+	else if (d.action == SEG_VERDICT_DENY && matched)
+		answer.reason = SEG_R_POLICY_DENY;
+	else if (d.action == SEG_VERDICT_DENY && set->policy.mode != SEG_MODE_DISCOVER)
 		answer.reason = SEG_R_DEFAULT_DENY;
-	}
 	answer.pass = !answer.reason || sg_policy_records_only(set);
 	return answer;
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* A port's compiled policy: the first rule that matches decides. Pure. */
+/* A port's policy: the first rule that matches decides, of a list of its own (the dp protocol's ports
+ * have one) or of the node's. Pure. */
 #ifndef SG_POLICY_H
 #define SG_POLICY_H
 
 #include "sg_core.h"
+#include "sg_node.h"
 
 /* A rule in the form the scan wants: the network as two words, so v4 and v6 compare alike. */
 struct sg_match {
@@ -18,18 +20,10 @@ struct sg_match {
 
 struct sg_ruleset {
 	struct sg_policy policy;
+	struct sg_node *const *node;	/* the node's policy as it is by then; points to NULL: none yet */
 	struct sg_match *lists[2][2];	/* [egress, ingress][IPv4, IPv6], each in the given order */
 	__u32 counts[2][2];
 	struct sg_match matches[];
-};
-
-/* What a new flow looks like to a rule. */
-struct sg_question {
-	const __u8 *peer;	/* 16 bytes */
-	__u16 port;		/* the opener's destination port, host order */
-	__u8 dir;		/* the opener's */
-	__u8 family;
-	__u8 proto;
 };
 
 struct sg_answer {
@@ -40,7 +34,7 @@ struct sg_answer {
 
 /* 0 and *out, -ENOMEM, or -EINVAL. Free with free(). */
 int sg_policy_compile(const struct sg_policy *policy, const struct sg_rule *rules,
-		      struct sg_ruleset **out);
+		      struct sg_node *const *node, struct sg_ruleset **out);
 struct sg_answer sg_policy_ask(const struct sg_ruleset *set, const struct sg_question *q);
 
 static inline int sg_policy_records_only(const struct sg_ruleset *set)

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import ip_address
+from typing import Any
 
 import pytest
 
 from pyctl.agent import steering as module
 from pyctl.agent.steering import Steering, port_pair
 from pyctl.errors import SegctlError
-from pyctl.model.policy import Action, PortPolicy
+from pyctl.model.policy import (
+    Action,
+    Members,
+    NodePolicy,
+    NodeRule,
+    PortMatch,
+    PortPolicy,
+)
 from pyctl.model.workload import DatapathKind, Mode, OtherTraffic
+from pyctl.policy.compile import Compiled
+from tests import packets
 from tests.unit.agent.test_store import PORT, WEB
 
 
@@ -52,15 +63,28 @@ def world(monkeypatch):
     return recorder, Steering(recorder, recorder)
 
 
-def policy(mode: Mode = Mode.PROTECT, default: Action = Action.DENY) -> PortPolicy:
-    return PortPolicy(300, mode, PORT.mac, (), default)
+NODE = NodePolicy(("any", "web"))
+RULES = replace(NODE, rules=(NodeRule(1, 0, 1, (PortMatch(0),), Action.ALLOW),))
+
+
+def policy(
+    mode: Mode = Mode.PROTECT,
+    default: Action = Action.DENY,
+    node: NodePolicy = NODE,
+    **members: Any,
+) -> Compiled:
+    """A node with one port, which is in the group web."""
+    ports = {300: PortPolicy(300, mode, PORT.mac, None, default)}
+    known = Members(**{"ports": {300: (0, 1)}, **members})
+    return Compiled(node, known, ports, {300: ()})
 
 
 def test_a_new_pair_has_its_policy_before_its_filters(world):
     recorder, steering = world
-    steering.prepare(policy(), DatapathKind.EBPF, lambda: (80,))
+    steering.prepare(policy(), 300, DatapathKind.EBPF, lambda: (80,))
     steering.add(port_pair(WEB, PORT, Mode.PROTECT), policy(), DatapathKind.EBPF)
     assert recorder.names() == [
+        "node_set",
         "policy_set",
         "listeners_set",
         "attach",
@@ -82,7 +106,7 @@ def test_a_change_is_swapped_published_and_waited_for_in_this_order(world):
     pair = port_pair(WEB, PORT, Mode.DISCOVER)
     steering.add(pair, policy(Mode.DISCOVER, Action.ALLOW), DatapathKind.EBPF)
     recorder.told.clear()
-    steering.change([policy()], [replace(pair, mode=Mode.PROTECT)])
+    steering.change(policy(), [replace(pair, mode=Mode.PROTECT)])
     assert recorder.names() == [
         "update",
         "policy_set",
@@ -95,7 +119,7 @@ def test_a_change_is_swapped_published_and_waited_for_in_this_order(world):
 def test_the_published_generation_is_the_one_the_engine_stamps(world):
     recorder, steering = world
     steering.add(port_pair(WEB, PORT, Mode.PROTECT), policy(), DatapathKind.EBPF)
-    steering.change([policy(default=Action.ALLOW)], [])
+    steering.change(policy(default=Action.ALLOW), [])
     set_to = [entry[1] for entry in recorder.told if entry[0] == "policy_set"]
     published = [
         entry[2] for entry in recorder.told if entry[0] == "publish_generation"
@@ -109,7 +133,7 @@ def test_what_did_not_change_is_not_told_again(world):
     pair = port_pair(WEB, PORT, Mode.PROTECT)
     steering.add(pair, policy(), DatapathKind.EBPF)
     recorder.told.clear()
-    steering.change([policy()], [pair])
+    steering.change(policy(), [pair])
     assert recorder.told == []
 
 
@@ -120,18 +144,21 @@ def test_a_port_that_was_half_detached_is_no_failure_of_the_others(world):
     with pytest.raises(SegctlError):
         steering.remove(300)
     recorder.told.clear()
-    steering.change([], [port_pair(WEB, PORT, Mode.PROTECT)])
+    steering.change(
+        replace(policy(), members=Members(), ports={}),
+        [port_pair(WEB, PORT, Mode.PROTECT)],
+    )
     assert recorder.told == []
 
 
 def test_a_new_engine_learns_every_policy_under_new_generations(world):
     recorder, steering = world
-    steering.prepare(policy(), DatapathKind.EBPF, lambda: (80,))
+    steering.prepare(policy(), 300, DatapathKind.EBPF, lambda: (80,))
     steering.add(port_pair(WEB, PORT, Mode.PROTECT), policy(), DatapathKind.EBPF)
     before = steering.policy_of(300)[1]
     recorder.told.clear()
     recorder.on_new_engine()
-    assert recorder.names() == ["policy_set", "listeners_set", "publish_generation"]
+    assert recorder.names() == ["node_set", "listeners_set", "publish_generation"]
     assert steering.policy_of(300)[1] > before
 
 
@@ -152,21 +179,72 @@ def test_other_ethertypes_follow_the_option_and_by_default_the_mode(
     assert pair.pass_other is passes
 
 
+def swapped(recorder: Recorder) -> list[tuple[PortPolicy, int]]:
+    """Each swap of the port's policy so far, alone or with the node's."""
+    found = []
+    for name, *given in recorder.told:
+        if name == "policy_set":
+            found.append((given[1], given[0]))
+        elif name in {"node_set", "members_set"}:
+            found += given[2]
+    return found
+
+
 def cached(recorder: Recorder) -> list[bool]:
     """What each swap so far said of the verdict cache."""
-    return [entry[2].cache for entry in recorder.told if entry[0] == "policy_set"]
+    return [told.cache for told, _ in swapped(recorder)]
+
+
+def test_new_rules_come_with_the_generations_of_the_ports_they_concern(world):
+    recorder, steering = world
+    pair = port_pair(WEB, PORT, Mode.PROTECT)
+    steering.add(pair, policy(), DatapathKind.EBPF)
+    recorder.told.clear()
+    assert steering.change(policy(node=RULES), [pair]) == 1
+    assert recorder.names() == [
+        "node_set",
+        "publish_generation",
+        "grace period",
+        "sync",
+    ]
+    ((_, generation),) = swapped(recorder)
+    assert recorder.told[1][2] == generation
+
+
+def test_who_joins_is_a_delta(world):
+    recorder, steering = world
+    pair = port_pair(WEB, PORT, Mode.PROTECT)
+    steering.add(pair, policy(node=RULES), DatapathKind.EBPF)
+    recorder.told.clear()
+    peer = {ip_address(packets.pod_two_ip4): (0, 1)}
+    assert steering.change(policy(node=RULES, addresses=peer), [pair]) == 1
+    assert recorder.names()[:2] == ["members_set", "publish_generation"]
+    assert recorder.told[0][2] == Members({}, peer)
+
+
+def test_what_an_engine_refused_is_told_whole_the_next_time(world):
+    recorder, steering = world
+    pair = port_pair(WEB, PORT, Mode.PROTECT)
+    steering.add(pair, policy(), DatapathKind.EBPF)
+    recorder.fail_on = "node_set"
+    with pytest.raises(SegctlError):
+        steering.change(policy(node=RULES), [pair])
+    recorder.fail_on = ""
+    recorder.told.clear()
+    steering.change(policy(), [pair])
+    assert recorder.names()[:2] == ["node_set", "publish_generation"]
 
 
 def test_a_port_of_u32_is_never_cached(world):
     """Nor after a change, nor by a new engine: nobody would find the entries, or delete them."""
     recorder, steering = world
     pair = port_pair(WEB, PORT, Mode.PROTECT)
-    steering.prepare(policy(), DatapathKind.U32, lambda: ())
+    steering.prepare(policy(), 300, DatapathKind.U32, lambda: ())
     steering.add(pair, policy(), DatapathKind.U32)
-    steering.change([policy(default=Action.ALLOW)], [pair])
+    steering.change(policy(default=Action.ALLOW), [pair])
     recorder.on_new_engine()
     assert cached(recorder) == [False, False, False]
-    assert steering.differs([policy(default=Action.ALLOW)]) == []
+    assert steering.changes(policy(default=Action.ALLOW)) == []
 
 
 def test_a_port_leaves_ebpf_after_its_last_entry(world):

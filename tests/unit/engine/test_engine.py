@@ -10,8 +10,9 @@ import pytest
 from pyctl.engine import records
 from pyctl.engine._binding import constant, pack_array
 from pyctl.engine.engine import Engine
+from pyctl.engine.node_records import pack_members, pack_node
 from pyctl.errors import SegctlError
-from pyctl.model.policy import Action, PortPolicy
+from pyctl.model.policy import Action, Members, NodePolicy, PortPolicy
 from pyctl.model.workload import Mode
 from tests import packets
 
@@ -64,6 +65,17 @@ def test_a_policy_is_taken(engine):
 def test_a_policy_with_a_field_out_of_range_is_refused(engine, wrong):
     with pytest.raises(SegctlError, match="Invalid argument"):
         engine.set_policy(wrong)
+
+
+def test_a_node_policy_is_taken_whole_and_then_by_what_changes(engine):
+    port = PortPolicy(300, Mode.PROTECT, packets.pod_one_mac, None, Action.DENY)
+    node, members = NodePolicy(("any", "web")), Members({300: (0, 1)}, {})
+    with pytest.raises(SegctlError, match="which group"):
+        engine.set_members(pack_members(node, members, [(port, 1)]))
+    engine.set_node(pack_node(node, members, [(port, 1)]))
+    engine.set_members(pack_members(node, members, [(port, 2)]))
+    with pytest.raises(SegctlError, match="Invalid argument"):
+        engine.set_node(b"")
 
 
 def test_descriptors_that_are_no_rings_are_refused_and_closed(engine):

@@ -19,6 +19,8 @@ OPERATIONS = [
     "rings_set",
     "cache",
     "policy_set",
+    "node_set",
+    "members_set",
     "port_delete",
     "listeners_set",
     "counters",

@@ -22,6 +22,7 @@ from pyctl.abi_build import HEADER, ROOT, TYPEDEFS, preprocess
 SOURCES = ROOT / "pyctl" / "engine" / "src"
 STAGES = [
     "cache",
+    "class",
     "core",
     "decode",
     "decode_l4",
@@ -30,6 +31,11 @@ STAGES = [
     "frag",
     "judge",
     "judge_tcp",
+    "map",
+    "nets",
+    "node",
+    "node_view",
+    "pair",
     "policy",
     "reset",
     "session",
@@ -57,7 +63,7 @@ ENOENT, E2BIG = 2, 7
 
 def build(directory: Path) -> Any:
     """The core as a Python extension with undefined-behaviour traps; kept in `directory`."""
-    text = preprocess('#include "sg_core.h"\n', f"-I{SOURCES}")
+    text = preprocess('#include "sg_node.h"\n', f"-I{SOURCES}")
     declarations = (
         TYPEDEFS.replace("uint64_t", "unsigned long long").replace(
             "int64_t", "long long"
@@ -75,7 +81,7 @@ def build(directory: Path) -> Any:
         ffi.cdef(declarations)
         ffi.set_source(
             name,
-            '#include "sg_core.h"\n',
+            '#include "sg_node.h"\n',
             sources=[str(path) for path in FILES],
             include_dirs=[str(SOURCES), str(HEADER.parent)],
             extra_compile_args=["-std=gnu11", "-O1", "-g", *WARNINGS, *UBSAN, *ASAN],

@@ -1,0 +1,158 @@
+"""Whose verdicts a change can touch: these ports get a new generation, the others keep their caches.
+
+In: what is compiled before and after. Out: port ids. I/O: none.
+
+A flow is judged otherwise only if it matches a rule that came, went or moved, or one of whose ends
+means others by now. So it has an end in such a rule, and every port that may be that end is named:
+too many are never wrong, too few would leave a verdict of the former policy in force. Above all an
+address that passes from one workload to another changes the groups of both, and so each port that a
+rule lets, or does not let, talk to either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from pyctl.model.policy import NodePolicy, NodeRule
+from pyctl.policy.compile import Compiled
+from pyctl.policy.document import ANY, Network
+from pyctl.policy.resolve import Address
+
+
+def concerned(before: Compiled, after: Compiled) -> set[int]:
+    """Ids of the ports in `after` that may be judged otherwise than in `before`."""
+    old, new = _World(before), _World(after)
+    moved = _moved(before, after)
+    redefined = _redefined(before.node, after.node)
+    touched = set(_ends(before.node, moved, redefined))
+    if before.node is not after.node:
+        touched.update(_ends(after.node, moved, redefined))
+        touched |= _changed_rules(before, after)
+    return {
+        port_id
+        for port_id in after.members.ports
+        if old.groups(port_id) != new.groups(port_id)
+        or before.own.get(port_id) != after.own[port_id]
+        or old.is_any_of(port_id, touched)
+        or new.is_any_of(port_id, touched)
+    }
+
+
+def rule_count(compiled: Compiled, port_id: int) -> int:
+    """How many rules have this port at an end."""
+    world = _World(compiled)
+    names = compiled.node.groups
+    inside = {name for name in names if world.is_any_of(port_id, {name})}
+    return sum(
+        names[rule.source] in inside or names[rule.target] in inside
+        for rule in compiled.node.rules
+    )
+
+
+@dataclass(frozen=True)
+class _World:
+    """What is compiled, by names of groups: their numbers are another policy's tomorrow."""
+
+    of: Compiled
+
+    def groups(self, port_id: int) -> frozenset[str]:
+        """That select the port's workload; none where there is no such port."""
+        names = self.of.node.groups
+        return frozenset(names[n] for n in self.of.members.ports.get(port_id, ()))
+
+    def is_any_of(self, port_id: int, groups: set[str]) -> bool:
+        """Whether the port may be in one of these."""
+        if port_id not in self.of.members.ports:
+            return False
+        if not groups.isdisjoint(self.groups(port_id)):
+            return True
+        own = self.of.own[port_id]
+        names = self.of.node.groups
+        return any(
+            own is None or _inside(own, nets)
+            for number, nets in self.of.node.cidrs.items()
+            if names[number] in groups
+        )
+
+
+def _inside(own: Iterable[Address], nets: Iterable[Network]) -> bool:
+    return any(ip in net for ip in own for net in nets)
+
+
+def _moved(before: Compiled, after: Compiled) -> set[str]:
+    """Groups that gained or lost an address of a workload. To be known at all is no group: a CIDR
+    rule goes on as it did for an address that a workload without groups gets.
+    """
+    old, new = before.members.addresses, after.members.addresses
+    same = before.node.groups == after.node.groups
+    found: set[str] = set()
+    for ip in old.keys() | new.keys():
+        if same and old.get(ip) == new.get(ip):
+            continue
+        was = {before.node.groups[number] for number in old.get(ip, ())}
+        now = {after.node.groups[number] for number in new.get(ip, ())}
+        found |= was ^ now
+    return found - {ANY}
+
+
+def _redefined(before: NodePolicy, after: NodePolicy) -> set[str]:
+    """Groups whose CIDRs are others by now."""
+    if before is after:
+        return set()
+    old = {before.groups[number]: nets for number, nets in before.cidrs.items()}
+    new = {after.groups[number]: nets for number, nets in after.cidrs.items()}
+    return {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
+
+
+def _ends(node: NodePolicy, moved: set[str], redefined: set[str]) -> Iterator[str]:
+    """The ends of rules across from a group that has other members, and both of a redefined one."""
+    if not moved and not redefined:
+        return
+    for rule in node.rules:
+        source, target = node.groups[rule.source], node.groups[rule.target]
+        if source in redefined or target in redefined:
+            yield source
+            yield target
+        if source in moved:
+            yield target
+        if target in moved:
+            yield source
+
+
+def _changed_rules(before: Compiled, after: Compiled) -> set[str]:
+    """Both ends of the rules that came, went, or stand in another order than before."""
+    old, new = _by_names(before.node), _by_names(after.node)
+    old_set, new_set = set(old), set(new)
+    changed = old_set ^ new_set
+    kept_old = [rule for rule in old if rule in new_set]
+    kept_new = [rule for rule in new if rule in old_set]
+    if kept_old != kept_new:
+        changed |= set(_between(kept_old, kept_new))
+    return {end for rule in changed for end in rule[:2]}
+
+
+def _between(one: list[_Rule], other: list[_Rule]) -> list[_Rule]:
+    """What is left of both without their common head and tail."""
+    head = 0
+    while one[head] == other[head]:
+        head += 1
+    tail = 1
+    while one[-tail] == other[-tail]:
+        tail += 1
+    return one[head : len(one) - tail + 1] + other[head : len(other) - tail + 1]
+
+
+_Rule = tuple[str, str, NodeRule]
+
+
+def _by_names(node: NodePolicy) -> list[_Rule]:
+    """A rule's numbers of groups say nothing in another policy: only their names do."""
+    return [
+        (
+            node.groups[rule.source],
+            node.groups[rule.target],
+            NodeRule(rule.rule_id, 0, 0, rule.ports, rule.action),
+        )
+        for rule in node.rules
+    ]

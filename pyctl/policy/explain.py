@@ -1,0 +1,88 @@
+"""Which rule decides, and why each one before it does not.
+
+In: a Policy, the groups of both ends, a packet's protocol and port. Out: Explanation. I/O: none.
+It reads the rules one by one as they are written: what the engine looks up in its tables must be
+what this finds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from socket import IPPROTO_TCP, IPPROTO_UDP
+
+from pyctl.model.workload import Workload
+from pyctl.policy.document import ANY, Policy, PortSpec, Rule
+from pyctl.policy.resolve import Address, groups_of
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The answer to one flow."""
+
+    rule: Rule | None
+    """None: the default decides."""
+    passed_over: tuple[tuple[Rule, str], ...]
+    """Each rule before it, and why it does not match."""
+
+
+def groups_at(
+    policy: Policy, address: Address, workloads: Collection[Workload]
+) -> frozenset[str]:
+    """Of an end: those of its CIDRs, of the workloads that it is one of, and `any`."""
+    return frozenset(
+        {
+            ANY,
+            *(name for load in workloads for name in groups_of(policy, load)),
+            *(
+                group.name
+                for group in policy.groups.values()
+                if any(address in net for net in group.cidrs)
+            ),
+        }
+    )
+
+
+def explain(
+    policy: Policy,
+    source: Collection[str],
+    target: Collection[str],
+    proto: int,
+    port: int,
+    version: int,
+) -> Explanation:
+    """`proto` is IPPROTO_*, `port` the destination's, `version` 4 or 6."""
+    passed_over: list[tuple[Rule, str]] = []
+    for rule in policy.rules:
+        why = _why_not(rule, source, target, proto, port, version)
+        if not why:
+            return Explanation(rule, tuple(passed_over))
+        passed_over.append((rule, why))
+    return Explanation(None, tuple(passed_over))
+
+
+def _why_not(
+    rule: Rule,
+    source: Collection[str],
+    target: Collection[str],
+    proto: int,
+    port: int,
+    version: int,
+) -> str:
+    if not rule.enabled:
+        return "it is disabled"
+    if rule.source not in source:
+        return f"the source is not in {rule.source}"
+    if rule.target not in target:
+        return f"the destination is not in {rule.target}"
+    if not any(_takes(spec, proto, port, version) for spec in rule.ports):
+        return f"its ports are {', '.join(spec.text for spec in rule.ports)}"
+    return ""
+
+
+def _takes(spec: PortSpec, proto: int, port: int, version: int) -> bool:
+    if spec.number(version) not in {0, proto}:
+        return False
+    if proto not in {IPPROTO_TCP, IPPROTO_UDP}:
+        return True
+    return spec.low <= port <= spec.high

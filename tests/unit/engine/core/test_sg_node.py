@@ -1,0 +1,240 @@
+"""The lookup by identity decides as the rules are written, whatever came and went before."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from pyctl.engine.node_records import changed_members, pack_members, pack_node
+from pyctl.model.policy import (
+    Action,
+    Members,
+    NodePolicy,
+    NodeRule,
+    PortMatch,
+    PortPolicy,
+)
+from pyctl.model.workload import Mode
+from pyctl.policy.compile import Compiled, Compiler
+from pyctl.policy.concern import concerned
+from pyctl.policy.document import Policy
+from pyctl.policy.explain import explain, groups_at
+from pyctl.policy.resolve import known_addresses
+from tests import packets
+from tests.unit.engine.core.harness import EGRESS, INGRESS, PORT, Core
+from tests.unit.engine.core.wire import SERVICE, Connection, udp
+from tests.unit.policy.worlds import FLOWS, PLACES, policies, steps
+
+EINVAL = 22
+
+
+class Node:
+    """A core's node policy."""
+
+    def __init__(self, module) -> None:
+        self.core = Core(module)
+        self.node = None
+        self._made = self.core.ffi.new("struct sg_node **")
+
+    def swap(self, blob: bytes) -> int:
+        core, lib, data = self.core.core, self.core.lib, self.core.ffi.from_buffer(blob)
+        error = lib.sg_core_node_build(core, data, len(blob), self._made)
+        if error:
+            return error
+        self.node = self._made[0]
+        former = self.core.ffi.new("struct sg_node **")
+        assert lib.sg_core_node_swap(core, self.node, data, len(blob), former) == 0
+        lib.sg_node_free(former[0])
+        return 0
+
+    def delta(self, blob: bytes) -> int:
+        data = self.core.ffi.from_buffer(blob)
+        return self.core.lib.sg_core_members_set(self.core.core, data, len(blob))
+
+    def follow(self, before: Compiled, after: Compiled) -> None:
+        if before.node != after.node or self.node is None:
+            assert self.swap(pack_node(after.node, after.members, [])) == 0
+            return
+        for port_id in before.ports.keys() - after.ports.keys():
+            self.core.lib.sg_core_port_delete(self.core.core, port_id)
+        moved = changed_members(before.members, after.members)
+        assert self.delta(pack_members(after.node, moved, [])) == 0
+
+    def ask(self, port_id, direction, local, peer, proto, dport) -> int:
+        """The id of the rule that decides; 0: none."""
+        ffi = self.core.ffi
+        ends = [ffi.new("__u8[16]", ip.packed.ljust(16, b"\0")) for ip in (local, peer)]
+        question = ffi.new(
+            "struct sg_question *",
+            (*ends, dport, direction, 4 if local.version == 4 else 6, proto),
+        )
+        rule = ffi.new("const struct sg_node_rule **")
+        assert self.core.lib.sg_node_ask(self.node, port_id, question, rule) == 0
+        return rule[0].id if rule[0] else 0
+
+
+def questions(attached):
+    """Each port's traffic both ways, with its own addresses and one that it has no right to."""
+    for each in attached:
+        (port,) = each.ports
+        for local in {*known_addresses(port), PLACES[0]}:
+            for peer in PLACES:
+                if peer != local and peer.version == local.version:
+                    for direction in (EGRESS, INGRESS):
+                        for flow in FLOWS:
+                            yield each, port.port_id, direction, local, peer, *flow
+
+
+def written(policy, attached, each, direction, local, peer, proto, dport) -> int:
+    here = groups_at(policy, local, [each])
+    known = [load for load in attached if peer in known_addresses(load.ports[0])]
+    there = groups_at(policy, peer, known)
+    source, target = (here, there) if direction == EGRESS else (there, here)
+    rule = explain(policy, source, target, proto, dport, local.version).rule
+    return rule.id if rule else 0
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(policies(), steps)
+def test_after_any_row_of_changes_it_decides_as_written(core_module, policy, row):
+    """And a port that a change is not said to concern is judged as it was before."""
+    node, fresh = Node(core_module), Node(core_module)
+    attached: dict = {}
+    compiler, before, answers = Compiler(policy), Compiled(), {}
+    for step in (None, *row):
+        if isinstance(step, str):
+            attached.pop(step, None)
+        elif isinstance(step, Policy):
+            compiler = Compiler(step)
+        elif step is not None:
+            attached[step.name] = step
+        after = compiler.compile(attached.values())
+        node.follow(before, after)
+        assert fresh.swap(pack_node(after.node, after.members, [])) == 0
+        said = concerned(before, after)
+        former, answers = answers, {}
+        loads = list(attached.values())
+        for each, port_id, *flow in questions(loads):
+            found = node.ask(port_id, *flow)
+            assert found == fresh.ask(port_id, *flow)
+            assert found == written(compiler.policy, loads, each, *flow)
+            answers[port_id, *flow] = judged = rule_of(compiler.policy, found)
+            if port_id not in said and (port_id, *flow) in former:
+                assert former[port_id, *flow] == judged
+        before = after
+    node.core.close()
+    fresh.core.close()
+
+
+def rule_of(policy, number):
+    found = [rule for rule in policy.rules if rule.id == number]
+    return (found[0].id, found[0].action) if found else None
+
+
+# --- through the whole core -------------------------------------------------------------------
+
+ALL = (PortMatch(0),)
+
+
+def head(generation: int, port: int = PORT, mode: Mode = Mode.PROTECT):
+    return PortPolicy(port, mode, packets.pod_one_mac, None, Action.DENY), generation
+
+
+@pytest.fixture
+def node(core_module):
+    made = Node(core_module)
+    yield made
+    made.core.close()
+
+
+@pytest.fixture
+def rules():
+    """Web may talk to db, on one port; group 3 is the world."""
+    return NodePolicy(
+        ("any", "web", "db", "far"),
+        {3: (ip_network(packets.world_net_ip4),)},
+        (
+            NodeRule(1, 3, 1, ALL, Action.DENY),
+            NodeRule(2, 1, 2, (PortMatch(17, SERVICE, SERVICE),), Action.ALLOW),
+        ),
+    )
+
+
+def test_a_flow_is_judged_by_the_groups_of_both_ends(node, rules, net):
+    peer = ip_address(net.peer)
+    members = Members({PORT: (0, 1)}, {peer: (0, 2)})
+    assert node.swap(pack_node(rules, members, [head(1)])) == 0
+    assert node.core.passes(net.out(udp()))
+    assert not node.core.passes(net.out(udp(dport=SERVICE + 1)))
+    assert not node.core.passes(net.out(udp(), peer=net.other))
+    assert not node.core.passes(net.into(udp(sport=1)))
+    assert not node.core.passes(Connection(net, EGRESS).segment(0, "S"))
+
+
+def test_an_address_that_passes_to_another_workload_takes_no_verdict_along(
+    node, rules, net
+):
+    peer = ip_address(net.peer)
+    members = Members({PORT: (0, 1)}, {peer: (0, 2)})
+    assert node.swap(pack_node(rules, members, [head(1)])) == 0
+    assert node.core.passes(net.out(udp()))
+    gone = pack_members(rules, Members({}, {peer: ()}), [head(2)])
+    assert node.delta(gone) == 0
+    assert not node.core.passes(net.out(udp()))
+    other = pack_members(rules, Members({}, {peer: (0, 1)}), [head(3)])
+    assert node.delta(other) == 0
+    assert not node.core.passes(net.out(udp()))
+    back = pack_members(rules, Members({}, {peer: (0, 2)}), [head(4)])
+    assert node.delta(back) == 0
+    assert node.core.passes(net.out(udp()))
+
+
+def test_a_port_that_went_has_no_groups_when_it_comes_again(node, rules, net):
+    members = Members({PORT: (0, 1)}, {ip_address(net.peer): (0, 2)})
+    assert node.swap(pack_node(rules, members, [head(1)])) == 0
+    node.core.lib.sg_core_port_delete(node.core.core, PORT)
+    assert node.delta(pack_members(rules, Members(), [head(2)])) == 0
+    assert not node.core.passes(net.out(udp()))
+
+
+def test_without_a_node_policy_the_default_decides(node, net):
+    rules = NodePolicy()
+    assert node.delta(pack_members(rules, Members(), [])) == -EINVAL
+    blob = pack_node(rules, Members(), [head(1, mode=Mode.DISCOVER)])
+    assert node.swap(blob) == 0
+    assert node.core.passes(net.out(udp()))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"rules": (NodeRule(1, 4, 0, ALL, Action.ALLOW),)},
+        {"rules": (NodeRule(1, 0, 4, ALL, Action.ALLOW),)},
+        {"rules": (NodeRule(1, 0, 0, (PortMatch(47),), Action.ALLOW),)},
+        {"rules": (NodeRule(1, 0, 0, (PortMatch(6, 2, 1),), Action.ALLOW),)},
+        {"rules": (NodeRule(1, 0, 0, (PortMatch(0, 1, 1),), Action.ALLOW),)},
+        {"cidrs": {4: (ip_network(packets.net_ip4),)}},
+        {"members": Members({PORT: (4,)}, {})},
+        {"members": Members({0: (0,)}, {})},
+        {"cut": 1},
+        {"cut": 4},
+    ],
+    ids=str,
+)
+def test_a_node_policy_that_contradicts_itself_is_refused(node, rules, net, wrong):
+    good = Members({PORT: (0, 1)}, {ip_address(net.peer): (0, 2)})
+    assert node.swap(pack_node(rules, good, [head(1)])) == 0
+    bad = NodePolicy(rules.groups, wrong.get("cidrs", {}), wrong.get("rules", ()))
+    blob = pack_node(bad, wrong.get("members", good), [head(2)])
+    assert node.swap(blob[: len(blob) - wrong.get("cut", 0)]) == -EINVAL
+    assert node.core.passes(net.out(udp()))
+
+
+def test_a_delta_for_another_policy_is_refused(node, rules):
+    assert node.swap(pack_node(rules, Members(), [])) == 0
+    other = NodePolicy(("any", "web"))
+    assert node.delta(pack_members(other, Members({PORT: (1,)}, {}), [])) == -EINVAL
+    whole = pack_node(rules, Members({PORT: (1,)}, {}), [])
+    assert node.delta(whole) == -EINVAL

@@ -1,0 +1,85 @@
+"""Which ports a change concerns: no port too few (test_sg_node has the proof), and not all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from pyctl.policy.compile import Compiled, compile_policy
+from pyctl.policy.concern import concerned, rule_count
+from pyctl.policy.parse import parse
+from tests import packets
+from tests.unit.policy.makers import port, workload
+
+GROUPS = f"""
+apiVersion: segctl/v1
+groups:
+  web: {{selector: {{name: "web*"}}}}
+  app: {{selector: {{name: "app*"}}}}
+  db: {{selector: {{name: "db*"}}}}
+  far: {{cidrs: ["{packets.world_net_ip4}"]}}
+"""
+FIRST = "- {id: 1, from: web, to: app, ports: [tcp/80], action: allow}"
+SECOND = "- {id: 2, from: app, to: db, ports: [tcp/81], action: allow}"
+THIRD = "- {id: 3, from: far, to: web, action: deny}"
+WEB = workload("web", port(1, f"{packets.pod_one_ip4}/24"))
+APP = workload("app", port(2, f"{packets.pod_two_ip4}/24"))
+DB = workload("db", port(3, f"{packets.pod_one_ip6}/64"))
+ALL = (WEB, APP, DB)
+
+
+def compiled(*rules: str, loads=ALL, groups: str = GROUPS) -> Compiled:
+    return compile_policy(parse("\n".join((groups, "rules:", *rules))), loads)
+
+
+@pytest.mark.parametrize(
+    ("after", "ports"),
+    [
+        ((FIRST, SECOND, THIRD), set()),
+        ((FIRST, THIRD), {2, 3}),
+        ((SECOND, THIRD), {1, 2}),
+        ((FIRST, SECOND), {1}),
+        ((SECOND, FIRST, THIRD), {1, 2, 3}),
+        ((FIRST, SECOND, THIRD.replace("deny", "allow")), {1}),
+        ((FIRST.replace("80", "82"), SECOND, THIRD), {1, 2}),
+    ],
+)
+def test_a_changed_rule_concerns_its_two_ends(after, ports):
+    assert concerned(compiled(FIRST, SECOND, THIRD), compiled(*after)) == ports
+
+
+def test_who_joins_a_group_concerns_those_across_from_it():
+    two = replace(DB, name="db2", ports=(port(4, f"{packets.world_ip6}/64"),))
+    before = compiled(FIRST, SECOND)
+    assert concerned(before, compiled(FIRST, SECOND, loads=(*ALL, two))) == {2, 4}
+
+
+def test_who_leaves_a_group_concerns_those_across_from_it():
+    after = compiled(FIRST, SECOND, loads=(WEB, APP))
+    assert concerned(compiled(FIRST, SECOND), after) == {2}
+
+
+def test_an_address_that_moves_concerns_who_may_talk_to_either_owner():
+    """No flow to the former owner may go on as one to the new."""
+    moved = replace(WEB, ports=(port(1, *APP.ports[0].addresses),))
+    there = replace(APP, ports=(port(2, *WEB.ports[0].addresses),))
+    after = compiled(FIRST, SECOND, loads=(moved, there, DB))
+    assert concerned(compiled(FIRST, SECOND), after) == {1, 2, 3}
+
+
+def test_a_redefined_group_concerns_both_ends_of_its_rules():
+    wider = GROUPS.replace(packets.world_net_ip4, packets.net_ip4)
+    after = compiled(FIRST, SECOND, THIRD, groups=wider)
+    assert concerned(compiled(FIRST, SECOND, THIRD), after) == {1, 2}
+
+
+def test_what_has_no_rule_concerns_nobody():
+    other = workload("x", port(9, f"{packets.world_ip4}/24"))
+    after = compiled(FIRST, SECOND, loads=(*ALL, other))
+    assert concerned(compiled(FIRST, SECOND), after) == {9}
+
+
+@pytest.mark.parametrize(("number", "count"), [(1, 2), (2, 2), (3, 1)])
+def test_a_ports_rules_are_counted(number, count):
+    assert rule_count(compiled(FIRST, SECOND, THIRD), number) == count

@@ -1,0 +1,62 @@
+"""Why: the rule that decides, and of each earlier one what does not fit."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+import pytest
+
+from pyctl.policy.explain import explain, groups_at
+from pyctl.policy.parse import parse
+from tests import packets
+from tests.unit.policy.makers import port, workload
+
+POLICY = parse(f"""
+apiVersion: segctl/v1
+groups:
+  web: {{selector: {{name: "web*"}}}}
+  db: {{selector: {{name: "db*"}}}}
+  far: {{cidrs: ["{packets.world_net_ip4}"]}}
+rules:
+  - {{id: 1, from: any, to: any, action: deny, enabled: false}}
+  - {{id: 2, from: far, to: any, action: deny}}
+  - {{id: 3, from: web, to: web, action: deny}}
+  - {{id: 4, from: web, to: db, ports: [udp/53, tcp/5000-5432], action: allow}}
+  - {{id: 5, from: web, to: db, ports: [icmp], action: allow}}
+""")
+WEB, DB = {"any", "web"}, {"any", "db"}
+
+
+def test_each_rule_before_says_why_it_does_not_match():
+    found = explain(POLICY, WEB, DB, 1, 0, 4)
+    assert found.rule is not None
+    assert found.rule.id == 5
+    assert [(rule.id, why) for rule, why in found.passed_over] == [
+        (1, "it is disabled"),
+        (2, "the source is not in far"),
+        (3, "the destination is not in web"),
+        (4, "its ports are udp/53, tcp/5000-5432"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("proto", "dport", "version", "rule"),
+    [
+        (6, 5432, 4, 4),
+        (6, 5433, 4, None),
+        (17, 53, 6, 4),
+        (58, 0, 6, 5),
+        (58, 0, 4, None),
+        (47, 0, 4, None),
+    ],
+)
+def test_the_first_that_matches_decides(proto, dport, version, rule):
+    found = explain(POLICY, WEB, DB, proto, dport, version)
+    assert (found.rule.id if found.rule else None) == rule
+
+
+def test_an_end_is_in_the_groups_of_its_workload_and_of_its_address():
+    address = ip_address(packets.world_ip4)
+    web = workload("web", port(1, f"{packets.world_ip4}/24"))
+    assert groups_at(POLICY, address, []) == {"any", "far"}
+    assert groups_at(POLICY, address, [web]) == {"any", "far", "web"}

@@ -1,0 +1,99 @@
+"""Policies, workloads and flows at random, for whatever must decide as the rules are written."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+
+from hypothesis import strategies as st
+
+from pyctl.model.policy import Action
+from pyctl.policy.document import ANY, Group, Policy, PortSpec, Rule, Selector
+from tests import packets
+from tests.unit.policy.makers import port, workload
+
+HOSTS = [str(ip) for ip in list(ip_network(packets.net_ip4).hosts())[20:24]]
+HOSTS6 = [str(ip_network(packets.net_ip6)[n]) for n in range(20, 22)]
+POOL = [*HOSTS, *HOSTS6]
+"""Addresses that workloads take from each other."""
+PLACES = [
+    ip_address(text)
+    for text in (*POOL, packets.world_ip4, packets.world_ip6, packets.gateway_ip4)
+]
+CIDRS = [
+    "0.0.0.0/0",
+    packets.net_ip4,
+    packets.net_ip6,
+    packets.world_net_ip4,
+    packets.world_net_ip6,
+    f"{packets.world_ip4}/32",
+    f"{HOSTS[0]}/32",
+    f"{HOSTS[1]}/31",
+    f"{HOSTS6[1]}/128",
+]
+FLOWS = [(6, 80), (6, 443), (17, 53), (1, 0), (58, 0), (47, 0)]
+"""(protocol, destination port)."""
+
+groups = st.one_of(
+    st.builds(
+        lambda labels, glob: ("selector", Selector(glob, labels)),
+        st.sampled_from([(), (("app", "a"),), (("app", "b"), ("tier", "1"))]),
+        st.sampled_from(["w*", "w0", "w[12]", "x"]),
+    ),
+    st.builds(
+        lambda nets: ("cidrs", tuple(ip_network(net) for net in nets)),
+        st.lists(st.sampled_from(CIDRS), min_size=1, max_size=3),
+    ),
+)
+specs = st.sampled_from(
+    [
+        PortSpec("any", "any"),
+        PortSpec("icmp", "icmp"),
+        PortSpec("tcp/any", "tcp"),
+        PortSpec("tcp/80", "tcp", 80, 80),
+        PortSpec("tcp/79-442", "tcp", 79, 442),
+        PortSpec("udp/50-90", "udp", 50, 90),
+    ]
+)
+names = st.sampled_from(["g0", "g1", "g2", "g3", ANY])
+rules = st.tuples(
+    names,
+    names,
+    st.lists(specs, min_size=1, max_size=2),
+    st.sampled_from(Action),
+    st.sampled_from([True, True, True, False]),
+)
+
+
+@st.composite
+def policies(draw) -> Policy:
+    kinds = draw(st.tuples(groups, groups, groups, groups))
+    bodies = draw(st.lists(rules, max_size=8))
+    ids = draw(st.permutations(range(1, len(bodies) + 1)))
+    return Policy(
+        groups={
+            f"g{n}": Group(f"g{n}", **{kind: value})
+            for n, (kind, value) in enumerate(kinds)
+        },
+        rules=tuple(
+            Rule(number, source, target, tuple(ports), action, enabled=enabled)
+            for number, (source, target, ports, action, enabled) in zip(
+                ids, bodies, strict=True
+            )
+        ),
+    )
+
+
+@st.composite
+def joins(draw):
+    """A workload w0..w3 as it is from now on, on port 1..4, at any of the addresses."""
+    n = draw(st.integers(0, 3))
+    own = draw(st.lists(st.sampled_from(POOL), unique=True, max_size=2))
+    texts = [f"{text}/{24 if '.' in text else 64}" for text in own]
+    labels = draw(st.sampled_from([{}, {"app": "a"}, {"app": "b", "tier": "1"}]))
+    made = port(n + 1, *texts, f"{packets.link_local_ip6}/64")
+    return workload(f"w{n}", made, labels=labels)
+
+
+leaves = st.builds("w{}".format, st.integers(0, 3))
+"""Names of workloads that go, if they are there."""
+steps = st.lists(st.one_of(joins(), joins(), leaves, policies()), max_size=6)
