@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import replace
 
 import structlog
 
@@ -153,10 +152,10 @@ class Agent:
     def set_mode(
         self, ref: str, mode: Mode | None, *, dry_run: bool = False
     ) -> Workload:
-        """Force a workload's mode; None gives the choice back to policy and attach."""
+        """See Workload.forced."""
         with self.lock:
             before = self.context.registry.find(ref)
-            after = replace(before, forced_mode=mode)
+            after = before.forced(mode)
             if dry_run:
                 return after
             self.context.registry.put(after)

@@ -46,7 +46,7 @@ def from_json(text: str) -> Workload:
     """The inverse of to_json; KeyError, TypeError or ValueError on text that is not one."""
     raw: dict[str, Any] = json.loads(text)
     process = raw.pop("process")
-    forced = raw.pop("forced_mode")
+    forced, before = raw.pop("forced_mode"), raw.pop("mode_before", None)
     ports = [
         Port(
             **{
@@ -64,6 +64,7 @@ def from_json(text: str) -> Workload:
             (process["netns"][0], process["netns"][1]),
         ),
         forced_mode=Mode(forced) if forced else None,
+        mode_before=Mode(before) if before else None,
         attach_mode=Mode(raw.pop("attach_mode")),
         datapath=DatapathKind(raw.pop("datapath")),
         fail=Fail(raw.pop("fail")),

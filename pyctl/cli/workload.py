@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from pyctl.cli import options, render
+from pyctl.model import truth
 from pyctl.model.workload import Mode
 
 _SOURCES = {
@@ -84,7 +85,7 @@ def show(workload: str, as_json: bool) -> None:
         render.events(found["denials"])
 
 
-@click.command()
+@click.command(epilog="\b\n" + truth.table().replace("\n\n", "\n\n\b\n"))
 @click.argument("workload")
 @click.argument("mode", type=click.Choice([*(each.value for each in Mode), "auto"]))
 @options.dry_run
@@ -92,7 +93,8 @@ def show(workload: str, as_json: bool) -> None:
 def mode(workload: str, mode: str, dry_run: bool, as_json: bool) -> None:
     """Force a workload's mode; `auto` gives it back.
 
-    Precedence: this command, the policy's modes, attach --mode, discover.
+    Precedence: this command, the policy's modes, attach --mode, discover. `auto` on a workload in
+    quarantine lifts the quarantine: the mode is the one before it, also where that was forced.
 
     LOCK-OUT: quarantine drops everything, protect what no rule allows, for open connections too;
     if your own session goes through this workload, it ends.

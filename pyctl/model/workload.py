@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 
@@ -120,11 +120,25 @@ class Workload:
     """What `attach --mode` said."""
     forced_mode: Mode | None = None
     """What `segctl mode` said; None: the policy's modes, then attach_mode, decide."""
+    mode_before: Mode | None = None
+    """In quarantine: the forced mode to which its end goes back."""
     fail: Fail = Fail.AUTO
     other_traffic: OtherTraffic = OtherTraffic.AUTO
     any_source: bool = False
     offload: Offload = Offload.ON
     ports: tuple[Port, ...] = ()
+
+    def forced(self, mode: Mode | None) -> Workload:
+        """As `segctl mode` says. None gives the mode back: out of quarantine to the one before it,
+        else to policy and attach.
+        """
+        in_quarantine = self.forced_mode is Mode.QUARANTINE
+        if mode is Mode.QUARANTINE:
+            before = self.mode_before if in_quarantine else self.forced_mode
+            return replace(self, forced_mode=mode, mode_before=before)
+        if mode is None and in_quarantine:
+            mode = self.mode_before
+        return replace(self, forced_mode=mode, mode_before=None)
 
 
 @dataclass(frozen=True)

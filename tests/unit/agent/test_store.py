@@ -39,6 +39,7 @@ WEB = Workload(
     process=ProcessRef(4242, 99, (4, 4026532000)),
     labels={"app": "web"},
     forced_mode=Mode.QUARANTINE,
+    mode_before=Mode.PROTECT,
     ports=(PORT,),
 )
 

@@ -1,0 +1,159 @@
+"""The truth table of modes: what becomes of a new connection, and what each end records of it.
+
+In: the mode of an end, and what the rules say there. Out: Judgement, Outcome. I/O: none.
+
+Traffic between two attached workloads of one host is judged once at each end, as egress of the one
+that opens it and as ingress of the other, by that end's own mode; it opens where both let it pass. The
+end that is not attached (or on another host) judges nothing. What the opener's end drops, the other end
+never sees, and so records nothing of. Usually both ends find the same rule; they differ where an address
+is translated between them.
+
+tests/datapath/test_contract_modes.py runs every row of rows() with live traffic, on each datapath.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pyctl.model.workload import Mode
+
+
+class Says(StrEnum):
+    """What the rules say at one end."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+    NOTHING = "no rule"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What one end makes of it."""
+
+    passes: bool
+    verdict: str | None
+    """Of its record in `segctl flows`: allow, violation, deny. None: it records no flow."""
+    reason: str | None = None
+    """As in abi.REASONS: of the record, or of the counter where there is no record."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What becomes of a connection. None: that end does not see it, or is not attached."""
+
+    opens: bool
+    egress: Judgement | None
+    ingress: Judgement | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table; mode None: that end is not attached."""
+
+    opener: Mode | None
+    answerer: Mode | None
+    at_opener: Says
+    at_answerer: Says
+
+    @property
+    def outcome(self) -> Outcome:
+        """See `connection`."""
+        egress = judged(self.opener, self.at_opener) if self.opener else None
+        ingress = judged(self.answerer, self.at_answerer) if self.answerer else None
+        return connection(egress, ingress)
+
+    def __str__(self) -> str:
+        ends = (self.opener, self.at_opener), (self.answerer, self.at_answerer)
+        return " → ".join(
+            f"{mode}: {says}" if mode else "outside" for mode, says in ends
+        )
+
+
+_ALLOWED = Judgement(passes=True, verdict="allow")
+_QUARANTINED = Judgement(passes=False, verdict=None, reason="quarantine")
+_REASON = {Says.DENY: "policy_deny", Says.NOTHING: "default_deny"}
+
+
+def judged(mode: Mode, says: Says) -> Judgement:
+    """What an end in `mode` makes of a new connection."""
+    if mode is Mode.QUARANTINE:
+        return _QUARANTINED
+    learned = mode is Mode.DISCOVER and says is Says.NOTHING
+    if says is Says.ALLOW or learned:
+        return _ALLOWED
+    if mode is Mode.PROTECT:
+        return Judgement(passes=False, verdict="deny", reason=_REASON[says])
+    return Judgement(passes=True, verdict="violation", reason=_REASON[says])
+
+
+def connection(egress: Judgement | None, ingress: Judgement | None) -> Outcome:
+    """Judged at the opener's end first; None: that end is not attached."""
+    if egress and not egress.passes:
+        return Outcome(opens=False, egress=egress, ingress=None)
+    return Outcome(ingress is None or ingress.passes, egress, ingress)
+
+
+def rows() -> Iterator[Row]:
+    """All of the table: each pair of modes, with a rule that allows at both ends, one that denies at
+    either end, and no rule.
+    """
+    said = (
+        (Says.ALLOW, Says.ALLOW),
+        (Says.DENY, Says.ALLOW),
+        (Says.ALLOW, Says.DENY),
+        (Says.NOTHING, Says.NOTHING),
+    )
+    modes = (None, *Mode)
+    for opener in modes:
+        for answerer in modes:
+            for at_opener, at_answerer in said:
+                # What is said at an end that does not judge makes no row of its own.
+                if opener is None and at_opener is Says.DENY:
+                    continue
+                if answerer is None and at_answerer is Says.DENY:
+                    continue
+                if opener or answerer:
+                    yield Row(opener, answerer, at_opener, at_answerer)
+
+
+def table() -> str:
+    """For people: what one end does, then what becomes of a connection between any two."""
+    lines = ["Each end judges a new connection by its own mode:", ""]
+    lines.append(_line("", (f"a rule {Says.ALLOW}s", "a rule denies", "no rule")))
+    lines += [
+        _line(mode, (_words(judged(mode, says)) for says in Says)) for mode in Mode
+    ]
+    lines += [
+        "",
+        "Between two ends, the opener's to the left, where a rule allows / a rule denies / there is",
+        "no rule: + it opens, E it is dropped at the opener's end, I at the other end.",
+        "",
+        _line("", ("outside", *Mode), 12),
+    ]
+    for opener in (None, *Mode):
+        cells = (_cell(opener, answerer) for answerer in (None, *Mode))
+        lines.append(_line(opener or "outside", cells, 12))
+    return "\n".join(lines)
+
+
+def _line(head: str, cells: Iterator[str] | tuple[str, ...], width: int = 20) -> str:
+    return f"  {head:<12}" + "".join(f"{cell:<{width}}" for cell in cells).rstrip()
+
+
+def _words(judgement: Judgement) -> str:
+    if judgement.passes:
+        return "passes" if judgement.verdict == "allow" else "passes, violation"
+    return "dropped, denial" if judgement.verdict else "dropped"
+
+
+def _cell(opener: Mode | None, answerer: Mode | None) -> str:
+    if opener is None and answerer is None:
+        return "-"
+    letters = []
+    for says in Says:
+        outcome = Row(opener, answerer, says, says).outcome
+        stopped = "I" if outcome.ingress and not outcome.ingress.passes else "E"
+        letters.append("+" if outcome.opens else stopped)
+    return " ".join(letters)

@@ -1,0 +1,246 @@
+"""The truth table of modes with live traffic, each row of it, on each datapath.
+
+Two pods made once and the host as what is not attached; a row is two policies and two map writes. The
+engine is the real one; what it tells goes the way of `segctl flows`. No row waits for a timeout: what
+must not open is known to be dropped when its record is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from pyctl.agent.history.convert import Names, live, of_event
+from pyctl.agent.history.values import FlowRecord, Joined
+from pyctl.engine.client import EngineClient
+from pyctl.engine.launch import start_engine
+from pyctl.engine.rings import open_rings
+from pyctl.model import truth
+from pyctl.model.policy import Action, Direction, PortPolicy, PortRule
+from pyctl.model.truth import Says
+from pyctl.model.workload import DatapathKind, Mode
+from pyctl.platform.bpf_grace import wait_for_programs
+from tests import packets
+from tests.fixtures.netns import wait_for
+from tests.fixtures.traffic import Program, tcp_echo, tcp_talk
+from tests.fixtures.wiring import ADDRESSES, Wiring
+
+PORT = 8080
+ACTIONS = {Says.ALLOW: Action.ALLOW, Says.DENY: Action.DENY}
+RULES = {Direction.EGRESS: 1, Direction.INGRESS: 2}
+
+# One attempt after the other: `try` starts one and tells its port, `state` what became of it.
+_ATTEMPTS = """
+trying = None
+for line in sys.stdin:
+    word, *argv = line.split()
+    if word == "try":
+        if trying: trying.close()
+        trying = socket.socket(family(argv[0])); trying.setblocking(False)
+        trying.connect_ex((argv[0], int(argv[1]))); say(port=trying.getsockname()[1])
+    else:
+        done = select.select([], [trying], [], 0.05)[1]
+        error = trying.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) if done else 0
+        say(state=("open" if not error else error) if done else "silence")
+"""
+
+
+# Numbered datagrams, one after the other without a pause longer than a tick, until a line is read.
+_SENDER = """
+ip, port = sys.argv[1], int(sys.argv[2]); sent = 0
+out = socket.socket(family(ip), socket.SOCK_DGRAM); out.connect((ip, port)); say(ready=True)
+while not select.select([sys.stdin], [], [], 0.0005)[0]:
+    out.send(sent.to_bytes(4, "big")); sent += 1
+say(sent=sent)
+"""
+_RECEIVER = """
+ip, port = sys.argv[1], int(sys.argv[2]); seen = []
+into = socket.socket(family(ip), socket.SOCK_DGRAM); into.bind((ip, port)); say(ready=True)
+while True:
+    for ready in select.select([into, sys.stdin], [], [])[0]:
+        if ready is into: seen.append(int.from_bytes(into.recv(100), "big"))
+        elif not sys.stdin.readline(): sys.exit()
+        else: say(received=len(seen), different=len(set(seen)))
+"""
+
+
+@dataclass
+class Node:
+    """Both pods, the host, and the engine that judges."""
+
+    wiring: Wiring
+    engine: EngineClient
+    clients: tuple[Program, Program]
+    """In the first pod and on the host."""
+    server: Program
+    """In the second pod."""
+    generation: int = 0
+    seen: list[FlowRecord] = field(default_factory=list)
+    _epoch: int = 0
+    _number: int = 0
+
+    def set(self, number: int, mode: Mode, says: Says) -> None:
+        """A pod's mode, and what the rules say of its way: the first opens, the second answers."""
+        pair = self.wiring.pairs[number]
+        self.generation += 1
+        action = ACTIONS.get(says)
+        way = (Direction.EGRESS, Direction.INGRESS)[number]
+        rule = PortRule(RULES[way], way, None, 0, PORT, PORT, action or Action.DENY)
+        policy = PortPolicy(
+            pair.port_id,
+            mode,
+            pair.mac,
+            (rule,) if action else (),
+            Action.ALLOW if mode is Mode.DISCOVER else Action.DENY,
+            cache=self.wiring.driver.kind is DatapathKind.EBPF,
+        )
+        self.engine.policy_set(self.generation, policy)
+        self.wiring.update(number, mode=mode)
+        self.wiring.driver.publish_generation(pair.port_id, self.generation)
+        wait_for_programs()
+        self.engine.sync()
+
+    def records(self, port: int) -> dict[str, tuple[str, str | None, int | None]]:
+        """What each end has recorded of the attempt from this port: (verdict, reason, rule)."""
+        batch = self.engine.events(self._epoch, after=self._number, ack=self._number)
+        self._epoch = batch.epoch
+        self._number = batch.first + len(batch.events) - 1
+        names = Names()
+        self.seen += filter(None, (of_event(event, names) for event in batch.events))
+        joined = Joined()
+        joined.add_all(self.seen)
+        joined.add_all(live(self.engine.sessions(), names), live=True)
+        found = [flow for flow in joined.flows if flow.first.sport == port]
+        assert len(found) <= 1, "both ends are one flow"
+        return {
+            str(end.direction): (end.verdict, end.reason, end.rule_id)
+            for flow in found
+            for end in flow.ends
+        }
+
+
+@pytest.fixture
+def node(either: Wiring) -> Iterator[Node]:
+    """Name: node. Scope: function. Depends: either. Two attached pods, and the real engine."""
+    either.pod()
+    either.pod()
+    either.attach_all()
+    # Quarantine ends ARP too: without these an attempt ends before its first packet.
+    one = f"neigh replace {packets.pod_one_ip4} lladdr {packets.pod_one_mac} dev"
+    two = f"neigh replace {packets.pod_two_ip4} lladdr {packets.pod_two_mac} dev"
+    gateway = f"neigh replace {packets.gateway_ip4} lladdr {packets.gateway_mac} dev"
+    either.pods[0].batch(f"{two} eth0", f"{gateway} eth0")
+    either.pods[1].batch(f"{one} eth0", f"{gateway} eth0")
+    either.host.batch(f"{one} br0", f"{two} br0")
+    server = tcp_echo(either.pods[1], packets.pod_two_ip4, PORT)
+    tcp_echo(either.host, packets.gateway_ip4, PORT)
+    clients = Program(either.pods[0], _ATTEMPTS), Program(either.host, _ATTEMPTS)
+    engine = start_engine(either.instance)
+    try:
+        with open_rings(Path(either.enforcer.path)) as rings:
+            engine.give_rings(rings)
+            yield Node(either, engine, clients, server)
+    finally:
+        engine.stop()
+        engine.close()
+
+
+def run(node: Node, row: truth.Row) -> tuple[object, object]:
+    """(what must be, what is) of a row."""
+    if row.opener:
+        node.set(0, row.opener, row.at_opener)
+    if row.answerer:
+        node.set(1, row.answerer, row.at_answerer)
+    quarantined = [node.wiring.counted(number, "quarantine") for number in (0, 1)]
+    client = node.clients[0 if row.opener else 1]
+    ip = ADDRESSES[4][1] if row.answerer else packets.gateway_ip4
+    port = client.said(f"try {ip} {PORT}")["port"]
+    expected = {
+        str(way): (end.verdict, end.reason, rule_of(says, way))
+        for way, says, end in (
+            (Direction.EGRESS, row.at_opener, row.outcome.egress),
+            (Direction.INGRESS, row.at_answerer, row.outcome.ingress),
+        )
+        if end and end.verdict
+    }
+    blackhole = [
+        bool(end and end.reason == "quarantine")
+        for end in (row.outcome.egress, row.outcome.ingress)
+    ]
+
+    def dropped_in_kernel() -> list[bool]:
+        return [
+            node.wiring.counted(number, "quarantine") > quarantined[number]
+            for number in (0, 1)
+        ]
+
+    def settled() -> bool:
+        opened = not row.outcome.opens or client.said("state")["state"] == "open"
+        return (
+            opened
+            and node.records(port) == expected
+            and dropped_in_kernel() == blackhole
+        )
+
+    wait_for(settled, 3, f"{row}: {node.records(port)}, {client.said('state')}")
+    state = "open" if row.outcome.opens else "silence"
+    return (state, expected), (client.said("state")["state"], node.records(port))
+
+
+def rule_of(says: Says, way: Direction) -> int | None:
+    return None if says is Says.NOTHING else RULES[way]
+
+
+def test_every_row_of_the_truth_table_holds(node: Node):
+    """What opens, what does not, and what each end records of it."""
+    for row in truth.rows():
+        must, found = run(node, row)
+        assert found == must, str(row)
+
+
+def links(node: Node) -> list[tuple[object, ...]]:
+    """What a switch must not touch: every interface, its number, place and state."""
+    return [
+        (ns.name, link["ifname"], link["ifindex"], link.get("address"), link["flags"])
+        for ns in (node.wiring.enforcer, *node.wiring.pods)
+        for link in ns.ip("link")
+    ]
+
+
+def test_twenty_switches_under_a_stream_lose_and_double_nothing(node: Node):
+    """Behaviour 15: a switch is a map write (of a few rules, on u32)."""
+    before = links(node)
+    server = Program(node.wiring.pods[1], _RECEIVER, packets.pod_two_ip4, str(PORT))
+    server.heard()
+    for number in (0, 1):
+        node.set(number, Mode.PROTECT, Says.ALLOW)
+    client = Program(node.wiring.pods[0], _SENDER, packets.pod_two_ip4, str(PORT))
+    client.heard()
+    modes = (Mode.DISCOVER, Mode.MONITOR, Mode.PROTECT)
+    for switch in range(20):
+        node.set(switch % 2, modes[switch % 3], Says.ALLOW)
+    sent = client.said("stop")["sent"]
+    assert sent > 20
+    wait_for(lambda: server.said("?")["received"] >= sent)
+    assert server.said("?") == {"received": sent, "different": sent}
+    assert links(node) == before
+
+
+def test_a_switch_judges_open_flows_anew(node: Node):
+    """Behaviours 15 and 18: what only passed because the mode recorded ends with the mode; both
+    sides hear of it."""
+    node.set(0, Mode.DISCOVER, Says.ALLOW)
+    node.set(1, Mode.MONITOR, Says.DENY)
+    talk = tcp_talk(node.wiring.pods[0], packets.pod_two_ip4, PORT)
+    for word in ("one", "two", "three"):
+        assert talk.said(word) == {"back": f"{word}\n"}
+    node.set(1, Mode.PROTECT, Says.DENY)
+    assert talk.said("four")["error"] in ("ConnectionResetError", "BrokenPipeError")
+    assert node.server.heard() == {"reset": True}
+    node.set(1, Mode.QUARANTINE, Says.ALLOW)
+    node.set(1, Mode.PROTECT, Says.ALLOW)
+    talk = tcp_talk(node.wiring.pods[0], packets.pod_two_ip4, PORT)
+    assert talk.said("five") == {"back": "five\n"}
