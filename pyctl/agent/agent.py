@@ -61,7 +61,9 @@ class Agent:
         self.instance = instance
         self.started = time.monotonic()
         self.lock = threading.RLock()
-        self.supervisor = Supervisor(instance, flow_cache=flow_cache)
+        self.supervisor = Supervisor(
+            instance, flow_cache=flow_cache, cache_limit=config.flow_map_entries
+        )
         store = Store(instance)
         drivers = Drivers(instance)
         steering = Steering(drivers, self.supervisor)

@@ -12,6 +12,7 @@ Every error is told in one go, with the path of its field, as for a policy; unkn
         fail: closed
       - selector: {name: "*"}
     history: {max-mib: 256, max-days: 7}                # flows and events on disk; these: the default
+    flow-map: {max-entries: 100000}                     # verdicts in the kernel, two to a flow; default: its size
 """
 
 from __future__ import annotations
@@ -46,6 +47,10 @@ class Config:
     """URLs of unix sockets; empty: the usual places."""
     auto_attach: tuple[AutoAttach, ...] = ()
     history: Limits = field(default_factory=Limits)
+    flow_map_entries: int | None = None
+    """Verdicts in the kernel at a time; flows beyond them stay with the engine. None: as many as
+    the flow maps take.
+    """
 
 
 DEFAULT = Config()
@@ -70,7 +75,7 @@ def read(path: Path, *, must_exist: bool = True) -> Config:
 def parse(text: str, name: str = "the configuration") -> Config:
     """UsageError naming every bad field."""
     notes = Notes()
-    known = ["apiVersion", "container-hosts", "auto-attach", "history"]
+    known = ["apiVersion", "container-hosts", "auto-attach", "history", "flow-map"]
     root = fields.mapping(notes, "", load(text, name), known)
     if root.get("apiVersion") != API_VERSION:
         found = fields.shown(root.get("apiVersion"))
@@ -91,12 +96,15 @@ def parse(text: str, name: str = "the configuration") -> Config:
     history = Limits()
     if "history" in root:
         history = _history(notes, "history", root["history"])
+    entries = None
+    if "flow-map" in root:
+        entries = _flow_map(notes, "flow-map", root["flow-map"])
     if notes.errors:
         raise UsageError(
             f"{name} has errors:\n  " + "\n  ".join(notes.errors),
             state="the agent was not started",
         )
-    return Config(tuple(hosts), tuple(chosen), history)
+    return Config(tuple(hosts), tuple(chosen), history, entries)
 
 
 def _items(notes: Notes, path: str, value: object) -> list[tuple[str, object]]:
@@ -118,6 +126,15 @@ def _history(notes: Notes, path: str, value: object) -> Limits:
         else:
             found = replace(found, max_age_s=given * 86400.0)
     return found
+
+
+def _flow_map(notes: Notes, path: str, value: object) -> int | None:
+    most = 1 << 31
+    given = fields.mapping(notes, path, value, ["max-entries"]).get("max-entries")
+    if given is None or (type(given) is int and 0 <= given <= most):
+        return given
+    notes.error(f"{path}.max-entries", f"must be a whole number from 0 to {most}")
+    return None
 
 
 def _auto_attach(notes: Notes, path: str, value: object) -> AutoAttach:

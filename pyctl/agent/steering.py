@@ -128,8 +128,10 @@ class Steering:
         self._tell_listeners(port_id)
 
     def _join(self, compiled: Compiled, port_id: int) -> None:
-        """The port's workload is in its groups, for the port's own side."""
-        if self._world is None:
+        """The port's workload is in its groups, for the port's own side. All of it where the engine
+        has other rules: one that an agent left before it had taught it was told of none.
+        """
+        if self._world is None or self._world.node != compiled.node:
             self._tell_world(compiled, [])
             return
         groups = compiled.members.ports[port_id]

@@ -8,9 +8,10 @@ without knowing the rules.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import structlog
@@ -20,7 +21,7 @@ from pyctl.engine.client import EngineClient, EventBatch
 from pyctl.engine.launch import start_engine
 from pyctl.engine.records import Session
 from pyctl.engine.rings import RingSet, open_rings
-from pyctl.errors import SegctlError, UnreachableError
+from pyctl.errors import SegctlError, UnreachableError, UsageError
 from pyctl.model.instance import Instance
 from pyctl.model.workload import Counter
 from pyctl.platform import netns
@@ -29,6 +30,11 @@ from pyctl.platform.process import Running
 _log = structlog.get_logger()
 
 END_SECONDS = 5.0
+NO_LIMIT = 2**32 - 1
+YOUNG_S = 5.0
+YOUNG_DEATHS = 3
+"""Engines that died one after the other, sooner than that, may have died of the flows that they had
+taken over: the next one starts without."""
 HUNG_AFTER_S = 2.0
 """An engine whose heartbeat is older is replaced; it beats twenty times a second."""
 
@@ -36,9 +42,18 @@ HUNG_AFTER_S = 2.0
 class Supervisor:
     """`on_new_engine` is called with a fresh engine connected, before it reads its first frame."""
 
-    def __init__(self, instance: Instance, *, flow_cache: bool = True) -> None:
+    def __init__(
+        self,
+        instance: Instance,
+        *,
+        flow_cache: bool = True,
+        cache_limit: int | None = None,
+    ) -> None:
         self._instance = instance
         self._flow_cache = flow_cache
+        self._cache_limit = NO_LIMIT if cache_limit is None else cache_limit
+        self._launched = float("-inf")
+        self._died_young = 0
         self._client = EngineClient(instance.engine_socket)
         self._rings: RingSet | None = None
         self._changing = threading.RLock()
@@ -84,6 +99,7 @@ class Supervisor:
             self.on_new_engine()
             self._client.give_rings(self._rings)
         self._client.cache(self._flow_cache)
+        self._limit()
         self._client.log_level(self.log_level)
         _log.info("found a running engine", pid=pid)
         return True
@@ -97,16 +113,30 @@ class Supervisor:
         )
         self._process = Running(int(self._client.hello()["pid"]))
         self._launching = True
+        young = time.monotonic() - self._launched < YOUNG_S
+        self._died_young = self._died_young + 1 if young else 0
+        self._launched = time.monotonic()
         try:
-            # Off empties the flow maps: no session stands behind what a dead engine left there,
-            # and nobody else would ever take it out.
+            # The flows of a dead engine go on with what it had counted, and what the kernel has
+            # since. One that cannot take them over starts without.
+            with contextlib.suppress(SegctlError):
+                keep = self._died_young < YOUNG_DEATHS
+                self._client.adopt(self._rings, keep=keep)
+            # Off empties the flow maps: no session stands behind what is there still, and nobody
+            # else would ever take it out.
             self._client.cache(enabled=False)
             self._client.cache(enabled=self._flow_cache)
+            self._limit()
             self.on_new_engine()
             self._client.give_rings(self._rings)
         finally:
             self._launching = False
         _log.info("engine started", pid=self.pid)
+
+    def _limit(self) -> None:
+        # One of an earlier version, found running, knows no limit, and goes on without.
+        with contextlib.suppress(UsageError):
+            self._client.cache_limit(self._cache_limit)
 
     def namespace(self) -> int | None:
         """A descriptor of the namespace that the rings are in, which outlives its name; the caller
@@ -178,6 +208,7 @@ class Supervisor:
             "restarts": self.restarts,
             "sessions": stats.get("sessions", 0),
             "ring_drops": sum(stats.get("ring_drops", (0,))),
+            "flow_map": flow_map(stats) if stats else None,
         }
 
     def stats(self) -> Mapping[str, Any]:
@@ -194,6 +225,33 @@ class Supervisor:
             return self._client.counters(port_id)
         except UnreachableError:
             return {}
+
+    def cache_stats(self, port_id: int) -> Mapping[str, int]:
+        """What became of a port's verdicts in the kernel; empty while no engine answers."""
+        try:
+            return self._client.cache_stats(port_id)
+        except UnreachableError:
+            return {}
+
+    def flow_map(self, port_ids: Iterable[int]) -> Mapping[str, int] | None:
+        """As the API's FlowMap, of these ports; None while no engine answers."""
+        stats = self.stats()
+        if not stats:
+            return None
+        rows = [self.cache_stats(port_id) for port_id in port_ids]
+        return {
+            "capacity": stats["flows_capacity"],
+            **{
+                name: sum(row.get(name, 0) for row in rows)
+                for name in (
+                    "entries",
+                    "evicted",
+                    "refused",
+                    "late_packets",
+                    "late_bytes",
+                )
+            },
+        }
 
     def session_count(self, port_id: int) -> int:
         """Live sessions of a port; 0 while no engine answers."""
@@ -243,6 +301,12 @@ class Supervisor:
         process, self._process = self._process, None
         if process is not None:
             _see_it_end(process, kill=kill)
+
+
+def flow_map(stats: Mapping[str, Any]) -> dict[str, int]:
+    """As the API's FlowMap, of all ports together."""
+    names = ("entries", "capacity", "evicted", "refused", "late_packets", "late_bytes")
+    return {name: stats[f"flows_{name}"] for name in names}
 
 
 def _see_it_end(process: Running, *, kill: bool) -> None:

@@ -39,6 +39,19 @@ ENGINE_COUNTERS = {
     "flows_refused": "Verdicts that the kernel's flow map had no room for.",
 }
 """Of struct sg_engine_stats."""
+FLOW_MAP_COUNTERS = {
+    "evictions": ("flows_evicted", "Entries taken out while their flow went on."),
+    "insert_failures": (
+        "flows_refused",
+        "Verdicts that there was no room for: their flow stays with the engine.",
+    ),
+    "late_packets": (
+        "flows_late_packets",
+        "Packets of allowed flows that reached the engine after its verdict was in the kernel.",
+    ),
+    "late_bytes": ("flows_late_bytes", "Likewise, bytes."),
+}
+"""Name → the field of struct sg_engine_stats, and what it is."""
 
 
 class AgentCollector(Collector):
@@ -124,9 +137,24 @@ def engine_metrics(stats: Mapping[str, Any]) -> Iterator[Metric]:
         "Frames that the packet rings had no room for.",
         value=sum(stats["ring_drops"]),
     )
+    yield from flow_map_metrics(stats)
     yield GaugeMetricFamily(
         "segctl_engine_sessions", "Flows in its table.", value=stats["sessions"]
     )
+
+
+def flow_map_metrics(stats: Mapping[str, Any]) -> Iterator[Metric]:
+    """Of the verdicts in the kernel."""
+    yield GaugeMetricFamily(
+        "segctl_flow_map_entries", "Verdicts there.", value=stats["flows_entries"]
+    )
+    yield GaugeMetricFamily(
+        "segctl_flow_map_capacity", "Room for them.", value=stats["flows_capacity"]
+    )
+    for name, (field, caption) in FLOW_MAP_COUNTERS.items():
+        yield CounterMetricFamily(
+            f"segctl_flow_map_{name}", caption, value=stats[field]
+        )
 
 
 def _registry(agent: Agent) -> CollectorRegistry:

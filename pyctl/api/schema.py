@@ -252,6 +252,20 @@ class Event(_Response):
     bytes: int | None = None
 
 
+class FlowMap(_Response):
+    """Verdicts in the kernel: those there now, and what became of others since the start."""
+
+    entries: int
+    capacity: int
+    evicted: int
+    """Taken out while their flow went on: another verdict, policy or timeout."""
+    refused: int
+    """For want of room: their flow stayed with the engine, and was tried again."""
+    late_packets: int
+    """Of allowed flows: came to the engine though the kernel had the verdict."""
+    late_bytes: int
+
+
 class WorkloadDetail(_WorkloadHead):
     """An attached workload with all that is known of it."""
 
@@ -263,6 +277,8 @@ class WorkloadDetail(_WorkloadHead):
     ports: list[PortDetail]
     sessions: int
     """Live in the engine."""
+    flow_map: FlowMap | None = None
+    """Of all its ports, whose room is the node's. None: no engine answers."""
     denials: list[Event]
     """The most recent, oldest first."""
 
@@ -362,6 +378,8 @@ class EngineStatus(_Response):
     sessions: int
     ring_drops: int
     """Frames that the packet socket had no room for."""
+    flow_map: FlowMap | None = None
+    """None: no engine answers."""
 
 
 class HistoryStatus(_Response):

@@ -118,6 +118,9 @@ def workload_detail(agent: Agent, workload: Workload) -> schema.WorkloadDetail:
             "groups": list(groups_of(context.policy, workload)),
             "ports": ports,
             "sessions": sessions,
+            "flow_map": agent.supervisor.flow_map(
+                port.port_id for port in workload.ports
+            ),
             "denials": event_views(denials),
         }
     )

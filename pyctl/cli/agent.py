@@ -86,6 +86,7 @@ def status(as_json: bool) -> None:
             "engine": _engine(engine),
             "ring drops": engine["ring_drops"],
             "sessions": engine["sessions"],
+            "flow map": render.flow_map(engine["flow_map"]),
             "workloads": f"{found['workloads']} ({render.count(found['ports'], 'port')})",
             "policy": render.count(found["policy_rules"], "rule"),
             "history": _history(found["history"]),

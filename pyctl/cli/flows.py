@@ -47,8 +47,8 @@ def flows(
     """Who talks with whom, how much, and why it may or may not.
 
     Flows that go on and flows that ended, denied ones among them. What two attached workloads say
-    to each other is one flow, judged at both ends: the verdict is the worse one, and -o json has
-    both. BYTES and PACKETS count frames from the opener, BACK the bytes towards it; BY tells how
+    to each other is one flow, judged at both ends: VERDICT, RULE and REASON are those of the opener's
+    end / the other end, and --verdict asks for the worse one. BYTES and PACKETS count frames from the opener, BACK the bytes towards it; BY tells how
     much of it the kernel carried by itself.
     """
     from pyctl.api.client import AgentClient
@@ -91,11 +91,22 @@ def row(flow: Mapping[str, Any]) -> list[object]:
         flow["packets"] + flow["packets_back"],
         flow["bytes"],
         flow["bytes_back"],
-        flow["verdict"],
-        flow["rule_id"],
-        flow["reason"],
+        *judged(flow),
         carrier(flow),
     ]
+
+
+def judged(flow: Mapping[str, Any]) -> list[object]:
+    """Verdict, rule and reason; of both ends where it was judged twice."""
+    ends = flow["judged"]
+    if len(ends) < 2:
+        return [flow["verdict"], flow["rule_id"], flow["reason"]]
+    shown: list[object] = ["/".join(end["verdict"] for end in ends)]
+    for name in ("rule_id", "reason"):
+        known = [end[name] for end in ends]
+        told = "/".join("-" if one is None else str(one) for one in known)
+        shown.append(told if any(one is not None for one in known) else None)
+    return shown
 
 
 def carrier(flow: Mapping[str, Any]) -> str:

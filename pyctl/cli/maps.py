@@ -23,6 +23,7 @@ def dump_maps(name: str | None, as_json: bool) -> None:
     seg_addrs     port's addresses                        seg_counters  port, reason → counts
     """  # noqa: D301  \b is click's
     options.require_root("dump-maps")
+    from pyctl.datapath.maps import capacity
     from pyctl.datapath.maps import dump_maps as decoded
 
     found = decoded(options.instance(), name)
@@ -30,7 +31,8 @@ def dump_maps(name: str | None, as_json: bool) -> None:
         render.as_json(found)
         return
     for each, rows in found.items():
-        render.heading(f"{each}: {len(rows)}")
+        room = capacity(each)
+        render.heading(f"{each}: {len(rows)}" + (f" of {room}" if room else ""))
         if rows:
             columns = list(dict.fromkeys(key for row in rows for key in row))
             render.table(

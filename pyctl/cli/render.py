@@ -78,6 +78,16 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def flow_map(found: Mapping[str, int] | None) -> str | None:
+    """Verdicts in the kernel, and what became of others."""
+    if found is None:
+        return None
+    return (
+        f"{found['entries']} of {found['capacity']}; evicted {found['evicted']}, "
+        f"no room {found['refused']}, late packets {found['late_packets']}"
+    )
+
+
 def clock(seconds: float | None) -> str | None:
     """Local date and time."""
     if seconds is None:

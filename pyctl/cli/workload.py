@@ -76,6 +76,7 @@ def show(workload: str, as_json: bool) -> None:
             "any source": "yes" if found["any_source"] else "no",
             "offloads": found["offload"],
             "sessions": found["sessions"],
+            "flow map": render.flow_map(found["flow_map"]),
         }
     )
     for port in found["ports"]:

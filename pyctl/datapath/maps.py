@@ -39,6 +39,13 @@ def _dump(instance: Instance, name: str) -> list[Row]:
         return list(_DECODERS[name](opened))
 
 
+def capacity(name: str) -> int | None:
+    """Entries that a map takes at most; None where all of them always exist."""
+    layout = MAPS[name]
+    hashes = (bpf.BPF_MAP_TYPE_HASH, bpf.BPF_MAP_TYPE_PERCPU_HASH)
+    return layout.max_entries if layout.map_type in hashes else None
+
+
 def mac_text(mac: Any) -> str:
     """`aa:bb:…` of six bytes (cffi arrays too)."""
     return bytes(mac).hex(":")

@@ -83,6 +83,13 @@ class EngineClient:
         _, _, fds = self._ask("rings_get")
         return ring_set(fds) if fds else None
 
+    def adopt(self, rings: RingSet, *, keep: bool) -> int:
+        """Before give_rings: keep the flows where a successor finds them. `keep`: go on with those
+        that a former engine left there; gives how many.
+        """
+        told = self._ask("adopt", fds=(rings.state,), keep=keep)[0]
+        return int(told["adopted"])
+
     def open_maps(self) -> bool:
         """Let the engine (re-)open the instance's pinned maps; False: there are none."""
         return bool(self._ask("maps_open")[0]["found"])
@@ -90,6 +97,15 @@ class EngineClient:
     def cache(self, enabled: bool) -> None:
         """Switch the verdict cache; off takes every entry out of the flow maps."""
         self._ask("cache", enabled=enabled)
+
+    def cache_limit(self, entries: int) -> None:
+        """No more than so many verdicts in the kernel at a time."""
+        self._ask("cache_limit", entries=entries)
+
+    def cache_stats(self, port_id: int) -> dict[str, int]:
+        """The fields of struct sg_cache_stats, of a port; port 0: of all since the start."""
+        found: dict[str, int] = self._ask("counters", port_id=port_id)[0]["cache"]
+        return found
 
     def policy_set(self, generation: int, policy: PortPolicy) -> None:
         """Judge the policy's port by it from the next batch on."""

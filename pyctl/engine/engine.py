@@ -15,7 +15,7 @@ from pyctl.engine._binding import check, constant, ffi, lib, sizeof
 from pyctl.engine.records import reason_name, view_policy
 from pyctl.errors import SegctlError
 
-MAX_SESSIONS = 262144
+MAX_SESSIONS = constant("SG_SESSIONS_MAX")
 _PORT_IDS = constant("SEG_PORT_IDS")
 _RING_FDS = constant("SG_FDS")
 _ABSENT = {2, 20}
@@ -76,6 +76,17 @@ class Engine:
         check(lib.sg_engine_rings_drop(self._engine), "give up the packet rings")
         self._rings = ()
 
+    def adopt(self, state: int, *, keep: bool) -> int:
+        """Keep the sessions where a successor finds them: in a ring set's memfd, which stays the
+        caller's. `keep`: go on with those of a former engine, whose number is given. SegctlError
+        for a memfd of another version, or where sessions are open.
+        """
+        return check(
+            lib.sg_engine_adopt(self._engine, state, int(keep)),
+            "taking over the flows of a former engine",
+            state="the engine starts without any, and leaves none behind",
+        )
+
     def open_maps(self, directory: Path) -> bool:
         """Open the pinned maps; False where there are none (the engine works without a cache).
 
@@ -101,6 +112,22 @@ class Engine:
             lib.sg_engine_cache_set(self._engine, int(enabled)),
             "switching the verdict cache",
         )
+
+    def limit_cache(self, entries: int) -> None:
+        """No more than so many entries in both flow maps together."""
+        check(
+            lib.sg_engine_cache_limit(self._engine, entries),
+            "limiting the verdict cache",
+        )
+
+    def cache_stats(self, port_id: int) -> dict[str, int]:
+        """The fields of struct sg_cache_stats: of a port, or (0) of all."""
+        out = ffi.new("struct sg_cache_stats *")
+        check(
+            lib.sg_engine_cache_stats(self._engine, _port(port_id, lowest=0), out),
+            "reading what became of verdicts",
+        )
+        return {name: int(getattr(out, name)) for name, _ in ffi.typeof(out[0]).fields}
 
     def set_policy(self, blob: bytes) -> int:
         """Put a packed policy (records.pack_policy) in force; its port id.

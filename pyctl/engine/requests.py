@@ -75,8 +75,10 @@ class Requests:
             "hello": self._hello,
             "rings_set": self._rings_set,
             "rings_get": self._rings_get,
+            "adopt": self._adopt,
             "maps_open": self._maps_open,
             "cache": self._cache,
+            "cache_limit": self._cache_limit,
             "policy_set": self._policy_set,
             "node_set": self._node_set,
             "members_set": self._members_set,
@@ -93,9 +95,13 @@ class Requests:
     def answer(self, request: Request) -> Answer:
         """Do what is asked. Raises SegctlError; descriptors that nobody took are closed."""
         operation = self._operations.get(str(request.body.get("op")))
-        if request.fds and operation != self._rings_set:
-            for fd in request.fds:
-                os.close(fd)
+        if operation == self._adopt:
+            try:
+                return operation(request)
+            finally:
+                _close(request.fds)
+        if operation != self._rings_set:
+            _close(request.fds)
         if operation is None:
             raise UsageError(
                 f"the engine has no operation {request.body.get('op')!r}",
@@ -141,6 +147,14 @@ class Requests:
     def _rings_get(self, _: Request) -> Answer:
         return Answer(fds=self._engine.rings)
 
+    def _adopt(self, request: Request) -> Answer:
+        if len(request.fds) != 1:
+            raise UsageError("'adopt' takes one descriptor")
+        keep = request.body.get("keep") is True
+        adopted = self._engine.adopt(request.fds[0], keep=keep)
+        self._log.info("flows taken over", count=adopted)
+        return Answer({"adopted": adopted})
+
     def _maps_open(self, _: Request) -> Answer:
         return Answer({"found": self.open_maps()})
 
@@ -150,6 +164,10 @@ class Requests:
             raise UsageError("'enabled' must be true or false")
         self._engine.set_cache(enabled)
         self._log.info("verdict cache", enabled=enabled)
+        return Answer()
+
+    def _cache_limit(self, request: Request) -> Answer:
+        self._engine.limit_cache(request.integer("entries", 0, 2**32 - 1))
         return Answer()
 
     def _policy_set(self, request: Request) -> Answer:
@@ -185,8 +203,10 @@ class Requests:
         return Answer()
 
     def _counters(self, request: Request) -> Answer:
-        found = self._engine.counters(request.integer("port_id", 0, 65535))
-        return Answer({"counters": found})
+        port_id = request.integer("port_id", 0, 65535)
+        found = self._engine.counters(port_id)
+        cache = self._engine.cache_stats(port_id)
+        return Answer({"counters": found, "cache": cache})
 
     def _sessions(self, request: Request) -> Answer:
         blob, cursor = self._engine.sessions(
@@ -224,6 +244,11 @@ class Requests:
     def _stop(self, _: Request) -> Answer:
         self.stopping = True
         return Answer()
+
+
+def _close(fds: tuple[int, ...]) -> None:
+    for fd in fds:
+        os.close(fd)
 
 
 def _version() -> str:

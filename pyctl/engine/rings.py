@@ -1,7 +1,7 @@
 """The packet sockets of one enforcer namespace: opened once, outliving every engine.
 
 In: the namespace's path. Out: file descriptors (three receive rings, a send socket, a memfd with
-the read positions). I/O: sockets. The agent opens and keeps them and hands copies to the engine,
+the read positions and the flows). I/O: sockets. The agent opens and keeps them and hands copies to the engine,
 so that frames wait in the rings while an engine is being replaced. A successor goes on at the
 saved position; what the dead one had sent but not yet given back (a batch at most) is sent twice.
 """
@@ -20,6 +20,7 @@ from pyctl.errors import SegctlError
 
 DEVICE = "vth-neuv"
 RING_FDS = constant("SG_FDS")
+_STATE = constant("SG_FD_STATE")
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,11 @@ class RingSet:
             raise SegctlError(
                 f"a ring set has {RING_FDS} descriptors, not {len(self.fds)}"
             )
+
+    @property
+    def state(self) -> int:
+        """The memfd: what a successor of a dead engine must know."""
+        return self.fds[_STATE]
 
     def close(self) -> None:
         """Close all. The rings live on while somebody else holds copies."""

@@ -84,6 +84,25 @@ def test_engines_that_died_leave_no_zombie(lab, agent):
     assert zombies_of(agent.process.pid) == []
 
 
+def test_an_agent_killed_while_it_replaces_the_engine_has_a_successor(lab, agent):
+    """Which finds an engine that nobody has taught anything."""
+    _host, (web, client) = lab.pods()
+    for port in (8080, 8081):
+        traffic.tcp_echo(web, packets.pod_one_ip4, port)
+    agent.attach(web, "web", mode="protect")
+    agent.policy(
+        "groups: {web: {selector: {name: web}}}\n"
+        "rules: [{id: 1, from: any, to: web, ports: [tcp/8080], action: allow}]\n"
+    )
+    former = agent.engine_pid()
+    os.kill(former, signal.SIGKILL)
+    wait_for(lambda: agent.engine_pid() not in (0, former))
+    agent.kill()
+    agent.start()
+    assert traffic.tcp_try(client, packets.pod_one_ip4, 8080) == "open"
+    assert traffic.tcp_try(client, packets.pod_one_ip4, 8081) == "silence"
+
+
 def test_an_agent_replaces_a_stopped_engine_that_it_finds_at_its_start(lab, agent):
     _host, (web, _client) = lab.pods()
     agent.attach(web, "web", mode="monitor")

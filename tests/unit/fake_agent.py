@@ -57,6 +57,14 @@ EVENT = {
     "destination": f"{packets.pod_one_ip4}:80",
     "reason": "default_deny",
 }
+FLOW_MAP = {
+    "entries": 2,
+    "capacity": 1000,
+    "evicted": 1,
+    "refused": 3,
+    "late_packets": 5,
+    "late_bytes": 500,
+}
 WORKLOAD = {**HEAD, "ports": [PORT]}
 DETAIL = {
     **HEAD,
@@ -81,6 +89,7 @@ DETAIL = {
         }
     ],
     "sessions": 4,
+    "flow_map": FLOW_MAP,
     "denials": [EVENT],
 }
 STATUS = {
@@ -97,6 +106,7 @@ STATUS = {
         "heartbeat_age_ms": 40.0,
         "restarts": 1,
         "sessions": 4,
+        "flow_map": FLOW_MAP,
         "ring_drops": 0,
     },
     "workloads": 1,

@@ -59,6 +59,11 @@ static void make_key(const struct sg_session *s, __u8 dir, union flow_key *key)
 	}
 }
 
+static struct sg_cache_stats *stats_of(struct sg_core *core, const struct sg_session *s)
+{
+	return &core->ports[s->key.port_id]->cache;
+}
+
 static void drop_one(struct sg_core *core, struct sg_session *s, __u8 dir)
 {
 	int side = dir != s->opener;
@@ -68,6 +73,8 @@ static void drop_one(struct sg_core *core, struct sg_session *s, __u8 dir)
 	if (!(s->cached & (1 << dir)))
 		return;
 	s->cached = (__u8)(s->cached & ~(1 << dir));
+	stats_of(core, s)->entries--;
+	core->cache.entries--;
 	make_key(s, dir, &key);
 	memset(&last, 0, sizeof(last));
 	if (core->io.flow_delete(core->io.ctx, s->key.family, &key, &last))
@@ -93,6 +100,47 @@ void sg_cache_drop(struct sg_core *core, struct sg_session *s)
 	drop_one(core, s, SEG_DIR_INGRESS);
 }
 
+static int count_dirs(__u8 dirs)
+{
+	return !!(dirs & (1 << SEG_DIR_EGRESS)) + !!(dirs & (1 << SEG_DIR_INGRESS));
+}
+
+void sg_cache_evict(struct sg_core *core, struct sg_session *s)
+{
+	__u32 entries = (__u32)count_dirs(s->cached);
+
+	stats_of(core, s)->evicted += entries;
+	core->cache.evicted += entries;
+	sg_cache_drop(core, s);
+}
+
+void sg_core_cache_limit(struct sg_core *core, __u32 entries)
+{
+	core->cache_limit = entries;
+}
+
+void sg_core_cache_drop(struct sg_core *core, __u32 max, __u32 *cursor)
+{
+	__u32 slot = *cursor;
+
+	for (; slot < core->table.used && max; max--) {
+		struct sg_session *s = sg_table_slot(&core->table, ++slot);
+
+		if (s->in_use)
+			sg_cache_evict(core, s);
+	}
+	*cursor = slot < core->table.used ? slot : 0;
+}
+
+void sg_core_cache_stats(const struct sg_core *core, __u16 port_id, struct sg_cache_stats *out)
+{
+	const struct sg_port *port = core->ports[port_id];
+
+	memset(out, 0, sizeof(*out));
+	if (port)
+		*out = port_id ? port->cache : core->cache;
+}
+
 void sg_cache_drop_port(struct sg_core *core, const struct sg_port *port)
 {
 	__u32 slot = port->sessions;
@@ -101,7 +149,7 @@ void sg_cache_drop_port(struct sg_core *core, const struct sg_port *port)
 		struct sg_session *s = sg_table_slot(&core->table, slot);
 
 		slot = s->port_next;
-		sg_cache_drop(core, s);
+		sg_cache_evict(core, s);
 	}
 }
 
@@ -164,6 +212,26 @@ static __u64 kernel_timeout(const struct sg_session *s)
 	return s->timeout_ns;
 }
 
+static int put_one(struct sg_core *core, struct sg_session *s, __u8 dir, const struct seg_flow *flow)
+{
+	struct sg_cache_stats *stats = stats_of(core, s);
+	union flow_key key;
+
+	make_key(s, dir, &key);
+	if (core->cache.entries >= core->cache_limit ||
+	    core->io.flow_put(core->io.ctx, s->key.family, &key, flow)) {
+		stats->refused++;
+		core->cache.refused++;
+		return 0;
+	}
+	s->cached = (__u8)(s->cached | (1 << dir));
+	stats->entries++;
+	stats->put++;
+	core->cache.entries++;
+	core->cache.put++;
+	return 1;
+}
+
 static void put(struct sg_core *core, struct sg_session *s, __u8 dirs, __u64 now_ns)
 {
 	struct seg_flow flow = {
@@ -174,17 +242,13 @@ static void put(struct sg_core *core, struct sg_session *s, __u8 dirs, __u64 now
 	};
 
 	for (__u8 dir = SEG_DIR_EGRESS; dir <= SEG_DIR_INGRESS; dir++) {
-		union flow_key key;
-
 		if (!(dirs & (1 << dir)))
 			continue;
-		make_key(s, dir, &key);
-		if (core->io.flow_put(core->io.ctx, s->key.family, &key, &flow)) {
+		if (!put_one(core, s, dir, &flow)) {
 			sg_cache_drop(core, s);
 			s->retry_ns = now_ns + RETRY_NS;
 			return;
 		}
-		s->cached = (__u8)(s->cached | (1 << dir));
 	}
 	s->put_ns = now_ns;
 	s->put_generation = flow.generation;
@@ -199,15 +263,29 @@ static int should_have_hit(const struct sg_session *s, const struct sg_packet *p
 	       !(p->tcp_flags & (SG_SYN | SG_FIN | SG_RST));
 }
 
+/* Not those that the policy's change sent here: the entry was no verdict any more. */
+static void count_late(struct sg_core *core, const struct sg_session *s, const struct sg_packet *p)
+{
+	struct sg_cache_stats *stats = stats_of(core, s);
+
+	if (s->denied || !(s->cached & (1 << p->dir)) || s->put_generation != s->generation)
+		return;
+	stats->late_packets += p->frames;
+	stats->late_bytes += p->bytes;
+	core->cache.late_packets += p->frames;
+	core->cache.late_bytes += p->bytes;
+}
+
 void sg_cache_sync(struct sg_core *core, struct sg_session *s, const struct sg_packet *p,
 		   __u64 now_ns)
 {
 	__u8 dirs = wanted(core, s);
 
+	count_late(core, s, p);
 	if (s->cached && (s->cached != dirs || s->put_generation != s->generation ||
 			  s->put_timeout_ns != kernel_timeout(s) ||
 			  should_have_hit(s, p, now_ns)))
-		sg_cache_drop(core, s);
+		sg_cache_evict(core, s);
 	if (dirs && !s->cached && now_ns >= s->retry_ns)
 		put(core, s, dirs, now_ns);
 }

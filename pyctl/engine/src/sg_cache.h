@@ -11,6 +11,8 @@ void sg_cache_sync(struct sg_core *core, struct sg_session *s, const struct sg_p
 		   __u64 now_ns);
 /* Take them away and add the kernel's counters to the session's. */
 void sg_cache_drop(struct sg_core *core, struct sg_session *s);
+/* Likewise, of a flow that goes on. */
+void sg_cache_evict(struct sg_core *core, struct sg_session *s);
 /* Likewise of all sessions of a port. */
 void sg_cache_drop_port(struct sg_core *core, const struct sg_port *port);
 /* What the kernel has counted on top of the session's own numbers, by side; brings last_seen_ns

@@ -15,7 +15,7 @@
 enum { DUE_PER_TICK = 2048 };	/* each may cost four system calls; frames wait meanwhile */
 #define TICK_NS 100000000ULL
 
-static struct sg_port *port_of(struct sg_core *core, __u16 port_id)
+struct sg_port *sg_port_of(struct sg_core *core, __u16 port_id)
 {
 	if (!core->ports[port_id])
 		core->ports[port_id] = calloc(1, sizeof(struct sg_port));
@@ -30,7 +30,8 @@ struct sg_core *sg_core_new(const struct sg_io *io, const struct sg_core_config 
 		return NULL;
 	core->io = *io;
 	core->config = *config;
-	if (!port_of(core, 0) || sg_table_init(&core->table, config->max_sessions)) {
+	core->cache_limit = ~0U;
+	if (!sg_port_of(core, 0) || sg_table_init(&core->table, config->max_sessions)) {
 		free(core->ports[0]);
 		free(core);
 		return NULL;
@@ -223,7 +224,7 @@ void sg_core_frame(struct sg_core *core, const struct sg_frame *frame, __u64 now
 
 	core->now_ns = now_ns;
 	r.reason = sg_decode_link(frame, &p);
-	if (!r.reason && !(port = port_of(core, p.port_id))) {
+	if (!r.reason && !(port = sg_port_of(core, p.port_id))) {
 		port = core->ports[0];
 		r.reason = SEG_R_SESSION_MEMORY;
 	}
@@ -293,7 +294,7 @@ int sg_core_policy_set(struct sg_core *core, const struct sg_policy *policy,
 
 	if (error)
 		return error;
-	port = port_of(core, policy->port_id);
+	port = sg_port_of(core, policy->port_id);
 	if (!port) {
 		free(set);
 		return -ENOMEM;
@@ -350,7 +351,7 @@ int sg_core_members_set(struct sg_core *core, const void *bytes, __u32 length)
 
 int sg_core_listeners_set(struct sg_core *core, __u16 port_id, const __u16 *ports, __u32 count)
 {
-	struct sg_port *port = port_id ? port_of(core, port_id) : NULL;
+	struct sg_port *port = port_id ? sg_port_of(core, port_id) : NULL;
 	__u8 *bits = NULL;
 
 	if (!port)

@@ -138,6 +138,17 @@ struct sg_core_config {
 	__u32 flow_cache;	/* 0: no entry goes to the flow maps, every packet stays with the engine */
 };
 
+/* What became of verdicts in the flow maps: of one port, or (port 0) of all since the start. */
+struct sg_cache_stats {
+	__u64 entries;		/* there now */
+	__u64 put;
+	__u64 refused;		/* for want of room: the flow stays with the engine, and is tried again */
+	__u64 evicted;		/* taken out while their flow went on: another verdict, policy or timeout */
+	__u64 late_packets;	/* of allowed flows: came to the engine though the kernel had the verdict */
+	__u64 late_bytes;
+};
+SEG_ABI_SIZE(sg_cache_stats, 48);
+
 /* Counters of one port, index = enum seg_reason; port 0 collects what belongs to no port.
  * TO_ENGINE counts every frame received, FROM_ENGINE every one sent on. */
 struct sg_reason_count {
@@ -236,6 +247,12 @@ void sg_core_port_delete(struct sg_core *core, __u16 port_id);
 
 /* out has SEG_R_COUNT places. */
 void sg_core_counters(const struct sg_core *core, __u16 port_id, struct sg_reason_count *out);
+void sg_core_cache_stats(const struct sg_core *core, __u16 port_id, struct sg_cache_stats *out);
+/* No more than so many entries in both flow maps together; those that are there stay. */
+void sg_core_cache_limit(struct sg_core *core, __u32 entries);
+/* Take the entries of up to `max` sessions out, their counts added to these; from *cursor on, as
+ * sg_core_sessions. */
+void sg_core_cache_drop(struct sg_core *core, __u32 max, __u32 *cursor);
 /* Up to max events, oldest first, taken out of the queue; a full queue forgets new ones and counts
  * them in *lost (may be NULL). */
 __u32 sg_core_events(struct sg_core *core, struct sg_event *out, __u32 max, __u64 *lost);
@@ -243,5 +260,13 @@ __u32 sg_core_events(struct sg_core *core, struct sg_event *out, __u32 max, __u6
 __u32 sg_core_sessions(struct sg_core *core, __u16 port_id, struct sg_session_info *out, __u32 max,
 		       __u32 *cursor);
 __u32 sg_core_session_count(const struct sg_core *core);
+
+/* Room for a session table that a successor finds, SG_STORE_HEAD bytes and then the sessions. */
+enum sg_store_limit { SG_STORE_HEAD = 4096, SG_STORE_SESSION = 320 };
+/* Keep the sessions in this memory from now on; with `keep`, go on with those that a former engine left
+ * in it: each is judged anew at its next packet, and what the kernel has carried of it is counted. Gives
+ * how many, -EBUSY where sessions are open already, -EINVAL for too little room. What the memory says
+ * is believed as little as any packet. */
+int sg_core_adopt(struct sg_core *core, void *memory, __u64 bytes, int keep, __u64 now_ns);
 
 #endif

@@ -18,6 +18,7 @@ struct sg_port {
 	__u32 sessions;			/* head of its list */
 	__u32 frag_memory;
 	struct sg_reason_count counts[SEG_R_COUNT];
+	struct sg_cache_stats cache;
 };
 
 struct sg_core {
@@ -30,6 +31,8 @@ struct sg_core {
 	struct sg_event_queue events;
 	__u64 recall[SG_RECALL];	/* who opened what expired: hash, low bit = ingress */
 	__u32 denied;			/* sessions that only remember a denial */
+	__u32 cache_limit;
+	struct sg_cache_stats cache;	/* of all ports that there ever were */
 	__u64 now_ns;			/* as last handed in */
 };
 
@@ -52,6 +55,8 @@ static inline void sg_count(struct sg_port *port, __u16 reason, __u64 packets, _
 }
 
 /* sg_core.c */
+/* NULL: no memory. */
+struct sg_port *sg_port_of(struct sg_core *core, __u16 port_id);
 /* Send a frame made here or received; a failure is counted. 0, -errno, or 1 for a copy, which is the
  * end of it. */
 int sg_send(struct sg_core *core, struct sg_port *port, const struct sg_frame *frame);

@@ -11,9 +11,12 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "sg_loop.h"
+
+enum { DROPPED_AT_ONCE = 256 };	/* each costs up to two system calls; frames wait meanwhile */
 
 static int call(struct sg_engine *engine, int (*run)(struct sg_engine *, void *), void *context)
 {
@@ -54,6 +57,7 @@ struct sg_engine *sg_engine_new(const struct sg_core_config *config)
 	io = sg_loop_io(engine);
 	sg_flowmap_init(&engine->maps);
 	engine->maps.cache = !!config->flow_cache;
+	engine->cache_limit = ~0U;
 	engine->send.stats = &engine->stats;
 	engine->send.failed = engine->failed;
 	pthread_mutex_init(&engine->callers, NULL);
@@ -90,6 +94,8 @@ void sg_engine_free(struct sg_engine *engine)
 	eventfd_write(engine->wake_fd, 1);
 	pthread_join(engine->thread, NULL);
 	sg_core_free(engine->core);
+	if (engine->flows)
+		munmap(engine->flows, SG_STATE_BYTES - SG_STATE_FLOWS);
 	drop_rings(engine);
 	sg_flowmap_close(&engine->maps);
 	close(engine->wake_fd);
@@ -114,7 +120,7 @@ static int check_ring_fds(const int *fds)
 		return -EINVAL;
 	if (fstat(fds[SG_FD_STATE], &about))
 		return -errno;
-	return about.st_size == sizeof(struct sg_ring_state) ? 0 : -EINVAL;
+	return about.st_size >= (off_t)sizeof(struct sg_ring_state) ? 0 : -EINVAL;
 }
 
 static int rings_set(struct sg_engine *engine, void *context)
@@ -152,6 +158,44 @@ int sg_engine_rings_set(struct sg_engine *engine, const int *fds)
 	for (int i = 0; error && i < SG_FDS; i++)
 		close(fds[i]);
 	return error;
+}
+
+struct adoption {
+	int state;
+	int keep;
+};
+
+static int adopt(struct sg_engine *engine, void *context)
+{
+	const struct adoption *job = context;
+	const size_t bytes = SG_STATE_BYTES - SG_STATE_FLOWS;
+	struct timespec now;
+	void *memory;
+	int adopted;
+
+	memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, job->state, SG_STATE_FLOWS);
+	if (memory == MAP_FAILED)
+		return -errno;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	adopted = sg_core_adopt(engine->core, memory, bytes, job->keep,
+				(__u64)now.tv_sec * 1000000000ULL + (__u64)now.tv_nsec);
+	if (adopted < 0)
+		munmap(memory, bytes);
+	else
+		engine->flows = memory;
+	return adopted;
+}
+
+int sg_engine_adopt(struct sg_engine *engine, int state, int keep)
+{
+	struct adoption job = { .state = state, .keep = keep };
+	struct stat about;
+
+	if (fstat(state, &about))
+		return -errno;
+	if (about.st_size != SG_STATE_BYTES || !(fcntl(state, F_GET_SEALS) & F_SEAL_SHRINK))
+		return -EINVAL;
+	return call(engine, adopt, &job);
 }
 
 static int rings_drop(struct sg_engine *engine, void *context)
@@ -196,16 +240,40 @@ static int cache_set(struct sg_engine *engine, void *context)
 	return 0;
 }
 
+static int cache_drop(struct sg_engine *engine, void *context)
+{
+	sg_core_cache_drop(engine->core, DROPPED_AT_ONCE, context);
+	return 0;
+}
+
 int sg_engine_cache_set(struct sg_engine *engine, int enabled)
 {
 	struct cache_switch job = { .enabled = enabled };
 	int error = call(engine, cache_set, &job);
+	__u32 cursor = 0;
 
-	/* Here, not in the loop: half a million entries would hold up the packets. */
-	if (!enabled)
+	/* First with their counts, a few between two batches. Then what belongs to no session: here, not
+	 * in the loop, since half a million entries would hold up the packets. */
+	if (!enabled) {
+		do
+			call(engine, cache_drop, &cursor);
+		while (cursor);
 		sg_flowmap_clear(&job.maps);
+	}
 	sg_flowmap_close(&job.maps);
 	return error;
+}
+
+static int cache_limit(struct sg_engine *engine, void *context)
+{
+	engine->cache_limit = *(const __u32 *)context;
+	sg_core_cache_limit(engine->core, engine->cache_limit);
+	return 0;
+}
+
+int sg_engine_cache_limit(struct sg_engine *engine, __u32 entries)
+{
+	return call(engine, cache_limit, &entries);
 }
 
 struct policy_job {
@@ -403,7 +471,18 @@ static int stats(struct sg_engine *engine, void *context)
 {
 	struct sg_engine_stats *out = context;
 
+	struct sg_cache_stats cache;
+
 	*out = engine->stats;
+	sg_core_cache_stats(engine->core, 0, &cache);
+	out->flows_put = cache.put;
+	out->flows_refused = cache.refused;
+	out->flows_evicted = cache.evicted;
+	out->flows_late_packets = cache.late_packets;
+	out->flows_late_bytes = cache.late_bytes;
+	out->flows_entries = cache.entries;
+	out->flows_capacity = engine->maps.capacity < engine->cache_limit ? engine->maps.capacity :
+									    engine->cache_limit;
 	for (int i = 0; engine->state && i < SG_RINGS; i++) {
 		sg_ring_read_drops(&engine->rings[i]);
 		out->ring_packets[i] = engine->state->packets[i];
@@ -415,6 +494,21 @@ static int stats(struct sg_engine *engine, void *context)
 	out->has_maps = engine->maps.fd4 >= 0;
 	out->cache = (__u8)engine->maps.cache;
 	return 0;
+}
+
+static int cache_stats(struct sg_engine *engine, void *context)
+{
+	struct read_job *job = context;
+
+	sg_core_cache_stats(engine->core, job->port_id, job->out);
+	return 0;
+}
+
+int sg_engine_cache_stats(struct sg_engine *engine, __u16 port_id, struct sg_cache_stats *out)
+{
+	struct read_job job = { .port_id = port_id, .out = out };
+
+	return call(engine, cache_stats, &job);
 }
 
 int sg_engine_stats(struct sg_engine *engine, struct sg_engine_stats *out)

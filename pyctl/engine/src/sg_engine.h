@@ -25,9 +25,16 @@ enum sg_engine_limit {
 	SG_FD_STATE = 4,
 	SG_FDS = 5,
 	SG_RULES_MAX = 262144,
+	SG_SESSIONS_MAX = 262144,
 };
 
-/* The memfd (SG_FD_STATE): what a successor of a dead engine must know of the rings. */
+/* The memfd (SG_FD_STATE): what a successor of a dead engine must know of the rings, and from
+ * SG_STATE_FLOWS on, of the flows (sg_core_adopt). Pages that nobody has written cost nothing. */
+enum sg_state_part {
+	SG_STATE_FLOWS = 4096,
+	SG_STATE_BYTES = SG_STATE_FLOWS + SG_STORE_HEAD + SG_SESSIONS_MAX * SG_STORE_SESSION,
+};
+
 struct sg_ring_state {
 	__u64 next[SG_RINGS];		/* index of the oldest slot that is not given back */
 	__u64 packets[SG_RINGS];	/* PACKET_STATISTICS, summed up: reading them clears them */
@@ -49,6 +56,11 @@ struct sg_engine_stats {
 	__u64 link_errors;	/* vth-neuv went down */
 	__u64 flows_put;
 	__u64 flows_refused;	/* the flow map is full or away: the flow stays with the engine */
+	__u64 flows_evicted;	/* this and the next three: see struct sg_cache_stats */
+	__u64 flows_late_packets;
+	__u64 flows_late_bytes;
+	__u64 flows_entries;
+	__u64 flows_capacity;	/* of both flow maps together, or what the limit leaves of it */
 	__u64 heartbeat_ns;
 	__u64 ring_packets[SG_RINGS];
 	__u64 ring_drops[SG_RINGS];
@@ -72,6 +84,10 @@ void sg_engine_free(struct sg_engine *engine);
 
 /* Use these descriptors from now on (the engine owns them then, also on failure). */
 int sg_engine_rings_set(struct sg_engine *engine, const int *fds);
+/* Before the first frame: keep the sessions where a successor finds them, in the memfd `state` (which
+ * stays the caller's), and with `keep` go on with those of a former engine. How many; -EINVAL for a memfd
+ * without room for sessions, -EBUSY where there are sessions. See sg_core_adopt. */
+int sg_engine_adopt(struct sg_engine *engine, int state, int keep);
 /* Read nothing any more; what arrives on the device from now on is lost. Idempotent. */
 int sg_engine_rings_drop(struct sg_engine *engine);
 /* Open the pins seg_flows4, seg_flows6 and seg_control in this directory. -ENOENT: no such pins,
@@ -79,6 +95,9 @@ int sg_engine_rings_drop(struct sg_engine *engine);
 int sg_engine_maps_open(struct sg_engine *engine, const char *directory);
 /* enabled 0: no verdict goes to the flow maps any more, and what is there is taken out. */
 int sg_engine_cache_set(struct sg_engine *engine, int enabled);
+/* No more than so many entries in both maps together from now on; those there stay. */
+int sg_engine_cache_limit(struct sg_engine *engine, __u32 entries);
+int sg_engine_cache_stats(struct sg_engine *engine, __u16 port_id, struct sg_cache_stats *out);
 /* -EINVAL for a policy or a rule with a field out of range: nothing changed then. */
 int sg_engine_policy_set(struct sg_engine *engine, const struct sg_policy *policy,
 			 const struct sg_rule *rules);

@@ -196,7 +196,7 @@ void sg_flow_tell_end(struct sg_core *core, struct sg_session *s, __u64 now_ns)
 
 static void turn_denied(struct sg_core *core, struct sg_session *s, __u16 reason, __u64 now_ns)
 {
-	sg_cache_drop(core, s);
+	sg_cache_evict(core, s);
 	sg_flow_tell_end(core, s, now_ns);
 	core->denied++;
 	s->denied = 1;
@@ -213,7 +213,7 @@ static void tell_kernel_drops(struct sg_core *core, struct sg_session *s, __u64 
 
 static void turn_allowed(struct sg_core *core, struct sg_session *s, __u64 now_ns)
 {
-	sg_cache_drop(core, s);
+	sg_cache_evict(core, s);
 	tell_kernel_drops(core, s, now_ns);
 	core->denied--;
 	s->denied = s->blocked = s->resets = s->ended = 0;
@@ -271,6 +271,16 @@ void sg_flow_end(struct sg_core *core, struct sg_session *s, __u64 now_ns)
 	if (s->denied)
 		core->denied--;
 	sg_table_remove(&core->table, s, &port->sessions);
+}
+
+void sg_flow_resume(struct sg_core *core, struct sg_session *s)
+{
+	if (s->denied)
+		core->denied++;
+	/* No generation is 0: its next packet is judged by the policy of that moment. */
+	s->generation = 0;
+	sg_cache_drop(core, s);
+	schedule(core, s);
 }
 
 static __u64 recall_tag(const struct sg_core *core, const struct sg_key *key)

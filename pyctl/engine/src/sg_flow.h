@@ -30,6 +30,8 @@ void sg_flow_touch(struct sg_core *core, struct sg_session *s, const struct sg_p
 /* Tell its end, once. */
 void sg_flow_tell_end(struct sg_core *core, struct sg_session *s, __u64 now_ns);
 void sg_flow_end(struct sg_core *core, struct sg_session *s, __u64 now_ns);
+/* One that a former engine left, filed again: what the kernel has carried since is counted. */
+void sg_flow_resume(struct sg_core *core, struct sg_session *s);
 /* Its timer came: end it, unless the kernel has carried packets since. */
 void sg_flow_due(struct sg_core *core, struct sg_session *s, __u64 now_ns);
 /* Who opened a TCP connection of which only the middle is seen. */

@@ -27,7 +27,7 @@ static __u64 pointer(const void *address)
 
 /* A descriptor, or -errno. */
 static int open_pin(const char *directory, const char *name, __u32 type, __u32 key_size,
-		    __u32 value_size)
+		    __u32 value_size, __u32 *entries)
 {
 	struct bpf_map_info info = { 0 };
 	union bpf_attr attr;
@@ -53,6 +53,7 @@ static int open_pin(const char *directory, const char *name, __u32 type, __u32 k
 		close((int)fd);
 		return (int)error;
 	}
+	*entries += info.max_entries;
 	return (int)fd;
 }
 
@@ -77,14 +78,17 @@ int sg_flowmap_open(struct sg_flowmap *maps, const char *directory)
 {
 	struct sg_flowmap found = { .fd4 = -1, .fd6 = -1, .cache = maps->cache };
 	int control = -1, error = 0;
+	__u32 unused = 0;
 	void *page;
 
 	found.fd4 = open_pin(directory, "seg_flows4", BPF_MAP_TYPE_HASH,
-			     sizeof(struct seg_flow_key4), sizeof(struct seg_flow));
+			     sizeof(struct seg_flow_key4), sizeof(struct seg_flow),
+			     &found.capacity);
 	found.fd6 = open_pin(directory, "seg_flows6", BPF_MAP_TYPE_HASH,
-			     sizeof(struct seg_flow_key6), sizeof(struct seg_flow));
+			     sizeof(struct seg_flow_key6), sizeof(struct seg_flow),
+			     &found.capacity);
 	control = open_pin(directory, "seg_control", BPF_MAP_TYPE_ARRAY, sizeof(__u32),
-			   sizeof(struct seg_control));
+			   sizeof(struct seg_control), &unused);
 	if (found.fd4 < 0 || found.fd6 < 0 || control < 0)
 		error = found.fd4 < 0 ? found.fd4 : found.fd6 < 0 ? found.fd6 : control;
 	if (!error) {

@@ -12,6 +12,7 @@ struct sg_flowmap {
 	int fd6;
 	struct seg_control *control;	/* NULL: none */
 	int cache;			/* 0: verdicts are kept out of the maps */
+	__u32 capacity;			/* entries of both */
 };
 
 void sg_flowmap_init(struct sg_flowmap *maps);

@@ -2,7 +2,8 @@
 /* Verdicts for TCP. In: a packet. Out: a ruling; sessions, resets and flow map along the way.
  * Precedence, for a packet of a known connection:
  *   1. a SYN that is no repeat of the opener's is judged in its own right;
- *   2. a session judged by another policy is judged again;
+ *   2. a session judged by another policy is judged again, though not at a copy that was under way when
+ *      the mode changed: nothing can be answered to one, so the first packet that is held will say it;
  *   3. a blocked one answers its sender with RST, a few times, then the kernel drops it;
  *   4. else it passes, and its state decides whether the kernel carries the rest. */
 #include "sg_judge.h"
@@ -27,6 +28,12 @@ static struct sg_ruling refuse_syn(const struct context *c, const struct sg_answ
 	return (struct sg_ruling){ answer->rule_id, answer->reason, c->p->dir };
 }
 
+/* From a tap, though by now the port's packets are held. */
+static int is_late_copy(const struct context *c)
+{
+	return sg_frame_is_copy(c->p->frame) && !sg_policy_records_only(c->port->rules);
+}
+
 static void reset_both(const struct context *c, struct sg_session *s)
 {
 	sg_reset_receiver(c->core, c->port, c->p);
@@ -38,8 +45,10 @@ static void reset_both(const struct context *c, struct sg_session *s)
 /* Data of a connection that nobody saw being opened. */
 static void block_midstream(const struct context *c, const struct sg_ruling *r)
 {
-	struct sg_session *s = sg_flow_deny(c->core, c->port, &c->key, c->p, r, c->now_ns);
+	struct sg_session *s = NULL;
 
+	if (!is_late_copy(c))
+		s = sg_flow_deny(c->core, c->port, &c->key, c->p, r, c->now_ns);
 	if (s) {
 		s->midstream = 1;
 		reset_both(c, s);
@@ -169,7 +178,7 @@ struct sg_ruling sg_judge_tcp(struct sg_core *core, struct sg_port *port,
 		return open_connection(&c);
 	if (is_attempt(p, s))
 		return judge_attempt(&c, s);
-	if (s->generation != port->rules->policy.generation &&
+	if (s->generation != port->rules->policy.generation && !is_late_copy(&c) &&
 	    sg_flow_judge_again(core, port, s, p, now_ns))
 		return block(&c, s);
 	if (s->denied)

@@ -43,14 +43,7 @@ static int io_send(void *context, const struct sg_frame *frame)
 
 static int io_flow_put(void *context, int family, const void *key, const struct seg_flow *flow)
 {
-	struct sg_engine *engine = context;
-	int error = sg_flowmap_put(&engine->maps, family, key, flow);
-
-	if (error)
-		engine->stats.flows_refused++;
-	else
-		engine->stats.flows_put++;
-	return error;
+	return sg_flowmap_put(&((struct sg_engine *)context)->maps, family, key, flow);
 }
 
 static int io_flow_get(void *context, int family, const void *key, struct seg_flow *flow)

@@ -23,6 +23,8 @@ struct sg_engine {
 	struct sg_ring rings[SG_RINGS];
 	struct sg_ring_state *state;	/* NULL: no rings yet */
 	int fds[SG_FDS];
+	void *flows;			/* NULL, or the memory that the sessions are in */
+	__u32 cache_limit;
 	const __u8 *slot;		/* bytes of the frame that is being judged */
 	__u32 slot_len;
 	struct sg_engine_stats stats;

@@ -236,7 +236,7 @@ static int open_state(int *out)
 		return -errno;
 	*out = fd;
 	/* Sealed, so that nobody can shorten it under the engine (SIGBUS). */
-	if (ftruncate(fd, sizeof(struct sg_ring_state)) ||
+	if (ftruncate(fd, SG_STATE_BYTES) ||
 	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
 		return -errno;
 	return 0;

@@ -29,13 +29,42 @@ int sg_table_init(struct sg_table *table, __u32 max)
 
 void sg_table_free(struct sg_table *table)
 {
-	if (table->slabs)
+	if (table->slabs && !table->store)
 		for (__u32 i = 0; i <= table->max / SG_SLAB; i++)
 			free(table->slabs[i]);
 	free(table->slabs);
 	free(table->buckets);
 	table->slabs = NULL;
 	table->buckets = NULL;
+}
+
+void sg_table_place(struct sg_table *table, struct sg_store *store)
+{
+	table->store = store;
+}
+
+static struct sg_session *new_slab(const struct sg_table *table)
+{
+	if (table->store)
+		return (struct sg_session *)((__u8 *)table->store + SG_STORE_HEAD) + table->used;
+	return calloc(SG_SLAB, sizeof(struct sg_session));
+}
+
+__u32 sg_table_grow(struct sg_table *table)
+{
+	if (table->used == table->max)
+		return 0;
+	if (table->used % SG_SLAB == 0) {
+		struct sg_session **slab = &table->slabs[table->used / SG_SLAB];
+
+		*slab = new_slab(table);
+		if (!*slab)
+			return 0;
+	}
+	table->used++;
+	if (table->store)
+		table->store->used = table->used;
+	return table->used;
 }
 
 static __u32 *bucket_of(const struct sg_table *table, const struct sg_key *key)
@@ -63,32 +92,25 @@ static __u32 take_slot(struct sg_table *table)
 		table->free_head = sg_table_slot(table, slot)->hash_next;
 		return slot;
 	}
-	if (table->used == table->max)
-		return 0;
-	if (table->used % SG_SLAB == 0) {
-		struct sg_session **slab = &table->slabs[table->used / SG_SLAB];
-
-		*slab = calloc(SG_SLAB, sizeof(**slab));
-		if (!*slab)
-			return 0;
-	}
-	return ++table->used;
+	return sg_table_grow(table);
 }
 
-struct sg_session *sg_table_add(struct sg_table *table, const struct sg_key *key, __u32 *head)
+void sg_table_give_back(struct sg_table *table, struct sg_session *s, __u32 slot)
 {
-	__u32 slot = take_slot(table), *bucket;
-	struct sg_session *s;
+	s->in_use = 0;
+	s->hash_next = table->free_head;
+	table->free_head = slot;
+}
 
-	if (!slot)
-		return NULL;
-	s = sg_table_slot(table, slot);
-	memset(s, 0, sizeof(*s));
-	s->key = *key;
+void sg_table_file(struct sg_table *table, struct sg_session *s, __u32 slot, __u32 *head)
+{
+	__u32 *bucket = bucket_of(table, &s->key);
+
 	s->slot = slot;
-	s->id = ++table->next_id;
+	s->wheel_slot = s->wheel_next = s->wheel_prev = s->port_prev = 0;
+	if (s->id > table->next_id)
+		table->next_id = s->id;
 	s->in_use = 1;
-	bucket = bucket_of(table, key);
 	s->hash_next = *bucket;
 	*bucket = slot;
 	s->port_next = *head;
@@ -96,6 +118,20 @@ struct sg_session *sg_table_add(struct sg_table *table, const struct sg_key *key
 		sg_table_slot(table, *head)->port_prev = slot;
 	*head = slot;
 	table->count++;
+}
+
+struct sg_session *sg_table_add(struct sg_table *table, const struct sg_key *key, __u32 *head)
+{
+	__u32 slot = take_slot(table);
+	struct sg_session *s;
+
+	if (!slot)
+		return NULL;
+	s = sg_table_slot(table, slot);
+	memset(s, 0, sizeof(*s));
+	s->key = *key;
+	s->id = table->next_id + 1;
+	sg_table_file(table, s, slot, head);
 	return s;
 }
 
@@ -126,9 +162,7 @@ void sg_table_remove(struct sg_table *table, struct sg_session *s, __u32 *head)
 		*head = s->port_next;
 	if (s->port_next)
 		sg_table_slot(table, s->port_next)->port_prev = s->port_prev;
-	s->in_use = 0;
-	s->hash_next = table->free_head;
-	table->free_head = s->slot;
+	sg_table_give_back(table, s, s->slot);
 	table->count--;
 }
 

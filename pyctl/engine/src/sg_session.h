@@ -81,7 +81,14 @@ struct sg_session {
 	__u8 ended;		/* its end was told */
 	__u8 in_use;
 };
-_Static_assert(sizeof(struct sg_session) <= 512, "memory of a session");
+_Static_assert(sizeof(struct sg_session) <= SG_STORE_SESSION, "memory of a session");
+
+/* The head of memory that outlives the engine; the sessions follow at SG_STORE_HEAD, by slot. */
+struct sg_store {
+	__u64 magic;
+	__u32 session_bytes;	/* another version's are not understood */
+	__u32 used;		/* as sg_table's */
+};
 
 enum sg_session_limit {
 	SG_RESETS_MAX = 8,		/* for one blocked connection; then the kernel drops it */
@@ -93,6 +100,7 @@ enum sg_session_limit {
 struct sg_table {
 	struct sg_hash_key hash_key;
 	struct sg_session **slabs;
+	struct sg_store *store;	/* NULL: the slabs are on the heap */
 	__u32 *buckets;
 	__u32 bucket_mask;
 	__u32 max;
@@ -117,6 +125,15 @@ struct sg_session *sg_table_find(const struct sg_table *table, const struct sg_k
  * list. */
 struct sg_session *sg_table_add(struct sg_table *table, const struct sg_key *key, __u32 *head);
 void sg_table_remove(struct sg_table *table, struct sg_session *s, __u32 *head);
+
+/* The empty table's sessions will be in this memory, which has room for `max`. */
+void sg_table_place(struct sg_table *table, struct sg_store *store);
+/* The next slot that was never handed out, as it is in memory; 0: there is none. It is to be filed, or
+ * given back. */
+__u32 sg_table_grow(struct sg_table *table);
+/* A session that is in its slot, but on no list, chain or wheel. */
+void sg_table_file(struct sg_table *table, struct sg_session *s, __u32 slot, __u32 *head);
+void sg_table_give_back(struct sg_table *table, struct sg_session *s, __u32 slot);
 
 /* Look at s at `at_ns` or up to 100 ms later. Later wishes than the one on file cost nothing. */
 void sg_wheel_arm(struct sg_table *table, struct sg_session *s, __u64 at_ns);

@@ -15,6 +15,7 @@ container-hosts: [unix:///run/podman/podman.sock, /run/docker.sock]
 auto-attach:
   - {selector: {labels: {tier: web}}, mode: protect, datapath: u32, fail: closed}
   - selector: {name: "*"}
+flow-map: {max-entries: 5000}
 """
 
 
@@ -30,6 +31,7 @@ def test_a_whole_configuration_is_read():
             ),
             AutoAttach(Selector(name="*")),
         ),
+        flow_map_entries=5000,
     )
 
 
@@ -38,6 +40,7 @@ def test_every_error_is_told_with_its_path():
         parse(
             "apiVersion: v1\ncontainer-hosts: [tcp://x]\nwho: me\nauto-attach:\n"
             "  - {mode: quarantine}\n  - {selector: {}, datapath: dpdk, fail: maybe}\n"
+            "flow-map: {max-entries: -1}\n"
         )
     for path in (
         "apiVersion",
@@ -48,6 +51,7 @@ def test_every_error_is_told_with_its_path():
         "auto-attach[1].selector",
         "auto-attach[1].datapath",
         "auto-attach[1].fail",
+        "flow-map.max-entries",
     ):
         assert f"\n  {path}" in str(caught.value)
 

@@ -45,6 +45,18 @@ def test_folded_flows_say_how_many_they_are():
     assert any(str(cell).endswith(":*") for cell in row)
 
 
+def test_what_both_ends_said_of_a_flow_is_in_one_line():
+    """Egress verdict and ingress verdict, in this order."""
+    opener = {"verdict": "allow", "rule_id": 3, "reason": None}
+    other = {"verdict": "deny", "rule_id": None, "reason": "default_deny"}
+    assert flows.judged({**FLOW, "judged": [opener, other]}) == [
+        "allow/deny",
+        "3/-",
+        "-/default_deny",
+    ]
+    assert flows.judged({**FLOW, "judged": [opener, opener]})[2] is None
+
+
 def test_nothing_carried_what_was_denied():
     assert flows.carrier({**FLOW, "verdict": "deny"}) == "-"
     assert flows.carrier({**FLOW, "kernel_bytes": 0}) == "engine"

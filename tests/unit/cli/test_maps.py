@@ -28,7 +28,7 @@ def test_rows_of_one_map_may_differ_in_their_columns(instance, pins, segctl):
     lines = segctl("dump-maps").stdout.splitlines()
     assert [line.split() for line in lines] == [
         [],
-        ["seg_ports:", "2"],
+        ["seg_ports:", "2", "of", "16384"],
         ["IFINDEX", "FLAGS", "ROLE"],
         ["12", "a", "b", "-"],
         ["13", "-", "vin"],

@@ -21,6 +21,7 @@ from pyctl.abi_build import HEADER, ROOT, TYPEDEFS, preprocess
 
 SOURCES = ROOT / "pyctl" / "engine" / "src"
 STAGES = [
+    "adopt",
     "cache",
     "class",
     "core",

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from pyctl import abi
-from tests.unit.engine.core.harness import ALLOW, DENY, INGRESS, PORT, Core, Rule
+from tests.unit.engine.core.harness import (
+    ALLOW,
+    DENY,
+    EGRESS,
+    INGRESS,
+    PORT,
+    Core,
+    Rule,
+)
 from tests.unit.engine.core.wire import Connection, udp
 
 
@@ -68,3 +76,24 @@ def test_a_copy_that_cannot_be_judged_was_no_loss(tapped, net, why):
     tapped.feed(frame, wire_len=len(frame) + (why == "truncated"))
     (reason,) = tapped.drops()
     assert tapped.passed(reason) == 1
+
+
+def test_a_copy_that_was_under_way_as_protect_began_blocks_nothing(core, net):
+    """No reset can be sent for one: the first packet that is held resets both ends."""
+    core.set_policy(mode="monitor")
+    talk = Connection(net, EGRESS).established(core)
+    core.set_policy(mode="protect")
+    copy = talk.segment(0, "A").replace(abi.ucmac(PORT), abi.tapmac(PORT), 1)
+    assert core.feed(copy) == []
+    data = talk.segment(0, "PA", b"held")
+    resets = core.feed(data)
+    assert len(resets) == 2
+    assert data not in resets
+
+
+def test_nor_does_one_of_a_connection_that_nobody_saw_begin(core, net):
+    core.set_policy(mode="protect")
+    talk = Connection(net, EGRESS)
+    copy = talk.segment(0, "A").replace(abi.ucmac(PORT), abi.tapmac(PORT), 1)
+    assert core.feed(copy) == []
+    assert len(core.feed(talk.segment(0, "PA", b"held"))) == 2

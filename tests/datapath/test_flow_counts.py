@@ -1,0 +1,271 @@
+"""What `segctl flows` says of a flow is right to the byte, whoever carried it and whoever died meanwhile;
+verdicts that the kernel has no room for stay with the engine; a full disk stops nothing but the
+recording."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pyctl.model.instance import Instance
+from pyctl.model.policy import Action, Direction, PortRule
+from tests import packets
+from tests.fixtures import traffic
+from tests.fixtures.engine import PORT as LAB_PORT
+from tests.fixtures.engine import detour
+from tests.fixtures.netns import Netns, wait_for
+from tests.unit.engine.core.wire import NETS, udp
+
+IP = packets.pod_one_ip4
+PORT, DENIED = 8080, 8081
+ETHERNET = 14
+POLICY = (
+    "groups: {web: {selector: {name: web}}}\n"
+    "modes: {web: protect}\n"
+    "rules:\n"
+    "  - {id: 3, from: any, to: web, ports: [tcp/8080, udp/8080], action: allow}\n"
+)
+
+
+@pytest.fixture
+def pods(lab) -> list[Netns]:
+    """Name: pods. Scope: function. Depends: lab. (web, client), with an echo server on web."""
+    _host, pods = lab.pods()
+    traffic.tcp_echo(pods[0], IP, PORT)
+    traffic.tcp_echo(pods[0], IP, DENIED)
+    return pods
+
+
+def count(client: Netns) -> None:
+    """Let the client's own kernel count what it says to the server, and what it hears."""
+    for chain, match in (("OUTPUT", "--dport"), ("INPUT", "--sport")):
+        client.run("iptables", "-A", chain, "-p", "tcp", match, str(PORT))
+
+
+def counted(client: Netns) -> tuple[int, int, int, int]:
+    """(packets out, bytes out, packets in, bytes in), with their Ethernet headers."""
+    found: list[int] = []
+    for chain in ("OUTPUT", "INPUT"):
+        rows = client.run("iptables", "-nvxL", chain).stdout.splitlines()
+        number, size = map(int, rows[2].split()[:2])
+        found += [number, size + ETHERNET * number]
+    return (found[0], found[1], found[2], found[3])
+
+
+def flows(agent, *options: str):
+    found = json.loads(agent.cli("flows", "-o", "json", *options).stdout)["flows"]
+    return [one for one in found if one["destination_port"] == PORT]
+
+
+def ended(agent):
+    return wait_for(lambda: [one for one in flows(agent) if not one["live"]], 10)
+
+
+def told(flow) -> tuple[int, int, int, int]:
+    return (flow["packets"], flow["bytes"], flow["packets_back"], flow["bytes_back"])
+
+
+def new_engine(agent) -> None:
+    """Kill the engine; return when another is in charge, and taught."""
+    before = len(takeovers(agent))
+    os.kill(agent.engine_pid(), signal.SIGKILL)
+    wait_for(lambda: len(takeovers(agent)) > before, 15)
+
+
+def takeovers(agent) -> list[str]:
+    events = agent.client.events(1000)["events"]
+    return [one["message"] for one in events if "took over" in one["message"]]
+
+
+def test_a_flow_is_right_to_the_byte_across_agents_and_engines_that_die(agent, pods):
+    """Kernel-carried for the most part, judged by two policies and three engines: one record."""
+    web, client = pods
+    count(client)
+    agent.attach(web, "web")
+    agent.policy(POLICY)
+    talk = traffic.tcp_talk(client, IP, PORT)
+    text = "x" * 60000
+
+    def say() -> None:
+        for _ in range(5):
+            assert talk.said(text)["back"] == text + "\n"
+
+    say()
+    agent.kill()
+    say()
+    agent.start()
+    say()
+    for _ in range(2):
+        new_engine(agent)
+        say()
+    (live,) = flows(agent)
+    assert told(live) == counted(client)
+    agent.policy(POLICY.replace("id: 3", "id: 4"))
+    say()
+    new_engine(agent)
+    agent.kill()
+    agent.start()
+    talk.process.kill()
+    (flow,) = ended(agent)
+    assert told(flow) == counted(client)
+    assert flow["kernel_bytes"] > 0.8 * (flow["bytes"] + flow["bytes_back"])
+    assert (flow["rule_id"], flow["started"]) == (
+        4,
+        pytest.approx(live["started"], abs=0.1),
+    )
+
+
+def test_what_is_switched_off_gives_back_what_it_counted(agent, pods):
+    web, client = pods
+    count(client)
+    agent.attach(web, "web")
+    agent.policy(POLICY)
+    talk = traffic.tcp_talk(client, IP, PORT)
+    for number in range(20):
+        assert talk.said("on")["back"] == "on\n", number
+    agent.kill()
+    agent.start("--no-flow-cache")
+    assert talk.said("off")["back"] == "off\n"
+    talk.process.kill()
+    (flow,) = ended(agent)
+    assert told(flow) == counted(client)
+    assert flow["kernel_packets"] > 20
+
+
+def test_a_full_flow_table_leaves_flows_with_the_engine(agent_with, pods, tmp_path):
+    """What is allowed flows on, what is denied stays denied, and all of it is counted and shown."""
+    web, client = pods
+    config = tmp_path / "agent.yaml"
+    config.write_text("apiVersion: segctl/v1\nflow-map: {max-entries: 4}\n")
+    agent = agent_with("--config", str(config))
+    agent.attach(web, "web")
+    agent.policy(POLICY)
+    talks = [traffic.tcp_talk(client, IP, PORT) for _ in range(5)]
+    for word in ("one", "two", "three"):
+        for talk in talks:
+            assert talk.said(word) == {"back": f"{word}\n"}
+    assert traffic.tcp_try(client, IP, DENIED) == "silence"
+    assert traffic.udp_try(client, IP, DENIED) == "silence"
+    found = agent.client.workload("web")["flow_map"]
+    assert (found["entries"], found["capacity"]) == (4, 4)
+    assert found["refused"] >= 3
+    assert "4 of 4; evicted" in agent.cli("show", "web").stdout
+    assert "4 of 4; evicted" in agent.cli("agent", "status").stdout
+    assert "seg_flows4: 4 of " in agent.cli("dump-maps", "seg_flows4").stdout
+    agent.policy(POLICY.replace("allow", "deny"))
+    for talk in talks:
+        assert "error" in talk.said("denied by now")
+
+
+def test_a_flow_map_that_is_full_itself_is_the_same(engine_lab):
+    """The kernel says so then, and not a limit of ours."""
+    maps = engine_lab.pin_maps(entries=8)
+    allowed = PortRule(1, Direction.EGRESS, None, 17, 5000, 5000, Action.ALLOW)
+    client = engine_lab.start((allowed,), default=Action.DENY)
+    client.open_maps()
+    net = NETS[0]
+
+    def frame(sport: int, dport: int) -> bytes:
+        return detour() + net.out(udp(sport, dport))[12:]
+
+    frames = [frame(4000 + number, 5000) for number in range(20)]
+    for one in frames:
+        engine_lab.tap.send(one)
+        engine_lab.tap.send(frame(4000, 5001))
+    seen = engine_lab.tap.collect(len(frames))
+    client.sync()
+    assert sorted(one.frame for one in seen) == sorted(frames)
+    assert engine_lab.tap.read() == []
+    stats = client.cache_stats(LAB_PORT)
+    assert stats["entries"] == len(list(maps["seg_flows4"].entry_keys())) <= 8
+    assert stats["refused"] >= 16
+
+
+# So many MiB to a server that takes them, both in one program: nothing comes back but ACKs.
+_BULK = """
+ip, port, mib = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+out = socket.create_connection((ip, port)); block = bytes(1 << 20)
+for _ in range(mib): out.sendall(block)
+out.shutdown(socket.SHUT_WR); say(read=len(out.recv(1)))
+"""
+_TAKER = """
+ip, port = sys.argv[1], int(sys.argv[2])
+listener = socket.socket(); listener.bind((ip, port)); listener.listen(); say(ready=True)
+peer = listener.accept()[0]
+while peer.recv(1 << 20): pass
+say(done=True)
+"""
+
+
+def test_hardly_a_packet_of_a_bulk_flow_comes_to_the_engine_after_its_verdict(
+    lab, agent
+):
+    """At most one in a thousand, its end included."""
+    _host, (web, client) = lab.pods()
+    traffic.Program(web, _TAKER, IP, str(PORT)).heard()
+    agent.attach(web, "web")
+    agent.policy(POLICY)
+    traffic.Program(client, _BULK, IP, str(PORT), "600").heard()
+    (flow,) = ended(agent)
+    found = agent.client.workload("web")["flow_map"]
+    packets_of_it = flow["packets"] + flow["packets_back"]
+    assert packets_of_it > 10000
+    assert found["late_packets"] <= 0.001 * packets_of_it
+    assert packets_of_it - flow["kernel_packets"] <= 0.001 * packets_of_it + 8
+
+
+@contextlib.contextmanager
+def small_disk(directory: Path) -> Iterator[None]:
+    """Two MiB for all of it."""
+    directory.mkdir(parents=True, exist_ok=True)
+    argv = ["mount", "-t", "tmpfs", "-o", "size=2m", "small", str(directory)]
+    subprocess.run(argv, check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(directory)], check=True)
+
+
+def recording(agent) -> bool:
+    return bool(agent.client.status()["history"]["recording"])
+
+
+def test_a_full_disk_stops_the_recording_alone_and_it_comes_back(
+    agent_with, instance_name, pods
+):
+    web, client = pods
+    state = Instance(instance_name).state_dir
+    with small_disk(state):
+        agent = agent_with()
+        agent.attach(web, "web")
+        agent.policy(POLICY)
+        assert traffic.tcp_try(client, IP, PORT) == "open"
+        wait_for(lambda: flows(agent))
+        filler = state / "filler"
+        with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+            while file.write(bytes(4096)):
+                pass
+        talk = traffic.tcp_talk(client, IP, PORT)
+
+        def stopped() -> bool:
+            assert traffic.tcp_try(client, IP, PORT) == "open"
+            assert traffic.tcp_try(client, IP, DENIED, 0.1) == "silence"
+            return not recording(agent)
+
+        wait_for(stopped, 30)
+        assert "full" in agent.client.status()["history"]["why_not"]
+        assert "not recorded" in agent.cli("flows").stderr
+        assert "not recorded" in agent.cli("events").stdout
+        assert talk.said("all the same") == {"back": "all the same\n"}
+        filler.unlink()
+        wait_for(lambda: recording(agent), 30)
+        talk.process.kill()
+        wait_for(lambda: [one for one in flows(agent) if one["bytes"] > 60], 10)
+        assert "recorded again" in agent.cli("events").stdout

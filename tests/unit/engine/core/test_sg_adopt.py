@@ -1,0 +1,119 @@
+"""A dead engine's flows: its successor goes on with what it counted, and believes nothing else."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from tests.unit.engine.core.harness import ALLOW, EGRESS, Core, Rule
+from tests.unit.engine.core.wire import SERVICE, Connection, udp
+
+HEAD, ROOM = 4096, 64 * 320
+EBUSY, EINVAL = 16, 22
+WEB = Rule(dir=EGRESS, ports=(SERVICE, SERVICE))
+
+
+class Memory:
+    """What outlives engines; they are never closed here, as nobody closes one that was killed."""
+
+    def __init__(self, module):
+        self.module = module
+        self.bytes = module.ffi.new("char[]", HEAD + ROOM + 4096)
+        self.flows = {}
+        self.now = 1000 * 10**9
+        self.policies = 0
+
+    def engine(self, sessions=64, keep=True):
+        """A new one, and how many flows it took over."""
+        core = Core(self.module, sessions=sessions)
+        core.now, core.flows = self.now, self.flows
+        core.generation = self.policies
+        adopted = core.lib.sg_core_adopt(
+            core.core, self.bytes, HEAD + ROOM, int(keep), core.now
+        )
+        core.set_policy(WEB)
+        self.policies = core.generation
+        return core, adopted
+
+
+@pytest.fixture
+def memory(core_module):
+    return Memory(core_module)
+
+
+def test_a_flow_goes_on_with_all_that_was_counted(memory, net):
+    """By the former engine, by the kernel since, and by this one: to the byte, and told once."""
+    first, adopted = memory.engine()
+    assert adopted == 0
+    connection = Connection(net, EGRESS).established(first)
+    first.kernel_carries(1000, 100)
+    (before,) = first.sessions()
+    memory.now = first.now
+    second, adopted = memory.engine()
+    assert adopted == 1
+    assert memory.flows == {}
+    (after,) = second.sessions()
+    assert list(after.bytes) == list(before.bytes)
+    assert list(after.packets) == list(before.packets)
+    assert (after.created_ns, after.dir) == (before.created_ns, before.dir)
+    assert second.passes(connection.segment(0, "PA", b"more"))
+    assert len(memory.flows) == 2
+    for side in (0, 1):
+        second.passes(connection.segment(side, "FA"))
+    second.advance(200)
+    (end,) = [event for event in second.events() if event.kind == 2]
+    assert end.started_ns == before.created_ns
+    assert end.kernel_packets == 2000
+    assert end.bytes > sum(before.bytes)
+    assert not [event for event in first.events() if event.kind == 2]
+
+
+def test_what_was_allowed_is_asked_of_the_policy_of_now(memory, net):
+    first, _ = memory.engine()
+    connection = Connection(net, EGRESS).established(first)
+    second, _ = memory.engine()
+    second.set_policy()
+    late = connection.segment(0, "PA", b"late")
+    resets = second.feed(late)
+    assert len(resets) == 2
+    assert late not in resets
+    assert second.sessions()[0].verdict != ALLOW
+
+
+def test_one_that_is_to_start_without_starts_without(memory, net):
+    first, _ = memory.engine()
+    Connection(net, EGRESS).established(first)
+    second, adopted = memory.engine(keep=False)
+    assert (adopted, second.sessions()) == (0, [])
+    _, adopted = memory.engine()
+    assert adopted == 0
+
+
+def test_too_little_room_and_open_flows_are_refused(memory, net):
+    core, adopted = memory.engine(sessions=1000)
+    assert adopted == -EINVAL
+    assert core.passes(net.out(udp()))
+    again = core.lib.sg_core_adopt(
+        core.core, memory.bytes, HEAD + 2000 * 320, 1, core.now
+    )
+    assert again == -EBUSY
+
+
+def test_rubbish_in_the_memory_harms_nobody(memory, net):
+    """An engine may have died because it wrote where it should not."""
+    rubbish = random.Random(7)
+    buffer = memory.module.ffi.buffer(memory.bytes)
+    for number in range(200):
+        core, _ = memory.engine()
+        for _ in range(20):
+            core.feed(net.out(udp(4000 + rubbish.randrange(200))))
+        core.advance(0.3)
+        for _ in range(1 + number % 60):
+            at = HEAD + rubbish.randrange(64 * 300)
+            buffer[at] = bytes([rubbish.choice((0, 1, 2, 255, rubbish.randrange(256)))])
+        memory.now = core.now
+    core, adopted = memory.engine()
+    assert 0 <= adopted <= 64
+    core.advance(2000)
+    assert core.sessions() == []
