@@ -29,7 +29,7 @@ from vm_kernels import ROOT, UnavailableError, Unpacked
 RUNS = ROOT / ".cache/vm"
 FOLLOW_S = 0.1
 KVM_DEADLINE_S = 8.0
-MEMORY, CPUS = "3G", "2"
+MEMORY = "3G"
 OPTIONS = (
     # Warnings and worse on the console, over virtme's loglevel=1.
     "loglevel=5",
@@ -121,11 +121,11 @@ def kvm_works(kernel: Unpacked) -> bool:
     return works
 
 
-def virtme(kernel: Unpacked, folder: Path) -> list[str]:
+def virtme(kernel: Unpacked, folder: Path, cpus: int) -> list[str]:
     """The command that boots it. virtme-run is what vng calls; it takes any path of an image."""
     argv = [sys.executable, "-m", "virtme.commands.run", "--mods=auto", "--rw"]
     argv += ["--kimg", str(kernel.image), "--qemu-bin", emulator(), "--force-9p"]
-    argv += ["--memory", MEMORY, "--cpus", CPUS, "--user", "root"]
+    argv += ["--memory", MEMORY, "--cpus", str(cpus), "--user", "root"]
     # Shared by itself as well: under the host's /tmp, the guest could not see it else.
     argv += [f"--rwdir={ROOT}", "--show-boot-console"]
     if not kvm_works(kernel):
@@ -168,6 +168,7 @@ def boot(
     deadline_s: float,
     environment: dict[str, str] | None = None,
     name: str = "",
+    cpus: int = 2,
 ) -> Ended:
     """Run argv in a guest, from this folder, as root. UnavailableError: no guest can be started.
 
@@ -178,7 +179,7 @@ def boot(
             command(argv, environment or {}), encoding="utf-8"
         )
         console = folder / "console"
-        start = virtme(kernel, folder)
+        start = virtme(kernel, folder, cpus)
         begun = time.monotonic()
         with console.open("wb") as log:
             guest = subprocess.Popen(

@@ -87,10 +87,12 @@ def hooks(lab: Lab) -> Iterator[Hooks]:
         (host, packets.gateway_ip4, packets.gateway_ip6),
         (pod, packets.pod_one_ip4, packets.pod_one_ip6),
     ):
-        ns.run("ip", "addr", "add", f"{ip4}/{packets.prefix_ip4}", "dev", "eth0")
-        ns.run("ip", "addr", "add", f"{ip6}/{packets.prefix_ip6}", "dev", "eth0")
-    for device in DEVICES:
-        enforcer.run("tc", "qdisc", "add", "dev", device, "clsact")
+        ns.batch(
+            f"addr add {ip4}/{packets.prefix_ip4} dev eth0",
+            f"addr add {ip6}/{packets.prefix_ip6} dev eth0",
+        )
+    clsact = "\n".join(f"qdisc add dev {device} clsact" for device in DEVICES)
+    enforcer.run("tc", "-batch", "-", input=clsact)
     links = {one["ifname"]: one["ifindex"] for one in enforcer.ip("link", "show")}
     with opened(enforcer.path) as fd:
         socket = netlink_in(fd)
