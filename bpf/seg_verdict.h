@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* What is done with a frame: the only place that drops, and the only one that sends on.
  *
- * API: seg_finish() for vex and vin, seg_drop() and seg_return_to() for vbr. Returns TC_ACT_*.
+ * API: seg_finish() for vex and vin, seg_drop() and seg_send() for vbr. Returns TC_ACT_*.
  */
 #ifndef SEG_VERDICT_H
 #define SEG_VERDICT_H

@@ -118,8 +118,9 @@ class Steering:
         listeners: Callable[[], Sequence[int]],
     ) -> None:
         """Teach the engine a port before it exists, so that nothing is left to be said while its
-        workload is cut off; the others hear of its addresses by the next change(). `listeners` gives the TCP ports that the workload listens on: by
-        them a fresh engine knows the server of a connection that was open before.
+        workload is cut off; the others hear of its addresses by the next change(). `listeners`
+        gives the TCP ports that the workload listens on: by them a fresh engine knows the server of
+        a connection that was open before.
         """
         self._listeners[port_id] = listeners
         self._may_cache(port_id, kind)

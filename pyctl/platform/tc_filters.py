@@ -114,10 +114,15 @@ class TcFilters:
         """Whether the qdisc is there; a plain ingress qdisc, which excludes it, is not it."""
         # The kernel tells of all links, whichever is asked for.
         question = _TCMSG.pack(0, ifindex, 0, 0, 0)
+        try:
+            bodies = self._socket.dump(RTM_GETQDISC, question)
+        except NetlinkError as error:
+            what = f"looking for the clsact qdisc of interface {ifindex}"
+            raise _told(what, error) from error
         return any(
             _TCMSG.unpack_from(body)[1] == ifindex
             and text(attrs(body[_TCMSG.size :]).get(TCA_KIND)) == "clsact"
-            for body in self._socket.dump(RTM_GETQDISC, question)
+            for body in bodies
         )
 
     def remove_clsact_if_empty(self, ifindex: int) -> None:
