@@ -9,6 +9,7 @@ super-frame counts as the packets it is made of. Counting starts anew when rules
 from __future__ import annotations
 
 import struct
+import sys
 from collections.abc import Iterable, Mapping
 
 from fallback_tc.netlink import (
@@ -35,9 +36,9 @@ from pyctl.model.workload import Counter
 from pyctl.platform.netlink import attrs, iter_attrs, text
 from pyctl.platform.tc_filters import Filter
 
-TCA_ACT_STATS, TCA_STATS_BASIC = 4, 1
+TCA_ACT_STATS, TCA_STATS_BASIC, TCA_STATS_PKT64 = 4, 1, 8
 _BASIC = struct.Struct("=QI")
-"""struct gnet_stats_basic: bytes, packets."""
+"""struct gnet_stats_basic: bytes, packets (the lower half; the whole stands beside it where it is more)."""
 _ACTION_CONTROL = struct.Struct("=8xi")
 """Of tc_gen, the third field."""
 _ACROSS = {
@@ -107,10 +108,12 @@ def _counted(body: bytes) -> tuple[bool, Counter] | None:
     if not actions:
         return None
     last = attrs(actions[-1][1])
-    basic = attrs(last.get(TCA_ACT_STATS, b"")).get(TCA_STATS_BASIC)
-    if basic is None:
+    stats = attrs(last.get(TCA_ACT_STATS, b""))
+    if TCA_STATS_BASIC not in stats:
         return None
-    size, packets = _BASIC.unpack_from(basic)
+    size, packets = _BASIC.unpack_from(stats[TCA_STATS_BASIC])
+    if TCA_STATS_PKT64 in stats:
+        packets = int.from_bytes(stats[TCA_STATS_PKT64], sys.byteorder)
     drops = False
     if text(last.get(TCA_ACT_KIND)) == "gact":
         parameters = attrs(last.get(TCA_ACT_OPTIONS, b""))[TCA_GACT_PARMS]

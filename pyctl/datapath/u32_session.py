@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fallback_tc import netlink
 from fallback_tc.drift import Drift, drift
 from fallback_tc.pair import Steering
-from fallback_tc.plan import guard
+from fallback_tc.plan import REST, guard
 from fallback_tc.render import add as command
 from fallback_tc.rules import Held, Rule
 from pyctl.datapath.u32_plan import (
@@ -171,7 +171,7 @@ class Session:
         found = drift(rules, present())
         self._replace(found.changed)
         self.remove(found.excess)
-        self._add(found.missing, present)
+        self._add(present, found.missing)
 
     def swap(self, goal: Plan, base: int) -> None:
         """Make the ports hold the goal at that base and nowhere else; see u32's docstring."""
@@ -222,19 +222,23 @@ class Session:
         )
 
     def _fill(self, goal: Plan, base: int) -> None:
-        self._add(goal.port_rules(base), lambda: self.at(goal, base))
+        rules = goal.port_rules(base)
+        # A rule that is refused keeps those behind it in the batch from nothing: what lets by goes in
+        # when what inspects is there.
+        inspect = [rule for rule in rules if rule.pref < base + REST]
+        rest = [rule for rule in rules if rule.pref >= base + REST]
+        self._add(lambda: self.at(goal, base), inspect, rest)
 
-    def _add(self, rules: Sequence[Rule], present: Callable[[], list[Held]]) -> None:
-        """All of them, or none."""
-        if not rules:
-            return
+    def _add(self, present: Callable[[], list[Held]], *parts: Sequence[Rule]) -> None:
+        """All of them, part by part, or none."""
         index = self._index
         before = present()
         try:
-            self.tc.send(
-                "installing rules",
-                [_message(netlink.add(rule, index)) for rule in rules],
-            )
+            for part in filter(None, parts):
+                self.tc.send(
+                    "installing rules",
+                    [_message(netlink.add(rule, index)) for rule in part],
+                )
         except SegctlError:
             self.remove(reversed([one for one in present() if one not in before]))
             raise

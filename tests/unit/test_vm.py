@@ -34,7 +34,8 @@ def test_the_list_names_kernels_and_tests_that_exist():
             assert (vm_kernels.ROOT / place).exists()
         if name:
             source = (vm_kernels.ROOT / place).read_text(encoding="utf-8")
-            assert f"def {name}(" in source
+            function, *_ = name.split("[")
+            assert f"def {function}(" in source
     with pytest.raises(UnavailableError, match="it has 6"):
         vm_kernels.find("9.9", kernels)
 
