@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 from pyctl.engine._binding import constant, ffi, pack_array
-from pyctl.engine.records import ACTIONS, pack_policy
+from pyctl.engine.records import ACTIONS, DIRECTIONS, pack_policy
 from pyctl.errors import SegctlError
 from pyctl.model.policy import Members, NodePolicy, PortMatch, PortPolicy
 
@@ -51,6 +51,7 @@ def _pack(
                 at,
                 len(rule.ports),
                 ACTIONS[rule.action],
+                DIRECTIONS[rule.direction] if rule.direction else 0,
             )
         )
     cidrs = [

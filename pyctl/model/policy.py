@@ -62,6 +62,8 @@ class NodeRule:
     target: int
     ports: tuple[PortMatch, ...]
     action: Action
+    direction: Direction | None = None
+    """Judged at the end that opens (egress) or is opened to (ingress) alone; None: at both."""
 
 
 @dataclass(frozen=True)

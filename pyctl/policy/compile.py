@@ -72,6 +72,7 @@ class Compiler:
                     target=self._index[rule.target],
                     ports=tuple(_match(spec) for spec in rule.ports),
                     action=rule.action,
+                    direction=rule.direction,
                 )
                 for rule in policy.rules
                 if rule.enabled

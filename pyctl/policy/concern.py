@@ -12,7 +12,7 @@ rule lets, or does not let, talk to either.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pyctl.model.policy import NodePolicy, NodeRule
 from pyctl.policy.compile import Compiled
@@ -152,7 +152,7 @@ def _by_names(node: NodePolicy) -> list[_Rule]:
         (
             node.groups[rule.source],
             node.groups[rule.target],
-            NodeRule(rule.rule_id, 0, 0, rule.ports, rule.action),
+            replace(rule, source=0, target=0),
         )
         for rule in node.rules
     ]

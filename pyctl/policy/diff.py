@@ -44,8 +44,9 @@ def changed_ports(before: Compiled, after: Compiled) -> list[int]:
 def rule_text(rule: Rule) -> str:
     """A rule in one line."""
     ports = ", ".join(spec.text for spec in rule.ports)
+    end = f" at {rule.direction}" if rule.direction else ""
     off = "" if rule.enabled else " (disabled)"
-    return f"{rule.action} {rule.source} → {rule.target} {ports}{off}"
+    return f"{rule.action} {rule.source} → {rule.target} {ports}{end}{off}"
 
 
 def _group_text(group: Group) -> str:

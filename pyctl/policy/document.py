@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from socket import IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP
 
-from pyctl.model.policy import Action
+from pyctl.model.policy import Action, Direction
 from pyctl.model.workload import Mode
 
 Network = IPv4Network | IPv6Network
@@ -70,6 +70,8 @@ class Rule:
     action: Action
     comment: str = ""
     enabled: bool = True
+    direction: Direction | None = None
+    """It holds only where the workload opens (egress), or is opened to (ingress); None: at both ends."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from socket import IPPROTO_TCP, IPPROTO_UDP
 
+from pyctl.model.policy import Direction
 from pyctl.model.workload import Workload
 from pyctl.policy.document import ANY, Policy, PortSpec, Rule
 from pyctl.policy.resolve import Address, groups_of
@@ -50,11 +51,14 @@ def explain(
     proto: int,
     port: int,
     version: int,
+    direction: Direction,
 ) -> Explanation:
-    """`proto` is IPPROTO_*, `port` the destination's, `version` 4 or 6."""
+    """`proto` is IPPROTO_*, `port` the destination's, `version` 4 or 6; `direction` says at which end
+    it is asked: egress at the source.
+    """
     passed_over: list[tuple[Rule, str]] = []
     for rule in policy.rules:
-        why = _why_not(rule, source, target, proto, port, version)
+        why = _why_not(rule, source, target, proto, port, version, direction)
         if not why:
             return Explanation(rule, tuple(passed_over))
         passed_over.append((rule, why))
@@ -68,9 +72,12 @@ def _why_not(
     proto: int,
     port: int,
     version: int,
+    direction: Direction,
 ) -> str:
     if not rule.enabled:
         return "it is disabled"
+    if rule.direction not in {None, direction}:
+        return f"it holds at {rule.direction} only"
     if rule.source not in source:
         return f"the source is not in {rule.source}"
     if rule.target not in target:

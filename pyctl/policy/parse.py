@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from pyctl.errors import UsageError
-from pyctl.model.policy import Action
+from pyctl.model.policy import Action, Direction
 from pyctl.model.workload import Mode
 from pyctl.policy import fields
 from pyctl.policy.document import (
@@ -26,6 +26,10 @@ from pyctl.policy.document import (
 from pyctl.policy.fields import Notes
 from pyctl.policy.text import load
 
+_RULE = (
+    *("id", "from", "to", "direction", "ports", "apps"),
+    *("action", "comment", "enabled"),
+)
 _UNSUPPORTED = "not supported by this version"
 
 
@@ -150,8 +154,7 @@ def _rules(notes: Notes, value: object, declared: set[str]) -> list[tuple[int, R
 
 
 def _rule(notes: Notes, path: str, value: object, declared: set[str]) -> Rule | None:
-    known = ["id", "from", "to", "ports", "apps", "action", "comment", "enabled"]
-    body = fields.mapping(notes, path, value, known)
+    body = fields.mapping(notes, path, value, _RULE)
     if not isinstance(value, dict):
         return None
     for key in ("id", "from", "to", "action"):
@@ -171,10 +174,15 @@ def _rule(notes: Notes, path: str, value: object, declared: set[str]) -> Rule | 
     if body.get("comment", ""):
         comment = fields.text(notes, f"{path}.comment", body["comment"]) or ""
     enabled = fields.flag(notes, f"{path}.enabled", body.get("enabled", True))
+    direction = None
+    if "direction" in body:
+        direction = fields.choice(
+            notes, f"{path}.direction", body["direction"], Direction
+        )
     source, target = ends["from"], ends["to"]
     if number is None or action is None or source is None or target is None:
         return None
-    return Rule(number, source, target, ports, action, comment, enabled)
+    return Rule(number, source, target, ports, action, comment, enabled, direction)
 
 
 def _end(

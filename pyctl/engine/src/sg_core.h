@@ -97,7 +97,8 @@ struct sg_node_rule {
 	__u32 first_spec;
 	__u32 specs;
 	__u8 action;		/* enum seg_verdict */
-	__u8 pad[3];
+	__u8 dir;		/* enum seg_dir: judged at that end alone; 0: at both */
+	__u8 pad[2];
 };
 SEG_ABI_SIZE(sg_node_rule, 24);
 

@@ -28,6 +28,7 @@ struct sg_node {
 	struct sg_hash_key hash_key;
 	__u32 groups;
 	__u32 rule_count;
+	int one_sided;			/* a rule holds at one end alone: pairs differ by direction */
 	struct sg_node_rule *rules;
 	struct sg_node_spec *specs;
 	struct ends sources;
@@ -35,7 +36,7 @@ struct sg_node {
 	struct sg_classes classes;
 	struct sg_nets nets;
 	struct sg_map addresses;	/* class of what workloads have, CIDR groups not yet joined */
-	struct sg_map pair_index;	/* by both classes: place in pairs, + 1 */
+	struct sg_map pair_index;	/* by both classes and direction: place in pairs, + 1 */
 	struct sg_pair **pairs;
 	__u32 pair_count;
 	__u32 pair_room;
@@ -82,6 +83,8 @@ static int fill(struct sg_node *node, const struct sg_node_view *view)
 	node->marks = calloc(2 * (head->rules / 64 + 1ULL), sizeof(*node->marks));
 	if (error || !node->rules || !node->specs || !node->marks)
 		return -ENOMEM;
+	for (__u32 i = 0; i < head->rules; i++)
+		node->one_sided |= node->rules[i].dir;
 	if (index_ends(&node->sources, node->rules, head->rules, head->groups, 0) ||
 	    index_ends(&node->targets, node->rules, head->rules, head->groups, 1))
 		return -ENOMEM;
@@ -189,7 +192,7 @@ static void mark(const struct ends *ends, const struct sg_class *class, const __
 		}
 }
 
-static struct sg_pair *compile_pair(struct sg_node *node, __u32 source, __u32 target)
+static struct sg_pair *compile_pair(struct sg_node *node, __u32 source, __u32 target, __u8 dir)
 {
 	__u32 words = node->rule_count / 64 + 1, count = 0, found = 0;
 	__u64 *sources = node->marks, *both = node->marks + words;
@@ -203,9 +206,13 @@ static struct sg_pair *compile_pair(struct sg_node *node, __u32 source, __u32 ta
 	candidates = malloc((count + 1ULL) * sizeof(*candidates));
 	if (candidates) {
 		for (__u32 w = 0; w < words; w++)
-			for (__u64 left = both[w]; left; left &= left - 1)
-				candidates[found++] = w * 64 + (__u32)__builtin_ctzll(left);
-		pair = sg_pair_compile(node->rules, node->specs, candidates, count);
+			for (__u64 left = both[w]; left; left &= left - 1) {
+				__u32 rule = w * 64 + (__u32)__builtin_ctzll(left);
+
+				if (!node->rules[rule].dir || node->rules[rule].dir == dir)
+					candidates[found++] = rule;
+			}
+		pair = sg_pair_compile(node->rules, node->specs, candidates, found);
 	}
 	free(candidates);
 	memset(node->marks, 0, 2ULL * words * sizeof(*node->marks));
@@ -232,9 +239,9 @@ static int keep_pair(struct sg_node *node, const __u64 key[3], struct sg_pair *p
 }
 
 /* NULL: no memory. */
-static const struct sg_pair *pair_of(struct sg_node *node, __u32 source, __u32 target)
+static const struct sg_pair *pair_of(struct sg_node *node, __u32 source, __u32 target, __u8 dir)
 {
-	__u64 key[3] = { (__u64)source << 32 | target, 0, 0 };
+	__u64 key[3] = { (__u64)source << 32 | target, node->one_sided ? dir : 0, 0 };
 	__u32 found = sg_map_get(&node->pair_index, &node->hash_key, key);
 	struct sg_pair *pair;
 
@@ -242,7 +249,7 @@ static const struct sg_pair *pair_of(struct sg_node *node, __u32 source, __u32 t
 		return node->pairs[found - 1];
 	if (node->pair_bytes > SG_NODE_PAIR_BYTES)
 		drop_pairs(node);
-	pair = compile_pair(node, source, target);
+	pair = compile_pair(node, source, target, dir);
 	if (pair && keep_pair(node, key, pair)) {
 		free(pair);
 		return NULL;
@@ -289,7 +296,7 @@ int sg_node_ask(struct sg_node *node, __u16 port_id, const struct sg_question *q
 	*rule = NULL;
 	if (!local || !peer)
 		return -ENOMEM;
-	pair = pair_of(node, out ? local : peer, out ? peer : local);
+	pair = pair_of(node, out ? local : peer, out ? peer : local, q->dir);
 	if (!pair)
 		return -ENOMEM;
 	found = sg_pair_find(pair, table, table <= SG_PAIR_UDP ? q->port : 0);

@@ -19,7 +19,8 @@ static int is_rule_valid(const struct sg_node_rule *rule, const struct sg_node_h
 {
 	return rule->source < head->groups && rule->target < head->groups &&
 	       rule->first_spec <= head->specs && rule->specs <= head->specs - rule->first_spec &&
-	       (rule->action == SEG_VERDICT_ALLOW || rule->action == SEG_VERDICT_DENY);
+	       (rule->action == SEG_VERDICT_ALLOW || rule->action == SEG_VERDICT_DENY) &&
+	       (!rule->dir || rule->dir == SEG_DIR_EGRESS || rule->dir == SEG_DIR_INGRESS);
 }
 
 static int is_member_valid(const struct sg_member *member, const struct sg_node_head *head)

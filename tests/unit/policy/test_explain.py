@@ -6,6 +6,7 @@ from ipaddress import ip_address
 
 import pytest
 
+from pyctl.model.policy import Direction
 from pyctl.policy.explain import explain, groups_at
 from pyctl.policy.parse import parse
 from tests import packets
@@ -21,20 +22,23 @@ rules:
   - {{id: 1, from: any, to: any, action: deny, enabled: false}}
   - {{id: 2, from: far, to: any, action: deny}}
   - {{id: 3, from: web, to: web, action: deny}}
+  - {{id: 6, from: web, to: db, direction: ingress, ports: [tcp/5433], action: allow}}
   - {{id: 4, from: web, to: db, ports: [udp/53, tcp/5000-5432], action: allow}}
   - {{id: 5, from: web, to: db, ports: [icmp], action: allow}}
 """)
+EGRESS, INGRESS = Direction
 WEB, DB = {"any", "web"}, {"any", "db"}
 
 
 def test_each_rule_before_says_why_it_does_not_match():
-    found = explain(POLICY, WEB, DB, 1, 0, 4)
+    found = explain(POLICY, WEB, DB, 1, 0, 4, EGRESS)
     assert found.rule is not None
     assert found.rule.id == 5
     assert [(rule.id, why) for rule, why in found.passed_over] == [
         (1, "it is disabled"),
         (2, "the source is not in far"),
         (3, "the destination is not in web"),
+        (6, "it holds at ingress only"),
         (4, "its ports are udp/53, tcp/5000-5432"),
     ]
 
@@ -51,8 +55,15 @@ def test_each_rule_before_says_why_it_does_not_match():
     ],
 )
 def test_the_first_that_matches_decides(proto, dport, version, rule):
-    found = explain(POLICY, WEB, DB, proto, dport, version)
+    found = explain(POLICY, WEB, DB, proto, dport, version, EGRESS)
     assert (found.rule.id if found.rule else None) == rule
+
+
+def test_a_rule_with_a_direction_holds_at_that_end_alone():
+    here = explain(POLICY, WEB, DB, 6, 5433, 4, INGRESS).rule
+    assert here is not None
+    assert here.id == 6
+    assert explain(POLICY, WEB, DB, 6, 5433, 4, EGRESS).rule is None
 
 
 def test_an_end_is_in_the_groups_of_its_workload_and_of_its_address():

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyctl.errors import UsageError
-from pyctl.model.policy import Action
+from pyctl.model.policy import Action, Direction
 from pyctl.model.workload import Mode
 from pyctl.policy.parse import parse
 from tests import packets
@@ -91,6 +91,16 @@ def test_json_is_a_policy_too():
 def test_a_policy_with_nothing_but_its_version_is_empty():
     found = parse(policy())
     assert (found.rules, found.groups, found.modes) == ((), {}, {})
+
+
+@pytest.mark.parametrize("direction", [None, *Direction])
+def test_a_rule_may_name_the_end_where_it_holds(direction):
+    named = {} if direction is None else {"direction": str(direction)}
+    assert parse(policy(rules=[rule(**named)])).rules[0].direction is direction
+    with pytest.raises(
+        UsageError, match=r"rules\[0\].direction: must be one of egress"
+    ):
+        parse(policy(rules=[rule(direction="both")]))
 
 
 def test_every_error_is_told_in_one_go():

@@ -6,7 +6,7 @@ from ipaddress import ip_address, ip_network
 
 from hypothesis import strategies as st
 
-from pyctl.model.policy import Action
+from pyctl.model.policy import Action, Direction
 from pyctl.policy.document import ANY, Group, Policy, PortSpec, Rule, Selector
 from tests import packets
 from tests.unit.policy.makers import port, workload
@@ -61,6 +61,7 @@ rules = st.tuples(
     st.lists(specs, min_size=1, max_size=2),
     st.sampled_from(Action),
     st.sampled_from([True, True, True, False]),
+    st.sampled_from([None, None, *Direction]),
 )
 
 
@@ -75,8 +76,8 @@ def policies(draw) -> Policy:
             for n, (kind, value) in enumerate(kinds)
         },
         rules=tuple(
-            Rule(number, source, target, tuple(ports), action, enabled=enabled)
-            for number, (source, target, ports, action, enabled) in zip(
+            Rule(number, source, target, tuple(ports), action, "", enabled, end)
+            for number, (source, target, ports, action, enabled, end) in zip(
                 ids, bodies, strict=True
             )
         ),

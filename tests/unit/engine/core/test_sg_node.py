@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from pyctl.engine.node_records import changed_members, pack_members, pack_node
 from pyctl.model.policy import (
     Action,
+    Direction,
     Members,
     NodePolicy,
     NodeRule,
@@ -92,7 +93,8 @@ def written(policy, attached, each, direction, local, peer, proto, dport) -> int
     known = [load for load in attached if peer in known_addresses(load.ports[0])]
     there = groups_at(policy, peer, known)
     source, target = (here, there) if direction == EGRESS else (there, here)
-    rule = explain(policy, source, target, proto, dport, local.version).rule
+    end = Direction.EGRESS if direction == EGRESS else Direction.INGRESS
+    rule = explain(policy, source, target, proto, dport, local.version, end).rule
     return rule.id if rule else 0
 
 
@@ -171,6 +173,16 @@ def test_a_flow_is_judged_by_the_groups_of_both_ends(node, rules, net):
     assert not node.core.passes(net.out(udp(), peer=net.other))
     assert not node.core.passes(net.into(udp(sport=1)))
     assert not node.core.passes(Connection(net, EGRESS).segment(0, "S"))
+
+
+def test_a_rule_may_hold_at_one_end_alone(node, rules, net):
+    """Both classes are the same: what is compiled for one direction must not answer the other."""
+    both = Members({PORT: (0, 1)}, {ip_address(net.peer): (0, 1)})
+    only = NodeRule(1, 1, 1, ALL, Action.ALLOW, Direction.INGRESS)
+    one = NodePolicy(rules.groups, {}, (only,))
+    assert node.swap(pack_node(one, both, [head(1)])) == 0
+    assert not node.core.passes(net.out(udp()))
+    assert node.core.passes(net.into(udp(sport=1)))
 
 
 def test_an_address_that_passes_to_another_workload_takes_no_verdict_along(
