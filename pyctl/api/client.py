@@ -84,6 +84,13 @@ class AgentClient:
         """→ PolicyApplyResponse."""
         return self.request("PUT", "/policy", {"text": text, "dry_run": dry_run})
 
+    def test_policy(
+        self, source: str, target: str, port: str, text: str | None = None
+    ) -> Answer:
+        """PolicyQuestion → PolicyAnswer."""
+        body = {"source": source, "target": target, "port": port, "text": text}
+        return self.request("POST", "/policy/test", body)
+
     def flows(self, limit: int, **which: Any) -> Answer:
         """→ FlowList of the last `limit`; see the route's parameters."""
         return self.request("GET", "/flows?" + _query(limit=limit, **which))

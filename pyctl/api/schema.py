@@ -12,14 +12,16 @@ PUT  /workloads/{ref}/mode  ModeRequest → ModeResponse
 GET  /workloads/{ref}/rules RulesResponse        as the kernel holds them
 GET  /policy                PolicyText
 PUT  /policy                PolicyApplyRequest → PolicyApplyResponse
+POST /policy/test           PolicyQuestion → PolicyAnswer (schema_question)
 GET  /flows                 FlowList             *limit *workload *verdict *since *after
 GET  /events                EventPage            *limit *workload *kind *since *after
 GET  /status                Status
 PUT  /log-level             LogLevelRequest → LogLevelResponse
 POST /stop                  StopRequest → StopResponse
 
-FlowList and EventPage are in schema_history. A failure is an ErrorResponse with the HTTP status of HTTP_STATUS. The CLI does not import this
-module (pydantic is slow to load): api.client speaks plain dicts of the same shape.
+FlowList and EventPage are in schema_history. A failure is an ErrorResponse with the HTTP status of
+HTTP_STATUS. The CLI does not import this module (pydantic is slow to load): api.client speaks plain
+dicts of the same shape.
 """
 
 from __future__ import annotations

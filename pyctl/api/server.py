@@ -19,7 +19,7 @@ from pyctl import abi
 from pyctl.agent import logs
 from pyctl.agent.agent import Agent
 from pyctl.agent.orders import AttachOrder, DetachOrder
-from pyctl.api import history, metrics, schema, views
+from pyctl.api import history, metrics, question, schema, views
 from pyctl.errors import SegctlError, UsageError
 from pyctl.model.log_level import LogLevel
 from pyctl.model.workload import DatapathKind, Mode
@@ -36,6 +36,7 @@ def create_app(agent: Agent, on_stop: Callable[[], None]) -> FastAPI:
     for router in (
         _workloads(agent),
         _policy(agent),
+        question.router(agent),
         history.router(agent),
         _node(agent, on_stop),
     ):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import click
 
@@ -80,6 +80,14 @@ def limit(default: int) -> Callable[[F], F]:
         show_default=True,
         help="The last so many.",
     )
+
+
+def text_of(file: TextIO) -> str:
+    """All of a file that a command was given; wrong usage where it is no text."""
+    try:
+        return file.read()
+    except UnicodeDecodeError as error:
+        raise click.BadParameter(f"{file.name} is not UTF-8: {error}") from error
 
 
 def instance() -> Instance:

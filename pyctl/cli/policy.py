@@ -1,4 +1,4 @@
-"""segctl policy apply, get.
+"""segctl policy apply, get; and the other commands of the group, each in its module.
 
 In: a policy's text. Out: what changes. I/O: the agent, a file or stdin.
 """
@@ -10,6 +10,7 @@ from typing import TextIO
 import click
 
 from pyctl.cli import options, render
+from pyctl.cli.policy_test import test_policy
 
 
 @click.group()
@@ -36,12 +37,8 @@ def apply_policy(file: TextIO, dry_run: bool, as_json: bool) -> None:
     """
     from pyctl.api.client import AgentClient
 
-    try:
-        text = file.read()
-    except UnicodeDecodeError as error:
-        raise click.BadParameter(f"{file.name} is not UTF-8: {error}") from error
     client = AgentClient(options.instance())
-    answer = client.apply_policy(text, dry_run=dry_run)
+    answer = client.apply_policy(options.text_of(file), dry_run=dry_run)
     render.warnings(answer["warnings"])
     if as_json:
         render.as_json(answer)
@@ -68,3 +65,6 @@ def get_policy(as_json: bool) -> None:
         render.as_json(answer)
     else:
         click.echo(answer["text"], nl=not answer["text"].endswith("\n"))
+
+
+policy.add_command(test_policy)

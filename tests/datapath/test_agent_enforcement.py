@@ -123,6 +123,38 @@ def test_19_the_first_rule_that_matches_decides(lab, agent):
     assert denied["default_deny"] >= 2
 
 
+def test_a_policy_that_is_asked_answers_as_the_traffic_goes(lab, agent):
+    """And so does a rule that holds at one end alone."""
+    ip = packets.pod_one_ip4
+    _host, (web, client) = lab.pods()
+    for port in (8080, 8081, 8082):
+        traffic.tcp_echo(web, ip, port)
+    agent.attach(web, "web")
+    agent.attach(client, "client")
+    agent.policy(
+        "groups: {web: {selector: {name: web}}, client: {selector: {name: client}}}\n"
+        "modes: {web: protect, client: protect}\n"
+        + rules(
+            "id: 1, from: client, to: web, ports: [tcp/8080], action: allow",
+            "id: 2, from: client, to: web, ports: [tcp/8081, tcp/8082], direction: egress, action: allow",
+            "id: 3, from: any, to: web, ports: [tcp/8082], direction: ingress, action: allow",
+        )
+    )
+    asked = {}
+    for port, opens in ((8080, True), (8081, False), (8082, True)):
+        asked[port] = agent.client.test_policy("client", "web", f"tcp/{port}")
+        assert asked[port]["opens"] is opens
+        found = traffic.tcp_try(client, ip, port)
+        assert found == ("open" if opens else "silence")
+    decided = {
+        port: [end["rules"][-1] for end in answer["ends"]]
+        for port, answer in asked.items()
+    }
+    assert [rule["id"] for rule in decided[8082]] == [2, 3]
+    assert decided[8081][1]["why_not"] is not None
+    assert asked[8080]["target"] == ip
+
+
 def test_08_same_host_traffic_is_judged_once_at_each_end(lab, agent):
     """A's egress "allow" must not open B's ingress "deny", nor the other way round."""
     ip = packets.pod_one_ip4

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pyctl.api import schema, schema_history
+from pyctl.api import schema, schema_history, schema_question
 from pyctl.errors import NotFoundError, SegctlError
 from pyctl.model.instance import Instance
 from tests import packets
@@ -144,6 +144,27 @@ APPLIED = {
     "ports": 1,
     "elapsed_ms": 2.0,
 }
+ANSWER = {
+    "source": packets.world_ip4,
+    "target": packets.pod_one_ip4,
+    "opens": False,
+    "ends": [
+        {
+            "direction": "ingress",
+            "workload": "web",
+            "mode": "protect",
+            "says": "deny",
+            "rules": [
+                {"id": 1, "text": "allow a → b tcp/80", "why_not": "not in a"},
+                {"id": 2, "text": "deny any → any any", "why_not": None},
+            ],
+            "passes": False,
+            "verdict": "deny",
+            "reason": "policy_deny",
+            "reached": True,
+        }
+    ],
+}
 EVENTS = {"events": [EVENT], "position": 3, "lost": 2}
 FLOW = {
     "started": 0.0,
@@ -196,6 +217,11 @@ ROUTES: dict[tuple[str, str], tuple[Any, Any, Any]] = {
         schema.PolicyApplyRequest,
         schema.PolicyApplyResponse,
         APPLIED,
+    ),
+    ("POST", "/policy/test"): (
+        schema_question.PolicyQuestion,
+        schema_question.PolicyAnswer,
+        ANSWER,
     ),
     ("GET", "/events"): (None, schema_history.EventPage, EVENTS),
     ("GET", "/flows"): (None, schema_history.FlowList, FLOWS),

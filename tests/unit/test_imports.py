@@ -51,12 +51,15 @@ ALLOWED: dict[str, set[str]] = {
         "pyctl.api.views",
     }
     | BASE,
+    "pyctl.api.schema_question": {"pyctl.model"},
+    "pyctl.api.question": {"pyctl.agent", "pyctl.api.schema_question", "pyctl.policy"},
     "pyctl.api.metrics": {"pyctl.agent", "pyctl.api.schema", "pyctl.api.views"} | BASE,
     "pyctl.api.server": {
         "pyctl.api.metrics",
         "pyctl.abi",
         "pyctl.agent",
         "pyctl.api.history",
+        "pyctl.api.question",
         "pyctl.api.schema",
         "pyctl.api.views",
     }
@@ -85,7 +88,9 @@ THIRD_PARTY: dict[str, set[str]] = {
     "pyctl.daemon": {"structlog", "uvicorn"},
     "pyctl.api.schema": {"pydantic"},
     "pyctl.api.schema_history": {"pydantic"},
+    "pyctl.api.schema_question": {"pydantic"},
     "pyctl.api.history": {"fastapi"},
+    "pyctl.api.question": {"fastapi"},
     "pyctl.api.metrics": {"fastapi", "prometheus_client"},
     "pyctl.api.server": {"fastapi"},
     "pyctl.cli": {"click", "rich"},

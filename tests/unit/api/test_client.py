@@ -36,6 +36,7 @@ def test_each_method_is_one_request_of_the_schema(instance):
         client.rules("web")
         client.policy()
         client.apply_policy("x", dry_run=True)
+        client.test_policy("web", "db", "tcp/80")
         client.flows(5)
         client.events(5)
         client.status()

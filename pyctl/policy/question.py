@@ -1,0 +1,179 @@
+"""`may A talk to B?`: what each end makes of a new connection, and by which rule.
+
+In: a Policy, the attached workloads, two ends and a port as people write them. Out: Answer. I/O: none.
+NotFoundError for an end that is neither; UsageError for a port that is not one.
+
+An end that is a workload is asked about by one of its addresses; one that is an address is the
+workload's that has it, where one has. What is not attached judges nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from ipaddress import ip_address
+from socket import IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP
+
+from pyctl.errors import NotFoundError, UsageError
+from pyctl.model.policy import Action, Direction
+from pyctl.model.truth import Judgement, Says, connection, judged
+from pyctl.model.workload import Mode, Workload
+from pyctl.policy import fields
+from pyctl.policy.document import Policy, PortSpec
+from pyctl.policy.explain import Explanation, explain, groups_at
+from pyctl.policy.fields import Notes
+from pyctl.policy.resolve import Address, effective_mode, known_addresses
+
+
+@dataclass(frozen=True)
+class End:
+    """One end of the connection."""
+
+    workload: Workload | None
+    """None: not attached here."""
+    address: Address
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What one attached end was asked, and what it makes of it."""
+
+    direction: Direction
+    workload: Workload
+    mode: Mode
+    says: Says
+    explanation: Explanation
+    judgement: Judgement
+    reached: bool
+    """False: the opener's end lets nothing come here."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What becomes of the connection."""
+
+    source: End
+    target: End
+    opens: bool
+    asked: tuple[Asked, ...]
+    """The opener's end first; none where neither is attached."""
+
+
+def ask(
+    policy: Policy, workloads: Collection[Workload], source: str, target: str, port: str
+) -> Answer:
+    """`source` and `target`: a workload's name, or an address; `port`: tcp/80, udp/53, icmp."""
+    spec = _one_port(port)
+    version = _version(source, target, workloads)
+    opener = _end(source, version, workloads)
+    answerer = _end(target, version, workloads)
+    from_groups = _groups(policy, opener, workloads)
+    to_groups = _groups(policy, answerer, workloads)
+    number = _number(spec, version)
+    found = []
+    for direction, end in zip(Direction, (opener, answerer), strict=True):
+        if end.workload is None:
+            continue
+        why = explain(
+            *(policy, from_groups, to_groups, number, spec.low, version, direction)
+        )
+        mode = effective_mode(policy, end.workload).mode
+        says = _says(why)
+        found.append((direction, end.workload, mode, says, why, judged(mode, says)))
+    by_end = {direction: judgement for direction, *_, judgement in found}
+    outcome = connection(by_end.get(Direction.EGRESS), by_end.get(Direction.INGRESS))
+    return Answer(
+        opener,
+        answerer,
+        outcome.opens,
+        tuple(
+            Asked(
+                *one, reached=one[0] is Direction.EGRESS or outcome.ingress is one[-1]
+            )
+            for one in found
+        ),
+    )
+
+
+def _says(why: Explanation) -> Says:
+    if why.rule is None:
+        return Says.NOTHING
+    return Says.ALLOW if why.rule.action is Action.ALLOW else Says.DENY
+
+
+def _groups(
+    policy: Policy, end: End, workloads: Collection[Workload]
+) -> frozenset[str]:
+    same = [one for one in workloads if _has(one, end.address)]
+    if end.workload is not None and end.workload not in same:
+        same.append(end.workload)
+    return groups_at(policy, end.address, same)
+
+
+def _has(workload: Workload, address: Address) -> bool:
+    return any(address in known_addresses(port) for port in workload.ports)
+
+
+def _addresses(workload: Workload) -> list[Address]:
+    return [ip for port in workload.ports for ip in known_addresses(port)]
+
+
+def _parsed(text: str) -> Address | None:
+    try:
+        return ip_address(text)
+    except ValueError:
+        return None
+
+
+def _named(text: str, workloads: Collection[Workload]) -> Workload:
+    for workload in workloads:
+        if workload.name == text:
+            return workload
+    raise NotFoundError(
+        f"{text} is neither an attached workload nor an address",
+        advice="`segctl list` shows the names",
+    )
+
+
+def _version(source: str, target: str, workloads: Collection[Workload]) -> int:
+    """Of an address that is given; else the first that both ends have."""
+    possible = {4, 6}
+    for text in (source, target):
+        address = _parsed(text)
+        possible &= (
+            {address.version}
+            if address
+            else {ip.version for ip in _addresses(_named(text, workloads))}
+        )
+    if not possible:
+        raise UsageError(
+            f"{source} and {target} have no address of one IP version",
+            advice="name addresses of both",
+        )
+    return min(possible)
+
+
+def _end(text: str, version: int, workloads: Collection[Workload]) -> End:
+    address = _parsed(text)
+    if address is None:
+        workload = _named(text, workloads)
+        own = [ip for ip in _addresses(workload) if ip.version == version]
+        return End(workload, own[0])
+    return End(next((one for one in workloads if _has(one, address)), None), address)
+
+
+def _one_port(text: str) -> PortSpec:
+    notes = Notes()
+    spec = fields.port_spec(notes, "the port", text)
+    if spec is None:
+        raise UsageError("; ".join(notes.errors))
+    if spec.proto == "any" or (spec.proto in {"tcp", "udp"} and spec.low != spec.high):
+        raise UsageError(
+            f"{text} is more than one port", advice="ask for one, like tcp/80"
+        )
+    return spec
+
+
+def _number(spec: PortSpec, version: int) -> int:
+    icmp = IPPROTO_ICMP if version == 4 else IPPROTO_ICMPV6
+    return {"tcp": IPPROTO_TCP, "udp": IPPROTO_UDP}.get(spec.proto, icmp)

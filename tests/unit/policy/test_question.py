@@ -1,0 +1,95 @@
+"""May A talk to B: asked as people ask, answered as the ends would judge."""
+
+from __future__ import annotations
+
+import pytest
+
+from pyctl.errors import NotFoundError, UsageError
+from pyctl.model.truth import Says
+from pyctl.model.workload import Mode
+from pyctl.policy.parse import parse
+from pyctl.policy.question import ask
+from tests import packets
+from tests.unit.policy.makers import port, workload
+
+POLICY = parse(f"""
+apiVersion: segctl/v1
+groups:
+  web: {{selector: {{name: "web*"}}}}
+  db: {{selector: {{name: "db*"}}}}
+  far: {{cidrs: ["{packets.world_net_ip4}"]}}
+rules:
+  - {{id: 1, from: far, to: web, ports: [tcp/80], action: allow}}
+  - {{id: 2, from: web, to: db, ports: [tcp/5432, icmp], action: allow}}
+  - {{id: 3, from: web, to: db, direction: egress, ports: [udp/53], action: allow}}
+  - {{id: 4, from: any, to: db, ports: [tcp/1-99], action: deny}}
+""")
+WEB = workload("web", port(1, f"{packets.pod_one_ip4}/24", f"{packets.pod_one_ip6}/64"))
+DB = workload("db", port(2, f"{packets.pod_two_ip4}/24"))
+ALL = [WEB, DB]
+
+
+def by(answer) -> list[int | None]:
+    rules = [end.explanation.rule for end in answer.asked]
+    return [rule.id if rule else None for rule in rules]
+
+
+def test_both_ends_answer_by_the_rule_that_decides_there():
+    answer = ask(POLICY, ALL, "web", "db", "tcp/5432")
+    assert answer.opens
+    assert by(answer) == [2, 2]
+    assert [end.mode for end in answer.asked] == [Mode.PROTECT] * 2
+    assert str(answer.target.address) == packets.pod_two_ip4
+
+
+def test_a_rule_of_one_end_leaves_the_other_to_its_default():
+    answer = ask(POLICY, ALL, "web", "db", "udp/53")
+    assert not answer.opens
+    assert by(answer) == [3, None]
+    egress, ingress = answer.asked
+    assert (egress.judgement.passes, ingress.says) == (True, Says.NOTHING)
+    assert ingress.reached
+
+
+def test_what_the_openers_end_drops_never_reaches_the_other():
+    answer = ask(POLICY, ALL, "web", "db", "tcp/80")
+    assert by(answer) == [4, 4]
+    assert [end.reached for end in answer.asked] == [True, False]
+
+
+def test_an_address_is_the_workload_that_has_it():
+    answer = ask(POLICY, ALL, packets.pod_one_ip4, packets.pod_two_ip4, "icmp")
+    assert by(answer) == [2, 2]
+    assert answer.source.workload is WEB
+
+
+def test_what_is_not_attached_judges_nothing():
+    answer = ask(POLICY, ALL, packets.world_ip4, "web", "tcp/80")
+    assert answer.opens
+    assert [end.workload.name for end in answer.asked] == ["web"]
+    assert by(answer) == [1]
+    nobody = ask(POLICY, ALL, packets.world_ip4, packets.gateway_ip4, "tcp/80")
+    assert nobody.opens
+    assert nobody.asked == ()
+
+
+def test_a_mode_that_only_records_lets_pass():
+    loose = workload("db", *DB.ports, attach_mode=Mode.MONITOR)
+    answer = ask(POLICY, [WEB, loose], packets.world_ip4, "db", "tcp/80")
+    assert answer.opens
+    assert answer.asked[0].judgement.verdict == "violation"
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "asked", "error"),
+    [
+        ("web", "cache", "tcp/80", NotFoundError),
+        ("web", "db", "tcp/80-90", UsageError),
+        ("web", "db", "any", UsageError),
+        ("web", "db", "80", UsageError),
+        (packets.world_ip6, "db", "tcp/80", UsageError),
+    ],
+)
+def test_what_cannot_be_asked_is_told(source, target, asked, error):
+    with pytest.raises(error):
+        ask(POLICY, ALL, source, target, asked)
