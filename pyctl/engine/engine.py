@@ -196,14 +196,20 @@ class Engine:
             if row.packets
         }
 
-    def events(self, limit: int) -> tuple[bytes, int]:
-        """(array of at most `limit` struct sg_event taken out of the queue, lost ones)."""
+    def events(
+        self, limit: int, *, epoch: int = 0, ack: int = 0, after: int = 0
+    ) -> tuple[bytes, dict[str, int]]:
+        """(array of at most `limit` struct sg_event, fields of struct sg_event_page); see
+        sg_core_events.
+        """
         out = ffi.new("struct sg_event[]", limit)
-        lost = ffi.new("__u64 *")
+        page = ffi.new("struct sg_event_page *")
+        ask = ffi.new("struct sg_event_ask *", (epoch, ack, after, limit, 0))
         count = check(
-            lib.sg_engine_events(self._engine, out, limit, lost), "reading events"
+            lib.sg_engine_events(self._engine, ask, out, page), "reading events"
         )
-        return bytes(ffi.buffer(out, count * sizeof("sg_event"))), int(lost[0])
+        told = {"epoch": page.epoch, "first": page.first, "lost": page.lost}
+        return bytes(ffi.buffer(out, count * sizeof("sg_event"))), told
 
     def sessions(self, port_id: int, limit: int, cursor: int = 0) -> tuple[bytes, int]:
         """(array of at most `limit` struct sg_session_info, where to go on; 0: all given)."""

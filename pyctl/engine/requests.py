@@ -7,10 +7,7 @@ the engine.
 
 from __future__ import annotations
 
-import itertools
 import os
-import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -27,8 +24,8 @@ from pyctl.errors import SegctlError, UsageError
 from pyctl.model.instance import Instance
 
 MAX_EVENTS = 10000
-"""Kept here until the agent asks; a row is about 100 bytes."""
-DRAIN_EVENTS = 1000
+"""Of one answer; a row is about 100 bytes."""
+LOGGED_EVENTS = 1000
 MAX_LISTED = MAX_BLOB // sizeof("sg_session_info") // 2
 
 
@@ -66,9 +63,8 @@ class Requests:
         self._engine = engine
         self._pins = instance.pin_root / HASH
         self._log = structlog.get_logger()
-        self._events: deque[bytes] = deque(maxlen=MAX_EVENTS)
-        self._last = 0
-        self._epoch = time.time_ns()
+        self._logged = (0, 0)
+        """Epoch and number of the event that the log has had last."""
         self._lost = 0
         self.stopping = False
         self._operations: dict[str, Callable[[Request], Answer]] = {
@@ -109,17 +105,17 @@ class Requests:
             )
         return operation(request)
 
-    def drain_events(self) -> None:
-        """Take the core's events over; called ten times a second. The oldest make room."""
-        blob, lost = self._engine.events(DRAIN_EVENTS)
-        size = sizeof("sg_event")
-        rows = [blob[at : at + size] for at in range(0, len(blob), size)]
-        self._lost += lost + max(0, len(self._events) + len(rows) - MAX_EVENTS)
-        self._events.extend(rows)
-        self._last += len(rows)
-        if rows and self._log.is_enabled_for(10):
-            for event in records.events(blob):
-                self._log.debug("event", **vars(event))
+    def log_events(self) -> None:
+        """At level debug, those since the last call; called ten times a second."""
+        if not self._log.is_enabled_for(10):
+            return
+        epoch, number = self._logged
+        blob, page = self._engine.events(LOGGED_EVENTS, epoch=epoch, after=number)
+        self._lost += page["lost"]
+        found = records.events(blob)
+        self._logged = page["epoch"], page["first"] + len(found) - 1
+        for event in found:
+            self._log.debug("event", **vars(event))
 
     def open_maps(self) -> bool:
         """Open the pins where they are; see Engine.open_maps."""
@@ -219,22 +215,17 @@ class Requests:
     def _take_events(self, request: Request) -> Answer:
         """Events are numbered from 1. Those up to `ack` are forgotten; those after `after` are
         given, and given again to whoever asks again: an agent acknowledges what it has on disk.
-        Another epoch is another engine, whose numbers start anew.
+        Another epoch is another engine, whose numbers start anew; one that took over a dead
+        one's flows goes on with its events, too.
         """
-        limit = request.integer("max", 1, MAX_EVENTS)
-        ack = request.integer("ack", 0, 2**63, 0)
-        after = max(ack, request.integer("after", 0, 2**63, 0))
-        if request.integer("epoch", 0, 2**64, 0) != self._epoch:
-            ack = after = 0
-        self.drain_events()
-        while self._events and self._last - len(self._events) < ack:
-            self._events.popleft()
-        first = self._last - len(self._events) + 1
-        start = max(0, after + 1 - first)
-        rows = list(itertools.islice(self._events, start, start + limit))
+        blob, page = self._engine.events(
+            request.integer("max", 1, MAX_EVENTS),
+            epoch=request.integer("epoch", 0, 2**64 - 1, 0),
+            ack=request.integer("ack", 0, 2**63, 0),
+            after=request.integer("after", 0, 2**63, 0),
+        )
         lost, self._lost = self._lost, 0
-        told = {"lost": lost, "epoch": self._epoch, "first": first + start}
-        return Answer(told, b"".join(rows))
+        return Answer({**page, "lost": page["lost"] + lost}, blob)
 
     def _log_level(self, request: Request) -> Answer:
         log.configure(str(request.body.get("level")))

@@ -29,7 +29,7 @@ from pyctl.engine.protocol import (
 from pyctl.engine.requests import Answer, Request, Requests, as_segctl_error
 from pyctl.errors import SegctlError
 
-DRAIN_SECONDS = 0.1
+LOG_SECONDS = 0.1
 SEND_SECONDS = 2.0
 """A client that does not read its answer for so long is cut off."""
 _READ_BYTES = 1 << 18
@@ -103,17 +103,17 @@ class Server:
             signal.signal(number, self._on_signal)
         signal.set_wakeup_fd(wake.fileno())
         self._selector.register(woken, selectors.EVENT_READ)
-        next_drain = 0.0
+        next_log = 0.0
         try:
             while not self._requests.stopping:
-                for key, _ in self._selector.select(DRAIN_SECONDS):
+                for key, _ in self._selector.select(LOG_SECONDS):
                     if key.fileobj is self._listener:
                         self._accept()
                     elif isinstance(key.data, _Client):
                         self._serve_client(key.data)
-                if time.monotonic() >= next_drain:
-                    next_drain = time.monotonic() + DRAIN_SECONDS
-                    self._requests.drain_events()
+                if time.monotonic() >= next_log:
+                    next_log = time.monotonic() + LOG_SECONDS
+                    self._requests.log_events()
         finally:
             signal.set_wakeup_fd(-1)
             self._close()

@@ -5,8 +5,8 @@ In: the mode of an end, and what the rules say there. Out: Judgement, Outcome. I
 Traffic between two attached workloads of one host is judged once at each end, as egress of the one
 that opens it and as ingress of the other, by that end's own mode; it opens where both let it pass. The
 end that is not attached (or on another host) judges nothing. What the opener's end drops, the other end
-never sees, and so records nothing of. Usually both ends find the same rule; they differ where an address
-is translated between them.
+never sees, and so records nothing of. Usually both ends find the same rule; they differ where a rule holds
+at one end alone (`direction:`), or an address is translated between them.
 
 tests/datapath/test_contract_modes.py runs every row of rows() with live traffic, on each datapath.
 """

@@ -3,6 +3,10 @@ what it takes. Few and short, since those kernels may be emulated."""
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+
 import pytest
 
 from tests import packets
@@ -36,6 +40,12 @@ def pods(lab):
     traffic.tcp_echo(web, IP, 8080)
     traffic.tcp_echo(web, IP, 8081)
     return web, client
+
+
+def told(agent, port: int):
+    """The flows to a port, as they are recorded or go on."""
+    found = json.loads(agent.cli("flows", "-o", "json").stdout)["flows"]
+    return [one for one in found if one["destination_port"] == port]
 
 
 def cached(agent) -> str:
@@ -126,6 +136,15 @@ def test_an_agent_that_comes_back_keeps_the_rules(agent, pods):
     assert talk.said("no agent") == {"back": "no agent\n"}
     agent.start()
     assert talk.said("new agent") == {"back": "new agent\n"}
+    (before,) = told(agent, 8080)
+    former = agent.engine_pid()
+    os.kill(former, signal.SIGKILL)
+    wait_for(lambda: agent.engine_pid() not in (0, former), 15)
+    assert talk.said("new engine") == {"back": "new engine\n"}
+    (after,) = told(agent, 8080)
+    assert after["started"] == pytest.approx(before["started"], abs=0.1)
+    assert after["bytes"] > before["bytes"] > 0
+    assert after["kernel_bytes"] == 0
     assert agent.client.workload("web")["datapath"] == "u32"
     assert packets.pod_two_ip4 not in cached(agent)
 
@@ -143,5 +162,11 @@ def test_where_bpf_is_refused_auto_is_u32_with_a_warning(agent_with, pods):
     assert answer["workload"]["datapath"] == "u32"
     assert traffic.tcp_try(client, IP, 8080, SECONDS) == "open"
     assert traffic.tcp_try(client, IP, 8081, SECONDS) == "silence"
+    allowed, denied = told(agent, 8080), told(agent, 8081)
+    assert [(one["verdict"], one["rule_id"]) for one in allowed] == [("allow", 1)]
+    assert [(one["verdict"], one["reason"]) for one in denied] == [
+        ("deny", "default_deny")
+    ]
+    assert allowed[0]["packets_back"] >= 2
     agent.client.detach(pid=web.pid)
     assert agent.remains()["links"] == []

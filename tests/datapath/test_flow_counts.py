@@ -122,6 +122,29 @@ def test_a_flow_is_right_to_the_byte_across_agents_and_engines_that_die(agent, p
     )
 
 
+def test_an_end_that_a_dead_engine_had_not_told_yet_is_told(agent, pods):
+    """The agent is held up meanwhile, as a busy host may do."""
+    web, client = pods
+    count(client)
+    agent.attach(web, "web")
+    agent.policy(POLICY)
+    talk = traffic.tcp_talk(client, IP, PORT)
+    for word in ("one", "two", "three"):
+        assert talk.said(word)["back"] == f"{word}\n"
+    (live,) = flows(agent)
+    engine = agent.engine_pid()
+    agent.process.send_signal(signal.SIGSTOP)
+    try:
+        talk.process.kill()
+        # Its FIN, and its answer to the server's.
+        wait_for(lambda: counted(client)[0] >= live["packets"] + 2)
+        os.kill(engine, signal.SIGKILL)
+    finally:
+        agent.process.send_signal(signal.SIGCONT)
+    (flow,) = ended(agent)
+    assert told(flow) == counted(client)
+
+
 def test_what_is_switched_off_gives_back_what_it_counted(agent, pods):
     web, client = pods
     count(client)

@@ -117,10 +117,13 @@ static void drain(struct sg_core *core)
 	struct sg_session_info sessions[8];
 	struct sg_event events[64];
 	uint32_t cursor = 0;
-	__u64 lost;
+	struct sg_event_page page = { 0 };
+	uint32_t found;
 
-	while (sg_core_events(core, events, 64, &lost))
-		;
+	do {
+		found = sg_core_events(core, 0, page.first, 0, events, 64, &page);
+		page.first += found - 1;
+	} while (found);
 	do {
 		sg_core_sessions(core, 0, sessions, 8, &cursor);
 	} while (cursor);

@@ -31,7 +31,9 @@ struct sg_core *sg_core_new(const struct sg_io *io, const struct sg_core_config 
 	core->io = *io;
 	core->config = *config;
 	core->cache_limit = ~0U;
-	if (!sg_port_of(core, 0) || sg_table_init(&core->table, config->max_sessions)) {
+	if (!sg_port_of(core, 0) || sg_event_init(&core->events, config->epoch) ||
+	    sg_table_init(&core->table, config->max_sessions)) {
+		sg_event_free(&core->events);
 		free(core->ports[0]);
 		free(core);
 		return NULL;
@@ -67,6 +69,7 @@ void sg_core_free(struct sg_core *core)
 			close_port(core, (__u16)id, core->now_ns);
 	sg_node_free(core->node);
 	sg_table_free(&core->table);
+	sg_event_free(&core->events);
 	free(core);
 }
 
@@ -385,9 +388,13 @@ void sg_core_counters(const struct sg_core *core, __u16 port_id, struct sg_reaso
 		memcpy(out, port->counts, sizeof(port->counts));
 }
 
-__u32 sg_core_events(struct sg_core *core, struct sg_event *out, __u32 max, __u64 *lost)
+__u32 sg_core_events(struct sg_core *core, __u64 epoch, __u64 ack, __u64 after, struct sg_event *out,
+		     __u32 max, struct sg_event_page *page)
 {
-	return sg_event_take(&core->events, out, max, lost);
+	if (epoch != core->events.log->epoch)
+		ack = after = 0;
+	sg_event_acknowledge(&core->events, ack);
+	return sg_event_read(&core->events, after, out, max, page);
 }
 
 __u32 sg_core_sessions(struct sg_core *core, __u16 port_id, struct sg_session_info *out, __u32 max,

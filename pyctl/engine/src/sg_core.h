@@ -137,6 +137,7 @@ struct sg_node;
 struct sg_core_config {
 	__u32 max_sessions;
 	__u32 flow_cache;	/* 0: no entry goes to the flow maps, every packet stays with the engine */
+	__u64 epoch;		/* of its events, where it does not go on with a former engine's */
 };
 
 /* What became of verdicts in the flow maps: of one port, or (port 0) of all since the start. */
@@ -254,17 +255,25 @@ void sg_core_cache_limit(struct sg_core *core, __u32 entries);
 /* Take the entries of up to `max` sessions out, their counts added to these; from *cursor on, as
  * sg_core_sessions. */
 void sg_core_cache_drop(struct sg_core *core, __u32 max, __u32 *cursor);
-/* Up to max events, oldest first, taken out of the queue; a full queue forgets new ones and counts
- * them in *lost (may be NULL). */
-__u32 sg_core_events(struct sg_core *core, struct sg_event *out, __u32 max, __u64 *lost);
+/* What sg_core_events gives: the first has number `first`, the others follow. */
+struct sg_event_page {
+	__u64 epoch;		/* names the numbering: another one starts anew */
+	__u64 first;
+	__u64 lost;		/* since the last call: a full log forgets new ones */
+};
+/* Forget the events up to number `ack` of this epoch, then give up to max of those after `after`, oldest
+ * first; they stay until they are acknowledged. Numbers of another epoch than the log's mean nothing: all
+ * that there is is given. */
+__u32 sg_core_events(struct sg_core *core, __u64 epoch, __u64 ack, __u64 after, struct sg_event *out,
+		     __u32 max, struct sg_event_page *page);
 /* Up to max sessions from *cursor on (start at 0; 0 again when done). port_id 0: of all ports. */
 __u32 sg_core_sessions(struct sg_core *core, __u16 port_id, struct sg_session_info *out, __u32 max,
 		       __u32 *cursor);
 __u32 sg_core_session_count(const struct sg_core *core);
 
-/* Room for a session table that a successor finds, SG_STORE_HEAD bytes and then the sessions. */
-enum sg_store_limit { SG_STORE_HEAD = 4096, SG_STORE_SESSION = 320 };
-/* Keep the sessions in this memory from now on; with `keep`, go on with those that a former engine left
+/* Room for what a successor finds: a head, the events, the sessions. */
+enum sg_store_limit { SG_STORE_HEAD = 4096, SG_STORE_EVENTS = 1 << 22, SG_STORE_SESSION = 320 };
+/* Keep sessions and events in this memory from now on; with `keep`, go on with those that a former engine left
  * in it: each is judged anew at its next packet, and what the kernel has carried of it is counted. Gives
  * how many, -EBUSY where sessions are open already, -EINVAL for too little room. What the memory says
  * is believed as little as any packet. */

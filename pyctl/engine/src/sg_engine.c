@@ -48,8 +48,10 @@ static void drop_rings(struct sg_engine *engine)
 struct sg_engine *sg_engine_new(const struct sg_core_config *config)
 {
 	struct sg_engine *engine = calloc(1, sizeof(*engine));
+	struct timespec now;
 	struct sg_io io;
 	sigset_t all, before;
+	__u64 epoch;
 	int error;
 
 	if (!engine)
@@ -64,10 +66,15 @@ struct sg_engine *sg_engine_new(const struct sg_core_config *config)
 	pthread_mutex_init(&engine->lock, NULL);
 	pthread_cond_init(&engine->done, NULL);
 	engine->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	/* A later engine's is larger. */
+	clock_gettime(CLOCK_REALTIME, &now);
+	epoch = config->epoch ? config->epoch :
+				(__u64)now.tv_sec * 1000000000ULL + (__u64)now.tv_nsec;
 	/* The core always may use the maps: switching them off and on happens here. */
 	engine->core = sg_core_new(&io, &(struct sg_core_config){
 						.max_sessions = config->max_sessions,
 						.flow_cache = 1,
+						.epoch = epoch,
 					});
 	error = engine->wake_fd < 0 ? errno : engine->core ? 0 : ENOMEM;
 	if (!error) {
@@ -416,7 +423,8 @@ struct read_job {
 	__u16 port_id;
 	__u32 max;
 	__u32 *cursor;
-	__u64 *lost;
+	const struct sg_event_ask *ask;
+	struct sg_event_page *page;
 	void *out;
 };
 
@@ -441,13 +449,16 @@ int sg_engine_counters(struct sg_engine *engine, __u16 port_id, struct sg_reason
 static int events(struct sg_engine *engine, void *context)
 {
 	struct read_job *job = context;
+	const struct sg_event_ask *ask = job->ask;
 
-	return (int)sg_core_events(engine->core, job->out, job->max, job->lost);
+	return (int)sg_core_events(engine->core, ask->epoch, ask->ack, ask->after, job->out, ask->max,
+				   job->page);
 }
 
-int sg_engine_events(struct sg_engine *engine, struct sg_event *out, __u32 max, __u64 *lost)
+int sg_engine_events(struct sg_engine *engine, const struct sg_event_ask *ask, struct sg_event *out,
+		     struct sg_event_page *page)
 {
-	struct read_job job = { .out = out, .max = max, .lost = lost };
+	struct read_job job = { .ask = ask, .out = out, .page = page };
 
 	return call(engine, events, &job);
 }

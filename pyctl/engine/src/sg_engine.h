@@ -32,7 +32,8 @@ enum sg_engine_limit {
  * SG_STATE_FLOWS on, of the flows (sg_core_adopt). Pages that nobody has written cost nothing. */
 enum sg_state_part {
 	SG_STATE_FLOWS = 4096,
-	SG_STATE_BYTES = SG_STATE_FLOWS + SG_STORE_HEAD + SG_SESSIONS_MAX * SG_STORE_SESSION,
+	SG_STATE_BYTES = SG_STATE_FLOWS + SG_STORE_HEAD + SG_STORE_EVENTS +
+			 SG_SESSIONS_MAX * SG_STORE_SESSION,
 };
 
 struct sg_ring_state {
@@ -112,8 +113,17 @@ int sg_engine_listeners_set(struct sg_engine *engine, __u16 port_id, const __u16
 int sg_engine_sync(struct sg_engine *engine);
 /* out has SEG_R_COUNT places. */
 int sg_engine_counters(struct sg_engine *engine, __u16 port_id, struct sg_reason_count *out);
+/* The arguments of sg_core_events. */
+struct sg_event_ask {
+	__u64 epoch;
+	__u64 ack;
+	__u64 after;
+	__u32 max;
+	__u32 pad;
+};
 /* Return how many; see sg_core_events and sg_core_sessions. */
-int sg_engine_events(struct sg_engine *engine, struct sg_event *out, __u32 max, __u64 *lost);
+int sg_engine_events(struct sg_engine *engine, const struct sg_event_ask *ask, struct sg_event *out,
+		     struct sg_event_page *page);
 int sg_engine_sessions(struct sg_engine *engine, __u16 port_id, struct sg_session_info *out,
 		       __u32 max, __u32 *cursor);
 int sg_engine_stats(struct sg_engine *engine, struct sg_engine_stats *out);

@@ -83,7 +83,8 @@ struct sg_session {
 };
 _Static_assert(sizeof(struct sg_session) <= SG_STORE_SESSION, "memory of a session");
 
-/* The head of memory that outlives the engine; the sessions follow at SG_STORE_HEAD, by slot. */
+/* The head of memory that outlives the engine; the events follow at SG_STORE_HEAD, and behind them the
+ * sessions, by slot. */
 struct sg_store {
 	__u64 magic;
 	__u32 session_bytes;	/* another version's are not understood */

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.engine.core.harness import ALLOW, EGRESS, Core, Rule
 from tests.unit.engine.core.wire import SERVICE, Connection, udp
 
-HEAD, ROOM = 4096, 64 * 320
+HEAD, ROOM = 4096 + (1 << 22), 64 * 320
 EBUSY, EINVAL = 16, 22
 WEB = Rule(dir=EGRESS, ports=(SERVICE, SERVICE))
 
@@ -66,7 +66,20 @@ def test_a_flow_goes_on_with_all_that_was_counted(memory, net):
     assert end.started_ns == before.created_ns
     assert end.kernel_packets == 2000
     assert end.bytes > sum(before.bytes)
-    assert not [event for event in first.events() if event.kind == 2]
+
+
+def test_what_a_dead_engine_had_to_tell_is_told_by_its_successor(memory, net):
+    """But for what was acknowledged; the numbers go on."""
+    first, _ = memory.engine()
+    connection = Connection(net, EGRESS).established(first)
+    for side, flags in ((0, "FA"), (1, "FA"), (0, "A")):
+        first.passes(connection.segment(side, flags))
+    assert first.numbered(ack=0, after=0) == [1, 2]
+    assert first.numbered(ack=1, after=1) == [2]
+    second, _ = memory.engine()
+    assert second.passes(net.out(udp(dport=SERVICE)))
+    assert second.numbered(ack=0, after=0) == [2, 3]
+    assert [event.kind for event in second.events()] == [2, 1]
 
 
 def test_what_was_allowed_is_asked_of_the_policy_of_now(memory, net):
@@ -105,6 +118,7 @@ def test_rubbish_in_the_memory_harms_nobody(memory, net):
     rubbish = random.Random(7)
     buffer = memory.module.ffi.buffer(memory.bytes)
     for number in range(200):
+        buffer[HEAD - (1 << 22) + rubbish.randrange(24)] = bytes([number])
         core, _ = memory.engine()
         for _ in range(20):
             core.feed(net.out(udp(4000 + rubbish.randrange(200))))

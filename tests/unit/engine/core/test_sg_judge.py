@@ -255,17 +255,30 @@ def test_sessions_are_listed_in_pages_and_by_port(core, net):
 
 
 def test_a_full_event_queue_forgets_new_events_and_counts_them(core_module):
-    core = Core(core_module, sessions=8000)
+    core = Core(core_module, sessions=33000)
     core.set_policy(Rule())
     frame = NET4.out(udp())
-    for sport in range(4200):
+    for sport in range(32768 + 104):
         core.feed(frame[:34] + sport.to_bytes(2, "big") + frame[36:])
-    out = core.ffi.new("struct sg_event[5000]")
-    lost = core.ffi.new("unsigned long long *")
-    for taken, forgotten in ((4096, 104), (0, 0)):
-        assert core.lib.sg_core_events(core.core, out, 5000, lost) == taken
-        assert lost[0] == forgotten
+    assert len(core.events()) == 32768
+    assert core.lost == 104
+    assert core.events() == []
+    assert core.lost == 0
     core.close()
+
+
+def test_events_stay_until_they_are_acknowledged(core):
+    """Whoever asks died before he had written them down: the next one gets them again."""
+    core.set_policy(Rule())
+    for sport in range(5):
+        core.feed(NET4.out(udp(4000 + sport)))
+    assert core.numbered(ack=0, after=0, most=3) == [1, 2, 3]
+    assert core.numbered(ack=0, after=3) == [4, 5]
+    assert core.numbered(ack=2, after=2) == [3, 4, 5]
+    assert core.numbered(ack=2, after=0) == [3, 4, 5]
+    assert core.numbered(ack=99, after=99) == []
+    assert core.numbered(ack=5, after=5, epoch=1) == [3, 4, 5], "of another engine"
+    assert core.numbered(ack=5, after=5) == []
 
 
 def test_a_frame_that_cannot_be_sent_is_counted(core, net):
