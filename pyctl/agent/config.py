@@ -23,7 +23,7 @@ from pathlib import Path
 from pyctl.agent.history.database import Limits
 from pyctl.errors import NotFoundError, SegctlError, UsageError
 from pyctl.model.workload import DatapathKind, Fail, Mode
-from pyctl.policy import fields
+from pyctl.policy import fields, selectors
 from pyctl.policy.document import API_VERSION, Selector
 from pyctl.policy.fields import Notes
 from pyctl.policy.text import load
@@ -141,7 +141,7 @@ def _auto_attach(notes: Notes, path: str, value: object) -> AutoAttach:
     body = fields.mapping(notes, path, value, ["selector", "mode", "datapath", "fail"])
     if "selector" not in body:
         notes.error(f"{path}.selector", "is missing")
-    selector = fields.selector(
+    selector = selectors.selector(
         notes, f"{path}.selector", body.get("selector", {"name": "*"})
     )
     mode = datapath = fail = None

@@ -61,9 +61,9 @@ class Compiler:
         self.node = NodePolicy(
             groups=names,
             cidrs={
-                self._index[group.name]: group.cidrs
+                self._index[group.name]: group.nets
                 for group in policy.groups.values()
-                if group.cidrs
+                if group.selector is None
             },
             rules=tuple(
                 NodeRule(

@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 
 from pyctl.model.policy import NodePolicy, NodeRule
 from pyctl.policy.compile import Compiled
-from pyctl.policy.document import ANY, Network
+from pyctl.policy.document import ANY
+from pyctl.policy.networks import Network
 from pyctl.policy.resolve import Address
 
 

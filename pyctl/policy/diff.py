@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from pyctl.policy.compile import Compiled
 from pyctl.policy.concern import concerned
-from pyctl.policy.document import Group, Policy, Rule
+from pyctl.policy.document import Expression, Group, Policy, Rule
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -51,12 +51,20 @@ def rule_text(rule: Rule) -> str:
 
 def _group_text(group: Group) -> str:
     if group.selector is None:
-        return ", ".join(str(net) for net in group.cidrs)
+        nets = ", ".join(str(net) for net in group.cidrs)
+        holes = ", ".join(str(net) for net in group.excepts)
+        return f"{nets} except {holes}" if holes else nets
     selector = group.selector
     parts = [f"name {selector.name}"] if selector.name is not None else []
     parts += [f"label {key}={value}" for key, value in selector.labels]
     parts += [f"image {selector.image}"] if selector.image is not None else []
+    parts += [_expression_text(asked) for asked in selector.expressions]
     return " and ".join(parts)
+
+
+def _expression_text(asked: Expression) -> str:
+    values = f" {', '.join(asked.values)}" if asked.values else ""
+    return f"label {asked.key} {asked.operator}{values}"
 
 
 def _mapping(

@@ -8,17 +8,37 @@ whenever a workload comes or goes, while the author's text stays the same.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network
+from enum import StrEnum
+from functools import cached_property
 from socket import IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP
 
 from pyctl.model.policy import Action, Direction
 from pyctl.model.workload import Mode
-
-Network = IPv4Network | IPv6Network
+from pyctl.policy.networks import Network, without
 
 ANY = "any"
 """The built-in group: every workload and every address."""
 API_VERSION = "segctl/v1"
+
+
+class Operator(StrEnum):
+    """What an Expression asks of a label; the words are Kubernetes'."""
+
+    IN = "In"
+    NOT_IN = "NotIn"
+    """Holds too where the label is absent."""
+    EXISTS = "Exists"
+    DOES_NOT_EXIST = "DoesNotExist"
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A condition on one label."""
+
+    key: str
+    operator: Operator
+    values: tuple[str, ...] = ()
+    """Of In and NotIn."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +50,7 @@ class Selector:
     labels: tuple[tuple[str, str], ...] = ()
     image: str | None = None
     """Glob over the image's name."""
+    expressions: tuple[Expression, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -39,6 +60,13 @@ class Group:
     name: str
     selector: Selector | None = None
     cidrs: tuple[Network, ...] = ()
+    excepts: tuple[Network, ...] = ()
+    """What of `cidrs` is not in the group."""
+
+    @cached_property
+    def nets(self) -> tuple[Network, ...]:
+        """The same as networks alone, without exceptions: what is looked up."""
+        return without(self.cidrs, self.excepts) if self.excepts else self.cidrs
 
 
 @dataclass(frozen=True)

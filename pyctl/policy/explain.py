@@ -39,6 +39,7 @@ def groups_at(
                 group.name
                 for group in policy.groups.values()
                 if any(address in net for net in group.cidrs)
+                and not any(address in net for net in group.excepts)
             ),
         }
     )

@@ -13,7 +13,9 @@ from enum import StrEnum
 from ipaddress import ip_network
 from typing import TypeVar
 
-from pyctl.policy.document import ANY, Network, PortSpec, Selector
+from pyctl.errors import UsageError
+from pyctl.policy.document import PortSpec
+from pyctl.policy.networks import Network
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -36,6 +38,16 @@ class Notes:
     def warn(self, path: str, what: str) -> None:
         """It is valid, but surely not meant."""
         self.warnings.append(f"{path}: {what}")
+
+    def refuse(self, what: str) -> None:
+        """UsageError with all errors, if there are any; `what` says what has them."""
+        if self.errors:
+            count = len(self.errors)
+            raise UsageError(
+                f"{what} {count} error{'s' if count > 1 else ''}:\n  "
+                + "\n  ".join(self.errors),
+                state="nothing was applied",
+            )
 
 
 def shown(value: object) -> str:
@@ -152,27 +164,3 @@ def port_spec(notes: Notes, path: str, value: object) -> PortSpec | None:
         notes.error(path, f"{value}: ports go from 1 to 65535, the smaller one first")
         return None
     return PortSpec(value, proto, low, high)
-
-
-def selector(notes: Notes, path: str, value: object) -> Selector:
-    """Which workloads: a name, labels, an image."""
-    body = mapping(notes, path, value, ["name", "labels", "image"])
-    if not body:
-        notes.error(path, f"selects nothing; for every workload use the group {ANY}")
-    globs = {
-        key: text(notes, f"{path}.{key}", body[key])
-        for key in ("name", "image")
-        if key in body
-    }
-    labels = []
-    if "labels" in body:
-        found = mapping(notes, f"{path}.labels", body["labels"])
-        if not found:
-            notes.error(f"{path}.labels", "must name a label")
-        for key, content in found.items():
-            if content == "":
-                labels.append((key, ""))
-            else:
-                label = text(notes, f"{path}.labels.{key}", content)
-                labels.append((key, label or ""))
-    return Selector(globs.get("name"), tuple(sorted(labels)), globs.get("image"))

@@ -11,10 +11,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-from pyctl.errors import UsageError
 from pyctl.model.policy import Action, Direction
 from pyctl.model.workload import Mode
-from pyctl.policy import fields
+from pyctl.policy import fields, selectors
 from pyctl.policy.document import (
     ANY,
     API_VERSION,
@@ -24,6 +23,7 @@ from pyctl.policy.document import (
     Rule,
 )
 from pyctl.policy.fields import Notes
+from pyctl.policy.networks import Network, inside
 from pyctl.policy.text import load
 
 _RULE = (
@@ -57,13 +57,7 @@ def parse(text: str) -> Policy:
     deny_rst = _options(notes, root.get("options", {}))
     for index, rule in rules:
         _meant(notes, f"rules[{index}]", rule, groups)
-    if notes.errors:
-        count = len(notes.errors)
-        raise UsageError(
-            f"the policy has {count} error{'s' if count > 1 else ''}:\n  "
-            + "\n  ".join(notes.errors),
-            state="nothing was applied",
-        )
+    notes.refuse("the policy has")
     return Policy(
         text=text,
         groups=groups,
@@ -98,25 +92,34 @@ def _groups(notes: Notes, value: object) -> dict[str, Group]:
 
 def _group(notes: Notes, path: str, name: str, value: object) -> Group | None:
     before = len(notes.errors)
-    body = fields.mapping(notes, path, value, ["selector", "cidrs", "fqdns"])
+    body = fields.mapping(notes, path, value, ["selector", "cidrs", "except", "fqdns"])
     if "fqdns" in body:
         notes.error(f"{path}.fqdns", _UNSUPPORTED)
-    if len(notes.errors) == before and len(body) != 1:
+    if len(notes.errors) == before and ("selector" in body) == ("cidrs" in body):
         notes.error(path, "must have exactly one of selector and cidrs")
+    if "except" in body and "cidrs" not in body:
+        notes.error(f"{path}.except", "is for cidrs")
     selector = None
     if "selector" in body:
-        selector = fields.selector(notes, f"{path}.selector", body["selector"])
-    cidrs = []
-    if "cidrs" in body:
-        for index, item in enumerate(
-            fields.sequence(notes, f"{path}.cidrs", body["cidrs"])
-        ):
-            network = fields.cidr(notes, f"{path}.cidrs[{index}]", item)
-            if network:
-                cidrs.append(network)
+        selector = selectors.selector(notes, f"{path}.selector", body["selector"])
+    cidrs = _networks(notes, f"{path}.cidrs", body.get("cidrs"))
+    excepts = _networks(notes, f"{path}.except", body.get("except"))
+    for index, hole in enumerate(excepts):
+        if not any(inside(hole, net) for net in cidrs):
+            notes.error(f"{path}.except[{index}]", f"{hole} is in none of the cidrs")
     if len(notes.errors) > before:
         return None
-    return Group(name, selector, tuple(cidrs))
+    return Group(name, selector, cidrs, excepts)
+
+
+def _networks(notes: Notes, path: str, value: object) -> tuple[Network, ...]:
+    if value is None:
+        return ()
+    found = [
+        fields.cidr(notes, f"{path}[{index}]", item)
+        for index, item in enumerate(fields.sequence(notes, path, value))
+    ]
+    return tuple(network for network in found if network)
 
 
 def _modes(

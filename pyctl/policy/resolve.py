@@ -17,9 +17,13 @@ from ipaddress import IPv4Address, IPv6Address, ip_interface
 from typing import Protocol
 
 from pyctl.model.workload import Mode, ModeSource, Port, Workload
-from pyctl.policy.document import ANY, Policy, Selector
+from pyctl.policy.document import ANY, Expression, Operator, Policy, Selector
 
 Address = IPv4Address | IPv6Address
+
+NAMESPACE = "io.kubernetes.pod.namespace"
+"""The label by which the kubelet's containers say in which Kubernetes namespace they are."""
+DEFAULT_NAMESPACE = "default"
 
 STRICTNESS = (Mode.DISCOVER, Mode.MONITOR, Mode.PROTECT, Mode.QUARANTINE)
 """Later is stricter."""
@@ -73,7 +77,29 @@ def selects(selector: Selector, workload: Named) -> bool:
         workload.image or "", selector.image
     ):
         return False
-    return all(workload.labels.get(key) == value for key, value in selector.labels)
+    return all(label(workload, key) == value for key, value in selector.labels) and all(
+        _holds(asked, workload) for asked in selector.expressions
+    )
+
+
+def label(workload: Named, key: str) -> str | None:
+    """A workload's label. The one that names its namespace is never absent: who is in none is in
+    `default`, as a pod is that says nothing.
+    """
+    return workload.labels.get(key, DEFAULT_NAMESPACE if key == NAMESPACE else None)
+
+
+def _holds(asked: Expression, workload: Named) -> bool:
+    value = label(workload, asked.key)
+    match asked.operator:
+        case Operator.IN:
+            return value in asked.values
+        case Operator.NOT_IN:
+            return value not in asked.values
+        case Operator.EXISTS:
+            return value is not None
+        case Operator.DOES_NOT_EXIST:
+            return value is None
 
 
 def groups_of(policy: Policy, workload: Workload) -> tuple[str, ...]:

@@ -5,6 +5,8 @@ In: a text. Out: dicts, lists, strings, numbers. I/O: none.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -46,10 +48,23 @@ def load(text: str, what: str) -> object:
 
     UsageError with the place of what is wrong; `what` names the text.
     """
+    with _told(text, what):
+        return yaml.load(text, _Loader)  # noqa: S506  a SafeLoader
+
+
+def load_all(text: str, what: str) -> list[object]:
+    """Likewise, of a text that holds several documents (`---`)."""
+    with _told(text, what):
+        return list(yaml.load_all(text, _Loader))
+
+
+@contextmanager
+def _told(text: str, what: str) -> Iterator[None]:
+    """What YAML has to say against a text, as a UsageError."""
     if len(text) > MAX_TEXT:
         raise UsageError(f"{what} is longer than {MAX_TEXT} characters")
     try:
-        return yaml.load(text, _Loader)  # noqa: S506  a SafeLoader
+        yield
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""

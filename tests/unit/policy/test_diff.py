@@ -63,3 +63,17 @@ def test_only_ports_that_are_concerned_change():
     )
     assert changed_ports(before, after) == [1]
     assert changed_ports(Compiled(), after) == [1, 2]
+
+
+def test_exceptions_and_expressions_are_told():
+    hole = f"{packets.pod_one_ip4}/32"
+    new = f"""
+apiVersion: segctl/v1
+groups:
+  a: {{selector: {{expressions: [{{key: x, operator: NotIn, values: [y, z]}}, {{key: k, operator: Exists}}]}}}}
+  c: {{cidrs: ["{packets.net_ip4}"], except: ["{hole}"]}}
+"""
+    assert changes(EMPTY, parse(new)) == [
+        "group a is new: label x NotIn y, z and label k Exists",
+        f"group c is new: {packets.net_ip4} except {hole}",
+    ]

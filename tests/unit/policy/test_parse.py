@@ -285,3 +285,27 @@ def test_no_text_raises_anything_but_usage_error(text):
         parse(text)
     except UsageError:
         return
+
+
+def test_cidrs_may_have_exceptions():
+    inner = f"{packets.pod_one_ip4}/32"
+    body = {"cidrs": [packets.net_ip4], "except": [inner]}
+    group = parse(policy(groups={"g": body})).groups["g"]
+    assert [str(net) for net in group.excepts] == [inner]
+    assert sum(net.num_addresses for net in group.nets) == 255
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ({"selector": {"name": "w"}, "except": [packets.net_ip4]}, "is for cidrs"),
+        (
+            {"cidrs": [packets.net_ip4], "except": [packets.world_net_ip4]},
+            rf"groups.g.except\[0\]: {packets.world_net_ip4} is in none",
+        ),
+        ({"cidrs": [packets.net_ip4], "except": []}, "groups.g.except: must be a list"),
+    ],
+)
+def test_an_exception_is_of_something(body, error):
+    with pytest.raises(UsageError, match=error):
+        parse(policy(groups={"g": body}))

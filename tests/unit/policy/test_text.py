@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pyctl.errors import UsageError
-from pyctl.policy.text import MAX_TEXT, load
+from pyctl.policy.text import MAX_TEXT, load, load_all
 
 
 def test_a_key_given_twice_is_refused():
@@ -25,3 +25,9 @@ def test_what_is_no_yaml_is_told_with_its_name_and_place():
         load("a: 1\nb: [", "the file")
     with pytest.raises(UsageError, match="the file is longer than"):
         load(" " * (MAX_TEXT + 1), "the file")
+
+
+def test_several_documents_are_read_as_strictly():
+    assert load_all("a: 1\n---\n---\n[b]\n", "the file") == [{"a": 1}, None, ["b"]]
+    with pytest.raises(UsageError, match=r"the file is no YAML.*'a' is given twice"):
+        load_all("b: 1\n---\n{a: 1, a: 2}\n", "the file")

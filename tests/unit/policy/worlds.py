@@ -7,7 +7,16 @@ from ipaddress import ip_address, ip_network
 from hypothesis import strategies as st
 
 from pyctl.model.policy import Action, Direction
-from pyctl.policy.document import ANY, Group, Policy, PortSpec, Rule, Selector
+from pyctl.policy.document import (
+    ANY,
+    Expression,
+    Group,
+    Operator,
+    Policy,
+    PortSpec,
+    Rule,
+    Selector,
+)
 from tests import packets
 from tests.unit.policy.makers import port, workload
 
@@ -35,13 +44,18 @@ FLOWS = [(6, 80), (6, 443), (17, 53), (1, 0), (58, 0), (47, 0)]
 
 groups = st.one_of(
     st.builds(
-        lambda labels, glob: ("selector", Selector(glob, labels)),
+        lambda labels, glob, asked: {"selector": Selector(glob, labels, None, asked)},
         st.sampled_from([(), (("app", "a"),), (("app", "b"), ("tier", "1"))]),
         st.sampled_from(["w*", "w0", "w[12]", "x"]),
+        st.sampled_from([(), (Expression("app", Operator.NOT_IN, ("b",)),)]),
     ),
     st.builds(
-        lambda nets: ("cidrs", tuple(ip_network(net) for net in nets)),
+        lambda nets, holes: {
+            "cidrs": tuple(map(ip_network, nets)),
+            "excepts": tuple(map(ip_network, holes)),
+        },
         st.lists(st.sampled_from(CIDRS), min_size=1, max_size=3),
+        st.lists(st.sampled_from(CIDRS[1:]), max_size=2),
     ),
 )
 specs = st.sampled_from(
@@ -71,10 +85,7 @@ def policies(draw) -> Policy:
     bodies = draw(st.lists(rules, max_size=8))
     ids = draw(st.permutations(range(1, len(bodies) + 1)))
     return Policy(
-        groups={
-            f"g{n}": Group(f"g{n}", **{kind: value})
-            for n, (kind, value) in enumerate(kinds)
-        },
+        groups={f"g{n}": Group(f"g{n}", **body) for n, body in enumerate(kinds)},
         rules=tuple(
             Rule(number, source, target, tuple(ports), action, "", enabled, end)
             for number, (source, target, ports, action, enabled, end) in zip(

@@ -1,0 +1,78 @@
+"""Checks of selectors, each error noted under its path.
+
+In: plain values out of YAML or JSON. Out: a Selector. I/O: none.
+
+    selector:
+      name: "web*"
+      labels: {app: db}
+      expressions: [{key: tier, operator: NotIn, values: [test]}]
+
+Expressions are those of Kubernetes, so that its selectors can be said in ours without loss: a NotIn
+takes workloads that lack the label, too.
+"""
+
+from __future__ import annotations
+
+from pyctl.policy import fields
+from pyctl.policy.document import ANY, Expression, Operator, Selector
+from pyctl.policy.fields import Notes
+
+_WITH_VALUES = {Operator.IN, Operator.NOT_IN}
+
+
+def selector(notes: Notes, path: str, value: object) -> Selector:
+    """Which workloads: a name, labels, an image."""
+    body = fields.mapping(
+        notes, path, value, ["name", "labels", "image", "expressions"]
+    )
+    if not body:
+        notes.error(path, f"selects nothing; for every workload use the group {ANY}")
+    globs = {
+        key: fields.text(notes, f"{path}.{key}", body[key])
+        for key in ("name", "image")
+        if key in body
+    }
+    labels = []
+    if "labels" in body:
+        found = fields.mapping(notes, f"{path}.labels", body["labels"])
+        if not found:
+            notes.error(f"{path}.labels", "must name a label")
+        for key, content in found.items():
+            labels.append((key, text(notes, f"{path}.labels.{key}", content) or ""))
+    expressions = []
+    if "expressions" in body:
+        where = f"{path}.expressions"
+        for index, item in enumerate(
+            fields.sequence(notes, where, body["expressions"])
+        ):
+            asked = expression(notes, f"{where}[{index}]", item)
+            if asked:
+                expressions.append(asked)
+    return Selector(
+        globs.get("name"), tuple(sorted(labels)), globs.get("image"), tuple(expressions)
+    )
+
+
+def expression(notes: Notes, path: str, value: object) -> Expression | None:
+    """A condition on one label."""
+    before = len(notes.errors)
+    body = fields.mapping(notes, path, value, ["key", "operator", "values"])
+    if not isinstance(value, dict):
+        return None
+    key = fields.text(notes, f"{path}.key", body.get("key"))
+    operator = fields.choice(notes, f"{path}.operator", body.get("operator"), Operator)
+    values = []
+    if operator in _WITH_VALUES:
+        where = f"{path}.values"
+        for index, item in enumerate(fields.sequence(notes, where, body.get("values"))):
+            values.append(text(notes, f"{where}[{index}]", item) or "")
+    elif operator and body.get("values"):
+        notes.error(f"{path}.values", f"{operator} takes none")
+    if key is None or operator is None or len(notes.errors) > before:
+        return None
+    return Expression(key, operator, tuple(values))
+
+
+def text(notes: Notes, path: str, value: object) -> str | None:
+    """A label's value: a string, that may be empty."""
+    return "" if value == "" else fields.text(notes, path, value)
