@@ -6,6 +6,7 @@ none, because the values are frozen and replaced whole.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 
@@ -31,11 +32,12 @@ from pyctl.agent.orders import (
     PolicyResult,
 )
 from pyctl.agent.registry import Registry
+from pyctl.agent.revisions import Revisions
 from pyctl.agent.steering import Steering
 from pyctl.agent.store import Store
 from pyctl.agent.supervisor import Supervisor
 from pyctl.agent.watch import Watcher
-from pyctl.errors import SegctlError
+from pyctl.errors import SegctlError, UsageError
 from pyctl.intercept.enforcer import ensure_enforcer, remove_enforcer
 from pyctl.intercept.presence import present_ports
 from pyctl.model.instance import Instance
@@ -81,6 +83,7 @@ class Agent:
             port_ids=PortIds(store.last_port_id()),
         )
         self.policy_applied_at: float | None = None
+        self.revisions = Revisions(instance)
         self.warnings: list[str] = []
         self.collector = Collector(
             self.supervisor,
@@ -105,7 +108,7 @@ class Agent:
         with self.lock:
             text, self.policy_applied_at = self.context.store.policy()
             if text:
-                self.context.policy = parse(text)
+                self.context.policy = self._readable(text)
             recovery.keep_name(self.context, self.supervisor)
             self.warnings += recovery.finish_journals(self.context)
             ensure_enforcer(self.instance)
@@ -119,6 +122,22 @@ class Agent:
         self._watcher.start()
         self.auto_attacher.start()
         _log.info("agent ready", instance=self.instance.name, ms=_since(self.started))
+
+    def _readable(self, text: str) -> Policy:
+        """The stored policy; where that is none any more, the newest revision that is one. Without
+        any the agent does not start: with an empty policy it would open what the former one closed.
+        """
+        try:
+            return parse(text)
+        except UsageError as error:
+            for number in reversed(self.revisions.numbers()):
+                with contextlib.suppress(SegctlError):
+                    found = parse(self.revisions.text(number))
+                    self.warnings.append(
+                        f"the stored policy cannot be read, revision {number} holds instead: {error}"
+                    )
+                    return found
+            raise
 
     def _is_attached(self, pid: int) -> bool:
         return any(one.process.pid == pid for one in self.context.registry.all())
@@ -175,8 +194,12 @@ class Agent:
             )
             return after
 
-    def apply_policy(self, text: str, *, dry_run: bool = False) -> PolicyResult:
-        """Replace the policy. Parsed whole first; on return it holds for the next packet."""
+    def apply_policy(
+        self, text: str, *, dry_run: bool = False, author: str = "", comment: str = ""
+    ) -> PolicyResult:
+        """Replace the policy. Parsed whole first; on return it holds for the next packet. `author`
+        and `comment` are for the log.
+        """
         started = time.monotonic()
         policy = parse(text)
         with self.lock:
@@ -188,6 +211,7 @@ class Agent:
                 self.context.policy = before
             else:
                 self._put_in_force(before, policy)
+                self._remember(policy, author, comment)
         return PolicyResult(
             changes=changes(before, policy),
             warnings=list(policy.warnings),
@@ -210,6 +234,21 @@ class Agent:
         self.context.happened(
             Happening("policy", f"policy applied, rules: {len(policy.rules)}")
         )
+
+    def _remember(self, policy: Policy, author: str, comment: str) -> None:
+        """In the log; a disk that refuses takes nothing back."""
+        try:
+            self.revisions.add(
+                policy.text,
+                time=time.time(),
+                author=author,
+                comment=comment,
+                rules=len(policy.rules),
+                groups=len(policy.groups),
+            )
+        except SegctlError as error:
+            told = f"the policy holds, but is not in its log: {error}"
+            self.context.happened(Happening("policy", told))
 
     def set_log_level(self, level: str) -> str:
         """Of the agent and the engine; gives the one before."""

@@ -80,7 +80,7 @@ class Store:
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
-        with _told(f"creating the directories of instance {instance.name}"):
+        with told(f"creating the directories of instance {instance.name}"):
             for directory in (
                 instance.run_dir,
                 instance.journal_dir,
@@ -94,12 +94,12 @@ class Store:
 
     def save(self, workload: Workload) -> None:
         """Remember it, replacing what was known of the same id."""
-        with _told(f"remembering workload {workload.name}"):
+        with told(f"remembering workload {workload.name}"):
             write_atomically(self._workload_file(workload.id), to_json(workload))
 
     def forget(self, workload_id: str) -> None:
         """Forget it. Idempotent."""
-        with _told(f"forgetting workload {workload_id}"):
+        with told(f"forgetting workload {workload_id}"):
             self._workload_file(workload_id).unlink(missing_ok=True)
 
     def load(self) -> tuple[list[Workload], list[str]]:
@@ -125,7 +125,7 @@ class Store:
 
     def save_port_id(self, port_id: int) -> None:
         """Before the id is used, so that a killed agent does not hand it out again at once."""
-        with _told("remembering a port id"):
+        with told("remembering a port id"):
             write_atomically(self._port_id_file, f"{port_id}\n")
 
     @property
@@ -141,12 +141,12 @@ class Store:
 
     def save_policy(self, text: str) -> None:
         """The policy that the next agent starts with."""
-        with _told("storing the policy"):
+        with told("storing the policy"):
             write_atomically(self._policy_file, text)
 
 
 @contextlib.contextmanager
-def _told(what: str) -> Iterator[None]:
+def told(what: str) -> Iterator[None]:
     """An OSError becomes a SegctlError that says what was being done."""
     try:
         yield

@@ -80,9 +80,20 @@ class AgentClient:
         """→ PolicyText."""
         return self.request("GET", "/policy")
 
-    def apply_policy(self, text: str, *, dry_run: bool = False) -> Answer:
-        """→ PolicyApplyResponse."""
-        return self.request("PUT", "/policy", {"text": text, "dry_run": dry_run})
+    def apply_policy(
+        self, text: str, *, dry_run: bool = False, author: str = "", comment: str = ""
+    ) -> Answer:
+        """PolicyApplyRequest → PolicyApplyResponse."""
+        body = {"text": text, "dry_run": dry_run, "author": author, "comment": comment}
+        return self.request("PUT", "/policy", body)
+
+    def policy_revisions(self) -> Answer:
+        """→ RevisionList."""
+        return self.request("GET", "/policy/revisions")
+
+    def policy_revision(self, number: int) -> Answer:
+        """→ RevisionText."""
+        return self.request("GET", f"/policy/revisions/{number}")
 
     def test_policy(
         self, source: str, target: str, port: str, text: str | None = None

@@ -12,6 +12,7 @@ PUT  /workloads/{ref}/mode  ModeRequest → ModeResponse
 GET  /workloads/{ref}/rules RulesResponse        as the kernel holds them
 GET  /policy                PolicyText
 PUT  /policy                PolicyApplyRequest → PolicyApplyResponse
+GET  /policy/revisions      RevisionList, /{number}: RevisionText (schema_revision)
 POST /policy/test           PolicyQuestion → PolicyAnswer (schema_question)
 GET  /flows                 FlowList             *limit *workload *verdict *since *after
 GET  /events                EventPage            *limit *workload *kind *since *after
@@ -356,6 +357,9 @@ class PolicyApplyRequest(_Request):
 
     text: str
     dry_run: bool = False
+    author: Annotated[str, Field(max_length=100)] = ""
+    comment: Annotated[str, Field(max_length=1000)] = ""
+    """Both for the log."""
 
 
 class PolicyApplyResponse(_Response):

@@ -19,7 +19,7 @@ from pyctl import abi
 from pyctl.agent import logs
 from pyctl.agent.agent import Agent
 from pyctl.agent.orders import AttachOrder, DetachOrder
-from pyctl.api import history, metrics, question, schema, views
+from pyctl.api import history, metrics, question, revision, schema, views
 from pyctl.errors import SegctlError, UsageError
 from pyctl.model.log_level import LogLevel
 from pyctl.model.workload import DatapathKind, Mode
@@ -37,6 +37,7 @@ def create_app(agent: Agent, on_stop: Callable[[], None]) -> FastAPI:
         _workloads(agent),
         _policy(agent),
         question.router(agent),
+        revision.router(agent),
         history.router(agent),
         _node(agent, on_stop),
     ):
@@ -171,7 +172,12 @@ def _policy(agent: Agent) -> APIRouter:
     @router.put("/policy")
     def apply(request: schema.PolicyApplyRequest) -> schema.PolicyApplyResponse:
         """Replace the policy at once."""
-        result = agent.apply_policy(request.text, dry_run=request.dry_run)
+        result = agent.apply_policy(
+            request.text,
+            dry_run=request.dry_run,
+            author=request.author,
+            comment=request.comment,
+        )
         return schema.PolicyApplyResponse.model_validate(vars(result))
 
     return router

@@ -90,6 +90,12 @@ def text_of(file: TextIO) -> str:
         raise click.BadParameter(f"{file.name} is not UTF-8: {error}") from error
 
 
+def author() -> str:
+    """Who gives the command, for the record: the user behind sudo, else the one who runs it."""
+    named = os.environ.get("SUDO_USER") or os.environ.get("USER") or ""
+    return named if named.isprintable() else ""
+
+
 def instance() -> Instance:
     """The instance that the environment names."""
     return Instance.from_environment()

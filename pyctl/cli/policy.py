@@ -10,6 +10,7 @@ from typing import TextIO
 import click
 
 from pyctl.cli import options, render
+from pyctl.cli.policy_log import log, rollback, show
 from pyctl.cli.policy_test import test_policy
 
 
@@ -27,9 +28,10 @@ def policy() -> None:
     required=True,
     help="YAML or JSON; - is stdin.",
 )
+@click.option("-m", "--comment", default="", help="Why; `policy log` shows it.")
 @options.dry_run
 @options.output
-def apply_policy(file: TextIO, dry_run: bool, as_json: bool) -> None:
+def apply_policy(file: TextIO, comment: str, dry_run: bool, as_json: bool) -> None:
     """Put a policy in the place of the one in force, at once.
 
     LOCK-OUT: it holds from the next packet on, for open connections too. Look at --dry-run first
@@ -38,20 +40,13 @@ def apply_policy(file: TextIO, dry_run: bool, as_json: bool) -> None:
     from pyctl.api.client import AgentClient
 
     client = AgentClient(options.instance())
-    answer = client.apply_policy(options.text_of(file), dry_run=dry_run)
-    render.warnings(answer["warnings"])
-    if as_json:
-        render.as_json(answer)
-        return
-    would = "would change" if dry_run else "changed"
-    changes = render.count(len(answer["changes"]), "thing")
-    ports = render.count(answer["ports"], "port")
-    for line in answer["changes"]:
-        click.echo(f"  {render.safe(line)}")
-    click.echo(
-        f"{changes} {would}, at {ports}; {render.count(answer['rules'], 'rule')}, "
-        f"{render.count(answer['groups'], 'group')}"
+    answer = client.apply_policy(
+        options.text_of(file),
+        dry_run=dry_run,
+        author=options.author(),
+        comment=comment,
     )
+    render.applied(answer, dry_run=dry_run, json_too=as_json)
 
 
 @policy.command("get")
@@ -67,4 +62,5 @@ def get_policy(as_json: bool) -> None:
         click.echo(answer["text"], nl=not answer["text"].endswith("\n"))
 
 
-policy.add_command(test_policy)
+for command in (test_policy, log, show, rollback):
+    policy.add_command(command)

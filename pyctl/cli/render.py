@@ -78,6 +78,21 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def applied(answer: Mapping[str, Any], *, dry_run: bool, json_too: bool) -> None:
+    """What a policy changes, or would."""
+    warnings(answer["warnings"])
+    if json_too:
+        as_json(answer)
+        return
+    would = "would change" if dry_run else "changed"
+    for line in answer["changes"]:
+        click.echo(f"  {safe(line)}")
+    click.echo(
+        f"{count(len(answer['changes']), 'thing')} {would}, at {count(answer['ports'], 'port')}; "
+        f"{count(answer['rules'], 'rule')}, {count(answer['groups'], 'group')}"
+    )
+
+
 def flow_map(found: Mapping[str, int] | None) -> str | None:
     """Verdicts in the kernel, and what became of others."""
     if found is None:

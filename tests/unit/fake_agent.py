@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pyctl.api import schema, schema_history, schema_question
+from pyctl.api import schema, schema_history, schema_question, schema_revision
 from pyctl.errors import NotFoundError, SegctlError
 from pyctl.model.instance import Instance
 from tests import packets
@@ -144,6 +144,19 @@ APPLIED = {
     "ports": 1,
     "elapsed_ms": 2.0,
 }
+REVISION = {
+    "number": 1,
+    "time": 0.0,
+    "author": "ann",
+    "comment": "for the shop",
+    "sha256": "00",
+    "rules": 2,
+    "groups": 1,
+    "in_force": False,
+}
+REVISIONS = {
+    "revisions": [REVISION, {**REVISION, "number": 2, "sha256": "01", "in_force": True}]
+}
 ANSWER = {
     "source": packets.world_ip4,
     "target": packets.pod_one_ip4,
@@ -217,6 +230,12 @@ ROUTES: dict[tuple[str, str], tuple[Any, Any, Any]] = {
         schema.PolicyApplyRequest,
         schema.PolicyApplyResponse,
         APPLIED,
+    ),
+    ("GET", "/policy/revisions"): (None, schema_revision.RevisionList, REVISIONS),
+    ("GET", "/policy/revisions/1"): (
+        None,
+        schema_revision.RevisionText,
+        {"number": 1, "text": "# former\n"},
     ),
     ("POST", "/policy/test"): (
         schema_question.PolicyQuestion,

@@ -53,6 +53,8 @@ ALLOWED: dict[str, set[str]] = {
     | BASE,
     "pyctl.api.schema_question": {"pyctl.model"},
     "pyctl.api.question": {"pyctl.agent", "pyctl.api.schema_question", "pyctl.policy"},
+    "pyctl.api.schema_revision": set(),
+    "pyctl.api.revision": {"pyctl.agent", "pyctl.api.schema_revision"},
     "pyctl.api.metrics": {"pyctl.agent", "pyctl.api.schema", "pyctl.api.views"} | BASE,
     "pyctl.api.server": {
         "pyctl.api.metrics",
@@ -60,6 +62,7 @@ ALLOWED: dict[str, set[str]] = {
         "pyctl.agent",
         "pyctl.api.history",
         "pyctl.api.question",
+        "pyctl.api.revision",
         "pyctl.api.schema",
         "pyctl.api.views",
     }
@@ -91,6 +94,8 @@ THIRD_PARTY: dict[str, set[str]] = {
     "pyctl.api.schema_question": {"pydantic"},
     "pyctl.api.history": {"fastapi"},
     "pyctl.api.question": {"fastapi"},
+    "pyctl.api.schema_revision": {"pydantic"},
+    "pyctl.api.revision": {"fastapi"},
     "pyctl.api.metrics": {"fastapi", "prometheus_client"},
     "pyctl.api.server": {"fastapi"},
     "pyctl.cli": {"click", "rich"},

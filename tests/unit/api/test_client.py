@@ -36,6 +36,8 @@ def test_each_method_is_one_request_of_the_schema(instance):
         client.rules("web")
         client.policy()
         client.apply_policy("x", dry_run=True)
+        client.policy_revisions()
+        client.policy_revision(1)
         client.test_policy("web", "db", "tcp/80")
         client.flows(5)
         client.events(5)

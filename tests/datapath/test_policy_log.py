@@ -1,0 +1,51 @@
+"""Former policies, with a real agent and real traffic."""
+
+from __future__ import annotations
+
+from tests import packets
+from tests.fixtures import traffic
+
+IP = packets.pod_one_ip4
+OPEN = (
+    "apiVersion: segctl/v1\n"
+    "groups: {web: {selector: {name: web}}}\n"
+    "modes: {web: protect}\n"
+    "rules: [{id: 1, from: any, to: web, ports: [tcp/8080], action: allow}]\n"
+)
+SHUT = OPEN.replace("allow", "deny") + "# closed for the night\n"
+
+
+def applied(agent, path, text, *options):
+    path.write_text(text)
+    return agent.cli("policy", "apply", "-f", str(path), *options)
+
+
+def test_going_back_opens_what_the_policy_before_opened(lab, agent, tmp_path):
+    _host, (web, client) = lab.pods()
+    traffic.tcp_echo(web, IP, 8080)
+    agent.attach(web, "web")
+    applied(agent, tmp_path / "open", OPEN, "-m", "opening hours")
+    applied(agent, tmp_path / "shut", SHUT)
+    assert traffic.tcp_try(client, IP, 8080) == "silence"
+    assert "opening hours" in agent.cli("policy", "log").stdout
+    assert agent.cli("policy", "show", "2").stdout == SHUT
+    agent.cli("policy", "rollback", "--dry-run")
+    assert traffic.tcp_try(client, IP, 8080) == "silence"
+    agent.cli("policy", "rollback")
+    assert traffic.tcp_try(client, IP, 8080) == "open"
+    revisions = agent.client.policy_revisions()["revisions"]
+    assert [one["in_force"] for one in revisions] == [False, False, True]
+    assert revisions[2]["comment"] == "back to revision 1"
+
+
+def test_an_agent_with_a_broken_stored_policy_holds_to_the_last_good_one(lab, agent):
+    _host, (web, client) = lab.pods()
+    traffic.tcp_echo(web, IP, 8080)
+    agent.attach(web, "web")
+    agent.client.apply_policy(SHUT)
+    agent.stop()
+    (agent.instance.state_dir / "policy.yaml").write_text("rules: [\n")
+    agent.start()
+    assert traffic.tcp_try(client, IP, 8080) == "silence"
+    assert agent.client.policy()["text"] == SHUT
+    assert any("revision 1 holds" in told for told in agent.client.status()["warnings"])
