@@ -12,12 +12,14 @@ pod_one_ip6, pod_two_ip6, gateway_ip6 = (
     "2001:db8:1::1",
 )
 net_ip4, net_ip6 = "192.0.2.0/24", "2001:db8:1::/64"
+pod_three_ip4, pod_three_ip6 = "192.0.2.13", "2001:db8:1::13"
 prefix_ip4, prefix_ip6 = 24, 64
 world_ip4, world_ip6 = "198.51.100.7", "2001:db8:ffff::7"
 world_net_ip4, world_net_ip6 = "198.51.100.0/24", "2001:db8:ffff::/64"
 group_ip4, group_ip6 = "239.1.2.3", "ff02::fb"
 
 pod_one_mac, pod_two_mac = "02:42:c0:00:02:11", "02:42:c0:00:02:12"
+pod_three_mac = "02:42:c0:00:02:13"
 gateway_mac, stranger_mac = "02:42:c0:00:02:01", "02:42:c0:00:02:99"
 broadcast_mac, group_mac = "ff:ff:ff:ff:ff:ff", "01:00:5e:01:02:03"
 link_local_ip6 = "fe80::11"

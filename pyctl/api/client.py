@@ -102,6 +102,11 @@ class AgentClient:
         body = {"source": source, "target": target, "port": port, "text": text}
         return self.request("POST", "/policy/test", body)
 
+    def policy_learned(self, **which: Any) -> Answer:
+        """→ schema_learning.Learned; see the route's parameters."""
+        query = _query(**which)
+        return self.request("GET", "/policy/learned" + (f"?{query}" if query else ""))
+
     def flows(self, limit: int, **which: Any) -> Answer:
         """→ FlowList of the last `limit`; see the route's parameters."""
         return self.request("GET", "/flows?" + _query(limit=limit, **which))

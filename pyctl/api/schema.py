@@ -14,6 +14,7 @@ GET  /policy                PolicyText
 PUT  /policy                PolicyApplyRequest → PolicyApplyResponse
 GET  /policy/revisions      RevisionList, /{number}: RevisionText (schema_revision)
 POST /policy/test           PolicyQuestion → PolicyAnswer (schema_question)
+GET  /policy/learned        Learned (schema_learning) *since *group *cidr_prefix
 GET  /flows                 FlowList             *limit *workload *verdict *since *after
 GET  /events                EventPage            *limit *workload *kind *since *after
 GET  /status                Status

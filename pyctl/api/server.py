@@ -19,7 +19,15 @@ from pyctl import abi
 from pyctl.agent import logs
 from pyctl.agent.agent import Agent
 from pyctl.agent.orders import AttachOrder, DetachOrder
-from pyctl.api import history, metrics, question, revision, schema, views
+from pyctl.api import (
+    history,
+    learning,
+    metrics,
+    question,
+    revision,
+    schema,
+    views,
+)
 from pyctl.errors import SegctlError, UsageError
 from pyctl.model.log_level import LogLevel
 from pyctl.model.workload import DatapathKind, Mode
@@ -38,6 +46,7 @@ def create_app(agent: Agent, on_stop: Callable[[], None]) -> FastAPI:
         _policy(agent),
         question.router(agent),
         revision.router(agent),
+        learning.router(agent),
         history.router(agent),
         _node(agent, on_stop),
     ):

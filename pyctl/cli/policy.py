@@ -10,6 +10,7 @@ from typing import TextIO
 import click
 
 from pyctl.cli import options, render
+from pyctl.cli.policy_learned import learned
 from pyctl.cli.policy_log import log, rollback, show
 from pyctl.cli.policy_test import test_policy
 
@@ -62,5 +63,5 @@ def get_policy(as_json: bool) -> None:
         click.echo(answer["text"], nl=not answer["text"].endswith("\n"))
 
 
-for command in (test_policy, log, show, rollback):
+for command in (learned, test_policy, log, show, rollback):
     policy.add_command(command)

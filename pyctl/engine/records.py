@@ -13,6 +13,7 @@ from typing import Any
 from pyctl.abi import REASONS
 from pyctl.engine._binding import constant, ffi, pack_array, sizeof
 from pyctl.errors import SegctlError
+from pyctl.model.flow import Answer
 from pyctl.model.policy import Action, Direction, PortPolicy, PortRule
 from pyctl.model.workload import Mode
 
@@ -35,6 +36,11 @@ KINDS = {
     constant("SG_EVENT_FLOW_END"): "flow_end",
     constant("SG_EVENT_DROP"): "drop",
     constant("SG_EVENT_VIOLATION"): "violation",
+}
+ANSWERS = {
+    constant("SG_ANSWERED_NOT"): Answer.NONE,
+    constant("SG_ANSWERED_OPEN"): Answer.OPEN,
+    constant("SG_ANSWERED_DATA"): Answer.DATA,
 }
 _DIRECTION_OF = {number: direction for direction, number in DIRECTIONS.items()}
 _ACTION_OF = {number: action for action, number in ACTIONS.items()}
@@ -75,6 +81,7 @@ class EngineEvent:
     kernel_bytes: int = 0
     violation: bool = False
     """It passed only because the mode records."""
+    answer: Answer = Answer.NONE
 
 
 @dataclass(frozen=True)
@@ -113,6 +120,7 @@ class Session:
     kernel_bytes: int = 0
     ended: bool = False
     """Over, and told so by a flow_end: it only lingers."""
+    answer: Answer = Answer.NONE
 
 
 def _rule(rule: PortRule) -> dict[str, Any]:
@@ -222,6 +230,7 @@ def events(blob: bytes) -> list[EngineEvent]:
             kernel_packets=raw.kernel_packets,
             kernel_bytes=raw.kernel_bytes,
             violation=bool(raw.violation),
+            answer=ANSWERS[raw.answer],
         )
         for raw in _array("sg_event", blob)
     ]
@@ -255,6 +264,7 @@ def sessions(blob: bytes) -> list[Session]:
             kernel_packets=raw.kernel_packets,
             kernel_bytes=raw.kernel_bytes,
             ended=bool(raw.ended),
+            answer=ANSWERS[raw.answer],
         )
         for raw in _array("sg_session_info", blob)
     ]

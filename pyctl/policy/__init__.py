@@ -10,6 +10,12 @@ resolve   Policy + a workload → its groups, addresses, mode
 compile   Policy + attached workloads → rules by groups, who is in which: what the engine is given
 concern   two of these → the ports whose verdicts the step from one to the other can touch
 explain   the rule that decides, read one by one
+observed  a recorded flow as policy looks at it
+replay    explain, for many flows at once
+sieve     which recorded flows are worth a rule
+families  which workloads are copies of one thing
+ports     services as a rule writes them
+learn     recorded flows → rules; learned_text: as a document
 diff      two policies → sentences for --dry-run
 
 May import: model, errors.

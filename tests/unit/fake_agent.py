@@ -11,7 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pyctl.api import schema, schema_history, schema_question, schema_revision
+from pyctl.api import (
+    schema,
+    schema_history,
+    schema_learning,
+    schema_question,
+    schema_revision,
+)
 from pyctl.errors import NotFoundError, SegctlError
 from pyctl.model.instance import Instance
 from tests import packets
@@ -178,6 +184,21 @@ ANSWER = {
         }
     ],
 }
+LEARNED = {
+    "text": "# learned\nrules: []\n",
+    "document": {"apiVersion": "segctl/v1", "rules": []},
+    "rules": 0,
+    "flows": 0,
+    "left_out": [
+        {
+            "why": "scan",
+            "meaning": "from a scan",
+            "flows": 30,
+            "examples": ["client → web\x1b"],
+        }
+    ],
+    "recording": True,
+}
 EVENTS = {"events": [EVENT], "position": 3, "lost": 2}
 FLOW = {
     "started": 0.0,
@@ -242,6 +263,7 @@ ROUTES: dict[tuple[str, str], tuple[Any, Any, Any]] = {
         schema_question.PolicyAnswer,
         ANSWER,
     ),
+    ("GET", "/policy/learned"): (None, schema_learning.Learned, LEARNED),
     ("GET", "/events"): (None, schema_history.EventPage, EVENTS),
     ("GET", "/flows"): (None, schema_history.FlowList, FLOWS),
     ("GET", "/status"): (None, schema.Status, STATUS),

@@ -55,6 +55,13 @@ ALLOWED: dict[str, set[str]] = {
     "pyctl.api.question": {"pyctl.agent", "pyctl.api.schema_question", "pyctl.policy"},
     "pyctl.api.schema_revision": set(),
     "pyctl.api.revision": {"pyctl.agent", "pyctl.api.schema_revision"},
+    "pyctl.api.schema_learning": BASE,
+    "pyctl.api.learning": {
+        "pyctl.agent",
+        "pyctl.api.schema_learning",
+        "pyctl.policy",
+    }
+    | BASE,
     "pyctl.api.metrics": {"pyctl.agent", "pyctl.api.schema", "pyctl.api.views"} | BASE,
     "pyctl.api.server": {
         "pyctl.api.metrics",
@@ -63,6 +70,7 @@ ALLOWED: dict[str, set[str]] = {
         "pyctl.api.history",
         "pyctl.api.question",
         "pyctl.api.revision",
+        "pyctl.api.learning",
         "pyctl.api.schema",
         "pyctl.api.views",
     }
@@ -96,6 +104,8 @@ THIRD_PARTY: dict[str, set[str]] = {
     "pyctl.api.question": {"fastapi"},
     "pyctl.api.schema_revision": {"pydantic"},
     "pyctl.api.revision": {"fastapi"},
+    "pyctl.api.learning": {"fastapi"},
+    "pyctl.api.schema_learning": {"pydantic"},
     "pyctl.api.metrics": {"fastapi", "prometheus_client"},
     "pyctl.api.server": {"fastapi"},
     "pyctl.cli": {"click", "rich"},

@@ -97,6 +97,7 @@ def of_event(event: EngineEvent, names: Names) -> FlowRecord | None:
         verdict=passed if ended else "deny",
         rule_id=event.rule_id or None,
         reason=None if event.reason == "none" else event.reason,
+        answer=event.answer,
     )
 
 
@@ -136,4 +137,5 @@ def _of_session(session: Session, names: Names) -> FlowRecord:
         verdict="violation" if session.violation else "allow",
         rule_id=session.rule_id or None,
         reason=None if session.reason == "none" else session.reason,
+        answer=session.answer,
     )

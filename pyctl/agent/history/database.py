@@ -43,6 +43,8 @@ MIGRATIONS = (
     CREATE INDEX events_time ON events (time);
     CREATE TABLE position (epoch INTEGER NOT NULL, number INTEGER NOT NULL);
     """,
+    # Of flows that are there already it is not known, and so nothing is learned from them.
+    "ALTER TABLE flows ADD COLUMN answer TEXT NOT NULL DEFAULT 'none';",
 )
 """Number n leads from schema version n to n + 1; PRAGMA user_version holds it."""
 _PRUNE_AT_ONCE = 20

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from pyctl.model.flow import Answer
+
 _SAME_TIME_S = 5.0
 _WORST = ("deny", "violation", "allow")
 
@@ -54,6 +56,8 @@ class FlowRecord:
     """As in abi.REASONS; None for what is allowed."""
     flows: int = 1
     """How many were folded into this one."""
+    answer: str = Answer.NONE
+    """As in model.flow."""
 
     @property
     def both_see(self) -> tuple[object, ...]:
@@ -63,7 +67,7 @@ class FlowRecord:
     @property
     def identity(self) -> tuple[object, ...]:
         """Equal for repeats of one flow at one port."""
-        judged = (self.verdict, self.rule_id, self.reason)
+        judged = (self.verdict, self.rule_id, self.reason, self.answer)
         return (self.port_id, self.direction, *self.both_see, *judged)
 
     def and_more(self, other: FlowRecord) -> FlowRecord:

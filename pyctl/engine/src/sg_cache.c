@@ -92,6 +92,8 @@ static void drop_one(struct sg_core *core, struct sg_session *s, __u8 dir)
 		s->last_seen_ns = last.last_seen_ns;
 	if (last.packets)
 		s->data_seen = 1;
+	if (last.packets && side == 1)
+		s->answered = 1;
 }
 
 void sg_cache_drop(struct sg_core *core, struct sg_session *s)
@@ -173,6 +175,8 @@ struct sg_cache_counts sg_cache_peek(struct sg_core *core, struct sg_session *s)
 			s->last_seen_ns = flow.last_seen_ns;
 		if (flow.packets)
 			s->data_seen = 1;
+		if (flow.packets && side == 1)
+			s->answered = 1;
 	}
 	return counts;
 }

@@ -183,9 +183,13 @@ struct sg_event {
 	__u64 kernel_packets;	/* of packets: carried by the kernel, both directions */
 	__u64 kernel_bytes;
 	__u8 violation;		/* it passed only because the mode records; reason says why */
-	__u8 pad[7];
+	__u8 answer;		/* enum sg_answered */
+	__u8 pad[6];
 };
 SEG_ABI_SIZE(sg_event, 120);
+
+/* What the other end said. A refusal (RST, ICMP error) is no answer, nor is a handshake without its end. */
+enum sg_answered { SG_ANSWERED_NOT = 0, SG_ANSWERED_OPEN = 1, SG_ANSWERED_DATA = 2 };
 
 /* A session as listed. TCP states use the kernel's numbers (TCP_ESTABLISHED = 1, ...). */
 struct sg_session_info {
@@ -214,7 +218,8 @@ struct sg_session_info {
 	__u64 kernel_packets;	/* of packets: carried by the kernel, both directions */
 	__u64 kernel_bytes;
 	__u8 ended;		/* over, and told so: it only lingers */
-	__u8 pad[7];
+	__u8 answer;		/* enum sg_answered */
+	__u8 pad[6];
 };
 SEG_ABI_SIZE(sg_session_info, 144);
 

@@ -177,6 +177,16 @@ struct sg_session *sg_flow_deny(struct sg_core *core, struct sg_port *port,
 	return s;
 }
 
+/* Datagrams need no handshake: whoever sends one back has answered. */
+static __u8 answer_of(const struct sg_session *s, __u64 back_packets)
+{
+	if (s->key.proto != SG_PROTO_TCP)
+		return back_packets ? SG_ANSWERED_DATA : SG_ANSWERED_NOT;
+	if (!s->answered)
+		return SG_ANSWERED_NOT;
+	return s->data_seen ? SG_ANSWERED_DATA : SG_ANSWERED_OPEN;
+}
+
 void sg_flow_tell_end(struct sg_core *core, struct sg_session *s, __u64 now_ns)
 {
 	struct sg_event event = {
@@ -184,7 +194,7 @@ void sg_flow_tell_end(struct sg_core *core, struct sg_session *s, __u64 now_ns)
 		.packets = s->packets[0] + s->packets[1], .bytes = s->bytes[0] + s->bytes[1],
 		.back_packets = s->packets[1], .back_bytes = s->bytes[1],
 		.kernel_packets = s->kernel_packets, .kernel_bytes = s->kernel_bytes,
-		.violation = s->violation,
+		.violation = s->violation, .answer = answer_of(s, s->packets[1]),
 	};
 
 	if (s->ended)
@@ -216,7 +226,7 @@ static void turn_allowed(struct sg_core *core, struct sg_session *s, __u64 now_n
 	sg_cache_evict(core, s);
 	tell_kernel_drops(core, s, now_ns);
 	core->denied--;
-	s->denied = s->blocked = s->resets = s->ended = 0;
+	s->denied = s->blocked = s->resets = s->ended = s->answered = 0;
 	/* What it carried before it was denied has been told with that end. */
 	s->created_ns = now_ns;
 	s->kernel_packets = s->kernel_bytes = 0;
@@ -357,6 +367,7 @@ void sg_flow_info(struct sg_core *core, struct sg_session *s, struct sg_session_
 	info->violation = s->violation;
 	info->reason = flow.reason;
 	info->ended = s->ended;
+	info->answer = answer_of(s, info->packets[1]);
 	memcpy(info->saddr, flow.saddr, sizeof(info->saddr));
 	memcpy(info->daddr, flow.daddr, sizeof(info->daddr));
 }

@@ -75,6 +75,7 @@ struct sg_session {
 	__u8 reset_side;	/* which side sent the RST, while closed by one */
 	__u8 resets;		/* sent for a blocked one */
 	__u8 data_seen;
+	__u8 answered;		/* TCP: the handshake was finished, or its other end goes on talking */
 	__u8 midstream;
 	__u8 vlan;		/* seen with a tag: the kernel would not find it */
 	__u8 cached;		/* bit 1 << enum seg_dir: entries in the flow map */

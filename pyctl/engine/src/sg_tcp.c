@@ -62,8 +62,12 @@ void sg_tcp_track(struct sg_session *s, const struct sg_packet *p, int side)
 			s->tcp_state = SG_TCP_SYN_RECV;
 		return;
 	}
-	if (s->tcp_state == SG_TCP_SYN_RECV && side == 0 && (p->tcp_flags & SG_ACK))
+	if (s->tcp_state == SG_TCP_SYN_RECV && side == 0 && (p->tcp_flags & SG_ACK)) {
 		s->tcp_state = SG_TCP_ESTABLISHED;
+		s->answered = 1;
+	}
+	if (side == 1)
+		s->answered = 1;
 	if (p->tcp_flags & SG_FIN) {
 		s->fin_end[side] = p->seq + p->payload_len + 1;
 		s->fin_seen = (__u8)(s->fin_seen | (1 << side));

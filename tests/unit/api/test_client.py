@@ -39,6 +39,8 @@ def test_each_method_is_one_request_of_the_schema(instance):
         client.policy_revisions()
         client.policy_revision(1)
         client.test_policy("web", "db", "tcp/80")
+        client.policy_learned()
+        client.policy_learned(group="web", cidr_prefix=24)
         client.flows(5)
         client.events(5)
         client.status()

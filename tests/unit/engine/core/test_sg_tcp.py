@@ -375,3 +375,38 @@ def test_deleting_a_port_takes_its_sessions_and_entries_only(core, net):
     assert {int.from_bytes(key[:2], "little") for key in core.flows} == {OTHER_PORT}
     assert not core.passes(Connection(net, EGRESS).segment(0, "S"))
     assert core.drops() == {"no_policy": 1}
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize(
+    ("then", "answer"),
+    [
+        ([], 0),
+        ([(1, "RA", b"")], 0),
+        ([(1, "SA", b"")], 0),
+        ([(1, "SA", b""), (0, "R", b"")], 0),
+        ([(1, "SA", b""), (0, "A", b"")], 1),
+        ([(1, "SA", b""), (0, "A", b""), (0, "RA", b"")], 1),
+        ([(1, "SA", b""), (0, "A", b""), (0, "PA", b"x")], 2),
+    ],
+    ids=["silence", "refused", "half", "half-reset", "open", "open-reset", "data"],
+)
+def test_a_finished_handshake_is_an_answer_and_nothing_less(
+    core, net, opener, then, answer
+):
+    """Half a handshake is how ports are scanned."""
+    core.set_policy(mode="discover", default=ALLOW)
+    talk = Connection(net, opener)
+    for side, flags, payload in [(0, "S", b""), *then]:
+        core.feed(talk.segment(side, flags, payload))
+    assert [s.answer for s in core.sessions()] == [answer]
+    core.advance(1300)
+    assert [event.answer for event in core.events() if event.kind == 2] == [answer]
+
+
+def test_what_the_kernel_carries_back_is_an_answer(core, net):
+    core.set_policy(mode="discover", default=ALLOW)
+    core.feed(Connection(net, EGRESS).segment(0, "A"))
+    assert [s.answer for s in core.sessions()] == [0]
+    core.kernel_carries(1)
+    assert [s.answer for s in core.sessions()] == [2]

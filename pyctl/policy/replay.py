@@ -1,0 +1,133 @@
+"""What a policy says of recorded flows, fast: explain.py's answer, found once for all that are alike.
+
+In: a Policy, the attached workloads, observed flows. Out: for each flow the rules that may decide.
+I/O: none.
+
+An end that was a workload is judged by the groups that this workload has now. One that has gone is
+known by its name alone: a group that asks for labels or an image may or may not take it, and then
+several rules may decide. Groups of CIDRs take an end by its address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+
+from pyctl.model.policy import Direction
+from pyctl.model.workload import Workload
+from pyctl.policy.document import ANY, Policy, Rule, Selector
+from pyctl.policy.explain import explain
+from pyctl.policy.observed import End, Observed
+from pyctl.policy.resolve import groups_of
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Of one end."""
+
+    sure: frozenset[str]
+    maybe: frozenset[str] = frozenset()
+    """Besides: what it needs to be known for is not known."""
+
+
+class Replay:
+    """One policy, asked many times."""
+
+    def __init__(self, policy: Policy, workloads: Iterable[Workload]) -> None:
+        self.policy = policy
+        self.attached = {one.name: one for one in workloads}
+        self._groups: dict[End, Groups] = {}
+        self._rules: dict[tuple[str, str], list[tuple[int, Rule]]] = {}
+        for number, rule in enumerate(policy.rules):
+            at = (rule.source, rule.target)
+            self._rules.setdefault(at, []).append((number, rule))
+        self._between: dict[tuple[Groups, Groups], Policy] = {}
+        self._known: dict[object, tuple[Rule | None, ...]] = {}
+
+    def deciding(self, flow: Observed, side: Direction) -> tuple[Rule | None, ...]:
+        """The rule that decides there; several where it is not known which. None: the default."""
+        source, target = self.groups(flow.source), self.groups(flow.target)
+        what = (flow.number, flow.port or 0, flow.version, side)
+        key = (source, target, what)
+        found = self._known.get(key)
+        if found is None:
+            found = tuple(self._decide(source, target, what))
+            self._known[key] = found
+        return found
+
+    def groups(self, end: End) -> Groups:
+        """In which it is."""
+        found = self._groups.get(end)
+        if found is None:
+            found = self._groups_of(end)
+            self._groups[end] = found
+        return found
+
+    def _groups_of(self, end: End) -> Groups:
+        address = end.ip
+        sure = {ANY} | {
+            group.name
+            for group in self.policy.groups.values()
+            if any(address in net for net in group.nets)
+        }
+        if end.name is None:
+            return Groups(frozenset(sure))
+        if end.name in self.attached:
+            sure.update(groups_of(self.policy, self.attached[end.name]))
+            return Groups(frozenset(sure))
+        maybe: set[str] = set()
+        for group in self.policy.groups.values():
+            if group.selector is not None and may_select(group.selector, end.name):
+                (sure if is_name_alone(group.selector) else maybe).add(group.name)
+        return Groups(frozenset(sure), frozenset(maybe))
+
+    def _decide(
+        self, source: Groups, target: Groups, what: tuple[int, int, int, Direction]
+    ) -> Iterable[Rule | None]:
+        policy = self._of_both(source, target)
+        sources, targets = source.sure | source.maybe, target.sure | target.maybe
+        while True:
+            rule = explain(policy, sources, targets, *what).rule
+            yield rule
+            if rule is None or (
+                rule.source in source.sure and rule.target in target.sure
+            ):
+                return
+            at = policy.rules.index(rule)
+            policy = replace(policy, rules=policy.rules[at + 1 :])
+
+    def _of_both(self, source: Groups, target: Groups) -> Policy:
+        """The policy with the rules that have these groups at their ends, in their order."""
+        found = self._between.get((source, target))
+        if found is None:
+            numbered = [
+                one
+                for left in source.sure | source.maybe
+                for right in target.sure | target.maybe
+                for one in self._rules.get((left, right), ())
+            ]
+            numbered.sort(key=lambda one: one[0])
+            found = replace(self.policy, rules=tuple(rule for _, rule in numbered))
+            self._between[source, target] = found
+        return found
+
+
+def may_select(selector: Selector, name: str) -> bool:
+    """Whether a workload of which nothing but the name is known may be taken."""
+    return selector.name is None or fnmatchcase(name, selector.name)
+
+
+def is_name_alone(selector: Selector) -> bool:
+    """Nothing else is asked for."""
+    return replace(selector, name=None) == Selector()
+
+
+def names_of(flows: Collection[Observed]) -> set[str]:
+    """All workloads that are an end."""
+    return {
+        end.name
+        for flow in flows
+        for end in (flow.source, flow.target)
+        if end.name is not None
+    }

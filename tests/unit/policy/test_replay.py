@@ -1,0 +1,61 @@
+"""Fast or not, the answer is explain's; and what is not known is not guessed."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pyctl.policy.explain import explain, groups_at
+from pyctl.policy.observed import End
+from pyctl.policy.parse import parse
+from pyctl.policy.replay import Replay, names_of
+from tests import packets
+from tests.unit.policy.flows import LOADS, SIDES, observations, seen
+from tests.unit.policy.worlds import policies
+
+
+@given(policies(), st.lists(observations, max_size=6))
+def test_the_rule_that_decides_is_the_one_that_explain_finds(policy, flows):
+    replay = Replay(policy, LOADS)
+    attached = {load.name: load for load in LOADS}
+    for flow in flows:
+        source, target = (
+            groups_at(policy, end.ip, [attached[end.name]] if end.name else [])
+            for end in (flow.source, flow.target)
+        )
+        for side in SIDES:
+            expected = explain(
+                policy,
+                source,
+                target,
+                flow.number,
+                flow.port,
+                flow.version,
+                side,
+            ).rule
+            assert replay.deciding(flow, side) == (expected,)
+
+
+POLICY = parse("""
+apiVersion: segctl/v1
+groups:
+  gone: {selector: {name: "gone*"}}
+  labelled: {selector: {name: "gone*", labels: {app: x}}}
+  other: {selector: {labels: {app: y}, name: "z*"}}
+rules:
+  - {id: 1, from: other, to: any, action: deny}
+  - {id: 2, from: labelled, to: any, action: deny}
+  - {id: 3, from: gone, to: any, action: allow}
+  - {id: 4, from: labelled, to: any, action: deny}
+""")
+
+
+def test_of_one_that_has_gone_several_rules_may_decide():
+    replay = Replay(POLICY, LOADS)
+    end = End(packets.world_ip4, "gone-1")
+    flow = seen("web-1", "app").__class__(
+        end, seen("web-1", "app").target, "tcp", 80, SIDES, True, "data", 1, 0.0
+    )
+    found = replay.deciding(flow, SIDES[0])
+    assert [rule.id if rule else None for rule in found] == [2, 3]
+    assert names_of([flow]) == {"gone-1", "app"}
