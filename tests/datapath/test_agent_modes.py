@@ -154,3 +154,28 @@ def test_23_a_new_engine_is_told_all_that_the_former_knew(agent, pods):
     wait_for(lambda: agent.engine_pid() not in (0, former), 15)
     assert talk.said("two") == {"back": "two\n"}
     assert state() == before
+
+
+@pytest.mark.parametrize(
+    ("denied_at", "line"), [("egress", ["deny"]), ("ingress", ["allow", "deny"])]
+)
+def test_a_rule_of_one_end_is_that_ends_alone(agent, pods, denied_at, line):
+    """The rows of the truth table in which the ends do not say the same, as a policy writes them."""
+    web, client = pods
+    agent.attach(web, "web")
+    agent.attach(client, "client")
+    agent.policy(
+        GROUPS
+        + "modes: {pods: protect}\n"
+        + "rules:\n"
+        + f"  - {{id: 1, from: any, to: web, direction: {denied_at}, action: deny}}\n"
+        + "  - {id: 2, from: any, to: web, ports: [tcp/8080], action: allow}\n"
+    )
+    assert traffic.tcp_try(client, IP, PORT) == "silence"
+
+    def judged() -> list[str]:
+        found = json.loads(agent.cli("flows", "-o", "json").stdout)["flows"]
+        flows = [flow for flow in found if flow["destination_port"] == PORT]
+        return [end["verdict"] for flow in flows for end in flow["judged"]]
+
+    wait_for(lambda: judged() == line)
