@@ -9,6 +9,7 @@ from __future__ import annotations
 import faulthandler
 import fcntl
 import os
+import resource
 import signal
 import socket
 import sys
@@ -28,6 +29,8 @@ from pyctl.errors import NotPermittedError, RefusedError
 from pyctl.model.instance import Instance
 
 _log = structlog.get_logger()
+_DESCRIPTORS = 1 << 18
+"""Two for each workload, and port ids for 65535 of them: what is usual (1024) ends at 500."""
 
 
 def run(
@@ -51,6 +54,7 @@ def run(
     faulthandler.register(signal.SIGUSR1)
     # Also while it starts, a request to end must leave nothing half done.
     signal.signal(signal.SIGTERM, _exit_by_signal)
+    _make_room()
     with _only_one(instance):
         config = read(config_file or instance.config_file, must_exist=bool(config_file))
         agent = Agent(instance, config, flow_cache=flow_cache)
@@ -63,6 +67,14 @@ def run(
                 end_metrics()
         finally:
             agent.stop()
+
+
+def _make_room() -> None:
+    """As many descriptors as a full node needs, as far as the hard limit goes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _exit_by_signal(number: int, _frame: object) -> None:

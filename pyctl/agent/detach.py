@@ -16,7 +16,7 @@ from pyctl.agent.orders import DetachOrder, DetachResult
 from pyctl.agent.target import find_target
 from pyctl.errors import SegctlError
 from pyctl.intercept.detach import unsplice
-from pyctl.intercept.presence import present_ports, refuse_detach
+from pyctl.intercept.presence import refuse_detach, standing
 from pyctl.model.workload import Offload, Port, Workload
 from pyctl.platform.process import process_alive
 
@@ -135,13 +135,9 @@ def shed(context: Context, workload: Workload) -> list[str]:
     """Let go of ports that are broken: the workload, or the host, deleted an end of them. What
     is left of such a port is removed; gives a warning for each.
     """
-    present = present_ports(context.instance)
-    # None at all: it is the namespace that is not there, or not under its name.
-    broken = tuple(
-        port
-        for port in workload.ports
-        if present and not {port.vex, port.vin} <= present
-    )
+    names = {name for port in workload.ports for name in (port.vex, port.vin)}
+    there = standing(context.instance, names)
+    broken = tuple(port for port in workload.ports if not {port.vex, port.vin} <= there)
     release_ports(context, workload, broken)
     return [
         f"{workload.name}: {port.interface} was deleted; let go of it"

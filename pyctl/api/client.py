@@ -23,7 +23,9 @@ from pyctl.model.instance import Instance
 
 PREFIX = "/v1"
 TIMEOUT_S = 60.0
-"""For one answer; a detach of many workloads is the slowest."""
+"""For one answer."""
+WHOLE_NODE_S = 900.0
+"""For one that detaches every workload: a tenth of a second each."""
 
 Answer = dict[str, Any]
 
@@ -57,7 +59,7 @@ class AgentClient:
 
     def detach(self, **body: Any) -> Answer:
         """DetachRequest → DetachResponse."""
-        return self.request("POST", "/detach", body)
+        return self.request("POST", "/detach", body, whole_node=bool(body.get("all")))
 
     def workloads(self) -> Answer:
         """→ WorkloadList."""
@@ -125,11 +127,14 @@ class AgentClient:
 
     def stop(self, *, detach: bool = False) -> Answer:
         """→ StopResponse; the agent ends after it."""
-        return self.request("POST", "/stop", {"detach": detach})
+        return self.request("POST", "/stop", {"detach": detach}, whole_node=detach)
 
-    def request(self, method: str, path: str, body: object = None) -> Answer:
+    def request(
+        self, method: str, path: str, body: object = None, *, whole_node: bool = False
+    ) -> Answer:
         """One request under the prefix; the JSON object answered."""
-        connection = _UnixConnection(str(self.instance.api_socket), self.timeout)
+        seconds = max(self.timeout, WHOLE_NODE_S) if whole_node else self.timeout
+        connection = _UnixConnection(str(self.instance.api_socket), seconds)
         try:
             payload = None if body is None else json.dumps(body)
             headers = {"Content-Type": "application/json"} if payload else {}
@@ -150,7 +155,7 @@ class AgentClient:
             ) from error
         except TimeoutError as error:
             raise UnreachableError(
-                f"the agent did not answer within {self.timeout:g} s",
+                f"the agent did not answer within {seconds:g} s",
                 state="what was asked may still be done",
                 advice=f"see {self.instance.log_file} and `segctl list`",
             ) from error

@@ -198,7 +198,7 @@ class EbpfDriver:
         """
         if not pin_dir(self.instance).is_dir():
             return False
-        if self._return_of(port_id) is not None or self._ifindexes(port_id):
+        if self._return_of(port_id) is not None:
             return True
         with self._map("seg_gens") as gens:
             if any(gens.lookup(_u32(port_id)) or b""):
@@ -260,21 +260,25 @@ class EbpfDriver:
             }
 
     def _ifindexes(self, port_id: int) -> list[int]:
-        """All interfaces that the maps give to the port."""
-        at, wanted = abi.ffi.offsetof("struct seg_port", "port_id"), _u16(port_id)
+        """All interfaces that the maps give to the port. Not found by a walk over seg_ports, which
+        has those of the whole node: no port is in it that is not in seg_returns, which is written
+        first and emptied last.
+        """
+        back = self._return_of(port_id)
+        if back is None:
+            return []
         with self._map("seg_ports") as ports:
-            found = {
-                struct.unpack("=I", key)[0]
-                for key, value in ports.entries()
-                # Bytes, not fields: it is all ports of the node that are looked at.
-                if value[at : at + 2] == wanted
-            }
-        return sorted(found)
+            return [
+                ifindex
+                for ifindex in sorted({back.vex_ifindex, back.vin_ifindex})
+                if (value := ports.lookup(_u32(ifindex)))
+                and abi.unpack("seg_port", value).port_id == port_id
+            ]
 
     def _keys_of(self, name: str, port_id: int) -> Iterator[bytes]:
         # Each of these keys begins with the port id.
         with self._map(name) as opened:
-            yield from (key for key in opened.entry_keys() if key[:2] == _u16(port_id))
+            yield from opened.keys_from(_u16(port_id))
 
     def _take_over(self, pair: PortPair) -> None:
         """Erase what ports that are no more left behind: an ifindex has one owner, and links that
@@ -328,18 +332,21 @@ class EbpfDriver:
     def _erase(self, port_id: int, ifindexes: list[int]) -> None:
         with self._map("seg_gens") as gens:
             gens.update(_u32(port_id), bytes(8))
-        with self._map("seg_returns") as returns:
-            returns.update(_u32(port_id), bytes(abi.sizeof("seg_return")))
         with self._map("seg_ports") as ports:
             for ifindex in ifindexes:
                 ports.delete(_u32(ifindex))
+        with self._map("seg_returns") as returns:
+            returns.update(_u32(port_id), bytes(abi.sizeof("seg_return")))
         # Programs that run right now may still count for the port; where they cannot be waited
         # for, `port_in_use` finds what they left.
         wait_for_programs()
-        for name in (*_FLOW_MAPS, "seg_addrs", "seg_counters"):
+        for name in (*_FLOW_MAPS, "seg_addrs"):
             with self._map(name) as opened:
                 for key in list(self._keys_of(name, port_id)):
                     opened.delete(key)
+        with self._map("seg_counters") as counters:
+            for reason in abi.REASONS:
+                counters.delete(_counter_key(port_id, reason.number))
 
 
 def _missing(hooks: TcHooks, wanted: list[_Hook]) -> list[_Hook]:

@@ -17,7 +17,7 @@ from pyctl.errors import NotFoundError
 from pyctl.intercept.names import read_mark
 from pyctl.model.instance import Instance
 from pyctl.platform import links, netns, sysctl
-from pyctl.platform.links import VethEnd
+from pyctl.platform.links import Link, VethEnd
 from pyctl.platform.netlink import NetlinkError, NetlinkSocket
 
 VBR, VTH = "vbr-neuv", "vth-neuv"
@@ -59,9 +59,15 @@ def ensure_enforcer(instance: Instance) -> None:
             _ensure_pair(nl)
 
 
+def _pair(nl: NetlinkSocket) -> list[Link]:
+    """What stands of it. Asked for by name: a full node has thousands of other links."""
+    found = (links.by_name(nl, name) for name in (VBR, VTH))
+    return [link for link in found if link]
+
+
 def _ensure_pair(nl: NetlinkSocket) -> None:
-    pair = {link.name: link for link in links.dump(nl) if link.name in (VBR, VTH)}
-    if pair.keys() != {VBR, VTH}:
+    pair = _pair(nl)
+    if len(pair) < 2:
         end = VethEnd(VBR, VBR_INDEX, mtu=MTU_MIN, flags=_FLAGS)
         peer = VethEnd(VTH, VTH_INDEX, mtu=MTU_MIN, flags=_FLAGS)
         try:
@@ -69,8 +75,9 @@ def _ensure_pair(nl: NetlinkSocket) -> None:
         except NetlinkError as error:
             if error.errno != errno.EEXIST:  # Another thread was faster.
                 raise
-        pair = {link.name: link for link in links.dump(nl) if link.name in (VBR, VTH)}
-    for link in pair.values():
+        _fit_mtu(nl)
+        pair = _pair(nl)
+    for link in pair:
         if not (link.up and link.flags & links.IFF_NOARP):
             links.set_link(nl, link.index, up=True, flags=_FLAGS)
 
@@ -78,15 +85,24 @@ def _ensure_pair(nl: NetlinkSocket) -> None:
 def fit_mtu(instance: Instance, at_least: int = 0) -> int:
     """The pair's MTU follows the largest attached one (and `at_least`); returns it.
 
-    2048 at least, 65535 at most. Live: the engine's sockets stay.
+    2048 at least, 65535 at most. Live: the engine's sockets stay. It is raised before a link is
+    attached or grows, so the links are gone through only where it may have to come down.
     """
     with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
-        found = links.dump(nl)
-        attached = [link.mtu for link in found if read_mark(link.alias)]
-        wanted = min(MTU_MAX, max(MTU_MIN, at_least, *attached))
-        for link in found:
-            if link.name in (VBR, VTH) and link.mtu != wanted:
-                links.set_link(nl, link.index, mtu=wanted)
+        now = {link.mtu for link in _pair(nl)}
+        least = min(MTU_MAX, max(MTU_MIN, at_least))
+        if len(now) == 1 and (now == {least} or (at_least and min(now) > least)):
+            return min(now)
+        return _fit_mtu(nl, at_least)
+
+
+def _fit_mtu(nl: NetlinkSocket, at_least: int = 0) -> int:
+    found = links.dump(nl)
+    attached = [link.mtu for link in found if read_mark(link.alias)]
+    wanted = min(MTU_MAX, max(MTU_MIN, at_least, *attached))
+    for link in found:
+        if link.name in (VBR, VTH) and link.mtu != wanted:
+            links.set_link(nl, link.index, mtu=wanted)
     return wanted
 
 

@@ -35,6 +35,22 @@ def present_ports(instance: Instance) -> frozenset[str]:
         return frozenset()
 
 
+def standing(instance: Instance, names: Iterable[str]) -> frozenset[str]:
+    """Those of these ports that stand. Nothing is said where the namespace is not there, or where
+    none of our ports is in it, as in a new one under its name: then all of them are given back.
+    """
+    wanted = frozenset(names)
+    try:
+        with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
+            found = (links.by_name(nl, name) for name in wanted)
+            there = frozenset(
+                link.name for link in found if link and read_mark(link.alias)
+            )
+    except NotFoundError:
+        return wanted
+    return there if there or present_ports(instance) else wanted
+
+
 def remove_orphan(instance: Instance, orphan: Orphan) -> None:
     """Delete the ports of a workload that is gone. Idempotent."""
     try:

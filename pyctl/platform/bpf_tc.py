@@ -101,12 +101,13 @@ class TcHooks:
         hooks = (TC_H_INGRESS_HOOK, TC_H_EGRESS_HOOK)
         if any(self._dump(ifindex, hook) for hook in hooks):
             return
-        if self.has_clsact(ifindex):
-            self._gone(
-                "removing the clsact qdisc",
-                ifindex,
-                lambda: self._ip.tc("del", "clsact", index=ifindex),
-            )
+        # The kernel refuses where the qdisc is absent, or of another kind. It is not asked for: the
+        # answer would be those of all links.
+        self._gone(
+            "removing the clsact qdisc",
+            ifindex,
+            lambda: self._ip.tc("del", "clsact", index=ifindex),
+        )
 
     def set_filter(self, ifindex: int, priority: int, prog_fd: int, name: str) -> None:
         """Our one filter at `priority`, in place of a former one without a gap between."""

@@ -15,13 +15,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import select
 import socket
 import struct
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Self
+
+from pyctl.platform.ready import readable
 
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP_INTR = 0x1, 0x4, 0x10
@@ -150,7 +151,7 @@ class NetlinkSocket:
     def _receive(self, deadline: float) -> Iterator[tuple[int, int, int, bytes]]:
         """(type, flags, sequence, body) of the messages in the next datagram."""
         left = deadline - time.monotonic()
-        if left <= 0 or not select.select([self._sock], [], [], left)[0]:
+        if left <= 0 or not readable(self._sock, left):
             raise NetlinkError(errno.ETIMEDOUT, "the kernel did not answer in time")
         data = self._sock.recv(1 << 20)
         at = 0
@@ -250,7 +251,7 @@ class NetlinkSocket:
         deadline = time.monotonic() + seconds
         while not done():
             left = deadline - time.monotonic()
-            if left <= 0 or not select.select([self._events], [], [], left)[0]:
+            if left <= 0 or not readable(self._events, left):
                 return done()
             try:
                 while True:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 from pyctl.errors import NotFoundError, NotPermittedError
 from pyctl.model.workload import ProcessRef
 from pyctl.platform import netns
+from pyctl.platform.ready import readable
 
 
 def _start_time(pid: int) -> int:
@@ -87,7 +87,7 @@ class Running:
 
     def ended(self, seconds: float = 0.0) -> bool:
         """Whether it has ended, or does within so many seconds."""
-        return self._fd < 0 or bool(select.select([self._fd], [], [], seconds)[0])
+        return self._fd < 0 or readable(self._fd, seconds)
 
     def kill(self) -> None:
         """SIGKILL; nothing where it has ended."""

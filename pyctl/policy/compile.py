@@ -51,6 +51,18 @@ class Compiled:
     """Addresses that a port uses; None: any, it forwards for others."""
 
 
+@dataclass(frozen=True)
+class _Part:
+    """What one workload gives to it."""
+
+    workload: Workload
+    groups: tuple[int, ...]
+    ports: dict[int, PortPolicy]
+    own: dict[int, tuple[Address, ...] | None]
+    known: tuple[Address, ...]
+    """Addresses by which others know it."""
+
+
 class Compiler:
     """One policy, for whatever workloads. It remembers who is in which groups."""
 
@@ -79,18 +91,40 @@ class Compiler:
             ),
         )
         self._known: dict[object, tuple[int, ...]] = {}
+        self._parts: dict[str, _Part] = {}
 
     def compile(self, workloads: Iterable[Workload]) -> Compiled:
-        """What holds with these attached."""
+        """What holds with these attached. Of those that are as they were when it was asked last,
+        nothing is worked out again: of a full node, that is all but one or two.
+        """
         ports: dict[int, PortPolicy] = {}
         own: dict[int, tuple[Address, ...] | None] = {}
         by_port: dict[int, tuple[int, ...]] = {}
         by_address: dict[Address, tuple[int, ...]] = {}
+        former, self._parts = self._parts, {}
         for workload in workloads:
-            mode = effective_mode(self.policy, workload).mode
-            groups = self._groups(workload)
-            for port in workload.ports:
-                ports[port.port_id] = PortPolicy(
+            part = former.get(workload.id)
+            if part is None or part.workload is not workload:
+                part = self._part(workload)
+            self._parts[workload.id] = part
+            ports.update(part.ports)
+            own.update(part.own)
+            for port_id in part.ports:
+                by_port[port_id] = part.groups
+            for ip in part.known:
+                others = by_address.get(ip, part.groups)
+                if others != part.groups:
+                    others = tuple(sorted({*others, *part.groups}))
+                by_address[ip] = others
+        return Compiled(self.node, Members(by_port, by_address), ports, own)
+
+    def _part(self, workload: Workload) -> _Part:
+        mode = effective_mode(self.policy, workload).mode
+        return _Part(
+            workload=workload,
+            groups=self._groups(workload),
+            ports={
+                port.port_id: PortPolicy(
                     port_id=port.port_id,
                     mode=mode,
                     mac=port.mac,
@@ -98,14 +132,14 @@ class Compiler:
                     default=_default(mode),
                     deny_rst=self.policy.deny_rst,
                 )
-                own[port.port_id] = None if workload.any_source else addresses(port)
-                by_port[port.port_id] = groups
-                for ip in known_addresses(port):
-                    others = by_address.get(ip, groups)
-                    if others != groups:
-                        others = tuple(sorted({*others, *groups}))
-                    by_address[ip] = others
-        return Compiled(self.node, Members(by_port, by_address), ports, own)
+                for port in workload.ports
+            },
+            own={
+                port.port_id: None if workload.any_source else addresses(port)
+                for port in workload.ports
+            },
+            known=tuple(ip for port in workload.ports for ip in known_addresses(port)),
+        )
 
     def _groups(self, workload: Workload) -> tuple[int, ...]:
         """With `any`, so that nobody's are none."""
