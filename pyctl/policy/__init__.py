@@ -16,6 +16,7 @@ sieve     which recorded flows are worth a rule
 families  which workloads are copies of one thing
 ports     services as a rule writes them
 learn     recorded flows → rules; learned_text: as a document
+schema    the document as JSON Schema
 diff      two policies → sentences for --dry-run
 
 May import: model, errors.

@@ -19,9 +19,10 @@ from pyctl.policy.networks import Network
 
 E = TypeVar("E", bound=StrEnum)
 
-_GROUP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-_PORTS = re.compile(r"(tcp|udp)(?:/(?:any|([0-9]{1,5})(?:-([0-9]{1,5}))?))?")
+GROUP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+PORTS = re.compile(r"(tcp|udp)(?:/(?:any|([0-9]{1,5})(?:-([0-9]{1,5}))?))?")
 _PORTS_HELP = "write tcp/80, tcp/80-90, tcp/any, udp/53, icmp or any"
+MAX_RULE_ID = 2**32 - 1
 
 
 class Notes:
@@ -111,7 +112,7 @@ def choice(notes: Notes, path: str, value: object, kind: type[E]) -> E | None:
 
 def group_name(notes: Notes, path: str, value: object) -> str | None:
     """A name that a group can have."""
-    if isinstance(value, str) and _GROUP_NAME.fullmatch(value):
+    if isinstance(value, str) and GROUP_NAME.fullmatch(value):
         return value
     notes.error(
         path,
@@ -123,9 +124,13 @@ def group_name(notes: Notes, path: str, value: object) -> str | None:
 
 def rule_id(notes: Notes, path: str, value: object) -> int | None:
     """A positive 32-bit number."""
-    if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**32:
+    if (
+        isinstance(value, int)
+        and not isinstance(value, bool)
+        and 0 < value <= MAX_RULE_ID
+    ):
         return value
-    notes.error(path, f"must be a number from 1 to {2**32 - 1}, not {shown(value)}")
+    notes.error(path, f"must be a number from 1 to {MAX_RULE_ID}, not {shown(value)}")
     return None
 
 
@@ -152,7 +157,7 @@ def port_spec(notes: Notes, path: str, value: object) -> PortSpec | None:
     """`tcp/80`, `tcp/80-90`, `tcp/any`, `tcp`, the same for udp, `icmp`, `any`."""
     if isinstance(value, str) and value in {"any", "icmp"}:
         return PortSpec(value, value)
-    found = _PORTS.fullmatch(value) if isinstance(value, str) else None
+    found = PORTS.fullmatch(value) if isinstance(value, str) else None
     if not isinstance(value, str) or found is None:
         notes.error(path, f"{shown(value)} is no port; {_PORTS_HELP}")
         return None

@@ -33,7 +33,9 @@ _RULE = (
 _UNSUPPORTED = "not supported by this version"
 
 
-class _Deny(StrEnum):
+class Deny(StrEnum):
+    """How what is denied is answered."""
+
     DROP = "drop"
     RESET = "reset"
 
@@ -102,8 +104,10 @@ def _group(notes: Notes, path: str, name: str, value: object) -> Group | None:
     selector = None
     if "selector" in body:
         selector = selectors.selector(notes, f"{path}.selector", body["selector"])
-    cidrs = _networks(notes, f"{path}.cidrs", body.get("cidrs"))
-    excepts = _networks(notes, f"{path}.except", body.get("except"))
+    cidrs, excepts = (
+        _networks(notes, f"{path}.{key}", body[key]) if key in body else ()
+        for key in ("cidrs", "except")
+    )
     for index, hole in enumerate(excepts):
         if not any(inside(hole, net) for net in cidrs):
             notes.error(f"{path}.except[{index}]", f"{hole} is in none of the cidrs")
@@ -113,8 +117,6 @@ def _group(notes: Notes, path: str, name: str, value: object) -> Group | None:
 
 
 def _networks(notes: Notes, path: str, value: object) -> tuple[Network, ...]:
-    if value is None:
-        return ()
     found = [
         fields.cidr(notes, f"{path}[{index}]", item)
         for index, item in enumerate(fields.sequence(notes, path, value))
@@ -174,7 +176,7 @@ def _rule(notes: Notes, path: str, value: object, declared: set[str]) -> Rule | 
         action = fields.choice(notes, f"{path}.action", body["action"], Action)
     ports = _ports(notes, f"{path}.ports", body.get("ports", [ANY]))
     comment = ""
-    if body.get("comment", ""):
+    if body.get("comment", "") != "":
         comment = fields.text(notes, f"{path}.comment", body["comment"]) or ""
     enabled = fields.flag(notes, f"{path}.enabled", body.get("enabled", True))
     direction = None
@@ -213,7 +215,7 @@ def _options(notes: Notes, value: object) -> bool:
     body = fields.mapping(notes, "options", value, ["deny"])
     if "deny" not in body:
         return False
-    return fields.choice(notes, "options.deny", body["deny"], _Deny) is _Deny.RESET
+    return fields.choice(notes, "options.deny", body["deny"], Deny) is Deny.RESET
 
 
 def _meant(notes: Notes, path: str, rule: Rule, groups: dict[str, Group]) -> None:

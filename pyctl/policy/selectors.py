@@ -17,7 +17,7 @@ from pyctl.policy import fields
 from pyctl.policy.document import ANY, Expression, Operator, Selector
 from pyctl.policy.fields import Notes
 
-_WITH_VALUES = {Operator.IN, Operator.NOT_IN}
+WITH_VALUES = {Operator.IN, Operator.NOT_IN}
 
 
 def selector(notes: Notes, path: str, value: object) -> Selector:
@@ -62,11 +62,11 @@ def expression(notes: Notes, path: str, value: object) -> Expression | None:
     key = fields.text(notes, f"{path}.key", body.get("key"))
     operator = fields.choice(notes, f"{path}.operator", body.get("operator"), Operator)
     values = []
-    if operator in _WITH_VALUES:
+    if operator in WITH_VALUES:
         where = f"{path}.values"
         for index, item in enumerate(fields.sequence(notes, where, body.get("values"))):
             values.append(text(notes, f"{where}[{index}]", item) or "")
-    elif operator and body.get("values"):
+    elif operator and body.get("values", []) != []:
         notes.error(f"{path}.values", f"{operator} takes none")
     if key is None or operator is None or len(notes.errors) > before:
         return None

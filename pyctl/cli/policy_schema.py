@@ -1,0 +1,18 @@
+"""segctl policy schema.
+
+In: nothing. Out: JSON Schema on stdout. I/O: none: neither agent nor root is needed.
+"""
+
+from __future__ import annotations
+
+import click
+
+from pyctl.cli import render
+
+
+@click.command("schema")
+def schema() -> None:
+    """The JSON Schema of a policy, for editors and CI."""
+    from pyctl.policy.schema import document
+
+    render.as_json(document())
