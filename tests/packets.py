@@ -40,6 +40,9 @@ lladdr_net_ip6, proxied_ip6 = "2001:db8:82::/64", "2001:db8:1::77"
 proxied_ip4, nexthop_net_ip4 = "192.0.2.77", "203.0.113.112/28"
 nexthop_net_ip6 = "2001:db8:83::/64"
 
+# Containers by the hundred (RFC 2544): counted up from here.
+crowd_ip4, crowd_prefix_ip4 = "198.18.0.0", 16
+
 # The worked examples of the classic ruleset, and of the pair wired by hand.
 seed_mac, seed_ucmac = "02:42:ac:11:00:02", "4e:65:75:56:00:27"
 seed_two_mac, seed_two_ucmac = "1a:27:f3:87:3a:27", "4e:65:75:56:00:b4"
