@@ -240,7 +240,7 @@ class Supervisor:
             return None
         rows = [self.cache_stats(port_id) for port_id in port_ids]
         return {
-            "capacity": stats["flows_capacity"],
+            "capacity": stats.get("flows_capacity", 0),
             **{
                 name: sum(row.get(name, 0) for row in rows)
                 for name in (
@@ -306,7 +306,8 @@ class Supervisor:
 def flow_map(stats: Mapping[str, Any]) -> dict[str, int]:
     """As the API's FlowMap, of all ports together."""
     names = ("entries", "capacity", "evicted", "refused", "late_packets", "late_bytes")
-    return {name: stats[f"flows_{name}"] for name in names}
+    # One of an earlier version, found running, counts less.
+    return {name: stats.get(f"flows_{name}", 0) for name in names}
 
 
 def _see_it_end(process: Running, *, kill: bool) -> None:

@@ -146,14 +146,18 @@ def engine_metrics(stats: Mapping[str, Any]) -> Iterator[Metric]:
 def flow_map_metrics(stats: Mapping[str, Any]) -> Iterator[Metric]:
     """Of the verdicts in the kernel."""
     yield GaugeMetricFamily(
-        "segctl_flow_map_entries", "Verdicts there.", value=stats["flows_entries"]
+        "segctl_flow_map_entries",
+        "Verdicts there.",
+        value=stats.get("flows_entries", 0),
     )
     yield GaugeMetricFamily(
-        "segctl_flow_map_capacity", "Room for them.", value=stats["flows_capacity"]
+        "segctl_flow_map_capacity",
+        "Room for them.",
+        value=stats.get("flows_capacity", 0),
     )
     for name, (field, caption) in FLOW_MAP_COUNTERS.items():
         yield CounterMetricFamily(
-            f"segctl_flow_map_{name}", caption, value=stats[field]
+            f"segctl_flow_map_{name}", caption, value=stats.get(field, 0)
         )
 
 

@@ -103,8 +103,12 @@ class EngineClient:
         self._ask("cache_limit", entries=entries)
 
     def cache_stats(self, port_id: int) -> dict[str, int]:
-        """The fields of struct sg_cache_stats, of a port; port 0: of all since the start."""
-        found: dict[str, int] = self._ask("counters", port_id=port_id)[0]["cache"]
+        """The fields of struct sg_cache_stats, of a port; port 0: of all since the start. Empty where
+        the engine is of an earlier version, found running.
+        """
+        found: dict[str, int] = self._ask("counters", port_id=port_id)[0].get(
+            "cache", {}
+        )
         return found
 
     def policy_set(self, generation: int, policy: PortPolicy) -> None:

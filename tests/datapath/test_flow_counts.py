@@ -20,12 +20,12 @@ from tests import packets
 from tests.fixtures import traffic
 from tests.fixtures.engine import PORT as LAB_PORT
 from tests.fixtures.engine import detour
+from tests.fixtures.netcount import count, counted, told
 from tests.fixtures.netns import Netns, wait_for
 from tests.unit.engine.core.wire import NETS, udp
 
 IP = packets.pod_one_ip4
 PORT, DENIED = 8080, 8081
-ETHERNET = 14
 POLICY = (
     "groups: {web: {selector: {name: web}}}\n"
     "modes: {web: protect}\n"
@@ -43,22 +43,6 @@ def pods(lab) -> list[Netns]:
     return pods
 
 
-def count(client: Netns) -> None:
-    """Let the client's own kernel count what it says to the server, and what it hears."""
-    for chain, match in (("OUTPUT", "--dport"), ("INPUT", "--sport")):
-        client.run("iptables", "-A", chain, "-p", "tcp", match, str(PORT))
-
-
-def counted(client: Netns) -> tuple[int, int, int, int]:
-    """(packets out, bytes out, packets in, bytes in), with their Ethernet headers."""
-    found: list[int] = []
-    for chain in ("OUTPUT", "INPUT"):
-        rows = client.run("iptables", "-nvxL", chain).stdout.splitlines()
-        number, size = map(int, rows[2].split()[:2])
-        found += [number, size + ETHERNET * number]
-    return (found[0], found[1], found[2], found[3])
-
-
 def flows(agent, *options: str):
     found = json.loads(agent.cli("flows", "-o", "json", *options).stdout)["flows"]
     return [one for one in found if one["destination_port"] == PORT]
@@ -66,10 +50,6 @@ def flows(agent, *options: str):
 
 def ended(agent):
     return wait_for(lambda: [one for one in flows(agent) if not one["live"]], 10)
-
-
-def told(flow) -> tuple[int, int, int, int]:
-    return (flow["packets"], flow["bytes"], flow["packets_back"], flow["bytes_back"])
 
 
 def new_engine(agent) -> None:
@@ -87,7 +67,7 @@ def takeovers(agent) -> list[str]:
 def test_a_flow_is_right_to_the_byte_across_agents_and_engines_that_die(agent, pods):
     """Kernel-carried for the most part, judged by two policies and three engines: one record."""
     web, client = pods
-    count(client)
+    count(client, PORT)
     agent.attach(web, "web")
     agent.policy(POLICY)
     talk = traffic.tcp_talk(client, IP, PORT)
@@ -125,7 +105,7 @@ def test_a_flow_is_right_to_the_byte_across_agents_and_engines_that_die(agent, p
 def test_an_end_that_a_dead_engine_had_not_told_yet_is_told(agent, pods):
     """The agent is held up meanwhile, as a busy host may do."""
     web, client = pods
-    count(client)
+    count(client, PORT)
     agent.attach(web, "web")
     agent.policy(POLICY)
     talk = traffic.tcp_talk(client, IP, PORT)
@@ -147,7 +127,7 @@ def test_an_end_that_a_dead_engine_had_not_told_yet_is_told(agent, pods):
 
 def test_what_is_switched_off_gives_back_what_it_counted(agent, pods):
     web, client = pods
-    count(client)
+    count(client, PORT)
     agent.attach(web, "web")
     agent.policy(POLICY)
     talk = traffic.tcp_talk(client, IP, PORT)
