@@ -109,6 +109,10 @@ class AgentClient:
         query = _query(**which)
         return self.request("GET", "/policy/learned" + (f"?{query}" if query else ""))
 
+    def simulate_policy(self, text: str, **how: Any) -> Answer:
+        """SimulateRequest → Simulated (schema_learning)."""
+        return self.request("POST", "/policy/simulate", {"text": text, **how})
+
     def flows(self, limit: int, **which: Any) -> Answer:
         """→ FlowList of the last `limit`; see the route's parameters."""
         return self.request("GET", "/flows?" + _query(limit=limit, **which))

@@ -1,7 +1,8 @@
-"""Routes of what was learned. In: an Agent. Out: schema models. I/O: the agent's."""
+"""Routes of what was learned, and of trying a policy out on what was recorded. In: an Agent. Out: schema models. I/O: the agent's."""
 
 from __future__ import annotations
 
+import time
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -10,7 +11,9 @@ from pyctl.agent.agent import Agent
 from pyctl.agent.learning import learned, recorded
 from pyctl.api import schema_learning
 from pyctl.policy.learned_text import as_yaml, document
+from pyctl.policy.parse import parse
 from pyctl.policy.sieve import MEANING, LeftOut
+from pyctl.policy.simulate import Change, Fate, Simulation, simulate
 
 _EXAMPLES = 3
 
@@ -31,8 +34,32 @@ def left_out_views(out: LeftOut) -> list[schema_learning.LeftOut]:
     ]
 
 
+def case_views(found: Simulation, most: int) -> list[schema_learning.Case]:
+    """Of each change the most frequent ones."""
+    return [
+        schema_learning.Case(
+            change=case.change.value,
+            source=case.source,
+            target=case.target,
+            service=case.service,
+            flows=flows,
+            last=found.last[case],
+            before=_fate(case.before),
+            after=_fate(case.after),
+            why=case.before.why or case.after.why or None,
+        )
+        for case, flows in found.examples(most)
+    ]
+
+
+def _fate(fate: Fate) -> schema_learning.Fate:
+    return schema_learning.Fate.model_validate(
+        {"verdict": fate.verdict, "rule_id": fate.rule_id}
+    )
+
+
 def router(agent: Agent) -> APIRouter:
-    """GET /policy/learned."""
+    """GET /policy/learned, POST /policy/simulate."""
     made = APIRouter(tags=["policy"])
 
     @made.get("/policy/learned")
@@ -57,6 +84,27 @@ def router(agent: Agent) -> APIRouter:
             flows=found.flows,
             left_out=left_out_views(found.left_out),
             recording=agent.context.history.state().recording,
+        )
+
+    @made.post("/policy/simulate")
+    def try_out(request: schema_learning.SimulateRequest) -> schema_learning.Simulated:
+        """Recorded flows under this policy; nothing is applied."""
+        started = time.monotonic()
+        policy = parse(request.text)
+        found = simulate(
+            recorded(agent.reader, request.since),
+            agent.context.policy,
+            policy,
+            agent.context.registry.all(),
+            mode=request.mode,
+        )
+        return schema_learning.Simulated(
+            flows={change.value: found.flows[change] for change in Change},
+            monitored=found.monitored,
+            examples=case_views(found, request.examples),
+            warnings=list(policy.warnings),
+            recording=agent.context.history.state().recording,
+            elapsed_ms=round(1000 * (time.monotonic() - started), 1),
         )
 
     return made

@@ -15,6 +15,7 @@ PUT  /policy                PolicyApplyRequest → PolicyApplyResponse
 GET  /policy/revisions      RevisionList, /{number}: RevisionText (schema_revision)
 POST /policy/test           PolicyQuestion → PolicyAnswer (schema_question)
 GET  /policy/learned        Learned (schema_learning) *since *group *cidr_prefix
+POST /policy/simulate       SimulateRequest → Simulated (likewise)
 GET  /flows                 FlowList             *limit *workload *verdict *since *after
 GET  /events                EventPage            *limit *workload *kind *since *after
 GET  /status                Status

@@ -1,10 +1,14 @@
-"""What the API tells of learned rules. In: values of the policy. Out: typed models. I/O: none."""
+"""What the API tells of learned rules, and of a policy tried out on recorded flows. In: values of the policy. Out: typed models. I/O: none."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+
+from pyctl.model.workload import Mode
+
+Change = Literal["denied", "allowed", "uncertain", "unchanged"]
 
 
 class _Response(BaseModel):
@@ -36,3 +40,56 @@ class Learned(_Response):
     left_out: list[LeftOut]
     recording: bool
     """False: only live flows are known."""
+
+
+class SimulateRequest(BaseModel):
+    """A policy that is to be tried out."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: str
+    since: float | None = None
+    """Seconds since the epoch; None: all flows that are kept."""
+    mode: Mode | None = None
+    """As if every workload were in it; None: as the policy says."""
+    examples: Annotated[int, Field(ge=0, le=10000)] = 5
+    """Of each change."""
+
+
+class Fate(_Response):
+    """What a policy makes of a flow."""
+
+    verdict: Literal["allow", "deny", "violation"] | None
+    """None: not known; violation: it passes because the mode only records."""
+    rule_id: int | None
+    """None: no rule matches."""
+
+
+class Case(_Response):
+    """Flows that are alike."""
+
+    change: Change
+    source: str
+    target: str
+    service: str
+    flows: int
+    last: float
+    """Seconds since the epoch."""
+    before: Fate
+    after: Fate
+    why: str | None
+    """Why it is uncertain."""
+
+
+class Simulated(_Response):
+    """Recorded flows under the new policy, against the one in force."""
+
+    flows: dict[Change, int]
+    monitored: int
+    """Those that pass by the new policy only because a mode records instead of denying."""
+    examples: list[Case]
+    warnings: list[str]
+    """Of the new policy."""
+    recording: bool
+    """False: only live flows are known."""
+    elapsed_ms: float

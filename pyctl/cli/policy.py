@@ -13,6 +13,7 @@ from pyctl.cli import options, render
 from pyctl.cli.policy_learned import learned
 from pyctl.cli.policy_log import log, rollback, show
 from pyctl.cli.policy_schema import schema
+from pyctl.cli.policy_simulate import simulate
 from pyctl.cli.policy_test import test_policy
 
 
@@ -64,5 +65,5 @@ def get_policy(as_json: bool) -> None:
         click.echo(answer["text"], nl=not answer["text"].endswith("\n"))
 
 
-for command in (learned, test_policy, schema, log, show, rollback):
+for command in (learned, simulate, test_policy, schema, log, show, rollback):
     policy.add_command(command)

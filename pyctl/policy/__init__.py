@@ -17,6 +17,7 @@ families  which workloads are copies of one thing
 ports     services as a rule writes them
 learn     recorded flows → rules; learned_text: as a document
 schema    the document as JSON Schema
+simulate  recorded flows under another policy
 diff      two policies → sentences for --dry-run
 
 May import: model, errors.

@@ -7,7 +7,8 @@ In: values. Out: values. I/O: none.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import ip_address
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address
 from socket import IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP
 
 from pyctl.model.flow import Answer
@@ -22,6 +23,12 @@ PROTOCOLS = {
 }
 
 
+@lru_cache(maxsize=1 << 17)
+def _parsed(address: str) -> Address:
+    """Remembered: several policies ask for the same ones."""
+    return IPv6Address(address) if ":" in address else IPv4Address(address)
+
+
 @dataclass(frozen=True, slots=True)
 class End:
     """One side of a flow."""
@@ -33,7 +40,7 @@ class End:
     @property
     def ip(self) -> Address:
         """The address."""
-        return ip_address(self.address)
+        return _parsed(self.address)
 
     @property
     def shown(self) -> str:

@@ -5,7 +5,8 @@ I/O: none.
 
 An end that was a workload is judged by the groups that this workload has now. One that has gone is
 known by its name alone: a group that asks for labels or an image may or may not take it, and then
-several rules may decide. Groups of CIDRs take an end by its address.
+several rules may decide. Groups of CIDRs take an end by its address; where the workload has another
+one by now, they may or may not.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pyctl.model.workload import Workload
 from pyctl.policy.document import ANY, Policy, Rule, Selector
 from pyctl.policy.explain import explain
 from pyctl.policy.observed import End, Observed
-from pyctl.policy.resolve import groups_of
+from pyctl.policy.resolve import Address, groups_of, known_addresses
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Replay:
     def __init__(self, policy: Policy, workloads: Iterable[Workload]) -> None:
         self.policy = policy
         self.attached = {one.name: one for one in workloads}
+        self._nets = _by_length(policy)
         self._groups: dict[End, Groups] = {}
         self._rules: dict[tuple[str, str], list[tuple[int, Rule]]] = {}
         for number, rule in enumerate(policy.rules):
@@ -65,22 +67,32 @@ class Replay:
         return found
 
     def _groups_of(self, end: End) -> Groups:
-        address = end.ip
-        sure = {ANY} | {
-            group.name
-            for group in self.policy.groups.values()
-            if any(address in net for net in group.nets)
-        }
+        sure = {ANY} | self._around(end.ip)
         if end.name is None:
             return Groups(frozenset(sure))
-        if end.name in self.attached:
-            sure.update(groups_of(self.policy, self.attached[end.name]))
-            return Groups(frozenset(sure))
+        workload = self.attached.get(end.name)
+        if workload is not None:
+            own = [ip for port in workload.ports for ip in known_addresses(port)]
+            by_name = frozenset(groups_of(self.policy, workload))
+            if not own or end.ip in own or end.ip.is_link_local:
+                return Groups(by_name | sure)
+            # It has other addresses by now: what goes by addresses may be otherwise.
+            now = {ANY}.union(*map(self._around, own))
+            return Groups(by_name | (sure & now), frozenset(sure ^ now) - by_name)
         maybe: set[str] = set()
         for group in self.policy.groups.values():
             if group.selector is not None and may_select(group.selector, end.name):
                 (sure if is_name_alone(group.selector) else maybe).add(group.name)
         return Groups(frozenset(sure), frozenset(maybe))
+
+    def _around(self, address: Address) -> set[str]:
+        """Groups of networks that have it inside; each length of prefix is one look."""
+        found: set[str] = set()
+        bits = int(address)
+        for (version, length), nets in self._nets.items():
+            if version == address.version:
+                found |= nets.get(bits >> (address.max_prefixlen - length), set())
+        return found
 
     def _decide(
         self, source: Groups, target: Groups, what: tuple[int, int, int, Direction]
@@ -111,6 +123,17 @@ class Replay:
             found = replace(self.policy, rules=tuple(rule for _, rule in numbered))
             self._between[source, target] = found
         return found
+
+
+def _by_length(policy: Policy) -> dict[tuple[int, int], dict[int, set[str]]]:
+    """(IP version, prefix length) → the bits of the prefix → names of groups."""
+    found: dict[tuple[int, int], dict[int, set[str]]] = {}
+    for group in policy.groups.values():
+        for net in group.nets:
+            nets = found.setdefault((net.version, net.prefixlen), {})
+            bits = int(net.network_address) >> (net.max_prefixlen - net.prefixlen)
+            nets.setdefault(bits, set()).add(group.name)
+    return found
 
 
 def may_select(selector: Selector, name: str) -> bool:

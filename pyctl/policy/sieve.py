@@ -104,7 +104,9 @@ def _why_not(flow: Observed, scanners: set[str], replay: Replay) -> Why | None:
     if flow.port is None:
         return Why.FOLDED
     rules = [rule for side in flow.sides for rule in replay.deciding(flow, side)]
-    if all(rule is not None and rule.action is Action.ALLOW for rule in rules):
+    if rules and all(
+        rule is not None and rule.action is Action.ALLOW for rule in rules
+    ):
         return Why.COVERED
     if any(rule is not None and rule.action is not Action.ALLOW for rule in rules):
         return Why.DENIED

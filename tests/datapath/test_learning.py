@@ -93,3 +93,38 @@ def test_what_was_answered_is_learned_and_then_allowed_in_protect(agent, tiers):
     assert "a rule of the policy in force allows it already" in again.stderr
     nobody = ("policy", "learned", "--group", "nobody", "--since", "1h")
     assert agent.cli(*nobody, check=False).returncode == 3
+
+
+def simulated(agent, tmp_path, text, *options):
+    file = tmp_path / "new.yaml"
+    file.write_text(text)
+    simulate = ("policy", "simulate", "-f", str(file), "-o", "json", *options)
+    done = agent.cli(*simulate, check=False)
+    return done.returncode, json.loads(done.stdout)
+
+
+def test_a_new_policy_is_tried_out_on_what_was_recorded(agent, tiers, tmp_path):
+    host, web, app, _db = tiers
+    talk(host, web, app)
+    wait_for(lambda: json.loads(learned(agent, "-o", "json").stdout)["rules"][2:])
+    body = json.loads(learned(agent, "-o", "json").stdout)
+    protect = ("--mode", "protect", "--fail-on", "denied")
+    code, whole = simulated(agent, tmp_path, json.dumps(body), *protect)
+    assert (code, whole["flows"]["denied"]) == (0, 0)
+    assert whole["flows"]["unchanged"] >= 5
+
+    body["rules"] = [rule for rule in body["rules"] if rule["to"] != "db"]
+    text = json.dumps(body)
+    code, less = simulated(agent, tmp_path, text, *protect)
+    assert code == 1
+    (case,) = less["examples"]
+    assert (case["change"], case["source"], case["target"], case["service"]) == (
+        *("denied", "app", "db", f"tcp/{DB_PORT}"),
+    )
+    assert simulated(agent, tmp_path, text)[1]["flows"]["denied"] == 0
+
+    agent.client.detach(pid=app.pid)
+    code, gone = simulated(agent, tmp_path, text, *protect, "--fail-on", "uncertain")
+    assert code == 1
+    assert {case["change"] for case in gone["examples"]} == {"uncertain"}
+    assert gone["examples"][0]["why"] == "app is not attached any more"

@@ -199,6 +199,37 @@ LEARNED = {
     ],
     "recording": True,
 }
+SIMULATED = {
+    "flows": {"denied": 2, "allowed": 0, "uncertain": 1, "unchanged": 7},
+    "monitored": 1,
+    "examples": [
+        {
+            "change": "denied",
+            "source": "web",
+            "target": "db",
+            "service": "tcp/5432",
+            "flows": 2,
+            "last": 0.0,
+            "before": {"verdict": "allow", "rule_id": 7},
+            "after": {"verdict": "deny", "rule_id": None},
+            "why": None,
+        },
+        {
+            "change": "uncertain",
+            "source": "gone",
+            "target": "db",
+            "service": "tcp/5432",
+            "flows": 1,
+            "last": 0.0,
+            "before": {"verdict": None, "rule_id": None},
+            "after": {"verdict": "violation", "rule_id": 8},
+            "why": "gone is not attached any more",
+        },
+    ],
+    "warnings": ["rules[0]: odd"],
+    "recording": True,
+    "elapsed_ms": 3.0,
+}
 EVENTS = {"events": [EVENT], "position": 3, "lost": 2}
 FLOW = {
     "started": 0.0,
@@ -264,6 +295,11 @@ ROUTES: dict[tuple[str, str], tuple[Any, Any, Any]] = {
         ANSWER,
     ),
     ("GET", "/policy/learned"): (None, schema_learning.Learned, LEARNED),
+    ("POST", "/policy/simulate"): (
+        schema_learning.SimulateRequest,
+        schema_learning.Simulated,
+        SIMULATED,
+    ),
     ("GET", "/events"): (None, schema_history.EventPage, EVENTS),
     ("GET", "/flows"): (None, schema_history.FlowList, FLOWS),
     ("GET", "/status"): (None, schema.Status, STATUS),

@@ -41,6 +41,7 @@ def test_each_method_is_one_request_of_the_schema(instance):
         client.test_policy("web", "db", "tcp/80")
         client.policy_learned()
         client.policy_learned(group="web", cidr_prefix=24)
+        client.simulate_policy("x", since=None, mode="protect", examples=3)
         client.flows(5)
         client.events(5)
         client.status()

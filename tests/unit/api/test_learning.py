@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from pyctl.api.learning import left_out_views
+from pyctl.api.learning import case_views, left_out_views
+from pyctl.model.workload import Mode
+from pyctl.policy.document import EMPTY
 from pyctl.policy.sieve import LeftOut, Why
-from tests.unit.policy.flows import seen
+from pyctl.policy.simulate import simulate
+from tests.unit.policy.flows import LOADS, seen
 
 
 def test_reasons_come_with_words_and_examples():
@@ -14,3 +17,11 @@ def test_reasons_come_with_words_and_examples():
     first, second = left_out_views(out)
     assert (first.why, first.flows, first.examples) == ("scan", 5, ["db → app"])
     assert second.meaning == "nobody answered, or refused"
+
+
+def test_cases_say_what_was_and_what_would_be():
+    found = simulate([seen("web-1", "app")], EMPTY, EMPTY, LOADS, mode=Mode.MONITOR)
+    (case,) = case_views(found, 5)
+    assert (case.change, case.before.verdict) == ("allowed", "deny")
+    assert (case.after.verdict, case.why) == ("violation", None)
+    assert not case_views(found, 0)

@@ -1,0 +1,168 @@
+"""What a policy would change for recorded flows: as both policies say, or uncertain, and why."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pyctl.model.flow import Answer
+from pyctl.model.workload import Mode
+from pyctl.policy.document import EMPTY
+from pyctl.policy.learn import learn
+from pyctl.policy.learned_text import as_yaml, document
+from pyctl.policy.observed import End, Observed
+from pyctl.policy.parse import parse
+from pyctl.policy.sieve import Why
+from pyctl.policy.simulate import Change, simulate
+from tests import packets
+from tests.unit.policy.flows import IPS, LOADS, SIDES, WORLD, observations, seen
+from tests.unit.policy.worlds import policies
+
+GROUPS = f"""
+apiVersion: segctl/v1
+groups:
+  web: {{selector: {{name: "web-*"}}}}
+  app: {{selector: {{name: app}}}}
+  labelled: {{selector: {{labels: {{tier: x}}}}}}
+  near: {{cidrs: [{packets.net_ip4}]}}
+"""
+ALLOWS = parse(
+    GROUPS
+    + "modes: {any: protect}\n"
+    + "rules: [{id: 1, from: web, to: app, ports: [tcp/80], action: allow}]\n"
+)
+DENIES = parse(GROUPS + "modes: {any: protect}\n")
+DISCOVERS = parse(GROUPS + "modes: {any: discover}\n")
+MONITORS = parse(GROUPS + "modes: {any: monitor}\n")
+
+
+def gone(name="gone", sides=SIDES):
+    target = End(IPS["app"], "app")
+    return Observed(
+        *(End(WORLD, name), target, "tcp", 80, sides, True, Answer.DATA, 1, 0.0)
+    )
+
+
+def the_case(flow, before, after, mode=None):
+    found = simulate([flow], before, after, LOADS, mode=mode)
+    (case,) = found.cases
+    assert found.flows == {case.change: flow.flows}
+    return case
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "change"),
+    [
+        (ALLOWS, DENIES, Change.DENIED),
+        (DENIES, ALLOWS, Change.ALLOWED),
+        (ALLOWS, ALLOWS, Change.UNCHANGED),
+        (ALLOWS, MONITORS, Change.UNCHANGED),
+        (DENIES, MONITORS, Change.ALLOWED),
+    ],
+)
+def test_a_flow_changes_as_the_policies_say(before, after, change):
+    case = the_case(seen("web-1", "app", flows=3), before, after)
+    assert case.change is change
+    assert (case.before.rule_id == 1) is (before is ALLOWS)
+
+
+def test_what_passes_only_because_a_mode_records_is_counted():
+    found = simulate([seen("web-1", "app", flows=3)], ALLOWS, MONITORS, LOADS)
+    assert found.monitored == 3
+
+
+def test_a_mode_can_be_tried_out_with_the_policy():
+    case = the_case(seen("web-1", "app"), MONITORS, MONITORS, Mode.PROTECT)
+    assert (case.change, case.after.verdict) == (Change.DENIED, "deny")
+
+
+LABELS = parse(
+    GROUPS
+    + "modes: {any: protect}\n"
+    + "rules: [{id: 1, from: labelled, to: app, action: allow}]\n"
+)
+NEAR = parse(
+    GROUPS
+    + "modes: {any: protect}\n"
+    + "rules: [{id: 1, from: near, to: app, action: allow}]\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("flow", "policy", "why"),
+    [
+        (gone(sides=SIDES[:1]), DENIES, "gone is not attached any more"),
+        (gone(sides=SIDES[1:]), LABELS, "gone has gone, and its labels are not known"),
+        (gone("web-1", SIDES[1:]), NEAR, "web-1 has another address by now"),
+        (seen("web-1", "app", None), DENIES, "without its port"),
+        (seen("web-1", "app", sides=()), DENIES, "which way it was opened"),
+    ],
+)
+def test_what_cannot_be_known_is_uncertain_and_says_why(flow, policy, why):
+    case = the_case(flow, ALLOWS, policy)
+    assert case.change is Change.UNCERTAIN
+    assert why in case.after.why
+
+
+def test_one_that_has_gone_is_certain_where_its_name_is_enough():
+    case = the_case(gone("web-9"), ALLOWS, ALLOWS)
+    assert (case.change, case.after.rule_id) == (Change.UNCHANGED, 1)
+
+
+def test_examples_are_those_with_the_most_flows_of_each_change():
+    flows = [
+        seen("web-1", "app", 80, flows=1),
+        seen("web-2", "app", 80, flows=5, last=7.0),
+        seen("web-2", "app", 80, flows=5, last=9.0),
+        seen("app", "db"),
+        gone(sides=SIDES[:1]),
+    ]
+    found = simulate(flows, ALLOWS, DENIES, LOADS)
+    ((first, count), (second, _)) = found.examples(1)
+    assert (first.source, count, found.last[first]) == ("web-2", 10, 9.0)
+    assert second.change is Change.UNCERTAIN
+
+
+@given(policies(), policies(), st.lists(observations, max_size=20))
+def test_the_other_way_round_what_was_denied_is_allowed(one, other, flows):
+    there = simulate(flows, one, other, LOADS).flows
+    back = simulate(flows, other, one, LOADS).flows
+    assert there[Change.DENIED] == back[Change.ALLOWED]
+    assert there[Change.UNCHANGED] == back[Change.UNCHANGED]
+    assert sum(there.values()) == sum(flow.flows for flow in flows)
+
+
+@given(st.lists(observations, max_size=20))
+def test_what_was_learned_denies_nothing_of_what_it_was_learned_from(flows):
+    learned = learn(flows, EMPTY, LOADS)
+    policy = parse(as_yaml(document(learned, ""), "learned"))
+    found = simulate(flows, DISCOVERS, policy, LOADS, mode=Mode.PROTECT)
+    silent = sum(flow.flows for flow in flows if flow.answer is Answer.NONE)
+    left_out = learned.left_out.flows
+    assert found.flows[Change.DENIED] <= sum(left_out.values())
+    assert left_out[Why.UNANSWERED] + left_out[Why.SCAN] >= silent
+
+
+def test_a_hundred_thousand_flows_take_seconds():
+    """No two alike, against ten thousand rules and a thousand networks."""
+    nets = "\n".join(f'  n{n}: {{cidrs: ["2001:db8:{n:x}::/48"]}}' for n in range(1000))
+    body = "\n".join(
+        f"  - {{id: {n + 1}, from: n{n % 1000}, to: app, ports: [tcp/{n + 1}], action: allow}}"
+        for n in range(10000)
+    )
+    policy = parse(f"{GROUPS}{nets}\nmodes: {{any: protect}}\nrules:\n{body}\n")
+    target = End(IPS["app"], "app")
+    flows = [
+        Observed(
+            End(f"2001:db8:{n % 1000:x}::{n // 1000:x}"),
+            *(target, "tcp", n % 10000 + 1, SIDES[1:], True, Answer.DATA, 1, 0.0),
+        )
+        for n in range(100000)
+    ]
+    started = time.monotonic()
+    found = simulate(flows, DENIES, policy, LOADS)
+    assert time.monotonic() - started < 30
+    assert found.flows == {Change.ALLOWED: 100000}
