@@ -1,0 +1,78 @@
+"""The groups of a policy, each content once, under names that tell where it is from.
+
+In: selectors and blocks, with a name that would suit. Out: names; the groups as plain values.
+I/O: none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from itertools import count
+from typing import Any
+
+from pyctl.policy.document import Expression, Selector
+from pyctl.policy.kubernetes.policies import Block
+from pyctl.policy.networks import Network
+
+_LONGEST = 63
+
+
+class Groups:
+    """Names by content, in the order met."""
+
+    def __init__(self) -> None:
+        self._names: dict[object, str] = {}
+        self.bodies: dict[str, dict[str, Any]] = {}
+
+    def selector(self, wanted: str, selector: Selector) -> str:
+        """The name of the group of these workloads."""
+        return self._name(wanted, selector, {"selector": _selector(selector)})
+
+    def block(self, wanted: str, block: Block) -> str:
+        """The name of the group of these addresses."""
+        return self.networks(wanted, [block.cidr], block.excepts)
+
+    def networks(
+        self, wanted: str, nets: Iterable[Network], excepts: Iterable[Network] = ()
+    ) -> str:
+        """Likewise."""
+        body = {"cidrs": [str(net) for net in nets]}
+        if holes := [str(net) for net in excepts]:
+            body["except"] = holes
+        return self._name(wanted, repr(body), body)
+
+    def _name(self, wanted: str, content: object, body: dict[str, Any]) -> str:
+        known = self._names.get(content)
+        if known is not None:
+            return known
+        for number in count(1):
+            name = _short(wanted if number == 1 else f"{wanted}-{number}")
+            if name not in self.bodies:
+                break
+        self._names[content] = name
+        self.bodies[name] = body
+        return name
+
+
+def _short(name: str) -> str:
+    if len(name) <= _LONGEST:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{name[: _LONGEST - 9]}-{digest}"
+
+
+def _selector(selector: Selector) -> dict[str, Any]:
+    body: dict[str, Any] = {}
+    if selector.name is not None:
+        body["name"] = selector.name
+    if selector.labels:
+        body["labels"] = dict(selector.labels)
+    if selector.expressions:
+        body["expressions"] = [_expression(asked) for asked in selector.expressions]
+    return body
+
+
+def _expression(asked: Expression) -> dict[str, Any]:
+    body: dict[str, Any] = {"key": asked.key, "operator": str(asked.operator)}
+    return body | ({"values": list(asked.values)} if asked.values else {})

@@ -1,0 +1,82 @@
+"""What NetworkPolicies say, as values.
+
+In: what read found. Out: frozen values. I/O: none.
+The difference between absent and empty is settled here: None is "not restricted", () is "nobody".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyctl.policy.document import Expression
+from pyctl.policy.networks import Network
+
+
+@dataclass(frozen=True)
+class LabelSelector:
+    """Which pods, or which namespaces; empty: all."""
+
+    labels: tuple[tuple[str, str], ...] = ()
+    expressions: tuple[Expression, ...] = ()
+
+
+@dataclass(frozen=True)
+class Pods:
+    """Pods as a peer."""
+
+    pods: LabelSelector
+    namespaces: LabelSelector | None
+    """None: the policy's own."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Addresses as a peer."""
+
+    cidr: Network
+    excepts: tuple[Network, ...]
+
+
+Peer = Pods | Block
+
+
+@dataclass(frozen=True)
+class PortRange:
+    """Ports by number."""
+
+    proto: str
+    """`tcp` or `udp`."""
+    low: int = 0
+    """0: all."""
+    high: int = 65535
+
+
+@dataclass(frozen=True)
+class NamedPort:
+    """A port that each pod gives its number."""
+
+    proto: str
+    name: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What is allowed in one direction: one of the peers by one of the ports."""
+
+    peers: tuple[Peer, ...] | None
+    """None: everybody."""
+    ports: tuple[PortRange | NamedPort, ...] | None
+    """None: all traffic."""
+
+
+@dataclass(frozen=True)
+class NetworkPolicy:
+    """One object."""
+
+    namespace: str
+    name: str
+    pods: LabelSelector
+    ingress: tuple[Rule, ...] | None
+    """None: it says nothing of this direction; (): it isolates, and allows nobody."""
+    egress: tuple[Rule, ...] | None
