@@ -10,6 +10,7 @@ from typing import TextIO
 import click
 
 from pyctl.cli import options, render
+from pyctl.cli.policy_import import import_policy
 from pyctl.cli.policy_learned import learned
 from pyctl.cli.policy_log import log, rollback, show
 from pyctl.cli.policy_schema import schema
@@ -65,5 +66,14 @@ def get_policy(as_json: bool) -> None:
         click.echo(answer["text"], nl=not answer["text"].endswith("\n"))
 
 
-for command in (learned, simulate, test_policy, schema, log, show, rollback):
+for command in (
+    import_policy,
+    learned,
+    simulate,
+    test_policy,
+    schema,
+    log,
+    show,
+    rollback,
+):
     policy.add_command(command)

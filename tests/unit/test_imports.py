@@ -85,6 +85,7 @@ LAZY = {
     "pyctl.cli.doctor": {"pyctl.platform"},
     "pyctl.cli.engine": {"pyctl.engine"},
     "pyctl.cli.maps": {"pyctl.datapath"},
+    "pyctl.cli.policy_import": {"pyctl.platform", "pyctl.policy"},
     "pyctl.cli.policy_schema": {"pyctl.policy"},
 }
 """What single commands may import besides, inside functions only."""
