@@ -19,11 +19,13 @@ from pyctl.agent.auto_attach import AutoAttacher
 from pyctl.agent.config import DEFAULT, Config
 from pyctl.agent.context import Context
 from pyctl.agent.drivers import Drivers
+from pyctl.agent.enforce import put_in_force
 from pyctl.agent.events import EventLog, Happening
 from pyctl.agent.history.collect import Collector
 from pyctl.agent.history.query import Reader
 from pyctl.agent.history.writer import History
 from pyctl.agent.ids import PortIds
+from pyctl.agent.open_flows import impact
 from pyctl.agent.orders import (
     AttachOrder,
     AttachResult,
@@ -207,10 +209,12 @@ class Agent:
             old = self.context.compile()
             self.context.policy = policy
             ports = len(changed_ports(old, self.context.compile()))
-            if dry_run:
-                self.context.policy = before
-            else:
-                self._put_in_force(before, policy)
+            self.context.policy = before
+            # Before the switch: the engine judges open flows anew at their next packet.
+            seen = impact(self.supervisor, policy, self.context.registry.all())
+            if not dry_run:
+                put_in_force(self.context, policy)
+                self.policy_applied_at = time.time()
                 self._remember(policy, author, comment)
         return PolicyResult(
             changes=changes(before, policy),
@@ -218,21 +222,8 @@ class Agent:
             groups=len(policy.groups),
             rules=len(policy.rules),
             ports=ports,
+            impact=seen,
             elapsed_ms=_since(started),
-        )
-
-    def _put_in_force(self, before: Policy, policy: Policy) -> None:
-        try:
-            self.context.store.save_policy(policy.text)
-            self.context.refresh()
-        except SegctlError:
-            self.context.policy = before
-            self.context.store.save_policy(before.text)
-            self.context.refresh()
-            raise
-        self.policy_applied_at = time.time()
-        self.context.happened(
-            Happening("policy", f"policy applied, rules: {len(policy.rules)}")
         )
 
     def _remember(self, policy: Policy, author: str, comment: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from pyctl.agent.open_flows import Impact
 from pyctl.model.workload import (
     DatapathKind,
     Fail,
@@ -79,4 +80,5 @@ class PolicyResult:
     groups: int
     rules: int
     ports: int
+    impact: Impact
     elapsed_ms: float

@@ -237,6 +237,8 @@ class Steering:
             # One whose detach failed half-way is in the registry still, and steered by nobody.
             steered = pair.port_id in self._kinds
             if steered and self._pairs.get(pair.port_id) != pair:
+                # One that a driver refused is unknown until it takes the next.
+                self._pairs.pop(pair.port_id, None)
                 self._driver(pair.port_id).update(pair)
                 self._pairs[pair.port_id] = pair
         changed = self.changes(compiled)

@@ -34,6 +34,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from pyctl.api.schema_impact import OpenFlows
 from pyctl.errors import SegctlError
 from pyctl.model.log_level import LogLevel
 from pyctl.model.workload import (
@@ -373,6 +374,7 @@ class PolicyApplyResponse(_Response):
     rules: int
     ports: int
     """Ports whose compiled policy differs from before."""
+    open_flows: OpenFlows
     elapsed_ms: float
 
 

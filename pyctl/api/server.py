@@ -21,6 +21,7 @@ from pyctl.agent.agent import Agent
 from pyctl.agent.orders import AttachOrder, DetachOrder
 from pyctl.api import (
     history,
+    impact,
     learning,
     metrics,
     question,
@@ -187,7 +188,7 @@ def _policy(agent: Agent) -> APIRouter:
             author=request.author,
             comment=request.comment,
         )
-        return schema.PolicyApplyResponse.model_validate(vars(result))
+        return impact.applied_view(result)
 
     return router
 

@@ -91,6 +91,25 @@ def applied(answer: Mapping[str, Any], *, dry_run: bool, json_too: bool) -> None
         f"{count(len(answer['changes']), 'thing')} {would}, at {count(answer['ports'], 'port')}; "
         f"{count(answer['rules'], 'rule')}, {count(answer['groups'], 'group')}"
     )
+    open_flows(answer["open_flows"], dry_run=dry_run)
+
+
+def open_flows(found: Mapping[str, Any], *, dry_run: bool) -> None:
+    """How many change their verdict, with the most frequent of them."""
+    if not found["looked_at"]:
+        return
+    looked_at = count(found["looked_at"], "open flow")
+    among = looked_at if found["complete"] else f"the {looked_at} looked at"
+    will = "would be" if dry_run else "are"
+    click.echo(
+        f"of {among}, {found['newly_denied']} {will} denied that passed, "
+        f"{found['newly_allowed']} {will} allowed that did not"
+    )
+    for one in found["examples"]:
+        sign = "+" if one["opens"] else "-"
+        by = "no rule" if one["rule_id"] is None else f"rule {one['rule_id']}"
+        ends = f"{safe(one['source'])} → {safe(one['destination'])} {one['service']}"
+        click.echo(f"  {sign} {ends}: {count(one['flows'], 'flow')}, {by}")
 
 
 def flow_map(found: Mapping[str, int] | None) -> str | None:

@@ -18,6 +18,7 @@ ports     services as a rule writes them
 learn     recorded flows → rules; learned_text: as a document
 schema    the document as JSON Schema
 simulate  recorded flows under another policy
+impact    open flows whose fate a policy changes
 diff      two policies → sentences for --dry-run
 
 May import: model, errors.

@@ -6,6 +6,7 @@ In: two policies, or two compiled ones. Out: sentences; ids of ports. I/O: none.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -30,8 +31,10 @@ def changes(before: Policy, after: Policy) -> list[str]:
     found += _mapping("rule", old, new, rule_text)
     kept_before = [key for key in old if key in new]
     kept_after = [key for key in new if key in old]
-    if kept_before != kept_after:
-        found.append(f"order of rules: {_ids(kept_before)} → {_ids(kept_after)}")
+    above = dict(zip(kept_after[1:], kept_after, strict=False))
+    for key in moved(kept_before, kept_after):
+        place = f"after rule {above[key]}" if key in above else "before all others"
+        found.append(f"rule {key} moves: {place}")
     return found
 
 
@@ -80,5 +83,23 @@ def _mapping(
     return found + [f"{what} {key} is gone: {show(before[key])}" for key in gone]
 
 
-def _ids(ids: list[int]) -> str:
-    return ", ".join(str(number) for number in ids)
+def moved(before: list[int], after: list[int]) -> list[int]:
+    """The fewest of the same ids that have to move, in the order of `after`: all that are not in
+    the longest row that both have in one order.
+    """
+    place = {key: number for number, key in enumerate(before)}
+    ends: list[int] = []
+    """Of each length, the row that ends earliest in `before`: where it ends."""
+    row: list[int] = []
+    """Of each id in `after`, the length of the row that it ends."""
+    for key in after:
+        length = bisect_left(ends, place[key])
+        ends[length : length + 1] = [place[key]]
+        row.append(length)
+    stay = set()
+    length = len(ends) - 1
+    for key, own in zip(reversed(after), reversed(row), strict=True):
+        if own == length:
+            stay.add(key)
+            length -= 1
+    return [key for key in after if key not in stay]

@@ -148,6 +148,30 @@ APPLIED = {
     "groups": 1,
     "rules": 2,
     "ports": 1,
+    "open_flows": {
+        "looked_at": 20000,
+        "complete": False,
+        "newly_denied": 3,
+        "newly_allowed": 1,
+        "examples": [
+            {
+                "source": "web",
+                "destination": "db",
+                "service": "tcp/5432",
+                "opens": False,
+                "rule_id": 7,
+                "flows": 3,
+            },
+            {
+                "source": packets.world_ip4,
+                "destination": "web",
+                "service": "icmp",
+                "opens": True,
+                "rule_id": None,
+                "flows": 1,
+            },
+        ],
+    },
     "elapsed_ms": 2.0,
 }
 REVISION = {

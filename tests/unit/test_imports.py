@@ -39,7 +39,9 @@ ALLOWED: dict[str, set[str]] = {
     }
     | BASE,
     "pyctl.api": set(),
-    "pyctl.api.schema": BASE,
+    "pyctl.api.schema_impact": set(),
+    "pyctl.api.schema": {"pyctl.api.schema_impact"} | BASE,
+    "pyctl.api.impact": {"pyctl.agent", "pyctl.api.schema", "pyctl.api.schema_impact"},
     "pyctl.api.schema_history": {"pyctl.api.schema"} | BASE,
     "pyctl.api.client": BASE,
     "pyctl.api.views": {"pyctl.abi", "pyctl.agent", "pyctl.api.schema", "pyctl.policy"}
@@ -68,6 +70,7 @@ ALLOWED: dict[str, set[str]] = {
         "pyctl.abi",
         "pyctl.agent",
         "pyctl.api.history",
+        "pyctl.api.impact",
         "pyctl.api.question",
         "pyctl.api.revision",
         "pyctl.api.learning",
@@ -100,6 +103,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "pyctl.agent": {"structlog"},
     "pyctl.daemon": {"structlog", "uvicorn"},
     "pyctl.api.schema": {"pydantic"},
+    "pyctl.api.schema_impact": {"pydantic"},
     "pyctl.api.schema_history": {"pydantic"},
     "pyctl.api.schema_question": {"pydantic"},
     "pyctl.api.history": {"fastapi"},

@@ -284,3 +284,23 @@ def test_a_move_that_fails_leaves_the_cache_as_it_was(world):
         steering.move(pair, DatapathKind.U32)
     assert ways == [DatapathKind.U32, DatapathKind.EBPF]
     assert cached(recorder) == [True, False, True]
+
+
+@pytest.mark.parametrize("step", ["update", "node_set", "publish_generation", "sync"])
+def test_after_a_change_that_failed_half_way_the_former_is_told_whole(world, step):
+    """Whatever the engine took of it."""
+    recorder, steering = world
+    pair = port_pair(WEB, PORT, Mode.DISCOVER)
+    before = policy(Mode.DISCOVER, Action.ALLOW)
+    steering.add(pair, before, DatapathKind.EBPF)
+    recorder.fail_on = step
+    with pytest.raises(SegctlError):
+        steering.change(policy(node=RULES), [replace(pair, mode=Mode.PROTECT)])
+    recorder.fail_on = ""
+    recorder.told.clear()
+    steering.change(before, [pair])
+    assert steering.world == before
+    assert ("update", pair) in recorder.told
+    if step != "update":
+        assert swapped(recorder)[-1][0] == before.ports[300]
+        assert recorder.names()[-3:] == ["publish_generation", "grace period", "sync"]

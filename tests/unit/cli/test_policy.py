@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tests import packets
+
 
 def test_a_file_or_stdin_is_applied_whole(agent, segctl, tmp_path, monkeypatch):
     monkeypatch.setenv("SUDO_USER", "ann")
@@ -31,3 +33,15 @@ def test_a_file_that_is_no_text_is_wrong_usage(agent, segctl, tmp_path):
 
 def test_get_gives_the_text_back_alone(agent, segctl):
     assert segctl("policy", "get").stdout == "# mine\n"
+
+
+def test_open_flows_that_change_their_verdict_are_told(agent, segctl):
+    done = segctl("policy", "apply", "-f", "-", "--dry-run", input="x")
+    assert done.stdout.splitlines()[-3:] == [
+        (
+            "of the 20000 open flows looked at, 3 would be denied that passed, "
+            "1 would be allowed that did not"
+        ),
+        "  - web → db tcp/5432: 3 flows, rule 7",
+        f"  + {packets.world_ip4} → web icmp: 1 flow, no rule",
+    ]

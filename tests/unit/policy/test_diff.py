@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from pyctl.policy.compile import Compiled, compile_policy
-from pyctl.policy.diff import changed_ports, changes
+from pyctl.policy.diff import changed_ports, changes, moved
 from pyctl.policy.document import EMPTY
 from pyctl.policy.parse import parse
 from tests import packets
@@ -49,7 +52,7 @@ def test_another_order_is_a_change():
     """The first match wins, so order is meaning."""
     head, first, second = OLD.rpartition("rules:\n")[0], *OLD.splitlines()[-2:]
     swapped = f"{head}rules:\n{second}\n{first}\n"
-    assert changes(parse(OLD), parse(swapped)) == ["order of rules: 1, 2 → 2, 1"]
+    assert changes(parse(OLD), parse(swapped)) == ["rule 2 moves: before all others"]
 
 
 def test_only_ports_that_are_concerned_change():
@@ -77,3 +80,18 @@ groups:
         "group a is new: label x NotIn y, z and label k Exists",
         f"group c is new: {packets.net_ip4} except {hole}",
     ]
+
+
+@given(st.permutations(range(6)))
+def test_as_few_rules_move_as_can_be(after):
+    """Those that stay are in one order in both, and no larger set is."""
+    before = list(range(6))
+    going = moved(before, list(after))
+    staying = [key for key in after if key not in going]
+    assert staying == sorted(staying)
+    longest = max(
+        len(row)
+        for bits in range(64)
+        if (row := [key for key in after if bits >> key & 1]) == sorted(row)
+    )
+    assert len(staying) == longest

@@ -1,0 +1,100 @@
+"""The flows that are open now, those that are denied among them, and what a policy makes of them.
+
+In: the engine's sessions, the attached workloads. Out: Observed values, Impact. I/O: the engine's
+socket.
+Each end of a flow between two attached workloads has a session of its own: they are one flow here,
+which passes where both let it pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from pyctl.agent.history.convert import Names
+from pyctl.agent.report import protocol_name
+from pyctl.agent.supervisor import Supervisor
+from pyctl.engine.records import Session
+from pyctl.model.flow import Answer
+from pyctl.model.policy import Action
+from pyctl.model.workload import Workload
+from pyctl.policy.document import Policy
+from pyctl.policy.impact import Turn, turns
+from pyctl.policy.observed import End, Observed
+
+MAX_SESSIONS = 20000
+"""Looked at for one policy: more would keep its author waiting."""
+_ICMP = {"icmp", "icmp6"}
+
+
+@dataclass(frozen=True)
+class Impact:
+    """What a policy makes of the open flows."""
+
+    looked_at: int = 0
+    complete: bool = True
+    """False: there are more than were looked at."""
+    turns: Mapping[Turn, int] = field(default_factory=dict)
+
+    def count(self, *, opens: bool) -> int:
+        """Flows that are allowed, or denied, by the policy, and were not so far."""
+        return sum(number for turn, number in self.turns.items() if turn.opens is opens)
+
+
+def impact(
+    supervisor: Supervisor, policy: Policy, workloads: Collection[Workload]
+) -> Impact:
+    """What `policy` would make of the flows that are open now."""
+    sessions = supervisor.sessions(MAX_SESSIONS)
+    flows = open_flows(sessions, workloads)
+    complete = len(sessions) < MAX_SESSIONS
+    return Impact(len(flows), complete, turns(policy, workloads, flows))
+
+
+def open_flows(
+    sessions: Iterable[Session], workloads: Collection[Workload]
+) -> list[Observed]:
+    """One for each; not those that are over, or that nobody has judged."""
+    names = Names()
+    names.refresh(list(workloads))
+    found: dict[tuple[object, ...], Observed] = {}
+    for session in sessions:
+        if session.ended or session.verdict is None or session.direction is None:
+            continue
+        ends = (session.source, session.sport, session.destination, session.dport)
+        key = (session.proto, *ends)
+        flow = _observed(session, names)
+        other = found.get(key)
+        found[key] = flow if other is None else _both(other, flow)
+    return list(found.values())
+
+
+def _observed(session: Session, names: Names) -> Observed:
+    direction = session.direction
+    source, target = names.ends(
+        session.port_id, direction, session.source, session.destination
+    )
+    protocol = protocol_name(session.proto)
+    port = session.dport if protocol in {"tcp", "udp"} else 0
+    return Observed(
+        source=End(session.source, source),
+        target=End(session.destination, target),
+        protocol=protocol,
+        port=session.sport >> 8 if protocol in _ICMP else port,
+        sides=() if direction is None else (direction,),
+        passed=session.verdict is not Action.DENY,
+        answer=Answer.NONE,
+        flows=1,
+        last=0.0,
+    )
+
+
+def _both(one: Observed, other: Observed) -> Observed:
+    """The other end's word on the same flow. Where an address is not known by name, a port is."""
+    return replace(
+        one,
+        source=End(one.source.address, one.source.name or other.source.name),
+        target=End(one.target.address, one.target.name or other.target.name),
+        sides=(*one.sides, *other.sides),
+        passed=one.passed and other.passed,
+    )

@@ -1,0 +1,61 @@
+"""The engine's sessions as flows: both ends of one are one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from pyctl.agent.open_flows import open_flows
+from pyctl.engine.records import Session
+from pyctl.model.policy import Action, Direction
+from tests import packets
+from tests.unit.policy.makers import port, workload
+
+LOADS = [
+    workload("web", port(1, f"{packets.pod_one_ip4}/24")),
+    workload("db", port(2, f"{packets.pod_two_ip4}/24")),
+]
+AT_WEB = Session(
+    id=1,
+    port_id=1,
+    direction=Direction.EGRESS,
+    proto=6,
+    source=packets.pod_one_ip4,
+    sport=40000,
+    destination=packets.pod_two_ip4,
+    dport=80,
+    verdict=Action.ALLOW,
+    rule_id=0,
+    tcp_state=1,
+    cached=True,
+    violation=False,
+    midstream=False,
+    generation=1,
+    created_ns=0,
+    last_seen_ns=0,
+    timeout_ns=0,
+    packets=(1, 1),
+    bytes=(1, 1),
+)
+AT_DB = replace(AT_WEB, id=2, port_id=2, direction=Direction.INGRESS)
+
+
+def test_two_ends_are_one_flow_that_passes_where_both_let_it():
+    (flow,) = open_flows([AT_WEB, AT_DB], LOADS)
+    assert (flow.source.name, flow.target.name, flow.service) == ("web", "db", "tcp/80")
+    assert (flow.passed, flow.sides) == (True, (Direction.EGRESS, Direction.INGRESS))
+    (flow,) = open_flows([AT_WEB, replace(AT_DB, verdict=Action.DENY)], LOADS)
+    assert not flow.passed
+
+
+@pytest.mark.parametrize(
+    "change", [{"ended": True}, {"verdict": None}, {"direction": None}], ids=str
+)
+def test_what_is_over_or_not_judged_is_no_open_flow(change):
+    assert open_flows([replace(AT_WEB, **change)], LOADS) == []
+
+
+def test_of_icmp_the_type_is_the_service():
+    (flow,) = open_flows([replace(AT_WEB, proto=1, sport=8 << 8, dport=77)], LOADS)
+    assert (flow.service, flow.port) == ("icmp", 8)
