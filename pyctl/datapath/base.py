@@ -30,8 +30,8 @@ class Driver(Protocol):
         """Steer a pair whose links exist in the enforcer namespace (up or down). Idempotent."""
 
     def detach(self, port_id: int) -> None:
-        """Stop steering: filters, map entries, flows and counters of the port go. Idempotent,
-        also where the links are gone already.
+        """Stop steering: filters, map entries and counters of the port go; its flows are the engine's,
+        which takes them out when it forgets the port. Idempotent, also where the links are gone.
         """
 
     def update(self, pair: PortPair) -> None:

@@ -58,3 +58,24 @@ def test_closing_twice_is_fine():
     descriptor = bpf.Descriptor(-1)
     descriptor.close()
     descriptor.close()
+
+
+def test_keys_are_found_by_their_head_wherever_it_stands():
+    """Not where its first byte is within a key, nor where only that is the same."""
+    hashed = offline(bpf.MapLayout(bpf.BPF_MAP_TYPE_HASH, 4, 1, 16))
+    batches = [(b"abcdaacdxabx", b"..."), (b"ab12", b".")]
+    hashed._batches = lambda: iter(batches)
+    assert hashed.keys_from(b"ab") == [b"abcd", b"ab12"]
+    assert hashed.keys_from(b"zz") == []
+
+
+def test_keys_are_found_where_the_kernel_gives_no_batches():
+    hashed = offline(bpf.MapLayout(bpf.BPF_MAP_TYPE_HASH, 4, 1, 16))
+
+    def refused():
+        raise bpf._error("listing", errno.EINVAL)
+        yield
+
+    hashed._batches = refused
+    hashed._items_one_by_one = lambda: iter([(b"abcd", b"."), (b"xbcd", b".")])
+    assert hashed.keys_from(b"ab") == [b"abcd"]
