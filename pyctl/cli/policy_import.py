@@ -47,7 +47,8 @@ _MODES = [Mode.PROTECT.value, Mode.MONITOR.value, Mode.DISCOVER.value]
     "nodes",
     metavar="ADDRESS",
     multiple=True,
-    help="An address of this node, which reaches all its pods; may be repeated (default: those it has).",
+    help="An address of this node, which reaches all its pods, with whatever it masquerades; may be "
+    "repeated (default: those it has).",
 )
 @click.option(
     "--apply", "put", is_flag=True, help="Put it in force, as `policy apply`."

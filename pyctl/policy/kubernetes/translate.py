@@ -12,7 +12,7 @@ none of them allows there is denied. One that none selects is free. So, in this 
 
 and the pods of each policy are in protect. ipBlock is taken by the packet's own address, pods' too.
 What comes from the pod's own node is allowed, as the reference has it for ingress; that needs the
-node's addresses. Two ends at one pod never meet on its interface. Of protocols that are neither TCP nor
+node's addresses, and holds too for what a proxy or masquerading there sends on under them. Two ends at one pod never meet on its interface. Of protocols that are neither TCP nor
 UDP the reference says nothing: a rule without ports allows them, isolation denies them.
 """
 
