@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 
 import pytest
 import yaml
 
 from tests import packets
 from tests.fixtures import traffic
-from tests.fixtures.netns import wait_for
+from tests.fixtures.netns import Netns, wait_for
+from tests.fixtures.wiring import u32_missing
 
-APP, DB = packets.pod_two_ip4, packets.pod_three_ip4
 APP_PORT, DB_PORT, SILENT = 8080, 5432, 8081
 
 _SCAN = """
@@ -24,25 +25,49 @@ say(refused=refused)
 """
 
 
-@pytest.fixture
-def tiers(lab, agent):
-    """Name: tiers. Scope: function. Depends: lab, agent. (host, web, app, db), attached in discover."""
-    host, (web, app, db) = lab.pods(3)
-    traffic.tcp_echo(app, APP, APP_PORT)
-    traffic.udp_echo(app, APP, 53)
-    traffic.tcp_echo(db, DB, DB_PORT)
-    traffic.tcp_echo(db, DB, SILENT)
-    for pod, name in ((web, "web-1"), (app, "app"), (db, "db")):
-        agent.attach(pod, name)
-    return host, web, app, db
+@dataclass
+class Tiers:
+    """web asks app, app asks db, and so does the host, by addresses of one IP version."""
+
+    host: Netns
+    web: Netns
+    app: Netns
+    db: Netns
+    host_ip: str
+    app_ip: str
+    db_ip: str
+
+    def talk(self) -> None:
+        for client in (self.web, self.host):
+            assert traffic.tcp_round(client, self.app_ip, APP_PORT, 1000)
+        assert traffic.udp_try(self.web, self.app_ip, 53) == "open"
+        assert traffic.tcp_round(self.app, self.db_ip, DB_PORT, 1000)
+        assert traffic.pings(self.web, self.app_ip) == 3
 
 
-def talk(host, web, app):
-    assert traffic.tcp_round(web, APP, APP_PORT, 1000)
-    assert traffic.udp_try(web, APP, 53) == "open"
-    assert traffic.tcp_round(app, DB, DB_PORT, 1000)
-    assert traffic.tcp_round(host, APP, APP_PORT, 1000)
-    assert traffic.pings(web, APP) == 3
+IPS = {
+    4: (packets.gateway_ip4, packets.pod_two_ip4, packets.pod_three_ip4),
+    6: (packets.gateway_ip6, packets.pod_two_ip6, packets.pod_three_ip6),
+}
+
+
+@pytest.fixture(
+    params=[("ebpf", 4), ("ebpf", 6), ("u32", 4)], ids=lambda p: f"{p[0]}-{p[1]}"
+)
+def tiers(request, lab, agent):
+    """Name: tiers. Scope: function. Depends: lab, agent. Attached in discover, by each datapath."""
+    datapath, version = request.param
+    if datapath == "u32" and (lacks := u32_missing()):
+        pytest.skip(f"no u32 datapath on this kernel: {lacks}")
+    host, pods = lab.pods(3)
+    made = Tiers(host, *pods, *IPS[version])
+    traffic.tcp_echo(made.app, made.app_ip, APP_PORT)
+    traffic.udp_echo(made.app, made.app_ip, 53)
+    traffic.tcp_echo(made.db, made.db_ip, DB_PORT)
+    traffic.tcp_echo(made.db, made.db_ip, SILENT)
+    for pod, name in zip(pods, ("web-1", "app", "db"), strict=True):
+        agent.attach(pod, name, datapath=datapath)
+    return made
 
 
 def learned(agent, *options):
@@ -56,12 +81,11 @@ def between(document):
 
 
 def test_what_was_answered_is_learned_and_then_allowed_in_protect(agent, tiers):
-    host, web, app, _db = tiers
-    talk(host, web, app)
-    scanner = traffic.Program(host, _SCAN, DB, "6000", "6030")
+    tiers.talk()
+    scanner = traffic.Program(tiers.host, _SCAN, tiers.db_ip, "6000", "6030")
     assert scanner.heard() == {"refused": 30}
-    assert traffic.tcp_try(web, DB, 7000) == "refused"
-    still_open = traffic.tcp_talk(app, DB, SILENT)
+    assert traffic.tcp_try(tiers.web, tiers.db_ip, 7000) == "refused"
+    still_open = traffic.tcp_talk(tiers.app, tiers.db_ip, SILENT)
     still_open.said("hello")
     expected = {
         ("web-1", "app"): {f"tcp/{APP_PORT}", "udp/53", "icmp"},
@@ -74,7 +98,7 @@ def test_what_was_answered_is_learned_and_then_allowed_in_protect(agent, tiers):
         return found if between(found) == expected else None
 
     body = wait_for(document)
-    assert body["groups"]["app-clients"] == {"cidrs": [packets.gateway_ip4]}
+    assert body["groups"]["app-clients"] == {"cidrs": [tiers.host_ip]}
     done = learned(agent)
     assert "not learned: 30 flows, from who tried many places" in done.stderr
     assert "web-1 → db" in done.stderr
@@ -83,10 +107,10 @@ def test_what_was_answered_is_learned_and_then_allowed_in_protect(agent, tiers):
     agent.client.apply_policy(done.stdout)
     for name in ("web-1", "app", "db"):
         agent.client.set_mode(name, "protect")
-    talk(host, web, app)
+    tiers.talk()
     assert still_open.said("again") == {"back": "again\n"}
-    assert traffic.tcp_try(web, DB, DB_PORT) == "silence"
-    assert traffic.tcp_try(host, DB, 6000) == "silence"
+    assert traffic.tcp_try(tiers.web, tiers.db_ip, DB_PORT) == "silence"
+    assert traffic.tcp_try(tiers.host, tiers.db_ip, 6000) == "silence"
 
     again = learned(agent, "--group", "app")
     assert between(yaml.safe_load(again.stdout)) == expected
@@ -103,9 +127,9 @@ def simulated(agent, tmp_path, text, *options):
     return done.returncode, json.loads(done.stdout)
 
 
+@pytest.mark.parametrize("tiers", [("ebpf", 4)], indirect=True, ids=["ebpf-4"])
 def test_a_new_policy_is_tried_out_on_what_was_recorded(agent, tiers, tmp_path):
-    host, web, app, _db = tiers
-    talk(host, web, app)
+    tiers.talk()
     wait_for(lambda: json.loads(learned(agent, "-o", "json").stdout)["rules"][2:])
     body = json.loads(learned(agent, "-o", "json").stdout)
     protect = ("--mode", "protect", "--fail-on", "denied")
@@ -123,7 +147,7 @@ def test_a_new_policy_is_tried_out_on_what_was_recorded(agent, tiers, tmp_path):
     )
     assert simulated(agent, tmp_path, text)[1]["flows"]["denied"] == 0
 
-    agent.client.detach(pid=app.pid)
+    agent.client.detach(pid=tiers.app.pid)
     code, gone = simulated(agent, tmp_path, text, *protect, "--fail-on", "uncertain")
     assert code == 1
     assert {case["change"] for case in gone["examples"]} == {"uncertain"}
