@@ -139,6 +139,30 @@ def udp_rows(raw: Raw) -> list[Row]:
     return rows
 
 
+def cache_rows(raw: Raw) -> list[Row]:
+    connections = raw.get("crr", [])
+    rows = [
+        *ratio_row(
+            *(raw.get("discover", []), "gbit_s", "decided", "stream_discover"),
+            "TCP stream, discover",
+            at_least=0.95,
+        ),
+        *ratio_row(
+            *(connections, "per_s", "decided", "crr_decided"),
+            "TCP connect/request/close, cache on",
+            at_least=0.70,
+        ),
+        *absolute(connections, "per_s", "crr", "connect/request/close", "k/s", 1e-3),
+    ]
+    for name, key, what, unit, most in (
+        ("bulk", "percent", "bulk flow: packets to the engine after it", "%", 0.1),
+        ("revoke", "after", "packets after `policy apply` denied their flow", "", 0),
+    ):
+        if values := [one[key] for one in raw.get(name, [])]:
+            rows.append(Row(name, what, unit, values, at_most=most))
+    return rows
+
+
 def attach_rows(raw: Raw) -> list[Row]:
     cycles = raw.get("attach", [])
     if not cycles:
@@ -237,6 +261,7 @@ def rows_of(raw: Raw) -> list[Row]:
         *stream_rows(raw),
         *rr_rows(raw),
         *udp_rows(raw),
+        *cache_rows(raw),
         *attach_rows(raw),
         *single_rows(raw),
         *memory_rows(raw),

@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import bench_cache
 import bench_figures
 import bench_report
 import bench_traffic as traffic
@@ -37,10 +38,13 @@ from bench_lab import (
 )
 from bench_rounds import Rounds, say
 
-FIGURES = ("help", "memory", "attach", "stream", "rr", "udp", "demo")
-COMPARED = ("stream", "rr", "udp")
-FULL = {"stream": 5, "rr": 10, "udp": 5, "attach": 12, "help": 10}
-QUICK = {"stream": 3, "rr": 4, "udp": 1, "attach": 4, "help": 5}
+COMPARED = ("stream", "rr", "udp", "crr")
+CACHED = ("discover", "bulk", "revoke")
+FIGURES = ("help", "memory", "attach", *COMPARED, *CACHED, "demo")
+FULL = {"stream": 5, "rr": 10, "udp": 5, "crr": 8, "attach": 12, "help": 10}
+FULL |= {"discover": 8, "bulk": 3, "revoke": 5}
+QUICK = {"stream": 3, "rr": 4, "udp": 1, "crr": 3, "attach": 4, "help": 5}
+QUICK |= {"discover": 3, "bulk": 1, "revoke": 2}
 DEMO_SECONDS = 600
 
 
@@ -107,7 +111,7 @@ class Bench(Rounds):
         if "help" in wanted:
             with self.figure("help"):
                 self.time_help()
-        if wanted & {"memory", "attach", *COMPARED}:
+        if wanted & {"memory", "attach", *COMPARED, *CACHED}:
             with self.figure("set-up"), self.lab:
                 self.in_the_lab(wanted)
         self.problems += [f"left over by segctl: {it}" for it in self.lab.left_over]
@@ -134,11 +138,12 @@ class Bench(Rounds):
 
     def in_the_lab(self, wanted: set[str]) -> None:
         say("making namespaces")
-        self.lab.compile_tools("bench_udp")
+        self.lab.compile_tools("bench_udp", "bench_tcp")
         names = ("base", "decided", "engine")
         self.worlds = [self.lab.world(name, at) for at, name in enumerate(names, 1)]
         for world in self.worlds:
             self.lab.start_servers(world)
+            bench_cache.start_servers(self.lab, world)
         for world in self.worlds:
             self.lab.settle(world)
         if self.chosen.control:
@@ -153,6 +158,8 @@ class Bench(Rounds):
         if "attach" in wanted:
             with self.figure("attach"):
                 self.attaching(self.cached)
+        if wanted & set(CACHED):
+            self.cache(wanted, self.cached)
         if wanted & set(COMPARED):
             uncached = Agent(self.lab, "uncached", flow_cache=False)
             self.attach(self.worlds[2], uncached)
@@ -207,6 +214,26 @@ class Bench(Rounds):
         self.lab.settle(world)
         self.raw["attach"] = attach_cycles(self.lab, agent, world, cycles)
 
+    def cache(self, wanted: set[str], agent: Agent) -> None:
+        """What needs a policy or a mode of its own, on the decided world."""
+        every, self.worlds = self.worlds, self.worlds[:2]
+        seconds = 1 if self.chosen.quick else 3
+        decided = self.worlds[1]
+        if "discover" in wanted:
+            with self.figure("discover"), bench_cache.discovered(decided, agent):
+                one = partial(traffic.tcp_stream, seconds=seconds)
+                self.interleave("discover", self.rounds("discover"), one)
+        self.worlds = [decided]
+        if "bulk" in wanted:
+            with self.figure("bulk"):
+                one = partial(bench_cache.bulk, agent=agent, seconds=seconds)
+                self.interleave("bulk", self.rounds("bulk"), one)
+        if "revoke" in wanted:
+            with self.figure("revoke"):
+                one = partial(bench_cache.revoke, self.lab, agent=agent)
+                self.interleave("revoke", self.rounds("revoke"), one)
+        self.worlds = every
+
     def compare(self, wanted: set[str]) -> None:
         quick = self.chosen.quick
         seconds = 1 if quick else 3
@@ -226,6 +253,11 @@ class Bench(Rounds):
                         seconds=1,
                     )
                     self.interleave(name, self.rounds("rr"), one)
+        if "crr" in wanted:
+            # SYN, FIN and RST always go to the engine.
+            with self.figure("crr"), self.steering_seen("crr", share=0):
+                one = partial(bench_cache.connections, self.lab, seconds=seconds)
+                self.interleave("crr", self.rounds("crr"), one)
         if "udp" in wanted:
             with self.figure("udp"), self.steering_seen("udp"):
                 self.udp(self.rounds("udp"), *((9, 0.4) if quick else (13, 0.5)))

@@ -185,6 +185,7 @@ def _panels(raw: dict[str, Any]) -> list[tuple[str, str, dict[str, list[float]]]
             )
         ),
         ("udp", "pps", "UDP 64 bytes, loss ≤ 0.1 %", "thousand packets/s", 1e-3),
+        ("crr", "per_s", "TCP connect/request/close", "thousand/s", 1e-3),
     ]
     panels = []
     for name, key, title, unit, scale in wanted:
@@ -211,7 +212,8 @@ def draw(
     ]
     if singles:
         panels.append(partial(_targets, rows=singles))
-    chart(path, "what interception costs", about, panels)
+    if panels:
+        chart(path, "what interception costs", about, panels)
 
 
 def _targets(axis: Any, rows: list[Row]) -> None:
