@@ -24,6 +24,7 @@ from pyctl.agent import logs
 from pyctl.agent.agent import Agent
 from pyctl.agent.config import read
 from pyctl.api.metrics import serve as serve_metrics
+from pyctl.api.peer import PeerProtocol
 from pyctl.api.server import create_app
 from pyctl.errors import NotPermittedError, RefusedError
 from pyctl.model.instance import Instance
@@ -120,6 +121,7 @@ def _serve(agent: Agent, instance: Instance) -> None:
     server = uvicorn.Server(
         uvicorn.Config(
             app,
+            http=PeerProtocol,
             log_config=None,
             access_log=False,
             lifespan="off",

@@ -197,25 +197,33 @@ class Agent:
             return after
 
     def apply_policy(
-        self, text: str, *, dry_run: bool = False, author: str = "", comment: str = ""
+        self,
+        text: str,
+        *,
+        dry_run: bool = False,
+        author: str = "",
+        comment: str = "",
+        uid: int | None = None,
     ) -> PolicyResult:
-        """Replace the policy. Parsed whole first; on return it holds for the next packet. `author`
-        and `comment` are for the log.
+        """Replace the policy. Parsed whole first; on return it holds for the next packet. `author`,
+        `comment` and `uid` are for the log.
         """
         started = time.monotonic()
         policy = parse(text)
         with self.lock:
             before = self.context.policy
             old = self.context.compile()
-            self.context.policy = policy
-            ports = len(changed_ports(old, self.context.compile()))
-            self.context.policy = before
+            try:
+                self.context.policy = policy
+                ports = len(changed_ports(old, self.context.compile()))
+            finally:
+                self.context.policy = before
             # Before the switch: the engine judges open flows anew at their next packet.
             seen = impact(self.supervisor, policy, self.context.registry.all())
             if not dry_run:
                 put_in_force(self.context, policy)
                 self.policy_applied_at = time.time()
-                self._remember(policy, author, comment)
+                self._remember(policy, author, comment, uid)
         return PolicyResult(
             changes=changes(before, policy),
             warnings=list(policy.warnings),
@@ -226,7 +234,9 @@ class Agent:
             elapsed_ms=_since(started),
         )
 
-    def _remember(self, policy: Policy, author: str, comment: str) -> None:
+    def _remember(
+        self, policy: Policy, author: str, comment: str, uid: int | None
+    ) -> None:
         """In the log; a disk that refuses takes nothing back."""
         try:
             self.revisions.add(
@@ -236,6 +246,7 @@ class Agent:
                 comment=comment,
                 rules=len(policy.rules),
                 groups=len(policy.groups),
+                uid=uid,
             )
         except SegctlError as error:
             told = f"the policy holds, but is not in its log: {error}"

@@ -35,6 +35,8 @@ class Revision:
     """Of the text."""
     rules: int
     groups: int
+    uid: int | None = None
+    """Of the process that asked for it, by the kernel's word; None: not known."""
 
 
 def fingerprint(text: str) -> str:
@@ -68,11 +70,13 @@ class Revisions:
         comment: str,
         rules: int,
         groups: int,
+        uid: int | None = None,
     ) -> Revision:
         """Remember one more; the oldest beyond KEPT go."""
         numbers = self.numbers()
         number = numbers[-1] + 1 if numbers else 1
-        made = Revision(number, time, author, comment, fingerprint(text), rules, groups)
+        facts = (author, comment, fingerprint(text), rules, groups, uid)
+        made = Revision(number, time, *facts)
         with told("remembering the policy as a revision"):
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_atomically(self._facts_file(number), json.dumps(asdict(made)))

@@ -14,6 +14,9 @@ class RevisionView(BaseModel):
     time: float
     """Seconds since the epoch."""
     author: str
+    """Whom the client named."""
+    uid: int | None
+    """Of the client's process, by the kernel's word; None: not known."""
     comment: str
     sha256: str
     rules: int

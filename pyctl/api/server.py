@@ -29,6 +29,7 @@ from pyctl.api import (
     schema,
     views,
 )
+from pyctl.api.peer import uid_of
 from pyctl.errors import SegctlError, UsageError
 from pyctl.model.log_level import LogLevel
 from pyctl.model.workload import DatapathKind, Mode
@@ -180,13 +181,16 @@ def _policy(agent: Agent) -> APIRouter:
         )
 
     @router.put("/policy")
-    def apply(request: schema.PolicyApplyRequest) -> schema.PolicyApplyResponse:
+    def apply(
+        request: schema.PolicyApplyRequest, http: Request
+    ) -> schema.PolicyApplyResponse:
         """Replace the policy at once."""
         result = agent.apply_policy(
             request.text,
             dry_run=request.dry_run,
             author=request.author,
             comment=request.comment,
+            uid=uid_of(http),
         )
         return impact.applied_view(result)
 

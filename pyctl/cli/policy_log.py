@@ -24,12 +24,13 @@ def log(as_json: bool) -> None:
         render.as_json(answer)
         return
     render.table(
-        ("REVISION", "TIME", "BY", "RULES", "GROUPS", "IN FORCE", "COMMENT"),
+        ("REVISION", "TIME", "BY", "UID", "RULES", "GROUPS", "IN FORCE", "COMMENT"),
         [
             (
                 one["number"],
                 render.clock(one["time"]),
                 one["author"] or None,
+                one["uid"],
                 one["rules"],
                 one["groups"],
                 "yes" if one["in_force"] else None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from tests import packets
 from tests.fixtures import traffic
 
@@ -36,6 +38,7 @@ def test_going_back_opens_what_the_policy_before_opened(lab, agent, tmp_path):
     revisions = agent.client.policy_revisions()["revisions"]
     assert [one["in_force"] for one in revisions] == [False, False, True]
     assert revisions[2]["comment"] == "back to revision 1"
+    assert {one["uid"] for one in revisions} == {os.geteuid()}
 
 
 def test_an_agent_with_a_broken_stored_policy_holds_to_the_last_good_one(lab, agent):

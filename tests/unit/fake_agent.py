@@ -178,6 +178,7 @@ REVISION = {
     "number": 1,
     "time": 0.0,
     "author": "ann",
+    "uid": 0,
     "comment": "for the shop",
     "sha256": "00",
     "rules": 2,

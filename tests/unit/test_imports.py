@@ -40,6 +40,7 @@ ALLOWED: dict[str, set[str]] = {
     | BASE,
     "pyctl.api": set(),
     "pyctl.api.schema_impact": set(),
+    "pyctl.api.peer": set(),
     "pyctl.api.schema": {"pyctl.api.schema_impact"} | BASE,
     "pyctl.api.impact": {"pyctl.agent", "pyctl.api.schema", "pyctl.api.schema_impact"},
     "pyctl.api.schema_history": {"pyctl.api.schema"} | BASE,
@@ -67,6 +68,7 @@ ALLOWED: dict[str, set[str]] = {
     "pyctl.api.metrics": {"pyctl.agent", "pyctl.api.schema", "pyctl.api.views"} | BASE,
     "pyctl.api.server": {
         "pyctl.api.metrics",
+        "pyctl.api.peer",
         "pyctl.abi",
         "pyctl.agent",
         "pyctl.api.history",
@@ -78,7 +80,13 @@ ALLOWED: dict[str, set[str]] = {
         "pyctl.api.views",
     }
     | BASE,
-    "pyctl.daemon": {"pyctl.agent", "pyctl.api.metrics", "pyctl.api.server"} | BASE,
+    "pyctl.daemon": {
+        "pyctl.agent",
+        "pyctl.api.metrics",
+        "pyctl.api.peer",
+        "pyctl.api.server",
+    }
+    | BASE,
     "pyctl.cli": {"pyctl.api.client"} | BASE,
 }
 """Unit → units it may import, besides itself."""
@@ -104,6 +112,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "pyctl.daemon": {"structlog", "uvicorn"},
     "pyctl.api.schema": {"pydantic"},
     "pyctl.api.schema_impact": {"pydantic"},
+    "pyctl.api.peer": {"fastapi", "uvicorn"},
     "pyctl.api.schema_history": {"pydantic"},
     "pyctl.api.schema_question": {"pydantic"},
     "pyctl.api.history": {"fastapi"},
