@@ -109,7 +109,9 @@ class Agent:
         """Bring the kernel from whatever an earlier agent left to what is desired."""
         with self.lock:
             text, self.policy_applied_at = self.context.store.policy()
-            if text:
+            # None is ever stored empty once one was applied.
+            lost = self.policy_applied_at is not None and self.revisions.numbers()
+            if text or lost:
                 self.context.policy = self._readable(text)
             recovery.keep_name(self.context, self.supervisor)
             self.warnings += recovery.finish_journals(self.context)

@@ -13,7 +13,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pyctl.agent.store import told, write_atomically
+from pyctl.agent.store import read_any, told, write_atomically
 from pyctl.errors import NotFoundError
 from pyctl.model.instance import Instance
 
@@ -98,7 +98,7 @@ class Revisions:
     def text(self, number: int) -> str:
         """As it was applied. NotFoundError for a number that is not kept."""
         try:
-            return self._text_file(number).read_text()
+            return read_any(self._text_file(number))
         except FileNotFoundError as error:
             raise NotFoundError(
                 f"there is no revision {number} of the policy",

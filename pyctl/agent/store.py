@@ -32,9 +32,18 @@ from pyctl.model.workload import (
 def write_atomically(path: Path, text: str) -> None:
     """The file is the old one or the new one, never half of it."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text)
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        # Else a host that loses its power may find the new name on an empty file.
+        os.fsync(file.fileno())
     temporary.chmod(0o600)
     temporary.rename(path)
+
+
+def read_any(path: Path) -> str:
+    """A text, or what its reader will refuse as none."""
+    return path.read_text(encoding="utf-8", errors="surrogateescape")
 
 
 def to_json(workload: Workload) -> str:
@@ -135,7 +144,7 @@ class Store:
     def policy(self) -> tuple[str, float | None]:
         """Text and time (epoch seconds) of the applied policy; empty and None where none is."""
         try:
-            return self._policy_file.read_text(), self._policy_file.stat().st_mtime
+            return read_any(self._policy_file), self._policy_file.stat().st_mtime
         except FileNotFoundError:
             return "", None
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+import pytest
+
 from tests import packets
 from tests.fixtures import traffic
 
@@ -41,13 +43,16 @@ def test_going_back_opens_what_the_policy_before_opened(lab, agent, tmp_path):
     assert {one["uid"] for one in revisions} == {os.geteuid()}
 
 
-def test_an_agent_with_a_broken_stored_policy_holds_to_the_last_good_one(lab, agent):
+@pytest.mark.parametrize("broken", [b"rules: [\n", b"", b"\xff\xfe"], ids=repr)
+def test_an_agent_with_a_broken_stored_policy_holds_to_the_last_good_one(
+    lab, agent, broken
+):
     _host, (web, client) = lab.pods()
     traffic.tcp_echo(web, IP, 8080)
     agent.attach(web, "web")
     agent.client.apply_policy(SHUT)
     agent.stop()
-    (agent.instance.state_dir / "policy.yaml").write_text("rules: [\n")
+    (agent.instance.state_dir / "policy.yaml").write_bytes(broken)
     agent.start()
     assert traffic.tcp_try(client, IP, 8080) == "silence"
     assert agent.client.policy()["text"] == SHUT
