@@ -38,7 +38,7 @@ from fallback_tc import netlink
 from pyctl import abi
 from pyctl.datapath.ebpf import EbpfDriver
 from pyctl.datapath.u32 import U32Driver
-from pyctl.datapath.u32_plan import steering_of
+from pyctl.datapath.u32_plan import BRIDGE, VBR, steering_of
 from pyctl.datapath.u32_session import Session
 from pyctl.engine.launch import start_engine
 from pyctl.engine.rings import open_rings
@@ -251,11 +251,17 @@ def _fill_u32(instance: Instance, pairs: list[PortPair]) -> None:
     """The ways back of these pairs on vbr-neuv, as the driver writes them."""
     with TcFilters.of(instance.netns) as tc:
         session = Session(tc)
-        indexes = {name: index for index, name in session.names.items()}
+        indexes = {BRIDGE: VBR}
         messages = []
         for pair in pairs:
-            rules = session.plan(pair, steering_of(pair.mode)).bridge_rules()
-            messages += [netlink.add(rule, indexes.__getitem__) for rule in rules]
+            goal = session.plan(pair, steering_of(pair.mode))
+            indexes |= {
+                goal.pair.vex: pair.vex_ifindex,
+                goal.pair.vin: pair.vin_ifindex,
+            }
+            messages += [
+                netlink.add(rule, indexes.__getitem__) for rule in goal.bridge_rules()
+            ]
         for at in range(0, len(messages), AT_ONCE):
             some = messages[at : at + AT_ONCE]
             tc.send(
