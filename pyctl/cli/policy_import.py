@@ -108,7 +108,9 @@ def import_policy(
 def _named(answer: dict[str, Any]) -> list[SimpleNamespace]:
     """What selectors look at."""
     return [
-        SimpleNamespace(name=load["name"], image=load["image"], labels=load["labels"])
+        SimpleNamespace(
+            **{key: load[key] for key in ("name", "image", "labels", "runtime")}
+        )
         for load in answer["workloads"]
     ]
 

@@ -59,6 +59,15 @@ class Offload(StrEnum):
     OFF = "off"
 
 
+class RuntimeKind(StrEnum):
+    """Who runs a workload."""
+
+    DOCKER = "docker"
+    PODMAN = "podman"
+    PROCESS = "process"
+    """Nobody: a process with a network namespace of its own."""
+
+
 class LinkKind(StrEnum):
     """The kinds of interface that can be spliced."""
 

@@ -143,7 +143,8 @@ class Compiler:
 
     def _groups(self, workload: Workload) -> tuple[int, ...]:
         """With `any`, so that nobody's are none."""
-        facts = (workload.name, workload.image, tuple(sorted(workload.labels.items())))
+        labels = tuple(sorted(workload.labels.items()))
+        facts = (workload.name, workload.image, workload.runtime, labels)
         found = self._known.get(facts)
         if found is None:
             names = groups_of(self.policy, workload)

@@ -61,6 +61,9 @@ def _group_text(group: Group) -> str:
     parts = [f"name {selector.name}"] if selector.name is not None else []
     parts += [f"label {key}={value}" for key, value in selector.labels]
     parts += [f"image {selector.image}"] if selector.image is not None else []
+    parts += [f"runtime {selector.runtime}"] if selector.runtime is not None else []
+    if selector.namespace is not None:
+        parts.append(f"namespace {selector.namespace}")
     parts += [_expression_text(asked) for asked in selector.expressions]
     return " and ".join(parts)
 

@@ -13,7 +13,7 @@ from functools import cached_property
 from socket import IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP
 
 from pyctl.model.policy import Action, Direction
-from pyctl.model.workload import Mode
+from pyctl.model.workload import Mode, RuntimeKind
 from pyctl.policy.networks import Network, without
 
 ANY = "any"
@@ -51,6 +51,9 @@ class Selector:
     image: str | None = None
     """Glob over the image's name."""
     expressions: tuple[Expression, ...] = ()
+    runtime: RuntimeKind | None = None
+    namespace: str | None = None
+    """Glob over the Kubernetes namespace, which is `default` where none is told."""
 
 
 @dataclass(frozen=True)

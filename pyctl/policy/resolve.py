@@ -68,6 +68,10 @@ class Named(Protocol):
     def labels(self) -> Mapping[str, str]:
         """Value by key."""
 
+    @property
+    def runtime(self) -> str:
+        """Who runs it (RuntimeKind)."""
+
 
 def selects(selector: Selector, workload: Named) -> bool:
     """Whether all that the selector names holds for the workload."""
@@ -75,6 +79,12 @@ def selects(selector: Selector, workload: Named) -> bool:
         return False
     if selector.image is not None and not fnmatchcase(
         workload.image or "", selector.image
+    ):
+        return False
+    if selector.runtime is not None and workload.runtime != selector.runtime:
+        return False
+    if selector.namespace is not None and not fnmatchcase(
+        label(workload, NAMESPACE) or "", selector.namespace
     ):
         return False
     return all(label(workload, key) == value for key, value in selector.labels) and all(

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from pyctl.model.policy import Action, Direction
-from pyctl.model.workload import Mode
+from pyctl.model.workload import Mode, RuntimeKind
 from pyctl.policy.document import ANY, API_VERSION, Operator
 from pyctl.policy.fields import GROUP_NAME, MAX_RULE_ID, PORTS
 from pyctl.policy.parse import Deny
@@ -101,6 +101,11 @@ def _selected() -> Schema:
             "additionalProperties": _VALUE,
         },
         image={**_TEXT, "description": "glob over the image's name"},
+        runtime=_one_of(RuntimeKind),
+        namespace={
+            **_TEXT,
+            "description": "glob over the Kubernetes namespace; `default` where none is told",
+        },
         expressions={"type": "array", "minItems": 1, "items": asked},
     )
     return _object(["selector"], selector={**selector, "minProperties": 1})

@@ -5,31 +5,35 @@ In: plain values out of YAML or JSON. Out: a Selector. I/O: none.
     selector:
       name: "web*"
       labels: {app: db}
+      image: "postgres:*"
+      runtime: docker
+      namespace: shop
       expressions: [{key: tier, operator: NotIn, values: [test]}]
 
-Expressions are those of Kubernetes, so that its selectors can be said in ours without loss: a NotIn
+All that is given must hold. A namespace is that of Kubernetes, which containers tell by a label; one
+that tells none is in `default`. Expressions are those of Kubernetes, so that its selectors can be said in ours without loss: a NotIn
 takes workloads that lack the label, too.
 """
 
 from __future__ import annotations
 
+from pyctl.model.workload import RuntimeKind
 from pyctl.policy import fields
 from pyctl.policy.document import ANY, Expression, Operator, Selector
 from pyctl.policy.fields import Notes
 
+KEYS = ["name", "labels", "image", "runtime", "namespace", "expressions"]
 WITH_VALUES = {Operator.IN, Operator.NOT_IN}
 
 
 def selector(notes: Notes, path: str, value: object) -> Selector:
-    """Which workloads: a name, labels, an image."""
-    body = fields.mapping(
-        notes, path, value, ["name", "labels", "image", "expressions"]
-    )
+    """Which workloads."""
+    body = fields.mapping(notes, path, value, KEYS)
     if not body:
         notes.error(path, f"selects nothing; for every workload use the group {ANY}")
     globs = {
         key: fields.text(notes, f"{path}.{key}", body[key])
-        for key in ("name", "image")
+        for key in ("name", "image", "namespace")
         if key in body
     }
     labels = []
@@ -48,8 +52,17 @@ def selector(notes: Notes, path: str, value: object) -> Selector:
             asked = expression(notes, f"{where}[{index}]", item)
             if asked:
                 expressions.append(asked)
+    runtime = None
+    if "runtime" in body:
+        where = f"{path}.runtime"
+        runtime = fields.choice(notes, where, body["runtime"], RuntimeKind)
     return Selector(
-        globs.get("name"), tuple(sorted(labels)), globs.get("image"), tuple(expressions)
+        name=globs.get("name"),
+        labels=tuple(sorted(labels)),
+        image=globs.get("image"),
+        expressions=tuple(expressions),
+        runtime=runtime,
+        namespace=globs.get("namespace"),
     )
 
 

@@ -27,6 +27,7 @@ def workload(
     *ports: Port,
     labels: dict[str, str] | None = None,
     image: str | None = None,
+    runtime: str = "process",
     attach_mode: Mode = Mode.PROTECT,
     forced_mode: Mode | None = None,
 ) -> Workload:
@@ -36,6 +37,7 @@ def workload(
         process=ProcessRef(4242, 1, (4, 4026531840)),
         labels=labels or {},
         image=image,
+        runtime=runtime,
         attach_mode=attach_mode,
         forced_mode=forced_mode,
         ports=ports,

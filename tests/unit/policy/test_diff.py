@@ -29,7 +29,7 @@ def test_the_same_meaning_in_other_words_is_no_change():
 def test_each_change_is_one_sentence():
     new = f"""
 apiVersion: segctl/v1
-groups: {{a: {{selector: {{name: "a*", image: i}}}}, c: {{cidrs: ["{packets.net_ip4}"]}}}}
+groups: {{a: {{selector: {{name: "a*", image: i, runtime: docker, namespace: n}}}}, c: {{cidrs: ["{packets.net_ip4}"]}}}}
 modes: {{a: monitor}}
 options: {{deny: reset}}
 rules:
@@ -37,7 +37,7 @@ rules:
   - {{id: 3, from: a, to: c, ports: [icmp, udp/53], action: allow}}
 """
     assert changes(parse(OLD), parse(new)) == [
-        "group a: name a → name a* and image i",
+        "group a: name a → name a* and image i and runtime docker and namespace n",
         f"group c is new: {packets.net_ip4}",
         "group b is gone: name b and label x=y",
         "mode of a: protect → monitor",

@@ -43,6 +43,7 @@ FULL = {
     "apiVersion": "segctl/v1",
     "groups": {
         "web": {"selector": {"name": "w*", "labels": {"a": ""}, "image": "i"}},
+        "run": {"selector": {"runtime": "docker", "namespace": "shop*"}},
         "asked": {
             "selector": {
                 "expressions": [
@@ -70,12 +71,25 @@ FULL = {
 }
 ODD = [
     *(None, True, 0, 1, -1, 2**32, 1.5, "", "any", "x", "a b", "In", "tcp/80", [], [1]),
+    *("docker", "process"),
     *([""], ["x"], {}, {"x": 1}, {"any": {}}, {"selector": {}}, {"name": "x"}),
     *(packets.net_ip4, [packets.net_ip6], "reset", "deny", "protect", "egress"),
 ]
 KEYS = [
     *("selector", "cidrs", "except", "fqdns", "name", "labels", "key", "operator"),
-    *("values", "id", "from", "ports", "apps", "action", "deny", "extra", "any"),
+    *(
+        "values",
+        "runtime",
+        "namespace",
+        "id",
+        "from",
+        "ports",
+        "apps",
+        "action",
+        "deny",
+        "extra",
+        "any",
+    ),
 ]
 
 

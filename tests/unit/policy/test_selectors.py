@@ -54,6 +54,18 @@ def test_who_is_in_no_namespace_is_in_the_default_one():
     assert holds(asked(key, "Exists"))
 
 
+def test_a_selector_asks_for_runtime_and_namespace():
+    notes = Notes()
+    body = {"runtime": "docker", "namespace": "sh*"}
+    found = selector(notes, "s", body)
+    assert not notes.errors
+    shop = {"io.kubernetes.pod.namespace": "shop"}
+    assert selects(found, workload("w", labels=shop, runtime="docker"))
+    assert not selects(found, workload("w", labels=shop, runtime="podman"))
+    assert not selects(found, workload("w", runtime="docker"))
+    assert holds({"namespace": "default"})
+
+
 @pytest.mark.parametrize(
     ("body", "error"),
     [
@@ -64,6 +76,8 @@ def test_who_is_in_no_namespace_is_in_the_default_one():
         (asked("a", "Equals"), "s.expressions[0].operator: must be one of In"),
         (asked("a", "In"), "s.expressions[0].values: must be a list"),
         (asked("a", "Exists", "b"), "s.expressions[0].values: Exists takes none"),
+        ({"runtime": "dokcer"}, "s.runtime: must be one of docker, podman, process"),
+        ({"namespace": 1}, "s.namespace: must be a string"),
         ({"labels": {"a": 1}}, "s.labels.a: must be a string, not 1; put it in"),
     ],
 )

@@ -7,6 +7,7 @@ from ipaddress import ip_address, ip_network
 from hypothesis import strategies as st
 
 from pyctl.model.policy import Action, Direction
+from pyctl.model.workload import RuntimeKind
 from pyctl.policy.document import (
     ANY,
     Expression,
@@ -17,6 +18,7 @@ from pyctl.policy.document import (
     Rule,
     Selector,
 )
+from pyctl.policy.resolve import NAMESPACE
 from tests import packets
 from tests.unit.policy.makers import port, workload
 
@@ -44,10 +46,13 @@ FLOWS = [(6, 80), (6, 443), (17, 53), (1, 0), (58, 0), (47, 0)]
 
 groups = st.one_of(
     st.builds(
-        lambda labels, glob, asked: {"selector": Selector(glob, labels, None, asked)},
-        st.sampled_from([(), (("app", "a"),), (("app", "b"), ("tier", "1"))]),
+        lambda *said: {"selector": Selector(*said)},
         st.sampled_from(["w*", "w0", "w[12]", "x"]),
+        st.sampled_from([(), (("app", "a"),), (("app", "b"), ("tier", "1"))]),
+        st.sampled_from([None, None, "nginx:*"]),
         st.sampled_from([(), (Expression("app", Operator.NOT_IN, ("b",)),)]),
+        st.sampled_from([None, None, *RuntimeKind]),
+        st.sampled_from([None, None, "default", "sh?p"]),
     ),
     st.builds(
         lambda nets, holes: {
@@ -101,9 +106,19 @@ def joins(draw):
     n = draw(st.integers(0, 3))
     own = draw(st.lists(st.sampled_from(POOL), unique=True, max_size=2))
     texts = [f"{text}/{24 if '.' in text else 64}" for text in own]
-    labels = draw(st.sampled_from([{}, {"app": "a"}, {"app": "b", "tier": "1"}]))
+    labels = draw(
+        st.sampled_from(
+            [{}, {"app": "a"}, {"app": "b", "tier": "1"}, {NAMESPACE: "shop"}]
+        )
+    )
     made = port(n + 1, *texts, f"{packets.link_local_ip6}/64")
-    return workload(f"w{n}", made, labels=labels)
+    return workload(
+        f"w{n}",
+        made,
+        labels=labels,
+        image=draw(st.sampled_from([None, "nginx:1"])),
+        runtime=draw(st.sampled_from(RuntimeKind)),
+    )
 
 
 leaves = st.builds("w{}".format, st.integers(0, 3))
