@@ -15,7 +15,7 @@ from pyctl.cli import options, render
 @click.command("test")
 @click.option("--from", "source", required=True, help="A workload, or an address.")
 @click.option("--to", "target", required=True, help="Likewise.")
-@click.option("--port", required=True, help="tcp/80, udp/53, icmp.")
+@click.option("--port", required=True, help="tcp/80, udp/53, icmp, icmp/13.")
 @click.option(
     "-f",
     "--file",

@@ -45,10 +45,10 @@ class PortRule:
 
 @dataclass(frozen=True)
 class PortMatch:
-    """Destination ports of TCP or UDP; a whole protocol else."""
+    """Destination ports of TCP or UDP, types of ICMP; any protocol else."""
 
     proto: int
-    """IPPROTO_TCP, IPPROTO_UDP; IPPROTO_ICMP: that of the packet's IP version; 0: any."""
+    """IPPROTO_TCP, _UDP, _ICMP (of IPv4), _ICMPV6 (of IPv6); 0: any, without ports."""
     low: int = 0
     high: int = 65535
 

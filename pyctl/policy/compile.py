@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from socket import IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP
 
 from pyctl.model.policy import (
     Action,
@@ -27,7 +26,7 @@ from pyctl.model.policy import (
     PortPolicy,
 )
 from pyctl.model.workload import Mode, Workload
-from pyctl.policy.document import ANY, Policy, PortSpec
+from pyctl.policy.document import ANY, Policy
 from pyctl.policy.resolve import (
     Address,
     addresses,
@@ -35,8 +34,6 @@ from pyctl.policy.resolve import (
     groups_of,
     known_addresses,
 )
-
-_PROTOS = {"any": 0, "icmp": IPPROTO_ICMP, "tcp": IPPROTO_TCP, "udp": IPPROTO_UDP}
 
 
 @dataclass(frozen=True)
@@ -82,7 +79,11 @@ class Compiler:
                     rule_id=rule.id,
                     source=self._index[rule.source],
                     target=self._index[rule.target],
-                    ports=tuple(_match(spec) for spec in rule.ports),
+                    ports=tuple(
+                        PortMatch(number, spec.low, spec.high)
+                        for spec in rule.ports
+                        for number in spec.numbers
+                    ),
                     action=rule.action,
                     direction=rule.direction,
                 )
@@ -161,7 +162,3 @@ def compile_policy(policy: Policy, workloads: Iterable[Workload]) -> Compiled:
 def _default(mode: Mode) -> Action:
     """Monitor judges as protect would; that it lets all pass is the engine's business."""
     return Action.ALLOW if mode is Mode.DISCOVER else Action.DENY
-
-
-def _match(spec: PortSpec) -> PortMatch:
-    return PortMatch(_PROTOS[spec.proto], spec.low, spec.high)

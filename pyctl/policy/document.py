@@ -72,22 +72,31 @@ class Group:
         return without(self.cidrs, self.excepts) if self.excepts else self.cidrs
 
 
+_NUMBERS = {
+    "any": (0,),
+    "tcp": (IPPROTO_TCP,),
+    "udp": (IPPROTO_UDP,),
+    "icmp": (IPPROTO_ICMP, IPPROTO_ICMPV6),
+    "icmpv4": (IPPROTO_ICMP,),
+    "icmpv6": (IPPROTO_ICMPV6,),
+}
+
+
 @dataclass(frozen=True)
 class PortSpec:
-    """A protocol with the destination ports of TCP and UDP."""
+    """A protocol, with the destination ports of TCP and UDP, or the types of ICMP."""
 
     text: str
     """As written."""
     proto: str
-    """`tcp`, `udp`, `icmp` or `any`."""
+    """`tcp`, `udp`, `any`; `icmpv4`, `icmpv6`, or `icmp`: that of the packet's IP version."""
     low: int = 0
     high: int = 65535
 
-    def number(self, version: int) -> int:
-        """The IPPROTO_* for IP version 4 or 6; 0: any."""
-        icmp = IPPROTO_ICMP if version == 4 else IPPROTO_ICMPV6
-        known = {"tcp": IPPROTO_TCP, "udp": IPPROTO_UDP, "icmp": icmp, "any": 0}
-        return known[self.proto]
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """IPPROTO_*; 0: any. ICMP means the one that belongs to the packet's IP version."""
+        return _NUMBERS[self.proto]
 
 
 @dataclass(frozen=True)

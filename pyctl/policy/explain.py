@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from socket import IPPROTO_TCP, IPPROTO_UDP
+from socket import IPPROTO_ICMP, IPPROTO_ICMPV6
 
 from pyctl.model.policy import Direction
 from pyctl.model.workload import Workload
 from pyctl.policy.document import ANY, Policy, PortSpec, Rule
 from pyctl.policy.resolve import Address, groups_of
+
+_OTHER_ICMP = {4: IPPROTO_ICMPV6, 6: IPPROTO_ICMP}
+"""By IP version: the ICMP that no stack of it answers. Only `any` takes it."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,8 @@ def explain(
     version: int,
     direction: Direction,
 ) -> Explanation:
-    """`proto` is IPPROTO_*, `port` the destination's, `version` 4 or 6; `direction` says at which end
-    it is asked: egress at the source.
+    """`proto` is IPPROTO_*, `port` the destination's or ICMP's type, `version` 4 or 6; `direction`
+    says at which end it is asked: egress at the source.
     """
     passed_over: list[tuple[Rule, str]] = []
     for rule in policy.rules:
@@ -89,8 +92,8 @@ def _why_not(
 
 
 def _takes(spec: PortSpec, proto: int, port: int, version: int) -> bool:
-    if spec.number(version) not in {0, proto}:
-        return False
-    if proto not in {IPPROTO_TCP, IPPROTO_UDP}:
+    if spec.numbers == (0,):
         return True
+    if proto not in spec.numbers or proto == _OTHER_ICMP[version]:
+        return False
     return spec.low <= port <= spec.high

@@ -20,8 +20,13 @@ from pyctl.policy.networks import Network
 E = TypeVar("E", bound=StrEnum)
 
 GROUP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-PORTS = re.compile(r"(tcp|udp)(?:/(?:any|([0-9]{1,5})(?:-([0-9]{1,5}))?))?")
-_PORTS_HELP = "write tcp/80, tcp/80-90, tcp/any, udp/53, icmp or any"
+PORTS = re.compile(
+    r"(tcp|udp)(?:/(?:any|([0-9]{1,5})(?:-([0-9]{1,5}))?))?"
+    r"|(icmp|icmpv6)(?:/([0-9]{1,3})(?:-([0-9]{1,3}))?)?"
+)
+_PORTS_HELP = (
+    "write tcp/80, tcp/80-90, tcp/any, udp/53, icmp, icmp/8, icmpv6/128 or any"
+)
 MAX_RULE_ID = 2**32 - 1
 
 
@@ -154,14 +159,19 @@ def cidr(notes: Notes, path: str, value: object) -> Network | None:
 
 
 def port_spec(notes: Notes, path: str, value: object) -> PortSpec | None:
-    """`tcp/80`, `tcp/80-90`, `tcp/any`, `tcp`, the same for udp, `icmp`, `any`."""
-    if isinstance(value, str) and value in {"any", "icmp"}:
-        return PortSpec(value, value)
+    """`tcp/80`, `tcp/80-90`, `tcp/any`, `tcp`, the same for udp, `any`; `icmp` is that of the packet's
+    IP version. Types are numbered anew in ICMPv6, so that `icmp/8` is IPv4's alone and `icmpv6/128`,
+    like `icmpv6`, IPv6's. ICMP errors are no matter of rules: they go with the flow they speak of.
+    """
+    if value == "any":
+        return PortSpec("any", "any")
     found = PORTS.fullmatch(value) if isinstance(value, str) else None
     if not isinstance(value, str) or found is None:
         notes.error(path, f"{shown(value)} is no port; {_PORTS_HELP}")
         return None
-    proto, first, last = found.groups()
+    if found[4]:
+        return _icmp(notes, path, value, *found.groups()[3:])
+    proto, first, last = found.groups()[:3]
     if first is None:
         return PortSpec(value, proto)
     low, high = int(first), int(last or first)
@@ -169,3 +179,15 @@ def port_spec(notes: Notes, path: str, value: object) -> PortSpec | None:
         notes.error(path, f"{value}: ports go from 1 to 65535, the smaller one first")
         return None
     return PortSpec(value, proto, low, high)
+
+
+def _icmp(
+    notes: Notes, path: str, text: str, proto: str, first: str | None, last: str | None
+) -> PortSpec | None:
+    if first is None:
+        return PortSpec(text, proto)
+    low, high = int(first), int(last or first)
+    if not low <= high <= 255:
+        notes.error(path, f"{text}: types go from 0 to 255, the smaller one first")
+        return None
+    return PortSpec(text, "icmpv4" if proto == "icmp" else proto, low, high)

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from ipaddress import ip_address
-from socket import IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP
 
 from pyctl.errors import NotFoundError, UsageError
 from pyctl.model.policy import Action, Direction
@@ -23,6 +22,9 @@ from pyctl.policy.document import Policy, PortSpec
 from pyctl.policy.explain import Explanation, explain, groups_at
 from pyctl.policy.fields import Notes
 from pyctl.policy.resolve import Address, effective_mode, known_addresses
+
+_ECHO = {4: 8, 6: 128}
+"""By IP version: the type of an echo request."""
 
 
 @dataclass(frozen=True)
@@ -62,20 +64,22 @@ class Answer:
 def ask(
     policy: Policy, workloads: Collection[Workload], source: str, target: str, port: str
 ) -> Answer:
-    """`source` and `target`: a workload's name, or an address; `port`: tcp/80, udp/53, icmp."""
+    """`source` and `target`: a workload's name, or an address; `port`: tcp/80, udp/53, icmp/13; icmp
+    is an echo request.
+    """
     spec = _one_port(port)
-    version = _version(source, target, workloads)
+    version = _version(spec, source, target, workloads)
     opener = _end(source, version, workloads)
     answerer = _end(target, version, workloads)
     from_groups = _groups(policy, opener, workloads)
     to_groups = _groups(policy, answerer, workloads)
-    number = _number(spec, version)
+    number, dport = _number(spec, version)
     found = []
     for direction, end in zip(Direction, (opener, answerer), strict=True):
         if end.workload is None:
             continue
         why = explain(
-            *(policy, from_groups, to_groups, number, spec.low, version, direction)
+            *(policy, from_groups, to_groups, number, dport, version, direction)
         )
         mode = effective_mode(policy, end.workload).mode
         says = _says(why)
@@ -135,9 +139,11 @@ def _named(text: str, workloads: Collection[Workload]) -> Workload:
     )
 
 
-def _version(source: str, target: str, workloads: Collection[Workload]) -> int:
-    """Of an address that is given; else the first that both ends have."""
-    possible = {4, 6}
+def _version(
+    spec: PortSpec, source: str, target: str, workloads: Collection[Workload]
+) -> int:
+    """Of an address, or an ICMP, that is given; else the first that both ends have."""
+    possible = {"icmpv4": {4}, "icmpv6": {6}}.get(spec.proto, {4, 6})
     for text in (source, target):
         address = _parsed(text)
         possible &= (
@@ -147,7 +153,7 @@ def _version(source: str, target: str, workloads: Collection[Workload]) -> int:
         )
     if not possible:
         raise UsageError(
-            f"{source} and {target} have no address of one IP version",
+            f"{source} and {target} have no address of one IP version for {spec.text}",
             advice="name addresses of both",
         )
     return min(possible)
@@ -167,13 +173,17 @@ def _one_port(text: str) -> PortSpec:
     spec = fields.port_spec(notes, "the port", text)
     if spec is None:
         raise UsageError("; ".join(notes.errors))
-    if spec.proto == "any" or (spec.proto in {"tcp", "udp"} and spec.low != spec.high):
+    ping = spec.text in {"icmp", "icmpv6"}
+    if spec.low != spec.high and not ping:
         raise UsageError(
             f"{text} is more than one port", advice="ask for one, like tcp/80"
         )
     return spec
 
 
-def _number(spec: PortSpec, version: int) -> int:
-    icmp = IPPROTO_ICMP if version == 4 else IPPROTO_ICMPV6
-    return {"tcp": IPPROTO_TCP, "udp": IPPROTO_UDP}.get(spec.proto, icmp)
+def _number(spec: PortSpec, version: int) -> tuple[int, int]:
+    """IPPROTO_*, and the port, or ICMP's type."""
+    number = spec.numbers[-1 if version == 6 else 0]
+    if spec.low == spec.high:
+        return number, spec.low
+    return number, _ECHO[version]

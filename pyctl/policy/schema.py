@@ -58,7 +58,7 @@ def document() -> Schema:
 
 
 def _rule() -> Schema:
-    port = {"anyOf": [{"enum": [ANY, "icmp"]}, {"type": "string", "pattern": _PORT}]}
+    port = {"anyOf": [{"const": ANY}, {"type": "string", "pattern": _PORT}]}
     return _object(
         ["id", "from", "to", "action"],
         **{"from": _TEXT},

@@ -103,9 +103,9 @@ struct sg_node_rule {
 SEG_ABI_SIZE(sg_node_rule, 24);
 
 struct sg_node_spec {
-	__u8 proto;		/* IPPROTO_TCP, _UDP; IPPROTO_ICMP: of the packet's IP version; 0: any */
+	__u8 proto;		/* IPPROTO_TCP, _UDP, _ICMP (of IPv4), _ICMPV6 (of IPv6); 0: any */
 	__u8 pad;
-	__u16 port_lo;		/* destination's, host order; 0..65535 for all but TCP and UDP */
+	__u16 port_lo;		/* destination's, host order; ICMP: the type; 0..65535 for any protocol */
 	__u16 port_hi;
 	__u16 pad2;
 };

@@ -36,12 +36,20 @@ void sg_flow_key(const struct sg_packet *p, struct sg_key *key, __u8 *opener)
 	}
 }
 
+/* What rules look at. */
+static __u16 port_of(const struct sg_key *key, __u8 opener)
+{
+	if (key->proto == SG_PROTO_ICMP || key->proto == SG_PROTO_ICMPV6)
+		return key->rport & 0xff;
+	return opener == SEG_DIR_EGRESS ? key->rport : key->lport;
+}
+
 struct sg_answer sg_flow_ask(const struct sg_port *port, const struct sg_key *key, __u8 opener)
 {
 	struct sg_question q = {
 		.local = key->laddr,
 		.peer = key->raddr,
-		.port = opener == SEG_DIR_EGRESS ? key->rport : key->lport,
+		.port = port_of(key, opener),
 		.dir = opener,
 		.family = key->family,
 		.proto = key->proto,

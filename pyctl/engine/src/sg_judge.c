@@ -16,6 +16,9 @@ static struct sg_ruling judge_alone(struct sg_core *core, struct sg_port *port,
 	__u8 opener;
 
 	sg_flow_key(p, &key, &opener);
+	/* An answer that nobody asked for is what it is, not what it would answer. */
+	if (p->kind == SG_KIND_ICMP_REPLY || p->kind == SG_KIND_ICMP_OTHER)
+		key.rport = p->icmp_type;
 	answer = sg_flow_ask(port, &key, p->dir);
 	r.rule_id = answer.rule_id;
 	r.reason = answer.reason;

@@ -277,12 +277,18 @@ static __u32 peer_class(struct sg_node *node, const struct sg_question *q)
 
 static enum sg_pair_table table_of(const struct sg_question *q)
 {
-	if (q->proto == SG_PROTO_TCP)
+	switch (q->proto) {
+	case SG_PROTO_TCP:
 		return SG_PAIR_TCP;
-	if (q->proto == SG_PROTO_UDP)
+	case SG_PROTO_UDP:
 		return SG_PAIR_UDP;
-	return q->proto == (q->family == SEG_FAMILY_IPV6 ? SG_PROTO_ICMPV6 : SG_PROTO_ICMP) ?
-		       SG_PAIR_ICMP : SG_PAIR_OTHER;
+	case SG_PROTO_ICMP:
+		return q->family == SEG_FAMILY_IPV4 ? SG_PAIR_ICMP : SG_PAIR_OTHER;
+	case SG_PROTO_ICMPV6:
+		return q->family == SEG_FAMILY_IPV6 ? SG_PAIR_ICMPV6 : SG_PAIR_OTHER;
+	default:
+		return SG_PAIR_OTHER;
+	}
 }
 
 int sg_node_ask(struct sg_node *node, __u16 port_id, const struct sg_question *q,
@@ -299,7 +305,7 @@ int sg_node_ask(struct sg_node *node, __u16 port_id, const struct sg_question *q
 	pair = pair_of(node, out ? local : peer, out ? peer : local, q->dir);
 	if (!pair)
 		return -ENOMEM;
-	found = sg_pair_find(pair, table, table <= SG_PAIR_UDP ? q->port : 0);
+	found = sg_pair_find(pair, table, table == SG_PAIR_OTHER ? 0 : q->port);
 	*rule = found ? &node->rules[found - 1] : NULL;
 	return 0;
 }

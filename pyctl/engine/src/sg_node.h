@@ -16,7 +16,7 @@ enum sg_node_limit {
 struct sg_question {
 	const __u8 *local;	/* 16 bytes */
 	const __u8 *peer;
-	__u16 port;		/* the opener's destination port, host order */
+	__u16 port;		/* the opener's destination port, host order; ICMP: its query's type */
 	__u8 dir;		/* the opener's */
 	__u8 family;
 	__u8 proto;

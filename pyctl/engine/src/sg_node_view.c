@@ -7,12 +7,17 @@
 
 static int is_spec_valid(const struct sg_node_spec *spec)
 {
-	int has_ports = spec->proto == SG_PROTO_TCP || spec->proto == SG_PROTO_UDP;
-
-	if (!has_ports && spec->proto && spec->proto != SG_PROTO_ICMP)
+	switch (spec->proto) {
+	case 0:
+		return !spec->port_lo && spec->port_hi == SG_ANY_PORT_HI;
+	case SG_PROTO_TCP:
+	case SG_PROTO_UDP:
+	case SG_PROTO_ICMP:
+	case SG_PROTO_ICMPV6:
+		return spec->port_lo <= spec->port_hi;
+	default:
 		return 0;
-	return has_ports ? spec->port_lo <= spec->port_hi :
-			   !spec->port_lo && spec->port_hi == SG_ANY_PORT_HI;
+	}
 }
 
 static int is_rule_valid(const struct sg_node_rule *rule, const struct sg_node_head *head)

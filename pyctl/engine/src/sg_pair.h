@@ -5,7 +5,9 @@
 
 #include "sg_core.h"
 
-enum sg_pair_table { SG_PAIR_TCP, SG_PAIR_UDP, SG_PAIR_ICMP, SG_PAIR_OTHER, SG_PAIR_TABLES };
+enum sg_pair_table {
+	SG_PAIR_TCP, SG_PAIR_UDP, SG_PAIR_ICMP, SG_PAIR_ICMPV6, SG_PAIR_OTHER, SG_PAIR_TABLES,
+};
 
 /* From this port on, up to the next step, this rule. */
 struct sg_step {

@@ -33,7 +33,9 @@ def test_rules_keep_their_order_and_those_disabled_are_none():
     assert node.groups == ("any", "web", "red", "far")
     assert node.cidrs == {3: (ip_network(packets.world_net_ip4),)}
     assert node.rules == (
-        NodeRule(9, 3, 1, (PortMatch(6, 80, 80), PortMatch(1)), Action.ALLOW),
+        NodeRule(
+            9, 3, 1, (PortMatch(6, 80, 80), PortMatch(1), PortMatch(58)), Action.ALLOW
+        ),
         NodeRule(4, 2, 0, (PortMatch(0),), Action.DENY),
     )
 

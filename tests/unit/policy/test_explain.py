@@ -51,6 +51,8 @@ def test_each_rule_before_says_why_it_does_not_match():
         (17, 53, 6, 4),
         (58, 0, 6, 5),
         (58, 0, 4, None),
+        (1, 8, 4, 5),
+        (1, 8, 6, None),
         (47, 0, 4, None),
     ],
 )

@@ -19,6 +19,10 @@ from tests import packets
         ("tcp/1", "tcp", 1, 1),
         ("udp/1-65535", "udp", 1, 65535),
         ("tcp/7-7", "tcp", 7, 7),
+        ("icmp/8", "icmpv4", 8, 8),
+        ("icmp/0-255", "icmpv4", 0, 255),
+        ("icmpv6", "icmpv6", 0, 65535),
+        ("icmpv6/128", "icmpv6", 128, 128),
     ],
 )
 def test_ports_are_read_as_written(text, proto, low, high):
@@ -31,7 +35,7 @@ def test_ports_are_read_as_written(text, proto, low, high):
 @pytest.mark.parametrize(
     "value",
     ["", "tcp/", "tcp/0", "tcp/65536", "tcp/2-1", "tcp/-1", "tcp/1-", "TCP/80", "tcp/80 ",
-     "tcp/80\n", "80/tcp", "icmp/8", "any/80", "tcp/\u0661", 80, None, True, ["tcp/80"]],
+     "tcp/80\n", "80/tcp", "icmp/256", "icmp/8-0", "icmp/any", "icmpv4", "any/80", "tcp/\u0661", 80, None, True, ["tcp/80"]],
     ids=repr,
 )  # fmt: skip
 def test_anything_else_is_no_port(value):

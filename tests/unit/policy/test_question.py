@@ -81,6 +81,23 @@ def test_a_mode_that_only_records_lets_pass():
 
 
 @pytest.mark.parametrize(
+    ("asked", "rule"), [("icmp", 3), ("icmp/8", 3), ("icmp/13", 4), ("icmpv6", 1)]
+)
+def test_icmp_is_a_ping_unless_a_type_is_named(asked, rule):
+    policy = parse("""
+apiVersion: segctl/v1
+rules:
+  - {id: 1, from: any, to: any, ports: [icmpv6/128], action: allow}
+  - {id: 2, from: any, to: any, ports: [icmp/0-7, icmpv6/1-127], action: allow}
+  - {id: 3, from: any, to: any, ports: [icmp/8], action: allow}
+  - {id: 4, from: any, to: any, ports: [icmp], action: allow}
+""")
+    other = workload("other", port(3, f"{packets.pod_two_ip6}/64"))
+    target = "other" if asked == "icmpv6" else "db"
+    assert by(ask(policy, [*ALL, other], "web", target, asked)) == [rule, rule]
+
+
+@pytest.mark.parametrize(
     ("source", "target", "asked", "error"),
     [
         ("web", "cache", "tcp/80", NotFoundError),
@@ -88,6 +105,9 @@ def test_a_mode_that_only_records_lets_pass():
         ("web", "db", "any", UsageError),
         ("web", "db", "80", UsageError),
         (packets.world_ip6, "db", "tcp/80", UsageError),
+        ("web", "db", "icmpv6", UsageError),
+        ("web", "db", "icmp/0-8", UsageError),
+        (packets.world_ip6, packets.pod_one_ip6, "icmp/8", UsageError),
     ],
 )
 def test_what_cannot_be_asked_is_told(source, target, asked, error):

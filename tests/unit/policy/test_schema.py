@@ -20,7 +20,7 @@ from tests.unit.policy.test_parse import policy, rule
 SCHEMA = document()
 VALID = Draft202012Validator(SCHEMA)
 BETWEEN_FIELDS = re.compile(
-    "no such group|is taken by|only workloads have|is in none of|has host bits|is no CIDR|ports go from"
+    "no such group|is taken by|only workloads have|is in none of|has host bits|is no CIDR|(?:ports|types) go from"
 )
 """What only the parser can say."""
 
@@ -62,7 +62,7 @@ FULL = {
             "from": "net",
             "to": "web",
             "direction": "ingress",
-            "ports": ["tcp/80-90", "icmp", "any", "udp"],
+            "ports": ["tcp/80-90", "icmp", "icmp/8", "icmpv6/1-9", "any", "udp"],
             "action": "allow",
             "comment": "",
             "enabled": False,

@@ -41,8 +41,8 @@ CIDRS = [
     f"{HOSTS[1]}/31",
     f"{HOSTS6[1]}/128",
 ]
-FLOWS = [(6, 80), (6, 443), (17, 53), (1, 0), (58, 0), (47, 0)]
-"""(protocol, destination port)."""
+FLOWS = [(6, 80), (6, 443), (17, 53), (1, 8), (1, 0), (58, 128), (47, 0)]
+"""(protocol, destination port or ICMP's type)."""
 
 groups = st.one_of(
     st.builds(
@@ -67,6 +67,10 @@ specs = st.sampled_from(
     [
         PortSpec("any", "any"),
         PortSpec("icmp", "icmp"),
+        PortSpec("icmp/8", "icmpv4", 8, 8),
+        PortSpec("icmp/0-7", "icmpv4", 0, 7),
+        PortSpec("icmpv6", "icmpv6"),
+        PortSpec("icmpv6/1-200", "icmpv6", 1, 200),
         PortSpec("tcp/any", "tcp"),
         PortSpec("tcp/80", "tcp", 80, 80),
         PortSpec("tcp/79-442", "tcp", 79, 442),

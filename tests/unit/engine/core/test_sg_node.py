@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
 import pytest
@@ -189,6 +190,18 @@ def test_a_rule_may_hold_at_one_end_alone(node, rules, net):
     assert node.core.passes(net.into(udp(sport=1)))
 
 
+def test_icmp_is_judged_by_its_type(node, rules, net):
+    """An echo reply that nobody asked for is a packet of its own type, not a part of an echo."""
+    asks, answers = (8, 0) if net.family == 4 else (128, 129)
+    for kind, ping in ((asks, True), (answers, False)):
+        types = (PortMatch(net.icmp, kind, kind),)
+        one = replace(rules, rules=(NodeRule(1, 0, 0, types, Action.ALLOW),))
+        assert node.swap(pack_node(one, Members(), [head(kind)])) == 0
+        assert node.core.passes(net.out(net.ping(ident=kind))) is ping
+        assert node.core.passes(net.into(net.pong(ident=kind)))
+        assert node.core.passes(net.into(net.pong(ident=1))) is not ping
+
+
 def test_an_address_that_passes_to_another_workload_takes_no_verdict_along(
     node, rules, net
 ):
@@ -230,6 +243,7 @@ def test_without_a_node_policy_the_default_decides(node, net):
         {"rules": (NodeRule(1, 0, 4, ALL, Action.ALLOW),)},
         {"rules": (NodeRule(1, 0, 0, (PortMatch(47),), Action.ALLOW),)},
         {"rules": (NodeRule(1, 0, 0, (PortMatch(6, 2, 1),), Action.ALLOW),)},
+        {"rules": (NodeRule(1, 0, 0, (PortMatch(58, 2, 1),), Action.ALLOW),)},
         {"rules": (NodeRule(1, 0, 0, (PortMatch(0, 1, 1),), Action.ALLOW),)},
         {"cidrs": {4: (ip_network(packets.net_ip4),)}},
         {"members": Members({PORT: (4,)}, {})},
