@@ -216,7 +216,9 @@ SEG_ABI_SIZE(seg_event, 88);
 	X(SESSION_MEMORY, 33, drop, "the session table is full") \
 	X(TRUNCATED, 34, drop, "the engine received only a part of the frame") \
 	X(SEND_FAILED, 35, drop, "the engine could not send the frame on") \
-	X(COPY_FAILED, 36, pass, "passed in a tap, but the engine got no copy")
+	X(COPY_FAILED, 36, pass, "passed in a tap, but the engine got no copy") \
+	X(STAGED_DENY, 37, pass, "a staged policy rule would deny it") \
+	X(STAGED_ALLOW, 38, steer, "a staged policy rule would allow it")
 
 enum seg_reason {
 #define SEG_REASON_ENUM(name, number, category, caption) SEG_R_##name = number,

@@ -18,7 +18,7 @@ class Happening:
     """One event; fields that do not apply are None."""
 
     kind: str
-    """denial, violation, lifecycle, kernel-drop, policy or engine."""
+    """denial, violation, staged, lifecycle, kernel-drop, policy or engine."""
     message: str
     time: float = field(default_factory=time.time)
     """Seconds since the epoch."""

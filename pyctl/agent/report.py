@@ -20,7 +20,7 @@ _PROTOCOLS = {
     socket.IPPROTO_ICMPV6: "icmp6",
 }
 _WITH_PORTS = (socket.IPPROTO_TCP, socket.IPPROTO_UDP)
-_KINDS = {"drop": "denial", "violation": "violation"}
+_KINDS = {"drop": "denial", "violation": "violation", "staged": "staged"}
 
 
 def protocol_name(number: int) -> str:
@@ -36,7 +36,7 @@ def endpoint(address: str, proto: int, port: int) -> str:
 
 
 def engine_happening(event: EngineEvent, registry: Registry) -> Happening | None:
-    """A denial or a violation; None for what the event log does not keep (flows)."""
+    """A denial, a violation, or a staged rule's word; None for what the event log does not keep (flows)."""
     kind = _KINDS.get(event.kind)
     if kind is None:
         return None

@@ -229,7 +229,7 @@ class WorkloadList(_Response):
 
 
 EventKind = Literal[
-    "denial", "violation", "lifecycle", "kernel-drop", "policy", "engine"
+    "denial", "violation", "staged", "lifecycle", "kernel-drop", "policy", "engine"
 ]
 
 
@@ -239,7 +239,7 @@ class Event(_Response):
     time: float
     """Seconds since the epoch."""
     kind: EventKind
-    """violation: monitor would have denied it."""
+    """violation: monitor would have denied it. staged: what a staged rule would have said."""
     message: str
     workload: str | None = None
     """Its name."""

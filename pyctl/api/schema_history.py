@@ -61,7 +61,7 @@ class Flow(_Response):
     """Of both directions: carried by the kernel; the engine carried the others."""
     kernel_bytes: int
     verdict: Verdict
-    """The worse one of both ends; violation: it passed because the mode only records."""
+    """The worse one of both ends; violation: it passed because mode or rule only record."""
     rule_id: int | None
     """With `verdict`: of the end that said so, as `reason`."""
     reason: str | None

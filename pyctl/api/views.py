@@ -105,7 +105,9 @@ def workload_detail(agent: Agent, workload: Workload) -> schema.WorkloadDetail:
             )
         )
     denials = context.events.latest(
-        20, workload=workload.name, kinds=("denial", "violation", "kernel-drop")
+        20,
+        workload=workload.name,
+        kinds=("denial", "violation", "staged", "kernel-drop"),
     )
     unforced = effective_mode(context.policy, replace(workload, forced_mode=None))
     from_policy = unforced.source is ModeSource.POLICY

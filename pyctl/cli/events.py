@@ -12,7 +12,9 @@ import click
 from pyctl.cli import follow, options, render
 from pyctl.cli.since import Since
 
-KINDS = ["denial", "violation", "lifecycle", "kernel-drop", "policy", "engine"]
+KINDS = [
+    *("denial", "violation", "staged", "lifecycle", "kernel-drop", "policy", "engine")
+]
 
 
 @click.command()

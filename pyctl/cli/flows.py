@@ -24,7 +24,7 @@ COLUMNS = (
 @click.option(
     "--verdict",
     type=click.Choice(["allow", "deny", "violation"]),
-    help="violation: it passed because the mode only records.",
+    help="violation: it passed because mode or rule only record.",
 )
 @click.option("--since", type=Since(), help="Seen since: 10m, 2h, 14:30, …")
 @options.limit(50)

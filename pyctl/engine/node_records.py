@@ -13,10 +13,19 @@ from typing import Any
 from pyctl.engine._binding import constant, ffi, pack_array
 from pyctl.engine.records import ACTIONS, DIRECTIONS, pack_policy
 from pyctl.errors import SegctlError
-from pyctl.model.policy import Members, NodePolicy, PortMatch, PortPolicy
+from pyctl.model.policy import (
+    Action,
+    Members,
+    NodePolicy,
+    NodeRule,
+    PortMatch,
+    PortPolicy,
+)
 
 Policies = Sequence[tuple[PortPolicy, int]]
 """With their generations."""
+_STAGED = constant("SG_RULE_STAGED")
+_REJECT = constant("SG_RULE_REJECT")
 _FAMILIES = {4: constant("SEG_FAMILY_IPV4"), 6: constant("SEG_FAMILY_IPV6")}
 
 
@@ -52,6 +61,7 @@ def _pack(
                 len(rule.ports),
                 ACTIONS[rule.action],
                 DIRECTIONS[rule.direction] if rule.direction else 0,
+                _flags(rule),
             )
         )
     cidrs = [
@@ -83,6 +93,11 @@ def _pack(
         )
     except (OverflowError, ValueError, IndexError) as error:
         raise SegctlError(f"packing the node's policy: {error}") from error
+
+
+def _flags(rule: NodeRule) -> int:
+    staged = _STAGED if rule.staged else 0
+    return staged | (_REJECT if rule.action is Action.REJECT else 0)
 
 
 def _members(members: Members) -> tuple[list[tuple[Any, ...]], list[int]]:

@@ -26,6 +26,7 @@ MODES = {
 ACTIONS = {
     Action.ALLOW: constant("SEG_VERDICT_ALLOW"),
     Action.DENY: constant("SEG_VERDICT_DENY"),
+    Action.REJECT: constant("SEG_VERDICT_DENY"),
 }
 DIRECTIONS = {
     Direction.EGRESS: constant("SEG_DIR_EGRESS"),
@@ -36,6 +37,7 @@ KINDS = {
     constant("SG_EVENT_FLOW_END"): "flow_end",
     constant("SG_EVENT_DROP"): "drop",
     constant("SG_EVENT_VIOLATION"): "violation",
+    constant("SG_EVENT_STAGED"): "staged",
 }
 ANSWERS = {
     constant("SG_ANSWERED_NOT"): Answer.NONE,
@@ -43,7 +45,7 @@ ANSWERS = {
     constant("SG_ANSWERED_DATA"): Answer.DATA,
 }
 _DIRECTION_OF = {number: direction for direction, number in DIRECTIONS.items()}
-_ACTION_OF = {number: action for action, number in ACTIONS.items()}
+_ACTION_OF = {ACTIONS[action]: action for action in (Action.ALLOW, Action.DENY)}
 _POLICY_BYTES = sizeof("sg_policy")
 _RULE_BYTES = sizeof("sg_rule")
 
@@ -55,7 +57,7 @@ class EngineEvent:
     time_ns: int
     """CLOCK_MONOTONIC."""
     kind: str
-    """`flow_start`, `flow_end`, `drop` or `violation`."""
+    """`flow_start`, `flow_end`, `drop`, `violation` or `staged`."""
     reason: str
     port_id: int
     direction: Direction | None

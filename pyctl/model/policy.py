@@ -24,6 +24,8 @@ class Action(StrEnum):
 
     ALLOW = "allow"
     DENY = "deny"
+    REJECT = "reject"
+    """A denial that is answered: with RST, or an ICMP error."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class NodeRule:
     action: Action
     direction: Direction | None = None
     """Judged at the end that opens (egress) or is opened to (ingress) alone; None: at both."""
+    staged: bool = False
+    """Recorded as what it would decide; the next ones decide."""
 
 
 @dataclass(frozen=True)

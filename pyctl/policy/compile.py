@@ -86,6 +86,7 @@ class Compiler:
                     ),
                     action=rule.action,
                     direction=rule.direction,
+                    staged=rule.stage,
                 )
                 for rule in policy.rules
                 if rule.enabled

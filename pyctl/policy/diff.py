@@ -49,7 +49,8 @@ def rule_text(rule: Rule) -> str:
     ports = ", ".join(spec.text for spec in rule.ports)
     end = f" at {rule.direction}" if rule.direction else ""
     off = "" if rule.enabled else " (disabled)"
-    return f"{rule.action} {rule.source} → {rule.target} {ports}{end}{off}"
+    stage = " (staged)" if rule.stage else ""
+    return f"{rule.action} {rule.source} → {rule.target} {ports}{end}{stage}{off}"
 
 
 def _group_text(group: Group) -> str:

@@ -112,6 +112,8 @@ class Rule:
     enabled: bool = True
     direction: Direction | None = None
     """It holds only where the workload opens (egress), or is opened to (ingress); None: at both ends."""
+    stage: bool = False
+    """Flows are recorded as what it would make of them; the next rules decide."""
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,9 @@ class Explanation:
     rule: Rule | None
     """None: the default decides."""
     passed_over: tuple[tuple[Rule, str], ...]
-    """Each rule before it, and why it does not match."""
+    """Each rule before it, and why it does not match or decide."""
+    staged: Rule | None = None
+    """The first of those that are staged and match: it would decide."""
 
 
 def groups_at(
@@ -61,12 +63,16 @@ def explain(
     says at which end it is asked: egress at the source.
     """
     passed_over: list[tuple[Rule, str]] = []
+    staged: Rule | None = None
     for rule in policy.rules:
         why = _why_not(rule, source, target, proto, port, version, direction)
         if not why:
-            return Explanation(rule, tuple(passed_over))
+            if not rule.stage:
+                return Explanation(rule, tuple(passed_over), staged)
+            why = f"it is staged: it would {rule.action}"
+            staged = staged or rule
         passed_over.append((rule, why))
-    return Explanation(None, tuple(passed_over))
+    return Explanation(None, tuple(passed_over), staged)
 
 
 def _why_not(

@@ -28,7 +28,7 @@ from pyctl.policy.text import load
 
 _RULE = (
     *("id", "from", "to", "direction", "ports", "apps"),
-    *("action", "comment", "enabled"),
+    *("action", "comment", "enabled", "stage"),
 )
 _UNSUPPORTED = "not supported by this version"
 
@@ -179,6 +179,7 @@ def _rule(notes: Notes, path: str, value: object, declared: set[str]) -> Rule | 
     if body.get("comment", "") != "":
         comment = fields.text(notes, f"{path}.comment", body["comment"]) or ""
     enabled = fields.flag(notes, f"{path}.enabled", body.get("enabled", True))
+    stage = fields.flag(notes, f"{path}.stage", body.get("stage", False))
     direction = None
     if "direction" in body:
         direction = fields.choice(
@@ -187,7 +188,9 @@ def _rule(notes: Notes, path: str, value: object, declared: set[str]) -> Rule | 
     source, target = ends["from"], ends["to"]
     if number is None or action is None or source is None or target is None:
         return None
-    return Rule(number, source, target, ports, action, comment, enabled, direction)
+    return Rule(
+        number, source, target, ports, action, comment, enabled, direction, stage
+    )
 
 
 def _end(

@@ -72,6 +72,10 @@ def _rule() -> Schema:
         action=_one_of(Action),
         comment={"type": "string"},
         enabled={"type": "boolean"},
+        stage={
+            "type": "boolean",
+            "description": "recorded as what it would decide; the next rules decide",
+        },
     )
 
 

@@ -76,6 +76,7 @@ static void set_policy(struct sg_core *core, uint8_t choice)
 /* A node policy of random parts, some of them impossible; then a delta, or the like. */
 static void set_node(struct sg_core *core, uint8_t choice)
 {
+	static const uint8_t protos[] = { 6, 17, 1, 58 };
 	struct {
 		struct sg_node_head head;
 		struct sg_policy policy;
@@ -89,9 +90,9 @@ static void set_node(struct sg_core *core, uint8_t choice)
 			  .member_groups = 2 },
 		.policy = { .generation = choice, .port_id = 1 + (choice & 1), .mode = 3,
 			    .default_verdict = 2, .flags = SG_POLICY_NODE },
-		.rules = { { 1, choice & 3, choice >> 2 & 3, 0, 2, 1, choice >> 3 & 3, { 0 } },
-			   { 2, 0, choice >> 4 & 3, 1, 1, 2, 0, { 0 } } },
-		.specs = { { 6, 0, 0, choice, 0 }, { 0, 0, 0, 65535, 0 } },
+		.rules = { { 1, choice & 3, choice >> 2 & 3, 0, 2, 1, choice >> 3 & 3, choice >> 5 & 1, 0 },
+			   { 2, 0, choice >> 4 & 3, 1, 1, 2, 0, choice >> 2 & 3, 0 } },
+		.specs = { { protos[choice >> 5 & 3], 0, 0, choice, 0 }, { 0, 0, 0, 65535, 0 } },
 		.cidrs = { { 1, SEG_FAMILY_IPV4, choice % 34, { 0 }, { 7, 7, 7 } },
 			   { 2, SEG_FAMILY_IPV6, choice % 130, { 0 }, { 7, 7, 7 } } },
 		.members = { { 0, 0, 1, { 0 }, 0, 1 }, { SEG_FAMILY_IPV6, 0, 0, { 7 }, 0, choice & 3 } },

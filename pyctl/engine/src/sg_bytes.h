@@ -29,6 +29,21 @@ static inline void sg_put32(__u8 *at, __u32 value)
 	sg_put16(at + 2, value);
 }
 
+/* The internet checksum's sum, on top of another: an odd byte counts as the first of two. */
+static inline __u32 sg_sum(const __u8 *at, __u32 length, __u32 sum)
+{
+	for (; length > 1; length -= 2, at += 2)
+		sum += sg_get16(at);
+	return length ? sum + ((__u32)at[0] << 8) : sum;
+}
+
+static inline __u32 sg_checksum(__u32 sum)
+{
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return ~sum & 0xffff;
+}
+
 struct sg_hash_key {
 	__u64 k[2];
 };

@@ -205,7 +205,9 @@ static __u8 wanted(const struct sg_core *core, const struct sg_session *s)
 	default:
 		return 0;
 	}
-	return s->denied ? (__u8)(1 << s->opener) : both;
+	if (!s->denied)
+		return both;
+	return s->rejects && s->resets < SG_RESETS_MAX ? 0 : (__u8)(1 << s->opener);
 }
 
 /* The kernel's timeout is never shorter than what the engine's timers will grant. */

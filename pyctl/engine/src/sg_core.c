@@ -115,9 +115,12 @@ static void tell(struct sg_core *core, const struct sg_packet *p, const struct s
 void sg_record(struct sg_core *core, struct sg_port *port, const struct sg_packet *p,
 	       const struct sg_ruling *ruling, __u64 now_ns)
 {
+	int staged = ruling->reason == SEG_R_STAGED_DENY || ruling->reason == SEG_R_STAGED_ALLOW;
+
 	sg_count(port, ruling->reason, p->frames, p->bytes);
-	port->counts[ruling->reason].passed += p->frames;
-	tell(core, p, ruling, SG_EVENT_VIOLATION, now_ns);
+	if (!staged)
+		port->counts[ruling->reason].passed += p->frames;
+	tell(core, p, ruling, staged ? SG_EVENT_STAGED : SG_EVENT_VIOLATION, now_ns);
 }
 
 static int never_passes(__u16 reason)

@@ -89,6 +89,11 @@ struct sg_node_head {
 };
 SEG_ABI_SIZE(sg_node_head, 32);
 
+enum sg_rule_flag {
+	SG_RULE_STAGED = 1,		/* told what it would say, but the next ones decide */
+	SG_RULE_REJECT = 2,		/* of a denial: it is answered */
+};
+
 /* Who opens from `source` to `target`: the first that matches decides. */
 struct sg_node_rule {
 	__u32 id;
@@ -98,7 +103,8 @@ struct sg_node_rule {
 	__u32 specs;
 	__u8 action;		/* enum seg_verdict */
 	__u8 dir;		/* enum seg_dir: judged at that end alone; 0: at both */
-	__u8 pad[2];
+	__u8 flags;		/* enum sg_rule_flag */
+	__u8 pad;
 };
 SEG_ABI_SIZE(sg_node_rule, 24);
 
@@ -160,7 +166,10 @@ struct sg_reason_count {
 };
 
 /* One verdict worth telling: the first of a flow, and each drop (rate-limited per flow). */
-enum sg_event_kind { SG_EVENT_FLOW_START = 1, SG_EVENT_FLOW_END = 2, SG_EVENT_DROP = 3, SG_EVENT_VIOLATION = 4 };
+enum sg_event_kind {
+	SG_EVENT_FLOW_START = 1, SG_EVENT_FLOW_END = 2, SG_EVENT_DROP = 3, SG_EVENT_VIOLATION = 4,
+	SG_EVENT_STAGED = 5,		/* what a staged rule would have said: reason, rule_id */
+};
 struct sg_event {
 	__u64 time_ns;
 	__u64 packets;		/* FLOW_END: both directions, kernel and engine; DROP: repeats since the last */
@@ -182,7 +191,7 @@ struct sg_event {
 	__u64 back_bytes;
 	__u64 kernel_packets;	/* of packets: carried by the kernel, both directions */
 	__u64 kernel_bytes;
-	__u8 violation;		/* it passed only because the mode records; reason says why */
+	__u8 violation;		/* it passed only because the mode or the rule records; reason says why */
 	__u8 answer;		/* enum sg_answered */
 	__u8 pad[6];
 };
@@ -211,7 +220,7 @@ struct sg_session_info {
 	__u8 tcp_state;
 	__u8 cached;		/* the kernel carries it */
 	__u8 midstream;
-	__u8 violation;		/* passed only because the mode records: a rule or the default says deny */
+	__u8 violation;		/* passed only because the mode or the rule records: reason says why */
 	__u16 reason;		/* enum seg_reason: why it is denied, or would be */
 	__u8 saddr[16];
 	__u8 daddr[16];

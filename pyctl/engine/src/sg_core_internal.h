@@ -17,6 +17,7 @@ struct sg_port {
 	__u8 *listeners;		/* bit per TCP port; NULL: not known */
 	__u32 sessions;			/* head of its list */
 	__u32 frag_memory;
+	__u64 reject_ns;		/* by when what was answered would have been, at a steady pace */
 	struct sg_reason_count counts[SEG_R_COUNT];
 	struct sg_cache_stats cache;
 };
@@ -60,7 +61,7 @@ struct sg_port *sg_port_of(struct sg_core *core, __u16 port_id);
 /* Send a frame made here or received; a failure is counted. 0, -errno, or 1 for a copy, which is the
  * end of it. */
 int sg_send(struct sg_core *core, struct sg_port *port, const struct sg_frame *frame);
-/* Something passes that the mode only records: count and tell it. */
+/* Something passes that the mode only records, or a staged rule would have decided: count and tell it. */
 void sg_record(struct sg_core *core, struct sg_port *port, const struct sg_packet *p,
 	       const struct sg_ruling *ruling, __u64 now_ns);
 

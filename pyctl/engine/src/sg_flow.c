@@ -58,6 +58,15 @@ struct sg_answer sg_flow_ask(const struct sg_port *port, const struct sg_key *ke
 	return sg_policy_ask(port->rules, &q);
 }
 
+void sg_flow_decided(struct sg_core *core, struct sg_port *port, const struct sg_packet *p,
+		     __u8 opener, const struct sg_answer *answer, __u64 now_ns)
+{
+	struct sg_ruling staged = { answer->staged_id, answer->staged_reason, opener };
+
+	if (answer->staged_reason)
+		sg_record(core, port, p, &staged, now_ns);
+}
+
 /* The flow of a session as an event names it: from its opener's side. */
 static void flow_event(const struct sg_session *s, struct sg_event *event)
 {
@@ -219,6 +228,7 @@ static void turn_denied(struct sg_core *core, struct sg_session *s, __u16 reason
 	core->denied++;
 	s->denied = 1;
 	s->violation = 0;
+	s->resets = 0;
 	s->reason = reason;
 }
 
@@ -255,7 +265,9 @@ int sg_flow_judge_again(struct sg_core *core, struct sg_port *port, struct sg_se
 {
 	struct sg_answer answer = sg_flow_ask(port, &s->key, s->opener);
 
+	sg_flow_decided(core, port, p, s->opener, &answer, now_ns);
 	s->generation = port->rules->policy.generation;
+	s->rejects = answer.reject;
 	if (!answer.pass) {
 		if (s->denied) {
 			s->rule_id = answer.rule_id;

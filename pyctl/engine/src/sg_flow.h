@@ -11,6 +11,10 @@ void sg_flow_key(const struct sg_packet *p, struct sg_key *key, __u8 *opener);
 /* What the port's policy says of a flow that `opener` opens. The port has a policy. */
 struct sg_answer sg_flow_ask(const struct sg_port *port, const struct sg_key *key, __u8 opener);
 
+/* The answer decides on p's flow: note what a staged rule would have said. */
+void sg_flow_decided(struct sg_core *core, struct sg_port *port, const struct sg_packet *p,
+		     __u8 opener, const struct sg_answer *answer, __u64 now_ns);
+
 /* A new session that passes; NULL where the table is full. */
 struct sg_session *sg_flow_open(struct sg_core *core, struct sg_port *port,
 				const struct sg_key *key, const struct sg_packet *p,

@@ -5,6 +5,7 @@
 
 #include "sg_cache.h"
 #include "sg_flow.h"
+#include "sg_reject.h"
 
 /* Judged alone, as something its sender opens. */
 static struct sg_ruling judge_alone(struct sg_core *core, struct sg_port *port,
@@ -20,6 +21,7 @@ static struct sg_ruling judge_alone(struct sg_core *core, struct sg_port *port,
 	if (p->kind == SG_KIND_ICMP_REPLY || p->kind == SG_KIND_ICMP_OTHER)
 		key.rport = p->icmp_type;
 	answer = sg_flow_ask(port, &key, p->dir);
+	sg_flow_decided(core, port, p, p->dir, &answer, now_ns);
 	r.rule_id = answer.rule_id;
 	r.reason = answer.reason;
 	if (answer.pass && answer.reason) {
@@ -29,6 +31,16 @@ static struct sg_ruling judge_alone(struct sg_core *core, struct sg_port *port,
 	return r;
 }
 
+/* Of a flow that a rule rejects: its sender is told, a few times. */
+static void answer_denied(struct sg_core *core, struct sg_port *port, struct sg_session *s,
+			  const struct sg_packet *p, __u64 now_ns)
+{
+	if (!s->rejects || s->resets >= SG_RESETS_MAX)
+		return;
+	s->resets++;
+	sg_reject(core, port, p, now_ns);
+}
+
 static struct sg_ruling open_flow(struct sg_core *core, struct sg_port *port,
 				  const struct sg_key *key, const struct sg_packet *p, __u64 now_ns)
 {
@@ -36,6 +48,7 @@ static struct sg_ruling open_flow(struct sg_core *core, struct sg_port *port,
 	struct sg_ruling r = { .rule_id = answer.rule_id, .opener = p->dir };
 	struct sg_session *s;
 
+	sg_flow_decided(core, port, p, p->dir, &answer, now_ns);
 	if (answer.pass) {
 		s = sg_flow_open(core, port, key, p, &r, &answer, now_ns);
 		if (!s)
@@ -43,6 +56,12 @@ static struct sg_ruling open_flow(struct sg_core *core, struct sg_port *port,
 	} else {
 		r.reason = answer.reason;
 		s = sg_flow_deny(core, port, key, p, &r, now_ns);
+		if (s) {
+			s->rejects = answer.reject;
+			answer_denied(core, port, s, p, now_ns);
+		} else if (answer.reject) {
+			sg_reject(core, port, p, now_ns);
+		}
 	}
 	if (s)
 		sg_cache_sync(core, s, p, now_ns);
@@ -72,6 +91,8 @@ static struct sg_ruling judge_flow(struct sg_core *core, struct sg_port *port,
 	if (!s)
 		return open_flow(core, port, &key, p, now_ns);
 	sg_flow_touch(core, s, p, now_ns);
+	if (s->denied)
+		answer_denied(core, port, s, p, now_ns);
 	sg_cache_sync(core, s, p, now_ns);
 	return (struct sg_ruling){ s->rule_id, s->reason, s->opener };
 }

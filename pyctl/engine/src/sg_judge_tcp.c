@@ -10,6 +10,7 @@
 
 #include "sg_cache.h"
 #include "sg_flow.h"
+#include "sg_reject.h"
 #include "sg_reset.h"
 #include "sg_tcp.h"
 
@@ -23,7 +24,9 @@ struct context {
 
 static struct sg_ruling refuse_syn(const struct context *c, const struct sg_answer *answer)
 {
-	if (c->port->rules->policy.flags & SG_POLICY_DENY_RST)
+	if (answer->reject)
+		sg_reject(c->core, c->port, c->p, c->now_ns);
+	else if (c->port->rules->policy.flags & SG_POLICY_DENY_RST)
 		sg_reset_sender(c->core, c->port, c->p);
 	return (struct sg_ruling){ answer->rule_id, answer->reason, c->p->dir };
 }
@@ -67,6 +70,7 @@ static struct sg_ruling open_connection(const struct context *c)
 	else if (!sg_tcp_opens(p))
 		r.opener = sg_other_dir(p->dir);
 	answer = sg_flow_ask(c->port, &c->key, r.opener);
+	sg_flow_decided(c->core, c->port, p, r.opener, &answer, c->now_ns);
 	r.rule_id = answer.rule_id;
 	r.reason = answer.reason;
 	if (!answer.pass) {
@@ -111,8 +115,10 @@ static struct sg_ruling judge_attempt(const struct context *c, struct sg_session
 	int alive = s->tcp_state == SG_TCP_ESTABLISHED || s->tcp_state == SG_TCP_SYN_SENT ||
 		    s->tcp_state == SG_TCP_SYN_RECV;
 
-	if (!answer.pass)
+	if (!answer.pass) {
+		sg_flow_decided(c->core, c->port, c->p, c->p->dir, &answer, c->now_ns);
 		return refuse_syn(c, &answer);
+	}
 	if (s->denied || s->midstream || !alive ||
 	    s->generation != c->port->rules->policy.generation) {
 		sg_flow_end(c->core, s, c->now_ns);
@@ -148,7 +154,9 @@ static struct sg_ruling block(const struct context *c, struct sg_session *s)
 	struct sg_ruling r = { s->rule_id, SEG_R_BLOCKED_CONNECTION, s->opener };
 
 	if (s->tcp_state == SG_TCP_SYN_SENT && sg_tcp_opens(c->p)) {
-		struct sg_answer answer = { .rule_id = s->rule_id, .reason = s->reason };
+		struct sg_answer answer = {
+			.rule_id = s->rule_id, .reason = s->reason, .reject = s->rejects,
+		};
 
 		sg_flow_end(c->core, s, c->now_ns);
 		return refuse_syn(c, &answer);

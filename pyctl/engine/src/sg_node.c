@@ -292,20 +292,25 @@ static enum sg_pair_table table_of(const struct sg_question *q)
 }
 
 int sg_node_ask(struct sg_node *node, __u16 port_id, const struct sg_question *q,
-		const struct sg_node_rule **rule)
+		struct sg_found *found)
 {
-	__u32 local = local_class(node, port_id, q), peer = peer_class(node, q), found;
+	__u32 local = local_class(node, port_id, q), peer = peer_class(node, q), at;
 	enum sg_pair_table table = table_of(q);
+	__u16 port = table == SG_PAIR_OTHER ? 0 : q->port;
 	const struct sg_pair *pair;
 	int out = q->dir == SEG_DIR_EGRESS;
 
-	*rule = NULL;
+	*found = (struct sg_found){ NULL, NULL };
 	if (!local || !peer)
 		return -ENOMEM;
 	pair = pair_of(node, out ? local : peer, out ? peer : local, q->dir);
 	if (!pair)
 		return -ENOMEM;
-	found = sg_pair_find(pair, table, table == SG_PAIR_OTHER ? 0 : q->port);
-	*rule = found ? &node->rules[found - 1] : NULL;
+	at = sg_pair_find(pair, table, port);
+	if (at)
+		found->rule = &node->rules[at - 1];
+	at = sg_pair_find(pair, table + SG_PAIR_STAGED, port);
+	if (at && node->rules[at - 1].flags & SG_RULE_STAGED)
+		found->staged = &node->rules[at - 1];
 	return 0;
 }

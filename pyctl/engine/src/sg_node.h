@@ -40,8 +40,14 @@ int sg_node_build(const __u64 hash_key[2], const struct sg_node_view *view, stru
 /* -EINVAL for a group that the node does not have: nothing changed then. */
 int sg_node_members_set(struct sg_node *node, const struct sg_node_view *view);
 void sg_node_port_delete(struct sg_node *node, __u16 port_id);
-/* 0 and the first rule that matches, or NULL for none; -ENOMEM: it cannot be told. */
+/* NULL: none. */
+struct sg_found {
+	const struct sg_node_rule *rule;	/* the first that matches, of those in force */
+	const struct sg_node_rule *staged;	/* a staged one that matches before it: it would decide */
+};
+
+/* 0 and *found; -ENOMEM: it cannot be told. */
 int sg_node_ask(struct sg_node *node, __u16 port_id, const struct sg_question *q,
-		const struct sg_node_rule **rule);
+		struct sg_found *found);
 
 #endif

@@ -24,7 +24,9 @@ static int is_rule_valid(const struct sg_node_rule *rule, const struct sg_node_h
 {
 	return rule->source < head->groups && rule->target < head->groups &&
 	       rule->first_spec <= head->specs && rule->specs <= head->specs - rule->first_spec &&
-	       (rule->action == SEG_VERDICT_ALLOW || rule->action == SEG_VERDICT_DENY) &&
+	       (rule->action == SEG_VERDICT_DENY ||
+		(rule->action == SEG_VERDICT_ALLOW && !(rule->flags & SG_RULE_REJECT))) &&
+	       !(rule->flags & ~(SG_RULE_STAGED | SG_RULE_REJECT)) &&
 	       (!rule->dir || rule->dir == SEG_DIR_EGRESS || rule->dir == SEG_DIR_INGRESS);
 }
 

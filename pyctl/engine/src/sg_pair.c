@@ -99,19 +99,22 @@ static __u32 fill(struct slots *s, const struct item *items, __u32 count, struct
 	return steps;
 }
 
-static const __u8 PROTOS[SG_PAIR_TABLES] = {
+static const __u8 PROTOS[SG_PAIR_STAGED] = {
 	[SG_PAIR_TCP] = SG_PROTO_TCP, [SG_PAIR_UDP] = SG_PROTO_UDP, [SG_PAIR_ICMP] = SG_PROTO_ICMP,
 	[SG_PAIR_ICMPV6] = SG_PROTO_ICMPV6,
 };
 
 static __u32 collect(const struct sg_node_rule *rules, const struct sg_node_spec *specs,
-		     const __u32 *candidates, __u32 count, __u8 proto, struct item *items)
+		     const __u32 *candidates, __u32 count, __u32 table, struct item *items)
 {
+	__u8 proto = PROTOS[table % SG_PAIR_STAGED];
 	__u32 found = 0;
 
 	for (__u32 i = 0; i < count; i++) {
 		const struct sg_node_rule *rule = &rules[candidates[i]];
 
+		if (rule->flags & SG_RULE_STAGED && table < SG_PAIR_STAGED)
+			continue;
 		for (__u32 j = 0; j < rule->specs; j++) {
 			const struct sg_node_spec *spec = &specs[rule->first_spec + j];
 
@@ -133,9 +136,12 @@ struct sg_pair *sg_pair_compile(const struct sg_node_rule *rules, const struct s
 	struct slots slots = { 0 };
 	struct item *items;
 	size_t most = 1;
+	__u8 flags = 0;
 
-	for (__u32 i = 0; i < count; i++)
+	for (__u32 i = 0; i < count; i++) {
 		most += rules[candidates[i]].specs;
+		flags |= rules[candidates[i]].flags;
+	}
 	items = malloc(most * sizeof(*items));
 	slots.bounds = malloc(most * 2 * sizeof(*slots.bounds));
 	slots.next = malloc(most * 2 * sizeof(*slots.next));
@@ -144,11 +150,14 @@ struct sg_pair *sg_pair_compile(const struct sg_node_rule *rules, const struct s
 		pair = malloc(sizeof(*pair) + SG_PAIR_TABLES * most * 2 * sizeof(struct sg_step));
 	if (pair) {
 		pair->first[0] = 0;
-		for (int t = 0; t < SG_PAIR_TABLES; t++) {
-			__u32 found = collect(rules, specs, candidates, count, PROTOS[t], items);
+		for (__u32 t = 0; t < SG_PAIR_TABLES; t++) {
+			__u32 found = 0, steps = 0;
 
-			pair->first[t + 1] = pair->first[t] + fill(&slots, items, found,
-								     &pair->steps[pair->first[t]]);
+			if (t < SG_PAIR_STAGED || flags & SG_RULE_STAGED) {
+				found = collect(rules, specs, candidates, count, t, items);
+				steps = fill(&slots, items, found, &pair->steps[pair->first[t]]);
+			}
+			pair->first[t + 1] = pair->first[t] + steps;
 		}
 		fitting = realloc(pair, sg_pair_size(pair));
 		pair = fitting ? fitting : pair;
@@ -160,10 +169,12 @@ struct sg_pair *sg_pair_compile(const struct sg_node_rule *rules, const struct s
 	return pair;
 }
 
-__u32 sg_pair_find(const struct sg_pair *pair, enum sg_pair_table table, __u16 port)
+__u32 sg_pair_find(const struct sg_pair *pair, __u32 table, __u16 port)
 {
 	__u32 from = pair->first[table], count = pair->first[table + 1] - from;
 
+	if (!count)
+		return 0;
 	while (count > 1) {
 		__u32 half = count / 2;
 

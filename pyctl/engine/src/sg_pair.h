@@ -6,7 +6,9 @@
 #include "sg_core.h"
 
 enum sg_pair_table {
-	SG_PAIR_TCP, SG_PAIR_UDP, SG_PAIR_ICMP, SG_PAIR_ICMPV6, SG_PAIR_OTHER, SG_PAIR_TABLES,
+	SG_PAIR_TCP, SG_PAIR_UDP, SG_PAIR_ICMP, SG_PAIR_ICMPV6, SG_PAIR_OTHER,
+	SG_PAIR_STAGED,		/* from here on the same ones again, as if staged rules were in force */
+	SG_PAIR_TABLES = 2 * SG_PAIR_STAGED,
 };
 
 /* From this port on, up to the next step, this rule. */
@@ -17,14 +19,15 @@ struct sg_step {
 
 struct sg_pair {
 	__u32 first[SG_PAIR_TABLES + 1];	/* where each table begins in steps */
-	struct sg_step steps[];			/* each table's first is for port 0 */
+	/* Each table's first is for port 0. Where no rule is staged, there are no second ones. */
+	struct sg_step steps[];
 };
 
 /* `candidates` are indexes of rules, ascending. NULL: no memory. Free with free(). */
 struct sg_pair *sg_pair_compile(const struct sg_node_rule *rules, const struct sg_node_spec *specs,
 				const __u32 *candidates, __u32 count);
 /* Index + 1, or 0. */
-__u32 sg_pair_find(const struct sg_pair *pair, enum sg_pair_table table, __u16 port);
+__u32 sg_pair_find(const struct sg_pair *pair, __u32 table, __u16 port);
 
 static inline __u64 sg_pair_size(const struct sg_pair *pair)
 {

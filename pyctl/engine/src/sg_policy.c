@@ -113,28 +113,53 @@ static const struct sg_match *first_match(const struct sg_ruleset *set, const st
 
 struct decision {
 	__u32 id;
+	__u32 staged_id;
 	__u8 action;
+	__u8 staged_action;
+	__u8 reject;
 };
 
 /* 1 and the rule's, 0 and the default's, or -ENOMEM. */
 static int decide(const struct sg_ruleset *set, const struct sg_question *q, struct decision *out)
 {
-	const struct sg_node_rule *rule = NULL;
+	struct sg_found found = { NULL, NULL };
 	const struct sg_match *m;
 	int error = 0;
 
-	*out = (struct decision){ 0, set->policy.default_verdict };
+	*out = (struct decision){ .action = set->policy.default_verdict };
 	if (!(set->policy.flags & SG_POLICY_NODE)) {
 		m = first_match(set, q);
 		if (m)
-			*out = (struct decision){ m->id, m->action };
+			*out = (struct decision){ .id = m->id, .action = m->action };
 		return m ? 1 : 0;
 	}
 	if (*set->node)
-		error = sg_node_ask(*set->node, set->policy.port_id, q, &rule);
-	if (rule)
-		*out = (struct decision){ rule->id, rule->action };
-	return error ? error : !!rule;
+		error = sg_node_ask(*set->node, set->policy.port_id, q, &found);
+	if (found.rule) {
+		out->id = found.rule->id;
+		out->action = found.rule->action;
+		out->reject = !!(found.rule->flags & SG_RULE_REJECT);
+	}
+	if (found.staged) {
+		out->staged_id = found.staged->id;
+		out->staged_action = found.staged->action;
+	}
+	return error ? error : !!found.rule;
+}
+
+/* A flow that passes unseen is told as what the staged rule makes of it; to what is denied, or would
+ * be, a rule that would allow it is a note. Where both say the same there is nothing to tell. */
+static void stage(struct sg_answer *answer, const struct decision *d)
+{
+	answer->staged_id = d->staged_id;
+	if (!d->staged_id)
+		return;
+	if (d->staged_action == SEG_VERDICT_ALLOW && answer->reason)
+		answer->staged_reason = SEG_R_STAGED_ALLOW;
+	if (d->staged_action == SEG_VERDICT_DENY && !answer->reason) {
+		answer->reason = SEG_R_STAGED_DENY;
+		answer->rule_id = d->staged_id;
+	}
 }
 
 /* What each mode makes of it:
@@ -154,5 +179,7 @@ struct sg_answer sg_policy_ask(const struct sg_ruleset *set, const struct sg_que
 	else if (d.action == SEG_VERDICT_DENY && set->policy.mode != SEG_MODE_DISCOVER)
 		answer.reason = SEG_R_DEFAULT_DENY;
 	answer.pass = !answer.reason || sg_policy_records_only(set);
+	answer.reject = !answer.pass && d.reject;
+	stage(&answer, &d);
 	return answer;
 }

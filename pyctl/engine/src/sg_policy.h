@@ -28,8 +28,11 @@ struct sg_ruleset {
 
 struct sg_answer {
 	__u32 rule_id;		/* 0: the default */
-	__u16 reason;		/* SEG_R_NONE, or why it is not allowed */
-	__u8 pass;		/* the mode lets it pass all the same */
+	__u32 staged_id;	/* a staged rule that would have decided; 0: none */
+	__u16 reason;		/* SEG_R_NONE, or why it is not allowed, or would not be */
+	__u16 staged_reason;	/* SEG_R_STAGED_ALLOW, where rule_id's verdict is another; else none */
+	__u8 pass;		/* SEG_R_NONE, or it is only recorded */
+	__u8 reject;		/* it does not pass, and is answered */
 };
 
 /* 0 and *out, -ENOMEM, or -EINVAL. Free with free(). */

@@ -18,20 +18,6 @@ struct rst {
 
 enum { HOPS = 64 };
 
-static __u32 sum16(const __u8 *at, unsigned int length, __u32 sum)
-{
-	for (unsigned int i = 0; i < length; i += 2)
-		sum += sg_get16(at + i);
-	return sum;
-}
-
-static __u32 fold(__u32 sum)
-{
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return ~sum & 0xffff;
-}
-
 static void build_tcp(__u8 *tcp, const struct rst *r, unsigned int address_len)
 {
 	__u32 sum = SG_PROTO_TCP + SG_TCP_LEN;
@@ -42,9 +28,9 @@ static void build_tcp(__u8 *tcp, const struct rst *r, unsigned int address_len)
 	sg_put32(tcp + 8, r->ack);
 	tcp[12] = (SG_TCP_LEN / 4) << 4;
 	tcp[13] = r->flags;
-	sum = sum16(r->saddr, address_len, sum);
-	sum = sum16(r->daddr, address_len, sum);
-	sg_put16(tcp + 16, fold(sum16(tcp, SG_TCP_LEN, sum)));
+	sum = sg_sum(r->saddr, address_len, sum);
+	sum = sg_sum(r->daddr, address_len, sum);
+	sg_put16(tcp + 16, sg_checksum(sg_sum(tcp, SG_TCP_LEN, sum)));
 }
 
 static void send_rst(struct sg_core *core, struct sg_port *port, const struct sg_packet *p,
@@ -73,7 +59,7 @@ static void send_rst(struct sg_core *core, struct sg_port *port, const struct sg
 		ip[9] = SG_PROTO_TCP;
 		memcpy(ip + 12, r->saddr, 4);
 		memcpy(ip + 16, r->daddr, 4);
-		sg_put16(ip + 10, fold(sum16(ip, SG_IPV4_LEN, 0)));
+		sg_put16(ip + 10, sg_checksum(sg_sum(ip, SG_IPV4_LEN, 0)));
 		build_tcp(ip + SG_IPV4_LEN, r, 4);
 		frame.len = SG_ETH_LEN + SG_IPV4_LEN + SG_TCP_LEN;
 	} else {

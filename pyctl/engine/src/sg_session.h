@@ -68,12 +68,13 @@ struct sg_session {
 	__u8 opener;		/* enum seg_dir */
 	__u8 denied;		/* its packets are dropped */
 	__u8 blocked;		/* denied after it was open */
-	__u8 violation;		/* passes only because the mode records */
+	__u8 violation;		/* passes only because the mode or the rule records */
+	__u8 rejects;		/* denied, and answered */
 	__u8 tcp_state;
 	__u8 fin_seen;		/* bit per side */
 	__u8 fin_acked;
 	__u8 reset_side;	/* which side sent the RST, while closed by one */
-	__u8 resets;		/* sent for a blocked one */
+	__u8 resets;		/* or other answers, sent for a blocked or rejected one */
 	__u8 data_seen;
 	__u8 answered;		/* TCP: the handshake was finished, or its other end goes on talking */
 	__u8 midstream;
@@ -93,7 +94,7 @@ struct sg_store {
 };
 
 enum sg_session_limit {
-	SG_RESETS_MAX = 8,		/* for one blocked connection; then the kernel drops it */
+	SG_RESETS_MAX = 8,		/* for one denied flow; then the kernel drops it */
 	SG_SLAB = 1024,
 	SG_WHEEL_SLOTS = 16384,		/* of 100 ms: beyond the longest timeout */
 };

@@ -34,7 +34,7 @@ modes: {{a: monitor}}
 options: {{deny: reset}}
 rules:
   - {{id: 2, from: any, to: any, action: deny, enabled: false}}
-  - {{id: 3, from: a, to: c, ports: [icmp, udp/53], action: allow}}
+  - {{id: 3, from: a, to: c, ports: [icmp, udp/53], action: reject, stage: true}}
 """
     assert changes(parse(OLD), parse(new)) == [
         "group a: name a → name a* and image i and runtime docker and namespace n",
@@ -43,7 +43,7 @@ rules:
         "mode of a: protect → monitor",
         "option deny: drop → reset",
         "rule 2: deny any → any any → deny any → any any (disabled)",
-        "rule 3 is new: allow a → c icmp, udp/53",
+        "rule 3 is new: reject a → c icmp, udp/53 (staged)",
         "rule 1 is gone: allow a → b tcp/80",
     ]
 

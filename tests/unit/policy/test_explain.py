@@ -68,6 +68,24 @@ def test_a_rule_with_a_direction_holds_at_that_end_alone():
     assert explain(POLICY, WEB, DB, 6, 5433, 4, EGRESS).rule is None
 
 
+def test_a_staged_rule_says_what_it_would_do_and_is_passed_over():
+    policy = parse("""
+apiVersion: segctl/v1
+rules:
+  - {id: 1, from: any, to: any, ports: [udp], action: allow, stage: true}
+  - {id: 2, from: any, to: any, action: reject, stage: true}
+  - {id: 3, from: any, to: any, action: deny, stage: true}
+  - {id: 4, from: any, to: any, action: allow}
+""")
+    found = explain(policy, {"any"}, {"any"}, 6, 80, 4, EGRESS)
+    assert (found.rule, found.staged) == (policy.rules[3], policy.rules[1])
+    assert [why for _, why in found.passed_over] == [
+        "its ports are udp",
+        "it is staged: it would reject",
+        "it is staged: it would deny",
+    ]
+
+
 def test_an_end_is_in_the_groups_of_its_workload_and_of_its_address():
     address = ip_address(packets.world_ip4)
     web = workload("web", port(1, f"{packets.world_ip4}/24"))

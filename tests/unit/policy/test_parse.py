@@ -26,7 +26,7 @@ options: {{deny: reset}}
 rules:
   - {{id: 1, from: web, to: db, ports: [tcp/5432, tcp/80-90], action: allow}}
   - {{id: 2, from: any, to: web, ports: [udp, icmp, tcp/any], action: deny,
-     comment: "for now", enabled: false}}
+     comment: "for now", enabled: false, stage: true}}
   - {{id: 7, from: office, to: web, action: allow}}
 """
 
@@ -71,6 +71,7 @@ def test_a_policy_is_read_whole_and_in_order():
         ("icmp", 0, 65535),
         ("tcp", 0, 65535),
     ]
+    assert second.stage
     assert (second.action, second.enabled, second.comment) == (
         Action.DENY,
         False,
@@ -129,6 +130,7 @@ def test_every_error_is_told_in_one_go():
             rule(
                 ports=["tcp/0", "tcp/9-8", "tcp/70000", "sctp", 80, "icmp/256"],
                 enabled="yes",
+                stage=1,
             ),
             {"id": "one", "form": "any"},
             "allow all",
@@ -159,6 +161,7 @@ def test_every_error_is_told_in_one_go():
         "rules[1].ports[4]",
         "rules[1].ports[5]",
         "rules[1].enabled",
+        "rules[1].stage",
         "rules[2].form",
         "rules[2].from",
         "rules[2].to",

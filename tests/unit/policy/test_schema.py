@@ -66,6 +66,7 @@ FULL = {
             "action": "allow",
             "comment": "",
             "enabled": False,
+            "stage": True,
         }
     ],
 }
@@ -73,23 +74,20 @@ ODD = [
     *(None, True, 0, 1, -1, 2**32, 1.5, "", "any", "x", "a b", "In", "tcp/80", [], [1]),
     *("docker", "process"),
     *([""], ["x"], {}, {"x": 1}, {"any": {}}, {"selector": {}}, {"name": "x"}),
-    *(packets.net_ip4, [packets.net_ip6], "reset", "deny", "protect", "egress"),
+    *(
+        packets.net_ip4,
+        [packets.net_ip6],
+        "reset",
+        "deny",
+        "reject",
+        "protect",
+        "egress",
+    ),
 ]
 KEYS = [
     *("selector", "cidrs", "except", "fqdns", "name", "labels", "key", "operator"),
-    *(
-        "values",
-        "runtime",
-        "namespace",
-        "id",
-        "from",
-        "ports",
-        "apps",
-        "action",
-        "deny",
-        "extra",
-        "any",
-    ),
+    *("values", "runtime", "namespace", "id", "from", "ports", "apps", "action"),
+    *("stage", "deny", "extra", "any"),
 ]
 
 

@@ -85,6 +85,7 @@ rules = st.tuples(
     st.sampled_from(Action),
     st.sampled_from([True, True, True, False]),
     st.sampled_from([None, None, *Direction]),
+    st.sampled_from([False, False, True]),
 )
 
 
@@ -96,8 +97,8 @@ def policies(draw) -> Policy:
     return Policy(
         groups={f"g{n}": Group(f"g{n}", **body) for n, body in enumerate(kinds)},
         rules=tuple(
-            Rule(number, source, target, tuple(ports), action, "", enabled, end)
-            for number, (source, target, ports, action, enabled, end) in zip(
+            Rule(number, source, target, tuple(ports), action, "", enabled, end, stage)
+            for number, (source, target, ports, action, enabled, end, stage) in zip(
                 ids, bodies, strict=True
             )
         ),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.unit.engine.core import harness
+from tests.unit.engine.core.node import Node
 from tests.unit.engine.core.wire import NETS, Net
 
 
@@ -30,3 +31,11 @@ def core(core_module: Any) -> Iterator[harness.Core]:
 def net(request: pytest.FixtureRequest) -> Net:
     """Name: net. Scope: function. Depends: nothing. Each IP version in turn."""
     return request.param
+
+
+@pytest.fixture
+def node(core_module: Any) -> Iterator[Node]:
+    """Name: node. Scope: function. Depends: core_module. A core that takes node policies."""
+    made = Node(core_module)
+    yield made
+    made.core.close()

@@ -8,7 +8,8 @@ from ipaddress import ip_address, ip_network
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from pyctl.engine.node_records import changed_members, pack_members, pack_node
+from pyctl.engine._binding import sizeof
+from pyctl.engine.node_records import pack_members, pack_node
 from pyctl.model.policy import (
     Action,
     Direction,
@@ -16,7 +17,6 @@ from pyctl.model.policy import (
     NodePolicy,
     NodeRule,
     PortMatch,
-    PortPolicy,
 )
 from pyctl.model.workload import Mode
 from pyctl.policy.compile import Compiled, Compiler
@@ -25,56 +25,12 @@ from pyctl.policy.document import Policy
 from pyctl.policy.explain import explain, groups_at
 from pyctl.policy.resolve import known_addresses
 from tests import packets
-from tests.unit.engine.core.harness import EGRESS, INGRESS, PORT, Core
+from tests.unit.engine.core.harness import EGRESS, INGRESS, PORT
+from tests.unit.engine.core.node import ALL, Node, head
 from tests.unit.engine.core.wire import SERVICE, Connection, udp
 from tests.unit.policy.worlds import FLOWS, PLACES, policies, steps
 
 EINVAL = 22
-
-
-class Node:
-    """A core's node policy."""
-
-    def __init__(self, module) -> None:
-        self.core = Core(module)
-        self.node = None
-        self._made = self.core.ffi.new("struct sg_node **")
-
-    def swap(self, blob: bytes) -> int:
-        core, lib, data = self.core.core, self.core.lib, self.core.ffi.from_buffer(blob)
-        error = lib.sg_core_node_build(core, data, len(blob), self._made)
-        if error:
-            return error
-        self.node = self._made[0]
-        former = self.core.ffi.new("struct sg_node **")
-        assert lib.sg_core_node_swap(core, self.node, data, len(blob), former) == 0
-        lib.sg_node_free(former[0])
-        return 0
-
-    def delta(self, blob: bytes) -> int:
-        data = self.core.ffi.from_buffer(blob)
-        return self.core.lib.sg_core_members_set(self.core.core, data, len(blob))
-
-    def follow(self, before: Compiled, after: Compiled) -> None:
-        if before.node != after.node or self.node is None:
-            assert self.swap(pack_node(after.node, after.members, [])) == 0
-            return
-        for port_id in before.ports.keys() - after.ports.keys():
-            self.core.lib.sg_core_port_delete(self.core.core, port_id)
-        moved = changed_members(before.members, after.members)
-        assert self.delta(pack_members(after.node, moved, [])) == 0
-
-    def ask(self, port_id, direction, local, peer, proto, dport) -> int:
-        """The id of the rule that decides; 0: none."""
-        ffi = self.core.ffi
-        ends = [ffi.new("__u8[16]", ip.packed.ljust(16, b"\0")) for ip in (local, peer)]
-        question = ffi.new(
-            "struct sg_question *",
-            (*ends, dport, direction, 4 if local.version == 4 else 6, proto),
-        )
-        rule = ffi.new("const struct sg_node_rule **")
-        assert self.core.lib.sg_node_ask(self.node, port_id, question, rule) == 0
-        return rule[0].id if rule[0] else 0
 
 
 def questions(attached):
@@ -89,14 +45,14 @@ def questions(attached):
                             yield each, port.port_id, direction, local, peer, *flow
 
 
-def written(policy, attached, each, direction, local, peer, proto, dport) -> int:
+def written(policy, attached, each, direction, local, peer, proto, dport):
     here = groups_at(policy, local, [each])
     known = [load for load in attached if peer in known_addresses(load.ports[0])]
     there = groups_at(policy, peer, known)
     source, target = (here, there) if direction == EGRESS else (there, here)
     end = Direction.EGRESS if direction == EGRESS else Direction.INGRESS
-    rule = explain(policy, source, target, proto, dport, local.version, end).rule
-    return rule.id if rule else 0
+    why = explain(policy, source, target, proto, dport, local.version, end)
+    return tuple(rule.id if rule else 0 for rule in (why.rule, why.staged))
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
@@ -124,7 +80,8 @@ def test_after_any_row_of_changes_it_decides_as_written(core_module, policy, row
             found = node.ask(port_id, *flow)
             assert found == fresh.ask(port_id, *flow)
             assert found == written(compiler.policy, loads, each, *flow)
-            answers[port_id, *flow] = judged = rule_of(compiler.policy, found)
+            judged = tuple(rule_of(compiler.policy, number) for number in found)
+            answers[port_id, *flow] = judged
             own = after.own[port_id]
             if own is not None and flow[1] not in own:
                 continue
@@ -141,19 +98,6 @@ def rule_of(policy, number):
 
 
 # --- through the whole core -------------------------------------------------------------------
-
-ALL = (PortMatch(0),)
-
-
-def head(generation: int, port: int = PORT, mode: Mode = Mode.PROTECT):
-    return PortPolicy(port, mode, packets.pod_one_mac, None, Action.DENY), generation
-
-
-@pytest.fixture
-def node(core_module):
-    made = Node(core_module)
-    yield made
-    made.core.close()
 
 
 @pytest.fixture
@@ -245,6 +189,8 @@ def test_without_a_node_policy_the_default_decides(node, net):
         {"rules": (NodeRule(1, 0, 0, (PortMatch(6, 2, 1),), Action.ALLOW),)},
         {"rules": (NodeRule(1, 0, 0, (PortMatch(58, 2, 1),), Action.ALLOW),)},
         {"rules": (NodeRule(1, 0, 0, (PortMatch(0, 1, 1),), Action.ALLOW),)},
+        {"flags": 4},
+        {"flags": 2},
         {"cidrs": {4: (ip_network(packets.net_ip4),)}},
         {"members": Members({PORT: (4,)}, {})},
         {"members": Members({0: (0,)}, {})},
@@ -258,6 +204,12 @@ def test_a_node_policy_that_contradicts_itself_is_refused(node, rules, net, wron
     assert node.swap(pack_node(rules, good, [head(1)])) == 0
     bad = NodePolicy(rules.groups, wrong.get("cidrs", {}), wrong.get("rules", ()))
     blob = pack_node(bad, wrong.get("members", good), [head(2)])
+    if "flags" in wrong:
+        # No such flag; a rule that allows and rejects.
+        one = replace(rules, rules=(NodeRule(1, 0, 0, ALL, Action.ALLOW),))
+        raw = bytearray(pack_node(one, good, [head(2)]))
+        raw[sizeof("sg_node_head") + sizeof("sg_policy") + 22] = wrong["flags"]
+        blob = bytes(raw)
     assert node.swap(blob[: len(blob) - wrong.get("cut", 0)]) == -EINVAL
     assert node.core.passes(net.out(udp()))
 

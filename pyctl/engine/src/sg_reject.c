@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* Answers to what is rejected; see the header. In: the packet that must not pass. Out: one frame, or
+ * none. UDP is answered as a host without that port would, so that a connected socket fails at once;
+ * other protocols as prohibited. The packet is quoted as far as the RFCs want it (576 bytes in all for
+ * IPv4, 1280 for IPv6), so that an answer is never more than 48 bytes longer than what it answers. */
+#include "sg_reject.h"
+
+#include "sg_reset.h"
+
+enum {
+	V4_MAX = 576, V6_MAX = 1280,
+	V4_UNREACHABLE = 3, V4_PORT = 3, V4_PROHIBITED = 13,
+	V6_UNREACHABLE = 1, V6_PORT = 4, V6_PROHIBITED = 1,
+	HOPS = 64,
+	INTERNETWORK_CONTROL = 0xc0,
+	DONT_FRAGMENT = 0x4000,
+};
+
+/* One host, and not this one: whoever has it can be told, and be taken for the one who tells. */
+static int is_host(const struct sg_packet *p, const __u8 *address)
+{
+	static const __u8 zero[16];
+
+	if (p->family == SEG_FAMILY_IPV4)
+		return address[0] && address[0] != 127 && address[0] < 224;
+	return address[0] != 0xff && memcmp(address, zero, sizeof(zero));
+}
+
+static int may_be_answered(const struct sg_packet *p)
+{
+	/* In p's MACs: its receiver's is a group's. */
+	if (p->frame->data[0] & 1 || p->frames > 1 || p->extended)
+		return 0;
+	if (!is_host(p, p->saddr) || !is_host(p, p->daddr))
+		return 0;
+	return p->kind == SG_KIND_TCP || p->kind == SG_KIND_UDP || p->kind == SG_KIND_PROTO ||
+	       p->kind == SG_KIND_ICMP_QUERY;
+}
+
+static int is_in_time(struct sg_port *port, __u64 now_ns)
+{
+	const __u64 pace = SG_SECOND / SG_REJECTS_PER_SECOND;
+	__u64 due = port->reject_ns > now_ns ? port->reject_ns : now_ns;
+
+	if (due - now_ns >= SG_REJECTS_BURST * pace)
+		return 0;
+	port->reject_ns = due + pace;
+	return 1;
+}
+
+static __u32 put_ipv4(__u8 *ip, const struct sg_packet *p, __u32 quoted)
+{
+	__u8 *icmp = ip + SG_IPV4_LEN;
+	__u32 length = SG_ICMP_LEN + quoted;
+
+	ip[0] = 0x45;
+	ip[1] = INTERNETWORK_CONTROL;
+	sg_put16(ip + 2, SG_IPV4_LEN + length);
+	sg_put16(ip + 6, DONT_FRAGMENT);
+	ip[8] = HOPS;
+	ip[9] = SG_PROTO_ICMP;
+	memcpy(ip + 12, p->daddr, 4);
+	memcpy(ip + 16, p->saddr, 4);
+	sg_put16(ip + 10, sg_checksum(sg_sum(ip, SG_IPV4_LEN, 0)));
+	icmp[0] = V4_UNREACHABLE;
+	icmp[1] = p->kind == SG_KIND_UDP ? V4_PORT : V4_PROHIBITED;
+	memcpy(icmp + SG_ICMP_LEN, p->frame->data + p->l3, quoted);
+	sg_put16(icmp + 2, sg_checksum(sg_sum(icmp, length, 0)));
+	return SG_IPV4_LEN + length;
+}
+
+static __u32 put_ipv6(__u8 *ip, const struct sg_packet *p, __u32 quoted)
+{
+	__u8 *icmp = ip + SG_IPV6_LEN;
+	__u32 length = SG_ICMP_LEN + quoted;
+
+	ip[0] = 0x60;
+	sg_put16(ip + 4, length);
+	ip[6] = SG_PROTO_ICMPV6;
+	ip[7] = HOPS;
+	memcpy(ip + 8, p->daddr, 16);
+	memcpy(ip + 24, p->saddr, 16);
+	icmp[0] = V6_UNREACHABLE;
+	icmp[1] = p->kind == SG_KIND_UDP ? V6_PORT : V6_PROHIBITED;
+	memcpy(icmp + SG_ICMP_LEN, p->frame->data + p->l3, quoted);
+	sg_put16(icmp + 2, sg_checksum(sg_sum(icmp, length,
+					      sg_sum(ip + 8, 32, length + SG_PROTO_ICMPV6))));
+	return SG_IPV6_LEN + length;
+}
+
+static void send_unreachable(struct sg_core *core, struct sg_port *port, const struct sg_packet *p)
+{
+	int v6 = p->family == SEG_FAMILY_IPV6;
+	__u32 most = v6 ? V6_MAX - SG_IPV6_LEN - SG_ICMP_LEN : V4_MAX - SG_IPV4_LEN - SG_ICMP_LEN;
+	__u32 whole = p->l4 + p->l4_len - p->l3, quoted = whole < most ? whole : most;
+	__u8 bytes[SG_ETH_LEN + V6_MAX] = { 0 };
+	struct sg_frame frame = {
+		.data = bytes,
+		.vlan_tci = p->frame->vlan_tci,
+		.vlan_tpid = p->frame->vlan_tpid,
+		.has_vlan = p->frame->has_vlan,
+	};
+
+	/* As in sg_reset.c: swapped, p's MACs lead back. */
+	memcpy(bytes, p->frame->data + 6, 6);
+	memcpy(bytes + 6, p->frame->data, 6);
+	sg_put16(bytes + 12, p->ethertype);
+	frame.len = SG_ETH_LEN + (v6 ? put_ipv6 : put_ipv4)(bytes + SG_ETH_LEN, p, quoted);
+	frame.wire_len = frame.len;
+	sg_send(core, port, &frame);
+}
+
+void sg_reject(struct sg_core *core, struct sg_port *port, const struct sg_packet *p, __u64 now_ns)
+{
+	if (!may_be_answered(p) || !is_in_time(port, now_ns))
+		return;
+	if (p->kind == SG_KIND_TCP)
+		sg_reset_sender(core, port, p);
+	else
+		send_unreachable(core, port, p);
+}

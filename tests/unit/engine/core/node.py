@@ -1,0 +1,77 @@
+"""A core whose ports are judged by a node policy."""
+
+from __future__ import annotations
+
+from pyctl.engine.node_records import changed_members, pack_members, pack_node
+from pyctl.model.policy import (
+    Action,
+    Members,
+    NodePolicy,
+    NodeRule,
+    PortMatch,
+    PortPolicy,
+)
+from pyctl.model.workload import Mode
+from pyctl.policy.compile import Compiled
+from tests import packets
+from tests.unit.engine.core.harness import PORT, Core
+
+ALL = (PortMatch(0),)
+
+
+def head(generation: int, port: int = PORT, mode: Mode = Mode.PROTECT):
+    """What sg_policy says of a port."""
+    return PortPolicy(port, mode, packets.pod_one_mac, None, Action.DENY), generation
+
+
+class Node:
+    """A core's node policy."""
+
+    def __init__(self, module) -> None:
+        self.core = Core(module)
+        self.node = None
+        self._made = self.core.ffi.new("struct sg_node **")
+
+    def swap(self, blob: bytes) -> int:
+        core, lib, data = self.core.core, self.core.lib, self.core.ffi.from_buffer(blob)
+        error = lib.sg_core_node_build(core, data, len(blob), self._made)
+        if error:
+            return error
+        self.node = self._made[0]
+        former = self.core.ffi.new("struct sg_node **")
+        assert lib.sg_core_node_swap(core, self.node, data, len(blob), former) == 0
+        lib.sg_node_free(former[0])
+        return 0
+
+    def delta(self, blob: bytes) -> int:
+        data = self.core.ffi.from_buffer(blob)
+        return self.core.lib.sg_core_members_set(self.core.core, data, len(blob))
+
+    def follow(self, before: Compiled, after: Compiled) -> None:
+        if before.node != after.node or self.node is None:
+            assert self.swap(pack_node(after.node, after.members, [])) == 0
+            return
+        for port_id in before.ports.keys() - after.ports.keys():
+            self.core.lib.sg_core_port_delete(self.core.core, port_id)
+        moved = changed_members(before.members, after.members)
+        assert self.delta(pack_members(after.node, moved, [])) == 0
+
+    def ask(self, port_id, direction, local, peer, proto, dport) -> tuple[int, int]:
+        """The ids of the rule that decides, and of the staged one that would; 0: none."""
+        ffi = self.core.ffi
+        ends = [ffi.new("__u8[16]", ip.packed.ljust(16, b"\0")) for ip in (local, peer)]
+        question = ffi.new(
+            "struct sg_question *",
+            (*ends, dport, direction, 4 if local.version == 4 else 6, proto),
+        )
+        found = ffi.new("struct sg_found *")
+        assert self.core.lib.sg_node_ask(self.node, port_id, question, found) == 0
+        return tuple(rule.id if rule else 0 for rule in (found.rule, found.staged))
+
+    def judge_by(self, *rules: NodeRule, mode: Mode = Mode.PROTECT) -> None:
+        """Rules between anybody and anybody, whatever their ends say."""
+        self.core.generation += 1
+        blob = pack_node(
+            NodePolicy(rules=rules), Members(), [head(self.core.generation, mode=mode)]
+        )
+        assert self.swap(blob) == 0
