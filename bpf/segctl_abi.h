@@ -213,7 +213,7 @@ SEG_ABI_SIZE(seg_event, 88);
 	X(FRAGMENT_TINY, 30, drop, "first fragment too small for its headers") \
 	X(FRAGMENT_MEMORY, 31, drop, "too many incomplete datagrams") \
 	X(TCP_FLAGS, 32, drop, "impossible TCP flags") \
-	X(SESSION_MEMORY, 33, drop, "the session table is full") \
+	X(SESSION_MEMORY, 33, drop, "the session table is full, or the port holds its share of it") \
 	X(TRUNCATED, 34, drop, "the engine received only a part of the frame") \
 	X(SEND_FAILED, 35, drop, "the engine could not send the frame on") \
 	X(COPY_FAILED, 36, pass, "passed in a tap, but the engine got no copy") \

@@ -145,7 +145,7 @@ void sg_core_cache_stats(const struct sg_core *core, __u16 port_id, struct sg_ca
 
 void sg_cache_drop_port(struct sg_core *core, const struct sg_port *port)
 {
-	__u32 slot = port->sessions;
+	__u32 slot = port->sessions.head;
 
 	while (slot) {
 		struct sg_session *s = sg_table_slot(&core->table, slot);

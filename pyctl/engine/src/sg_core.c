@@ -47,8 +47,8 @@ static void close_port(struct sg_core *core, __u16 port_id, __u64 now_ns)
 	struct sg_port *port = core->ports[port_id];
 	struct sg_datagram *d = core->frags.oldest, *next;
 
-	while (port->sessions)
-		sg_flow_end(core, sg_table_slot(&core->table, port->sessions), now_ns);
+	while (port->sessions.head)
+		sg_flow_end(core, sg_table_slot(&core->table, port->sessions.head), now_ns);
 	for (; d; d = next) {
 		next = d->next;
 		if (d->key.port_id == port_id)

@@ -15,7 +15,7 @@ enum { SG_RECALL = 16384 };
 struct sg_port {
 	struct sg_ruleset *rules;	/* NULL: no policy yet */
 	__u8 *listeners;		/* bit per TCP port; NULL: not known */
-	__u32 sessions;			/* head of its list */
+	struct sg_port_list sessions;
 	__u32 frag_memory;
 	__u64 reject_ns;		/* by when what was answered would have been, at a steady pace */
 	struct sg_reason_count counts[SEG_R_COUNT];

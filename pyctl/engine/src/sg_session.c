@@ -103,7 +103,8 @@ void sg_table_give_back(struct sg_table *table, struct sg_session *s, __u32 slot
 	table->free_head = slot;
 }
 
-void sg_table_file(struct sg_table *table, struct sg_session *s, __u32 slot, __u32 *head)
+void sg_table_file(struct sg_table *table, struct sg_session *s, __u32 slot,
+		   struct sg_port_list *list)
 {
 	__u32 *bucket = bucket_of(table, &s->key);
 
@@ -114,16 +115,19 @@ void sg_table_file(struct sg_table *table, struct sg_session *s, __u32 slot, __u
 	s->in_use = 1;
 	s->hash_next = *bucket;
 	*bucket = slot;
-	s->port_next = *head;
-	if (*head)
-		sg_table_slot(table, *head)->port_prev = slot;
-	*head = slot;
+	s->port_next = list->head;
+	if (list->head)
+		sg_table_slot(table, list->head)->port_prev = slot;
+	list->head = slot;
+	list->count++;
 	table->count++;
 }
 
-struct sg_session *sg_table_add(struct sg_table *table, const struct sg_key *key, __u32 *head)
+struct sg_session *sg_table_add(struct sg_table *table, const struct sg_key *key,
+				struct sg_port_list *list)
 {
-	__u32 slot = take_slot(table);
+	__u64 share = (__u64)SG_SHARE * (table->max - table->count);
+	__u32 slot = list->count < share ? take_slot(table) : 0;
 	struct sg_session *s;
 
 	if (!slot)
@@ -132,7 +136,7 @@ struct sg_session *sg_table_add(struct sg_table *table, const struct sg_key *key
 	memset(s, 0, sizeof(*s));
 	s->key = *key;
 	s->id = table->next_id + 1;
-	sg_table_file(table, s, slot, head);
+	sg_table_file(table, s, slot, list);
 	return s;
 }
 
@@ -149,7 +153,7 @@ static void wheel_remove(struct sg_table *table, struct sg_session *s)
 	s->wheel_slot = s->wheel_next = s->wheel_prev = 0;
 }
 
-void sg_table_remove(struct sg_table *table, struct sg_session *s, __u32 *head)
+void sg_table_remove(struct sg_table *table, struct sg_session *s, struct sg_port_list *list)
 {
 	__u32 *link = bucket_of(table, &s->key);
 
@@ -160,10 +164,11 @@ void sg_table_remove(struct sg_table *table, struct sg_session *s, __u32 *head)
 	if (s->port_prev)
 		sg_table_slot(table, s->port_prev)->port_next = s->port_next;
 	else
-		*head = s->port_next;
+		list->head = s->port_next;
 	if (s->port_next)
 		sg_table_slot(table, s->port_next)->port_prev = s->port_prev;
 	sg_table_give_back(table, s, s->slot);
+	list->count--;
 	table->count--;
 }
 

@@ -96,9 +96,16 @@ struct sg_store {
 enum sg_session_limit {
 	SG_RESETS_MAX = 8,		/* for one denied flow; then the kernel drops it */
 	SG_SLAB = 1024,
+	SG_SHARE = 8,
 	SG_WHEEL_SLOTS = 16384,		/* of 100 ms: beyond the longest timeout */
 };
 #define SG_WHEEL_NS 100000000ULL
+
+/* The sessions of one port. */
+struct sg_port_list {
+	__u32 head;
+	__u32 count;
+};
 
 struct sg_table {
 	struct sg_hash_key hash_key;
@@ -124,10 +131,12 @@ static inline struct sg_session *sg_table_slot(const struct sg_table *table, __u
 }
 
 struct sg_session *sg_table_find(const struct sg_table *table, const struct sg_key *key);
-/* A zeroed session on its chain, off the wheel; NULL when the table is full. `head` is the port's
- * list. */
-struct sg_session *sg_table_add(struct sg_table *table, const struct sg_key *key, __u32 *head);
-void sg_table_remove(struct sg_table *table, struct sg_session *s, __u32 *head);
+/* A zeroed session on its chain and its port's list, off the wheel. NULL when the table is full, or the port
+ * has its share: SG_SHARE times what is free. So one port never takes the last room of the others, and has
+ * almost all of the table while they want none (dynamic thresholds, Choudhury and Hahne 1998). */
+struct sg_session *sg_table_add(struct sg_table *table, const struct sg_key *key,
+				struct sg_port_list *list);
+void sg_table_remove(struct sg_table *table, struct sg_session *s, struct sg_port_list *list);
 
 /* The empty table's sessions will be in this memory, which has room for `max`. */
 void sg_table_place(struct sg_table *table, struct sg_store *store);
@@ -135,7 +144,8 @@ void sg_table_place(struct sg_table *table, struct sg_store *store);
  * given back. */
 __u32 sg_table_grow(struct sg_table *table);
 /* A session that is in its slot, but on no list, chain or wheel. */
-void sg_table_file(struct sg_table *table, struct sg_session *s, __u32 slot, __u32 *head);
+void sg_table_file(struct sg_table *table, struct sg_session *s, __u32 slot,
+		   struct sg_port_list *list);
 void sg_table_give_back(struct sg_table *table, struct sg_session *s, __u32 slot);
 
 /* Look at s at `at_ns` or up to 100 ms later. Later wishes than the one on file cost nothing. */

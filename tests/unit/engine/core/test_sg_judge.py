@@ -235,6 +235,21 @@ def test_a_full_session_table_drops_in_protect_only(core_module, net, mode, pass
     core.close()
 
 
+def test_one_port_never_takes_the_last_sessions_of_the_others(core_module, net):
+    """It may hold eight times what is free: 64 of 72."""
+    core = Core(core_module, sessions=72)
+    core.set_policy(Rule())
+    core.set_policy(Rule(), port=OTHER_PORT)
+    opened = [core.passes(net.out(udp(sport=sport))) for sport in range(100)]
+    assert opened == [True] * 64 + [False] * 36
+    assert core.drops() == {"session_memory": 36}
+    assert core.passes(net.out(udp(sport=1), port=OTHER_PORT))
+    assert not core.passes(net.out(udp(sport=100)))
+    core.advance(31)
+    assert core.passes(net.out(udp(sport=100)))
+    core.close()
+
+
 def test_denials_cannot_fill_the_session_table(core_module, net):
     core = Core(core_module, sessions=64)
     core.set_policy(Rule(dir=EGRESS))
