@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pyctl.errors import UsageError
-from pyctl.policy.text import MAX_TEXT, load, load_all
+from pyctl.policy.text import MAX_ALIASED, MAX_DEPTH, MAX_TEXT, load, load_all
 
 
 def test_a_key_given_twice_is_refused():
@@ -31,3 +31,50 @@ def test_several_documents_are_read_as_strictly():
     assert load_all("a: 1\n---\n---\n[b]\n", "the file") == [{"a": 1}, None, ["b"]]
     with pytest.raises(UsageError, match=r"the file is no YAML.*'a' is given twice"):
         load_all("b: 1\n---\n{a: 1, a: 2}\n", "the file")
+
+
+@pytest.mark.parametrize("bracket", ["[", "{a: ", "- ", "? "])
+def test_a_text_of_brackets_is_refused(bracket):
+    """The agent reads it: libyaml's own composer overruns its stack, which ends the process."""
+    with pytest.raises(
+        UsageError, match=f"the file is no YAML.*deeper than {MAX_DEPTH}"
+    ):
+        load(bracket * 100_000, "the file")
+
+
+def test_a_text_as_deep_as_may_be_is_read():
+    value = load("[" * MAX_DEPTH + "1" + "]" * MAX_DEPTH, "the file")
+    for _ in range(MAX_DEPTH):
+        (value,) = value
+    assert value == 1
+
+
+def test_aliases_stand_for_so_much_and_no_more():
+    """Ten lines of ten aliases each mean ten thousand million values."""
+    lines = ["x0: &x0 [a, b, c, d, e, f, g, h, i, j]"]
+    lines += [f"x{n}: &x{n} [{', '.join([f'*x{n - 1}'] * 10)}]" for n in range(1, 10)]
+    with pytest.raises(UsageError, match=f"line 6.*more than {MAX_ALIASED} values"):
+        load("\n".join(lines), "the file")
+    merged = [line.replace("[", "{<<: [").replace("]", "]}") for line in lines[1:]]
+    with pytest.raises(UsageError, match=f"more than {MAX_ALIASED} values"):
+        load("\n".join(["x0: &x0 {a: 1, b: 2, c: 3, d: 4, e: 5}", *merged]), "the file")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("a: &a [1, *a]", "line 1, column 11: alias 'a' is in what it stands for"),
+        ("a: *b", "line 1, column 4: alias 'b' stands for nothing"),
+        ("[&a 1, &a 2]", "line 1, column 8: anchor 'a' is given twice"),
+        ("a: &a 1\n---\nb: *a", "line 3, column 4: alias 'a' stands for nothing"),
+    ],
+)
+def test_anchors_are_read_strictly(text, why):
+    with pytest.raises(UsageError, match=why):
+        load_all(text, "the file")
+    assert load("[&a x, *a, &b {c: *a}, *b]", "it") == [
+        "x",
+        "x",
+        {"c": "x"},
+        {"c": "x"},
+    ]
