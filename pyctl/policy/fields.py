@@ -28,6 +28,8 @@ _PORTS_HELP = (
     "write tcp/80, tcp/80-90, tcp/any, udp/53, icmp, icmp/8, icmpv6/128 or any"
 )
 MAX_RULE_ID = 2**32 - 1
+MAX_TOLD = 200
+"""Errors of one text: a list in the place of a mapping has as many as it is long."""
 
 
 class Notes:
@@ -49,16 +51,23 @@ class Notes:
         """UsageError with all errors, if there are any; `what` says what has them."""
         if self.errors:
             count = len(self.errors)
+            told = self.errors[:MAX_TOLD]
+            if count > MAX_TOLD:
+                told.append(f"and {count - MAX_TOLD} more")
             raise UsageError(
                 f"{what} {count} error{'s' if count > 1 else ''}:\n  "
-                + "\n  ".join(self.errors),
+                + "\n  ".join(told),
                 state="nothing was applied",
             )
 
 
 def shown(value: object) -> str:
-    """A value in an error: short, also where it is huge or refers to itself."""
-    return reprlib.repr(value)
+    """A value in an error: short, also where it is huge."""
+    try:
+        return reprlib.repr(value)
+    except ValueError:
+        # Python writes no number of thousands of digits.
+        return f"a {type(value).__name__} of too many digits"
 
 
 def mapping(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pyctl.errors import UsageError
 from pyctl.policy import fields
 from pyctl.policy.fields import Notes
 from tests import packets
@@ -68,3 +69,17 @@ def test_a_value_in_an_error_is_short_even_if_it_holds_itself():
     loop.append(loop)
     assert len(fields.shown(loop)) < 100
     assert len(fields.shown("x" * 10000)) < 100
+
+
+def test_a_number_that_python_does_not_write_out_can_be_told():
+    assert fields.shown([1 << 100_000]) == "a list of too many digits"
+
+
+def test_of_very_many_errors_the_first_are_told_and_how_many_there_are():
+    notes = Notes()
+    for number in range(fields.MAX_TOLD + 5):
+        notes.error(f"rules[{number}]", "wrong")
+    with pytest.raises(UsageError, match=f"has {fields.MAX_TOLD + 5} errors") as caught:
+        notes.refuse("the policy has")
+    assert caught.value.tried.endswith("wrong\n  and 5 more")
+    assert "rules[199]: wrong" in caught.value.tried
