@@ -155,10 +155,14 @@ class Lab:
 
 @contextlib.contextmanager
 def _bridge() -> Iterator[socket.socket]:
-    """vbr and vth in the sandbox's own namespace, where the programs run; a socket on vth."""
+    """vbr and vth in the sandbox's own namespace, where the programs run; a socket on vth. Without link-local
+    addresses: the kernel's own router solicitations would look like copies.
+    """
     indexes = [str(abi.constant(f"SEG_{end}_IFINDEX")) for end in ("VBR", "VTH")]
     for words in (
         f"add vbr-neuv index {indexes[0]} arp off type veth peer vth-neuv index {indexes[1]}",
+        "set vbr-neuv addrgenmode none",
+        "set vth-neuv addrgenmode none",
         "set vth-neuv arp off up",
         "set vbr-neuv up",
     ):
