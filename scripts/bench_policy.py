@@ -22,7 +22,7 @@ from pyctl.engine.engine import Engine
 from pyctl.engine.node_records import changed_members, pack_members, pack_node
 from pyctl.model.policy import Action
 from pyctl.model.workload import LinkKind, Mode, Port, ProcessRef, Workload
-from pyctl.policy.compile import Compiled, Compiler
+from pyctl.policy.compile import Compiled, Compiler, difference
 from pyctl.policy.concern import concerned
 from pyctl.policy.document import ANY, Group, Policy, PortSpec, Rule, Selector
 
@@ -116,7 +116,10 @@ def changes(engine: Engine, loads: list[Workload]) -> tuple[float, float]:
         began = time.perf_counter()
         after = compiler.compile([*loads, workload(WORKLOADS + 1)])
         heads = stamped(after, concerned(before, after))
-        moved = changed_members(before.members, after.members)
+        where = difference(before, after)
+        moved = changed_members(
+            before.members, after.members, where.ports, where.addresses
+        )
         engine.set_members(pack_members(after.node, moved, heads))
         joins.append(time.perf_counter() - began)
     return statistics.median(swaps) * 1e3, statistics.median(joins) * 1e3

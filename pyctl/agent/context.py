@@ -15,7 +15,7 @@ from pyctl.agent.events import EventLog, Happening
 from pyctl.agent.history.writer import History
 from pyctl.agent.ids import PortIds
 from pyctl.agent.registry import Registry
-from pyctl.agent.steering import Steering, port_pair
+from pyctl.agent.steering import Steering
 from pyctl.agent.store import Store
 from pyctl.intercept.classic import switch_bridge
 from pyctl.intercept.presence import far_vex, switch_offloads
@@ -52,10 +52,12 @@ class Context:
 
     def new_port_id(self) -> int:
         """An id of which nothing is left anywhere; on disk before it is used."""
-        taken = {port.port_id for load in self.registry.all() for port in load.ports}
         drivers = self.steering.drivers
         port_id = self.port_ids.allocate(
-            lambda candidate: candidate in taken or drivers.port_in_use(candidate)
+            lambda candidate: (
+                self.registry.by_port(candidate) is not None
+                or drivers.port_in_use(candidate)
+            )
         )
         self.store.save_port_id(port_id)
         return port_id
@@ -68,11 +70,10 @@ class Context:
         """What should hold now, with a workload that need not be in the registry yet."""
         if self._compiler.policy is not self.policy:
             self._compiler = Compiler(self.policy)
-        workloads = self.registry.all()
+        workloads = dict(self.registry.by_id)
         if joining is not None:
-            others = [one for one in workloads if one.id != joining.id]
-            workloads = [*others, joining]
-        return self._compiler.compile(workloads)
+            workloads[joining.id] = joining
+        return self._compiler.compile(workloads.values())
 
     def prepare(self, workload: Workload, port: Port) -> None:
         """Teach the engine a port of a workload that need not be in the registry yet."""
@@ -86,20 +87,21 @@ class Context:
 
     def steer(self, workload: Workload, port: Port) -> None:
         """Steer one prepared port of a workload that is in the registry."""
-        pair = port_pair(workload, port, self.mode_of(workload).mode)
-        self.steering.add(pair, self.compile(), workload.datapath)
+        self.steering.add(port.port_id, self.compile(), workload.datapath)
 
     def move(self, workload: Workload) -> None:
         """Bring the ports of a workload to the datapath that it names by now."""
-        mode = self.mode_of(workload).mode
+        pairs = self.compile().pairs
         for port in workload.ports:
-            self.steering.move(port_pair(workload, port, mode), workload.datapath)
+            self.steering.move(pairs[port.port_id], workload.datapath)
 
     def joined(self, port: Port) -> None:
         """A port was attached whose vex may be the very peer of another's: that one's frames must
         not be sent by bpf_redirect_peer any more, which loses them within one namespace.
         """
         far = far_vex(self.instance, port.vex)
+        if far is None:
+            return
         for workload in self.registry.all():
             ports = tuple(
                 replace(one, host_mac=None) if one.vex_ifindex == far else one
@@ -113,12 +115,7 @@ class Context:
         """Make engine and driver follow the registry and the policy; gives how many ports'
         policies were changed.
         """
-        pairs = [
-            port_pair(workload, port, self.mode_of(workload).mode)
-            for workload in self.registry.all()
-            for port in workload.ports
-        ]
-        return self.steering.change(self.compile(), pairs)
+        return self.steering.change(self.compile())
 
     def switch_offloads(self, workload: Workload) -> None:
         """Of its interfaces, and of the way through the engine, to what it says."""

@@ -142,7 +142,11 @@ class Drivers:
             touched is None or any(u32_plan.is_guard(one) for one in touched)
         ):
             found += _repaired("the guard", self._u32.repair_guard)
+        where = None if touched is None else {one.ifindex for one in touched}
         for pair, kind in pairs:
+            ends = (u32_plan.VBR, pair.vex_ifindex, pair.vin_ifindex)
+            if where is not None and where.isdisjoint(ends):
+                continue
             if touched is None or any(_is_of(pair, kind, one) for one in touched):
                 driver, port_id = self._by_kind[kind], pair.port_id
                 found += _repaired(f"port {port_id}", partial(driver.repair, port_id))

@@ -6,6 +6,8 @@ on change, never altered, so readers need no lock.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pyctl.agent.store import Store
 from pyctl.errors import NotFoundError, UsageError
 from pyctl.model.workload import Workload
@@ -17,6 +19,13 @@ class Registry:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._by_id: dict[str, Workload] = {}
+        self._sorted: tuple[dict[str, Workload], list[Workload]] = ({}, [])
+        """With what it was sorted from."""
+
+    @property
+    def by_id(self) -> Mapping[str, Workload]:
+        """The very object of the last time, as long as nothing has changed."""
+        return self._by_id
 
     def load(self) -> list[str]:
         """Take what the store has; gives warnings for what it cannot read."""
@@ -26,9 +35,12 @@ class Registry:
 
     def all(self) -> list[Workload]:
         """Sorted by name, then id."""
-        return sorted(
-            self._by_id.values(), key=lambda workload: (workload.name, workload.id)
-        )
+        source, found = self._sorted
+        if source is not self._by_id:
+            source = self._by_id
+            found = sorted(source.values(), key=lambda one: (one.name, one.id))
+            self._sorted = source, found
+        return list(found)
 
     def put(self, workload: Workload) -> None:
         """Add or replace, on disk first."""
@@ -38,9 +50,9 @@ class Registry:
     def drop(self, workload_id: str) -> None:
         """Forget. Idempotent."""
         self._store.forget(workload_id)
-        self._by_id = {
-            key: value for key, value in self._by_id.items() if key != workload_id
-        }
+        left = dict(self._by_id)
+        left.pop(workload_id, None)
+        self._by_id = left
 
     def get(self, workload_id: str) -> Workload | None:
         """By its exact id."""

@@ -25,41 +25,11 @@ from pyctl.engine.client import EngineClient
 from pyctl.engine.node_records import changed_members
 from pyctl.errors import SegctlError
 from pyctl.model.policy import Members, PortPolicy
-from pyctl.model.workload import (
-    DatapathKind,
-    Fail,
-    Mode,
-    OtherTraffic,
-    Port,
-    PortPair,
-    Workload,
-)
+from pyctl.model.workload import DatapathKind, PortPair
 from pyctl.platform.bpf_grace import wait_for_programs
 from pyctl.platform.filter_watch import Touched
-from pyctl.policy.compile import Compiled
+from pyctl.policy.compile import Compiled, difference
 from pyctl.policy.concern import concerned
-
-
-def port_pair(workload: Workload, port: Port, mode: Mode) -> PortPair:
-    """What the driver is to do for one port of a workload in `mode`."""
-    passes = {
-        OtherTraffic.PASS: True,
-        OtherTraffic.DROP: False,
-        OtherTraffic.AUTO: mode is not Mode.PROTECT,
-    }
-    return PortPair(
-        port_id=port.port_id,
-        vex_ifindex=port.vex_ifindex,
-        vin_ifindex=port.vin_ifindex,
-        mac=port.mac,
-        host_mac=port.host_mac,
-        kind=port.kind,
-        mode=mode,
-        fail=Fail.OPEN if workload.fail is Fail.OPEN else Fail.CLOSED,
-        pass_other=passes[workload.other_traffic],
-        any_source=workload.any_source,
-        addresses=port.addresses,
-    )
 
 
 class Steering:
@@ -90,10 +60,13 @@ class Steering:
         return self._world or Compiled()
 
     def changes(self, compiled: Compiled) -> list[PortPolicy]:
-        """The policies of the ports that would be judged otherwise, or have another mode."""
-        found = {one.port_id for one in self.differs(compiled.ports.values())}
-        found |= concerned(self.world, compiled)
-        return [one for port_id, one in compiled.ports.items() if port_id in found]
+        """The policies of the ports that would be judged otherwise, or have another mode. Only those
+        of workloads that are others than the world in force has are looked at.
+        """
+        ports, where = compiled.ports, difference(self.world, compiled).ports
+        heads = self.differs(ports[key] for key in where if key in ports)
+        found = {one.port_id for one in heads} | concerned(self.world, compiled)
+        return [ports[port_id] for port_id in sorted(found & ports.keys())]
 
     def differs(self, policies: Iterable[PortPolicy]) -> list[PortPolicy]:
         """Those whose mode, default or options are not in force as they are."""
@@ -125,43 +98,47 @@ class Steering:
         self._listeners[port_id] = listeners
         self._may_cache(port_id, kind)
         self._join(compiled, port_id)
-        self._swap([compiled.ports[port_id]])
         self._tell_listeners(port_id)
 
     def _join(self, compiled: Compiled, port_id: int) -> None:
-        """The port's workload is in its groups, for the port's own side. All of it where the engine
-        has other rules: one that an agent left before it had taught it was told of none.
+        """The port's head is told, and its workload is in its groups, for the port's own side. All of
+        it where the engine has other rules: one that an agent left before it had taught it was told of
+        none.
         """
-        if self._world is None or self._world.node != compiled.node:
-            self._tell_world(compiled, [])
+        policies = self.differs([compiled.ports[port_id]])
+        world = self._world
+        if world is None or not _same_rules(world, compiled):
+            self._tell_world(compiled, policies, None)
             return
-        groups = compiled.members.ports[port_id]
-        before = self._world.members
-        if before.ports.get(port_id) == groups:
-            return
-        members = Members({**before.ports, port_id: groups}, before.addresses)
-        own = {**self._world.own, port_id: compiled.own[port_id]}
-        self._tell_world(replace(self._world, members=members, own=own), [])
+        groups = {port_id: compiled.members.ports[port_id]}
+        joined = changed_members(world.members, Members(groups), groups, ())
+        if joined.ports:
+            ports = {**world.members.ports, **joined.ports}
+            own = {**world.own, port_id: compiled.own[port_id]}
+            members = Members(ports, world.members.addresses)
+            joining = replace(world, members=members, own=own)
+            self._tell_world(joining, policies, joined)
+        else:
+            self._swap(policies)
 
-    def add(self, pair: PortPair, compiled: Compiled, kind: DatapathKind) -> None:
-        """A prepared pair, new (its links still down) or found steered: from its next packet on,
+    def add(self, port_id: int, compiled: Compiled, kind: DatapathKind) -> None:
+        """A prepared port, new (its links still down) or found steered: from its next packet on,
         the policy holds.
         """
-        policy = compiled.ports[pair.port_id]
+        pair = compiled.pairs[port_id]
         try:
-            self._may_cache(pair.port_id, kind)
-            self._join(compiled, pair.port_id)
-            self._swap(self.differs([policy]))
-            self._kinds[pair.port_id] = kind
-            former = self.drivers.holder(pair.port_id, besides=kind)
+            self._may_cache(port_id, kind)
+            self._join(compiled, port_id)
+            self._kinds[port_id] = kind
+            former = self.drivers.holder(port_id, besides=kind)
             if former is not None:
                 # An agent ended while it moved the port.
                 self.drivers.hand_over(pair, former, kind)
             self.drivers.attach(pair, kind)
-            self._publish([policy])
-            self._pairs[pair.port_id] = pair
+            self._publish([compiled.ports[port_id]])
+            self._pairs[port_id] = pair
         except BaseException:
-            self.remove(pair.port_id)
+            self.remove(port_id)
             raise
 
     def remove(self, port_id: int) -> None:
@@ -180,9 +157,9 @@ class Steering:
                 known.pop(port_id, None)
             self._uncached.discard(port_id)
             if self._world is not None:
-                former = self._world.members
-                left = {key: of for key, of in former.ports.items() if key != port_id}
-                members = Members(left, former.addresses)
+                left = dict(self._world.members.ports)
+                left.pop(port_id, None)
+                members = Members(left, self._world.members.addresses)
                 self._world = replace(self._world, members=members)
             self._supervisor.tell(lambda engine: engine.port_delete(port_id))
 
@@ -227,30 +204,27 @@ class Steering:
     def _driver(self, port_id: int) -> Driver:
         return self.drivers.of(self._kinds[port_id])
 
-    def change(self, compiled: Compiled, pairs: list[PortPair]) -> int:
+    def change(self, compiled: Compiled) -> int:
         """Rules, members, policies and pairs as they are by now; gives how many ports are judged
         otherwise. On return no packet of these is judged, or carried, by what was before. Where it
         tightens, the engine comes first; a switch in the kernel alone (quarantine, fail mode) is a
         map write and holds at once.
         """
-        for pair in pairs:
-            # One whose detach failed half-way is in the registry still, and steered by nobody.
-            steered = pair.port_id in self._kinds
-            if steered and self._pairs.get(pair.port_id) != pair:
-                # One that a driver refused is unknown until it takes the next.
-                self._pairs.pop(pair.port_id, None)
-                self._driver(pair.port_id).update(pair)
-                self._pairs[pair.port_id] = pair
+        former, where = self.world, difference(self.world, compiled)
+        # One that a driver refused is unknown until it takes the next.
+        unknown = self._kinds.keys() - self._pairs.keys()
+        for port_id in sorted((where.ports | unknown) & compiled.pairs.keys()):
+            self._update(compiled.pairs[port_id])
         changed = self.changes(compiled)
-        former = self._world
-        if (
-            self._doubtful
-            or former is None
-            or former.node != compiled.node
-            or former.members != compiled.members
-        ):
-            self._tell_world(compiled, self._stamped(changed))
+        moved = changed_members(
+            former.members, compiled.members, where.ports, where.addresses
+        )
+        if self._doubtful or not _same_rules(self._world, compiled):
+            self._tell_world(compiled, changed, None)
+        elif moved.ports or moved.addresses:
+            self._tell_world(compiled, changed, moved)
         else:
+            self._world = compiled
             self._swap(changed)
         if not changed:
             return 0
@@ -260,6 +234,14 @@ class Steering:
         wait_for_programs()
         self._supervisor.tell(lambda engine: engine.sync())
         return len(changed)
+
+    def _update(self, pair: PortPair) -> None:
+        port_id = pair.port_id
+        # One whose detach failed half-way is in the registry still, and steered by nobody.
+        if port_id in self._kinds and self._pairs.get(port_id) != pair:
+            self._pairs.pop(port_id, None)
+            self._driver(port_id).update(pair)
+            self._pairs[port_id] = pair
 
     def _stamped(self, policies: Iterable[PortPolicy]) -> list[tuple[PortPolicy, int]]:
         """As they are told, each with a new generation, and remembered so."""
@@ -271,24 +253,24 @@ class Steering:
         return stamped
 
     def _tell_world(
-        self, compiled: Compiled, policies: list[tuple[PortPolicy, int]]
+        self, compiled: Compiled, policies: Iterable[PortPolicy], moved: Members | None
     ) -> None:
-        """Rules whole where they are others; else those who changed group. With the policies, all
-        of it holds between two packets.
+        """Those who changed group; None: rules and members whole. With the policies, all of it holds
+        between two packets.
         """
-        former, self._world = self._world, compiled
-        node, members = compiled.node, compiled.members
-        whole = self._doubtful or former is None or former.node != node
+        node, stamped = compiled.node, self._stamped(policies)
+        if self._doubtful:
+            moved = None
+        self._world = compiled
         # Until it is done: an engine that refused half of it is told all of it the next time.
         self._doubtful = True
-        if whole:
+        if moved is None:
             self._supervisor.tell(
-                lambda engine: engine.node_set(node, members, policies)
+                lambda engine: engine.node_set(node, compiled.members, stamped)
             )
-        elif former is not None:
-            moved = changed_members(former.members, members)
+        else:
             self._supervisor.tell(
-                lambda engine: engine.members_set(node, moved, policies)
+                lambda engine: engine.members_set(node, moved, stamped)
             )
         self._doubtful = False
 
@@ -313,12 +295,17 @@ class Steering:
         that the former one cached have no session behind them any more.
         """
         policies = list(self._told.values())
-        stamped = self._stamped(policies)
-        self._doubtful = True
-        self._tell_world(self.world, stamped)
+        self._tell_world(self.world, policies, None)
         for port_id in self._listeners:
             self._tell_listeners(port_id)
         self._publish(policies)
+
+
+def _same_rules(world: Compiled | None, compiled: Compiled) -> bool:
+    """What the engine has is of these very rules, so that the rest can be told as a delta."""
+    if world is None:
+        return False
+    return world.node is compiled.node or world.node == compiled.node
 
 
 def _policy_set(generation: int, policy: PortPolicy) -> Callable[[EngineClient], None]:

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import structlog
@@ -20,6 +19,7 @@ import structlog
 from pyctl.agent.context import Context
 from pyctl.agent.detach import bury, shed
 from pyctl.agent.events import Happening
+from pyctl.agent.eyes import Eyes
 from pyctl.agent.recovery import keep_name
 from pyctl.agent.report import kernel_happening
 from pyctl.agent.supervisor import Supervisor
@@ -32,7 +32,7 @@ from pyctl.platform.filter_watch import FilterWatch
 from pyctl.platform.process import process_alive
 
 _log = structlog.get_logger()
-_ROUND_MS = 200
+_ROUND_S = 0.2
 _PAUSES = 4
 """After a change was followed, so many times as long nothing is followed of that workload: one that
 changes its addresses all the time must not take the agent from the others."""
@@ -50,7 +50,6 @@ class _Watched:
 
     def __init__(self, workload: Workload) -> None:
         self.workload_id = workload.id
-        self.not_before = 0.0
         self.netns = f"/proc/{workload.process.pid}/ns/net"
         self.pidfd = os.pidfd_open(workload.process.pid)
         # Its pid may be another's by now.
@@ -83,13 +82,14 @@ class Watcher:
         self._supervisor = supervisor
         self._lock = lock
         self._watched: dict[str, _Watched] = {}
+        self._registry_seen: Mapping[str, Workload] = {}
+        self._eyes = Eyes()
         self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._ending = False
         self._no_engine_before = 0.0
         self._no_burial_before: dict[str, float] = {}
         self._kernel_events: EventReader | None = None
         self._filters: FilterWatch | None = None
-        self._no_repair_before = 0.0
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         context.on_change = self.wake
 
@@ -97,6 +97,8 @@ class Watcher:
         """Begin to watch."""
         netns = str(self._context.instance.netns)
         self._filters = FilterWatch(netns)
+        self._eyes.open(self._wake_read, self._woken)
+        self._eyes.open(self._filters.fileno(), self._repair)
         self._thread.start()
 
     def wake(self) -> None:
@@ -110,6 +112,7 @@ class Watcher:
         self.wake()
         if self._thread.is_alive():
             self._thread.join()
+        self._eyes.close()
         for watched in self._watched.values():
             watched.close()
         self._watched = {}
@@ -144,61 +147,46 @@ class Watcher:
             _log.debug("enforcer namespace", error=str(error))
 
     def _wait(self) -> None:
-        poller = select.poll()
-        poller.register(self._wake_read, select.POLLIN)
-        filters = self._filters
-        if filters is not None and time.monotonic() >= self._no_repair_before:
-            poller.register(filters.fileno(), select.POLLIN)
-        by_fd: dict[int, tuple[_Watched, bool]] = {}
-        timeout_ms = float(_ROUND_MS)
-        for watched in self._watched.values():
-            fds = [(watched.pidfd, True)]
-            pause_ms = (watched.not_before - time.monotonic()) * 1000
-            if pause_ms <= 0:
-                fds.append((watched.changes.fileno(), False))
-            else:
-                timeout_ms = min(timeout_ms, pause_ms + 1)
-            for fd, is_process in fds:
-                by_fd[fd] = (watched, is_process)
-                poller.register(fd, select.POLLIN)
-        for fd, _mask in poller.poll(timeout_ms):
-            if fd == self._wake_read:
-                with contextlib.suppress(BlockingIOError):
-                    os.read(self._wake_read, 4096)
-                continue
-            if filters is not None and fd == filters.fileno():
-                self._repair(filters)
-                continue
-            watched, is_process = by_fd[fd]
-            if self._watched.get(watched.workload_id) is not watched:
-                # Its process ended in this very round, and closed it.
-                continue
-            if is_process:
-                self._process_ended(watched)
-            else:
-                watched.changes.drain()
-                self._changed(watched)
+        self._eyes.look(_ROUND_S)
+
+    def _woken(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._wake_read, 4096)
 
     def _follow_registry(self) -> None:
-        there = {workload.id: workload for workload in self._context.registry.all()}
-        for workload_id in set(self._watched) - set(there):
-            self._watched.pop(workload_id).close()
-        for workload_id in set(there) - set(self._watched):
-            workload = there[workload_id]
+        there = self._context.registry.by_id
+        if there is self._registry_seen and not self._no_burial_before:
+            return
+        for workload_id in self._watched.keys() - there.keys():
+            self._let_go(workload_id)
+        for workload_id in self._no_burial_before.keys() - there.keys():
+            del self._no_burial_before[workload_id]
+        for workload_id in there.keys() - self._watched.keys():
             if time.monotonic() < self._no_burial_before.get(workload_id, 0.0):
                 continue
             try:
-                self._watched[workload_id] = _Watched(workload)
+                self._watch(there[workload_id])
             except (ProcessLookupError, NotFoundError):
                 with self._lock:
                     self._bury(workload_id)
+        self._registry_seen = there
+
+    def _watch(self, workload: Workload) -> None:
+        watched = self._watched[workload.id] = _Watched(workload)
+        self._eyes.open(watched.pidfd, lambda: self._process_ended(watched))
+        self._eyes.open(watched.changes.fileno(), lambda: self._changed(watched))
+
+    def _let_go(self, workload_id: str) -> None:
+        watched = self._watched.pop(workload_id)
+        for fd in (watched.pidfd, watched.changes.fileno()):
+            self._eyes.shut(fd)
+        watched.close()
 
     def _process_ended(self, watched: _Watched) -> None:
         # Its socket pins the namespace, which must die with the container.
-        if self._watched.pop(watched.workload_id, None) is not None:
-            watched.close()
-            with self._lock:
-                self._bury(watched.workload_id)
+        self._let_go(watched.workload_id)
+        with self._lock:
+            self._bury(watched.workload_id)
 
     def _bury(self, workload_id: str) -> None:
         workload = self._context.registry.get(workload_id)
@@ -211,12 +199,13 @@ class Watcher:
             del self._no_burial_before[workload_id]
 
     def _changed(self, watched: _Watched) -> None:
+        watched.changes.drain()
         began = time.monotonic()
         try:
             self._follow_workload(watched)
         finally:
-            now = time.monotonic()
-            watched.not_before = now + _PAUSES * (now - began)
+            took = time.monotonic() - began
+            self._eyes.rest(watched.changes.fileno(), _PAUSES * took)
 
     def _follow_workload(self, watched: _Watched) -> None:
         with self._lock:
@@ -246,14 +235,17 @@ class Watcher:
             Happening("lifecycle", f"it has now {told}", workload=workload.name)
         )
 
-    def _repair(self, filters: FilterWatch) -> None:
+    def _repair(self) -> None:
         """Filters have changed: by us, or by a stranger, whose work is undone: soon, and not all the
         time, so that one who does not give up does not take the agent from the others.
         """
+        filters = self._filters
+        if filters is None:
+            return
         with self._lock:
             found = self._context.steering.repair(filters.touched())
         if found:
-            self._no_repair_before = time.monotonic() + _REPAIR_PAUSE_S
+            self._eyes.rest(filters.fileno(), _REPAIR_PAUSE_S)
             told = "; ".join(found[:_REPAIRS_TOLD])
             if len(found) > _REPAIRS_TOLD:
                 told += f"; and {len(found) - _REPAIRS_TOLD} more"

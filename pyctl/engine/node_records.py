@@ -6,7 +6,7 @@ Ten thousand rules are packed in a few hundredths of a second: that is why they 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
@@ -120,17 +120,24 @@ def _members(members: Members) -> tuple[list[tuple[Any, ...]], list[int]]:
     return rows, groups
 
 
-def changed_members(before: Members, after: Members) -> Members:
-    """What a delta has to say, where both are numbers of one policy."""
-    gone: dict[IPv4Address | IPv6Address, tuple[int, ...]] = {
-        ip: () for ip in before.addresses if ip not in after.addresses
-    }
+def changed_members(
+    before: Members,
+    after: Members,
+    ports: Iterable[int],
+    addresses: Iterable[IPv4Address | IPv6Address],
+) -> Members:
+    """What a delta has to say of these, where both are numbers of one policy. Of a port that has gone
+    nothing: it is deleted by itself.
+    """
     return Members(
-        {key: of for key, of in after.ports.items() if before.ports.get(key) != of},
-        gone
-        | {
+        {
+            key: of
+            for key in ports
+            if (of := after.ports.get(key)) is not None and before.ports.get(key) != of
+        },
+        {
             ip: of
-            for ip, of in after.addresses.items()
-            if before.addresses.get(ip) != of
+            for ip in addresses
+            if (of := after.addresses.get(ip, ())) != before.addresses.get(ip, ())
         },
     )

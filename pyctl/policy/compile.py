@@ -7,6 +7,10 @@ packet, and the first rule between them decides. So a workload that comes, goes,
 two or three entries in Members, whatever the rules are; and since both ends of a flow are judged by
 one list of rules, they agree.
 
+Compiling again keeps what one workload gives as the very object that it was, as long as workload and
+policy are: so who differs between two results is seen by identity, and all that follows (`concern`, the
+steering) looks at those alone. A node's thousandth workload costs what its tenth did.
+
 An end is in a CIDR group by the packet's own address, and in a selector group by its workload, which
 the engine knows for its own side by the port and for the other by the address. Workloads that share
 an address are taken to be all of them: it is in the groups of each.
@@ -14,7 +18,7 @@ an address are taken to be all of them: it is in the groups of each.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pyctl.model.policy import (
@@ -25,7 +29,7 @@ from pyctl.model.policy import (
     PortMatch,
     PortPolicy,
 )
-from pyctl.model.workload import Mode, Workload
+from pyctl.model.workload import Fail, Mode, OtherTraffic, Port, PortPair, Workload
 from pyctl.policy.document import ANY, Policy
 from pyctl.policy.resolve import (
     Address,
@@ -37,27 +41,53 @@ from pyctl.policy.resolve import (
 
 
 @dataclass(frozen=True)
+class Part:
+    """What one workload gives to it."""
+
+    workload: Workload
+    groups: tuple[int, ...]
+    ports: Mapping[int, PortPolicy]
+    pairs: Mapping[int, PortPair]
+    own: Mapping[int, tuple[Address, ...] | None]
+    known: tuple[Address, ...]
+    """Addresses by which others know it."""
+
+
+@dataclass(frozen=True)
 class Compiled:
     """All that a node enforces."""
 
     node: NodePolicy = field(default_factory=NodePolicy)
     members: Members = field(default_factory=Members)
-    ports: dict[int, PortPolicy] = field(default_factory=dict)
+    ports: Mapping[int, PortPolicy] = field(default_factory=dict)
     """Mode, default and MAC of each port."""
-    own: dict[int, tuple[Address, ...] | None] = field(default_factory=dict)
+    own: Mapping[int, tuple[Address, ...] | None] = field(default_factory=dict)
     """Addresses that a port uses; None: any, it forwards for others."""
+    pairs: Mapping[int, PortPair] = field(default_factory=dict)
+    """What the datapath is to do for each port."""
+    parts: Mapping[str, Part] = field(default_factory=dict)
+    """By workload, of all the above."""
 
 
 @dataclass(frozen=True)
-class _Part:
-    """What one workload gives to it."""
+class Difference:
+    """Where one compiled node may differ from another; all else is the same in both."""
 
-    workload: Workload
-    groups: tuple[int, ...]
-    ports: dict[int, PortPolicy]
-    own: dict[int, tuple[Address, ...] | None]
-    known: tuple[Address, ...]
-    """Addresses by which others know it."""
+    ports: frozenset[int]
+    addresses: frozenset[Address]
+
+
+def difference(before: Compiled, after: Compiled) -> Difference:
+    """Ports and addresses of the workloads that came, went, or are others in one of the two."""
+    old, new = before.parts, after.parts
+    other = [part for key, part in new.items() if old.get(key) is not part]
+    other += [part for key, part in old.items() if new.get(key) is not part]
+    # A port that was told of, or taken back, by itself.
+    alone = before.members.ports.keys() ^ after.members.ports.keys()
+    return Difference(
+        frozenset(alone.union(*(part.ports for part in other))),
+        frozenset(ip for part in other for ip in part.known),
+    )
 
 
 class Compiler:
@@ -93,36 +123,64 @@ class Compiler:
             ),
         )
         self._known: dict[object, tuple[int, ...]] = {}
-        self._parts: dict[str, _Part] = {}
+        self._holders: dict[Address, tuple[str, ...]] = {}
+        self._last = Compiled(self.node)
 
     def compile(self, workloads: Iterable[Workload]) -> Compiled:
         """What holds with these attached. Of those that are as they were when it was asked last,
-        nothing is worked out again: of a full node, that is all but one or two.
+        nothing is worked out again; where all are, it is the very result of then.
         """
-        ports: dict[int, PortPolicy] = {}
-        own: dict[int, tuple[Address, ...] | None] = {}
-        by_port: dict[int, tuple[int, ...]] = {}
-        by_address: dict[Address, tuple[int, ...]] = {}
-        former, self._parts = self._parts, {}
+        former = self._last.parts
+        parts: dict[str, Part] = {}
+        came: list[Part] = []
         for workload in workloads:
             part = former.get(workload.id)
             if part is None or part.workload is not workload:
-                part = self._part(workload)
-            self._parts[workload.id] = part
+                came.append(part := self._part(workload))
+            parts[workload.id] = part
+        gone = [part for key, part in former.items() if parts.get(key) is not part]
+        if came or gone:
+            self._last = self._with(parts, gone, came)
+        return self._last
+
+    def _with(
+        self, parts: dict[str, Part], gone: list[Part], came: list[Part]
+    ) -> Compiled:
+        last = self._last
+        ports, own, pairs = dict(last.ports), dict(last.own), dict(last.pairs)
+        by_port, by_address = dict(last.members.ports), dict(last.members.addresses)
+        for part in gone:
+            for port_id in part.ports:
+                for table in (ports, own, pairs, by_port):
+                    table.pop(port_id, None)
+            self._hold(part, holds=False)
+        for part in came:
             ports.update(part.ports)
             own.update(part.own)
-            for port_id in part.ports:
-                by_port[port_id] = part.groups
-            for ip in part.known:
-                others = by_address.get(ip, part.groups)
-                if others != part.groups:
-                    others = tuple(sorted({*others, *part.groups}))
-                by_address[ip] = others
-        return Compiled(self.node, Members(by_port, by_address), ports, own)
+            pairs.update(part.pairs)
+            by_port.update(dict.fromkeys(part.ports, part.groups))
+            self._hold(part, holds=True)
+        for ip in {ip for part in (*gone, *came) for ip in part.known}:
+            groups = {parts[key].groups for key in self._holders.get(ip, ())}
+            if groups:
+                by_address[ip] = _together(groups)
+            else:
+                del by_address[ip]
+        return Compiled(
+            self.node, Members(by_port, by_address), ports, own, pairs, parts
+        )
 
-    def _part(self, workload: Workload) -> _Part:
+    def _hold(self, part: Part, *, holds: bool) -> None:
+        """Remember whose addresses these are: two workloads may have the same."""
+        name = part.workload.id
+        for ip in dict.fromkeys(part.known):
+            left = tuple(key for key in self._holders.pop(ip, ()) if key != name)
+            if left or holds:
+                self._holders[ip] = (*left, name) if holds else left
+
+    def _part(self, workload: Workload) -> Part:
         mode = effective_mode(self.policy, workload).mode
-        return _Part(
+        return Part(
             workload=workload,
             groups=self._groups(workload),
             ports={
@@ -135,6 +193,9 @@ class Compiler:
                     deny_rst=self.policy.deny_rst,
                 )
                 for port in workload.ports
+            },
+            pairs={
+                port.port_id: port_pair(workload, port, mode) for port in workload.ports
             },
             own={
                 port.port_id: None if workload.any_source else addresses(port)
@@ -158,6 +219,33 @@ class Compiler:
 def compile_policy(policy: Policy, workloads: Iterable[Workload]) -> Compiled:
     """The whole node's compiled policy."""
     return Compiler(policy).compile(workloads)
+
+
+def port_pair(workload: Workload, port: Port, mode: Mode) -> PortPair:
+    """What the datapath is to do for one port of a workload in `mode`."""
+    passes = {
+        OtherTraffic.PASS: True,
+        OtherTraffic.DROP: False,
+        OtherTraffic.AUTO: mode is not Mode.PROTECT,
+    }
+    return PortPair(
+        port_id=port.port_id,
+        vex_ifindex=port.vex_ifindex,
+        vin_ifindex=port.vin_ifindex,
+        mac=port.mac,
+        host_mac=port.host_mac,
+        kind=port.kind,
+        mode=mode,
+        fail=Fail.OPEN if workload.fail is Fail.OPEN else Fail.CLOSED,
+        pass_other=passes[workload.other_traffic],
+        any_source=workload.any_source,
+        addresses=port.addresses,
+    )
+
+
+def _together(groups: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
+    first, *others = groups
+    return tuple(sorted({*first}.union(*others))) if others else first
 
 
 def _default(mode: Mode) -> Action:

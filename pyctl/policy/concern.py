@@ -11,11 +11,11 @@ rule lets, or does not let, talk to either.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from pyctl.model.policy import NodePolicy, NodeRule
-from pyctl.policy.compile import Compiled
+from pyctl.policy.compile import Compiled, difference
 from pyctl.policy.document import ANY
 from pyctl.policy.networks import Network
 from pyctl.policy.resolve import Address
@@ -24,27 +24,29 @@ from pyctl.policy.resolve import Address
 def concerned(before: Compiled, after: Compiled) -> set[int]:
     """Ids of the ports in `after` that may be judged otherwise than in `before`."""
     old, new = _World(before), _World(after)
-    moved = _moved(before, after)
+    where = difference(before, after)
+    moved = _moved(before, after, where.addresses)
     redefined = _redefined(before.node, after.node)
     touched = set(_ends(before.node, moved, redefined))
     if before.node is not after.node:
         touched.update(_ends(after.node, moved, redefined))
         touched |= _changed_rules(before, after)
-    return {
+    found = {
         port_id
-        for port_id in after.members.ports
+        for port_id in where.ports
         if old.groups(port_id) != new.groups(port_id)
-        or before.own.get(port_id) != after.own[port_id]
-        or old.is_any_of(port_id, touched)
-        or new.is_any_of(port_id, touched)
+        or before.own.get(port_id) != after.own.get(port_id)
     }
+    if touched:
+        found |= old.ports_in(touched) | new.ports_in(touched)
+    return found & after.members.ports.keys()
 
 
 def rule_count(compiled: Compiled, port_id: int) -> int:
     """How many rules have this port at an end."""
     world = _World(compiled)
     names = compiled.node.groups
-    inside = {name for name in names if world.is_any_of(port_id, {name})}
+    inside = {name for name in names if port_id in world.ports_in({name}, {port_id})}
     return sum(
         names[rule.source] in inside or names[rule.target] in inside
         for rule in compiled.node.rules
@@ -62,33 +64,37 @@ class _World:
         names = self.of.node.groups
         return frozenset(names[n] for n in self.of.members.ports.get(port_id, ()))
 
-    def is_any_of(self, port_id: int, groups: set[str]) -> bool:
-        """Whether the port may be in one of these."""
-        if port_id not in self.of.members.ports:
-            return False
-        if not groups.isdisjoint(self.groups(port_id)):
-            return True
+    def ports_in(
+        self, groups: Collection[str], among: Collection[int] | None = None
+    ) -> set[int]:
+        """The ports (`among` these; None: all) that may be in one of these groups."""
+        names, members = self.of.node.groups, self.of.members.ports
+        numbers = {number for number, name in enumerate(names) if name in groups}
+        nets = [net for n in numbers for net in self.of.node.cidrs.get(n, ())]
+        return {
+            port_id
+            for port_id in (members if among is None else members.keys() & among)
+            if not numbers.isdisjoint(members[port_id])
+            or (nets and self._may_be_in(port_id, nets))
+        }
+
+    def _may_be_in(self, port_id: int, nets: Iterable[Network]) -> bool:
         own = self.of.own[port_id]
-        names = self.of.node.groups
-        return any(
-            own is None or _inside(own, nets)
-            for number, nets in self.of.node.cidrs.items()
-            if names[number] in groups
-        )
+        return own is None or _inside(own, nets)
 
 
 def _inside(own: Iterable[Address], nets: Iterable[Network]) -> bool:
     return any(ip in net for ip in own for net in nets)
 
 
-def _moved(before: Compiled, after: Compiled) -> set[str]:
-    """Groups that gained or lost an address of a workload. To be known at all is no group: a CIDR
-    rule goes on as it did for an address that a workload without groups gets.
+def _moved(before: Compiled, after: Compiled, addresses: Iterable[Address]) -> set[str]:
+    """Groups that gained or lost one of these addresses of workloads. To be known at all is no group:
+    a CIDR rule goes on as it did for an address that a workload without groups gets.
     """
     old, new = before.members.addresses, after.members.addresses
     same = before.node.groups == after.node.groups
     found: set[str] = set()
-    for ip in old.keys() | new.keys():
+    for ip in addresses:
         if same and old.get(ip) == new.get(ip):
             continue
         was = {before.node.groups[number] for number in old.get(ip, ())}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import ip_interface
 
 from pyctl.agent.history.values import FlowRecord
@@ -37,10 +38,8 @@ class Names:
         for workload in workloads:
             for port in workload.ports:
                 self._by_port[port.port_id] = workload.name
-                for address in port.addresses:
-                    found = ip_interface(address).ip
-                    if not found.is_link_local:
-                        self._by_address[str(found)] = workload.name
+                for address in _known(port.addresses):
+                    self._by_address[address] = workload.name
 
     def of_port(self, port_id: int) -> str | None:
         """The workload's name."""
@@ -56,6 +55,15 @@ class Names:
         if direction == "ingress":
             return self._by_address.get(source), mine
         return self._by_address.get(source), self._by_address.get(destination)
+
+
+@lru_cache(maxsize=8192)
+def _known(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """As the engine spells those of them that name somebody beyond one link. Remembered: all of a
+    node's are gone over whenever one workload comes or goes.
+    """
+    found = (ip_interface(text).ip for text in texts)
+    return tuple(str(ip) for ip in found if not ip.is_link_local)
 
 
 def wall_clock(monotonic_ns: int) -> float:

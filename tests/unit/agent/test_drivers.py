@@ -8,11 +8,11 @@ import pytest
 
 from pyctl.agent import drivers as module
 from pyctl.agent.drivers import Drivers
-from pyctl.agent.steering import port_pair
 from pyctl.errors import NotCapableError, SegctlError
 from pyctl.model.instance import Instance
 from pyctl.model.workload import DatapathKind, Mode
 from pyctl.platform.filter_watch import Touched
+from pyctl.policy.compile import port_pair
 from tests.unit.agent.test_store import PORT, WEB
 
 EBPF, U32 = DatapathKind.EBPF, DatapathKind.U32

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pyctl.agent import steering as module
-from pyctl.agent.steering import Steering, port_pair
+from pyctl.agent.steering import Steering
 from pyctl.errors import SegctlError
 from pyctl.model.policy import (
     Action,
@@ -20,7 +20,7 @@ from pyctl.model.policy import (
     PortPolicy,
 )
 from pyctl.model.workload import DatapathKind, Mode, OtherTraffic
-from pyctl.policy.compile import Compiled
+from pyctl.policy.compile import Compiled, Part, port_pair
 from tests import packets
 from tests.unit.agent.test_store import PORT, WEB
 
@@ -76,16 +76,17 @@ def policy(
     """A node with one port, which is in the group web."""
     ports = {300: PortPolicy(300, mode, PORT.mac, None, default)}
     known = Members(**{"ports": {300: (0, 1)}, **members})
-    return Compiled(node, known, ports, {300: ()})
+    pairs = {300: port_pair(WEB, PORT, mode)}
+    part = Part(WEB, (0, 1), ports, pairs, {300: ()}, tuple(known.addresses))
+    return Compiled(node, known, ports, {300: ()}, pairs, {WEB.id: part})
 
 
 def test_a_new_pair_has_its_policy_before_its_filters(world):
     recorder, steering = world
     steering.prepare(policy(), 300, DatapathKind.EBPF, lambda: (80,))
-    steering.add(port_pair(WEB, PORT, Mode.PROTECT), policy(), DatapathKind.EBPF)
+    steering.add(300, policy(), DatapathKind.EBPF)
     assert recorder.names() == [
         "node_set",
-        "policy_set",
         "listeners_set",
         "attach",
         "publish_generation",
@@ -96,17 +97,16 @@ def test_a_pair_whose_filters_fail_leaves_nothing_in_the_engine(world):
     recorder, steering = world
     recorder.fail_on = "attach"
     with pytest.raises(SegctlError):
-        steering.add(port_pair(WEB, PORT, Mode.PROTECT), policy(), DatapathKind.EBPF)
+        steering.add(300, policy(), DatapathKind.EBPF)
     assert recorder.names()[-2:] == ["detach", "port_delete"]
     assert steering.policy_of(300) == (None, 0)
 
 
 def test_a_change_is_swapped_published_and_waited_for_in_this_order(world):
     recorder, steering = world
-    pair = port_pair(WEB, PORT, Mode.DISCOVER)
-    steering.add(pair, policy(Mode.DISCOVER, Action.ALLOW), DatapathKind.EBPF)
+    steering.add(300, policy(Mode.DISCOVER, Action.ALLOW), DatapathKind.EBPF)
     recorder.told.clear()
-    steering.change(policy(), [replace(pair, mode=Mode.PROTECT)])
+    steering.change(policy())
     assert recorder.names() == [
         "update",
         "policy_set",
@@ -118,9 +118,9 @@ def test_a_change_is_swapped_published_and_waited_for_in_this_order(world):
 
 def test_the_published_generation_is_the_one_the_engine_stamps(world):
     recorder, steering = world
-    steering.add(port_pair(WEB, PORT, Mode.PROTECT), policy(), DatapathKind.EBPF)
-    steering.change(policy(default=Action.ALLOW), [])
-    set_to = [entry[1] for entry in recorder.told if entry[0] == "policy_set"]
+    steering.add(300, policy(), DatapathKind.EBPF)
+    steering.change(policy(default=Action.ALLOW))
+    set_to = [generation for _, generation in swapped(recorder)]
     published = [
         entry[2] for entry in recorder.told if entry[0] == "publish_generation"
     ]
@@ -130,31 +130,27 @@ def test_the_published_generation_is_the_one_the_engine_stamps(world):
 
 def test_what_did_not_change_is_not_told_again(world):
     recorder, steering = world
-    pair = port_pair(WEB, PORT, Mode.PROTECT)
-    steering.add(pair, policy(), DatapathKind.EBPF)
+    steering.add(300, policy(), DatapathKind.EBPF)
     recorder.told.clear()
-    steering.change(policy(), [pair])
+    steering.change(policy())
     assert recorder.told == []
 
 
 def test_a_port_that_was_half_detached_is_no_failure_of_the_others(world):
     recorder, steering = world
-    steering.add(port_pair(WEB, PORT, Mode.PROTECT), policy(), DatapathKind.EBPF)
+    steering.add(300, policy(), DatapathKind.EBPF)
     recorder.fail_on = "detach"
     with pytest.raises(SegctlError):
         steering.remove(300)
     recorder.told.clear()
-    steering.change(
-        replace(policy(), members=Members(), ports={}),
-        [port_pair(WEB, PORT, Mode.PROTECT)],
-    )
+    steering.change(replace(policy(), members=Members(), ports={}))
     assert recorder.told == []
 
 
 def test_a_new_engine_learns_every_policy_under_new_generations(world):
     recorder, steering = world
     steering.prepare(policy(), 300, DatapathKind.EBPF, lambda: (80,))
-    steering.add(port_pair(WEB, PORT, Mode.PROTECT), policy(), DatapathKind.EBPF)
+    steering.add(300, policy(), DatapathKind.EBPF)
     before = steering.policy_of(300)[1]
     recorder.told.clear()
     recorder.on_new_engine()
@@ -197,10 +193,9 @@ def cached(recorder: Recorder) -> list[bool]:
 
 def test_new_rules_come_with_the_generations_of_the_ports_they_concern(world):
     recorder, steering = world
-    pair = port_pair(WEB, PORT, Mode.PROTECT)
-    steering.add(pair, policy(), DatapathKind.EBPF)
+    steering.add(300, policy(), DatapathKind.EBPF)
     recorder.told.clear()
-    assert steering.change(policy(node=RULES), [pair]) == 1
+    assert steering.change(policy(node=RULES)) == 1
     assert recorder.names() == [
         "node_set",
         "publish_generation",
@@ -213,35 +208,32 @@ def test_new_rules_come_with_the_generations_of_the_ports_they_concern(world):
 
 def test_who_joins_is_a_delta(world):
     recorder, steering = world
-    pair = port_pair(WEB, PORT, Mode.PROTECT)
-    steering.add(pair, policy(node=RULES), DatapathKind.EBPF)
+    steering.add(300, policy(node=RULES), DatapathKind.EBPF)
     recorder.told.clear()
     peer = {ip_address(packets.pod_two_ip4): (0, 1)}
-    assert steering.change(policy(node=RULES, addresses=peer), [pair]) == 1
+    assert steering.change(policy(node=RULES, addresses=peer)) == 1
     assert recorder.names()[:2] == ["members_set", "publish_generation"]
     assert recorder.told[0][2] == Members({}, peer)
 
 
 def test_what_an_engine_refused_is_told_whole_the_next_time(world):
     recorder, steering = world
-    pair = port_pair(WEB, PORT, Mode.PROTECT)
-    steering.add(pair, policy(), DatapathKind.EBPF)
+    steering.add(300, policy(), DatapathKind.EBPF)
     recorder.fail_on = "node_set"
     with pytest.raises(SegctlError):
-        steering.change(policy(node=RULES), [pair])
+        steering.change(policy(node=RULES))
     recorder.fail_on = ""
     recorder.told.clear()
-    steering.change(policy(), [pair])
+    steering.change(policy())
     assert recorder.names()[:2] == ["node_set", "publish_generation"]
 
 
 def test_a_port_of_u32_is_never_cached(world):
     """Nor after a change, nor by a new engine: nobody would find the entries, or delete them."""
     recorder, steering = world
-    pair = port_pair(WEB, PORT, Mode.PROTECT)
     steering.prepare(policy(), 300, DatapathKind.U32, lambda: ())
-    steering.add(pair, policy(), DatapathKind.U32)
-    steering.change(policy(default=Action.ALLOW), [pair])
+    steering.add(300, policy(), DatapathKind.U32)
+    steering.change(policy(default=Action.ALLOW))
     recorder.on_new_engine()
     assert cached(recorder) == [False, False, False]
     assert steering.changes(policy(default=Action.ALLOW)) == []
@@ -250,7 +242,7 @@ def test_a_port_of_u32_is_never_cached(world):
 def test_a_port_leaves_ebpf_after_its_last_entry(world):
     recorder, steering = world
     pair = port_pair(WEB, PORT, Mode.PROTECT)
-    steering.add(pair, policy(), DatapathKind.EBPF)
+    steering.add(300, policy(), DatapathKind.EBPF)
     recorder.told.clear()
     steering.move(pair, DatapathKind.U32)
     assert recorder.names() == ["policy_set", "hand_over", "publish_generation"]
@@ -260,7 +252,7 @@ def test_a_port_leaves_ebpf_after_its_last_entry(world):
 def test_a_port_is_cached_again_when_ebpf_stands(world):
     recorder, steering = world
     pair = port_pair(WEB, PORT, Mode.PROTECT)
-    steering.add(pair, policy(), DatapathKind.U32)
+    steering.add(300, policy(), DatapathKind.U32)
     recorder.told.clear()
     steering.move(pair, DatapathKind.EBPF)
     assert recorder.names() == ["hand_over", "policy_set", "publish_generation"]
@@ -271,7 +263,7 @@ def test_a_port_is_cached_again_when_ebpf_stands(world):
 def test_a_move_that_fails_leaves_the_cache_as_it_was(world):
     recorder, steering = world
     pair = port_pair(WEB, PORT, Mode.PROTECT)
-    steering.add(pair, policy(), DatapathKind.EBPF)
+    steering.add(300, policy(), DatapathKind.EBPF)
     ways: list[DatapathKind] = []
 
     def once_refused(_pair, _former, kind) -> None:
@@ -292,13 +284,13 @@ def test_after_a_change_that_failed_half_way_the_former_is_told_whole(world, ste
     recorder, steering = world
     pair = port_pair(WEB, PORT, Mode.DISCOVER)
     before = policy(Mode.DISCOVER, Action.ALLOW)
-    steering.add(pair, before, DatapathKind.EBPF)
+    steering.add(300, before, DatapathKind.EBPF)
     recorder.fail_on = step
     with pytest.raises(SegctlError):
-        steering.change(policy(node=RULES), [replace(pair, mode=Mode.PROTECT)])
+        steering.change(policy(node=RULES))
     recorder.fail_on = ""
     recorder.told.clear()
-    steering.change(before, [pair])
+    steering.change(before)
     assert steering.world == before
     assert ("update", pair) in recorder.told
     if step != "update":

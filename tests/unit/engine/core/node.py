@@ -12,7 +12,7 @@ from pyctl.model.policy import (
     PortPolicy,
 )
 from pyctl.model.workload import Mode
-from pyctl.policy.compile import Compiled
+from pyctl.policy.compile import Compiled, difference
 from tests import packets
 from tests.unit.engine.core.harness import PORT, Core
 
@@ -53,7 +53,10 @@ class Node:
             return
         for port_id in before.ports.keys() - after.ports.keys():
             self.core.lib.sg_core_port_delete(self.core.core, port_id)
-        moved = changed_members(before.members, after.members)
+        where = difference(before, after)
+        moved = changed_members(
+            before.members, after.members, where.ports, where.addresses
+        )
         assert self.delta(pack_members(after.node, moved, [])) == 0
 
     def ask(self, port_id, direction, local, peer, proto, dport) -> tuple[int, int]:
