@@ -67,8 +67,6 @@ SEG_INLINE int seg_check_source(const struct seg_pkt *pkt, const struct seg_port
 			return SEG_R_NONE;
 		return SEG_R_SPOOFED_IP;
 	}
-	if (a[0] == 0xfe && (a[1] & 0xc0) == 0x80)
-		return SEG_R_NONE;
 	rest = 0;
 #pragma unroll
 	for (int i = 0; i < 16; i++)

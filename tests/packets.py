@@ -5,6 +5,8 @@ Addresses are from the documentation ranges (RFC 5737, RFC 3849).
 
 from __future__ import annotations
 
+from ipaddress import IPv6Address
+
 pod_one_ip4, pod_two_ip4, gateway_ip4 = "192.0.2.11", "192.0.2.12", "192.0.2.1"
 pod_one_ip6, pod_two_ip6, gateway_ip6 = (
     "2001:db8:1::11",
@@ -54,3 +56,13 @@ seed_mask, seed_wide_mask = "255.255.255.0", "255.255.0.0"
 seed_host_mask = "0.0.0.255"
 seed_nets_ip4 = ("179.20.23.0", "10.10.10.0", "172.20.166.0")
 seed_wide_net_ip4 = "172.17.0.0"
+
+
+def link_local_of(mac: str) -> str:
+    """The address that Linux gives an interface by its MAC (RFC 4291, appendix A)."""
+    raw = bytes.fromhex(mac.replace(":", ""))
+    name = bytes((raw[0] ^ 2, *raw[1:3], 0xFF, 0xFE, *raw[3:]))
+    return str(IPv6Address(b"\xfe\x80" + bytes(6) + name))
+
+
+pod_one_link_local_ip6 = link_local_of(pod_one_mac)

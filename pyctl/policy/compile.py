@@ -36,7 +36,6 @@ from pyctl.policy.resolve import (
     addresses,
     effective_mode,
     groups_of,
-    known_addresses,
 )
 
 
@@ -201,7 +200,7 @@ class Compiler:
                 port.port_id: None if workload.any_source else addresses(port)
                 for port in workload.ports
             },
-            known=tuple(ip for port in workload.ports for ip in known_addresses(port)),
+            known=tuple(ip for port in workload.ports for ip in addresses(port)),
         )
 
     def _groups(self, workload: Workload) -> tuple[int, ...]:

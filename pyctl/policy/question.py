@@ -21,7 +21,7 @@ from pyctl.policy import fields
 from pyctl.policy.document import Policy, PortSpec
 from pyctl.policy.explain import Explanation, explain, groups_at
 from pyctl.policy.fields import Notes
-from pyctl.policy.resolve import Address, effective_mode, known_addresses
+from pyctl.policy.resolve import Address, addresses, effective_mode
 
 _ECHO = {4: 8, 6: 128}
 """By IP version: the type of an echo request."""
@@ -115,11 +115,13 @@ def _groups(
 
 
 def _has(workload: Workload, address: Address) -> bool:
-    return any(address in known_addresses(port) for port in workload.ports)
+    return any(address in addresses(port) for port in workload.ports)
 
 
 def _addresses(workload: Workload) -> list[Address]:
-    return [ip for port in workload.ports for ip in known_addresses(port)]
+    """Those first that are not of one link alone."""
+    found = [ip for port in workload.ports for ip in addresses(port)]
+    return sorted(found, key=lambda ip: ip.is_link_local)
 
 
 def _parsed(text: str) -> Address | None:

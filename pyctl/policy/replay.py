@@ -20,7 +20,7 @@ from pyctl.model.workload import Workload
 from pyctl.policy.document import ANY, Policy, Rule, Selector
 from pyctl.policy.explain import explain
 from pyctl.policy.observed import End, Observed
-from pyctl.policy.resolve import Address, groups_of, known_addresses
+from pyctl.policy.resolve import Address, addresses, groups_of
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,9 @@ class Replay:
             return Groups(frozenset(sure))
         workload = self.attached.get(end.name)
         if workload is not None:
-            own = [ip for port in workload.ports for ip in known_addresses(port)]
+            own = [ip for port in workload.ports for ip in addresses(port)]
             by_name = frozenset(groups_of(self.policy, workload))
-            if not own or end.ip in own or end.ip.is_link_local:
+            if not own or end.ip in own:
                 return Groups(by_name | sure)
             # It has other addresses by now: what goes by addresses may be otherwise.
             now = {ANY}.union(*map(self._around, own))

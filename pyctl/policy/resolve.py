@@ -3,8 +3,8 @@
 In: a Policy and a workload. Out: its groups, its addresses, its mode.
 I/O: none.
 
-A workload is known to others by the addresses of its ports, link-local ones excepted: these name
-nobody beyond one link, so two workloads may share one.
+A workload is known to others by the addresses of its ports, link-local ones too: two on one link can
+talk by these alone, and what a rule denies to a workload must be denied there.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class EffectiveMode:
 
 
 def addresses(port: Port) -> tuple[Address, ...]:
-    """The port's addresses without prefix length, link-local ones included."""
+    """The port's addresses without prefix length."""
     return _parsed(port.addresses)
 
 
@@ -46,11 +46,6 @@ def addresses(port: Port) -> tuple[Address, ...]:
 def _parsed(texts: tuple[str, ...]) -> tuple[Address, ...]:
     """Remembered: every change on a node goes over the addresses of all its workloads."""
     return tuple(ip_interface(text).ip for text in texts)
-
-
-def known_addresses(port: Port) -> tuple[Address, ...]:
-    """Those by which others know the port."""
-    return tuple(ip for ip in addresses(port) if not ip.is_link_local)
 
 
 class Named(Protocol):

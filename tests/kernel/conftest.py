@@ -113,7 +113,9 @@ class Lab:
             flags=sum(abi.constant(f"SEG_PORT_{flag}") for flag in flags),
         )
         self.write("seg_ports", struct.pack("=I", LOOPBACK), value)
-        for family, address in ((4, packets.pod_one_ip4), (6, packets.pod_one_ip6)):
+        own = (packets.pod_one_ip4, packets.pod_one_ip6, packets.pod_one_link_local_ip6)
+        for address in own:
+            family = ipaddress.ip_address(address).version
             key = abi.pack(
                 "seg_addr_key",
                 port_id=PORT,

@@ -38,7 +38,7 @@ class Names:
         for workload in workloads:
             for port in workload.ports:
                 self._by_port[port.port_id] = workload.name
-                for address in _known(port.addresses):
+                for address in _spelled(port.addresses):
                     self._by_address[address] = workload.name
 
     def of_port(self, port_id: int) -> str | None:
@@ -58,12 +58,11 @@ class Names:
 
 
 @lru_cache(maxsize=8192)
-def _known(texts: tuple[str, ...]) -> tuple[str, ...]:
-    """As the engine spells those of them that name somebody beyond one link. Remembered: all of a
-    node's are gone over whenever one workload comes or goes.
+def _spelled(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """As the engine spells them. Remembered: all of a node's are gone over whenever one workload
+    comes or goes.
     """
-    found = (ip_interface(text).ip for text in texts)
-    return tuple(str(ip) for ip in found if not ip.is_link_local)
+    return tuple(str(ip_interface(text).ip) for text in texts)
 
 
 def wall_clock(monotonic_ns: int) -> float:

@@ -48,6 +48,7 @@ def test_members_are_ports_and_the_addresses_by_which_they_are_known():
     assert compiled.members.addresses == {
         ip_address(packets.pod_one_ip4): (0, 1, 2),
         ip_address(packets.pod_one_ip6): (0, 1, 2),
+        ip_address(packets.link_local_ip6): (0, 1, 2),
         ip_address(packets.pod_two_ip4): (0,),
     }
 

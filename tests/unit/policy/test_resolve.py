@@ -7,7 +7,7 @@ import pytest
 from pyctl.model.workload import Mode, ModeSource
 from pyctl.policy.document import Policy
 from pyctl.policy.parse import parse
-from pyctl.policy.resolve import addresses, effective_mode, groups_of, known_addresses
+from pyctl.policy.resolve import addresses, effective_mode, groups_of
 from tests import packets
 from tests.unit.policy.makers import port, workload
 
@@ -35,11 +35,11 @@ def test_a_selector_takes_those_for_whom_all_holds(name, labels, image, groups):
     assert groups_of(POLICY, workload(name, labels=labels, image=image)) == groups
 
 
-def test_a_workload_is_known_by_all_but_its_link_local_addresses():
+def test_a_workload_is_known_by_its_link_local_addresses_too():
     own = (f"{packets.pod_one_ip4}/24", f"{packets.link_local_ip6}/64")
     made = port(1, *own)
-    assert [str(ip) for ip in known_addresses(made)] == [packets.pod_one_ip4]
-    assert len(addresses(made)) == 2
+    known = [packets.pod_one_ip4, packets.link_local_ip6]
+    assert [str(ip) for ip in addresses(made)] == known
 
 
 @pytest.mark.parametrize(

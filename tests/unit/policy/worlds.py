@@ -28,7 +28,10 @@ POOL = [*HOSTS, *HOSTS6]
 """Addresses that workloads take from each other."""
 PLACES = [
     ip_address(text)
-    for text in (*POOL, packets.world_ip4, packets.world_ip6, packets.gateway_ip4)
+    for text in (
+        *(*POOL, packets.world_ip4, packets.world_ip6, packets.gateway_ip4),
+        packets.link_local_ip6,
+    )
 ]
 CIDRS = [
     "0.0.0.0/0",

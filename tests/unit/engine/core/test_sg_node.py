@@ -23,7 +23,7 @@ from pyctl.policy.compile import Compiled, Compiler
 from pyctl.policy.concern import concerned
 from pyctl.policy.document import Policy
 from pyctl.policy.explain import explain, groups_at
-from pyctl.policy.resolve import known_addresses
+from pyctl.policy.resolve import addresses
 from tests import packets
 from tests.unit.engine.core.harness import EGRESS, INGRESS, PORT
 from tests.unit.engine.core.node import ALL, Node, head
@@ -37,7 +37,7 @@ def questions(attached):
     """Each port's traffic both ways, with its own addresses and one that it has no right to."""
     for each in attached:
         (port,) = each.ports
-        for local in {*known_addresses(port), PLACES[0]}:
+        for local in {*addresses(port), PLACES[0]}:
             for peer in PLACES:
                 if peer != local and peer.version == local.version:
                     for direction in (EGRESS, INGRESS):
@@ -47,7 +47,7 @@ def questions(attached):
 
 def written(policy, attached, each, direction, local, peer, proto, dport):
     here = groups_at(policy, local, [each])
-    known = [load for load in attached if peer in known_addresses(load.ports[0])]
+    known = [load for load in attached if peer in addresses(load.ports[0])]
     there = groups_at(policy, peer, known)
     source, target = (here, there) if direction == EGRESS else (there, here)
     end = Direction.EGRESS if direction == EGRESS else Direction.INGRESS
