@@ -121,7 +121,6 @@ class Compiler:
                 if rule.enabled
             ),
         )
-        self._known: dict[object, tuple[int, ...]] = {}
         self._holders: dict[Address, tuple[str, ...]] = {}
         self._last = Compiled(self.node)
 
@@ -205,14 +204,8 @@ class Compiler:
 
     def _groups(self, workload: Workload) -> tuple[int, ...]:
         """With `any`, so that nobody's are none."""
-        labels = tuple(sorted(workload.labels.items()))
-        facts = (workload.name, workload.image, workload.runtime, labels)
-        found = self._known.get(facts)
-        if found is None:
-            names = groups_of(self.policy, workload)
-            found = (0, *sorted(self._index[name] for name in names))
-            self._known[facts] = found
-        return found
+        names = groups_of(self.policy, workload)
+        return (0, *sorted(self._index[name] for name in names))
 
 
 def compile_policy(policy: Policy, workloads: Iterable[Workload]) -> Compiled:
