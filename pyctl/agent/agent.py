@@ -34,7 +34,7 @@ from pyctl.agent.orders import (
     PolicyResult,
 )
 from pyctl.agent.registry import Registry
-from pyctl.agent.revisions import Revisions
+from pyctl.agent.revisions import UNTOLD, Revisions
 from pyctl.agent.steering import Steering
 from pyctl.agent.store import Store
 from pyctl.agent.supervisor import Supervisor
@@ -120,6 +120,8 @@ class Agent:
             self.supervisor.log_level = logs.get_level()
             self.supervisor.start()
             self.warnings += recovery.adopt_workloads(self.context)
+            if text and not self.revisions.tells(self.context.policy.text):
+                self._remember(self.context.policy, "", UNTOLD, None)
         for warning in self.warnings:
             self.context.happened(Happening("lifecycle", warning))
         self.context.history.start()

@@ -18,6 +18,8 @@ from pyctl.errors import NotFoundError
 from pyctl.model.instance import Instance
 
 KEPT = 100
+UNTOLD = "found in force: the agent that applied it ended before it could say so here"
+"""The comment on a policy that was stored, which is the first step, and not remembered, the last."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,10 @@ class Revisions:
                 raw = json.loads(self._facts_file(number).read_text())
                 found.append(Revision(**raw))
         return found
+
+    def tells(self, text: str) -> bool:
+        """Whether one of them is this text."""
+        return fingerprint(text) in {one.sha256 for one in self.all()}
 
     def text(self, number: int) -> str:
         """As it was applied. NotFoundError for a number that is not kept."""

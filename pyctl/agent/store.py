@@ -31,7 +31,8 @@ from pyctl.model.workload import (
 
 def write_atomically(path: Path, text: str) -> None:
     """The file is the old one or the new one, never half of it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    # One name for all: what a killed agent leaves, the next one overwrites.
+    temporary = path.with_name(f".{path.name}.new")
     with temporary.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()

@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from pyctl.agent.revisions import UNTOLD
 from tests import packets
 from tests.fixtures import traffic
 
@@ -57,3 +58,19 @@ def test_an_agent_with_a_broken_stored_policy_holds_to_the_last_good_one(
     assert traffic.tcp_try(client, IP, 8080) == "silence"
     assert agent.client.policy()["text"] == SHUT
     assert any("revision 1 holds" in told for told in agent.client.status()["warnings"])
+
+
+def test_a_policy_whose_agent_was_killed_before_it_told_of_it_is_in_the_log(lab, agent):
+    """Stored is the first step of applying, remembered the last."""
+    _host, (web, _client) = lab.pods()
+    agent.attach(web, "web")
+    agent.client.apply_policy(OPEN)
+    agent.kill()
+    (agent.instance.state_dir / "policy.yaml").write_text(SHUT)
+    for _again in range(2):
+        agent.start()
+        revisions = agent.client.policy_revisions()["revisions"]
+        assert [one["in_force"] for one in revisions] == [False, True]
+        assert revisions[1]["comment"] == UNTOLD
+        assert agent.client.policy_revision(2)["text"] == SHUT
+        agent.kill()

@@ -37,6 +37,12 @@ def test_what_was_applied_is_kept_to_the_letter(kept):
     assert kept.text(1) == "# ä\n"
 
 
+def test_a_text_is_told_or_not(kept):
+    add(kept, "a")
+    assert kept.tells("a")
+    assert not kept.tells("b")
+
+
 def test_the_oldest_go_and_no_number_comes_again(kept, monkeypatch):
     monkeypatch.setattr(revisions, "KEPT", 3)
     for number in range(1, 6):

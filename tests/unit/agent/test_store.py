@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pyctl.agent.registry import Registry
-from pyctl.agent.store import Store, from_json, to_json
+from pyctl.agent.store import Store, from_json, to_json, write_atomically
 from pyctl.errors import NotFoundError, UsageError
 from pyctl.model.instance import Instance
 from pyctl.model.workload import (
@@ -104,3 +104,16 @@ def test_an_ambiguous_head_of_an_id_is_refused(store):
     registry.put(replace(WEB, id="0123456789ff", name="other"))
     with pytest.raises(UsageError, match="0123456789ff"):
         registry.find("01234567")
+
+
+def test_what_a_killed_writer_left_is_overwritten(tmp_path):
+    """Else each kill would leave a file, for ever."""
+    file = tmp_path / "policy.yaml"
+    write_atomically(file, "old")
+    with pytest.raises(TypeError):
+        write_atomically(file, b"no text")
+    assert len(list(tmp_path.iterdir())) == 2
+    assert file.read_text() == "old"
+    write_atomically(file, "new")
+    assert [one.name for one in tmp_path.iterdir()] == ["policy.yaml"]
+    assert file.read_text() == "new"
