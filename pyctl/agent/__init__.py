@@ -1,6 +1,7 @@
 """The agent: owns the desired state of one node and makes the kernel match it.
 
-agent           the one object that API and daemon hold: start, stop, mode, policy, one lock
+agent           the one object that API and daemon hold: start, stop, mode, policy
+turns           its one lock, given to whoever has waited longest
 attach, detach  one workload, all of it or nothing; orders: what is asked, target: whom it means
 recovery        what is made of what an earlier agent left
 context         what all of these share; registry, store, ids: what survives a restart

@@ -7,7 +7,6 @@ none, because the values are frozen and replaced whole.
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 
 import structlog
@@ -38,6 +37,7 @@ from pyctl.agent.revisions import UNTOLD, Revisions
 from pyctl.agent.steering import Steering
 from pyctl.agent.store import Store
 from pyctl.agent.supervisor import Supervisor
+from pyctl.agent.turns import Turns
 from pyctl.agent.watch import Watcher
 from pyctl.errors import SegctlError, UsageError
 from pyctl.intercept.enforcer import ensure_enforcer, remove_enforcer
@@ -64,7 +64,7 @@ class Agent:
     ) -> None:
         self.instance = instance
         self.started = time.monotonic()
-        self.lock = threading.RLock()
+        self.lock = Turns()
         self.supervisor = Supervisor(
             instance, flow_cache=flow_cache, cache_limit=config.flow_map_entries
         )
@@ -155,10 +155,10 @@ class Agent:
             return attaching.attach(self.context, order)
 
     def detach(self, order: DetachOrder) -> DetachResult:
-        """See agent.detach."""
+        """See agent.detach. Of many workloads, others have their turns in between."""
         with self.lock:
             self._finish_half_done(order.dry_run)
-            return detaching.detach(self.context, order)
+            return detaching.detach(self.context, order, self.lock.give_way)
 
     def _finish_half_done(self, dry_run: bool) -> None:
         if not dry_run:

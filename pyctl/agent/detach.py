@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from pyctl.agent.context import Context
@@ -20,9 +21,19 @@ from pyctl.intercept.presence import refuse_detach, standing
 from pyctl.model.workload import Offload, Port, Workload
 from pyctl.platform.process import process_alive
 
+_AT_ONCE = 8
+"""So many workloads are detached in one turn; the next request waits for no more."""
 
-def detach(context: Context, order: DetachOrder) -> DetachResult:
-    """Give the named workloads their interfaces back. Not attached: nothing to do, no error."""
+
+def detach(
+    context: Context, order: DetachOrder, give_way: Callable[[], None]
+) -> DetachResult:
+    """Give the named workloads their interfaces back. Not attached: nothing to do, no error.
+
+    A node's thousand workloads take minutes. After each few, when engine and kernel agree with the
+    registry, `give_way` lets in whoever waits: a dead engine is replaced, others attach. What they
+    detached meanwhile is left out; what they attached stays.
+    """
     started = time.monotonic()
     workloads = _meant(context, order)
     plan = [
@@ -36,14 +47,22 @@ def detach(context: Context, order: DetachOrder) -> DetachResult:
     ]
     warnings: list[str] = []
     failures: list[SegctlError] = []
-    if not order.dry_run:
-        for workload in workloads:
+    for first in range(0, 0 if order.dry_run else len(workloads), _AT_ONCE):
+        if first:
+            give_way()
+        for meant in workloads[first : first + _AT_ONCE]:
+            workload = context.registry.get(meant.id)
+            if workload is None or workload.process != meant.process:
+                continue
             try:
                 _refuse_loss(context, workload)
                 warnings += detach_workload(context, workload)
             except SegctlError as error:
                 failures.append(error)
-        context.refresh()
+        try:
+            context.refresh()
+        except SegctlError as error:
+            failures.append(error)
         context.watched()
     if failures:
         raise failures[0] if len(failures) == 1 else _together(failures)
@@ -53,9 +72,9 @@ def detach(context: Context, order: DetachOrder) -> DetachResult:
 
 def _together(failures: list[SegctlError]) -> SegctlError:
     return SegctlError(
-        f"{len(failures)} workloads could not be detached: "
+        f"{len(failures)} steps of the detach failed: "
         + "; ".join(failure.tried for failure in failures),
-        state="the others are detached",
+        state="all else is detached",
         advice=failures[0].advice,
     )
 

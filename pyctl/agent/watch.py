@@ -23,6 +23,7 @@ from pyctl.agent.eyes import Eyes
 from pyctl.agent.recovery import keep_name
 from pyctl.agent.report import kernel_happening
 from pyctl.agent.supervisor import Supervisor
+from pyctl.agent.turns import Turns
 from pyctl.datapath.events import EventReader
 from pyctl.errors import NotFoundError, RefusedError, SegctlError
 from pyctl.intercept.presence import follow, port_now
@@ -74,7 +75,7 @@ class Watcher:
         self,
         context: Context,
         supervisor: Supervisor,
-        lock: threading.RLock,
+        lock: Turns,
         collect: Callable[[], None],
     ) -> None:
         self._collect = collect
