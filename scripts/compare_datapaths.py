@@ -224,6 +224,14 @@ def report(told: argparse.Namespace, found: dict[str, Any], seconds: float) -> i
     return 1 if problems or any(row.held is False for row in rows) else 0
 
 
+def nothing_measured(told: argparse.Namespace, ended: list[str]) -> str:
+    """What was tried, and how it ended: a run may end well for all that is known of it."""
+    figures = ", ".join(told.figure or FIGURES)
+    where = f"in a guest with kernel {told.vm}" if told.vm else "on this kernel"
+    how = "; ".join(ended) or "the run ended without an error, and left no results"
+    return f"nothing was measured: tried {figures} {where}; {how}"
+
+
 def main() -> int:
     told = options()
     if os.geteuid():
@@ -250,7 +258,7 @@ def main() -> int:
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        say(f"nothing was measured: {'; '.join(ended)}")
+        say(nothing_measured(told, ended))
         return 1
     found["problems"] += ended
     code = report(told, found, time.monotonic() - started)

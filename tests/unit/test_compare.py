@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import compare_datapaths
 import compare_figures
 import compare_growth
 import compare_table
@@ -140,3 +141,15 @@ def test_the_measured_pair_has_the_highest_id_and_links_of_its_own():
     site = compare_growth.Site(SimpleNamespace(kind="u32"), size, None, None)
     assert site.pair == pairs[-1]
     assert site.name == f"u32_{size}"
+
+
+@pytest.mark.parametrize(
+    ("vm", "ended", "told"),
+    [
+        (None, ["interrupted"], "tried rr on this kernel; interrupted"),
+        ("6.1", [], "tried rr in a guest with kernel 6.1; the run ended without"),
+    ],
+)
+def test_a_run_without_results_says_what_was_tried(vm, ended, told):
+    asked = SimpleNamespace(vm=vm, figure=["rr"])
+    assert told in compare_datapaths.nothing_measured(asked, ended)
