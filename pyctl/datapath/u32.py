@@ -30,7 +30,7 @@ from pyctl.datapath.u32_plan import (
     steering_of,
 )
 from pyctl.datapath.u32_session import Session, ends_of, shown, told
-from pyctl.datapath.u32_state import Asked, U32State
+from pyctl.datapath.u32_state import U32State
 from pyctl.errors import NotFoundError, RefusedError, SegctlError
 from pyctl.model.instance import Instance
 from pyctl.model.workload import Counter, DatapathKind, PortPair
@@ -79,14 +79,13 @@ class U32Driver:
             session = Session(tc)
             self._take_over(session, pair)
             known = self._state.get(pair.port_id)
-            steering = steering_of(pair.mode)
-            goal = session.plan(pair, steering)
+            goal = session.plan(pair)
             made = [
                 end
                 for end in (pair.vex_ifindex, pair.vin_ifindex)
                 if tc.add_clsact(end)
             ]
-            self._state.put(Asked(pair, steering))
+            self._state.put(pair)
             try:
                 self._bring(session, goal)
             except BaseException:
@@ -97,7 +96,7 @@ class U32Driver:
         """See `base.Driver`. NotFoundError for a pair that is not attached."""
         known = self._state.get(pair.port_id)
         ends = (pair.vex_ifindex, pair.vin_ifindex)
-        if known is None or ends_of(known.pair) != ends:
+        if known is None or ends_of(known) != ends:
             raise NotFoundError(
                 f"port {pair.port_id} with interfaces {ends[0]} and {ends[1]} is not attached",
                 advice="attach it first",
@@ -111,10 +110,10 @@ class U32Driver:
         asked = self._asked(port_id)
         with self._tc() as tc:
             session = Session(tc)
-            goal = session.plan(asked.pair, asked.steering)
+            goal = session.plan(asked)
             found = session.differences(goal)
             if found:
-                for end in ends_of(asked.pair):
+                for end in ends_of(asked):
                     tc.add_clsact(end)
                 self._bring(session, goal)
         return found
@@ -135,14 +134,14 @@ class U32Driver:
         asked = self._asked(port_id)
         with self._tc() as tc:
             session = Session(tc)
-            session.swap(session.plan(asked.pair, asked.steering), ASIDE)
+            session.swap(session.plan(asked), ASIDE)
 
     def detach(self, port_id: int) -> None:
         """See `base.Driver`."""
         asked = self._state.get(port_id)
         with contextlib.suppress(NotFoundError), self._tc() as tc:
             session = Session(tc)
-            for end in ends_of(asked.pair) if asked else ():
+            for end in ends_of(asked) if asked else ():
                 session.remove(reversed(session.on(end, HOME) + session.on(end, ASIDE)))
                 tc.remove_clsact_if_empty(end)
             session.remove(session.ways_back(port_id))
@@ -158,7 +157,7 @@ class U32Driver:
         asked = self._asked(port_id)
         with self._tc() as tc:
             session = Session(tc)
-            goal = session.plan(asked.pair, asked.steering)
+            goal = session.plan(asked)
             base = session.base(goal)
             intended = goal.port_rules(base) + goal.bridge_rules()
             found = session.held_by(goal)
@@ -178,13 +177,13 @@ class U32Driver:
                 u32_counters.of_ports(
                     [one for one in found if in_range(one.pref, base)],
                     base,
-                    asked.steering,
+                    steering_of(asked.mode),
                 )
-                for found in map(tc.filters, ends_of(asked.pair))
+                for found in map(tc.filters, ends_of(asked))
                 for base in (HOME, ASIDE)
             ]
             back = session.filters_back(port_id)
-        parts.append(u32_counters.of_bridge(back, asked.steering))
+        parts.append(u32_counters.of_bridge(back, steering_of(asked.mode)))
         return u32_counters.summed(*parts)
 
     def port_in_use(self, port_id: int) -> bool:
@@ -206,7 +205,7 @@ class U32Driver:
     def _tc(self) -> TcFilters:
         return TcFilters.of(self.instance.netns)
 
-    def _asked(self, port_id: int) -> Asked:
+    def _asked(self, port_id: int) -> PortPair:
         asked = self._state.get(port_id)
         if asked is None:
             raise NotFoundError(f"port {port_id} is not attached with u32")
@@ -217,14 +216,14 @@ class U32Driver:
         ends = set(ends_of(pair))
         known = self._state.get(pair.port_id)
         if known is not None:
-            alive = {end for end in ends_of(known.pair) if end in session.names} - ends
+            alive = {end for end in ends_of(known) if end in session.names} - ends
             if alive:
                 raise RefusedError(
                     f"port {pair.port_id} belongs to interfaces {sorted(alive)}, not to "
                     f"{pair.vex_ifindex} and {pair.vin_ifindex}",
                     advice="detach it first",
                 )
-            if set(ends_of(known.pair)) != ends:
+            if set(ends_of(known)) != ends:
                 self._forget(session, pair.port_id)
         for port_id in map(self._state.holder, ends):
             if port_id not in (None, pair.port_id):
@@ -238,7 +237,7 @@ class U32Driver:
         self,
         session: Session,
         pair: PortPair,
-        known: Asked | None,
+        known: PortPair | None,
         made: list[int],
     ) -> None:
         if known is not None:

@@ -83,7 +83,7 @@ class Plan:
         return [rule for rule in rules if rule.device == self.pair.bridge]
 
 
-def plan(pair: PortPair, names: Mapping[int, str], steering: Steering) -> Plan:
+def plan(pair: PortPair, names: Mapping[int, str]) -> Plan:
     """KeyError for links that are not there."""
     # A tap judges nothing by itself.
     judged = pair.mode is Mode.PROTECT
@@ -107,7 +107,7 @@ def plan(pair: PortPair, names: Mapping[int, str], steering: Steering) -> Plan:
             ),
         ),
         Options(drop_other=not pair.pass_other, drop_spoofed=judged, drop_stray=judged),
-        steering,
+        steering_of(pair.mode),
     )
 
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from fallback_tc import netlink
 from fallback_tc.drift import Drift, drift
-from fallback_tc.pair import Steering
 from fallback_tc.plan import REST, guard
 from fallback_tc.render import add as command
 from fallback_tc.rules import Held, Rule
@@ -98,7 +97,7 @@ class Session:
         self.tc = tc
         self.names = LinkNames(tc)
 
-    def plan(self, pair: PortPair, steering: Steering) -> Plan:
+    def plan(self, pair: PortPair) -> Plan:
         """NotFoundError for links that are not there."""
         for end in (*ends_of(pair), VBR):
             if end not in self.names:
@@ -106,7 +105,7 @@ class Session:
                     f"interface {end} is not in the enforcer namespace",
                     state="nothing was touched",
                 )
-        return plan(pair, self.names, steering)
+        return plan(pair, self.names)
 
     def _index(self, name: str) -> int:
         return VBR if name == BRIDGE else self.names.index_of(name)

@@ -1,6 +1,6 @@
 """What the u32 datapath was asked for, on disk: one file for each port, one for each interface.
 
-In: an instance, `Asked` values. Out: the same after a crash. I/O: files in Instance.run_dir, which
+In: an instance, pairs. Out: the same after a crash. I/O: files in Instance.run_dir, which
 end with the boot, as the rules do.
 A rule that drops names no port, and rules that were taken away by a stranger name nothing: so what
 was asked for cannot be read off the kernel, and drift could not be told without it. The files by
@@ -11,21 +11,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
-from fallback_tc.pair import Steering
 from pyctl.errors import SegctlError
 from pyctl.model.instance import Instance
 from pyctl.model.workload import Fail, LinkKind, Mode, PortPair
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A port and what its rules do."""
-
-    pair: PortPair
-    steering: Steering
 
 
 class U32State:
@@ -40,7 +31,7 @@ class U32State:
     def _by_end(self, ifindex: int) -> Path:
         return self._directory / f"{ifindex}.end"
 
-    def get(self, port_id: int) -> Asked | None:
+    def get(self, port_id: int) -> PortPair | None:
         """None for a port that is not this datapath's, and for a file of another version."""
         try:
             raw = json.loads(self._file(port_id).read_text())
@@ -50,7 +41,7 @@ class U32State:
                 "fail": Fail(raw["pair"]["fail"]),
                 "addresses": tuple(raw["pair"]["addresses"]),
             }
-            return Asked(PortPair(**given), Steering(raw["steering"]))
+            return PortPair(**given)
         except (FileNotFoundError, KeyError, TypeError, ValueError):
             return None
 
@@ -60,8 +51,8 @@ class U32State:
             port_id = int(self._by_end(ifindex).read_text())
         except (FileNotFoundError, ValueError):
             return None
-        asked = self.get(port_id)
-        return port_id if asked and ifindex in _ends(asked) else None
+        pair = self.get(port_id)
+        return port_id if pair and ifindex in _ends(pair) else None
 
     def holds(self, port_id: int) -> bool:
         """Whether there is a file of the port, of whatever version."""
@@ -72,26 +63,26 @@ class U32State:
         found = (path.stem for path in self._directory.glob("*.json"))
         return sorted(int(stem) for stem in found if stem.isdigit())
 
-    def put(self, asked: Asked) -> None:
+    def put(self, pair: PortPair) -> None:
         """Before the rules."""
-        path = self._file(asked.pair.port_id)
+        path = self._file(pair.port_id)
         new = path.with_suffix(".new")
         try:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for end in _ends(asked):
-                self._by_end(end).write_text(str(asked.pair.port_id))
-            new.write_text(json.dumps(asdict(asked)))
+            for end in _ends(pair):
+                self._by_end(end).write_text(str(pair.port_id))
+            new.write_text(json.dumps({"pair": asdict(pair)}))
             new.replace(path)
         except OSError as error:
             raise SegctlError(
-                f"remembering port {asked.pair.port_id}: {error}", errno=error.errno
+                f"remembering port {pair.port_id}: {error}", errno=error.errno
             ) from error
 
     def forget(self, port_id: int) -> None:
         """After the rules. Idempotent; an empty directory goes too."""
-        asked = self.get(port_id)
+        pair = self.get(port_id)
         self._file(port_id).unlink(missing_ok=True)
-        for end in _ends(asked) if asked else ():
+        for end in _ends(pair) if pair else ():
             # It may be another port's by now.
             if self.holder(end) is None:
                 self._by_end(end).unlink(missing_ok=True)
@@ -99,5 +90,5 @@ class U32State:
             self._directory.rmdir()
 
 
-def _ends(asked: Asked) -> tuple[int, int]:
-    return asked.pair.vex_ifindex, asked.pair.vin_ifindex
+def _ends(pair: PortPair) -> tuple[int, int]:
+    return pair.vex_ifindex, pair.vin_ifindex

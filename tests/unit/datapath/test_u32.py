@@ -23,9 +23,8 @@ from pyctl.datapath.u32_plan import (
     is_guard,
     is_of,
     plan,
-    steering_of,
 )
-from pyctl.datapath.u32_state import Asked, U32State
+from pyctl.datapath.u32_state import U32State
 from pyctl.errors import NotFoundError, RefusedError, SegctlError
 from pyctl.model.instance import Instance
 from pyctl.model.workload import Mode, PortPair
@@ -136,7 +135,7 @@ def world(monkeypatch, tmp_path: Path):
 
 
 def goal(pair: PortPair) -> Plan:
-    return plan(pair, NAMES, steering_of(pair.mode))
+    return plan(pair, NAMES)
 
 
 def rules_of(pair: PortPair, base: int, device: str) -> list:
@@ -300,7 +299,7 @@ def test_an_attach_asks_as_much_on_a_full_node_as_on_an_empty_one(world, monkeyp
 
     alone = questions(PAIR)
     for number in range(30):
-        state.put(Asked(replace(OTHER, port_id=400 + number), steering_of(OTHER.mode)))
+        state.put(replace(OTHER, port_id=400 + number))
     assert questions(replace(PAIR, port_id=500, vex_ifindex=9, vin_ifindex=10)) == alone
 
 
@@ -331,10 +330,10 @@ def test_a_change_concerns_whose_place_it_is(place, of_port, of_guard):
 
 def test_the_holder_of_an_interface_is_the_last_that_asked_for_it(world):
     state = U32State(Instance("one"))
-    state.put(Asked(PAIR, steering_of(PAIR.mode)))
+    state.put(PAIR)
     assert (state.holder(5), state.holder(7)) == (300, None)
     heir = replace(PAIR, port_id=301, vin_ifindex=8)
-    state.put(Asked(heir, steering_of(heir.mode)))
+    state.put(heir)
     assert (state.holder(5), state.holder(6), state.holder(8)) == (301, 300, 301)
     state.forget(300)
     assert (state.holder(5), state.holder(6)) == (301, None)
@@ -343,7 +342,7 @@ def test_the_holder_of_an_interface_is_the_last_that_asked_for_it(world):
 
 
 def test_what_was_asked_for_is_read_back(world):
-    asked = Asked(PAIR, steering_of(Mode.DISCOVER))
+    asked = replace(PAIR, mode=Mode.DISCOVER)
     state = U32State(Instance("one"))
     state.put(asked)
     assert (state.get(300), state.port_ids()) == (asked, [300])
