@@ -4,8 +4,10 @@ In: `Pair`, `Steering`, `Options`. Out: rules, in the order of installation, whi
 order of prefs: so nothing is let by before what inspects is there. I/O: none. ValueError for
 prefs that are taken.
 The classic set lets by, uninspected, all that its first rule on a port does not match. The options
-close that: each kind of frame is named, and what is not named is dropped. With all of them a rule
-that lets by never matches what another inspects: a rule that is lost loses frames, not safety.
+close that: each kind of frame is named, and what is not named is dropped. With them a rule that lets
+by never matches what another inspects: a rule that is lost loses frames, not safety. Where what is no
+IP passes, whatever it is, rules in front of that one take IP out of it: it takes the loss of two
+rules to let IP by.
 
 A port's prefs, from `Pair.pref_base` (10000) on:
 
@@ -17,8 +19,9 @@ A port's prefs, from `Pair.pref_base` (10000) on:
     +1  IPv4 unicast           engine   the classic first rule
     +2  the rest               across   the classic second rule; or, where others are dropped:
     +3  ARP                    across
-    +4  IPv4 left              across   where strays or spoofed ones are not dropped
-    +5  IPv6 left              across   likewise, or where IPv6 is not inspected
+    +4  IPv4 left              across   where strays or spoofed ones are not dropped; drop in front of +6
+    +5  IPv6 left              across   likewise, or where IPv6 is not inspected; drop in front of +6
+    +6  the rest               across   instead of +2, where all of IP is inspected or dropped before
     +9  what is left           drop
 """
 
@@ -56,7 +59,7 @@ from fallback_tc.rules import (
 )
 
 FORGED, GROUP_IPV4, GROUP_IPV6, NEIGHBOUR = -PREFS_BELOW, -3, -2, -1
-IPV6, IPV4, REST, REST_ARP, REST_IPV4, REST_IPV6 = 0, 1, 2, 3, 4, 5
+IPV6, IPV4, REST, REST_ARP, REST_IPV4, REST_IPV6, REST_NO_IP = 0, 1, 2, 3, 4, 5, 6
 LEFT = PREFS_ABOVE
 """Distances from `Pair.pref_base`."""
 GUARD_BOTH, EBPF, GUARD_NONE = 1, 10001, 65535
@@ -257,6 +260,11 @@ class _Port:
                 (REST_IPV4, "ip", self._passing_ip(inspected=True)),
                 (REST_IPV6, "ipv6", self._passing_ip(inspected=self.options.ipv6)),
             ]
+        elif self._no_ip_left:
+            yield self._rule(REST_IPV4, "ip", _ANY, _DROP)
+            if self.options.ipv6:
+                yield self._rule(REST_IPV6, "ipv6", _ANY, _DROP)
+            wanted = [(REST_NO_IP, "all", self._passing())]
         else:
             wanted = [(REST, "all", self._passing())]
         for distance, protocol, sets in wanted:
@@ -264,6 +272,11 @@ class _Port:
                 yield self._rule(distance, protocol, matches, self._across)
         if self._drop_not_own or drop_other:
             yield self._rule(LEFT, "all", _ANY, _DROP)
+
+    @property
+    def _no_ip_left(self) -> bool:
+        """Whether the rules of smaller prefs have a fate for each IP packet that may pass."""
+        return self._drop_stray and self._drop_not_own
 
     def _passing(self) -> list[Matches]:
         """Of anything: what has the right MACs to go across."""

@@ -166,10 +166,13 @@ def test_a_unicast_address_under_a_group_mac_is_dropped(side, drop_other):
 @pytest.mark.parametrize(
     ("protocol", "payload"), [("ip", bytes(20)), ("ipv6", icmpv6(128))]
 )
-def test_no_single_rule_stands_between_a_frame_and_inspection(side, protocol, payload):
+@pytest.mark.parametrize("drop_other", [False, True])
+def test_no_single_rule_stands_between_a_frame_and_inspection(
+    side, protocol, payload, drop_other
+):
     """Without the rule that inspects, the frame is dropped, not let by."""
     frame = addressed(side, protocol, payload)
-    rules = whole(Steering.FORWARD, Options())
+    rules = whole(Steering.FORWARD, Options(drop_other=drop_other))
     fates = set()
     for lost in rules:
         found = fate([rule for rule in rules if rule != lost], ENDS[side][0], frame)
