@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
@@ -45,10 +46,13 @@ def test_mode_changes_lose_no_packet(one_pod: Wiring):
         stdout=-1,
         text=True,
     )
+    rounds = 0
     while child.poll() is None:
         for mode in (Mode.DISCOVER, Mode.MONITOR, Mode.PROTECT):
             one_pod.update(0, mode=mode)
+        rounds += 1
     assert answered(child.stdout.read()) == (200, 200)
+    assert rounds
 
 
 def test_a_port_id_has_one_pair(either: Wiring):
@@ -112,6 +116,8 @@ def test_no_frame_passes_uninspected_while_a_pair_is_attached_and_detached(
         either.driver.attach(either.pairs[0])
         either.driver.detach(either.pairs[0].port_id)
     assert answered(child.stdout.read()) == (300, 0)
+    # There was something to let by: frames came while it was attached.
+    assert ("egress", "0101") in either.inspected()
 
 
 def test_a_foreign_filter_stays(one_pod: Wiring):
@@ -132,10 +138,9 @@ def test_a_foreign_filter_stays(one_pod: Wiring):
         *("u32", "match", "u32", "0", "0", "classid", "1:1"),
     )
     one_pod.driver.detach(one_pod.pairs[0].port_id)
-    assert (
-        "u32"
-        in one_pod.enforcer.run("tc", "filter", "show", "dev", "vex0", "ingress").stdout
-    )
+    shown = one_pod.enforcer.run("tc", "filter", "show", "dev", "vex0", "ingress")
+    prefs = re.findall(r" pref (\d+) ", shown.stdout)
+    assert set(prefs) == {"30000"}, "ours are gone, and no other"
 
 
 def test_rounds_of_attaching_leak_no_descriptor(either: Wiring):

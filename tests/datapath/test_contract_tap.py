@@ -12,10 +12,10 @@ from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
-from pyctl.model.workload import Mode
+from pyctl.model.workload import DatapathKind, Mode
 from tests import packets
 from tests.fixtures.netns import wait_for
-from tests.fixtures.traffic import answered, ping
+from tests.fixtures.traffic import Gauge, answered, ping, resolved
 from tests.fixtures.wiring import GATEWAY, Sniffer, Wiring, send, stream
 
 TAPS = (Mode.DISCOVER, Mode.MONITOR)
@@ -42,11 +42,14 @@ def test_each_undecided_packet_goes_on_at_once_and_is_copied(tapped: Wiring, ver
 
 
 def test_it_needs_no_engine(tapped: Wiring):
-    """Behaviour 16: one that denies all, and one that is dead."""
+    """Behaviour 16: one that denies all, one that is dead, and one whose heart is known to have stopped
+    where that would close a port."""
     pod = tapped.pods[0]
     tapped.engine.said("mute")
     assert answered(ping(pod, packets.gateway_ip4)) == (3, 3)
     tapped.engine.process.kill()
+    if tapped.driver.kind is DatapathKind.EBPF:
+        tapped.heartbeat(1)
     assert answered(ping(pod, packets.gateway_ip6)) == (3, 3)
     tapped.enforcer.run("ip", "link", "set", "vth-neuv", "down")
     assert answered(ping(pod, packets.gateway_ip4)) == (3, 3)
@@ -74,7 +77,9 @@ def test_super_frames_stay_whole_for_the_receiver_and_for_the_engine(
     either.pod()
     either.attach_all(mode=Mode.MONITOR)
     either.start_engine()
+    received = Gauge(either.pods[1], "eth0")
     stream(either, either.pods[0], either.pods[1], version, megabytes=4)
+    assert received.largest() > 3 * 1500
     assert either.report()["largest"] > 3 * 1500
 
 
@@ -88,11 +93,14 @@ def test_a_stream_survives_changes_of_mode(either: Wiring):
         running = pool.submit(
             stream, either, either.pods[0], either.pods[1], 4, megabytes=40
         )
+        rounds = 0
         while not running.done():
             for mode in (*TAPS, Mode.PROTECT):
                 for number in (0, 1):
                     either.update(number, mode=mode)
+            rounds += 1
         assert running.result() > 0
+        assert rounds
 
 
 def test_quarantine_ends_a_tap_and_lifting_it_begins_it_again(tapped: Wiring):
@@ -102,6 +110,7 @@ def test_quarantine_ends_a_tap_and_lifting_it_begins_it_again(tapped: Wiring):
     tapped.update(0, mode=Mode.QUARANTINE)
     pod.run("ip", "neigh", "flush", "dev", "eth0")
     assert answered(ping(pod, packets.gateway_ip4, wait=0.2)) == (3, 0)
+    assert not resolved(pod, packets.gateway_ip4)
     tapped.update(0, mode=Mode.MONITOR)
     wait_for(lambda: answered(ping(pod, packets.gateway_ip4, count=1, wait=0.2))[1])
     assert answered(ping(pod, packets.gateway_ip4)) == (3, 3)

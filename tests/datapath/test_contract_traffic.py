@@ -138,3 +138,4 @@ def test_ports_whose_ifindexes_are_equal_mod_65536_do_not_mix(either: Wiring):
 def test_a_silent_engine_drops_what_it_does_not_send_back(two_pods: Wiring):
     two_pods.engine.said("mute")
     assert answered(ping(two_pods.pods[0], packets.gateway_ip4)) == (3, 0)
+    assert two_pods.inspected() == [("egress", "0101")] * 3
