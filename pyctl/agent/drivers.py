@@ -7,6 +7,7 @@ has the place in front, so the u32 rules wait behind it while it comes or goes.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Collection, Iterable
 from functools import partial
 
@@ -150,6 +151,21 @@ class Drivers:
             if touched is None or any(_is_of(pair, kind, one) for one in touched):
                 driver, port_id = self._by_kind[kind], pair.port_id
                 found += _repaired(f"port {port_id}", partial(driver.repair, port_id))
+        return found
+
+    def in_front(
+        self,
+        pairs: Iterable[tuple[PortPair, DatapathKind]],
+        touched: Collection[Touched] | None,
+    ) -> dict[int, list[str]]:
+        """Filters of others that a port's frames meet before ours, by port, of the ports where
+        something was touched (None: of all).
+        """
+        found = {}
+        for pair, kind in pairs:
+            if touched is None or any(_is_of(pair, kind, one) for one in touched):
+                with contextlib.suppress(NotFoundError):
+                    found[pair.port_id] = self._by_kind[kind].in_front(pair.port_id)
         return found
 
     def cleanup(self) -> None:

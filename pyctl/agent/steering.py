@@ -13,7 +13,7 @@ about, which is right on either side.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -48,6 +48,8 @@ class Steering:
         self._pairs: dict[int, PortPair] = {}
         self._current: dict[int, int] = {}
         self._listeners: dict[int, Callable[[], Sequence[int]]] = {}
+        self._in_front: dict[int, list[str]] = {}
+        """Filters of others, as told last."""
         supervisor.on_new_engine = self._teach
 
     def policy_of(self, port_id: int) -> tuple[PortPolicy | None, int]:
@@ -153,6 +155,7 @@ class Steering:
                 self._pairs,
                 self._listeners,
                 self._kinds,
+                self._in_front,
             ):
                 known.pop(port_id, None)
             self._uncached.discard(port_id)
@@ -194,12 +197,31 @@ class Steering:
         """Put right what strangers did to rules of the kernel; a line for each rule. Only where
         something was touched; None: anywhere.
         """
-        pairs = [
+        pairs = self._steered()
+        return self.drivers.repair(pairs, touched) if pairs else []
+
+    def strangers(
+        self, touched: Collection[Touched] | None
+    ) -> Iterator[tuple[int, str]]:
+        """What is new of others' filters in front of ours, by port: those that came, and that
+        those told before are gone. Where something was touched; None: anywhere.
+        """
+        for port_id, lines in self.drivers.in_front(self._steered(), touched).items():
+            before = self._in_front.get(port_id, [])
+            self._in_front[port_id] = lines
+            for line in lines:
+                if line not in before:
+                    yield port_id, line
+            for line in before:
+                if line not in lines:
+                    yield port_id, f"no longer {line}"
+
+    def _steered(self) -> list[tuple[PortPair, DatapathKind]]:
+        return [
             (pair, self._kinds[port_id])
             for port_id, pair in self._pairs.items()
             if port_id in self._kinds
         ]
-        return self.drivers.repair(pairs, touched) if pairs else []
 
     def _driver(self, port_id: int) -> Driver:
         return self.drivers.of(self._kinds[port_id])

@@ -11,7 +11,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 import structlog
@@ -29,7 +29,7 @@ from pyctl.errors import NotFoundError, RefusedError, SegctlError
 from pyctl.intercept.presence import follow, port_now
 from pyctl.model.workload import DatapathKind, Workload
 from pyctl.platform.change_watch import ChangeWatch
-from pyctl.platform.filter_watch import FilterWatch
+from pyctl.platform.filter_watch import FilterWatch, Touched
 from pyctl.platform.process import process_alive
 
 _log = structlog.get_logger()
@@ -124,6 +124,9 @@ class Watcher:
         os.close(self._wake_write)
 
     def _run(self) -> None:
+        # What came while no agent was looking.
+        with contextlib.suppress(SegctlError), self._lock:
+            self._tell_strangers(None)
         while not self._ending:
             # Each by itself: a workload that cannot be helped must not keep the engine from being
             # replaced, and whatever goes wrong, this thread lives on.
@@ -244,13 +247,23 @@ class Watcher:
         if filters is None:
             return
         with self._lock:
-            found = self._context.steering.repair(filters.touched())
+            touched = filters.touched()
+            found = self._context.steering.repair(touched)
+            self._tell_strangers(touched)
         if found:
             self._eyes.rest(filters.fileno(), _REPAIR_PAUSE_S)
             told = "; ".join(found[:_REPAIRS_TOLD])
             if len(found) > _REPAIRS_TOLD:
                 told += f"; and {len(found) - _REPAIRS_TOLD} more"
             self._context.happened(Happening("lifecycle", f"rules repaired: {told}"))
+
+    def _tell_strangers(self, touched: Collection[Touched] | None) -> None:
+        """Filters of others that frames meet before ours: not ours to take away."""
+        for port_id, line in self._context.steering.strangers(touched):
+            workload = self._context.registry.by_port(port_id)
+            name = workload.name if workload else None
+            happened = Happening("lifecycle", line, workload=name, port_id=port_id)
+            self._context.happened(happened)
 
     def _look_after_engine(self) -> None:
         if self._ending or time.monotonic() < self._no_engine_before:

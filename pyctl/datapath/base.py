@@ -42,6 +42,11 @@ class Driver(Protocol):
         for each difference found. NotFoundError for a port that is not attached.
         """
 
+    def in_front(self, port_id: int) -> list[str]:
+        """A line for each filter of others that the port's frames meet before ours (`strangers`):
+        told, never taken away. NotFoundError for a port that is not attached.
+        """
+
     def publish_generation(self, port_id: int, generation: int) -> None:
         """From its return on, plus the grace period that the caller waits, only flows stamped
         with `generation` are carried. A driver without a verdict cache does nothing.

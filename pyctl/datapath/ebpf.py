@@ -16,7 +16,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_interface
 from typing import Any
 
 from pyctl import abi
-from pyctl.datapath import render
+from pyctl.datapath import render, strangers
 from pyctl.datapath.loader import ensure_loaded
 from pyctl.datapath.maps import sum_counter
 from pyctl.datapath.pins import MAPS, PROGRAMS, open_map, pin_dir
@@ -26,6 +26,7 @@ from pyctl.model.workload import Counter, DatapathKind, Fail, LinkKind, PortPair
 from pyctl.platform import bpf
 from pyctl.platform.bpf_grace import wait_for_programs
 from pyctl.platform.bpf_tc import TcHooks
+from pyctl.platform.tc_filters import Filter, TcFilters
 
 PRIORITY = 10001
 HEARTBEAT_TIMEOUT_NS = 1_000_000_000
@@ -172,6 +173,7 @@ class EbpfDriver:
                 lines += render.filters(name, hook.ifindex, found)
             missing = [self._told(hooks, one) for one in _missing(hooks, wanted)]
         lines += render.entries(self.instance, port_id)
+        lines += self.in_front(port_id)
         return lines + (missing or ["held as intended"])
 
     def repair(self, port_id: int) -> list[str]:
@@ -183,6 +185,17 @@ class EbpfDriver:
                 hooks.add_clsact(hook.ifindex)
                 self._hang(hooks, hook)
         return told
+
+    def in_front(self, port_id: int) -> list[str]:
+        """See `base.Driver`."""
+        lines = []
+        with TcFilters.of(self.instance.netns) as tc:
+            for hook in self._hooks_of(port_id):
+                if hook.ifindex != abi.constant("SEG_VBR_IFINDEX"):
+                    name = tc.name_of(hook.ifindex) or f"({hook.ifindex})"
+                    found = tc.filters(hook.ifindex)
+                    lines += strangers.in_front(name, found, PRIORITY + 1, _is_ours)
+        return lines
 
     def port_in_use(self, port_id: int) -> bool:
         """Whether any map that a new owner of the id would inherit from still holds something of the
@@ -346,6 +359,11 @@ class EbpfDriver:
         with self._map("seg_counters") as counters:
             for reason in abi.REASONS:
                 counters.delete(_counter_key(port_id, reason.number))
+
+
+def _is_ours(one: Filter) -> bool:
+    # Beside ours, a filter with another handle: the newest of a priority comes first.
+    return (one.kind, one.pref) == ("bpf", PRIORITY) and one.handle in (0, 1)
 
 
 def _missing(hooks: TcHooks, wanted: list[_Hook]) -> list[_Hook]:

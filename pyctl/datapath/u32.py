@@ -119,13 +119,26 @@ class U32Driver:
         return found
 
     def repair_guard(self) -> list[str]:
-        """Likewise of what all ports share on vbr."""
+        """Likewise of what all ports share on vbr.
+
+        Of one with other matches, the wrong rule leaves before the right one comes: a pref's rules
+        are right in their order or not at all. The moment between opens nothing: what enters on vbr
+        is the engine's, which drops by itself a frame of two detours or of none, and what no rule
+        takes ends in the enforcer's mute stack.
+        """
         with self._tc() as tc:
             session = Session(tc)
             found = told(drift(guard(BRIDGE), session.guards()))
         if found:
             self.connect()
         return found
+
+    def in_front(self, port_id: int) -> list[str]:
+        """See `base.Driver`."""
+        asked = self._asked(port_id)
+        with self._tc() as tc:
+            session = Session(tc)
+            return session.in_front(session.plan(asked))
 
     def step_aside(self, port_id: int) -> None:
         """Leave the place on the ports that another datapath's filter takes, without a gap: the
@@ -151,7 +164,7 @@ class U32Driver:
         """See `base.Driver`: there is no verdict cache."""
 
     def rules(self, port_id: int) -> list[str]:
-        """See `base.Driver`: those intended, those held, and what differs. NotFoundError for a port
+        """See `base.Driver`: those intended, those held, others' in front of them, what differs. NotFoundError for a port
         that is not attached.
         """
         asked = self._asked(port_id)
@@ -163,6 +176,7 @@ class U32Driver:
             found = session.held_by(goal)
             lines = [f"intended {command(rule)}" for rule in intended]
             lines += [f"held     {shown(one)}" for one in found]
+            lines += session.in_front(goal)
             differences = session.differences(goal)
         return lines + (differences or ["held as intended"])
 

@@ -127,6 +127,11 @@ def in_range(pref: int, base: int) -> bool:
     return base - PREFS_BELOW <= pref <= base + PREFS_ABOVE
 
 
+def is_ours(one: Filter) -> bool:
+    """Whether a port's filter is in one of its two sets. What a stranger puts there is drift."""
+    return one.kind == "u32" and any(in_range(one.pref, at) for at in (HOME, ASIDE))
+
+
 def of_port(rules: Iterable[Held], asked: Iterable[Rule]) -> list[Held]:
     """The bridge's rules that know one of the UCMACs that `asked` knows."""
     known = {normal(rule).matches for rule in asked}

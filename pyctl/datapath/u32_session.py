@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from fallback_tc import netlink
 from fallback_tc.drift import Drift, drift
+from fallback_tc.pair import PREFS_BELOW
 from fallback_tc.plan import REST, guard
 from fallback_tc.render import add as command
 from fallback_tc.rules import Held, Rule
+from pyctl.datapath import strangers
 from pyctl.datapath.u32_plan import (
     ASIDE,
     BRIDGE,
@@ -23,6 +25,7 @@ from pyctl.datapath.u32_plan import (
     bridge_prefs,
     held,
     in_range,
+    is_ours,
     of_port,
     plan,
     ways_back,
@@ -157,6 +160,17 @@ class Session:
             for one in self.tc.filters(self._index(end))
         )
         return ASIDE if foreign else HOME
+
+    def in_front(self, goal: Plan) -> list[str]:
+        """A line for each filter of others in front of the set."""
+        first = self.base(goal) - PREFS_BELOW
+        return [
+            line
+            for end in (goal.pair.vex, goal.pair.vin)
+            for line in strangers.in_front(
+                end, self.tc.filters(self._index(end)), first, is_ours
+            )
+        ]
 
     def differences(self, goal: Plan) -> list[str]:
         """In words; none where all is as wanted."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import struct
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +37,7 @@ from pyctl.platform.netns import netlink_in, opened
 RTM_NEWQDISC, RTM_DELQDISC, RTM_GETQDISC, RTM_GETTFILTER = 36, 37, 38, 46
 TC_H_CLSACT, TC_H_CLSACT_HANDLE = 0xFFFFFFF1, 0xFFFF0000
 TC_H_INGRESS_HOOK, TC_H_EGRESS_HOOK = 0xFFFFFFF2, 0xFFFFFFF3
-TCA_KIND = 1
+TCA_KIND, TCA_CHAIN = 1, 11
 _TCMSG = struct.Struct("=BxxxiIII")
 
 
@@ -47,6 +48,17 @@ class Filter:
     pref: int
     kind: str
     body: bytes
+
+    @property
+    def handle(self) -> int:
+        """0: the classifier."""
+        return int(_TCMSG.unpack_from(self.body)[2])
+
+    @property
+    def chain(self) -> int:
+        """0: the one that every frame goes through."""
+        told = attrs(self.body[_TCMSG.size :]).get(TCA_CHAIN, b"")
+        return int.from_bytes(told, sys.byteorder)
 
 
 class TcFilters:

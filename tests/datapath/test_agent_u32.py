@@ -123,7 +123,14 @@ def test_what_a_stranger_does_to_the_rules_is_undone_and_told(agent, pods):
         )
     )
     wait_for(lambda: "rules repaired" in agent.cli("events").stdout, 20)
-    assert "held as intended" in agent.cli("rules", "web").stdout
+    place = ("dev", vex, "ingress", "pref", "5")
+    nobody = ("match", "ip", "protocol", "253", "0xff", "flowid", "1:1")
+    agent.enforcer("tc", "filter", "add", *place, "protocol", "ip", "u32", *nobody)
+    front = f"in front {vex} pref 5"
+    wait_for(lambda: front in agent.cli("events").stdout, 20)
+    shown = agent.cli("rules", "web").stdout
+    assert "held as intended" in shown
+    assert front in shown
     assert traffic.tcp_try(client, IP, 8080, SECONDS) == "open"
 
 

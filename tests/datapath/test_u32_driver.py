@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from scapy.layers.l2 import Ether
+from scapy.packet import Raw
 
 from pyctl.agent.drivers import Drivers
 from pyctl.datapath.u32 import U32Driver
@@ -12,7 +14,7 @@ from pyctl.model.workload import DatapathKind, Mode
 from tests import packets
 from tests.fixtures.netns import Lab, wait_for
 from tests.fixtures.traffic import answered, ping
-from tests.fixtures.wiring import Wiring, u32_missing, wired
+from tests.fixtures.wiring import Sniffer, Wiring, send, u32_missing, wired
 
 
 @pytest.fixture
@@ -44,6 +46,26 @@ def test_drift_is_told_and_repaired(one_pod: Wiring):
     assert driver.repair_guard()
     assert driver.repair(port_id)
     assert answered(ping(one_pod.pods[0], packets.gateway_ip4)) == (3, 3)
+
+
+def test_where_other_traffic_passes_no_ip_does_without_its_inspecting_rule(
+    one_pod: Wiring,
+):
+    """Who takes it away cuts the port off, until the repair, and opens nothing."""
+    one_pod.update(0, pass_other=True)
+    pod, port_id = one_pod.pods[0], one_pod.pairs[0].port_id
+    other = Ether(src=packets.pod_one_mac, dst=packets.gateway_mac, type=0x88B5)
+    frame = bytes(other / Raw(b"x" * 46))
+    outside = Sniffer(one_pod.host, "veth0")
+    assert answered(ping(pod, packets.gateway_ip4)) == (3, 3)
+    one_pod.enforcer.run(
+        "tc", "filter", "del", "dev", "vin0", "ingress", "pref", "10001"
+    )
+    assert answered(ping(pod, packets.gateway_ip4)) == (3, 0)
+    send(pod, "eth0", frame)
+    wait_for(lambda: outside.saw(frame))
+    assert one_pod.driver.repair(port_id)
+    assert answered(ping(pod, packets.gateway_ip4)) == (3, 3)
 
 
 @pytest.mark.parametrize("mode", [Mode.PROTECT, Mode.DISCOVER])

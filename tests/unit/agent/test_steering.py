@@ -93,6 +93,19 @@ def test_a_new_pair_has_its_policy_before_its_filters(world):
     ]
 
 
+def test_a_filter_in_front_is_told_when_it_comes_and_when_it_is_gone(world):
+    recorder, steering = world
+    steering.prepare(policy(), 300, DatapathKind.EBPF, lambda: (80,))
+    steering.add(300, policy(), DatapathKind.EBPF)
+    found: dict[int, list[str]] = {}
+    recorder.in_front = lambda _pairs, _touched: dict(found)
+    told = []
+    for lines in ([], ["a", "b"], ["a", "b"], ["b"], []):
+        found[300] = lines
+        told += [line for _, line in steering.strangers(None)]
+    assert told == ["a", "b", "no longer a", "no longer b"]
+
+
 def test_a_pair_whose_filters_fail_leaves_nothing_in_the_engine(world):
     recorder, steering = world
     recorder.fail_on = "attach"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,8 +30,8 @@ from pyctl.errors import NotFoundError, RefusedError, SegctlError
 from pyctl.model.instance import Instance
 from pyctl.model.workload import Mode, PortPair
 from pyctl.platform.filter_watch import Touched
-from pyctl.platform.netlink import attr_text
-from pyctl.platform.tc_filters import Filter
+from pyctl.platform.netlink import attr, attr_text
+from pyctl.platform.tc_filters import TCA_CHAIN, Filter
 from tests import packets
 from tests.unit.datapath.makers import PAIR
 
@@ -254,6 +255,39 @@ def test_another_kinds_filter_keeps_the_rules_aside_until_it_goes(world):
     assert whole(kernel, PAIR, HOME)
     driver.step_aside(300)
     assert whole(kernel, PAIR, ASIDE)
+
+
+def test_filters_of_others_in_front_are_told_and_left_there(world):
+    kernel, driver = world
+    driver.attach(PAIR)
+    assert driver.in_front(300) == []
+
+    def foreign(pref: int, kind: str, rest: bytes = b"") -> tuple[int, Filter]:
+        body = TCMSG.pack(0, 6, 1, 0, pref << 16) + attr_text(TCA_KIND, kind) + rest
+        return 6, Filter(pref, kind, body)
+
+    elsewhere = attr(TCA_CHAIN, (7).to_bytes(4, sys.byteorder))
+    strange = [
+        foreign(5, "flower"),
+        foreign(9, "u32"),
+        foreign(9, "u32"),
+        foreign(6, "flower", elsewhere),
+        foreign(11000, "matchall"),
+    ]
+    kernel.rules += strange
+    told = driver.in_front(300)
+    assert [line.split(":")[0] for line in told] == [
+        "in front vin pref 5",
+        "in front vin pref 9",
+    ]
+    shown = driver.rules(300)
+    assert set(told) < set(shown)
+    assert shown[-1] == "held as intended"
+    assert driver.repair(300) == []
+    assert kernel.rules[-5:] == strange
+    kernel.rules.append(foreign(10003, "matchall"))
+    driver.repair(300)
+    assert any("pref 10003: a matchall" in line for line in driver.in_front(300))
 
 
 def test_another_ports_rules_on_vbr_stay(world):
