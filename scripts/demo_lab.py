@@ -133,11 +133,18 @@ class Lab:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self.undo.close()
+        # A second ^C must not end the cleaning up.
+        signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        before = {number: signal.signal(number, signal.SIG_IGN) for number in signals}
+        try:
+            self.undo.close()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def boxes(self) -> tuple[Box, Box]:
         """web (nginx) and client, by the best means this host has."""
-        if self._docker_answers({}) or self._start_docker():
+        if self._docker_answers({}) or self.start_docker():
             self.kind = "Docker containers"
             return self._docker_boxes()
         self.kind = (
@@ -157,36 +164,41 @@ class Lab:
         )
         return found.returncode == 0 and bool(found.stdout.strip())
 
-    def _start_docker(self) -> bool:
+    def start_docker(self) -> bool:
         """A private daemon in a namespace of its own: the host's firewall stays untouched."""
         if not shutil.which("dockerd"):
             return False
         outside = f"{self.tag}-outside"
+        self.undo.callback(
+            *(subprocess.run, ["ip", "netns", "del", outside]),
+            check=False,
+            capture_output=True,
+        )
         subprocess.run(["ip", "netns", "add", outside], check=True)
-        self.undo.callback(subprocess.run, ["ip", "netns", "del", outside], check=False)
         enter = ["nsenter", f"--net=/run/netns/{outside}"]
         subprocess.run([*enter, "ip", "link", "set", "lo", "up"], check=True)
+        self.undo.callback(remove_cgroups, self.tag)
         (self.folder / "daemon.json").write_text("{}")
         url = f"unix://{self.folder}/docker.sock"
-        log = (self.folder / "dockerd.log").open("w")
-        daemon = subprocess.Popen(
-            [
-                *enter,
-                "dockerd",
-                "-H",
-                url,
-                "--data-root",
-                f"{self.folder}/data",
-                "--exec-root",
-                f"{self.folder}/exec",
-                "--pidfile",
-                f"{self.folder}/dockerd.pid",
-                "--config-file",
-                f"{self.folder}/daemon.json",
-            ],
-            stdout=log,
-            stderr=log,
-        )
+        # A containerd of the host is shared, where there is one: names of our own in it.
+        options = {
+            "host": url,
+            "data-root": f"{self.folder}/data",
+            "exec-root": f"{self.folder}/exec",
+            "pidfile": f"{self.folder}/dockerd.pid",
+            "config-file": f"{self.folder}/daemon.json",
+            "cgroup-parent": f"/{self.tag}",
+            "exec-opt": "native.cgroupdriver=cgroupfs",
+            "containerd-namespace": self.tag,
+            "containerd-plugins-namespace": f"{self.tag}-plugins",
+        }
+        with (self.folder / "dockerd.log").open("w") as log:
+            daemon = subprocess.Popen(
+                [*enter, "dockerd", *(f"--{k}={v}" for k, v in options.items())],
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # a ^C is for the demo, which ends it later
+            )
         self.undo.callback(end, daemon)
         answers = wait_until(
             lambda: (
@@ -198,6 +210,11 @@ class Lab:
             return False
         self.environment["DOCKER_HOST"] = url
         return True
+
+    def why_no_docker(self) -> str:
+        """The daemon's own last words."""
+        log = self.folder / "dockerd.log"
+        return log.read_text()[-300:] if log.exists() else "dockerd is not installed"
 
     def _docker(self, *argv: str) -> str:
         done = subprocess.run(
@@ -305,6 +322,14 @@ class Lab:
                 )
             )
         return boxes[0], boxes[1]
+
+
+def remove_cgroups(name: str) -> None:
+    """The daemon leaves the parent of its containers' groups behind, in every hierarchy."""
+    for group in Path("/sys/fs/cgroup").glob(f"**/{name}"):
+        for folder, _, _ in os.walk(group, topdown=False):
+            with contextlib.suppress(OSError):
+                Path(folder).rmdir()
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

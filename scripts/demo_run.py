@@ -3,104 +3,23 @@ see what it should ends the demo with exit code 1."""
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import shutil
+import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
+import demo_policy
 from demo_lab import BIG_BYTES, Box, Lab, wait_until
-
-SEGCTL = str(Path(__file__).resolve().parent.parent / ".venv/bin/segctl")
-COLOUR = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-
-
-def paint(code: str, text: str) -> str:
-    return f"\033[{code}m{text}\033[0m" if COLOUR else text
-
-
-def say(text: str) -> None:
-    print(f"  {text}", flush=True)
-
-
-def chapter(title: str) -> None:
-    print(f"\n{paint('1;36', title)}", flush=True)
-
-
-def check(held: object, what: str, detail: str = "") -> None:
-    mark = paint("32", "ok  ") if held else paint("1;31", "FAIL")
-    print(f"  {mark} {what}", flush=True)
-    if not held:
-        if detail:
-            print(detail)
-        raise SystemExit(1)
-
-
-class Segctl:
-    """The command line, as a user has it."""
-
-    def __init__(self, lab: Lab) -> None:
-        self.instance = lab.tag
-        self.environment = {
-            **os.environ,
-            **lab.environment,
-            "SEGCTL_INSTANCE": self.instance,
-        }
-
-    def run(self, *argv: str, show: bool = True, text: str | None = None) -> str:
-        if show:
-            print(paint("2", f"  $ segctl {' '.join(argv)}"), flush=True)
-        done = subprocess.run(
-            [SEGCTL, *argv],
-            env=self.environment,
-            input=text,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        if done.returncode:
-            raise SystemExit(
-                f"segctl {argv[0]} failed ({done.returncode}): {done.stderr}"
-            )
-        return done.stdout
-
-    def json(self, *argv: str, show: bool = False) -> dict:
-        return json.loads(self.run(*argv, "-o", "json", show=show))
-
-    def counters(self, box: Box) -> dict[str, int]:
-        """Packets by reason, over the workload's ports."""
-        total: dict[str, int] = {}
-        for port in self.json("show", box.name)["ports"]:
-            for row in port["counters"]:
-                total[row["reason"]] = total.get(row["reason"], 0) + row["packets"]
-        return total
-
-
-def network_state(box: Box) -> dict[str, str]:
-    """Links, addresses, routes, rules and interface sysctls, seen from inside."""
-    enter = ["nsenter", f"--net=/proc/{box.pid}/ns/net"]
-
-    def out(*argv: str) -> str:
-        return subprocess.run(
-            [*enter, *argv], capture_output=True, text=True, check=True
-        ).stdout
-
-    # Lifetimes tick and neighbours age by themselves; statistics are not asked for.
-    sysctls = "cd /proc/sys/net && grep -r . ipv4/conf ipv6/conf ipv4/neigh ipv6/neigh 2>/dev/null || true"
-    return {
-        "links": out("ip", "-d", "link"),
-        "addresses": out("ip", "addr"),
-        "routes": out("ip", "route", "show", "table", "all"),
-        "ipv6 routes": out("ip", "-6", "route", "show", "table", "all"),
-        "rules": out("ip", "rule") + out("ip", "-6", "rule"),
-        "neighbours": out("ip", "neigh", "show", "nud", "permanent"),
-        "qdiscs": out("tc", "qdisc"),
-        "sysctls": "\n".join(sorted(out("sh", "-c", sysctls).splitlines())),
-    }
+from demo_story import (
+    Segctl,
+    chapter,
+    check,
+    check_given_back,
+    network_state,
+    paint,
+    say,
+)
 
 
 class Capture:
@@ -272,8 +191,7 @@ def is_greeted(client: Box, web: Box) -> bool:
     return done.stdout.startswith("hello")
 
 
-def main() -> None:
-    started = time.monotonic()
+def first_act() -> None:
     with Lab() as lab:
         chapter("Two containers")
         web, client = lab.boxes()
@@ -287,11 +205,6 @@ def main() -> None:
         before = {box.name: network_state(box) for box in (web, client)}
 
         segctl = Segctl(lab)
-        for directory in ("/run", "/var/lib"):
-            lab.undo.callback(
-                shutil.rmtree, f"{directory}/{segctl.instance}", ignore_errors=True
-            )
-        lab.undo.callback(segctl.run, "agent", "stop", "--detach", show=False)
         chapter("Attach both")
         for box in (web, client):
             print(segctl.run("attach", *box.target).rstrip())
@@ -332,17 +245,20 @@ def main() -> None:
             )
         check(wait_until(lambda: is_greeted(client, web)), "curl works again")
         for box in (web, client):
-            now = network_state(box)
-            differing = [part for part in now if now[part] != before[box.name][part]]
-            detail = "\n".join(
-                f"{part} before:\n{before[box.name][part]}\nafter:\n{now[part]}"
-                for part in differing
-            )
-            check(
-                not differing,
-                f"{box.name}: {', '.join(now)} are exactly as before",
-                detail,
-            )
+            check_given_back(box, before[box.name])
+
+
+def main() -> None:
+    started = time.monotonic()
+    # A closed terminal and `kill` clean up as ^C does.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
+    try:
+        first_act()
+        demo_policy.second_act()
+    except KeyboardInterrupt:
+        print("\n  interrupted; everything is removed", flush=True)
+        raise SystemExit(130) from None
     print(
         f"\n{paint('1;32', 'All seen.')} {time.monotonic() - started:.0f} s", flush=True
     )

@@ -1,0 +1,109 @@
+"""web → app → db in real containers: what a platform engineer does with segctl, from end to end."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from demo_tiers import (
+    DB_PORT,
+    EXPECTED,
+    LEARNED,
+    PROTECT,
+    TIERS,
+    Tiers,
+    agent_config,
+    between,
+    lacking,
+    without_db,
+)
+
+from tests.fixtures.agent import AgentProcess
+from tests.fixtures.containers import Runtime
+from tests.fixtures.netns import wait_for
+
+
+@pytest.fixture
+def tiers(runtime: Runtime, tmp_path) -> Tiers:
+    """Name: tiers. Scope: function. Depends: runtime. The demo's containers, all answering."""
+    if lack := lacking():
+        pytest.skip(f"no three tiers here: {lack}")
+    made = Tiers(runtime.command, tmp_path)
+    made.start()
+    return made
+
+
+@pytest.fixture
+def guarded(runtime, tiers, agent_with, tmp_path) -> AgentProcess:
+    """Name: guarded. Scope: function. Depends: tiers, agent_with. Attached by their labels."""
+    config = tmp_path / "agent.yaml"
+    config.write_text(agent_config(runtime.url))
+    agent = agent_with("--config", str(config))
+
+    def attached() -> bool:
+        found = agent.client.workloads()["workloads"]
+        return {one["name"] for one in found} == set(TIERS)
+
+    wait_for(attached, 30)
+    return agent
+
+
+def denied(agent: AgentProcess, name: str) -> set[tuple[str, str]]:
+    """Where a workload wanted to go in vain, and the reason."""
+    events = agent.cli("events", "--kind", "denial", "--workload", name, "-o", "json")
+    found = json.loads(events.stdout)["events"]
+    return {(one["destination"], one["reason"]) for one in found}
+
+
+def works(tiers: Tiers, name: str, argv: tuple[str, ...]) -> bool:
+    return tiers.exec(name, *argv).returncode == 0
+
+
+@pytest.mark.parametrize("runtime", ["docker"], indirect=True)
+def test_three_tiers_are_learned_enforced_and_broken_into_in_vain(
+    tiers, guarded, tmp_path
+):
+    """One connection of app to db is there before segctl comes, and when it has gone."""
+    served = tiers.orders()
+    assert {**served, **EXPECTED} == served
+    for _ in range(4):
+        assert tiers.orders() == served
+
+    def learned() -> str:
+        text = guarded.cli("policy", "learned").stdout
+        return text if between(text) == LEARNED else ""
+
+    policy = tmp_path / "shop.yaml"
+    policy.write_text(wait_for(learned, 10) + PROTECT)
+    simulate = ("policy", "simulate", "--fail-on", "denied", "-o", "json", "-f")
+    guarded.cli(*simulate, str(policy))
+    applied = guarded.cli("policy", "apply", "-f", str(policy)).stdout
+    assert ", 0 are denied that passed" in applied
+    assert tiers.orders() == served
+
+    assert not works(tiers, "web", tiers.steal)
+    assert not works(tiers, "app", tiers.leak)
+    db, stranger = tiers.box("db").ip, tiers.box("stranger").ip
+    reason = "default_deny"
+    wait_for(lambda: denied(guarded, "web") == {(f"{db}:{DB_PORT}", reason)}, 10)
+    wait_for(lambda: denied(guarded, "app") == {(f"{stranger}:80", reason)}, 10)
+    question = ("--from", "web", "--to", "db", "--port", f"tcp/{DB_PORT}")
+    guarded.cli("policy", "test", *question, "--expect", "deny")
+    assert tiers.orders() == served
+
+    stricter = tmp_path / "strict.yaml"
+    stricter.write_text(without_db(policy.read_text()))
+    done = guarded.cli(*simulate, str(stricter), check=False)
+    assert done.returncode == 1
+    (case,) = json.loads(done.stdout)["examples"]
+    assert (case["change"], case["source"], case["target"]) == ("denied", "app", "db")
+
+    guarded.cli("mode", "app", "quarantine")
+    assert tiers.orders() == {}
+    guarded.cli("mode", "app", "auto")
+    assert tiers.orders() == served
+
+    guarded.cli("detach", "--all")
+    assert tiers.orders() == served
+    assert works(tiers, "web", tiers.steal)
+    assert works(tiers, "app", tiers.leak)
