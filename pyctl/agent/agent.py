@@ -20,7 +20,9 @@ from pyctl.agent.context import Context
 from pyctl.agent.drivers import Drivers
 from pyctl.agent.enforce import put_in_force
 from pyctl.agent.events import EventLog, Happening
+from pyctl.agent.history import hits
 from pyctl.agent.history.collect import Collector
+from pyctl.agent.history.hits import Count
 from pyctl.agent.history.query import Reader
 from pyctl.agent.history.writer import History
 from pyctl.agent.ids import PortIds
@@ -124,6 +126,7 @@ class Agent:
                 self._remember(self.context.policy, "", UNTOLD, None)
         for warning in self.warnings:
             self.context.happened(Happening("lifecycle", warning))
+        self._count_rules()
         self.context.history.start()
         self._watcher.start()
         self.auto_attacher.start()
@@ -226,6 +229,7 @@ class Agent:
             seen = impact(self.supervisor, policy, self.context.registry.all())
             if not dry_run:
                 put_in_force(self.context, policy)
+                self._count_rules()
                 self.policy_applied_at = time.time()
                 self._remember(policy, author, comment, uid)
         return PolicyResult(
@@ -237,6 +241,11 @@ class Agent:
             impact=seen,
             elapsed_ms=_since(started),
         )
+
+    def _count_rules(self) -> None:
+        """Of the policy in force, from now on, so that it is known since when none was hit."""
+        keys = [rule.key for rule in self.context.compile().node.rules]
+        self.context.history.record(counts=map(Count, [hits.DEFAULT, *keys]))
 
     def _remember(
         self, policy: Policy, author: str, comment: str, uid: int | None

@@ -17,7 +17,8 @@ from typing import Any
 import structlog
 
 from pyctl import abi
-from pyctl.engine.client import EngineClient, EventBatch
+from pyctl.engine import records
+from pyctl.engine.client import EngineClient, EventBatch, HitBatch
 from pyctl.engine.launch import start_engine
 from pyctl.engine.records import Session
 from pyctl.engine.rings import RingSet, open_rings
@@ -86,7 +87,7 @@ class Supervisor:
             self._client.close()
             _see_it_end(found, kill=True)
             return False
-        if hello["abi"] != abi.HASH:
+        if hello["abi"] != abi.HASH or hello["wire"] != records.WIRE:
             _log.warning("replacing an engine of another version", pid=pid)
             self._client.stop()
             self._client.close()
@@ -278,6 +279,13 @@ class Supervisor:
         if found.lost:
             _log.warning("engine events lost", count=found.lost)
         return found
+
+    def hits(self, epoch: int, *, after: int) -> HitBatch | None:
+        """See EngineClient.hits; None while none answers."""
+        try:
+            return self._client.hits(epoch, after=after)
+        except UnreachableError:
+            return None
 
     def stop(self) -> None:
         """End the engine and give up the rings. Idempotent."""

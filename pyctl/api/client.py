@@ -97,6 +97,10 @@ class AgentClient:
         """→ RevisionText."""
         return self.request("GET", f"/policy/revisions/{number}")
 
+    def policy_hits(self) -> Answer:
+        """→ schema_hits.PolicyHits."""
+        return self.request("GET", "/policy/hits")
+
     def test_policy(
         self, source: str, target: str, port: str, text: str | None = None
     ) -> Answer:

@@ -21,6 +21,7 @@ from pyctl.agent.agent import Agent
 from pyctl.agent.orders import AttachOrder, DetachOrder
 from pyctl.api import (
     history,
+    hits,
     impact,
     learning,
     metrics,
@@ -48,6 +49,7 @@ def create_app(agent: Agent, on_stop: Callable[[], None]) -> FastAPI:
         _policy(agent),
         question.router(agent),
         revision.router(agent),
+        hits.router(agent),
         learning.router(agent),
         history.router(agent),
         _node(agent, on_stop),

@@ -10,6 +10,7 @@ from typing import TextIO
 import click
 
 from pyctl.cli import options, render
+from pyctl.cli.policy_hits import hits
 from pyctl.cli.policy_import import import_policy
 from pyctl.cli.policy_learned import learned
 from pyctl.cli.policy_log import log, rollback, show
@@ -71,6 +72,7 @@ for command in (
     learned,
     simulate,
     test_policy,
+    hits,
     schema,
     log,
     show,

@@ -42,6 +42,9 @@ class Lib(Protocol):
     def sg_engine_sessions(
         self, engine: Any, port_id: int, out: Any, limit: int, cursor: Any
     ) -> int: ...
+    def sg_engine_hits(
+        self, engine: Any, after: int, out: Any, limit: int, page: Any
+    ) -> int: ...
     def sg_engine_stats(self, engine: Any, out: Any) -> int: ...
 
 

@@ -21,7 +21,7 @@ from typing import Any
 from pyctl.engine import node_records, records
 from pyctl.engine.node_records import Policies
 from pyctl.engine.protocol import MAX_FDS, Decoder, Message, encode, raise_error
-from pyctl.engine.records import EngineEvent, Session
+from pyctl.engine.records import EngineEvent, Hit, Session
 from pyctl.engine.rings import RingSet, ring_set
 from pyctl.errors import SegctlError, UnreachableError
 from pyctl.model.policy import Members, NodePolicy, PortPolicy
@@ -42,6 +42,17 @@ class EventBatch:
     first: int
     lost: int
     """Forgotten since the last call, for want of room."""
+
+
+@dataclass(frozen=True)
+class HitBatch:
+    """Whole counts of what changed."""
+
+    hits: list[Hit]
+    epoch: int
+    """Names the counting: another one began at zero."""
+    serial: int
+    """Of the last change among them."""
 
 
 class EngineClient:
@@ -70,9 +81,11 @@ class EngineClient:
         return int(_UCRED.unpack(raw)[0])
 
     def hello(self) -> dict[str, Any]:
-        """{"version", "abi", "pid", "stats": {…}}: see struct sg_engine_stats."""
-        body = self._ask("hello")[0]
-        return {name: body[name] for name in ("version", "abi", "pid", "stats")}
+        """{"version", "abi", "wire", "pid", "stats": {…}}: see struct sg_engine_stats. One of an earlier
+        version, found running, knows no "wire".
+        """
+        body = {"wire": None, **self._ask("hello")[0]}
+        return {name: body[name] for name in ("version", "abi", "wire", "pid", "stats")}
 
     def give_rings(self, rings: RingSet) -> None:
         """Let the engine read these rings; the caller keeps its own descriptors."""
@@ -181,6 +194,27 @@ class EngineClient:
             int(body["first"]),
             int(body["lost"]),
         )
+
+    def hits(self, epoch: int = 0, *, after: int = 0) -> HitBatch:
+        """Those that changed after serial number `after` of that epoch; all where another counting
+        began.
+        """
+        found: list[Hit] = []
+        serial: int | None = None
+        cursor = 0
+        while True:
+            body, blob, _ = self._ask("hits", max=_PAGE, after=after, cursor=cursor)
+            if body["epoch"] != epoch:
+                # Of another counting no number means anything.
+                epoch, after, serial, cursor = int(body["epoch"]), 0, None, 0
+                found.clear()
+                continue
+            found += records.hits(blob)
+            # What changes while the pages are read is after the first page's.
+            serial = int(body["serial"]) if serial is None else serial
+            cursor = body["cursor"]
+            if not cursor:
+                return HitBatch(found, epoch, serial)
 
     def log_level(self, level: str) -> None:
         """`debug`, `info`, `warning` or `error`, from now on."""

@@ -211,6 +211,20 @@ class Engine:
         told = {"epoch": page.epoch, "first": page.first, "lost": page.lost}
         return bytes(ffi.buffer(out, count * sizeof("sg_event"))), told
 
+    def hits(
+        self, limit: int, *, after: int = 0, cursor: int = 0
+    ) -> tuple[bytes, dict[str, int]]:
+        """(array of at most `limit` struct sg_hit, fields of struct sg_hit_page); see
+        sg_core_hits.
+        """
+        out = ffi.new("struct sg_hit[]", limit)
+        page = ffi.new("struct sg_hit_page *", (0, 0, cursor))
+        count = check(
+            lib.sg_engine_hits(self._engine, after, out, limit, page), "reading hits"
+        )
+        told = {"epoch": page.epoch, "serial": page.serial, "cursor": page.cursor}
+        return bytes(ffi.buffer(out, count * sizeof("sg_hit"))), told
+
     def sessions(self, port_id: int, limit: int, cursor: int = 0) -> tuple[bytes, int]:
         """(array of at most `limit` struct sg_session_info, where to go on; 0: all given)."""
         out = ffi.new("struct sg_session_info[]", limit)

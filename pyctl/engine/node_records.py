@@ -62,6 +62,8 @@ def _pack(
                 ACTIONS[rule.action],
                 DIRECTIONS[rule.direction] if rule.direction else 0,
                 _flags(rule),
+                0,
+                rule.key,
             )
         )
     cidrs = [

@@ -44,6 +44,15 @@ ANSWERS = {
     constant("SG_ANSWERED_OPEN"): Answer.OPEN,
     constant("SG_ANSWERED_DATA"): Answer.DATA,
 }
+WIRE = {
+    name: sizeof(name)
+    for name in (
+        *("sg_policy", "sg_rule", "sg_node_head", "sg_node_rule", "sg_node_spec"),
+        *("sg_node_cidr", "sg_member", "sg_event", "sg_session_info", "sg_hit"),
+    )
+}
+"""What agent and engine must agree on, besides segctl_abi.h."""
+HIT_DEFAULT = constant("SG_HIT_DEFAULT")
 _DIRECTION_OF = {number: direction for direction, number in DIRECTIONS.items()}
 _ACTION_OF = {ACTIONS[action]: action for action in (Action.ALLOW, Action.DENY)}
 _POLICY_BYTES = sizeof("sg_policy")
@@ -123,6 +132,19 @@ class Session:
     ended: bool = False
     """Over, and told so by a flow_end: it only lingers."""
     answer: Answer = Answer.NONE
+    keys: tuple[int, ...] = ()
+    """NodeRule.key of the rule that decides, and of the staged one that would."""
+
+
+@dataclass(frozen=True)
+class Hit:
+    """How often a rule has decided since the engine's counting began."""
+
+    key: int
+    """NodeRule.key, or HIT_DEFAULT: no rule."""
+    hits: int
+    last_ns: int
+    """CLOCK_MONOTONIC; a flow was judged by it, or was seen to go on."""
 
 
 def _rule(rule: PortRule) -> dict[str, Any]:
@@ -267,9 +289,15 @@ def sessions(blob: bytes) -> list[Session]:
             kernel_bytes=raw.kernel_bytes,
             ended=bool(raw.ended),
             answer=ANSWERS[raw.answer],
+            keys=tuple(key for key in (raw.keys.rule, raw.keys.staged) if key),
         )
         for raw in _array("sg_session_info", blob)
     ]
+
+
+def hits(blob: bytes) -> list[Hit]:
+    """Those of an array of struct sg_hit; SegctlError for a wrong size."""
+    return [Hit(raw.key, raw.hits, raw.last_ns) for raw in _array("sg_hit", blob)]
 
 
 def reason_name(number: int) -> str:

@@ -25,6 +25,7 @@ from pyctl.model.instance import Instance
 
 MAX_EVENTS = 10000
 """Of one answer; a row is about 100 bytes."""
+MAX_HITS = 10000
 LOGGED_EVENTS = 1000
 MAX_LISTED = MAX_BLOB // sizeof("sg_session_info") // 2
 
@@ -84,6 +85,7 @@ class Requests:
             "counters": self._counters,
             "sessions": self._sessions,
             "events": self._take_events,
+            "hits": self._hits,
             "log_level": self._log_level,
             "stop": self._stop,
         }
@@ -128,6 +130,7 @@ class Requests:
             {
                 "version": _version(),
                 "abi": HASH,
+                "wire": records.WIRE,
                 "pid": os.getpid(),
                 "stats": self._engine.stats(),
             }
@@ -226,6 +229,15 @@ class Requests:
         )
         lost, self._lost = self._lost, 0
         return Answer({**page, "lost": page["lost"] + lost}, blob)
+
+    def _hits(self, request: Request) -> Answer:
+        """Whole counts, of those that changed after a serial number."""
+        blob, page = self._engine.hits(
+            request.integer("max", 1, MAX_HITS),
+            after=request.integer("after", 0, 2**63, 0),
+            cursor=request.integer("cursor", 0, 2**32 - 1, 0),
+        )
+        return Answer({**page}, blob)
 
     def _log_level(self, request: Request) -> Answer:
         log.configure(str(request.body.get("level")))

@@ -68,6 +68,8 @@ class NodeRule:
     """Judged at the end that opens (egress) or is opened to (ingress) alone; None: at both."""
     staged: bool = False
     """Recorded as what it would decide; the next ones decide."""
+    key: int = 0
+    """Under which its hits are counted (policy/identity.py); 0: they are not."""
 
 
 @dataclass(frozen=True)

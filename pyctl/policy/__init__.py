@@ -9,6 +9,7 @@ networks  sets of addresses, less others
 resolve   Policy + a workload → its groups, addresses, mode
 compile   Policy + attached workloads → rules by groups, who is in which: what the engine is given
 concern   two of these → the ports whose verdicts the step from one to the other can touch
+identity  what a rule means, as a number: its hits are counted under it
 explain   the rule that decides, read one by one
 observed  a recorded flow as policy looks at it
 replay    explain, for many flows at once

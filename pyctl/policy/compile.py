@@ -31,6 +31,7 @@ from pyctl.model.policy import (
 )
 from pyctl.model.workload import Fail, Mode, OtherTraffic, Port, PortPair, Workload
 from pyctl.policy.document import ANY, Policy
+from pyctl.policy.identity import rule_key
 from pyctl.policy.resolve import (
     Address,
     addresses,
@@ -116,6 +117,7 @@ class Compiler:
                     action=rule.action,
                     direction=rule.direction,
                     staged=rule.stage,
+                    key=rule_key(rule),
                 )
                 for rule in policy.rules
                 if rule.enabled

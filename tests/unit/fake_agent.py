@@ -14,6 +14,7 @@ from typing import Any
 from pyctl.api import (
     schema,
     schema_history,
+    schema_hits,
     schema_learning,
     schema_question,
     schema_revision,
@@ -188,6 +189,37 @@ REVISION = {
 REVISIONS = {
     "revisions": [REVISION, {**REVISION, "number": 2, "sha256": "01", "in_force": True}]
 }
+COUNTED = {"hits": 0, "last": None, "since": 5.0}
+HITS = {
+    "rules": [
+        {
+            **COUNTED,
+            "id": 7,
+            "action": "allow",
+            "source": "web",
+            "target": "db",
+            "ports": ["tcp/5432", "tcp/80"],
+            "direction": "egress",
+            "staged": False,
+            "enabled": True,
+            "hits": 12,
+            "last": 9.0,
+        },
+        {
+            **COUNTED,
+            "id": 8,
+            "action": "deny",
+            "source": "any",
+            "target": "db",
+            "ports": ["any"],
+            "direction": None,
+            "staged": True,
+            "enabled": False,
+        },
+    ],
+    "default": {"hits": 3, "last": 9.0, "since": 5.0},
+    "recording": True,
+}
 ANSWER = {
     "source": packets.world_ip4,
     "target": packets.pod_one_ip4,
@@ -314,6 +346,7 @@ ROUTES: dict[tuple[str, str], tuple[Any, Any, Any]] = {
         schema_revision.RevisionText,
         {"number": 1, "text": "# former\n"},
     ),
+    ("GET", "/policy/hits"): (None, schema_hits.PolicyHits, HITS),
     ("POST", "/policy/test"): (
         schema_question.PolicyQuestion,
         schema_question.PolicyAnswer,

@@ -5,6 +5,7 @@ convert    engine events and sessions → flow records with the names of both en
 collect    takes the engine's events once, also across an agent that was killed
 fold       floods become counts
 database   the SQLite file: schema, migrations, bounds
+hits       how often each rule decided, as sums that outlive the flows
 writer     the one thread that writes, in batches; what goes wrong stops it, and nothing else
 query      reading: filters, both ends joined, live flows merged in
 

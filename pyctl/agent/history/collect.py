@@ -14,7 +14,8 @@ from collections.abc import Callable
 import structlog
 
 from pyctl.agent.events import Happening
-from pyctl.agent.history.convert import Names, live, of_event
+from pyctl.agent.history.convert import Names, live, of_event, wall_clock
+from pyctl.agent.history.hits import Count
 from pyctl.agent.history.values import FlowRecord
 from pyctl.agent.history.writer import History
 from pyctl.agent.registry import Registry
@@ -45,6 +46,8 @@ class Collector:
         self._lock = threading.Lock()
         self._epoch = 0
         self._number = 0
+        self._counted = (0, 0)
+        """Epoch and serial number of the last change of hits that was taken."""
         self.lost = 0
         """Events that neither engine nor agent had room for."""
 
@@ -55,6 +58,20 @@ class Collector:
             for _ in range(_BATCHES):
                 if self._take() < _BATCH:
                     break
+            self._take_hits()
+
+    def _take_hits(self) -> None:
+        epoch, serial = self._counted
+        batch = self._supervisor.hits(epoch, after=serial)
+        if batch is None:
+            return
+        self._counted = (batch.epoch, batch.serial)
+        self._history.record(
+            counts=[
+                Count(one.key, batch.epoch, one.hits, wall_clock(one.last_ns))
+                for one in batch.hits
+            ]
+        )
 
     def _take(self) -> int:
         epoch, done = self._history.done
@@ -90,3 +107,12 @@ class Collector:
         with self._lock:
             self._names.refresh(self._registry.all())
             return live(sessions, self._names)
+
+    def in_use(self, limit: int) -> dict[int, float]:
+        """Rules, by key, of flows that go on, and when one of theirs was seen last."""
+        found: dict[int, float] = {}
+        for session in self._supervisor.sessions(limit):
+            last = wall_clock(session.last_seen_ns)
+            for key in session.keys:
+                found[key] = max(found.get(key, 0.0), last)
+        return found

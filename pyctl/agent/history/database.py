@@ -11,10 +11,12 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 from pyctl.agent.events import Happening
+from pyctl.agent.history import hits
 from pyctl.agent.history.values import FlowRecord
 
 FLOW_COLUMNS = tuple(field.name for field in fields(FlowRecord))
@@ -45,6 +47,7 @@ MIGRATIONS = (
     """,
     # Of flows that are there already it is not known, and so nothing is learned from them.
     "ALTER TABLE flows ADD COLUMN answer TEXT NOT NULL DEFAULT 'none';",
+    hits.TABLE,
 )
 """Number n leads from schema version n to n + 1; PRAGMA user_version holds it."""
 _PRUNE_AT_ONCE = 20
@@ -108,6 +111,7 @@ class Database:
         flows: list[tuple[int | None, FlowRecord]],
         events: list[tuple[int | None, Happening]],
         position: tuple[int, int] | None,
+        counts: Iterable[hits.Count] = (),
     ) -> tuple[list[int], list[int]]:
         """All of it or nothing. With a row id, that row is replaced; gives the ids of all."""
         self._db.execute("BEGIN IMMEDIATE")
@@ -120,6 +124,7 @@ class Database:
                 self._put("events", EVENT_COLUMNS, row, astuple(event))
                 for row, event in events
             ]
+            hits.add(self._db, counts, time.time())
             if position is not None:
                 self._db.execute("DELETE FROM position")
                 self._db.execute("INSERT INTO position VALUES (?, ?)", position)
@@ -147,6 +152,7 @@ class Database:
         oldest = time.time() - self._limits.max_age_s
         self._db.execute("DELETE FROM flows WHERE last < ?", (oldest,))
         self._db.execute("DELETE FROM events WHERE time < ?", (oldest,))
+        hits.prune(self._db)
         for _ in range(_PRUNE_AT_ONCE):
             if self.used_bytes() <= self._limits.max_bytes:
                 return

@@ -11,13 +11,15 @@ import contextlib
 import itertools
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pyctl.agent.events import EventLog, Happening
+from pyctl.agent.history import hits
 from pyctl.agent.history.collect import Collector
 from pyctl.agent.history.database import EVENT_COLUMNS, FLOW_COLUMNS
+from pyctl.agent.history.hits import Hits
 from pyctl.agent.history.values import Flow, FlowRecord, Joined
 from pyctl.agent.history.writer import History
 
@@ -117,6 +119,18 @@ class Reader:
                 if len(events) == wanted.limit:
                     break
         return EventsFound(events[::-1], position)
+
+    def hits(self) -> dict[int, Hits]:
+        """Of each rule that was ever counted; flows that go on are uses of it."""
+        in_use = self._collector.in_use(MAX_LIVE)
+        self._fresh()
+        found: dict[int, Hits] = {}
+        with contextlib.suppress(sqlite3.Error), _open(self._history.path) as db:
+            found = hits.read(db)
+        for key in found.keys() & in_use.keys():
+            last = max(found[key].last or 0.0, in_use[key])
+            found[key] = replace(found[key], last=last)
+        return found
 
     def _fresh(self) -> None:
         """What the engine has told by now is in the file."""

@@ -12,8 +12,8 @@ import contextlib
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import structlog
@@ -21,6 +21,7 @@ import structlog
 from pyctl.agent.events import REPEAT_WINDOW_S, Happening
 from pyctl.agent.history.database import Database, Limits
 from pyctl.agent.history.fold import folded
+from pyctl.agent.history.hits import Count
 from pyctl.agent.history.values import FlowRecord
 
 _log = structlog.get_logger()
@@ -37,6 +38,8 @@ class _Batch:
     flows: list[FlowRecord]
     events: list[Happening]
     position: tuple[int, int] | None = None
+    counts: dict[tuple[int, int], Count] = field(default_factory=dict)
+    """By key and epoch: the later one says all that the earlier one did."""
 
     def __len__(self) -> int:
         return len(self.flows) + len(self.events)
@@ -104,6 +107,7 @@ class History:
         flows: list[FlowRecord] | None = None,
         events: list[Happening] | None = None,
         position: tuple[int, int] | None = None,
+        counts: Iterable[Count] = (),
     ) -> None:
         """Take note. Never waits for the disk; beyond MAX_PENDING records are only counted."""
         with self._changed:
@@ -116,6 +120,7 @@ class History:
                 elif more:
                     into.extend(more)  # type: ignore[arg-type]  # each into its own
             self._pending.position = position or self._pending.position
+            self._pending.counts.update({(one.key, one.epoch): one for one in counts})
 
     def flush(self, timeout: float) -> None:
         """Return when all that was recorded is written, or cannot be; or after `timeout`."""
@@ -177,8 +182,10 @@ class History:
         assert self._db is not None  # noqa: S101  _ready has opened it
         flows = [self._repeated(flow) for flow in folded(batch.flows)]
         events = self._folded_events(batch.events)
-        if batch.position or flows or events:
-            flow_ids, event_ids = self._db.write(flows, events, batch.position)
+        if batch.position or flows or events or batch.counts:
+            flow_ids, event_ids = self._db.write(
+                flows, events, batch.position, batch.counts.values()
+            )
             self._remember(flows, flow_ids, events, event_ids)
             self._db.prune()
         self._bytes = self._db.used_bytes()
@@ -256,6 +263,8 @@ class History:
         self._unrecorded += len(batch)
         with self._changed:
             self._lost += len(batch)
+            # Nothing is lost of these: they are sums, and few.
+            self._pending.counts = batch.counts | self._pending.counts
 
     def _move_aside(self) -> None:
         """Keep the broken file, one of them, for whoever wants to look into it."""

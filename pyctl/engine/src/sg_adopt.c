@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Sessions and events in memory that outlives the engine: what a dead one had counted, its successor goes on with.
+/* Sessions, events and hits in memory that outlives the engine: what a dead one had counted, its successor goes on with.
  * In: that memory. Out: the table, filed anew. I/O: the flow map, for the entries of those sessions.
  * A former engine may have died in the middle of any write, or of what is written here: only the
  * sessions' own fields are taken over, and those that lead anywhere are checked; lists, chains and
@@ -59,8 +59,7 @@ int sg_core_adopt(struct sg_core *core, void *memory, __u64 bytes, int keep, __u
 
 	if (core->table.used)
 		return -EBUSY;
-	if (bytes < SG_STORE_HEAD + SG_STORE_EVENTS +
-			    (__u64)core->table.max * sizeof(struct sg_session))
+	if (bytes < SG_STORE_SESSIONS + (__u64)core->table.max * sizeof(struct sg_session))
 		return -EINVAL;
 	core->now_ns = now_ns;
 	keep = keep && store->magic == MAGIC && store->session_bytes == sizeof(struct sg_session);
@@ -69,6 +68,8 @@ int sg_core_adopt(struct sg_core *core, void *memory, __u64 bytes, int keep, __u
 	*store = (struct sg_store){ .magic = MAGIC, .session_bytes = sizeof(struct sg_session) };
 	sg_table_place(&core->table, store);
 	sg_event_place(&core->events, (void *)((__u8 *)memory + SG_STORE_HEAD), keep);
+	sg_hits_place(&core->hits, (void *)((__u8 *)memory + SG_STORE_HEAD + SG_STORE_EVENTS), keep,
+		      now_ns);
 	while (core->table.used < used) {
 		__u32 slot = sg_table_grow(&core->table);
 		struct sg_session *s = sg_table_slot(&core->table, slot);

@@ -32,8 +32,9 @@ struct sg_core *sg_core_new(const struct sg_io *io, const struct sg_core_config 
 	core->config = *config;
 	core->cache_limit = ~0U;
 	if (!sg_port_of(core, 0) || sg_event_init(&core->events, config->epoch) ||
-	    sg_table_init(&core->table, config->max_sessions)) {
+	    sg_hits_init(&core->hits, config->epoch) || sg_table_init(&core->table, config->max_sessions)) {
 		sg_event_free(&core->events);
+		sg_hits_free(&core->hits);
 		free(core->ports[0]);
 		free(core);
 		return NULL;
@@ -70,6 +71,7 @@ void sg_core_free(struct sg_core *core)
 	sg_node_free(core->node);
 	sg_table_free(&core->table);
 	sg_event_free(&core->events);
+	sg_hits_free(&core->hits);
 	free(core);
 }
 
@@ -398,6 +400,12 @@ __u32 sg_core_events(struct sg_core *core, __u64 epoch, __u64 ack, __u64 after, 
 		ack = after = 0;
 	sg_event_acknowledge(&core->events, ack);
 	return sg_event_read(&core->events, after, out, max, page);
+}
+
+__u32 sg_core_hits(const struct sg_core *core, __u64 after, struct sg_hit *out, __u32 max,
+		   struct sg_hit_page *page)
+{
+	return sg_hits_read(&core->hits, after, out, max, page);
 }
 
 __u32 sg_core_sessions(struct sg_core *core, __u16 port_id, struct sg_session_info *out, __u32 max,

@@ -105,8 +105,9 @@ struct sg_node_rule {
 	__u8 dir;		/* enum seg_dir: judged at that end alone; 0: at both */
 	__u8 flags;		/* enum sg_rule_flag */
 	__u8 pad;
+	__u64 key;		/* what it means, in a number: its hits are counted under it; 0: not counted */
 };
-SEG_ABI_SIZE(sg_node_rule, 24);
+SEG_ABI_SIZE(sg_node_rule, 32);
 
 struct sg_node_spec {
 	__u8 proto;		/* IPPROTO_TCP, _UDP, _ICMP (of IPv4), _ICMPV6 (of IPv6); 0: any */
@@ -200,6 +201,23 @@ SEG_ABI_SIZE(sg_event, 120);
 /* What the other end said. A refusal (RST, ICMP error) is no answer, nor is a handshake without its end. */
 enum sg_answered { SG_ANSWERED_NOT = 0, SG_ANSWERED_OPEN = 1, SG_ANSWERED_DATA = 2 };
 
+/* How often a rule decided: once for each flow at each end. */
+struct sg_hit {
+	__u64 key;		/* as sg_node_rule's, or SG_HIT_DEFAULT */
+	__u64 hits;
+	__u64 last_ns;		/* CLOCK_MONOTONIC: a flow was judged by it, or was seen to go on */
+	__u64 serial;		/* of its last change */
+};
+SEG_ABI_SIZE(sg_hit, 32);
+
+enum sg_hit_key { SG_HIT_DEFAULT = 1 };	/* no rule decided, of the node's */
+
+/* Whose hit a flow is; 0: nobody's. */
+struct sg_rule_keys {
+	__u64 rule;
+	__u64 staged;		/* that would have decided */
+};
+
 /* A session as listed. TCP states use the kernel's numbers (TCP_ESTABLISHED = 1, ...). */
 struct sg_session_info {
 	__u64 created_ns;
@@ -229,8 +247,9 @@ struct sg_session_info {
 	__u8 ended;		/* over, and told so: it only lingers */
 	__u8 answer;		/* enum sg_answered */
 	__u8 pad[6];
+	struct sg_rule_keys keys;
 };
-SEG_ABI_SIZE(sg_session_info, 144);
+SEG_ABI_SIZE(sg_session_info, 160);
 
 /* NULL when memory is short. io is copied. */
 struct sg_core *sg_core_new(const struct sg_io *io, const struct sg_core_config *config);
@@ -280,14 +299,26 @@ struct sg_event_page {
  * that there is is given. */
 __u32 sg_core_events(struct sg_core *core, __u64 epoch, __u64 ack, __u64 after, struct sg_event *out,
 		     __u32 max, struct sg_event_page *page);
+struct sg_hit_page {
+	__u64 epoch;		/* names the counting: another one started from zero */
+	__u64 serial;		/* of the last change there was */
+	__u64 cursor;		/* where to go on; 0: that was all */
+};
+/* Up to max of the hits that changed after serial number `after`, from page->cursor on (start at 0). They
+ * are whole counts since the epoch began, so to read some twice does no harm. */
+__u32 sg_core_hits(const struct sg_core *core, __u64 after, struct sg_hit *out, __u32 max,
+		   struct sg_hit_page *page);
 /* Up to max sessions from *cursor on (start at 0; 0 again when done). port_id 0: of all ports. */
 __u32 sg_core_sessions(struct sg_core *core, __u16 port_id, struct sg_session_info *out, __u32 max,
 		       __u32 *cursor);
 __u32 sg_core_session_count(const struct sg_core *core);
 
-/* Room for what a successor finds: a head, the events, the sessions. */
-enum sg_store_limit { SG_STORE_HEAD = 4096, SG_STORE_EVENTS = 1 << 22, SG_STORE_SESSION = 320 };
-/* Keep sessions and events in this memory from now on; with `keep`, go on with those that a former engine left
+/* Room for what a successor finds: a head, the events, the hits, the sessions. */
+enum sg_store_limit {
+	SG_STORE_HEAD = 4096, SG_STORE_EVENTS = 1 << 22, SG_STORE_HITS = 1 << 22, SG_STORE_SESSION = 320,
+	SG_STORE_SESSIONS = SG_STORE_HEAD + SG_STORE_EVENTS + SG_STORE_HITS,	/* from here on */
+};
+/* Keep sessions, events and hits in this memory from now on; with `keep`, go on with those that a former engine left
  * in it: each is judged anew at its next packet, and what the kernel has carried of it is counted. Gives
  * how many, -EBUSY where sessions are open already, -EINVAL for too little room. What the memory says
  * is believed as little as any packet. */

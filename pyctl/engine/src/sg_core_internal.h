@@ -7,6 +7,7 @@
 #include "sg_decode.h"
 #include "sg_event_queue.h"
 #include "sg_frag.h"
+#include "sg_hits.h"
 #include "sg_policy.h"
 #include "sg_session.h"
 
@@ -30,6 +31,7 @@ struct sg_core {
 	struct sg_table table;
 	struct sg_frags frags;
 	struct sg_event_queue events;
+	struct sg_hits hits;
 	__u64 recall[SG_RECALL];	/* who opened what expired: hash, low bit = ingress */
 	__u32 denied;			/* sessions that only remember a denial */
 	__u32 cache_limit;

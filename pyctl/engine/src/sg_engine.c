@@ -478,6 +478,28 @@ int sg_engine_sessions(struct sg_engine *engine, __u16 port_id, struct sg_sessio
 	return call(engine, sessions, &job);
 }
 
+struct hits_job {
+	__u64 after;
+	struct sg_hit *out;
+	struct sg_hit_page *page;
+	__u32 max;
+};
+
+static int hits(struct sg_engine *engine, void *context)
+{
+	struct hits_job *job = context;
+
+	return (int)sg_core_hits(engine->core, job->after, job->out, job->max, job->page);
+}
+
+int sg_engine_hits(struct sg_engine *engine, __u64 after, struct sg_hit *out, __u32 max,
+		   struct sg_hit_page *page)
+{
+	struct hits_job job = { .after = after, .out = out, .page = page, .max = max };
+
+	return call(engine, hits, &job);
+}
+
 static int stats(struct sg_engine *engine, void *context)
 {
 	struct sg_engine_stats *out = context;

@@ -32,8 +32,7 @@ enum sg_engine_limit {
  * SG_STATE_FLOWS on, of the flows (sg_core_adopt). Pages that nobody has written cost nothing. */
 enum sg_state_part {
 	SG_STATE_FLOWS = 4096,
-	SG_STATE_BYTES = SG_STATE_FLOWS + SG_STORE_HEAD + SG_STORE_EVENTS +
-			 SG_SESSIONS_MAX * SG_STORE_SESSION,
+	SG_STATE_BYTES = SG_STATE_FLOWS + SG_STORE_SESSIONS + SG_SESSIONS_MAX * SG_STORE_SESSION,
 };
 
 struct sg_ring_state {
@@ -126,6 +125,9 @@ int sg_engine_events(struct sg_engine *engine, const struct sg_event_ask *ask, s
 		     struct sg_event_page *page);
 int sg_engine_sessions(struct sg_engine *engine, __u16 port_id, struct sg_session_info *out,
 		       __u32 max, __u32 *cursor);
+/* Returns how many; see sg_core_hits. */
+int sg_engine_hits(struct sg_engine *engine, __u64 after, struct sg_hit *out, __u32 max,
+		   struct sg_hit_page *page);
 int sg_engine_stats(struct sg_engine *engine, struct sg_engine_stats *out);
 
 #endif

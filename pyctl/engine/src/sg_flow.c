@@ -58,13 +58,21 @@ struct sg_answer sg_flow_ask(const struct sg_port *port, const struct sg_key *ke
 	return sg_policy_ask(port->rules, &q);
 }
 
-void sg_flow_decided(struct sg_core *core, struct sg_port *port, const struct sg_packet *p,
-		     __u8 opener, const struct sg_answer *answer, __u64 now_ns)
+static void tell_staged(struct sg_core *core, struct sg_port *port, const struct sg_packet *p,
+			__u8 opener, const struct sg_answer *answer, __u64 now_ns)
 {
 	struct sg_ruling staged = { answer->staged_id, answer->staged_reason, opener };
 
 	if (answer->staged_reason)
 		sg_record(core, port, p, &staged, now_ns);
+}
+
+void sg_flow_decided(struct sg_core *core, struct sg_port *port, const struct sg_packet *p,
+		     const struct sg_key *key, __u8 opener, const struct sg_answer *answer, int kept,
+		     __u64 now_ns)
+{
+	tell_staged(core, port, p, opener, answer, now_ns);
+	sg_hits_judged(&core->hits, &core->table.hash_key, key, answer, kept, now_ns);
 }
 
 /* The flow of a session as an event names it: from its opener's side. */
@@ -137,7 +145,8 @@ void sg_flow_touch(struct sg_core *core, struct sg_session *s, const struct sg_p
 }
 
 static struct sg_session *add(struct sg_core *core, struct sg_port *port, const struct sg_key *key,
-			      const struct sg_ruling *ruling, __u64 now_ns)
+			      const struct sg_ruling *ruling, const struct sg_answer *answer,
+			      __u64 now_ns)
 {
 	struct sg_session *s = sg_table_add(&core->table, key, &port->sessions);
 
@@ -145,6 +154,7 @@ static struct sg_session *add(struct sg_core *core, struct sg_port *port, const 
 		return NULL;
 	s->opener = ruling->opener;
 	s->rule_id = ruling->rule_id;
+	s->keys = answer->keys;
 	s->generation = port->rules->policy.generation;
 	s->created_ns = s->last_seen_ns = now_ns;
 	return s;
@@ -155,7 +165,7 @@ struct sg_session *sg_flow_open(struct sg_core *core, struct sg_port *port,
 				const struct sg_ruling *ruling, const struct sg_answer *answer,
 				__u64 now_ns)
 {
-	struct sg_session *s = add(core, port, key, ruling, now_ns);
+	struct sg_session *s = add(core, port, key, ruling, answer, now_ns);
 
 	if (!s)
 		return NULL;
@@ -176,14 +186,15 @@ struct sg_session *sg_flow_open(struct sg_core *core, struct sg_port *port,
 
 struct sg_session *sg_flow_deny(struct sg_core *core, struct sg_port *port,
 				const struct sg_key *key, const struct sg_packet *p,
-				const struct sg_ruling *ruling, __u64 now_ns)
+				const struct sg_ruling *ruling, const struct sg_answer *answer,
+				__u64 now_ns)
 {
 	struct sg_session *s;
 
 	/* A flood of what is denied must not take the room of what is allowed. */
 	if (core->denied >= core->table.max / 4)
 		return NULL;
-	s = add(core, port, key, ruling, now_ns);
+	s = add(core, port, key, ruling, answer, now_ns);
 	if (!s)
 		return NULL;
 	core->denied++;
@@ -265,7 +276,10 @@ int sg_flow_judge_again(struct sg_core *core, struct sg_port *port, struct sg_se
 {
 	struct sg_answer answer = sg_flow_ask(port, &s->key, s->opener);
 
-	sg_flow_decided(core, port, p, s->opener, &answer, now_ns);
+	tell_staged(core, port, p, s->opener, &answer, now_ns);
+	sg_hits_used(&core->hits, &core->table.hash_key, s);
+	sg_hits_judged_again(&core->hits, &core->table.hash_key, s, &answer, now_ns);
+	s->keys = answer.keys;
 	s->generation = port->rules->policy.generation;
 	s->rejects = answer.reject;
 	if (!answer.pass) {
@@ -298,6 +312,7 @@ void sg_flow_end(struct sg_core *core, struct sg_session *s, __u64 now_ns)
 	sg_cache_drop(core, s);
 	sg_flow_tell_end(core, s, now_ns);
 	tell_kernel_drops(core, s, now_ns);
+	sg_hits_used(&core->hits, &core->table.hash_key, s);
 	if (s->denied)
 		core->denied--;
 	sg_table_remove(&core->table, s, &port->sessions);
@@ -324,6 +339,7 @@ void sg_flow_due(struct sg_core *core, struct sg_session *s, __u64 now_ns)
 		sg_cache_peek(core, s);
 	s->timeout_ns = timeout_of(s);
 	if (now_ns < s->last_seen_ns + s->timeout_ns) {
+		sg_hits_used(&core->hits, &core->table.hash_key, s);
 		schedule(core, s);
 		return;
 	}
@@ -373,6 +389,7 @@ void sg_flow_info(struct sg_core *core, struct sg_session *s, struct sg_session_
 	info->kernel_bytes += s->kernel_bytes;
 	info->generation = s->generation;
 	info->rule_id = s->rule_id;
+	info->keys = s->keys;
 	info->id = s->id;
 	info->port_id = s->key.port_id;
 	info->sport = flow.sport;

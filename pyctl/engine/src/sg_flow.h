@@ -11,9 +11,11 @@ void sg_flow_key(const struct sg_packet *p, struct sg_key *key, __u8 *opener);
 /* What the port's policy says of a flow that `opener` opens. The port has a policy. */
 struct sg_answer sg_flow_ask(const struct sg_port *port, const struct sg_key *key, __u8 opener);
 
-/* The answer decides on p's flow: note what a staged rule would have said. */
+/* The answer decides on p's flow, whose session, if any, is of another decision: it is the rule's hit, and
+ * what a staged rule would have said is told. `kept`: a session will remember it. */
 void sg_flow_decided(struct sg_core *core, struct sg_port *port, const struct sg_packet *p,
-		     __u8 opener, const struct sg_answer *answer, __u64 now_ns);
+		     const struct sg_key *key, __u8 opener, const struct sg_answer *answer, int kept,
+		     __u64 now_ns);
 
 /* A new session that passes; NULL where the table is full. */
 struct sg_session *sg_flow_open(struct sg_core *core, struct sg_port *port,
@@ -23,7 +25,8 @@ struct sg_session *sg_flow_open(struct sg_core *core, struct sg_port *port,
 /* A session that only remembers a denial; NULL where there are enough of them. */
 struct sg_session *sg_flow_deny(struct sg_core *core, struct sg_port *port,
 				const struct sg_key *key, const struct sg_packet *p,
-				const struct sg_ruling *ruling, __u64 now_ns);
+				const struct sg_ruling *ruling, const struct sg_answer *answer,
+				__u64 now_ns);
 /* Judge by the policy in force. Afterwards s->denied tells. 1 when it just turned from allowed to
  * denied, else 0. */
 int sg_flow_judge_again(struct sg_core *core, struct sg_port *port, struct sg_session *s,

@@ -21,7 +21,7 @@ static struct sg_ruling judge_alone(struct sg_core *core, struct sg_port *port,
 	if (p->kind == SG_KIND_ICMP_REPLY || p->kind == SG_KIND_ICMP_OTHER)
 		key.rport = p->icmp_type;
 	answer = sg_flow_ask(port, &key, p->dir);
-	sg_flow_decided(core, port, p, p->dir, &answer, now_ns);
+	sg_flow_decided(core, port, p, &key, p->dir, &answer, 0, now_ns);
 	r.rule_id = answer.rule_id;
 	r.reason = answer.reason;
 	if (answer.pass && answer.reason) {
@@ -48,14 +48,14 @@ static struct sg_ruling open_flow(struct sg_core *core, struct sg_port *port,
 	struct sg_ruling r = { .rule_id = answer.rule_id, .opener = p->dir };
 	struct sg_session *s;
 
-	sg_flow_decided(core, port, p, p->dir, &answer, now_ns);
+	sg_flow_decided(core, port, p, key, p->dir, &answer, answer.pass, now_ns);
 	if (answer.pass) {
 		s = sg_flow_open(core, port, key, p, &r, &answer, now_ns);
 		if (!s)
 			r.reason = SEG_R_SESSION_MEMORY;
 	} else {
 		r.reason = answer.reason;
-		s = sg_flow_deny(core, port, key, p, &r, now_ns);
+		s = sg_flow_deny(core, port, key, p, &r, &answer, now_ns);
 		if (s) {
 			s->rejects = answer.reject;
 			answer_denied(core, port, s, p, now_ns);

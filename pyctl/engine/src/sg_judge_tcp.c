@@ -46,12 +46,13 @@ static void reset_both(const struct context *c, struct sg_session *s)
 }
 
 /* Data of a connection that nobody saw being opened. */
-static void block_midstream(const struct context *c, const struct sg_ruling *r)
+static void block_midstream(const struct context *c, const struct sg_ruling *r,
+			    const struct sg_answer *answer)
 {
 	struct sg_session *s = NULL;
 
 	if (!is_late_copy(c))
-		s = sg_flow_deny(c->core, c->port, &c->key, c->p, r, c->now_ns);
+		s = sg_flow_deny(c->core, c->port, &c->key, c->p, r, answer, c->now_ns);
 	if (s) {
 		s->midstream = 1;
 		reset_both(c, s);
@@ -70,14 +71,15 @@ static struct sg_ruling open_connection(const struct context *c)
 	else if (!sg_tcp_opens(p))
 		r.opener = sg_other_dir(p->dir);
 	answer = sg_flow_ask(c->port, &c->key, r.opener);
-	sg_flow_decided(c->core, c->port, p, r.opener, &answer, c->now_ns);
+	sg_flow_decided(c->core, c->port, p, &c->key, r.opener, &answer,
+			answer.pass && !(p->tcp_flags & (SG_FIN | SG_RST)), c->now_ns);
 	r.rule_id = answer.rule_id;
 	r.reason = answer.reason;
 	if (!answer.pass) {
 		if (sg_tcp_opens(p))
 			return refuse_syn(c, &answer);
 		if (!(p->tcp_flags & (SG_SYN | SG_FIN | SG_RST)))
-			block_midstream(c, &r);
+			block_midstream(c, &r, &answer);
 		return r;
 	}
 	r.reason = SEG_R_NONE;
@@ -116,7 +118,8 @@ static struct sg_ruling judge_attempt(const struct context *c, struct sg_session
 		    s->tcp_state == SG_TCP_SYN_RECV;
 
 	if (!answer.pass) {
-		sg_flow_decided(c->core, c->port, c->p, c->p->dir, &answer, c->now_ns);
+		sg_flow_decided(c->core, c->port, c->p, &c->key, c->p->dir, &answer, 0,
+				c->now_ns);
 		return refuse_syn(c, &answer);
 	}
 	if (s->denied || s->midstream || !alive ||

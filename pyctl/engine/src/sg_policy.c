@@ -112,6 +112,7 @@ static const struct sg_match *first_match(const struct sg_ruleset *set, const st
 }
 
 struct decision {
+	struct sg_rule_keys keys;
 	__u32 id;
 	__u32 staged_id;
 	__u8 action;
@@ -133,14 +134,17 @@ static int decide(const struct sg_ruleset *set, const struct sg_question *q, str
 			*out = (struct decision){ .id = m->id, .action = m->action };
 		return m ? 1 : 0;
 	}
+	out->keys.rule = SG_HIT_DEFAULT;
 	if (*set->node)
 		error = sg_node_ask(*set->node, set->policy.port_id, q, &found);
 	if (found.rule) {
+		out->keys.rule = found.rule->key;
 		out->id = found.rule->id;
 		out->action = found.rule->action;
 		out->reject = !!(found.rule->flags & SG_RULE_REJECT);
 	}
 	if (found.staged) {
+		out->keys.staged = found.staged->key;
 		out->staged_id = found.staged->id;
 		out->staged_action = found.staged->action;
 	}
@@ -180,6 +184,8 @@ struct sg_answer sg_policy_ask(const struct sg_ruleset *set, const struct sg_que
 		answer.reason = SEG_R_DEFAULT_DENY;
 	answer.pass = !answer.reason || sg_policy_records_only(set);
 	answer.reject = !answer.pass && d.reject;
+	if (matched >= 0)
+		answer.keys = d.keys;
 	stage(&answer, &d);
 	return answer;
 }

@@ -27,6 +27,7 @@ struct sg_ruleset {
 };
 
 struct sg_answer {
+	struct sg_rule_keys keys;
 	__u32 rule_id;		/* 0: the default */
 	__u32 staged_id;	/* a staged rule that would have decided; 0: none */
 	__u16 reason;		/* SEG_R_NONE, or why it is not allowed, or would not be */

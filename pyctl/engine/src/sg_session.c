@@ -46,8 +46,7 @@ void sg_table_place(struct sg_table *table, struct sg_store *store)
 static struct sg_session *new_slab(const struct sg_table *table)
 {
 	if (table->store)
-		return (struct sg_session *)((__u8 *)table->store + SG_STORE_HEAD + SG_STORE_EVENTS) +
-		       table->used;
+		return (struct sg_session *)((__u8 *)table->store + SG_STORE_SESSIONS) + table->used;
 	return calloc(SG_SLAB, sizeof(struct sg_session));
 }
 

@@ -61,6 +61,7 @@ struct sg_session {
 	__u64 put_generation;
 	__u64 put_timeout_ns;
 	__u64 retry_ns;		/* the flow map refused it: not before */
+	struct sg_rule_keys keys;	/* of who decided on it last */
 	__u32 rule_id;
 	__u32 fin_end[2];	/* sequence number after the FIN */
 	__u16 reason;		/* why it is denied, or SEG_R_NONE */
@@ -85,8 +86,8 @@ struct sg_session {
 };
 _Static_assert(sizeof(struct sg_session) <= SG_STORE_SESSION, "memory of a session");
 
-/* The head of memory that outlives the engine; the events follow at SG_STORE_HEAD, and behind them the
- * sessions, by slot. */
+/* The head of memory that outlives the engine; the events follow at SG_STORE_HEAD, behind them the hits,
+ * and at SG_STORE_SESSIONS the sessions, by slot. */
 struct sg_store {
 	__u64 magic;
 	__u32 session_bytes;	/* another version's are not understood */

@@ -38,6 +38,7 @@ def test_each_method_is_one_request_of_the_schema(instance):
         client.apply_policy("x", dry_run=True)
         client.policy_revisions()
         client.policy_revision(1)
+        client.policy_hits()
         client.test_policy("web", "db", "tcp/80")
         client.policy_learned()
         client.policy_learned(group="web", cidr_prefix=24)

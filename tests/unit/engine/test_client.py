@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from pyctl.engine._binding import pack_array
 from pyctl.engine.client import EngineClient
 from pyctl.engine.protocol import Message, encode
 from pyctl.errors import UnreachableError
@@ -58,3 +59,34 @@ def test_nonsense_is_unreachable(tmp_path):
     client = EngineClient(peer(tmp_path, b"nonsense"))
     with pytest.raises(UnreachableError):
         client.sync()
+
+
+class Counting(EngineClient):
+    """An engine that has two pages of hits, and counts on while they are read."""
+
+    def __init__(self, tmp_path):
+        super().__init__(tmp_path / "none")
+        self.asked = []
+
+    def _ask(self, op, blob=b"", fds=(), **fields):
+        self.asked.append((op, fields["after"], fields["cursor"]))
+        first = fields["cursor"] == 0
+        body = {"epoch": 2, "serial": 8 + len(self.asked), "cursor": 1 if first else 0}
+        row = (7, 1, 5, 9) if first else (8, 2, 6, 10)
+        return body, pack_array("sg_hit", [row]), ()
+
+
+def test_hits_are_read_to_the_last_page_and_what_changed_meanwhile_is_left(tmp_path):
+    client = Counting(tmp_path)
+    found = client.hits(2, after=4)
+    assert [(one.key, one.hits) for one in found.hits] == [(7, 1), (8, 2)]
+    assert (found.epoch, found.serial) == (2, 9)
+    assert client.asked == [("hits", 4, 0), ("hits", 4, 1)]
+
+
+def test_hits_of_another_counting_are_all_read(tmp_path):
+    """Another one's serial number says nothing."""
+    client = Counting(tmp_path)
+    found = client.hits(1, after=4)
+    assert [one.key for one in found.hits] == [7, 8]
+    assert client.asked == [("hits", 4, 0), ("hits", 0, 0), ("hits", 0, 1)]

@@ -26,6 +26,7 @@ OPERATIONS = [
     "counters",
     "sessions",
     "events",
+    "hits",
     "log_level",
 ]
 values = st.one_of(
@@ -37,7 +38,9 @@ values = st.one_of(
     st.lists(st.integers()),
 )
 fields = st.dictionaries(
-    st.sampled_from(["port_id", "limit", "cursor", "max", "level", "enabled", "ports"]),
+    st.sampled_from(
+        ["port_id", "limit", "cursor", "max", "after", "level", "enabled", "ports"]
+    ),
     values,
 )
 
@@ -82,7 +85,7 @@ def test_true_is_no_number(requests):
 
 def test_hello_says_who_answers(requests):
     body = ask(requests, "hello").body
-    assert set(body) == {"version", "abi", "pid", "stats"}
+    assert set(body) == {"version", "abi", "wire", "pid", "stats"}
     assert body["stats"]["has_rings"] == 0
 
 

@@ -9,6 +9,7 @@ from pyctl.model.policy import Action, NodeRule, PortMatch
 from pyctl.model.workload import Mode
 from pyctl.policy.compile import Compiler, compile_policy
 from pyctl.policy.document import Policy
+from pyctl.policy.identity import rule_key
 from pyctl.policy.parse import parse
 from tests import packets
 from tests.unit.policy.makers import port, workload
@@ -34,9 +35,13 @@ def test_rules_keep_their_order_and_those_disabled_are_none():
     assert node.cidrs == {3: (ip_network(packets.world_net_ip4),)}
     assert node.rules == (
         NodeRule(
-            9, 3, 1, (PortMatch(6, 80, 80), PortMatch(1), PortMatch(58)), Action.ALLOW
+            *(9, 3, 1, (PortMatch(6, 80, 80), PortMatch(1), PortMatch(58))),
+            Action.ALLOW,
+            key=rule_key(POLICY.rules[0]),
         ),
-        NodeRule(4, 2, 0, (PortMatch(0),), Action.DENY),
+        NodeRule(
+            *(4, 2, 0, (PortMatch(0),), Action.DENY), key=rule_key(POLICY.rules[2])
+        ),
     )
 
 

@@ -12,6 +12,7 @@ import pytest
 from pyctl.agent.events import Happening
 from pyctl.agent.history import database, writer
 from pyctl.agent.history.database import Limits
+from pyctl.agent.history.hits import Count
 from pyctl.agent.history.writer import History
 from tests.fixtures.netns import wait_for
 from tests.unit.agent.history.makers import denied, flow
@@ -128,6 +129,41 @@ def test_a_full_disk_stops_it_is_told_and_recording_resumes(made, told, monkeypa
     assert "recorded again" in told[1]
     assert history.state().lost >= 1
     assert rows(history)[0][0] >= 1
+
+
+def test_counts_wait_for_the_disk_and_none_is_lost(made, monkeypatch):
+    history = made()
+    real = database.Database.write
+    full = sqlite3.OperationalError("database or disk is full")
+
+    def refuse(*_):
+        raise full
+
+    monkeypatch.setattr(database.Database, "write", refuse)
+    history.record(counts=[Count(7, 1, 2, 5.0), Count(8, 1, 1, 5.0)])
+    history.flush(5)
+    history.record(counts=[Count(7, 1, 3, 6.0), Count(7, 2, 1, 7.0)])
+    history.flush(5)
+    assert history.state().lost == 0
+    monkeypatch.setattr(database.Database, "write", real)
+
+    def resumed():
+        history.flush(5)
+        return history.state().recording
+
+    wait_for(resumed)
+    with sqlite3.connect(history.path) as db:
+        found = db.execute("SELECT key, hits, last FROM hits ORDER BY key").fetchall()
+    assert found == [(7, 4, 7.0), (8, 1, 5.0)]
+
+
+def test_counts_stay_when_the_flows_they_came_from_go(made):
+    history = made(Limits(max_age_s=60))
+    history.record([flow()], counts=[Count(7, 1, 2, 5.0)])
+    history.flush(5)
+    assert rows(history) == [(0,)]
+    with sqlite3.connect(history.path) as db:
+        assert db.execute("SELECT hits FROM hits").fetchall() == [(2,)]
 
 
 def test_a_broken_file_is_moved_aside(made, told, tmp_path):

@@ -30,6 +30,7 @@ STAGES = [
     "event_queue",
     "flow",
     "frag",
+    "hits",
     "judge",
     "judge_tcp",
     "map",
@@ -324,6 +325,17 @@ class Core:
             ]
             if not cursor[0]:
                 return found
+
+    def hits(self, after: int = 0) -> dict[int, tuple[int, float]]:
+        """By key: how often, and how many seconds ago; of what changed after that serial number."""
+        out = self.ffi.new("struct sg_hit[100]")
+        page = self.ffi.new("struct sg_hit_page *")
+        count = self.lib.sg_core_hits(self.core, after, out, 100, page)
+        self.serial, self.epoch = page.serial, page.epoch
+        return {
+            out[i].key: (out[i].hits, (self.now - out[i].last_ns) / SECOND)
+            for i in range(count)
+        }
 
     def kernel_carries(self, packets: int, size: int = 100) -> None:
         """The kernel saw packets just now on every entry there is."""

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.engine.core.harness import ALLOW, EGRESS, Core, Rule
 from tests.unit.engine.core.wire import SERVICE, Connection, udp
 
-HEAD, ROOM = 4096 + (1 << 22), 64 * 320
+HEAD, ROOM = 4096 + 2 * (1 << 22), 64 * 320
 EBUSY, EINVAL = 16, 22
 WEB = Rule(dir=EGRESS, ports=(SERVICE, SERVICE))
 
