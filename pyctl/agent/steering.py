@@ -47,6 +47,9 @@ class Steering:
         self._doubtful = False
         self._pairs: dict[int, PortPair] = {}
         self._current: dict[int, int] = {}
+        self._due: set[int] = set()
+        """Ports whose policy is not known to hold in the engine and in the kernel: where either refuses,
+        the next change comes to them again."""
         self._listeners: dict[int, Callable[[], Sequence[int]]] = {}
         self._in_front: dict[int, list[str]] = {}
         """Filters of others, as told last."""
@@ -62,12 +65,14 @@ class Steering:
         return self._world or Compiled()
 
     def changes(self, compiled: Compiled) -> list[PortPolicy]:
-        """The policies of the ports that would be judged otherwise, or have another mode. Only those
-        of workloads that are others than the world in force has are looked at.
+        """The policies of the ports that would be judged otherwise, or have another mode, or whose
+        last change failed. Only those of workloads that are others than the world in force has are
+        looked at.
         """
         ports, where = compiled.ports, difference(self.world, compiled).ports
         heads = self.differs(ports[key] for key in where if key in ports)
         found = {one.port_id for one in heads} | concerned(self.world, compiled)
+        found |= self._due & self._kinds.keys()
         return [ports[port_id] for port_id in sorted(found & ports.keys())]
 
     def differs(self, policies: Iterable[PortPolicy]) -> list[PortPolicy]:
@@ -105,12 +110,18 @@ class Steering:
     def _join(self, compiled: Compiled, port_id: int) -> None:
         """The port's head is told, and its workload is in its groups, for the port's own side. All of
         it where the engine has other rules: one that an agent left before it had taught it was told of
-        none.
+        none; one whose last change failed has those of another policy, for every port.
         """
         policies = self.differs([compiled.ports[port_id]])
         world = self._world
-        if world is None or not _same_rules(world, compiled):
+        if world is None:
             self._tell_world(compiled, policies, None)
+            return
+        if not _same_rules(world, compiled):
+            others = self.changes(compiled)
+            policies += [one for one in others if one.port_id in self._kinds]
+            self._tell_world(compiled, policies, None)
+            self._publish()
             return
         groups = {port_id: compiled.members.ports[port_id]}
         joined = changed_members(world.members, Members(groups), groups, ())
@@ -137,7 +148,7 @@ class Steering:
                 # An agent ended while it moved the port.
                 self.drivers.hand_over(pair, former, kind)
             self.drivers.attach(pair, kind)
-            self._publish([compiled.ports[port_id]])
+            self._publish()
             self._pairs[port_id] = pair
         except BaseException:
             self.remove(port_id)
@@ -159,6 +170,7 @@ class Steering:
             ):
                 known.pop(port_id, None)
             self._uncached.discard(port_id)
+            self._due.discard(port_id)
             if self._world is not None:
                 left = dict(self._world.members.ports)
                 left.pop(port_id, None)
@@ -191,7 +203,7 @@ class Steering:
         self.drivers.hand_over(pair, former, kind)
         self._may_cache(pair.port_id, kind)
         self._swap(self.differs([policy]))
-        self._publish([policy])
+        self._publish()
 
     def repair(self, touched: Collection[Touched] | None) -> list[str]:
         """Put right what strangers did to rules of the kernel; a line for each rule. Only where
@@ -228,9 +240,9 @@ class Steering:
 
     def change(self, compiled: Compiled) -> int:
         """Rules, members, policies and pairs as they are by now; gives how many ports are judged
-        otherwise. On return no packet of these is judged, or carried, by what was before. Where it
-        tightens, the engine comes first; a switch in the kernel alone (quarantine, fail mode) is a
-        map write and holds at once.
+        otherwise. On return no packet of these is judged, or carried, by what was before. The kernel
+        comes first: quarantine and the fail policy hold there by a map write, and in a mode that holds
+        packets the engine's next word on each counts.
         """
         former, where = self.world, difference(self.world, compiled)
         # One that a driver refused is unknown until it takes the next.
@@ -250,7 +262,7 @@ class Steering:
             self._swap(changed)
         if not changed:
             return 0
-        self._publish(changed)
+        self._publish()
         # The grace period: programs that read the old generation end, then the frames that
         # they sent to the engine are judged.
         wait_for_programs()
@@ -271,6 +283,7 @@ class Steering:
         for policy in map(self._as_told, policies):
             self._told[policy.port_id] = policy
             self._current[policy.port_id] = generation = self._generations.next()
+            self._due.add(policy.port_id)
             stamped.append((policy, generation))
         return stamped
 
@@ -304,13 +317,12 @@ class Steering:
         ports = self._listeners[port_id]()
         self._supervisor.tell(lambda engine: engine.listeners_set(port_id, ports))
 
-    def _publish(self, policies: list[PortPolicy]) -> None:
-        for policy in policies:
-            port_id = policy.port_id
-            # One that is only prepared is published when it is added.
-            if port_id in self._kinds:
-                generation = self._current[port_id]
-                self._driver(port_id).publish_generation(port_id, generation)
+    def _publish(self) -> None:
+        """What the engine was told. One that is only prepared is published when it is added."""
+        for port_id in sorted(self._due & self._kinds.keys()):
+            generation = self._current[port_id]
+            self._driver(port_id).publish_generation(port_id, generation)
+            self._due.discard(port_id)
 
     def _teach(self) -> None:
         """A new engine knows nothing: all policies again, under new generations, because flows
@@ -320,7 +332,7 @@ class Steering:
         self._tell_world(self.world, policies, None)
         for port_id in self._listeners:
             self._tell_listeners(port_id)
-        self._publish(policies)
+        self._publish()
 
 
 def _same_rules(world: Compiled | None, compiled: Compiled) -> bool:

@@ -309,3 +309,44 @@ def test_after_a_change_that_failed_half_way_the_former_is_told_whole(world, ste
     if step != "update":
         assert swapped(recorder)[-1][0] == before.ports[300]
         assert recorder.names()[-3:] == ["publish_generation", "grace period", "sync"]
+
+
+@pytest.mark.parametrize("step", ["node_set", "publish_generation"])
+def test_a_change_that_failed_is_made_by_the_next_attempt(world, step):
+    """Though it is the very same, as where a watcher tries again: verdicts of the former rules are in
+    the kernel, and in the engine."""
+    recorder, steering = world
+    steering.add(300, policy(), DatapathKind.EBPF)
+    recorder.fail_on = step
+    after = policy(node=RULES)
+    with pytest.raises(SegctlError):
+        steering.change(after)
+    recorder.fail_on = ""
+    recorder.told.clear()
+    assert steering.change(after) == 1
+    assert recorder.names()[-3:] == ["publish_generation", "grace period", "sync"]
+    ((_, generation),) = swapped(recorder)
+    assert ("publish_generation", 300, generation) in recorder.told
+    recorder.told.clear()
+    assert steering.change(after) == 0
+    assert recorder.told == []
+
+
+def test_who_comes_while_a_failed_policy_is_in_the_engine_takes_it_from_all(world):
+    """Else the others would keep their verdicts of it: with the rules as they should be, nothing more
+    is to be told."""
+    recorder, steering = world
+    steering.add(300, policy(node=RULES), DatapathKind.EBPF)
+    recorder.told.clear()
+    wanted = policy()
+    two = replace(wanted.ports[300], port_id=301)
+    joining = replace(
+        wanted,
+        ports={**wanted.ports, 301: two},
+        members=Members({**wanted.members.ports, 301: (0, 1)}),
+        own={**wanted.own, 301: ()},
+    )
+    steering.prepare(joining, 301, DatapathKind.EBPF, lambda: ())
+    told = {policy.port_id: number for policy, number in swapped(recorder)}
+    assert told.keys() == {300, 301}
+    assert ("publish_generation", 300, told[300]) in recorder.told
