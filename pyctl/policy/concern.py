@@ -13,12 +13,22 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
+from ipaddress import ip_network
 
 from pyctl.model.policy import NodePolicy, NodeRule
 from pyctl.policy.compile import Compiled, difference
 from pyctl.policy.document import ANY
 from pyctl.policy.networks import Network
 from pyctl.policy.resolve import Address
+
+_SHARED = tuple(
+    map(
+        ip_network,
+        ("224.0.0.0/4", "255.255.255.255/32", "0.0.0.0/32", "ff00::/8", "::/128"),
+    )
+)
+"""Nobody's own, and in a packet at anybody's port: what is sent to a group though in a frame for one,
+and what who has no address yet sends."""
 
 
 def concerned(before: Compiled, after: Compiled) -> set[int]:
@@ -71,20 +81,18 @@ class _World:
         names, members = self.of.node.groups, self.of.members.ports
         numbers = {number for number, name in enumerate(names) if name in groups}
         nets = [net for n in numbers for net in self.of.node.cidrs.get(n, ())]
+        shared = any(net.overlaps(one) for net in nets for one in _SHARED)
         return {
             port_id
             for port_id in (members if among is None else members.keys() & among)
             if not numbers.isdisjoint(members[port_id])
+            or shared
             or (nets and self._may_be_in(port_id, nets))
         }
 
     def _may_be_in(self, port_id: int, nets: Iterable[Network]) -> bool:
         own = self.of.own[port_id]
-        return own is None or _inside(own, nets)
-
-
-def _inside(own: Iterable[Address], nets: Iterable[Network]) -> bool:
-    return any(ip in net for ip in own for net in nets)
+        return own is None or any(ip in net for ip in own for net in nets)
 
 
 def _moved(before: Compiled, after: Compiled, addresses: Iterable[Address]) -> set[str]:

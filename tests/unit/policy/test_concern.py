@@ -83,3 +83,14 @@ def test_what_has_no_rule_concerns_nobody():
 @pytest.mark.parametrize(("number", "count"), [(1, 2), (2, 2), (3, 1)])
 def test_a_ports_rules_are_counted(number, count):
     assert rule_count(compiled(FIRST, SECOND, THIRD), number) == count
+
+
+@pytest.mark.parametrize(
+    "shared", [packets.group_ip4, packets.group_ip6, packets.unspecified_ip4]
+)
+def test_an_address_that_is_nobodys_own_may_be_any_ports(shared):
+    """A frame for one workload may carry a group's address, and is judged by it."""
+    groups = GROUPS.replace(packets.world_net_ip4, shared)
+    third = "- {id: 3, from: web, to: far, action: allow}"
+    before = compiled(FIRST, third, groups=groups)
+    assert concerned(before, compiled(FIRST, groups=groups)) == {1, 2, 3}
