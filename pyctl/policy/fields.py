@@ -10,7 +10,7 @@ import re
 import reprlib
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from ipaddress import ip_network
+from ipaddress import IPv6Network, ip_network
 from typing import TypeVar
 
 from pyctl.errors import UsageError
@@ -28,6 +28,7 @@ _PORTS_HELP = (
     "write tcp/80, tcp/80-90, tcp/any, udp/53, icmp, icmp/8, icmpv6/128 or any"
 )
 MAX_RULE_ID = 2**32 - 1
+_MAPPED = IPv6Network("::ffff:0:0/96")
 MAX_TOLD = 200
 """Errors of one text: a list in the place of a mapping has as many as it is long."""
 
@@ -149,9 +150,14 @@ def rule_id(notes: Notes, path: str, value: object) -> int | None:
 
 
 def cidr(notes: Notes, path: str, value: object) -> Network | None:
-    """A network, or one address; bits behind the prefix must be zero."""
+    """A network, or one address; bits behind the prefix must be zero. No packet has a scope, or an IPv4
+    address as one of IPv6: a rule for these would hold for nothing.
+    """
     if not isinstance(value, str):
         notes.error(path, f"must be a CIDR like 10.1.0.0/16, not {shown(value)}")
+        return None
+    if "%" in value:
+        notes.error(path, f"{shown(value)} names an interface; leave that out")
         return None
     try:
         network = ip_network(value, strict=False)
@@ -163,6 +169,9 @@ def cidr(notes: Notes, path: str, value: object) -> Network | None:
         notes.error(
             path, f"{value} has host bits set; the network is {network.compressed}"
         )
+        return None
+    if network.version == 6 and network.subnet_of(_MAPPED):
+        notes.error(path, f"{value} is IPv4 as IPv6 has it; write it as IPv4")
         return None
     return network
 

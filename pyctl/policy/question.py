@@ -126,7 +126,8 @@ def _addresses(workload: Workload) -> list[Address]:
 
 def _parsed(text: str) -> Address | None:
     try:
-        return ip_address(text)
+        # One of a single link may be asked as its host writes it.
+        return ip_address(text.partition("%")[0])
     except ValueError:
         return None
 

@@ -83,3 +83,18 @@ def test_of_very_many_errors_the_first_are_told_and_how_many_there_are():
         notes.refuse("the policy has")
     assert caught.value.tried.endswith("wrong\n  and 5 more")
     assert "rules[199]: wrong" in caught.value.tried
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (f"{packets.link_local_ip6}%eth0", "names an interface"),
+        (packets.mapped_ip6, "write it as IPv4"),
+        (packets.mapped_net_ip6, "write it as IPv4"),
+    ],
+)
+def test_what_no_packet_can_have_is_no_network(value, why):
+    """A denial for it would deny nothing."""
+    notes = Notes()
+    assert fields.cidr(notes, "c", value) is None
+    assert why in notes.errors[0]

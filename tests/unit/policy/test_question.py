@@ -113,3 +113,13 @@ rules:
 def test_what_cannot_be_asked_is_told(source, target, asked, error):
     with pytest.raises(error):
         ask(POLICY, ALL, source, target, asked)
+
+
+def test_an_address_of_one_link_is_its_workloads_and_asked_with_its_interface_or_without():
+    own = (f"{packets.link_local_ip6}/64", f"{packets.pod_two_ip6}/64")
+    db = workload("db", port(2, *own))
+    for text in (packets.link_local_ip6, f"{packets.link_local_ip6}%eth0"):
+        answer = ask(POLICY, [WEB, db], "web", text, "tcp/5432")
+        assert by(answer) == [2, 2]
+    answer = ask(POLICY, [WEB, db], "web", "db", "tcp/5432")
+    assert str(answer.target.address) == packets.pod_two_ip6
