@@ -7,6 +7,7 @@ neighbouring exceptions cost a few more spans in a search that takes the logarit
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from ipaddress import (
     IPv4Address,
@@ -15,41 +16,67 @@ from ipaddress import (
     IPv6Network,
     summarize_address_range,
 )
+from itertools import islice
 
 Network = IPv4Network | IPv6Network
 
 
 def inside(small: Network, large: Network) -> bool:
     """Whether all of `small` is in `large`."""
-    first, last = _span(large)
-    return (
-        small.version == large.version
-        and first <= _span(small)[0]
-        and _span(small)[1] <= last
-    )
+    return not outside([small], [large])
+
+
+def outside(nets: Iterable[Network], whole: Iterable[Network]) -> list[Network]:
+    """Those of `nets` that are not altogether in `whole`."""
+    spans = _spans(whole)
+    found = []
+    for net in nets:
+        first, last = _span(net)
+        held = spans[net.version]
+        at = bisect_right(held, first, key=_first) - 1
+        if at < 0 or held[at][1] < last:
+            found.append(net)
+    return found
 
 
 def without(nets: Iterable[Network], holes: Iterable[Network]) -> tuple[Network, ...]:
     """The addresses of `nets` that are in none of `holes`."""
-    cut = sorted(holes, key=lambda hole: (hole.version, _span(hole)))
-    return tuple(
-        left
-        for net in nets
-        for left in _left(net, [hole for hole in cut if hole.version == net.version])
-    )
+    spans = _spans(holes)
+    return tuple(left for net in nets for left in _left(net, spans[net.version]))
 
 
-def _left(net: Network, holes: Iterable[Network]) -> Iterator[Network]:
-    """`holes` ascend."""
+def _left(net: Network, holes: list[_Span]) -> Iterator[Network]:
     at, last = _span(net)
-    for first, end in map(_span, holes):
-        if end < at or first > last:
+    start = max(bisect_right(holes, at, key=_first) - 1, 0)
+    for first, end in islice(holes, start, None):
+        if first > last:
+            break
+        if end < at:
             continue
         if first > at:
             yield from _between(net.version, at, first - 1)
         at = end + 1
     if at <= last:
         yield from _between(net.version, at, last)
+
+
+_Span = tuple[int, int]
+
+
+def _spans(nets: Iterable[Network]) -> dict[int, list[_Span]]:
+    """By IP version, ascending and apart: neighbours are one."""
+    found: dict[int, list[_Span]] = {4: [], 6: []}
+    for version, net in sorted((net.version, _span(net)) for net in nets):
+        spans = found[version]
+        if spans and net[0] <= spans[-1][1] + 1:
+            spans[-1] = (spans[-1][0], max(spans[-1][1], net[1]))
+        else:
+            spans.append(net)
+    return found
+
+
+def _first(span: _Span) -> int:
+    return span[0]
 
 
 def _between(version: int, first: int, last: int) -> Iterator[Network]:
@@ -59,5 +86,5 @@ def _between(version: int, first: int, last: int) -> Iterator[Network]:
         yield from summarize_address_range(IPv6Address(first), IPv6Address(last))
 
 
-def _span(net: Network) -> tuple[int, int]:
+def _span(net: Network) -> _Span:
     return int(net.network_address), int(net.broadcast_address)

@@ -23,13 +23,15 @@ from pyctl.policy.document import (
     Rule,
 )
 from pyctl.policy.fields import Notes
-from pyctl.policy.networks import Network, inside
+from pyctl.policy.networks import Network, outside
 from pyctl.policy.text import load
 
 _RULE = (
     *("id", "from", "to", "direction", "ports", "apps"),
     *("action", "comment", "enabled", "stage"),
 )
+MAX_EXCEPTS = 10_000
+"""Of all groups: one in a large network is cut into as many networks as bits are between them."""
 _UNSUPPORTED = "not supported by this version"
 
 
@@ -81,6 +83,7 @@ def _names(value: object) -> list[str]:
 
 def _groups(notes: Notes, value: object) -> dict[str, Group]:
     groups = {}
+    excepts = 0
     for name, content in fields.mapping(notes, "groups", value).items():
         path = f"groups.{name}"
         if name == ANY:
@@ -89,6 +92,9 @@ def _groups(notes: Notes, value: object) -> dict[str, Group]:
             group = _group(notes, path, name, content)
             if group:
                 groups[name] = group
+                excepts += len(group.excepts)
+    if excepts > MAX_EXCEPTS:
+        notes.error("groups", f"have {excepts} exceptions; at most {MAX_EXCEPTS}")
     return groups
 
 
@@ -108,8 +114,9 @@ def _group(notes: Notes, path: str, name: str, value: object) -> Group | None:
         _networks(notes, f"{path}.{key}", body[key]) if key in body else ()
         for key in ("cidrs", "except")
     )
+    astray = set(outside(excepts, cidrs))
     for index, hole in enumerate(excepts):
-        if not any(inside(hole, net) for net in cidrs):
+        if hole in astray:
             notes.error(f"{path}.except[{index}]", f"{hole} is in none of the cidrs")
     if len(notes.errors) > before:
         return None

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyctl.policy.networks import inside, without
+from pyctl.policy.networks import inside, outside, without
 from tests import packets
 
 WHOLE = [ip_network(packets.net_ip4), ip_network(packets.world_net_ip4)]
@@ -49,3 +49,9 @@ def test_a_network_is_inside_one_of_its_own_version_only():
     assert not inside(four, ip_network(packets.net_ip4))
     assert not inside(four, six)
     assert without([four], [six]) == (four,)
+
+
+@given(st.lists(parts(), max_size=6), st.lists(parts(), max_size=6))
+def test_outside_is_what_has_an_address_that_is_in_none(nets, whole):
+    held = {address for net in whole for address in net}
+    assert outside(nets, whole) == [net for net in nets if not held.issuperset(net)]
