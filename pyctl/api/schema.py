@@ -29,6 +29,7 @@ dicts of the same shape.
 
 from __future__ import annotations
 
+import json
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
@@ -61,10 +62,21 @@ HTTP_STATUS = {
 """SegctlError.code → HTTP status."""
 
 
-class _Request(BaseModel):
-    """Unknown keys are refused: a mistyped option must not be dropped in silence."""
+class Request(BaseModel):
+    """Unknown keys are refused: a mistyped option must not be dropped in silence. So is what is no text:
+    half a character, as JSON can spell it, could be kept, but in no answer be told.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_text(cls, body: object) -> object:
+        try:
+            json.dumps(body, ensure_ascii=False, default=str).encode()
+        except UnicodeEncodeError as error:
+            raise ValueError("must be UTF-8, in every name and value") from error
+        return body
 
 
 class _Response(BaseModel):
@@ -101,7 +113,7 @@ class ErrorResponse(_Response):
     error: ErrorBody
 
 
-class AttachRequest(_Request):
+class AttachRequest(Request):
     """Splice one container or process; exactly one of `pid` and `container`."""
 
     pid: Annotated[int, Field(gt=0)] | None = None
@@ -137,7 +149,7 @@ class AttachRequest(_Request):
         return self
 
 
-class DetachRequest(_Request):
+class DetachRequest(Request):
     """Undo the splice; exactly one of the four says whose."""
 
     pid: Annotated[int, Field(gt=0)] | None = None
@@ -311,7 +323,7 @@ class DetachResponse(_Response):
     elapsed_ms: float
 
 
-class ModeRequest(_Request):
+class ModeRequest(Request):
     """`auto` gives the choice back to the policy and to attach."""
 
     mode: Mode | Literal["auto"]
@@ -355,7 +367,7 @@ class PolicyText(_Response):
     rules: int
 
 
-class PolicyApplyRequest(_Request):
+class PolicyApplyRequest(Request):
     """The whole new policy; it replaces the old one at once."""
 
     text: str
@@ -425,7 +437,7 @@ class Status(_Response):
     warnings: list[str] = []
 
 
-class LogLevelRequest(_Request):
+class LogLevelRequest(Request):
     """Holds until the agent ends."""
 
     level: LogLevel
@@ -438,7 +450,7 @@ class LogLevelResponse(_Response):
     after: LogLevel
 
 
-class StopRequest(_Request):
+class StopRequest(Request):
     """Without detach, attached workloads stay spliced and the kernel goes on as it is."""
 
     detach: bool = False

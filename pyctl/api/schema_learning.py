@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pyctl.api.schema import Request
 from pyctl.model.workload import Mode
 
 Change = Literal["denied", "allowed", "uncertain", "unchanged"]
@@ -42,10 +43,8 @@ class Learned(_Response):
     """False: only live flows are known."""
 
 
-class SimulateRequest(BaseModel):
+class SimulateRequest(Request):
     """A policy that is to be tried out."""
-
-    model_config = ConfigDict(extra="forbid")
 
     text: str
     since: float | None = None

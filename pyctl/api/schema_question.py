@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
+from pyctl.api.schema import Request
 from pyctl.model.policy import Direction
 from pyctl.model.truth import Says
 from pyctl.model.workload import Mode
 
 
-class PolicyQuestion(BaseModel):
+class PolicyQuestion(Request):
     """May `source` open a connection to `target`?"""
-
-    model_config = ConfigDict(extra="forbid")
 
     source: str
     """A workload's name, or an address."""

@@ -54,13 +54,13 @@ ALLOWED: dict[str, set[str]] = {
         "pyctl.api.views",
     }
     | BASE,
-    "pyctl.api.schema_question": {"pyctl.model"},
+    "pyctl.api.schema_question": {"pyctl.api.schema", "pyctl.model"},
     "pyctl.api.question": {"pyctl.agent", "pyctl.api.schema_question", "pyctl.policy"},
     "pyctl.api.schema_revision": set(),
     "pyctl.api.revision": {"pyctl.agent", "pyctl.api.schema_revision"},
     "pyctl.api.schema_hits": set(),
     "pyctl.api.hits": {"pyctl.agent", "pyctl.api.schema_hits", "pyctl.policy"},
-    "pyctl.api.schema_learning": BASE,
+    "pyctl.api.schema_learning": {"pyctl.api.schema"} | BASE,
     "pyctl.api.learning": {
         "pyctl.agent",
         "pyctl.api.schema_learning",

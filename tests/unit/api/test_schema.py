@@ -6,6 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from pyctl.api import client, schema
+from pyctl.api.schema_learning import SimulateRequest
+from pyctl.api.schema_question import PolicyQuestion
 from pyctl.errors import ALL, BY_CODE, RefusedError
 
 
@@ -24,6 +26,10 @@ def test_every_error_code_has_a_status():
         (schema.AttachRequest, {"pid": 1, "labls": {}}),
         (schema.DetachRequest, {}),
         (schema.DetachRequest, {"pid": 1, "all": True}),
+        (schema.AttachRequest, {"pid": 1, "labels": {"a": "\udcff"}}),
+        (schema.AttachRequest, {"pid": 1, "labels": {"\udcff": "a"}}),
+        (PolicyQuestion, {"source": "a", "target": "\ud800", "port": "icmp"}),
+        (SimulateRequest, {"text": "\udcff"}),
         (schema.ModeRequest, {"mode": "off"}),
         (schema.LogLevelRequest, {"level": "loud"}),
     ],
