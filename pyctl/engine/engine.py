@@ -151,6 +151,7 @@ class Engine:
             lib.sg_engine_node_set(self._engine, ffi.from_buffer(blob), len(blob)),
             f"setting a node policy of {len(blob)} bytes",
             state="the rules are the ones before",
+            advice="do thousands of its networks lie in thousands of others? Groups take many of them",
         )
 
     def set_members(self, blob: bytes) -> None:

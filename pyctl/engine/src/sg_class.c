@@ -31,6 +31,8 @@ static __u32 intern(struct sg_classes *classes, __u32 *groups, __u32 count)
 		}
 		key[2]++;
 	}
+	if (classes->groups + count > SG_CLASS_GROUPS_MAX)
+		goto no_memory;
 	if (classes->count >= classes->room) {
 		grown = realloc(classes->all, sizeof(*grown) * (classes->room + 1) * 2);
 		if (!grown)
@@ -41,6 +43,7 @@ static __u32 intern(struct sg_classes *classes, __u32 *groups, __u32 count)
 	if (sg_map_put(&classes->by_set, &classes->hash_key, key, classes->count))
 		goto no_memory;
 	classes->all[classes->count] = (struct sg_class){ groups, count };
+	classes->groups += count;
 	return classes->count++;
 no_memory:
 	free(groups);

@@ -30,7 +30,7 @@ from tests.unit.engine.core.node import ALL, Node, head
 from tests.unit.engine.core.wire import SERVICE, Connection, udp
 from tests.unit.policy.worlds import FLOWS, PLACES, policies, steps
 
-EINVAL = 22
+EINVAL, ENOMEM = 22, 12
 
 
 def questions(attached):
@@ -95,6 +95,20 @@ def test_after_any_row_of_changes_it_decides_as_written(core_module, policy, row
 def rule_of(policy, number):
     found = [rule for rule in policy.rules if rule.id == number]
     return (found[0].id, found[0].action) if found else None
+
+
+def test_networks_in_one_another_by_the_thousand_are_refused_and_soon(node, rules):
+    """Each of them would be a class of thousands: minutes in which the engine answers nobody."""
+    many = 1 << 13
+    around = (ip_network(packets.net_ip4),)
+    cidrs = dict.fromkeys(range(1, many), around)
+    groups = tuple(str(number) for number in range(many))
+    blob = pack_node(NodePolicy(groups, cidrs, rules.rules), Members(), [])
+    assert node.swap(blob) == -ENOMEM
+    apart = ip_network("::/0").subnets(new_prefix=13)
+    cidrs = {number: (net,) for number, net in enumerate(apart) if number}
+    blob = pack_node(NodePolicy(groups, cidrs, rules.rules), Members(), [])
+    assert node.swap(blob) == 0
 
 
 # --- through the whole core -------------------------------------------------------------------
