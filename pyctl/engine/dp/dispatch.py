@@ -72,7 +72,9 @@ class Dispatcher:
     def handle(self, datagram: bytes) -> Iterator[bytes]:
         """The replies to one datagram, made as they are asked for; none for most.
 
-        Raises SegctlError for what cannot be done or is no request; all is as before then.
+        Raises SegctlError for what cannot be done or is no request; all is as before then. Where
+        the engine itself refuses a policy (no memory), its port keeps what it had until the next
+        message that concerns the endpoint, and the others of the same message have theirs.
         """
         request = messages.parse(datagram)
         self._log.debug("dp request", request=type(request).__name__)
@@ -153,14 +155,22 @@ class Dispatcher:
         self._program(*changed)
 
     def _program(self, *endpoints: Endpoint) -> None:
-        """Make the engine enforce what these endpoints are now."""
+        """Make the engine enforce what these endpoints are now: all that it takes, whatever it
+        refuses of one; the first refusal is raised then.
+        """
+        refused: list[SegctlError] = []
         for endpoint in endpoints:
             compiled = self._state.compiled(endpoint)
             if compiled is None:
                 continue
             self._generation += 1
-            self._engine.set_policy(records.pack_policy(compiled, self._generation))
-            self._engine.set_listeners(compiled.port_id, endpoint.listeners)
+            try:
+                self._engine.set_policy(records.pack_policy(compiled, self._generation))
+                self._engine.set_listeners(compiled.port_id, endpoint.listeners)
+            except SegctlError as error:
+                refused.append(error)
+        if refused:
+            raise refused[0]
 
     def _release(self, port_id: int) -> None:
         self._gone.update(self._counted(port_id))

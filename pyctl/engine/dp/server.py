@@ -150,7 +150,8 @@ def _make_room(path: Path) -> None:
     """Remove the socket that a dead engine left; nobody listens there any more."""
     try:
         found = path.lstat()
-    except FileNotFoundError:
+    except OSError:
+        # Nothing is there, or nothing can be: bind says which.
         return
     if stat.S_ISSOCK(found.st_mode):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as asked:

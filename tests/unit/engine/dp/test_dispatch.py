@@ -120,6 +120,30 @@ def test_what_an_endpoint_is_reaches_the_engine_at_every_change(dispatcher, engi
     assert engine.deleted == [PORT]
 
 
+def test_what_the_engine_refuses_of_one_keeps_no_other_from_its_policy(
+    dispatcher, engine, monkeypatch
+):
+    tell(dispatcher, "ctrl_add_mac")
+    tell(dispatcher, "ctrl_add_mac", mac=packets.pod_two_mac, ucmac=packets.seed_ucmac)
+    macs = [RIGHT["ctrl_add_mac"]["mac"], packets.pod_two_mac]
+    real = engine.set_policy
+
+    def short_of_memory(blob: bytes) -> int:
+        policy, _ = view_policy(blob)
+        if policy.port_id == PORT:
+            raise SegctlError("no memory")
+        return real(blob)
+
+    monkeypatch.setattr(engine, "set_policy", short_of_memory)
+    with pytest.raises(SegctlError, match="no memory"):
+        tell(dispatcher, "ctrl_cfg_mac", macs=macs, tap=False)
+    protect = 3
+    assert engine.policies[-1][:2] == (0x27, protect)
+    monkeypatch.undo()
+    tell(dispatcher, "ctrl_cfg_mac", macs=macs[:1])
+    assert engine.policies[-1][:2] == (PORT, protect)
+
+
 def test_a_port_that_an_endpoint_left_is_forgotten(dispatcher, engine):
     tell(dispatcher, "ctrl_add_mac")
     tell(dispatcher, "ctrl_add_mac", ucmac=packets.seed_ucmac)

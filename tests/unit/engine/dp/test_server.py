@@ -201,6 +201,10 @@ def test_what_is_no_socket_is_left_alone(dispatcher, path):
     assert path.read_text() == "mine"
 
 
-def test_a_path_that_cannot_be_bound_is_named(dispatcher, path):
+@pytest.mark.parametrize(
+    "name", ["nowhere/dp.sock", "a-file/dp.sock", "x" * 300, "x" * 120]
+)
+def test_a_path_that_cannot_be_bound_is_named(dispatcher, tmp_path, name):
+    (tmp_path / "a-file").touch()
     with pytest.raises(SegctlError, match="serve the dp protocol at"):
-        DpServer(path / "nowhere" / "dp.sock", dispatcher)
+        DpServer(tmp_path / name, dispatcher)
