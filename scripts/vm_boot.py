@@ -18,6 +18,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,6 +29,10 @@ from vm_kernels import ROOT, UnavailableError, Unpacked
 
 RUNS = ROOT / ".cache/vm"
 FOLLOW_S = 0.1
+ENDS_WITHIN_S = 30.0
+"""A guest, when its command has: one that hangs as it goes down is not waited for to the deadline."""
+LEFT_OVER_S = 86400.0
+"""The folder of a run that nobody cleared away, as whoever ran it was killed."""
 KVM_DEADLINE_S = 8.0
 MEMORY = "3G"
 OPTIONS = (
@@ -43,6 +48,8 @@ OPTIONS = (
 PANIC = b"Kernel panic"
 RUNNING: set[subprocess.Popen[bytes]] = set()
 """Guests that are sessions of their own: nobody else's signal reaches them."""
+ENDING = threading.Event()
+"""No guest lives on, and none is started, from here on."""
 
 
 class Named:
@@ -110,11 +117,13 @@ def kvm_works(kernel: Unpacked) -> bool:
         stderr=subprocess.STDOUT,
         start_new_session=True,
     ) as guest:
+        RUNNING.add(guest)
         try:
             said, _ = guest.communicate(timeout=KVM_DEADLINE_S)
         except subprocess.TimeoutExpired:
-            guest.kill()
             said = b""
+        finally:
+            end(guest)
     works = PANIC in said
     RUNS.mkdir(parents=True, exist_ok=True)
     known.write_text(f"{boot_id.strip()} {'yes' if works else 'no'}", encoding="ascii")
@@ -144,6 +153,10 @@ def virtme(kernel: Unpacked, folder: Path, cpus: int) -> list[str]:
 @contextlib.contextmanager
 def run_folder() -> Iterator[Path]:
     RUNS.mkdir(parents=True, exist_ok=True)
+    for old in RUNS.glob("run-*"):
+        with contextlib.suppress(OSError):
+            if old.stat().st_mtime < time.time() - LEFT_OVER_S:
+                shutil.rmtree(old, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix="run-", dir=RUNS))
     for stream in ("stdout", "stderr"):
         (folder / stream).touch()
@@ -191,6 +204,8 @@ def boot(
             )
         RUNNING.add(guest)
         stack.callback(end, guest)
+        if ENDING.is_set():
+            end(guest)
         pairs: list[tuple[BinaryIO, Sink]] = []
         for file, stream in (("stdout", sys.stdout), ("stderr", sys.stderr)):
             source = (folder / file).open("rb")
@@ -198,15 +213,20 @@ def boot(
             if name:
                 sink = stack.enter_context(contextlib.closing(Named(name, sink)))
             pairs.append((stack.enter_context(source), sink))
-        started = None
-        while guest.poll() is None and time.monotonic() < begun + deadline_s:
+        started, done = None, False
+        last = begun + deadline_s
+        while guest.poll() is None and time.monotonic() < last:
             if started is None and (folder / "started").exists():
                 started = time.monotonic() - begun
+            if not done and status(folder) is not None:
+                done, last = True, min(last, time.monotonic() + ENDS_WITHIN_S)
             hand_through(pairs)
             time.sleep(FOLLOW_S)
         hung = guest.poll() is None
         end(guest)
         hand_through(pairs)
+        if started is None and (folder / "started").exists():
+            started = time.monotonic() - begun
         text = console.read_text(encoding="utf-8", errors="replace")
         code = status(folder)
         return Ended(
@@ -252,7 +272,10 @@ def end(guest: subprocess.Popen[bytes]) -> None:
 
 
 def end_all() -> None:
-    """Whoever ends us must not leave guests behind, which turn for ever."""
+    """Whoever ends us must not leave guests behind, which turn for ever; nor one that another thread is
+    about to start.
+    """
+    ENDING.set()
     for guest in tuple(RUNNING):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(guest.pid, signal.SIGKILL)

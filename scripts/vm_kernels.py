@@ -1,12 +1,15 @@
 """The kernels of tests/kernel/kernels.toml: which there are, and each unpacked under .cache/kernels.
 
 In: the list; apt and its archive, once for each kernel. Out: Kernel, Unpacked. I/O: apt-get, dpkg-deb
-and depmod; files below .cache/kernels. Nothing is ever installed on the host: an image is downloaded,
-unpacked and indexed beside its place, then renamed into it, so what is in place is whole.
+and depmod; files below .cache/kernels. Nothing is ever installed on the host: an image is downloaded
+(apt compares its checksum with that of its signed lists), unpacked and indexed beside its place, then
+renamed into it, so what is in place is whole. One at a time gets a kernel ready: others wait, then find it.
 """
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 import subprocess
 import tomllib
@@ -81,12 +84,34 @@ def ready(kernel: Kernel, *, refresh: bool = False) -> Unpacked:
     if found and not refresh:
         return found
     CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return renewed(kernel, place, refresh=refresh)
+
+
+def renewed(kernel: Kernel, place: Path, *, refresh: bool) -> Unpacked:
+    """In the cache, by whom nobody stands beside."""
+    found = unpacked(place)
+    if found and not refresh:
+        return found
     image = image_package(kernel.package)
     if found and image == f"linux-image-{found.release}":
         return found
     fresh = CACHE / f"{kernel.name}.new"
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir()
+    try:
+        now = fetched(image, fresh)
+        shutil.rmtree(place, ignore_errors=True)
+        fresh.rename(place)
+    except BaseException:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise
+    return Unpacked(place / now.image.relative_to(fresh), now.release)
+
+
+def fetched(image: str, fresh: Path) -> Unpacked:
+    """A package's kernel and modules, in that folder."""
     # As root, not as _apt, which may not enter the repository.
     run("apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", image, cwd=fresh)
     (archive,) = fresh.glob("*.deb")
@@ -96,9 +121,7 @@ def ready(kernel: Kernel, *, refresh: bool = False) -> Unpacked:
     if now is None:
         raise UnavailableError(f"{image} holds no boot/vmlinuz-*")
     run("depmod", "-b", str(fresh), now.release)
-    shutil.rmtree(place, ignore_errors=True)
-    fresh.rename(place)
-    return Unpacked(place / now.image.relative_to(fresh), now.release)
+    return now
 
 
 def image_package(meta: str) -> str:
@@ -106,19 +129,28 @@ def image_package(meta: str) -> str:
     for update in (False, True):
         if update:
             run("apt-get", "-q", "update")
-        told = subprocess.run(
-            ["apt-cache", "depends", "--important", meta],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        for line in told.stdout.splitlines():
+        for line in asked_apt(meta).splitlines():
             word, _, package = line.strip().partition(": ")
             if word == "Depends" and package.startswith("linux-image-"):
                 return package
     raise UnavailableError(
         f"apt knows no package {meta}: it is one of Debian's, see /etc/apt/sources.list*"
     )
+
+
+def asked_apt(meta: str) -> str:
+    """What apt says a package depends on, in its own words; nothing for one that it does not know."""
+    try:
+        told = subprocess.run(
+            ["apt-cache", "depends", "--important", meta],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "LC_ALL": "C"},
+        )
+    except FileNotFoundError as error:
+        raise UnavailableError("no apt-cache here") from error
+    return told.stdout
 
 
 def run(*argv: str, cwd: Path | None = None) -> None:

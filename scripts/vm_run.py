@@ -169,6 +169,8 @@ def arguments() -> argparse.Namespace:
     told = parser.parse_args()
     if not (told.list or told.fetch or told.suite or told.argv):
         parser.error("a command, or --suite, --list, --fetch")
+    if told.deadline is not None and told.deadline <= 0:
+        parser.error("--deadline must be more than 0")
     return told
 
 

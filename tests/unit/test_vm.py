@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
+import os
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 import vm_boot
@@ -64,6 +67,26 @@ def test_a_broken_download_leaves_nothing_that_counts_as_a_kernel(
     with pytest.raises(UnavailableError, match="no network"):
         vm_kernels.ready(KERNEL)
     assert vm_kernels.unpacked(tmp_path / "9.9") is None
+    assert [path.name for path in tmp_path.iterdir()] == ["lock"]
+
+
+def test_who_waited_for_a_kernel_takes_the_one_that_another_got(tmp_path, monkeypatch):
+    monkeypatch.setattr(vm_kernels, "CACHE", tmp_path)
+    monkeypatch.setattr(vm_kernels, "run", lambda *_, **__: pytest.fail("not twice"))
+    found = []
+    with (tmp_path / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        other = threading.Thread(target=lambda: found.append(vm_kernels.ready(KERNEL)))
+        other.start()
+        cached = image(tmp_path / "9.9")
+    other.join(10)
+    assert found == [cached]
+
+
+def test_a_host_without_apt_is_told(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UnavailableError, match="no apt-cache here"):
+        vm_kernels.image_package("linux-image-none")
 
 
 def test_a_failed_program_is_told_with_what_it_said():
@@ -129,7 +152,69 @@ def test_the_suite_fails_where_a_kernel_cannot_be_run(monkeypatch, tmp_path, cap
     assert "--native leaves the other kernels out" in said
 
 
+def shell(script):
+    """In place of virtme: what a guest leaves in the folder of its run."""
+    return lambda _kernel, folder, _cpus: ["sh", "-c", f"cd {folder}; {script}"]
+
+
+@pytest.fixture
+def runs(monkeypatch, tmp_path):
+    """Name: runs. Scope: function. Guests are shells, and the folders of their runs are here."""
+    monkeypatch.setattr(vm_boot, "RUNS", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("script", "code", "fault"),
+    [
+        ("touch started; echo 3 > status", 3, ""),
+        ("touch started", None, "the guest ended while the command ran"),
+        ("exit 1", None, "the guest ended before the command started"),
+        ("touch started; exec sleep 600", None, "hung, or was too slow"),
+    ],
+)
+def test_a_run_is_told_by_what_it_left_and_leaves_nothing(
+    runs, monkeypatch, script, code, fault
+):
+    monkeypatch.setattr(vm_boot, "virtme", shell(script))
+    ended = vm_boot.boot(Unpacked(runs, "9.9"), ["true"], 1)
+    assert ended.code == code
+    assert fault in ended.fault
+    assert list(runs.iterdir()) == []
+    assert not vm_boot.RUNNING
+
+
+def test_a_guest_that_hangs_as_it_goes_down_is_not_waited_for(runs, monkeypatch):
+    monkeypatch.setattr(vm_boot, "ENDS_WITHIN_S", 0.1)
+    script = "touch started; echo 0 > status; exec sleep 600"
+    monkeypatch.setattr(vm_boot, "virtme", shell(script))
+    ended = vm_boot.boot(Unpacked(runs, "9.9"), ["true"], 600)
+    assert (ended.code, ended.fault) == (0, "")
+    assert ended.seconds < 60
+
+
+def test_the_folder_of_a_run_that_was_killed_goes_with_a_later_one(runs):
+    stale, fresh = runs / "run-stale", runs / "run-fresh"
+    for folder in (stale, fresh):
+        folder.mkdir()
+    os.utime(stale, (0, 0))
+    with vm_boot.run_folder():
+        assert not stale.exists()
+    assert fresh.exists()
+
+
+def test_no_guest_is_started_when_all_are_being_ended(runs, monkeypatch):
+    """As by the thread that was still getting its kernel."""
+    monkeypatch.setattr(vm_boot, "virtme", shell("touch started; exec sleep 600"))
+    monkeypatch.setattr(vm_boot, "ENDING", threading.Event())
+    vm_boot.end_all()
+    ended = vm_boot.boot(Unpacked(runs, "9.9"), ["true"], 600)
+    assert ended.code is None
+    assert ended.seconds < 60
+
+
 def test_who_is_ended_leaves_no_guest(monkeypatch):
+    monkeypatch.setattr(vm_boot, "ENDING", threading.Event())
     with subprocess.Popen(["sleep", "600"], start_new_session=True) as guest:
         monkeypatch.setattr(vm_boot, "RUNNING", {guest})
         with pytest.raises(SystemExit, match="143"):
