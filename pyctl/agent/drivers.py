@@ -8,7 +8,7 @@ has the place in front, so the u32 rules wait behind it while it comes or goes.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
 
 from pyctl.datapath import select, u32_plan
@@ -143,14 +143,9 @@ class Drivers:
             touched is None or any(u32_plan.is_guard(one) for one in touched)
         ):
             found += _repaired("the guard", self._u32.repair_guard)
-        where = None if touched is None else {one.ifindex for one in touched}
-        for pair, kind in pairs:
-            ends = (u32_plan.VBR, pair.vex_ifindex, pair.vin_ifindex)
-            if where is not None and where.isdisjoint(ends):
-                continue
-            if touched is None or any(_is_of(pair, kind, one) for one in touched):
-                driver, port_id = self._by_kind[kind], pair.port_id
-                found += _repaired(f"port {port_id}", partial(driver.repair, port_id))
+        for port_id, kind in _touched(pairs, touched):
+            repair = partial(self._by_kind[kind].repair, port_id)
+            found += _repaired(f"port {port_id}", repair)
         return found
 
     def in_front(
@@ -162,10 +157,9 @@ class Drivers:
         something was touched (None: of all).
         """
         found = {}
-        for pair, kind in pairs:
-            if touched is None or any(_is_of(pair, kind, one) for one in touched):
-                with contextlib.suppress(NotFoundError):
-                    found[pair.port_id] = self._by_kind[kind].in_front(pair.port_id)
+        for port_id, kind in _touched(pairs, touched):
+            with contextlib.suppress(NotFoundError):
+                found[port_id] = self._by_kind[kind].in_front(port_id)
         return found
 
     def cleanup(self) -> None:
@@ -181,6 +175,21 @@ def _repaired(what: str, repair: Callable[[], list[str]]) -> list[str]:
         return []
     except SegctlError as error:
         return [f"{what}: {error}"]
+
+
+def _touched(
+    pairs: Iterable[tuple[PortPair, DatapathKind]],
+    touched: Collection[Touched] | None,
+) -> Iterator[tuple[int, DatapathKind]]:
+    """The ports that could have a rule where something was touched (None: anywhere)."""
+    where = None if touched is None else {one.ifindex for one in touched}
+    for pair, kind in pairs:
+        # Of a node's thousand ports, one attach touches one: the others are passed by in no time.
+        ends = (u32_plan.VBR, pair.vex_ifindex, pair.vin_ifindex)
+        if where is not None and where.isdisjoint(ends):
+            continue
+        if touched is None or any(_is_of(pair, kind, one) for one in touched):
+            yield pair.port_id, kind
 
 
 def _is_of(pair: PortPair, kind: DatapathKind, touched: Touched) -> bool:

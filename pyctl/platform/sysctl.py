@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 ROOT = Path("/proc/sys/net")
@@ -31,9 +31,9 @@ MILLISECOND_TWINS = frozenset(
 )
 
 
-def _read(path: str) -> str | None:
+def _read(path: str, directory: int | None = None) -> str | None:
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
     except OSError:  # Write-only (retrans), or the family is switched off.
         return None
     try:
@@ -48,16 +48,30 @@ def read_interface(name: str) -> dict[str, str]:
     """All settings of one interface ("default" for what a new one gets)."""
     found = {}
     for table in TABLES:
-        directory = f"{ROOT}/{table}/{name}"
-        with contextlib.suppress(FileNotFoundError):
-            for key in sorted(entry.name for entry in Path(directory).iterdir()):
+        with (
+            contextlib.suppress(FileNotFoundError),
+            _opened(f"{ROOT}/{table}/{name}") as directory,
+        ):
+            for key in sorted(os.listdir(directory)):  # noqa: PTH208  a descriptor
                 full = f"{table}/{key}"
                 if full in NOT_SETTINGS or full in MILLISECOND_TWINS:
                     continue
-                value = _read(f"{directory}/{key}")
+                value = _read(key, directory)
                 if value is not None:
                     found[full] = value
     return found
+
+
+@contextlib.contextmanager
+def _opened(directory: str) -> Iterator[int]:
+    """To read what is in it by its descriptor: on the way here the kernel looks at an entry of the same
+    name for each network namespace that there is.
+    """
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 def write_interface(name: str, values: Mapping[str, str]) -> None:

@@ -107,7 +107,6 @@ LAZY = {
 THIRD_PARTY: dict[str, set[str]] = {
     "pyctl.abi_build": {"cffi"},
     "pyctl.policy": {"yaml"},
-    "pyctl.platform": {"pyroute2"},
     "pyctl.runtime": {"docker", "requests"},
     "pyctl.datapath": {"bcc"},
     "pyctl.engine": {"cffi", "structlog"},
@@ -132,7 +131,7 @@ THIRD_PARTY: dict[str, set[str]] = {
 }
 """Packages that are not Python's own. Units that are not here use none."""
 
-ONLY_PLATFORM = {"ctypes", "pyroute2"}
+ONLY_PLATFORM = {"ctypes"}
 """System calls and netlink have one home."""
 
 
