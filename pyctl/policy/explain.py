@@ -11,7 +11,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from socket import IPPROTO_ICMP, IPPROTO_ICMPV6
 
-from pyctl.model.policy import Direction
+from pyctl.model.policy import Action, Direction
+from pyctl.model.truth import Says
 from pyctl.model.workload import Workload
 from pyctl.policy.document import ANY, Policy, PortSpec, Rule
 from pyctl.policy.resolve import Address, groups_of
@@ -48,6 +49,13 @@ def groups_at(
             ),
         }
     )
+
+
+def says(rule: Rule | None) -> Says:
+    """What the rule that decides says; None: no rule does."""
+    if rule is None:
+        return Says.NOTHING
+    return Says.ALLOW if rule.action is Action.ALLOW else Says.DENY
 
 
 def explain(

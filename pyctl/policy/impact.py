@@ -13,10 +13,11 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from pyctl.model.policy import Action, Direction
-from pyctl.model.truth import Judgement, Says, connection, judged
+from pyctl.model.policy import Direction
+from pyctl.model.truth import Judgement, connection, judged
 from pyctl.model.workload import Mode, Workload
 from pyctl.policy.document import Policy, Rule
+from pyctl.policy.explain import says
 from pyctl.policy.observed import End, Observed
 from pyctl.policy.replay import Replay
 from pyctl.policy.resolve import effective_mode
@@ -77,11 +78,5 @@ class _Judge:
             return None, None
         # Who is attached is known in full, so that one rule decides.
         rule = self._replay.deciding(flow, side)[0]
-        judgement = judged(mode, _says(rule))
+        judgement = judged(mode, says(rule))
         return judgement, None if mode is Mode.QUARANTINE else rule
-
-
-def _says(rule: Rule | None) -> Says:
-    if rule is None:
-        return Says.NOTHING
-    return Says.ALLOW if rule.action is Action.ALLOW else Says.DENY

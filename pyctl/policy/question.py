@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from pyctl.errors import NotFoundError, UsageError
-from pyctl.model.policy import Action, Direction
+from pyctl.model.policy import Direction
 from pyctl.model.truth import Judgement, Says, connection, judged
 from pyctl.model.workload import Mode, Workload
 from pyctl.policy import fields
 from pyctl.policy.document import Policy, PortSpec
-from pyctl.policy.explain import Explanation, explain, groups_at
+from pyctl.policy.explain import Explanation, explain, groups_at, says
 from pyctl.policy.fields import Notes
 from pyctl.policy.resolve import Address, addresses, effective_mode
 
@@ -82,8 +82,8 @@ def ask(
             *(policy, from_groups, to_groups, number, dport, version, direction)
         )
         mode = effective_mode(policy, end.workload).mode
-        says = _says(why)
-        found.append((direction, end.workload, mode, says, why, judged(mode, says)))
+        said = says(why.rule)
+        found.append((direction, end.workload, mode, said, why, judged(mode, said)))
     by_end = {direction: judgement for direction, *_, judgement in found}
     outcome = connection(by_end.get(Direction.EGRESS), by_end.get(Direction.INGRESS))
     return Answer(
@@ -97,12 +97,6 @@ def ask(
             for one in found
         ),
     )
-
-
-def _says(why: Explanation) -> Says:
-    if why.rule is None:
-        return Says.NOTHING
-    return Says.ALLOW if why.rule.action is Action.ALLOW else Says.DENY
 
 
 def _groups(

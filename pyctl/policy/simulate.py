@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 
-from pyctl.model.policy import Action, Direction
+from pyctl.model.policy import Direction
 from pyctl.model.truth import Says, judged
 from pyctl.model.workload import Mode, Workload
 from pyctl.policy.document import Policy, Rule
+from pyctl.policy.explain import says
 from pyctl.policy.observed import Observed
 from pyctl.policy.replay import Replay
 from pyctl.policy.resolve import effective_mode
@@ -148,7 +149,7 @@ class Judge:
         rules = self._replay.deciding(flow, side)
         if mode is None:
             # Whatever its mode, one that a rule allows passes.
-            if all(_says(rule) is Says.ALLOW for rule in rules):
+            if all(says(rule) is Says.ALLOW for rule in rules):
                 return _fate(Mode.PROTECT, rules[0])
             return Fate(None, why=f"{end.shown} is not attached any more")
         fates = {_fate(mode, rule) for rule in rules}
@@ -166,14 +167,8 @@ class Judge:
         return ""
 
 
-def _says(rule: Rule | None) -> Says:
-    if rule is None:
-        return Says.NOTHING
-    return Says.ALLOW if rule.action is Action.ALLOW else Says.DENY
-
-
 @lru_cache(maxsize=1 << 16)
 def _fate(mode: Mode, rule: Rule | None) -> Fate:
-    verdict = judged(mode, _says(rule))
+    verdict = judged(mode, says(rule))
     told = verdict.verdict if verdict.passes else "deny"
     return Fate(told, rule.id if rule else None)
