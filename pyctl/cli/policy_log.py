@@ -43,12 +43,16 @@ def log(as_json: bool) -> None:
 
 @click.command("show")
 @click.argument("revision", type=click.IntRange(min=1))
-def show(revision: int) -> None:
+@options.output
+def show(revision: int, as_json: bool) -> None:
     """The text of a former policy, as it was applied."""
     from pyctl.api.client import AgentClient
 
-    text = AgentClient(options.instance()).policy_revision(revision)["text"]
-    click.echo(text, nl=not text.endswith("\n"))
+    answer = AgentClient(options.instance()).policy_revision(revision)
+    if as_json:
+        render.as_json(answer)
+    else:
+        click.echo(answer["text"], nl=not answer["text"].endswith("\n"))
 
 
 @click.command("rollback")

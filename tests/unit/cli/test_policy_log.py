@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 
 def test_the_newest_is_listed_first(agent, segctl):
     lines = segctl("policy", "log").stdout.splitlines()
@@ -13,6 +15,8 @@ def test_the_newest_is_listed_first(agent, segctl):
 
 def test_a_former_policy_is_shown_as_it_was(agent, segctl):
     assert segctl("policy", "show", "1").stdout == "# former\n"
+    told = json.loads(segctl("policy", "show", "1", "-o", "json").stdout)
+    assert told == {"number": 1, "text": "# former\n"}
     assert segctl("policy", "show", "7").exit_code == 3
 
 
