@@ -9,7 +9,6 @@ import os
 import re
 import secrets
 import shutil
-import signal
 import subprocess
 import tarfile
 import tempfile
@@ -18,6 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+
+from demo_commands import background, call, must, undisturbed
 
 NGINX_CONF = """
 daemon off; user root; worker_processes 1; pid /tmp/nginx.pid; error_log /dev/stderr crit;
@@ -133,14 +134,8 @@ class Lab:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        # A second ^C must not end the cleaning up.
-        signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        before = {number: signal.signal(number, signal.SIG_IGN) for number in signals}
-        try:
+        with undisturbed():
             self.undo.close()
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def boxes(self) -> tuple[Box, Box]:
         """web (nginx) and client, by the best means this host has."""
@@ -155,12 +150,9 @@ class Lab:
     def _docker_answers(self, environment: dict[str, str]) -> bool:
         if not shutil.which("docker"):
             return False
-        found = subprocess.run(
-            ["docker", "info", "--format", "{{.ServerVersion}}"],
-            env={**os.environ, **environment},
-            capture_output=True,
-            timeout=20,
-            check=False,
+        found = call(
+            *("docker", "info", "--format", "{{.ServerVersion}}"),
+            environment={**os.environ, **environment},
         )
         return found.returncode == 0 and bool(found.stdout.strip())
 
@@ -169,14 +161,10 @@ class Lab:
         if not shutil.which("dockerd"):
             return False
         outside = f"{self.tag}-outside"
-        self.undo.callback(
-            *(subprocess.run, ["ip", "netns", "del", outside]),
-            check=False,
-            capture_output=True,
-        )
-        subprocess.run(["ip", "netns", "add", outside], check=True)
+        self.undo.callback(call, "ip", "netns", "del", outside)
+        must("ip", "netns", "add", outside)
         enter = ["nsenter", f"--net=/run/netns/{outside}"]
-        subprocess.run([*enter, "ip", "link", "set", "lo", "up"], check=True)
+        must(*enter, "ip", "link", "set", "lo", "up")
         self.undo.callback(remove_cgroups, self.tag)
         (self.folder / "daemon.json").write_text("{}")
         url = f"unix://{self.folder}/docker.sock"
@@ -192,14 +180,15 @@ class Lab:
             "containerd-namespace": self.tag,
             "containerd-plugins-namespace": f"{self.tag}-plugins",
         }
-        with (self.folder / "dockerd.log").open("w") as log:
-            daemon = subprocess.Popen(
-                [*enter, "dockerd", *(f"--{k}={v}" for k, v in options.items())],
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # a ^C is for the demo, which ends it later
-            )
-        self.undo.callback(end, daemon)
+        daemon = background(
+            [
+                *enter,
+                "dockerd",
+                *(f"--{key}={value}" for key, value in options.items()),
+            ],
+            self.undo,
+            self.folder / "dockerd.log",
+        )
         answers = wait_until(
             lambda: (
                 daemon.poll() is not None or self._docker_answers({"DOCKER_HOST": url})
@@ -209,7 +198,13 @@ class Lab:
         if not answers or daemon.poll() is not None:
             return False
         self.environment["DOCKER_HOST"] = url
+        self.undo.callback(self._remove_containers)
         return True
+
+    def _remove_containers(self) -> None:
+        """All that the private daemon has: ending, it would give each ten seconds."""
+        if names := self._docker("ps", "-aq").split():
+            self._docker("rm", "-f", *names)
 
     def why_no_docker(self) -> str:
         """The daemon's own last words."""
@@ -217,25 +212,15 @@ class Lab:
         return log.read_text()[-300:] if log.exists() else "dockerd is not installed"
 
     def _docker(self, *argv: str) -> str:
-        done = subprocess.run(
-            ["docker", *argv],
-            env={**os.environ, **self.environment},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        if done.returncode:
-            raise SystemExit(
-                f"docker {' '.join(argv[:2])} failed: {done.stderr.strip()}"
-            )
-        return done.stdout.strip()
+        environment = {**os.environ, **self.environment}
+        return must("docker", *argv, environment=environment).stdout.strip()
 
     def _docker_boxes(self) -> tuple[Box, Box]:
         image, tar = f"{self.tag}:1", self.folder / "root.tar"
         root_filesystem(tar)
+        environment = {**os.environ, **self.environment}
+        self.undo.callback(call, "docker", "rmi", "-f", image, environment=environment)
         self._docker("import", str(tar), image)
-        self.undo.callback(self._docker, "rmi", "-f", image)
         boxes = []
         commands = {
             "web": ["/bin/nginx", "-c", "/etc/nginx/nginx.conf"],
@@ -243,10 +228,12 @@ class Lab:
         }
         for role, command in commands.items():
             name = f"{self.tag}-{role}"
+            self.undo.callback(
+                call, "docker", "rm", "-f", name, environment=environment
+            )
             self._docker(
                 "run", "-d", "--name", name, "--label", f"role={role}", image, *command
             )
-            self.undo.callback(self._docker, "rm", "-f", name)
             facts = self._docker(
                 "inspect", "-f", "{{.State.Pid}} {{.NetworkSettings.IPAddress}}", name
             ).split()
@@ -270,13 +257,11 @@ class Lab:
         host = f"{self.tag}-host"
         for role in ("host", "web", "client"):
             name = f"{self.tag}-{role}"
-            subprocess.run(["ip", "netns", "add", name], check=True)
-            self.undo.callback(
-                subprocess.run, ["ip", "netns", "del", name], check=False
-            )
+            self.undo.callback(call, "ip", "netns", "del", name)
+            must("ip", "netns", "add", name)
 
         def ip(namespace: str, *argv: str) -> None:
-            subprocess.run(["ip", "-n", namespace, *argv], check=True)
+            must("ip", "-n", namespace, *argv)
 
         ip(host, "link", "add", "br0", "type", "bridge")
         ip(host, "addr", "add", f"{SUBNET['gateway']}/24", "dev", "br0")
@@ -284,7 +269,7 @@ class Lab:
         tree = self.folder / "root"
         tree.mkdir()
         root_filesystem(self.folder / "root.tar")
-        subprocess.run(["tar", "-C", tree, "-xf", self.folder / "root.tar"], check=True)
+        must("tar", "-C", str(tree), "-xf", f"{self.folder}/root.tar")
         commands = {
             "web": ["/bin/nginx", "-c", "/etc/nginx/nginx.conf"],
             "client": ["/bin/sleep", "3600"],
@@ -303,8 +288,7 @@ class Lab:
             ip(name, "link", "set", "lo", "up")
             ip(name, "route", "add", "default", "via", SUBNET["gateway"])
             enter = ["nsenter", f"--net=/run/netns/{name}", "chroot", str(tree)]
-            process = subprocess.Popen([*enter, *command])
-            self.undo.callback(end, process)
+            process = background([*enter, *command], self.undo)
             boxes.append(
                 Box(
                     name,
@@ -330,14 +314,3 @@ def remove_cgroups(name: str) -> None:
         for folder, _, _ in os.walk(group, topdown=False):
             with contextlib.suppress(OSError):
                 Path(folder).rmdir()
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    """Ask it to end, and make sure."""
-    if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=10)
-    if process.poll() is None:
-        process.kill()
-        process.wait(timeout=5)

@@ -202,7 +202,6 @@ def second_act() -> None:
             return
         url = lab.environment["DOCKER_HOST"]
         tiers = Tiers(("docker", "-H", url), lab.folder)
-        lab.undo.callback(tiers.remove)
         tiers.start()
         act = Act(lab, tiers)
         show_before(act)

@@ -3,16 +3,17 @@ checks that end the demo with exit code 1 where something is not as it should be
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-from demo_lab import Box, Lab, end
+from demo_commands import background, call, must
+from demo_lab import Box, Lab
 
 SEGCTL = str(Path(__file__).resolve().parent.parent / ".venv/bin/segctl")
 COLOUR = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
@@ -56,7 +57,7 @@ class Segctl:
             **lab.environment,
             "SEGCTL_INSTANCE": self.instance,
         }
-        self.agent: subprocess.Popen[bytes] | None = None
+        self._processes = contextlib.ExitStack()
         for directory in ("/run", "/var/lib"):
             lab.undo.callback(
                 shutil.rmtree, f"{directory}/{self.instance}", ignore_errors=True
@@ -65,8 +66,7 @@ class Segctl:
 
     def _end_agent(self) -> None:
         self.run("agent", "stop", "--detach", show=False, expect=None)
-        if self.agent:
-            end(self.agent)
+        self._processes.close()
 
     def run(
         self,
@@ -78,15 +78,11 @@ class Segctl:
         """Its output; the demo ends where the exit code is not the expected one (None: any)."""
         if show:
             typed("segctl", *argv)
-        done = subprocess.run(
-            [SEGCTL, *argv],
-            cwd=self.folder,
-            env=self.environment,
-            input=text,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
+        done = call(
+            *(SEGCTL, *argv),
+            text=text,
+            folder=self.folder,
+            environment=self.environment,
         )
         if expect is not None and done.returncode != expect:
             raise SystemExit(
@@ -112,14 +108,13 @@ class Segctl:
     def start_agent(self, *options: str) -> None:
         """`segctl agent run` in the background; its log is in the lab's folder."""
         typed("segctl", "agent", "run", *options, rest=" 2>agent.log &")
-        with (self.folder / "agent.log").open("w") as log:
-            self.agent = subprocess.Popen(
-                [SEGCTL, "agent", "run", *options],
-                cwd=self.folder,
-                env=self.environment,
-                stderr=log,
-                start_new_session=True,  # a ^C is for the demo, which ends it later
-            )
+        background(
+            [SEGCTL, "agent", "run", *options],
+            self._processes,
+            self.folder / "agent.log",
+            self.folder,
+            self.environment,
+        )
 
     def counters(self, box: Box) -> dict[str, int]:
         """Packets by reason, over the workload's ports."""
@@ -135,9 +130,7 @@ def network_state(box: Box) -> dict[str, str]:
     enter = ["nsenter", f"--net=/proc/{box.pid}/ns/net"]
 
     def out(*argv: str) -> str:
-        return subprocess.run(
-            [*enter, *argv], capture_output=True, text=True, check=True
-        ).stdout
+        return must(*enter, *argv).stdout
 
     # Lifetimes tick and neighbours age by themselves; statistics are not asked for.
     sysctls = "cd /proc/sys/net && grep -r . ipv4/conf ipv6/conf ipv4/neigh ipv6/neigh 2>/dev/null || true"

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from demo_commands import call, must
 from demo_lab import Box, wait_until
 
 TIERS = ("web", "app", "db")
@@ -105,9 +106,7 @@ def lacking() -> str:
     """What this host has not got that the tiers need; empty: nothing."""
     if not postgres_programs():
         return "PostgreSQL is not installed"
-    found = subprocess.run(
-        ["/usr/bin/python3", "-c", "import psycopg2"], capture_output=True, check=False
-    )
+    found = call("/usr/bin/python3", "-c", "import psycopg2")
     return "python3-psycopg2 is not installed" if found.returncode else ""
 
 
@@ -162,10 +161,6 @@ class Tiers:
         self._await("app", self.orders)
         self._await("stranger", lambda: self.exec("app", *self.leak).returncode == 0)
 
-    def remove(self) -> None:
-        """All of them; the daemon that ends them one after the other is slower."""
-        self._run("rm", "-f", *TIERS, "client", "stranger")
-
     def orders(self) -> dict[str, Any]:
         """What client gets from db through web and app; empty where it gets nothing."""
         done = self.exec("client", "curl", "-sS", "-m", "3", "http://web/orders")
@@ -205,18 +200,7 @@ class Tiers:
             raise RuntimeError(f"{name} does not answer: {logs.stdout}{logs.stderr}")
 
     def _do(self, *argv: str) -> str:
-        done = self._run(*argv)
-        if done.returncode:
-            raise RuntimeError(
-                f"{self._command[0]} {argv[0]} failed: {done.stderr.strip()}"
-            )
-        return done.stdout.strip()
+        return must(*self._command, *argv).stdout.strip()
 
     def _run(self, *argv: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*self._command, *argv],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        return call(*self._command, *argv)
