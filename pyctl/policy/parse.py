@@ -30,6 +30,9 @@ _RULE = (
     *("id", "from", "to", "direction", "ports", "apps"),
     *("action", "comment", "enabled", "stage"),
 )
+MAX_RULES = 65536
+MAX_GROUPS = 65535
+"""Besides `any`: both are the engine's limits."""
 MAX_EXCEPTS = 10_000
 """Of all groups: one in a large network is cut into as many networks as bits are between them."""
 _UNSUPPORTED = "not supported by this version"
@@ -93,6 +96,8 @@ def _groups(notes: Notes, value: object) -> dict[str, Group]:
             if group:
                 groups[name] = group
                 excepts += len(group.excepts)
+    if len(groups) > MAX_GROUPS:
+        notes.error("groups", f"are {len(groups)}; at most {MAX_GROUPS}")
     if excepts > MAX_EXCEPTS:
         notes.error("groups", f"have {excepts} exceptions; at most {MAX_EXCEPTS}")
     return groups
@@ -150,6 +155,9 @@ def _modes(
 def _rules(notes: Notes, value: object, declared: set[str]) -> list[tuple[int, Rule]]:
     if not isinstance(value, list):
         notes.error("rules", f"must be a list, not {fields.shown(value)}")
+        return []
+    if len(value) > MAX_RULES:
+        notes.error("rules", f"are {len(value)}; at most {MAX_RULES}")
         return []
     rules = []
     first_with: dict[int, int] = {}

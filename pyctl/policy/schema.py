@@ -15,7 +15,7 @@ from pyctl.model.policy import Action, Direction
 from pyctl.model.workload import Mode, RuntimeKind
 from pyctl.policy.document import ANY, API_VERSION, Operator
 from pyctl.policy.fields import GROUP_NAME, MAX_RULE_ID, PORTS
-from pyctl.policy.parse import Deny
+from pyctl.policy.parse import MAX_GROUPS, MAX_RULES, Deny
 from pyctl.policy.selectors import WITH_VALUES
 
 Schema = dict[str, Any]
@@ -39,6 +39,7 @@ def document() -> Schema:
             apiVersion={"const": API_VERSION},
             groups={
                 "type": "object",
+                "maxProperties": MAX_GROUPS,
                 "propertyNames": {**_named(), "not": {"const": ANY}},
                 "additionalProperties": {"oneOf": [_selected(), _networks()]},
             },
@@ -51,6 +52,7 @@ def document() -> Schema:
             rules={
                 "description": "the first that matches decides",
                 "type": "array",
+                "maxItems": MAX_RULES,
                 "items": _rule(),
             },
         ),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pyctl.errors import UsageError
 from pyctl.model.policy import Action, Direction
 from pyctl.model.workload import Mode
+from pyctl.policy import parse as module
 from pyctl.policy.parse import parse
 from tests import packets
 
@@ -324,3 +325,18 @@ def test_very_many_exceptions_are_refused_and_fewer_are_read_at_once():
     policy["groups"]["c"] = {"cidrs": ["::/0"], "except": many[:1]}
     with pytest.raises(UsageError, match="groups: have 10001 exceptions"):
         parse(json.dumps(policy))
+
+
+def test_more_than_the_engine_takes_is_refused(monkeypatch):
+    """How much that is: test_sg_node.py asks the engine."""
+    monkeypatch.setattr(module, "MAX_RULES", 2)
+    monkeypatch.setattr(module, "MAX_GROUPS", 1)
+    rules = [rule(id=number) for number in (1, 2)]
+    groups = {"a": {"selector": {"name": "w"}}}
+    assert len(parse(policy(rules=rules, groups=groups)).rules) == 2
+    rules.append(rule(id=3))
+    groups["b"] = groups["a"]
+    with pytest.raises(UsageError) as caught:
+        parse(policy(rules=rules, groups=groups))
+    assert "groups: are 2; at most 1" in caught.value.tried
+    assert "rules: are 3; at most 2" in caught.value.tried

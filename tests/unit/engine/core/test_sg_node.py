@@ -23,6 +23,7 @@ from pyctl.policy.compile import Compiled, Compiler
 from pyctl.policy.concern import concerned
 from pyctl.policy.document import Policy
 from pyctl.policy.explain import explain, groups_at
+from pyctl.policy.parse import MAX_GROUPS, MAX_RULES
 from pyctl.policy.resolve import addresses
 from tests import packets
 from tests.unit.engine.core.harness import EGRESS, INGRESS, PORT
@@ -95,6 +96,17 @@ def test_after_any_row_of_changes_it_decides_as_written(core_module, policy, row
 def rule_of(policy, number):
     found = [rule for rule in policy.rules if rule.id == number]
     return (found[0].id, found[0].action) if found else None
+
+
+def test_the_engine_takes_as_many_rules_and_groups_as_a_policy_may_have(node, rules):
+    """What was parsed, and shown by a dry run, is not refused when it is applied."""
+    for more, error in ((0, 0), (1, -EINVAL)):
+        many = replace(rules, rules=rules.rules[:1] * (MAX_RULES + more))
+        assert node.swap(pack_node(many, Members(), [])) == error
+        groups = tuple(map(str, range(1 + MAX_GROUPS + more)))
+        assert (
+            node.swap(pack_node(replace(rules, groups=groups), Members(), [])) == error
+        )
 
 
 def test_networks_in_one_another_by_the_thousand_are_refused_and_soon(node, rules):
