@@ -49,6 +49,7 @@ def answer_view(answer: Answer) -> PolicyAnswer:
 
 
 def _end(asked: Asked) -> AskedEnd:
+    staged = asked.explanation.staged
     return AskedEnd(
         direction=asked.direction,
         workload=asked.workload.name,
@@ -59,6 +60,8 @@ def _end(asked: Asked) -> AskedEnd:
         verdict=asked.judgement.verdict,
         reason=asked.judgement.reason,
         reached=asked.reached,
+        rejects=asked.rejects,
+        staged=None if staged is None else staged.id,
     )
 
 

@@ -50,6 +50,10 @@ class AskedEnd(_Response):
     """As in abi.REASONS; None: allowed."""
     reached: bool
     """False: the opener's end lets nothing come here."""
+    rejects: bool
+    """It is dropped, and answered: with RST, or an ICMP error."""
+    staged: int | None
+    """The rule that would decide if it were not staged."""
 
 
 class PolicyAnswer(_Response):

@@ -79,6 +79,8 @@ def _said(end: dict[str, Any]) -> str:
     if not end["reached"]:
         return "not reached"
     word = "passes" if end["passes"] else "dropped"
+    if end["rejects"]:
+        word = "dropped and answered"
     says = "no rule matches" if end["says"] == "no rule" else f"a rule {end['says']}s"
     if end["says"] == "deny":
         says = "a rule denies"

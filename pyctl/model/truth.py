@@ -88,6 +88,15 @@ def judged(mode: Mode, says: Says) -> Judgement:
     return Judgement(passes=True, verdict="violation", reason=_REASON[says])
 
 
+def staged(judgement: Judgement, says: Says | None) -> Judgement:
+    """The same, and what is recorded where a staged rule would say that: a flow that nothing else is to be
+    said of has the record of the denial it would meet.
+    """
+    if says is Says.DENY and judgement.verdict == "allow":
+        return Judgement(passes=True, verdict="violation", reason="staged_deny")
+    return judgement
+
+
 def connection(egress: Judgement | None, ingress: Judgement | None) -> Outcome:
     """Judged at the opener's end first; None: that end is not attached."""
     if egress and not egress.passes:

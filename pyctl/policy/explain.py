@@ -78,6 +78,8 @@ def explain(
             if not rule.stage:
                 return Explanation(rule, tuple(passed_over), staged)
             why = f"it is staged: it would {rule.action}"
+            if staged is not None:
+                why = f"it is staged, behind rule {staged.id}"
             staged = staged or rule
         passed_over.append((rule, why))
     return Explanation(None, tuple(passed_over), staged)

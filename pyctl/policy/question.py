@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from pyctl.errors import NotFoundError, UsageError
-from pyctl.model.policy import Direction
-from pyctl.model.truth import Judgement, Says, connection, judged
+from pyctl.model.policy import Action, Direction
+from pyctl.model.truth import Judgement, Says, connection, judged, staged
 from pyctl.model.workload import Mode, Workload
 from pyctl.policy import fields
 from pyctl.policy.document import Policy, PortSpec
@@ -48,6 +48,16 @@ class Asked:
     judgement: Judgement
     reached: bool
     """False: the opener's end lets nothing come here."""
+
+    @property
+    def rejects(self) -> bool:
+        """It is dropped, and that is answered."""
+        rule = self.explanation.rule
+        return (
+            self.judgement.verdict == "deny"
+            and rule is not None
+            and rule.action is Action.REJECT
+        )
 
 
 @dataclass(frozen=True)
@@ -83,7 +93,9 @@ def ask(
         )
         mode = effective_mode(policy, end.workload).mode
         said = says(why.rule)
-        found.append((direction, end.workload, mode, said, why, judged(mode, said)))
+        would = None if why.staged is None else says(why.staged)
+        judgement = staged(judged(mode, said), would)
+        found.append((direction, end.workload, mode, said, why, judgement))
     by_end = {direction: judgement for direction, *_, judgement in found}
     outcome = connection(by_end.get(Direction.EGRESS), by_end.get(Direction.INGRESS))
     return Answer(

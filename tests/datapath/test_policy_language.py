@@ -85,6 +85,11 @@ def test_a_staged_denial_lets_pass_and_says_what_it_would_do(agent, pods, ip):
 
     found = wait_for(lambda: len(flows()) >= 2 and flows())
     assert {(flow["rule_id"], flow["reason"]) for flow in found} == {(1, "staged_deny")}
+    foretold = agent.client.test_policy("client", "web", f"tcp/{TCP}")
+    assert {
+        (end["verdict"], end["reason"], end["staged"], end["rules"][-1]["id"])
+        for end in foretold["ends"]
+    } == {("violation", "staged_deny", 1, 2)}
     events = told(agent, "staged")
     assert {event["rule_id"] for event in events} == {1}
     assert {event["workload"] for event in events} == {"web", "client"}

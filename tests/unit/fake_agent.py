@@ -238,6 +238,8 @@ ANSWER = {
             "verdict": "deny",
             "reason": "policy_deny",
             "reached": True,
+            "rejects": False,
+            "staged": None,
         }
     ],
 }

@@ -82,7 +82,7 @@ rules:
     assert [why for _, why in found.passed_over] == [
         "its ports are udp",
         "it is staged: it would reject",
-        "it is staged: it would deny",
+        "it is staged, behind rule 2",
     ]
 
 

@@ -50,6 +50,18 @@ def test_what_is_denied_from_now_on_is_named_with_its_rule():
     )
 
 
+def test_a_rejection_cuts_as_a_denial_does_and_a_staged_rule_cuts_nothing():
+    lines = (
+        "id: 6, from: any, to: web, action: deny, stage: true",
+        "id: 7, from: any, to: web, ports: [tcp/80], action: reject",
+        "id: 8, from: any, to: web, action: allow",
+    )
+    flows = [flow(OUTSIDE, AT_WEB), flow(OUTSIDE, AT_WEB, 81)]
+    assert turns(rules(*lines), [WEB], flows) == {
+        Turn(OUTSIDE, AT_WEB, "tcp/80", opens=False, rule_id=7): 1
+    }
+
+
 def test_what_is_allowed_from_now_on_is_too():
     policy = rules("id: 1, from: any, to: web, action: allow")
     flows = [flow(OUTSIDE, AT_WEB, passed=False), flow(OUTSIDE, AT_WEB, 81)]

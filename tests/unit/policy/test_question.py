@@ -80,6 +80,41 @@ def test_a_mode_that_only_records_lets_pass():
     assert answer.asked[0].judgement.verdict == "violation"
 
 
+STAGES = """
+apiVersion: segctl/v1
+rules:
+  - {id: 1, from: any, to: any, ports: [tcp/80, udp/80], action: reject, stage: true}
+  - {id: 2, from: any, to: any, ports: [tcp], action: allow}
+  - {id: 3, from: any, to: any, ports: [udp/80], action: allow, stage: true}
+  - {id: 4, from: any, to: any, ports: [udp], action: reject}
+"""
+
+
+@pytest.mark.parametrize(
+    ("mode", "asked", "says", "record", "rejects"),
+    [
+        (Mode.PROTECT, "tcp/80", Says.ALLOW, ("violation", "staged_deny"), False),
+        (Mode.PROTECT, "tcp/81", Says.ALLOW, ("allow", None), False),
+        (Mode.PROTECT, "udp/80", Says.DENY, ("deny", "policy_deny"), True),
+        (Mode.PROTECT, "udp/81", Says.DENY, ("deny", "policy_deny"), True),
+        (Mode.MONITOR, "udp/81", Says.DENY, ("violation", "policy_deny"), False),
+        (Mode.DISCOVER, "icmp", Says.NOTHING, ("allow", None), False),
+    ],
+)
+def test_a_staged_rule_decides_nothing_and_a_rejection_is_a_denial_with_an_answer(
+    mode, asked, says, record, rejects
+):
+    """What is recorded is what the engine records (tests/unit/engine/core/test_sg_pair.py)."""
+    db = workload("db", *DB.ports, attach_mode=mode)
+    answer = ask(parse(STAGES), [WEB, db], packets.world_ip4, "db", asked)
+    [end] = answer.asked
+    assert (end.says, end.rejects) == (says, rejects)
+    assert (end.judgement.verdict, end.judgement.reason) == record
+    assert answer.opens is (record[0] != "deny")
+    staged = end.explanation.staged
+    assert (staged and staged.id) == (1 if "/80" in asked else None)
+
+
 @pytest.mark.parametrize(
     ("asked", "rule"), [("icmp", 3), ("icmp/8", 3), ("icmp/13", 4), ("icmpv6", 1)]
 )

@@ -17,6 +17,11 @@ groups: {db: {selector: {name: db}}, app: {selector: {name: app}}}
 rules:
   - {id: 1, from: app, to: db, ports: [tcp/5432], action: allow}
   - {id: 2, from: any, to: db, ports: [tcp/5432], action: deny}
+  - {id: 3, from: any, to: db, ports: [tcp/80], action: reject}
+  - {id: 4, from: any, to: app, ports: [tcp/981], action: deny, stage: true}
+  - {id: 5, from: any, to: app, ports: [tcp/981], action: allow}
+  - {id: 6, from: any, to: app, ports: [tcp/982], action: allow, stage: true}
+  - {id: 7, from: any, to: app, ports: [tcp/983], action: reject, stage: true}
 """)
 NO, OPEN = Answer.NONE, Answer.OPEN
 
@@ -32,6 +37,8 @@ def sifted(*flows):
         (seen("web-1", "app", answer=NO), Why.UNANSWERED),
         (seen("app", "db", 5432), Why.COVERED),
         (seen("web-1", "db", 5432), Why.DENIED),
+        (seen("web-1", "db", 80), Why.DENIED),
+        (seen("web-1", "app", 981), Why.COVERED),
         (seen("web-1", "app", None), Why.FOLDED),
         (seen("web-1", "app", 0), Why.PROTOCOL),
         (seen("web-1", "app", 0, protocol="47"), Why.PROTOCOL),
@@ -52,6 +59,12 @@ def test_what_was_answered_is_kept(answer):
 
 def scan(count, who=WORLD):
     return [seen(who, "app", 1000 + n, answer=NO) for n in range(count)]
+
+
+@pytest.mark.parametrize("port", [982, 983])
+def test_what_only_a_staged_rule_speaks_of_is_left_to_the_mode_and_so_kept(port):
+    flow = seen("web-1", "app", port)
+    assert sifted(flow)[0] == [flow]
 
 
 def test_who_tries_many_shut_doors_scans_and_an_open_one_is_part_of_it():

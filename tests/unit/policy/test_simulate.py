@@ -69,6 +69,37 @@ def test_a_flow_changes_as_the_policies_say(before, after, change):
     assert (case.before.rule_id == 1) is (before is ALLOWS)
 
 
+def with_rule(text: str):
+    return parse(GROUPS + f"modes: {{any: protect}}\nrules:\n  - {{{text}}}\n")
+
+
+REJECTS = with_rule("id: 1, from: web, to: app, ports: [tcp/80], action: reject")
+STAGES_ALLOW = with_rule("id: 1, from: web, to: app, action: allow, stage: true")
+STAGES_REJECT = with_rule(
+    "id: 1, from: web, to: app, action: reject, stage: true}\n"
+    "  - {id: 2, from: any, to: any, action: allow"
+)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "change", "rule"),
+    [
+        (ALLOWS, REJECTS, Change.DENIED, 1),
+        (DENIES, REJECTS, Change.UNCHANGED, 1),
+        (REJECTS, ALLOWS, Change.ALLOWED, 1),
+        (DENIES, STAGES_ALLOW, Change.UNCHANGED, None),
+        (ALLOWS, STAGES_ALLOW, Change.DENIED, None),
+        (ALLOWS, STAGES_REJECT, Change.UNCHANGED, 2),
+        (DENIES, STAGES_REJECT, Change.ALLOWED, 2),
+    ],
+)
+def test_a_rejection_is_a_denial_and_a_staged_rule_decides_nothing(
+    before, after, change, rule
+):
+    case = the_case(seen("web-1", "app"), before, after)
+    assert (case.change, case.after.rule_id) == (change, rule)
+
+
 def test_what_passes_only_because_a_mode_records_is_counted():
     found = simulate([seen("web-1", "app", flows=3)], ALLOWS, MONITORS, LOADS)
     assert found.monitored == 3
