@@ -2,13 +2,13 @@
 
 In: an Agent. Out: samples, made at the moment of a scrape. I/O: the agent's, and a TCP listener.
 Every label is bounded: workloads and interfaces by what is attached, reasons and modes by lists of
-ours; addresses and ports are no labels. Who may connect to the TCP address reads all of it.
+ours, rules by the policy in force and MOST_RULES; addresses and ports are no labels. Who may connect to the TCP address reads all of it.
 """
 
 from __future__ import annotations
 
 from collections import Counter as Tally
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -25,9 +25,12 @@ from prometheus_client.metrics_core import (
 from prometheus_client.registry import Collector
 
 from pyctl.agent.agent import Agent
+from pyctl.agent.history.hits import DEFAULT, Hits
 from pyctl.api.views import counter_rows
 from pyctl.errors import SegctlError
 from pyctl.model.workload import Mode
+from pyctl.policy.document import Rule
+from pyctl.policy.identity import rule_key
 
 ENGINE_COUNTERS = {
     "frames": "Frames read from the packet rings.",
@@ -39,6 +42,8 @@ ENGINE_COUNTERS = {
     "flows_refused": "Verdicts that the kernel's flow map had no room for.",
 }
 """Of struct sg_engine_stats."""
+MOST_RULES = 1000
+"""A series for each is no more than this: of policies with more rules `segctl policy hits` tells."""
 FLOW_MAP_COUNTERS = {
     "evictions": ("flows_evicted", "Entries taken out while their flow went on."),
     "insert_failures": (
@@ -74,6 +79,8 @@ class AgentCollector(Collector):
             value=self._agent.supervisor.restarts,
         )
         yield from self._history()
+        rules = self._agent.context.policy.rules
+        yield from rule_metrics(rules, self._agent.reader.stored_hits())
 
     def _packets(self) -> Iterator[Metric]:
         labels = ["workload", "port", "category", "reason"]
@@ -159,6 +166,38 @@ def flow_map_metrics(stats: Mapping[str, Any]) -> Iterator[Metric]:
         yield CounterMetricFamily(
             f"segctl_flow_map_{name}", caption, value=stats.get(field, 0)
         )
+
+
+def rule_metrics(
+    rules: Collection[Rule], found: Mapping[int, Hits]
+) -> Iterator[Metric]:
+    """How often rules decided. What cannot be read is left out: zeros would be a counter that fell."""
+    if len(rules) > MOST_RULES:
+        return
+    labels = ["rule", "action", "staged"]
+    often = CounterMetricFamily(
+        "segctl_rule_hits",
+        "Flows judged by a rule of the policy in force, at each end; staged: it would have decided. "
+        f"None of policies with more than {MOST_RULES} rules.",
+        labels=labels,
+    )
+    last = GaugeMetricFamily(
+        "segctl_rule_last_used_timestamp_seconds",
+        "When a flow was judged by it, or ended; none for never.",
+        labels=labels,
+    )
+    rows = [
+        (rule_key(one), [str(one.id), one.action.value, str(one.stage).lower()])
+        for one in rules
+        if one.enabled
+    ]
+    for key, of in [*rows, (DEFAULT, ["default", "mode", "false"])]:
+        sums = found.get(key)
+        if sums is not None:
+            often.add_metric(of, sums.hits)
+            if sums.last is not None:
+                last.add_metric(of, sums.last)
+    yield from (often, last)
 
 
 def _registry(agent: Agent) -> CollectorRegistry:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sqlite3
 import time
 
@@ -153,6 +154,20 @@ def test_a_flow_that_the_kernel_carries_is_use(agent, pods):
 
     wait_for(later)
     assert hits(agent)[1] == 2
+
+
+def test_the_metrics_have_the_same_counts(agent, pods):
+    _web, client = pods
+    assert traffic.udp_try(client, IP, UDP) == "open"
+    assert hits(agent)[4] == 2
+    with socket.socket(socket.AF_UNIX) as asking:
+        asking.connect(str(agent.instance.api_socket))
+        asking.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        with asking.makefile() as answer:
+            lines = answer.read().splitlines()
+    told = [line for line in lines if line.startswith("segctl_rule_hits_total")]
+    assert 'segctl_rule_hits_total{action="allow",rule="4",staged="false"} 2.0' in told
+    assert 'segctl_rule_hits_total{action="reject",rule="3",staged="true"} 2.0' in told
 
 
 def test_counts_stay_when_the_flows_have_gone(agent, pods):

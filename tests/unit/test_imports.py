@@ -67,7 +67,13 @@ ALLOWED: dict[str, set[str]] = {
         "pyctl.policy",
     }
     | BASE,
-    "pyctl.api.metrics": {"pyctl.agent", "pyctl.api.schema", "pyctl.api.views"} | BASE,
+    "pyctl.api.metrics": {
+        "pyctl.agent",
+        "pyctl.api.schema",
+        "pyctl.api.views",
+        "pyctl.policy",
+    }
+    | BASE,
     "pyctl.api.server": {
         "pyctl.api.metrics",
         "pyctl.api.peer",

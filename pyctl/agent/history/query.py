@@ -124,13 +124,17 @@ class Reader:
         """Of each rule that was ever counted; flows that go on are uses of it."""
         in_use = self._collector.in_use(MAX_LIVE)
         self._fresh()
-        found: dict[int, Hits] = {}
-        with contextlib.suppress(sqlite3.Error), _open(self._history.path) as db:
-            found = hits.read(db)
+        found = self.stored_hits()
         for key in found.keys() & in_use.keys():
             last = max(found[key].last or 0.0, in_use[key])
             found[key] = replace(found[key], last=last)
         return found
+
+    def stored_hits(self) -> dict[int, Hits]:
+        """As of a second ago or two: nobody is asked but the file. Empty where it cannot be read."""
+        with contextlib.suppress(sqlite3.Error), _open(self._history.path) as db:
+            return hits.read(db)
+        return {}
 
     def _fresh(self) -> None:
         """What the engine has told by now is in the file."""

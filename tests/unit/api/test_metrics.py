@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 from prometheus_client import CollectorRegistry
 
+from pyctl.agent.history.hits import DEFAULT, Hits
 from pyctl.api import metrics
 from pyctl.errors import SegctlError
+from pyctl.policy.identity import rule_key
+from pyctl.policy.parse import parse
 
 STATS = dict.fromkeys(metrics.ENGINE_COUNTERS, 7) | {
     "ring_drops": [1, 2, 3],
@@ -45,6 +48,50 @@ def test_the_flow_map_is_told_with_its_room_and_what_it_could_not_do():
 
 def test_a_dead_engine_is_down_and_nothing_else():
     assert samples({}) == {"segctl_engine_up": 0}
+
+
+RULES = parse("""
+apiVersion: segctl/v1
+rules:
+  - {id: 7, from: any, to: any, ports: [tcp/80], action: reject, stage: true}
+  - {id: 8, from: any, to: any, ports: [tcp/81], action: deny, enabled: false}
+  - {id: 9, from: any, to: any, action: allow}
+""").rules
+
+
+def rule_samples(found):
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in metrics.rule_metrics(RULES, found)
+        for sample in family.samples
+    }
+
+
+def test_rules_in_force_have_their_hits_and_their_last_use():
+    found = {
+        rule_key(RULES[0]): Hits(3, 9.0, 5.0),
+        rule_key(RULES[1]): Hits(4, 9.0, 5.0),
+        rule_key(RULES[2]): Hits(0, None, 5.0),
+        DEFAULT: Hits(1, 8.0, 5.0),
+        99: Hits(7, 7.0, 7.0),
+    }
+    last = "segctl_rule_last_used_timestamp_seconds"
+    assert rule_samples(found) == {
+        ("segctl_rule_hits_total", "7", "reject", "true"): 3,
+        ("segctl_rule_hits_total", "9", "allow", "false"): 0,
+        ("segctl_rule_hits_total", "default", "mode", "false"): 1,
+        (last, "7", "reject", "true"): 9.0,
+        (last, "default", "mode", "false"): 8.0,
+    }
+
+
+def test_hits_that_cannot_be_read_are_left_out_and_no_zeros():
+    assert rule_samples({}) == {}
+
+
+def test_of_a_huge_policy_no_rule_is_a_series(monkeypatch):
+    monkeypatch.setattr(metrics, "MOST_RULES", 2)
+    assert rule_samples({DEFAULT: Hits(1, 8.0, 5.0)}) == {}
 
 
 def test_an_address_that_is_taken_is_told(monkeypatch):
