@@ -1,5 +1,5 @@
-"""One policy's life on each datapath: learned, simulated, applied, staged, rejected, imported; with
-live traffic throughout. One agent for all of it, since u32's kernels may be emulated."""
+"""One policy's life on each datapath: learned, simulated, applied, staged, rejected, counted,
+imported; with live traffic throughout. One agent for all of it, since u32's kernels may be emulated."""
 
 from __future__ import annotations
 
@@ -89,6 +89,9 @@ def test_what_is_learned_is_simulated_applied_and_enforced(agent, pods, tmp_path
     assert tcp(client, KEPT) == "open"
     assert tcp(client, LOST) == "refused"
     assert "refused" in traffic.udp_try(client, IP, KEPT, SECONDS)
+    # The staged rule's: the open connection and the new one, at both ends; the other's likewise.
+    counted = {one["id"]: one["hits"] for one in agent.client.policy_hits()["rules"]}
+    assert (counted[1], counted[2]) == (4, 4)
     staged = wait_for(lambda: told(agent, "staged"))
     assert {(one["rule_id"], one["reason"]) for one in staged} == {(1, "staged_deny")}
     assert {one["rule_id"] for one in told(agent, "denial")} >= {2}

@@ -90,8 +90,8 @@ static void set_node(struct sg_core *core, uint8_t choice)
 			  .member_groups = 2 },
 		.policy = { .generation = choice, .port_id = 1 + (choice & 1), .mode = 3,
 			    .default_verdict = 2, .flags = SG_POLICY_NODE },
-		.rules = { { 1, choice & 3, choice >> 2 & 3, 0, 2, 1, choice >> 3 & 3, choice >> 5 & 1, 0 },
-			   { 2, 0, choice >> 4 & 3, 1, 1, 2, 0, choice >> 2 & 3, 0 } },
+		.rules = { { 1, choice & 3, choice >> 2 & 3, 0, 2, 1, choice >> 3 & 3, choice >> 5 & 1, 0, choice >> 6 },
+			   { 2, 0, choice >> 4 & 3, 1, 1, 2, 0, choice >> 2 & 3, 0, 3 } },
 		.specs = { { protos[choice >> 5 & 3], 0, 0, choice, 0 }, { 0, 0, 0, 65535, 0 } },
 		.cidrs = { { 1, SEG_FAMILY_IPV4, choice % 34, { 0 }, { 7, 7, 7 } },
 			   { 2, SEG_FAMILY_IPV6, choice % 130, { 0 }, { 7, 7, 7 } } },
@@ -116,7 +116,9 @@ static void set_node(struct sg_core *core, uint8_t choice)
 static void drain(struct sg_core *core)
 {
 	struct sg_session_info sessions[8];
+	struct sg_hit_page counted = { 0 };
 	struct sg_event events[64];
+	struct sg_hit hits[8];
 	uint32_t cursor = 0;
 	struct sg_event_page page = { 0 };
 	uint32_t found;
@@ -125,6 +127,9 @@ static void drain(struct sg_core *core)
 		found = sg_core_events(core, 0, page.first, 0, events, 64, &page);
 		page.first += found - 1;
 	} while (found);
+	do {
+		sg_core_hits(core, 0, hits, 8, &counted);
+	} while (counted.cursor);
 	do {
 		sg_core_sessions(core, 0, sessions, 8, &cursor);
 	} while (cursor);
