@@ -26,7 +26,7 @@ TABLE = """
     """
 _ADD = """
     INSERT INTO hits (key, epoch, seen, hits, last, since)
-    VALUES (:key, :epoch, :hits, :hits, :last, :now)
+    VALUES (:key, :epoch, :hits, :hits, :last, min(:now, iif(:last, :last, :now)))
     ON CONFLICT (key) DO UPDATE SET
         hits = hits + excluded.seen
             - iif(epoch = excluded.epoch AND seen <= excluded.seen, seen, 0),

@@ -47,6 +47,12 @@ def test_a_rule_is_counted_from_when_it_was_made_known(db):
     assert sums(db) == {7: 3}
 
 
+def test_a_rule_that_was_used_before_its_sum_was_made_is_counted_since_then(db):
+    """The engine may have counted on while no agent ran."""
+    hits.add(db, [Count(7, 1, 2, 30.0)], 40.0)
+    assert hits.read(db) == {7: Hits(2, 30.0, 30.0)}
+
+
 def test_beyond_the_bound_those_unused_for_longest_go(db, monkeypatch):
     monkeypatch.setattr(hits, "MOST", 2)
     hits.add(db, [Count(1, 1, 1, 10.0), Count(2, 1, 1, 30.0)], 5.0)
