@@ -183,7 +183,7 @@ class Growth(Rounds):
         else:
             _fill_u32(instance, others)
         site.driver.attach(site.pair)
-        site.driver.publish_generation(site.pair.port_id, GENERATION)
+        site.driver.publish({site.pair.port_id: GENERATION})
         self.lab.spawn(
             *site.server.command(self.lab.tool("bench_inject"), "sink", str(PORT))
         )

@@ -8,8 +8,9 @@ context         what all of these share; registry, store, ids: what survives a r
 steering        policies and port pairs out to the driver and the engine, in the safe order
 drivers         one driver of each datapath, and ports handed over between them
 supervisor      keeps an engine running and holds its packet rings
-watch           processes that end, addresses that change, engines that die, events to fetch
-eyes            one thread's waiting on thousands of descriptors
+watch           processes that end, addresses that change, filters that strangers touch
+engine_watch    engines that die, events to fetch
+eyes, rounds    one thread's waiting on thousands of descriptors; what it does over and over
 auto_attach     containers attached as they start; config: the file that says which
 history         flows and events on disk: collected once, written by one thread, read back
 events, logs    what happened, for people; report: in their words

@@ -19,6 +19,7 @@ from pyctl.agent.config import DEFAULT, Config
 from pyctl.agent.context import Context
 from pyctl.agent.drivers import Drivers
 from pyctl.agent.enforce import put_in_force
+from pyctl.agent.engine_watch import EngineWatch
 from pyctl.agent.events import EventLog, Happening
 from pyctl.agent.history import hits
 from pyctl.agent.history.collect import Collector
@@ -96,8 +97,11 @@ class Agent:
             self.context.happened,
         )
         self.reader = Reader(self.context.history, self.collector, self.context.events)
-        self._watcher = Watcher(
-            self.context, self.supervisor, self.lock, self.collector.collect
+        self._watchers = (
+            EngineWatch(
+                self.context, self.supervisor, self.lock, self.collector.collect
+            ),
+            Watcher(self.context, self.lock),
         )
         self.auto_attacher = AutoAttacher(
             config.auto_attach,
@@ -128,7 +132,8 @@ class Agent:
             self.context.happened(Happening("lifecycle", warning))
         self._count_rules()
         self.context.history.start()
-        self._watcher.start()
+        for watcher in self._watchers:
+            watcher.start()
         self.auto_attacher.start()
         _log.info("agent ready", instance=self.instance.name, ms=_since(self.started))
 
@@ -280,7 +285,8 @@ class Agent:
         names: list[str] = []
         if detach:
             names = self.detach(DetachOrder(all=True)).workloads
-        self._watcher.stop()
+        for watcher in self._watchers:
+            watcher.stop()
         self.collector.collect()
         with self.lock:
             if self._is_empty():

@@ -319,10 +319,13 @@ class Steering:
 
     def _publish(self) -> None:
         """What the engine was told. One that is only prepared is published when it is added."""
+        due: dict[DatapathKind, dict[int, int]] = {}
         for port_id in sorted(self._due & self._kinds.keys()):
-            generation = self._current[port_id]
-            self._driver(port_id).publish_generation(port_id, generation)
-            self._due.discard(port_id)
+            of_kind = due.setdefault(self._kinds[port_id], {})
+            of_kind[port_id] = self._current[port_id]
+        for kind, generations in due.items():
+            self.drivers.of(kind).publish(generations)
+            self._due -= generations.keys()
 
     def _teach(self) -> None:
         """A new engine knows nothing: all policies again, under new generations, because flows

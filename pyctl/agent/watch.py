@@ -1,47 +1,37 @@
 """The agent's eyes: one thread that waits on everything that may change by itself.
 
-In: pidfds of workloads, netlink sockets in their namespaces, the engine's health, its events and
-the kernel's. Out: calls into the agent's procedures, under its lock. It never polls the kernel for
-state: it waits on file descriptors, and looks at the engine five times a second.
+In: pidfds of workloads, netlink sockets in their namespaces and in the enforcer's. Out: calls into the
+agent's procedures, under its lock. It never polls the kernel for state: it waits on file descriptors.
+The engine is looked after by another (engine_watch).
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
-
-import structlog
 
 from pyctl.agent.context import Context
 from pyctl.agent.detach import bury, shed
 from pyctl.agent.events import Happening
 from pyctl.agent.eyes import Eyes
-from pyctl.agent.recovery import keep_name
-from pyctl.agent.report import kernel_happening
-from pyctl.agent.supervisor import Supervisor
+from pyctl.agent.rounds import Rounds
 from pyctl.agent.turns import Turns
-from pyctl.datapath.events import EventReader
-from pyctl.errors import NotFoundError, RefusedError, SegctlError
+from pyctl.errors import NotFoundError
 from pyctl.intercept.presence import follow, port_now
-from pyctl.model.workload import DatapathKind, Workload
+from pyctl.model.workload import Workload
 from pyctl.platform.change_watch import ChangeWatch
 from pyctl.platform.filter_watch import FilterWatch, Touched
 from pyctl.platform.process import process_alive
 
-_log = structlog.get_logger()
 _ROUND_S = 0.2
 _PAUSES = 4
 """After a change was followed, so many times as long nothing is followed of that workload: one that
 changes its addresses all the time must not take the agent from the others."""
 _RETRY_S = 3.0
-"""After a failed start of an engine, or a burial that failed, so that a host out of memory or disk
-is not flooded with attempts."""
-
-
+"""After a burial that failed, so that a host out of disk is not flooded with attempts."""
 _REPAIR_PAUSE_S, _REPAIRS_TOLD = 1.0, 4
 """Between two repairs of what a stranger takes away again and again; lines told of each."""
 
@@ -71,27 +61,23 @@ class _Watched:
 class Watcher:
     """Started once; `stop` returns when its thread has ended."""
 
-    def __init__(
-        self,
-        context: Context,
-        supervisor: Supervisor,
-        lock: Turns,
-        collect: Callable[[], None],
-    ) -> None:
-        self._collect = collect
+    def __init__(self, context: Context, lock: Turns) -> None:
         self._context = context
-        self._supervisor = supervisor
         self._lock = lock
         self._watched: dict[str, _Watched] = {}
         self._registry_seen: Mapping[str, Workload] = {}
         self._eyes = Eyes()
         self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        self._ending = False
-        self._no_engine_before = 0.0
         self._no_burial_before: dict[str, float] = {}
-        self._kernel_events: EventReader | None = None
         self._filters: FilterWatch | None = None
-        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+        self._looked_at_all = False
+        self._rounds = Rounds(
+            "watch",
+            context.happened,
+            self._look_at_all,
+            self._follow_registry,
+            lambda: self._eyes.look(_ROUND_S),
+        )
         context.on_change = self.wake
 
     def start(self) -> None:
@@ -100,7 +86,7 @@ class Watcher:
         self._filters = FilterWatch(netns)
         self._eyes.open(self._wake_read, self._woken)
         self._eyes.open(self._filters.fileno(), self._repair)
-        self._thread.start()
+        self._rounds.start()
 
     def wake(self) -> None:
         """Look again at which workloads there are."""
@@ -109,49 +95,15 @@ class Watcher:
 
     def stop(self) -> None:
         """End the thread and give the file descriptors back."""
-        self._ending = True
-        self.wake()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._rounds.end(self.wake)
         self._eyes.close()
         for watched in self._watched.values():
             watched.close()
         self._watched = {}
-        for opened in (self._kernel_events, self._filters):
-            if opened is not None:
-                opened.close()
+        if self._filters is not None:
+            self._filters.close()
         os.close(self._wake_read)
         os.close(self._wake_write)
-
-    def _run(self) -> None:
-        # What came while no agent was looking.
-        with contextlib.suppress(SegctlError), self._lock:
-            self._tell_strangers(None)
-        while not self._ending:
-            # Each by itself: a workload that cannot be helped must not keep the engine from being
-            # replaced, and whatever goes wrong, this thread lives on.
-            for look in (
-                self._keep_name,
-                self._follow_registry,
-                self._wait,
-                self._look_after_engine,
-                self._fetch_events,
-            ):
-                try:
-                    look()
-                except SegctlError as error:
-                    self._context.happened(Happening("lifecycle", str(error)))
-                except Exception:  # noqa: BLE001  see above
-                    _log.exception("watching failed")
-
-    def _keep_name(self) -> None:
-        try:
-            keep_name(self._context, self._supervisor)
-        except RefusedError as error:
-            _log.debug("enforcer namespace", error=str(error))
-
-    def _wait(self) -> None:
-        self._eyes.look(_ROUND_S)
 
     def _woken(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -204,6 +156,9 @@ class Watcher:
 
     def _changed(self, watched: _Watched) -> None:
         watched.changes.drain()
+        if self._context.registry.get(watched.workload_id) is None:
+            # Its detach was what changed: nothing to wait for one's turn for.
+            return
         began = time.monotonic()
         try:
             self._follow_workload(watched)
@@ -257,6 +212,13 @@ class Watcher:
                 told += f"; and {len(found) - _REPAIRS_TOLD} more"
             self._context.happened(Happening("lifecycle", f"rules repaired: {told}"))
 
+    def _look_at_all(self) -> None:
+        """Once: what came while no agent was looking."""
+        if not self._looked_at_all:
+            self._looked_at_all = True
+            with self._lock:
+                self._tell_strangers(None)
+
     def _tell_strangers(self, touched: Collection[Touched] | None) -> None:
         """Filters of others that frames meet before ours: not ours to take away."""
         for port_id, line in self._context.steering.strangers(touched):
@@ -264,31 +226,3 @@ class Watcher:
             name = workload.name if workload else None
             happened = Happening("lifecycle", line, workload=name, port_id=port_id)
             self._context.happened(happened)
-
-    def _look_after_engine(self) -> None:
-        if self._ending or time.monotonic() < self._no_engine_before:
-            return
-        if self._supervisor.healthy():
-            return
-        former = self._supervisor.pid
-        self._no_engine_before = time.monotonic() + _RETRY_S
-        with self._lock:
-            if self._ending:
-                return
-            self._supervisor.replace(former)
-        self._no_engine_before = 0.0
-        self._context.happened(
-            Happening(
-                "engine",
-                f"engine {former} was gone or hung; {self._supervisor.pid} took over",
-            )
-        )
-
-    def _fetch_events(self) -> None:
-        self._collect()
-        if self._kernel_events is None:
-            if not self._context.steering.drivers.is_ready(DatapathKind.EBPF):
-                return
-            self._kernel_events = EventReader(self._context.instance)
-        for drop in self._kernel_events.read():
-            self._context.happened(kernel_happening(drop, self._context.registry))

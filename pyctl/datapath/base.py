@@ -47,9 +47,9 @@ class Driver(Protocol):
         told, never taken away. NotFoundError for a port that is not attached.
         """
 
-    def publish_generation(self, port_id: int, generation: int) -> None:
-        """From its return on, plus the grace period that the caller waits, only flows stamped
-        with `generation` are carried. A driver without a verdict cache does nothing.
+    def publish(self, generations: Mapping[int, int]) -> None:
+        """By port. From its return on, plus the grace period that the caller waits, only flows stamped
+        with these are carried. A driver without a verdict cache does nothing.
         """
 
     def rules(self, port_id: int) -> list[str]:

@@ -146,10 +146,11 @@ class EbpfDriver:
             )
         self._write(pair)
 
-    def publish_generation(self, port_id: int, generation: int) -> None:
+    def publish(self, generations: Mapping[int, int]) -> None:
         """See `base.Driver`."""
         with self._map("seg_gens") as gens:
-            gens.update(_u32(port_id), struct.pack("=Q", generation))
+            for port_id, generation in generations.items():
+                gens.update(_u32(port_id), struct.pack("=Q", generation))
 
     def counters(self, port_id: int) -> Mapping[str, Counter]:
         """See `base.Driver`. Port 0: frames that belonged to no pair."""

@@ -160,7 +160,7 @@ class U32Driver:
             session.remove(session.ways_back(port_id))
         self._state.forget(port_id)
 
-    def publish_generation(self, port_id: int, generation: int) -> None:
+    def publish(self, generations: Mapping[int, int]) -> None:
         """See `base.Driver`: there is no verdict cache."""
 
     def rules(self, port_id: int) -> list[str]:

@@ -7,6 +7,7 @@ the engine.
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -254,6 +255,7 @@ def _close(fds: tuple[int, ...]) -> None:
         os.close(fd)
 
 
+@functools.cache
 def _version() -> str:
     try:
         return metadata.version("segctl")

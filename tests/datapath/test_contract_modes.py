@@ -99,7 +99,7 @@ class Node:
         )
         self.engine.policy_set(self.generation, policy)
         self.wiring.update(number, mode=mode)
-        self.wiring.driver.publish_generation(pair.port_id, self.generation)
+        self.wiring.driver.publish({pair.port_id: self.generation})
         wait_for_programs()
         self.engine.sync()
 

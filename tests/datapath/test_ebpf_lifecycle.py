@@ -45,7 +45,7 @@ def flow_of(port_id: int) -> tuple[bytes, bytes]:
 def test_detach_leaves_nothing(one_pod: Wiring):
     pair = one_pod.pairs[0]
     assert answered(ping(one_pod.pods[0], packets.gateway_ip4)) == (3, 3)
-    one_pod.driver.publish_generation(pair.port_id, 7)
+    one_pod.driver.publish({pair.port_id: 7})
     assert one_pod.driver.port_in_use(pair.port_id)
     one_pod.driver.detach(pair.port_id)
     assert leftovers(one_pod) == {}

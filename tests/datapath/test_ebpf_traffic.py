@@ -25,7 +25,7 @@ def decide(wiring: Wiring, version: int) -> None:
         (wiring.pairs[0], ("EGRESS", "INGRESS")),
         (wiring.pairs[1], ("INGRESS", "EGRESS")),
     ):
-        wiring.driver.publish_generation(pair.port_id, GENERATION)
+        wiring.driver.publish({pair.port_id: GENERATION})
         for way, (src, dst, sport, dport) in zip(
             ways,
             (
@@ -83,7 +83,7 @@ def test_a_decided_flow_bypasses_the_engine(two_pods: Wiring, version):
 
 def test_a_new_generation_brings_a_decided_flow_back_to_the_engine(two_pods: Wiring):
     decide(two_pods, 4)
-    two_pods.driver.publish_generation(two_pods.pairs[0].port_id, GENERATION + 1)
+    two_pods.driver.publish({two_pods.pairs[0].port_id: GENERATION + 1})
     stream(two_pods, two_pods.pods[0], two_pods.pods[1], 4, megabytes=5)
     ways = two_pods.inspected()
     assert ways.count(("egress", "0101")) > 10
