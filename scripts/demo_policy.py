@@ -45,7 +45,7 @@ class Act:
 
     def visit(self) -> bool:
         """Whether client gets its answer out of db, by app's first connection."""
-        typed("docker", "exec", "client", "curl", "-sS", "http://web/orders")
+        typed("docker", "exec", "client", *self.tiers.visit)
         got = self.tiers.orders()
         say(str(got or "no answer"))
         return got == {**EXPECTED, "backend": self.backend}

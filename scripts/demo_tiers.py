@@ -12,7 +12,7 @@ import json
 import subprocess
 import tarfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +149,7 @@ class Tiers:
         self._do("network", "create", NETWORK)
         self._container("db", "--user", "postgres", program=("/bin/sh", "/etc/db.sh"))
         insert = ("psql", "-qh", "/tmp", "-U", "shop", "postgres", "-c", ORDERS)
-        self._await("db", lambda: self.exec("db", *insert).returncode == 0)
+        self._await("db", "db", *insert)
         self._container("app", program=("/usr/bin/python3", "/etc/app.py"))
         self._container(
             "web", program=("/usr/sbin/nginx", "-c", "/etc/nginx/nginx.conf")
@@ -158,17 +158,19 @@ class Tiers:
         self._container(
             "stranger", program=("/usr/bin/python3", "-m", "http.server", "80")
         )
-        self._await("app", self.orders)
-        self._await("stranger", lambda: self.exec("app", *self.leak).returncode == 0)
+        self._await("app", "client", *self.visit)
+        self._await("stranger", "app", *self.leak)
 
     def orders(self) -> dict[str, Any]:
         """What client gets from db through web and app; empty where it gets nothing."""
-        done = self.exec("client", "curl", "-sS", "-m", "3", "http://web/orders")
+        done = self.exec("client", *self.visit)
         try:
             return json.loads(done.stdout)
         except ValueError:
             return {}
 
+    visit = ("curl", "-sSf", "-m", "3", "http://web/orders")
+    """client asks web."""
     steal = ("psql", "-h", "db", "-U", "shop", "postgres", "-tc", "table orders")
     """web asks db itself, past app."""
     leak = ("curl", "-sS", "-m", "2", "http://stranger/")
@@ -194,10 +196,12 @@ class Tiers:
             *("-e", "PGCONNECT_TIMEOUT=2", IMAGE, *program),
         )
 
-    def _await(self, name: str, what: Callable[[], object]) -> None:
-        if not wait_until(what, 30):
-            logs = self._run("logs", name)
-            raise RuntimeError(f"{name} does not answer: {logs.stdout}{logs.stderr}")
+    def _await(self, name: str, client: str, *argv: str) -> None:
+        """Until `name` answers what `client` asks of it."""
+        if not wait_until(lambda: self.exec(client, *argv).returncode == 0, 30):
+            done, logs = self.exec(client, *argv), self._run("logs", name)
+            said = f"{done.stdout}{done.stderr}{logs.stdout}{logs.stderr}"
+            raise SystemExit(f"{name} does not answer {client}: {said}")
 
     def _do(self, *argv: str) -> str:
         return must(*self._command, *argv).stdout.strip()
