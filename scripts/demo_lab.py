@@ -126,7 +126,7 @@ class Lab:
         self.tag = f"segdemo-{secrets.token_hex(2)}"
         self.folder = Path(tempfile.mkdtemp(prefix=f"{self.tag}-"))
         self.undo = contextlib.ExitStack()
-        self.undo.callback(shutil.rmtree, self.folder, ignore_errors=True)
+        self.undo.callback(remove_folder, self.folder)
         self.kind = ""
         self.environment: dict[str, str] = {}
 
@@ -306,6 +306,17 @@ class Lab:
                 )
             )
         return boxes[0], boxes[1]
+
+
+def remove_folder(folder: Path) -> None:
+    """The daemon leaves mounts behind, as of the namespace of a container with the host's network."""
+    mounts = [
+        line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()
+    ]
+    for mount in reversed(mounts):
+        if Path(mount).is_relative_to(folder):
+            call("umount", "--lazy", mount)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def remove_cgroups(name: str) -> None:
