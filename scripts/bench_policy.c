@@ -37,7 +37,7 @@ static volatile unsigned long sink;	/* keeps the answers from being optimised aw
 static double ask(struct sg_node *node, unsigned int seed)
 {
 	struct timespec began, ended;
-	const struct sg_node_rule *rule;
+	struct sg_found found;
 	unsigned long matched = 0;
 
 	srand(seed);
@@ -49,9 +49,9 @@ static double ask(struct sg_node *node, unsigned int seed)
 		struct sg_question q = { local_address, peer_address, (__u16)rand(),
 					 (__u8)(1 + (i & 1)), SEG_FAMILY_IPV4, i & 2 ? 6 : 17 };
 
-		if (sg_node_ask(node, (__u16)port, &q, &rule))
+		if (sg_node_ask(node, (__u16)port, &q, &found))
 			exit(3);
-		matched += !!rule;
+		matched += !!found.rule;
 	}
 	clock_gettime(CLOCK_MONOTONIC, &ended);
 	sink = matched;

@@ -85,7 +85,7 @@ def lookup(directory: Path, loads: list[Workload]) -> tuple[float, float]:
     program = directory / "bench_policy"
     sources = [str(SOURCES / f"sg_{stage}.c") for stage in STAGES]
     subprocess.run(
-        ["gcc", "-std=gnu11", "-O2", f"-I{SOURCES}", f"-I{HEADER.parent}", "-o",
+        ["gcc", "-std=gnu11", "-O2", "-Wall", "-Werror", f"-I{SOURCES}", f"-I{HEADER.parent}", "-o",
          str(program), str(ROOT / "scripts" / "bench_policy.c"), *sources],
         check=True,
     )  # fmt: skip
