@@ -25,8 +25,8 @@ from pyctl.model.instance import Instance
 from pyctl.model.workload import Counter, DatapathKind, Fail, LinkKind, PortPair
 from pyctl.platform import bpf
 from pyctl.platform.bpf_grace import wait_for_programs
-from pyctl.platform.bpf_tc import BpfHooks
-from pyctl.platform.tc_filters import Filter
+from pyctl.platform.bpf_tc import TcHooks
+from pyctl.platform.tc_filters import Filter, TcFilters
 
 PRIORITY = 10001
 HEARTBEAT_TIMEOUT_NS = 1_000_000_000
@@ -63,9 +63,7 @@ class EbpfDriver:
             self._hang(hooks, _Hook(abi.constant("SEG_VBR_IFINDEX"), "seg_from_vbr"))
             for hook in self._attached_hooks():
                 # Not the ifindex alone: after a new namespace, that may be another link.
-                if any(
-                    one.priority == PRIORITY for one in hooks.programs(hook.ifindex)
-                ):
+                if any(one.priority == PRIORITY for one in hooks.filters(hook.ifindex)):
                     self._hang(hooks, hook)
 
     def cleanup(self) -> None:
@@ -75,7 +73,7 @@ class EbpfDriver:
             for port_id in self._port_ids():
                 self.detach(port_id)
         with contextlib.suppress(NotFoundError), self._hooks() as hooks:
-            hooks.remove_program(abi.constant("SEG_VBR_IFINDEX"), PRIORITY)
+            hooks.remove_filter(abi.constant("SEG_VBR_IFINDEX"), PRIORITY)
             hooks.remove_clsact_if_empty(abi.constant("SEG_VBR_IFINDEX"))
         pins = pin_dir(self.instance)
         for name in (*MAPS, *PROGRAMS):
@@ -119,7 +117,7 @@ class EbpfDriver:
         try:
             with self._hooks() as hooks:
                 for ifindex in ifindexes:
-                    hooks.remove_program(ifindex, PRIORITY)
+                    hooks.remove_filter(ifindex, PRIORITY)
                     hooks.remove_clsact_if_empty(ifindex)
         except NotFoundError:
             # The namespace is gone, and its links with it.
@@ -171,8 +169,8 @@ class EbpfDriver:
         with self._hooks() as hooks:
             wanted = self._hooks_of(port_id)
             for hook in wanted:
-                found = hooks.programs(hook.ifindex)
-                name = hooks.name_of(hook.ifindex)
+                found = hooks.filters(hook.ifindex)
+                name = hooks.link_name(hook.ifindex)
                 lines += render.filters(name, hook.ifindex, found)
             missing = [self._told(hooks, one) for one in _missing(hooks, wanted)]
         lines += render.entries(self.instance, port_id)
@@ -192,11 +190,11 @@ class EbpfDriver:
     def in_front(self, port_id: int) -> list[str]:
         """See `base.Driver`."""
         lines = []
-        with self._hooks() as hooks:
+        with TcFilters.of(self.instance.netns) as tc:
             for hook in self._hooks_of(port_id):
                 if hook.ifindex != abi.constant("SEG_VBR_IFINDEX"):
-                    name = hooks.name_of(hook.ifindex) or f"({hook.ifindex})"
-                    found = hooks.filters(hook.ifindex)
+                    name = tc.name_of(hook.ifindex) or f"({hook.ifindex})"
+                    found = tc.filters(hook.ifindex)
                     lines += strangers.in_front(name, found, PRIORITY + 1, _is_ours)
         return lines
 
@@ -230,12 +228,12 @@ class EbpfDriver:
     def _map(self, name: str) -> bpf.Map:
         return open_map(self.instance, name)
 
-    def _hooks(self) -> BpfHooks:
-        return BpfHooks.of(self.instance.netns)
+    def _hooks(self) -> TcHooks:
+        return TcHooks(self.instance.netns)
 
-    def _hang(self, hooks: BpfHooks, hook: _Hook) -> None:
+    def _hang(self, hooks: TcHooks, hook: _Hook) -> None:
         with bpf.Program.open(pin_dir(self.instance) / hook.program) as program:
-            hooks.set_program(hook.ifindex, PRIORITY, program.fd, hook.program)
+            hooks.set_filter(hook.ifindex, PRIORITY, program.fd, hook.program)
 
     def _hooks_of(self, port_id: int) -> list[_Hook]:
         """Those that a port needs; NotFoundError where it is not attached."""
@@ -248,8 +246,8 @@ class EbpfDriver:
             _Hook(abi.constant("SEG_VBR_IFINDEX"), "seg_from_vbr"),
         ]
 
-    def _told(self, hooks: BpfHooks, hook: _Hook) -> str:
-        name = hooks.name_of(hook.ifindex)
+    def _told(self, hooks: TcHooks, hook: _Hook) -> str:
+        name = hooks.link_name(hook.ifindex)
         return render.missing(name, hook.ifindex, PRIORITY, hook.program)
 
     def _return_of(self, port_id: int) -> Any | None:
@@ -310,7 +308,7 @@ class EbpfDriver:
         if not former:
             return
         with self._hooks() as hooks:
-            alive = sorted(one for one in former if hooks.name_of(one) is not None)
+            alive = sorted(one for one in former if hooks.link_name(one) is not None)
         if alive:
             raise RefusedError(
                 f"port {pair.port_id} belongs to interfaces {alive}, not to {ends[0]} and "
@@ -369,12 +367,12 @@ def _is_ours(one: Filter) -> bool:
     return (one.kind, one.pref) == ("bpf", PRIORITY) and one.handle in (0, 1)
 
 
-def _missing(hooks: BpfHooks, wanted: list[_Hook]) -> list[_Hook]:
+def _missing(hooks: TcHooks, wanted: list[_Hook]) -> list[_Hook]:
     return [
         hook
         for hook in wanted
         if (PRIORITY, hook.program)
-        not in {(one.priority, one.name) for one in hooks.programs(hook.ifindex)}
+        not in {(one.priority, one.name) for one in hooks.filters(hook.ifindex)}
     ]
 
 

@@ -34,12 +34,11 @@ from pyctl.platform.netlink import (
 )
 from pyctl.platform.netns import netlink_in, opened
 
-RTM_NEWQDISC, RTM_DELQDISC, RTM_GETQDISC = 36, 37, 38
-RTM_NEWTFILTER, RTM_DELTFILTER, RTM_GETTFILTER = 44, 45, 46
+RTM_NEWQDISC, RTM_DELQDISC, RTM_GETQDISC, RTM_GETTFILTER = 36, 37, 38, 46
 TC_H_CLSACT, TC_H_CLSACT_HANDLE = 0xFFFFFFF1, 0xFFFF0000
 TC_H_INGRESS_HOOK, TC_H_EGRESS_HOOK = 0xFFFFFFF2, 0xFFFFFFF3
-TCA_KIND, TCA_OPTIONS, TCA_CHAIN = 1, 2, 11
-TCMSG = struct.Struct("=BxxxiIII")
+TCA_KIND, TCA_CHAIN = 1, 11
+_TCMSG = struct.Struct("=BxxxiIII")
 
 
 @dataclass(frozen=True)
@@ -53,12 +52,12 @@ class Filter:
     @property
     def handle(self) -> int:
         """0: the classifier."""
-        return int(TCMSG.unpack_from(self.body)[2])
+        return int(_TCMSG.unpack_from(self.body)[2])
 
     @property
     def chain(self) -> int:
         """0: the one that every frame goes through."""
-        told = attrs(self.body[TCMSG.size :]).get(TCA_CHAIN, b"")
+        told = attrs(self.body[_TCMSG.size :]).get(TCA_CHAIN, b"")
         return int.from_bytes(told, sys.byteorder)
 
 
@@ -109,7 +108,7 @@ class TcFilters:
 
     def add_clsact(self, ifindex: int) -> bool:
         """The clsact qdisc; True where it was not there before."""
-        body = TCMSG.pack(0, ifindex, TC_H_CLSACT_HANDLE, TC_H_CLSACT, 0)
+        body = _TCMSG.pack(0, ifindex, TC_H_CLSACT_HANDLE, TC_H_CLSACT, 0)
         body += attr_text(TCA_KIND, "clsact")
         try:
             self._socket.request(RTM_NEWQDISC, body, NLM_F_CREATE | NLM_F_EXCL)
@@ -126,15 +125,15 @@ class TcFilters:
     def has_clsact(self, ifindex: int) -> bool:
         """Whether the qdisc is there; a plain ingress qdisc, which excludes it, is not it."""
         # The kernel tells of all links, whichever is asked for.
-        question = TCMSG.pack(0, ifindex, 0, 0, 0)
+        question = _TCMSG.pack(0, ifindex, 0, 0, 0)
         try:
             bodies = self._socket.dump(RTM_GETQDISC, question)
         except NetlinkError as error:
             what = f"looking for the clsact qdisc of interface {ifindex}"
             raise _told(what, error) from error
         return any(
-            TCMSG.unpack_from(body)[1] == ifindex
-            and text(attrs(body[TCMSG.size :]).get(TCA_KIND)) == "clsact"
+            _TCMSG.unpack_from(body)[1] == ifindex
+            and text(attrs(body[_TCMSG.size :]).get(TCA_KIND)) == "clsact"
             for body in bodies
         )
 
@@ -144,7 +143,7 @@ class TcFilters:
             if self.filters(ifindex, hook=hook):
                 return
         # The kernel refuses where the qdisc is absent, or of another kind.
-        body = TCMSG.pack(0, ifindex, TC_H_CLSACT_HANDLE, TC_H_CLSACT, 0)
+        body = _TCMSG.pack(0, ifindex, TC_H_CLSACT_HANDLE, TC_H_CLSACT, 0)
         try:
             self._socket.request(RTM_DELQDISC, body + attr_text(TCA_KIND, "clsact"))
         except NetlinkError as error:
@@ -156,7 +155,7 @@ class TcFilters:
         self, ifindex: int, pref: int = 0, hook: int = TC_H_INGRESS_HOOK
     ) -> list[Filter]:
         """All of a hook, or of one pref of it; none where the link or its qdisc is gone."""
-        question = TCMSG.pack(0, ifindex, 0, hook, pref << 16)
+        question = _TCMSG.pack(0, ifindex, 0, hook, pref << 16)
         try:
             bodies = self._socket.dump(RTM_GETTFILTER, question)
         except NetlinkError as error:
@@ -183,8 +182,8 @@ class TcFilters:
 
 
 def _filter(body: bytes) -> Filter:
-    info = TCMSG.unpack_from(body)[4]
-    return Filter(info >> 16, text(attrs(body[TCMSG.size :]).get(TCA_KIND)), body)
+    info = _TCMSG.unpack_from(body)[4]
+    return Filter(info >> 16, text(attrs(body[_TCMSG.size :]).get(TCA_KIND)), body)
 
 
 def _told(what: str, error: NetlinkError) -> SegctlError:

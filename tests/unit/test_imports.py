@@ -113,6 +113,7 @@ LAZY = {
 THIRD_PARTY: dict[str, set[str]] = {
     "pyctl.abi_build": {"cffi"},
     "pyctl.policy": {"yaml"},
+    "pyctl.platform": {"pyroute2"},
     "pyctl.runtime": {"docker", "requests"},
     "pyctl.datapath": {"bcc"},
     "pyctl.engine": {"cffi", "structlog"},
@@ -137,7 +138,7 @@ THIRD_PARTY: dict[str, set[str]] = {
 }
 """Packages that are not Python's own. Units that are not here use none."""
 
-ONLY_PLATFORM = {"ctypes"}
+ONLY_PLATFORM = {"ctypes", "pyroute2"}
 """System calls and netlink have one home."""
 
 

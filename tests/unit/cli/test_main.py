@@ -166,6 +166,6 @@ def test_the_help_loads_nothing_heavy():
         check=True,
         cwd=ROOT,
     )
-    heavy = ("pydantic", "rich", "bcc", "cffi", "http.client", "asyncio")
+    heavy = ("pydantic", "rich", "pyroute2", "bcc", "cffi", "http.client", "asyncio")
     heavy += ("fastapi", "structlog", "yaml", "docker", "pyctl.agent", "pyctl.platform")
     assert [name for name in heavy if f"'{name}'" in done.stderr] == []
