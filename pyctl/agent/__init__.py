@@ -11,6 +11,7 @@ supervisor      keeps an engine running and holds its packet rings
 watch           processes that end, addresses that change, filters that strangers touch
 engine_watch    engines that die, events to fetch
 eyes, rounds    one thread's waiting on thousands of descriptors; what it does over and over
+catch_up        what was refused, asked for again
 auto_attach     containers attached as they start; config: the file that says which
 history         flows and events on disk: collected once, written by one thread, read back
 events, logs    what happened, for people; report: in their words

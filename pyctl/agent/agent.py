@@ -196,7 +196,7 @@ class Agent:
             self.context.registry.put(after)
             try:
                 self.context.refresh()
-            except SegctlError:
+            except Exception:
                 self.context.registry.put(before)
                 self.context.refresh()
                 raise

@@ -43,6 +43,8 @@ class Context:
     policy: Policy = EMPTY
     on_change: Callable[[], None] = field(default=lambda: None)
     """Called when the set of processes to watch has changed."""
+    stale: bool = False
+    """The last refresh failed, or is under way."""
     _bridge_off: bool | None = None
     _compiler: Compiler = field(default_factory=lambda: Compiler(EMPTY))
 
@@ -115,7 +117,10 @@ class Context:
         """Make engine and driver follow the registry and the policy; gives how many ports'
         policies were changed.
         """
-        return self.steering.change(self.compile())
+        self.stale = True
+        changed = self.steering.change(self.compile())
+        self.stale = False
+        return changed
 
     def switch_offloads(self, workload: Workload) -> None:
         """Of its interfaces, and of the way through the engine, to what it says."""

@@ -40,6 +40,12 @@ def write_atomically(path: Path, text: str) -> None:
         os.fsync(file.fileno())
     temporary.chmod(0o600)
     temporary.rename(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        # Else it may find the old one, after somebody was told that the new one holds.
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def read_any(path: Path) -> str:

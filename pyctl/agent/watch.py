@@ -13,6 +13,7 @@ import time
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
+from pyctl.agent.catch_up import CatchUp
 from pyctl.agent.context import Context
 from pyctl.agent.detach import bury, shed
 from pyctl.agent.events import Happening
@@ -76,6 +77,7 @@ class Watcher:
             context.happened,
             self._look_at_all,
             self._follow_registry,
+            CatchUp(context, lock),
             lambda: self._eyes.look(_ROUND_S),
         )
         context.on_change = self.wake
