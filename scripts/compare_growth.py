@@ -38,7 +38,7 @@ from fallback_tc import netlink
 from pyctl import abi
 from pyctl.datapath.ebpf import EbpfDriver
 from pyctl.datapath.u32 import U32Driver
-from pyctl.datapath.u32_plan import BRIDGE, VBR, steering_of
+from pyctl.datapath.u32_plan import BRIDGE, VBR
 from pyctl.datapath.u32_session import Session
 from pyctl.engine.launch import start_engine
 from pyctl.engine.rings import open_rings
@@ -254,7 +254,7 @@ def _fill_u32(instance: Instance, pairs: list[PortPair]) -> None:
         indexes = {BRIDGE: VBR}
         messages = []
         for pair in pairs:
-            goal = session.plan(pair, steering_of(pair.mode))
+            goal = session.plan(pair)
             indexes |= {
                 goal.pair.vex: pair.vex_ifindex,
                 goal.pair.vin: pair.vin_ifindex,
