@@ -15,8 +15,9 @@ from typing import Any, cast
 
 import yaml
 
-from pyctl.policy.document import API_VERSION, Selector
+from pyctl.policy.document import API_VERSION
 from pyctl.policy.learn import Learned, LearnedRule
+from pyctl.policy.selectors import as_mapping
 from pyctl.policy.text import load
 
 
@@ -25,7 +26,7 @@ def document(learned: Learned, text: str) -> dict[str, Any]:
     found = load(text, "the policy in force") if text.strip() else {}
     body = dict(cast("Mapping[str, Any]", found or {}))
     made = {
-        name: {"selector": _selector(one)} for name, one in learned.selectors.items()
+        name: {"selector": as_mapping(one)} for name, one in learned.selectors.items()
     }
     nets = {
         name: {"cidrs": [_net(net) for net in nets]}
@@ -60,17 +61,6 @@ def _flow(value: object) -> str:
         value, default_flow_style=True, sort_keys=False, width=2**20, allow_unicode=True
     )
     return text.removesuffix("...\n").strip()
-
-
-def _selector(selector: Selector) -> dict[str, Any]:
-    body: dict[str, Any] = {}
-    if selector.name is not None:
-        body["name"] = selector.name
-    if selector.labels:
-        body["labels"] = dict(selector.labels)
-    if selector.image is not None:
-        body["image"] = selector.image
-    return body
 
 
 def _net(net: Any) -> str:

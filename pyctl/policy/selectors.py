@@ -1,6 +1,6 @@
-"""Checks of selectors, each error noted under its path.
+"""Selectors out of plain values, each error noted under its path, and back into them.
 
-In: plain values out of YAML or JSON. Out: a Selector. I/O: none.
+In: plain values of YAML or JSON; a Selector. Out: the other. I/O: none.
 
     selector:
       name: "web*"
@@ -11,11 +11,13 @@ In: plain values out of YAML or JSON. Out: a Selector. I/O: none.
       expressions: [{key: tier, operator: NotIn, values: [test]}]
 
 All that is given must hold. A namespace is that of Kubernetes, which containers tell by a label; one
-that tells none is in `default`. Expressions are those of Kubernetes, so that its selectors can be said in ours without loss: a NotIn
-takes workloads that lack the label, too.
+that tells none is in `default`. Expressions are those of Kubernetes, so that its selectors can be said
+in ours without loss: a NotIn takes workloads that lack the label, too.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from pyctl.model.workload import RuntimeKind
 from pyctl.policy import fields
@@ -64,6 +66,24 @@ def selector(notes: Notes, path: str, value: object) -> Selector:
         runtime=runtime,
         namespace=globs.get("namespace"),
     )
+
+
+def as_mapping(wanted: Selector) -> dict[str, Any]:
+    """The inverse of `selector`: what is asked for, and nothing else."""
+    body = {
+        "name": wanted.name,
+        "labels": dict(wanted.labels),
+        "image": wanted.image,
+        "runtime": None if wanted.runtime is None else str(wanted.runtime),
+        "namespace": wanted.namespace,
+        "expressions": [_as_mapping(asked) for asked in wanted.expressions],
+    }
+    return {key: value for key, value in body.items() if value not in (None, {}, [])}
+
+
+def _as_mapping(asked: Expression) -> dict[str, Any]:
+    body: dict[str, Any] = {"key": asked.key, "operator": str(asked.operator)}
+    return body | ({"values": list(asked.values)} if asked.values else {})
 
 
 def expression(notes: Notes, path: str, value: object) -> Expression | None:

@@ -11,9 +11,10 @@ from collections.abc import Iterable
 from itertools import count
 from typing import Any
 
-from pyctl.policy.document import Expression, Selector
+from pyctl.policy.document import Selector
 from pyctl.policy.kubernetes.policies import Block
 from pyctl.policy.networks import Network
+from pyctl.policy.selectors import as_mapping
 
 _LONGEST = 63
 
@@ -27,7 +28,7 @@ class Groups:
 
     def selector(self, wanted: str, selector: Selector) -> str:
         """The name of the group of these workloads."""
-        return self._name(wanted, selector, {"selector": _selector(selector)})
+        return self._name(wanted, selector, {"selector": as_mapping(selector)})
 
     def block(self, wanted: str, block: Block) -> str:
         """The name of the group of these addresses."""
@@ -60,19 +61,3 @@ def _short(name: str) -> str:
         return name
     digest = hashlib.sha256(name.encode()).hexdigest()[:8]
     return f"{name[: _LONGEST - 9]}-{digest}"
-
-
-def _selector(selector: Selector) -> dict[str, Any]:
-    body: dict[str, Any] = {}
-    if selector.name is not None:
-        body["name"] = selector.name
-    if selector.labels:
-        body["labels"] = dict(selector.labels)
-    if selector.expressions:
-        body["expressions"] = [_expression(asked) for asked in selector.expressions]
-    return body
-
-
-def _expression(asked: Expression) -> dict[str, Any]:
-    body: dict[str, Any] = {"key": asked.key, "operator": str(asked.operator)}
-    return body | ({"values": list(asked.values)} if asked.values else {})

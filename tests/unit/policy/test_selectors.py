@@ -7,7 +7,7 @@ import pytest
 from pyctl.policy.document import Expression, Operator
 from pyctl.policy.fields import Notes
 from pyctl.policy.resolve import selects
-from pyctl.policy.selectors import selector
+from pyctl.policy.selectors import as_mapping, selector
 from tests.unit.policy.makers import workload
 
 
@@ -90,3 +90,26 @@ def test_what_is_wrong_is_told_with_its_path(body, error):
 def test_what_is_said_is_kept():
     found = selector(Notes(), "s", asked("a", "NotIn", "x", ""))
     assert found.expressions == (Expression("a", Operator.NOT_IN, ("x", "")),)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"name": "web*"},
+        {
+            "name": "web*",
+            "labels": {"app": "db", "tier": ""},
+            "image": "postgres:*",
+            "runtime": "docker",
+            "namespace": "shop",
+            "expressions": [
+                {"key": "tier", "operator": "NotIn", "values": ["test"]},
+                {"key": "owner", "operator": "Exists"},
+            ],
+        },
+    ],
+)
+def test_a_selector_goes_back_into_what_it_was_read_from(body):
+    notes = Notes()
+    assert as_mapping(selector(notes, "s", body)) == body
+    assert not notes.errors
