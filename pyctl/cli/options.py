@@ -40,6 +40,18 @@ def dry_run(command: F) -> F:
     )(command)
 
 
+def policy_file(command: F) -> F:
+    """-f, as `file`."""
+    return click.option(
+        "-f",
+        "--file",
+        "file",
+        type=click.File("r", encoding="utf-8"),
+        required=True,
+        help="YAML or JSON; - is stdin.",
+    )(command)
+
+
 def container_host(command: F) -> F:
     """--container-host, or what the usual variables say."""
     return click.option(

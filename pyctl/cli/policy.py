@@ -25,14 +25,7 @@ def policy() -> None:
 
 
 @policy.command("apply")
-@click.option(
-    "-f",
-    "--file",
-    "file",
-    type=click.File("r", encoding="utf-8"),
-    required=True,
-    help="YAML or JSON; - is stdin.",
-)
+@options.policy_file
 @click.option("-m", "--comment", default="", help="Why; `policy log` shows it.")
 @options.dry_run
 @options.output

@@ -23,14 +23,7 @@ _COLUMNS = ("change", "from", "to", "port", "flows", "last", "before", "after", 
 
 
 @click.command("simulate")
-@click.option(
-    "-f",
-    "--file",
-    "file",
-    type=click.File("r", encoding="utf-8"),
-    required=True,
-    help="YAML or JSON; - is stdin.",
-)
+@options.policy_file
 @click.option("--since", type=Since(), help="Flows seen since: 10m, 2h, 14:30, …")
 @click.option(
     "--mode",
