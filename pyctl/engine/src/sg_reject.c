@@ -5,15 +5,14 @@
  * IPv4, 1280 for IPv6), so that an answer is never more than 48 bytes longer than what it answers. */
 #include "sg_reject.h"
 
+#include "sg_ip.h"
 #include "sg_reset.h"
 
 enum {
 	V4_MAX = 576, V6_MAX = 1280,
 	V4_UNREACHABLE = 3, V4_PORT = 3, V4_PROHIBITED = 13,
 	V6_UNREACHABLE = 1, V6_PORT = 4, V6_PROHIBITED = 1,
-	HOPS = 64,
 	INTERNETWORK_CONTROL = 0xc0,
-	DONT_FRAGMENT = 0x4000,
 };
 
 /* One host, and not this one: whoever has it can be told, and be taken for the one who tells. */
@@ -48,44 +47,26 @@ static int is_in_time(struct sg_port *port, __u64 now_ns)
 	return 1;
 }
 
-static __u32 put_ipv4(__u8 *ip, const struct sg_packet *p, __u32 quoted)
+/* What says that p must not pass, to its sender. Gives its length. */
+static __u32 put_unreachable(__u8 *ip, const struct sg_packet *p, __u32 quoted)
 {
-	__u8 *icmp = ip + SG_IPV4_LEN;
-	__u32 length = SG_ICMP_LEN + quoted;
+	int v6 = p->family == SEG_FAMILY_IPV6, udp = p->kind == SG_KIND_UDP;
+	struct sg_ip_head head = {
+		.saddr = p->daddr, .daddr = p->saddr, .payload_len = SG_ICMP_LEN + quoted,
+		.family = p->family, .proto = v6 ? SG_PROTO_ICMPV6 : SG_PROTO_ICMP,
+		.tos = INTERNETWORK_CONTROL,
+	};
+	__u32 head_len = sg_put_ip(ip, &head);
+	__u8 *icmp = ip + head_len;
+	__u32 sum;
 
-	ip[0] = 0x45;
-	ip[1] = INTERNETWORK_CONTROL;
-	sg_put16(ip + 2, SG_IPV4_LEN + length);
-	sg_put16(ip + 6, DONT_FRAGMENT);
-	ip[8] = HOPS;
-	ip[9] = SG_PROTO_ICMP;
-	memcpy(ip + 12, p->daddr, 4);
-	memcpy(ip + 16, p->saddr, 4);
-	sg_put16(ip + 10, sg_checksum(sg_sum(ip, SG_IPV4_LEN, 0)));
-	icmp[0] = V4_UNREACHABLE;
-	icmp[1] = p->kind == SG_KIND_UDP ? V4_PORT : V4_PROHIBITED;
+	icmp[0] = v6 ? V6_UNREACHABLE : V4_UNREACHABLE;
+	icmp[1] = v6 ? (udp ? V6_PORT : V6_PROHIBITED) : (udp ? V4_PORT : V4_PROHIBITED);
 	memcpy(icmp + SG_ICMP_LEN, p->frame->data + p->l3, quoted);
-	sg_put16(icmp + 2, sg_checksum(sg_sum(icmp, length, 0)));
-	return SG_IPV4_LEN + length;
-}
-
-static __u32 put_ipv6(__u8 *ip, const struct sg_packet *p, __u32 quoted)
-{
-	__u8 *icmp = ip + SG_IPV6_LEN;
-	__u32 length = SG_ICMP_LEN + quoted;
-
-	ip[0] = 0x60;
-	sg_put16(ip + 4, length);
-	ip[6] = SG_PROTO_ICMPV6;
-	ip[7] = HOPS;
-	memcpy(ip + 8, p->daddr, 16);
-	memcpy(ip + 24, p->saddr, 16);
-	icmp[0] = V6_UNREACHABLE;
-	icmp[1] = p->kind == SG_KIND_UDP ? V6_PORT : V6_PROHIBITED;
-	memcpy(icmp + SG_ICMP_LEN, p->frame->data + p->l3, quoted);
-	sg_put16(icmp + 2, sg_checksum(sg_sum(icmp, length,
-					      sg_sum(ip + 8, 32, length + SG_PROTO_ICMPV6))));
-	return SG_IPV6_LEN + length;
+	/* ICMPv6 sums the addresses, too. */
+	sum = v6 ? sg_sum(ip + 8, 32, head.payload_len + SG_PROTO_ICMPV6) : 0;
+	sg_put16(icmp + 2, sg_checksum(sg_sum(icmp, head.payload_len, sum)));
+	return head_len + head.payload_len;
 }
 
 static void send_unreachable(struct sg_core *core, struct sg_port *port, const struct sg_packet *p)
@@ -105,7 +86,7 @@ static void send_unreachable(struct sg_core *core, struct sg_port *port, const s
 	memcpy(bytes, p->frame->data + 6, 6);
 	memcpy(bytes + 6, p->frame->data, 6);
 	sg_put16(bytes + 12, p->ethertype);
-	frame.len = SG_ETH_LEN + (v6 ? put_ipv6 : put_ipv4)(bytes + SG_ETH_LEN, p, quoted);
+	frame.len = SG_ETH_LEN + put_unreachable(bytes + SG_ETH_LEN, p, quoted);
 	frame.wire_len = frame.len;
 	sg_send(core, port, &frame);
 }

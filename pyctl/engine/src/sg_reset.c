@@ -4,6 +4,8 @@
  * its sender (a UCMAC as source turns into one as destination, that is: the other direction). */
 #include "sg_reset.h"
 
+#include "sg_ip.h"
+
 struct rst {
 	const __u8 *to_mac;
 	const __u8 *from_mac;
@@ -15,8 +17,6 @@ struct rst {
 	__u32 ack;
 	__u8 flags;
 };
-
-enum { HOPS = 64 };
 
 static void build_tcp(__u8 *tcp, const struct rst *r, unsigned int address_len)
 {
@@ -44,6 +44,11 @@ static void send_rst(struct sg_core *core, struct sg_port *port, const struct sg
 		.vlan_tpid = p->frame->vlan_tpid,
 		.has_vlan = p->frame->has_vlan,
 	};
+	struct sg_ip_head head = {
+		.saddr = r->saddr, .daddr = r->daddr, .payload_len = SG_TCP_LEN,
+		.family = p->family, .proto = SG_PROTO_TCP,
+	};
+	__u32 head_len;
 
 	/* A group address has no business as a source. */
 	if (r->from_mac[0] & 1)
@@ -51,27 +56,9 @@ static void send_rst(struct sg_core *core, struct sg_port *port, const struct sg
 	memcpy(bytes, r->to_mac, 6);
 	memcpy(bytes + 6, r->from_mac, 6);
 	sg_put16(bytes + 12, p->ethertype);
-	if (p->family == SEG_FAMILY_IPV4) {
-		ip[0] = 0x45;
-		sg_put16(ip + 2, SG_IPV4_LEN + SG_TCP_LEN);
-		sg_put16(ip + 6, 0x4000);
-		ip[8] = HOPS;
-		ip[9] = SG_PROTO_TCP;
-		memcpy(ip + 12, r->saddr, 4);
-		memcpy(ip + 16, r->daddr, 4);
-		sg_put16(ip + 10, sg_checksum(sg_sum(ip, SG_IPV4_LEN, 0)));
-		build_tcp(ip + SG_IPV4_LEN, r, 4);
-		frame.len = SG_ETH_LEN + SG_IPV4_LEN + SG_TCP_LEN;
-	} else {
-		ip[0] = 0x60;
-		sg_put16(ip + 4, SG_TCP_LEN);
-		ip[6] = SG_PROTO_TCP;
-		ip[7] = HOPS;
-		memcpy(ip + 8, r->saddr, 16);
-		memcpy(ip + 24, r->daddr, 16);
-		build_tcp(ip + SG_IPV6_LEN, r, 16);
-		frame.len = SG_ETH_LEN + SG_IPV6_LEN + SG_TCP_LEN;
-	}
+	head_len = sg_put_ip(ip, &head);
+	build_tcp(ip + head_len, r, p->family == SEG_FAMILY_IPV4 ? 4 : 16);
+	frame.len = SG_ETH_LEN + head_len + SG_TCP_LEN;
 	frame.wire_len = frame.len;
 	sg_send(core, port, &frame);
 }
