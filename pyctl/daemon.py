@@ -85,7 +85,7 @@ def _exit_by_signal(number: int, _frame: object) -> None:
 @contextmanager
 def _only_one(instance: Instance) -> Iterator[None]:
     instance.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (instance.run_dir / "agent.lock").open("w") as lock:
+    with instance.lock_file.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -140,7 +140,9 @@ class AgentClient:
     def request(
         self, method: str, path: str, body: object = None, *, whole_node: bool = False
     ) -> Answer:
-        """One request under the prefix; the JSON object answered."""
+        """One request under the prefix; the JSON object answered. A ^C while something is changed
+        is told as what it is: the agent goes on.
+        """
         seconds = max(self.timeout, WHOLE_NODE_S) if whole_node else self.timeout
         connection = _UnixConnection(str(self.instance.api_socket), seconds)
         try:
@@ -160,6 +162,14 @@ class AgentClient:
                 f"the agent's socket {self.instance.api_socket} may not be opened",
                 advice="run the command as root",
                 errno=error.errno,
+            ) from error
+        except KeyboardInterrupt as error:
+            if method == "GET":
+                raise
+            raise SegctlError(
+                "interrupted before the agent answered",
+                state="the agent goes on with what was asked",
+                advice="`segctl list` shows what is attached",
             ) from error
         except TimeoutError as error:
             raise UnreachableError(

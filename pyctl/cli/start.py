@@ -76,7 +76,10 @@ def start_agent(
 ) -> None:
     """Spawn `argv` in a session of its own and wait until the agent's socket answers.
 
+    An agent that somebody else is starting is waited for instead: a second one is refused.
     SegctlError with the end of its log where it ends or is not ready in time (it is ended then).
+    A ^C undoes: nobody asked for an agent but for what this command was to do, and the host is to be
+    as it was. One that was attached to before stays as an agent leaves it that ends: steered.
     """
     instance.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _one_starter(instance.run_dir / "start.lock"):
@@ -95,17 +98,48 @@ def start_agent(
                 umask=0o077,
             )
         deadline = time.monotonic() + deadline_s
-        while not _answers(instance):
-            if child.poll() is not None:
-                raise _failed(instance, begin, f"it ended with {child.returncode}")
-            if time.monotonic() > deadline:
-                child.terminate()
-                child.wait()
-                told = f"it was not ready within {deadline_s:g} s and was ended"
-                raise _failed(instance, begin, told)
-            time.sleep(_POLL_S)
+        try:
+            while not _answers(instance):
+                if child.poll() is not None and not _other_runs(instance):
+                    raise _failed(instance, begin, f"it ended with {child.returncode}")
+                if time.monotonic() > deadline:
+                    told = f"it was not ready within {deadline_s:g} s; it {_end(child)}"
+                    raise _failed(instance, begin, told)
+                time.sleep(_POLL_S)
+        except KeyboardInterrupt as error:
+            raise SegctlError(
+                f"interrupted while the agent was starting in the background: it {_end(child)}",
+                state="nothing was attached or detached",
+            ) from error
         # It outlives this process: nothing is to be waited for.
         child.returncode = 0
+
+
+def _end(child: subprocess.Popen[bytes]) -> str:
+    """Ask it to end, which it can at any moment of its start, and wait; what became of it."""
+    if child.poll() is not None:
+        return "is another command's, and goes on"
+    child.terminate()
+    try:
+        child.wait(STOP_DEADLINE_S)
+    except subprocess.TimeoutExpired:
+        return f"was asked to end, but runs still (pid {child.pid})"
+    return "was ended"
+
+
+def _other_runs(instance: Instance) -> bool:
+    """Whether an agent holds the instance: here it is none of ours, and does not answer yet."""
+    try:
+        lock = os.open(instance.lock_file, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
 
 
 def _path_with_us() -> str:

@@ -70,6 +70,11 @@ class Instance:
         return self.run_dir / "agent.sock"
 
     @property
+    def lock_file(self) -> Path:
+        """Locked as long as the agent lives."""
+        return self.run_dir / "agent.lock"
+
+    @property
     def engine_socket(self) -> Path:
         """The engine's control socket."""
         return self.run_dir / "engine.sock"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from pyctl.errors import NotFoundError, RefusedError
 from tests import packets
 from tests.fixtures import traffic
+from tests.fixtures.agent import SEGCTL, START_S
 from tests.fixtures.netns import wait_for
 from tests.fixtures.snapshot import assert_same, picture
 
@@ -104,6 +106,31 @@ def test_an_agent_ended_while_it_starts_harms_nobody(lab, agent, after):
     assert traffic.tcp_try(client, IP, 8080) == "open"
     agent.start()
     assert [w["name"] for w in agent.client.workloads()["workloads"]] == ["web"]
+
+
+@pytest.mark.parametrize("moment", ["lock_file", "netns", "engine_socket"])
+def test_a_break_of_the_attach_that_starts_the_agent_leaves_nothing(lab, agent, moment):
+    """The command ends when its agent has ended, so that the next one is not in its way."""
+    _host, (web, _client) = lab.pods()
+    before = picture(web)
+    instance = agent.instance
+    agent.stop()
+    instance.lock_file.unlink()
+    command = subprocess.Popen(
+        [*SEGCTL, "attach", "--pid", str(web.pid)],
+        stderr=subprocess.PIPE,
+        env={**os.environ, "SEGCTL_INSTANCE": instance.name},
+        start_new_session=True,
+    )
+    wait_for((getattr(instance, moment)).exists, START_S)
+    command.send_signal(signal.SIGINT)
+    _, said = command.communicate(timeout=START_S)
+    assert command.returncode == 1
+    assert "it was ended. Nothing was attached" in said.decode()
+    assert not any(path.exists() for path in (instance.netns, instance.pin_root))
+    assert_same(before, picture(web))
+    agent.start()
+    assert agent.client.workloads()["workloads"] == []
 
 
 def test_detach_works_with_the_agent_gone(lab, agent):

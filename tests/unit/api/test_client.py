@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -50,6 +52,19 @@ def test_each_method_is_one_request_of_the_schema(instance):
         client.stop(detach=True)
     asked = {(method, path.partition("?")[0]) for method, path, _ in agent.asked}
     assert asked == set(fake_agent.ROUTES) - {("GET", "/workloads/0123456789ab/rules")}
+
+
+def test_a_break_while_something_is_changed_says_that_the_agent_goes_on(instance):
+    with agent_at(instance) as agent:
+        real = threading.Event()
+        agent.at_stop = lambda: (
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT),
+            real.wait(10),
+        )
+        with pytest.raises(SegctlError, match="interrupted") as caught:
+            AgentClient(instance).stop()
+        real.set()
+    assert "goes on" in caught.value.state
 
 
 def test_a_reference_cannot_become_another_route(instance):

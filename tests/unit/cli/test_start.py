@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import signal
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -34,6 +38,20 @@ with agent_at(instance_in(here)) as agent:
 @pytest.fixture
 def instance(tmp_path):
     return instance_in(tmp_path)
+
+
+@pytest.fixture
+def spawned(monkeypatch) -> list[subprocess.Popen]:
+    """Name: spawned. The processes that are started."""
+    found: list[subprocess.Popen] = []
+    popen = subprocess.Popen
+
+    def spawn(*argv, **more):
+        found.append(popen(*argv, **more))
+        return found[-1]
+
+    monkeypatch.setattr(start.subprocess, "Popen", spawn)
+    return found
 
 
 def python(code: str, *argv: str) -> tuple[str, ...]:
@@ -74,6 +92,42 @@ def test_an_agent_that_never_answers_is_ended(instance, tmp_path):
         start.start_agent(instance, python(code, str(mark)), deadline_s=0.3)
     if mark.exists():
         assert not Path(f"/proc/{mark.read_text()}").exists()
+
+
+def test_a_break_while_the_agent_starts_ends_it_and_says_so(
+    instance, tmp_path, spawned, monkeypatch
+):
+    """The command returns when the agent has ended: there is no half-started one to meet."""
+    code = "import sys, signal; open(sys.argv[1], 'w').close(); signal.pause()"
+    mark = tmp_path / "started"
+
+    def answers(_):
+        if mark.exists():
+            signal.raise_signal(signal.SIGINT)
+        return False
+
+    monkeypatch.setattr(start, "_answers", answers)
+    with pytest.raises(SegctlError, match=r"interrupted .* it was ended") as caught:
+        start.start_agent(instance, python(code, str(mark)))
+    assert "nothing was attached" in caught.value.state
+    assert spawned[0].returncode == -signal.SIGTERM
+
+
+def test_an_agent_that_another_starts_is_waited_for(instance, spawned, monkeypatch):
+    """Ours is refused, as the second one; what holds the instance answers in the end."""
+    lock = os.open(instance.lock_file, os.O_RDWR | os.O_CREAT)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    asked_since = []
+
+    def answers(_):
+        if spawned and spawned[0].poll() is not None:
+            asked_since.append(spawned[0].returncode)
+        return len(asked_since) > 2
+
+    monkeypatch.setattr(start, "_answers", answers)
+    start.start_agent(instance, python("import sys; sys.exit(1)"))
+    os.close(lock)
+    assert asked_since[0] == 1
 
 
 def test_a_running_agent_is_asked_and_none_is_started(instance, monkeypatch):
