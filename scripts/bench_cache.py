@@ -17,7 +17,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import bench_traffic as traffic
-from bench_lab import POLICY, Agent, BenchError, Lab, World, on_core, wait_until
+from bench_lab import (
+    POLICY,
+    Agent,
+    BenchError,
+    Lab,
+    World,
+    first_line,
+    on_core,
+    wait_until,
+)
 from compare_paths import PINNED_PORT, exchanges
 
 REVOKE_PORT = 7003
@@ -34,8 +43,8 @@ DENY = POLICY.replace(
 def start_servers(lab: Lab, world: World) -> None:
     """The end of the connections."""
     world.client.run("sysctl", "-qw", "net.ipv4.ip_local_port_range=10240 65000")
-    serve = (*on_core("apart", -1), lab.tool("bench_tcp"), "serve", str(PINNED_PORT))
-    lab.spawn(*world.server.command(*serve))
+    serve = (lab.tool("bench_tcp"), "serve", str(PINNED_PORT))
+    lab.spawn(*world.server.command(*on_core("apart", -1), *serve))
     wait_until(
         lambda: f":{PINNED_PORT} " in world.server.run("ss", "-Hltn"),
         10,
@@ -90,7 +99,7 @@ def revoke(lab: Lab, world: World, agent: Agent) -> dict[str, float]:
         stdout=subprocess.PIPE,
         text=True,
     )
-    receiver.stdout.readline()
+    first_line(receiver)
     ends = (*python, "send", world.server.ip, str(REVOKE_PORT))
     sender = lab.spawn(*world.client.command(*ends))
     try:

@@ -6,7 +6,7 @@ In: values by path, a description of the machine. Out: a PNG. matplotlib is impo
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ def chart(
     path: Path,
     heading: str,
     about: dict[str, Any],
-    panels: list[Callable[[Any], None]],
+    panels: Sequence[Callable[[Any], None]],
 ) -> None:
     """Each panel draws into the axis that it is given; none: no file."""
     import matplotlib as mpl  # noqa: PLC0415  slow to load, and only the chart needs it

@@ -254,6 +254,16 @@ def compiled(folder: Path, names: Sequence[str]) -> Path:
     return folder
 
 
+def first_line(process: subprocess.Popen[Any]) -> Any:
+    """What it says as soon as it is ready, bytes or text as it was started; BenchError where it ends
+    without a word.
+    """
+    line = process.stdout.readline() if process.stdout else None
+    if not line:
+        raise BenchError(f"ended without a word: {process.args!r}")
+    return line
+
+
 def on_core(placement: str, which: int) -> tuple[str, ...]:
     """What to put before a command: its core, which of them if the ends are apart (0: first, -1: last)."""
     return ("taskset", "-c", str(CPUS[which if placement == "apart" else 0]))

@@ -36,7 +36,7 @@ from bench_lab import (
     proportional_size,
     run,
 )
-from bench_rounds import Rounds, say
+from bench_rounds import WorldRounds, say
 
 COMPARED = ("stream", "rr", "udp", "crr")
 CACHED = ("discover", "bulk", "revoke")
@@ -94,7 +94,7 @@ def options() -> argparse.Namespace:
     return chosen
 
 
-class Bench(Rounds):
+class Bench(WorldRounds):
     """The measuring, one figure after the other."""
 
     def __init__(self, chosen: argparse.Namespace) -> None:

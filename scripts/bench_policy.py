@@ -20,7 +20,7 @@ from pathlib import Path
 from pyctl.abi_build import HEADER, ROOT
 from pyctl.engine.engine import Engine
 from pyctl.engine.node_records import changed_members, pack_members, pack_node
-from pyctl.model.policy import Action
+from pyctl.model.policy import Action, PortPolicy
 from pyctl.model.workload import LinkKind, Mode, Port, ProcessRef, Workload
 from pyctl.policy.compile import Compiled, Compiler, difference
 from pyctl.policy.concern import concerned
@@ -72,7 +72,7 @@ def workload(n: int) -> Workload:
     )  # fmt: skip
 
 
-def stamped(compiled: Compiled, ports: set[int]) -> list:
+def stamped(compiled: Compiled, ports: set[int]) -> list[tuple[PortPolicy, int]]:
     """The heads of these ports, as steering gives them out."""
     return [(compiled.ports[port], 1) for port in ports]
 

@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import bench_traffic as traffic
 from bench_lab import Agent, BenchError, Lab, World
@@ -34,14 +34,25 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
-class Rounds:
+class Place(Protocol):
+    """What is measured, each by its name."""
+
+    @property
+    def name(self) -> str:
+        """Of the path."""
+
+
+P = TypeVar("P", bound=Place)
+
+
+class Rounds(Generic[P]):
     """What was measured so far, and how the next is."""
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
         self.raw: dict[str, Any] = {}
         self.problems: list[str] = []
-        self.worlds: list[World] = []
+        self.worlds: list[P] = []
 
     @contextmanager
     def figure(self, name: str) -> Iterator[None]:
@@ -55,13 +66,13 @@ class Rounds:
         self.problems.append(text)
         say(f"  PROBLEM {text}")
 
-    def in_turn(self, round_number: int) -> list[World]:
+    def in_turn(self, round_number: int) -> list[P]:
         """The worlds, beginning with another one each round."""
         at = round_number % len(self.worlds)
         return self.worlds[at:] + self.worlds[:at]
 
     def interleave(
-        self, name: str, rounds: int, measure: Callable[[World], dict[str, float]]
+        self, name: str, rounds: int, measure: Callable[[P], dict[str, float]]
     ) -> None:
         say(f"{name}: {rounds} rounds of {', '.join(one.name for one in self.worlds)}")
         runs = self.raw.setdefault(name, [])
@@ -75,9 +86,9 @@ class Rounds:
     def _tried(
         self,
         figure: str,
-        world: World,
+        world: P,
         broken: set[str],
-        measure: Callable[[World], dict[str, float]],
+        measure: Callable[[P], dict[str, float]],
     ) -> dict[str, float] | None:
         """None: broken, now or before. One hiccup of a shared machine is forgiven."""
         if world.name in broken:
@@ -91,6 +102,10 @@ class Rounds:
             broken.add(world.name)
             self.problem(f"{figure}, {world.name}: {type(error).__name__}: {error}")
             return None
+
+
+class WorldRounds(Rounds[World]):
+    """Of worlds of namespaces, with traffic in them."""
 
     def udp(self, rounds: int, steps: int, seconds: float) -> None:
         say(f"udp: {rounds} rounds of searching each path's rate, step by step in turn")

@@ -36,10 +36,11 @@ from bench_lab import (
     Lab,
     World,
     family,
+    first_line,
     proportional_size,
 )
 from bench_report import PLACED, Row
-from bench_rounds import Rounds, say
+from bench_rounds import WorldRounds, say
 
 from pyctl.datapath.pins import open_map
 
@@ -73,7 +74,7 @@ def options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-class Scale(Rounds):
+class Scale(WorldRounds):
     """The measuring, one figure after the other."""
 
     def __init__(self, chosen: argparse.Namespace) -> None:
@@ -172,7 +173,7 @@ class Scale(Rounds):
         echo = self.lab.spawn(
             *world.server.command(*python, "echo", *numbers), stdout=subprocess.PIPE
         )
-        echo.stdout.readline()
+        first_line(echo)
         started = time.monotonic()
         opener = self.lab.spawn(
             *world.client.command(
@@ -181,7 +182,7 @@ class Scale(Rounds):
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
-        opened = json.loads(opener.stdout.readline())["opened"]
+        opened = json.loads(first_line(opener))["opened"]
         seconds = time.monotonic() - started
         open_now = agent.client.status()["engine"]["sessions"]
         after = proportional_size(engine)["pss"], map_bytes(agent)
@@ -242,7 +243,9 @@ def rows_of(raw: dict[str, Any]) -> list[Row]:
         )
         rows += absolute(
             *(runs, "round_trips_s", f"round_trips_{place}"),
-            *(f"TCP round trips ({words})", "k/s", 1e-3, PATHS),
+            *(f"TCP round trips ({words})", "k/s"),
+            scale=1e-3,
+            paths=PATHS,
         )
     if flows := raw.get("flows"):
         each = flows["engine_bytes"] + flows["map_bytes"]

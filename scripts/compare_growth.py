@@ -50,7 +50,10 @@ from pyctl.model.workload import DatapathKind, Fail, LinkKind, Mode, PortPair
 from pyctl.platform.netlink import Message
 from pyctl.platform.tc_filters import TcFilters
 
-DRIVERS = {"ebpf": EbpfDriver, "u32": U32Driver}
+DRIVERS: dict[str, type[EbpfDriver | U32Driver]] = {
+    "ebpf": EbpfDriver,
+    "u32": U32Driver,
+}
 PORT = 7113
 CLIENT_IP, SERVER_IP = "10.215.0.2", "10.215.0.3"
 CLIENT_MAC, SERVER_MAC = "02:42:0a:d7:00:02", "02:42:0a:d7:00:03"
@@ -110,7 +113,7 @@ class Site:
         return found.packets if found else 0
 
 
-class Growth(Rounds):
+class Growth(Rounds[Site]):
     """All sizes of the drivers, in turn. `keep` is called after each series."""
 
     def __init__(self, lab: Lab, drivers: list[str], keep: Callable[[], None]) -> None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from bench_lab import (
     UDP_PORT,
@@ -24,7 +25,7 @@ from bench_lab import (
     on_core,
     wait_until,
 )
-from bench_rounds import Rounds, say
+from bench_rounds import WorldRounds, say
 from compare_figures import PATHS
 
 FREE_PORT, PINNED_PORT = 7111, 7112
@@ -32,7 +33,7 @@ FIGURES = ("stream", "rr", "crr", "udp", "growth")
 STREAMS = tuple((way, flows) for way in ("up", "down") for flows in (1, 8))
 IDLE_S = 2.0
 
-ATTACHED: dict[str, tuple[bool, dict[str, str]]] = {
+ATTACHED: dict[str, tuple[bool, dict[str, Any]]] = {
     "decided": (True, {"datapath": "ebpf"}),
     "engine": (False, {"datapath": "ebpf"}),
     "u32": (True, {"datapath": "u32"}),
@@ -54,7 +55,7 @@ class Chosen:
     growth_seconds: float
 
 
-class Traffic(Rounds):
+class Traffic(WorldRounds):
     """The figures that are traffic. `keep` is called after each: what there is so far."""
 
     def __init__(self, lab: Lab, chosen: Chosen, keep: Callable[[], None]) -> None:
@@ -165,7 +166,8 @@ def tcp(
     """One run of bench_tcp, as it told; `core`: what puts the client on one."""
     port = PINNED_PORT if core else FREE_PORT
     out = world.client.run(
-        *(*core, lab.tool("bench_tcp"), kind, world.server.ip, str(port)),
+        *core,
+        *(lab.tool("bench_tcp"), kind, world.server.ip, str(port)),
         *(f"{seconds:g}", str(flows)),
         seconds=seconds + 40,
     )

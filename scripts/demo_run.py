@@ -38,9 +38,9 @@ class Capture:
                 text=True,
             )
         for process in self.running.values():
-            while "listening on" not in (line := process.stderr.readline()):
-                if not line:
-                    raise SystemExit("tcpdump did not start")
+            said = process.stderr or ()
+            if not any("listening on" in line for line in said):
+                raise SystemExit("tcpdump did not start")
 
     def stop(self) -> dict[str, list[str]]:
         time.sleep(0.3)  # the last packets are on their way from the ring to tcpdump

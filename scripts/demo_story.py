@@ -103,7 +103,9 @@ class Segctl:
 
     def json(self, *argv: str, expect: int = 0) -> dict[str, Any]:
         """What it says, decoded; nothing is printed."""
-        return json.loads(self.run(*argv, "-o", "json", show=False, expect=expect))
+        out = self.run(*argv, "-o", "json", show=False, expect=expect)
+        told: dict[str, Any] = json.loads(out)
+        return told
 
     def start_agent(self, *options: str) -> None:
         """`segctl agent run` in the background; its log is in the lab's folder."""

@@ -165,9 +165,10 @@ class Tiers:
         """What client gets from db through web and app; empty where it gets nothing."""
         done = self.exec("client", *self.visit)
         try:
-            return json.loads(done.stdout)
+            found: dict[str, Any] = json.loads(done.stdout)
         except ValueError:
             return {}
+        return found
 
     visit = ("curl", "-sSf", "-m", "3", "http://web/orders")
     """client asks web."""
@@ -178,7 +179,8 @@ class Tiers:
 
     def inspect(self, name: str) -> dict[str, Any]:
         """The daemon's own description."""
-        return json.loads(self._do("inspect", name))[0]
+        found: list[dict[str, Any]] = json.loads(self._do("inspect", name))
+        return found[0]
 
     def box(self, name: str) -> Box:
         """As segctl sees it."""

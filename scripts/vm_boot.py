@@ -209,9 +209,10 @@ def boot(
         pairs: list[tuple[BinaryIO, Sink]] = []
         for file, stream in (("stdout", sys.stdout), ("stderr", sys.stderr)):
             source = (folder / file).open("rb")
-            sink: Sink = stream.buffer
+            target = stream.buffer
+            sink: Sink = target
             if name:
-                sink = stack.enter_context(contextlib.closing(Named(name, sink)))
+                sink = stack.enter_context(contextlib.closing(Named(name, target)))
             pairs.append((stack.enter_context(source), sink))
         started, done = None, False
         last = begun + deadline_s
