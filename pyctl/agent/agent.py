@@ -101,7 +101,7 @@ class Agent:
             EngineWatch(
                 self.context, self.supervisor, self.lock, self.collector.collect
             ),
-            Watcher(self.context, self.lock),
+            Watcher(self.context, self.lock, self.attach),
         )
         self.auto_attacher = AutoAttacher(
             config.auto_attach,

@@ -21,7 +21,7 @@ from pyctl.agent.target import Target, find_target
 from pyctl.errors import RefusedError, SegctlError
 from pyctl.intercept.attach import preview, splice
 from pyctl.intercept.presence import draft_port, unspliced
-from pyctl.intercept.select import refuse_netns, select_interfaces
+from pyctl.intercept.select import candidates, refuse_netns, select_interfaces
 from pyctl.model.workload import (
     DatapathKind,
     Fail,
@@ -55,6 +55,9 @@ def attach(context: Context, order: AttachOrder) -> AttachResult:
         return AttachResult(None, plan, list(warnings), False, _ms_since(started))
     context.steering.drivers.of(datapath)
     workload = _splice_all(context, workload, interfaces)
+    if not order.interfaces:
+        workload = replace(workload, whole=True)
+        context.registry.put(workload)
     return _attached(context, workload, interfaces, list(warnings), started)
 
 
@@ -194,12 +197,7 @@ def _not_spliced(
     context: Context, target: Target, order: AttachOrder
 ) -> tuple[tuple[str, ...], list[str]]:
     """What an attached workload has beyond its ports: named now, or new since."""
-    try:
-        found, warnings = select_interfaces(target.process, order.interfaces)
-    except RefusedError:
-        if order.interfaces:
-            raise
-        return (), []
+    found, warnings = candidates(target.process, order.interfaces)
     return unspliced(context.instance, target.process, found), list(warnings)
 
 
@@ -217,6 +215,7 @@ def _update(context: Context, known: Workload, order: AttachOrder) -> list[str]:
         any_source=known.any_source if order.any_source is None else order.any_source,
         datapath=order.datapath or known.datapath,
         offload=order.offload or known.offload,
+        whole=known.whole or not order.interfaces,
     )
     before, after = vars(known), vars(wanted)
     plan = [f"set {key} to {after[key]}" for key in after if after[key] != before[key]]

@@ -137,8 +137,8 @@ class Context:
             self._bridge_off = off
 
     def keep_or_drop(self, workload: Workload) -> None:
-        """Write the workload with the ports it has; without any it is not attached."""
-        if workload.ports:
+        """Write the workload with the ports it has; without any it is not attached, unless it is whole."""
+        if workload.ports or workload.whole:
             self.registry.put(workload)
         else:
             self.registry.drop(workload.id)

@@ -108,7 +108,9 @@ def _refuse_loss(context: Context, workload: Workload) -> None:
 def detach_workload(context: Context, workload: Workload) -> list[str]:
     """Undo all splices of one workload; gives warnings. A failed port stays attached."""
     gone = not process_alive(workload.process)
-    release_ports(context, workload, workload.ports)
+    release_ports(context, replace(workload, whole=False), workload.ports)
+    if not workload.ports:
+        context.registry.drop(workload.id)
     context.happened(Happening("lifecycle", "detached", workload=workload.name))
     return [f"{workload.name} had ended; nothing of it is left"] if gone else []
 
@@ -116,7 +118,9 @@ def detach_workload(context: Context, workload: Workload) -> list[str]:
 def release_ports(
     context: Context, workload: Workload, ports: tuple[Port, ...]
 ) -> None:
-    """Undo the splices of these of a workload's ports; without any it is not attached."""
+    """Undo the splices of these of a workload's ports; with none left it is not attached, unless it is
+    whole.
+    """
     left = workload
     for port in ports:
         _unsplice(context, workload, port)
@@ -155,6 +159,8 @@ def shed(context: Context, workload: Workload) -> list[str]:
     is left of such a port is removed; gives a warning for each.
     """
     names = {name for port in workload.ports for name in (port.vex, port.vin)}
+    if not names:
+        return []
     there = standing(context.instance, names)
     broken = tuple(port for port in workload.ports if not {port.vex, port.vin} <= there)
     release_ports(context, workload, broken)

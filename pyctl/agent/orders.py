@@ -26,7 +26,7 @@ class AttachOrder:
     found: Container | None = None
     """One that a runtime has described already."""
     interfaces: tuple[str, ...] = ()
-    """Empty: every interface that has an address."""
+    """Empty: every interface that has an address, or gets one later."""
     name: str | None = None
     labels: dict[str, str] = field(default_factory=dict)
     datapath: DatapathKind | None = None

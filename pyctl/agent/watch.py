@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from pyctl.agent.catch_up import CatchUp
@@ -18,6 +18,8 @@ from pyctl.agent.context import Context
 from pyctl.agent.detach import bury, shed
 from pyctl.agent.events import Happening
 from pyctl.agent.eyes import Eyes
+from pyctl.agent.newcomers import Newcomers
+from pyctl.agent.orders import AttachOrder
 from pyctl.agent.rounds import Rounds
 from pyctl.agent.turns import Turns
 from pyctl.errors import NotFoundError
@@ -60,14 +62,17 @@ class _Watched:
 
 
 class Watcher:
-    """Started once; `stop` returns when its thread has ended."""
+    """Started once; `stop` returns when its thread has ended. `attach` is the agent's."""
 
-    def __init__(self, context: Context, lock: Turns) -> None:
+    def __init__(
+        self, context: Context, lock: Turns, attach: Callable[[AttachOrder], object]
+    ) -> None:
         self._context = context
         self._lock = lock
         self._watched: dict[str, _Watched] = {}
         self._registry_seen: Mapping[str, Workload] = {}
         self._eyes = Eyes()
+        self._newcomers = Newcomers(context, lock, attach)
         self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._no_burial_before: dict[str, float] = {}
         self._filters: FilterWatch | None = None
@@ -78,6 +83,7 @@ class Watcher:
             self._look_at_all,
             self._follow_registry,
             CatchUp(context, lock),
+            self._newcomers,
             lambda: self._eyes.look(_ROUND_S),
         )
         context.on_change = self.wake
@@ -133,9 +139,12 @@ class Watcher:
         watched = self._watched[workload.id] = _Watched(workload)
         self._eyes.open(watched.pidfd, lambda: self._process_ended(watched))
         self._eyes.open(watched.changes.fileno(), lambda: self._changed(watched))
+        # What changed before somebody watched.
+        self._changed(watched)
 
     def _let_go(self, workload_id: str) -> None:
         watched = self._watched.pop(workload_id)
+        self._newcomers.forget(workload_id)
         for fd in (watched.pidfd, watched.changes.fileno()):
             self._eyes.shut(fd)
         watched.close()
@@ -164,6 +173,7 @@ class Watcher:
         began = time.monotonic()
         try:
             self._follow_workload(watched)
+            self._newcomers.look(watched.workload_id)
         finally:
             took = time.monotonic() - began
             self._eyes.rest(watched.changes.fileno(), _PAUSES * took)

@@ -120,7 +120,7 @@ class AttachRequest(Request):
     container: str | None = None
     """Name or id (a unique head of it)."""
     interfaces: list[str] = []
-    """Empty: every interface that has an address."""
+    """Empty: every interface that has an address, or gets one later."""
     name: (
         Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$")] | None
     ) = None

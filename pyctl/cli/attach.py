@@ -35,7 +35,7 @@ def _labels(
     "interfaces",
     metavar="IF",
     multiple=True,
-    help="Only this interface; repeatable (default: each that has an address).",
+    help="Only this interface; repeatable (default: each that has an address, or gets one later).",
 )
 @click.option(
     "--name", help="The workload's name (default: the container's, or pid-N)."

@@ -109,8 +109,25 @@ def select_interfaces(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """(interfaces to splice, warnings about the others).
 
+    As `candidates` has it. RefusedError where nothing is left to splice.
+    """
+    chosen, warnings = candidates(process, wanted)
+    if not chosen:
+        raise RefusedError(
+            f"process {process.pid} has no interface to splice",
+            state=UNTOUCHED,
+            advice="; ".join(warnings) or "a veth or macvlan with an address is needed",
+        )
+    return chosen, warnings
+
+
+def candidates(
+    process: ProcessRef, wanted: Sequence[str] = ()
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(interfaces that can be spliced or are, warnings about the others); may be none.
+
     Without `wanted`: every veth and macvlan that has an address. Raises NotFoundError
-    for a wanted name that is not there, RefusedError where nothing is left to splice.
+    for a wanted name that is not there.
     """
     with netns_of(process) as fd, netns.netlink_in(fd) as nl:
         found = {link.name: link for link in links.dump(nl)}
@@ -131,12 +148,6 @@ def select_interfaces(
             else:
                 kind = link.kind or "physical or built-in"
                 warnings.append(f"{link.name} is of kind {kind} and stays as it is")
-    if not chosen:
-        raise RefusedError(
-            f"process {process.pid} has no interface to splice",
-            state=UNTOUCHED,
-            advice="; ".join(warnings) or "a veth or macvlan with an address is needed",
-        )
     return tuple(chosen), tuple(warnings)
 
 

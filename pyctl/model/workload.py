@@ -135,6 +135,9 @@ class Workload:
     other_traffic: OtherTraffic = OtherTraffic.AUTO
     any_source: bool = False
     offload: Offload = Offload.ON
+    whole: bool = False
+    """Its attach named no interface: those that it gets later are spliced too, and while its process
+    lives it stays attached, also without any."""
     ports: tuple[Port, ...] = ()
 
     def forced(self, mode: Mode | None) -> Workload:

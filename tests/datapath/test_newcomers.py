@@ -1,0 +1,107 @@
+"""Interfaces that an attached workload gets later are as closed as its first ones, and one that has lost
+its last is attached still: as with `docker network connect` and `disconnect`."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests import packets
+from tests.fixtures import traffic
+from tests.fixtures.netns import Netns, wait_for
+
+IP, HOST = packets.pod_peer_ip4, packets.peer_ip4
+LENGTH = 24
+HTTP = 8080
+NOBODY = "groups: {web: {selector: {name: web}}}\nmodes: {web: protect}\n"
+
+
+def connect(lab, pod: Netns, host: Netns, name: str) -> None:
+    """A second network: the host is on it, too."""
+    lab.veth(pod, name, host, f"host-{name}")
+    host.run("ip", "addr", "add", f"{HOST}/{LENGTH}", "dev", f"host-{name}")
+    pod.run("ip", "addr", "add", f"{IP}/{LENGTH}", "dev", name)
+
+
+def interfaces(agent) -> list[str]:
+    return [port["interface"] for port in agent.client.workload("web")["ports"]]
+
+
+def told(agent) -> list[str]:
+    return [one["message"] for one in agent.client.events(limit=100)["events"]]
+
+
+def test_what_is_connected_later_is_inspected(lab, agent):
+    host, (web, _client) = lab.pods()
+    agent.policy(NOBODY)
+    agent.attach(web, "web")
+    connect(lab, web, host, "eth1")
+    wait_for(lambda: interfaces(agent) == ["eth0", "eth1"])
+    traffic.tcp_echo(web, IP, HTTP)
+    assert traffic.tcp_try(host, IP, HTTP) == "silence"
+    agent.policy("rules: [{id: 1, from: any, to: any, action: allow}]\n" + NOBODY)
+    assert traffic.tcp_try(host, IP, HTTP) == "open"
+    web.run("ip", "link", "del", "eth1")
+    wait_for(lambda: interfaces(agent) == ["eth0"])
+
+
+@pytest.mark.parametrize("watched", [True, False], ids=["agent", "no-agent"])
+def test_quarantine_outlives_the_interface(lab, agent, watched):
+    """Disconnected and connected again, with and without an agent that looks on."""
+    host, (web, _client) = lab.pods()
+    agent.attach(web, "web")
+    agent.client.set_mode("web", "quarantine")
+    if not watched:
+        agent.stop()
+    web.run("ip", "link", "del", "eth0")
+    if watched:
+        wait_for(lambda: interfaces(agent) == [])
+    connect(lab, web, host, "eth0")
+    if not watched:
+        agent.start()
+    wait_for(lambda: interfaces(agent) == ["eth0"])
+    assert traffic.pings(host, IP) == 0
+    agent.client.set_mode("web", "auto")
+    assert traffic.pings(host, IP) == 3
+
+
+def test_one_attached_by_the_name_of_its_interface_keeps_to_it(lab, agent):
+    host, (web, _client) = lab.pods()
+    agent.attach(web, "web", interfaces=["eth0"], mode="protect")
+    connect(lab, web, host, "eth1")
+    # Somebody else's is taken meanwhile.
+    other = lab.netns("other")
+    connect(lab, other, lab.netns("beside"), "eth1")
+    agent.attach(other, "other")
+    connect(lab, other, lab.netns("behind"), "eth2")
+    wait_for(lambda: len(agent.client.workload("other")["ports"]) == 2)
+    assert interfaces(agent) == ["eth0"]
+    web.run("ip", "link", "del", "eth0")
+    wait_for(
+        lambda: [w["name"] for w in agent.client.workloads()["workloads"]] == ["other"]
+    )
+
+
+def test_what_cannot_be_inspected_is_told_once(lab, agent):
+    _host, (web, _client) = lab.pods()
+    agent.attach(web, "web")
+    web.run("ip", "link", "add", "br1", "type", "bridge")
+    web.run("ip", "addr", "add", f"{IP}/{LENGTH}", "dev", "br1")
+    said = "not inspected: br1 is of kind bridge and stays as it is"
+    wait_for(lambda: said in told(agent))
+    web.run("ip", "link", "set", "br1", "up")
+    connect(lab, web, lab.netns("beside"), "eth1")
+    wait_for(lambda: interfaces(agent) == ["eth0", "eth1"])
+    assert told(agent).count(said) == 1
+
+
+def test_an_address_given_while_no_agent_ran_is_the_workloads(lab, agent):
+    _host, (web, _client) = lab.pods()
+    agent.attach(web, "web", mode="protect")
+    agent.policy("rules: [{id: 1, from: any, to: any, action: allow}]\n")
+    agent.stop()
+    extra = f"{packets.pod_one_extra_ip4}/{packets.prefix_ip4}"
+    web.run("ip", "addr", "add", extra, "dev", "eth0")
+    agent.start()
+    wait_for(lambda: extra in agent.client.workload("web")["ports"][0]["addresses"])
+    pinged = ("ping", "-q", "-c", "1", "-I", packets.pod_one_extra_ip4)
+    web.run(*pinged, packets.gateway_ip4)
