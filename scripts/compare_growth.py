@@ -252,7 +252,7 @@ def _wire(site: Site) -> None:
 
 def _fill_u32(instance: Instance, pairs: list[PortPair]) -> None:
     """The ways back of these pairs on vbr-neuv, as the driver writes them."""
-    with TcFilters.of(instance.netns) as tc:
+    with TcFilters(instance.netns) as tc:
         session = Session(tc)
         indexes = {BRIDGE: VBR}
         messages = []

@@ -25,7 +25,7 @@ from pyctl.model.instance import Instance
 from pyctl.model.workload import Counter, DatapathKind, Fail, LinkKind, PortPair
 from pyctl.platform import bpf
 from pyctl.platform.bpf_grace import wait_for_programs
-from pyctl.platform.bpf_tc import TcHooks
+from pyctl.platform.bpf_tc import BpfHooks, programs
 from pyctl.platform.tc_filters import Filter, TcFilters
 
 PRIORITY = 10001
@@ -63,7 +63,7 @@ class EbpfDriver:
             self._hang(hooks, _Hook(abi.constant("SEG_VBR_IFINDEX"), "seg_from_vbr"))
             for hook in self._attached_hooks():
                 # Not the ifindex alone: after a new namespace, that may be another link.
-                if any(one.priority == PRIORITY for one in hooks.filters(hook.ifindex)):
+                if programs(hooks.filters(hook.ifindex, PRIORITY)):
                     self._hang(hooks, hook)
 
     def cleanup(self) -> None:
@@ -73,7 +73,7 @@ class EbpfDriver:
             for port_id in self._port_ids():
                 self.detach(port_id)
         with contextlib.suppress(NotFoundError), self._hooks() as hooks:
-            hooks.remove_filter(abi.constant("SEG_VBR_IFINDEX"), PRIORITY)
+            hooks.remove_program(abi.constant("SEG_VBR_IFINDEX"), PRIORITY)
             hooks.remove_clsact_if_empty(abi.constant("SEG_VBR_IFINDEX"))
         pins = pin_dir(self.instance)
         for name in (*MAPS, *PROGRAMS):
@@ -117,7 +117,7 @@ class EbpfDriver:
         try:
             with self._hooks() as hooks:
                 for ifindex in ifindexes:
-                    hooks.remove_filter(ifindex, PRIORITY)
+                    hooks.remove_program(ifindex, PRIORITY)
                     hooks.remove_clsact_if_empty(ifindex)
         except NotFoundError:
             # The namespace is gone, and its links with it.
@@ -166,13 +166,13 @@ class EbpfDriver:
         that is not attached.
         """
         lines: list[str] = []
-        with self._hooks() as hooks:
+        with TcFilters(self.instance.netns) as tc:
             wanted = self._hooks_of(port_id)
             for hook in wanted:
-                found = hooks.filters(hook.ifindex)
-                name = hooks.link_name(hook.ifindex)
+                found = programs(tc.filters(hook.ifindex))
+                name = tc.name_of(hook.ifindex)
                 lines += render.filters(name, hook.ifindex, found)
-            missing = [self._told(hooks, one) for one in _missing(hooks, wanted)]
+            missing = [_told(tc, one) for one in _missing(tc, wanted)]
         lines += render.entries(self.instance, port_id)
         lines += self.in_front(port_id)
         return lines + (missing or ["held as intended"])
@@ -181,7 +181,7 @@ class EbpfDriver:
         """See `base.Driver`. The maps are out of a stranger's reach; filters are not."""
         with self._hooks() as hooks:
             missing = _missing(hooks, self._hooks_of(port_id))
-            told = [self._told(hooks, hook) for hook in missing]
+            told = [_told(hooks, hook) for hook in missing]
             for hook in missing:
                 hooks.add_clsact(hook.ifindex)
                 self._hang(hooks, hook)
@@ -190,7 +190,7 @@ class EbpfDriver:
     def in_front(self, port_id: int) -> list[str]:
         """See `base.Driver`."""
         lines = []
-        with TcFilters.of(self.instance.netns) as tc:
+        with TcFilters(self.instance.netns) as tc:
             for hook in self._hooks_of(port_id):
                 if hook.ifindex != abi.constant("SEG_VBR_IFINDEX"):
                     name = tc.name_of(hook.ifindex) or f"({hook.ifindex})"
@@ -228,12 +228,12 @@ class EbpfDriver:
     def _map(self, name: str) -> bpf.Map:
         return open_map(self.instance, name)
 
-    def _hooks(self) -> TcHooks:
-        return TcHooks(self.instance.netns)
+    def _hooks(self) -> BpfHooks:
+        return BpfHooks(self.instance.netns)
 
-    def _hang(self, hooks: TcHooks, hook: _Hook) -> None:
+    def _hang(self, hooks: BpfHooks, hook: _Hook) -> None:
         with bpf.Program.open(pin_dir(self.instance) / hook.program) as program:
-            hooks.set_filter(hook.ifindex, PRIORITY, program.fd, hook.program)
+            hooks.set_program(hook.ifindex, PRIORITY, program.fd, hook.program)
 
     def _hooks_of(self, port_id: int) -> list[_Hook]:
         """Those that a port needs; NotFoundError where it is not attached."""
@@ -245,10 +245,6 @@ class EbpfDriver:
             _Hook(back.vin_ifindex, "seg_from_vin"),
             _Hook(abi.constant("SEG_VBR_IFINDEX"), "seg_from_vbr"),
         ]
-
-    def _told(self, hooks: TcHooks, hook: _Hook) -> str:
-        name = hooks.link_name(hook.ifindex)
-        return render.missing(name, hook.ifindex, PRIORITY, hook.program)
 
     def _return_of(self, port_id: int) -> Any | None:
         with self._map("seg_returns") as returns:
@@ -307,8 +303,8 @@ class EbpfDriver:
         former = set(self._ifindexes(pair.port_id)) - set(ends)
         if not former:
             return
-        with self._hooks() as hooks:
-            alive = sorted(one for one in former if hooks.link_name(one) is not None)
+        with TcFilters(self.instance.netns) as tc:
+            alive = sorted(one for one in former if tc.name_of(one) is not None)
         if alive:
             raise RefusedError(
                 f"port {pair.port_id} belongs to interfaces {alive}, not to {ends[0]} and "
@@ -367,13 +363,18 @@ def _is_ours(one: Filter) -> bool:
     return (one.kind, one.pref) == ("bpf", PRIORITY) and one.handle in (0, 1)
 
 
-def _missing(hooks: TcHooks, wanted: list[_Hook]) -> list[_Hook]:
-    return [
-        hook
+def _told(tc: TcFilters, hook: _Hook) -> str:
+    name = tc.name_of(hook.ifindex)
+    return render.missing(name, hook.ifindex, PRIORITY, hook.program)
+
+
+def _missing(tc: TcFilters, wanted: list[_Hook]) -> list[_Hook]:
+    # Of our priority alone: on vbr stand the u32 rules of a whole node.
+    held = {
+        hook: {one.name for one in programs(tc.filters(hook.ifindex, PRIORITY))}
         for hook in wanted
-        if (PRIORITY, hook.program)
-        not in {(one.priority, one.name) for one in hooks.filters(hook.ifindex)}
-    ]
+    }
+    return [hook for hook in wanted if hook.program not in held[hook]]
 
 
 def _u16(value: int) -> bytes:

@@ -217,7 +217,7 @@ class U32Driver:
     # -- parts ----------------------------------------------------------------------------
 
     def _tc(self) -> TcFilters:
-        return TcFilters.of(self.instance.netns)
+        return TcFilters(self.instance.netns)
 
     def _asked(self, port_id: int) -> PortPair:
         asked = self._state.get(port_id)

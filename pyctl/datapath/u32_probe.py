@@ -55,7 +55,7 @@ def install() -> None:
         links.add_veth(nl, links.VethEnd(_PAIR.vex), links.VethEnd(_PAIR.vin))
         links.add_veth(nl, links.VethEnd(_PAIR.bridge), links.VethEnd("vth"))
         indexes = {link.name: link.index for link in links.dump(nl)}
-    with TcFilters.here() as tc:
+    with TcFilters() as tc:
         for device in (_PAIR.vex, _PAIR.vin, _PAIR.bridge):
             tc.add_clsact(indexes[device])
         tc.send("installing the guard", _messages(guard(_PAIR.bridge), indexes))

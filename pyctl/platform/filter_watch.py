@@ -10,10 +10,9 @@ import struct
 from typing import NamedTuple
 
 from pyctl.platform.change_watch import RTMGRP_TC, ChangeWatch
+from pyctl.platform.tcmsg import RTM_DELTFILTER, RTM_NEWTFILTER, TCMSG
 
-RTM_NEWTFILTER, RTM_DELTFILTER = 44, 45
 _HEADER = struct.Struct("=IHHII")
-_TCMSG = struct.Struct("=BxxxiIII")
 
 
 class Touched(NamedTuple):
@@ -45,9 +44,9 @@ class FilterWatch(ChangeWatch):
 
 def _places(data: bytes) -> list[Touched]:
     found, at = [], 0
-    while at + _HEADER.size + _TCMSG.size <= len(data):
+    while at + _HEADER.size + TCMSG.size <= len(data):
         length, kind, *_ = _HEADER.unpack_from(data, at)
-        _family, ifindex, _handle, _parent, info = _TCMSG.unpack_from(
+        _family, ifindex, _handle, _parent, info = TCMSG.unpack_from(
             data, at + _HEADER.size
         )
         is_filter = kind in (RTM_NEWTFILTER, RTM_DELTFILTER)

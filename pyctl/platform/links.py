@@ -27,9 +27,9 @@ from pyctl.platform.netlink import (
     text,
     u32,
 )
+from pyctl.platform.tcmsg import RTM_GETQDISC, TCA_KIND, TCMSG, qdiscs_of
 
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK = 16, 17, 18, 19
-RTM_GETQDISC = 38
 RTM_GETNSID = 90
 RTM_NEWLINKPROP, RTM_DELLINKPROP = 108, 109
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER = 1, 3, 4, 5, 10
@@ -61,7 +61,6 @@ SIZES = (
 IFNAMSIZ = 16
 
 _IFINFO = struct.Struct("=BxHiII")
-_TCMSG = struct.Struct("=BxxxiIII")
 
 
 @dataclass(frozen=True)
@@ -293,10 +292,10 @@ def altname_message(index: int, names: tuple[str, ...], *, add: bool) -> Message
 def foreign_qdiscs(nl: NetlinkSocket, index: int) -> list[str]:
     """The kinds of the qdiscs somebody set there; the kernel's own have handle 0."""
     found = []
-    for body in nl.dump(RTM_GETQDISC, _TCMSG.pack(0, index, 0, 0, 0)):
-        _family, owner, handle, _parent, _info = _TCMSG.unpack_from(body)
+    for body in nl.dump(RTM_GETQDISC, qdiscs_of(index)):
+        _family, owner, handle, _parent, _info = TCMSG.unpack_from(body)
         if owner == index and handle:
-            found.append(text(attrs(body[20:]).get(1)))
+            found.append(text(attrs(body[TCMSG.size :]).get(TCA_KIND)))
     return found
 
 

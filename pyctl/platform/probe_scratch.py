@@ -33,18 +33,24 @@ from pyctl.platform.netlink import (
     attr_u32,
     nest,
 )
+from pyctl.platform.tcmsg import (
+    RTM_NEWQDISC,
+    RTM_NEWTFILTER,
+    TC_H_INGRESS_HOOK,
+    TCA_KIND,
+    clsact,
+    on_hook,
+)
 
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWNET = 0x20000, 0x10000000, 0x40000000
 MS_REC, MS_PRIVATE = 0x4000, 1 << 18
-RTM_NEWLINK, RTM_NEWQDISC, RTM_NEWTFILTER, RTM_NEWACTION = 16, 36, 44, 48
+RTM_NEWLINK, RTM_NEWACTION = 16, 48
 IFLA_LINK, IFLA_LINKINFO, IFLA_INFO_KIND = 5, 18, 1
-TCA_KIND, TCA_ACT_TAB, TCA_ACT_KIND = 1, 1, 1
-TC_H_CLSACT, TC_H_CLSACT_INGRESS = 0xFFFFFFF1, 0xFFFFFFF2
+TCA_ACT_TAB, TCA_ACT_KIND = 1, 1
 SOL_PACKET, PACKET_VNET_HDR = 263, 15
 BPF_PROG_LOAD, BPF_PROG_TYPE_SCHED_CLS = 5, 3
 BPF_FUNC_REDIRECT_PEER = 155
 
-_TCMSG = struct.Struct("=BxxxiIII")
 _INDEX = 424242
 
 Found = tuple[str, str]
@@ -109,15 +115,13 @@ def _new_ifindex(nl: NetlinkSocket) -> Found:
 
 
 def _clsact(nl: NetlinkSocket, index: int) -> Found:
-    body = _TCMSG.pack(0, index, 0xFFFF0000, TC_H_CLSACT, 0)
-    body += attr_text(TCA_KIND, "clsact")
-    nl.request(RTM_NEWQDISC, body, NLM_F_CREATE | NLM_F_EXCL)
+    nl.request(RTM_NEWQDISC, clsact(index), NLM_F_CREATE | NLM_F_EXCL)
     return "ok", "added one"
 
 
 def _classifier(nl: NetlinkSocket, index: int, kind: str) -> Found:
     everything = socket.htons(0x0003)  # ETH_P_ALL
-    body = _TCMSG.pack(0, index, 0, TC_H_CLSACT_INGRESS, 1 << 16 | everything)
+    body = on_hook(index, TC_H_INGRESS_HOOK, 1 << 16 | everything)
     body += attr_text(TCA_KIND, kind)
     return _named(nl, RTM_NEWTFILTER, body)
 

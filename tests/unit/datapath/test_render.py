@@ -8,7 +8,7 @@ from pyctl.platform.bpf_tc import BpfFilter
 
 
 def test_a_filter_reads_as_tc_would_say_it():
-    found = BpfFilter(7, 10001, 1, "seg_from_vex", 42, "abcd", direct_action=True)
+    found = BpfFilter(10001, 1, "seg_from_vex", 42, "abcd", direct_action=True)
     assert render.filters("vex0", 7, [found]) == [
         (
             "filter dev vex0 (ifindex 7) ingress pref 10001 handle 0x1 bpf seg_from_vex "
