@@ -122,7 +122,7 @@ def _new_workload(
     default_name = container.name if container else workload_id
     name = order.name or default_name
     _refuse_taken(context.registry.all(), name, workload_id)
-    return Workload(
+    workload = Workload(
         id=workload_id,
         name=name,
         process=target.process,
@@ -136,6 +136,7 @@ def _new_workload(
         any_source=bool(order.any_source),
         offload=order.offload or Offload.ON,
     )
+    return context.store.with_mode(workload) if container else workload
 
 
 def _refuse_taken(others: list[Workload], name: str, workload_id: str) -> None:

@@ -18,7 +18,7 @@ from pyctl.agent.target import find_target
 from pyctl.errors import SegctlError
 from pyctl.intercept.detach import unsplice
 from pyctl.intercept.presence import refuse_detach, standing
-from pyctl.model.workload import Offload, Port, Workload
+from pyctl.model.workload import Offload, Port, RuntimeKind, Workload
 from pyctl.platform.process import process_alive
 
 _AT_ONCE = 8
@@ -108,11 +108,22 @@ def _refuse_loss(context: Context, workload: Workload) -> None:
 def detach_workload(context: Context, workload: Workload) -> list[str]:
     """Undo all splices of one workload; gives warnings. A failed port stays attached."""
     gone = not process_alive(workload.process)
+    _keep_mode(context, workload if gone else replace(workload, forced_mode=None))
     release_ports(context, replace(workload, whole=False), workload.ports)
     if not workload.ports:
         context.registry.drop(workload.id)
     context.happened(Happening("lifecycle", "detached", workload=workload.name))
     return [f"{workload.name} had ended; nothing of it is left"] if gone else []
+
+
+def _keep_mode(context: Context, workload: Workload) -> None:
+    """A container may start again; a process does not, and its id says nothing of the next one."""
+    if workload.runtime == RuntimeKind.PROCESS:
+        return
+    try:
+        context.store.keep_mode(workload)
+    except SegctlError as error:
+        context.happened(Happening("lifecycle", str(error), workload=workload.name))
 
 
 def release_ports(

@@ -1,7 +1,9 @@
 """What the agent remembers across its own death: workloads, the last port id, the policy.
 
 In: model values. Out: JSON files, each written whole (temporary name, then rename). Workloads live
-in Instance.run_dir, which a reboot empties as it empties the kernel; the policy in state_dir.
+in Instance.run_dir, which a reboot empties as it empties the kernel; in state_dir the policy, and the
+modes of containers that have ended: one must not get out of quarantine by ending, where its runtime starts
+it again.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,8 @@ from pyctl.model.workload import (
     ProcessRef,
     Workload,
 )
+
+MODES_KEPT = 1000
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -143,6 +147,39 @@ class Store:
         """Before the id is used, so that a killed agent does not hand it out again at once."""
         with told("remembering a port id"):
             write_atomically(self._port_id_file, f"{port_id}\n")
+
+    @property
+    def _modes_file(self) -> Path:
+        return self._instance.state_dir / "modes.json"
+
+    def _modes(self) -> dict[str, list[str | None]]:
+        try:
+            found = json.loads(read_any(self._modes_file))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def keep_mode(self, workload: Workload) -> None:
+        """What `segctl mode` says of it (nothing, too), for when it is attached again; the newest of many."""
+        kept = self._modes()
+        had = kept.pop(workload.id, None)
+        if workload.forced_mode is not None:
+            kept[workload.id] = [workload.forced_mode, workload.mode_before]
+        elif had is None:
+            return
+        newest = dict(list(kept.items())[-MODES_KEPT:])
+        with told(f"remembering the mode of {workload.name}"):
+            write_atomically(self._modes_file, json.dumps(newest))
+
+    def with_mode(self, workload: Workload) -> Workload:
+        """One that is attached, with the mode that was kept."""
+        try:
+            forced, before = (
+                Mode(said) if said else None for said in self._modes()[workload.id]
+            )
+        except (KeyError, TypeError, ValueError):
+            return workload
+        return replace(workload, forced_mode=forced, mode_before=before)
 
     @property
     def _policy_file(self) -> Path:

@@ -34,3 +34,44 @@ def test_containers_are_attached_as_they_start_and_forgotten_as_they_end(
     wait_for(lambda: attached() == {}, 10)
     runtime.do("start", f"{tag}-web-late")
     wait_for(lambda: attached() == {f"{tag}-web-late": "monitor"}, 10)
+
+
+def test_a_container_does_not_leave_its_mode_by_ending(
+    runtime, agent_with, image_tar, tmp_path
+):
+    """Else one in quarantine would need but to exit, where its runtime starts it again."""
+    name = f"segt-{secrets.token_hex(3)}-web"
+    config = tmp_path / "agent.yaml"
+    config.write_text(
+        f"apiVersion: segctl/v1\ncontainer-hosts: ['{runtime.url}']\n"
+        f"auto-attach:\n  - {{selector: {{name: '{name}'}}, mode: monitor}}\n"
+    )
+    agent = agent_with("--config", str(config))
+    client = agent.client
+
+    def started_anew(before: int) -> bool:
+        found = client.workloads()["workloads"]
+        return [one["name"] for one in found] == [name] and found[0]["pid"] != before
+
+    def restarted() -> str:
+        before = client.workload(name)["pid"]
+        runtime.do("restart", "-t", "0", name)
+        wait_for(lambda: started_anew(before), 10)
+        return str(client.workload(name)["mode"])
+
+    runtime.start(name, image_tar)
+    wait_for(lambda: started_anew(0), 10)
+    client.set_mode(name, "protect")
+    client.set_mode(name, "quarantine")
+    assert restarted() == "quarantine"
+    agent.stop()
+    runtime.do("restart", "-t", "0", name)
+    agent.start("--config", str(config))
+    wait_for(lambda: started_anew(0), 10)
+    assert client.workload(name)["mode"] == "quarantine"
+    client.set_mode(name, "auto")
+    assert restarted() == "protect"
+    client.detach(workload=name)
+    runtime.do("restart", "-t", "0", name)
+    wait_for(lambda: started_anew(0), 10)
+    assert client.workload(name)["mode"] == "monitor"

@@ -117,3 +117,31 @@ def test_what_a_killed_writer_left_is_overwritten(tmp_path):
     write_atomically(file, "new")
     assert [one.name for one in tmp_path.iterdir()] == ["policy.yaml"]
     assert file.read_text() == "new"
+
+
+def test_the_mode_of_a_container_is_kept_until_it_has_none(store):
+    plain = replace(WEB, forced_mode=None, mode_before=None)
+    assert store.with_mode(plain) == plain
+    store.keep_mode(WEB)
+    assert store.with_mode(plain) == WEB
+    assert store.with_mode(replace(plain, id="another")).forced_mode is None
+    store.keep_mode(plain)
+    assert store.with_mode(plain) == plain
+
+
+def test_of_many_modes_the_newest_are_kept(store, monkeypatch):
+    monkeypatch.setattr("pyctl.agent.store.MODES_KEPT", 2)
+    for workload_id in ("a", "b", "a", "c"):
+        store.keep_mode(replace(WEB, id=workload_id))
+    kept = {
+        one: store.with_mode(replace(WEB, id=one, forced_mode=None)) for one in "abc"
+    }
+    assert [one for one in kept if kept[one].forced_mode] == ["a", "c"]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"0123456789ab": 1}', '{"0123456789ab": ["x", null]}']
+)
+def test_modes_that_cannot_be_read_are_none(store, tmp_path, text):
+    (tmp_path / "state_dir" / "modes.json").write_text(text)
+    assert store.with_mode(replace(WEB, forced_mode=None)).forced_mode is None
