@@ -13,7 +13,7 @@ from pyctl.errors import NotFoundError
 from pyctl.model.flow import Answer
 from pyctl.model.policy import Direction
 from pyctl.policy.learn import Learned, learn
-from pyctl.policy.observed import End, Observed
+from pyctl.policy.observed import End, Observed, Side
 
 _BEST = (Answer.NONE, Answer.OPEN, Answer.DATA)
 
@@ -27,7 +27,15 @@ def observed(flow: Flow) -> Observed:
         target=End(first.destination, next((name for _, name in names if name), None)),
         protocol=first.protocol,
         port=_port(flow),
-        sides=tuple(Direction(end.direction) for end in flow.ends if end.direction),
+        sides=tuple(
+            Side(
+                Direction(end.direction),
+                End(end.source, end.source_name),
+                End(end.destination, end.destination_name),
+            )
+            for end in flow.ends
+            if end.direction
+        ),
         passed=flow.decisive.verdict != "deny",
         answer=max((Answer(end.answer) for end in flow.ends), key=_BEST.index),
         flows=first.flows,

@@ -2,8 +2,8 @@
 
 In: the engine's sessions, the attached workloads. Out: Observed values, Impact. I/O: the engine's
 socket.
-Each end of a flow between two attached workloads has a session of its own: they are one flow here,
-which passes where both let it pass.
+Each end of a flow between two attached workloads has a session of its own, and so has each port of one
+that forwards it: they are one flow here, which passes where all let it pass.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pyctl.model.policy import Action
 from pyctl.model.workload import Workload
 from pyctl.policy.document import Policy
 from pyctl.policy.impact import Turn, turns
-from pyctl.policy.observed import End, Observed
+from pyctl.policy.observed import End, Observed, Side
 
 MAX_SESSIONS = 20000
 """Looked at for one policy: more would keep its author waiting."""
@@ -74,14 +74,15 @@ def _observed(session: Session, names: Names) -> Observed:
     source, target = names.ends(
         session.port_id, direction, session.source, session.destination
     )
+    ends = End(session.source, source), End(session.destination, target)
     protocol = protocol_name(session.proto)
     port = session.dport if protocol in {"tcp", "udp"} else 0
     return Observed(
-        source=End(session.source, source),
-        target=End(session.destination, target),
+        source=ends[0],
+        target=ends[1],
         protocol=protocol,
         port=session.sport >> 8 if protocol in _ICMP else port,
-        sides=() if direction is None else (direction,),
+        sides=() if direction is None else (Side(direction, *ends),),
         passed=session.verdict is not Action.DENY,
         answer=Answer.NONE,
         flows=1,

@@ -10,10 +10,11 @@ from fastapi import APIRouter, Query
 from pyctl.agent.agent import Agent
 from pyctl.agent.learning import learned, recorded
 from pyctl.api import schema_learning
+from pyctl.policy.judge import Fate
 from pyctl.policy.learned_text import as_yaml, document
 from pyctl.policy.parse import parse
 from pyctl.policy.sieve import MEANING, LeftOut
-from pyctl.policy.simulate import Change, Fate, Simulation, simulate
+from pyctl.policy.simulate import Change, Simulation, simulate
 
 _EXAMPLES = 3
 

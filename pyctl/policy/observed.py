@@ -49,6 +49,22 @@ class End:
 
 
 @dataclass(frozen=True, slots=True)
+class Side:
+    """One end that judged it, and how it saw both: itself by its port, whatever address it used, the
+    other by the address. They differ from what the other end saw where one forwards for others.
+    """
+
+    direction: Direction
+    source: End
+    target: End
+
+    @property
+    def own(self) -> End:
+        """The end at which it was judged."""
+        return self.source if self.direction is Direction.EGRESS else self.target
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """One flow, or many that differ in the opener's port only."""
 
@@ -60,8 +76,8 @@ class Observed:
     """The target's, of TCP and UDP; ICMP: the query's type; 0 for other protocols. None: many,
     folded into one record.
     """
-    sides: tuple[Direction, ...]
-    """At which ends it was judged."""
+    sides: tuple[Side, ...]
+    """Where it was judged."""
     passed: bool
     """It was not denied then."""
     answer: Answer

@@ -81,15 +81,17 @@ def ask(
     version = _version(spec, source, target, workloads)
     opener = _end(source, version, workloads)
     answerer = _end(target, version, workloads)
-    from_groups = _groups(policy, opener, workloads)
-    to_groups = _groups(policy, answerer, workloads)
     number, dport = _number(spec, version)
     found = []
     for direction, end in zip(Direction, (opener, answerer), strict=True):
         if end.workload is None:
             continue
+        egress = direction is Direction.EGRESS
         why = explain(
-            *(policy, from_groups, to_groups, number, dport, version, direction)
+            policy,
+            _groups(policy, opener, workloads, own=egress),
+            _groups(policy, answerer, workloads, own=not egress),
+            *(number, dport, version, direction),
         )
         mode = effective_mode(policy, end.workload).mode
         said = says(why.rule)
@@ -112,11 +114,12 @@ def ask(
 
 
 def _groups(
-    policy: Policy, end: End, workloads: Collection[Workload]
+    policy: Policy, end: End, workloads: Collection[Workload], *, own: bool
 ) -> frozenset[str]:
+    """At its own end it is itself; the other end takes it for all that have the address."""
+    if own and end.workload is not None:
+        return groups_at(policy, end.address, [end.workload])
     same = [one for one in workloads if _has(one, end.address)]
-    if end.workload is not None and end.workload not in same:
-        same.append(end.workload)
     return groups_at(policy, end.address, same)
 
 

@@ -7,6 +7,10 @@ An end that was a workload is judged by the groups that this workload has now. O
 known by its name alone: a group that asks for labels or an image may or may not take it, and then
 several rules may decide. Groups of CIDRs take an end by its address; where the workload has another
 one by now, they may or may not.
+
+A workload that forwards for others (any_source) uses addresses that are not its own, and would use
+them again. As in the engine (sg_node.c), at its own end it is itself by its port, whatever the address;
+the other end knows by the address, and so knows not the forwarder but whoever has that.
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ from pyctl.model.policy import Direction
 from pyctl.model.workload import Workload
 from pyctl.policy.document import ANY, Policy, Rule, Selector
 from pyctl.policy.explain import explain
-from pyctl.policy.observed import End, Observed
+from pyctl.policy.observed import End, Observed, Side
 from pyctl.policy.resolve import Address, addresses, groups_of
 
 
@@ -38,8 +42,12 @@ class Replay:
     def __init__(self, policy: Policy, workloads: Iterable[Workload]) -> None:
         self.policy = policy
         self.attached = {one.name: one for one in workloads}
+        self._holders: dict[Address, list[Workload]] = {}
+        for one in self.attached.values():
+            for ip in _own(one):
+                self._holders.setdefault(ip, []).append(one)
         self._nets = _by_length(policy)
-        self._groups: dict[End, Groups] = {}
+        self._groups: dict[tuple[End, bool], Groups] = {}
         self._rules: dict[tuple[str, str], list[tuple[int, Rule]]] = {}
         for number, rule in enumerate(policy.rules):
             at = (rule.source, rule.target)
@@ -47,10 +55,10 @@ class Replay:
         self._between: dict[tuple[Groups, Groups], Policy] = {}
         self._known: dict[object, tuple[Rule | None, ...]] = {}
 
-    def deciding(self, flow: Observed, side: Direction) -> tuple[Rule | None, ...]:
+    def deciding(self, flow: Observed, side: Side) -> tuple[Rule | None, ...]:
         """The rule that decides there; several where it is not known which. None: the default."""
-        source, target = self.groups(flow.source), self.groups(flow.target)
-        what = (flow.number, flow.port or 0, flow.version, side)
+        source, target = self._ends(side)
+        what = (flow.number, flow.port or 0, flow.version, side.direction)
         key = (source, target, what)
         found = self._known.get(key)
         if found is None:
@@ -58,27 +66,50 @@ class Replay:
             self._known[key] = found
         return found
 
-    def groups(self, end: End) -> Groups:
-        """In which it is."""
-        found = self._groups.get(end)
+    def unknown(self, side: Side) -> str:
+        """Why several rules may decide; empty: none but one may."""
+        for end, groups in zip(
+            (side.source, side.target), self._ends(side), strict=True
+        ):
+            if groups.maybe:
+                if end.name in self.attached:
+                    return f"{end.shown} has another address by now"
+                return f"{end.shown} has gone, and its labels are not known"
+        return ""
+
+    def _ends(self, side: Side) -> tuple[Groups, Groups]:
+        """Of source and target, as that end knows them."""
+        egress = side.direction is Direction.EGRESS
+        return (
+            self._of(side.source, own=egress),
+            self._of(side.target, own=not egress),
+        )
+
+    def _of(self, end: End, *, own: bool) -> Groups:
+        found = self._groups.get((end, own))
         if found is None:
-            found = self._groups_of(end)
-            self._groups[end] = found
+            found = self._groups_of(end, own=own)
+            self._groups[end, own] = found
         return found
 
-    def _groups_of(self, end: End) -> Groups:
+    def _groups_of(self, end: End, *, own: bool) -> Groups:
         sure = {ANY} | self._around(end.ip)
         if end.name is None:
             return Groups(frozenset(sure))
         workload = self.attached.get(end.name)
         if workload is not None:
-            own = [ip for port in workload.ports for ip in addresses(port)]
-            by_name = frozenset(groups_of(self.policy, workload))
-            if not own or end.ip in own:
+            now = _own(workload)
+            known = [workload]
+            if not own and (end.ip in now or workload.any_source):
+                known = self._holders.get(end.ip, [])
+            by_name = frozenset(
+                name for one in known for name in groups_of(self.policy, one)
+            )
+            if not now or end.ip in now or workload.any_source:
                 return Groups(by_name | sure)
             # It has other addresses by now: what goes by addresses may be otherwise.
-            now = {ANY}.union(*map(self._around, own))
-            return Groups(by_name | (sure & now), frozenset(sure ^ now) - by_name)
+            around = {ANY}.union(*map(self._around, now))
+            return Groups(by_name | (sure & around), frozenset(sure ^ around) - by_name)
         maybe: set[str] = set()
         for group in self.policy.groups.values():
             if group.selector is not None and may_select(group.selector, end.name):
@@ -123,6 +154,10 @@ class Replay:
             found = replace(self.policy, rules=tuple(rule for _, rule in numbered))
             self._between[source, target] = found
         return found
+
+
+def _own(workload: Workload) -> list[Address]:
+    return [ip for port in workload.ports for ip in addresses(port)]
 
 
 def _by_length(policy: Policy) -> dict[tuple[int, int], dict[int, set[str]]]:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from pyctl.model.flow import Answer
 from pyctl.model.policy import Direction
-from pyctl.policy.observed import End, Observed
+from pyctl.policy.observed import End, Observed, Side
 from tests import packets
 from tests.unit.policy.makers import port, workload
 
@@ -29,6 +29,13 @@ def end(who: str) -> End:
     return End(IPS[who], who) if who in IPS else End(who)
 
 
+def at(
+    source: End, target: End, directions: tuple[Direction, ...] = SIDES
+) -> tuple[Side, ...]:
+    """Where it was judged: each end saw the same two."""
+    return tuple(Side(direction, source, target) for direction in directions)
+
+
 def seen(
     source: str,
     target: str,
@@ -41,12 +48,13 @@ def seen(
     passed: bool = True,
     sides: tuple[Direction, ...] = SIDES,
 ) -> Observed:
+    ends = end(source), end(target)
     return Observed(
-        source=end(source),
-        target=end(target),
+        source=ends[0],
+        target=ends[1],
         protocol=protocol,
         port=number,
-        sides=sides,
+        sides=at(*ends, sides),
         passed=passed,
         answer=answer,
         flows=flows,

@@ -16,6 +16,7 @@ from pyctl.policy.observed import End, Observed
 from pyctl.policy.parse import parse
 from pyctl.policy.question import ask
 from tests import packets
+from tests.unit.policy.flows import at
 from tests.unit.policy.makers import port, workload
 from tests.unit.policy.worlds import policies
 
@@ -27,8 +28,10 @@ HEAD = "apiVersion: segctl/v1\ngroups: {web: {selector: {name: web}}, db: {selec
 
 
 def flow(source: End, target: End, number: int = 80, *, passed: bool = True):
+    """As an end that is attached has told of it."""
+    side = Direction.INGRESS if target.name else Direction.EGRESS
     return Observed(
-        *(source, target, "tcp", number, (Direction.INGRESS,), passed),
+        *(source, target, "tcp", number, at(source, target, (side,)), passed),
         *(Answer.NONE, 1, 0.0),
     )
 

@@ -63,6 +63,12 @@ def test_an_address_is_the_workload_that_has_it():
     assert answer.source.workload is WEB
 
 
+def test_of_two_with_one_address_each_judges_as_itself_and_is_both_to_others():
+    twin = workload("db-2", port(3, f"{packets.pod_one_ip4}/24"))
+    assert by(ask(POLICY, [*ALL, twin], "web", "db", "tcp/5432")) == [2, 2]
+    assert by(ask(POLICY, [*ALL, twin], "db-2", "db", "tcp/5432")) == [None, 2]
+
+
 def test_what_is_not_attached_judges_nothing():
     answer = ask(POLICY, ALL, packets.world_ip4, "web", "tcp/80")
     assert answer.opens

@@ -5,12 +5,13 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pyctl.model.flow import Answer
 from pyctl.policy.explain import explain, groups_at
-from pyctl.policy.observed import End
+from pyctl.policy.observed import End, Observed
 from pyctl.policy.parse import parse
 from pyctl.policy.replay import Replay, names_of
 from tests import packets
-from tests.unit.policy.flows import LOADS, SIDES, observations, seen
+from tests.unit.policy.flows import LOADS, at, observations, seen
 from tests.unit.policy.worlds import policies
 
 
@@ -23,7 +24,7 @@ def test_the_rule_that_decides_is_the_one_that_explain_finds(policy, flows):
             groups_at(policy, end.ip, [attached[end.name]] if end.name else [])
             for end in (flow.source, flow.target)
         )
-        for side in SIDES:
+        for side in flow.sides:
             expected = explain(
                 policy,
                 source,
@@ -31,7 +32,7 @@ def test_the_rule_that_decides_is_the_one_that_explain_finds(policy, flows):
                 flow.number,
                 flow.port,
                 flow.version,
-                side,
+                side.direction,
             ).rule
             assert replay.deciding(flow, side) == (expected,)
 
@@ -53,9 +54,9 @@ rules:
 def test_of_one_that_has_gone_several_rules_may_decide():
     replay = Replay(POLICY, LOADS)
     end = End(packets.world_ip4, "gone-1")
-    flow = seen("web-1", "app").__class__(
-        end, seen("web-1", "app").target, "tcp", 80, SIDES, True, "data", 1, 0.0
-    )
-    found = replay.deciding(flow, SIDES[0])
+    target = seen("web-1", "app").target
+    sides = at(end, target)
+    flow = Observed(end, target, "tcp", 80, sides, True, Answer.DATA, 1, 0.0)
+    found = replay.deciding(flow, sides[0])
     assert [rule.id if rule else None for rule in found] == [2, 3]
     assert names_of([flow]) == {"gone-1", "app"}

@@ -18,9 +18,19 @@ from pyctl.policy.parse import parse
 from pyctl.policy.sieve import Why
 from pyctl.policy.simulate import Change, simulate
 from tests import packets
-from tests.unit.policy.flows import IPS, LOADS, SIDES, WORLD, observations, seen
+from tests.unit.policy.flows import (
+    IPS,
+    LOADS,
+    SIDES,
+    WORLD,
+    at,
+    end,
+    observations,
+    seen,
+)
 from tests.unit.policy.worlds import policies
 
+FAR = packets.gateway_ip4
 GROUPS = f"""
 apiVersion: segctl/v1
 groups:
@@ -39,11 +49,9 @@ DISCOVERS = parse(GROUPS + "modes: {any: discover}\n")
 MONITORS = parse(GROUPS + "modes: {any: monitor}\n")
 
 
-def gone(name="gone", sides=SIDES):
-    target = End(IPS["app"], "app")
-    return Observed(
-        *(End(WORLD, name), target, "tcp", 80, sides, True, Answer.DATA, 1, 0.0)
-    )
+def gone(name="gone", sides=SIDES, target="app"):
+    ends = End(WORLD, name), end(target)
+    return Observed(*ends, "tcp", 80, at(*ends, sides), True, Answer.DATA, 1, 0.0)
 
 
 def the_case(flow, before, after, mode=None):
@@ -125,7 +133,7 @@ NEAR = parse(
 @pytest.mark.parametrize(
     ("flow", "policy", "why"),
     [
-        (gone(sides=SIDES[:1]), DENIES, "gone is not attached any more"),
+        (gone(sides=SIDES[:1], target=FAR), DENIES, "gone is not attached any more"),
         (gone(sides=SIDES[1:]), LABELS, "gone has gone, and its labels are not known"),
         (gone("web-1", SIDES[1:]), NEAR, "web-1 has another address by now"),
         (seen("web-1", "app", None), DENIES, "without its port"),
@@ -149,7 +157,7 @@ def test_examples_are_those_with_the_most_flows_of_each_change():
         seen("web-2", "app", 80, flows=5, last=7.0),
         seen("web-2", "app", 80, flows=5, last=9.0),
         seen("app", "db"),
-        gone(sides=SIDES[:1]),
+        gone(sides=SIDES[:1], target=FAR),
     ]
     found = simulate(flows, ALLOWS, DENIES, LOADS)
     ((first, count), (second, _)) = found.examples(1)
@@ -186,12 +194,13 @@ def test_a_hundred_thousand_flows_take_seconds():
     )
     policy = parse(f"{GROUPS}{nets}\nmodes: {{any: protect}}\nrules:\n{body}\n")
     target = End(IPS["app"], "app")
+    openers = [End(f"2001:db8:{n % 1000:x}::{n // 1000:x}") for n in range(100000)]
     flows = [
         Observed(
-            End(f"2001:db8:{n % 1000:x}::{n // 1000:x}"),
-            *(target, "tcp", n % 10000 + 1, SIDES[1:], True, Answer.DATA, 1, 0.0),
+            *(opener, target, "tcp", n % 10000 + 1, at(opener, target, SIDES[1:])),
+            *(True, Answer.DATA, 1, 0.0),
         )
-        for n in range(100000)
+        for n, opener in enumerate(openers)
     ]
     started = time.monotonic()
     found = simulate(flows, DENIES, policy, LOADS)

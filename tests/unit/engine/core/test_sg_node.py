@@ -7,9 +7,13 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from pyctl.agent.history.convert import Names
+from pyctl.agent.report import protocol_name
 from pyctl.engine._binding import sizeof
 from pyctl.engine.node_records import pack_members, pack_node
+from pyctl.model.flow import Answer
 from pyctl.model.policy import (
     Action,
     Direction,
@@ -23,13 +27,15 @@ from pyctl.policy.compile import Compiled, Compiler
 from pyctl.policy.concern import concerned
 from pyctl.policy.document import Policy
 from pyctl.policy.explain import explain, groups_at
+from pyctl.policy.observed import End, Observed, Side
 from pyctl.policy.parse import MAX_GROUPS, MAX_RULES
+from pyctl.policy.replay import Replay
 from pyctl.policy.resolve import addresses
 from tests import packets
 from tests.unit.engine.core.harness import EGRESS, INGRESS, PORT
 from tests.unit.engine.core.node import ALL, Node, head
 from tests.unit.engine.core.wire import SERVICE, Connection, udp
-from tests.unit.policy.worlds import FLOWS, PLACES, policies, steps
+from tests.unit.policy.worlds import FLOWS, PLACES, joins, policies, steps
 
 EINVAL, ENOMEM = 22, 12
 
@@ -91,6 +97,39 @@ def test_after_any_row_of_changes_it_decides_as_written(core_module, policy, row
         before = after
     node.core.close()
     fresh.core.close()
+
+
+def recorded(names, port_id, direction, local, peer, proto, dport):
+    """As a session of the port is told, and the one side at which it was judged."""
+    out = direction == EGRESS
+    way = Direction.EGRESS if out else Direction.INGRESS
+    source, target = map(str, (local, peer) if out else (peer, local))
+    told = names.ends(port_id, way, source, target)
+    ends = End(source, told[0]), End(target, told[1])
+    side = Side(way, *ends)
+    what = (protocol_name(proto), dport, (side,), True, Answer.DATA, 1, 0.0)
+    return Observed(*ends, *what), side
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(policies(), st.lists(st.tuples(joins(), st.booleans()), min_size=2, max_size=5))
+def test_what_was_recorded_is_replayed_as_the_core_judged_it(
+    core_module, policy, joined
+):
+    """Of one that forwards for others too: with addresses that are not its own, or another's."""
+    node, names = Node(core_module), Names()
+    loads = list(
+        {load.name: replace(load, any_source=any_) for load, any_ in joined}.values()
+    )
+    names.refresh(loads)
+    node.follow(Compiled(), Compiler(policy).compile(loads))
+    replay = Replay(policy, loads)
+    for each, port_id, direction, local, *rest in questions(loads):
+        if each.any_source or local in addresses(each.ports[0]):
+            flow = (port_id, direction, local, *rest)
+            (rule,) = replay.deciding(*recorded(names, *flow))
+            assert node.ask(*flow)[0] == (rule.id if rule else 0)
+    node.core.close()
 
 
 def rule_of(policy, number):
