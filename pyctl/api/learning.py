@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -14,7 +15,7 @@ from pyctl.policy.judge import Fate
 from pyctl.policy.learned_text import as_yaml, document
 from pyctl.policy.parse import parse
 from pyctl.policy.sieve import MEANING, LeftOut
-from pyctl.policy.simulate import Change, Simulation, simulate
+from pyctl.policy.simulate import Case, Change, Simulation, simulate
 
 _EXAMPLES = 3
 
@@ -35,8 +36,10 @@ def left_out_views(out: LeftOut) -> list[schema_learning.LeftOut]:
     ]
 
 
-def case_views(found: Simulation, most: int) -> list[schema_learning.Case]:
-    """Of each change the most frequent ones."""
+def case_views(
+    found: Simulation, cases: Iterable[tuple[Case, int]]
+) -> list[schema_learning.Case]:
+    """With their flows."""
     return [
         schema_learning.Case(
             change=case.change.value,
@@ -49,13 +52,17 @@ def case_views(found: Simulation, most: int) -> list[schema_learning.Case]:
             after=_fate(case.after),
             why=case.before.why or case.after.why or None,
         )
-        for case, flows in found.examples(most)
+        for case, flows in cases
     ]
 
 
 def _fate(fate: Fate) -> schema_learning.Fate:
     return schema_learning.Fate.model_validate(
-        {"verdict": fate.verdict, "rule_id": fate.rule_id}
+        {
+            "verdict": fate.verdict,
+            "rule_id": fate.rule_id,
+            "staged_rule_id": fate.staged_id,
+        }
     )
 
 
@@ -102,7 +109,9 @@ def router(agent: Agent) -> APIRouter:
         return schema_learning.Simulated(
             flows={change.value: found.flows[change] for change in Change},
             monitored=found.monitored,
-            examples=case_views(found, request.examples),
+            examples=case_views(found, found.examples(request.examples)),
+            staged=found.staged,
+            staged_examples=case_views(found, found.staged_examples(request.examples)),
             warnings=list(policy.warnings),
             recording=agent.context.history.state().recording,
             elapsed_ms=round(1000 * (time.monotonic() - started), 1),

@@ -52,7 +52,7 @@ class SimulateRequest(Request):
     mode: Mode | None = None
     """As if every workload were in it; None: as the policy says."""
     examples: Annotated[int, Field(ge=0, le=10000)] = 5
-    """Of each change."""
+    """Of each change, and of what a staged rule would deny."""
 
 
 class Fate(_Response):
@@ -62,6 +62,8 @@ class Fate(_Response):
     """None: not known; violation: it passes because the mode only records."""
     rule_id: int | None
     """None: no rule matches."""
+    staged_rule_id: int | None = None
+    """Of a staged rule that would deny what passes."""
 
 
 class Case(_Response):
@@ -87,6 +89,11 @@ class Simulated(_Response):
     monitored: int
     """Those that pass by the new policy only because a mode records instead of denying."""
     examples: list[Case]
+    staged: int = 0
+    """Flows that pass by the new policy, and that a staged rule of it would deny; each is counted in
+    `flows` too.
+    """
+    staged_examples: list[Case] = []
     warnings: list[str]
     """Of the new policy."""
     recording: bool

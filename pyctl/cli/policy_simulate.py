@@ -39,7 +39,7 @@ _COLUMNS = ("change", "from", "to", "port", "flows", "last", "before", "after", 
 )
 @click.option(
     "--fail-on",
-    type=click.Choice(["denied", "allowed", "uncertain"]),
+    type=click.Choice(["denied", "allowed", "uncertain", "staged"]),
     multiple=True,
     help="Exit code 1 where there is any; may be repeated.",
 )
@@ -57,7 +57,8 @@ def simulate(
     """What a policy would do to the recorded flows, against the one in force; nothing is applied.
 
     Flows are judged with the workloads, groups and modes of now. Uncertain is what cannot be known,
-    as of a workload that has gone. `--mode protect` shows what protect would deny.
+    as of a workload that has gone. `--mode protect` shows what protect would deny. Staged is what
+    passes, and what a staged rule of this policy would deny if it were enforced.
     """
     from pyctl.api.client import AgentClient
 
@@ -76,7 +77,8 @@ def simulate(
         render.as_json(answer)
     else:
         _show(answer)
-    if any(answer["flows"][change] for change in fail_on):
+    counts = {**answer["flows"], "staged": answer["staged"]}
+    if any(counts[one] for one in fail_on):
         ctx.exit(1)
 
 
@@ -91,14 +93,19 @@ def _show(answer: Mapping[str, Any]) -> None:
     if answer["monitored"]:
         flows = render.count(answer["monitored"], "flow")
         click.echo(f"{flows} would pass only because the mode records")
-    if answer["examples"]:
+    if answer["staged"]:
+        flows = render.count(answer["staged"], "flow")
+        click.echo(f"{flows} would be denied by a rule that is staged")
+    rows = [_row(CHANGES[one["change"]], one) for one in answer["examples"]]
+    rows += [_row("staged", one) for one in answer["staged_examples"]]
+    if rows:
         click.echo()
-        render.table(_COLUMNS, map(_row, answer["examples"]))
+        render.table(_COLUMNS, rows)
 
 
-def _row(case: Mapping[str, Any]) -> list[object]:
+def _row(change: str, case: Mapping[str, Any]) -> list[object]:
     return [
-        CHANGES[case["change"]],
+        change,
         case["source"],
         case["target"],
         case["service"],
@@ -114,4 +121,6 @@ def _fate(fate: Mapping[str, Any]) -> str:
     if fate["verdict"] is None:
         return "unknown"
     by = "no rule" if fate["rule_id"] is None else f"rule {fate['rule_id']}"
+    if fate["staged_rule_id"] is not None:
+        by += f"; staged rule {fate['staged_rule_id']} denies"
     return f"{fate['verdict']} ({by})"

@@ -12,7 +12,7 @@ concern   two of these → the ports whose verdicts the step from one to the oth
 identity  what a rule means, as a number: its hits are counted under it
 explain   the rule that decides, read one by one
 observed  a recorded flow as policy looks at it
-replay    explain, for many flows at once
+replay    explain, for many flows at once; judge: and by the modes of all their ends
 sieve     which recorded flows are worth a rule
 families  which workloads are copies of one thing
 ports     services as a rule writes them

@@ -11,11 +11,11 @@ pass, as model/truth.py has it.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from pyctl.model.policy import Direction
-from pyctl.model.truth import Says, judged
+from pyctl.model.truth import Says, judged, staged
 from pyctl.model.workload import Mode, Workload
 from pyctl.policy.document import Policy, Rule
 from pyctl.policy.explain import says
@@ -36,6 +36,9 @@ class Fate:
     """Of the end that decides it. None: no rule matches there, or it is not the rules that decide."""
     why: str = ""
     """It is not known."""
+    staged_id: int | None = None
+    """Of a staged rule that would deny what passes. As in the engine, whatever the mode: where that
+    only records, it would be a violation."""
 
     @property
     def passes(self) -> bool:
@@ -62,13 +65,17 @@ class Judge:
             return Fate(None, why="it is not known which way it was opened")
         fates = [self._at(flow, side) for side in self._sides(flow)]
         # Of ends that let it pass, one with a rule tells more.
-        return min(
+        decisive = min(
             fates,
             key=lambda fate: (
                 _ORDER.index(fate.verdict),
                 fate.passes and fate.rule_id is None,
             ),
         )
+        if decisive.verdict is None or not decisive.passes:
+            return decisive
+        would = (fate.staged_id for fate in fates if fate.staged_id is not None)
+        return replace(decisive, staged_id=next(would, None))
 
     def _sides(self, flow: Observed) -> Iterator[Side]:
         """The opener's end first: what it denies, it decides."""
@@ -81,19 +88,24 @@ class Judge:
 
     def _at(self, flow: Observed, side: Side) -> Fate:
         mode = self._forced or self._modes.get(side.own.name or "")
-        rules = self._replay.deciding(flow, side)
+        found = self._replay.decided(flow, side)
+        rules = found.rules
         if mode is None:
             # Whatever its mode, one that a rule allows passes.
             if all(says(rule) is Says.ALLOW for rule in rules):
-                return _fate(Mode.PROTECT, rules[0])
+                return _fate(Mode.PROTECT, rules[0], found.staged)
             return Fate(None, why=f"{side.own.shown} is not attached any more")
-        if len({_fate(mode, rule).verdict for rule in rules}) == 1:
-            return _fate(mode, rules[0])
+        fates = [_fate(mode, rule, found.staged) for rule in rules]
+        if len({fate.verdict for fate in fates}) == 1:
+            return fates[0]
         return Fate(None, why=self._replay.unknown(side))
 
 
 @lru_cache(maxsize=1 << 16)
-def _fate(mode: Mode, rule: Rule | None) -> Fate:
+def _fate(mode: Mode, rule: Rule | None, would: Rule | None) -> Fate:
     verdict = judged(mode, says(rule))
     told = verdict.verdict if verdict.passes else "deny"
-    return Fate(told, rule.id if rule and mode is not Mode.QUARANTINE else None)
+    number = rule.id if rule and mode is not Mode.QUARANTINE else None
+    if would and staged(verdict, says(would)) != verdict:
+        return Fate(told, number, staged_id=would.id)
+    return Fate(told, number)

@@ -36,6 +36,16 @@ class Groups:
     """Besides: what it needs to be known for is not known."""
 
 
+@dataclass(frozen=True)
+class Decided:
+    """What the rules say at one end."""
+
+    rules: tuple[Rule | None, ...]
+    """That which decides; several where it is not known which. None: the default."""
+    staged: Rule | None
+    """Would decide before them, were it enforced: the first staged rule that surely matches."""
+
+
 class Replay:
     """One policy, asked many times."""
 
@@ -53,16 +63,16 @@ class Replay:
             at = (rule.source, rule.target)
             self._rules.setdefault(at, []).append((number, rule))
         self._between: dict[tuple[Groups, Groups], Policy] = {}
-        self._known: dict[object, tuple[Rule | None, ...]] = {}
+        self._known: dict[object, Decided] = {}
 
-    def deciding(self, flow: Observed, side: Side) -> tuple[Rule | None, ...]:
-        """The rule that decides there; several where it is not known which. None: the default."""
+    def decided(self, flow: Observed, side: Side) -> Decided:
+        """What the rules say there."""
         source, target = self._ends(side)
         what = (flow.number, flow.port or 0, flow.version, side.direction)
         key = (source, target, what)
         found = self._known.get(key)
         if found is None:
-            found = tuple(self._decide(source, target, what))
+            found = self._decide(source, target, what)
             self._known[key] = found
         return found
 
@@ -127,18 +137,22 @@ class Replay:
 
     def _decide(
         self, source: Groups, target: Groups, what: tuple[int, int, int, Direction]
-    ) -> Iterable[Rule | None]:
+    ) -> Decided:
+        def sure(rule: Rule | None) -> bool:
+            return rule is None or (
+                rule.source in source.sure and rule.target in target.sure
+            )
+
         policy = self._of_both(source, target)
         sources, targets = source.sure | source.maybe, target.sure | target.maybe
-        while True:
-            rule = explain(policy, sources, targets, *what).rule
-            yield rule
-            if rule is None or (
-                rule.source in source.sure and rule.target in target.sure
-            ):
-                return
+        why = explain(policy, sources, targets, *what)
+        staged = why.staged if sure(why.staged) else None
+        rules = [why.rule]
+        while not sure(rule := rules[-1]) and rule is not None:
             at = policy.rules.index(rule)
             policy = replace(policy, rules=policy.rules[at + 1 :])
+            rules.append(explain(policy, sources, targets, *what).rule)
+        return Decided(tuple(rules), staged)
 
     def _of_both(self, source: Groups, target: Groups) -> Policy:
         """The policy with the rules that have these groups at their ends, in their order."""

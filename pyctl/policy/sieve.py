@@ -103,7 +103,7 @@ def _why_not(flow: Observed, scanners: set[str], replay: Replay) -> Why | None:
         return Why.SCAN if scans else Why.UNANSWERED
     if flow.port is None:
         return Why.FOLDED
-    rules = [rule for side in flow.sides for rule in replay.deciding(flow, side)]
+    rules = [rule for side in flow.sides for rule in replay.decided(flow, side).rules]
     if rules and all(
         rule is not None and rule.action is Action.ALLOW for rule in rules
     ):

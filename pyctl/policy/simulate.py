@@ -48,6 +48,8 @@ class Simulation:
     flows: Counter[Change] = field(default_factory=Counter)
     monitored: int = 0
     """Flows that pass by the new policy only because a mode records instead of denying."""
+    staged: int = 0
+    """Flows that pass by the new policy, and that a staged rule of it would deny."""
     cases: Counter[Case] = field(default_factory=Counter)
     """With their flows."""
     last: dict[Case, float] = field(default_factory=dict)
@@ -61,6 +63,11 @@ class Simulation:
                     one for one in self.cases.most_common() if one[0].change is change
                 ]
                 yield from found[:most]
+
+    def staged_examples(self, most: int) -> list[tuple[Case, int]]:
+        """Likewise of what a staged rule would deny; they may be among the others too."""
+        cases = self.cases.most_common()
+        return [one for one in cases if one[0].after.staged_id is not None][:most]
 
 
 def simulate(
@@ -88,6 +95,8 @@ def simulate(
         found.last[case] = max(found.last.get(case, 0.0), flow.last)
         if case.after.verdict == "violation":
             found.monitored += flow.flows
+        if case.after.staged_id is not None:
+            found.staged += flow.flows
     return found
 
 

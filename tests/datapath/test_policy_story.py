@@ -84,6 +84,12 @@ def test_what_is_learned_is_simulated_applied_and_enforced(agent, pods, tmp_path
     stage = {"id": 1, **WEB, "ports": ["tcp/8080"], "action": "deny", "stage": True}
     reject = {"id": 2, **WEB, "ports": ["tcp/8081", "udp/8080"], "action": "reject"}
     body["rules"] = [stage, reject, *body["rules"]]
+    found = agent.client.simulate_policy(json.dumps(body))
+    staged = {
+        (one["service"], one["after"]["staged_rule_id"])
+        for one in found["staged_examples"]
+    }
+    assert (found["staged"], staged) == (1, {(f"tcp/{KEPT}", 1)})
     agent.client.apply_policy(json.dumps(body))
     assert kept.said("four") == {"back": "four\n"}
     assert tcp(client, KEPT) == "open"

@@ -21,7 +21,7 @@ def test_reasons_come_with_words_and_examples():
 
 def test_cases_say_what_was_and_what_would_be():
     found = simulate([seen("web-1", "app")], EMPTY, EMPTY, LOADS, mode=Mode.MONITOR)
-    (case,) = case_views(found, 5)
+    (case,) = case_views(found, found.examples(5))
     assert (case.change, case.before.verdict) == ("allowed", "deny")
     assert (case.after.verdict, case.why) == ("violation", None)
-    assert not case_views(found, 0)
+    assert not case_views(found, found.examples(0))

@@ -109,7 +109,7 @@ def verdicts(policy, flow):
     return [
         rule.action if rule else None
         for side in flow.sides
-        for rule in Replay(policy, LOADS).deciding(flow, side)
+        for rule in Replay(policy, LOADS).decided(flow, side).rules
     ]
 
 

@@ -9,7 +9,7 @@ from pyctl.model.flow import Answer
 from pyctl.policy.explain import explain, groups_at
 from pyctl.policy.observed import End, Observed
 from pyctl.policy.parse import parse
-from pyctl.policy.replay import Replay, names_of
+from pyctl.policy.replay import Decided, Replay, names_of
 from tests import packets
 from tests.unit.policy.flows import LOADS, at, observations, seen
 from tests.unit.policy.worlds import policies
@@ -33,8 +33,10 @@ def test_the_rule_that_decides_is_the_one_that_explain_finds(policy, flows):
                 flow.port,
                 flow.version,
                 side.direction,
-            ).rule
-            assert replay.deciding(flow, side) == (expected,)
+            )
+            assert replay.decided(flow, side) == Decided(
+                (expected.rule,), expected.staged
+            )
 
 
 POLICY = parse("""
@@ -57,6 +59,6 @@ def test_of_one_that_has_gone_several_rules_may_decide():
     target = seen("web-1", "app").target
     sides = at(end, target)
     flow = Observed(end, target, "tcp", 80, sides, True, Answer.DATA, 1, 0.0)
-    found = replay.deciding(flow, sides[0])
+    found = replay.decided(flow, sides[0]).rules
     assert [rule.id if rule else None for rule in found] == [2, 3]
     assert names_of([flow]) == {"gone-1", "app"}

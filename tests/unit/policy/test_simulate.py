@@ -87,6 +87,19 @@ STAGES_REJECT = with_rule(
     "id: 1, from: web, to: app, action: reject, stage: true}\n"
     "  - {id: 2, from: any, to: any, action: allow"
 )
+DECIDED_BEFORE = with_rule(
+    "id: 2, from: any, to: any, action: allow}\n"
+    "  - {id: 1, from: web, to: app, action: deny, stage: true"
+)
+DENIED_ANYWAY = with_rule("id: 1, from: web, to: app, action: deny, stage: true")
+STAGES_AT_ONE_END = with_rule(
+    "id: 1, from: web, to: app, action: deny, stage: true, direction: ingress}\n"
+    "  - {id: 2, from: any, to: any, action: allow"
+)
+STAGES_LABELS = with_rule(
+    "id: 1, from: labelled, to: app, action: deny, stage: true}\n"
+    "  - {id: 2, from: any, to: any, action: allow"
+)
 
 
 @pytest.mark.parametrize(
@@ -106,6 +119,47 @@ def test_a_rejection_is_a_denial_and_a_staged_rule_decides_nothing(
 ):
     case = the_case(seen("web-1", "app"), before, after)
     assert (case.change, case.after.rule_id) == (change, rule)
+
+
+def test_what_a_staged_rule_would_deny_is_counted_and_shown_by_itself():
+    """Whatever else becomes of it; not what is denied already, or of which that is not known."""
+    flows = [
+        seen("web-1", "app", flows=3),
+        seen("web-2", "app", 81),
+        seen("web-2", "db", 81),
+        gone(sides=SIDES[:1], target=FAR),
+    ]
+    found = simulate(flows, ALLOWS, STAGES_REJECT, LOADS)
+    assert found.flows == {Change.UNCHANGED: 3, Change.ALLOWED: 2, Change.UNCERTAIN: 1}
+    assert found.staged == 4
+    told = [(case.change, case.after.staged_id) for case, _ in found.staged_examples(5)]
+    assert told == [(Change.UNCHANGED, 1), (Change.ALLOWED, 1)]
+    assert len(found.staged_examples(1)) == 1
+    assert simulate(flows, STAGES_REJECT, ALLOWS, LOADS).staged == 0
+
+
+@pytest.mark.parametrize(
+    ("policy", "flow", "staged"),
+    [
+        (STAGES_REJECT, seen("web-1", "app"), 1),
+        # A rule that would allow; one behind the rule that decides; a denial either way.
+        (STAGES_ALLOW, seen("web-1", "app"), None),
+        (DECIDED_BEFORE, seen("web-1", "app"), None),
+        (DENIED_ANYWAY, seen("web-1", "app"), None),
+        # At one end is enough; who has gone may not be meant.
+        (STAGES_AT_ONE_END, seen("web-1", "app"), 1),
+        (STAGES_LABELS, gone(sides=SIDES[1:]), None),
+    ],
+)
+def test_a_staged_rule_would_deny_what_it_decides(policy, flow, staged):
+    case = the_case(flow, ALLOWS, policy)
+    assert case.after.staged_id == staged
+
+
+@pytest.mark.parametrize("mode", [Mode.DISCOVER, Mode.MONITOR, Mode.PROTECT])
+def test_a_staged_rule_is_told_in_every_mode_as_it_is_live(mode):
+    case = the_case(seen("web-1", "app"), ALLOWS, STAGES_REJECT, mode)
+    assert (case.after.verdict, case.after.staged_id) == ("allow", 1)
 
 
 def test_what_passes_only_because_a_mode_records_is_counted():
