@@ -7,12 +7,21 @@ interface is ours or the original; both stand at the same index.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
+from collections.abc import Iterable, Iterator
 
 from pyctl.intercept.snapshot import PARK_PRIORITY, Snapshot
 from pyctl.platform import l3, links
-from pyctl.platform.netlink import Message, NetlinkSocket, attrs, u32
+from pyctl.platform.netlink import (
+    NLM_F_CREATE,
+    NLM_F_EXCL,
+    Message,
+    NetlinkSocket,
+    attrs,
+    u32,
+)
 
 GROUPS = (1, 7, 9, 11)
 """RTNLGRP_LINK, IPV4_ROUTE, IPV6_IFADDR, IPV6_ROUTE"""
@@ -111,8 +120,8 @@ def routes(nl: NetlinkSocket, snapshot: Snapshot) -> None:
     them.
 
     On-link routes go first; what still does not resolve is tried again as long as
-    others get through. Raises NetlinkError for a route that the kernel refuses for
-    good.
+    others get through, at last with its gateways made reachable. Raises NetlinkError
+    for a route that the kernel refuses for good.
     """
     _nexthops(nl, snapshot)
     before = None
@@ -121,7 +130,13 @@ def routes(nl: NetlinkSocket, snapshot: Snapshot) -> None:
         if not missing and not extra:
             return
         messages: list[Message] = [l3.delete_route(body) for body in extra]
-        results = nl.batch(messages + [l3.route_message(body) for body in missing])
+        wanted = [l3.route_message(body) for body in missing]
+        if len(missing) == before:
+            ways = set().union(*map(l3.gateways, missing))
+            with _reachable(nl, ways):
+                results = nl.batch(messages + wanted)
+        else:
+            results = nl.batch(messages + wanted)
         refused = [error for error in results[len(messages) :] if error]
         final = [
             e for e in refused if e.errno not in _LATER and e.errno != errno.EEXIST
@@ -135,14 +150,38 @@ def routes(nl: NetlinkSocket, snapshot: Snapshot) -> None:
         before = len(missing)
 
 
+@contextlib.contextmanager
+def _reachable(
+    nl: NetlinkSocket, gateways: Iterable[tuple[int, bytes, int]]
+) -> Iterator[None]:
+    """For as long, these are on the link. A route stands that was made when they were,
+    though the address that made them so has gone; the kernel takes no new one like it.
+    """
+    bodies = [l3.host_route(*gateway) for gateway in sorted(gateways)]
+    create = NLM_F_CREATE | NLM_F_EXCL
+    results = nl.batch([Message(l3.RTM_NEWROUTE, body, create) for body in bodies])
+    try:
+        yield
+    finally:
+        added = [body for body, no in zip(bodies, results, strict=True) if no is None]
+        for refused in nl.batch([l3.delete_route(body) for body in added]):
+            if refused:
+                raise refused
+
+
 def _nexthops(nl: NetlinkSocket, snapshot: Snapshot) -> None:
     if not snapshot.nexthops:
         return
     there = {l3.nexthop_key(body) for body in l3.dump_nexthops(nl)}
     missing = [body for body in snapshot.nexthops if l3.nexthop_key(body) not in there]
-    for refused in nl.batch([l3.nexthop_message(body) for body in missing]):
-        if refused:
-            raise refused
+    messages = [l3.nexthop_message(body) for body in missing]
+    refused = [error for error in nl.batch(messages) if error]
+    if refused and all(error.errno in _LATER for error in refused):
+        ways = set().union(*map(l3.nexthop_gateways, missing))
+        with _reachable(nl, ways):
+            refused = [error for error in nl.batch(messages) if error]
+    if refused:
+        raise refused[0]
 
 
 def neighbours(nl: NetlinkSocket, snapshot: Snapshot) -> None:

@@ -60,7 +60,7 @@ NUD_VALID_DYNAMIC = 0x02 | 0x04 | 0x08 | 0x10
 """REACHABLE, STALE, DELAY, PROBE: the link-layer address is known."""
 NTF_PROXY, NTF_EXT_LEARNED = 0x08, 0x10
 NDA_DST, NDA_CACHEINFO, NDA_PROBES = 1, 3, 4
-NHA_GROUP = 2
+NHA_GROUP, NHA_OIF, NHA_GATEWAY = 2, 5, 6
 _NHA_ANSWERS = frozenset({14, 15, 17})
 """NHA_OP_FLAGS, NHA_GROUP_STATS, NHA_HW_STATS_USED: the kernel says them, never hears
 them.
@@ -240,6 +240,37 @@ def needs_gateway(body: bytes) -> bool:
     return any(
         kind in found for kind in (RTA_GATEWAY, RTA_VIA, RTA_MULTIPATH, RTA_NH_ID)
     )
+
+
+def gateways(body: bytes) -> set[tuple[int, bytes, int]]:
+    """(family, address, interface) of all that a route leads over."""
+    found = attrs(body[12:])
+    own = (found, u32(found.get(RTA_OIF)))
+    hops = _hops(found.get(RTA_MULTIPATH, b""))
+    ends = set()
+    for said, index in (own, *((attrs(rest), index) for _, _, index, rest in hops)):
+        if RTA_GATEWAY in said:
+            ends.add((body[0], said[RTA_GATEWAY], index))
+        elif RTA_VIA in said:
+            via = said[RTA_VIA]
+            ends.add((struct.unpack_from("=H", via)[0], via[2:], index))
+    return ends
+
+
+def nexthop_gateways(body: bytes) -> set[tuple[int, bytes, int]]:
+    """Likewise of a nexthop object."""
+    found = attrs(body[8:])
+    if NHA_GATEWAY not in found:
+        return set()
+    return {(body[0], found[NHA_GATEWAY], u32(found.get(NHA_OIF)))}
+
+
+def host_route(family: int, address: bytes, index: int) -> bytes:
+    """The body of an on-link route to one address."""
+    scope = RT_SCOPE_LINK if family == socket.AF_INET else RT_SCOPE_UNIVERSE
+    head = (family, len(address) * 8, 0, 0, RT_TABLE_MAIN, RTPROT_BOOT, scope)
+    found = {RTA_DST: address, RTA_OIF: struct.pack("=I", index)}
+    return _RT.pack(*head, RTN_UNICAST, 0) + _packed(found)
 
 
 def _hops(data: bytes) -> list[tuple[int, int, int, bytes]]:

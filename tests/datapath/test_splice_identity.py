@@ -101,6 +101,36 @@ def test_routes_over_two_interfaces_keep_their_hops_and_their_order(rig: Rig) ->
 
 
 @pytest.mark.skipif(not shutil.which("ethtool"), reason="ethtool is not installed")
+def test_routes_over_gateways_that_are_on_no_link_any_more_are_kept(rig: Rig) -> None:
+    """The kernel keeps them when the address goes that made them reachable; it would not take them
+    anew, and a splice that fails at them could not be rolled back, either.
+    """
+    ips = (packets.gateway_ip4, packets.gateway_ip6)
+    weighed = [
+        ("nexthop", "dev", "eth0", "via", packets.gateway_ip4, "weight", n)
+        for n in "12"
+    ]
+    rig.pod.run(
+        "ip", "route", "add", packets.multipath_net_ip4, *weighed[0], *weighed[1]
+    )
+    for number, (ip, net) in enumerate(
+        zip(ips, (packets.nexthop_net_ip4, packets.nexthop_net_ip6), strict=True), 11
+    ):
+        rig.pod.run("ip", "nexthop", "add", "id", str(number), "via", ip, "dev", "eth0")
+        rig.pod.run("ip", "route", "add", net, "nhid", str(number))
+    rig.pod.run("ip", "addr", "add", f"{packets.pod_peer_ip4}/32", "dev", "eth0")
+    for ip, length in (
+        (packets.pod_one_ip4, packets.prefix_ip4),
+        (packets.pod_one_ip6, packets.prefix_ip6),
+    ):
+        rig.pod.run("ip", "addr", "del", f"{ip}/{length}", "dev", "eth0")
+    inside, pod = picture(rig.pod, inside=True), picture(rig.pod)
+    port = rig.splice()
+    assert_same(inside, picture(rig.pod, inside=True))
+    rig.unsplice(port)
+    assert_same(pod, picture(rig.pod))
+
+
 def test_offloads_that_the_workload_switched_off_stay_off(rig: Rig) -> None:
     def offloads() -> str:
         return rig.pod.run("ethtool", "-k", "eth0").stdout
