@@ -18,13 +18,17 @@ from demo_story import (
 from demo_tiers import (
     APP_PORT,
     DB_PORT,
+    DENIALS,
     EXPECTED,
     LEARNED,
+    MAY_READ,
     PROTECT,
     TIERS,
+    TRY_OUT,
     Tiers,
     agent_config,
     between,
+    denials,
     lacking,
     without_db,
 )
@@ -60,10 +64,8 @@ class Act:
 
     def is_told(self, name: str, destination: str, port: int) -> bool:
         """Whether the events have the denial, at a workload, of what it wanted to reach."""
-        ip = self.tiers.box(destination).ip
-        found = self.segctl.json("events", "--kind", "denial", "--workload", name)
-        told = {(one["destination"], one["reason"]) for one in found["events"]}
-        return (f"{ip}:{port}", "default_deny") in told
+        wanted = self.tiers.denial(destination, port)
+        return wanted in denials(self.segctl.json(*DENIALS, name))
 
 
 def show_before(act: Act) -> None:
@@ -79,8 +81,7 @@ def show_before(act: Act) -> None:
 
 def show_attach(act: Act) -> None:
     chapter("Attach by label")
-    config = act.lab.folder / "agent.yaml"
-    config.write_text(agent_config(act.lab.environment["DOCKER_HOST"]))
+    config = agent_config(act.lab.folder, act.lab.environment["DOCKER_HOST"])
     typed("cat", config.name)
     print(config.read_text().rstrip())
     act.segctl.start_agent("--config", config.name)
@@ -126,7 +127,7 @@ def show_learning(act: Act) -> str:
     (act.lab.folder / "shop.yaml").write_text(text)
     typed("cat", "shop.yaml")
     print(text.rstrip())
-    act.segctl.show("policy", "simulate", "-f", "shop.yaml", "--fail-on", "denied")
+    act.segctl.show(*TRY_OUT, "shop.yaml")
     check(True, "of what was seen, nothing would be denied")
     return text
 
@@ -146,9 +147,8 @@ def show_breach(act: Act) -> None:
         wait_until(lambda: act.is_told("web", "db", DB_PORT)),
         "segctl says so, and why:",
     )
-    segctl.show("events", "--kind", "denial", "--workload", "web")
-    question = ("--from", "web", "--to", "db", "--port", f"tcp/{DB_PORT}")
-    segctl.show("policy", "test", *question, "--expect", "deny")
+    segctl.show(*DENIALS, "web")
+    segctl.show(*MAY_READ, "--expect", "deny")
     check(not act.tries("app", tiers.leak), "nor does app reach the stranger")
     check(
         wait_until(lambda: act.is_told("app", "stranger", 80)),
@@ -162,10 +162,9 @@ def show_stricter(act: Act, text: str) -> None:
     chapter("A stricter policy, before it does harm")
     typed("sed", "/from: app, to: db/d", "shop.yaml", rest=" >strict.yaml")
     (act.lab.folder / "strict.yaml").write_text(without_db(text))
-    simulate = ("policy", "simulate", "-f", "strict.yaml", "--fail-on", "denied")
     segctl = act.segctl
-    segctl.show(*simulate, expect=1)
-    answer = segctl.json(*simulate, expect=1)
+    segctl.show(*TRY_OUT, "strict.yaml", expect=1)
+    answer = segctl.json(*TRY_OUT, "strict.yaml", expect=1)
     denied = {
         (case["source"], case["target"], case["service"]) for case in answer["examples"]
     }

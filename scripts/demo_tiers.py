@@ -12,7 +12,7 @@ import json
 import subprocess
 import tarfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,13 @@ LEARNED = {
 PROTECT = "modes: {web: protect, app: protect, db: protect}\n"
 """What the reviewer adds."""
 
+MAY_READ = ("policy", "test", "--from", "web", "--to", "db", "--port", f"tcp/{DB_PORT}")
+"""May web read db itself, past app?"""
+TRY_OUT = ("policy", "simulate", "--fail-on", "denied", "-f")
+"""To be followed by a file."""
+DENIALS = ("events", "--kind", "denial", "--workload")
+"""To be followed by a name; see `denials`."""
+
 FILES = {
     "etc/passwd": "root:x:0:0:root:/:/bin/sh\npostgres:x:70:70:postgres:/tmp:/bin/sh\n",
     "etc/group": "root:x:0:\npostgres:x:70:\n",
@@ -110,10 +117,18 @@ def lacking() -> str:
     return "python3-psycopg2 is not installed" if found.returncode else ""
 
 
-def agent_config(container_host: str) -> str:
+def agent_config(folder: Path, container_host: str) -> Path:
     """The tiers are attached as they start, by their label; client and stranger are not."""
     roles = "".join(f"  - selector: {{labels: {{role: {tier}}}}}\n" for tier in TIERS)
-    return f"apiVersion: segctl/v1\ncontainer-hosts: [{container_host}]\nauto-attach:\n{roles}"
+    hosts = f"container-hosts: [{container_host}]\n"
+    config = folder / "agent.yaml"
+    config.write_text(f"apiVersion: segctl/v1\n{hosts}auto-attach:\n{roles}")
+    return config
+
+
+def denials(told: Mapping[str, Any]) -> set[tuple[str, str]]:
+    """Where a workload wanted to go in vain, and the reason, as its events have it."""
+    return {(one["destination"], one["reason"]) for one in told["events"]}
 
 
 def without_db(policy: str) -> str:
@@ -176,6 +191,10 @@ class Tiers:
     """web asks db itself, past app."""
     leak = ("curl", "-sS", "-m", "2", "http://stranger/")
     """app talks to the stranger."""
+
+    def denial(self, name: str, port: int) -> tuple[str, str]:
+        """What `denials` has of who wanted to go there."""
+        return f"{self.box(name).ip}:{port}", "default_deny"
 
     def inspect(self, name: str) -> dict[str, Any]:
         """The daemon's own description."""

@@ -152,3 +152,49 @@ def test_a_new_policy_is_tried_out_on_what_was_recorded(agent, tiers, tmp_path):
     assert code == 1
     assert {case["change"] for case in gone["examples"]} == {"uncertain"}
     assert gone["examples"][0]["why"] == "app is not attached any more"
+
+
+def behind(lab, gate, db):
+    """A namespace that reaches db through gate, with its own address."""
+    inner, ip = lab.netns("behind"), packets.world_ip4
+    lab.veth(inner, "eth0", gate, "inner")
+    inner.batch(f"addr add {ip}/32 dev eth0", "route add default dev eth0")
+    gate.batch(f"route add {ip}/32 dev inner")
+    db.batch(f"route add {ip}/32 via {packets.pod_one_ip4}")
+    for key in ("ip_forward", "conf/inner/proxy_arp"):
+        gate.sysctl(f"ipv4/{key}", 1)
+    return inner
+
+
+def test_what_a_gateway_forwards_is_tried_out_as_its_ends_judge_it(
+    agent, lab, tmp_path
+):
+    """db knows the address, not who forwards it: a rule for the gateway is enough at one end."""
+    _host, (gate, db) = lab.pods()
+    ip = packets.pod_two_ip4
+    client = behind(lab, gate, db)
+    traffic.tcp_echo(db, ip, DB_PORT)
+    agent.attach(gate, "gate", any_source=True, interfaces=["eth0"])
+    agent.attach(db, "db")
+    assert traffic.tcp_round(client, ip, DB_PORT, 1000)
+
+    groups = {
+        "gates": {"selector": {"name": "gate"}},
+        "far": {"cidrs": [packets.world_net_ip4]},
+    }
+    rules = [
+        {"id": 1, "from": "gates", "to": "any", "action": "allow"},
+        {"id": 2, "from": "far", "to": "any", "action": "allow"},
+    ]
+
+    def changes(text):
+        found = simulated(agent, tmp_path, text)[1]["flows"]
+        return {change for change, flows in found.items() if flows}
+
+    for count, change, seen in ((1, "denied", "silence"), (2, "unchanged", "open")):
+        body = {"apiVersion": "segctl/v1", "groups": groups, "rules": rules[:count]}
+        text = json.dumps(body | {"modes": {"any": "protect"}})
+        wait_for(lambda text=text, change=change: changes(text) == {change})
+        agent.client.apply_policy(text)
+        assert traffic.tcp_try(client, ip, DB_PORT) == seen
+        agent.client.apply_policy('{"apiVersion": "segctl/v1"}')

@@ -7,13 +7,17 @@ import json
 import pytest
 from demo_tiers import (
     DB_PORT,
+    DENIALS,
     EXPECTED,
     LEARNED,
+    MAY_READ,
     PROTECT,
     TIERS,
+    TRY_OUT,
     Tiers,
     agent_config,
     between,
+    denials,
     lacking,
     without_db,
 )
@@ -36,9 +40,7 @@ def tiers(runtime: Runtime, tmp_path) -> Tiers:
 @pytest.fixture
 def guarded(runtime, tiers, agent_with, tmp_path) -> AgentProcess:
     """Name: guarded. Scope: function. Depends: tiers, agent_with. Attached by their labels."""
-    config = tmp_path / "agent.yaml"
-    config.write_text(agent_config(runtime.url))
-    agent = agent_with("--config", str(config))
+    agent = agent_with("--config", str(agent_config(tmp_path, runtime.url)))
 
     def attached() -> bool:
         found = agent.client.workloads()["workloads"]
@@ -49,10 +51,7 @@ def guarded(runtime, tiers, agent_with, tmp_path) -> AgentProcess:
 
 
 def denied(agent: AgentProcess, name: str) -> set[tuple[str, str]]:
-    """Where a workload wanted to go in vain, and the reason."""
-    events = agent.cli("events", "--kind", "denial", "--workload", name, "-o", "json")
-    found = json.loads(events.stdout)["events"]
-    return {(one["destination"], one["reason"]) for one in found}
+    return denials(json.loads(agent.cli(*DENIALS, name, "-o", "json").stdout))
 
 
 def works(tiers: Tiers, name: str, argv: tuple[str, ...]) -> bool:
@@ -75,25 +74,22 @@ def test_three_tiers_are_learned_enforced_and_broken_into_in_vain(
 
     policy = tmp_path / "shop.yaml"
     policy.write_text(wait_for(learned, 10) + PROTECT)
-    simulate = ("policy", "simulate", "--fail-on", "denied", "-o", "json", "-f")
-    guarded.cli(*simulate, str(policy))
+    guarded.cli(*TRY_OUT, str(policy))
     applied = guarded.cli("policy", "apply", "-f", str(policy)).stdout
     assert ", 0 are denied that passed" in applied
     assert tiers.orders() == served
 
     assert not works(tiers, "web", tiers.steal)
     assert not works(tiers, "app", tiers.leak)
-    db, stranger = tiers.box("db").ip, tiers.box("stranger").ip
-    reason = "default_deny"
-    wait_for(lambda: denied(guarded, "web") == {(f"{db}:{DB_PORT}", reason)}, 10)
-    wait_for(lambda: denied(guarded, "app") == {(f"{stranger}:80", reason)}, 10)
-    question = ("--from", "web", "--to", "db", "--port", f"tcp/{DB_PORT}")
-    guarded.cli("policy", "test", *question, "--expect", "deny")
+    past_app, out = tiers.denial("db", DB_PORT), tiers.denial("stranger", 80)
+    wait_for(lambda: denied(guarded, "web") == {past_app}, 10)
+    wait_for(lambda: denied(guarded, "app") == {out}, 10)
+    guarded.cli(*MAY_READ, "--expect", "deny")
     assert tiers.orders() == served
 
     stricter = tmp_path / "strict.yaml"
     stricter.write_text(without_db(policy.read_text()))
-    done = guarded.cli(*simulate, str(stricter), check=False)
+    done = guarded.cli(*TRY_OUT, str(stricter), "-o", "json", check=False)
     assert done.returncode == 1
     (case,) = json.loads(done.stdout)["examples"]
     assert (case["change"], case["source"], case["target"]) == ("denied", "app", "db")

@@ -45,8 +45,8 @@ def test_a_command_has_a_session_of_its_own_and_its_failure_is_told_in_its_words
         must("sh", "-c", "echo not so >&2; false")
 
 
-def test_the_tiers_are_attached_by_label_and_their_policy_read_as_rules():
-    config = parse(agent_config("unix:///nowhere.sock"))
+def test_the_tiers_are_attached_by_label_and_their_policy_read_as_rules(tmp_path):
+    config = parse(agent_config(tmp_path, "unix:///nowhere.sock").read_text())
     labels = [dict(one.selector.labels) for one in config.auto_attach]
     assert labels == [{"role": "web"}, {"role": "app"}, {"role": "db"}]
     assert between(POLICY) == LEARNED
