@@ -9,6 +9,9 @@ are groups of addresses: those that were seen with the very same services at one
 that no rule allows more than was seen but for the copies of a workload, and for wider networks where
 these are asked for. What is no service's port is left out: a port of the ephemeral range that was
 used once, beside many such.
+
+Of what a workload forwards for others each end knows something else, and judges by that (replay.py): so
+there is a rule for what each of them knows.
 """
 
 from __future__ import annotations
@@ -105,19 +108,25 @@ def learn(
 ) -> Learned:
     """`prefix`: addresses of IPv4 are taken as networks of that length, those of IPv6 as /64."""
     learned = Learned()
-    kept = sieve(flows, Replay(policy, workloads), learned.left_out)
+    replay = Replay(policy, workloads)
+    kept = sieve(flows, replay, learned.left_out)
     naming = Naming(policy.groups)
-    placed = place(policy, workloads, names_of(kept), naming)
+    names = names_of(pair for flow in kept for pair in replay.known_as(flow))
+    placed = place(policy, workloads, names, naming)
     seen: _Seen = {}
     for flow in _services(kept, placed.group, learned.left_out):
-        ends = (
-            _side(flow.source, placed.group, policy, prefix),
-            _side(flow.target, placed.group, policy, prefix),
-        )
-        tally = seen.setdefault(ends, {}).setdefault(
-            (flow.protocol, flow.port or 0), Tally()
-        )
-        tally.add(flow.flows, flow.last)
+        pairs = {
+            (
+                _side(source, placed.group, policy, prefix),
+                _side(target, placed.group, policy, prefix),
+            )
+            for source, target in replay.known_as(flow)
+        }
+        for ends in pairs:
+            tally = seen.setdefault(ends, {}).setdefault(
+                (flow.protocol, flow.port or 0), Tally()
+            )
+            tally.add(flow.flows, flow.last)
         learned.flows += flow.flows
     taken = {rule.id for rule in policy.rules}
     free = (number for number in count(FIRST_ID) if number not in taken)

@@ -15,7 +15,7 @@ the other end knows by the address, and so knows not the forwarder but whoever h
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
@@ -86,6 +86,20 @@ class Replay:
                     return f"{end.shown} has another address by now"
                 return f"{end.shown} has gone, and its labels are not known"
         return ""
+
+    def known_as(self, flow: Observed) -> set[tuple[End, End]]:
+        """Source and target, as those know them that judge: more than one pair where one forwards."""
+        if any(self._forwards(side.own) for side in flow.sides):
+            return {(side.source, side.target) for side in flow.sides}
+        return {(flow.source, flow.target)}
+
+    def _forwards(self, end: End) -> bool:
+        workload = self.attached.get(end.name or "")
+        return (
+            workload is not None
+            and workload.any_source
+            and end.ip not in _own(workload)
+        )
 
     def _ends(self, side: Side) -> tuple[Groups, Groups]:
         """Of source and target, as that end knows them."""
@@ -195,11 +209,6 @@ def is_name_alone(selector: Selector) -> bool:
     return replace(selector, name=None) == Selector()
 
 
-def names_of(flows: Collection[Observed]) -> set[str]:
+def names_of(pairs: Iterable[tuple[End, End]]) -> set[str]:
     """All workloads that are an end."""
-    return {
-        end.name
-        for flow in flows
-        for end in (flow.source, flow.target)
-        if end.name is not None
-    }
+    return {end.name for pair in pairs for end in pair if end.name is not None}

@@ -166,7 +166,7 @@ def behind(lab, gate, db):
     return inner
 
 
-def test_what_a_gateway_forwards_is_tried_out_as_its_ends_judge_it(
+def test_what_a_gateway_forwards_is_learned_and_tried_out_as_its_ends_judge_it(
     agent, lab, tmp_path
 ):
     """db knows the address, not who forwards it: a rule for the gateway is enough at one end."""
@@ -177,6 +177,16 @@ def test_what_a_gateway_forwards_is_tried_out_as_its_ends_judge_it(
     agent.attach(gate, "gate", any_source=True, interfaces=["eth0"])
     agent.attach(db, "db")
     assert traffic.tcp_round(client, ip, DB_PORT, 1000)
+
+    def both():
+        found = json.loads(learned(agent, "-o", "json").stdout)
+        return found if len(found["rules"]) == 2 else None
+
+    body = wait_for(both) | {"modes": {"any": "protect"}}
+    assert set(between(body)) == {("gate", "db"), ("db-clients", "db")}
+    agent.client.apply_policy(json.dumps(body))
+    assert traffic.tcp_try(client, ip, DB_PORT) == "open"
+    agent.client.apply_policy('{"apiVersion": "segctl/v1"}')
 
     groups = {
         "gates": {"selector": {"name": "gate"}},

@@ -14,11 +14,13 @@ from pyctl.policy.document import EMPTY, Group, Rule
 from pyctl.policy.fields import Notes, port_spec
 from pyctl.policy.learn import EPHEMERAL, MANY, learn
 from pyctl.policy.learned_text import as_yaml, document
+from pyctl.policy.observed import End, Observed, Side
 from pyctl.policy.parse import parse
 from pyctl.policy.replay import Replay
 from pyctl.policy.sieve import Why
+from pyctl.policy.simulate import Change, simulate
 from tests import packets
-from tests.unit.policy.flows import LOADS, WORLD, observations, seen
+from tests.unit.policy.flows import LOADS, SIDES, WORLD, end, observations, seen
 from tests.unit.policy.worlds import policies
 
 
@@ -99,6 +101,24 @@ def test_one_group_alone_can_be_asked_for():
     assert {rule.target for rule in learned.rules} == {"app", "db"}
     assert set(learned.selectors) == {"web", "app", "db"}
     assert (learned.networks, learned.flows) == ({}, 2)
+
+
+def test_of_what_a_gateway_forwards_each_end_gets_its_rule():
+    """The gateway is itself by its port; the other end knows the address, whoever sent it on."""
+    gate = replace(LOADS[0], any_source=True)
+    ends = End(WORLD, gate.name), end("app")
+    sides = Side(SIDES[0], *ends), Side(SIDES[1], End(WORLD), ends[1])
+    flow = Observed(*ends, "tcp", 80, sides, True, Answer.DATA, 3, 1.0)
+    learned = learn([flow], EMPTY, [gate, *LOADS[1:]])
+    assert shown(learned) == [
+        ("web", "app", ["tcp/80"]),
+        ("app-clients", "app", ["tcp/80"]),
+    ]
+    assert learned.flows == 3
+    (one,) = learned.networks["app-clients"]
+    assert str(one.network_address) == WORLD
+    protect = simulate([flow], EMPTY, applied(learned), [gate, *LOADS[1:]])
+    assert protect.flows == {Change.ALLOWED: 3}
 
 
 def test_nothing_seen_is_the_policy_in_force():

@@ -61,4 +61,4 @@ def test_of_one_that_has_gone_several_rules_may_decide():
     flow = Observed(end, target, "tcp", 80, sides, True, Answer.DATA, 1, 0.0)
     found = replay.decided(flow, sides[0]).rules
     assert [rule.id if rule else None for rule in found] == [2, 3]
-    assert names_of([flow]) == {"gone-1", "app"}
+    assert names_of(replay.known_as(flow)) == {"gone-1", "app"}
