@@ -46,7 +46,8 @@ from pyctl.errors import SegctlError, UsageError
 from pyctl.intercept.enforcer import ensure_enforcer, remove_enforcer
 from pyctl.intercept.presence import present_ports
 from pyctl.model.instance import Instance
-from pyctl.model.workload import Mode, Workload
+from pyctl.model.workload import Mode, ProcessRef, Workload
+from pyctl.platform.process import process_ref
 from pyctl.policy.diff import changed_ports, changes
 from pyctl.policy.document import Policy
 from pyctl.policy.parse import parse
@@ -107,7 +108,7 @@ class Agent:
             config.auto_attach,
             configured(config.container_hosts) if config.auto_attach else (),
             attach=self.attach,
-            is_attached=self._is_attached,
+            holder=self._holder,
             tell=self.context.happened,
         )
 
@@ -153,8 +154,13 @@ class Agent:
                     return found
             raise
 
-    def _is_attached(self, pid: int) -> bool:
-        return any(one.process.pid == pid for one in self.context.registry.all())
+    def _holder(self, pid: int) -> ProcessRef | None:
+        """The process for which the network namespace of this one is attached; None: it is not."""
+        try:
+            found = self.context.registry.in_netns(process_ref(pid).netns)
+        except SegctlError:
+            return None
+        return found.process if found else None
 
     def attach(self, order: AttachOrder) -> AttachResult:
         """See agent.attach."""

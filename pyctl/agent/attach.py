@@ -14,7 +14,7 @@ from dataclasses import replace
 import structlog
 
 from pyctl.agent.context import Context
-from pyctl.agent.detach import release_ports
+from pyctl.agent.detach import bury, release_ports
 from pyctl.agent.events import Happening
 from pyctl.agent.orders import AttachOrder, AttachResult
 from pyctl.agent.target import Target, find_target
@@ -31,6 +31,7 @@ from pyctl.model.workload import (
     Port,
     Workload,
 )
+from pyctl.platform.process import process_alive
 
 _log = structlog.get_logger()
 
@@ -46,7 +47,8 @@ def attach(context: Context, order: AttachOrder) -> AttachResult:
         return _attach_more(context, known, target, order, started)
     datapath = context.steering.drivers.choose(order.datapath)
     refuse_netns(context.instance, target.process)
-    interfaces, warnings = select_interfaces(target.process, order.interfaces)
+    choose = candidates if order.may_wait else select_interfaces
+    interfaces, warnings = choose(target.process, order.interfaces)
     workload = _new_workload(context, target, order, datapath)
     if order.dry_run:
         plan = _preview(context, target, interfaces)
@@ -108,7 +110,7 @@ def _attached(
     elapsed = _ms_since(started)
     ports = [port for port in workload.ports if port.interface in interfaces]
     plan = [f"spliced {port.interface}: {port.vex}, {port.vin}" for port in ports]
-    names = ", ".join(port.interface for port in ports)
+    names = ", ".join(port.interface for port in ports) or "no interface yet"
     told = f"attached ({names}) in {elapsed:.0f} ms"
     context.happened(Happening("lifecycle", told, workload=workload.name))
     return AttachResult(workload, plan, warnings, False, elapsed)
@@ -121,6 +123,8 @@ def _new_workload(
     workload_id = container.short_id if container else f"pid-{target.process.pid}"
     default_name = container.name if container else workload_id
     name = order.name or default_name
+    if not order.dry_run:
+        _bury_former(context, name, workload_id)
     _refuse_taken(context.registry.all(), name, workload_id)
     workload = Workload(
         id=workload_id,
@@ -137,6 +141,14 @@ def _new_workload(
         offload=order.offload or Offload.ON,
     )
     return context.store.with_mode(workload) if container else workload
+
+
+def _bury_former(context: Context, name: str, workload_id: str) -> None:
+    """A container that starts again may be sooner than the burial of its former process."""
+    for other in context.registry.all():
+        taken = name == other.name or workload_id == other.id
+        if taken and not process_alive(other.process):
+            bury(context, other)
 
 
 def _refuse_taken(others: list[Workload], name: str, workload_id: str) -> None:

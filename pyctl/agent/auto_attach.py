@@ -1,35 +1,60 @@
 """Attaching containers as they start.
 
 In: selectors, container runtimes. Out: attach orders. I/O: one thread for each runtime, which waits
-on its stream of events.
+on its stream of events, and one for what is to be tried again.
 The stream is opened before what runs already is listed, so that no start falls between; where a
 runtime goes away, both are done again once it is back. Ends of containers are not this module's: the
 watcher sees every process end, however it was attached. A container that somebody detached is left
 alone until it starts anew.
+
+Containers may share a network namespace, as in a pod: the first that is selected is attached, and stands
+for all of them; when it ends, the next one is attached in its place.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import structlog
 
 from pyctl.agent.config import AutoAttach
 from pyctl.agent.events import Happening
 from pyctl.agent.orders import AttachOrder
-from pyctl.errors import SegctlError
+from pyctl.errors import RefusedError, SegctlError
+from pyctl.model.workload import ProcessRef
+from pyctl.platform.process import process_alive
 from pyctl.policy.resolve import selects
 from pyctl.runtime.base import Container, Runtime, Starts, Unreachable
 
 _log = structlog.get_logger()
 RETRY_S = 2.0
+TRIES = 5
+"""Of an attach that fails, and is not refused: the former container of that name may not be quite gone."""
+SEEN_MAX = 10_000
 Consider = Callable[[Runtime, str], None]
 """What is done about a container that runs, by its id. Raises Unreachable."""
 
 
+@dataclass(frozen=True)
+class _Later:
+    """A container that is looked at again."""
+
+    runtime: Runtime
+    container: Container
+    wanted: AutoAttach
+    tries: int = 0
+    """So many have failed."""
+    holder: ProcessRef | None = None
+    """Whose attach is its own, too, for as long as that lasts."""
+
+
 class AutoAttacher:
-    """Started once. `attach` and `is_attached` (by pid) are the agent's; `tell` records."""
+    """Started once. `attach` and `holder` (the process for which the namespace of this pid is attached) are
+    the agent's; `tell` records.
+    """
 
     def __init__(
         self,
@@ -37,15 +62,20 @@ class AutoAttacher:
         runtimes: Sequence[Runtime],
         *,
         attach: Callable[[AttachOrder], object],
-        is_attached: Callable[[int], bool],
+        holder: Callable[[int], ProcessRef | None],
         tell: Callable[[Happening], None],
     ) -> None:
         self._chosen = chosen
         self._attach = attach
-        self._is_attached = is_attached
+        self._holder = holder
         self._tell = tell
-        self._seen: set[tuple[str, int]] = set()
+        self._seen: dict[str, int] = {}
+        """Container → the pid of its start that was dealt with; of the newest."""
+        self._later: deque[_Later] = deque()
         self._ending = threading.Event()
+        self._again = threading.Thread(
+            target=self._try_again, name="auto-attach-again", daemon=True
+        )
         self._followers = [
             _Follower(runtime, self._consider, self._ending)
             for runtime in (runtimes if chosen else ())
@@ -55,15 +85,17 @@ class AutoAttacher:
         """Begin to follow."""
         for follower in self._followers:
             follower.thread.start()
+        if self._followers:
+            self._again.start()
 
     def stop(self) -> None:
         """Returns when no order can come any more."""
         self._ending.set()
         for follower in self._followers:
             follower.cancel()
-        for follower in self._followers:
-            if follower.thread.is_alive():
-                follower.thread.join()
+        for thread in (self._again, *(one.thread for one in self._followers)):
+            if thread.is_alive():
+                thread.join()
 
     def states(self) -> list[str]:
         """How each runtime is followed, a line each; none without selectors."""
@@ -81,29 +113,61 @@ class AutoAttacher:
             return
         if container is None:
             return
-        start = (container.id, container.pid)
-        if start in self._seen:
+        if self._seen.pop(container.id, None) == container.pid:
+            self._seen[container.id] = container.pid
             return
-        self._seen.add(start)
+        self._seen[container.id] = container.pid
+        if len(self._seen) > SEEN_MAX:
+            del self._seen[next(iter(self._seen))]
         for wanted in self._chosen:
             if selects(wanted.selector, container):
-                self._attach_one(wanted, container)
+                self._attach_one(_Later(runtime, container, wanted))
                 return
 
-    def _attach_one(self, wanted: AutoAttach, container: Container) -> None:
-        if self._is_attached(container.pid):
+    def _attach_one(self, one: _Later) -> None:
+        container, wanted = one.container, one.wanted
+        holder = self._holder(container.pid)
+        if holder is not None:
+            if holder.pid != container.pid:
+                self._later.append(replace(one, holder=holder))
             return
         order = AttachOrder(
             found=container,
             datapath=wanted.datapath,
             mode=wanted.mode,
             fail=wanted.fail,
+            may_wait=True,
         )
         try:
             self._attach(order)
         except SegctlError as error:
             told = f"container {container.name} was not attached by itself: {error}"
             self._tell(Happening("lifecycle", told))
+            if not isinstance(error, RefusedError) and one.tries + 1 < TRIES:
+                self._later.append(replace(one, tries=one.tries + 1))
+
+    def _try_again(self) -> None:
+        while not self._ending.wait(RETRY_S):
+            for _ in range(len(self._later)):
+                try:
+                    self._look_again(self._later.popleft())
+                except Exception:  # noqa: BLE001  the others have their turn
+                    _log.exception("attaching again failed")
+
+    def _look_again(self, one: _Later) -> None:
+        if one.holder is not None and self._holder(one.container.pid) == one.holder:
+            self._later.append(one)
+            return
+        if one.holder is not None and process_alive(one.holder):
+            # Somebody detached what they shared, and meant it.
+            return
+        try:
+            now = one.runtime.find(one.container.id)
+        except (SegctlError, Unreachable) as error:
+            _log.debug("not attached", container=one.container.id, error=str(error))
+            return
+        if now is not None and now.pid == one.container.pid:
+            self._attach_one(one)
 
 
 class _Follower:

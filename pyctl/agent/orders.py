@@ -35,6 +35,8 @@ class AttachOrder:
     other_traffic: OtherTraffic | None = None
     any_source: bool | None = None
     offload: Offload | None = None
+    may_wait: bool = False
+    """One without an interface is attached too, and its interfaces as it gets them."""
     dry_run: bool = False
 
 

@@ -75,3 +75,32 @@ def test_a_container_does_not_leave_its_mode_by_ending(
     runtime.do("restart", "-t", "0", name)
     wait_for(lambda: started_anew(0), 10)
     assert client.workload(name)["mode"] == "monitor"
+
+
+def test_a_container_without_a_network_is_inspected_from_its_first_one_on(
+    runtime, agent_with, image_tar, tmp_path
+):
+    name = f"segt-{secrets.token_hex(3)}-web"
+    config = tmp_path / "agent.yaml"
+    config.write_text(
+        f"apiVersion: segctl/v1\ncontainer-hosts: ['{runtime.url}']\n"
+        f"auto-attach:\n  - {{selector: {{name: '{name}'}}, mode: protect}}\n"
+    )
+    agent = agent_with("--config", str(config))
+
+    def interfaces() -> list[int]:
+        return [
+            len(one["ports"])
+            for one in agent.client.workloads()["workloads"]
+            if one["name"] == name
+        ]
+
+    runtime.do("network", "create", "one")
+    runtime.start(name, image_tar, network="one")
+    wait_for(lambda: interfaces() == [1], 10)
+    runtime.do("network", "disconnect", "one", name)
+    wait_for(lambda: interfaces() == [0])
+    runtime.do("restart", "-t", "0", name)
+    wait_for(lambda: interfaces() == [0], 10)
+    runtime.do("network", "connect", "one", name)
+    wait_for(lambda: interfaces() == [1])

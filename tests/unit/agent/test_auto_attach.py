@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
 from dataclasses import dataclass, field
 
@@ -11,8 +12,9 @@ import pytest
 from pyctl.agent import auto_attach
 from pyctl.agent.auto_attach import AutoAttacher
 from pyctl.agent.config import AutoAttach
-from pyctl.errors import RefusedError
-from pyctl.model.workload import Mode
+from pyctl.errors import RefusedError, SegctlError
+from pyctl.model.workload import Mode, ProcessRef
+from pyctl.platform.process import process_ref
 from pyctl.policy.document import Selector
 from pyctl.runtime.base import Container, Unreachable
 from tests.fixtures.netns import wait_for
@@ -69,19 +71,21 @@ def runtime(monkeypatch):
 
 @pytest.fixture
 def following(runtime):
-    """(what was ordered, what was told, pids that are attached already)."""
-    orders, told, attached = [], [], set()
+    """(what was ordered, what was told, by pid the process that it is attached for)."""
+    orders, told, attached = [], [], {}
 
     def attach(order):
         if order.found.name == "web-bad":
             raise RefusedError("it has no interface")
         orders.append(order)
+        if order.found.name == "web-late" and len(orders) < 3:
+            raise SegctlError("the former one is not gone yet")
 
     attacher = AutoAttacher(
         CHOSEN,
         [runtime],
         attach=attach,
-        is_attached=attached.__contains__,
+        holder=attached.get,
         tell=told.append,
     )
     try:
@@ -131,7 +135,7 @@ def test_one_start_is_dealt_with_once_and_the_next_start_again(following, runtim
 
 def test_what_is_attached_already_keeps_its_options(following, runtime):
     attacher, orders, _told, attached = following
-    attached.add(10)
+    attached[10] = ProcessRef(10, 1, (4, 1))
     attacher.start()
     runtime.run(container("web-1"))
     runtime.run(container("web-2", 11))
@@ -148,12 +152,60 @@ def test_a_refusal_is_told_and_the_next_one_is_attached(following, runtime):
     assert "web-bad was not attached by itself: it has no interface" in told[0].message
 
 
+def test_a_failure_that_is_no_refusal_is_tried_again(following, runtime):
+    attacher, orders, told, _attached = following
+    attacher.start()
+    runtime.run(container("web-late"))
+    wait_for(lambda: len(orders) == 3)
+    assert len(told) == 2
+
+
+def test_one_that_ended_meanwhile_is_not_tried_again(following, runtime, monkeypatch):
+    attacher, orders, told, _attached = following
+    monkeypatch.setattr(auto_attach, "RETRY_S", 0.05)
+    attacher.start()
+    runtime.run(container("web-late"))
+    wait_for(lambda: told)
+    runtime.containers.clear()
+    runtime.run(container("web-2", 11))
+    wait_for(lambda: not attacher._later)
+    assert [one.found.name for one in orders] == ["web-late", "web-2"]
+
+
+def test_one_that_shares_an_attached_namespace_takes_over_when_the_first_ends(
+    following, runtime
+):
+    attacher, orders, _told, attached = following
+    attached[10] = attached[11] = ProcessRef(2**22 + 1, 1, (4, 1))
+    attacher.start()
+    runtime.run(container("web-1"))
+    runtime.run(container("web-2", 11))
+    wait_for(lambda: len(attacher._later) == 2)
+    assert orders == []
+    del attached[11]
+    wait_for(lambda: [one.found.name for one in orders] == ["web-2"])
+    assert orders[0].mode is Mode.PROTECT
+
+
+def test_one_whose_shared_namespace_somebody_detached_is_left_alone(following, runtime):
+    attacher, orders, _told, attached = following
+    attached[10] = process_ref(os.getpid())
+    attacher.start()
+    runtime.run(container("web-1"))
+    wait_for(lambda: attacher._later)
+    del attached[10]
+    wait_for(lambda: not attacher._later)
+    runtime.run(container("web-2", 11))
+    wait_for(lambda: orders)
+    assert [one.found.name for one in orders] == ["web-2"]
+
+
 def test_without_selectors_nobody_is_asked(runtime):
     attacher = AutoAttacher(
         (),
         [runtime],
         attach=lambda _order: None,
-        is_attached=lambda _pid: False,
+        holder=lambda _pid: None,
         tell=lambda _told: None,
     )
     attacher.start()
