@@ -131,6 +131,17 @@ def test_routes_over_gateways_that_are_on_no_link_any_more_are_kept(rig: Rig) ->
     assert_same(pod, picture(rig.pod))
 
 
+def test_a_workload_whose_loopback_has_no_ipv6_is_attached_and_detached(
+    rig: Rig,
+) -> None:
+    rig.pod.sysctl("ipv6/conf/lo/disable_ipv6", 1)
+    pod = picture(rig.pod)
+    port = rig.splice()
+    rig.pod.run("ping", "-c1", "-W2", packets.gateway_ip6)
+    rig.unsplice(port)
+    assert_same(pod, picture(rig.pod))
+
+
 def test_offloads_that_the_workload_switched_off_stay_off(rig: Rig) -> None:
     def offloads() -> str:
         return rig.pod.run("ethtool", "-k", "eth0").stdout
