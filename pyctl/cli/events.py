@@ -42,7 +42,8 @@ def events(
 ) -> None:
     """Denials, changes of state, drops in the kernel.
 
-    Repeats within ten seconds are one line, whose packets are counted.
+    Repeats within ten seconds are one line, whose packets are counted. So is a
+    crowd, as that of a scan, without what differs in it.
     """
     from pyctl.api.client import AgentClient
 

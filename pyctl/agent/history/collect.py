@@ -14,6 +14,7 @@ from collections.abc import Callable
 import structlog
 
 from pyctl.agent.events import Happening
+from pyctl.agent.flood import folded
 from pyctl.agent.history.convert import Names, live, of_event, wall_clock
 from pyctl.agent.history.hits import Count
 from pyctl.agent.history.values import FlowRecord
@@ -29,7 +30,7 @@ _BATCHES = 12
 
 
 class Collector:
-    """`collect` may be called from any thread; `happened` is called for each denial."""
+    """`collect` may be called from any thread; `happened` is called for each denial, or crowd of them."""
 
     def __init__(
         self,
@@ -46,6 +47,8 @@ class Collector:
         self._lock = threading.Lock()
         self._epoch = 0
         self._number = 0
+        self._kept = (0, 0)
+        """Epoch and number up to which history was told."""
         self._counted = (0, 0)
         """Epoch and serial number of the last change of hits that was taken."""
         self.lost = 0
@@ -55,10 +58,24 @@ class Collector:
         """Take all that the engine has to tell; nothing while none answers."""
         with self._lock:
             self._names.refresh(self._registry.all())
-            for _ in range(_BATCHES):
-                if self._take() < _BATCH:
-                    break
+            flows: list[FlowRecord] = []
+            happenings: list[Happening] = []
+            try:
+                for _ in range(_BATCHES):
+                    if self._take(flows, happenings) < _BATCH:
+                        break
+            finally:
+                self._keep(flows, happenings)
             self._take_hits()
+
+    def _keep(self, flows: list[FlowRecord], happenings: list[Happening]) -> None:
+        """What was taken, with its number: never the number first."""
+        for happening in folded(happenings):
+            self._happened(happening)
+        position = (self._epoch, self._number)
+        if position != self._kept:
+            self._history.record(flows, position=position)
+            self._kept = position
 
     def _take_hits(self) -> None:
         epoch, serial = self._counted
@@ -73,7 +90,7 @@ class Collector:
             ]
         )
 
-    def _take(self) -> int:
+    def _take(self, flows: list[FlowRecord], happenings: list[Happening]) -> int:
         epoch, done = self._history.done
         ack = done if epoch == self._epoch else 0
         batch = self._supervisor.events(
@@ -86,19 +103,16 @@ class Collector:
             self._epoch = batch.epoch
             # Told by an earlier agent, which had no time to acknowledge it.
             self._number = done if epoch == batch.epoch else 0
-        flows: list[FlowRecord] = []
         for number, event in enumerate(batch.events, batch.first):
             if number <= self._number:
                 continue
             self._number = number
             happening = engine_happening(event, self._registry)
             if happening is not None:
-                self._happened(happening)
+                happenings.append(happening)
             record = of_event(event, self._names)
             if record is not None:
                 flows.append(record)
-        if batch.events:
-            self._history.record(flows, position=(self._epoch, self._number))
         return len(batch.events)
 
     def live(self, limit: int) -> list[FlowRecord]:

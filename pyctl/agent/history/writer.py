@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -40,6 +41,8 @@ class _Batch:
     position: tuple[int, int] | None = None
     counts: dict[tuple[int, int], Count] = field(default_factory=dict)
     """By key and epoch: the later one says all that the earlier one did."""
+    fold_at: int = MAX_PENDING
+    """So many are folded; not again where that was of no use."""
 
     def __len__(self) -> int:
         return len(self.flows) + len(self.events)
@@ -109,8 +112,15 @@ class History:
         position: tuple[int, int] | None = None,
         counts: Iterable[Count] = (),
     ) -> None:
-        """Take note. Never waits for the disk; beyond MAX_PENDING records are only counted."""
+        """Take note. Never waits for the disk; beyond MAX_PENDING records, flows that are alike become one,
+        and then what comes is only counted.
+        """
         with self._changed:
+            if len(self._pending) + len(flows or ()) > self._pending.fold_at:
+                self._pending.flows = folded([*self._pending.flows, *(flows or ())])
+                flows = None
+                if len(self._pending) > MAX_PENDING // 2:
+                    self._pending.fold_at = sys.maxsize
             for into, more in (
                 (self._pending.flows, flows),
                 (self._pending.events, events),

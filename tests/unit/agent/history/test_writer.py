@@ -201,6 +201,9 @@ def test_recording_never_waits_for_a_disk_that_hangs(made, monkeypatch):
         began = time.monotonic()
         for number in range(writer.MAX_PENDING + 500):
             history.record([now(sport=number)])
+        assert history.state().lost == 0
+        for number in range(writer.MAX_PENDING + 500):
+            history.record([now(source=str(number))])
         assert time.monotonic() - began < 5
         assert history.state().lost > 0
     finally:
