@@ -14,9 +14,10 @@ from dataclasses import replace
 import structlog
 
 from pyctl.agent.context import Context
-from pyctl.agent.detach import bury, release_ports
+from pyctl.agent.detach import bury
 from pyctl.agent.events import Happening
 from pyctl.agent.orders import AttachOrder, AttachResult
+from pyctl.agent.release import release_ports
 from pyctl.agent.target import Target, find_target
 from pyctl.errors import RefusedError, SegctlError
 from pyctl.intercept.attach import preview, splice

@@ -6,22 +6,22 @@ workload, or, where there is no workload any more, nothing left of it anywhere.
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from threading import Lock
 
 from pyctl.agent.context import Context
 from pyctl.agent.events import Happening
 from pyctl.agent.orders import DetachOrder, DetachResult
+from pyctl.agent.release import release_many, release_ports
 from pyctl.agent.target import find_target
 from pyctl.errors import SegctlError
-from pyctl.intercept.detach import unsplice
 from pyctl.intercept.presence import refuse_detach, standing
-from pyctl.model.workload import Offload, Port, RuntimeKind, Workload
+from pyctl.model.workload import RuntimeKind, Workload
 from pyctl.platform.process import process_alive
 
-_AT_ONCE = 8
+_AT_ONCE = 12
 """So many workloads are detached in one turn; the next request waits for no more."""
 
 
@@ -50,15 +50,13 @@ def detach(
     for first in range(0, 0 if order.dry_run else len(workloads), _AT_ONCE):
         if first:
             give_way()
-        for meant in workloads[first : first + _AT_ONCE]:
-            workload = context.registry.get(meant.id)
-            if workload is None or workload.process != meant.process:
-                continue
-            try:
-                _refuse_loss(context, workload)
-                warnings += detach_workload(context, workload)
-            except SegctlError as error:
-                failures.append(error)
+        batch = [
+            replace(workload, whole=False)
+            for meant in workloads[first : first + _AT_ONCE]
+            if (workload := context.registry.get(meant.id))
+            and workload.process == meant.process
+        ]
+        _release(context, batch, warnings, failures)
         try:
             context.refresh()
         except SegctlError as error:
@@ -68,6 +66,27 @@ def detach(
         raise failures[0] if len(failures) == 1 else _together(failures)
     names = [workload.name for workload in workloads]
     return DetachResult(names, plan, warnings, (time.monotonic() - started) * 1000)
+
+
+def _release(
+    context: Context,
+    batch: list[Workload],
+    warnings: list[str],
+    failures: list[SegctlError],
+) -> None:
+    gone = {one.id for one in batch if not process_alive(one.process)}
+    modes = Lock()
+
+    def begin(workload: Workload) -> None:
+        _refuse_loss(context, workload)
+        with modes:
+            _keep_mode(context, workload, gone=workload.id in gone)
+
+    for workload, failure in release_many(context, batch, begin):
+        if failure:
+            failures.append(failure)
+        else:
+            warnings += _detached(context, workload, gone=workload.id in gone)
 
 
 def _together(failures: list[SegctlError]) -> SegctlError:
@@ -108,61 +127,27 @@ def _refuse_loss(context: Context, workload: Workload) -> None:
 def detach_workload(context: Context, workload: Workload) -> list[str]:
     """Undo all splices of one workload; gives warnings. A failed port stays attached."""
     gone = not process_alive(workload.process)
-    _keep_mode(context, workload if gone else replace(workload, forced_mode=None))
+    _keep_mode(context, workload, gone=gone)
     release_ports(context, replace(workload, whole=False), workload.ports)
+    return _detached(context, workload, gone=gone)
+
+
+def _detached(context: Context, workload: Workload, *, gone: bool) -> list[str]:
     if not workload.ports:
         context.registry.drop(workload.id)
     context.happened(Happening("lifecycle", "detached", workload=workload.name))
     return [f"{workload.name} had ended; nothing of it is left"] if gone else []
 
 
-def _keep_mode(context: Context, workload: Workload) -> None:
+def _keep_mode(context: Context, workload: Workload, *, gone: bool) -> None:
     """A container may start again; a process does not, and its id says nothing of the next one."""
+    kept = workload if gone else replace(workload, forced_mode=None)
     if workload.runtime == RuntimeKind.PROCESS:
         return
     try:
-        context.store.keep_mode(workload)
+        context.store.keep_mode(kept)
     except SegctlError as error:
         context.happened(Happening("lifecycle", str(error), workload=workload.name))
-
-
-def release_ports(
-    context: Context, workload: Workload, ports: tuple[Port, ...]
-) -> None:
-    """Undo the splices of these of a workload's ports; with none left it is not attached, unless it is
-    whole.
-    """
-    left = workload
-    for port in ports:
-        _unsplice(context, workload, port)
-        left = replace(left, ports=tuple(kept for kept in left.ports if kept != port))
-        context.keep_or_drop(left)
-    context.switch_bridge()
-
-
-def _unsplice(context: Context, workload: Workload, port: Port) -> None:
-    """The filters go with their links, so all that is left of the port in the maps and in the
-    engine is removed afterwards, when the workload has its network again.
-    """
-
-    def steer_again(ports: Port) -> None:
-        """The detach failed and was rolled back: the pair stands, and needs its datapath."""
-        context.steer(workload, ports)
-
-    try:
-        unsplice(
-            context.instance,
-            workload.process,
-            port,
-            before_restore=lambda: None,
-            ports_ready=steer_again,
-        )
-    except BaseException:
-        if workload.offload is Offload.OFF:
-            with contextlib.suppress(OSError, SegctlError):
-                context.switch_offloads(workload)
-        raise
-    context.steering.remove(port.port_id)
 
 
 def shed(context: Context, workload: Workload) -> list[str]:

@@ -25,7 +25,7 @@ PREFIX = "/v1"
 TIMEOUT_S = 60.0
 """For one answer."""
 WHOLE_NODE_S = 900.0
-"""For one that detaches every workload: a tenth of a second each."""
+"""For one that detaches every workload: 0.06 s each where there are a thousand, on two cores."""
 
 Answer = dict[str, Any]
 

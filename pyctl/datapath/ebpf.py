@@ -114,14 +114,8 @@ class EbpfDriver:
         if not pin_dir(self.instance).is_dir():
             return
         ifindexes = self._ifindexes(port_id)
-        try:
-            with self._hooks() as hooks:
-                for ifindex in ifindexes:
-                    hooks.remove_program(ifindex, PRIORITY)
-                    hooks.remove_clsact_if_empty(ifindex)
-        except NotFoundError:
-            # The namespace is gone, and its links with it.
-            pass
+        with contextlib.suppress(NotFoundError):
+            self._take_down(ifindexes)
         self._erase(port_id, ifindexes)
 
     def mark_elsewhere(self, port_id: int, *, elsewhere: bool) -> None:
@@ -234,6 +228,19 @@ class EbpfDriver:
     def _hang(self, hooks: BpfHooks, hook: _Hook) -> None:
         with bpf.Program.open(pin_dir(self.instance) / hook.program) as program:
             hooks.set_program(hook.ifindex, PRIORITY, program.fd, hook.program)
+
+    def _take_down(self, ifindexes: list[int]) -> None:
+        """Our filters there. As a rule the links are gone by now, and their filters with them; and
+        all is where the namespace is (NotFoundError).
+        """
+        with TcFilters(self.instance.netns) as tc:
+            there = [ifindex for ifindex in ifindexes if tc.name_of(ifindex)]
+        if not there:
+            return
+        with self._hooks() as hooks:
+            for ifindex in there:
+                hooks.remove_program(ifindex, PRIORITY)
+                hooks.remove_clsact_if_empty(ifindex)
 
     def _hooks_of(self, port_id: int) -> list[_Hook]:
         """Those that a port needs; NotFoundError where it is not attached."""

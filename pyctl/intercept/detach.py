@@ -8,6 +8,7 @@ the attach, so all is read from our interface again.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -33,6 +34,7 @@ def unsplice(
     *,
     ports_ready: Callable[[Port], None] | None = None,
     fault: apply.Fault | None = None,
+    turns: contextlib.AbstractContextManager[object] | None = None,
 ) -> None:
     """The exact inverse of attach.splice; nothing where the port is not spliced (any
     more).
@@ -41,6 +43,11 @@ def unsplice(
     lets go there. Should a later step fail, all is rolled back to the spliced state and
     `ports_ready` is called, because the ports then stand without a datapath; without it
     the error's text says that they do. A workload that is gone is cleaned up.
+
+    Several may run at once, for different workloads: most of the time the kernel waits for a grace
+    period, and those of deletions run side by side. It gives a namespace an interface while it holds
+    the lock of all networking, for 20 ms; a workload that is filled meanwhile waits so long at each
+    of its steps. So one at a time goes on from there: who holds `turns`.
 
     Raises SegctlError.
     """
@@ -62,8 +69,9 @@ def unsplice(
             before_restore()
             cleanup(instance, port)
         return
+    turn = contextlib.ExitStack()
     try:
-        with handles(instance, fd) as ends:
+        with turn, handles(instance, fd) as ends:
             link = our_link(ends, port)
             if link is None:
                 # The workload threw our interface away; its own is all that is left to remove.
@@ -80,6 +88,7 @@ def unsplice(
                 before_restore,
                 ports_ready,
                 fault,
+                lambda: turns and turn.enter_context(turns),
             )
     finally:
         os.close(fd)
@@ -104,6 +113,7 @@ def _unsplice(
     before_restore: Callable[[], None],
     ports_ready: Callable[[Port], None] | None,
     fault: apply.Fault | None,
+    take_turn: Callable[[], object],
 ) -> None:
     # What was switched off for it is not what it chose.
     classic.switch(ends, link, port, Offload.ON)
@@ -131,6 +141,7 @@ def _unsplice(
         ends.enforcer_fd,
         ports_ready=back,
         before_restore=before_restore,
+        take_turn=take_turn,
     )
     record = journal.Record(
         "detach", process, mark.cookie, port.vex, port.vin, mark.text(), before

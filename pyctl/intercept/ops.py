@@ -50,6 +50,8 @@ class Site:
     ports_ready: Callable[[int, int], None] = field(default=lambda _vex, _vin: None)
     """Called with both ifindexes."""
     before_restore: Callable[[], None] = field(default=lambda: None)
+    take_turn: Callable[[], object] = field(default=lambda: None)
+    """Returns when no other splice fills its interface (see detach.unsplice)."""
 
     @property
     def index(self) -> int:
@@ -271,11 +273,17 @@ def _compare(site: Site) -> list[str]:
     link = site.current()
     if link is None:
         return [f"{site.snapshot.link.name} is not there"]
-    return differences(site.snapshot, read(site.workload, site.workload_fd, link))
+    was = site.snapshot
+    now = read(site.workload, site.workload_fd, link, defaults=was.defaults)
+    return differences(was, now)
 
 
 def _before_restore(site: Site) -> None:
     site.before_restore()
+
+
+def _take_turn(site: Site) -> None:
+    site.take_turn()
 
 
 def _fill(act: Callable[[NetlinkSocket, Snapshot], None]) -> Callable[[Site], None]:
@@ -290,6 +298,7 @@ ACTIONS: dict[Op, Callable[[Site], None]] = {
     Op.MOVE_IN: _move_in,
     Op.CREATE: _create,
     Op.REMOVE: _remove,
+    Op.TAKE_TURN: _take_turn,
     Op.PORTS_READY: _ports_ready,
     Op.BEFORE_RESTORE: _before_restore,
     Op.PORTS_UP: _ports_up,

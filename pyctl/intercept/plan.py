@@ -31,6 +31,7 @@ class Op(StrEnum):
     MOVE_IN = "move-in"
     CREATE = "create"
     REMOVE = "remove"
+    TAKE_TURN = "take-turn"
     PORTS_READY = "ports-ready"
     BEFORE_RESTORE = "before-restore"
     PORTS_UP = "ports-up"
@@ -137,7 +138,10 @@ def detach_plan(snapshot: Snapshot, vex: str, vin: str) -> tuple[Step, ...]:
             (Op.CREATE,),
         ),
         Step(
-            "move", f"move {vex} back and call it {name}", (Op.MOVE_IN,), (Op.MOVE_OUT,)
+            "move",
+            f"move {vex} back and call it {name}",
+            (Op.TAKE_TURN, Op.MOVE_IN),
+            (Op.MOVE_OUT,),
         ),
         *_fill(snapshot),
     )

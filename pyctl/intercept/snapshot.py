@@ -9,7 +9,7 @@ name.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from pyctl.platform import l3, links, netns, offloads, sysctl
@@ -41,7 +41,7 @@ class Snapshot:
 
     def to_json(self) -> dict[str, Any]:
         """For the journal."""
-        return _plain(asdict(self))  # type: ignore[no-any-return]
+        return _plain(self)  # type: ignore[no-any-return]
 
 
 _BODIES = (
@@ -55,6 +55,9 @@ _BODIES = (
 
 
 def _plain(value: Any) -> Any:
+    # Not asdict: its deep copies cost more than all else that the journal does.
+    if isinstance(value, (Snapshot, Link)):
+        value = vars(value)
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, dict):
@@ -86,12 +89,19 @@ def from_json(data: dict[str, Any]) -> Snapshot:
     )
 
 
-def read(nl: NetlinkSocket, netns_fd: int, link: Link) -> Snapshot:
-    """The interface as it is now."""
+def read(
+    nl: NetlinkSocket,
+    netns_fd: int,
+    link: Link,
+    *,
+    defaults: dict[str, str] | None = None,
+) -> Snapshot:
+    """The interface as it is now; with `defaults` that are known, which takes as long as its own."""
     loopback = links.by_name(nl, "lo")
     with netns.entered(netns_fd):
         sysctls = sysctl.read_interface(link.name)
-        defaults = sysctl.read_interface("default")
+        if defaults is None:
+            defaults = sysctl.read_interface("default")
         asked = offloads.requested(link.name)
     on_loopback = l3.dump_addresses(nl, loopback.index) if loopback else []
     return Snapshot(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -73,6 +75,28 @@ def test_a_failure_at_every_step_of_detach_leaves_the_workload_attached(
         assert rig.journals() == [], point
         rig.pod.run("ping", "-c1", "-W2", rig.gateway)
     rig.unsplice(port)
+
+
+@pytest.mark.parametrize("point", ["after move", "after verify", None])
+def test_the_turn_to_come_home_is_given_back_whatever_becomes_of_it(
+    rig: Rig, point
+) -> None:
+    """It is not held while our interface is deleted, and the workload that waits for it is cut off."""
+    port = rig.splice()
+    turns, seen = threading.Lock(), {}
+
+    def fault(at: str) -> None:
+        seen[at] = turns.locked()
+        if at == point:
+            raise OSError("injected")
+
+    with pytest.raises(SegctlError) if point else nullcontext():
+        rig.unsplice(port, fault=fault, turns=turns)
+    assert not seen["after remove"]
+    assert seen["after move"]
+    assert not turns.locked()
+    if point:
+        rig.unsplice(port)
 
 
 def test_a_kill_at_every_step_of_attach_is_undone_by_recovery(rig: Rig) -> None:

@@ -53,6 +53,14 @@ def test_the_datapath_is_set_before_a_port_is_up(snapshot: Snapshot) -> None:
     assert order.index(Op.PORTS_READY) < order.index(Op.PORTS_UP)
 
 
+def test_the_turn_is_taken_when_ours_is_gone_and_before_the_original_comes_home(
+    snapshot: Snapshot,
+) -> None:
+    order = [op for step in detach_plan(snapshot, "vex", "vin") for op in step.do]
+    assert order.index(Op.REMOVE) < order.index(Op.TAKE_TURN)
+    assert order.index(Op.TAKE_TURN) + 1 == order.index(Op.MOVE_IN)
+
+
 def test_step_names_are_unique(snapshot: Snapshot) -> None:
     for plan in (attach_plan, detach_plan):
         names = [step.name for step in plan(snapshot, "vex", "vin")]
