@@ -51,6 +51,7 @@ from pyctl.platform.process import process_ref
 from pyctl.policy.diff import changed_ports, changes
 from pyctl.policy.document import Policy
 from pyctl.policy.parse import parse
+from pyctl.runtime.base import Container
 from pyctl.runtime.resolve import configured
 
 _log = structlog.get_logger()
@@ -108,6 +109,7 @@ class Agent:
             config.auto_attach,
             configured(config.container_hosts) if config.auto_attach else (),
             attach=self.attach,
+            rename=self.rename,
             holder=self._holder,
             tell=self.context.happened,
         )
@@ -167,6 +169,11 @@ class Agent:
         with self.lock:
             self._finish_half_done(order.dry_run)
             return attaching.attach(self.context, order)
+
+    def rename(self, container: Container, before: str) -> None:
+        """See attach.rename."""
+        with self.lock:
+            attaching.rename(self.context, container, before)
 
     def detach(self, order: DetachOrder) -> DetachResult:
         """See agent.detach. Of many workloads, others have their turns in between."""

@@ -33,6 +33,7 @@ from pyctl.model.workload import (
     Workload,
 )
 from pyctl.platform.process import process_alive
+from pyctl.runtime.base import Container
 
 _log = structlog.get_logger()
 
@@ -48,7 +49,7 @@ def attach(context: Context, order: AttachOrder) -> AttachResult:
         return _attach_more(context, known, target, order, started)
     datapath = context.steering.drivers.choose(order.datapath)
     refuse_netns(context.instance, target.process)
-    choose = candidates if order.may_wait else select_interfaces
+    choose = candidates if order.by_itself else select_interfaces
     interfaces, warnings = choose(target.process, order.interfaces)
     workload = _new_workload(context, target, order, datapath)
     if order.dry_run:
@@ -62,6 +63,21 @@ def attach(context: Context, order: AttachOrder) -> AttachResult:
         workload = replace(workload, whole=True)
         context.registry.put(workload)
     return _attached(context, workload, interfaces, list(warnings), started)
+
+
+def rename(context: Context, container: Container, before: str) -> None:
+    """A container that is attached under its own name has another by now. RefusedError where that is
+    another workload's.
+    """
+    known = context.registry.get(container.short_id)
+    if known is None or known.name != before:
+        return
+    others = [other for other in context.registry.all() if other.id != known.id]
+    _refuse_taken(others, container.name, known.id)
+    context.registry.put(replace(known, name=container.name))
+    context.refresh()
+    told = f"it was called {before}"
+    context.happened(Happening("lifecycle", told, workload=container.name))
 
 
 def _attach_more(
@@ -126,6 +142,9 @@ def _new_workload(
     name = order.name or default_name
     if not order.dry_run:
         _bury_former(context, name, workload_id)
+    if order.by_itself and any(name == one.name for one in context.registry.all()):
+        # Nobody is there to give it another.
+        name = f"{name}-{workload_id}"
     _refuse_taken(context.registry.all(), name, workload_id)
     workload = Workload(
         id=workload_id,

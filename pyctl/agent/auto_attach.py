@@ -52,8 +52,8 @@ class _Later:
 
 
 class AutoAttacher:
-    """Started once. `attach` and `holder` (the process for which the namespace of this pid is attached) are
-    the agent's; `tell` records.
+    """Started once. `attach`, `rename` (of a container that had this name) and `holder` (the process for
+    which the namespace of this pid is attached) are the agent's; `tell` records.
     """
 
     def __init__(
@@ -62,15 +62,17 @@ class AutoAttacher:
         runtimes: Sequence[Runtime],
         *,
         attach: Callable[[AttachOrder], object],
+        rename: Callable[[Container, str], object],
         holder: Callable[[int], ProcessRef | None],
         tell: Callable[[Happening], None],
     ) -> None:
         self._chosen = chosen
         self._attach = attach
+        self._rename = rename
         self._holder = holder
         self._tell = tell
-        self._seen: dict[str, int] = {}
-        """Container → the pid of its start that was dealt with; of the newest."""
+        self._seen: dict[str, Container] = {}
+        """By id: as it was at its start that was dealt with; of the newest."""
         self._later: deque[_Later] = deque()
         self._ending = threading.Event()
         self._again = threading.Thread(
@@ -113,16 +115,26 @@ class AutoAttacher:
             return
         if container is None:
             return
-        if self._seen.pop(container.id, None) == container.pid:
-            self._seen[container.id] = container.pid
-            return
-        self._seen[container.id] = container.pid
+        seen = self._seen.pop(container.id, None)
+        self._seen[container.id] = container
         if len(self._seen) > SEEN_MAX:
             del self._seen[next(iter(self._seen))]
+        if seen is not None and seen.pid == container.pid:
+            if seen.name != container.name:
+                self._rename_one(container, seen.name)
+            return
         for wanted in self._chosen:
             if selects(wanted.selector, container):
                 self._attach_one(_Later(runtime, container, wanted))
                 return
+
+    def _rename_one(self, container: Container, before: str) -> None:
+        """Its old name may be another's next, who must not be kept from being attached."""
+        try:
+            self._rename(container, before)
+        except SegctlError as error:
+            told = f"{before} is called {container.name} by now: {error}"
+            self._tell(Happening("lifecycle", told))
 
     def _attach_one(self, one: _Later) -> None:
         container, wanted = one.container, one.wanted
@@ -136,7 +148,7 @@ class AutoAttacher:
             datapath=wanted.datapath,
             mode=wanted.mode,
             fail=wanted.fail,
-            may_wait=True,
+            by_itself=True,
         )
         try:
             self._attach(order)
@@ -167,7 +179,7 @@ class AutoAttacher:
             _log.debug("not attached", container=one.container.id, error=str(error))
             return
         if now is not None and now.pid == one.container.pid:
-            self._attach_one(one)
+            self._attach_one(replace(one, container=now))
 
 
 class _Follower:

@@ -28,6 +28,8 @@ _QUIET_S, _LATEST_S = 0.1, 1.0
 _RETRY_S = 3.0
 _PAUSES = 4
 """After interfaces were attached, so many times as long none are of that workload."""
+_TOLD = 50
+"""Lines of one workload, which may give its interfaces any name."""
 PORTS_MAX = 16
 """Of one workload; what it has beyond that, `segctl attach --interface` names."""
 
@@ -115,13 +117,16 @@ class Newcomers:
                 order = AttachOrder(pid=workload.process.pid, interfaces=(name,))
                 try:
                     self._attach(order)
+                except NotFoundError:
+                    # It has gone again.
+                    continue
                 except SegctlError as error:
                     self._tell(workload, waiting, f"not inspected: {name}: {error}")
                     if not isinstance(error, RefusedError):
                         waiting.due = time.monotonic() + _RETRY_S
 
     def _tell(self, workload: Workload, waiting: _Waiting, what: str) -> None:
-        if what not in waiting.told:
+        if what not in waiting.told and len(waiting.told) < _TOLD:
             waiting.told.add(what)
             happening = Happening("lifecycle", what, workload=workload.name)
             self._context.happened(happening)

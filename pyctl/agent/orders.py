@@ -35,8 +35,10 @@ class AttachOrder:
     other_traffic: OtherTraffic | None = None
     any_source: bool | None = None
     offload: Offload | None = None
-    may_wait: bool = False
-    """One without an interface is attached too, and its interfaces as it gets them."""
+    by_itself: bool = False
+    """Nobody waits for the answer. One without an interface is attached too, and its interfaces as it gets
+    them; one whose name is taken is attached under a name of its own.
+    """
     dry_run: bool = False
 
 

@@ -38,7 +38,9 @@ class Unreachable(Exception):  # noqa: N818  no failure: the next runtime is ask
 
 
 class Starts(Protocol):
-    """Containers as they start: the iteration waits for the next, and ends with the runtime."""
+    """Containers as they start, or get another name: the iteration waits for the next, and ends with the
+    runtime.
+    """
 
     def __iter__(self) -> Iterator[str]:
         """Whole ids."""
@@ -68,7 +70,7 @@ class Runtime(Protocol):
         """Whole ids of all that run. Raises Unreachable."""
 
     def starts(self) -> AbstractContextManager[Starts]:
-        """What starts from now on. Raises Unreachable, inside the context too."""
+        """What starts, or gets another name, from now on. Raises Unreachable, inside the context too."""
 
 
 def container_of(inspected: dict[str, Any], runtime: str) -> Container:

@@ -61,7 +61,8 @@ class DockerApi:
         """See base.Runtime."""
         with self._connected() as client:
             stream = client.events(
-                filters={"type": "container", "event": "start"}, decode=True
+                filters={"type": "container", "event": ["start", "rename"]},
+                decode=True,
             )
             try:
                 yield _Starts(stream)

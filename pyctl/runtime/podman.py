@@ -48,7 +48,8 @@ class PodmanProgram:
     @contextlib.contextmanager
     def starts(self) -> Iterator[_Starts]:
         """See base.Runtime."""
-        filters = ("--filter", "type=container", "--filter", "event=start")
+        wanted = ("type=container", "event=start", "event=rename")
+        filters = [word for one in wanted for word in ("--filter", one)]
         with subprocess.Popen(
             [self._program(), "events", "--format", "{{.ID}}", *filters],
             stdout=subprocess.PIPE,

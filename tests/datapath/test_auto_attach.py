@@ -104,3 +104,32 @@ def test_a_container_without_a_network_is_inspected_from_its_first_one_on(
     wait_for(lambda: interfaces() == [0], 10)
     runtime.do("network", "connect", "one", name)
     wait_for(lambda: interfaces() == [1])
+
+
+def test_a_container_may_take_the_name_of_another(
+    runtime, agent_with, image_tar, tmp_path
+):
+    """The old one is renamed, as where a new version takes its place; then one of a name that a workload
+    has which is no container.
+    """
+    tag = f"segt-{secrets.token_hex(3)}"
+    config = tmp_path / "agent.yaml"
+    config.write_text(
+        f"apiVersion: segctl/v1\ncontainer-hosts: ['{runtime.url}']\n"
+        f"auto-attach:\n  - {{selector: {{name: '{tag}*'}}}}\n"
+    )
+    agent = agent_with("--config", str(config))
+
+    def names() -> set[str]:
+        return {one["name"] for one in agent.client.workloads()["workloads"]}
+
+    runtime.start(f"{tag}-web", image_tar)
+    wait_for(lambda: names() == {f"{tag}-web"}, 10)
+    runtime.do("rename", f"{tag}-web", f"{tag}-old")
+    wait_for(lambda: names() == {f"{tag}-old"}, 10)
+    runtime.start(f"{tag}-web", image_tar)
+    wait_for(lambda: names() == {f"{tag}-old", f"{tag}-web"}, 10)
+    pid = agent.client.workload(f"{tag}-old")["pid"]
+    agent.client.attach(pid=pid, name=f"{tag}-db")
+    new = runtime.start(f"{tag}-db", image_tar)
+    wait_for(lambda: f"{tag}-db-{new['Id'][:12]}" in names(), 10)

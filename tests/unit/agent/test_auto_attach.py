@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -85,6 +85,7 @@ def following(runtime):
         CHOSEN,
         [runtime],
         attach=attach,
+        rename=lambda one, before: told.append((before, one.name)),
         holder=attached.get,
         tell=told.append,
     )
@@ -131,6 +132,16 @@ def test_one_start_is_dealt_with_once_and_the_next_start_again(following, runtim
         runtime.run(container("web-1", pid))
         wait_for(lambda count=count: len(orders) == count and runtime.started.empty())
     assert [one.found.pid for one in orders] == [10, 20]
+
+
+def test_another_name_is_passed_on_and_attaches_nothing(following, runtime):
+    attacher, orders, told, _attached = following
+    attacher.start()
+    runtime.run(container("web-1"))
+    wait_for(lambda: orders)
+    runtime.run(replace(container("web-1"), name="web-old"))
+    wait_for(lambda: told == [("web-1", "web-old")])
+    assert len(orders) == 1
 
 
 def test_what_is_attached_already_keeps_its_options(following, runtime):
@@ -205,6 +216,7 @@ def test_without_selectors_nobody_is_asked(runtime):
         (),
         [runtime],
         attach=lambda _order: None,
+        rename=lambda _one, _before: None,
         holder=lambda _pid: None,
         tell=lambda _told: None,
     )
