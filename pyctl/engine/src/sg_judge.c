@@ -28,6 +28,8 @@ static struct sg_ruling judge_alone(struct sg_core *core, struct sg_port *port,
 		sg_record(core, port, p, &r, now_ns);
 		r.reason = SEG_R_NONE;
 	}
+	if (answer.reject)
+		sg_reject(core, port, p, now_ns);
 	return r;
 }
 
@@ -68,6 +70,26 @@ static struct sg_ruling open_flow(struct sg_core *core, struct sg_port *port,
 	return r;
 }
 
+/* What the other end of a denied flow sends. One that was never open says nothing about it: it is a flow
+ * of its own, whose own rule says whether it is answered. One that was open was theirs both, and a rule
+ * that rejects it tells both, as it resets both ends of a connection. */
+static struct sg_ruling judge_other_end(struct sg_core *core, struct sg_port *port,
+					struct sg_session *s, const struct sg_packet *p,
+					__u64 now_ns)
+{
+	struct sg_answer answer = sg_flow_ask(port, &s->key, p->dir);
+
+	if (answer.pass) {
+		struct sg_key key = s->key;
+
+		sg_flow_end(core, s, now_ns);
+		return open_flow(core, port, &key, p, now_ns);
+	}
+	if (s->blocked && !answer.reject)
+		answer_denied(core, port, s, p, now_ns);
+	return judge_alone(core, port, p, now_ns);
+}
+
 static struct sg_ruling judge_flow(struct sg_core *core, struct sg_port *port,
 				   const struct sg_packet *p, __u64 now_ns)
 {
@@ -77,17 +99,13 @@ static struct sg_ruling judge_flow(struct sg_core *core, struct sg_port *port,
 
 	sg_flow_key(p, &key, &opener);
 	s = sg_table_find(&core->table, &key);
-	if (s && s->generation != port->rules->policy.generation)
-		sg_flow_judge_again(core, port, s, p, now_ns);
-	/* A denied flow says nothing about what its other end opens. */
+	if (s && s->generation != port->rules->policy.generation &&
+	    sg_flow_judge_again(core, port, s, p, now_ns))
+		s->blocked = 1;
 	if (p->kind == SG_KIND_ICMP_REPLY && (!s || s->denied))
 		return judge_alone(core, port, p, now_ns);
-	if (s && s->denied && p->dir != s->opener) {
-		if (!sg_flow_ask(port, &key, p->dir).pass)
-			return judge_alone(core, port, p, now_ns);
-		sg_flow_end(core, s, now_ns);
-		s = NULL;
-	}
+	if (s && s->denied && p->dir != s->opener)
+		return judge_other_end(core, port, s, p, now_ns);
 	if (!s)
 		return open_flow(core, port, &key, p, now_ns);
 	sg_flow_touch(core, s, p, now_ns);

@@ -16,6 +16,7 @@ from tests.unit.engine.core.wire import SERVICE, Connection, checksums_hold, par
 
 REJECT = NodeRule(1, 0, 0, ALL, Action.REJECT)
 ALLOW = NodeRule(1, 0, 0, ALL, Action.ALLOW)
+OF_SERVICE = NodeRule(1, 0, 0, (PortMatch(17, SERVICE, SERVICE),), Action.REJECT)
 MOST = 8
 """Answers to one flow."""
 
@@ -159,8 +160,32 @@ def test_an_open_flow_that_becomes_rejected_is_told(node, net):
     assert UDP not in parse(both[0])
 
 
+def test_the_other_end_of_a_flow_that_was_open_is_told_too(node, net):
+    """As both ends of a connection are reset: else a server would go on sending to nobody. The rule names
+    the opener's way alone, by its port."""
+    ours, back = net.out(udp(sport=40000)), net.into(udp(sport=SERVICE, dport=40000))
+    node.judge_by(ALLOW)
+    assert node.core.passes(ours)
+    assert node.core.passes(back)
+    node.judge_by(OF_SERVICE)
+    (answer,) = node.core.feed(back)
+    assert ends(answer) == swapped(back)
+    assert error(net, answer)[:2] == ((3, 3) if net.family == 4 else (1, 4))
+    answers = [len(node.core.feed(each)) for each in [back, ours] * MOST]
+    assert sum(answers) == MOST - 1
+
+
+def test_the_other_end_of_a_flow_that_never_was_is_judged_by_itself(node, net):
+    """Nobody asked for it: it is answered where a rule rejects what it would open."""
+    ours, back = net.out(udp(sport=40000)), net.into(udp(sport=SERVICE, dport=40000))
+    node.judge_by(OF_SERVICE)
+    assert len(node.core.feed(ours)) == 1
+    assert node.core.feed(back) == []
+    node.judge_by(REJECT)
+    assert len(node.core.feed(back)) == 1
+
+
 def test_only_what_the_rule_names_is_rejected(node, net):
-    rule = NodeRule(1, 0, 0, (PortMatch(17, SERVICE, SERVICE),), Action.REJECT)
-    node.judge_by(rule)
+    node.judge_by(OF_SERVICE)
     assert len(node.core.feed(net.out(udp()))) == 1
     assert node.core.feed(net.out(udp(dport=SERVICE + 1))) == []
