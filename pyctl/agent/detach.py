@@ -36,15 +36,7 @@ def detach(
     """
     started = time.monotonic()
     workloads = _meant(context, order)
-    plan = [
-        line
-        for workload in workloads
-        for port in workload.ports
-        for line in (
-            f"{workload.name}: take {port.vin} and the workload's {port.interface} away",
-            f"{workload.name}: move {port.vex} home as {port.interface}",
-        )
-    ]
+    plan = [line for workload in workloads for line in _plan(workload)]
     warnings: list[str] = []
     failures: list[SegctlError] = []
     for first in range(0, 0 if order.dry_run else len(workloads), _AT_ONCE):
@@ -66,6 +58,18 @@ def detach(
         raise failures[0] if len(failures) == 1 else _together(failures)
     names = [workload.name for workload in workloads]
     return DetachResult(names, plan, warnings, (time.monotonic() - started) * 1000)
+
+
+def _plan(workload: Workload) -> list[str]:
+    """In words, for --dry-run."""
+    return [
+        line
+        for port in workload.ports
+        for line in (
+            f"{workload.name}: take {port.vin} and the workload's {port.interface} away",
+            f"{workload.name}: move {port.vex} home as {port.interface}",
+        )
+    ] or [f"{workload.name}: it has no interface; wait for none any more"]
 
 
 def _release(

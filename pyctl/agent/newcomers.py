@@ -102,6 +102,12 @@ class Newcomers:
             return ()
         for other in others:
             self._tell(workload, waiting, f"not inspected: {other}")
+        ours = {port.interface for port in workload.ports}
+        for name in ours.intersection(new):
+            # As another instance does, behind whom all that passes it comes to us.
+            told = f"{name} is not the inspected one, which was moved away; it stays as it is"
+            self._tell(workload, waiting, told)
+        new = tuple(name for name in new if name not in ours)
         room = max(0, PORTS_MAX - len(workload.ports))
         if new[room:]:
             told = f"not inspected: {new[room]}, it has {PORTS_MAX} interfaces already"

@@ -5,6 +5,11 @@ from __future__ import annotations
 
 import pytest
 
+from pyctl.intercept.attach import splice
+from pyctl.intercept.detach import unsplice
+from pyctl.intercept.enforcer import remove_enforcer
+from pyctl.model.instance import Instance
+from pyctl.platform.process import process_ref
 from tests import packets
 from tests.fixtures import traffic
 from tests.fixtures.netns import Netns, wait_for
@@ -105,3 +110,21 @@ def test_an_address_given_while_no_agent_ran_is_the_workloads(lab, agent):
     wait_for(lambda: extra in agent.client.workload("web")["ports"][0]["addresses"])
     pinged = ("ping", "-q", "-c", "1", "-I", packets.pod_one_extra_ip4)
     web.run(*pinged, packets.gateway_ip4)
+
+
+def test_another_instance_in_the_place_of_ours_is_no_newcomer(lab, agent):
+    """Else two agents would splice on top of each other, in turns."""
+    _host, (web, _client) = lab.pods()
+    agent.attach(web, "web")
+    other, process = Instance(f"{agent.instance.name}b"), process_ref(web.pid)
+    port = splice(other, process, "eth0", 7, ports_ready=lambda _port: None)
+    try:
+        wait_for(
+            lambda: any("eth0 is not the inspected one" in one for one in told(agent))
+        )
+        assert interfaces(agent) == ["eth0"]
+    finally:
+        unsplice(other, process, port, before_restore=lambda: None)
+        remove_enforcer(other)
+    assert interfaces(agent) == ["eth0"]
+    assert traffic.pings(web, packets.gateway_ip4) == 3
