@@ -5,7 +5,7 @@ on its stream of events, and one for what is to be tried again.
 The stream is opened before what runs already is listed, so that no start falls between; where a
 runtime goes away, both are done again once it is back. Ends of containers are not this module's: the
 watcher sees every process end, however it was attached. A container that somebody detached is left
-alone until it starts anew.
+alone until it starts anew, or the agent does.
 
 Containers may share a network namespace, as in a pod: the first that is selected is attached, and stands
 for all of them; when it ends, the next one is attached in its place.
