@@ -28,6 +28,7 @@ from pyctl.api.peer import PeerProtocol
 from pyctl.api.server import create_app
 from pyctl.errors import NotPermittedError, RefusedError
 from pyctl.model.instance import Instance
+from pyctl.platform.heap import few_arenas, trim
 
 _log = structlog.get_logger()
 _DESCRIPTORS = 1 << 18
@@ -56,11 +57,13 @@ def run(
     # Also while it starts, a request to end must leave nothing half done.
     signal.signal(signal.SIGTERM, _exit_by_signal)
     _make_room()
+    few_arenas()
     with _only_one(instance):
         config = read(config_file or instance.config_file, must_exist=bool(config_file))
         agent = Agent(instance, config, flow_cache=flow_cache)
         try:
             agent.start()
+            trim()
             end_metrics = serve_metrics(agent, *metrics) if metrics else lambda: None
             try:
                 _serve(agent, instance)

@@ -51,7 +51,10 @@ def run(
 ) -> None:
     """Run in the foreground, as systemd wants it. SIGTERM ends it; no packet is lost by that."""
     options.require_root("agent run")
-    from pyctl import daemon
+    from pyctl.lean import without
+
+    with without("rich"):
+        from pyctl import daemon
 
     if log_format == "auto":
         log_format = "console" if os.isatty(2) else "json"

@@ -6,8 +6,8 @@ import argparse
 import os
 import sys
 
-from pyctl.engine.main import run
 from pyctl.errors import SegctlError
+from pyctl.lean import without
 from pyctl.model.instance import Instance
 from pyctl.model.log_level import LogLevel
 
@@ -24,6 +24,8 @@ def main() -> int:
         "--rings", action="store_true", help="open the rings, wait for no agent"
     )
     given = parser.parse_args()
+    with without("rich"):
+        from pyctl.engine.main import run  # noqa: PLC0415  see pyctl.lean
     os.chdir("/")
     try:
         return run(

@@ -51,7 +51,7 @@ def start_engine(
     pid = os.posix_spawn(
         sys.executable,
         command,
-        {**os.environ, "PYTHONPATH": path},
+        {**os.environ, "PYTHONPATH": path, "MALLOC_ARENA_MAX": "2"},
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
             (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),

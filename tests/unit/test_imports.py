@@ -21,13 +21,14 @@ ALLOWED: dict[str, set[str]] = {
     "pyctl.model": {"pyctl.errors"},
     "pyctl.abi": {"pyctl._abi", "pyctl._reasons"} | BASE,
     "pyctl.abi_build": BASE,
+    "pyctl.lean": set(),
     "fallback_tc": set(),
     "pyctl.policy": BASE,
     "pyctl.platform": BASE,
     "pyctl.runtime": {"pyctl.platform"} | BASE,
     "pyctl.intercept": {"pyctl.platform"} | BASE,
     "pyctl.datapath": {"pyctl.platform", "pyctl.abi", "fallback_tc"} | BASE,
-    "pyctl.engine": {"pyctl.abi", "pyctl.abi_build"} | BASE,
+    "pyctl.engine": {"pyctl.abi", "pyctl.abi_build", "pyctl.lean"} | BASE,
     "pyctl.agent": {
         "pyctl.abi",
         "pyctl.datapath",
@@ -94,6 +95,7 @@ ALLOWED: dict[str, set[str]] = {
         "pyctl.api.metrics",
         "pyctl.api.peer",
         "pyctl.api.server",
+        "pyctl.platform",
     }
     | BASE,
     "pyctl.cli": {"pyctl.api.client"} | BASE,
@@ -101,7 +103,7 @@ ALLOWED: dict[str, set[str]] = {
 """Unit → units it may import, besides itself."""
 
 LAZY = {
-    "pyctl.cli.agent": {"pyctl.daemon"},
+    "pyctl.cli.agent": {"pyctl.daemon", "pyctl.lean"},
     "pyctl.cli.doctor": {"pyctl.platform"},
     "pyctl.cli.engine": {"pyctl.engine"},
     "pyctl.cli.maps": {"pyctl.datapath"},

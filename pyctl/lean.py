@@ -1,0 +1,27 @@
+"""What a process that never draws a table need not load.
+
+In: the names of packages. Out: an environment in which they cannot be imported. I/O: none.
+structlog imports rich where it is installed, for tracebacks in colour, and rich brings pygments: 4 MB in
+the agent and again in the engine, which write JSON, or plain lines. Without rich it formats tracebacks by
+the standard library. rich itself stays a dependency: `segctl top` draws with it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def without(*packages: str) -> Iterator[None]:
+    """What is imported meanwhile does not find them. One that is loaded already stays."""
+    hidden = [name for name in packages if name not in sys.modules]
+    for name in hidden:
+        # Python's own sign for a module that there is none of.
+        sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]

@@ -1,0 +1,26 @@
+"""The C library's heap, kept small in a process of many threads that mostly waits.
+
+In: nothing. Out: nothing. I/O: mallopt(3), malloc_trim(3); nothing where the C library is not glibc.
+"""
+
+from __future__ import annotations
+
+import ctypes
+
+_M_ARENA_MAX = -8
+_ARENAS = 2
+"""glibc gives each new thread a heap of its own, up to eight for each core. Ours wait for the same GIL."""
+
+
+def few_arenas() -> None:
+    """To be called before the threads are made."""
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(_M_ARENA_MAX, _ARENAS)
+
+
+def trim() -> None:
+    """Give back to the kernel what is free."""
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "malloc_trim"):
+        libc.malloc_trim(0)
