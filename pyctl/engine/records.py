@@ -33,7 +33,6 @@ DIRECTIONS = {
     Direction.INGRESS: constant("SEG_DIR_INGRESS"),
 }
 KINDS = {
-    constant("SG_EVENT_FLOW_START"): "flow_start",
     constant("SG_EVENT_FLOW_END"): "flow_end",
     constant("SG_EVENT_DROP"): "drop",
     constant("SG_EVENT_VIOLATION"): "violation",
@@ -66,7 +65,7 @@ class EngineEvent:
     time_ns: int
     """CLOCK_MONOTONIC."""
     kind: str
-    """`flow_start`, `flow_end`, `drop`, `violation` or `staged`."""
+    """`flow_end`, `drop`, `violation` or `staged`."""
     reason: str
     port_id: int
     direction: Direction | None

@@ -166,10 +166,10 @@ struct sg_reason_count {
 	__u64 passed;		/* of packets: would have been dropped, but the mode only records */
 };
 
-/* One verdict worth telling: the first of a flow, and each drop (rate-limited per flow). */
+/* What is worth telling: a flow's end, with its counts, and each drop (rate-limited per flow). */
 enum sg_event_kind {
-	SG_EVENT_FLOW_START = 1, SG_EVENT_FLOW_END = 2, SG_EVENT_DROP = 3, SG_EVENT_VIOLATION = 4,
-	SG_EVENT_STAGED = 5,		/* what a staged rule would have said: reason, rule_id */
+	SG_EVENT_FLOW_END = 1, SG_EVENT_DROP = 2, SG_EVENT_VIOLATION = 3,
+	SG_EVENT_STAGED = 4,		/* what a staged rule would have said: reason, rule_id */
 };
 struct sg_event {
 	__u64 time_ns;

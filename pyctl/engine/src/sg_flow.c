@@ -97,17 +97,6 @@ static void flow_event(const struct sg_session *s, struct sg_event *event)
 	}
 }
 
-static void tell(struct sg_core *core, const struct sg_session *s, __u8 kind, __u64 packets,
-		 __u64 bytes, __u64 now_ns)
-{
-	struct sg_event event = {
-		.time_ns = now_ns, .packets = packets, .bytes = bytes, .kind = kind,
-	};
-
-	flow_event(s, &event);
-	sg_event_push(&core->events, &event);
-}
-
 static __u64 timeout_of(const struct sg_session *s)
 {
 	switch (s->key.proto) {
@@ -172,7 +161,6 @@ struct sg_session *sg_flow_open(struct sg_core *core, struct sg_port *port,
 	if (key->proto == SG_PROTO_TCP)
 		sg_tcp_start(s, p);
 	sg_flow_touch(core, s, p, now_ns);
-	tell(core, s, SG_EVENT_FLOW_START, p->frames, p->bytes, now_ns);
 	if (answer->reason) {
 		struct sg_ruling violation = *ruling;
 
@@ -245,8 +233,15 @@ static void turn_denied(struct sg_core *core, struct sg_session *s, __u16 reason
 
 static void tell_kernel_drops(struct sg_core *core, struct sg_session *s, __u64 now_ns)
 {
-	if (s->dropped_packets)
-		tell(core, s, SG_EVENT_DROP, s->dropped_packets, s->dropped_bytes, now_ns);
+	struct sg_event event = {
+		.time_ns = now_ns, .packets = s->dropped_packets, .bytes = s->dropped_bytes,
+		.kind = SG_EVENT_DROP,
+	};
+
+	if (!s->dropped_packets)
+		return;
+	flow_event(s, &event);
+	sg_event_push(&core->events, &event);
 	s->dropped_packets = s->dropped_bytes = 0;
 }
 
@@ -268,7 +263,6 @@ static void turn_allowed(struct sg_core *core, struct sg_session *s, __u64 now_n
 		s->midstream = s->data_seen = 1;
 		s->fin_seen = s->fin_acked = 0;
 	}
-	tell(core, s, SG_EVENT_FLOW_START, 1, 0, now_ns);
 }
 
 int sg_flow_judge_again(struct sg_core *core, struct sg_port *port, struct sg_session *s,

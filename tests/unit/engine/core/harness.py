@@ -60,7 +60,8 @@ PORT, OTHER_PORT = 0x0107, 0x0203
 EGRESS, INGRESS = 1, 2
 ALLOW, DENY = 1, 2
 MODES = {"discover": 1, "monitor": 2, "protect": 3, "quarantine": 4}
-EVENTS = {1: "start", 2: "end", 3: "drop", 4: "violation", 5: "staged"}
+END, DROP, VIOLATION, STAGED = 1, 2, 3, 4
+EVENTS = {END: "end", DROP: "drop", VIOLATION: "violation", STAGED: "staged"}
 ENOENT, E2BIG = 2, 7
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from pyctl.model.policy import Action, NodeRule
 from pyctl.model.workload import Mode
-from tests.unit.engine.core.harness import EGRESS
+from tests.unit.engine.core.harness import DROP, EGRESS, STAGED
 from tests.unit.engine.core.node import ALL
 from tests.unit.engine.core.wire import Connection, udp
 
@@ -35,7 +35,7 @@ def test_a_denial_tells_which_staged_rule_would_allow_it(node, net):
     node.judge_by(rule(7, ALLOW, staged=True), rule(8, DENY))
     assert not node.core.passes(net.out(udp()))
     told = [(event.rule_id, event.kind) for event in node.core.events()]
-    assert told == [(7, 5), (8, 3)]
+    assert told == [(7, STAGED), (8, DROP)]
     assert node.core.counters()["staged_allow"] == 1
     assert node.core.drops() == {"policy_deny": 1}
 

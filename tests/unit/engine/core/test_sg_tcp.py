@@ -9,8 +9,10 @@ from tests import packets
 from tests.unit.engine.core.harness import (
     ALLOW,
     DENY,
+    DROP,
     E2BIG,
     EGRESS,
+    END,
     INGRESS,
     OTHER_PORT,
     PORT,
@@ -45,7 +47,7 @@ def test_default_deny_drops_the_first_syn_silently(core, net, opener):
     assert core.drops() == {"default_deny": 1}
     assert core.sessions() == []
     (event,) = core.events()
-    assert (event.kind, event.rule_id, event.dir, event.proto) == (3, 0, opener, 6)
+    assert (event.kind, event.rule_id, event.dir, event.proto) == (DROP, 0, opener, 6)
     assert (event.sport, event.dport, event.port_id) == (CLIENT, SERVICE, PORT)
     client = net.pod if opener == EGRESS else net.peer
     assert bytes(event.saddr)[: len(net.address(client))] == net.address(client)
@@ -257,7 +259,7 @@ def test_closing_goes_through_the_states_and_takes_the_entries_away(core, net):
     assert core.passes(connection.segment(0, "A"))
     assert states(core) == [6]
     end = core.events()[-1]
-    assert (end.kind, end.packets) == (2, 8 + 6)
+    assert (end.kind, end.packets) == (END, 8 + 6)
     core.advance(16)
     assert core.sessions() == []
 
@@ -328,7 +330,7 @@ def test_the_kernels_packets_keep_a_session_alive_and_are_counted(core, net):
     core.advance(60)
     assert core.sessions() == []
     (end,) = core.events()
-    assert (end.kind, end.packets) == (2, 24)
+    assert (end.kind, end.packets) == (END, 24)
 
 
 def test_a_connection_that_expired_keeps_its_opener(core, net):
@@ -401,7 +403,7 @@ def test_a_finished_handshake_is_an_answer_and_nothing_less(
         core.feed(talk.segment(side, flags, payload))
     assert [s.answer for s in core.sessions()] == [answer]
     core.advance(1300)
-    assert [event.answer for event in core.events() if event.kind == 2] == [answer]
+    assert [event.answer for event in core.events() if event.kind == END] == [answer]
 
 
 def test_what_the_kernel_carries_back_is_an_answer(core, net):
