@@ -32,6 +32,39 @@ SEG_INLINE struct seg_flow *seg_flow_find(const struct seg_pkt *pkt, __u16 port_
 	}
 }
 
+/* Linux may answer data with RST while another CPU takes in the ACK that ends their handshake:
+ * inet_ehash_insert() unlinks the request before it links the child, and who looks in between finds the
+ * listener alone. The engine sends a SYN on, and all that follows from that, ACK included, happens on its
+ * CPU; what the opener says next comes from its own. Through the engine it comes after the ACK. */
+SEG_INLINE int seg_flow_races(struct seg_flow *flow)
+{
+	__u16 cpu = (__u16)bpf_get_smp_processor_id();
+
+	if (!flow->opening)
+		return 0;
+	if (!flow->packets) {
+		flow->cpu = cpu;
+		return 0;
+	}
+	flow->opening = 0;
+	return flow->cpu != cpu;
+}
+
+/* Nobody is woken: no packet waits for it. */
+SEG_INLINE void seg_flow_close(struct seg_flow *flow, __u8 dir, __u8 close)
+{
+	struct seg_end *end;
+
+	if (flow->closed & close)
+		return;
+	flow->closed |= close;
+	end = bpf_ringbuf_reserve((void *)SEG_MAP(seg_ends), sizeof(*end), 0);
+	if (!end)
+		return;
+	*end = (struct seg_end){ .session = flow->session, .dir = dir, .close = close };
+	bpf_ringbuf_submit(end, BPF_RB_NO_WAKEUP);
+}
+
 SEG_INLINE int seg_flow_verdict(struct __sk_buff *skb, const struct seg_pkt *pkt, __u16 port_id,
 				__u8 dir)
 {
@@ -54,10 +87,20 @@ SEG_INLINE int seg_flow_verdict(struct __sk_buff *skb, const struct seg_pkt *pkt
 		return SEG_R_NONE;
 	if (flow->verdict != SEG_VERDICT_ALLOW && flow->verdict != SEG_VERDICT_DENY)
 		return SEG_R_NONE;
+	/* The engine answers the connection that it blocked. */
+	if (pkt->closes && flow->verdict == SEG_VERDICT_DENY)
+		return SEG_R_NONE;
+	if (seg_flow_races(flow))
+		return SEG_R_NONE;
 	flow->last_seen_ns = now;
 	/* Both directions of a busy flow and both CPUs of a moved one meet here. */
 	__sync_fetch_and_add(&flow->packets, 1);
 	__sync_fetch_and_add(&flow->bytes, skb->len);
+	/* Each once: the line is shared. */
+	if (pkt->payload && !flow->payload)
+		flow->payload = 1;
+	if (pkt->closes)
+		seg_flow_close(flow, dir, pkt->closes);
 	return flow->verdict == SEG_VERDICT_ALLOW ? SEG_R_FLOW_ALLOW : SEG_R_FLOW_DENY;
 }
 

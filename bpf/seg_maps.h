@@ -36,5 +36,6 @@ SEG_LAYOUT(seg_control, __u32, struct seg_control);
 SEG_LAYOUT(seg_addrs, struct seg_addr_key, __u8);
 SEG_LAYOUT(seg_counters, struct seg_counter_key, struct seg_counter);
 SEG_LAYOUT(seg_events, __u32, struct seg_event);
+SEG_LAYOUT(seg_ends, __u32, struct seg_end);
 
 #endif

@@ -54,6 +54,8 @@ struct seg_pkt {
 	__u8 hop_limit;
 	__u8 icmp_type;
 	__u8 decidable;		/* the flow map may answer for it */
+	__u8 closes;		/* TCP: enum seg_close. The flow map may let it pass, the engine is told */
+	__u8 payload;		/* TCP: there are data behind the header */
 	__u8 options;		/* IPv6 extension headers seen */
 	__u32 l4;		/* offset of the last header reached */
 	__u32 end;		/* where the IP packet ends; a frame may have padding behind it */
@@ -125,8 +127,8 @@ SEG_INLINE int seg_parse_link(struct __sk_buff *skb, struct seg_pkt *pkt)
 	return SEG_R_NONE;
 }
 
-/* Ports, or type, code and identifier; and whether the kernel may decide on it (DESIGN: not what
- * opens or closes a connection, not ICMP errors). Other protocols are the engine's. */
+/* Ports, or type, code and identifier; and whether the kernel may decide on it: not on what opens a
+ * connection, not on ICMP errors. Other protocols are the engine's. */
 SEG_INLINE int seg_parse_l4(struct __sk_buff *skb, struct seg_pkt *pkt)
 {
 	struct tcphdr tcp;
@@ -141,7 +143,10 @@ SEG_INLINE int seg_parse_l4(struct __sk_buff *skb, struct seg_pkt *pkt)
 			return SEG_R_MALFORMED;
 		pkt->sport = tcp.source;
 		pkt->dport = tcp.dest;
-		pkt->decidable = !tcp.fin && !tcp.rst && (tcp.syn ? tcp.ack : tcp.ack || tcp.psh || tcp.urg);
+		pkt->closes = tcp.rst ? SEG_CLOSE_RST : tcp.fin ? SEG_CLOSE_FIN : 0;
+		/* No connection has the others. */
+		pkt->decidable = tcp.syn ? tcp.ack && !pkt->closes : tcp.ack || tcp.rst;
+		pkt->payload = pkt->l4 + tcp.doff * 4U < pkt->end;
 		return SEG_R_NONE;
 	}
 	if (pkt->proto == IPPROTO_UDP) {

@@ -24,6 +24,7 @@ enum seg_limit {
 	SEG_COUNTERS_MAX = 131072,
 	SEG_PORTS_MAX = 16384,		/* two interfaces for each pair; a walk costs by this */
 	SEG_ADDRS_MAX = 32768,
+	SEG_ENDS_BYTES = 262144,	/* ring buffer: 10,922 ends */
 	SEG_EVENTS_BYTES = 262144,
 };
 
@@ -114,10 +115,27 @@ struct seg_flow {
 	__u64 timeout_ns;
 	__u64 packets;		/* the kernel's */
 	__u64 bytes;		/* the kernel's: frame lengths, GSO frames as one */
+	__u64 session;		/* which of the engine's sessions it is of */
 	__u8 verdict;		/* enum seg_verdict */
-	__u8 pad[7];
+	__u8 payload;		/* the kernel's: 1 after a TCP segment with data */
+	__u8 closed;		/* the kernel's: enum seg_close, what it let pass */
+	__u8 opening;		/* of who opens a connection: its second packet is still to come */
+	__u16 cpu;		/* the kernel's: which had the first, while opening */
+	__u8 pad[2];
 };
-SEG_ABI_SIZE(seg_flow, 48);
+SEG_ABI_SIZE(seg_flow, 56);
+
+enum seg_close { SEG_CLOSE_FIN = 1, SEG_CLOSE_RST = 2 };	/* bits */
+
+/* seg_ends: ring buffer for the engine, which looks every 20 ms at the latest: the first FIN or RST of a
+ * connection's direction that the kernel let pass. A full ring loses it; seg_flow.closed has it still. */
+struct seg_end {
+	__u64 session;
+	__u8 dir;		/* enum seg_dir: of the packet */
+	__u8 close;		/* enum seg_close */
+	__u8 pad[6];
+};
+SEG_ABI_SIZE(seg_end, 16);
 
 /* seg_control: array of one, mmapable. The engine writes the heartbeat, the agent the rest. */
 struct seg_control {

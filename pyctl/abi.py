@@ -53,6 +53,7 @@ def _constants() -> dict[str, int]:
         "seg_dir",
         "seg_mode",
         "seg_verdict",
+        "seg_close",
         "seg_family",
         "seg_port_flag",
         "seg_addr_kind",

@@ -254,8 +254,8 @@ class Bench(WorldRounds):
                     )
                     self.interleave(name, self.rounds("rr"), one)
         if "crr" in wanted:
-            # SYN, FIN and RST always go to the engine.
-            with self.figure("crr"), self.steering_seen("crr", share=0):
+            # The SYN goes to the engine, the rest of a connection does not.
+            with self.figure("crr"), self.steering_seen("crr", share=5):
                 one = partial(bench_cache.connections, self.lab, seconds=seconds)
                 self.interleave("crr", self.rounds("crr"), one)
         if "udp" in wanted:

@@ -119,8 +119,8 @@ class Traffic(WorldRounds):
         rr = partial(exchanges, self.lab, kind="rr", seconds=seconds)
         crr = partial(exchanges, self.lab, kind="crr", seconds=seconds)
         yield "rr", "rr", rr, 5
-        # SYN, FIN and RST always go to the engine.
-        yield "crr", "crr", crr, 0
+        # The SYN goes to the engine, the rest of a connection does not.
+        yield "crr", "crr", crr, 5
 
     def stream(
         self, world: World, way: str, flows: int, seconds: float

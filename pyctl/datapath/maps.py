@@ -24,9 +24,9 @@ Row = dict[str, Any]
 def dump_maps(instance: Instance, name: str | None = None) -> dict[str, list[Row]]:
     """Entries of one map, or of all, by map name; rows are JSON-able and sorted by key.
 
-    The event ring is not listed: reading would take its records away. NotFoundError as open_map.
+    Rings are not listed: reading would take their records away. NotFoundError as open_map.
     """
-    wanted = [name] if name else [each for each in MAPS if each != "seg_events"]
+    wanted = [name] if name else [each for each in MAPS if each in _DECODERS]
     return {each: _dump(instance, each) for each in wanted}
 
 
@@ -34,7 +34,7 @@ def _dump(instance: Instance, name: str) -> list[Row]:
     with open_map(instance, name) as opened:
         if name not in _DECODERS:
             raise SegctlError(
-                f"{name} cannot be listed: reading an event takes it away"
+                f"{name} cannot be listed: reading a record takes it away"
             )
         return list(_DECODERS[name](opened))
 
@@ -64,6 +64,7 @@ def _names(prefix: str, *words: str) -> dict[int, str]:
 MODES = _names("SEG_MODE", "discover", "monitor", "protect", "quarantine")
 DIRECTIONS = _names("SEG_DIR", "egress", "ingress")
 VERDICTS = _names("SEG_VERDICT", "allow", "deny")
+CLOSES = _names("SEG_CLOSE", "fin", "rst")
 ROLES = _names("SEG_ROLE", "vex", "vin")
 ADDRESS_KINDS = _names("SEG_ADDR", "own", "broadcast")
 FLAGS = _names(
@@ -150,6 +151,7 @@ def _flows(family: int) -> Callable[[bpf.Map], Iterator[Row]]:
                 "timeout_ns": flow.timeout_ns,
                 "packets": flow.packets,
                 "bytes": flow.bytes,
+                "closed": [word for bit, word in CLOSES.items() if flow.closed & bit],
             }
 
     return decode

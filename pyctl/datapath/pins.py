@@ -47,6 +47,7 @@ MAPS: Mapping[str, bpf.MapLayout] = {
         bpf.BPF_F_NO_PREALLOC,
     ),
     "seg_events": _layout(bpf.BPF_MAP_TYPE_RINGBUF, 0, 0, "SEG_EVENTS_BYTES", 0),
+    "seg_ends": _layout(bpf.BPF_MAP_TYPE_RINGBUF, 0, 0, "SEG_ENDS_BYTES", 0),
 }
 
 PROGRAMS = ("seg_from_vex", "seg_from_vin", "seg_from_vbr")

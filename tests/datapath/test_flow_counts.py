@@ -102,6 +102,35 @@ def test_a_flow_is_right_to_the_byte_across_agents_and_engines_that_die(agent, p
     )
 
 
+def test_a_short_connection_costs_the_engine_a_packet_or_two(agent, pods):
+    """The kernel carries the rest, ends included, and every one is told to the byte."""
+    web, client = pods
+    count(client, PORT)
+    agent.attach(web, "web")
+    agent.policy(POLICY)
+    before = agent.counts("web").get("to_engine", 0)
+    for _ in range(20):
+        traffic.Program(client, _ONCE, IP, str(PORT)).heard()
+    wait_for(lambda: len(ended(agent)) == 20, 10)
+    found = ended(agent)
+    sums = tuple(sum(each) for each in zip(*map(told, found), strict=True))
+    assert sums == counted(client)
+    # And the data that follow the handshake on another CPU.
+    assert 20 <= agent.counts("web")["to_engine"] - before <= 40
+    for one in found:
+        rest = one["packets"] + one["packets_back"] - one["kernel_packets"]
+        assert rest in (1, 2)
+
+
+# A line there and back, and a close that waits for the other end's.
+_ONCE = """
+out = socket.create_connection((sys.argv[1], int(sys.argv[2])), 10)
+out.sendall(b"once\\n"); out.recv(100); out.shutdown(socket.SHUT_WR)
+while out.recv(100): pass
+say(done=1)
+"""
+
+
 def test_an_end_that_a_dead_engine_had_not_told_yet_is_told(agent, pods):
     """The agent is held up meanwhile, as a busy host may do."""
     web, client = pods

@@ -16,6 +16,7 @@
 
 struct world {
 	uint64_t sent;
+	uint64_t session;	/* of the last entry written */
 	unsigned int puts;
 };
 
@@ -37,7 +38,7 @@ static int world_put(void *ctx, int family, const void *key, const struct seg_fl
 
 	(void)family;
 	(void)key;
-	(void)flow;
+	world->session = flow->session;
 	return ++world->puts % 13 ? 0 : -7;
 }
 
@@ -47,6 +48,8 @@ static int world_get(void *ctx, int family, const void *key, struct seg_flow *fl
 	(void)key;
 	memset(flow, 0, sizeof(*flow));
 	flow->packets = ((struct world *)ctx)->puts % 3;
+	flow->payload = flow->packets == 2;
+	flow->closed = ((struct world *)ctx)->puts % 17 < 14 ? 0 : (uint8_t)(((struct world *)ctx)->puts % 4);
 	return 0;
 }
 
@@ -135,8 +138,8 @@ static void drain(struct sg_core *core)
 	} while (cursor);
 }
 
-/* The input is a row of commands: 0xff policy, 0xfe time, 0xfd port gone, 0xfc node policy, else a frame whose length
- * is the next two bytes. */
+/* The input is a row of commands: 0xff policy, 0xfe time, 0xfd port gone, 0xfc node policy, 0xfb the end of
+ * a connection, else a frame whose length is the next two bytes. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct world world = { 0 };
@@ -150,8 +153,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	while (end - at >= 3) {
 		uint8_t command = at[0], choice = at[1];
 
-		if (command >= 0xfc) {
+		if (command >= 0xfb) {
+			struct seg_end told = {
+				.session = world.session ^ (choice >> 4 ? 0 : (uint64_t)choice << (choice & 32)),
+				.dir = choice >> 2, .close = choice,
+			};
+
 			at += 2;
+			if (command == 0xfb)
+				sg_core_end(core, &told, now);
 			if (command == 0xfc)
 				set_node(core, choice);
 			if (command == 0xff)
@@ -265,14 +275,14 @@ int main(int argc, char **argv)
 		while (size < sizeof(input) - 4096) {
 			int kind = rand() % 40;
 
-			if (kind < 4) {
-				input[size++] = (uint8_t)(0xfc + kind);
+			if (kind < 5) {
+				input[size++] = (uint8_t)(0xfb + kind);
 				input[size++] = (uint8_t)rand();
 				continue;
 			}
 			size_t length = make_frame(input + size + 3);
 
-			if (kind == 4)
+			if (kind == 5)
 				length = (size_t)rand() % (length + 1);
 			input[size] = (uint8_t)(rand() % 4);
 			input[size + 1] = (uint8_t)(length >> 8);

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 import time
+from collections.abc import Iterator
 
 import pytest
 
 from pyctl import abi
 from pyctl.datapath.pins import open_map
+from pyctl.platform.bpf_ring import RingReader
 from tests import packets
 from tests.kernel import frames as f
 from tests.kernel.conftest import GENERATION, OTHER_PORT, PORT, Lab
@@ -169,8 +172,9 @@ def test_only_the_very_flow_is_decided(kernel: Lab, hook, name, change):
 
 NEVER = [
     ("syn", 4, TCP, (), lambda w: f.ip(w) / f.tcp("S")),
-    ("fin", 4, TCP, (), lambda w: f.ip(w) / f.tcp("FA")),
-    ("rst", 4, TCP, (), lambda w: f.ip(w) / f.tcp("R")),
+    ("fin alone", 4, TCP, (), lambda w: f.ip(w) / f.tcp("F")),
+    ("push alone", 4, TCP, (), lambda w: f.ip(w) / f.tcp("P")),
+    ("syn and rst", 4, TCP, (), lambda w: f.ip(w) / f.tcp("SRA")),
     ("syn and fin", 4, TCP, (), lambda w: f.ip(w) / f.tcp("SFA")),
     ("no flags", 4, TCP, (), lambda w: f.ip(w) / f.tcp("")),
     ("ecn flags alone", 4, TCP, (), lambda w: f.ip(w) / f.tcp("EC")),
@@ -191,7 +195,7 @@ NEVER = [
 @pytest.mark.parametrize(
     ("name", "version", "proto", "ports", "make"), NEVER, ids=[row[0] for row in NEVER]
 )
-def test_what_opens_ends_or_hides_a_flow_goes_to_the_engine(
+def test_what_opens_or_hides_a_flow_goes_to_the_engine(
     kernel: Lab, hook, name, version, proto, ports, make
 ):
     steer(kernel, hook)
@@ -199,6 +203,111 @@ def test_what_opens_ends_or_hides_a_flow_goes_to_the_engine(
         put(kernel, version, key(hook, version, proto, sport, dport))
     frame = bytes(f.link(WAY[hook]) / make(WAY[hook]))
     assert kernel.run(hook, frame).reason == "to_engine"
+
+
+@pytest.fixture
+def ends(kernel: Lab) -> Iterator[RingReader]:
+    """What the engine would be told."""
+    with RingReader(open_map(kernel.instance, "seg_ends")) as ring:
+        ring.read()
+        yield ring
+
+
+@pytest.mark.parametrize("hook", ["vex", "vin"])
+@pytest.mark.parametrize(
+    ("flags", "close"), [("FA", "FIN"), ("FPA", "FIN"), ("R", "RST"), ("RA", "RST")]
+)
+@pytest.mark.parametrize("mode", ["protect", "discover"])
+def test_what_ends_an_allowed_connection_passes_and_is_told_once(
+    kernel: Lab, ends: RingReader, hook, flags, close, mode
+):
+    steer(kernel, hook, mode)
+    flow = key(hook, 4, TCP)
+    put(kernel, 4, flow, session=0x1234500006789)
+    kernel.copies()
+    frame = bytes(f.link(WAY[hook]) / f.ip(WAY[hook]) / f.tcp(flags))
+    for _ in range(3):
+        assert kernel.run(hook, frame).reason == "flow_allow"
+    after = entry(kernel, 4, flow)
+    number = abi.constant(f"SEG_CLOSE_{close}")
+    assert (after.packets, after.closed, after.payload) == (3, number, 0)
+    [told] = [abi.unpack("seg_end", record) for record in ends.read()]
+    way = abi.constant(f"SEG_DIR_{DIR[hook].upper()}")
+    assert (told.session, told.dir, told.close) == (0x1234500006789, way, number)
+    assert kernel.copies() == []
+
+
+@pytest.mark.parametrize("flags", ["FA", "R"])
+def test_the_end_of_a_denied_connection_goes_to_the_engine(
+    kernel: Lab, ends: RingReader, flags
+):
+    steer(kernel, "vin")
+    put(kernel, 4, key("vin", 4, TCP), "deny")
+    frame = bytes(f.link("out") / f.ip("out") / f.tcp(flags))
+    assert kernel.run("vin", frame).reason == "to_engine"
+    assert ends.read() == []
+
+
+def test_a_full_ring_of_ends_stops_nothing(kernel: Lab, ends: RingReader):
+    """The entry has it still."""
+    steer(kernel, "vin")
+    frame = bytes(f.link("out") / f.ip("out") / f.tcp("FA"))
+    room = abi.constant("SEG_ENDS_BYTES") // (8 + abi.sizeof("seg_end"))
+    for _ in range(room):
+        put(kernel, 4, key("vin", 4, TCP))
+        kernel.programs["vin"].test_run(frame)
+    put(kernel, 4, key("vin", 4, TCP))
+    assert kernel.run("vin", frame).reason == "flow_allow"
+    assert entry(kernel, 4, key("vin", 4, TCP)).closed == 1
+    told = 0
+    while records := ends.read():
+        told += len(records)
+    assert told in (room - 1, room)
+
+
+@pytest.mark.parametrize(
+    ("opening", "packets", "elsewhere", "reason"),
+    [
+        (1, 0, True, "flow_allow"),
+        (1, 1, False, "flow_allow"),
+        (1, 1, True, "to_engine"),
+        (0, 1, True, "flow_allow"),
+    ],
+    ids=["the ACK", "data on its CPU", "data on another", "open for long"],
+)
+def test_what_follows_a_handshake_on_another_cpu_comes_behind_it(
+    kernel: Lab, opening, packets, elsewhere, reason
+):
+    """Through the engine, once: two CPUs that take in the end of a handshake may make the kernel reset it."""
+    steer(kernel, "vin")
+    flow = key("vin", 4, TCP)
+    frame = bytes(f.link("out") / f.ip("out") / f.tcp("PA") / f.Raw(b"x"))
+    allowed = os.sched_getaffinity(0)
+    here = min(allowed)
+    os.sched_setaffinity(0, {here})
+    try:
+        put(kernel, 4, flow, opening=opening, packets=packets, cpu=here + elsewhere)
+        assert kernel.run("vin", frame).reason == reason
+        again = kernel.run("vin", frame)
+    finally:
+        os.sched_setaffinity(0, allowed)
+    assert again.reason == "flow_allow"
+    assert entry(kernel, 4, flow).packets == packets + 1 + (reason == "flow_allow")
+
+
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize(
+    ("layer", "payload"),
+    [(f.tcp(), 0), (f.tcp("SA"), 0), (f.tcp("PA") / f.Raw(b"x"), 1)],
+    ids=["ack", "syn-ack", "data"],
+)
+def test_a_segment_with_data_leaves_its_mark(kernel: Lab, version, layer, payload):
+    """Padding of short frames is none."""
+    steer(kernel, "vin")
+    put(kernel, version, key("vin", version, TCP))
+    frame = bytes(f.link("out") / f.ip("out", version) / layer)
+    assert kernel.run("vin", frame + bytes(6)).reason == "flow_allow"
+    assert entry(kernel, version, key("vin", version, TCP)).payload == payload
 
 
 @pytest.mark.parametrize("verdict", ["allow", "deny"])

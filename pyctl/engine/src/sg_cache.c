@@ -64,6 +64,20 @@ static struct sg_cache_stats *stats_of(struct sg_core *core, const struct sg_ses
 	return &core->ports[s->key.port_id]->cache;
 }
 
+/* What the kernel's entry tells of an allowed session's life. */
+static void catch_up(struct sg_session *s, int side, const struct seg_flow *flow)
+{
+	if (s->key.proto != SG_PROTO_TCP || !flow->packets)
+		return;
+	if (flow->payload)
+		s->data_seen = 1;
+	/* A RST alone says nothing. */
+	if (flow->packets > 1 || !(flow->closed & SEG_CLOSE_RST))
+		sg_tcp_spoke(s, side);
+	if (flow->closed)
+		sg_tcp_close(s, side, flow->closed);
+}
+
 static void drop_one(struct sg_core *core, struct sg_session *s, __u8 dir)
 {
 	int side = dir != s->opener;
@@ -87,13 +101,10 @@ static void drop_one(struct sg_core *core, struct sg_session *s, __u8 dir)
 		s->bytes[side] += last.bytes;
 		s->kernel_packets += last.packets;
 		s->kernel_bytes += last.bytes;
+		catch_up(s, side, &last);
 	}
 	if (last.last_seen_ns > s->last_seen_ns)
 		s->last_seen_ns = last.last_seen_ns;
-	if (last.packets)
-		s->data_seen = 1;
-	if (last.packets && side == 1)
-		s->answered = 1;
 }
 
 void sg_cache_drop(struct sg_core *core, struct sg_session *s)
@@ -173,12 +184,21 @@ struct sg_cache_counts sg_cache_peek(struct sg_core *core, struct sg_session *s)
 		counts.bytes[side] = flow.bytes;
 		if (flow.last_seen_ns > s->last_seen_ns)
 			s->last_seen_ns = flow.last_seen_ns;
-		if (flow.packets)
-			s->data_seen = 1;
-		if (flow.packets && side == 1)
-			s->answered = 1;
+		if (!s->denied)
+			catch_up(s, side, &flow);
 	}
 	return counts;
+}
+
+/* A connection is the kernel's from its SYN on, unless too many are: a flood of SYNs must leave room for
+ * those that were answered. Of one that both ends have closed, only the last ACK is still to come. */
+static __u8 wanted_of_connection(const struct sg_core *core, const struct sg_session *s, __u8 both)
+{
+	if (sg_tcp_is_opening(s) && core->cache.entries < core->cache_limit / 2)
+		return both;
+	if (sg_tcp_is_opening(s) || s->tcp_state == SG_TCP_LAST_ACK)
+		return s->cached;
+	return sg_tcp_is_open(s) ? both : 0;
 }
 
 /* Which directions the kernel may decide by itself, as bits 1 << dir. */
@@ -194,7 +214,7 @@ static __u8 wanted(const struct sg_core *core, const struct sg_session *s)
 	case SG_PROTO_TCP:
 		if (s->denied)
 			return s->resets >= SG_RESETS_MAX ? both : 0;
-		return sg_tcp_is_carried(s) ? both : 0;
+		return wanted_of_connection(core, s, both);
 	case SG_PROTO_ICMP:
 	case SG_PROTO_ICMPV6:
 		if ((s->key.rport & 0xff) != ECHO_REQUEST && (s->key.rport & 0xff) != ECHO6_REQUEST)
@@ -210,12 +230,10 @@ static __u8 wanted(const struct sg_core *core, const struct sg_session *s)
 	return s->rejects && s->resets < SG_RESETS_MAX ? 0 : (__u8)(1 << s->opener);
 }
 
-/* The kernel's timeout is never shorter than what the engine's timers will grant. */
+/* Never shorter than what the engine's timers will grant, whatever state a connection comes to. */
 static __u64 kernel_timeout(const struct sg_session *s)
 {
-	if (s->key.proto == SG_PROTO_TCP && !s->denied && s->tcp_state == SG_TCP_ESTABLISHED)
-		return SG_TIMEOUT_TCP_ACTIVE;
-	return s->timeout_ns;
+	return s->key.proto == SG_PROTO_TCP && !s->denied ? SG_TIMEOUT_TCP_ACTIVE : s->timeout_ns;
 }
 
 static int put_one(struct sg_core *core, struct sg_session *s, __u8 dir, const struct seg_flow *flow)
@@ -244,12 +262,14 @@ static void put(struct sg_core *core, struct sg_session *s, __u8 dirs, __u64 now
 		.generation = s->generation,
 		.last_seen_ns = now_ns,
 		.timeout_ns = kernel_timeout(s),
+		.session = sg_session_name(s),
 		.verdict = s->denied ? SEG_VERDICT_DENY : SEG_VERDICT_ALLOW,
 	};
 
 	for (__u8 dir = SEG_DIR_EGRESS; dir <= SEG_DIR_INGRESS; dir++) {
 		if (!(dirs & (1 << dir)))
 			continue;
+		flow.opening = dir == s->opener && s->key.proto == SG_PROTO_TCP && sg_tcp_is_opening(s);
 		if (!put_one(core, s, dir, &flow)) {
 			sg_cache_drop(core, s);
 			s->retry_ns = now_ns + RETRY_NS;
@@ -258,7 +278,6 @@ static void put(struct sg_core *core, struct sg_session *s, __u8 dirs, __u64 now
 	}
 	s->put_ns = now_ns;
 	s->put_generation = flow.generation;
-	s->put_timeout_ns = flow.timeout_ns;
 }
 
 /* p is of a kind that the kernel carries, so that its coming here means a miss. */
@@ -289,7 +308,6 @@ void sg_cache_sync(struct sg_core *core, struct sg_session *s, const struct sg_p
 
 	count_late(core, s, p);
 	if (s->cached && (s->cached != dirs || s->put_generation != s->generation ||
-			  s->put_timeout_ns != kernel_timeout(s) ||
 			  should_have_hit(s, p, now_ns)))
 		sg_cache_evict(core, s);
 	if (dirs && !s->cached && now_ns >= s->retry_ns)

@@ -16,7 +16,7 @@ void sg_cache_evict(struct sg_core *core, struct sg_session *s);
 /* Likewise of all sessions of a port. */
 void sg_cache_drop_port(struct sg_core *core, const struct sg_port *port);
 /* What the kernel has counted on top of the session's own numbers, by side; brings last_seen_ns
- * and data_seen up to date. */
+ * and what is known of a connection's state up to date. */
 struct sg_cache_counts {
 	__u64 packets[2];
 	__u64 bytes[2];

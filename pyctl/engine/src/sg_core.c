@@ -12,7 +12,7 @@
 #include "sg_flow.h"
 #include "sg_judge.h"
 
-enum { DUE_PER_TICK = 2048 };	/* each may cost four system calls; frames wait meanwhile */
+enum { DUE_PER_TICK = 32 };	/* each may cost four system calls; frames wait meanwhile */
 #define TICK_NS 100000000ULL
 
 struct sg_port *sg_port_of(struct sg_core *core, __u16 port_id)
@@ -278,6 +278,14 @@ static void expire_fragments(struct sg_core *core, __u64 now_ns)
 	}
 }
 
+void sg_core_end(struct sg_core *core, const struct seg_end *end, __u64 now_ns)
+{
+	struct sg_session *s = sg_table_named(&core->table, end->session);
+
+	if (s && s->key.proto == SG_PROTO_TCP && !s->denied)
+		sg_flow_close(core, s, end->dir != s->opener, end->close, now_ns);
+}
+
 __u64 sg_core_tick(struct sg_core *core, __u64 now_ns)
 {
 	struct sg_session *s;
@@ -290,7 +298,7 @@ __u64 sg_core_tick(struct sg_core *core, __u64 now_ns)
 			return TICK_NS;
 		sg_flow_due(core, s, now_ns);
 	}
-	return 1000000;
+	return 0;
 }
 
 int sg_core_policy_set(struct sg_core *core, const struct sg_policy *policy,

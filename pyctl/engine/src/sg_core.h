@@ -257,7 +257,10 @@ void sg_core_free(struct sg_core *core);
 
 /* Judge one frame; sends on through io what passes, unless it is a tap's copy (TAPMAC). */
 void sg_core_frame(struct sg_core *core, const struct sg_frame *frame, __u64 now_ns);
-/* Run timers: call at least every 100 ms. Returns the ns until it is wanted again, at most 100 ms. */
+/* The kernel let a connection's FIN or RST pass. What names no session of now says nothing. */
+void sg_core_end(struct sg_core *core, const struct seg_end *end, __u64 now_ns);
+/* Run timers: call at least every 100 ms. Returns the ns until it is wanted again, at most 100 ms; 0: more
+ * are due, when the frames that came meanwhile are judged. */
 __u64 sg_core_tick(struct sg_core *core, __u64 now_ns);
 
 /* Copy the policy in. -ENOMEM, or -EINVAL for a value out of its enum, leaves the one in force.

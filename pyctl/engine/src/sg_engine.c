@@ -105,6 +105,7 @@ void sg_engine_free(struct sg_engine *engine)
 		munmap(engine->flows, SG_STATE_BYTES - SG_STATE_FLOWS);
 	drop_rings(engine);
 	sg_flowmap_close(&engine->maps);
+	sg_ends_close(&engine->ends);
 	close(engine->wake_fd);
 	free(engine);
 }
@@ -221,7 +222,9 @@ int sg_engine_rings_drop(struct sg_engine *engine)
 
 static int maps_open(struct sg_engine *engine, void *context)
 {
-	return sg_flowmap_open(&engine->maps, context);
+	int error = sg_ends_open(&engine->ends, context);
+
+	return error ? error : sg_flowmap_open(&engine->maps, context);
 }
 
 int sg_engine_maps_open(struct sg_engine *engine, const char *directory)

@@ -198,7 +198,7 @@ static __u8 answer_of(const struct sg_session *s, __u64 back_packets)
 {
 	if (s->key.proto != SG_PROTO_TCP)
 		return back_packets ? SG_ANSWERED_DATA : SG_ANSWERED_NOT;
-	if (!s->answered)
+	if (!sg_tcp_is_answered(s))
 		return SG_ANSWERED_NOT;
 	return s->data_seen ? SG_ANSWERED_DATA : SG_ANSWERED_OPEN;
 }
@@ -245,17 +245,22 @@ static void tell_kernel_drops(struct sg_core *core, struct sg_session *s, __u64 
 	s->dropped_packets = s->dropped_bytes = 0;
 }
 
+void sg_flow_goes_on(struct sg_session *s, __u64 now_ns)
+{
+	/* What it carried before has been told with that end. */
+	s->ended = 0;
+	s->created_ns = now_ns;
+	s->kernel_packets = s->kernel_bytes = 0;
+	memset(s->packets, 0, sizeof(s->packets));
+	memset(s->bytes, 0, sizeof(s->bytes));
+}
+
 static void turn_allowed(struct sg_core *core, struct sg_session *s, __u64 now_ns)
 {
 	sg_cache_evict(core, s);
 	tell_kernel_drops(core, s, now_ns);
 	core->denied--;
-	s->denied = s->blocked = s->resets = s->ended = s->answered = 0;
-	/* What it carried before it was denied has been told with that end. */
-	s->created_ns = now_ns;
-	s->kernel_packets = s->kernel_bytes = 0;
-	memset(s->packets, 0, sizeof(s->packets));
-	memset(s->bytes, 0, sizeof(s->bytes));
+	s->denied = s->blocked = s->resets = s->spoke = 0;
 	s->reason = SEG_R_NONE;
 	s->retry_ns = 0;
 	if (s->key.proto == SG_PROTO_TCP) {
@@ -263,6 +268,7 @@ static void turn_allowed(struct sg_core *core, struct sg_session *s, __u64 now_n
 		s->midstream = s->data_seen = 1;
 		s->fin_seen = s->fin_acked = 0;
 	}
+	sg_flow_goes_on(s, now_ns);
 }
 
 int sg_flow_judge_again(struct sg_core *core, struct sg_port *port, struct sg_session *s,
@@ -299,6 +305,17 @@ int sg_flow_judge_again(struct sg_core *core, struct sg_port *port, struct sg_se
 	return 0;
 }
 
+void sg_flow_close(struct sg_core *core, struct sg_session *s, int side, __u8 close, __u64 now_ns)
+{
+	sg_tcp_close(s, side, close);
+	s->last_seen_ns = now_ns;
+	schedule(core, s);
+	if (!sg_tcp_is_over(s))
+		return;
+	sg_cache_drop(core, s);
+	sg_flow_tell_end(core, s, now_ns);
+}
+
 void sg_flow_end(struct sg_core *core, struct sg_session *s, __u64 now_ns)
 {
 	struct sg_port *port = core->ports[s->key.port_id];
@@ -329,7 +346,9 @@ static __u64 recall_tag(const struct sg_core *core, const struct sg_key *key)
 
 void sg_flow_due(struct sg_core *core, struct sg_session *s, __u64 now_ns)
 {
-	if (s->cached)
+	int closed = s->tcp_state == SG_TCP_LAST_ACK && !s->ended;
+
+	if (s->cached && !closed)
 		sg_cache_peek(core, s);
 	s->timeout_ns = timeout_of(s);
 	if (now_ns < s->last_seen_ns + s->timeout_ns) {
@@ -337,7 +356,14 @@ void sg_flow_due(struct sg_core *core, struct sg_session *s, __u64 now_ns)
 		schedule(core, s);
 		return;
 	}
-	if (s->key.proto == SG_PROTO_TCP && !s->denied && sg_tcp_is_carried(s)) {
+	/* Now the last ACK is in the kernel's counts; the session stays for what is sent once more. */
+	if (closed) {
+		sg_cache_drop(core, s);
+		sg_flow_tell_end(core, s, now_ns);
+		schedule(core, s);
+		return;
+	}
+	if (s->key.proto == SG_PROTO_TCP && !s->denied && sg_tcp_is_open(s)) {
 		__u64 tag = recall_tag(core, &s->key);
 
 		core->recall[(tag >> 8) % SG_RECALL] = tag | (s->opener == SEG_DIR_INGRESS);

@@ -34,6 +34,10 @@ int sg_flow_judge_again(struct sg_core *core, struct sg_port *port, struct sg_se
 /* p belongs to s: count it, and push its end away. */
 void sg_flow_touch(struct sg_core *core, struct sg_session *s, const struct sg_packet *p,
 		   __u64 now_ns);
+/* The kernel let that side's FIN or RST pass (enum seg_close). */
+void sg_flow_close(struct sg_core *core, struct sg_session *s, int side, __u8 close, __u64 now_ns);
+/* Its end was told, and it goes on: its receiver did not believe the RST. */
+void sg_flow_goes_on(struct sg_session *s, __u64 now_ns);
 /* Tell its end, once. */
 void sg_flow_tell_end(struct sg_core *core, struct sg_session *s, __u64 now_ns);
 void sg_flow_end(struct sg_core *core, struct sg_session *s, __u64 now_ns);

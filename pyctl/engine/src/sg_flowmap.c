@@ -1,61 +1,15 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* bpf(2) on pinned maps. A pin of another layout is refused: bcc and the kernel would take it. */
+/* bpf(2) on the pinned maps; see the header. */
 #include "sg_flowmap.h"
 
 #include <errno.h>
-#include <linux/bpf.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#define PATH_BYTES 512
+#include "sg_pin.h"
+
 #define KERNEL_ENOTSUPP 524	/* not among the userland errnos */
-
-static long bpf(int command, union bpf_attr *attr)
-{
-	long result = syscall(SYS_bpf, command, attr, sizeof(*attr));
-
-	return result < 0 ? -errno : result;
-}
-
-static __u64 pointer(const void *address)
-{
-	return (__u64)(unsigned long)address;
-}
-
-/* A descriptor, or -errno. */
-static int open_pin(const char *directory, const char *name, __u32 type, __u32 key_size,
-		    __u32 value_size, __u32 *entries)
-{
-	struct bpf_map_info info = { 0 };
-	union bpf_attr attr;
-	char path[PATH_BYTES];
-	long fd, error;
-
-	if (snprintf(path, sizeof(path), "%s/%s", directory, name) >= (int)sizeof(path))
-		return -ENAMETOOLONG;
-	memset(&attr, 0, sizeof(attr));
-	attr.pathname = pointer(path);
-	fd = bpf(BPF_OBJ_GET, &attr);
-	if (fd < 0)
-		return (int)fd;
-	memset(&attr, 0, sizeof(attr));
-	attr.info.bpf_fd = (__u32)fd;
-	attr.info.info_len = sizeof(info);
-	attr.info.info = pointer(&info);
-	error = bpf(BPF_OBJ_GET_INFO_BY_FD, &attr);
-	if (!error && (info.type != type || info.key_size != key_size ||
-		       info.value_size != value_size))
-		error = -EINVAL;
-	if (error) {
-		close((int)fd);
-		return (int)error;
-	}
-	*entries += info.max_entries;
-	return (int)fd;
-}
 
 void sg_flowmap_init(struct sg_flowmap *maps)
 {
@@ -81,13 +35,13 @@ int sg_flowmap_open(struct sg_flowmap *maps, const char *directory)
 	__u32 unused = 0;
 	void *page;
 
-	found.fd4 = open_pin(directory, "seg_flows4", BPF_MAP_TYPE_HASH,
+	found.fd4 = sg_pin_open(directory, "seg_flows4", BPF_MAP_TYPE_HASH,
 			     sizeof(struct seg_flow_key4), sizeof(struct seg_flow),
 			     &found.capacity);
-	found.fd6 = open_pin(directory, "seg_flows6", BPF_MAP_TYPE_HASH,
+	found.fd6 = sg_pin_open(directory, "seg_flows6", BPF_MAP_TYPE_HASH,
 			     sizeof(struct seg_flow_key6), sizeof(struct seg_flow),
 			     &found.capacity);
-	control = open_pin(directory, "seg_control", BPF_MAP_TYPE_ARRAY, sizeof(__u32),
+	control = sg_pin_open(directory, "seg_control", BPF_MAP_TYPE_ARRAY, sizeof(__u32),
 			   sizeof(struct seg_control), &unused);
 	if (found.fd4 < 0 || found.fd6 < 0 || control < 0)
 		error = found.fd4 < 0 ? found.fd4 : found.fd6 < 0 ? found.fd6 : control;
@@ -120,9 +74,9 @@ static long element(const struct sg_flowmap *maps, int family, int command, cons
 		return -ENODEV;
 	memset(&attr, 0, sizeof(attr));
 	attr.map_fd = (__u32)fd;
-	attr.key = pointer(key);
-	attr.value = pointer(value);
-	return bpf(command, &attr);
+	attr.key = sg_bpf_pointer(key);
+	attr.value = sg_bpf_pointer(value);
+	return sg_bpf(command, &attr);
 }
 
 int sg_flowmap_put(const struct sg_flowmap *maps, int family, const void *key,

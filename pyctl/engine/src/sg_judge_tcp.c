@@ -114,8 +114,7 @@ static struct sg_ruling pass(const struct context *c, struct sg_session *s)
 static struct sg_ruling judge_attempt(const struct context *c, struct sg_session *s)
 {
 	struct sg_answer answer = sg_flow_ask(c->port, &c->key, c->p->dir);
-	int alive = s->tcp_state == SG_TCP_ESTABLISHED || s->tcp_state == SG_TCP_SYN_SENT ||
-		    s->tcp_state == SG_TCP_SYN_RECV;
+	int alive = s->tcp_state == SG_TCP_ESTABLISHED || sg_tcp_is_opening(s);
 
 	if (!answer.pass) {
 		sg_flow_decided(c->core, c->port, c->p, &c->key, c->p->dir, &answer, 0,
@@ -134,8 +133,7 @@ static int is_attempt(const struct sg_packet *p, const struct sg_session *s)
 {
 	if (!sg_tcp_opens(p))
 		return 0;
-	return s->denied || s->midstream || p->dir != s->opener ||
-	       (s->tcp_state != SG_TCP_SYN_SENT && s->tcp_state != SG_TCP_SYN_RECV);
+	return s->denied || s->midstream || p->dir != s->opener || !sg_tcp_is_opening(s);
 }
 
 static struct sg_ruling refuse_blocked(const struct context *c, struct sg_session *s)
@@ -187,6 +185,9 @@ struct sg_ruling sg_judge_tcp(struct sg_core *core, struct sg_port *port,
 	s = sg_table_find(&core->table, &c.key);
 	if (!s)
 		return open_connection(&c);
+	/* The handshake may have gone by in the kernel. */
+	if (s->cached && sg_tcp_opens(p))
+		sg_cache_peek(core, s);
 	if (is_attempt(p, s))
 		return judge_attempt(&c, s);
 	if (s->generation != port->rules->policy.generation && !is_late_copy(&c) &&
@@ -195,5 +196,7 @@ struct sg_ruling sg_judge_tcp(struct sg_core *core, struct sg_port *port,
 	if (s->denied)
 		return refuse_blocked(&c, s);
 	sg_tcp_track(s, p, p->dir != s->opener);
+	if (s->ended && s->tcp_state == SG_TCP_ESTABLISHED)
+		sg_flow_goes_on(s, now_ns);
 	return pass(&c, s);
 }

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 
+#include "sg_ends.h"
 #include "sg_flowmap.h"
 #include "sg_ring.h"
 #include "sg_send.h"
@@ -20,6 +21,7 @@ struct sg_command {
 struct sg_engine {
 	struct sg_core *core;
 	struct sg_flowmap maps;
+	struct sg_ends ends;
 	struct sg_ring rings[SG_RINGS];
 	struct sg_ring_state *state;	/* NULL: no rings yet */
 	int fds[SG_FDS];

@@ -18,6 +18,7 @@
 #define SG_TIMEOUT_TCP_NO_DATA (30 * SG_SECOND)
 #define SG_TIMEOUT_TCP_ACTIVE (1200 * SG_SECOND)
 #define SG_TIMEOUT_TCP_HALF_CLOSED (90 * SG_SECOND)
+#define SG_TIMEOUT_TCP_LAST_ACK SG_SECOND
 #define SG_TIMEOUT_TCP_CLOSED (15 * SG_SECOND)
 #define SG_TIMEOUT_TCP_RESET (60 * SG_SECOND)
 #define SG_TIMEOUT_UDP (30 * SG_SECOND)
@@ -59,7 +60,6 @@ struct sg_session {
 	__u64 dropped_bytes;
 	__u64 put_ns;		/* last write of its flow-map entries */
 	__u64 put_generation;
-	__u64 put_timeout_ns;
 	__u64 retry_ns;		/* the flow map refused it: not before */
 	struct sg_rule_keys keys;	/* of who decided on it last */
 	__u32 rule_id;
@@ -77,7 +77,7 @@ struct sg_session {
 	__u8 reset_side;	/* which side sent the RST, while closed by one */
 	__u8 resets;		/* or other answers, sent for a blocked or rejected one */
 	__u8 data_seen;
-	__u8 answered;		/* TCP: the handshake was finished, or its other end goes on talking */
+	__u8 spoke;		/* bit per side: TCP: it sent more than an opening SYN and RST */
 	__u8 midstream;
 	__u8 vlan;		/* seen with a tag: the kernel would not find it */
 	__u8 cached;		/* bit 1 << enum seg_dir: entries in the flow map */
@@ -129,6 +129,20 @@ void sg_table_free(struct sg_table *table);
 static inline struct sg_session *sg_table_slot(const struct sg_table *table, __u32 slot)
 {
 	return slot ? &table->slabs[(slot - 1) / SG_SLAB][(slot - 1) % SG_SLAB] : NULL;
+}
+
+/* Names a session for good: its slot, and which of those that were in it. */
+static inline __u64 sg_session_name(const struct sg_session *s)
+{
+	return (__u64)s->id << 32 | s->slot;
+}
+
+/* NULL: it is over. */
+static inline struct sg_session *sg_table_named(const struct sg_table *table, __u64 name)
+{
+	struct sg_session *s = (__u32)name <= table->used ? sg_table_slot(table, (__u32)name) : NULL;
+
+	return s && s->in_use && sg_session_name(s) == name ? s : NULL;
 }
 
 struct sg_session *sg_table_find(const struct sg_table *table, const struct sg_key *key);

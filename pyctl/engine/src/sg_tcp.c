@@ -11,15 +11,33 @@ int sg_tcp_flags_impossible(__u8 flags)
 	return (flags & SG_SYN) && (flags & (SG_FIN | SG_RST));
 }
 
+int sg_tcp_is_opening(const struct sg_session *s)
+{
+	return s->tcp_state == SG_TCP_SYN_SENT || s->tcp_state == SG_TCP_SYN_RECV;
+}
+
+int sg_tcp_is_answered(const struct sg_session *s)
+{
+	return s->spoke == 3;
+}
+
+void sg_tcp_spoke(struct sg_session *s, int side)
+{
+	s->spoke = (__u8)(s->spoke | (1 << side));
+	if (sg_tcp_is_opening(s) && s->spoke & 2)
+		s->tcp_state = sg_tcp_is_answered(s) ? SG_TCP_ESTABLISHED : SG_TCP_SYN_RECV;
+}
+
 void sg_tcp_start(struct sg_session *s, const struct sg_packet *p)
 {
-	if (sg_tcp_opens(p)) {
-		s->tcp_state = SG_TCP_SYN_SENT;
+	s->tcp_state = SG_TCP_SYN_SENT;
+	if (sg_tcp_opens(p))
 		return;
-	}
 	s->midstream = 1;
 	s->data_seen = 1;
-	s->tcp_state = (p->tcp_flags & SG_SYN) ? SG_TCP_SYN_RECV : SG_TCP_ESTABLISHED;
+	if (!(p->tcp_flags & SG_SYN))
+		s->tcp_state = SG_TCP_ESTABLISHED;
+	sg_tcp_spoke(s, p->dir != s->opener);
 }
 
 static void close_by_fin(struct sg_session *s)
@@ -30,6 +48,18 @@ static void close_by_fin(struct sg_session *s)
 		s->tcp_state = SG_TCP_CLOSE_WAIT;
 	else
 		s->tcp_state = s->fin_acked & 1 ? SG_TCP_FIN_WAIT2 : SG_TCP_FIN_WAIT1;
+}
+
+void sg_tcp_close(struct sg_session *s, int side, __u8 close)
+{
+	if (close & SEG_CLOSE_RST) {
+		s->tcp_state = SG_TCP_CLOSE;
+		s->reset_side = (__u8)side;
+	}
+	if (s->tcp_state == SG_TCP_CLOSE || !(close & SEG_CLOSE_FIN))
+		return;
+	s->fin_seen = (__u8)(s->fin_seen | (1 << side));
+	close_by_fin(s);
 }
 
 /* A RST that the other end did not believe (a blind one): its pretended sender speaks on. */
@@ -58,16 +88,11 @@ void sg_tcp_track(struct sg_session *s, const struct sg_packet *p, int side)
 	if (p->payload_len)
 		s->data_seen = 1;
 	if (p->tcp_flags & SG_SYN) {
-		if (s->tcp_state == SG_TCP_SYN_SENT && side == 1 && (p->tcp_flags & SG_ACK))
-			s->tcp_state = SG_TCP_SYN_RECV;
+		if (side == 1 && p->tcp_flags & SG_ACK)
+			sg_tcp_spoke(s, side);
 		return;
 	}
-	if (s->tcp_state == SG_TCP_SYN_RECV && side == 0 && (p->tcp_flags & SG_ACK)) {
-		s->tcp_state = SG_TCP_ESTABLISHED;
-		s->answered = 1;
-	}
-	if (side == 1)
-		s->answered = 1;
+	sg_tcp_spoke(s, side);
 	if (p->tcp_flags & SG_FIN) {
 		s->fin_end[side] = p->seq + p->payload_len + 1;
 		s->fin_seen = (__u8)(s->fin_seen | (1 << side));
@@ -88,7 +113,7 @@ __u64 sg_tcp_timeout(const struct sg_session *s)
 	case SG_TCP_SYN_RECV:
 		return SG_TIMEOUT_TCP_OPENING;
 	case SG_TCP_LAST_ACK:
-		/* In a tap the last ACK goes by in the kernel before the FIN's copy is read here. */
+		return s->ended ? SG_TIMEOUT_TCP_CLOSED : SG_TIMEOUT_TCP_LAST_ACK;
 	case SG_TCP_TIME_WAIT:
 		return SG_TIMEOUT_TCP_CLOSED;
 	case SG_TCP_CLOSE:
@@ -98,7 +123,7 @@ __u64 sg_tcp_timeout(const struct sg_session *s)
 	}
 }
 
-int sg_tcp_is_carried(const struct sg_session *s)
+int sg_tcp_is_open(const struct sg_session *s)
 {
 	return s->tcp_state == SG_TCP_ESTABLISHED || s->tcp_state == SG_TCP_FIN_WAIT1 ||
 	       s->tcp_state == SG_TCP_FIN_WAIT2 || s->tcp_state == SG_TCP_CLOSE_WAIT;

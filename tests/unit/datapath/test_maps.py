@@ -157,6 +157,7 @@ def test_addresses_of_both_families(dump):
     ]
 
 
-def test_the_event_ring_is_not_listed(dump):
+@pytest.mark.parametrize("ring", ["seg_events", "seg_ends"])
+def test_a_ring_is_not_listed(dump, ring):
     with pytest.raises(SegctlError):
-        dump("seg_events")
+        dump(ring)

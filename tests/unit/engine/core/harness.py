@@ -63,6 +63,7 @@ MODES = {"discover": 1, "monitor": 2, "protect": 3, "quarantine": 4}
 END, DROP, VIOLATION, STAGED = 1, 2, 3, 4
 EVENTS = {END: "end", DROP: "drop", VIOLATION: "violation", STAGED: "staged"}
 ENOENT, E2BIG = 2, 7
+FIN, RST = 1, 2
 
 
 def build(directory: Path) -> Any:
@@ -269,7 +270,8 @@ class Core:
         end = self.now + int(seconds * SECOND)
         while self.now < end:
             self.now = min(end, self.now + SECOND // 10)
-            self.lib.sg_core_tick(self.core, self.now)
+            while not self.lib.sg_core_tick(self.core, self.now):
+                pass
 
     def counters(self, port: int = PORT) -> dict[str, int]:
         """Packets by reason, without zeros."""
@@ -338,9 +340,32 @@ class Core:
             for i in range(count)
         }
 
-    def kernel_carries(self, packets: int, size: int = 100) -> None:
-        """The kernel saw packets just now on every entry there is."""
-        for flow in self.flows.values():
-            flow.packets += packets
-            flow.bytes += packets * size
-            flow.last_seen_ns = self.now
+    def kernel_carries(
+        self,
+        packets: int,
+        size: int = 100,
+        *,
+        way: int | None = None,
+        payload: bool = False,
+    ) -> None:
+        """The kernel saw packets just now on every entry there is, or on those of one direction."""
+        for key, flow in self.flows.items():
+            if way in (None, key[2]):
+                flow.packets += packets
+                flow.bytes += packets * size
+                flow.payload |= payload
+                flow.last_seen_ns = self.now
+
+    def kernel_closes(self, way: int, close: int, *, told: bool = True) -> None:
+        """It let the FIN or RST of its one connection pass that way; untold: the ring was full."""
+        self.kernel_carries(1, way=way)
+        (flow,) = [flow for key, flow in self.flows.items() if key[2] == way]
+        flow.closed |= close
+        if told:
+            self.end(flow.session, way, close)
+
+    def end(self, session: int, way: int, close: int) -> None:
+        """A record of the ring of ends."""
+        record = self.ffi.new("struct seg_end *", {"session": session})
+        record.dir, record.close = way, close
+        self.lib.sg_core_end(self.core, record, self.now)

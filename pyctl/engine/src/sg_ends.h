@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* The ring seg_ends: connections whose FIN or RST the kernel let pass. The engine is its one reader. */
+#ifndef SG_ENDS_H
+#define SG_ENDS_H
+
+#include "sg_engine.h"
+
+struct sg_ends {
+	__u64 *consumed;		/* NULL: not open */
+	const __u8 *pages;		/* the writers' position */
+	const __u8 *data;		/* twice in a row */
+	__u32 size;
+};
+
+/* Replaces the open one, if the pin is there and has our layout; else -errno. What is in it was told to an
+ * engine before: it is skipped. */
+int sg_ends_open(struct sg_ends *ends, const char *directory);
+void sg_ends_close(struct sg_ends *ends);
+/* 1 and the oldest, which leaves the ring; 0: there is none. */
+int sg_ends_take(struct sg_ends *ends, struct seg_end *out);
+
+#endif

@@ -1,0 +1,213 @@
+"""Connections of which the engine sees the SYN alone: what the kernel carries, and what it tells."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.engine.core.harness import (
+    ALLOW,
+    DENY,
+    EGRESS,
+    END,
+    FIN,
+    INGRESS,
+    RST,
+    Rule,
+)
+from tests.unit.engine.core.wire import SERVICE, Connection, udp
+
+WEB = Rule(proto=6, ports=(SERVICE, SERVICE), id=7)
+ESTABLISHED, SYN_SENT, SYN_RECV = 1, 2, 3
+FIN_WAIT1, CLOSE, CLOSE_WAIT, LAST_ACK = 4, 7, 8, 9
+BACK = {EGRESS: INGRESS, INGRESS: EGRESS}
+
+
+def state(core):
+    (session,) = core.sessions()
+    return session.tcp_state
+
+
+def ends(core):
+    return [event for event in core.events() if event.kind == END]
+
+
+@pytest.fixture(params=[EGRESS, INGRESS], ids=["egress", "ingress"])
+def opener(request):
+    return request.param
+
+
+@pytest.fixture
+def opened(core, net, opener):
+    """A connection whose SYN was allowed."""
+    core.set_policy(WEB)
+    connection = Connection(net, opener)
+    assert core.passes(connection.segment(0, "S"))
+    return connection
+
+
+@pytest.mark.parametrize(
+    ("answers", "goes_on", "data", "then", "answer"),
+    [
+        (0, 0, False, SYN_SENT, 0),
+        (3, 0, False, SYN_RECV, 0),
+        (1, 1, False, ESTABLISHED, 1),
+        (1, 1, True, ESTABLISHED, 2),
+    ],
+    ids=["silence", "a scan", "a handshake", "data"],
+)
+def test_who_spoke_in_the_kernel_says_how_far_it_came(
+    core, opener, opened, answers, goes_on, data, then, answer
+):
+    core.kernel_carries(answers, way=BACK[opener])
+    core.kernel_carries(goes_on, way=opener, payload=data)
+    (session,) = core.sessions()
+    assert (session.tcp_state, session.answer) == (then, answer)
+    core.advance(1300)
+    assert [end.answer for end in ends(core)] == [answer]
+    assert core.flows == {}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "carried"), [(20, 0), (30, 1)], ids=["unanswered", "without data"]
+)
+def test_a_handshake_without_data_expires_soon(core, opened, seconds, carried):
+    core.kernel_carries(carried)
+    core.advance(seconds - 1)
+    assert len(core.sessions()) == 1
+    core.advance(2)
+    assert core.sessions() == []
+
+
+def test_a_scanner_that_resets_what_answered_has_opened_nothing(core, opener, opened):
+    core.kernel_carries(1, way=BACK[opener])
+    core.kernel_closes(opener, RST)
+    assert [end.answer for end in ends(core)] == [0]
+
+
+def test_both_fins_in_the_kernel_end_it_with_the_last_ack_counted(core, opener, opened):
+    core.kernel_carries(5, payload=True)
+    core.kernel_closes(opener, FIN)
+    assert state(core) == FIN_WAIT1
+    core.kernel_carries(1, way=BACK[opener])
+    core.kernel_closes(BACK[opener], FIN)
+    assert state(core) == LAST_ACK
+    core.kernel_carries(1, way=opener)
+    assert ends(core) == []
+    core.advance(1.2)
+    (end,) = ends(core)
+    assert (end.packets, end.kernel_packets, end.answer) == (1 + 14, 14, 2)
+    assert core.flows == {}
+    core.advance(15)
+    assert core.sessions() == []
+    assert ends(core) == []
+
+
+def test_half_closed_from_the_other_end(core, opener, opened):
+    core.kernel_carries(1)
+    core.kernel_closes(BACK[opener], FIN)
+    assert state(core) == CLOSE_WAIT
+    assert len(core.flows) == 2
+
+
+def test_a_rst_in_the_kernel_ends_it_at_once(core, opener, opened):
+    core.kernel_carries(2, payload=True)
+    core.kernel_closes(opener, RST)
+    (end,) = ends(core)
+    assert (end.packets, core.flows) == (1 + 5, {})
+    assert state(core) == CLOSE
+
+
+def test_a_connection_that_outlives_a_blind_rst_is_counted_on(core, opener, opened):
+    """And told a second time, with what came since."""
+    core.kernel_carries(2, payload=True)
+    core.kernel_closes(BACK[opener], RST)
+    core.events()
+    assert core.passes(opened.segment(1, "PA", b"alive"))
+    assert (state(core), len(core.flows)) == (ESTABLISHED, 2)
+    core.kernel_carries(3)
+    core.advance(1300)
+    (end,) = ends(core)
+    assert end.packets == 1 + 6
+
+
+def test_fins_that_nobody_told_of_are_found_in_the_entries(core, opener, opened):
+    core.kernel_carries(5, payload=True)
+    core.kernel_closes(opener, FIN, told=False)
+    core.kernel_closes(BACK[opener], FIN, told=False)
+    core.advance(60)
+    (end,) = ends(core)
+    assert end.packets == 1 + 12
+
+
+def test_a_new_connection_on_the_tuple_of_one_that_closed(core, opener, opened):
+    """Its SYN may be read before the ring is: the entries say that the former is over."""
+    core.kernel_carries(5, payload=True)
+    (former,) = {flow.session for flow in core.flows.values()}
+    core.kernel_closes(opener, FIN, told=False)
+    core.kernel_closes(BACK[opener], FIN, told=False)
+    assert core.passes(opened.segment(0, "S"))
+    (end,) = ends(core)
+    assert end.packets == 1 + 12
+    core.kernel_carries(1)
+    for way in (EGRESS, INGRESS):
+        core.end(former, way, FIN)
+        core.end(former, way, RST)
+    assert state(core) == ESTABLISHED
+    assert ends(core) == []
+
+
+def test_only_who_opens_a_connection_is_watched_for_its_second_packet(core, net):
+    """And only in its handshake: entries that are written later say nothing of it."""
+    core.set_policy(Rule())
+    connection = Connection(net, EGRESS)
+    core.feed(connection.segment(0, "S"))
+    assert {key[2]: flow.opening for key, flow in core.flows.items()} == {
+        EGRESS: 1,
+        INGRESS: 0,
+    }
+    core.kernel_carries(2)
+    core.set_policy(Rule())
+    core.feed(connection.segment(0, "PA", b"on"))
+    core.feed(net.out(udp()))
+    assert {flow.opening for flow in core.flows.values()} == {0}
+
+
+@pytest.mark.parametrize("session", [0, 1, 99, 1 << 32, (1 << 64) - 1])
+def test_an_end_that_names_no_session_says_nothing(core, opened, session):
+    core.end(session, EGRESS, RST)
+    assert state(core) == SYN_SENT
+
+
+def test_a_repeated_syn_of_an_open_connection_is_judged_as_an_attempt(
+    core, opener, opened
+):
+    core.kernel_carries(2, payload=True)
+    core.set_policy(Rule(DENY, id=9))
+    assert not core.passes(opened.segment(0, "S"))
+    assert core.drops() == {"policy_deny": 1}
+
+
+def test_a_repeated_syn_of_an_unanswered_one_is_its_own(core, opened):
+    assert core.passes(opened.segment(0, "S"))
+    (session,) = core.sessions()
+    assert sum(session.packets) == 2
+    assert core.puts == 2
+
+
+def test_syns_that_nobody_answers_take_half_of_the_map_at_most(core, net):
+    core.set_policy(default=ALLOW)
+    core.lib.sg_core_cache_limit(core.core, 8)
+    for sport in range(40000, 40010):
+        assert core.passes(Connection(net, EGRESS, sport=sport).segment(0, "S"))
+    assert len(core.flows) == 4
+    Connection(net, EGRESS, sport=50000).established(core)
+    assert len(core.flows) == 6
+    core.advance(21)
+    assert len(core.sessions()) == 1
+
+
+def test_a_policy_that_denies_it_resets_what_opened_in_the_kernel(core, opened):
+    core.kernel_carries(1)
+    core.set_policy(Rule(DENY, id=9))
+    assert len(core.feed(opened.segment(0, "PA", b"more"))) == 2
+    assert core.drops() == {"blocked_connection": 1}
