@@ -28,6 +28,8 @@ MS_REC, MS_BIND, MS_SHARED = 0x4000, 0x1000, 1 << 20
 MNT_DETACH = 2
 SO_NETNS_COOKIE = 71
 SIOCGSKNS = 0x894C
+_MAKING_S = 5.0
+"""For one that is being made; it takes some milliseconds."""
 NAMED_DIRS = (Path("/run/netns"), Path("/run/docker/netns"))
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -205,8 +207,8 @@ def bound(path: Path) -> bool:
 
 def _create(path: Path, prepare: Callable[[], None]) -> None:
     _share(path.parent)
-    path.touch(mode=0o000)
     failed: list[BaseException] = []
+    done = threading.Event()
 
     def make() -> None:
         # In a thread of its own: unshare takes the thread along, and it ends here.
@@ -216,10 +218,20 @@ def _create(path: Path, prepare: Callable[[], None]) -> None:
             _mount("/proc/thread-self/ns/net", str(path), MS_BIND)
         except BaseException as error:  # noqa: BLE001  told to the caller below
             failed.append(error)
+        finally:
+            done.set()
 
-    thread = threading.Thread(target=make)
-    thread.start()
-    thread.join()
+    try:
+        path.touch(mode=0o000)
+        threading.Thread(target=make).start()
+        done.wait()
+    except BaseException:
+        # A signal ends the main thread's waiting, and the other goes on: a file that is no namespace
+        # must not stay, nor one become it when nobody looks any more.
+        done.wait(_MAKING_S)
+        if not bound(path):
+            path.unlink(missing_ok=True)
+        raise
     if failed:
         with contextlib.suppress(OSError):
             path.unlink()
