@@ -7,6 +7,12 @@ means others by now. So it has an end in such a rule, and every port that may be
 too many are never wrong, too few would leave a verdict of the former policy in force. Above all an
 address that passes from one workload to another changes the groups of both, and so each port that a
 rule lets, or does not let, talk to either.
+
+So who joins a group that `any` may talk to concerns every port, though hardly one will have a flow with it:
+containers are attached while they run, and an address may have been another's, so any port can have one
+that was decided by what the address was then. Only the engine knows which have; it is not asked. But a rule
+that is judged at one end alone concerns nobody at the other: with `direction: ingress`, who joins concerns
+itself.
 """
 
 from __future__ import annotations
@@ -15,7 +21,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from ipaddress import ip_network
 
-from pyctl.model.policy import NodePolicy, NodeRule
+from pyctl.model.policy import Direction, NodePolicy, NodeRule
 from pyctl.policy.compile import Compiled, difference
 from pyctl.policy.document import ANY
 from pyctl.policy.networks import Network
@@ -127,16 +133,24 @@ def _ends(node: NodePolicy, moved: set[str], redefined: set[str]) -> Iterator[st
     for rule in node.rules:
         source, target = node.groups[rule.source], node.groups[rule.target]
         if source in redefined or target in redefined:
-            yield source
+            yield from _judging((source, target, rule))
+        if source in moved and rule.direction is not Direction.EGRESS:
             yield target
-        if source in moved:
-            yield target
-        if target in moved:
+        if target in moved and rule.direction is not Direction.INGRESS:
             yield source
+
+
+def _judging(named: _Rule) -> Iterator[str]:
+    """The ends at which the rule is judged."""
+    source, target, rule = named
+    if rule.direction is not Direction.INGRESS:
+        yield source
+    if rule.direction is not Direction.EGRESS:
+        yield target
 
 
 def _changed_rules(before: Compiled, after: Compiled) -> set[str]:
-    """Both ends of the rules that came, went, or stand in another order than before."""
+    """Where the rules are judged that came, went, or stand in another order than before."""
     old, new = _by_names(before.node), _by_names(after.node)
     old_set, new_set = set(old), set(new)
     changed = old_set ^ new_set
@@ -144,7 +158,7 @@ def _changed_rules(before: Compiled, after: Compiled) -> set[str]:
     kept_new = [rule for rule in new if rule in old_set]
     if kept_old != kept_new:
         changed |= set(_between(kept_old, kept_new))
-    return {end for rule in changed for end in rule[:2]}
+    return {end for rule in changed for end in _judging(rule)}
 
 
 def _between(one: list[_Rule], other: list[_Rule]) -> list[_Rule]:

@@ -55,6 +55,31 @@ def test_who_joins_a_group_concerns_those_across_from_it():
     assert concerned(before, compiled(FIRST, SECOND, loads=(*ALL, two))) == {2, 4}
 
 
+@pytest.mark.parametrize(
+    ("end", "ports"),
+    [
+        ("", {1, 2, 3, 4}),
+        ("direction: ingress, ", {4}),
+        ("direction: egress, ", {1, 2, 3, 4}),
+    ],
+)
+def test_who_joins_what_any_may_talk_to_concerns_only_where_the_rule_is_judged(
+    end, ports
+):
+    """Each port may have a flow that was decided before the address was anybody's."""
+    rule = f"- {{id: 1, from: any, to: db, {end}action: allow}}"
+    two = replace(DB, id="db2", name="db2", ports=(port(4, f"{packets.world_ip6}/64"),))
+    assert concerned(compiled(rule), compiled(rule, loads=(*ALL, two))) == ports
+
+
+def test_a_rule_of_one_end_that_changes_concerns_that_end():
+    into = FIRST.replace("action", "direction: ingress, action")
+    out = FIRST.replace("action", "direction: egress, action")
+    assert concerned(compiled(into, SECOND), compiled(SECOND)) == {2}
+    assert concerned(compiled(out, SECOND), compiled(SECOND)) == {1}
+    assert concerned(compiled(into), compiled(out)) == {1, 2}
+
+
 def test_who_leaves_a_group_concerns_those_across_from_it():
     after = compiled(FIRST, SECOND, loads=(WEB, APP))
     assert concerned(compiled(FIRST, SECOND), after) == {2}
