@@ -1,4 +1,4 @@
-"""Which ports a change concerns: no port too few (test_sg_node has the proof), and not all."""
+"""Which ports a change concerns: no port too few (test_sg_node tries policies at random), and not all."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from pyctl.policy.compile import Compiled, compile_policy
 from pyctl.policy.concern import concerned, rule_count
 from pyctl.policy.parse import parse
+from pyctl.policy.resolve import addresses
 from tests import packets
 from tests.unit.policy.makers import port, workload
 
@@ -119,3 +120,37 @@ def test_an_address_that_is_nobodys_own_may_be_any_ports(shared):
     third = "- {id: 3, from: web, to: far, action: allow}"
     before = compiled(FIRST, third, groups=groups)
     assert concerned(before, compiled(FIRST, groups=groups)) == {1, 2, 3}
+
+
+@pytest.mark.parametrize("end", ["", "direction: ingress, ", "direction: egress, "])
+@pytest.mark.parametrize("target", ["any", "web", "app", "db"])
+@pytest.mark.parametrize("source", ["any", "web", "app", "db"])
+def test_who_is_not_concerned_is_judged_as_before_when_another_comes_and_goes(
+    source, target, end
+):
+    """Of every port, towards and from every address, by the one rule there is."""
+    rule = f"- {{id: 1, from: {source}, to: {target}, {end}action: allow}}"
+    two = replace(DB, id="db2", name="db2", ports=(port(4, f"{packets.world_ip6}/64"),))
+    few, many = compiled(rule), compiled(rule, loads=(*ALL, two))
+    for before, after in ((few, many), (many, few)):
+        said = concerned(before, after)
+        for port_id in before.ports.keys() & after.ports.keys() - said:
+            assert allowed(before, port_id) == allowed(after, port_id)
+
+
+def allowed(of: Compiled, port_id: int) -> list[bool]:
+    """By the only rule, at the port: with each address, what it opens and what opens to it."""
+    (rule,) = of.node.rules
+    here, found = of.members.ports[port_id], []
+    for load in (*ALL, replace(DB, ports=(port(4, f"{packets.world_ip6}/64"),))):
+        for ip in addresses(load.ports[0]):
+            there = of.members.addresses.get(ip, (0,))
+            found += [
+                rule.source in here
+                and rule.target in there
+                and rule.direction != "ingress",
+                rule.source in there
+                and rule.target in here
+                and rule.direction != "egress",
+            ]
+    return found
