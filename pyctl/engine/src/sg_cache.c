@@ -191,10 +191,12 @@ struct sg_cache_counts sg_cache_peek(struct sg_core *core, struct sg_session *s)
 }
 
 /* A connection is the kernel's from its SYN on, unless too many are: a flood of SYNs must leave room for
- * those that were answered. Of one that both ends have closed, only the last ACK is still to come. */
+ * those that were answered, in its family's map too. Of one that both ends have closed, only the last ACK is still to come. */
 static __u8 wanted_of_connection(const struct sg_core *core, const struct sg_session *s, __u8 both)
 {
-	if (sg_tcp_is_opening(s) && core->cache.entries < core->cache_limit / 2)
+	__u32 room = core->cache_limit < SEG_FLOWS_MAX ? core->cache_limit : SEG_FLOWS_MAX;
+
+	if (sg_tcp_is_opening(s) && core->cache.entries < room / 2)
 		return both;
 	if (sg_tcp_is_opening(s) || s->tcp_state == SG_TCP_LAST_ACK)
 		return s->cached;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* The packet loop: rings -> core -> batch, and what Python asks for, between two batches.
  *
- * A round: judge up to SG_BATCH frames, send what passed, give the slots back, read which connections the
- * kernel saw close, run a command, heartbeat and timers. A round without a frame ends in poll(). The socket that fills while the
- * loop works wakes nobody, so that under load there is no wake-up per packet.
+ * A round: judge up to SG_BATCH frames, send what passed, give the slots back, read which connections
+ * the kernel saw close, run a command, heartbeat and timers. A round without a frame ends in poll().
+ * The socket that fills while the loop works wakes nobody, so that under load there is no wake-up per
+ * packet.
  *
  * Tried on two cores, and left out: spinning for 5 or 30 us before poll() made no difference to a
  * stream beyond the noise, and takes a core from the workloads; nice -10 made a stream slower (0.53
