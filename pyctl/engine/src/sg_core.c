@@ -12,7 +12,9 @@
 #include "sg_flow.h"
 #include "sg_judge.h"
 
-enum { DUE_PER_TICK = 32 };	/* each may cost four system calls; frames wait meanwhile */
+/* Each may cost four system calls; frames wait meanwhile. A frame opens one session at most, which has two
+ * timers: fewer than that, and sessions would pile up for as long as every round is full. */
+enum { DUE_PER_TICK = 32, DUE_PER_FRAME = 2, FRAMES_MAX = 64 };
 #define TICK_NS 100000000ULL
 
 struct sg_port *sg_port_of(struct sg_core *core, __u16 port_id)
@@ -231,6 +233,7 @@ void sg_core_frame(struct sg_core *core, const struct sg_frame *frame, __u64 now
 	__u16 freely;
 
 	core->now_ns = now_ns;
+	core->frames++;
 	r.reason = sg_decode_link(frame, &p);
 	if (!r.reason && !(port = sg_port_of(core, p.port_id))) {
 		port = core->ports[0];
@@ -288,11 +291,13 @@ void sg_core_end(struct sg_core *core, const struct seg_end *end, __u64 now_ns)
 
 __u64 sg_core_tick(struct sg_core *core, __u64 now_ns)
 {
+	__u32 most = DUE_PER_TICK + DUE_PER_FRAME * (core->frames < FRAMES_MAX ? core->frames : FRAMES_MAX);
 	struct sg_session *s;
 
 	core->now_ns = now_ns;
+	core->frames = 0;
 	expire_fragments(core, now_ns);
-	for (int i = 0; i < DUE_PER_TICK; i++) {
+	for (__u32 i = 0; i < most; i++) {
 		s = sg_wheel_due(&core->table, now_ns);
 		if (!s)
 			return TICK_NS;

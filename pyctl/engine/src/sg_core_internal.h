@@ -35,6 +35,7 @@ struct sg_core {
 	__u64 recall[SG_RECALL];	/* who opened what expired: hash, low bit = ingress */
 	__u32 denied;			/* sessions that only remember a denial */
 	__u32 cache_limit;
+	__u32 frames;			/* since the last tick */
 	struct sg_cache_stats cache;	/* of all ports that there ever were */
 	__u64 now_ns;			/* as last handed in */
 };

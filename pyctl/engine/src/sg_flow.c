@@ -348,7 +348,10 @@ void sg_flow_due(struct sg_core *core, struct sg_session *s, __u64 now_ns)
 {
 	int closed = s->tcp_state == SG_TCP_LAST_ACK && !s->ended;
 
-	if (s->cached && !closed)
+	/* With the last ACK in the kernel's counts; what is later than that, or is sent once more, comes here. */
+	if (closed)
+		sg_cache_drop(core, s);
+	else if (s->cached)
 		sg_cache_peek(core, s);
 	s->timeout_ns = timeout_of(s);
 	if (now_ns < s->last_seen_ns + s->timeout_ns) {
@@ -356,9 +359,7 @@ void sg_flow_due(struct sg_core *core, struct sg_session *s, __u64 now_ns)
 		schedule(core, s);
 		return;
 	}
-	/* Now the last ACK is in the kernel's counts; the session stays for what is sent once more. */
 	if (closed) {
-		sg_cache_drop(core, s);
 		sg_flow_tell_end(core, s, now_ns);
 		schedule(core, s);
 		return;

@@ -23,7 +23,7 @@
 #define WAIT_MAX_NS (20 * MS)	/* heartbeat every 50 ms at least, also on a stolen CPU */
 #define BEAT_NS MS
 #define STUCK_NS (100 * MS)
-#define ENDS_PER_ROUND 1024
+#define ENDS_PER_ROUND (4 * SG_BATCH)	/* each may cost two system calls; a connection has two, and a SYN */
 
 static __u64 clock_ns(void)
 {
@@ -130,12 +130,14 @@ static unsigned int drain(struct sg_engine *engine, __u64 now)
 	return count;
 }
 
-static void take_ends(struct sg_engine *engine, __u64 now)
+static unsigned int take_ends(struct sg_engine *engine, __u64 now)
 {
+	unsigned int count = 0;
 	struct seg_end end;
 
-	for (int i = 0; i < ENDS_PER_ROUND && sg_ends_take(&engine->ends, &end); i++)
+	for (; count < ENDS_PER_ROUND && sg_ends_take(&engine->ends, &end); count++)
 		sg_core_end(engine->core, &end, now);
+	return count;
 }
 
 static void finish(struct sg_engine *engine, struct sg_command *command, int result)
@@ -234,12 +236,12 @@ void *sg_loop_run(void *context)
 	while (!__atomic_load_n(&engine->stop, __ATOMIC_ACQUIRE)) {
 		__u64 now = clock_ns();
 		unsigned int count = drain(engine, now);
+		unsigned int ends = take_ends(engine, now);
 
-		take_ends(engine, now);
 		run_sync(engine, count);
 		run_command(engine);
 		run_timers(engine, now);
-		if (!count && !engine->syncing)
+		if (!count && ends < ENDS_PER_ROUND && !engine->syncing)
 			wait_for_frames(engine, now);
 	}
 	return NULL;

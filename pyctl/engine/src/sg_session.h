@@ -63,7 +63,7 @@ struct sg_session {
 	__u64 retry_ns;		/* the flow map refused it: not before */
 	struct sg_rule_keys keys;	/* of who decided on it last */
 	__u32 rule_id;
-	__u32 fin_end[2];	/* sequence number after the FIN */
+	__u32 fin_end[2];	/* sequence number after the FIN; 0: the kernel carried it */
 	__u16 reason;		/* why it is denied, or SEG_R_NONE */
 	__u16 violation_reason;	/* with violation: why it would be */
 	__u8 opener;		/* enum seg_dir */

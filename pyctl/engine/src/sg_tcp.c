@@ -59,6 +59,7 @@ void sg_tcp_close(struct sg_session *s, int side, __u8 close)
 	if (s->tcp_state == SG_TCP_CLOSE || !(close & SEG_CLOSE_FIN))
 		return;
 	s->fin_seen = (__u8)(s->fin_seen | (1 << side));
+	s->fin_end[side] = 0;
 	close_by_fin(s);
 }
 
@@ -97,7 +98,7 @@ void sg_tcp_track(struct sg_session *s, const struct sg_packet *p, int side)
 		s->fin_end[side] = p->seq + p->payload_len + 1;
 		s->fin_seen = (__u8)(s->fin_seen | (1 << side));
 	}
-	if ((p->tcp_flags & SG_ACK) && (s->fin_seen & (1 << other)) &&
+	if ((p->tcp_flags & SG_ACK) && (s->fin_seen & (1 << other)) && s->fin_end[other] &&
 	    (__s32)(p->ack - s->fin_end[other]) >= 0)
 		s->fin_acked = (__u8)(s->fin_acked | (1 << other));
 	if (s->fin_seen)

@@ -12,6 +12,8 @@ from tests.unit.engine.core.harness import (
     FIN,
     INGRESS,
     RST,
+    SECOND,
+    Core,
     Rule,
 )
 from tests.unit.engine.core.wire import SERVICE, Connection, udp
@@ -211,3 +213,48 @@ def test_a_policy_that_denies_it_resets_what_opened_in_the_kernel(core, opened):
     core.set_policy(Rule(DENY, id=9))
     assert len(core.feed(opened.segment(0, "PA", b"more"))) == 2
     assert core.drops() == {"blocked_connection": 1}
+
+
+def test_a_last_ack_that_takes_seconds_is_counted(core, opener, opened):
+    """And data that are sent again behind both FINs."""
+    core.kernel_carries(5, payload=True)
+    core.kernel_closes(opener, FIN)
+    core.kernel_closes(BACK[opener], FIN)
+    core.advance(0.9)
+    core.kernel_carries(1, way=BACK[opener])
+    core.advance(0.5)
+    assert ends(core) == []
+    assert core.passes(opened.segment(0, "A"))
+    core.advance(1.2)
+    (end,) = ends(core)
+    assert (end.packets, end.kernel_packets) == (1 + 12 + 1 + 1, 13)
+    core.advance(16)
+    assert core.sessions() == []
+
+
+def test_a_fin_that_the_kernel_carried_is_acknowledged_by_nothing_that_is_seen_here(
+    core, opener, opened
+):
+    """The engine knows no sequence number of it."""
+    core.kernel_carries(5, payload=True)
+    core.kernel_closes(BACK[opener], FIN)
+    assert core.passes(opened.segment(0, "FA"))
+    assert core.passes(opened.segment(1, "A"))
+    assert state(core) == LAST_ACK
+    assert ends(core) == []
+    core.kernel_carries(1, way=opener)
+    core.advance(1.2)
+    (end,) = ends(core)
+    assert end.packets == 1 + 11 + 2 + 1
+
+
+def test_timers_keep_up_with_rounds_that_are_full_of_new_connections(core_module, net):
+    core = Core(core_module, sessions=4000)
+    core.set_policy(default=ALLOW)
+    for number in range(60 * 64):
+        assert core.passes(Connection(net, EGRESS, sport=number + 1).segment(0, "S"))
+        if number % 64 == 63:
+            core.now += SECOND
+            core.lib.sg_core_tick(core.core, core.now)
+    assert len(core.sessions()) <= 22 * 64
+    core.close()
