@@ -337,6 +337,9 @@ void sg_flow_resume(struct sg_core *core, struct sg_session *s)
 	s->generation = 0;
 	sg_cache_drop(core, s);
 	schedule(core, s);
+	/* A RST that came while there was no engine. */
+	if (sg_tcp_is_over(s))
+		sg_flow_tell_end(core, s, core->now_ns);
 }
 
 static __u64 recall_tag(const struct sg_core *core, const struct sg_key *key)
@@ -393,8 +396,11 @@ void sg_flow_info(struct sg_core *core, struct sg_session *s, struct sg_session_
 	struct sg_cache_counts kernel = { 0 };
 	struct sg_event flow = { 0 };
 
-	if (s->cached && !s->denied)
+	if (s->cached && !s->denied) {
 		kernel = sg_cache_peek(core, s);
+		/* It may have closed, and the ring was full: then its timer is far too late. */
+		schedule(core, s);
+	}
 	flow_event(s, &flow);
 	memset(info, 0, sizeof(*info));
 	info->created_ns = s->created_ns;

@@ -6,7 +6,16 @@ import random
 
 import pytest
 
-from tests.unit.engine.core.harness import ALLOW, EGRESS, END, Core, Rule
+from tests.unit.engine.core.harness import (
+    ALLOW,
+    EGRESS,
+    END,
+    FIN,
+    INGRESS,
+    RST,
+    Core,
+    Rule,
+)
 from tests.unit.engine.core.wire import SERVICE, Connection, udp
 
 HEAD, ROOM = 4096 + 2 * (1 << 22), 64 * 320
@@ -132,3 +141,19 @@ def test_rubbish_in_the_memory_harms_nobody(memory, net):
     assert 0 <= adopted <= 64
     core.advance(2000)
     assert core.sessions() == []
+
+
+@pytest.mark.parametrize("closes", [(RST,), (FIN, FIN)], ids=["RST", "FINs"])
+def test_what_closed_while_there_was_no_engine_is_told_soon(memory, net, closes):
+    """The ring's records are gone with their reader: the entries say it."""
+    first, _ = memory.engine()
+    Connection(net, EGRESS).established(first)
+    first.kernel_carries(3)
+    for way, close in zip((EGRESS, INGRESS), closes, strict=False):
+        first.kernel_closes(way, close, told=False)
+    memory.now = first.now
+    second, adopted = memory.engine()
+    assert adopted == 1
+    second.advance(1.2)
+    (end,) = [event for event in second.events() if event.kind == END]
+    assert end.packets == 4 + 6 + len(closes)

@@ -258,3 +258,72 @@ def test_timers_keep_up_with_rounds_that_are_full_of_new_connections(core_module
             core.lib.sg_core_tick(core.core, core.now)
     assert len(core.sessions()) <= 22 * 64
     core.close()
+
+
+def test_both_ends_open_it_at_once(core, net, opener):
+    core.set_policy(default=ALLOW)
+    connection = Connection(net, opener)
+    assert core.passes(connection.segment(0, "S"))
+    assert core.passes(connection.segment(1, "S"))
+    core.kernel_carries(1)
+    assert state(core) == ESTABLISHED
+    core.kernel_carries(2, payload=True)
+    core.kernel_closes(opener, FIN)
+    core.kernel_closes(BACK[opener], FIN)
+    core.advance(1.2)
+    (end,) = ends(core)
+    assert (end.packets, end.dir) == (2 + 8, opener)
+
+
+def test_half_closed_for_hours_it_is_the_kernels_while_the_other_end_speaks(
+    core, opener, opened
+):
+    core.kernel_carries(2, payload=True)
+    core.kernel_closes(opener, FIN)
+    for _ in range(120):
+        core.advance(80)
+        core.kernel_carries(1, way=BACK[opener], payload=True)
+    assert (ends(core), len(core.flows)) == ([], 2)
+    core.kernel_closes(BACK[opener], FIN)
+    core.advance(1.2)
+    (end,) = ends(core)
+    assert end.packets == 1 + 5 + 120 + 1
+
+
+@pytest.mark.parametrize(
+    "lived",
+    ["nobody answered", "half open", "open", "half closed", "closed"],
+)
+def test_what_a_new_policy_denies_ends_in_every_state(core, opener, opened, lived):
+    """Whatever is sent: nothing passes, and the kernel is left no verdict that allows it."""
+    if lived != "nobody answered":
+        core.kernel_carries(1, way=BACK[opener])
+    if lived not in ("nobody answered", "half open"):
+        core.kernel_carries(2, payload=True)
+    if lived in ("half closed", "closed"):
+        core.kernel_closes(opener, FIN)
+    if lived == "closed":
+        core.kernel_closes(BACK[opener], FIN)
+    core.set_policy(Rule(DENY, id=9))
+    frames = [
+        opened.segment(side, flags, data)
+        for side in (0, 1)
+        for flags, data in (("A", b""), ("PA", b"x"), ("FA", b""), ("R", b""))
+    ]
+    for frame in frames:
+        assert frame not in core.feed(frame)
+    assert not core.passes(opened.segment(0, "S"))
+    assert all(flow.verdict != ALLOW for flow in core.flows.values())
+    assert len(ends(core)) == 1
+
+
+def test_an_end_that_nobody_told_of_is_found_by_who_lists_the_flows(
+    core, opener, opened
+):
+    core.kernel_carries(5, payload=True)
+    core.kernel_closes(opener, FIN, told=False)
+    core.kernel_closes(BACK[opener], FIN, told=False)
+    assert state(core) == LAST_ACK
+    core.advance(1.2)
+    (end,) = ends(core)
+    assert end.packets == 1 + 12
