@@ -113,11 +113,14 @@ class Joined:
     _open: dict[tuple[object, ...], list[Flow]] = field(default_factory=dict)
 
     def add(self, record: FlowRecord, *, live: bool = False) -> None:
-        """A record that is known already (a flow that ended while it was listed) changes nothing."""
+        """A live one that is known already (it ended while it was listed) changes nothing. Those that ended
+        are each a flow of its own: a tuple may be used again at once.
+        """
         known = self._open.setdefault(record.both_see, [])
-        for flow in known:
-            if any(_same_record(end, record) for end in flow.ends):
-                return
+        if live and any(
+            _same_record(end, record) for flow in known for end in flow.ends
+        ):
+            return
         for flow in known:
             if len(flow.ends) == 1 and _two_ends(flow.ends[0], record):
                 flow.ends.append(record)

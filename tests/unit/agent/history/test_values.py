@@ -31,6 +31,12 @@ def test_a_flow_that_ended_while_it_was_listed_is_shown_once():
     assert not found.live
 
 
+def test_a_tuple_that_is_used_again_at_once_is_another_flow():
+    joined = Joined()
+    joined.add_all([flow(started=1000.0), flow(started=1000.01)])
+    assert len(joined.flows) == 2
+
+
 def test_one_live_end_makes_a_live_flow():
     joined = Joined()
     joined.add(flow())
