@@ -27,6 +27,7 @@ void sg_ends_close(struct sg_ends *ends)
 	munmap(ends->consumed, page_size());
 	munmap((void *)ends->pages, page_size() + 2 * (size_t)ends->size);
 	ends->consumed = NULL;
+	ends->mark = 0;
 }
 
 int sg_ends_open(struct sg_ends *ends, const char *directory)
@@ -59,11 +60,17 @@ int sg_ends_open(struct sg_ends *ends, const char *directory)
 	return 0;
 }
 
+void sg_ends_mark(struct sg_ends *ends)
+{
+	if (ends->consumed)
+		ends->mark = produced(ends);
+}
+
 int sg_ends_take(struct sg_ends *ends, struct seg_end *out)
 {
-	__u64 at = ends->consumed ? *ends->consumed : 0, end = ends->consumed ? produced(ends) : 0;
+	__u64 at = ends->consumed ? *ends->consumed : 0;
 
-	while (at < end) {
+	while (at < ends->mark) {
 		const __u8 *record = ends->data + (at & (ends->size - 1));
 		__u32 header = __atomic_load_n((const __u32 *)(const void *)record, __ATOMIC_ACQUIRE);
 		__u32 length = header & ~(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BIT);

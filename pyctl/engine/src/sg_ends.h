@@ -9,6 +9,7 @@ struct sg_ends {
 	__u64 *consumed;		/* NULL: not open */
 	const __u8 *pages;		/* the writers' position */
 	const __u8 *data;		/* twice in a row */
+	__u64 mark;			/* where the next reading stops */
 	__u32 size;
 };
 
@@ -16,7 +17,9 @@ struct sg_ends {
  * engine before: it is skipped. */
 int sg_ends_open(struct sg_ends *ends, const char *directory);
 void sg_ends_close(struct sg_ends *ends);
-/* 1 and the oldest, which leaves the ring; 0: there is none. */
+/* Those that are there now may be taken, once all frames have been read that came before them. */
+void sg_ends_mark(struct sg_ends *ends);
+/* 1 and the oldest that may be, which leaves the ring; 0: there is none. */
 int sg_ends_take(struct sg_ends *ends, struct seg_end *out);
 
 #endif

@@ -235,8 +235,12 @@ void *sg_loop_run(void *context)
 	pthread_setname_np(pthread_self(), "segctl-packets");
 	while (!__atomic_load_n(&engine->stop, __ATOMIC_ACQUIRE)) {
 		__u64 now = clock_ns();
-		unsigned int count = drain(engine, now);
-		unsigned int ends = take_ends(engine, now);
+		unsigned int count, ends;
+
+		/* A RST that is read before what came ahead of it would seem to be a blind one. */
+		sg_ends_mark(&engine->ends);
+		count = drain(engine, now);
+		ends = take_ends(engine, now);
 
 		run_sync(engine, count);
 		run_command(engine);
