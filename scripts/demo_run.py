@@ -83,7 +83,8 @@ def show_way(segctl: Segctl, web: Box, client: Box) -> None:
     def macs(station: str, text: str) -> list[tuple[str, str]]:
         return [macs_of(line) for line in seen[station] if text in line]
 
-    # In discover frames go on at once, and the engine gets copies, marked as such.
+    # In discover frames go on at once, and the engine gets copies, marked as such; of the answer none, where
+    # the SYN's verdict was faster.
     mac, mark = port["mac"], copy_mark(port["ucmac"])
     theirs = copy_mark(segctl.json("show", client.name)["ports"][0]["ucmac"])
     syn, answer = f"> {web.ip}.80: Flags [S]", f" {web.ip}.80 > "
@@ -108,10 +109,6 @@ def show_way(segctl: Segctl, web: Box, client: Box) -> None:
     check(
         {source for source, _ in macs("vin", answer)} == {mac},
         f"vin: the answer leaves the container, source MAC {mac}",
-    )
-    check(
-        any(source == mark for source, _ in macs("vth", answer)),
-        f"vth: and a copy goes to the engine with {mark} as source",
     )
     outside = [line for station in ("vex", "eth0") for line in seen[station]]
     check(
@@ -138,7 +135,7 @@ def show_bypass(segctl: Segctl, web: Box, client: Box) -> None:
     )
     check(
         kernel > 20 * engine,
-        "the kernel carries a decided flow, the engine sees its ends only",
+        "the kernel carries a decided flow, the engine sees its beginning only",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,9 @@ pytest_plugins = [
     for path in sorted((Path(__file__).parent / "fixtures").glob("[!_]*.py"))
 ]
 pytest.register_assert_rewrite(*pytest_plugins)
+
+# A shell's background job is started with SIGINT ignored, and what tests start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 PRIVILEGED = ("datapath", "kernel")
 
