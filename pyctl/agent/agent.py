@@ -195,7 +195,9 @@ class Agent:
         except SegctlError as error:
             _log.error("not taken away", error=str(error))
             return False
-        return not present_ports(self.instance)
+        # Of a namespace that could not be given its name back, nothing is seen.
+        known = self.instance.netns.exists() or not self.context.registry.all()
+        return known and not present_ports(self.instance)
 
     def set_mode(
         self, ref: str, mode: Mode | None, *, dry_run: bool = False
