@@ -64,10 +64,12 @@ static struct sg_cache_stats *stats_of(struct sg_core *core, const struct sg_ses
 	return &core->ports[s->key.port_id]->cache;
 }
 
-/* What the kernel's entry tells of an allowed session's life. */
+/* What the kernel's entry tells of a session's life. */
 static void catch_up(struct sg_session *s, int side, const struct seg_flow *flow)
 {
-	if (s->key.proto != SG_PROTO_TCP || !flow->packets)
+	if (flow->last_seen_ns > s->last_seen_ns)
+		s->last_seen_ns = flow->last_seen_ns;
+	if (s->denied || s->key.proto != SG_PROTO_TCP || !flow->packets)
 		return;
 	if (flow->payload)
 		s->data_seen = 1;
@@ -101,10 +103,8 @@ static void drop_one(struct sg_core *core, struct sg_session *s, __u8 dir)
 		s->bytes[side] += last.bytes;
 		s->kernel_packets += last.packets;
 		s->kernel_bytes += last.bytes;
-		catch_up(s, side, &last);
 	}
-	if (last.last_seen_ns > s->last_seen_ns)
-		s->last_seen_ns = last.last_seen_ns;
+	catch_up(s, side, &last);
 }
 
 void sg_cache_drop(struct sg_core *core, struct sg_session *s)
@@ -182,23 +182,21 @@ struct sg_cache_counts sg_cache_peek(struct sg_core *core, struct sg_session *s)
 			continue;
 		counts.packets[side] = flow.packets;
 		counts.bytes[side] = flow.bytes;
-		if (flow.last_seen_ns > s->last_seen_ns)
-			s->last_seen_ns = flow.last_seen_ns;
-		if (!s->denied)
-			catch_up(s, side, &flow);
+		catch_up(s, side, &flow);
 	}
 	return counts;
 }
 
 /* A connection is the kernel's from its SYN on, unless too many are: a flood of SYNs must leave room for
- * those that were answered, in its family's map too. Of one that both ends have closed, only the last ACK is still to come. */
+ * those that were answered, in its family's map too. Of one that both ends have closed, only the last ACK
+ * is still to come. */
 static __u8 wanted_of_connection(const struct sg_core *core, const struct sg_session *s, __u8 both)
 {
 	__u32 room = core->cache_limit < SEG_FLOWS_MAX ? core->cache_limit : SEG_FLOWS_MAX;
 
-	if (sg_tcp_is_opening(s) && core->cache.entries < room / 2)
-		return both;
-	if (sg_tcp_is_opening(s) || s->tcp_state == SG_TCP_LAST_ACK)
+	if (sg_tcp_is_opening(s))
+		return core->cache.entries < room / 2 ? both : s->cached;
+	if (s->tcp_state == SG_TCP_LAST_ACK)
 		return s->cached;
 	return sg_tcp_is_open(s) ? both : 0;
 }
