@@ -3,6 +3,8 @@
 agent           the one object that API and daemon hold: start, stop, mode, policy
 turns           its one lock, given to whoever has waited longest
 attach, detach  one workload, all of it or nothing; orders: what is asked, target: whom it means
+release         interfaces given back, of one workload or of many side by side
+newcomers       interfaces that an attached workload gets later
 recovery        what is made of what an earlier agent left
 context         what all of these share; registry, store, ids: what survives a restart
 steering        policies and port pairs out to the driver and the engine, in the safe order
@@ -14,6 +16,7 @@ eyes, rounds    one thread's waiting on thousands of descriptors; what it does o
 catch_up        what was refused, asked for again
 auto_attach     containers attached as they start; config: the file that says which
 history         flows and events on disk: collected once, written by one thread, read back
+flood           denials by the thousand, told as a few with counts
 events, logs    what happened, for people; report: in their words
 
 In: requests as plain values (api.server, or any caller). Out: model types. May import every package

@@ -3,7 +3,8 @@
 netlink: messages as the kernel wrote them. netns, process: who is where. links, l3:
 interfaces, and what they carry. sysctl, offloads: how one interface is set.
 change_watch, listeners: what happens in a namespace. bpf*: maps, programs, hooks.
-probe: what this host can do.
+tc_filters: filters on clsact; tcmsg: their messages' heads. heap: the C library's,
+kept small. probe: what this host can do.
 
 In and out: plain values and pyctl.model types. May import pyctl.model and pyctl.errors.
 """
