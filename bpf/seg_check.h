@@ -88,6 +88,16 @@ SEG_INLINE int seg_check_group(const struct seg_pkt *pkt, const struct seg_port 
 	return group ? SEG_R_GROUP : SEG_R_NONE;
 }
 
+/* For the engine, which likes to run where those are that wait for it (sg_place.h). Written when it changes
+ * only: every CPU reads this line. */
+SEG_INLINE void seg_note_cpu(struct seg_control *control)
+{
+	__u32 here = bpf_get_smp_processor_id() + 1, from = control->steered_from;
+
+	if (from != here && from != SEG_FROM_MANY)
+		control->steered_from = from == SEG_FROM_NONE ? here : SEG_FROM_MANY;
+}
+
 SEG_INLINE int seg_check_engine(const struct seg_port *port)
 {
 	__u32 zero = 0;
@@ -95,8 +105,12 @@ SEG_INLINE int seg_check_engine(const struct seg_port *port)
 
 	/* Signed: this clock may be a tick behind the engine's. */
 	if (control && (__s64)(bpf_ktime_get_coarse_ns() - control->heartbeat_ns) <=
-			       (__s64)control->heartbeat_timeout_ns)
+			       (__s64)control->heartbeat_timeout_ns) {
+		/* Nobody waits for what is done with a copy. */
+		if (!seg_taps(port))
+			seg_note_cpu(control);
 		return SEG_R_TO_ENGINE;
+	}
 	return port->flags & SEG_PORT_FAIL_OPEN || seg_taps(port) ? SEG_R_FAIL_OPEN :
 								    SEG_R_ENGINE_DOWN;
 }

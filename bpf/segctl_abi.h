@@ -137,12 +137,16 @@ struct seg_end {
 };
 SEG_ABI_SIZE(seg_end, 16);
 
-/* seg_control: array of one, mmapable. The engine writes the heartbeat, the agent the rest. */
+/* seg_control: array of one, mmapable. */
 struct seg_control {
-	__u64 heartbeat_ns;		/* CLOCK_MONOTONIC of the engine's last round */
-	__u64 heartbeat_timeout_ns;	/* older than this: the engine is down */
+	__u64 heartbeat_ns;		/* the engine's: CLOCK_MONOTONIC of its last round */
+	__u64 heartbeat_timeout_ns;	/* the agent's: older than this, and the engine is down */
+	__u32 steered_from;		/* the kernel's: enum seg_from, or 1 + the CPU; the engine clears it */
+	__u32 pad;
 };
-SEG_ABI_SIZE(seg_control, 16);
+SEG_ABI_SIZE(seg_control, 24);
+
+enum seg_from { SEG_FROM_NONE = 0, SEG_FROM_MANY = 0x7fffffff };
 
 /* seg_addrs: the source addresses that a workload may use, and the broadcast addresses of its
  * subnets. Value: __u8, enum seg_addr_kind. */

@@ -54,6 +54,7 @@ def _constants() -> dict[str, int]:
         "seg_mode",
         "seg_verdict",
         "seg_close",
+        "seg_from",
         "seg_family",
         "seg_port_flag",
         "seg_addr_kind",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import os
 import secrets
 import select
 import socket
@@ -196,3 +197,15 @@ def kernel(loaded: Lab) -> Lab:
     """Name: kernel. Scope: function. The loaded programs over empty maps, the engine alive."""
     loaded.clear()
     return loaded
+
+
+@pytest.fixture
+def one_cpu() -> Iterator[int]:
+    """Name: one_cpu. Scope: function. Depends: nothing. Its number; the thread is held there."""
+    allowed = os.sched_getaffinity(0)
+    number = max(allowed)
+    os.sched_setaffinity(0, {number})
+    try:
+        yield number
+    finally:
+        os.sched_setaffinity(0, allowed)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import subprocess
+import time
 from dataclasses import dataclass
 
 import pytest
 
 from pyctl import abi
+from pyctl.datapath.pins import open_map
 from tests import packets
 from tests.kernel import frames as f
 from tests.kernel.conftest import OTHER_PORT, PORT, Lab
@@ -310,6 +312,36 @@ def test_an_engine_that_never_was_is_down(kernel: Lab):
     kernel.write("seg_control", bytes(4), bytes(abi.sizeof("seg_control")))
     frame = bytes(f.link("out") / f.ip("out") / f.tcp())
     assert kernel.run("vin", frame).reason == "engine_down"
+
+
+def steered_from(kernel: Lab, before: int = 0) -> int:
+    """What the engine reads of where its frames came from, after one more."""
+    value = abi.pack(
+        "seg_control",
+        heartbeat_ns=time.monotonic_ns(),
+        heartbeat_timeout_ns=60_000_000_000,
+        steered_from=before,
+    )
+    kernel.write("seg_control", bytes(4), value)
+    kernel.run("vin", bytes(f.link("out") / f.ip("out") / f.tcp()))
+    with open_map(kernel.instance, "seg_control") as control:
+        return abi.unpack("seg_control", control.lookup(bytes(4))).steered_from
+
+
+def test_the_engine_is_told_which_cpu_steers_to_it(kernel: Lab, one_cpu: int):
+    kernel.port("vin")
+    here, many = one_cpu + 1, abi.constant("SEG_FROM_MANY")
+    assert steered_from(kernel) == here
+    assert steered_from(kernel, before=here) == here
+    assert steered_from(kernel, before=here + 1) == many
+    assert steered_from(kernel, before=many) == many
+
+
+def test_of_a_copy_it_is_not_told(kernel: Lab, one_cpu: int):
+    kernel.port("vin", "monitor")
+    kernel.copies()
+    assert steered_from(kernel) == abi.constant("SEG_FROM_NONE")
+    assert len(kernel.copies()) == 1
 
 
 @pytest.mark.parametrize("hook", ["vex", "vin"])

@@ -54,6 +54,7 @@ struct sg_engine_stats {
 	__u64 waits;		/* times the loop slept */
 	__u64 resyncs;		/* times a ring's index was found again by a scan */
 	__u64 link_errors;	/* vth-neuv went down */
+	__u64 moves;		/* times the loop changed the CPUs that it runs on: see sg_place.h */
 	__u64 flows_put;
 	__u64 flows_refused;	/* the flow map is full or away: the flow stays with the engine */
 	__u64 flows_evicted;	/* this and the next three: see struct sg_cache_stats */

@@ -186,6 +186,7 @@ static void run_timers(struct sg_engine *engine, __u64 now)
 		engine->tick_ns = now + sg_core_tick(engine->core, now);
 		sg_send_flush(&engine->send);
 	}
+	engine->stats.moves += (__u64)sg_place_look(&engine->place, engine->maps.control, now);
 }
 
 /* poll says "filled" and the head slot says "not": for microseconds while two CPUs fill slots, for
@@ -233,6 +234,7 @@ void *sg_loop_run(void *context)
 	struct sg_engine *engine = context;
 
 	pthread_setname_np(pthread_self(), "segctl-packets");
+	sg_place_open(&engine->place);
 	while (!__atomic_load_n(&engine->stop, __ATOMIC_ACQUIRE)) {
 		__u64 now = clock_ns();
 		unsigned int count, ends;
@@ -248,5 +250,6 @@ void *sg_loop_run(void *context)
 		if (!count && ends < ENDS_PER_ROUND && !engine->syncing)
 			wait_for_frames(engine, now);
 	}
+	sg_place_close(&engine->place);
 	return NULL;
 }

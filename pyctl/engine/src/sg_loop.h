@@ -7,6 +7,7 @@
 
 #include "sg_ends.h"
 #include "sg_flowmap.h"
+#include "sg_place.h"
 #include "sg_ring.h"
 #include "sg_send.h"
 
@@ -22,6 +23,7 @@ struct sg_engine {
 	struct sg_core *core;
 	struct sg_flowmap maps;
 	struct sg_ends ends;
+	struct sg_place place;
 	struct sg_ring rings[SG_RINGS];
 	struct sg_ring_state *state;	/* NULL: no rings yet */
 	int fds[SG_FDS];

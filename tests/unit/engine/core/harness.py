@@ -38,6 +38,7 @@ STAGES = [
     "node",
     "node_view",
     "pair",
+    "place_rule",
     "policy",
     "reject",
     "reset",
@@ -45,6 +46,7 @@ STAGES = [
     "tcp",
 ]
 FILES = tuple(SOURCES / f"sg_{stage}.c" for stage in STAGES)
+HEADERS = '#include "sg_node.h"\n#include "sg_place_rule.h"\n'
 WARNINGS = ["-Wall", "-Wextra", "-Werror", "-Wshadow", "-Wno-unused-parameter"]
 UBSAN = ["-fsanitize=undefined", "-fno-sanitize-recover=all"]
 ASAN = ["-fsanitize=address"] if os.environ.get("SEGCTL_TEST_ASAN") else []
@@ -68,7 +70,7 @@ FIN, RST = 1, 2
 
 def build(directory: Path) -> Any:
     """The core as a Python extension with undefined-behaviour traps; kept in `directory`."""
-    text = preprocess('#include "sg_node.h"\n', f"-I{SOURCES}")
+    text = preprocess(HEADERS, f"-I{SOURCES}")
     declarations = (
         TYPEDEFS.replace("uint64_t", "unsigned long long").replace(
             "int64_t", "long long"
@@ -86,7 +88,7 @@ def build(directory: Path) -> Any:
         ffi.cdef(declarations)
         ffi.set_source(
             name,
-            '#include "sg_node.h"\n',
+            HEADERS,
             sources=[str(path) for path in FILES],
             include_dirs=[str(SOURCES), str(HEADER.parent)],
             extra_compile_args=["-std=gnu11", "-O1", "-g", *WARNINGS, *UBSAN, *ASAN],

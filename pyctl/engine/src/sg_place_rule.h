@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* Where the packet loop is to run: the rule of sg_place.h, without a system call. */
+#ifndef SG_PLACE_RULE_H
+#define SG_PLACE_RULE_H
+
+#include "segctl_abi.h"
+
+enum { SG_PLACE_FREE = -1 };
+
+/* A window. */
+struct sg_place_load {
+	__u32 from;		/* seg_control.steered_from */
+	__u32 turns;		/* times the loop got a CPU */
+	__u64 wall_ns;
+	__u64 ran_ns;
+	__u64 waited_ns;	/* was runnable, and had none */
+};
+
+/* What a decision needs of the windows before. */
+struct sg_place_rule {
+	int cpu;		/* SG_PLACE_FREE, or where it is held */
+	int candidate;		/* the CPU that the last window spoke for */
+	__u32 agreed;		/* so many windows in a row */
+	__u32 doubted;		/* so many in a row spoke for another place */
+	__u64 held_since_ns;
+	__u64 hold_off_ns;	/* the last one: it doubles where coming back did not last */
+	__u64 free_until_ns;
+};
+
+/* The CPU to be on from now on, or SG_PLACE_FREE. */
+int sg_place_decide(struct sg_place_rule *rule, const struct sg_place_load *load, __u64 now);
+
+#endif
