@@ -35,7 +35,7 @@ PLACEMENTS = {"apart": 11111, "together": 11112} if CPUS[1:] else {"together": 1
 """Where a ping-pong's two ends run → the port of its server. `apart`: each on a core of its own, so
 that every message wakes another core, tens of µs. `together`: on one core, where a message costs no
 wake-up, a few µs, so that whatever the path adds stands out. Left alone, the scheduler moves between
-the two as it likes and the figures are a lottery. The engine runs where the scheduler likes."""
+the two as it likes and the figures are a lottery. The engine runs where it likes (sg_place.h)."""
 
 POLICY = """
 apiVersion: segctl/v1

@@ -164,12 +164,22 @@ def _ports_of(key: Any) -> Row:
     return {"source_port": sport, "destination_port": dport}
 
 
+_STEERED = {
+    abi.constant("SEG_FROM_NONE"): None,
+    abi.constant("SEG_FROM_MANY"): "several",
+}
+"""Within the last 10 ms."""
+
+
 def _control(opened: bpf.Map) -> Iterator[Row]:
     for _, value in opened.entries():
         control = abi.unpack("seg_control", value)
         yield {
             "heartbeat_ns": control.heartbeat_ns,
             "heartbeat_timeout_ns": control.heartbeat_timeout_ns,
+            "steered_from_cpu": _STEERED.get(
+                control.steered_from, control.steered_from - 1
+            ),
         }
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import struct
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -42,6 +44,17 @@ def steering(control: Map, cpu: int) -> Iterator[None]:
         thread.join()
 
 
+_SPIN = """
+import os, sys, time
+os.sched_setaffinity(0, {int(sys.argv[1])})
+os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+end = time.monotonic() + 3
+print("spins", flush=True)
+while time.monotonic() < end: pass
+"""
+"""The kernel lends the other threads of that CPU a twentieth of it, now and then."""
+
+
 @pytest.fixture
 def loop(engine_lab) -> tuple[int, Map]:
     """Name: loop. Scope: function. Depends: engine_lab. The thread's number, and seg_control."""
@@ -77,3 +90,17 @@ def test_an_affinity_that_was_set_from_outside_stays(loop):
     assert stays_on(thread, CPUS[1])
     with steering(control, CPUS[0]):
         assert stays_on(thread, CPUS[1])
+
+
+def test_behind_a_real_time_thread_it_is_freed_by_who_asks_it(engine_lab, loop):
+    thread, control = loop
+    with steering(control, CPUS[0]):
+        wait_for(lambda: os.sched_getaffinity(thread) == {CPUS[0]}, 20)
+        words = (sys.executable, "-c", _SPIN, str(CPUS[0]))
+        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as spinner:
+            assert spinner.stdout.readline() == "spins\n"
+            engine_lab.clients[0].hello()
+            wait_for(lambda: os.sched_getaffinity(thread) != {CPUS[0]}, 2)
+            engine_lab.clients[0].hello()
+            assert spinner.poll() is None
+            spinner.kill()

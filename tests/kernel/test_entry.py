@@ -314,34 +314,41 @@ def test_an_engine_that_never_was_is_down(kernel: Lab):
     assert kernel.run("vin", frame).reason == "engine_down"
 
 
-def steered_from(kernel: Lab, before: int = 0) -> int:
+def steered_from(
+    kernel: Lab, hook: str, before: int = 0, *, stale: bool = False
+) -> int:
     """What the engine reads of where its frames came from, after one more."""
     value = abi.pack(
         "seg_control",
-        heartbeat_ns=time.monotonic_ns(),
-        heartbeat_timeout_ns=60_000_000_000,
+        heartbeat_ns=1 if stale else time.monotonic_ns(),
+        heartbeat_timeout_ns=1 if stale else 60_000_000_000,
         steered_from=before,
     )
     kernel.write("seg_control", bytes(4), value)
-    kernel.run("vin", bytes(f.link("out") / f.ip("out") / f.tcp()))
+    way = WAY[hook]
+    kernel.run(hook, bytes(f.link(way) / f.ip(way) / f.tcp()))
     with open_map(kernel.instance, "seg_control") as control:
         return abi.unpack("seg_control", control.lookup(bytes(4))).steered_from
 
 
-def test_the_engine_is_told_which_cpu_steers_to_it(kernel: Lab, one_cpu: int):
-    kernel.port("vin")
+@pytest.mark.parametrize("hook", ["vex", "vin"])
+def test_the_engine_is_told_which_cpu_steers_to_it(kernel: Lab, hook, one_cpu):
+    kernel.port(hook)
     here, many = one_cpu + 1, abi.constant("SEG_FROM_MANY")
-    assert steered_from(kernel) == here
-    assert steered_from(kernel, before=here) == here
-    assert steered_from(kernel, before=here + 1) == many
-    assert steered_from(kernel, before=many) == many
+    assert steered_from(kernel, hook) == here
+    assert steered_from(kernel, hook, before=here) == here
+    assert steered_from(kernel, hook, before=here + 1) == many
+    assert steered_from(kernel, hook, before=many) == many
 
 
-def test_of_a_copy_it_is_not_told(kernel: Lab, one_cpu: int):
-    kernel.port("vin", "monitor")
+@pytest.mark.parametrize(
+    ("mode", "stale", "copies"), [("monitor", False, 1), ("protect", True, 0)]
+)
+def test_of_a_copy_or_without_an_engine_it_is_not(kernel: Lab, mode, stale, copies):
+    kernel.port("vin", mode)
     kernel.copies()
-    assert steered_from(kernel) == abi.constant("SEG_FROM_NONE")
-    assert len(kernel.copies()) == 1
+    assert steered_from(kernel, "vin", stale=stale) == abi.constant("SEG_FROM_NONE")
+    assert len(kernel.copies()) == copies
 
 
 @pytest.mark.parametrize("hook", ["vex", "vin"])

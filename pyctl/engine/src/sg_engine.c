@@ -16,18 +16,26 @@
 
 #include "sg_loop.h"
 
+enum { PATIENCE_NS = 100000000, SECOND_NS = 1000000000 };
 enum { DROPPED_AT_ONCE = 256 };	/* each costs up to two system calls; frames wait meanwhile */
 
 static int call(struct sg_engine *engine, int (*run)(struct sg_engine *, void *), void *context)
 {
 	struct sg_command command = { .run = run, .context = context };
+	struct timespec until;
 
 	pthread_mutex_lock(&engine->callers);
 	__atomic_store_n(&engine->command, &command, __ATOMIC_RELEASE);
 	eventfd_write(engine->wake_fd, 1);
 	pthread_mutex_lock(&engine->lock);
-	while (!command.done)
-		pthread_cond_wait(&engine->done, &engine->lock);
+	while (!command.done) {
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_nsec += PATIENCE_NS;
+		until.tv_sec += until.tv_nsec / SECOND_NS;
+		until.tv_nsec %= SECOND_NS;
+		if (pthread_cond_timedwait(&engine->done, &engine->lock, &until) == ETIMEDOUT)
+			sg_place_rescue(&engine->place);
+	}
 	pthread_mutex_unlock(&engine->lock);
 	pthread_mutex_unlock(&engine->callers);
 	return command.result;
@@ -48,6 +56,7 @@ static void drop_rings(struct sg_engine *engine)
 struct sg_engine *sg_engine_new(const struct sg_core_config *config)
 {
 	struct sg_engine *engine = calloc(1, sizeof(*engine));
+	pthread_condattr_t monotonic;
 	struct timespec now;
 	struct sg_io io;
 	sigset_t all, before;
@@ -64,7 +73,9 @@ struct sg_engine *sg_engine_new(const struct sg_core_config *config)
 	engine->send.failed = engine->failed;
 	pthread_mutex_init(&engine->callers, NULL);
 	pthread_mutex_init(&engine->lock, NULL);
-	pthread_cond_init(&engine->done, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&engine->done, &monotonic);
 	engine->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	/* A later engine's is larger. */
 	clock_gettime(CLOCK_REALTIME, &now);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* The pinned maps that the engine writes: verdicts of flows, and its heartbeat. bpf(2) from C, so
- * that no packet waits for Python. API: sg_flowmap_*(); 0 or -errno.
+/* The pinned maps that the engine writes: verdicts of flows, and seg_control, where its heartbeat is. bpf(2)
+ * from C, so that no packet waits for Python. API: sg_flowmap_*(); 0 or -errno.
  */
 #ifndef SG_FLOWMAP_H
 #define SG_FLOWMAP_H

@@ -2,9 +2,9 @@
 /* The packet loop: rings -> core -> batch, and what Python asks for, between two batches.
  *
  * A round: judge up to SG_BATCH frames, send what passed, give the slots back, read which connections
- * the kernel saw close, run a command, heartbeat and timers. A round without a frame ends in poll().
- * The socket that fills while the loop works wakes nobody, so that under load there is no wake-up per
- * packet.
+ * the kernel saw close, run a command, heartbeat and timers, look where to run (sg_place.h). A round without
+ * a frame ends in poll(). The socket that fills while the loop works wakes nobody, so that under load there
+ * is no wake-up per packet.
  *
  * Tried on two cores, and left out: spinning for 5 or 30 us before poll() made no difference to a
  * stream beyond the noise, and takes a core from the workloads; nice -10 made a stream slower (0.53
@@ -186,7 +186,8 @@ static void run_timers(struct sg_engine *engine, __u64 now)
 		engine->tick_ns = now + sg_core_tick(engine->core, now);
 		sg_send_flush(&engine->send);
 	}
-	engine->stats.moves += (__u64)sg_place_look(&engine->place, engine->maps.control, now);
+	engine->stats.moves += (__u64)sg_place_look(&engine->place, engine->maps.control,
+						    engine->stats.frames, now);
 }
 
 /* poll says "filled" and the head slot says "not": for microseconds while two CPUs fill slots, for

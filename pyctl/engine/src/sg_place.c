@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* See the header. /proc/thread-self/schedstat: nanoseconds on a CPU, runnable without one, turns
- * (Documentation/scheduler/sched-stats.rst). */
+/* See the header. /proc/thread-self/schedstat: nanoseconds on a CPU, nanoseconds runnable without one, turns
+ * on a CPU (Documentation/scheduler/sched-stats.rst). */
+#define _GNU_SOURCE
 #include "sg_place.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define MS 1000000ull
 #define WINDOW_NS (10 * MS)
 
-/* 0, or negative: this kernel does not tell. */
 static int read_sums(int fd, struct sg_place_load *sums)
 {
 	char text[96];
@@ -20,72 +21,123 @@ static int read_sums(int fd, struct sg_place_load *sums)
 	if (length <= 0)
 		return -1;
 	text[length] = 0;
-	sums->ran_ns = strtoull(at, &at, 10);
+	strtoull(at, &at, 10);
 	sums->waited_ns = strtoull(at, &at, 10);
 	sums->turns = (__u32)strtoull(at, &at, 10);
-	/* Without the accounting of delays these are zeros. */
-	return sums->turns ? 0 : -1;
+	return 0;
+}
+
+/* sched_getaffinity() hides CPUs that are offline, or not the cpuset's, today. Who may be everywhere is to be
+ * so tomorrow: the kernel cuts a mask of all CPUs down to those by itself. */
+static int find_allowed(cpu_set_t *allowed)
+{
+	cpu_set_t all, now;
+
+	memset(&all, 0xff, sizeof(all));
+	if (sched_getaffinity(0, sizeof(*allowed), allowed) || sched_setaffinity(0, sizeof(all), &all) ||
+	    sched_getaffinity(0, sizeof(now), &now))
+		return -1;
+	if (!CPU_EQUAL(&now, allowed))
+		return sched_setaffinity(0, sizeof(*allowed), allowed);
+	*allowed = all;
+	return 0;
 }
 
 void sg_place_open(struct sg_place *place)
 {
 	*place = (struct sg_place){ .rule = { .cpu = SG_PLACE_FREE } };
+	pthread_mutex_init(&place->lock, NULL);
 	place->stat_fd = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
+	/* Without the accounting of delays these are zeros. */
 	if (place->stat_fd >= 0 && !read_sums(place->stat_fd, &place->before) &&
-	    !sched_getaffinity(0, sizeof(place->allowed), &place->allowed))
-		return;
-	sg_place_close(place);
+	    place->before.turns && !find_allowed(&place->allowed))
+		__atomic_store_n(&place->thread, gettid(), __ATOMIC_RELEASE);
 }
 
 void sg_place_close(struct sg_place *place)
 {
+	__atomic_store_n(&place->thread, 0, __ATOMIC_RELEASE);
 	if (place->stat_fd >= 0)
 		close(place->stat_fd);
-	place->stat_fd = -1;
 }
 
-/* 0, or -1: it is where it was. Whoever set the affinity meanwhile (taskset, a cpuset) is obeyed. */
-static int move(struct sg_place *place, int from, int to)
+static void remember(struct sg_place *place, const cpu_set_t *allowed, int held)
 {
-	cpu_set_t now, one;
+	pthread_mutex_lock(&place->lock);
+	place->allowed = *allowed;
+	place->held = held;
+	pthread_mutex_unlock(&place->lock);
+}
 
-	CPU_ZERO(&one);
-	if (from != SG_PLACE_FREE)
-		CPU_SET(from, &one);
-	if (sched_getaffinity(0, sizeof(now), &now))
-		return -1;
-	if (from == SG_PLACE_FREE || !CPU_EQUAL(&now, &one))
-		place->allowed = now;
-	if (to == SG_PLACE_FREE)
-		return sched_setaffinity(0, sizeof(place->allowed), &place->allowed);
-	if (to >= CPU_SETSIZE || !CPU_ISSET(to, &place->allowed))
+static int come(struct sg_place *place, int to)
+{
+	cpu_set_t allowed, one;
+
+	if (to >= CPU_SETSIZE || find_allowed(&allowed) || !CPU_ISSET(to, &allowed))
 		return -1;
 	CPU_ZERO(&one);
 	CPU_SET(to, &one);
-	return sched_setaffinity(0, sizeof(one), &one);
+	remember(place, &allowed, 1);
+	/* A CPU that the cpuset does not have is refused. */
+	if (!sched_setaffinity(0, sizeof(one), &one))
+		return 0;
+	remember(place, &allowed, 0);
+	return -1;
 }
 
-int sg_place_look(struct sg_place *place, struct seg_control *control, __u64 now)
+/* Whoever set the affinity meanwhile (taskset, a cpuset) is obeyed; to have set it to the one CPU where the loop
+ * is held looks like nothing. */
+static int leave(struct sg_place *place, int from)
 {
-	struct sg_place_load sums, load = { .wall_ns = now - place->window_ns };
+	cpu_set_t allowed = place->allowed, now, one;
+
+	CPU_ZERO(&one);
+	CPU_SET(from, &one);
+	if (sched_getaffinity(0, sizeof(now), &now))
+		return -1;
+	if (CPU_EQUAL(&now, &one) ? sched_setaffinity(0, sizeof(allowed), &allowed) :
+				    find_allowed(&allowed))
+		return -1;
+	remember(place, &allowed, 0);
+	return 0;
+}
+
+void sg_place_rescue(struct sg_place *place)
+{
+	pid_t thread = __atomic_load_n(&place->thread, __ATOMIC_ACQUIRE);
+
+	if (!thread)
+		return;
+	pthread_mutex_lock(&place->lock);
+	if (place->held)
+		sched_setaffinity(thread, sizeof(place->allowed), &place->allowed);
+	pthread_mutex_unlock(&place->lock);
+}
+
+int sg_place_look(struct sg_place *place, struct seg_control *control, __u64 frames, __u64 now)
+{
+	struct sg_place_load sums = { .frames = frames }, load = { 0 };
 	int from = place->rule.cpu, to;
 
-	if (place->stat_fd < 0 || load.wall_ns < WINDOW_NS)
+	if (!place->thread || (!control && from == SG_PLACE_FREE) || now - place->window_ns < WINDOW_NS)
 		return 0;
 	place->window_ns = now;
 	if (control)
 		load.from = __atomic_exchange_n(&control->steered_from, SEG_FROM_NONE, __ATOMIC_RELAXED);
 	if (read_sums(place->stat_fd, &sums))
 		return 0;
-	load.ran_ns = sums.ran_ns - place->before.ran_ns;
+	load.frames = sums.frames - place->before.frames;
 	load.waited_ns = sums.waited_ns - place->before.waited_ns;
 	load.turns = sums.turns - place->before.turns;
 	place->before = sums;
 	to = sg_place_decide(&place->rule, &load, now);
 	if (to == from)
 		return 0;
-	if (!move(place, from, to))
-		return 1;
-	place->rule.cpu = from;
-	return 0;
+	if (to == SG_PLACE_FREE ? leave(place, from) : come(place, to)) {
+		sg_place_refused(&place->rule, from, now);
+		return 0;
+	}
+	/* What it waited for the new CPU is not that one's load. */
+	read_sums(place->stat_fd, &place->before);
+	return 1;
 }

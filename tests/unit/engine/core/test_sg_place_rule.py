@@ -1,4 +1,4 @@
-"""Where the packet loop runs: near the one CPU that waits for it, free where that would crowd it."""
+"""Where the packet loop runs: near the one CPU that waits for it, free where frames queue or it would wait itself."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ MS = 1_000_000
 WINDOW = 10 * MS
 FREE = -1
 NONE, MANY = abi.constant("SEG_FROM_NONE"), abi.constant("SEG_FROM_MANY")
-CALM = {"ran_ns": 3 * MS, "waited_ns": 2 * MS, "turns": 100}
-"""One connection at a time, as measured."""
-CROWDED = {"ran_ns": 4 * MS, "waited_ns": 4 * MS, "turns": 1000}
-BEHIND_A_HOG = {"ran_ns": 1, "waited_ns": 3 * MS, "turns": 2}
+CALM = {"frames": 60, "waited_ns": MS, "turns": 50}
+"""One connection at a time, as measured; the next two as well."""
+PING_PONG = {"frames": 1000, "waited_ns": 3 * MS, "turns": 1000}
+STREAM = {"frames": 290, "waited_ns": 0, "turns": 10}
+BEHIND_A_HOG = {"frames": 2, "waited_ns": 3 * MS, "turns": 2}
 
 
 @dataclass
@@ -32,7 +33,7 @@ class Place:
     def window(self, cpu: int | None = None, *, said: int = NONE, **load: int) -> int:
         """Steered frames came from this CPU."""
         self.now += WINDOW
-        fields = {"from": said if cpu is None else cpu + 1, "wall_ns": WINDOW}
+        fields = {"from": said if cpu is None else cpu + 1}
         told = self.module.ffi.new("struct sg_place_load *", fields | (load or CALM))
         return self.module.lib.sg_place_decide(self.rule, told, self.now)
 
@@ -61,35 +62,100 @@ def test_windows_that_disagree_leave_it_free(place):
 
 
 @pytest.mark.parametrize("said", [NONE, MANY])
-def test_a_stray_window_is_forgiven_and_two_are_not(place, said):
+def test_of_eight_windows_one_may_stray(place, said):
     place.near(1)
-    assert [place.window(said=said), place.window(1)] == [1, 1]
+    assert [place.window(said=said), *(place.window(1) for _ in range(8))] == [1] * 9
+    assert [place.window(said=said), *(place.window(1) for _ in range(7))] == [1] * 8
+    assert place.window(said=said) == FREE
+
+
+def back_after(place: Place, cpu: int = 1) -> int:
+    """So many windows, all of which speak for this CPU."""
+    return next(n for n in range(1, 10**5) if place.window(cpu) == cpu)
+
+
+@pytest.mark.parametrize("said", [NONE, MANY])
+def test_where_no_one_cpu_steers_any_more_it_may_come_back_at_once(place, said):
+    place.near(1)
     assert [place.window(said=said) for _ in range(2)] == [1, FREE]
+    assert back_after(place) == 2
 
 
-def test_it_follows_to_another_cpu_by_way_of_freedom(place):
+def test_it_follows_to_another_cpu_but_does_not_chase(place):
+    """A load balancer that moves the sender away from the loop moves it for good."""
     place.near(1)
-    assert [place.window(2) for _ in range(4)] == [1, FREE, FREE, 2]
+    for cpu, wait in ((2, 50), (1, 100), (2, 200)):
+        assert place.window(cpu) != FREE
+        assert place.window(cpu) == FREE
+        assert back_after(place, cpu) == wait
 
 
-def away(place: Place, load: dict[str, int]) -> int:
-    """It meets this load, which is over at once; so many windows until it is back."""
-    assert place.window(1, **load) == FREE
-    return next(n for n in range(10**5) if place.window(1) == 1)
+def leaves(place: Place, load: dict[str, int]) -> int:
+    """It meets this load until it leaves: so many windows."""
+    return next(n for n in range(1, 100) if place.window(1, **load) == FREE)
 
 
-@pytest.mark.parametrize("load", [CROWDED, BEHIND_A_HOG])
-def test_where_it_is_crowded_or_waits_it_goes_and_each_time_for_longer(place, load):
-    """From half a second to half a minute; what had lasted a second counts as new."""
+@pytest.mark.parametrize(
+    ("load", "windows"), [(STREAM, 1), (BEHIND_A_HOG, 2)], ids=["queues", "waits"]
+)
+def test_where_frames_queue_or_it_waits_it_goes_and_each_time_for_longer(
+    place, load, windows
+):
+    """From half a second to half a minute; what lasted, or was long ago, counts as new."""
     place.near(1)
-    half_a_second = 49
-    assert away(place, load) == half_a_second
-    assert away(place, load) == 2 * half_a_second + 1
-    assert [away(place, load) for _ in range(6)][-2:] == [3199, 3199]
-    assert {place.window(1) for _ in range(100)} == {1}
-    assert away(place, load) == half_a_second
+    for wait in (50, 100, 200, 400, 800, 1600, 3200, 3200):
+        assert leaves(place, load) == windows
+        assert back_after(place) == wait
+    assert {place.window(1) for _ in range(6500)} == {1}
+    assert (leaves(place, load), back_after(place)) == (windows, 50)
 
 
-def test_under_load_it_does_not_come_near(place):
-    assert [place.window(1, **CROWDED) for _ in range(4)] == [FREE] * 4
+def test_old_trouble_is_forgotten(place):
+    place.near(1)
+    for wait in (50, 100):
+        assert (leaves(place, STREAM), back_after(place)) == (1, wait)
+    assert [place.window() for _ in range(2)] == [1, FREE]
+    place.now += 33 * 1000 * MS
+    place.near(1)
+    assert (leaves(place, STREAM), back_after(place)) == (1, 50)
+
+
+@pytest.mark.parametrize(
+    ("load", "stays"),
+    [
+        ({"frames": 40, "turns": 10, "waited_ns": 0}, True),
+        ({"frames": 41, "turns": 10, "waited_ns": 0}, False),
+        ({"frames": 10, "turns": 10, "waited_ns": MS}, True),
+        ({"frames": 10, "turns": 10, "waited_ns": MS + 1}, False),
+        ({"frames": 0, "turns": 0, "waited_ns": 0}, True),
+        (PING_PONG, True),
+    ],
+)
+def test_it_stays_for_four_frames_a_turn_and_a_tenth_of_a_millisecond(
+    place, load, stays
+):
+    place.near(1)
+    assert ([place.window(1, **load) for _ in range(2)][-1] == 1) == stays
+
+
+@pytest.mark.parametrize(("frames", "stays"), [(300, True), (299, False)])
+def test_where_it_takes_a_sender_s_time_away_it_goes(place, frames, stays):
+    """One way, frame by frame, without a queue: the sender does not wait, and gets slower."""
+    free = {"frames": 400, "turns": 200, "waited_ns": 0}
+    assert [place.window(1, **free) for _ in range(2)] == [FREE, 1]
+    held = {"frames": frames, "turns": 200, "waited_ns": 0}
+    assert ([place.window(1, **held) for _ in range(2)][-1] == 1) == stays
+
+
+def test_of_few_frames_less_means_nothing(place):
+    """Near the opener of connections, the detours of their second packets fall away."""
+    few = {"frames": 299, "turns": 299, "waited_ns": 0}
+    assert [place.window(1, **few) for _ in range(2)] == [FREE, 1]
+    assert [place.window(1, frames=1, turns=1, waited_ns=0) for _ in range(3)] == [
+        1
+    ] * 3
+
+
+def test_to_a_stream_it_does_not_come_near(place):
+    assert [place.window(1, **STREAM) for _ in range(4)] == [FREE] * 4
     assert [place.window(1) for _ in range(2)] == [FREE, 1]
