@@ -239,6 +239,10 @@ class EngineClient:
                     advice="is it running? Its log says why not",
                     errno=getattr(error, "errno", None),
                 ) from error
+            except BaseException:
+                # A signal: its answer would be taken for the next question's.
+                self._disconnect()
+                raise
         raise_error(answer.body)
         return answer.body, answer.blob, received
 

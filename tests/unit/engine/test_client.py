@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import socket
 import threading
 
@@ -11,6 +14,8 @@ from pyctl.engine._binding import pack_array
 from pyctl.engine.client import EngineClient
 from pyctl.engine.protocol import Message, encode
 from pyctl.errors import UnreachableError
+
+HELLO = {"ok": True, "version": "1", "abi": "", "wire": "", "stats": {}}
 
 
 def peer(tmp_path, *answers):
@@ -59,6 +64,49 @@ def test_nonsense_is_unreachable(tmp_path):
     client = EngineClient(peer(tmp_path, b"nonsense"))
     with pytest.raises(UnreachableError):
         client.sync()
+
+
+class Break(BaseException):
+    """What a signal's handler raises."""
+
+
+def test_a_question_that_a_signal_broke_off_leaves_no_answer_behind(tmp_path):
+    """It came late, and was the next question's: an agent told to end while it started left all behind."""
+    path = tmp_path / "late.sock"
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen()
+
+    def serve():
+        with listener, listener.accept()[0] as first:
+            first.recv(1 << 16)
+            os.kill(os.getpid(), signal.SIGUSR2)
+            broken.wait(10)
+            with contextlib.suppress(OSError):
+                first.sendall(encode(Message(HELLO | {"pid": 1})))
+            with contextlib.suppress(OSError), listener.accept()[0] as second:
+                second.recv(1 << 16)
+                second.sendall(encode(Message(HELLO | {"pid": 2})))
+
+    def end(_number, _frame):
+        raise Break
+
+    broken = threading.Event()
+    listener.settimeout(10)
+    before = signal.signal(signal.SIGUSR2, end)
+    server = threading.Thread(target=serve, daemon=True)
+    server.start()
+    client = EngineClient(path)
+    try:
+        with pytest.raises(Break):
+            client.hello()
+        broken.set()
+        assert client.hello()["pid"] == 2
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+        broken.set()
+        client.close()
+        server.join()
 
 
 class Counting(EngineClient):
