@@ -27,6 +27,7 @@ from pyctl.datapath.pins import MAPS, PROGRAMS, pin_dir
 from pyctl.errors import NotCapableError, NotFoundError, NotPermittedError, SegctlError
 from pyctl.model.instance import Instance
 from pyctl.platform import bpf, bpf_fs
+from pyctl.unbroken import unbroken
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "bpf"
@@ -100,37 +101,52 @@ def ensure_loaded(instance: Instance) -> None:
     """Load in a child process what is not there yet; the child's error as if raised here."""
     if is_loaded(instance):
         return
-    command = [sys.executable, "-m", "pyctl.datapath.loader", instance.name]
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    try:
-        child = subprocess.run(
-            command,
-            capture_output=True,
+    child = unbroken(
+        lambda: subprocess.Popen(
+            _command(instance),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=SECONDS,
-            check=False,
             env={**os.environ, "PYTHONPATH": path},
-        )
+        ),
+        undo=_end,
+    )
+    try:
+        out, said = child.communicate(timeout=SECONDS)
     except subprocess.TimeoutExpired as error:
+        _end(child)
         raise SegctlError(
             f"loading the BPF programs took more than {SECONDS} s",
             state="the programs that were loaded before, if any, go on",
         ) from error
+    except BaseException:
+        _end(child)
+        raise
     if child.returncode:
-        raise _from_child(child)
+        raise _from_child(child.returncode, out, said.strip())
 
 
-def _from_child(child: subprocess.CompletedProcess[str]) -> SegctlError:
-    said = child.stderr.strip()
+def _command(instance: Instance) -> list[str]:
+    return [sys.executable, "-m", "pyctl.datapath.loader", instance.name]
+
+
+def _end(child: subprocess.Popen[str]) -> None:
+    """What it had pinned by then is whole, and found by the next."""
+    with child:
+        child.kill()
+
+
+def _from_child(status: int, out: str, said: str) -> SegctlError:
     try:
-        told = json.loads(child.stdout)
+        told = json.loads(out)
         kind = errors.BY_CODE[told.pop("code")]
         if said:
             told["state"] = f"{told['state']}\n{said}".strip()
         return kind(**told)
     except (ValueError, KeyError, TypeError):
         return SegctlError(
-            f"loading the BPF programs ended with status {child.returncode}", state=said
+            f"loading the BPF programs ended with status {status}", state=said
         )
 
 

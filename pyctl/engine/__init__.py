@@ -10,5 +10,5 @@ Inside: `src/sg_core*` decide and do no I/O; `src/sg_loop.c` is the packet threa
 the only importer of the extension; `engine.Engine` owns the C engine; `server` answers requests
 framed by `protocol`, whose records are packed by `records`.
 
-May import: pyctl.abi, pyctl.model, pyctl.errors. No packet ever waits for Python.
+May import: pyctl.abi, pyctl.model, pyctl.errors, lean, unbroken. No packet ever waits for Python.
 """

@@ -14,6 +14,7 @@ from pathlib import Path
 from pyctl.engine.client import EngineClient
 from pyctl.errors import SegctlError, UnreachableError
 from pyctl.model.instance import Instance
+from pyctl.unbroken import unbroken
 
 START_SECONDS = 30.0
 """What a busy or an emulated machine may need; a living one answers within one."""
@@ -48,22 +49,30 @@ def start_engine(
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
     log_flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     # Not subprocess: its object wants to be the only one that waits for the child.
-    pid = os.posix_spawn(
-        sys.executable,
-        command,
-        {**os.environ, "PYTHONPATH": path, "MALLOC_ARENA_MAX": "2"},
-        file_actions=[
-            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 2, str(log_file(instance)), log_flags, 0o600),
-        ],
-        setsid=True,
+    pid = unbroken(
+        lambda: os.posix_spawn(
+            sys.executable,
+            command,
+            {**os.environ, "PYTHONPATH": path, "MALLOC_ARENA_MAX": "2"},
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 2, str(log_file(instance)), log_flags, 0o600),
+            ],
+            setsid=True,
+        ),
+        undo=_kill,
     )
     try:
         return _wait_until_it_answers(instance, pid, timeout)
     except (KeyboardInterrupt, SystemExit):
-        os.kill(pid, signal.SIGKILL)
+        _kill(pid)
         raise
+
+
+def _kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
 
 
 def _wait_until_it_answers(
@@ -84,8 +93,7 @@ def _wait_until_it_answers(
     what = f"it ended with {os.waitstatus_to_exitcode(ended[1])}"
     if ended == (0, 0):
         what = "no answer in time"
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
+        _kill(pid)
     raise SegctlError(
         f"starting the engine: {what}",
         state="no engine was left behind",

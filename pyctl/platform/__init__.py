@@ -6,5 +6,6 @@ change_watch, listeners: what happens in a namespace. bpf*: maps, programs, hook
 tc_filters: filters on clsact; tcmsg: their messages' heads. heap: the C library's,
 kept small. probe: what this host can do.
 
-In and out: plain values and pyctl.model types. May import pyctl.model and pyctl.errors.
+In and out: plain values and pyctl.model types. May import pyctl.model, pyctl.errors
+and unbroken.
 """

@@ -16,19 +16,18 @@ import fcntl
 import itertools
 import os
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pyctl.errors import NotFoundError, RefusedError, SegctlError
 from pyctl.platform.netlink import NetlinkSocket
+from pyctl.unbroken import unbroken
 
 CLONE_NEWNET = 0x40000000
 MS_REC, MS_BIND, MS_SHARED = 0x4000, 0x1000, 1 << 20
 MNT_DETACH = 2
 SO_NETNS_COOKIE = 71
 SIOCGSKNS = 0x894C
-_MAKING_S = 5.0
 """For one that is being made; it takes some milliseconds."""
 NAMED_DIRS = (Path("/run/netns"), Path("/run/docker/netns"))
 
@@ -207,38 +206,26 @@ def bound(path: Path) -> bool:
 
 def _create(path: Path, prepare: Callable[[], None]) -> None:
     _share(path.parent)
-    failed: list[BaseException] = []
-    done = threading.Event()
 
     def make() -> None:
         # In a thread of its own: unshare takes the thread along, and it ends here.
-        try:
-            _checked(_libc.unshare(CLONE_NEWNET), "unshare")
-            prepare()
-            _mount("/proc/thread-self/ns/net", str(path), MS_BIND)
-        except BaseException as error:  # noqa: BLE001  told to the caller below
-            failed.append(error)
-        finally:
-            done.set()
+        _checked(_libc.unshare(CLONE_NEWNET), "unshare")
+        prepare()
+        _mount("/proc/thread-self/ns/net", str(path), MS_BIND)
 
     try:
         path.touch(mode=0o000)
-        threading.Thread(target=make).start()
-        done.wait()
-    except BaseException:
-        # A signal ends the main thread's waiting, and the other goes on: a file that is no namespace
-        # must not stay, nor one become it when nobody looks any more.
-        done.wait(_MAKING_S)
+        unbroken(make)
+    except BaseException as error:
+        # A file that is no namespace must not stay.
         if not bound(path):
             path.unlink(missing_ok=True)
-        raise
-    if failed:
-        with contextlib.suppress(OSError):
-            path.unlink()
+        if not isinstance(error, Exception):
+            raise
         raise SegctlError(
-            f"the network namespace {path} could not be made: {failed[0]}",
+            f"the network namespace {path} could not be made: {error}",
             state="nothing was changed",
-        ) from failed[0]
+        ) from error
 
 
 def _share(directory: Path) -> None:

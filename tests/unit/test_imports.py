@@ -22,13 +22,16 @@ ALLOWED: dict[str, set[str]] = {
     "pyctl.abi": {"pyctl._abi", "pyctl._reasons"} | BASE,
     "pyctl.abi_build": BASE,
     "pyctl.lean": set(),
+    "pyctl.unbroken": set(),
     "fallback_tc": set(),
     "pyctl.policy": BASE,
-    "pyctl.platform": BASE,
+    "pyctl.platform": {"pyctl.unbroken"} | BASE,
     "pyctl.runtime": {"pyctl.platform"} | BASE,
     "pyctl.intercept": {"pyctl.platform"} | BASE,
-    "pyctl.datapath": {"pyctl.platform", "pyctl.abi", "fallback_tc"} | BASE,
-    "pyctl.engine": {"pyctl.abi", "pyctl.abi_build", "pyctl.lean"} | BASE,
+    "pyctl.datapath": {"pyctl.platform", "pyctl.abi", "pyctl.unbroken", "fallback_tc"}
+    | BASE,
+    "pyctl.engine": {"pyctl.abi", "pyctl.abi_build", "pyctl.lean", "pyctl.unbroken"}
+    | BASE,
     "pyctl.agent": {
         "pyctl.abi",
         "pyctl.datapath",

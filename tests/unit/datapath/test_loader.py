@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -12,8 +18,16 @@ from pyctl.errors import NotCapableError, SegctlError
 from pyctl.model.instance import Instance
 
 
-def child(code, out="", err=""):
-    return subprocess.CompletedProcess(["loader"], code, out, err)
+@pytest.fixture
+def child(monkeypatch) -> Callable[..., None]:
+    """Name: child. Scope: function. What takes the loader's place from the call on: a program and its words."""
+
+    def be(program: str, *words: str) -> None:
+        command = [sys.executable, "-c", f"import os, sys, time; {program}", *words]
+        monkeypatch.setattr(loader, "_command", lambda _: command)
+
+    monkeypatch.setattr(loader, "is_loaded", lambda _: False)
+    return be
 
 
 def test_messages_of_the_compiler_name_the_right_file():
@@ -33,7 +47,7 @@ def test_a_changed_header_is_another_program(tmp_path, monkeypatch):
     assert loader.source_hash() != before
 
 
-def test_a_told_failure_comes_back_as_itself(monkeypatch):
+def test_a_told_failure_comes_back_as_itself(child):
     told = {
         "code": "not-capable",
         "tried": "importing bcc",
@@ -41,12 +55,8 @@ def test_a_told_failure_comes_back_as_itself(monkeypatch):
         "advice": "install it",
         "errno": None,
     }
-    monkeypatch.setattr(loader, "is_loaded", lambda _: False)
-    monkeypatch.setattr(
-        loader.subprocess,
-        "run",
-        lambda *_, **__: child(4, json.dumps(told), "clang says no"),
-    )
+    says = "print(sys.argv[1]); sys.stderr.write('clang says no'); sys.exit(4)"
+    child(says, json.dumps(told))
     with pytest.raises(NotCapableError) as caught:
         loader.ensure_loaded(Instance("one"))
     assert caught.value.advice == "install it"
@@ -54,31 +64,57 @@ def test_a_told_failure_comes_back_as_itself(monkeypatch):
 
 
 @pytest.mark.parametrize("out", ["", "not json", '{"code": "unheard-of"}'])
-def test_a_child_that_dies_is_told_with_its_last_words(monkeypatch, out):
-    monkeypatch.setattr(loader, "is_loaded", lambda _: False)
-    monkeypatch.setattr(
-        loader.subprocess, "run", lambda *_, **__: child(-9, out, "killed")
+def test_a_child_that_dies_is_told_with_its_last_words(child, out):
+    child(
+        "print(sys.argv[1], flush=True); sys.stderr.write('killed'); sys.stderr.flush();"
+        "os.kill(os.getpid(), 9)",
+        out,
     )
-    with pytest.raises(SegctlError) as caught:
+    with pytest.raises(SegctlError, match="-9") as caught:
         loader.ensure_loaded(Instance("one"))
     assert caught.value.state == "killed"
 
 
-def test_a_child_that_hangs_is_ended(monkeypatch):
-    def hang(*_, **options):
-        raise subprocess.TimeoutExpired("loader", options["timeout"])
+_SITS = "open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(60)"
 
-    monkeypatch.setattr(loader, "is_loaded", lambda _: False)
-    monkeypatch.setattr(loader.subprocess, "run", hang)
-    with pytest.raises(SegctlError, match=str(loader.SECONDS)):
+
+def test_a_child_that_hangs_is_ended(child, monkeypatch, tmp_path):
+    child(_SITS, str(tmp_path / "pid"))
+    monkeypatch.setattr(loader, "SECONDS", 2)
+    with pytest.raises(SegctlError, match="more than 2 s"):
         loader.ensure_loaded(Instance("one"))
+    assert not Path(f"/proc/{(tmp_path / 'pid').read_text()}").exists()
+
+
+def test_a_signal_ends_the_child_too(child, tmp_path):
+    """It would go on to pin what the ending agent takes away."""
+    child(_SITS, str(tmp_path / "pid"))
+
+    def end(_number, _frame):
+        raise KeyboardInterrupt
+
+    def when_it_runs():
+        deadline = time.monotonic() + 20
+        pid = tmp_path / "pid"
+        while time.monotonic() < deadline and not (pid.exists() and pid.read_text()):
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGUSR2)
+
+    before = signal.signal(signal.SIGUSR2, end)
+    watcher = threading.Thread(target=when_it_runs)
+    watcher.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            loader.ensure_loaded(Instance("one"))
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+        watcher.join()
+    assert not Path(f"/proc/{(tmp_path / 'pid').read_text()}").exists()
 
 
 def test_nothing_is_started_where_all_is_there(monkeypatch):
     monkeypatch.setattr(loader, "is_loaded", lambda _: True)
-    monkeypatch.setattr(
-        loader.subprocess, "run", lambda *_, **__: pytest.fail("started")
-    )
+    monkeypatch.setattr(loader, "_command", lambda _: pytest.fail("started"))
     loader.ensure_loaded(Instance("one"))
 
 
