@@ -89,7 +89,7 @@ SEG_INLINE int seg_check_group(const struct seg_pkt *pkt, const struct seg_port 
 }
 
 /* For the engine, which likes to run where those are that wait for it (sg_place.h). Written when it changes
- * only, since every CPU reads this line, and not atomically: what one packet gets wrong, the next mends. */
+ * only, since every CPU reads this line, and not atomically: what one packet gets wrong, the next window mends. */
 SEG_INLINE void seg_note_cpu(struct seg_control *control)
 {
 	__u32 here = bpf_get_smp_processor_id() + 1, from = control->steered_from;

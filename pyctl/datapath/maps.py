@@ -168,7 +168,7 @@ _STEERED = {
     abi.constant("SEG_FROM_NONE"): None,
     abi.constant("SEG_FROM_MANY"): "several",
 }
-"""Within the last 10 ms."""
+"""Since the engine looked last, which it does a hundred times a second."""
 
 
 def _control(opened: bpf.Map) -> Iterator[Row]:

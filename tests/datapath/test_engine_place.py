@@ -48,7 +48,7 @@ _SPIN = """
 import os, sys, time
 os.sched_setaffinity(0, {int(sys.argv[1])})
 os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
-end = time.monotonic() + 3
+end = time.monotonic() + 15
 print("spins", flush=True)
 while time.monotonic() < end: pass
 """
@@ -92,15 +92,21 @@ def test_an_affinity_that_was_set_from_outside_stays(loop):
         assert stays_on(thread, CPUS[1])
 
 
+def asked(engine_lab, thread: int) -> set[int]:
+    engine_lab.clients[0].hello()
+    return os.sched_getaffinity(thread)
+
+
 def test_behind_a_real_time_thread_it_is_freed_by_who_asks_it(engine_lab, loop):
     thread, control = loop
     with steering(control, CPUS[0]):
         wait_for(lambda: os.sched_getaffinity(thread) == {CPUS[0]}, 20)
         words = (sys.executable, "-c", _SPIN, str(CPUS[0]))
         with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as spinner:
-            assert spinner.stdout.readline() == "spins\n"
-            engine_lab.clients[0].hello()
-            wait_for(lambda: os.sched_getaffinity(thread) != {CPUS[0]}, 2)
-            engine_lab.clients[0].hello()
-            assert spinner.poll() is None
-            spinner.kill()
+            try:
+                if spinner.stdout.readline() != "spins\n":
+                    pytest.skip("no real-time threads for this process")
+                wait_for(lambda: asked(engine_lab, thread) != {CPUS[0]}, 4)
+                assert spinner.poll() is None, "it had gone by itself"
+            finally:
+                spinner.kill()

@@ -33,7 +33,8 @@ static int call(struct sg_engine *engine, int (*run)(struct sg_engine *, void *)
 		until.tv_nsec += PATIENCE_NS;
 		until.tv_sec += until.tv_nsec / SECOND_NS;
 		until.tv_nsec %= SECOND_NS;
-		if (pthread_cond_timedwait(&engine->done, &engine->lock, &until) == ETIMEDOUT)
+		if (pthread_cond_timedwait(&engine->done, &engine->lock, &until) == ETIMEDOUT &&
+		    !command.done)
 			sg_place_rescue(&engine->place);
 	}
 	pthread_mutex_unlock(&engine->lock);
@@ -76,6 +77,7 @@ struct sg_engine *sg_engine_new(const struct sg_core_config *config)
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&engine->done, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	engine->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	/* A later engine's is larger. */
 	clock_gettime(CLOCK_REALTIME, &now);

@@ -45,7 +45,7 @@ static int find_allowed(cpu_set_t *allowed)
 
 void sg_place_open(struct sg_place *place)
 {
-	*place = (struct sg_place){ .rule = { .cpu = SG_PLACE_FREE } };
+	*place = (struct sg_place){ .rule = { .cpu = SG_PLACE_FREE }, .held = SG_PLACE_FREE };
 	pthread_mutex_init(&place->lock, NULL);
 	place->stat_fd = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
 	/* Without the accounting of delays these are zeros. */
@@ -69,6 +69,15 @@ static void remember(struct sg_place *place, const cpu_set_t *allowed, int held)
 	pthread_mutex_unlock(&place->lock);
 }
 
+static int is_only_on(pid_t thread, int cpu)
+{
+	cpu_set_t now, one;
+
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	return !sched_getaffinity(thread, sizeof(now), &now) && CPU_EQUAL(&now, &one);
+}
+
 static int come(struct sg_place *place, int to)
 {
 	cpu_set_t allowed, one;
@@ -77,11 +86,11 @@ static int come(struct sg_place *place, int to)
 		return -1;
 	CPU_ZERO(&one);
 	CPU_SET(to, &one);
-	remember(place, &allowed, 1);
+	remember(place, &allowed, to);
 	/* A CPU that the cpuset does not have is refused. */
 	if (!sched_setaffinity(0, sizeof(one), &one))
 		return 0;
-	remember(place, &allowed, 0);
+	remember(place, &allowed, SG_PLACE_FREE);
 	return -1;
 }
 
@@ -89,16 +98,11 @@ static int come(struct sg_place *place, int to)
  * is held looks like nothing. */
 static int leave(struct sg_place *place, int from)
 {
-	cpu_set_t allowed = place->allowed, now, one;
+	cpu_set_t allowed = place->allowed;
 
-	CPU_ZERO(&one);
-	CPU_SET(from, &one);
-	if (sched_getaffinity(0, sizeof(now), &now))
+	if (is_only_on(0, from) ? sched_setaffinity(0, sizeof(allowed), &allowed) : find_allowed(&allowed))
 		return -1;
-	if (CPU_EQUAL(&now, &one) ? sched_setaffinity(0, sizeof(allowed), &allowed) :
-				    find_allowed(&allowed))
-		return -1;
-	remember(place, &allowed, 0);
+	remember(place, &allowed, SG_PLACE_FREE);
 	return 0;
 }
 
@@ -109,17 +113,31 @@ void sg_place_rescue(struct sg_place *place)
 	if (!thread)
 		return;
 	pthread_mutex_lock(&place->lock);
-	if (place->held)
-		sched_setaffinity(thread, sizeof(place->allowed), &place->allowed);
+	if (place->held != SG_PLACE_FREE && is_only_on(thread, place->held) &&
+	    !sched_setaffinity(thread, sizeof(place->allowed), &place->allowed)) {
+		place->held = SG_PLACE_FREE;
+		place->rescued = 1;
+	}
 	pthread_mutex_unlock(&place->lock);
+}
+
+static int was_rescued(struct sg_place *place)
+{
+	int rescued;
+
+	pthread_mutex_lock(&place->lock);
+	rescued = place->rescued;
+	place->rescued = 0;
+	pthread_mutex_unlock(&place->lock);
+	return rescued;
 }
 
 int sg_place_look(struct sg_place *place, struct seg_control *control, __u64 frames, __u64 now)
 {
-	struct sg_place_load sums = { .frames = frames }, load = { 0 };
+	struct sg_place_load sums = { .frames = frames }, load = { .wall_ns = now - place->window_ns };
 	int from = place->rule.cpu, to;
 
-	if (!place->thread || (!control && from == SG_PLACE_FREE) || now - place->window_ns < WINDOW_NS)
+	if (!place->thread || (!control && from == SG_PLACE_FREE) || load.wall_ns < WINDOW_NS)
 		return 0;
 	place->window_ns = now;
 	if (control)
@@ -130,11 +148,15 @@ int sg_place_look(struct sg_place *place, struct seg_control *control, __u64 fra
 	load.waited_ns = sums.waited_ns - place->before.waited_ns;
 	load.turns = sums.turns - place->before.turns;
 	place->before = sums;
+	if (was_rescued(place)) {
+		sg_place_instead(&place->rule, SG_PLACE_FREE, now);
+		return 1;
+	}
 	to = sg_place_decide(&place->rule, &load, now);
 	if (to == from)
 		return 0;
 	if (to == SG_PLACE_FREE ? leave(place, from) : come(place, to)) {
-		sg_place_refused(&place->rule, from, now);
+		sg_place_instead(&place->rule, from, now);
 		return 0;
 	}
 	/* What it waited for the new CPU is not that one's load. */

@@ -24,9 +24,10 @@
 
 struct sg_place {
 	struct sg_place_rule rule;
-	pthread_mutex_t lock;		/* of the next two */
+	pthread_mutex_t lock;		/* of the next three */
 	cpu_set_t allowed;		/* where it may be when it is free */
-	int held;
+	int held;			/* SG_PLACE_FREE, or the one CPU */
+	int rescued;
 	pid_t thread;			/* 0: free for good */
 	int stat_fd;
 	__u64 window_ns;		/* since when */

@@ -6,6 +6,7 @@
 #define HOLD_OFF_MIN_NS (500 * MS)
 #define HOLD_OFF_MAX_NS (32000 * MS)
 #define LASTED_NS (1000 * MS)
+#define COMPARED_NS (100 * MS)	/* after coming; later the traffic may be another */
 #define WAIT_MAX_NS 100000ull	/* for a turn. Behind a busy thread it is a slice, milliseconds */
 
 enum {
@@ -13,7 +14,7 @@ enum {
 	BAD = 2,		/* likewise: one may be the hypervisor's */
 	DOUBT = 8,		/* two within so many windows */
 	FRAMES_MAX = 4,		/* in a turn. Who waits sends one, now and then two; a stream 20 and more */
-	FRAMES_TELL = 300,	/* in a window: from so many on, less of them means slower, not fewer detours */
+	FRAMES_TELL = 300,	/* in 10 ms: from so many on, less of them means slower, not fewer detours */
 };
 
 static void stay_away(struct sg_place_rule *rule, __u64 now)
@@ -21,11 +22,16 @@ static void stay_away(struct sg_place_rule *rule, __u64 now)
 	__u64 lasted = now - rule->held_since_ns;
 
 	if (!rule->hold_off_ns || (lasted >= LASTED_NS && lasted >= 2 * rule->hold_off_ns) ||
-	    now - rule->free_until_ns >= HOLD_OFF_MAX_NS)
+	    (__s64)(now - rule->free_until_ns) >= (__s64)HOLD_OFF_MAX_NS)
 		rule->hold_off_ns = HOLD_OFF_MIN_NS;
 	else if (rule->hold_off_ns < HOLD_OFF_MAX_NS)
 		rule->hold_off_ns *= 2;
 	rule->free_until_ns = now + rule->hold_off_ns;
+}
+
+static __u64 frames_in_10_ms(const struct sg_place_load *load)
+{
+	return load->wall_ns ? load->frames * 10 * MS / load->wall_ns : 0;
 }
 
 static int while_free(struct sg_place_rule *rule, const struct sg_place_load *load, int cpu,
@@ -36,14 +42,15 @@ static int while_free(struct sg_place_rule *rule, const struct sg_place_load *lo
 	else
 		rule->agreed = cpu == rule->candidate ? rule->agreed + 1 : 1;
 	rule->candidate = cpu;
-	rule->frames_free = load->frames;
+	rule->frames_free = frames_in_10_ms(load);
 	return rule->agreed >= AGREED && now >= rule->free_until_ns ? cpu : SG_PLACE_FREE;
 }
 
 static int while_held(struct sg_place_rule *rule, const struct sg_place_load *load, int cpu,
 		      int queues, __u64 now)
 {
-	int slower = rule->frames_free >= FRAMES_TELL && 4 * load->frames < 3 * rule->frames_free;
+	int slower = rule->frames_free >= FRAMES_TELL && now - rule->held_since_ns <= COMPARED_NS &&
+		     4 * frames_in_10_ms(load) < 3 * rule->frames_free;
 
 	rule->bad = slower || load->waited_ns > load->turns * WAIT_MAX_NS ? rule->bad + 1 : 0;
 	if (cpu != rule->cpu)
@@ -73,8 +80,9 @@ int sg_place_decide(struct sg_place_rule *rule, const struct sg_place_load *load
 	return rule->cpu = to;
 }
 
-void sg_place_refused(struct sg_place_rule *rule, int cpu, __u64 now)
+void sg_place_instead(struct sg_place_rule *rule, int cpu, __u64 now)
 {
 	rule->cpu = cpu;
+	rule->agreed = rule->doubt = rule->bad = 0;
 	stay_away(rule, now);
 }

@@ -11,6 +11,7 @@ enum { SG_PLACE_FREE = -1 };
 struct sg_place_load {
 	__u32 from;		/* seg_control.steered_from */
 	__u32 turns;		/* times the loop got a CPU */
+	__u64 wall_ns;
 	__u64 frames;		/* that it read */
 	__u64 waited_ns;	/* was runnable, and had none */
 };
@@ -22,7 +23,7 @@ struct sg_place_rule {
 	__u32 agreed;		/* free: so many windows in a row */
 	__u32 doubt;		/* held: each window that speaks for another place adds to it */
 	__u32 bad;		/* held: so many windows in a row were worse than free ones */
-	__u64 frames_free;	/* of the last window before it was held */
+	__u64 frames_free;	/* in 10 ms, before it was held */
 	__u64 held_since_ns;
 	__u64 hold_off_ns;	/* the last one: it doubles where coming back did not last */
 	__u64 free_until_ns;
@@ -30,7 +31,7 @@ struct sg_place_rule {
 
 /* The CPU to be on from now on, or SG_PLACE_FREE. */
 int sg_place_decide(struct sg_place_rule *rule, const struct sg_place_load *load, __u64 now);
-/* It could not move, and is where it was. */
-void sg_place_refused(struct sg_place_rule *rule, int cpu, __u64 now);
+/* It is there for another reason: it could not move, or was freed. */
+void sg_place_instead(struct sg_place_rule *rule, int cpu, __u64 now);
 
 #endif

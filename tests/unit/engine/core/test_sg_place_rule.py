@@ -33,7 +33,7 @@ class Place:
     def window(self, cpu: int | None = None, *, said: int = NONE, **load: int) -> int:
         """Steered frames came from this CPU."""
         self.now += WINDOW
-        fields = {"from": said if cpu is None else cpu + 1}
+        fields = {"from": said if cpu is None else cpu + 1, "wall_ns": WINDOW}
         told = self.module.ffi.new("struct sg_place_load *", fields | (load or CALM))
         return self.module.lib.sg_place_decide(self.rule, told, self.now)
 
@@ -145,6 +145,27 @@ def test_where_it_takes_a_sender_s_time_away_it_goes(place, frames, stays):
     assert [place.window(1, **free) for _ in range(2)] == [FREE, 1]
     held = {"frames": frames, "turns": 200, "waited_ns": 0}
     assert ([place.window(1, **held) for _ in range(2)][-1] == 1) == stays
+
+
+def test_later_less_may_be_other_traffic(place):
+    free = {"frames": 400, "turns": 400, "waited_ns": 0}
+    assert [place.window(1, **free) for _ in range(12)][-1] == 1
+    assert {place.window(1) for _ in range(5)} == {1}
+
+
+def test_a_longer_window_has_more_frames_and_is_not_faster(place):
+    free = {"frames": 800, "turns": 800, "waited_ns": 0, "wall_ns": 2 * WINDOW}
+    assert [place.window(1, **free) for _ in range(2)] == [FREE, 1]
+    assert [place.window(1, frames=400, turns=400, waited_ns=0) for _ in range(2)] == [
+        1,
+        1,
+    ]
+
+
+def test_where_it_was_freed_it_stays_away(place):
+    place.near(1)
+    place.module.lib.sg_place_instead(place.rule, FREE, place.now)
+    assert back_after(place) == 50
 
 
 def test_of_few_frames_less_means_nothing(place):
