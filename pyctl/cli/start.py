@@ -16,10 +16,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from pyctl.api.client import AgentClient, Answer
 from pyctl.errors import SegctlError, UnreachableError
 from pyctl.model.instance import Instance
+from pyctl.unbroken import unbroken
 
 DEADLINE_S = 20.0
 """Compiling the programs takes most of a start: under a second, much more under emulation."""
@@ -87,16 +89,10 @@ def start_agent(
             return
         with instance.log_file.open("ab") as log:
             begin = log.tell()
-            child = subprocess.Popen(
-                argv,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd="/",
-                env={**os.environ, "PYTHONPATH": _path_with_us()},
-                start_new_session=True,
-                umask=0o077,
-            )
+            try:
+                child = unbroken(lambda: _spawn(argv, log), undo=_end)
+            except KeyboardInterrupt as error:
+                raise _interrupted("was ended") from error
         deadline = time.monotonic() + deadline_s
         try:
             while not _answers(instance):
@@ -107,12 +103,29 @@ def start_agent(
                     raise _failed(instance, begin, told)
                 time.sleep(_POLL_S)
         except KeyboardInterrupt as error:
-            raise SegctlError(
-                f"interrupted while the agent was starting in the background: it {_end(child)}",
-                state="nothing was attached or detached",
-            ) from error
+            raise _interrupted(_end(child)) from error
         # It outlives this process: nothing is to be waited for.
         child.returncode = 0
+
+
+def _spawn(argv: tuple[str, ...], log: BinaryIO) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        cwd="/",
+        env={**os.environ, "PYTHONPATH": _path_with_us()},
+        start_new_session=True,
+        umask=0o077,
+    )
+
+
+def _interrupted(what_became_of_it: str) -> SegctlError:
+    return SegctlError(
+        f"interrupted while the agent was starting in the background: it {what_became_of_it}",
+        state="nothing was attached or detached",
+    )
 
 
 def _end(child: subprocess.Popen[bytes]) -> str:

@@ -233,16 +233,11 @@ class EngineClient:
             try:
                 answer, received = self._exchange(data, fds)
             except (OSError, SegctlError) as error:
-                self._disconnect()
                 raise UnreachableError(
                     f"asking the engine at {self._path} for {op!r}: {error}",
                     advice="is it running? Its log says why not",
                     errno=getattr(error, "errno", None),
                 ) from error
-            except BaseException:
-                # A signal: its answer would be taken for the next question's.
-                self._disconnect()
-                raise
         raise_error(answer.body)
         return answer.body, answer.blob, received
 
@@ -250,6 +245,21 @@ class EngineClient:
         self, data: bytes, fds: tuple[int, ...]
     ) -> tuple[Message, tuple[int, ...]]:
         connection = self._connect()
+        # Not ours while a question is open: if a signal breaks it off, wherever, its late answer must not be
+        # the next question's.
+        self._socket = None
+        try:
+            answer = self._answer(connection, data, fds)
+        except BaseException:
+            connection.close()
+            raise
+        self._socket = connection
+        return answer
+
+    @staticmethod
+    def _answer(
+        connection: socket.socket, data: bytes, fds: tuple[int, ...]
+    ) -> tuple[Message, tuple[int, ...]]:
         sent = socket.send_fds(connection, [data], list(fds)) if fds else 0
         connection.sendall(data[sent:])
         decoder = Decoder()
@@ -280,7 +290,7 @@ class EngineClient:
         return self._socket
 
     def _disconnect(self) -> None:
-        if self._socket is not None:
+        former, self._socket = self._socket, None
+        if former is not None:
             with contextlib.suppress(OSError):
-                self._socket.close()
-            self._socket = None
+                former.close()

@@ -5,6 +5,7 @@ In: an instance. Out: a client of a process that answers. I/O: a process, a log 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -65,14 +66,17 @@ def start_engine(
     )
     try:
         return _wait_until_it_answers(instance, pid, timeout)
-    except (KeyboardInterrupt, SystemExit):
+    except BaseException:
         _kill(pid)
         raise
 
 
 def _kill(pid: int) -> None:
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
+    """Where it is not reaped yet: after that the number is anybody's."""
+    with contextlib.suppress(ChildProcessError):
+        if os.waitpid(pid, os.WNOHANG) == (0, 0):
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
 
 
 def _wait_until_it_answers(

@@ -28,7 +28,6 @@ MS_REC, MS_BIND, MS_SHARED = 0x4000, 0x1000, 1 << 20
 MNT_DETACH = 2
 SO_NETNS_COOKIE = 71
 SIOCGSKNS = 0x894C
-"""For one that is being made; it takes some milliseconds."""
 NAMED_DIRS = (Path("/run/netns"), Path("/run/docker/netns"))
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -218,8 +217,9 @@ def _create(path: Path, prepare: Callable[[], None]) -> None:
         unbroken(make)
     except BaseException as error:
         # A file that is no namespace must not stay.
-        if not bound(path):
-            path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            if not bound(path):
+                path.unlink()
         if not isinstance(error, Exception):
             raise
         raise SegctlError(

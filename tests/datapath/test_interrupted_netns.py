@@ -2,31 +2,11 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from pathlib import Path
 
 import pytest
 
 from pyctl.platform import netns
-
-
-@pytest.fixture
-def interrupt():
-    """Name: interrupt. Interrupts the main thread, and returns when it has been."""
-    seen = threading.Event()
-
-    def on_signal(*_: object) -> None:
-        seen.set()
-        raise KeyboardInterrupt
-
-    def now() -> None:
-        signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR2)
-        assert seen.wait(10)
-
-    before = signal.signal(signal.SIGUSR2, on_signal)
-    yield now
-    signal.signal(signal.SIGUSR2, before)
 
 
 @pytest.mark.parametrize("fails", [False, True])

@@ -101,7 +101,7 @@ ALLOWED: dict[str, set[str]] = {
         "pyctl.platform",
     }
     | BASE,
-    "pyctl.cli": {"pyctl.api.client"} | BASE,
+    "pyctl.cli": {"pyctl.api.client", "pyctl.unbroken"} | BASE,
 }
 """Unit → units it may import, besides itself."""
 

@@ -1,34 +1,13 @@
-"""What a signal breaks off has ended when it is raised, and is undone."""
+"""What a signal breaks off has ended when it is raised, and is undone; at the latest when it ends."""
 
 from __future__ import annotations
 
-import signal
 import threading
-from collections.abc import Callable, Iterator
 
 import pytest
 
+from pyctl import unbroken as module
 from pyctl.unbroken import unbroken
-
-
-@pytest.fixture
-def interrupt() -> Iterator[Callable[[], None]]:
-    """Name: interrupt. Interrupts the main thread, and returns when it has been."""
-    seen = threading.Event()
-
-    def on_signal(*_: object) -> None:
-        seen.set()
-        raise KeyboardInterrupt
-
-    def now() -> None:
-        main = threading.main_thread().ident
-        assert main is not None
-        signal.pthread_kill(main, signal.SIGUSR2)
-        assert seen.wait(10)
-
-    before = signal.signal(signal.SIGUSR2, on_signal)
-    yield now
-    signal.signal(signal.SIGUSR2, before)
 
 
 def test_its_result_or_its_error_is_the_callers():
@@ -61,3 +40,28 @@ def test_what_fails_then_has_nothing_to_undo(interrupt):
     with pytest.raises(KeyboardInterrupt):
         unbroken(what, undone.append)
     assert undone == []
+
+
+def test_what_takes_too_long_is_undone_by_its_thread(interrupt, monkeypatch):
+    monkeypatch.setattr(module, "_END_S", 0.01)
+    goes_on, undone = threading.Event(), threading.Event()
+
+    def what() -> int:
+        interrupt()
+        assert goes_on.wait(10)
+        return 5
+
+    with pytest.raises(KeyboardInterrupt):
+        unbroken(what, lambda _: undone.set())
+    assert not undone.is_set()
+    goes_on.set()
+    assert undone.wait(10)
+
+
+def test_without_a_thread_nothing_is_waited_for(monkeypatch):
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(module.threading.Thread, "start", refuse)
+    with pytest.raises(OSError, match="can't start new thread"):
+        unbroken(lambda: 5)

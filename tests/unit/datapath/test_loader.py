@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
 import threading
@@ -79,36 +78,37 @@ _SITS = "open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(60)"
 
 
 def test_a_child_that_hangs_is_ended(child, monkeypatch, tmp_path):
+    ended = []
+
+    def end(process):
+        was_ended(process)
+        ended.append(process.returncode)
+
+    was_ended = loader._end
     child(_SITS, str(tmp_path / "pid"))
-    monkeypatch.setattr(loader, "SECONDS", 2)
-    with pytest.raises(SegctlError, match="more than 2 s"):
+    monkeypatch.setattr(loader, "SECONDS", 0.2)
+    monkeypatch.setattr(loader, "_end", end)
+    with pytest.raises(SegctlError, match=r"more than 0\.2 s"):
         loader.ensure_loaded(Instance("one"))
-    assert not Path(f"/proc/{(tmp_path / 'pid').read_text()}").exists()
+    assert ended == [-signal.SIGKILL]
 
 
-def test_a_signal_ends_the_child_too(child, tmp_path):
+def test_a_signal_ends_the_child_too(child, interrupt, tmp_path):
     """It would go on to pin what the ending agent takes away."""
     child(_SITS, str(tmp_path / "pid"))
-
-    def end(_number, _frame):
-        raise KeyboardInterrupt
 
     def when_it_runs():
         deadline = time.monotonic() + 20
         pid = tmp_path / "pid"
         while time.monotonic() < deadline and not (pid.exists() and pid.read_text()):
             time.sleep(0.01)
-        os.kill(os.getpid(), signal.SIGUSR2)
+        interrupt()
 
-    before = signal.signal(signal.SIGUSR2, end)
     watcher = threading.Thread(target=when_it_runs)
     watcher.start()
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            loader.ensure_loaded(Instance("one"))
-    finally:
-        signal.signal(signal.SIGUSR2, before)
-        watcher.join()
+    with pytest.raises(KeyboardInterrupt):
+        loader.ensure_loaded(Instance("one"))
+    watcher.join()
     assert not Path(f"/proc/{(tmp_path / 'pid').read_text()}").exists()
 
 

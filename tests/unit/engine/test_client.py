@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import socket
 import threading
 
@@ -66,21 +64,21 @@ def test_nonsense_is_unreachable(tmp_path):
         client.sync()
 
 
-class Break(BaseException):
-    """What a signal's handler raises."""
-
-
-def test_a_question_that_a_signal_broke_off_leaves_no_answer_behind(tmp_path):
+def test_a_question_that_a_signal_broke_off_leaves_no_answer_behind(
+    tmp_path, interrupt
+):
     """It came late, and was the next question's: an agent told to end while it started left all behind."""
     path = tmp_path / "late.sock"
     listener = socket.socket(socket.AF_UNIX)
+    listener.settimeout(10)
     listener.bind(str(path))
     listener.listen()
+    broken = threading.Event()
 
     def serve():
         with listener, listener.accept()[0] as first:
             first.recv(1 << 16)
-            os.kill(os.getpid(), signal.SIGUSR2)
+            interrupt()
             broken.wait(10)
             with contextlib.suppress(OSError):
                 first.sendall(encode(Message(HELLO | {"pid": 1})))
@@ -88,25 +86,15 @@ def test_a_question_that_a_signal_broke_off_leaves_no_answer_behind(tmp_path):
                 second.recv(1 << 16)
                 second.sendall(encode(Message(HELLO | {"pid": 2})))
 
-    def end(_number, _frame):
-        raise Break
-
-    broken = threading.Event()
-    listener.settimeout(10)
-    before = signal.signal(signal.SIGUSR2, end)
     server = threading.Thread(target=serve, daemon=True)
     server.start()
     client = EngineClient(path)
-    try:
-        with pytest.raises(Break):
-            client.hello()
-        broken.set()
-        assert client.hello()["pid"] == 2
-    finally:
-        signal.signal(signal.SIGUSR2, before)
-        broken.set()
-        client.close()
-        server.join()
+    with pytest.raises(KeyboardInterrupt):
+        client.hello()
+    broken.set()
+    assert client.hello()["pid"] == 2
+    client.close()
+    server.join(10)
 
 
 class Counting(EngineClient):
