@@ -110,8 +110,8 @@ class Node:
         batch = self.engine.events(self._epoch, after=self._number, ack=self._number)
         self._epoch = batch.epoch
         self._number = batch.first + len(batch.events) - 1
-        told = (of_event(event, Names()) for event in batch.events)
-        self.seen += filter(None, told)
+        names = Names()
+        self.seen += filter(None, (of_event(event, names) for event in batch.events))
 
     def records(
         self, attempt: Attempt
@@ -166,8 +166,8 @@ def run(node: Node, row: truth.Row) -> tuple[object, object]:
     client = node.clients[0 if row.opener else 1]
     source = packets.pod_one_ip4 if row.opener else packets.gateway_ip4
     ip = packets.pod_two_ip4 if row.answerer else packets.gateway_ip4
-    # All of it, and nothing earlier: in one of eight runs the kernel chooses a port a second time, of few
-    # thousand, for the same destination or another.
+    # All of it, and nothing earlier: in one of eight runs the kernel chooses one of its 14,000 ports a second
+    # time, for the same destination or another.
     node.listen()
     node.seen.clear()
     attempt = ("tcp", source, client.said(f"try {ip} {PORT}")["port"], ip, PORT)

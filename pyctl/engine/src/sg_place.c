@@ -69,12 +69,19 @@ static void remember(struct sg_place *place, const cpu_set_t *allowed, int held)
 	pthread_mutex_unlock(&place->lock);
 }
 
-static int is_only_on(pid_t thread, int cpu)
+static cpu_set_t only(int cpu)
 {
-	cpu_set_t now, one;
+	cpu_set_t one;
 
 	CPU_ZERO(&one);
 	CPU_SET(cpu, &one);
+	return one;
+}
+
+static int is_only_on(pid_t thread, int cpu)
+{
+	cpu_set_t now, one = only(cpu);
+
 	return !sched_getaffinity(thread, sizeof(now), &now) && CPU_EQUAL(&now, &one);
 }
 
@@ -84,8 +91,7 @@ static int come(struct sg_place *place, int to)
 
 	if (to >= CPU_SETSIZE || find_allowed(&allowed) || !CPU_ISSET(to, &allowed))
 		return -1;
-	CPU_ZERO(&one);
-	CPU_SET(to, &one);
+	one = only(to);
 	remember(place, &allowed, to);
 	/* A CPU that the cpuset does not have is refused. */
 	if (!sched_setaffinity(0, sizeof(one), &one))
