@@ -1,20 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* The checks that vex and vin share, each a step on the way from a frame to its one reason.
  *
- * API: seg_taps(), seg_check_link(), seg_check_kind(), seg_check_source(), seg_check_group(),
- * seg_check_engine().
+ * API: seg_check_link(), seg_lift_tag(), seg_check_kind(), seg_check_group(), seg_check_engine().
  * Each returns the reason that settles the frame, or SEG_R_NONE: on to the next.
  */
 #ifndef SEG_CHECK_H
 #define SEG_CHECK_H
 
-#include "seg_parse.h"
-
-/* The mode only records: frames go on at once, the engine gets copies. */
-SEG_INLINE int seg_taps(const struct seg_port *port)
-{
-	return port->mode == SEG_MODE_DISCOVER || port->mode == SEG_MODE_MONITOR;
-}
+#include "seg_group.h"
+#include "seg_identity.h"
+#include "seg_share.h"
 
 /* Before anything else: a frame that aims at, or claims to come from, the detour of a port would
  * pass that port's policy by. */
@@ -27,65 +22,48 @@ SEG_INLINE int seg_check_link(const struct seg_pkt *pkt, const struct seg_port *
 	return SEG_R_NONE;
 }
 
-/* Settles all that is not IP. The outer VLAN tag is out of the frame before tc sees it; an inner one
- * is still in its place. */
+/* Below a tag of VLAN 0 another one counts, as it does for Linux. */
+SEG_INLINE int seg_lift_tag(struct __sk_buff *skb, struct seg_pkt *pkt)
+{
+	if (!seg_is_vlan(pkt) || !seg_has_priority_tag(skb))
+		return SEG_R_NONE;
+	return bpf_skb_vlan_pop(skb) < 0 ? SEG_R_MALFORMED : seg_parse_link(skb, pkt);
+}
+
+/* Settles all that is not IP, but for ARP's own checks. The outer VLAN tag is out of the frame before tc
+ * sees it; an inner one is still in its place. */
 SEG_INLINE int seg_check_kind(struct __sk_buff *skb, const struct seg_pkt *pkt,
 			      const struct seg_port *port)
 {
 	int pass = port->flags & SEG_PORT_PASS_OTHER;
 
-	if (skb->vlan_present || pkt->ethertype == ETH_P_8021Q || pkt->ethertype == ETH_P_8021AD)
+	/* Its receiver takes all tags of VLAN 0 off, and may find IP below them. */
+	if (seg_is_vlan(pkt) && seg_has_priority_tag(skb))
+		return SEG_R_VLAN_TAGGED;
+	if (seg_is_vlan(pkt) || (skb->vlan_present && !seg_has_priority_tag(skb)))
 		return pass ? SEG_R_OTHER_PASS : SEG_R_VLAN_TAGGED;
 	if (pkt->ethertype == ETH_P_ARP)
 		return SEG_R_ARP;
 	if (pkt->ethertype == ETH_P_IP || pkt->ethertype == ETH_P_IPV6)
 		return SEG_R_NONE;
-	return pass ? SEG_R_OTHER_PASS : SEG_R_OTHER_ETHERTYPE;
+	if (pass)
+		return SEG_R_OTHER_PASS;
+	return seg_is_link_control(pkt) ? SEG_R_LINK_CONTROL : SEG_R_OTHER_ETHERTYPE;
 }
 
-/* Is it in the map, and as what? */
-SEG_INLINE int seg_addr_is(const struct seg_pkt *pkt, const struct seg_port *port, const __u8 *addr,
-			   __u8 kind)
-{
-	struct seg_addr_key key = { .port_id = port->port_id, .family = pkt->family };
-	const __u8 *found;
-
-	__builtin_memcpy(key.addr, addr, sizeof(key.addr));
-	found = seg_map_lookup(seg_addrs, &key);
-	return found && *found == kind;
-}
-
-SEG_INLINE int seg_check_source(const struct seg_pkt *pkt, const struct seg_port *port)
-{
-	const __u8 *a = pkt->saddr;
-	__u32 rest;
-
-	if (port->flags & SEG_PORT_ANY_SOURCE || seg_addr_is(pkt, port, a, SEG_ADDR_OWN))
-		return SEG_R_NONE;
-	if (pkt->family == SEG_FAMILY_IPV4) {
-		if ((a[0] | a[1] | a[2] | a[3]) == 0 && seg_is_dhcp_request(pkt))
-			return SEG_R_NONE;
-		return SEG_R_SPOOFED_IP;
-	}
-	rest = 0;
-#pragma unroll
-	for (int i = 0; i < 16; i++)
-		rest |= a[i];
-	return rest ? SEG_R_SPOOFED_IP : SEG_R_NONE;
-}
-
-/* What crosses without being inspected: neighbour discovery and true group traffic. */
+/* What crosses without being judged by rules: neighbour discovery, and who is in which multicast group. Nothing
+ * of ND stands behind extension headers, and Linux would take it there. */
 SEG_INLINE int seg_check_group(const struct seg_pkt *pkt, const struct seg_port *port)
 {
 	int group = seg_mac_is_group(pkt->dmac);
 
 	/* A subnet's broadcast address looks like a unicast one to all but its subnet. */
 	if (group && !seg_to_l3_group(pkt) &&
-	    !seg_addr_is(pkt, port, pkt->daddr, SEG_ADDR_BROADCAST))
+	    !seg_addr_is(pkt, port->owner, pkt->daddr, SEG_ADDR_BROADCAST))
 		return SEG_R_L2_GROUP_L3_UNICAST;
 	if (seg_is_neighbour_discovery(pkt))
-		return SEG_R_NEIGHBOUR_DISCOVERY;
-	return group ? SEG_R_GROUP : SEG_R_NONE;
+		return pkt->options ? SEG_R_MALFORMED : SEG_R_NEIGHBOUR_DISCOVERY;
+	return seg_is_membership(pkt) ? SEG_R_GROUP : SEG_R_NONE;
 }
 
 /* For the engine, which likes to run where those are that wait for it (sg_place.h). Written when it changes
@@ -98,7 +76,7 @@ SEG_INLINE void seg_note_cpu(struct seg_control *control)
 		control->steered_from = from == SEG_FROM_NONE ? here : SEG_FROM_MANY;
 }
 
-SEG_INLINE int seg_check_engine(const struct seg_port *port)
+SEG_INLINE int seg_check_engine(const struct seg_pkt *pkt, const struct seg_port *port)
 {
 	__u32 zero = 0;
 	struct seg_control *control = seg_map_lookup(seg_control, &zero);
@@ -106,6 +84,8 @@ SEG_INLINE int seg_check_engine(const struct seg_port *port)
 	/* Signed: this clock may be a tick behind the engine's. */
 	if (control && (__s64)(bpf_ktime_get_coarse_ns() - control->heartbeat_ns) <=
 			       (__s64)control->heartbeat_timeout_ns) {
+		if (control->share_gap_ns && seg_share_is_over(control, pkt, port))
+			return SEG_R_PORT_SHARE;
 		/* Nobody waits for what is done with a copy. */
 		if (!seg_taps(port))
 			seg_note_cpu(control);

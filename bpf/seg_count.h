@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Every frame is counted under one reason; drops are told, once a second at most.
+/* Every frame is counted under one reason; drops are told, once a second at most, but for link control.
  *
  * API: seg_count().
  */
@@ -14,6 +14,7 @@ enum seg_count_limit { SEG_EVENT_PERIOD_NS = 1000000000 };
 #define SEG_CATEGORY_pass 0ULL
 #define SEG_CATEGORY_drop 1ULL
 #define SEG_DROP_BIT(name, number, category, caption) | SEG_CATEGORY_##category << (number)
+_Static_assert(SEG_R_COUNT <= 64, "a reason is a bit of SEG_DROPS");
 /* Bit n: reason n is a drop. */
 #define SEG_DROPS (0ULL SEG_REASONS(SEG_DROP_BIT))
 
@@ -70,7 +71,8 @@ SEG_INLINE void seg_count(struct __sk_buff *skb, const struct seg_pkt *pkt, __u1
 	counter->packets++;
 	counter->bytes += skb->len;
 	counter->passed += !!passed;
-	if (!seg_is_drop(reason))
+	/* A bridge says its own every two seconds, and means nobody. */
+	if (!seg_is_drop(reason) || reason == SEG_R_LINK_CONTROL)
 		return;
 	now = bpf_ktime_get_ns();
 	if (counter->last_event_ns && now - counter->last_event_ns < SEG_EVENT_PERIOD_NS)

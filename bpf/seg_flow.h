@@ -36,18 +36,39 @@ SEG_INLINE struct seg_flow *seg_flow_find(const struct seg_pkt *pkt, __u16 port_
  * inet_ehash_insert() unlinks the request before it links the child, and who looks in between finds the
  * listener alone. The engine sends a SYN on, and all that follows from that, ACK included, happens on its
  * CPU; what the opener says next comes from its own. Through the engine it comes after the ACK. */
-SEG_INLINE int seg_flow_races(struct seg_flow *flow)
+SEG_INLINE int seg_flow_opens(struct seg_flow *flow)
 {
 	__u16 cpu = (__u16)bpf_get_smp_processor_id();
 
-	if (!flow->opening)
-		return 0;
 	if (!flow->packets) {
 		flow->cpu = cpu;
 		return 0;
 	}
-	flow->opening = 0;
+	flow->phase = SEG_FLOW_STEADY;
 	return flow->cpu != cpu;
+}
+
+/* What came before the verdict may still wait for the engine, and would be overtaken. So the flow stays on
+ * that way until it pauses for long enough; not where the engine is down or has too much to do. */
+SEG_INLINE int seg_flow_settles(struct seg_flow *flow, const struct seg_pkt *pkt)
+{
+	const __s64 pause = pkt->proto == IPPROTO_TCP ? SEG_SETTLE_TCP_NS : SEG_SETTLE_NS;
+	__u32 zero = 0;
+	const struct seg_control *control = seg_map_lookup(seg_control, &zero);
+	__u64 now = bpf_ktime_get_ns();
+	/* Signed: the engine's clock was read later, or on another CPU. */
+	__s64 quiet = (__s64)(now - flow->last_seen_ns);
+
+	if (!control || control->share_gap_ns || flow->steered >= SEG_SETTLE_PACKETS ||
+	    (__s64)(now - control->heartbeat_ns) > (__s64)control->heartbeat_timeout_ns ||
+	    quiet > SEG_SETTLE_MAX_NS ||
+	    (quiet > pause && (__s64)(control->drained_ns - flow->last_seen_ns) > 0)) {
+		flow->phase = SEG_FLOW_STEADY;
+		return 0;
+	}
+	flow->steered++;
+	flow->last_seen_ns = now;
+	return 1;
 }
 
 /* Nobody is woken: no packet waits for it. */
@@ -90,7 +111,8 @@ SEG_INLINE int seg_flow_verdict(struct __sk_buff *skb, const struct seg_pkt *pkt
 	/* The engine answers the connection that it blocked. */
 	if (pkt->closes && flow->verdict == SEG_VERDICT_DENY)
 		return SEG_R_NONE;
-	if (seg_flow_races(flow))
+	if (flow->phase && (flow->phase == SEG_FLOW_OPENING ? seg_flow_opens(flow) :
+							      seg_flow_settles(flow, pkt)))
 		return SEG_R_NONE;
 	flow->last_seen_ns = now;
 	/* Both directions of a busy flow and both CPUs of a moved one meet here. */

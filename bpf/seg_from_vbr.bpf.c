@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* tc ingress of vbr-neuv: frames that the engine lets pass, on to where they were going. */
+#include "seg_group.h"
 #include "seg_verdict.h"
 
 /* No pair of ours has the detour MAC. Where it is no other datapath's either, whose filters stand
@@ -18,7 +19,7 @@ int seg_from_vbr(struct __sk_buff *skb)
 	struct seg_pkt pkt;
 	__u32 index;
 	int reason = seg_parse_link(skb, &pkt);
-	int inbound = seg_mac_is_ucmac(pkt.dmac);
+	int group = seg_mac_is_bcmac(pkt.dmac), inbound = group || seg_mac_is_ucmac(pkt.dmac);
 	const __u8 *ucmac = inbound ? pkt.dmac : pkt.smac;
 	__u16 port_id = seg_mac_port_id(ucmac);
 	__u8 mac[6];
@@ -35,10 +36,12 @@ int seg_from_vbr(struct __sk_buff *skb)
 	if ((back->vex_flags | back->vin_flags) & SEG_PORT_QUARANTINE)
 		return seg_drop(skb, &pkt, port_id, 0, SEG_R_QUARANTINE);
 	__builtin_memcpy(mac, back->mac, sizeof(mac));
+	if (group && seg_group_mac(skb, &pkt, mac) < 0)
+		return seg_drop(skb, &pkt, port_id, 0, SEG_R_SEND_FAILED);
 	if (bpf_skb_store_bytes(skb, inbound ? 0 : ETH_ALEN, mac, sizeof(mac), 0) < 0)
 		return seg_drop(skb, &pkt, port_id, 0, SEG_R_SEND_FAILED);
 	seg_count(skb, &pkt, port_id, 0, SEG_R_FROM_ENGINE, 0);
 	if (inbound)
-		return seg_send(mac, mac, back->vin_flags, back->vin_ifindex);
-	return seg_send(pkt.dmac, back->host_mac, back->vex_flags, back->vex_ifindex);
+		return seg_send(skb, mac, back->mac, back->vin_flags, back->vin_ifindex);
+	return seg_send(skb, pkt.dmac, back->host_mac, back->vex_flags, back->vex_ifindex);
 }

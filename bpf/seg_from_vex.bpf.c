@@ -2,6 +2,7 @@
 /* tc ingress of vex: frames from the world, for the workload. */
 #include "seg_check.h"
 #include "seg_flow.h"
+#include "seg_neigh.h"
 #include "seg_verdict.h"
 
 SEG_INLINE int seg_vex_reason(struct __sk_buff *skb, struct seg_pkt *pkt,
@@ -14,15 +15,30 @@ SEG_INLINE int seg_vex_reason(struct __sk_buff *skb, struct seg_pkt *pkt,
 	/* A bridge floods what it does not know, and a promiscuous workload would take it. */
 	if (!seg_mac_is_group(pkt->dmac) && !seg_mac_equal(pkt->dmac, port->mac))
 		return SEG_R_NOT_MINE;
-	if ((reason = seg_check_kind(skb, pkt, port)))
+	if ((reason = seg_lift_tag(skb, pkt)))
+		return reason;
+	if ((reason = seg_check_kind(skb, pkt, port)) == SEG_R_ARP)
+		return seg_arp_in(skb, pkt, port);
+	if (reason)
 		return reason;
 	if ((reason = seg_parse_ip(skb, pkt)))
 		return reason;
-	if ((reason = seg_check_group(pkt, port)))
+	if ((reason = seg_check_peer(pkt, port)))
+		return reason;
+	if (seg_is_dhcp_answer(pkt) && (reason = seg_check_served(pkt, port, SEG_SERVES_DHCP)))
+		return reason;
+	if ((reason = seg_check_group(pkt, port)) == SEG_R_NEIGHBOUR_DISCOVERY)
+		return seg_nd_in(skb, pkt, port);
+	if (reason)
 		return reason;
 	if ((reason = seg_flow_verdict(skb, pkt, port->port_id, SEG_DIR_INGRESS)))
 		return reason;
-	return seg_check_engine(port);
+	if (seg_is_redirect(pkt))
+		return seg_redirect_in(pkt, port);
+	if ((reason = seg_unless_recorded(skb, pkt, port, SEG_DIR_INGRESS,
+					  seg_check_destination(pkt, port))))
+		return reason;
+	return seg_check_engine(pkt, port);
 }
 
 int seg_from_vex(struct __sk_buff *skb)

@@ -1,41 +1,70 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* tc ingress of vin: frames from the workload, for the world. */
 #include "seg_check.h"
+#include "seg_csum.h"
 #include "seg_flow.h"
+#include "seg_neigh.h"
 #include "seg_verdict.h"
 
-SEG_INLINE int seg_vin_reason(struct __sk_buff *skb, struct seg_pkt *pkt,
-			      const struct seg_port *port)
+/* A MAC of its own making hides no theft, and is what else counts. */
+SEG_INLINE int seg_with_mac(int spoofed, int reason)
 {
-	int reason;
+	return spoofed && !seg_is_theft((__u16)reason) ? spoofed : reason;
+}
+
+SEG_INLINE int seg_vin_reason(struct __sk_buff *skb, struct seg_pkt *pkt,
+			      struct seg_port *port)
+{
+	int reason, spoofed;
 
 	if ((reason = seg_check_link(pkt, port)))
 		return reason;
-	/* Before all that passes by itself, ARP included. On the detour the source MAC is lost, so in
-	 * the modes that only record such a frame goes straight across, unchanged. */
-	if (!seg_mac_equal(pkt->smac, port->mac))
-		return SEG_R_SPOOFED_MAC;
-	if ((reason = seg_check_kind(skb, pkt, port)))
+	/* On the detour the source MAC is lost, so in the modes that only record such a frame goes
+	 * straight across, unchanged, unless it comes in the name of another. */
+	spoofed = seg_check_mac(pkt, port);
+	if (spoofed && !seg_only_records(port, (__u16)spoofed))
+		return spoofed;
+	if ((reason = seg_lift_tag(skb, pkt)))
+		return spoofed ? spoofed : reason;
+	reason = seg_check_kind(skb, pkt, port);
+	if (reason == SEG_R_ARP)
+		return seg_check_csum(skb, pkt) ? SEG_R_CSUM_PLACE :
+						  seg_with_mac(spoofed, seg_arp_out(skb, pkt, port));
+	if (!reason)
+		reason = seg_parse_ip(skb, pkt);
+	if (!reason)
+		reason = seg_check_csum(skb, pkt);
+	if (reason == SEG_R_CSUM_PLACE)
 		return reason;
-	if ((reason = seg_parse_ip(skb, pkt)))
+	if (reason)
+		return spoofed ? spoofed : reason;
+	reason = seg_check_source(pkt, port);
+	if (seg_is_theft((__u16)reason) || (spoofed && !seg_is_neighbour_discovery(pkt)))
+		return seg_with_mac(spoofed, reason);
+	if (!spoofed && (reason = seg_unless_recorded(skb, pkt, port, SEG_DIR_EGRESS, reason)))
 		return reason;
-	if ((reason = seg_check_source(pkt, port))) {
-		if (!seg_only_records(port, SEG_R_SPOOFED_IP))
-			return reason;
-		/* Recorded here and inspected all the same: its MACs are right. */
-		seg_count(skb, pkt, port->port_id, SEG_DIR_EGRESS, SEG_R_SPOOFED_IP, 1);
-	}
-	if ((reason = seg_check_group(pkt, port)))
+	if ((reason = seg_check_group(pkt, port)) == SEG_R_NEIGHBOUR_DISCOVERY)
+		return seg_with_mac(spoofed, seg_nd_out(skb, pkt, port));
+	if (spoofed)
+		return spoofed;
+	if (reason == SEG_R_GROUP)
+		return seg_membership_out(skb, port);
+	if (reason)
 		return reason;
 	if ((reason = seg_flow_verdict(skb, pkt, port->port_id, SEG_DIR_EGRESS)))
 		return reason;
-	return seg_check_engine(port);
+	if (seg_is_redirect(pkt))
+		return seg_redirect_out(skb, port);
+	if ((reason = seg_unless_recorded(skb, pkt, port, SEG_DIR_EGRESS,
+					  seg_check_receiver(pkt, port))))
+		return reason;
+	return seg_check_engine(pkt, port);
 }
 
 int seg_from_vin(struct __sk_buff *skb)
 {
 	__u32 ifindex = skb->ifindex;
-	const struct seg_port *port = seg_map_lookup(seg_ports, &ifindex);
+	struct seg_port *port = seg_map_lookup(seg_ports, &ifindex);
 	struct seg_pkt pkt;
 	int reason = seg_parse_link(skb, &pkt);
 

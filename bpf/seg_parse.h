@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What a frame is: the only place that reads packet bytes.
+/* What a frame is: the headers up to its transport's. (seg_neigh.h reads what ARP and ND say.)
  *
  * API: seg_parse_link(), seg_parse_ip(), and small questions about a struct seg_pkt.
  * Returns SEG_R_NONE, or SEG_R_MALFORMED. Where the linear part of the frame ends before a header,
@@ -15,31 +15,9 @@
 #include <linux/tcp.h>
 #include <linux/udp.h>
 
+#include "seg_headers.h"
 #include "seg_maps.h"
-
-enum seg_parse_limit {
-	SEG_IP6_OPTION_HEADERS = 4,	/* hop-by-hop and destination options walked over */
-	SEG_IP_FRAGMENT = 0x3fff,	/* IP_MF | IP_OFFSET: first fragments and later ones */
-};
-
-enum seg_ip6_header {
-	SEG_IP6_HOPOPTS = 0, SEG_IP6_FRAGMENT = 44, SEG_IP6_ICMP = 58, SEG_IP6_DSTOPTS = 60,
-};
-
-enum seg_icmp {
-	SEG_ICMP_ECHO_REPLY = 0, SEG_ICMP_ECHO = 8,
-	SEG_ICMP6_ECHO = 128, SEG_ICMP6_ECHO_REPLY = 129,
-	SEG_ND_FIRST = 133, SEG_ND_LAST = 137,
-};
-
-/* Echo's eight bytes; linux/icmp.h wants the C library. */
-struct seg_icmphdr {
-	__u8 type;
-	__u8 code;
-	__u16 checksum;
-	__u16 id;
-	__u16 sequence;
-};
+#include "seg_route.h"
 
 struct seg_pkt {
 	__u8 dmac[6];
@@ -56,7 +34,8 @@ struct seg_pkt {
 	__u8 decidable;		/* the flow map may answer for it */
 	__u8 closes;		/* TCP: enum seg_close. The flow map may let it pass, the engine is told */
 	__u8 payload;		/* TCP: there are data behind the header */
-	__u8 options;		/* IPv6 extension headers seen */
+	__u8 options;		/* IPv4 options or IPv6 extension headers seen */
+	__u8 fragment;		/* of IPv4 */
 	__u32 l4;		/* offset of the last header reached */
 	__u32 end;		/* where the IP packet ends; a frame may have padding behind it */
 };
@@ -72,6 +51,12 @@ SEG_INLINE int seg_mac_is_group(const __u8 *mac)
 	return mac[0] & 1;
 }
 
+SEG_INLINE int seg_mac_is_bcmac(const __u8 *mac)
+{
+	return mac[0] == SEG_BCMAC_0 && mac[1] == SEG_BCMAC_1 && mac[2] == SEG_BCMAC_2 &&
+	       mac[3] == SEG_BCMAC_3;
+}
+
 SEG_INLINE int seg_mac_is_ucmac(const __u8 *mac)
 {
 	return mac[0] == SEG_UCMAC_0 && mac[1] == SEG_UCMAC_1 && mac[2] == SEG_UCMAC_2 &&
@@ -83,8 +68,7 @@ SEG_INLINE int seg_mac_is_reserved(const __u8 *mac)
 {
 	if (mac[0] == SEG_UCMAC_0 && mac[1] == SEG_UCMAC_1 && mac[2] == SEG_UCMAC_2)
 		return mac[3] == SEG_UCMAC_3 || mac[3] == SEG_TAPMAC_3;
-	return mac[0] == SEG_BCMAC_0 && mac[1] == SEG_BCMAC_1 && mac[2] == SEG_BCMAC_2 &&
-	       mac[3] == SEG_BCMAC_3;
+	return seg_mac_is_bcmac(mac);
 }
 
 SEG_INLINE __u16 seg_mac_port_id(const __u8 *ucmac)
@@ -114,6 +98,17 @@ SEG_INLINE int seg_read_l4(struct __sk_buff *skb, __u32 offset, void *to, const 
 	return bpf_skb_load_bytes(skb, offset, to, size);
 }
 
+SEG_INLINE int seg_is_vlan(const struct seg_pkt *pkt)
+{
+	return pkt->ethertype == ETH_P_8021Q || pkt->ethertype == ETH_P_8021AD;
+}
+
+/* Tagged for VLAN 0: with a priority, and otherwise as if it had no tag. */
+SEG_INLINE int seg_has_priority_tag(const struct __sk_buff *skb)
+{
+	return skb->vlan_present && !(skb->vlan_tci & SEG_VLAN_VID);
+}
+
 SEG_INLINE int seg_parse_link(struct __sk_buff *skb, struct seg_pkt *pkt)
 {
 	struct ethhdr eth;
@@ -128,12 +123,14 @@ SEG_INLINE int seg_parse_link(struct __sk_buff *skb, struct seg_pkt *pkt)
 }
 
 /* Ports, or type, code and identifier; and whether the kernel may decide on it: not on what opens a
- * connection, not on ICMP errors. Other protocols are the engine's. */
+ * connection, not on ICMP errors. Other protocols are known by their number. */
 SEG_INLINE int seg_parse_l4(struct __sk_buff *skb, struct seg_pkt *pkt)
 {
 	struct tcphdr tcp;
 	struct udphdr udp;
+	struct seg_sctphdr sctp;
 	struct seg_icmphdr icmp;
+	__u32 length;
 
 	if (pkt->proto == IPPROTO_TCP) {
 		if (pkt->l4 + sizeof(tcp) > pkt->end ||
@@ -155,7 +152,10 @@ SEG_INLINE int seg_parse_l4(struct __sk_buff *skb, struct seg_pkt *pkt)
 			return SEG_R_MALFORMED;
 		pkt->sport = udp.source;
 		pkt->dport = udp.dest;
-		pkt->decidable = 1;
+		length = ntohs(udp.len);
+		/* BIG UDP says 0; anything else that does not fit is for the engine to refuse. */
+		pkt->decidable = length ? length >= sizeof(udp) && pkt->l4 + length <= pkt->end :
+					  skb->gso_size != 0;
 		return SEG_R_NONE;
 	}
 	if (pkt->proto == (pkt->family == SEG_FAMILY_IPV4 ? IPPROTO_ICMP : SEG_IP6_ICMP)) {
@@ -170,7 +170,20 @@ SEG_INLINE int seg_parse_l4(struct __sk_buff *skb, struct seg_pkt *pkt)
 			pkt->decidable = icmp.type == SEG_ICMP6_ECHO || icmp.type == SEG_ICMP6_ECHO_REPLY;
 		if (pkt->decidable)
 			pkt->dport = icmp.id;
+		return SEG_R_NONE;
 	}
+	if (pkt->proto == IPPROTO_SCTP) {
+		if (pkt->l4 + sizeof(sctp) > pkt->end ||
+		    seg_read_l4(skb, pkt->l4, &sctp, sizeof(sctp)) < 0)
+			return SEG_R_MALFORMED;
+		pkt->sport = sctp.source;
+		pkt->dport = sctp.dest;
+		pkt->decidable = sctp.chunk[0] != SEG_SCTP_INIT;
+		return SEG_R_NONE;
+	}
+	/* The other family's ICMP is nobody's. */
+	pkt->decidable = !SEG_PROTO_IS_EXTENSION(pkt->proto) && pkt->proto != IPPROTO_ICMP &&
+			 pkt->proto != SEG_IP6_ICMP;
 	return SEG_R_NONE;
 }
 
@@ -178,6 +191,7 @@ SEG_INLINE int seg_parse_ip4(struct __sk_buff *skb, struct seg_pkt *pkt)
 {
 	struct iphdr ip;
 	__u32 header, total;
+	int reason;
 
 	if (seg_read(skb, ETH_HLEN, &ip, sizeof(ip)) < 0)
 		return SEG_R_MALFORMED;
@@ -195,9 +209,14 @@ SEG_INLINE int seg_parse_ip4(struct __sk_buff *skb, struct seg_pkt *pkt)
 	pkt->end = ETH_HLEN + total;
 	__builtin_memcpy(pkt->saddr, &ip.saddr, sizeof(ip.saddr));
 	__builtin_memcpy(pkt->daddr, &ip.daddr, sizeof(ip.daddr));
-	if (ip.frag_off & htons(SEG_IP_FRAGMENT))
+	pkt->options = header > sizeof(ip);
+	pkt->fragment = (ip.frag_off & htons(SEG_IP_FRAGMENT)) != 0;
+	if (pkt->fragment)
 		return SEG_R_NONE;
-	return seg_parse_l4(skb, pkt);
+	reason = seg_parse_l4(skb, pkt);
+	if (pkt->options && seg_may_name_route(skb, header - sizeof(ip)))
+		pkt->decidable = 0;
+	return reason;
 }
 
 SEG_INLINE int seg_parse_ip6(struct __sk_buff *skb, struct seg_pkt *pkt)
@@ -208,6 +227,7 @@ SEG_INLINE int seg_parse_ip6(struct __sk_buff *skb, struct seg_pkt *pkt)
 		__u8 len;
 	} option;
 	__u32 payload;
+	int reason;
 
 	if (seg_read(skb, ETH_HLEN, &ip, sizeof(ip)) < 0)
 		return SEG_R_MALFORMED;
@@ -226,7 +246,8 @@ SEG_INLINE int seg_parse_ip6(struct __sk_buff *skb, struct seg_pkt *pkt)
 	__builtin_memcpy(pkt->daddr, &ip.daddr, sizeof(ip.daddr));
 #pragma unroll
 	for (int i = 0; i < SEG_IP6_OPTION_HEADERS; i++) {
-		if (pkt->proto != SEG_IP6_HOPOPTS && pkt->proto != SEG_IP6_DSTOPTS)
+		/* Hop-by-hop options stand first: elsewhere they are a header unknown. */
+		if (pkt->proto != SEG_IP6_DSTOPTS && (i || pkt->proto != SEG_IP6_HOPOPTS))
 			break;
 		if (pkt->l4 + 8 > pkt->end ||
 		    bpf_skb_load_bytes(skb, pkt->l4, &option, sizeof(option)) < 0)
@@ -238,7 +259,11 @@ SEG_INLINE int seg_parse_ip6(struct __sk_buff *skb, struct seg_pkt *pkt)
 			return SEG_R_MALFORMED;
 	}
 	/* Fragments (atomic ones too), routing and unknown headers match nothing here: the engine's. */
-	return seg_parse_l4(skb, pkt);
+	reason = seg_parse_l4(skb, pkt);
+	/* A length that only a jumbo option could tell is the engine's to read. */
+	if (!ip.payload_len && !skb->gso_size)
+		pkt->decidable = 0;
+	return reason;
 }
 
 /* For ethertypes ETH_P_IP and ETH_P_IPV6. */
@@ -255,20 +280,14 @@ SEG_INLINE int seg_is_dhcp_request(const struct seg_pkt *pkt)
 	return pkt->proto == IPPROTO_UDP && pkt->sport == htons(68) && pkt->dport == htons(67);
 }
 
-/* RFC 4861 §6.1, 7.1, 8.1: the hop limit proves that no router forwarded it. */
-SEG_INLINE int seg_is_neighbour_discovery(const struct seg_pkt *pkt)
+/* Of either family, to a client. */
+SEG_INLINE int seg_is_dhcp_answer(const struct seg_pkt *pkt)
 {
-	return pkt->family == SEG_FAMILY_IPV6 && pkt->proto == SEG_IP6_ICMP && !pkt->options &&
-	       pkt->hop_limit == 255 && pkt->icmp_type >= SEG_ND_FIRST &&
-	       pkt->icmp_type <= SEG_ND_LAST;
-}
-
-SEG_INLINE int seg_to_l3_group(const struct seg_pkt *pkt)
-{
-	if (pkt->family == SEG_FAMILY_IPV6)
-		return pkt->daddr[0] == 0xff;
-	return (pkt->daddr[0] & 0xf0) == 0xe0 ||
-	       (pkt->daddr[0] & pkt->daddr[1] & pkt->daddr[2] & pkt->daddr[3]) == 0xff;
+	if (pkt->proto != IPPROTO_UDP)
+		return 0;
+	if (pkt->family == SEG_FAMILY_IPV4)
+		return pkt->sport == htons(67) && pkt->dport == htons(68);
+	return pkt->sport == htons(547) && pkt->dport == htons(546);
 }
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* What is done with a frame: the only place that drops, and the only one that sends on.
  *
- * API: seg_finish() for vex and vin, seg_drop() and seg_send() for vbr. Returns TC_ACT_*.
+ * API: seg_unless_recorded() and seg_finish() for vex and vin, seg_drop() and seg_send() for vbr, seg_done() for
+ * vth. Returns TC_ACT_*.
  */
 #ifndef SEG_VERDICT_H
 #define SEG_VERDICT_H
@@ -19,18 +20,38 @@ SEG_INLINE int seg_drop(struct __sk_buff *skb, const struct seg_pkt *pkt, __u16 
 	return TC_ACT_SHOT;
 }
 
-/* A tap drops nothing but a forged detour MAC. */
+/* A frame that has been read by whom it was for: no loss, and not counted. */
+SEG_INLINE int seg_done(void)
+{
+	return TC_ACT_SHOT;
+}
+
+/* A tap drops nothing but a forged detour MAC, and what comes in the name of another. */
 SEG_INLINE int seg_only_records(const struct seg_port *port, __u16 reason)
 {
-	return seg_taps(port) && reason != SEG_R_FORGED_UCMAC;
+	return seg_taps(port) && reason != SEG_R_FORGED_UCMAC && !seg_is_theft(reason);
+}
+
+/* A reason about addresses: where the mode only records, it is recorded here, and the frame is inspected all the
+ * same, since its MACs are right. Returns the reason where it settles the frame. */
+SEG_INLINE int seg_unless_recorded(struct __sk_buff *skb, const struct seg_pkt *pkt,
+				   const struct seg_port *port, __u8 dir, int reason)
+{
+	if (!reason || !seg_only_records(port, (__u16)reason))
+		return reason;
+	seg_count(skb, pkt, port->port_id, dir, (__u16)reason, 1);
+	return SEG_R_NONE;
 }
 
 /* bpf_redirect_peer saves a queue, but marks any frame as addressed to its receiver: so only where
  * it is. Everything else goes through the device like any frame. */
-SEG_INLINE int seg_send(const __u8 *dmac, const __u8 *landing_mac, __u32 flags, __u32 ifindex)
+SEG_INLINE int seg_send(struct __sk_buff *skb, const __u8 *dmac, const __u8 *landing_mac, __u32 flags,
+			__u32 ifindex)
 {
 	if (flags & SEG_PORT_PEER_OK && seg_mac_equal(dmac, landing_mac))
 		return bpf_redirect_peer(ifindex, 0);
+	/* For seg_to_port(). A veth takes it off on the way to another namespace. */
+	skb->mark = SEG_MARK;
 	return bpf_redirect(ifindex, 0);
 }
 
@@ -50,6 +71,18 @@ SEG_INLINE int seg_mark(struct __sk_buff *skb, const struct seg_port *port, __u8
 			       (__u8)(port->port_id >> 8), (__u8)port->port_id };
 
 	return seg_set_own_mac(skb, port, mac);
+}
+
+/* For the engine to send it back. What comes in for a group says so, and gets a group's MAC again
+ * (seg_group_mac()). Returns 0 or negative. */
+SEG_INLINE int seg_hold(struct __sk_buff *skb, const struct seg_pkt *pkt, const struct seg_port *port)
+{
+	__u8 mac[ETH_ALEN] = { SEG_BCMAC_0, SEG_BCMAC_1, SEG_BCMAC_2, SEG_BCMAC_3,
+			       (__u8)(port->port_id >> 8), (__u8)port->port_id };
+
+	if (port->role == SEG_ROLE_VEX && seg_mac_is_group(pkt->dmac))
+		return seg_set_own_mac(skb, port, mac);
+	return seg_mark(skb, port, SEG_UCMAC_3);
 }
 
 /* Give the engine its copy; the frame is then as it was. Returns what became of that. */
@@ -76,7 +109,7 @@ SEG_INLINE int seg_finish(struct __sk_buff *skb, const struct seg_pkt *pkt,
 		reason = seg_copy(skb, pkt, port);
 	} else if (reason == SEG_R_TO_ENGINE) {
 		held = 1;
-		if (seg_mark(skb, port, SEG_UCMAC_3) < 0)
+		if (seg_hold(skb, pkt, port) < 0)
 			reason = SEG_R_SEND_FAILED;
 	}
 	/* Only memory can have been wanting; with a wrong MAC it must not go on. */
@@ -89,7 +122,7 @@ SEG_INLINE int seg_finish(struct __sk_buff *skb, const struct seg_pkt *pkt,
 		return TC_ACT_SHOT;
 	if (held)
 		return bpf_redirect(SEG_VBR_IFINDEX, 0);
-	return seg_send(pkt->dmac, port->landing_mac, port->flags, port->peer_ifindex);
+	return seg_send(skb, pkt->dmac, port->landing_mac, port->flags, port->peer_ifindex);
 }
 
 #endif

@@ -3,7 +3,7 @@
  *
  * Everything that crosses a process or the kernel border is declared here and nowhere else: bcc
  * compiles it into the programs, gcc into the engine, cffi parses it for Python (SEG_ABI_CDEF).
- * The directory of the pins carries the hash of this file, so two layouts never meet in one map.
+ * The directory of the pins carries the hash of this file and of the reasons', so two layouts never meet in one map.
  * Structs use fixed widths and explicit padding; multi-byte packet fields are in network order.
  */
 #ifndef SEGCTL_ABI_H
@@ -16,6 +16,8 @@
 #define SEG_ABI_SIZE(type, bytes) _Static_assert(sizeof(struct type) == (bytes), #type)
 #endif
 
+#include "segctl_reasons.h"
+
 enum seg_limit {
 	SEG_VBR_IFINDEX = 10000000,
 	SEG_VTH_IFINDEX = 10000001,
@@ -23,14 +25,17 @@ enum seg_limit {
 	SEG_FLOWS_MAX = 524288,		/* entries of each flow map */
 	SEG_COUNTERS_MAX = 131072,
 	SEG_PORTS_MAX = 16384,		/* two interfaces for each pair; a walk costs by this */
-	SEG_ADDRS_MAX = 32768,
+	SEG_ADDRS_MAX = 262144,
+	SEG_OWNERS_MAX = 524288,
+	SEG_MACS_MAX = 65536,
+	SEG_NETS_MAX = 262144,
 	SEG_ENDS_BYTES = 262144,	/* ring buffer: 10,922 ends */
 	SEG_EVENTS_BYTES = 262144,
 };
 
 /* The first four bytes of a UCMAC ("NeuV"), of a TAPMAC ("NeuT", the same but for its fourth) and of a
  * BCMAC; the last two are the port id. A frame with a UCMAC is held: it goes on when the engine sends
- * it back. One with a TAPMAC is a copy of a frame that has gone on: it never comes back. So a frame
+ * it back. So is one with a BCMAC as destination, on its way to a workload for a group. One with a TAPMAC is a copy of a frame that has gone on: it never comes back. So a frame
  * itself says what it is, whatever the port's mode is by the time that somebody looks. */
 enum seg_mac_prefix {
 	SEG_UCMAC_0 = 0x4e, SEG_UCMAC_1 = 0x65, SEG_UCMAC_2 = 0x75, SEG_UCMAC_3 = 0x56,
@@ -58,6 +63,7 @@ enum seg_port_flag {
 	SEG_PORT_PEER_OK = 8,		/* this port's peer_ifindex may be reached by bpf_redirect_peer */
 	SEG_PORT_QUARANTINE = 16,	/* seg_returns only: frames still in the engine are dropped on vbr */
 	SEG_PORT_ELSEWHERE = 32,	/* seg_returns only, no ifindex: another datapath's port */
+	SEG_PORT_SERVES_ROUTER = 64,	/* the workload may send router advertisements and redirects */
 };
 
 /* seg_ports: key __u32 ifindex of a vex or a vin. */
@@ -69,8 +75,12 @@ struct seg_port {
 	__u8 mac[6];		/* the workload's */
 	__u8 landing_mac[6];	/* redirect_peer only for a frame whose DA is this (with SEG_PORT_PEER_OK) */
 	__u32 flags;		/* enum seg_port_flag */
+	__u64 paced_ns;		/* of a vin, the kernel's: by when its ARP, ND, IGMP, MLD would have gone at a steady pace */
+	__u32 segment;		/* the host's bridge that vex is on, as a number; 0: none, or not known */
+	__u16 owner;		/* the workload: the id of its first port */
+	__u8 pad[2];
 };
-SEG_ABI_SIZE(seg_port, 24);
+SEG_ABI_SIZE(seg_port, 40);
 
 /* seg_returns: array by port id; vex_ifindex 0 = no such pair (SEG_PORT_ELSEWHERE: not here). */
 struct seg_return {
@@ -119,11 +129,25 @@ struct seg_flow {
 	__u8 verdict;		/* enum seg_verdict */
 	__u8 payload;		/* the kernel's: 1 after a TCP segment with data */
 	__u8 closed;		/* the kernel's: enum seg_close, what it let pass */
-	__u8 opening;		/* of who opens a connection: its second packet is still to come */
-	__u16 cpu;		/* the kernel's: which had the first, while opening */
-	__u8 pad[2];
+	__u8 phase;		/* enum seg_flow_phase; the kernel ends it */
+	__u16 cpu;		/* the kernel's: which had the first packet, while opening */
+	__u16 steered;		/* the kernel's: packets that went to the engine, while settling */
 };
 SEG_ABI_SIZE(seg_flow, 56);
+
+enum seg_flow_phase {
+	SEG_FLOW_STEADY = 0,
+	SEG_FLOW_OPENING = 1,		/* of who opens a connection: its second packet is still to come */
+	SEG_FLOW_SETTLING = 2,		/* packets before it may be in the engine still: later ones go there, too */
+};
+
+enum seg_settle {
+	SEG_SETTLE_NS = 2000000,	/* a pause in which all that the engine sent on has surely arrived */
+	SEG_SETTLE_TCP_NS = 200000,	/* likewise of TCP: it puts its segments in order itself, and asks and answers */
+	SEG_SETTLE_MAX_NS = 100000000,	/* and one in which it has judged all that there was */
+	SEG_SETTLE_PACKETS = 8192,	/* without a pause: as many as the small ring holds */
+	SEG_SETTLE_TCP = 1024,		/* likewise of TCP */
+};
 
 enum seg_close { SEG_CLOSE_FIN = 1, SEG_CLOSE_RST = 2 };	/* bits */
 
@@ -142,23 +166,97 @@ struct seg_control {
 	__u64 heartbeat_ns;		/* the engine's: CLOCK_MONOTONIC of its last round */
 	__u64 heartbeat_timeout_ns;	/* the agent's: older than this, and the engine is down */
 	__u32 steered_from;		/* the kernel's: enum seg_from, or 1 + the CPU; the engine clears it */
-	__u32 pad;
+	__u32 share_hit;		/* the kernel's: enum seg_share_hit, bits; the engine clears it */
+	__u64 share_gap_ns;		/* the engine's: how far apart a port's packets may come to it; 0: at will */
+	__u64 share_ahead_ns;		/* the engine's: how far ahead of that pace a port or peer may be */
+	__u64 share_seed;		/* the engine's, secret: of the hash of peers */
+	__u64 drained_ns;		/* the engine's: when it found all rings empty */
 };
-SEG_ABI_SIZE(seg_control, 24);
+SEG_ABI_SIZE(seg_control, 56);
+
+/* Not judged by its number alone: IPv6 extension headers (IANA's list, but for AH and ESP), which hide what they
+ * carry. No flow map answers for them. */
+#define SEG_PROTO_IS_EXTENSION(proto) \
+	((proto) == 0 || (proto) == 43 || (proto) == 44 || (proto) == 60 || (proto) == 135 || \
+	 (proto) == 139 || (proto) == 140 || (proto) == 253 || (proto) == 254)
 
 enum seg_from { SEG_FROM_NONE = 0, SEG_FROM_MANY = 0x7fffffff };
+
+/* seg_shares: array, by sender: first port id and direction (SEG_SHARE_PORTS), then a hash of port, direction and
+ * peer. The kernel's; CLOCK_MONOTONIC. By when it would have come at the pace of seg_control.share_gap_ns: */
+struct seg_share {
+	__u64 due_ns;		/* what the engine was given */
+	__u64 asked_ns;		/* all that was sent */
+};
+SEG_ABI_SIZE(seg_share, 16);
+
+enum seg_share_limit {
+	SEG_SHARE_PORTS = 2 * SEG_PORT_IDS,
+	SEG_SHARE_PEERS = 65536,
+	SEG_SHARES = SEG_SHARE_PORTS + SEG_SHARE_PEERS,
+	SEG_SHARE_AHEAD_NS = 32000000,	/* of its pace, as a sender may be: so it need not send evenly */
+	SEG_SHARE_LEAVE = 8,		/* who goes on as much again after that is greedy: of so many packets it has one */
+};
+
+/* Bits: a packet was one too many; who is not greedy is near its limit. */
+enum seg_share_hit { SEG_SHARE_REFUSED = 1, SEG_SHARE_NEAR = 2 };
 
 /* seg_addrs: the source addresses that a workload may use, and the broadcast addresses of its
  * subnets. Value: __u8, enum seg_addr_kind. */
 enum seg_addr_kind { SEG_ADDR_OWN = 1, SEG_ADDR_BROADCAST = 2 };
 
 struct seg_addr_key {
-	__u16 port_id;
+	__u16 owner;		/* seg_port.owner */
 	__u8 family;		/* enum seg_family */
 	__u8 pad;
 	__u8 addr[16];		/* IPv4 in the first four bytes, the rest zero */
 };
 SEG_ABI_SIZE(seg_addr_key, 20);
+
+/* seg_owners: which attached workload has an address, on whatever datapath; anywhere (segment 0), and on
+ * each segment that it has a port on. */
+struct seg_owner_key {
+	__u32 segment;
+	__u8 addr[16];
+	__u8 family;
+	__u8 pad[3];
+};
+SEG_ABI_SIZE(seg_owner_key, 24);
+
+struct seg_owner {
+	__u16 owner;		/* 0: several */
+	__u8 spare;		/* no interface has it by now: anybody may, but nobody keep it from who had it */
+	__u8 pad;
+};
+SEG_ABI_SIZE(seg_owner, 4);
+
+/* seg_macs: whose a MAC is on a segment. */
+struct seg_mac_key {
+	__u32 segment;
+	__u8 mac[6];
+	__u8 pad[2];
+};
+SEG_ABI_SIZE(seg_mac_key, 12);
+
+struct seg_mac {
+	__u16 owner;		/* 0: the host's */
+	__u8 any_source;	/* it forwards for others */
+	__u8 serves;		/* enum seg_serves, bits */
+	__u8 twins;		/* an address of a workload on the segment is another's elsewhere, too */
+	__u8 pad;
+};
+SEG_ABI_SIZE(seg_mac, 6);
+
+enum seg_serves { SEG_SERVES_ROUTER = 1, SEG_SERVES_DHCP = 2 };
+
+/* seg_nets: the networks of the policy's CIDR groups (LPM). Value: __u32, 1. */
+struct seg_net_key {
+	__u32 prefix_len;	/* 8 more than the network's */
+	__u8 family;
+	__u8 addr[16];
+	__u8 pad[3];
+};
+SEG_ABI_SIZE(seg_net_key, 24);
 
 /* seg_counters: per-CPU hash. */
 struct seg_counter_key {
@@ -197,56 +295,5 @@ struct seg_event {
 	__u8 pad[6];
 };
 SEG_ABI_SIZE(seg_event, 88);
-
-/* Why a packet went where it went: the one list for the kernel and the engine.
- * X(name, number, category, caption): categories are steer, pass and drop. Numbers are dense and
- * never change their meaning. */
-#define SEG_REASONS(X) \
-	X(NONE, 0, steer, "none") \
-	X(TO_ENGINE, 1, steer, "sent to the engine") \
-	X(FROM_ENGINE, 2, steer, "sent on by the engine") \
-	X(FLOW_ALLOW, 3, pass, "carried by the kernel: the flow is allowed") \
-	X(ARP, 4, pass, "ARP passes") \
-	X(NEIGHBOUR_DISCOVERY, 5, pass, "IPv6 neighbour discovery passes") \
-	X(GROUP, 6, pass, "multicast and broadcast pass") \
-	X(OTHER_PASS, 7, pass, "other ethertype or VLAN tag, passed by the port's option") \
-	X(FAIL_OPEN, 8, pass, "the engine is down and the port fails open") \
-	X(FORGED_UCMAC, 9, drop, "a MAC address reserved for the detour to the engine") \
-	X(SPOOFED_MAC, 10, drop, "source MAC is not the workload's") \
-	X(SPOOFED_IP, 11, drop, "source address is not the workload's") \
-	X(NOT_MINE, 12, drop, "unicast to a MAC that is not the workload's") \
-	X(L2_GROUP_L3_UNICAST, 13, drop, "unicast address in a group MAC frame") \
-	X(MALFORMED, 14, drop, "headers cut short or contradictory") \
-	X(OTHER_ETHERTYPE, 15, drop, "ethertype that is neither IP nor ARP") \
-	X(VLAN_TAGGED, 16, drop, "VLAN-tagged frame") \
-	X(QUARANTINE, 17, drop, "the workload is in quarantine") \
-	X(FLOW_DENY, 18, drop, "the flow was denied before") \
-	X(ENGINE_DOWN, 19, drop, "the engine is down and the port fails closed") \
-	X(NO_PORT, 20, drop, "no pair belongs to this interface") \
-	X(DETOUR_MACS, 21, drop, "not exactly one detour MAC on vbr") \
-	X(DETOUR_UNKNOWN, 22, drop, "no pair has this detour MAC") \
-	X(POLICY_DENY, 23, drop, "a policy rule denies it") \
-	X(DEFAULT_DENY, 24, drop, "no policy rule allows it") \
-	X(BLOCKED_CONNECTION, 25, drop, "the connection was denied after it was open") \
-	X(NO_POLICY, 26, drop, "the engine has no policy for this pair yet") \
-	X(ICMP_UNRELATED, 27, drop, "ICMP error that matches no known flow") \
-	X(FRAGMENT_OVERLAP, 28, drop, "overlapping fragments") \
-	X(FRAGMENT_TIMEOUT, 29, drop, "fragments never completed") \
-	X(FRAGMENT_TINY, 30, drop, "first fragment too small for its headers") \
-	X(FRAGMENT_MEMORY, 31, drop, "too many incomplete datagrams") \
-	X(TCP_FLAGS, 32, drop, "impossible TCP flags") \
-	X(SESSION_MEMORY, 33, drop, "the session table is full, or the port holds its share of it") \
-	X(TRUNCATED, 34, drop, "the engine received only a part of the frame") \
-	X(SEND_FAILED, 35, drop, "the engine could not send the frame on") \
-	X(COPY_FAILED, 36, pass, "passed in a tap, but the engine got no copy") \
-	X(STAGED_DENY, 37, pass, "a staged policy rule would deny it") \
-	X(STAGED_ALLOW, 38, steer, "a staged policy rule would allow it")
-
-enum seg_reason {
-#define SEG_REASON_ENUM(name, number, category, caption) SEG_R_##name = number,
-	SEG_REASONS(SEG_REASON_ENUM)
-#undef SEG_REASON_ENUM
-	SEG_R_COUNT
-};
 
 #endif

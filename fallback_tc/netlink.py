@@ -208,7 +208,7 @@ def _nest(kind: int, payload: bytes) -> bytes:
 
 
 def _text(kind: int, value: str) -> bytes:
-    return _attr(kind, value.encode() + b"\0")
+    return _attr(kind, value.encode(errors="surrogateescape") + b"\0")
 
 
 def _u16(kind: int, value: int) -> bytes:

@@ -16,7 +16,7 @@ UCMAC_HEAD, BCMAC_HEAD = bytes.fromhex("4e657556"), bytes.fromhex("ffffff00")
 """Of the MACs that mean a detour through the engine; the last two bytes are the port id."""
 TAPMAC_HEAD = bytes.fromhex("4e657554")
 """Likewise of what has gone on already, and is a copy."""
-PREFS_BELOW, PREFS_ABOVE = 4, 9
+PREFS_BELOW, PREFS_ABOVE = 5, 9
 """How far the prefs of a port's rules reach around `Pair.pref_base`."""
 
 
@@ -36,9 +36,12 @@ class Options:
     """What is done beyond the classic set. `CLASSIC` has all of it off."""
 
     ipv6: bool = True
-    """IPv6 unicast goes to the engine too; neighbour discovery goes across."""
+    """IPv6 goes to the engine too; neighbour discovery goes across."""
+    groups: bool = True
+    """What is addressed to IP groups goes to the engine, too; else across."""
     drop_spoofed: bool = True
-    """Drop what leaves the workload with another source MAC. Not in a tap."""
+    """Drop what leaves the workload with another source MAC; and ARP and neighbour discovery that speak for
+    others, where `Pair.addresses` says who it is. Not in a tap."""
     drop_forged: bool = True
     """Drop what enters a port with a MAC that means a detour: aimed at another workload's, it would
     pass that one's policy by."""
@@ -68,6 +71,7 @@ class Options:
 
 CLASSIC = Options(
     ipv6=False,
+    groups=False,
     drop_spoofed=False,
     drop_forged=False,
     drop_stray=False,
@@ -100,6 +104,10 @@ class Pair:
     broadcasts: tuple[str, ...] = ()
     """The IPv4 broadcast addresses of the workload's subnets: all else that a group MAC carries is
     known by itself."""
+    addresses: tuple[str, ...] | None = None
+    """The workload's own; None: it may speak for anybody."""
+    routes: bool = False
+    """It may send router advertisements and redirects."""
     pref_base: int = PREF_BASE
     """On the ports. With another base, a new set can stand beside an old one."""
 
@@ -107,6 +115,11 @@ class Pair:
     def tapmac(self) -> str:
         """What replaces it in a tap's copies."""
         return ":".join([TAPMAC_HEAD.hex(":"), *self.ucmac.split(":")[4:]])
+
+    @property
+    def bcmac(self) -> str:
+        """What replaces a group's MAC on the way to the workload."""
+        return ":".join([BCMAC_HEAD.hex(":"), *self.ucmac.split(":")[4:]])
 
     def __post_init__(self) -> None:
         for device in (self.vex, self.vin, self.bridge):
@@ -126,3 +139,5 @@ class Pair:
             raise ValueError(f"{self.mac} cannot be a workload's MAC")
         for address in self.broadcasts:
             ipaddress.IPv4Address(address)
+        for address in self.addresses or ():
+            ipaddress.ip_address(address)

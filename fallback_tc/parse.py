@@ -106,7 +106,8 @@ def text(
     """
     found: list[_Found] = []
     current: _Found | None = None
-    for raw in output.splitlines():
+    # Not splitlines: a device may be called by what only Python takes for the end of a line.
+    for raw in output.split("\n"):
         line = raw.strip()
         if line.startswith("filter "):
             current = _filter(line, parent)

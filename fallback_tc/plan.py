@@ -11,10 +11,11 @@ rules to let IP by.
 
 A port's prefs, from `Pair.pref_base` (10000) on:
 
-    -4  forged detour MACs     drop
-    -3  IPv4 to a group MAC    across where its address is a group's too, else drop
+    -5  forged detour MACs     drop
+    -4  neighbour discovery    across; from the workload only in its own name, else drop
+    -3  IPv4 to a group MAC    engine where its address is a group's too, else drop
     -2  IPv6 to a group MAC    likewise
-    -1  neighbour discovery    across
+    -1  ARP of the workload    across in its own name, else drop
      0  IPv6 unicast           engine
     +1  IPv4 unicast           engine   the classic first rule
     +2  the rest               across   the classic second rule; or, where others are dropped:
@@ -58,7 +59,7 @@ from fallback_tc.rules import (
     mac_bytes,
 )
 
-FORGED, GROUP_IPV4, GROUP_IPV6, NEIGHBOUR = -PREFS_BELOW, -3, -2, -1
+FORGED, NEIGHBOUR, GROUP_IPV4, GROUP_IPV6, OWN_ARP = -PREFS_BELOW, -4, -3, -2, -1
 IPV6, IPV4, REST, REST_ARP, REST_IPV4, REST_IPV6, REST_NO_IP = 0, 1, 2, 3, 4, 5, 6
 LEFT = PREFS_ABOVE
 """Distances from `Pair.pref_base`."""
@@ -72,16 +73,27 @@ _ANY = (Match(1, 0, 0, -4),)
 frame: `_CLASSIC_ANY`, which reads the payload's first, misses frames with less."""
 _UNICAST = Match(1, 0, 1, Side.DST.offset)
 _GROUP = Match(1, 1, 1, Side.DST.offset)
+_ND = (Match(1, 58, 0xFF, 6), Match(1, 255, 0xFF, 7))
+"""Next header ICMPv6, and hop limit 255: so from this link."""
+_ASKS_ROUTER, _ASKS, _TELLS = (
+    (*_ND, Match(1, kind, 0xFF, 40)) for kind in (133, 135, 136)
+)
+_ROUTES = tuple((*_ND, Match(1, kind, 0xFF, 40)) for kind in (134, 137))
+"""A router's advertisements and redirects."""
 _NEIGHBOUR = tuple(
-    (Match(1, 58, 0xFF, 6), Match(1, 255, 0xFF, 7), kind)
+    (*_ND, kind)
     for kind in (
         Match(1, 133, 0xFF, 40),
         Match(1, 134, 0xFE, 40),
         Match(1, 136, 0xFE, 40),
     )
 )
-"""Next header ICMPv6, hop limit 255 (so from this link), and the types 133 to 137."""
-_IPV4_DESTINATION, _IPV6_DESTINATION = 16, 24
+"""The types 133 to 137."""
+_IPV4_DESTINATION, _IPV6_SOURCE, _IPV6_DESTINATION, _ND_TARGET = 16, 8, 24, 48
+_ARP = (Match(WORD, 0x00010800, 0xFFFFFFFF, 0), Match(2, 0x0604, 0xFFFF, 4))
+"""Of Ethernet and IPv4."""
+_ARP_MAC, _ARP_ADDRESS = 8, 14
+_BROADCAST_MAC = "ff:ff:ff:ff:ff:ff"
 _IPV4_GROUP = Match(1, 0xE0, 0xF0, _IPV4_DESTINATION)
 _IPV6_GROUP = Match(1, 0xFF, 0xFF, _IPV6_DESTINATION)
 _LIMITED_BROADCAST = "255.255.255.255"
@@ -107,7 +119,7 @@ def ruleset(
     )
     return (
         *(rule for port in ports for rule in port.rules()),
-        *(port.way_back() for port in ports),
+        *(rule for port in ports for rule in port.ways_back()),
     )
 
 
@@ -143,24 +155,33 @@ class _Port:
             for side in Side:
                 for matches in (_detour(side), _head(side, BCMAC_HEAD)):
                     yield self._rule(FORGED, "all", matches, _DROP)
-        if self._drop_stray:
-            yield from self._group(GROUP_IPV4, "ip", self._ipv4_groups())
-            yield from self._group(GROUP_IPV6, "ipv6", [_IPV6_GROUP])
         if self.options.ipv6:
-            for kind in _NEIGHBOUR:
-                matches = (*self._inspected, *kind)
-                yield self._rule(NEIGHBOUR, "ipv6", matches, self._across)
+            yield from self._neighbours()
+        if self._drop_stray or self.options.groups:
+            yield from self._group(GROUP_IPV4, "ip", self._ipv4_groups())
+        if self._drop_stray or (self.options.groups and self.options.ipv6):
+            yield from self._group(GROUP_IPV6, "ipv6", [_IPV6_GROUP])
+        if self._speaks_for_itself:
+            yield from self._own_arp()
+        if self.options.ipv6:
             yield self._rule(IPV6, "ipv6", self._inspected, self._to_engine)
         yield self._rule(IPV4, "ip", self._inspected, self._to_engine)
         yield from self._rest()
 
-    def way_back(self) -> Rule:
-        """On the bridge: what comes out of the engine and would have gone on from here."""
+    def ways_back(self) -> Iterator[Rule]:
+        """On the bridge: what comes out of the engine and would have gone on from here. What was for a group
+        goes to all: which group it was, its MAC does not say any more.
+        """
+        yield self._way_back(self.pair.ucmac, self.pair.mac)
+        if self.side is Side.DST and self.options.groups:
+            yield self._way_back(self.pair.bcmac, _BROADCAST_MAC)
+
+    def _way_back(self, detour: str, mac: str) -> Rule:
         pref = self.pair.pref_ex if self.side is Side.DST else self.pair.pref_in
         actions = _DROP
         if self.steering is Steering.FORWARD or self._marks_copies:
-            actions = (self._pedit(self.pair.mac), *self._across)
-        matches = _mac_matches(self.side, mac_bytes(self.pair.ucmac))
+            actions = (self._pedit(mac), *self._across)
+        matches = _mac_matches(self.side, mac_bytes(detour))
         parent = self.options.parent
         return Rule(self.pair.bridge, parent, pref, "all", matches, actions)
 
@@ -197,7 +218,15 @@ class _Port:
 
     @property
     def _to_engine(self) -> tuple[Action, ...]:
-        mac = self.pair.tapmac if self._marks_copies else self.pair.ucmac
+        return self._detour(self.pair.ucmac)
+
+    @property
+    def _group_to_engine(self) -> tuple[Action, ...]:
+        to_workload = self.side is Side.DST
+        return self._detour(self.pair.bcmac if to_workload else self.pair.ucmac)
+
+    def _detour(self, held: str) -> tuple[Action, ...]:
+        mac = self.pair.tapmac if self._marks_copies else held
         detour = (self._pedit(mac), self._last(self.pair.bridge))
         if self.steering is Steering.TAP:
             # First of all on its way, before anything can touch it.
@@ -246,11 +275,67 @@ class _Port:
     def _group(
         self, distance: int, protocol: str, groups: list[Match]
     ) -> Iterator[Rule]:
-        own = self._own if self.side is Side.SRC and self._drop_not_own else ()
+        inspected = self.options.groups and (protocol == "ip" or self.options.ipv6)
+        whose = self.side is Side.SRC and (self._drop_not_own or inspected)
+        own = self._own if whose else ()
         for group in groups:
             matches = (_GROUP, *own, group)
-            yield self._rule(distance, protocol, matches, self._across)
-        yield self._rule(distance, protocol, (_GROUP,), _DROP)
+            actions = self._group_to_engine if inspected else self._across
+            yield self._rule(distance, protocol, matches, actions)
+        if self._drop_stray:
+            yield self._rule(distance, protocol, (_GROUP,), _DROP)
+
+    # -- who speaks -----------------------------------------------------------------------
+
+    @property
+    def _speaks_for_itself(self) -> bool:
+        """Must what the workload tells its link be of its own?"""
+        known = self.side is Side.SRC and self.options.groups
+        return known and self._judged and self.options.drop_spoofed
+
+    def _neighbours(self) -> Iterator[Rule]:
+        if not self._speaks_for_itself:
+            for ends in self._neighbour_ends():
+                for kind in _NEIGHBOUR:
+                    matches = (*ends, *kind)
+                    yield self._rule(NEIGHBOUR, "ipv6", matches, self._across)
+            return
+        own = self._words_of(6)
+        for kind, at, known in (
+            *((kind, 0, [b""] if self.pair.routes else []) for kind in _ROUTES),
+            (_TELLS, _ND_TARGET, own),
+            (_ASKS, _IPV6_SOURCE, [bytes(16), *own]),
+            (_ASKS_ROUTER, _IPV6_SOURCE, [bytes(16), *own]),
+        ):
+            for address in known:
+                matches = (*self._own, *kind, *_bytes_at(address, at))
+                yield self._rule(NEIGHBOUR, "ipv6", matches, self._across)
+            yield self._rule(NEIGHBOUR, "ipv6", kind, _DROP)
+
+    def _neighbour_ends(self) -> list[Matches]:
+        """Of the MACs of neighbour discovery that goes across: as of what is inspected, or left."""
+        if not self.options.groups:
+            return [self._inspected]
+        own = self._own if self._owned_group else ()
+        return [self._inspected, (_GROUP, *own, _IPV6_GROUP)]
+
+    @property
+    def _owned_group(self) -> bool:
+        return self.side is Side.SRC and self._drop_not_own
+
+    def _own_arp(self) -> Iterator[Rule]:
+        mac = _bytes_at(mac_bytes(self.pair.mac), _ARP_MAC)
+        for address in (bytes(4), *self._words_of(4)):
+            matches = (*self._own, *_ARP, *mac, *_bytes_at(address, _ARP_ADDRESS))
+            yield self._rule(OWN_ARP, "arp", matches, self._across)
+        yield self._rule(OWN_ARP, "arp", _ANY, _DROP)
+
+    def _words_of(self, version: int) -> list[bytes]:
+        """The workload's addresses of one IP version; nothing to compare where it may have any."""
+        if self.pair.addresses is None:
+            return [b""]
+        found = [ipaddress.ip_address(text) for text in self.pair.addresses]
+        return [one.packed for one in dict.fromkeys(found) if one.version == version]
 
     def _rest(self) -> Iterator[Rule]:
         drop_other = self._judged and self.options.drop_other
@@ -298,6 +383,17 @@ def _cut(side: Side, mac: bytes) -> tuple[tuple[bytes, int], ...]:
     at = side.offset
     head = 2 if at % WORD else WORD
     return (mac[:head], at), (mac[head:], at + head)
+
+
+def _bytes_at(data: bytes, offset: int) -> Matches:
+    """Return the matches of these bytes, in pieces that lie as u32 wants them."""
+    found = []
+    while data:
+        width = WORD if offset % WORD == 0 and len(data) >= WORD else 2
+        value = int.from_bytes(data[:width], "big")
+        found.append(Match(width, value, (1 << 8 * width) - 1, offset))
+        data, offset = data[width:], offset + width
+    return tuple(found)
 
 
 def _mac_matches(side: Side, mac: bytes) -> Matches:

@@ -205,7 +205,12 @@ def mac_bytes(text: str) -> bytes:
 
 def check_device(name: str) -> None:
     """ValueError for what cannot be an interface's name."""
-    if not name or len(name.encode()) >= IFNAMSIZ or "/" in name or name in {".", ".."}:
+    if (
+        not name
+        or len(name.encode(errors="surrogateescape")) >= IFNAMSIZ
+        or "/" in name
+        or name in {".", ".."}
+    ):
         raise ValueError(f"{name!r} is not the name of an interface")
     if any(one.isspace() or one == ":" for one in name):
         raise ValueError(f"{name!r} is not the name of an interface")

@@ -54,10 +54,15 @@ def _constants() -> dict[str, int]:
         "seg_mode",
         "seg_verdict",
         "seg_close",
+        "seg_flow_phase",
+        "seg_settle",
         "seg_from",
+        "seg_share_limit",
+        "seg_share_hit",
         "seg_family",
         "seg_port_flag",
         "seg_addr_kind",
+        "seg_serves",
         "seg_reason",
     ]:
         found.update(ffi.typeof(f"enum {enum}").relements)

@@ -13,8 +13,8 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
+import time
 from pathlib import Path
 
 import structlog
@@ -31,6 +31,10 @@ from pyctl.model.instance import Instance
 from pyctl.platform.heap import few_arenas, trim
 
 _log = structlog.get_logger()
+_PATIENCE_S = 1.0
+_ENDING_S = 30.0
+"""So long another agent may take until it has ended, or answers."""
+_POLL_S = 0.02
 _DESCRIPTORS = 1 << 18
 """Two for each workload, and port ids for 65535 of them: what is usual (1024) ends at 500."""
 
@@ -58,19 +62,21 @@ def run(
     signal.signal(signal.SIGTERM, _exit_by_signal)
     _make_room()
     few_arenas()
-    with _only_one(instance):
-        config = read(config_file or instance.config_file, must_exist=bool(config_file))
-        agent = Agent(instance, config, flow_cache=flow_cache)
+    _log.info("starting: nothing is touched yet", pid=os.getpid())
+    _be_the_only_one(instance)
+    config = read(config_file or instance.config_file, must_exist=bool(config_file))
+    agent = Agent(instance, config, flow_cache=flow_cache)
+    try:
+        agent.start()
+        trim()
+        end_metrics = serve_metrics(agent, *metrics) if metrics else lambda: None
         try:
-            agent.start()
-            trim()
-            end_metrics = serve_metrics(agent, *metrics) if metrics else lambda: None
-            try:
-                _serve(agent, instance)
-            finally:
-                end_metrics()
+            _serve(agent, instance)
         finally:
-            agent.stop()
+            end_metrics()
+    finally:
+        agent.stop()
+        _abandon_requests(sys.exc_info()[1])
 
 
 def _make_room() -> None:
@@ -85,19 +91,55 @@ def _exit_by_signal(number: int, _frame: object) -> None:
     sys.exit(128 + number)
 
 
-@contextmanager
-def _only_one(instance: Instance) -> Iterator[None]:
+def _be_the_only_one(instance: Instance) -> None:
+    """Take the instance's lock, for as long as the process exists: while any thread of it is at
+    work, no other agent begins. One that is ending is waited for. RefusedError beside one that answers.
+    """
     instance.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with instance.lock_file.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+    lock = os.open(instance.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    deadline = time.monotonic() + _ENDING_S
+    while not _locked(lock):
+        if _answers(instance.api_socket) or time.monotonic() > deadline:
+            os.close(lock)
             raise RefusedError(
                 f"starting a second agent of instance {instance.name}",
                 state="the first one goes on",
                 advice="`segctl agent status` shows it; SEGCTL_INSTANCE names another",
-            ) from error
-        yield
+            )
+        time.sleep(_POLL_S)
+
+
+def _locked(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _answers(path: Path) -> bool:
+    """Whether an agent takes requests there; one that is starting, or ending, does not."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True
+
+
+def _abandon_requests(error: BaseException | None) -> None:
+    """End the process at once where requests are still computing: whoever waits for its end, and
+    the next agent, need not wait for them.
+    """
+    deadline = time.monotonic() + _PATIENCE_S
+    for thread in threading.enumerate():
+        if thread is not threading.main_thread() and not thread.daemon:
+            thread.join(max(0.0, deadline - time.monotonic()))
+            if thread.is_alive() and (error is None or isinstance(error, SystemExit)):
+                _log.warning("ended while requests were at work")
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(error.code if error and isinstance(error.code, int) else 0)
 
 
 def _listen(instance: Instance) -> socket.socket:
@@ -131,6 +173,8 @@ def _serve(agent: Agent, instance: Instance) -> None:
             timeout_graceful_shutdown=5,
         )
     )
+    # uvicorn raises the signal that ended it once more: that is no failure, `systemctl stop` says it so.
+    signal.signal(signal.SIGTERM, lambda *_: end())
     with _listen(instance) as listener:
         server.run(sockets=[listener])
     instance.api_socket.unlink(missing_ok=True)

@@ -123,8 +123,9 @@ def suite(
 
 
 def compile_here(tests: list[str]) -> None:
-    """Leave byte code where the guests look for it: to make it there is most of a minute each."""
-    os.environ["PYTHONPYCACHEPREFIX"] = str(vm_kernels.ROOT / ".cache/vm-bytecode")
+    """Leave byte code where the guests look for it: to make it there is most of a minute each. Of the
+    agent and its commands a native run of the suite has left it."""
+    os.environ["PYTHONPYCACHEPREFIX"] = str(vm_kernels.ROOT / ".cache/bytecode")
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     subprocess.run(
         [sys.executable, *PYTEST[2:], "--collect-only", *tests],

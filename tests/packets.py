@@ -15,10 +15,12 @@ pod_one_ip6, pod_two_ip6, gateway_ip6 = (
 )
 net_ip4, net_ip6 = "192.0.2.0/24", "2001:db8:1::/64"
 pod_three_ip4, pod_three_ip6 = "192.0.2.13", "2001:db8:1::13"
+pod_nine_ip4 = "192.0.2.10"
 prefix_ip4, prefix_ip6 = 24, 64
 world_ip4, world_ip6 = "198.51.100.7", "2001:db8:ffff::7"
 world_net_ip4, world_net_ip6 = "198.51.100.0/24", "2001:db8:ffff::/64"
 group_ip4, group_ip6 = "239.1.2.3", "ff02::fb"
+high_group_ip4, high_group_mac = "224.129.0.1", "01:00:5e:01:00:01"
 
 pod_one_mac, pod_two_mac = "02:42:c0:00:02:11", "02:42:c0:00:02:12"
 pod_three_mac = "02:42:c0:00:02:13"
@@ -30,7 +32,14 @@ pod_one_extra_ip4 = "192.0.2.21"
 unspecified_ip4, unspecified_ip6 = "0.0.0.0", "::"
 limited_broadcast_ip4, subnet_broadcast_ip4 = "255.255.255.255", "192.0.2.255"
 group6_mac = "33:33:00:00:00:fb"
+loopback_ip4, loopback_ip6 = "127.0.0.1", "::1"
 bcmac = "ff:ff:ff:00:01:02"
+lldp_mac, bpdu_mac, forwarded_mac = (
+    "01:80:c2:00:00:0e",
+    "01:80:c2:00:00:00",
+    "01:80:c2:00:00:10",
+)
+all_dhcp_servers_ip6 = "ff02::1:2"
 
 # What tests/fixtures/splice.py furnishes a pod with.
 link_scope_ip4, leased_ip4 = "192.0.2.31", "192.0.2.130"
@@ -67,3 +76,8 @@ def link_local_of(mac: str) -> str:
 
 
 pod_one_link_local_ip6 = link_local_of(pod_one_mac)
+
+
+def mac(number: int) -> str:
+    """One of many, a different one for each number."""
+    return ":".join(("02:42:c0:01", f"{number >> 8:02x}", f"{number & 0xFF:02x}"))

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import time
+from dataclasses import replace
 
 import structlog
 
 from pyctl.agent import attach as attaching
 from pyctl.agent import detach as detaching
-from pyctl.agent import logs, recovery
+from pyctl.agent import logs, recovery, uninspected
 from pyctl.agent.auto_attach import AutoAttacher
 from pyctl.agent.config import DEFAULT, Config
 from pyctl.agent.context import Context
@@ -25,8 +26,11 @@ from pyctl.agent.history import hits
 from pyctl.agent.history.collect import Collector
 from pyctl.agent.history.hits import Count
 from pyctl.agent.history.query import Reader
-from pyctl.agent.history.writer import History
+from pyctl.agent.history.writer import History, State
 from pyctl.agent.ids import PortIds
+from pyctl.agent.in_netns import workload_in_netns
+from pyctl.agent.inventory import Inventory, Listed
+from pyctl.agent.memory import Memory, places
 from pyctl.agent.open_flows import impact
 from pyctl.agent.orders import (
     AttachOrder,
@@ -42,19 +46,24 @@ from pyctl.agent.store import Store
 from pyctl.agent.supervisor import Supervisor
 from pyctl.agent.turns import Turns
 from pyctl.agent.watch import Watcher
-from pyctl.errors import SegctlError, UsageError
+from pyctl.errors import NotFoundError, SegctlError, UsageError
 from pyctl.intercept.enforcer import ensure_enforcer, remove_enforcer
 from pyctl.intercept.presence import present_ports
 from pyctl.model.instance import Instance
+from pyctl.model.text import harmless
 from pyctl.model.workload import Mode, ProcessRef, Workload
 from pyctl.platform.process import process_ref
 from pyctl.policy.diff import changed_ports, changes
 from pyctl.policy.document import Policy
+from pyctl.policy.identity import rule_key
+from pyctl.policy.named_ports import PORT_LABEL, PortNames
 from pyctl.policy.parse import parse
+from pyctl.policy.resolve import empty_groups
 from pyctl.runtime.base import Container
-from pyctl.runtime.resolve import configured
+from pyctl.runtime.resolve import at_place, configured, runtimes
 
 _log = structlog.get_logger()
+_NAMES_TOLD = 10
 
 
 class Agent:
@@ -68,6 +77,7 @@ class Agent:
         flow_cache: bool = True,
     ) -> None:
         self.instance = instance
+        self._config = config
         self.started = time.monotonic()
         self.lock = Turns()
         self.supervisor = Supervisor(
@@ -79,6 +89,7 @@ class Agent:
         self.context = Context(
             instance=instance,
             store=store,
+            memory=Memory(instance),
             registry=Registry(store),
             steering=steering,
             events=EventLog(),
@@ -103,7 +114,7 @@ class Agent:
             EngineWatch(
                 self.context, self.supervisor, self.lock, self.collector.collect
             ),
-            Watcher(self.context, self.lock, self.attach),
+            Watcher(self.context, self.supervisor, self.lock, self.attach),
         )
         self.auto_attacher = AutoAttacher(
             config.auto_attach,
@@ -111,23 +122,31 @@ class Agent:
             attach=self.attach,
             rename=self.rename,
             holder=self._holder,
+            remembered=self._remembered,
             tell=self.context.happened,
         )
 
     def start(self) -> None:
-        """Bring the kernel from whatever an earlier agent left to what is desired."""
+        """Bring the kernel from whatever an earlier agent left to what is desired. A line in the log for each
+        step: whoever waits for it sees how far it is.
+        """
         with self.lock:
+            _log.info("starting: reading what an earlier agent left")
             text, self.policy_applied_at = self.context.store.policy()
             # None is ever stored empty once one was applied.
             lost = self.policy_applied_at is not None and self.revisions.numbers()
             if text or lost:
                 self.context.policy = self._readable(text)
+            self.warnings += self.context.memory.load()
             recovery.keep_name(self.context, self.supervisor)
             self.warnings += recovery.finish_journals(self.context)
+            _log.info("starting: making the datapath ready")
             ensure_enforcer(self.instance)
             self.warnings += self.context.steering.drivers.start()
             self.supervisor.log_level = logs.get_level()
+            _log.info("starting: the engine")
             self.supervisor.start()
+            _log.info("starting: taking over workloads")
             self.warnings += recovery.adopt_workloads(self.context)
             if text and not self.revisions.tells(self.context.policy.text):
                 self._remember(self.context.policy, "", UNTOLD, None)
@@ -138,6 +157,7 @@ class Agent:
         for watcher in self._watchers:
             watcher.start()
         self.auto_attacher.start()
+        self._follow_remembered()
         _log.info("agent ready", instance=self.instance.name, ms=_since(self.started))
 
     def _readable(self, text: str) -> Policy:
@@ -159,7 +179,7 @@ class Agent:
     def _holder(self, pid: int) -> ProcessRef | None:
         """The process for which the network namespace of this one is attached; None: it is not."""
         try:
-            found = self.context.registry.in_netns(process_ref(pid).netns)
+            found = workload_in_netns(self.context.registry, process_ref(pid))
         except SegctlError:
             return None
         return found.process if found else None
@@ -168,12 +188,69 @@ class Agent:
         """See agent.attach."""
         with self.lock:
             self._finish_half_done(order.dry_run)
-            return attaching.attach(self.context, order)
+            result = attaching.attach(self.context, order)
+            warnings = self._keep_in_memory(order, result)
+        self._follow_remembered()
+        return replace(result, warnings=[*result.warnings, *warnings])
+
+    def _keep_in_memory(self, order: AttachOrder, result: AttachResult) -> list[str]:
+        """Remember a container that was attached by name, or is remembered and was attached again."""
+        container, workload = result.container, result.workload
+        if container is None or workload is None:
+            return []
+        memory = self.context.memory
+        former = memory.of(container)
+        try:
+            if order.once and former is not None:
+                memory.forget(former)
+            elif not order.once and (order.container is not None or former is not None):
+                memory.keep(container, order, workload)
+        except SegctlError as error:
+            return [f"{error}; it is not attached again when it starts anew"]
+        return []
+
+    def _remembered(self, container: Container) -> AttachOrder | None:
+        found = self.context.memory.of(container)
+        return found.order if found else None
+
+    def _follow_remembered(self) -> None:
+        """Be told when containers that are attached by name start."""
+        for place in sorted(places(self.context.memory.all())):
+            self.auto_attacher.follow(at_place(place))
+
+    def containers(self, host: str | None = None) -> tuple[list[Listed], list[str]]:
+        """Return every container of the usual runtimes and of those that are followed, or of this one alone;
+        see Inventory.
+        """
+        asked = runtimes(host) if host else configured(self._config.container_hosts)
+        followed = () if host else self.auto_attacher.runtimes
+        each = {one.place: one for one in (*asked, *followed)}
+        context = self.context
+        failures = self.auto_attacher.failures
+        inventory = Inventory(self.instance, context.registry, context.memory, failures)
+        return inventory.of(each.values())
+
+    def find(self, ref: str) -> Workload:
+        """Return an attached workload, or a container that is lost, by what a user may know of it; see
+        Registry.find.
+        """
+        try:
+            return self.context.registry.find(ref)
+        except NotFoundError:
+            for one in self.context.lost():
+                if ref in (one.id, one.name):
+                    return one
+            raise
 
     def rename(self, container: Container, before: str) -> None:
         """See attach.rename."""
         with self.lock:
             attaching.rename(self.context, container, before)
+            known = self.context.registry.get(container.short_id)
+            former = self.context.memory.of(container)
+            if known is not None and former is not None:
+                # Under both names: another container may be made under the one it had.
+                self.context.memory.keep(container, former.order, known)
 
     def detach(self, order: DetachOrder) -> DetachResult:
         """See agent.detach. Of many workloads, others have their turns in between."""
@@ -202,26 +279,37 @@ class Agent:
     def set_mode(
         self, ref: str, mode: Mode | None, *, dry_run: bool = False
     ) -> Workload:
-        """See Workload.forced."""
+        """See Workload.forced. SegctlError where quarantine does not hold for all of its interfaces: it
+        holds for the others then.
+        """
         with self.lock:
-            before = self.context.registry.find(ref)
+            before = self.find(ref)
             after = before.forced(mode)
             if dry_run:
                 return after
-            self.context.registry.put(after)
-            try:
-                self.context.refresh()
-            except Exception:
-                self.context.registry.put(before)
-                self.context.refresh()
-                raise
+            # First where it outlives container, agent and host.
+            self.context.memory.keep_mode(after)
+            if after.id in self.context.registry.by_id:
+                self._put_mode(before, after)
             was, now = self.context.mode_of(before), self.context.mode_of(after)
             self.context.happened(
                 Happening(
                     "lifecycle", f"mode {was.mode} → {now.mode}", workload=after.name
                 )
             )
+            uninspected.cover(self.context, after)
             return after
+
+    def _put_mode(self, before: Workload, after: Workload) -> None:
+        try:
+            self.context.registry.put(after)
+            self.context.refresh()
+        except Exception:
+            with contextlib.suppress(SegctlError):
+                self.context.memory.keep_mode(before)
+            self.context.registry.put(before)
+            self.context.refresh()
+            raise
 
     def apply_policy(
         self,
@@ -239,22 +327,24 @@ class Agent:
         policy = parse(text)
         with self.lock:
             before = self.context.policy
-            old = self.context.compile()
-            try:
-                self.context.policy = policy
-                ports = len(changed_ports(old, self.context.compile()))
-            finally:
-                self.context.policy = before
+            now = self.context.compile()
+            ports = len(changed_ports(now, self.context.compile_with(policy)))
             # Before the switch: the engine judges open flows anew at their next packet.
             seen = impact(self.supervisor, policy, self.context.registry.all())
             if not dry_run:
+                # Also what holds already: it may not hold everywhere after a failure.
                 put_in_force(self.context, policy)
                 self._count_rules()
-                self.policy_applied_at = time.time()
-                self._remember(policy, author, comment, uid)
+                if policy.text != before.text or not self.revisions.tells(policy.text):
+                    self.policy_applied_at = time.time()
+                    self._remember(policy, author, comment, uid)
         return PolicyResult(
             changes=changes(before, policy),
-            warnings=list(policy.warnings),
+            warnings=[
+                *policy.warnings,
+                *self._selects_nobody(policy),
+                *self._stands_for_nothing(policy),
+            ],
             groups=len(policy.groups),
             rules=len(policy.rules),
             ports=ports,
@@ -262,9 +352,21 @@ class Agent:
             elapsed_ms=_since(started),
         )
 
+    def _selects_nobody(self, policy: Policy) -> list[str]:
+        """A warning of groups that take no attached workload: misspelt, or early."""
+        names = empty_groups(policy, self.context.registry.all())
+        return _named("groups that select no attached workload", names)
+
+    def _stands_for_nothing(self, policy: Policy) -> list[str]:
+        """A warning of named ports that no workload declares."""
+        names = PortNames(policy).undeclared(self.context.registry.all())
+        what = f"ports that no attached workload of the rule's target declares (label {PORT_LABEL}NAME=8080)"
+        return _named(what, names)
+
     def _count_rules(self) -> None:
         """Of the policy in force, from now on, so that it is known since when none was hit."""
-        keys = [rule.key for rule in self.context.compile().node.rules]
+        rules = self.context.policy.rules
+        keys = [rule_key(rule) for rule in rules if rule.enabled]
         self.context.history.record(counts=map(Count, [hits.DEFAULT, *keys]))
 
     def _remember(
@@ -285,11 +387,30 @@ class Agent:
             told = f"the policy holds, but is not in its log: {error}"
             self.context.happened(Happening("policy", told))
 
+    def known_workload(self, ref: str | None) -> str | None:
+        """Return the name of a workload that is attached, or of which something is recorded; of None, None.
+        NotFoundError where nobody is called so.
+        """
+        if ref is None:
+            return None
+        try:
+            return harmless(self.context.registry.find(ref).name)
+        except NotFoundError:
+            if self.reader.knows(ref):
+                return ref
+            raise
+
+    def recording(self) -> State:
+        """How the recording goes; lost is what engine, agent or disk had no room for."""
+        state = self.context.history.state()
+        return replace(state, lost=state.lost + self.collector.lost)
+
     def set_log_level(self, level: str) -> str:
         """Of the agent and the engine; gives the one before."""
-        before = logs.set_level(level)
-        self.supervisor.log_level = level
-        self.supervisor.tell(lambda engine: engine.log_level(level))
+        with self.lock:
+            before = logs.set_level(level)
+            self.supervisor.log_level = level
+            self.supervisor.tell(lambda engine: engine.log_level(level))
         return before
 
     def stop(self, *, detach: bool = False) -> list[str]:
@@ -311,8 +432,20 @@ class Agent:
             else:
                 self.supervisor.release()
             self.context.history.stop()
+            # A request that is still at work must change nothing behind the next agent's back.
+            self.lock.close()
         _log.info("agent stopped", detached=names)
         return names
+
+
+def _named(what: str, names: list[str]) -> list[str]:
+    """A warning of these, if there are any."""
+    if not names:
+        return []
+    shown = names[:_NAMES_TOLD]
+    if more := len(names) - len(shown):
+        shown.append(f"and {more} more")
+    return [f"{what}: {', '.join(shown)}"]
 
 
 def _since(started: float) -> float:

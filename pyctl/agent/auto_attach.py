@@ -1,11 +1,10 @@
-"""Attaching containers as they start.
+"""Attaching containers as they start: those that a selector takes, and those that an operator attached before.
 
-In: selectors, container runtimes. Out: attach orders. I/O: one thread for each runtime, which waits
-on its stream of events, and one for what is to be tried again.
-The stream is opened before what runs already is listed, so that no start falls between; where a
-runtime goes away, both are done again once it is back. Ends of containers are not this module's: the
-watcher sees every process end, however it was attached. A container that somebody detached is left
-alone until it starts anew, or the agent does.
+In: selectors, the memory, container runtimes. Out: attach orders. I/O: one thread for each runtime
+(runtime_watch), and one for what is to be tried again.
+Every attach that fails is told and tried again, ever more rarely, as long as the container runs. Ends of
+containers are not this module's: the watcher sees every process end, however it was attached. A container
+that somebody detached is left alone until it starts anew, or the agent does.
 
 Containers may share a network namespace, as in a pod: the first that is selected is attached, and stands
 for all of them; when it ends, the next one is attached in its place.
@@ -13,7 +12,10 @@ for all of them; when it ends, the next one is attached in its place.
 
 from __future__ import annotations
 
+import contextlib
+import json
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -23,19 +25,22 @@ import structlog
 from pyctl.agent.config import AutoAttach
 from pyctl.agent.events import Happening
 from pyctl.agent.orders import AttachOrder
+from pyctl.agent.runtime_watch import RuntimeWatch
 from pyctl.errors import RefusedError, SegctlError
 from pyctl.model.workload import ProcessRef
 from pyctl.platform.process import process_alive
 from pyctl.policy.resolve import selects
-from pyctl.runtime.base import Container, Runtime, Starts, Unreachable
+from pyctl.policy.selectors import as_mapping
+from pyctl.runtime.base import Container, Runtime
 
 _log = structlog.get_logger()
-RETRY_S = 2.0
-TRIES = 5
-"""Of an attach that fails, and is not refused: the former container of that name may not be quite gone."""
+RETRY_S = 0.25
+RETRY_MAX_S = 60.0
+"""Between two tries of an attach that fails: at first, when the former container of that name may not be quite
+gone, and at last."""
+HOLDER_S = 2.0
+"""Between two looks whether an attach that is its own, too, lasts."""
 SEEN_MAX = 10_000
-Consider = Callable[[Runtime, str], None]
-"""What is done about a container that runs, by its id. Raises Unreachable."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,8 @@ class _Later:
 
     runtime: Runtime
     container: Container
-    wanted: AutoAttach
+    order: AttachOrder
+    due: float = 0.0
     tries: int = 0
     """So many have failed."""
     holder: ProcessRef | None = None
@@ -53,7 +59,8 @@ class _Later:
 
 class AutoAttacher:
     """Started once. `attach`, `rename` (of a container that had this name) and `holder` (the process for
-    which the namespace of this pid is attached) are the agent's; `tell` records.
+    which the namespace of this pid is attached) are the agent's; `remembered` gives the order that an operator
+    gave for a container; `tell` records.
     """
 
     def __init__(
@@ -64,54 +71,81 @@ class AutoAttacher:
         attach: Callable[[AttachOrder], object],
         rename: Callable[[Container, str], object],
         holder: Callable[[int], ProcessRef | None],
+        remembered: Callable[[Container], AttachOrder | None],
         tell: Callable[[Happening], None],
     ) -> None:
         self._chosen = chosen
         self._attach = attach
         self._rename = rename
         self._holder = holder
+        self._remembered = remembered
         self._tell = tell
         self._seen: dict[str, Container] = {}
         """By id: as it was at its start that was dealt with; of the newest."""
+        self._idle = set(range(len(chosen)))
+        """Selectors that took nothing yet, by number; those of them that were told."""
+        self._told_idle: set[int] = set()
         self._later: deque[_Later] = deque()
+        self.failures: dict[str, str] = {}
+        """By id: why a container that should be attached is not."""
         self._ending = threading.Event()
+        self._wake = threading.Event()
         self._again = threading.Thread(
             target=self._try_again, name="auto-attach-again", daemon=True
         )
-        self._followers = [
-            _Follower(runtime, self._consider, self._ending)
-            for runtime in (runtimes if chosen else ())
-        ]
+        self._watches: dict[str, RuntimeWatch] = {}
+        self._lock = threading.Lock()
+        self._configured = runtimes if chosen else ()
 
     def start(self) -> None:
-        """Begin to follow."""
-        for follower in self._followers:
-            follower.thread.start()
-        if self._followers:
-            self._again.start()
+        """Begin to follow the runtimes that are configured."""
+        for runtime in self._configured:
+            self.follow(runtime)
+
+    def follow(self, runtime: Runtime) -> None:
+        """Follow one more runtime, from now on. Idempotent."""
+        with self._lock:
+            if runtime.place in self._watches or self._ending.is_set():
+                return
+            if not self._watches:
+                self._again.start()
+            watch = RuntimeWatch(runtime, self._consider, self._listed, self._ending)
+            self._watches = {**self._watches, runtime.place: watch}
+            watch.thread.start()
 
     def stop(self) -> None:
         """Returns when no order can come any more."""
-        self._ending.set()
-        for follower in self._followers:
-            follower.cancel()
-        for thread in (self._again, *(one.thread for one in self._followers)):
+        with self._lock:
+            self._ending.set()
+            self._wake.set()
+        for watch in self._watches.values():
+            watch.cancel()
+        for thread in (self._again, *(one.thread for one in self._watches.values())):
             if thread.is_alive():
                 thread.join()
 
+    @property
+    def runtimes(self) -> list[Runtime]:
+        """Those that are followed."""
+        return [one.runtime for one in self._watches.values()]
+
     def states(self) -> list[str]:
-        """How each runtime is followed, a line each; none without selectors."""
-        return [f"{one.runtime.place}: {one.state}" for one in self._followers]
+        """How each runtime is followed, a line each; none where nothing is to be attached by itself."""
+        return [f"{one.runtime.place}: {one.state}" for one in self._watches.values()]
 
     def _consider(self, runtime: Runtime, container_id: str) -> None:
-        """Attach it where a selector takes it and nobody has dealt with this start of it."""
+        """Attach it where an operator or a selector wants it and nobody has dealt with this start of it."""
         if self._ending.is_set():
             return
         try:
             container = runtime.find(container_id)
-        except SegctlError as error:
+        except RefusedError as error:
             # It has ended again.
             _log.debug("not attached", container=container_id, error=str(error))
+            return
+        except (SegctlError, OSError) as error:
+            unknown = Container(container_id, container_id[:12], 0, runtime.runtime)
+            self._failed(_Later(runtime, unknown, AttachOrder()), error)
             return
         if container is None:
             return
@@ -123,10 +157,34 @@ class AutoAttacher:
             if seen.name != container.name:
                 self._rename_one(container, seen.name)
             return
-        for wanted in self._chosen:
+        order = self._order_for(container)
+        if order is not None:
+            self._attach_one(_Later(runtime, container, order))
+
+    def _order_for(self, container: Container) -> AttachOrder | None:
+        """Return what an operator said of it, else what the first selector that takes it says."""
+        order = self._remembered(container)
+        if order is not None:
+            return order
+        for number, wanted in enumerate(self._chosen):
             if selects(wanted.selector, container):
-                self._attach_one(_Later(runtime, container, wanted))
-                return
+                self._idle.discard(number)
+                return AttachOrder(
+                    datapath=wanted.datapath,
+                    mode=wanted.mode,
+                    fail=wanted.fail,
+                    by_itself=True,
+                    force=True,
+                )
+        return None
+
+    def _listed(self) -> None:
+        """All that run have been considered: a selector that takes none of them may be misspelt."""
+        for number in sorted(self._idle - self._told_idle):
+            self._told_idle.add(number)
+            wanted = json.dumps(as_mapping(self._chosen[number].selector))
+            told = f"auto-attach[{number}] selects none of the containers that run: {wanted}"
+            self._tell(Happening("lifecycle", told))
 
     def _rename_one(self, container: Container, before: str) -> None:
         """Its old name may be another's next, who must not be kept from being attached."""
@@ -137,96 +195,69 @@ class AutoAttacher:
             self._tell(Happening("lifecycle", told))
 
     def _attach_one(self, one: _Later) -> None:
-        container, wanted = one.container, one.wanted
-        holder = self._holder(container.pid)
-        if holder is not None:
-            if holder.pid != container.pid:
-                self._later.append(replace(one, holder=holder))
-            return
-        order = AttachOrder(
-            found=container,
-            datapath=wanted.datapath,
-            mode=wanted.mode,
-            fail=wanted.fail,
-            by_itself=True,
-        )
+        """Attach it, or see to it later. Raises nothing."""
         try:
-            self._attach(order)
-        except SegctlError as error:
-            told = f"container {container.name} was not attached by itself: {error}"
+            holder = self._holder(one.container.pid)
+            if holder is None:
+                self._attach(replace(one.order, found=one.container))
+            elif holder.pid != one.container.pid:
+                self._put_off(replace(one, holder=holder), HOLDER_S)
+        except Exception as error:  # noqa: BLE001  whatever it is, nobody else would try again
+            self._failed(one, error)
+        else:
+            self.failures.pop(one.container.id, None)
+
+    def _failed(self, one: _Later, error: Exception) -> None:
+        """Tell it where it is news, and have it tried again, ever more rarely."""
+        name, why = one.container.name, str(error) or repr(error)
+        if not isinstance(error, SegctlError | OSError):
+            _log.error("attaching failed", container=name, exc_info=error)
+        pause = min(RETRY_MAX_S, RETRY_S * 2**one.tries)
+        if self.failures.get(one.container.id) != why:
+            told = (
+                f"container {name} was not attached by itself: {why} It is tried again."
+            )
             self._tell(Happening("lifecycle", told))
-            if not isinstance(error, RefusedError) and one.tries + 1 < TRIES:
-                self._later.append(replace(one, tries=one.tries + 1))
+        self.failures[one.container.id] = why
+        self._put_off(replace(one, tries=min(one.tries + 1, 16)), pause)
+
+    def _put_off(self, one: _Later, seconds: float) -> None:
+        self._later.append(replace(one, due=time.monotonic() + seconds))
+        self._wake.set()
 
     def _try_again(self) -> None:
-        while not self._ending.wait(RETRY_S):
+        while not self._ending.is_set():
+            due = min((one.due for one in list(self._later)), default=None)
+            self._wake.wait(None if due is None else max(0.0, due - time.monotonic()))
+            self._wake.clear()
             for _ in range(len(self._later)):
+                one = self._later.popleft()
+                if one.due > time.monotonic() or self._ending.is_set():
+                    self._later.append(one)
+                    continue
                 try:
-                    self._look_again(self._later.popleft())
-                except Exception:  # noqa: BLE001  the others have their turn
-                    _log.exception("attaching again failed")
+                    self._look_again(one)
+                except Exception as error:  # noqa: BLE001  the others have their turn
+                    self._failed(one, error)
 
     def _look_again(self, one: _Later) -> None:
         if one.holder is not None and self._holder(one.container.pid) == one.holder:
-            self._later.append(one)
+            self._put_off(one, HOLDER_S)
             return
         if one.holder is not None and process_alive(one.holder):
             # Somebody detached what they shared, and meant it.
             return
-        try:
+        now = None
+        with contextlib.suppress(RefusedError):
             now = one.runtime.find(one.container.id)
-        except (SegctlError, Unreachable) as error:
-            _log.debug("not attached", container=one.container.id, error=str(error))
-            return
-        if now is not None and now.pid == one.container.pid:
-            self._attach_one(replace(one, container=now))
-
-
-class _Follower:
-    """One runtime's thread."""
-
-    def __init__(
-        self, runtime: Runtime, consider: Consider, ending: threading.Event
-    ) -> None:
-        self.runtime = runtime
-        self.state = "not asked yet"
-        self.thread = threading.Thread(
-            target=self._run, name=f"auto-attach-{runtime.runtime}", daemon=True
-        )
-        self._consider = consider
-        self._ending = ending
-        self._starts: Starts | None = None
-        self._lock = threading.Lock()
-
-    def cancel(self) -> None:
-        with self._lock:
-            if self._starts is not None:
-                self._starts.cancel()
-
-    def _run(self) -> None:
-        while not self._ending.is_set():
-            try:
-                self._follow()
-                self.state = "its stream of events ended"
-            except Unreachable as error:
-                self.state = str(error)
-            except Exception as error:  # noqa: BLE001  whatever it is, try again
-                _log.exception("following containers failed")
-                self.state = f"failed: {error}"
-            self._ending.wait(RETRY_S)
-
-    def _follow(self) -> None:
-        with self.runtime.starts() as starts:
-            with self._lock:
-                self._starts = starts
-            try:
-                if self._ending.is_set():
-                    return
-                for container_id in self.runtime.running():
-                    self._consider(self.runtime, container_id)
-                self.state = "followed"
-                for container_id in starts:
-                    self._consider(self.runtime, container_id)
-            finally:
-                with self._lock:
-                    self._starts = None
+        if now is None or now.pid != one.container.pid != 0:
+            # It has ended, or started anew, which is considered by itself.
+            self.failures.pop(one.container.id, None)
+        elif one.container.pid == 0:
+            self.failures.pop(one.container.id, None)
+            self._consider(one.runtime, now.id)
+        elif order := self._order_for(now):
+            # Nobody may want it any more.
+            self._attach_one(replace(one, container=now, order=order, holder=None))
+        else:
+            self.failures.pop(one.container.id, None)

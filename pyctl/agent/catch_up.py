@@ -1,46 +1,47 @@
 """What engine or kernel refused is asked for again, until they take it.
 
-In: whether the last refresh came to its end. Out: another one, at most every few seconds. Without it an
-address that a workload has changed, or a policy half put back, would wait for the next change of any kind.
+In: whether something is left to do, and what does it. Out: that, at most every few seconds, and more rarely the
+longer it is refused. Without it an address that a workload has changed, a policy half put back, or a port that
+could not be steered would wait for the next change of any kind.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Protocol
 
-_RETRY_S = 3.0
+_RETRY_S, _RETRY_MAX_S = 3.0, 30.0
 """A host that refuses is not flooded with attempts, nor its log with their failures."""
 
 
-class Refreshed(Protocol):
-    """The part of Context that is needed here."""
-
-    @property
-    def stale(self) -> bool:
-        """The last refresh failed, or is under way."""
-
-    def refresh(self) -> int:
-        """Make engine and driver follow."""
-
-
 class CatchUp:
-    """Call it in every round; what refresh raises comes through."""
+    """Call it in every round; what `again` raises comes through. `behind`: there is something to do, or it is
+    under way, by whoever holds the lock.
+    """
 
     def __init__(
-        self, context: Refreshed, lock: AbstractContextManager[object]
+        self,
+        behind: Callable[[], bool],
+        again: Callable[[], object],
+        lock: AbstractContextManager[object],
     ) -> None:
-        self._context = context
+        self._behind = behind
+        self._again = again
         self._lock = lock
         self._not_before = 0.0
+        self._pause = _RETRY_S
 
     def __call__(self) -> None:
-        """Refresh, where the last one failed and it is time."""
-        if not self._context.stale or time.monotonic() < self._not_before:
+        """Try again, where something is left and it is time."""
+        if not self._behind():
+            self._pause = _RETRY_S
+            return
+        if time.monotonic() < self._not_before:
             return
         with self._lock:
-            # Stale without the lock may have been one under way.
-            if self._context.stale:
-                self._not_before = time.monotonic() + _RETRY_S
-                self._context.refresh()
+            # Behind without the lock may have been one under way.
+            if self._behind():
+                self._not_before = time.monotonic() + self._pause
+                self._pause = min(_RETRY_MAX_S, 2 * self._pause)
+                self._again()

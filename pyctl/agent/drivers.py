@@ -8,12 +8,15 @@ has the place in front, so the u32 rules wait behind it while it comes or goes.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
+from ipaddress import IPv4Network, IPv6Network
 
+from pyctl import abi
 from pyctl.datapath import select, u32_plan
 from pyctl.datapath.base import Driver
 from pyctl.datapath.ebpf import PRIORITY, EbpfDriver
+from pyctl.datapath.owners import Owners, network_changes
 from pyctl.datapath.u32 import U32Driver
 from pyctl.errors import (
     NotCapableError,
@@ -21,8 +24,13 @@ from pyctl.errors import (
     SegctlError,
 )
 from pyctl.model.instance import Instance
-from pyctl.model.workload import DatapathKind, PortPair
+from pyctl.model.workload import DatapathKind, PortPair, Segment
 from pyctl.platform.filter_watch import Touched
+
+Cidrs = Mapping[int, tuple[IPv4Network | IPv6Network, ...]]
+"""Networks of the policy's CIDR groups."""
+
+_BRIDGE = (u32_plan.VBR, abi.constant("SEG_VTH_IFINDEX"))
 
 
 class Drivers:
@@ -37,6 +45,9 @@ class Drivers:
             DatapathKind.U32: self._u32,
         }
         self._ready: set[DatapathKind] = set()
+        self._owners = Owners()
+        self._cidrs: Cidrs | None = None
+        """As told; None: nothing was told yet."""
         self.default = DatapathKind.EBPF
         """What `auto` means here; known once `start` has run."""
 
@@ -81,10 +92,34 @@ class Drivers:
                     self._mark(port_id, elsewhere=True)
         return self._by_kind[kind]
 
+    def hang_on_pair(self) -> None:
+        """Hang on a bridge pair that was made anew what all ports share there."""
+        for kind in self._ready:
+            self._by_kind[kind].connect()
+
     def _mark(self, port_id: int, *, elsewhere: bool) -> None:
         """Tell ebpf, whose filter on vbr is the first, which ports' frames it leaves to u32."""
         if DatapathKind.EBPF in self._ready:
             self._ebpf.mark_elsewhere(port_id, elsewhere=elsewhere)
+
+    def tell_owners(
+        self,
+        pairs: Mapping[int, PortPair],
+        segments: Mapping[int, Segment],
+        cidrs: Cidrs,
+    ) -> None:
+        """Tell ebpf, where it is ready, whose addresses and MACs are whose: of all pairs, on whatever
+        datapath. RefusedError where that is too much.
+        """
+        if DatapathKind.EBPF not in self._ready:
+            return
+        changes = self._owners.follow(pairs, segments)
+        whole = self._cidrs is None
+        if cidrs is not self._cidrs:
+            changes |= network_changes(_networks(self._cidrs or {}), _networks(cidrs))
+            self._cidrs = cidrs
+        if changes or whole:
+            self._ebpf.tell_owners(changes, whole=whole)
 
     def attach(self, pair: PortPair, kind: DatapathKind) -> None:
         """Steer a pair by that datapath, which becomes ready where it is not."""
@@ -185,7 +220,7 @@ def _touched(
     where = None if touched is None else {one.ifindex for one in touched}
     for pair, kind in pairs:
         # Of a node's thousand ports, one attach touches one: the others are passed by in no time.
-        ends = (u32_plan.VBR, pair.vex_ifindex, pair.vin_ifindex)
+        ends = (*_BRIDGE, pair.vex_ifindex, pair.vin_ifindex)
         if where is not None and where.isdisjoint(ends):
             continue
         if touched is None or any(_is_of(pair, kind, one) for one in touched):
@@ -196,6 +231,10 @@ def _is_of(pair: PortPair, kind: DatapathKind, touched: Touched) -> bool:
     """Whether a port could have a rule there."""
     if kind is DatapathKind.U32:
         return u32_plan.is_of(pair, touched)
-    if touched.ifindex == u32_plan.VBR:
+    if touched.ifindex in _BRIDGE:
         return touched.pref in (0, PRIORITY)
     return touched.ifindex in (pair.vex_ifindex, pair.vin_ifindex)
+
+
+def _networks(cidrs: Cidrs) -> Iterator[IPv4Network | IPv6Network]:
+    return (net for nets in cidrs.values() for net in nets)

@@ -14,6 +14,7 @@ import structlog
 
 from pyctl.agent.context import Context
 from pyctl.agent.events import Happening
+from pyctl.agent.log_files import LogFiles
 from pyctl.agent.recovery import keep_name
 from pyctl.agent.report import kernel_happening
 from pyctl.agent.rounds import Rounds
@@ -43,6 +44,7 @@ class EngineWatch:
         self._supervisor = supervisor
         self._lock = lock
         self._not_before = 0.0
+        self._log_files = LogFiles(context.instance)
         self._kernel_events: EventReader | None = None
         self._rounds = Rounds(
             "engine-watch",
@@ -51,6 +53,7 @@ class EngineWatch:
             self._look_after_engine,
             collect,
             self._fetch_kernel_events,
+            self._look_after_log,
             lambda: self._rounds.pause(_ROUND_S),
         )
 
@@ -76,7 +79,9 @@ class EngineWatch:
         former = self._supervisor.pid
         self._not_before = time.monotonic() + _RETRY_S
         with self._lock:
-            if self._rounds.ending:
+            # Whoever had the lock may have launched one since, whose loop beats by now.
+            if self._rounds.ending or self._supervisor.healthy():
+                self._not_before = 0.0
                 return
             self._supervisor.replace(former)
         self._not_before = 0.0
@@ -87,10 +92,14 @@ class EngineWatch:
             )
         )
 
+    def _look_after_log(self) -> None:
+        self._context.log_sums()
+        self._log_files.keep_small()
+
     def _fetch_kernel_events(self) -> None:
         if self._kernel_events is None:
             if not self._context.steering.drivers.is_ready(DatapathKind.EBPF):
                 return
             self._kernel_events = EventReader(self._context.instance)
         for drop in self._kernel_events.read():
-            self._context.happened(kernel_happening(drop, self._context.registry))
+            self._context.happened(kernel_happening(drop, self._context.registry.names))

@@ -5,12 +5,18 @@ In: Happening values from anywhere in the agent. Out: lists. I/O: none; thread-s
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import threading
 import time
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+from pyctl.model.text import harmless
+
 REPEAT_WINDOW_S = 10.0
+_CHOSEN = ("message", "workload", "source", "destination")
 
 
 @dataclass(frozen=True)
@@ -33,14 +39,23 @@ class Happening:
     packets: int | None = None
     bytes: int | None = None
 
+    def __post_init__(self) -> None:
+        """Make harmless what a workload may have chosen: its name, its interfaces' in the message."""
+        for field_name in _CHOSEN:
+            text = getattr(self, field_name)
+            if text is not None and not text.isascii():
+                object.__setattr__(self, field_name, harmless(text))
+
     def same_as(self, other: Happening) -> bool:
         """Whether the other differs at most in its time and counts."""
         return self.named == other.named
 
     @property
-    def named(self) -> Happening:
-        """Itself without time and counts: equal for repeats."""
-        return replace(self, time=0.0, packets=None, bytes=None)
+    def named(self) -> tuple[object, ...]:
+        """All but time and counts: equal for repeats."""
+        ends = self.direction, self.protocol, self.source, self.destination
+        why = self.kind, self.message, self.reason, self.rule_id
+        return (self.workload, self.port_id, *ends, *why)
 
     def repeated(self, again: Happening) -> Happening:
         """The two as one. The kernel tells totals, the engine what came since."""
@@ -53,37 +68,56 @@ class Happening:
         )
 
 
+_Numbered = tuple[int, Happening]
+
+
 class EventLog:
-    """The last `limit` happenings. A repeat of the newest few within ten seconds only counts."""
+    """The last `limit` happenings. A repeat of the newest few of a workload within ten seconds only counts;
+    for a new one, the workload that has most gives its oldest.
+    """
 
     def __init__(self, limit: int = 2000) -> None:
-        self._kept: deque[Happening] = deque(maxlen=limit)
+        self._limit = limit
+        self._kept: dict[str | None, deque[_Numbered]] = {}
+        self._numbers = itertools.count()
+        self._size = 0
         self._lock = threading.Lock()
         self.lost = 0
 
     def add(self, happening: Happening) -> bool:
         """Record it; False where it was folded into an earlier one as a repeat."""
         with self._lock:
-            for back in range(1, min(8, len(self._kept)) + 1):
-                earlier = self._kept[-back]
+            kept = self._kept.setdefault(happening.workload, deque())
+            for back in range(1, min(8, len(kept)) + 1):
+                number, earlier = kept[-back]
                 recent = happening.time - earlier.time < REPEAT_WINDOW_S
                 if recent and earlier.packets and earlier.same_as(happening):
-                    self._kept[-back] = earlier.repeated(happening)
+                    kept[-back] = number, earlier.repeated(happening)
                     return False
-            if len(self._kept) == self._kept.maxlen:
-                self.lost += 1
-            self._kept.append(happening)
+            kept.append((next(self._numbers), happening))
+            self._size += 1
+            if self._size > self._limit:
+                self._forget_one()
             return True
+
+    def _forget_one(self) -> None:
+        whose, most = max(self._kept.items(), key=lambda of: len(of[1]))
+        most.popleft()
+        if not most:
+            del self._kept[whose]
+        self._size -= 1
+        self.lost += 1
 
     def latest(
         self, limit: int, *, workload: str | None = None, kinds: tuple[str, ...] = ()
     ) -> list[Happening]:
         """At most `limit`, oldest first, of one workload and of these kinds where given."""
         with self._lock:
-            chosen = [
-                happening
-                for happening in self._kept
-                if workload in (None, happening.workload)
-                and (not kinds or happening.kind in kinds)
-            ]
+            numbered = list(self._of(workload))
+        chosen = [one for _, one in numbered if not kinds or one.kind in kinds]
         return chosen[-limit:]
+
+    def _of(self, workload: str | None) -> Iterator[_Numbered]:
+        if workload is not None:
+            return iter(self._kept.get(workload, ()))
+        return heapq.merge(*self._kept.values(), key=lambda one: one[0])

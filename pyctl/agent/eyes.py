@@ -10,6 +10,9 @@ import select
 import time
 from collections.abc import Callable
 
+import structlog
+
+_log = structlog.get_logger()
 Call = Callable[[], object]
 
 
@@ -45,7 +48,7 @@ class Eyes:
 
     def look(self, seconds: float) -> None:
         """Wait for at most so long, and make the calls, each whatever becomes of the others; the first
-        failure is raised.
+        failure is raised, the others are logged.
         """
         now = time.monotonic()
         for fd in [fd for fd, until in self._resting.items() if until <= now]:
@@ -61,5 +64,7 @@ class Eyes:
                     call()
                 except Exception as error:  # noqa: BLE001  see above
                     failed.append(error)
+        for other in failed[1:]:
+            _log.error("watching failed", exc_info=other)
         if failed:
             raise failed[0]

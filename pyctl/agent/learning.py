@@ -6,11 +6,12 @@ say. I/O: the reader's.
 
 from __future__ import annotations
 
+from pyctl.agent.aggregation import is_of_any_far_end
 from pyctl.agent.context import Context
 from pyctl.agent.history.query import MAX_READ, Reader, Wanted
 from pyctl.agent.history.values import Flow
 from pyctl.errors import NotFoundError
-from pyctl.model.flow import Answer
+from pyctl.model.flow import WITH_PORTS, Answer
 from pyctl.model.policy import Direction
 from pyctl.policy.learn import Learned, learn
 from pyctl.policy.observed import End, Observed, Side
@@ -45,17 +46,19 @@ def observed(flow: Flow) -> Observed:
 
 def _port(flow: Flow) -> int | None:
     first = flow.first
-    if first.protocol in {"tcp", "udp"}:
+    if first.protocol in WITH_PORTS:
         return first.dport
     if first.protocol in {"icmp", "icmp6"}:
         return None if first.sport is None else first.sport >> 8
     return 0
 
 
-def recorded(reader: Reader, since: float | None) -> list[Observed]:
-    """The newest flows that are kept, those that go on among them."""
-    found = reader.flows(Wanted(MAX_READ, since=since)).flows
-    return [observed(flow) for flow in found]
+def recorded(reader: Reader, since: float | None) -> tuple[list[Observed], bool]:
+    """The newest flows that are kept, those that go on among them, and whether they are all."""
+    found = reader.flows(Wanted(MAX_READ, since=since))
+    # A sum of many addresses is nobody's flow.
+    flows = [one for one in found.flows if not is_of_any_far_end(one.first)]
+    return list(map(observed, flows)), found.complete
 
 
 def learned(

@@ -1,12 +1,18 @@
 """Structured logs of the agent: JSON lines for machines, coloured lines for a terminal.
 
 In: level and format names. Out: structlog configured; the level can be changed at run time.
+A line that is the same as many of the last minute is left out, and counted in the next: what fails five times a
+second, with its trace, would fill the disk within days. Debug lines are all told.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -14,6 +20,10 @@ import structlog
 from pyctl.model.log_level import LogLevel
 
 LEVELS = tuple(LogLevel)
+SAME_LINES = 20
+"""Of one text, in a minute."""
+MINUTE_S = 60.0
+MOST_TEXTS = 1000
 
 
 class _Level:
@@ -34,6 +44,39 @@ def _by_level(
     return event
 
 
+class Repeats:
+    """Lines of the last minute, by level and text."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._began = clock()
+        self._told: Counter[tuple[str, str]] = Counter()
+        self._lock = threading.Lock()
+
+    def __call__(
+        self, _logger: Any, method: str, event: structlog.typing.EventDict
+    ) -> structlog.typing.EventDict:
+        """A processor of structlog."""
+        line = method, str(event.get("event"))
+        with self._lock:
+            now = self._clock()
+            left_out = 0
+            if now - self._began >= MINUTE_S or len(self._told) >= MOST_TEXTS:
+                left_out = sum(
+                    max(0, number - SAME_LINES)
+                    for (level, _), number in self._told.items()
+                    if level != LogLevel.DEBUG
+                )
+                self._told.clear()
+                self._began = now
+            self._told[line] += 1
+            if method != LogLevel.DEBUG and self._told[line] > SAME_LINES:
+                raise structlog.DropEvent
+        if left_out:
+            event["left_out_before"] = left_out
+        return event
+
+
 def configure(level: str, log_format: str) -> None:
     """level: one of LEVELS; log_format: `json` or `console`. Writes to stderr."""
     renderer: structlog.typing.Processor = structlog.processors.JSONRenderer()
@@ -42,6 +85,7 @@ def configure(level: str, log_format: str) -> None:
     structlog.configure(
         processors=[
             _by_level,
+            Repeats(),
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso"),

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from pyctl.agent.history.convert import Names
+from pyctl.agent.names import Names, names_of
 from pyctl.agent.report import protocol_name
 from pyctl.agent.supervisor import Supervisor
 from pyctl.engine.records import Session
-from pyctl.model.flow import Answer
+from pyctl.model.flow import WITH_PORTS, Answer
 from pyctl.model.policy import Action
 from pyctl.model.workload import Workload
 from pyctl.policy.document import Policy
@@ -54,12 +54,13 @@ def impact(
 def open_flows(
     sessions: Iterable[Session], workloads: Collection[Workload]
 ) -> list[Observed]:
-    """One for each; not those that are over, or that nobody has judged."""
-    names = Names()
-    names.refresh(list(workloads))
+    """One for each; not those that are over, that nobody has judged, or that are of a port that is no more."""
+    names = names_of(workloads)
     found: dict[tuple[object, ...], Observed] = {}
     for session in sessions:
         if session.ended or session.verdict is None or session.direction is None:
+            continue
+        if names.of_port(session.port_id) is None:
             continue
         ends = (session.source, session.sport, session.destination, session.dport)
         key = (session.proto, *ends)
@@ -76,7 +77,7 @@ def _observed(session: Session, names: Names) -> Observed:
     )
     ends = End(session.source, source), End(session.destination, target)
     protocol = protocol_name(session.proto)
-    port = session.dport if protocol in {"tcp", "udp"} else 0
+    port = session.dport if protocol in WITH_PORTS else 0
     return Observed(
         source=ends[0],
         target=ends[1],

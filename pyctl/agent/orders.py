@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pyctl.agent.open_flows import Impact
 from pyctl.model.workload import (
     DatapathKind,
     Fail,
+    FollowAddresses,
     Mode,
     Offload,
     OtherTraffic,
+    Service,
     Workload,
 )
 from pyctl.runtime.base import Container
@@ -28,17 +31,30 @@ class AttachOrder:
     interfaces: tuple[str, ...] = ()
     """Empty: every interface that has an address, or gets one later."""
     name: str | None = None
-    labels: dict[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str | None] = field(default_factory=dict)
+    """None: a label that goes."""
     datapath: DatapathKind | None = None
     mode: Mode | None = None
     fail: Fail | None = None
     other_traffic: OtherTraffic | None = None
     any_source: bool | None = None
+    serves: tuple[Service, ...] | None = None
+    addresses: tuple[str, ...] = ()
+    """The workload's own besides those that are found."""
+    follow: FollowAddresses | None = None
+    hotplug: bool = False
+    """Interfaces that an attached workload got later: of their addresses, those of `told` are its own."""
+    told: tuple[str, ...] = ()
+    """What its runtime says of it by now, where that was asked."""
     offload: Offload | None = None
     by_itself: bool = False
     """Nobody waits for the answer. One without an interface is attached too, and its interfaces as it gets
     them; one whose name is taken is attached under a name of its own.
     """
+    once: bool = False
+    """A container attached by name is not attached again when it starts anew."""
+    force: bool = False
+    """Lose what hangs on an interface and cannot be kept, instead of refusing it."""
     dry_run: bool = False
 
 
@@ -51,6 +67,8 @@ class AttachResult:
     warnings: list[str]
     already: bool
     elapsed_ms: float
+    container: Container | None = None
+    """The one that was meant."""
 
 
 @dataclass(frozen=True)

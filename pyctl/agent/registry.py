@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pyctl.agent.names import Names
 from pyctl.agent.store import Store
 from pyctl.errors import NotFoundError, UsageError
 from pyctl.model.workload import Workload
@@ -21,6 +22,7 @@ class Registry:
         self._by_id: dict[str, Workload] = {}
         self._sorted: tuple[dict[str, Workload], list[Workload]] = ({}, [])
         """With what it was sorted from."""
+        self.names = Names()
 
     @property
     def by_id(self) -> Mapping[str, Workload]:
@@ -46,6 +48,8 @@ class Registry:
         """Add or replace, on disk first."""
         self._store.save(workload)
         self._by_id = {**self._by_id, workload.id: workload}
+        for port in workload.ports:
+            self.names.note(workload.name, port)
 
     def drop(self, workload_id: str) -> None:
         """Forget. Idempotent."""
@@ -57,13 +61,6 @@ class Registry:
     def get(self, workload_id: str) -> Workload | None:
         """By its exact id."""
         return self._by_id.get(workload_id)
-
-    def in_netns(self, netns: tuple[int, int]) -> Workload | None:
-        """The one that lives in this network namespace."""
-        for workload in self._by_id.values():
-            if workload.process.netns == netns:
-                return workload
-        return None
 
     def by_port(self, port_id: int) -> Workload | None:
         """The one that a port id belongs to."""

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from threading import Lock
 
 from pyctl.agent.context import Context
+from pyctl.agent.events import Happening
 from pyctl.agent.turns import Turns
 from pyctl.errors import SegctlError
 from pyctl.intercept.detach import unsplice
@@ -34,7 +35,14 @@ class _Given:
     """What became of some ports of a workload."""
 
     back: list[Port] = field(default_factory=list)
+    again: dict[int, Port] = field(default_factory=dict)
+    """Those whose detach was rolled back, as they are by now, by their port ids."""
     error: BaseException | None = None
+
+    def left(self, workload: Workload) -> Workload:
+        """The workload with the ports as they are by now, those that were given back included."""
+        ports = (self.again.get(port.port_id, port) for port in workload.ports)
+        return replace(workload, ports=tuple(ports))
 
 
 def release_ports(
@@ -51,7 +59,7 @@ def release_many(
     context: Context,
     workloads: Sequence[Workload],
     begin: Callable[[Workload], None],
-) -> Iterator[tuple[Workload, SegctlError | None]]:
+) -> Iterator[tuple[Workload, Exception | None]]:
     """Undo all splices of each, where `begin` (called in the thread that does so) does not raise; gives
     each as it is done, with what kept it from it. A failed port stays attached.
     """
@@ -60,7 +68,7 @@ def release_many(
     def one(workload: Workload) -> _Given:
         try:
             begin(workload)
-        except SegctlError as error:
+        except Exception as error:  # noqa: BLE001  whatever it is, the others go on
             return _Given(error=error)
         return _give_back(context, workload, workload.ports, turns, books)
 
@@ -72,7 +80,7 @@ def release_many(
                 try:
                     with books:
                         _forget(context, workload, done.result())
-                except SegctlError as error:
+                except Exception as error:  # noqa: BLE001  whatever it is, the others go on
                     failed = error
                 yield workload, failed
         finally:
@@ -88,10 +96,18 @@ def _give_back(
 ) -> _Given:
     """The kernel's part, one port after the other, up to the first that fails."""
 
-    def steer_again(ports: Port) -> None:
-        """The detach failed and was rolled back: the pair stands, and needs its datapath."""
+    def steer_again(again: Port) -> None:
+        """The detach failed and was rolled back: the pair stands, with new indexes, and needs its
+        datapath.
+        """
+        given.again[again.port_id] = again
         with books:
-            context.steer(workload, ports)
+            context.keep_or_drop(given.left(workload))
+            context.steer(workload, again)
+
+    def lost(sentence: str) -> None:
+        happening = Happening("lifecycle", sentence, workload=workload.name)
+        context.happened(happening)
 
     given = _Given()
     try:
@@ -103,6 +119,7 @@ def _give_back(
                 before_restore=lambda: None,
                 ports_ready=steer_again,
                 turns=turns,
+                tell=lost,
             )
             given.back.append(port)
     except BaseException as error:  # noqa: BLE001  raised when what is known was brought up to date
@@ -114,7 +131,7 @@ def _forget(context: Context, workload: Workload, given: _Given) -> None:
     """The agent's part; raises what failed. The filters went with their links, so all that is left
     of a port in the maps and in the engine is removed now, when the workload has its network again.
     """
-    left, failed = workload, given.error
+    left, failed = given.left(workload), given.error
     for port in given.back:
         try:
             context.steering.remove(port.port_id)
@@ -122,7 +139,12 @@ def _forget(context: Context, workload: Workload, given: _Given) -> None:
             # It stays in the registry, so that whoever detaches it next removes the rest.
             failed = failed or error
             continue
-        left = replace(left, ports=tuple(kept for kept in left.ports if kept != port))
+        # What it was given stays its own, also on an interface that comes in the place of this one.
+        left = replace(
+            left,
+            ports=tuple(kept for kept in left.ports if kept != port),
+            found=tuple(dict.fromkeys((*left.found, *port.addresses))),
+        )
         context.keep_or_drop(left)
     context.switch_bridge()
     if given.error is not None and workload.offload is Offload.OFF:

@@ -9,7 +9,7 @@ import socket
 
 from pyctl import abi
 from pyctl.agent.events import Happening
-from pyctl.agent.registry import Registry
+from pyctl.agent.names import Names
 from pyctl.datapath.events import DropEvent
 from pyctl.engine.records import EngineEvent
 
@@ -17,14 +17,15 @@ _PROTOCOLS = {
     socket.IPPROTO_ICMP: "icmp",
     socket.IPPROTO_TCP: "tcp",
     socket.IPPROTO_UDP: "udp",
+    socket.IPPROTO_SCTP: "sctp",
     socket.IPPROTO_ICMPV6: "icmp6",
 }
-_WITH_PORTS = (socket.IPPROTO_TCP, socket.IPPROTO_UDP)
+_WITH_PORTS = (socket.IPPROTO_TCP, socket.IPPROTO_UDP, socket.IPPROTO_SCTP)
 _KINDS = {"drop": "denial", "violation": "violation", "staged": "staged"}
 
 
 def protocol_name(number: int) -> str:
-    """tcp, udp, icmp, icmp6, or the number."""
+    """tcp, udp, sctp, icmp, icmp6, or the number."""
     return _PROTOCOLS.get(number, str(number))
 
 
@@ -35,16 +36,15 @@ def endpoint(address: str, proto: int, port: int) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
-def engine_happening(event: EngineEvent, registry: Registry) -> Happening | None:
+def engine_happening(event: EngineEvent, names: Names) -> Happening | None:
     """A denial, a violation, or a staged rule's word; None for what the event log does not keep (flows)."""
     kind = _KINDS.get(event.kind)
     if kind is None:
         return None
-    workload = registry.by_port(event.port_id)
     return Happening(
         kind,
         abi.REASON[event.reason].caption,
-        workload=workload.name if workload else None,
+        workload=names.of_port(event.port_id),
         port_id=event.port_id or None,
         direction=event.direction,
         protocol=protocol_name(event.proto),
@@ -57,9 +57,8 @@ def engine_happening(event: EngineEvent, registry: Registry) -> Happening | None
     )
 
 
-def kernel_happening(event: DropEvent, registry: Registry) -> Happening:
+def kernel_happening(event: DropEvent, names: Names) -> Happening:
     """A drop (or what would have been one) that a BPF program reported."""
-    workload = registry.by_port(event.port_id)
     text = abi.REASON[event.reason].caption
     if event.passed:
         text += " (passed: the mode only records)"
@@ -72,7 +71,7 @@ def kernel_happening(event: DropEvent, registry: Registry) -> Happening:
     return Happening(
         "kernel-drop",
         text,
-        workload=workload.name if workload else None,
+        workload=names.of_port(event.port_id),
         port_id=event.port_id or None,
         direction=event.direction,
         protocol=protocol_name(event.protocol) if event.source else None,

@@ -13,9 +13,18 @@ about, which is right on either side.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import replace
 from typing import Any
+
+import structlog
 
 from pyctl.agent.drivers import Drivers
 from pyctl.agent.ids import Generations
@@ -23,13 +32,15 @@ from pyctl.agent.supervisor import Supervisor
 from pyctl.datapath.base import Driver
 from pyctl.engine.client import EngineClient
 from pyctl.engine.node_records import changed_members
-from pyctl.errors import SegctlError
+from pyctl.errors import RefusedError, SegctlError
 from pyctl.model.policy import Members, PortPolicy
-from pyctl.model.workload import DatapathKind, PortPair
+from pyctl.model.workload import DatapathKind, Mode, PortPair, Segment
 from pyctl.platform.bpf_grace import wait_for_programs
 from pyctl.platform.filter_watch import Touched
 from pyctl.policy.compile import Compiled, difference
 from pyctl.policy.concern import concerned
+
+_log = structlog.get_logger()
 
 
 class Steering:
@@ -51,6 +62,8 @@ class Steering:
         """Ports whose policy is not known to hold in the engine and in the kernel: where either refuses,
         the next change comes to them again."""
         self._listeners: dict[int, Callable[[], Sequence[int]]] = {}
+        self.segments: Mapping[int, Segment] = {}
+        """The host's bridges, by their numbers."""
         self._in_front: dict[int, list[str]] = {}
         """Filters of others, as told last."""
         supervisor.on_new_engine = self._teach
@@ -128,7 +141,7 @@ class Steering:
         if joined.ports:
             ports = {**world.members.ports, **joined.ports}
             own = {**world.own, port_id: compiled.own[port_id]}
-            members = Members(ports, world.members.addresses)
+            members = replace(world.members, ports=ports)
             joining = replace(world, members=members, own=own)
             self._tell_world(joining, policies, joined)
         else:
@@ -136,7 +149,8 @@ class Steering:
 
     def add(self, port_id: int, compiled: Compiled, kind: DatapathKind) -> None:
         """A prepared port, new (its links still down) or found steered: from its next packet on,
-        the policy holds.
+        the policy holds. What fails takes it out of driver and engine. A signal that ends the agent does not:
+        a found port goes on as it was steered, and whoever makes a new one takes that away.
         """
         pair = compiled.pairs[port_id]
         try:
@@ -150,7 +164,8 @@ class Steering:
             self.drivers.attach(pair, kind)
             self._publish()
             self._pairs[port_id] = pair
-        except BaseException:
+            self._tell_owners(compiled)
+        except Exception:
             self.remove(port_id)
             raise
 
@@ -174,7 +189,7 @@ class Steering:
             if self._world is not None:
                 left = dict(self._world.members.ports)
                 left.pop(port_id, None)
-                members = Members(left, self._world.members.addresses)
+                members = replace(self._world.members, ports=left)
                 self._world = replace(self._world, members=members)
             self._supervisor.tell(lambda engine: engine.port_delete(port_id))
 
@@ -247,19 +262,23 @@ class Steering:
         former, where = self.world, difference(self.world, compiled)
         # One that a driver refused is unknown until it takes the next.
         unknown = self._kinds.keys() - self._pairs.keys()
-        for port_id in sorted((where.ports | unknown) & compiled.pairs.keys()):
-            self._update(compiled.pairs[port_id])
+        touched = (where.ports | unknown) & compiled.pairs.keys()
+        failed = self._update_all(compiled.pairs[key] for key in touched)
+        self._tell_owners(compiled)
         changed = self.changes(compiled)
         moved = changed_members(
             former.members, compiled.members, where.ports, where.addresses
         )
         if self._doubtful or not _same_rules(self._world, compiled):
             self._tell_world(compiled, changed, None)
-        elif moved.ports or moved.addresses:
+        elif moved.ports or moved.addresses or moved.shared:
             self._tell_world(compiled, changed, moved)
         else:
             self._world = compiled
             self._swap(changed)
+        if failed is not None:
+            self._publish()
+            raise failed
         if not changed:
             return 0
         self._publish()
@@ -268,6 +287,27 @@ class Steering:
         wait_for_programs()
         self._supervisor.tell(lambda engine: engine.sync())
         return len(changed)
+
+    def _update_all(self, pairs: Iterable[PortPair]) -> SegctlError | None:
+        """Quarantine first; a port whose driver refuses keeps none of the others from theirs. Gives the
+        first refusal.
+        """
+        failed = None
+        for pair in sorted(
+            pairs, key=lambda one: (one.mode is not Mode.QUARANTINE, one.port_id)
+        ):
+            try:
+                self._update(pair)
+            except SegctlError as error:
+                failed = failed or error
+        return failed
+
+    def _tell_owners(self, compiled: Compiled) -> None:
+        """What does not fit in the kernel's maps is told once: policy and quarantine hold without."""
+        try:
+            self.drivers.tell_owners(compiled.pairs, self.segments, compiled.node.cidrs)
+        except RefusedError as error:
+            _log.error("not all addresses are guarded", error=str(error))
 
     def _update(self, pair: PortPair) -> None:
         port_id = pair.port_id

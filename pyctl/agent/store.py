@@ -1,9 +1,8 @@
 """What the agent remembers across its own death: workloads, the last port id, the policy.
 
 In: model values. Out: JSON files, each written whole (temporary name, then rename). Workloads live
-in Instance.run_dir, which a reboot empties as it empties the kernel; in state_dir the policy, and the
-modes of containers that have ended: one must not get out of quarantine by ending, where its runtime starts
-it again.
+in Instance.run_dir, which a reboot empties as it empties the kernel; the policy in state_dir, and what must
+outlive a reboot of workloads (see memory).
 """
 
 from __future__ import annotations
@@ -12,36 +11,47 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from pyctl.errors import SegctlError
 from pyctl.model.instance import Instance
 from pyctl.model.workload import (
+    Claim,
+    ClaimState,
     DatapathKind,
     Fail,
+    FollowAddresses,
     LinkKind,
     Mode,
     Offload,
     OtherTraffic,
     Port,
     ProcessRef,
+    Service,
     Workload,
 )
 
-MODES_KEPT = 1000
+NO_RECORD = (LookupError, TypeError, ValueError, AttributeError)
+"""What a reader raises for a text that is not one of its records."""
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """The file is the old one or the new one, never half of it."""
+    """The file is the old one or the new one, never half of it. OSError names it."""
     # One name for all: what a killed agent leaves, the next one overwrites.
     temporary = path.with_name(f".{path.name}.new")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        # Else a host that loses its power may find the new name on an empty file.
-        os.fsync(file.fileno())
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            # Else a host that loses its power may find the new name on an empty file.
+            os.fsync(file.fileno())
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        # A full disk's error names no file.
+        error.filename = str(path)
+        raise
     temporary.chmod(0o600)
     temporary.rename(path)
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
@@ -63,7 +73,7 @@ def to_json(workload: Workload) -> str:
 
 
 def from_json(text: str) -> Workload:
-    """The inverse of to_json; KeyError, TypeError or ValueError on text that is not one."""
+    """The inverse of to_json; one of NO_RECORD on text that is not one."""
     raw: dict[str, Any] = json.loads(text)
     process = raw.pop("process")
     forced, before = raw.pop("forced_mode"), raw.pop("mode_before", None)
@@ -82,6 +92,7 @@ def from_json(text: str) -> Workload:
             process["pid"],
             process["start_time"],
             (process["netns"][0], process["netns"][1]),
+            process.get("cookie", raw.pop("netns_cookie", 0)),
         ),
         forced_mode=Mode(forced) if forced else None,
         mode_before=Mode(before) if before else None,
@@ -90,7 +101,19 @@ def from_json(text: str) -> Workload:
         fail=Fail(raw.pop("fail")),
         other_traffic=OtherTraffic(raw.pop("other_traffic")),
         offload=Offload(raw.pop("offload", Offload.ON)),
+        serves=tuple(map(Service, raw.pop("serves", ()))),
         ports=tuple(ports),
+        cut=tuple(raw.pop("cut", ())),
+        follow=FollowAddresses(raw.pop("follow", FollowAddresses.NO)),
+        claims=tuple(
+            Claim(**{**claim, "state": ClaimState(claim["state"])})
+            for claim in raw.pop("claims", ())
+        ),
+        found=tuple(raw.pop("found", ())),
+        told=tuple(raw.pop("told", ())),
+        added=tuple(raw.pop("added", ())),
+        absent=tuple(raw.pop("absent", ())),
+        taken=tuple(raw.pop("taken", ())),
         **raw,
     )
 
@@ -128,7 +151,7 @@ class Store:
         for path in sorted(self._instance.workload_dir.glob("*.json")):
             try:
                 workloads.append(from_json(path.read_text()))
-            except (OSError, KeyError, TypeError, ValueError) as error:
+            except (OSError, *NO_RECORD) as error:
                 warnings.append(f"{path} is not a workload of this version: {error}")
         return workloads, warnings
 
@@ -147,39 +170,6 @@ class Store:
         """Before the id is used, so that a killed agent does not hand it out again at once."""
         with told("remembering a port id"):
             write_atomically(self._port_id_file, f"{port_id}\n")
-
-    @property
-    def _modes_file(self) -> Path:
-        return self._instance.state_dir / "modes.json"
-
-    def _modes(self) -> dict[str, list[str | None]]:
-        try:
-            found = json.loads(read_any(self._modes_file))
-        except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}
-
-    def keep_mode(self, workload: Workload) -> None:
-        """What `segctl mode` says of it (nothing, too), for when it is attached again; the newest of many."""
-        kept = self._modes()
-        had = kept.pop(workload.id, None)
-        if workload.forced_mode is not None:
-            kept[workload.id] = [workload.forced_mode, workload.mode_before]
-        elif had is None:
-            return
-        newest = dict(list(kept.items())[-MODES_KEPT:])
-        with told(f"remembering the mode of {workload.name}"):
-            write_atomically(self._modes_file, json.dumps(newest))
-
-    def with_mode(self, workload: Workload) -> Workload:
-        """One that is attached, with the mode that was kept."""
-        try:
-            forced, before = (
-                Mode(said) if said else None for said in self._modes()[workload.id]
-            )
-        except (KeyError, TypeError, ValueError):
-            return workload
-        return replace(workload, forced_mode=forced, mode_before=before)
 
     @property
     def _policy_file(self) -> Path:

@@ -154,6 +154,30 @@ class Supervisor:
         with rings:
             return netns.of_socket(rings.fds[0])
 
+    def on_device(self) -> bool:
+        """Whether the rings are on the device that bears the pair's name; True where there are none yet."""
+        return self._rings is None or self._rings.on_device()
+
+    def carries(self) -> bool:
+        """Whether frames can reach the engine, and come back."""
+        return self._rings is not None and self._rings.carries()
+
+    def reopen_rings(self) -> None:
+        """Open the rings on a device that took the place of the one they were on; the engine and its flows go on."""
+        with self._changing:
+            if self._rings is None:
+                return
+            former, self._rings = (
+                self._rings,
+                self._rings.reopened(self._instance.netns),
+            )
+            former.close()
+            self.tell(self._give)
+
+    def _give(self, engine: EngineClient) -> None:
+        if self._rings is not None:
+            engine.give_rings(self._rings)
+
     def tell(self, what: Callable[[EngineClient], object]) -> None:
         """Call the engine. One that does not answer is replaced, and the new one is taught what
         is desired by now, which includes what was to be told. Raises SegctlError.
@@ -199,7 +223,7 @@ class Supervisor:
         except SegctlError:
             state = "down"
         else:
-            state = "running"
+            state = "running" if self.carries() else "cut off"
         now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
         beat = stats.get("heartbeat_ns")
         return {
@@ -209,6 +233,7 @@ class Supervisor:
             "restarts": self.restarts,
             "sessions": stats.get("sessions", 0),
             "ring_drops": sum(stats.get("ring_drops", (0,))),
+            "pace": 10**9 // gap if (gap := stats.get("share_gap_ns", 0)) else None,
             "flow_map": flow_map(stats) if stats else None,
         }
 
@@ -257,7 +282,7 @@ class Supervisor:
     def session_count(self, port_id: int) -> int:
         """Live sessions of a port; 0 while no engine answers."""
         try:
-            return len(self._client.sessions(port_id))
+            return self._client.session_count(port_id)
         except UnreachableError:
             return 0
 
@@ -273,12 +298,9 @@ class Supervisor:
     ) -> EventBatch | None:
         """See EngineClient.events; None while none answers."""
         try:
-            found = self._client.events(epoch, ack=ack, after=after, limit=limit)
+            return self._client.events(epoch, ack=ack, after=after, limit=limit)
         except UnreachableError:
             return None
-        if found.lost:
-            _log.warning("engine events lost", count=found.lost)
-        return found
 
     def hits(self, epoch: int, *, after: int) -> HitBatch | None:
         """See EngineClient.hits; None while none answers."""

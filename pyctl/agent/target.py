@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pyctl.model.workload import ProcessRef
-from pyctl.platform.process import process_ref
+from pyctl.platform.process import process_ref, with_cookie
 from pyctl.runtime.base import Container
 from pyctl.runtime.resolve import resolve
 
@@ -28,9 +28,7 @@ def find_target(
     found: Container | None = None,
 ) -> Target:
     """NotFoundError, RefusedError or NotCapableError as the runtime and /proc say."""
-    if found is not None:
-        return Target(process_ref(found.pid), found)
-    if container is None:
-        return Target(process_ref(pid or 0), None)
-    found = resolve(container, host)
-    return Target(process_ref(found.pid), found)
+    if found is None and container is not None:
+        found = resolve(container, host)
+    process = process_ref(found.pid if found else pid or 0)
+    return Target(with_cookie(process), found)

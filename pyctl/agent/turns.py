@@ -11,6 +11,8 @@ import threading
 from collections import deque
 from typing import Self
 
+from pyctl.errors import UnreachableError
+
 
 class Turns:
     """Re-entrant; a context manager."""
@@ -20,17 +22,28 @@ class Turns:
         self._holder: int | None = None
         self._depth = 0
         self._waiting: deque[tuple[int, threading.Lock]] = deque()
+        self._closed = False
 
     def __enter__(self) -> Self:
+        """UnreachableError where it is closed."""
         me = threading.get_ident()
         with self._mutex:
+            if self._closed and self._holder != me:
+                raise _ending()
             if self._holder in (None, me):
                 self._holder = me
                 self._depth += 1
                 return self
             mine = self._queue(me)
         self._wait(mine)
+        if self._closed:
+            self.__exit__()
+            raise _ending()
         return self
+
+    def close(self) -> None:
+        """After the holder nobody has a turn any more, those who wait by now included."""
+        self._closed = True
 
     def __exit__(self, *_: object) -> None:
         with self._mutex:
@@ -73,3 +86,7 @@ class Turns:
                 else:
                     self._pass_on()
             raise
+
+
+def _ending() -> UnreachableError:
+    return UnreachableError("the agent is ending", state="nothing was changed")

@@ -65,18 +65,23 @@ class AgentClient:
         """→ WorkloadList."""
         return self.request("GET", "/workloads")
 
+    def containers(self, host: str | None = None) -> Answer:
+        """→ schema_containers.ContainerList; `host`: of the runtime at this URL alone."""
+        query = _query(host=host)
+        return self.request("GET", "/containers" + (f"?{query}" if query else ""))
+
     def workload(self, ref: str) -> Answer:
         """→ WorkloadDetail; `ref`: id, name, pid or container."""
-        return self.request("GET", f"/workloads/{quote(ref, safe='')}")
+        return self.request("GET", f"/workloads/{_path(ref)}")
 
     def set_mode(self, ref: str, mode: str, *, dry_run: bool = False) -> Answer:
         """→ ModeResponse; `mode` may be `auto`."""
         body = {"mode": mode, "dry_run": dry_run}
-        return self.request("PUT", f"/workloads/{quote(ref, safe='')}/mode", body)
+        return self.request("PUT", f"/workloads/{_path(ref)}/mode", body)
 
     def rules(self, ref: str) -> Answer:
         """→ RulesResponse."""
-        return self.request("GET", f"/workloads/{quote(ref, safe='')}/rules")
+        return self.request("GET", f"/workloads/{_path(ref)}/rules")
 
     def policy(self) -> Answer:
         """→ PolicyText."""
@@ -187,10 +192,15 @@ class AgentClient:
             connection.close()
 
 
+def _path(ref: str) -> str:
+    """A name as a part of a path; bytes of an argument that are no UTF-8 are named as they are."""
+    return quote(ref, safe="", errors="surrogateescape")
+
+
 def _query(**given: Any) -> str:
     """What is not None, sequences as repeated parameters."""
     said = {key: value for key, value in given.items() if value is not None}
-    return urlencode(said, doseq=True)
+    return urlencode(said, doseq=True, errors="surrogateescape")
 
 
 def _answer(response: HTTPResponse, content: bytes) -> Answer:

@@ -78,11 +78,13 @@ def router(agent: Agent) -> APIRouter:
         after: int | None = None,
     ) -> schema_history.FlowList:
         """The newest flows: those that go on and those that ended or were denied."""
-        found = agent.reader.flows(Wanted(limit, workload, since, after), verdict)
+        name = agent.known_workload(workload)
+        found = agent.reader.flows(Wanted(limit, name, since, after), verdict)
         return schema_history.FlowList(
             flows=[flow_view(flow) for flow in found.flows],
             position=found.position,
             recording=agent.context.history.state().recording,
+            complete=found.complete,
         )
 
     @made.get("/events")
@@ -94,11 +96,12 @@ def router(agent: Agent) -> APIRouter:
         after: int | None = None,
     ) -> schema_history.EventPage:
         """The newest events."""
-        found = agent.reader.events(Wanted(limit, workload, since, after), kind)
+        name = agent.known_workload(workload)
+        found = agent.reader.events(Wanted(limit, name, since, after), kind)
         return schema_history.EventPage(
             events=event_views(found.events),
             position=found.position,
-            lost=agent.context.history.state().lost + agent.collector.lost,
+            lost=agent.recording().lost,
         )
 
     return made

@@ -77,7 +77,7 @@ def router(agent: Agent) -> APIRouter:
         cidr_prefix: Annotated[int | None, Query(ge=1, le=32)] = None,
     ) -> schema_learning.Learned:
         """Rules that allow what was seen and answered."""
-        flows = recorded(agent.reader, since)
+        flows, complete = recorded(agent.reader, since)
         found = learned(agent.context, flows, group, cidr_prefix)
         body = document(found, agent.context.policy.text)
         head = (
@@ -92,6 +92,7 @@ def router(agent: Agent) -> APIRouter:
             flows=found.flows,
             left_out=left_out_views(found.left_out),
             recording=agent.context.history.state().recording,
+            complete=complete,
         )
 
     @made.post("/policy/simulate")
@@ -99,8 +100,9 @@ def router(agent: Agent) -> APIRouter:
         """Recorded flows under this policy; nothing is applied."""
         started = time.monotonic()
         policy = parse(request.text)
+        flows, complete = recorded(agent.reader, request.since)
         found = simulate(
-            recorded(agent.reader, request.since),
+            flows,
             agent.context.policy,
             policy,
             agent.context.registry.all(),
@@ -114,6 +116,7 @@ def router(agent: Agent) -> APIRouter:
             staged_examples=case_views(found, found.staged_examples(request.examples)),
             warnings=list(policy.warnings),
             recording=agent.context.history.state().recording,
+            complete=complete,
             elapsed_ms=round(1000 * (time.monotonic() - started), 1),
         )
 

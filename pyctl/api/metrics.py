@@ -14,8 +14,12 @@ from typing import Any
 
 from fastapi import APIRouter
 from fastapi.responses import Response
-from prometheus_client import CollectorRegistry, start_http_server
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import (
+    CONTENT_TYPE_LATEST,
+    choose_encoder,
+    generate_latest,
+)
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -26,8 +30,10 @@ from prometheus_client.registry import Collector
 
 from pyctl.agent.agent import Agent
 from pyctl.agent.history.hits import DEFAULT, Hits
+from pyctl.api.scrape import Page, ScrapeServer
 from pyctl.api.views import counter_rows
 from pyctl.errors import SegctlError
+from pyctl.model.text import harmless
 from pyctl.model.workload import Mode
 from pyctl.policy.document import Rule
 from pyctl.policy.identity import rule_key
@@ -72,7 +78,8 @@ class AgentCollector(Collector):
         )
         yield from self._packets()
         yield from self._workloads()
-        yield from engine_metrics(self._agent.supervisor.stats())
+        supervisor = self._agent.supervisor
+        yield from engine_metrics(supervisor.stats(), carries=supervisor.carries())
         yield CounterMetricFamily(
             "segctl_engine_restarts",
             "Engines replaced because they were gone or hung.",
@@ -89,6 +96,7 @@ class AgentCollector(Collector):
         )
         size = CounterMetricFamily("segctl_bytes", "Likewise, bytes.", labels=labels)
         context = self._agent.context
+        sums: dict[tuple[str, ...], tuple[int, int]] = {}
         for workload in context.registry.all():
             for port in workload.ports:
                 try:
@@ -98,9 +106,14 @@ class AgentCollector(Collector):
                     continue  # It was detached meanwhile.
                 engine = self._agent.supervisor.counters(port.port_id)
                 for row in counter_rows(kernel, engine):
-                    of = [workload.name, port.interface, row.category, row.reason]
-                    packets.add_metric(of, row.packets)
-                    size.add_metric(of, row.bytes)
+                    words = workload.name, port.interface, row.category, row.reason
+                    of = tuple(harmless(word) for word in words)
+                    # Names of different bytes may be one by now: a series is told once.
+                    had = sums.get(of, (0, 0))
+                    sums[of] = had[0] + row.packets, had[1] + row.bytes
+        for labels_of, (number, octets) in sums.items():
+            packets.add_metric(labels_of, number)
+            size.add_metric(labels_of, octets)
         yield from (packets, size)
 
     def _workloads(self) -> Iterator[Metric]:
@@ -112,9 +125,23 @@ class AgentCollector(Collector):
         for mode in Mode:
             found.add_metric([mode.value], modes[mode])
         yield found
+        yield GaugeMetricFamily(
+            "segctl_workloads_lost",
+            "Containers that are to be attached, and are not there.",
+            value=len(context.lost()),
+        )
+        beside = GaugeMetricFamily(
+            "segctl_uninspected_interfaces",
+            "Interfaces that lead out of a workload and are not spliced.",
+            labels=["workload"],
+        )
+        for workload in context.registry.all():
+            count = len(context.uninspected.get(workload.id, ()))
+            beside.add_metric([harmless(workload.name)], count)
+        yield beside
 
     def _history(self) -> Iterator[Metric]:
-        state = self._agent.context.history.state()
+        state = self._agent.recording()
         yield GaugeMetricFamily(
             "segctl_history_recording",
             "1 while flows and events are recorded on disk.",
@@ -126,14 +153,16 @@ class AgentCollector(Collector):
         yield CounterMetricFamily(
             "segctl_history_lost",
             "Flows and events that are not on disk.",
-            value=state.lost + self._agent.collector.lost,
+            value=state.lost,
         )
 
 
-def engine_metrics(stats: Mapping[str, Any]) -> Iterator[Metric]:
+def engine_metrics(stats: Mapping[str, Any], *, carries: bool) -> Iterator[Metric]:
     """Of the engine's own numbers; empty ones: it does not answer."""
     yield GaugeMetricFamily(
-        "segctl_engine_up", "1 while the engine answers.", value=bool(stats)
+        "segctl_engine_up",
+        "1 while the engine answers, and frames can reach it.",
+        value=bool(stats) and carries,
     )
     if not stats:
         return
@@ -143,6 +172,19 @@ def engine_metrics(stats: Mapping[str, Any]) -> Iterator[Metric]:
         "segctl_engine_ring_drops",
         "Frames that the packet rings had no room for.",
         value=sum(stats["ring_drops"]),
+    )
+    lost = CounterMetricFamily(
+        "segctl_engine_events_lost",
+        "Events beyond what the engine keeps of a port: drops and violations, and ends of flows.",
+        labels=["kind"],
+    )
+    for kind in ("drops", "ends"):
+        lost.add_metric([kind], stats[f"events_lost_{kind}"])
+    yield lost
+    yield GaugeMetricFamily(
+        "segctl_engine_pace_seconds",
+        "How far apart the packets of one port may reach the engine; 0: it keeps up.",
+        value=stats["share_gap_ns"] / 1e9,
     )
     yield from flow_map_metrics(stats)
     yield GaugeMetricFamily(
@@ -221,17 +263,16 @@ def router(agent: Agent) -> APIRouter:
 
 def serve(agent: Agent, host: str, port: int) -> Callable[[], None]:
     """Listen on TCP for scrapes; gives what ends it. SegctlError where it cannot."""
+    registry = _registry(agent)
+
+    def page(accept: str) -> Page:
+        encode, content_type = choose_encoder(accept)
+        return encode(registry), content_type
+
     try:
-        server, thread = start_http_server(port, host, _registry(agent))
+        return ScrapeServer(host, port, page).close
     except (OSError, OverflowError) as error:
         raise SegctlError(
             f"listening for metrics on {host}:{port}: {error}",
             advice="choose another address with --metrics",
         ) from error
-
-    def end() -> None:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-    return end

@@ -1,7 +1,7 @@
-"""Who is at the other end of the API's socket: the kernel says it, not the client.
+"""The API's connections: who is at the other end, as the kernel says it, and for how long it may dawdle.
 
-In: a connection of a unix socket. Out: the peer's uid, as the request's client ("uid", number).
-I/O: SO_PEERCRED.
+In: connections of a unix socket. Out: the peer's uid, as the request's client ("uid", number); the end of
+connections that keep the agent waiting. I/O: SO_PEERCRED.
 """
 
 from __future__ import annotations
@@ -9,22 +9,79 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from collections.abc import Callable
 
+import h11
 from fastapi import Request
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+REQUEST_S = 30.0
+"""From a request's first byte, or the connection, to the request's last byte."""
+READ_S = 60.0
+"""For a client that does not read what it was answered."""
 _UCRED = struct.Struct("3i")
 _UID = "uid"
 
 
 class PeerProtocol(H11Protocol):
-    """uvicorn's HTTP, with the peer's uid in place of an address, which unix sockets have none of."""
+    """uvicorn's HTTP, with the peer's uid in place of an address, which unix sockets have none of, and with a
+    limit to half requests and to answers that nobody reads: each holds a descriptor, and memory.
+    """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Asked once, when it connects: a socket that is passed on stays its opener's."""
+        self._request = _Limit(self.loop, REQUEST_S, transport.abort)
+        self._reading = _Limit(self.loop, READ_S, transport.abort)
         super().connection_made(transport)
         uid = uid_behind(transport.get_extra_info("socket"))
         self.client = None if uid is None else (_UID, uid)
+        self._limit_request()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of a request, or of the next."""
+        super().data_received(data)
+        self._limit_request()
+
+    def pause_writing(self) -> None:
+        """Called while more of an answer waits than the socket takes."""
+        super().pause_writing()
+        self._reading.start()
+
+    def resume_writing(self) -> None:
+        """Called when the client has read on."""
+        super().resume_writing()
+        self._reading.end()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """No limit outlives its connection."""
+        super().connection_lost(exc)
+        self._request.end()
+        self._reading.end()
+
+    def _limit_request(self) -> None:
+        if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
+            self._request.end()
+        else:
+            self._request.start()
+
+
+class _Limit:
+    """A timer that may be started again while it runs, and ended while it does not."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, seconds: float, late: Callable[[], None]
+    ) -> None:
+        self._loop, self._seconds, self._late = loop, seconds, late
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._seconds, self._late)
+
+    def end(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
 
 def uid_behind(connection: socket.socket | None) -> int | None:

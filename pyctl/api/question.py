@@ -8,6 +8,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from pyctl.agent.agent import Agent
+from pyctl.api.schema_identity import SharedAddress
 from pyctl.api.schema_question import (
     AskedEnd,
     AskedRule,
@@ -44,6 +45,10 @@ def answer_view(answer: Answer) -> PolicyAnswer:
         source=str(answer.source.address),
         target=str(answer.target.address),
         opens=answer.opens,
+        shared=[
+            SharedAddress(address=str(ip), workloads=list(names))
+            for ip, names in answer.shared
+        ],
         ends=[_end(one) for one in answer.asked],
     )
 

@@ -7,6 +7,7 @@ Routes (prefix /v1), request → response, `*` for a query parameter:
 POST /attach                AttachRequest → AttachResponse
 POST /detach                DetachRequest → DetachResponse
 GET  /workloads             WorkloadList
+GET  /containers            ContainerList        *host (schema_containers)
 GET  /workloads/{ref}       WorkloadDetail       ref: id, name, pid or container
 PUT  /workloads/{ref}/mode  ModeRequest → ModeResponse
 GET  /workloads/{ref}/rules RulesResponse        as the kernel holds them
@@ -29,23 +30,26 @@ dicts of the same shape.
 
 from __future__ import annotations
 
-import json
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from pyctl.api.schema_base import Request, Response
+from pyctl.api.schema_identity import Address, ClaimView, SharedAddress
 from pyctl.api.schema_impact import OpenFlows
 from pyctl.errors import SegctlError
 from pyctl.model.log_level import LogLevel
 from pyctl.model.workload import (
     DatapathKind,
     Fail,
+    FollowAddresses,
     LinkKind,
     Mode,
     ModeSource,
     Offload,
     OtherTraffic,
+    Service,
 )
 
 PREFIX = "/v1"
@@ -62,27 +66,6 @@ HTTP_STATUS = {
 """SegctlError.code → HTTP status."""
 
 
-class Request(BaseModel):
-    """Unknown keys are refused: a mistyped option must not be dropped in silence. So is what is no text:
-    half a character, as JSON can spell it, could be kept, but in no answer be told.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _is_text(cls, body: object) -> object:
-        try:
-            json.dumps(body, ensure_ascii=False, default=str).encode()
-        except UnicodeEncodeError as error:
-            raise ValueError("must be UTF-8, in every name and value") from error
-        return body
-
-
-class _Response(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
 class DatapathChoice(StrEnum):
     """AUTO: the one that this version prefers."""
 
@@ -91,7 +74,7 @@ class DatapathChoice(StrEnum):
     U32 = "u32"
 
 
-class ErrorBody(_Response):
+class ErrorBody(Response):
     """A SegctlError; `code` names its class (errors.BY_CODE)."""
 
     code: str
@@ -107,7 +90,7 @@ class ErrorBody(_Response):
         )
 
 
-class ErrorResponse(_Response):
+class ErrorResponse(Response):
     """The body of every answer with a status of 400 or more."""
 
     error: ErrorBody
@@ -119,14 +102,14 @@ class AttachRequest(Request):
     pid: Annotated[int, Field(gt=0)] | None = None
     container: str | None = None
     """Name or id (a unique head of it)."""
-    interfaces: list[str] = []
+    interfaces: list[str] = Field(default=[])
     """Empty: every interface that has an address, or gets one later."""
     name: (
         Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$")] | None
     ) = None
     """As containers may be called. None: the container's name, or `pid-N`."""
-    labels: dict[str, str] = {}
-    """Added to the container's own."""
+    labels: dict[str, str | None] = Field(default={})
+    """Added to those that it has, the container's own at first; null: taken away."""
     datapath: DatapathChoice = DatapathChoice.AUTO
     mode: Literal[Mode.DISCOVER, Mode.MONITOR, Mode.PROTECT] | None = None
     """None: discover."""
@@ -136,10 +119,21 @@ class AttachRequest(Request):
     other_traffic: OtherTraffic = OtherTraffic.AUTO
     any_source: bool = False
     """The workload forwards for others: its source addresses are not checked."""
+    serves: list[Service] = Field(default=[])
+    """What it may say to its link: router advertisements, a DHCP server's answers."""
+    addresses: tuple[Address, ...] = ()
+    """The workload's own besides those that are found; with or without a prefix length."""
+    follow: FollowAddresses = FollowAddresses.NO
+    """Which of the addresses that it gives itself later it may use."""
     offload: Offload = Offload.ON
     """OFF: no segmentation or checksum offloads, as NeuVector does it; for comparison."""
     container_host: str | None = None
     """URL of the container daemon; None: the usual sockets are tried."""
+    force: bool = False
+    """Lose what hangs on an interface and cannot be kept (a filter, an XDP program, a macvlan), instead of
+    refusing it."""
+    once: bool = False
+    """A container is not attached again when it starts anew, or another is made under its name."""
     dry_run: bool = False
 
     @model_validator(mode="after")
@@ -169,7 +163,7 @@ class DetachRequest(Request):
         return self
 
 
-class CounterRow(_Response):
+class CounterRow(Response):
     """One reason's count for one port, kernel and engine together."""
 
     reason: str
@@ -182,7 +176,7 @@ class CounterRow(_Response):
     """Of packets: let by because the mode only records."""
 
 
-class PortView(_Response):
+class PortView(Response):
     """A spliced interface."""
 
     port_id: int
@@ -197,7 +191,9 @@ class PortView(_Response):
     host_mac: str | None
     mtu: int
     addresses: list[str]
-    """`a.b.c.d/len` and `x::y/len`."""
+    """Those that the interface had when it was attached, `a.b.c.d/len` and `x::y/len`."""
+    xdp: bool = False
+    """The workload has an XDP program on it."""
 
 
 class PortDetail(PortView):
@@ -211,13 +207,33 @@ class PortDetail(PortView):
     """Reasons never met are absent."""
 
 
-class _WorkloadHead(_Response):
+class WorkloadState(StrEnum):
+    """EMPTY: no process lives in its namespace, which is kept in quarantine. LOST: a container that does not
+    run, or not attached yet; it is attached when it starts.
+    """
+
+    ATTACHED = "attached"
+    EMPTY = "empty"
+    LOST = "lost"
+
+
+class Uninspected(Response):
+    """An interface that leads out of the workload and is not spliced."""
+
+    interface: str
+    reason: str
+
+
+class _WorkloadHead(Response):
     id: str
     name: str
-    pid: int
+    state: WorkloadState
+    pid: int | None
+    """None: it is lost."""
     runtime: str
     image: str | None
     labels: dict[str, str]
+    uninspected: list[Uninspected]
     datapath: DatapathKind
     mode: Mode
     """The effective one."""
@@ -225,7 +241,14 @@ class _WorkloadHead(_Response):
     fail: Fail
     other_traffic: OtherTraffic
     any_source: bool
+    serves: list[Service]
     offload: Offload
+    addresses: list[str]
+    """All that it was given, on whatever interface."""
+    follow: FollowAddresses
+    shared: list[SharedAddress]
+    claims: list[ClaimView]
+    """Addresses that it gave itself."""
 
 
 class WorkloadView(_WorkloadHead):
@@ -234,7 +257,7 @@ class WorkloadView(_WorkloadHead):
     ports: list[PortView]
 
 
-class WorkloadList(_Response):
+class WorkloadList(Response):
     """Sorted by name, then id."""
 
     workloads: list[WorkloadView]
@@ -245,7 +268,7 @@ EventKind = Literal[
 ]
 
 
-class Event(_Response):
+class Event(Response):
     """Something worth telling: a denial, a change of state, drops in the kernel."""
 
     time: float
@@ -270,7 +293,7 @@ class Event(_Response):
     bytes: int | None = None
 
 
-class FlowMap(_Response):
+class FlowMap(Response):
     """Verdicts in the kernel: those there now, and what became of others since the start."""
 
     entries: int
@@ -301,7 +324,7 @@ class WorkloadDetail(_WorkloadHead):
     """The most recent, oldest first."""
 
 
-class AttachResponse(_Response):
+class AttachResponse(Response):
     """`plan` is what was done, or with dry_run would be."""
 
     workload: WorkloadView | None
@@ -313,7 +336,7 @@ class AttachResponse(_Response):
     elapsed_ms: float
 
 
-class DetachResponse(_Response):
+class DetachResponse(Response):
     """`plan` is what was done, or with dry_run would be."""
 
     workloads: list[str]
@@ -330,7 +353,7 @@ class ModeRequest(Request):
     dry_run: bool = False
 
 
-class ModeResponse(_Response):
+class ModeResponse(Response):
     """The effective mode before and after."""
 
     workload: str
@@ -339,9 +362,10 @@ class ModeResponse(_Response):
     source: ModeSource
     """Of `after`."""
     plan: list[str]
+    warnings: list[str]
 
 
-class PortRules(_Response):
+class PortRules(Response):
     """A pair's rules in the kernel, in the driver's words."""
 
     port_id: int
@@ -349,7 +373,7 @@ class PortRules(_Response):
     rules: list[str]
 
 
-class RulesResponse(_Response):
+class RulesResponse(Response):
     """One entry for each port of the workload."""
 
     workload: str
@@ -357,7 +381,7 @@ class RulesResponse(_Response):
     ports: list[PortRules]
 
 
-class PolicyText(_Response):
+class PolicyText(Response):
     """The policy as it was applied, comments and all; empty text: none was."""
 
     text: str
@@ -377,7 +401,7 @@ class PolicyApplyRequest(Request):
     """Both for the log."""
 
 
-class PolicyApplyResponse(_Response):
+class PolicyApplyResponse(Response):
     """What changes (or with dry_run would), one sentence each."""
 
     changes: list[str]
@@ -390,21 +414,24 @@ class PolicyApplyResponse(_Response):
     elapsed_ms: float
 
 
-class EngineStatus(_Response):
+class EngineStatus(Response):
     """The engine process as the agent sees it."""
 
-    state: Literal["running", "starting", "down"]
+    state: Literal["running", "cut off", "starting", "down"]
+    """Cut off: it runs, but vbr-neuv and vth-neuv lead nothing to it."""
     pid: int | None
     heartbeat_age_ms: float | None
     restarts: int
     sessions: int
     ring_drops: int
     """Frames that the packet socket had no room for."""
+    pace: int | None = None
+    """Packets a second that each port may send to the engine; None: it keeps up."""
     flow_map: FlowMap | None = None
     """None: no engine answers."""
 
 
-class HistoryStatus(_Response):
+class HistoryStatus(Response):
     """How the recording of flows and events goes."""
 
     recording: bool
@@ -412,10 +439,12 @@ class HistoryStatus(_Response):
     bytes: int
     """Of the file."""
     lost: int
-    """Flows and events that are not on disk since the agent started."""
+    """Flows and events that are not on disk since the agent started: the engine, the agent or the disk had no
+    room for them.
+    """
 
 
-class Status(_Response):
+class Status(Response):
     """The agent in one look."""
 
     pid: int
@@ -432,9 +461,9 @@ class Status(_Response):
     ports: int
     policy_rules: int
     history: HistoryStatus
-    auto_attach: list[str] = []
+    auto_attach: list[str] = Field(default=[])
     """How each container runtime is followed; empty: no selectors are configured."""
-    warnings: list[str] = []
+    warnings: list[str] = Field(default=[])
 
 
 class LogLevelRequest(Request):
@@ -443,7 +472,7 @@ class LogLevelRequest(Request):
     level: LogLevel
 
 
-class LogLevelResponse(_Response):
+class LogLevelResponse(Response):
     """The level before and after."""
 
     before: LogLevel
@@ -456,7 +485,7 @@ class StopRequest(Request):
     detach: bool = False
 
 
-class StopResponse(_Response):
+class StopResponse(Response):
     """Sent before the agent ends."""
 
     pid: int

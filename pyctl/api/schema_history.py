@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from pyctl.api.schema import Event
+from pyctl.api.schema_base import Response
 
 Verdict = Literal["allow", "deny", "violation"]
 Way = Literal["egress", "ingress"]
 
 
-class _Response(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class Judgement(_Response):
+class Judgement(Response):
     """What one end's port said of a flow."""
 
     workload: str | None
@@ -31,7 +26,7 @@ class Judgement(_Response):
     bytes: int
 
 
-class Flow(_Response):
+class Flow(Response):
     """A flow, from its opener's side. Between two attached workloads it is judged at both ends."""
 
     started: float
@@ -71,7 +66,7 @@ class Flow(_Response):
     """By one end or both, the opener's first."""
 
 
-class FlowList(_Response):
+class FlowList(Response):
     """Oldest first."""
 
     flows: list[Flow]
@@ -79,9 +74,11 @@ class FlowList(_Response):
     """Give it as `after` to see what ended since."""
     recording: bool
     """False: only live flows are known; `status` says why."""
+    complete: bool = True
+    """False: there are more than were looked at."""
 
 
-class EventPage(_Response):
+class EventPage(Response):
     """Oldest first."""
 
     events: list[Event]

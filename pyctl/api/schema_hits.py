@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pyctl.api.schema_base import Response
 
 
-class HitCount(BaseModel):
+class HitCount(Response):
     """One hit is one flow judged at one end."""
-
-    model_config = ConfigDict(extra="forbid")
 
     hits: int
     last: float | None
@@ -32,10 +30,8 @@ class RuleHits(HitCount):
     enabled: bool
 
 
-class PolicyHits(BaseModel):
+class PolicyHits(Response):
     """In the policy's order."""
-
-    model_config = ConfigDict(extra="forbid")
 
     rules: list[RuleHits]
     default: HitCount

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pyctl.api.schema_base import Response
 
 
-class _Response(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class TurnedFlows(_Response):
+class TurnedFlows(Response):
     """Flows that are alike but for the opener's port."""
 
     source: str
@@ -24,7 +20,7 @@ class TurnedFlows(_Response):
     flows: int
 
 
-class OpenFlows(_Response):
+class OpenFlows(Response):
     """How many open flows change their verdict, when a policy is applied."""
 
     looked_at: int

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from pyctl.api.schema import Request
+from pyctl.api.schema_base import Request, Response
 from pyctl.model.workload import Mode
 
 Change = Literal["denied", "allowed", "uncertain", "unchanged"]
 
 
-class _Response(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class LeftOut(_Response):
+class LeftOut(Response):
     """Flows of which nothing is learned, for one reason."""
 
     why: str
@@ -27,7 +23,7 @@ class LeftOut(_Response):
     """Who to whom, those with the most flows."""
 
 
-class Learned(_Response):
+class Learned(Response):
     """The policy in force with what was learned behind its rules."""
 
     text: str
@@ -41,6 +37,8 @@ class Learned(_Response):
     left_out: list[LeftOut]
     recording: bool
     """False: only live flows are known."""
+    complete: bool = True
+    """False: there are more flows than were looked at, or written so far."""
 
 
 class SimulateRequest(Request):
@@ -55,7 +53,7 @@ class SimulateRequest(Request):
     """Of each change, and of what a staged rule would deny."""
 
 
-class Fate(_Response):
+class Fate(Response):
     """What a policy makes of a flow."""
 
     verdict: Literal["allow", "deny", "violation"] | None
@@ -66,7 +64,7 @@ class Fate(_Response):
     """Of a staged rule that would deny what passes."""
 
 
-class Case(_Response):
+class Case(Response):
     """Flows that are alike."""
 
     change: Change
@@ -82,7 +80,7 @@ class Case(_Response):
     """Why it is uncertain."""
 
 
-class Simulated(_Response):
+class Simulated(Response):
     """Recorded flows under the new policy, against the one in force."""
 
     flows: dict[Change, int]
@@ -93,9 +91,11 @@ class Simulated(_Response):
     """Flows that pass by the new policy, and that a staged rule of it would deny; each is counted in
     `flows` too.
     """
-    staged_examples: list[Case] = []
+    staged_examples: list[Case] = Field(default=[])
     warnings: list[str]
     """Of the new policy."""
     recording: bool
     """False: only live flows are known."""
+    complete: bool = True
+    """False: there are more flows than were looked at, or written so far."""
     elapsed_ms: float

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
-
-from pyctl.api.schema import Request
+from pyctl.api.schema_base import Request, Response
+from pyctl.api.schema_identity import SharedAddress
 from pyctl.model.policy import Direction
 from pyctl.model.truth import Says
 from pyctl.model.workload import Mode
@@ -17,16 +16,12 @@ class PolicyQuestion(Request):
     """A workload's name, or an address."""
     target: str
     port: str
-    """tcp/80, udp/53, icmp."""
+    """tcp/80, udp/53, sctp/3868, icmp."""
     text: str | None = None
     """A policy that is not in force; None: the one that is."""
 
 
-class _Response(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class AskedRule(_Response):
+class AskedRule(Response):
     """A rule, and why it does not match."""
 
     id: int
@@ -35,7 +30,7 @@ class AskedRule(_Response):
     """None: it decides."""
 
 
-class AskedEnd(_Response):
+class AskedEnd(Response):
     """What one attached end makes of it."""
 
     direction: Direction
@@ -56,12 +51,14 @@ class AskedEnd(_Response):
     """The rule that would decide if it were not staged."""
 
 
-class PolicyAnswer(_Response):
+class PolicyAnswer(Response):
     """What becomes of a new connection."""
 
     source: str
     target: str
     """Addresses by which the ends were judged."""
     opens: bool
+    shared: list[SharedAddress]
+    """Those of them that several workloads have: each must be allowed."""
     ends: list[AskedEnd]
     """The opener's first; none where neither is attached."""

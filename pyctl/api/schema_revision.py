@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pyctl.api.schema_base import Response
 
 
-class RevisionView(BaseModel):
+class RevisionView(Response):
     """A policy that was applied, but for its text."""
-
-    model_config = ConfigDict(extra="forbid")
 
     number: int
     time: float
@@ -25,18 +23,14 @@ class RevisionView(BaseModel):
     """Its text is the policy's of now."""
 
 
-class RevisionList(BaseModel):
+class RevisionList(Response):
     """Newest last."""
-
-    model_config = ConfigDict(extra="forbid")
 
     revisions: list[RevisionView]
 
 
-class RevisionText(BaseModel):
+class RevisionText(Response):
     """One, as it was applied."""
-
-    model_config = ConfigDict(extra="forbid")
 
     number: int
     text: str

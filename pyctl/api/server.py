@@ -20,6 +20,7 @@ from pyctl.agent import logs
 from pyctl.agent.agent import Agent
 from pyctl.agent.orders import AttachOrder, DetachOrder
 from pyctl.api import (
+    containers,
     history,
     hits,
     impact,
@@ -31,8 +32,10 @@ from pyctl.api import (
     views,
 )
 from pyctl.api.peer import uid_of
+from pyctl.api.wrong import unforeseen, wrong
 from pyctl.errors import SegctlError, UsageError
 from pyctl.model.log_level import LogLevel
+from pyctl.model.text import told
 from pyctl.model.workload import DatapathKind, Mode
 
 
@@ -43,12 +46,14 @@ def create_app(agent: Agent, on_stop: Callable[[], None]) -> FastAPI:
     )
     app.add_exception_handler(SegctlError, _segctl_error)
     app.add_exception_handler(RequestValidationError, _bad_request)
-    app.add_exception_handler(OSError, _os_error)
+    app.add_exception_handler(OSError, _unforeseen)
+    app.add_exception_handler(Exception, _unforeseen)
     for router in (
         _workloads(agent),
         _policy(agent),
         question.router(agent),
         revision.router(agent),
+        containers.router(agent),
         hits.router(agent),
         learning.router(agent),
         history.router(agent),
@@ -70,19 +75,15 @@ def _segctl_error(_request: Request, error: Exception) -> JSONResponse:
     return _answer(error)
 
 
-def _os_error(_request: Request, error: Exception) -> JSONResponse:
-    """What the kernel refuses, a full disk among it, is told like everything else."""
-    if not isinstance(error, OSError):
-        raise error
-    state = "it may be half done; `segctl list` shows what is attached"
-    return _answer(SegctlError(str(error), state=state, errno=error.errno))
+def _unforeseen(_request: Request, error: Exception) -> JSONResponse:
+    return _answer(unforeseen(error))
 
 
 def _bad_request(_request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, RequestValidationError):
         raise error
     told = "; ".join(
-        f"{'.'.join(str(part) for part in item['loc'][1:])}: {item['msg']}".lstrip(": ")
+        f"{'.'.join(str(part) for part in item['loc'][1:])}: {wrong(item)}".lstrip(": ")
         for item in error.errors()
     )
     return _answer(UsageError(told, state="nothing was touched"))
@@ -100,12 +101,15 @@ def _workloads(agent: Agent) -> APIRouter:
             None if chosen is schema.DatapathChoice.AUTO else DatapathKind(chosen.value)
         )
         given["interfaces"] = tuple(request.interfaces)
+        if "serves" in given:
+            given["serves"] = tuple(dict.fromkeys(request.serves))
+        given["addresses"] = tuple(request.addresses)
         result = agent.attach(AttachOrder(**given))
         workload = result.workload
         return schema.AttachResponse(
             workload=views.workload_view(agent, workload) if workload else None,
             plan=result.plan,
-            warnings=result.warnings,
+            warnings=told(result.warnings),
             already=result.already,
             elapsed_ms=result.elapsed_ms,
         )
@@ -114,27 +118,26 @@ def _workloads(agent: Agent) -> APIRouter:
     def detach(request: schema.DetachRequest) -> schema.DetachResponse:
         """Give the original interfaces back."""
         result = agent.detach(DetachOrder(**request.model_dump()))
-        return schema.DetachResponse.model_validate(vars(result))
+        body = {**vars(result), "warnings": told(result.warnings)}
+        return schema.DetachResponse.model_validate(body)
 
     @router.get("/workloads")
     def workloads() -> schema.WorkloadList:
-        """All that is attached."""
-        return schema.WorkloadList(
-            workloads=[
-                views.workload_view(agent, workload)
-                for workload in agent.context.registry.all()
-            ]
-        )
+        """All that is attached, or lost."""
+        context = agent.context
+        found = [*context.registry.all(), *context.lost()]
+        found.sort(key=lambda one: (one.name, one.id))
+        return schema.WorkloadList(workloads=views.workload_views(agent, found))
 
     @router.get("/workloads/{ref}")
     def workload(ref: str) -> schema.WorkloadDetail:
         """One workload in full."""
-        return views.workload_detail(agent, agent.context.registry.find(ref))
+        return views.workload_detail(agent, agent.find(ref))
 
     @router.put("/workloads/{ref}/mode")
     def mode(ref: str, request: schema.ModeRequest) -> schema.ModeResponse:
         """Force the mode, or give the choice back."""
-        before = agent.context.mode_of(agent.context.registry.find(ref)).mode
+        before = agent.context.mode_of(agent.find(ref)).mode
         forced = None if request.mode == "auto" else Mode(request.mode)
         changed = agent.set_mode(ref, forced, dry_run=request.dry_run)
         after = agent.context.mode_of(changed)
@@ -144,6 +147,10 @@ def _workloads(agent: Agent) -> APIRouter:
             after=after.mode,
             source=after.source,
             plan=[f"{changed.name}: {before} → {after.mode}"],
+            warnings=[
+                f"not inspected: {one.interface}: {one.reason}"
+                for one in agent.context.uninspected.get(changed.id, ())
+            ],
         )
 
     @router.get("/workloads/{ref}/rules")
@@ -218,11 +225,9 @@ def _node(agent: Agent, on_stop: Callable[[], None]) -> APIRouter:
             workloads=len(loads),
             ports=sum(len(load.ports) for load in loads),
             policy_rules=len(agent.context.policy.rules),
-            history=schema.HistoryStatus.model_validate(
-                vars(agent.context.history.state())
-            ),
+            history=schema.HistoryStatus.model_validate(vars(agent.recording())),
             auto_attach=agent.auto_attacher.states(),
-            warnings=agent.warnings,
+            warnings=told(agent.warnings),
         )
 
     @router.put("/log-level")

@@ -13,45 +13,94 @@ from pyctl import abi
 from pyctl.agent.agent import Agent
 from pyctl.agent.events import Happening
 from pyctl.api import schema
+from pyctl.api.schema_identity import ClaimView, SharedAddress
 from pyctl.model.workload import Counter, ModeSource, Port, Workload
+from pyctl.platform.process import process_alive
+from pyctl.policy.claims import shared
 from pyctl.policy.concern import rule_count
-from pyctl.policy.resolve import effective_mode, groups_of
+from pyctl.policy.resolve import Address, effective_mode, groups_of
+
+Shared = Mapping[Address, tuple[str, ...]]
+"""Names of workloads by the address that they share."""
+
+_INTERNAL = ("segment", "closed")
+"""What of a port is nobody's business outside."""
 
 
 def port_view(port: Port) -> schema.PortView:
     """A port in the list."""
     return schema.PortView(
-        **{key: value for key, value in vars(port).items() if key != "addresses"},
+        **{key: value for key, value in vars(port).items() if key not in _INTERNAL},
         ucmac=port.ucmac,
-        addresses=list(port.addresses),
     )
 
 
-def _head(agent: Agent, workload: Workload) -> dict[str, object]:
+def _state(agent: Agent, workload: Workload) -> schema.WorkloadState:
+    if workload.id not in agent.context.registry.by_id:
+        return schema.WorkloadState.LOST
+    if process_alive(workload.process):
+        return schema.WorkloadState.ATTACHED
+    return schema.WorkloadState.EMPTY
+
+
+def _shared(agent: Agent) -> Shared:
+    return shared(agent.context.registry.all())
+
+
+def _head(agent: Agent, workload: Workload, together: Shared) -> dict[str, object]:
     effective = effective_mode(agent.context.policy, workload)
+    state = _state(agent, workload)
+    lost = state is schema.WorkloadState.LOST
     return {
         "id": workload.id,
         "name": workload.name,
-        "pid": workload.process.pid,
+        "state": state,
+        "pid": None if lost else workload.process.pid,
         "runtime": workload.runtime,
         "image": workload.image,
         "labels": workload.labels,
+        "uninspected": [
+            vars(one) for one in agent.context.uninspected.get(workload.id, ())
+        ],
         "datapath": workload.datapath,
         "mode": effective.mode,
         "mode_source": effective.source,
         "fail": workload.fail,
         "other_traffic": workload.other_traffic,
         "any_source": workload.any_source,
+        "serves": list(workload.serves),
         "offload": workload.offload,
+        "addresses": list(workload.given),
+        "follow": workload.follow,
+        "shared": [
+            SharedAddress(address=str(ip), workloads=list(names))
+            for ip, names in together.items()
+            if workload.name in names
+        ],
+        "claims": [ClaimView(**vars(claim)) for claim in workload.claims],
     }
 
 
 def workload_view(agent: Agent, workload: Workload) -> schema.WorkloadView:
     """A workload in the list."""
-    ports = [port_view(port) for port in workload.ports]
-    return schema.WorkloadView.model_validate(
-        {**_head(agent, workload), "ports": ports}
-    )
+    (view,) = workload_views(agent, [workload])
+    return view
+
+
+def workload_views(
+    agent: Agent, workloads: Iterable[Workload]
+) -> list[schema.WorkloadView]:
+    """The list."""
+    together = _shared(agent)
+    return [
+        schema.WorkloadView.model_validate(
+            {
+                **_head(agent, workload, together),
+                "ports": [port_view(port) for port in workload.ports],
+            }
+        )
+        for workload in workloads
+    ]
 
 
 def counter_rows(
@@ -113,7 +162,7 @@ def workload_detail(agent: Agent, workload: Workload) -> schema.WorkloadDetail:
     from_policy = unforced.source is ModeSource.POLICY
     return schema.WorkloadDetail.model_validate(
         {
-            **_head(agent, workload),
+            **_head(agent, workload, _shared(agent)),
             "attach_mode": workload.attach_mode,
             "forced_mode": workload.forced_mode,
             "policy_mode": unforced.mode if from_policy else None,

@@ -12,9 +12,10 @@ from typing import Any
 import click
 
 from pyctl.cli import options, render
+from pyctl.cli.once import Group
 
 
-@click.group()
+@click.group(cls=Group)
 def agent() -> None:
     """The process that owns what is attached."""
 
@@ -159,4 +160,6 @@ def _engine(found: dict[str, Any]) -> str:
         words.append(f"heartbeat {found['heartbeat_age_ms']:.0f} ms ago")
     if found["restarts"]:
         words.append(render.count(found["restarts"], "restart"))
+    if found["pace"] is not None:
+        words.append(f"no port may send it more than {found['pace']} packets/s")
     return ", ".join(words)

@@ -5,31 +5,131 @@ In: options. Out: what was done. I/O: the agent, started where none runs.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
 
 from pyctl.cli import options, render
-from pyctl.model.workload import Fail, Mode, Offload, OtherTraffic
+from pyctl.cli.once import Command
+from pyctl.errors import SegctlError
+from pyctl.model.workload import (
+    Fail,
+    FollowAddresses,
+    Mode,
+    Offload,
+    OtherTraffic,
+    Service,
+)
 
+F = TypeVar("F", bound=Callable[..., Any])
 _MODES = [Mode.DISCOVER.value, Mode.MONITOR.value, Mode.PROTECT.value]
+
+
+def _last(
+    _ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]
+) -> str | None:
+    """Return the last of several names: they mean one workload whichever counts, and nobody is left out."""
+    return given[-1] if given else None
 
 
 def _labels(
     _ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]
-) -> dict[str, str]:
-    found = {}
+) -> dict[str, str | None]:
+    """`k=v`, or `k-` for one that goes: its value is None."""
+    found: dict[str, str | None] = {}
     for text in given:
         key, equals, value = text.partition("=")
-        if not key or not equals:
-            raise click.BadParameter(f"{text!r} is not key=value")
-        found[key] = value
+        goes = not equals and text.endswith("-")
+        if goes:
+            key = text[:-1]
+        if not key or not (equals or goes):
+            raise click.BadParameter(f"{text!r} is neither key=value nor key-")
+        if key in found:
+            raise click.BadParameter(f"the label {key!r} is given twice")
+        found[key] = None if goes else value
     return found
 
 
-@click.command()
-@click.option("--pid", type=click.IntRange(min=1), help="A process in the container.")
-@click.option("--container", metavar="NAME", help="Name or id, in Docker or Podman.")
+def _services(
+    _ctx: click.Context, _param: click.Parameter, given: str | None
+) -> list[str] | None:
+    """Return the services named, none for `none`, and None where nothing is said."""
+    if given is None:
+        return None
+    known = [each.value for each in Service]
+    names = [] if given == "none" else given.split(",")
+    for name in names:
+        if name not in known:
+            raise click.BadParameter(f"{name!r} is none of {', '.join(known)}, none")
+    return list(dict.fromkeys(names))
+
+
+def _whom(command: F) -> F:
+    """--pid and --container, as `pids` and `containers`."""
+    for option in (
+        click.option(
+            "--container",
+            "containers",
+            metavar="NAME",
+            multiple=True,
+            help="Name or id, in Docker or Podman; repeatable.",
+        ),
+        click.option(
+            "--pid",
+            "pids",
+            type=click.IntRange(min=1),
+            multiple=True,
+            help="A process in the container; repeatable.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def _targets(
+    pids: tuple[int, ...], containers: tuple[str, ...], host: str | None
+) -> list[dict[str, Any]]:
+    """Who is meant, one request each."""
+    return [
+        *({"pid": pid} for pid in dict.fromkeys(pids)),
+        *(
+            {"container": container, "container_host": host}
+            for container in dict.fromkeys(containers)
+        ),
+    ]
+
+
+def _for_each(
+    targets: list[dict[str, Any]],
+    ask: Callable[[dict[str, Any]], dict[str, Any]],
+    tell: Callable[[dict[str, Any]], None],
+    *,
+    as_json: bool,
+) -> None:
+    """Ask for one after the other. One that fails keeps no other from being done; each failure is
+    told, and the last one gives the exit code.
+    """
+    answers, failures = [], []
+    for target in targets:
+        try:
+            answers.append(ask(target))
+        except SegctlError as error:
+            failures.append(error)
+            continue
+        render.warnings(answers[-1]["warnings"])
+        if not as_json:
+            tell(answers[-1])
+    if as_json and answers:
+        render.as_json(answers if len(targets) > 1 else answers[0])
+    for failure in failures[:-1]:
+        click.echo(f"segctl: {failure}", err=True)
+    if failures:
+        raise failures[-1]
+
+
+@click.command(cls=Command)
+@_whom
 @click.option(
     "--interface",
     "interfaces",
@@ -38,15 +138,18 @@ def _labels(
     help="Only this interface; repeatable (default: each that has an address, or gets one later).",
 )
 @click.option(
-    "--name", help="The workload's name (default: the container's, or pid-N)."
+    "--name",
+    multiple=True,
+    callback=_last,
+    help="The workload's name (default: the container's, or pid-N); of several the last.",
 )
 @click.option(
     "--label",
     "labels",
-    metavar="K=V",
+    metavar="K=V|K-",
     multiple=True,
     callback=_labels,
-    help="A label for the policy's selectors; repeatable.",
+    help="A label for the policy's selectors, or K- to take one away; repeatable.",
 )
 @click.option(
     "--datapath",
@@ -79,65 +182,107 @@ def _labels(
     "checked.",
 )
 @click.option(
+    "--serves",
+    metavar="SERVICES",
+    callback=_services,
+    help="What the workload is to its link, as a list: router (it may send IPv6 router "
+    "advertisements and redirects), dhcp (it may answer DHCP clients) or none (default: none).",
+)
+@click.option(
+    "--address",
+    "addresses",
+    metavar="A[/LEN]",
+    multiple=True,
+    help="An address of the workload's besides those that its interfaces have now and its "
+    "runtime tells; repeatable.",
+)
+@click.option(
+    "--follow-addresses",
+    "follow",
+    type=click.Choice([each.value for each in FollowAddresses]),
+    help="Whether it may use addresses and MACs that it gives itself later: free, but none of "
+    "another workload's or in a CIDR group of the policy; any, also in a group (default: no).",
+)
+@click.option(
     "--offload",
     type=click.Choice([each.value for each in Offload]),
     help="off: without segmentation and checksum offloads, as NeuVector does it; much "
     "slower, for comparison (default: on).",
 )
+@click.option(
+    "--force",
+    is_flag=True,
+    default=None,
+    help="Attach also where that loses something (a filter, an XDP or tcx program, a macvlan on top of "
+    "the interface) or cuts it off for more than a second (a host's bridge with STP). Each is named.",
+)
+@click.option(
+    "--once",
+    is_flag=True,
+    default=None,
+    help="Do not attach the container again when it restarts or is made anew under its name.",
+)
 @options.container_host
 @options.dry_run
 @options.output
 def attach(
-    pid: int | None,
-    container: str | None,
+    pids: tuple[int, ...],
+    containers: tuple[str, ...],
     container_host: str | None,
     as_json: bool,
     **body: Any,
 ) -> None:
     """Splice into a running container, which does not notice.
 
-    Attaching again changes the options that are given and leaves the others. The agent is started
+    Attaching again changes the options that are given and leaves the others; the addresses and MACs
+    that the workload has by then are its own from then on. The agent is started
     in the background where none runs.
+
+    A container is remembered by its name: it is attached again, with the same options and mode, when it
+    restarts or another one is made under that name, also after a reboot, until it is detached.
 
     LOCK-OUT: in protect, what no rule allows is denied. Do not attach a container that your own
     session goes through (SSH, a VPN, a proxy) with --mode protect before a policy allows it.
     """
-    if (pid is None) == (container is None):
+    if bool(pids) == bool(containers):
         raise click.UsageError("Give exactly one of --pid and --container.")
+    targets = _targets(pids, containers, container_host)
+    if len(targets) > 1 and body["name"] is not None:
+        raise click.UsageError(
+            f"--name is one workload's, and {len(targets)} are meant."
+        )
     options.require_root("attach")
     from pyctl.cli.start import with_agent
 
-    body |= {"pid": pid, "container": container}
-    if container:
-        body["container_host"] = container_host
-    # What is not said is not sent: it stays as it is where the workload is attached already.
-    body = {key: value for key, value in body.items() if value not in (None, (), {})}
-    answer = with_agent(
-        options.instance(),
-        lambda client: client.attach(**body),
-        keep=not body["dry_run"],
-    )
-    render.warnings(answer["warnings"])
-    if as_json:
-        render.as_json(answer)
-    elif body["dry_run"]:
-        render.steps(answer["plan"], would=True)
-    else:
-        _attached(answer)
+    def ask(target: dict[str, Any]) -> dict[str, Any]:
+        # What is not said is not sent: it stays as it is where the workload is attached already.
+        said = {k: v for k, v in (body | target).items() if v not in (None, (), {})}
+        return with_agent(
+            options.instance(),
+            lambda client: client.attach(**said),
+            keep=not body["dry_run"],
+        )
+
+    def tell(answer: dict[str, Any]) -> None:
+        if body["dry_run"]:
+            render.steps(answer["plan"], would=True)
+        else:
+            _attached(answer)
+
+    _for_each(targets, ask, tell, as_json=as_json)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("workload", required=False)
-@click.option("--pid", type=click.IntRange(min=1), help="A process in the container.")
-@click.option("--container", metavar="NAME", help="Name or id, in Docker or Podman.")
+@_whom
 @click.option("--all", "everything", is_flag=True, help="Everything that is attached.")
 @options.container_host
 @options.dry_run
 @options.output
 def detach(
     workload: str | None,
-    pid: int | None,
-    container: str | None,
+    pids: tuple[int, ...],
+    containers: tuple[str, ...],
     everything: bool,
     container_host: str | None,
     dry_run: bool,
@@ -147,7 +292,7 @@ def detach(
 
     Detaching what is not attached is done at once. Open connections live on, no longer inspected.
     """
-    given = [workload is not None, pid is not None, container is not None, everything]
+    given = [workload is not None, bool(pids), bool(containers), everything]
     if sum(given) != 1:
         raise click.UsageError(
             "Give exactly one of WORKLOAD, --pid, --container and --all."
@@ -155,27 +300,27 @@ def detach(
     options.require_root("detach")
     from pyctl.cli.start import with_agent
 
-    body = {
-        "pid": pid,
-        "container": container,
-        "workload": workload,
-        "all": everything,
-        "container_host": container_host if container else None,
-        "dry_run": dry_run,
-    }
-    answer = with_agent(
-        options.instance(), lambda client: client.detach(**body), keep=not dry_run
-    )
-    render.warnings(answer["warnings"])
-    if as_json:
-        render.as_json(answer)
-    elif dry_run:
-        render.steps(answer["plan"], would=True)
-    elif answer["workloads"]:
-        names = ", ".join(map(render.safe, answer["workloads"]))
-        click.echo(f"detached {names} in {answer['elapsed_ms']:.0f} ms")
-    else:
-        click.echo("nothing was attached")
+    body: dict[str, Any] = dict.fromkeys(("pid", "container", "container_host"))
+    body |= {"workload": workload, "all": everything, "dry_run": dry_run}
+
+    def ask(target: dict[str, Any]) -> dict[str, Any]:
+        return with_agent(
+            options.instance(),
+            lambda client: client.detach(**(body | target)),
+            keep=not dry_run,
+        )
+
+    def tell(answer: dict[str, Any]) -> None:
+        if dry_run and answer["plan"]:
+            render.steps(answer["plan"], would=True)
+        elif answer["workloads"]:
+            names = ", ".join(map(render.safe, answer["workloads"]))
+            click.echo(f"detached {names} in {answer['elapsed_ms']:.0f} ms")
+        else:
+            click.echo(f"nothing {'is' if dry_run else 'was'} attached")
+
+    targets = _targets(pids, containers, container_host) or [{}]
+    _for_each(targets, ask, tell, as_json=as_json)
 
 
 def _attached(answer: dict[str, Any]) -> None:

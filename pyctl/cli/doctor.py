@@ -8,9 +8,10 @@ from __future__ import annotations
 import click
 
 from pyctl.cli import options, render
+from pyctl.cli.once import Command
 
 
-@click.command()
+@click.command(cls=Command)
 @options.output
 def doctor(as_json: bool) -> None:
     """What this host can do, and which datapath that gives.

@@ -10,9 +10,10 @@ from pathlib import Path
 import click
 
 from pyctl.cli import options
+from pyctl.cli.once import Command
 
 
-@click.command()
+@click.command(cls=Command)
 @options.log_level
 @options.flow_cache
 @click.option(

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from pyctl.cli import follow, options, render
+from pyctl.cli.once import Command
 from pyctl.cli.since import Since
 
 KINDS = [
@@ -17,7 +18,7 @@ KINDS = [
 ]
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--workload", metavar="NAME", help="Of this workload.")
 @click.option(
     "--kind",

@@ -11,7 +11,9 @@ from typing import Any
 import click
 
 from pyctl.cli import follow, options, render
+from pyctl.cli.once import Command
 from pyctl.cli.since import Since
+from pyctl.model.flow import WITH_PORTS
 
 COLUMNS = (
     *("last", "from", "to", "way", "proto", "packets", "bytes", "back"),
@@ -19,7 +21,7 @@ COLUMNS = (
 )
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--workload", metavar="NAME", help="Of this workload, at either end.")
 @click.option(
     "--verdict",
@@ -73,10 +75,7 @@ def flows(
         render.as_json(answer)
         return
     render.table(COLUMNS, [row(flow) for flow in answer["flows"]])
-    if not answer["recording"]:
-        render.warnings(
-            ["flows are not recorded, these are live: see `segctl agent status`"]
-        )
+    render.incomplete(answer)
 
 
 def row(flow: Mapping[str, Any]) -> list[object]:
@@ -122,7 +121,7 @@ def carrier(flow: Mapping[str, Any]) -> str:
 
 def _end(flow: Mapping[str, Any], end: str) -> str:
     name, port = flow[f"{end}_name"] or flow[end], flow[f"{end}_port"]
-    if flow["protocol"] not in ("tcp", "udp"):
+    if flow["protocol"] not in WITH_PORTS:
         return str(name)
     if not flow[f"{end}_name"] and ":" in name:
         name = f"[{name}]"

@@ -8,10 +8,12 @@ imports only click and the base layer at its head, so that `segctl --help` is im
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import Any
 
 import click
 
+from pyctl.cli.once import Group
 from pyctl.errors import SegctlError
 
 COMMANDS = {
@@ -33,7 +35,7 @@ COMMANDS = {
 """In the order of a first use, which is the order of the help."""
 
 
-class SegctlGroup(click.Group):
+class SegctlGroup(Group):
     """Commands loaded late; a SegctlError is one message and its exit code."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -58,6 +60,14 @@ class SegctlGroup(click.Group):
         except SegctlError as error:
             click.echo(f"segctl: {error}", err=True)
             ctx.exit(error.exit_code)
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Runs the process. click ends quietly where nobody reads; what else stdout may refuse is told."""
+        try:
+            return super().main(*args, **kwargs)
+        except OSError as error:
+            click.echo(f"segctl: {error}", err=True)
+            sys.exit(SegctlError.exit_code)
 
 
 @click.group(

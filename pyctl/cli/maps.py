@@ -8,9 +8,10 @@ from __future__ import annotations
 import click
 
 from pyctl.cli import options, render
+from pyctl.cli.once import Command
 
 
-@click.command("dump-maps")
+@click.command("dump-maps", cls=Command)
 @click.argument("name", metavar="[MAP]", required=False)
 @options.output
 def dump_maps(name: str | None, as_json: bool) -> None:

@@ -10,6 +10,7 @@ from typing import TextIO
 import click
 
 from pyctl.cli import options, render
+from pyctl.cli.once import Group
 from pyctl.cli.policy_hits import hits
 from pyctl.cli.policy_import import import_policy
 from pyctl.cli.policy_learned import learned
@@ -19,7 +20,7 @@ from pyctl.cli.policy_simulate import simulate
 from pyctl.cli.policy_test import test_policy
 
 
-@click.group()
+@click.group(cls=Group)
 def policy() -> None:
     """Who may talk to whom."""
 

@@ -10,11 +10,12 @@ from typing import Any
 import click
 
 from pyctl.cli import options, render
+from pyctl.cli.once import Command
 
 _COLUMNS = ("RULE", "ACTION", "FROM → TO", "PORTS", "HITS", "LAST USED", "SINCE")
 
 
-@click.command("hits")
+@click.command("hits", cls=Command)
 @click.option("--unused", is_flag=True, help="Only rules without a hit.")
 @options.output
 def hits(unused: bool, as_json: bool) -> None:

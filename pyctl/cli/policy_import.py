@@ -1,12 +1,13 @@
 """segctl policy import.
 
 In: manifests of Kubernetes. Out: the policy that means the same, printed or applied.
-I/O: files or stdin; this node's addresses; the agent, to apply it or for the ports that workloads declare.
+I/O: files or stdin; this node's addresses; the agent, to apply it, or for what workloads declare.
 """
 
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from types import SimpleNamespace
 from typing import Any, TextIO
@@ -14,17 +15,19 @@ from typing import Any, TextIO
 import click
 
 from pyctl.cli import options, render
+from pyctl.cli.once import Command
 from pyctl.model.workload import Mode
 
 _MODES = [Mode.PROTECT.value, Mode.MONITOR.value, Mode.DISCOVER.value]
 
 
-@click.command("import")
+@click.command("import", cls=Command)
 @click.option(
     "--kubernetes",
     is_flag=True,
     required=True,
-    help="The files are NetworkPolicies (networking.k8s.io/v1), lists of them, or many documents.",
+    help="The files are NetworkPolicies (networking.k8s.io/v1), with the Namespaces and Services that "
+    "they speak of, lists of them, or many documents.",
 )
 @click.option(
     "-f",
@@ -67,9 +70,13 @@ def import_policy(
 ) -> None:
     """Kubernetes' NetworkPolicies as a policy: with their meaning, or an error.
 
+    As `kubectl get networkpolicies,namespaces,services -A -o yaml` prints them: Namespaces tell
+    their labels, Services the addresses by which pods are asked. What nobody tells (a label of a
+    namespace) takes nothing, with a warning.
+
     Labels of workloads are labels of pods. io.kubernetes.pod.namespace names the namespace (else
     `default`), segctl.namespace.KEY=VALUE is a label of that namespace, segctl.port.NAME=8080 (or
-    8080/udp) a named port.
+    53-udp) a named port.
 
     LOCK-OUT: applied, it takes the place of the whole policy in force. Look at --dry-run first.
     """
@@ -83,10 +90,14 @@ def import_policy(
     found = translate.read_all(
         notes, {file.name: options.text_of(file) for file in files}
     )
+    workloads = []
+    needed = translate.asks_for_ports(found)
+    if not notes.failed and (needed or translate.asks_for_labels(found)):
+        workloads = _workloads(client.workloads, needed=needed)
     made = translate.translate(
         notes,
         found,
-        workloads=_named(client.workloads()) if translate.names_ports(found) else (),
+        workloads=workloads,
         nodes=[_address(text) for text in nodes] if nodes else _own_addresses(),
         mode=Mode(mode),
     )
@@ -103,6 +114,20 @@ def import_policy(
         render.as_json(made.document)
     else:
         click.echo(made.text, nl=False)
+
+
+def _workloads(
+    ask: Callable[[], dict[str, Any]], *, needed: bool
+) -> list[SimpleNamespace]:
+    """Those attached; none where no agent runs, unless they are needed."""
+    from pyctl.errors import UnreachableError
+
+    try:
+        return _named(ask())
+    except UnreachableError:
+        if needed:
+            raise
+        return []
 
 
 def _named(answer: dict[str, Any]) -> list[SimpleNamespace]:

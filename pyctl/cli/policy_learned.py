@@ -8,10 +8,11 @@ from __future__ import annotations
 import click
 
 from pyctl.cli import options, render
+from pyctl.cli.once import Command
 from pyctl.cli.since import Since
 
 
-@click.command("learned")
+@click.command("learned", cls=Command)
 @click.option("--since", type=Since(), help="From flows seen since: 10m, 2h, 14:30, …")
 @click.option("--group", metavar="NAME", help="Only rules with this group at an end.")
 @click.option(
@@ -47,12 +48,7 @@ def learned(
             render.safe(f"not learned: {flows}, {one['meaning']} ({examples})"),
             err=True,
         )
-    if not answer["recording"]:
-        render.warnings(
-            [
-                "flows are not recorded, only live ones are known: see `segctl agent status`"
-            ]
-        )
+    render.incomplete(answer)
     if output == "json":
         render.as_json(answer["document"])
     else:

@@ -10,10 +10,11 @@ from typing import Any
 import click
 
 from pyctl.cli import options, render
+from pyctl.cli.once import Command
 from pyctl.errors import NotFoundError
 
 
-@click.command("log")
+@click.command("log", cls=Command)
 @options.output
 def log(as_json: bool) -> None:
     """The policies that were applied, newest first."""
@@ -41,7 +42,7 @@ def log(as_json: bool) -> None:
     )
 
 
-@click.command("show")
+@click.command("show", cls=Command)
 @click.argument("revision", type=click.IntRange(min=1))
 @options.output
 def show(revision: int, as_json: bool) -> None:
@@ -55,7 +56,7 @@ def show(revision: int, as_json: bool) -> None:
         click.echo(answer["text"], nl=not answer["text"].endswith("\n"))
 
 
-@click.command("rollback")
+@click.command("rollback", cls=Command)
 @click.argument("revision", type=click.IntRange(min=1), required=False)
 @options.dry_run
 @options.output

@@ -8,9 +8,10 @@ from __future__ import annotations
 import click
 
 from pyctl.cli import render
+from pyctl.cli.once import Command
 
 
-@click.command("schema")
+@click.command("schema", cls=Command)
 def schema() -> None:
     """The JSON Schema of a policy, for editors and CI."""
     from pyctl.policy.schema import document

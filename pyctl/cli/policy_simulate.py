@@ -11,6 +11,7 @@ from typing import Any, TextIO
 import click
 
 from pyctl.cli import options, render
+from pyctl.cli.once import Command
 from pyctl.cli.since import Since
 
 CHANGES = {
@@ -22,7 +23,7 @@ CHANGES = {
 _COLUMNS = ("change", "from", "to", "port", "flows", "last", "before", "after", "why")
 
 
-@click.command("simulate")
+@click.command("simulate", cls=Command)
 @options.policy_file
 @click.option("--since", type=Since(), help="Flows seen since: 10m, 2h, 14:30, …")
 @click.option(
@@ -67,12 +68,7 @@ def simulate(
         options.text_of(file), since=since, mode=mode, examples=examples
     )
     render.warnings(answer["warnings"])
-    if not answer["recording"]:
-        render.warnings(
-            [
-                "flows are not recorded, only live ones are known: see `segctl agent status`"
-            ]
-        )
+    render.incomplete(answer)
     if as_json:
         render.as_json(answer)
     else:

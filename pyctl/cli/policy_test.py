@@ -10,12 +10,13 @@ from typing import Any, TextIO
 import click
 
 from pyctl.cli import options, render
+from pyctl.cli.once import Command
 
 
-@click.command("test")
+@click.command("test", cls=Command)
 @click.option("--from", "source", required=True, help="A workload, or an address.")
 @click.option("--to", "target", required=True, help="Likewise.")
-@click.option("--port", required=True, help="tcp/80, udp/53, icmp, icmp/13.")
+@click.option("--port", required=True, help="tcp/80, udp/53, sctp/3868, icmp, icmp/13.")
 @click.option(
     "-f",
     "--file",
@@ -59,6 +60,11 @@ def test_policy(
 def _show(answer: dict[str, Any], what: str) -> None:
     word = "passes" if answer["opens"] else "is denied"
     click.echo(f"{render.safe(what)} {word} ({answer['source']} → {answer['target']})")
+    for one in answer["shared"]:
+        names = " and ".join(map(render.safe, one["workloads"]))
+        click.echo(
+            f"{one['address']} is shared by {names}: it may do what each of them may"
+        )
     if not answer["ends"]:
         click.echo("neither end is attached: nothing is judged")
     for end in answer["ends"]:

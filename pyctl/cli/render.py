@@ -68,6 +68,16 @@ def warnings(lines: Iterable[str]) -> None:
         click.echo(f"warning: {safe(line)}", err=True)
 
 
+def incomplete(answer: Mapping[str, Any]) -> None:
+    """Warn where an answer about flows is not made from all of them."""
+    if not answer["recording"]:
+        told = "flows are not recorded, only live ones are known"
+        warnings([f"{told}: see `segctl agent status`"])
+    if not answer["complete"]:
+        told = "there are more flows than were looked at, or written so far"
+        warnings([f"{told}: ask again, or for a shorter time with --since"])
+
+
 def labels(found: Mapping[str, str]) -> str:
     """`k=v,k=v`, sorted."""
     return ",".join(f"{key}={value}" for key, value in sorted(found.items()))

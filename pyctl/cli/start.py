@@ -21,10 +21,14 @@ from typing import BinaryIO
 from pyctl.api.client import AgentClient, Answer
 from pyctl.errors import SegctlError, UnreachableError
 from pyctl.model.instance import Instance
+from pyctl.room import is_full
 from pyctl.unbroken import unbroken
 
-DEADLINE_S = 20.0
-"""Compiling the programs takes most of a start: under a second, much more under emulation."""
+STEP_S = 45.0
+"""For one step of its start, of each of which the agent logs a line: more than the engine may take to answer.
+Compiling the programs takes most of it: under a second, much more on a busy or an emulated machine."""
+START_S = 600.0
+"""For all of them: a workload that keeps the processors busy must not keep the agent from starting."""
 STOP_DEADLINE_S = 30.0
 _POLL_S = 0.02
 _TAIL_LINES = 12
@@ -74,38 +78,81 @@ def stop_agent(client: AgentClient, *, detach: bool = False) -> Answer:
 def start_agent(
     instance: Instance,
     argv: tuple[str, ...] = (sys.executable, "-m", "pyctl.cli.main", "agent", "run"),
-    deadline_s: float = DEADLINE_S,
+    step_s: float = STEP_S,
 ) -> None:
-    """Spawn `argv` in a session of its own and wait until the agent's socket answers.
+    """Spawn `argv` in a session of its own and wait until the agent's socket answers, as long as its log grows.
 
     An agent that somebody else is starting is waited for instead: a second one is refused.
     SegctlError with the end of its log where it ends or is not ready in time (it is ended then).
     A ^C undoes: nobody asked for an agent but for what this command was to do, and the host is to be
     as it was. One that was attached to before stays as an agent leaves it that ends: steered.
     """
-    instance.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        instance.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SegctlError(
+            f"starting the agent: {error}",
+            state="nothing was attached or detached",
+            errno=error.errno,
+        ) from error
     with _one_starter(instance.run_dir / "start.lock"):
         if _answers(instance):
             return
-        with instance.log_file.open("ab") as log:
+        with _log_of(instance) as log:
             begin = log.tell()
             try:
                 child = unbroken(lambda: _spawn(argv, log), undo=_end)
             except KeyboardInterrupt as error:
                 raise _interrupted("was ended") from error
-        deadline = time.monotonic() + deadline_s
+        patience = _Patience(instance.log_file, step_s)
         try:
             while not _answers(instance):
                 if child.poll() is not None and not _other_runs(instance):
                     raise _failed(instance, begin, f"it ended with {child.returncode}")
-                if time.monotonic() > deadline:
-                    told = f"it was not ready within {deadline_s:g} s; it {_end(child)}"
-                    raise _failed(instance, begin, told)
+                if why := patience.ends():
+                    raise _failed(instance, begin, f"{why}; it {_end(child)}")
                 time.sleep(_POLL_S)
         except KeyboardInterrupt as error:
             raise _interrupted(_end(child)) from error
         # It outlives this process: nothing is to be waited for.
         child.returncode = 0
+
+
+class _Patience:
+    """How long an agent is waited for: each line in its log is a step, after which it has as long again."""
+
+    def __init__(
+        self,
+        log: Path,
+        step_s: float,
+        whole_s: float = START_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._log = log
+        self._step_s, self._whole_s = step_s, whole_s
+        self._clock = clock
+        self._size = log.stat().st_size
+        self._began = self._stepped = clock()
+
+    def ends(self) -> str:
+        """Return why it is not waited for any more; empty while it is."""
+        now, size = self._clock(), self._log.stat().st_size
+        if size != self._size:
+            self._size, self._stepped = size, now
+        if now - self._began > self._whole_s:
+            return f"it was not ready within {self._whole_s:g} s"
+        if now - self._stepped > self._step_s:
+            return f"it was not ready within {self._step_s:g} s after its last step"
+        return ""
+
+
+def _log_of(instance: Instance) -> BinaryIO:
+    """Open the agent's log, for root's eyes alone: it tells whose packets were denied."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+    log = os.fdopen(os.open(instance.log_file, flags, 0o600), "ab")
+    # An earlier version may have made it for all.
+    os.fchmod(log.fileno(), 0o600)
+    return log
 
 
 def _spawn(argv: tuple[str, ...], log: BinaryIO) -> subprocess.Popen[bytes]:
@@ -192,6 +239,14 @@ def _failed(instance: Instance, begin: int, how: str) -> SegctlError:
         log.seek(begin)
         lines = log.read().decode(errors="replace").splitlines()[-_TAIL_LINES:]
     said = "\n  ".join(lines) or "(nothing)"
+    if is_full(instance.run_dir):
+        return SegctlError(
+            f"the agent was started in the background, but {how}: no space is left for "
+            f"{instance.run_dir} (ENOSPC). Its last words:\n  {said}\n",
+            state="nothing was attached or detached",
+            advice="make room on that file system",
+            errno=errno.ENOSPC,
+        )
     return SegctlError(
         f"the agent was started in the background, but {how}. Its last words:\n  {said}\n",
         state="nothing was attached or detached",

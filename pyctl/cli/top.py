@@ -17,6 +17,7 @@ import click
 
 from pyctl.cli import options, render
 from pyctl.cli.flows import COLUMNS, row
+from pyctl.cli.once import Command
 
 FLOWS = 15
 FLOW_COLUMNS = ("from", "to", "proto", "verdict", "rule", "by")
@@ -25,7 +26,7 @@ _UNITS = ("", "k", "M", "G", "T")
 Frame = Mapping[str, Any]
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option(
     "--every",
     type=click.FloatRange(0.2, 60),

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from pyctl.cli import options, render
+from pyctl.cli.once import Command
 from pyctl.model import truth
 from pyctl.model.workload import Mode
 
@@ -22,35 +23,68 @@ _SOURCES = {
 }
 
 
-@click.command("list")
+@click.command("list", cls=Command)
+@click.option(
+    "--all",
+    "everything",
+    is_flag=True,
+    help="Every container that the runtimes know, too, and why it is attached or not.",
+)
+@options.container_host
 @options.output
-def list_workloads(as_json: bool) -> None:
-    """The attached workloads."""
+def list_workloads(everything: bool, container_host: str | None, as_json: bool) -> None:
+    """The attached workloads, and the containers that are attached again when they start."""
     from pyctl.api.client import AgentClient
 
-    answer = AgentClient(options.instance()).workloads()
+    client = AgentClient(options.instance())
+    answer = client.workloads()
+    if everything:
+        answer |= client.containers(container_host)
     if as_json:
         render.as_json(answer)
         return
     render.table(
-        ["name", "id", "pid", "mode", "datapath", "fail", "ports", "labels"],
+        ["name", "id", "pid", "state", "mode", "datapath", "fail", "ports", "labels"],
         (
             [
                 each["name"],
                 each["id"],
                 each["pid"],
+                each["state"],
                 each["mode"],
                 each["datapath"],
                 each["fail"],
-                "; ".join(_port(port) for port in each["ports"]),
+                "; ".join((_addresses(each), *_uninspected(each))),
                 render.labels(each["labels"]),
             ]
             for each in answer["workloads"]
         ),
     )
+    if everything:
+        _show_containers(answer)
 
 
-@click.command()
+def _show_containers(answer: dict[str, Any]) -> None:
+    render.warnings(f"not asked: {one}" for one in answer["unreachable"])
+    render.heading("Containers")
+    render.table(
+        ["name", "id", "runtime", "status", "state", "workload", "reason"],
+        (
+            [
+                each["name"],
+                each["id"],
+                each["runtime"],
+                each["status"],
+                each["state"],
+                each["workload"],
+                each["reason"],
+            ]
+            for each in answer["containers"]
+        ),
+    )
+
+
+@click.command(cls=Command)
 @click.argument("workload")
 @options.output
 def show(workload: str, as_json: bool) -> None:
@@ -66,19 +100,33 @@ def show(workload: str, as_json: bool) -> None:
             "name": found["name"],
             "id": found["id"],
             "process": f"{found['pid']} ({found['runtime']})",
+            "state": found["state"],
             "image": found["image"],
             "labels": render.labels(found["labels"]),
             "groups": ", ".join(found["groups"]),
+            "not inspected": "; ".join(
+                f"{one['interface']}: {one['reason']}" for one in found["uninspected"]
+            ),
             "mode": f"{found['mode']}, {_SOURCES[found['mode_source']]}",
             "datapath": found["datapath"],
             "fail": found["fail"],
             "other traffic": found["other_traffic"],
             "any source": "yes" if found["any_source"] else "no",
+            "serves": ", ".join(found["serves"]) or "nothing",
+            "addresses": " ".join(found["addresses"]),
+            "shared": "; ".join(_shared(found)),
+            "follows": found["follow"],
             "offloads": found["offload"],
             "sessions": found["sessions"],
             "flow map": render.flow_map(found["flow_map"]),
         }
     )
+    if found["claims"]:
+        render.heading("Addresses that it gave itself")
+        columns = ("address", "interface", "state", "reason")
+        render.table(
+            columns, ([claim[key] for key in columns] for claim in found["claims"])
+        )
     for port in found["ports"]:
         _show_port(port)
     if found["denials"]:
@@ -86,7 +134,7 @@ def show(workload: str, as_json: bool) -> None:
         render.events(found["denials"])
 
 
-@click.command(epilog="\b\n" + truth.table().replace("\n\n", "\n\n\b\n"))
+@click.command(cls=Command, epilog="\b\n" + truth.table().replace("\n\n", "\n\n\b\n"))
 @click.argument("workload")
 @click.argument("mode", type=click.Choice([*(each.value for each in Mode), "auto"]))
 @options.dry_run
@@ -104,6 +152,7 @@ def mode(workload: str, mode: str, dry_run: bool, as_json: bool) -> None:
 
     client = AgentClient(options.instance())
     answer = client.set_mode(workload, mode, dry_run=dry_run)
+    render.warnings(answer["warnings"])
     if as_json:
         render.as_json(answer)
     elif dry_run:
@@ -114,7 +163,7 @@ def mode(workload: str, mode: str, dry_run: bool, as_json: bool) -> None:
         click.echo(f"{name}: {answer['before']} → {answer['after']}, {source}")
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("workload", required=False)
 @options.output
 def rules(workload: str | None, as_json: bool) -> None:
@@ -177,5 +226,33 @@ def _show_port(port: dict[str, Any]) -> None:
         )
 
 
-def _port(port: dict[str, Any]) -> str:
-    return f"{port['interface']} {' '.join(port['addresses'])}"
+def _uninspected(workload: dict[str, Any]) -> list[str]:
+    return [f"{one['interface']} NOT INSPECTED" for one in workload["uninspected"]]
+
+
+def _addresses(each: dict[str, Any]) -> str:
+    """Of each port; then what else the workload was given, and what others have
+    too.
+    """
+    ports = [
+        f"{port['interface']} {' '.join(port['addresses'])}" for port in each["ports"]
+    ]
+    of_ports = {text for port in each["ports"] for text in port["addresses"]}
+    more = [text for text in each["addresses"] if text not in of_ports]
+    ports += [f"also {' '.join(more)}"] if more else []
+    return "; ".join([*ports, *_shared(each), *_refused(each)])
+
+
+def _refused(each: dict[str, Any]) -> list[str]:
+    return [
+        f"{claim['address']} is refused, {claim['reason']}"
+        for claim in each["claims"]
+        if claim["state"] == "refused"
+    ]
+
+
+def _shared(each: dict[str, Any]) -> list[str]:
+    return [
+        f"{one['address']} is shared by {' and '.join(one['workloads'])}"
+        for one in each["shared"]
+    ]

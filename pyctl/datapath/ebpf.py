@@ -8,27 +8,32 @@ out. A hook without a filter, and a filter that finds no entry, both end the fra
 from __future__ import annotations
 
 import contextlib
+import errno
 import shutil
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_interface
 from typing import Any
 
 from pyctl import abi
 from pyctl.datapath import render, strangers
+from pyctl.datapath.entries import address_entries, port_values, return_value
 from pyctl.datapath.loader import ensure_loaded
 from pyctl.datapath.maps import sum_counter
+from pyctl.datapath.owners import Changes
 from pyctl.datapath.pins import MAPS, PROGRAMS, open_map, pin_dir
-from pyctl.errors import NotFoundError, RefusedError
+from pyctl.errors import NotFoundError, RefusedError, SegctlError
 from pyctl.model.instance import Instance
-from pyctl.model.workload import Counter, DatapathKind, Fail, LinkKind, PortPair
+from pyctl.model.workload import Counter, DatapathKind, Mode, PortPair
 from pyctl.platform import bpf
 from pyctl.platform.bpf_grace import wait_for_programs
 from pyctl.platform.bpf_tc import BpfHooks, programs
 from pyctl.platform.tc_filters import Filter, TcFilters
+from pyctl.platform.tcmsg import TC_H_EGRESS_HOOK, TC_H_INGRESS_HOOK
 
 PRIORITY = 10001
+OWNER_MAPS = ("seg_macs", "seg_owners", "seg_nets")
+"""In this order they grow, in the other they shrink: an address on a segment asks for a MAC there."""
 HEARTBEAT_TIMEOUT_NS = 1_000_000_000
 """The engine writes at least every 100 ms; a busy node may keep it waiting for longer."""
 
@@ -39,6 +44,20 @@ class _Hook:
 
     ifindex: int
     program: str
+    side: int = TC_H_INGRESS_HOOK
+
+    @property
+    def way(self) -> str:
+        """In tc's word."""
+        return "egress" if self.side == TC_H_EGRESS_HOOK else "ingress"
+
+
+_BRIDGE_HOOKS = (
+    _Hook(abi.constant("SEG_VBR_IFINDEX"), "seg_from_vbr"),
+    _Hook(abi.constant("SEG_VTH_IFINDEX"), "seg_to_vth", TC_H_EGRESS_HOOK),
+    _Hook(abi.constant("SEG_VTH_IFINDEX"), "seg_from_vth"),
+)
+"""Those that all pairs share."""
 
 
 class EbpfDriver:
@@ -59,12 +78,15 @@ class EbpfDriver:
         with self._map("seg_control") as control:
             self._set_heartbeat_timeout(control)
         with self._hooks() as hooks:
-            hooks.add_clsact(abi.constant("SEG_VBR_IFINDEX"))
-            self._hang(hooks, _Hook(abi.constant("SEG_VBR_IFINDEX"), "seg_from_vbr"))
+            for hook in _BRIDGE_HOOKS:
+                hooks.add_clsact(hook.ifindex)
+                self._hang(hooks, hook)
             for hook in self._attached_hooks():
-                # Not the ifindex alone: after a new namespace, that may be another link.
-                if programs(hooks.filters(hook.ifindex, PRIORITY)):
-                    self._hang(hooks, hook)
+                # Not the ifindex alone: after a new namespace, that may be another link. One that refuses
+                # keeps the others from nothing: it refuses whoever steers its port, too.
+                with contextlib.suppress(SegctlError):
+                    if programs(hooks.filters(hook.ifindex, PRIORITY, hook.side)):
+                        self._hang(hooks, hook)
 
     def cleanup(self) -> None:
         """See `base.Driver`. The pins go too."""
@@ -73,8 +95,9 @@ class EbpfDriver:
             for port_id in self._port_ids():
                 self.detach(port_id)
         with contextlib.suppress(NotFoundError), self._hooks() as hooks:
-            hooks.remove_program(abi.constant("SEG_VBR_IFINDEX"), PRIORITY)
-            hooks.remove_clsact_if_empty(abi.constant("SEG_VBR_IFINDEX"))
+            for hook in _BRIDGE_HOOKS:
+                hooks.remove_program(hook.ifindex, PRIORITY, hook.side)
+                hooks.remove_clsact_if_empty(hook.ifindex)
         pins = pin_dir(self.instance)
         for name in (*MAPS, *PROGRAMS):
             (pins / name).unlink(missing_ok=True)
@@ -84,10 +107,7 @@ class EbpfDriver:
         """See `base.Driver`. RefusedError for a port id whose links are there, but not these."""
         self._take_over(pair)
         known = self._return_of(pair.port_id) is not None
-        hooks_wanted = (
-            _Hook(pair.vex_ifindex, "seg_from_vex"),
-            _Hook(pair.vin_ifindex, "seg_from_vin"),
-        )
+        hooks_wanted = _pair_hooks(pair.vex_ifindex, pair.vin_ifindex)
         try:
             with self._hooks() as hooks:
                 for hook in hooks_wanted:
@@ -138,6 +158,31 @@ class EbpfDriver:
             )
         self._write(pair)
 
+    def tell_owners(self, changes: Changes, *, whole: bool) -> None:
+        """Whose addresses, MACs and networks are whose. Whole: what is in the maps besides goes. Of a
+        map that is full the rest is written all the same; then RefusedError.
+        """
+        missed: set[str] = set()
+        for name in reversed(OWNER_MAPS):
+            with self._map(name) as opened:
+                wanted = {
+                    key: value for (of, key), value in changes.items() if of == name
+                }
+                stale = set(opened.entry_keys()) - wanted.keys() if whole else ()
+                for key in (*stale, *(key for key in wanted if wanted[key] is None)):
+                    opened.delete(key)
+        for name in OWNER_MAPS:
+            with self._map(name) as opened:
+                for (of, key), value in changes.items():
+                    if of == name and value and not _written(opened, key, value):
+                        missed.add(name)
+        if missed:
+            raise RefusedError(
+                f"{' and '.join(sorted(missed))} can take no more entries",
+                state="what is in the name of those left out is not told from others'",
+                advice="detach workloads that have very many addresses",
+            )
+
     def publish(self, generations: Mapping[int, int]) -> None:
         """See `base.Driver`."""
         with self._map("seg_gens") as gens:
@@ -163,9 +208,9 @@ class EbpfDriver:
         with TcFilters(self.instance.netns) as tc:
             wanted = self._hooks_of(port_id)
             for hook in wanted:
-                found = programs(tc.filters(hook.ifindex))
+                found = programs(tc.filters(hook.ifindex, hook=hook.side))
                 name = tc.name_of(hook.ifindex)
-                lines += render.filters(name, hook.ifindex, found)
+                lines += render.filters(name, hook.ifindex, hook.way, found)
             missing = [_told(tc, one) for one in _missing(tc, wanted)]
         lines += render.entries(self.instance, port_id)
         lines += self.in_front(port_id)
@@ -186,9 +231,9 @@ class EbpfDriver:
         lines = []
         with TcFilters(self.instance.netns) as tc:
             for hook in self._hooks_of(port_id):
-                if hook.ifindex != abi.constant("SEG_VBR_IFINDEX"):
+                if hook not in _BRIDGE_HOOKS:
                     name = tc.name_of(hook.ifindex) or f"({hook.ifindex})"
-                    found = tc.filters(hook.ifindex)
+                    found = tc.filters(hook.ifindex, hook=hook.side)
                     lines += strangers.in_front(name, found, PRIORITY + 1, _is_ours)
         return lines
 
@@ -227,7 +272,9 @@ class EbpfDriver:
 
     def _hang(self, hooks: BpfHooks, hook: _Hook) -> None:
         with bpf.Program.open(pin_dir(self.instance) / hook.program) as program:
-            hooks.set_program(hook.ifindex, PRIORITY, program.fd, hook.program)
+            hooks.set_program(
+                hook.ifindex, PRIORITY, program.fd, hook.program, hook.side
+            )
 
     def _take_down(self, ifindexes: list[int]) -> None:
         """Our filters there. As a rule the links are gone by now, and their filters with them; and
@@ -238,8 +285,11 @@ class EbpfDriver:
         if not there:
             return
         with self._hooks() as hooks:
+            # What another datapath sends on from now on has no mark that the egress would know.
+            for side in (TC_H_EGRESS_HOOK, TC_H_INGRESS_HOOK):
+                for ifindex in there:
+                    hooks.remove_program(ifindex, PRIORITY, side)
             for ifindex in there:
-                hooks.remove_program(ifindex, PRIORITY)
                 hooks.remove_clsact_if_empty(ifindex)
 
     def _hooks_of(self, port_id: int) -> list[_Hook]:
@@ -248,9 +298,8 @@ class EbpfDriver:
         if back is None:
             raise NotFoundError(f"port {port_id} is not attached with ebpf")
         return [
-            _Hook(back.vex_ifindex, "seg_from_vex"),
-            _Hook(back.vin_ifindex, "seg_from_vin"),
-            _Hook(abi.constant("SEG_VBR_IFINDEX"), "seg_from_vbr"),
+            *_pair_hooks(back.vex_ifindex, back.vin_ifindex),
+            *_BRIDGE_HOOKS,
         ]
 
     def _return_of(self, port_id: int) -> Any | None:
@@ -259,15 +308,13 @@ class EbpfDriver:
         return back if back.vex_ifindex else None
 
     def _attached_hooks(self) -> list[_Hook]:
-        programs = {
-            abi.constant("SEG_ROLE_VEX"): "seg_from_vex",
-            abi.constant("SEG_ROLE_VIN"): "seg_from_vin",
-        }
+        vex = abi.constant("SEG_ROLE_VEX")
         with self._map("seg_ports") as ports:
             return [
-                _Hook(struct.unpack("=I", key)[0], programs[port.role])
+                hook
                 for key, value in ports.entries()
-                if (port := abi.unpack("seg_port", value)).role in programs
+                if (port := abi.unpack("seg_port", value)).role == vex
+                for hook in _pair_hooks(struct.unpack("=I", key)[0], port.peer_ifindex)
             ]
 
     def _port_ids(self) -> set[int]:
@@ -291,11 +338,6 @@ class EbpfDriver:
                 if (value := ports.lookup(_u32(ifindex)))
                 and abi.unpack("seg_port", value).port_id == port_id
             ]
-
-    def _keys_of(self, name: str, port_id: int) -> Iterator[bytes]:
-        # Each of these keys begins with the port id.
-        with self._map(name) as opened:
-            yield from opened.keys_from(_u16(port_id))
 
     def _take_over(self, pair: PortPair) -> None:
         """Erase what ports that are no more left behind: an ifindex has one owner, and links that
@@ -330,21 +372,29 @@ class EbpfDriver:
 
     def _write(self, pair: PortPair) -> None:
         """Addresses first: without one that is new, the workload's own frames would be called
-        spoofed; those no longer its own go last.
+        spoofed; those no longer its own go last. Quarantine holds before any of them, and whatever
+        becomes of them.
         """
-        wanted = _address_entries(pair)
-        stale = set(self._keys_of("seg_addrs", pair.port_id)) - wanted.keys()
+        if pair.mode is Mode.QUARANTINE:
+            self._write_port(pair)
+        wanted = address_entries(pair)
+        owner = pair.owner or pair.port_id
         with self._map("seg_addrs") as addrs:
+            held = set(addrs.keys_from(_u16(owner)))
             for key, kind in wanted.items():
-                addrs.update(key, kind)
-        with self._map("seg_returns") as returns:
-            returns.update(_u32(pair.port_id), _return_value(pair))
-        with self._map("seg_ports") as ports:
-            for ifindex, value in _port_values(pair):
-                ports.update(_u32(ifindex), value)
+                if key not in held or addrs.lookup(key) != kind:
+                    addrs.update(key, kind)
+        self._write_port(pair)
         with self._map("seg_addrs") as addrs:
-            for key in stale:
+            for key in held - wanted.keys():
                 addrs.delete(key)
+
+    def _write_port(self, pair: PortPair) -> None:
+        with self._map("seg_returns") as returns:
+            returns.update(_u32(pair.port_id), return_value(pair))
+        with self._map("seg_ports") as ports:
+            for ifindex, value in port_values(pair):
+                ports.update(_u32(ifindex), value)
 
     def _erase(self, port_id: int, ifindexes: list[int]) -> None:
         with self._map("seg_gens") as gens:
@@ -356,13 +406,27 @@ class EbpfDriver:
             returns.update(_u32(port_id), bytes(abi.sizeof("seg_return")))
         # Programs that run right now may still count for the port; where they cannot be waited
         # for, `port_in_use` finds what they left.
-        wait_for_programs()
+        with contextlib.suppress(SegctlError):
+            wait_for_programs()
+        # An owner's other ports say by whom the addresses are held next, in their next update.
         with self._map("seg_addrs") as addrs:
-            for key in list(self._keys_of("seg_addrs", port_id)):
+            for key in addrs.keys_from(_u16(port_id)):
                 addrs.delete(key)
         with self._map("seg_counters") as counters:
             for reason in abi.REASONS:
                 counters.delete(_counter_key(port_id, reason.number))
+
+
+def _pair_hooks(vex: int, vin: int) -> list[_Hook]:
+    """Those of one pair. What marks its frames comes before what asks for the mark: a port that is taken over
+    from another datapath carries traffic.
+    """
+    return [
+        _Hook(vex, "seg_from_vex"),
+        _Hook(vin, "seg_from_vin"),
+        _Hook(vex, "seg_to_port", TC_H_EGRESS_HOOK),
+        _Hook(vin, "seg_to_port", TC_H_EGRESS_HOOK),
+    ]
 
 
 def _is_ours(one: Filter) -> bool:
@@ -372,13 +436,15 @@ def _is_ours(one: Filter) -> bool:
 
 def _told(tc: TcFilters, hook: _Hook) -> str:
     name = tc.name_of(hook.ifindex)
-    return render.missing(name, hook.ifindex, PRIORITY, hook.program)
+    return render.missing(name, hook.ifindex, hook.way, PRIORITY, hook.program)
 
 
 def _missing(tc: TcFilters, wanted: list[_Hook]) -> list[_Hook]:
     # Of our priority alone: on vbr stand the u32 rules of a whole node.
     held = {
-        hook: {one.name for one in programs(tc.filters(hook.ifindex, PRIORITY))}
+        hook: {
+            one.name for one in programs(tc.filters(hook.ifindex, PRIORITY, hook.side))
+        }
         for hook in wanted
     }
     return [hook for hook in wanted if hook.program not in held[hook]]
@@ -392,90 +458,16 @@ def _u32(value: int) -> bytes:
     return struct.pack("=I", value)
 
 
-def _mac(text: str) -> list[int]:
-    return list(bytes.fromhex(text.replace(":", "")))
-
-
 def _counter_key(port_id: int, reason: int) -> bytes:
     return abi.pack("seg_counter_key", port_id=port_id, reason=reason)
 
 
-def _address_key(port_id: int, address: IPv4Address | IPv6Address) -> bytes:
-    return abi.pack(
-        "seg_addr_key",
-        port_id=port_id,
-        family=abi.constant(f"SEG_FAMILY_IPV{address.version}"),
-        addr=list(address.packed.ljust(16, b"\0")),
-    )
-
-
-def _address_entries(pair: PortPair) -> dict[bytes, bytes]:
-    """seg_addrs: the pair's addresses and their subnets' broadcast addresses."""
-    interfaces = [ip_interface(text) for text in pair.addresses]
-    own = bytes([abi.constant("SEG_ADDR_OWN")])
-    broadcast = bytes([abi.constant("SEG_ADDR_BROADCAST")])
-    found = {
-        _address_key(pair.port_id, each.network.broadcast_address): broadcast
-        for each in interfaces
-        # RFC 3021: a /31 has none, and a /32 is one address.
-        if each.version == 4 and each.network.prefixlen < 31
-    }
-    return found | {_address_key(pair.port_id, each.ip): own for each in interfaces}
-
-
-def _peers_ok(pair: PortPair) -> tuple[bool, bool]:
-    """May vex, and may vin, be reached by bpf_redirect_peer (DESIGN §2a, "Which redirect")."""
-    veth = pair.kind is LinkKind.VETH
-    return veth and pair.host_mac is not None, veth
-
-
-def _return_value(pair: PortPair) -> bytes:
-    vex, vin = _peers_ok(pair)
-    quarantine = (
-        abi.constant("SEG_PORT_QUARANTINE") if pair.mode.value == "quarantine" else 0
-    )
-    peer_ok = abi.constant("SEG_PORT_PEER_OK")
-    return abi.pack(
-        "seg_return",
-        vex_ifindex=pair.vex_ifindex,
-        vin_ifindex=pair.vin_ifindex,
-        mac=_mac(pair.mac),
-        host_mac=_mac(pair.host_mac) if pair.host_mac else [0] * 6,
-        vex_flags=quarantine | (peer_ok if vex else 0),
-        vin_flags=quarantine | (peer_ok if vin else 0),
-    )
-
-
-def _port_values(pair: PortPair) -> list[tuple[int, bytes]]:
-    """(ifindex, seg_port) of vex and of vin."""
-    flags = 0
-    for wanted, name in (
-        (pair.fail is Fail.OPEN, "SEG_PORT_FAIL_OPEN"),
-        (pair.pass_other, "SEG_PORT_PASS_OTHER"),
-        (pair.any_source, "SEG_PORT_ANY_SOURCE"),
-    ):
-        flags |= abi.constant(name) if wanted else 0
-    vex_peer, vin_peer = _peers_ok(pair)
-    peer_ok = abi.constant("SEG_PORT_PEER_OK")
-    common = {
-        "port_id": pair.port_id,
-        "mode": abi.constant(f"SEG_MODE_{pair.mode.name}"),
-        "mac": _mac(pair.mac),
-    }
-    vex = abi.pack(
-        "seg_port",
-        peer_ifindex=pair.vin_ifindex,
-        role=abi.constant("SEG_ROLE_VEX"),
-        landing_mac=_mac(pair.mac),
-        flags=flags | (peer_ok if vin_peer else 0),
-        **common,
-    )
-    vin = abi.pack(
-        "seg_port",
-        peer_ifindex=pair.vex_ifindex,
-        role=abi.constant("SEG_ROLE_VIN"),
-        landing_mac=_mac(pair.host_mac) if pair.host_mac else [0] * 6,
-        flags=flags | (peer_ok if vex_peer else 0),
-        **common,
-    )
-    return [(pair.vex_ifindex, vex), (pair.vin_ifindex, vin)]
+def _written(opened: bpf.Map, key: bytes, value: bytes) -> bool:
+    """False where the map has no room."""
+    try:
+        opened.update(key, value)
+    except SegctlError as error:
+        if error.errno not in {errno.E2BIG, errno.ENOSPC, errno.ENOMEM}:
+            raise
+        return False
+    return True

@@ -14,6 +14,8 @@ import fcntl
 import hashlib
 import json
 import os
+import secrets
+import struct
 import subprocess
 import sys
 import sysconfig
@@ -23,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from pyctl import errors
+from pyctl.datapath import skb_layout
 from pyctl.datapath.pins import MAPS, PROGRAMS, pin_dir
 from pyctl.errors import NotCapableError, NotFoundError, NotPermittedError, SegctlError
 from pyctl.model.instance import Instance
@@ -67,7 +70,7 @@ _EMPTY = (
 
 
 def source_text() -> str:
-    """The three programs as one compilation unit; messages name the right file and line."""
+    """The programs as one compilation unit; messages name the right file and line."""
     parts = []
     for name in PROGRAMS:
         file = SOURCES / f"{name}.bpf.c"
@@ -164,7 +167,7 @@ def load(instance: Instance) -> None:
         ) from error
     with _locked(pins), contextlib.ExitStack() as stack:
         maps = {name: stack.enter_context(_ensure_map(pins, name)) for name in MAPS}
-        for name, fd in _compiled(maps):
+        for name, fd in _compiled(maps, _mark(pins)):
             _replace_pin(pins, name, fd)
         marker = _marker(instance)
         for stale in pins.glob("source-*"):
@@ -213,14 +216,25 @@ def _replace_pin(pins: Path, name: str, fd: int) -> None:
     fresh.rename(pins / name)
 
 
-def _compiled(maps: dict[str, bpf.Map]) -> list[tuple[str, int]]:
+def _mark(pins: Path) -> int:
+    """The skb->mark of what was inspected: of this instance's programs, since its first. A workload may
+    put a mark on what it sends past them, and must not guess this one.
+    """
+    for found in pins.glob("mark-*"):
+        return int(found.name[5:], 16)
+    chosen = secrets.randbits(32) | 1
+    (pins / f"mark-{chosen:08x}").mkdir(mode=0o700)
+    return chosen
+
+
+def _compiled(maps: dict[str, bpf.Map], mark: int) -> list[tuple[str, int]]:
     """(name, descriptor) of each program; they stay open until this process ends."""
     with tempfile.TemporaryDirectory(prefix="segctl-bpf-") as tree:
         _write_kernel_tree(Path(tree))
         os.environ["BCC_KERNEL_SOURCE"] = tree
         bcc = _import_bcc()
         try:
-            module = bcc.BPF(text=source_text(), cflags=_options(maps))
+            module = bcc.BPF(text=source_text(), cflags=_options(maps, mark))
             return [
                 (name, module.load_func(name.encode(), bcc.BPF.SCHED_CLS).fd)
                 for name in PROGRAMS
@@ -233,7 +247,7 @@ def _compiled(maps: dict[str, bpf.Map]) -> list[tuple[str, int]]:
             ) from error
 
 
-def _options(maps: dict[str, bpf.Map]) -> list[str]:
+def _options(maps: dict[str, bpf.Map], mark: int) -> list[str]:
     triplet = sysconfig.get_config_var("MULTIARCH") or ""
     includes = (
         [f"/usr/include/{triplet}", "/usr/include"] if triplet else ["/usr/include"]
@@ -241,8 +255,23 @@ def _options(maps: dict[str, bpf.Map]) -> list[str]:
     return [
         f"-I{SOURCES}",
         *(word for path in includes for word in ("-idirafter", path)),
+        f"-DSEG_MARK={mark:#x}",
+        *_skb_options(),
         *(f"-DSEG_FD_{name}={opened.fd}" for name, opened in maps.items()),
         *WARNINGS,
+    ]
+
+
+def _skb_options() -> list[str]:
+    known = skb_layout.read()
+    # One read takes both pointers, where data stands behind head.
+    if (known.data - known.head, struct.calcsize("P")) != (8, 8):
+        known = skb_layout.SkbLayout()
+    return [
+        f"-DSEG_SKB_HEAD={known.head}",
+        f"-DSEG_SKB_CSUM_START={known.csum_start}",
+        f"-DSEG_SKB_IP_SUMMED={known.ip_summed}",
+        f"-DSEG_SKB_IP_SUMMED_SHIFT={known.ip_summed_shift}",
     ]
 
 

@@ -15,7 +15,7 @@ from pyctl import abi
 from pyctl.datapath.pins import MAPS, open_map
 from pyctl.errors import SegctlError
 from pyctl.model.instance import Instance
-from pyctl.model.workload import Counter
+from pyctl.model.workload import Counter, Service
 from pyctl.platform import bpf
 
 Row = dict[str, Any]
@@ -42,7 +42,11 @@ def _dump(instance: Instance, name: str) -> list[Row]:
 def capacity(name: str) -> int | None:
     """Entries that a map takes at most; None where all of them always exist."""
     layout = MAPS[name]
-    hashes = (bpf.BPF_MAP_TYPE_HASH, bpf.BPF_MAP_TYPE_PERCPU_HASH)
+    hashes = (
+        bpf.BPF_MAP_TYPE_HASH,
+        bpf.BPF_MAP_TYPE_PERCPU_HASH,
+        bpf.BPF_MAP_TYPE_LPM_TRIE,
+    )
     return layout.max_entries if layout.map_type in hashes else None
 
 
@@ -70,8 +74,9 @@ ADDRESS_KINDS = _names("SEG_ADDR", "own", "broadcast")
 FLAGS = _names(
     "SEG_PORT",
     *("fail_open", "pass_other", "any_source", "peer_ok", "quarantine", "elsewhere"),
+    "serves_router",
 )
-PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6"}
+PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6", 132: "sctp"}
 
 
 def flag_names(flags: int) -> list[str]:
@@ -105,6 +110,8 @@ def _ports(opened: bpf.Map) -> Iterator[Row]:
             "mac": mac_text(port.mac),
             "landing_mac": mac_text(port.landing_mac),
             "flags": flag_names(port.flags),
+            "owner": port.owner,
+            "segment": port.segment,
         }
 
 
@@ -180,6 +187,7 @@ def _control(opened: bpf.Map) -> Iterator[Row]:
             "steered_from_cpu": _STEERED.get(
                 control.steered_from, control.steered_from - 1
             ),
+            "share_gap_ns": control.share_gap_ns,
         }
 
 
@@ -187,10 +195,45 @@ def _addrs(opened: bpf.Map) -> Iterator[Row]:
     for raw, value in sorted(opened.entries()):
         key = abi.unpack("seg_addr_key", raw)
         yield {
-            "port_id": key.port_id,
+            "port_id": key.owner,
             "address": address_text(key.family, key.addr),
             "kind": ADDRESS_KINDS.get(value[0], str(value[0])),
         }
+
+
+def _owners(opened: bpf.Map) -> Iterator[Row]:
+    for raw, value in sorted(opened.entries()):
+        key = abi.unpack("seg_owner_key", raw)
+        yield {
+            "segment": key.segment,
+            "address": address_text(key.family, _field(key, "addr")),
+            "owner": abi.unpack("seg_owner", value).owner or "several",
+            "spare": bool(abi.unpack("seg_owner", value).spare),
+        }
+
+
+def _macs(opened: bpf.Map) -> Iterator[Row]:
+    for raw, value in sorted(opened.entries()):
+        key, held = abi.unpack("seg_mac_key", raw), abi.unpack("seg_mac", value)
+        yield {
+            "segment": key.segment,
+            "mac": mac_text(key.mac),
+            "owner": held.owner or "host",
+            "any_source": bool(held.any_source),
+            "twins": bool(held.twins),
+            "serves": [
+                one.value
+                for one in Service
+                if held.serves & abi.constant(f"SEG_SERVES_{one.name}")
+            ],
+        }
+
+
+def _nets(opened: bpf.Map) -> Iterator[Row]:
+    for raw, _ in sorted(opened.entries()):
+        key = abi.unpack("seg_net_key", raw)
+        address = address_text(key.family, _field(key, "addr"))
+        yield {"network": f"{address}/{key.prefix_len - 8}"}
 
 
 def _counters(opened: bpf.Map) -> Iterator[Row]:
@@ -219,5 +262,8 @@ _DECODERS: Mapping[str, Callable[[bpf.Map], Iterator[Row]]] = {
     "seg_flows6": _flows(6),
     "seg_control": _control,
     "seg_addrs": _addrs,
+    "seg_owners": _owners,
+    "seg_macs": _macs,
+    "seg_nets": _nets,
     "seg_counters": _counters,
 }

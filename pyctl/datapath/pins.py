@@ -38,7 +38,19 @@ MAPS: Mapping[str, bpf.MapLayout] = {
     "seg_control": bpf.MapLayout(
         bpf.BPF_MAP_TYPE_ARRAY, 4, abi.sizeof("seg_control"), 1, bpf.BPF_F_MMAPABLE
     ),
+    "seg_shares": _array(abi.sizeof("seg_share"), "SEG_SHARES"),
     "seg_addrs": _hash(abi.sizeof("seg_addr_key"), 1, "SEG_ADDRS_MAX"),
+    "seg_owners": _hash(
+        abi.sizeof("seg_owner_key"), abi.sizeof("seg_owner"), "SEG_OWNERS_MAX"
+    ),
+    "seg_macs": _hash(abi.sizeof("seg_mac_key"), abi.sizeof("seg_mac"), "SEG_MACS_MAX"),
+    "seg_nets": _layout(
+        bpf.BPF_MAP_TYPE_LPM_TRIE,
+        abi.sizeof("seg_net_key"),
+        4,
+        "SEG_NETS_MAX",
+        bpf.BPF_F_NO_PREALLOC,
+    ),
     "seg_counters": _layout(
         bpf.BPF_MAP_TYPE_PERCPU_HASH,
         abi.sizeof("seg_counter_key"),
@@ -50,7 +62,14 @@ MAPS: Mapping[str, bpf.MapLayout] = {
     "seg_ends": _layout(bpf.BPF_MAP_TYPE_RINGBUF, 0, 0, "SEG_ENDS_BYTES", 0),
 }
 
-PROGRAMS = ("seg_from_vex", "seg_from_vin", "seg_from_vbr")
+PROGRAMS = (
+    "seg_from_vex",
+    "seg_from_vin",
+    "seg_from_vbr",
+    "seg_from_vth",
+    "seg_to_port",
+    "seg_to_vth",
+)
 
 
 def pin_dir(instance: Instance) -> Path:

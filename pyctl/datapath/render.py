@@ -19,22 +19,26 @@ _MAPS = (
 )
 
 
-def filters(name: str | None, ifindex: int, found: list[BpfFilter]) -> list[str]:
-    """One line for each filter of a link, in tc's words; one that says so where there is none."""
-    link = f"{name or 'gone'} (ifindex {ifindex})"
+def filters(
+    name: str | None, ifindex: int, way: str, found: list[BpfFilter]
+) -> list[str]:
+    """One line for each filter of a link, this way, in tc's words; one that says so where there is none."""
+    link = f"{name or 'gone'} (ifindex {ifindex}) {way}"
     if not found:
-        return [f"filter dev {link} ingress: none"]
+        return [f"filter dev {link}: none"]
     return [
-        f"filter dev {link} ingress pref {one.priority} handle {one.handle:#x} bpf {one.name} "
+        f"filter dev {link} pref {one.priority} handle {one.handle:#x} bpf {one.name} "
         f"{'direct-action ' if one.direct_action else ''}id {one.prog_id} tag {one.tag}"
         for one in found
     ]
 
 
-def missing(name: str | None, ifindex: int, priority: int, program: str) -> str:
+def missing(
+    name: str | None, ifindex: int, way: str, priority: int, program: str
+) -> str:
     """A filter that should be there."""
-    link = f"{name or 'gone'} (ifindex {ifindex})"
-    return f"missing filter dev {link} ingress pref {priority} bpf {program}"
+    link = f"{name or 'gone'} (ifindex {ifindex}) {way}"
+    return f"missing filter dev {link} pref {priority} bpf {program}"
 
 
 def entries(instance: Instance, port_id: int) -> list[str]:

@@ -30,6 +30,7 @@ from fallback_tc.plan import (
     IPV6,
     LEFT,
     NEIGHBOUR,
+    OWN_ARP,
     REST_ARP,
 )
 from pyctl.model.workload import Counter
@@ -42,15 +43,18 @@ _BASIC = struct.Struct("=QI")
 _ACTION_CONTROL = struct.Struct("=8xi")
 """Of tc_gen, the third field."""
 _ACROSS = {
-    GROUP_IPV4: "group",
-    GROUP_IPV6: "group",
+    GROUP_IPV4: "to_engine",
+    GROUP_IPV6: "to_engine",
     NEIGHBOUR: "neighbour_discovery",
+    OWN_ARP: "arp",
     IPV4: "to_engine",
     IPV6: "to_engine",
     REST_ARP: "arp",
 }
 _DROPPED = {
     FORGED: "forged_ucmac",
+    NEIGHBOUR: "nd_spoofed",
+    OWN_ARP: "arp_spoofed",
     GROUP_IPV4: "l2_group_l3_unicast",
     GROUP_IPV6: "l2_group_l3_unicast",
 }

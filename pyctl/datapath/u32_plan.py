@@ -25,7 +25,7 @@ from fallback_tc.pair import (
 from fallback_tc.plan import EBPF, GUARD_BOTH, GUARD_NONE, ruleset
 from fallback_tc.rules import Held, Rule, normal
 from pyctl import abi
-from pyctl.model.workload import Mode, PortPair
+from pyctl.model.workload import Mode, PortPair, Service
 from pyctl.platform.filter_watch import Touched
 from pyctl.platform.tc_filters import Filter
 
@@ -105,6 +105,12 @@ def plan(pair: PortPair, names: Mapping[int, str]) -> Plan:
                 # RFC 3021: a /31 has none, and a /32 is one address.
                 if each.version == 4 and each.network.prefixlen < 31
             ),
+            addresses=None
+            if pair.any_source
+            else tuple(
+                str(each.ip) for each in (*interfaces, *map(ip_interface, pair.spare))
+            ),
+            routes=Service.ROUTER in pair.serves,
         ),
         Options(drop_other=not pair.pass_other, drop_spoofed=judged, drop_stray=judged),
         steering_of(pair.mode),

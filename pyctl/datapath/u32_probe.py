@@ -21,7 +21,8 @@ from pyctl.platform.netlink import Message, NetlinkError, NetlinkSocket
 from pyctl.platform.probe_scratch import enter_scratch
 from pyctl.platform.tc_filters import TcFilters
 
-SECONDS = 30
+SECONDS = 150
+"""Against a hang alone: an emulated machine that has to load its modules takes most of a minute."""
 _PAIR = Pair(
     vex="vex",
     vin="vin",

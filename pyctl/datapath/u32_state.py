@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pyctl.errors import SegctlError
 from pyctl.model.instance import Instance
-from pyctl.model.workload import Fail, LinkKind, Mode, PortPair
+from pyctl.model.workload import Fail, LinkKind, Mode, PortPair, Service
 
 
 class U32State:
@@ -40,6 +40,8 @@ class U32State:
                 "mode": Mode(raw["pair"]["mode"]),
                 "fail": Fail(raw["pair"]["fail"]),
                 "addresses": tuple(raw["pair"]["addresses"]),
+                "serves": tuple(map(Service, raw["pair"]["serves"])),
+                "spare": tuple(raw["pair"].get("spare", ())),
             }
             return PortPair(**given)
         except (FileNotFoundError, KeyError, TypeError, ValueError):

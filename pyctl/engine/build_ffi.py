@@ -17,7 +17,7 @@ from pathlib import Path
 
 from cffi import FFI
 
-from pyctl.abi_build import HEADER, ROOT, TYPEDEFS, preprocess
+from pyctl.abi_build import HEADER, HEADERS, ROOT, TYPEDEFS, preprocess
 
 PACKAGE = Path(__file__).resolve().parent
 SOURCES = PACKAGE / "src"
@@ -42,10 +42,18 @@ def cdef() -> str:
     return typedefs + re.sub(r"^\s*;\s*$", "", text, flags=re.MULTILINE)
 
 
+def layout() -> int:
+    """A number for how the memory that outlives an engine is laid out: another one's is not read."""
+    state = hashlib.sha256(HEADER.read_bytes())
+    for name in ("core", "event_queue", "hits", "session"):
+        state.update((SOURCES / f"sg_{name}.h").read_bytes())
+    return int.from_bytes(state.digest()[:8], "little")
+
+
 def digest(sources: Sequence[Path]) -> str:
     """A hash of everything that decides what the extension is."""
     state = hashlib.sha256(f"{sys.version} {sysconfig.get_platform()} {FLAGS}".encode())
-    for path in (*sources, *sorted(SOURCES.glob("*.h")), HEADER, Path(__file__)):
+    for path in (*sources, *sorted(SOURCES.glob("*.h")), *HEADERS, Path(__file__)):
         state.update(path.name.encode() + path.read_bytes())
     return state.hexdigest()
 
@@ -67,7 +75,7 @@ def build(sources: Sequence[Path] | None = None, *, force: bool = False) -> Path
         '#include "sg_engine.h"\n',
         sources=[str(path) for path in sources],
         include_dirs=[str(SOURCES), str(HEADER.parent)],
-        extra_compile_args=FLAGS,
+        extra_compile_args=[*FLAGS, f"-DSG_LAYOUT={layout()}ULL"],
         extra_link_args=["-pthread"],
     )
     with tempfile.TemporaryDirectory(prefix="segctl-ffi-") as scratch:

@@ -12,8 +12,9 @@ import contextlib
 import os
 import socket
 import struct
+import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -165,19 +166,26 @@ class EngineClient:
     def sessions(self, port_id: int = 0, limit: int = 10000) -> list[Session]:
         """At most `limit` sessions of a port; port 0: of all."""
         found: list[Session] = []
-        cursor = 0
-        while len(found) < limit:
-            body, blob, _ = self._ask(
-                "sessions",
-                port_id=port_id,
-                limit=min(_PAGE, limit - len(found)),
-                cursor=cursor,
-            )
+        for blob in self._session_pages(port_id, limit):
             found += records.sessions(blob)
+        return found
+
+    def session_count(self, port_id: int) -> int:
+        """How many sessions a port has."""
+        pages = self._session_pages(port_id, sys.maxsize)
+        return sum(map(len, pages)) // records.WIRE["sg_session_info"]
+
+    def _session_pages(self, port_id: int, limit: int) -> Iterator[bytes]:
+        cursor = 0
+        while limit > 0:
+            body, blob, _ = self._ask(
+                "sessions", port_id=port_id, limit=min(_PAGE, limit), cursor=cursor
+            )
+            yield blob
+            limit -= len(blob) // records.WIRE["sg_session_info"]
             cursor = body["cursor"]
             if not cursor:
-                break
-        return found
+                return
 
     def events(
         self, epoch: int = 0, *, ack: int = 0, after: int = 0, limit: int = 1000

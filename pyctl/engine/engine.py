@@ -111,6 +111,7 @@ class Engine:
         check(
             lib.sg_engine_cache_set(self._engine, int(enabled)),
             "switching the verdict cache",
+            state="it is as it was",
         )
 
     def limit_cache(self, entries: int) -> None:
@@ -209,7 +210,9 @@ class Engine:
         count = check(
             lib.sg_engine_events(self._engine, ask, out, page), "reading events"
         )
-        told = {"epoch": page.epoch, "first": page.first, "lost": page.lost}
+        told = {
+            name: int(getattr(page, name)) for name, _ in ffi.typeof(page[0]).fields
+        }
         return bytes(ffi.buffer(out, count * sizeof("sg_event"))), told
 
     def hits(

@@ -26,6 +26,7 @@ Policies = Sequence[tuple[PortPolicy, int]]
 """With their generations."""
 _STAGED = constant("SG_RULE_STAGED")
 _REJECT = constant("SG_RULE_REJECT")
+_FIRST, _ALSO = constant("SG_HOLDER_FIRST"), constant("SG_HOLDER_ALSO")
 _FAMILIES = {4: constant("SEG_FAMILY_IPV4"), 6: constant("SEG_FAMILY_IPV6")}
 
 
@@ -113,11 +114,25 @@ def _members(members: Members) -> tuple[list[tuple[Any, ...]], list[int]]:
         return first[of], len(of)
 
     rows: list[tuple[Any, ...]] = [
-        (0, 0, port_id, b"", *place(of)) for port_id, of in members.ports.items()
+        (0, 0, port_id, b"", *place(of), 0) for port_id, of in members.ports.items()
     ]
     rows += [
-        (_FAMILIES[ip.version], 0, 0, ip.packed, *place(of))
+        (_FAMILIES[ip.version], 0, 0, ip.packed, *place(of), 0)
         for ip, of in members.addresses.items()
+    ]
+    rows += [
+        (
+            _FAMILIES[ip.version],
+            _ALSO if number else _FIRST,
+            0,
+            ip.packed,
+            *place(of),
+            segment,
+        )
+        for ip, each in members.shared.items()
+        for number, (of, segment) in enumerate(
+            (one.groups, segment) for one in each for segment in one.segments or (0,)
+        )
     ]
     return rows, groups
 
@@ -138,8 +153,13 @@ def changed_members(
             if (of := after.ports.get(key)) is not None and before.ports.get(key) != of
         },
         {
-            ip: of
+            ip: after.addresses.get(ip, ())
             for ip in addresses
-            if (of := after.addresses.get(ip, ())) != before.addresses.get(ip, ())
+            if ip not in after.shared and before.of_address(ip) != after.of_address(ip)
+        },
+        {
+            ip: each
+            for ip in addresses
+            if (each := after.shared.get(ip)) and before.of_address(ip) != each
         },
     )

@@ -175,6 +175,7 @@ def pack_policy(policy: PortPolicy, generation: int) -> bytes:
             "default_verdict": ACTIONS[policy.default],
             "flags": _flags(policy),
             "mac": bytes.fromhex(policy.mac.replace(":", "")),
+            "segment": policy.segment,
             "rule_count": len(policy.rules or ()),
         }
         rules = pack_array("sg_rule", [_rule(rule) for rule in policy.rules or ()])
@@ -190,6 +191,7 @@ def _flags(policy: PortPolicy) -> int:
         (policy.deny_rst, "SG_POLICY_DENY_RST"),
         (not policy.cache, "SG_POLICY_NO_CACHE"),
         (policy.rules is None, "SG_POLICY_NODE"),
+        (policy.serves_dhcp, "SG_POLICY_SERVES_DHCP"),
     )
     return sum(constant(name) for wanted, name in said if wanted)
 

@@ -9,7 +9,10 @@ saved position; what the dead one had sent but not yet given back (a batch at mo
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+import socket
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +24,11 @@ from pyctl.errors import SegctlError
 DEVICE = "vth-neuv"
 RING_FDS = constant("SG_FDS")
 _STATE = constant("SG_FD_STATE")
+_POSITIONS = 8 * constant("SG_RINGS")
+"""Bytes of sg_ring_state.next."""
+SIOCGIFFLAGS = 0x8913
+_RUNNING = 0x1 | 0x40
+"""IFF_UP, IFF_RUNNING."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,28 @@ class RingSet:
         """The memfd: what a successor of a dead engine must know."""
         return self.fds[_STATE]
 
+    def on_device(self) -> bool:
+        """Whether the sockets are bound to a device by the name of DEVICE: not where theirs is gone, or was renamed."""
+        return all(_name(fd) == DEVICE for fd in self.fds[:_STATE])
+
+    def carries(self) -> bool:
+        """Whether that device and its peer are up, too."""
+        asked = struct.pack("16sh14x", DEVICE.encode(), 0)
+        try:
+            told = fcntl.ioctl(self.fds[0], SIOCGIFFLAGS, asked)
+        except OSError:
+            return False
+        flags = struct.unpack("16sh14x", told)[1]
+        return self.on_device() and flags & _RUNNING == _RUNNING
+
+    def reopened(self, netns: Path | str) -> RingSet:
+        """Open sockets on the device that has the name now, beside the flows of these."""
+        fresh = open_rings(netns)
+        os.close(fresh.state)
+        # New rings begin at their first slot.
+        os.pwrite(self.state, bytes(_POSITIONS), 0)
+        return RingSet((*fresh.fds[:_STATE], os.dup(self.state)))
+
     def close(self) -> None:
         """Close all. The rings live on while somebody else holds copies."""
         for fd in self.fds:
@@ -51,6 +81,12 @@ class RingSet:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _name(fd: int) -> str:
+    """Of the device that a packet socket is bound to."""
+    with socket.socket(fileno=os.dup(fd)) as opened:
+        return str(opened.getsockname()[0])
 
 
 def ring_set(fds: Sequence[int]) -> RingSet:

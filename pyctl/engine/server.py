@@ -32,6 +32,8 @@ from pyctl.errors import SegctlError
 LOG_SECONDS = 0.1
 SEND_SECONDS = 2.0
 """A client that does not read its answer for so long is cut off."""
+MOST_CLIENTS = 32
+"""Beyond them, the one that has said nothing for longest goes."""
 _READ_BYTES = 1 << 18
 _UCRED = struct.Struct("3i")
 
@@ -41,6 +43,7 @@ class _Client:
         self.socket = connection
         self.decoder = Decoder()
         self.fds: deque[int] = deque()
+        self.heard = time.monotonic()
 
     def close(self) -> None:
         for fd in self.fds:
@@ -52,6 +55,7 @@ class _Client:
         """The messages completed now; None when the other side is gone."""
         data, fds, flags, _ = socket.recv_fds(self.socket, _READ_BYTES, MAX_FDS)
         self.fds.extend(fds)
+        self.heard = time.monotonic()
         if flags & socket.MSG_CTRUNC or len(self.fds) > MAX_FDS:
             raise ProtocolError(f"more than {MAX_FDS} descriptors at once")
         return self.decoder.feed(data) if data else None
@@ -144,6 +148,13 @@ class Server:
             connection.close()
             return
         connection.setblocking(False)
+        clients = [
+            key.data
+            for key in self._selector.get_map().values()
+            if isinstance(key.data, _Client)
+        ]
+        if len(clients) >= MOST_CLIENTS:
+            self._drop(min(clients, key=lambda client: client.heard))
         self._selector.register(connection, selectors.EVENT_READ, _Client(connection))
 
     def _drop(self, client: _Client) -> None:
@@ -151,6 +162,9 @@ class Server:
         client.close()
 
     def _serve_client(self, client: _Client) -> None:
+        if client.socket.fileno() < 0:
+            # It made room for another, of this very round.
+            return
         try:
             messages = client.receive()
             if messages is None:

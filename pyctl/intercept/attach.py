@@ -6,31 +6,39 @@ workload is cut off for the time of one namespace move and a handful of batched
 requests.
 
 What the kernel ties to the device itself is lost, and cannot be given back from
-outside: packet sockets bound to the interface (a running tcpdump) and the multicast
-groups that open sockets joined on it. Seen: the group is missing from `ip maddr` after
-a splice.
+outside: packet sockets bound to the interface (a running tcpdump). The multicast groups
+of open sockets are joined again.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from pyctl.errors import NotFoundError, RefusedError
-from pyctl.intercept import apply, journal, plan, refill, select, snapshot
+from pyctl.intercept import apply, journal, plan, refill, routes, select, snapshot
+from pyctl.intercept.costs import Place, refuse_costs, weigh
 from pyctl.intercept.enforcer import ensure_enforcer, fit_mtu
+from pyctl.intercept.master import refuse_master
 from pyctl.intercept.names import Mark, port_names, read_mark
+from pyctl.intercept.obstacles import strip
 from pyctl.intercept.ops import Site, ours
 from pyctl.intercept.peer import host_peer_mac
 from pyctl.model.instance import Instance
 from pyctl.model.workload import LinkKind, Port, ProcessRef
 from pyctl.platform import l3, links, netns
+from pyctl.platform.inhabitants import find
 from pyctl.platform.links import Link
 from pyctl.platform.netlink import NetlinkSocket
 from pyctl.platform.process import netns_of
 
+_TRIES = 16
+"""For names that are free: of each 65,536 there are."""
+FORCED = "attach it with --force: then it is inspected, without what cannot be put back"
 ADDRESSES_MAX = 256
 """A port's own. What a workload adds to its interface fills the node's map and every policy that
 names its group: more than this would be an attack on the others.
@@ -64,6 +72,8 @@ def splice(
     port_id: int,
     ports_ready: Callable[[Port], None],
     *,
+    force: bool = False,
+    tell: Callable[[str], object] = lambda _: None,
     fault: apply.Fault | None = None,
 ) -> Port:
     """Put our veth in the place of one interface.
@@ -71,7 +81,10 @@ def splice(
     `ports_ready` is called with the port once vex and vin exist and before they are up:
     the datapath is set there, and an exception of its own rolls everything back. An
     interface that is spliced already is left as it is; `ports_ready` is called again,
-    and the port that it has is returned, with its own port id.
+    and the port that it has is returned, with its own port id. What hangs on the
+    interface and cannot be kept is a reason to refuse, unless `force`, and so is an address
+    or a way out that the kernel does not take back; `tell` is called with a sentence for
+    each thing that was lost.
 
     Blocks for about 50 ms, of which the workload is cut off for the namespace move and
     little more. Raises NotFoundError, RefusedError (nothing was touched), SegctlError
@@ -91,8 +104,26 @@ def splice(
             if known:
                 ports_ready(known)
                 return known
-            select.refuse_link(ends.workload, link, fd)
-            return _splice(instance, process, link, port_id, ports_ready, ends, fault)
+            _refuse_anothers(ends, process, link)
+            refuse_master(ends.workload, link)
+            lost = select.refuse_link(ends.workload, link, fd, force=force)
+            here = Place(ends.workload, fd, link)
+            costs = refuse_costs(link, weigh(instance, here, here), force=force)
+            if lost:
+                link = strip(ends.workload, link, fd)
+            port, missing = _splice(
+                instance,
+                process,
+                link,
+                port_id,
+                ports_ready,
+                ends,
+                fault,
+                force=force,
+            )
+            for sentence in (*lost, *costs, *missing):
+                tell(sentence)
+            return port
 
 
 def _splice(
@@ -103,9 +134,11 @@ def _splice(
     ports_ready: Callable[[Port], None],
     ends: Handles,
     fault: apply.Fault | None,
-) -> Port:
-    vex, vin = port_names(process.pid, link.name)
-    _clear_names(ends, vex, vin)
+    *,
+    force: bool,
+) -> tuple[Port, list[str]]:
+    """The port, and what could not be put back."""
+    vex, vin = _free_names(ends, process.pid, link.name)
     mark = Mark(
         port=port_id,
         pid=process.pid,
@@ -138,6 +171,10 @@ def _splice(
         ends.enforcer,
         ends.enforcer_fd,
         ports_ready=ready,
+        bulk=routes.prepare(before),
+        lenient=force,
+        force=force,
+        advice="" if force else FORCED,
     )
     record = journal.Record(
         "attach", process, mark.cookie, vex, vin, mark.text(), before
@@ -147,36 +184,46 @@ def _splice(
     with journal.created(path, record) as book:
         tried = f"attaching {link.name} of process {process.pid}"
         apply.run(tried, "the workload is as it was", steps, site, book, fault)
-    return made[-1]
+    return made[-1], list(dict.fromkeys(site.lost))
 
 
-def _clear_names(ends: Handles, vex: str, vin: str) -> None:
-    """Ports of a workload that is gone, whose pid was used again, make room.
-
-    Raises RefusedError where the names are a living workload's.
+def _free_names(ends: Handles, pid: int, interface: str) -> tuple[str, str]:
+    """Names for the ports that no other has: a workload can choose names of interfaces whose hashes are the
+    same, and one that goes on with another process has the pid of who ended in its names.
     """
-    for name in (vin, vex):
-        link = links.by_name(ends.enforcer, name)
-        if link is None:
-            continue
-        mark = read_mark(link.alias)
-        alive = netns.find(mark.netns, mark.cookie, mark.pid) if mark else None
-        if mark is None or alive is not None:
-            if alive is not None:
-                os.close(alive)
-            raise RefusedError(
-                f"the port name {name} is taken already",
-                state=select.UNTOUCHED,
-                advice="detach the workload first",
-            )
-        links.delete(ends.enforcer, link.index)
+    vex, vin = port_names(pid, interface)
+    for _ in range(_TRIES):
+        if not (_is_taken(ends, vin) or _is_taken(ends, vex)):
+            return vex, vin
+        vex, vin = port_names(pid, interface, secrets.token_hex(8))
+    raise RefusedError(
+        f"no name for the ports of {interface} of process {pid} is free",
+        state=select.UNTOUCHED,
+        advice="detach workloads that are not needed",
+    )
+
+
+def _is_taken(ends: Handles, name: str) -> bool:
+    """Whether it is a living workload's. Ports of one that is gone, whose pid was used again, make room."""
+    link = links.by_name(ends.enforcer, name)
+    if link is None:
+        return False
+    mark = read_mark(link.alias)
+    alive = find(mark.netns, mark.cookie, mark.pid) if mark else None
+    if alive is not None:
+        os.close(alive)
+    if mark is None or alive is not None:
+        return True
+    links.delete(ends.enforcer, link.index)
+    return False
 
 
 def existing_port(ends: Handles, process: ProcessRef, link: Link) -> Port | None:
     """The port of an interface that is spliced already, None where it is not."""
     vin = _vin_of(ends, link)
     mark = read_mark(vin.alias) if vin else None
-    if vin is None or mark is None:
+    cookie = netns.cookie(ends.workload_fd)
+    if vin is None or mark is None or not mark.is_of(process.netns, cookie):
         return None
     vex = links.by_name(ends.enforcer, "vex" + vin.name[3:])
     if vex is None:
@@ -193,13 +240,28 @@ def _vin_of(ends: Handles, link: Link) -> Link | None:
     if link.kind != "veth" or link.link_nsid is None:
         return None
     vin = links.by_index(ends.enforcer, link.link)
-    nsid = links.nsid(ends.workload, ends.enforcer_fd)
+    nsid = links.nsid(ends.enforcer, ends.workload_fd)
     return vin if ours(link, vin, nsid) else None
 
 
+def _refuse_anothers(ends: Handles, process: ProcessRef, link: Link) -> None:
+    """RefusedError where the other end is a port of another workload, which moved the link here."""
+    vin = _vin_of(ends, link)
+    if vin is None:
+        return
+    mark = read_mark(vin.alias)
+    owner = f"process {mark.pid}" if mark else f"another workload ({vin.name})"
+    raise RefusedError(
+        f"{link.name} of process {process.pid} is the inspected interface of {owner}, moved here",
+        state=select.UNTOUCHED,
+        advice="detach that workload first",
+    )
+
+
 def port_addresses(bodies: Sequence[bytes]) -> tuple[str, ...]:
-    """`address/length` of each; of more than ADDRESSES_MAX the first ones."""
-    return tuple(l3.address_text(body) for body in bodies[:ADDRESSES_MAX])
+    """`address/length` of each that is not another's; of more than ADDRESSES_MAX the first ones."""
+    own = (body for body in bodies if not l3.is_duplicate(body))
+    return tuple(l3.address_text(body) for body in islice(own, ADDRESSES_MAX))
 
 
 def port_of(
@@ -223,10 +285,13 @@ def port_of(
         host_mac=mark.host_mac,
         mtu=link.mtu,
         addresses=addresses,
+        xdp=link.xdp,
     )
 
 
-def preview(instance: Instance, process: ProcessRef, interface: str) -> tuple[str, ...]:
+def preview(
+    instance: Instance, process: ProcessRef, interface: str, *, force: bool = False
+) -> tuple[str, ...]:
     """The plan for one interface in words, for --dry-run; refuses as `splice` does.
     Reads only.
     """
@@ -238,8 +303,14 @@ def preview(instance: Instance, process: ProcessRef, interface: str) -> tuple[st
                 f"process {process.pid} has no interface {interface}",
                 state=select.UNTOUCHED,
             )
-        select.refuse_link(nl, link, fd)
+        refuse_master(nl, link)
+        lost = select.refuse_link(nl, link, fd, force=force)
+        here = Place(nl, fd, link)
+        costs = refuse_costs(link, weigh(instance, here, here), force=force)
         before = snapshot.read(nl, fd, link)
-        return plan.describe(
-            plan.attach_plan(before, *port_names(process.pid, interface))
+        steps = plan.attach_plan(before, *port_names(process.pid, interface))
+        return (
+            *(f"lose: {sentence}" for sentence in lost),
+            *(f"cost: {sentence}" for sentence in costs),
+            *plan.describe(steps),
         )

@@ -8,6 +8,7 @@ peer are never touched: it says what to go back to, so nothing has to be remembe
 
 from __future__ import annotations
 
+from pyctl.intercept import gso
 from pyctl.intercept.attach import Handles
 from pyctl.intercept.enforcer import VBR, VTH
 from pyctl.model.instance import Instance
@@ -50,9 +51,13 @@ def switch(ends: Handles, link: Link, port: Port, offload: Offload) -> None:
 
 
 def switch_bridge(instance: Instance, offload: Offload) -> None:
-    """Likewise what vbr-neuv sends; on, it is as vth-neuv, which is never changed."""
+    """Likewise what vbr-neuv sends; on, it is as vth-neuv, which is never changed, but for what it
+    must not offer.
+    """
     with netns.opened(instance.netns) as fd, netns.entered(fd):
-        mask = offloads.mask(VBR, _sends)
+        mask = _merged(
+            offloads.mask(VBR, _sends), (0,) * offloads.WORDS, gso.inexpressible(VBR)
+        )
         off = (0,) * len(mask)
         model = off if offload is Offload.OFF else offloads.requested(VTH)
         offloads.request(VBR, _merged(offloads.requested(VBR), model, mask))

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from pyctl.errors import NotFoundError, SegctlError
-from pyctl.intercept import apply, classic, journal, plan, snapshot
+from pyctl.intercept import apply, classic, journal, obstacles, plan, routes, snapshot
 from pyctl.intercept.attach import Handles, handles, port_addresses, port_of
 from pyctl.intercept.enforcer import fit_mtu
 from pyctl.intercept.names import Mark, read_mark
@@ -22,6 +22,7 @@ from pyctl.intercept.ops import Site, ours
 from pyctl.model.instance import Instance
 from pyctl.model.workload import Offload, Port, ProcessRef
 from pyctl.platform import links, netns
+from pyctl.platform.inhabitants import find
 from pyctl.platform.links import Link
 from pyctl.platform.netlink import NetlinkSocket
 
@@ -35,6 +36,7 @@ def unsplice(
     ports_ready: Callable[[Port], None] | None = None,
     fault: apply.Fault | None = None,
     turns: contextlib.AbstractContextManager[object] | None = None,
+    tell: Callable[[str], object] = lambda _: None,
 ) -> None:
     """The exact inverse of attach.splice; nothing where the port is not spliced (any
     more).
@@ -43,6 +45,10 @@ def unsplice(
     lets go there. Should a later step fail, all is rolled back to the spliced state and
     `ports_ready` is called, because the ports then stand without a datapath; without it
     the error's text says that they do. A workload that is gone is cleaned up.
+
+    What stands on top of our interface goes with it, and goes first, with its addresses and routes, which
+    nobody could put back. presence.lost_by_detach names it before; `tell` is called with a sentence for
+    each thing that is lost besides.
 
     Several may run at once, for different workloads: most of the time the kernel waits for a grace
     period, and those of deletions run side by side. It gives a namespace an interface while it holds
@@ -59,11 +65,18 @@ def unsplice(
             vex, vin = links.by_name(nl, port.vex), links.by_name(nl, port.vin)
     except NotFoundError:
         return
+    if port.vex in journal.port_names(instance.journal_dir):
+        raise SegctlError(
+            f"an interrupted splice of {port.interface} of process {process.pid} could not be finished",
+            state="its journal and its events say how far it came",
+            advice="the agent tries again with each attach and detach, and when it starts",
+        )
     mark = read_mark(vex.alias) if vex else None
-    if vex and mark is None:
+    if vex and (mark is None or mark.port != port.port_id):
+        # Of the same name, and another's.
         return
     # Without vex (the host deleted its peer) there is nothing to give back.
-    fd = netns.find(mark.netns, mark.cookie, mark.pid) if mark else None
+    fd = find(mark.netns, mark.cookie, mark.pid) if mark else None
     if fd is None or mark is None:
         if vex or vin:
             before_restore()
@@ -89,6 +102,7 @@ def unsplice(
                 ports_ready,
                 fault,
                 lambda: turns and turn.enter_context(turns),
+                tell,
             )
     finally:
         os.close(fd)
@@ -99,7 +113,7 @@ def our_link(ends: Handles, port: Port) -> Link | None:
     """The workload's end of vin, under whatever name it has now."""
     vin = links.by_name(ends.enforcer, port.vin)
     link = links.by_index(ends.workload, vin.link) if vin else None
-    nsid = links.nsid(ends.workload, ends.enforcer_fd)
+    nsid = links.nsid(ends.enforcer, ends.workload_fd)
     return link if link and ours(link, vin, nsid) else None
 
 
@@ -114,7 +128,10 @@ def _unsplice(
     ports_ready: Callable[[Port], None] | None,
     fault: apply.Fault | None,
     take_turn: Callable[[], object],
+    tell: Callable[[str], object],
 ) -> None:
+    uppers = obstacles.delete_uppers(ends.workload, link)
+    link = links.by_index(ends.workload, link.index) or link
     # What was switched off for it is not what it chose.
     classic.switch(ends, link, port, Offload.ON)
     before = snapshot.read(ends.workload, ends.workload_fd, link)
@@ -140,8 +157,10 @@ def _unsplice(
         ends.enforcer,
         ends.enforcer_fd,
         ports_ready=back,
+        bulk=routes.prepare(before),
         before_restore=before_restore,
         take_turn=take_turn,
+        lenient=True,
     )
     record = journal.Record(
         "detach", process, mark.cookie, port.vex, port.vin, mark.text(), before
@@ -155,9 +174,13 @@ def _unsplice(
                 tried, "the workload is attached as before", steps, site, book, fault
             )
         except SegctlError as error:
+            if uppers:
+                error.state += f"; {', '.join(uppers)} on top of it is deleted"
             if bare and ports_ready is None:
                 error.state += "; its ports have no datapath until it is attached again"
             raise
+    for sentence in dict.fromkeys(site.lost):
+        tell(sentence)
 
 
 def cleanup(instance: Instance, port: Port) -> None:

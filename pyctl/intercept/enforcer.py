@@ -12,8 +12,11 @@ vth-neuv needs no drop filter of its own.
 from __future__ import annotations
 
 import errno
+from collections.abc import Collection
+from dataclasses import dataclass
 
 from pyctl.errors import NotFoundError
+from pyctl.intercept import gso
 from pyctl.intercept.names import read_mark
 from pyctl.model.instance import Instance
 from pyctl.platform import links, netns, sysctl
@@ -57,6 +60,8 @@ def ensure_enforcer(instance: Instance) -> None:
             mute()
         with netns.netlink_in(fd) as nl:
             _ensure_pair(nl)
+        with netns.entered(fd):
+            gso.limit(VBR)
 
 
 def _pair(nl: NetlinkSocket) -> list[Link]:
@@ -104,6 +109,63 @@ def _fit_mtu(nl: NetlinkSocket, at_least: int = 0) -> int:
         if link.name in (VBR, VTH) and link.mtu != wanted:
             links.set_link(nl, link.index, mtu=wanted)
     return wanted
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Why nothing goes through the pair."""
+
+    why: str
+    only_down: bool = False
+    """It stands, and needs to be set up."""
+
+
+def cut(instance: Instance) -> Cut | None:
+    """Return what is wrong with the pair; None: it stands, and is up."""
+    with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
+        ends = {link.name: link for link in _pair(nl)}
+    for name, index, other in (
+        (VBR, VBR_INDEX, VTH_INDEX),
+        (VTH, VTH_INDEX, VBR_INDEX),
+    ):
+        link = ends.get(name)
+        if link is None:
+            return Cut(f"{name} was gone, or had another name")
+        if (link.kind, link.index, link.link, link.link_nsid) != (
+            "veth",
+            index,
+            other,
+            None,
+        ):
+            return Cut(f"another interface had the name {name}")
+    down = [link.name for link in ends.values() if not link.up]
+    return Cut(f"{' and '.join(down)} was down", only_down=True) if down else None
+
+
+def remove_pair(instance: Instance) -> None:
+    """Take away what has the pair's names or indexes. Idempotent."""
+    with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
+        found = [links.by_name(nl, name) for name in (VBR, VTH)]
+        named = {link.index for link in found if link}
+        for index in sorted({VBR_INDEX, VTH_INDEX, *named}):
+            links.delete(nl, index)
+
+
+def foreign_devices(instance: Instance, indexes: Collection[int]) -> dict[int, str]:
+    """Return the devices of these indexes that are neither of the pair nor anybody's port, with their names."""
+    if not indexes:
+        return {}
+    with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
+        found = [link for index in indexes if (link := links.by_index(nl, index))]
+    return {
+        link.index: link.name
+        for link in found
+        if not (
+            link.index in (VBR_INDEX, VTH_INDEX)
+            or link.flags & links.IFF_LOOPBACK
+            or read_mark(link.alias)
+        )
+    }
 
 
 def remove_enforcer(instance: Instance) -> None:

@@ -58,14 +58,19 @@ class Record:
 
 
 def record_from_json(data: dict[str, Any], begun: tuple[str, ...]) -> Record:
-    """Raises KeyError, TypeError, ValueError for what is no record of this version."""
+    """Raises KeyError, TypeError, ValueError, AttributeError for what is no record of this version."""
     if data["version"] != VERSION:
         raise ValueError(f"a journal of version {data['version']}")
+    if not all(isinstance(data[key], str) for key in ("action", "vex", "vin", "mark")):
+        raise TypeError("a journal without names")
     process = data["process"]
     return Record(
         action=data["action"],
         process=ProcessRef(
-            process["pid"], process["start_time"], tuple(process["netns"])
+            process["pid"],
+            process["start_time"],
+            tuple(process["netns"]),
+            data["cookie"],
         ),
         cookie=data["cookie"],
         vex=data["vex"],
@@ -165,10 +170,10 @@ def _parse(fd: int) -> Record | None:
     while chunk := os.pread(fd, 1 << 20, len(data)):
         data += chunk
     first, *rest = data.split(b"\n")
-    begun = tuple(line.decode() for line in rest[:-1])
     try:
+        begun = tuple(line.decode() for line in rest[:-1])
         return record_from_json(json.loads(first), begun)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 
@@ -177,3 +182,13 @@ def pending(directory: Path) -> list[Path]:
     if not directory.is_dir():
         return []
     return sorted(directory.glob("*.journal"))
+
+
+def port_names(directory: Path) -> frozenset[str]:
+    """The ports that journals tell of: their splices are not finished, whatever stands of them."""
+    found: set[str] = set()
+    for path in pending(directory):
+        with contextlib.suppress(OSError), path.open("rb") as file:
+            record = _parse(file.fileno())
+            found |= {record.vex, record.vin} if record else set()
+    return frozenset(found)

@@ -16,19 +16,19 @@ NAME_MAX = 15
 _DIGEST = 4
 
 
-def port_names(pid: int, interface: str) -> tuple[str, str]:
-    """(vex, vin): `vex<pid hex>-<interface>`, its end replaced by a hash where it is
-    too long.
+def port_names(pid: int, interface: str, other: str = "") -> tuple[str, str]:
+    """(vex, vin): `vex<pid hex>-<interface>`, its end replaced by a hash where it is too long. Any `other`
+    text gives other names, for where these are another port's.
     """
-    return _name("vex", pid, interface), _name("vin", pid, interface)
+    return _name("vex", pid, interface, other), _name("vin", pid, interface, other)
 
 
-def _name(role: str, pid: int, interface: str) -> str:
+def _name(role: str, pid: int, interface: str, other: str) -> str:
     head = f"{role}{pid:x}-"
     raw = interface.encode(errors="surrogateescape")
-    if len(head) + len(raw) <= NAME_MAX and raw.isascii():
+    if len(head) + len(raw) <= NAME_MAX and raw.isascii() and not other:
         return head + interface
-    digest = hashlib.sha256(raw).hexdigest()[:_DIGEST]
+    digest = hashlib.sha256(raw + other.encode()).hexdigest()[:_DIGEST]
     room = NAME_MAX - len(head) - _DIGEST
     start = raw[:room].decode("ascii", errors="ignore") if room > 0 else ""
     return f"{head}{start}{digest}"[:NAME_MAX]
@@ -47,6 +47,10 @@ class Mark:
     index: int
     kind: str
     host_mac: str | None
+
+    def is_of(self, netns: tuple[int, int], cookie: int) -> bool:
+        """Whether it names that network namespace; one process of it or another is the same."""
+        return self.netns == netns and self.cookie == cookie
 
     def text(self) -> str:
         """As a link alias."""

@@ -4,7 +4,7 @@ In: a Snapshot. Out: a tuple of Steps. I/O: none.
 
     attach   park → strip → move → create → ports → open → FILL
     detach   park → mark → release → remove → move → FILL
-    FILL     settings → up → addresses → routes → neighbours → settle → unpark → verify
+    FILL     settings → master → up → queues → addresses → groups → ways-out → neighbours → routes → settle → unpark → verify
 
 Every operation may be done twice or taken back undone, so a killed splice is put right
 by undoing the steps that had begun, newest first, and a killed detach by doing all of
@@ -36,10 +36,14 @@ class Op(StrEnum):
     BEFORE_RESTORE = "before-restore"
     PORTS_UP = "ports-up"
     SETTINGS = "settings"
+    MASTER = "master"
     LINK_UP = "link-up"
     ADDRESSES = "addresses"
+    GROUPS = "groups"
+    WAYS_OUT = "ways-out"
     ROUTES = "routes"
     NEIGHBOURS = "neighbours"
+    QUEUES = "queues"
     SETTLE = "settle"
     VERIFY = "verify"
 
@@ -55,7 +59,22 @@ class Step:
     undo: tuple[Op, ...] = ()
 
 
-REFILL = (Op.SETTINGS, Op.LINK_UP, Op.ADDRESSES, Op.ROUTES, Op.NEIGHBOURS, Op.SETTLE)
+REFILL = (
+    *(Op.SETTINGS, Op.MASTER, Op.LINK_UP, Op.QUEUES),
+    *(Op.ADDRESSES, Op.GROUPS, Op.WAYS_OUT, Op.NEIGHBOURS, Op.ROUTES, Op.SETTLE),
+)
+
+CARRIED = frozenset({*REFILL, Op.VERIFY})
+"""What is done to an interface that is in its place."""
+DETAILS = frozenset(
+    {
+        *(Op.PARK, Op.UNPARK, Op.DROP_ALTNAMES),
+        *(Op.SETTINGS, Op.GROUPS, Op.NEIGHBOURS),
+    }
+)
+"""What a workload can do without. It may have given itself what nobody can put back, so what fails of these is
+told and ends no splice: it must not be a way to stay unprotected.
+"""
 
 
 def _park(snapshot: Snapshot) -> tuple[Step, ...]:
@@ -68,33 +87,54 @@ def _park(snapshot: Snapshot) -> tuple[Step, ...]:
 def _fill(snapshot: Snapshot) -> tuple[Step, ...]:
     link = snapshot.link
     routes = sum(link.index in l3.route_oifs(body) for body in snapshot.routes)
+    routes += len(snapshot.advertised)
     unpark = Step("unpark", "take the lent addresses off lo", (Op.UNPARK,), (Op.PARK,))
     return (
         Step(
             "settings", f"give {link.name} its sysctls, flags and names", (Op.SETTINGS,)
         ),
+        *_master(snapshot),
         Step(
             "up", f"set {link.name} up" if link.up else "leave it down", (Op.LINK_UP,)
         ),
+        *_queues(snapshot),
         Step(
             "addresses",
             f"put {len(snapshot.addresses)} addresses back",
             (Op.ADDRESSES,),
+        ),
+        *_groups(snapshot),
+        Step("ways-out", "put nexthops and default routes back", (Op.WAYS_OUT,)),
+        Step(
+            "neighbours",
+            f"put {len(snapshot.neighbours)} neighbours back",
+            (Op.NEIGHBOURS,),
         ),
         Step(
             "routes",
             f"put {routes} routes back, in an order that resolves",
             (Op.ROUTES,),
         ),
-        Step(
-            "neighbours",
-            f"put {len(snapshot.neighbours)} neighbours back",
-            (Op.NEIGHBOURS,),
-        ),
         Step("settle", "wait until the kernel has finished with it", (Op.SETTLE,)),
         *((unpark,) if parked(snapshot) else ()),
         Step("verify", "compare everything with what it was", (Op.VERIFY,)),
     )
+
+
+def _groups(snapshot: Snapshot) -> tuple[Step, ...]:
+    number = len(snapshot.groups) + len(snapshot.link_groups)
+    what = f"let the sockets join {number} multicast groups again"
+    return (Step("groups", what, (Op.GROUPS,)),) if number else ()
+
+
+def _queues(snapshot: Snapshot) -> tuple[Step, ...]:
+    what = f"give it back {len(snapshot.qdiscs)} qdiscs"
+    return (Step("queues", what, (Op.QUEUES,)),) if snapshot.qdiscs else ()
+
+
+def _master(snapshot: Snapshot) -> tuple[Step, ...]:
+    what = "make it a port of its bridge or VRF again, with all its settings"
+    return (Step("master", what, (Op.MASTER,)),) if snapshot.link.master else ()
 
 
 def attach_plan(snapshot: Snapshot, vex: str, vin: str) -> tuple[Step, ...]:
@@ -148,8 +188,8 @@ def detach_plan(snapshot: Snapshot, vex: str, vin: str) -> tuple[Step, ...]:
 
 
 def parked(snapshot: Snapshot) -> tuple[bytes, ...]:
-    """The addresses to lend to lo (message bodies): every global one that lo has not
-    got itself.
+    """The addresses to lend to lo (message bodies): every global one in use that
+    lo has not got itself.
     """
     loopback = snapshot.loopback
     if loopback is None or not loopback.up or not snapshot.link.up:
@@ -158,7 +198,7 @@ def parked(snapshot: Snapshot) -> tuple[bytes, ...]:
     wanted = [
         l3.address_raw(body)
         for body in snapshot.addresses
-        if l3.address_scope(body) == l3.RT_SCOPE_UNIVERSE
+        if l3.address_scope(body) == l3.RT_SCOPE_UNIVERSE and not l3.in_doubt(body)
     ]
     return tuple(
         l3.host_address(family, raw, loopback.index, "lo")

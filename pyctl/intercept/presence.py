@@ -6,20 +6,26 @@ In: an instance, a port. Out: names, the port as it is. I/O: rtnetlink.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable
 from dataclasses import replace
+from ipaddress import ip_interface
 
 from pyctl.errors import NotFoundError
-from pyctl.intercept import classic
+from pyctl.intercept import classic, journal
 from pyctl.intercept.attach import existing_port, handles, port_addresses
+from pyctl.intercept.costs import Place, weigh
 from pyctl.intercept.detach import delete_ports, our_link
 from pyctl.intercept.enforcer import fit_mtu
+from pyctl.intercept.host_side import follow_host
 from pyctl.intercept.names import port_names, read_mark
+from pyctl.intercept.obstacles import lost_by_move
+from pyctl.intercept.peer import host_peer_mac
 from pyctl.intercept.recover import Orphan
-from pyctl.intercept.select import refuse_loss
 from pyctl.model.instance import Instance
 from pyctl.model.workload import LinkKind, Offload, Port, ProcessRef
 from pyctl.platform import l3, links, netns
+from pyctl.platform.inhabitants import find
 from pyctl.platform.links import Link
 from pyctl.platform.process import netns_of
 
@@ -36,10 +42,12 @@ def present_ports(instance: Instance) -> frozenset[str]:
 
 
 def standing(instance: Instance, names: Iterable[str]) -> frozenset[str]:
-    """Those of these ports that stand. Nothing is said where the namespace is not there, or where
-    none of our ports is in it, as in a new one under its name: then all of them are given back.
+    """Those of these ports that stand, or that an unfinished splice is about. Nothing is said where the
+    namespace is not there, or where none of our ports is in it, as in a new one under its name: then
+    all of them are given back.
     """
     wanted = frozenset(names)
+    unfinished = wanted & journal.port_names(instance.journal_dir)
     try:
         with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
             found = (links.by_name(nl, name) for name in wanted)
@@ -48,7 +56,7 @@ def standing(instance: Instance, names: Iterable[str]) -> frozenset[str]:
             )
     except NotFoundError:
         return wanted
-    return there if there or present_ports(instance) else wanted
+    return there | unfinished if there or present_ports(instance) else wanted
 
 
 def remove_orphan(instance: Instance, orphan: Orphan) -> None:
@@ -60,41 +68,97 @@ def remove_orphan(instance: Instance, orphan: Orphan) -> None:
         return
 
 
-def port_now(instance: Instance, netns_path: str, port: Port) -> Port:
-    """The port with the name, the MAC, the MTU and the addresses that its interface has by now;
-    unchanged where the workload has thrown the interface away. NotFoundError where a namespace
-    is gone.
+def port_now(instance: Instance, process: ProcessRef, port: Port) -> Port:
+    """The port with the name, the MAC and the MTU that its interface has by now; unchanged where the
+    workload has thrown the interface away. NotFoundError where a namespace is gone.
     """
-    with netns.opened(netns_path) as fd, handles(instance, fd) as ends:
+    with netns_of(process) as fd, handles(instance, fd) as ends:
+        link = our_link(ends, port)
+        return port if link is None else _as(port, link)
+
+
+def with_indexes(instance: Instance, port: Port) -> Port:
+    """The port with the indexes that vex and vin have by now; unchanged where one of them is gone.
+    NotFoundError without the enforcer's namespace.
+    """
+    with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
+        vex, vin = links.by_name(nl, port.vex), links.by_name(nl, port.vin)
+    if vex is None or vin is None:
+        return port
+    return replace(port, vex_ifindex=vex.index, vin_ifindex=vin.index)
+
+
+def port_anew(instance: Instance, process: ProcessRef, port: Port) -> Port:
+    """The port with all that its interface has by now, addresses too, as if it were attached now."""
+    with netns_of(process) as fd, handles(instance, fd) as ends:
         link = our_link(ends, port)
         if link is None:
             return port
-        return _as(port, link, l3.dump_addresses(ends.workload, link.index))
+        bodies = l3.dump_addresses(ends.workload, link.index)
+        return replace(_as(port, link), addresses=port_addresses(bodies))
 
 
-def _as(port: Port, link: Link, addresses: Sequence[bytes]) -> Port:
-    return replace(
-        port,
-        interface=link.name,
-        mac=link.mac,
-        mtu=link.mtu,
-        addresses=port_addresses(addresses),
+def live_addresses(process: ProcessRef) -> tuple[tuple[str, str], ...]:
+    """(interface, `address/length`) of all that a namespace has by now, without 127.0.0.0/8, ::1 and
+    what another on the link has.
+    NotFoundError where it is gone.
+    """
+    with netns_of(process) as fd, netns.netlink_in(fd) as nl:
+        bodies = l3.dump_all_addresses(nl)
+        names = links.names(nl)
+    found = (
+        (names.get(at, ""), l3.address_text(body))
+        for at, body in bodies
+        if not l3.is_duplicate(body)
+    )
+    return tuple(
+        (name, text) for name, text in found if not ip_interface(text).is_loopback
     )
 
 
-def refuse_detach(instance: Instance, netns_path: str, port: Port) -> None:
-    """RefusedError where the workload has put something onto our interface that a detach would
-    destroy. Where the interface is gone there is nothing to lose.
+def _as(port: Port, link: Link) -> Port:
+    return replace(port, interface=link.name, mac=link.mac, mtu=link.mtu, xdp=link.xdp)
+
+
+def host_side_now(instance: Instance, port: Port) -> Port:
+    """The port as the host's end of its link makes it by now; unchanged where vex is gone.
+    NotFoundError without the enforcer's namespace.
     """
-    with netns.opened(netns_path) as fd, handles(instance, fd) as ends:
+    with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
+        vex = links.by_name(nl, port.vex)
+        if vex is None:
+            return port
+        return replace(port, host_mac=host_peer_mac(instance, nl, vex, fd))
+
+
+def lost_by_detach(instance: Instance, port: Port) -> tuple[str, ...]:
+    """Return what the workload has put onto our interface that goes with it, and what the way home costs
+    besides, a sentence each. It is no reason to stay attached: whoever may put it there could forbid the
+    detach for ever. Nothing where the workload's namespace is gone, which may outlive its process.
+    """
+    with netns.opened(instance.netns) as own, netns.netlink_in(own) as nl:
+        vex = links.by_name(nl, port.vex)
+    mark = read_mark(vex.alias) if vex else None
+    fd = find(mark.netns, mark.cookie, mark.pid) if mark else None
+    if vex is None or fd is None:
+        return ()
+    with contextlib.ExitStack() as stack:
+        stack.callback(os.close, fd)
+        ends = stack.enter_context(handles(instance, fd))
         link = our_link(ends, port)
-        if link:
-            refuse_loss(ends.workload, link, fd)
+        if link is None:
+            return ()
+        found = lost_by_move(ends.workload, link, fd)
+        moves = Place(ends.enforcer, ends.enforcer_fd, vex)
+        costs = weigh(instance, moves, Place(ends.workload, fd, link))
+    lost = (f"{port.interface} has {one.what}, which is lost" for one in found)
+    return (*lost, *(cost.what for cost in costs))
 
 
 def follow(instance: Instance, was: Port, now: Port) -> None:
     """Do to the ports what the workload did to its interface: the MTU on both, and the MAC on vex,
-    which as a macvlan hears no other. NetlinkError where the kernel refuses.
+    which as a macvlan hears no other. A larger MTU than vex can have is taken back. NetlinkError where the
+    kernel refuses.
     """
     if (was.mac, was.mtu) == (now.mac, now.mtu):
         return
@@ -104,7 +168,9 @@ def follow(instance: Instance, was: Port, now: Port) -> None:
         if vin:
             links.set_link(nl, vin.index, mtu=now.mtu)
         if vex:
-            links.set_link(nl, vex.index, mtu=now.mtu, mac=now.mac)
+            links.set_link(nl, vex.index, mac=now.mac)
+            nl.batch([links.set_message(vex.index, mtu=now.mtu)])
+    follow_host(instance, now)
     fit_mtu(instance)
 
 
@@ -139,7 +205,7 @@ def unspliced(
 ) -> tuple[str, ...]:
     """Those of a workload's interfaces that are its own still."""
     with (
-        netns.opened(f"/proc/{process.pid}/ns/net") as fd,
+        netns_of(process) as fd,
         handles(instance, fd) as ends,
     ):
         found = [(name, links.by_name(ends.workload, name)) for name in names]
@@ -167,10 +233,11 @@ def draft_port(process: ProcessRef, interface: str, port_id: int) -> Port:
         addresses=(),
     )
     with (
-        netns.opened(f"/proc/{process.pid}/ns/net") as fd,
+        netns_of(process) as fd,
         netns.netlink_in(fd) as nl,
     ):
         link = links.by_name(nl, interface)
         if link is None:
             return blank
-        return _as(blank, link, l3.dump_addresses(nl, link.index))
+        bodies = l3.dump_addresses(nl, link.index)
+        return replace(_as(blank, link), addresses=port_addresses(bodies))

@@ -14,17 +14,19 @@ import os
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
-from pyctl.errors import NotFoundError, SegctlError
+from pyctl.errors import NotFoundError
 from pyctl.intercept import apply, journal, plan
 from pyctl.intercept.attach import Handles, handles, port_addresses, port_of
 from pyctl.intercept.detach import delete_ports
 from pyctl.intercept.enforcer import ensure_enforcer, fit_mtu
 from pyctl.intercept.names import Mark, read_mark
-from pyctl.intercept.ops import Site
+from pyctl.intercept.ops import Site, ours
 from pyctl.model.instance import Instance
 from pyctl.model.workload import Port, ProcessRef
 from pyctl.platform import l3, links, netns
+from pyctl.platform.inhabitants import find
 
 
 class Outcome(StrEnum):
@@ -50,21 +52,24 @@ class Recovered:
 
 def recover(instance: Instance) -> list[Recovered]:
     """Repair every splice that was interrupted and that nobody works on; what could not
-    be repaired keeps its journal.
+    be repaired keeps its journal. No journal keeps another from it.
 
     Called before any attach or detach. Safe beside a splice under way: that one holds
     its journal's lock.
     """
     results = []
     for path in journal.pending(instance.journal_dir):
-        with journal.taken(path) as found:
-            if found is None:
-                continue
-            book, record = found
-            result = _repair(instance, record) if record else _unreadable(book)
-            if result.outcome is not Outcome.FAILED:
-                book.remove()
-            results.append(result)
+        try:
+            with journal.taken(path) as found:
+                if found is None:
+                    continue
+                book, record = found
+                result = _repair(instance, record) if record else _unreadable(path)
+                if result.outcome is not Outcome.FAILED:
+                    book.remove()
+        except OSError:
+            result = _unreadable(path)
+        results.append(result)
     _sweep(instance)
     if results:
         with contextlib.suppress(NotFoundError):
@@ -72,8 +77,8 @@ def recover(instance: Instance) -> list[Recovered]:
     return results
 
 
-def _unreadable(book: journal.Journal) -> Recovered:
-    return Recovered("", "", None, Outcome.FAILED, f"{book.path} cannot be understood")
+def _unreadable(path: Path) -> Recovered:
+    return Recovered("", "", None, Outcome.FAILED, f"{path} cannot be understood")
 
 
 def _sweep(instance: Instance) -> None:
@@ -95,24 +100,25 @@ def _repair(instance: Instance, record: journal.Record) -> Recovered:
 
     try:
         ensure_enforcer(instance)
-        fd = netns.find(record.process.netns, record.cookie, record.process.pid)
+        fd = find(record.process.netns, record.cookie, record.process.pid)
         if fd is None:
             with netns.opened(instance.netns) as own, netns.netlink_in(own) as nl:
                 delete_ports(nl, record.vin, record.vex)
             return told(Outcome.WORKLOAD_GONE)
         try:
             with handles(instance, fd) as ends:
-                failed = _redo(record, ends)
+                left, lost = _redo(record, ends)
         finally:
             os.close(fd)
-    except (OSError, SegctlError) as error:
-        return told(Outcome.FAILED, str(error))
-    if failed:
-        return told(Outcome.FAILED, "; ".join(failed))
-    return told(Outcome.ROLLED_BACK if record.action == "attach" else Outcome.FINISHED)
+    except Exception as error:  # noqa: BLE001  one journal, whatever it says, keeps no other from being repaired
+        return told(Outcome.FAILED, str(error) or repr(error))
+    if left:
+        return told(Outcome.FAILED, "; ".join([*left, *lost]))
+    done = Outcome.ROLLED_BACK if record.action == "attach" else Outcome.FINISHED
+    return told(done, "; ".join(lost))
 
 
-def _redo(record: journal.Record, ends: Handles) -> list[str]:
+def _redo(record: journal.Record, ends: Handles) -> tuple[list[str], list[str]]:
     site = Site(
         record.snapshot,
         record.vex,
@@ -123,12 +129,13 @@ def _redo(record: journal.Record, ends: Handles) -> list[str]:
         ends.enforcer,
         ends.enforcer_fd,
     )
+    plans = {"attach": plan.attach_plan, "detach": plan.detach_plan}
+    steps = plans[record.action](record.snapshot, record.vex, record.vin)
     if record.action == "detach":
-        return apply.finish(
-            plan.detach_plan(record.snapshot, record.vex, record.vin), site
-        )
-    steps = plan.attach_plan(record.snapshot, record.vex, record.vin)
-    return apply.undo([step for step in steps if step.name in record.begun], site)
+        left = apply.finish(steps, site)
+    else:
+        left = apply.undo([step for step in steps if step.name in record.begun], site)
+    return left, site.lost
 
 
 @dataclass(frozen=True)
@@ -169,7 +176,7 @@ def _orphan(instance: Instance, mark: Mark, ends: dict[str, links.Link]) -> Orph
         with _found(mark) as fd:
             if fd is not None:
                 port = _living_port(instance, mark, vex, vin, fd)
-    process = ProcessRef(mark.pid, mark.start, mark.netns)
+    process = ProcessRef(mark.pid, mark.start, mark.netns, mark.cookie)
     return Orphan(vex.name if vex else "", vin.name if vin else "", process, port)
 
 
@@ -178,7 +185,8 @@ def _living_port(
 ) -> Port | None:
     with handles(instance, fd) as ends:
         link = links.by_index(ends.workload, vin.link)
-        if link is None or link.link != vin.index:
+        nsid = links.nsid(ends.enforcer, ends.workload_fd)
+        if link is None or not ours(link, vin, nsid):
             return None
         addresses = port_addresses(l3.dump_addresses(ends.workload, link.index))
         return port_of(
@@ -188,7 +196,7 @@ def _living_port(
 
 @contextlib.contextmanager
 def _found(mark: Mark) -> Iterator[int | None]:
-    fd = netns.find(mark.netns, mark.cookie, mark.pid)
+    fd = find(mark.netns, mark.cookie, mark.pid)
     try:
         yield fd
     finally:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple, NoReturn
 
 from pyctl.errors import NotFoundError, RefusedError
 from pyctl.intercept.enforcer import is_enforcer
+from pyctl.intercept.obstacles import lost_by_move
+from pyctl.intercept.peer import host_side_numbers
 from pyctl.model.instance import Instance
 from pyctl.model.workload import LinkKind, ProcessRef
 from pyctl.platform import l3, links, netns
-from pyctl.platform.bpf_tcx import count_programs
 from pyctl.platform.links import Link
 from pyctl.platform.netlink import NetlinkSocket
 from pyctl.platform.process import netns_of
@@ -54,54 +56,37 @@ def has_address(nl: NetlinkSocket, link: Link) -> bool:
     return any(l3.address_scope(body) < l3.RT_SCOPE_LINK for body in bodies)
 
 
-def refuse_link(nl: NetlinkSocket, link: Link, netns_fd: int) -> None:
-    """RefusedError where splicing this interface would break what hangs on it."""
-    _refuse(link, _why_not(nl, link, netns_fd))
+def addressed(nl: NetlinkSocket) -> frozenset[int]:
+    """Return the indexes of all interfaces of which `has_address` is true, read once."""
+    return frozenset(
+        index
+        for index, body in l3.dump_all_addresses(nl)
+        if l3.address_scope(body) < l3.RT_SCOPE_LINK
+    )
 
 
-def refuse_loss(nl: NetlinkSocket, link: Link, netns_fd: int) -> None:
-    """The same for giving it up again: what came onto it meanwhile would go with it."""
-    _refuse(link, _what_hangs_on(nl, link, netns_fd))
-
-
-def _refuse(link: Link, why: tuple[str, str] | None) -> None:
-    if why:
-        raise RefusedError(f"{link.name} {why[0]}", state=UNTOUCHED, advice=why[1])
-
-
-def _why_not(nl: NetlinkSocket, link: Link, netns_fd: int) -> tuple[str, str] | None:
-    """(what is in the way, what to do about it)."""
+def refuse_link(
+    nl: NetlinkSocket, link: Link, netns_fd: int, *, force: bool
+) -> tuple[str, ...]:
+    """Raise RefusedError where splicing this interface would break what hangs on it, unless `force`;
+    return what is lost, a sentence each.
+    """
     if link.kind not in KINDS:
         kind = link.kind or "physical or built-in"
-        return f"is of kind {kind}", "only veth and macvlan can be spliced"
-    if not has_address(nl, link):
-        return "has no address", "give it one first, or name other interfaces"
-    return _what_hangs_on(nl, link, netns_fd)
+        _refuse(link, f"is of kind {kind}", "only veth and macvlan can be spliced")
+    if not (force or link.up or has_address(nl, link)):
+        advice = "give it one first, name other interfaces, or use --force"
+        _refuse(link, "is down and has no address", advice)
+    found = lost_by_move(nl, link, netns_fd)
+    if found and not force:
+        what = " and ".join(one.what for one in found)
+        advice = "moving would destroy it: take it off first, or lose it with --force"
+        _refuse(link, f"has {what}", advice)
+    return tuple(f"{link.name} had {one.what}, which {one.becomes}" for one in found)
 
 
-def _what_hangs_on(
-    nl: NetlinkSocket, link: Link, netns_fd: int
-) -> tuple[str, str] | None:
-    if link.master:
-        return (
-            "is a port of a bridge or bond",
-            "take it out, or splice what is behind it",
-        )
-    lost = [f"{name} on top of it" for name in _uppers(nl, link)]
-    lost += ["an XDP program"] if link.xdp else []
-    lost += ["a tcx program"] if count_programs(netns_fd, link.index) else []
-    lost += [f"a {kind} qdisc" for kind in links.foreign_qdiscs(nl, link.index)]
-    if lost:
-        return f"has {' and '.join(lost)}", "moving would destroy it: take it off first"
-    return None
-
-
-def _uppers(nl: NetlinkSocket, link: Link) -> list[str]:
-    return [
-        other.name
-        for other in links.dump(nl)
-        if other.link == link.index and other.link_nsid is None and other.kind != "veth"
-    ]
+def _refuse(link: Link, why: str, advice: str) -> NoReturn:
+    raise RefusedError(f"{link.name} {why}", state=UNTOUCHED, advice=advice)
 
 
 def select_interfaces(
@@ -121,35 +106,58 @@ def select_interfaces(
     return chosen, warnings
 
 
+class Found(NamedTuple):
+    """The interfaces of a workload, as `find` sorts them."""
+
+    to_host: tuple[str, ...]
+    """They lead to the host's side."""
+    bare: frozenset[str]
+    """Of those the ones that are up without an address, and were not asked for."""
+    inwards: tuple[str, ...]
+    """They lead to another namespace, as a container inside the workload."""
+    warnings: tuple[str, ...]
+
+
 def candidates(
     process: ProcessRef, wanted: Sequence[str] = ()
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """(interfaces that can be spliced or are, warnings about the others); may be none.
+    """(interfaces that can be spliced or are, warnings about the others); may be none. As `find`."""
+    found = find(process, wanted)
+    return (*found.to_host, *found.inwards), found.warnings
 
-    Without `wanted`: every veth and macvlan that has an address. Raises NotFoundError
-    for a wanted name that is not there.
+
+def find(process: ProcessRef, wanted: Sequence[str] = ()) -> Found:
+    """Find the interfaces that can be spliced, or are.
+
+    Without `wanted`: every veth and macvlan whose other end is in another namespace, and that has an
+    address, or is up and leads to the host's side. Raises NotFoundError for a wanted name that is not
+    there.
     """
     with netns_of(process) as fd, netns.netlink_in(fd) as nl:
-        found = {link.name: link for link in links.dump(nl)}
-        missing = [name for name in wanted if name not in found]
+        there = {link.name: link for link in links.dump(nl)}
+        missing = [name for name in wanted if name not in there]
         if missing:
             raise NotFoundError(
                 f"process {process.pid} has no interface {', '.join(missing)}",
                 state=UNTOUCHED,
-                advice=f"it has {', '.join(found)}",
+                advice=f"it has {', '.join(there)}",
             )
-        chosen, warnings = [], []
-        for link in found.values():
+        with_address, host_sides = addressed(nl), host_side_numbers(nl, fd)
+        to_host, bare, inwards, warnings = [], set(), [], []
+        for link in there.values():
             asked = link.name in wanted
-            if (wanted and not asked) or (not asked and not _concerns(nl, link)):
+            if (wanted and not asked) or link.flags & links.IFF_LOOPBACK:
                 continue
-            if link.kind in KINDS:
-                chosen.append(link.name)
-            else:
-                kind = link.kind or "physical or built-in"
-                warnings.append(f"{link.name} is of kind {kind} and stays as it is")
-    return tuple(chosen), tuple(warnings)
-
-
-def _concerns(nl: NetlinkSocket, link: Link) -> bool:
-    return not link.flags & links.IFF_LOOPBACK and has_address(nl, link)
+            concerned = asked or link.index in with_address
+            if link.kind not in KINDS:
+                if concerned:
+                    kind = link.kind or "physical or built-in"
+                    warnings.append(f"{link.name} is of kind {kind} and stays as it is")
+            elif link.link_nsid in host_sides:
+                if concerned or link.up:
+                    to_host.append(link.name)
+                    if not concerned:
+                        bare.add(link.name)
+            elif asked or (concerned and link.link_nsid is not None):
+                inwards.append(link.name)
+    return Found(tuple(to_host), frozenset(bare), tuple(inwards), tuple(warnings))

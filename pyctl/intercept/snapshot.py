@@ -8,15 +8,35 @@ name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any
+import socket
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
-from pyctl.platform import l3, links, netns, offloads, sysctl
+from pyctl.platform import (
+    advertised,
+    bridge_port,
+    l3,
+    l3_text,
+    links,
+    memberships,
+    neighbours,
+    netns,
+    nexthops,
+    offloads,
+    qdiscs,
+    sysctl,
+)
+from pyctl.platform.announced import comes_by_itself
+from pyctl.platform.bridge_port import BridgePort
 from pyctl.platform.links import Link
 from pyctl.platform.netlink import NetlinkSocket
 
 PARK_PRIORITY = 0xFFFFFFFF
+ROUTES_ALL = 5000
+"""A workload may have any number of routes; the splice of one interface must not go through all of them."""
+ROUTES_MAX = 65_536
+"""Of one interface. Others wait for the agent meanwhile, some 20 µs for each."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +47,9 @@ class Snapshot:
     addresses: tuple[bytes, ...]
     """In an order in which adding them gives the same order."""
     routes: tuple[bytes, ...]
-    """Of the whole namespace: a multipath route may use this interface among others."""
+    """Of the whole namespace, since other routes may stand in one place with this interface's; but see
+    `routes_over`.
+    """
     nexthops: tuple[bytes, ...]
     rules: tuple[bytes, ...]
     neighbours: tuple[bytes, ...]
@@ -38,6 +60,21 @@ class Snapshot:
     loopback_addresses: tuple[bytes, ...]
     offloads: tuple[int, ...] = ()
     """As pyctl.platform.offloads has them."""
+    qdiscs: tuple[bytes, ...] = ()
+    """Those that somebody set, without those that filters hang on, which nothing puts back."""
+    classes: tuple[bytes, ...] = ()
+    groups: tuple[bytes, ...] = ()
+    """Multicast groups that sockets have joined, as raw addresses."""
+    link_groups: tuple[bytes, ...] = ()
+    """Link-layer groups that somebody set."""
+    advertised: tuple[bytes, ...] = ()
+    """The routes that the kernel made of what routers of the link said, which are not among `routes`."""
+    behind: tuple[bytes, ...] = ()
+    """Those of them that stand behind one of `routes` in its place, which is used before them."""
+    routes_over: bool = False
+    """There are more than ROUTES_ALL: `routes` are only those that lead over this interface."""
+    port: BridgePort | None = None
+    """What a bridge inside the workload keeps of it, None: it is in none."""
 
     def to_json(self) -> dict[str, Any]:
         """For the journal."""
@@ -51,12 +88,18 @@ _BODIES = (
     "rules",
     "neighbours",
     "loopback_addresses",
+    "qdiscs",
+    "classes",
+    "groups",
+    "link_groups",
+    "advertised",
+    "behind",
 )
 
 
 def _plain(value: Any) -> Any:
     # Not asdict: its deep copies cost more than all else that the journal does.
-    if isinstance(value, (Snapshot, Link)):
+    if isinstance(value, (Snapshot, Link, BridgePort)):
         value = vars(value)
     if isinstance(value, bytes):
         return value.hex()
@@ -75,9 +118,23 @@ def _link_from(data: dict[str, Any]) -> Link:
     return Link(**data)
 
 
+def _port_from(data: dict[str, Any]) -> BridgePort:
+    return BridgePort(
+        data["bridge"],
+        tuple((kind, bytes.fromhex(raw)) for kind, raw in data["settings"]),
+        tuple(data["backs"]),
+        *(
+            tuple(bytes.fromhex(raw) for raw in data[key])
+            for key in ("vlans", "stations", "groups")
+        ),
+    )
+
+
 def from_json(data: dict[str, Any]) -> Snapshot:
     """The inverse of Snapshot.to_json. Raises KeyError, TypeError, ValueError."""
-    bodies = {key: tuple(bytes.fromhex(raw) for raw in data[key]) for key in _BODIES}
+    bodies = {
+        key: tuple(bytes.fromhex(raw) for raw in data.get(key, ())) for key in _BODIES
+    }
     loopback = data["loopback"]
     return Snapshot(
         link=_link_from(data["link"]),
@@ -85,6 +142,8 @@ def from_json(data: dict[str, Any]) -> Snapshot:
         sysctls=dict(data["sysctls"]),
         defaults=dict(data["defaults"]),
         offloads=tuple(data["offloads"]),
+        routes_over=data.get("routes_over", False),
+        port=_port_from(data["port"]) if data.get("port") else None,
         **bodies,
     )
 
@@ -94,35 +153,92 @@ def read(
     netns_fd: int,
     link: Link,
     *,
-    defaults: dict[str, str] | None = None,
+    like: Snapshot | None = None,
 ) -> Snapshot:
-    """The interface as it is now; with `defaults` that are known, which takes as long as its own."""
+    """The interface as it is now; `like` an earlier one, whose `defaults` and kind of `routes` it has."""
     loopback = links.by_name(nl, "lo")
     with netns.entered(netns_fd):
         sysctls = sysctl.read_interface(link.name)
-        if defaults is None:
-            defaults = sysctl.read_interface("default")
-        asked = offloads.requested(link.name)
+        sysctls |= sysctl.smaller_mtu6(link.name, link.mtu)
+        defaults = like.defaults if like else sysctl.read_defaults()
+        asked = _best(lambda: offloads.requested(link.name))
+        groups = _best(lambda: memberships.joined(link.index))
+        link_groups = _best(lambda: memberships.set_groups(link.index))
+    queues = qdiscs.restorable(nl, link.index)
+    every = () if like and like.routes_over else tuple(l3.dump_routes(nl))
+    routes_over = like.routes_over if like else len(every) > ROUTES_ALL
+    if routes_over:
+        # Beyond ROUTES_MAX rather a host's route is lost than a network's.
+        every = tuple(sorted(routes_now(nl, link.index), key=l3.prefix_length))
+    told = _advertised(every, link, netns_fd)
     on_loopback = l3.dump_addresses(nl, loopback.index) if loopback else []
     return Snapshot(
         link=link,
         addresses=tuple(l3.dump_addresses(nl, link.index)),
-        routes=tuple(l3.dump_routes(nl)),
-        nexthops=tuple(l3.dump_nexthops(nl)),
+        routes=tuple(body for body in every if body not in told)[:ROUTES_MAX],
+        advertised=tuple(told),
+        behind=_behind(every, told),
+        groups=groups,
+        link_groups=link_groups,
+        routes_over=routes_over,
+        nexthops=tuple(nexthops.dump(nl)),
         rules=tuple(l3.dump_rules(nl)),
-        neighbours=tuple(l3.dump_neighbours(nl, link.index)),
+        neighbours=tuple(neighbours.dump_neighbours(nl, link.index)),
         sysctls=sysctls,
         defaults=defaults,
         loopback=loopback,
         loopback_addresses=tuple(on_loopback),
         offloads=asked,
+        qdiscs=queues,
+        classes=qdiscs.dump_classes(nl, link.index) if queues else (),
+        port=bridge_port.read(nl, link.index) if link.master else None,
     )
 
 
+def _advertised(
+    routes: Iterable[bytes], link: Link, netns_fd: int
+) -> dict[bytes, None]:
+    """Those of the routes that the kernel made of advertisements over the interface, in their order."""
+    likely = [body for body in routes if advertised.likely(body, link.index)]
+    if not likely:
+        return {}
+    with netns.entered(netns_fd):
+        places = advertised.marked(link.name, link.index)
+    return dict.fromkeys(body for body in likely if advertised.place(body) in places)
+
+
+def _behind(routes: Iterable[bytes], told: Collection[bytes]) -> tuple[bytes, ...]:
+    slots, seen, found = set(map(l3.route_slot, told)), set(), []
+    for body in routes:
+        if body in told and l3.route_slot(body) in seen:
+            found.append(body)
+        elif slots and body[0] == socket.AF_INET6 and body not in told:
+            seen |= slots & {l3.route_slot(body)}
+    return tuple(found)
+
+
+_T = TypeVar("_T")
+
+
+def _best(read_it: Callable[[], tuple[_T, ...]]) -> tuple[_T, ...]:
+    """What the kernel shows of a detail; whatever that is, it is worth no splice."""
+    try:
+        return read_it()
+    except Exception:  # noqa: BLE001
+        return ()
+
+
+def routes_now(nl: NetlinkSocket, index: int | None) -> list[bytes]:
+    """The routes over an interface, None: all of the namespace."""
+    return l3.dump_routes(nl) if index is None else l3.dump_routes_over(nl, index)
+
+
 _COMPARED = (
-    *("index", "name", "mac", "mtu", "txqlen", "group", "alias", "sizes"),
-    *("addr_gen_mode", "token", "altnames", "queues", "xdp"),
+    *("index", "name", "mac", "txqlen", "group", "alias", "sizes"),
+    *("addr_gen_mode", "altnames", "queues"),
 )
+"""Not the MTU, which a parent device may lower at any time, and not the token, of which it is told where the
+kernel refuses it."""
 
 
 def _changes(
@@ -130,10 +246,11 @@ def _changes(
     before: Iterable[bytes],
     after: Iterable[bytes],
     key: Callable[[bytes], bytes],
+    say: Callable[[bytes], str],
 ) -> list[str]:
     old, new = {key(body): body for body in before}, {key(body): body for body in after}
-    lost = [f"{what} lost: {old[k].hex()}" for k in old if k not in new]
-    return lost + [f"{what} added: {new[k].hex()}" for k in new if k not in old]
+    lost = [f"{what} lost: {say(old[k])}" for k in old if k not in new]
+    return lost + [f"{what} added: {say(new[k])}" for k in new if k not in old]
 
 
 def differences(before: Snapshot, after: Snapshot) -> list[str]:
@@ -151,26 +268,29 @@ def differences(before: Snapshot, after: Snapshot) -> list[str]:
     )
     if old_flags != new_flags:
         found.append(f"link flags: {old_flags:#x} is now {new_flags:#x}")
-    if [l3.address_key(a) for a in before.addresses] != [
-        l3.address_key(a) for a in after.addresses
-    ]:
-        found += _changes(
-            "address", before.addresses, after.addresses, l3.address_key
-        ) or ["addresses: another order"]
+    found += _address_changes(before.addresses, after.addresses)
     found += _route_changes(before, after)
-    found += _changes("nexthop", before.nexthops, after.nexthops, l3.nexthop_key)
-    found += _changes("rule", before.rules, after.rules, bytes)
+    found += _changes(
+        "nexthop",
+        before.nexthops,
+        after.nexthops,
+        nexthops.key,
+        l3_text.nexthop_text,
+    )
+    found += _changes("rule", before.rules, after.rules, bytes, l3_text.rule_text)
     found += _changes(
         "neighbour",
-        _permanent(before.neighbours),
-        _permanent(after.neighbours),
-        l3.neighbour_key,
+        _set(before.neighbours),
+        _set(after.neighbours),
+        neighbours.neighbour_key,
+        l3_text.neighbour_text,
     )
     found += _changes(
         "address on lo",
         before.loopback_addresses,
         after.loopback_addresses,
         l3.address_key,
+        l3.address_text,
     )
     if before.link.kind == after.link.kind and before.offloads != after.offloads:
         found.append(f"offloads: {before.offloads} are now {after.offloads}")
@@ -180,22 +300,111 @@ def differences(before: Snapshot, after: Snapshot) -> list[str]:
     return found
 
 
+def cut_off(before: Snapshot, after: Snapshot) -> list[str]:
+    """What of that takes a workload off the network, one line each: of a family that it has no address or way
+    out of left.
+    """
+    found = []
+    if before.link.up and not after.link.up:
+        found.append(f"{before.link.name} is down")
+    there = {body[0] for body in after.addresses if l3.address_is_lasting(body)}
+    found += [
+        f"address lost: {l3.address_text(body)}"
+        for body in before.addresses
+        if l3.address_is_lasting(body) and body[0] not in there
+    ]
+    ways = {body[0] for body in _ways_out(after)}
+    return found + [
+        f"route lost: {l3_text.route_text(body)}"
+        for body in _ways_out(before)
+        if before.link.index in l3.route_oifs(body) and body[0] not in ways
+    ]
+
+
+def _ways_out(snapshot: Snapshot) -> list[bytes]:
+    """Those that do not come and go by themselves, and what its routers said."""
+    lasting = (
+        body
+        for body in snapshot.routes
+        if not (l3.made_by_advertisement(body) or l3.made_by_daemon(body))
+    )
+    return list(filter(is_way_out, (*lasting, *snapshot.advertised)))
+
+
+def is_way_out(body: bytes) -> bool:
+    """A default route by which packets go that nothing else is said of."""
+    main = l3.route_table(body) == l3.RT_TABLE_MAIN
+    return body[7] == l3.RTN_UNICAST and main and l3.is_default(body)
+
+
+def _address_changes(before: Collection[bytes], after: Iterable[bytes]) -> list[str]:
+    """What a router announces meanwhile, temporary addresses, and the kernel's own link-local ones come by
+    themselves and are no difference.
+    """
+    was = [l3.address_key(body) for body in before]
+    now = [
+        body
+        for body in after
+        if l3.address_key(body) in was or not comes_by_itself(body)
+    ]
+    found = _changes("address", before, now, l3.address_key, l3.address_text)
+    doubted = {l3.address_key(body) for body in before if l3.in_doubt(body)}
+    order = [key for key in was if key not in doubted]
+    if found or order == [k for k in map(l3.address_key, now) if k not in doubted]:
+        return found
+    return ["addresses: another order"]
+
+
 def _route_changes(before: Snapshot, after: Snapshot) -> list[str]:
     """The kernel's own local routes follow carrier and duplicate detection: one that is
-    new is no difference, one that is lost only while there is a carrier as before.
+    new is no difference, one that is lost only while there is a carrier as before. A daemon's
+    come and go as it likes; a router may be heard of at any time.
     """
     carrier = before.link.flags & after.link.flags & links.IFF_LOWER_UP
-    old = [r for r in before.routes if carrier or not l3.made_by_kernel(r)]
-    wanted = {l3.route_key(body) for body in old}
     index = before.link.index
+    now, was = frozenset(after.routes), frozenset(before.routes)
+    old = [
+        r
+        for r in before.routes
+        if r not in now
+        and (carrier or not l3.made_by_kernel(r))
+        and not l3.made_by_daemon(r)
+    ]
+    wanted = {l3.route_key(body) for body in old}
     new = [
         r
         for r in after.routes
-        if l3.route_key(r) in wanted
-        or (index in l3.route_oifs(r) and not l3.made_by_kernel(r))
+        if r not in was
+        and not l3.made_by_daemon(r)
+        and (
+            l3.route_key(r) in wanted
+            or (
+                index in l3.route_oifs(r)
+                and not (l3.made_by_kernel(r) or l3.made_by_advertisement(r))
+            )
+        )
     ]
-    return _changes("route", old, new, l3.route_key)
+    there = {advertised.place(body) for body in after.advertised}
+    gone = [r for r in before.advertised if advertised.place(r) not in there]
+    return [
+        *_changes("route", old, new, l3.route_key, l3_text.route_text),
+        *_changes("advertised route", gone, (), advertised.place, l3_text.route_text),
+    ]
 
 
-def _permanent(neighbours: Iterable[bytes]) -> list[bytes]:
-    return [body for body in neighbours if l3.neighbour_is_permanent(body)]
+def leads_elsewhere(snapshot: Snapshot) -> frozenset[int]:
+    """The other interfaces that its routes and nexthop objects lead over."""
+    routes = (l3.route_oifs(body) for body in snapshot.routes)
+    objects = map(nexthops.oif, snapshot.nexthops)
+    return frozenset().union(*routes, objects) - {0, snapshot.link.index}
+
+
+def without(snapshot: Snapshot, gone: Collection[int]) -> Snapshot:
+    """The snapshot without the routes and nexthop objects that went with other interfaces."""
+    routes = (r for r in snapshot.routes if l3.route_oifs(r).isdisjoint(gone))
+    objects = (one for one in snapshot.nexthops if nexthops.oif(one) not in gone)
+    return replace(snapshot, routes=tuple(routes), nexthops=tuple(objects))
+
+
+def _set(bodies: Iterable[bytes]) -> list[bytes]:
+    return [body for body in bodies if neighbours.is_set(body)]

@@ -50,7 +50,7 @@ class PortMatch:
     """Destination ports of TCP or UDP, types of ICMP; any protocol else."""
 
     proto: int
-    """IPPROTO_TCP, _UDP, _ICMP (of IPv4), _ICMPV6 (of IPv6); 0: any, without ports."""
+    """IPPROTO_TCP, _UDP, _SCTP, _ICMP (of IPv4), _ICMPV6 (of IPv6); 0: any, without ports."""
     low: int = 0
     high: int = 65535
 
@@ -85,6 +85,15 @@ class NodePolicy:
     rules: tuple[NodeRule, ...] = ()
 
 
+@dataclass(frozen=True, order=True)
+class Holder:
+    """One of the workloads that have an address."""
+
+    groups: tuple[int, ...]
+    segments: tuple[int, ...] = ()
+    """The closed bridges that it is on: a port of the same one knows it from those elsewhere."""
+
+
 @dataclass(frozen=True)
 class Members:
     """Whom the selectors take: groups by port, and by the addresses that workloads have."""
@@ -93,6 +102,16 @@ class Members:
     addresses: Mapping[IPv4Address | IPv6Address, tuple[int, ...]] = field(
         default_factory=dict
     )
+    shared: Mapping[IPv4Address | IPv6Address, tuple[Holder, ...]] = field(
+        default_factory=dict
+    )
+    """Of addresses that several workloads have. Of those on the port's segment, or else of all, the
+    strictest answer holds."""
+
+    def of_address(self, ip: IPv4Address | IPv6Address) -> tuple[Holder, ...]:
+        """Each workload that has the address; none: nobody has."""
+        alone = self.addresses.get(ip)
+        return self.shared.get(ip, ()) if alone is None else (Holder(alone),)
 
 
 @dataclass(frozen=True)
@@ -108,5 +127,9 @@ class PortPolicy:
     """For what no rule matches: ALLOW in discover, else DENY (monitor records it and passes)."""
     deny_rst: bool = False
     """A denied SYN is answered with RST instead of silence."""
+    serves_dhcp: bool = False
+    """The workload may answer DHCP clients."""
+    segment: int = 0
+    """The closed bridge on which it knows who has an address there; 0: it cannot tell."""
     cache: bool = True
     """Verdicts go to the kernel's flow map. False for a datapath without one."""

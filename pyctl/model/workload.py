@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from ipaddress import IPv6Address
+
+ADDRESSES_MAX = 512
+"""A workload's own, and likewise those that it claims: more would fill the node's maps, and every policy
+that names its group, at the cost of the others."""
 
 
 class Mode(StrEnum):
@@ -52,6 +57,15 @@ class OtherTraffic(StrEnum):
     DROP = "drop"
 
 
+class Service(StrEnum):
+    """What a workload may say to its link by protocols that no rule judges, or that any neighbour believes."""
+
+    ROUTER = "router"
+    """IPv6 router advertisements and redirects."""
+    DHCP = "dhcp"
+    """A DHCP server's answers."""
+
+
 class Offload(StrEnum):
     """Segmentation and checksum offloads. OFF: as NeuVector, for comparison."""
 
@@ -66,6 +80,27 @@ class RuntimeKind(StrEnum):
     PODMAN = "podman"
     PROCESS = "process"
     """Nobody: a process with a network namespace of its own."""
+
+
+class FollowAddresses(StrEnum):
+    """Which of the addresses that a workload gives itself later it may use."""
+
+    NO = "no"
+    FREE = "free"
+    """Those that no other workload has and that are in no CIDR group."""
+    ANY = "any"
+    """Those that no other workload has."""
+
+
+class ClaimState(StrEnum):
+    """What became of an address that a workload gave itself."""
+
+    FOLLOWED = "followed"
+    """It is the workload's like those that it was given."""
+    UNUSED = "unused"
+    """It is no source address of the workload's."""
+    REFUSED = "refused"
+    """It would be another's: dropped as a source in every mode."""
 
 
 class LinkKind(StrEnum):
@@ -83,7 +118,20 @@ class ProcessRef:
     start_time: int
     """Field 22 of /proc/PID/stat, clock ticks since boot."""
     netns: tuple[int, int]
-    """(st_dev, st_ino) of /proc/PID/ns/net."""
+    """(st_dev, st_ino) of /proc/PID/ns/net. Another namespace has them soon after this one has died."""
+    cookie: int = field(default=0, compare=False)
+    """SO_NETNS_COOKIE of that namespace, which no other ever has; 0: not asked for, or Linux before 5.14."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """An address that a workload gave itself after it was attached."""
+
+    address: str
+    """`a.b.c.d/len` or `x::y/len`."""
+    interface: str
+    state: ClaimState = ClaimState.UNUSED
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -101,15 +149,31 @@ class Port:
     vin_ifindex: int
     mac: str
     host_mac: str | None
-    """MAC of vex's peer, where redirect_peer towards it is right (DESIGN §2a); else None."""
+    """MAC of vex's peer, where redirect_peer towards it is right; else None."""
     mtu: int
     addresses: tuple[str, ...]
-    """The workload's addresses, `a.b.c.d/len` and `x::y/len`."""
+    """Those that it had when it was attached, `a.b.c.d/len` and `x::y/len`."""
+    xdp: bool = False
+    """The workload has an XDP program on its interface, which redirect_peer would pass by."""
+    segment: int = 0
+    """The bridge that vex is on, as a number; 0: none, or not known."""
+    closed: bool = False
+    """Nobody beyond this host is on that bridge."""
 
     @property
     def ucmac(self) -> str:
         """The MAC of the detour through the engine."""
         return f"4e:65:75:56:{self.port_id >> 8:02x}:{self.port_id & 0xFF:02x}"
+
+
+@dataclass(frozen=True)
+class Segment:
+    """What is known of one of the host's bridges that workloads are on."""
+
+    host_macs: frozenset[str]
+    """With which the host sends: the bridge's, and those of its ports."""
+    closed: bool
+    """All of its ports are veths: nobody beyond this host is on it."""
 
 
 @dataclass(frozen=True)
@@ -134,11 +198,68 @@ class Workload:
     fail: Fail = Fail.AUTO
     other_traffic: OtherTraffic = OtherTraffic.AUTO
     any_source: bool = False
+    serves: tuple[Service, ...] = ()
     offload: Offload = Offload.ON
     whole: bool = False
     """Its attach named no interface: those that it gets later are spliced too, and while its process
     lives it stays attached, also without any."""
+    cut: tuple[str, ...] = ()
+    """In quarantine: interfaces that are not inspected, and were set down at the host's side."""
     ports: tuple[Port, ...] = ()
+    found: tuple[str, ...] = ()
+    """Addresses that its interfaces without a port had when it was attached: lo, dummies."""
+    told: tuple[str, ...] = ()
+    """Addresses that its runtime gave it."""
+    added: tuple[str, ...] = ()
+    """Addresses of `attach --address`."""
+    follow: FollowAddresses = FollowAddresses.NO
+    claims: tuple[Claim, ...] = ()
+    absent: tuple[str, ...] = ()
+    """Of the addresses given, those that it had and that none of its interfaces has by now."""
+    taken: tuple[str, ...] = ()
+    """Of the absent, those that another workload has by now."""
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The addresses that others gave it, on whatever interface, each once."""
+        ports = (text for port in self.ports for text in port.addresses)
+        return tuple(dict.fromkeys((*ports, *self.found, *self.told, *self.added)))
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """Those given that are its own by now: not the absent, and none without a port."""
+        if not self.ports:
+            return ()
+        return tuple(text for text in self.given if text not in self.absent)
+
+    @property
+    def usual(self) -> tuple[str, ...]:
+        """Those held, and those claimed that are followed; of more than ADDRESSES_MAX the first."""
+        followed = ClaimState.FOLLOWED
+        claimed = (one.address for one in self.claims if one.state is followed)
+        known = (*self.held, *claimed) if self.ports else ()
+        return tuple(dict.fromkeys(known))[:ADDRESSES_MAX]
+
+    @property
+    def spare(self) -> tuple[str, ...]:
+        """Absent ones that nobody else has: nobody's, and usable from the moment that it has them again."""
+        left = (text for text in self.absent if text not in self.taken)
+        return tuple(left)[: ADDRESSES_MAX - len(self.usual)]
+
+    @property
+    def link_locals(self) -> tuple[str, ...]:
+        """Those of its MACs, which come and go with their links."""
+        return tuple(link_local(port.mac) for port in self.ports if port.mac)
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """All that it may use."""
+        return tuple(dict.fromkeys((*self.usual, *self.link_locals)))
+
+    @property
+    def closed_segments(self) -> frozenset[int]:
+        """The bridges that it is on and nobody beyond this host."""
+        return frozenset(port.segment for port in self.ports if port.closed)
 
     def forced(self, mode: Mode | None) -> Workload:
         """As `segctl mode` says. None gives the mode back: out of quarantine to the one before it,
@@ -151,6 +272,16 @@ class Workload:
         if mode is None and in_quarantine:
             mode = self.mode_before
         return replace(self, forced_mode=mode, mode_before=None)
+
+
+_LINK_LOCAL = bytes([0xFE, 0x80, 0, 0, 0, 0, 0, 0])
+
+
+def link_local(mac: str) -> str:
+    """The address that a link gets by its MAC (RFC 4291, modified EUI-64)."""
+    raw = bytes.fromhex(mac.replace(":", ""))
+    tail = bytes([raw[0] ^ 2, *raw[1:3], 0xFF, 0xFE, *raw[3:]])
+    return f"{IPv6Address(_LINK_LOCAL + tail)}/64"
 
 
 @dataclass(frozen=True)
@@ -169,9 +300,18 @@ class PortPair:
     pass_other: bool
     any_source: bool
     addresses: tuple[str, ...]
-    """With the prefix length, where it is known: it gives the subnet's broadcast address, which a
-    group frame may carry.
+    """All of the workload's. With the prefix length, where it is known: it gives the subnet's
+    broadcast address, which a group frame may carry.
     """
+    xdp: bool = False
+    """See Port.xdp."""
+    serves: tuple[Service, ...] = ()
+    segment: int = 0
+    """See Port."""
+    owner: int = 0
+    """The workload: the id of its first port; 0: of this one."""
+    spare: tuple[str, ...] = ()
+    """See Workload."""
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,15 @@ from pathlib import Path
 from pyctl.errors import NotCapableError, NotPermittedError
 
 BPFFS = Path("/sys/fs/bpf")
+_BPFFS_BYTES = bytes(BPFFS)
 
 
 def is_mounted() -> bool:
     """Whether a bpf file system stands at /sys/fs/bpf in this mount namespace."""
-    for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines():
-        left, _, right = line.partition(" - ")
-        if left.split()[4] == str(BPFFS) and right.split()[0] == "bpf":
+    # A mount point may have any bytes in its name, and any character that ends a line of text elsewhere.
+    for line in Path("/proc/self/mountinfo").read_bytes().split(b"\n"):
+        left, _, right = line.partition(b" - ")
+        if left.split(b" ")[4:5] == [_BPFFS_BYTES] and right.startswith(b"bpf "):
             return True
     return False
 

@@ -1,4 +1,4 @@
-"""BPF programs on tc-clsact ingress, in one network namespace.
+"""BPF programs on the hooks of tc-clsact, in one network namespace.
 
 In: ifindexes, program descriptors. Out: filters as the kernel holds them. I/O: rtnetlink. pyroute2
 hangs programs and takes them down; the qdisc, and what is there, is `TcFilters`', as for the u32 rules.
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pyroute2 import IPRoute, NetlinkError
 
-from pyctl.platform.netlink import attrs, text, u32
+from pyctl.platform.netlink import attrs, kernel_socket, text, u32
 from pyctl.platform.netns import entered, opened
 from pyctl.platform.tc_filters import GONE, Filter, TcFilters, refused
 from pyctl.platform.tcmsg import TC_H_INGRESS_HOOK, TCA_OPTIONS
@@ -55,20 +55,27 @@ def _program(one: Filter) -> BpfFilter:
 
 
 class BpfHooks(TcFilters):
-    """The hooks, and what hangs programs on their ingress side."""
+    """The hooks, and what hangs programs on either side."""
 
     def __init__(self, netns: Path) -> None:
         # Not IPRoute(netns=...): it forks to get there, which a process with threads must not.
         with opened(netns) as fd, entered(fd):
             super().__init__()
-            self._ip = IPRoute()
+            self._ip = IPRoute(fileno=kernel_socket().detach())
 
     def close(self) -> None:
         """Idempotent."""
         super().close()
         self._ip.close()
 
-    def set_program(self, ifindex: int, priority: int, prog_fd: int, name: str) -> None:
+    def set_program(
+        self,
+        ifindex: int,
+        priority: int,
+        prog_fd: int,
+        name: str,
+        side: int = TC_H_INGRESS_HOOK,
+    ) -> None:
         """Our one filter at `priority`, in place of a former one without a gap between."""
         try:
             self._ip.tc(
@@ -77,26 +84,28 @@ class BpfHooks(TcFilters):
                 fd=prog_fd,
                 name=name,
                 direct_action=True,
-                **_place(ifindex, priority),
+                **_place(ifindex, priority, side),
             )
         except NetlinkError as error:
             what = f"attaching {name} to interface {ifindex}"
             raise refused(what, error.code, error) from error
 
-    def remove_program(self, ifindex: int, priority: int) -> None:
+    def remove_program(
+        self, ifindex: int, priority: int, side: int = TC_H_INGRESS_HOOK
+    ) -> None:
         """Idempotent, also where the link is gone."""
         try:
-            self._ip.tc("del-filter", "bpf", **_place(ifindex, priority))
+            self._ip.tc("del-filter", "bpf", **_place(ifindex, priority, side))
         except NetlinkError as error:
             if error.code not in GONE:
                 what = f"removing our filter from interface {ifindex}"
                 raise refused(what, error.code, error) from error
 
 
-def _place(ifindex: int, priority: int) -> dict[str, int]:
+def _place(ifindex: int, priority: int, side: int) -> dict[str, int]:
     return {
         "index": ifindex,
-        "parent": TC_H_INGRESS_HOOK,
+        "parent": side,
         "prio": priority,
         "handle": HANDLE,
     }

@@ -6,13 +6,11 @@ group of tc. Places, so that whoever looks after filters need not look at all of
 
 from __future__ import annotations
 
-import struct
 from typing import NamedTuple
 
 from pyctl.platform.change_watch import RTMGRP_TC, ChangeWatch
+from pyctl.platform.netlink import messages_of
 from pyctl.platform.tcmsg import RTM_DELTFILTER, RTM_NEWTFILTER, TCMSG
-
-_HEADER = struct.Struct("=IHHII")
 
 
 class Touched(NamedTuple):
@@ -43,13 +41,10 @@ class FilterWatch(ChangeWatch):
 
 
 def _places(data: bytes) -> list[Touched]:
-    found, at = [], 0
-    while at + _HEADER.size + TCMSG.size <= len(data):
-        length, kind, *_ = _HEADER.unpack_from(data, at)
-        _family, ifindex, _handle, _parent, info = TCMSG.unpack_from(
-            data, at + _HEADER.size
-        )
-        is_filter = kind in (RTM_NEWTFILTER, RTM_DELTFILTER)
-        found.append(Touched(ifindex, info >> 16 if is_filter else 0))
-        at += max(length + 3 & ~3, _HEADER.size)
+    found = []
+    for kind, _flags, _sequence, body in messages_of(data):
+        if len(body) >= TCMSG.size:
+            _family, ifindex, _handle, _parent, info = TCMSG.unpack_from(body)
+            is_filter = kind in (RTM_NEWTFILTER, RTM_DELTFILTER)
+            found.append(Touched(ifindex, info >> 16 if is_filter else 0))
     return found

@@ -27,7 +27,6 @@ from pyctl.platform.netlink import (
     text,
     u32,
 )
-from pyctl.platform.tcmsg import RTM_GETQDISC, TCA_KIND, TCMSG, qdiscs_of
 
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK = 16, 17, 18, 19
 RTM_GETNSID = 90
@@ -41,7 +40,10 @@ IFLA_NEW_IFINDEX, IFLA_PROP_LIST, IFLA_ALT_IFNAME = 49, 52, 53
 IFLA_GRO_MAX_SIZE, IFLA_GSO_IPV4_MAX_SIZE, IFLA_GRO_IPV4_MAX_SIZE = 58, 63, 64
 IFLA_INFO_KIND, IFLA_INFO_DATA = 1, 2
 VETH_INFO_PEER = 1
+IFLA_VXLAN_LINK = 3
 IFLA_XDP_ATTACHED = 2
+IFLA_XDP_PROGRAMS = (4, 5, 6, 7)
+"""IFLA_XDP_PROG_ID, and those of each mode where there is more than one."""
 IFLA_INET6_TOKEN, IFLA_INET6_ADDR_GEN_MODE = 7, 8
 IN6_ADDR_GEN_MODE_NONE = 1
 RTEXT_FILTER_SKIP_STATS = 8
@@ -79,7 +81,7 @@ class Link:
     alias: str
     master: int
     link: int
-    """Index of the peer (veth) or the lower device (macvlan), 0: none."""
+    """Index of the peer (veth) or the lower device (macvlan, vxlan), 0: none."""
     link_nsid: int | None
     """Where that is, as this namespace numbers others; None: right here."""
     queues: tuple[int, int]
@@ -97,6 +99,11 @@ class Link:
     def up(self) -> bool:
         """Administratively up."""
         return bool(self.flags & IFF_UP)
+
+    @property
+    def carrier(self) -> bool:
+        """Up, and the other side is too."""
+        return bool(self.flags & IFF_LOWER_UP)
 
 
 def mac_text(raw: bytes) -> str:
@@ -135,7 +142,7 @@ def parse(body: bytes) -> Link:
         group=u32(found.get(IFLA_GROUP)),
         alias=text(found.get(IFLA_IFALIAS)),
         master=u32(found.get(IFLA_MASTER)),
-        link=u32(found.get(IFLA_LINK)),
+        link=u32(found.get(IFLA_LINK, _vxlan_lower(info))),
         link_nsid=None if nsid is None else struct.unpack("=i", nsid)[0],
         queues=(
             u32(found.get(IFLA_NUM_TX_QUEUES), 1),
@@ -149,10 +156,36 @@ def parse(body: bytes) -> Link:
     )
 
 
+def _vxlan_lower(info: dict[int, bytes]) -> bytes | None:
+    """Return the index of a vxlan's lower device, which goes with it and which it names nowhere else."""
+    if text(info.get(IFLA_INFO_KIND)) != "vxlan":
+        return None
+    return attrs(info.get(IFLA_INFO_DATA, b"")).get(IFLA_VXLAN_LINK)
+
+
 def dump(nl: NetlinkSocket) -> list[Link]:
     """Every interface of the namespace."""
     wish = ifinfo() + attr_u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
     return [parse(body) for body in nl.dump(RTM_GETLINK, wish)]
+
+
+def names(nl: NetlinkSocket) -> dict[int, str]:
+    """Return the name of every interface of the namespace, by index, without taking the rest apart."""
+    wish = ifinfo() + attr_u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
+    return {
+        _IFINFO.unpack_from(body)[2]: next(
+            (text(raw) for kind, raw in iter_attrs(body[16:]) if kind == IFLA_IFNAME),
+            "",
+        )
+        for body in nl.dump(RTM_GETLINK, wish)
+    }
+
+
+def naming(nl: NetlinkSocket, index: int) -> list[Link]:
+    """Return the interfaces that may refer to this index: those that do are among them, few others are."""
+    wish = ifinfo() + attr_u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
+    number = struct.pack("=I", index)
+    return [parse(body) for body in nl.dump(RTM_GETLINK, wish) if number in body[16:]]
 
 
 def _get(nl: NetlinkSocket, body: bytes) -> Link | None:
@@ -177,6 +210,13 @@ def by_index(nl: NetlinkSocket, index: int) -> Link | None:
     return _get(nl, ifinfo(index))
 
 
+def xdp_programs(nl: NetlinkSocket, index: int) -> frozenset[int]:
+    """The ids of the XDP programs on an interface, of all modes."""
+    body = nl.get(RTM_GETLINK, ifinfo(index))
+    told = attrs(attrs(body[16:]).get(IFLA_XDP, b""))
+    return frozenset(u32(told[key]) for key in IFLA_XDP_PROGRAMS if key in told) - {0}
+
+
 def set_message(
     index: int,
     *,
@@ -186,8 +226,10 @@ def set_message(
     mac: str | None = None,
     txqlen: int | None = None,
     group: int | None = None,
+    master: int | None = None,
     alias: str | None = None,
     addr_gen_mode: int | None = None,
+    token: str | None = None,
     sizes: tuple[tuple[int, int], ...] = (),
     rename: str | None = None,
     netns_fd: int | None = None,
@@ -203,6 +245,7 @@ def set_message(
         value, mask = value | (flags & SETTABLE_FLAGS), mask | SETTABLE_FLAGS
     body = [ifinfo(index, value, mask)]
     numbers = {IFLA_MTU: mtu, IFLA_TXQLEN: txqlen, IFLA_GROUP: group}
+    numbers |= {IFLA_MASTER: master}
     numbers |= {IFLA_NET_NS_FD: netns_fd, IFLA_NEW_IFINDEX: new_index, **dict(sizes)}
     body += [
         attr_u32(kind, number) for kind, number in numbers.items() if number is not None
@@ -213,9 +256,15 @@ def set_message(
         body.append(attr(IFLA_IFALIAS, alias.encode(errors="surrogateescape")))
     if rename is not None:
         body.append(attr_text(IFLA_IFNAME, rename))
-    if addr_gen_mode is not None:
-        mode = attr(IFLA_INET6_ADDR_GEN_MODE, bytes([addr_gen_mode]))
-        body.append(nest(IFLA_AF_SPEC, nest(socket.AF_INET6, mode)))
+    for kind, raw in (
+        (IFLA_INET6_TOKEN, bytes.fromhex(token or "")),
+        (
+            IFLA_INET6_ADDR_GEN_MODE,
+            bytes(0 if addr_gen_mode is None else (addr_gen_mode,)),
+        ),
+    ):
+        if raw:
+            body.append(nest(IFLA_AF_SPEC, nest(socket.AF_INET6, attr(kind, raw))))
     return Message(RTM_SETLINK, b"".join(body))
 
 
@@ -287,16 +336,6 @@ def altname_message(index: int, names: tuple[str, ...], *, add: bool) -> Message
     kind = RTM_NEWLINKPROP if add else RTM_DELLINKPROP
     flags = NLM_F_CREATE | NLM_F_EXCL if add else 0
     return Message(kind, ifinfo(index) + props, flags)
-
-
-def foreign_qdiscs(nl: NetlinkSocket, index: int) -> list[str]:
-    """The kinds of the qdiscs somebody set there; the kernel's own have handle 0."""
-    found = []
-    for body in nl.dump(RTM_GETQDISC, qdiscs_of(index)):
-        _family, owner, handle, _parent, _info = TCMSG.unpack_from(body)
-        if owner == index and handle:
-            found.append(text(attrs(body[TCMSG.size :]).get(TCA_KIND)))
-    return found
 
 
 def nsid(nl: NetlinkSocket, netns_fd: int) -> int | None:

@@ -13,8 +13,8 @@ import contextlib
 import ctypes
 import errno
 import fcntl
-import itertools
 import os
+import re
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -43,6 +43,17 @@ def _setns(fd: int) -> None:
     _checked(_libc.setns(fd, CLONE_NEWNET), "setns")
 
 
+def _return(home: int) -> None:
+    try:
+        _setns(home)
+    except OSError as error:
+        told = (
+            f"segctl: a thread cannot leave a workload's network namespace: {error}\n"
+        )
+        os.write(2, told.encode())
+        os._exit(1)
+
+
 def _mount(source: str, target: str, flags: int) -> None:
     _checked(
         _libc.mount(
@@ -56,8 +67,8 @@ def _mount(source: str, target: str, flags: int) -> None:
 def entered(fd: int) -> Iterator[None]:
     """The calling thread (no other) stands in that namespace meanwhile.
 
-    Raises OSError where setns is refused. Should the way back be refused, the exception
-    must end the thread: it would act in the wrong namespace.
+    Raises OSError where setns is refused. Should the way back be refused, the process ends: all
+    that its thread did from then on would be done to the wrong namespace.
     """
     home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -65,7 +76,7 @@ def entered(fd: int) -> Iterator[None]:
         try:
             yield
         finally:
-            _setns(home)
+            _return(home)
     finally:
         os.close(home)
 
@@ -81,12 +92,17 @@ def opened(path: str | Path) -> Iterator[int]:
 
 
 def open_netns(path: str | Path) -> int:
-    """The same, to be closed by the caller."""
+    """The same, to be closed by the caller. SegctlError where it may be there, and nobody can say."""
     try:
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
+    except (FileNotFoundError, ProcessLookupError) as error:
         raise NotFoundError(
             f"there is no network namespace at {path}", errno=error.errno
+        ) from error
+    except OSError as error:
+        raise SegctlError(
+            f"the network namespace at {path} cannot be opened: {error.strerror}",
+            errno=error.errno,
         ) from error
 
 
@@ -117,33 +133,61 @@ def cookie(fd: int) -> int:
 def named() -> Iterator[Path]:
     """Where namespaces are bound by name: iproute2's and Docker's directories."""
     for directory in NAMED_DIRS:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             yield from sorted(directory.iterdir())
 
 
-def find(
-    wanted: tuple[int, int], wanted_cookie: int, likely_pid: int = 0
-) -> int | None:
-    """A descriptor of the namespace with that identity, by name or through any process
-    (`likely_pid` first).
+def is_namespace(fd: int, wanted: tuple[int, int], wanted_cookie: int) -> bool:
+    """Return whether it is the namespace with that identity and that cookie (0: any)."""
+    same = identity(fd) == wanted
+    return same and (not wanted_cookie or cookie(fd) == wanted_cookie)
 
-    None where it is gone. The caller closes it.
+
+def bound_at(wanted: tuple[int, int], wanted_cookie: int) -> Path | None:
+    """Return where the namespace with that identity and that cookie (0: any) is bound in the file system;
+    None: nowhere that this process or the host's first one can see.
     """
-    processes = (
-        entry / "ns/net" for entry in Path("/proc").iterdir() if entry.name.isdigit()
-    )
-    likely = Path(f"/proc/{likely_pid}/ns/net")
-    for path in itertools.chain((likely,), named(), processes):
+    for mounts, root in ((Path("/proc/self"), ""), (Path("/proc/1"), "/proc/1/root")):
         try:
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:  # It ended while we looked, or is no namespace of ours to see.
+            lines = (mounts / "mountinfo").read_text(errors="surrogateescape")
+        except PermissionError:
             continue
-        # setns refuses a namespace of another type that has the inode number by now.
-        with contextlib.suppress(OSError):
-            if identity(fd) == wanted and cookie(fd) == wanted_cookie:
-                return fd
-        os.close(fd)
+        # Not splitlines: a path may have what only Python takes for the end of a line.
+        for line in lines.split("\n"):
+            path = _bound(line, wanted[1], root)
+            if path and _is_at(path, wanted, wanted_cookie):
+                return path
     return None
+
+
+def _is_at(path: Path, wanted: tuple[int, int], wanted_cookie: int) -> bool:
+    """SegctlError where it is there, and cannot be told from another."""
+    try:
+        # Anything may be mounted over it since.
+        found = path.stat()
+    except OSError:
+        return False
+    if (found.st_dev, found.st_ino) != wanted or not wanted_cookie:
+        return (found.st_dev, found.st_ino) == wanted
+    try:
+        with opened(path) as fd:
+            return is_namespace(fd, wanted, wanted_cookie)
+    except NotFoundError:
+        return False
+    except OSError as error:
+        raise SegctlError(
+            f"the network namespace at {path} cannot be entered: {error.strerror}",
+            errno=error.errno,
+        ) from error
+
+
+def _bound(line: str, inode: int, root: str) -> Path | None:
+    """Return the mount point of a line of mountinfo (proc(5)) that binds that namespace."""
+    fields = line.split(" ")
+    if len(fields) < 5 or fields[3] != f"net:[{inode}]":
+        return None
+    octal = re.compile(r"\\([0-7]{3})")
+    return Path(root + octal.sub(lambda found: chr(int(found[1], 8)), fields[4]))
 
 
 def create(path: Path, prepare: Callable[[], None]) -> None:

@@ -81,7 +81,8 @@ def names(name: str) -> tuple[str, ...]:
     raw = strings.tobytes()[12:]
     slots = range(0, len(raw), ETH_GSTRING_LEN)
     return tuple(
-        raw[at : at + ETH_GSTRING_LEN].split(b"\0")[0].decode() for at in slots
+        raw[at : at + ETH_GSTRING_LEN].split(b"\0")[0].decode(errors="replace")
+        for at in slots
     )
 
 

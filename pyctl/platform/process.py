@@ -6,15 +6,21 @@ In: pids. Out: model.ProcessRef, descriptors. I/O: /proc.
 from __future__ import annotations
 
 import contextlib
+import errno
+import itertools
 import os
 import signal
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import replace
 
-from pyctl.errors import NotFoundError, NotPermittedError
+from pyctl.errors import NotFoundError, NotPermittedError, SegctlError
 from pyctl.model.workload import ProcessRef
 from pyctl.platform import netns
 from pyctl.platform.ready import readable
+
+GONE = (errno.ENOENT, errno.ESRCH)
+"""What procfs(5) says of a process that is not there; all else (no descriptor left, no permission) says
+nothing of it."""
 
 
 def _start_time(pid: int) -> int:
@@ -23,46 +29,134 @@ def _start_time(pid: int) -> int:
         return int(file.read().rpartition(b")")[2].split()[19])
 
 
-def process_ref(pid: int) -> ProcessRef:
-    """The process with that pid now.
+def netns_file(
+    pid: int, wanted: tuple[int, int] | None = None
+) -> tuple[str, tuple[int, int]]:
+    """Return a file that opens a network namespace of the process, and its identity: its first thread's
+    or, where that has ended (its own is unreadable from then on) or lives elsewhere than in the one that is
+    wanted, another's. Raises OSError.
+    """
+    for path in itertools.chain((f"/proc/{pid}/ns/net",), _thread_files(pid)):
+        try:
+            found = os.stat(path)  # noqa: PTH116  no path object, a thousand times
+        except OSError as error:
+            if error.errno not in GONE:
+                raise
+            continue
+        if wanted in (None, (found.st_dev, found.st_ino)):
+            return path, (found.st_dev, found.st_ino)
+    raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH), f"/proc/{pid}")
 
-    Raises NotFoundError (no such process, or it is ending), NotPermittedError.
+
+def _thread_files(pid: int) -> Iterator[str]:
+    folder = f"/proc/{pid}/task"
+    with os.scandir(folder) as threads:
+        yield from (f"{folder}/{thread.name}/ns/net" for thread in threads)
+
+
+def namespaces(pid: int) -> set[tuple[int, int]]:
+    """Return the identities of the network namespaces that the process's threads live in. Raises OSError."""
+    found = set()
+    for path in _thread_files(pid):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            one = os.stat(path)  # noqa: PTH116  see above
+            found.add((one.st_dev, one.st_ino))
+    return found
+
+
+def process_ref(pid: int) -> ProcessRef:
+    """Return the process with that pid now. Its first thread may have ended, while another goes on.
+
+    Raises NotFoundError (no such process, or it is ending), NotPermittedError, SegctlError where it
+    cannot be told.
     """
     try:
         start = _start_time(pid)
-        found = Path(f"/proc/{pid}/ns/net").stat()
-    except PermissionError as error:
-        raise NotPermittedError(
+        return ProcessRef(pid, start, netns_file(pid)[1])
+    except OSError as error:
+        raise _told(pid, error) from error
+
+
+def _told(pid: int, error: OSError) -> SegctlError:
+    if isinstance(error, PermissionError):
+        return NotPermittedError(
             f"the network namespace of process {pid} may not be read",
             advice="root with CAP_SYS_PTRACE may read it",
             errno=error.errno,
-        ) from error
-    except OSError as error:
-        raise NotFoundError(
+        )
+    if error.errno in GONE:
+        return NotFoundError(
             f"there is no process {pid}",
             state="nothing was changed",
             advice="give the pid of a running process",
             errno=error.errno,
-        ) from error
-    return ProcessRef(pid, start, (found.st_dev, found.st_ino))
+        )
+    return SegctlError(
+        f"process {pid} could not be looked at: {error}",
+        state="nothing was changed",
+        errno=error.errno,
+    )
 
 
 def process_alive(ref: ProcessRef) -> bool:
-    """That very process runs still, in the same network namespace."""
+    """Return whether a thread of that very process lives in the same network namespace still. Raises
+    SegctlError where it cannot be told.
+    """
     try:
-        return process_ref(ref.pid) == ref
+        if _start_time(ref.pid) != ref.start_time:
+            return False
+        netns_file(ref.pid, ref.netns)
+    except OSError as error:
+        if error.errno in GONE:
+            return False
+        raise _told(ref.pid, error) from error
+    return True
+
+
+def with_cookie(ref: ProcessRef) -> ProcessRef:
+    """Return it with the cookie of its network namespace. Raises as `netns_of`."""
+    with netns_of(ref) as fd:
+        try:
+            return replace(ref, cookie=netns.cookie(fd))
+        except OSError as error:
+            raise _told(ref.pid, error) from error
+
+
+def shares_netns(living: ProcessRef, former: ProcessRef) -> bool:
+    """Return whether a living process is in the very network namespace of one that may have ended."""
+    try:
+        with netns_of(replace(living, netns=former.netns, cookie=former.cookie)):
+            return process_alive(living)
     except NotFoundError:
         return False
 
 
+def netns_path(ref: ProcessRef) -> str:
+    """Return a file that opens the namespace: through the process or, where that has ended, where the
+    namespace is bound. Raises NotFoundError, SegctlError where it cannot be told.
+    """
+    try:
+        return netns_file(ref.pid, ref.netns)[0]
+    except OSError as error:
+        gone = error.errno in GONE
+        bound = netns.bound_at(ref.netns, ref.cookie) if gone else None
+        if bound is None:
+            raise _told(ref.pid, error) from error
+        return str(bound)
+
+
 @contextlib.contextmanager
 def netns_of(ref: ProcessRef) -> Iterator[int]:
-    """A descriptor of its network namespace.
+    """Give a descriptor of the namespace, as `netns_path` finds it.
 
-    Raises NotFoundError where the process ended, or its pid is another's by now.
+    Raises NotFoundError where it is gone, or the pid is another's by now.
     """
-    with netns.opened(f"/proc/{ref.pid}/ns/net") as fd:
-        if netns.identity(fd) != ref.netns or not process_alive(ref):
+    with netns.opened(netns_path(ref)) as fd:
+        try:
+            same = netns.is_namespace(fd, ref.netns, ref.cookie)
+        except OSError as error:
+            raise _told(ref.pid, error) from error
+        if not same:
             raise NotFoundError(
                 f"process {ref.pid} is not the one that was asked for any more",
                 state="nothing was changed",

@@ -11,15 +11,25 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from pyctl.platform.absence import raise_if_blind
+
 ROOT = Path("/proc/sys/net")
 TABLES = ("ipv4/conf", "ipv4/neigh", "ipv6/conf", "ipv6/neigh")
+RESERVED = frozenset({"all", "default"})
+"""Directories of the kernel's own: an interface that is renamed so has no settings, and none is made so."""
 NOT_SETTINGS = frozenset(
     {
         "ipv6/conf/addr_gen_mode",  # Set through netlink: writing it here makes addresses.
-        "ipv6/conf/mtu",  # Follows the link's MTU.
+        "ipv6/conf/mtu",  # Follows the link's MTU; but see smaller_mtu6.
         "ipv4/conf/bootp_relay",  # Never implemented by the kernel.
+        "ipv4/conf/mc_forwarding",  # A multicast router's own; nobody can write it.
+        "ipv6/conf/mc_forwarding",
     }
 )
+ACCEPT_RA = "ipv6/conf/accept_ra"
+SOLICITATION_DELAY = "ipv6/conf/router_solicitation_delay"
+"""Of duplicate detection too."""
+DAD_TRANSMITS = "ipv6/conf/dad_transmits"
 MILLISECOND_TWINS = frozenset(
     {
         # Each is shown twice; the older unit rounds.
@@ -34,7 +44,8 @@ MILLISECOND_TWINS = frozenset(
 def _read(path: str, directory: int | None = None) -> str | None:
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
-    except OSError:  # Write-only (retrans), or the family is switched off.
+    except OSError as error:  # Write-only (retrans), or the family is switched off.
+        raise_if_blind(error)
         return None
     try:
         return os.read(fd, 4096).decode().strip()
@@ -45,7 +56,16 @@ def _read(path: str, directory: int | None = None) -> str | None:
 
 
 def read_interface(name: str) -> dict[str, str]:
-    """All settings of one interface ("default" for what a new one gets)."""
+    """All settings of one interface; of one that is called as the kernel's own directories are, none."""
+    return {} if name in RESERVED else _read_all(name)
+
+
+def read_defaults() -> dict[str, str]:
+    """What a new interface gets."""
+    return _read_all("default")
+
+
+def _read_all(name: str) -> dict[str, str]:
     found = {}
     for table in TABLES:
         with (
@@ -62,6 +82,12 @@ def read_interface(name: str) -> dict[str, str]:
     return found
 
 
+def smaller_mtu6(name: str, mtu: int) -> dict[str, str]:
+    """IPv6's own MTU where it is not the link's `mtu`: a router announced it."""
+    found = None if name in RESERVED else read(f"ipv6/conf/{name}/mtu")
+    return {"ipv6/conf/mtu": found} if found and int(found) < mtu else {}
+
+
 @contextlib.contextmanager
 def _opened(directory: str) -> Iterator[int]:
     """To read what is in it by its descriptor: on the way here the kernel looks at an entry of the same
@@ -75,10 +101,16 @@ def _opened(directory: str) -> Iterator[int]:
 
 
 def write_interface(name: str, values: Mapping[str, str]) -> None:
-    """Write each value. Raises OSError naming the file that refused."""
+    """Write each value, whatever becomes of the others. Raises OSError naming the files that refused."""
+    refused: list[OSError] = []
     for full, value in values.items():
         table, _, key = full.rpartition("/")
-        write(f"{table}/{name}/{key}", value)
+        try:
+            write(f"{table}/{name}/{key}", value)
+        except OSError as error:
+            refused.append(error)
+    if refused:
+        raise OSError(refused[0].errno, ", ".join(map(str, refused)))
 
 
 def write(key: str, value: str) -> None:
@@ -92,6 +124,14 @@ def write(key: str, value: str) -> None:
         raise
     finally:
         os.close(fd)
+
+
+def routes_multicast(name: str) -> bool:
+    """Whether a multicast router has made a virtual interface of this one, for IPv4 or IPv6."""
+    return name not in RESERVED and any(
+        read(f"{family}/conf/{name}/mc_forwarding") not in (None, "0")
+        for family in ("ipv4", "ipv6")
+    )
 
 
 def read(key: str) -> str | None:

@@ -20,7 +20,7 @@ from pyctl.errors import (
     NotPermittedError,
     SegctlError,
 )
-from pyctl.platform import links
+from pyctl.platform import links, qdiscs
 from pyctl.platform.netlink import (
     NLM_F_CREATE,
     NLM_F_EXCL,
@@ -132,10 +132,11 @@ class TcFilters:
     def has_clsact(self, ifindex: int) -> bool:
         """Whether the qdisc is there; a plain ingress qdisc, which excludes it, is not it."""
         try:
-            return "clsact" in links.foreign_qdiscs(self._socket, ifindex)
+            found = qdiscs.dump(self._socket, ifindex)
         except NetlinkError as error:
             what = f"looking for the clsact qdisc of interface {ifindex}"
             raise refused(what, error.errno, error) from error
+        return "clsact" in map(qdiscs.kind_of, found)
 
     def remove_clsact_if_empty(self, ifindex: int) -> None:
         """Where no filter of anybody is left on either hook. Idempotent."""

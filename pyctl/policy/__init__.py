@@ -3,10 +3,10 @@
 document  Policy, Group, Rule, PortSpec: a policy as its author means it
 parse     text (YAML or JSON) → Policy; every error at once, each with its path
 text      text → plain values, strictly
-fields    the checks of single values, by path
-selectors the checks of selectors, by path
-networks  sets of addresses, less others
+fields    the checks of single values, by path; selectors: of what selects workloads
+networks  sets of addresses, less others; casts: those of what is sent to many
 resolve   Policy + a workload → its groups, addresses, mode
+named_ports  the numbers that workloads declare, as rules; effective: with all that they say
 compile   Policy + attached workloads → rules by groups, who is in which: what the engine is given
 concern   two of these → the ports whose verdicts the step from one to the other can touch
 identity  what a rule means, as a number: its hits are counted under it

@@ -12,26 +12,39 @@ policy are: so who differs between two results is seen by identity, and all that
 steering) looks at those alone. A node's thousandth workload costs what its tenth did.
 
 An end is in a CIDR group by the packet's own address, and in a selector group by its workload, which
-the engine knows for its own side by the port and for the other by the address. Workloads that share
-an address are taken to be all of them: it is in the groups of each.
+the engine knows for its own side by the port and for the other by the address. Of several workloads
+that share an address it is one on the port's own closed bridge, where one is; else it cannot be told: what
+one of them may not do, none of them does by it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pyctl.model.policy import (
     Action,
+    Holder,
     Members,
     NodePolicy,
     NodeRule,
     PortMatch,
     PortPolicy,
 )
-from pyctl.model.workload import Fail, Mode, OtherTraffic, Port, PortPair, Workload
-from pyctl.policy.document import ANY, Policy
+from pyctl.model.workload import (
+    DatapathKind,
+    Fail,
+    Mode,
+    OtherTraffic,
+    Port,
+    PortPair,
+    Service,
+    Workload,
+)
+from pyctl.policy.casts import BROADCAST, broadcasts_of, with_subnets
+from pyctl.policy.document import ANY, Policy, Rule
 from pyctl.policy.identity import rule_key
+from pyctl.policy.named_ports import Declared, PortNames, expand_named_ports
 from pyctl.policy.resolve import (
     Address,
     addresses,
@@ -52,6 +65,11 @@ class Part:
     known: tuple[Address, ...]
     """Addresses by which others know it."""
 
+    @property
+    def as_holder(self) -> Holder:
+        """What it is to others by its addresses."""
+        return Holder(self.groups, tuple(sorted(self.workload.closed_segments)))
+
 
 @dataclass(frozen=True)
 class Compiled:
@@ -62,7 +80,8 @@ class Compiled:
     ports: Mapping[int, PortPolicy] = field(default_factory=dict)
     """Mode, default and MAC of each port."""
     own: Mapping[int, tuple[Address, ...] | None] = field(default_factory=dict)
-    """Addresses that a port uses; None: any, it forwards for others."""
+    """Addresses that a port may use, all of its workload's, and its subnets' broadcasts; None: any, it
+    forwards for others."""
     pairs: Mapping[int, PortPair] = field(default_factory=dict)
     """What the datapath is to do for each port."""
     parts: Mapping[str, Part] = field(default_factory=dict)
@@ -94,7 +113,16 @@ class Compiler:
     """One policy, for whatever workloads. It remembers who is in which groups."""
 
     def __init__(self, policy: Policy) -> None:
+        self.written = policy
+        self._port_names = PortNames(policy)
+        self._declared = Declared()
+        self._start(policy)
+
+    def _start(self, policy: Policy) -> None:
+        """Take these rules, and forget what was compiled by others."""
         self.policy = policy
+        """As the workloads make it (effective.py)."""
+        keys = {rule.id: rule_key(rule) for rule in self.written.rules}
         names = (ANY, *policy.groups)
         self._index = {name: number for number, name in enumerate(names)}
         self.node = NodePolicy(
@@ -109,18 +137,14 @@ class Compiler:
                     rule_id=rule.id,
                     source=self._index[rule.source],
                     target=self._index[rule.target],
-                    ports=tuple(
-                        PortMatch(number, spec.low, spec.high)
-                        for spec in rule.ports
-                        for number in spec.numbers
-                    ),
+                    ports=ports,
                     action=rule.action,
                     direction=rule.direction,
                     staged=rule.stage,
-                    key=rule_key(rule),
+                    key=keys[rule.id],
                 )
                 for rule in policy.rules
-                if rule.enabled
+                if rule.enabled and (ports := _ports(rule))
             ),
         )
         self._holders: dict[Address, tuple[str, ...]] = {}
@@ -130,6 +154,8 @@ class Compiler:
         """What holds with these attached. Of those that are as they were when it was asked last,
         nothing is worked out again; where all are, it is the very result of then.
         """
+        workloads = list(workloads)
+        self._know_ports(workloads)
         former = self._last.parts
         parts: dict[str, Part] = {}
         came: list[Part] = []
@@ -140,8 +166,29 @@ class Compiler:
             parts[workload.id] = part
         gone = [part for key, part in former.items() if parts.get(key) is not part]
         if came or gone:
+            self._know_subnets(parts)
             self._last = self._with(parts, gone, came)
         return self._last
+
+    def _know_ports(self, workloads: list[Workload]) -> None:
+        """Let named ports have the numbers that these declare. A new one is rare, and all is compiled anew."""
+        declared = self._port_names.declared_by(workloads)
+        if declared != self._declared:
+            self._declared = declared
+            self._start(expand_named_ports(self.written, declared))
+
+    def _know_subnets(self, parts: dict[str, Part]) -> None:
+        """Let `broadcast` have the subnets of these workloads. A new one is rare, and makes the rules others."""
+        self.policy = with_subnets(
+            self.policy, [one.workload for one in parts.values()]
+        )
+        group = self.policy.groups.get(BROADCAST)
+        if group is None or not group.built_in:
+            return
+        number = self._index[BROADCAST]
+        if self.node.cidrs[number] != group.nets:
+            cidrs = {**self.node.cidrs, number: group.nets}
+            self.node = replace(self.node, cidrs=cidrs)
 
     def _with(
         self, parts: dict[str, Part], gone: list[Part], came: list[Part]
@@ -149,6 +196,7 @@ class Compiler:
         last = self._last
         ports, own, pairs = dict(last.ports), dict(last.own), dict(last.pairs)
         by_port, by_address = dict(last.members.ports), dict(last.members.addresses)
+        together = dict(last.members.shared)
         for part in gone:
             for port_id in part.ports:
                 for table in (ports, own, pairs, by_port):
@@ -161,13 +209,15 @@ class Compiler:
             by_port.update(dict.fromkeys(part.ports, part.groups))
             self._hold(part, holds=True)
         for ip in {ip for part in (*gone, *came) for ip in part.known}:
-            groups = {parts[key].groups for key in self._holders.get(ip, ())}
-            if groups:
-                by_address[ip] = _together(groups)
-            else:
-                del by_address[ip]
+            holders = {parts[key].as_holder for key in self._holders.get(ip, ())}
+            by_address.pop(ip, None)
+            together.pop(ip, None)
+            if len({one.groups for one in holders}) > 1:
+                together[ip] = tuple(sorted(holders))
+            elif holders:
+                by_address[ip] = holders.pop().groups
         return Compiled(
-            self.node, Members(by_port, by_address), ports, own, pairs, parts
+            self.node, Members(by_port, by_address, together), ports, own, pairs, parts
         )
 
     def _hold(self, part: Part, *, holds: bool) -> None:
@@ -180,6 +230,7 @@ class Compiler:
 
     def _part(self, workload: Workload) -> Part:
         mode = effective_mode(self.policy, workload).mode
+        known = addresses(workload)
         return Part(
             workload=workload,
             groups=self._groups(workload),
@@ -191,6 +242,8 @@ class Compiler:
                     rules=None,
                     default=_default(mode),
                     deny_rst=self.policy.deny_rst,
+                    serves_dhcp=Service.DHCP in workload.serves,
+                    segment=port.segment if _tells_apart(workload, port) else 0,
                 )
                 for port in workload.ports
             },
@@ -198,10 +251,12 @@ class Compiler:
                 port.port_id: port_pair(workload, port, mode) for port in workload.ports
             },
             own={
-                port.port_id: None if workload.any_source else addresses(port)
+                port.port_id: None
+                if workload.any_source
+                else (*known, *broadcasts_of(workload))
                 for port in workload.ports
             },
-            known=tuple(ip for port in workload.ports for ip in addresses(port)),
+            known=known,
         )
 
     def _groups(self, workload: Workload) -> tuple[int, ...]:
@@ -233,13 +288,28 @@ def port_pair(workload: Workload, port: Port, mode: Mode) -> PortPair:
         fail=Fail.OPEN if workload.fail is Fail.OPEN else Fail.CLOSED,
         pass_other=passes[workload.other_traffic],
         any_source=workload.any_source,
-        addresses=port.addresses,
+        xdp=port.xdp,
+        addresses=workload.addresses,
+        spare=workload.spare,
+        serves=workload.serves,
+        segment=port.segment,
+        owner=workload.ports[0].port_id if workload.ports else port.port_id,
     )
 
 
-def _together(groups: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
-    first, *others = groups
-    return tuple(sorted({*first}.union(*others))) if others else first
+def _ports(rule: Rule) -> tuple[PortMatch, ...]:
+    """Return those that are numbers. What names stand for is said by the rules that follow."""
+    return tuple(
+        PortMatch(number, spec.low, spec.high)
+        for spec in rule.ports
+        if not spec.name
+        for number in spec.numbers
+    )
+
+
+def _tells_apart(workload: Workload, port: Port) -> bool:
+    """Whether who is on the port's bridge cannot be another: u32 compares no MACs."""
+    return port.closed and workload.datapath is DatapathKind.EBPF
 
 
 def _default(mode: Mode) -> Action:

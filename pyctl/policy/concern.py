@@ -63,9 +63,12 @@ def rule_count(compiled: Compiled, port_id: int) -> int:
     world = _World(compiled)
     names = compiled.node.groups
     inside = {name for name in names if port_id in world.ports_in({name}, {port_id})}
-    return sum(
-        names[rule.source] in inside or names[rule.target] in inside
-        for rule in compiled.node.rules
+    return len(
+        {
+            rule.rule_id
+            for rule in compiled.node.rules
+            if names[rule.source] in inside or names[rule.target] in inside
+        }
     )
 
 
@@ -105,16 +108,22 @@ def _moved(before: Compiled, after: Compiled, addresses: Iterable[Address]) -> s
     """Groups that gained or lost one of these addresses of workloads. To be known at all is no group:
     a CIDR rule goes on as it did for an address that a workload without groups gets.
     """
-    old, new = before.members.addresses, after.members.addresses
+    old, new = before.members, after.members
     same = before.node.groups == after.node.groups
     found: set[str] = set()
     for ip in addresses:
-        if same and old.get(ip) == new.get(ip):
+        if same and old.of_address(ip) == new.of_address(ip):
             continue
-        was = {before.node.groups[number] for number in old.get(ip, ())}
-        now = {after.node.groups[number] for number in new.get(ip, ())}
-        found |= was ^ now
+        was = _named_groups(before, ip)
+        now = _named_groups(after, ip)
+        # What one may do by an address that it shares depends on the others' groups, too.
+        found |= was | now if ip in old.shared or ip in new.shared else was ^ now
     return found - {ANY}
+
+
+def _named_groups(of: Compiled, ip: Address) -> set[str]:
+    holders = of.members.of_address(ip)
+    return {of.node.groups[n] for one in holders for n in one.groups}
 
 
 def _redefined(before: NodePolicy, after: NodePolicy) -> set[str]:

@@ -54,6 +54,8 @@ def rule_text(rule: Rule) -> str:
 
 
 def _group_text(group: Group) -> str:
+    if group.built_in:
+        return "built in"
     if group.selector is None:
         nets = ", ".join(str(net) for net in group.cidrs)
         holes = ", ".join(str(net) for net in group.excepts)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from socket import IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP
+from socket import IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP
 
 from pyctl.model.policy import Action, Direction
 from pyctl.model.workload import Mode, RuntimeKind
@@ -19,6 +19,9 @@ from pyctl.policy.networks import Network, without
 ANY = "any"
 """The built-in group: every workload and every address."""
 API_VERSION = "segctl/v1"
+MAX_RULES = 65536
+MAX_GROUPS = 65535
+"""Besides `any`: both are the engine's limits."""
 
 
 class Operator(StrEnum):
@@ -48,6 +51,7 @@ class Selector:
     name: str | None = None
     """Glob over the workload's name, case matters."""
     labels: tuple[tuple[str, str], ...] = ()
+    """Key, and glob over the label's value."""
     image: str | None = None
     """Glob over the image's name."""
     expressions: tuple[Expression, ...] = ()
@@ -65,6 +69,8 @@ class Group:
     cidrs: tuple[Network, ...] = ()
     excepts: tuple[Network, ...] = ()
     """What of `cidrs` is not in the group."""
+    built_in: bool = False
+    """No author wrote it: `multicast`, `broadcast` (casts.py)."""
 
     @cached_property
     def nets(self) -> tuple[Network, ...]:
@@ -76,6 +82,7 @@ _NUMBERS = {
     "any": (0,),
     "tcp": (IPPROTO_TCP,),
     "udp": (IPPROTO_UDP,),
+    "sctp": (IPPROTO_SCTP,),
     "icmp": (IPPROTO_ICMP, IPPROTO_ICMPV6),
     "icmpv4": (IPPROTO_ICMP,),
     "icmpv6": (IPPROTO_ICMPV6,),
@@ -84,14 +91,16 @@ _NUMBERS = {
 
 @dataclass(frozen=True)
 class PortSpec:
-    """A protocol, with the destination ports of TCP and UDP, or the types of ICMP."""
+    """A protocol, with the destination ports of TCP, UDP and SCTP, or the types of ICMP."""
 
     text: str
     """As written."""
     proto: str
-    """`tcp`, `udp`, `any`; `icmpv4`, `icmpv6`, or `icmp`: that of the packet's IP version."""
+    """`tcp`, `udp`, `sctp`, `any`; `icmpv4`, `icmpv6`, or `icmp`: that of the packet's IP version."""
     low: int = 0
     high: int = 65535
+    name: str = ""
+    """Of a named port, which by itself takes nothing: which numbers it means, workloads declare (named_ports.py)."""
 
     @property
     def numbers(self) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ what this finds.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from socket import IPPROTO_ICMP, IPPROTO_ICMPV6
 
@@ -51,6 +51,14 @@ def groups_at(
     )
 
 
+def groups_of_each(
+    policy: Policy, address: Address, workloads: Collection[Workload]
+) -> tuple[frozenset[str], ...]:
+    """Of an address as others know it: of each workload that has it; where none has, of the address."""
+    each = [[load] for load in workloads] or [[]]
+    return tuple(groups_at(policy, address, one) for one in each)
+
+
 def says(rule: Rule | None) -> Says:
     """What the rule that decides says; None: no rule does."""
     if rule is None:
@@ -85,6 +93,20 @@ def explain(
     return Explanation(None, tuple(passed_over), staged)
 
 
+def strictest(found: Iterable[Explanation]) -> Explanation:
+    """That which denies before that which says nothing before that which allows; of equal ones that of
+    the first rule, then that of the first staged one. As the engine (sg_node.c) does.
+    """
+    return min(found, key=_leniency)
+
+
+def _leniency(one: Explanation) -> tuple[int, int, int]:
+    order = (Says.DENY, Says.NOTHING, Says.ALLOW)
+    before = [rule for rule, _ in one.passed_over]
+    staged = len(before) if one.staged is None else before.index(one.staged)
+    return order.index(says(one.rule)), len(before), staged
+
+
 def _why_not(
     rule: Rule,
     source: Collection[str],
@@ -108,6 +130,8 @@ def _why_not(
 
 
 def _takes(spec: PortSpec, proto: int, port: int, version: int) -> bool:
+    if spec.name:
+        return False
     if spec.numbers == (0,):
         return True
     if proto not in spec.numbers or proto == _OTHER_ICMP[version]:

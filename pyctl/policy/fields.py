@@ -10,56 +10,82 @@ import re
 import reprlib
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from ipaddress import IPv6Network, ip_network
+from ipaddress import ip_network
 from typing import TypeVar
 
 from pyctl.errors import UsageError
 from pyctl.policy.document import PortSpec
-from pyctl.policy.networks import Network
+from pyctl.policy.networks import MAPPED, Network
 
 E = TypeVar("E", bound=StrEnum)
 
 GROUP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+PORT_NAME = r"(?:[0-9]+(?:-[0-9]+)*-?)?[a-z](?:-?[a-z0-9])*"
+"""As services are named: RFC 6335, section 5.1; up to MAX_PORT_NAME characters."""
+MAX_PORT_NAME = 15
 PORTS = re.compile(
-    r"(tcp|udp)(?:/(?:any|([0-9]{1,5})(?:-([0-9]{1,5}))?))?"
+    rf"(tcp|udp|sctp)(?:/(?:any|([0-9]{{1,5}})(?:-([0-9]{{1,5}}))?|({PORT_NAME})))?"
     r"|(icmp|icmpv6)(?:/([0-9]{1,3})(?:-([0-9]{1,3}))?)?"
 )
-_PORTS_HELP = (
-    "write tcp/80, tcp/80-90, tcp/any, udp/53, icmp, icmp/8, icmpv6/128 or any"
-)
+_PORTS_HELP = "write tcp/80, tcp/80-90, tcp/any, tcp/http, udp/53, sctp/3868, icmp, icmp/8, icmpv6/128 or any"
 MAX_RULE_ID = 2**32 - 1
-_MAPPED = IPv6Network("::ffff:0:0/96")
 MAX_TOLD = 200
-"""Errors of one text: a list in the place of a mapping has as many as it is long."""
+"""Errors of one text, and warnings: a list in the place of a mapping has as many as it is long."""
+_MAX_LINE = 1000
+"""Characters of one of them, with names that the text's author chose."""
 
 
 class Notes:
     """Errors and warnings, in the order met, each with the path of the field."""
 
     def __init__(self) -> None:
-        self.errors: list[str] = []
-        self.warnings: list[str] = []
+        self._errors: list[str] = []
+        self._warnings: list[str] = []
+        self.failed = 0
+        """How many errors there are, told or not."""
+        self._warned = 0
 
     def error(self, path: str, what: str) -> None:
         """`path` is empty for the document itself."""
-        self.errors.append(f"{path}: {what}" if path else what)
+        self.failed += 1
+        if self.failed <= MAX_TOLD:
+            self._errors.append(_line(path, what))
 
     def warn(self, path: str, what: str) -> None:
         """It is valid, but surely not meant."""
-        self.warnings.append(f"{path}: {what}")
+        self._warned += 1
+        if self._warned <= MAX_TOLD:
+            self._warnings.append(_line(path, what))
+
+    @property
+    def errors(self) -> list[str]:
+        """The first MAX_TOLD, and how many more there are."""
+        return _with_rest(self._errors, self.failed)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Likewise."""
+        return tuple(_with_rest(self._warnings, self._warned))
 
     def refuse(self, what: str) -> None:
-        """UsageError with all errors, if there are any; `what` says what has them."""
-        if self.errors:
-            count = len(self.errors)
-            told = self.errors[:MAX_TOLD]
-            if count > MAX_TOLD:
-                told.append(f"and {count - MAX_TOLD} more")
+        """UsageError with the errors, if there are any; `what` says what has them."""
+        if self.failed:
+            count = self.failed
             raise UsageError(
                 f"{what} {count} error{'s' if count > 1 else ''}:\n  "
-                + "\n  ".join(told),
+                + "\n  ".join(self.errors),
                 state="nothing was applied",
             )
+
+
+def _line(path: str, what: str) -> str:
+    line = f"{path}: {what}" if path else what
+    return line if len(line) <= _MAX_LINE else f"{line[:_MAX_LINE]}…"
+
+
+def _with_rest(told: list[str], count: int) -> list[str]:
+    rest = count - len(told)
+    return [*told, f"and {rest} more"] if rest else list(told)
 
 
 def shown(value: object) -> str:
@@ -170,16 +196,17 @@ def cidr(notes: Notes, path: str, value: object) -> Network | None:
             path, f"{value} has host bits set; the network is {network.compressed}"
         )
         return None
-    if network.version == 6 and network.subnet_of(_MAPPED):
+    if network.version == 6 and network.subnet_of(MAPPED):
         notes.error(path, f"{value} is IPv4 as IPv6 has it; write it as IPv4")
         return None
     return network
 
 
 def port_spec(notes: Notes, path: str, value: object) -> PortSpec | None:
-    """`tcp/80`, `tcp/80-90`, `tcp/any`, `tcp`, the same for udp, `any`; `icmp` is that of the packet's
-    IP version. Types are numbered anew in ICMPv6, so that `icmp/8` is IPv4's alone and `icmpv6/128`,
-    like `icmpv6`, IPv6's. ICMP errors are no matter of rules: they go with the flow they speak of.
+    """`tcp/80`, `tcp/80-90`, `tcp/any`, `tcp`, `tcp/http` (which workloads declare), the same for udp and
+    sctp, `any`; `icmp` is that of the packet's IP version. Types are numbered anew in ICMPv6, so that
+    `icmp/8` is IPv4's alone and `icmpv6/128`, like `icmpv6`, IPv6's. ICMP errors are no matter of rules:
+    they go with the flow they speak of.
     """
     if value == "any":
         return PortSpec("any", "any")
@@ -187,16 +214,27 @@ def port_spec(notes: Notes, path: str, value: object) -> PortSpec | None:
     if not isinstance(value, str) or found is None:
         notes.error(path, f"{shown(value)} is no port; {_PORTS_HELP}")
         return None
-    if found[4]:
-        return _icmp(notes, path, value, *found.groups()[3:])
-    proto, first, last = found.groups()[:3]
+    proto, first, last, name, *icmp = found.groups()
+    if icmp[0]:
+        return _icmp(notes, path, value, *icmp)
     if first is None:
-        return PortSpec(value, proto)
+        return _without_number(notes, path, value, proto, name)
     low, high = int(first), int(last or first)
     if not 1 <= low <= high <= 65535:
         notes.error(path, f"{value}: ports go from 1 to 65535, the smaller one first")
         return None
     return PortSpec(value, proto, low, high)
+
+
+def _without_number(
+    notes: Notes, path: str, text: str, proto: str, name: str | None
+) -> PortSpec | None:
+    if name is None:
+        return PortSpec(text, proto)
+    if len(name) > MAX_PORT_NAME:
+        notes.error(path, f"{text}: a port's name has up to {MAX_PORT_NAME} characters")
+        return None
+    return PortSpec(text, proto, 0, 0, name)
 
 
 def _icmp(

@@ -18,7 +18,10 @@ from pyctl.policy.document import Rule
 
 def rule_key(rule: Rule) -> int:
     """From 2**62 to 2**63 - 1: fits a signed column, and never the engine's small numbers."""
-    ports = sorted((spec.proto, spec.low, spec.high) for spec in rule.ports)
+    ports = sorted(
+        (spec.proto, spec.low, spec.high, *([spec.name] if spec.name else []))
+        for spec in rule.ports
+    )
     said = (rule.id, rule.action.value, rule.source, rule.target, ports)
     end = rule.direction.value if rule.direction else None
     text = repr((*said, end, rule.stage))

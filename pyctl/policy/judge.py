@@ -16,7 +16,8 @@ from functools import lru_cache
 
 from pyctl.model.policy import Direction
 from pyctl.model.truth import Says, judged, staged
-from pyctl.model.workload import Mode, Workload
+from pyctl.model.workload import Mode, Service, Workload
+from pyctl.policy.casts import asks_dhcp, to_dhcp_server
 from pyctl.policy.document import Policy, Rule
 from pyctl.policy.explain import says
 from pyctl.policy.observed import Observed, Side
@@ -95,15 +96,26 @@ class Judge:
             if all(says(rule) is Says.ALLOW for rule in rules):
                 return _fate(Mode.PROTECT, rules[0], found.staged)
             return Fate(None, why=f"{side.own.shown} is not attached any more")
-        fates = [_fate(mode, rule, found.staged) for rule in rules]
+        free = self._passes_free(flow, side)
+        fates = [_fate(mode, rule, found.staged, free=free) for rule in rules]
         if len({fate.verdict for fate in fates}) == 1:
             return fates[0]
         return Fate(None, why=self._replay.unknown(side))
 
+    def _passes_free(self, flow: Observed, side: Side) -> bool:
+        """Return whether a DHCP client asks there: it leaves any workload to all, and comes to those that serve."""
+        if side.direction is Direction.EGRESS:
+            return asks_dhcp(flow.target.ip, flow.number, flow.port)
+        workload = self._replay.attached.get(side.own.name or "")
+        serves = workload is not None and Service.DHCP in workload.serves
+        return serves and to_dhcp_server(flow.number, flow.port)
+
 
 @lru_cache(maxsize=1 << 16)
-def _fate(mode: Mode, rule: Rule | None, would: Rule | None) -> Fate:
-    verdict = judged(mode, says(rule))
+def _fate(
+    mode: Mode, rule: Rule | None, would: Rule | None, *, free: bool = False
+) -> Fate:
+    verdict = judged(mode, Says.ALLOW if free and rule is None else says(rule))
     told = verdict.verdict if verdict.passes else "deny"
     number = rule.id if rule and mode is not Mode.QUARANTINE else None
     if would and staged(verdict, says(would)) != verdict:

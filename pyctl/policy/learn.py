@@ -21,7 +21,9 @@ from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
 from itertools import count
 
+from pyctl.model.flow import WITH_PORTS
 from pyctl.model.workload import Workload
+from pyctl.policy.casts import BUILT_IN
 from pyctl.policy.document import Policy, Selector
 from pyctl.policy.families import Naming, place
 from pyctl.policy.networks import Network
@@ -110,7 +112,7 @@ def learn(
     learned = Learned()
     replay = Replay(policy, workloads)
     kept = sieve(flows, replay, learned.left_out)
-    naming = Naming(policy.groups)
+    naming = Naming({*policy.groups, *BUILT_IN})
     names = names_of(pair for flow in kept for pair in replay.known_as(flow))
     placed = place(policy, workloads, names, naming)
     seen: _Seen = {}
@@ -118,7 +120,8 @@ def learn(
         pairs = {
             (
                 _side(source, placed.group, policy, prefix),
-                _side(target, placed.group, policy, prefix),
+                _cast(replay, target)
+                or _side(_nobody(replay, target), placed.group, policy, prefix),
             )
             for source, target in replay.known_as(flow)
         }
@@ -165,7 +168,31 @@ def _services(
 
 
 def _is_high(flow: Observed) -> bool:
-    return flow.protocol in {"tcp", "udp"} and (flow.port or 0) >= EPHEMERAL
+    return flow.protocol in WITH_PORTS and (flow.port or 0) >= EPHEMERAL
+
+
+def _cast(replay: Replay, target: End) -> str | None:
+    """Return the built-in group of a target that is many, unless the policy means something else by its name,
+    or has networks of its own around it.
+    """
+    name = replay.cast(target.ip)
+    if name is None:
+        return None
+    groups = replay.policy.groups.values()
+    own = any(
+        target.ip in net
+        for one in groups
+        if not one.built_in
+        for net in one.nets
+        if net.prefixlen
+    )
+    meant = replay.policy.groups.get(name, BUILT_IN[name])
+    return name if meant.built_in and not own else None
+
+
+def _nobody(replay: Replay, target: End) -> End:
+    """Return the target, without the name of the one of many that judged it."""
+    return End(target.address) if replay.cast(target.ip) else target
 
 
 def _side(

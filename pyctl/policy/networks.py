@@ -21,6 +21,18 @@ from itertools import islice
 Network = IPv4Network | IPv6Network
 
 
+MAPPED = IPv6Network("::ffff:0:0/96")
+"""IPv4 as IPv6 has it; no packet has such an address."""
+
+
+def unmapped(net: Network) -> Network:
+    """The IPv4 network that `::ffff:a.b.c.d/96+n` means; any other as it is."""
+    if net.version == 4 or not net.subnet_of(MAPPED):
+        return net
+    first = int(net.network_address) & 0xFFFFFFFF
+    return IPv4Network((first, net.prefixlen - MAPPED.prefixlen))
+
+
 def inside(small: Network, large: Network) -> bool:
     """Whether all of `small` is in `large`."""
     return not outside([small], [large])

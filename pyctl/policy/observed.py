@@ -9,15 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
-from socket import IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP
+from socket import IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP
 
-from pyctl.model.flow import Answer
+from pyctl.model.flow import WITH_PORTS, Answer
 from pyctl.model.policy import Direction
 from pyctl.policy.resolve import Address
 
 PROTOCOLS = {
     "tcp": IPPROTO_TCP,
     "udp": IPPROTO_UDP,
+    "sctp": IPPROTO_SCTP,
     "icmp": IPPROTO_ICMP,
     "icmp6": IPPROTO_ICMPV6,
 }
@@ -98,6 +99,6 @@ class Observed:
     @property
     def service(self) -> str:
         """`tcp/80`, `icmp`, `47`: what is spoken."""
-        if self.protocol in {"tcp", "udp"}:
+        if self.protocol in WITH_PORTS:
             return f"{self.protocol}/{'*' if self.port is None else self.port}"
         return "icmp" if self.protocol == "icmp6" else self.protocol

@@ -14,15 +14,19 @@ from typing import Any
 from pyctl.model.policy import Action, Direction
 from pyctl.model.workload import Mode
 from pyctl.policy import fields, selectors
+from pyctl.policy.casts import BUILT_IN
 from pyctl.policy.document import (
     ANY,
     API_VERSION,
+    MAX_GROUPS,
+    MAX_RULES,
     Group,
     Policy,
     PortSpec,
     Rule,
 )
 from pyctl.policy.fields import Notes
+from pyctl.policy.named_ports import MAX_NUMBERS_PER_NAME
 from pyctl.policy.networks import Network, outside
 from pyctl.policy.text import load
 
@@ -30,9 +34,6 @@ _RULE = (
     *("id", "from", "to", "direction", "ports", "apps"),
     *("action", "comment", "enabled", "stage"),
 )
-MAX_RULES = 65536
-MAX_GROUPS = 65535
-"""Besides `any`: both are the engine's limits."""
 MAX_EXCEPTS = 10_000
 """Of all groups: one in a large network is cut into as many networks as bits are between them."""
 _UNSUPPORTED = "not supported by this version"
@@ -61,9 +62,12 @@ def parse(text: str) -> Policy:
     declared = set(_names(root.get("groups"))) | {ANY}
     modes = _modes(notes, root.get("modes", {}), groups, declared)
     rules = _rules(notes, root.get("rules", []), declared)
+    named = {rule.target for _, rule in rules} - declared
+    groups |= {name: group for name, group in BUILT_IN.items() if name in named}
     deny_rst = _options(notes, root.get("options", {}))
     for index, rule in rules:
         _meant(notes, f"rules[{index}]", rule, groups)
+    _room(notes, [rule for _, rule in rules], groups)
     notes.refuse("the policy has")
     return Policy(
         text=text,
@@ -71,7 +75,7 @@ def parse(text: str) -> Policy:
         modes=modes,
         rules=tuple(rule for _, rule in rules),
         deny_rst=deny_rst,
-        warnings=tuple(notes.warnings),
+        warnings=notes.warnings,
     )
 
 
@@ -104,11 +108,11 @@ def _groups(notes: Notes, value: object) -> dict[str, Group]:
 
 
 def _group(notes: Notes, path: str, name: str, value: object) -> Group | None:
-    before = len(notes.errors)
+    before = notes.failed
     body = fields.mapping(notes, path, value, ["selector", "cidrs", "except", "fqdns"])
     if "fqdns" in body:
         notes.error(f"{path}.fqdns", _UNSUPPORTED)
-    if len(notes.errors) == before and ("selector" in body) == ("cidrs" in body):
+    if notes.failed == before and ("selector" in body) == ("cidrs" in body):
         notes.error(path, "must have exactly one of selector and cidrs")
     if "except" in body and "cidrs" not in body:
         notes.error(f"{path}.except", "is for cidrs")
@@ -123,7 +127,7 @@ def _group(notes: Notes, path: str, name: str, value: object) -> Group | None:
     for index, hole in enumerate(excepts):
         if hole in astray:
             notes.error(f"{path}.except[{index}]", f"{hole} is in none of the cidrs")
-    if len(notes.errors) > before:
+    if notes.failed > before:
         return None
     return Group(name, selector, cidrs, excepts)
 
@@ -215,10 +219,13 @@ def _end(
     if key not in body:
         return None
     name = fields.text(notes, path, body[key])
-    if name is not None and name not in declared:
+    if name is None or name in declared or (key == "to" and name in BUILT_IN):
+        return name
+    if name in BUILT_IN:
+        notes.error(path, f"nothing is sent from {name}: it can stand in `to` alone")
+    else:
         notes.error(path, f"no such group: {fields.shown(name)}")
-        return None
-    return name
+    return None
 
 
 def _ports(notes: Notes, path: str, value: object) -> tuple[PortSpec, ...]:
@@ -236,8 +243,34 @@ def _options(notes: Notes, value: object) -> bool:
     return fields.choice(notes, "options.deny", body["deny"], Deny) is Deny.RESET
 
 
+def _room(notes: Notes, rules: list[Rule], groups: dict[str, Group]) -> None:
+    """Each number of a named port will be a rule and a group."""
+    named = sum(bool(spec.name) for rule in rules for spec in rule.ports)
+    free = min(MAX_RULES - len(rules), MAX_GROUPS - len(groups))
+    room = free // (MAX_NUMBERS_PER_NAME + 1)
+    if named > max(0, room):
+        notes.error(
+            "rules",
+            f"give {named} ports by a name: there is room for {room}, each for {MAX_NUMBERS_PER_NAME} numbers",
+        )
+
+
 def _meant(notes: Notes, path: str, rule: Rule, groups: dict[str, Group]) -> None:
-    """Warn of a rule that no workload can be concerned by."""
+    """Warn of what no workload can be concerned by."""
     ends = [groups.get(name) for name in (rule.source, rule.target)]
+    no_port = [spec.text for spec in rule.ports if spec.name]
+    for text in no_port:
+        if text.partition("/")[2][0].isdigit():
+            notes.warn(
+                path, f"{text} is taken for the name of a port, not for a number"
+            )
+    if no_port and ends[1] is not None and ends[1].selector is None:
+        notes.warn(
+            path,
+            f"{', '.join(no_port)} is a name, and addresses declare none: it stands for nothing there; "
+            "write the number",
+        )
+    if any(end is not None and end.built_in for end in ends):
+        return
     if all(end is not None and end.selector is None for end in ends):
         notes.warn(path, "names no workload: it holds only for workloads in its CIDRs")

@@ -14,10 +14,10 @@ _RANGE = 3
 
 
 def specs(services: Iterable[tuple[str, int]]) -> list[str]:
-    """TCP first, then UDP, then ICMP, of both IP versions."""
+    """TCP first, then UDP, SCTP, and ICMP, of both IP versions."""
     services = set(services)
     found: list[str] = []
-    for proto in ("tcp", "udp"):
+    for proto in ("tcp", "udp", "sctp"):
         for low, high in _runs(port for one, port in services if one == proto):
             if high - low + 1 >= _RANGE:
                 found.append(f"{proto}/{low}-{high}")

@@ -4,7 +4,8 @@ In: a Policy, the attached workloads, two ends and a port as people write them. 
 NotFoundError for an end that is neither; UsageError for a port that is not one.
 
 An end that is a workload is asked about by one of its addresses; one that is an address is the
-workload's that has it, where one has. What is not attached judges nothing.
+workload's that has it, where one has, first of all one on a bridge of the other end's. What is not attached
+judges nothing.
 """
 
 from __future__ import annotations
@@ -18,10 +19,25 @@ from pyctl.model.policy import Action, Direction
 from pyctl.model.truth import Judgement, Says, connection, judged, staged
 from pyctl.model.workload import Mode, Workload
 from pyctl.policy import fields
+from pyctl.policy.casts import asks_dhcp
 from pyctl.policy.document import Policy, PortSpec
-from pyctl.policy.explain import Explanation, explain, groups_at, says
+from pyctl.policy.effective import effective
+from pyctl.policy.explain import (
+    Explanation,
+    explain,
+    groups_at,
+    groups_of_each,
+    says,
+    strictest,
+)
 from pyctl.policy.fields import Notes
-from pyctl.policy.resolve import Address, addresses, effective_mode
+from pyctl.policy.resolve import (
+    Address,
+    addresses,
+    effective_mode,
+    parsed,
+    possible,
+)
 
 _ECHO = {4: 8, 6: 128}
 """By IP version: the type of an echo request."""
@@ -69,6 +85,8 @@ class Answer:
     opens: bool
     asked: tuple[Asked, ...]
     """The opener's end first; none where neither is attached."""
+    shared: tuple[tuple[Address, tuple[str, ...]], ...] = ()
+    """Those of the two addresses that several workloads have, and who has them."""
 
 
 def ask(
@@ -77,24 +95,28 @@ def ask(
     """`source` and `target`: a workload's name, or an address; `port`: tcp/80, udp/53, icmp/13; icmp
     is an echo request.
     """
+    written, policy = policy, effective(policy, workloads)
     spec = _one_port(port)
     version = _version(spec, source, target, workloads)
     opener = _end(source, version, workloads)
-    answerer = _end(target, version, workloads)
+    answerer = _end(target, version, workloads, by=opener)
+    opener = _end(source, version, workloads, by=answerer)
     number, dport = _number(spec, version)
     found = []
     for direction, end in zip(Direction, (opener, answerer), strict=True):
         if end.workload is None:
             continue
         egress = direction is Direction.EGRESS
-        why = explain(
-            policy,
-            _groups(policy, opener, workloads, own=egress),
-            _groups(policy, answerer, workloads, own=not egress),
-            *(number, dport, version, direction),
+        why = strictest(
+            explain(policy, left, right, number, dport, version, direction)
+            for left in _groups(policy, opener, workloads, None if egress else end)
+            for right in _groups(policy, answerer, workloads, end if egress else None)
         )
+        why = _as_written(why, written)
         mode = effective_mode(policy, end.workload).mode
         said = says(why.rule)
+        if egress and why.rule is None and asks_dhcp(answerer.address, number, dport):
+            said = Says.ALLOW
         would = None if why.staged is None else says(why.staged)
         judgement = staged(judged(mode, said), would)
         found.append((direction, end.workload, mode, said, why, judgement))
@@ -110,27 +132,60 @@ def ask(
             )
             for one in found
         ),
+        tuple(
+            (end.address, tuple(one.name for one in holders))
+            for end, by in ((opener, answerer), (answerer, opener))
+            if len(holders := _holders(end, workloads, by)) > 1
+        ),
+    )
+
+
+def _as_written(why: Explanation, policy: Policy) -> Explanation:
+    """Return it with the rules of the author: each number of a named port is a rule of its own by then."""
+    rules = {rule.id: rule for rule in policy.rules}
+    reasons = {
+        rule.id: reason
+        for rule, reason in why.passed_over
+        if rule is rules[rule.id] or rule is why.staged
+    }
+    if why.rule is not None:
+        reasons.pop(why.rule.id, None)
+    return Explanation(
+        why.rule and rules[why.rule.id],
+        tuple((rules[rule_id], reason) for rule_id, reason in reasons.items()),
+        why.staged and rules[why.staged.id],
     )
 
 
 def _groups(
-    policy: Policy, end: End, workloads: Collection[Workload], *, own: bool
-) -> frozenset[str]:
-    """At its own end it is itself; the other end takes it for all that have the address."""
-    if own and end.workload is not None:
-        return groups_at(policy, end.address, [end.workload])
-    same = [one for one in workloads if _has(one, end.address)]
-    return groups_at(policy, end.address, same)
+    policy: Policy, end: End, workloads: Collection[Workload], by: End | None
+) -> tuple[frozenset[str], ...]:
+    """As the end `by` knows it, which takes it for any of those that have the address there; None: at its
+    own end it is itself.
+    """
+    if by is None and end.workload is not None:
+        return (groups_at(policy, end.address, [end.workload]),)
+    return groups_of_each(policy, end.address, _holders(end, workloads, by))
+
+
+def _holders(
+    end: End, workloads: Collection[Workload], by: End | None = None
+) -> list[Workload]:
+    """Who has the end's address, as the end `by` knows it. Who is asked about is among them, though what it
+    sends over the host may be dropped as somebody's on the bridge.
+    """
+    holders = [one for one in workloads if _has(one, end.address)]
+    found = possible(holders, by.workload if by else None)
+    return found if end.workload is None or end.workload in found else holders
 
 
 def _has(workload: Workload, address: Address) -> bool:
-    return any(address in addresses(port) for port in workload.ports)
+    return address in addresses(workload)
 
 
 def _addresses(workload: Workload) -> list[Address]:
     """Those first that are not of one link alone."""
-    found = [ip for port in workload.ports for ip in addresses(port)]
-    return sorted(found, key=lambda ip: ip.is_link_local)
+    return sorted(parsed(workload.usual), key=lambda ip: ip.is_link_local)
 
 
 def _parsed(text: str) -> Address | None:
@@ -171,13 +226,16 @@ def _version(
     return min(possible)
 
 
-def _end(text: str, version: int, workloads: Collection[Workload]) -> End:
+def _end(
+    text: str, version: int, workloads: Collection[Workload], by: End | None = None
+) -> End:
     address = _parsed(text)
     if address is None:
         workload = _named(text, workloads)
         own = [ip for ip in _addresses(workload) if ip.version == version]
         return End(workload, own[0])
-    return End(next((one for one in workloads if _has(one, address)), None), address)
+    end = End(None, address)
+    return End(next(iter(_holders(end, workloads, by)), None), address)
 
 
 def _one_port(text: str) -> PortSpec:
@@ -185,6 +243,11 @@ def _one_port(text: str) -> PortSpec:
     spec = fields.port_spec(notes, "the port", text)
     if spec is None:
         raise UsageError("; ".join(notes.errors))
+    if spec.name:
+        raise UsageError(
+            f"{text} is a name, which means a number of each workload's own",
+            advice="ask for the number, like tcp/80",
+        )
     ping = spec.text in {"icmp", "icmpv6"}
     if spec.low != spec.high and not ping:
         raise UsageError(

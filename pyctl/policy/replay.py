@@ -17,14 +17,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
+from itertools import product
 
 from pyctl.model.policy import Direction
+from pyctl.model.truth import Says
 from pyctl.model.workload import Workload
+from pyctl.policy.casts import cast_of, subnet_broadcasts
 from pyctl.policy.document import ANY, Policy, Rule, Selector
-from pyctl.policy.explain import explain
+from pyctl.policy.effective import effective
+from pyctl.policy.explain import explain, says
 from pyctl.policy.observed import End, Observed, Side
-from pyctl.policy.resolve import Address, addresses, groups_of
+from pyctl.policy.resolve import (
+    Address,
+    addresses,
+    groups_of,
+    matches,
+    possible,
+)
 
 
 @dataclass(frozen=True)
@@ -46,18 +55,25 @@ class Decided:
     """Would decide before them, were it enforced: the first staged rule that surely matches."""
 
 
+_Each = tuple[Groups, ...]
+"""Of all that an end may be: the strictest answer holds."""
+_STRICT = (Says.DENY, Says.NOTHING, Says.ALLOW)
+
+
 class Replay:
     """One policy, asked many times."""
 
     def __init__(self, policy: Policy, workloads: Iterable[Workload]) -> None:
-        self.policy = policy
+        workloads = list(workloads)
+        self.policy = policy = effective(policy, workloads)
+        self.subnets = subnet_broadcasts(workloads)
         self.attached = {one.name: one for one in workloads}
         self._holders: dict[Address, list[Workload]] = {}
         for one in self.attached.values():
-            for ip in _own(one):
+            for ip in addresses(one):
                 self._holders.setdefault(ip, []).append(one)
         self._nets = _by_length(policy)
-        self._groups: dict[tuple[End, bool], Groups] = {}
+        self._groups: dict[tuple[End, str | None, bool], _Each] = {}
         self._rules: dict[tuple[str, str], list[tuple[int, Rule]]] = {}
         for number, rule in enumerate(policy.rules):
             at = (rule.source, rule.target)
@@ -72,16 +88,21 @@ class Replay:
         key = (source, target, what)
         found = self._known.get(key)
         if found is None:
-            found = self._decide(source, target, what)
+            each = (self._decide(*ends, what) for ends in product(source, target))
+            found = self._strictest(list(each))
             self._known[key] = found
         return found
+
+    def cast(self, address: Address) -> str | None:
+        """Return `multicast` or `broadcast` where the address is many's; None where it is one's."""
+        return cast_of(address, self.subnets)
 
     def unknown(self, side: Side) -> str:
         """Why several rules may decide; empty: none but one may."""
         for end, groups in zip(
             (side.source, side.target), self._ends(side), strict=True
         ):
-            if groups.maybe:
+            if any(one.maybe for one in groups):
                 if end.name in self.attached:
                     return f"{end.shown} has another address by now"
                 return f"{end.shown} has gone, and its labels are not known"
@@ -98,47 +119,53 @@ class Replay:
         return (
             workload is not None
             and workload.any_source
-            and end.ip not in _own(workload)
+            and end.ip not in addresses(workload)
         )
 
-    def _ends(self, side: Side) -> tuple[Groups, Groups]:
+    def _ends(self, side: Side) -> tuple[_Each, _Each]:
         """Of source and target, as that end knows them."""
         egress = side.direction is Direction.EGRESS
         return (
-            self._of(side.source, own=egress),
-            self._of(side.target, own=not egress),
+            self._of(side.source, side.own.name, own=egress),
+            self._of(side.target, side.own.name, own=not egress),
         )
 
-    def _of(self, end: End, *, own: bool) -> Groups:
-        found = self._groups.get((end, own))
+    def _of(self, end: End, by: str | None, *, own: bool) -> _Each:
+        found = self._groups.get((end, by, own))
         if found is None:
-            found = self._groups_of(end, own=own)
-            self._groups[end, own] = found
+            found = self._groups_of(end, by, own=own)
+            self._groups[end, by, own] = found
         return found
 
-    def _groups_of(self, end: End, *, own: bool) -> Groups:
+    def _groups_of(self, end: End, by: str | None, *, own: bool) -> _Each:
+        """As the workload of that name knows it; more than one where the end is known by an address that
+        several have.
+        """
         sure = {ANY} | self._around(end.ip)
         if end.name is None:
-            return Groups(frozenset(sure))
+            return (Groups(frozenset(sure)),)
         workload = self.attached.get(end.name)
         if workload is not None:
-            now = _own(workload)
+            now = addresses(workload)
             known = [workload]
             if not own and (end.ip in now or workload.any_source):
-                known = self._holders.get(end.ip, [])
-            by_name = frozenset(
-                name for one in known for name in groups_of(self.policy, one)
-            )
-            if not now or end.ip in now or workload.any_source:
-                return Groups(by_name | sure)
+                holders = self._holders.get(end.ip, [])
+                known = possible(holders, self.attached.get(by or ""))
+            named = [frozenset(groups_of(self.policy, one)) for one in known]
+            # What is sent to many is nobody's own address, and no other one by now.
+            cast = own and self.cast(end.ip)
+            if not now or end.ip in now or workload.any_source or cast:
+                return tuple(Groups(one | sure) for one in named or [frozenset()])
+            (by_name,) = named
             # It has other addresses by now: what goes by addresses may be otherwise.
             around = {ANY}.union(*map(self._around, now))
-            return Groups(by_name | (sure & around), frozenset(sure ^ around) - by_name)
+            maybe_around = frozenset(sure ^ around) - by_name
+            return (Groups(by_name | (sure & around), maybe_around),)
         maybe: set[str] = set()
         for group in self.policy.groups.values():
             if group.selector is not None and may_select(group.selector, end.name):
                 (sure if is_name_alone(group.selector) else maybe).add(group.name)
-        return Groups(frozenset(sure), frozenset(maybe))
+        return (Groups(frozenset(sure), frozenset(maybe)),)
 
     def _around(self, address: Address) -> set[str]:
         """Groups of networks that have it inside; each length of prefix is one look."""
@@ -148,6 +175,27 @@ class Replay:
             if version == address.version:
                 found |= nets.get(bits >> (address.max_prefixlen - length), set())
         return found
+
+    def _strictest(self, each: list[Decided]) -> Decided:
+        """Of what may decide for each who has the address, what does: as in explain.py. Where it is not
+        sure for one of them, all that it may come to.
+        """
+        if len(each) == 1:
+            return each[0]
+        last = len(self.policy.rules)
+        place = {rule.id: number for number, rule in enumerate(self.policy.rules)}
+
+        def leniency(rule: Rule | None) -> tuple[int, int]:
+            return _STRICT.index(says(rule)), place[rule.id] if rule else last
+
+        def whole(one: Decided) -> tuple[tuple[int, int], int]:
+            staged = place[one.staged.id] if one.staged else last
+            return leniency(one.rules[0]), staged
+
+        if all(len(one.rules) == 1 for one in each):
+            return min(each, key=whole)
+        rules = (min(one, key=leniency) for one in product(*(d.rules for d in each)))
+        return Decided(tuple(dict.fromkeys(rules)), None)
 
     def _decide(
         self, source: Groups, target: Groups, what: tuple[int, int, int, Direction]
@@ -184,10 +232,6 @@ class Replay:
         return found
 
 
-def _own(workload: Workload) -> list[Address]:
-    return [ip for port in workload.ports for ip in addresses(port)]
-
-
 def _by_length(policy: Policy) -> dict[tuple[int, int], dict[int, set[str]]]:
     """(IP version, prefix length) → the bits of the prefix → names of groups."""
     found: dict[tuple[int, int], dict[int, set[str]]] = {}
@@ -201,7 +245,7 @@ def _by_length(policy: Policy) -> dict[tuple[int, int], dict[int, set[str]]]:
 
 def may_select(selector: Selector, name: str) -> bool:
     """Whether a workload of which nothing but the name is known may be taken."""
-    return selector.name is None or fnmatchcase(name, selector.name)
+    return selector.name is None or matches(selector.name, name)
 
 
 def is_name_alone(selector: Selector) -> bool:

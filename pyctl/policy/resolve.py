@@ -3,20 +3,21 @@
 In: a Policy and a workload. Out: its groups, its addresses, its mode.
 I/O: none.
 
-A workload is known to others by the addresses of its ports, link-local ones too: two on one link can
-talk by these alone, and what a rule denies to a workload must be denied there.
+A workload is known to others by the addresses that it was given, on whatever interface, link-local
+ones too: two on one link can talk by these alone, and what a rule denies to a workload must be denied
+there. What it gives itself gives it no rights (`claims`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_interface
 from typing import Protocol
 
-from pyctl.model.workload import Mode, ModeSource, Port, Workload
+from pyctl.model.workload import DatapathKind, Mode, ModeSource, Workload
 from pyctl.policy.document import ANY, Expression, Operator, Policy, Selector
 
 Address = IPv4Address | IPv6Address
@@ -37,15 +38,30 @@ class EffectiveMode:
     source: ModeSource
 
 
-def addresses(port: Port) -> tuple[Address, ...]:
-    """The port's addresses without prefix length."""
-    return _parsed(port.addresses)
+def addresses(workload: Workload) -> tuple[Address, ...]:
+    """Those that the workload may use, each once, without prefix length."""
+    return parsed(workload.addresses)
+
+
+def possible(holders: Collection[Workload], asked: Workload | None) -> list[Workload]:
+    """Those of who has an address that it may be for the workload at the other end: who is on a closed bridge
+    of its, where one is; else any. None: the other end is not attached.
+    """
+    own = _known_segments(asked)
+    return [one for one in holders if own & one.closed_segments] or list(holders)
+
+
+def _known_segments(asked: Workload | None) -> frozenset[int]:
+    """As the ports' policies have it: u32 compares no MACs, and so tells nobody apart."""
+    if asked is None or asked.datapath is not DatapathKind.EBPF:
+        return frozenset()
+    return asked.closed_segments
 
 
 @lru_cache(maxsize=8192)
-def _parsed(texts: tuple[str, ...]) -> tuple[Address, ...]:
+def parsed(texts: tuple[str, ...]) -> tuple[Address, ...]:
     """Remembered: every change on a node goes over the addresses of all its workloads."""
-    return tuple(ip_interface(text).ip for text in texts)
+    return tuple(dict.fromkeys(ip_interface(text).ip for text in texts))
 
 
 class Named(Protocol):
@@ -68,23 +84,26 @@ class Named(Protocol):
         """Who runs it (RuntimeKind)."""
 
 
+def matches(pattern: str, value: str | None) -> bool:
+    """Whether a glob (`*`, `?`, `[ab]`; case matters) takes the value, or is it; None: there is none.
+    The one meaning of a pattern, over names, images, namespaces and labels.
+    """
+    return value is not None and (value == pattern or fnmatchcase(value, pattern))
+
+
 def selects(selector: Selector, workload: Named) -> bool:
     """Whether all that the selector names holds for the workload."""
-    if selector.name is not None and not fnmatchcase(workload.name, selector.name):
-        return False
-    if selector.image is not None and not fnmatchcase(
-        workload.image or "", selector.image
-    ):
-        return False
     if selector.runtime is not None and workload.runtime != selector.runtime:
         return False
-    if selector.namespace is not None and not fnmatchcase(
-        label(workload, NAMESPACE) or "", selector.namespace
-    ):
-        return False
-    return all(label(workload, key) == value for key, value in selector.labels) and all(
-        _holds(asked, workload) for asked in selector.expressions
-    )
+    asked = [
+        (selector.name, workload.name),
+        (selector.image, workload.image or ""),
+        (selector.namespace, label(workload, NAMESPACE)),
+        *((value, label(workload, key)) for key, value in selector.labels),
+    ]
+    return all(
+        pattern is None or matches(pattern, value) for pattern, value in asked
+    ) and all(_holds(asked, workload) for asked in selector.expressions)
 
 
 def label(workload: Named, key: str) -> str | None:
@@ -98,13 +117,23 @@ def _holds(asked: Expression, workload: Named) -> bool:
     value = label(workload, asked.key)
     match asked.operator:
         case Operator.IN:
-            return value in asked.values
+            return any(matches(pattern, value) for pattern in asked.values)
         case Operator.NOT_IN:
-            return value not in asked.values
+            return not any(matches(pattern, value) for pattern in asked.values)
         case Operator.EXISTS:
             return value is not None
         case Operator.DOES_NOT_EXIST:
             return value is None
+
+
+def empty_groups(policy: Policy, workloads: Collection[Workload]) -> list[str]:
+    """Names of the groups whose selector takes none of the workloads."""
+    return [
+        group.name
+        for group in policy.groups.values()
+        if group.selector is not None
+        and not any(selects(group.selector, workload) for workload in workloads)
+    ]
 
 
 def groups_of(policy: Policy, workload: Workload) -> tuple[str, ...]:

@@ -13,9 +13,9 @@ from typing import Any
 
 from pyctl.model.policy import Action, Direction
 from pyctl.model.workload import Mode, RuntimeKind
-from pyctl.policy.document import ANY, API_VERSION, Operator
+from pyctl.policy.document import ANY, API_VERSION, MAX_GROUPS, MAX_RULES, Operator
 from pyctl.policy.fields import GROUP_NAME, MAX_RULE_ID, PORTS
-from pyctl.policy.parse import MAX_GROUPS, MAX_RULES, Deny
+from pyctl.policy.parse import Deny
 from pyctl.policy.selectors import WITH_VALUES
 
 Schema = dict[str, Any]
@@ -105,6 +105,7 @@ def _selected() -> Schema:
             "type": "object",
             "minProperties": 1,
             "additionalProperties": _VALUE,
+            "description": "by key, glob over the label's value",
         },
         image={**_TEXT, "description": "glob over the image's name"},
         runtime=_one_of(RuntimeKind),

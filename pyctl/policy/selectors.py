@@ -10,7 +10,8 @@ In: plain values of YAML or JSON; a Selector. Out: the other. I/O: none.
       namespace: shop
       expressions: [{key: tier, operator: NotIn, values: [test]}]
 
-All that is given must hold. A namespace is that of Kubernetes, which containers tell by a label; one
+All that is given must hold. Names, images, namespaces and labels' values are globs, in one meaning
+(resolve.matches). A namespace is that of Kubernetes, which containers tell by a label; one
 that tells none is in `default`. Expressions are those of Kubernetes, so that its selectors can be said
 in ours without loss: a NotIn takes workloads that lack the label, too.
 """
@@ -88,7 +89,7 @@ def _as_mapping(asked: Expression) -> dict[str, Any]:
 
 def expression(notes: Notes, path: str, value: object) -> Expression | None:
     """A condition on one label."""
-    before = len(notes.errors)
+    before = notes.failed
     body = fields.mapping(notes, path, value, ["key", "operator", "values"])
     if not isinstance(value, dict):
         return None
@@ -101,7 +102,7 @@ def expression(notes: Notes, path: str, value: object) -> Expression | None:
             values.append(text(notes, f"{where}[{index}]", item) or "")
     elif operator and body.get("values", []) != []:
         notes.error(f"{path}.values", f"{operator} takes none")
-    if key is None or operator is None or len(notes.errors) > before:
+    if key is None or operator is None or notes.failed > before:
         return None
     return Expression(key, operator, tuple(values))
 

@@ -2,7 +2,7 @@
 
 In: observed flows, the policy in force. Out: flows by fate. I/O: none.
 
-Only what was answered shows that somebody is meant to be talked to. Who tries many doors and finds
+Only what was answered shows that somebody is meant to be talked to; what is sent to many needs no answer. Who tries many doors and finds
 them shut is scanning; what such a one opened without saying anything is part of the scan, too.
 """
 
@@ -13,14 +13,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from pyctl.model.flow import Answer
+from pyctl.model.flow import WITH_PORTS, Answer
 from pyctl.model.policy import Action
 from pyctl.policy.observed import End, Observed
 from pyctl.policy.replay import Replay
 
 SCAN = 10
 """Places (address and port) that one source tried and that did not answer."""
-_SPOKEN = {"tcp", "udp", "icmp", "icmp6"}
+_SPOKEN = WITH_PORTS | {"icmp", "icmp6"}
 
 
 class Why(StrEnum):
@@ -64,7 +64,7 @@ class LeftOut:
 def sieve(flows: Iterable[Observed], replay: Replay, out: LeftOut) -> list[Observed]:
     """Those that are worth a rule; the others are counted in `out`."""
     flows = list(flows)
-    scanners = _scanners(flows)
+    scanners = _scanners(flows, replay)
     kept = []
     for flow in flows:
         why = _why_not(flow, scanners, replay)
@@ -79,11 +79,13 @@ def _who(end: End) -> str:
     return end.name or end.address
 
 
-def _scanners(flows: Iterable[Observed]) -> set[str]:
+def _scanners(flows: Iterable[Observed], replay: Replay) -> set[str]:
     tried: dict[str, set[tuple[str, str, int | None]]] = {}
     folded: Counter[str] = Counter()
     for flow in flows:
         if flow.answer is not Answer.NONE or flow.protocol not in _SPOKEN:
+            continue
+        if replay.cast(flow.target.ip):
             continue
         if flow.port is None:
             folded[_who(flow.source)] += flow.flows
@@ -99,7 +101,7 @@ def _scanners(flows: Iterable[Observed]) -> set[str]:
 
 def _why_not(flow: Observed, scanners: set[str], replay: Replay) -> Why | None:
     scans = _who(flow.source) in scanners
-    if flow.answer is Answer.NONE:
+    if flow.answer is Answer.NONE and not replay.cast(flow.target.ip):
         return Why.SCAN if scans else Why.UNANSWERED
     if flow.port is None:
         return Why.FOLDED
@@ -112,5 +114,5 @@ def _why_not(flow: Observed, scanners: set[str], replay: Replay) -> Why | None:
         return Why.DENIED
     if scans and flow.answer is Answer.OPEN:
         return Why.SCAN
-    ports = flow.protocol not in {"tcp", "udp"} or flow.port
+    ports = flow.protocol not in WITH_PORTS or flow.port
     return None if flow.protocol in _SPOKEN and ports else Why.PROTOCOL

@@ -3,13 +3,18 @@
 In: a text. Out: dicts, lists, strings, numbers. I/O: none.
 libyaml parses; the tree is composed here, because libyaml's binding does that by recursion in C: a text
 of brackets alone ends the process. What aliases (`*name`) stand for is counted, so that a short text
-cannot mean a long one.
+cannot mean a long one; so are values and directives, so that no text takes minutes.
+
+Numbers are decimal. `1:30` is text, as in YAML 1.2, not 90; `0x50`, `010`, `0b1`, `1_000`, which readers
+take for different things, are refused.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
 import yaml
@@ -24,12 +29,29 @@ from yaml.events import (
 
 from pyctl.errors import UsageError
 
+NOTHING = "nothing was changed"
 MAX_TEXT = 4 * 1024 * 1024
 """Characters; a guard for the agent's memory."""
 MAX_DEPTH = 100
 """Of values in one another."""
 MAX_ALIASED = 500_000
 """Values that all aliases together stand for; a guard for the agent's time."""
+MAX_VALUES = 1_000_000
+"""Of one text, without what aliases stand for: 65536 rules have some 800,000."""
+MAX_KEY = 512
+"""Characters; a key stands in the path of every error below it. Kubernetes' longest label has 317."""
+MAX_DIRECTIVES = 16
+"""Lines of %TAG and %YAML: libyaml compares each with all before it."""
+_DIRECTIVE = re.compile("(?:^|[\n\r\x85\u2028\u2029])%")
+_TAG = "tag:yaml.org,2002:"
+_UNCLEAR = "tag:segctl,2026:unclear"
+_INT = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
+_FLOAT = re.compile(
+    r"[-+]?[0-9]+\.[0-9]*(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+)
+_OTHER_BASE = re.compile(
+    r"[-+]?(?:0[xX][0-9a-fA-F_]+|0[bB][01_]+|0[0-7_]+|[1-9][0-9]*_[0-9_]*)"
+)
 
 if TYPE_CHECKING:
     _Base = yaml.SafeLoader
@@ -54,6 +76,7 @@ class _Loader(_Base):
         """Of the values that have an anchor; none while one is open."""
         self._values = 0
         self._aliased = 0
+        self._written = 0
 
     def compose_node(self, _parent: object, _index: object) -> yaml.Node:
         """One value with all that is in it, without recursion."""
@@ -84,6 +107,9 @@ class _Loader(_Base):
             opened[-1][1].append(node)
 
     def _begun(self, event: Any) -> Any:
+        self._written += 1
+        if self._written > MAX_VALUES:
+            raise _refused(f"it has more than {MAX_VALUES} values", event)
         kind: Any = yaml.MappingNode
         value = None
         if isinstance(event, ScalarEvent):
@@ -126,12 +152,62 @@ class _Loader(_Base):
                 isinstance(key, yaml.ScalarNode)
                 and key.tag != "tag:yaml.org,2002:merge"
             ):
+                if len(key.value) > MAX_KEY:
+                    raise yaml.constructor.ConstructorError(
+                        None,
+                        None,
+                        f"a key is longer than {MAX_KEY} characters",
+                        key.start_mark,
+                    )
                 if key.value in seen:
                     raise yaml.constructor.ConstructorError(
                         None, None, f"key {key.value!r} is given twice", key.start_mark
                     )
                 seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+    def _number(self, node: yaml.ScalarNode) -> int | float:
+        """Decimal, also where a tag (`!!int`) asks for a number."""
+        for form, number in ((_INT, int), (_FLOAT, float)):
+            if form.fullmatch(node.value):
+                return number(
+                    node.value.lower().replace(".inf", "inf").replace(".nan", "nan")
+                )
+        raise _no_number(node)
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [
+        (tag, form) for tag, form in known if tag not in (f"{_TAG}int", f"{_TAG}float")
+    ]
+    for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+for _tag, _form in (
+    (f"{_TAG}int", _INT),
+    (f"{_TAG}float", _FLOAT),
+    (_UNCLEAR, _OTHER_BASE),
+):
+    _whole = re.compile(f"(?:{_form.pattern})\\Z")
+    _Loader.add_implicit_resolver(_tag, _whole, list("-+.0123456789"))
+for _tag in ("int", "float"):
+    _Loader.add_constructor(f"{_TAG}{_tag}", _Loader._number)  # noqa: SLF001
+
+
+def _no_number(node: yaml.ScalarNode) -> yaml.constructor.ConstructorError:
+    shown = node.value[:40]
+    return yaml.constructor.ConstructorError(
+        None,
+        None,
+        f"{shown} is a number to some readers and another to others: write it in decimal, or in quotes",
+        node.start_mark,
+    )
+
+
+def _refuse_unclear(_loader: _Loader, node: yaml.ScalarNode) -> object:
+    raise _no_number(node)
+
+
+_Loader.add_constructor(_UNCLEAR, _refuse_unclear)
 
 
 def load(text: str, what: str) -> object:
@@ -157,12 +233,21 @@ def _refused(why: str, event: Any) -> ComposerError:
 def _told(text: str, what: str) -> Iterator[None]:
     """What YAML has to say against a text, as a UsageError."""
     if len(text) > MAX_TEXT:
-        raise UsageError(f"{what} is longer than {MAX_TEXT} characters")
+        raise UsageError(f"{what} is longer than {MAX_TEXT} characters", state=NOTHING)
+    if (
+        sum(1 for _ in islice(_DIRECTIVE.finditer(text), MAX_DIRECTIVES + 1))
+        > MAX_DIRECTIVES
+    ):
+        raise UsageError(
+            f"{what} has more than {MAX_DIRECTIVES} directives (%)", state=NOTHING
+        )
     try:
         yield
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise UsageError(f"{what} is no YAML: {where}{error.problem}") from error
+        raise UsageError(
+            f"{what} is no YAML: {where}{error.problem}", state=NOTHING
+        ) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UsageError(f"{what} is no YAML: {error}") from error
+        raise UsageError(f"{what} is no YAML: {error}", state=NOTHING) from error

@@ -6,11 +6,13 @@ In, out: values only. I/O: none.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
+from ipaddress import ip_interface
 from typing import Any, Protocol
 
 from pyctl.errors import RefusedError, SegctlError
+from pyctl.model.text import harmless
 
 
 @dataclass(frozen=True)
@@ -26,11 +28,25 @@ class Container:
     """`docker` or `podman`."""
     labels: dict[str, str] = field(default_factory=dict)
     image: str | None = None
+    addresses: tuple[str, ...] = ()
+    """`a.b.c.d/len` and `x::y/len`, in all of its networks."""
+    place: str = ""
+    """Where its runtime is asked."""
 
     @property
     def short_id(self) -> str:
         """The twelve digits that people use."""
         return self.id[:12]
+
+
+@dataclass(frozen=True)
+class Known:
+    """A container that a runtime knows, whether it runs or not."""
+
+    container: Container
+    """Its pid is 0 where it does not run."""
+    status: str
+    """In the runtime's word: running, exited, created, …"""
 
 
 class Unreachable(Exception):  # noqa: N818  no failure: the next runtime is asked
@@ -69,30 +85,66 @@ class Runtime(Protocol):
     def running(self) -> list[str]:
         """Whole ids of all that run. Raises Unreachable."""
 
+    def known(self) -> list[Known]:
+        """All that there are, running or not. Raises Unreachable; SegctlError for an answer that is none."""
+
     def starts(self) -> AbstractContextManager[Starts]:
         """What starts, or gets another name, from now on. Raises Unreachable, inside the context too."""
 
 
-def container_of(inspected: dict[str, Any], runtime: str) -> Container:
+def container_of(inspected: dict[str, Any], runtime: str, place: str = "") -> Container:
     """From what `inspect` says (Docker's API and Podman agree on these fields).
 
     RefusedError where the container is not running; SegctlError where fields are missing.
     """
-    try:
-        identity = str(inspected["Id"])
-        name = str(inspected["Name"]).lstrip("/")
-        state = inspected["State"]
-        pid = int(state["Pid"] or 0)
-        config = inspected.get("Config") or {}
-    except (KeyError, TypeError, ValueError) as error:
-        raise SegctlError(f"{runtime} described a container without {error}") from error
-    if pid <= 0:
-        status = state.get("Status") or "not running"
+    known = known_of(inspected, runtime, place)
+    if known.container.pid <= 0:
         raise RefusedError(
-            f"container {name} has no process: it is {status}",
+            f"container {known.container.name} has no process: it is {known.status}",
             state="nothing was touched",
             advice="start it first",
         )
-    labels = {str(k): str(v) for k, v in (config.get("Labels") or {}).items()}
-    image = inspected.get("ImageName") or config.get("Image") or None
-    return Container(identity, name, pid, runtime, labels, image)
+    return known.container
+
+
+def known_of(inspected: dict[str, Any], runtime: str, place: str) -> Known:
+    """The same, of one that need not run. SegctlError where fields are missing."""
+    try:
+        identity = str(inspected["Id"])
+        name = harmless(str(inspected["Name"]).lstrip("/"))
+        state = inspected["State"]
+        pid = max(0, int(state["Pid"] or 0))
+        config = inspected.get("Config") or {}
+    except (KeyError, TypeError, ValueError) as error:
+        raise SegctlError(f"{runtime} described a container without {error}") from error
+    labels = {
+        harmless(str(key)): harmless(str(value))
+        for key, value in (config.get("Labels") or {}).items()
+    }
+    said = inspected.get("ImageName") or config.get("Image")
+    image = harmless(str(said)) if said else None
+    container = Container(
+        identity, name, pid, runtime, labels, image, _addresses(inspected), place
+    )
+    return Known(container, harmless(str(state.get("Status") or "not running")))
+
+
+_ADDRESS_FIELDS = (
+    ("IPAddress", "IPPrefixLen"),
+    ("GlobalIPv6Address", "GlobalIPv6PrefixLen"),
+)
+
+
+def _addresses(inspected: dict[str, Any]) -> tuple[str, ...]:
+    """Empty where the runtime does not say: a container may share another's network."""
+    settings = inspected.get("NetworkSettings")
+    settings = settings if isinstance(settings, dict) else {}
+    networks = settings.get("Networks")
+    networks = networks if isinstance(networks, dict) else {}
+    found = []
+    for said in (settings, *networks.values()):
+        for key, length in _ADDRESS_FIELDS if isinstance(said, dict) else ():
+            with suppress(ValueError):
+                text = f"{said.get(key)}/{said.get(length)}"
+                found.append(str(ip_interface(text)))
+    return tuple(dict.fromkeys(found))

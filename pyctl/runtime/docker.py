@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyctl.errors import SegctlError
-from pyctl.runtime.base import Container, Unreachable, container_of
+from pyctl.runtime.base import Container, Known, Unreachable, container_of, known_of
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -40,7 +40,8 @@ class DockerApi:
             from docker.errors import APIError, NotFound  # noqa: PLC0415  see above
 
             try:
-                return container_of(client.inspect_container(reference), self.runtime)
+                found = client.inspect_container(reference)
+                return container_of(found, self.runtime, self.place)
             except NotFound:
                 return None
             except APIError as error:
@@ -55,6 +56,19 @@ class DockerApi:
         """See base.Runtime."""
         with self._connected() as client:
             return [str(one["Id"]) for one in client.containers()]
+
+    def known(self) -> list[Known]:
+        """See base.Runtime."""
+        with self._connected() as client:
+            from docker.errors import NotFound  # noqa: PLC0415  see above
+
+            found = []
+            for one in client.containers(all=True):
+                # It may be gone by now.
+                with contextlib.suppress(NotFound):
+                    said = client.inspect_container(one["Id"])
+                    found.append(known_of(said, self.runtime, self.place))
+            return found
 
     @contextlib.contextmanager
     def starts(self) -> Iterator[_Starts]:

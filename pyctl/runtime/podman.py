@@ -13,7 +13,7 @@ import subprocess
 from collections.abc import Iterator
 
 from pyctl.errors import SegctlError
-from pyctl.runtime.base import Container, Unreachable, container_of
+from pyctl.runtime.base import Container, Known, Unreachable, container_of, known_of
 
 TIMEOUT_S = 20
 """The first call after boot sets up storage."""
@@ -36,7 +36,7 @@ class PodmanProgram:
             raise SegctlError(
                 f"podman described container {reference} in no JSON"
             ) from error
-        return container_of(inspected, "podman")
+        return container_of(inspected, "podman", self.place)
 
     def running(self) -> list[str]:
         """See base.Runtime."""
@@ -44,6 +44,22 @@ class PodmanProgram:
         if done.returncode:
             raise Unreachable(f"podman ps failed ({done.stderr.strip()})")
         return done.stdout.split()
+
+    def known(self) -> list[Known]:
+        """See base.Runtime."""
+        listed = self._ask("ps", "--all", "--quiet", "--no-trunc")
+        if listed.returncode:
+            raise Unreachable(f"podman ps failed ({listed.stderr.strip()})")
+        ids = listed.stdout.split()
+        if not ids:
+            return []
+        # It fails where one is gone by now, and describes the others.
+        done = self._ask("container", "inspect", "--", *ids)
+        try:
+            found = json.loads(done.stdout)
+        except ValueError as error:
+            raise SegctlError("podman described its containers in no JSON") from error
+        return [known_of(one, "podman", self.place) for one in found]
 
     @contextlib.contextmanager
     def starts(self) -> Iterator[_Starts]:
@@ -55,6 +71,7 @@ class PodmanProgram:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
+            errors="surrogateescape",
         ) as program:
             try:
                 yield _Starts(program)
@@ -74,6 +91,7 @@ class PodmanProgram:
                 capture_output=True,
                 check=False,
                 text=True,
+                errors="surrogateescape",
                 timeout=TIMEOUT_S,
             )
         except (OSError, subprocess.TimeoutExpired) as error:

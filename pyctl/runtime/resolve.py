@@ -51,6 +51,13 @@ def runtimes(
     ]
 
 
+def at_place(place: str) -> Runtime:
+    """Return the runtime that is asked at that place, as `Runtime.place` names it."""
+    if place == PodmanProgram.place:
+        return PodmanProgram()
+    return _api("a container's runtime", place)
+
+
 def configured(hosts: Sequence[str]) -> list[Runtime]:
     """Those at these URLs; without any, as `runtimes` says."""
     if not hosts:

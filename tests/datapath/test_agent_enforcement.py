@@ -219,9 +219,11 @@ def test_14_quarantine_stops_everything_and_lifting_it_restores(lab, agent):
     wait_for(lambda: traffic.tcp_try(client, ip, 8080) == "open")
 
 
-def test_addresses_that_the_workload_adds_may_be_used_at_once(lab, agent):
-    """The source address check follows the workload, or it would break it."""
-    _host, (web, _client) = lab.pods()
+def test_addresses_that_the_workload_adds_are_its_own_where_the_operator_says_so(
+    lab, agent
+):
+    """Told at once; usable with --follow-addresses alone, which attaching again may say."""
+    _host, (web, client) = lab.pods()
     agent.attach(web, "web", mode="protect")
     agent.policy(
         WEB
@@ -229,24 +231,27 @@ def test_addresses_that_the_workload_adds_may_be_used_at_once(lab, agent):
         + rules("id: 1, from: any, to: any, action: allow")
     )
     extra = packets.pod_one_extra_ip4
+
+    def pings() -> bool:
+        words = ("ping", "-n", "-q", "-c", "1", "-W", "0.3", "-I", extra)
+        return web.run(*words, packets.pod_two_ip4, check=False).returncode == 0
+
+    def claims() -> list[tuple[str, str]]:
+        found = agent.client.workload("web")["claims"]
+        return [(one["address"], one["state"]) for one in found]
+
     web.run("ip", "addr", "add", f"{extra}/24", "dev", "eth0")
-    wait_for(
-        lambda: (
-            web.run(
-                *("ping", "-n", "-q", "-c", "1", "-W", "0.3", "-I", extra),
-                packets.pod_two_ip4,
-                check=False,
-            ).returncode
-            == 0
-        )
-    )
+    wait_for(lambda: claims() == [(f"{extra}/24", "unused")])
+    assert not pings()
     web.run("ip", "addr", "del", f"{extra}/24", "dev", "eth0")
-    wait_for(
-        lambda: (
-            not any(
-                extra in address
-                for port in agent.client.workload("web")["ports"]
-                for address in port["addresses"]
-            )
-        )
-    )
+    wait_for(lambda: claims() == [])
+    agent.attach(web, "web", follow="free")
+    web.run("ip", "addr", "add", f"{extra}/24", "dev", "eth0")
+    wait_for(lambda: claims() == [(f"{extra}/24", "followed")])
+    wait_for(pings)
+    # On one bridge it stays whose it is.
+    client.run("ip", "addr", "add", f"{extra}/32", "dev", "lo")
+    agent.attach(client, "client")
+    assert claims() == [(f"{extra}/24", "followed")]
+    (claim,) = agent.client.workload("client")["claims"]
+    assert (claim["address"], claim["state"]) == (f"{extra}/32", "refused")

@@ -123,7 +123,7 @@ def test_23_no_moment_has_half_a_policy(agent, pods):
     host_lost = backlog.dropped()
     running = traffic.Program(client, _NEW_FLOWS, IP, str(PORT))
     running.heard()
-    for number in range(10):
+    for number in range(6):
         agent.policy(big(2001 - number % 2))
     done = running.said("stop")
     assert done["sent"] > 10

@@ -1,4 +1,4 @@
-"""Two hundred containers join and leave while the policy changes and traffic runs: in the end the kernel,
+"""A hundred containers join and leave while the policy changes and traffic runs: in the end the kernel,
 the files and the agent hold what is desired; nothing is left over, nothing is missing."""
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from tests.fixtures.netns import wait_for
 from tests.fixtures.pace import patient
 from tests.fixtures.traffic import Program
 
-JOINING = 200
+JOINING = 100
 HANDS = 3
 """Who attach and detach at the same time."""
 DESCRIPTORS_EACH = 2
 SPARE_DESCRIPTORS = 8
 """Requests that are being answered, a database that is being written."""
-MORE_MB = 24
+MORE_MB = 12
 """What an agent may have grown by, and an engine, over those who came and went."""
 ROLES = ("stays", "leaves", "leaves", "dies")
 
@@ -177,7 +177,8 @@ def holds_what_is_desired(
     wait_for(lambda: attached() == names, 20)
     workloads = agent.client.workloads()["workloads"]
     assert held_by_the_kernel(agent) == desired(workloads)
-    assert hooks(agent) == (2 * len(staying) + 1, len(staying))
+    # Two of each, and those of the detour.
+    assert hooks(agent) == (2 * len(staying) + 2, len(staying))
     left = agent.remains()
     assert left["journal"] == []
     assert left["workloads"] == sorted(f"{one['id']}.json" for one in workloads)
@@ -196,10 +197,10 @@ def holds_what_is_desired(
     wait_for(lambda: told_last(agent) == expected, 10)
 
 
-def test_two_hundred_containers_join_and_leave_under_traffic_and_other_policies(
+def test_a_hundred_containers_join_and_leave_under_traffic_and_other_policies(
     crowd, agent
 ):
-    """A node's day in half a minute: every container leaves as it came, or dies, or stays."""
+    """A node's day in a quarter of a minute: every container leaves as it came, or dies, or stays."""
     server, client = crowd.join(2)
     traffic.udp_echo(server, server.ip, 8081)
     traffic.tcp_echo(server, server.ip, 8080)
@@ -219,7 +220,7 @@ def test_two_hundred_containers_join_and_leave_under_traffic_and_other_policies(
             assert talk.said("still here") == {"back": "still here\n"}
     assert len(applied) > 10
     told = pulse.said("")
-    assert told["sent"] > 500
+    assert told["sent"] > 300
     assert told["lost"] <= backlog.dropped() - host_lost
 
     stay = [one for one in joining if ROLES[one.number % len(ROLES)] == "stays"]

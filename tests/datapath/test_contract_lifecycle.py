@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import re
 from pathlib import Path
 
@@ -17,6 +18,16 @@ from tests.fixtures.wiring import Wiring
 
 def descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def hooked(wiring: Wiring) -> set[str]:
+    """The enforcer's devices that have a clsact qdisc."""
+    shown = wiring.enforcer.run("tc", "qdisc", "show").stdout
+    return set(re.findall(r"^qdisc clsact \S+ dev (\S+)", shown, re.MULTILINE))
+
+
+OF_ALL = {"vbr-neuv", "vth-neuv"}
+"""Their hooks are no pair's."""
 
 
 @pytest.fixture
@@ -146,14 +157,17 @@ def test_a_foreign_filter_stays(one_pod: Wiring):
 def test_rounds_of_attaching_leak_no_descriptor(either: Wiring):
     """Behaviour 13, the driver's part."""
     either.pod()
+    # Of an earlier test, what nobody holds any more may be closed at any moment.
+    gc.collect()
     open_before = descriptors()
     for _ in range(20):
         either.driver.attach(either.pairs[0])
         either.driver.counters(either.pairs[0].port_id)
         either.driver.detach(either.pairs[0].port_id)
+    gc.collect()
     assert descriptors() == open_before
     assert not either.driver.port_in_use(either.pairs[0].port_id)
-    assert either.enforcer.run("tc", "qdisc", "show").stdout.count("clsact") == 1
+    assert hooked(either) <= OF_ALL
 
 
 def test_detach_leaves_nothing_and_cuts_off(one_pod: Wiring):
@@ -163,8 +177,7 @@ def test_detach_leaves_nothing_and_cuts_off(one_pod: Wiring):
     for _ in range(2):
         one_pod.driver.detach(pair.port_id)
     assert not one_pod.driver.port_in_use(pair.port_id)
-    shown = one_pod.enforcer.run("tc", "qdisc", "show").stdout
-    assert shown.count("clsact") == 1, "vbr's own stays"
+    assert hooked(one_pod) <= OF_ALL
     assert answered(ping(one_pod.pods[0], packets.gateway_ip4, wait=0.2)) == (3, 0)
     for _ in range(2):
         one_pod.driver.cleanup()
@@ -188,4 +201,4 @@ def test_an_attach_that_fails_leaves_nothing(either: Wiring):
     with pytest.raises(NotFoundError):
         either.driver.attach(gone)
     assert not either.driver.port_in_use(gone.port_id)
-    assert either.enforcer.run("tc", "qdisc", "show").stdout.count("clsact") == 1
+    assert hooked(either) <= OF_ALL

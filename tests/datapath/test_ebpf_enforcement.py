@@ -106,6 +106,24 @@ def test_the_tag_of_a_vlan_frame_is_seen_though_the_kernel_took_it_out(one_pod: 
     assert (event.reason, event.ethertype) == ("vlan_tagged", 0x0800)
 
 
+@pytest.mark.parametrize("tags", [1, 2])
+@pytest.mark.parametrize("other", [True, False])
+def test_ip_under_tags_of_vlan_0_is_inspected_as_ip(one_pod: Wiring, tags, other):
+    """Its receiver takes them off, so no option lets it by."""
+    one_pod.update(0, pass_other=other)
+    packet = Ether(src=packets.pod_one_mac, dst=packets.gateway_mac)
+    for _ in range(tags):
+        packet /= Dot1Q(vlan=0, prio=5)
+    body = IP(src=packets.pod_one_ip4, dst=packets.gateway_ip4) / UDP(dport=PORT)
+    before = one_pod.counted(0, "to_engine")
+    outside = Sniffer(one_pod.host, "veth0")
+    send(one_pod.pods[0], "eth0", bytes(packet / body / Raw(b"tagged" * 8)))
+    wait_for(lambda: one_pod.counted(0, "to_engine") > before)
+    wait_for(lambda: any(b"tagged" * 8 in frame for frame in outside.frames()))
+    send(one_pod.pods[0], "eth0", bytes(packet / Dot1Q(vlan=0) / Dot1Q(vlan=0) / body))
+    wait_for(lambda: one_pod.counted(0, "vlan_tagged") == 1)
+
+
 def test_a_vlan_frame_passes_with_its_tag_where_the_port_says_so(one_pod: Wiring):
     outside = Sniffer(one_pod.host, "veth0")
     one_pod.update(0, pass_other=True)

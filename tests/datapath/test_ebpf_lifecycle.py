@@ -52,7 +52,7 @@ def test_detach_leaves_nothing(one_pod: Wiring):
     assert leftovers(one_pod) == {}
     assert not one_pod.driver.port_in_use(pair.port_id)
     shown = one_pod.enforcer.run("tc", "qdisc", "show").stdout
-    assert shown.count("clsact") == 1, "vbr's own stays"
+    assert shown.count("clsact") == 2, "those of vbr and vth stay"
     assert "clsact ffff: dev vbr-neuv" in shown
     assert answered(ping(one_pod.pods[0], packets.gateway_ip4, wait=0.2)) == (3, 0)
 
@@ -148,7 +148,7 @@ def test_an_attach_that_fails_leaves_nothing(wiring: Wiring):
     with pytest.raises(NotFoundError):
         wiring.driver.attach(gone)
     assert leftovers(wiring) == {}
-    assert wiring.enforcer.run("tc", "qdisc", "show").stdout.count("clsact") == 1
+    assert wiring.enforcer.run("tc", "qdisc", "show").stdout.count("clsact") == 2
 
 
 def test_rules_show_filters_and_entries(one_pod: Wiring):
@@ -157,6 +157,7 @@ def test_rules_show_filters_and_entries(one_pod: Wiring):
     for words in (
         f"vex0 (ifindex {pair.vex_ifindex}) ingress pref {PRIORITY} handle 0x1 bpf seg_from_vex",
         f"vin0 (ifindex {pair.vin_ifindex}) ingress pref {PRIORITY} handle 0x1 bpf seg_from_vin",
+        f"vin0 (ifindex {pair.vin_ifindex}) egress pref {PRIORITY} handle 0x1 bpf seg_to_port",
         "vbr-neuv (ifindex 10000000)",
         f"seg_ports[{pair.port_id}] ifindex={pair.vex_ifindex} role=vex mode=protect",
         f"seg_addrs[{pair.port_id}] address={packets.pod_one_ip6}",
@@ -167,7 +168,7 @@ def test_rules_show_filters_and_entries(one_pod: Wiring):
         *("tc", "filter", "del", "dev", "vex0", "ingress", "prio", str(PRIORITY))
     )
     last = one_pod.driver.rules(pair.port_id)[-1]
-    assert last.startswith("missing filter dev vex0")
+    assert last.startswith(f"missing filter dev vex0 (ifindex {pair.vex_ifindex}) in")
     with pytest.raises(NotFoundError):
         one_pod.driver.rules(9)
 

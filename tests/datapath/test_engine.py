@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import socket
 import struct
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from pyctl.engine._binding import constant
+from pyctl.engine.engine import Engine
 from pyctl.engine.rings import RingSet, open_rings
 from pyctl.errors import SegctlError
 from pyctl.model.policy import Action, PortRule
@@ -310,6 +312,24 @@ def test_pins_of_another_layout_are_refused(engine_lab):
     assert client.hello()["stats"]["has_maps"] == 1
 
 
+def test_a_cache_that_cannot_be_emptied_stays_on_and_says_so(engine_lab):
+    """Of the maps it needs descriptors of its own, and there are none left."""
+    engine_lab.pin_maps()
+    folder = next(engine_lab.instance.pin_root.iterdir())
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with Engine() as engine:
+        assert engine.open_maps(folder)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+        try:
+            with pytest.raises(SegctlError, match="verdict cache"):
+                engine.set_cache(False)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert engine.stats()["cache"] == 1
+        engine.set_cache(False)
+        assert engine.stats()["cache"] == 0
+
+
 def test_the_heartbeat_is_written_while_idle(engine_lab):
     """At least every 50 ms: an idle engine is not a dead one."""
     control = engine_lab.pin_maps()["seg_control"]
@@ -372,7 +392,9 @@ def test_a_frame_that_cannot_be_sent_is_counted(engine_lab):
     engine_lab.ns.run("ip", "link", "set", "vth-neuv", "down")
     client = engine_lab.start()
     wait_for(lambda: client.counters(PORT).get("send_failed"))
-    assert client.counters(PORT)["send_failed"].packets == 3
+    counters = client.counters(PORT)
+    assert counters["send_failed"].packets == 3
+    assert "from_engine" not in counters
 
 
 def test_a_second_engine_of_an_instance_refuses_to_start(engine_lab):
@@ -401,3 +423,16 @@ def test_memory_stays_small(engine_lab):
     with Path(f"/proc/{pid}/smaps_rollup").open() as rollup:
         pss = next(int(line.split()[1]) for line in rollup if line.startswith("Pss:"))
     assert pss <= 75 * 1024
+
+
+def test_rings_know_when_nothing_reaches_them(engine_lab):
+    rings = engine_lab.rings
+    wait_for(rings.carries)
+    engine_lab.ns.run("ip", "link", "set", "vbr-neuv", "down")
+    wait_for(lambda: not rings.carries())
+    assert rings.on_device()
+    engine_lab.ns.run("ip", "link", "set", "vth-neuv", "down")
+    engine_lab.ns.run("ip", "link", "set", "vth-neuv", "name", "other")
+    assert not rings.on_device()
+    engine_lab.ns.run("ip", "link", "del", "other")
+    assert not rings.on_device()

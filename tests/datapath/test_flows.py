@@ -56,6 +56,13 @@ def test_every_byte_of_a_flow_is_told_once_with_both_ways_and_the_carrier(
         "ingress",
     )
     assert (flow["source"], flow["destination_name"]) == (packets.pod_two_ip4, "web")
+    assert flows(agent, "--workload", "web") == [flow]
+    for command in ("flows", "events"):
+        refused = agent.cli(command, "--workload", "nope", check=False)
+        assert (refused.returncode, "nope" in refused.stderr) == (3, True)
+    agent.client.detach(workload="web")
+    # Who has gone is not unknown.
+    assert flows(agent, "--workload", "web") == [flow]
 
 
 def test_a_flow_is_told_once_and_whole_across_a_killed_agent(agent, served):
@@ -107,6 +114,7 @@ def test_metrics_are_served_on_the_socket_and_where_asked(lab, agent_with):
     with urllib.request.urlopen(f"http://localhost:{port}/metrics", timeout=10) as page:
         text = page.read().decode()
     assert "segctl_engine_up 1.0" in text
+    assert "segctl_workloads_lost 0.0" in text
     assert "tcp" in agent.cli("top", "--once").stdout
     labels = 'category="steer",port="eth0",reason="to_engine",workload="web"'
     assert f"segctl_packets_total{{{labels}}}" in text
@@ -115,3 +123,23 @@ def test_metrics_are_served_on_the_socket_and_where_asked(lab, agent_with):
         asking.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
         answer = asking.makefile("rb").read()
     assert b"segctl_history_recording 1.0" in answer
+
+
+def test_a_name_that_is_no_text_costs_nobody_an_answer_or_a_record(agent, served):
+    _web, client = served
+    agent.attach(client, "client", mode="protect")
+    rename = (
+        "ip link set eth0 down && ip link set eth0 name $(printf 'e\\377') && "
+        "ip link set $(printf 'e\\377') up"
+    )
+    client.run("sh", "-c", rename)
+    wait_for(lambda: "e\\xff" in agent.cli("list").stdout)
+    client.run("sh", "-c", "ip link set $(printf 'e\\377') down")
+    client.run("sh", "-c", "ip link set $(printf 'e\\377') name eth0")
+    with socket.socket(socket.AF_UNIX) as asking:
+        asking.connect(str(agent.instance.api_socket))
+        asking.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        assert asking.makefile("rb").readline().split()[1] == b"200"
+    assert agent.client.status()["history"]["lost"] == 0
+    told = json.loads(agent.cli("events", "--workload", "client", "-o", "json").stdout)
+    assert any("e\\xff" in event["message"] for event in told["events"])

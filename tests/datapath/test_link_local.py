@@ -56,6 +56,7 @@ def test_an_address_that_is_new_may_be_used_at_once_and_by_its_workload_alone(
 ):
     """Else whoever takes another's would be in its groups."""
     web, client = pods
+    agent.attach(client, "client", follow="free")
     new = packets.link_local_ip6
     agent.policy(POLICY % ("allow", "client"))
     client.run("ip", "address", "add", f"{new}/64", "dev", "eth0", "nodad")

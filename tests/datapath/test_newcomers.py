@@ -13,6 +13,8 @@ from pyctl.platform.process import process_ref
 from tests import packets
 from tests.fixtures import traffic
 from tests.fixtures.netns import Netns, wait_for
+from tests.fixtures.snapshot import assert_same, picture
+from tests.unit.intercept.test_names import ALIKE
 
 IP, HOST = packets.pod_peer_ip4, packets.peer_ip4
 LENGTH = 24
@@ -38,7 +40,7 @@ def told(agent) -> list[str]:
 def test_what_is_connected_later_is_inspected(lab, agent):
     host, (web, _client) = lab.pods()
     agent.policy(NOBODY)
-    agent.attach(web, "web")
+    agent.attach(web, "web", follow="free")
     connect(lab, web, host, "eth1")
     wait_for(lambda: interfaces(agent) == ["eth0", "eth1"])
     traffic.tcp_echo(web, IP, HTTP)
@@ -67,6 +69,20 @@ def test_quarantine_outlives_the_interface(lab, agent, watched):
     assert traffic.pings(host, IP) == 0
     agent.client.set_mode("web", "auto")
     assert traffic.pings(host, IP) == 3
+
+
+def test_one_that_is_deleted_where_it_was_moved_to_is_let_go_of(lab, agent):
+    """As `docker network disconnect` does it; the workload's own namespace tells nothing of its end."""
+    _host, (web, _client) = lab.pods()
+    agent.attach(web, "web")
+    elsewhere = lab.netns("elsewhere")
+    web.run("ip", "link", "set", "eth0", "netns", elsewhere.name)
+    wait_for(
+        lambda: any("no more, which others may have" in one for one in told(agent))
+    )
+    elsewhere.run("ip", "link", "del", "eth0")
+    wait_for(lambda: interfaces(agent) == [])
+    assert agent.remains()["links"] == []
 
 
 def test_one_attached_by_the_name_of_its_interface_keeps_to_it(lab, agent):
@@ -99,15 +115,18 @@ def test_what_cannot_be_inspected_is_told_once(lab, agent):
     assert told(agent).count(said) == 1
 
 
-def test_an_address_given_while_no_agent_ran_is_the_workloads(lab, agent):
+def test_an_address_that_came_while_no_agent_ran_is_one_that_came_later(lab, agent):
     _host, (web, _client) = lab.pods()
-    agent.attach(web, "web", mode="protect")
+    agent.attach(web, "web", mode="protect", follow="free")
     agent.policy("rules: [{id: 1, from: any, to: any, action: allow}]\n")
     agent.stop()
     extra = f"{packets.pod_one_extra_ip4}/{packets.prefix_ip4}"
     web.run("ip", "addr", "add", extra, "dev", "eth0")
     agent.start()
-    wait_for(lambda: extra in agent.client.workload("web")["ports"][0]["addresses"])
+    claims = [
+        {"address": extra, "interface": "eth0", "state": "followed", "reason": ""}
+    ]
+    wait_for(lambda: agent.client.workload("web")["claims"] == claims)
     pinged = ("ping", "-q", "-c", "1", "-I", packets.pod_one_extra_ip4)
     web.run(*pinged, packets.gateway_ip4)
 
@@ -128,3 +147,20 @@ def test_another_instance_in_the_place_of_ours_is_no_newcomer(lab, agent):
         remove_enforcer(other)
     assert interfaces(agent) == ["eth0"]
     assert traffic.pings(web, packets.gateway_ip4) == 3
+
+
+def test_interfaces_whose_ports_would_have_one_name_are_attached_both(lab, agent):
+    """What a workload calls its interfaces is no way out."""
+    host, (web, _client) = lab.pods()
+    before = picture(web)
+    given = (packets.pod_peer_ip4, packets.peer_ip4)
+    for number, (name, ip4) in enumerate(zip(ALIKE, given, strict=True)):
+        lab.veth(web, name, host, f"more{number}")
+        web.run("ip", "addr", "add", f"{ip4}/32", "dev", name)
+    ports = agent.attach(web, "web")["workload"]["ports"]
+    assert [port["interface"] for port in ports] == ["eth0", *ALIKE]
+    assert len({port["vex"] for port in ports}) == 3
+    agent.client.detach(pid=web.pid)
+    for name in ALIKE:
+        web.run("ip", "link", "del", name)
+    assert_same(before, picture(web))

@@ -53,3 +53,10 @@ def test_pods_are_isolated_but_for_what_their_policies_allow(lab, agent, tmp_pat
     assert traffic.tcp_try(other, six, 8082) == "open", "its address is in the block"
     assert traffic.tcp_try(web, packets.pod_two_ip4, 8080) == "silence", "egress"
     assert traffic.tcp_try(other, packets.pod_two_ip4, 8080) == "open", "not isolated"
+
+    for port in (9090, 8080):
+        traffic.tcp_echo(other, packets.pod_three_ip4, port)
+    agent.attach(other, "later", labels=SHOP | {"segctl.port.http": "9090"})
+    for port, seen in ((9090, "open"), (8080, "silence")):
+        assert traffic.tcp_try(client, packets.pod_three_ip4, port) == seen
+    assert traffic.tcp_try(client, four, 8080) == "open", "its own number"

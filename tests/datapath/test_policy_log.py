@@ -33,6 +33,8 @@ def test_going_back_opens_what_the_policy_before_opened(lab, agent, tmp_path):
     applied(agent, tmp_path / "shut", SHUT)
     assert traffic.tcp_try(client, IP, 8080) == "silence"
     assert "opening hours" in agent.cli("policy", "log").stdout
+    applied(agent, tmp_path / "shut", SHUT, "-m", "what holds already is no revision")
+    assert len(agent.client.policy_revisions()["revisions"]) == 2
     assert agent.cli("policy", "show", "2").stdout == SHUT
     agent.cli("policy", "rollback", "--dry-run")
     assert traffic.tcp_try(client, IP, 8080) == "silence"

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 
 import pytest
 
+from pyctl.platform import links, netns
 from tests import packets
 from tests.fixtures.netns import wait_for
 from tests.fixtures.snapshot import assert_same, picture
@@ -51,6 +53,29 @@ def test_splice_and_unsplice_are_idempotent(rig: Rig) -> None:
     assert_same(pod, picture(rig.pod))
 
 
+def test_nobody_sees_the_interface_that_comes_home_under_another_name(rig: Rig) -> None:
+    """Who inspects it, another instance, would take that for the name that it was given."""
+    port = rig.splice()
+    seen: set[str] = set()
+    looks, home = threading.Event(), threading.Event()
+
+    def look() -> None:
+        with netns.opened(rig.pod.path) as fd, netns.netlink_in(fd) as nl:
+            while not home.is_set():
+                seen.update(link.name for link in links.dump(nl))
+                looks.set()
+
+    looker = threading.Thread(target=look)
+    looker.start()
+    looks.wait()
+    try:
+        rig.unsplice(port)
+    finally:
+        home.set()
+        looker.join()
+    assert seen == {"lo", "eth0"}
+
+
 def test_the_pod_reaches_its_gateway_while_spliced_and_after(rig: Rig) -> None:
     port = rig.splice()
     for address in (packets.gateway_ip4, packets.gateway_ip6, packets.pod_two_ip4):
@@ -71,6 +96,55 @@ def test_what_changed_while_spliced_is_kept_by_the_unsplice(rig: Rig) -> None:
     changed = picture(rig.pod, inside=True)
     rig.unsplice(port)
     assert_same(changed, picture(rig.pod, inside=True))
+
+
+def test_neighbours_and_groups_that_somebody_set_are_kept(rig: Rig) -> None:
+    neighbour = packets.pod_three_ip4, packets.pod_three_ip6
+    managed = packets.pod_two_ip4
+    for address in neighbour:
+        rig.pod.run(
+            *("ip", "neigh", "add", address, "lladdr", packets.stranger_mac),
+            *("nud", "noarp", "dev", "eth0"),
+        )
+    rig.pod.run("ip", "neigh", "add", managed, "managed", "dev", "eth0")
+    rig.pod.run("ip", "maddr", "add", "01:00:5e:00:00:77", "dev", "eth0")
+
+    def kept() -> bool:
+        shown = rig.pod.ip("neigh", "show", "nud", "all", "dev", "eth0")
+        set_so = {entry["dst"]: entry["state"] for entry in shown}
+        groups = rig.pod.run("ip", "maddr", "show", "dev", "eth0").stdout
+        return (
+            [set_so.get(address) for address in neighbour] == [["NOARP"]] * 2
+            and any(e["dst"] == managed and "managed" in e for e in shown)
+            and "01:00:5e:00:00:77 static" in groups
+        )
+
+    assert kept()
+    port = rig.splice()
+    assert kept()
+    rig.unsplice(port)
+    assert kept()
+
+
+def test_an_address_that_another_has_is_not_taken_from_it(rig: Rig) -> None:
+    taken = packets.gateway_ip6
+    rig.pod.sysctl("ipv6/conf/eth0/accept_dad", 1)
+    rig.pod.sysctl("ipv6/conf/eth0/router_solicitation_delay", 0)
+    rig.pod.run("ip", "addr", "add", f"{taken}/64", "dev", "eth0")
+
+    def refused() -> bool:
+        entry = rig.pod.ip("-6", "addr", "show", "dev", "eth0", "to", taken)
+        return any(
+            it.get("dadfailed") for at in entry if at for it in at["addr_info"] if it
+        )
+
+    wait_for(refused)
+    port = rig.splice()
+    assert all(not text.startswith(f"{taken}/") for text in port.addresses)
+    wait_for(refused)
+    rig.pod.run("ping", "-c1", "-W2", packets.pod_two_ip6)
+    rig.unsplice(port)
+    wait_for(refused)
 
 
 def test_routes_over_two_interfaces_keep_their_hops_and_their_order(rig: Rig) -> None:

@@ -198,14 +198,14 @@ def test_a_refused_datapath_rolls_the_splice_back(rig: Rig) -> None:
     assert rig.ports() == []
 
 
-def test_a_hundred_rounds_leave_nothing(rig: Rig) -> None:
+def test_many_rounds_leave_nothing(rig: Rig) -> None:
     def fds() -> int:
         return len(names_in("/proc/self/fd"))
 
     port = rig.splice()
     rig.unsplice(port)
     before = (fds(), picture(rig.pod), names_in("/run/netns"))
-    for _ in range(100):
+    for _ in range(25):
         rig.unsplice(rig.splice())
     after = (fds(), picture(rig.pod), names_in("/run/netns"))
     assert before[0] == after[0]

@@ -130,8 +130,11 @@ def test_the_host_peers_mac_is_known_only_where_it_stands_alone(rig: Rig) -> Non
 def test_two_workloads_with_equal_interfaces_stand_side_by_side(rig: Rig) -> None:
     for pod in (rig.pod, rig.other):
         pod.run("ip", "link", "property", "add", "dev", "eth0", "altname", "uplink0")
+    rig.pod.run("ip", "token", "set", "::77", "dev", "eth0")
+    token = rig.pod.run("ip", "token").stdout
     pictures = picture(rig.pod), picture(rig.other)
     one = rig.splice()
+    assert rig.pod.run("ip", "token").stdout == token
     other = process_ref(rig.other.pid)
     two = attach.splice(rig.instance, other, "eth0", 8, rig.wire)
     rig.pod.run("ping", "-c1", "-W2", packets.pod_two_ip6)
@@ -139,6 +142,7 @@ def test_two_workloads_with_equal_interfaces_stand_side_by_side(rig: Rig) -> Non
     rig.unsplice(one)
     assert_same(pictures[0], picture(rig.pod))
     assert_same(pictures[1], picture(rig.other))
+    assert rig.pod.run("ip", "token").stdout == token
 
 
 def test_a_workload_that_ends_while_attached_is_cleaned_up_whole(rig: Rig) -> None:

@@ -222,12 +222,10 @@ def test_drift_is_found_and_repaired(hooks):
     asked = only_mirred(ruleset(PAIR))
     here = [rule for rule in asked if rule.device == PAIR.vex]
     hooks.add(*here)
-    for held, message in (
-        (hooks.held(PAIR.vex)[3], netlink.delete),
-        (hooks.held(PAIR.vex)[5], netlink.delete),
-    ):
-        hooks.do(message(held.rule, hooks.index, held.handle))
-    first = hooks.held(PAIR.vex)[0]
+    first, *others = hooks.held(PAIR.vex)
+    elsewhere = [one for one in others if one.rule.pref != first.rule.pref]
+    for held in {one.handle: one for one in (elsewhere[0], elsewhere[-1])}.values():
+        hooks.do(netlink.delete(held.rule, hooks.index, held.handle))
     wrong = replace(first.rule, actions=(Mirred(Direction.REDIRECT, PAIR.bridge),))
     hooks.do(netlink.replace(wrong, hooks.index, first.handle))
     hooks.add(crossing(PAIR.vex, 4, Direction.MIRROR))

@@ -9,7 +9,7 @@ from pyctl.abi_build import HEADER, ROOT
 from tests.unit.engine.core.harness import FILES, SOURCES
 
 SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-SECONDS = "4"
+SECONDS = "2"
 
 
 def test_mutated_frames_and_policies_break_no_memory(tmp_path):

@@ -30,6 +30,7 @@ LOOPBACK = 1
 PORT, OTHER_PORT = 0x0102, 0x0203
 PEER, VEX, VIN = 77, 78, 79
 GENERATION = 5
+SEGMENT = 9
 
 
 def raw(mac: str) -> list[int]:
@@ -75,6 +76,9 @@ class Lab:
         for name in (
             "seg_ports",
             "seg_addrs",
+            "seg_owners",
+            "seg_macs",
+            "seg_nets",
             "seg_flows4",
             "seg_flows6",
             "seg_counters",
@@ -90,11 +94,18 @@ class Lab:
 
     def heartbeat(self, *, stale: bool = False) -> None:
         """The engine's last sign of life is now, or longer ago than is waited for."""
-        value = abi.pack(
-            "seg_control",
-            heartbeat_ns=1 if stale else time.monotonic_ns(),
-            heartbeat_timeout_ns=1 if stale else 60_000_000_000,
-        )
+        if stale:
+            self.control(heartbeat_ns=1, heartbeat_timeout_ns=1)
+        else:
+            self.control()
+
+    def control(self, **fields: int) -> None:
+        """The engine lives, and says that."""
+        known = {
+            "heartbeat_ns": time.monotonic_ns(),
+            "heartbeat_timeout_ns": 60_000_000_000,
+        }
+        value = abi.pack("seg_control", **{**known, **fields})
         self.write("seg_control", bytes(4), value)
 
     def generation(self, generation: int, port_id: int = PORT) -> None:
@@ -108,6 +119,8 @@ class Lab:
             "seg_port",
             peer_ifindex=PEER,
             port_id=PORT,
+            owner=PORT,
+            segment=SEGMENT,
             role=abi.constant(f"SEG_ROLE_{role.upper()}"),
             mode=abi.constant(f"SEG_MODE_{mode.upper()}"),
             mac=raw(packets.pod_one_mac),
@@ -119,7 +132,7 @@ class Lab:
             family = ipaddress.ip_address(address).version
             key = abi.pack(
                 "seg_addr_key",
-                port_id=PORT,
+                owner=PORT,
                 family=family,
                 addr=list(ipaddress.ip_address(address).packed.ljust(16, b"\0")),
             )
@@ -143,11 +156,23 @@ class Lab:
         value = abi.pack("seg_return", vex_flags=flags)
         self.write("seg_returns", struct.pack("=I", port_id), value)
 
-    def run(self, program: str, frame: bytes, *, gso_size: int = 0) -> Outcome:
+    def run(
+        self,
+        program: str,
+        frame: bytes,
+        *,
+        gso_size: int = 0,
+        mark: int = 0,
+        times: int = 1,
+    ) -> Outcome:
+        """So many times the same frame: what the last one met, and what all were counted as."""
         with open_map(self.instance, "seg_counters") as counters:
             for key in counters.entry_keys():
                 counters.delete(key)
-            result = self.programs[program].test_run(frame, gso_size=gso_size)
+            for _ in range(times):
+                result = self.programs[program].test_run(
+                    frame, gso_size=gso_size, mark=mark
+                )
             reasons = {}
             for key, value in counters.entries():
                 number = abi.unpack("seg_counter_key", key).reason
@@ -188,6 +213,8 @@ def loaded() -> Iterator[Lab]:
         for hook in ("vex", "vin", "vbr"):
             path = pin_dir(instance) / f"seg_from_{hook}"
             lab.programs[hook] = stack.enter_context(Program.open(path))
+        path = pin_dir(instance) / "seg_to_port"
+        lab.programs["to_port"] = stack.enter_context(Program.open(path))
         lab.vth = stack.enter_context(_bridge())
         yield lab
 

@@ -13,6 +13,7 @@ from scapy.layers.inet6 import (
     IPv6ExtHdrRouting,
 )
 from scapy.layers.l2 import ARP, Dot1Q, Ether
+from scapy.layers.sctp import SCTP
 from scapy.packet import Packet, Raw
 
 from tests import packets
@@ -55,6 +56,11 @@ def echo(version: int = 4) -> Packet:
     return ICMP(type=8, id=0x1234) if version == 4 else ICMPv6EchoRequest(id=0x1234)
 
 
+def sctp(chunk: int = 0) -> Packet:
+    """The common header and the head of one chunk: DATA by default, 1 is INIT."""
+    return SCTP(sport=CLIENT, dport=SERVER, tag=7) / Raw(bytes([chunk, 0, 0, 4]))
+
+
 def routing() -> Packet:
     return IPv6ExtHdrRouting(addresses=[packets.world_ip6])
 
@@ -74,6 +80,7 @@ __all__ = [
     "ip",
     "link",
     "routing",
+    "sctp",
     "tcp",
     "udp",
 ]

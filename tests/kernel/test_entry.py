@@ -54,6 +54,12 @@ UCMAC, UCMAC_B = mac_text(abi.ucmac(PORT)), mac_text(abi.ucmac(OTHER_PORT))
 TAPMAC_B = mac_text(abi.tapmac(OTHER_PORT))
 
 
+def arp(way):
+    pod = {"hwsrc": packets.pod_one_mac, "psrc": packets.pod_one_ip4}
+    world = {"hwsrc": packets.gateway_mac, "psrc": packets.gateway_ip4}
+    return f.ARP(**(world if way == "in" else pod))
+
+
 def frag(way, **header):
     return f.link(way) / f.ip(way, **header) / f.Raw(b"x" * 64)
 
@@ -86,17 +92,18 @@ CASES = [
     *both("options6", lambda w: ext6(w, f.IPv6ExtHdrHopByHop(), f.udp()), "to_engine", drops=False),
     *both("options6 without end", many_options, "to_engine", drops=False),
     *both("options4", lambda w: f.link(w) / f.ip(w, options=b"\1" * 8) / f.tcp(), "to_engine", drops=False),
+    *both("source route", lambda w: f.link(w) / f.ip(w, options=b"\1\x83\7\4" + bytes(4)) / f.udp(), "to_engine", drops=False),
     *both("padding", lambda w: bytes(f.link(w) / f.ip(w) / f.udp()) + bytes(18), "to_engine", drops=False),
-    # What crosses by itself.
-    *both("arp", lambda w: f.link(w, dst=packets.broadcast_mac) / f.ARP(), "arp", drops=False),
-    *both("unicast arp", lambda w: f.link(w) / f.ARP(), "arp", drops=False),
+    # What crosses by itself (and tests/kernel/test_neigh.py).
+    *both("arp", lambda w: f.link(w, dst=packets.broadcast_mac) / arp(w), "arp", drops=False),
+    *both("unicast arp", lambda w: f.link(w) / arp(w), "arp", drops=False),
     *both("solicitation", lambda w: f.link(w, dst=packets.group6_mac) / f.ip(w, 6, dst=packets.group_ip6, hlim=255) / f.ICMPv6ND_NS(), "neighbour_discovery", drops=False),
     *both("unicast solicitation", lambda w: f.link(w) / f.ip(w, 6, hlim=255) / f.ICMPv6ND_NS(), "neighbour_discovery", drops=False),
     *both("forwarded solicitation", lambda w: f.link(w) / f.ip(w, 6, hlim=254) / f.ICMPv6ND_NS(), "to_engine", drops=False),
-    *both("solicitation behind options", lambda w: f.link(w) / f.ip(w, 6, hlim=255) / f.IPv6ExtHdrHopByHop() / f.ICMPv6ND_NS(), "to_engine", drops=False),
-    *both("multicast4", lambda w: f.link(w, dst=packets.group_mac) / f.ip(w, dst=packets.group_ip4) / f.udp(), "group", drops=False),
-    *both("multicast6", lambda w: f.link(w, dst=packets.group6_mac) / f.ip(w, 6, dst=packets.group_ip6) / f.udp(), "group", drops=False),
-    *both("broadcast", lambda w: f.link(w, dst=packets.broadcast_mac) / f.ip(w, dst=packets.limited_broadcast_ip4) / f.udp(), "group", drops=False),
+    *both("solicitation behind options", lambda w: f.link(w) / f.ip(w, 6, hlim=255) / f.IPv6ExtHdrHopByHop() / f.ICMPv6ND_NS(), "malformed", drops=True),
+    *both("multicast4", lambda w: f.link(w, dst=packets.group_mac) / f.ip(w, dst=packets.group_ip4) / f.udp(), "to_engine", drops=False),
+    *both("multicast6", lambda w: f.link(w, dst=packets.group6_mac) / f.ip(w, 6, dst=packets.group_ip6) / f.udp(), "to_engine", drops=False),
+    *both("broadcast", lambda w: f.link(w, dst=packets.broadcast_mac) / f.ip(w, dst=packets.limited_broadcast_ip4) / f.udp(), "to_engine", drops=False),
     # Detour MACs from outside.
     *both("a aims at b", lambda w: f.link(w, dst=UCMAC_B) / f.ip(w) / f.tcp(), "forged_ucmac", drops=True),
     *both("a copy for b", lambda w: f.link(w, dst=TAPMAC_B) / f.ip(w) / f.tcp(), "forged_ucmac", drops=True),
@@ -110,7 +117,7 @@ CASES = [
     *vex("for a stranger", f.link("in", dst=packets.stranger_mac) / f.ip("in") / f.tcp(), "not_mine", drops=True),
     *vex("arp for a stranger", f.link("in", dst=packets.stranger_mac) / f.ARP(), "not_mine", drops=True),
     *vex("any source on vex", f.link("in") / f.ip("in", src=packets.pod_two_ip4) / f.tcp(), "to_engine", drops=False),
-    *vin("dhcp", f.link("out", dst=packets.broadcast_mac) / f.ip("out", src=packets.unspecified_ip4, dst=packets.limited_broadcast_ip4) / f.udp(sport=68, dport=67), "group", drops=False),
+    *vin("dhcp", f.link("out", dst=packets.broadcast_mac) / f.ip("out", src=packets.unspecified_ip4, dst=packets.limited_broadcast_ip4) / f.udp(sport=68, dport=67), "to_engine", drops=False),
     *vin("link-local of another", f.link("out") / f.ip("out", 6, src=packets.link_local_ip6) / f.udp(), "spoofed_ip", drops=True),
     *vin("own link-local", f.link("out") / f.ip("out", 6, src=packets.pod_one_link_local_ip6) / f.udp(), "to_engine", drops=False),
     *vin("dad", f.link("out", dst=packets.group6_mac) / f.ip("out", 6, src=packets.unspecified_ip6, dst=packets.group_ip6, hlim=255) / f.ICMPv6ND_NS(), "neighbour_discovery", drops=False),
@@ -120,6 +127,9 @@ CASES = [
     *both("vlan", lambda w: f.link(w) / f.Dot1Q(vlan=5) / f.ip(w) / f.tcp(), "vlan_tagged", drops=True),
     *both("provider vlan", lambda w: f.link(w, type=0x88A8) / f.Dot1Q(vlan=5) / f.ip(w), "vlan_tagged", drops=True),
     *both("lldp", lambda w: f.link(w, dst=packets.broadcast_mac, type=0x88CC) / f.Raw(b"x" * 46), "other_ethertype", drops=True),
+    *both("lldp to its group", lambda w: f.link(w, dst=packets.lldp_mac, type=0x88CC) / f.Raw(b"x" * 46), "link_control", drops=True),
+    *both("spanning tree", lambda w: f.link(w, dst=packets.bpdu_mac, type=46) / f.Raw(b"BB\3" + bytes(43)), "link_control", drops=True),
+    *both("what bridges forward", lambda w: f.link(w, dst=packets.forwarded_mac, type=46) / f.Raw(bytes(46)), "other_ethertype", drops=True),
     *both("llc", lambda w: f.link(w, type=46) / f.Raw(b"x" * 46), "other_ethertype", drops=True),
     # Headers cut short or contradictory. (Frames too short for an IP header: tests/datapath, since
     # PROG_TEST_RUN refuses them from Linux 6.17 on.)
@@ -246,7 +256,7 @@ def test_another_ports_address_is_not_this_ports(kernel: Lab):
     """Addresses are looked up with the port: pods must not lend each other theirs."""
     key = abi.pack(
         "seg_addr_key",
-        port_id=OTHER_PORT,
+        owner=OTHER_PORT,
         family=4,
         addr=list(bytes(map(int, packets.pod_two_ip4.split("."))).ljust(16, b"\0")),
     )
@@ -356,7 +366,7 @@ def test_a_subnets_broadcast_address_is_group_traffic_and_no_source(kernel: Lab,
     broadcast = packets.subnet_broadcast_ip4
     key = abi.pack(
         "seg_addr_key",
-        port_id=PORT,
+        owner=PORT,
         family=4,
         addr=list(ipaddress.ip_address(broadcast).packed.ljust(16, b"\0")),
     )
@@ -364,10 +374,8 @@ def test_a_subnets_broadcast_address_is_group_traffic_and_no_source(kernel: Lab,
     kernel.write("seg_addrs", key, bytes([abi.constant("SEG_ADDR_BROADCAST")]))
     way = WAY[hook]
     group = f.link(way, dst=packets.broadcast_mac)
-    assert (
-        kernel.run(hook, bytes(group / f.ip(way, dst=broadcast) / f.udp())).reason
-        == "group"
-    )
+    frame = bytes(group / f.ip(way, dst=broadcast) / f.udp())
+    assert kernel.run(hook, frame).reason == "to_engine"
     if hook == "vin":
         frame = f.link(way) / f.ip(way, src=broadcast) / f.udp()
         assert kernel.run(hook, bytes(frame)).reason == "spoofed_ip"

@@ -13,6 +13,7 @@ from pyctl import abi
 from pyctl.datapath.pins import open_map
 from pyctl.platform.bpf_ring import RingReader
 from tests import packets
+from tests.fixtures.netns import wait_for
 from tests.kernel import frames as f
 from tests.kernel.conftest import GENERATION, OTHER_PORT, PORT, Lab
 
@@ -20,6 +21,7 @@ SHOT, REDIRECT = 2, 7
 WAY = {"vex": "in", "vin": "out"}
 DIR = {"vex": "ingress", "vin": "egress"}
 TCP, UDP, ICMP, ICMP6 = 6, 17, 1, 58
+GRE, ESP, SCTP, MOBILITY = 47, 50, 132, 135
 HOUR = 3_600_000_000_000
 
 
@@ -82,6 +84,12 @@ PLAIN = [
     ("udp6 behind options", 6, UDP, (), lambda w: f.ip(w, 6) / f.IPv6ExtHdrHopByHop() / f.IPv6ExtHdrDestOpt() / f.udp()),
     ("echo4", 4, ICMP, ECHO, lambda w: f.ip(w) / f.echo()),
     ("echo6", 6, ICMP6, ECHO6, lambda w: f.ip(w, 6) / f.echo(6)),
+    ("sctp4", 4, SCTP, (), lambda w: f.ip(w, proto=SCTP) / f.sctp()),
+    ("sctp6", 6, SCTP, (), lambda w: f.ip(w, 6, nh=SCTP) / f.sctp(2)),
+    ("gre", 4, GRE, (0, 0), lambda w: f.ip(w, proto=GRE) / f.Raw(bytes(8))),
+    ("ipip", 4, 4, (0, 0), lambda w: f.ip(w) / f.ip(w) / f.udp()),
+    ("esp6", 6, ESP, (0, 0), lambda w: f.ip(w, 6, nh=ESP) / f.Raw(bytes(8))),
+    ("nothing behind it", 4, GRE, (0, 0), lambda w: f.ip(w, proto=GRE)),
 ]  # fmt: skip
 PLAIN_IDS = [row[0] for row in PLAIN]
 
@@ -186,7 +194,11 @@ NEVER = [
     ("icmp error", 4, ICMP, (3 << 8, 0), lambda w: f.ip(w, proto=ICMP) / f.Raw(b"\3" + b"\0" * 31)),
     ("icmp6 error", 6, ICMP6, (1 << 8, 0), lambda w: f.ip(w, 6, nh=ICMP6) / f.Raw(b"\1" + b"\0" * 31)),
     ("icmp6 in ip4", 4, ICMP6, ECHO6, lambda w: f.ip(w, proto=ICMP6) / f.Raw(b"\x80\0\0\0\x12\x34\0\0")),
-    ("sctp", 4, 132, (), lambda w: f.ip(w, proto=132) / f.udp() / f.Raw(b"x" * 16)),
+    ("sctp init", 4, SCTP, (), lambda w: f.ip(w, proto=SCTP) / f.sctp(1)),
+    ("gre fragment", 4, GRE, (0, 0), lambda w: f.ip(w, proto=GRE, flags="MF") / f.Raw(bytes(16))),
+    ("mobility header", 6, MOBILITY, (0, 0), lambda w: f.ip(w, 6, nh=MOBILITY) / f.Raw(bytes(8))),
+    ("late hop-by-hop", 6, UDP, (), lambda w: f.ip(w, 6) / f.IPv6ExtHdrDestOpt() / f.IPv6ExtHdrHopByHop() / f.udp()),
+    ("hop-by-hop as the last", 6, 0, (0, 0), lambda w: f.ip(w, 6, nh=60) / f.Raw(bytes(16))),
 ]  # fmt: skip
 
 
@@ -281,10 +293,78 @@ def test_what_follows_a_handshake_on_another_cpu_comes_behind_it(
     steer(kernel, "vin")
     flow = key("vin", 4, TCP)
     frame = bytes(f.link("out") / f.ip("out") / f.tcp("PA") / f.Raw(b"x"))
-    put(kernel, 4, flow, opening=opening, packets=packets, cpu=one_cpu + elsewhere)
+    put(kernel, 4, flow, phase=opening, packets=packets, cpu=one_cpu + elsewhere)
     assert kernel.run("vin", frame).reason == reason
     assert kernel.run("vin", frame).reason == "flow_allow"
     assert entry(kernel, 4, flow).packets == packets + 1 + (reason == "flow_allow")
+
+
+MS = 1_000_000
+SETTLING = abi.constant("SEG_FLOW_SETTLING")
+
+
+def settle(kernel: Lab, hook: str, ago_ms: int, drained_ms: int, **flow: int) -> bytes:
+    """An entry that settles, whose last packet came so long ago (before 0: it is still to come,
+    however slow this machine is); the engine's rings were empty `drained_ms` ago.
+    """
+    steer(kernel, hook)
+    now = time.monotonic_ns()
+    name = key(hook, 4, UDP)
+    seen = now - ago_ms * MS
+    put(kernel, 4, name, phase=SETTLING, last_seen_ns=seen, **flow)
+    kernel.control(drained_ns=now - drained_ms * MS)
+    return name
+
+
+@pytest.mark.parametrize("hook", ["vex", "vin"])
+@pytest.mark.parametrize(
+    ("ago", "drained", "reason"),
+    [
+        (-60_000, 30, "to_engine"),
+        (3, 30, "to_engine"),
+        (20, 10, "flow_allow"),
+        (200, 300, "flow_allow"),
+    ],
+    ids=["a burst", "a pause, but the engine is behind", "a pause", "a long pause"],
+)
+def test_what_follows_in_a_burst_goes_to_the_engine_too(
+    kernel: Lab, hook, ago, drained, reason
+):
+    """The kernel would overtake what waits there."""
+    frame = bytes(f.link(WAY[hook]) / f.ip(WAY[hook]) / f.udp())
+
+    def met() -> bool:
+        settle(kernel, hook, ago, drained)
+        return kernel.run(hook, frame).reason == reason
+
+    # Again where this machine stood still so long that any pause was a long one.
+    wait_for(met)
+    after = entry(kernel, 4, key(hook, 4, UDP))
+    steered = reason == "to_engine"
+    assert (after.steered, after.packets) == (steered, not steered)
+    assert after.phase == (SETTLING if steered else 0)
+
+
+def test_a_flood_settles_without_a_pause(kernel: Lab):
+    name = settle(
+        kernel, "vin", -60_000, 30, steered=abi.constant("SEG_SETTLE_PACKETS") - 1
+    )
+    frame = bytes(f.link("out") / f.ip("out") / f.udp())
+    assert kernel.run("vin", frame).reason == "to_engine"
+    assert kernel.run("vin", frame).reason == "flow_allow"
+    assert entry(kernel, 4, name).packets == 1
+
+
+@pytest.mark.parametrize("trouble", ["down", "behind"])
+def test_a_flow_settles_at_once_where_the_engine_cannot_take_it(kernel: Lab, trouble):
+    name = settle(kernel, "vin", -60_000, 30)
+    if trouble == "down":
+        kernel.heartbeat(stale=True)
+    else:
+        kernel.control(share_gap_ns=1000)
+    frame = bytes(f.link("out") / f.ip("out") / f.udp())
+    assert kernel.run("vin", frame).reason == "flow_allow"
+    assert entry(kernel, 4, name).phase == 0
 
 
 @pytest.mark.parametrize("version", [4, 6])

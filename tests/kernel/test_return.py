@@ -31,16 +31,34 @@ def test_the_workloads_mac_comes_back(kernel: Lab, way, macs, at):
 
 
 @pytest.mark.parametrize(
+    ("version", "dst", "mac"),
+    [
+        (4, packets.group_ip4, packets.group_mac),
+        (4, packets.high_group_ip4, packets.high_group_mac),
+        (6, packets.group_ip6, packets.group6_mac),
+        (4, packets.limited_broadcast_ip4, packets.broadcast_mac),
+        (4, packets.subnet_broadcast_ip4, packets.broadcast_mac),
+    ],
+)
+def test_what_goes_to_a_group_has_the_groups_mac_again(kernel: Lab, version, dst, mac):
+    kernel.back(flags=abi.constant("SEG_PORT_PEER_OK"))
+    frame = f.link("in", dst=packets.bcmac) / f.ip("in", version, dst=dst) / f.udp()
+    got = kernel.run("vbr", bytes(frame))
+    assert (got.verdict, got.reason) == (REDIRECT, "from_engine")
+    assert got.frame[:6] == bytes.fromhex(mac.replace(":", ""))
+    assert got.frame[6:] == bytes(frame)[6:]
+
+
+@pytest.mark.parametrize(
     "macs",
     [
         {},
         {"src": UCMAC, "dst": UCMAC},
         {"src": UCMAC, "dst": OTHER},
-        {"dst": packets.bcmac},
         {"dst": abi.tapmac(PORT).hex(":")},
         {"src": abi.tapmac(PORT).hex(":")},
     ],
-    ids=["none", "both", "two ports", "a broadcast detour", "a copy", "a copy out"],
+    ids=["none", "both", "two ports", "a copy", "a copy out"],
 )
 def test_exactly_one_mac_is_a_detours(kernel: Lab, macs):
     kernel.back()

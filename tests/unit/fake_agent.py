@@ -13,6 +13,7 @@ from typing import Any
 
 from pyctl.api import (
     schema,
+    schema_containers,
     schema_history,
     schema_hits,
     schema_learning,
@@ -41,17 +42,31 @@ PORT = {
 HEAD = {
     "id": "0123456789ab",
     "name": "web",
+    "state": "attached",
     "pid": 4242,
     "runtime": "docker",
     "image": "nginx:1",
     "labels": {"tier": "1", "app": "shop"},
+    "uninspected": [],
     "datapath": "ebpf",
     "mode": "protect",
     "mode_source": "policy",
     "fail": "closed",
     "other_traffic": "auto",
     "any_source": False,
+    "serves": [],
     "offload": "on",
+    "addresses": [f"{packets.pod_one_ip4}/24", f"{packets.leased_ip4}/32"],
+    "follow": "no",
+    "shared": [{"address": packets.pod_one_ip4, "workloads": ["web", "db"]}],
+    "claims": [
+        {
+            "address": f"{packets.pod_two_ip4}/32",
+            "interface": "eth0",
+            "state": "refused",
+            "reason": "db has it",
+        }
+    ],
 }
 EVENT = {
     "time": 0.0,
@@ -115,6 +130,7 @@ STATUS = {
         "sessions": 4,
         "flow_map": FLOW_MAP,
         "ring_drops": 0,
+        "pace": 20000,
     },
     "workloads": 1,
     "ports": 1,
@@ -136,6 +152,7 @@ MODE = {
     "after": "protect",
     "source": "command",
     "plan": ["publish"],
+    "warnings": ["not inspected: eth9: it is of kind macvtap"],
 }
 RULES = {
     "workload": "web",
@@ -189,6 +206,22 @@ REVISION = {
 REVISIONS = {
     "revisions": [REVISION, {**REVISION, "number": 2, "sha256": "01", "in_force": True}]
 }
+CONTAINERS = {
+    "containers": [
+        {
+            "id": "fedcba987654",
+            "name": "proxy",
+            "runtime": "docker",
+            "status": "running",
+            "pid": 77,
+            "image": None,
+            "state": "not-attached",
+            "workload": None,
+            "reason": "process 77 has the network namespace of the host",
+        }
+    ],
+    "unreachable": ["unix:///run/podman/podman.sock: it does not exist"],
+}
 COUNTED = {"hits": 0, "last": None, "since": 5.0}
 HITS = {
     "rules": [
@@ -224,6 +257,7 @@ ANSWER = {
     "source": packets.world_ip4,
     "target": packets.pod_one_ip4,
     "opens": False,
+    "shared": [{"address": packets.world_ip4, "workloads": ["far", "near"]}],
     "ends": [
         {
             "direction": "ingress",
@@ -257,6 +291,7 @@ LEARNED = {
         }
     ],
     "recording": True,
+    "complete": True,
 }
 SIMULATED = {
     "flows": {"denied": 2, "allowed": 0, "uncertain": 1, "unchanged": 7},
@@ -301,6 +336,7 @@ SIMULATED = {
     ],
     "warnings": ["rules[0]: odd"],
     "recording": True,
+    "complete": True,
     "elapsed_ms": 3.0,
 }
 EVENTS = {"events": [EVENT], "position": 3, "lost": 2}
@@ -338,7 +374,7 @@ FLOW = {
         }
     ],
 }
-FLOWS = {"flows": [FLOW], "position": 9, "recording": True}
+FLOWS = {"flows": [FLOW], "position": 9, "recording": True, "complete": True}
 LEVELS = {"before": "info", "after": "debug"}
 STOPPED = {"pid": 4711, "detached": ["web"]}
 
@@ -362,6 +398,7 @@ ROUTES: dict[tuple[str, str], tuple[Any, Any, Any]] = {
         schema_revision.RevisionText,
         {"number": 1, "text": "# former\n"},
     ),
+    ("GET", "/containers"): (None, schema_containers.ContainerList, CONTAINERS),
     ("GET", "/policy/hits"): (None, schema_hits.PolicyHits, HITS),
     ("POST", "/policy/test"): (
         schema_question.PolicyQuestion,

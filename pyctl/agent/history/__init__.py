@@ -3,8 +3,7 @@
 values     a flow as it is told: one end's record, and the two ends of one flow as one
 convert    engine events and sessions → flow records with the names of both ends
 collect    takes the engine's events once, also across an agent that was killed
-fold       floods become counts
-database   the SQLite file: schema, migrations, bounds
+database   the SQLite file: schema, migrations, bounds; clock: by which records age
 hits       how often each rule decided, as sums that outlive the flows
 writer     the one thread that writes, in batches; what goes wrong stops it, and nothing else
 query      reading: filters, both ends joined, live flows merged in

@@ -9,13 +9,14 @@ and its successor tells nothing twice.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 import structlog
 
+from pyctl.agent.aggregation import EVENTS, aggregate
 from pyctl.agent.events import Happening
-from pyctl.agent.flood import folded
-from pyctl.agent.history.convert import Names, live, of_event, wall_clock
+from pyctl.agent.history.convert import live, of_event, wall_clock
 from pyctl.agent.history.hits import Count
 from pyctl.agent.history.values import FlowRecord
 from pyctl.agent.history.writer import History
@@ -25,6 +26,9 @@ from pyctl.agent.supervisor import Supervisor
 
 _log = structlog.get_logger()
 _BATCH = 1000
+_LOST_S = 60.0
+FLOOD = 100
+"""Events of one round that are told one by one."""
 _BATCHES = 12
 """Of one call: more than the engine keeps."""
 
@@ -43,7 +47,7 @@ class Collector:
         self._registry = registry
         self._history = history
         self._happened = happened
-        self._names = Names()
+        self._names = registry.names
         self._lock = threading.Lock()
         self._epoch = 0
         self._number = 0
@@ -51,6 +55,8 @@ class Collector:
         """Epoch and number up to which history was told."""
         self._counted = (0, 0)
         """Epoch and serial number of the last change of hits that was taken."""
+        self._lost_told = 0
+        self._lost_next = 0.0
         self.lost = 0
         """Events that neither engine nor agent had room for."""
 
@@ -67,10 +73,19 @@ class Collector:
             finally:
                 self._keep(flows, happenings)
             self._take_hits()
+            self._tell_lost()
+
+    def _tell_lost(self) -> None:
+        """As an event, once a minute: whoever reads the others is to know that they are not all."""
+        missed, now = self.lost - self._lost_told, time.monotonic()
+        if missed and now >= self._lost_next:
+            self._lost_told, self._lost_next = self.lost, now + _LOST_S
+            told = f"{missed} flows and events were not recorded: the engine had no room for more"
+            self._happened(Happening("engine", told))
 
     def _keep(self, flows: list[FlowRecord], happenings: list[Happening]) -> None:
         """What was taken, with its number: never the number first."""
-        for happening in folded(happenings):
+        for happening in aggregate(happenings, EVENTS, FLOOD):
             self._happened(happening)
         position = (self._epoch, self._number)
         if position != self._kept:
@@ -107,7 +122,7 @@ class Collector:
             if number <= self._number:
                 continue
             self._number = number
-            happening = engine_happening(event, self._registry)
+            happening = engine_happening(event, self._names)
             if happening is not None:
                 happenings.append(happening)
             record = of_event(event, self._names)
@@ -115,12 +130,12 @@ class Collector:
                 flows.append(record)
         return len(batch.events)
 
-    def live(self, limit: int) -> list[FlowRecord]:
-        """Flows that go on, at most `limit` of them looked at."""
+    def live(self, limit: int) -> tuple[list[FlowRecord], bool]:
+        """Flows that go on, at most `limit` of them looked at, and whether that was all."""
         sessions = self._supervisor.sessions(limit)
         with self._lock:
             self._names.refresh(self._registry.all())
-            return live(sessions, self._names)
+            return live(sessions, self._names), len(sessions) < limit
 
     def in_use(self, limit: int) -> dict[int, float]:
         """Rules, by key, of flows that go on, and when one of theirs was seen last."""

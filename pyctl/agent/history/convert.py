@@ -9,60 +9,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from functools import lru_cache
-from ipaddress import ip_interface
 
 from pyctl.agent.history.values import FlowRecord
+from pyctl.agent.names import Names
 from pyctl.agent.report import protocol_name
 from pyctl.engine.records import EngineEvent, Session
 from pyctl.model.policy import Action
-from pyctl.model.workload import Workload
-
-
-class Names:
-    """Who has which port and which address. A port that was detached keeps its last name: the ends
-    of its flows are told after it has gone.
-    """
-
-    def __init__(self) -> None:
-        self._by_port: dict[int, str] = {}
-        self._by_address: dict[str, str] = {}
-        self._seen: list[Workload] = []
-
-    def refresh(self, workloads: list[Workload]) -> None:
-        """Follow what is attached now."""
-        if workloads == self._seen:
-            return
-        self._seen = workloads
-        self._by_address = {}
-        for workload in workloads:
-            for port in workload.ports:
-                self._by_port[port.port_id] = workload.name
-                for address in _spelled(port.addresses):
-                    self._by_address[address] = workload.name
-
-    def of_port(self, port_id: int) -> str | None:
-        """The workload's name."""
-        return self._by_port.get(port_id)
-
-    def ends(
-        self, port_id: int, direction: str | None, source: str, destination: str
-    ) -> tuple[str | None, str | None]:
-        """Names of opener and answerer: the port's own workload at its end, the other by address."""
-        mine = self._by_port.get(port_id)
-        if direction == "egress":
-            return mine, self._by_address.get(destination)
-        if direction == "ingress":
-            return self._by_address.get(source), mine
-        return self._by_address.get(source), self._by_address.get(destination)
-
-
-@lru_cache(maxsize=8192)
-def _spelled(texts: tuple[str, ...]) -> tuple[str, ...]:
-    """As the engine spells them. Remembered: all of a node's are gone over whenever one workload
-    comes or goes.
-    """
-    return tuple(str(ip_interface(text).ip) for text in texts)
 
 
 def wall_clock(monotonic_ns: int) -> float:

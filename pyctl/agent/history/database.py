@@ -2,8 +2,8 @@
 
 In: a path and limits. Out: rows. I/O: the file. For one thread at a time.
 The thread that opens it may be another than the one that uses it.
-A file of an older schema is migrated when it is opened. What is too old or too much is deleted,
-oldest first; SQLite uses the room again, so that the file stays at its limit and one batch.
+A file of an older schema is migrated when it is opened. What is too old or too much is deleted, the
+oldest of whoever has most first; SQLite uses the room again, so that the file stays at its limit and one batch.
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from pathlib import Path
 
+from pyctl.agent.aggregation import fair_share
 from pyctl.agent.events import Happening
 from pyctl.agent.history import hits
+from pyctl.agent.history.clock import SLACK_S, AgeClock
 from pyctl.agent.history.values import FlowRecord
 
 FLOW_COLUMNS = tuple(field.name for field in fields(FlowRecord))
@@ -50,7 +53,20 @@ MIGRATIONS = (
     hits.TABLE,
 )
 """Number n leads from schema version n to n + 1; PRAGMA user_version holds it."""
+_flow_values = attrgetter(*FLOW_COLUMNS)
+_event_values = attrgetter(*EVENT_COLUMNS)
+_UNFIT = (
+    ValueError,  # Text that is no UTF-8.
+    OverflowError,  # More than 63 bits.
+    sqlite3.IntegrityError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+)
+"""What one record's values raise, and not the disk or the file."""
+_TIMES = {"flows": "last", "events": "time"}
+"""Table → the column that says how old a row is."""
 _PRUNE_AT_ONCE = 20
+_AGED_AT_ONCE = 20000
 
 
 class NewerSchemaError(sqlite3.DatabaseError):
@@ -82,6 +98,7 @@ class Database:
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.execute("PRAGMA journal_size_limit = 4194304")
             self._migrate()
+            self._clock = AgeClock(self._newest())
         except BaseException:
             self._db.close()
             raise
@@ -112,16 +129,18 @@ class Database:
         events: list[tuple[int | None, Happening]],
         position: tuple[int, int] | None,
         counts: Iterable[hits.Count] = (),
-    ) -> tuple[list[int], list[int]]:
-        """All of it or nothing. With a row id, that row is replaced; gives the ids of all."""
+    ) -> tuple[list[int | None], list[int | None]]:
+        """All of it or nothing. With a row id, that row is replaced; gives the ids of all, None for a
+        record that SQLite cannot hold: its neighbours are not lost with it.
+        """
         self._db.execute("BEGIN IMMEDIATE")
         try:
             flow_ids = [
-                self._put("flows", FLOW_COLUMNS, row, astuple(flow))
+                self._put("flows", FLOW_COLUMNS, row, _flow_values(flow))
                 for row, flow in flows
             ]
             event_ids = [
-                self._put("events", EVENT_COLUMNS, row, astuple(event))
+                self._put("events", EVENT_COLUMNS, row, _event_values(event))
                 for row, event in events
             ]
             hits.add(self._db, counts, time.time())
@@ -141,26 +160,59 @@ class Database:
         columns: tuple[str, ...],
         row: int | None,
         values: tuple[object, ...],
-    ) -> int:
+    ) -> int | None:
         names, marks = ", ".join(columns), ", ".join("?" * len(columns))
         # No outside text is in these statements: the names are ours, the values are bound.
         sql = f"INSERT OR REPLACE INTO {table} (id, {names}) VALUES (?, {marks})"  # noqa: S608
-        return int(self._db.execute(sql, (row, *values)).lastrowid or 0)
+        try:
+            return self._db.execute(sql, (row, *values)).lastrowid
+        except _UNFIT:
+            return None
 
     def prune(self) -> None:
-        """Delete what is beyond the limits."""
-        oldest = time.time() - self._limits.max_age_s
-        self._db.execute("DELETE FROM flows WHERE last < ?", (oldest,))
-        self._db.execute("DELETE FROM events WHERE time < ?", (oldest,))
+        """Delete what is beyond the limits: a part of it, where there is much; it is called again."""
+        oldest = self._clock.now() - self._limits.max_age_s
+        for table, column in _TIMES.items():
+            self._db.execute(
+                f"DELETE FROM {table} WHERE id IN (SELECT id FROM {table} "  # noqa: S608
+                f"WHERE {column} < ? ORDER BY {column} LIMIT ?)",
+                (oldest, _AGED_AT_ONCE),
+            )
         hits.prune(self._db)
         for _ in range(_PRUNE_AT_ONCE):
             if self.used_bytes() <= self._limits.max_bytes:
                 return
-            for table in ("flows", "events"):
+            self._delete_a_tenth()
+
+    def _delete_a_tenth(self) -> None:
+        """Of those who have most rows, their oldest: nobody's flood takes another's history."""
+        counts = {
+            (table, workload): count
+            for table in _TIMES
+            for workload, count in self._db.execute(
+                f"SELECT workload, count(*) FROM {table} GROUP BY workload"  # noqa: S608
+            )
+        }
+        rows = sum(counts.values())
+        share = fair_share(counts.values(), rows - max(1, rows // 10))
+        for (table, workload), count in counts.items():
+            if count > share:
                 self._db.execute(
-                    f"DELETE FROM {table} WHERE id <= (SELECT min(id) + "  # noqa: S608
-                    f"(max(id) - min(id)) / 10 FROM {table})"
+                    f"DELETE FROM {table} WHERE id IN (SELECT id FROM {table} "  # noqa: S608
+                    "WHERE workload IS ? ORDER BY id LIMIT ?)",
+                    (workload, count - share),
                 )
+
+    def _newest(self) -> float | None:
+        """The time of the newest row, but for those that a wrong clock put into the future."""
+        found = [
+            self._db.execute(
+                f"SELECT max({column}) FROM {table} WHERE {column} <= ?",  # noqa: S608
+                (time.time() + SLACK_S,),
+            ).fetchone()[0]
+            for table, column in _TIMES.items()
+        ]
+        return max((one for one in found if one is not None), default=None)
 
     def used_bytes(self) -> int:
         """Of the file, without the room that was given back to it."""

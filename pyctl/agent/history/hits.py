@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pyctl.engine.records import HIT_DEFAULT
 
@@ -30,6 +30,7 @@ _ADD = """
     ON CONFLICT (key) DO UPDATE SET
         hits = hits + excluded.seen
             - iif(epoch = excluded.epoch AND seen <= excluded.seen, seen, 0),
+        since = min(since, iif(excluded.last, excluded.last, since)),
         last = max(last, excluded.last), epoch = excluded.epoch, seen = excluded.seen
     WHERE excluded.epoch != 0
     """
@@ -55,7 +56,12 @@ class Hits:
     last: float | None
     """A flow was judged by it, or was seen to go on. None: never."""
     since: float | None
-    """From then on it is counted; None: not yet."""
+    """From then on it is counted, which is never after its use; None: not yet."""
+
+    def used(self, at: float) -> Hits:
+        """Return it as used at that time, too."""
+        since = at if self.since is None else min(self.since, at)
+        return replace(self, last=max(self.last or 0.0, at), since=since)
 
 
 def add(db: sqlite3.Connection, counts: Iterable[Count], now: float) -> None:

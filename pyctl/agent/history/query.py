@@ -1,17 +1,16 @@
 """Reading history: what was asked for, newest last, both ends of a flow as one.
 
 In: filters. Out: flows and events. I/O: the database, through a connection of its own that only
-reads; the engine, for the flows that go on. While nothing is recorded there are no stored flows,
-and events are those in memory.
+reads; the engine, for the flows that go on. While nothing is recorded, stored flows are those that can be
+read, and events are those in memory; else half an answer is none.
 """
 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +21,15 @@ from pyctl.agent.history.database import EVENT_COLUMNS, FLOW_COLUMNS
 from pyctl.agent.history.hits import Hits
 from pyctl.agent.history.values import Flow, FlowRecord, Joined
 from pyctl.agent.history.writer import History
+from pyctl.errors import SegctlError
 
-FLUSH_S = 1.0
+FLUSH_S = 5.0
+"""Whoever asks waits so long for what was told to be in the file."""
 MAX_LIVE = 10000
 """Sessions looked at for one answer."""
 MAX_READ = 100000
 """Rows looked at for one answer."""
+_ENDS = "? IN (workload, source_name, destination_name)"
 Value = str | float | int
 
 
@@ -50,6 +52,8 @@ class FlowsFound:
 
     flows: list[Flow]
     position: int
+    complete: bool = True
+    """False: there are more than were looked at, or written so far."""
 
 
 @dataclass(frozen=True)
@@ -71,18 +75,23 @@ class Reader:
     def flows(self, wanted: Wanted, verdict: str | None = None) -> FlowsFound:
         """The newest `limit` of them. A verdict is asked of the flow, not of one end."""
         # The sessions first: one that ends now is among the stored ones by then.
-        going_on = [] if wanted.after is not None else self._collector.live(MAX_LIVE)
-        self._fresh()
+        going_on: list[FlowRecord] = []
+        complete = True
+        if wanted.after is None:
+            going_on, complete = self._collector.live(MAX_LIVE)
+        complete &= self._fresh()
         joined = Joined()
         tests: list[tuple[str, Value]] = []
         if wanted.workload is not None:
-            name = "? IN (workload, source_name, destination_name)"
-            tests.append((name, wanted.workload))
+            tests.append((_ENDS, wanted.workload))
         if wanted.since is not None:
             tests.append(("last >= ?", wanted.since))
         position = wanted.after or 0
         rows = self._rows("flows", FLOW_COLUMNS, tests, wanted.after)
-        for row, values in itertools.islice(rows, MAX_READ):
+        for number, (row, values) in enumerate(rows):
+            if number == MAX_READ:
+                complete = False
+                break
             position = max(position, row)
             joined.add(FlowRecord(*values))
             # As many as asked for, and the other ends of the last of them.
@@ -93,7 +102,7 @@ class Reader:
             flow for flow in joined.flows if verdict in (None, flow.decisive.verdict)
         ]
         found.sort(key=lambda flow: max(end.last for end in flow.ends))
-        return FlowsFound(found[-wanted.limit :], position)
+        return FlowsFound(found[-wanted.limit :], position, complete)
 
     def events(self, wanted: Wanted, kinds: tuple[str, ...] = ()) -> EventsFound:
         """The newest `limit` of them."""
@@ -120,14 +129,26 @@ class Reader:
                     break
         return EventsFound(events[::-1], position)
 
+    def knows(self, workload: str) -> bool:
+        """Whether anything is recorded of a workload of that name, attached or not."""
+        self._fresh()
+        if self._log.latest(1, workload=workload):
+            return True
+        tables = (("flows", _ENDS), ("events", "workload = ?"))
+        return any(
+            next(self._rows(table, (), [(test, workload)], None), None) is not None
+            for table, test in tables
+        )
+
     def hits(self) -> dict[int, Hits]:
         """Of each rule that was ever counted; flows that go on are uses of it."""
         in_use = self._collector.in_use(MAX_LIVE)
         self._fresh()
-        found = self.stored_hits()
+        found: dict[int, Hits] = {}
+        with self._readable() as db:
+            found = hits.read(db)
         for key in found.keys() & in_use.keys():
-            last = max(found[key].last or 0.0, in_use[key])
-            found[key] = replace(found[key], last=last)
+            found[key] = found[key].used(in_use[key])
         return found
 
     def stored_hits(self) -> dict[int, Hits]:
@@ -136,10 +157,26 @@ class Reader:
             return hits.read(db)
         return {}
 
-    def _fresh(self) -> None:
-        """What the engine has told by now is in the file."""
+    @contextlib.contextmanager
+    def _readable(self) -> Iterator[sqlite3.Connection]:
+        """The file. SegctlError where it cannot be read to the end; where nothing is recorded either, which
+        every answer says, what was read so far is all.
+        """
+        try:
+            with _open(self._history.path) as db:
+                yield db
+        except sqlite3.Error as error:
+            if self._history.state().recording:
+                raise SegctlError(
+                    f"reading {self._history.path}: {error}",
+                    state="nothing is told rather than a part",
+                    advice="try again; `segctl agent status` says how the recording goes",
+                ) from error
+
+    def _fresh(self) -> bool:
+        """Return whether what the engine has told by now is in the file, or cannot be."""
         self._collector.collect()
-        self._history.flush(FLUSH_S)
+        return self._history.flush(FLUSH_S)
 
     def _rows(
         self,
@@ -148,14 +185,14 @@ class Reader:
         tests: list[tuple[str, Value]],
         after: int | None,
     ) -> Iterator[tuple[int, tuple[Any, ...]]]:
-        """The id and the columns, newest first; nothing where the file cannot be read."""
+        """The id and the columns, newest first."""
         if after is not None:
             tests = [*tests, ("id > ?", after)]
         where = " AND ".join(test for test, _ in tests) or "1"
         sql = (  # The names and tests are ours, the values are bound.
-            f"SELECT id, {', '.join(columns)} FROM {table} WHERE {where} ORDER BY id DESC"  # noqa: S608
+            f"SELECT {', '.join(('id', *columns))} FROM {table} WHERE {where} ORDER BY id DESC"  # noqa: S608
         )
-        with contextlib.suppress(sqlite3.Error), _open(self._history.path) as db:
+        with self._readable() as db:
             for row in db.execute(sql, [value for _, value in tests]):
                 yield int(row[0]), row[1:]
 

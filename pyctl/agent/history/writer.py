@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -19,9 +18,15 @@ from pathlib import Path
 
 import structlog
 
+from pyctl.agent.aggregation import (
+    EVENTS,
+    FLOWS,
+    aggregate,
+    repeats_folded,
+    trim,
+)
 from pyctl.agent.events import REPEAT_WINDOW_S, Happening
 from pyctl.agent.history.database import Database, Limits
-from pyctl.agent.history.fold import folded
 from pyctl.agent.history.hits import Count
 from pyctl.agent.history.values import FlowRecord
 
@@ -29,6 +34,10 @@ _log = structlog.get_logger()
 BATCH_S = 1.0
 RETRY_S = 10.0
 MAX_PENDING = 20000
+DENIED_FLOOD = 200
+"""Denied flows of one batch that are stored one by one: who makes them needs nobody to answer."""
+FLOOD = 2000
+"""Flows that passed, and events, of one batch that are stored one by one."""
 _ATTEMPT_S = 60.0
 """Repeats of a denied flow within it are one attempt, and one row."""
 _BROKEN = {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
@@ -41,11 +50,19 @@ class _Batch:
     position: tuple[int, int] | None = None
     counts: dict[tuple[int, int], Count] = field(default_factory=dict)
     """By key and epoch: the later one says all that the earlier one did."""
-    fold_at: int = MAX_PENDING
-    """So many are folded; not again where that was of no use."""
 
     def __len__(self) -> int:
         return len(self.flows) + len(self.events)
+
+    def squeeze(self) -> int:
+        """Make room, at the cost of whoever has most; return how many records are lost by it."""
+        room = MAX_PENDING // 4
+        self.flows = aggregate(repeats_folded(self.flows), FLOWS, room)
+        self.events = aggregate(self.events, EVENTS, room)
+        before = len(self)
+        self.flows = trim(self.flows, FLOWS, room)
+        self.events = trim(self.events, EVENTS, room)
+        return before - len(self)
 
 
 @dataclass(frozen=True)
@@ -89,7 +106,7 @@ class History:
         self.done = (0, 0)
         """(epoch, number) of the last engine event that need not be told again."""
         self._rows: dict[tuple[object, ...], tuple[int, FlowRecord]] = {}
-        self._event_rows: dict[Happening, tuple[int, Happening]] = {}
+        self._event_rows: dict[object, tuple[int, Happening]] = {}
         self._thread = threading.Thread(target=self._run, name="history", daemon=True)
 
     def start(self) -> None:
@@ -112,33 +129,24 @@ class History:
         position: tuple[int, int] | None = None,
         counts: Iterable[Count] = (),
     ) -> None:
-        """Take note. Never waits for the disk; beyond MAX_PENDING records, flows that are alike become one,
-        and then what comes is only counted.
+        """Take note. Never waits for the disk; beyond MAX_PENDING records, those of whoever has most are told
+        in sums, and where that is not enough, only counted.
         """
         with self._changed:
-            if len(self._pending) + len(flows or ()) > self._pending.fold_at:
-                self._pending.flows = folded([*self._pending.flows, *(flows or ())])
-                flows = None
-                if len(self._pending) > MAX_PENDING // 2:
-                    self._pending.fold_at = sys.maxsize
-            for into, more in (
-                (self._pending.flows, flows),
-                (self._pending.events, events),
-            ):
-                if more and len(self._pending) + len(more) > MAX_PENDING:
-                    self._lost += len(more)
-                elif more:
-                    into.extend(more)  # type: ignore[arg-type]  # each into its own
+            self._pending.flows += flows or ()
+            self._pending.events += events or ()
+            if len(self._pending) > MAX_PENDING:
+                self._lost += self._pending.squeeze()
             self._pending.position = position or self._pending.position
             self._pending.counts.update({(one.key, one.epoch): one for one in counts})
 
-    def flush(self, timeout: float) -> None:
-        """Return when all that was recorded is written, or cannot be; or after `timeout`."""
+    def flush(self, timeout: float) -> bool:
+        """Return whether all that was recorded is written, or cannot be, within `timeout`."""
         with self._changed:
             self._flushes += 1
             mine = self._flushes
             self._changed.notify_all()
-            self._changed.wait_for(
+            return self._changed.wait_for(
                 lambda: self._flushed >= mine or self._ending, timeout
             )
 
@@ -190,12 +198,18 @@ class History:
 
     def _put(self, batch: _Batch) -> None:
         assert self._db is not None  # noqa: S101  _ready has opened it
-        flows = [self._repeated(flow) for flow in folded(batch.flows)]
-        events = self._folded_events(batch.events)
+        told = repeats_folded(batch.flows)
+        denied = [flow for flow in told if flow.verdict == "deny"]
+        passed = [flow for flow in told if flow.verdict != "deny"]
+        told = aggregate(passed, FLOWS, FLOOD)
+        told += aggregate(denied, FLOWS, DENIED_FLOOD)
+        flows = [self._repeated(flow) for flow in told]
+        events = self._folded_events(aggregate(batch.events, EVENTS, FLOOD))
         if batch.position or flows or events or batch.counts:
             flow_ids, event_ids = self._db.write(
                 flows, events, batch.position, batch.counts.values()
             )
+            self._count_lost([*flow_ids, *event_ids].count(None))
             self._remember(flows, flow_ids, events, event_ids)
             self._db.prune()
         self._bytes = self._db.used_bytes()
@@ -203,6 +217,10 @@ class History:
             missed, self._unrecorded = self._unrecorded, 0
             self._why_not = None
             self._tell(f"flows and events are recorded again; not recorded: {missed}")
+
+    def _count_lost(self, number: int) -> None:
+        with self._changed:
+            self._lost += number
 
     def _repeated(self, flow: FlowRecord) -> tuple[int | None, FlowRecord]:
         row, earlier = self._rows.get(flow.identity, (None, flow))
@@ -232,17 +250,17 @@ class History:
     def _remember(
         self,
         flows: list[tuple[int | None, FlowRecord]],
-        flow_ids: list[int],
+        flow_ids: list[int | None],
         events: list[tuple[int | None, Happening]],
-        event_ids: list[int],
+        event_ids: list[int | None],
     ) -> None:
         """Rows to which repeats may be added; forgotten when they are too old for that."""
         now = time.time()
         for (_, flow), row in zip(flows, flow_ids, strict=True):
-            if flow.verdict == "deny":
+            if flow.verdict == "deny" and row is not None:
                 self._rows[flow.identity] = (row, flow)
         for (_, event), row in zip(events, event_ids, strict=True):
-            if event.packets:
+            if event.packets and row is not None:
                 self._event_rows[event.named] = (row, event)
         self._rows = {
             key: kept

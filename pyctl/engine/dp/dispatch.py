@@ -180,23 +180,28 @@ class Dispatcher:
         found = self._engine.counters(port_id)
         return {reason: packets for reason, (packets, _, _) in found.items()}
 
-    def _sessions(self) -> Iterator[records.Session]:
+    def _sessions(self) -> Iterator[tuple[records.Session, Endpoint]]:
+        """Those of endpoints: of one that is gone the engine lists what it has not told yet."""
         cursor, more = 0, True
         while more:
             blob, cursor = self._engine.sessions(0, _LISTED, cursor)
-            yield from records.sessions(blob)
+            for session in records.sessions(blob):
+                endpoint = self._state.at_port(session.port_id)
+                if endpoint is not None:
+                    yield session, endpoint
             more = cursor != 0
 
+    def _counts(self) -> replies.SessionCounts:
+        return sessions.count(session for session, _ in self._sessions())
+
     def _count_session(self, _: messages.CountSession) -> Iterator[bytes]:
-        yield replies.session_count(sessions.count(self._sessions()))
+        yield replies.session_count(self._counts())
 
     def _list_session(self, _: messages.ListSession) -> Iterator[bytes]:
         now = time.monotonic_ns()
         rows = (
-            sessions.row(
-                session, self._state.at_port(session.port_id), self._state.nets, now
-            )
-            for session in self._sessions()
+            sessions.row(session, endpoint, self._state.nets, now)
+            for session, endpoint in self._sessions()
         )
         yield from replies.session_list(rows)
 
@@ -223,7 +228,7 @@ class Dispatcher:
                 no_workload=unknown + sum(counted[reason] for reason in _NO_WORKLOAD),
                 other=counted["other_ethertype"],
                 timeout_frag=counted["fragment_timeout"],
-                sessions=sessions.count(self._sessions()),
+                sessions=self._counts(),
                 type1_rules=rules.count(False),
                 type2_rules=rules.count(True),
             )

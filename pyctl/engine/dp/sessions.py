@@ -33,16 +33,15 @@ def count(sessions: Iterable[Session]) -> SessionCounts:
 
 
 def row(
-    session: Session, endpoint: Endpoint | None, nets: InternalNets, now_ns: int
+    session: Session, endpoint: Endpoint, nets: InternalNets, now_ns: int
 ) -> SessionRow:
     """A session as listed at `now_ns` of CLOCK_MONOTONIC.
 
-    The opener is the client. Of the two MACs only the workload's is known; the other is zero, and
-    all are for a session whose endpoint is gone.
+    The opener is the client. Of the two MACs only the workload's is known; the other is zero.
     """
     source, destination = ip_address(session.source), ip_address(session.destination)
     inbound = session.direction is Direction.INGRESS
-    mac = bytes.fromhex(endpoint.mac.replace(":", "")) if endpoint else _NO_MAC
+    mac = bytes.fromhex(endpoint.mac.replace(":", ""))
     icmp = session.proto in {_ICMP, _ICMPV6}
     idle_ns = max(0, now_ns - session.last_seen_ns)
     return SessionRow(
@@ -71,12 +70,12 @@ def row(
     )
 
 
-def _action(session: Session, endpoint: Endpoint | None) -> PolicyAction:
+def _action(session: Session, endpoint: Endpoint) -> PolicyAction:
     if session.violation:
         return PolicyAction.VIOLATE
     if session.verdict is Action.DENY:
         return PolicyAction.DENY
-    if endpoint is None or endpoint.policy is None:
+    if endpoint.policy is None:
         return PolicyAction.OPEN
     if not session.rule_id:
         return endpoint.policy.defact
@@ -84,16 +83,16 @@ def _action(session: Session, endpoint: Endpoint | None) -> PolicyAction:
 
 
 def _flags(
-    session: Session, endpoint: Endpoint | None, peer: object, nets: InternalNets
+    session: Session, endpoint: Endpoint, peer: object, nets: InternalNets
 ) -> SessionFlag:
     flags = SessionFlag(0)
     if session.direction is Direction.INGRESS:
         flags |= SessionFlag.INGRESS
     if session.midstream:
         flags |= SessionFlag.MIDSTREAM
-    if endpoint and endpoint.tap:
+    if endpoint.tap:
         flags |= SessionFlag.TAP
-    if endpoint and endpoint.policy is None:
+    if endpoint.policy is None:
         flags |= SessionFlag.TMP_OPEN
     if isinstance(peer, IPv4Address):
         if nets.is_external(peer):

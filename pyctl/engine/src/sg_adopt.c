@@ -10,6 +10,9 @@
 #include "sg_flow.h"
 
 #define MAGIC 0x53474c4f57533031ULL
+#ifndef SG_LAYOUT
+#define SG_LAYOUT 0ULL	/* the build gives a hash of the headers that lay this memory out */
+#endif
 
 static int is_dir(__u8 dir)
 {
@@ -31,12 +34,12 @@ static int file_again(struct sg_core *core, struct sg_session *s, __u32 slot, __
 {
 	struct sg_port *port;
 
+	s->denied = !!s->denied;
 	if (!is_whole(s, now_ns) || sg_table_find(&core->table, &s->key))
 		return 0;
 	port = sg_port_of(core, s->key.port_id);
 	if (!port)
 		return 0;
-	s->denied = !!s->denied;
 	/* What the kernel saw last may be later than the engine's last round. */
 	if (s->last_seen_ns > now_ns)
 		s->last_seen_ns = now_ns;
@@ -62,14 +65,20 @@ int sg_core_adopt(struct sg_core *core, void *memory, __u64 bytes, int keep, __u
 	if (bytes < SG_STORE_SESSIONS + (__u64)core->table.max * sizeof(struct sg_session))
 		return -EINVAL;
 	core->now_ns = now_ns;
-	keep = keep && store->magic == MAGIC && store->session_bytes == sizeof(struct sg_session);
-	if (keep)
+	keep = keep && store->magic == MAGIC && store->session_bytes == sizeof(struct sg_session) &&
+	       store->layout == SG_LAYOUT;
+	if (keep) {
 		used = store->used < core->table.max ? store->used : core->table.max;
-	*store = (struct sg_store){ .magic = MAGIC, .session_bytes = sizeof(struct sg_session) };
+		core->table.next_id = store->next_id;
+	}
+	*store = (struct sg_store){
+		.magic = MAGIC, .session_bytes = sizeof(struct sg_session), .layout = SG_LAYOUT,
+		.next_id = core->table.next_id,
+	};
 	sg_table_place(&core->table, store);
 	sg_event_place(&core->events, (void *)((__u8 *)memory + SG_STORE_HEAD), keep);
-	sg_hits_place(&core->hits, (void *)((__u8 *)memory + SG_STORE_HEAD + SG_STORE_EVENTS), keep,
-		      now_ns);
+	sg_hits_place(&core->hits, &core->table.hash_key,
+		      (void *)((__u8 *)memory + SG_STORE_HEAD + SG_STORE_EVENTS), keep, now_ns);
 	while (core->table.used < used) {
 		__u32 slot = sg_table_grow(&core->table);
 		struct sg_session *s = sg_table_slot(&core->table, slot);

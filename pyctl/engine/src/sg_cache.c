@@ -8,6 +8,7 @@
 
 #include "sg_tcp.h"
 
+enum { SWEPT_AT_ONCE = 64 };	/* each may cost two system calls */
 #define RETRY_NS (10 * SG_SECOND)	/* after the flow map refused */
 #define HEAL_NS SG_SECOND		/* entries missed this long after their write are gone */
 
@@ -69,8 +70,12 @@ static void catch_up(struct sg_session *s, int side, const struct seg_flow *flow
 {
 	if (flow->last_seen_ns > s->last_seen_ns)
 		s->last_seen_ns = flow->last_seen_ns;
-	if (s->denied || s->key.proto != SG_PROTO_TCP || !flow->packets)
+	if (s->denied || !flow->packets)
 		return;
+	if (s->key.proto != SG_PROTO_TCP) {
+		s->spoke = (__u8)(s->spoke | (1 << side));
+		return;
+	}
 	if (flow->payload)
 		s->data_seen = 1;
 	/* A RST alone says nothing. */
@@ -154,16 +159,24 @@ void sg_core_cache_stats(const struct sg_core *core, __u16 port_id, struct sg_ca
 		*out = port_id ? port->cache : core->cache;
 }
 
-void sg_cache_drop_port(struct sg_core *core, const struct sg_port *port)
+int sg_cache_sweep(struct sg_core *core)
 {
-	__u32 slot = port->sessions.head;
+	for (int seen = 0; core->sweep && seen < SWEPT_AT_ONCE; seen++) {
+		const struct sg_ruleset *rules;
+		struct sg_session *s;
 
-	while (slot) {
-		struct sg_session *s = sg_table_slot(&core->table, slot);
-
-		slot = s->port_next;
-		sg_cache_evict(core, s);
+		if (core->sweep > core->table.used) {
+			core->sweep = 0;
+			break;
+		}
+		s = sg_table_slot(&core->table, core->sweep++);
+		if (!s->in_use || !s->cached)
+			continue;
+		rules = core->ports[s->key.port_id]->rules;
+		if (rules && rules->policy.flags & SG_POLICY_NO_CACHE)
+			sg_cache_evict(core, s);
 	}
+	return core->sweep != 0;
 }
 
 struct sg_cache_counts sg_cache_peek(struct sg_core *core, struct sg_session *s)
@@ -220,20 +233,31 @@ static __u8 wanted(const struct sg_core *core, const struct sg_session *s)
 		if ((s->key.rport & 0xff) != ECHO_REQUEST && (s->key.rport & 0xff) != ECHO6_REQUEST)
 			return 0;
 		break;
-	case SG_PROTO_UDP:
-		break;
 	default:
-		return 0;
+		if (SEG_PROTO_IS_EXTENSION(s->key.proto))
+			return 0;
+		break;
 	}
 	if (!s->denied)
 		return both;
 	return s->rejects && s->resets < SG_RESETS_MAX ? 0 : (__u8)(1 << s->opener);
 }
 
-/* Never shorter than what the engine's timers will grant, whatever state a connection comes to. */
+/* Never shorter than what the engine's timers will grant, whatever state a flow comes to. */
 static __u64 kernel_timeout(const struct sg_session *s)
 {
-	return s->key.proto == SG_PROTO_TCP && !s->denied ? SG_TIMEOUT_TCP_ACTIVE : s->timeout_ns;
+	if (s->denied || is_icmp(s))
+		return s->timeout_ns;
+	switch (s->key.proto) {
+	case SG_PROTO_TCP:
+		return SG_TIMEOUT_TCP_ACTIVE;
+	case SG_PROTO_UDP:
+		return SG_TIMEOUT_UDP_ANSWERED;
+	case SG_PROTO_SCTP:
+		return SG_TIMEOUT_SCTP_ANSWERED;
+	default:
+		return SG_TIMEOUT_OTHER_ANSWERED;
+	}
 }
 
 static int put_one(struct sg_core *core, struct sg_session *s, __u8 dir, const struct seg_flow *flow)
@@ -256,7 +280,20 @@ static int put_one(struct sg_core *core, struct sg_session *s, __u8 dir, const s
 	return 1;
 }
 
-static void put(struct sg_core *core, struct sg_session *s, __u8 dirs, __u64 now_ns)
+/* A connection that begins has no packet behind its SYN. Of all else that passes, packets that came before the
+ * verdict may wait behind p, and go the other way where they went before. Copies wait for nobody. */
+static __u8 phase_of(const struct sg_core *core, const struct sg_session *s, const struct sg_packet *p, __u8 dir)
+{
+	int tcp = s->key.proto == SG_PROTO_TCP;
+
+	if (s->denied || sg_policy_records_only(core->ports[s->key.port_id]->rules))
+		return SEG_FLOW_STEADY;
+	if (tcp && sg_tcp_is_opening(s))
+		return dir == s->opener ? SEG_FLOW_OPENING : SEG_FLOW_STEADY;
+	return dir == p->dir || tcp || s->packets[dir != s->opener] ? SEG_FLOW_SETTLING : SEG_FLOW_STEADY;
+}
+
+static void put(struct sg_core *core, struct sg_session *s, const struct sg_packet *p, __u8 dirs, __u64 now_ns)
 {
 	struct seg_flow flow = {
 		.generation = s->generation,
@@ -264,12 +301,13 @@ static void put(struct sg_core *core, struct sg_session *s, __u8 dirs, __u64 now
 		.timeout_ns = kernel_timeout(s),
 		.session = sg_session_name(s),
 		.verdict = s->denied ? SEG_VERDICT_DENY : SEG_VERDICT_ALLOW,
+		.steered = s->key.proto == SG_PROTO_TCP ? SEG_SETTLE_PACKETS - SEG_SETTLE_TCP : 0,
 	};
 
 	for (__u8 dir = SEG_DIR_EGRESS; dir <= SEG_DIR_INGRESS; dir++) {
 		if (!(dirs & (1 << dir)))
 			continue;
-		flow.opening = dir == s->opener && s->key.proto == SG_PROTO_TCP && sg_tcp_is_opening(s);
+		flow.phase = phase_of(core, s, p, dir);
 		if (!put_one(core, s, dir, &flow)) {
 			sg_cache_drop(core, s);
 			s->retry_ns = now_ns + RETRY_NS;
@@ -280,12 +318,26 @@ static void put(struct sg_core *core, struct sg_session *s, __u8 dirs, __u64 now
 	s->put_generation = flow.generation;
 }
 
-/* p is of a kind that the kernel carries, so that its coming here means a miss. */
-static int should_have_hit(const struct sg_session *s, const struct sg_packet *p, __u64 now_ns)
+static int is_settling(struct sg_core *core, const struct sg_session *s, __u8 dir)
 {
-	return now_ns - s->put_ns > HEAL_NS && !p->extended && p->frames == 1 &&
-	       (s->cached & (1 << p->dir)) &&
-	       !(p->tcp_flags & (SG_SYN | SG_FIN | SG_RST));
+	struct seg_flow flow;
+	union flow_key key;
+
+	make_key(s, dir, &key);
+	return !core->io.flow_get(core->io.ctx, s->key.family, &key, &flow) &&
+	       flow.phase == SEG_FLOW_SETTLING;
+}
+
+/* p is of a kind that the kernel carries, so that its coming here means a miss. Asked once a second. */
+static int should_have_hit(struct sg_core *core, struct sg_session *s, const struct sg_packet *p, __u64 now_ns)
+{
+	if (now_ns - s->put_ns <= HEAL_NS || p->extended || p->frames != 1 || p->opens ||
+	    !(s->cached & (1 << p->dir)) || p->tcp_flags & (SG_SYN | SG_FIN | SG_RST))
+		return 0;
+	if (!is_settling(core, s, p->dir))
+		return 1;
+	s->put_ns = now_ns;
+	return 0;
 }
 
 /* Not those that the policy's change sent here: the entry was no verdict any more. */
@@ -308,8 +360,8 @@ void sg_cache_sync(struct sg_core *core, struct sg_session *s, const struct sg_p
 
 	count_late(core, s, p);
 	if (s->cached && (s->cached != dirs || s->put_generation != s->generation ||
-			  should_have_hit(s, p, now_ns)))
+			  should_have_hit(core, s, p, now_ns)))
 		sg_cache_evict(core, s);
 	if (dirs && !s->cached && now_ns >= s->retry_ns)
-		put(core, s, dirs, now_ns);
+		put(core, s, p, dirs, now_ns);
 }

@@ -13,8 +13,8 @@ void sg_cache_sync(struct sg_core *core, struct sg_session *s, const struct sg_p
 void sg_cache_drop(struct sg_core *core, struct sg_session *s);
 /* Likewise, of a flow that goes on. */
 void sg_cache_evict(struct sg_core *core, struct sg_session *s);
-/* Likewise of all sessions of a port. */
-void sg_cache_drop_port(struct sg_core *core, const struct sg_port *port);
+/* Some of the entries that ports had before they were without a flow map go (core->sweep). 1: there may be more. */
+int sg_cache_sweep(struct sg_core *core);
 /* What the kernel has counted on top of the session's own numbers, by side; brings last_seen_ns
  * and what is known of a connection's state up to date. */
 struct sg_cache_counts {

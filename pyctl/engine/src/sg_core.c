@@ -11,10 +11,12 @@
 #include "sg_cache.h"
 #include "sg_flow.h"
 #include "sg_judge.h"
+#include "sg_share.h"
 
 /* Each may cost four system calls; frames wait meanwhile. A frame opens one session at most, which has two
  * timers: fewer than that, and sessions would pile up for as long as every round is full. */
-enum { DUE_PER_TICK = 32, DUE_PER_FRAME = 2, FRAMES_MAX = 64 };
+enum { DUE_PER_TICK = 32, DUE_PER_FRAME = 2, FRAMES_MAX = 64, CLOSED_PER_TICK = 64, LISTED_AT_ONCE = 4096 };
+#define CLOSING_NS (60 * SG_SECOND)	/* that the ends of a deleted port's flows wait for room among the events */
 #define TICK_NS 100000000ULL
 
 struct sg_port *sg_port_of(struct sg_core *core, __u16 port_id)
@@ -44,14 +46,12 @@ struct sg_core *sg_core_new(const struct sg_io *io, const struct sg_core_config 
 	return core;
 }
 
-/* Sessions, entries in the flow map, fragments: all that a port has open. */
+/* Policy and fragments go at once, and nothing is found of its sessions any more; they end a few at a time. */
 static void close_port(struct sg_core *core, __u16 port_id, __u64 now_ns)
 {
 	struct sg_port *port = core->ports[port_id];
 	struct sg_datagram *d = core->frags.oldest, *next;
 
-	while (port->sessions.head)
-		sg_flow_end(core, sg_table_slot(&core->table, port->sessions.head), now_ns);
 	for (; d; d = next) {
 		next = d->next;
 		if (d->key.port_id == port_id)
@@ -59,8 +59,54 @@ static void close_port(struct sg_core *core, __u16 port_id, __u64 now_ns)
 	}
 	free(port->rules);
 	free(port->listeners);
+	port->rules = NULL;
+	port->listeners = NULL;
+	memset(port->counts, 0, sizeof(port->counts));
+	memset(&port->questions, 0, sizeof(port->questions));
+	memset(&port->renewal, 0, sizeof(port->renewal));
+	port->cache = (struct sg_cache_stats){ .entries = port->cache.entries };
+	sg_table_close(&core->table, &port->sessions, now_ns);
+	if (port->closing)
+		return;
+	port->closing = 1;
+	port->closing_next = core->closing;
+	core->closing = port_id;
+}
+
+/* The first of the closing ports has no session of its past any more. */
+static void finish_closing(struct sg_core *core)
+{
+	__u16 port_id = core->closing;
+	struct sg_port *port = core->ports[port_id];
+
+	core->closing = port->closing_next;
+	port->closing = 0;
+	/* It may have been given to another meanwhile. */
+	if (port->rules || port->sessions.count)
+		return;
+	free(port->listeners);
 	free(port);
 	core->ports[port_id] = NULL;
+}
+
+/* End up to `max` sessions of ports that were deleted; those whose end cannot be told yet wait. 1: there are more. */
+static int end_closing(struct sg_core *core, __u32 max, __u64 now_ns)
+{
+	while (core->closing) {
+		struct sg_port *port = core->ports[core->closing];
+		struct sg_session *s = sg_table_slot(&core->table, port->sessions.closing.tail);
+
+		if (!s) {
+			finish_closing(core);
+			continue;
+		}
+		if (!max--)
+			return 1;
+		if (!sg_flow_may_end(core, s) && now_ns < port->sessions.closed_ns + CLOSING_NS)
+			return 0;
+		sg_flow_end(core, s);
+	}
+	return 0;
 }
 
 void sg_core_free(struct sg_core *core)
@@ -68,9 +114,13 @@ void sg_core_free(struct sg_core *core)
 	if (!core)
 		return;
 	for (__u32 id = 0; id < SEG_PORT_IDS; id++)
-		if (core->ports[id])
+		if (id && core->ports[id])
 			close_port(core, (__u16)id, core->now_ns);
+	while (end_closing(core, ~0U, ~0ULL))
+		;
+	free(core->ports[0]);
 	sg_node_free(core->node);
+	sg_event_flush(&core->events);
 	sg_table_free(&core->table);
 	sg_event_free(&core->events);
 	sg_hits_free(&core->hits);
@@ -95,6 +145,15 @@ static void send_on(struct sg_core *core, struct sg_port *port, const struct sg_
 		sg_count(port, SEG_R_FROM_ENGINE, 1, frame->len);
 }
 
+/* A flood's every packet would be another flow's. */
+static int may_tell_share(struct sg_port *port, __u64 now_ns)
+{
+	if (now_ns - port->share_told_ns < SG_SECOND)
+		return 0;
+	port->share_told_ns = now_ns;
+	return 1;
+}
+
 /* The packet's flow, named from its opener's side. */
 static void tell(struct sg_core *core, const struct sg_packet *p, const struct sg_ruling *ruling,
 		 __u8 kind, __u64 now_ns)
@@ -107,9 +166,11 @@ static void tell(struct sg_core *core, const struct sg_packet *p, const struct s
 	};
 	int turned = event.dir != p->dir;
 
+	if (ruling->reason == SEG_R_PORT_SHARE && !may_tell_share(core->ports[p->port_id], now_ns))
+		return;
 	memcpy(event.saddr, turned ? p->daddr : p->saddr, sizeof(event.saddr));
 	memcpy(event.daddr, turned ? p->saddr : p->daddr, sizeof(event.daddr));
-	if (turned && (p->kind == SG_KIND_TCP || p->kind == SG_KIND_UDP)) {
+	if (turned && (p->kind == SG_KIND_TCP || p->kind == SG_KIND_UDP || p->kind == SG_KIND_SCTP)) {
 		event.sport = p->dport;
 		event.dport = p->sport;
 	}
@@ -210,19 +271,75 @@ static __u16 passes_freely(const struct sg_packet *p)
 		return SEG_R_ARP;
 	if (p->kind == SG_KIND_NEIGHBOUR)
 		return SEG_R_NEIGHBOUR_DISCOVERY;
-	return p->to_group ? SEG_R_GROUP : SEG_R_NONE;
+	return p->kind == SG_KIND_MEMBERSHIP ? SEG_R_GROUP : SEG_R_NONE;
 }
 
 /* All that needs no look at flows; SEG_R_NONE: go on. */
 static __u16 inspect(const struct sg_port *port, struct sg_packet *p)
 {
+	__u16 reason;
+
 	if (p->frame->wire_len > p->frame->len)
 		return SEG_R_TRUNCATED;
 	if (!port->rules)
 		return SEG_R_NO_POLICY;
 	if (port->rules->policy.mode == SEG_MODE_QUARANTINE)
 		return SEG_R_QUARANTINE;
-	return sg_decode_network(p);
+	reason = sg_decode_network(p);
+	return reason ? reason : sg_decode_csum(p);
+}
+
+/* Of a port that the kernel does not keep to its share, or did not yet: as seg_share.h does it. */
+static int is_over_share(struct sg_core *core, struct sg_port *port, const struct sg_packet *p,
+			 __u64 now_ns)
+{
+	int inbound = p->dir == SEG_DIR_INGRESS;
+	__u64 name[3] = { p->port_id * 2U + (__u32)inbound }, hash;
+	__u64 gap = core->share_gap_ns, limit = SEG_SHARE_AHEAD_NS;
+	int hit;
+
+	if (!gap || (!core->share_behind && !(port->rules->policy.flags & SG_POLICY_NO_CACHE)))
+		return 0;
+	memcpy(&name[1], inbound ? p->saddr : p->daddr, 16);
+	hash = sg_hash(&core->table.hash_key, name, sizeof(name));
+	hit = sg_share_ask(&core->share_peers[hash % SEG_SHARE_PEERS], now_ns, 2 * gap, limit);
+	if (!(hit & SEG_SHARE_REFUSED))
+		hit |= sg_share_ask(&port->shares[inbound], now_ns, gap, limit);
+	core->share_hit |= hit;
+	return hit & SEG_SHARE_REFUSED;
+}
+
+/* What goes between two addresses is one conversation, at however many ports it is seen. */
+static void note_ends(struct sg_core *core, const struct sg_packet *p)
+{
+	__u64 source[2], ends[2];
+
+	memcpy(source, p->saddr, sizeof(source));
+	memcpy(ends, p->daddr, sizeof(ends));
+	ends[0] ^= source[0];
+	ends[1] ^= source[1];
+	if (ends[0] == core->ends[0] && ends[1] == core->ends[1])
+		return;
+	core->contended |= core->ends[0] || core->ends[1];
+	memcpy(core->ends, ends, sizeof(ends));
+}
+
+int sg_core_contended(struct sg_core *core)
+{
+	int contended = core->contended;
+
+	core->contended = 0;
+	return contended;
+}
+
+int sg_core_share(struct sg_core *core, __u64 gap_ns, int behind)
+{
+	int hit = core->share_hit;
+
+	core->share_gap_ns = gap_ns;
+	core->share_behind = behind;
+	core->share_hit = 0;
+	return hit;
 }
 
 void sg_core_frame(struct sg_core *core, const struct sg_frame *frame, __u64 now_ns)
@@ -249,15 +366,18 @@ void sg_core_frame(struct sg_core *core, const struct sg_frame *frame, __u64 now
 			send_on(core, port, frame);
 			return;
 		}
-		if (p.kind == SG_KIND_FRAGMENT) {
-			take_fragment(core, port, &p, now_ns);
-			return;
-		}
+		note_ends(core, &p);
 		if (p.kind == SG_KIND_OTHER_ETHERTYPE)
 			r.reason = SEG_R_OTHER_ETHERTYPE;
-		else
-			r = sg_judge(core, port, &p, now_ns);
+		else if (is_over_share(core, port, &p, now_ns))
+			r.reason = SEG_R_PORT_SHARE;
 	}
+	if (!r.reason && p.kind == SG_KIND_FRAGMENT) {
+		take_fragment(core, port, &p, now_ns);
+		return;
+	}
+	if (!r.reason)
+		r = sg_judge(core, port, &p, now_ns);
 	if (!r.reason || refuse(core, port, &p, &r, now_ns))
 		send_on(core, port, frame);
 }
@@ -293,81 +413,24 @@ __u64 sg_core_tick(struct sg_core *core, __u64 now_ns)
 {
 	__u32 most = DUE_PER_TICK + DUE_PER_FRAME * (core->frames < FRAMES_MAX ? core->frames : FRAMES_MAX);
 	struct sg_session *s;
+	int more;
 
 	core->now_ns = now_ns;
 	core->frames = 0;
 	expire_fragments(core, now_ns);
+	if (now_ns - core->swept_ns >= TICK_NS) {
+		core->swept_ns = now_ns;
+		sg_event_sweep(&core->events, now_ns);
+	}
+	more = end_closing(core, CLOSED_PER_TICK, now_ns);
+	more |= sg_cache_sweep(core);
 	for (__u32 i = 0; i < most; i++) {
 		s = sg_wheel_due(&core->table, now_ns);
 		if (!s)
-			return TICK_NS;
+			return more ? 0 : TICK_NS;
 		sg_flow_due(core, s, now_ns);
 	}
 	return 0;
-}
-
-int sg_core_policy_set(struct sg_core *core, const struct sg_policy *policy,
-		       const struct sg_rule *rules)
-{
-	struct sg_ruleset *set;
-	struct sg_port *port;
-	int error = sg_policy_compile(policy, rules, &core->node, &set);
-
-	if (error)
-		return error;
-	port = sg_port_of(core, policy->port_id);
-	if (!port) {
-		free(set);
-		return -ENOMEM;
-	}
-	free(port->rules);
-	port->rules = set;
-	if (policy->flags & SG_POLICY_NO_CACHE)
-		sg_cache_drop_port(core, port);
-	return 0;
-}
-
-int sg_core_node_build(const struct sg_core *core, const void *bytes, __u32 length,
-		       struct sg_node **out)
-{
-	struct sg_node_view view;
-	int error = sg_node_view(bytes, length, &view);
-
-	/* The key is made once: it may be read while the core works. */
-	return error ? error : sg_node_build(core->table.hash_key.k, &view, out);
-}
-
-static int policies_set(struct sg_core *core, const struct sg_node_view *view)
-{
-	int error = 0;
-
-	for (__u32 i = 0; i < view->head->policies && !error; i++)
-		error = sg_core_policy_set(core, &view->policies[i], NULL);
-	return error;
-}
-
-int sg_core_node_swap(struct sg_core *core, struct sg_node *node, const void *bytes, __u32 length,
-		      struct sg_node **former)
-{
-	struct sg_node_view view;
-	int error = sg_node_view(bytes, length, &view);
-
-	*former = error ? node : core->node;
-	if (error)
-		return error;
-	core->node = node;
-	return policies_set(core, &view);
-}
-
-int sg_core_members_set(struct sg_core *core, const void *bytes, __u32 length)
-{
-	struct sg_node_view view;
-	int error = sg_node_view(bytes, length, &view);
-
-	if (error || !core->node || view.head->rules || view.head->cidrs)
-		return error ? error : -EINVAL;
-	error = sg_node_members_set(core->node, &view);
-	return error ? error : policies_set(core, &view);
 }
 
 int sg_core_listeners_set(struct sg_core *core, __u16 port_id, const __u16 *ports, __u32 count)
@@ -415,6 +478,13 @@ __u32 sg_core_events(struct sg_core *core, __u64 epoch, __u64 ack, __u64 after, 
 	return sg_event_read(&core->events, after, out, max, page);
 }
 
+void sg_core_events_lost(const struct sg_core *core, struct sg_event_page *page)
+{
+	page->epoch = core->events.log->epoch;
+	page->lost_drops = core->events.log->lost_drops;
+	page->lost_ends = core->events.log->lost_ends;
+}
+
 __u32 sg_core_hits(const struct sg_core *core, __u64 after, struct sg_hit *out, __u32 max,
 		   struct sg_hit_page *page)
 {
@@ -426,10 +496,11 @@ __u32 sg_core_sessions(struct sg_core *core, __u16 port_id, struct sg_session_in
 {
 	__u32 slot = *cursor, found = 0;
 
-	while (slot < core->table.used && found < max) {
+	for (int seen = 0; slot < core->table.used && found < max && seen < LISTED_AT_ONCE; seen++) {
 		struct sg_session *s = sg_table_slot(&core->table, ++slot);
 
-		if (s->in_use && (!port_id || s->key.port_id == port_id))
+		if (s->in_use && (!port_id || (s->key.port_id == port_id &&
+					       s->created_ns > core->ports[port_id]->sessions.closed_ns)))
 			sg_flow_info(core, s, &out[found++]);
 	}
 	*cursor = slot < core->table.used ? slot : 0;

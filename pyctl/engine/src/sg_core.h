@@ -12,7 +12,7 @@
 struct sg_core;
 
 /* What Linux prepends to a frame with PACKET_VNET_HDR: struct virtio_net_hdr, 10 bytes. */
-enum sg_core_limit { SG_VNET_HDR_LEN = 10, SG_ANY_PORT_HI = 65535 };
+enum sg_core_limit { SG_VNET_HDR_LEN = 10, SG_ANY_PORT_HI = 65535, SG_RULES_MAX = 262144 };
 
 /* A frame from vth, from its Ethernet header on; valid for the call only. */
 struct sg_frame {
@@ -23,7 +23,7 @@ struct sg_frame {
 	__u16 vlan_tpid;
 	__u8 has_vlan;
 	__u8 vnet[SG_VNET_HDR_LEN];	/* sent on with the frame, unchanged; zero for frames made here */
-	__u8 pad;
+	__u8 made;		/* here: it was not received, and is not counted as sent on */
 };
 
 /* The world. Every function returns 0 or -errno; ctx comes back as given. */
@@ -48,7 +48,7 @@ struct sg_rule {
 	__u8 peer[16];		/* the other end's network; IPv4 in the first four bytes */
 	__u8 prefix_len;
 	__u8 pad;
-	__u16 port_lo;		/* destination ports of TCP and UDP, host order; 0..65535 = any */
+	__u16 port_lo;		/* destination ports of TCP, UDP and SCTP, host order; 0..65535 = any */
 	__u16 port_hi;
 	__u16 pad2;
 };
@@ -58,6 +58,7 @@ enum sg_policy_flag {
 	SG_POLICY_DENY_RST = 1,		/* a denied TCP SYN is answered with RST, not dropped silently */
 	SG_POLICY_NO_CACHE = 2,		/* its datapath has no flow map: every packet comes here */
 	SG_POLICY_NODE = 4,		/* its rules are the node's (struct sg_node_head), not a list of its own */
+	SG_POLICY_SERVES_DHCP = 8,	/* of the node's: the workload may answer DHCP clients */
 };
 
 /* A port's policy, swapped in whole. Flows judged by it are stamped with its generation. */
@@ -70,7 +71,7 @@ struct sg_policy {
 	__u8 mac[6];		/* the workload's, for frames made here */
 	__u8 pad[2];
 	__u32 rule_count;
-	__u32 pad2;
+	__u32 segment;		/* of the node's: who has an address there is known from others; 0: none */
 };
 SEG_ABI_SIZE(sg_policy, 32);
 
@@ -110,7 +111,7 @@ struct sg_node_rule {
 SEG_ABI_SIZE(sg_node_rule, 32);
 
 struct sg_node_spec {
-	__u8 proto;		/* IPPROTO_TCP, _UDP, _ICMP (of IPv4), _ICMPV6 (of IPv6); 0: any */
+	__u8 proto;		/* IPPROTO_TCP, _UDP, _SCTP, _ICMP (of IPv4), _ICMPV6 (of IPv6); 0: any */
 	__u8 pad;
 	__u16 port_lo;		/* destination's, host order; ICMP: the type; 0..65535 for any protocol */
 	__u16 port_hi;
@@ -127,17 +128,24 @@ struct sg_node_cidr {
 };
 SEG_ABI_SIZE(sg_node_cidr, 24);
 
+enum sg_holder {
+	SG_HOLDER_ALONE = 0,
+	SG_HOLDER_FIRST = 1,		/* of several */
+	SG_HOLDER_ALSO = 2,		/* as the member before */
+};
+
 /* The selector groups of a port (family 0), or of an address that workloads have. No groups: an
  * address that nobody has (any more). */
 struct sg_member {
 	__u8 family;		/* enum seg_family; 0: a port */
-	__u8 pad;
+	__u8 holder;		/* enum sg_holder, of the address */
 	__u16 port_id;
 	__u8 address[16];
 	__u32 first_group;
 	__u32 groups;
+	__u32 segment;		/* of an address that several have: where this one is; 0: not known */
 };
-SEG_ABI_SIZE(sg_member, 28);
+SEG_ABI_SIZE(sg_member, 32);
 
 struct sg_node;
 
@@ -259,6 +267,12 @@ void sg_core_free(struct sg_core *core);
 void sg_core_frame(struct sg_core *core, const struct sg_frame *frame, __u64 now_ns);
 /* The kernel let a connection's FIN or RST pass. What names no session of now says nothing. */
 void sg_core_end(struct sg_core *core, const struct seg_end *end, __u64 now_ns);
+/* Ports without a flow map have their frames taken this far apart (0: at will), as the kernel does for the
+ * others; while frames pile up, all have: what waits came before the kernel knew. enum
+ * seg_share_hit since the last call, bits. */
+int sg_core_share(struct sg_core *core, __u64 gap_ns, int behind);
+/* 1: frames between more than two addresses came since the last call. */
+int sg_core_contended(struct sg_core *core);
 /* Run timers: call at least every 100 ms. Returns the ns until it is wanted again, at most 100 ms; 0: more
  * are due, when the frames that came meanwhile are judged. */
 __u64 sg_core_tick(struct sg_core *core, __u64 now_ns);
@@ -280,7 +294,8 @@ int sg_core_members_set(struct sg_core *core, const void *bytes, __u32 length);
  * guess which side opened a connection that was there before the engine. Replaces the former
  * list; count 0 goes back to guessing. Returns 0, -ENOMEM or -EINVAL. */
 int sg_core_listeners_set(struct sg_core *core, __u16 port_id, const __u16 *ports, __u32 count);
-/* Forget a port: its policy, sessions, fragments and flow-map entries. */
+/* Forget a port: its policy and fragments at once; its sessions are not found any more, and end with their flow-map
+ * entries in the next ticks, as fast as their ends can be told. */
 void sg_core_port_delete(struct sg_core *core, __u16 port_id);
 
 /* out has SEG_R_COUNT places. */
@@ -295,13 +310,17 @@ void sg_core_cache_drop(struct sg_core *core, __u32 max, __u32 *cursor);
 struct sg_event_page {
 	__u64 epoch;		/* names the numbering: another one starts anew */
 	__u64 first;
-	__u64 lost;		/* since the last call: a full log forgets new ones */
+	__u64 lost;		/* since the last call: beyond its port's share an event is forgotten */
+	__u64 lost_drops;	/* since the epoch began: drops and violations, and ends of flows */
+	__u64 lost_ends;
 };
 /* Forget the events up to number `ack` of this epoch, then give up to max of those after `after`, oldest
  * first; they stay until they are acknowledged. Numbers of another epoch than the log's mean nothing: all
  * that there is is given. */
 __u32 sg_core_events(struct sg_core *core, __u64 epoch, __u64 ack, __u64 after, struct sg_event *out,
 		     __u32 max, struct sg_event_page *page);
+/* The counts of page, of what is lost since the epoch began, alone: nothing is read. */
+void sg_core_events_lost(const struct sg_core *core, struct sg_event_page *page);
 struct sg_hit_page {
 	__u64 epoch;		/* names the counting: another one started from zero */
 	__u64 serial;		/* of the last change there was */
@@ -311,7 +330,8 @@ struct sg_hit_page {
  * are whole counts since the epoch began, so to read some twice does no harm. */
 __u32 sg_core_hits(const struct sg_core *core, __u64 after, struct sg_hit *out, __u32 max,
 		   struct sg_hit_page *page);
-/* Up to max sessions from *cursor on (start at 0; 0 again when done). port_id 0: of all ports. */
+/* Up to max sessions from *cursor on (start at 0; 0 again when done), of a part of the table: there may be none in it.
+ * port_id 0: of all ports, and of those that were deleted what was not told yet. */
 __u32 sg_core_sessions(struct sg_core *core, __u16 port_id, struct sg_session_info *out, __u32 max,
 		       __u32 *cursor);
 __u32 sg_core_session_count(const struct sg_core *core);

@@ -9,6 +9,8 @@
 #include "sg_frag.h"
 #include "sg_hits.h"
 #include "sg_policy.h"
+#include "sg_question.h"
+#include "sg_renewal.h"
 #include "sg_session.h"
 
 enum { SG_RECALL = 16384 };
@@ -17,10 +19,17 @@ struct sg_port {
 	struct sg_ruleset *rules;	/* NULL: no policy yet */
 	__u8 *listeners;		/* bit per TCP port; NULL: not known */
 	struct sg_port_list sessions;
+	struct sg_questions questions;
+	struct sg_renewal renewal;
+	__u32 denied;			/* of the sessions, those that only remember a denial */
 	__u32 frag_memory;
+	struct seg_share shares[2];	/* egress, ingress: as seg_shares */
+	__u64 share_told_ns;
 	__u64 reject_ns;		/* by when what was answered would have been, at a steady pace */
 	struct sg_reason_count counts[SEG_R_COUNT];
 	struct sg_cache_stats cache;
+	__u16 closing_next;		/* of core->closing */
+	__u8 closing;			/* it is in there */
 };
 
 struct sg_core {
@@ -28,6 +37,7 @@ struct sg_core {
 	struct sg_core_config config;
 	struct sg_node *node;		/* what SG_POLICY_NODE means; NULL: no rules */
 	struct sg_port *ports[SEG_PORT_IDS];	/* [0] collects what belongs to no port */
+	__u16 closing;			/* the first of those that were deleted and have sessions; 0: none */
 	struct sg_table table;
 	struct sg_frags frags;
 	struct sg_event_queue events;
@@ -35,9 +45,17 @@ struct sg_core {
 	__u64 recall[SG_RECALL];	/* who opened what expired: hash, low bit = ingress */
 	__u32 denied;			/* sessions that only remember a denial */
 	__u32 cache_limit;
+	__u32 sweep;			/* slot from which on entries of ports without a flow map go; 0: none do */
 	__u32 frames;			/* since the last tick */
 	struct sg_cache_stats cache;	/* of all ports that there ever were */
 	__u64 now_ns;			/* as last handed in */
+	__u64 share_gap_ns;		/* as last handed in */
+	int share_hit;
+	int share_behind;		/* frames pile up */
+	int contended;			/* a conversation other than that of `ends` was seen */
+	__u64 ends[2];			/* both addresses of one, in one, whichever way it goes */
+	struct seg_share share_peers[SEG_SHARE_PEERS];	/* as seg_shares, by hash of port, direction and peer */
+	__u64 swept_ns;			/* when repeated drops were looked at last */
 };
 
 /* What is to become of a packet. */

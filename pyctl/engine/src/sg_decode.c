@@ -5,9 +5,12 @@
  * stack would drop them, so what we would judge is not what it would read. */
 #include "sg_decode.h"
 
+#include <linux/virtio_net.h>
+
 #include "sg_bytes.h"
 
 enum {
+	OPTION_END = 0, OPTION_NOP = 1, OPTION_LOOSE_ROUTE = 131, OPTION_STRICT_ROUTE = 137,
 	NEXT_HOP_BY_HOP = 0, NEXT_ROUTING = 43, NEXT_FRAGMENT = 44, NEXT_DESTINATION = 60,
 	OPTION_PAD1 = 0, OPTION_JUMBO = 0xc2,
 };
@@ -30,7 +33,7 @@ __u16 sg_decode_link(const struct sg_frame *frame, struct sg_packet *p)
 	p->bytes = frame->wire_len > frame->len ? frame->wire_len : frame->len;
 	if (frame->len < SG_ETH_LEN)
 		return SEG_R_MALFORMED;
-	to = sg_mac_is_detour(at);
+	to = sg_mac_is_detour(at) || sg_mac_is_bcmac(at);
 	from = sg_mac_is_detour(at + 6);
 	if (to == from)
 		return SEG_R_DETOUR_MACS;
@@ -38,9 +41,25 @@ __u16 sg_decode_link(const struct sg_frame *frame, struct sg_packet *p)
 	if (!p->port_id)
 		return SEG_R_DETOUR_MACS;
 	p->dir = to ? SEG_DIR_INGRESS : SEG_DIR_EGRESS;
+	p->to_group = to ? sg_mac_is_bcmac(at) : at[0] & 1;
 	p->ethertype = sg_get16(at + 12);
 	p->l3 = SG_ETH_LEN;
 	return SEG_R_NONE;
+}
+
+/* Behind an option that does not fit, no stack reads on. */
+static int names_route(const __u8 *ip, __u32 header)
+{
+	__u32 i = SG_IPV4_LEN;
+
+	while (i < header && ip[i] != OPTION_END) {
+		if (ip[i] == OPTION_LOOSE_ROUTE || ip[i] == OPTION_STRICT_ROUTE)
+			return 1;
+		if (ip[i] != OPTION_NOP && (i + 1 == header || ip[i + 1] < 2))
+			return 0;
+		i += ip[i] == OPTION_NOP ? 1 : ip[i + 1];
+	}
+	return 0;
 }
 
 static __u16 decode_ipv4(struct sg_packet *p)
@@ -58,7 +77,8 @@ static __u16 decode_ipv4(struct sg_packet *p)
 	memcpy(p->daddr, ip + 16, 4);
 	p->proto = ip[9];
 	p->hop_limit = ip[8];
-	p->to_group = (p->frame->data[0] & 1) && (ip[16] >= 224 && (ip[16] < 240 || ip[16] == 255));
+	p->to_group |= (ip[16] & 0xf0) == 0xe0 || (ip[16] & ip[17] & ip[18] & ip[19]) == 0xff;
+	p->extended = header > SG_IPV4_LEN;
 	total = sg_get16(ip + 2);
 	if (!total && (sg_frame_is_gso(p->frame) || space > 65535))
 		total = space;
@@ -66,9 +86,15 @@ static __u16 decode_ipv4(struct sg_packet *p)
 		return SEG_R_MALFORMED;
 	p->l4 = p->l3 + header;
 	p->l4_len = total - header;
+	if (names_route(ip, header))
+		return SEG_R_SOURCE_ROUTE;
 	fragment = sg_get16(ip + 6);
-	if (!(fragment & 0x3fff))
-		return sg_decode_transport(p, p->l4_len, p->l4_len);
+	if (!(fragment & 0x3fff)) {
+		if (p->proto == SG_PROTO_IGMP && p->hop_limit == 1 && (ip[16] & 0xf0) == 0xe0 &&
+		    header <= SG_IGMP_IP_LEN && sg_mac_is_group(p->frame->data))
+			p->kind = SG_KIND_MEMBERSHIP;
+		return p->kind ? SEG_R_NONE : sg_decode_transport(p, p->l4_len, p->l4_len);
+	}
 	p->kind = SG_KIND_FRAGMENT;
 	p->frag_id = sg_get16(ip + 4);
 	p->frag_offset = (fragment & 0x1fff) * 8;
@@ -132,9 +158,9 @@ static __u16 walk_extensions(struct sg_packet *p, struct walk *w, int first)
 			p->extended = 1;
 			if (step(data, w, &length))
 				return SEG_R_MALFORMED;
-			/* Type 0 names other destinations than the one judged (RFC 5095). */
-			if (at[2] == 0 && at[3] != 0)
-				return SEG_R_MALFORMED;
+			/* It names other destinations than the one judged. */
+			if (at[3] != 0)
+				return SEG_R_SOURCE_ROUTE;
 			break;
 		case NEXT_FRAGMENT:
 			p->extended = 1;
@@ -170,7 +196,7 @@ static __u16 decode_ipv6(struct sg_packet *p)
 	memcpy(p->saddr, ip + 8, 16);
 	memcpy(p->daddr, ip + 24, 16);
 	p->hop_limit = ip[7];
-	p->to_group = (p->frame->data[0] & 1) && ip[24] == 0xff;
+	p->to_group |= ip[24] == 0xff;
 	space -= SG_IPV6_LEN;
 	length = sg_get16(ip + 4);
 	if (!length && (sg_frame_is_gso(p->frame) || space > 65535))
@@ -215,16 +241,52 @@ __u16 sg_decode_network(struct sg_packet *p)
 	}
 }
 
+static __u32 csum_place(const struct sg_packet *p)
+{
+	switch (p->proto) {
+	case SG_PROTO_TCP:
+		return 16;
+	case SG_PROTO_UDP:
+		return 6;
+	case SG_PROTO_SCTP:
+		return 8;
+	case SG_PROTO_ICMP:
+	case SG_PROTO_ICMPV6:
+		return 2;
+	default:
+		return ~0U;	/* it has none */
+	}
+}
+
+__u16 sg_decode_csum(const struct sg_packet *p)
+{
+	struct virtio_net_hdr vnet;
+	__u32 field;
+
+	memcpy(&vnet, p->frame->vnet, sizeof(vnet));
+	if (p->dir != SEG_DIR_EGRESS || !(vnet.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) ||
+	    p->kind == SG_KIND_OTHER_ETHERTYPE)
+		return SEG_R_NONE;
+	if (p->kind == SG_KIND_ARP || p->kind == SG_KIND_FRAGMENT)
+		return SEG_R_CSUM_PLACE;
+	field = vnet.csum_start + vnet.csum_offset;
+	if (field - p->l4 == csum_place(p))
+		return SEG_R_NONE;
+	return field < p->l4 + (p->proto == SG_PROTO_TCP ? 16 : 8) ? SEG_R_CSUM_PLACE : SEG_R_NONE;
+}
+
 __u16 sg_decode_reassembled(struct sg_packet *p, __u32 total)
 {
 	struct walk w = { .at = p->l4, .end = p->l4 + p->l4_len, .next = p->proto };
 	__u32 present;
+	__u16 reason;
 
 	p->kind = 0;
 	p->extended = 1;
 	if (p->family == SEG_FAMILY_IPV6) {
-		if (walk_extensions(p, &w, 0))
-			return SEG_R_FRAGMENT_TINY;
+		reason = walk_extensions(p, &w, 0);
+		if (reason)
+			return reason == SEG_R_SOURCE_ROUTE ? reason : SEG_R_FRAGMENT_TINY;
 		/* A fragment header inside a fragment. */
 		if (p->kind == SG_KIND_FRAGMENT)
 			return SEG_R_MALFORMED;
@@ -282,9 +344,11 @@ int sg_decode_quoted(const struct sg_packet *p, struct sg_packet *inner)
 	switch (inner->proto) {
 	case SG_PROTO_TCP:
 	case SG_PROTO_UDP:
+	case SG_PROTO_SCTP:
 		if (inner->l4_len < 8)
 			return -1;
-		inner->kind = inner->proto == SG_PROTO_TCP ? SG_KIND_TCP : SG_KIND_UDP;
+		inner->kind = inner->proto == SG_PROTO_TCP ? SG_KIND_TCP :
+			      inner->proto == SG_PROTO_UDP ? SG_KIND_UDP : SG_KIND_SCTP;
 		inner->sport = sg_get16(data + inner->l4);
 		inner->dport = sg_get16(data + inner->l4 + 2);
 		return 0;

@@ -10,7 +10,8 @@
 enum sg_ethertype { SG_ETH_IPV4 = 0x0800, SG_ETH_ARP = 0x0806, SG_ETH_IPV6 = 0x86dd };
 
 enum sg_proto {
-	SG_PROTO_ICMP = 1, SG_PROTO_TCP = 6, SG_PROTO_UDP = 17, SG_PROTO_ICMPV6 = 58,
+	SG_PROTO_ICMP = 1, SG_PROTO_IGMP = 2, SG_PROTO_TCP = 6, SG_PROTO_UDP = 17, SG_PROTO_ICMPV6 = 58,
+	SG_PROTO_SCTP = 132,
 };
 
 enum sg_tcp_flag {
@@ -19,7 +20,8 @@ enum sg_tcp_flag {
 
 enum sg_decode_size {
 	SG_ETH_LEN = 14, SG_IPV4_LEN = 20, SG_IPV6_LEN = 40, SG_TCP_LEN = 20, SG_UDP_LEN = 8,
-	SG_ICMP_LEN = 8,
+	SG_ICMP_LEN = 8, SG_SCTP_LEN = 16,	/* with the head of the first chunk */
+	SG_IGMP_IP_LEN = 24,		/* with the router alert option */
 	SG_IPV6_EXTENSIONS_MAX = 8,	/* more of them is a way to hide, not to speak */
 };
 
@@ -29,11 +31,13 @@ enum sg_kind {
 	SG_KIND_FRAGMENT,	/* ports are not known yet */
 	SG_KIND_TCP,
 	SG_KIND_UDP,
+	SG_KIND_SCTP,
 	SG_KIND_ICMP_QUERY,	/* echo request and its like: icmp_id and icmp_type tell the flow */
 	SG_KIND_ICMP_REPLY,	/* icmp_query is the type it answers */
 	SG_KIND_ICMP_ERROR,	/* quotes a packet: sg_decode_quoted */
 	SG_KIND_ICMP_OTHER,
 	SG_KIND_NEIGHBOUR,	/* IPv6 neighbour discovery from the link itself */
+	SG_KIND_MEMBERSHIP,	/* IGMP, MLD: who is in which multicast group of the link */
 	SG_KIND_PROTO,		/* any other transport: known by its number alone */
 };
 
@@ -64,8 +68,9 @@ struct sg_packet {
 	__u8 icmp_query;
 	__u8 hop_limit;
 	__u8 frag_more;
-	__u8 extended;		/* has what the kernel's flow cache never carries */
-	__u8 to_group;		/* group MAC and group address */
+	__u8 opens;		/* SCTP: it begins with INIT */
+	__u8 extended;		/* came in fragments or with extension headers: the kernel may not find its flow */
+	__u8 to_group;		/* by its MAC or by its address */
 	__u8 saddr[16];
 	__u8 daddr[16];
 };
@@ -74,6 +79,9 @@ struct sg_packet {
 __u16 sg_decode_link(const struct sg_frame *frame, struct sg_packet *p);
 /* The rest of what sg_decode_link began. */
 __u16 sg_decode_network(struct sg_packet *p);
+/* Whether a device that finishes the checksum would write it over what is judged: SEG_R_NONE or SEG_R_CSUM_PLACE. As
+ * seg_csum.h, for what came by a datapath without it. */
+__u16 sg_decode_csum(const struct sg_packet *p);
 /* The transport header of a first fragment (p as decoded from it): `total` is the length of the
  * whole datagram's payload. Needs all headers in that fragment, else SEG_R_FRAGMENT_TINY. */
 __u16 sg_decode_reassembled(struct sg_packet *p, __u32 total);
@@ -87,6 +95,12 @@ __u16 sg_decode_transport(struct sg_packet *p, __u32 present, __u32 total);
 /* The addresses of flow-bearing ICMP: kind and icmp_* from the 8 bytes at `at`. */
 void sg_decode_icmp(struct sg_packet *p, const __u8 *at);
 
+/* A detour's, of a group, too. */
+static inline int sg_mac_is_group(const __u8 *mac)
+{
+	return mac[0] & 1;
+}
+
 static inline int sg_mac_is_copy(const __u8 *mac)
 {
 	return mac[0] == SEG_UCMAC_0 && mac[1] == SEG_UCMAC_1 && mac[2] == SEG_UCMAC_2 &&
@@ -98,6 +112,19 @@ static inline int sg_mac_is_detour(const __u8 *mac)
 {
 	return mac[0] == SEG_UCMAC_0 && mac[1] == SEG_UCMAC_1 && mac[2] == SEG_UCMAC_2 &&
 	       (mac[3] == SEG_UCMAC_3 || mac[3] == SEG_TAPMAC_3);
+}
+
+/* As destination: held on its way to the workload, and addressed to a group before that. */
+static inline int sg_mac_is_bcmac(const __u8 *mac)
+{
+	return mac[0] == SEG_BCMAC_0 && mac[1] == SEG_BCMAC_1 && mac[2] == SEG_BCMAC_2 &&
+	       mac[3] == SEG_BCMAC_3;
+}
+
+/* A tag of VLAN 0 is a priority, and no VLAN. */
+static inline int sg_frame_is_tagged(const struct sg_frame *frame)
+{
+	return frame->has_vlan && (frame->vlan_tci & 0x0fff);
 }
 
 /* Of a frame that has gone on already, or made in answer to one: it is judged, and never sent. */

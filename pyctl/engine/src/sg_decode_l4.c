@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Transport decoder: TCP, UDP, ICMP, ICMPv6; anything else is known by its number alone.
+/* Transport decoder: TCP, UDP, SCTP, ICMP, ICMPv6; anything else is known by its number alone.
  * In: a packet whose l4 offset is set. Out: kind, ports, flags, or MALFORMED (a first fragment that
  * does not hold its header: FRAGMENT_TINY). */
 #include "sg_bytes.h"
@@ -16,6 +16,11 @@ static int is_error(int family, __u8 type)
 	return type == 3 || type == 4 || type == 5 || type == 11 || type == 12;
 }
 
+static int is_membership(__u8 type)
+{
+	return (type >= 130 && type <= 132) || type == 143;
+}
+
 void sg_decode_icmp(struct sg_packet *p, const __u8 *at)
 {
 	int v6 = p->family == SEG_FAMILY_IPV6;
@@ -30,9 +35,11 @@ void sg_decode_icmp(struct sg_packet *p, const __u8 *at)
 	p->kind = SG_KIND_ICMP_OTHER;
 	if (is_error(p->family, p->icmp_type))
 		p->kind = SG_KIND_ICMP_ERROR;
-	else if (v6 && p->icmp_type >= 133 && p->icmp_type <= 137 && p->hop_limit == 255 &&
-		 !p->extended)
+	else if (v6 && p->icmp_type >= 133 && p->icmp_type <= 137 && p->hop_limit == 255)
 		p->kind = SG_KIND_NEIGHBOUR;
+	else if (v6 && p->hop_limit == 1 && p->daddr[0] == 0xff && is_membership(p->icmp_type) &&
+		 sg_mac_is_group(p->frame->data))
+		p->kind = SG_KIND_MEMBERSHIP;
 	for (unsigned int i = 0; p->kind == SG_KIND_ICMP_OTHER && !p->icmp_code && i < count; i++) {
 		if (p->icmp_type == table[i][0])
 			p->kind = SG_KIND_ICMP_QUERY;
@@ -90,6 +97,15 @@ __u16 sg_decode_transport(struct sg_packet *p, __u32 present, __u32 total)
 		if (present < SG_ICMP_LEN)
 			return cut;
 		sg_decode_icmp(p, at);
+		/* Nobody sends it behind extension headers, and Linux would take it there. */
+		return p->kind == SG_KIND_NEIGHBOUR && p->extended ? SEG_R_MALFORMED : SEG_R_NONE;
+	case SG_PROTO_SCTP:
+		if (present < SG_SCTP_LEN)
+			return cut;
+		p->kind = SG_KIND_SCTP;
+		p->sport = sg_get16(at);
+		p->dport = sg_get16(at + 2);
+		p->opens = at[12] == 1;
 		return SEG_R_NONE;
 	default:
 		break;

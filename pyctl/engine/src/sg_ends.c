@@ -60,10 +60,17 @@ int sg_ends_open(struct sg_ends *ends, const char *directory)
 	return 0;
 }
 
-void sg_ends_mark(struct sg_ends *ends)
+void sg_ends_mark(struct sg_ends *ends, __u64 frames, __u32 slots)
 {
-	if (ends->consumed)
-		ends->mark = produced(ends);
+	if (!ends->consumed || *ends->consumed < ends->mark)
+		return;
+	ends->mark = produced(ends);
+	ends->mark_frames = frames + slots;
+}
+
+int sg_ends_are_due(const struct sg_ends *ends, __u64 frames, int drained)
+{
+	return drained || frames >= ends->mark_frames;
 }
 
 int sg_ends_take(struct sg_ends *ends, struct seg_end *out)

@@ -10,6 +10,7 @@ struct sg_ends {
 	const __u8 *pages;		/* the writers' position */
 	const __u8 *data;		/* twice in a row */
 	__u64 mark;			/* where the next reading stops */
+	__u64 mark_frames;		/* frames that had been read when all that came before it are read */
 	__u32 size;
 };
 
@@ -17,8 +18,11 @@ struct sg_ends {
  * engine before: it is skipped. */
 int sg_ends_open(struct sg_ends *ends, const char *directory);
 void sg_ends_close(struct sg_ends *ends);
-/* Those that are there now may be taken, once all frames have been read that came before them. */
-void sg_ends_mark(struct sg_ends *ends);
+/* Before a round that reads frames: those that are there now may be taken, once all frames have been read that came
+ * before them. That is so when the rings were empty since, or as many were read as they hold. `frames`: read so far. */
+void sg_ends_mark(struct sg_ends *ends, __u64 frames, __u32 slots);
+/* After such a round: whether those that were marked may be taken. */
+int sg_ends_are_due(const struct sg_ends *ends, __u64 frames, int drained);
 /* 1 and the oldest that may be, which leaves the ring; 0: there is none. */
 int sg_ends_take(struct sg_ends *ends, struct seg_end *out);
 

@@ -72,6 +72,7 @@ struct sg_engine *sg_engine_new(const struct sg_core_config *config)
 	engine->cache_limit = ~0U;
 	engine->send.stats = &engine->stats;
 	engine->send.failed = engine->failed;
+	engine->send.unsent = engine->unsent;
 	pthread_mutex_init(&engine->callers, NULL);
 	pthread_mutex_init(&engine->lock, NULL);
 	pthread_condattr_init(&monotonic);
@@ -254,12 +255,14 @@ static int cache_set(struct sg_engine *engine, void *context)
 {
 	struct cache_switch *job = context;
 
-	engine->maps.cache = job->enabled;
 	sg_flowmap_init(&job->maps);
-	if (engine->maps.fd4 >= 0) {
+	if (!job->enabled && engine->maps.fd4 >= 0) {
 		job->maps.fd4 = fcntl(engine->maps.fd4, F_DUPFD_CLOEXEC, 0);
 		job->maps.fd6 = fcntl(engine->maps.fd6, F_DUPFD_CLOEXEC, 0);
+		if (job->maps.fd4 < 0 || job->maps.fd6 < 0)
+			return -errno;
 	}
+	engine->maps.cache = job->enabled;
 	return 0;
 }
 
@@ -277,7 +280,7 @@ int sg_engine_cache_set(struct sg_engine *engine, int enabled)
 
 	/* First with their counts, a few between two batches. Then what belongs to no session: here, not
 	 * in the loop, since half a million entries would hold up the packets. */
-	if (!enabled) {
+	if (!enabled && !error) {
 		do
 			call(engine, cache_drop, &cursor);
 		while (cursor);
@@ -304,29 +307,6 @@ struct policy_job {
 	const struct sg_rule *rules;
 };
 
-static int is_policy_valid(const struct sg_policy *policy)
-{
-	const __u32 flags = SG_POLICY_DENY_RST | SG_POLICY_NO_CACHE | SG_POLICY_NODE;
-
-	return policy->port_id && policy->generation && policy->mode >= SEG_MODE_DISCOVER &&
-	       policy->mode <= SEG_MODE_QUARANTINE &&
-	       (policy->default_verdict == SEG_VERDICT_ALLOW ||
-		policy->default_verdict == SEG_VERDICT_DENY) &&
-	       !(policy->flags & ~flags) && policy->rule_count <= SG_RULES_MAX;
-}
-
-static int is_rule_valid(const struct sg_rule *rule)
-{
-	__u8 longest = rule->family == SEG_FAMILY_IPV4 ? 32 : rule->family == SEG_FAMILY_IPV6 ? 128 : 0;
-
-	return rule->dir <= SEG_DIR_INGRESS &&
-	       (!rule->family || rule->family == SEG_FAMILY_IPV4 ||
-		rule->family == SEG_FAMILY_IPV6) &&
-	       rule->prefix_len <= longest &&
-	       (rule->action == SEG_VERDICT_ALLOW || rule->action == SEG_VERDICT_DENY) &&
-	       rule->port_lo <= rule->port_hi;
-}
-
 static int policy_set(struct sg_engine *engine, void *context)
 {
 	struct policy_job *job = context;
@@ -339,11 +319,6 @@ int sg_engine_policy_set(struct sg_engine *engine, const struct sg_policy *polic
 {
 	struct policy_job job = { policy, rules };
 
-	if (!is_policy_valid(policy))
-		return -EINVAL;
-	for (__u32 i = 0; i < policy->rule_count; i++)
-		if (!is_rule_valid(&rules[i]))
-			return -EINVAL;
 	return call(engine, policy_set, &job);
 }
 
@@ -392,7 +367,7 @@ static int port_delete(struct sg_engine *engine, void *context)
 	const __u16 *port_id = context;
 
 	sg_core_port_delete(engine->core, *port_id);
-	engine->failed[*port_id] = (struct sg_reason_count){ 0 };
+	engine->failed[*port_id] = engine->unsent[*port_id] = (struct sg_reason_count){ 0 };
 	return 0;
 }
 
@@ -452,6 +427,8 @@ static int counters(struct sg_engine *engine, void *context)
 	sg_core_counters(engine->core, job->port_id, out);
 	out[SEG_R_SEND_FAILED].packets += engine->failed[job->port_id].packets;
 	out[SEG_R_SEND_FAILED].bytes += engine->failed[job->port_id].bytes;
+	out[SEG_R_FROM_ENGINE].packets -= engine->unsent[job->port_id].packets;
+	out[SEG_R_FROM_ENGINE].bytes -= engine->unsent[job->port_id].bytes;
 	return 0;
 }
 
@@ -519,7 +496,7 @@ int sg_engine_hits(struct sg_engine *engine, __u64 after, struct sg_hit *out, __
 static int stats(struct sg_engine *engine, void *context)
 {
 	struct sg_engine_stats *out = context;
-
+	struct sg_event_page page = { 0 };
 	struct sg_cache_stats cache;
 
 	*out = engine->stats;
@@ -537,6 +514,10 @@ static int stats(struct sg_engine *engine, void *context)
 		out->ring_packets[i] = engine->state->packets[i];
 		out->ring_drops[i] = engine->state->drops[i];
 	}
+	sg_core_events_lost(engine->core, &page);
+	out->events_lost_drops = page.lost_drops;
+	out->events_lost_ends = page.lost_ends;
+	out->share_gap_ns = engine->share.gap_ns;
 	out->heartbeat_ns = engine->beat_ns;
 	out->sessions = sg_core_session_count(engine->core);
 	out->has_rings = !!engine->state;

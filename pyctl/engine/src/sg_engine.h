@@ -24,7 +24,6 @@ enum sg_engine_limit {
 	SG_FD_SEND = 3,
 	SG_FD_STATE = 4,
 	SG_FDS = 5,
-	SG_RULES_MAX = 262144,
 	SG_SESSIONS_MAX = 262144,
 };
 
@@ -62,6 +61,9 @@ struct sg_engine_stats {
 	__u64 flows_late_bytes;
 	__u64 flows_entries;
 	__u64 flows_capacity;	/* of both flow maps together, or what the limit leaves of it */
+	__u64 events_lost_drops;	/* these two: see struct sg_event_page */
+	__u64 events_lost_ends;
+	__u64 share_gap_ns;	/* the pace of every port (sg_share.h); 0: the engine keeps up */
 	__u64 heartbeat_ns;
 	__u64 ring_packets[SG_RINGS];
 	__u64 ring_drops[SG_RINGS];

@@ -3,8 +3,13 @@
  * events. */
 #include "sg_flow.h"
 
+#include <errno.h>
+
 #include "sg_cache.h"
 #include "sg_tcp.h"
+
+enum { ROOM_TRIES = 4 };	/* each may cost four system calls */
+#define PATIENCE_NS (60 * SG_SECOND)	/* that an end waits for room among the events */
 
 void sg_flow_key(const struct sg_packet *p, struct sg_key *key, __u8 *opener)
 {
@@ -20,6 +25,7 @@ void sg_flow_key(const struct sg_packet *p, struct sg_key *key, __u8 *opener)
 	switch (p->kind) {
 	case SG_KIND_TCP:
 	case SG_KIND_UDP:
+	case SG_KIND_SCTP:
 		key->lport = out ? p->sport : p->dport;
 		key->rport = out ? p->dport : p->sport;
 		break;
@@ -50,12 +56,27 @@ struct sg_answer sg_flow_ask(const struct sg_port *port, const struct sg_key *ke
 		.local = key->laddr,
 		.peer = key->raddr,
 		.port = port_of(key, opener),
+		.from_port = opener == SEG_DIR_EGRESS ? key->lport : key->rport,
 		.dir = opener,
 		.family = key->family,
 		.proto = key->proto,
+		.segment = port->rules->policy.segment,
 	};
 
 	return sg_policy_ask(port->rules, &q);
+}
+
+struct sg_answer sg_flow_ask_either(const struct sg_port *port, const struct sg_key *key, __u8 *opener)
+{
+	struct sg_answer answer = sg_flow_ask(port, key, *opener), other;
+
+	if (answer.unknown || (answer.pass && !answer.reason))
+		return answer;
+	other = sg_flow_ask(port, key, sg_other_dir(*opener));
+	if (!other.unknown && (!other.pass || other.reason))
+		return answer;
+	*opener = sg_other_dir(*opener);
+	return other;
 }
 
 static void tell_staged(struct sg_core *core, struct sg_port *port, const struct sg_packet *p,
@@ -99,23 +120,40 @@ static void flow_event(const struct sg_session *s, struct sg_event *event)
 
 static __u64 timeout_of(const struct sg_session *s)
 {
+	int answered = s->spoke == 3;
+
 	switch (s->key.proto) {
 	case SG_PROTO_TCP:
 		return s->denied ? SG_TIMEOUT_TCP_RESET : sg_tcp_timeout(s);
 	case SG_PROTO_UDP:
-		return SG_TIMEOUT_UDP;
+		return answered ? SG_TIMEOUT_UDP_ANSWERED : SG_TIMEOUT_UDP;
+	case SG_PROTO_SCTP:
+		return answered ? SG_TIMEOUT_SCTP_ANSWERED : SG_TIMEOUT_OTHER;
 	case SG_PROTO_ICMP:
 	case SG_PROTO_ICMPV6:
 		return SG_TIMEOUT_ICMP;
 	default:
-		return SG_TIMEOUT_OTHER;
+		return answered ? SG_TIMEOUT_OTHER_ANSWERED : SG_TIMEOUT_OTHER;
 	}
+}
+
+static void count_denied(struct sg_core *core, const struct sg_session *s, int one)
+{
+	core->denied += (__u32)one;
+	core->ports[s->key.port_id]->denied += (__u32)one;
 }
 
 static void schedule(struct sg_core *core, struct sg_session *s)
 {
 	s->timeout_ns = timeout_of(s);
 	sg_wheel_arm(&core->table, s, s->last_seen_ns + s->timeout_ns);
+}
+
+/* Both ends have spoken: it is not among those that make room any more. */
+static void note_answer(struct sg_core *core, struct sg_session *s)
+{
+	if (!s->lasting && !s->denied && s->spoke == 3)
+		sg_table_lasts(&core->table, s, &core->ports[s->key.port_id]->sessions);
 }
 
 void sg_flow_touch(struct sg_core *core, struct sg_session *s, const struct sg_packet *p,
@@ -126,26 +164,57 @@ void sg_flow_touch(struct sg_core *core, struct sg_session *s, const struct sg_p
 	if (!s->denied) {
 		s->packets[side] += p->frames;
 		s->bytes[side] += p->bytes;
+		if (s->key.proto != SG_PROTO_TCP)
+			s->spoke = (__u8)(s->spoke | (1 << side));
 	}
 	s->last_seen_ns = now_ns;
-	if (p->frame->has_vlan)
+	if (sg_frame_is_tagged(p->frame))
 		s->vlan = 1;
+	note_answer(core, s);
 	schedule(core, s);
+}
+
+/* One of the port's that nobody has answered goes, the oldest first: of the peer, where it is the peer's share that is
+ * used up. 0: there is none. The kernel may know more of one than the engine: then it is not one of them. */
+static int make_room(struct sg_core *core, struct sg_port *port, const struct sg_key *key, enum sg_room room)
+{
+	struct sg_session *s = sg_table_slot(&core->table, port->sessions.fresh.tail);
+
+	if (!s)
+		return 0;
+	sg_cache_peek(core, s);
+	note_answer(core, s);
+	if (s->lasting)
+		return 1;
+	if (room == SG_NO_ROOM_FOR_PEER && !sg_table_same_peer(&s->key, key))
+		sg_table_renew(&core->table, s, &port->sessions);
+	else
+		sg_flow_end(core, s);
+	return 1;
 }
 
 static struct sg_session *add(struct sg_core *core, struct sg_port *port, const struct sg_key *key,
 			      const struct sg_ruling *ruling, const struct sg_answer *answer,
 			      __u64 now_ns)
 {
-	struct sg_session *s = sg_table_add(&core->table, key, &port->sessions);
+	enum sg_room room = sg_table_room(&core->table, key, &port->sessions);
+	struct sg_session *s;
 
+	for (int tries = 0; room != SG_ROOM && tries < ROOM_TRIES; tries++) {
+		if (!make_room(core, port, key, room))
+			break;
+		room = sg_table_room(&core->table, key, &port->sessions);
+	}
+	s = sg_table_add(&core->table, key, &port->sessions);
 	if (!s)
 		return NULL;
 	s->opener = ruling->opener;
 	s->rule_id = ruling->rule_id;
 	s->keys = answer->keys;
 	s->generation = port->rules->policy.generation;
-	s->created_ns = s->last_seen_ns = now_ns;
+	s->last_seen_ns = now_ns;
+	if (now_ns > s->created_ns)
+		s->created_ns = now_ns;
 	return s;
 }
 
@@ -179,18 +248,23 @@ struct sg_session *sg_flow_deny(struct sg_core *core, struct sg_port *port,
 {
 	struct sg_session *s;
 
-	/* A flood of what is denied must not take the room of what is allowed. */
-	if (core->denied >= core->table.max / 4)
+	/* A flood of what is denied must not take the room of what is allowed, nor that of other ports' denials. */
+	if (port->denied >= (__u64)SG_SHARE * (core->table.max / 4 - core->denied))
 		return NULL;
 	s = add(core, port, key, ruling, answer, now_ns);
 	if (!s)
 		return NULL;
-	core->denied++;
+	count_denied(core, s, 1);
 	s->denied = 1;
 	s->ended = 1;
 	s->reason = ruling->reason;
 	sg_flow_touch(core, s, p, now_ns);
 	return s;
+}
+
+static enum sg_event_class class_of_end(const struct sg_session *s)
+{
+	return s->spoke == 3 ? SG_TELL_END : SG_TELL_UNANSWERED;
 }
 
 /* Datagrams need no handshake: whoever sends one back has answered. */
@@ -203,10 +277,10 @@ static __u8 answer_of(const struct sg_session *s, __u64 back_packets)
 	return s->data_seen ? SG_ANSWERED_DATA : SG_ANSWERED_OPEN;
 }
 
-void sg_flow_tell_end(struct sg_core *core, struct sg_session *s, __u64 now_ns)
+void sg_flow_tell_end(struct sg_core *core, struct sg_session *s)
 {
 	struct sg_event event = {
-		.time_ns = now_ns, .kind = SG_EVENT_FLOW_END, .started_ns = s->created_ns,
+		.time_ns = s->last_seen_ns, .kind = SG_EVENT_FLOW_END, .started_ns = s->created_ns,
 		.packets = s->packets[0] + s->packets[1], .bytes = s->bytes[0] + s->bytes[1],
 		.back_packets = s->packets[1], .back_bytes = s->bytes[1],
 		.kernel_packets = s->kernel_packets, .kernel_bytes = s->kernel_bytes,
@@ -217,31 +291,36 @@ void sg_flow_tell_end(struct sg_core *core, struct sg_session *s, __u64 now_ns)
 		return;
 	s->ended = 1;
 	flow_event(s, &event);
-	sg_event_push(&core->events, &event);
+	sg_event_push(&core->events, &event, class_of_end(s));
 }
 
-static void turn_denied(struct sg_core *core, struct sg_session *s, __u16 reason, __u64 now_ns)
+int sg_flow_may_end(const struct sg_core *core, const struct sg_session *s)
+{
+	return s->ended || sg_event_room(&core->events, s->key.port_id, class_of_end(s));
+}
+
+static void turn_denied(struct sg_core *core, struct sg_session *s, __u16 reason)
 {
 	sg_cache_evict(core, s);
-	sg_flow_tell_end(core, s, now_ns);
-	core->denied++;
+	sg_flow_tell_end(core, s);
+	count_denied(core, s, 1);
 	s->denied = 1;
 	s->violation = 0;
 	s->resets = 0;
 	s->reason = reason;
 }
 
-static void tell_kernel_drops(struct sg_core *core, struct sg_session *s, __u64 now_ns)
+static void tell_kernel_drops(struct sg_core *core, struct sg_session *s)
 {
 	struct sg_event event = {
-		.time_ns = now_ns, .packets = s->dropped_packets, .bytes = s->dropped_bytes,
+		.time_ns = s->last_seen_ns, .packets = s->dropped_packets, .bytes = s->dropped_bytes,
 		.kind = SG_EVENT_DROP,
 	};
 
 	if (!s->dropped_packets)
 		return;
 	flow_event(s, &event);
-	sg_event_push(&core->events, &event);
+	sg_event_push(&core->events, &event, SG_TELL_DROP);
 	s->dropped_packets = s->dropped_bytes = 0;
 }
 
@@ -249,7 +328,8 @@ void sg_flow_goes_on(struct sg_session *s, __u64 now_ns)
 {
 	/* What it carried before has been told with that end. */
 	s->ended = 0;
-	s->created_ns = now_ns;
+	if (now_ns > s->created_ns)
+		s->created_ns = now_ns;
 	s->kernel_packets = s->kernel_bytes = 0;
 	memset(s->packets, 0, sizeof(s->packets));
 	memset(s->bytes, 0, sizeof(s->bytes));
@@ -258,8 +338,8 @@ void sg_flow_goes_on(struct sg_session *s, __u64 now_ns)
 static void turn_allowed(struct sg_core *core, struct sg_session *s, __u64 now_ns)
 {
 	sg_cache_evict(core, s);
-	tell_kernel_drops(core, s, now_ns);
-	core->denied--;
+	tell_kernel_drops(core, s);
+	count_denied(core, s, -1);
 	s->denied = s->blocked = s->resets = s->spoke = 0;
 	s->reason = SEG_R_NONE;
 	s->retry_ns = 0;
@@ -271,11 +351,28 @@ static void turn_allowed(struct sg_core *core, struct sg_session *s, __u64 now_n
 	sg_flow_goes_on(s, now_ns);
 }
 
+static struct sg_answer ask_again(struct sg_core *core, const struct sg_port *port, struct sg_session *s)
+{
+	__u8 opener = s->opener;
+	struct sg_answer answer;
+
+	if (!s->guessed)
+		return sg_flow_ask(port, &s->key, opener);
+	answer = sg_flow_ask_either(port, &s->key, &opener);
+	if (opener != s->opener) {
+		sg_cache_evict(core, s);
+		sg_tcp_turn(s);
+	}
+	return answer;
+}
+
 int sg_flow_judge_again(struct sg_core *core, struct sg_port *port, struct sg_session *s,
 			const struct sg_packet *p, __u64 now_ns)
 {
-	struct sg_answer answer = sg_flow_ask(port, &s->key, s->opener);
+	struct sg_answer answer = ask_again(core, port, s);
 
+	if (answer.unknown)
+		return -ENOMEM;
 	tell_staged(core, port, p, s->opener, &answer, now_ns);
 	sg_hits_used(&core->hits, &core->table.hash_key, s);
 	sg_hits_judged_again(&core->hits, &core->table.hash_key, s, &answer, now_ns);
@@ -288,7 +385,7 @@ int sg_flow_judge_again(struct sg_core *core, struct sg_port *port, struct sg_se
 			s->reason = answer.reason;
 			return 0;
 		}
-		turn_denied(core, s, answer.reason, now_ns);
+		turn_denied(core, s, answer.reason);
 		s->rule_id = answer.rule_id;
 		return 1;
 	}
@@ -313,33 +410,45 @@ void sg_flow_close(struct sg_core *core, struct sg_session *s, int side, __u8 cl
 	if (!sg_tcp_is_over(s))
 		return;
 	sg_cache_drop(core, s);
-	sg_flow_tell_end(core, s, now_ns);
+	/* It lingers: its timer tells it, when there is room. */
+	if (sg_flow_may_end(core, s))
+		sg_flow_tell_end(core, s);
 }
 
-void sg_flow_end(struct sg_core *core, struct sg_session *s, __u64 now_ns)
+void sg_flow_end(struct sg_core *core, struct sg_session *s)
 {
 	struct sg_port *port = core->ports[s->key.port_id];
 
 	sg_cache_drop(core, s);
-	sg_flow_tell_end(core, s, now_ns);
-	tell_kernel_drops(core, s, now_ns);
+	sg_flow_tell_end(core, s);
+	tell_kernel_drops(core, s);
 	sg_hits_used(&core->hits, &core->table.hash_key, s);
 	if (s->denied)
-		core->denied--;
+		count_denied(core, s, -1);
 	sg_table_remove(&core->table, s, &port->sessions);
+}
+
+struct sg_session *sg_flow_find(struct sg_core *core, struct sg_port *port, const struct sg_key *key)
+{
+	struct sg_session *s = sg_table_find(&core->table, key);
+
+	if (!s || s->created_ns > port->sessions.closed_ns)
+		return s;
+	sg_flow_end(core, s);
+	return NULL;
 }
 
 void sg_flow_resume(struct sg_core *core, struct sg_session *s)
 {
 	if (s->denied)
-		core->denied++;
+		count_denied(core, s, 1);
 	/* No generation is 0: its next packet is judged by the policy of that moment. */
 	s->generation = 0;
 	sg_cache_drop(core, s);
 	schedule(core, s);
 	/* A RST that came while there was no engine. */
 	if (sg_tcp_is_over(s))
-		sg_flow_tell_end(core, s, core->now_ns);
+		sg_flow_tell_end(core, s);
 }
 
 static __u64 recall_tag(const struct sg_core *core, const struct sg_key *key)
@@ -356,14 +465,19 @@ void sg_flow_due(struct sg_core *core, struct sg_session *s, __u64 now_ns)
 		sg_cache_drop(core, s);
 	else if (s->cached)
 		sg_cache_peek(core, s);
+	note_answer(core, s);
 	s->timeout_ns = timeout_of(s);
 	if (now_ns < s->last_seen_ns + s->timeout_ns) {
 		sg_hits_used(&core->hits, &core->table.hash_key, s);
 		schedule(core, s);
 		return;
 	}
+	if (!sg_flow_may_end(core, s) && now_ns < s->last_seen_ns + s->timeout_ns + PATIENCE_NS) {
+		sg_wheel_arm(&core->table, s, now_ns + SG_SECOND);
+		return;
+	}
 	if (closed) {
-		sg_flow_tell_end(core, s, now_ns);
+		sg_flow_tell_end(core, s);
 		schedule(core, s);
 		return;
 	}
@@ -372,23 +486,28 @@ void sg_flow_due(struct sg_core *core, struct sg_session *s, __u64 now_ns)
 
 		core->recall[(tag >> 8) % SG_RECALL] = tag | (s->opener == SEG_DIR_INGRESS);
 	}
-	sg_flow_end(core, s, now_ns);
+	sg_flow_end(core, s);
 }
 
-/* Order: what the workload listens on, what was known before it expired, the smaller port is the
- * server's; where both are the same, the workload is the client. A wrong guess opens nothing: a
- * new connection starts with a SYN, which is judged by who sent it. */
+/* Order: what was known before it expired, what the workload listens on, the smaller port is the
+ * server's; where both are the same, the workload is the client. A listener may be closed while its
+ * connections go on, so that only a port that is listened on proves something, and the smaller one of the two
+ * at that: a client may be bound to such a port as well. A wrong guess opens nothing: a new connection starts
+ * with a SYN, which is judged by who sent it. */
 __u8 sg_flow_guess_opener(const struct sg_core *core, const struct sg_port *port,
-			  const struct sg_key *key)
+			  const struct sg_key *key, int *sure)
 {
 	__u64 tag = recall_tag(core, key), known = core->recall[(tag >> 8) % SG_RECALL];
+	int smaller = key->lport < key->rport, listens;
 
-	if (known && (known & ~1ULL) == tag)
+	*sure = known && (known & ~1ULL) == tag;
+	if (*sure)
 		return known & 1 ? SEG_DIR_INGRESS : SEG_DIR_EGRESS;
-	if (port->listeners)
-		return port->listeners[key->lport / 8] & (1 << (key->lport % 8)) ?
-			       SEG_DIR_INGRESS : SEG_DIR_EGRESS;
-	return key->lport < key->rport ? SEG_DIR_INGRESS : SEG_DIR_EGRESS;
+	if (!port->listeners)
+		return smaller ? SEG_DIR_INGRESS : SEG_DIR_EGRESS;
+	listens = port->listeners[key->lport / 8] & (1 << (key->lport % 8));
+	*sure = listens && smaller;
+	return listens ? SEG_DIR_INGRESS : SEG_DIR_EGRESS;
 }
 
 void sg_flow_info(struct sg_core *core, struct sg_session *s, struct sg_session_info *info)

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "sg_pin.h"
@@ -52,6 +53,10 @@ int sg_flowmap_open(struct sg_flowmap *maps, const char *directory)
 			error = -errno;
 		else
 			found.control = page;
+		if (!error)
+			found.control->share_ahead_ns = SEG_SHARE_AHEAD_NS;
+		if (!error && getrandom(&found.control->share_seed, sizeof(__u64), 0) != sizeof(__u64))
+			error = -EIO;
 	}
 	if (control >= 0)
 		close(control);
@@ -134,6 +139,12 @@ void sg_flowmap_clear(const struct sg_flowmap *maps)
 {
 	clear(maps, SEG_FAMILY_IPV4);
 	clear(maps, SEG_FAMILY_IPV6);
+}
+
+void sg_flowmap_drained(const struct sg_flowmap *maps, __u64 now_ns)
+{
+	if (maps->control)
+		__atomic_store_n(&maps->control->drained_ns, now_ns, __ATOMIC_RELAXED);
 }
 
 void sg_flowmap_beat(const struct sg_flowmap *maps, __u64 now_ns)

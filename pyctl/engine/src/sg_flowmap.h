@@ -29,6 +29,8 @@ int sg_flowmap_delete(const struct sg_flowmap *maps, int family, const void *key
 		      struct seg_flow *last);
 /* Take every entry out of both maps. */
 void sg_flowmap_clear(const struct sg_flowmap *maps);
+/* All rings were empty: what came before is judged and sent on. */
+void sg_flowmap_drained(const struct sg_flowmap *maps, __u64 now_ns);
 void sg_flowmap_beat(const struct sg_flowmap *maps, __u64 now_ns);
 
 #endif

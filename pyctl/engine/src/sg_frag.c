@@ -27,14 +27,31 @@ static struct sg_datagram **bucket_of(struct sg_frags *frags, const struct sg_ha
 	return &frags->buckets[sg_hash(hash_key, key, sizeof(*key)) % SG_FRAG_BUCKETS];
 }
 
+static void count(struct sg_frags *frags, struct sg_datagram *d, __u32 *port_memory, __u32 bytes)
+{
+	frags->memory += bytes;
+	frags->peers[d->peer] += bytes;
+	*port_memory += bytes;
+	d->memory += bytes;
+}
+
+/* -1: its port or peer would have more than is left for others. */
 static int charge(struct sg_frags *frags, struct sg_datagram *d, __u32 *port_memory, size_t bytes)
 {
-	if (frags->memory + bytes > SG_FRAG_BYTES || *port_memory + bytes > SG_FRAG_PORT_BYTES)
+	if (frags->memory + *port_memory + 2 * bytes > SG_FRAG_BYTES ||
+	    *port_memory + frags->peers[d->peer] + 2 * bytes > SG_FRAG_PORT_BYTES)
 		return -1;
-	frags->memory += (__u32)bytes;
-	*port_memory += (__u32)bytes;
-	d->memory += (__u32)bytes;
+	count(frags, d, port_memory, (__u32)bytes);
 	return 0;
+}
+
+static __u32 peer_of(const struct sg_hash_key *hash_key, const struct sg_frag_key *key)
+{
+	int inbound = key->dir == SEG_DIR_INGRESS;
+	__u64 name[3] = { key->port_id * 2U + (__u32)inbound };
+
+	memcpy(&name[1], inbound ? key->saddr : key->daddr, sizeof(key->saddr));
+	return (__u32)(sg_hash(hash_key, name, sizeof(name)) % SG_FRAG_PEERS);
 }
 
 static struct sg_datagram *find(struct sg_frags *frags, const struct sg_hash_key *hash_key,
@@ -53,6 +70,8 @@ static struct sg_datagram *create(struct sg_frags *frags, const struct sg_hash_k
 	struct sg_datagram **bucket = bucket_of(frags, hash_key, key);
 	struct sg_datagram *d = calloc(1, sizeof(*d));
 
+	if (d)
+		d->peer = peer_of(hash_key, key);
 	if (!d || charge(frags, d, port_memory, sizeof(*d))) {
 		free(d);
 		return NULL;
@@ -174,7 +193,7 @@ __u16 sg_frag_add(struct sg_frags *frags, const struct sg_hash_key *hash_key,
 
 void sg_frag_release(struct sg_frags *frags, struct sg_datagram *d, __u32 *port_memory)
 {
-	__u32 kept = (__u32)sizeof(*d), freed = d->memory - kept;
+	__u32 kept = (__u32)sizeof(*d);
 	struct sg_held *h = d->head;
 
 	while (h) {
@@ -184,9 +203,7 @@ void sg_frag_release(struct sg_frags *frags, struct sg_datagram *d, __u32 *port_
 		h = next;
 	}
 	d->head = d->tail = d->first = NULL;
-	frags->memory -= freed;
-	*port_memory -= freed;
-	d->memory = kept;
+	count(frags, d, port_memory, kept - d->memory);
 }
 
 void sg_frag_forget(struct sg_frags *frags, const struct sg_hash_key *hash_key,
@@ -206,8 +223,7 @@ void sg_frag_forget(struct sg_frags *frags, const struct sg_hash_key *hash_key,
 		d->next->prev = d->prev;
 	else
 		frags->newest = d->prev;
-	frags->memory -= d->memory;
-	*port_memory -= d->memory;
+	count(frags, d, port_memory, -d->memory);
 	free(d);
 }
 

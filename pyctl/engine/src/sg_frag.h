@@ -9,8 +9,9 @@
 
 enum sg_frag_limit {
 	SG_FRAG_BUCKETS = 1024,
-	SG_FRAG_BYTES = 8 << 20,	/* held in all */
-	SG_FRAG_PORT_BYTES = 2 << 20,	/* held for one port: it cannot starve the others */
+	SG_FRAG_BYTES = 8 << 20,	/* held in all; of one port as much as is free then */
+	SG_FRAG_PORT_BYTES = 2 << 20,	/* held for one port; of one peer as much as is free of that */
+	SG_FRAG_PEERS = 4096,		/* counts, by hash; those that meet in one only have less */
 	SG_FRAG_FRAMES = 256,		/* of one datagram */
 };
 
@@ -47,6 +48,7 @@ struct sg_datagram {
 	__u32 have;
 	__u32 frames;
 	__u32 memory;
+	__u32 peer;			/* its place among the counts */
 	__u16 spoiled;			/* enum seg_reason: what comes later shares its fate */
 };
 
@@ -55,6 +57,7 @@ struct sg_frags {
 	struct sg_datagram *oldest;
 	struct sg_datagram *newest;
 	__u32 memory;
+	__u32 peers[SG_FRAG_PEERS];	/* of it, by port and peer */
 };
 
 /* Add p (SG_KIND_FRAGMENT). *port_memory is the port's share.

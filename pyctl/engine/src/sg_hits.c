@@ -32,7 +32,21 @@ void sg_hits_free(struct sg_hits *h)
 	sg_map_clear(&h->index);
 }
 
-void sg_hits_place(struct sg_hits *h, struct sg_hit_log *log, int keep, __u64 now_ns)
+/* -ENOMEM: not all of them. */
+static int make_index(struct sg_hits *h, const struct sg_hash_key *hash_key)
+{
+	int error = 0;
+
+	for (__u32 i = 0; i < h->log->used && !error; i++) {
+		const __u64 name[3] = { h->log->hits[i].key };
+
+		error = sg_map_put(&h->index, hash_key, name, i + 1);
+	}
+	return error;
+}
+
+void sg_hits_place(struct sg_hits *h, const struct sg_hash_key *hash_key, struct sg_hit_log *log, int keep,
+		   __u64 now_ns)
 {
 	__u64 epoch = h->log->epoch;
 
@@ -41,12 +55,16 @@ void sg_hits_place(struct sg_hits *h, struct sg_hit_log *log, int keep, __u64 no
 		start(log, epoch);
 	h->log = log;
 	h->is_ours = 0;
-	/* One that was killed in a write may have left any of these; the index is made as they are asked. */
+	/* One that was killed in a write may have left any of these. */
 	for (__u64 i = 0; i < log->used; i++) {
 		if (log->hits[i].last_ns > now_ns)
 			log->hits[i].last_ns = now_ns;
 		if (log->hits[i].serial > log->serial)
 			log->serial = log->hits[i].serial;
+	}
+	if (make_index(h, hash_key)) {
+		sg_map_clear(&h->index);
+		start(log, log->epoch + 1);
 	}
 }
 
@@ -58,14 +76,6 @@ static struct sg_hit *find(struct sg_hits *h, const struct sg_hash_key *hash_key
 
 	if (!key)
 		return NULL;
-	/* What was found in memory has no index yet. */
-	if (!h->index.slots)
-		for (__u32 i = 0; i < log->used; i++) {
-			const __u64 old[3] = { log->hits[i].key };
-
-			if (sg_map_put(&h->index, hash_key, old, i + 1))
-				return NULL;
-		}
 	place = sg_map_get(&h->index, hash_key, name);
 	if (place)
 		return &log->hits[place - 1];

@@ -40,7 +40,8 @@ struct sg_hits {
 int sg_hits_init(struct sg_hits *h, __u64 epoch);
 void sg_hits_free(struct sg_hits *h);
 /* Before anything is counted: be in this memory; with `keep`, go on with what a former engine counted. */
-void sg_hits_place(struct sg_hits *h, struct sg_hit_log *log, int keep, __u64 now_ns);
+void sg_hits_place(struct sg_hits *h, const struct sg_hash_key *hash_key, struct sg_hit_log *log, int keep,
+		   __u64 now_ns);
 
 /* A flow is judged for the first time. `kept`: a session will remember it. */
 void sg_hits_judged(struct sg_hits *h, const struct sg_hash_key *hash_key, const struct sg_key *flow,

@@ -47,7 +47,7 @@ static void reset_both(const struct context *c, struct sg_session *s)
 
 /* Data of a connection that nobody saw being opened. */
 static void block_midstream(const struct context *c, const struct sg_ruling *r,
-			    const struct sg_answer *answer)
+			    const struct sg_answer *answer, int sure)
 {
 	struct sg_session *s = NULL;
 
@@ -55,6 +55,7 @@ static void block_midstream(const struct context *c, const struct sg_ruling *r,
 		s = sg_flow_deny(c->core, c->port, &c->key, c->p, r, answer, c->now_ns);
 	if (s) {
 		s->midstream = 1;
+		s->guessed = !sure;
 		reset_both(c, s);
 	}
 }
@@ -65,12 +66,16 @@ static struct sg_ruling open_connection(const struct context *c)
 	struct sg_ruling r = { .opener = p->dir };
 	struct sg_answer answer;
 	struct sg_session *s;
+	int sure = 1;
 
 	if (!(p->tcp_flags & SG_SYN))
-		r.opener = sg_flow_guess_opener(c->core, c->port, &c->key);
+		r.opener = sg_flow_guess_opener(c->core, c->port, &c->key, &sure);
 	else if (!sg_tcp_opens(p))
 		r.opener = sg_other_dir(p->dir);
-	answer = sg_flow_ask(c->port, &c->key, r.opener);
+	answer = sure ? sg_flow_ask(c->port, &c->key, r.opener) :
+			sg_flow_ask_either(c->port, &c->key, &r.opener);
+	if (answer.unknown)
+		return sg_flow_unknown(r.opener);
 	sg_flow_decided(c->core, c->port, p, &c->key, r.opener, &answer,
 			answer.pass && !(p->tcp_flags & (SG_FIN | SG_RST)), c->now_ns);
 	r.rule_id = answer.rule_id;
@@ -79,7 +84,7 @@ static struct sg_ruling open_connection(const struct context *c)
 		if (sg_tcp_opens(p))
 			return refuse_syn(c, &answer);
 		if (!(p->tcp_flags & (SG_SYN | SG_FIN | SG_RST)))
-			block_midstream(c, &r, &answer);
+			block_midstream(c, &r, &answer, sure);
 		return r;
 	}
 	r.reason = SEG_R_NONE;
@@ -96,6 +101,7 @@ static struct sg_ruling open_connection(const struct context *c)
 		r.reason = SEG_R_SESSION_MEMORY;
 		return r;
 	}
+	s->guessed = !sure;
 	sg_cache_sync(c->core, s, p, c->now_ns);
 	return r;
 }
@@ -105,7 +111,7 @@ static struct sg_ruling pass(const struct context *c, struct sg_session *s)
 	sg_flow_touch(c->core, s, c->p, c->now_ns);
 	sg_cache_sync(c->core, s, c->p, c->now_ns);
 	if (sg_tcp_is_over(s))
-		sg_flow_tell_end(c->core, s, c->now_ns);
+		sg_flow_tell_end(c->core, s);
 	return (struct sg_ruling){ s->rule_id, SEG_R_NONE, s->opener };
 }
 
@@ -116,6 +122,8 @@ static struct sg_ruling judge_attempt(const struct context *c, struct sg_session
 	struct sg_answer answer = sg_flow_ask(c->port, &c->key, c->p->dir);
 	int alive = s->tcp_state == SG_TCP_ESTABLISHED || sg_tcp_is_opening(s);
 
+	if (answer.unknown)
+		return sg_flow_unknown(c->p->dir);
 	if (!answer.pass) {
 		sg_flow_decided(c->core, c->port, c->p, &c->key, c->p->dir, &answer, 0,
 				c->now_ns);
@@ -123,7 +131,7 @@ static struct sg_ruling judge_attempt(const struct context *c, struct sg_session
 	}
 	if (s->denied || s->midstream || !alive ||
 	    s->generation != c->port->rules->policy.generation) {
-		sg_flow_end(c->core, s, c->now_ns);
+		sg_flow_end(c->core, s);
 		return open_connection(c);
 	}
 	return pass(c, s);
@@ -159,7 +167,7 @@ static struct sg_ruling block(const struct context *c, struct sg_session *s)
 			.rule_id = s->rule_id, .reason = s->reason, .reject = s->rejects,
 		};
 
-		sg_flow_end(c->core, s, c->now_ns);
+		sg_flow_end(c->core, s);
 		return refuse_syn(c, &answer);
 	}
 	if (sg_tcp_is_over(s)) {
@@ -177,12 +185,13 @@ struct sg_ruling sg_judge_tcp(struct sg_core *core, struct sg_port *port,
 {
 	struct context c = { .core = core, .port = port, .p = p, .now_ns = now_ns };
 	struct sg_session *s;
+	int turned = 0;
 	__u8 opener;
 
 	if (sg_tcp_flags_impossible(p->tcp_flags))
 		return (struct sg_ruling){ .reason = SEG_R_TCP_FLAGS, .opener = p->dir };
 	sg_flow_key(p, &c.key, &opener);
-	s = sg_table_find(&core->table, &c.key);
+	s = sg_flow_find(core, port, &c.key);
 	if (!s)
 		return open_connection(&c);
 	/* The handshake may have gone by in the kernel. */
@@ -190,9 +199,10 @@ struct sg_ruling sg_judge_tcp(struct sg_core *core, struct sg_port *port,
 		sg_cache_peek(core, s);
 	if (is_attempt(p, s))
 		return judge_attempt(&c, s);
-	if (s->generation != port->rules->policy.generation && !is_late_copy(&c) &&
-	    sg_flow_judge_again(core, port, s, p, now_ns))
-		return block(&c, s);
+	if (s->generation != port->rules->policy.generation && !is_late_copy(&c))
+		turned = sg_flow_judge_again(core, port, s, p, now_ns);
+	if (turned)
+		return turned > 0 ? block(&c, s) : sg_flow_unknown(p->dir);
 	if (s->denied)
 		return refuse_blocked(&c, s);
 	sg_tcp_track(s, p, p->dir != s->opener);

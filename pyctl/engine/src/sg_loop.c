@@ -130,11 +130,22 @@ static unsigned int drain(struct sg_engine *engine, __u64 now)
 	return count;
 }
 
-static unsigned int take_ends(struct sg_engine *engine, __u64 now)
+static __u32 slots(const struct sg_engine *engine)
+{
+	__u32 all = 0;
+
+	for (int i = 0; engine->state && i < SG_RINGS; i++)
+		all += engine->rings[i].slots;
+	return all;
+}
+
+static unsigned int take_ends(struct sg_engine *engine, __u64 now, int drained)
 {
 	unsigned int count = 0;
 	struct seg_end end;
 
+	if (!sg_ends_are_due(&engine->ends, engine->stats.frames, drained))
+		return 0;
 	for (; count < ENDS_PER_ROUND && sg_ends_take(&engine->ends, &end); count++)
 		sg_core_end(engine->core, &end, now);
 	return count;
@@ -176,12 +187,38 @@ static void run_sync(struct sg_engine *engine, unsigned int count)
 	}
 }
 
+/* Whether every port may send what it likes; at the end of a window. */
+static void share_out(struct sg_engine *engine, __u64 now)
+{
+	struct seg_control *control = engine->maps.control;
+	struct sg_share_load load = {
+		.wall_ns = now - engine->share_ns, .idle_ns = engine->idle_ns,
+		.frames = engine->stats.frames - engine->share_frames,
+		.hit = engine->share_hit,
+		.contended = sg_core_contended(engine->core),
+	};
+
+	for (int i = 0; engine->state && i < SG_RINGS; i++)
+		load.behind |= sg_ring_is_behind(&engine->rings[i]);
+	if (control && __atomic_load_n(&control->share_hit, __ATOMIC_RELAXED))
+		load.hit |= (int)__atomic_exchange_n(&control->share_hit, 0, __ATOMIC_RELAXED);
+	sg_share_decide(&engine->share, &load, now);
+	engine->share_hit = sg_core_share(engine->core, engine->share.gap_ns, load.behind);
+	if (control && control->share_gap_ns != engine->share.gap_ns)
+		__atomic_store_n(&control->share_gap_ns, engine->share.gap_ns, __ATOMIC_RELAXED);
+	engine->share_ns = now;
+	engine->share_frames = engine->stats.frames;
+	engine->idle_ns = 0;
+}
+
 static void run_timers(struct sg_engine *engine, __u64 now)
 {
 	if (now - engine->beat_ns >= BEAT_NS && engine->state) {
 		engine->beat_ns = now;
 		sg_flowmap_beat(&engine->maps, now);
 	}
+	if (now - engine->share_ns >= SG_SHARE_WINDOW_NS)
+		share_out(engine, now);
 	if (now >= engine->tick_ns) {
 		engine->tick_ns = now + sg_core_tick(engine->core, now);
 		sg_send_flush(&engine->send);
@@ -209,14 +246,19 @@ static void wait_for_frames(struct sg_engine *engine, __u64 now)
 	__u64 left = engine->tick_ns > now ? engine->tick_ns - now : 0;
 	struct timespec timeout = { .tv_nsec = (long)(left < WAIT_MAX_NS ? left : WAIT_MAX_NS) };
 	struct pollfd polls[SG_RINGS + 1];
+	__u64 before;
+	int ready;
 
 	for (int i = 0; i < SG_RINGS; i++)
 		polls[i] = (struct pollfd){ engine->state ? engine->fds[i] : -1, POLLIN, 0 };
 	polls[SG_RINGS] = (struct pollfd){ engine->wake_fd, POLLIN, 0 };
 	engine->stats.waits++;
-	if (ppoll(polls, SG_RINGS + 1, &timeout, NULL) <= 0 || !engine->state)
-		return;
+	before = clock_ns();
+	ready = ppoll(polls, SG_RINGS + 1, &timeout, NULL);
 	now = clock_ns();
+	engine->idle_ns += now - before;
+	if (ready <= 0 || !engine->state)
+		return;
 	for (int i = 0; i < SG_RINGS; i++) {
 		if (polls[i].revents & POLLERR) {
 			int error;
@@ -241,9 +283,11 @@ void *sg_loop_run(void *context)
 		unsigned int count, ends;
 
 		/* A RST that is read before what came ahead of it would seem to be a blind one. */
-		sg_ends_mark(&engine->ends);
+		sg_ends_mark(&engine->ends, engine->stats.frames, slots(engine));
 		count = drain(engine, now);
-		ends = take_ends(engine, now);
+		if (!count && engine->state)
+			sg_flowmap_drained(&engine->maps, now);
+		ends = take_ends(engine, now, count < SG_BATCH);
 
 		run_sync(engine, count);
 		run_command(engine);

@@ -10,6 +10,7 @@
 #include "sg_place.h"
 #include "sg_ring.h"
 #include "sg_send.h"
+#include "sg_share.h"
 
 /* Run by the loop between two batches; returns 0, a count, or -errno. */
 struct sg_command {
@@ -34,6 +35,11 @@ struct sg_engine {
 	struct sg_engine_stats stats;
 	__u64 beat_ns;
 	__u64 tick_ns;			/* when the core wants its next tick */
+	struct sg_share share;
+	__u64 share_ns;			/* when its window began */
+	__u64 share_frames;		/* stats.frames by then */
+	__u64 idle_ns;			/* slept since then */
+	int share_hit;			/* the core's: enum seg_share_hit, bits */
 
 	pthread_t thread;
 	int wake_fd;
@@ -47,6 +53,7 @@ struct sg_engine {
 
 	struct sg_send send;
 	struct sg_reason_count failed[SEG_PORT_IDS];
+	struct sg_reason_count unsent[SEG_PORT_IDS];
 };
 
 /* What the core may do to the world. */

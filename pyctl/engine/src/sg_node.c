@@ -4,7 +4,7 @@
  * An end is in the groups of its CIDRs, by its address, and in those that select its workload: the
  * local end's workload is known by the port, whatever address it uses; the peer's by its address,
  * which is looked up among those that workloads have before any CIDR is asked. Where several workloads
- * have one address, whoever fills it in says in which groups it is.
+ * have one address, it is one on the port's own segment, where one is, else any: the strictest answer holds.
  *
  * What holds between two classes is compiled when it is first asked. A member that comes or goes
  * changes its class, and no pair. */
@@ -24,6 +24,20 @@ struct ends {
 	__u32 *list;
 };
 
+struct holder {
+	__u32 class;
+	__u32 segment;		/* 0: not known */
+};
+
+/* Who has an address that several have: each for each of its segments. */
+struct holders {
+	struct holder *all;
+	__u32 count;		/* 0: a free place */
+};
+
+/* In sg_node.addresses: no class, but a place in sg_node.shared. */
+enum { SHARED = 1U << 31 };
+
 struct sg_node {
 	struct sg_hash_key hash_key;
 	__u32 groups;
@@ -35,7 +49,9 @@ struct sg_node {
 	struct ends targets;
 	struct sg_classes classes;
 	struct sg_nets nets;
-	struct sg_map addresses;	/* class of what workloads have, CIDR groups not yet joined */
+	struct sg_map addresses;	/* class of what workloads have, CIDR groups not yet joined; or SHARED */
+	struct holders *shared;
+	__u32 shared_room;
 	struct sg_map pair_index;	/* by both classes and direction: place in pairs, + 1 */
 	struct sg_pair **pairs;
 	__u32 pair_count;
@@ -124,6 +140,9 @@ void sg_node_free(struct sg_node *node)
 	drop_pairs(node);
 	free(node->pairs);
 	sg_map_clear(&node->addresses);
+	for (__u32 i = 0; i < node->shared_room; i++)
+		free(node->shared[i].all);
+	free(node->shared);
 	sg_nets_free(&node->nets);
 	sg_classes_free(&node->classes);
 	free(node->sources.first);
@@ -144,10 +163,69 @@ static void address_key(__u8 family, const __u8 *address, __u64 key[3])
 	key[2] = family;
 }
 
+/* A place for the holders of one more address, its number in *place. 0 or -ENOMEM. */
+static int shared_place(struct sg_node *node, __u32 *place)
+{
+	__u32 room = 2 * (node->shared_room + 4);
+	struct holders *grown;
+
+	for (__u32 i = 0; i < node->shared_room; i++)
+		if (!node->shared[i].count) {
+			*place = i;
+			return 0;
+		}
+	grown = realloc(node->shared, room * sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	memset(grown + node->shared_room, 0, (room - node->shared_room) * sizeof(*grown));
+	*place = node->shared_room;
+	node->shared = grown;
+	node->shared_room = room;
+	return 0;
+}
+
+static int add_holder(struct holders *holders, struct holder one)
+{
+	struct holder *grown;
+
+	grown = realloc(holders->all, (holders->count + 1ULL) * sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	grown[holders->count++] = one;
+	holders->all = grown;
+	return 0;
+}
+
+/* One more has the address. 0 or -ENOMEM. */
+static int share_address(struct sg_node *node, const __u64 key[3], struct holder one)
+{
+	__u32 known = sg_map_get(&node->addresses, &node->hash_key, key), place;
+	int error;
+
+	if (known & SHARED)
+		return add_holder(&node->shared[known & ~SHARED], one);
+	error = shared_place(node, &place);
+	if (!error)
+		error = add_holder(&node->shared[place], one);
+	return error ? error :
+		       sg_map_put(&node->addresses, &node->hash_key, key, place | SHARED);
+}
+
+/* It has the address alone, or is the first of those who have. */
+static int set_address(struct sg_node *node, const __u64 key[3], __u32 class)
+{
+	__u32 known = sg_map_get(&node->addresses, &node->hash_key, key);
+
+	if (known & SHARED)
+		node->shared[known & ~SHARED].count = 0;
+	return sg_map_put(&node->addresses, &node->hash_key, key, class);
+}
+
 static int member_set(struct sg_node *node, const struct sg_member *member, const __u32 *groups)
 {
 	__u32 class = 0;
 	__u64 key[3];
+	int error;
 
 	if (member->groups) {
 		class = sg_class_of(&node->classes, groups + member->first_group, member->groups);
@@ -159,7 +237,10 @@ static int member_set(struct sg_node *node, const struct sg_member *member, cons
 		return 0;
 	}
 	address_key(member->family, member->address, key);
-	return sg_map_put(&node->addresses, &node->hash_key, key, class);
+	error = member->holder == SG_HOLDER_ALSO ? 0 : set_address(node, key, class);
+	if (error || member->holder == SG_HOLDER_ALONE)
+		return error;
+	return share_address(node, key, (struct holder){ class, member->segment });
 }
 
 int sg_node_members_set(struct sg_node *node, const struct sg_node_view *view)
@@ -265,14 +346,25 @@ static __u32 local_class(struct sg_node *node, __u16 port_id, const struct sg_qu
 	return own ? sg_class_union(&node->classes, own, by_address) : by_address;
 }
 
-static __u32 peer_class(struct sg_node *node, const struct sg_question *q)
+/* What the peer may be: of its address one, or each who has it. */
+static struct holders peers_of(const struct sg_node *node, const struct sg_question *q, struct holder *alone)
 {
-	__u32 by_address = sg_nets_find(&node->nets, q->family, q->peer), known;
 	__u64 key[3];
 
 	address_key(q->family, q->peer, key);
-	known = sg_map_get(&node->addresses, &node->hash_key, key);
-	return known ? sg_class_union(&node->classes, known, by_address) : by_address;
+	alone->class = sg_map_get(&node->addresses, &node->hash_key, key);
+	if (alone->class & SHARED)
+		return node->shared[alone->class & ~SHARED];
+	return (struct holders){ alone, 1 };
+}
+
+/* Whether one of them is on the segment: then it is none of the others. */
+static int is_near(const struct holders *holders, __u32 segment)
+{
+	for (__u32 i = 0; segment && i < holders->count; i++)
+		if (holders->all[i].segment == segment)
+			return 1;
+	return 0;
 }
 
 static enum sg_pair_table table_of(const struct sg_question *q)
@@ -282,6 +374,8 @@ static enum sg_pair_table table_of(const struct sg_question *q)
 		return SG_PAIR_TCP;
 	case SG_PROTO_UDP:
 		return SG_PAIR_UDP;
+	case SG_PROTO_SCTP:
+		return SG_PAIR_SCTP;
 	case SG_PROTO_ICMP:
 		return q->family == SEG_FAMILY_IPV4 ? SG_PAIR_ICMP : SG_PAIR_OTHER;
 	case SG_PROTO_ICMPV6:
@@ -291,14 +385,15 @@ static enum sg_pair_table table_of(const struct sg_question *q)
 	}
 }
 
-int sg_node_ask(struct sg_node *node, __u16 port_id, const struct sg_question *q,
-		struct sg_found *found)
+/* 0 and what holds between the local end and one class of the peer's; -ENOMEM. */
+static int ask_one(struct sg_node *node, const struct sg_question *q, __u32 local, __u32 peer,
+		   struct sg_found *found)
 {
-	__u32 local = local_class(node, port_id, q), peer = peer_class(node, q), at;
 	enum sg_pair_table table = table_of(q);
 	__u16 port = table == SG_PAIR_OTHER ? 0 : q->port;
-	const struct sg_pair *pair;
 	int out = q->dir == SEG_DIR_EGRESS;
+	const struct sg_pair *pair;
+	__u32 at;
 
 	*found = (struct sg_found){ NULL, NULL };
 	if (!local || !peer)
@@ -313,4 +408,50 @@ int sg_node_ask(struct sg_node *node, __u16 port_id, const struct sg_question *q
 	if (at && node->rules[at - 1].flags & SG_RULE_STAGED)
 		found->staged = &node->rules[at - 1];
 	return 0;
+}
+
+/* A rule that denies, then none, then one that allows. */
+static int strictness(const struct sg_node_rule *rule)
+{
+	return !rule ? 1 : rule->action == SEG_VERDICT_DENY ? 2 : 0;
+}
+
+/* Of equal ones that of the first rule, then that of the first staged one. */
+static int is_stricter(const struct sg_found *one, const struct sg_found *other)
+{
+	int more = strictness(one->rule) - strictness(other->rule);
+
+	if (more)
+		return more > 0;
+	if (one->rule != other->rule)
+		return one->rule < other->rule;
+	if (!one->staged || !other->staged)
+		return !!one->staged;
+	return one->staged < other->staged;
+}
+
+int sg_node_ask(struct sg_node *node, __u16 port_id, const struct sg_question *q,
+		struct sg_found *found)
+{
+	__u32 local = local_class(node, port_id, q), by_address, asked = 0;
+	struct holder alone = { 0 };
+	struct holders peers = peers_of(node, q, &alone);
+	int error = 0, near = is_near(&peers, q->segment);
+	struct sg_found one;
+
+	by_address = sg_nets_find(&node->nets, q->family, q->peer);
+	for (__u32 i = 0; i < peers.count && !error; i++) {
+		__u32 class = peers.all[i].class;
+
+		if (near && peers.all[i].segment != q->segment)
+			continue;
+		if (class)
+			class = sg_class_union(&node->classes, class, by_address);
+		else
+			class = by_address;
+		error = ask_one(node, q, local, class, &one);
+		if (!asked++ || is_stricter(&one, found))
+			*found = one;
+	}
+	return error;
 }

@@ -20,6 +20,8 @@ struct sg_question {
 	__u8 dir;		/* the opener's */
 	__u8 family;
 	__u8 proto;
+	__u16 from_port;	/* the opener's own; no rule names it */
+	__u32 segment;		/* the port's (struct sg_policy) */
 };
 
 /* The parts of a block of bytes (struct sg_node_head). */

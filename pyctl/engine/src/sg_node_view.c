@@ -4,6 +4,7 @@
 #include "sg_node.h"
 
 #include <errno.h>
+#include <string.h>
 
 static int is_spec_valid(const struct sg_node_spec *spec)
 {
@@ -12,6 +13,7 @@ static int is_spec_valid(const struct sg_node_spec *spec)
 		return !spec->port_lo && spec->port_hi == SG_ANY_PORT_HI;
 	case SG_PROTO_TCP:
 	case SG_PROTO_UDP:
+	case SG_PROTO_SCTP:
 	case SG_PROTO_ICMP:
 	case SG_PROTO_ICMPV6:
 		return spec->port_lo <= spec->port_hi;
@@ -32,10 +34,18 @@ static int is_rule_valid(const struct sg_node_rule *rule, const struct sg_node_h
 
 static int is_member_valid(const struct sg_member *member, const struct sg_node_head *head)
 {
-	return (member->family ? member->family == SEG_FAMILY_IPV4 || member->family == SEG_FAMILY_IPV6 :
+	return member->holder <= SG_HOLDER_ALSO &&
+	       (!member->holder || (member->family && member->groups)) &&
+	       (member->family ? member->family == SEG_FAMILY_IPV4 || member->family == SEG_FAMILY_IPV6 :
 				 member->port_id > 0) &&
 	       member->first_group <= head->member_groups &&
 	       member->groups <= head->member_groups - member->first_group;
+}
+
+static int is_same_address(const struct sg_member *one, const struct sg_member *other)
+{
+	return one->family == other->family &&
+	       !memcmp(one->address, other->address, sizeof(one->address));
 }
 
 static int is_valid(const struct sg_node_view *view)
@@ -52,7 +62,10 @@ static int is_valid(const struct sg_node_view *view)
 		if (view->cidrs[i].group >= head->groups)
 			return 0;
 	for (__u32 i = 0; i < head->members; i++)
-		if (!is_member_valid(&view->members[i], head))
+		if (!is_member_valid(&view->members[i], head) ||
+		    (view->members[i].holder == SG_HOLDER_ALSO &&
+		     (!i || !view->members[i - 1].holder ||
+		      !is_same_address(&view->members[i - 1], &view->members[i]))))
 			return 0;
 	for (__u32 i = 0; i < head->member_groups; i++)
 		if (view->groups[i] >= head->groups)

@@ -100,8 +100,8 @@ static __u32 fill(struct slots *s, const struct item *items, __u32 count, struct
 }
 
 static const __u8 PROTOS[SG_PAIR_STAGED] = {
-	[SG_PAIR_TCP] = SG_PROTO_TCP, [SG_PAIR_UDP] = SG_PROTO_UDP, [SG_PAIR_ICMP] = SG_PROTO_ICMP,
-	[SG_PAIR_ICMPV6] = SG_PROTO_ICMPV6,
+	[SG_PAIR_TCP] = SG_PROTO_TCP, [SG_PAIR_UDP] = SG_PROTO_UDP, [SG_PAIR_SCTP] = SG_PROTO_SCTP,
+	[SG_PAIR_ICMP] = SG_PROTO_ICMP, [SG_PAIR_ICMPV6] = SG_PROTO_ICMPV6,
 };
 
 static __u32 collect(const struct sg_node_rule *rules, const struct sg_node_spec *specs,

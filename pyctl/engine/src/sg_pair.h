@@ -6,7 +6,7 @@
 #include "sg_core.h"
 
 enum sg_pair_table {
-	SG_PAIR_TCP, SG_PAIR_UDP, SG_PAIR_ICMP, SG_PAIR_ICMPV6, SG_PAIR_OTHER,
+	SG_PAIR_TCP, SG_PAIR_UDP, SG_PAIR_SCTP, SG_PAIR_ICMP, SG_PAIR_ICMPV6, SG_PAIR_OTHER,
 	SG_PAIR_STAGED,		/* from here on the same ones again, as if staged rules were in force */
 	SG_PAIR_TABLES = 2 * SG_PAIR_STAGED,
 };

@@ -9,6 +9,7 @@
 
 #include "sg_bytes.h"
 #include "sg_decode.h"
+#include "sg_dhcp.h"
 
 static void words(const __u8 *address, __u64 out[2])
 {
@@ -28,7 +29,10 @@ static int rule_is_valid(const struct sg_rule *r)
 
 static int policy_is_valid(const struct sg_policy *p)
 {
-	return p->port_id && p->mode >= SEG_MODE_DISCOVER && p->mode <= SEG_MODE_QUARANTINE &&
+	const __u32 flags = SG_POLICY_DENY_RST | SG_POLICY_NO_CACHE | SG_POLICY_NODE | SG_POLICY_SERVES_DHCP;
+
+	return p->port_id && p->generation && !(p->flags & ~flags) && p->rule_count <= SG_RULES_MAX &&
+	       p->mode >= SEG_MODE_DISCOVER && p->mode <= SEG_MODE_QUARANTINE &&
 	       (p->default_verdict == SEG_VERDICT_ALLOW || p->default_verdict == SEG_VERDICT_DENY);
 }
 
@@ -62,7 +66,7 @@ int sg_policy_compile(const struct sg_policy *policy, const struct sg_rule *rule
 	struct sg_match *next;
 	size_t total = 0;
 
-	if (!policy_is_valid(policy))
+	if (!policy_is_valid(policy) || (policy->rule_count && !rules))
 		return -EINVAL;
 	for (__u32 i = 0; i < policy->rule_count; i++) {
 		if (!rule_is_valid(&rules[i]))
@@ -87,11 +91,11 @@ int sg_policy_compile(const struct sg_policy *policy, const struct sg_rule *rule
 	return 0;
 }
 
-/* Ports belong to TCP and UDP. A rule for another protocol has none to look at; a rule for any
- * protocol that names ports means those two. */
+/* Ports belong to TCP, UDP and SCTP. A rule for another protocol has none to look at; a rule for any
+ * protocol that names ports means the first two. */
 static int ports_match(const struct sg_match *m, const struct sg_question *q)
 {
-	if (q->proto == SG_PROTO_TCP || q->proto == SG_PROTO_UDP)
+	if (q->proto == SG_PROTO_TCP || q->proto == SG_PROTO_UDP || m->proto == SG_PROTO_SCTP)
 		return q->port >= m->port_lo && q->port <= m->port_hi;
 	return m->proto || (m->port_lo == 0 && m->port_hi == SG_ANY_PORT_HI);
 }
@@ -172,20 +176,26 @@ static void stage(struct sg_answer *answer, const struct decision *d)
  *   discover  passes; only an explicit deny is a violation, the rest is being learned. */
 struct sg_answer sg_policy_ask(const struct sg_ruleset *set, const struct sg_question *q)
 {
+	enum sg_dhcp dhcp = SG_DHCP_NOT;
 	struct decision d;
 	int matched = decide(set, q, &d);
 	struct sg_answer answer = { .rule_id = d.id, .reason = SEG_R_NONE, .pass = 1 };
 
+	if (set->policy.flags & SG_POLICY_NODE)
+		dhcp = sg_dhcp_of(q, set->policy.flags & SG_POLICY_SERVES_DHCP);
 	if (matched < 0)
-		answer.reason = SEG_R_SESSION_MEMORY;
+		return (struct sg_answer){ .reason = SEG_R_SESSION_MEMORY, .unknown = 1 };
+	if (dhcp == SG_DHCP_NOT_SERVED)
+		answer.reason = SEG_R_NOT_SERVED;
+	else if (dhcp == SG_DHCP_FREE && !matched)
+		answer.reason = SEG_R_NONE;
 	else if (d.action == SEG_VERDICT_DENY && matched)
 		answer.reason = SEG_R_POLICY_DENY;
 	else if (d.action == SEG_VERDICT_DENY && set->policy.mode != SEG_MODE_DISCOVER)
 		answer.reason = SEG_R_DEFAULT_DENY;
 	answer.pass = !answer.reason || sg_policy_records_only(set);
 	answer.reject = !answer.pass && d.reject;
-	if (matched >= 0)
-		answer.keys = d.keys;
+	answer.keys = d.keys;
 	stage(&answer, &d);
 	return answer;
 }

@@ -34,6 +34,7 @@ struct sg_answer {
 	__u16 staged_reason;	/* SEG_R_STAGED_ALLOW, where rule_id's verdict is another; else none */
 	__u8 pass;		/* SEG_R_NONE, or it is only recorded */
 	__u8 reject;		/* it does not pass, and is answered */
+	__u8 unknown;		/* memory was short: it says nothing of the flow, which keeps the state it has */
 };
 
 /* 0 and *out, -ENOMEM, or -EINVAL. Free with free(). */

@@ -33,6 +33,7 @@ static int may_be_answered(const struct sg_packet *p)
 	if (!is_host(p, p->saddr) || !is_host(p, p->daddr))
 		return 0;
 	return p->kind == SG_KIND_TCP || p->kind == SG_KIND_UDP || p->kind == SG_KIND_PROTO ||
+	       p->kind == SG_KIND_SCTP ||
 	       p->kind == SG_KIND_ICMP_QUERY;
 }
 
@@ -76,6 +77,7 @@ static void send_unreachable(struct sg_core *core, struct sg_port *port, const s
 	__u32 whole = p->l4 + p->l4_len - p->l3, quoted = whole < most ? whole : most;
 	__u8 bytes[SG_ETH_LEN + V6_MAX] = { 0 };
 	struct sg_frame frame = {
+		.made = 1,
 		.data = bytes,
 		.vlan_tci = p->frame->vlan_tci,
 		.vlan_tpid = p->frame->vlan_tpid,

@@ -39,6 +39,7 @@ static void send_rst(struct sg_core *core, struct sg_port *port, const struct sg
 	__u8 bytes[SG_ETH_LEN + SG_IPV6_LEN + SG_TCP_LEN] = { 0 };
 	__u8 *ip = bytes + SG_ETH_LEN;
 	struct sg_frame frame = {
+		.made = 1,
 		.data = bytes,
 		.vlan_tci = p->frame->vlan_tci,
 		.vlan_tpid = p->frame->vlan_tpid,

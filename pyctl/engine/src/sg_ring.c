@@ -31,10 +31,11 @@ static const struct {
 	__u32 slot_bytes;
 	__u32 blocks;
 	__u32 longest;			/* frame */
+	__u32 behind;			/* so many frames wait: the engine does not keep up */
 } layouts[SG_RINGS] = {
-	[SG_RING_SMALL] = { 2048, 16, SG_SMALL_FRAME_MAX },	/* 8192 slots */
-	[SG_RING_MIDDLE] = { 9472, 8, SG_MIDDLE_FRAME_MAX },	/* 880 slots */
-	[SG_RING_BIG] = { 68 << 10, 17, ~0u },			/* 255 slots */
+	[SG_RING_SMALL] = { 2048, 16, SG_SMALL_FRAME_MAX, 384 },	/* 8192 slots */
+	[SG_RING_MIDDLE] = { 9472, 8, SG_MIDDLE_FRAME_MAX, 220 },	/* 880 slots */
+	[SG_RING_BIG] = { 68 << 10, 17, ~0u, 128 },			/* 255 slots */
 };
 
 static __u32 slots_per_block(unsigned int kind)
@@ -106,7 +107,7 @@ void sg_ring_frame(const struct tpacket2_hdr *slot, struct sg_frame *frame)
 	frame->vlan_tpid = slot->tp_status & TP_STATUS_VLAN_TPID_VALID ? slot->tp_vlan_tpid
 								       : ETH_P_8021Q;
 	memcpy(frame->vnet, start - SG_VNET_HDR_LEN, SG_VNET_HDR_LEN);
-	frame->pad = 0;
+	frame->made = 0;
 }
 
 void sg_ring_advance(struct sg_ring *ring)
@@ -124,6 +125,11 @@ void sg_ring_release(struct sg_ring *ring)
 		index = index + 1 == ring->slots ? 0 : index + 1;
 		__atomic_store_n(&ring->shared->next[ring->kind], index, __ATOMIC_RELEASE);
 	}
+}
+
+int sg_ring_is_behind(const struct sg_ring *ring)
+{
+	return is_filled(slot_at(ring, (ring->head + layouts[ring->kind].behind) % ring->slots));
 }
 
 int sg_ring_resync(struct sg_ring *ring)

@@ -38,6 +38,9 @@ void sg_ring_advance(struct sg_ring *ring);
 /* Give every slot before the head back to the kernel. */
 void sg_ring_release(struct sg_ring *ring);
 
+/* Frames have piled up: a 16th of the ring of small ones, a quarter or half of the others. */
+int sg_ring_is_behind(const struct sg_ring *ring);
+
 /* Find the oldest filled slot again: the index is off by one where an engine was killed between
  * giving a slot back and writing that down. Returns 1 when the head moved. */
 int sg_ring_resync(struct sg_ring *ring);

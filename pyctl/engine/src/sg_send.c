@@ -89,6 +89,7 @@ int sg_send_queue(struct sg_send *send, const struct sg_frame *frame, int hold)
 	};
 	send->port_id[slot] = port_of(data);
 	send->length[slot] = frame->len;
+	send->made[slot] = frame->made;
 	send->bytes += frame->len;
 	return 0;
 }
@@ -99,6 +100,10 @@ static void give_up(struct sg_send *send, unsigned int slot)
 
 	count->packets++;
 	count->bytes += send->length[slot];
+	if (!send->made[slot]) {
+		send->unsent[send->port_id[slot]].packets++;
+		send->unsent[send->port_id[slot]].bytes += send->length[slot];
+	}
 	send->stats->send_failed++;
 }
 

@@ -31,8 +31,10 @@ struct sg_send {
 	__u8 tag[SG_BATCH][4];
 	__u16 port_id[SG_BATCH];	/* whom a failure is charged to */
 	__u32 length[SG_BATCH];
+	__u8 made[SG_BATCH];
 	__u8 scratch[SG_SCRATCH_BYTES];
 	struct sg_reason_count *failed;	/* by port id, SEG_PORT_IDS places */
+	struct sg_reason_count *unsent;	/* likewise, of them: those that the core has counted as sent on */
 	struct sg_engine_stats *stats;
 };
 

@@ -102,22 +102,124 @@ void sg_table_give_back(struct sg_table *table, struct sg_session *s, __u32 slot
 	table->free_head = slot;
 }
 
+/* Where the sessions of key's port with its peer are counted: by address, or by the first 8 bytes of it. */
+static __u32 *peer_count(struct sg_table *table, const struct sg_key *key, size_t bytes)
+{
+	__u64 name[3] = { (__u64)bytes << 32 | key->port_id << 8 | key->family };
+
+	memcpy(&name[1], key->raddr, bytes);
+	return &table->peers[sg_hash(&table->hash_key, name, sizeof(name)) % SG_PEERS];
+}
+
+static void count_peer(struct sg_table *table, const struct sg_key *key, int one)
+{
+	*peer_count(table, key, 16) += (__u32)one;
+	if (key->family == SEG_FAMILY_IPV6)
+		*peer_count(table, key, 8) += (__u32)one;
+}
+
+enum sg_room sg_table_room(const struct sg_table *table, const struct sg_key *key,
+			   const struct sg_port_list *list)
+{
+	struct sg_table *counts = (struct sg_table *)table;
+	__u64 share = (__u64)SG_SHARE * (table->max - table->count), left;
+
+	if (list->count >= share)
+		return SG_NO_ROOM;
+	left = share - list->count;
+	if (*peer_count(counts, key, 16) >= SG_PEER_SHARE * left ||
+	    (key->family == SEG_FAMILY_IPV6 && *peer_count(counts, key, 8) >= SG_NET_SHARE * left))
+		return SG_NO_ROOM_FOR_PEER;
+	return SG_ROOM;
+}
+
+int sg_table_same_peer(const struct sg_key *a, const struct sg_key *b)
+{
+	size_t bytes = a->family == SEG_FAMILY_IPV6 ? 8 : 4;
+
+	return a->family == b->family && !memcmp(a->raddr, b->raddr, bytes);
+}
+
+static struct sg_list *list_of(const struct sg_session *s, struct sg_port_list *list)
+{
+	if (s->created_ns <= list->closed_ns)
+		return &list->closing;
+	return s->lasting ? &list->lasting : &list->fresh;
+}
+
+static void link_in(struct sg_table *table, struct sg_session *s, struct sg_list *in)
+{
+	s->port_prev = 0;
+	s->port_next = in->head;
+	if (in->head)
+		sg_table_slot(table, in->head)->port_prev = s->slot;
+	else
+		in->tail = s->slot;
+	in->head = s->slot;
+}
+
+static void link_out(struct sg_table *table, struct sg_session *s, struct sg_list *in)
+{
+	if (s->port_prev)
+		sg_table_slot(table, s->port_prev)->port_next = s->port_next;
+	else
+		in->head = s->port_next;
+	if (s->port_next)
+		sg_table_slot(table, s->port_next)->port_prev = s->port_prev;
+	else
+		in->tail = s->port_prev;
+}
+
+void sg_table_lasts(struct sg_table *table, struct sg_session *s, struct sg_port_list *list)
+{
+	if (s->lasting)
+		return;
+	link_out(table, s, list_of(s, list));
+	s->lasting = 1;
+	link_in(table, s, list_of(s, list));
+}
+
+void sg_table_renew(struct sg_table *table, struct sg_session *s, struct sg_port_list *list)
+{
+	link_out(table, s, list_of(s, list));
+	link_in(table, s, list_of(s, list));
+}
+
+static void append(struct sg_table *table, struct sg_list *to, struct sg_list *more)
+{
+	if (!more->head)
+		return;
+	if (to->tail) {
+		sg_table_slot(table, to->tail)->port_next = more->head;
+		sg_table_slot(table, more->head)->port_prev = to->tail;
+	} else {
+		to->head = more->head;
+	}
+	to->tail = more->tail;
+	*more = (struct sg_list){ 0 };
+}
+
+void sg_table_close(struct sg_table *table, struct sg_port_list *list, __u64 now_ns)
+{
+	append(table, &list->closing, &list->lasting);
+	append(table, &list->closing, &list->fresh);
+	/* None was created later than that, also where the clock stood still. */
+	list->closed_ns = now_ns > list->closed_ns ? now_ns : list->closed_ns + 1;
+}
+
 void sg_table_file(struct sg_table *table, struct sg_session *s, __u32 slot,
 		   struct sg_port_list *list)
 {
 	__u32 *bucket = bucket_of(table, &s->key);
 
 	s->slot = slot;
-	s->wheel_slot = s->wheel_next = s->wheel_prev = s->port_prev = 0;
-	if (s->id > table->next_id)
-		table->next_id = s->id;
+	s->wheel_slot = s->wheel_next = s->wheel_prev = 0;
+	s->lasting = !!s->lasting;
 	s->in_use = 1;
 	s->hash_next = *bucket;
 	*bucket = slot;
-	s->port_next = list->head;
-	if (list->head)
-		sg_table_slot(table, list->head)->port_prev = slot;
-	list->head = slot;
+	link_in(table, s, list_of(s, list));
+	count_peer(table, &s->key, 1);
 	list->count++;
 	table->count++;
 }
@@ -125,8 +227,7 @@ void sg_table_file(struct sg_table *table, struct sg_session *s, __u32 slot,
 struct sg_session *sg_table_add(struct sg_table *table, const struct sg_key *key,
 				struct sg_port_list *list)
 {
-	__u64 share = (__u64)SG_SHARE * (table->max - table->count);
-	__u32 slot = list->count < share ? take_slot(table) : 0;
+	__u32 slot = sg_table_room(table, key, list) == SG_ROOM ? take_slot(table) : 0;
 	struct sg_session *s;
 
 	if (!slot)
@@ -134,7 +235,10 @@ struct sg_session *sg_table_add(struct sg_table *table, const struct sg_key *key
 	s = sg_table_slot(table, slot);
 	memset(s, 0, sizeof(*s));
 	s->key = *key;
-	s->id = table->next_id + 1;
+	s->id = ++table->next_id;
+	if (table->store)
+		table->store->next_id = table->next_id;
+	s->created_ns = list->closed_ns + 1;
 	sg_table_file(table, s, slot, list);
 	return s;
 }
@@ -160,12 +264,8 @@ void sg_table_remove(struct sg_table *table, struct sg_session *s, struct sg_por
 		link = &sg_table_slot(table, *link)->hash_next;
 	*link = s->hash_next;
 	wheel_remove(table, s);
-	if (s->port_prev)
-		sg_table_slot(table, s->port_prev)->port_next = s->port_next;
-	else
-		list->head = s->port_next;
-	if (s->port_next)
-		sg_table_slot(table, s->port_next)->port_prev = s->port_prev;
+	link_out(table, s, list_of(s, list));
+	count_peer(table, &s->key, -1);
 	sg_table_give_back(table, s, s->slot);
 	list->count--;
 	table->count--;

@@ -21,9 +21,13 @@
 #define SG_TIMEOUT_TCP_LAST_ACK SG_SECOND
 #define SG_TIMEOUT_TCP_CLOSED (15 * SG_SECOND)
 #define SG_TIMEOUT_TCP_RESET (60 * SG_SECOND)
+/* Datagrams have no handshake: a flow lives long once both sides have spoken (as in Linux's conntrack). */
 #define SG_TIMEOUT_UDP (30 * SG_SECOND)
+#define SG_TIMEOUT_UDP_ANSWERED (120 * SG_SECOND)
 #define SG_TIMEOUT_ICMP (5 * SG_SECOND)
-#define SG_TIMEOUT_OTHER (15 * SG_SECOND)
+#define SG_TIMEOUT_OTHER (30 * SG_SECOND)
+#define SG_TIMEOUT_OTHER_ANSWERED (180 * SG_SECOND)
+#define SG_TIMEOUT_SCTP_ANSWERED SG_TIMEOUT_TCP_ACTIVE	/* heartbeats may be off */
 #define SG_TIMEOUT_FRAGMENT (10 * SG_SECOND)
 
 struct sg_key {
@@ -77,12 +81,14 @@ struct sg_session {
 	__u8 reset_side;	/* which side sent the RST, while closed by one */
 	__u8 resets;		/* or other answers, sent for a blocked or rejected one */
 	__u8 data_seen;
-	__u8 spoke;		/* bit per side: TCP: it sent more than an opening SYN and RST */
+	__u8 spoke;		/* bit per side: it sent a packet; TCP: more than an opening SYN and RST */
 	__u8 midstream;
+	__u8 guessed;		/* TCP: nobody saw who opened it, and opener is the likelier side */
 	__u8 vlan;		/* seen with a tag: the kernel would not find it */
 	__u8 cached;		/* bit 1 << enum seg_dir: entries in the flow map */
 	__u8 ended;		/* its end was told */
 	__u8 in_use;
+	__u8 lasting;		/* both ends have spoken: on that list of its port's */
 };
 _Static_assert(sizeof(struct sg_session) <= SG_STORE_SESSION, "memory of a session");
 
@@ -92,21 +98,38 @@ struct sg_store {
 	__u64 magic;
 	__u32 session_bytes;	/* another version's are not understood */
 	__u32 used;		/* as sg_table's */
+	__u64 layout;		/* SG_LAYOUT of who wrote it */
+	__u32 next_id;		/* as sg_table's */
+	__u32 pad;
 };
 
 enum sg_session_limit {
 	SG_RESETS_MAX = 8,		/* for one denied flow; then the kernel drops it */
 	SG_SLAB = 1024,
-	SG_SHARE = 8,
+	SG_SHARE = 8,			/* times what is free is a port's of the table */
+	SG_PEER_SHARE = 1,		/* times what is free of that, a peer's */
+	SG_NET_SHARE = 2,		/* an IPv6 network's, /64 */
+	SG_PEERS = 65536,		/* counts, by hash; those that meet in one only have less */
 	SG_WHEEL_SLOTS = 16384,		/* of 100 ms: beyond the longest timeout */
 };
 #define SG_WHEEL_NS 100000000ULL
 
-/* The sessions of one port. */
-struct sg_port_list {
-	__u32 head;
-	__u32 count;
+struct sg_list {
+	__u32 head;		/* the newest there */
+	__u32 tail;
 };
+
+/* The sessions of one port: those that only one end has spoken in, the others, and those of a port that had this
+ * number before: what was created until closed_ns. */
+struct sg_port_list {
+	struct sg_list fresh;
+	struct sg_list lasting;
+	struct sg_list closing;
+	__u32 count;
+	__u64 closed_ns;
+};
+
+enum sg_room { SG_ROOM, SG_NO_ROOM, SG_NO_ROOM_FOR_PEER };
 
 struct sg_table {
 	struct sg_hash_key hash_key;
@@ -120,6 +143,7 @@ struct sg_table {
 	__u32 free_head;
 	__u32 next_id;
 	__u64 wheel_tick;	/* the tick looked at last */
+	__u32 peers[SG_PEERS];	/* sessions with each, in each port: by address, and by network */
 	__u32 wheel[SG_WHEEL_SLOTS];
 };
 
@@ -146,11 +170,22 @@ static inline struct sg_session *sg_table_named(const struct sg_table *table, __
 }
 
 struct sg_session *sg_table_find(const struct sg_table *table, const struct sg_key *key);
-/* A zeroed session on its chain and its port's list, off the wheel. NULL when the table is full, or the port
- * has its share: SG_SHARE times what is free. So one port never takes the last room of the others, and has
- * almost all of the table while they want none (dynamic thresholds, Choudhury and Hahne 1998). */
+/* Whether there is room for one more of the port and of key's peer there. A port's share is SG_SHARE times what is free,
+ * a peer's is SG_PEER_SHARE times what is free of the port's. So neither takes the last room of the others, and has almost
+ * all of it while they want none (dynamic thresholds, Choudhury and Hahne 1998). */
+enum sg_room sg_table_room(const struct sg_table *table, const struct sg_key *key,
+			   const struct sg_port_list *list);
+/* A zeroed session on its chain and its port's list, off the wheel. NULL without room, or memory. */
 struct sg_session *sg_table_add(struct sg_table *table, const struct sg_key *key,
 				struct sg_port_list *list);
+/* Both ends have spoken. */
+void sg_table_lasts(struct sg_table *table, struct sg_session *s, struct sg_port_list *list);
+/* Of the fresh ones the newest from now on. */
+void sg_table_renew(struct sg_table *table, struct sg_session *s, struct sg_port_list *list);
+/* All that there are until now are of a former port. */
+void sg_table_close(struct sg_table *table, struct sg_port_list *list, __u64 now_ns);
+/* The same peer, in the same port. */
+int sg_table_same_peer(const struct sg_key *a, const struct sg_key *b);
 void sg_table_remove(struct sg_table *table, struct sg_session *s, struct sg_port_list *list);
 
 /* The empty table's sessions will be in this memory, which has room for `max`. */

@@ -63,6 +63,36 @@ void sg_tcp_close(struct sg_session *s, int side, __u8 close)
 	close_by_fin(s);
 }
 
+static __u8 swapped(__u8 sides)
+{
+	return (__u8)((sides & 1) << 1 | (sides >> 1 & 1));
+}
+
+static void swap64(__u64 pair[2])
+{
+	__u64 first = pair[0];
+
+	pair[0] = pair[1];
+	pair[1] = first;
+}
+
+void sg_tcp_turn(struct sg_session *s)
+{
+	__u32 fin_end = s->fin_end[0];
+
+	s->opener = s->opener == SEG_DIR_EGRESS ? SEG_DIR_INGRESS : SEG_DIR_EGRESS;
+	swap64(s->packets);
+	swap64(s->bytes);
+	s->fin_end[0] = s->fin_end[1];
+	s->fin_end[1] = fin_end;
+	s->fin_seen = swapped(s->fin_seen);
+	s->fin_acked = swapped(s->fin_acked);
+	s->spoke = swapped(s->spoke);
+	s->reset_side = !s->reset_side;
+	if (s->fin_seen && s->tcp_state != SG_TCP_CLOSE)
+		close_by_fin(s);
+}
+
 /* A RST that the other end did not believe (a blind one): its pretended sender speaks on. */
 static int speaks_on(const struct sg_session *s, const struct sg_packet *p, int side)
 {
@@ -107,6 +137,9 @@ void sg_tcp_track(struct sg_session *s, const struct sg_packet *p, int side)
 
 __u64 sg_tcp_timeout(const struct sg_session *s)
 {
+	/* Anybody can send what looks like the middle of a connection. */
+	if (!sg_tcp_is_answered(s) && sg_tcp_is_open(s))
+		return SG_TIMEOUT_TCP_OPENING;
 	switch (s->tcp_state) {
 	case SG_TCP_ESTABLISHED:
 		return s->data_seen ? SG_TIMEOUT_TCP_ACTIVE : SG_TIMEOUT_TCP_NO_DATA;

@@ -32,6 +32,8 @@ __u64 sg_tcp_timeout(const struct sg_session *s);
 void sg_tcp_spoke(struct sg_session *s, int side);
 /* That side's FIN or RST (bits of enum seg_close) went by in the kernel. */
 void sg_tcp_close(struct sg_session *s, int side, __u8 close);
+/* The other side opened it: nobody had seen who did. */
+void sg_tcp_turn(struct sg_session *s);
 int sg_tcp_is_opening(const struct sg_session *s);
 /* The opener got an answer, and went on. */
 int sg_tcp_is_answered(const struct sg_session *s);

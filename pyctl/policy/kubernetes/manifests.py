@@ -1,4 +1,4 @@
-"""Text of manifests → the NetworkPolicy objects in it.
+"""Text of manifests → the objects in it: NetworkPolicies, and the Namespaces and Services they speak of.
 
 In: a text and its name. Out: mappings, each with its path (`deny.yaml[0].items[2]`). I/O: none.
 An object of another kind is an error: who hands it in expects something of it.
@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping
 from pyctl.policy.fields import Notes, shown
 from pyctl.policy.text import load_all
 
-_API = "networking.k8s.io/v1"
-_KIND = "NetworkPolicy"
-_LISTS = {"List": "v1", "NetworkPolicyList": _API}
+NETWORK_POLICY, NAMESPACE, SERVICE = "NetworkPolicy", "Namespace", "Service"
+_KINDS = {NETWORK_POLICY: "networking.k8s.io/v1", NAMESPACE: "v1", SERVICE: "v1"}
 """Kind → its apiVersion."""
+_LISTS = {"List": "v1", **{f"{kind}List": api for kind, api in _KINDS.items()}}
+"""Likewise."""
 
 
 def objects(
@@ -38,14 +39,15 @@ def _objects(
         return
     typed = {**implied, **value}
     kind, version = typed.get("kind"), typed.get("apiVersion")
-    wanted = _LISTS.get(kind) if isinstance(kind, str) else None
-    if kind == _KIND:
-        wanted = _API
+    wanted = None
+    if isinstance(kind, str):
+        wanted = _KINDS.get(kind) or _LISTS.get(kind)
     if wanted is None:
-        notes.error(f"{path}.kind", f"must be {_KIND} or a list, not {shown(kind)}")
+        known = ", ".join(_KINDS)
+        notes.error(f"{path}.kind", f"must be {known} or a list, not {shown(kind)}")
     elif version != wanted:
         notes.error(f"{path}.apiVersion", f"must be {wanted}, not {shown(version)}")
-    elif kind == _KIND:
+    elif kind in _KINDS:
         yield path, typed
     else:
         items = value.get("items")
@@ -54,6 +56,6 @@ def _objects(
             return
         inner: dict[object, object] = {}
         if kind != "List":
-            inner = {"kind": _KIND, "apiVersion": _API}
+            inner = {"kind": str(kind).removesuffix("List"), "apiVersion": wanted}
         for index, item in enumerate(items):
             yield from _objects(notes, f"{path}.items[{index}]", item, inner)

@@ -1,11 +1,15 @@
 """Whom Kubernetes' selectors take, by the labels of our workloads.
 
-In: selectors of pods and namespaces. Out: Selectors of ours. I/O: none.
+In: selectors of pods and namespaces; the labels of the namespaces that were handed in. Out: Selectors
+of ours. I/O: none.
+
+Of a namespace whose labels nobody has said, nothing is known but its name: no selector takes it by a
+label, and none by the lack of one (NotIn, DoesNotExist), or strangers would be let in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from pyctl.policy.document import Expression, Operator, Selector
@@ -25,22 +29,65 @@ def of_policy(namespace: str, pods: LabelSelector) -> Selector:
     return _both(LabelSelector(((NAME_OF_NAMESPACE, namespace),)), pods)
 
 
-def of_peer(namespace: str, peer: Pods) -> Selector:
-    """`namespace` is the policy's own."""
-    if peer.namespaces is None:
-        return of_policy(namespace, peer.pods)
-    return _both(peer.namespaces, peer.pods)
+def of_peer(
+    namespace: str, peer: Pods, declared: Mapping[str, Mapping[str, str]]
+) -> tuple[Selector, ...]:
+    """What any of them takes; `namespace` is the policy's own, `declared`: labels by namespace."""
+    asked = peer.namespaces
+    if asked is None:
+        return (of_policy(namespace, peer.pods),)
+    if not label_keys(asked):
+        return (_both(asked, peer.pods),)
+    found = []
+    names = tuple(name for name in sorted(declared) if takes(asked, name, declared))
+    if names:
+        by_name = Expression(NAME_OF_NAMESPACE, Operator.IN, names)
+        found.append(_both(LabelSelector((), (by_name,)), peer.pods))
+    # Workloads may say by labels of their own what their namespace has.
+    if all(one.operator is not Operator.DOES_NOT_EXIST for one in asked.expressions):
+        said = [
+            Expression(one.key, Operator.EXISTS)
+            for one in asked.expressions
+            if one.operator is Operator.NOT_IN and one.key != NAME_OF_NAMESPACE
+        ]
+        if declared:
+            others = tuple(sorted(declared))
+            said.append(Expression(NAME_OF_NAMESPACE, Operator.NOT_IN, others))
+        narrowed = LabelSelector(asked.labels, (*asked.expressions, *said))
+        found.append(_both(narrowed, peer.pods))
+    return tuple(found)
 
 
-def with_label(selector: Selector, key: str, value: str) -> Selector:
-    """Those of them that have this label, too."""
-    labels, expressions = _merged([*selector.labels, (key, value)])
-    return replace(
-        selector,
-        name=None,
-        labels=labels,
-        expressions=(*selector.expressions, *expressions),
+def label_keys(asked: LabelSelector) -> list[str]:
+    """What a selector of namespaces asks for besides their name."""
+    keys = {key for key, _ in asked.labels} | {one.key for one in asked.expressions}
+    return sorted(keys - {NAME_OF_NAMESPACE})
+
+
+def takes(
+    asked: LabelSelector, name: str, declared: Mapping[str, Mapping[str, str]]
+) -> bool:
+    """Whether it takes the namespace, of whose labels `declared` has all."""
+    return matches(asked, {**declared.get(name, {}), NAME_OF_NAMESPACE: name})
+
+
+def matches(asked: LabelSelector, labels: Mapping[str, str]) -> bool:
+    """Whether it takes what has these labels and no other."""
+    return all(labels.get(key) == value for key, value in asked.labels) and all(
+        _holds(one, labels.get(one.key)) for one in asked.expressions
     )
+
+
+def _holds(asked: Expression, value: str | None) -> bool:
+    match asked.operator:
+        case Operator.IN:
+            return value in asked.values
+        case Operator.NOT_IN:
+            return value not in asked.values
+        case Operator.EXISTS:
+            return value is not None
+        case Operator.DOES_NOT_EXIST:
+            return value is None
 
 
 def _both(namespaces: LabelSelector, pods: LabelSelector) -> Selector:

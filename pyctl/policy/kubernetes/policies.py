@@ -6,7 +6,8 @@ The difference between absent and empty is settled here: None is "not restricted
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from pyctl.policy.document import Expression
 from pyctl.policy.networks import Network
@@ -27,6 +28,7 @@ class Pods:
     pods: LabelSelector
     namespaces: LabelSelector | None
     """None: the policy's own."""
+    path: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class PortRange:
     """Ports by number."""
 
     proto: str
-    """`tcp` or `udp`."""
+    """`tcp`, `udp` or `sctp`."""
     low: int = 0
     """0: all."""
     high: int = 65535
@@ -80,3 +82,36 @@ class NetworkPolicy:
     ingress: tuple[Rule, ...] | None
     """None: it says nothing of this direction; (): it isolates, and allows nobody."""
     egress: tuple[Rule, ...] | None
+
+
+@dataclass(frozen=True)
+class ServicePort:
+    """One port of a Service, and where it leads on the pods behind."""
+
+    proto: str
+    """`tcp`, `udp` or `sctp`."""
+    port: int
+    target: int | str
+    """A number, or the name of a port that each pod gives its number."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """A Service that has addresses of its own and pods behind them."""
+
+    namespace: str
+    name: str
+    pods: tuple[tuple[str, str], ...]
+    """Labels that the pods behind it have."""
+    addresses: tuple[Network, ...]
+    ports: tuple[ServicePort, ...]
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """All that was handed in."""
+
+    policies: tuple[NetworkPolicy, ...]
+    namespaces: Mapping[str, Mapping[str, str]]
+    """Name → labels, of the Namespaces among it; without any nothing is known of any but its name."""
+    services: tuple[Service, ...] = ()

@@ -1,27 +1,31 @@
-"""Ports in our words, named ones by what the workloads declare.
+"""Ports in our words, and those that the pods behind a Service declare.
 
-In: ports of NetworkPolicies, workloads. Out: texts like `tcp/80`. I/O: none.
-A pod declares its named ports in its containers; a workload does so by a label, `segctl.port.NAME`,
-with a number or `number/udp` as value. A name may stand for another number on each of them, so a rule
-with a name becomes one for every value, to those alone that have it. A value that turns up later is
-allowed by no rule until the policies are imported again.
+In: ports of NetworkPolicies, Services, workloads. Out: texts like `tcp/80`; numbers. I/O: none.
+A pod declares its named ports in its containers; a workload does so by a label (named_ports.py).
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
-from pyctl.policy.document import Selector
-from pyctl.policy.kubernetes.policies import NamedPort, PortRange
+from pyctl.policy.kubernetes.peers import of_policy
+from pyctl.policy.kubernetes.policies import (
+    LabelSelector,
+    NamedPort,
+    PortRange,
+    Service,
+)
+from pyctl.policy.named_ports import declared_ports
 from pyctl.policy.resolve import Named, selects
 
-PORT_LABEL = "segctl.port."
-_DECLARED = re.compile(r"([0-9]{1,5})(?:/(tcp|udp|sctp))?")
+PodPort = tuple[str, str]
+"""Protocol and name."""
 
 
-def text(port: PortRange) -> str:
+def text(port: PortRange | NamedPort) -> str:
     """As a rule of ours says it."""
+    if isinstance(port, NamedPort):
+        return f"{port.proto}/{port.name}"
     if port.low == 0:
         return f"{port.proto}/any"
     if port.low == port.high:
@@ -29,18 +33,13 @@ def text(port: PortRange) -> str:
     return f"{port.proto}/{port.low}-{port.high}"
 
 
-def declared(
-    port: NamedPort, among: Selector, workloads: Collection[Named]
-) -> dict[str, str]:
-    """Of the workloads that are meant: value of their label → the port that it means."""
-    values = {
-        workload.labels.get(PORT_LABEL + port.name, "")
+def behind(
+    service: Service, workloads: Collection[Named]
+) -> tuple[Mapping[PodPort, int], ...]:
+    """Return of each workload that stands for a pod behind the Service the ports that it declares."""
+    pods = of_policy(service.namespace, LabelSelector(service.pods))
+    return tuple(
+        {(proto, name): number for proto, name, number in declared_ports(workload)}
         for workload in workloads
-        if selects(among, workload)
-    }
-    found = {}
-    for value in sorted(values):
-        said = _DECLARED.fullmatch(value)
-        if said and 0 < int(said[1]) < 65536 and (said[2] or "tcp") == port.proto:
-            found[value] = f"{port.proto}/{int(said[1])}"
-    return found
+        if selects(pods, workload)
+    )

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from ipaddress import ip_network
 
 from pyctl.policy import fields, selectors
-from pyctl.policy.document import Expression
-from pyctl.policy.fields import Notes, shown
+from pyctl.policy.document import ANY, Expression
+from pyctl.policy.fields import MAX_PORT_NAME, PORT_NAME, Notes, shown
 from pyctl.policy.kubernetes.policies import (
     Block,
     LabelSelector,
@@ -23,13 +23,14 @@ from pyctl.policy.kubernetes.policies import (
     PortRange,
     Rule,
 )
-from pyctl.policy.networks import Network, inside
+from pyctl.policy.networks import Network, inside, unmapped
 from pyctl.policy.resolve import DEFAULT_NAMESPACE
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-_PORT_NAME = re.compile(r"(?=.{1,15}\Z)(?=.*[a-z])[a-z0-9]+(-[a-z0-9]+)*")
-_PROTOCOLS = {"TCP": "tcp", "UDP": "udp"}
+_LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?")
+_PORT_NAME = re.compile(PORT_NAME)
+PROTOCOLS = {"TCP": "tcp", "UDP": "udp", "SCTP": "sctp"}
 _TYPES = ("Ingress", "Egress")
 
 
@@ -37,12 +38,12 @@ def policy(
     notes: Notes, path: str, value: Mapping[object, object]
 ) -> NetworkPolicy | None:
     """What the object says."""
-    before = len(notes.errors)
-    body = _given(
+    before = notes.failed
+    body = given(
         notes, path, value, ["apiVersion", "kind", "metadata", "spec", "status"]
     )
     where = f"{path}.metadata"
-    about = _given(notes, where, body.get("metadata", {}))
+    about = given(notes, where, body.get("metadata", {}))
     name = _named(notes, f"{where}.name", about.get("name"), _NAME)
     namespace = _named(
         notes,
@@ -53,7 +54,7 @@ def policy(
     where = f"{path}.spec"
     if "spec" not in body:
         notes.error(where, "is missing")
-    spec = _given(
+    spec = given(
         notes,
         where,
         body.get("spec", {}),
@@ -72,7 +73,7 @@ def policy(
             notes.warn(
                 f"{where}.{kind.lower()}", f"policyTypes has no {kind}: no effect"
             )
-    if len(notes.errors) > before:
+    if notes.failed > before:
         return None
     ingress, egress = (rules[kind] if kind in types else None for kind in _TYPES)
     return NetworkPolicy(namespace, name, pods, ingress, egress)
@@ -80,7 +81,7 @@ def policy(
 
 def label_selector(notes: Notes, path: str, value: object) -> LabelSelector:
     """By matchLabels and matchExpressions; both must hold."""
-    body = _given(notes, path, value, ["matchLabels", "matchExpressions"])
+    body = given(notes, path, value, ["matchLabels", "matchExpressions"])
     where = f"{path}.matchLabels"
     found = fields.mapping(notes, where, body.get("matchLabels", {}))
     labels = [
@@ -88,18 +89,26 @@ def label_selector(notes: Notes, path: str, value: object) -> LabelSelector:
         for key, content in found.items()
     ]
     expressions: list[Expression] = []
-    for at, item in _items(
+    for at, item in items(
         notes, f"{path}.matchExpressions", body.get("matchExpressions", [])
     ):
-        asked = selectors.expression(notes, at, item)
+        asked = selectors.expression(
+            notes, at, given(notes, at, item) if isinstance(item, dict) else item
+        )
         if asked:
             expressions.append(asked)
+    words = [word for _, word in labels]
+    words += [word for asked in expressions for word in asked.values]
+    for word in words:
+        # To our selectors it would be a pattern.
+        if not _LABEL_VALUE.fullmatch(word):
+            notes.error(path, f"{shown(word)} is no value of a label of Kubernetes")
     return LabelSelector(tuple(labels), tuple(expressions))
 
 
 def _types(notes: Notes, path: str, value: object) -> set[str]:
     found = set()
-    for at, item in _items(notes, path, value):
+    for at, item in items(notes, path, value):
         if item in _TYPES:
             found.add(str(item))
         else:
@@ -109,20 +118,20 @@ def _types(notes: Notes, path: str, value: object) -> set[str]:
 
 def _rules(notes: Notes, path: str, value: object, peers: str) -> tuple[Rule, ...]:
     return tuple(
-        _rule(notes, at, item, peers) for at, item in _items(notes, path, value)
+        _rule(notes, at, item, peers) for at, item in items(notes, path, value)
     )
 
 
 def _rule(notes: Notes, path: str, value: object, peers: str) -> Rule:
     """Peers and ports restrict where there are any; an empty list is as good as none."""
-    body = _given(notes, path, value, [peers, "ports"])
+    body = given(notes, path, value, [peers, "ports"])
     found = [
         _peer(notes, at, item)
-        for at, item in _items(notes, f"{path}.{peers}", body.get(peers, []))
+        for at, item in items(notes, f"{path}.{peers}", body.get(peers, []))
     ]
     ports = [
         _port(notes, at, item)
-        for at, item in _items(notes, f"{path}.ports", body.get("ports", []))
+        for at, item in items(notes, f"{path}.ports", body.get("ports", []))
     ]
     return Rule(
         tuple(peer for peer in found if peer) if found else None,
@@ -132,7 +141,7 @@ def _rule(notes: Notes, path: str, value: object, peers: str) -> Rule:
 
 def _peer(notes: Notes, path: str, value: object) -> Peer | None:
     known = ["podSelector", "namespaceSelector", "ipBlock"]
-    body = _given(notes, path, value, known)
+    body = given(notes, path, value, known)
     if not body:
         if isinstance(value, dict):
             notes.error(path, f"must have one of {', '.join(known)}")
@@ -147,14 +156,14 @@ def _peer(notes: Notes, path: str, value: object) -> Peer | None:
             notes, f"{path}.namespaceSelector", body["namespaceSelector"]
         )
     pods = label_selector(notes, f"{path}.podSelector", body.get("podSelector", {}))
-    return Pods(pods, namespaces)
+    return Pods(pods, namespaces, path)
 
 
 def _block(notes: Notes, path: str, value: object) -> Block | None:
-    body = _given(notes, path, value, ["cidr", "except"])
+    body = given(notes, path, value, ["cidr", "except"])
     whole = _network(notes, f"{path}.cidr", body.get("cidr"))
     excepts = []
-    for at, item in _items(notes, f"{path}.except", body.get("except", [])):
+    for at, item in items(notes, f"{path}.except", body.get("except", [])):
         hole = _network(notes, at, item)
         if hole and whole and (hole == whole or not inside(hole, whole)):
             notes.error(at, f"{hole} is no part of {whole}")
@@ -164,10 +173,12 @@ def _block(notes: Notes, path: str, value: object) -> Block | None:
 
 
 def _network(notes: Notes, path: str, value: object) -> Network | None:
-    """Bits behind the prefix do not matter, as in Kubernetes; a prefix there must be."""
+    """Bits behind the prefix do not matter, as in Kubernetes, and IPv4 as IPv6 has it
+    (`::ffff:10.0.0.0/104`) is IPv4; a prefix there must be.
+    """
     if isinstance(value, str) and "/" in value and "%" not in value:
         try:
-            return ip_network(value, strict=False)
+            return unmapped(ip_network(value, strict=False))
         except ValueError:
             pass
     notes.error(path, f"{shown(value)} is no CIDR like 10.1.0.0/16")
@@ -175,23 +186,21 @@ def _network(notes: Notes, path: str, value: object) -> Network | None:
 
 
 def _port(notes: Notes, path: str, value: object) -> PortRange | NamedPort | None:
-    before = len(notes.errors)
-    body = _given(notes, path, value, ["protocol", "port", "endPort"])
+    before = notes.failed
+    body = given(notes, path, value, ["protocol", "port", "endPort"])
     proto = _protocol(notes, f"{path}.protocol", body.get("protocol", "TCP"))
     port, end = body.get("port"), body.get("endPort")
     if isinstance(port, str):
-        if not _PORT_NAME.fullmatch(port):
-            hint = "; write a number without quotes" if port.isdecimal() else ""
-            notes.error(f"{path}.port", f"{shown(port)} is no name of a port{hint}")
+        _check_name(notes, f"{path}.port", port)
     elif port is not None:
-        _number(notes, f"{path}.port", port)
+        number(notes, f"{path}.port", port)
     if end is not None:
-        _number(notes, f"{path}.endPort", end)
+        number(notes, f"{path}.endPort", end)
         if not isinstance(port, int):
             notes.error(f"{path}.endPort", "needs a port that is a number")
         elif isinstance(end, int) and end < port:
             notes.error(f"{path}.endPort", f"{end} is smaller than port {port}")
-    if len(notes.errors) > before:
+    if notes.failed > before:
         return None
     if isinstance(port, str):
         return NamedPort(proto, port, f"{path}.port")
@@ -200,17 +209,29 @@ def _port(notes: Notes, path: str, value: object) -> PortRange | NamedPort | Non
     return PortRange(proto, port, end if isinstance(end, int) else port)
 
 
+def _check_name(notes: Notes, path: str, name: str) -> None:
+    if not _PORT_NAME.fullmatch(name) or len(name) > MAX_PORT_NAME:
+        hint = "; write a number without quotes" if name.isdecimal() else ""
+        notes.error(path, f"{shown(name)} is no name of a port{hint}")
+    elif name == ANY:
+        notes.error(path, "'any' is every port here: rename the port")
+
+
 def _protocol(notes: Notes, path: str, value: object) -> str:
-    if value == "SCTP":
-        notes.error(path, "SCTP: no rule of ours can say it")
-    elif not isinstance(value, str) or value not in _PROTOCOLS:
+    if not isinstance(value, str) or value not in PROTOCOLS:
         notes.error(path, f"must be TCP, UDP or SCTP, not {shown(value)}")
-    return _PROTOCOLS.get(str(value), "")
+    return PROTOCOLS.get(str(value), "")
 
 
-def _number(notes: Notes, path: str, value: object) -> None:
+def number(notes: Notes, path: str, value: object) -> None:
+    """Note an error where it is no port's number."""
     if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 65536:
         notes.error(path, f"must be a number from 1 to 65535, not {shown(value)}")
+
+
+def object_name(notes: Notes, path: str, value: object) -> str:
+    """The name of an object, or of a namespace."""
+    return _named(notes, path, value, _NAME)
 
 
 def _named(notes: Notes, path: str, value: object, pattern: re.Pattern[str]) -> str:
@@ -220,7 +241,7 @@ def _named(notes: Notes, path: str, value: object, pattern: re.Pattern[str]) -> 
     return ""
 
 
-def _given(
+def given(
     notes: Notes, path: str, value: object, known: list[str] | None = None
 ) -> dict[str, object]:
     """A mapping without what is null."""
@@ -228,7 +249,7 @@ def _given(
     return {key: content for key, content in body.items() if content is not None}
 
 
-def _items(notes: Notes, path: str, value: object) -> list[tuple[str, object]]:
+def items(notes: Notes, path: str, value: object) -> list[tuple[str, object]]:
     """Of a list that may be empty, each with its path."""
     if not isinstance(value, list):
         notes.error(path, f"must be a list, not {shown(value)}")

@@ -12,8 +12,8 @@ none of them allows there is denied. One that none selects is free. So, in this 
 
 and the pods of each policy are in protect. ipBlock is taken by the packet's own address, pods' too.
 What comes from the pod's own node is allowed, as the reference has it for ingress; that needs the
-node's addresses, and holds too for what a proxy or masquerading there sends on under them. Two ends at one pod never meet on its interface. Of protocols that are neither TCP nor
-UDP the reference says nothing: a rule without ports allows them, isolation denies them.
+node's addresses, and holds too for what a proxy or masquerading there sends on under them. Two ends at one pod never meet on its interface. Of protocols that are none of TCP,
+UDP and SCTP the reference says nothing: a rule without ports allows them, isolation denies them.
 """
 
 from __future__ import annotations
@@ -29,15 +29,19 @@ from pyctl.model.policy import Direction
 from pyctl.model.workload import Mode
 from pyctl.policy.document import ANY, API_VERSION, Selector
 from pyctl.policy.fields import Notes
-from pyctl.policy.kubernetes import peers, ports, read
+from pyctl.policy.kubernetes import peers, ports, read, read_cluster, services
 from pyctl.policy.kubernetes.groups import Groups
-from pyctl.policy.kubernetes.manifests import objects
+from pyctl.policy.kubernetes.manifests import NAMESPACE, SERVICE, objects
 from pyctl.policy.kubernetes.policies import (
     Block,
+    Cluster,
+    LabelSelector,
     NamedPort,
     NetworkPolicy,
+    Pods,
     PortRange,
     Rule,
+    Service,
 )
 from pyctl.policy.resolve import Address, Named
 
@@ -54,51 +58,77 @@ class Translated:
     warnings: tuple[str, ...]
 
 
-def read_all(notes: Notes, texts: Mapping[str, str]) -> list[NetworkPolicy]:
-    """Every NetworkPolicy in texts by their names; errors are noted."""
+def read_all(notes: Notes, texts: Mapping[str, str]) -> Cluster:
+    """Every object in texts by their names; errors are noted."""
     found: dict[tuple[str, str], NetworkPolicy] = {}
+    namespaces: dict[str, Mapping[str, str]] = {}
+    behind: list[Service] = []
     for file, text in texts.items():
         for path, body in objects(notes, file, text):
-            policy = read.policy(notes, path, body)
-            if policy is None:
-                continue
-            key = (policy.namespace, policy.name)
-            if key in found:
-                notes.error(f"{path}.metadata.name", f"{'/'.join(key)} is given twice")
-            found[key] = policy
-    if not found and not notes.errors:
+            if body["kind"] == NAMESPACE:
+                name, labels = read_cluster.namespace(notes, path, body)
+                if namespaces.setdefault(name, labels) != labels:
+                    notes.error(f"{path}.metadata.name", f"{name} is given twice")
+            elif body["kind"] == SERVICE:
+                service = read_cluster.service(notes, path, body)
+                behind += [service] if service else []
+            elif policy := read.policy(notes, path, body):
+                key = (policy.namespace, policy.name)
+                if key in found:
+                    twice = f"{'/'.join(key)} is given twice"
+                    notes.error(f"{path}.metadata.name", twice)
+                found[key] = policy
+    if not found and not notes.failed:
         notes.error(", ".join(texts), "there is no NetworkPolicy in it")
-    return list(found.values())
+    return Cluster(tuple(found.values()), namespaces, tuple(behind))
 
 
-def names_ports(policies: Collection[NetworkPolicy]) -> bool:
-    """Whether the workloads must be known, for the ports that they declare."""
-    return any(
+def asks_for_ports(cluster: Cluster) -> bool:
+    """Whether the numbers of named ports bear on it: of pods that are reached through Services."""
+    if not cluster.services:
+        return False
+    named = (
         isinstance(port, NamedPort)
-        for policy in policies
-        for rule in (*(policy.ingress or ()), *(policy.egress or ()))
+        for policy in cluster.policies
+        for rule in policy.egress or ()
         for port in rule.ports or ()
+    )
+    return any(named) or any(
+        isinstance(port.target, str)
+        for service in cluster.services
+        for port in service.ports
+    )
+
+
+def asks_for_labels(cluster: Cluster) -> bool:
+    """Whether labels of namespaces bear on it, which workloads may say."""
+    return any(
+        isinstance(peer, Pods) and peers.label_keys(peer.namespaces or LabelSelector())
+        for policy in cluster.policies
+        for rule in (*(policy.ingress or ()), *(policy.egress or ()))
+        for peer in rule.peers or ()
     )
 
 
 def translate(
     notes: Notes,
-    policies: Collection[NetworkPolicy],
+    cluster: Cluster,
     *,
     workloads: Collection[Named] = (),
     nodes: Collection[Address] = (),
     mode: Mode = Mode.PROTECT,
 ) -> Translated:
     """UsageError with all that `notes` hold by then."""
-    made = _Translation(notes, workloads)
+    made = _Translation(notes, cluster, workloads)
     if nodes:
         node = made.groups.networks("node", [ip_network(ip) for ip in nodes])
         made.allow(
             node, ANY, [ANY], Direction.INGRESS, "a node reaches the pods that it runs"
         )
-    for policy in policies:
+    for policy in cluster.policies:
         for direction in (Direction.INGRESS, Direction.EGRESS):
             made.policy(policy, direction)
+    made.tell_services()
     made.isolate()
     made.rule(ANY, ANY, [ANY], None, "allow", "what is not isolated")
     notes.refuse("the NetworkPolicies have")
@@ -108,19 +138,24 @@ def translate(
         "modes": dict.fromkeys((name for name, _ in made.isolated), str(mode)),
         "rules": made.rules,
     }
-    return Translated(document, _text(document), tuple(notes.warnings))
+    return Translated(document, _text(document), notes.warnings)
 
 
 class _Translation:
     """Groups and rules as they grow."""
 
-    def __init__(self, notes: Notes, workloads: Collection[Named]) -> None:
+    def __init__(
+        self, notes: Notes, cluster: Cluster, workloads: Collection[Named]
+    ) -> None:
         self.groups = Groups()
         self.rules: list[Document] = []
         self.isolated: dict[tuple[str, Direction], list[str]] = {}
         """Group and direction → the policies that isolate it."""
         self._notes = notes
+        self._cluster = cluster
         self._workloads = workloads
+        self._by_service: list[str] = []
+        """Egress rules to pods, which may be asked through a Service."""
 
     def policy(self, policy: NetworkPolicy, direction: Direction) -> None:
         """What one policy allows in one direction."""
@@ -135,22 +170,40 @@ class _Translation:
         for index, rule in enumerate(rules):
             where = f"{name}.{direction}{index}"
             comment = f"{said} {direction}[{index}]"
-            plain = _plain(rule)
-            others = dict(self._peers(policy, rule, where))
-            for other in others if plain else ():
+            for other, pods_there in self._peers(policy, rule, where):
                 source, target = _ends(direction, other, own)
-                self.allow(source, target, plain, direction, comment)
-            for number, port in enumerate(rule.ports or ()):
-                if not isinstance(port, NamedPort):
-                    continue
-                if direction is Direction.INGRESS:
-                    opened: Mapping[str, Selector | None] = {own: pods}
-                else:
-                    opened = others
-                for target, by_port in self._named(port, opened, f"{where}.{number}"):
-                    sources = others if direction is Direction.INGRESS else [own]
-                    for source in sources:
-                        self.allow(source, target, [by_port], direction, comment)
+                opened = pods if direction is Direction.INGRESS else pods_there
+                by = self._ports(rule, to_pods=opened is not None)
+                if by:
+                    self.allow(source, target, by, direction, comment)
+            if direction is Direction.EGRESS:
+                self._services(policy, rule, own, comment)
+
+    def _services(
+        self, policy: NetworkPolicy, rule: Rule, own: str, comment: str
+    ) -> None:
+        """What the rule allows by way of Services."""
+        if rule.peers is None and rule.ports is None:
+            return
+        if rule.peers is None or any(isinstance(peer, Pods) for peer in rule.peers):
+            self._by_service.append(comment)
+        for service, opened in services.through(
+            self._cluster, policy, rule, self._workloads
+        ):
+            said = f"{service.namespace}.{service.name}"
+            name = self.groups.networks(f"service.{said}", service.addresses)
+            told = f"{comment} through the Service {service.namespace}/{service.name}"
+            self.allow(own, name, opened, Direction.EGRESS, told)
+
+    def tell_services(self) -> None:
+        """Of Services that were not handed in nothing is known."""
+        if self._by_service and not self._cluster.services:
+            self._notes.warn(
+                "Services",
+                "none is in the input, so what is sent to a Service's address (ClusterIP) is denied, "
+                "though these rules allow pods behind it: hand in the Services too "
+                f"(kubectl get services -A -o yaml): {', '.join(self._by_service)}",
+            )
 
     def isolate(self) -> None:
         """What none of its policies allows a pod is denied."""
@@ -198,42 +251,45 @@ class _Translation:
             if isinstance(peer, Block):
                 yield self.groups.block(name, peer), None
             else:
-                selector = peers.of_peer(policy.namespace, peer)
-                yield self.groups.selector(name, selector), selector
+                self._tell_unknown(peer)
+                taken = peers.of_peer(policy.namespace, peer, self._cluster.namespaces)
+                for selector in taken:
+                    yield self.groups.selector(name, selector), selector
 
-    def _named(
-        self, port: NamedPort, opened: Mapping[str, Selector | None], where: str
-    ) -> Iterator[tuple[str, str]]:
-        """Those of `opened` that declare it → the port that they mean."""
-        found = False
-        for number, among in enumerate(opened.values()):
-            if among is None:
-                self._notes.error(
+    def _tell_unknown(self, peer: Pods) -> None:
+        """Labels of namespaces that are asked for, and that nobody has said."""
+        known = {key for labels in self._cluster.namespaces.values() for key in labels}
+        known |= {
+            key.removeprefix(peers.NAMESPACE_LABEL)
+            for workload in self._workloads
+            for key in workload.labels
+            if key.startswith(peers.NAMESPACE_LABEL)
+        }
+        for key in peers.label_keys(peer.namespaces or LabelSelector()):
+            if key not in known:
+                self._notes.warn(
+                    f"{peer.path}.namespaceSelector",
+                    f"no namespace is known to have a label {key!r}, so it takes none by it: hand in "
+                    "the Namespaces too (kubectl get namespaces -o yaml), or give the workloads "
+                    f"{peers.NAMESPACE_LABEL}{key}=VALUE",
+                )
+
+    def _ports(self, rule: Rule, *, to_pods: bool) -> list[str]:
+        """As a rule says them; [any] where it has none at all."""
+        if rule.ports is None:
+            return [ANY]
+        for port in rule.ports if not to_pods else ():
+            if isinstance(port, NamedPort):
+                self._notes.warn(
                     port.path,
                     f"{port.name!r} is a name, and the addresses of an ipBlock declare "
-                    "none; write the number",
+                    "none: it stands for nothing there; write the number",
                 )
-                return
-            declared = ports.declared(port, among, self._workloads)
-            for value, by_port in declared.items():
-                found = True
-                label = ports.PORT_LABEL + port.name
-                name = f"{where}.{number}.{value.replace('/', '-')}"
-                narrowed = peers.with_label(among, label, value)
-                yield self.groups.selector(name, narrowed), by_port
-        if not found:
-            self._notes.error(
-                port.path,
-                f"no attached workload that is meant declares {port.name!r}: say it by a "
-                f"label ({ports.PORT_LABEL}{port.name}=8080), or write the number",
-            )
-
-
-def _plain(rule: Rule) -> list[str]:
-    """Its ports that are numbers; [any] where it has none at all."""
-    if rule.ports is None:
-        return [ANY]
-    return [ports.text(port) for port in rule.ports if isinstance(port, PortRange)]
+        return [
+            ports.text(port)
+            for port in rule.ports
+            if to_pods or isinstance(port, PortRange)
+        ]
 
 
 def _ends(direction: Direction, other: str, own: str) -> tuple[str, str]:

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from pyctl.agent import auto_attach
+from pyctl.agent import auto_attach, runtime_watch
 from pyctl.agent.auto_attach import AutoAttacher
 from pyctl.agent.config import AutoAttach
+from pyctl.agent.orders import AttachOrder
 from pyctl.errors import RefusedError, SegctlError
-from pyctl.model.workload import Mode, ProcessRef
+from pyctl.model.workload import Fail, Mode, ProcessRef
 from pyctl.platform.process import process_ref
 from pyctl.policy.document import Selector
 from pyctl.runtime.base import Container, Unreachable
@@ -66,6 +67,8 @@ class FakeRuntime:
 @pytest.fixture
 def runtime(monkeypatch):
     monkeypatch.setattr(auto_attach, "RETRY_S", 0.01)
+    monkeypatch.setattr(auto_attach, "HOLDER_S", 0.01)
+    monkeypatch.setattr(runtime_watch, "RETRY_S", 0.01)
     return FakeRuntime()
 
 
@@ -77,6 +80,8 @@ def following(runtime):
     def attach(order):
         if order.found.name == "web-bad":
             raise RefusedError("it has no interface")
+        if order.found.name == "web-odd" and not told:
+            raise OSError("the kernel refuses")
         orders.append(order)
         if order.found.name == "web-late" and len(orders) < 3:
             raise SegctlError("the former one is not gone yet")
@@ -87,7 +92,10 @@ def following(runtime):
         attach=attach,
         rename=lambda one, before: told.append((before, one.name)),
         holder=attached.get,
-        tell=told.append,
+        remembered=lambda one: (
+            AttachOrder(fail=Fail.OPEN) if one.name == "db" else None
+        ),
+        tell=lambda one: "selects none" in one.message or told.append(one),
     )
     try:
         yield attacher, orders, told, attached
@@ -161,6 +169,7 @@ def test_a_refusal_is_told_and_the_next_one_is_attached(following, runtime):
     runtime.run(container("web-2", 11))
     wait_for(lambda: orders)
     assert "web-bad was not attached by itself: it has no interface" in told[0].message
+    assert attacher.failures == {"id-web-bad": "it has no interface."}
 
 
 def test_a_failure_that_is_no_refusal_is_tried_again(following, runtime):
@@ -168,7 +177,38 @@ def test_a_failure_that_is_no_refusal_is_tried_again(following, runtime):
     attacher.start()
     runtime.run(container("web-late"))
     wait_for(lambda: len(orders) == 3)
-    assert len(told) == 2
+    assert len(told) == 1
+    runtime.run(container("web-odd", 11))
+    wait_for(lambda: len(orders) == 4)
+
+
+def test_what_the_kernel_refuses_is_told_and_tried_again(following, runtime):
+    """It is no SegctlError, and leaves a container that nobody inspects like any other failure."""
+    attacher, orders, told, _attached = following
+    attacher.start()
+    runtime.run(container("web-odd"))
+    wait_for(lambda: orders)
+    assert "web-odd was not attached by itself: the kernel refuses" in told[0].message
+    assert attacher.failures == {}
+
+
+def test_what_an_operator_attached_is_attached_again_as_it_was(following, runtime):
+    attacher, orders, _told, _attached = following
+    attacher.start()
+    runtime.run(container("db"))
+    wait_for(lambda: orders)
+    assert (orders[0].found.name, orders[0].fail) == ("db", Fail.OPEN)
+
+
+def test_a_runtime_may_be_followed_later_and_once(following, runtime):
+    attacher, orders, _told, _attached = following
+    attacher.start()
+    later = FakeRuntime(place="elsewhere")
+    for _ in range(2):
+        attacher.follow(later)
+    later.run(container("web-1"))
+    wait_for(lambda: orders)
+    assert [one.place for one in attacher.runtimes] == ["nowhere", "elsewhere"]
 
 
 def test_one_that_ended_meanwhile_is_not_tried_again(following, runtime, monkeypatch):
@@ -218,8 +258,32 @@ def test_without_selectors_nobody_is_asked(runtime):
         attach=lambda _order: None,
         rename=lambda _one, _before: None,
         holder=lambda _pid: None,
+        remembered=lambda _one: None,
         tell=lambda _told: None,
     )
     attacher.start()
     attacher.stop()
     assert attacher.states() == []
+
+
+def test_a_selector_that_takes_none_of_what_runs_is_told_once(runtime):
+    """It may be misspelt."""
+    told = []
+    runtime.containers["id-web-1"] = container("web-1")
+    attacher = AutoAttacher(
+        CHOSEN,
+        [runtime],
+        attach=lambda _: None,
+        rename=lambda *_: None,
+        holder=lambda _: None,
+        remembered=lambda _: None,
+        tell=lambda one: told.append(one.message),
+    )
+    attacher.start()
+    wait_for(lambda: attacher.states() == ["nowhere: followed"])
+    runtime.started.put(None)
+    wait_for(lambda: attacher.states() == ["nowhere: followed"])
+    attacher.stop()
+    assert told == [
+        'auto-attach[1] selects none of the containers that run: {"labels": {"segctl": "yes"}}'
+    ]

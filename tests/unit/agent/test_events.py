@@ -57,3 +57,14 @@ def test_latest_filters_by_workload_and_kind():
     log.add(Happening("lifecycle", "attached", workload="web"))
     log.add(denial(1.0, workload="db"))
     assert len(log.latest(10, workload="web", kinds=("denial",))) == 1
+
+
+def test_one_workload_s_flood_leaves_the_others_their_lines():
+    log = EventLog(limit=50)
+    log.add(denial(1.0, workload="db"))
+    for number in range(500):
+        log.add(Happening("lifecycle", f"event {number}", workload="web"))
+    log.add(Happening("lifecycle", "last", workload="db"))
+    assert len(log.latest(1000)) == 50
+    assert [one.message for one in log.latest(9, workload="db")] == ["denied", "last"]
+    assert log.latest(1)[0].message == "last"

@@ -46,3 +46,21 @@ def test_an_exception_is_an_error_with_its_trace_whatever_the_level(log, told):
     line = json.loads(told.getvalue())
     assert (line["level"], line["event"]) == ("error", "watching failed")
     assert "ZeroDivisionError" in line["exception"]
+
+
+def test_a_line_over_and_over_is_told_some_times_a_minute_and_the_rest_is_counted():
+    now = [0.0]
+    repeats = logs.Repeats(lambda: now[0])
+
+    def told(text, method="error"):
+        try:
+            return repeats(None, method, {"event": text})
+        except structlog.DropEvent:
+            return None
+
+    assert sum(told("failed") is not None for _ in range(50)) == logs.SAME_LINES
+    assert told("another") == {"event": "another"}
+    assert sum(told("x", "debug") is not None for _ in range(50)) == 50
+    now[0] += logs.MINUTE_S
+    assert told("failed") == {"event": "failed", "left_out_before": 30}
+    assert told("failed") == {"event": "failed"}

@@ -50,6 +50,10 @@ def test_two_ends_are_one_flow_that_passes_where_both_let_it():
     assert not flow.passed
 
 
+def test_what_is_left_of_a_port_that_is_no_more_is_no_open_flow():
+    assert open_flows([replace(AT_WEB, port_id=9)], LOADS) == []
+
+
 def test_one_that_forwards_is_a_part_of_the_flow_with_both_its_ports():
     gate = workload("gate", port(3, f"{packets.pod_three_ip4}/24"))
     into = replace(AT_WEB, id=3, port_id=3, direction=Direction.INGRESS)

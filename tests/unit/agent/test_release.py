@@ -34,6 +34,7 @@ class Node:
         self.steering = Steering()
         self.kept: dict[str, tuple[int, ...]] = {}
         self.refused: set[int] = set()
+        self.odd: set[int] = set()
         self.under_way = threading.Barrier(1)
         self.steered: list[int] = []
 
@@ -41,6 +42,8 @@ class Node:
         with turns:
             pass
         self.under_way.wait(10)
+        if port.port_id in self.odd:
+            raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "a name of odd bytes")
         if port.port_id in self.refused:
             ports_ready(port)
             raise SegctlError(f"port {port.port_id} failed")
@@ -116,3 +119,12 @@ def test_one_alone_raises_what_failed(node):
     with pytest.raises(SegctlError, match="port 11 failed"):
         release.release_ports(node, one, one.ports)
     assert node.kept == {one.id: (11,)}
+
+
+def test_what_nobody_foresaw_at_one_keeps_no_other(node):
+    node.odd = {20}
+    loads = [load(1), load(2), load(3)]
+    found = outcome(node, *loads)
+    assert isinstance(found[loads[1].id], UnicodeDecodeError)
+    assert node.kept == {loads[0].id: (), loads[2].id: ()}
+    assert sorted(node.steering.gone) == [10, 30]

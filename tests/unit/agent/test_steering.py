@@ -20,7 +20,8 @@ from pyctl.model.policy import (
     PortPolicy,
 )
 from pyctl.model.workload import DatapathKind, Mode, OtherTraffic
-from pyctl.policy.compile import Compiled, Part, port_pair
+from pyctl.policy.compile import Compiled, Part, compile_policy, port_pair
+from pyctl.policy.document import EMPTY
 from tests import packets
 from tests.unit.agent.test_store import PORT, WEB
 
@@ -30,19 +31,25 @@ class Recorder:
 
     def __init__(self) -> None:
         self.told: list[tuple] = []
+        self.owned: list[tuple] = []
+        """What drivers were told of owners, which is no port's."""
         self.on_new_engine = lambda: None
         self.fail_on = ""
+        self.failure: BaseException | None = None
 
     def __getattr__(self, name):
         def call(*args):
             self.told.append((name, *args))
             if name == self.fail_on:
-                raise SegctlError(f"{name} failed")
+                raise self.failure or SegctlError(f"{name} failed")
 
         return call
 
     def of(self, _kind) -> Recorder:
         return self
+
+    def tell_owners(self, *args) -> None:
+        self.owned.append(args)
 
     def holder(self, _port_id, *, besides) -> None:
         """Nothing is left in the other datapath."""
@@ -113,6 +120,17 @@ def test_a_pair_whose_filters_fail_leaves_nothing_in_the_engine(world):
         steering.add(300, policy(), DatapathKind.EBPF)
     assert recorder.names()[-2:] == ["detach", "port_delete"]
     assert steering.policy_of(300) == (None, 0)
+
+
+@pytest.mark.parametrize("moment", ["node_set", "attach", "publish"])
+def test_an_agent_that_is_ended_while_it_takes_a_pair_over_leaves_it_steered(
+    world, moment
+):
+    recorder, steering = world
+    recorder.fail_on, recorder.failure = moment, SystemExit(143)
+    with pytest.raises(SystemExit):
+        steering.add(300, policy(), DatapathKind.EBPF)
+    assert recorder.names()[-1] == moment
 
 
 def test_a_change_is_swapped_published_and_waited_for_in_this_order(world):
@@ -348,3 +366,38 @@ def test_who_comes_while_a_failed_policy_is_in_the_engine_takes_it_from_all(worl
     told = {policy.port_id: number for policy, number in swapped(recorder)}
     assert told.keys() == {300, 301}
     assert ("publish", {300: told[300]}) in recorder.told
+
+
+def two_ports(quarantined: int = 0) -> Compiled:
+    """Two workloads of one port each; that which is quarantined is, the other changes too."""
+    loads = []
+    for port_id in (300, 301):
+        port = replace(PORT, port_id=port_id)
+        mode = Mode.QUARANTINE if port_id == quarantined else None
+        load = replace(WEB, id=str(port_id), ports=(port,), forced_mode=mode)
+        loads.append(replace(load, any_source=bool(quarantined)))
+    return compile_policy(EMPTY, loads)
+
+
+def test_quarantine_is_first_and_a_refusal_keeps_none_of_the_others_from_theirs(world):
+    """A map that one workload fills must not keep another from being cut off."""
+    recorder, steering = world
+    before = two_ports()
+    for port_id in before.ports:
+        steering.prepare(before, port_id, DatapathKind.EBPF, list)
+        steering.add(port_id, before, DatapathKind.EBPF)
+    recorder.told.clear()
+    recorder.fail_on = "update"
+    after = two_ports(quarantined=301)
+    with pytest.raises(SegctlError, match="update failed"):
+        steering.change(after)
+    updated = [pair.port_id for name, pair, *_ in recorder.told if name == "update"]
+    assert updated == [301, 300]
+    assert "policy_set" in recorder.names()
+
+
+def test_owners_are_told_of_all_pairs(world):
+    recorder, steering = world
+    before = two_ports()
+    steering.change(before)
+    assert recorder.owned == [(before.pairs, {}, before.node.cidrs)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import replace
 
 import pytest
@@ -92,7 +94,6 @@ def test_a_workload_is_found_by_all_its_names(store):
     registry.put(WEB)
     for ref in ("web", WEB.id, "4242", "01234", WEB.id + "cdef" * 13):
         assert registry.find(ref) == WEB
-    assert registry.in_netns(WEB.process.netns) == WEB
     assert registry.by_port(300) == WEB
     with pytest.raises(NotFoundError):
         registry.find("db")
@@ -119,29 +120,16 @@ def test_what_a_killed_writer_left_is_overwritten(tmp_path):
     assert file.read_text() == "new"
 
 
-def test_the_mode_of_a_container_is_kept_until_it_has_none(store):
-    plain = replace(WEB, forced_mode=None, mode_before=None)
-    assert store.with_mode(plain) == plain
-    store.keep_mode(WEB)
-    assert store.with_mode(plain) == WEB
-    assert store.with_mode(replace(plain, id="another")).forced_mode is None
-    store.keep_mode(plain)
-    assert store.with_mode(plain) == plain
+def test_a_full_disk_is_told_with_the_files_name_and_the_old_file_stays(
+    tmp_path, monkeypatch
+):
+    file = tmp_path / "file"
+    write_atomically(file, "old")
 
+    def refuse(_fd):
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-def test_of_many_modes_the_newest_are_kept(store, monkeypatch):
-    monkeypatch.setattr("pyctl.agent.store.MODES_KEPT", 2)
-    for workload_id in ("a", "b", "a", "c"):
-        store.keep_mode(replace(WEB, id=workload_id))
-    kept = {
-        one: store.with_mode(replace(WEB, id=one, forced_mode=None)) for one in "abc"
-    }
-    assert [one for one in kept if kept[one].forced_mode] == ["a", "c"]
-
-
-@pytest.mark.parametrize(
-    "text", ["", "[]", '{"0123456789ab": 1}', '{"0123456789ab": ["x", null]}']
-)
-def test_modes_that_cannot_be_read_are_none(store, tmp_path, text):
-    (tmp_path / "state_dir" / "modes.json").write_text(text)
-    assert store.with_mode(replace(WEB, forced_mode=None)).forced_mode is None
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OSError, match=f"No space left on device: '{file}'"):
+        write_atomically(file, "new")
+    assert [one.read_text() for one in tmp_path.iterdir()] == ["old"]

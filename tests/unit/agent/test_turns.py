@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from pyctl.agent.turns import Turns
+from pyctl.errors import UnreachableError
 from tests.fixtures.netns import wait_for
 
 
@@ -77,3 +78,26 @@ def test_a_turn_is_free_after_a_failure():
     thread.start()
     thread.join(5)
     assert not thread.is_alive()
+
+
+def test_nobody_has_a_turn_after_the_last_one():
+    """A request that waited while the agent ended changes nothing any more."""
+    turns, refused = Turns(), []
+
+    def ask() -> None:
+        try:
+            with turns:
+                pass
+        except UnreachableError as error:
+            refused.append(str(error))
+
+    with turns:
+        late = threading.Thread(target=ask)
+        late.start()
+        waiting(turns, 1)
+        turns.close()
+        with turns:
+            pass  # The holder's own goes on.
+    late.join(5)
+    ask()
+    assert refused == ["the agent is ending. Nothing was changed."] * 2

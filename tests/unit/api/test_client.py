@@ -41,6 +41,7 @@ def test_each_method_is_one_request_of_the_schema(instance):
         client.policy_revisions()
         client.policy_revision(1)
         client.policy_hits()
+        client.containers()
         client.test_policy("web", "db", "tcp/80")
         client.policy_learned()
         client.policy_learned(group="web", cidr_prefix=24)
@@ -117,3 +118,13 @@ def test_the_client_loads_no_pydantic():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert done.stdout == "False\n"
+
+
+def test_a_name_of_any_bytes_can_be_asked_for(instance):
+    """It goes as the bytes that were given; whether anybody is called so is the agent's to say."""
+    with agent_at(instance) as agent:
+        client = AgentClient(instance)
+        with pytest.raises(NotFoundError):
+            client.rules("e\udcff")
+        client.flows(5, workload="e\udcff")
+    assert ["%FF" in path for _, path, _ in agent.asked] == [True, True]

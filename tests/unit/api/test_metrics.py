@@ -13,6 +13,9 @@ from pyctl.policy.parse import parse
 
 STATS = dict.fromkeys(metrics.ENGINE_COUNTERS, 7) | {
     "ring_drops": [1, 2, 3],
+    "events_lost_drops": 11,
+    "events_lost_ends": 12,
+    "share_gap_ns": 50_000,
     "sessions": 5,
     "flows_entries": 20,
     "flows_capacity": 1000,
@@ -22,10 +25,10 @@ STATS = dict.fromkeys(metrics.ENGINE_COUNTERS, 7) | {
 }
 
 
-def samples(stats):
+def samples(stats, *, carries=True):
     return {
-        sample.name: sample.value
-        for family in metrics.engine_metrics(stats)
+        sample.name + "".join(sample.labels.values()): sample.value
+        for family in metrics.engine_metrics(stats, carries=carries)
         for sample in family.samples
     }
 
@@ -35,6 +38,9 @@ def test_a_living_engine_is_up_with_its_numbers():
     assert found["segctl_engine_up"] == 1
     assert found["segctl_engine_ring_drops_total"] == 6
     assert found["segctl_engine_flows_refused_total"] == 7
+    assert found["segctl_engine_events_lost_totaldrops"] == 11
+    assert found["segctl_engine_events_lost_totalends"] == 12
+    assert found["segctl_engine_pace_seconds"] == 5e-5
 
 
 def test_the_flow_map_is_told_with_its_room_and_what_it_could_not_do():
@@ -44,6 +50,10 @@ def test_the_flow_map_is_told_with_its_room_and_what_it_could_not_do():
     assert found["segctl_flow_map_insert_failures_total"] == 7
     assert found["segctl_flow_map_evictions_total"] == 1
     assert found["segctl_flow_map_late_packets_total"] == 3
+
+
+def test_an_engine_that_nothing_can_reach_is_not_up():
+    assert samples(STATS, carries=False)["segctl_engine_up"] == 0
 
 
 def test_a_dead_engine_is_down_and_nothing_else():
@@ -99,6 +109,6 @@ def test_an_address_that_is_taken_is_told(monkeypatch):
         raise OSError(98, "in use")
 
     monkeypatch.setattr(metrics, "_registry", lambda _: CollectorRegistry())
-    monkeypatch.setattr(metrics, "start_http_server", refuse)
+    monkeypatch.setattr(metrics, "ScrapeServer", refuse)
     with pytest.raises(SegctlError, match="in use"):
         metrics.serve(None, "localhost", 1)

@@ -24,7 +24,8 @@ def process():
 def test_status_shows_agent_and_engine(agent, segctl):
     text = segctl("agent", "status").stdout
     assert "pid 4711, up 12 s" in text
-    assert "running, pid 4712, heartbeat 40 ms ago, 1 restart" in text
+    assert "running, pid 4712, heartbeat 40 ms ago, 1 restart, " in text
+    assert "no port may send it more than 20000 packets/s" in " ".join(text.split())
 
 
 def test_stop_returns_when_the_agent_is_gone(agent, segctl, process):

@@ -26,6 +26,12 @@ def test_a_store_that_does_not_record_is_told(agent, segctl):
     assert "not recorded" in segctl("flows").stderr
 
 
+def test_more_flows_than_were_looked_at_are_told(agent, segctl):
+    assert segctl("flows").stderr == ""
+    agent.changes["complete"] = False
+    assert "more flows" in segctl("flows").stderr
+
+
 def test_following_asks_for_what_came_since(agent, segctl, monkeypatch):
     rounds = iter([None, KeyboardInterrupt()])
 

@@ -81,6 +81,8 @@ def test_an_error_is_one_message_and_its_exit_code(agent, segctl, argv, kind):
         ("attach", "--pid", "1", "--container", "web"),
         ("attach", "--pid", "0"),
         ("attach", "--pid", "1", "--label", "nonsense"),
+        ("attach", "--pid", "1", "--label", "-"),
+        ("attach", "--pid", "1", "--label", "a=b", "--label", "a-"),
         ("attach", "--pid", "1", "--mode", "quarantine"),
         ("detach",),
         ("detach", "--all", "--pid", "1"),
@@ -142,6 +144,20 @@ def test_every_command_has_help_and_the_table_names_them_all():
 @pytest.mark.parametrize("command", ["attach", "mode", "policy apply"])
 def test_what_can_lock_out_says_so(segctl, command):
     assert "LOCK-OUT" in segctl(*command.split(), "--help").stdout
+
+
+@pytest.mark.parametrize("argv", [("policy", "schema"), ("--version",)], ids=" ".join)
+def test_a_full_disk_behind_stdout_is_one_message(argv):
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "pyctl.cli.main", *argv],
+            check=False,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert done.stderr == "segctl: [Errno 28] No space left on device\n"
+    assert done.returncode == 1
 
 
 def test_the_help_is_as_recorded(segctl):

@@ -15,6 +15,16 @@ IMPORT = ("policy", "import", "--kubernetes", "-f", "-", "--node", packets.gatew
 HEAD = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: p}\n"
 DENY_ALL = HEAD + "spec: {podSelector: {}}\n"
 BY_NAME = HEAD + "spec: {ingress: [{ports: [{port: http}]}]}\n"
+BY_SERVICE = f"""{HEAD}spec: {{policyTypes: [Egress], egress: [{{ports: [{{port: 8080}}]}}]}}
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: s}}
+spec:
+  clusterIP: {packets.world_ip4}
+  selector: {{app: web}}
+  ports: [{{port: 90, targetPort: http}}]
+"""
 
 
 def test_it_is_printed_without_an_agent(instance, segctl):
@@ -42,21 +52,20 @@ def test_it_is_applied_as_any_other(agent, segctl, flags, dry_run, word):
 def test_files_add_up_and_are_named_in_errors(agent, segctl, tmp_path):
     good, bad = tmp_path / "good", tmp_path / "bad"
     good.write_text(DENY_ALL, encoding="utf-8")
-    bad.write_text(HEAD + "spec: {ingress: [{ports: [{protocol: SCTP}]}]}\n")
+    bad.write_text(HEAD + "spec: {ingress: [{ports: [{protocol: tcp}]}]}\n")
     done = segctl(*IMPORT[:3], "-f", str(good), "-f", str(bad), "--apply")
     assert done.exit_code == 2
-    assert f"{bad}[0].spec.ingress[0].ports[0].protocol: SCTP" in done.stderr
+    assert f"{bad}[0].spec.ingress[0].ports[0].protocol: must be" in done.stderr
     assert not agent.asked
 
 
-def test_names_of_ports_are_asked_of_the_attached_workloads(agent, segctl):
-    done = segctl(*IMPORT, input=BY_NAME)
-    assert done.exit_code == 2
-    assert "no attached workload that is meant declares 'http'" in done.stderr
+def test_names_behind_services_are_asked_of_the_attached_workloads(agent, segctl):
+    assert "ports: [tcp/http]" in segctl(*IMPORT, input=BY_NAME).stdout
+    assert not agent.asked
     [load] = segctl_workloads(agent)
-    load["labels"] = {"segctl.port.http": "8080"}
+    load["labels"] = {"segctl.port.http": "8080", "app": "web"}
     agent.changes = {"workloads": [load]}
-    assert "ports: [tcp/8080]" in segctl(*IMPORT, input=BY_NAME).stdout
+    assert "ports: [tcp/90]" in segctl(*IMPORT, input=BY_SERVICE).stdout
 
 
 def test_rules_without_effect_are_warned_of(instance, segctl):

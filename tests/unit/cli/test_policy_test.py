@@ -37,5 +37,5 @@ def test_json_is_the_agents_answer_alone(agent, segctl):
 
 
 def test_without_an_attached_end_it_says_so(agent, segctl):
-    agent.changes = {"ends": [], "opens": True}
+    agent.changes = {"ends": [], "opens": True, "shared": []}
     assert "neither end is attached" in segctl(*ASK).stdout

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -89,7 +91,7 @@ def test_an_agent_that_never_answers_is_ended(instance, tmp_path):
     code = "import os, sys, signal; open(sys.argv[1], 'w').write(str(os.getpid())); signal.pause()"
     mark = tmp_path / "pid"
     with pytest.raises(SegctlError, match="not ready within"):
-        start.start_agent(instance, python(code, str(mark)), deadline_s=0.3)
+        start.start_agent(instance, python(code, str(mark)), step_s=0.3)
     if mark.exists():
         assert not Path(f"/proc/{mark.read_text()}").exists()
 
@@ -130,6 +132,14 @@ def test_an_agent_that_another_starts_is_waited_for(instance, spawned, monkeypat
     assert asked_since[0] == 1
 
 
+def test_where_no_space_is_left_that_is_said(instance, monkeypatch):
+    monkeypatch.setattr(start, "is_full", lambda _: True)
+    with pytest.raises(SegctlError, match="no space is left") as caught:
+        start.start_agent(instance, python("import sys; sys.exit(1)"))
+    assert caught.value.errno == errno.ENOSPC
+    assert f"{instance.run_dir} (ENOSPC)" in str(caught.value)
+
+
 def test_a_running_agent_is_asked_and_none_is_started(instance, monkeypatch):
     monkeypatch.setattr(start, "start_agent", lambda _: pytest.fail("started"))
     with agent_at(instance):
@@ -152,3 +162,35 @@ def test_an_agent_started_for_a_dry_run_is_ended_again(instance, monkeypatch, fa
         except NotFoundError:
             assert fails
         assert len(stopped) == 1
+
+
+def test_an_agent_is_waited_for_as_long_as_it_makes_progress(tmp_path):
+    """On a busy host each step may take long; what counts is that there is another one."""
+    log, now = tmp_path / "log", [0.0]
+    log.touch()
+    patience = start._Patience(log, 45, whole_s=200, clock=lambda: now[0])
+    for _ in range(4):
+        now[0] += 40
+        assert not patience.ends()
+        with log.open("a") as writer:
+            writer.write("starting: one more step\n")
+        assert not patience.ends()
+    now[0] += 46
+    assert "200 s" in patience.ends()
+
+
+def test_an_agent_that_hangs_is_not_waited_for(tmp_path):
+    log, now = tmp_path / "log", [0.0]
+    log.write_text("starting: the engine\n")
+    patience = start._Patience(log, 45, clock=lambda: now[0])
+    now[0] = 46.0
+    assert "45 s after its last step" in patience.ends()
+
+
+def test_the_log_is_for_root_alone_also_where_an_earlier_version_made_it(instance):
+    instance.log_file.touch(0o644)
+    with start._log_of(instance):
+        assert stat.S_IMODE(instance.log_file.stat().st_mode) == 0o600
+    instance.log_file.unlink()
+    with start._log_of(instance):
+        assert stat.S_IMODE(instance.log_file.stat().st_mode) == 0o600

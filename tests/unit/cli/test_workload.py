@@ -8,12 +8,13 @@ from tests import packets
 def test_list_is_one_line_for_each_workload(agent, segctl):
     head, line = segctl("list").stdout.splitlines()
     assert head.split() == [
-        *("NAME", "ID", "PID", "MODE", "DATAPATH", "FAIL", "PORTS", "LABELS")
+        *("NAME", "ID", "PID", "STATE", "MODE", "DATAPATH", "FAIL", "PORTS", "LABELS")
     ]
-    assert line.split()[:6] == [
+    assert line.split()[:7] == [
         "web",
         "0123456789ab",
         "4242",
+        "attached",
         "protect",
         "ebpf",
         "closed",
@@ -43,3 +44,13 @@ def test_rules_without_a_name_are_everybodys(agent, segctl):
 
 def test_an_unknown_workload_is_3(agent, segctl):
     assert segctl("show", "nobody").exit_code == 3
+
+
+def test_list_all_tells_why_a_container_is_not_attached(agent, segctl):
+    done = segctl("list", "--all")
+    assert "web" in done.stdout
+    line = next(one for one in done.stdout.splitlines() if "proxy" in one)
+    assert "not-attached" in line
+    assert "the network namespace of the host" in line
+    assert "podman.sock" in done.stderr
+    assert agent.asked[-1][1] == "/containers"

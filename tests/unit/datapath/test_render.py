@@ -8,17 +8,18 @@ from pyctl.platform.bpf_tc import BpfFilter
 
 
 def test_a_filter_reads_as_tc_would_say_it():
-    found = BpfFilter(10001, 1, "seg_from_vex", 42, "abcd", direct_action=True)
-    assert render.filters("vex0", 7, [found]) == [
+    found = BpfFilter(10001, 1, "seg_to_port", 42, "abcd", direct_action=True)
+    assert render.filters("vex0", 7, "egress", [found]) == [
         (
-            "filter dev vex0 (ifindex 7) ingress pref 10001 handle 0x1 bpf seg_from_vex "
+            "filter dev vex0 (ifindex 7) egress pref 10001 handle 0x1 bpf seg_to_port "
             "direct-action id 42 tag abcd"
         )
     ]
 
 
 def test_a_link_that_is_gone_is_told():
-    assert render.filters(None, 7, []) == ["filter dev gone (ifindex 7) ingress: none"]
+    told = render.filters(None, 7, "ingress", [])
+    assert told == ["filter dev gone (ifindex 7) ingress: none"]
 
 
 def test_only_the_ports_own_entries(monkeypatch):

@@ -14,6 +14,7 @@ import pytest
 
 from pyctl.engine.client import EngineClient
 from pyctl.engine.protocol import HEAD, MAGIC, MAX_BLOB, Decoder
+from pyctl.engine.server import MOST_CLIENTS
 from pyctl.errors import SegctlError, UnreachableError, UsageError
 from tests.fixtures.netns import wait_for
 
@@ -112,6 +113,19 @@ def test_a_client_that_leaves_in_the_middle_harms_nobody(client, server):
         half.sendall(HEAD.pack(MAGIC, 100, 100) + b"{")
         assert answers(client)
     assert answers(client)
+
+
+def test_the_longest_silent_of_many_clients_makes_room(client, server):
+    held = []
+    for _ in range(MOST_CLIENTS + 8):
+        held.append(socket.socket(socket.AF_UNIX))
+        held[-1].connect(str(server[0]))
+        held[-1].settimeout(10)
+        held[-1].sendall(HEAD.pack(MAGIC, 99, 0))
+    assert held[0].recv(1) == b""
+    wait_for(lambda: answers(client) == server[1].pid)
+    for one in held:
+        one.close()
 
 
 def test_the_socket_is_for_its_owner_alone(server):

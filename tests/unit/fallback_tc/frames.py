@@ -149,6 +149,7 @@ MACS = st.one_of(
         PAIR.tapmac,
         packets.seed_two_ucmac,
         packets.bcmac,
+        PAIR.bcmac,
         packets.gateway_mac,
         packets.stranger_mac,
         packets.broadcast_mac,

@@ -42,7 +42,7 @@ def test_a_dump_asks_for_one_hook():
 def test_pref_and_protocol_share_a_word():
     body = netlink.add(ruleset(PAIR)[0], index).body
     info = netlink.TCMSG.unpack_from(body)[4]
-    assert info >> 16 == 9996
+    assert info >> 16 == 9995
     assert struct.pack("=H", info & 0xFFFF) == struct.pack("!H", 0x0003)
 
 

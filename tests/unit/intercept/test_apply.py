@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pyctl.errors import SegctlError
 from pyctl.intercept import apply
-from pyctl.intercept.plan import Op, Step
+from pyctl.intercept.plan import DETAILS, Op, Step
 
 STEPS = (
     Step("one", "", (Op.PARK,), (Op.UNPARK,)),
@@ -45,13 +45,15 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Op]:
     return made
 
 
-def site(calls: list[Op], fails: frozenset[Op] = frozenset()) -> Any:
+def site(
+    calls: list[Op], fails: frozenset[Op] = frozenset(), *, force: bool = False
+) -> Any:
     def act(operation: Op) -> None:
         calls.append(operation)
         if operation in fails:
             raise OSError(5, f"{operation} broke")
 
-    return SimpleNamespace(act=act)
+    return SimpleNamespace(act=act, lost=[], force=force, advice="use force")
 
 
 def test_all_steps_run_in_order_and_the_journal_goes(calls: list[Op]) -> None:
@@ -115,9 +117,95 @@ def test_an_interrupt_rolls_back_and_goes_on_up(calls: list[Op]) -> None:
     assert calls[-2:] == [Op.MOVE_IN, Op.UNPARK]
 
 
-def test_finishing_does_every_step_and_stops_at_a_failure(calls: list[Op]) -> None:
+def test_finishing_does_every_step_whatever_becomes_of_the_others(
+    calls: list[Op],
+) -> None:
     assert apply.finish(STEPS, site(calls)) == []
     calls.clear()
-    failed = apply.finish(STEPS, site(calls, frozenset({Op.MOVE_OUT})))
-    assert failed == ["two failed: [Errno 5] move-out broke"]
-    assert calls == [Op.PARK, Op.MOVE_OUT]
+    broken = site(calls, frozenset({Op.MOVE_OUT}))
+    left = apply.finish(STEPS, broken)
+    assert left == ["two failed: [Errno 5] move-out broke"]
+    assert broken.lost == []
+    assert calls == [Op.PARK, Op.MOVE_OUT, Op.CREATE]
+
+
+@pytest.mark.parametrize("operation", sorted(DETAILS))
+def test_a_detail_that_fails_is_told_and_ends_nothing(
+    calls: list[Op], operation: Op
+) -> None:
+    """What a workload gave itself must not be a way to stay unprotected."""
+    steps = (
+        Step("one", "put it back", (operation, Op.LINK_UP)),
+        Step("two", "", (Op.ROUTES,)),
+    )
+    book, broken = Book(), site(calls, frozenset({operation}))
+    apply.run("trying", "as before", steps, broken, book, None)
+    assert calls == [operation, Op.LINK_UP, Op.ROUTES]
+    assert broken.lost == [f"could not put it back: [Errno 5] {operation} broke"]
+    assert book.removed
+
+
+CUTS = (Op.LINK_UP, Op.QUEUES, Op.ADDRESSES, Op.WAYS_OUT, Op.ROUTES, Op.VERIFY)
+
+
+@pytest.mark.parametrize("operation", CUTS)
+def test_what_cuts_a_workload_off_is_taken_back_where_somebody_is_asked(
+    calls: list[Op], operation: Op
+) -> None:
+    steps = (*STEPS, Step("four", "put it back", (operation,)))
+    broken = site(calls, frozenset({operation}))
+    with pytest.raises(SegctlError, match="at four") as caught:
+        apply.run("trying", "as before", steps, broken, Book(), None)
+    assert calls[-3:] == UNDONE[::-1]
+    assert (caught.value.state, caught.value.advice) == ("as before", "use force")
+
+
+@pytest.mark.parametrize("operation", CUTS)
+def test_where_nobody_is_asked_the_workload_stays_inspected(
+    calls: list[Op], operation: Op
+) -> None:
+    steps = (*STEPS, Step("four", "put it back", (operation,)))
+    broken = site(calls, frozenset({operation}), force=True)
+    apply.run("trying", "as before", steps, broken, Book(), None)
+    assert broken.lost == [f"could not put it back: [Errno 5] {operation} broke"]
+
+
+@pytest.mark.parametrize("operation", [Op.MOVE_OUT, Op.CREATE, Op.PORTS_READY])
+def test_without_its_ports_nothing_is_inspected_by_force_either(
+    calls: list[Op], operation: Op
+) -> None:
+    steps = (*STEPS, Step("four", "", (operation,)))
+    broken = site(calls, frozenset({operation}), force=True)
+    with pytest.raises(SegctlError):
+        apply.run("trying", "as before", steps, broken, Book(), None)
+
+
+def test_an_error_without_words_is_told_by_its_kind(calls: list[Op]) -> None:
+    def act(_operation: Op) -> None:
+        raise ZeroDivisionError
+
+    silent = SimpleNamespace(act=act, lost=[], force=False, advice="")
+    with pytest.raises(SegctlError, match="ZeroDivisionError"):
+        apply.run("trying", "as before", STEPS[1:2], silent, Book(), None)
+
+
+def test_what_an_interface_in_its_place_is_refused_leaves_nothing_to_be_done(
+    calls: list[Op],
+) -> None:
+    """Else its journal would stand in the way of every attach and detach. And what is not as it was is not said
+    to be.
+    """
+    book = Book()
+    steps = (
+        Step("mark", "", (), (Op.ROUTES, Op.SETTLE)),
+        Step("two", "", (Op.MOVE_OUT,), (Op.MOVE_IN,)),
+    )
+    broken = site(calls, frozenset({Op.MOVE_OUT, Op.ROUTES}))
+    with pytest.raises(SegctlError) as failed:
+        apply.run("trying", "as before", steps, broken, book, None)
+    assert book.removed
+    assert failed.value.state.startswith(
+        "not all is as it was: undoing mark (routes) failed"
+    )
+    assert "as before" not in failed.value.state
+    assert calls == [Op.MOVE_OUT, Op.MOVE_IN, Op.ROUTES, Op.SETTLE]

@@ -77,11 +77,16 @@ def test_a_line_torn_by_a_crash_is_no_step(path: Path, record: journal.Record) -
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{", "[]\n", '{"version": 1}\n', '{"version": 9}\n']
+    "content",
+    [
+        *("", "{", "[]\n", '"text"\n', '{"version": 1}\n', '{"version": 9}\n'),
+        "\udcff\n\udcff\n",
+        '{"version": 1, "action": 1, "vex": [], "vin": {}, "mark": null}\n',
+    ],
 )
 def test_what_is_no_journal_is_taken_but_says_nothing(path: Path, content: str) -> None:
     path.parent.mkdir()
-    path.write_text(content)
+    path.write_text(content, encoding="utf-8", errors="surrogateescape")
     with journal.taken(path) as found:
         assert found is not None
         assert found[1] is None
@@ -91,3 +96,12 @@ def test_a_missing_journal_is_nobodys(path: Path) -> None:
     with journal.taken(path) as found:
         assert found is None
     assert journal.pending(path.parent) == []
+
+
+def test_the_ports_of_unfinished_splices_are_known(
+    path: Path, record: journal.Record
+) -> None:
+    assert journal.port_names(path.parent) == frozenset()
+    killed_while_writing(path, record, "park")
+    path.with_name("1-1.journal").write_text("{")
+    assert journal.port_names(path.parent) == {"vex", "vin"}

@@ -13,6 +13,8 @@ INTERFACES = st.text(
     min_size=1,
     max_size=15,
 )
+ALIKE = ("interfaceeEq", "interface]E|k")
+"""Their hashes are the same."""
 PIDS = st.integers(1, 4_194_304)
 
 
@@ -28,12 +30,15 @@ def test_names_fit_fifteen_bytes_and_pair_up(pid: int, interface: str) -> None:
     assert vin == "vin" + vex[3:]
 
 
-@given(PIDS, INTERFACES, INTERFACES)
-def test_long_names_that_start_alike_stay_apart(pid: int, one: str, two: str) -> None:
-    start = "interface"
-    if one[:6] != two[:6]:
-        left, right = start + one[:6], start + two[:6]
-        assert port_names(pid, left) != port_names(pid, right)
+def test_long_names_that_start_alike_differ_and_where_they_do_not_others_can_be_had() -> (
+    None
+):
+    names = {port_names(77, f"interface-{number}") for number in range(50)}
+    assert len(names) == 50
+    assert port_names(77, ALIKE[0]) == port_names(77, ALIKE[1])
+    others = {port_names(77, ALIKE[1], str(number)) for number in range(8)}
+    assert len({port_names(77, ALIKE[0]), *others}) == 9
+    assert port_names(77, "eth0", "x") != port_names(77, "eth0")
 
 
 def test_a_name_in_other_letters_becomes_ascii() -> None:
@@ -66,3 +71,10 @@ def test_a_mark_comes_back_and_fits_an_alias(
 def test_a_foreign_alias_is_no_mark(alias: str) -> None:
     assert read_mark(alias) is None
     assert read_mark("segctl " + alias) is None
+
+
+def test_a_mark_names_one_namespace() -> None:
+    mark = Mark(1, 77, 5, (4, 99), 12, "eth0", 2, "veth", None)
+    assert mark.is_of((4, 99), 12)
+    assert not mark.is_of((4, 99), 13)  # The inode number, used again.
+    assert not mark.is_of((4, 98), 12)

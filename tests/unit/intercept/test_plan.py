@@ -48,6 +48,16 @@ def test_undone_newest_first_the_original_is_home_before_it_is_filled(
     assert undone.index(Op.ADDRESSES) < undone.index(Op.ROUTES)
 
 
+def test_a_port_is_in_its_bridge_with_all_settings_before_it_is_up(
+    snapshot: Snapshot,
+) -> None:
+    bridged = replace(snapshot, link=replace(snapshot.link, master=3))
+    for plan in (attach_plan, detach_plan):
+        order = [op for step in plan(bridged, "vex", "vin") for op in step.do]
+        assert order.index(Op.SETTINGS) < order.index(Op.MASTER)
+        assert order.index(Op.MASTER) < order.index(Op.LINK_UP)
+
+
 def test_the_datapath_is_set_before_a_port_is_up(snapshot: Snapshot) -> None:
     order = [op for step in attach_plan(snapshot, "vex", "vin") for op in step.do]
     assert order.index(Op.PORTS_READY) < order.index(Op.PORTS_UP)

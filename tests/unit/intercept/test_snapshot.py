@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from pyctl.intercept.snapshot import Snapshot, differences, from_json
+from pyctl.intercept.snapshot import Snapshot, cut_off, differences, from_json
 from pyctl.platform import l3
+from pyctl.platform.bridge_port import BridgePort
 from pyctl.platform.netlink import attr
 from tests import packets
 from tests.unit.intercept.conftest import address
@@ -17,6 +18,12 @@ from tests.unit.intercept.conftest import address
 
 def test_a_snapshot_comes_back_from_json(snapshot: Snapshot) -> None:
     assert from_json(json.loads(json.dumps(snapshot.to_json()))) == snapshot
+
+
+def test_a_bridge_s_port_comes_back_from_json(snapshot: Snapshot) -> None:
+    port = BridgePort(3, ((33, b"\1"),), (8,), (b"v",), (b"s",), (b"g",))
+    bridged = replace(snapshot, port=port)
+    assert from_json(json.loads(json.dumps(bridged.to_json()))) == bridged
 
 
 def test_equal_snapshots_do_not_differ(snapshot: Snapshot) -> None:
@@ -29,7 +36,6 @@ def test_equal_snapshots_do_not_differ(snapshot: Snapshot) -> None:
         ("name", "eth1"),
         ("index", 3),
         ("mac", packets.stranger_mac),
-        ("mtu", 1400),
         ("txqlen", 5),
         ("group", 1),
         ("alias", "x"),
@@ -45,6 +51,12 @@ def test_each_link_attribute_counts(
     assert len(differences(snapshot, other)) >= 1
 
 
+def test_a_smaller_mtu_does_not_count(snapshot: Snapshot) -> None:
+    """A macvlan's parent may lower it at any moment; a splice must not fail of it."""
+    other = replace(snapshot, link=replace(snapshot.link, mtu=1400))
+    assert differences(snapshot, other) == []
+
+
 def test_the_kind_of_device_does_not_count(snapshot: Snapshot) -> None:
     other = replace(snapshot, link=replace(snapshot.link, kind="macvlan", link=1))
     assert differences(snapshot, other) == []
@@ -57,6 +69,14 @@ def test_a_lost_and_a_new_address_are_told(snapshot: Snapshot) -> None:
         "address lost",
         "address added",
     ]
+
+
+def test_what_a_router_announces_meanwhile_is_no_difference(snapshot: Snapshot) -> None:
+    aged = attr(l3.IFA_CACHEINFO, struct.pack("=IIII", 600, 600, 1, 1))
+    announced = address(packets.pod_two_ip6, 64) + aged
+    after = replace(snapshot, addresses=(*snapshot.addresses, announced))
+    assert differences(snapshot, after) == []
+    assert differences(after, snapshot) == [f"address lost: {packets.pod_two_ip6}/64"]
 
 
 def test_the_order_of_addresses_counts(snapshot: Snapshot) -> None:
@@ -85,6 +105,20 @@ def test_a_lost_route_counts_and_a_strangers_new_one_does_not(
     assert len(differences(snapshot, replace(snapshot, routes=()))) == 1
 
 
+def test_a_lost_advertised_route_counts_and_a_renewed_or_new_one_does_not(
+    snapshot: Snapshot,
+) -> None:
+    def router(index: int, *more: bytes) -> bytes:
+        return l3.default_route(10, index, 1024, 1500) + b"".join(more)
+
+    renewed = router(2, attr(l3.RTA_CACHEINFO, bytes(32)))
+    before = replace(snapshot, advertised=(router(2),))
+    assert differences(before, replace(snapshot, advertised=(renewed, router(3)))) == []
+    assert differences(before, snapshot) == [
+        "advertised route lost: default dev 2 metric 1024"
+    ]
+
+
 def test_offloads_count_between_devices_of_one_kind(snapshot: Snapshot) -> None:
     other = replace(snapshot, offloads=(1, 0))
     assert len(differences(snapshot, other)) == 1
@@ -97,3 +131,36 @@ def test_a_changed_sysctl_is_told(snapshot: Snapshot) -> None:
     assert differences(snapshot, other) == [
         "sysctl ipv4/conf/rp_filter: '2' is now '0'"
     ]
+
+
+def test_one_address_less_cuts_nobody_off_and_none_does(snapshot: Snapshot) -> None:
+    fewer = replace(snapshot, addresses=snapshot.addresses[:2])
+    assert cut_off(snapshot, fewer) == []
+    none = replace(snapshot, addresses=snapshot.addresses[1:])
+    assert cut_off(snapshot, none) == [
+        f"address lost: {packets.pod_one_ip4}/{packets.prefix_ip4}"
+    ]
+
+
+def test_without_its_way_out_or_down_a_workload_is_cut_off(snapshot: Snapshot) -> None:
+    (told,) = cut_off(snapshot, replace(snapshot, routes=()))
+    assert told.startswith("route lost: default")
+    down = replace(snapshot, link=replace(snapshot.link, flags=0))
+    assert cut_off(snapshot, down) == ["eth0 is down"]
+    assert cut_off(snapshot, snapshot) == []
+
+
+def test_what_a_router_said_is_a_way_out_like_another(snapshot: Snapshot) -> None:
+    told = replace(snapshot, advertised=(l3.default_route(10, 2, 1024, 1500),))
+    assert cut_off(told, snapshot) == ["route lost: default dev 2 metric 1024"]
+    by_hand = l3.default_route(10, 2, 512, 1500)
+    other = replace(snapshot, routes=(*snapshot.routes, by_hand))
+    assert cut_off(told, other) == cut_off(other, told) == []
+
+
+def test_an_address_that_another_may_have_is_not_missed(snapshot: Snapshot) -> None:
+    doubted = address(packets.pod_one_ip6, 64)
+    doubted += attr(l3.IFA_FLAGS, struct.pack("=I", l3.IFA_F_DADFAILED))
+    assert not cut_off(
+        replace(snapshot, addresses=(doubted,)), replace(snapshot, addresses=())
+    )

@@ -36,11 +36,42 @@ def test_lost_messages_are_no_failure(watch, monkeypatch):
         def __init__(self) -> None:
             self.told = iter([OSError(105, "ENOBUFS"), BlockingIOError()])
 
-        def recv(self, _size: int) -> bytes:
+        def recvfrom(self, _size: int, _flags: int) -> bytes:
             raise next(self.told)
 
         def close(self) -> None:
             pass
 
     monkeypatch.setattr(watch, "_socket", Overrun())
-    watch.drain()
+    assert not watch.drain()
+
+
+class Chatter:
+    """A socket on which there is always one more datagram."""
+
+    def __init__(self, sender: int) -> None:
+        self.sender = sender
+        self.read = 0
+
+    def recvfrom(self, _size: int, _flags: int) -> tuple[bytes, tuple[int, int]]:
+        self.read += 1
+        return b"changed", (self.sender, 1)
+
+    def close(self) -> None:
+        pass
+
+
+def test_who_never_stops_changing_things_keeps_nobody_in_there(watch, monkeypatch):
+    chatter = Chatter(sender=0)
+    monkeypatch.setattr(watch, "_socket", chatter)
+    heard = []
+    assert watch.drain(heard.append)
+    assert len(heard) == chatter.read == change_watch.AT_ONCE
+
+
+def test_only_the_kernel_is_heard(watch, monkeypatch):
+    """Multicast of others reaches the socket, connected as it is."""
+    monkeypatch.setattr(watch, "_socket", Chatter(sender=4711))
+    heard = []
+    watch.drain(heard.append)
+    assert heard == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -82,15 +83,65 @@ def test_an_ipv6_address_is_never_tentative_and_keeps_its_flags() -> None:
     assert u32(attrs(then.body[8:])[l3.IFA_FLAGS]) == 0
 
 
-def test_a_learned_neighbour_comes_back_stale_and_a_set_one_as_it_was() -> None:
-    def neighbour(state: int, flags: int = 0) -> bytes:
-        head = struct.pack("=BxxxiHBB", socket.AF_INET, 2, state, flags, 1)
-        return head + attr(l3.NDA_DST, b"\1\2\3\4") + attr(l3.NDA_CACHEINFO, b"\0" * 16)
+@pytest.mark.parametrize("flag", [l3.IFA_F_TENTATIVE, l3.IFA_F_DADFAILED])
+def test_an_address_that_another_may_have_is_looked_for_again(flag: int) -> None:
+    body = address(packets.pod_one_ip6, 64)
+    doubted = body[:8] + attr_u32(l3.IFA_FLAGS, 0x80 | flag) + attr(1, b"\1" * 16)
+    (only,) = l3.address_messages(doubted)
+    assert not u32(attrs(only.body[8:])[l3.IFA_FLAGS]) & l3.IFA_F_NODAD
+    assert l3.in_doubt(doubted)
+    assert l3.is_duplicate(doubted) == (flag == l3.IFA_F_DADFAILED)
+    assert not l3.in_doubt(body)
 
-    def state_of(body: bytes) -> int:
-        return int(struct.unpack_from("=BxxxiHBB", l3.neighbour_message(body).body)[2])
 
-    assert state_of(neighbour(0x02)) == l3.NUD_STALE
-    assert state_of(neighbour(l3.NUD_PERMANENT)) == l3.NUD_PERMANENT
-    assert l3.neighbour_key(neighbour(0x02)) == l3.neighbour_key(neighbour(0x08))
-    assert l3.neighbour_is_permanent(neighbour(0, l3.NTF_PROXY))
+OWN = socket.inet_aton(packets.pod_one_ip4)
+
+
+def default_by(*ways: bytes) -> bytes:
+    head = struct.pack("=BBBBBBBBI", socket.AF_INET, 0, 0, 0, 254, 3, 0, 1, 0)
+    table = attr_u32(l3.RTA_TABLE, l3.RT_TABLE_MAIN)
+    if len(ways) == 1:
+        one = attr(l3.RTA_GATEWAY, ways[0]) + attr_u32(l3.RTA_OIF, 2)
+        return head + table + one
+    each = (attr(l3.RTA_GATEWAY, way) for way in ways)
+    hops = b"".join(struct.pack("=HBBi", 8 + len(a), 0, 0, 2) + a for a in each)
+    return head + table + attr(l3.RTA_MULTIPATH, hops)
+
+
+def test_a_gateway_that_no_route_leads_to_is_put_on_the_link() -> None:
+    gateway = socket.inet_aton(packets.gateway_ip4)
+    by_id = default_by(gateway) + attr_u32(l3.RTA_NH_ID, 7)
+    for body in (default_by(gateway), by_id):
+        message = l3.onlink_message(body, {OWN})
+        assert message is not None
+        assert struct.unpack_from("=I", message.body, 8)[0] == l3.RTNH_F_ONLINK
+        assert l3.RTA_NH_ID not in attrs(message.body[12:])
+        assert l3.gateways(message.body) == {(socket.AF_INET, gateway, 2)}
+        assert l3.is_default(message.body)
+    both = l3.onlink_message(default_by(gateway, OWN), {OWN})
+    assert both is not None
+    hops = l3.hops(attrs(both.body[12:])[l3.RTA_MULTIPATH])
+    assert [flags for flags, *_ in hops] == [l3.RTNH_F_ONLINK, 0]
+
+
+def test_a_route_without_a_gateway_is_not_put_anywhere_else() -> None:
+    assert l3.onlink_message(l3.default_route(socket.AF_INET, 2, 0, 1500), ()) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "valid", "lasting"),
+    [
+        (packets.pod_one_ip4, l3.INFINITE, True),
+        (packets.pod_one_ip6, l3.INFINITE, True),
+        (packets.pod_one_ip4, 60, False),
+        (packets.group_ip4, l3.INFINITE, False),
+        (packets.group_ip6, l3.INFINITE, False),
+    ],
+)
+def test_groups_and_leases_are_no_lasting_addresses(
+    text: str, valid: int, lasting: bool
+) -> None:
+    family = socket.AF_INET6 if ":" in text else socket.AF_INET
+    body = l3.host_address(family, socket.inet_pton(family, text), 2, "eth0")
+    body += attr(l3.IFA_CACHEINFO, struct.pack("=IIII", valid, valid, 0, 0))
+    assert l3.address_is_lasting(body) is lasting

@@ -47,3 +47,27 @@ def test_a_refusal_tells_the_kernels_own_words() -> None:
 
 def test_an_acknowledgement_is_no_refusal() -> None:
     assert netlink._refusal(struct.pack("=i", 0) + b"\0" * 16, 0) is None
+
+
+@given(st.binary(max_size=40).filter(lambda raw: b"\0" not in raw))
+def test_any_bytes_are_a_name_and_come_back(raw: bytes) -> None:
+    name = netlink.text(raw)
+    assert attrs(attr_text(3, name))[3] == raw + b"\0"
+
+
+class Restless(netlink.NetlinkSocket):
+    """A table of which every look is torn."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    def _dump_once(self, _kind: int, _body: bytes) -> tuple[list[bytes], bool]:
+        self.looks += 1
+        return [b"one", b"two", b"one"], True
+
+
+def test_a_table_that_never_rests_is_read_all_the_same() -> None:
+    """By changing it without end, a workload would keep us from attaching it."""
+    table = Restless()
+    assert table.dump(18, b"") == [b"one", b"two"]
+    assert table.looks == netlink.DUMP_TRIES

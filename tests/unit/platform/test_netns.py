@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
-from pyctl.errors import NotFoundError
+from pyctl.errors import NotFoundError, SegctlError
 from pyctl.platform import netns
 
 
@@ -41,3 +42,21 @@ def test_named_namespaces_are_listed_in_order(
     for name in ("b", "a"):
         (tmp_path / name).touch()
     assert [path.name for path in netns.named()] == ["a", "b"]
+
+
+def test_what_cannot_be_opened_may_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    monkeypatch.setattr(os, "open", refused)
+    with pytest.raises(SegctlError, match="too many open files") as caught:
+        netns.open_netns("/proc/self/ns/net")
+    assert not isinstance(caught.value, NotFoundError)
+
+
+def test_a_bind_mount_is_read_from_mountinfo() -> None:
+    line = "99 1 0:4 net:[77] /run/my\\040net rw shared:1 - nsfs nsfs rw"
+    assert netns._bound(line, 77, "") == Path("/run/my net")
+    assert netns._bound(line, 77, "/proc/1/root") == Path("/proc/1/root/run/my net")
+    assert netns._bound(line, 7, "") is None
+    assert netns._bound("", 77, "") is None

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import resource
 import subprocess
 from dataclasses import replace
 
 import pytest
 
-from pyctl.errors import NotFoundError
+from pyctl.errors import NotFoundError, SegctlError
 from pyctl.platform.process import netns_of, process_alive, process_ref
 
 
@@ -23,6 +25,10 @@ def test_this_process_is_found_and_alive() -> None:
 def test_a_reused_pid_is_not_the_same_process() -> None:
     ref = replace(process_ref(os.getpid()), start_time=1)
     assert not process_alive(ref)
+
+
+def test_a_namespace_is_never_mistaken_for_another() -> None:
+    ref = replace(process_ref(os.getpid()), netns=(0, 0))
     with pytest.raises(NotFoundError), netns_of(ref):
         pass
 
@@ -37,3 +43,18 @@ def test_a_process_that_ended_is_not_alive() -> None:
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as child:
         ref = process_ref(child.pid)
     assert not process_alive(ref)
+
+
+def test_who_has_no_descriptor_left_calls_nobody_dead() -> None:
+    ref = process_ref(os.getpid())
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.open("/dev/null", os.O_RDONLY)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
+    try:
+        with pytest.raises(SegctlError) as caught:
+            process_alive(ref)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert caught.value.errno == errno.EMFILE
+    assert not isinstance(caught.value, NotFoundError)

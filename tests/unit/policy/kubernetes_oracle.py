@@ -81,11 +81,21 @@ def may_open(policies: list[Object], flow: Flow) -> bool:
 def matches(
     policy: Object, rule: Object, key: str, other: Pod | str, flow: Flow
 ) -> bool:
-    """A rule takes a flow by a peer and by a port; a list with nothing in it restricts nothing."""
-    peers, ports = rule.get(key) or [], rule.get("ports") or []
-    return (not peers or any(is_peer(policy, peer, other) for peer in peers)) and (
-        not ports or any(is_port(port, flow) for port in ports)
+    """A rule takes a flow by a peer and by a port; a list with nothing in it restricts nothing. The
+    addresses of a block that is sent to declare no named port.
+    """
+    peers, ports = rule.get(key) or [None], rule.get("ports") or [None]
+    return any(
+        (peer is None or is_peer(policy, peer, other))
+        and (port is None or is_port(port, flow))
+        for peer in peers
+        for port in ports
+        if not (key == "to" and names_a_port_of_a_block(peer or {}, port or {}))
     )
+
+
+def names_a_port_of_a_block(peer: Object, port: Object) -> bool:
+    return "ipBlock" in peer and isinstance(port.get("port"), str)
 
 
 def is_peer(policy: Object, peer: Object, other: Pod | str) -> bool:

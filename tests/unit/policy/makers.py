@@ -15,7 +15,7 @@ def port(port_id: int, *addresses: str) -> Port:
         vin=f"vin{port_id:x}-eth0",
         vex_ifindex=100 + port_id,
         vin_ifindex=200 + port_id,
-        mac=packets.pod_one_mac,
+        mac=packets.mac(port_id),
         host_mac=None,
         mtu=1500,
         addresses=addresses,

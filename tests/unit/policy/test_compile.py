@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
-from pyctl.model.policy import Action, NodeRule, PortMatch
-from pyctl.model.workload import Mode
+from pyctl.model.policy import Action, Holder, NodeRule, PortMatch
+from pyctl.model.workload import DatapathKind, Mode
 from pyctl.policy.compile import Compiler, compile_policy
 from pyctl.policy.document import Policy
 from pyctl.policy.identity import rule_key
@@ -54,19 +54,54 @@ def test_members_are_ports_and_the_addresses_by_which_they_are_known():
         ip_address(packets.pod_one_ip4): (0, 1, 2),
         ip_address(packets.pod_one_ip6): (0, 1, 2),
         ip_address(packets.link_local_ip6): (0, 1, 2),
+        ip_address(packets.link_local_of(packets.mac(1))): (0, 1, 2),
         ip_address(packets.pod_two_ip4): (0,),
+        ip_address(packets.link_local_of(packets.mac(2))): (0,),
     }
 
 
-def test_an_address_that_two_workloads_share_is_in_the_groups_of_both():
+def test_an_address_that_two_workloads_share_is_of_either_and_of_no_sum_of_both():
     loads = [
         workload("web", port(1, *ONE)),
         workload("b", port(2, *ONE), labels={"colour": "red"}),
     ]
+    address = ip_address(packets.pod_one_ip4)
     for attached in (loads, loads[::-1]):
         members = compile_policy(POLICY, attached).members
-        assert members.addresses[ip_address(packets.pod_one_ip4)] == (0, 1, 2)
+        assert address not in members.addresses
+        assert members.shared[address] == (Holder((0, 1)), Holder((0, 2)))
         assert members.ports == {1: (0, 1), 2: (0, 2)}
+    compiler = Compiler(POLICY)
+    compiler.compile(loads)
+    members = compiler.compile(loads[:1]).members
+    assert members.addresses[address] == (0, 1)
+    assert members.shared == {}
+
+
+def on(bridge, made, *, closed=True):
+    """The port on the bridge of that number."""
+    return replace(made, segment=bridge, closed=closed)
+
+
+def test_who_shares_an_address_is_known_by_its_closed_bridges():
+    """And a port knows by them where its datapath compares MACs."""
+    web = workload("web", on(7, port(1, *ONE)), on(8, port(4)))
+    other = workload("b", on(9, port(2, *ONE), closed=False), labels={"colour": "red"})
+    compiled = compile_policy(POLICY, [web, other])
+    assert compiled.members.shared[ip_address(packets.pod_one_ip4)] == (
+        Holder((0, 1), (7, 8)),
+        Holder((0, 2)),
+    )
+    assert [compiled.ports[n].segment for n in (1, 4, 2)] == [7, 8, 0]
+    classic = replace(web, datapath=DatapathKind.U32)
+    assert compile_policy(POLICY, [classic]).ports[1].segment == 0
+
+
+def test_two_of_the_same_groups_are_as_one():
+    loads = [workload("web1", port(1, *ONE)), workload("web2", port(2, *ONE))]
+    members = compile_policy(POLICY, loads).members
+    assert members.addresses[ip_address(packets.pod_one_ip4)] == (0, 1)
+    assert members.shared == {}
 
 
 def test_a_workload_whose_labels_change_is_looked_at_again():

@@ -143,13 +143,13 @@ def allowed(of: Compiled, port_id: int) -> list[bool]:
     (rule,) = of.node.rules
     here, found = of.members.ports[port_id], []
     for load in (*ALL, replace(DB, ports=(port(4, f"{packets.world_ip6}/64"),))):
-        for ip in addresses(load.ports[0]):
-            there = of.members.addresses.get(ip, (0,))
+        for ip in addresses(load):
+            each = [one.groups for one in of.members.of_address(ip)] or [(0,)]
             found += [
                 rule.source in here
-                and rule.target in there
+                and all(rule.target in there for there in each)
                 and rule.direction != "ingress",
-                rule.source in there
+                all(rule.source in there for there in each)
                 and rule.target in here
                 and rule.direction != "egress",
             ]

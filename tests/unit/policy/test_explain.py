@@ -7,7 +7,7 @@ from ipaddress import ip_address
 import pytest
 
 from pyctl.model.policy import Direction
-from pyctl.policy.explain import explain, groups_at
+from pyctl.policy.explain import explain, groups_at, groups_of_each, strictest
 from pyctl.policy.parse import parse
 from tests import packets
 from tests.unit.policy.makers import port, workload
@@ -91,3 +91,23 @@ def test_an_end_is_in_the_groups_of_its_workload_and_of_its_address():
     web = workload("web", port(1, f"{packets.world_ip4}/24"))
     assert groups_at(POLICY, address, []) == {"any", "far"}
     assert groups_at(POLICY, address, [web]) == {"any", "far", "web"}
+
+
+def test_of_several_the_strictest_holds_and_of_equals_the_earliest_rule():
+    may = explain(POLICY, WEB, DB, 6, 5432, 4, EGRESS)
+    may_not = explain(POLICY, DB, DB, 6, 5432, 4, EGRESS)
+    denied = explain(POLICY, {"any", "far"}, DB, 6, 5432, 4, EGRESS)
+    later = explain(POLICY, WEB, WEB, 6, 5432, 4, EGRESS)
+    assert strictest([may, may_not]) is may_not
+    assert strictest([may_not, later, denied]) is denied
+    assert strictest([may]) is may
+
+
+def test_an_address_is_any_of_those_that_have_it():
+    address = ip_address(packets.world_ip4)
+    loads = [workload(name, port(1, str(address))) for name in ("web", "db")]
+    assert groups_of_each(POLICY, address, loads) == (
+        {"any", "far", "web"},
+        {"any", "far", "db"},
+    )
+    assert groups_of_each(POLICY, address, []) == ({"any", "far"},)

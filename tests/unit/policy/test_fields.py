@@ -20,6 +20,8 @@ from tests import packets
         ("tcp/1", "tcp", 1, 1),
         ("udp/1-65535", "udp", 1, 65535),
         ("tcp/7-7", "tcp", 7, 7),
+        ("sctp", "sctp", 0, 65535),
+        ("sctp/3868", "sctp", 3868, 3868),
         ("icmp/8", "icmpv4", 8, 8),
         ("icmp/0-255", "icmpv4", 0, 255),
         ("icmpv6", "icmpv6", 0, 65535),
@@ -98,3 +100,15 @@ def test_what_no_packet_can_have_is_no_network(value, why):
     notes = Notes()
     assert fields.cidr(notes, "c", value) is None
     assert why in notes.errors[0]
+
+
+def test_what_is_told_is_bounded_in_number_and_length():
+    notes = Notes()
+    for number in range(1000):
+        notes.error("k" * 10_000, f"bad {number}")
+        notes.warn("p", f"odd {number}")
+    assert notes.failed == 1000
+    for told in (notes.errors, notes.warnings):
+        assert len(told) == 201
+        assert told[-1] == "and 800 more"
+        assert max(map(len, told)) < 1100

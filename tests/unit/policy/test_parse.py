@@ -130,7 +130,7 @@ def test_every_error_is_told_in_one_go():
         rules=[
             rule(to="nobody", apps=["SSH"]),
             rule(
-                ports=["tcp/0", "tcp/9-8", "tcp/70000", "sctp", 80, "icmp/256"],
+                ports=["tcp/0", "tcp/9-8", "tcp/70000", "dccp", 80, "icmp/256"],
                 enabled="yes",
                 stage=1,
             ),

@@ -11,8 +11,10 @@ from pyctl.policy.ports import specs
 
 def test_neighbours_are_a_range_from_three_on():
     seen = [("tcp", n) for n in (443, 80, 81, 8002, 8000, 8001)]
-    assert specs([*seen, ("udp", 53), ("icmp6", 128), ("icmp", 8)]) == [
-        *("tcp/80", "tcp/81", "tcp/443", "tcp/8000-8002", "udp/53", "icmp"),
+    others = [("sctp", 3868), ("udp", 53), ("icmp6", 128), ("icmp", 8)]
+    assert specs([*seen, *others]) == [
+        *("tcp/80", "tcp/81", "tcp/443", "tcp/8000-8002"),
+        *("udp/53", "sctp/3868", "icmp"),
     ]
 
 

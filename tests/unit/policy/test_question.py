@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pyctl.errors import NotFoundError, UsageError
@@ -63,10 +65,34 @@ def test_an_address_is_the_workload_that_has_it():
     assert answer.source.workload is WEB
 
 
-def test_of_two_with_one_address_each_judges_as_itself_and_is_both_to_others():
+def test_of_two_with_one_address_each_judges_as_itself_and_is_the_lesser_to_others():
+    """Who may not, is not let in as who may."""
     twin = workload("db-2", port(3, f"{packets.pod_one_ip4}/24"))
-    assert by(ask(POLICY, [*ALL, twin], "web", "db", "tcp/5432")) == [2, 2]
-    assert by(ask(POLICY, [*ALL, twin], "db-2", "db", "tcp/5432")) == [None, 2]
+    loads = [*ALL, twin]
+    answer = ask(POLICY, loads, "web", "db", "tcp/5432")
+    assert by(answer) == [2, None]
+    assert not answer.opens
+    assert answer.shared == ((answer.source.address, ("web", "db-2")),)
+    assert by(ask(POLICY, loads, "db-2", "db", "tcp/5432")) == [None, None]
+    also = workload("web-2", port(3, f"{packets.pod_one_ip4}/24"))
+    assert by(ask(POLICY, [*ALL, also], "web", "db", "tcp/5432")) == [2, 2]
+    assert ask(POLICY, ALL, "web", "db", "tcp/5432").shared == ()
+
+
+def test_who_is_on_the_bridge_is_not_who_has_its_address_elsewhere():
+    """Two tenants with one plan: each is asked by its own rules, and across by those of both."""
+
+    def on(bridge, load):
+        ports = (replace(one, segment=bridge, closed=True) for one in load.ports)
+        return replace(load, ports=tuple(ports))
+
+    twin = on(8, workload("guest", port(3, *WEB.ports[0].addresses)))
+    loads = [twin, on(7, WEB), on(7, DB)]
+    answer = ask(POLICY, loads, "web", "db", "tcp/5432")
+    assert (by(answer), answer.shared) == ([2, 2], ())
+    answer = ask(POLICY, loads, packets.pod_one_ip4, "db", "tcp/5432")
+    assert by(answer) == [2, 2]
+    assert not ask(POLICY, loads, "guest", "db", "tcp/5432").opens
 
 
 def test_what_is_not_attached_judges_nothing():

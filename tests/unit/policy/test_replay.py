@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import product
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pyctl.model.flow import Answer
-from pyctl.policy.explain import explain, groups_at
+from pyctl.policy.explain import explain, groups_at, groups_of_each, strictest
 from pyctl.policy.observed import End, Observed
 from pyctl.policy.parse import parse
 from pyctl.policy.replay import Decided, Replay, names_of
+from pyctl.policy.resolve import addresses
 from tests import packets
 from tests.unit.policy.flows import LOADS, at, observations, seen
 from tests.unit.policy.worlds import policies
@@ -37,6 +41,36 @@ def test_the_rule_that_decides_is_the_one_that_explain_finds(policy, flows):
             assert replay.decided(flow, side) == Decided(
                 (expected.rule,), expected.staged
             )
+
+
+@given(policies(), st.lists(observations, max_size=6))
+def test_where_two_have_an_address_it_is_the_strictest_that_explain_finds(
+    policy, flows
+):
+    twins = [
+        replace(load, id=f"{load.id}-too", name=f"{load.name}-too", labels=labels)
+        for load, labels in zip(LOADS[:2], ({}, {"app": "a"}), strict=True)
+    ]
+    loads = [*LOADS, *twins]
+    replay = Replay(policy, loads)
+    by_name = {load.name: load for load in loads}
+    for flow in flows:
+        for side in flow.sides:
+            each = []
+            for end, direction in ((flow.source, "egress"), (flow.target, "ingress")):
+                here = [by_name[end.name]] if end.name else []
+                same = [one for one in loads if end.ip in addresses(one)]
+                known = here if side.direction == direction else same
+                each.append(groups_of_each(policy, end.ip, known))
+            expected = strictest(
+                explain(
+                    *(policy, source, target, flow.number, flow.port, flow.version),
+                    side.direction,
+                )
+                for source, target in product(*each)
+            )
+            found = Decided((expected.rule,), expected.staged)
+            assert replay.decided(flow, side) == found
 
 
 POLICY = parse("""

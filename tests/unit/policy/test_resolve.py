@@ -5,9 +5,16 @@ from __future__ import annotations
 import pytest
 
 from pyctl.model.workload import Mode, ModeSource
-from pyctl.policy.document import Policy
+from pyctl.policy.document import Expression, Group, Operator, Policy, Selector
 from pyctl.policy.parse import parse
-from pyctl.policy.resolve import addresses, effective_mode, groups_of
+from pyctl.policy.resolve import (
+    addresses,
+    effective_mode,
+    empty_groups,
+    groups_of,
+    matches,
+    selects,
+)
 from tests import packets
 from tests.unit.policy.makers import port, workload
 
@@ -65,3 +72,35 @@ def test_without_policy_attach_decides_and_else_it_is_discover():
     assert effective_mode(Policy(), attached).source is ModeSource.ATTACH
     plain = effective_mode(Policy(), workload("a", attach_mode=Mode.DISCOVER))
     assert (plain.mode, plain.source) == (Mode.DISCOVER, ModeSource.DEFAULT)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "value", "meant"),
+    [
+        ("web*", "web-1", True),
+        ("web*", "Web-1", False),
+        ("Host(`[a]`)", "Host(`[a]`)", True),  # A value as it is, whatever is in it.
+        ("*", None, False),
+        ("", "", True),
+    ],
+)
+def test_a_pattern_means_the_same_of_all_that_is_selected_by(pattern, value, meant):
+    one = workload("w", labels={} if value is None else {"k": value})
+    assert matches(pattern, value) is meant
+    assert selects(Selector(labels=(("k", pattern),)), one) is meant
+    asked = (Expression("k", Operator.IN, (pattern,)),)
+    assert selects(Selector(expressions=asked), one) is meant
+    asked = (Expression("k", Operator.NOT_IN, (pattern,)),)
+    assert selects(Selector(expressions=asked), one) is not meant
+
+
+def test_groups_that_take_nobody_are_found():
+    policy = Policy(
+        groups={
+            "web": Group("web", Selector(name="web*")),
+            "typo": Group("typo", Selector(name="wbe*")),
+            "net": Group("net"),
+        }
+    )
+    assert empty_groups(policy, [workload("web-1")]) == ["typo"]
+    assert empty_groups(policy, []) == ["web", "typo"]

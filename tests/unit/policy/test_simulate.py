@@ -239,7 +239,7 @@ def test_what_was_learned_denies_nothing_of_what_it_was_learned_from(flows):
     assert left_out[Why.UNANSWERED] + left_out[Why.SCAN] >= silent
 
 
-def test_a_hundred_thousand_flows_take_seconds():
+def test_twenty_thousand_flows_take_a_second_or_two():
     """No two alike, against ten thousand rules and a thousand networks."""
     nets = "\n".join(f'  n{n}: {{cidrs: ["2001:db8:{n:x}::/48"]}}' for n in range(1000))
     body = "\n".join(
@@ -248,7 +248,7 @@ def test_a_hundred_thousand_flows_take_seconds():
     )
     policy = parse(f"{GROUPS}{nets}\nmodes: {{any: protect}}\nrules:\n{body}\n")
     target = End(IPS["app"], "app")
-    openers = [End(f"2001:db8:{n % 1000:x}::{n // 1000:x}") for n in range(100000)]
+    openers = [End(f"2001:db8:{n % 1000:x}::{n // 1000:x}") for n in range(20000)]
     flows = [
         Observed(
             *(opener, target, "tcp", n % 10000 + 1, at(opener, target, SIDES[1:])),
@@ -256,7 +256,7 @@ def test_a_hundred_thousand_flows_take_seconds():
         )
         for n, opener in enumerate(openers)
     ]
-    started = time.monotonic()
+    started = time.process_time()
     found = simulate(flows, DENIES, policy, LOADS)
-    assert time.monotonic() - started < 30
-    assert found.flows == {Change.ALLOWED: 100000}
+    assert time.process_time() - started < 10
+    assert found.flows == {Change.ALLOWED: 20000}

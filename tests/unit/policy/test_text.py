@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pyctl.errors import UsageError
+from pyctl.policy import text as module
 from pyctl.policy.text import MAX_ALIASED, MAX_DEPTH, MAX_TEXT, load, load_all
 
 
@@ -78,3 +82,47 @@ def test_anchors_are_read_strictly(text, why):
         {"c": "x"},
         {"c": "x"},
     ]
+
+
+@pytest.mark.parametrize("text", ["1:30", "0:0:1", "1:30.5", "0o17", "089", "1e5"])
+def test_what_is_no_decimal_number_is_text(text):
+    """YAML 1.1 has numbers to the base of 60: `1:30` would be rule 90."""
+    assert load(text, "the file") == text
+
+
+@pytest.mark.parametrize("text", ["010", "-017", "0x50", "0b11", "1_000", "!!int 1:30"])
+def test_a_number_of_two_readings_is_refused(text):
+    with pytest.raises(
+        UsageError, match=r"line 2, column .*write it in decimal, or in"
+    ):
+        load(f"a: 1\nb: {text}", "the file")
+    assert load(f"'{text}'", "the file") == text
+
+
+@pytest.mark.parametrize(("text", "number"), [("-5", -5), ("0", 0), ("1.5e3", 1500.0)])
+def test_decimal_numbers_are_numbers(text, number):
+    assert load(text, "the file") == number
+
+
+@given(st.text(st.characters(exclude_categories=["C"]), max_size=30))
+def test_what_we_write_is_what_we_read(text):
+    assert load(yaml.safe_dump([text], allow_unicode=True), "the file") == [text]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("[" + "1," * 1001 + "]", "line 1, column .* it has more than 1000 values"),
+        ("".join(f"%TAG !a{n}! x\n" for n in range(100)) + "--- 1", "directives"),
+        ("? " + "k" * 1000 + "\n: 1", "line 1, column 3: a key is longer than 512"),
+    ],
+)
+def test_no_text_takes_more_than_its_time(text, why, monkeypatch):
+    monkeypatch.setattr(module, "MAX_VALUES", 1000)
+    with pytest.raises(UsageError, match=why):
+        load(text, "the file")
+
+
+def test_numbers_cost_what_they_are_long():
+    """Of the base of 60, a megabyte took minutes."""
+    assert len(load("1:" * 500_000 + "1", "the file")) == 1_000_001

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
 from hypothesis import strategies as st
 
 from pyctl.model.policy import Action, Direction
 from pyctl.model.workload import RuntimeKind
+from pyctl.policy.casts import BUILT_IN
 from pyctl.policy.document import (
     ANY,
     Expression,
@@ -30,7 +32,8 @@ PLACES = [
     ip_address(text)
     for text in (
         *(*POOL, packets.world_ip4, packets.world_ip6, packets.gateway_ip4),
-        packets.link_local_ip6,
+        *(packets.link_local_ip6, packets.group_ip6, packets.limited_broadcast_ip4),
+        *(packets.group_ip4, packets.subnet_broadcast_ip4),
     )
 ]
 CIDRS = [
@@ -44,7 +47,7 @@ CIDRS = [
     f"{HOSTS[1]}/31",
     f"{HOSTS6[1]}/128",
 ]
-FLOWS = [(6, 80), (6, 443), (17, 53), (1, 8), (1, 0), (58, 128), (47, 0)]
+FLOWS = [(6, 80), (6, 443), (17, 53), (132, 80), (1, 8), (1, 0), (58, 128), (47, 0)]
 """(protocol, destination port or ICMP's type)."""
 
 groups = st.one_of(
@@ -77,13 +80,17 @@ specs = st.sampled_from(
         PortSpec("tcp/any", "tcp"),
         PortSpec("tcp/80", "tcp", 80, 80),
         PortSpec("tcp/79-442", "tcp", 79, 442),
+        PortSpec("tcp/web", "tcp", 0, 0, "web"),
+        PortSpec("udp/web", "udp", 0, 0, "web"),
         PortSpec("udp/50-90", "udp", 50, 90),
+        PortSpec("sctp/79-90", "sctp", 79, 90),
     ]
 )
 names = st.sampled_from(["g0", "g1", "g2", "g3", ANY])
+targets = st.one_of(names, st.sampled_from(sorted(BUILT_IN)))
 rules = st.tuples(
     names,
-    names,
+    targets,
     st.lists(specs, min_size=1, max_size=2),
     st.sampled_from(Action),
     st.sampled_from([True, True, True, False]),
@@ -98,7 +105,8 @@ def policies(draw) -> Policy:
     bodies = draw(st.lists(rules, max_size=8))
     ids = draw(st.permutations(range(1, len(bodies) + 1)))
     return Policy(
-        groups={f"g{n}": Group(f"g{n}", **body) for n, body in enumerate(kinds)},
+        groups={f"g{n}": Group(f"g{n}", **body) for n, body in enumerate(kinds)}
+        | {name: BUILT_IN[name] for name in {body[1] for body in bodies} & {*BUILT_IN}},
         rules=tuple(
             Rule(number, source, target, tuple(ports), action, "", enabled, end, stage)
             for number, (source, target, ports, action, enabled, end, stage) in zip(
@@ -110,7 +118,7 @@ def policies(draw) -> Policy:
 
 @st.composite
 def joins(draw):
-    """A workload w0..w3 as it is from now on, on port 1..4, at any of the addresses."""
+    """A workload w0..w3 as it is from now on, on port 1..4, at any of the addresses, on any bridge."""
     n = draw(st.integers(0, 3))
     own = draw(st.lists(st.sampled_from(POOL), unique=True, max_size=2))
     texts = [f"{text}/{24 if '.' in text else 64}" for text in own]
@@ -119,11 +127,21 @@ def joins(draw):
             [{}, {"app": "a"}, {"app": "b", "tier": "1"}, {NAMESPACE: "shop"}]
         )
     )
-    made = port(n + 1, *texts, f"{packets.link_local_ip6}/64")
+    segment, closed = draw(
+        st.sampled_from(
+            [(0, False), (0, False), (7, True), (7, True), (8, True), (8, False)]
+        )
+    )
+    made = replace(
+        port(n + 1, *texts, f"{packets.link_local_ip6}/64"),
+        segment=segment,
+        closed=closed,
+    )
+    said = draw(st.sampled_from([None, "80", "80/tcp", "443", "53-udp", "x"]))
     return workload(
         f"w{n}",
         made,
-        labels=labels,
+        labels=labels | ({"segctl.port.web": said} if said else {}),
         image=draw(st.sampled_from([None, "nginx:1"])),
         runtime=draw(st.sampled_from(RuntimeKind)),
     )

@@ -17,7 +17,7 @@ def docker_at(
     def answer(_method: str, url: str, _body: Any) -> tuple[int, Any]:
         if url.endswith("/version"):
             return 200, {"ApiVersion": "1.45", "MinAPIVersion": "1.24"}
-        reference = url.split("/containers/")[1].removesuffix("/json")
+        reference = url.partition("/containers/")[2].removesuffix("/json")
         return answers.get(reference, (404, {"message": "No such container"}))
 
     return serving(path, answer)

@@ -21,3 +21,14 @@ def test_a_container_without_labels_has_none():
     told = inspected(Config={"Labels": None, "Image": ""})
     found = container_of(told, "docker")
     assert (found.labels, found.image) == ({}, None)
+
+
+def test_what_is_no_text_in_names_and_labels_is_escaped():
+    told = inspected()
+    told["Name"] = "/w\udcffb"
+    told["Config"]["Labels"] = {"a\ud800": "\udcfe"}
+    told["Config"]["Image"] = "\udcfd"
+    found = container_of(told, "podman")
+    assert found.name == "w\\xffb"
+    assert found.labels == {"a\\ud800": "\\xfe"}
+    assert found.image == "\\xfd"

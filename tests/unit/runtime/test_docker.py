@@ -54,3 +54,16 @@ def test_no_socket_and_no_daemon_are_unreachable(path):
     path.touch()
     with pytest.raises(Unreachable, match="does not answer"):
         DockerApi(path, "docker").find("shop")
+
+
+def test_all_that_there_are_are_known_with_their_status(path):
+    stopped = inspected(Id="ff" * 32, State={"Pid": 0, "Status": "exited"})
+    listed = [{"Id": "a"}, {"Id": "b"}, {"Id": "gone"}]
+    answers = {"json?limit=-1&all=1&size=0&trunc_cmd=0": (200, listed)}
+    answers |= {"a": (200, inspected()), "b": (200, stopped)}
+    with docker_at(path, answers):
+        found = DockerApi(path, "docker").known()
+    assert [(one.container.pid, one.status) for one in found] == [
+        (4242, "running"),
+        (0, "exited"),
+    ]

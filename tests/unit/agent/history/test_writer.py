@@ -97,6 +97,35 @@ def test_the_file_stays_at_its_size_and_keeps_the_newest(made):
     assert rows(history, "max(dport), min(dport) > 0") == [(11, 1)]
 
 
+def test_one_workload_s_flood_takes_no_other_s_history(made):
+    limit = 1 << 20
+    history = made(Limits(max_bytes=limit))
+    history.record([now(workload="db", sport=n) for n in range(50)], [denial()] * 3)
+    for batch in range(12):
+        history.record([now(sport=n, dport=batch) for n in range(1500)])
+        history.flush(10)
+    assert history.state().bytes <= limit
+    assert rows(history, "sum(workload = 'db'), max(dport = 11)") == [(50, 1)]
+    assert rows(history, "sum(packets)", "events") == [(3,)]
+
+
+def test_a_clock_that_was_wrong_for_once_took_nothing_away(made, monkeypatch):
+    first = made()
+    first.record([now()], [denial()])
+    first.stop()
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + 8 * 86400)
+    second = made()
+    second.record([now()], [denial(source="a")])
+    second.stop()
+    monkeypatch.undo()
+    third = made()
+    third.record([now(sport=1)])
+    third.flush(5)
+    assert rows(third) == [(3,)]
+    assert rows(third, table="events") == [(2,)]
+
+
 def test_what_is_old_goes(made):
     history = made(Limits(max_age_s=60))
     history.record([flow(), now()])
@@ -193,7 +222,7 @@ def test_recording_never_waits_for_a_disk_that_hangs(made, monkeypatch):
     history = made()
     hang = threading.Event()
     monkeypatch.setattr(
-        database.Database, "write", lambda *_: hang.wait(20) or ([], [])
+        database.Database, "write", lambda *_: hang.wait(120) or ([], [])
     )
     try:
         history.record([now()])
@@ -204,7 +233,7 @@ def test_recording_never_waits_for_a_disk_that_hangs(made, monkeypatch):
         assert history.state().lost == 0
         for number in range(writer.MAX_PENDING + 500):
             history.record([now(source=str(number))])
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 60
         assert history.state().lost > 0
     finally:
         monkeypatch.undo()
@@ -225,3 +254,14 @@ def test_many_threads_record_at_once(made):
         thread.join()
     history.flush(5)
     assert rows(history) == [(1000,)]
+
+
+def test_a_record_that_cannot_be_kept_is_counted_and_its_neighbours_are_kept(made):
+    history = made()
+    flows = [now(sport=1), now(workload="\udcff"), now(packets=1 << 64), now(sport=2)]
+    history.record(flows, [Happening("denial", "it is \udcff now")], (5, 9))
+    history.flush(5)
+    assert rows(history, "sport") == [(1,), (2,)]
+    assert rows(history, "message", "events") == [("it is \\xff now",)]
+    assert history.state().lost == 2
+    assert history.state().recording

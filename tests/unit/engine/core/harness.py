@@ -27,6 +27,7 @@ STAGES = [
     "core",
     "decode",
     "decode_l4",
+    "dhcp",
     "event_queue",
     "flow",
     "frag",
@@ -40,18 +41,33 @@ STAGES = [
     "pair",
     "place_rule",
     "policy",
+    "policy_swap",
+    "question",
     "reject",
+    "renewal",
     "reset",
     "session",
+    "share",
     "tcp",
 ]
 FILES = tuple(SOURCES / f"sg_{stage}.c" for stage in STAGES)
-HEADERS = '#include "sg_node.h"\n#include "sg_place_rule.h"\n'
+HEADERS = '#include "sg_node.h"\n#include "sg_place_rule.h"\n#include "sg_share.h"\n'
+NO_MEMORY = """
+int t_no_memory;
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size)
+{
+	return t_no_memory ? NULL : __real_calloc(count, size);
+}
+"""
+"""While a test says so, the core gets no memory."""
 WARNINGS = ["-Wall", "-Wextra", "-Werror", "-Wshadow", "-Wno-unused-parameter"]
 UBSAN = ["-fsanitize=undefined", "-fno-sanitize-recover=all"]
 ASAN = ["-fsanitize=address"] if os.environ.get("SEGCTL_TEST_ASAN") else []
 """To use it, run pytest with LD_PRELOAD=$(gcc -print-file-name=libasan.so)."""
 CALLBACKS = """
+extern int t_no_memory;
 extern "Python" int t_send(void *, const struct sg_frame *);
 extern "Python" int t_put(void *, int, const void *, const struct seg_flow *);
 extern "Python" int t_get(void *, int, const void *, struct seg_flow *);
@@ -88,11 +104,11 @@ def build(directory: Path) -> Any:
         ffi.cdef(declarations)
         ffi.set_source(
             name,
-            HEADERS,
+            HEADERS + NO_MEMORY,
             sources=[str(path) for path in FILES],
             include_dirs=[str(SOURCES), str(HEADER.parent)],
             extra_compile_args=["-std=gnu11", "-O1", "-g", *WARNINGS, *UBSAN, *ASAN],
-            extra_link_args=[*UBSAN, *ASAN],
+            extra_link_args=[*UBSAN, *ASAN, "-Wl,--wrap=calloc"],
         )
         found = [Path(ffi.compile(tmpdir=str(directory)))]
     spec = importlib.util.spec_from_file_location(name, found[0])

@@ -59,13 +59,23 @@ class Node:
         )
         assert self.delta(pack_members(after.node, moved, [])) == 0
 
-    def ask(self, port_id, direction, local, peer, proto, dport) -> tuple[int, int]:
+    def ask(
+        self, port_id, direction, local, peer, proto, dport, segment
+    ) -> tuple[int, int]:
         """The ids of the rule that decides, and of the staged one that would; 0: none."""
         ffi = self.core.ffi
         ends = [ffi.new("__u8[16]", ip.packed.ljust(16, b"\0")) for ip in (local, peer)]
         question = ffi.new(
             "struct sg_question *",
-            (*ends, dport, direction, 4 if local.version == 4 else 6, proto),
+            (
+                *ends,
+                dport,
+                direction,
+                4 if local.version == 4 else 6,
+                proto,
+                0,
+                segment,
+            ),
         )
         found = ffi.new("struct sg_found *")
         assert self.core.lib.sg_node_ask(self.node, port_id, question, found) == 0

@@ -127,7 +127,7 @@ def test_rubbish_in_the_memory_harms_nobody(memory, net):
     """An engine may have died because it wrote where it should not."""
     rubbish = random.Random(7)
     buffer = memory.module.ffi.buffer(memory.bytes)
-    for number in range(200):
+    for number in range(120):
         buffer[HEAD - (1 << 22) + rubbish.randrange(24)] = bytes([number])
         core, _ = memory.engine()
         for _ in range(20):

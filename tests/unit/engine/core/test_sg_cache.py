@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pyctl import abi
 from tests.unit.engine.core.harness import (
     ALLOW,
     DENY,
@@ -16,9 +17,10 @@ from tests.unit.engine.core.harness import (
     Core,
     Rule,
 )
-from tests.unit.engine.core.wire import SERVICE, Connection, udp
+from tests.unit.engine.core.wire import CLIENT, SERVICE, Connection, udp
 
 WEB = Rule(proto=6, ports=(SERVICE, SERVICE), id=7)
+SETTLING = abi.constant("SEG_FLOW_SETTLING")
 ESTABLISHED, SYN_SENT, SYN_RECV = 1, 2, 3
 FIN_WAIT1, CLOSE, CLOSE_WAIT, LAST_ACK = 4, 7, 8, 9
 BACK = {EGRESS: INGRESS, INGRESS: EGRESS}
@@ -163,15 +165,57 @@ def test_only_who_opens_a_connection_is_watched_for_its_second_packet(core, net)
     core.set_policy(Rule())
     connection = Connection(net, EGRESS)
     core.feed(connection.segment(0, "S"))
-    assert {key[2]: flow.opening for key, flow in core.flows.items()} == {
+    assert {key[2]: flow.phase for key, flow in core.flows.items()} == {
         EGRESS: 1,
         INGRESS: 0,
     }
     core.kernel_carries(2)
     core.set_policy(Rule())
     core.feed(connection.segment(0, "PA", b"on"))
+    assert {flow.phase for flow in core.flows.values()} == {SETTLING}
+
+
+def phases(core):
+    """By direction."""
+    return {key[2]: flow.phase for key, flow in core.flows.items()}
+
+
+def test_what_may_wait_behind_a_first_packet_is_not_overtaken(core, net):
+    """An answer cannot wait: it comes after the question has been sent on."""
+    core.set_policy(Rule())
     core.feed(net.out(udp()))
-    assert {flow.opening for flow in core.flows.values()} == {0}
+    assert phases(core) == {EGRESS: SETTLING, INGRESS: 0}
+    core.kernel_carries(1)
+    core.set_policy(Rule())
+    core.feed(net.into(udp(SERVICE, CLIENT)))
+    assert phases(core) == {EGRESS: SETTLING, INGRESS: SETTLING}
+    core.set_policy(mode="monitor")
+    core.feed(net.out(udp()))
+    assert phases(core) == {EGRESS: 0, INGRESS: 0}
+
+
+def test_what_is_denied_is_in_no_order(core, net):
+    core.feed(net.out(udp()))
+    assert phases(core) == {EGRESS: 0}
+
+
+def test_a_stream_that_nobody_saw_begin_settles_both_ways(core, net):
+    core.set_policy(Rule())
+    core.feed(Connection(net, EGRESS).segment(0, "PA", b"data"))
+    assert phases(core) == {EGRESS: SETTLING, INGRESS: SETTLING}
+
+
+def test_a_flow_that_settles_for_long_is_not_written_again(core, net):
+    core.set_policy(Rule())
+    for _ in range(30):
+        core.feed(net.out(udp()))
+        core.advance(0.1)
+    assert core.puts == 2
+    for flow in core.flows.values():
+        flow.phase = 0
+    core.advance(1)
+    core.feed(net.out(udp()))
+    assert core.puts == 4
 
 
 @pytest.mark.parametrize("session", [0, 1, 99, 1 << 32, (1 << 64) - 1])

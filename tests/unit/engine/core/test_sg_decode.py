@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import struct
 
 import pytest
@@ -17,10 +18,11 @@ from scapy.layers.inet6 import (
     IPv6ExtHdrRouting,
 )
 from scapy.layers.l2 import ARP, Dot1Q, Ether
+from scapy.packet import Raw
 
 from tests import packets
 from tests.unit.engine.core.harness import EGRESS, INGRESS, OTHER_PORT, Core, Rule
-from tests.unit.engine.core.wire import CLIENT, NETS, SERVICE, ucmac, udp
+from tests.unit.engine.core.wire import CLIENT, NETS, SERVICE, bcmac, ucmac, udp
 
 NET4, NET6 = NETS
 GSO_TCP4 = b"\x00\x01" + bytes(8)
@@ -122,13 +124,8 @@ def short_frames():
     yield "ipv6 nine extension headers", NET6.out(nothing * 9, nh=60)
     yield "ipv6 extension header cut", NET6.out(b"\x11\x05" + bytes(6), nh=60)
     yield (
-        "ipv6 routing type 0",
-        bytes(
-            NET6.link(True)
-            / NET6.ip(NET6.pod, NET6.peer)
-            / IPv6ExtHdrRouting(type=0, addresses=[NET6.other])
-            / udp()
-        ),
+        "neighbour discovery behind an extension header",
+        NET6.out(IPv6ExtHdrDestOpt() / ICMPv6ND_NS(tgt=NET6.peer), hlim=255),
     )
     yield (
         "ipv6 jumbo option of a small packet",
@@ -174,7 +171,7 @@ def test_ipv6_extension_headers_are_stepped_over(core, header):
     extension = {
         "hop-by-hop": IPv6ExtHdrHopByHop(),
         "destination": IPv6ExtHdrDestOpt(),
-        "routing": IPv6ExtHdrRouting(type=2, segleft=1, addresses=[NET6.other]),
+        "routing": IPv6ExtHdrRouting(type=2, segleft=0, addresses=[NET6.other]),
         "atomic fragment": IPv6ExtHdrFragment(id=5, m=0, offset=0),
     }[header]
     assert core.passes(NET6.out(extension / udp()))
@@ -207,6 +204,47 @@ def test_a_vlan_tag_goes_on_with_the_frame_and_stays_out_of_the_flow_map(core, n
     assert core.flows == {}
 
 
+@pytest.mark.parametrize("kind", [0, 2, 3, 4, 253])
+def test_a_routing_header_that_is_not_at_its_end_is_refused(core, kind):
+    core.set_policy(Rule())
+    route = IPv6ExtHdrRouting(type=kind, segleft=1, addresses=[NET6.other])
+    frame = NET6.out(route / udp())
+    assert not core.passes(frame)
+    pieces = NET6.fragments(NET6.out(route / udp(payload=bytes(400))), 200)
+    assert not any(core.passes(piece) for piece in pieces)
+    assert core.drops() == {"source_route": 1 + len(pieces)}
+    core.set_policy(Rule(), mode="monitor")
+    assert core.passes(frame)
+    assert core.passed("source_route") == 1
+
+
+LOOSE, STRICT, RECORD = b"\x83", b"\x89", b"\x07"
+
+
+@pytest.mark.parametrize("before", [b"", b"\x01", RECORD + b"\x03\x04"])
+@pytest.mark.parametrize("kind", [LOOSE, STRICT])
+def test_an_ipv4_source_route_is_refused_wherever_it_stands(core, kind, before):
+    core.set_policy(Rule())
+    route = kind + b"\x07\x04" + NET4.address(NET4.other)
+    assert not core.passes(NET4.out(udp(), options=before + route))
+    assert core.drops() == {"source_route": 1}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        RECORD + b"\x07\x04" + LOOSE * 4,
+        b"\x00" + LOOSE * 3,
+        RECORD + b"\x00" + LOOSE * 2,
+        b"\x01\x01\x01" + RECORD,
+    ],
+    ids=["in another's value", "behind the end", "behind none's length", "no length"],
+)
+def test_what_only_looks_like_a_source_route_is_none(core, options):
+    core.set_policy(Rule())
+    assert core.passes(NET4.out(udp(), options=options))
+
+
 @pytest.mark.parametrize("kind", ["arp", "neighbour", "group"])
 def test_what_a_link_needs_passes_without_a_rule(core, kind):
     ns = ICMPv6ND_NS(tgt=NET6.peer) / ICMPv6NDOptSrcLLAddr(lladdr=packets.pod_one_mac)
@@ -215,7 +253,11 @@ def test_what_a_link_needs_passes_without_a_rule(core, kind):
         "arp": (bytes(NET4.link(True) / ARP(psrc=NET4.pod, pdst=NET4.peer)), "arp"),
         "neighbour": (NET6.out(ns, hlim=255), "neighbour_discovery"),
         "group": (
-            bytes(group / IP(src=NET4.pod, dst=packets.group_ip4) / udp()),
+            bytes(
+                group
+                / IP(src=NET4.pod, dst=packets.group_ip4, ttl=1, proto=2)
+                / Raw(bytes(8))
+            ),
             "group",
         ),
     }[kind]
@@ -226,16 +268,35 @@ def test_what_a_link_needs_passes_without_a_rule(core, kind):
     assert core.drops() == {"quarantine": 1}
 
 
-@pytest.mark.parametrize("why", ["hop limit", "extension header"])
-def test_neighbour_discovery_from_afar_is_judged(core, why):
-    ns = ICMPv6ND_NS(tgt=NET6.peer)
-    frame = (
-        NET6.out(ns, hlim=64)
-        if why == "hop limit"
-        else NET6.out(IPv6ExtHdrDestOpt() / ns, hlim=255)
-    )
-    assert not core.passes(frame)
+def test_neighbour_discovery_from_afar_is_judged(core):
+    assert not core.passes(NET6.out(ICMPv6ND_NS(tgt=NET6.peer), hlim=64))
     assert core.drops() == {"default_deny": 1}
+
+
+def test_what_goes_to_a_group_is_judged_by_the_rules(core):
+    frame = NET4.out(udp(), peer=packets.group_ip4)
+    assert not core.passes(frame)
+    far = NET4.out(Raw(bytes(8)), peer=packets.group_ip4, ttl=2, proto=2)
+    assert not core.passes(far), "IGMP that would leave the link is none"
+    alone = NET4.out(Raw(bytes(8)), peer=packets.group_ip4, ttl=1, proto=2)
+    assert not core.passes(alone), "nor is what goes to one MAC"
+    core.set_policy(Rule(dir=EGRESS, proto=17))
+    assert core.passes(frame)
+    assert bytes(core.sessions()[0].daddr)[:4] == NET4.address(packets.group_ip4)
+
+
+def test_a_group_frame_on_its_way_in_is_known_by_its_detour_mac(core):
+    core.set_policy(Rule(dir=INGRESS, proto=17))
+    link = Ether(src=packets.gateway_mac, dst=bcmac())
+    assert core.passes(bytes(link / IP(src=NET4.peer, dst=packets.group_ip4) / udp()))
+    assert core.sessions()[0].dir == INGRESS
+
+
+def test_a_tag_of_vlan_0_is_none(core, net):
+    core.set_policy(Rule())
+    assert core.passes(net.out(udp()), vlan=5 << 13)
+    assert core.sent[-1].vlan == 5 << 13
+    assert core.flows, "the kernel finds it by its addresses"
 
 
 def test_a_group_mac_does_not_free_a_unicast_address(core):
@@ -253,6 +314,7 @@ def test_other_ethertypes_pass_only_where_the_mode_records(core):
     assert core.passes(frame)
 
 
+@functools.cache
 def frames() -> list[bytes]:
     return [
         NET4.out(TCP(flags="A") / b"data"),

@@ -7,7 +7,6 @@ import ipaddress
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from scapy.layers.sctp import SCTP
 
 from tests.unit.engine.core.harness import (
     ALLOW,
@@ -18,7 +17,7 @@ from tests.unit.engine.core.harness import (
     Core,
     Rule,
 )
-from tests.unit.engine.core.wire import NETS, SERVICE, Connection, udp
+from tests.unit.engine.core.wire import NETS, SERVICE, Connection, sctp, udp
 
 EINVAL = 22
 
@@ -52,7 +51,7 @@ def test_protocol_any_takes_tcp_udp_icmp_and_all_others(core, net):
         Connection(net, EGRESS).segment(0, "S"),
         net.out(udp()),
         net.out(net.ping()),
-        net.out(SCTP(sport=1, dport=2)),
+        net.out(sctp(1, 1, 2)),
     ):
         assert core.passes(frame)
 
@@ -62,7 +61,7 @@ def test_protocol_any_with_ports_means_tcp_and_udp(core, net):
     assert core.passes(net.out(udp()))
     assert core.passes(Connection(net, EGRESS).segment(0, "S"))
     assert not core.passes(net.out(net.ping()))
-    assert not core.passes(net.out(SCTP(sport=1, dport=SERVICE)))
+    assert not core.passes(net.out(sctp(1, 1, SERVICE)))
 
 
 def test_icmp_and_icmpv6_have_rules_of_their_own(core):
@@ -194,7 +193,7 @@ def rules(draw: st.DrawFn) -> Rule:
 def oracle(ordered, net, direction, number, peer, dport):
     """First match, as one would write it without thinking of speed; None: the default."""
     for rule in ordered:
-        ports = number in (6, 17)
+        ports = number in (6, 17) or rule.proto == 132
         if rule.dir not in (0, direction) or rule.family not in (0, net.family):
             continue
         if rule.proto not in (0, number):
@@ -230,7 +229,7 @@ def test_first_match_equals_a_naive_oracle(
         tcp = Connection(net, direction, dport=dport).segment(0, "S")
         frame = tcp.replace(net.address(net.peer), net.address(peer))
     else:
-        layer = udp(dport=dport) if number == 17 else SCTP(sport=1, dport=dport)
+        layer = udp(dport=dport) if number == 17 else sctp(1, 1, dport)
         frame = (
             net.out(layer, peer=peer)
             if direction == EGRESS

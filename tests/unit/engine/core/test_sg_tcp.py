@@ -71,10 +71,14 @@ def test_repeated_syns_are_told_once_and_counted(core, net):
     for _ in range(5):
         core.feed(syn)
     assert core.told() == [("drop", "default_deny")]
-    core.advance(11)
-    core.feed(syn)
+    last = core.now
+    core.advance(14)
     (event,) = core.events()
-    assert event.packets == 5
+    assert (event.packets, event.time_ns) == (4, last)
+    core.advance(14)
+    assert core.events() == []
+    core.feed(syn)
+    assert [event.packets for event in core.events()] == [1]
 
 
 @BOTH_WAYS
@@ -225,6 +229,59 @@ def test_listeners_tell_who_opened_a_midstream_connection(core, net):
     assert core.passes(connection.segment(1, "PA", b"data"))
 
 
+@pytest.mark.parametrize("listens", [None, 21, 30005, 40000])
+@pytest.mark.parametrize("side", [0, 1], ids=["client", "server"])
+@pytest.mark.parametrize(
+    ("sport", "dport"), [(40000, 30005), (30005, 40000), (40000, 40000)]
+)
+@pytest.mark.parametrize("allowed", [EGRESS, INGRESS], ids=["egress", "ingress"])
+def test_midstream_a_rule_that_allows_either_way_keeps_it(
+    core, net, allowed, sport, dport, side, listens
+):
+    """A guess is no verdict: a listener may be closed (FTP), and a client may have any port."""
+    core.set_policy(Rule(dir=allowed, proto=6, ports=(dport, dport)))
+    if listens:
+        ports = core.ffi.new("uint16_t[]", [listens])
+        assert core.lib.sg_core_listeners_set(core.core, PORT, ports, 1) == 0
+    connection = Connection(net, allowed, sport=sport, dport=dport)
+    proven = allowed == EGRESS and sport == listens and sport < dport
+    frame = connection.segment(side, "PA", b"data")
+    assert (core.feed(frame) == [frame]) == (not proven)
+    if not proven:
+        (session,) = core.sessions()
+        assert (session.dir, session.dport) == (allowed, dport)
+
+
+def test_midstream_a_connection_turns_round_with_the_policy(core, net):
+    """It was adopted as the workload's, and is what the next policy allows: the peer's."""
+    core.set_policy(mode="discover")
+    connection = Connection(net, INGRESS, sport=30000, dport=50000)
+    assert core.passes(connection.segment(1, "PA", b"data"))
+    assert core.passes(connection.segment(0, "A"))
+    assert core.passes(connection.segment(0, "FA"))
+    (session,) = core.sessions()
+    assert (session.dir, list(session.packets)) == (EGRESS, [1, 2])
+    core.set_policy(Rule(dir=INGRESS, proto=6, ports=(50000, 50000)))
+    assert core.passes(connection.segment(1, "PA", b"more"))
+    (session,) = core.sessions()
+    assert (session.dir, list(session.packets)) == (INGRESS, [2, 2])
+    assert (session.tcp_state, session.violation) == (5, 0)
+    core.set_policy()
+    assert len(core.feed(connection.segment(1, "PA", b"even more"))) == 2
+    core.set_policy(Rule(dir=INGRESS, proto=6, ports=(50000, 50000)))
+    assert core.passes(connection.segment(1, "PA", b"again"))
+
+
+def test_midstream_no_syn_comes_through_what_was_kept(core, net):
+    """Kept as the workload's own: the peer opens nothing by it."""
+    core.set_policy(Rule(dir=EGRESS, proto=6))
+    ports = core.ffi.new("uint16_t[]", [50000])
+    assert core.lib.sg_core_listeners_set(core.core, PORT, ports, 1) == 0
+    forged = Connection(net, INGRESS, sport=30000, dport=50000)
+    assert core.passes(forged.segment(0, "A"))
+    assert not core.passes(forged.segment(0, "S"))
+
+
 def test_midstream_what_the_policy_denies_is_reset(core, net):
     connection = Connection(net, EGRESS)
     sent = [parse(frame) for frame in core.feed(connection.segment(0, "PA", b"data"))]
@@ -369,7 +426,9 @@ def test_deleting_a_port_takes_its_sessions_and_entries_only(core, net):
     kept = net.out(TCP(sport=CLIENT, dport=SERVICE, flags="A"), port=OTHER_PORT)
     assert core.passes(kept)
     core.lib.sg_core_port_delete(core.core, PORT)
+    core.advance(0.1)
     assert [s.port_id for s in core.sessions()] == [OTHER_PORT]
+    assert core.lib.sg_core_session_count(core.core) == 1
     assert {int.from_bytes(key[:2], "little") for key in core.flows} == {OTHER_PORT}
     assert not core.passes(Connection(net, EGRESS).segment(0, "S"))
     assert core.drops() == {"no_policy": 1}

@@ -16,6 +16,7 @@ from scapy.layers.inet6 import (
     fragment6,
 )
 from scapy.layers.l2 import Ether
+from scapy.layers.sctp import SCTP
 from scapy.packet import Packet, Raw
 
 from pyctl import abi
@@ -27,6 +28,10 @@ SERVICE, CLIENT = 8080, 40000
 
 def ucmac(port: int = PORT) -> str:
     return abi.ucmac(port).hex(":")
+
+
+def bcmac(port: int = PORT) -> str:
+    return f"ff:ff:ff:00:{port >> 8:02x}:{port & 0xFF:02x}"
 
 
 @dataclass(frozen=True)
@@ -147,6 +152,11 @@ class Connection:
 
 def udp(sport: int = CLIENT, dport: int = SERVICE, payload: bytes = b"x") -> Packet:
     return UDP(sport=sport, dport=dport) / payload
+
+
+def sctp(chunk: int, sport: int = CLIENT, dport: int = SERVICE) -> Packet:
+    """One chunk's head: 1 is INIT, 2 its answer, 0 data."""
+    return SCTP(sport=sport, dport=dport) / Raw(bytes([chunk, 0, 0, 4]))
 
 
 def parse(frame: bytes) -> Packet:

@@ -122,9 +122,3 @@ def test_flags_say_which_way_how_and_where_to(state):
     assert away.flags == SessionFlag.EXTERNAL | SessionFlag.MIDSTREAM
     state.configure(message("ctrl_cfg_mac", tap=True))
     assert SessionFlag.TAP in listed(state).flags
-
-
-def test_a_session_whose_endpoint_is_gone_has_no_mac(state):
-    row = sessions.row(SESSION, None, state.nets, NOW)
-    assert row.ep_mac == row.client_mac == row.server_mac == bytes(6)
-    assert row.pack()

@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from pyctl.model.policy import Action, Direction
 from pyctl.model.workload import Mode, Workload
 from pyctl.policy.document import Policy
+from pyctl.policy.effective import effective
 from pyctl.policy.explain import explain, groups_at
 from pyctl.policy.fields import Notes
 from pyctl.policy.kubernetes.translate import Translated, read_all, translate
@@ -39,11 +40,18 @@ def as_workload(pod: Pod) -> Workload:
     )
 
 
+def namespace(name: str, labels: dict[str, str]) -> Object:
+    about = {"name": name, "labels": labels}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": about}
+
+
 def translated(
     policies: list[Object], pods: list[Pod], nodes: list[str] | None = None
 ) -> Translated:
     notes = Notes()
-    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": policies})
+    described = {pod.namespace: pod.namespace_labels for pod in pods}
+    items = [*policies, *(namespace(*one) for one in described.items())]
+    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
     found = read_all(notes, {"f": text})
     return translate(
         notes,
@@ -51,6 +59,14 @@ def translated(
         workloads=[as_workload(pod) for pod in pods],
         nodes=[ip_address(node) for node in nodes or []],
     )
+
+
+def enforced(
+    policies: list[Object], pods: list[Pod], nodes: list[str] | None = None
+) -> Policy:
+    """What was imported, with the numbers that the pods declare."""
+    policy = parse(translated(policies, pods, nodes).text)
+    return effective(policy, [as_workload(pod) for pod in pods])
 
 
 def passes(policy: Policy, flow: Flow, direction: Direction) -> bool:
@@ -73,7 +89,7 @@ def connects(
     policies: list[Object], pods: list[Pod], flow: Flow, nodes: list[str] | None = None
 ) -> bool:
     """Whether both ends, where they are pods, let it."""
-    policy = parse(translated(policies, pods, nodes).text)
+    policy = enforced(policies, pods, nodes)
     ends = [(flow.source, Direction.EGRESS), (flow.target, Direction.INGRESS)]
     return all(
         passes(policy, flow, direction)

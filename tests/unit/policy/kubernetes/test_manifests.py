@@ -37,8 +37,14 @@ items: [{{metadata: {{name: c}}}}]
     ("text", "error"),
     [
         ("[]", "f[0]: must be an object"),
-        ("kind: Pod", "f[0].kind: must be NetworkPolicy or a list, not 'Pod'"),
-        ("kind: []", "f[0].kind: must be NetworkPolicy or a list, not []"),
+        (
+            "kind: Pod",
+            "f[0].kind: must be NetworkPolicy, Namespace, Service or a list, not 'Pod'",
+        ),
+        (
+            "kind: []",
+            "f[0].kind: must be NetworkPolicy, Namespace, Service or a list, not []",
+        ),
         (
             "{kind: NetworkPolicy, apiVersion: extensions/v1beta1}",
             "f[0].apiVersion: must be networking.k8s.io/v1, not 'extensions/v1beta1'",
@@ -46,7 +52,7 @@ items: [{{metadata: {{name: c}}}}]
         ("{kind: List, apiVersion: v1}", "f[0].items: must be a list, not None"),
         (
             "{kind: List, apiVersion: v1, items: [{kind: Pod}]}",
-            "f[0].items[0].kind: must be NetworkPolicy or a list, not 'Pod'",
+            "f[0].items[0].kind: must be NetworkPolicy, Namespace, Service or a list, not 'Pod'",
         ),
     ],
 )

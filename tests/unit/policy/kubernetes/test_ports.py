@@ -1,12 +1,11 @@
-"""Ports in our words; named ones by what workloads declare."""
+"""Ports in our words, and what a Service's port leads to."""
 
 from __future__ import annotations
 
 import pytest
 
-from pyctl.policy.kubernetes.peers import EVERYBODY
-from pyctl.policy.kubernetes.policies import NamedPort, PortRange
-from pyctl.policy.kubernetes.ports import declared, text
+from pyctl.policy.kubernetes.policies import NamedPort, PortRange, Service
+from pyctl.policy.kubernetes.ports import behind, text
 from tests.unit.policy.makers import workload
 
 
@@ -16,22 +15,20 @@ from tests.unit.policy.makers import workload
         (PortRange("udp"), "udp/any"),
         (PortRange("tcp", 80, 80), "tcp/80"),
         (PortRange("tcp", 80, 90), "tcp/80-90"),
+        (NamedPort("sctp", "web", "p"), "sctp/web"),
     ],
 )
 def test_a_port_as_a_rule_says_it(port, said):
     assert text(port) == said
 
 
-def test_a_name_means_what_each_workload_declares_for_the_protocol():
-    values = ["8080", "80/tcp", "53/udp", "7/sctp", "0", "65536", "web", ""]
+def test_the_pods_behind_a_service_declare_their_ports():
+    values = ["8080", "53/udp", "web"]
     workloads = [
-        workload(f"w{n}", labels={"segctl.port.web": value})
+        workload(f"w{n}", labels={"segctl.port.web": value, "app": "a"})
         for n, value in enumerate(values)
     ]
-    tcp, udp = (NamedPort(proto, "web", "p") for proto in ("tcp", "udp"))
-    assert declared(tcp, EVERYBODY, workloads) == {
-        "80/tcp": "tcp/80",
-        "8080": "tcp/8080",
-    }
-    assert declared(udp, EVERYBODY, workloads) == {"53/udp": "udp/53"}
-    assert declared(NamedPort("tcp", "x", "p"), EVERYBODY, workloads) == {}
+    workloads.append(workload("other", labels={"segctl.port.web": "1"}))
+    service = Service("default", "s", (("app", "a"),), (), ())
+    found = behind(service, workloads)
+    assert found == ({("tcp", "web"): 8080}, {("udp", "web"): 53}, {})

@@ -36,7 +36,7 @@ def test_which_directions_it_concerns(spec, ingress, egress):
 
 def test_rules_of_a_direction_that_it_does_not_concern_are_warned_of():
     _, notes = read({"policyTypes": ["Egress"], "ingress": [{}]})
-    assert notes.warnings == ["f.spec.ingress: policyTypes has no Ingress: no effect"]
+    assert notes.warnings == ("f.spec.ingress: policyTypes has no Ingress: no effect",)
 
 
 def test_absent_and_empty_are_told_apart_where_they_differ():
@@ -81,7 +81,6 @@ inner, outer = packets.net_ip4, packets.world_net_ip4
         *(
             ({"ingress": [{"ports": [port]}]}, f"{PORT}{error}")
             for port, error in [
-                ({"protocol": "SCTP"}, ".protocol: SCTP: no rule"),
                 ({"protocol": "tcp"}, ".protocol: must be TCP, UDP or SCTP"),
                 ({"protocol": []}, ".protocol: must be TCP, UDP or SCTP"),
                 ({"port": 0}, ".port: must be a number"),
@@ -164,4 +163,26 @@ def test_null_is_absent():
     notes = Notes()
     assert label_selector(notes, "s", None) == LabelSelector()
     assert label_selector(notes, "s", {"matchLabels": None}) == LabelSelector()
+    assert not notes.errors
+
+
+def test_an_expression_may_have_null_values():
+    notes = Notes()
+    asked = {"key": "a", "operator": "Exists", "values": None}
+    found = label_selector(notes, "s", {"matchExpressions": [asked]})
+    assert [one.key for one in found.expressions] == ["a"]
+    assert not notes.errors
+
+
+def test_sctp_has_ports_too():
+    found, notes = read({"ingress": [{"ports": [{"protocol": "SCTP", "port": 3868}]}]})
+    assert found.ingress[0].ports == (PortRange("sctp", 3868, 3868),)
+    assert not notes.warnings
+
+
+def test_ipv4_as_ipv6_has_it_is_ipv4():
+    block = {"cidr": "::ffff:192.0.2.0/120", "except": ["::ffff:192.0.2.8/125"]}
+    found, notes = read({"ingress": [{"from": [{"ipBlock": block}]}]})
+    [taken] = found.ingress[0].peers
+    assert (str(taken.cidr), str(taken.excepts[0])) == ("192.0.2.0/24", "192.0.2.8/29")
     assert not notes.errors

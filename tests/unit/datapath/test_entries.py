@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from pyctl import abi
-from pyctl.datapath import ebpf
+from pyctl.datapath import entries
 from pyctl.datapath.maps import ADDRESS_KINDS, address_text, flag_names, mac_text
 from pyctl.model.workload import Fail, LinkKind, Mode
 from tests import packets
@@ -21,10 +21,10 @@ PAIR = dataclasses.replace(
 def values(**changes):
     """(seg_port of vex, seg_port of vin, seg_return)."""
     pair = dataclasses.replace(PAIR, **changes)
-    (vex_index, vex), (vin_index, vin) = ebpf._port_values(pair)
+    (vex_index, vex), (vin_index, vin) = entries.port_values(pair)
     assert (vex_index, vin_index) == (11, 12)
     ports = (abi.unpack("seg_port", vex), abi.unpack("seg_port", vin))
-    return *ports, abi.unpack("seg_return", ebpf._return_value(pair))
+    return *ports, abi.unpack("seg_return", entries.return_value(pair))
 
 
 def test_each_end_names_the_other():
@@ -73,9 +73,9 @@ def test_every_mode_has_its_number_and_quarantine_reaches_vbr(mode):
 
 def addresses(*texts):
     """kind by address, as written to seg_addrs."""
-    entries = ebpf._address_entries(dataclasses.replace(PAIR, addresses=texts))
+    written = entries.address_entries(dataclasses.replace(PAIR, addresses=texts))
     found = {}
-    for key, kind in entries.items():
+    for key, kind in written.items():
         name = abi.unpack("seg_addr_key", key)
         found[address_text(name.family, name.addr)] = ADDRESS_KINDS[kind[0]]
     return found
@@ -87,6 +87,15 @@ def test_a_prefix_gives_the_subnets_broadcast_address():
         packets.pod_one_ip6: "own",
         packets.subnet_broadcast_ip4: "broadcast",
     }
+
+
+def test_a_spare_address_is_its_own_source_and_makes_no_subnet():
+    pair = dataclasses.replace(PAIR, spare=(f"{packets.leased_ip4}/16",))
+    more = entries.address_entries(pair).items() - entries.address_entries(PAIR).items()
+    ((key, kind),) = more
+    name = abi.unpack("seg_addr_key", key)
+    assert address_text(name.family, name.addr) == packets.leased_ip4
+    assert ADDRESS_KINDS[kind[0]] == "own"
 
 
 @pytest.mark.parametrize("suffix", ["", "/32", "/31"])

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Headers and numbers of protocols that linux/ has no header for which goes without the C library. */
+#ifndef SEG_HEADERS_H
+#define SEG_HEADERS_H
+
+#include <linux/types.h>
+
+enum seg_parse_limit {
+	SEG_IP6_OPTION_HEADERS = 4,	/* hop-by-hop and destination options walked over */
+	SEG_VLAN_VID = 0x0fff,
+	SEG_IP_FRAGMENT = 0x3fff,	/* IP_MF | IP_OFFSET: first fragments and later ones */
+};
+
+enum seg_ip6_header {
+	SEG_IP6_HOPOPTS = 0, SEG_IP6_FRAGMENT = 44, SEG_IP6_ICMP = 58, SEG_IP6_DSTOPTS = 60,
+};
+
+enum seg_icmp {
+	SEG_ICMP_ECHO_REPLY = 0, SEG_ICMP_ECHO = 8,
+	SEG_ICMP6_ECHO = 128, SEG_ICMP6_ECHO_REPLY = 129,
+	SEG_ND_FIRST = 133, SEG_ND_LAST = 137,
+};
+
+/* Echo's eight bytes; linux/icmp.h wants the C library. */
+struct seg_icmphdr {
+	__u8 type;
+	__u8 code;
+	__u16 checksum;
+	__u16 id;
+	__u16 sequence;
+};
+
+/* The common header, and the type of the first chunk: INIT stands alone (RFC 9260 §3.1). */
+struct seg_sctphdr {
+	__u16 source;
+	__u16 dest;
+	__u32 tag;
+	__u32 checksum;
+	__u8 chunk[4];
+};
+enum seg_sctp { SEG_SCTP_INIT = 1 };
+
+#endif

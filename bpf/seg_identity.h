@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Whose a frame's source is: addresses and MACs that workloads were given.
+ *
+ * And whose its destination is.
+ *
+ * API: seg_taps(), seg_addr_is(), seg_check_mac(), seg_check_source() and seg_check_receiver() for vin;
+ * seg_check_peer(), seg_check_probed(), seg_check_served() and seg_check_destination() for vex. Each check returns
+ * the reason that settles the frame, or SEG_R_NONE. What is another's is dropped in every mode (seg_is_theft());
+ * what is nobody's is spoofed, which the modes that record do not drop.
+ */
+#ifndef SEG_IDENTITY_H
+#define SEG_IDENTITY_H
+
+#include "seg_group.h"
+
+/* The mode only records: frames go on at once, the engine gets copies. */
+SEG_INLINE int seg_taps(const struct seg_port *port)
+{
+	return port->mode == SEG_MODE_DISCOVER || port->mode == SEG_MODE_MONITOR;
+}
+
+SEG_INLINE int seg_is_theft(__u16 reason)
+{
+	return reason == SEG_R_TAKEN_IP || reason == SEG_R_CLAIMED_IP || reason == SEG_R_PEER_MAC ||
+	       reason == SEG_R_CSUM_PLACE;
+}
+
+/* What it is to the workload (enum seg_addr_kind); NULL: nothing. */
+SEG_INLINE const __u8 *seg_addr_kind_of(const struct seg_pkt *pkt, __u16 owner, const __u8 *addr)
+{
+	struct seg_addr_key key = { .owner = owner, .family = pkt->family };
+
+	__builtin_memcpy(key.addr, addr, sizeof(key.addr));
+	return seg_map_lookup(seg_addrs, &key);
+}
+
+/* Is it the workload's, and as what? */
+SEG_INLINE int seg_addr_is(const struct seg_pkt *pkt, __u16 owner, const __u8 *addr, __u8 kind)
+{
+	const __u8 *found = seg_addr_kind_of(pkt, owner, addr);
+
+	return found && *found == kind;
+}
+
+SEG_INLINE const struct seg_owner *seg_holder_of(const struct seg_pkt *pkt, __u32 segment,
+						 const __u8 *addr)
+{
+	struct seg_owner_key key = { .segment = segment, .family = pkt->family };
+
+	__builtin_memcpy(key.addr, addr, sizeof(key.addr));
+	return seg_map_lookup(seg_owners, &key);
+}
+
+SEG_INLINE const struct seg_owner *seg_known_of(const struct seg_pkt *pkt, __u32 segment)
+{
+	return seg_holder_of(pkt, segment, pkt->saddr);
+}
+
+SEG_INLINE int seg_owner_of(const struct seg_pkt *pkt, __u32 segment)
+{
+	const struct seg_owner *owner = seg_known_of(pkt, segment);
+
+	return owner && !owner->spare;
+}
+
+SEG_INLINE const struct seg_mac *seg_mac_known(__u32 segment, const __u8 *mac)
+{
+	struct seg_mac_key key = { .segment = segment };
+
+	__builtin_memcpy(key.mac, mac, sizeof(key.mac));
+	return seg_map_lookup(seg_macs, &key);
+}
+
+SEG_INLINE const struct seg_mac *seg_mac_of(const struct seg_pkt *pkt, __u32 segment)
+{
+	return seg_mac_known(segment, pkt->smac);
+}
+
+/* Who is in a CIDR group has its rights. */
+SEG_INLINE int seg_is_in_group(const struct seg_pkt *pkt)
+{
+	struct seg_net_key key = {
+		.prefix_len = 8 * (1 + sizeof(pkt->saddr)), .family = pkt->family,
+	};
+
+	__builtin_memcpy(key.addr, pkt->saddr, sizeof(key.addr));
+	return !!seg_map_lookup(seg_nets, &key);
+}
+
+SEG_INLINE int seg_is_unspecified(const struct seg_pkt *pkt)
+{
+	const __u32 *a = (const __u32 *)pkt->saddr;
+
+	return !(a[0] | a[1] | a[2] | a[3]);
+}
+
+/* On vin. Before all that passes by itself, ARP included. */
+SEG_INLINE int seg_check_mac(const struct seg_pkt *pkt, const struct seg_port *port)
+{
+	const struct seg_mac *mac;
+
+	if (seg_mac_equal(pkt->smac, port->mac))
+		return SEG_R_NONE;
+	mac = seg_mac_of(pkt, port->segment);
+	return mac && mac->owner && mac->owner != port->owner ? SEG_R_PEER_MAC : SEG_R_SPOOFED_MAC;
+}
+
+/* On vin. */
+SEG_INLINE int seg_check_source(const struct seg_pkt *pkt, const struct seg_port *port)
+{
+	if (port->flags & SEG_PORT_ANY_SOURCE ||
+	    seg_addr_is(pkt, port->owner, pkt->saddr, SEG_ADDR_OWN))
+		return SEG_R_NONE;
+	if (seg_is_unspecified(pkt))
+		return pkt->family == SEG_FAMILY_IPV6 || seg_is_dhcp_request(pkt) ?
+			       SEG_R_NONE : SEG_R_SPOOFED_IP;
+	if (seg_owner_of(pkt, 0))
+		return SEG_R_TAKEN_IP;
+	return seg_is_in_group(pkt) ? SEG_R_CLAIMED_IP : SEG_R_SPOOFED_IP;
+}
+
+/* Who has it on the segment is not the only one. */
+SEG_INLINE int seg_has_twin(const struct seg_pkt *pkt, __u32 segment)
+{
+	const struct seg_owner *owner = seg_known_of(pkt, 0);
+
+	return owner && !owner->owner && seg_known_of(pkt, segment);
+}
+
+/* Whose the source is, if not that MAC's owner's. What a workload on u32 has is known by this map alone, so one that
+ * several have may be its, too; who has no right to it is met at vin. */
+SEG_INLINE const struct seg_owner *seg_other_than(const struct seg_pkt *pkt, __u32 segment,
+						  const struct seg_mac *mac)
+{
+	const struct seg_owner *owner = seg_known_of(pkt, segment);
+
+	if (!owner)
+		owner = seg_known_of(pkt, 0);
+	return owner && owner->owner && owner->owner != mac->owner ? owner : NULL;
+}
+
+/* On vex, where its segment is known. What the host sends on for others has a MAC of the host's, a
+ * gateway's frames have the gateway's: only whom the segment's own address means would not be known by it where
+ * that is another's elsewhere, too. Another workload's frame comes with no third one's address, and an address of
+ * a workload on the segment comes with that one's MAC. */
+SEG_INLINE int seg_check_peer(const struct seg_pkt *pkt, const struct seg_port *port)
+{
+	const struct seg_owner *owner;
+	const struct seg_mac *mac;
+
+	if (!port->segment)
+		return SEG_R_NONE;
+	mac = seg_mac_of(pkt, port->segment);
+	if (!mac)
+		return seg_owner_of(pkt, port->segment) ? SEG_R_PEER_MAC : SEG_R_NONE;
+	if (mac->twins && (!mac->owner || mac->any_source) && seg_has_twin(pkt, port->segment) &&
+	    !seg_addr_is(pkt, mac->owner, pkt->saddr, SEG_ADDR_OWN))
+		return SEG_R_SPOOFED_MAC;
+	if (!mac->owner || mac->any_source ||
+	    seg_addr_is(pkt, mac->owner, pkt->saddr, SEG_ADDR_OWN) || seg_is_unspecified(pkt))
+		return SEG_R_NONE;
+	/* An address that is nobody's is judged by vin: the host may have given it to the frame on its way
+	 * (MASQUERADE with br_netfilter). */
+	owner = seg_other_than(pkt, port->segment, mac);
+	return owner && !owner->spare ? SEG_R_PEER_MAC : SEG_R_NONE;
+}
+
+/* On vex: an attached workload asks whether the packet's source is free. */
+SEG_INLINE int seg_check_probed(const struct seg_pkt *pkt, const struct seg_port *port)
+{
+	const struct seg_mac *mac = seg_mac_of(pkt, port->segment);
+
+	if (!mac || !mac->owner || mac->any_source ||
+	    seg_addr_is(pkt, mac->owner, pkt->saddr, SEG_ADDR_OWN))
+		return SEG_R_NONE;
+	return seg_other_than(pkt, port->segment, mac) ? SEG_R_PEER_MAC : SEG_R_NONE;
+}
+
+/* On vex, of what no verdict is known for: it is for the workload, or for many. What is for an address that it
+ * gave itself would be judged by what that address may, and not by who gets it. A lease is told at an address that
+ * nobody has by then. */
+SEG_INLINE int seg_check_destination(const struct seg_pkt *pkt, const struct seg_port *port)
+{
+	if (port->flags & SEG_PORT_ANY_SOURCE || seg_to_l3_group(pkt) || seg_is_dhcp_answer(pkt))
+		return SEG_R_NONE;
+	return seg_addr_kind_of(pkt, port->owner, pkt->daddr) ? SEG_R_NONE : SEG_R_NOT_MINE;
+}
+
+/* On vin, likewise: a MAC says who gets it, whatever the address. What is for a workload on the segment goes to that
+ * one's, or to one that sends it on. */
+SEG_INLINE int seg_check_receiver(const struct seg_pkt *pkt, const struct seg_port *port)
+{
+	const struct seg_owner *owner;
+	const struct seg_mac *mac;
+
+	if (!port->segment)
+		return SEG_R_NONE;
+	owner = seg_holder_of(pkt, port->segment, pkt->daddr);
+	if (!owner)
+		return SEG_R_NONE;
+	mac = seg_mac_known(port->segment, pkt->dmac);
+	if (mac && (!mac->owner || mac->any_source || !owner->owner || mac->owner == owner->owner))
+		return SEG_R_NONE;
+	return SEG_R_WRONG_MAC;
+}
+
+/* On vex: who says it is an attached workload that serves that. `serves`: enum seg_serves. */
+SEG_INLINE int seg_is_served(const struct seg_pkt *pkt, const struct seg_port *port, __u8 serves)
+{
+	const struct seg_mac *mac = seg_mac_of(pkt, port->segment);
+
+	return mac && mac->owner && mac->serves & serves;
+}
+
+/* On vex: an attached workload says what only those say that serve it. `serves`: enum seg_serves. */
+SEG_INLINE int seg_check_served(const struct seg_pkt *pkt, const struct seg_port *port, __u8 serves)
+{
+	const struct seg_mac *mac = seg_mac_of(pkt, port->segment);
+
+	return mac && mac->owner && !(mac->serves & serves) ? SEG_R_NOT_SERVED : SEG_R_NONE;
+}
+
+#endif

@@ -1,0 +1,103 @@
+"""What one pair is in the maps: keys and values.
+
+In: `model.PortPair`. Out: bytes as segctl_abi.h lays them out. I/O: none.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address, ip_interface
+
+from pyctl import abi
+from pyctl.model.workload import Fail, LinkKind, PortPair, Service
+
+
+def mac_bytes(text: str) -> list[int]:
+    """A MAC as cffi takes it."""
+    return list(bytes.fromhex(text.replace(":", "")))
+
+
+def _address_key(owner: int, address: IPv4Address | IPv6Address) -> bytes:
+    return abi.pack(
+        "seg_addr_key",
+        owner=owner,
+        family=abi.constant(f"SEG_FAMILY_IPV{address.version}"),
+        addr=list(address.packed.ljust(16, b"\0")),
+    )
+
+
+def address_entries(pair: PortPair) -> dict[bytes, bytes]:
+    """seg_addrs: the workload's addresses and their subnets' broadcast addresses."""
+    owner = pair.owner or pair.port_id
+    interfaces = [ip_interface(text) for text in pair.addresses]
+    own = bytes([abi.constant("SEG_ADDR_OWN")])
+    broadcast = bytes([abi.constant("SEG_ADDR_BROADCAST")])
+    found = {
+        _address_key(owner, each.network.broadcast_address): broadcast
+        for each in interfaces
+        # RFC 3021: a /31 has none, and a /32 is one address.
+        if each.version == 4 and each.network.prefixlen < 31
+    }
+    usable = [*interfaces, *map(ip_interface, pair.spare)]
+    return found | {_address_key(owner, each.ip): own for each in usable}
+
+
+def _peers_ok(pair: PortPair) -> tuple[bool, bool]:
+    """May vex, and may vin, be reached by bpf_redirect_peer (DESIGN §2a, "Which redirect")."""
+    veth = pair.kind is LinkKind.VETH
+    return veth and pair.host_mac is not None, veth and not pair.xdp
+
+
+def return_value(pair: PortPair) -> bytes:
+    """seg_returns: where frames come back to."""
+    vex, vin = _peers_ok(pair)
+    quarantine = (
+        abi.constant("SEG_PORT_QUARANTINE") if pair.mode.value == "quarantine" else 0
+    )
+    peer_ok = abi.constant("SEG_PORT_PEER_OK")
+    return abi.pack(
+        "seg_return",
+        vex_ifindex=pair.vex_ifindex,
+        vin_ifindex=pair.vin_ifindex,
+        mac=mac_bytes(pair.mac),
+        host_mac=mac_bytes(pair.host_mac) if pair.host_mac else [0] * 6,
+        vex_flags=quarantine | (peer_ok if vex else 0),
+        vin_flags=quarantine | (peer_ok if vin else 0),
+    )
+
+
+def port_values(pair: PortPair) -> list[tuple[int, bytes]]:
+    """(ifindex, seg_port) of vex and of vin."""
+    flags = 0
+    for wanted, name in (
+        (pair.fail is Fail.OPEN, "SEG_PORT_FAIL_OPEN"),
+        (pair.pass_other, "SEG_PORT_PASS_OTHER"),
+        (pair.any_source, "SEG_PORT_ANY_SOURCE"),
+        (Service.ROUTER in pair.serves, "SEG_PORT_SERVES_ROUTER"),
+    ):
+        flags |= abi.constant(name) if wanted else 0
+    vex_peer, vin_peer = _peers_ok(pair)
+    peer_ok = abi.constant("SEG_PORT_PEER_OK")
+    common = {
+        "port_id": pair.port_id,
+        "mode": abi.constant(f"SEG_MODE_{pair.mode.name}"),
+        "mac": mac_bytes(pair.mac),
+        "segment": pair.segment,
+        "owner": pair.owner or pair.port_id,
+    }
+    vex = abi.pack(
+        "seg_port",
+        peer_ifindex=pair.vin_ifindex,
+        role=abi.constant("SEG_ROLE_VEX"),
+        landing_mac=mac_bytes(pair.mac),
+        flags=flags | (peer_ok if vin_peer else 0),
+        **common,
+    )
+    vin = abi.pack(
+        "seg_port",
+        peer_ifindex=pair.vex_ifindex,
+        role=abi.constant("SEG_ROLE_VIN"),
+        landing_mac=mac_bytes(pair.host_mac) if pair.host_mac else [0] * 6,
+        flags=flags | (peer_ok if vex_peer else 0),
+        **common,
+    )
+    return [(pair.vex_ifindex, vex), (pair.vin_ifindex, vin)]

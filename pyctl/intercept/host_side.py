@@ -1,0 +1,57 @@
+"""What the host does at its side of the cable reaches the workload, as without us.
+
+In: a port. Out: what was done, in words. I/O: rtnetlink in the enforcer's namespace and the workload's.
+vex sees the host's side: its carrier goes with the host peer or the macvlan's parent, and a parent takes its
+macvlans' MTU down with its own. vin, the peer of the workload's eth0, passes both on.
+"""
+
+from __future__ import annotations
+
+import os
+
+from pyctl.intercept.attach import handles
+from pyctl.intercept.detach import our_link
+from pyctl.intercept.names import read_mark
+from pyctl.model.instance import Instance
+from pyctl.model.workload import Port
+from pyctl.platform import links, netns
+from pyctl.platform.inhabitants import find
+from pyctl.platform.links import Link
+
+
+def follow_host(instance: Instance, port: Port) -> tuple[str, ...]:
+    """Give the workload's interface vex's carrier, and an MTU that is no larger than vex's. Idempotent.
+
+    A vex that is down was set so by somebody on purpose, and says nothing of the host. Raises NetlinkError,
+    NotFoundError.
+    """
+    with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
+        vex, vin = links.by_name(nl, port.vex), links.by_name(nl, port.vin)
+        if vex is None or vin is None or not vex.up:
+            return ()
+        done = []
+        if vin.up != vex.carrier:
+            links.set_link(nl, vin.index, up=vex.carrier)
+            now = "has a carrier again" if vex.carrier else "has no carrier any more"
+            done.append(f"{port.interface} {now}, as its host's side")
+    if vex.mtu < vin.mtu:
+        _shrink(instance, port, vex)
+        done.append(f"{port.interface} has MTU {vex.mtu} by now, as its host's side")
+    return tuple(done)
+
+
+def _shrink(instance: Instance, port: Port, vex: Link) -> None:
+    mark = read_mark(vex.alias)
+    fd = find(mark.netns, mark.cookie, mark.pid) if mark else None
+    if fd is None:
+        return
+    try:
+        with handles(instance, fd) as ends:
+            link = our_link(ends, port)
+            if link and link.mtu > vex.mtu:
+                links.set_link(ends.workload, link.index, mtu=vex.mtu)
+            vin = links.by_name(ends.enforcer, port.vin)
+            if vin:
+                links.set_link(ends.enforcer, vin.index, mtu=vex.mtu)
+    finally:
+        os.close(fd)

@@ -1,0 +1,113 @@
+"""The interfaces of a workload that lead out of its namespace and are not spliced, and what can be done
+about one of them.
+
+In: an instance, a process. Out: Uninspected, each with the reason. I/O: rtnetlink in the workload's
+namespace and in that of the host's end. What stands on top of a spliced interface (a tunnel, a bridge, a
+macvlan) does not lead out by itself: its frames go through that one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyctl.intercept.attach import Handles, handles
+from pyctl.intercept.master import unfit_master
+from pyctl.intercept.ops import ours
+from pyctl.intercept.peer import at_host_peer, host_side_numbers
+from pyctl.intercept.select import KINDS, addressed
+from pyctl.model.instance import Instance
+from pyctl.model.workload import ProcessRef
+from pyctl.platform import links
+from pyctl.platform.links import Link
+from pyctl.platform.process import netns_of
+
+_LOWER_ELSEWHERE = frozenset({"macvtap", "ipvlan", "ipvtap", "vlan", "netkit"})
+
+
+@dataclass(frozen=True)
+class Uninspected:
+    """One of them."""
+
+    interface: str
+    reason: str
+    """Why it is not spliced: a clause without its subject."""
+
+
+def uninspected(instance: Instance, process: ProcessRef) -> tuple[Uninspected, ...]:
+    """Return them as they are now. NotFoundError where the workload or the enforcer is gone."""
+    with netns_of(process) as fd, handles(instance, fd) as ends:
+        view = _View(
+            ends,
+            links.nsid(ends.enforcer, fd),
+            addressed(ends.workload),
+            host_side_numbers(ends.workload, fd),
+        )
+        return tuple(
+            Uninspected(link.name, reason)
+            for link in links.dump(ends.workload)
+            if (reason := _why(view, link))
+        )
+
+
+@dataclass(frozen=True)
+class _View:
+    """What all of a workload's interfaces are looked at with, read once: there may be thousands."""
+
+    ends: Handles
+    nsid: int | None
+    """The workload's, as the enforcer numbers it."""
+    addressed: frozenset[int]
+    host_sides: frozenset[int]
+
+
+def _why(view: _View, link: Link) -> str | None:
+    """None: it is inspected, or leads nowhere."""
+    why = None
+    if link.kind in KINDS:
+        if _leads_out(view, link) and not _is_spliced(view.ends, link, view.nsid):
+            why = "it is not spliced" if link.up else "it is down, and not spliced yet"
+            if unfit := unfit_master(view.ends.workload, link):
+                why = f"it is a port of {unfit}"
+    elif not link.kind:
+        why = "it is a physical interface"
+    elif link.kind in _LOWER_ELSEWHERE and link.link_nsid is not None:
+        why = f"it is of kind {link.kind}"
+    elif link.kind == "tun" and link.index in view.addressed:
+        why = "it is of kind tun, and leads to a process"
+    return None if link.flags & links.IFF_LOOPBACK else why
+
+
+def _is_spliced(ends: Handles, link: Link, workload_nsid: int | None) -> bool:
+    if link.link_nsid is None:
+        return False
+    return ours(link, links.by_index(ends.enforcer, link.link), workload_nsid)
+
+
+def _leads_out(view: _View, link: Link) -> bool:
+    """A veth to a container inside the workload has neither."""
+    out = link.index in view.addressed or link.link_nsid in view.host_sides
+    return link.link_nsid is not None and out
+
+
+def set_host_side(
+    instance: Instance, process: ProcessRef, interface: str, *, up: bool
+) -> bool:
+    """Set the host's end of the interface up or down, also where it was spliced meanwhile; True where it
+    has one. Else the interface itself, which the workload may set up again.
+    """
+    with netns_of(process) as fd, handles(instance, fd) as ends:
+        link = links.by_name(ends.workload, interface)
+        if link is None:
+            return True
+        nl, cable, own_fd = ends.workload, link, fd
+        if _is_spliced(ends, link, links.nsid(ends.enforcer, ends.workload_fd)):
+            vin = links.by_index(ends.enforcer, link.link)
+            vex = links.by_name(ends.enforcer, "vex" + vin.name[3:]) if vin else None
+            if vex:
+                nl, cable, own_fd = ends.enforcer, vex, ends.enforcer_fd
+        with at_host_peer(nl, cable, own_fd, instance.netns) as (there, peer):
+            if there is not None and peer is not None:
+                links.set_link(there, peer.index, up=up)
+                return True
+        links.set_link(ends.workload, link.index, up=up)
+    return False

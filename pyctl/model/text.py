@@ -1,0 +1,48 @@
+"""Text of others in our answers: names made harmless, lines made few.
+
+In, out: text. I/O: none.
+An interface, a mount or a process may be called by any bytes. Inside, such a name is spelled with surrogates,
+as PEP 383 has it, so that the kernel gets back the very bytes; but JSON, SQLite and Prometheus refuse them
+with everything beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def harmless(text: str) -> str:
+    r"""Return the text with each byte that is no UTF-8 written as `\xff`."""
+    if text.isascii():
+        return text
+    try:
+        raw = text.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        # Half a character, which JSON can spell, stands for no byte.
+        raw = text.encode(errors="backslashreplace")
+    return raw.decode(errors="backslashreplace")
+
+
+MOST_TOLD = 200
+"""Lines of one answer, where a file of thousands may have one in each line."""
+
+
+def told(lines: Sequence[str]) -> list[str]:
+    """Return the first of many lines, and how many more there are."""
+    if len(lines) <= MOST_TOLD:
+        return list(lines)
+    return [*lines[:MOST_TOLD], f"and {len(lines) - MOST_TOLD} more"]
+
+
+def harmless_values(value: object) -> object:
+    """Return the value with every text in its lists and mappings made harmless."""
+    if isinstance(value, str):
+        # A member of an enumeration is text of ours, and is to stay that member.
+        return harmless(value) if type(value) is str else value
+    if isinstance(value, dict):
+        return {
+            harmless_values(key): harmless_values(each) for key, each in value.items()
+        }
+    if type(value) in (list, tuple):
+        return [harmless_values(each) for each in value]  # type: ignore[attr-defined]  # one of the two
+    return value
