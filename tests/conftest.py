@@ -19,18 +19,28 @@ pytest.register_assert_rewrite(*pytest_plugins)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 PRIVILEGED = ("datapath", "kernel")
+SECOND_RUNS = 1
+"""Of a privileged test that fails. Whole agents, real servers and emulated kernels share two CPUs, and a deadline
+that is missed once must not cost a run of half an hour. What failed is shown whole all the same."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Without root, what needs it is skipped by name and reason."""
-    if os.geteuid() == 0:
-        return
+    """Skip what needs root where there is none, by name and reason; elsewhere allow it a second run."""
+    privileged = os.geteuid() == 0
     for item in items:
         # tests/unit mirrors the sources, so folders of these names may stand in it too.
         folder = item.path.relative_to(Path(__file__).parent).parts[0]
-        if folder in PRIVILEGED:
-            item.add_marker(
-                pytest.mark.skip(
-                    reason=f"tests/{folder} needs root; run ./scripts/test"
-                )
-            )
+        if folder not in PRIVILEGED:
+            continue
+        if privileged:
+            item.add_marker(pytest.mark.flaky(reruns=SECOND_RUNS))
+        else:
+            reason = f"tests/{folder} needs root; run ./scripts/test"
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what failed at first, so that a second run hides nothing."""
+    for report in terminalreporter.getreports("rerun"):
+        terminalreporter.section(f"failed at first: {report.nodeid}", red=True)
+        terminalreporter.write_line(report.longreprtext)

@@ -10,7 +10,7 @@ from scapy.packet import Raw
 from pyctl.model.workload import DatapathKind, Mode
 from tests import packets
 from tests.fixtures.netns import wait_for
-from tests.fixtures.traffic import answered, ping
+from tests.fixtures.traffic import WIRE_FRAME, answered, ping
 from tests.fixtures.wiring import (
     ADDRESSES,
     GATEWAY,
@@ -131,10 +131,9 @@ def test_what_goes_to_many_is_inspected_and_arrives_as_a_group_frame(
 
 
 def test_super_frames_pass_the_engine_whole(two_pods: Wiring):
-    """Offloads stay on: the engine sees several segments as one. How many is TCP's business, and few
-    where all is slow."""
+    """Offloads stay on: the engine sees several segments as one."""
     stream(two_pods, two_pods.pods[0], two_pods.pods[1], 4, megabytes=20)
-    assert two_pods.report()["largest"] > 3 * 1500
+    assert two_pods.report()["largest"] > WIRE_FRAME
 
 
 def test_ports_whose_ifindexes_are_equal_mod_65536_do_not_mix(either: Wiring):

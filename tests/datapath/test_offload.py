@@ -17,7 +17,6 @@ from tests.fixtures.snapshot import assert_same, picture
 from tests.fixtures.wiring import u32_missing
 
 IP, PORT, SIZE = packets.pod_one_ip4, 8080, 2 << 20
-MTU, HEADER = 1500, 14
 
 pytestmark = pytest.mark.skipif(
     not shutil.which("ethtool"), reason="ethtool is not installed"
@@ -70,7 +69,7 @@ def test_off_cuts_frames_to_the_wires_size_and_on_keeps_them(served, agent):
     attach("on")
     gauge = traffic.Gauge(enforcer(agent), "vth-neuv")
     assert traffic.tcp_round(client, IP, PORT, SIZE)
-    assert gauge.largest() > 9000
+    assert gauge.largest() > traffic.WIRE_FRAME
     talk = traffic.tcp_talk(client, IP, PORT)
     before = features(enforcer(agent), "vbr-neuv"), features(web, "eth0")
     answer = attach("off")
@@ -78,7 +77,7 @@ def test_off_cuts_frames_to_the_wires_size_and_on_keeps_them(served, agent):
     assert talk.said("off") == {"back": "off\n"}
     gauge.largest()
     assert traffic.tcp_round(client, IP, PORT, SIZE)
-    assert gauge.largest() <= MTU + HEADER
+    assert gauge.largest() <= traffic.WIRE_FRAME
     assert agent.client.workload("web")["offload"] == "off"
     for ns, interface in ((enforcer(agent), "vbr-neuv"), (web, "eth0")):
         assert not features(ns, interface)["tx-checksum-ip-generic"]
@@ -86,7 +85,7 @@ def test_off_cuts_frames_to_the_wires_size_and_on_keeps_them(served, agent):
     assert (features(enforcer(agent), "vbr-neuv"), features(web, "eth0")) == before
     assert talk.said("on") == {"back": "on\n"}
     assert traffic.tcp_round(client, IP, PORT, SIZE)
-    assert gauge.largest() > 9000
+    assert gauge.largest() > traffic.WIRE_FRAME
 
 
 def test_a_dry_run_says_so_and_does_nothing(lab, agent):
@@ -105,7 +104,7 @@ def test_detach_leaves_nothing_of_it(served, agent):
     attach("off")
     gauge = traffic.Gauge(enforcer(agent), "vth-neuv")
     assert traffic.tcp_round(client, IP, PORT, SIZE)
-    assert gauge.largest() <= MTU + HEADER
+    assert gauge.largest() <= traffic.WIRE_FRAME
     assert features(enforcer(agent), "vbr-neuv") != bridge
     agent.client.detach(pid=web.pid)
     assert_same(before, picture(web))
@@ -120,4 +119,4 @@ def test_a_new_agent_keeps_it(served, agent):
     agent.start("--no-flow-cache")
     gauge = traffic.Gauge(enforcer(agent), "vth-neuv")
     assert traffic.tcp_round(client, IP, PORT, SIZE)
-    assert gauge.largest() <= MTU + HEADER
+    assert gauge.largest() <= traffic.WIRE_FRAME
