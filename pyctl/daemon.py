@@ -20,15 +20,15 @@ from pathlib import Path
 import structlog
 import uvicorn
 
-from pyctl.agent import logs
 from pyctl.agent.agent import Agent
 from pyctl.agent.config import read
-from pyctl.api.metrics import serve as serve_metrics
 from pyctl.api.peer import PeerProtocol
 from pyctl.api.server import create_app
+from pyctl.api.v1.metrics import serve as serve_metrics
 from pyctl.errors import NotPermittedError, RefusedError
 from pyctl.model.instance import Instance
 from pyctl.platform.heap import few_arenas, trim
+from pyctl.telemetry import logs
 
 _log = structlog.get_logger()
 _PATIENCE_S = 1.0

@@ -18,13 +18,13 @@ from ipaddress import ip_network
 from pathlib import Path
 
 from pyctl.abi_build import HEADER, ROOT
-from pyctl.engine.engine import Engine
 from pyctl.engine.node_records import changed_members, pack_members, pack_node
+from pyctl.engine.process.engine import Engine
 from pyctl.model.policy import Action, PortPolicy
 from pyctl.model.workload import LinkKind, Mode, Port, ProcessRef, Workload
-from pyctl.policy.compile import Compiled, Compiler, difference
-from pyctl.policy.concern import concerned
-from pyctl.policy.document import ANY, Group, Policy, PortSpec, Rule, Selector
+from pyctl.policy.compile.affected_ports import concerned
+from pyctl.policy.compile.compiler import Compiled, Compiler, difference
+from pyctl.policy.document.types import ANY, Group, Policy, PortSpec, Rule, Selector
 
 WORKLOADS, RULES, FEW = 200, 10000, 10
 GROUPS = 200

@@ -35,7 +35,7 @@ from bench_rounds import say
 from compare_growth import Growth
 from compare_paths import FIGURES, Chosen, Traffic
 
-from pyctl.datapath import u32_probe
+from pyctl.datapath.u32 import probe as u32_probe
 
 TOOLS = ("bench_tcp", "bench_udp", "bench_inject")
 U32 = {"u32", "classic"}

@@ -36,10 +36,10 @@ from compare_figures import SIZES
 
 from fallback_tc import netlink
 from pyctl import abi
-from pyctl.datapath.ebpf import EbpfDriver
-from pyctl.datapath.u32 import U32Driver
-from pyctl.datapath.u32_plan import BRIDGE, VBR
-from pyctl.datapath.u32_session import Session
+from pyctl.datapath.ebpf.driver import EbpfDriver
+from pyctl.datapath.u32.driver import U32Driver
+from pyctl.datapath.u32.plan import BRIDGE, VBR
+from pyctl.datapath.u32.session import Session
 from pyctl.engine.launch import start_engine
 from pyctl.engine.rings import open_rings
 from pyctl.errors import SegctlError
@@ -47,8 +47,8 @@ from pyctl.intercept.enforcer import VTH, ensure_enforcer, remove_enforcer
 from pyctl.model.instance import Instance
 from pyctl.model.policy import Action, PortPolicy
 from pyctl.model.workload import DatapathKind, Fail, LinkKind, Mode, PortPair
-from pyctl.platform.netlink import Message
-from pyctl.platform.tc_filters import TcFilters
+from pyctl.platform.netlink.client import Message
+from pyctl.platform.tc.filters import TcFilters
 
 DRIVERS: dict[str, type[EbpfDriver | U32Driver]] = {
     "ebpf": EbpfDriver,

@@ -12,55 +12,57 @@ from dataclasses import replace
 
 import structlog
 
-from pyctl.agent import attach as attaching
-from pyctl.agent import detach as detaching
-from pyctl.agent import logs, recovery, uninspected
-from pyctl.agent.auto_attach import AutoAttacher
 from pyctl.agent.config import DEFAULT, Config
-from pyctl.agent.context import Context
-from pyctl.agent.drivers import Drivers
-from pyctl.agent.enforce import put_in_force
-from pyctl.agent.engine_watch import EngineWatch
-from pyctl.agent.events import EventLog, Happening
-from pyctl.agent.history import hits
-from pyctl.agent.history.collect import Collector
-from pyctl.agent.history.hits import Count
-from pyctl.agent.history.query import Reader
-from pyctl.agent.history.writer import History, State
-from pyctl.agent.ids import PortIds
-from pyctl.agent.in_netns import workload_in_netns
 from pyctl.agent.inventory import Inventory, Listed
-from pyctl.agent.memory import Memory, places
-from pyctl.agent.open_flows import impact
-from pyctl.agent.orders import (
+from pyctl.controller import recovery
+from pyctl.controller.commit_policy import put_in_force
+from pyctl.controller.context import Context
+from pyctl.controller.steering import Steering
+from pyctl.controller.turns import Turns
+from pyctl.controller.workloads import attach as attaching
+from pyctl.controller.workloads import detach as detaching
+from pyctl.controller.workloads import uninspected
+from pyctl.controller.workloads.in_netns import workload_in_netns
+from pyctl.datapath.drivers import Drivers
+from pyctl.engine.supervisor import Supervisor
+from pyctl.errors import NotFoundError, SegctlError, UsageError
+from pyctl.intercept.enforcer import ensure_enforcer, remove_enforcer
+from pyctl.intercept.live_state import present_ports
+from pyctl.model.instance import Instance
+from pyctl.model.text import harmless
+from pyctl.model.workload import Mode, ProcessRef, Workload
+from pyctl.observe.auto_attach import AutoAttacher
+from pyctl.observe.engine_watch import EngineWatch
+from pyctl.observe.watch import Watcher
+from pyctl.platform.process import process_ref
+from pyctl.policy.compile.diff import changed_ports, changes
+from pyctl.policy.document.identity import rule_key
+from pyctl.policy.document.named_ports import PORT_LABEL, PortNames
+from pyctl.policy.document.parse import parse
+from pyctl.policy.document.resolve import empty_groups
+from pyctl.policy.document.types import Policy
+from pyctl.runtime.base import Container
+from pyctl.runtime.resolve import at_place, configured, runtimes
+from pyctl.state.ids import PortIds
+from pyctl.state.memory import Memory, places
+from pyctl.state.registry import Registry
+from pyctl.state.requests import (
     AttachOrder,
     AttachResult,
     DetachOrder,
     DetachResult,
     PolicyResult,
 )
-from pyctl.agent.registry import Registry
-from pyctl.agent.revisions import UNTOLD, Revisions
-from pyctl.agent.steering import Steering
-from pyctl.agent.store import Store
-from pyctl.agent.supervisor import Supervisor
-from pyctl.agent.turns import Turns
-from pyctl.agent.watch import Watcher
-from pyctl.errors import NotFoundError, SegctlError, UsageError
-from pyctl.intercept.enforcer import ensure_enforcer, remove_enforcer
-from pyctl.intercept.presence import present_ports
-from pyctl.model.instance import Instance
-from pyctl.model.text import harmless
-from pyctl.model.workload import Mode, ProcessRef, Workload
-from pyctl.platform.process import process_ref
-from pyctl.policy.diff import changed_ports, changes
-from pyctl.policy.document import Policy
-from pyctl.policy.identity import rule_key
-from pyctl.policy.named_ports import PORT_LABEL, PortNames
-from pyctl.policy.parse import parse
-from pyctl.policy.resolve import empty_groups
-from pyctl.runtime.base import Container
-from pyctl.runtime.resolve import at_place, configured, runtimes
+from pyctl.state.revisions import UNTOLD, Revisions
+from pyctl.state.store import Store
+from pyctl.telemetry import logs
+from pyctl.telemetry.events import EventLog, Happening
+from pyctl.telemetry.history import hits
+from pyctl.telemetry.history.collect import Collector
+from pyctl.telemetry.history.hits import Count
+from pyctl.telemetry.history.query import Reader
+from pyctl.telemetry.history.writer import History, State
+from pyctl.telemetry.open_flows import impact
 
 _log = structlog.get_logger()
 _NAMES_TOLD = 10

@@ -20,23 +20,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pyctl.agent.history.database import Limits
 from pyctl.errors import NotFoundError, SegctlError, UsageError
 from pyctl.model.workload import DatapathKind, Fail, Mode
-from pyctl.policy import fields, selectors
-from pyctl.policy.document import API_VERSION, Selector
-from pyctl.policy.fields import Notes
-from pyctl.policy.text import load
-
-
-@dataclass(frozen=True)
-class AutoAttach:
-    """Containers to attach as they start, and how. None: as `segctl attach` without the option."""
-
-    selector: Selector
-    mode: Mode | None = None
-    datapath: DatapathKind | None = None
-    fail: Fail | None = None
+from pyctl.policy.document import fields, selectors
+from pyctl.policy.document.fields import Notes
+from pyctl.policy.document.text import load
+from pyctl.policy.document.types import API_VERSION
+from pyctl.state.requests import AutoAttach
+from pyctl.telemetry.history.database import Limits
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pyctl.agent.in_netns import workload_in_netns
-from pyctl.agent.memory import Memory
-from pyctl.agent.registry import Registry
+from pyctl.controller.workloads.in_netns import workload_in_netns
 from pyctl.errors import NotFoundError, SegctlError
-from pyctl.intercept.select import candidates, refuse_netns
+from pyctl.intercept.survey.select import candidates, refuse_netns
 from pyctl.model.instance import Instance
 from pyctl.model.workload import Workload
 from pyctl.platform.process import process_ref
 from pyctl.runtime.base import Container, Known, Runtime, Unreachable
+from pyctl.state.memory import Memory
+from pyctl.state.registry import Registry
 
 
 class Standing(StrEnum):

@@ -1,8 +1,9 @@
 """How one talks to the agent: HTTP/JSON on a unix socket, root only.
 
-schema  requests and responses as pydantic models, the error table: one truth for server and OpenAPI
-server  the FastAPI application over an agent
+schema  requests and responses as models     v1      the routes, a module per noun
+server  the application over an agent        peer    who asks
 client  the same requests for the CLI, with the standard library alone (it must start fast)
+wrong   errors as answers                    scrape  metrics over TCP
 
-May import: schema and client: model, errors; server: agent too.
+May import: schema and client: model, errors; server and v1: agent too.
 """

@@ -16,10 +16,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from pyctl import abi
-from pyctl.agent import logs
 from pyctl.agent.agent import Agent
-from pyctl.agent.orders import AttachOrder, DetachOrder
-from pyctl.api import (
+from pyctl.api.peer import uid_of
+from pyctl.api.schema import workloads as schema
+from pyctl.api.v1 import (
     containers,
     history,
     hits,
@@ -28,15 +28,15 @@ from pyctl.api import (
     metrics,
     question,
     revision,
-    schema,
     views,
 )
-from pyctl.api.peer import uid_of
 from pyctl.api.wrong import unforeseen, wrong
 from pyctl.errors import SegctlError, UsageError
 from pyctl.model.log_level import LogLevel
 from pyctl.model.text import told
 from pyctl.model.workload import DatapathKind, Mode
+from pyctl.state.requests import AttachOrder, DetachOrder
+from pyctl.telemetry import logs
 
 
 def create_app(agent: Agent, on_stop: Callable[[], None]) -> FastAPI:

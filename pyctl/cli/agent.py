@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
-from pyctl.cli import options, render
-from pyctl.cli.once import Group
+from pyctl.cli.shared import options, render
+from pyctl.cli.shared.once import Group
 
 
 @click.group(cls=Group)
@@ -52,7 +52,7 @@ def run(
 ) -> None:
     """Run in the foreground, as systemd wants it. SIGTERM ends it; no packet is lost by that."""
     options.require_root("agent run")
-    from pyctl.lean import without
+    from pyctl.block_imports import without
 
     with without("rich"):
         from pyctl import daemon
@@ -110,7 +110,7 @@ def stop(detach: bool, dry_run: bool) -> None:
     next agent takes over. With it nothing of segctl is left.
     """
     from pyctl.api.client import AgentClient
-    from pyctl.cli.start import stop_agent
+    from pyctl.cli.shared.start import stop_agent
 
     client = AgentClient(options.instance())
     pid = client.status()["pid"]

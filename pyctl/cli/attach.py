@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 import click
 
-from pyctl.cli import options, render
-from pyctl.cli.once import Command
+from pyctl.cli.shared import options, render
+from pyctl.cli.shared.once import Command
 from pyctl.errors import SegctlError
 from pyctl.model.workload import (
     Fail,
@@ -252,7 +252,7 @@ def attach(
             f"--name is one workload's, and {len(targets)} are meant."
         )
     options.require_root("attach")
-    from pyctl.cli.start import with_agent
+    from pyctl.cli.shared.start import with_agent
 
     def ask(target: dict[str, Any]) -> dict[str, Any]:
         # What is not said is not sent: it stays as it is where the workload is attached already.
@@ -298,7 +298,7 @@ def detach(
             "Give exactly one of WORKLOAD, --pid, --container and --all."
         )
     options.require_root("detach")
-    from pyctl.cli.start import with_agent
+    from pyctl.cli.shared.start import with_agent
 
     body: dict[str, Any] = dict.fromkeys(("pid", "container", "container_host"))
     body |= {"workload": workload, "all": everything, "dry_run": dry_run}

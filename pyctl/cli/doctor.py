@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import click
 
-from pyctl.cli import options, render
-from pyctl.cli.once import Command
+from pyctl.cli.shared import options, render
+from pyctl.cli.shared.once import Command
 
 
 @click.command(cls=Command)
@@ -19,7 +19,7 @@ def doctor(as_json: bool) -> None:
     Each capability is tried in namespaces that vanish, none is guessed from a version. Without
     root some stay unknown. Exit code 4 where no datapath can work here.
     """
-    from pyctl.platform.probe import probe
+    from pyctl.doctor.probe import probe
 
     report = probe()
     if as_json:

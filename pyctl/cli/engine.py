@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 
-from pyctl.cli import options
-from pyctl.cli.once import Command
+from pyctl.cli.shared import options
+from pyctl.cli.shared.once import Command
 
 
 @click.command(cls=Command)

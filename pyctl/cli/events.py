@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from pyctl.cli import follow, options, render
-from pyctl.cli.once import Command
-from pyctl.cli.since import Since
+from pyctl.cli.shared import follow, options, render
+from pyctl.cli.shared.once import Command
+from pyctl.cli.shared.since import Since
 
 KINDS = [
     *("denial", "violation", "staged", "lifecycle", "kernel-drop", "policy", "engine")

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from pyctl.cli.once import Group
+from pyctl.cli.shared.once import Group
 from pyctl.errors import SegctlError
 
 COMMANDS = {
@@ -24,7 +24,7 @@ COMMANDS = {
     "show": "pyctl.cli.workload:show",
     "mode": "pyctl.cli.workload:mode",
     "rules": "pyctl.cli.workload:rules",
-    "policy": "pyctl.cli.policy:policy",
+    "policy": "pyctl.cli.policy.group:policy",
     "flows": "pyctl.cli.flows:flows",
     "top": "pyctl.cli.top:top",
     "events": "pyctl.cli.events:events",

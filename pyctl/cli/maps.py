@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import click
 
-from pyctl.cli import options, render
-from pyctl.cli.once import Command
+from pyctl.cli.shared import options, render
+from pyctl.cli.shared.once import Command
 
 
 @click.command("dump-maps", cls=Command)

@@ -15,9 +15,9 @@ from typing import Any
 
 import click
 
-from pyctl.cli import options, render
 from pyctl.cli.flows import COLUMNS, row
-from pyctl.cli.once import Command
+from pyctl.cli.shared import options, render
+from pyctl.cli.shared.once import Command
 
 FLOWS = 15
 FLOW_COLUMNS = ("from", "to", "proto", "verdict", "rule", "by")

@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from pyctl.cli import options, render
-from pyctl.cli.once import Command
+from pyctl.cli.shared import options, render
+from pyctl.cli.shared.once import Command
 from pyctl.model import truth
 from pyctl.model.workload import Mode
 

@@ -1,12 +1,11 @@
-"""Steering in the kernel: one driver contract, one module for each driver.
+"""Steering in the kernel: one driver contract, two drivers.
 
-base     Driver, the contract             select  which drivers there are
-ebpf     the driver over BPF programs     loader  compiles and pins them, in a child process
-pins     what is pinned where             events  the ring of dropped packets
-maps     the entries of the maps decoded  render  a pair's rules, for people
-u32      the driver over the classic rules; u32_session: the steps that change them, u32_plan: what
-         is wanted, u32_state: what was asked for, u32_counters, u32_probe: whether it can be had
+base     Driver, the contract          drivers  one of each kind, and ports handed over between them
+ebpf     BPF programs and maps         u32      the classic rules
+select   whether a kind can be had     pins, maps  what is pinned where, and decoded
+owners   whose MACs and addresses      events   the ring of dropped packets
+render   a pair's rules, for people    foreign_filters  of others, in front of ours
 
 In: `model.PortPair`. Out: filters and maps in the kernel. May import platform, abi, model, errors,
-unbroken and fallback_tc; never policy, intercept or engine.
+signal_shield and fallback_tc; never policy, intercept or engine.
 """

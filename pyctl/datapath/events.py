@@ -14,7 +14,7 @@ from pyctl import abi
 from pyctl.datapath.maps import DIRECTIONS, address_text, mac_text
 from pyctl.datapath.pins import open_map
 from pyctl.model.instance import Instance
-from pyctl.platform.bpf_ring import RingReader
+from pyctl.platform.bpf.ring import RingReader
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from pyctl.datapath.pins import MAPS, open_map
 from pyctl.errors import SegctlError
 from pyctl.model.instance import Instance
 from pyctl.model.workload import Counter, Service
-from pyctl.platform import bpf
+from pyctl.platform.bpf import commands as bpf
 
 Row = dict[str, Any]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from pyctl import abi
 from pyctl.errors import NotFoundError
 from pyctl.model.instance import Instance
-from pyctl.platform import bpf
+from pyctl.platform.bpf import commands as bpf
 
 
 def _layout(kind: int, key: int, value: int, entries: str, flags: int) -> bpf.MapLayout:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pyctl.datapath.maps import Row, dump_maps
 from pyctl.model.instance import Instance
-from pyctl.platform.bpf_tc import BpfFilter
+from pyctl.platform.bpf.tc import BpfFilter
 
 _MAPS = (
     "seg_ports",

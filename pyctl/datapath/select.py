@@ -7,9 +7,9 @@ process for u32, which tries a whole ruleset in a scratch namespace; what ebpf l
 
 from __future__ import annotations
 
-from pyctl.datapath import u32_probe
-from pyctl.datapath.ebpf import EbpfDriver
-from pyctl.datapath.u32 import U32Driver
+from pyctl.datapath.ebpf.driver import EbpfDriver
+from pyctl.datapath.u32 import probe as u32_probe
+from pyctl.datapath.u32.driver import U32Driver
 from pyctl.errors import NotCapableError
 from pyctl.model.workload import DatapathKind
 

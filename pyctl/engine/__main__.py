@@ -6,8 +6,8 @@ import argparse
 import os
 import sys
 
+from pyctl.block_imports import without
 from pyctl.errors import SegctlError
-from pyctl.lean import without
 from pyctl.model.instance import Instance
 from pyctl.model.log_level import LogLevel
 
@@ -25,7 +25,7 @@ def main() -> int:
     )
     given = parser.parse_args()
     with without("rich"):
-        from pyctl.engine.main import run  # noqa: PLC0415  see pyctl.lean
+        from pyctl.engine.main import run  # noqa: PLC0415  see pyctl.block_imports
     os.chdir("/")
     try:
         return run(

@@ -15,7 +15,7 @@ from pathlib import Path
 from pyctl.engine.client import EngineClient
 from pyctl.errors import SegctlError, UnreachableError
 from pyctl.model.instance import Instance
-from pyctl.unbroken import unbroken
+from pyctl.signal_shield import unbroken
 
 START_SECONDS = 30.0
 """What a busy or an emulated machine may need; a living one answers within one."""

@@ -15,13 +15,13 @@ from pathlib import Path
 
 import structlog
 
-from pyctl.engine import log
 from pyctl.engine.dp.dispatch import Dispatcher
 from pyctl.engine.dp.server import DpServer
-from pyctl.engine.engine import Engine
-from pyctl.engine.requests import Requests
+from pyctl.engine.process import log
+from pyctl.engine.process.engine import Engine
+from pyctl.engine.process.requests import Requests
+from pyctl.engine.process.server import Server
 from pyctl.engine.rings import open_rings
-from pyctl.engine.server import Server
 from pyctl.errors import RefusedError, SegctlError
 from pyctl.model.instance import Instance
 

@@ -1,11 +1,11 @@
 """The splice: our veth takes the place of a workload's interface, and gives it back.
 
-attach, detach: one interface. select: which ones. enforcer: the mute namespace that the
-ports live in. presence: what stands there now. recover: what a killed process left half
-done. Inside: snapshot (what is kept), plan (pure: the steps and their inverses), ops and
-refill and master (what a step does), apply (runs a plan under a journal), names, peer.
+attach, detach   one interface            recover      what a killed process left half done
+enforcer         the mute namespace that the ports live in (gso, offload_switch: its offloads)
+live_state       what stands there now    host_side    the host's end     uninspected  what is beside
+survey           read before touching     restore      what is kept, and put back
+steps            the plan and its journal  names        interfaces by ports
 
-In: model.ProcessRef, model.Port, model.Instance. Out: model.Port. May import
-pyctl.platform, pyctl.model, pyctl.errors; it never imports the datapath, which is
-called through `ports_ready`.
+In: model.ProcessRef, model.Port, model.Instance. Out: model.Port. May import platform, model, errors;
+it never imports the datapath, which is called through `ports_ready`.
 """

@@ -20,20 +20,23 @@ from dataclasses import dataclass
 from itertools import islice
 
 from pyctl.errors import NotFoundError, RefusedError
-from pyctl.intercept import apply, journal, plan, refill, routes, select, snapshot
-from pyctl.intercept.costs import Place, refuse_costs, weigh
 from pyctl.intercept.enforcer import ensure_enforcer, fit_mtu
-from pyctl.intercept.master import refuse_master
 from pyctl.intercept.names import Mark, port_names, read_mark
-from pyctl.intercept.obstacles import strip
-from pyctl.intercept.ops import Site, ours
-from pyctl.intercept.peer import host_peer_mac
+from pyctl.intercept.restore import refill, routes, snapshot
+from pyctl.intercept.restore.master import refuse_master
+from pyctl.intercept.steps import apply, journal, plan
+from pyctl.intercept.steps.ops import Site, ours
+from pyctl.intercept.survey import select
+from pyctl.intercept.survey.costs import Place, refuse_costs, weigh
+from pyctl.intercept.survey.obstacles import strip
+from pyctl.intercept.survey.peer import host_peer_mac
 from pyctl.model.instance import Instance
 from pyctl.model.workload import LinkKind, Port, ProcessRef
-from pyctl.platform import l3, links, netns
+from pyctl.platform import netns
 from pyctl.platform.inhabitants import find
-from pyctl.platform.links import Link
-from pyctl.platform.netlink import NetlinkSocket
+from pyctl.platform.netlink import l3, links
+from pyctl.platform.netlink.client import NetlinkSocket
+from pyctl.platform.netlink.links import Link
 from pyctl.platform.process import netns_of
 
 _TRIES = 16

@@ -14,17 +14,21 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from pyctl.errors import NotFoundError, SegctlError
-from pyctl.intercept import apply, classic, journal, obstacles, plan, routes, snapshot
+from pyctl.intercept import offload_switch as classic
 from pyctl.intercept.attach import Handles, handles, port_addresses, port_of
 from pyctl.intercept.enforcer import fit_mtu
 from pyctl.intercept.names import Mark, read_mark
-from pyctl.intercept.ops import Site, ours
+from pyctl.intercept.restore import routes, snapshot
+from pyctl.intercept.steps import apply, journal, plan
+from pyctl.intercept.steps.ops import Site, ours
+from pyctl.intercept.survey import obstacles
 from pyctl.model.instance import Instance
 from pyctl.model.workload import Offload, Port, ProcessRef
-from pyctl.platform import links, netns
+from pyctl.platform import netns
 from pyctl.platform.inhabitants import find
-from pyctl.platform.links import Link
-from pyctl.platform.netlink import NetlinkSocket
+from pyctl.platform.netlink import links
+from pyctl.platform.netlink.client import NetlinkSocket
+from pyctl.platform.netlink.links import Link
 
 
 def unsplice(

@@ -19,9 +19,10 @@ from pyctl.errors import NotFoundError
 from pyctl.intercept import gso
 from pyctl.intercept.names import read_mark
 from pyctl.model.instance import Instance
-from pyctl.platform import links, netns, sysctl
-from pyctl.platform.links import Link, VethEnd
-from pyctl.platform.netlink import NetlinkError, NetlinkSocket
+from pyctl.platform import netns, sysctl
+from pyctl.platform.netlink import links
+from pyctl.platform.netlink.client import NetlinkError, NetlinkSocket
+from pyctl.platform.netlink.links import Link, VethEnd
 
 VBR, VTH = "vbr-neuv", "vth-neuv"
 VBR_INDEX, VTH_INDEX = 10_000_000, 10_000_001

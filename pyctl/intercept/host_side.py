@@ -14,9 +14,10 @@ from pyctl.intercept.detach import our_link
 from pyctl.intercept.names import read_mark
 from pyctl.model.instance import Instance
 from pyctl.model.workload import Port
-from pyctl.platform import links, netns
+from pyctl.platform import netns
 from pyctl.platform.inhabitants import find
-from pyctl.platform.links import Link
+from pyctl.platform.netlink import links
+from pyctl.platform.netlink.links import Link
 
 
 def follow_host(instance: Instance, port: Port) -> tuple[str, ...]:

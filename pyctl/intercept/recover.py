@@ -17,16 +17,17 @@ from enum import StrEnum
 from pathlib import Path
 
 from pyctl.errors import NotFoundError
-from pyctl.intercept import apply, journal, plan
 from pyctl.intercept.attach import Handles, handles, port_addresses, port_of
 from pyctl.intercept.detach import delete_ports
 from pyctl.intercept.enforcer import ensure_enforcer, fit_mtu
 from pyctl.intercept.names import Mark, read_mark
-from pyctl.intercept.ops import Site, ours
+from pyctl.intercept.steps import apply, journal, plan
+from pyctl.intercept.steps.ops import Site, ours
 from pyctl.model.instance import Instance
 from pyctl.model.workload import Port, ProcessRef
-from pyctl.platform import l3, links, netns
+from pyctl.platform import netns
 from pyctl.platform.inhabitants import find
+from pyctl.platform.netlink import l3, links
 
 
 class Outcome(StrEnum):

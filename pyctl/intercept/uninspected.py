@@ -11,14 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pyctl.intercept.attach import Handles, handles
-from pyctl.intercept.master import unfit_master
-from pyctl.intercept.ops import ours
-from pyctl.intercept.peer import at_host_peer, host_side_numbers
-from pyctl.intercept.select import KINDS, addressed
+from pyctl.intercept.restore.master import unfit_master
+from pyctl.intercept.steps.ops import ours
+from pyctl.intercept.survey.peer import at_host_peer, host_side_numbers
+from pyctl.intercept.survey.select import KINDS, addressed
 from pyctl.model.instance import Instance
 from pyctl.model.workload import ProcessRef
-from pyctl.platform import links
-from pyctl.platform.links import Link
+from pyctl.platform.netlink import links
+from pyctl.platform.netlink.links import Link
 from pyctl.platform.process import netns_of
 
 _LOWER_ELSEWHERE = frozenset({"macvtap", "ipvlan", "ipvtap", "vlan", "netkit"})

@@ -1,11 +1,9 @@
 """The only users of netlink, setns, bpf(2) and /proc.
 
-netlink: messages as the kernel wrote them. netns, process, inhabitants: who is where. links, l3,
-neighbours: interfaces, and what they carry. advertised, announced: what IPv6 routers made of it. sysctl, offloads: how one interface is set.
-change_watch, listeners: what happens in a namespace. bpf*: maps, programs, hooks.
-tc_filters: filters on clsact; tcmsg: their messages' heads. heap: the C library's,
-kept small. probe: what this host can do.
+netlink  links, addresses, routes     bridge, tc, netfilter  what hangs on a link, or filters
+bpf      maps, programs, hooks        watch, sockets         what happens, and who listens, in a namespace
+netns, process, inhabitants  who is where       sysctl, offloads, memberships  how one interface is set
+capabilities, heap, ready, absence  of processes and descriptors     probe_scratch  what a kernel can do
 
-In and out: plain values and pyctl.model types. May import pyctl.model, pyctl.errors
-and unbroken.
+In and out: plain values and pyctl.model types. May import pyctl.model, pyctl.errors and signal_shield.
 """

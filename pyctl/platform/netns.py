@@ -20,8 +20,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pyctl.errors import NotFoundError, RefusedError, SegctlError
-from pyctl.platform.netlink import NetlinkSocket
-from pyctl.unbroken import unbroken
+from pyctl.platform.netlink.client import NetlinkSocket
+from pyctl.signal_shield import unbroken
 
 CLONE_NEWNET = 0x40000000
 MS_REC, MS_BIND, MS_SHARED = 0x4000, 0x1000, 1 << 20

@@ -23,8 +23,10 @@ from functools import partial
 from pathlib import Path
 
 from pyctl.errors import NotPermittedError, SegctlError
-from pyctl.platform import bpf, bpf_fs, links
-from pyctl.platform.netlink import (
+from pyctl.platform.bpf import commands as bpf
+from pyctl.platform.bpf import fs as bpf_fs
+from pyctl.platform.netlink import links
+from pyctl.platform.netlink.client import (
     NLM_F_CREATE,
     NLM_F_EXCL,
     NetlinkError,
@@ -33,7 +35,7 @@ from pyctl.platform.netlink import (
     attr_u32,
     nest,
 )
-from pyctl.platform.tcmsg import (
+from pyctl.platform.tc.messages import (
     RTM_NEWQDISC,
     RTM_NEWTFILTER,
     TC_H_INGRESS_HOOK,

@@ -12,9 +12,11 @@ from collections.abc import Iterator
 import pytest
 
 from pyctl.errors import RefusedError, SegctlError, UsageError
-from pyctl.intercept import journal, snapshot
+from pyctl.intercept.restore import snapshot
+from pyctl.intercept.steps import journal
 from pyctl.model.workload import ADDRESSES_MAX
-from pyctl.platform import links, netns
+from pyctl.platform import netns
+from pyctl.platform.netlink import links
 from pyctl.platform.process import netns_of, process_ref
 from tests import packets
 from tests.fixtures import traffic

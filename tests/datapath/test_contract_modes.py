@@ -13,9 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from pyctl.agent.history.convert import live, of_event
-from pyctl.agent.history.values import FlowRecord, Joined
-from pyctl.agent.names import Names
 from pyctl.engine.client import EngineClient
 from pyctl.engine.launch import start_engine
 from pyctl.engine.rings import open_rings
@@ -23,7 +20,10 @@ from pyctl.model import truth
 from pyctl.model.policy import Action, Direction, PortPolicy, PortRule
 from pyctl.model.truth import Says
 from pyctl.model.workload import DatapathKind, Mode
-from pyctl.platform.bpf_grace import wait_for_programs
+from pyctl.platform.bpf.grace import wait_for_programs
+from pyctl.state.names import Names
+from pyctl.telemetry.history.convert import live, of_event
+from pyctl.telemetry.history.values import FlowRecord, Joined
 from tests import packets
 from tests.fixtures.netns import wait_for
 from tests.fixtures.traffic import Program, tcp_echo, tcp_talk

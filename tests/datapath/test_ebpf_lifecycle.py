@@ -8,14 +8,14 @@ import time
 import pytest
 
 from pyctl import abi
-from pyctl.datapath import loader
-from pyctl.datapath.ebpf import PRIORITY, EbpfDriver
+from pyctl.datapath.ebpf import loader
+from pyctl.datapath.ebpf.driver import PRIORITY, EbpfDriver
 from pyctl.datapath.maps import dump_maps
 from pyctl.datapath.pins import open_map, pin_dir
 from pyctl.errors import NotFoundError, SegctlError
-from pyctl.platform import bpf
-from pyctl.platform.bpf_tc import programs
-from pyctl.platform.tc_filters import TcFilters
+from pyctl.platform.bpf import commands as bpf
+from pyctl.platform.bpf.tc import programs
+from pyctl.platform.tc.filters import TcFilters
 from tests import packets
 from tests.fixtures.netns import wait_for
 from tests.fixtures.traffic import answered, ping

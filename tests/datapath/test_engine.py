@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pyctl.engine._binding import constant
-from pyctl.engine.engine import Engine
+from pyctl.engine.process.engine import Engine
 from pyctl.engine.rings import RingSet, open_rings
 from pyctl.errors import SegctlError
 from pyctl.model.policy import Action, PortRule

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from pyctl import abi
-from pyctl.platform.bpf import Map
+from pyctl.platform.bpf.commands import Map
 from tests.fixtures.netns import wait_for
 
 CPUS = sorted(os.sched_getaffinity(0))

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from pyctl.agent.revisions import UNTOLD
+from pyctl.state.revisions import UNTOLD
 from tests import packets
 from tests.fixtures import traffic
 

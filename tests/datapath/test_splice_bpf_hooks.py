@@ -8,8 +8,8 @@ import struct
 import pytest
 
 from pyctl.errors import RefusedError, SegctlError
-from pyctl.platform.bpf import syscall
-from pyctl.platform.bpf_tcx import BPF_TCX_EGRESS, BPF_TCX_INGRESS, count_programs
+from pyctl.platform.bpf.commands import syscall
+from pyctl.platform.bpf.tcx import BPF_TCX_EGRESS, BPF_TCX_INGRESS, count_programs
 from pyctl.platform.netns import entered, opened
 from tests.fixtures.snapshot import assert_same, picture
 from tests.fixtures.splice import Rig

@@ -14,8 +14,8 @@ import pytest
 from pyctl.errors import RefusedError
 from pyctl.intercept.enforcer import ensure_enforcer
 from pyctl.intercept.host_side import follow_host
-from pyctl.intercept.presence import follow
-from pyctl.intercept.snapshot import ROUTES_ALL
+from pyctl.intercept.live_state import follow
+from pyctl.intercept.restore.snapshot import ROUTES_ALL
 from tests import packets
 from tests.datapath.test_splice_traffic import macvlan_pod
 from tests.fixtures.agent import AgentProcess

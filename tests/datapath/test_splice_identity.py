@@ -10,7 +10,8 @@ import threading
 
 import pytest
 
-from pyctl.platform import links, netns
+from pyctl.platform import netns
+from pyctl.platform.netlink import links
 from tests import packets
 from tests.fixtures.netns import wait_for
 from tests.fixtures.snapshot import assert_same, picture

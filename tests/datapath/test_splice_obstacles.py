@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pyctl.errors import RefusedError
-from pyctl.intercept.presence import lost_by_detach
+from pyctl.intercept.live_state import lost_by_detach
 from tests import packets
 from tests.datapath.test_splice_refusals import SORT_ALL
 from tests.fixtures.snapshot import assert_same, picture

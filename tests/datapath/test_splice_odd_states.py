@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from pyctl.errors import SegctlError
-from pyctl.platform import links
+from pyctl.platform.netlink import links
 from tests import packets
 from tests.fixtures.agent import AgentProcess
 from tests.fixtures.netns import Lab, Netns
@@ -94,7 +94,7 @@ def test_a_way_out_that_its_rules_hide_is_put_on_the_link(rig: Rig) -> None:
 def without_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     """A kernel that takes no address back, of the pod's interface."""
     monkeypatch.setattr(
-        "pyctl.platform.l3.address_messages",
+        "pyctl.platform.netlink.l3.address_messages",
         lambda _body: [links.altname_message(0x7FFFFFFF, ("q",), add=True)],
     )
 

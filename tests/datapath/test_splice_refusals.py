@@ -8,7 +8,7 @@ import pytest
 
 from pyctl.errors import NotFoundError, RefusedError
 from pyctl.intercept import attach
-from pyctl.intercept.select import select_interfaces
+from pyctl.intercept.survey.select import select_interfaces
 from pyctl.model.workload import ProcessRef
 from pyctl.platform.process import process_ref
 from tests import packets

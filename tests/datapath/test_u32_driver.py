@@ -8,8 +8,8 @@ import pytest
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
-from pyctl.agent.drivers import Drivers
-from pyctl.datapath.u32 import U32Driver
+from pyctl.datapath.drivers import Drivers
+from pyctl.datapath.u32.driver import U32Driver
 from pyctl.model.workload import DatapathKind, Mode
 from tests import packets
 from tests.fixtures.netns import Lab, wait_for

@@ -25,7 +25,7 @@ from fallback_tc.rules import (
     Rule,
     normal,
 )
-from pyctl.platform.netlink import NetlinkError, NetlinkSocket
+from pyctl.platform.netlink.client import NetlinkError, NetlinkSocket
 from pyctl.platform.netns import netlink_in, opened
 from tests import packets
 from tests.fixtures.netns import Lab, Netns, wait_for

@@ -9,8 +9,8 @@ import ctypes
 import struct
 from dataclasses import dataclass
 
-from pyctl.platform import bpf
-from pyctl.platform.bpf import (
+from pyctl.platform.bpf import commands as bpf
+from pyctl.platform.bpf.commands import (
     BPF_OBJ_GET_INFO_BY_FD,
     Descriptor,
     address,

@@ -11,7 +11,7 @@ import pytest
 
 from pyctl import abi
 from pyctl.datapath.pins import open_map
-from pyctl.platform.bpf_ring import RingReader
+from pyctl.platform.bpf.ring import RingReader
 from tests import packets
 from tests.fixtures.netns import wait_for
 from tests.kernel import frames as f

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyctl.platform import bpf_grace
+from pyctl.platform.bpf import grace as bpf_grace
 
 
 def test_the_kernel_waits_for_running_programs() -> None:

@@ -7,9 +7,9 @@ import struct
 
 import pytest
 
-from pyctl.platform import netlink
-from pyctl.platform.change_watch import RTMGRP_LINK
-from pyctl.platform.netlink import NetlinkSocket, kernel_socket
+from pyctl.platform.netlink import client as netlink
+from pyctl.platform.netlink.client import NetlinkSocket, kernel_socket
+from pyctl.platform.watch.changes import RTMGRP_LINK
 
 ACK = struct.pack("=IHHIIi", 36, netlink.NLMSG_ERROR, 0, 2, 0, 0) + bytes(16)
 

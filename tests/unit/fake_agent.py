@@ -11,15 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pyctl.api import (
-    schema,
-    schema_containers,
-    schema_history,
-    schema_hits,
-    schema_learning,
-    schema_question,
-    schema_revision,
-)
+from pyctl.api.schema import containers as schema_containers
+from pyctl.api.schema import history as schema_history
+from pyctl.api.schema import hits as schema_hits
+from pyctl.api.schema import learning as schema_learning
+from pyctl.api.schema import question as schema_question
+from pyctl.api.schema import revision as schema_revision
+from pyctl.api.schema import workloads as schema
 from pyctl.errors import NotFoundError, SegctlError
 from pyctl.model.instance import Instance
 from tests import packets

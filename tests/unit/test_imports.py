@@ -15,163 +15,291 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 BASE = {"pyctl.errors", "pyctl.model"}
+NETLINK = {"pyctl.platform.netlink", "pyctl.platform.netns"}
 
 ALLOWED: dict[str, set[str]] = {
     "pyctl.errors": set(),
     "pyctl.model": {"pyctl.errors"},
     "pyctl.abi": {"pyctl._abi", "pyctl._reasons"} | BASE,
     "pyctl.abi_build": BASE,
-    "pyctl.lean": set(),
-    "pyctl.room": set(),
-    "pyctl.unbroken": set(),
+    "pyctl.block_imports": set(),
+    "pyctl.free_space": set(),
+    "pyctl.signal_shield": set(),
     "fallback_tc": set(),
-    "pyctl.policy": BASE,
-    "pyctl.platform": {"pyctl.unbroken"} | BASE,
-    "pyctl.runtime": {"pyctl.platform"} | BASE,
-    "pyctl.intercept": {"pyctl.platform"} | BASE,
-    "pyctl.datapath": {"pyctl.platform", "pyctl.abi", "pyctl.unbroken", "fallback_tc"}
+    "pyctl.policy.document": BASE,
+    "pyctl.policy.compile": {"pyctl.policy.document"} | BASE,
+    "pyctl.policy.evaluate": {"pyctl.policy.document", "pyctl.policy.compile"} | BASE,
+    "pyctl.policy.learn": {"pyctl.policy.document", "pyctl.policy.evaluate"} | BASE,
+    "pyctl.policy.kubernetes": {"pyctl.policy.document"} | BASE,
+    "pyctl.platform.absence": BASE,
+    "pyctl.platform.ready": BASE,
+    "pyctl.platform.capabilities": BASE,
+    "pyctl.platform.heap": BASE,
+    "pyctl.platform.memberships": BASE,
+    "pyctl.platform.offloads": BASE,
+    "pyctl.platform.sysctl": {"pyctl.platform.absence"} | BASE,
+    "pyctl.platform.netlink": {"pyctl.platform.absence", "pyctl.platform.ready"} | BASE,
+    "pyctl.platform.netns": {"pyctl.platform.netlink", "pyctl.signal_shield"} | BASE,
+    "pyctl.platform.process": {"pyctl.platform.netns", "pyctl.platform.ready"} | BASE,
+    "pyctl.platform.inhabitants": {
+        "pyctl.platform.absence",
+        "pyctl.platform.netns",
+        "pyctl.platform.process",
+    }
     | BASE,
-    "pyctl.engine": {"pyctl.abi", "pyctl.abi_build", "pyctl.lean", "pyctl.unbroken"}
+    "pyctl.platform.bridge": {"pyctl.platform.netlink"} | BASE,
+    "pyctl.platform.tc": NETLINK | BASE,
+    "pyctl.platform.netfilter": {"pyctl.platform.sysctl"} | NETLINK | BASE,
+    "pyctl.platform.watch": {"pyctl.platform.tc"} | NETLINK | BASE,
+    "pyctl.platform.bpf": {"pyctl.platform.tc"} | NETLINK | BASE,
+    "pyctl.platform.sockets": {"pyctl.platform.process"} | NETLINK | BASE,
+    "pyctl.platform.probe_scratch": {
+        "pyctl.platform.bpf",
+        "pyctl.platform.netlink",
+        "pyctl.platform.tc",
+    }
     | BASE,
-    "pyctl.agent": {
+    "pyctl.doctor": BASE,
+    "pyctl.runtime": BASE,
+    "pyctl.intercept.names": BASE,
+    "pyctl.intercept.gso": {"pyctl.platform"} | BASE,
+    "pyctl.intercept.enforcer": {
+        "pyctl.intercept.gso",
+        "pyctl.intercept.names",
+        "pyctl.platform",
+    }
+    | BASE,
+    "pyctl.intercept.restore": {"pyctl.platform"} | BASE,
+    "pyctl.intercept.steps": {
+        "pyctl.intercept.names",
+        "pyctl.intercept.restore",
+        "pyctl.platform",
+    }
+    | BASE,
+    "pyctl.intercept.survey": {
+        "pyctl.intercept.enforcer",
+        "pyctl.intercept.restore",
+        "pyctl.platform",
+    }
+    | BASE,
+    "pyctl.intercept": {
+        "pyctl.intercept.enforcer",
+        "pyctl.intercept.gso",
+        "pyctl.intercept.names",
+        "pyctl.intercept.restore",
+        "pyctl.intercept.steps",
+        "pyctl.intercept.survey",
+        "pyctl.platform",
+    }
+    | BASE,
+    "pyctl.datapath": {"pyctl.abi", "pyctl.platform"} | BASE,
+    "pyctl.datapath.ebpf": {
         "pyctl.abi",
         "pyctl.datapath",
-        "pyctl.engine",
-        "pyctl.intercept",
         "pyctl.platform",
-        "pyctl.policy",
-        "pyctl.room",
+        "pyctl.signal_shield",
+    }
+    | BASE,
+    "pyctl.datapath.u32": {"pyctl.abi", "pyctl.datapath", "pyctl.platform"}
+    | {"fallback_tc"}
+    | BASE,
+    "pyctl.datapath.select": {"pyctl.datapath.ebpf", "pyctl.datapath.u32"} | BASE,
+    "pyctl.datapath.drivers": {
+        "pyctl.abi",
+        "pyctl.datapath",
+        "pyctl.datapath.ebpf",
+        "pyctl.datapath.select",
+        "pyctl.datapath.u32",
+        "pyctl.platform",
+    }
+    | BASE,
+    "pyctl.engine": {"pyctl.abi", "pyctl.abi_build", "pyctl.signal_shield"} | BASE,
+    "pyctl.engine.process": {"pyctl.abi", "pyctl.engine"} | BASE,
+    "pyctl.engine.dp": {"pyctl.engine", "pyctl.engine.process"} | BASE,
+    "pyctl.engine.main": {"pyctl.engine", "pyctl.engine.dp", "pyctl.engine.process"}
+    | BASE,
+    "pyctl.engine.__main__": {"pyctl.block_imports", "pyctl.engine.main"} | BASE,
+    "pyctl.engine.supervisor": {"pyctl.abi", "pyctl.engine", "pyctl.platform"} | BASE,
+    "pyctl.state": {
+        "pyctl.policy.document",
+        "pyctl.policy.evaluate",
         "pyctl.runtime",
     }
     | BASE,
-    "pyctl.api": set(),
-    "pyctl.api.schema_base": BASE,
-    "pyctl.api.schema_impact": {"pyctl.api.schema_base"},
-    "pyctl.api.peer": set(),
-    "pyctl.api.wrong": {"pyctl.errors"},
-    "pyctl.api.schema_identity": {"pyctl.api.schema_base", "pyctl.model"},
-    "pyctl.api.schema": {
-        "pyctl.api.schema_base",
-        "pyctl.api.schema_identity",
-        "pyctl.api.schema_impact",
+    "pyctl.telemetry": {
+        "pyctl.abi",
+        "pyctl.datapath",
+        "pyctl.engine",
+        "pyctl.engine.supervisor",
+        "pyctl.policy.document",
+        "pyctl.policy.evaluate",
+        "pyctl.state",
     }
     | BASE,
-    "pyctl.api.impact": {"pyctl.agent", "pyctl.api.schema", "pyctl.api.schema_impact"},
-    "pyctl.api.schema_history": {"pyctl.api.schema", "pyctl.api.schema_base"} | BASE,
-    "pyctl.api.client": BASE,
-    "pyctl.api.views": {
-        "pyctl.abi",
-        "pyctl.agent",
-        "pyctl.api.schema",
-        "pyctl.api.schema_identity",
+    "pyctl.telemetry.history": {
+        "pyctl.engine",
+        "pyctl.engine.supervisor",
+        "pyctl.policy",
+        "pyctl.state",
+        "pyctl.telemetry",
+    }
+    | BASE,
+    "pyctl.controller.turns": BASE,
+    "pyctl.controller.steering": {
+        "pyctl.datapath",
+        "pyctl.datapath.drivers",
+        "pyctl.engine",
+        "pyctl.engine.supervisor",
+        "pyctl.platform",
+        "pyctl.policy.compile",
+        "pyctl.state",
+    }
+    | BASE,
+    "pyctl.controller.context": {
+        "pyctl.controller.steering",
+        "pyctl.free_space",
+        "pyctl.intercept",
+        "pyctl.platform",
+        "pyctl.policy.compile",
+        "pyctl.policy.document",
+        "pyctl.state",
+        "pyctl.telemetry",
+        "pyctl.telemetry.history",
+    }
+    | BASE,
+    "pyctl.controller.workloads": {
+        "pyctl.controller.context",
+        "pyctl.controller.turns",
+        "pyctl.intercept",
+        "pyctl.intercept.survey",
+        "pyctl.platform",
+        "pyctl.policy.compile",
+        "pyctl.policy.document",
+        "pyctl.runtime",
+        "pyctl.state",
+        "pyctl.telemetry",
+    }
+    | BASE,
+    "pyctl.controller": {
+        "pyctl.controller.context",
+        "pyctl.controller.workloads",
+        "pyctl.engine.supervisor",
+        "pyctl.intercept",
+        "pyctl.intercept.steps",
+        "pyctl.intercept.survey",
+        "pyctl.platform",
+        "pyctl.policy.document",
+        "pyctl.telemetry",
+    }
+    | BASE,
+    "pyctl.observe": {
+        "pyctl.controller",
+        "pyctl.controller.context",
+        "pyctl.controller.turns",
+        "pyctl.controller.workloads",
+        "pyctl.datapath",
+        "pyctl.engine.supervisor",
+        "pyctl.intercept",
+        "pyctl.intercept.enforcer",
+        "pyctl.intercept.survey",
+        "pyctl.platform",
+        "pyctl.policy.compile",
+        "pyctl.policy.document",
+        "pyctl.runtime",
+        "pyctl.state",
+        "pyctl.telemetry",
+    }
+    | BASE,
+    "pyctl.agent": {
+        "pyctl.controller",
+        "pyctl.datapath.drivers",
+        "pyctl.engine.supervisor",
+        "pyctl.intercept",
+        "pyctl.observe",
         "pyctl.platform",
         "pyctl.policy",
+        "pyctl.runtime",
+        "pyctl.state",
+        "pyctl.telemetry",
     }
     | BASE,
-    "pyctl.api.history": {
-        "pyctl.agent",
-        "pyctl.api.schema",
-        "pyctl.api.schema_history",
-        "pyctl.api.views",
-    }
-    | BASE,
-    "pyctl.api.schema_question": {
-        "pyctl.api.schema_base",
-        "pyctl.api.schema_identity",
-        "pyctl.model",
-    },
-    "pyctl.api.question": {
-        "pyctl.agent",
-        "pyctl.api.schema_identity",
-        "pyctl.api.schema_question",
-        "pyctl.policy",
-    },
-    "pyctl.api.schema_revision": {"pyctl.api.schema_base"},
-    "pyctl.api.revision": {"pyctl.agent", "pyctl.api.schema_revision"},
-    "pyctl.api.schema_hits": {"pyctl.api.schema_base"},
-    "pyctl.api.schema_containers": {"pyctl.api.schema_base"},
-    "pyctl.api.containers": {"pyctl.agent", "pyctl.api.schema_containers"},
-    "pyctl.api.hits": {"pyctl.agent", "pyctl.api.schema_hits", "pyctl.policy"},
-    "pyctl.api.schema_learning": {"pyctl.api.schema_base"} | BASE,
-    "pyctl.api.learning": {
-        "pyctl.agent",
-        "pyctl.api.schema_learning",
-        "pyctl.policy",
-    }
-    | BASE,
+    "pyctl.api.client": BASE,
+    "pyctl.api.peer": set(),
     "pyctl.api.scrape": set(),
-    "pyctl.api.metrics": {
+    "pyctl.api.wrong": {"pyctl.errors"},
+    "pyctl.api.schema": BASE,
+    "pyctl.api.v1": {
+        "pyctl.abi",
         "pyctl.agent",
         "pyctl.api.schema",
         "pyctl.api.scrape",
-        "pyctl.api.views",
+        "pyctl.platform",
         "pyctl.policy",
+        "pyctl.state",
+        "pyctl.telemetry",
     }
     | BASE,
-    "pyctl.api.server": {
-        "pyctl.api.wrong",
-        "pyctl.api.metrics",
-        "pyctl.api.peer",
+    "pyctl.api": {
         "pyctl.abi",
         "pyctl.agent",
-        "pyctl.api.history",
-        "pyctl.api.impact",
-        "pyctl.api.question",
-        "pyctl.api.revision",
-        "pyctl.api.containers",
-        "pyctl.api.hits",
-        "pyctl.api.learning",
+        "pyctl.api.peer",
         "pyctl.api.schema",
-        "pyctl.api.views",
+        "pyctl.api.v1",
+        "pyctl.api.wrong",
+        "pyctl.state",
+        "pyctl.telemetry",
     }
     | BASE,
     "pyctl.daemon": {
         "pyctl.agent",
-        "pyctl.api.metrics",
-        "pyctl.api.peer",
-        "pyctl.api.server",
+        "pyctl.api",
         "pyctl.platform",
+        "pyctl.telemetry",
     }
     | BASE,
-    "pyctl.cli": {"pyctl.api.client", "pyctl.room", "pyctl.unbroken"} | BASE,
+    "pyctl.cli.shared": {
+        "pyctl.api.client",
+        "pyctl.free_space",
+        "pyctl.signal_shield",
+    }
+    | BASE,
+    "pyctl.cli.policy": {"pyctl.api.client", "pyctl.cli.shared"} | BASE,
+    "pyctl.cli": {"pyctl.api.client", "pyctl.cli.shared"} | BASE,
 }
-"""Unit → units it may import, besides itself."""
+"""Unit → units that it may import, with all that is below them, besides itself."""
 
 LAZY = {
-    "pyctl.cli.agent": {"pyctl.daemon", "pyctl.lean"},
-    "pyctl.cli.doctor": {"pyctl.platform"},
-    "pyctl.cli.engine": {"pyctl.engine"},
+    "pyctl.cli.agent": {"pyctl.daemon", "pyctl.block_imports"},
+    "pyctl.cli.doctor": {"pyctl.doctor"},
+    "pyctl.cli.engine": {"pyctl.engine.main"},
     "pyctl.cli.maps": {"pyctl.datapath"},
-    "pyctl.cli.policy_import": {"pyctl.platform", "pyctl.policy"},
-    "pyctl.cli.policy_schema": {"pyctl.policy"},
+    "pyctl.cli.policy.import_": {"pyctl.platform", "pyctl.policy"},
+    "pyctl.cli.policy.schema": {"pyctl.policy"},
 }
 """What single commands may import besides, inside functions only."""
 
 THIRD_PARTY: dict[str, set[str]] = {
     "pyctl.abi_build": {"cffi"},
-    "pyctl.policy": {"yaml"},
+    "pyctl.policy.document": {"yaml"},
+    "pyctl.policy.learn": {"yaml"},
+    "pyctl.policy.kubernetes": {"yaml"},
     "pyctl.platform": {"pyroute2"},
     "pyctl.runtime": {"docker", "requests"},
-    "pyctl.datapath": {"bcc"},
+    "pyctl.datapath.ebpf": {"bcc"},
     "pyctl.engine": {"cffi", "structlog"},
+    "pyctl.state": {"structlog"},
+    "pyctl.telemetry": {"structlog"},
+    "pyctl.controller": {"structlog"},
+    "pyctl.observe": {"structlog"},
     "pyctl.agent": {"structlog"},
     "pyctl.daemon": {"structlog", "uvicorn"},
     "pyctl.api.schema": {"pydantic"},
-    "pyctl.api.schema_base": {"pydantic"},
-    "pyctl.api.schema_identity": {"pydantic"},
     "pyctl.api.peer": {"fastapi", "h11", "uvicorn"},
-    "pyctl.api.history": {"fastapi"},
-    "pyctl.api.question": {"fastapi"},
-    "pyctl.api.revision": {"fastapi"},
-    "pyctl.api.hits": {"fastapi"},
-    "pyctl.api.containers": {"fastapi"},
-    "pyctl.api.learning": {"fastapi"},
-    "pyctl.api.schema_learning": {"pydantic"},
-    "pyctl.api.metrics": {"fastapi", "prometheus_client"},
-    "pyctl.api.server": {"fastapi"},
+    "pyctl.api.v1": {"fastapi", "prometheus_client"},
+    "pyctl.api": {"fastapi"},
     "pyctl.cli": {"click", "rich"},
 }
-"""Packages that are not Python's own. Units that are not here use none."""
+"""Packages that are not Python's own, for a unit and all below it. Units that are not here use none."""
 
 ONLY_PLATFORM = {"ctypes", "pyroute2"}
 """System calls and netlink have one home."""
@@ -219,6 +347,11 @@ def imports(
             yield from imports(node, package, top=top and not inside)
 
 
+def is_within(unit: str, others: set[str]) -> bool:
+    """Whether it is one of these, or below one."""
+    return any(unit == other or unit.startswith(f"{other}.") for other in others)
+
+
 def is_ours(module: str) -> bool:
     return module.split(".", maxsplit=1)[0] in {"pyctl", "fallback_tc"}
 
@@ -226,18 +359,22 @@ def is_ours(module: str) -> bool:
 @pytest.mark.parametrize("file", modules(), ids=name_of)
 def test_imports_follow_the_table(file):
     module = name_of(file)
-    unit = unit_of(module)
+    unit, ours = unit_of(module), list(THIRD_PARTY)
     wrong = []
     for target, top in imports(ast.parse(file.read_text(encoding="utf-8")), module):
         head = target.split(".")[0]
         if is_ours(target):
             towards = unit_of(target)
-            good = towards == unit or towards in ALLOWED.get(unit, set())
-            good = good or (not top and towards in LAZY.get(module, set()))
+            allowed = set(ALLOWED.get(unit, set()))
+            if not top:
+                allowed |= LAZY.get(module, set())
+            good = towards == unit or is_within(towards, allowed)
         elif head in sys.stdlib_module_names:
-            good = head not in ONLY_PLATFORM or unit == "pyctl.platform"
+            good = head not in ONLY_PLATFORM or is_within(unit, {"pyctl.platform"})
         else:
-            good = head in THIRD_PARTY.get(unit, set())
+            good = any(
+                head in THIRD_PARTY[one] for one in ours if is_within(unit, {one})
+            )
         if not good:
             wrong.append(target)
     assert not wrong, f"{unit} may not import {', '.join(wrong)}"
@@ -255,18 +392,26 @@ def test_commands_load_nothing_but_click_at_their_head(file):
         if top:
             assert target.split(".")[0] in allowed
             if is_ours(target):
-                assert unit_of(target) in {"pyctl.cli"} | BASE, target
+                assert is_within(unit_of(target), {"pyctl.cli"} | BASE), target
 
 
-def test_the_table_has_no_circles():
+def test_there_are_no_circles():
+    """Of units as they import each other; the table alone may allow what nobody does."""
     done: set[str] = set()
+    reached: dict[str, set[str]] = {}
+    for file in modules():
+        module = name_of(file)
+        unit = unit_of(module)
+        found = imports(ast.parse(file.read_text(encoding="utf-8")), module)
+        towards = {unit_of(target) for target, _ in found if is_ours(target)}
+        reached.setdefault(unit, set()).update(towards - {unit})
 
     def visit(unit: str, above: tuple[str, ...]) -> None:
         assert unit not in above, " → ".join([*above, unit])
         if unit not in done:
-            for towards in ALLOWED.get(unit, ()):
+            for towards in reached.get(unit, ()):
                 visit(towards, (*above, unit))
         done.add(unit)
 
-    for unit in ALLOWED:
+    for unit in list(reached):
         visit(unit, ())

@@ -30,14 +30,27 @@ LINES = {
     ("bpf", ".h"): 300,
 }
 MEDIAN_PYTHON = 170
+ROOM = 12
+"""Modules of a package, besides what describes it: as many as one takes in at a glance."""
 
 NOT_MIRRORED = {
     "pyctl/abi_build.py": "its product is what test_abi and tests/kernel hold to the header",
-    "pyctl/api/views.py": "tests/datapath/test_agent_*: its answers need a live agent",
+    "pyctl/api/v1/views.py": "tests/datapath/test_agent_*: its answers need a live agent",
 }
 """Source → why no unit test has its name. The list may only shrink."""
 
-WITH_ROOT = {"platform", "intercept", "datapath", "engine", "agent"}
+WITH_ROOT = {
+    "platform",
+    "intercept",
+    "datapath",
+    "engine",
+    "state",
+    "telemetry",
+    "controller",
+    "observe",
+    "agent",
+    "doctor",
+}
 """Packages whose modules act on the kernel: tests/datapath and tests/kernel hold their behaviour,
 and a unit test mirrors a module of theirs where something of it is pure."""
 
@@ -64,6 +77,19 @@ def test_a_package_opens_with_what_it_is_and_holds_no_logic(package):
         names = getattr(node, "targets", None)
         is_all = names and getattr(names[0], "id", "") == "__all__"
         assert isinstance(node, ast.Import | ast.ImportFrom) or is_all
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=short)
+def test_a_package_is_small_and_names_its_modules_and_what_it_may_import(package):
+    text = ast.get_docstring(ast.parse((package / "__init__.py").read_text()))
+    words = set(re.findall(r"\w+", text or ""))
+    modules = {file.stem for file in package.glob("*.py") if file.name not in GENERATED}
+    rooms = {file.parent.name for file in package.glob("*/__init__.py")}
+    modules -= {"__init__", "__main__"}
+    assert len(modules) <= ROOM
+    assert modules | rooms <= words, modules | rooms - words
+    if package != ROOT / "pyctl":
+        assert "ay import" in (text or "")
 
 
 @pytest.mark.parametrize("where", LINES, ids="".join)

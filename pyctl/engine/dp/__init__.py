@@ -4,6 +4,7 @@
     messages    a datagram → one typed request, or UsageError
     state       endpoints by MAC, their policies, the internal subnets
     translate   a dp policy → model.policy.PortPolicy, the engine's own form
+    sessions    its listing of sessions
     replies     the binary structures
     dispatch    one request done on the engine; what is answered
     server      the socket /tmp/dp_listen.sock and its thread

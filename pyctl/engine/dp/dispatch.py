@@ -18,11 +18,12 @@ from typing import Any
 
 import structlog
 
-from pyctl.engine import log, records
+from pyctl.engine import records
 from pyctl.engine.dp import messages, replies, sessions
 from pyctl.engine.dp.state import Endpoint, State
 from pyctl.engine.dp.translate import is_range
-from pyctl.engine.engine import Engine
+from pyctl.engine.process import log
+from pyctl.engine.process.engine import Engine
 from pyctl.engine.rings import open_rings
 from pyctl.errors import SegctlError, UsageError
 

@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from itertools import count
 from typing import Any
 
-from pyctl.policy.document import Selector
+from pyctl.policy.document.networks import Network
+from pyctl.policy.document.selectors import as_mapping
+from pyctl.policy.document.types import Selector
 from pyctl.policy.kubernetes.policies import Block
-from pyctl.policy.networks import Network
-from pyctl.policy.selectors import as_mapping
 
 _LONGEST = 63
 

@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from pyctl.policy.document import Expression, Operator, Selector
+from pyctl.policy.document.resolve import NAMESPACE
+from pyctl.policy.document.types import Expression, Operator, Selector
 from pyctl.policy.kubernetes.policies import LabelSelector, Pods
-from pyctl.policy.resolve import NAMESPACE
 
 NAMESPACE_LABEL = "segctl.namespace."
 """Before the key of a namespace's label, as a label of every workload in it."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pyctl.policy.document import Expression
-from pyctl.policy.networks import Network
+from pyctl.policy.document.networks import Network
+from pyctl.policy.document.types import Expression
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from pyctl.policy.document.named_ports import declared_ports
+from pyctl.policy.document.resolve import Named, selects
 from pyctl.policy.kubernetes.peers import of_policy
 from pyctl.policy.kubernetes.policies import (
     LabelSelector,
@@ -15,8 +17,6 @@ from pyctl.policy.kubernetes.policies import (
     PortRange,
     Service,
 )
-from pyctl.policy.named_ports import declared_ports
-from pyctl.policy.resolve import Named, selects
 
 PodPort = tuple[str, str]
 """Protocol and name."""

@@ -10,9 +10,11 @@ import re
 from collections.abc import Mapping
 from ipaddress import ip_network
 
-from pyctl.policy import fields, selectors
-from pyctl.policy.document import ANY, Expression
-from pyctl.policy.fields import MAX_PORT_NAME, PORT_NAME, Notes, shown
+from pyctl.policy.document import fields, selectors
+from pyctl.policy.document.fields import MAX_PORT_NAME, PORT_NAME, Notes, shown
+from pyctl.policy.document.networks import Network, inside, unmapped
+from pyctl.policy.document.resolve import DEFAULT_NAMESPACE
+from pyctl.policy.document.types import ANY, Expression
 from pyctl.policy.kubernetes.policies import (
     Block,
     LabelSelector,
@@ -23,8 +25,6 @@ from pyctl.policy.kubernetes.policies import (
     PortRange,
     Rule,
 )
-from pyctl.policy.networks import Network, inside, unmapped
-from pyctl.policy.resolve import DEFAULT_NAMESPACE
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from ipaddress import ip_network
 
-from pyctl.policy import selectors
-from pyctl.policy.fields import Notes, shown
+from pyctl.policy.document import selectors
+from pyctl.policy.document.fields import Notes, shown
+from pyctl.policy.document.networks import Network
+from pyctl.policy.document.resolve import DEFAULT_NAMESPACE
 from pyctl.policy.kubernetes.policies import Service, ServicePort
 from pyctl.policy.kubernetes.read import PROTOCOLS, given, items, number, object_name
-from pyctl.policy.networks import Network
-from pyctl.policy.resolve import DEFAULT_NAMESPACE
 
 
 def namespace(

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
-from pyctl.policy.document import Operator
+from pyctl.policy.document.resolve import Named
+from pyctl.policy.document.types import Operator
 from pyctl.policy.kubernetes.peers import takes
 from pyctl.policy.kubernetes.policies import (
     Cluster,
@@ -26,7 +27,6 @@ from pyctl.policy.kubernetes.policies import (
     ServicePort,
 )
 from pyctl.policy.kubernetes.ports import PodPort, behind
-from pyctl.policy.resolve import Named
 
 
 def through(

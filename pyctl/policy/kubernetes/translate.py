@@ -27,8 +27,9 @@ import yaml
 
 from pyctl.model.policy import Direction
 from pyctl.model.workload import Mode
-from pyctl.policy.document import ANY, API_VERSION, Selector
-from pyctl.policy.fields import Notes
+from pyctl.policy.document.fields import Notes
+from pyctl.policy.document.resolve import Address, Named
+from pyctl.policy.document.types import ANY, API_VERSION, Selector
 from pyctl.policy.kubernetes import peers, ports, read, read_cluster, services
 from pyctl.policy.kubernetes.groups import Groups
 from pyctl.policy.kubernetes.manifests import NAMESPACE, SERVICE, objects
@@ -43,7 +44,6 @@ from pyctl.policy.kubernetes.policies import (
     Rule,
     Service,
 )
-from pyctl.policy.resolve import Address, Named
 
 Document = dict[str, Any]
 

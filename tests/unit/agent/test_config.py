@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from pyctl.agent.config import DEFAULT, AutoAttach, Config, parse, read
+from pyctl.agent.config import DEFAULT, Config, parse, read
 from pyctl.errors import NotFoundError, UsageError
 from pyctl.model.workload import DatapathKind, Fail, Mode
-from pyctl.policy.document import Selector
+from pyctl.policy.document.types import Selector
+from pyctl.state.requests import AutoAttach
 
 WHOLE = """
 apiVersion: segctl/v1

@@ -9,13 +9,13 @@ import pytest
 
 from pyctl.agent import inventory
 from pyctl.agent.inventory import Inventory, Standing
-from pyctl.agent.memory import Memory
-from pyctl.agent.orders import AttachOrder
-from pyctl.agent.registry import Registry
 from pyctl.model.instance import Instance
 from pyctl.model.workload import ProcessRef, Workload
 from pyctl.platform.process import process_ref
 from pyctl.runtime.base import Container, Known, Unreachable
+from pyctl.state.memory import Memory
+from pyctl.state.registry import Registry
+from pyctl.state.requests import AttachOrder
 
 DB = Container("ab" * 32, "db", 0, "docker", place="unix:///d.sock")
 ELSEWHERE = (4, 1)

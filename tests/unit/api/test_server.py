@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pyctl.api.schema import PREFIX
+from pyctl.api.schema.workloads import PREFIX
 from pyctl.api.server import create_app
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from pyctl.api.schema import AttachRequest
+from pyctl.api.schema.workloads import AttachRequest
 from pyctl.api.wrong import unforeseen, wrong
 
 

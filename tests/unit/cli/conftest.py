@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from click.testing import CliRunner, Result
 
-from pyctl.cli import options
 from pyctl.cli.main import main
+from pyctl.cli.shared import options
 from tests.unit.fake_agent import agent_at, instance_in
 
 Segctl = Callable[..., Result]

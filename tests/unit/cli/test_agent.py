@@ -38,7 +38,7 @@ def test_stop_returns_when_the_agent_is_gone(agent, segctl, process):
 
 
 def test_stop_says_when_the_agent_stays(agent, segctl, process, monkeypatch):
-    monkeypatch.setattr("pyctl.cli.start.STOP_DEADLINE_S", 0.05)
+    monkeypatch.setattr("pyctl.cli.shared.start.STOP_DEADLINE_S", 0.05)
     agent.changes = {"pid": process.pid}
     done = segctl("agent", "stop")
     assert done.exit_code == 1

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from pyctl.platform import probe
+from pyctl.doctor import probe
 
 
 @pytest.mark.parametrize(("state", "code"), [("ok", 0), ("missing", 4), ("unknown", 0)])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from pyctl.cli import flows, follow
+from pyctl.cli import flows
+from pyctl.cli.shared import follow
 from tests import packets
 from tests.unit.fake_agent import FLOW
 

@@ -122,7 +122,7 @@ def test_without_an_agent_reading_fails_with_what_to_do(instance, segctl, argv):
     ids=" ".join,
 )
 def test_without_root_it_is_4(agent, segctl, monkeypatch, argv):
-    monkeypatch.setattr("pyctl.cli.options.os.geteuid", lambda: 1000)
+    monkeypatch.setattr("pyctl.cli.shared.options.os.geteuid", lambda: 1000)
     done = segctl(*argv)
     assert done.exit_code == 4
     assert "root" in done.stderr

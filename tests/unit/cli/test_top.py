@@ -48,7 +48,7 @@ def test_numbers_are_short(number, text):
 def test_q_ends_it_and_the_terminal_is_as_before(agent, instance):
     main, side = pty.openpty()
     program = (
-        "import sys; from pyctl.cli import options; from pyctl.cli.main import main;"
+        "import sys; from pyctl.cli.shared import options; from pyctl.cli.main import main;"
         "from pathlib import Path; from tests.unit.fake_agent import instance_in;"
         "found = instance_in(Path(sys.argv[1])); options.instance = lambda: found;"
         "main(['top', '--every', '0.2'])"

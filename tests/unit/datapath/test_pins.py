@@ -7,7 +7,8 @@ import re
 import pytest
 
 from pyctl import abi
-from pyctl.datapath import loader, pins
+from pyctl.datapath import pins
+from pyctl.datapath.ebpf import loader
 from pyctl.errors import NotFoundError
 from pyctl.model.instance import Instance
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyctl.datapath import render
 from pyctl.model.instance import Instance
-from pyctl.platform.bpf_tc import BpfFilter
+from pyctl.platform.bpf.tc import BpfFilter
 
 
 def test_a_filter_reads_as_tc_would_say_it():

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from pyctl.datapath import select
+from pyctl.doctor import probe
 from pyctl.errors import NotCapableError
 from pyctl.model.workload import DatapathKind
-from pyctl.platform import probe
 
 
 @pytest.mark.parametrize("kind", select.DRIVERS)

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from pyctl.intercept.snapshot import Snapshot
-from pyctl.platform import l3
-from pyctl.platform.links import IFF_LOOPBACK, IFF_UP, Link
+from pyctl.intercept.restore.snapshot import Snapshot
+from pyctl.platform.netlink import l3
+from pyctl.platform.netlink.links import IFF_LOOPBACK, IFF_UP, Link
 from tests import packets
 
 ETH0 = Link(

@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
+from pyctl.doctor.probe import COMMON, EBPF, U32
 from pyctl.errors import NotPermittedError, SegctlError
-from pyctl.platform.probe import COMMON, EBPF, U32
 from pyctl.platform.probe_scratch import tried
 
 

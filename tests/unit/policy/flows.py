@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from pyctl.model.flow import Answer
 from pyctl.model.policy import Direction
-from pyctl.policy.observed import End, Observed, Side
+from pyctl.policy.evaluate.observed import End, Observed, Side
 from tests import packets
 from tests.unit.policy.makers import port, workload
 

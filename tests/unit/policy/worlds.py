@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from pyctl.model.policy import Action, Direction
 from pyctl.model.workload import RuntimeKind
-from pyctl.policy.casts import BUILT_IN
-from pyctl.policy.document import (
+from pyctl.policy.document.casts import BUILT_IN
+from pyctl.policy.document.resolve import NAMESPACE
+from pyctl.policy.document.types import (
     ANY,
     Expression,
     Group,
@@ -20,7 +21,6 @@ from pyctl.policy.document import (
     Rule,
     Selector,
 )
-from pyctl.policy.resolve import NAMESPACE
 from tests import packets
 from tests.unit.policy.makers import port, workload
 

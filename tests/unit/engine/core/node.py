@@ -12,7 +12,7 @@ from pyctl.model.policy import (
     PortPolicy,
 )
 from pyctl.model.workload import Mode
-from pyctl.policy.compile import Compiled, difference
+from pyctl.policy.compile.compiler import Compiled, difference
 from tests import packets
 from tests.unit.engine.core.harness import PORT, Core
 

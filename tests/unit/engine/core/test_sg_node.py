@@ -9,8 +9,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pyctl.agent.history.convert import Names
-from pyctl.agent.report import protocol_name
 from pyctl.engine._binding import sizeof
 from pyctl.engine.node_records import pack_members, pack_node
 from pyctl.model.flow import Answer
@@ -23,14 +21,16 @@ from pyctl.model.policy import (
     PortMatch,
 )
 from pyctl.model.workload import Mode
-from pyctl.policy.casts import cast_of, with_subnets
-from pyctl.policy.compile import Compiled, Compiler
-from pyctl.policy.concern import concerned
-from pyctl.policy.document import ANY, MAX_GROUPS, MAX_RULES, Policy, PortSpec
-from pyctl.policy.explain import explain, groups_at
-from pyctl.policy.observed import End, Observed, Side
-from pyctl.policy.replay import Replay
-from pyctl.policy.resolve import addresses, possible
+from pyctl.policy.compile.affected_ports import concerned
+from pyctl.policy.compile.compiler import Compiled, Compiler
+from pyctl.policy.document.casts import cast_of, with_subnets
+from pyctl.policy.document.resolve import addresses, possible
+from pyctl.policy.document.types import ANY, MAX_GROUPS, MAX_RULES, Policy, PortSpec
+from pyctl.policy.evaluate.explain import explain, groups_at
+from pyctl.policy.evaluate.observed import End, Observed, Side
+from pyctl.policy.evaluate.replay import Replay
+from pyctl.telemetry.history.convert import Names
+from pyctl.telemetry.report import protocol_name
 from tests import packets
 from tests.unit.engine.core.harness import EGRESS, INGRESS, PORT
 from tests.unit.engine.core.node import ALL, Node, head

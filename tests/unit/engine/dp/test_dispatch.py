@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pyctl.engine import log
 from pyctl.engine.dp.dispatch import DEBUG_CATEGORIES, GENERATION_BASE, Dispatcher
 from pyctl.engine.dp.messages import NAMES
-from pyctl.engine.engine import Engine
+from pyctl.engine.process import log
+from pyctl.engine.process.engine import Engine
 from pyctl.engine.records import view_policy
 from pyctl.errors import SegctlError, UsageError
 from tests import packets

@@ -10,10 +10,10 @@ import threading
 
 import pytest
 
-from pyctl.engine import log
 from pyctl.engine.dp.dispatch import Dispatcher
 from pyctl.engine.dp.server import DpServer
-from pyctl.engine.engine import Engine
+from pyctl.engine.process import log
+from pyctl.engine.process.engine import Engine
 from pyctl.errors import RefusedError, SegctlError
 from tests.fixtures.dp import DpClient
 from tests.fixtures.netns import wait_for

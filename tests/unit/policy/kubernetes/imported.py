@@ -7,12 +7,12 @@ from ipaddress import ip_address
 
 from pyctl.model.policy import Action, Direction
 from pyctl.model.workload import Mode, Workload
-from pyctl.policy.document import Policy
-from pyctl.policy.effective import effective
-from pyctl.policy.explain import explain, groups_at
-from pyctl.policy.fields import Notes
+from pyctl.policy.compile.effective import effective
+from pyctl.policy.document.fields import Notes
+from pyctl.policy.document.parse import parse
+from pyctl.policy.document.types import Policy
+from pyctl.policy.evaluate.explain import explain, groups_at
 from pyctl.policy.kubernetes.translate import Translated, read_all, translate
-from pyctl.policy.parse import parse
 from tests.unit.policy.kubernetes_oracle import Flow, Object, Pod, address
 from tests.unit.policy.makers import port, workload
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ipaddress import ip_network
 
-from pyctl.policy.document import Expression, Operator, Selector
-from pyctl.policy.fields import Notes, group_name
+from pyctl.policy.document.fields import Notes, group_name
+from pyctl.policy.document.types import Expression, Operator, Selector
 from pyctl.policy.kubernetes.groups import Groups
 from pyctl.policy.kubernetes.policies import Block
 from tests import packets

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from pyctl.policy.document import Expression, Operator, Selector
+from pyctl.policy.document.resolve import selects
+from pyctl.policy.document.types import Expression, Operator, Selector
 from pyctl.policy.kubernetes.peers import (
     EVERYBODY,
     of_peer,
     of_policy,
 )
 from pyctl.policy.kubernetes.policies import LabelSelector, Pods
-from pyctl.policy.resolve import selects
 from tests.unit.policy.makers import workload
 
 NAMESPACE = "io.kubernetes.pod.namespace"

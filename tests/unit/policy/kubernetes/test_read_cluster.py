@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pyctl.policy.fields import Notes
+from pyctl.policy.document.fields import Notes
 from pyctl.policy.kubernetes.policies import ServicePort
 from pyctl.policy.kubernetes.read_cluster import namespace, service
 from tests import packets

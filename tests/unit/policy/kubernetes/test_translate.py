@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, reject, settings
 from pyctl.errors import UsageError
 from pyctl.model.policy import Direction
 from pyctl.model.workload import Mode
-from pyctl.policy.fields import Notes
+from pyctl.policy.document.fields import Notes
+from pyctl.policy.document.parse import parse
+from pyctl.policy.document.resolve import effective_mode
 from pyctl.policy.kubernetes.translate import asks_for_ports, read_all, translate
-from pyctl.policy.parse import parse
-from pyctl.policy.resolve import effective_mode
 from tests import packets
 from tests.unit.policy import kubernetes_oracle as oracle
 from tests.unit.policy.kubernetes.imported import (

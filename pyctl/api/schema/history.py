@@ -1,0 +1,88 @@
+"""What the API tells of flows. In: values of the agent. Out: typed models. I/O: none."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pyctl.api.schema.base import Response
+from pyctl.api.schema.workloads import Event
+
+Verdict = Literal["allow", "deny", "violation"]
+Way = Literal["egress", "ingress"]
+
+
+class Judgement(Response):
+    """What one end's port said of a flow."""
+
+    workload: str | None
+    direction: Way | None
+    verdict: Verdict
+    rule_id: int | None
+    """None: no rule matched."""
+    reason: str | None
+    """As in abi.REASONS; None: allowed."""
+    packets: int
+    """Both directions; of what is denied: those that came."""
+    bytes: int
+
+
+class Flow(Response):
+    """A flow, from its opener's side. Between two attached workloads it is judged at both ends."""
+
+    started: float
+    """Seconds since the epoch."""
+    last: float
+    live: bool
+    """It goes on."""
+    direction: Literal["egress", "ingress", "both"] | None
+    """As the judging workload sees it; both: two attached workloads talk with each other."""
+    protocol: str
+    source: str
+    source_name: str | None
+    """The attached workload that had the address."""
+    source_port: int | None
+    """ICMP: type << 8 | code. None: many flows in one line."""
+    destination: str
+    destination_name: str | None
+    destination_port: int | None
+    """ICMP: the identifier."""
+    packets: int
+    """From the opener."""
+    bytes: int
+    """Frames with their Ethernet headers, segmentation offloads as one frame."""
+    packets_back: int
+    bytes_back: int
+    kernel_packets: int
+    """Of both directions: carried by the kernel; the engine carried the others."""
+    kernel_bytes: int
+    verdict: Verdict
+    """The worse one of both ends; violation: it passed because mode or rule only record."""
+    rule_id: int | None
+    """With `verdict`: of the end that said so, as `reason`."""
+    reason: str | None
+    flows: int
+    """How many are folded into this line; more than 1 in a flood only."""
+    judged: list[Judgement]
+    """By one end or both, the opener's first."""
+
+
+class FlowList(Response):
+    """Oldest first."""
+
+    flows: list[Flow]
+    position: int
+    """Give it as `after` to see what ended since."""
+    recording: bool
+    """False: only live flows are known; `status` says why."""
+    complete: bool = True
+    """False: there are more than were looked at."""
+
+
+class EventPage(Response):
+    """Oldest first."""
+
+    events: list[Event]
+    position: int
+    """Give it as `after` to see what came since."""
+    lost: int = 0
+    """Events that could not be kept since the agent started."""

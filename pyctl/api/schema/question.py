@@ -1,0 +1,64 @@
+"""What the API tells of a policy that is asked. In: values. Out: typed models. I/O: none."""
+
+from __future__ import annotations
+
+from pyctl.api.schema.base import Request, Response
+from pyctl.api.schema.identity import SharedAddress
+from pyctl.model.policy import Direction
+from pyctl.model.truth import Says
+from pyctl.model.workload import Mode
+
+
+class PolicyQuestion(Request):
+    """May `source` open a connection to `target`?"""
+
+    source: str
+    """A workload's name, or an address."""
+    target: str
+    port: str
+    """tcp/80, udp/53, sctp/3868, icmp."""
+    text: str | None = None
+    """A policy that is not in force; None: the one that is."""
+
+
+class AskedRule(Response):
+    """A rule, and why it does not match."""
+
+    id: int
+    text: str
+    why_not: str | None
+    """None: it decides."""
+
+
+class AskedEnd(Response):
+    """What one attached end makes of it."""
+
+    direction: Direction
+    workload: str
+    mode: Mode
+    says: Says
+    rules: list[AskedRule]
+    """In order, up to the one that decides; without such a one: all."""
+    passes: bool
+    verdict: str | None
+    reason: str | None
+    """As in abi.REASONS; None: allowed."""
+    reached: bool
+    """False: the opener's end lets nothing come here."""
+    rejects: bool
+    """It is dropped, and answered: with RST, or an ICMP error."""
+    staged: int | None
+    """The rule that would decide if it were not staged."""
+
+
+class PolicyAnswer(Response):
+    """What becomes of a new connection."""
+
+    source: str
+    target: str
+    """Addresses by which the ends were judged."""
+    opens: bool
+    shared: list[SharedAddress]
+    """Those of them that several workloads have: each must be allowed."""
+    ends: list[AskedEnd]
+    """The opener's first; none where neither is attached."""

@@ -1,0 +1,108 @@
+"""Routes of flows and events, and these as the API shows them.
+
+In: an Agent. Out: schema models. I/O: the agent's.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from pyctl.agent.agent import Agent
+from pyctl.api.schema import history as schema_history
+from pyctl.api.schema import workloads as schema
+from pyctl.api.v1.views import event_views
+from pyctl.telemetry.history.query import Wanted
+from pyctl.telemetry.history.values import Flow, FlowRecord
+
+Limit = Annotated[int, Query(ge=1, le=100000)]
+
+
+def judgement(end: FlowRecord) -> schema_history.Judgement:
+    """What one end said."""
+    return schema_history.Judgement.model_validate(
+        {
+            "workload": end.workload,
+            "direction": end.direction,
+            "verdict": end.verdict,
+            "rule_id": end.rule_id,
+            "reason": end.reason,
+            "packets": end.packets + end.back_packets,
+            "bytes": end.bytes + end.back_bytes,
+        }
+    )
+
+
+def flow_view(flow: Flow) -> schema_history.Flow:
+    """A flow: its counts are the first end's, its verdict the decisive one's."""
+    first, decisive = flow.first, flow.decisive
+    names = [(end.source_name, end.destination_name) for end in flow.ends]
+    return schema_history.Flow.model_validate(
+        {
+            "started": min(end.started for end in flow.ends),
+            "last": max(end.last for end in flow.ends),
+            "live": flow.live,
+            "direction": first.direction if len(flow.ends) == 1 else "both",
+            "protocol": first.protocol,
+            "source": first.source,
+            "source_name": next((name for name, _ in names if name), None),
+            "source_port": first.sport,
+            "destination": first.destination,
+            "destination_name": next((name for _, name in names if name), None),
+            "destination_port": first.dport,
+            "packets": first.packets,
+            "bytes": first.bytes,
+            "packets_back": first.back_packets,
+            "bytes_back": first.back_bytes,
+            "kernel_packets": first.kernel_packets,
+            "kernel_bytes": first.kernel_bytes,
+            "verdict": decisive.verdict,
+            "rule_id": decisive.rule_id,
+            "reason": decisive.reason,
+            "flows": first.flows,
+            "judged": [judgement(end) for end in flow.ends],
+        }
+    )
+
+
+def router(agent: Agent) -> APIRouter:
+    """GET /flows and /events."""
+    made = APIRouter(tags=["history"])
+
+    @made.get("/flows")
+    def flows(
+        limit: Limit = 100,
+        workload: str | None = None,
+        verdict: schema_history.Verdict | None = None,
+        since: float | None = None,
+        after: int | None = None,
+    ) -> schema_history.FlowList:
+        """The newest flows: those that go on and those that ended or were denied."""
+        name = agent.known_workload(workload)
+        found = agent.reader.flows(Wanted(limit, name, since, after), verdict)
+        return schema_history.FlowList(
+            flows=[flow_view(flow) for flow in found.flows],
+            position=found.position,
+            recording=agent.context.history.state().recording,
+            complete=found.complete,
+        )
+
+    @made.get("/events")
+    def events(
+        limit: Limit = 100,
+        workload: str | None = None,
+        kind: Annotated[tuple[schema.EventKind, ...], Query()] = (),
+        since: float | None = None,
+        after: int | None = None,
+    ) -> schema_history.EventPage:
+        """The newest events."""
+        name = agent.known_workload(workload)
+        found = agent.reader.events(Wanted(limit, name, since, after), kind)
+        return schema_history.EventPage(
+            events=event_views(found.events),
+            position=found.position,
+            lost=agent.recording().lost,
+        )
+
+    return made

@@ -1,0 +1,124 @@
+"""Routes of what was learned, and of trying a policy out on what was recorded. In: an Agent. Out: schema models. I/O: the agent's."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from pyctl.agent.agent import Agent
+from pyctl.api.schema import learning as schema_learning
+from pyctl.policy.document.parse import parse
+from pyctl.policy.evaluate.judge import Fate
+from pyctl.policy.evaluate.simulate import Case, Change, Simulation, simulate
+from pyctl.policy.learn.learn_filter import MEANING, LeftOut
+from pyctl.policy.learn.text import as_yaml, document
+from pyctl.telemetry.history.learning import learned, recorded
+
+_EXAMPLES = 3
+
+
+def left_out_views(out: LeftOut) -> list[schema_learning.LeftOut]:
+    """The most frequent reason first."""
+    return [
+        schema_learning.LeftOut(
+            why=why,
+            meaning=MEANING[why],
+            flows=flows,
+            examples=[
+                f"{opener} → {whom}"
+                for (opener, whom), _ in out.who[why].most_common(_EXAMPLES)
+            ],
+        )
+        for why, flows in out.flows.most_common()
+    ]
+
+
+def case_views(
+    found: Simulation, cases: Iterable[tuple[Case, int]]
+) -> list[schema_learning.Case]:
+    """With their flows."""
+    return [
+        schema_learning.Case(
+            change=case.change.value,
+            source=case.source,
+            target=case.target,
+            service=case.service,
+            flows=flows,
+            last=found.last[case],
+            before=_fate(case.before),
+            after=_fate(case.after),
+            why=case.before.why or case.after.why or None,
+        )
+        for case, flows in cases
+    ]
+
+
+def _fate(fate: Fate) -> schema_learning.Fate:
+    return schema_learning.Fate.model_validate(
+        {
+            "verdict": fate.verdict,
+            "rule_id": fate.rule_id,
+            "staged_rule_id": fate.staged_id,
+        }
+    )
+
+
+def router(agent: Agent) -> APIRouter:
+    """GET /policy/learned, POST /policy/simulate."""
+    made = APIRouter(tags=["policy"])
+
+    @made.get("/policy/learned")
+    def get(
+        since: float | None = None,
+        group: str | None = None,
+        cidr_prefix: Annotated[int | None, Query(ge=1, le=32)] = None,
+    ) -> schema_learning.Learned:
+        """Rules that allow what was seen and answered."""
+        flows, complete = recorded(agent.reader, since)
+        policy = agent.context.policy
+        found = learned(policy, agent.context.registry.all(), flows, group, cidr_prefix)
+        body = document(found, policy.text)
+        head = (
+            f"Learned: {len(found.rules)} rules from {found.flows} flows, with ids from "
+            "10000 on, behind the rules of the policy in force.\nReview, then: "
+            "segctl policy apply -f FILE"
+        )
+        return schema_learning.Learned(
+            text=as_yaml(body, head),
+            document=body,
+            rules=len(found.rules),
+            flows=found.flows,
+            left_out=left_out_views(found.left_out),
+            recording=agent.context.history.state().recording,
+            complete=complete,
+        )
+
+    @made.post("/policy/simulate")
+    def try_out(request: schema_learning.SimulateRequest) -> schema_learning.Simulated:
+        """Recorded flows under this policy; nothing is applied."""
+        started = time.monotonic()
+        policy = parse(request.text)
+        flows, complete = recorded(agent.reader, request.since)
+        found = simulate(
+            flows,
+            agent.context.policy,
+            policy,
+            agent.context.registry.all(),
+            mode=request.mode,
+        )
+        return schema_learning.Simulated(
+            flows={change.value: found.flows[change] for change in Change},
+            monitored=found.monitored,
+            examples=case_views(found, found.examples(request.examples)),
+            staged=found.staged,
+            staged_examples=case_views(found, found.staged_examples(request.examples)),
+            warnings=list(policy.warnings),
+            recording=agent.context.history.state().recording,
+            complete=complete,
+            elapsed_ms=round(1000 * (time.monotonic() - started), 1),
+        )
+
+    return made

@@ -1,0 +1,278 @@
+"""Metrics in Prometheus' text format: at /metrics of the API's socket, and on TCP where asked for.
+
+In: an Agent. Out: samples, made at the moment of a scrape. I/O: the agent's, and a TCP listener.
+Every label is bounded: workloads and interfaces by what is attached, reasons and modes by lists of
+ours, rules by the policy in force and MOST_RULES; addresses and ports are no labels. Who may connect to the TCP address reads all of it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter as Tally
+from collections.abc import Callable, Collection, Iterator, Mapping
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import (
+    CONTENT_TYPE_LATEST,
+    choose_encoder,
+    generate_latest,
+)
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from pyctl.agent.agent import Agent
+from pyctl.api.scrape import Page, ScrapeServer
+from pyctl.api.v1.views import counter_rows
+from pyctl.errors import SegctlError
+from pyctl.model.text import harmless
+from pyctl.model.workload import Mode
+from pyctl.policy.document.identity import rule_key
+from pyctl.policy.document.types import Rule
+from pyctl.telemetry.history.hits import DEFAULT, Hits
+
+ENGINE_COUNTERS = {
+    "frames": "Frames read from the packet rings.",
+    "bytes": "Bytes read from the packet rings.",
+    "sent": "Frames sent on.",
+    "send_failed": "Frames that could not be sent on.",
+    "truncated": "Frames that came in part.",
+    "flows_put": "Verdicts handed to the kernel.",
+    "flows_refused": "Verdicts that the kernel's flow map had no room for.",
+}
+"""Of struct sg_engine_stats."""
+MOST_RULES = 1000
+"""A series for each is no more than this: of policies with more rules `segctl policy hits` tells."""
+FLOW_MAP_COUNTERS = {
+    "evictions": ("flows_evicted", "Entries taken out while their flow went on."),
+    "insert_failures": (
+        "flows_refused",
+        "Verdicts that there was no room for: their flow stays with the engine.",
+    ),
+    "late_packets": (
+        "flows_late_packets",
+        "Packets of allowed flows that reached the engine after its verdict was in the kernel.",
+    ),
+    "late_bytes": ("flows_late_bytes", "Likewise, bytes."),
+}
+"""Name → the field of struct sg_engine_stats, and what it is."""
+
+
+class AgentCollector(Collector):
+    """Asks agent, kernel and engine when it is scraped."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+
+    def collect(self) -> Iterator[Metric]:
+        """All families."""
+        yield InfoMetricFamily(
+            "segctl_build", "The agent.", value={"version": version("segctl")}
+        )
+        yield from self._packets()
+        yield from self._workloads()
+        supervisor = self._agent.supervisor
+        yield from engine_metrics(supervisor.stats(), carries=supervisor.carries())
+        yield CounterMetricFamily(
+            "segctl_engine_restarts",
+            "Engines replaced because they were gone or hung.",
+            value=self._agent.supervisor.restarts,
+        )
+        yield from self._history()
+        rules = self._agent.context.policy.rules
+        yield from rule_metrics(rules, self._agent.reader.stored_hits())
+
+    def _packets(self) -> Iterator[Metric]:
+        labels = ["workload", "port", "category", "reason"]
+        packets = CounterMetricFamily(
+            "segctl_packets", "Packets by what became of them and why.", labels=labels
+        )
+        size = CounterMetricFamily("segctl_bytes", "Likewise, bytes.", labels=labels)
+        context = self._agent.context
+        sums: dict[tuple[str, ...], tuple[int, int]] = {}
+        for workload in context.registry.all():
+            for port in workload.ports:
+                try:
+                    driver = context.steering.drivers.of(workload.datapath)
+                    kernel = driver.counters(port.port_id)
+                except (SegctlError, OSError):
+                    continue  # It was detached meanwhile.
+                engine = self._agent.supervisor.counters(port.port_id)
+                for row in counter_rows(kernel, engine):
+                    words = workload.name, port.interface, row.category, row.reason
+                    of = tuple(harmless(word) for word in words)
+                    # Names of different bytes may be one by now: a series is told once.
+                    had = sums.get(of, (0, 0))
+                    sums[of] = had[0] + row.packets, had[1] + row.bytes
+        for labels_of, (number, octets) in sums.items():
+            packets.add_metric(labels_of, number)
+            size.add_metric(labels_of, octets)
+        yield from (packets, size)
+
+    def _workloads(self) -> Iterator[Metric]:
+        found = GaugeMetricFamily(
+            "segctl_workloads", "Attached workloads.", labels=["mode"]
+        )
+        context = self._agent.context
+        modes = Tally(context.mode_of(one).mode for one in context.registry.all())
+        for mode in Mode:
+            found.add_metric([mode.value], modes[mode])
+        yield found
+        yield GaugeMetricFamily(
+            "segctl_workloads_lost",
+            "Containers that are to be attached, and are not there.",
+            value=len(context.lost()),
+        )
+        beside = GaugeMetricFamily(
+            "segctl_uninspected_interfaces",
+            "Interfaces that lead out of a workload and are not spliced.",
+            labels=["workload"],
+        )
+        for workload in context.registry.all():
+            count = len(context.uninspected.get(workload.id, ()))
+            beside.add_metric([harmless(workload.name)], count)
+        yield beside
+
+    def _history(self) -> Iterator[Metric]:
+        state = self._agent.recording()
+        yield GaugeMetricFamily(
+            "segctl_history_recording",
+            "1 while flows and events are recorded on disk.",
+            value=state.recording,
+        )
+        yield GaugeMetricFamily(
+            "segctl_history_size_bytes", "Of the file.", value=state.bytes
+        )
+        yield CounterMetricFamily(
+            "segctl_history_lost",
+            "Flows and events that are not on disk.",
+            value=state.lost,
+        )
+
+
+def engine_metrics(stats: Mapping[str, Any], *, carries: bool) -> Iterator[Metric]:
+    """Of the engine's own numbers; empty ones: it does not answer."""
+    yield GaugeMetricFamily(
+        "segctl_engine_up",
+        "1 while the engine answers, and frames can reach it.",
+        value=bool(stats) and carries,
+    )
+    if not stats:
+        return
+    for name, caption in ENGINE_COUNTERS.items():
+        yield CounterMetricFamily(f"segctl_engine_{name}", caption, value=stats[name])
+    yield CounterMetricFamily(
+        "segctl_engine_ring_drops",
+        "Frames that the packet rings had no room for.",
+        value=sum(stats["ring_drops"]),
+    )
+    lost = CounterMetricFamily(
+        "segctl_engine_events_lost",
+        "Events beyond what the engine keeps of a port: drops and violations, and ends of flows.",
+        labels=["kind"],
+    )
+    for kind in ("drops", "ends"):
+        lost.add_metric([kind], stats[f"events_lost_{kind}"])
+    yield lost
+    yield GaugeMetricFamily(
+        "segctl_engine_pace_seconds",
+        "How far apart the packets of one port may reach the engine; 0: it keeps up.",
+        value=stats["share_gap_ns"] / 1e9,
+    )
+    yield from flow_map_metrics(stats)
+    yield GaugeMetricFamily(
+        "segctl_engine_sessions", "Flows in its table.", value=stats["sessions"]
+    )
+
+
+def flow_map_metrics(stats: Mapping[str, Any]) -> Iterator[Metric]:
+    """Of the verdicts in the kernel."""
+    yield GaugeMetricFamily(
+        "segctl_flow_map_entries",
+        "Verdicts there.",
+        value=stats.get("flows_entries", 0),
+    )
+    yield GaugeMetricFamily(
+        "segctl_flow_map_capacity",
+        "Room for them.",
+        value=stats.get("flows_capacity", 0),
+    )
+    for name, (field, caption) in FLOW_MAP_COUNTERS.items():
+        yield CounterMetricFamily(
+            f"segctl_flow_map_{name}", caption, value=stats.get(field, 0)
+        )
+
+
+def rule_metrics(
+    rules: Collection[Rule], found: Mapping[int, Hits]
+) -> Iterator[Metric]:
+    """How often rules decided. What cannot be read is left out: zeros would be a counter that fell."""
+    if len(rules) > MOST_RULES:
+        return
+    labels = ["rule", "action", "staged"]
+    often = CounterMetricFamily(
+        "segctl_rule_hits",
+        "Flows judged by a rule of the policy in force, at each end; staged: it would have decided. "
+        f"None of policies with more than {MOST_RULES} rules.",
+        labels=labels,
+    )
+    last = GaugeMetricFamily(
+        "segctl_rule_last_used_timestamp_seconds",
+        "When a flow was judged by it, or ended; none for never.",
+        labels=labels,
+    )
+    rows = [
+        (rule_key(one), [str(one.id), one.action.value, str(one.stage).lower()])
+        for one in rules
+        if one.enabled
+    ]
+    for key, of in [*rows, (DEFAULT, ["default", "mode", "false"])]:
+        sums = found.get(key)
+        if sums is not None:
+            often.add_metric(of, sums.hits)
+            if sums.last is not None:
+                last.add_metric(of, sums.last)
+    yield from (often, last)
+
+
+def _registry(agent: Agent) -> CollectorRegistry:
+    made = CollectorRegistry(auto_describe=False)
+    made.register(AgentCollector(agent))
+    return made
+
+
+def router(agent: Agent) -> APIRouter:
+    """GET /metrics."""
+    made = APIRouter(tags=["metrics"])
+    registry = _registry(agent)
+
+    @made.get("/metrics")
+    def metrics() -> Response:
+        """Prometheus' text format."""
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    return made
+
+
+def serve(agent: Agent, host: str, port: int) -> Callable[[], None]:
+    """Listen on TCP for scrapes; gives what ends it. SegctlError where it cannot."""
+    registry = _registry(agent)
+
+    def page(accept: str) -> Page:
+        encode, content_type = choose_encoder(accept)
+        return encode(registry), content_type
+
+    try:
+        return ScrapeServer(host, port, page).close
+    except (OSError, OverflowError) as error:
+        raise SegctlError(
+            f"listening for metrics on {host}:{port}: {error}",
+            advice="choose another address with --metrics",
+        ) from error

@@ -1,0 +1,81 @@
+"""The route that asks a policy, and the answer as the API shows it.
+
+In: an Agent. Out: schema models. I/O: none of its own.
+"""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from pyctl.agent.agent import Agent
+from pyctl.api.schema.identity import SharedAddress
+from pyctl.api.schema.question import (
+    AskedEnd,
+    AskedRule,
+    PolicyAnswer,
+    PolicyQuestion,
+)
+from pyctl.policy.compile.diff import rule_text
+from pyctl.policy.document.parse import parse
+from pyctl.policy.evaluate.explain import Explanation
+from pyctl.policy.evaluate.question import Answer, Asked, ask
+
+
+def router(agent: Agent) -> APIRouter:
+    """POST /policy/test."""
+    made = APIRouter(tags=["policy"])
+
+    @made.post("/policy/test")
+    def test(request: PolicyQuestion) -> PolicyAnswer:
+        """What becomes of a new connection, by which rule, and why by none before it."""
+        policy = agent.context.policy
+        if request.text is not None:
+            policy = parse(request.text)
+        loads = agent.context.registry.all()
+        return answer_view(
+            ask(policy, loads, request.source, request.target, request.port)
+        )
+
+    return made
+
+
+def answer_view(answer: Answer) -> PolicyAnswer:
+    """As the API shows it."""
+    return PolicyAnswer(
+        source=str(answer.source.address),
+        target=str(answer.target.address),
+        opens=answer.opens,
+        shared=[
+            SharedAddress(address=str(ip), workloads=list(names))
+            for ip, names in answer.shared
+        ],
+        ends=[_end(one) for one in answer.asked],
+    )
+
+
+def _end(asked: Asked) -> AskedEnd:
+    staged = asked.explanation.staged
+    return AskedEnd(
+        direction=asked.direction,
+        workload=asked.workload.name,
+        mode=asked.mode,
+        says=asked.says,
+        rules=_rules(asked.explanation),
+        passes=asked.judgement.passes,
+        verdict=asked.judgement.verdict,
+        reason=asked.judgement.reason,
+        reached=asked.reached,
+        rejects=asked.rejects,
+        staged=None if staged is None else staged.id,
+    )
+
+
+def _rules(why: Explanation) -> list[AskedRule]:
+    rules = [
+        AskedRule(id=rule.id, text=rule_text(rule), why_not=not_by)
+        for rule, not_by in why.passed_over
+    ]
+    if why.rule is not None:
+        text = rule_text(why.rule)
+        rules.append(AskedRule(id=why.rule.id, text=text, why_not=None))
+    return rules

@@ -1,0 +1,177 @@
+"""The agent's values as the API shows them.
+
+In: Workload, Counter, Happening and friends. Out: schema models. I/O: none, but for the counters
+that the caller hands in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from pyctl import abi
+from pyctl.agent.agent import Agent
+from pyctl.api.schema import workloads as schema
+from pyctl.api.schema.identity import ClaimView, SharedAddress
+from pyctl.model.workload import Counter, ModeSource, Port, Workload
+from pyctl.platform.process import process_alive
+from pyctl.policy.compile.affected_ports import rule_count
+from pyctl.policy.compile.claims import shared
+from pyctl.policy.document.resolve import Address, effective_mode, groups_of
+from pyctl.telemetry.events import Happening
+
+Shared = Mapping[Address, tuple[str, ...]]
+"""Names of workloads by the address that they share."""
+
+_INTERNAL = ("segment", "closed")
+"""What of a port is nobody's business outside."""
+
+
+def port_view(port: Port) -> schema.PortView:
+    """A port in the list."""
+    return schema.PortView(
+        **{key: value for key, value in vars(port).items() if key not in _INTERNAL},
+        ucmac=port.ucmac,
+    )
+
+
+def _state(agent: Agent, workload: Workload) -> schema.WorkloadState:
+    if workload.id not in agent.context.registry.by_id:
+        return schema.WorkloadState.LOST
+    if process_alive(workload.process):
+        return schema.WorkloadState.ATTACHED
+    return schema.WorkloadState.EMPTY
+
+
+def _shared(agent: Agent) -> Shared:
+    return shared(agent.context.registry.all())
+
+
+def _head(agent: Agent, workload: Workload, together: Shared) -> dict[str, object]:
+    effective = effective_mode(agent.context.policy, workload)
+    state = _state(agent, workload)
+    lost = state is schema.WorkloadState.LOST
+    return {
+        "id": workload.id,
+        "name": workload.name,
+        "state": state,
+        "pid": None if lost else workload.process.pid,
+        "runtime": workload.runtime,
+        "image": workload.image,
+        "labels": workload.labels,
+        "uninspected": [
+            vars(one) for one in agent.context.uninspected.get(workload.id, ())
+        ],
+        "datapath": workload.datapath,
+        "mode": effective.mode,
+        "mode_source": effective.source,
+        "fail": workload.fail,
+        "other_traffic": workload.other_traffic,
+        "any_source": workload.any_source,
+        "serves": list(workload.serves),
+        "offload": workload.offload,
+        "addresses": list(workload.given),
+        "follow": workload.follow,
+        "shared": [
+            SharedAddress(address=str(ip), workloads=list(names))
+            for ip, names in together.items()
+            if workload.name in names
+        ],
+        "claims": [ClaimView(**vars(claim)) for claim in workload.claims],
+    }
+
+
+def workload_view(agent: Agent, workload: Workload) -> schema.WorkloadView:
+    """A workload in the list."""
+    (view,) = workload_views(agent, [workload])
+    return view
+
+
+def workload_views(
+    agent: Agent, workloads: Iterable[Workload]
+) -> list[schema.WorkloadView]:
+    """The list."""
+    together = _shared(agent)
+    return [
+        schema.WorkloadView.model_validate(
+            {
+                **_head(agent, workload, together),
+                "ports": [port_view(port) for port in workload.ports],
+            }
+        )
+        for workload in workloads
+    ]
+
+
+def counter_rows(
+    kernel: Mapping[str, Counter], engine: Mapping[str, Counter]
+) -> list[schema.CounterRow]:
+    """Both sides' counts in the order of the ABI; what both count (steering) is the kernel's."""
+    rows = []
+    for reason in abi.REASONS:
+        mine = kernel.get(reason.name) or engine.get(reason.name)
+        if mine is None or not mine.packets:
+            continue
+        rows.append(
+            schema.CounterRow.model_validate(
+                {
+                    "reason": reason.name,
+                    "category": reason.category,
+                    "caption": reason.caption,
+                    **vars(mine),
+                }
+            )
+        )
+    return rows
+
+
+def event_view(happening: Happening) -> schema.Event:
+    """One event."""
+    return schema.Event.model_validate(vars(happening))
+
+
+def event_views(happenings: Iterable[Happening]) -> list[schema.Event]:
+    """Many events, in their order."""
+    return [event_view(happening) for happening in happenings]
+
+
+def workload_detail(agent: Agent, workload: Workload) -> schema.WorkloadDetail:
+    """All that is known of one workload."""
+    context = agent.context
+    ports = []
+    sessions = 0
+    for port in workload.ports:
+        _policy, generation = context.steering.policy_of(port.port_id)
+        kernel = context.steering.drivers.of(workload.datapath).counters(port.port_id)
+        engine = agent.supervisor.counters(port.port_id)
+        sessions += agent.supervisor.session_count(port.port_id)
+        ports.append(
+            schema.PortDetail(
+                **port_view(port).model_dump(),
+                generation=generation,
+                rules=rule_count(context.steering.world, port.port_id),
+                counters=counter_rows(kernel, engine),
+            )
+        )
+    denials = context.events.latest(
+        20,
+        workload=workload.name,
+        kinds=("denial", "violation", "staged", "kernel-drop"),
+    )
+    unforced = effective_mode(context.policy, replace(workload, forced_mode=None))
+    from_policy = unforced.source is ModeSource.POLICY
+    return schema.WorkloadDetail.model_validate(
+        {
+            **_head(agent, workload, _shared(agent)),
+            "attach_mode": workload.attach_mode,
+            "forced_mode": workload.forced_mode,
+            "policy_mode": unforced.mode if from_policy else None,
+            "groups": list(groups_of(context.policy, workload)),
+            "ports": ports,
+            "sessions": sessions,
+            "flow_map": agent.supervisor.flow_map(
+                port.port_id for port in workload.ports
+            ),
+            "denials": event_views(denials),
+        }
+    )

@@ -1,0 +1,94 @@
+"""segctl policy test.
+
+In: two ends and a port. Out: what becomes of a new connection, and why. I/O: the agent, a file.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TextIO
+
+import click
+
+from pyctl.cli.shared import options, render
+from pyctl.cli.shared.once import Command
+
+
+@click.command("test", cls=Command)
+@click.option("--from", "source", required=True, help="A workload, or an address.")
+@click.option("--to", "target", required=True, help="Likewise.")
+@click.option("--port", required=True, help="tcp/80, udp/53, sctp/3868, icmp, icmp/13.")
+@click.option(
+    "-f",
+    "--file",
+    "file",
+    type=click.File("r", encoding="utf-8"),
+    help="Ask this policy, which is not applied; - is stdin.",
+)
+@click.option(
+    "--expect",
+    type=click.Choice(["allow", "deny"]),
+    help="Fail (exit code 1) where it is not so.",
+)
+@options.output
+@click.pass_context
+def test_policy(
+    ctx: click.Context,
+    source: str,
+    target: str,
+    port: str,
+    file: TextIO | None,
+    expect: str | None,
+    as_json: bool,
+) -> None:
+    """What becomes of a new connection: the rule that decides, and why none before it does.
+
+    Nothing is sent. Each attached end answers for itself: its rules, and what its mode makes of them.
+    """
+    from pyctl.api.client import AgentClient
+
+    text = None if file is None else options.text_of(file)
+    client = AgentClient(options.instance())
+    answer = client.test_policy(source, target, port, text)
+    if as_json:
+        render.as_json(answer)
+    else:
+        _show(answer, f"{source} → {target} {port}")
+    if expect is not None and answer["opens"] is not (expect == "allow"):
+        ctx.exit(1)
+
+
+def _show(answer: dict[str, Any], what: str) -> None:
+    word = "passes" if answer["opens"] else "is denied"
+    click.echo(f"{render.safe(what)} {word} ({answer['source']} → {answer['target']})")
+    for one in answer["shared"]:
+        names = " and ".join(map(render.safe, one["workloads"]))
+        click.echo(
+            f"{one['address']} is shared by {names}: it may do what each of them may"
+        )
+    if not answer["ends"]:
+        click.echo("neither end is attached: nothing is judged")
+    for end in answer["ends"]:
+        click.echo()
+        render.heading(
+            f"{end['direction']} at {end['workload']}, {end['mode']}: {_said(end)}"
+        )
+        render.table(
+            ("RULE", "SAYS", "WHY NOT"),
+            [
+                (rule["id"], rule["text"], rule["why_not"] or "it decides")
+                for rule in end["rules"]
+            ],
+        )
+
+
+def _said(end: dict[str, Any]) -> str:
+    if not end["reached"]:
+        return "not reached"
+    word = "passes" if end["passes"] else "dropped"
+    if end["rejects"]:
+        word = "dropped and answered"
+    says = "no rule matches" if end["says"] == "no rule" else f"a rule {end['says']}s"
+    if end["says"] == "deny":
+        says = "a rule denies"
+    recorded = f", recorded as {end['reason']}" if end["reason"] else ""
+    return f"{says}, {word}{recorded}"

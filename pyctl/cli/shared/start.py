@@ -1,0 +1,255 @@
+"""The agent's process: started in the background where a command needs it, and ended.
+
+In: an instance and a request. Out: the answer. I/O: spawns `segctl agent run`, the agent's socket,
+its log, a lock file.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from pyctl.api.client import AgentClient, Answer
+from pyctl.errors import SegctlError, UnreachableError
+from pyctl.free_space import is_full
+from pyctl.model.instance import Instance
+from pyctl.signal_shield import unbroken
+
+STEP_S = 45.0
+"""For one step of its start, of each of which the agent logs a line: more than the engine may take to answer.
+Compiling the programs takes most of it: under a second, much more on a busy or an emulated machine."""
+START_S = 600.0
+"""For all of them: a workload that keeps the processors busy must not keep the agent from starting."""
+STOP_DEADLINE_S = 30.0
+_POLL_S = 0.02
+_TAIL_LINES = 12
+
+
+def with_agent(
+    instance: Instance, ask: Callable[[AgentClient], Answer], *, keep: bool = True
+) -> Answer:
+    """The answer to `ask`, from an agent that is started first where none runs.
+
+    With keep=False (a dry run) an agent that was started here is ended again.
+    """
+    client = AgentClient(instance)
+    try:
+        return ask(client)
+    except UnreachableError as error:
+        if not _nobody_there(error):
+            raise
+    start_agent(instance)
+    try:
+        return ask(client)
+    finally:
+        if not keep:
+            stop_agent(client)
+
+
+def stop_agent(client: AgentClient, *, detach: bool = False) -> Answer:
+    """Ask the agent to end and wait until it has; SegctlError where it does not."""
+    pid = int(client.status()["pid"])
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError as error:
+        raise SegctlError(f"the agent (pid {pid}) ended by itself meanwhile") from error
+    try:
+        answer = client.stop(detach=detach)
+        if not select.select([process], [], [], STOP_DEADLINE_S)[0]:
+            raise SegctlError(
+                f"the agent (pid {pid}) was asked to end {STOP_DEADLINE_S:g} s ago",
+                state="it still runs",
+                advice=f"see {client.instance.log_file}",
+            )
+    finally:
+        os.close(process)
+    return answer
+
+
+def start_agent(
+    instance: Instance,
+    argv: tuple[str, ...] = (sys.executable, "-m", "pyctl.cli.main", "agent", "run"),
+    step_s: float = STEP_S,
+) -> None:
+    """Spawn `argv` in a session of its own and wait until the agent's socket answers, as long as its log grows.
+
+    An agent that somebody else is starting is waited for instead: a second one is refused.
+    SegctlError with the end of its log where it ends or is not ready in time (it is ended then).
+    A ^C undoes: nobody asked for an agent but for what this command was to do, and the host is to be
+    as it was. One that was attached to before stays as an agent leaves it that ends: steered.
+    """
+    try:
+        instance.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SegctlError(
+            f"starting the agent: {error}",
+            state="nothing was attached or detached",
+            errno=error.errno,
+        ) from error
+    with _one_starter(instance.run_dir / "start.lock"):
+        if _answers(instance):
+            return
+        with _log_of(instance) as log:
+            begin = log.tell()
+            try:
+                child = unbroken(lambda: _spawn(argv, log), undo=_end)
+            except KeyboardInterrupt as error:
+                raise _interrupted("was ended") from error
+        patience = _Patience(instance.log_file, step_s)
+        try:
+            while not _answers(instance):
+                if child.poll() is not None and not _other_runs(instance):
+                    raise _failed(instance, begin, f"it ended with {child.returncode}")
+                if why := patience.ends():
+                    raise _failed(instance, begin, f"{why}; it {_end(child)}")
+                time.sleep(_POLL_S)
+        except KeyboardInterrupt as error:
+            raise _interrupted(_end(child)) from error
+        # It outlives this process: nothing is to be waited for.
+        child.returncode = 0
+
+
+class _Patience:
+    """How long an agent is waited for: each line in its log is a step, after which it has as long again."""
+
+    def __init__(
+        self,
+        log: Path,
+        step_s: float,
+        whole_s: float = START_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._log = log
+        self._step_s, self._whole_s = step_s, whole_s
+        self._clock = clock
+        self._size = log.stat().st_size
+        self._began = self._stepped = clock()
+
+    def ends(self) -> str:
+        """Return why it is not waited for any more; empty while it is."""
+        now, size = self._clock(), self._log.stat().st_size
+        if size != self._size:
+            self._size, self._stepped = size, now
+        if now - self._began > self._whole_s:
+            return f"it was not ready within {self._whole_s:g} s"
+        if now - self._stepped > self._step_s:
+            return f"it was not ready within {self._step_s:g} s after its last step"
+        return ""
+
+
+def _log_of(instance: Instance) -> BinaryIO:
+    """Open the agent's log, for root's eyes alone: it tells whose packets were denied."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+    log = os.fdopen(os.open(instance.log_file, flags, 0o600), "ab")
+    # An earlier version may have made it for all.
+    os.fchmod(log.fileno(), 0o600)
+    return log
+
+
+def _spawn(argv: tuple[str, ...], log: BinaryIO) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        cwd="/",
+        env={**os.environ, "PYTHONPATH": _path_with_us()},
+        start_new_session=True,
+        umask=0o077,
+    )
+
+
+def _interrupted(what_became_of_it: str) -> SegctlError:
+    return SegctlError(
+        f"interrupted while the agent was starting in the background: it {what_became_of_it}",
+        state="nothing was attached or detached",
+    )
+
+
+def _end(child: subprocess.Popen[bytes]) -> str:
+    """Ask it to end, which it can at any moment of its start, and wait; what became of it."""
+    if child.poll() is not None:
+        return "is another command's, and goes on"
+    child.terminate()
+    try:
+        child.wait(STOP_DEADLINE_S)
+    except subprocess.TimeoutExpired:
+        return f"was asked to end, but runs still (pid {child.pid})"
+    return "was ended"
+
+
+def _other_runs(instance: Instance) -> bool:
+    """Whether an agent holds the instance: here it is none of ours, and does not answer yet."""
+    try:
+        lock = os.open(instance.lock_file, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
+def _path_with_us() -> str:
+    """So that the agent is of the same tree as this command, installed or not."""
+    before = os.environ.get("PYTHONPATH")
+    return os.pathsep.join(
+        [str(Path(__file__).parents[3]), *([before] if before else [])]
+    )
+
+
+def _answers(instance: Instance) -> bool:
+    """A connection that breaks off is an agent that is ending: not one to wait for."""
+    try:
+        AgentClient(instance, timeout=5).status()
+    except UnreachableError:
+        return False
+    return True
+
+
+def _nobody_there(error: UnreachableError) -> bool:
+    return error.errno in {errno.ENOENT, errno.ECONNREFUSED}
+
+
+@contextmanager
+def _one_starter(path: Path) -> Iterator[None]:
+    """Two commands at once must not start two agents; the second finds the first's."""
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _failed(instance: Instance, begin: int, how: str) -> SegctlError:
+    with instance.log_file.open("rb") as log:
+        log.seek(begin)
+        lines = log.read().decode(errors="replace").splitlines()[-_TAIL_LINES:]
+    said = "\n  ".join(lines) or "(nothing)"
+    if is_full(instance.run_dir):
+        return SegctlError(
+            f"the agent was started in the background, but {how}: no space is left for "
+            f"{instance.run_dir} (ENOSPC). Its last words:\n  {said}\n",
+            state="nothing was attached or detached",
+            advice="make room on that file system",
+            errno=errno.ENOSPC,
+        )
+    return SegctlError(
+        f"the agent was started in the background, but {how}. Its last words:\n  {said}\n",
+        state="nothing was attached or detached",
+        advice=f"the whole log is {instance.log_file}; "
+        "`segctl doctor` says what this host lacks",
+    )

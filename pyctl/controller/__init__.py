@@ -1,0 +1,12 @@
+"""The one place that changes anything: what is desired, made to hold in engine and kernel.
+
+context        what all procedures share: the registry, the policy, the steering
+workloads      procedures of one workload: attach, detach, and who goes on in its place
+commit_policy  a policy in the place of another, on every workload or on none
+steering       policies and port pairs out to driver and engine, in the order that opens no hole
+segments       which bridge a port is on
+recovery       what an earlier agent left half done      turns  one procedure at a time
+
+In: requests, what observers saw. Out: state, kernel and engine changed, events. May import state,
+telemetry, engine, datapath, intercept, policy, runtime, platform; never observe, agent or api.
+"""

@@ -1,0 +1,261 @@
+"""What the agent's procedures share: the registry, the policy, the steering, the events.
+
+In: an instance with its parts. Out: the small questions and moves that attach, detach, watch and
+recovery have in common. Its callers hold the agent's lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import structlog
+
+from pyctl.controller.steering import Steering
+from pyctl.free_space import is_full
+from pyctl.intercept.live_state import far_vex, switch_offloads
+from pyctl.intercept.offload_switch import switch_bridge
+from pyctl.intercept.uninspected import Uninspected
+from pyctl.model.instance import Instance
+from pyctl.model.workload import ADDRESSES_MAX, ClaimState, Offload, Port, Workload
+from pyctl.platform.sockets.listeners import listening_ports
+from pyctl.policy.compile.claims import in_groups, settle, shared, taken
+from pyctl.policy.compile.compiler import Compiled, Compiler
+from pyctl.policy.document.named_ports import PortNames
+from pyctl.policy.document.resolve import EffectiveMode, effective_mode
+from pyctl.policy.document.types import EMPTY, Policy
+from pyctl.state.ids import PortIds
+from pyctl.state.memory import Memory
+from pyctl.state.registry import Registry
+from pyctl.state.store import Store
+from pyctl.telemetry.events import EventLog, Happening
+from pyctl.telemetry.history.writer import History
+from pyctl.telemetry.log_budget import LogBudget
+
+_log = structlog.get_logger()
+_CLAIMS_TOLD = 4
+"""Lines told of one workload's new claims at once."""
+
+
+@dataclass
+class Context:
+    """The parts of one agent."""
+
+    instance: Instance
+    store: Store
+    memory: Memory
+    registry: Registry
+    steering: Steering
+    events: EventLog
+    history: History
+    port_ids: PortIds
+    log_budget: LogBudget = field(default_factory=LogBudget)
+    policy: Policy = EMPTY
+    on_change: Callable[[], None] = field(default=lambda: None)
+    """Called when the set of processes to watch has changed."""
+    uninspected: dict[str, tuple[Uninspected, ...]] = field(default_factory=dict)
+    """By workload id: what it has beside its ports that leads out."""
+    stale: bool = False
+    """The last refresh failed, or is under way."""
+    unsteered: dict[int, str] = field(default_factory=dict)
+    """By port id: why a port that stands could not be steered. It carries nothing."""
+    unfinished: tuple[str, ...] = ()
+    """Interrupted splices that could not be finished, a line each."""
+    _bridge_off: bool | None = None
+    _compiler: Compiler = field(default_factory=lambda: Compiler(EMPTY))
+
+    @property
+    def behind(self) -> bool:
+        """Something is to be tried again; also while a refresh is under way."""
+        return bool(self.stale or self.unsteered or self.unfinished)
+
+    def watched(self) -> None:
+        """Tell whoever watches processes to look again."""
+        self.on_change()
+
+    def new_port_id(self) -> int:
+        """An id of which nothing is left anywhere; on disk before it is used."""
+        drivers = self.steering.drivers
+        port_id = self.port_ids.allocate(
+            lambda candidate: (
+                self.registry.by_port(candidate) is not None
+                or drivers.port_in_use(candidate)
+            )
+        )
+        self.store.save_port_id(port_id)
+        return port_id
+
+    def mode_of(self, workload: Workload) -> EffectiveMode:
+        """The effective mode and where it comes from."""
+        return effective_mode(self.policy, workload)
+
+    def lost(self) -> list[Workload]:
+        """Return the containers that are not there, and are attached again when they start."""
+        lost = self.memory.lost(self.registry.by_id)
+        return [self.memory.with_mode(one.workload) for one in lost]
+
+    def compile(self, joining: Workload | None = None) -> Compiled:
+        """What should hold now, with a workload that need not be in the registry yet."""
+        if self._compiler.written is not self.policy:
+            self._compiler = Compiler(self.policy)
+        workloads = dict(self.registry.by_id)
+        if joining is not None:
+            workloads[joining.id] = joining
+        return self._compiler.compile(workloads.values())
+
+    def compile_with(self, policy: Policy) -> Compiled:
+        """Return what would hold under another policy. Readers go on with the one in force."""
+        return Compiler(policy).compile(self.registry.all())
+
+    def prepare(self, workload: Workload, port: Port) -> None:
+        """Teach the engine a port of a workload that need not be in the registry yet."""
+
+        def listeners() -> tuple[int, ...]:
+            # It may go on with another process by then.
+            now = self.registry.by_port(port.port_id) or workload
+            return listening_ports(now.process)
+
+        # Its frames are judged from now on, and it may end before it is in the registry.
+        self.registry.names.note(workload.name, port)
+        self.steering.prepare(
+            self.compile(workload), port.port_id, workload.datapath, listeners
+        )
+
+    def steer(self, workload: Workload, port: Port) -> None:
+        """Steer one prepared port of a workload that is in the registry."""
+        self.steering.add(port.port_id, self.compile(), workload.datapath)
+
+    def move(self, workload: Workload) -> None:
+        """Bring the ports of a workload to the datapath that it names by now."""
+        pairs = self.compile().pairs
+        for port in workload.ports:
+            self.steering.move(pairs[port.port_id], workload.datapath)
+
+    def joined(self, port: Port) -> None:
+        """A port was attached whose vex may be the very peer of another's: that one's frames must
+        not be sent by bpf_redirect_peer any more, which loses them within one namespace.
+        """
+        far = far_vex(self.instance, port.vex)
+        if far is None:
+            return
+        for workload in self.registry.all():
+            ports = tuple(
+                replace(one, host_mac=None) if one.vex_ifindex == far else one
+                for one in workload.ports
+            )
+            if ports != workload.ports:
+                self.registry.put(replace(workload, ports=ports))
+                self.refresh()
+
+    def refresh(self) -> int:
+        """Make engine and driver follow the registry and the policy; gives how many ports'
+        policies were changed.
+        """
+        self.stale = True
+        self._settle()
+        changed = self.steering.change(self.compile())
+        self.stale = False
+        return changed
+
+    def _settle(self) -> None:
+        """What workloads gave themselves is theirs or not, as policy and the others say by now."""
+        for workload_id, claims in settle(self.policy, self.registry.all()).items():
+            workload = self.registry.by_id[workload_id]
+            self.registry.put(replace(workload, claims=claims))
+            news = [claim for claim in claims if claim not in workload.claims]
+            lines = [
+                f"it gave itself {claim.address} ({claim.interface}): {claim.state}"
+                + (f", {claim.reason}" if claim.reason else "")
+                for claim in news[:_CLAIMS_TOLD]
+            ]
+            if len(news) > _CLAIMS_TOLD:
+                lines.append(f"and {len(news) - _CLAIMS_TOLD} more")
+            for line in lines:
+                self.happened(Happening("lifecycle", line, workload=workload.name))
+        for workload_id, lost in taken(self.registry.all()).items():
+            workload = self.registry.by_id[workload_id]
+            self.registry.put(replace(workload, taken=lost))
+
+    def identity_warnings(self, workload: Workload) -> list[str]:
+        """What an operator should know of the workload's addresses."""
+        lines = [
+            f"{ip} is shared by {' and '.join(names)}: where it is not on the bridge of "
+            "one of them, it may do what each of them may"
+            for ip, names in shared(self.registry.all()).items()
+            if workload.name in names
+        ]
+        lines += [
+            f"{ip} is in the group {group}: it may do what that may"
+            for ip, group in in_groups(self.policy, workload).items()
+        ]
+        lines += [
+            f"{claim.address} ({claim.interface}) is not its own: {claim.reason}"
+            for claim in workload.claims
+            if claim.state is ClaimState.REFUSED
+        ]
+        lines += PortNames(self.policy).warnings(workload, self.registry.all())
+        if len(workload.given) > ADDRESSES_MAX:
+            lines.append(
+                f"it has {len(workload.given)} addresses: those after the first "
+                f"{ADDRESSES_MAX} are not its own"
+            )
+        return lines
+
+    def room_warnings(self) -> list[str]:
+        """What cannot be kept by now."""
+        place = self.instance.state_dir
+        if not is_full(place):
+            return []
+        what = "no space is left for {}: history, and modes for the next start, are not kept"
+        return [what.format(place)]
+
+    def switch_offloads(self, workload: Workload) -> None:
+        """Of its interfaces, and of the way through the engine, to what it says."""
+        for port in workload.ports:
+            switch_offloads(self.instance, workload.process, port, workload.offload)
+        self.switch_bridge()
+
+    def switch_bridge(self) -> None:
+        """Where one workload goes without offloads, the way through the engine does for all."""
+        loads = self.registry.all()
+        off = any(load.offload is Offload.OFF for load in loads)
+        if off is not self._bridge_off:
+            switch_bridge(self.instance, Offload.OFF if off else Offload.ON)
+            self._bridge_off = off
+
+    def bridge_is_new(self) -> None:
+        """The way through the engine was made anew, and has the offloads of a new one."""
+        self._bridge_off = None
+        self.switch_bridge()
+
+    def keep_or_drop(self, workload: Workload) -> None:
+        """Write the workload with the ports it has; without any it is not attached, unless it is whole."""
+        if workload.ports or workload.whole:
+            self.registry.put(workload)
+        else:
+            self.registry.drop(workload.id)
+
+    def happened(self, happening: Happening) -> None:
+        """Record it, and log it within its workload's budget, unless it is one more of the same."""
+        self.history.record(events=[happening])
+        if not self.events.add(happening):
+            self.log_budget.repeats(happening)
+        elif self.log_budget.admits(happening):
+            _log_event(happening)
+
+    def log_sums(self) -> None:
+        """Log how much there was that got no line; called now and then."""
+        for happening in self.log_budget.sums():
+            _log_event(happening)
+
+
+def _log_event(happening: Happening) -> None:
+    _log.info(
+        happening.message,
+        kind=happening.kind,
+        **{
+            key: value
+            for key, value in vars(happening).items()
+            if value is not None and key not in ("kind", "message", "time")
+        },
+    )

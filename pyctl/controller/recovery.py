@@ -1,0 +1,237 @@
+"""What an agent does with what it finds: half-done splices, steered pairs, strays.
+
+In: journals, the registry, the enforcer namespace. Out: every port either owned and steered, or
+gone. No packet of a healthy pair is touched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+
+import structlog
+
+from pyctl.controller.context import Context
+from pyctl.controller.segments import know_segments
+from pyctl.controller.workloads import succession, uninspected
+from pyctl.controller.workloads.detach import detach_workload, shed
+from pyctl.engine.supervisor import Supervisor
+from pyctl.errors import SegctlError
+from pyctl.intercept.detach import unsplice
+from pyctl.intercept.live_state import present_ports, remove_orphan, with_indexes
+from pyctl.intercept.recover import Orphan, Outcome, Recovered, find_orphans, recover
+from pyctl.intercept.steps.journal import pending, port_names
+from pyctl.model.workload import Offload, Port, Workload
+from pyctl.platform import netns
+from pyctl.platform.inhabitants import find
+from pyctl.platform.process import process_alive
+from pyctl.telemetry.events import Happening
+
+_log = structlog.get_logger()
+_STEP = 16
+"""After so many workloads that were taken over there is a line in the log."""
+
+
+def keep_name(context: Context, supervisor: Supervisor) -> None:
+    """Somebody may have deleted the enforcer namespace by hand: it lives on without a name, with
+    all attached workloads in it. A new one in its place would strand them. RefusedError where
+    there is one.
+    """
+    fd = supervisor.namespace()
+    if fd is None:
+        return
+    try:
+        if netns.bind(context.instance.netns, fd):
+            told = "the enforcer namespace had lost its name; it has it again"
+            context.happened(Happening("lifecycle", told))
+    finally:
+        os.close(fd)
+
+
+def finish_journals(context: Context) -> list[str]:
+    """Roll back or finish every splice whose process was killed; gives what was done. What could not be is in
+    Context.unfinished, and is said once.
+    """
+    recovered = recover(context.instance)
+    failed, done = [], []
+    for one in recovered:
+        if one.outcome is Outcome.FAILED:
+            failed.append(_told(one))
+        else:
+            done.append(_told(one))
+    held = len(pending(context.instance.journal_dir)) - len(failed)
+    if held > 0:
+        # A killed agent gives its locks back one by one, that of the instance before these.
+        failed.append(f"a process that is ending holds interrupted splices: {held}")
+    news = [line for line in failed if line not in context.unfinished]
+    context.unfinished = tuple(failed)
+    for line in done:
+        _log.warning(line)
+    for line in news:
+        _log.error(line)
+    if done or news:
+        _drop_undone_ports(context)
+    return done + news
+
+
+def _told(one: Recovered) -> str:
+    pid = one.process.pid if one.process else "?"
+    line = f"interrupted {one.action} of {one.interface} (process {pid}): {one.outcome}"
+    return f"{line}: {one.detail}" if one.detail else line
+
+
+def _drop_undone_ports(context: Context) -> None:
+    instance = context.instance
+    # Until its journal is finished, a workload is not let go of.
+    present = present_ports(instance) | port_names(instance.journal_dir)
+    for workload in context.registry.all():
+        there = tuple(port for port in workload.ports if {port.vex, port.vin} & present)
+        for port in set(workload.ports) - set(there):
+            context.steering.remove(port.port_id)
+        if there != workload.ports:
+            context.keep_or_drop(replace(workload, ports=there))
+
+
+def adopt_workloads(context: Context) -> list[str]:
+    """Take over what an earlier agent attached. Needs enforcer, driver and engine in place. What fails for one
+    workload is a warning, and keeps the agent from none of the others.
+    """
+    warnings = context.registry.load()
+    told = partial(_told_of, warnings)
+    with told("ports of interrupted splices"):
+        _drop_undone_ports(context)
+    for workload in context.registry.all():
+        with told(f"the ports of {workload.name}"):
+            warnings += shed(context, workload)
+    done_with = _done_with(context)
+    with told("the host's bridges"):
+        know_segments(context)
+    workloads = context.registry.all()
+    for number, workload in enumerate(workloads):
+        if number and number % _STEP == 0:
+            _log.info(f"starting: {number} of {len(workloads)} workloads taken over")
+        if workload.id in done_with:
+            warnings.append(f"{workload.name} ended while no agent ran")
+            with told(f"removing {workload.name}"):
+                warnings += detach_workload(context, workload)
+            continue
+        warnings += _steer(context, workload, workload.ports)
+        if workload.offload is Offload.OFF:
+            with told(f"the offloads of {workload.name}"):
+                context.switch_offloads(workload)
+    known = [port for workload in context.registry.all() for port in workload.ports]
+    with told("stray ports"):
+        for orphan in find_orphans(context.instance, known):
+            warnings.append(f"removed stray ports {orphan.vex} {orphan.vin}")
+            with told(f"ports {orphan.vex} {orphan.vin}"):
+                _send_home(context, orphan)
+    with told("the policy"):
+        # Those that ended meanwhile are in nobody's group any more. Where it fails, it is tried again.
+        context.refresh()
+    with told("the offloads"):
+        context.switch_bridge()
+    return warnings
+
+
+def try_again(context: Context) -> None:
+    """Do what could not be done before: finish interrupted splices, steer ports, make the kernel follow. What
+    is new of that is told.
+    """
+    lines = finish_journals(context) if context.unfinished else []
+    there = {port.port_id for one in context.registry.all() for port in one.ports}
+    for port_id in context.unsteered.keys() - there:
+        del context.unsteered[port_id]
+    for workload in context.registry.all():
+        left = tuple(p for p in workload.ports if p.port_id in context.unsteered)
+        lines += shed(context, workload) if left else []
+        still = context.registry.get(workload.id)
+        left = tuple(p for p in still.ports if p in left) if still else ()
+        lines += _steer(context, workload, left)
+    for line in lines:
+        context.happened(Happening("lifecycle", line))
+    if context.stale or lines:
+        context.refresh()
+
+
+def _steer(context: Context, workload: Workload, ports: tuple[Port, ...]) -> list[str]:
+    """Steer these of its ports, as they stand by now. One that cannot be has no filter, so that it carries
+    nothing, and is tried again; gives what is new of that.
+    """
+    lines = []
+    for port in ports:
+        name = f"{workload.name}: {port.interface}"
+        before = context.unsteered.get(port.port_id)
+        try:
+            _steer_port(context, workload.id, port)
+        except Exception as error:  # noqa: BLE001  whatever it is, the other workloads are steered
+            why = str(error) or repr(error)
+            context.unsteered[port.port_id] = why
+            if why != before:
+                lines.append(f"{name} is not steered, and carries nothing: {why}")
+        else:
+            context.unsteered.pop(port.port_id, None)
+            if before:
+                lines.append(f"{name} is steered again")
+    if lines:
+        uninspected.look(context, context.registry.by_id[workload.id])
+    return lines
+
+
+def _steer_port(context: Context, workload_id: str, port: Port) -> None:
+    # An interrupted splice may have made it anew.
+    now = with_indexes(context.instance, port)
+    workload = context.registry.by_id[workload_id]
+    if now != port:
+        ports = tuple(now if one == port else one for one in workload.ports)
+        workload = replace(workload, ports=ports)
+        context.registry.put(workload)
+    context.prepare(workload, now)
+    context.steer(workload, now)
+
+
+@contextlib.contextmanager
+def _told_of(warnings: list[str], what: str) -> Iterator[None]:
+    """What fails is a warning, and the agent goes on."""
+    try:
+        yield
+    except (OSError, SegctlError) as error:
+        warnings.append(f"{what}: {error}")
+    except Exception as error:  # noqa: BLE001  the state of one workload must not end the agent
+        _log.error("taking over failed", of=what, exc_info=error)
+        warnings.append(f"{what}: {error!r}")
+
+
+def _done_with(context: Context) -> set[str]:
+    """Return the ids of the workloads whose namespace nobody lives in any more; others go on with another
+    process of it.
+    """
+    ended = [one for one in context.registry.all() if not process_alive(one.process)]
+    # The number of a namespace that died may be another's by now; a port that stands says that it lives.
+    same = [one for one in ended if one.ports or _found(one)]
+    try:
+        gone = succession.settle(context, same)
+    except (OSError, SegctlError) as error:
+        # It is looked at again when the agent runs, and nothing of it is touched before.
+        _log.warning("not known whether it ended", error=str(error))
+        gone = []
+    return {one.id for one in [*gone, *ended] if one in gone or one not in same}
+
+
+def _found(workload: Workload) -> bool:
+    fd = find(workload.process.netns, workload.process.cookie, workload.process.pid)
+    if fd is not None:
+        os.close(fd)
+    return fd is not None
+
+
+def _send_home(context: Context, orphan: Orphan) -> None:
+    """A port that no workload knows: its workload gets its interface back, if it lives."""
+    port = orphan.port
+    if port is None:
+        remove_orphan(context.instance, orphan)
+        return
+    unsplice(context.instance, orphan.process, port, before_restore=lambda: None)
+    context.steering.remove(port.port_id)

@@ -1,0 +1,460 @@
+"""Attaching one workload: all of its interfaces, or none.
+
+In: an AttachOrder. Out: the workload in the registry, spliced, steered and judged. The workload is
+written to disk while a splice still has its journal, so that at any moment of a kill either the
+journal or the registry knows of every port; what a recovery finds undone is dropped from both.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+
+import structlog
+
+from pyctl.controller.context import Context
+from pyctl.controller.workloads import succession, uninspected
+from pyctl.controller.workloads.attach_target import Target, find_target
+from pyctl.controller.workloads.detach import bury
+from pyctl.controller.workloads.given import (
+    as_given,
+    found_beside,
+    taken_anew,
+    uncontested,
+    with_claims,
+    yielding,
+)
+from pyctl.controller.workloads.in_netns import workload_in_netns
+from pyctl.controller.workloads.release import release_ports
+from pyctl.errors import RefusedError, SegctlError
+from pyctl.intercept.attach import preview, splice
+from pyctl.intercept.live_state import (
+    draft_port,
+    follow,
+    live_addresses,
+    unspliced,
+)
+from pyctl.intercept.survey.select import candidates, refuse_netns, select_interfaces
+from pyctl.model.workload import (
+    DatapathKind,
+    Fail,
+    FollowAddresses,
+    Mode,
+    Offload,
+    OtherTraffic,
+    Port,
+    RuntimeKind,
+    Workload,
+)
+from pyctl.platform.capabilities import rules_networks
+from pyctl.policy.compile.claims import contested, without
+from pyctl.runtime.base import Container
+from pyctl.state.requests import AttachOrder, AttachResult
+from pyctl.telemetry.events import Happening
+
+_log = structlog.get_logger()
+_RULES_NETWORKS = (
+    "it has CAP_NET_ADMIN in the host's user namespace: it can take away other workloads' interfaces and the host's, "
+    "or hang devices on them; without that capability, or with userns-remap, it cannot"
+)
+
+
+def attach(context: Context, order: AttachOrder) -> AttachResult:
+    """Splice what the order names. Attached already: its options are brought up to date, and what
+    it has of interfaces that are not spliced yet is.
+    """
+    started = time.monotonic()
+    target = find_target(order.pid, order.container, order.container_host, order.found)
+    known = workload_in_netns(context.registry, target.process)
+    if known is not None:
+        result = _attach_more(context, known, target, order, started)
+    else:
+        result = _attach_new(context, target, order, started)
+    return replace(result, container=target.container)
+
+
+def _attach_new(
+    context: Context, target: Target, order: AttachOrder, started: float
+) -> AttachResult:
+    datapath = context.steering.drivers.choose(order.datapath)
+    refuse_netns(context.instance, target.process)
+    choose = candidates if order.by_itself else select_interfaces
+    interfaces, others = choose(target.process, order.interfaces)
+    warnings = list(others)
+    if rules_networks(target.process.pid):
+        warnings.append(_RULES_NETWORKS)
+    workload = _new_workload(context, target, order, datapath)
+    # Where nobody stands there to see it, what it has beside may be what it gave itself.
+    given = workload.given if order.by_itself and workload.told else None
+    if given is None:
+        live = live_addresses(target.process)
+        workload = replace(workload, found=found_beside(live, interfaces))
+    if workload.forced_mode is not None:
+        warnings.append(
+            f"{workload.name} is in {workload.forced_mode}, as `segctl mode` said before; "
+            f"`segctl mode {workload.name} auto` gives it back"
+        )
+    if order.dry_run:
+        plan = _preview(context, target, interfaces, force=order.force)
+        if workload.offload is Offload.OFF:
+            plan.append("switch its offloads and those of vbr-neuv off")
+        return AttachResult(None, plan, warnings, False, _ms_since(started))
+    context.steering.drivers.of(datapath)
+    workload = _splice_all(
+        context, workload, interfaces, warnings, given, force=order.force
+    )
+    if not order.interfaces:
+        workload = replace(workload, whole=True)
+        context.registry.put(workload)
+    return _attached(context, workload, interfaces, warnings, started)
+
+
+def rename(context: Context, container: Container, before: str) -> None:
+    """A container that is attached under its own name has another by now. RefusedError where that is
+    another workload's.
+    """
+    known = context.registry.get(container.short_id)
+    if known is None or known.name != before:
+        return
+    _refuse_taken(_others(context, known), container.name, known.id)
+    context.registry.put(replace(known, name=container.name))
+    context.refresh()
+    told = f"it was called {before}"
+    context.happened(Happening("lifecycle", told, workload=container.name))
+
+
+def _attach_more(
+    context: Context,
+    known: Workload,
+    target: Target,
+    order: AttachOrder,
+    started: float,
+) -> AttachResult:
+    """An attached workload: its options as the order says, and its interfaces that are not
+    spliced yet.
+    """
+    interfaces, warnings = _not_spliced(context, target, order)
+    plan = _update(context, known, target, order)
+    if order.dry_run:
+        plan += _preview(context, target, interfaces, force=order.force)
+        return AttachResult(None, plan, warnings, not interfaces, _ms_since(started))
+    workload = context.registry.get(known.id) or known
+    if not interfaces:
+        plan = plan or ["attached already; nothing to change"]
+        warnings += context.identity_warnings(workload)
+        return AttachResult(workload, plan, warnings, True, _ms_since(started))
+    if order.hotplug and order.told != workload.told:
+        workload = replace(workload, told=order.told)
+    # What comes first, to a workload that had nothing, is what it was given.
+    given = workload.given if order.hotplug and workload.given else None
+    workload = _splice_all(
+        context, workload, interfaces, warnings, given, force=order.force
+    )
+    return _attached(context, workload, interfaces, warnings, started)
+
+
+def _preview(
+    context: Context, target: Target, interfaces: tuple[str, ...], *, force: bool
+) -> list[str]:
+    return [
+        line
+        for interface in interfaces
+        for line in preview(context.instance, target.process, interface, force=force)
+    ]
+
+
+def _attached(
+    context: Context,
+    workload: Workload,
+    interfaces: tuple[str, ...],
+    warnings: list[str],
+    started: float,
+) -> AttachResult:
+    workload = _claims_settled(context, workload)
+    if workload.offload is Offload.OFF:
+        context.switch_offloads(workload)
+    context.watched()
+    beside = uninspected.look(context, workload)
+    warnings += [f"not inspected: {one.interface}: {one.reason}" for one in beside]
+    elapsed = _ms_since(started)
+    ports = [port for port in workload.ports if port.interface in interfaces]
+    plan = [f"spliced {port.interface}: {port.vex}, {port.vin}" for port in ports]
+    warnings += context.identity_warnings(workload) + context.room_warnings()
+    names = ", ".join(port.interface for port in ports) or "no interface yet"
+    told = f"attached ({names}) in {elapsed:.0f} ms"
+    context.happened(Happening("lifecycle", told, workload=workload.name))
+    return AttachResult(workload, plan, warnings, False, elapsed)
+
+
+def _claims_settled(context: Context, workload: Workload) -> Workload:
+    """The workload with what it may not use of its addresses, now that all know of it."""
+    now = with_claims(workload)
+    for one in (now, *yielding(context.instance, now, _others(context, now))):
+        if one != context.registry.get(one.id):
+            context.registry.put(one)
+    context.refresh()
+    return context.registry.by_id[workload.id]
+
+
+def _others(context: Context, workload: Workload) -> list[Workload]:
+    return [one for one in context.registry.all() if one.id != workload.id]
+
+
+def _new_workload(
+    context: Context, target: Target, order: AttachOrder, datapath: DatapathKind
+) -> Workload:
+    container = target.container
+    workload_id = container.short_id if container else f"pid-{target.process.pid}"
+    default_name = container.name if container else workload_id
+    name = order.name or default_name
+    if not order.dry_run:
+        _make_room(context, target, name, workload_id)
+    if order.by_itself and any(name == one.name for one in context.registry.all()):
+        # Nobody is there to give it another.
+        name = f"{name}-{workload_id}"
+    _refuse_taken(context.registry.all(), name, workload_id)
+    workload = Workload(
+        id=workload_id,
+        name=name,
+        process=target.process,
+        labels=_labelled(container.labels if container else {}, order),
+        image=container.image if container else None,
+        runtime=container.runtime if container else "process",
+        datapath=datapath,
+        attach_mode=order.mode or Mode.DISCOVER,
+        fail=order.fail or Fail.AUTO,
+        other_traffic=order.other_traffic or OtherTraffic.AUTO,
+        any_source=bool(order.any_source),
+        serves=order.serves or (),
+        offload=order.offload or Offload.ON,
+        told=container.addresses if container else (),
+        added=order.addresses,
+        follow=order.follow or FollowAddresses.NO,
+    )
+    return context.memory.with_mode(workload)
+
+
+def _make_room(context: Context, target: Target, name: str, workload_id: str) -> None:
+    """A container that starts again may be sooner than the burial of its former self; and it may have left
+    somebody in its former network namespace, who goes on there under another name.
+    """
+    taken = [
+        one
+        for one in context.registry.all()
+        if one.id == workload_id or one.name == name
+    ]
+    done_with = succession.settle(context, taken)
+    for other in done_with:
+        bury(context, other)
+    for other in (one for one in taken if one not in done_with):
+        if other.id == workload_id:
+            _set_aside(context, context.registry.by_id[other.id])
+        elif _lost_its_name(other, name, target.container):
+            now = context.registry.by_id[other.id]
+            context.registry.put(replace(now, name=f"{name}-{other.id}"))
+
+
+def _lost_its_name(other: Workload, name: str, container: Container | None) -> bool:
+    """Return whether the workload goes on without the container whose name it has, and which this one is."""
+    alone = other.runtime == RuntimeKind.PROCESS and not other.id.startswith("pid-")
+    return alone and container is not None and name == other.name == container.name
+
+
+def _set_aside(context: Context, former: Workload) -> None:
+    """Who lives on in the former namespace of a container that has started anew keeps all but the name."""
+    workload_id = f"pid-{former.process.pid}"
+    name = f"{former.name}-{workload_id}"
+    aside = replace(former, id=workload_id, name=name, runtime=RuntimeKind.PROCESS)
+    context.registry.put(aside)
+    context.registry.drop(former.id)
+    told = f"{former.name} has started in another network namespace; this is who lives on in its former one"
+    context.happened(Happening("lifecycle", told, workload=name))
+
+
+def _refuse_taken(others: list[Workload], name: str, workload_id: str) -> None:
+    """The id too: a pid may be used again before the former process is buried."""
+    for other in others:
+        if name == other.name or workload_id == other.id:
+            raise RefusedError(
+                f"a workload called {name!r} is attached already (pid {other.process.pid})",
+                state="nothing was touched",
+                advice="give another with --name",
+            )
+
+
+def _attach_port(
+    context: Context,
+    workload: Workload,
+    interface: str,
+    tell: Callable[[str], object],
+    given: Collection[str] | None,
+    *,
+    force: bool,
+) -> Workload:
+    port_id = context.new_port_id()
+    draft = as_given(draft_port(workload.process, interface, port_id), given)
+    with_port = replace(workload, ports=(*workload.ports, draft))
+    # On which bridge it is, is known when it stands.
+    rivals = contested(with_port, _others(context, workload))
+    prepared = without(with_port, rivals)
+
+    def ports_ready(port: Port) -> None:
+        """The links exist and are down: from the first frame on, the policy holds."""
+        nonlocal with_port
+        port = as_given(port, given)
+        with_port = replace(workload, ports=(*workload.ports, port))
+        with_port = uncontested(context.instance, with_port, _others(context, workload))
+        port = with_port.ports[-1]
+        context.registry.put(with_port)
+        context.steer(with_port, port)
+        context.joined(port)
+
+    try:
+        context.prepare(prepared, prepared.ports[-1])
+        splice(
+            context.instance,
+            workload.process,
+            interface,
+            port_id,
+            ports_ready=ports_ready,
+            force=force,
+            tell=tell,
+        )
+    except BaseException:
+        context.steering.remove(port_id)
+        context.keep_or_drop(workload)
+        raise
+    return with_port
+
+
+def _splice_all(
+    context: Context,
+    before: Workload,
+    interfaces: tuple[str, ...],
+    warnings: list[str],
+    given: Collection[str] | None = None,
+    *,
+    force: bool,
+) -> Workload:
+    """Splice all of the interfaces, or none of them; what was attached before stays. What is lost by it
+    goes into `warnings` and is an event. `given`: only these of their addresses are the workload's
+    own; None: all.
+    """
+
+    def tell(lost: str) -> None:
+        warnings.append(lost)
+        context.happened(Happening("lifecycle", lost, workload=before.name))
+
+    workload = before
+    for interface in interfaces:
+        try:
+            workload = _attach_port(
+                context, workload, interface, tell, given, force=force
+            )
+        except BaseException:
+            with contextlib.suppress(SegctlError):
+                release_ports(context, workload, workload.ports[len(before.ports) :])
+            raise
+    return workload
+
+
+def _not_spliced(
+    context: Context, target: Target, order: AttachOrder
+) -> tuple[tuple[str, ...], list[str]]:
+    """What an attached workload has beyond its ports: named now, or new since."""
+    found, warnings = candidates(target.process, order.interfaces)
+    return unspliced(context.instance, target.process, found), list(warnings)
+
+
+def _labelled(before: Mapping[str, str], order: AttachOrder) -> dict[str, str]:
+    found = {**before, **order.labels}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _changes(known: Workload, wanted: Workload) -> list[str]:
+    """What differs, for people."""
+    before, after = vars(known), vars(wanted)
+    hidden = ("ports", "found", "told", "added", "claims", "absent", "taken")
+    plan = [
+        f"set {key} to {after[key]}"
+        for key in after
+        if after[key] != before[key] and key not in hidden
+    ]
+    new = [text for text in wanted.given if text not in known.given]
+    gone = [text for text in known.given if text not in wanted.given]
+    plan += [f"{text} is its own from now on" for text in new]
+    plan += [f"{text} is its own no more" for text in gone]
+    macs = zip(known.ports, wanted.ports, strict=True)
+    return plan + [
+        f"{now.interface} has the MAC {now.mac}"
+        for was, now in macs
+        if was.mac != now.mac
+    ]
+
+
+def _update(
+    context: Context, known: Workload, target: Target, order: AttachOrder
+) -> list[str]:
+    """Bring the options of an attached workload to what the order says, where it says it."""
+    others = _others(context, known)
+    _refuse_taken(others, order.name or known.name, known.id)
+    wanted = replace(
+        known
+        if order.hotplug
+        else taken_anew(
+            context.instance,
+            known,
+            target.container,
+            others,
+            by_itself=order.by_itself,
+        ),
+        name=order.name or known.name,
+        labels=_labelled(known.labels, order),
+        attach_mode=order.mode or known.attach_mode,
+        fail=order.fail or known.fail,
+        other_traffic=order.other_traffic or known.other_traffic,
+        any_source=known.any_source if order.any_source is None else order.any_source,
+        serves=known.serves if order.serves is None else order.serves,
+        datapath=order.datapath or known.datapath,
+        offload=order.offload or known.offload,
+        whole=known.whole or not order.interfaces,
+        added=tuple(dict.fromkeys((*known.added, *order.addresses))),
+        follow=order.follow or known.follow,
+    )
+    plan = _changes(known, wanted)
+    if plan and not order.dry_run:
+        if wanted.datapath is not known.datapath:
+            _move(context, known, wanted)
+            known = replace(known, datapath=wanted.datapath)
+        context.registry.put(wanted)
+        try:
+            context.refresh()
+            for was, now in zip(known.ports, wanted.ports, strict=True):
+                follow(context.instance, was, now)
+            if wanted.offload is not known.offload:
+                context.switch_offloads(wanted)
+        except SegctlError:
+            context.registry.put(known)
+            context.refresh()
+            raise
+    return plan
+
+
+def _move(context: Context, known: Workload, wanted: Workload) -> None:
+    """To the other datapath; remembered first, so that a killed agent's successor goes on."""
+    context.steering.drivers.of(wanted.datapath)
+    moving = replace(known, datapath=wanted.datapath)
+    context.registry.put(moving)
+    try:
+        context.move(moving)
+    except BaseException:
+        context.registry.put(known)
+        with contextlib.suppress(SegctlError):
+            context.move(known)
+        raise
+
+
+def _ms_since(started: float) -> float:
+    return (time.monotonic() - started) * 1000

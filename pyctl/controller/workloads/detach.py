@@ -1,0 +1,258 @@
+"""Detaching, and what is left to do when a container has gone by itself.
+
+In: a DetachOrder, or a workload whose process ended. Out: the original interfaces back in the
+workload, or, where there is no workload any more, nothing left of it anywhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from threading import Lock
+
+import structlog
+
+from pyctl.controller.context import Context
+from pyctl.controller.workloads import uninspected
+from pyctl.controller.workloads.attach_target import find_target
+from pyctl.controller.workloads.in_netns import workload_in_netns
+from pyctl.controller.workloads.release import release_many, release_ports
+from pyctl.errors import NotFoundError, SegctlError
+from pyctl.intercept.live_state import lost_by_detach, standing
+from pyctl.model.workload import ProcessRef, Workload
+from pyctl.platform.netns import bound_at
+from pyctl.platform.process import process_alive
+from pyctl.state.requests import DetachOrder, DetachResult
+from pyctl.telemetry.events import Happening
+
+_log = structlog.get_logger()
+_AT_ONCE = 12
+"""So many workloads are detached in one turn; the next request waits for no more."""
+
+
+def detach(
+    context: Context, order: DetachOrder, give_way: Callable[[], None]
+) -> DetachResult:
+    """Give the named workloads their interfaces back. Not attached: nothing to do, no error.
+
+    A node's thousand workloads take minutes. After each few, when engine and kernel agree with the
+    registry, `give_way` lets in whoever waits: a dead engine is replaced, others attach. What they
+    detached meanwhile is left out; what they attached stays.
+    """
+    started = time.monotonic()
+    lost = _lost_meant(context, order)
+    workloads = [] if lost and not order.all else _meant(context, order)
+    plan = [line for workload in workloads for line in _plan(context, workload)]
+    plan += [f"{one.name}: attach it no more when its container starts" for one in lost]
+    warnings: list[str] = []
+    for one in () if order.dry_run else lost:
+        warnings += _forget(context, one)
+    failures: list[SegctlError] = []
+    for first in range(0, 0 if order.dry_run else len(workloads), _AT_ONCE):
+        if first:
+            give_way()
+        batch = [
+            replace(workload, whole=False)
+            for meant in workloads[first : first + _AT_ONCE]
+            if (workload := context.registry.get(meant.id))
+            and _in_one_netns(workload.process, meant.process)
+        ]
+        _release(context, batch, warnings, failures)
+        try:
+            context.refresh()
+        except SegctlError as error:
+            failures.append(error)
+        context.watched()
+    if failures:
+        raise failures[0] if len(failures) == 1 else _together(failures)
+    names = [workload.name for workload in (*workloads, *lost)]
+    return DetachResult(names, plan, warnings, (time.monotonic() - started) * 1000)
+
+
+def _plan(context: Context, workload: Workload) -> list[str]:
+    """In words, for --dry-run."""
+    lost = [f"{workload.name}: lose: {one}" for one in _lost(context, workload)]
+    return lost + [
+        line
+        for port in workload.ports
+        for line in (
+            f"{workload.name}: take {port.vin} and the workload's {port.interface} away",
+            f"{workload.name}: move {port.vex} home as {port.interface}",
+        )
+    ] or [f"{workload.name}: it has no interface; wait for none any more"]
+
+
+def _release(
+    context: Context,
+    batch: list[Workload],
+    warnings: list[str],
+    failures: list[SegctlError],
+) -> None:
+    gone = {one.id for one in batch if not process_alive(one.process)}
+    modes = Lock()
+
+    def begin(workload: Workload) -> None:
+        lost = _lost(context, workload)
+        with modes:
+            _tell_lost(context, workload, lost)
+            warnings.extend(f"{workload.name}: {sentence}" for sentence in lost)
+
+    for workload, failure in release_many(context, batch, begin):
+        if failure:
+            failures.append(_of(workload, failure))
+            continue
+        try:
+            warnings += _detached(context, workload, gone=workload.id in gone)
+            warnings += _forget(context, workload)
+        except Exception as error:  # noqa: BLE001  whatever it is, the others go on
+            failures.append(_of(workload, error))
+
+
+def _of(workload: Workload, error: Exception) -> SegctlError:
+    """The error, with the workload's name."""
+    if not isinstance(error, SegctlError):
+        _log.error("detaching failed", workload=workload.name, exc_info=error)
+        error = SegctlError(
+            f"detaching failed: {type(error).__name__}: {error}",
+            state="it is attached still, or half of it",
+            advice="`segctl list` shows it; detach it again",
+        )
+    error.tried = f"{workload.name}: {error.tried}"
+    return error
+
+
+def _together(failures: list[SegctlError]) -> SegctlError:
+    return SegctlError(
+        f"{len(failures)} steps of the detach failed: "
+        + "; ".join(str(failure).rstrip(".") for failure in failures),
+        state="all else is detached",
+    )
+
+
+def _lost_meant(context: Context, order: DetachOrder) -> list[Workload]:
+    """Return the containers that are not there now and would be attached again, of those that are meant."""
+    lost = [one.workload for one in context.memory.lost(context.registry.by_id)]
+    ref = order.workload or order.container
+    if order.all or ref is None:
+        return lost if order.all else []
+    attached = {name for one in context.registry.all() for name in (one.name, one.id)}
+    return [one for one in lost if ref in (one.name, one.id) and ref not in attached]
+
+
+def _meant(context: Context, order: DetachOrder) -> list[Workload]:
+    if order.all:
+        return context.registry.all()
+    if order.workload is not None:
+        return [context.registry.find(order.workload)]
+    for workload in context.registry.all():
+        if order.pid is not None and workload.process.pid == order.pid:
+            return [workload]
+        if order.container is not None and order.container in (
+            workload.name,
+            workload.id,
+        ):
+            return [workload]
+    target = find_target(order.pid, order.container, order.container_host)
+    known = workload_in_netns(context.registry, target.process)
+    return [known] if known else []
+
+
+def _lost(context: Context, workload: Workload) -> list[str]:
+    """What goes with our interfaces; nothing where the workload is gone."""
+    with contextlib.suppress(NotFoundError):
+        return [
+            sentence
+            for port in workload.ports
+            for sentence in lost_by_detach(context.instance, port)
+        ]
+    return []
+
+
+def _tell_lost(context: Context, workload: Workload, lost: list[str]) -> None:
+    for sentence in lost:
+        happening = Happening("lifecycle", sentence, workload=workload.name)
+        context.happened(happening)
+
+
+def detach_workload(context: Context, workload: Workload) -> list[str]:
+    """Undo all splices of one workload; gives warnings. A failed port stays attached. What is remembered of
+    it stays.
+    """
+    gone = not process_alive(workload.process)
+    _tell_lost(context, workload, _lost(context, workload))
+    release_ports(context, replace(workload, whole=False), workload.ports)
+    return _detached(context, workload, gone=gone)
+
+
+def _detached(context: Context, workload: Workload, *, gone: bool) -> list[str]:
+    if not workload.ports:
+        context.registry.drop(workload.id)
+        context.uninspected.pop(workload.id, None)
+    if not gone:
+        uninspected.release(context, workload)
+    context.happened(Happening("lifecycle", "detached", workload=workload.name))
+    return [_what_is_left(workload)] if gone else []
+
+
+def _in_one_netns(one: ProcessRef, other: ProcessRef) -> bool:
+    return (one.netns, one.cookie) == (other.netns, other.cookie)
+
+
+def _what_is_left(ended: Workload) -> str:
+    names = ", ".join(port.interface for port in ended.ports)
+    kept = None
+    with contextlib.suppress(SegctlError):
+        kept = bound_at(ended.process.netns, ended.process.cookie) if names else None
+    if kept is None:
+        return f"{ended.name} had ended; nothing of it is left"
+    return (
+        f"{ended.name} had ended; its network namespace lives on as {kept}, which has {names} back and is "
+        "not protected any more: attach again whoever enters it"
+    )
+
+
+def _forget(context: Context, workload: Workload) -> list[str]:
+    """Attach it no more by itself, and begin anew with its mode."""
+    try:
+        context.memory.forget_workload(workload)
+    except SegctlError as error:
+        return [f"{error}; it is attached again when its container starts anew"]
+    return []
+
+
+def shed(context: Context, workload: Workload) -> list[str]:
+    """Let go of ports that are broken: the workload, or the host, deleted an end of them. What
+    is left of such a port is removed; gives a warning for each.
+    """
+    names = {name for port in workload.ports for name in (port.vex, port.vin)}
+    if not names:
+        return []
+    there = standing(context.instance, names)
+    broken = tuple(port for port in workload.ports if not {port.vex, port.vin} <= there)
+    release_ports(context, workload, broken)
+    return [
+        f"{workload.name}: {port.interface} was deleted; let go of it"
+        for port in broken
+    ]
+
+
+def shed_and_tell(context: Context, workload: Workload) -> bool:
+    """Likewise, with an event for each instead. Whether there were any."""
+    lost = shed(context, workload)
+    if lost:
+        context.refresh()
+    for warning in lost:
+        context.happened(Happening("lifecycle", warning))
+    return bool(lost)
+
+
+def bury(context: Context, workload: Workload) -> None:
+    """The last process of its namespace has ended. One that lives on, where it is bound, gets its interface
+    back; else everything of it is removed, the host's end of the link included.
+    """
+    warnings = detach_workload(context, workload)
+    context.refresh()
+    for warning in warnings:
+        context.happened(Happening("lifecycle", warning, workload=workload.name))

@@ -1,0 +1,77 @@
+"""What becomes of a workload whose process has ended.
+
+In: workloads, with nobody known to live in their namespaces. Out: each goes on with another process that
+lives there (a container that shares the namespace, what a daemon left behind), keeping name, labels and
+mode; or it is done with. I/O: one pass over /proc for all of them.
+
+A namespace that nobody lives in, and that is bound in the file system, lives on: an ordinary workload gets
+its interface back, but quarantine is not left so: it stays as it is until somebody enters it again, its
+mode is lifted, or it is detached. Its last process is not found again by what it left its netns for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from pyctl.controller.context import Context
+from pyctl.errors import NotPermittedError
+from pyctl.model.workload import Mode, RuntimeKind, Workload
+from pyctl.platform.inhabitants import Inhabitants, inhabitants
+from pyctl.platform.netns import bound_at
+from pyctl.platform.process import process_alive, shares_netns
+from pyctl.telemetry.events import Happening
+
+
+def search(workloads: Iterable[Workload]) -> Inhabitants:
+    """Return who lives in their namespaces. Twice where nobody is seen the first time: a chain of processes,
+    each the short-lived child of the one before, can be missed by one pass.
+    """
+    wanted = {workload.process.netns for workload in workloads}
+    found = inhabitants(wanted)
+    again = inhabitants(wanted - found.oldest.keys())
+    return Inhabitants({**found.oldest, **again.oldest}, found.whole and again.whole)
+
+
+def go_on(context: Context, workload: Workload, living: Inhabitants) -> bool:
+    """Return whether it stays attached: with the process that it has, with another one, or in quarantine.
+    The caller holds the agent's lock. NotPermittedError where it cannot be told.
+    """
+    if process_alive(workload.process):
+        return True
+    heir = living.oldest.get(workload.process.netns)
+    if heir is not None and shares_netns(heir, workload.process):
+        # A container ends with its first process; who is left is none.
+        heir = replace(heir, cookie=workload.process.cookie)
+        left = replace(workload, process=heir, runtime=RuntimeKind.PROCESS)
+        context.registry.put(left)
+        told = (
+            f"its process {workload.process.pid} has ended; it goes on with process {heir.pid}, "
+            "which lives in its network namespace"
+        )
+        context.happened(Happening("lifecycle", told, workload=workload.name))
+        return True
+    if not living.whole:
+        raise NotPermittedError(
+            f"process {workload.process.pid} of {workload.name} has ended, and whether others live in its "
+            "network namespace cannot be told: some processes may not be looked at",
+            state="it stays attached",
+            advice="run the agent as root with CAP_SYS_PTRACE",
+        )
+    return stays_cut_off(context, workload)
+
+
+def stays_cut_off(context: Context, workload: Workload) -> bool:
+    """Return whether it is in quarantine, in a namespace that lives on without a process."""
+    quarantined = context.mode_of(workload).mode is Mode.QUARANTINE
+    return (
+        quarantined
+        and bound_at(workload.process.netns, workload.process.cookie) is not None
+    )
+
+
+def settle(context: Context, workloads: Sequence[Workload]) -> list[Workload]:
+    """Return those of these workloads that are done with."""
+    ended = [one for one in workloads if not process_alive(one.process)]
+    living = search(ended)
+    return [one for one in ended if not go_on(context, one, living)]

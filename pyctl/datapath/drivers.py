@@ -1,0 +1,241 @@
+"""The datapaths of one node: one driver of each kind, made ready when it is first needed.
+
+In: an instance, kinds. Out: connected drivers, ports handed over from one to the other.
+A node may hold workloads on both at once. On a port, both hang on clsact ingress; the eBPF filter
+has the place in front, so the u32 rules wait behind it while it comes or goes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import partial
+from ipaddress import IPv4Network, IPv6Network
+
+from pyctl import abi
+from pyctl.datapath import select
+from pyctl.datapath.base import Driver
+from pyctl.datapath.ebpf.driver import PRIORITY, EbpfDriver
+from pyctl.datapath.owners import Owners, network_changes
+from pyctl.datapath.u32 import plan as u32_plan
+from pyctl.datapath.u32.driver import U32Driver
+from pyctl.errors import (
+    NotCapableError,
+    NotFoundError,
+    SegctlError,
+)
+from pyctl.model.instance import Instance
+from pyctl.model.workload import DatapathKind, PortPair, Segment
+from pyctl.platform.watch.filters import Touched
+
+Cidrs = Mapping[int, tuple[IPv4Network | IPv6Network, ...]]
+"""Networks of the policy's CIDR groups."""
+
+_BRIDGE = (u32_plan.VBR, abi.constant("SEG_VTH_IFINDEX"))
+
+
+class Drivers:
+    """Of one instance."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+        self._ebpf = EbpfDriver(instance)
+        self._u32 = U32Driver(instance)
+        self._by_kind: dict[DatapathKind, Driver] = {
+            DatapathKind.EBPF: self._ebpf,
+            DatapathKind.U32: self._u32,
+        }
+        self._ready: set[DatapathKind] = set()
+        self._owners = Owners()
+        self._cidrs: Cidrs | None = None
+        """As told; None: nothing was told yet."""
+        self.default = DatapathKind.EBPF
+        """What `auto` means here; known once `start` has run."""
+
+    def start(self) -> list[str]:
+        """Find out what `auto` means by making it ready: ebpf where it works, else u32; and u32 where
+        it holds ports. Gives warnings; raises what ebpf says where neither works. A refusal is one
+        more reason for u32: a root that may not use bpf(2) is common (lockdown, a seccomp filter).
+        """
+        warnings = []
+        try:
+            self.of(DatapathKind.EBPF)
+        except SegctlError as error:
+            try:
+                self.of(DatapathKind.U32)
+            except NotCapableError:
+                raise error from None
+            self.default = DatapathKind.U32
+            warnings.append(f"the u32 datapath stands in for ebpf: {error.tried}")
+        if self._u32.port_ids():
+            self.of(DatapathKind.U32)
+        return warnings
+
+    def choose(self, wish: DatapathKind | None) -> DatapathKind:
+        """What is wished for, or the default. NotCapableError where this host cannot have it."""
+        kind = wish or self.default
+        if kind not in self._ready:
+            select.require(kind)
+        return kind
+
+    def is_ready(self, kind: DatapathKind) -> bool:
+        """Whether it has been needed."""
+        return kind in self._ready
+
+    def of(self, kind: DatapathKind) -> Driver:
+        """The driver, ready. NotCapableError names what the kernel lacks."""
+        if kind not in self._ready:
+            select.require(kind)
+            self._by_kind[kind].connect()
+            self._ready.add(kind)
+            if kind is DatapathKind.EBPF:
+                for port_id in self._u32.port_ids():
+                    self._mark(port_id, elsewhere=True)
+        return self._by_kind[kind]
+
+    def hang_on_pair(self) -> None:
+        """Hang on a bridge pair that was made anew what all ports share there."""
+        for kind in self._ready:
+            self._by_kind[kind].connect()
+
+    def _mark(self, port_id: int, *, elsewhere: bool) -> None:
+        """Tell ebpf, whose filter on vbr is the first, which ports' frames it leaves to u32."""
+        if DatapathKind.EBPF in self._ready:
+            self._ebpf.mark_elsewhere(port_id, elsewhere=elsewhere)
+
+    def tell_owners(
+        self,
+        pairs: Mapping[int, PortPair],
+        segments: Mapping[int, Segment],
+        cidrs: Cidrs,
+    ) -> None:
+        """Tell ebpf, where it is ready, whose addresses and MACs are whose: of all pairs, on whatever
+        datapath. RefusedError where that is too much.
+        """
+        if DatapathKind.EBPF not in self._ready:
+            return
+        changes = self._owners.follow(pairs, segments)
+        whole = self._cidrs is None
+        if cidrs is not self._cidrs:
+            changes |= network_changes(_networks(self._cidrs or {}), _networks(cidrs))
+            self._cidrs = cidrs
+        if changes or whole:
+            self._ebpf.tell_owners(changes, whole=whole)
+
+    def attach(self, pair: PortPair, kind: DatapathKind) -> None:
+        """Steer a pair by that datapath, which becomes ready where it is not."""
+        driver = self.of(kind)
+        if kind is DatapathKind.U32:
+            self._mark(pair.port_id, elsewhere=True)
+        driver.attach(pair)
+
+    def holder(self, port_id: int, besides: DatapathKind) -> DatapathKind | None:
+        """Which other datapath still has something of the port."""
+        for kind in self._ready - {besides}:
+            if self._by_kind[kind].port_in_use(port_id):
+                return kind
+        return None
+
+    def port_in_use(self, port_id: int) -> bool:
+        """Whether anything of such a port is left in the kernel."""
+        return any(self._by_kind[kind].port_in_use(port_id) for kind in self._ready)
+
+    def detach(self, port_id: int, kind: DatapathKind | None) -> None:
+        """From its datapath; from all where that is not known."""
+        for each in (kind,) if kind else tuple(self._ready):
+            if each is DatapathKind.U32:
+                # First: whoever ends in between leaves a port that is found and detached.
+                self._mark(port_id, elsewhere=False)
+            self._by_kind[each].detach(port_id)
+
+    def hand_over(
+        self, pair: PortPair, former: DatapathKind, latter: DatapathKind
+    ) -> None:
+        """Move a port, under traffic. The new rules stand before the old ones go, and both know the
+        same UCMAC: what the engine holds of the one is sent on by the other.
+        """
+        self.of(former)
+        self.of(latter)
+        self._u32.attach(pair)
+        if latter is DatapathKind.U32:
+            self._ebpf.detach(pair.port_id)
+            self._mark(pair.port_id, elsewhere=True)
+            self._u32.attach(pair)
+        else:
+            self._u32.step_aside(pair.port_id)
+            self._ebpf.attach(pair)
+            self._u32.detach(pair.port_id)
+
+    def repair(
+        self,
+        pairs: Iterable[tuple[PortPair, DatapathKind]],
+        touched: Collection[Touched] | None,
+    ) -> list[str]:
+        """Find and repair drift, where something was touched (None: anywhere). A port that is going
+        away is left alone; one that cannot be repaired is told, and keeps no other from it.
+        """
+        found = []
+        if DatapathKind.U32 in self._ready and (
+            touched is None or any(u32_plan.is_guard(one) for one in touched)
+        ):
+            found += _repaired("the guard", self._u32.repair_guard)
+        for port_id, kind in _touched(pairs, touched):
+            repair = partial(self._by_kind[kind].repair, port_id)
+            found += _repaired(f"port {port_id}", repair)
+        return found
+
+    def in_front(
+        self,
+        pairs: Iterable[tuple[PortPair, DatapathKind]],
+        touched: Collection[Touched] | None,
+    ) -> dict[int, list[str]]:
+        """Filters of others that a port's frames meet before ours, by port, of the ports where
+        something was touched (None: of all).
+        """
+        found = {}
+        for port_id, kind in _touched(pairs, touched):
+            with contextlib.suppress(NotFoundError):
+                found[port_id] = self._by_kind[kind].in_front(port_id)
+        return found
+
+    def cleanup(self) -> None:
+        """Take away everything of all datapaths."""
+        for driver in self._by_kind.values():
+            driver.cleanup()
+
+
+def _repaired(what: str, repair: Callable[[], list[str]]) -> list[str]:
+    try:
+        return repair()
+    except NotFoundError:
+        return []
+    except SegctlError as error:
+        return [f"{what}: {error}"]
+
+
+def _touched(
+    pairs: Iterable[tuple[PortPair, DatapathKind]],
+    touched: Collection[Touched] | None,
+) -> Iterator[tuple[int, DatapathKind]]:
+    """The ports that could have a rule where something was touched (None: anywhere)."""
+    where = None if touched is None else {one.ifindex for one in touched}
+    for pair, kind in pairs:
+        # Of a node's thousand ports, one attach touches one: the others are passed by in no time.
+        ends = (*_BRIDGE, pair.vex_ifindex, pair.vin_ifindex)
+        if where is not None and where.isdisjoint(ends):
+            continue
+        if touched is None or any(_is_of(pair, kind, one) for one in touched):
+            yield pair.port_id, kind
+
+
+def _is_of(pair: PortPair, kind: DatapathKind, touched: Touched) -> bool:
+    """Whether a port could have a rule there."""
+    if kind is DatapathKind.U32:
+        return u32_plan.is_of(pair, touched)
+    if touched.ifindex in _BRIDGE:
+        return touched.pref in (0, PRIORITY)
+    return touched.ifindex in (pair.vex_ifindex, pair.vin_ifindex)
+
+
+def _networks(cidrs: Cidrs) -> Iterator[IPv4Network | IPv6Network]:
+    return (net for nets in cidrs.values() for net in nets)

@@ -1,0 +1,474 @@
+"""The eBPF driver: filters on clsact, and everything else as map entries.
+
+In: `model.PortPair`. Out: entries of the pinned maps, one filter per hook. I/O: bpf(2), rtnetlink.
+Order is what keeps it closed: maps before filters on the way in, filters before maps on the way
+out. A hook without a filter, and a filter that finds no entry, both end the frame.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import shutil
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pyctl import abi
+from pyctl.datapath import foreign_filters as strangers
+from pyctl.datapath import render
+from pyctl.datapath.ebpf.entries import address_entries, port_values, return_value
+from pyctl.datapath.ebpf.loader import ensure_loaded
+from pyctl.datapath.maps import sum_counter
+from pyctl.datapath.owners import Changes
+from pyctl.datapath.pins import MAPS, PROGRAMS, open_map, pin_dir
+from pyctl.errors import NotFoundError, RefusedError, SegctlError
+from pyctl.model.instance import Instance
+from pyctl.model.workload import Counter, DatapathKind, Mode, PortPair
+from pyctl.platform.bpf import commands as bpf
+from pyctl.platform.bpf.grace import wait_for_programs
+from pyctl.platform.bpf.tc import BpfHooks, programs
+from pyctl.platform.tc.filters import Filter, TcFilters
+from pyctl.platform.tc.messages import TC_H_EGRESS_HOOK, TC_H_INGRESS_HOOK
+
+PRIORITY = 10001
+OWNER_MAPS = ("seg_macs", "seg_owners", "seg_nets")
+"""In this order they grow, in the other they shrink: an address on a segment asks for a MAC there."""
+HEARTBEAT_TIMEOUT_NS = 1_000_000_000
+"""The engine writes at least every 100 ms; a busy node may keep it waiting for longer."""
+
+
+@dataclass(frozen=True)
+class _Hook:
+    """One end of a pair."""
+
+    ifindex: int
+    program: str
+    side: int = TC_H_INGRESS_HOOK
+
+    @property
+    def way(self) -> str:
+        """In tc's word."""
+        return "egress" if self.side == TC_H_EGRESS_HOOK else "ingress"
+
+
+_BRIDGE_HOOKS = (
+    _Hook(abi.constant("SEG_VBR_IFINDEX"), "seg_from_vbr"),
+    _Hook(abi.constant("SEG_VTH_IFINDEX"), "seg_to_vth", TC_H_EGRESS_HOOK),
+    _Hook(abi.constant("SEG_VTH_IFINDEX"), "seg_from_vth"),
+)
+"""Those that all pairs share."""
+
+
+class EbpfDriver:
+    """The driver of one instance. Holds no descriptor between calls: pins and the kernel are the
+    state, so that a driver made after a crash knows all that the former one knew.
+    """
+
+    kind = DatapathKind.EBPF
+
+    def __init__(self, instance: Instance) -> None:
+        self.instance = instance
+
+    def connect(self) -> None:
+        """See `base.Driver`. Compiles only where pins are missing or the sources are newer; then
+        the pairs attached before get the new programs too, by replacement.
+        """
+        ensure_loaded(self.instance)
+        with self._map("seg_control") as control:
+            self._set_heartbeat_timeout(control)
+        with self._hooks() as hooks:
+            for hook in _BRIDGE_HOOKS:
+                hooks.add_clsact(hook.ifindex)
+                self._hang(hooks, hook)
+            for hook in self._attached_hooks():
+                # Not the ifindex alone: after a new namespace, that may be another link. One that refuses
+                # keeps the others from nothing: it refuses whoever steers its port, too.
+                with contextlib.suppress(SegctlError):
+                    if programs(hooks.filters(hook.ifindex, PRIORITY, hook.side)):
+                        self._hang(hooks, hook)
+
+    def cleanup(self) -> None:
+        """See `base.Driver`. The pins go too."""
+        # Asked of the file system: where bpf(2) is refused, nothing was ever pinned.
+        if (pin_dir(self.instance) / "seg_ports").exists():
+            for port_id in self._port_ids():
+                self.detach(port_id)
+        with contextlib.suppress(NotFoundError), self._hooks() as hooks:
+            for hook in _BRIDGE_HOOKS:
+                hooks.remove_program(hook.ifindex, PRIORITY, hook.side)
+                hooks.remove_clsact_if_empty(hook.ifindex)
+        pins = pin_dir(self.instance)
+        for name in (*MAPS, *PROGRAMS):
+            (pins / name).unlink(missing_ok=True)
+        shutil.rmtree(self.instance.pin_root, ignore_errors=True)
+
+    def attach(self, pair: PortPair) -> None:
+        """See `base.Driver`. RefusedError for a port id whose links are there, but not these."""
+        self._take_over(pair)
+        known = self._return_of(pair.port_id) is not None
+        hooks_wanted = _pair_hooks(pair.vex_ifindex, pair.vin_ifindex)
+        try:
+            with self._hooks() as hooks:
+                for hook in hooks_wanted:
+                    hooks.add_clsact(hook.ifindex)
+                self._write(pair)
+                for hook in hooks_wanted:
+                    self._hang(hooks, hook)
+        except BaseException:
+            if not known:
+                self._undo_attach(pair)
+            raise
+
+    def _undo_attach(self, pair: PortPair) -> None:
+        self.detach(pair.port_id)
+        # The first steps leave nothing in the maps by which detach would find the links.
+        with contextlib.suppress(NotFoundError), self._hooks() as hooks:
+            for ifindex in (pair.vex_ifindex, pair.vin_ifindex):
+                hooks.remove_clsact_if_empty(ifindex)
+
+    def detach(self, port_id: int) -> None:
+        """See `base.Driver`. The caller must have told the engine to forget the port, or must do
+        so before the port id is given away: `port_in_use` says whether anything is left.
+        """
+        if not pin_dir(self.instance).is_dir():
+            return
+        ifindexes = self._ifindexes(port_id)
+        with contextlib.suppress(NotFoundError):
+            self._take_down(ifindexes)
+        self._erase(port_id, ifindexes)
+
+    def mark_elsewhere(self, port_id: int, *, elsewhere: bool) -> None:
+        """Whether the port is another datapath's, whose filters on vbr stand behind ours: its frames
+        are passed on to them then, and are not told as ones that belong to nobody. Not for a port
+        that is attached here.
+        """
+        flags = abi.constant("SEG_PORT_ELSEWHERE") if elsewhere else 0
+        with self._map("seg_returns") as returns:
+            returns.update(_u32(port_id), abi.pack("seg_return", vex_flags=flags))
+
+    def update(self, pair: PortPair) -> None:
+        """See `base.Driver`. NotFoundError for a pair that is not attached."""
+        back = self._return_of(pair.port_id)
+        ends = (pair.vex_ifindex, pair.vin_ifindex)
+        if back is None or (back.vex_ifindex, back.vin_ifindex) != ends:
+            raise NotFoundError(
+                f"port {pair.port_id} with interfaces {ends[0]} and {ends[1]} is not attached",
+                advice="attach it first",
+            )
+        self._write(pair)
+
+    def tell_owners(self, changes: Changes, *, whole: bool) -> None:
+        """Whose addresses, MACs and networks are whose. Whole: what is in the maps besides goes. Of a
+        map that is full the rest is written all the same; then RefusedError.
+        """
+        missed: set[str] = set()
+        for name in reversed(OWNER_MAPS):
+            with self._map(name) as opened:
+                wanted = {
+                    key: value for (of, key), value in changes.items() if of == name
+                }
+                stale = set(opened.entry_keys()) - wanted.keys() if whole else ()
+                for key in (*stale, *(key for key in wanted if wanted[key] is None)):
+                    opened.delete(key)
+        for name in OWNER_MAPS:
+            with self._map(name) as opened:
+                for (of, key), value in changes.items():
+                    if of == name and value and not _written(opened, key, value):
+                        missed.add(name)
+        if missed:
+            raise RefusedError(
+                f"{' and '.join(sorted(missed))} can take no more entries",
+                state="what is in the name of those left out is not told from others'",
+                advice="detach workloads that have very many addresses",
+            )
+
+    def publish(self, generations: Mapping[int, int]) -> None:
+        """See `base.Driver`."""
+        with self._map("seg_gens") as gens:
+            for port_id, generation in generations.items():
+                gens.update(_u32(port_id), struct.pack("=Q", generation))
+
+    def counters(self, port_id: int) -> Mapping[str, Counter]:
+        """See `base.Driver`. Port 0: frames that belonged to no pair."""
+        found: dict[str, Counter] = {}
+        with self._map("seg_counters") as counters:
+            for reason in abi.REASONS:
+                values = counters.lookup_percpu(_counter_key(port_id, reason.number))
+                total = sum_counter(values)
+                if total.packets:
+                    found[reason.name] = total
+        return found
+
+    def rules(self, port_id: int) -> list[str]:
+        """See `base.Driver`: filters, entries, and which filters are missing. NotFoundError for a port
+        that is not attached.
+        """
+        lines: list[str] = []
+        with TcFilters(self.instance.netns) as tc:
+            wanted = self._hooks_of(port_id)
+            for hook in wanted:
+                found = programs(tc.filters(hook.ifindex, hook=hook.side))
+                name = tc.name_of(hook.ifindex)
+                lines += render.filters(name, hook.ifindex, hook.way, found)
+            missing = [_told(tc, one) for one in _missing(tc, wanted)]
+        lines += render.entries(self.instance, port_id)
+        lines += self.in_front(port_id)
+        return lines + (missing or ["held as intended"])
+
+    def repair(self, port_id: int) -> list[str]:
+        """See `base.Driver`. The maps are out of a stranger's reach; filters are not."""
+        with self._hooks() as hooks:
+            missing = _missing(hooks, self._hooks_of(port_id))
+            told = [_told(hooks, hook) for hook in missing]
+            for hook in missing:
+                hooks.add_clsact(hook.ifindex)
+                self._hang(hooks, hook)
+        return told
+
+    def in_front(self, port_id: int) -> list[str]:
+        """See `base.Driver`."""
+        lines = []
+        with TcFilters(self.instance.netns) as tc:
+            for hook in self._hooks_of(port_id):
+                if hook not in _BRIDGE_HOOKS:
+                    name = tc.name_of(hook.ifindex) or f"({hook.ifindex})"
+                    found = tc.filters(hook.ifindex, hook=hook.side)
+                    lines += strangers.in_front(name, found, PRIORITY + 1, _is_ours)
+        return lines
+
+    def port_in_use(self, port_id: int) -> bool:
+        """Whether any map that a new owner of the id would inherit from still holds something of the
+        port. Of the maps that grow with the node, none is walked for it:
+
+        - Flows (seg_flows4, seg_flows6): one hits only with the generation that seg_gens has for
+          the port. That is 0 from the detach to the next owner's first policy, and then a number
+          that no flow has, as generations never repeat. So what is left of a port is inherited by
+          nobody. It does not stay either: the engine, which alone fills these maps, takes it out when
+          it forgets the port, and a new engine empties them. A walk over them for each detach would
+          cost half a second with 200,000 flows open.
+        - Addresses (seg_addrs): attaching leaves the port with its own and no others.
+        """
+        if not pin_dir(self.instance).is_dir():
+            return False
+        if self._return_of(port_id) is not None:
+            return True
+        with self._map("seg_gens") as gens:
+            if any(gens.lookup(_u32(port_id)) or b""):
+                return True
+        with self._map("seg_counters") as counters:
+            return any(
+                counters.lookup(_counter_key(port_id, reason.number)) is not None
+                for reason in abi.REASONS
+            )
+
+    # -- the kernel's state ---------------------------------------------------------------
+
+    def _map(self, name: str) -> bpf.Map:
+        return open_map(self.instance, name)
+
+    def _hooks(self) -> BpfHooks:
+        return BpfHooks(self.instance.netns)
+
+    def _hang(self, hooks: BpfHooks, hook: _Hook) -> None:
+        with bpf.Program.open(pin_dir(self.instance) / hook.program) as program:
+            hooks.set_program(
+                hook.ifindex, PRIORITY, program.fd, hook.program, hook.side
+            )
+
+    def _take_down(self, ifindexes: list[int]) -> None:
+        """Our filters there. As a rule the links are gone by now, and their filters with them; and
+        all is where the namespace is (NotFoundError).
+        """
+        with TcFilters(self.instance.netns) as tc:
+            there = [ifindex for ifindex in ifindexes if tc.name_of(ifindex)]
+        if not there:
+            return
+        with self._hooks() as hooks:
+            # What another datapath sends on from now on has no mark that the egress would know.
+            for side in (TC_H_EGRESS_HOOK, TC_H_INGRESS_HOOK):
+                for ifindex in there:
+                    hooks.remove_program(ifindex, PRIORITY, side)
+            for ifindex in there:
+                hooks.remove_clsact_if_empty(ifindex)
+
+    def _hooks_of(self, port_id: int) -> list[_Hook]:
+        """Those that a port needs; NotFoundError where it is not attached."""
+        back = self._return_of(port_id)
+        if back is None:
+            raise NotFoundError(f"port {port_id} is not attached with ebpf")
+        return [
+            *_pair_hooks(back.vex_ifindex, back.vin_ifindex),
+            *_BRIDGE_HOOKS,
+        ]
+
+    def _return_of(self, port_id: int) -> Any | None:
+        with self._map("seg_returns") as returns:
+            back = abi.unpack("seg_return", returns.lookup(_u32(port_id)) or b"")
+        return back if back.vex_ifindex else None
+
+    def _attached_hooks(self) -> list[_Hook]:
+        vex = abi.constant("SEG_ROLE_VEX")
+        with self._map("seg_ports") as ports:
+            return [
+                hook
+                for key, value in ports.entries()
+                if (port := abi.unpack("seg_port", value)).role == vex
+                for hook in _pair_hooks(struct.unpack("=I", key)[0], port.peer_ifindex)
+            ]
+
+    def _port_ids(self) -> set[int]:
+        with self._map("seg_ports") as ports:
+            return {
+                abi.unpack("seg_port", value).port_id for _, value in ports.entries()
+            }
+
+    def _ifindexes(self, port_id: int) -> list[int]:
+        """All interfaces that the maps give to the port. Not found by a walk over seg_ports, which
+        has those of the whole node: no port is in it that is not in seg_returns, which is written
+        first and emptied last.
+        """
+        back = self._return_of(port_id)
+        if back is None:
+            return []
+        with self._map("seg_ports") as ports:
+            return [
+                ifindex
+                for ifindex in sorted({back.vex_ifindex, back.vin_ifindex})
+                if (value := ports.lookup(_u32(ifindex)))
+                and abi.unpack("seg_port", value).port_id == port_id
+            ]
+
+    def _take_over(self, pair: PortPair) -> None:
+        """Erase what ports that are no more left behind: an ifindex has one owner, and links that
+        are gone have none.
+        """
+        ends = (pair.vex_ifindex, pair.vin_ifindex)
+        with self._map("seg_ports") as ports:
+            values = [ports.lookup(_u32(ifindex)) for ifindex in ends]
+        holders = {abi.unpack("seg_port", value).port_id for value in values if value}
+        for port_id in holders - {pair.port_id}:
+            self.detach(port_id)
+        former = set(self._ifindexes(pair.port_id)) - set(ends)
+        if not former:
+            return
+        with TcFilters(self.instance.netns) as tc:
+            alive = sorted(one for one in former if tc.name_of(one) is not None)
+        if alive:
+            raise RefusedError(
+                f"port {pair.port_id} belongs to interfaces {alive}, not to {ends[0]} and "
+                f"{ends[1]}",
+                advice="detach it first",
+            )
+        self.detach(pair.port_id)
+
+    # -- writing --------------------------------------------------------------------------
+
+    def _set_heartbeat_timeout(self, control: bpf.Map) -> None:
+        # Through memory: writing the entry whole could set the engine's heartbeat back.
+        with control.mmap(write=True) as memory:
+            at = abi.ffi.offsetof("struct seg_control", "heartbeat_timeout_ns")
+            struct.pack_into("=Q", memory, at, HEARTBEAT_TIMEOUT_NS)
+
+    def _write(self, pair: PortPair) -> None:
+        """Addresses first: without one that is new, the workload's own frames would be called
+        spoofed; those no longer its own go last. Quarantine holds before any of them, and whatever
+        becomes of them.
+        """
+        if pair.mode is Mode.QUARANTINE:
+            self._write_port(pair)
+        wanted = address_entries(pair)
+        owner = pair.owner or pair.port_id
+        with self._map("seg_addrs") as addrs:
+            held = set(addrs.keys_from(_u16(owner)))
+            for key, kind in wanted.items():
+                if key not in held or addrs.lookup(key) != kind:
+                    addrs.update(key, kind)
+        self._write_port(pair)
+        with self._map("seg_addrs") as addrs:
+            for key in held - wanted.keys():
+                addrs.delete(key)
+
+    def _write_port(self, pair: PortPair) -> None:
+        with self._map("seg_returns") as returns:
+            returns.update(_u32(pair.port_id), return_value(pair))
+        with self._map("seg_ports") as ports:
+            for ifindex, value in port_values(pair):
+                ports.update(_u32(ifindex), value)
+
+    def _erase(self, port_id: int, ifindexes: list[int]) -> None:
+        with self._map("seg_gens") as gens:
+            gens.update(_u32(port_id), bytes(8))
+        with self._map("seg_ports") as ports:
+            for ifindex in ifindexes:
+                ports.delete(_u32(ifindex))
+        with self._map("seg_returns") as returns:
+            returns.update(_u32(port_id), bytes(abi.sizeof("seg_return")))
+        # Programs that run right now may still count for the port; where they cannot be waited
+        # for, `port_in_use` finds what they left.
+        with contextlib.suppress(SegctlError):
+            wait_for_programs()
+        # An owner's other ports say by whom the addresses are held next, in their next update.
+        with self._map("seg_addrs") as addrs:
+            for key in addrs.keys_from(_u16(port_id)):
+                addrs.delete(key)
+        with self._map("seg_counters") as counters:
+            for reason in abi.REASONS:
+                counters.delete(_counter_key(port_id, reason.number))
+
+
+def _pair_hooks(vex: int, vin: int) -> list[_Hook]:
+    """Those of one pair. What marks its frames comes before what asks for the mark: a port that is taken over
+    from another datapath carries traffic.
+    """
+    return [
+        _Hook(vex, "seg_from_vex"),
+        _Hook(vin, "seg_from_vin"),
+        _Hook(vex, "seg_to_port", TC_H_EGRESS_HOOK),
+        _Hook(vin, "seg_to_port", TC_H_EGRESS_HOOK),
+    ]
+
+
+def _is_ours(one: Filter) -> bool:
+    # Beside ours, a filter with another handle: the newest of a priority comes first.
+    return (one.kind, one.pref) == ("bpf", PRIORITY) and one.handle in (0, 1)
+
+
+def _told(tc: TcFilters, hook: _Hook) -> str:
+    name = tc.name_of(hook.ifindex)
+    return render.missing(name, hook.ifindex, hook.way, PRIORITY, hook.program)
+
+
+def _missing(tc: TcFilters, wanted: list[_Hook]) -> list[_Hook]:
+    # Of our priority alone: on vbr stand the u32 rules of a whole node.
+    held = {
+        hook: {
+            one.name for one in programs(tc.filters(hook.ifindex, PRIORITY, hook.side))
+        }
+        for hook in wanted
+    }
+    return [hook for hook in wanted if hook.program not in held[hook]]
+
+
+def _u16(value: int) -> bytes:
+    return struct.pack("=H", value)
+
+
+def _u32(value: int) -> bytes:
+    return struct.pack("=I", value)
+
+
+def _counter_key(port_id: int, reason: int) -> bytes:
+    return abi.pack("seg_counter_key", port_id=port_id, reason=reason)
+
+
+def _written(opened: bpf.Map, key: bytes, value: bytes) -> bool:
+    """False where the map has no room."""
+    try:
+        opened.update(key, value)
+    except SegctlError as error:
+        if error.errno not in {errno.E2BIG, errno.ENOSPC, errno.ENOMEM}:
+            raise
+        return False
+    return True

@@ -1,0 +1,73 @@
+"""A workload without offloads, as NeuVector has all of them: kept for comparison.
+
+In: an instance, a port, whether its offloads are on. Out: nothing. I/O: ioctl(2) in two namespaces.
+Off, the workload cuts and sums what it sends by itself, and vbr-neuv what goes to the engine: so
+that every frame there is of the size of a wire's. The workload's original interface and its host
+peer are never touched: it says what to go back to, so nothing has to be remembered.
+"""
+
+from __future__ import annotations
+
+from pyctl.intercept import gso
+from pyctl.intercept.attach import Handles
+from pyctl.intercept.enforcer import VBR, VTH
+from pyctl.model.instance import Instance
+from pyctl.model.workload import LinkKind, Offload, Port
+from pyctl.platform import netns, offloads
+from pyctl.platform.netlink.links import Link
+
+
+def _sends(feature: str) -> bool:
+    """A feature by which a device is handed what is not ready for a wire.
+
+    Checksums alone would do on most kernels, which then take the others away; by name it is so on
+    all of them.
+    """
+    heads = ("tx-checksum", "tx-scatter-gather", "tx-gso")
+    return feature.startswith(heads) or "segmentation" in feature
+
+
+def _sends_or_receives(feature: str) -> bool:
+    return _sends(feature) or feature == "rx-checksum"
+
+
+def switch(ends: Handles, link: Link, port: Port, offload: Offload) -> None:
+    """Bring `link`, ours inside the workload, to that. OSError where the kernel refuses.
+
+    On, only what is off as a whole is changed: else the workload itself has chosen since.
+    """
+    # Offloads are another thing on another kind of device: there vin says what a new veth has.
+    like = port.vex if port.kind is LinkKind.VETH else port.vin
+    with netns.entered(ends.enforcer_fd):
+        model = offloads.requested(like)
+    with netns.entered(ends.workload_fd):
+        mask = offloads.mask(link.name, _sends_or_receives)
+        now = offloads.requested(link.name)
+        if offload is Offload.OFF:
+            model = (0,) * len(mask)
+        elif any(have & bits for have, bits in zip(now, mask, strict=False)):
+            return
+        offloads.request(link.name, _merged(now, model, mask))
+
+
+def switch_bridge(instance: Instance, offload: Offload) -> None:
+    """Likewise what vbr-neuv sends; on, it is as vth-neuv, which is never changed, but for what it
+    must not offer.
+    """
+    with netns.opened(instance.netns) as fd, netns.entered(fd):
+        mask = _merged(
+            offloads.mask(VBR, _sends), (0,) * offloads.WORDS, gso.inexpressible(VBR)
+        )
+        off = (0,) * len(mask)
+        model = off if offload is Offload.OFF else offloads.requested(VTH)
+        offloads.request(VBR, _merged(offloads.requested(VBR), model, mask))
+
+
+def _merged(
+    now: tuple[int, ...], model: tuple[int, ...], mask: tuple[int, ...]
+) -> tuple[int, ...]:
+    """`model` where the mask is, the rest as it is now."""
+    return tuple(
+        (have & ~bits) | (want & bits)
+        for have, want, bits in zip(now, model, mask, strict=False)
+    )

@@ -1,0 +1,488 @@
+"""What each operation of a plan does, on the live kernel.
+
+In: a Site. Out: nothing; the kernel's state. I/O: rtnetlink and sysctls, in two
+namespaces. Every operation looks first and does what is missing, so that it may be
+repeated after a kill. Raises NetlinkError, OSError, SegctlError.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+
+from pyctl.errors import SegctlError
+from pyctl.intercept.names import read_mark
+from pyctl.intercept.restore import master, refill, routes
+from pyctl.intercept.restore.snapshot import (
+    PARK_PRIORITY,
+    Snapshot,
+    cut_off,
+    differences,
+    leads_elsewhere,
+    read,
+    without,
+)
+from pyctl.intercept.steps.plan import Op, parked
+from pyctl.model.workload import LinkKind
+from pyctl.platform import offloads, sysctl
+from pyctl.platform.netfilter.conntrack import Translated
+from pyctl.platform.netlink import l3, links
+from pyctl.platform.netlink.client import (
+    NLM_F_CREATE,
+    NLM_F_EXCL,
+    Message,
+    NetlinkSocket,
+)
+from pyctl.platform.netlink.links import Link, VethEnd
+from pyctl.platform.netns import entered
+
+GONE = frozenset({errno.ENODEV, errno.ESRCH, errno.EADDRNOTAVAIL, errno.ENOENT})
+RETURNS = (Op.LINK_UP, Op.ADDRESSES, Op.WAYS_OUT, Op.ROUTES)
+TOLD_MAX = 8
+PORT_INDEXES = 10_100_000
+"""Above those of the pair; a port's id is added."""
+
+
+@dataclass
+class Site:
+    """Where a plan is carried out, with everything opened before the workload is cut
+    off.
+    """
+
+    snapshot: Snapshot
+    vex: str
+    vin: str
+    mark: str
+    """The alias of both ports."""
+    workload: NetlinkSocket
+    """With the events of refill.GROUPS."""
+    workload_fd: int
+    enforcer: NetlinkSocket
+    enforcer_fd: int
+    ports_ready: Callable[[int, int], None] = field(default=lambda _vex, _vin: None)
+    """Called with both ifindexes."""
+    bulk: routes.Bulk = field(default_factory=routes.Bulk)
+    before_restore: Callable[[], None] = field(default=lambda: None)
+    take_turn: Callable[[], object] = field(default=lambda: None)
+    """Returns when no other splice fills its interface (see detach.unsplice)."""
+    lenient: bool = False
+    """What its master does not take back is told, and no reason to fail: where somebody says so, and at a
+    detach, which a workload could else forbid.
+    """
+    lost: list[str] = field(default_factory=list)
+    """What could not be put back, and is no reason to end a splice: a sentence each."""
+    force: bool = False
+    """Nobody is asked: what would cut the workload off ends it neither."""
+    advice: str = ""
+    """To who is, where it does."""
+
+    @property
+    def index(self) -> int:
+        """The interface's index inside the workload, ours or the original's."""
+        return self.snapshot.link.index
+
+    def current(self) -> Link | None:
+        """What stands at that index inside the workload now."""
+        return links.by_index(self.workload, self.index)
+
+
+def ours(link: Link, vin: Link | None, workload_nsid: int | None) -> bool:
+    """`link`, in the workload, is the other end of our vin (and not of another workload's vex,
+    which it may have been joined to all along). It is vin that tells, and `workload_nsid` is the
+    enforcer's number for the workload: where no workload has a say.
+    """
+    return (
+        vin is not None
+        and vin.name.startswith("vin")
+        and link.kind == "veth"
+        and vin.link == link.index
+        and vin.link_nsid is not None
+        and vin.link_nsid == workload_nsid
+    )
+
+
+def _ours_now(site: Site) -> Link | None:
+    link = site.current()
+    vin = links.by_name(site.enforcer, site.vin)
+    if link and ours(link, vin, links.nsid(site.enforcer, site.workload_fd)):
+        return link
+    return None
+
+
+def _tolerant(
+    nl: NetlinkSocket, messages: list[Message], ignore: frozenset[int]
+) -> None:
+    for refused in nl.batch(messages):
+        if refused and refused.errno not in ignore:
+            raise refused
+
+
+def _park_routes(site: Site) -> list[bytes]:
+    loopback = site.snapshot.loopback
+    if loopback is None:
+        return []
+    families = sorted({body[0] for body in parked(site.snapshot)})
+    mtu = site.snapshot.link.mtu
+    return [
+        l3.default_route(family, loopback.index, PARK_PRIORITY, mtu)
+        for family in families
+        if family in (socket.AF_INET, socket.AF_INET6)
+    ]
+
+
+def _park(site: Site) -> None:
+    create = NLM_F_CREATE | NLM_F_EXCL
+    messages = [Message(l3.RTM_NEWADDR, body, create) for body in parked(site.snapshot)]
+    messages += [Message(l3.RTM_NEWROUTE, body, create) for body in _park_routes(site)]
+    # EACCES: lo has IPv6 off, as in a container that was without it when it started. Its sends fail for
+    # the moment then; that is no reason not to guard it.
+    _tolerant(site.workload, messages, frozenset({errno.EEXIST, errno.EACCES}))
+
+
+def _unpark(site: Site) -> None:
+    messages = [l3.delete_route(body) for body in _park_routes(site)]
+    messages += [l3.delete_address(body) for body in parked(site.snapshot)]
+    _tolerant(site.workload, messages, GONE)
+
+
+def _drop_altnames(site: Site) -> None:
+    # Names live in one namespace: two workloads with equal ones could not both move out.
+    link = site.current()
+    if link and link.altnames:
+        message = links.altname_message(link.index, link.altnames, add=False)
+        site.workload.request(message.kind, message.body, message.flags)
+
+
+def _original(site: Site) -> Link | None:
+    """vex, where it is in the enforcer's namespace and its mark names this workload's."""
+    vex = links.by_name(site.enforcer, site.vex)
+    found, mark = read_mark(vex.alias) if vex else None, read_mark(site.mark)
+    return vex if found and mark and found.is_of(mark.netns, mark.cookie) else None
+
+
+def _move_out(site: Site) -> None:
+    if _original(site):
+        return
+    translated = _translated(site)
+    refill.leave_groups(site.workload, site.index)
+    message = links.set_message(
+        site.index,
+        rename=site.vex,
+        alias=site.mark,
+        netns_fd=site.enforcer_fd,
+        new_index=_port_number(site),
+    )
+    site.workload.request(message.kind, message.body)
+    translated.put_back()
+
+
+def _translated(site: Site) -> Translated:
+    found = Translated(site.workload_fd)
+    if found.left_out:
+        told = f"{found.left_out} connections that are masqueraded over it"
+        site.lost.append(f"{site.snapshot.link.name} lost {told}")
+    return found
+
+
+def _port_number(site: Site) -> int | None:
+    """Its own index for vex where no port has it, else one that no host uses; None: any.
+
+    The kernel would choose a low one, which the peer of the next workload may have on the host: then its
+    vin could not have that (see _peer_index).
+    """
+    mark = read_mark(site.mark)
+    wanted = (site.index, PORT_INDEXES + mark.port) if mark else ()
+    free = (index for index in wanted if not links.by_index(site.enforcer, index))
+    return next(free, None)
+
+
+def _move_in(site: Site) -> None:
+    link = site.snapshot.link
+    vex = _original(site)
+    if vex:
+        # Without NOARP before it arrives, or the IPv6 code there switches its DAD off for good.
+        quiet = links.set_message(vex.index, up=False, flags=link.flags)
+        # With its name, in one: whoever looks there meanwhile must not take ours for one that it was given.
+        home = links.set_message(
+            vex.index,
+            rename=None if link.name in sysctl.RESERVED else link.name,
+            netns_fd=site.workload_fd,
+            new_index=link.index,
+        )
+        failed = [error for error in site.enforcer.batch([quiet, home]) if error]
+        # One that came, and was refused its name alone, is seen to below.
+        if failed and _homecomer(site) is None:
+            raise failed[0]
+    came = _homecomer(site)
+    if came is None:
+        if site.current() is None:
+            raise SegctlError(f"the workload's own interface {site.vex} is gone")
+        return
+    # One by one: what the kernel refuses of these must not leave it nameless.
+    messages = [
+        links.set_message(came.index, rename=link.name),
+        links.set_message(came.index, mac=link.mac),
+        links.set_message(came.index, txqlen=link.txqlen, group=link.group),
+    ]
+    refused = [error for error in site.workload.batch(messages) if error]
+    # The MTU of a macvlan ends at its parent's, which may be smaller by now: then that is its own.
+    site.workload.batch([links.set_message(came.index, mtu=link.mtu)])
+    if refused:
+        raise refused[0]
+    # The mark last: by it whoever goes on finds the interface.
+    links.set_link(site.workload, came.index, alias=link.alias)
+
+
+def _homecomer(site: Site) -> Link | None:
+    """The original, inside the workload again and marked still: on its way home."""
+    for link in (site.current(), links.by_name(site.workload, site.vex)):
+        if link and read_mark(link.alias):
+            return link
+    return None
+
+
+def _create(site: Site) -> None:
+    link = site.snapshot.link
+    if _ours_now(site):
+        return
+    # A name that the kernel keeps for itself is taken by an interface that is there, and by no new one.
+    reserved = link.name in sysctl.RESERVED
+    end = VethEnd(
+        f"new{link.index}" if reserved else link.name,
+        link.index,
+        link.mac,
+        link.mtu,
+        txqlen=link.txqlen,
+        queues=link.queues,
+        flags=link.flags,
+    )
+    peer = VethEnd(
+        site.vin,
+        _peer_index(site),
+        mtu=link.mtu,
+        queues=link.queues,
+        flags=links.IFF_NOARP | links.IFF_MULTICAST,
+        netns_fd=site.enforcer_fd,
+    )
+    links.add_veth(site.workload, end, peer)
+    index = _port_index(site, site.vin)
+    links.set_link(site.enforcer, index, alias=site.mark, sizes=link.sizes)
+    if reserved:
+        links.set_link(site.workload, link.index, rename=link.name)
+
+
+def _peer_index(site: Site) -> int:
+    """The index that the interface's peer had, where no port has it; 0: any.
+
+    By it the workload's side of a veth names its peer (`ip link`, iflink in /sys), and a CNI plugin's
+    CHECK finds the one on the host.
+    """
+    link = site.snapshot.link
+    if link.kind != "veth" or links.by_index(site.enforcer, link.link):
+        return 0
+    return link.link
+
+
+def _remove(site: Site) -> None:
+    link = _ours_now(site)
+    if link:
+        translated = _translated(site)
+        refill.leave_groups(site.workload, link.index)
+        links.delete(site.workload, link.index)
+        translated.put_back()
+    else:
+        vin = links.by_name(site.enforcer, site.vin)
+        if vin:
+            links.delete(site.enforcer, vin.index)
+
+
+def _port_index(site: Site, name: str) -> int:
+    link = links.by_name(site.enforcer, name)
+    if link is None:
+        raise SegctlError(f"the port {name} is not there")
+    return link.index
+
+
+def _ports_ready(site: Site) -> None:
+    site.ports_ready(_port_index(site, site.vex), _port_index(site, site.vin))
+
+
+def _ports_up(site: Site) -> None:
+    mute = links.IFF_NOARP | links.IFF_MULTICAST
+    mark = read_mark(site.mark)
+    # A macvlan filters on its own groups: without allmulti no neighbour solicitation comes in.
+    macvlan = mark is not None and mark.kind == LinkKind.MACVLAN
+    vex_flags = mute | (links.IFF_ALLMULTI if macvlan else 0)
+    vex, vin = _port_index(site, site.vex), _port_index(site, site.vin)
+    messages = [
+        links.set_message(vin, flags=mute),
+        links.set_message(vex, up=True, flags=vex_flags),
+    ]
+    _tolerant(site.enforcer, messages, frozenset())
+    # Only with the host's side up there was a carrier, and there is one again.
+    outside = links.by_index(site.enforcer, vex)
+    links.set_link(site.enforcer, vin, up=outside is not None and outside.carrier)
+
+
+def _settings(site: Site) -> None:
+    snapshot = site.snapshot
+    link = snapshot.link
+    # No address may appear by itself while ours are put back; SETTLE gives the mode back.
+    mode = None if link.addr_gen_mode is None else links.IN6_ADDR_GEN_MODE_NONE
+    messages = [
+        links.set_message(link.index, flags=link.flags),
+        links.set_message(link.index, txqlen=link.txqlen, group=link.group),
+        links.set_message(link.index, alias=link.alias or None, addr_gen_mode=mode),
+        *(links.set_message(link.index, sizes=(size,)) for size in link.sizes),
+    ]
+    refused = [str(error) for error in site.workload.batch(messages) if error]
+    quiet = links.set_message(link.index, addr_gen_mode=mode)
+    # A new interface starts from "default"; so does one that changes its namespace.
+    different = sysctl.changed(snapshot.sysctls, snapshot.defaults)
+    different |= refill.meanwhile(snapshot)
+    with entered(site.workload_fd):
+        refused += _refused(lambda: sysctl.write_interface(link.name, different))
+        # With a secret comes the mode that makes addresses of it.
+        site.workload.batch([quiet])
+        site.lost += refill.token(site.workload, snapshot)
+        # Another kind of device has other offloads; there each keeps its own.
+        now = site.current()
+        if now and now.kind == link.kind:
+            refused += _refused(lambda: offloads.request(link.name, snapshot.offloads))
+    site.lost += [f"{link.name} lost a setting: {why}" for why in refused]
+
+
+def _refused(act: Callable[[], object]) -> list[str]:
+    try:
+        act()
+    except OSError as error:
+        return [str(error)]
+    return []
+
+
+def _master(site: Site) -> None:
+    # Before it is up: what is isolated from it must not hear it for a moment.
+    _raise_master(site, master.put_back(site.workload, site.snapshot))
+
+
+def _raise_master(site: Site, refused: list[str]) -> None:
+    # Where it is lenient, `verify` tells of it.
+    if refused and not site.lenient:
+        told = ", ".join(refused)
+        name = site.snapshot.link.name
+        raise SegctlError(f"the kernel refused what {name}'s master had of it: {told}")
+
+
+def _ways_out(site: Site) -> None:
+    was = site.snapshot
+    _advertise(site, [body for body in was.advertised if body not in was.behind])
+    site.lost += routes.ways_out(site.workload, was, site.bulk)
+
+
+def _routes(site: Site) -> None:
+    site.lost += routes.routes(site.workload, site.snapshot, site.bulk)
+    _advertise(site, site.snapshot.behind)
+
+
+def _advertise(site: Site, bodies: Collection[bytes]) -> None:
+    with entered(site.workload_fd):
+        site.lost += routes.advertise(site.snapshot, bodies)
+
+
+def _groups(site: Site) -> None:
+    site.lost += refill.groups(site.workload_fd, site.snapshot)
+
+
+def _settle(site: Site) -> None:
+    lost = site.lost
+    refused = _refused(lambda: lost.extend(refill.settle(site.workload, site.snapshot)))
+    # What "default" did not foretell: the kernel starts some kinds of device differently.
+    link = site.snapshot.link
+    with entered(site.workload_fd):
+        now = sysctl.read_interface(link.name)
+        different = sysctl.changed(site.snapshot.sysctls, now)
+        refused += _refused(lambda: sysctl.write_interface(link.name, different))
+    site.lost += [f"{link.name} lost a setting: {why}" for why in refused]
+    _raise_master(site, master.put_back_running(site.workload, site.snapshot))
+
+
+def _verify(site: Site) -> None:
+    """Raise SegctlError for what cuts the workload off; the rest is told."""
+    now = _now(site)
+    if cut_off(site.snapshot, now):
+        # It came after we looked, or something took it away again.
+        for operation in RETURNS:
+            ACTIONS[operation](site)
+        now = _now(site)
+    cut = cut_off(site.snapshot, now)
+    if cut:
+        raise SegctlError(f"the workload is cut off: {'; '.join(cut[:TOLD_MAX])}")
+    was = site.snapshot
+    on_master = master.differences(was, now)
+    if on_master and not site.lenient:
+        raise SegctlError(f"its master is not as it was: {'; '.join(on_master)}")
+    site.lost += [f"{was.link.name} lost: {what}" for what in on_master]
+    found = differences(was, now)
+    if not found:
+        return
+    there = {other.index for other in links.dump(site.workload)}
+    gone = leads_elsewhere(was) - there
+    if gone:
+        site.lost.append(f"{was.link.name} lost what led over devices that are gone")
+        found = differences(without(was, gone), now)
+    if found:
+        more = f" and {len(found) - TOLD_MAX} more" if len(found) > TOLD_MAX else ""
+        told = "; ".join(found[:TOLD_MAX])
+        site.lost.append(f"{was.link.name} is not as it was: {told}{more}")
+
+
+def _now(site: Site) -> Snapshot:
+    link = site.current()
+    if link is None:
+        raise SegctlError(f"{site.snapshot.link.name} is not there any more")
+    return read(site.workload, site.workload_fd, link, like=site.snapshot)
+
+
+def _before_restore(site: Site) -> None:
+    site.before_restore()
+
+
+def _take_turn(site: Site) -> None:
+    site.take_turn()
+
+
+def _fill(
+    act: Callable[[NetlinkSocket, Snapshot], list[str]],
+) -> Callable[[Site], None]:
+    def fill(site: Site) -> None:
+        site.lost += act(site.workload, site.snapshot)
+
+    return fill
+
+
+ACTIONS: dict[Op, Callable[[Site], None]] = {
+    Op.PARK: _park,
+    Op.UNPARK: _unpark,
+    Op.DROP_ALTNAMES: _drop_altnames,
+    Op.MOVE_OUT: _move_out,
+    Op.MOVE_IN: _move_in,
+    Op.CREATE: _create,
+    Op.REMOVE: _remove,
+    Op.TAKE_TURN: _take_turn,
+    Op.PORTS_READY: _ports_ready,
+    Op.BEFORE_RESTORE: _before_restore,
+    Op.PORTS_UP: _ports_up,
+    Op.SETTINGS: _settings,
+    Op.LINK_UP: _fill(refill.link_up),
+    Op.ADDRESSES: _fill(refill.addresses),
+    Op.GROUPS: _groups,
+    Op.WAYS_OUT: _ways_out,
+    Op.ROUTES: _routes,
+    Op.NEIGHBOURS: _fill(refill.neighbours),
+    Op.MASTER: _master,
+    Op.QUEUES: _fill(refill.queues),
+    Op.SETTLE: _settle,
+    Op.VERIFY: _verify,
+}

@@ -1,0 +1,212 @@
+"""The steps of a splice and of its inverse, each with what takes it back.
+
+In: a Snapshot. Out: a tuple of Steps. I/O: none.
+
+    attach   park → strip → move → create → ports → open → FILL
+    detach   park → mark → release → remove → move → FILL
+    FILL     settings → master → up → queues → addresses → groups → ways-out → neighbours → routes → settle → unpark → verify
+
+Every operation may be done twice or taken back undone, so a killed splice is put right
+by undoing the steps that had begun, newest first, and a killed detach by doing all of
+its steps. FILL is one and the same for our interface and for the original: both have
+the same name and index inside the workload.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pyctl.intercept.restore.snapshot import Snapshot
+from pyctl.platform.netlink import l3
+
+
+class Op(StrEnum):
+    """One operation; pyctl.intercept.steps.ops knows how."""
+
+    PARK = "park"
+    UNPARK = "unpark"
+    DROP_ALTNAMES = "drop-altnames"
+    MOVE_OUT = "move-out"
+    MOVE_IN = "move-in"
+    CREATE = "create"
+    REMOVE = "remove"
+    TAKE_TURN = "take-turn"
+    PORTS_READY = "ports-ready"
+    BEFORE_RESTORE = "before-restore"
+    PORTS_UP = "ports-up"
+    SETTINGS = "settings"
+    MASTER = "master"
+    LINK_UP = "link-up"
+    ADDRESSES = "addresses"
+    GROUPS = "groups"
+    WAYS_OUT = "ways-out"
+    ROUTES = "routes"
+    NEIGHBOURS = "neighbours"
+    QUEUES = "queues"
+    SETTLE = "settle"
+    VERIFY = "verify"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step; `undo` brings back the state before it, however far `do` came."""
+
+    name: str
+    what: str
+    """For people."""
+    do: tuple[Op, ...] = ()
+    undo: tuple[Op, ...] = ()
+
+
+REFILL = (
+    *(Op.SETTINGS, Op.MASTER, Op.LINK_UP, Op.QUEUES),
+    *(Op.ADDRESSES, Op.GROUPS, Op.WAYS_OUT, Op.NEIGHBOURS, Op.ROUTES, Op.SETTLE),
+)
+
+CARRIED = frozenset({*REFILL, Op.VERIFY})
+"""What is done to an interface that is in its place."""
+DETAILS = frozenset(
+    {
+        *(Op.PARK, Op.UNPARK, Op.DROP_ALTNAMES),
+        *(Op.SETTINGS, Op.GROUPS, Op.NEIGHBOURS),
+    }
+)
+"""What a workload can do without. It may have given itself what nobody can put back, so what fails of these is
+told and ends no splice: it must not be a way to stay unprotected.
+"""
+
+
+def _park(snapshot: Snapshot) -> tuple[Step, ...]:
+    if not parked(snapshot):
+        return ()
+    what = "lend the addresses to lo, with a last-resort default route, so that no send fails"
+    return (Step("park", what, (Op.PARK,), (Op.UNPARK,)),)
+
+
+def _fill(snapshot: Snapshot) -> tuple[Step, ...]:
+    link = snapshot.link
+    routes = sum(link.index in l3.route_oifs(body) for body in snapshot.routes)
+    routes += len(snapshot.advertised)
+    unpark = Step("unpark", "take the lent addresses off lo", (Op.UNPARK,), (Op.PARK,))
+    return (
+        Step(
+            "settings", f"give {link.name} its sysctls, flags and names", (Op.SETTINGS,)
+        ),
+        *_master(snapshot),
+        Step(
+            "up", f"set {link.name} up" if link.up else "leave it down", (Op.LINK_UP,)
+        ),
+        *_queues(snapshot),
+        Step(
+            "addresses",
+            f"put {len(snapshot.addresses)} addresses back",
+            (Op.ADDRESSES,),
+        ),
+        *_groups(snapshot),
+        Step("ways-out", "put nexthops and default routes back", (Op.WAYS_OUT,)),
+        Step(
+            "neighbours",
+            f"put {len(snapshot.neighbours)} neighbours back",
+            (Op.NEIGHBOURS,),
+        ),
+        Step(
+            "routes",
+            f"put {routes} routes back, in an order that resolves",
+            (Op.ROUTES,),
+        ),
+        Step("settle", "wait until the kernel has finished with it", (Op.SETTLE,)),
+        *((unpark,) if parked(snapshot) else ()),
+        Step("verify", "compare everything with what it was", (Op.VERIFY,)),
+    )
+
+
+def _groups(snapshot: Snapshot) -> tuple[Step, ...]:
+    number = len(snapshot.groups) + len(snapshot.link_groups)
+    what = f"let the sockets join {number} multicast groups again"
+    return (Step("groups", what, (Op.GROUPS,)),) if number else ()
+
+
+def _queues(snapshot: Snapshot) -> tuple[Step, ...]:
+    what = f"give it back {len(snapshot.qdiscs)} qdiscs"
+    return (Step("queues", what, (Op.QUEUES,)),) if snapshot.qdiscs else ()
+
+
+def _master(snapshot: Snapshot) -> tuple[Step, ...]:
+    what = "make it a port of its bridge or VRF again, with all its settings"
+    return (Step("master", what, (Op.MASTER,)),) if snapshot.link.master else ()
+
+
+def attach_plan(snapshot: Snapshot, vex: str, vin: str) -> tuple[Step, ...]:
+    """The steps that put our veth in the interface's place."""
+    name = snapshot.link.name
+    strip = (Op.DROP_ALTNAMES,) if snapshot.link.altnames else ()
+    return (
+        *_park(snapshot),
+        Step("strip", f"take {name}'s alternative names off", strip, REFILL),
+        Step(
+            "move", f"move {name} out and call it {vex}", (Op.MOVE_OUT,), (Op.MOVE_IN,)
+        ),
+        Step(
+            "create",
+            f"create {name} anew with the peer {vin}",
+            (Op.CREATE,),
+            (Op.REMOVE,),
+        ),
+        Step("ports", "set the datapath on both ports", (Op.PORTS_READY,)),
+        Step("open", f"set {vin} and {vex} up", (Op.PORTS_UP,)),
+        *_fill(snapshot),
+    )
+
+
+def detach_plan(snapshot: Snapshot, vex: str, vin: str) -> tuple[Step, ...]:
+    """The steps that give the workload its own interface back."""
+    name = snapshot.link.name
+    return (
+        *_park(snapshot),
+        Step("mark", "remember what to put back should this fail", (), REFILL),
+        Step(
+            "release",
+            "take the datapath off both ports",
+            (Op.BEFORE_RESTORE,),
+            (Op.PORTS_READY, Op.PORTS_UP),
+        ),
+        Step(
+            "remove",
+            f"delete our {name}, and {vin} with it",
+            (Op.REMOVE,),
+            (Op.CREATE,),
+        ),
+        Step(
+            "move",
+            f"move {vex} back and call it {name}",
+            (Op.TAKE_TURN, Op.MOVE_IN),
+            (Op.MOVE_OUT,),
+        ),
+        *_fill(snapshot),
+    )
+
+
+def parked(snapshot: Snapshot) -> tuple[bytes, ...]:
+    """The addresses to lend to lo (message bodies): every global one in use that
+    lo has not got itself.
+    """
+    loopback = snapshot.loopback
+    if loopback is None or not loopback.up or not snapshot.link.up:
+        return ()
+    there = {l3.address_raw(body) for body in snapshot.loopback_addresses}
+    wanted = [
+        l3.address_raw(body)
+        for body in snapshot.addresses
+        if l3.address_scope(body) == l3.RT_SCOPE_UNIVERSE and not l3.in_doubt(body)
+    ]
+    return tuple(
+        l3.host_address(family, raw, loopback.index, "lo")
+        for family, raw in dict.fromkeys(wanted)
+        if (family, raw) not in there
+    )
+
+
+def describe(steps: tuple[Step, ...]) -> tuple[str, ...]:
+    """The plan for people, one line per step: what --dry-run prints."""
+    return tuple(f"{step.name}: {step.what}" for step in steps if step.do)

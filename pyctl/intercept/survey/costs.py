@@ -1,0 +1,92 @@
+"""What the move of an interface costs, weighed before anything is touched.
+
+In: where the interface that moves is seen, and where what it carries is. Out: Costs, for people. I/O: reads
+only. At an attach both are the workload's namespace; at a detach vex moves, and our interface carries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pyctl.errors import RefusedError
+from pyctl.intercept.restore.snapshot import ROUTES_MAX
+from pyctl.intercept.survey.peer import at_host_peer
+from pyctl.model.instance import Instance
+from pyctl.platform import netns
+from pyctl.platform.bridge.spanning_tree import forward_delay
+from pyctl.platform.netlink import l3
+from pyctl.platform.netlink.client import NetlinkSocket
+from pyctl.platform.netlink.links import Link
+from pyctl.platform.sockets import protocols as sockets
+
+LONG_SECONDS = 1.0
+"""What is cut off for longer needs --force."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """An interface where it is."""
+
+    nl: NetlinkSocket
+    netns_fd: int
+    link: Link
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One thing that the move costs."""
+
+    what: str
+    """A sentence."""
+    seconds: float = 0.0
+    """For so long the workload is cut off."""
+    loses: bool = False
+    """Something does not come back by itself."""
+
+    @property
+    def needs_force(self) -> bool:
+        """Nobody has to bear it unasked."""
+        return self.loses or self.seconds > LONG_SECONDS
+
+
+def weigh(instance: Instance, moves: Place, carries: Place) -> tuple[Cost, ...]:
+    """Return all that is known before; what is put back within milliseconds is no cost."""
+    name = carries.link.name
+    found = []
+    with at_host_peer(moves.nl, moves.link, moves.netns_fd, instance.netns) as (
+        there,
+        peer,
+    ):
+        silent = forward_delay(there, peer) if there and peer else 0.0
+    inside = forward_delay(carries.nl, carries.link)
+    for whose, seconds in (("host", silent), ("workload", inside)):
+        if seconds:
+            what = f"the {whose}'s bridge runs a spanning tree (STP): it does not forward for {name} for {seconds:g} s"
+            found.append(Cost(what, seconds=seconds))
+    routes = len(l3.dump_routes_over(carries.nl, carries.link.index))
+    if routes > ROUTES_MAX:
+        what = f"{name} has {routes} routes, and only {ROUTES_MAX} are put back"
+        found.append(Cost(what, loses=True))
+    with netns.entered(carries.netns_fd):
+        spoken = sockets.routing_protocols()
+        bound = sockets.packet_sockets(carries.link.index)
+    if spoken:
+        what = f"the workload speaks {', '.join(spoken)}: routing sessions over {name} may end and begin anew"
+        found.append(Cost(what))
+    if bound:
+        what = f"{bound} packet sockets are bound to {name} (tcpdump, a DHCP client): they hear nothing any more"
+        found.append(Cost(what))
+    return tuple(found)
+
+
+def refuse_costs(link: Link, costs: Sequence[Cost], *, force: bool) -> tuple[str, ...]:
+    """Raise RefusedError for what needs --force, without it; return what it costs, a sentence each."""
+    heavy = [cost.what for cost in costs if cost.needs_force]
+    if heavy and not force:
+        raise RefusedError(
+            f"attaching {link.name} costs too much: {'; '.join(heavy)}",
+            state="nothing was changed",
+            advice="attach it at another time, or now with --force",
+        )
+    return tuple(cost.what for cost in costs)

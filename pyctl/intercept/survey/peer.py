@@ -1,0 +1,117 @@
+"""The other end of a workload's interface, wherever it is.
+
+In: a Link and a socket in its namespace. Out: a MAC or None. I/O: the namespaces of the
+host.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from pyctl.model.instance import Instance
+from pyctl.platform import netns
+from pyctl.platform.absence import raise_if_blind
+from pyctl.platform.netlink import links
+from pyctl.platform.netlink.client import NetlinkError, NetlinkSocket
+from pyctl.platform.netlink.links import Link
+
+
+def _candidates() -> Iterator[Path]:
+    """Where a host peer can be: process 1's namespace, our own, every named one."""
+    yield Path("/proc/1/ns/net")
+    yield Path("/proc/self/ns/net")
+    yield from netns.named()
+
+
+@contextlib.contextmanager
+def at_host_peer(
+    nl: NetlinkSocket, link: Link, own_fd: int, besides: Path | None = None
+) -> Iterator[tuple[NetlinkSocket, Link] | tuple[None, None]]:
+    """A socket in the namespace of a veth's peer, and the peer; None where it is in none that can be
+    found, or in `besides`.
+    """
+    with contextlib.ExitStack() as stack:
+        fd = None
+        if link.kind == "veth" and link.link:
+            here = link.link_nsid is None
+            fd = own_fd if here else netns_numbered(nl, link.link_nsid, stack)
+        if fd is None or (besides and _is_same(fd, besides)):
+            yield None, None
+            return
+        there = stack.enter_context(netns.netlink_in(fd))
+        peer = links.by_index(there, link.link)
+        yield (there, peer) if peer else (None, None)
+
+
+def _is_same(fd: int, path: Path) -> bool:
+    try:
+        found = path.stat()
+    except OSError:
+        return False
+    return netns.identity(fd) == (found.st_dev, found.st_ino)
+
+
+def host_peer(
+    instance: Instance, nl: NetlinkSocket, link: Link, own_fd: int
+) -> Link | None:
+    """The peer of a veth in any namespace that can be found; None otherwise.
+
+    None too where it is in the enforcer's own namespace: it is another workload's port
+    there.
+    """
+    with at_host_peer(nl, link, own_fd, instance.netns) as (_there, peer):
+        return peer
+
+
+def host_side_numbers(nl: NetlinkSocket, own_fd: int) -> frozenset[int]:
+    """Return the numbers that the namespaces of the host's side have here: what leads to one of them, by its
+    other end or the device under it, does not lead to a container inside the workload.
+    """
+    own = netns.identity(own_fd)
+    return frozenset(
+        number for number, fd in _numbered(nl) if netns.identity(fd) != own
+    )
+
+
+def netns_numbered(
+    nl: NetlinkSocket, number: int | None, stack: contextlib.ExitStack
+) -> int | None:
+    """Return a descriptor, which `stack` closes, of the namespace that has this number; None: none has."""
+    for found, fd in _numbered(nl):
+        if found == number:
+            kept = os.dup(fd)
+            stack.callback(os.close, kept)
+            return kept
+    return None
+
+
+def _numbered(nl: NetlinkSocket) -> Iterator[tuple[int, int]]:
+    """(number, descriptor, open until the next) of each candidate that has a number."""
+    for path in _candidates():
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise_if_blind(error)
+            continue
+        try:
+            number = None
+            # What lies in the directories need not be a namespace; then the kernel says EINVAL.
+            with contextlib.suppress(NetlinkError):
+                number = links.nsid(nl, fd)
+            if number is not None:
+                yield number, fd
+        finally:
+            os.close(fd)
+
+
+def host_peer_mac(
+    instance: Instance, nl: NetlinkSocket, link: Link, own_fd: int
+) -> str | None:
+    """The peer's MAC where it stands alone (routed CNI); None where it is a bridge's
+    port, or has an XDP program, which bpf_redirect_peer would pass by, or is unknown.
+    """
+    peer = host_peer(instance, nl, link, own_fd)
+    return peer.mac if peer and not (peer.master or peer.xdp) else None

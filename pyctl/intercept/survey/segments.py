@@ -1,0 +1,96 @@
+"""On which of the host's bridges a workload's interface is: there a MAC says who sends.
+
+In: an instance, ports. Out: a number of the bridge by port, what is known of each bridge. I/O: rtnetlink in the
+enforcer's namespace and in those of the host peers.
+Of routed interfaces and of macvlans nothing is told: the first hear the host alone, the second whatever is on
+their parent's wire.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+
+from pyctl.errors import NotFoundError
+from pyctl.intercept.survey.peer import netns_numbered
+from pyctl.model.instance import Instance
+from pyctl.model.workload import LinkKind, Port, Segment
+from pyctl.platform import netns
+from pyctl.platform.netlink import links
+from pyctl.platform.netlink.links import Link
+
+Namespace = tuple[int, int]
+"""(st_dev, st_ino)."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """Where ports are."""
+
+    by_port: dict[int, int] = field(default_factory=dict)
+    segments: dict[int, Segment] = field(default_factory=dict)
+
+    def located(self, port: Port) -> Port:
+        """The port with the segment that it is on."""
+        number = self.by_port.get(port.port_id, 0)
+        closed = number in self.segments and self.segments[number].closed
+        return replace(port, segment=number, closed=closed)
+
+
+def read_segments(
+    instance: Instance,
+    ports: Iterable[Port],
+    watch: Callable[[Namespace, int], None],
+) -> Found:
+    """Of ports that stand. `watch` is called with each host's namespace, and a descriptor of it, before it is
+    read. NotFoundError without the enforcer's namespace.
+    """
+    found = Found()
+    with contextlib.ExitStack() as stack:
+        fd = stack.enter_context(netns.opened(instance.netns))
+        nl = stack.enter_context(netns.netlink_in(fd))
+        there = {link.name: link for link in links.dump(nl)}
+        peers: dict[int, dict[int, int]] = {}
+        for port in ports:
+            vex = there.get(port.vex)
+            if port.kind is LinkKind.VETH and vex and vex.link_nsid is not None:
+                peers.setdefault(vex.link_nsid, {})[port.port_id] = vex.link
+        for number, of_ports in peers.items():
+            host = netns_numbered(nl, number, stack)
+            if host is None:
+                continue
+            watch(netns.identity(host), host)
+            with contextlib.suppress(NotFoundError), netns.netlink_in(host) as far:
+                known = {link.index: link for link in links.dump(far)}
+                add_segments(found, netns.identity(host), known, of_ports)
+    return found
+
+
+def add_segments(
+    found: Found,
+    namespace: Namespace,
+    known: Mapping[int, Link],
+    peers: Mapping[int, int],
+) -> None:
+    """Those of one host's namespace: its links by index, and the index of the peer by port."""
+    for port_id, index in peers.items():
+        peer = known.get(index)
+        bridge = known.get(peer.master) if peer else None
+        if bridge is None or bridge.kind != "bridge":
+            continue
+        number = segment_number(namespace, bridge.index)
+        found.by_port[port_id] = number
+        if number not in found.segments:
+            members = [link for link in known.values() if link.master == bridge.index]
+            found.segments[number] = Segment(
+                frozenset(link.mac for link in (bridge, *members)),
+                closed=all(link.kind == "veth" for link in members),
+            )
+
+
+def segment_number(namespace: Namespace, bridge: int) -> int:
+    """The same for the same bridge, whichever agent asks; above 0."""
+    text = f"{namespace} {bridge}".encode()
+    return int.from_bytes(blake2b(text, digest_size=4).digest()) or 1

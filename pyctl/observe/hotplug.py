@@ -1,0 +1,248 @@
+"""Interfaces that an attached workload gets later, as by `docker network connect`: spliced like its first
+ones, else policy and quarantine would end where the new one begins.
+
+In: workloads whose links have changed. Out: attach orders; what cannot be attached is told, once. I/O:
+reads the workload's namespace.
+Not at once: whoever makes the interface is still at it, and must not find it gone for a moment. And in
+bounds, because a workload may make interfaces by itself, as many and as often as it likes: one at a time, of
+each workload in turn, and whoever asked for the agent's lock meanwhile has it in between.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+
+from pyctl.controller.context import Context
+from pyctl.controller.workloads.given import told_by_runtime
+from pyctl.errors import NotFoundError, SegctlError
+from pyctl.intercept.live_state import unspliced
+from pyctl.intercept.survey.select import find
+from pyctl.model.workload import Mode, Workload
+from pyctl.platform.process import process_alive
+from pyctl.state.requests import AttachOrder
+from pyctl.telemetry.events import Happening
+
+_QUIET_S, _LATEST_S = 0.1, 1.0
+"""So long nothing must change; but so long after the first change is late enough."""
+_RETRY_S, _RETRY_MAX_S = 3.0, 60.0
+"""After one that was not attached, at first and at last."""
+_BARE_S = 3.0
+"""So long one that is up waits for its address, which whoever made it gives it as a rule."""
+_PAUSES = 4
+"""After all that were due at once were attached, so many times as long none are of that workload."""
+_TOLD = 50
+"""Lines of one workload, which may give its interfaces any name."""
+PORTS_MAX = 16
+"""Of one workload, which may make as many as it likes that lead to namespaces of its own; what it has beyond
+that, `segctl attach --interface` names. Those that lead to the host's side are made by others, and all
+spliced."""
+
+
+@dataclass
+class _Waiting:
+    """What is known of one workload."""
+
+    due: float | None = None
+    """When its interfaces are attached; None: it has none that are not."""
+    first: float = 0.0
+    """When they were first seen."""
+    rests: float = 0.0
+    """Until when none is attached."""
+    told: set[str] = field(default_factory=set)
+    tries: int = 0
+    """So many in a row have failed."""
+    bare: dict[str, float] = field(default_factory=dict)
+    """Interfaces that are up without an address, and since when."""
+    names: deque[str] = field(default_factory=deque)
+    """Interfaces that were due at once, and are left to attach."""
+    told_addresses: tuple[str, ...] = ()
+    """What the runtime says of them."""
+    failed: bool = False
+    """One of those was not attached."""
+    spent: float = 0.0
+    """So many seconds those have taken."""
+    turn: float = 0.0
+    """When the last of its interfaces was attached."""
+
+    def is_due(self, now: float) -> bool:
+        """Whether one of its interfaces is to be attached."""
+        return bool(self.names) or (self.due is not None and self.due <= now)
+
+
+class Newcomers:
+    """`look` when the links of a workload have changed, `forget` when it is gone; calling it attaches one
+    interface that is due. All by one thread.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        lock: AbstractContextManager[object],
+        attach: Callable[[AttachOrder], object],
+    ) -> None:
+        self._context = context
+        self._lock = lock
+        self._attach = attach
+        self._waiting: dict[str, _Waiting] = {}
+
+    def look(self, workload_id: str) -> None:
+        """Whether it has interfaces that are not spliced."""
+        workload = self._context.registry.get(workload_id)
+        if workload is None or not workload.whole:
+            return
+        waiting = self._waiting.setdefault(workload_id, _Waiting())
+        now = time.monotonic()
+        new = self._new(workload, waiting)
+        if new:
+            if waiting.due is None:
+                waiting.first = now
+            due = min(now + _QUIET_S, waiting.first + _LATEST_S)
+            if self._in_quarantine(workload_id):
+                due = now
+        elif waiting.bare:
+            due = min(waiting.bare.values()) + _BARE_S
+        else:
+            waiting.due = None
+            return
+        waiting.due = max(due, waiting.rests)
+
+    def waits(self, workload_id: str) -> bool:
+        """Whether interfaces of it are about to be attached."""
+        waiting = self._waiting.get(workload_id)
+        return waiting is not None and (waiting.due is not None or bool(waiting.names))
+
+    def forget(self, workload_id: str) -> None:
+        """It is not attached any more. Idempotent."""
+        self._waiting.pop(workload_id, None)
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is due."""
+        return self._next() is not None
+
+    def __call__(self) -> None:
+        """Attach one interface, where one is due."""
+        workload_id = self._next()
+        if workload_id is None:
+            return
+        waiting = self._waiting[workload_id]
+        began = time.monotonic()
+        try:
+            if not waiting.names:
+                self._begin(workload_id, waiting)
+            if waiting.names:
+                self._attach_one(workload_id, waiting, waiting.names.popleft())
+        finally:
+            waiting.turn = time.monotonic()
+            waiting.spent += waiting.turn - began
+            if not waiting.names:
+                self._end(waiting)
+
+    def _next(self) -> str | None:
+        """Return whose turn it is: who is in quarantine goes first, then who has waited longest."""
+        now = time.monotonic()
+        due = [one for one, waiting in self._waiting.items() if waiting.is_due(now)]
+        return min(
+            due,
+            key=lambda one: (not self._in_quarantine(one), self._waiting[one].turn),
+            default=None,
+        )
+
+    def _in_quarantine(self, workload_id: str) -> bool:
+        workload = self._context.registry.get(workload_id)
+        return (
+            workload is not None
+            and self._context.mode_of(workload).mode is Mode.QUARANTINE
+        )
+
+    def _begin(self, workload_id: str, waiting: _Waiting) -> None:
+        """Find what is due by now. What comes later waits for its own turn."""
+        # Until all of them are known.
+        waiting.due, waiting.failed, waiting.spent = None, True, 0.0
+        known = self._context.registry.get(workload_id)
+        # Not under the lock: a runtime may be slow.
+        waiting.told_addresses = told_by_runtime(known) if known else ()
+        with self._lock:
+            workload = self._context.registry.get(workload_id)
+            if workload is not None and process_alive(workload.process):
+                waiting.names.extend(self._new(workload, waiting))
+        waiting.failed = False
+
+    def _end(self, waiting: _Waiting) -> None:
+        """All that was due was tried: a pause, and another try for what failed."""
+        now = time.monotonic()
+        waiting.rests = now + _PAUSES * waiting.spent
+        waiting.tries = waiting.tries + 1 if waiting.failed else 0
+        if waiting.failed:
+            pause = min(_RETRY_MAX_S, _RETRY_S * 2 ** (waiting.tries - 1))
+            waiting.due = now + pause
+
+    def _new(self, workload: Workload, waiting: _Waiting) -> tuple[str, ...]:
+        process = workload.process
+        try:
+            found = find(process)
+            to_host = unspliced(self._context.instance, process, found.to_host)
+            inwards = unspliced(self._context.instance, process, found.inwards)
+        except NotFoundError:
+            # Its process has ended.
+            return ()
+        for other in found.warnings:
+            self._tell(workload, waiting, f"not inspected: {other}")
+        ours = {port.interface for port in workload.ports}
+        for name in ours.intersection((*to_host, *inwards)):
+            # As another instance does, behind whom all that passes it comes to us.
+            told = f"{name} is not the inspected one, which was moved away; it stays as it is"
+            self._tell(workload, waiting, told)
+        inwards = tuple(name for name in inwards if name not in ours)
+        room = max(0, PORTS_MAX - len(workload.ports))
+        if inwards[room:]:
+            told = (
+                f"not inspected: {inwards[room]}, it has {PORTS_MAX} interfaces already"
+            )
+            self._tell(workload, waiting, told)
+        to_host = tuple(name for name in to_host if name not in ours)
+        return _ripe(waiting, to_host, found.bare) + inwards[:room]
+
+    def _attach_one(self, workload_id: str, waiting: _Waiting, name: str) -> None:
+        with self._lock:
+            workload = self._context.registry.get(workload_id)
+            if workload is None or not process_alive(workload.process):
+                return
+            order = AttachOrder(
+                pid=workload.process.pid,
+                interfaces=(name,),
+                hotplug=True,
+                told=waiting.told_addresses,
+                force=True,
+            )
+            try:
+                self._attach(order)
+            except NotFoundError:
+                # It has gone again.
+                return
+            except (SegctlError, OSError) as error:
+                self._tell(workload, waiting, f"not inspected: {name}: {error}")
+                waiting.failed = True
+
+    def _tell(self, workload: Workload, waiting: _Waiting, what: str) -> None:
+        if what not in waiting.told and len(waiting.told) < _TOLD:
+            waiting.told.add(what)
+            happening = Happening("lifecycle", what, workload=workload.name)
+            self._context.happened(happening)
+
+
+def _ripe(
+    waiting: _Waiting, new: tuple[str, ...], bare: frozenset[str]
+) -> tuple[str, ...]:
+    """Those that have an address, or have been up without one for long enough."""
+    now = time.monotonic()
+    waiting.bare = {
+        name: waiting.bare.get(name, now) for name in bare.intersection(new)
+    }
+    return tuple(
+        name for name in new if name not in bare or now - waiting.bare[name] >= _BARE_S
+    )

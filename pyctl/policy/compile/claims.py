@@ -1,0 +1,210 @@
+"""What becomes of addresses that workloads give themselves.
+
+In: a Policy, the attached workloads. Out: their claims, each with its state and why. I/O: none.
+
+An address is an identity: what the policy says of it, it says of whoever uses it. So an address that a
+workload was not given is its own only where the operator said so (`attach --follow-addresses`), and
+never where it is another's: given to another attached workload, or followed for one before, or in a
+CIDR group, whose rights it would take. Who is refused what changes with the policy and with who is
+attached: an address whose holder is gone, or has it no more, is free.
+
+What a workload is found with at its attach it may have given itself before: that, too, is a claim where
+another on its segment has it already (`contested`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
+from itertools import islice
+
+from pyctl.model.workload import (
+    ADDRESSES_MAX,
+    Claim,
+    ClaimState,
+    FollowAddresses,
+    Workload,
+)
+from pyctl.policy.document.networks import Network
+from pyctl.policy.document.resolve import Address, parsed
+from pyctl.policy.document.types import Policy
+
+
+def claimed(workload: Workload, live: Iterable[tuple[str, str]]) -> tuple[Claim, ...]:
+    """Of the (interface, address) that it has by now those that it was not given, ADDRESSES_MAX at most;
+    one that it had before keeps its state.
+    """
+    known = {(one.interface, one.address): one for one in workload.claims}
+    given = {*parsed(workload.given), *parsed(workload.link_locals)}
+    claims = (
+        known.get((name, text)) or Claim(text, name)
+        for name, text in live
+        if parsed((text,))[0] not in given
+    )
+    return tuple(islice(claims, ADDRESSES_MAX))
+
+
+def absent(workload: Workload, live: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """Of the addresses given those that it had on an interface and has on none by now. `attach --address`
+    and a runtime may name some that no interface has, which stay its own.
+    """
+    there = {parsed((text,))[0] for _, text in live} | {*parsed(workload.added)}
+    ports = (text for port in workload.ports for text in port.addresses)
+    gone = {*parsed((*ports, *workload.found))} - there
+    return tuple(text for text in workload.given if parsed((text,))[0] in gone)
+
+
+def taken(workloads: Collection[Workload]) -> dict[str, tuple[str, ...]]:
+    """By workload id, what others have of its absent addresses, where it is other than it holds by now."""
+    if not any(one.absent or one.taken for one in workloads):
+        return {}
+    holders = _holders((one, parsed(one.usual)) for one in workloads)
+    found = {
+        one.id: tuple(text for text in one.absent if holders.get(parsed((text,))[0]))
+        for one in workloads
+    }
+    return {one.id: found[one.id] for one in workloads if found[one.id] != one.taken}
+
+
+def merely_found(workload: Workload) -> tuple[Address, ...]:
+    """Of the addresses that it was given those that neither its runtime nor an operator told."""
+    told = {*parsed(workload.told), *parsed(workload.added)}
+    return tuple(ip for ip in parsed(workload.given) if ip not in told)
+
+
+def contested(
+    workload: Workload, others: Iterable[Workload]
+) -> dict[Address, tuple[Workload, ...]]:
+    """Of the addresses that it was merely found with those that others have, with these."""
+    found: dict[Address, tuple[Workload, ...]] = {}
+    mere = frozenset(merely_found(workload))
+    for other in others:
+        for ip in mere.intersection(parsed(other.addresses)):
+            found[ip] = (*found.get(ip, ()), other)
+    return found
+
+
+def without(workload: Workload, refused: Collection[Address]) -> Workload:
+    """The workload as if it had not been found with these."""
+
+    def kept(texts: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(text for text in texts if parsed((text,))[0] not in refused)
+
+    ports = (replace(one, addresses=kept(one.addresses)) for one in workload.ports)
+    return replace(
+        workload,
+        ports=tuple(ports),
+        found=kept(workload.found),
+        absent=kept(workload.absent),
+    )
+
+
+def in_groups(policy: Policy, workload: Workload) -> dict[Address, str]:
+    """Of the addresses that it was merely found with those in a CIDR group, with the group's name."""
+    networks = _by_length(owned_networks(policy))
+    names = ((ip, next(_groups(networks, ip), None)) for ip in merely_found(workload))
+    return {ip: name for ip, name in names if name is not None}
+
+
+def owned_networks(policy: Policy) -> dict[Network, str]:
+    """The networks of CIDR groups, with a group of each. Without those that are everywhere: who is in
+    them has no rights that others have not.
+    """
+    return {
+        net: group.name
+        for group in policy.groups.values()
+        for net in group.nets
+        if net.prefixlen
+    }
+
+
+def settle(
+    policy: Policy, workloads: Collection[Workload]
+) -> dict[str, tuple[Claim, ...]]:
+    """By workload id, the claims of those whose claims are others than they hold by now."""
+    claiming = [one for one in workloads if one.claims]
+    if not claiming:
+        return {}
+    given = _holders((one, parsed((*one.held, *one.link_locals))) for one in workloads)
+    networks = _by_length(owned_networks(policy))
+    followed: dict[Address, str] = {}
+    found: dict[str, tuple[Claim, ...]] = {}
+    # Who had it followed before keeps it; else names decide, so that the answer is always the same.
+    order = sorted(claiming, key=lambda one: one.name)
+    for state in (ClaimState.FOLLOWED, None):
+        for workload in order:
+            known = list(found.get(workload.id, workload.claims))
+            for place, claim in enumerate(workload.claims):
+                if (claim.state is ClaimState.FOLLOWED) is (state is not None):
+                    (ip,) = parsed((claim.address,))
+                    now = _judged(workload, ip, claim, given, followed, networks)
+                    known[place] = now
+                    if now.state is ClaimState.FOLLOWED:
+                        followed.setdefault(ip, workload.name)
+            found[workload.id] = tuple(known)
+    return {one.id: found[one.id] for one in claiming if found[one.id] != one.claims}
+
+
+def shared(workloads: Collection[Workload]) -> dict[Address, tuple[str, ...]]:
+    """Addresses that several workloads have, with their names. Link-local ones mean something on their
+    own link alone, and are left out.
+    """
+    holders = _holders((one, parsed(one.usual)) for one in workloads)
+    return {
+        ip: names
+        for ip, names in holders.items()
+        if len(names) > 1 and not ip.is_link_local
+    }
+
+
+def _judged(
+    workload: Workload,
+    ip: Address,
+    claim: Claim,
+    given: Mapping[Address, tuple[str, ...]],
+    followed: Mapping[Address, str],
+    networks: _ByLength,
+) -> Claim:
+    holders = [name for name in given.get(ip, ()) if name != workload.name]
+    if (first := followed.get(ip, workload.name)) != workload.name:
+        holders.append(first)
+    if holders:
+        return replace(claim, state=ClaimState.REFUSED, reason=f"{holders[0]} has it")
+    group = next(_groups(networks, ip), None)
+    if group is not None and workload.follow is not FollowAddresses.ANY:
+        return replace(
+            claim, state=ClaimState.REFUSED, reason=f"it is in the group {group}"
+        )
+    if workload.follow is FollowAddresses.NO:
+        why = "its addresses are not followed (attach --follow-addresses)"
+        return replace(claim, state=ClaimState.UNUSED, reason=why)
+    return replace(claim, state=ClaimState.FOLLOWED, reason="")
+
+
+def _holders(
+    each: Iterable[tuple[Workload, tuple[Address, ...]]],
+) -> dict[Address, tuple[str, ...]]:
+    found: dict[Address, tuple[str, ...]] = {}
+    for workload, ips in each:
+        for ip in ips:
+            found[ip] = (*found.get(ip, ()), workload.name)
+    return found
+
+
+_ByLength = Mapping[tuple[int, int], Mapping[int, str]]
+
+
+def _by_length(networks: Mapping[Network, str]) -> _ByLength:
+    found: dict[tuple[int, int], dict[int, str]] = {}
+    for net, name in networks.items():
+        bits = int(net.network_address) >> (net.max_prefixlen - net.prefixlen)
+        found.setdefault((net.version, net.prefixlen), {}).setdefault(bits, name)
+    return found
+
+
+def _groups(networks: _ByLength, ip: Address) -> Iterator[str]:
+    for (version, length), nets in networks.items():
+        if version == ip.version:
+            name = nets.get(int(ip) >> (ip.max_prefixlen - length))
+            if name is not None:
+                yield name

@@ -1,0 +1,317 @@
+"""Policy + attached workloads → what the node enforces.
+
+In: a Policy, the workloads. Out: Compiled. I/O: none.
+
+Rules stay as they are written, with groups as numbers: the engine finds the groups of both ends of a
+packet, and the first rule between them decides. So a workload that comes, goes, or changes group is
+two or three entries in Members, whatever the rules are; and since both ends of a flow are judged by
+one list of rules, they agree.
+
+Compiling again keeps what one workload gives as the very object that it was, as long as workload and
+policy are: so who differs between two results is seen by identity, and all that follows (`concern`, the
+steering) looks at those alone. A node's thousandth workload costs what its tenth did.
+
+An end is in a CIDR group by the packet's own address, and in a selector group by its workload, which
+the engine knows for its own side by the port and for the other by the address. Of several workloads
+that share an address it is one on the port's own closed bridge, where one is; else it cannot be told: what
+one of them may not do, none of them does by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from pyctl.model.policy import (
+    Action,
+    Holder,
+    Members,
+    NodePolicy,
+    NodeRule,
+    PortMatch,
+    PortPolicy,
+)
+from pyctl.model.workload import (
+    DatapathKind,
+    Fail,
+    Mode,
+    OtherTraffic,
+    Port,
+    PortPair,
+    Service,
+    Workload,
+)
+from pyctl.policy.document.casts import BROADCAST, broadcasts_of, with_subnets
+from pyctl.policy.document.identity import rule_key
+from pyctl.policy.document.named_ports import Declared, PortNames, expand_named_ports
+from pyctl.policy.document.resolve import (
+    Address,
+    addresses,
+    effective_mode,
+    groups_of,
+)
+from pyctl.policy.document.types import ANY, Policy, Rule
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one workload gives to it."""
+
+    workload: Workload
+    groups: tuple[int, ...]
+    ports: Mapping[int, PortPolicy]
+    pairs: Mapping[int, PortPair]
+    own: Mapping[int, tuple[Address, ...] | None]
+    known: tuple[Address, ...]
+    """Addresses by which others know it."""
+
+    @property
+    def as_holder(self) -> Holder:
+        """What it is to others by its addresses."""
+        return Holder(self.groups, tuple(sorted(self.workload.closed_segments)))
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """All that a node enforces."""
+
+    node: NodePolicy = field(default_factory=NodePolicy)
+    members: Members = field(default_factory=Members)
+    ports: Mapping[int, PortPolicy] = field(default_factory=dict)
+    """Mode, default and MAC of each port."""
+    own: Mapping[int, tuple[Address, ...] | None] = field(default_factory=dict)
+    """Addresses that a port may use, all of its workload's, and its subnets' broadcasts; None: any, it
+    forwards for others."""
+    pairs: Mapping[int, PortPair] = field(default_factory=dict)
+    """What the datapath is to do for each port."""
+    parts: Mapping[str, Part] = field(default_factory=dict)
+    """By workload, of all the above."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Where one compiled node may differ from another; all else is the same in both."""
+
+    ports: frozenset[int]
+    addresses: frozenset[Address]
+
+
+def difference(before: Compiled, after: Compiled) -> Difference:
+    """Ports and addresses of the workloads that came, went, or are others in one of the two."""
+    old, new = before.parts, after.parts
+    other = [part for key, part in new.items() if old.get(key) is not part]
+    other += [part for key, part in old.items() if new.get(key) is not part]
+    # A port that was told of, or taken back, by itself.
+    alone = before.members.ports.keys() ^ after.members.ports.keys()
+    return Difference(
+        frozenset(alone.union(*(part.ports for part in other))),
+        frozenset(ip for part in other for ip in part.known),
+    )
+
+
+class Compiler:
+    """One policy, for whatever workloads. It remembers who is in which groups."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.written = policy
+        self._port_names = PortNames(policy)
+        self._declared = Declared()
+        self._start(policy)
+
+    def _start(self, policy: Policy) -> None:
+        """Take these rules, and forget what was compiled by others."""
+        self.policy = policy
+        """As the workloads make it (effective.py)."""
+        keys = {rule.id: rule_key(rule) for rule in self.written.rules}
+        names = (ANY, *policy.groups)
+        self._index = {name: number for number, name in enumerate(names)}
+        self.node = NodePolicy(
+            groups=names,
+            cidrs={
+                self._index[group.name]: group.nets
+                for group in policy.groups.values()
+                if group.selector is None
+            },
+            rules=tuple(
+                NodeRule(
+                    rule_id=rule.id,
+                    source=self._index[rule.source],
+                    target=self._index[rule.target],
+                    ports=ports,
+                    action=rule.action,
+                    direction=rule.direction,
+                    staged=rule.stage,
+                    key=keys[rule.id],
+                )
+                for rule in policy.rules
+                if rule.enabled and (ports := _ports(rule))
+            ),
+        )
+        self._holders: dict[Address, tuple[str, ...]] = {}
+        self._last = Compiled(self.node)
+
+    def compile(self, workloads: Iterable[Workload]) -> Compiled:
+        """What holds with these attached. Of those that are as they were when it was asked last,
+        nothing is worked out again; where all are, it is the very result of then.
+        """
+        workloads = list(workloads)
+        self._know_ports(workloads)
+        former = self._last.parts
+        parts: dict[str, Part] = {}
+        came: list[Part] = []
+        for workload in workloads:
+            part = former.get(workload.id)
+            if part is None or part.workload is not workload:
+                came.append(part := self._part(workload))
+            parts[workload.id] = part
+        gone = [part for key, part in former.items() if parts.get(key) is not part]
+        if came or gone:
+            self._know_subnets(parts)
+            self._last = self._with(parts, gone, came)
+        return self._last
+
+    def _know_ports(self, workloads: list[Workload]) -> None:
+        """Let named ports have the numbers that these declare. A new one is rare, and all is compiled anew."""
+        declared = self._port_names.declared_by(workloads)
+        if declared != self._declared:
+            self._declared = declared
+            self._start(expand_named_ports(self.written, declared))
+
+    def _know_subnets(self, parts: dict[str, Part]) -> None:
+        """Let `broadcast` have the subnets of these workloads. A new one is rare, and makes the rules others."""
+        self.policy = with_subnets(
+            self.policy, [one.workload for one in parts.values()]
+        )
+        group = self.policy.groups.get(BROADCAST)
+        if group is None or not group.built_in:
+            return
+        number = self._index[BROADCAST]
+        if self.node.cidrs[number] != group.nets:
+            cidrs = {**self.node.cidrs, number: group.nets}
+            self.node = replace(self.node, cidrs=cidrs)
+
+    def _with(
+        self, parts: dict[str, Part], gone: list[Part], came: list[Part]
+    ) -> Compiled:
+        last = self._last
+        ports, own, pairs = dict(last.ports), dict(last.own), dict(last.pairs)
+        by_port, by_address = dict(last.members.ports), dict(last.members.addresses)
+        together = dict(last.members.shared)
+        for part in gone:
+            for port_id in part.ports:
+                for table in (ports, own, pairs, by_port):
+                    table.pop(port_id, None)
+            self._hold(part, holds=False)
+        for part in came:
+            ports.update(part.ports)
+            own.update(part.own)
+            pairs.update(part.pairs)
+            by_port.update(dict.fromkeys(part.ports, part.groups))
+            self._hold(part, holds=True)
+        for ip in {ip for part in (*gone, *came) for ip in part.known}:
+            holders = {parts[key].as_holder for key in self._holders.get(ip, ())}
+            by_address.pop(ip, None)
+            together.pop(ip, None)
+            if len({one.groups for one in holders}) > 1:
+                together[ip] = tuple(sorted(holders))
+            elif holders:
+                by_address[ip] = holders.pop().groups
+        return Compiled(
+            self.node, Members(by_port, by_address, together), ports, own, pairs, parts
+        )
+
+    def _hold(self, part: Part, *, holds: bool) -> None:
+        """Remember whose addresses these are: two workloads may have the same."""
+        name = part.workload.id
+        for ip in dict.fromkeys(part.known):
+            left = tuple(key for key in self._holders.pop(ip, ()) if key != name)
+            if left or holds:
+                self._holders[ip] = (*left, name) if holds else left
+
+    def _part(self, workload: Workload) -> Part:
+        mode = effective_mode(self.policy, workload).mode
+        known = addresses(workload)
+        return Part(
+            workload=workload,
+            groups=self._groups(workload),
+            ports={
+                port.port_id: PortPolicy(
+                    port_id=port.port_id,
+                    mode=mode,
+                    mac=port.mac,
+                    rules=None,
+                    default=_default(mode),
+                    deny_rst=self.policy.deny_rst,
+                    serves_dhcp=Service.DHCP in workload.serves,
+                    segment=port.segment if _tells_apart(workload, port) else 0,
+                )
+                for port in workload.ports
+            },
+            pairs={
+                port.port_id: port_pair(workload, port, mode) for port in workload.ports
+            },
+            own={
+                port.port_id: None
+                if workload.any_source
+                else (*known, *broadcasts_of(workload))
+                for port in workload.ports
+            },
+            known=known,
+        )
+
+    def _groups(self, workload: Workload) -> tuple[int, ...]:
+        """With `any`, so that nobody's are none."""
+        names = groups_of(self.policy, workload)
+        return (0, *sorted(self._index[name] for name in names))
+
+
+def compile_policy(policy: Policy, workloads: Iterable[Workload]) -> Compiled:
+    """The whole node's compiled policy."""
+    return Compiler(policy).compile(workloads)
+
+
+def port_pair(workload: Workload, port: Port, mode: Mode) -> PortPair:
+    """What the datapath is to do for one port of a workload in `mode`."""
+    passes = {
+        OtherTraffic.PASS: True,
+        OtherTraffic.DROP: False,
+        OtherTraffic.AUTO: mode is not Mode.PROTECT,
+    }
+    return PortPair(
+        port_id=port.port_id,
+        vex_ifindex=port.vex_ifindex,
+        vin_ifindex=port.vin_ifindex,
+        mac=port.mac,
+        host_mac=port.host_mac,
+        kind=port.kind,
+        mode=mode,
+        fail=Fail.OPEN if workload.fail is Fail.OPEN else Fail.CLOSED,
+        pass_other=passes[workload.other_traffic],
+        any_source=workload.any_source,
+        xdp=port.xdp,
+        addresses=workload.addresses,
+        spare=workload.spare,
+        serves=workload.serves,
+        segment=port.segment,
+        owner=workload.ports[0].port_id if workload.ports else port.port_id,
+    )
+
+
+def _ports(rule: Rule) -> tuple[PortMatch, ...]:
+    """Return those that are numbers. What names stand for is said by the rules that follow."""
+    return tuple(
+        PortMatch(number, spec.low, spec.high)
+        for spec in rule.ports
+        if not spec.name
+        for number in spec.numbers
+    )
+
+
+def _tells_apart(workload: Workload, port: Port) -> bool:
+    """Whether who is on the port's bridge cannot be another: u32 compares no MACs."""
+    return port.closed and workload.datapath is DatapathKind.EBPF
+
+
+def _default(mode: Mode) -> Action:
+    """Monitor judges as protect would; that it lets all pass is the engine's business."""
+    return Action.ALLOW if mode is Mode.DISCOVER else Action.DENY

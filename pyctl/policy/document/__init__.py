@@ -1,0 +1,11 @@
+"""The policy document: from a text to Policy, and to which workloads it speaks of.
+
+types      Policy, Group, Rule, PortSpec     text       text → plain values, strictly
+parse      plain values → Policy             fields     checks of single values, by path
+schema     the document as JSON Schema       selectors  what selects workloads
+networks   sets of addresses, less others    casts      those of what is sent to many
+resolve    a workload's groups and mode      named_ports  the numbers that workloads declare
+identity   what a rule means, as a number
+
+In: text. Out: Policy. May import model, errors.
+"""

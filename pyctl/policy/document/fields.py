@@ -1,0 +1,249 @@
+"""Checks of single values of a policy, each error noted under the value's path.
+
+In: plain values out of YAML or JSON. Out: typed values, or None and a noted error. I/O: none.
+Errors are collected, never raised: an author wants all of them in one go.
+"""
+
+from __future__ import annotations
+
+import re
+import reprlib
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from ipaddress import ip_network
+from typing import TypeVar
+
+from pyctl.errors import UsageError
+from pyctl.policy.document.networks import MAPPED, Network
+from pyctl.policy.document.types import PortSpec
+
+E = TypeVar("E", bound=StrEnum)
+
+GROUP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+PORT_NAME = r"(?:[0-9]+(?:-[0-9]+)*-?)?[a-z](?:-?[a-z0-9])*"
+"""As services are named: RFC 6335, section 5.1; up to MAX_PORT_NAME characters."""
+MAX_PORT_NAME = 15
+PORTS = re.compile(
+    rf"(tcp|udp|sctp)(?:/(?:any|([0-9]{{1,5}})(?:-([0-9]{{1,5}}))?|({PORT_NAME})))?"
+    r"|(icmp|icmpv6)(?:/([0-9]{1,3})(?:-([0-9]{1,3}))?)?"
+)
+_PORTS_HELP = "write tcp/80, tcp/80-90, tcp/any, tcp/http, udp/53, sctp/3868, icmp, icmp/8, icmpv6/128 or any"
+MAX_RULE_ID = 2**32 - 1
+MAX_TOLD = 200
+"""Errors of one text, and warnings: a list in the place of a mapping has as many as it is long."""
+_MAX_LINE = 1000
+"""Characters of one of them, with names that the text's author chose."""
+
+
+class Notes:
+    """Errors and warnings, in the order met, each with the path of the field."""
+
+    def __init__(self) -> None:
+        self._errors: list[str] = []
+        self._warnings: list[str] = []
+        self.failed = 0
+        """How many errors there are, told or not."""
+        self._warned = 0
+
+    def error(self, path: str, what: str) -> None:
+        """`path` is empty for the document itself."""
+        self.failed += 1
+        if self.failed <= MAX_TOLD:
+            self._errors.append(_line(path, what))
+
+    def warn(self, path: str, what: str) -> None:
+        """It is valid, but surely not meant."""
+        self._warned += 1
+        if self._warned <= MAX_TOLD:
+            self._warnings.append(_line(path, what))
+
+    @property
+    def errors(self) -> list[str]:
+        """The first MAX_TOLD, and how many more there are."""
+        return _with_rest(self._errors, self.failed)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Likewise."""
+        return tuple(_with_rest(self._warnings, self._warned))
+
+    def refuse(self, what: str) -> None:
+        """UsageError with the errors, if there are any; `what` says what has them."""
+        if self.failed:
+            count = self.failed
+            raise UsageError(
+                f"{what} {count} error{'s' if count > 1 else ''}:\n  "
+                + "\n  ".join(self.errors),
+                state="nothing was applied",
+            )
+
+
+def _line(path: str, what: str) -> str:
+    line = f"{path}: {what}" if path else what
+    return line if len(line) <= _MAX_LINE else f"{line[:_MAX_LINE]}…"
+
+
+def _with_rest(told: list[str], count: int) -> list[str]:
+    rest = count - len(told)
+    return [*told, f"and {rest} more"] if rest else list(told)
+
+
+def shown(value: object) -> str:
+    """A value in an error: short, also where it is huge."""
+    try:
+        return reprlib.repr(value)
+    except ValueError:
+        # Python writes no number of thousands of digits.
+        return f"a {type(value).__name__} of too many digits"
+
+
+def mapping(
+    notes: Notes, path: str, value: object, known: Iterable[str] | None = None
+) -> Mapping[str, object]:
+    """A mapping with string keys, and only the known ones; {} where it is none."""
+    if not isinstance(value, dict):
+        notes.error(path, f"must be a mapping, not {shown(value)}")
+        return {}
+    allowed = None if known is None else list(known)
+    good: dict[str, object] = {}
+    for key, content in value.items():
+        if not isinstance(key, str):
+            notes.error(path, f"key {shown(key)} must be a string; put it in quotes")
+        elif allowed is not None and key not in allowed:
+            inside = f"{path}.{key}" if path else key
+            notes.error(inside, f"unknown key; known here: {', '.join(allowed)}")
+        else:
+            good[key] = content
+    return good
+
+
+def sequence(notes: Notes, path: str, value: object) -> list[object]:
+    """A list with at least one element; [] where it is none."""
+    if isinstance(value, list) and value:
+        return value
+    notes.error(path, f"must be a list with an element, not {shown(value)}")
+    return []
+
+
+def text(notes: Notes, path: str, value: object) -> str | None:
+    """A string that is not empty."""
+    if isinstance(value, str) and value:
+        return value
+    hint = "; put it in quotes" if isinstance(value, bool | int | float) else ""
+    notes.error(path, f"must be a string, not {shown(value)}{hint}")
+    return None
+
+
+def flag(notes: Notes, path: str, value: object) -> bool:
+    """True or false."""
+    if isinstance(value, bool):
+        return value
+    notes.error(path, f"must be true or false, not {shown(value)}")
+    return False
+
+
+def choice(notes: Notes, path: str, value: object, kind: type[E]) -> E | None:
+    """One of the words of an enumeration."""
+    words = [str(word) for word in kind]
+    if isinstance(value, str) and value in words:
+        return kind(value)
+    notes.error(path, f"must be one of {', '.join(words)}, not {shown(value)}")
+    return None
+
+
+def group_name(notes: Notes, path: str, value: object) -> str | None:
+    """A name that a group can have."""
+    if isinstance(value, str) and GROUP_NAME.fullmatch(value):
+        return value
+    notes.error(
+        path,
+        f"{shown(value)} is no group name: a letter or digit, then up to 62 letters, "
+        "digits, dots, dashes, underscores",
+    )
+    return None
+
+
+def rule_id(notes: Notes, path: str, value: object) -> int | None:
+    """A positive 32-bit number."""
+    if (
+        isinstance(value, int)
+        and not isinstance(value, bool)
+        and 0 < value <= MAX_RULE_ID
+    ):
+        return value
+    notes.error(path, f"must be a number from 1 to {MAX_RULE_ID}, not {shown(value)}")
+    return None
+
+
+def cidr(notes: Notes, path: str, value: object) -> Network | None:
+    """A network, or one address; bits behind the prefix must be zero. No packet has a scope, or an IPv4
+    address as one of IPv6: a rule for these would hold for nothing.
+    """
+    if not isinstance(value, str):
+        notes.error(path, f"must be a CIDR like 10.1.0.0/16, not {shown(value)}")
+        return None
+    if "%" in value:
+        notes.error(path, f"{shown(value)} names an interface; leave that out")
+        return None
+    try:
+        network = ip_network(value, strict=False)
+    except ValueError:
+        notes.error(path, f"{shown(value)} is no CIDR like 10.1.0.0/16")
+        return None
+    address = value.partition("/")[0]
+    if ip_network(address) != ip_network(network.network_address):
+        notes.error(
+            path, f"{value} has host bits set; the network is {network.compressed}"
+        )
+        return None
+    if network.version == 6 and network.subnet_of(MAPPED):
+        notes.error(path, f"{value} is IPv4 as IPv6 has it; write it as IPv4")
+        return None
+    return network
+
+
+def port_spec(notes: Notes, path: str, value: object) -> PortSpec | None:
+    """`tcp/80`, `tcp/80-90`, `tcp/any`, `tcp`, `tcp/http` (which workloads declare), the same for udp and
+    sctp, `any`; `icmp` is that of the packet's IP version. Types are numbered anew in ICMPv6, so that
+    `icmp/8` is IPv4's alone and `icmpv6/128`, like `icmpv6`, IPv6's. ICMP errors are no matter of rules:
+    they go with the flow they speak of.
+    """
+    if value == "any":
+        return PortSpec("any", "any")
+    found = PORTS.fullmatch(value) if isinstance(value, str) else None
+    if not isinstance(value, str) or found is None:
+        notes.error(path, f"{shown(value)} is no port; {_PORTS_HELP}")
+        return None
+    proto, first, last, name, *icmp = found.groups()
+    if icmp[0]:
+        return _icmp(notes, path, value, *icmp)
+    if first is None:
+        return _without_number(notes, path, value, proto, name)
+    low, high = int(first), int(last or first)
+    if not 1 <= low <= high <= 65535:
+        notes.error(path, f"{value}: ports go from 1 to 65535, the smaller one first")
+        return None
+    return PortSpec(value, proto, low, high)
+
+
+def _without_number(
+    notes: Notes, path: str, text: str, proto: str, name: str | None
+) -> PortSpec | None:
+    if name is None:
+        return PortSpec(text, proto)
+    if len(name) > MAX_PORT_NAME:
+        notes.error(path, f"{text}: a port's name has up to {MAX_PORT_NAME} characters")
+        return None
+    return PortSpec(text, proto, 0, 0, name)
+
+
+def _icmp(
+    notes: Notes, path: str, text: str, proto: str, first: str | None, last: str | None
+) -> PortSpec | None:
+    if first is None:
+        return PortSpec(text, proto)
+    low, high = int(first), int(last or first)
+    if not low <= high <= 255:
+        notes.error(path, f"{text}: types go from 0 to 255, the smaller one first")
+        return None
+    return PortSpec(text, "icmpv4" if proto == "icmp" else proto, low, high)

@@ -1,0 +1,169 @@
+"""Who is in which group, at which addresses, and in which mode.
+
+In: a Policy and a workload. Out: its groups, its addresses, its mode.
+I/O: none.
+
+A workload is known to others by the addresses that it was given, on whatever interface, link-local
+ones too: two on one link can talk by these alone, and what a rule denies to a workload must be denied
+there. What it gives itself gives it no rights (`claims`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_interface
+from typing import Protocol
+
+from pyctl.model.workload import DatapathKind, Mode, ModeSource, Workload
+from pyctl.policy.document.types import ANY, Expression, Operator, Policy, Selector
+
+Address = IPv4Address | IPv6Address
+
+NAMESPACE = "io.kubernetes.pod.namespace"
+"""The label by which the kubelet's containers say in which Kubernetes namespace they are."""
+DEFAULT_NAMESPACE = "default"
+
+STRICTNESS = (Mode.DISCOVER, Mode.MONITOR, Mode.PROTECT, Mode.QUARANTINE)
+"""Later is stricter."""
+
+
+@dataclass(frozen=True)
+class EffectiveMode:
+    """The mode that holds and why."""
+
+    mode: Mode
+    source: ModeSource
+
+
+def addresses(workload: Workload) -> tuple[Address, ...]:
+    """Those that the workload may use, each once, without prefix length."""
+    return parsed(workload.addresses)
+
+
+def possible(holders: Collection[Workload], asked: Workload | None) -> list[Workload]:
+    """Those of who has an address that it may be for the workload at the other end: who is on a closed bridge
+    of its, where one is; else any. None: the other end is not attached.
+    """
+    own = _known_segments(asked)
+    return [one for one in holders if own & one.closed_segments] or list(holders)
+
+
+def _known_segments(asked: Workload | None) -> frozenset[int]:
+    """As the ports' policies have it: u32 compares no MACs, and so tells nobody apart."""
+    if asked is None or asked.datapath is not DatapathKind.EBPF:
+        return frozenset()
+    return asked.closed_segments
+
+
+@lru_cache(maxsize=8192)
+def parsed(texts: tuple[str, ...]) -> tuple[Address, ...]:
+    """Remembered: every change on a node goes over the addresses of all its workloads."""
+    return tuple(dict.fromkeys(ip_interface(text).ip for text in texts))
+
+
+class Named(Protocol):
+    """What selectors look at: a workload, or a container that may become one."""
+
+    @property
+    def name(self) -> str:
+        """What globs over names go over."""
+
+    @property
+    def image(self) -> str | None:
+        """Likewise; None: not known."""
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """Value by key."""
+
+    @property
+    def runtime(self) -> str:
+        """Who runs it (RuntimeKind)."""
+
+
+def matches(pattern: str, value: str | None) -> bool:
+    """Whether a glob (`*`, `?`, `[ab]`; case matters) takes the value, or is it; None: there is none.
+    The one meaning of a pattern, over names, images, namespaces and labels.
+    """
+    return value is not None and (value == pattern or fnmatchcase(value, pattern))
+
+
+def selects(selector: Selector, workload: Named) -> bool:
+    """Whether all that the selector names holds for the workload."""
+    if selector.runtime is not None and workload.runtime != selector.runtime:
+        return False
+    asked = [
+        (selector.name, workload.name),
+        (selector.image, workload.image or ""),
+        (selector.namespace, label(workload, NAMESPACE)),
+        *((value, label(workload, key)) for key, value in selector.labels),
+    ]
+    return all(
+        pattern is None or matches(pattern, value) for pattern, value in asked
+    ) and all(_holds(asked, workload) for asked in selector.expressions)
+
+
+def label(workload: Named, key: str) -> str | None:
+    """A workload's label. The one that names its namespace is never absent: who is in none is in
+    `default`, as a pod is that says nothing.
+    """
+    return workload.labels.get(key, DEFAULT_NAMESPACE if key == NAMESPACE else None)
+
+
+def _holds(asked: Expression, workload: Named) -> bool:
+    value = label(workload, asked.key)
+    match asked.operator:
+        case Operator.IN:
+            return any(matches(pattern, value) for pattern in asked.values)
+        case Operator.NOT_IN:
+            return not any(matches(pattern, value) for pattern in asked.values)
+        case Operator.EXISTS:
+            return value is not None
+        case Operator.DOES_NOT_EXIST:
+            return value is None
+
+
+def empty_groups(policy: Policy, workloads: Collection[Workload]) -> list[str]:
+    """Names of the groups whose selector takes none of the workloads."""
+    return [
+        group.name
+        for group in policy.groups.values()
+        if group.selector is not None
+        and not any(selects(group.selector, workload) for workload in workloads)
+    ]
+
+
+def groups_of(policy: Policy, workload: Workload) -> tuple[str, ...]:
+    """Names of the groups whose selector takes the workload, in the policy's order."""
+    return tuple(
+        group.name
+        for group in policy.groups.values()
+        if group.selector is not None and selects(group.selector, workload)
+    )
+
+
+def effective_mode(policy: Policy, workload: Workload) -> EffectiveMode:
+    """`segctl mode`, then the policy's modes, then `attach --mode`, then discover.
+
+    Of several groups that have a mode the strictest holds; the mode of `any` holds only where
+    no other group has one.
+    """
+    if workload.forced_mode is not None:
+        return EffectiveMode(workload.forced_mode, ModeSource.COMMAND)
+    named = [
+        mode
+        for name, mode in policy.modes.items()
+        if name != ANY
+        and (selector := policy.groups[name].selector) is not None
+        and selects(selector, workload)
+    ]
+    if not named and ANY in policy.modes:
+        named = [policy.modes[ANY]]
+    if named:
+        return EffectiveMode(max(named, key=STRICTNESS.index), ModeSource.POLICY)
+    if workload.attach_mode is not Mode.DISCOVER:
+        return EffectiveMode(workload.attach_mode, ModeSource.ATTACH)
+    return EffectiveMode(Mode.DISCOVER, ModeSource.DEFAULT)

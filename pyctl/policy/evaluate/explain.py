@@ -1,0 +1,139 @@
+"""Which rule decides, and why each one before it does not.
+
+In: a Policy, the groups of both ends, a packet's protocol and port. Out: Explanation. I/O: none.
+It reads the rules one by one as they are written: what the engine looks up in its tables must be
+what this finds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from socket import IPPROTO_ICMP, IPPROTO_ICMPV6
+
+from pyctl.model.policy import Action, Direction
+from pyctl.model.truth import Says
+from pyctl.model.workload import Workload
+from pyctl.policy.document.resolve import Address, groups_of
+from pyctl.policy.document.types import ANY, Policy, PortSpec, Rule
+
+_OTHER_ICMP = {4: IPPROTO_ICMPV6, 6: IPPROTO_ICMP}
+"""By IP version: the ICMP that no stack of it answers. Only `any` takes it."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The answer to one flow."""
+
+    rule: Rule | None
+    """None: the default decides."""
+    passed_over: tuple[tuple[Rule, str], ...]
+    """Each rule before it, and why it does not match or decide."""
+    staged: Rule | None = None
+    """The first of those that are staged and match: it would decide."""
+
+
+def groups_at(
+    policy: Policy, address: Address, workloads: Collection[Workload]
+) -> frozenset[str]:
+    """Of an end: those of its CIDRs, of the workloads that it is one of, and `any`."""
+    return frozenset(
+        {
+            ANY,
+            *(name for load in workloads for name in groups_of(policy, load)),
+            *(
+                group.name
+                for group in policy.groups.values()
+                if any(address in net for net in group.cidrs)
+                and not any(address in net for net in group.excepts)
+            ),
+        }
+    )
+
+
+def groups_of_each(
+    policy: Policy, address: Address, workloads: Collection[Workload]
+) -> tuple[frozenset[str], ...]:
+    """Of an address as others know it: of each workload that has it; where none has, of the address."""
+    each = [[load] for load in workloads] or [[]]
+    return tuple(groups_at(policy, address, one) for one in each)
+
+
+def says(rule: Rule | None) -> Says:
+    """What the rule that decides says; None: no rule does."""
+    if rule is None:
+        return Says.NOTHING
+    return Says.ALLOW if rule.action is Action.ALLOW else Says.DENY
+
+
+def explain(
+    policy: Policy,
+    source: Collection[str],
+    target: Collection[str],
+    proto: int,
+    port: int,
+    version: int,
+    direction: Direction,
+) -> Explanation:
+    """`proto` is IPPROTO_*, `port` the destination's or ICMP's type, `version` 4 or 6; `direction`
+    says at which end it is asked: egress at the source.
+    """
+    passed_over: list[tuple[Rule, str]] = []
+    staged: Rule | None = None
+    for rule in policy.rules:
+        why = _why_not(rule, source, target, proto, port, version, direction)
+        if not why:
+            if not rule.stage:
+                return Explanation(rule, tuple(passed_over), staged)
+            why = f"it is staged: it would {rule.action}"
+            if staged is not None:
+                why = f"it is staged, behind rule {staged.id}"
+            staged = staged or rule
+        passed_over.append((rule, why))
+    return Explanation(None, tuple(passed_over), staged)
+
+
+def strictest(found: Iterable[Explanation]) -> Explanation:
+    """That which denies before that which says nothing before that which allows; of equal ones that of
+    the first rule, then that of the first staged one. As the engine (sg_node.c) does.
+    """
+    return min(found, key=_leniency)
+
+
+def _leniency(one: Explanation) -> tuple[int, int, int]:
+    order = (Says.DENY, Says.NOTHING, Says.ALLOW)
+    before = [rule for rule, _ in one.passed_over]
+    staged = len(before) if one.staged is None else before.index(one.staged)
+    return order.index(says(one.rule)), len(before), staged
+
+
+def _why_not(
+    rule: Rule,
+    source: Collection[str],
+    target: Collection[str],
+    proto: int,
+    port: int,
+    version: int,
+    direction: Direction,
+) -> str:
+    if not rule.enabled:
+        return "it is disabled"
+    if rule.direction not in {None, direction}:
+        return f"it holds at {rule.direction} only"
+    if rule.source not in source:
+        return f"the source is not in {rule.source}"
+    if rule.target not in target:
+        return f"the destination is not in {rule.target}"
+    if not any(_takes(spec, proto, port, version) for spec in rule.ports):
+        return f"its ports are {', '.join(spec.text for spec in rule.ports)}"
+    return ""
+
+
+def _takes(spec: PortSpec, proto: int, port: int, version: int) -> bool:
+    if spec.name:
+        return False
+    if spec.numbers == (0,):
+        return True
+    if proto not in spec.numbers or proto == _OTHER_ICMP[version]:
+        return False
+    return spec.low <= port <= spec.high

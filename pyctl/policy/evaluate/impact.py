@@ -1,0 +1,61 @@
+"""Which open flows meet another fate under a policy than they had so far.
+
+In: a Policy, the attached workloads, open flows. Out: Impact, alike flows counted as one.
+I/O: none.
+
+A flow's fate so far is what its ends said to it; the new one is that of a new connection between the
+same ends (judge.py), as segctl policy test tells it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from pyctl.model.workload import Workload
+from pyctl.policy.document.types import Policy
+from pyctl.policy.evaluate.judge import Judge
+from pyctl.policy.evaluate.observed import End, Observed
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What becomes of flows that are alike but for the opener's port."""
+
+    source: End
+    target: End
+    service: str
+    """`tcp/80`, `icmp`."""
+    opens: bool
+    """From now on; so far it was the other way."""
+    rule_id: int | None
+    """Of the rule that decides; None: no rule matches, or it is not the rules that decide."""
+
+
+@dataclass(frozen=True)
+class Impact:
+    """What a policy makes of the open flows."""
+
+    looked_at: int = 0
+    complete: bool = True
+    """False: there are more than were looked at."""
+    turns: Mapping[Turn, int] = field(default_factory=dict)
+
+    def count(self, *, opens: bool) -> int:
+        """Flows that are allowed, or denied, by the policy, and were not so far."""
+        return sum(number for turn, number in self.turns.items() if turn.opens is opens)
+
+
+def turns(
+    policy: Policy, workloads: Collection[Workload], flows: Iterable[Observed]
+) -> Counter[Turn]:
+    """How many flows take each turn; none of those that go on as they did."""
+    judge = Judge(policy, workloads)
+    found: Counter[Turn] = Counter()
+    for flow in flows:
+        fate = judge.fate(flow)
+        if fate.verdict is not None and fate.passes is not flow.passed:
+            ends = (flow.source, flow.target, flow.service)
+            found[Turn(*ends, opens=fate.passes, rule_id=fate.rule_id)] += flow.flows
+    return found

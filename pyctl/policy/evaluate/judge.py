@@ -1,0 +1,123 @@
+"""What one policy makes of flows that were seen: each end judges by its own rules and mode.
+
+In: a Policy, the attached workloads, observed flows. Out: Fate values. I/O: none.
+
+It is asked what became of the same connection today. Every end that judged it then judges it again,
+and so does one that is attached now and never saw it, as what the opener's end denies never comes to
+the other. What cannot be known is not guessed: it is said why. The flow passes where all ends let it
+pass, as model/truth.py has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from pyctl.model.policy import Direction
+from pyctl.model.truth import Says, judged, staged
+from pyctl.model.workload import Mode, Service, Workload
+from pyctl.policy.document.casts import asks_dhcp, to_dhcp_server
+from pyctl.policy.document.resolve import effective_mode
+from pyctl.policy.document.types import Policy, Rule
+from pyctl.policy.evaluate.explain import says
+from pyctl.policy.evaluate.observed import Observed, Side
+from pyctl.policy.evaluate.replay import Replay
+
+_ORDER = ("deny", None, "violation", "allow")
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What a policy makes of a flow."""
+
+    verdict: str | None
+    """`allow`, `deny`, `violation` (it passes, but the mode records it); None: not known."""
+    rule_id: int | None = None
+    """Of the end that decides it. None: no rule matches there, or it is not the rules that decide."""
+    why: str = ""
+    """It is not known."""
+    staged_id: int | None = None
+    """Of a staged rule that would deny what passes. As in the engine, whatever the mode: where that
+    only records, it would be a violation."""
+
+    @property
+    def passes(self) -> bool:
+        """Of a known one."""
+        return self.verdict != "deny"
+
+
+class Judge:
+    """One policy, with the modes of the attached workloads under it."""
+
+    def __init__(
+        self, policy: Policy, workloads: Collection[Workload], mode: Mode | None = None
+    ) -> None:
+        """`mode`: as if every workload were in it; None: as the policy says."""
+        self._replay = Replay(policy, workloads)
+        self._forced = mode
+        self._modes = {one.name: effective_mode(policy, one).mode for one in workloads}
+
+    def fate(self, flow: Observed) -> Fate:
+        """Of the ends' judgements the first that denies, or is not known, or records."""
+        if flow.port is None:
+            return Fate(None, why="it was recorded as a count, without its port")
+        if not flow.sides:
+            return Fate(None, why="it is not known which way it was opened")
+        fates = [self._at(flow, side) for side in self._sides(flow)]
+        # Of ends that let it pass, one with a rule tells more.
+        decisive = min(
+            fates,
+            key=lambda fate: (
+                _ORDER.index(fate.verdict),
+                fate.passes and fate.rule_id is None,
+            ),
+        )
+        if decisive.verdict is None or not decisive.passes:
+            return decisive
+        would = (fate.staged_id for fate in fates if fate.staged_id is not None)
+        return replace(decisive, staged_id=next(would, None))
+
+    def _sides(self, flow: Observed) -> Iterator[Side]:
+        """The opener's end first: what it denies, it decides."""
+        for direction in Direction:
+            there = [side for side in flow.sides if side.direction is direction]
+            yield from there
+            side = Side(direction, flow.source, flow.target)
+            if not there and side.own.name in self._modes:
+                yield side
+
+    def _at(self, flow: Observed, side: Side) -> Fate:
+        mode = self._forced or self._modes.get(side.own.name or "")
+        found = self._replay.decided(flow, side)
+        rules = found.rules
+        if mode is None:
+            # Whatever its mode, one that a rule allows passes.
+            if all(says(rule) is Says.ALLOW for rule in rules):
+                return _fate(Mode.PROTECT, rules[0], found.staged)
+            return Fate(None, why=f"{side.own.shown} is not attached any more")
+        free = self._passes_free(flow, side)
+        fates = [_fate(mode, rule, found.staged, free=free) for rule in rules]
+        if len({fate.verdict for fate in fates}) == 1:
+            return fates[0]
+        return Fate(None, why=self._replay.unknown(side))
+
+    def _passes_free(self, flow: Observed, side: Side) -> bool:
+        """Return whether a DHCP client asks there: it leaves any workload to all, and comes to those that serve."""
+        if side.direction is Direction.EGRESS:
+            return asks_dhcp(flow.target.ip, flow.number, flow.port)
+        workload = self._replay.attached.get(side.own.name or "")
+        serves = workload is not None and Service.DHCP in workload.serves
+        return serves and to_dhcp_server(flow.number, flow.port)
+
+
+@lru_cache(maxsize=1 << 16)
+def _fate(
+    mode: Mode, rule: Rule | None, would: Rule | None, *, free: bool = False
+) -> Fate:
+    verdict = judged(mode, Says.ALLOW if free and rule is None else says(rule))
+    told = verdict.verdict if verdict.passes else "deny"
+    number = rule.id if rule and mode is not Mode.QUARANTINE else None
+    if would and staged(verdict, says(would)) != verdict:
+        return Fate(told, number, staged_id=would.id)
+    return Fate(told, number)

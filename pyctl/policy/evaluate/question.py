@@ -1,0 +1,264 @@
+"""`may A talk to B?`: what each end makes of a new connection, and by which rule.
+
+In: a Policy, the attached workloads, two ends and a port as people write them. Out: Answer. I/O: none.
+NotFoundError for an end that is neither; UsageError for a port that is not one.
+
+An end that is a workload is asked about by one of its addresses; one that is an address is the
+workload's that has it, where one has, first of all one on a bridge of the other end's. What is not attached
+judges nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from pyctl.errors import NotFoundError, UsageError
+from pyctl.model.policy import Action, Direction
+from pyctl.model.truth import Judgement, Says, connection, judged, staged
+from pyctl.model.workload import Mode, Workload
+from pyctl.policy.compile.effective import effective
+from pyctl.policy.document import fields
+from pyctl.policy.document.casts import asks_dhcp
+from pyctl.policy.document.fields import Notes
+from pyctl.policy.document.resolve import (
+    Address,
+    addresses,
+    effective_mode,
+    parsed,
+    possible,
+)
+from pyctl.policy.document.types import Policy, PortSpec
+from pyctl.policy.evaluate.explain import (
+    Explanation,
+    explain,
+    groups_at,
+    groups_of_each,
+    says,
+    strictest,
+)
+
+_ECHO = {4: 8, 6: 128}
+"""By IP version: the type of an echo request."""
+
+
+@dataclass(frozen=True)
+class End:
+    """One end of the connection."""
+
+    workload: Workload | None
+    """None: not attached here."""
+    address: Address
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What one attached end was asked, and what it makes of it."""
+
+    direction: Direction
+    workload: Workload
+    mode: Mode
+    says: Says
+    explanation: Explanation
+    judgement: Judgement
+    reached: bool
+    """False: the opener's end lets nothing come here."""
+
+    @property
+    def rejects(self) -> bool:
+        """It is dropped, and that is answered."""
+        rule = self.explanation.rule
+        return (
+            self.judgement.verdict == "deny"
+            and rule is not None
+            and rule.action is Action.REJECT
+        )
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What becomes of the connection."""
+
+    source: End
+    target: End
+    opens: bool
+    asked: tuple[Asked, ...]
+    """The opener's end first; none where neither is attached."""
+    shared: tuple[tuple[Address, tuple[str, ...]], ...] = ()
+    """Those of the two addresses that several workloads have, and who has them."""
+
+
+def ask(
+    policy: Policy, workloads: Collection[Workload], source: str, target: str, port: str
+) -> Answer:
+    """`source` and `target`: a workload's name, or an address; `port`: tcp/80, udp/53, icmp/13; icmp
+    is an echo request.
+    """
+    written, policy = policy, effective(policy, workloads)
+    spec = _one_port(port)
+    version = _version(spec, source, target, workloads)
+    opener = _end(source, version, workloads)
+    answerer = _end(target, version, workloads, by=opener)
+    opener = _end(source, version, workloads, by=answerer)
+    number, dport = _number(spec, version)
+    found = []
+    for direction, end in zip(Direction, (opener, answerer), strict=True):
+        if end.workload is None:
+            continue
+        egress = direction is Direction.EGRESS
+        why = strictest(
+            explain(policy, left, right, number, dport, version, direction)
+            for left in _groups(policy, opener, workloads, None if egress else end)
+            for right in _groups(policy, answerer, workloads, end if egress else None)
+        )
+        why = _as_written(why, written)
+        mode = effective_mode(policy, end.workload).mode
+        said = says(why.rule)
+        if egress and why.rule is None and asks_dhcp(answerer.address, number, dport):
+            said = Says.ALLOW
+        would = None if why.staged is None else says(why.staged)
+        judgement = staged(judged(mode, said), would)
+        found.append((direction, end.workload, mode, said, why, judgement))
+    by_end = {direction: judgement for direction, *_, judgement in found}
+    outcome = connection(by_end.get(Direction.EGRESS), by_end.get(Direction.INGRESS))
+    return Answer(
+        opener,
+        answerer,
+        outcome.opens,
+        tuple(
+            Asked(
+                *one, reached=one[0] is Direction.EGRESS or outcome.ingress is one[-1]
+            )
+            for one in found
+        ),
+        tuple(
+            (end.address, tuple(one.name for one in holders))
+            for end, by in ((opener, answerer), (answerer, opener))
+            if len(holders := _holders(end, workloads, by)) > 1
+        ),
+    )
+
+
+def _as_written(why: Explanation, policy: Policy) -> Explanation:
+    """Return it with the rules of the author: each number of a named port is a rule of its own by then."""
+    rules = {rule.id: rule for rule in policy.rules}
+    reasons = {
+        rule.id: reason
+        for rule, reason in why.passed_over
+        if rule is rules[rule.id] or rule is why.staged
+    }
+    if why.rule is not None:
+        reasons.pop(why.rule.id, None)
+    return Explanation(
+        why.rule and rules[why.rule.id],
+        tuple((rules[rule_id], reason) for rule_id, reason in reasons.items()),
+        why.staged and rules[why.staged.id],
+    )
+
+
+def _groups(
+    policy: Policy, end: End, workloads: Collection[Workload], by: End | None
+) -> tuple[frozenset[str], ...]:
+    """As the end `by` knows it, which takes it for any of those that have the address there; None: at its
+    own end it is itself.
+    """
+    if by is None and end.workload is not None:
+        return (groups_at(policy, end.address, [end.workload]),)
+    return groups_of_each(policy, end.address, _holders(end, workloads, by))
+
+
+def _holders(
+    end: End, workloads: Collection[Workload], by: End | None = None
+) -> list[Workload]:
+    """Who has the end's address, as the end `by` knows it. Who is asked about is among them, though what it
+    sends over the host may be dropped as somebody's on the bridge.
+    """
+    holders = [one for one in workloads if _has(one, end.address)]
+    found = possible(holders, by.workload if by else None)
+    return found if end.workload is None or end.workload in found else holders
+
+
+def _has(workload: Workload, address: Address) -> bool:
+    return address in addresses(workload)
+
+
+def _addresses(workload: Workload) -> list[Address]:
+    """Those first that are not of one link alone."""
+    return sorted(parsed(workload.usual), key=lambda ip: ip.is_link_local)
+
+
+def _parsed(text: str) -> Address | None:
+    try:
+        # One of a single link may be asked as its host writes it.
+        return ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+
+
+def _named(text: str, workloads: Collection[Workload]) -> Workload:
+    for workload in workloads:
+        if workload.name == text:
+            return workload
+    raise NotFoundError(
+        f"{text} is neither an attached workload nor an address",
+        advice="`segctl list` shows the names",
+    )
+
+
+def _version(
+    spec: PortSpec, source: str, target: str, workloads: Collection[Workload]
+) -> int:
+    """Of an address, or an ICMP, that is given; else the first that both ends have."""
+    possible = {"icmpv4": {4}, "icmpv6": {6}}.get(spec.proto, {4, 6})
+    for text in (source, target):
+        address = _parsed(text)
+        possible &= (
+            {address.version}
+            if address
+            else {ip.version for ip in _addresses(_named(text, workloads))}
+        )
+    if not possible:
+        raise UsageError(
+            f"{source} and {target} have no address of one IP version for {spec.text}",
+            advice="name addresses of both",
+        )
+    return min(possible)
+
+
+def _end(
+    text: str, version: int, workloads: Collection[Workload], by: End | None = None
+) -> End:
+    address = _parsed(text)
+    if address is None:
+        workload = _named(text, workloads)
+        own = [ip for ip in _addresses(workload) if ip.version == version]
+        return End(workload, own[0])
+    end = End(None, address)
+    return End(next(iter(_holders(end, workloads, by)), None), address)
+
+
+def _one_port(text: str) -> PortSpec:
+    notes = Notes()
+    spec = fields.port_spec(notes, "the port", text)
+    if spec is None:
+        raise UsageError("; ".join(notes.errors))
+    if spec.name:
+        raise UsageError(
+            f"{text} is a name, which means a number of each workload's own",
+            advice="ask for the number, like tcp/80",
+        )
+    ping = spec.text in {"icmp", "icmpv6"}
+    if spec.low != spec.high and not ping:
+        raise UsageError(
+            f"{text} is more than one port", advice="ask for one, like tcp/80"
+        )
+    return spec
+
+
+def _number(spec: PortSpec, version: int) -> tuple[int, int]:
+    """IPPROTO_*, and the port, or ICMP's type."""
+    number = spec.numbers[-1 if version == 6 else 0]
+    if spec.low == spec.high:
+        return number, spec.low
+    return number, _ECHO[version]

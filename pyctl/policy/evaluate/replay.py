@@ -1,0 +1,258 @@
+"""What a policy says of recorded flows, fast: explain.py's answer, found once for all that are alike.
+
+In: a Policy, the attached workloads, observed flows. Out: for each flow the rules that may decide.
+I/O: none.
+
+An end that was a workload is judged by the groups that this workload has now. One that has gone is
+known by its name alone: a group that asks for labels or an image may or may not take it, and then
+several rules may decide. Groups of CIDRs take an end by its address; where the workload has another
+one by now, they may or may not.
+
+A workload that forwards for others (any_source) uses addresses that are not its own, and would use
+them again. As in the engine (sg_node.c), at its own end it is itself by its port, whatever the address;
+the other end knows by the address, and so knows not the forwarder but whoever has that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import product
+
+from pyctl.model.policy import Direction
+from pyctl.model.truth import Says
+from pyctl.model.workload import Workload
+from pyctl.policy.compile.effective import effective
+from pyctl.policy.document.casts import cast_of, subnet_broadcasts
+from pyctl.policy.document.resolve import (
+    Address,
+    addresses,
+    groups_of,
+    matches,
+    possible,
+)
+from pyctl.policy.document.types import ANY, Policy, Rule, Selector
+from pyctl.policy.evaluate.explain import explain, says
+from pyctl.policy.evaluate.observed import End, Observed, Side
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Of one end."""
+
+    sure: frozenset[str]
+    maybe: frozenset[str] = frozenset()
+    """Besides: what it needs to be known for is not known."""
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What the rules say at one end."""
+
+    rules: tuple[Rule | None, ...]
+    """That which decides; several where it is not known which. None: the default."""
+    staged: Rule | None
+    """Would decide before them, were it enforced: the first staged rule that surely matches."""
+
+
+_Each = tuple[Groups, ...]
+"""Of all that an end may be: the strictest answer holds."""
+_STRICT = (Says.DENY, Says.NOTHING, Says.ALLOW)
+
+
+class Replay:
+    """One policy, asked many times."""
+
+    def __init__(self, policy: Policy, workloads: Iterable[Workload]) -> None:
+        workloads = list(workloads)
+        self.policy = policy = effective(policy, workloads)
+        self.subnets = subnet_broadcasts(workloads)
+        self.attached = {one.name: one for one in workloads}
+        self._holders: dict[Address, list[Workload]] = {}
+        for one in self.attached.values():
+            for ip in addresses(one):
+                self._holders.setdefault(ip, []).append(one)
+        self._nets = _by_length(policy)
+        self._groups: dict[tuple[End, str | None, bool], _Each] = {}
+        self._rules: dict[tuple[str, str], list[tuple[int, Rule]]] = {}
+        for number, rule in enumerate(policy.rules):
+            at = (rule.source, rule.target)
+            self._rules.setdefault(at, []).append((number, rule))
+        self._between: dict[tuple[Groups, Groups], Policy] = {}
+        self._known: dict[object, Decided] = {}
+
+    def decided(self, flow: Observed, side: Side) -> Decided:
+        """What the rules say there."""
+        source, target = self._ends(side)
+        what = (flow.number, flow.port or 0, flow.version, side.direction)
+        key = (source, target, what)
+        found = self._known.get(key)
+        if found is None:
+            each = (self._decide(*ends, what) for ends in product(source, target))
+            found = self._strictest(list(each))
+            self._known[key] = found
+        return found
+
+    def cast(self, address: Address) -> str | None:
+        """Return `multicast` or `broadcast` where the address is many's; None where it is one's."""
+        return cast_of(address, self.subnets)
+
+    def unknown(self, side: Side) -> str:
+        """Why several rules may decide; empty: none but one may."""
+        for end, groups in zip(
+            (side.source, side.target), self._ends(side), strict=True
+        ):
+            if any(one.maybe for one in groups):
+                if end.name in self.attached:
+                    return f"{end.shown} has another address by now"
+                return f"{end.shown} has gone, and its labels are not known"
+        return ""
+
+    def known_as(self, flow: Observed) -> set[tuple[End, End]]:
+        """Source and target, as those know them that judge: more than one pair where one forwards."""
+        if any(self._forwards(side.own) for side in flow.sides):
+            return {(side.source, side.target) for side in flow.sides}
+        return {(flow.source, flow.target)}
+
+    def _forwards(self, end: End) -> bool:
+        workload = self.attached.get(end.name or "")
+        return (
+            workload is not None
+            and workload.any_source
+            and end.ip not in addresses(workload)
+        )
+
+    def _ends(self, side: Side) -> tuple[_Each, _Each]:
+        """Of source and target, as that end knows them."""
+        egress = side.direction is Direction.EGRESS
+        return (
+            self._of(side.source, side.own.name, own=egress),
+            self._of(side.target, side.own.name, own=not egress),
+        )
+
+    def _of(self, end: End, by: str | None, *, own: bool) -> _Each:
+        found = self._groups.get((end, by, own))
+        if found is None:
+            found = self._groups_of(end, by, own=own)
+            self._groups[end, by, own] = found
+        return found
+
+    def _groups_of(self, end: End, by: str | None, *, own: bool) -> _Each:
+        """As the workload of that name knows it; more than one where the end is known by an address that
+        several have.
+        """
+        sure = {ANY} | self._around(end.ip)
+        if end.name is None:
+            return (Groups(frozenset(sure)),)
+        workload = self.attached.get(end.name)
+        if workload is not None:
+            now = addresses(workload)
+            known = [workload]
+            if not own and (end.ip in now or workload.any_source):
+                holders = self._holders.get(end.ip, [])
+                known = possible(holders, self.attached.get(by or ""))
+            named = [frozenset(groups_of(self.policy, one)) for one in known]
+            # What is sent to many is nobody's own address, and no other one by now.
+            cast = own and self.cast(end.ip)
+            if not now or end.ip in now or workload.any_source or cast:
+                return tuple(Groups(one | sure) for one in named or [frozenset()])
+            (by_name,) = named
+            # It has other addresses by now: what goes by addresses may be otherwise.
+            around = {ANY}.union(*map(self._around, now))
+            maybe_around = frozenset(sure ^ around) - by_name
+            return (Groups(by_name | (sure & around), maybe_around),)
+        maybe: set[str] = set()
+        for group in self.policy.groups.values():
+            if group.selector is not None and may_select(group.selector, end.name):
+                (sure if is_name_alone(group.selector) else maybe).add(group.name)
+        return (Groups(frozenset(sure), frozenset(maybe)),)
+
+    def _around(self, address: Address) -> set[str]:
+        """Groups of networks that have it inside; each length of prefix is one look."""
+        found: set[str] = set()
+        bits = int(address)
+        for (version, length), nets in self._nets.items():
+            if version == address.version:
+                found |= nets.get(bits >> (address.max_prefixlen - length), set())
+        return found
+
+    def _strictest(self, each: list[Decided]) -> Decided:
+        """Of what may decide for each who has the address, what does: as in explain.py. Where it is not
+        sure for one of them, all that it may come to.
+        """
+        if len(each) == 1:
+            return each[0]
+        last = len(self.policy.rules)
+        place = {rule.id: number for number, rule in enumerate(self.policy.rules)}
+
+        def leniency(rule: Rule | None) -> tuple[int, int]:
+            return _STRICT.index(says(rule)), place[rule.id] if rule else last
+
+        def whole(one: Decided) -> tuple[tuple[int, int], int]:
+            staged = place[one.staged.id] if one.staged else last
+            return leniency(one.rules[0]), staged
+
+        if all(len(one.rules) == 1 for one in each):
+            return min(each, key=whole)
+        rules = (min(one, key=leniency) for one in product(*(d.rules for d in each)))
+        return Decided(tuple(dict.fromkeys(rules)), None)
+
+    def _decide(
+        self, source: Groups, target: Groups, what: tuple[int, int, int, Direction]
+    ) -> Decided:
+        def sure(rule: Rule | None) -> bool:
+            return rule is None or (
+                rule.source in source.sure and rule.target in target.sure
+            )
+
+        policy = self._of_both(source, target)
+        sources, targets = source.sure | source.maybe, target.sure | target.maybe
+        why = explain(policy, sources, targets, *what)
+        staged = why.staged if sure(why.staged) else None
+        rules = [why.rule]
+        while not sure(rule := rules[-1]) and rule is not None:
+            at = policy.rules.index(rule)
+            policy = replace(policy, rules=policy.rules[at + 1 :])
+            rules.append(explain(policy, sources, targets, *what).rule)
+        return Decided(tuple(rules), staged)
+
+    def _of_both(self, source: Groups, target: Groups) -> Policy:
+        """The policy with the rules that have these groups at their ends, in their order."""
+        found = self._between.get((source, target))
+        if found is None:
+            numbered = [
+                one
+                for left in source.sure | source.maybe
+                for right in target.sure | target.maybe
+                for one in self._rules.get((left, right), ())
+            ]
+            numbered.sort(key=lambda one: one[0])
+            found = replace(self.policy, rules=tuple(rule for _, rule in numbered))
+            self._between[source, target] = found
+        return found
+
+
+def _by_length(policy: Policy) -> dict[tuple[int, int], dict[int, set[str]]]:
+    """(IP version, prefix length) → the bits of the prefix → names of groups."""
+    found: dict[tuple[int, int], dict[int, set[str]]] = {}
+    for group in policy.groups.values():
+        for net in group.nets:
+            nets = found.setdefault((net.version, net.prefixlen), {})
+            bits = int(net.network_address) >> (net.max_prefixlen - net.prefixlen)
+            nets.setdefault(bits, set()).add(group.name)
+    return found
+
+
+def may_select(selector: Selector, name: str) -> bool:
+    """Whether a workload of which nothing but the name is known may be taken."""
+    return selector.name is None or matches(selector.name, name)
+
+
+def is_name_alone(selector: Selector) -> bool:
+    """Nothing else is asked for."""
+    return replace(selector, name=None) == Selector()
+
+
+def names_of(pairs: Iterable[tuple[End, End]]) -> set[str]:
+    """All workloads that are an end."""
+    return {end.name for pair in pairs for end in pair if end.name is not None}

@@ -1,0 +1,264 @@
+"""Containers that an operator attached by name: they are attached again when they start anew, or are made
+anew under that name, until somebody detaches them. And the modes that `segctl mode` gave.
+
+In: what was ordered, and what became of it. Out: files in Instance.state_dir, which outlive a reboot; each is
+on disk before the call returns. One file for each container, one for all modes. The dicts are replaced on
+change, never altered, so readers need no lock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from pyctl.model.instance import Instance
+from pyctl.model.workload import (
+    DatapathKind,
+    Fail,
+    FollowAddresses,
+    Mode,
+    Offload,
+    OtherTraffic,
+    RuntimeKind,
+    Service,
+    Workload,
+)
+from pyctl.runtime.base import Container
+from pyctl.state.requests import AttachOrder
+from pyctl.state.store import (
+    NO_RECORD,
+    from_json,
+    read_any,
+    to_json,
+    told,
+    write_atomically,
+)
+
+MODES_KEPT = 20_000
+_KINDS: Mapping[str, type] = {
+    "datapath": DatapathKind,
+    "mode": Mode,
+    "fail": Fail,
+    "other_traffic": OtherTraffic,
+    "offload": Offload,
+    "follow": FollowAddresses,
+}
+"""Fields of an order that are text in JSON."""
+_OPTIONS = {
+    one.name
+    for one in fields(AttachOrder)
+    if one.default is None and one.name not in ("pid", "container", "found")
+}
+"""Fields of an order of which None says nothing."""
+_OF_ONE_CALL = {
+    "pid",
+    "container",
+    "container_host",
+    "found",
+    "hotplug",
+    "told",
+    "dry_run",
+    "once",
+    "force",
+}
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """A container that is attached whenever it runs."""
+
+    container: str
+    """Its name, as the runtime has it."""
+    place: str
+    """Where the runtime is asked."""
+    order: AttachOrder
+    """What was said of it, in all attaches together."""
+    workload: Workload
+    """As it was attached last, without its ports and what `segctl mode` says of it."""
+
+    @property
+    def key(self) -> str:
+        """The stem of its file's name."""
+        whole = f"{self.place}\n{self.container}".encode(errors="surrogateescape")
+        return hashlib.sha256(whole).hexdigest()[:24]
+
+
+def merged(before: AttachOrder, again: AttachOrder) -> AttachOrder:
+    """Return both orders as one: what the later one says, and what only the former one does. Labels, addresses
+    and interfaces add up; no interface means all of them.
+    """
+    said = {
+        name: value for name in _OPTIONS if (value := getattr(again, name)) is not None
+    }
+    interfaces: tuple[str, ...] = ()
+    if before.interfaces and again.interfaces:
+        both = dict.fromkeys((*before.interfaces, *again.interfaces))
+        interfaces = tuple(both)
+    return replace(
+        before,
+        **said,
+        labels={**before.labels, **again.labels},
+        interfaces=interfaces,
+        addresses=tuple(dict.fromkeys((*before.addresses, *again.addresses))),
+    )
+
+
+def lasting(order: AttachOrder) -> AttachOrder:
+    """Return the part of an order that holds for the next start of the container, too. With force: what it
+    puts onto its interface meanwhile must not keep it from being inspected.
+    """
+    blank = AttachOrder(by_itself=True, force=True)
+    kept = {one.name for one in fields(AttachOrder)} - _OF_ONE_CALL - {"by_itself"}
+    return replace(blank, **{name: getattr(order, name) for name in kept})
+
+
+def text_of(one: Remembered) -> str:
+    """Return it as text that `of_text` reads."""
+    order = {
+        key: value
+        for key, value in asdict(one.order).items()
+        if key not in _OF_ONE_CALL
+    }
+    body = {
+        "container": one.container,
+        "place": one.place,
+        "order": order,
+        "workload": json.loads(to_json(one.workload)),
+    }
+    return json.dumps(body, indent=1)
+
+
+def of_text(text: str) -> Remembered:
+    """Return the inverse of `text_of`; one of NO_RECORD on text that is not one."""
+    raw: dict[str, Any] = json.loads(text)
+    order = {key: _value(key, value) for key, value in raw["order"].items()}
+    workload = from_json(json.dumps(raw["workload"]))
+    kept = lasting(AttachOrder(**order))
+    return Remembered(raw["container"], raw["place"], kept, workload)
+
+
+def _value(key: str, value: Any) -> Any:
+    if key == "serves" and value is not None:
+        return tuple(map(Service, value))
+    if key in _KINDS and value is not None:
+        return _KINDS[key](value)
+    return tuple(value) if isinstance(value, list) else value
+
+
+class Memory:
+    """What is remembered of one instance. Every change raises SegctlError where the disk refuses."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._folder = instance.state_dir / "containers"
+        self._modes_file = instance.state_dir / "modes.json"
+        self._by_key: dict[str, Remembered] = {}
+        with told(f"creating {self._folder}"):
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def load(self) -> list[str]:
+        """Read what an earlier agent wrote; gives a warning for each file that cannot be read."""
+        warnings = []
+        for path in sorted(self._folder.glob("*.json")):
+            try:
+                one = of_text(read_any(path))
+            except (OSError, *NO_RECORD) as error:
+                warnings.append(f"{path} is not a container of this version: {error}")
+            else:
+                self._by_key = {**self._by_key, one.key: one}
+        return warnings
+
+    def all(self) -> list[Remembered]:
+        """Return all of them, by name."""
+        return sorted(self._by_key.values(), key=lambda one: one.workload.name)
+
+    def lost(self, attached: Collection[str]) -> list[Remembered]:
+        """Return those that are none of the attached workloads (by id)."""
+        return [one for one in self.all() if one.workload.id not in attached]
+
+    def of(self, container: Container) -> Remembered | None:
+        """Return what is remembered of a container, by its name, else by its id: a renamed one is still
+        what it was.
+        """
+        there = [one for one in self.all() if one.place == container.place]
+        for one in there:
+            if one.container == container.name:
+                return one
+        for one in there:
+            if one.workload.id == container.short_id:
+                return replace(one, container=container.name)
+        return None
+
+    def keep(
+        self, container: Container, order: AttachOrder, workload: Workload
+    ) -> None:
+        """Remember a container that was attached."""
+        former = self.of(container)
+        said = lasting(merged(former.order, order) if former else order)
+        bare = replace(workload, ports=(), forced_mode=None, mode_before=None)
+        one = Remembered(container.name, container.place, said, bare)
+        if one != former:
+            with told(f"remembering container {container.name}"):
+                write_atomically(self._folder / f"{one.key}.json", text_of(one))
+            self._by_key = {**self._by_key, one.key: one}
+
+    def forget(self, one: Remembered) -> None:
+        """Attach it no more. Idempotent."""
+        with told(f"forgetting container {one.container}"):
+            (self._folder / f"{one.key}.json").unlink(missing_ok=True)
+        left = dict(self._by_key)
+        left.pop(one.key, None)
+        self._by_key = left
+
+    def forget_workload(self, workload: Workload) -> None:
+        """Forget its mode, and all containers that were attached as this workload."""
+        for one in self.all():
+            if one.workload.id == workload.id or one.workload.name == workload.name:
+                self.forget(one)
+        self.keep_mode(replace(workload, forced_mode=None))
+
+    def _modes(self) -> dict[str, list[str | None]]:
+        try:
+            found = json.loads(read_any(self._modes_file))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def keep_mode(self, workload: Workload) -> None:
+        """Remember what `segctl mode` says of it (nothing, too), for when it is attached again."""
+        kept = self._modes()
+        former = dict(kept)
+        for key in _mode_keys(workload):
+            kept.pop(key, None)
+            if workload.forced_mode is not None:
+                kept[key] = [workload.forced_mode, workload.mode_before]
+        if list(kept.items()) != list(former.items()):
+            newest = dict(list(kept.items())[-MODES_KEPT:])
+            with told(f"remembering the mode of {workload.name}"):
+                write_atomically(self._modes_file, json.dumps(newest))
+
+    def with_mode(self, workload: Workload) -> Workload:
+        """Return it with the mode that was kept for it, or for its name."""
+        kept = self._modes()
+        for key in _mode_keys(workload):
+            try:
+                forced, before = (Mode(said) if said else None for said in kept[key])
+            except (KeyError, TypeError, ValueError):
+                continue
+            return replace(workload, forced_mode=forced, mode_before=before)
+        return workload
+
+
+def _mode_keys(workload: Workload) -> list[str]:
+    """Under which its mode is found again: a container's id, and a name. The number of a process says nothing
+    of the next one that has it.
+    """
+    keys = [] if workload.runtime == RuntimeKind.PROCESS else [workload.id]
+    return keys if workload.name == workload.id else [*keys, f"name:{workload.name}"]
+
+
+def places(remembered: Collection[Remembered]) -> set[str]:
+    """Return where the runtimes of these containers are asked."""
+    return {one.place for one in remembered}

@@ -1,0 +1,94 @@
+"""Which workloads are attached: the one list, mirrored on disk.
+
+In: Workload values. Out: look-ups by anything a user may know of a workload. The dict is replaced
+on change, never altered, so readers need no lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pyctl.errors import NotFoundError, UsageError
+from pyctl.model.workload import Workload
+from pyctl.state.names import Names
+from pyctl.state.store import Store
+
+
+class Registry:
+    """All attached workloads by id."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._by_id: dict[str, Workload] = {}
+        self._sorted: tuple[dict[str, Workload], list[Workload]] = ({}, [])
+        """With what it was sorted from."""
+        self.names = Names()
+
+    @property
+    def by_id(self) -> Mapping[str, Workload]:
+        """The very object of the last time, as long as nothing has changed."""
+        return self._by_id
+
+    def load(self) -> list[str]:
+        """Take what the store has; gives warnings for what it cannot read."""
+        workloads, warnings = self._store.load()
+        self._by_id = {workload.id: workload for workload in workloads}
+        return warnings
+
+    def all(self) -> list[Workload]:
+        """Sorted by name, then id."""
+        source, found = self._sorted
+        if source is not self._by_id:
+            source = self._by_id
+            found = sorted(source.values(), key=lambda one: (one.name, one.id))
+            self._sorted = source, found
+        return list(found)
+
+    def put(self, workload: Workload) -> None:
+        """Add or replace, on disk first."""
+        self._store.save(workload)
+        self._by_id = {**self._by_id, workload.id: workload}
+        for port in workload.ports:
+            self.names.note(workload.name, port)
+
+    def drop(self, workload_id: str) -> None:
+        """Forget. Idempotent."""
+        self._store.forget(workload_id)
+        left = dict(self._by_id)
+        left.pop(workload_id, None)
+        self._by_id = left
+
+    def get(self, workload_id: str) -> Workload | None:
+        """By its exact id."""
+        return self._by_id.get(workload_id)
+
+    def by_port(self, port_id: int) -> Workload | None:
+        """The one that a port id belongs to."""
+        for workload in self._by_id.values():
+            if any(port.port_id == port_id for port in workload.ports):
+                return workload
+        return None
+
+    def find(self, ref: str) -> Workload:
+        """By id, name, pid, or a unique head of the id. NotFoundError; UsageError: ambiguous."""
+        if ref in self._by_id:
+            return self._by_id[ref]
+        tests = (
+            lambda workload: workload.name == ref,
+            lambda workload: str(workload.process.pid) == ref,
+            lambda workload: len(ref) >= 4 and workload.id.startswith(ref),
+            lambda workload: (
+                len(ref) > len(workload.id) >= 12 and ref.startswith(workload.id)
+            ),
+        )
+        for matches in tests:
+            found = [workload for workload in self.all() if matches(workload)]
+            if len(found) == 1:
+                return found[0]
+            if found:
+                names = ", ".join(workload.id for workload in found)
+                raise UsageError(f"{ref!r} is any of {names}", advice="give the id")
+        raise NotFoundError(
+            f"no attached workload is called {ref!r}",
+            advice="`segctl list` shows those that are attached",
+        )

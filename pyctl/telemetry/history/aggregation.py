@@ -1,0 +1,214 @@
+"""Floods become counts, each workload's own: another's records stay whole.
+
+In: flow records or events of one batch, and how many there is room for. Out: as many or fewer. I/O: none.
+Where there are more than that, room is shared out fairly: whoever has no more than a share is told one by one,
+and only a workload with more is told in sums. A scan makes thousands of records in a second, each of another
+port; so those of one crowd become one with a count: a crowd is what differs in the opener's port only, then in
+both ports, then in the far end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+from pyctl.telemetry.events import Happening
+from pyctl.telemetry.history.values import FlowRecord
+
+Record = TypeVar("Record", FlowRecord, Happening)
+CROWD = 8
+"""So many are told one by one, as long as there is room for them."""
+_ANYWHERE = {False: "0.0.0.0", True: "::"}  # noqa: S104  an address of nobody; nothing is bound
+"""By whether it is of IPv6."""
+
+
+@dataclass(frozen=True)
+class Blur(Generic[Record]):
+    """What is left out of a record, so that more are alike."""
+
+    name: Callable[[Record], Hashable]
+    """Equal for those that are alike without it; asked of every record of a flood."""
+    of: Callable[[Record], Record]
+    """The record without it."""
+
+
+@dataclass(frozen=True)
+class Kind(Generic[Record]):
+    """How records of one type become fewer."""
+
+    owner: Callable[[Record], Hashable]
+    """Who shares the room."""
+    both: Callable[[Record, Record], Record]
+    blurs: tuple[Blur[Record], ...]
+    """From the least loss of detail to the greatest."""
+
+
+def fair_share(counts: Iterable[int], room: int) -> int:
+    """Return how many each may have, so that all together have no more than there is room for, and who
+    wants less leaves the rest to the others.
+    """
+    ascending = sorted(counts)
+    for number, count in enumerate(ascending):
+        share = room // (len(ascending) - number)
+        if count > share:
+            return share
+        room -= count
+    return ascending[-1] if ascending else 0
+
+
+def aggregate(records: list[Record], kind: Kind[Record], room: int) -> list[Record]:
+    """Return them with every packet and byte once; more than `room` only where crowds cannot be told in sums."""
+    if len(records) <= room:
+        return records
+    owners = _by(kind.owner, records)
+    share = fair_share(map(len, owners.values()), room)
+    found: list[Record] = []
+    for owned in owners.values():
+        told = owned
+        for crowd in (CROWD, 1):
+            for blur in kind.blurs:
+                if len(told) > share:
+                    told = _gathered(told, blur, kind.both, crowd)
+        found += told
+    return found
+
+
+def trim(records: list[Record], kind: Kind[Record], room: int) -> list[Record]:
+    """Return no more than there is room for: the first of each owner's."""
+    owners = _by(kind.owner, records)
+    share = fair_share(map(len, owners.values()), room)
+    return [one for owned in owners.values() for one in owned[:share]]
+
+
+def _by(
+    key: Callable[[Record], Hashable], records: Iterable[Record]
+) -> dict[Hashable, list[Record]]:
+    found: dict[Hashable, list[Record]] = {}
+    for one in records:
+        found.setdefault(key(one), []).append(one)
+    return found
+
+
+def _gathered(
+    records: list[Record],
+    blur: Blur[Record],
+    both: Callable[[Record, Record], Record],
+    crowd: int,
+) -> list[Record]:
+    found: list[Record] = []
+    for alike in _by(blur.name, records).values():
+        if len(alike) <= crowd:
+            found += alike
+            continue
+        total = blur.of(alike[0])
+        for one in alike[1:]:
+            total = both(total, one)
+        found.append(total)
+    return found
+
+
+def repeats_folded(records: Iterable[FlowRecord]) -> list[FlowRecord]:
+    """Return each flow once: flows that ended stay apart by their start, denied packets are of one attempt."""
+    found: dict[tuple[object, ...], FlowRecord] = {}
+    for one in records:
+        attempt = one.verdict == "deny"
+        name = (*one.identity, None if attempt else one.started)
+        earlier = found.get(name)
+        if earlier is None:
+            found[name] = one
+        else:
+            both = earlier.and_more(one)
+            is_one_flow = attempt and one.sport is not None
+            found[name] = replace(both, flows=earlier.flows) if is_one_flow else both
+    return list(found.values())
+
+
+def is_of_any_far_end(one: FlowRecord) -> bool:
+    """Whether it is the sum of many addresses'."""
+    nobody = _ANYWHERE.values()
+    return one.dport is None and (one.source in nobody or one.destination in nobody)
+
+
+def _flow_of_any_far_end(one: FlowRecord) -> FlowRecord:
+    """Of those that were denied: who may come is not to be learned from a sum."""
+    one = replace(one, sport=None, dport=None)
+    if one.verdict != "deny":
+        return one
+    if one.direction == "egress":
+        nobody = _ANYWHERE[":" in one.destination]
+        return replace(one, destination=nobody, destination_name=None)
+    nobody = _ANYWHERE[":" in one.source]
+    return replace(one, source=nobody, source_name=None)
+
+
+def _flow_without_ports(one: FlowRecord) -> tuple[object, ...]:
+    way = one.port_id, one.direction, one.protocol
+    judged = one.verdict, one.rule_id, one.reason, one.answer
+    return (*way, one.source, one.destination, *judged)
+
+
+def _flow_without_far_end(one: FlowRecord) -> tuple[object, ...]:
+    if one.verdict != "deny":
+        return _flow_without_ports(one)
+    own = one.source if one.direction == "egress" else one.destination
+    judged = one.verdict, one.rule_id, one.reason, one.answer
+    return (one.port_id, one.direction, one.protocol, own, *judged)
+
+
+FLOWS: Kind[FlowRecord] = Kind(
+    owner=lambda one: one.workload or one.port_id,
+    both=FlowRecord.and_more,
+    blurs=(
+        Blur(
+            lambda one: (one.dport, *_flow_without_ports(one)),
+            lambda one: replace(one, sport=None),
+        ),
+        Blur(_flow_without_ports, lambda one: replace(one, sport=None, dport=None)),
+        Blur(_flow_without_far_end, _flow_of_any_far_end),
+    ),
+)
+
+
+def _blurred_events(
+    ends: Callable[[Happening], tuple[str | None, str | None]],
+) -> Blur[Happening]:
+    """Where source and destination are told so."""
+
+    def name(one: Happening) -> Hashable:
+        # What counts nothing happened once.
+        left = ends(one) if one.packets else (one.source, one.destination, one.time)
+        why = one.kind, one.message, one.reason, one.rule_id
+        return (one.workload, one.port_id, one.direction, one.protocol, *why, *left)
+
+    def of(one: Happening) -> Happening:
+        source, destination = ends(one)
+        return replace(one, source=source, destination=destination)
+
+    return Blur(name, of)
+
+
+def _own_end(one: Happening) -> tuple[str | None, str | None]:
+    if one.direction == "egress":
+        return _address(one.source), None
+    return None, _address(one.destination)
+
+
+def _address(endpoint: str | None) -> str | None:
+    """The inverse of report.endpoint."""
+    if endpoint is None:
+        return None
+    if endpoint.startswith("["):
+        return endpoint[1:].partition("]")[0]
+    return endpoint.partition(":")[0] if endpoint.count(":") == 1 else endpoint
+
+
+EVENTS: Kind[Happening] = Kind(
+    owner=lambda one: one.workload or one.port_id,
+    both=Happening.repeated,
+    blurs=(
+        _blurred_events(lambda one: (_address(one.source), one.destination)),
+        _blurred_events(lambda one: (_address(one.source), _address(one.destination))),
+        _blurred_events(_own_end),
+    ),
+)

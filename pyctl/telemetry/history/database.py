@@ -1,0 +1,223 @@
+"""The SQLite file: its schema, how it comes to be, how it stays small.
+
+In: a path and limits. Out: rows. I/O: the file. For one thread at a time.
+The thread that opens it may be another than the one that uses it.
+A file of an older schema is migrated when it is opened. What is too old or too much is deleted, the
+oldest of whoever has most first; SQLite uses the room again, so that the file stays at its limit and one batch.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from pathlib import Path
+
+from pyctl.telemetry.events import Happening
+from pyctl.telemetry.history import hits
+from pyctl.telemetry.history.aggregation import fair_share
+from pyctl.telemetry.history.clock import SLACK_S, AgeClock
+from pyctl.telemetry.history.values import FlowRecord
+
+FLOW_COLUMNS = tuple(field.name for field in fields(FlowRecord))
+EVENT_COLUMNS = tuple(field.name for field in fields(Happening))
+MIGRATIONS = (
+    """
+    CREATE TABLE flows (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        started REAL NOT NULL, last REAL NOT NULL,
+        workload TEXT, port_id INTEGER NOT NULL, direction TEXT, protocol TEXT NOT NULL,
+        source TEXT NOT NULL, sport INTEGER, destination TEXT NOT NULL, dport INTEGER,
+        source_name TEXT, destination_name TEXT,
+        packets INTEGER NOT NULL, bytes INTEGER NOT NULL,
+        back_packets INTEGER NOT NULL, back_bytes INTEGER NOT NULL,
+        kernel_packets INTEGER NOT NULL, kernel_bytes INTEGER NOT NULL,
+        verdict TEXT NOT NULL, rule_id INTEGER, reason TEXT, flows INTEGER NOT NULL
+    );
+    CREATE INDEX flows_last ON flows (last);
+    CREATE TABLE events (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        kind TEXT NOT NULL, message TEXT NOT NULL, time REAL NOT NULL,
+        workload TEXT, port_id INTEGER, direction TEXT, protocol TEXT,
+        source TEXT, destination TEXT, reason TEXT, rule_id INTEGER,
+        packets INTEGER, bytes INTEGER
+    );
+    CREATE INDEX events_time ON events (time);
+    CREATE TABLE position (epoch INTEGER NOT NULL, number INTEGER NOT NULL);
+    """,
+    # Of flows that are there already it is not known, and so nothing is learned from them.
+    "ALTER TABLE flows ADD COLUMN answer TEXT NOT NULL DEFAULT 'none';",
+    hits.TABLE,
+)
+"""Number n leads from schema version n to n + 1; PRAGMA user_version holds it."""
+_flow_values = attrgetter(*FLOW_COLUMNS)
+_event_values = attrgetter(*EVENT_COLUMNS)
+_UNFIT = (
+    ValueError,  # Text that is no UTF-8.
+    OverflowError,  # More than 63 bits.
+    sqlite3.IntegrityError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+)
+"""What one record's values raise, and not the disk or the file."""
+_TIMES = {"flows": "last", "events": "time"}
+"""Table → the column that says how old a row is."""
+_PRUNE_AT_ONCE = 20
+_AGED_AT_ONCE = 20000
+
+
+class NewerSchemaError(sqlite3.DatabaseError):
+    """The file was written by a later version."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is kept."""
+
+    max_bytes: int = 256 << 20
+    """Of the file; its journal takes a few MiB more."""
+    max_age_s: float = 7 * 86400.0
+
+
+class Database:
+    """Raises sqlite3.Error and OSError; after either it is to be closed."""
+
+    def __init__(self, path: Path, limits: Limits) -> None:
+        self.path = path
+        self._limits = limits
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        path.chmod(0o600)
+        self._db = sqlite3.connect(
+            path, timeout=5.0, isolation_level=None, check_same_thread=False
+        )
+        try:
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.execute("PRAGMA journal_size_limit = 4194304")
+            self._migrate()
+            self._clock = AgeClock(self._newest())
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _migrate(self) -> None:
+        version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
+        if version > len(MIGRATIONS):
+            raise NewerSchemaError(
+                f"its schema has version {version}, this segctl knows {len(MIGRATIONS)}"
+            )
+        for number in range(version, len(MIGRATIONS)):
+            self._db.executescript(
+                f"BEGIN; {MIGRATIONS[number]} PRAGMA user_version = {number + 1}; COMMIT;"
+            )
+
+    def close(self) -> None:
+        """Idempotent."""
+        self._db.close()
+
+    def position(self) -> tuple[int, int]:
+        """(epoch of an engine, number of its last event that is stored); zeros: none."""
+        row = self._db.execute("SELECT epoch, number FROM position").fetchone()
+        return (int(row[0]), int(row[1])) if row else (0, 0)
+
+    def write(
+        self,
+        flows: list[tuple[int | None, FlowRecord]],
+        events: list[tuple[int | None, Happening]],
+        position: tuple[int, int] | None,
+        counts: Iterable[hits.Count] = (),
+    ) -> tuple[list[int | None], list[int | None]]:
+        """All of it or nothing. With a row id, that row is replaced; gives the ids of all, None for a
+        record that SQLite cannot hold: its neighbours are not lost with it.
+        """
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            flow_ids = [
+                self._put("flows", FLOW_COLUMNS, row, _flow_values(flow))
+                for row, flow in flows
+            ]
+            event_ids = [
+                self._put("events", EVENT_COLUMNS, row, _event_values(event))
+                for row, event in events
+            ]
+            hits.add(self._db, counts, time.time())
+            if position is not None:
+                self._db.execute("DELETE FROM position")
+                self._db.execute("INSERT INTO position VALUES (?, ?)", position)
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+        return flow_ids, event_ids
+
+    def _put(
+        self,
+        table: str,
+        columns: tuple[str, ...],
+        row: int | None,
+        values: tuple[object, ...],
+    ) -> int | None:
+        names, marks = ", ".join(columns), ", ".join("?" * len(columns))
+        # No outside text is in these statements: the names are ours, the values are bound.
+        sql = f"INSERT OR REPLACE INTO {table} (id, {names}) VALUES (?, {marks})"  # noqa: S608
+        try:
+            return self._db.execute(sql, (row, *values)).lastrowid
+        except _UNFIT:
+            return None
+
+    def prune(self) -> None:
+        """Delete what is beyond the limits: a part of it, where there is much; it is called again."""
+        oldest = self._clock.now() - self._limits.max_age_s
+        for table, column in _TIMES.items():
+            self._db.execute(
+                f"DELETE FROM {table} WHERE id IN (SELECT id FROM {table} "  # noqa: S608
+                f"WHERE {column} < ? ORDER BY {column} LIMIT ?)",
+                (oldest, _AGED_AT_ONCE),
+            )
+        hits.prune(self._db)
+        for _ in range(_PRUNE_AT_ONCE):
+            if self.used_bytes() <= self._limits.max_bytes:
+                return
+            self._delete_a_tenth()
+
+    def _delete_a_tenth(self) -> None:
+        """Of those who have most rows, their oldest: nobody's flood takes another's history."""
+        counts = {
+            (table, workload): count
+            for table in _TIMES
+            for workload, count in self._db.execute(
+                f"SELECT workload, count(*) FROM {table} GROUP BY workload"  # noqa: S608
+            )
+        }
+        rows = sum(counts.values())
+        share = fair_share(counts.values(), rows - max(1, rows // 10))
+        for (table, workload), count in counts.items():
+            if count > share:
+                self._db.execute(
+                    f"DELETE FROM {table} WHERE id IN (SELECT id FROM {table} "  # noqa: S608
+                    "WHERE workload IS ? ORDER BY id LIMIT ?)",
+                    (workload, count - share),
+                )
+
+    def _newest(self) -> float | None:
+        """The time of the newest row, but for those that a wrong clock put into the future."""
+        found = [
+            self._db.execute(
+                f"SELECT max({column}) FROM {table} WHERE {column} <= ?",  # noqa: S608
+                (time.time() + SLACK_S,),
+            ).fetchone()[0]
+            for table, column in _TIMES.items()
+        ]
+        return max((one for one in found if one is not None), default=None)
+
+    def used_bytes(self) -> int:
+        """Of the file, without the room that was given back to it."""
+        pages, free, size = (
+            int(self._db.execute(f"PRAGMA {name}").fetchone()[0])
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+        return (pages - free) * size

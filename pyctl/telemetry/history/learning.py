@@ -1,0 +1,84 @@
+"""What was recorded, as policy looks at it: learned rules, and a new policy tried out on it.
+
+In: the history's flows, the policy in force, the attached workloads. Out: what learn and simulate
+say. I/O: the reader's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from pyctl.errors import NotFoundError
+from pyctl.model.flow import WITH_PORTS, Answer
+from pyctl.model.policy import Direction
+from pyctl.model.workload import Workload
+from pyctl.policy.document.types import Policy
+from pyctl.policy.evaluate.observed import End, Observed, Side
+from pyctl.policy.learn.rules import Learned, learn
+from pyctl.telemetry.history.aggregation import is_of_any_far_end
+from pyctl.telemetry.history.query import MAX_READ, Reader, Wanted
+from pyctl.telemetry.history.values import Flow
+
+_BEST = (Answer.NONE, Answer.OPEN, Answer.DATA)
+
+
+def observed(flow: Flow) -> Observed:
+    """Both ends' records as one: what either has seen was said."""
+    first = flow.first
+    names = [(end.source_name, end.destination_name) for end in flow.ends]
+    return Observed(
+        source=End(first.source, next((name for name, _ in names if name), None)),
+        target=End(first.destination, next((name for _, name in names if name), None)),
+        protocol=first.protocol,
+        port=_port(flow),
+        sides=tuple(
+            Side(
+                Direction(end.direction),
+                End(end.source, end.source_name),
+                End(end.destination, end.destination_name),
+            )
+            for end in flow.ends
+            if end.direction
+        ),
+        passed=flow.decisive.verdict != "deny",
+        answer=max((Answer(end.answer) for end in flow.ends), key=_BEST.index),
+        flows=first.flows,
+        last=max(end.last for end in flow.ends),
+    )
+
+
+def _port(flow: Flow) -> int | None:
+    first = flow.first
+    if first.protocol in WITH_PORTS:
+        return first.dport
+    if first.protocol in {"icmp", "icmp6"}:
+        return None if first.sport is None else first.sport >> 8
+    return 0
+
+
+def recorded(reader: Reader, since: float | None) -> tuple[list[Observed], bool]:
+    """The newest flows that are kept, those that go on among them, and whether they are all."""
+    found = reader.flows(Wanted(MAX_READ, since=since))
+    # A sum of many addresses is nobody's flow.
+    flows = [one for one in found.flows if not is_of_any_far_end(one.first)]
+    return list(map(observed, flows)), found.complete
+
+
+def learned(
+    policy: Policy,
+    workloads: Collection[Workload],
+    flows: list[Observed],
+    group: str | None,
+    prefix: int | None,
+) -> Learned:
+    """Rules for what was seen; NotFoundError for a group that is none of theirs."""
+    found = learn(flows, policy, workloads, prefix=prefix)
+    if group is None:
+        return found
+    known = {*policy.groups, *found.selectors, *found.networks}
+    if group not in known:
+        raise NotFoundError(
+            f"there is no group {group}",
+            advice=f"groups here: {', '.join(sorted(known)) or 'none'}",
+        )
+    return found.only(group)

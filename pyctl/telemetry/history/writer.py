@@ -1,0 +1,302 @@
+"""The one thread that writes history: in batches of a second, never in anybody's way.
+
+In: flow records and happenings, from any thread, which only append to a list. Out: rows, and a
+state that `segctl agent status` shows. I/O: the database.
+What goes wrong (a full disk, a broken file) stops the recording, is said once, and is tried again
+every ten seconds; what came meanwhile is counted as not recorded. A broken file is moved aside.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import structlog
+
+from pyctl.telemetry.events import REPEAT_WINDOW_S, Happening
+from pyctl.telemetry.history.aggregation import (
+    EVENTS,
+    FLOWS,
+    aggregate,
+    repeats_folded,
+    trim,
+)
+from pyctl.telemetry.history.database import Database, Limits
+from pyctl.telemetry.history.hits import Count
+from pyctl.telemetry.history.values import FlowRecord
+
+_log = structlog.get_logger()
+BATCH_S = 1.0
+RETRY_S = 10.0
+MAX_PENDING = 20000
+DENIED_FLOOD = 200
+"""Denied flows of one batch that are stored one by one: who makes them needs nobody to answer."""
+FLOOD = 2000
+"""Flows that passed, and events, of one batch that are stored one by one."""
+_ATTEMPT_S = 60.0
+"""Repeats of a denied flow within it are one attempt, and one row."""
+_BROKEN = {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
+
+
+@dataclass
+class _Batch:
+    flows: list[FlowRecord]
+    events: list[Happening]
+    position: tuple[int, int] | None = None
+    counts: dict[tuple[int, int], Count] = field(default_factory=dict)
+    """By key and epoch: the later one says all that the earlier one did."""
+
+    def __len__(self) -> int:
+        return len(self.flows) + len(self.events)
+
+    def squeeze(self) -> int:
+        """Make room, at the cost of whoever has most; return how many records are lost by it."""
+        room = MAX_PENDING // 4
+        self.flows = aggregate(repeats_folded(self.flows), FLOWS, room)
+        self.events = aggregate(self.events, EVENTS, room)
+        before = len(self)
+        self.flows = trim(self.flows, FLOWS, room)
+        self.events = trim(self.events, EVENTS, room)
+        return before - len(self)
+
+
+@dataclass(frozen=True)
+class State:
+    """How the recording goes."""
+
+    recording: bool
+    why_not: str | None
+    bytes: int
+    lost: int
+    """Records that are not on disk since the agent started."""
+
+
+class History:
+    """Between `start` and `stop` its thread writes; before and after, records wait."""
+
+    def __init__(
+        self,
+        path: Path,
+        limits: Limits,
+        tell: Callable[[str], None],
+        *,
+        retry_s: float = RETRY_S,
+    ) -> None:
+        self.path = path
+        self._limits = limits
+        self._tell = tell
+        self._retry_s = retry_s
+        self._pending = _Batch([], [])
+        self._changed = threading.Condition()
+        self._flushes = 0
+        self._flushed = 0
+        self._ending = False
+        self._db: Database | None = None
+        self._not_before = 0.0
+        self._why_not: str | None = None
+        self._broken = False
+        self._bytes = 0
+        self._lost = 0
+        self._unrecorded = 0
+        self.done = (0, 0)
+        """(epoch, number) of the last engine event that need not be told again."""
+        self._rows: dict[tuple[object, ...], tuple[int, FlowRecord]] = {}
+        self._event_rows: dict[object, tuple[int, Happening]] = {}
+        self._thread = threading.Thread(target=self._run, name="history", daemon=True)
+
+    def start(self) -> None:
+        """Open the file, so that it is known where an earlier agent ended; then write."""
+        self._write(_Batch([], []))
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what waits, and end. Idempotent."""
+        with self._changed:
+            self._ending = True
+            self._changed.notify_all()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def record(
+        self,
+        flows: list[FlowRecord] | None = None,
+        events: list[Happening] | None = None,
+        position: tuple[int, int] | None = None,
+        counts: Iterable[Count] = (),
+    ) -> None:
+        """Take note. Never waits for the disk; beyond MAX_PENDING records, those of whoever has most are told
+        in sums, and where that is not enough, only counted.
+        """
+        with self._changed:
+            self._pending.flows += flows or ()
+            self._pending.events += events or ()
+            if len(self._pending) > MAX_PENDING:
+                self._lost += self._pending.squeeze()
+            self._pending.position = position or self._pending.position
+            self._pending.counts.update({(one.key, one.epoch): one for one in counts})
+
+    def flush(self, timeout: float) -> bool:
+        """Return whether all that was recorded is written, or cannot be, within `timeout`."""
+        with self._changed:
+            self._flushes += 1
+            mine = self._flushes
+            self._changed.notify_all()
+            return self._changed.wait_for(
+                lambda: self._flushed >= mine or self._ending, timeout
+            )
+
+    def state(self) -> State:
+        """How the recording goes."""
+        return State(self._why_not is None, self._why_not, self._bytes, self._lost)
+
+    def _run(self) -> None:
+        ending = False
+        while not ending:
+            with self._changed:
+                self._changed.wait_for(
+                    lambda: self._ending or self._flushes > self._flushed, BATCH_S
+                )
+                ending, asked = self._ending, self._flushes
+                batch, self._pending = self._pending, _Batch([], [])
+            self._write(batch)
+            with self._changed:
+                self._flushed = asked
+                self._changed.notify_all()
+        if self._db is not None:
+            self._db.close()
+
+    def _write(self, batch: _Batch) -> None:
+        try:
+            if self._ready():
+                self._put(batch)
+            else:
+                self._give_up(batch)
+        except (sqlite3.Error, OSError) as error:
+            self._failed(error)
+            self._give_up(batch)
+        except Exception:  # noqa: BLE001  a fault of ours must not end the thread either
+            _log.exception("recording failed")
+            self._give_up(batch)
+        if batch.position:
+            self.done = batch.position
+
+    def _ready(self) -> bool:
+        if self._db is not None:
+            return True
+        if time.monotonic() < self._not_before:
+            return False
+        if self._broken:
+            self._move_aside()
+        self._db = Database(self.path, self._limits)
+        self.done = max(self.done, self._db.position())
+        return True
+
+    def _put(self, batch: _Batch) -> None:
+        assert self._db is not None  # noqa: S101  _ready has opened it
+        told = repeats_folded(batch.flows)
+        denied = [flow for flow in told if flow.verdict == "deny"]
+        passed = [flow for flow in told if flow.verdict != "deny"]
+        told = aggregate(passed, FLOWS, FLOOD)
+        told += aggregate(denied, FLOWS, DENIED_FLOOD)
+        flows = [self._repeated(flow) for flow in told]
+        events = self._folded_events(aggregate(batch.events, EVENTS, FLOOD))
+        if batch.position or flows or events or batch.counts:
+            flow_ids, event_ids = self._db.write(
+                flows, events, batch.position, batch.counts.values()
+            )
+            self._count_lost([*flow_ids, *event_ids].count(None))
+            self._remember(flows, flow_ids, events, event_ids)
+            self._db.prune()
+        self._bytes = self._db.used_bytes()
+        if self._why_not is not None:
+            missed, self._unrecorded = self._unrecorded, 0
+            self._why_not = None
+            self._tell(f"flows and events are recorded again; not recorded: {missed}")
+
+    def _count_lost(self, number: int) -> None:
+        with self._changed:
+            self._lost += number
+
+    def _repeated(self, flow: FlowRecord) -> tuple[int | None, FlowRecord]:
+        row, earlier = self._rows.get(flow.identity, (None, flow))
+        if row is None or flow.last - earlier.last > _ATTEMPT_S:
+            return None, flow
+        both = earlier.and_more(flow)
+        return row, both if flow.sport is None else replace(both, flows=earlier.flows)
+
+    def _folded_events(
+        self, events: list[Happening]
+    ) -> list[tuple[int | None, Happening]]:
+        """As EventLog does: repeats within ten seconds are one row with a count."""
+        kept: dict[object, tuple[int | None, Happening]] = {}
+        for number, event in enumerate(events):
+            name = event.named
+            row, earlier = kept.get(name) or self._event_rows.get(name) or (None, None)
+            if not event.packets or earlier is None:
+                kept[name if event.packets else number] = (None, event)
+            elif event.time - earlier.time < REPEAT_WINDOW_S:
+                kept[name] = (row, earlier.repeated(event))
+            else:
+                if name in kept:
+                    kept[number, "earlier"] = kept.pop(name)
+                kept[name] = (None, event)
+        return list(kept.values())
+
+    def _remember(
+        self,
+        flows: list[tuple[int | None, FlowRecord]],
+        flow_ids: list[int | None],
+        events: list[tuple[int | None, Happening]],
+        event_ids: list[int | None],
+    ) -> None:
+        """Rows to which repeats may be added; forgotten when they are too old for that."""
+        now = time.time()
+        for (_, flow), row in zip(flows, flow_ids, strict=True):
+            if flow.verdict == "deny" and row is not None:
+                self._rows[flow.identity] = (row, flow)
+        for (_, event), row in zip(events, event_ids, strict=True):
+            if event.packets and row is not None:
+                self._event_rows[event.named] = (row, event)
+        self._rows = {
+            key: kept
+            for key, kept in self._rows.items()
+            if now - kept[1].last < _ATTEMPT_S
+        }
+        self._event_rows = {
+            key: kept
+            for key, kept in self._event_rows.items()
+            if now - kept[1].time < REPEAT_WINDOW_S
+        }
+
+    def _failed(self, error: Exception) -> None:
+        if self._db is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._db.close()
+        self._db = None
+        self._rows, self._event_rows = {}, {}
+        self._not_before = time.monotonic() + self._retry_s
+        name = getattr(error, "sqlite_errorname", None) or ""
+        self._broken = any(name.startswith(broken) for broken in _BROKEN)
+        if self._why_not is None:
+            self._why_not = f"{self.path}: {error}"
+            self._tell(f"flows and events are not recorded: {self._why_not}")
+        self._why_not = f"{self.path}: {error}"
+
+    def _give_up(self, batch: _Batch) -> None:
+        self._unrecorded += len(batch)
+        with self._changed:
+            self._lost += len(batch)
+            # Nothing is lost of these: they are sums, and few.
+            self._pending.counts = batch.counts | self._pending.counts
+
+    def _move_aside(self) -> None:
+        """Keep the broken file, one of them, for whoever wants to look into it."""
+        self.path.replace(self.path.with_name(self.path.name + ".broken"))
+        for journal in ("-wal", "-shm"):
+            self.path.with_name(self.path.name + journal).unlink(missing_ok=True)
+        self._broken = False

@@ -1,0 +1,97 @@
+"""How many lines of the log each workload may have: what is beyond them is counted, and told once a minute.
+
+In: events as they happen. Out: whether an event gets a line of its own, and events that say how many did not.
+I/O: the clock. For several threads.
+A workload makes as many events as it likes, 400 denied packets in a second among them; lines for all of them
+would be gigabytes in a day, on a file system in memory.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pyctl.telemetry.events import Happening
+
+BURST = 10
+"""Lines at once, of one kind of event and one workload."""
+REFILL_S = 6.0
+"""For each one more."""
+INTERVAL_S = 60.0
+"""Between two sums of what got no line."""
+
+
+@dataclass
+class _Account:
+    lines: float
+    seen: float
+    """When `lines` were counted."""
+    events: int = 0
+    """That got no line since the last sum, as `packets`."""
+    packets: int = 0
+    since: float = 0.0
+    """When the first of these came."""
+
+
+class LogBudget:
+    """`clock` counts seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._accounts: dict[tuple[str | None, str], _Account] = {}
+
+    def admits(self, happening: Happening) -> bool:
+        """Whether it gets a line; it is counted where not."""
+        now = self._clock()
+        with self._lock:
+            account = self._account(happening, now)
+            if account.lines >= 1.0:
+                account.lines -= 1.0
+                return True
+            self._count(account, happening, now)
+            return False
+
+    def repeats(self, happening: Happening) -> None:
+        """Count one that gets no line because it is one more of the same."""
+        now = self._clock()
+        with self._lock:
+            self._count(self._account(happening, now), happening, now)
+
+    def sums(self) -> list[Happening]:
+        """Return what got no line for long enough, one event for each account."""
+        now = self._clock()
+        found = []
+        with self._lock:
+            for (workload, kind), account in list(self._accounts.items()):
+                if account.events and now - account.since >= INTERVAL_S:
+                    told = f"{account.events} more events of this kind in {now - account.since:.0f} s, not told one by one"
+                    packets = account.packets or None
+                    found.append(
+                        Happening(kind, told, workload=workload, packets=packets)
+                    )
+                    account.events = account.packets = 0
+                elif not account.events and self._lines(account, now) >= BURST:
+                    del self._accounts[workload, kind]
+        return found
+
+    def _account(self, happening: Happening, now: float) -> _Account:
+        key = happening.workload, happening.kind
+        account = self._accounts.setdefault(key, _Account(float(BURST), now))
+        account.lines, account.seen = self._lines(account, now), now
+        return account
+
+    @staticmethod
+    def _lines(account: _Account, now: float) -> float:
+        return min(float(BURST), account.lines + (now - account.seen) / REFILL_S)
+
+    @staticmethod
+    def _count(account: _Account, happening: Happening, now: float) -> None:
+        if not account.events:
+            account.since = now
+        account.events += 1
+        # Of what the kernel dropped, each event tells the total.
+        if happening.kind != "kernel-drop":
+            account.packets += happening.packets or 0

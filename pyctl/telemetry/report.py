@@ -1,0 +1,82 @@
+"""Engine and kernel events in the words of the event log.
+
+In: events as the engine's client and the driver give them. Out: Happening values. I/O: none.
+"""
+
+from __future__ import annotations
+
+import socket
+
+from pyctl import abi
+from pyctl.datapath.events import DropEvent
+from pyctl.engine.records import EngineEvent
+from pyctl.state.names import Names
+from pyctl.telemetry.events import Happening
+
+_PROTOCOLS = {
+    socket.IPPROTO_ICMP: "icmp",
+    socket.IPPROTO_TCP: "tcp",
+    socket.IPPROTO_UDP: "udp",
+    socket.IPPROTO_SCTP: "sctp",
+    socket.IPPROTO_ICMPV6: "icmp6",
+}
+_WITH_PORTS = (socket.IPPROTO_TCP, socket.IPPROTO_UDP, socket.IPPROTO_SCTP)
+_KINDS = {"drop": "denial", "violation": "violation", "staged": "staged"}
+
+
+def protocol_name(number: int) -> str:
+    """tcp, udp, sctp, icmp, icmp6, or the number."""
+    return _PROTOCOLS.get(number, str(number))
+
+
+def endpoint(address: str, proto: int, port: int) -> str:
+    """`address`, `address:port` or `[address]:port`."""
+    if proto not in _WITH_PORTS:
+        return address
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def engine_happening(event: EngineEvent, names: Names) -> Happening | None:
+    """A denial, a violation, or a staged rule's word; None for what the event log does not keep (flows)."""
+    kind = _KINDS.get(event.kind)
+    if kind is None:
+        return None
+    return Happening(
+        kind,
+        abi.REASON[event.reason].caption,
+        workload=names.of_port(event.port_id),
+        port_id=event.port_id or None,
+        direction=event.direction,
+        protocol=protocol_name(event.proto),
+        source=endpoint(event.source, event.proto, event.sport),
+        destination=endpoint(event.destination, event.proto, event.dport),
+        reason=event.reason,
+        rule_id=event.rule_id or None,
+        packets=max(1, event.packets),
+        bytes=event.bytes,
+    )
+
+
+def kernel_happening(event: DropEvent, names: Names) -> Happening:
+    """A drop (or what would have been one) that a BPF program reported."""
+    text = abi.REASON[event.reason].caption
+    if event.passed:
+        text += " (passed: the mode only records)"
+    source, destination = event.source_mac, event.destination_mac
+    if event.source is not None and event.destination is not None:
+        source = endpoint(event.source, event.protocol, event.source_port)
+        destination = endpoint(
+            event.destination, event.protocol, event.destination_port
+        )
+    return Happening(
+        "kernel-drop",
+        text,
+        workload=names.of_port(event.port_id),
+        port_id=event.port_id or None,
+        direction=event.direction,
+        protocol=protocol_name(event.protocol) if event.source else None,
+        source=source,
+        destination=destination,
+        reason=event.reason,
+        packets=event.packets,
+    )

@@ -1,0 +1,27 @@
+"""A flow is shown from its opener's side, with the verdict that was its fate."""
+
+from __future__ import annotations
+
+from pyctl.api.v1.history import flow_view
+from pyctl.telemetry.history.values import Flow
+from tests.unit.telemetry.history.makers import denied, flow
+
+
+def test_a_flow_between_two_workloads_has_one_fate_and_two_judgements():
+    sent = flow(direction="egress", port_id=8, workload="client", last=1020.0)
+    shown = flow_view(Flow([sent, denied()]))
+    assert (shown.direction, shown.verdict, shown.reason) == (
+        "both",
+        "deny",
+        "default_deny",
+    )
+    assert (shown.source_name, shown.destination_name) == ("client", "web")
+    assert [(one.workload, one.verdict) for one in shown.judged] == [
+        ("client", "allow"),
+        ("web", "deny"),
+    ]
+    assert (shown.last, shown.bytes, shown.bytes_back) == (1020.0, 300, 200)
+
+
+def test_one_end_alone_tells_its_direction():
+    assert flow_view(Flow([flow()], live=True)).direction == "ingress"

@@ -1,0 +1,167 @@
+"""Two datapaths on one node: each knows which ports are the other's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from pyctl.datapath import drivers as module
+from pyctl.datapath.drivers import Drivers
+from pyctl.errors import NotCapableError, SegctlError
+from pyctl.model.instance import Instance
+from pyctl.model.workload import DatapathKind, Mode
+from pyctl.platform.watch.filters import Touched
+from pyctl.policy.compile.compiler import port_pair
+from tests.unit.state.test_store import PORT, WEB
+
+EBPF, U32 = DatapathKind.EBPF, DatapathKind.U32
+PAIR = port_pair(WEB, PORT, Mode.PROTECT)
+PORT_ID = PAIR.port_id
+
+
+class Node:
+    """Both drivers in one, and what the kernel can do."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple] = []
+        self.refused: set[DatapathKind] = set()
+        self.u32_ports: list[int] = []
+
+    def driver(self, kind: DatapathKind) -> Driver:
+        return Driver(self, kind)
+
+    def require(self, kind: DatapathKind) -> None:
+        if kind in self.refused:
+            raise NotCapableError(f"{kind} is refused here")
+
+
+class Driver:
+    """Writes down what it is told."""
+
+    def __init__(self, node: Node, kind: DatapathKind) -> None:
+        self.node, self.kind = node, kind
+
+    def port_ids(self) -> list[int]:
+        return self.node.u32_ports
+
+    def mark_elsewhere(self, port_id: int, *, elsewhere: bool) -> None:
+        assert self.kind is EBPF
+        self.node.told.append(("elsewhere" if elsewhere else "nobody's", port_id))
+
+    def __getattr__(self, name):
+        def call(*args, **_options):
+            what = getattr(args[0], "port_id", args[0]) if args else None
+            self.node.told.append((self.kind.value, name, what))
+
+        return call
+
+
+@pytest.fixture
+def node(monkeypatch) -> Node:
+    made = Node()
+    monkeypatch.setattr(module.select, "require", made.require)
+    monkeypatch.setattr(module, "EbpfDriver", lambda _i: made.driver(EBPF))
+    monkeypatch.setattr(module, "U32Driver", lambda *_: made.driver(U32))
+    return made
+
+
+def drivers() -> Drivers:
+    return Drivers(Instance("segt-drivers"))
+
+
+def test_ebpf_knows_of_a_u32_port_before_its_rules_stand_and_not_after_it_went(node):
+    both = drivers()
+    both.start()
+    both.attach(PAIR, U32)
+    both.detach(PORT_ID, U32)
+    assert node.told == [
+        ("ebpf", "connect", None),
+        ("u32", "connect", None),
+        ("elsewhere", PORT_ID),
+        ("u32", "attach", PORT_ID),
+        ("nobody's", PORT_ID),
+        ("u32", "detach", PORT_ID),
+    ]
+
+
+def test_ports_of_u32_that_an_earlier_agent_left_are_known_from_the_start(node):
+    node.u32_ports = [7, PORT_ID]
+    drivers().start()
+    assert node.told.index(("elsewhere", 7)) > node.told.index(
+        ("ebpf", "connect", None)
+    )
+    assert ("elsewhere", PORT_ID) in node.told
+
+
+def test_a_port_that_comes_from_ebpf_is_known_when_it_has_left(node):
+    both = drivers()
+    both.start()
+    both.attach(PAIR, EBPF)
+    node.told.clear()
+    both.hand_over(PAIR, EBPF, U32)
+    left = node.told.index(("ebpf", "detach", PORT_ID))
+    assert node.told.index(("elsewhere", PORT_ID)) > left
+
+
+def test_a_port_that_goes_to_ebpf_is_its_own(node):
+    """What attach writes takes the place of the mark: unmarking then would erase the port."""
+    both = drivers()
+    both.start()
+    both.attach(PAIR, U32)
+    node.told.clear()
+    both.hand_over(PAIR, U32, EBPF)
+    assert ("ebpf", "attach", PORT_ID) in node.told
+    assert not {"elsewhere", "nobody's"} & {entry[0] for entry in node.told}
+
+
+def test_without_ebpf_nothing_is_marked_and_u32_is_what_auto_means(node):
+    node.refused = {EBPF}
+    both = drivers()
+    (warning,) = both.start()
+    both.attach(PAIR, both.choose(None))
+    both.detach(PORT_ID, None)
+    assert "u32" in warning
+    assert both.default is U32
+    assert [entry[0] for entry in node.told] == ["u32"] * 3
+
+
+def test_where_neither_works_the_agent_says_what_ebpf_said(node):
+    node.refused = {EBPF, U32}
+    with pytest.raises(SegctlError, match="ebpf is refused"):
+        drivers().start()
+
+
+def test_only_what_was_touched_is_looked_at(node, monkeypatch):
+    looked: list[object] = []
+    both = drivers()
+    monkeypatch.setattr(
+        both._u32, "repair", lambda port_id: looked.append(port_id) or [], raising=False
+    )
+    monkeypatch.setattr(
+        both._u32, "repair_guard", lambda: looked.append("guard") or [], raising=False
+    )
+    other = replace(PAIR, port_id=7, vex_ifindex=40, vin_ifindex=41)
+    both.of(U32)
+    both.repair([(PAIR, U32), (other, U32)], {Touched(PAIR.vin_ifindex, 10001)})
+    assert looked == [PORT_ID]
+    looked.clear()
+    both.repair([(PAIR, U32), (other, U32)], None)
+    assert looked == ["guard", PORT_ID, 7]
+
+
+def test_a_port_that_cannot_be_repaired_keeps_no_other_from_it(node, monkeypatch):
+    both = drivers()
+
+    def repair(port_id: int) -> list[str]:
+        if port_id == PORT_ID:
+            raise SegctlError("installing rules: no memory")
+        return [f"missing {port_id}"]
+
+    for driver in (both._u32, both._ebpf):
+        monkeypatch.setattr(driver, "repair", repair, raising=False)
+    other = replace(PAIR, port_id=7, vex_ifindex=40, vin_ifindex=41)
+    assert both.repair([(PAIR, U32), (other, EBPF)], None) == [
+        f"port {PORT_ID}: installing rules: no memory.",
+        "missing 7",
+    ]

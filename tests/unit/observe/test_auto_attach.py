@@ -1,0 +1,288 @@
+"""Which containers are attached as they start, and how their runtimes are followed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from pyctl.errors import RefusedError, SegctlError
+from pyctl.model.workload import Fail, Mode, ProcessRef
+from pyctl.observe import auto_attach, runtime_watch
+from pyctl.observe.auto_attach import AutoAttacher
+from pyctl.platform.process import process_ref
+from pyctl.policy.document.types import Selector
+from pyctl.runtime.base import Container, Unreachable
+from pyctl.state.requests import AttachOrder, AutoAttach
+from tests.fixtures.netns import wait_for
+
+CHOSEN = (
+    AutoAttach(Selector(name="web-*"), Mode.PROTECT),
+    AutoAttach(Selector(labels=(("segctl", "yes"),))),
+)
+
+
+def container(name: str, pid: int = 10, **labels: str) -> Container:
+    return Container(f"id-{name}", name, pid, "fake", labels)
+
+
+@dataclass
+class FakeRuntime:
+    """A daemon that can go away."""
+
+    containers: dict[str, Container] = field(default_factory=dict)
+    started: queue.Queue[str | None] = field(default_factory=queue.Queue)
+    up: bool = True
+    runtime: str = "fake"
+    place: str = "nowhere"
+
+    def run(self, one: Container) -> None:
+        self.containers[one.id] = one
+        self.started.put(one.id)
+
+    def find(self, reference: str) -> Container | None:
+        return self.containers.get(reference)
+
+    def running(self) -> list[str]:
+        return list(self.containers)
+
+    @contextlib.contextmanager
+    def starts(self):
+        if not self.up:
+            raise Unreachable("nobody is there")
+        yield self
+
+    def __iter__(self):
+        while (one := self.started.get()) is not None:
+            yield one
+
+    def cancel(self) -> None:
+        self.started.put(None)
+
+
+@pytest.fixture
+def runtime(monkeypatch):
+    monkeypatch.setattr(auto_attach, "RETRY_S", 0.01)
+    monkeypatch.setattr(auto_attach, "HOLDER_S", 0.01)
+    monkeypatch.setattr(runtime_watch, "RETRY_S", 0.01)
+    return FakeRuntime()
+
+
+@pytest.fixture
+def following(runtime):
+    """(what was ordered, what was told, by pid the process that it is attached for)."""
+    orders, told, attached = [], [], {}
+
+    def attach(order):
+        if order.found.name == "web-bad":
+            raise RefusedError("it has no interface")
+        if order.found.name == "web-odd" and not told:
+            raise OSError("the kernel refuses")
+        orders.append(order)
+        if order.found.name == "web-late" and len(orders) < 3:
+            raise SegctlError("the former one is not gone yet")
+
+    attacher = AutoAttacher(
+        CHOSEN,
+        [runtime],
+        attach=attach,
+        rename=lambda one, before: told.append((before, one.name)),
+        holder=attached.get,
+        remembered=lambda one: (
+            AttachOrder(fail=Fail.OPEN) if one.name == "db" else None
+        ),
+        tell=lambda one: "selects none" in one.message or told.append(one),
+    )
+    try:
+        yield attacher, orders, told, attached
+    finally:
+        attacher.stop()
+
+
+def test_what_runs_and_what_starts_is_attached_as_its_selector_says(following, runtime):
+    attacher, orders, _told, _attached = following
+    runtime.containers["id-web-1"] = container("web-1")
+    attacher.start()
+    wait_for(lambda: orders)
+    runtime.run(container("other", 11))
+    runtime.run(container("job", 12, segctl="yes"))
+    wait_for(lambda: len(orders) == 2)
+    assert [(one.found.name, one.mode) for one in orders] == [
+        ("web-1", Mode.PROTECT),
+        ("job", None),
+    ]
+    assert attacher.states() == ["nowhere: followed"]
+
+
+def test_a_runtime_that_goes_away_is_listed_again_when_it_is_back(following, runtime):
+    attacher, orders, _told, _attached = following
+    runtime.up = False
+    attacher.start()
+    wait_for(lambda: "nobody is there" in attacher.states()[0])
+    runtime.containers["id-web-1"] = container("web-1")
+    runtime.up = True
+    wait_for(lambda: len(orders) == 1)
+    runtime.started.put(None)
+    runtime.containers["id-web-2"] = container("web-2", 11)
+    wait_for(lambda: len(orders) == 2)
+    assert orders[1].found.name == "web-2"
+
+
+def test_one_start_is_dealt_with_once_and_the_next_start_again(following, runtime):
+    """Somebody who detached it meanwhile meant it."""
+    attacher, orders, _told, _attached = following
+    attacher.start()
+    for pid, count in ((10, 1), (10, 1), (20, 2)):
+        runtime.run(container("web-1", pid))
+        wait_for(lambda count=count: len(orders) == count and runtime.started.empty())
+    assert [one.found.pid for one in orders] == [10, 20]
+
+
+def test_another_name_is_passed_on_and_attaches_nothing(following, runtime):
+    attacher, orders, told, _attached = following
+    attacher.start()
+    runtime.run(container("web-1"))
+    wait_for(lambda: orders)
+    runtime.run(replace(container("web-1"), name="web-old"))
+    wait_for(lambda: told == [("web-1", "web-old")])
+    assert len(orders) == 1
+
+
+def test_what_is_attached_already_keeps_its_options(following, runtime):
+    attacher, orders, _told, attached = following
+    attached[10] = ProcessRef(10, 1, (4, 1))
+    attacher.start()
+    runtime.run(container("web-1"))
+    runtime.run(container("web-2", 11))
+    wait_for(lambda: orders)
+    assert orders[0].found.name == "web-2"
+
+
+def test_a_refusal_is_told_and_the_next_one_is_attached(following, runtime):
+    attacher, orders, told, _attached = following
+    attacher.start()
+    runtime.run(container("web-bad"))
+    runtime.run(container("web-2", 11))
+    wait_for(lambda: orders)
+    assert "web-bad was not attached by itself: it has no interface" in told[0].message
+    assert attacher.failures == {"id-web-bad": "it has no interface."}
+
+
+def test_a_failure_that_is_no_refusal_is_tried_again(following, runtime):
+    attacher, orders, told, _attached = following
+    attacher.start()
+    runtime.run(container("web-late"))
+    wait_for(lambda: len(orders) == 3)
+    assert len(told) == 1
+    runtime.run(container("web-odd", 11))
+    wait_for(lambda: len(orders) == 4)
+
+
+def test_what_the_kernel_refuses_is_told_and_tried_again(following, runtime):
+    """It is no SegctlError, and leaves a container that nobody inspects like any other failure."""
+    attacher, orders, told, _attached = following
+    attacher.start()
+    runtime.run(container("web-odd"))
+    wait_for(lambda: orders)
+    assert "web-odd was not attached by itself: the kernel refuses" in told[0].message
+    assert attacher.failures == {}
+
+
+def test_what_an_operator_attached_is_attached_again_as_it_was(following, runtime):
+    attacher, orders, _told, _attached = following
+    attacher.start()
+    runtime.run(container("db"))
+    wait_for(lambda: orders)
+    assert (orders[0].found.name, orders[0].fail) == ("db", Fail.OPEN)
+
+
+def test_a_runtime_may_be_followed_later_and_once(following, runtime):
+    attacher, orders, _told, _attached = following
+    attacher.start()
+    later = FakeRuntime(place="elsewhere")
+    for _ in range(2):
+        attacher.follow(later)
+    later.run(container("web-1"))
+    wait_for(lambda: orders)
+    assert [one.place for one in attacher.runtimes] == ["nowhere", "elsewhere"]
+
+
+def test_one_that_ended_meanwhile_is_not_tried_again(following, runtime, monkeypatch):
+    attacher, orders, told, _attached = following
+    monkeypatch.setattr(auto_attach, "RETRY_S", 0.05)
+    attacher.start()
+    runtime.run(container("web-late"))
+    wait_for(lambda: told)
+    runtime.containers.clear()
+    runtime.run(container("web-2", 11))
+    wait_for(lambda: not attacher._later)
+    assert [one.found.name for one in orders] == ["web-late", "web-2"]
+
+
+def test_one_that_shares_an_attached_namespace_takes_over_when_the_first_ends(
+    following, runtime
+):
+    attacher, orders, _told, attached = following
+    attached[10] = attached[11] = ProcessRef(2**22 + 1, 1, (4, 1))
+    attacher.start()
+    runtime.run(container("web-1"))
+    runtime.run(container("web-2", 11))
+    wait_for(lambda: len(attacher._later) == 2)
+    assert orders == []
+    del attached[11]
+    wait_for(lambda: [one.found.name for one in orders] == ["web-2"])
+    assert orders[0].mode is Mode.PROTECT
+
+
+def test_one_whose_shared_namespace_somebody_detached_is_left_alone(following, runtime):
+    attacher, orders, _told, attached = following
+    attached[10] = process_ref(os.getpid())
+    attacher.start()
+    runtime.run(container("web-1"))
+    wait_for(lambda: attacher._later)
+    del attached[10]
+    wait_for(lambda: not attacher._later)
+    runtime.run(container("web-2", 11))
+    wait_for(lambda: orders)
+    assert [one.found.name for one in orders] == ["web-2"]
+
+
+def test_without_selectors_nobody_is_asked(runtime):
+    attacher = AutoAttacher(
+        (),
+        [runtime],
+        attach=lambda _order: None,
+        rename=lambda _one, _before: None,
+        holder=lambda _pid: None,
+        remembered=lambda _one: None,
+        tell=lambda _told: None,
+    )
+    attacher.start()
+    attacher.stop()
+    assert attacher.states() == []
+
+
+def test_a_selector_that_takes_none_of_what_runs_is_told_once(runtime):
+    """It may be misspelt."""
+    told = []
+    runtime.containers["id-web-1"] = container("web-1")
+    attacher = AutoAttacher(
+        CHOSEN,
+        [runtime],
+        attach=lambda _: None,
+        rename=lambda *_: None,
+        holder=lambda _: None,
+        remembered=lambda _: None,
+        tell=lambda one: told.append(one.message),
+    )
+    attacher.start()
+    wait_for(lambda: attacher.states() == ["nowhere: followed"])
+    runtime.started.put(None)
+    wait_for(lambda: attacher.states() == ["nowhere: followed"])
+    attacher.stop()
+    assert told == [
+        'auto-attach[1] selects none of the containers that run: {"labels": {"segctl": "yes"}}'
+    ]

@@ -1,0 +1,175 @@
+"""Later interfaces come one at a time, of each workload in turn, and behind whoever asked for the lock."""
+
+from __future__ import annotations
+
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+from pyctl.controller.turns import Turns
+from pyctl.errors import NotFoundError, SegctlError
+from pyctl.intercept.survey.select import Found
+from pyctl.model.workload import Mode
+from pyctl.observe import hotplug as newcomers
+from pyctl.observe.hotplug import Newcomers
+from tests.fixtures.netns import wait_for
+
+
+class Node:
+    """What newcomers sees of an agent: workloads with interfaces, a clock, and what it orders."""
+
+    def __init__(self, **interfaces: str) -> None:
+        self.now = 0.0
+        self.left = {name: text.split() for name, text in interfaces.items()}
+        self.quarantined: set[str] = set()
+        self.attached: list[str] = []
+        self.told: list[str] = []
+        self.fails: dict[str, Exception] = {}
+        self.between = lambda: None
+        self.instance = None
+        self.registry = SimpleNamespace(get=self._workload)
+        self.lock = Turns()
+        self.newcomers = Newcomers(self, self.lock, self._attach)
+
+    def _workload(self, name: str) -> SimpleNamespace | None:
+        if name not in self.left:
+            return None
+        return SimpleNamespace(
+            id=name,
+            name=name,
+            whole=True,
+            ports=(),
+            process=SimpleNamespace(name=name, pid=name),
+        )
+
+    def mode_of(self, workload: SimpleNamespace) -> SimpleNamespace:
+        closed = workload.id in self.quarantined
+        return SimpleNamespace(mode=Mode.QUARANTINE if closed else Mode.PROTECT)
+
+    def happened(self, happening) -> None:
+        self.told.append(happening.message)
+
+    def _attach(self, order) -> None:
+        (name,) = order.interfaces
+        self.now += 1.0
+        if name in self.fails:
+            raise self.fails[name]
+        self.attached.append(name)
+        self.left[order.pid].remove(name)
+        self.between()
+
+    def rounds(self, number: int) -> list[str]:
+        """What so many calls have attached."""
+        before = len(self.attached)
+        for _ in range(number):
+            self.newcomers()
+        return self.attached[before:]
+
+
+@pytest.fixture
+def node(monkeypatch) -> Node:
+    """Name: node. Three workloads, two of them with several interfaces."""
+    made = Node(web="w1 w2 w3", app="a1 a2", db="d1")
+
+    def find(process: SimpleNamespace) -> Found:
+        return Found(tuple(made.left[process.name]), frozenset(), (), ())
+
+    monkeypatch.setattr(newcomers, "time", SimpleNamespace(monotonic=lambda: made.now))
+    monkeypatch.setattr(newcomers, "find", find)
+    monkeypatch.setattr(
+        newcomers, "unspliced", lambda _instance, _process, names: names
+    )
+    monkeypatch.setattr(newcomers, "process_alive", lambda _: True)
+    monkeypatch.setattr(newcomers, "told_by_runtime", lambda _: ())
+    return made
+
+
+def look(node: Node, *names: str) -> None:
+    for name in names:
+        node.newcomers.look(name)
+    node.now += newcomers._QUIET_S
+
+
+def test_one_at_a_time_of_each_workload_in_turn(node):
+    look(node, "web", "app", "db")
+    assert node.rounds(6) == ["w1", "a1", "d1", "w2", "a2", "w3"]
+    assert not node.newcomers.busy
+
+
+def test_who_is_in_quarantine_goes_first(node):
+    node.quarantined = {"app"}
+    look(node, "web", "db", "app")
+    assert node.rounds(3) == ["a1", "a2", "w1"]
+
+
+def test_quarantine_in_the_middle_does_not_wait_for_the_others(node):
+    look(node, "web")
+    node.rounds(1)
+    node.quarantined = {"db"}
+    look(node, "db")
+    assert node.rounds(2) == ["d1", "w2"]
+
+
+def test_an_order_that_came_meanwhile_is_done_before_the_next_interface(node):
+    """However many a workload makes: whoever asks waits for one of them."""
+
+    def ask() -> None:
+        with node.lock:
+            node.attached.append("order")
+
+    threads = []
+
+    def asked_meanwhile() -> None:
+        if not threads:
+            threads.append(threading.Thread(target=ask))
+            threads[0].start()
+            wait_for(lambda: len(node.lock._waiting) == 1, 5)
+
+    node.between = asked_meanwhile
+    look(node, "web")
+    assert node.rounds(2) == ["w1", "order", "w2"]
+    threads[0].join(5)
+
+
+def test_after_all_that_were_due_the_workload_rests(node):
+    """What it makes in the meantime waits, in proportion to what it has cost."""
+    look(node, "web")
+    node.rounds(3)
+    node.left["web"] = ["w4"]
+    look(node, "web")
+    assert not node.newcomers.busy
+    node.now += newcomers._PAUSES * 3
+    assert node.rounds(1) == ["w4"]
+
+
+def test_what_fails_keeps_none_from_theirs_and_is_tried_again(node):
+    node.fails = {"w1": SegctlError("no room"), "w2": NotFoundError("gone")}
+    look(node, "web", "app")
+    assert node.rounds(5) == ["a1", "a2", "w3"]
+    assert node.told == ["not inspected: w1: no room."]
+    assert node.newcomers.waits("web")
+    node.fails = {}
+    node.now += newcomers._RETRY_S
+    assert node.rounds(2) == ["w1", "w2"]
+
+
+def test_a_look_that_fails_is_made_again(node, monkeypatch):
+    look(node, "db")
+
+    def refuses(_: object) -> Found:
+        raise SegctlError("no descriptor is left")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(newcomers, "find", refuses)
+        with pytest.raises(SegctlError):
+            node.newcomers()
+    node.now += newcomers._RETRY_S
+    assert node.rounds(1) == ["d1"]
+
+
+def test_what_is_forgotten_in_the_middle_is_left_alone(node):
+    look(node, "web", "app")
+    node.rounds(1)
+    node.newcomers.forget("web")
+    assert node.rounds(4) == ["a1", "a2"]

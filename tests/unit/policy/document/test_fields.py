@@ -1,0 +1,114 @@
+"""Single fields: strict where a slip would open something, and each error under its path."""
+
+from __future__ import annotations
+
+import pytest
+
+from pyctl.errors import UsageError
+from pyctl.policy.document import fields
+from pyctl.policy.document.fields import Notes
+from tests import packets
+
+
+@pytest.mark.parametrize(
+    ("text", "proto", "low", "high"),
+    [
+        ("any", "any", 0, 65535),
+        ("icmp", "icmp", 0, 65535),
+        ("tcp", "tcp", 0, 65535),
+        ("udp/any", "udp", 0, 65535),
+        ("tcp/1", "tcp", 1, 1),
+        ("udp/1-65535", "udp", 1, 65535),
+        ("tcp/7-7", "tcp", 7, 7),
+        ("sctp", "sctp", 0, 65535),
+        ("sctp/3868", "sctp", 3868, 3868),
+        ("icmp/8", "icmpv4", 8, 8),
+        ("icmp/0-255", "icmpv4", 0, 255),
+        ("icmpv6", "icmpv6", 0, 65535),
+        ("icmpv6/128", "icmpv6", 128, 128),
+    ],
+)
+def test_ports_are_read_as_written(text, proto, low, high):
+    notes = Notes()
+    found = fields.port_spec(notes, "p", text)
+    assert (found.text, found.proto, found.low, found.high) == (text, proto, low, high)
+    assert notes.errors == []
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "tcp/", "tcp/0", "tcp/65536", "tcp/2-1", "tcp/-1", "tcp/1-", "TCP/80", "tcp/80 ",
+     "tcp/80\n", "80/tcp", "icmp/256", "icmp/8-0", "icmp/any", "icmpv4", "any/80", "tcp/\u0661", 80, None, True, ["tcp/80"]],
+    ids=repr,
+)  # fmt: skip
+def test_anything_else_is_no_port(value):
+    notes = Notes()
+    assert fields.port_spec(notes, "p", value) is None
+    assert notes.errors[0].startswith("p: ")
+
+
+@pytest.mark.parametrize("value", [True, 0, -1, 2**32, "1", 1.0, None])
+def test_an_id_is_a_positive_32_bit_number(value):
+    notes = Notes()
+    assert fields.rule_id(notes, "id", value) is None
+    assert notes.errors
+
+
+@pytest.mark.parametrize("value", [0, 1, "yes", None])
+def test_a_flag_is_true_or_false_and_nothing_like_it(value):
+    notes = Notes()
+    fields.flag(notes, "enabled", value)
+    assert notes.errors
+
+
+@pytest.mark.parametrize("value", [packets.pod_one_ip4, packets.pod_one_ip6])
+def test_one_address_is_a_network_of_one(value):
+    assert fields.cidr(Notes(), "c", value).num_addresses == 1
+
+
+def test_a_value_in_an_error_is_short_even_if_it_holds_itself():
+    loop: list[object] = []
+    loop.append(loop)
+    assert len(fields.shown(loop)) < 100
+    assert len(fields.shown("x" * 10000)) < 100
+
+
+def test_a_number_that_python_does_not_write_out_can_be_told():
+    assert fields.shown([1 << 100_000]) == "a list of too many digits"
+
+
+def test_of_very_many_errors_the_first_are_told_and_how_many_there_are():
+    notes = Notes()
+    for number in range(fields.MAX_TOLD + 5):
+        notes.error(f"rules[{number}]", "wrong")
+    with pytest.raises(UsageError, match=f"has {fields.MAX_TOLD + 5} errors") as caught:
+        notes.refuse("the policy has")
+    assert caught.value.tried.endswith("wrong\n  and 5 more")
+    assert "rules[199]: wrong" in caught.value.tried
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (f"{packets.link_local_ip6}%eth0", "names an interface"),
+        (packets.mapped_ip6, "write it as IPv4"),
+        (packets.mapped_net_ip6, "write it as IPv4"),
+    ],
+)
+def test_what_no_packet_can_have_is_no_network(value, why):
+    """A denial for it would deny nothing."""
+    notes = Notes()
+    assert fields.cidr(notes, "c", value) is None
+    assert why in notes.errors[0]
+
+
+def test_what_is_told_is_bounded_in_number_and_length():
+    notes = Notes()
+    for number in range(1000):
+        notes.error("k" * 10_000, f"bad {number}")
+        notes.warn("p", f"odd {number}")
+    assert notes.failed == 1000
+    for told in (notes.errors, notes.warnings):
+        assert len(told) == 201
+        assert told[-1] == "and 800 more"
+        assert max(map(len, told)) < 1100

@@ -1,0 +1,98 @@
+"""Fast or not, the answer is explain's; and what is not known is not guessed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pyctl.model.flow import Answer
+from pyctl.policy.document.parse import parse
+from pyctl.policy.document.resolve import addresses
+from pyctl.policy.evaluate.explain import explain, groups_at, groups_of_each, strictest
+from pyctl.policy.evaluate.observed import End, Observed
+from pyctl.policy.evaluate.replay import Decided, Replay, names_of
+from tests import packets
+from tests.unit.policy.flows import LOADS, at, observations, seen
+from tests.unit.policy.worlds import policies
+
+
+@given(policies(), st.lists(observations, max_size=6))
+def test_the_rule_that_decides_is_the_one_that_explain_finds(policy, flows):
+    replay = Replay(policy, LOADS)
+    attached = {load.name: load for load in LOADS}
+    for flow in flows:
+        source, target = (
+            groups_at(policy, end.ip, [attached[end.name]] if end.name else [])
+            for end in (flow.source, flow.target)
+        )
+        for side in flow.sides:
+            expected = explain(
+                policy,
+                source,
+                target,
+                flow.number,
+                flow.port,
+                flow.version,
+                side.direction,
+            )
+            assert replay.decided(flow, side) == Decided(
+                (expected.rule,), expected.staged
+            )
+
+
+@given(policies(), st.lists(observations, max_size=6))
+def test_where_two_have_an_address_it_is_the_strictest_that_explain_finds(
+    policy, flows
+):
+    twins = [
+        replace(load, id=f"{load.id}-too", name=f"{load.name}-too", labels=labels)
+        for load, labels in zip(LOADS[:2], ({}, {"app": "a"}), strict=True)
+    ]
+    loads = [*LOADS, *twins]
+    replay = Replay(policy, loads)
+    by_name = {load.name: load for load in loads}
+    for flow in flows:
+        for side in flow.sides:
+            each = []
+            for end, direction in ((flow.source, "egress"), (flow.target, "ingress")):
+                here = [by_name[end.name]] if end.name else []
+                same = [one for one in loads if end.ip in addresses(one)]
+                known = here if side.direction == direction else same
+                each.append(groups_of_each(policy, end.ip, known))
+            expected = strictest(
+                explain(
+                    *(policy, source, target, flow.number, flow.port, flow.version),
+                    side.direction,
+                )
+                for source, target in product(*each)
+            )
+            found = Decided((expected.rule,), expected.staged)
+            assert replay.decided(flow, side) == found
+
+
+POLICY = parse("""
+apiVersion: segctl/v1
+groups:
+  gone: {selector: {name: "gone*"}}
+  labelled: {selector: {name: "gone*", labels: {app: x}}}
+  other: {selector: {labels: {app: y}, name: "z*"}}
+rules:
+  - {id: 1, from: other, to: any, action: deny}
+  - {id: 2, from: labelled, to: any, action: deny}
+  - {id: 3, from: gone, to: any, action: allow}
+  - {id: 4, from: labelled, to: any, action: deny}
+""")
+
+
+def test_of_one_that_has_gone_several_rules_may_decide():
+    replay = Replay(POLICY, LOADS)
+    end = End(packets.world_ip4, "gone-1")
+    target = seen("web-1", "app").target
+    sides = at(end, target)
+    flow = Observed(end, target, "tcp", 80, sides, True, Answer.DATA, 1, 0.0)
+    found = replay.decided(flow, sides[0]).rules
+    assert [rule.id if rule else None for rule in found] == [2, 3]
+    assert names_of(replay.known_as(flow)) == {"gone-1", "app"}

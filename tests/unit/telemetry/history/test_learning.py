@@ -1,0 +1,33 @@
+"""Records of both ends as one flow that remembers how each of them saw it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pyctl.model.policy import Direction
+from pyctl.telemetry.history.learning import observed
+from pyctl.telemetry.history.values import Flow, FlowRecord
+from tests import packets
+
+RECORD = FlowRecord(
+    *(1.0, 2.0, "gate", 3, "egress", "tcp", packets.world_ip4, 40000),
+    *(packets.pod_two_ip4, 80, "gate", "db", 1, 1, 1, 1, 0, 0, "allow", None, None),
+)
+
+
+def test_each_end_keeps_what_it_knew_of_the_other():
+    """The gateway is known by its port; to db it is an address that nobody has."""
+    at_db = replace(
+        RECORD,
+        workload="db",
+        port_id=2,
+        direction="ingress",
+        source_name=None,
+    )
+    flow = observed(Flow([RECORD, at_db]))
+    assert (flow.source.name, flow.target.name) == ("gate", "db")
+    assert [(side.direction, side.source.name) for side in flow.sides] == [
+        (Direction.EGRESS, "gate"),
+        (Direction.INGRESS, None),
+    ]
+    assert [side.own.name for side in flow.sides] == ["gate", "db"]

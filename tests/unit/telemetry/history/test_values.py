@@ -1,0 +1,44 @@
+"""What two ends tell of one flow is one flow; what is another flow stays another."""
+
+from __future__ import annotations
+
+from pyctl.telemetry.history.values import Joined
+from tests.unit.telemetry.history.makers import denied, flow
+
+EGRESS = {"direction": "egress", "port_id": 8, "workload": "client"}
+
+
+def test_both_ends_are_one_flow_with_both_verdicts():
+    joined = Joined()
+    joined.add_all([denied(), flow(**EGRESS, started=999.0)])
+    (found,) = joined.flows
+    assert [end.verdict for end in found.ends] == ["allow", "deny"]
+    assert found.decisive.reason == "default_deny"
+    assert found.first.direction == "egress"
+
+
+def test_the_same_ports_at_another_time_are_another_flow():
+    joined = Joined()
+    joined.add_all([flow(), flow(**EGRESS, started=2000.0, last=2001.0)])
+    assert len(joined.flows) == 2
+
+
+def test_a_flow_that_ended_while_it_was_listed_is_shown_once():
+    joined = Joined()
+    joined.add(flow())
+    joined.add(flow(started=1000.0001, last=1009.0), live=True)
+    (found,) = joined.flows
+    assert not found.live
+
+
+def test_a_tuple_that_is_used_again_at_once_is_another_flow():
+    joined = Joined()
+    joined.add_all([flow(started=1000.0), flow(started=1000.01)])
+    assert len(joined.flows) == 2
+
+
+def test_one_live_end_makes_a_live_flow():
+    joined = Joined()
+    joined.add(flow())
+    joined.add(flow(**EGRESS), live=True)
+    assert joined.flows[0].live

@@ -1,0 +1,76 @@
+"""The engine's sessions as flows: both ends of one are one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from pyctl.engine.records import Session
+from pyctl.model.policy import Action, Direction
+from pyctl.telemetry.open_flows import open_flows
+from tests import packets
+from tests.unit.policy.makers import port, workload
+
+LOADS = [
+    workload("web", port(1, f"{packets.pod_one_ip4}/24")),
+    workload("db", port(2, f"{packets.pod_two_ip4}/24")),
+]
+AT_WEB = Session(
+    id=1,
+    port_id=1,
+    direction=Direction.EGRESS,
+    proto=6,
+    source=packets.pod_one_ip4,
+    sport=40000,
+    destination=packets.pod_two_ip4,
+    dport=80,
+    verdict=Action.ALLOW,
+    rule_id=0,
+    tcp_state=1,
+    cached=True,
+    violation=False,
+    midstream=False,
+    generation=1,
+    created_ns=0,
+    last_seen_ns=0,
+    timeout_ns=0,
+    packets=(1, 1),
+    bytes=(1, 1),
+)
+AT_DB = replace(AT_WEB, id=2, port_id=2, direction=Direction.INGRESS)
+
+
+def test_two_ends_are_one_flow_that_passes_where_both_let_it():
+    (flow,) = open_flows([AT_WEB, AT_DB], LOADS)
+    assert (flow.source.name, flow.target.name, flow.service) == ("web", "db", "tcp/80")
+    assert flow.passed
+    assert [side.direction for side in flow.sides] == list(Direction)
+    (flow,) = open_flows([AT_WEB, replace(AT_DB, verdict=Action.DENY)], LOADS)
+    assert not flow.passed
+
+
+def test_what_is_left_of_a_port_that_is_no_more_is_no_open_flow():
+    assert open_flows([replace(AT_WEB, port_id=9)], LOADS) == []
+
+
+def test_one_that_forwards_is_a_part_of_the_flow_with_both_its_ports():
+    gate = workload("gate", port(3, f"{packets.pod_three_ip4}/24"))
+    into = replace(AT_WEB, id=3, port_id=3, direction=Direction.INGRESS)
+    out = replace(AT_WEB, id=4, port_id=3)
+    (flow,) = open_flows([AT_WEB, into, out, AT_DB], [*LOADS, gate])
+    assert (flow.source.name, flow.target.name) == ("web", "db")
+    own = [side.own.name for side in flow.sides]
+    assert own == ["web", "gate", "gate", "db"]
+
+
+@pytest.mark.parametrize(
+    "change", [{"ended": True}, {"verdict": None}, {"direction": None}], ids=str
+)
+def test_what_is_over_or_not_judged_is_no_open_flow(change):
+    assert open_flows([replace(AT_WEB, **change)], LOADS) == []
+
+
+def test_of_icmp_the_type_is_the_service():
+    (flow,) = open_flows([replace(AT_WEB, proto=1, sport=8 << 8, dport=77)], LOADS)
+    assert (flow.service, flow.port) == ("icmp", 8)
