@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "sg_node.h"
+#include "node/sg_node.h"
 
 enum { ROUNDS = 15, QUESTIONS = 200000 };
 

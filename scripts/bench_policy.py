@@ -30,7 +30,6 @@ WORKLOADS, RULES, FEW = 200, 10000, 10
 GROUPS = 200
 ROUNDS = 7
 SOURCES = ROOT / "pyctl" / "engine" / "src"
-STAGES = ("class", "map", "nets", "node", "node_view", "pair")
 
 
 def policy(rules: int) -> Policy:
@@ -83,7 +82,9 @@ def lookup(directory: Path, loads: list[Workload]) -> tuple[float, float]:
         made = Compiler(policy(rules)).compile(loads)
         (directory / name).write_bytes(pack_node(made.node, made.members, []))
     program = directory / "bench_policy"
-    sources = [str(SOURCES / f"sg_{stage}.c") for stage in STAGES]
+    sources = [
+        str(file) for file in (*SOURCES.glob("node/*.c"), SOURCES / "base/sg_map.c")
+    ]
     subprocess.run(
         ["gcc", "-std=gnu11", "-O2", "-Wall", "-Werror", f"-I{SOURCES}", f"-I{HEADER.parent}", "-o",
          str(program), str(ROOT / "scripts" / "bench_policy.c"), *sources],

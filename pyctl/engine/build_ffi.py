@@ -1,4 +1,4 @@
-"""Builds pyctl/engine/_ffi*.so from src/*.c.
+"""Builds pyctl/engine/_ffi*.so from src/*/*.c.
 
 In: the C sources and the declarations of sg_engine.h, sg_core.h and segctl_abi.h. Out: the
 extension and a stamp (hash of all that went in), both ignored by git. I/O: gcc, three files.
@@ -34,7 +34,7 @@ FLAGS += [
 
 def cdef() -> str:
     """The declarations that Python may use, in the form that `FFI.cdef` takes."""
-    text = preprocess('#include "sg_engine.h"\n', f"-I{SOURCES}")
+    text = preprocess('#include "api/sg_engine.h"\n', f"-I{SOURCES}")
     # Linux's __u64 is `unsigned long long`, which gcc tells apart from a 64-bit uint64_t.
     typedefs = TYPEDEFS.replace("uint64_t", "unsigned long long").replace(
         "int64_t", "long long"
@@ -45,15 +45,22 @@ def cdef() -> str:
 def layout() -> int:
     """A number for how the memory that outlives an engine is laid out: another one's is not read."""
     state = hashlib.sha256(HEADER.read_bytes())
-    for name in ("core", "event_queue", "hits", "session"):
-        state.update((SOURCES / f"sg_{name}.h").read_bytes())
+    for name in (
+        "api/sg_core",
+        "report/sg_event_queue",
+        "report/sg_hits",
+        "session/sg_session",
+    ):
+        # Which folder an included header lies in does not lay out anything.
+        text = (SOURCES / f"{name}.h").read_bytes()
+        state.update(re.sub(rb'(#include ")\w+/', rb"\1", text))
     return int.from_bytes(state.digest()[:8], "little")
 
 
 def digest(sources: Sequence[Path]) -> str:
     """A hash of everything that decides what the extension is."""
     state = hashlib.sha256(f"{sys.version} {sysconfig.get_platform()} {FLAGS}".encode())
-    for path in (*sources, *sorted(SOURCES.glob("*.h")), *HEADERS, Path(__file__)):
+    for path in (*sources, *sorted(SOURCES.glob("*/*.h")), *HEADERS, Path(__file__)):
         state.update(path.name.encode() + path.read_bytes())
     return state.hexdigest()
 
@@ -63,7 +70,7 @@ def build(sources: Sequence[Path] | None = None, *, force: bool = False) -> Path
 
     Raises CalledProcessError or cffi.VerificationError where gcc refuses.
     """
-    sources = sorted(SOURCES.glob("*.c")) if sources is None else list(sources)
+    sources = sorted(SOURCES.glob("*/*.c")) if sources is None else list(sources)
     target = PACKAGE / f"_ffi{sysconfig.get_config_var('EXT_SUFFIX')}"
     wanted = digest(sources)
     if not force and target.exists() and STAMP.exists() and STAMP.read_text() == wanted:
@@ -72,7 +79,7 @@ def build(sources: Sequence[Path] | None = None, *, force: bool = False) -> Path
     ffi.cdef(cdef())
     ffi.set_source(
         MODULE,
-        '#include "sg_engine.h"\n',
+        '#include "api/sg_engine.h"\n',
         sources=[str(path) for path in sources],
         include_dirs=[str(SOURCES), str(HEADER.parent)],
         extra_compile_args=[*FLAGS, f"-DSG_LAYOUT={layout()}ULL"],

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "sg_core.h"
+#include "api/sg_core.h"
 
 struct world {
 	uint64_t sent;

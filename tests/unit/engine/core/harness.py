@@ -20,38 +20,14 @@ from pyctl import abi
 from pyctl.abi_build import HEADER, ROOT, TYPEDEFS, preprocess
 
 SOURCES = ROOT / "pyctl" / "engine" / "src"
-STAGES = [
-    "adopt",
-    "cache",
-    "class",
-    "core",
-    "decode",
-    "decode_l4",
-    "dhcp",
-    "event_queue",
-    "flow",
-    "frag",
-    "hits",
-    "judge",
-    "judge_tcp",
-    "map",
-    "nets",
-    "node",
-    "node_view",
-    "pair",
-    "place_rule",
-    "policy",
-    "policy_swap",
-    "question",
-    "reject",
-    "renewal",
-    "reset",
-    "session",
-    "share",
-    "tcp",
-]
-FILES = tuple(SOURCES / f"sg_{stage}.c" for stage in STAGES)
-HEADERS = '#include "sg_node.h"\n#include "sg_place_rule.h"\n#include "sg_share.h"\n'
+WITH_INPUT = {"io", "engine"}
+"""Folders of what acts on the kernel; its one pure rule is tested, too."""
+FILES = tuple(
+    file
+    for file in sorted(SOURCES.glob("*/*.c"))
+    if file.parent.name not in WITH_INPUT or file.name == "sg_place_rule.c"
+)
+HEADERS = '#include "node/sg_node.h"\n#include "engine/sg_place_rule.h"\n#include "base/sg_share.h"\n'
 NO_MEMORY = """
 int t_no_memory;
 void *__real_calloc(size_t count, size_t size);
@@ -95,7 +71,7 @@ def build(directory: Path) -> Any:
         + CALLBACKS
     )
     state = hashlib.sha256((declarations + str(ASAN)).encode())
-    for path in (*SOURCES.glob("sg_*"), HEADER, Path(__file__)):
+    for path in (*SOURCES.glob("*/sg_*"), HEADER, Path(__file__)):
         state.update(path.name.encode() + path.read_bytes())
     name = f"segctl_core_{state.hexdigest()[:12]}"
     found = list(directory.glob(f"{name}*.so"))

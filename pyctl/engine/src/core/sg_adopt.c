@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* Sessions, events and hits in memory that outlives the engine: what a dead one had counted, its successor goes on with.
+ * In: that memory. Out: the table, filed anew. I/O: the flow map, for the entries of those sessions.
+ * A former engine may have died in the middle of any write, or of what is written here: only the
+ * sessions' own fields are taken over, and those that lead anywhere are checked; lists, chains and
+ * timers are made again. */
+#include <errno.h>
+
+#include "flow/sg_core_internal.h"
+#include "flow/sg_flow.h"
+
+#define MAGIC 0x53474c4f57533031ULL
+#ifndef SG_LAYOUT
+#define SG_LAYOUT 0ULL	/* the build gives a hash of the headers that lay this memory out */
+#endif
+
+static int is_dir(__u8 dir)
+{
+	return dir == SEG_DIR_EGRESS || dir == SEG_DIR_INGRESS;
+}
+
+static int is_whole(const struct sg_session *s, __u64 now_ns)
+{
+	const __u8 both = (1 << SEG_DIR_EGRESS) | (1 << SEG_DIR_INGRESS);
+
+	return s->in_use == 1 && s->key.port_id && is_dir(s->opener) &&
+	       (s->key.family == SEG_FAMILY_IPV4 || s->key.family == SEG_FAMILY_IPV6) &&
+	       !(s->cached & ~both) && s->reason < SEG_R_COUNT && s->violation_reason < SEG_R_COUNT &&
+	       s->created_ns && s->created_ns <= now_ns && s->last_seen_ns >= s->created_ns;
+}
+
+/* 1 when it is in the table now. */
+static int file_again(struct sg_core *core, struct sg_session *s, __u32 slot, __u64 now_ns)
+{
+	struct sg_port *port;
+
+	s->denied = !!s->denied;
+	if (!is_whole(s, now_ns) || sg_table_find(&core->table, &s->key))
+		return 0;
+	port = sg_port_of(core, s->key.port_id);
+	if (!port)
+		return 0;
+	/* What the kernel saw last may be later than the engine's last round. */
+	if (s->last_seen_ns > now_ns)
+		s->last_seen_ns = now_ns;
+	s->retry_ns = s->put_ns = 0;
+	sg_table_file(&core->table, s, slot, &port->sessions);
+	for (__u8 dir = SEG_DIR_EGRESS; dir <= SEG_DIR_INGRESS; dir++)
+		if (s->cached & (1 << dir)) {
+			port->cache.entries++;
+			core->cache.entries++;
+		}
+	sg_flow_resume(core, s);
+	return 1;
+}
+
+int sg_core_adopt(struct sg_core *core, void *memory, __u64 bytes, int keep, __u64 now_ns)
+{
+	struct sg_store *store = memory;
+	__u32 used = 0;
+	int adopted = 0;
+
+	if (core->table.used)
+		return -EBUSY;
+	if (bytes < SG_STORE_SESSIONS + (__u64)core->table.max * sizeof(struct sg_session))
+		return -EINVAL;
+	core->now_ns = now_ns;
+	keep = keep && store->magic == MAGIC && store->session_bytes == sizeof(struct sg_session) &&
+	       store->layout == SG_LAYOUT;
+	if (keep) {
+		used = store->used < core->table.max ? store->used : core->table.max;
+		core->table.next_id = store->next_id;
+	}
+	*store = (struct sg_store){
+		.magic = MAGIC, .session_bytes = sizeof(struct sg_session), .layout = SG_LAYOUT,
+		.next_id = core->table.next_id,
+	};
+	sg_table_place(&core->table, store);
+	sg_event_place(&core->events, (void *)((__u8 *)memory + SG_STORE_HEAD), keep);
+	sg_hits_place(&core->hits, &core->table.hash_key,
+		      (void *)((__u8 *)memory + SG_STORE_HEAD + SG_STORE_EVENTS), keep, now_ns);
+	while (core->table.used < used) {
+		__u32 slot = sg_table_grow(&core->table);
+		struct sg_session *s = sg_table_slot(&core->table, slot);
+
+		if (file_again(core, s, slot, now_ns))
+			adopted++;
+		else
+			sg_table_give_back(&core->table, s, slot);
+	}
+	return adopted;
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* How policies come into force: all that they need is made first, then pointers are swapped, which cannot fail.
+ * In: policies, blocks of a node's policy (sg_core.h). Out: the ports' rules, and the node's. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "flow/sg_core_internal.h"
+
+/* Compiled, for ports that exist; not in force yet. */
+struct pending {
+	struct sg_ruleset **sets;
+	__u32 count;
+};
+
+static void drop(struct pending *p)
+{
+	for (__u32 i = 0; i < p->count; i++)
+		free(p->sets[i]);
+	free(p->sets);
+}
+
+static int prepare(struct sg_core *core, const struct sg_node_view *view, struct pending *p)
+{
+	int error = 0;
+
+	*p = (struct pending){ .sets = calloc(view->head->policies + 1UL, sizeof(struct sg_ruleset *)) };
+	if (!p->sets)
+		return -ENOMEM;
+	for (__u32 i = 0; i < view->head->policies && !error; i++) {
+		error = sg_policy_compile(&view->policies[i], NULL, &core->node, &p->sets[i]);
+		if (!error) {
+			p->count++;
+			error = sg_port_of(core, view->policies[i].port_id) ? 0 : -ENOMEM;
+		}
+	}
+	if (error)
+		drop(p);
+	return error;
+}
+
+static void enforce(struct sg_core *core, struct sg_ruleset *set)
+{
+	struct sg_port *port = core->ports[set->policy.port_id];
+
+	free(port->rules);
+	port->rules = set;
+	if (set->policy.flags & SG_POLICY_NO_CACHE)
+		core->sweep = 1;
+}
+
+static void enforce_all(struct sg_core *core, struct pending *p)
+{
+	for (__u32 i = 0; i < p->count; i++)
+		enforce(core, p->sets[i]);
+	free(p->sets);
+}
+
+int sg_core_policy_set(struct sg_core *core, const struct sg_policy *policy,
+		       const struct sg_rule *rules)
+{
+	struct sg_ruleset *set;
+	int error = sg_policy_compile(policy, rules, &core->node, &set);
+
+	if (error)
+		return error;
+	if (!sg_port_of(core, policy->port_id)) {
+		free(set);
+		return -ENOMEM;
+	}
+	enforce(core, set);
+	return 0;
+}
+
+int sg_core_node_build(const struct sg_core *core, const void *bytes, __u32 length,
+		       struct sg_node **out)
+{
+	struct sg_node_view view;
+	int error = sg_node_view(bytes, length, &view);
+
+	/* The key is made once: it may be read while the core works. */
+	return error ? error : sg_node_build(core->table.hash_key.k, &view, out);
+}
+
+int sg_core_node_swap(struct sg_core *core, struct sg_node *node, const void *bytes, __u32 length,
+		      struct sg_node **former)
+{
+	struct sg_node_view view;
+	struct pending pending;
+	int error = sg_node_view(bytes, length, &view);
+
+	if (!error)
+		error = prepare(core, &view, &pending);
+	*former = error ? node : core->node;
+	if (error)
+		return error;
+	core->node = node;
+	enforce_all(core, &pending);
+	return 0;
+}
+
+int sg_core_members_set(struct sg_core *core, const void *bytes, __u32 length)
+{
+	struct sg_node_view view;
+	struct pending pending;
+	int error = sg_node_view(bytes, length, &view);
+
+	if (error || !core->node || view.head->rules || view.head->cidrs)
+		return error ? error : -EINVAL;
+	error = prepare(core, &view, &pending);
+	if (error)
+		return error;
+	error = sg_node_members_set(core->node, &view);
+	if (error)
+		drop(&pending);
+	else
+		enforce_all(core, &pending);
+	return error;
+}

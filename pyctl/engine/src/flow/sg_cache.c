@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* Flow-map entries of sessions; see the header. I/O: sg_io's flow_* only.
+ * An allowed flow has one entry for each direction, a denied datagram flow only the opener's (what
+ * comes back is judged in its own right), a blocked connection both. */
+#include "flow/sg_cache.h"
+
+#include <arpa/inet.h>
+
+#include "session/sg_tcp.h"
+
+enum { SWEPT_AT_ONCE = 64 };	/* each may cost two system calls */
+#define RETRY_NS (10 * SG_SECOND)	/* after the flow map refused */
+#define HEAL_NS SG_SECOND		/* entries missed this long after their write are gone */
+
+enum { ECHO_REQUEST = 8, ECHO_REPLY = 0, ECHO6_REQUEST = 128, ECHO6_REPLY = 129 };
+
+union flow_key {
+	struct seg_flow_key4 v4;
+	struct seg_flow_key6 v6;
+};
+
+static int is_icmp(const struct sg_session *s)
+{
+	return s->key.proto == SG_PROTO_ICMP || s->key.proto == SG_PROTO_ICMPV6;
+}
+
+/* As a packet of that direction has it. */
+static void make_key(const struct sg_session *s, __u8 dir, union flow_key *key)
+{
+	int out = dir == SEG_DIR_EGRESS, v6 = s->key.family == SEG_FAMILY_IPV6;
+	const __u8 *from = out ? s->key.laddr : s->key.raddr;
+	const __u8 *to = out ? s->key.raddr : s->key.laddr;
+	__u16 sport = htons(out ? s->key.lport : s->key.rport);
+	__u16 dport = htons(out ? s->key.rport : s->key.lport);
+
+	if (is_icmp(s)) {
+		int type = v6 ? (dir == s->opener ? ECHO6_REQUEST : ECHO6_REPLY) :
+				(dir == s->opener ? ECHO_REQUEST : ECHO_REPLY);
+
+		sport = htons((__u16)(type << 8));
+		dport = htons(s->key.lport);
+	}
+	memset(key, 0, sizeof(*key));
+	if (v6) {
+		key->v6.port_id = s->key.port_id;
+		key->v6.dir = dir;
+		key->v6.proto = s->key.proto;
+		memcpy(key->v6.saddr, from, 16);
+		memcpy(key->v6.daddr, to, 16);
+		key->v6.sport = sport;
+		key->v6.dport = dport;
+	} else {
+		key->v4.port_id = s->key.port_id;
+		key->v4.dir = dir;
+		key->v4.proto = s->key.proto;
+		memcpy(&key->v4.saddr, from, 4);
+		memcpy(&key->v4.daddr, to, 4);
+		key->v4.sport = sport;
+		key->v4.dport = dport;
+	}
+}
+
+static struct sg_cache_stats *stats_of(struct sg_core *core, const struct sg_session *s)
+{
+	return &core->ports[s->key.port_id]->cache;
+}
+
+/* What the kernel's entry tells of a session's life. */
+static void catch_up(struct sg_session *s, int side, const struct seg_flow *flow)
+{
+	if (flow->last_seen_ns > s->last_seen_ns)
+		s->last_seen_ns = flow->last_seen_ns;
+	if (s->denied || !flow->packets)
+		return;
+	if (s->key.proto != SG_PROTO_TCP) {
+		s->spoke = (__u8)(s->spoke | (1 << side));
+		return;
+	}
+	if (flow->payload)
+		s->data_seen = 1;
+	/* A RST alone says nothing. */
+	if (flow->packets > 1 || !(flow->closed & SEG_CLOSE_RST))
+		sg_tcp_spoke(s, side);
+	if (flow->closed)
+		sg_tcp_close(s, side, flow->closed);
+}
+
+static void drop_one(struct sg_core *core, struct sg_session *s, __u8 dir)
+{
+	int side = dir != s->opener;
+	struct seg_flow last;
+	union flow_key key;
+
+	if (!(s->cached & (1 << dir)))
+		return;
+	s->cached = (__u8)(s->cached & ~(1 << dir));
+	stats_of(core, s)->entries--;
+	core->cache.entries--;
+	make_key(s, dir, &key);
+	memset(&last, 0, sizeof(last));
+	if (core->io.flow_delete(core->io.ctx, s->key.family, &key, &last))
+		return;
+	if (s->denied) {
+		s->dropped_packets += last.packets;
+		s->dropped_bytes += last.bytes;
+	} else {
+		s->packets[side] += last.packets;
+		s->bytes[side] += last.bytes;
+		s->kernel_packets += last.packets;
+		s->kernel_bytes += last.bytes;
+	}
+	catch_up(s, side, &last);
+}
+
+void sg_cache_drop(struct sg_core *core, struct sg_session *s)
+{
+	drop_one(core, s, SEG_DIR_EGRESS);
+	drop_one(core, s, SEG_DIR_INGRESS);
+}
+
+static int count_dirs(__u8 dirs)
+{
+	return !!(dirs & (1 << SEG_DIR_EGRESS)) + !!(dirs & (1 << SEG_DIR_INGRESS));
+}
+
+void sg_cache_evict(struct sg_core *core, struct sg_session *s)
+{
+	__u32 entries = (__u32)count_dirs(s->cached);
+
+	stats_of(core, s)->evicted += entries;
+	core->cache.evicted += entries;
+	sg_cache_drop(core, s);
+}
+
+void sg_core_cache_limit(struct sg_core *core, __u32 entries)
+{
+	core->cache_limit = entries;
+}
+
+void sg_core_cache_drop(struct sg_core *core, __u32 max, __u32 *cursor)
+{
+	__u32 slot = *cursor;
+
+	for (; slot < core->table.used && max; max--) {
+		struct sg_session *s = sg_table_slot(&core->table, ++slot);
+
+		if (s->in_use)
+			sg_cache_evict(core, s);
+	}
+	*cursor = slot < core->table.used ? slot : 0;
+}
+
+void sg_core_cache_stats(const struct sg_core *core, __u16 port_id, struct sg_cache_stats *out)
+{
+	const struct sg_port *port = core->ports[port_id];
+
+	memset(out, 0, sizeof(*out));
+	if (port)
+		*out = port_id ? port->cache : core->cache;
+}
+
+int sg_cache_sweep(struct sg_core *core)
+{
+	for (int seen = 0; core->sweep && seen < SWEPT_AT_ONCE; seen++) {
+		const struct sg_ruleset *rules;
+		struct sg_session *s;
+
+		if (core->sweep > core->table.used) {
+			core->sweep = 0;
+			break;
+		}
+		s = sg_table_slot(&core->table, core->sweep++);
+		if (!s->in_use || !s->cached)
+			continue;
+		rules = core->ports[s->key.port_id]->rules;
+		if (rules && rules->policy.flags & SG_POLICY_NO_CACHE)
+			sg_cache_evict(core, s);
+	}
+	return core->sweep != 0;
+}
+
+struct sg_cache_counts sg_cache_peek(struct sg_core *core, struct sg_session *s)
+{
+	struct sg_cache_counts counts = { 0 };
+
+	for (__u8 dir = SEG_DIR_EGRESS; dir <= SEG_DIR_INGRESS; dir++) {
+		int side = dir != s->opener;
+		struct seg_flow flow;
+		union flow_key key;
+
+		if (!(s->cached & (1 << dir)))
+			continue;
+		make_key(s, dir, &key);
+		if (core->io.flow_get(core->io.ctx, s->key.family, &key, &flow))
+			continue;
+		counts.packets[side] = flow.packets;
+		counts.bytes[side] = flow.bytes;
+		catch_up(s, side, &flow);
+	}
+	return counts;
+}
+
+/* A connection is the kernel's from its SYN on, unless too many are: a flood of SYNs must leave room for
+ * those that were answered, in its family's map too. Of one that both ends have closed, only the last ACK
+ * is still to come. */
+static __u8 wanted_of_connection(const struct sg_core *core, const struct sg_session *s, __u8 both)
+{
+	__u32 room = core->cache_limit < SEG_FLOWS_MAX ? core->cache_limit : SEG_FLOWS_MAX;
+
+	if (sg_tcp_is_opening(s))
+		return core->cache.entries < room / 2 ? both : s->cached;
+	if (s->tcp_state == SG_TCP_LAST_ACK)
+		return s->cached;
+	return sg_tcp_is_open(s) ? both : 0;
+}
+
+/* Which directions the kernel may decide by itself, as bits 1 << dir. */
+static __u8 wanted(const struct sg_core *core, const struct sg_session *s)
+{
+	const struct sg_ruleset *rules = core->ports[s->key.port_id]->rules;
+	__u8 both = (1 << SEG_DIR_EGRESS) | (1 << SEG_DIR_INGRESS);
+
+	if (!core->config.flow_cache || !s->generation || s->vlan ||
+	    rules->policy.flags & SG_POLICY_NO_CACHE)
+		return 0;
+	switch (s->key.proto) {
+	case SG_PROTO_TCP:
+		if (s->denied)
+			return s->resets >= SG_RESETS_MAX ? both : 0;
+		return wanted_of_connection(core, s, both);
+	case SG_PROTO_ICMP:
+	case SG_PROTO_ICMPV6:
+		if ((s->key.rport & 0xff) != ECHO_REQUEST && (s->key.rport & 0xff) != ECHO6_REQUEST)
+			return 0;
+		break;
+	default:
+		if (SEG_PROTO_IS_EXTENSION(s->key.proto))
+			return 0;
+		break;
+	}
+	if (!s->denied)
+		return both;
+	return s->rejects && s->resets < SG_RESETS_MAX ? 0 : (__u8)(1 << s->opener);
+}
+
+/* Never shorter than what the engine's timers will grant, whatever state a flow comes to. */
+static __u64 kernel_timeout(const struct sg_session *s)
+{
+	if (s->denied || is_icmp(s))
+		return s->timeout_ns;
+	switch (s->key.proto) {
+	case SG_PROTO_TCP:
+		return SG_TIMEOUT_TCP_ACTIVE;
+	case SG_PROTO_UDP:
+		return SG_TIMEOUT_UDP_ANSWERED;
+	case SG_PROTO_SCTP:
+		return SG_TIMEOUT_SCTP_ANSWERED;
+	default:
+		return SG_TIMEOUT_OTHER_ANSWERED;
+	}
+}
+
+static int put_one(struct sg_core *core, struct sg_session *s, __u8 dir, const struct seg_flow *flow)
+{
+	struct sg_cache_stats *stats = stats_of(core, s);
+	union flow_key key;
+
+	make_key(s, dir, &key);
+	if (core->cache.entries >= core->cache_limit ||
+	    core->io.flow_put(core->io.ctx, s->key.family, &key, flow)) {
+		stats->refused++;
+		core->cache.refused++;
+		return 0;
+	}
+	s->cached = (__u8)(s->cached | (1 << dir));
+	stats->entries++;
+	stats->put++;
+	core->cache.entries++;
+	core->cache.put++;
+	return 1;
+}
+
+/* A connection that begins has no packet behind its SYN. Of all else that passes, packets that came before the
+ * verdict may wait behind p, and go the other way where they went before. Copies wait for nobody. */
+static __u8 phase_of(const struct sg_core *core, const struct sg_session *s, const struct sg_packet *p, __u8 dir)
+{
+	int tcp = s->key.proto == SG_PROTO_TCP;
+
+	if (s->denied || sg_policy_records_only(core->ports[s->key.port_id]->rules))
+		return SEG_FLOW_STEADY;
+	if (tcp && sg_tcp_is_opening(s))
+		return dir == s->opener ? SEG_FLOW_OPENING : SEG_FLOW_STEADY;
+	return dir == p->dir || tcp || s->packets[dir != s->opener] ? SEG_FLOW_SETTLING : SEG_FLOW_STEADY;
+}
+
+static void put(struct sg_core *core, struct sg_session *s, const struct sg_packet *p, __u8 dirs, __u64 now_ns)
+{
+	struct seg_flow flow = {
+		.generation = s->generation,
+		.last_seen_ns = now_ns,
+		.timeout_ns = kernel_timeout(s),
+		.session = sg_session_name(s),
+		.verdict = s->denied ? SEG_VERDICT_DENY : SEG_VERDICT_ALLOW,
+		.steered = s->key.proto == SG_PROTO_TCP ? SEG_SETTLE_PACKETS - SEG_SETTLE_TCP : 0,
+	};
+
+	for (__u8 dir = SEG_DIR_EGRESS; dir <= SEG_DIR_INGRESS; dir++) {
+		if (!(dirs & (1 << dir)))
+			continue;
+		flow.phase = phase_of(core, s, p, dir);
+		if (!put_one(core, s, dir, &flow)) {
+			sg_cache_drop(core, s);
+			s->retry_ns = now_ns + RETRY_NS;
+			return;
+		}
+	}
+	s->put_ns = now_ns;
+	s->put_generation = flow.generation;
+}
+
+static int is_settling(struct sg_core *core, const struct sg_session *s, __u8 dir)
+{
+	struct seg_flow flow;
+	union flow_key key;
+
+	make_key(s, dir, &key);
+	return !core->io.flow_get(core->io.ctx, s->key.family, &key, &flow) &&
+	       flow.phase == SEG_FLOW_SETTLING;
+}
+
+/* p is of a kind that the kernel carries, so that its coming here means a miss. Asked once a second. */
+static int should_have_hit(struct sg_core *core, struct sg_session *s, const struct sg_packet *p, __u64 now_ns)
+{
+	if (now_ns - s->put_ns <= HEAL_NS || p->extended || p->frames != 1 || p->opens ||
+	    !(s->cached & (1 << p->dir)) || p->tcp_flags & (SG_SYN | SG_FIN | SG_RST))
+		return 0;
+	if (!is_settling(core, s, p->dir))
+		return 1;
+	s->put_ns = now_ns;
+	return 0;
+}
+
+/* Not those that the policy's change sent here: the entry was no verdict any more. */
+static void count_late(struct sg_core *core, const struct sg_session *s, const struct sg_packet *p)
+{
+	struct sg_cache_stats *stats = stats_of(core, s);
+
+	if (s->denied || !(s->cached & (1 << p->dir)) || s->put_generation != s->generation)
+		return;
+	stats->late_packets += p->frames;
+	stats->late_bytes += p->bytes;
+	core->cache.late_packets += p->frames;
+	core->cache.late_bytes += p->bytes;
+}
+
+void sg_cache_sync(struct sg_core *core, struct sg_session *s, const struct sg_packet *p,
+		   __u64 now_ns)
+{
+	__u8 dirs = wanted(core, s);
+
+	count_late(core, s, p);
+	if (s->cached && (s->cached != dirs || s->put_generation != s->generation ||
+			  should_have_hit(core, s, p, now_ns)))
+		sg_cache_evict(core, s);
+	if (dirs && !s->cached && now_ns >= s->retry_ns)
+		put(core, s, p, dirs, now_ns);
+}

@@ -1,0 +1,556 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* Session life; see the header. In: packets and answers of the policy. Out: table, flow map,
+ * events. */
+#include "flow/sg_flow.h"
+
+#include <errno.h>
+
+#include "flow/sg_cache.h"
+#include "session/sg_tcp.h"
+
+enum { ROOM_TRIES = 4 };	/* each may cost four system calls */
+#define PATIENCE_NS (60 * SG_SECOND)	/* that an end waits for room among the events */
+
+void sg_flow_key(const struct sg_packet *p, struct sg_key *key, __u8 *opener)
+{
+	int out = p->dir == SEG_DIR_EGRESS;
+
+	memset(key, 0, sizeof(*key));
+	key->port_id = p->port_id;
+	key->family = p->family;
+	key->proto = p->proto;
+	memcpy(key->laddr, out ? p->saddr : p->daddr, sizeof(key->laddr));
+	memcpy(key->raddr, out ? p->daddr : p->saddr, sizeof(key->raddr));
+	*opener = p->dir;
+	switch (p->kind) {
+	case SG_KIND_TCP:
+	case SG_KIND_UDP:
+	case SG_KIND_SCTP:
+		key->lport = out ? p->sport : p->dport;
+		key->rport = out ? p->dport : p->sport;
+		break;
+	case SG_KIND_ICMP_QUERY:
+	case SG_KIND_ICMP_REPLY:
+		/* Two pings with one identifier, one each way, are two flows. */
+		if (p->kind == SG_KIND_ICMP_REPLY)
+			*opener = sg_other_dir(p->dir);
+		key->lport = p->icmp_id;
+		key->rport = (__u16)(*opener << 8 | p->icmp_query);
+		break;
+	default:
+		break;
+	}
+}
+
+/* What rules look at. */
+static __u16 port_of(const struct sg_key *key, __u8 opener)
+{
+	if (key->proto == SG_PROTO_ICMP || key->proto == SG_PROTO_ICMPV6)
+		return key->rport & 0xff;
+	return opener == SEG_DIR_EGRESS ? key->rport : key->lport;
+}
+
+struct sg_answer sg_flow_ask(const struct sg_port *port, const struct sg_key *key, __u8 opener)
+{
+	struct sg_question q = {
+		.local = key->laddr,
+		.peer = key->raddr,
+		.port = port_of(key, opener),
+		.from_port = opener == SEG_DIR_EGRESS ? key->lport : key->rport,
+		.dir = opener,
+		.family = key->family,
+		.proto = key->proto,
+		.segment = port->rules->policy.segment,
+	};
+
+	return sg_policy_ask(port->rules, &q);
+}
+
+struct sg_answer sg_flow_ask_either(const struct sg_port *port, const struct sg_key *key, __u8 *opener)
+{
+	struct sg_answer answer = sg_flow_ask(port, key, *opener), other;
+
+	if (answer.unknown || (answer.pass && !answer.reason))
+		return answer;
+	other = sg_flow_ask(port, key, sg_other_dir(*opener));
+	if (!other.unknown && (!other.pass || other.reason))
+		return answer;
+	*opener = sg_other_dir(*opener);
+	return other;
+}
+
+static void tell_staged(struct sg_core *core, struct sg_port *port, const struct sg_packet *p,
+			__u8 opener, const struct sg_answer *answer, __u64 now_ns)
+{
+	struct sg_ruling staged = { answer->staged_id, answer->staged_reason, opener };
+
+	if (answer->staged_reason)
+		sg_record(core, port, p, &staged, now_ns);
+}
+
+void sg_flow_decided(struct sg_core *core, struct sg_port *port, const struct sg_packet *p,
+		     const struct sg_key *key, __u8 opener, const struct sg_answer *answer, int kept,
+		     __u64 now_ns)
+{
+	tell_staged(core, port, p, opener, answer, now_ns);
+	sg_hits_judged(&core->hits, &core->table.hash_key, key, answer, kept, now_ns);
+}
+
+/* The flow of a session as an event names it: from its opener's side. */
+static void flow_event(const struct sg_session *s, struct sg_event *event)
+{
+	int out = s->opener == SEG_DIR_EGRESS;
+
+	event->rule_id = s->rule_id;
+	event->port_id = s->key.port_id;
+	event->reason = s->violation ? s->violation_reason : s->reason;
+	event->dir = s->opener;
+	event->family = s->key.family;
+	event->proto = s->key.proto;
+	memcpy(event->saddr, out ? s->key.laddr : s->key.raddr, sizeof(event->saddr));
+	memcpy(event->daddr, out ? s->key.raddr : s->key.laddr, sizeof(event->daddr));
+	if (s->key.proto == SG_PROTO_ICMP || s->key.proto == SG_PROTO_ICMPV6) {
+		event->sport = (__u16)(s->key.rport << 8);
+		event->dport = s->key.lport;
+	} else {
+		event->sport = out ? s->key.lport : s->key.rport;
+		event->dport = out ? s->key.rport : s->key.lport;
+	}
+}
+
+static __u64 timeout_of(const struct sg_session *s)
+{
+	int answered = s->spoke == 3;
+
+	switch (s->key.proto) {
+	case SG_PROTO_TCP:
+		return s->denied ? SG_TIMEOUT_TCP_RESET : sg_tcp_timeout(s);
+	case SG_PROTO_UDP:
+		return answered ? SG_TIMEOUT_UDP_ANSWERED : SG_TIMEOUT_UDP;
+	case SG_PROTO_SCTP:
+		return answered ? SG_TIMEOUT_SCTP_ANSWERED : SG_TIMEOUT_OTHER;
+	case SG_PROTO_ICMP:
+	case SG_PROTO_ICMPV6:
+		return SG_TIMEOUT_ICMP;
+	default:
+		return answered ? SG_TIMEOUT_OTHER_ANSWERED : SG_TIMEOUT_OTHER;
+	}
+}
+
+static void count_denied(struct sg_core *core, const struct sg_session *s, int one)
+{
+	core->denied += (__u32)one;
+	core->ports[s->key.port_id]->denied += (__u32)one;
+}
+
+static void schedule(struct sg_core *core, struct sg_session *s)
+{
+	s->timeout_ns = timeout_of(s);
+	sg_wheel_arm(&core->table, s, s->last_seen_ns + s->timeout_ns);
+}
+
+/* Both ends have spoken: it is not among those that make room any more. */
+static void note_answer(struct sg_core *core, struct sg_session *s)
+{
+	if (!s->lasting && !s->denied && s->spoke == 3)
+		sg_table_lasts(&core->table, s, &core->ports[s->key.port_id]->sessions);
+}
+
+void sg_flow_touch(struct sg_core *core, struct sg_session *s, const struct sg_packet *p,
+		   __u64 now_ns)
+{
+	int side = p->dir != s->opener;
+
+	if (!s->denied) {
+		s->packets[side] += p->frames;
+		s->bytes[side] += p->bytes;
+		if (s->key.proto != SG_PROTO_TCP)
+			s->spoke = (__u8)(s->spoke | (1 << side));
+	}
+	s->last_seen_ns = now_ns;
+	if (sg_frame_is_tagged(p->frame))
+		s->vlan = 1;
+	note_answer(core, s);
+	schedule(core, s);
+}
+
+/* One of the port's that nobody has answered goes, the oldest first: of the peer, where it is the peer's share that is
+ * used up. 0: there is none. The kernel may know more of one than the engine: then it is not one of them. */
+static int make_room(struct sg_core *core, struct sg_port *port, const struct sg_key *key, enum sg_room room)
+{
+	struct sg_session *s = sg_table_slot(&core->table, port->sessions.fresh.tail);
+
+	if (!s)
+		return 0;
+	sg_cache_peek(core, s);
+	note_answer(core, s);
+	if (s->lasting)
+		return 1;
+	if (room == SG_NO_ROOM_FOR_PEER && !sg_table_same_peer(&s->key, key))
+		sg_table_renew(&core->table, s, &port->sessions);
+	else
+		sg_flow_end(core, s);
+	return 1;
+}
+
+static struct sg_session *add(struct sg_core *core, struct sg_port *port, const struct sg_key *key,
+			      const struct sg_ruling *ruling, const struct sg_answer *answer,
+			      __u64 now_ns)
+{
+	enum sg_room room = sg_table_room(&core->table, key, &port->sessions);
+	struct sg_session *s;
+
+	for (int tries = 0; room != SG_ROOM && tries < ROOM_TRIES; tries++) {
+		if (!make_room(core, port, key, room))
+			break;
+		room = sg_table_room(&core->table, key, &port->sessions);
+	}
+	s = sg_table_add(&core->table, key, &port->sessions);
+	if (!s)
+		return NULL;
+	s->opener = ruling->opener;
+	s->rule_id = ruling->rule_id;
+	s->keys = answer->keys;
+	s->generation = port->rules->policy.generation;
+	s->last_seen_ns = now_ns;
+	if (now_ns > s->created_ns)
+		s->created_ns = now_ns;
+	return s;
+}
+
+struct sg_session *sg_flow_open(struct sg_core *core, struct sg_port *port,
+				const struct sg_key *key, const struct sg_packet *p,
+				const struct sg_ruling *ruling, const struct sg_answer *answer,
+				__u64 now_ns)
+{
+	struct sg_session *s = add(core, port, key, ruling, answer, now_ns);
+
+	if (!s)
+		return NULL;
+	if (key->proto == SG_PROTO_TCP)
+		sg_tcp_start(s, p);
+	sg_flow_touch(core, s, p, now_ns);
+	if (answer->reason) {
+		struct sg_ruling violation = *ruling;
+
+		s->violation = 1;
+		s->violation_reason = answer->reason;
+		violation.reason = answer->reason;
+		sg_record(core, port, p, &violation, now_ns);
+	}
+	return s;
+}
+
+struct sg_session *sg_flow_deny(struct sg_core *core, struct sg_port *port,
+				const struct sg_key *key, const struct sg_packet *p,
+				const struct sg_ruling *ruling, const struct sg_answer *answer,
+				__u64 now_ns)
+{
+	struct sg_session *s;
+
+	/* A flood of what is denied must not take the room of what is allowed, nor that of other ports' denials. */
+	if (port->denied >= (__u64)SG_SHARE * (core->table.max / 4 - core->denied))
+		return NULL;
+	s = add(core, port, key, ruling, answer, now_ns);
+	if (!s)
+		return NULL;
+	count_denied(core, s, 1);
+	s->denied = 1;
+	s->ended = 1;
+	s->reason = ruling->reason;
+	sg_flow_touch(core, s, p, now_ns);
+	return s;
+}
+
+static enum sg_event_class class_of_end(const struct sg_session *s)
+{
+	return s->spoke == 3 ? SG_TELL_END : SG_TELL_UNANSWERED;
+}
+
+/* Datagrams need no handshake: whoever sends one back has answered. */
+static __u8 answer_of(const struct sg_session *s, __u64 back_packets)
+{
+	if (s->key.proto != SG_PROTO_TCP)
+		return back_packets ? SG_ANSWERED_DATA : SG_ANSWERED_NOT;
+	if (!sg_tcp_is_answered(s))
+		return SG_ANSWERED_NOT;
+	return s->data_seen ? SG_ANSWERED_DATA : SG_ANSWERED_OPEN;
+}
+
+void sg_flow_tell_end(struct sg_core *core, struct sg_session *s)
+{
+	struct sg_event event = {
+		.time_ns = s->last_seen_ns, .kind = SG_EVENT_FLOW_END, .started_ns = s->created_ns,
+		.packets = s->packets[0] + s->packets[1], .bytes = s->bytes[0] + s->bytes[1],
+		.back_packets = s->packets[1], .back_bytes = s->bytes[1],
+		.kernel_packets = s->kernel_packets, .kernel_bytes = s->kernel_bytes,
+		.violation = s->violation, .answer = answer_of(s, s->packets[1]),
+	};
+
+	if (s->ended)
+		return;
+	s->ended = 1;
+	flow_event(s, &event);
+	sg_event_push(&core->events, &event, class_of_end(s));
+}
+
+int sg_flow_may_end(const struct sg_core *core, const struct sg_session *s)
+{
+	return s->ended || sg_event_room(&core->events, s->key.port_id, class_of_end(s));
+}
+
+static void turn_denied(struct sg_core *core, struct sg_session *s, __u16 reason)
+{
+	sg_cache_evict(core, s);
+	sg_flow_tell_end(core, s);
+	count_denied(core, s, 1);
+	s->denied = 1;
+	s->violation = 0;
+	s->resets = 0;
+	s->reason = reason;
+}
+
+static void tell_kernel_drops(struct sg_core *core, struct sg_session *s)
+{
+	struct sg_event event = {
+		.time_ns = s->last_seen_ns, .packets = s->dropped_packets, .bytes = s->dropped_bytes,
+		.kind = SG_EVENT_DROP,
+	};
+
+	if (!s->dropped_packets)
+		return;
+	flow_event(s, &event);
+	sg_event_push(&core->events, &event, SG_TELL_DROP);
+	s->dropped_packets = s->dropped_bytes = 0;
+}
+
+void sg_flow_goes_on(struct sg_session *s, __u64 now_ns)
+{
+	/* What it carried before has been told with that end. */
+	s->ended = 0;
+	if (now_ns > s->created_ns)
+		s->created_ns = now_ns;
+	s->kernel_packets = s->kernel_bytes = 0;
+	memset(s->packets, 0, sizeof(s->packets));
+	memset(s->bytes, 0, sizeof(s->bytes));
+}
+
+static void turn_allowed(struct sg_core *core, struct sg_session *s, __u64 now_ns)
+{
+	sg_cache_evict(core, s);
+	tell_kernel_drops(core, s);
+	count_denied(core, s, -1);
+	s->denied = s->blocked = s->resets = s->spoke = 0;
+	s->reason = SEG_R_NONE;
+	s->retry_ns = 0;
+	if (s->key.proto == SG_PROTO_TCP) {
+		s->tcp_state = SG_TCP_ESTABLISHED;
+		s->midstream = s->data_seen = 1;
+		s->fin_seen = s->fin_acked = 0;
+	}
+	sg_flow_goes_on(s, now_ns);
+}
+
+static struct sg_answer ask_again(struct sg_core *core, const struct sg_port *port, struct sg_session *s)
+{
+	__u8 opener = s->opener;
+	struct sg_answer answer;
+
+	if (!s->guessed)
+		return sg_flow_ask(port, &s->key, opener);
+	answer = sg_flow_ask_either(port, &s->key, &opener);
+	if (opener != s->opener) {
+		sg_cache_evict(core, s);
+		sg_tcp_turn(s);
+	}
+	return answer;
+}
+
+int sg_flow_judge_again(struct sg_core *core, struct sg_port *port, struct sg_session *s,
+			const struct sg_packet *p, __u64 now_ns)
+{
+	struct sg_answer answer = ask_again(core, port, s);
+
+	if (answer.unknown)
+		return -ENOMEM;
+	tell_staged(core, port, p, s->opener, &answer, now_ns);
+	sg_hits_used(&core->hits, &core->table.hash_key, s);
+	sg_hits_judged_again(&core->hits, &core->table.hash_key, s, &answer, now_ns);
+	s->keys = answer.keys;
+	s->generation = port->rules->policy.generation;
+	s->rejects = answer.reject;
+	if (!answer.pass) {
+		if (s->denied) {
+			s->rule_id = answer.rule_id;
+			s->reason = answer.reason;
+			return 0;
+		}
+		turn_denied(core, s, answer.reason);
+		s->rule_id = answer.rule_id;
+		return 1;
+	}
+	if (s->denied)
+		turn_allowed(core, s, now_ns);
+	s->rule_id = answer.rule_id;
+	if (answer.reason && !s->violation) {
+		struct sg_ruling violation = { answer.rule_id, answer.reason, s->opener };
+
+		sg_record(core, port, p, &violation, now_ns);
+	}
+	s->violation = answer.reason != SEG_R_NONE;
+	s->violation_reason = answer.reason;
+	return 0;
+}
+
+void sg_flow_close(struct sg_core *core, struct sg_session *s, int side, __u8 close, __u64 now_ns)
+{
+	sg_tcp_close(s, side, close);
+	s->last_seen_ns = now_ns;
+	schedule(core, s);
+	if (!sg_tcp_is_over(s))
+		return;
+	sg_cache_drop(core, s);
+	/* It lingers: its timer tells it, when there is room. */
+	if (sg_flow_may_end(core, s))
+		sg_flow_tell_end(core, s);
+}
+
+void sg_flow_end(struct sg_core *core, struct sg_session *s)
+{
+	struct sg_port *port = core->ports[s->key.port_id];
+
+	sg_cache_drop(core, s);
+	sg_flow_tell_end(core, s);
+	tell_kernel_drops(core, s);
+	sg_hits_used(&core->hits, &core->table.hash_key, s);
+	if (s->denied)
+		count_denied(core, s, -1);
+	sg_table_remove(&core->table, s, &port->sessions);
+}
+
+struct sg_session *sg_flow_find(struct sg_core *core, struct sg_port *port, const struct sg_key *key)
+{
+	struct sg_session *s = sg_table_find(&core->table, key);
+
+	if (!s || s->created_ns > port->sessions.closed_ns)
+		return s;
+	sg_flow_end(core, s);
+	return NULL;
+}
+
+void sg_flow_resume(struct sg_core *core, struct sg_session *s)
+{
+	if (s->denied)
+		count_denied(core, s, 1);
+	/* No generation is 0: its next packet is judged by the policy of that moment. */
+	s->generation = 0;
+	sg_cache_drop(core, s);
+	schedule(core, s);
+	/* A RST that came while there was no engine. */
+	if (sg_tcp_is_over(s))
+		sg_flow_tell_end(core, s);
+}
+
+static __u64 recall_tag(const struct sg_core *core, const struct sg_key *key)
+{
+	return sg_hash(&core->table.hash_key, key, sizeof(*key)) & ~1ULL;
+}
+
+void sg_flow_due(struct sg_core *core, struct sg_session *s, __u64 now_ns)
+{
+	int closed = s->tcp_state == SG_TCP_LAST_ACK && !s->ended;
+
+	/* With the last ACK in the kernel's counts; what is later than that, or is sent once more, comes here. */
+	if (closed)
+		sg_cache_drop(core, s);
+	else if (s->cached)
+		sg_cache_peek(core, s);
+	note_answer(core, s);
+	s->timeout_ns = timeout_of(s);
+	if (now_ns < s->last_seen_ns + s->timeout_ns) {
+		sg_hits_used(&core->hits, &core->table.hash_key, s);
+		schedule(core, s);
+		return;
+	}
+	if (!sg_flow_may_end(core, s) && now_ns < s->last_seen_ns + s->timeout_ns + PATIENCE_NS) {
+		sg_wheel_arm(&core->table, s, now_ns + SG_SECOND);
+		return;
+	}
+	if (closed) {
+		sg_flow_tell_end(core, s);
+		schedule(core, s);
+		return;
+	}
+	if (s->key.proto == SG_PROTO_TCP && !s->denied && sg_tcp_is_open(s)) {
+		__u64 tag = recall_tag(core, &s->key);
+
+		core->recall[(tag >> 8) % SG_RECALL] = tag | (s->opener == SEG_DIR_INGRESS);
+	}
+	sg_flow_end(core, s);
+}
+
+/* Order: what was known before it expired, what the workload listens on, the smaller port is the
+ * server's; where both are the same, the workload is the client. A listener may be closed while its
+ * connections go on, so that only a port that is listened on proves something, and the smaller one of the two
+ * at that: a client may be bound to such a port as well. A wrong guess opens nothing: a new connection starts
+ * with a SYN, which is judged by who sent it. */
+__u8 sg_flow_guess_opener(const struct sg_core *core, const struct sg_port *port,
+			  const struct sg_key *key, int *sure)
+{
+	__u64 tag = recall_tag(core, key), known = core->recall[(tag >> 8) % SG_RECALL];
+	int smaller = key->lport < key->rport, listens;
+
+	*sure = known && (known & ~1ULL) == tag;
+	if (*sure)
+		return known & 1 ? SEG_DIR_INGRESS : SEG_DIR_EGRESS;
+	if (!port->listeners)
+		return smaller ? SEG_DIR_INGRESS : SEG_DIR_EGRESS;
+	listens = port->listeners[key->lport / 8] & (1 << (key->lport % 8));
+	*sure = listens && smaller;
+	return listens ? SEG_DIR_INGRESS : SEG_DIR_EGRESS;
+}
+
+void sg_flow_info(struct sg_core *core, struct sg_session *s, struct sg_session_info *info)
+{
+	struct sg_cache_counts kernel = { 0 };
+	struct sg_event flow = { 0 };
+
+	if (s->cached && !s->denied) {
+		kernel = sg_cache_peek(core, s);
+		/* It may have closed, and the ring was full: then its timer is far too late. */
+		schedule(core, s);
+	}
+	flow_event(s, &flow);
+	memset(info, 0, sizeof(*info));
+	info->created_ns = s->created_ns;
+	info->last_seen_ns = s->last_seen_ns;
+	info->timeout_ns = timeout_of(s);
+	for (int side = 0; side < 2; side++) {
+		info->packets[side] = s->packets[side] + kernel.packets[side];
+		info->bytes[side] = s->bytes[side] + kernel.bytes[side];
+		info->kernel_packets += kernel.packets[side];
+		info->kernel_bytes += kernel.bytes[side];
+	}
+	info->kernel_packets += s->kernel_packets;
+	info->kernel_bytes += s->kernel_bytes;
+	info->generation = s->generation;
+	info->rule_id = s->rule_id;
+	info->keys = s->keys;
+	info->id = s->id;
+	info->port_id = s->key.port_id;
+	info->sport = flow.sport;
+	info->dport = flow.dport;
+	info->dir = s->opener;
+	info->family = s->key.family;
+	info->proto = s->key.proto;
+	info->verdict = s->denied ? SEG_VERDICT_DENY : SEG_VERDICT_ALLOW;
+	info->tcp_state = s->tcp_state;
+	info->cached = s->cached != 0;
+	info->midstream = s->midstream;
+	info->violation = s->violation;
+	info->reason = flow.reason;
+	info->ended = s->ended;
+	info->answer = answer_of(s, info->packets[1]);
+	memcpy(info->saddr, flow.saddr, sizeof(info->saddr));
+	memcpy(info->daddr, flow.daddr, sizeof(info->daddr));
+}

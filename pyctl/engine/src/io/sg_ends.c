@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* A BPF ring buffer through its memory; see the header. Layout: kernel, kernel/bpf/ringbuf.c and
+ * Documentation/bpf/ringbuf.rst: a page with the reader's position, one with the writers', the data. */
+#include "io/sg_ends.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "io/sg_pin.h"
+
+static size_t page_size(void)
+{
+	return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static __u64 produced(const struct sg_ends *ends)
+{
+	return __atomic_load_n((const __u64 *)(const void *)ends->pages, __ATOMIC_ACQUIRE);
+}
+
+void sg_ends_close(struct sg_ends *ends)
+{
+	if (!ends->consumed)
+		return;
+	munmap(ends->consumed, page_size());
+	munmap((void *)ends->pages, page_size() + 2 * (size_t)ends->size);
+	ends->consumed = NULL;
+	ends->mark = 0;
+}
+
+int sg_ends_open(struct sg_ends *ends, const char *directory)
+{
+	struct sg_ends found = { 0 };
+	int fd = sg_pin_open(directory, "seg_ends", BPF_MAP_TYPE_RINGBUF, 0, 0, &found.size);
+	size_t page = page_size();
+	void *reader, *writers = MAP_FAILED;
+	int error = 0;
+
+	if (fd < 0)
+		return fd;
+	reader = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (reader != MAP_FAILED)
+		writers = mmap(NULL, page + 2 * (size_t)found.size, PROT_READ, MAP_SHARED, fd, (off_t)page);
+	if (writers == MAP_FAILED) {
+		error = -errno;
+		if (reader != MAP_FAILED)
+			munmap(reader, page);
+	}
+	close(fd);
+	if (error)
+		return error;
+	found.consumed = reader;
+	found.pages = writers;
+	found.data = found.pages + page;
+	__atomic_store_n(found.consumed, produced(&found), __ATOMIC_RELEASE);
+	sg_ends_close(ends);
+	*ends = found;
+	return 0;
+}
+
+void sg_ends_mark(struct sg_ends *ends, __u64 frames, __u32 slots)
+{
+	if (!ends->consumed || *ends->consumed < ends->mark)
+		return;
+	ends->mark = produced(ends);
+	ends->mark_frames = frames + slots;
+}
+
+int sg_ends_are_due(const struct sg_ends *ends, __u64 frames, int drained)
+{
+	return drained || frames >= ends->mark_frames;
+}
+
+int sg_ends_take(struct sg_ends *ends, struct seg_end *out)
+{
+	__u64 at = ends->consumed ? *ends->consumed : 0;
+
+	while (at < ends->mark) {
+		const __u8 *record = ends->data + (at & (ends->size - 1));
+		__u32 header = __atomic_load_n((const __u32 *)(const void *)record, __ATOMIC_ACQUIRE);
+		__u32 length = header & ~(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BIT);
+		int whole = !(header & BPF_RINGBUF_DISCARD_BIT) && length == sizeof(*out);
+
+		/* Its writer is at it still. */
+		if (header & BPF_RINGBUF_BUSY_BIT)
+			return 0;
+		if (whole)
+			memcpy(out, record + BPF_RINGBUF_HDR_SZ, sizeof(*out));
+		at += (BPF_RINGBUF_HDR_SZ + (__u64)length + 7) & ~7ULL;
+		__atomic_store_n(ends->consumed, at, __ATOMIC_RELEASE);
+		if (whole)
+			return 1;
+	}
+	return 0;
+}

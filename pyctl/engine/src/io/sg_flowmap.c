@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* bpf(2) on the pinned maps; see the header. */
+#include "io/sg_flowmap.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "io/sg_pin.h"
+
+#define KERNEL_ENOTSUPP 524	/* not among the userland errnos */
+
+void sg_flowmap_init(struct sg_flowmap *maps)
+{
+	*maps = (struct sg_flowmap){ .fd4 = -1, .fd6 = -1, .cache = 1 };
+}
+
+void sg_flowmap_close(struct sg_flowmap *maps)
+{
+	if (maps->fd4 >= 0)
+		close(maps->fd4);
+	if (maps->fd6 >= 0)
+		close(maps->fd6);
+	if (maps->control)
+		munmap(maps->control, sizeof(*maps->control));
+	maps->fd4 = maps->fd6 = -1;
+	maps->control = NULL;
+}
+
+int sg_flowmap_open(struct sg_flowmap *maps, const char *directory)
+{
+	struct sg_flowmap found = { .fd4 = -1, .fd6 = -1, .cache = maps->cache };
+	int control = -1, error = 0;
+	__u32 unused = 0;
+	void *page;
+
+	found.fd4 = sg_pin_open(directory, "seg_flows4", BPF_MAP_TYPE_HASH,
+			     sizeof(struct seg_flow_key4), sizeof(struct seg_flow),
+			     &found.capacity);
+	found.fd6 = sg_pin_open(directory, "seg_flows6", BPF_MAP_TYPE_HASH,
+			     sizeof(struct seg_flow_key6), sizeof(struct seg_flow),
+			     &found.capacity);
+	control = sg_pin_open(directory, "seg_control", BPF_MAP_TYPE_ARRAY, sizeof(__u32),
+			   sizeof(struct seg_control), &unused);
+	if (found.fd4 < 0 || found.fd6 < 0 || control < 0)
+		error = found.fd4 < 0 ? found.fd4 : found.fd6 < 0 ? found.fd6 : control;
+	if (!error) {
+		page = mmap(NULL, sizeof(*found.control), PROT_READ | PROT_WRITE, MAP_SHARED,
+			    control, 0);
+		if (page == MAP_FAILED)
+			error = -errno;
+		else
+			found.control = page;
+		if (!error)
+			found.control->share_ahead_ns = SEG_SHARE_AHEAD_NS;
+		if (!error && getrandom(&found.control->share_seed, sizeof(__u64), 0) != sizeof(__u64))
+			error = -EIO;
+	}
+	if (control >= 0)
+		close(control);
+	if (error) {
+		sg_flowmap_close(&found);
+		return error;
+	}
+	sg_flowmap_close(maps);
+	*maps = found;
+	return 0;
+}
+
+static long element(const struct sg_flowmap *maps, int family, int command, const void *key,
+		    const void *value)
+{
+	int fd = family == SEG_FAMILY_IPV4 ? maps->fd4 : maps->fd6;
+	union bpf_attr attr;
+
+	if (fd < 0)
+		return -ENODEV;
+	memset(&attr, 0, sizeof(attr));
+	attr.map_fd = (__u32)fd;
+	attr.key = sg_bpf_pointer(key);
+	attr.value = sg_bpf_pointer(value);
+	return sg_bpf(command, &attr);
+}
+
+int sg_flowmap_put(const struct sg_flowmap *maps, int family, const void *key,
+		   const struct seg_flow *flow)
+{
+	if (!maps->cache)
+		return -ENODEV;
+	return (int)element(maps, family, BPF_MAP_UPDATE_ELEM, key, flow);
+}
+
+int sg_flowmap_get(const struct sg_flowmap *maps, int family, const void *key,
+		   struct seg_flow *flow)
+{
+	return (int)element(maps, family, BPF_MAP_LOOKUP_ELEM, key, flow);
+}
+
+int sg_flowmap_delete(const struct sg_flowmap *maps, int family, const void *key,
+		      struct seg_flow *last)
+{
+	struct seg_flow unwanted;
+	long error;
+
+	if (!last)
+		last = &unwanted;
+	error = element(maps, family, BPF_MAP_LOOKUP_AND_DELETE_ELEM, key, last);
+	/* Hash maps have it since 5.14; before, what passes between the two calls is not counted. */
+	if (error == -KERNEL_ENOTSUPP || error == -EINVAL || error == -EOPNOTSUPP) {
+		error = element(maps, family, BPF_MAP_LOOKUP_ELEM, key, last);
+		if (!error)
+			error = element(maps, family, BPF_MAP_DELETE_ELEM, key, NULL);
+	}
+	return (int)error;
+}
+
+union flow_key {
+	struct seg_flow_key4 v4;
+	struct seg_flow_key6 v6;
+};
+
+static void clear(const struct sg_flowmap *maps, int family)
+{
+	union flow_key key = { 0 }, next = { 0 };
+	long end = element(maps, family, BPF_MAP_GET_NEXT_KEY, NULL, &key);
+
+	/* The next key is asked for while this one is still there: after one that is gone, the
+	 * kernel starts again at the first of its half a million buckets. */
+	while (!end) {
+		end = element(maps, family, BPF_MAP_GET_NEXT_KEY, &key, &next);
+		element(maps, family, BPF_MAP_DELETE_ELEM, &key, NULL);
+		key = next;
+	}
+}
+
+void sg_flowmap_clear(const struct sg_flowmap *maps)
+{
+	clear(maps, SEG_FAMILY_IPV4);
+	clear(maps, SEG_FAMILY_IPV6);
+}
+
+void sg_flowmap_drained(const struct sg_flowmap *maps, __u64 now_ns)
+{
+	if (maps->control)
+		__atomic_store_n(&maps->control->drained_ns, now_ns, __ATOMIC_RELAXED);
+}
+
+void sg_flowmap_beat(const struct sg_flowmap *maps, __u64 now_ns)
+{
+	if (maps->control)
+		__atomic_store_n(&maps->control->heartbeat_ns, now_ns, __ATOMIC_RELAXED);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* Which CIDR groups an address is in: each IP version's addresses cut into spans of one class each,
+ * so that a search takes the logarithm of their number and overlapping CIDRs cost nothing. */
+#ifndef SG_NETS_H
+#define SG_NETS_H
+
+#include "node/sg_class.h"
+#include "api/sg_core.h"
+
+struct sg_span {
+	__u64 start[2];		/* its first address, in host order; IPv4 at the top */
+	__u32 class;
+	__u32 pad;
+};
+
+struct sg_nets {
+	struct sg_span *spans[2];	/* [IPv4, IPv6]; the first starts at 0 */
+	__u32 counts[2];
+};
+
+/* 0, -ENOMEM, or -EINVAL for a CIDR that is none. */
+int sg_nets_build(struct sg_nets *nets, struct sg_classes *classes, const struct sg_node_cidr *cidrs,
+		  __u32 count);
+void sg_nets_free(struct sg_nets *nets);
+__u32 sg_nets_find(const struct sg_nets *nets, __u8 family, const __u8 *address);
+
+#endif

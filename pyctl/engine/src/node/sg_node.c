@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* The node's policy; see the header. In: a checked view, questions. Out: the rule that decides. No I/O.
+ *
+ * An end is in the groups of its CIDRs, by its address, and in those that select its workload: the
+ * local end's workload is known by the port, whatever address it uses; the peer's by its address,
+ * which is looked up among those that workloads have before any CIDR is asked. Where several workloads
+ * have one address, it is one on the port's own segment, where one is, else any: the strictest answer holds.
+ *
+ * What holds between two classes is compiled when it is first asked. A member that comes or goes
+ * changes its class, and no pair. */
+#include "node/sg_node.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "node/sg_class.h"
+#include "packet/sg_decode.h"
+#include "node/sg_nets.h"
+#include "node/sg_pair.h"
+
+/* The rules in which a group is at one end: list[first[group]] and on. */
+struct ends {
+	__u32 *first;
+	__u32 *list;
+};
+
+struct holder {
+	__u32 class;
+	__u32 segment;		/* 0: not known */
+};
+
+/* Who has an address that several have: each for each of its segments. */
+struct holders {
+	struct holder *all;
+	__u32 count;		/* 0: a free place */
+};
+
+/* In sg_node.addresses: no class, but a place in sg_node.shared. */
+enum { SHARED = 1U << 31 };
+
+struct sg_node {
+	struct sg_hash_key hash_key;
+	__u32 groups;
+	__u32 rule_count;
+	int one_sided;			/* a rule holds at one end alone: pairs differ by direction */
+	struct sg_node_rule *rules;
+	struct sg_node_spec *specs;
+	struct ends sources;
+	struct ends targets;
+	struct sg_classes classes;
+	struct sg_nets nets;
+	struct sg_map addresses;	/* class of what workloads have, CIDR groups not yet joined; or SHARED */
+	struct holders *shared;
+	__u32 shared_room;
+	struct sg_map pair_index;	/* by both classes and direction: place in pairs, + 1 */
+	struct sg_pair **pairs;
+	__u32 pair_count;
+	__u32 pair_room;
+	__u64 pair_bytes;
+	__u64 *marks;			/* two bits for each rule, in two rows; zero between uses */
+	__u32 ports[SEG_PORT_IDS];	/* classes; 0: nobody said */
+};
+
+static int index_ends(struct ends *ends, const struct sg_node_rule *rules, __u32 count, __u32 groups,
+		      int targets)
+{
+	ends->first = calloc(groups + 2ULL, sizeof(*ends->first));
+	ends->list = calloc(count + 1ULL, sizeof(*ends->list));
+	if (!ends->first || !ends->list)
+		return -ENOMEM;
+	/* Counted two places up, so that filling leaves each group's beginning where it belongs. */
+	for (__u32 i = 0; i < count; i++)
+		ends->first[(targets ? rules[i].target : rules[i].source) + 2]++;
+	for (__u32 g = 1; g < groups + 2; g++)
+		ends->first[g] += ends->first[g - 1];
+	for (__u32 i = 0; i < count; i++)
+		ends->list[ends->first[(targets ? rules[i].target : rules[i].source) + 1]++] = i;
+	return 0;
+}
+
+static void *copy(const void *from, size_t size)
+{
+	void *to = malloc(size + 1);
+
+	if (to)
+		memcpy(to, from, size);
+	return to;
+}
+
+static int fill(struct sg_node *node, const struct sg_node_view *view)
+{
+	const struct sg_node_head *head = view->head;
+	int error = sg_classes_init(&node->classes, &node->hash_key);
+
+	node->groups = head->groups;
+	node->rule_count = head->rules;
+	node->rules = copy(view->rules, head->rules * sizeof(*node->rules));
+	node->specs = copy(view->specs, head->specs * sizeof(*node->specs));
+	node->marks = calloc(2 * (head->rules / 64 + 1ULL), sizeof(*node->marks));
+	if (error || !node->rules || !node->specs || !node->marks)
+		return -ENOMEM;
+	for (__u32 i = 0; i < head->rules; i++)
+		node->one_sided |= node->rules[i].dir;
+	if (index_ends(&node->sources, node->rules, head->rules, head->groups, 0) ||
+	    index_ends(&node->targets, node->rules, head->rules, head->groups, 1))
+		return -ENOMEM;
+	error = sg_nets_build(&node->nets, &node->classes, view->cidrs, head->cidrs);
+	return error ? error : sg_node_members_set(node, view);
+}
+
+int sg_node_build(const __u64 hash_key[2], const struct sg_node_view *view, struct sg_node **out)
+{
+	struct sg_node *node = calloc(1, sizeof(*node));
+	int error;
+
+	if (!node)
+		return -ENOMEM;
+	memcpy(node->hash_key.k, hash_key, sizeof(node->hash_key.k));
+	error = fill(node, view);
+	if (error)
+		sg_node_free(node);
+	else
+		*out = node;
+	return error;
+}
+
+static void drop_pairs(struct sg_node *node)
+{
+	for (__u32 i = 0; i < node->pair_count; i++)
+		free(node->pairs[i]);
+	node->pair_count = 0;
+	node->pair_bytes = 0;
+	sg_map_clear(&node->pair_index);
+}
+
+void sg_node_free(struct sg_node *node)
+{
+	if (!node)
+		return;
+	drop_pairs(node);
+	free(node->pairs);
+	sg_map_clear(&node->addresses);
+	for (__u32 i = 0; i < node->shared_room; i++)
+		free(node->shared[i].all);
+	free(node->shared);
+	sg_nets_free(&node->nets);
+	sg_classes_free(&node->classes);
+	free(node->sources.first);
+	free(node->sources.list);
+	free(node->targets.first);
+	free(node->targets.list);
+	free(node->marks);
+	free(node->rules);
+	free(node->specs);
+	free(node);
+}
+
+static void address_key(__u8 family, const __u8 *address, __u64 key[3])
+{
+	memcpy(key, address, 16);
+	if (family == SEG_FAMILY_IPV4)
+		memset((__u8 *)key + 4, 0, 12);
+	key[2] = family;
+}
+
+/* A place for the holders of one more address, its number in *place. 0 or -ENOMEM. */
+static int shared_place(struct sg_node *node, __u32 *place)
+{
+	__u32 room = 2 * (node->shared_room + 4);
+	struct holders *grown;
+
+	for (__u32 i = 0; i < node->shared_room; i++)
+		if (!node->shared[i].count) {
+			*place = i;
+			return 0;
+		}
+	grown = realloc(node->shared, room * sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	memset(grown + node->shared_room, 0, (room - node->shared_room) * sizeof(*grown));
+	*place = node->shared_room;
+	node->shared = grown;
+	node->shared_room = room;
+	return 0;
+}
+
+static int add_holder(struct holders *holders, struct holder one)
+{
+	struct holder *grown;
+
+	grown = realloc(holders->all, (holders->count + 1ULL) * sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	grown[holders->count++] = one;
+	holders->all = grown;
+	return 0;
+}
+
+/* One more has the address. 0 or -ENOMEM. */
+static int share_address(struct sg_node *node, const __u64 key[3], struct holder one)
+{
+	__u32 known = sg_map_get(&node->addresses, &node->hash_key, key), place;
+	int error;
+
+	if (known & SHARED)
+		return add_holder(&node->shared[known & ~SHARED], one);
+	error = shared_place(node, &place);
+	if (!error)
+		error = add_holder(&node->shared[place], one);
+	return error ? error :
+		       sg_map_put(&node->addresses, &node->hash_key, key, place | SHARED);
+}
+
+/* It has the address alone, or is the first of those who have. */
+static int set_address(struct sg_node *node, const __u64 key[3], __u32 class)
+{
+	__u32 known = sg_map_get(&node->addresses, &node->hash_key, key);
+
+	if (known & SHARED)
+		node->shared[known & ~SHARED].count = 0;
+	return sg_map_put(&node->addresses, &node->hash_key, key, class);
+}
+
+static int member_set(struct sg_node *node, const struct sg_member *member, const __u32 *groups)
+{
+	__u32 class = 0;
+	__u64 key[3];
+	int error;
+
+	if (member->groups) {
+		class = sg_class_of(&node->classes, groups + member->first_group, member->groups);
+		if (!class)
+			return -ENOMEM;
+	}
+	if (!member->family) {
+		node->ports[member->port_id] = class;
+		return 0;
+	}
+	address_key(member->family, member->address, key);
+	error = member->holder == SG_HOLDER_ALSO ? 0 : set_address(node, key, class);
+	if (error || member->holder == SG_HOLDER_ALONE)
+		return error;
+	return share_address(node, key, (struct holder){ class, member->segment });
+}
+
+int sg_node_members_set(struct sg_node *node, const struct sg_node_view *view)
+{
+	int error = 0;
+
+	if (view->head->groups != node->groups)
+		return -EINVAL;
+	for (__u32 i = 0; i < view->head->members && !error; i++)
+		error = member_set(node, &view->members[i], view->groups);
+	return error;
+}
+
+void sg_node_port_delete(struct sg_node *node, __u16 port_id)
+{
+	node->ports[port_id] = SG_CLASS_NONE;
+}
+
+/* Marks the rules of `ends` that a group of the class is in, and, with `among`, that are in it too. */
+static void mark(const struct ends *ends, const struct sg_class *class, const __u64 *among,
+		 __u64 *marks)
+{
+	for (__u32 g = 0; g < class->count; g++)
+		for (__u32 i = ends->first[class->groups[g]]; i < ends->first[class->groups[g] + 1]; i++) {
+			__u32 rule = ends->list[i];
+			__u64 bit = 1ULL << (rule % 64);
+
+			if (!among || among[rule / 64] & bit)
+				marks[rule / 64] |= bit;
+		}
+}
+
+static struct sg_pair *compile_pair(struct sg_node *node, __u32 source, __u32 target, __u8 dir)
+{
+	__u32 words = node->rule_count / 64 + 1, count = 0, found = 0;
+	__u64 *sources = node->marks, *both = node->marks + words;
+	struct sg_pair *pair = NULL;
+	__u32 *candidates;
+
+	mark(&node->sources, &node->classes.all[source], NULL, sources);
+	mark(&node->targets, &node->classes.all[target], sources, both);
+	for (__u32 w = 0; w < words; w++)
+		count += (__u32)__builtin_popcountll(both[w]);
+	candidates = malloc((count + 1ULL) * sizeof(*candidates));
+	if (candidates) {
+		for (__u32 w = 0; w < words; w++)
+			for (__u64 left = both[w]; left; left &= left - 1) {
+				__u32 rule = w * 64 + (__u32)__builtin_ctzll(left);
+
+				if (!node->rules[rule].dir || node->rules[rule].dir == dir)
+					candidates[found++] = rule;
+			}
+		pair = sg_pair_compile(node->rules, node->specs, candidates, found);
+	}
+	free(candidates);
+	memset(node->marks, 0, 2ULL * words * sizeof(*node->marks));
+	return pair;
+}
+
+static int keep_pair(struct sg_node *node, const __u64 key[3], struct sg_pair *pair)
+{
+	struct sg_pair **grown;
+	__u32 room = 2 * (node->pair_room + 8);
+
+	if (node->pair_count == node->pair_room) {
+		grown = realloc(node->pairs, sizeof(struct sg_pair *) * room);
+		if (!grown)
+			return -ENOMEM;
+		node->pairs = grown;
+		node->pair_room = room;
+	}
+	if (sg_map_put(&node->pair_index, &node->hash_key, key, node->pair_count + 1))
+		return -ENOMEM;
+	node->pairs[node->pair_count++] = pair;
+	node->pair_bytes += sg_pair_size(pair) + sizeof(struct sg_map_slot) * 4;
+	return 0;
+}
+
+/* NULL: no memory. */
+static const struct sg_pair *pair_of(struct sg_node *node, __u32 source, __u32 target, __u8 dir)
+{
+	__u64 key[3] = { (__u64)source << 32 | target, node->one_sided ? dir : 0, 0 };
+	__u32 found = sg_map_get(&node->pair_index, &node->hash_key, key);
+	struct sg_pair *pair;
+
+	if (found)
+		return node->pairs[found - 1];
+	if (node->pair_bytes > SG_NODE_PAIR_BYTES)
+		drop_pairs(node);
+	pair = compile_pair(node, source, target, dir);
+	if (pair && keep_pair(node, key, pair)) {
+		free(pair);
+		return NULL;
+	}
+	return pair;
+}
+
+static __u32 local_class(struct sg_node *node, __u16 port_id, const struct sg_question *q)
+{
+	__u32 own = node->ports[port_id];
+	__u32 by_address = sg_nets_find(&node->nets, q->family, q->local);
+
+	return own ? sg_class_union(&node->classes, own, by_address) : by_address;
+}
+
+/* What the peer may be: of its address one, or each who has it. */
+static struct holders peers_of(const struct sg_node *node, const struct sg_question *q, struct holder *alone)
+{
+	__u64 key[3];
+
+	address_key(q->family, q->peer, key);
+	alone->class = sg_map_get(&node->addresses, &node->hash_key, key);
+	if (alone->class & SHARED)
+		return node->shared[alone->class & ~SHARED];
+	return (struct holders){ alone, 1 };
+}
+
+/* Whether one of them is on the segment: then it is none of the others. */
+static int is_near(const struct holders *holders, __u32 segment)
+{
+	for (__u32 i = 0; segment && i < holders->count; i++)
+		if (holders->all[i].segment == segment)
+			return 1;
+	return 0;
+}
+
+static enum sg_pair_table table_of(const struct sg_question *q)
+{
+	switch (q->proto) {
+	case SG_PROTO_TCP:
+		return SG_PAIR_TCP;
+	case SG_PROTO_UDP:
+		return SG_PAIR_UDP;
+	case SG_PROTO_SCTP:
+		return SG_PAIR_SCTP;
+	case SG_PROTO_ICMP:
+		return q->family == SEG_FAMILY_IPV4 ? SG_PAIR_ICMP : SG_PAIR_OTHER;
+	case SG_PROTO_ICMPV6:
+		return q->family == SEG_FAMILY_IPV6 ? SG_PAIR_ICMPV6 : SG_PAIR_OTHER;
+	default:
+		return SG_PAIR_OTHER;
+	}
+}
+
+/* 0 and what holds between the local end and one class of the peer's; -ENOMEM. */
+static int ask_one(struct sg_node *node, const struct sg_question *q, __u32 local, __u32 peer,
+		   struct sg_found *found)
+{
+	enum sg_pair_table table = table_of(q);
+	__u16 port = table == SG_PAIR_OTHER ? 0 : q->port;
+	int out = q->dir == SEG_DIR_EGRESS;
+	const struct sg_pair *pair;
+	__u32 at;
+
+	*found = (struct sg_found){ NULL, NULL };
+	if (!local || !peer)
+		return -ENOMEM;
+	pair = pair_of(node, out ? local : peer, out ? peer : local, q->dir);
+	if (!pair)
+		return -ENOMEM;
+	at = sg_pair_find(pair, table, port);
+	if (at)
+		found->rule = &node->rules[at - 1];
+	at = sg_pair_find(pair, table + SG_PAIR_STAGED, port);
+	if (at && node->rules[at - 1].flags & SG_RULE_STAGED)
+		found->staged = &node->rules[at - 1];
+	return 0;
+}
+
+/* A rule that denies, then none, then one that allows. */
+static int strictness(const struct sg_node_rule *rule)
+{
+	return !rule ? 1 : rule->action == SEG_VERDICT_DENY ? 2 : 0;
+}
+
+/* Of equal ones that of the first rule, then that of the first staged one. */
+static int is_stricter(const struct sg_found *one, const struct sg_found *other)
+{
+	int more = strictness(one->rule) - strictness(other->rule);
+
+	if (more)
+		return more > 0;
+	if (one->rule != other->rule)
+		return one->rule < other->rule;
+	if (!one->staged || !other->staged)
+		return !!one->staged;
+	return one->staged < other->staged;
+}
+
+int sg_node_ask(struct sg_node *node, __u16 port_id, const struct sg_question *q,
+		struct sg_found *found)
+{
+	__u32 local = local_class(node, port_id, q), by_address, asked = 0;
+	struct holder alone = { 0 };
+	struct holders peers = peers_of(node, q, &alone);
+	int error = 0, near = is_near(&peers, q->segment);
+	struct sg_found one;
+
+	by_address = sg_nets_find(&node->nets, q->family, q->peer);
+	for (__u32 i = 0; i < peers.count && !error; i++) {
+		__u32 class = peers.all[i].class;
+
+		if (near && peers.all[i].segment != q->segment)
+			continue;
+		if (class)
+			class = sg_class_union(&node->classes, class, by_address);
+		else
+			class = by_address;
+		error = ask_one(node, q, local, class, &one);
+		if (!asked++ || is_stricter(&one, found))
+			*found = one;
+	}
+	return error;
+}

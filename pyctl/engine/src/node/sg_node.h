@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* The node's policy by identity: what an end is (its class), then what holds between two classes.
+ * A question costs a few hashes and two binary searches, however many rules there are. */
+#ifndef SG_NODE_H
+#define SG_NODE_H
+
+#include "api/sg_core.h"
+
+enum sg_node_limit {
+	SG_NODE_GROUPS_MAX = 65536,
+	SG_NODE_RULES_MAX = 65536,
+	SG_NODE_PAIR_BYTES = 64 << 20,	/* of compiled pairs; then all are dropped, and come as asked */
+};
+
+/* What a new flow looks like to a rule. */
+struct sg_question {
+	const __u8 *local;	/* 16 bytes */
+	const __u8 *peer;
+	__u16 port;		/* the opener's destination port, host order; ICMP: its query's type */
+	__u8 dir;		/* the opener's */
+	__u8 family;
+	__u8 proto;
+	__u16 from_port;	/* the opener's own; no rule names it */
+	__u32 segment;		/* the port's (struct sg_policy) */
+};
+
+/* The parts of a block of bytes (struct sg_node_head). */
+struct sg_node_view {
+	const struct sg_node_head *head;
+	const struct sg_policy *policies;
+	const struct sg_node_rule *rules;
+	const struct sg_node_spec *specs;
+	const struct sg_node_cidr *cidrs;
+	const struct sg_member *members;
+	const __u32 *groups;
+};
+
+/* -EINVAL where the counts do not make up the length, or a group or spec is beyond its count. */
+int sg_node_view(const void *bytes, __u32 length, struct sg_node_view *view);
+
+int sg_node_build(const __u64 hash_key[2], const struct sg_node_view *view, struct sg_node **out);
+/* -EINVAL for a group that the node does not have: nothing changed then. */
+int sg_node_members_set(struct sg_node *node, const struct sg_node_view *view);
+void sg_node_port_delete(struct sg_node *node, __u16 port_id);
+/* NULL: none. */
+struct sg_found {
+	const struct sg_node_rule *rule;	/* the first that matches, of those in force */
+	const struct sg_node_rule *staged;	/* a staged one that matches before it: it would decide */
+};
+
+/* 0 and *found; -ENOMEM: it cannot be told. */
+int sg_node_ask(struct sg_node *node, __u16 port_id, const struct sg_question *q,
+		struct sg_found *found);
+
+#endif

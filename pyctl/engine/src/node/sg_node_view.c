@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* A node policy's block of bytes, checked. In: bytes. Out: pointers into them. No I/O. */
+#include "packet/sg_decode.h"
+#include "node/sg_node.h"
+
+#include <errno.h>
+#include <string.h>
+
+static int is_spec_valid(const struct sg_node_spec *spec)
+{
+	switch (spec->proto) {
+	case 0:
+		return !spec->port_lo && spec->port_hi == SG_ANY_PORT_HI;
+	case SG_PROTO_TCP:
+	case SG_PROTO_UDP:
+	case SG_PROTO_SCTP:
+	case SG_PROTO_ICMP:
+	case SG_PROTO_ICMPV6:
+		return spec->port_lo <= spec->port_hi;
+	default:
+		return 0;
+	}
+}
+
+static int is_rule_valid(const struct sg_node_rule *rule, const struct sg_node_head *head)
+{
+	return rule->source < head->groups && rule->target < head->groups &&
+	       rule->first_spec <= head->specs && rule->specs <= head->specs - rule->first_spec &&
+	       (rule->action == SEG_VERDICT_DENY ||
+		(rule->action == SEG_VERDICT_ALLOW && !(rule->flags & SG_RULE_REJECT))) &&
+	       !(rule->flags & ~(SG_RULE_STAGED | SG_RULE_REJECT)) &&
+	       (!rule->dir || rule->dir == SEG_DIR_EGRESS || rule->dir == SEG_DIR_INGRESS);
+}
+
+static int is_member_valid(const struct sg_member *member, const struct sg_node_head *head)
+{
+	return member->holder <= SG_HOLDER_ALSO &&
+	       (!member->holder || (member->family && member->groups)) &&
+	       (member->family ? member->family == SEG_FAMILY_IPV4 || member->family == SEG_FAMILY_IPV6 :
+				 member->port_id > 0) &&
+	       member->first_group <= head->member_groups &&
+	       member->groups <= head->member_groups - member->first_group;
+}
+
+static int is_same_address(const struct sg_member *one, const struct sg_member *other)
+{
+	return one->family == other->family &&
+	       !memcmp(one->address, other->address, sizeof(one->address));
+}
+
+static int is_valid(const struct sg_node_view *view)
+{
+	const struct sg_node_head *head = view->head;
+
+	for (__u32 i = 0; i < head->specs; i++)
+		if (!is_spec_valid(&view->specs[i]))
+			return 0;
+	for (__u32 i = 0; i < head->rules; i++)
+		if (!is_rule_valid(&view->rules[i], head))
+			return 0;
+	for (__u32 i = 0; i < head->cidrs; i++)
+		if (view->cidrs[i].group >= head->groups)
+			return 0;
+	for (__u32 i = 0; i < head->members; i++)
+		if (!is_member_valid(&view->members[i], head) ||
+		    (view->members[i].holder == SG_HOLDER_ALSO &&
+		     (!i || !view->members[i - 1].holder ||
+		      !is_same_address(&view->members[i - 1], &view->members[i]))))
+			return 0;
+	for (__u32 i = 0; i < head->member_groups; i++)
+		if (view->groups[i] >= head->groups)
+			return 0;
+	return 1;
+}
+
+int sg_node_view(const void *bytes, __u32 length, struct sg_node_view *view)
+{
+	const struct sg_node_head *head = bytes;
+
+	if (length < sizeof(*head))
+		return -EINVAL;
+	__u64 wanted = sizeof(*head) + head->policies * (__u64)sizeof(struct sg_policy) +
+		       head->rules * (__u64)sizeof(struct sg_node_rule) +
+		       head->specs * (__u64)sizeof(struct sg_node_spec) +
+		       head->cidrs * (__u64)sizeof(struct sg_node_cidr) +
+		       head->members * (__u64)sizeof(struct sg_member) +
+		       head->member_groups * (__u64)sizeof(__u32);
+
+	if (wanted != length || !head->groups || head->groups > SG_NODE_GROUPS_MAX ||
+	    head->rules > SG_NODE_RULES_MAX)
+		return -EINVAL;
+	view->head = head;
+	view->policies = (const void *)(head + 1);
+	view->rules = (const void *)(view->policies + head->policies);
+	view->specs = (const void *)(view->rules + head->rules);
+	view->cidrs = (const void *)(view->specs + head->specs);
+	view->members = (const void *)(view->cidrs + head->cidrs);
+	view->groups = (const void *)(view->members + head->members);
+	for (__u32 i = 0; i < head->policies; i++)
+		if (!(view->policies[i].flags & SG_POLICY_NODE) || view->policies[i].rule_count)
+			return -EINVAL;
+	return is_valid(view) ? 0 : -EINVAL;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* The head of a packet that the engine makes itself. In: who speaks to whom, of what. Out: its bytes. */
+#ifndef SG_IP_H
+#define SG_IP_H
+
+#include "packet/sg_decode.h"
+
+struct sg_ip_head {
+	const __u8 *saddr;	/* 4 or 16 bytes, as the family has it */
+	const __u8 *daddr;
+	__u32 payload_len;
+	__u8 family;		/* enum seg_family */
+	__u8 proto;
+	__u8 tos;		/* IPv4 */
+};
+
+/* Write it to zeroed bytes: no options, never to be fragmented. Gives its length. */
+static inline __u32 sg_put_ip(__u8 *ip, const struct sg_ip_head *head)
+{
+	enum { HOPS = 64, DONT_FRAGMENT = 0x4000 };
+
+	if (head->family == SEG_FAMILY_IPV4) {
+		ip[0] = 0x45;
+		ip[1] = head->tos;
+		sg_put16(ip + 2, SG_IPV4_LEN + head->payload_len);
+		sg_put16(ip + 6, DONT_FRAGMENT);
+		ip[8] = HOPS;
+		ip[9] = head->proto;
+		memcpy(ip + 12, head->saddr, 4);
+		memcpy(ip + 16, head->daddr, 4);
+		sg_put16(ip + 10, sg_checksum(sg_sum(ip, SG_IPV4_LEN, 0)));
+		return SG_IPV4_LEN;
+	}
+	ip[0] = 0x60;
+	sg_put16(ip + 4, head->payload_len);
+	ip[6] = head->proto;
+	ip[7] = HOPS;
+	memcpy(ip + 8, head->saddr, 16);
+	memcpy(ip + 24, head->daddr, 16);
+	return SG_IPV6_LEN;
+}
+
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* Answers to what is rejected; see the header. In: the packet that must not pass. Out: one frame, or
+ * none. UDP is answered as a host without that port would, so that a connected socket fails at once;
+ * other protocols as prohibited. The packet is quoted as far as the RFCs want it (576 bytes in all for
+ * IPv4, 1280 for IPv6), so that an answer is never more than 48 bytes longer than what it answers. */
+#include "packet/sg_reject.h"
+
+#include "packet/sg_ip.h"
+#include "packet/sg_reset.h"
+
+enum {
+	V4_MAX = 576, V6_MAX = 1280,
+	V4_UNREACHABLE = 3, V4_PORT = 3, V4_PROHIBITED = 13,
+	V6_UNREACHABLE = 1, V6_PORT = 4, V6_PROHIBITED = 1,
+	INTERNETWORK_CONTROL = 0xc0,
+};
+
+/* One host, and not this one: whoever has it can be told, and be taken for the one who tells. */
+static int is_host(const struct sg_packet *p, const __u8 *address)
+{
+	static const __u8 zero[16];
+
+	if (p->family == SEG_FAMILY_IPV4)
+		return address[0] && address[0] != 127 && address[0] < 224;
+	return address[0] != 0xff && memcmp(address, zero, sizeof(zero));
+}
+
+static int may_be_answered(const struct sg_packet *p)
+{
+	/* In p's MACs: its receiver's is a group's. */
+	if (p->frame->data[0] & 1 || p->frames > 1 || p->extended)
+		return 0;
+	if (!is_host(p, p->saddr) || !is_host(p, p->daddr))
+		return 0;
+	return p->kind == SG_KIND_TCP || p->kind == SG_KIND_UDP || p->kind == SG_KIND_PROTO ||
+	       p->kind == SG_KIND_SCTP ||
+	       p->kind == SG_KIND_ICMP_QUERY;
+}
+
+static int is_in_time(struct sg_port *port, __u64 now_ns)
+{
+	const __u64 pace = SG_SECOND / SG_REJECTS_PER_SECOND;
+	__u64 due = port->reject_ns > now_ns ? port->reject_ns : now_ns;
+
+	if (due - now_ns >= SG_REJECTS_BURST * pace)
+		return 0;
+	port->reject_ns = due + pace;
+	return 1;
+}
+
+/* What says that p must not pass, to its sender. Gives its length. */
+static __u32 put_unreachable(__u8 *ip, const struct sg_packet *p, __u32 quoted)
+{
+	int v6 = p->family == SEG_FAMILY_IPV6, udp = p->kind == SG_KIND_UDP;
+	struct sg_ip_head head = {
+		.saddr = p->daddr, .daddr = p->saddr, .payload_len = SG_ICMP_LEN + quoted,
+		.family = p->family, .proto = v6 ? SG_PROTO_ICMPV6 : SG_PROTO_ICMP,
+		.tos = INTERNETWORK_CONTROL,
+	};
+	__u32 head_len = sg_put_ip(ip, &head);
+	__u8 *icmp = ip + head_len;
+	__u32 sum;
+
+	icmp[0] = v6 ? V6_UNREACHABLE : V4_UNREACHABLE;
+	icmp[1] = v6 ? (udp ? V6_PORT : V6_PROHIBITED) : (udp ? V4_PORT : V4_PROHIBITED);
+	memcpy(icmp + SG_ICMP_LEN, p->frame->data + p->l3, quoted);
+	/* ICMPv6 sums the addresses, too. */
+	sum = v6 ? sg_sum(ip + 8, 32, head.payload_len + SG_PROTO_ICMPV6) : 0;
+	sg_put16(icmp + 2, sg_checksum(sg_sum(icmp, head.payload_len, sum)));
+	return head_len + head.payload_len;
+}
+
+static void send_unreachable(struct sg_core *core, struct sg_port *port, const struct sg_packet *p)
+{
+	int v6 = p->family == SEG_FAMILY_IPV6;
+	__u32 most = v6 ? V6_MAX - SG_IPV6_LEN - SG_ICMP_LEN : V4_MAX - SG_IPV4_LEN - SG_ICMP_LEN;
+	__u32 whole = p->l4 + p->l4_len - p->l3, quoted = whole < most ? whole : most;
+	__u8 bytes[SG_ETH_LEN + V6_MAX] = { 0 };
+	struct sg_frame frame = {
+		.made = 1,
+		.data = bytes,
+		.vlan_tci = p->frame->vlan_tci,
+		.vlan_tpid = p->frame->vlan_tpid,
+		.has_vlan = p->frame->has_vlan,
+	};
+
+	/* As in sg_reset.c: swapped, p's MACs lead back. */
+	memcpy(bytes, p->frame->data + 6, 6);
+	memcpy(bytes + 6, p->frame->data, 6);
+	sg_put16(bytes + 12, p->ethertype);
+	frame.len = SG_ETH_LEN + put_unreachable(bytes + SG_ETH_LEN, p, quoted);
+	frame.wire_len = frame.len;
+	sg_send(core, port, &frame);
+}
+
+void sg_reject(struct sg_core *core, struct sg_port *port, const struct sg_packet *p, __u64 now_ns)
+{
+	if (!may_be_answered(p) || !is_in_time(port, now_ns))
+		return;
+	if (p->kind == SG_KIND_TCP)
+		sg_reset_sender(core, port, p);
+	else
+		send_unreachable(core, port, p);
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* A port's policy: the first rule that matches decides, of a list of its own (the dp protocol's ports
+ * have one) or of the node's. Pure. */
+#ifndef SG_POLICY_H
+#define SG_POLICY_H
+
+#include "api/sg_core.h"
+#include "node/sg_node.h"
+
+/* A rule in the form the scan wants: the network as two words, so v4 and v6 compare alike. */
+struct sg_match {
+	__u64 net[2];
+	__u64 mask[2];
+	__u32 id;
+	__u16 port_lo;
+	__u16 port_hi;
+	__u8 proto;
+	__u8 action;
+};
+
+struct sg_ruleset {
+	struct sg_policy policy;
+	struct sg_node *const *node;	/* the node's policy as it is by then; points to NULL: none yet */
+	struct sg_match *lists[2][2];	/* [egress, ingress][IPv4, IPv6], each in the given order */
+	__u32 counts[2][2];
+	struct sg_match matches[];
+};
+
+struct sg_answer {
+	struct sg_rule_keys keys;
+	__u32 rule_id;		/* 0: the default */
+	__u32 staged_id;	/* a staged rule that would have decided; 0: none */
+	__u16 reason;		/* SEG_R_NONE, or why it is not allowed, or would not be */
+	__u16 staged_reason;	/* SEG_R_STAGED_ALLOW, where rule_id's verdict is another; else none */
+	__u8 pass;		/* SEG_R_NONE, or it is only recorded */
+	__u8 reject;		/* it does not pass, and is answered */
+	__u8 unknown;		/* memory was short: it says nothing of the flow, which keeps the state it has */
+};
+
+/* 0 and *out, -ENOMEM, or -EINVAL. Free with free(). */
+int sg_policy_compile(const struct sg_policy *policy, const struct sg_rule *rules,
+		      struct sg_node *const *node, struct sg_ruleset **out);
+struct sg_answer sg_policy_ask(const struct sg_ruleset *set, const struct sg_question *q);
+
+static inline int sg_policy_records_only(const struct sg_ruleset *set)
+{
+	return set->policy.mode == SEG_MODE_DISCOVER || set->policy.mode == SEG_MODE_MONITOR;
+}
+
+#endif

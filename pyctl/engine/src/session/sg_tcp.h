@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* TCP connection states as an onlooker sees them. Windows are never judged: while the kernel
+ * carries a flow, the engine sees none of its sequence numbers. Of most connections it
+ * sees the opening SYN alone; what it knows of the rest is who has spoken, and closed, in the kernel.
+ * Pure but for the session. */
+#ifndef SG_TCP_H
+#define SG_TCP_H
+
+#include "packet/sg_decode.h"
+#include "session/sg_session.h"
+
+/* The kernel's numbers. */
+enum sg_tcp_state {
+	SG_TCP_ESTABLISHED = 1, SG_TCP_SYN_SENT = 2, SG_TCP_SYN_RECV = 3, SG_TCP_FIN_WAIT1 = 4,
+	SG_TCP_FIN_WAIT2 = 5, SG_TCP_TIME_WAIT = 6, SG_TCP_CLOSE = 7, SG_TCP_CLOSE_WAIT = 8,
+	SG_TCP_LAST_ACK = 9,
+};
+
+int sg_tcp_flags_impossible(__u8 flags);
+/* SYN without ACK: somebody opens a connection. */
+static inline int sg_tcp_opens(const struct sg_packet *p)
+{
+	return (p->tcp_flags & (SG_SYN | SG_ACK)) == SG_SYN;
+}
+
+/* The first packet seen of a connection. */
+void sg_tcp_start(struct sg_session *s, const struct sg_packet *p);
+/* A later one; side 0 is the opener's. */
+void sg_tcp_track(struct sg_session *s, const struct sg_packet *p, int side);
+__u64 sg_tcp_timeout(const struct sg_session *s);
+/* That side sent something other than the opening SYN or a RST: here, or in the kernel. */
+void sg_tcp_spoke(struct sg_session *s, int side);
+/* That side's FIN or RST (bits of enum seg_close) went by in the kernel. */
+void sg_tcp_close(struct sg_session *s, int side, __u8 close);
+/* The other side opened it: nobody had seen who did. */
+void sg_tcp_turn(struct sg_session *s);
+int sg_tcp_is_opening(const struct sg_session *s);
+/* The opener got an answer, and went on. */
+int sg_tcp_is_answered(const struct sg_session *s);
+/* Beyond the handshake, and not closed by both ends. */
+int sg_tcp_is_open(const struct sg_session *s);
+int sg_tcp_is_over(const struct sg_session *s);
+
+#endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* Answers to questions to groups; see the header. In: packets. Out: the question's session.
+ * I/O: the flow map, which knows when the kernel carried the question last. */
+#include "verdict/sg_question.h"
+
+#include "flow/sg_cache.h"
+#include "flow/sg_flow.h"
+
+enum { SSDP = 1900, WS_DISCOVERY = 3702, DHCP_SERVER = 67 };
+
+static struct sg_question_ring *ring_of(struct sg_port *port, __u8 opener)
+{
+	return opener == SEG_DIR_EGRESS ? &port->questions.asked : &port->questions.heard;
+}
+
+void sg_question_note(struct sg_port *port, const struct sg_session *s, const struct sg_packet *p)
+{
+	struct sg_question_ring *known = ring_of(port, s->opener);
+	__u64 name = sg_session_name(s);
+
+	if (!p->to_group || p->dir != s->opener ||
+	    (p->kind != SG_KIND_UDP && p->kind != SG_KIND_ICMP_QUERY))
+		return;
+	for (int i = 0; i < SG_QUESTIONS; i++)
+		if (known->sessions[i] == name)
+			return;
+	known->sessions[known->next] = name;
+	known->next = (known->next + 1) % SG_QUESTIONS;
+}
+
+/* From the port that was asked; these two are answered from any. */
+static int ports_match(const struct sg_session *s, const struct sg_packet *p)
+{
+	int out = s->opener == SEG_DIR_EGRESS;
+	__u16 asker = out ? s->key.lport : s->key.rport, asked = out ? s->key.rport : s->key.lport;
+
+	return asker == p->dport && (asked == p->sport || asked == SSDP || asked == WS_DISCOVERY);
+}
+
+/* To who asked. Who had no address then is told by one it is to have, or with everybody. */
+static int address_matches(const struct sg_session *s, const struct sg_packet *p)
+{
+	static const __u8 unspecified[16], everybody[16] = { 255, 255, 255, 255 };
+	const struct sg_key *key = &s->key;
+
+	if (s->opener == SEG_DIR_INGRESS)
+		return !memcmp(key->raddr, p->daddr, 16);
+	return !memcmp(key->laddr, p->daddr, 16) || !memcmp(key->laddr, unspecified, 16) ||
+	       (p->family == SEG_FAMILY_IPV4 && p->sport == DHCP_SERVER &&
+		!memcmp(p->daddr, everybody, 16));
+}
+
+static int answers(const struct sg_session *s, const struct sg_packet *p)
+{
+	if (s->denied || s->key.family != p->family || s->key.proto != p->proto ||
+	    !address_matches(s, p))
+		return 0;
+	if (p->kind == SG_KIND_ICMP_REPLY)
+		return s->key.lport == p->icmp_id && (s->key.rport & 0xff) == p->icmp_query;
+	return p->kind == SG_KIND_UDP && ports_match(s, p);
+}
+
+const struct sg_session *sg_question_answered(struct sg_core *core, struct sg_port *port,
+					      const struct sg_packet *p, __u64 now_ns)
+{
+	const struct sg_question_ring *known = ring_of(port, sg_other_dir(p->dir));
+
+	for (int i = 0; i < SG_QUESTIONS; i++) {
+		__u64 name = known->sessions[i];
+		struct sg_session *s = name ? sg_table_named(&core->table, name) : NULL;
+
+		if (!s || s->key.port_id != p->port_id || !answers(s, p))
+			continue;
+		/* A policy that came since may not allow the question. */
+		if (s->generation != port->rules->policy.generation &&
+		    !sg_flow_ask(port, &s->key, s->opener).pass)
+			continue;
+		if (s->cached)
+			sg_cache_peek(core, s);
+		if (now_ns > s->last_seen_ns + SG_TIMEOUT_QUESTION)
+			continue;
+		s->packets[1] += p->frames;
+		s->bytes[1] += p->bytes;
+		return s;
+	}
+	return NULL;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* DHCP renewals; see the header. In: packets. Out: whether they pass without a rule. No I/O. */
+#include "verdict/sg_renewal.h"
+
+#include "flow/sg_flow.h"
+
+enum { CLIENT = 68, SERVER = 67 };
+
+static int is_dhcp4(const struct sg_packet *p, __u16 sport, __u16 dport)
+{
+	return p->kind == SG_KIND_UDP && p->family == SEG_FAMILY_IPV4 && p->sport == sport &&
+	       p->dport == dport;
+}
+
+void sg_renewal_learn(struct sg_port *port, const struct sg_packet *p)
+{
+	struct sg_renewal *renewal = &port->renewal;
+
+	if (p->dir != SEG_DIR_INGRESS || !is_dhcp4(p, SERVER, CLIENT))
+		return;
+	memcpy(renewal->server, p->saddr, sizeof(renewal->server));
+	renewal->known = 1;
+}
+
+/* Virtual scheduling: a time, no timer. */
+static int is_paced(struct sg_renewal *renewal, __u64 now_ns)
+{
+	if (renewal->paced_ns < now_ns)
+		renewal->paced_ns = now_ns;
+	if (renewal->paced_ns - now_ns > (SG_RENEWALS - 1) * SG_RENEWAL_GAP)
+		return 0;
+	renewal->paced_ns += SG_RENEWAL_GAP;
+	return 1;
+}
+
+int sg_renewal_passes(struct sg_port *port, const struct sg_packet *p, const struct sg_key *key, __u64 now_ns)
+{
+	struct sg_renewal *renewal = &port->renewal;
+	int out = p->dir == SEG_DIR_EGRESS;
+
+	if (!renewal->known || !(out ? is_dhcp4(p, CLIENT, SERVER) : is_dhcp4(p, SERVER, CLIENT)) ||
+	    memcmp(key->raddr, renewal->server, sizeof(renewal->server)) || p->to_group || p->frames != 1 ||
+	    p->bytes > SG_RENEWAL_BYTES || sg_flow_ask(port, key, p->dir).reason != SEG_R_DEFAULT_DENY)
+		return 0;
+	if (!out) {
+		if (!renewal->answers || now_ns > renewal->asked_ns + SG_TIMEOUT_QUESTION)
+			return 0;
+		renewal->answers--;
+		return 1;
+	}
+	if (!is_paced(renewal, now_ns))
+		return 0;
+	renewal->asked_ns = now_ns;
+	renewal->answers = SG_RENEWALS;
+	return 1;
+}
