@@ -6,7 +6,7 @@
  * timers are made again. */
 #include <errno.h>
 
-#include "flow/sg_core_internal.h"
+#include "core/sg_port.h"
 #include "flow/sg_flow.h"
 
 #define MAGIC 0x53474c4f57533031ULL
@@ -76,8 +76,8 @@ int sg_core_adopt(struct sg_core *core, void *memory, __u64 bytes, int keep, __u
 		.next_id = core->table.next_id,
 	};
 	sg_table_place(&core->table, store);
-	sg_event_place(&core->events, (void *)((__u8 *)memory + SG_STORE_HEAD), keep);
-	sg_hits_place(&core->hits, &core->table.hash_key,
+	sg_event_place(&core->report.events, (void *)((__u8 *)memory + SG_STORE_HEAD), keep);
+	sg_hits_place(&core->report.hits, &core->table.hash_key,
 		      (void *)((__u8 *)memory + SG_STORE_HEAD + SG_STORE_EVENTS), keep, now_ns);
 	while (core->table.used < used) {
 		__u32 slot = sg_table_grow(&core->table);

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "flow/sg_core_internal.h"
+#include "core/sg_port.h"
 
 /* Compiled, for ports that exist; not in force yet. */
 struct pending {
@@ -55,8 +55,7 @@ static void enforce_all(struct sg_core *core, struct pending *p)
 	free(p->sets);
 }
 
-int sg_core_policy_set(struct sg_core *core, const struct sg_policy *policy,
-		       const struct sg_rule *rules)
+int sg_core_policy_set(struct sg_core *core, const struct sg_policy *policy, const struct sg_rule *rules)
 {
 	struct sg_ruleset *set;
 	int error = sg_policy_compile(policy, rules, &core->node, &set);
@@ -71,8 +70,7 @@ int sg_core_policy_set(struct sg_core *core, const struct sg_policy *policy,
 	return 0;
 }
 
-int sg_core_node_build(const struct sg_core *core, const void *bytes, __u32 length,
-		       struct sg_node **out)
+int sg_core_node_build(const struct sg_core *core, const void *bytes, __u32 length, struct sg_node **out)
 {
 	struct sg_node_view view;
 	int error = sg_node_view(bytes, length, &view);

@@ -100,8 +100,7 @@ struct sg_engine *sg_engine_new(const struct sg_core_config *config)
 	}
 	if (!error)
 		return engine;
-	if (engine->core)
-		sg_core_free(engine->core);
+	sg_core_free(engine->core);
 	if (engine->wake_fd >= 0)
 		close(engine->wake_fd);
 	free(engine);
@@ -302,22 +301,31 @@ int sg_engine_cache_limit(struct sg_engine *engine, __u32 entries)
 	return call(engine, cache_limit, &entries);
 }
 
-struct policy_job {
+/* What a command takes, and gives: each a part of it. */
+struct job {
+	__u16 port_id;
+	__u32 count;		/* of ports; or the most that `out` has room for */
 	const struct sg_policy *policy;
 	const struct sg_rule *rules;
+	const __u16 *ports;
+	const struct sg_event_ask *ask;
+	struct sg_event_page *page;
+	__u64 after;
+	struct sg_hit_page *hit_page;
+	__u32 *cursor;
+	void *out;
 };
 
 static int policy_set(struct sg_engine *engine, void *context)
 {
-	struct policy_job *job = context;
+	struct job *job = context;
 
 	return sg_core_policy_set(engine->core, job->policy, job->rules);
 }
 
-int sg_engine_policy_set(struct sg_engine *engine, const struct sg_policy *policy,
-			 const struct sg_rule *rules)
+int sg_engine_policy_set(struct sg_engine *engine, const struct sg_policy *policy, const struct sg_rule *rules)
 {
-	struct policy_job job = { policy, rules };
+	struct job job = { .policy = policy, .rules = rules };
 
 	return call(engine, policy_set, &job);
 }
@@ -376,23 +384,16 @@ int sg_engine_port_delete(struct sg_engine *engine, __u16 port_id)
 	return call(engine, port_delete, &port_id);
 }
 
-struct listeners_job {
-	const __u16 *ports;
-	__u32 count;
-	__u16 port_id;
-};
-
 static int listeners_set(struct sg_engine *engine, void *context)
 {
-	struct listeners_job *job = context;
+	struct job *job = context;
 
 	return sg_core_listeners_set(engine->core, job->port_id, job->ports, job->count);
 }
 
-int sg_engine_listeners_set(struct sg_engine *engine, __u16 port_id, const __u16 *ports,
-			    __u32 count)
+int sg_engine_listeners_set(struct sg_engine *engine, __u16 port_id, const __u16 *ports, __u32 count)
 {
-	struct listeners_job job = { ports, count, port_id };
+	struct job job = { .ports = ports, .count = count, .port_id = port_id };
 
 	return call(engine, listeners_set, &job);
 }
@@ -410,18 +411,9 @@ int sg_engine_sync(struct sg_engine *engine)
 	return call(engine, sync_start, NULL);
 }
 
-struct read_job {
-	__u16 port_id;
-	__u32 max;
-	__u32 *cursor;
-	const struct sg_event_ask *ask;
-	struct sg_event_page *page;
-	void *out;
-};
-
 static int counters(struct sg_engine *engine, void *context)
 {
-	struct read_job *job = context;
+	struct job *job = context;
 	struct sg_reason_count *out = job->out;
 
 	sg_core_counters(engine->core, job->port_id, out);
@@ -434,14 +426,14 @@ static int counters(struct sg_engine *engine, void *context)
 
 int sg_engine_counters(struct sg_engine *engine, __u16 port_id, struct sg_reason_count *out)
 {
-	struct read_job job = { .port_id = port_id, .out = out };
+	struct job job = { .port_id = port_id, .out = out };
 
 	return call(engine, counters, &job);
 }
 
 static int events(struct sg_engine *engine, void *context)
 {
-	struct read_job *job = context;
+	struct job *job = context;
 	const struct sg_event_ask *ask = job->ask;
 
 	return (int)sg_core_events(engine->core, ask->epoch, ask->ack, ask->after, job->out, ask->max,
@@ -451,44 +443,36 @@ static int events(struct sg_engine *engine, void *context)
 int sg_engine_events(struct sg_engine *engine, const struct sg_event_ask *ask, struct sg_event *out,
 		     struct sg_event_page *page)
 {
-	struct read_job job = { .ask = ask, .out = out, .page = page };
+	struct job job = { .ask = ask, .out = out, .page = page };
 
 	return call(engine, events, &job);
 }
 
 static int sessions(struct sg_engine *engine, void *context)
 {
-	struct read_job *job = context;
+	struct job *job = context;
 
-	return (int)sg_core_sessions(engine->core, job->port_id, job->out, job->max, job->cursor);
+	return (int)sg_core_sessions(engine->core, job->port_id, job->out, job->count, job->cursor);
 }
 
 int sg_engine_sessions(struct sg_engine *engine, __u16 port_id, struct sg_session_info *out,
 		       __u32 max, __u32 *cursor)
 {
-	struct read_job job = { .port_id = port_id, .out = out, .max = max, .cursor = cursor };
+	struct job job = { .port_id = port_id, .out = out, .count = max, .cursor = cursor };
 
 	return call(engine, sessions, &job);
 }
 
-struct hits_job {
-	__u64 after;
-	struct sg_hit *out;
-	struct sg_hit_page *page;
-	__u32 max;
-};
-
 static int hits(struct sg_engine *engine, void *context)
 {
-	struct hits_job *job = context;
+	struct job *job = context;
 
-	return (int)sg_core_hits(engine->core, job->after, job->out, job->max, job->page);
+	return (int)sg_core_hits(engine->core, job->after, job->out, job->count, job->hit_page);
 }
 
-int sg_engine_hits(struct sg_engine *engine, __u64 after, struct sg_hit *out, __u32 max,
-		   struct sg_hit_page *page)
+int sg_engine_hits(struct sg_engine *engine, __u64 after, struct sg_hit *out, __u32 max, struct sg_hit_page *page)
 {
-	struct hits_job job = { .after = after, .out = out, .page = page, .max = max };
+	struct job job = { .after = after, .out = out, .hit_page = page, .count = max };
 
 	return call(engine, hits, &job);
 }
@@ -528,7 +512,7 @@ static int stats(struct sg_engine *engine, void *context)
 
 static int cache_stats(struct sg_engine *engine, void *context)
 {
-	struct read_job *job = context;
+	struct job *job = context;
 
 	sg_core_cache_stats(engine->core, job->port_id, job->out);
 	return 0;
@@ -536,7 +520,7 @@ static int cache_stats(struct sg_engine *engine, void *context)
 
 int sg_engine_cache_stats(struct sg_engine *engine, __u16 port_id, struct sg_cache_stats *out)
 {
-	struct read_job job = { .port_id = port_id, .out = out };
+	struct job job = { .port_id = port_id, .out = out };
 
 	return call(engine, cache_stats, &job);
 }

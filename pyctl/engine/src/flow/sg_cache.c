@@ -132,33 +132,6 @@ void sg_cache_evict(struct sg_core *core, struct sg_session *s)
 	sg_cache_drop(core, s);
 }
 
-void sg_core_cache_limit(struct sg_core *core, __u32 entries)
-{
-	core->cache_limit = entries;
-}
-
-void sg_core_cache_drop(struct sg_core *core, __u32 max, __u32 *cursor)
-{
-	__u32 slot = *cursor;
-
-	for (; slot < core->table.used && max; max--) {
-		struct sg_session *s = sg_table_slot(&core->table, ++slot);
-
-		if (s->in_use)
-			sg_cache_evict(core, s);
-	}
-	*cursor = slot < core->table.used ? slot : 0;
-}
-
-void sg_core_cache_stats(const struct sg_core *core, __u16 port_id, struct sg_cache_stats *out)
-{
-	const struct sg_port *port = core->ports[port_id];
-
-	memset(out, 0, sizeof(*out));
-	if (port)
-		*out = port_id ? port->cache : core->cache;
-}
-
 int sg_cache_sweep(struct sg_core *core)
 {
 	for (int seen = 0; core->sweep && seen < SWEPT_AT_ONCE; seen++) {
@@ -282,22 +255,22 @@ static int put_one(struct sg_core *core, struct sg_session *s, __u8 dir, const s
 
 /* A connection that begins has no packet behind its SYN. Of all else that passes, packets that came before the
  * verdict may wait behind p, and go the other way where they went before. Copies wait for nobody. */
-static __u8 phase_of(const struct sg_core *core, const struct sg_session *s, const struct sg_packet *p, __u8 dir)
+static __u8 phase_of(const struct sg_context *c, const struct sg_session *s, __u8 dir)
 {
 	int tcp = s->key.proto == SG_PROTO_TCP;
 
-	if (s->denied || sg_policy_records_only(core->ports[s->key.port_id]->rules))
+	if (s->denied || sg_policy_records_only(c->port->rules))
 		return SEG_FLOW_STEADY;
 	if (tcp && sg_tcp_is_opening(s))
 		return dir == s->opener ? SEG_FLOW_OPENING : SEG_FLOW_STEADY;
-	return dir == p->dir || tcp || s->packets[dir != s->opener] ? SEG_FLOW_SETTLING : SEG_FLOW_STEADY;
+	return dir == c->p->dir || tcp || s->packets[dir != s->opener] ? SEG_FLOW_SETTLING : SEG_FLOW_STEADY;
 }
 
-static void put(struct sg_core *core, struct sg_session *s, const struct sg_packet *p, __u8 dirs, __u64 now_ns)
+static void put(const struct sg_context *c, struct sg_session *s, __u8 dirs)
 {
 	struct seg_flow flow = {
 		.generation = s->generation,
-		.last_seen_ns = now_ns,
+		.last_seen_ns = c->now_ns,
 		.timeout_ns = kernel_timeout(s),
 		.session = sg_session_name(s),
 		.verdict = s->denied ? SEG_VERDICT_DENY : SEG_VERDICT_ALLOW,
@@ -307,14 +280,14 @@ static void put(struct sg_core *core, struct sg_session *s, const struct sg_pack
 	for (__u8 dir = SEG_DIR_EGRESS; dir <= SEG_DIR_INGRESS; dir++) {
 		if (!(dirs & (1 << dir)))
 			continue;
-		flow.phase = phase_of(core, s, p, dir);
-		if (!put_one(core, s, dir, &flow)) {
-			sg_cache_drop(core, s);
-			s->retry_ns = now_ns + RETRY_NS;
+		flow.phase = phase_of(c, s, dir);
+		if (!put_one(c->core, s, dir, &flow)) {
+			sg_cache_drop(c->core, s);
+			s->retry_ns = c->now_ns + RETRY_NS;
 			return;
 		}
 	}
-	s->put_ns = now_ns;
+	s->put_ns = c->now_ns;
 	s->put_generation = flow.generation;
 }
 
@@ -329,14 +302,16 @@ static int is_settling(struct sg_core *core, const struct sg_session *s, __u8 di
 }
 
 /* p is of a kind that the kernel carries, so that its coming here means a miss. Asked once a second. */
-static int should_have_hit(struct sg_core *core, struct sg_session *s, const struct sg_packet *p, __u64 now_ns)
+static int should_have_hit(const struct sg_context *c, struct sg_session *s)
 {
-	if (now_ns - s->put_ns <= HEAL_NS || p->extended || p->frames != 1 || p->opens ||
+	const struct sg_packet *p = c->p;
+
+	if (c->now_ns - s->put_ns <= HEAL_NS || p->extended || p->frames != 1 || p->opens ||
 	    !(s->cached & (1 << p->dir)) || p->tcp_flags & (SG_SYN | SG_FIN | SG_RST))
 		return 0;
-	if (!is_settling(core, s, p->dir))
+	if (!is_settling(c->core, s, p->dir))
 		return 1;
-	s->put_ns = now_ns;
+	s->put_ns = c->now_ns;
 	return 0;
 }
 
@@ -353,15 +328,13 @@ static void count_late(struct sg_core *core, const struct sg_session *s, const s
 	core->cache.late_bytes += p->bytes;
 }
 
-void sg_cache_sync(struct sg_core *core, struct sg_session *s, const struct sg_packet *p,
-		   __u64 now_ns)
+void sg_cache_sync(const struct sg_context *c, struct sg_session *s)
 {
-	__u8 dirs = wanted(core, s);
+	__u8 dirs = wanted(c->core, s);
 
-	count_late(core, s, p);
-	if (s->cached && (s->cached != dirs || s->put_generation != s->generation ||
-			  should_have_hit(core, s, p, now_ns)))
-		sg_cache_evict(core, s);
-	if (dirs && !s->cached && now_ns >= s->retry_ns)
-		put(core, s, p, dirs, now_ns);
+	count_late(c->core, s, c->p);
+	if (s->cached && (s->cached != dirs || s->put_generation != s->generation || should_have_hit(c, s)))
+		sg_cache_evict(c->core, s);
+	if (dirs && !s->cached && c->now_ns >= s->retry_ns)
+		put(c, s, dirs);
 }

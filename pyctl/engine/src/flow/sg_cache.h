@@ -4,11 +4,10 @@
 #ifndef SG_CACHE_H
 #define SG_CACHE_H
 
-#include "flow/sg_core_internal.h"
+#include "flow/sg_state.h"
 
-/* After p was judged: write, rewrite or take away the entries, as the session's state wants. */
-void sg_cache_sync(struct sg_core *core, struct sg_session *s, const struct sg_packet *p,
-		   __u64 now_ns);
+/* After the packet was judged: write, rewrite or take away the entries, as the session's state wants. */
+void sg_cache_sync(const struct sg_context *c, struct sg_session *s);
 /* Take them away and add the kernel's counters to the session's. */
 void sg_cache_drop(struct sg_core *core, struct sg_session *s);
 /* Likewise, of a flow that goes on. */

@@ -5,95 +5,37 @@
 
 #include <errno.h>
 
+#include "flow/sg_ask.h"
 #include "flow/sg_cache.h"
 #include "session/sg_tcp.h"
 
 enum { ROOM_TRIES = 4 };	/* each may cost four system calls */
 #define PATIENCE_NS (60 * SG_SECOND)	/* that an end waits for room among the events */
 
-void sg_flow_key(const struct sg_packet *p, struct sg_key *key, __u8 *opener)
+/* The packet's flow passes, but a rule, or a staged one, would have it otherwise. */
+static void record(const struct sg_context *c, __u32 rule_id, __u16 reason, __u8 opener)
 {
-	int out = p->dir == SEG_DIR_EGRESS;
+	struct sg_ruling ruling = { .rule_id = rule_id, .reason = reason, .opener = opener };
 
-	memset(key, 0, sizeof(*key));
-	key->port_id = p->port_id;
-	key->family = p->family;
-	key->proto = p->proto;
-	memcpy(key->laddr, out ? p->saddr : p->daddr, sizeof(key->laddr));
-	memcpy(key->raddr, out ? p->daddr : p->saddr, sizeof(key->raddr));
-	*opener = p->dir;
-	switch (p->kind) {
-	case SG_KIND_TCP:
-	case SG_KIND_UDP:
-	case SG_KIND_SCTP:
-		key->lport = out ? p->sport : p->dport;
-		key->rport = out ? p->dport : p->sport;
-		break;
-	case SG_KIND_ICMP_QUERY:
-	case SG_KIND_ICMP_REPLY:
-		/* Two pings with one identifier, one each way, are two flows. */
-		if (p->kind == SG_KIND_ICMP_REPLY)
-			*opener = sg_other_dir(p->dir);
-		key->lport = p->icmp_id;
-		key->rport = (__u16)(*opener << 8 | p->icmp_query);
-		break;
-	default:
-		break;
-	}
+	if (reason)
+		sg_record(&c->core->report, &c->port->counts, c->p, &ruling, SG_EVENT_VIOLATION, c->now_ns);
 }
 
-/* What rules look at. */
-static __u16 port_of(const struct sg_key *key, __u8 opener)
+void sg_flow_decided(const struct sg_context *c, __u8 opener, const struct sg_answer *answer, int kept)
 {
-	if (key->proto == SG_PROTO_ICMP || key->proto == SG_PROTO_ICMPV6)
-		return key->rport & 0xff;
-	return opener == SEG_DIR_EGRESS ? key->rport : key->lport;
+	record(c, answer->staged_id, answer->staged_reason, opener);
+	sg_hits_judged(&c->core->report.hits, c->core->report.hash_key, &c->key, answer, kept, c->now_ns);
+	if (answer->pass && !kept)
+		record(c, answer->rule_id, answer->reason, opener);
 }
 
-struct sg_answer sg_flow_ask(const struct sg_port *port, const struct sg_key *key, __u8 opener)
+/* It passes as the answer says. */
+static void let_pass(const struct sg_context *c, struct sg_session *s, const struct sg_answer *answer)
 {
-	struct sg_question q = {
-		.local = key->laddr,
-		.peer = key->raddr,
-		.port = port_of(key, opener),
-		.from_port = opener == SEG_DIR_EGRESS ? key->lport : key->rport,
-		.dir = opener,
-		.family = key->family,
-		.proto = key->proto,
-		.segment = port->rules->policy.segment,
-	};
-
-	return sg_policy_ask(port->rules, &q);
-}
-
-struct sg_answer sg_flow_ask_either(const struct sg_port *port, const struct sg_key *key, __u8 *opener)
-{
-	struct sg_answer answer = sg_flow_ask(port, key, *opener), other;
-
-	if (answer.unknown || (answer.pass && !answer.reason))
-		return answer;
-	other = sg_flow_ask(port, key, sg_other_dir(*opener));
-	if (!other.unknown && (!other.pass || other.reason))
-		return answer;
-	*opener = sg_other_dir(*opener);
-	return other;
-}
-
-static void tell_staged(struct sg_core *core, struct sg_port *port, const struct sg_packet *p,
-			__u8 opener, const struct sg_answer *answer, __u64 now_ns)
-{
-	struct sg_ruling staged = { answer->staged_id, answer->staged_reason, opener };
-
-	if (answer->staged_reason)
-		sg_record(core, port, p, &staged, now_ns);
-}
-
-void sg_flow_decided(struct sg_core *core, struct sg_port *port, const struct sg_packet *p,
-		     const struct sg_key *key, __u8 opener, const struct sg_answer *answer, int kept,
-		     __u64 now_ns)
-{
-	tell_staged(core, port, p, opener, answer, now_ns);
-	sg_hits_judged(&core->hits, &core->table.hash_key, key, answer, kept, now_ns);
+	if (!s->violation)
+		record(c, answer->rule_id, answer->reason, s->opener);
+	s->violation = answer->reason != SEG_R_NONE;
+	s->violation_reason = answer->reason;
 }
 
 /* The flow of a session as an event names it: from its opener's side. */
@@ -156,9 +98,9 @@ static void note_answer(struct sg_core *core, struct sg_session *s)
 		sg_table_lasts(&core->table, s, &core->ports[s->key.port_id]->sessions);
 }
 
-void sg_flow_touch(struct sg_core *core, struct sg_session *s, const struct sg_packet *p,
-		   __u64 now_ns)
+void sg_flow_touch(const struct sg_context *c, struct sg_session *s)
 {
+	const struct sg_packet *p = c->p;
 	int side = p->dir != s->opener;
 
 	if (!s->denied) {
@@ -167,18 +109,20 @@ void sg_flow_touch(struct sg_core *core, struct sg_session *s, const struct sg_p
 		if (s->key.proto != SG_PROTO_TCP)
 			s->spoke = (__u8)(s->spoke | (1 << side));
 	}
-	s->last_seen_ns = now_ns;
+	s->last_seen_ns = c->now_ns;
 	if (sg_frame_is_tagged(p->frame))
 		s->vlan = 1;
-	note_answer(core, s);
-	schedule(core, s);
+	note_answer(c->core, s);
+	schedule(c->core, s);
 }
 
 /* One of the port's that nobody has answered goes, the oldest first: of the peer, where it is the peer's share that is
  * used up. 0: there is none. The kernel may know more of one than the engine: then it is not one of them. */
-static int make_room(struct sg_core *core, struct sg_port *port, const struct sg_key *key, enum sg_room room)
+static int make_room(const struct sg_context *c, enum sg_room room)
 {
-	struct sg_session *s = sg_table_slot(&core->table, port->sessions.fresh.tail);
+	struct sg_port_list *list = &c->port->sessions;
+	struct sg_core *core = c->core;
+	struct sg_session *s = sg_table_slot(&core->table, list->fresh.tail);
 
 	if (!s)
 		return 0;
@@ -186,79 +130,66 @@ static int make_room(struct sg_core *core, struct sg_port *port, const struct sg
 	note_answer(core, s);
 	if (s->lasting)
 		return 1;
-	if (room == SG_NO_ROOM_FOR_PEER && !sg_table_same_peer(&s->key, key))
-		sg_table_renew(&core->table, s, &port->sessions);
+	if (room == SG_NO_ROOM_FOR_PEER && !sg_table_same_peer(&s->key, &c->key))
+		sg_table_renew(&core->table, s, list);
 	else
 		sg_flow_end(core, s);
 	return 1;
 }
 
-static struct sg_session *add(struct sg_core *core, struct sg_port *port, const struct sg_key *key,
-			      const struct sg_ruling *ruling, const struct sg_answer *answer,
-			      __u64 now_ns)
+static struct sg_session *add(const struct sg_context *c, __u8 opener, const struct sg_answer *answer)
 {
-	enum sg_room room = sg_table_room(&core->table, key, &port->sessions);
+	struct sg_table *table = &c->core->table;
+	enum sg_room room = sg_table_room(table, &c->key, &c->port->sessions);
 	struct sg_session *s;
 
 	for (int tries = 0; room != SG_ROOM && tries < ROOM_TRIES; tries++) {
-		if (!make_room(core, port, key, room))
+		if (!make_room(c, room))
 			break;
-		room = sg_table_room(&core->table, key, &port->sessions);
+		room = sg_table_room(table, &c->key, &c->port->sessions);
 	}
-	s = sg_table_add(&core->table, key, &port->sessions);
+	s = sg_table_add(table, &c->key, &c->port->sessions);
 	if (!s)
 		return NULL;
-	s->opener = ruling->opener;
-	s->rule_id = ruling->rule_id;
+	s->opener = opener;
+	s->rule_id = answer->rule_id;
 	s->keys = answer->keys;
-	s->generation = port->rules->policy.generation;
-	s->last_seen_ns = now_ns;
-	if (now_ns > s->created_ns)
-		s->created_ns = now_ns;
+	s->generation = c->port->rules->policy.generation;
+	s->last_seen_ns = c->now_ns;
+	if (c->now_ns > s->created_ns)
+		s->created_ns = c->now_ns;
 	return s;
 }
 
-struct sg_session *sg_flow_open(struct sg_core *core, struct sg_port *port,
-				const struct sg_key *key, const struct sg_packet *p,
-				const struct sg_ruling *ruling, const struct sg_answer *answer,
-				__u64 now_ns)
+struct sg_session *sg_flow_open(const struct sg_context *c, __u8 opener, const struct sg_answer *answer)
 {
-	struct sg_session *s = add(core, port, key, ruling, answer, now_ns);
+	struct sg_session *s = add(c, opener, answer);
 
 	if (!s)
 		return NULL;
-	if (key->proto == SG_PROTO_TCP)
-		sg_tcp_start(s, p);
-	sg_flow_touch(core, s, p, now_ns);
-	if (answer->reason) {
-		struct sg_ruling violation = *ruling;
-
-		s->violation = 1;
-		s->violation_reason = answer->reason;
-		violation.reason = answer->reason;
-		sg_record(core, port, p, &violation, now_ns);
-	}
+	if (s->key.proto == SG_PROTO_TCP)
+		sg_tcp_start(s, c->p);
+	sg_flow_touch(c, s);
+	let_pass(c, s, answer);
 	return s;
 }
 
-struct sg_session *sg_flow_deny(struct sg_core *core, struct sg_port *port,
-				const struct sg_key *key, const struct sg_packet *p,
-				const struct sg_ruling *ruling, const struct sg_answer *answer,
-				__u64 now_ns)
+struct sg_session *sg_flow_deny(const struct sg_context *c, __u8 opener, const struct sg_answer *answer)
 {
+	struct sg_core *core = c->core;
 	struct sg_session *s;
 
 	/* A flood of what is denied must not take the room of what is allowed, nor that of other ports' denials. */
-	if (port->denied >= (__u64)SG_SHARE * (core->table.max / 4 - core->denied))
+	if (c->port->denied >= (__u64)SG_SHARE * (core->table.max / 4 - core->denied))
 		return NULL;
-	s = add(core, port, key, ruling, answer, now_ns);
+	s = add(c, opener, answer);
 	if (!s)
 		return NULL;
 	count_denied(core, s, 1);
 	s->denied = 1;
 	s->ended = 1;
-	s->reason = ruling->reason;
-	sg_flow_touch(core, s, p, now_ns);
+	s->reason = answer->reason;
+	sg_flow_touch(c, s);
 	return s;
 }
 
@@ -291,15 +222,15 @@ void sg_flow_tell_end(struct sg_core *core, struct sg_session *s)
 		return;
 	s->ended = 1;
 	flow_event(s, &event);
-	sg_event_push(&core->events, &event, class_of_end(s));
+	sg_event_push(&core->report.events, &event, class_of_end(s));
 }
 
 int sg_flow_may_end(const struct sg_core *core, const struct sg_session *s)
 {
-	return s->ended || sg_event_room(&core->events, s->key.port_id, class_of_end(s));
+	return s->ended || sg_event_room(&core->report.events, s->key.port_id, class_of_end(s));
 }
 
-static void turn_denied(struct sg_core *core, struct sg_session *s, __u16 reason)
+static void turn_denied(struct sg_core *core, struct sg_session *s)
 {
 	sg_cache_evict(core, s);
 	sg_flow_tell_end(core, s);
@@ -307,7 +238,6 @@ static void turn_denied(struct sg_core *core, struct sg_session *s, __u16 reason
 	s->denied = 1;
 	s->violation = 0;
 	s->resets = 0;
-	s->reason = reason;
 }
 
 static void tell_kernel_drops(struct sg_core *core, struct sg_session *s)
@@ -320,7 +250,7 @@ static void tell_kernel_drops(struct sg_core *core, struct sg_session *s)
 	if (!s->dropped_packets)
 		return;
 	flow_event(s, &event);
-	sg_event_push(&core->events, &event, SG_TELL_DROP);
+	sg_event_push(&core->report.events, &event, SG_TELL_DROP);
 	s->dropped_packets = s->dropped_bytes = 0;
 }
 
@@ -366,40 +296,37 @@ static struct sg_answer ask_again(struct sg_core *core, const struct sg_port *po
 	return answer;
 }
 
-int sg_flow_judge_again(struct sg_core *core, struct sg_port *port, struct sg_session *s,
-			const struct sg_packet *p, __u64 now_ns)
+int sg_flow_judge_again(const struct sg_context *c, struct sg_session *s)
 {
-	struct sg_answer answer = ask_again(core, port, s);
+	struct sg_core *core = c->core;
+	struct sg_answer answer = ask_again(core, c->port, s);
+	int turned = !answer.pass && !s->denied;
 
 	if (answer.unknown)
 		return -ENOMEM;
-	tell_staged(core, port, p, s->opener, &answer, now_ns);
-	sg_hits_used(&core->hits, &core->table.hash_key, s);
-	sg_hits_judged_again(&core->hits, &core->table.hash_key, s, &answer, now_ns);
+	record(c, answer.staged_id, answer.staged_reason, s->opener);
+	sg_hits_used(&core->report.hits, core->report.hash_key, s);
+	sg_hits_judged_again(&core->report.hits, core->report.hash_key, s, &answer, c->now_ns);
 	s->keys = answer.keys;
-	s->generation = port->rules->policy.generation;
+	s->generation = c->port->rules->policy.generation;
 	s->rejects = answer.reject;
-	if (!answer.pass) {
-		if (s->denied) {
-			s->rule_id = answer.rule_id;
-			s->reason = answer.reason;
-			return 0;
-		}
-		turn_denied(core, s, answer.reason);
-		s->rule_id = answer.rule_id;
-		return 1;
-	}
-	if (s->denied)
-		turn_allowed(core, s, now_ns);
+	if (turned)
+		turn_denied(core, s);
+	else if (answer.pass && s->denied)
+		turn_allowed(core, s, c->now_ns);
 	s->rule_id = answer.rule_id;
-	if (answer.reason && !s->violation) {
-		struct sg_ruling violation = { answer.rule_id, answer.reason, s->opener };
+	if (answer.pass)
+		let_pass(c, s, &answer);
+	else
+		s->reason = answer.reason;
+	return turned;
+}
 
-		sg_record(core, port, p, &violation, now_ns);
-	}
-	s->violation = answer.reason != SEG_R_NONE;
-	s->violation_reason = answer.reason;
-	return 0;
+void sg_flow_settle(const struct sg_context *c, struct sg_session *s)
+{
+	sg_cache_sync(c, s);
+	if (sg_tcp_is_over(s))
+		sg_flow_tell_end(c->core, s);
 }
 
 void sg_flow_close(struct sg_core *core, struct sg_session *s, int side, __u8 close, __u64 now_ns)
@@ -422,7 +349,7 @@ void sg_flow_end(struct sg_core *core, struct sg_session *s)
 	sg_cache_drop(core, s);
 	sg_flow_tell_end(core, s);
 	tell_kernel_drops(core, s);
-	sg_hits_used(&core->hits, &core->table.hash_key, s);
+	sg_hits_used(&core->report.hits, core->report.hash_key, s);
 	if (s->denied)
 		count_denied(core, s, -1);
 	sg_table_remove(&core->table, s, &port->sessions);
@@ -451,11 +378,6 @@ void sg_flow_resume(struct sg_core *core, struct sg_session *s)
 		sg_flow_tell_end(core, s);
 }
 
-static __u64 recall_tag(const struct sg_core *core, const struct sg_key *key)
-{
-	return sg_hash(&core->table.hash_key, key, sizeof(*key)) & ~1ULL;
-}
-
 void sg_flow_due(struct sg_core *core, struct sg_session *s, __u64 now_ns)
 {
 	int closed = s->tcp_state == SG_TCP_LAST_ACK && !s->ended;
@@ -468,7 +390,7 @@ void sg_flow_due(struct sg_core *core, struct sg_session *s, __u64 now_ns)
 	note_answer(core, s);
 	s->timeout_ns = timeout_of(s);
 	if (now_ns < s->last_seen_ns + s->timeout_ns) {
-		sg_hits_used(&core->hits, &core->table.hash_key, s);
+		sg_hits_used(&core->report.hits, core->report.hash_key, s);
 		schedule(core, s);
 		return;
 	}
@@ -481,33 +403,9 @@ void sg_flow_due(struct sg_core *core, struct sg_session *s, __u64 now_ns)
 		schedule(core, s);
 		return;
 	}
-	if (s->key.proto == SG_PROTO_TCP && !s->denied && sg_tcp_is_open(s)) {
-		__u64 tag = recall_tag(core, &s->key);
-
-		core->recall[(tag >> 8) % SG_RECALL] = tag | (s->opener == SEG_DIR_INGRESS);
-	}
+	if (s->key.proto == SG_PROTO_TCP && !s->denied && sg_tcp_is_open(s))
+		sg_flow_recall(core, s);
 	sg_flow_end(core, s);
-}
-
-/* Order: what was known before it expired, what the workload listens on, the smaller port is the
- * server's; where both are the same, the workload is the client. A listener may be closed while its
- * connections go on, so that only a port that is listened on proves something, and the smaller one of the two
- * at that: a client may be bound to such a port as well. A wrong guess opens nothing: a new connection starts
- * with a SYN, which is judged by who sent it. */
-__u8 sg_flow_guess_opener(const struct sg_core *core, const struct sg_port *port,
-			  const struct sg_key *key, int *sure)
-{
-	__u64 tag = recall_tag(core, key), known = core->recall[(tag >> 8) % SG_RECALL];
-	int smaller = key->lport < key->rport, listens;
-
-	*sure = known && (known & ~1ULL) == tag;
-	if (*sure)
-		return known & 1 ? SEG_DIR_INGRESS : SEG_DIR_EGRESS;
-	if (!port->listeners)
-		return smaller ? SEG_DIR_INGRESS : SEG_DIR_EGRESS;
-	listens = port->listeners[key->lport / 8] & (1 << (key->lport % 8));
-	*sure = listens && smaller;
-	return listens ? SEG_DIR_INGRESS : SEG_DIR_EGRESS;
 }
 
 void sg_flow_info(struct sg_core *core, struct sg_session *s, struct sg_session_info *info)

@@ -116,14 +116,9 @@ int sg_flowmap_delete(const struct sg_flowmap *maps, int family, const void *key
 	return (int)error;
 }
 
-union flow_key {
-	struct seg_flow_key4 v4;
-	struct seg_flow_key6 v6;
-};
-
 static void clear(const struct sg_flowmap *maps, int family)
 {
-	union flow_key key = { 0 }, next = { 0 };
+	struct seg_flow_key6 key = { 0 }, next = { 0 };	/* or the shorter one */
 	long end = element(maps, family, BPF_MAP_GET_NEXT_KEY, NULL, &key);
 
 	/* The next key is asked for while this one is still there: after one that is gone, the

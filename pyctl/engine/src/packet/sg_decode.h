@@ -101,17 +101,16 @@ static inline int sg_mac_is_group(const __u8 *mac)
 	return mac[0] & 1;
 }
 
-static inline int sg_mac_is_copy(const __u8 *mac)
-{
-	return mac[0] == SEG_UCMAC_0 && mac[1] == SEG_UCMAC_1 && mac[2] == SEG_UCMAC_2 &&
-	       mac[3] == SEG_TAPMAC_3;
-}
-
 /* A UCMAC or a TAPMAC. */
 static inline int sg_mac_is_detour(const __u8 *mac)
 {
 	return mac[0] == SEG_UCMAC_0 && mac[1] == SEG_UCMAC_1 && mac[2] == SEG_UCMAC_2 &&
 	       (mac[3] == SEG_UCMAC_3 || mac[3] == SEG_TAPMAC_3);
+}
+
+static inline int sg_mac_is_copy(const __u8 *mac)
+{
+	return mac[3] == SEG_TAPMAC_3 && sg_mac_is_detour(mac);
 }
 
 /* As destination: held on its way to the workload, and addressed to a group before that. */

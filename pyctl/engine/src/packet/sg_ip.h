@@ -3,6 +3,7 @@
 #ifndef SG_IP_H
 #define SG_IP_H
 
+#include "base/sg_bytes.h"
 #include "packet/sg_decode.h"
 
 struct sg_ip_head {
@@ -13,6 +14,16 @@ struct sg_ip_head {
 	__u8 proto;
 	__u8 tos;		/* IPv4 */
 };
+
+/* Begin a frame, whose heads are zeroed. The detour's MACs need no lookup: p's own pair leads on to its receiver, and swapped, back to
+ * its sender (a UCMAC as source turns into one as destination, that is: the other direction). */
+static inline void sg_put_eth(__u8 *bytes, const struct sg_packet *p, int back)
+{
+	memset(bytes, 0, SG_ETH_LEN + SG_IPV6_LEN + SG_TCP_LEN);
+	memcpy(bytes, p->frame->data + (back ? 6 : 0), 6);
+	memcpy(bytes + 6, p->frame->data + (back ? 0 : 6), 6);
+	sg_put16(bytes + 12, p->ethertype);
+}
 
 /* Write it to zeroed bytes: no options, never to be fragmented. Gives its length. */
 static inline __u32 sg_put_ip(__u8 *ip, const struct sg_ip_head *head)

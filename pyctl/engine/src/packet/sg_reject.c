@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Answers to what is rejected; see the header. In: the packet that must not pass. Out: one frame, or
+/* Answers to what is rejected; see the header. In: the packet that must not pass. Out: one frame's bytes, or
  * none. UDP is answered as a host without that port would, so that a connected socket fails at once;
  * other protocols as prohibited. The packet is quoted as far as the RFCs want it (576 bytes in all for
  * IPv4, 1280 for IPv6), so that an answer is never more than 48 bytes longer than what it answers. */
@@ -9,7 +9,7 @@
 #include "packet/sg_reset.h"
 
 enum {
-	V4_MAX = 576, V6_MAX = 1280,
+	V4_MAX = 576, V6_MAX = SG_REJECT_BYTES - SG_ETH_LEN,
 	V4_UNREACHABLE = 3, V4_PORT = 3, V4_PROHIBITED = 13,
 	V6_UNREACHABLE = 1, V6_PORT = 4, V6_PROHIBITED = 1,
 	INTERNETWORK_CONTROL = 0xc0,
@@ -25,7 +25,7 @@ static int is_host(const struct sg_packet *p, const __u8 *address)
 	return address[0] != 0xff && memcmp(address, zero, sizeof(zero));
 }
 
-static int may_be_answered(const struct sg_packet *p)
+int sg_may_be_rejected(const struct sg_packet *p)
 {
 	/* In p's MACs: its receiver's is a group's. */
 	if (p->frame->data[0] & 1 || p->frames > 1 || p->extended)
@@ -33,19 +33,7 @@ static int may_be_answered(const struct sg_packet *p)
 	if (!is_host(p, p->saddr) || !is_host(p, p->daddr))
 		return 0;
 	return p->kind == SG_KIND_TCP || p->kind == SG_KIND_UDP || p->kind == SG_KIND_PROTO ||
-	       p->kind == SG_KIND_SCTP ||
-	       p->kind == SG_KIND_ICMP_QUERY;
-}
-
-static int is_in_time(struct sg_port *port, __u64 now_ns)
-{
-	const __u64 pace = SG_SECOND / SG_REJECTS_PER_SECOND;
-	__u64 due = port->reject_ns > now_ns ? port->reject_ns : now_ns;
-
-	if (due - now_ns >= SG_REJECTS_BURST * pace)
-		return 0;
-	port->reject_ns = due + pace;
-	return 1;
+	       p->kind == SG_KIND_SCTP || p->kind == SG_KIND_ICMP_QUERY;
 }
 
 /* What says that p must not pass, to its sender. Gives its length. */
@@ -70,35 +58,14 @@ static __u32 put_unreachable(__u8 *ip, const struct sg_packet *p, __u32 quoted)
 	return head_len + head.payload_len;
 }
 
-static void send_unreachable(struct sg_core *core, struct sg_port *port, const struct sg_packet *p)
+__u32 sg_reject(const struct sg_packet *p, __u8 *bytes)
 {
 	int v6 = p->family == SEG_FAMILY_IPV6;
 	__u32 most = v6 ? V6_MAX - SG_IPV6_LEN - SG_ICMP_LEN : V4_MAX - SG_IPV4_LEN - SG_ICMP_LEN;
-	__u32 whole = p->l4 + p->l4_len - p->l3, quoted = whole < most ? whole : most;
-	__u8 bytes[SG_ETH_LEN + V6_MAX] = { 0 };
-	struct sg_frame frame = {
-		.made = 1,
-		.data = bytes,
-		.vlan_tci = p->frame->vlan_tci,
-		.vlan_tpid = p->frame->vlan_tpid,
-		.has_vlan = p->frame->has_vlan,
-	};
+	__u32 whole = p->l4 + p->l4_len - p->l3;
 
-	/* As in sg_reset.c: swapped, p's MACs lead back. */
-	memcpy(bytes, p->frame->data + 6, 6);
-	memcpy(bytes + 6, p->frame->data, 6);
-	sg_put16(bytes + 12, p->ethertype);
-	frame.len = SG_ETH_LEN + put_unreachable(bytes + SG_ETH_LEN, p, quoted);
-	frame.wire_len = frame.len;
-	sg_send(core, port, &frame);
-}
-
-void sg_reject(struct sg_core *core, struct sg_port *port, const struct sg_packet *p, __u64 now_ns)
-{
-	if (!may_be_answered(p) || !is_in_time(port, now_ns))
-		return;
 	if (p->kind == SG_KIND_TCP)
-		sg_reset_sender(core, port, p);
-	else
-		send_unreachable(core, port, p);
+		return sg_reset_sender(p, bytes);
+	sg_put_eth(bytes, p, 1);
+	return SG_ETH_LEN + put_unreachable(bytes + SG_ETH_LEN, p, whole < most ? whole : most);
 }

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* TCP resets made by the engine: built from the packet at hand, so that both stacks take them as
- * exact (RFC 5961), and sent with the detour's MACs, so that vbr delivers them. */
+ * exact (RFC 5961), with the detour's MACs, so that vbr delivers them. Both give the frame's length; 0: there is
+ * none. */
 #ifndef SG_RESET_H
 #define SG_RESET_H
 
-#include "flow/sg_core_internal.h"
+#include "packet/sg_decode.h"
 
 /* To whoever sent p; a RST is never answered. */
-void sg_reset_sender(struct sg_core *core, struct sg_port *port, const struct sg_packet *p);
+__u32 sg_reset_sender(const struct sg_packet *p, __u8 *bytes);
 /* To whom p was going, in p's place. */
-void sg_reset_receiver(struct sg_core *core, struct sg_port *port, const struct sg_packet *p);
+__u32 sg_reset_receiver(const struct sg_packet *p, __u8 *bytes);
 
 #endif

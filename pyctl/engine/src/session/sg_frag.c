@@ -21,10 +21,9 @@ static void make_key(const struct sg_packet *p, struct sg_frag_key *key)
 	memcpy(key->daddr, p->daddr, sizeof(key->daddr));
 }
 
-static struct sg_datagram **bucket_of(struct sg_frags *frags, const struct sg_hash_key *hash_key,
-				      const struct sg_frag_key *key)
+static struct sg_datagram **bucket_of(struct sg_frags *frags, const struct sg_frag_key *key)
 {
-	return &frags->buckets[sg_hash(hash_key, key, sizeof(*key)) % SG_FRAG_BUCKETS];
+	return &frags->buckets[sg_hash(frags->hash_key, key, sizeof(*key)) % SG_FRAG_BUCKETS];
 }
 
 static void count(struct sg_frags *frags, struct sg_datagram *d, __u32 *port_memory, __u32 bytes)
@@ -54,24 +53,14 @@ static __u32 peer_of(const struct sg_hash_key *hash_key, const struct sg_frag_ke
 	return (__u32)(sg_hash(hash_key, name, sizeof(name)) % SG_FRAG_PEERS);
 }
 
-static struct sg_datagram *find(struct sg_frags *frags, const struct sg_hash_key *hash_key,
-				const struct sg_frag_key *key)
+static struct sg_datagram *create(struct sg_frags *frags, const struct sg_frag_key *key, __u32 *port_memory,
+				  __u64 now_ns)
 {
-	struct sg_datagram *d = *bucket_of(frags, hash_key, key);
-
-	while (d && memcmp(&d->key, key, sizeof(*key)))
-		d = d->hash_next;
-	return d;
-}
-
-static struct sg_datagram *create(struct sg_frags *frags, const struct sg_hash_key *hash_key,
-				  const struct sg_frag_key *key, __u32 *port_memory, __u64 now_ns)
-{
-	struct sg_datagram **bucket = bucket_of(frags, hash_key, key);
+	struct sg_datagram **bucket = bucket_of(frags, key);
 	struct sg_datagram *d = calloc(1, sizeof(*d));
 
 	if (d)
-		d->peer = peer_of(hash_key, key);
+		d->peer = peer_of(frags->hash_key, key);
 	if (!d || charge(frags, d, port_memory, sizeof(*d))) {
 		free(d);
 		return NULL;
@@ -128,8 +117,7 @@ static __u16 spoil(struct sg_datagram *d, __u16 reason, struct sg_datagram **out
 	return reason;
 }
 
-static __u16 hold(struct sg_frags *frags, struct sg_datagram *d, const struct sg_packet *p,
-		  __u32 *port_memory)
+static __u16 hold(struct sg_frags *frags, struct sg_datagram *d, const struct sg_packet *p, __u32 *port_memory)
 {
 	struct sg_held *h;
 
@@ -154,8 +142,7 @@ static __u16 hold(struct sg_frags *frags, struct sg_datagram *d, const struct sg
 	return SEG_R_NONE;
 }
 
-__u16 sg_frag_add(struct sg_frags *frags, const struct sg_hash_key *hash_key,
-		  const struct sg_packet *p, __u32 *port_memory, __u64 now_ns,
+__u16 sg_frag_add(struct sg_frags *frags, const struct sg_packet *p, __u32 *port_memory, __u64 now_ns,
 		  struct sg_datagram **out)
 {
 	struct sg_packet first = *p;
@@ -168,9 +155,11 @@ __u16 sg_frag_add(struct sg_frags *frags, const struct sg_hash_key *hash_key,
 	if (!p->l4_len || (p->frag_more && p->l4_len % 8) || p->frag_offset + p->l4_len > 65535)
 		return SEG_R_MALFORMED;
 	make_key(p, &key);
-	d = find(frags, hash_key, &key);
+	d = *bucket_of(frags, &key);
+	while (d && memcmp(&d->key, &key, sizeof(key)))
+		d = d->hash_next;
 	if (!d)
-		d = create(frags, hash_key, &key, port_memory, now_ns);
+		d = create(frags, &key, port_memory, now_ns);
 	if (!d)
 		return SEG_R_FRAGMENT_MEMORY;
 	if (d->spoiled)
@@ -206,10 +195,9 @@ void sg_frag_release(struct sg_frags *frags, struct sg_datagram *d, __u32 *port_
 	count(frags, d, port_memory, kept - d->memory);
 }
 
-void sg_frag_forget(struct sg_frags *frags, const struct sg_hash_key *hash_key,
-		    struct sg_datagram *d, __u32 *port_memory)
+void sg_frag_forget(struct sg_frags *frags, struct sg_datagram *d, __u32 *port_memory)
 {
-	struct sg_datagram **link = bucket_of(frags, hash_key, &d->key);
+	struct sg_datagram **link = bucket_of(frags, &d->key);
 
 	sg_frag_release(frags, d, port_memory);
 	while (*link != d)

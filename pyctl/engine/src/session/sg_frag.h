@@ -53,6 +53,7 @@ struct sg_datagram {
 };
 
 struct sg_frags {
+	const struct sg_hash_key *hash_key;
 	struct sg_datagram *buckets[SG_FRAG_BUCKETS];
 	struct sg_datagram *oldest;
 	struct sg_datagram *newest;
@@ -63,14 +64,12 @@ struct sg_frags {
 /* Add p (SG_KIND_FRAGMENT). *port_memory is the port's share.
  * Returns SEG_R_NONE: held, and *out is NULL, or the datagram now complete; else why p and, where
  * *out is set, everything held of it must go. Give *out to sg_frag_release after that. */
-__u16 sg_frag_add(struct sg_frags *frags, const struct sg_hash_key *hash_key,
-		  const struct sg_packet *p, __u32 *port_memory, __u64 now_ns,
+__u16 sg_frag_add(struct sg_frags *frags, const struct sg_packet *p, __u32 *port_memory, __u64 now_ns,
 		  struct sg_datagram **out);
 /* Free the frames held. A spoiled datagram stays known until its time is over. */
 void sg_frag_release(struct sg_frags *frags, struct sg_datagram *d, __u32 *port_memory);
 /* Free all of it. */
-void sg_frag_forget(struct sg_frags *frags, const struct sg_hash_key *hash_key,
-		    struct sg_datagram *d, __u32 *port_memory);
+void sg_frag_forget(struct sg_frags *frags, struct sg_datagram *d, __u32 *port_memory);
 /* The oldest datagram whose time is over, or NULL. */
 struct sg_datagram *sg_frag_due(const struct sg_frags *frags, __u64 now_ns);
 /* The packet that a complete datagram is; frame and headers are its first fragment's. */

@@ -162,8 +162,3 @@ int sg_tcp_is_open(const struct sg_session *s)
 	return s->tcp_state == SG_TCP_ESTABLISHED || s->tcp_state == SG_TCP_FIN_WAIT1 ||
 	       s->tcp_state == SG_TCP_FIN_WAIT2 || s->tcp_state == SG_TCP_CLOSE_WAIT;
 }
-
-int sg_tcp_is_over(const struct sg_session *s)
-{
-	return s->tcp_state == SG_TCP_TIME_WAIT || s->tcp_state == SG_TCP_CLOSE;
-}

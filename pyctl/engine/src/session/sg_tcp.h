@@ -39,6 +39,9 @@ int sg_tcp_is_opening(const struct sg_session *s);
 int sg_tcp_is_answered(const struct sg_session *s);
 /* Beyond the handshake, and not closed by both ends. */
 int sg_tcp_is_open(const struct sg_session *s);
-int sg_tcp_is_over(const struct sg_session *s);
+static inline int sg_tcp_is_over(const struct sg_session *s)
+{
+	return s->tcp_state == SG_TCP_TIME_WAIT || s->tcp_state == SG_TCP_CLOSE;
+}
 
 #endif

@@ -1,172 +1,163 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* Verdicts for all but TCP: datagram flows (UDP, ICMP queries, other transports), ICMP errors, and
- * what has no flow at all. In: a packet. Out: a ruling; sessions and flow map along the way. */
+ * what has no flow at all. In: a packet. Out: a ruling, and sessions. */
 #include "verdict/sg_judge.h"
 
-#include "flow/sg_cache.h"
+#include "flow/sg_ask.h"
 #include "flow/sg_flow.h"
-#include "packet/sg_reject.h"
+#include "verdict/sg_question.h"
+#include "verdict/sg_renewal.h"
 
 enum { REDIRECT = 5 };	/* ICMP's, of IPv4 */
 
 /* Judged alone, as something its sender opens. */
-static struct sg_ruling judge_alone(struct sg_core *core, struct sg_port *port,
-				    const struct sg_packet *p, __u64 now_ns)
+static struct sg_ruling judge_alone(struct sg_context *c)
 {
+	const struct sg_packet *p = c->p;
 	struct sg_ruling r = { .opener = p->dir };
 	struct sg_answer answer;
-	struct sg_key key;
-	__u8 opener;
 
-	sg_flow_key(p, &key, &opener);
 	/* An answer that nobody asked for is what it is, not what it would answer. */
 	if (p->kind == SG_KIND_ICMP_REPLY || p->kind == SG_KIND_ICMP_OTHER)
-		key.rport = p->icmp_type;
-	answer = sg_flow_ask(port, &key, p->dir);
+		c->key.rport = p->icmp_type;
+	answer = sg_flow_ask(c->port, &c->key, p->dir);
 	if (answer.unknown)
-		return sg_flow_unknown(p->dir);
-	sg_flow_decided(core, port, p, &key, p->dir, &answer, 0, now_ns);
+		return sg_judge_unknown(p->dir);
+	sg_flow_decided(c, p->dir, &answer, 0);
 	r.rule_id = answer.rule_id;
-	r.reason = answer.reason;
-	if (answer.pass && answer.reason) {
-		sg_record(core, port, p, &r, now_ns);
-		r.reason = SEG_R_NONE;
-	}
-	if (answer.reject)
-		sg_reject(core, port, p, now_ns);
+	r.reason = answer.pass ? SEG_R_NONE : answer.reason;
+	r.actions = answer.reject ? SG_REJECT : 0;
 	return r;
 }
 
 /* Of a flow that a rule rejects: its sender is told, a few times. */
-static void answer_denied(struct sg_core *core, struct sg_port *port, struct sg_session *s,
-			  const struct sg_packet *p, __u64 now_ns)
+static __u8 answer_denied(struct sg_session *s)
 {
 	if (!s->rejects || s->resets >= SG_RESETS_MAX)
-		return;
+		return 0;
 	s->resets++;
-	sg_reject(core, port, p, now_ns);
+	return SG_REJECT;
 }
 
-static struct sg_ruling open_flow(struct sg_core *core, struct sg_port *port,
-				  const struct sg_key *key, const struct sg_packet *p, __u64 now_ns)
+static struct sg_ruling open_flow(const struct sg_context *c)
 {
+	const struct sg_packet *p = c->p;
 	struct sg_ruling r = { .opener = p->dir };
 	struct sg_answer answer;
-	struct sg_session *s;
 
 	/* An association that was there before, or another path of one: who sent its INIT was not seen. */
 	if (p->kind == SG_KIND_SCTP && !p->opens)
-		answer = sg_flow_ask_either(port, key, &r.opener);
+		answer = sg_flow_ask_either(c->port, &c->key, &r.opener);
 	else
-		answer = sg_flow_ask(port, key, p->dir);
+		answer = sg_flow_ask(c->port, &c->key, p->dir);
 	if (answer.unknown)
-		return sg_flow_unknown(r.opener);
+		return sg_judge_unknown(r.opener);
 	r.rule_id = answer.rule_id;
-	sg_flow_decided(core, port, p, key, r.opener, &answer, answer.pass, now_ns);
+	sg_flow_decided(c, r.opener, &answer, answer.pass);
 	if (answer.pass) {
-		s = sg_flow_open(core, port, key, p, &r, &answer, now_ns);
-		if (!s)
+		r.session = sg_flow_open(c, r.opener, &answer);
+		if (r.session)
+			sg_question_note(c->port, r.session, p);
+		else
 			r.reason = SEG_R_SESSION_MEMORY;
-	} else {
-		r.reason = answer.reason;
-		s = sg_flow_deny(core, port, key, p, &r, &answer, now_ns);
-		if (s) {
-			s->rejects = answer.reject;
-			answer_denied(core, port, s, p, now_ns);
-		} else if (answer.reject) {
-			sg_reject(core, port, p, now_ns);
-		}
+		return r;
 	}
-	if (s)
-		sg_cache_sync(core, s, p, now_ns);
-	if (s && answer.pass)
-		sg_question_note(port, s, p);
+	r.reason = answer.reason;
+	r.session = sg_flow_deny(c, r.opener, &answer);
+	if (r.session) {
+		r.session->rejects = answer.reject;
+		r.actions = answer_denied(r.session);
+	} else if (answer.reject) {
+		r.actions = SG_REJECT;
+	}
 	return r;
 }
 
 /* What the other end of a denied flow sends. One that was never open says nothing about it: it is a flow
  * of its own, whose own rule says whether it is answered. One that was open was theirs both, and a rule
  * that rejects it tells both, as it resets both ends of a connection. */
-static struct sg_ruling judge_other_end(struct sg_core *core, struct sg_port *port,
-					struct sg_session *s, const struct sg_packet *p,
-					__u64 now_ns)
+static struct sg_ruling judge_other_end(struct sg_context *c, struct sg_session *s)
 {
-	struct sg_answer answer = sg_flow_ask(port, &s->key, p->dir);
+	struct sg_answer answer = sg_flow_ask(c->port, &s->key, c->p->dir);
+	struct sg_ruling r;
+	__u8 actions = 0;
 
 	if (answer.pass) {
-		struct sg_key key = s->key;
-
-		sg_flow_end(core, s);
-		return open_flow(core, port, &key, p, now_ns);
+		sg_flow_end(c->core, s);
+		return open_flow(c);
 	}
 	if (s->blocked && !answer.reject)
-		answer_denied(core, port, s, p, now_ns);
-	return judge_alone(core, port, p, now_ns);
+		actions = answer_denied(s);
+	r = judge_alone(c);
+	r.actions |= actions;
+	return r;
 }
 
-static struct sg_ruling judge_flow(struct sg_core *core, struct sg_port *port,
-				   const struct sg_packet *p, __u64 now_ns)
+static struct sg_ruling judge_flow(struct sg_context *c)
 {
+	struct sg_session *s = sg_flow_find(c->core, c->port, &c->key);
+	const struct sg_packet *p = c->p;
+	struct sg_ruling r = { .opener = p->dir };
 	const struct sg_session *question;
-	struct sg_session *s;
-	struct sg_key key;
 	int turned = 0;
-	__u8 opener;
 
-	sg_flow_key(p, &key, &opener);
-	s = sg_flow_find(core, port, &key);
-	if (s && s->generation != port->rules->policy.generation)
-		turned = sg_flow_judge_again(core, port, s, p, now_ns);
+	if (s && s->generation != c->port->rules->policy.generation)
+		turned = sg_flow_judge_again(c, s);
 	if (turned < 0)
-		return sg_flow_unknown(p->dir);
+		return sg_judge_unknown(p->dir);
 	if (turned)
 		s->blocked = 1;
-	question = !s || s->denied ? sg_question_answered(core, port, p, now_ns) : NULL;
-	if (question) {
-		sg_renewal_learn(port, p);
-		return (struct sg_ruling){ question->rule_id, SEG_R_NONE, question->opener };
+	if (!s || s->denied) {
+		question = sg_question_answered(c);
+		if (question) {
+			sg_renewal_learn(c->port, p);
+			r.rule_id = question->rule_id;
+			r.opener = question->opener;
+			return r;
+		}
+		if (sg_renewal_passes(c))
+			return r;
+		if (p->kind == SG_KIND_ICMP_REPLY)
+			return judge_alone(c);
+		if (!s)
+			return open_flow(c);
+		if (p->dir != s->opener)
+			return judge_other_end(c, s);
+		r.actions = answer_denied(s);
+	} else if (p->opens && p->dir != s->opener && !sg_flow_ask(c->port, &c->key, p->dir).pass) {
+		/* What was opened the other way does not speak for it. */
+		return judge_alone(c);
+	} else {
+		sg_question_note(c->port, s, p);
 	}
-	if ((!s || s->denied) && sg_renewal_passes(port, p, &key, now_ns))
-		return (struct sg_ruling){ 0, SEG_R_NONE, p->dir };
-	if (p->kind == SG_KIND_ICMP_REPLY && (!s || s->denied))
-		return judge_alone(core, port, p, now_ns);
-	/* What was opened the other way does not speak for it. */
-	if (s && !s->denied && p->opens && p->dir != s->opener &&
-	    !sg_flow_ask(port, &key, p->dir).pass)
-		return judge_alone(core, port, p, now_ns);
-	if (s && s->denied && p->dir != s->opener)
-		return judge_other_end(core, port, s, p, now_ns);
-	if (!s)
-		return open_flow(core, port, &key, p, now_ns);
-	sg_flow_touch(core, s, p, now_ns);
-	if (s->denied)
-		answer_denied(core, port, s, p, now_ns);
-	else
-		sg_question_note(port, s, p);
-	sg_cache_sync(core, s, p, now_ns);
-	return (struct sg_ruling){ s->rule_id, s->reason, s->opener };
+	sg_flow_touch(c, s);
+	r.rule_id = s->rule_id;
+	r.reason = s->reason;
+	r.opener = s->opener;
+	r.session = s;
+	return r;
 }
 
 /* An ICMP error passes with the flow it speaks of, and with nothing else. A redirect comes here in fragments, or
  * by a datapath that does not know who may send it. */
-static struct sg_ruling judge_error(struct sg_core *core, const struct sg_port *port,
-				    const struct sg_packet *p)
+static struct sg_ruling judge_error(const struct sg_context *c)
 {
-	struct sg_ruling r = { .reason = SEG_R_ICMP_UNRELATED, .opener = p->dir };
+	struct sg_ruling r = { .reason = SEG_R_ICMP_UNRELATED, .opener = c->p->dir };
+	const struct sg_port *port = c->port;
 	struct sg_packet inner;
 	struct sg_session *s;
 	struct sg_key key;
 	__u8 opener;
 	int passes;
 
-	if (p->family == SEG_FAMILY_IPV4 && p->icmp_type == REDIRECT) {
+	if (c->p->family == SEG_FAMILY_IPV4 && c->p->icmp_type == REDIRECT) {
 		r.reason = SEG_R_NOT_SERVED;
 		return r;
 	}
-	if (sg_decode_quoted(p, &inner))
+	if (sg_decode_quoted(c->p, &inner))
 		return r;
-	sg_flow_key(&inner, &key, &opener);
-	s = sg_table_find(&core->table, &key);
+	sg_flow_key(&inner, &key);
+	s = sg_table_find(&c->core->table, &key);
 	if (!s || s->created_ns <= port->sessions.closed_ns)
 		return r;
 	opener = s->opener;
@@ -181,21 +172,21 @@ static struct sg_ruling judge_error(struct sg_core *core, const struct sg_port *
 	return r;
 }
 
-struct sg_ruling sg_judge(struct sg_core *core, struct sg_port *port, const struct sg_packet *p,
-			  __u64 now_ns)
+struct sg_ruling sg_judge(struct sg_context *c)
 {
-	switch (p->kind) {
+	if (c->p->kind == SG_KIND_ICMP_ERROR)
+		return judge_error(c);
+	sg_flow_key(c->p, &c->key);
+	switch (c->p->kind) {
 	case SG_KIND_TCP:
-		return sg_judge_tcp(core, port, p, now_ns);
+		return sg_judge_tcp(c);
 	case SG_KIND_UDP:
 	case SG_KIND_SCTP:
 	case SG_KIND_ICMP_QUERY:
 	case SG_KIND_ICMP_REPLY:
 	case SG_KIND_PROTO:
-		return judge_flow(core, port, p, now_ns);
-	case SG_KIND_ICMP_ERROR:
-		return judge_error(core, port, p);
+		return judge_flow(c);
 	default:
-		return judge_alone(core, port, p, now_ns);
+		return judge_alone(c);
 	}
 }

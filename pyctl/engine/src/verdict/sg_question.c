@@ -3,8 +3,8 @@
  * I/O: the flow map, which knows when the kernel carried the question last. */
 #include "verdict/sg_question.h"
 
+#include "flow/sg_ask.h"
 #include "flow/sg_cache.h"
-#include "flow/sg_flow.h"
 
 enum { SSDP = 1900, WS_DISCOVERY = 3702, DHCP_SERVER = 67 };
 
@@ -60,24 +60,24 @@ static int answers(const struct sg_session *s, const struct sg_packet *p)
 	return p->kind == SG_KIND_UDP && ports_match(s, p);
 }
 
-const struct sg_session *sg_question_answered(struct sg_core *core, struct sg_port *port,
-					      const struct sg_packet *p, __u64 now_ns)
+const struct sg_session *sg_question_answered(const struct sg_context *c)
 {
-	const struct sg_question_ring *known = ring_of(port, sg_other_dir(p->dir));
+	const struct sg_packet *p = c->p;
+	const struct sg_question_ring *known = ring_of(c->port, sg_other_dir(p->dir));
 
 	for (int i = 0; i < SG_QUESTIONS; i++) {
 		__u64 name = known->sessions[i];
-		struct sg_session *s = name ? sg_table_named(&core->table, name) : NULL;
+		struct sg_session *s = name ? sg_table_named(&c->core->table, name) : NULL;
 
 		if (!s || s->key.port_id != p->port_id || !answers(s, p))
 			continue;
 		/* A policy that came since may not allow the question. */
-		if (s->generation != port->rules->policy.generation &&
-		    !sg_flow_ask(port, &s->key, s->opener).pass)
+		if (s->generation != c->port->rules->policy.generation &&
+		    !sg_flow_ask(c->port, &s->key, s->opener).pass)
 			continue;
 		if (s->cached)
-			sg_cache_peek(core, s);
-		if (now_ns > s->last_seen_ns + SG_TIMEOUT_QUESTION)
+			sg_cache_peek(c->core, s);
+		if (c->now_ns > s->last_seen_ns + SG_TIMEOUT_QUESTION)
 			continue;
 		s->packets[1] += p->frames;
 		s->bytes[1] += p->bytes;

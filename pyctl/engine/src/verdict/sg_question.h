@@ -5,28 +5,13 @@
 #ifndef SG_QUESTION_H
 #define SG_QUESTION_H
 
-#include "session/sg_session.h"
+#include "flow/sg_state.h"
 
-struct sg_core;
-struct sg_packet;
-struct sg_port;
-
-enum sg_question_limit { SG_QUESTIONS = 32 };
 #define SG_TIMEOUT_QUESTION (10 * SG_SECOND)	/* since it was asked last */
-
-struct sg_question_ring {
-	__u64 sessions[SG_QUESTIONS];	/* names; 0: none */
-	__u32 next;			/* the place of the oldest */
-};
-
-struct sg_questions {
-	struct sg_question_ring asked, heard;
-};
 
 /* p has passed, and belongs to s: it may be a question. */
 void sg_question_note(struct sg_port *port, const struct sg_session *s, const struct sg_packet *p);
-/* The session of the question that p answers, with p counted; NULL: it answers none. */
-const struct sg_session *sg_question_answered(struct sg_core *core, struct sg_port *port,
-					      const struct sg_packet *p, __u64 now_ns);
+/* The session of the question that the packet answers, with it counted; NULL: it answers none. */
+const struct sg_session *sg_question_answered(const struct sg_context *c);
 
 #endif

@@ -2,7 +2,8 @@
 /* DHCP renewals; see the header. In: packets. Out: whether they pass without a rule. No I/O. */
 #include "verdict/sg_renewal.h"
 
-#include "flow/sg_flow.h"
+#include "flow/sg_ask.h"
+#include "verdict/sg_question.h"
 
 enum { CLIENT = 68, SERVER = 67 };
 
@@ -33,24 +34,25 @@ static int is_paced(struct sg_renewal *renewal, __u64 now_ns)
 	return 1;
 }
 
-int sg_renewal_passes(struct sg_port *port, const struct sg_packet *p, const struct sg_key *key, __u64 now_ns)
+int sg_renewal_passes(const struct sg_context *c)
 {
-	struct sg_renewal *renewal = &port->renewal;
+	struct sg_renewal *renewal = &c->port->renewal;
+	const struct sg_packet *p = c->p;
 	int out = p->dir == SEG_DIR_EGRESS;
 
 	if (!renewal->known || !(out ? is_dhcp4(p, CLIENT, SERVER) : is_dhcp4(p, SERVER, CLIENT)) ||
-	    memcmp(key->raddr, renewal->server, sizeof(renewal->server)) || p->to_group || p->frames != 1 ||
-	    p->bytes > SG_RENEWAL_BYTES || sg_flow_ask(port, key, p->dir).reason != SEG_R_DEFAULT_DENY)
+	    memcmp(c->key.raddr, renewal->server, sizeof(renewal->server)) || p->to_group || p->frames != 1 ||
+	    p->bytes > SG_RENEWAL_BYTES || sg_flow_ask(c->port, &c->key, p->dir).reason != SEG_R_DEFAULT_DENY)
 		return 0;
 	if (!out) {
-		if (!renewal->answers || now_ns > renewal->asked_ns + SG_TIMEOUT_QUESTION)
+		if (!renewal->answers || c->now_ns > renewal->asked_ns + SG_TIMEOUT_QUESTION)
 			return 0;
 		renewal->answers--;
 		return 1;
 	}
-	if (!is_paced(renewal, now_ns))
+	if (!is_paced(renewal, c->now_ns))
 		return 0;
-	renewal->asked_ns = now_ns;
+	renewal->asked_ns = c->now_ns;
 	renewal->answers = SG_RENEWALS;
 	return 1;
 }

@@ -5,10 +5,7 @@
 #ifndef SG_RENEWAL_H
 #define SG_RENEWAL_H
 
-#include "session/sg_session.h"
-
-struct sg_packet;
-struct sg_port;
+#include "flow/sg_state.h"
 
 enum sg_renewal_limit {
 	SG_RENEWAL_BYTES = 1514,	/* of a frame, in one piece */
@@ -16,18 +13,10 @@ enum sg_renewal_limit {
 };
 #define SG_RENEWAL_GAP (15 * SG_SECOND)	/* at a steady pace */
 
-struct sg_renewal {
-	__u8 server[16];
-	__u64 paced_ns;		/* by when all would have been asked at a steady pace */
-	__u64 asked_ns;
-	__u8 known;		/* there is a server */
-	__u8 answers;		/* that may still come */
-};
-
 /* p answers a question to all. */
 void sg_renewal_learn(struct sg_port *port, const struct sg_packet *p);
-/* Whether p, which belongs to no flow that is open, is a renewal or its answer, and no rule says otherwise. It counts
- * as such then. */
-int sg_renewal_passes(struct sg_port *port, const struct sg_packet *p, const struct sg_key *key, __u64 now_ns);
+/* Whether the packet, which belongs to no flow that is open, is a renewal or its answer, and no rule says otherwise. It
+ * counts as such then. */
+int sg_renewal_passes(const struct sg_context *c);
 
 #endif

@@ -1,19 +1,32 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* What the stages of the core share. Stage order: sg_decode -> sg_frag -> sg_judge (with sg_policy,
- * sg_session, sg_tcp) -> sg_cache (flow map) -> sg_core (sends, counts, tells). */
-#ifndef SG_CORE_INTERNAL_H
-#define SG_CORE_INTERNAL_H
+/* What the core remembers, of each port and in all; and a packet on its way through the stages. */
+#ifndef SG_STATE_H
+#define SG_STATE_H
 
-#include "packet/sg_decode.h"
-#include "report/sg_event_queue.h"
-#include "session/sg_frag.h"
-#include "report/sg_hits.h"
 #include "policy/sg_policy.h"
-#include "verdict/sg_question.h"
-#include "verdict/sg_renewal.h"
-#include "session/sg_session.h"
+#include "report/sg_report.h"
+#include "session/sg_frag.h"
 
-enum { SG_RECALL = 16384 };
+enum { SG_RECALL = 16384, SG_QUESTIONS = 32 };
+
+/* The last questions to groups (verdict/sg_question.h). */
+struct sg_question_ring {
+	__u64 sessions[SG_QUESTIONS];	/* names; 0: none */
+	__u32 next;			/* the place of the oldest */
+};
+
+struct sg_questions {
+	struct sg_question_ring asked, heard;
+};
+
+/* The workload's DHCP server (verdict/sg_renewal.h). */
+struct sg_renewal {
+	__u8 server[16];
+	__u64 paced_ns;		/* by when all would have been asked at a steady pace */
+	__u64 asked_ns;
+	__u8 known;		/* there is a server */
+	__u8 answers;		/* that may still come */
+};
 
 struct sg_port {
 	struct sg_ruleset *rules;	/* NULL: no policy yet */
@@ -24,9 +37,8 @@ struct sg_port {
 	__u32 denied;			/* of the sessions, those that only remember a denial */
 	__u32 frag_memory;
 	struct seg_share shares[2];	/* egress, ingress: as seg_shares */
-	__u64 share_told_ns;
 	__u64 reject_ns;		/* by when what was answered would have been, at a steady pace */
-	struct sg_reason_count counts[SEG_R_COUNT];
+	struct sg_counts counts;
 	struct sg_cache_stats cache;
 	__u16 closing_next;		/* of core->closing */
 	__u8 closing;			/* it is in there */
@@ -40,8 +52,7 @@ struct sg_core {
 	__u16 closing;			/* the first of those that were deleted and have sessions; 0: none */
 	struct sg_table table;
 	struct sg_frags frags;
-	struct sg_event_queue events;
-	struct sg_hits hits;
+	struct sg_report report;
 	__u64 recall[SG_RECALL];	/* who opened what expired: hash, low bit = ingress */
 	__u32 denied;			/* sessions that only remember a denial */
 	__u32 cache_limit;
@@ -58,32 +69,18 @@ struct sg_core {
 	__u64 swept_ns;			/* when repeated drops were looked at last */
 };
 
-/* What is to become of a packet. */
-struct sg_ruling {
-	__u32 rule_id;
-	__u16 reason;		/* SEG_R_NONE: it passes */
-	__u8 opener;		/* who opened its flow; 0: itself */
+/* A packet, or a whole datagram, on its way through the stages. */
+struct sg_context {
+	struct sg_core *core;
+	struct sg_port *port;
+	const struct sg_packet *p;
+	__u64 now_ns;
+	struct sg_key key;		/* of its flow: made by sg_judge() */
 };
 
 static inline __u8 sg_other_dir(__u8 dir)
 {
 	return dir == SEG_DIR_EGRESS ? SEG_DIR_INGRESS : SEG_DIR_EGRESS;
 }
-
-static inline void sg_count(struct sg_port *port, __u16 reason, __u64 packets, __u64 bytes)
-{
-	port->counts[reason].packets += packets;
-	port->counts[reason].bytes += bytes;
-}
-
-/* sg_core.c */
-/* NULL: no memory. */
-struct sg_port *sg_port_of(struct sg_core *core, __u16 port_id);
-/* Send a frame made here or received; a failure is counted. 0, -errno, or 1 for a copy, which is the
- * end of it. */
-int sg_send(struct sg_core *core, struct sg_port *port, const struct sg_frame *frame);
-/* Something passes that the mode only records, or a staged rule would have decided: count and tell it. */
-void sg_record(struct sg_core *core, struct sg_port *port, const struct sg_packet *p,
-	       const struct sg_ruling *ruling, __u64 now_ns);
 
 #endif

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* What leaves the core: frames that pass, and those made in answer. Each port rejects at a bounded pace. */
+#ifndef SG_OUTPUT_H
+#define SG_OUTPUT_H
+
+#include "flow/sg_state.h"
+
+enum sg_reject_limit {
+	SG_REJECTS_PER_SECOND = 500,	/* of one port */
+	SG_REJECTS_BURST = 100,
+};
+
+/* The frame passes: send it on, and count that. A copy ends here. */
+void sg_output_frame(const struct sg_context *c, const struct sg_frame *frame);
+/* Answer the packet: enum sg_action, bits. */
+void sg_output_answers(const struct sg_context *c, __u8 actions);
+
+#endif

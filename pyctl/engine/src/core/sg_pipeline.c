@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* Takes frames through the stages, sends what passes, and carries out what a verdict says.
+ * In: sg_core.h. Out: struct sg_io. Of frames that are held, discover and monitor drop nothing but what
+ * cannot be sent, what belongs to no port, and what has no policy yet: all else is counted as passed
+ * and told. A tap's copies are judged like them, and end here. */
+#include "base/sg_share.h"
+#include "core/sg_output.h"
+#include "core/sg_port.h"
+#include "flow/sg_cache.h"
+#include "flow/sg_flow.h"
+#include "verdict/sg_judge.h"
+
+/* Each may cost four system calls; frames wait meanwhile. A frame opens one session at most, which has two
+ * timers: fewer than that, and sessions would pile up for as long as every round is full. */
+enum { DUE_PER_TICK = 32, DUE_PER_FRAME = 2, FRAMES_MAX = 64, CLOSED_PER_TICK = 64 };
+#define TICK_NS 100000000ULL
+
+static int never_passes(__u16 reason)
+{
+	return reason == SEG_R_TRUNCATED || reason == SEG_R_NO_POLICY || reason == SEG_R_QUARANTINE;
+}
+
+/* Nothing is lost by it: it is a copy, or the mode only records. */
+static int only_recorded(const struct sg_context *c, __u16 reason)
+{
+	return sg_frame_is_copy(c->p->frame) ||
+	       (c->port->rules && sg_policy_records_only(c->port->rules) && !never_passes(reason));
+}
+
+/* Count and tell the packet, which cannot simply pass. 1 when it goes on all the same. */
+static int refuse(const struct sg_context *c, const struct sg_ruling *ruling)
+{
+	int goes_on = only_recorded(c, ruling->reason);
+
+	sg_record(&c->core->report, &c->port->counts, c->p, ruling, goes_on ? SG_EVENT_VIOLATION : SG_EVENT_DROP,
+		  c->now_ns);
+	return goes_on;
+}
+
+/* The verdict, carried out but for the packet itself: who is answered is not overtaken by what the kernel carries. */
+static struct sg_ruling judge(struct sg_context *c)
+{
+	struct sg_ruling r = sg_judge(c);
+
+	if (r.actions)
+		sg_output_answers(c, r.actions);
+	if (r.session)
+		sg_flow_settle(c, r.session);
+	return r;
+}
+
+/* The fate of all that is held of a datagram; the packet speaks for it. */
+static void finish_datagram(const struct sg_context *c, const struct sg_datagram *d,
+			    const struct sg_ruling *ruling)
+{
+	if (ruling->reason && !refuse(c, ruling))
+		return;
+	for (const struct sg_held *h = d->head; h; h = h->next)
+		sg_output_frame(c, &h->frame);
+}
+
+/* What is held of d, as one packet for counting. */
+static void describe(const struct sg_datagram *d, struct sg_packet *p)
+{
+	p->frames = 0;
+	p->bytes = 0;
+	for (const struct sg_held *h = d->head; h; h = h->next) {
+		p->frames++;
+		p->bytes += h->frame.len;
+	}
+}
+
+static void take_fragment(struct sg_context *c)
+{
+	struct sg_frags *frags = &c->core->frags;
+	const struct sg_packet *p = c->p;
+	struct sg_ruling r = { 0 };
+	struct sg_packet whole;
+	struct sg_datagram *d;
+
+	r.reason = sg_frag_add(frags, p, &c->port->frag_memory, c->now_ns, &d);
+	if (r.reason) {
+		if (d && d->head) {
+			whole = *p;
+			describe(d, &whole);
+			c->p = &whole;
+			finish_datagram(c, d, &r);
+			c->p = p;
+		}
+		if (d)
+			sg_frag_release(frags, d, &c->port->frag_memory);
+		if (refuse(c, &r))
+			sg_output_frame(c, p->frame);
+		return;
+	}
+	if (!d)
+		return;
+	c->p = &whole;
+	r.reason = sg_frag_whole(d, &whole);
+	if (!r.reason)
+		r = judge(c);
+	finish_datagram(c, d, &r);
+	sg_frag_forget(frags, d, &c->port->frag_memory);
+}
+
+/* Passes without a question: 0, or the reason under which it is counted. */
+static __u16 passes_freely(const struct sg_packet *p)
+{
+	if (p->kind == SG_KIND_ARP)
+		return SEG_R_ARP;
+	if (p->kind == SG_KIND_NEIGHBOUR)
+		return SEG_R_NEIGHBOUR_DISCOVERY;
+	return p->kind == SG_KIND_MEMBERSHIP ? SEG_R_GROUP : SEG_R_NONE;
+}
+
+/* All that needs no look at flows; SEG_R_NONE: go on. */
+static __u16 inspect(const struct sg_port *port, struct sg_packet *p)
+{
+	__u16 reason;
+
+	if (p->frame->wire_len > p->frame->len)
+		return SEG_R_TRUNCATED;
+	if (!port->rules)
+		return SEG_R_NO_POLICY;
+	if (port->rules->policy.mode == SEG_MODE_QUARANTINE)
+		return SEG_R_QUARANTINE;
+	reason = sg_decode_network(p);
+	return reason ? reason : sg_decode_csum(p);
+}
+
+/* Of a port that the kernel does not keep to its share, or did not yet: as seg_share.h does it. */
+static int is_over_share(const struct sg_context *c)
+{
+	const struct sg_packet *p = c->p;
+	struct sg_core *core = c->core;
+	int inbound = p->dir == SEG_DIR_INGRESS;
+	__u64 name[3] = { p->port_id * 2U + (__u32)inbound }, hash;
+	__u64 gap = core->share_gap_ns, limit = SEG_SHARE_AHEAD_NS;
+	int hit;
+
+	if (!gap || (!core->share_behind && !(c->port->rules->policy.flags & SG_POLICY_NO_CACHE)))
+		return 0;
+	memcpy(&name[1], inbound ? p->saddr : p->daddr, 16);
+	hash = sg_hash(&core->table.hash_key, name, sizeof(name));
+	hit = sg_share_ask(&core->share_peers[hash % SEG_SHARE_PEERS], c->now_ns, 2 * gap, limit);
+	if (!(hit & SEG_SHARE_REFUSED))
+		hit |= sg_share_ask(&c->port->shares[inbound], c->now_ns, gap, limit);
+	core->share_hit |= hit;
+	return hit & SEG_SHARE_REFUSED;
+}
+
+int sg_core_share(struct sg_core *core, __u64 gap_ns, int behind)
+{
+	int hit = core->share_hit;
+
+	core->share_gap_ns = gap_ns;
+	core->share_behind = behind;
+	core->share_hit = 0;
+	return hit;
+}
+
+/* What goes between two addresses is one conversation, at however many ports it is seen. */
+static void note_ends(struct sg_core *core, const struct sg_packet *p)
+{
+	__u64 source[2], ends[2];
+
+	memcpy(source, p->saddr, sizeof(source));
+	memcpy(ends, p->daddr, sizeof(ends));
+	ends[0] ^= source[0];
+	ends[1] ^= source[1];
+	if (ends[0] == core->ends[0] && ends[1] == core->ends[1])
+		return;
+	core->contended |= core->ends[0] || core->ends[1];
+	memcpy(core->ends, ends, sizeof(ends));
+}
+
+int sg_core_contended(struct sg_core *core)
+{
+	int contended = core->contended;
+
+	core->contended = 0;
+	return contended;
+}
+
+void sg_core_frame(struct sg_core *core, const struct sg_frame *frame, __u64 now_ns)
+{
+	struct sg_ruling r = { 0 };
+	struct sg_context c;
+	struct sg_packet p;
+	struct sg_port *port;
+	__u16 freely;
+
+	core->now_ns = now_ns;
+	core->frames++;
+	c.core = core;
+	c.port = core->ports[0];
+	c.p = &p;
+	c.now_ns = now_ns;
+	r.reason = sg_decode_link(frame, &p);
+	if (!r.reason) {
+		port = sg_port_of(core, p.port_id);
+		if (port)
+			c.port = port;
+		else
+			r.reason = SEG_R_SESSION_MEMORY;
+	}
+	sg_count(&c.port->counts, SEG_R_TO_ENGINE, 1, p.bytes);
+	if (!r.reason)
+		r.reason = inspect(c.port, &p);
+	if (!r.reason) {
+		freely = passes_freely(&p);
+		if (freely) {
+			sg_count(&c.port->counts, freely, 1, p.bytes);
+			sg_output_frame(&c, frame);
+			return;
+		}
+		note_ends(core, &p);
+		if (p.kind == SG_KIND_OTHER_ETHERTYPE)
+			r.reason = SEG_R_OTHER_ETHERTYPE;
+		else if (is_over_share(&c))
+			r.reason = SEG_R_PORT_SHARE;
+	}
+	if (!r.reason && p.kind == SG_KIND_FRAGMENT) {
+		take_fragment(&c);
+		return;
+	}
+	if (!r.reason)
+		r = judge(&c);
+	if (!r.reason || refuse(&c, &r))
+		sg_output_frame(&c, frame);
+}
+
+static void expire_fragments(struct sg_core *core, __u64 now_ns)
+{
+	struct sg_ruling r = { .reason = SEG_R_FRAGMENT_TIMEOUT };
+	struct sg_datagram *d;
+
+	while ((d = sg_frag_due(&core->frags, now_ns))) {
+		struct sg_packet p;
+		struct sg_context c = {
+			.core = core, .port = core->ports[d->key.port_id], .p = &p, .now_ns = now_ns,
+		};
+
+		if (d->head) {
+			sg_decode_link(&d->head->frame, &p);
+			sg_decode_network(&p);
+			describe(d, &p);
+			finish_datagram(&c, d, &r);
+		}
+		sg_frag_forget(&core->frags, d, &c.port->frag_memory);
+	}
+}
+
+void sg_core_end(struct sg_core *core, const struct seg_end *end, __u64 now_ns)
+{
+	struct sg_session *s = sg_table_named(&core->table, end->session);
+
+	if (s && s->key.proto == SG_PROTO_TCP && !s->denied)
+		sg_flow_close(core, s, end->dir != s->opener, end->close, now_ns);
+}
+
+__u64 sg_core_tick(struct sg_core *core, __u64 now_ns)
+{
+	__u32 most = DUE_PER_TICK + DUE_PER_FRAME * (core->frames < FRAMES_MAX ? core->frames : FRAMES_MAX);
+	struct sg_session *s;
+	int more;
+
+	core->now_ns = now_ns;
+	core->frames = 0;
+	expire_fragments(core, now_ns);
+	if (now_ns - core->swept_ns >= TICK_NS) {
+		core->swept_ns = now_ns;
+		sg_event_sweep(&core->report.events, now_ns);
+	}
+	more = sg_port_end_closing(core, CLOSED_PER_TICK, now_ns);
+	more |= sg_cache_sweep(core);
+	for (__u32 i = 0; i < most; i++) {
+		s = sg_wheel_due(&core->table, now_ns);
+		if (!s)
+			return more ? 0 : TICK_NS;
+		sg_flow_due(core, s, now_ns);
+	}
+	return 0;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* Counts packets by reason, and tells of them; see the header. In: packets, rulings. Out: counts, events. */
+#include "report/sg_report.h"
+
+/* A flood's every packet would be another flow's. */
+static int may_tell(struct sg_counts *counts, __u16 reason, __u64 now_ns)
+{
+	if (reason != SEG_R_PORT_SHARE)
+		return 1;
+	if (now_ns - counts->share_told_ns < SG_SECOND)
+		return 0;
+	counts->share_told_ns = now_ns;
+	return 1;
+}
+
+void sg_record(struct sg_report *report, struct sg_counts *counts, const struct sg_packet *p,
+	       const struct sg_ruling *ruling, enum sg_event_kind kind, __u64 now_ns)
+{
+	int staged = ruling->reason == SEG_R_STAGED_DENY || ruling->reason == SEG_R_STAGED_ALLOW;
+	/* The packet's flow, named from its opener's side. */
+	struct sg_event event = {
+		.time_ns = now_ns, .packets = p->frames, .bytes = p->bytes,
+		.rule_id = ruling->rule_id, .port_id = p->port_id, .reason = ruling->reason,
+		.kind = staged && kind == SG_EVENT_VIOLATION ? SG_EVENT_STAGED : kind,
+		.dir = ruling->opener ? ruling->opener : p->dir, .family = p->family,
+		.proto = p->proto, .sport = p->sport, .dport = p->dport,
+	};
+	int turned = event.dir != p->dir;
+
+	sg_count(counts, ruling->reason, p->frames, p->bytes);
+	if (event.kind == SG_EVENT_VIOLATION)
+		counts->of[ruling->reason].passed += p->frames;
+	if (!may_tell(counts, ruling->reason, now_ns))
+		return;
+	memcpy(event.saddr, turned ? p->daddr : p->saddr, sizeof(event.saddr));
+	memcpy(event.daddr, turned ? p->saddr : p->daddr, sizeof(event.daddr));
+	if (turned && (p->kind == SG_KIND_TCP || p->kind == SG_KIND_UDP || p->kind == SG_KIND_SCTP)) {
+		event.sport = p->dport;
+		event.dport = p->sport;
+	}
+	sg_event_push_drop(&report->events, report->hash_key, &event);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* What is counted and told of packets that do not simply pass: drops, violations, staged verdicts. */
+#ifndef SG_REPORT_H
+#define SG_REPORT_H
+
+#include "packet/sg_decode.h"
+#include "packet/sg_ruling.h"
+#include "report/sg_event_queue.h"
+#include "report/sg_hits.h"
+
+struct sg_report {
+	struct sg_event_queue events;
+	struct sg_hits hits;
+	const struct sg_hash_key *hash_key;	/* the session table's */
+};
+
+/* Of one port. */
+struct sg_counts {
+	struct sg_reason_count of[SEG_R_COUNT];
+	__u64 share_told_ns;
+};
+
+static inline void sg_count(struct sg_counts *counts, __u16 reason, __u64 packets, __u64 bytes)
+{
+	counts->of[reason].packets += packets;
+	counts->of[reason].bytes += bytes;
+}
+
+/* p is dropped, or (SG_EVENT_VIOLATION) passes though it would be, or as a staged rule would not have it: count and
+ * tell it. */
+void sg_record(struct sg_report *report, struct sg_counts *counts, const struct sg_packet *p,
+	       const struct sg_ruling *ruling, enum sg_event_kind kind, __u64 now_ns);
+
+#endif
