@@ -46,7 +46,7 @@ static double ask(struct sg_node *node, unsigned int seed)
 		int port = 1 + rand() % 200, peer = 1 + rand() % 200;
 		__u8 local_address[16] = { 10, 9, (__u8)(port >> 8), (__u8)port };
 		__u8 peer_address[16] = { 10, rand() & 1 ? 9 : (__u8)rand(), 0, (__u8)peer };
-		struct sg_question q = { local_address, peer_address, (__u16)rand(),
+		struct sg_policy_query q = { local_address, peer_address, (__u16)rand(),
 					 (__u8)(1 + (i & 1)), SEG_FAMILY_IPV4, i & 2 ? 6 : 17 };
 
 		if (sg_node_ask(node, (__u16)port, &q, &found))

@@ -82,12 +82,10 @@ def lookup(directory: Path, loads: list[Workload]) -> tuple[float, float]:
         made = Compiler(policy(rules)).compile(loads)
         (directory / name).write_bytes(pack_node(made.node, made.members, []))
     program = directory / "bench_policy"
-    sources = [
-        str(file) for file in (*SOURCES.glob("node/*.c"), SOURCES / "base/sg_map.c")
-    ]
+    sources = [*SOURCES.glob("node/*.c"), SOURCES / "base" / "sg_map.c"]
     subprocess.run(
         ["gcc", "-std=gnu11", "-O2", "-Wall", "-Werror", f"-I{SOURCES}", f"-I{HEADER.parent}", "-o",
-         str(program), str(ROOT / "scripts" / "bench_policy.c"), *sources],
+         str(program), str(ROOT / "scripts" / "bench_policy.c"), *map(str, sources)],
         check=True,
     )  # fmt: skip
     out = subprocess.run(

@@ -14,25 +14,22 @@
 #define SG_LAYOUT 0ULL	/* the build gives a hash of the headers that lay this memory out */
 #endif
 
-static int is_dir(__u8 dir)
-{
-	return dir == SEG_DIR_EGRESS || dir == SEG_DIR_INGRESS;
-}
-
 static int is_whole(const struct sg_session *s, __u64 now_ns)
 {
 	const __u8 both = (1 << SEG_DIR_EGRESS) | (1 << SEG_DIR_INGRESS);
 
-	return s->in_use == 1 && s->key.port_id && is_dir(s->opener) &&
+	return s->in_use == 1 && s->key.port_id &&
+	       (s->opener == SEG_DIR_EGRESS || s->opener == SEG_DIR_INGRESS) &&
 	       (s->key.family == SEG_FAMILY_IPV4 || s->key.family == SEG_FAMILY_IPV6) &&
 	       !(s->cached & ~both) && s->reason < SEG_R_COUNT && s->violation_reason < SEG_R_COUNT &&
 	       s->created_ns && s->created_ns <= now_ns && s->last_seen_ns >= s->created_ns;
 }
 
 /* 1 when it is in the table now. */
-static int file_again(struct sg_core *core, struct sg_session *s, __u32 slot, __u64 now_ns)
+static int reinsert(struct sg_core *core, struct sg_session *s, __u32 slot, __u64 now_ns)
 {
 	struct sg_port *port;
+	__u32 entries;
 
 	s->denied = !!s->denied;
 	if (!is_whole(s, now_ns) || sg_table_find(&core->table, &s->key))
@@ -45,11 +42,9 @@ static int file_again(struct sg_core *core, struct sg_session *s, __u32 slot, __
 		s->last_seen_ns = now_ns;
 	s->retry_ns = s->put_ns = 0;
 	sg_table_file(&core->table, s, slot, &port->sessions);
-	for (__u8 dir = SEG_DIR_EGRESS; dir <= SEG_DIR_INGRESS; dir++)
-		if (s->cached & (1 << dir)) {
-			port->cache.entries++;
-			core->cache.entries++;
-		}
+	entries = (__u32)__builtin_popcount(s->cached);
+	port->cache.entries += entries;
+	core->cache.entries += entries;
 	sg_flow_resume(core, s);
 	return 1;
 }
@@ -83,7 +78,7 @@ int sg_core_adopt(struct sg_core *core, void *memory, __u64 bytes, int keep, __u
 		__u32 slot = sg_table_grow(&core->table);
 		struct sg_session *s = sg_table_slot(&core->table, slot);
 
-		if (file_again(core, s, slot, now_ns))
+		if (reinsert(core, s, slot, now_ns))
 			adopted++;
 		else
 			sg_table_give_back(&core->table, s, slot);

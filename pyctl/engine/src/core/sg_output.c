@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Sends; see the header. In: frames, a ruling's actions. Out: struct sg_io, and counts. */
+/* Sends; see the header. In: frames, a verdict's actions. Out: struct sg_io, and counts. */
 #include "core/sg_output.h"
 
 #include "packet/sg_reject.h"

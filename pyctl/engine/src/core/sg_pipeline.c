@@ -28,19 +28,19 @@ static int only_recorded(const struct sg_context *c, __u16 reason)
 }
 
 /* Count and tell the packet, which cannot simply pass. 1 when it goes on all the same. */
-static int refuse(const struct sg_context *c, const struct sg_ruling *ruling)
+static int refuse(const struct sg_context *c, const struct sg_verdict *verdict)
 {
-	int goes_on = only_recorded(c, ruling->reason);
+	int goes_on = only_recorded(c, verdict->reason);
 
-	sg_record(&c->core->report, &c->port->counts, c->p, ruling, goes_on ? SG_EVENT_VIOLATION : SG_EVENT_DROP,
+	sg_record(&c->core->report, &c->port->counts, c->p, verdict, goes_on ? SG_EVENT_VIOLATION : SG_EVENT_DROP,
 		  c->now_ns);
 	return goes_on;
 }
 
 /* The verdict, carried out but for the packet itself: who is answered is not overtaken by what the kernel carries. */
-static struct sg_ruling judge(struct sg_context *c)
+static struct sg_verdict judge(struct sg_context *c)
 {
-	struct sg_ruling r = sg_judge(c);
+	struct sg_verdict r = sg_judge(c);
 
 	if (r.actions)
 		sg_output_answers(c, r.actions);
@@ -51,9 +51,9 @@ static struct sg_ruling judge(struct sg_context *c)
 
 /* The fate of all that is held of a datagram; the packet speaks for it. */
 static void finish_datagram(const struct sg_context *c, const struct sg_datagram *d,
-			    const struct sg_ruling *ruling)
+			    const struct sg_verdict *verdict)
 {
-	if (ruling->reason && !refuse(c, ruling))
+	if (verdict->reason && !refuse(c, verdict))
 		return;
 	for (const struct sg_held *h = d->head; h; h = h->next)
 		sg_output_frame(c, &h->frame);
@@ -74,7 +74,7 @@ static void take_fragment(struct sg_context *c)
 {
 	struct sg_frags *frags = &c->core->frags;
 	const struct sg_packet *p = c->p;
-	struct sg_ruling r = { 0 };
+	struct sg_verdict r = { 0 };
 	struct sg_packet whole;
 	struct sg_datagram *d;
 
@@ -114,7 +114,7 @@ static __u16 passes_freely(const struct sg_packet *p)
 }
 
 /* All that needs no look at flows; SEG_R_NONE: go on. */
-static __u16 inspect(const struct sg_port *port, struct sg_packet *p)
+static __u16 precheck(const struct sg_port *port, struct sg_packet *p)
 {
 	__u16 reason;
 
@@ -184,7 +184,7 @@ int sg_core_contended(struct sg_core *core)
 
 void sg_core_frame(struct sg_core *core, const struct sg_frame *frame, __u64 now_ns)
 {
-	struct sg_ruling r = { 0 };
+	struct sg_verdict r = { 0 };
 	struct sg_context c;
 	struct sg_packet p;
 	struct sg_port *port;
@@ -206,7 +206,7 @@ void sg_core_frame(struct sg_core *core, const struct sg_frame *frame, __u64 now
 	}
 	sg_count(&c.port->counts, SEG_R_TO_ENGINE, 1, p.bytes);
 	if (!r.reason)
-		r.reason = inspect(c.port, &p);
+		r.reason = precheck(c.port, &p);
 	if (!r.reason) {
 		freely = passes_freely(&p);
 		if (freely) {
@@ -232,7 +232,7 @@ void sg_core_frame(struct sg_core *core, const struct sg_frame *frame, __u64 now
 
 static void expire_fragments(struct sg_core *core, __u64 now_ns)
 {
-	struct sg_ruling r = { .reason = SEG_R_FRAGMENT_TIMEOUT };
+	struct sg_verdict r = { .reason = SEG_R_FRAGMENT_TIMEOUT };
 	struct sg_datagram *d;
 
 	while ((d = sg_frag_due(&core->frags, now_ns))) {

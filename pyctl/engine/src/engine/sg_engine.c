@@ -304,7 +304,10 @@ int sg_engine_cache_limit(struct sg_engine *engine, __u32 entries)
 /* What a command takes, and gives: each a part of it. */
 struct job {
 	__u16 port_id;
-	__u32 count;		/* of ports; or the most that `out` has room for */
+	__u32 count;		/* of ports or bytes; or the most that `out` has room for */
+	const void *bytes;
+	struct sg_node *node;
+	struct sg_node *former;
 	const struct sg_policy *policy;
 	const struct sg_rule *rules;
 	const __u16 *ports;
@@ -330,23 +333,16 @@ int sg_engine_policy_set(struct sg_engine *engine, const struct sg_policy *polic
 	return call(engine, policy_set, &job);
 }
 
-struct node_job {
-	const void *bytes;
-	struct sg_node *node;
-	struct sg_node *former;
-	__u32 length;
-};
-
 static int node_set(struct sg_engine *engine, void *context)
 {
-	struct node_job *job = context;
+	struct job *job = context;
 
-	return sg_core_node_swap(engine->core, job->node, job->bytes, job->length, &job->former);
+	return sg_core_node_swap(engine->core, job->node, job->bytes, job->count, &job->former);
 }
 
 int sg_engine_node_set(struct sg_engine *engine, const void *bytes, __u32 length)
 {
-	struct node_job job = { .bytes = bytes, .length = length };
+	struct job job = { .bytes = bytes, .count = length };
 	int error = sg_core_node_build(engine->core, bytes, length, &job.node);
 
 	if (error)
@@ -358,14 +354,14 @@ int sg_engine_node_set(struct sg_engine *engine, const void *bytes, __u32 length
 
 static int members_set(struct sg_engine *engine, void *context)
 {
-	struct node_job *job = context;
+	struct job *job = context;
 
-	return sg_core_members_set(engine->core, job->bytes, job->length);
+	return sg_core_members_set(engine->core, job->bytes, job->count);
 }
 
 int sg_engine_members_set(struct sg_engine *engine, const void *bytes, __u32 length)
 {
-	struct node_job job = { .bytes = bytes, .length = length };
+	struct job job = { .bytes = bytes, .count = length };
 
 	return call(engine, members_set, &job);
 }

@@ -43,7 +43,7 @@ static __u16 port_of(const struct sg_key *key, __u8 opener)
 
 struct sg_answer sg_flow_ask(const struct sg_port *port, const struct sg_key *key, __u8 opener)
 {
-	struct sg_question q = {
+	struct sg_policy_query q = {
 		.local = key->laddr,
 		.peer = key->raddr,
 		.port = port_of(key, opener),

@@ -80,7 +80,7 @@ static void catch_up(struct sg_session *s, int side, const struct seg_flow *flow
 		s->data_seen = 1;
 	/* A RST alone says nothing. */
 	if (flow->packets > 1 || !(flow->closed & SEG_CLOSE_RST))
-		sg_tcp_spoke(s, side);
+		sg_tcp_mark_direction_seen(s, side);
 	if (flow->closed)
 		sg_tcp_close(s, side, flow->closed);
 }
@@ -118,14 +118,9 @@ void sg_cache_drop(struct sg_core *core, struct sg_session *s)
 	drop_one(core, s, SEG_DIR_INGRESS);
 }
 
-static int count_dirs(__u8 dirs)
-{
-	return !!(dirs & (1 << SEG_DIR_EGRESS)) + !!(dirs & (1 << SEG_DIR_INGRESS));
-}
-
 void sg_cache_evict(struct sg_core *core, struct sg_session *s)
 {
-	__u32 entries = (__u32)count_dirs(s->cached);
+	__u32 entries = (__u32)__builtin_popcount(s->cached);
 
 	stats_of(core, s)->evicted += entries;
 	core->cache.evicted += entries;

@@ -15,10 +15,10 @@ enum { ROOM_TRIES = 4 };	/* each may cost four system calls */
 /* The packet's flow passes, but a rule, or a staged one, would have it otherwise. */
 static void record(const struct sg_context *c, __u32 rule_id, __u16 reason, __u8 opener)
 {
-	struct sg_ruling ruling = { .rule_id = rule_id, .reason = reason, .opener = opener };
+	struct sg_verdict verdict = { .rule_id = rule_id, .reason = reason, .opener = opener };
 
 	if (reason)
-		sg_record(&c->core->report, &c->port->counts, c->p, &ruling, SG_EVENT_VIOLATION, c->now_ns);
+		sg_record(&c->core->report, &c->port->counts, c->p, &verdict, SG_EVENT_VIOLATION, c->now_ns);
 }
 
 void sg_flow_decided(const struct sg_context *c, __u8 opener, const struct sg_answer *answer, int kept)
@@ -254,7 +254,7 @@ static void tell_kernel_drops(struct sg_core *core, struct sg_session *s)
 	s->dropped_packets = s->dropped_bytes = 0;
 }
 
-void sg_flow_goes_on(struct sg_session *s, __u64 now_ns)
+void sg_flow_reopen(struct sg_session *s, __u64 now_ns)
 {
 	/* What it carried before has been told with that end. */
 	s->ended = 0;
@@ -278,7 +278,7 @@ static void turn_allowed(struct sg_core *core, struct sg_session *s, __u64 now_n
 		s->midstream = s->data_seen = 1;
 		s->fin_seen = s->fin_acked = 0;
 	}
-	sg_flow_goes_on(s, now_ns);
+	sg_flow_reopen(s, now_ns);
 }
 
 static struct sg_answer ask_again(struct sg_core *core, const struct sg_port *port, struct sg_session *s)
@@ -296,7 +296,7 @@ static struct sg_answer ask_again(struct sg_core *core, const struct sg_port *po
 	return answer;
 }
 
-int sg_flow_judge_again(const struct sg_context *c, struct sg_session *s)
+int sg_flow_revalidate(const struct sg_context *c, struct sg_session *s)
 {
 	struct sg_core *core = c->core;
 	struct sg_answer answer = ask_again(core, c->port, s);

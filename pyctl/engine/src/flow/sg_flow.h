@@ -15,7 +15,7 @@ struct sg_session *sg_flow_open(const struct sg_context *c, __u8 opener, const s
 struct sg_session *sg_flow_deny(const struct sg_context *c, __u8 opener, const struct sg_answer *answer);
 /* Judge by the policy in force. Afterwards s->denied tells. 1 when it just turned from allowed to denied; -ENOMEM: it
  * cannot be told, and the packet goes nowhere; else 0. */
-int sg_flow_judge_again(const struct sg_context *c, struct sg_session *s);
+int sg_flow_revalidate(const struct sg_context *c, struct sg_session *s);
 /* The packet belongs to s: count it, and push its end away. */
 void sg_flow_touch(const struct sg_context *c, struct sg_session *s);
 /* The packet was judged, and answered: the flow map follows its state, and what is over is told. */
@@ -23,7 +23,7 @@ void sg_flow_settle(const struct sg_context *c, struct sg_session *s);
 /* The kernel let that side's FIN or RST pass (enum seg_close). */
 void sg_flow_close(struct sg_core *core, struct sg_session *s, int side, __u8 close, __u64 now_ns);
 /* Its end was told, and it goes on: its receiver did not believe the RST. */
-void sg_flow_goes_on(struct sg_session *s, __u64 now_ns);
+void sg_flow_reopen(struct sg_session *s, __u64 now_ns);
 /* The session of this key; NULL where there is none, or only one of a port that had this number before: it ends. */
 struct sg_session *sg_flow_find(struct sg_core *core, struct sg_port *port, const struct sg_key *key);
 /* Its end was told, or there is room among the events to tell it. */

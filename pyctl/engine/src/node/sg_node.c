@@ -338,7 +338,7 @@ static const struct sg_pair *pair_of(struct sg_node *node, __u32 source, __u32 t
 	return pair;
 }
 
-static __u32 local_class(struct sg_node *node, __u16 port_id, const struct sg_question *q)
+static __u32 local_class(struct sg_node *node, __u16 port_id, const struct sg_policy_query *q)
 {
 	__u32 own = node->ports[port_id];
 	__u32 by_address = sg_nets_find(&node->nets, q->family, q->local);
@@ -347,7 +347,7 @@ static __u32 local_class(struct sg_node *node, __u16 port_id, const struct sg_qu
 }
 
 /* What the peer may be: of its address one, or each who has it. */
-static struct holders peers_of(const struct sg_node *node, const struct sg_question *q, struct holder *alone)
+static struct holders peers_of(const struct sg_node *node, const struct sg_policy_query *q, struct holder *alone)
 {
 	__u64 key[3];
 
@@ -367,7 +367,7 @@ static int is_near(const struct holders *holders, __u32 segment)
 	return 0;
 }
 
-static enum sg_pair_table table_of(const struct sg_question *q)
+static enum sg_pair_table table_of(const struct sg_policy_query *q)
 {
 	switch (q->proto) {
 	case SG_PROTO_TCP:
@@ -386,7 +386,7 @@ static enum sg_pair_table table_of(const struct sg_question *q)
 }
 
 /* 0 and what holds between the local end and one class of the peer's; -ENOMEM. */
-static int ask_one(struct sg_node *node, const struct sg_question *q, __u32 local, __u32 peer,
+static int ask_one(struct sg_node *node, const struct sg_policy_query *q, __u32 local, __u32 peer,
 		   struct sg_found *found)
 {
 	enum sg_pair_table table = table_of(q);
@@ -430,7 +430,7 @@ static int is_stricter(const struct sg_found *one, const struct sg_found *other)
 	return one->staged < other->staged;
 }
 
-int sg_node_ask(struct sg_node *node, __u16 port_id, const struct sg_question *q,
+int sg_node_ask(struct sg_node *node, __u16 port_id, const struct sg_policy_query *q,
 		struct sg_found *found)
 {
 	__u32 local = local_class(node, port_id, q), by_address, asked = 0;

@@ -13,7 +13,7 @@ enum sg_node_limit {
 };
 
 /* What a new flow looks like to a rule. */
-struct sg_question {
+struct sg_policy_query {
 	const __u8 *local;	/* 16 bytes */
 	const __u8 *peer;
 	__u16 port;		/* the opener's destination port, host order; ICMP: its query's type */
@@ -49,7 +49,7 @@ struct sg_found {
 };
 
 /* 0 and *found; -ENOMEM: it cannot be told. */
-int sg_node_ask(struct sg_node *node, __u16 port_id, const struct sg_question *q,
+int sg_node_ask(struct sg_node *node, __u16 port_id, const struct sg_policy_query *q,
 		struct sg_found *found);
 
 #endif

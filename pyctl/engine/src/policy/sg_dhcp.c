@@ -16,7 +16,7 @@ struct side {
 static const struct side V4 = { 68, 67, { 255, 255, 255, 255 } };
 static const struct side V6 = { 546, 547, { 0xff, 0x02, [13] = 0x01, [15] = 0x02 } };
 
-enum sg_dhcp sg_dhcp_of(const struct sg_question *q, int serves)
+enum sg_dhcp sg_dhcp_of(const struct sg_policy_query *q, int serves)
 {
 	const struct side *side = q->family == SEG_FAMILY_IPV4 ? &V4 : &V6;
 	int out = q->dir == SEG_DIR_EGRESS;

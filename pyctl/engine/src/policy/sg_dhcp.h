@@ -13,6 +13,6 @@ enum sg_dhcp {
 };
 
 /* What the flow is; `serves`: the local workload answers DHCP clients. */
-enum sg_dhcp sg_dhcp_of(const struct sg_question *q, int serves);
+enum sg_dhcp sg_dhcp_of(const struct sg_policy_query *q, int serves);
 
 #endif

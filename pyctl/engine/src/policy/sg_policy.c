@@ -93,14 +93,14 @@ int sg_policy_compile(const struct sg_policy *policy, const struct sg_rule *rule
 
 /* Ports belong to TCP, UDP and SCTP. A rule for another protocol has none to look at; a rule for any
  * protocol that names ports means the first two. */
-static int ports_match(const struct sg_match *m, const struct sg_question *q)
+static int ports_match(const struct sg_match *m, const struct sg_policy_query *q)
 {
 	if (q->proto == SG_PROTO_TCP || q->proto == SG_PROTO_UDP || m->proto == SG_PROTO_SCTP)
 		return q->port >= m->port_lo && q->port <= m->port_hi;
 	return m->proto || (m->port_lo == 0 && m->port_hi == SG_ANY_PORT_HI);
 }
 
-static const struct sg_match *first_match(const struct sg_ruleset *set, const struct sg_question *q)
+static const struct sg_match *first_match(const struct sg_ruleset *set, const struct sg_policy_query *q)
 {
 	int dir = q->dir - SEG_DIR_EGRESS, family = q->family == SEG_FAMILY_IPV6;
 	const struct sg_match *m = set->lists[dir][family];
@@ -125,7 +125,7 @@ struct decision {
 };
 
 /* 1 and the rule's, 0 and the default's, or -ENOMEM. */
-static int decide(const struct sg_ruleset *set, const struct sg_question *q, struct decision *out)
+static int decide(const struct sg_ruleset *set, const struct sg_policy_query *q, struct decision *out)
 {
 	struct sg_found found = { NULL, NULL };
 	const struct sg_match *m;
@@ -174,7 +174,7 @@ static void stage(struct sg_answer *answer, const struct decision *d)
  *   protect   denied is dropped;
  *   monitor   passes; what protect would deny, by a rule or by the default, is a violation;
  *   discover  passes; only an explicit deny is a violation, the rest is being learned. */
-struct sg_answer sg_policy_ask(const struct sg_ruleset *set, const struct sg_question *q)
+struct sg_answer sg_policy_ask(const struct sg_ruleset *set, const struct sg_policy_query *q)
 {
 	enum sg_dhcp dhcp = SG_DHCP_NOT;
 	struct decision d;

@@ -40,7 +40,7 @@ struct sg_answer {
 /* 0 and *out, -ENOMEM, or -EINVAL. Free with free(). */
 int sg_policy_compile(const struct sg_policy *policy, const struct sg_rule *rules,
 		      struct sg_node *const *node, struct sg_ruleset **out);
-struct sg_answer sg_policy_ask(const struct sg_ruleset *set, const struct sg_question *q);
+struct sg_answer sg_policy_ask(const struct sg_ruleset *set, const struct sg_policy_query *q);
 
 static inline int sg_policy_records_only(const struct sg_ruleset *set)
 {

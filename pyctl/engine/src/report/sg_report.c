@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Counts packets by reason, and tells of them; see the header. In: packets, rulings. Out: counts, events. */
+/* Counts packets by reason, and tells of them; see the header. In: packets, verdicts. Out: counts, events. */
 #include "report/sg_report.h"
 
 /* A flood's every packet would be another flow's. */
@@ -14,23 +14,23 @@ static int may_tell(struct sg_counts *counts, __u16 reason, __u64 now_ns)
 }
 
 void sg_record(struct sg_report *report, struct sg_counts *counts, const struct sg_packet *p,
-	       const struct sg_ruling *ruling, enum sg_event_kind kind, __u64 now_ns)
+	       const struct sg_verdict *verdict, enum sg_event_kind kind, __u64 now_ns)
 {
-	int staged = ruling->reason == SEG_R_STAGED_DENY || ruling->reason == SEG_R_STAGED_ALLOW;
+	int staged = verdict->reason == SEG_R_STAGED_DENY || verdict->reason == SEG_R_STAGED_ALLOW;
 	/* The packet's flow, named from its opener's side. */
 	struct sg_event event = {
 		.time_ns = now_ns, .packets = p->frames, .bytes = p->bytes,
-		.rule_id = ruling->rule_id, .port_id = p->port_id, .reason = ruling->reason,
+		.rule_id = verdict->rule_id, .port_id = p->port_id, .reason = verdict->reason,
 		.kind = staged && kind == SG_EVENT_VIOLATION ? SG_EVENT_STAGED : kind,
-		.dir = ruling->opener ? ruling->opener : p->dir, .family = p->family,
+		.dir = verdict->opener ? verdict->opener : p->dir, .family = p->family,
 		.proto = p->proto, .sport = p->sport, .dport = p->dport,
 	};
 	int turned = event.dir != p->dir;
 
-	sg_count(counts, ruling->reason, p->frames, p->bytes);
+	sg_count(counts, verdict->reason, p->frames, p->bytes);
 	if (event.kind == SG_EVENT_VIOLATION)
-		counts->of[ruling->reason].passed += p->frames;
-	if (!may_tell(counts, ruling->reason, now_ns))
+		counts->of[verdict->reason].passed += p->frames;
+	if (!may_tell(counts, verdict->reason, now_ns))
 		return;
 	memcpy(event.saddr, turned ? p->daddr : p->saddr, sizeof(event.saddr));
 	memcpy(event.daddr, turned ? p->saddr : p->daddr, sizeof(event.daddr));

@@ -4,7 +4,7 @@
 #define SG_REPORT_H
 
 #include "packet/sg_decode.h"
-#include "packet/sg_ruling.h"
+#include "packet/sg_verdict.h"
 #include "report/sg_event_queue.h"
 #include "report/sg_hits.h"
 
@@ -29,6 +29,6 @@ static inline void sg_count(struct sg_counts *counts, __u16 reason, __u64 packet
 /* p is dropped, or (SG_EVENT_VIOLATION) passes though it would be, or as a staged rule would not have it: count and
  * tell it. */
 void sg_record(struct sg_report *report, struct sg_counts *counts, const struct sg_packet *p,
-	       const struct sg_ruling *ruling, enum sg_event_kind kind, __u64 now_ns);
+	       const struct sg_verdict *verdict, enum sg_event_kind kind, __u64 now_ns);
 
 #endif

@@ -21,7 +21,7 @@ int sg_tcp_is_answered(const struct sg_session *s)
 	return s->spoke == 3;
 }
 
-void sg_tcp_spoke(struct sg_session *s, int side)
+void sg_tcp_mark_direction_seen(struct sg_session *s, int side)
 {
 	s->spoke = (__u8)(s->spoke | (1 << side));
 	if (sg_tcp_is_opening(s) && s->spoke & 2)
@@ -37,7 +37,7 @@ void sg_tcp_start(struct sg_session *s, const struct sg_packet *p)
 	s->data_seen = 1;
 	if (!(p->tcp_flags & SG_SYN))
 		s->tcp_state = SG_TCP_ESTABLISHED;
-	sg_tcp_spoke(s, p->dir != s->opener);
+	sg_tcp_mark_direction_seen(s, p->dir != s->opener);
 }
 
 static void close_by_fin(struct sg_session *s)
@@ -120,10 +120,10 @@ void sg_tcp_track(struct sg_session *s, const struct sg_packet *p, int side)
 		s->data_seen = 1;
 	if (p->tcp_flags & SG_SYN) {
 		if (side == 1 && p->tcp_flags & SG_ACK)
-			sg_tcp_spoke(s, side);
+			sg_tcp_mark_direction_seen(s, side);
 		return;
 	}
-	sg_tcp_spoke(s, side);
+	sg_tcp_mark_direction_seen(s, side);
 	if (p->tcp_flags & SG_FIN) {
 		s->fin_end[side] = p->seq + p->payload_len + 1;
 		s->fin_seen = (__u8)(s->fin_seen | (1 << side));

@@ -29,7 +29,7 @@ void sg_tcp_start(struct sg_session *s, const struct sg_packet *p);
 void sg_tcp_track(struct sg_session *s, const struct sg_packet *p, int side);
 __u64 sg_tcp_timeout(const struct sg_session *s);
 /* That side sent something other than the opening SYN or a RST: here, or in the kernel. */
-void sg_tcp_spoke(struct sg_session *s, int side);
+void sg_tcp_mark_direction_seen(struct sg_session *s, int side);
 /* That side's FIN or RST (bits of enum seg_close) went by in the kernel. */
 void sg_tcp_close(struct sg_session *s, int side, __u8 close);
 /* The other side opened it: nobody had seen who did. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* Verdicts for all but TCP: datagram flows (UDP, ICMP queries, other transports), ICMP errors, and
- * what has no flow at all. In: a packet. Out: a ruling, and sessions. */
+ * what has no flow at all. In: a packet. Out: a verdict, and sessions. */
 #include "verdict/sg_judge.h"
 
 #include "flow/sg_ask.h"
@@ -11,10 +11,10 @@
 enum { REDIRECT = 5 };	/* ICMP's, of IPv4 */
 
 /* Judged alone, as something its sender opens. */
-static struct sg_ruling judge_alone(struct sg_context *c)
+static struct sg_verdict judge_alone(struct sg_context *c)
 {
 	const struct sg_packet *p = c->p;
-	struct sg_ruling r = { .opener = p->dir };
+	struct sg_verdict r = { .opener = p->dir };
 	struct sg_answer answer;
 
 	/* An answer that nobody asked for is what it is, not what it would answer. */
@@ -39,10 +39,10 @@ static __u8 answer_denied(struct sg_session *s)
 	return SG_REJECT;
 }
 
-static struct sg_ruling open_flow(const struct sg_context *c)
+static struct sg_verdict open_flow(const struct sg_context *c)
 {
 	const struct sg_packet *p = c->p;
-	struct sg_ruling r = { .opener = p->dir };
+	struct sg_verdict r = { .opener = p->dir };
 	struct sg_answer answer;
 
 	/* An association that was there before, or another path of one: who sent its INIT was not seen. */
@@ -76,10 +76,10 @@ static struct sg_ruling open_flow(const struct sg_context *c)
 /* What the other end of a denied flow sends. One that was never open says nothing about it: it is a flow
  * of its own, whose own rule says whether it is answered. One that was open was theirs both, and a rule
  * that rejects it tells both, as it resets both ends of a connection. */
-static struct sg_ruling judge_other_end(struct sg_context *c, struct sg_session *s)
+static struct sg_verdict judge_other_end(struct sg_context *c, struct sg_session *s)
 {
 	struct sg_answer answer = sg_flow_ask(c->port, &s->key, c->p->dir);
-	struct sg_ruling r;
+	struct sg_verdict r;
 	__u8 actions = 0;
 
 	if (answer.pass) {
@@ -93,16 +93,16 @@ static struct sg_ruling judge_other_end(struct sg_context *c, struct sg_session 
 	return r;
 }
 
-static struct sg_ruling judge_flow(struct sg_context *c)
+static struct sg_verdict judge_flow(struct sg_context *c)
 {
 	struct sg_session *s = sg_flow_find(c->core, c->port, &c->key);
 	const struct sg_packet *p = c->p;
-	struct sg_ruling r = { .opener = p->dir };
+	struct sg_verdict r = { .opener = p->dir };
 	const struct sg_session *question;
 	int turned = 0;
 
 	if (s && s->generation != c->port->rules->policy.generation)
-		turned = sg_flow_judge_again(c, s);
+		turned = sg_flow_revalidate(c, s);
 	if (turned < 0)
 		return sg_judge_unknown(p->dir);
 	if (turned)
@@ -140,9 +140,9 @@ static struct sg_ruling judge_flow(struct sg_context *c)
 
 /* An ICMP error passes with the flow it speaks of, and with nothing else. A redirect comes here in fragments, or
  * by a datapath that does not know who may send it. */
-static struct sg_ruling judge_error(const struct sg_context *c)
+static struct sg_verdict judge_error(const struct sg_context *c)
 {
-	struct sg_ruling r = { .reason = SEG_R_ICMP_UNRELATED, .opener = c->p->dir };
+	struct sg_verdict r = { .reason = SEG_R_ICMP_UNRELATED, .opener = c->p->dir };
 	const struct sg_port *port = c->port;
 	struct sg_packet inner;
 	struct sg_session *s;
@@ -172,7 +172,7 @@ static struct sg_ruling judge_error(const struct sg_context *c)
 	return r;
 }
 
-struct sg_ruling sg_judge(struct sg_context *c)
+struct sg_verdict sg_judge(struct sg_context *c)
 {
 	if (c->p->kind == SG_KIND_ICMP_ERROR)
 		return judge_error(c);

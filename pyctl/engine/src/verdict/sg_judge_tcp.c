@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Verdicts for TCP. In: a packet. Out: a ruling, and sessions.
+/* Verdicts for TCP. In: a packet. Out: a verdict, and sessions.
  * Precedence, for a packet of a known connection:
  *   1. a SYN that is no repeat of the opener's is judged in its own right;
  *   2. a session judged by another policy is judged again, though not at a copy that was under way when
@@ -13,11 +13,11 @@
 #include "flow/sg_flow.h"
 #include "session/sg_tcp.h"
 
-static struct sg_ruling refuse_syn(const struct sg_context *c, const struct sg_answer *answer)
+static struct sg_verdict refuse_syn(const struct sg_context *c, const struct sg_answer *answer)
 {
 	int resets = c->port->rules->policy.flags & SG_POLICY_DENY_RST;
 
-	return (struct sg_ruling){
+	return (struct sg_verdict){
 		.rule_id = answer->rule_id, .reason = answer->reason, .opener = c->p->dir,
 		.actions = answer->reject ? SG_REJECT : resets ? SG_RESET_SENDER : 0,
 	};
@@ -48,10 +48,10 @@ static __u8 block_midstream(const struct sg_context *c, __u8 opener, const struc
 	return reset_both(s);
 }
 
-static struct sg_ruling open_connection(const struct sg_context *c)
+static struct sg_verdict open_connection(const struct sg_context *c)
 {
 	const struct sg_packet *p = c->p;
-	struct sg_ruling r = { .opener = p->dir };
+	struct sg_verdict r = { .opener = p->dir };
 	struct sg_answer answer;
 	int sure = 1, closes = p->tcp_flags & (SG_FIN | SG_RST);
 
@@ -83,15 +83,15 @@ static struct sg_ruling open_connection(const struct sg_context *c)
 	return r;
 }
 
-static struct sg_ruling pass(const struct sg_context *c, struct sg_session *s)
+static struct sg_verdict pass(const struct sg_context *c, struct sg_session *s)
 {
 	sg_flow_touch(c, s);
-	return (struct sg_ruling){ .rule_id = s->rule_id, .opener = s->opener, .session = s };
+	return (struct sg_verdict){ .rule_id = s->rule_id, .opener = s->opener, .session = s };
 }
 
 /* A SYN on a tuple that has a session already: a new connection, or a stray that its receiver will
  * answer with a challenge. Allowed or not, the old session must not vouch for it. */
-static struct sg_ruling judge_attempt(const struct sg_context *c, struct sg_session *s)
+static struct sg_verdict judge_attempt(const struct sg_context *c, struct sg_session *s)
 {
 	struct sg_answer answer = sg_flow_ask(c->port, &c->key, c->p->dir);
 	int alive = s->tcp_state == SG_TCP_ESTABLISHED || sg_tcp_is_opening(s);
@@ -117,9 +117,9 @@ static int is_attempt(const struct sg_packet *p, const struct sg_session *s)
 	return s->denied || s->midstream || p->dir != s->opener || !sg_tcp_is_opening(s);
 }
 
-static struct sg_ruling refuse_blocked(const struct sg_context *c, struct sg_session *s)
+static struct sg_verdict refuse_blocked(const struct sg_context *c, struct sg_session *s)
 {
-	struct sg_ruling r = pass(c, s);
+	struct sg_verdict r = pass(c, s);
 
 	r.reason = SEG_R_BLOCKED_CONNECTION;
 	if (s->resets < SG_RESETS_MAX && !(c->p->tcp_flags & SG_RST)) {
@@ -130,9 +130,9 @@ static struct sg_ruling refuse_blocked(const struct sg_context *c, struct sg_ses
 }
 
 /* The policy that allowed s is gone, and the new one does not. */
-static struct sg_ruling block(const struct sg_context *c, struct sg_session *s)
+static struct sg_verdict block(const struct sg_context *c, struct sg_session *s)
 {
-	struct sg_ruling r = {
+	struct sg_verdict r = {
 		.rule_id = s->rule_id, .reason = SEG_R_BLOCKED_CONNECTION, .opener = s->opener,
 	};
 
@@ -154,14 +154,14 @@ static struct sg_ruling block(const struct sg_context *c, struct sg_session *s)
 	return r;
 }
 
-struct sg_ruling sg_judge_tcp(const struct sg_context *c)
+struct sg_verdict sg_judge_tcp(const struct sg_context *c)
 {
 	const struct sg_packet *p = c->p;
 	struct sg_session *s;
 	int turned = 0;
 
 	if (sg_tcp_flags_impossible(p->tcp_flags))
-		return (struct sg_ruling){ .reason = SEG_R_TCP_FLAGS, .opener = p->dir };
+		return (struct sg_verdict){ .reason = SEG_R_TCP_FLAGS, .opener = p->dir };
 	s = sg_flow_find(c->core, c->port, &c->key);
 	if (!s)
 		return open_connection(c);
@@ -171,13 +171,13 @@ struct sg_ruling sg_judge_tcp(const struct sg_context *c)
 	if (is_attempt(p, s))
 		return judge_attempt(c, s);
 	if (s->generation != c->port->rules->policy.generation && !is_late_copy(c))
-		turned = sg_flow_judge_again(c, s);
+		turned = sg_flow_revalidate(c, s);
 	if (turned)
 		return turned > 0 ? block(c, s) : sg_judge_unknown(p->dir);
 	if (s->denied)
 		return refuse_blocked(c, s);
 	sg_tcp_track(s, p, p->dir != s->opener);
 	if (s->ended && s->tcp_state == SG_TCP_ESTABLISHED)
-		sg_flow_goes_on(s, c->now_ns);
+		sg_flow_reopen(s, c->now_ns);
 	return pass(c, s);
 }

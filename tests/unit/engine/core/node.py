@@ -66,7 +66,7 @@ class Node:
         ffi = self.core.ffi
         ends = [ffi.new("__u8[16]", ip.packed.ljust(16, b"\0")) for ip in (local, peer)]
         question = ffi.new(
-            "struct sg_question *",
+            "struct sg_policy_query *",
             (
                 *ends,
                 dport,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* What is to become of a packet: the verdict's word, which the core carries out. */
-#ifndef SG_RULING_H
-#define SG_RULING_H
+/* What is to become of a packet: verdict/ decides it, core/ carries it out. */
+#ifndef SG_VERDICT_H
+#define SG_VERDICT_H
 
 #include "api/sg_core.h"
 
@@ -14,7 +14,7 @@ enum sg_action {
 	SG_REJECT = 4,		/* the sender is told, at the port's pace: RST, or an ICMP error */
 };
 
-struct sg_ruling {
+struct sg_verdict {
 	__u32 rule_id;
 	__u16 reason;		/* SEG_R_NONE: it passes */
 	__u8 opener;		/* who opened its flow; 0: itself */
