@@ -8,28 +8,58 @@
 #define SEG_FLOW_H
 
 #include "seg_parse.h"
+#include "segctl_seal.h"
 
-SEG_INLINE struct seg_flow *seg_flow_find(const struct seg_pkt *pkt, __u16 port_id, __u8 dir)
+/* What was read of an element at one time. */
+struct seg_flow_read {
+	__u64 session;
+	__u8 verdict;		/* enum seg_verdict, 0: it holds for no packet of that key and generation */
+};
+
+SEG_INLINE struct seg_flow_read seg_flow_read(const struct seg_flow *flow, const void *key, const __u32 bytes,
+					      __u64 generation)
 {
+	const volatile struct seg_flow *shared = flow;
+	struct seg_flow_read read = { .session = shared->session, .verdict = shared->verdict };
+	__u32 zero = 0;
+	const struct seg_control *control = seg_map_lookup(seg_control, &zero);
+
+	if (!control || (read.verdict != SEG_VERDICT_ALLOW && read.verdict != SEG_VERDICT_DENY) ||
+	    shared->seal != seg_seal(control->flow_secret, key, bytes / 8, read.session, generation, read.verdict))
+		read.verdict = 0;
+	return read;
+}
+
+/* NULL: there is none that holds. */
+SEG_INLINE struct seg_flow *seg_flow_find(const struct seg_pkt *pkt, __u16 port_id, __u8 dir,
+					  __u64 generation, struct seg_flow_read *read)
+{
+	struct seg_flow *flow;
+
 	if (pkt->family == SEG_FAMILY_IPV4) {
-		struct seg_flow_key4 key = {
+		struct seg_flow_key4 key __attribute__((aligned(8))) = {
 			.port_id = port_id, .dir = dir, .proto = pkt->proto,
 			.sport = pkt->sport, .dport = pkt->dport,
 		};
 
 		__builtin_memcpy(&key.saddr, pkt->saddr, sizeof(key.saddr));
 		__builtin_memcpy(&key.daddr, pkt->daddr, sizeof(key.daddr));
-		return seg_map_lookup(seg_flows4, &key);
+		flow = seg_map_lookup(seg_flows4, &key);
+		if (flow)
+			*read = seg_flow_read(flow, &key, sizeof(key), generation);
 	} else {
-		struct seg_flow_key6 key = {
+		struct seg_flow_key6 key __attribute__((aligned(8))) = {
 			.port_id = port_id, .dir = dir, .proto = pkt->proto,
 			.sport = pkt->sport, .dport = pkt->dport,
 		};
 
 		__builtin_memcpy(key.saddr, pkt->saddr, sizeof(key.saddr));
 		__builtin_memcpy(key.daddr, pkt->daddr, sizeof(key.daddr));
-		return seg_map_lookup(seg_flows6, &key);
+		flow = seg_map_lookup(seg_flows6, &key);
+		if (flow)
+			*read = seg_flow_read(flow, &key, sizeof(key), generation);
 	}
+	return flow && read->verdict ? flow : NULL;
 }
 
 /* Linux may answer data with RST while another CPU takes in the ACK that ends their handshake:
@@ -41,11 +71,11 @@ SEG_INLINE int seg_flow_opens(struct seg_flow *flow)
 	__u16 cpu = (__u16)bpf_get_smp_processor_id();
 
 	if (!flow->packets) {
-		flow->cpu = cpu;
+		flow->progress = cpu;
 		return 0;
 	}
 	flow->phase = SEG_FLOW_STEADY;
-	return flow->cpu != cpu;
+	return flow->progress != cpu;
 }
 
 /* What came before the verdict may still wait for the engine, and would be overtaken. So the flow stays on
@@ -59,20 +89,20 @@ SEG_INLINE int seg_flow_settles(struct seg_flow *flow, const struct seg_pkt *pkt
 	/* Signed: the engine's clock was read later, or on another CPU. */
 	__s64 quiet = (__s64)(now - flow->last_seen_ns);
 
-	if (!control || control->share_gap_ns || flow->steered >= SEG_SETTLE_PACKETS ||
+	if (!control || control->share_gap_ns || flow->progress >= SEG_SETTLE_PACKETS ||
 	    (__s64)(now - control->heartbeat_ns) > (__s64)control->heartbeat_timeout_ns ||
 	    quiet > SEG_SETTLE_MAX_NS ||
 	    (quiet > pause && (__s64)(control->drained_ns - flow->last_seen_ns) > 0)) {
 		flow->phase = SEG_FLOW_STEADY;
 		return 0;
 	}
-	flow->steered++;
+	flow->progress++;
 	flow->last_seen_ns = now;
 	return 1;
 }
 
 /* Nobody is woken: no packet waits for it. */
-SEG_INLINE void seg_flow_close(struct seg_flow *flow, __u8 dir, __u8 close)
+SEG_INLINE void seg_flow_close(struct seg_flow *flow, __u64 session, __u8 dir, __u8 close)
 {
 	struct seg_end *end;
 
@@ -82,7 +112,7 @@ SEG_INLINE void seg_flow_close(struct seg_flow *flow, __u8 dir, __u8 close)
 	end = bpf_ringbuf_reserve((void *)SEG_MAP(seg_ends), sizeof(*end), 0);
 	if (!end)
 		return;
-	*end = (struct seg_end){ .session = flow->session, .dir = dir, .close = close };
+	*end = (struct seg_end){ .session = session, .dir = dir, .close = close };
 	bpf_ringbuf_submit(end, BPF_RB_NO_WAKEUP);
 }
 
@@ -90,26 +120,27 @@ SEG_INLINE int seg_flow_verdict(struct __sk_buff *skb, const struct seg_pkt *pkt
 				__u8 dir)
 {
 	__u32 index = port_id;
-	__u64 *generation, now;
+	const __u64 *current;
+	__u64 generation, now;
+	struct seg_flow_read read;
 	struct seg_flow *flow;
 
 	if (!pkt->decidable)
 		return SEG_R_NONE;
-	generation = seg_map_lookup(seg_gens, &index);
-	if (!generation || !*generation)
+	current = seg_map_lookup(seg_gens, &index);
+	generation = current ? *current : 0;
+	if (!generation)
 		return SEG_R_NONE;
-	flow = seg_flow_find(pkt, port_id, dir);
-	if (!flow || flow->generation != *generation)
+	flow = seg_flow_find(pkt, port_id, dir, generation, &read);
+	if (!flow)
 		return SEG_R_NONE;
 	now = bpf_ktime_get_coarse_ns();
 	/* Coarse (a tick behind at most, and 10 ns cheaper); signed, since the engine and other
 	 * CPUs may have written a later time. */
-	if ((__s64)(now - flow->last_seen_ns) > (__s64)flow->timeout_ns)
-		return SEG_R_NONE;
-	if (flow->verdict != SEG_VERDICT_ALLOW && flow->verdict != SEG_VERDICT_DENY)
+	if ((__s64)(now - flow->last_seen_ns) > flow->timeout_s * 1000000000LL)
 		return SEG_R_NONE;
 	/* The engine answers the connection that it blocked. */
-	if (pkt->closes && flow->verdict == SEG_VERDICT_DENY)
+	if (pkt->closes && read.verdict == SEG_VERDICT_DENY)
 		return SEG_R_NONE;
 	if (flow->phase && (flow->phase == SEG_FLOW_OPENING ? seg_flow_opens(flow) :
 							      seg_flow_settles(flow, pkt)))
@@ -122,8 +153,8 @@ SEG_INLINE int seg_flow_verdict(struct __sk_buff *skb, const struct seg_pkt *pkt
 	if (pkt->payload && !flow->payload)
 		flow->payload = 1;
 	if (pkt->closes)
-		seg_flow_close(flow, dir, pkt->closes);
-	return flow->verdict == SEG_VERDICT_ALLOW ? SEG_R_FLOW_ALLOW : SEG_R_FLOW_DENY;
+		seg_flow_close(flow, read.session, dir, pkt->closes);
+	return read.verdict == SEG_VERDICT_ALLOW ? SEG_R_FLOW_ALLOW : SEG_R_FLOW_DENY;
 }
 
 #endif

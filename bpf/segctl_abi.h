@@ -122,16 +122,16 @@ SEG_ABI_SIZE(seg_flow_key6, 40);
 struct seg_flow {
 	__u64 generation;	/* a hit only while equal to seg_gens[port_id] */
 	__u64 last_seen_ns;	/* the kernel's, after the first write */
-	__u64 timeout_ns;
 	__u64 packets;		/* the kernel's */
 	__u64 bytes;		/* the kernel's: frame lengths, GSO frames as one */
 	__u64 session;		/* which of the engine's sessions it is of */
+	__u64 seal;		/* seg_seal(): that all this is of this flow */
+	__u16 timeout_s;
 	__u8 verdict;		/* enum seg_verdict */
 	__u8 payload;		/* the kernel's: 1 after a TCP segment with data */
 	__u8 closed;		/* the kernel's: enum seg_close, what it let pass */
 	__u8 phase;		/* enum seg_flow_phase; the kernel ends it */
-	__u16 cpu;		/* the kernel's: which had the first packet, while opening */
-	__u16 steered;		/* the kernel's: packets that went to the engine, while settling */
+	__u16 progress;		/* the kernel's. Opening: who had the first packet (CPU); settling: packets to the engine */
 };
 SEG_ABI_SIZE(seg_flow, 56);
 
@@ -171,8 +171,9 @@ struct seg_control {
 	__u64 share_ahead_ns;		/* the engine's: how far ahead of that pace a port or peer may be */
 	__u64 share_seed;		/* the engine's, secret: of the hash of peers */
 	__u64 drained_ns;		/* the engine's: when it found all rings empty */
+	__u64 flow_secret[7];		/* the first engine's: of seg_flow.seal */
 };
-SEG_ABI_SIZE(seg_control, 56);
+SEG_ABI_SIZE(seg_control, 112);
 
 /* Not judged by its number alone: IPv6 extension headers (IANA's list, but for AH and ESP), which hide what they
  * carry. No flow map answers for them. */

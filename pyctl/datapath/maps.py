@@ -155,7 +155,7 @@ def _flows(family: int) -> Callable[[bpf.Map], Iterator[Row]]:
                 "verdict": VERDICTS.get(flow.verdict, str(flow.verdict)),
                 "generation": flow.generation,
                 "last_seen_ns": flow.last_seen_ns,
-                "timeout_ns": flow.timeout_ns,
+                "timeout_ns": flow.timeout_s * 10**9,
                 "packets": flow.packets,
                 "bytes": flow.bytes,
                 "closed": [word for bit, word in CLOSES.items() if flow.closed & bit],

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
+import struct
 import time
 
 import pytest
@@ -10,13 +12,22 @@ import pytest
 from pyctl import abi
 from pyctl.datapath.maps import dump_maps
 from pyctl.datapath.pins import open_map
+from tests.fixtures.flow_entry import pack_flow
 from tests.fixtures.wiring import ADDRESSES, CLIENT_PORT, SERVER_PORT, Wiring, stream
 
 GENERATION = 3
+SECRET = [secrets.randbits(64) for _ in range(7)]
+"""As the engine draws it once."""
 
 
 def decide(wiring: Wiring, version: int) -> None:
     """What the engine would write for the stream of pod 0 to pod 1: four entries, all allow."""
+    with (
+        open_map(wiring.instance, "seg_control") as control,
+        control.mmap(write=True) as memory,
+    ):
+        at = abi.ffi.offsetof("struct seg_control", "flow_secret")
+        struct.pack_into(f"={len(SECRET)}Q", memory, at, *SECRET)
     first, second = (
         socket.inet_pton(socket.AF_INET if version == 4 else socket.AF_INET6, ip)
         for ip in ADDRESSES[version]
@@ -47,11 +58,12 @@ def decide(wiring: Wiring, version: int) -> None:
                     for k, v in raw.items()
                 },
             )
-            flow = abi.pack(
-                "seg_flow",
+            flow = pack_flow(
+                key,
+                SECRET,
                 generation=GENERATION,
                 last_seen_ns=time.monotonic_ns(),
-                timeout_ns=3600 * 10**9,
+                timeout_s=3600,
                 verdict=abi.constant("SEG_VERDICT_ALLOW"),
             )
             with open_map(wiring.instance, f"seg_flows{version}") as flows:

@@ -30,6 +30,8 @@ LOOPBACK = 1
 PORT, OTHER_PORT = 0x0102, 0x0203
 PEER, VEX, VIN = 77, 78, 79
 GENERATION = 5
+SECRET = [secrets.randbits(64) for _ in range(7)]
+"""seg_control's, of the seals."""
 SEGMENT = 9
 
 
@@ -99,11 +101,12 @@ class Lab:
         else:
             self.control()
 
-    def control(self, **fields: int) -> None:
+    def control(self, **fields: object) -> None:
         """The engine lives, and says that."""
         known = {
             "heartbeat_ns": time.monotonic_ns(),
             "heartbeat_timeout_ns": 60_000_000_000,
+            "flow_secret": SECRET,
         }
         value = abi.pack("seg_control", **{**known, **fields})
         self.write("seg_control", bytes(4), value)

@@ -13,16 +13,17 @@ from pyctl import abi
 from pyctl.datapath.pins import open_map
 from pyctl.platform.bpf.ring import RingReader
 from tests import packets
+from tests.fixtures.flow_entry import pack_flow
 from tests.fixtures.netns import wait_for
 from tests.kernel import frames as f
-from tests.kernel.conftest import GENERATION, OTHER_PORT, PORT, Lab
+from tests.kernel.conftest import GENERATION, OTHER_PORT, PORT, SECRET, Lab
 
 SHOT, REDIRECT = 2, 7
 WAY = {"vex": "in", "vin": "out"}
 DIR = {"vex": "ingress", "vin": "egress"}
 TCP, UDP, ICMP, ICMP6 = 6, 17, 1, 58
 GRE, ESP, SCTP, MOBILITY = 47, 50, 132, 135
-HOUR = 3_600_000_000_000
+HOUR = 3600
 
 
 def key(hook, version, proto, sport=f.CLIENT, dport=f.SERVER, *, port_id=PORT, **other):
@@ -48,16 +49,21 @@ def key(hook, version, proto, sport=f.CLIENT, dport=f.SERVER, *, port_id=PORT, *
     return abi.pack(f"seg_flow_key{version}", **fields)
 
 
-def put(kernel, version, name, word="allow", **flow):
-    """An entry of the current generation, seen just now."""
+def entry_of(name, word="allow", **flow):
+    """The bytes of an entry of the current generation, seen just now."""
     fields = {
         "generation": GENERATION,
         "last_seen_ns": time.monotonic_ns(),
-        "timeout_ns": HOUR,
+        "timeout_s": HOUR,
         "verdict": abi.constant(f"SEG_VERDICT_{word.upper()}"),
         **flow,
     }
-    kernel.write(f"seg_flows{version}", name, abi.pack("seg_flow", **fields))
+    return pack_flow(name, SECRET, **fields)
+
+
+def put(kernel, version, name, word="allow", **flow):
+    """Write such an entry."""
+    kernel.write(f"seg_flows{version}", name, entry_of(name, word, **flow))
 
 
 def entry(kernel, version, name):
@@ -126,7 +132,7 @@ def test_a_live_entry_decides(
     [
         ("another generation", {"generation": GENERATION - 1}),
         ("a later generation", {"generation": GENERATION + 1}),
-        ("timed out", {"timeout_ns": 1, "last_seen_ns": 1}),
+        ("timed out", {"timeout_s": 1, "last_seen_ns": 1}),
         ("no verdict", {"verdict": 0}),
         ("an unknown verdict", {"verdict": 9}),
     ],
@@ -293,7 +299,7 @@ def test_what_follows_a_handshake_on_another_cpu_comes_behind_it(
     steer(kernel, "vin")
     flow = key("vin", 4, TCP)
     frame = bytes(f.link("out") / f.ip("out") / f.tcp("PA") / f.Raw(b"x"))
-    put(kernel, 4, flow, phase=opening, packets=packets, cpu=one_cpu + elsewhere)
+    put(kernel, 4, flow, phase=opening, packets=packets, progress=one_cpu + elsewhere)
     assert kernel.run("vin", frame).reason == reason
     assert kernel.run("vin", frame).reason == "flow_allow"
     assert entry(kernel, 4, flow).packets == packets + 1 + (reason == "flow_allow")
@@ -341,13 +347,13 @@ def test_what_follows_in_a_burst_goes_to_the_engine_too(
     wait_for(met)
     after = entry(kernel, 4, key(hook, 4, UDP))
     steered = reason == "to_engine"
-    assert (after.steered, after.packets) == (steered, not steered)
+    assert (after.progress, after.packets) == (steered, not steered)
     assert after.phase == (SETTLING if steered else 0)
 
 
 def test_a_flood_settles_without_a_pause(kernel: Lab):
     name = settle(
-        kernel, "vin", -60_000, 30, steered=abi.constant("SEG_SETTLE_PACKETS") - 1
+        kernel, "vin", -60_000, 30, progress=abi.constant("SEG_SETTLE_PACKETS") - 1
     )
     frame = bytes(f.link("out") / f.ip("out") / f.udp())
     assert kernel.run("vin", frame).reason == "to_engine"

@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 
+#include "segctl_seal.h"
 #include "session/sg_tcp.h"
 
 enum { SWEPT_AT_ONCE = 64 };	/* each may cost two system calls */
@@ -14,18 +15,13 @@ enum { SWEPT_AT_ONCE = 64 };	/* each may cost two system calls */
 
 enum { ECHO_REQUEST = 8, ECHO_REPLY = 0, ECHO6_REQUEST = 128, ECHO6_REPLY = 129 };
 
-union flow_key {
-	struct seg_flow_key4 v4;
-	struct seg_flow_key6 v6;
-};
-
 static int is_icmp(const struct sg_session *s)
 {
 	return s->key.proto == SG_PROTO_ICMP || s->key.proto == SG_PROTO_ICMPV6;
 }
 
 /* As a packet of that direction has it. */
-static void make_key(const struct sg_session *s, __u8 dir, union flow_key *key)
+static void make_key(const struct sg_session *s, __u8 dir, union seg_flow_key *key)
 {
 	int out = dir == SEG_DIR_EGRESS, v6 = s->key.family == SEG_FAMILY_IPV6;
 	const __u8 *from = out ? s->key.laddr : s->key.raddr;
@@ -89,7 +85,7 @@ static void drop_one(struct sg_core *core, struct sg_session *s, __u8 dir)
 {
 	int side = dir != s->opener;
 	struct seg_flow last;
-	union flow_key key;
+	union seg_flow_key key;
 
 	if (!(s->cached & (1 << dir)))
 		return;
@@ -154,7 +150,7 @@ struct sg_cache_counts sg_cache_peek(struct sg_core *core, struct sg_session *s)
 	for (__u8 dir = SEG_DIR_EGRESS; dir <= SEG_DIR_INGRESS; dir++) {
 		int side = dir != s->opener;
 		struct seg_flow flow;
-		union flow_key key;
+		union seg_flow_key key;
 
 		if (!(s->cached & (1 << dir)))
 			continue;
@@ -231,7 +227,7 @@ static __u64 kernel_timeout(const struct sg_session *s)
 static int put_one(struct sg_core *core, struct sg_session *s, __u8 dir, const struct seg_flow *flow)
 {
 	struct sg_cache_stats *stats = stats_of(core, s);
-	union flow_key key;
+	union seg_flow_key key;
 
 	make_key(s, dir, &key);
 	if (core->cache.entries >= core->cache_limit ||
@@ -266,16 +262,17 @@ static void put(const struct sg_context *c, struct sg_session *s, __u8 dirs)
 	struct seg_flow flow = {
 		.generation = s->generation,
 		.last_seen_ns = c->now_ns,
-		.timeout_ns = kernel_timeout(s),
+		.timeout_s = (__u16)(kernel_timeout(s) / SG_SECOND),
 		.session = sg_session_name(s),
 		.verdict = s->denied ? SEG_VERDICT_DENY : SEG_VERDICT_ALLOW,
-		.steered = s->key.proto == SG_PROTO_TCP ? SEG_SETTLE_PACKETS - SEG_SETTLE_TCP : 0,
 	};
 
 	for (__u8 dir = SEG_DIR_EGRESS; dir <= SEG_DIR_INGRESS; dir++) {
 		if (!(dirs & (1 << dir)))
 			continue;
 		flow.phase = phase_of(c, s, dir);
+		flow.progress = flow.phase == SEG_FLOW_SETTLING && s->key.proto == SG_PROTO_TCP ?
+					SEG_SETTLE_PACKETS - SEG_SETTLE_TCP : 0;
 		if (!put_one(c->core, s, dir, &flow)) {
 			sg_cache_drop(c->core, s);
 			s->retry_ns = c->now_ns + RETRY_NS;
@@ -289,7 +286,7 @@ static void put(const struct sg_context *c, struct sg_session *s, __u8 dirs)
 static int is_settling(struct sg_core *core, const struct sg_session *s, __u8 dir)
 {
 	struct seg_flow flow;
-	union flow_key key;
+	union seg_flow_key key;
 
 	make_key(s, dir, &key);
 	return !core->io.flow_get(core->io.ctx, s->key.family, &key, &flow) &&

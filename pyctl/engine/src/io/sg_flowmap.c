@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "io/sg_pin.h"
+#include "segctl_seal.h"
 
 #define KERNEL_ENOTSUPP 524	/* not among the userland errnos */
 
@@ -57,6 +58,11 @@ int sg_flowmap_open(struct sg_flowmap *maps, const char *directory)
 			found.control->share_ahead_ns = SEG_SHARE_AHEAD_NS;
 		if (!error && getrandom(&found.control->share_seed, sizeof(__u64), 0) != sizeof(__u64))
 			error = -EIO;
+		/* One for the map's life: what a former engine decided holds while this one starts. */
+		if (!error && !found.control->flow_secret[0] &&
+		    getrandom(found.control->flow_secret, sizeof(found.control->flow_secret), 0) !=
+			    sizeof(found.control->flow_secret))
+			error = -EIO;
 	}
 	if (control >= 0)
 		close(control);
@@ -87,9 +93,15 @@ static long element(const struct sg_flowmap *maps, int family, int command, cons
 int sg_flowmap_put(const struct sg_flowmap *maps, int family, const void *key,
 		   const struct seg_flow *flow)
 {
-	if (!maps->cache)
+	const union seg_flow_key *flow_key = key;
+	struct seg_flow sealed = *flow;
+	__u32 bytes = family == SEG_FAMILY_IPV4 ? sizeof(flow_key->v4) : sizeof(flow_key->v6);
+
+	if (!maps->cache || !maps->control)
 		return -ENODEV;
-	return (int)element(maps, family, BPF_MAP_UPDATE_ELEM, key, flow);
+	sealed.seal = seg_seal(maps->control->flow_secret, flow_key->words, bytes / 8, flow->session,
+			       flow->generation, flow->verdict);
+	return (int)element(maps, family, BPF_MAP_UPDATE_ELEM, key, &sealed);
 }
 
 int sg_flowmap_get(const struct sg_flowmap *maps, int family, const void *key,
@@ -118,7 +130,7 @@ int sg_flowmap_delete(const struct sg_flowmap *maps, int family, const void *key
 
 static void clear(const struct sg_flowmap *maps, int family)
 {
-	struct seg_flow_key6 key = { 0 }, next = { 0 };	/* or the shorter one */
+	union seg_flow_key key = { 0 }, next = { 0 };
 	long end = element(maps, family, BPF_MAP_GET_NEXT_KEY, NULL, &key);
 
 	/* The next key is asked for while this one is still there: after one that is gone, the
