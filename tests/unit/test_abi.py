@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 
 import pytest
 
-from pyctl import abi
+from pyctl import abi, abi_build
 from pyctl.abi_build import HEADER
 from pyctl.errors import SegctlError
 
@@ -71,3 +72,24 @@ def test_another_size_is_refused():
 def test_a_ucmac_ends_in_the_port_id():
     assert abi.ucmac(0x0102)[-2:] == b"\x01\x02"
     assert abi.ucmac(1)[:4] == b"NeuV"
+
+
+def test_a_header_with_an_old_date_is_generated_anew_all_the_same(
+    tmp_path, monkeypatch
+):
+    """A copy keeps the date of what was copied."""
+    copies = [tmp_path / header.name for header in abi_build.HEADERS]
+    for copy, header in zip(copies, abi_build.HEADERS, strict=True):
+        copy.write_bytes(header.read_bytes())
+    monkeypatch.setattr(abi_build, "HEADERS", copies)
+    assert not abi_build.is_current(tmp_path)
+    abi_build.build(tmp_path)
+    assert abi_build.is_current(tmp_path)
+    copies[0].write_text(copies[0].read_text() + "/* another */\n")
+    os.utime(copies[0], (1, 1))
+    assert not abi_build.is_current(tmp_path)
+
+
+def test_a_reason_is_a_bit_of_the_programs_set_of_drops():
+    """SEG_DROPS of seg_count.h."""
+    assert max(reason.number for reason in abi.REASONS) < 64

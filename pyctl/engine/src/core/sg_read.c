@@ -2,7 +2,7 @@
 /* What is read of a core: counters, events, hits, sessions (api/sg_core.h). */
 #include "flow/sg_flow.h"
 
-enum { LISTED_AT_ONCE = 4096 };
+enum { WALKED_AT_ONCE = 4096, LISTED_AT_ONCE = 256 };	/* each that is listed may cost two system calls */
 
 void sg_core_counters(const struct sg_core *core, __u16 port_id, struct sg_reason_count *out)
 {
@@ -48,7 +48,8 @@ __u32 sg_core_sessions(struct sg_core *core, __u16 port_id, struct sg_session_in
 {
 	__u32 slot = *cursor, found = 0;
 
-	for (int seen = 0; slot < core->table.used && found < max && seen < LISTED_AT_ONCE; seen++) {
+	max = max < LISTED_AT_ONCE ? max : LISTED_AT_ONCE;
+	for (int seen = 0; slot < core->table.used && found < max && seen < WALKED_AT_ONCE; seen++) {
 		struct sg_session *s = sg_table_slot(&core->table, ++slot);
 
 		if (s->in_use && (!port_id || (s->key.port_id == port_id &&

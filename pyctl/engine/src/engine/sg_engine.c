@@ -454,9 +454,15 @@ static int sessions(struct sg_engine *engine, void *context)
 int sg_engine_sessions(struct sg_engine *engine, __u16 port_id, struct sg_session_info *out,
 		       __u32 max, __u32 *cursor)
 {
-	struct job job = { .port_id = port_id, .out = out, .count = max, .cursor = cursor };
+	struct job job = { .port_id = port_id, .cursor = cursor };
+	__u32 found = 0;
 
-	return call(engine, sessions, &job);
+	do {
+		job.out = out + found;
+		job.count = max - found;
+		found += (__u32)call(engine, sessions, &job);
+	} while (*cursor && found < max);
+	return (int)found;
 }
 
 static int hits(struct sg_engine *engine, void *context)

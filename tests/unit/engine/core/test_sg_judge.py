@@ -377,6 +377,20 @@ def test_entries_go_with_the_policy_that_forbids_them_and_come_back_after_it(cor
     assert {flow.generation for flow in core.flows.values()} == {generation}
 
 
+def test_entries_that_a_policy_forbids_go_a_few_at_a_time(core):
+    """Each may cost two system calls, and packets wait meanwhile."""
+    rule = Rule(dir=EGRESS, proto=17)
+    core.set_policy(rule)
+    for sport in range(200):
+        assert core.passes(NET4.out(udp(sport=sport)))
+    core.set_policy(rule, cache=False)
+    assert len(core.flows) == 400
+    while core.flows:
+        before = core.deletes
+        core.lib.sg_core_tick(core.core, core.now)
+        assert 0 < core.deletes - before <= 2 * 64
+
+
 def test_an_entry_that_somebody_took_away_is_written_again(core, net):
     core.set_policy(Rule(dir=EGRESS, proto=17))
     for _ in range(3):

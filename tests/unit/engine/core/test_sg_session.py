@@ -201,6 +201,26 @@ def test_a_deleted_ports_sessions_end_a_few_at_a_time(core_module):
     core.close()
 
 
+def test_a_listing_holds_no_packet_up(core_module):
+    """Two system calls for each session that is listed, and all slots to be seen for one port's: in small steps."""
+    core = Core(core_module, sessions=20000)
+    core.set_policy(OPENS)
+    core.set_policy(OPENS, port=OTHER_PORT)
+    fill(core, 9000)
+    fill(core, 300, OTHER_PORT)
+    out = core.ffi.new("struct sg_session_info[4096]")
+    cursor = core.ffi.new("uint32_t *")
+    ask = (core.core, OTHER_PORT, out, 4096, cursor)
+    found, last = [], 0
+    while not found or cursor[0]:
+        found.append(core.lib.sg_core_sessions(*ask))
+        assert (cursor[0] or last) - last <= 4096
+        last = cursor[0]
+    assert max(found) <= 256
+    assert sum(found) == 300
+    core.close()
+
+
 def test_their_ends_wait_for_room_to_be_told(core_module):
     core = Core(core_module, sessions=10000)
     core.set_policy(OPENS)
