@@ -125,7 +125,7 @@ SEG_INLINE int seg_flow_verdict(struct __sk_buff *skb, const struct seg_pkt *pkt
 	struct seg_flow_read read;
 	struct seg_flow *flow;
 
-	if (!pkt->decidable)
+	if (!pkt->decidable || pkt->deferred)
 		return SEG_R_NONE;
 	current = seg_map_lookup(seg_gens, &index);
 	generation = current ? *current : 0;

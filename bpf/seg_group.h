@@ -33,7 +33,7 @@ SEG_INLINE int seg_to_l3_group(const struct seg_pkt *pkt)
 /* IGMP and MLD, which go no further than their link. */
 SEG_INLINE int seg_is_membership(const struct seg_pkt *pkt)
 {
-	if (pkt->hop_limit != 1 || !seg_mac_is_group(pkt->dmac) || !seg_to_l3_group(pkt))
+	if (pkt->hop_limit != 1 || pkt->deferred || !seg_mac_is_group(pkt->dmac) || !seg_to_l3_group(pkt))
 		return 0;
 	if (pkt->family == SEG_FAMILY_IPV4)
 		return pkt->daddr[0] != 0xff && pkt->proto == IPPROTO_IGMP && !pkt->fragment &&

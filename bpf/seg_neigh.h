@@ -201,7 +201,7 @@ SEG_INLINE int seg_arp_in(struct __sk_buff *skb, struct seg_pkt *pkt, const stru
 /* IPv4's (RFC 792). */
 SEG_INLINE int seg_is_redirect(const struct seg_pkt *pkt)
 {
-	return pkt->family == SEG_FAMILY_IPV4 && pkt->proto == IPPROTO_ICMP &&
+	return pkt->family == SEG_FAMILY_IPV4 && pkt->proto == IPPROTO_ICMP && !pkt->deferred &&
 	       pkt->icmp_type == SEG_ICMP_REDIRECT;
 }
 

@@ -32,6 +32,7 @@ struct seg_pkt {
 	__u8 hop_limit;
 	__u8 icmp_type;
 	__u8 decidable;		/* the flow map may answer for it */
+	__u8 deferred;		/* it may name a route, or its length is in an option: the engine alone reads these */
 	__u8 closes;		/* TCP: enum seg_close. The flow map may let it pass, the engine is told */
 	__u8 payload;		/* TCP: there are data behind the header */
 	__u8 options;		/* IPv4 options or IPv6 extension headers seen */
@@ -214,8 +215,7 @@ SEG_INLINE int seg_parse_ip4(struct __sk_buff *skb, struct seg_pkt *pkt)
 	if (pkt->fragment)
 		return SEG_R_NONE;
 	reason = seg_parse_l4(skb, pkt);
-	if (pkt->options && seg_may_name_route(skb, header - sizeof(ip)))
-		pkt->decidable = 0;
+	pkt->deferred = pkt->options && seg_may_name_route(skb, header - sizeof(ip));
 	return reason;
 }
 
@@ -227,7 +227,6 @@ SEG_INLINE int seg_parse_ip6(struct __sk_buff *skb, struct seg_pkt *pkt)
 		__u8 len;
 	} option;
 	__u32 payload;
-	int reason;
 
 	if (seg_read(skb, ETH_HLEN, &ip, sizeof(ip)) < 0)
 		return SEG_R_MALFORMED;
@@ -259,11 +258,8 @@ SEG_INLINE int seg_parse_ip6(struct __sk_buff *skb, struct seg_pkt *pkt)
 			return SEG_R_MALFORMED;
 	}
 	/* Fragments (atomic ones too), routing and unknown headers match nothing here: the engine's. */
-	reason = seg_parse_l4(skb, pkt);
-	/* A length that only a jumbo option could tell is the engine's to read. */
-	if (!ip.payload_len && !skb->gso_size)
-		pkt->decidable = 0;
-	return reason;
+	pkt->deferred = !ip.payload_len && !skb->gso_size;
+	return seg_parse_l4(skb, pkt);
 }
 
 /* For ethertypes ETH_P_IP and ETH_P_IPV6. */

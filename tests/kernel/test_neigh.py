@@ -7,7 +7,7 @@ import time
 from ipaddress import ip_address
 
 import pytest
-from scapy.layers.inet import ICMP, IP, UDP
+from scapy.layers.inet import ICMP, IP, UDP, IPOption
 from scapy.layers.inet6 import (
     ICMPv6MLReport2,
     ICMPv6ND_NA,
@@ -147,6 +147,9 @@ def igmp(mac: str = packets.group_mac, **ip: object) -> bytes:
     return bytes(Ether(src=MAC, dst=mac) / IP(**header) / Raw(bytes(8)))
 
 
+LOOSE_ROUTE = b"\x83\x03\x04\0"
+
+
 def mld(hlim: int = 1) -> bytes:
     alert = IPv6ExtHdrHopByHop(options=[RouterAlert()])
     return nd(
@@ -164,6 +167,8 @@ def mld(hlim: int = 1) -> bytes:
         (igmp(ttl=2), "to_engine"),
         (igmp(options=b"\x94\x04\0\0" + b"\x01" * 4), "to_engine"),
         (igmp(flags="MF"), "to_engine"),
+        (igmp(options=LOOSE_ROUTE), "to_engine"),
+        (mld()[:18] + bytes(2) + mld()[20:], "to_engine"),
         (mld(2), "to_engine"),
         (igmp(MAC), "to_engine"),
         (igmp(MAC, dst=OWN), "to_engine"),
@@ -171,7 +176,8 @@ def mld(hlim: int = 1) -> bytes:
     ],
     ids=[
         *("igmp", "with its option", "mld"),
-        *("igmp from afar", "with more options", "a part of igmp", "mld from afar"),
+        *("igmp from afar", "with more options", "a part of igmp"),
+        *("igmp by a route", "mld without a length", "mld from afar"),
         *("igmp to one", "to one's address", "to all"),
     ],
 )
@@ -422,6 +428,9 @@ def test_a_redirect_of_ipv4_leaves_who_serves_as_router(kernel: Lab):
     assert kernel.run("vin", frame).reason == "not_served"
     kernel.port("vin", "protect", "SERVES_ROUTER")
     assert kernel.run("vin", frame).reason == "neighbour_discovery"
+    said.options = [IPOption(LOOSE_ROUTE)]
+    frame = bytes(Ether(src=MAC, dst=packets.pod_two_mac) / said)
+    assert kernel.run("vin", frame).reason == "to_engine"
 
 
 def told(mac: str, *, link: str = "", op: int = 2, psrc: str = OTHER) -> bytes:
