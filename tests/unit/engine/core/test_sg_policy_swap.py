@@ -14,7 +14,7 @@ from tests.unit.engine.core.harness import OTHER_PORT, PORT
 from tests.unit.engine.core.node import ALL, head
 from tests.unit.engine.core.wire import CLIENT, SERVICE, udp
 
-ENOMEM = 12
+ENOMEM, EINVAL = 12, 22
 ALLOW = NodeRule(1, 0, 0, ALL, Action.ALLOW)
 
 
@@ -73,6 +73,15 @@ def test_nor_does_a_change_of_members(allowing, net):
     blob = pack_members(NodePolicy(rules=(ALLOW,)), Members(), [head(9)])
     with no_memory(allowing.core):
         assert allowing.delta(blob) == -ENOMEM
+    assert allowing.core.passes(net.out(udp()))
+    assert [s.generation for s in allowing.core.sessions()] == [1]
+
+
+def test_nor_does_one_that_is_of_another_policy(allowing, net):
+    """It counts other groups: refused after its ports' policies are made, before they are in force."""
+    assert allowing.core.passes(net.out(udp()))
+    other = NodePolicy(("any", "web"), rules=(ALLOW,))
+    assert allowing.delta(pack_members(other, Members(), [head(9)])) == -EINVAL
     assert allowing.core.passes(net.out(udp()))
     assert [s.generation for s in allowing.core.sessions()] == [1]
 
