@@ -76,8 +76,9 @@ static void set_policy(struct sg_core *core, uint8_t choice)
 	sg_core_policy_set(core, &policy, rules);
 }
 
-/* A node policy of random parts, some of them impossible; then a delta, or the like. */
-static void set_node(struct sg_core *core, uint8_t choice)
+/* A node policy of random parts, some of them impossible; then a delta, or the like. Of every other one a byte
+ * anywhere is what `noise` says. */
+static void set_node(struct sg_core *core, uint8_t choice, uint8_t noise)
 {
 	static const uint8_t protos[] = { 6, 17, 1, 58 };
 	struct {
@@ -103,6 +104,8 @@ static void set_node(struct sg_core *core, uint8_t choice)
 	};
 	struct sg_node *node, *former;
 
+	if (noise & 1)
+		((uint8_t *)&block)[(noise * 256U + choice) % sizeof(block)] = noise;
 	if (choice & 1) {
 		if (sg_core_node_build(core, &block, sizeof(block), &node))
 			return;
@@ -163,7 +166,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			if (command == 0xfb)
 				sg_core_end(core, &told, now);
 			if (command == 0xfc)
-				set_node(core, choice);
+				set_node(core, choice, *at);
 			if (command == 0xff)
 				set_policy(core, choice);
 			else if (command == 0xfd)
