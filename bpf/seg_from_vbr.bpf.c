@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* tc ingress of vbr-neuv: frames that the engine lets pass, on to where they were going. */
-#include "seg_group.h"
-#include "seg_verdict.h"
+#include "lib/seg_group.h"
+#include "lib/seg_verdict.h"
 
 /* No pair of ours has the detour MAC. Where it is no other datapath's either, whose filters stand
  * behind this one, the frame ends in the enforcer's mute stack. */

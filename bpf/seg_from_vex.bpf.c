@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* tc ingress of vex: frames from the world, for the workload. */
-#include "seg_check.h"
-#include "seg_flow.h"
-#include "seg_neigh.h"
-#include "seg_verdict.h"
+#include "lib/seg_check.h"
+#include "lib/seg_flow.h"
+#include "lib/seg_neigh.h"
+#include "lib/seg_verdict.h"
 
 SEG_INLINE int seg_vex_reason(struct __sk_buff *skb, struct seg_pkt *pkt,
 			      const struct seg_port *port)

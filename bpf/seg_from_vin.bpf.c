@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* tc ingress of vin: frames from the workload, for the world. */
-#include "seg_check.h"
-#include "seg_csum.h"
-#include "seg_flow.h"
-#include "seg_neigh.h"
-#include "seg_verdict.h"
+#include "lib/seg_check.h"
+#include "lib/seg_csum.h"
+#include "lib/seg_flow.h"
+#include "lib/seg_neigh.h"
+#include "lib/seg_verdict.h"
 
 /* A MAC of its own making hides no theft, and is what else counts. */
 SEG_INLINE int seg_with_mac(int spoofed, int reason)

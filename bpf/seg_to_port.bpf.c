@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* tc egress of vex and vin: only what our programs sent on leaves. A device on top of one (the workload's own, moved
  * to another namespace; one made in ours by the nsid that a link tells of its peer) goes on to send through it. */
-#include "seg_verdict.h"
+#include "lib/seg_verdict.h"
 
 int seg_to_port(struct __sk_buff *skb)
 {

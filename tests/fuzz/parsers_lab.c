@@ -54,7 +54,7 @@ static int bpf_skb_vlan_pop(struct __sk_buff *skb)
 	return 0;
 }
 
-#include "seg_check.h"
+#include "lib/seg_check.h"
 
 enum { INBOUND = 1, GSO = 2, TAGGED = 4, SHORT_HEAD = 8 };
 

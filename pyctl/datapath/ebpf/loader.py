@@ -82,7 +82,7 @@ def source_text() -> str:
 def source_hash() -> str:
     """Of everything that the programs are made from: sources and the way they are compiled."""
     digest = hashlib.sha256(source_text().encode())
-    for header in sorted(SOURCES.glob("*.h")):
+    for header in sorted(SOURCES.rglob("*.h")):
         digest.update(header.read_bytes())
     digest.update(Path(__file__).read_bytes())
     return digest.hexdigest()[:12]

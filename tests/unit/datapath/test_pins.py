@@ -24,7 +24,7 @@ def test_every_program_has_its_source_and_its_function():
 
 
 def test_every_map_that_the_programs_name_is_made():
-    text = "".join(file.read_text() for file in loader.SOURCES.glob("*.[ch]"))
+    text = "".join(file.read_text() for file in loader.SOURCES.rglob("*.[ch]"))
     used = set(
         re.findall(r"(?:seg_map_lookup|seg_map_create|SEG_MAP)\((seg_\w+)", text)
     )
@@ -44,12 +44,12 @@ def test_an_unknown_map_is_named_as_such():
 
 def test_only_one_header_drops():
     """Every drop goes through the place that counts it."""
-    for file in loader.SOURCES.glob("*"):
+    for file in loader.SOURCES.rglob("*.[ch]"):
         if file.name != "seg_verdict.h":
             assert "TC_ACT_SHOT" not in file.read_text(), file.name
 
 
 def test_only_the_parser_compares_with_the_end_of_the_data():
-    for file in loader.SOURCES.glob("*"):
+    for file in loader.SOURCES.rglob("*.[ch]"):
         if file.name != "seg_parse.h":
             assert "data_end" not in file.read_text(), file.name

@@ -10,7 +10,7 @@
 #ifndef SEG_NEIGH_H
 #define SEG_NEIGH_H
 
-#include "seg_identity.h"
+#include "lib/seg_identity.h"
 
 /* At a steady pace 16 KiB/s (390 ARP frames), of which 2 s may come at once. */
 enum seg_neigh_limit {

@@ -10,7 +10,7 @@
 #ifndef SEG_SHARE_H
 #define SEG_SHARE_H
 
-#include "seg_parse.h"
+#include "lib/seg_parse.h"
 
 #define SEG_SHARE_MIX 0x9e3779b97f4a7c15ULL
 

@@ -10,7 +10,7 @@
 #include <linux/if_ether.h>
 #include <linux/ip.h>
 
-#include "seg_maps.h"
+#include "lib/seg_maps.h"
 
 enum seg_route {
 	SEG_IP_LOOSE_ROUTE = 131, SEG_IP_STRICT_ROUTE = 137,

@@ -11,7 +11,7 @@
 #ifndef SEG_IDENTITY_H
 #define SEG_IDENTITY_H
 
-#include "seg_group.h"
+#include "lib/seg_group.h"
 
 /* The mode only records: frames go on at once, the engine gets copies. */
 SEG_INLINE int seg_taps(const struct seg_port *port)

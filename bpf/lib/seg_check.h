@@ -7,9 +7,9 @@
 #ifndef SEG_CHECK_H
 #define SEG_CHECK_H
 
-#include "seg_group.h"
-#include "seg_identity.h"
-#include "seg_share.h"
+#include "lib/seg_group.h"
+#include "lib/seg_identity.h"
+#include "lib/seg_share.h"
 
 /* Before anything else: a frame that aims at, or claims to come from, the detour of a port would
  * pass that port's policy by. */

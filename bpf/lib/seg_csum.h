@@ -8,7 +8,7 @@
 #ifndef SEG_CSUM_H
 #define SEG_CSUM_H
 
-#include "seg_parse.h"
+#include "lib/seg_parse.h"
 
 enum seg_csum_value {
 	SEG_CHECKSUM_PARTIAL = 3,

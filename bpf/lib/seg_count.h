@@ -6,7 +6,7 @@
 #ifndef SEG_COUNT_H
 #define SEG_COUNT_H
 
-#include "seg_parse.h"
+#include "lib/seg_parse.h"
 
 enum seg_count_limit { SEG_EVENT_PERIOD_NS = 1000000000 };
 

@@ -15,9 +15,9 @@
 #include <linux/tcp.h>
 #include <linux/udp.h>
 
-#include "seg_headers.h"
-#include "seg_maps.h"
-#include "seg_route.h"
+#include "lib/seg_headers.h"
+#include "lib/seg_maps.h"
+#include "lib/seg_route.h"
 
 struct seg_pkt {
 	__u8 dmac[6];

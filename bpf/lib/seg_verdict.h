@@ -9,8 +9,8 @@
 
 #include <linux/pkt_cls.h>
 
-#include "seg_check.h"
-#include "seg_count.h"
+#include "lib/seg_check.h"
+#include "lib/seg_count.h"
 
 /* Whatever the mode. */
 SEG_INLINE int seg_drop(struct __sk_buff *skb, const struct seg_pkt *pkt, __u16 port_id, __u8 dir,

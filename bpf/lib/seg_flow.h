@@ -7,7 +7,7 @@
 #ifndef SEG_FLOW_H
 #define SEG_FLOW_H
 
-#include "seg_parse.h"
+#include "lib/seg_parse.h"
 #include "segctl_seal.h"
 
 /* What was read of an element at one time. */

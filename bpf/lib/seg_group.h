@@ -7,7 +7,7 @@
 #ifndef SEG_GROUP_H
 #define SEG_GROUP_H
 
-#include "seg_parse.h"
+#include "lib/seg_parse.h"
 
 enum seg_membership {
 	SEG_IGMP_IP_LEN = 24,		/* with the router alert option */
