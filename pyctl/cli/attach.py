@@ -23,6 +23,42 @@ from pyctl.model.workload import (
 )
 
 F = TypeVar("F", bound=Callable[..., Any])
+DETAILS = """
+NOT KEPT: packet sockets bound to the interface (a running tcpdump, a DHCP client), multicast memberships of other
+processes' sockets, and at times source filters of the workload's own. RPS, RFS and XPS masks, gro_flush_timeout and
+napi_defer_hard_irqs are at their defaults while attached. A temporary IPv6 address is an ordinary one until it
+expires; the next router advertisement brings a new one. Duplicate address detection that is under way, or failed,
+runs again. Routes that routers announced show `proto boot`, and no hop limit before the next advertisement; routers
+renew and withdraw them as before. Filters, XDP and tcx programs and devices on top of the interface are lost: by hand
+only with --force, without a question at auto-attach and for an interface that comes later. Qdiscs without filters are
+kept, and so is the place in a VRF or a bridge with the port's settings, VLANs, static MACs and groups, without MRP,
+CFM and MST (--force). What the kernel does not take back (an odd sysctl, neighbour or nexthop) is lost with a
+warning; a route whose gateway the workload's rules hide goes on as if the gateway were on the link. Where no address
+or no way out is left, an attach by hand is taken back unless there is --force; auto-attach stays: protection first.
+
+INTERFACES: veth and macvlan alone, none of the host's own namespace, no port of a bond, a team or another switch
+inside, not even with --force. Others that lead out (physical, ipvlan, macvtap) are not inspected: list, show, mode
+and a metric name them. An interface that comes later is inspected 0.3 s after it is up.
+
+ADDRESSES: a workload's own addresses and MACs are those of its interfaces at attach (lo and dummies too), those its
+runtime knows, and --address; 512 count. One that it gives itself later (SLAAC, a new DHCP lease, a floating address,
+an interface no runtime knows of) is shown by show and events, and dropped in protect: attach again, or give
+--follow-addresses. An address that no interface of the workload has any more is nobody's until it is back, unless
+--address keeps it: a floating one may move to another workload, whose duplicate detection for it is dropped. An
+address that another workload of the same bridge has is refused until an attach after that one has gone; the runtime's
+word and --address outweigh what was found. One that is in a CIDR group counts at an attach by hand, with a warning;
+where auto-attach knows the runtime's addresses, only those count.
+
+SOURCES: a source address of another attached workload, or in a CIDR group of the policy, is dropped in every mode:
+what forwards for others (a router, a VPN, nested containers without NAT) needs --any-source. On a bridge of veths
+alone the source MAC is compared too; on one with an uplink only known MACs are held to their addresses; on macvlan
+none is. Whoever on the bridge is not attached can still use the bridge's MAC, or an attached workload's address and
+MAC together. What a workload on u32 sends is checked at receivers on ebpf only.
+
+PRIVILEGE: a container with CAP_NET_ADMIN in the agent's user namespace (docker --cap-add NET_ADMIN without
+userns-remap) can list and delete links of the enforcer's namespace and of the host, and put devices on them. Attach
+warns of it; pyctl/datapath says what is guarded.
+"""
 _MODES = [Mode.DISCOVER.value, Mode.MONITOR.value, Mode.PROTECT.value]
 
 
@@ -128,7 +164,7 @@ def _for_each(
         raise failures[-1]
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, epilog=DETAILS)
 @_whom
 @click.option(
     "--interface",
@@ -239,10 +275,17 @@ def attach(
     in the background where none runs.
 
     A container is remembered by its name: it is attached again, with the same options and mode, when it
-    restarts or another one is made under that name, also after a reboot, until it is detached.
+    restarts or another one is made under that name, also after a reboot, until it is detached. A forced
+    mode holds for the next container or process that is attached under its name; attach says so.
 
     LOCK-OUT: in protect, what no rule allows is denied. Do not attach a container that your own
     session goes through (SSH, a VPN, a proxy) with --mode protect before a policy allows it.
+
+    INTERRUPTION: the interface is down for some 30 ms, at detach too; --dry-run says what that costs. A
+    bridge with a spanning tree, the host's or the workload's own, is silent for 2 x forward_delay; more than
+    65,536 routes over an interface are not put back (both need --force by hand); sessions of BGP, OSPF, BFD
+    and VRRP may end. Of the connections that the workload masquerades for others, 16,384 are kept. Before
+    Linux 6.16 an nftables chain on the interface is lost (--force).
     """
     if bool(pids) == bool(containers):
         raise click.UsageError("Give exactly one of --pid and --container.")
@@ -290,7 +333,8 @@ def detach(
 ) -> None:
     """Undo attach exactly. WORKLOAD is an id or name as `segctl list` shows it.
 
-    Detaching what is not attached is done at once. Open connections live on, no longer inspected.
+    Detaching what is not attached is done at once. Open connections live on, no longer inspected. The
+    interface is down for some 44 ms.
     """
     given = [workload is not None, bool(pids), bool(containers), everything]
     if sum(given) != 1:

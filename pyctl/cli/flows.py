@@ -52,6 +52,17 @@ def flows(
     to each other is one flow, judged at both ends: VERDICT, RULE and REASON are those of the opener's
     end / the other end, and --verdict asks for the worse one. BYTES and PACKETS count frames from the opener, BACK the bytes towards it; BY tells how
     much of it the kernel carried by itself.
+
+    A silent flow ends after 30 s, once both sides have spoken after 120 s (UDP), 180 s (other protocols) or 20
+    minutes (TCP, SCTP). Of 262,144 open flows a port may have eight times what is free, one peer in it as
+    many as are then free in the port (an IPv6 /64: twice); beyond that the oldest unanswered one goes, then new
+    ones are dropped (session_memory). Fragments wait 10 s for their datagram, 256 of one, of a port 2 MiB or
+    what is free of 8, of a peer what is free of its port's; others are dropped (fragment_memory).
+
+    Kept on disk: 256 MiB or 7 days (`history:` in the agent's configuration). Of a flood 2,000 flows a second
+    (200 denied) are kept one by one, shared out fairly among workloads; the rest is sums. Whoever has most loses
+    the oldest first. A clock that leaps ahead makes nothing older for an hour. Flows of a workload that goes are
+    written for a minute at most.
     """
     from pyctl.api.client import AgentClient
 

@@ -33,7 +33,12 @@ _SOURCES = {
 @options.container_host
 @options.output
 def list_workloads(everything: bool, container_host: str | None, as_json: bool) -> None:
-    """The attached workloads, and the containers that are attached again when they start."""
+    """The attached workloads, and the containers that are attached again when they start.
+
+    A workload lives while anything lives in its network namespace: another process, a thread, a container that
+    shares it. STATE lost: a remembered container that does not run. STATE empty: a workload in quarantine
+    whose namespace has a name but no process; it stays in quarantine.
+    """
     from pyctl.api.client import AgentClient
 
     client = AgentClient(options.instance())
@@ -88,7 +93,17 @@ def _show_containers(answer: dict[str, Any]) -> None:
 @click.argument("workload")
 @options.output
 def show(workload: str, as_json: bool) -> None:
-    """One workload: ports, mode, counters by reason, recent denials."""
+    """One workload: ports, mode, counters by reason, recent denials.
+
+    Every packet that is dropped has one reason. In protect not_mine is what comes for an address that is not the
+    workload's own (DHCP answers, groups and broadcasts excepted): a port with --any-source takes it, which local
+    routes for a range and a router's anycast address need. wrong_mac is what goes to an attached workload on a
+    bridge of veths alone with a MAC that is neither that workload's, nor the host's, nor one's with --any-source.
+    discover and monitor record both. Both are asked while no verdict is known, not of each packet of a flow.
+    Egress is judged by addresses and the MAC picks the receiver: whoever may send to an address that nobody
+    attached has can so reach any unattached workload on its bridge, and so can a flow that was let through to an
+    attached one. u32 checks neither.
+    """
     from pyctl.api.client import AgentClient
 
     found = AgentClient(options.instance()).workload(workload)
@@ -147,6 +162,10 @@ def mode(workload: str, mode: str, dry_run: bool, as_json: bool) -> None:
 
     LOCK-OUT: quarantine drops everything, protect what no rule allows, for open connections too;
     if your own session goes through this workload, it ends.
+
+    A mode is on disk before the command returns. It changes no interface and loses no packet. A TCP connection
+    that it ends gets a reset on both sides. Interfaces that lead out and cannot be inspected are named;
+    where there are any, quarantine sets their host's ends down and ends with 1.
     """
     from pyctl.api.client import AgentClient
 
@@ -169,7 +188,8 @@ def mode(workload: str, mode: str, dry_run: bool, as_json: bool) -> None:
 def rules(workload: str | None, as_json: bool) -> None:
     """The rules of the port pairs as the kernel holds them.
 
-    Of every workload, where none is named.
+    Of every workload, where none is named. A tc filter that somebody else puts in front of ours is shown, and
+    not removed; tcx programs are not seen.
     """
     from pyctl.api.client import AgentClient
 

@@ -2,7 +2,9 @@
 
 In: a port. Out: what was done, in words. I/O: rtnetlink in the enforcer's namespace and the workload's.
 vex sees the host's side: its carrier goes with the host peer or the macvlan's parent, and a parent takes its
-macvlans' MTU down with its own. vin, the peer of the workload's eth0, passes both on.
+macvlans' MTU down with its own. vin, the peer of the workload's eth0, passes both on. A veth's end has an MTU
+of its own: the ports have the workload's. This needs an agent: a carrier that comes back without one stays away
+until an agent starts.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ that names its group, at the cost of the others."""
 
 
 class Mode(StrEnum):
-    """What is done with a verdict; see README, "Modes"."""
+    """What is done with a verdict; see `segctl mode --help`."""
 
     DISCOVER = "discover"
     MONITOR = "monitor"

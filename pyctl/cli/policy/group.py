@@ -19,8 +19,48 @@ from pyctl.cli.policy.test import test_policy
 from pyctl.cli.shared import options, render
 from pyctl.cli.shared.once import Group
 
+DETAILS = """
+RULES: the first that matches decides; what none matches is the mode's (segctl mode). Groups take workloads by name,
+label or image, or addresses. A rule is judged at both ends, with `direction: egress` or `ingress` at one. `action:
+reject` answers what it denies, by a reset or ICMP unreachable. With `stage: true` a rule is judged and recorded, not
+enforced. What is sent to many is judged where it leaves and where it arrives: `to: multicast`, `to: broadcast` (the
+subnets' too) or a group of CIDRs allow it. `apps` and `fqdns` are refused by name: nothing enforces them yet. `segctl
+policy schema` has every field.
 
-@click.group(cls=Group)
+CHANGES hold from the next packet on. A TCP connection that one denies gets a reset on both sides; a new connection
+that is denied is dropped, or gets a reset with `options: {deny: reset}`.
+
+PORTS are those of TCP, UDP and SCTP. A port may be a name (`tcp/http`): each workload declares its number by a label
+(segctl.port.http=8080, segctl.port.dns=53-udp); addresses declare none. Among the workloads of one target the 32
+smallest numbers of a name are known: others are not allowed by it, and a workload with another one is denied the
+whole protocol where the name is denied.
+
+WITHOUT A RULE these pass: ARP, IPv6 neighbour discovery, IGMP, MLD. From a workload also DHCP clients' questions to
+all, and to the server that answered one since the attach or the engine's start: four at once, then one in 15 s, 1,514
+bytes each, with four answers; an older lease, or a relay's, is renewed by asking all (at 7/8 of its time). In protect
+a workload sends ARP and neighbour discovery for its own addresses and MAC alone, frames of 60 and 102 bytes at most,
+16 KiB/s together (32 KiB at once); router advertisements, redirects and DHCP answers only with attach --serves.
+discover and monitor record that, and drop only what is in another attached workload's name or asks whether its
+address is free. A workload in protect takes such messages from no attached one of its bridge that does not serve
+them, and redirects, IPv4's too, from nobody else at all: they give routes away. An answer to a question to a group
+passes for 10 s, from the port that was asked, of SSDP and WS-Discovery from any; a port remembers 32 questions that
+it asked, and 32 that it heard, which its workload may answer.
+
+NEVER in protect: IPv4 source routes, IPv6 routing headers with segments left. IP under tags of VLAN 0, two at most,
+is judged as IP; on u32 it is a tagged frame.
+
+ONE ADDRESS, SEVERAL WORKLOADS: on a bridge of veths alone an address is that of who has it there. What comes with it
+over the host is dropped there in protect (spoofed_mac), and so is what such a workload sends through the host to its
+own bridge without NAT. Where no holder is on the port's bridge, or that is none of veths alone or is not known
+(macvlan, routed), and on u32, such an address may do what all of its holders may.
+
+OPEN BEFORE THE ATTACH: a TCP connection is kept where the rules let either end open it; one to a port that the
+workload listens on, from a larger one, only where they let the other end in. So a service that others may ask can at
+any time send them TCP segments without SYN, to any of their ports; no connection opens by them.
+"""
+
+
+@click.group(cls=Group, epilog=DETAILS)
 def policy() -> None:
     """Who may talk to whom."""
 
@@ -32,6 +72,8 @@ def policy() -> None:
 @options.output
 def apply_policy(file: TextIO, comment: str, dry_run: bool, as_json: bool) -> None:
     """Put a policy in the place of the one in force, at once.
+
+    It holds at every workload or at none. The open flows that it cuts are named.
 
     LOCK-OUT: it holds from the next packet on, for open connections too. Look at --dry-run first
     if your own session goes through a workload in protect.

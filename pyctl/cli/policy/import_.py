@@ -76,7 +76,8 @@ def import_policy(
 
     Labels of workloads are labels of pods. io.kubernetes.pod.namespace names the namespace (else
     `default`), segctl.namespace.KEY=VALUE is a label of that namespace, segctl.port.NAME=8080 (or
-    53-udp) a named port.
+    53-udp) a named port. A Service opens its addresses where all pods behind it are allowed, by the labels it
+    selects by; the port names that this depends on are resolved once, at the import.
 
     LOCK-OUT: applied, it takes the place of the whole policy in force. Look at --dry-run first.
     """

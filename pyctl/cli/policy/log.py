@@ -17,7 +17,7 @@ from pyctl.errors import NotFoundError
 @click.command("log", cls=Command)
 @options.output
 def log(as_json: bool) -> None:
-    """The policies that were applied, newest first."""
+    """The policies that were applied, newest first. The last hundred are kept."""
     from pyctl.api.client import AgentClient
 
     answer = AgentClient(options.instance()).policy_revisions()
