@@ -21,7 +21,7 @@ from pyctl.abi_build import HEADER, ROOT
 from pyctl.engine.node_records import changed_members, pack_members, pack_node
 from pyctl.engine.process.engine import Engine
 from pyctl.model.policy import Action, PortPolicy
-from pyctl.model.workload import LinkKind, Mode, Port, ProcessRef, Workload
+from pyctl.model.workload import Mode, Port, ProcessRef, Workload
 from pyctl.policy.compile.affected_ports import concerned
 from pyctl.policy.compile.compiler import Compiled, Compiler, difference
 from pyctl.policy.document.types import ANY, Group, Policy, PortSpec, Rule, Selector
@@ -62,7 +62,7 @@ def policy(rules: int) -> Policy:
 def workload(n: int) -> Workload:
     """On port n, at 10.9.x.y, in one group or two."""
     port = Port(
-        n, "eth0", LinkKind.VETH, f"vex{n:x}", f"vin{n:x}", n, n, "02:00:00:00:00:01",
+        n, "eth0", "veth", f"vex{n:x}", f"vin{n:x}", n, n, "02:00:00:00:00:01",
         None, 1500, (f"10.9.{n >> 8}.{n & 255}/16",),
     )  # fmt: skip
     return Workload(

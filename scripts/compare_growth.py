@@ -46,7 +46,7 @@ from pyctl.errors import SegctlError
 from pyctl.intercept.enforcer import VTH, ensure_enforcer, remove_enforcer
 from pyctl.model.instance import Instance
 from pyctl.model.policy import Action, PortPolicy
-from pyctl.model.workload import DatapathKind, Fail, LinkKind, Mode, PortPair
+from pyctl.model.workload import DatapathKind, Fail, Mode, PortPair
 from pyctl.platform.netlink.client import Message
 from pyctl.platform.tc.filters import TcFilters
 
@@ -73,7 +73,7 @@ def pair_of(port_id: int) -> PortPair:
         vin_ifindex=2 * port_id + 101,
         mac=SERVER_MAC,
         host_mac=None,
-        kind=LinkKind.VETH,
+        kind="veth",
         mode=Mode.PROTECT,
         fail=Fail.CLOSED,
         pass_other=False,

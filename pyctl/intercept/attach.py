@@ -31,7 +31,7 @@ from pyctl.intercept.survey.costs import Place, refuse_costs, weigh
 from pyctl.intercept.survey.obstacles import strip
 from pyctl.intercept.survey.peer import host_peer_mac
 from pyctl.model.instance import Instance
-from pyctl.model.workload import LinkKind, Port, ProcessRef
+from pyctl.model.workload import Port, ProcessRef
 from pyctl.platform import netns
 from pyctl.platform.inhabitants import find
 from pyctl.platform.netlink import l3, links
@@ -240,7 +240,7 @@ def existing_port(ends: Handles, process: ProcessRef, link: Link) -> Port | None
 
 
 def _vin_of(ends: Handles, link: Link) -> Link | None:
-    if link.kind != "veth" or link.link_nsid is None:
+    if link.kind != links.VETH or link.link_nsid is None:
         return None
     vin = links.by_index(ends.enforcer, link.link)
     nsid = links.nsid(ends.enforcer, ends.workload_fd)
@@ -279,7 +279,7 @@ def port_of(
     return Port(
         port_id=mark.port,
         interface=link.name,
-        kind=LinkKind(mark.kind),
+        kind=mark.kind,
         vex=vex,
         vin=vin,
         vex_ifindex=indexes[0],

@@ -133,7 +133,7 @@ def cut(instance: Instance) -> Cut | None:
         if link is None:
             return Cut(f"{name} was gone, or had another name")
         if (link.kind, link.index, link.link, link.link_nsid) != (
-            "veth",
+            links.VETH,
             index,
             other,
             None,

@@ -17,6 +17,7 @@ from pyctl.intercept.attach import existing_port, handles, port_addresses
 from pyctl.intercept.detach import delete_ports, our_link
 from pyctl.intercept.enforcer import fit_mtu
 from pyctl.intercept.host_side import follow_host
+from pyctl.intercept.kinds.choose import kind_of
 from pyctl.intercept.names import port_names, read_mark
 from pyctl.intercept.recover import Orphan
 from pyctl.intercept.steps import journal
@@ -24,7 +25,7 @@ from pyctl.intercept.survey.costs import Place, weigh
 from pyctl.intercept.survey.obstacles import lost_by_move
 from pyctl.intercept.survey.peer import host_peer_mac
 from pyctl.model.instance import Instance
-from pyctl.model.workload import LinkKind, Offload, Port, ProcessRef
+from pyctl.model.workload import Offload, Port, ProcessRef
 from pyctl.platform import netns
 from pyctl.platform.inhabitants import find
 from pyctl.platform.netlink import l3, links
@@ -197,9 +198,9 @@ def far_vex(instance: Instance, vex: str) -> int | None:
     """
     with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
         link = links.by_name(nl, vex)
-    if link is None or link.kind != "veth" or link.link_nsid is not None:
+    if link is None or link.link_nsid is not None:
         return None
-    return link.link or None
+    return link.link or None if kind_of(link.kind).has_peer else None
 
 
 def unspliced(
@@ -224,7 +225,7 @@ def draft_port(process: ProcessRef, interface: str, port_id: int) -> Port:
     blank = Port(
         port_id=port_id,
         interface=interface,
-        kind=LinkKind.VETH,
+        kind=links.VETH,
         vex=vex,
         vin=vin,
         vex_ifindex=0,

@@ -11,8 +11,9 @@ from __future__ import annotations
 from pyctl.intercept import gso
 from pyctl.intercept.attach import Handles
 from pyctl.intercept.enforcer import VBR, VTH
+from pyctl.intercept.kinds.choose import kind_of
 from pyctl.model.instance import Instance
-from pyctl.model.workload import LinkKind, Offload, Port
+from pyctl.model.workload import Offload, Port
 from pyctl.platform import netns, offloads
 from pyctl.platform.netlink.links import Link
 
@@ -36,10 +37,8 @@ def switch(ends: Handles, link: Link, port: Port, offload: Offload) -> None:
 
     On, only what is off as a whole is changed: else the workload itself has chosen since.
     """
-    # Offloads are another thing on another kind of device: there vin says what a new veth has.
-    like = port.vex if port.kind is LinkKind.VETH else port.vin
     with netns.entered(ends.enforcer_fd):
-        model = offloads.requested(like)
+        model = offloads.requested(kind_of(port.kind).offload_model(port))
     with netns.entered(ends.workload_fd):
         mask = offloads.mask(link.name, _sends_or_receives)
         now = offloads.requested(link.name)

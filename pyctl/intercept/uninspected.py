@@ -11,10 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pyctl.intercept.attach import Handles, handles
+from pyctl.intercept.kinds.choose import KINDS
 from pyctl.intercept.restore.master import unfit_master
 from pyctl.intercept.steps.ops import ours
 from pyctl.intercept.survey.peer import at_host_peer, host_side_numbers
-from pyctl.intercept.survey.select import KINDS, addressed
+from pyctl.intercept.survey.select import addressed
 from pyctl.model.instance import Instance
 from pyctl.model.workload import ProcessRef
 from pyctl.platform.netlink import links

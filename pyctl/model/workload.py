@@ -9,6 +9,8 @@ from ipaddress import IPv6Address
 ADDRESSES_MAX = 512
 """A workload's own, and likewise those that it claims: more would fill the node's maps, and every policy
 that names its group, at the cost of the others."""
+PEER_KINDS = frozenset({"veth"})
+"""The kinds of interface whose other end is a peer: the kernel's bpf_redirect_peer leads to no other device."""
 
 
 class Mode(StrEnum):
@@ -103,13 +105,6 @@ class ClaimState(StrEnum):
     """It would be another's: dropped as a source in every mode."""
 
 
-class LinkKind(StrEnum):
-    """The kinds of interface that can be spliced."""
-
-    VETH = "veth"
-    MACVLAN = "macvlan"
-
-
 @dataclass(frozen=True)
 class ProcessRef:
     """A process that cannot be mistaken for a later one with the same pid."""
@@ -142,7 +137,8 @@ class Port:
     """1..65535; the last two bytes of the UCMAC."""
     interface: str
     """Its name inside the workload."""
-    kind: LinkKind
+    kind: str
+    """The kernel's word for what it was (IFLA_INFO_KIND)."""
     vex: str
     vin: str
     vex_ifindex: int
@@ -293,7 +289,8 @@ class PortPair:
     vin_ifindex: int
     mac: str
     host_mac: str | None
-    kind: LinkKind
+    kind: str
+    """See Port."""
     mode: Mode
     fail: Fail
     """OPEN or CLOSED."""
@@ -312,6 +309,11 @@ class PortPair:
     """The workload: the id of its first port; 0: of this one."""
     spare: tuple[str, ...] = ()
     """See Workload."""
+
+    @property
+    def redirect_peer(self) -> bool:
+        """Tell whether bpf_redirect_peer may send to its ends; elsewhere frames take the plain bpf_redirect."""
+        return self.kind in PEER_KINDS
 
 
 @dataclass(frozen=True)

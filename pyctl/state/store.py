@@ -23,7 +23,6 @@ from pyctl.model.workload import (
     DatapathKind,
     Fail,
     FollowAddresses,
-    LinkKind,
     Mode,
     Offload,
     OtherTraffic,
@@ -78,13 +77,7 @@ def from_json(text: str) -> Workload:
     process = raw.pop("process")
     forced, before = raw.pop("forced_mode"), raw.pop("mode_before", None)
     ports = [
-        Port(
-            **{
-                **port,
-                "kind": LinkKind(port["kind"]),
-                "addresses": tuple(port["addresses"]),
-            }
-        )
+        Port(**{**port, "addresses": tuple(port["addresses"])})
         for port in raw.pop("ports")
     ]
     return Workload(

@@ -69,8 +69,10 @@ ALLOWED: dict[str, set[str]] = {
         "pyctl.platform",
     }
     | BASE,
+    "pyctl.intercept.kinds": {"pyctl.platform.netlink"} | BASE,
     "pyctl.intercept.restore": {"pyctl.platform"} | BASE,
     "pyctl.intercept.steps": {
+        "pyctl.intercept.kinds",
         "pyctl.intercept.names",
         "pyctl.intercept.restore",
         "pyctl.platform",
@@ -78,6 +80,7 @@ ALLOWED: dict[str, set[str]] = {
     | BASE,
     "pyctl.intercept.survey": {
         "pyctl.intercept.enforcer",
+        "pyctl.intercept.kinds",
         "pyctl.intercept.restore",
         "pyctl.platform",
     }
@@ -85,6 +88,7 @@ ALLOWED: dict[str, set[str]] = {
     "pyctl.intercept": {
         "pyctl.intercept.enforcer",
         "pyctl.intercept.gso",
+        "pyctl.intercept.kinds",
         "pyctl.intercept.names",
         "pyctl.intercept.restore",
         "pyctl.intercept.steps",

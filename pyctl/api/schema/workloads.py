@@ -44,7 +44,6 @@ from pyctl.model.workload import (
     DatapathKind,
     Fail,
     FollowAddresses,
-    LinkKind,
     Mode,
     ModeSource,
     Offload,
@@ -181,7 +180,7 @@ class PortView(Response):
 
     port_id: int
     interface: str
-    kind: LinkKind
+    kind: str
     vex: str
     vin: str
     vex_ifindex: int

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv6Address, ip_interface
 
 from pyctl import abi
-from pyctl.model.workload import Fail, LinkKind, PortPair, Service
+from pyctl.model.workload import Fail, PortPair, Service
 
 
 def mac_bytes(text: str) -> list[int]:
@@ -43,8 +43,8 @@ def address_entries(pair: PortPair) -> dict[bytes, bytes]:
 
 def _peers_ok(pair: PortPair) -> tuple[bool, bool]:
     """May vex, and may vin, be reached by bpf_redirect_peer (DESIGN §2a, "Which redirect")."""
-    veth = pair.kind is LinkKind.VETH
-    return veth and pair.host_mac is not None, veth and not pair.xdp
+    may = pair.redirect_peer
+    return may and pair.host_mac is not None, may and not pair.xdp
 
 
 def return_value(pair: PortPair) -> bytes:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pyctl.errors import SegctlError
 from pyctl.model.instance import Instance
-from pyctl.model.workload import Fail, LinkKind, Mode, PortPair, Service
+from pyctl.model.workload import Fail, Mode, PortPair, Service
 
 
 class U32State:
@@ -36,7 +36,6 @@ class U32State:
         try:
             raw = json.loads(self._file(port_id).read_text())
             given = raw["pair"] | {
-                "kind": LinkKind(raw["pair"]["kind"]),
                 "mode": Mode(raw["pair"]["mode"]),
                 "fail": Fail(raw["pair"]["fail"]),
                 "addresses": tuple(raw["pair"]["addresses"]),

@@ -13,6 +13,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from pyctl.errors import SegctlError
+from pyctl.intercept.kinds.base import Kind
+from pyctl.intercept.kinds.choose import kind_of
 from pyctl.intercept.names import read_mark
 from pyctl.intercept.restore import master, refill, routes
 from pyctl.intercept.restore.snapshot import (
@@ -25,7 +27,6 @@ from pyctl.intercept.restore.snapshot import (
     without,
 )
 from pyctl.intercept.steps.plan import Op, parked
-from pyctl.model.workload import LinkKind
 from pyctl.platform import offloads, sysctl
 from pyctl.platform.netfilter.conntrack import Translated
 from pyctl.platform.netlink import l3, links
@@ -83,6 +84,12 @@ class Site:
         """The interface's index inside the workload, ours or the original's."""
         return self.snapshot.link.index
 
+    @property
+    def kind(self) -> Kind:
+        """The kind of the workload's own interface, wherever that is."""
+        mark = read_mark(self.mark)
+        return kind_of(mark.kind if mark else "")
+
     def current(self) -> Link | None:
         """What stands at that index inside the workload now."""
         return links.by_index(self.workload, self.index)
@@ -96,7 +103,7 @@ def ours(link: Link, vin: Link | None, workload_nsid: int | None) -> bool:
     return (
         vin is not None
         and vin.name.startswith("vin")
-        and link.kind == "veth"
+        and link.kind == links.VETH
         and vin.link == link.index
         and vin.link_nsid is not None
         and vin.link_nsid == workload_nsid
@@ -220,15 +227,9 @@ def _move_in(site: Site) -> None:
         if site.current() is None:
             raise SegctlError(f"the workload's own interface {site.vex} is gone")
         return
-    # One by one: what the kernel refuses of these must not leave it nameless.
-    messages = [
-        links.set_message(came.index, rename=link.name),
-        links.set_message(came.index, mac=link.mac),
-        links.set_message(came.index, txqlen=link.txqlen, group=link.group),
-    ]
-    refused = [error for error in site.workload.batch(messages) if error]
-    # The MTU of a macvlan ends at its parent's, which may be smaller by now: then that is its own.
-    site.workload.batch([links.set_message(came.index, mtu=link.mtu)])
+    must, may = site.kind.home_messages(came.index, link)
+    refused = [error for error in site.workload.batch(must) if error]
+    site.workload.batch(may)
     if refused:
         raise refused[0]
     # The mark last: by it whoever goes on finds the interface.
@@ -280,9 +281,8 @@ def _peer_index(site: Site) -> int:
     CHECK finds the one on the host.
     """
     link = site.snapshot.link
-    if link.kind != "veth" or links.by_index(site.enforcer, link.link):
-        return 0
-    return link.link
+    free = kind_of(link.kind).has_peer and not links.by_index(site.enforcer, link.link)
+    return link.link if free else 0
 
 
 def _remove(site: Site) -> None:
@@ -311,14 +311,10 @@ def _ports_ready(site: Site) -> None:
 
 def _ports_up(site: Site) -> None:
     mute = links.IFF_NOARP | links.IFF_MULTICAST
-    mark = read_mark(site.mark)
-    # A macvlan filters on its own groups: without allmulti no neighbour solicitation comes in.
-    macvlan = mark is not None and mark.kind == LinkKind.MACVLAN
-    vex_flags = mute | (links.IFF_ALLMULTI if macvlan else 0)
     vex, vin = _port_index(site, site.vex), _port_index(site, site.vin)
     messages = [
         links.set_message(vin, flags=mute),
-        links.set_message(vex, up=True, flags=vex_flags),
+        links.set_message(vex, up=True, flags=mute | site.kind.vex_flags),
     ]
     _tolerant(site.enforcer, messages, frozenset())
     # Only with the host's side up there was a carrier, and there is one again.

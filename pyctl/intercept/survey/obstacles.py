@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pyctl.errors import RefusedError
+from pyctl.intercept.kinds.choose import kind_of
 from pyctl.platform import netns, sysctl
 from pyctl.platform.bpf import tcx as bpf_tcx
 from pyctl.platform.bpf import xdp as bpf_xdp
@@ -113,5 +114,5 @@ def _uppers(nl: NetlinkSocket, link: Link) -> list[Link]:
         for other in links.naming(nl, link.index)
         if other.link == link.index
         and other.link_nsid is None
-        and other.kind not in {"veth", *_TUNNELS}
+        and not (kind_of(other.kind).has_peer or other.kind in _TUNNELS)
     ]

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from pyctl.intercept.kinds.choose import kind_of
 from pyctl.model.instance import Instance
 from pyctl.platform import netns
 from pyctl.platform.absence import raise_if_blind
@@ -30,12 +31,12 @@ def _candidates() -> Iterator[Path]:
 def at_host_peer(
     nl: NetlinkSocket, link: Link, own_fd: int, besides: Path | None = None
 ) -> Iterator[tuple[NetlinkSocket, Link] | tuple[None, None]]:
-    """A socket in the namespace of a veth's peer, and the peer; None where it is in none that can be
+    """A socket in the namespace of the interface's peer, and the peer; None where it is in none that can be
     found, or in `besides`.
     """
     with contextlib.ExitStack() as stack:
         fd = None
-        if link.kind == "veth" and link.link:
+        if kind_of(link.kind).has_peer and link.link:
             here = link.link_nsid is None
             fd = own_fd if here else netns_numbered(nl, link.link_nsid, stack)
         if fd is None or (besides and _is_same(fd, besides)):

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
 from pyctl.errors import NotFoundError
+from pyctl.intercept.kinds.choose import kind_of
 from pyctl.intercept.survey.peer import netns_numbered
 from pyctl.model.instance import Instance
-from pyctl.model.workload import LinkKind, Port, Segment
+from pyctl.model.workload import Port, Segment
 from pyctl.platform import netns
 from pyctl.platform.netlink import links
 from pyctl.platform.netlink.links import Link
@@ -55,7 +56,7 @@ def read_segments(
         peers: dict[int, dict[int, int]] = {}
         for port in ports:
             vex = there.get(port.vex)
-            if port.kind is LinkKind.VETH and vex and vex.link_nsid is not None:
+            if vex and kind_of(vex.kind).has_peer and vex.link_nsid is not None:
                 peers.setdefault(vex.link_nsid, {})[port.port_id] = vex.link
         for number, of_ports in peers.items():
             host = netns_numbered(nl, number, stack)
@@ -86,7 +87,7 @@ def add_segments(
             members = [link for link in known.values() if link.master == bridge.index]
             found.segments[number] = Segment(
                 frozenset(link.mac for link in (bridge, *members)),
-                closed=all(link.kind == "veth" for link in members),
+                closed=all(kind_of(link.kind).has_peer for link in members),
             )
 
 

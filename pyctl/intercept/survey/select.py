@@ -12,10 +12,11 @@ from typing import NamedTuple, NoReturn
 
 from pyctl.errors import NotFoundError, RefusedError
 from pyctl.intercept.enforcer import is_enforcer
+from pyctl.intercept.kinds.choose import KINDS
 from pyctl.intercept.survey.obstacles import lost_by_move
 from pyctl.intercept.survey.peer import host_side_numbers
 from pyctl.model.instance import Instance
-from pyctl.model.workload import LinkKind, ProcessRef
+from pyctl.model.workload import ProcessRef
 from pyctl.platform import netns
 from pyctl.platform.netlink import l3, links
 from pyctl.platform.netlink.client import NetlinkSocket
@@ -23,7 +24,6 @@ from pyctl.platform.netlink.links import Link
 from pyctl.platform.process import netns_of
 
 UNTOUCHED = "nothing was changed"
-KINDS = {kind.value for kind in LinkKind}
 
 
 def refuse_netns(instance: Instance, process: ProcessRef) -> None:
@@ -74,7 +74,9 @@ def refuse_link(
     """
     if link.kind not in KINDS:
         kind = link.kind or "physical or built-in"
-        _refuse(link, f"is of kind {kind}", "only veth and macvlan can be spliced")
+        _refuse(
+            link, f"is of kind {kind}", f"only {' and '.join(KINDS)} can be spliced"
+        )
     if not (force or link.up or has_address(nl, link)):
         advice = "give it one first, name other interfaces, or use --force"
         _refuse(link, "is down and has no address", advice)
@@ -102,7 +104,8 @@ def select_interfaces(
         raise RefusedError(
             f"process {process.pid} has no interface to splice",
             state=UNTOUCHED,
-            advice="; ".join(warnings) or "a veth or macvlan with an address is needed",
+            advice="; ".join(warnings)
+            or f"a {' or '.join(KINDS)} with an address is needed",
         )
     return chosen, warnings
 
@@ -130,7 +133,7 @@ def candidates(
 def find(process: ProcessRef, wanted: Sequence[str] = ()) -> Found:
     """Find the interfaces that can be spliced, or are.
 
-    Without `wanted`: every veth and macvlan whose other end is in another namespace, and that has an
+    Without `wanted`: every one of KINDS whose other end is in another namespace, and that has an
     address, or is up and leads to the host's side. Raises NotFoundError for a wanted name that is not
     there.
     """

@@ -61,6 +61,8 @@ SIZES = (
     IFLA_GRO_IPV4_MAX_SIZE,
 )
 IFNAMSIZ = 16
+VETH = "veth"
+"""Link.kind of what `add_veth` makes."""
 
 _IFINFO = struct.Struct("=BxHiII")
 
@@ -315,7 +317,7 @@ def add_veth(nl: NetlinkSocket, end: VethEnd, peer: VethEnd) -> None:
     """
     # VETH_INFO_PEER starts with an ifinfomsg, so it is no plain nest.
     data = nest(IFLA_INFO_DATA, attr(VETH_INFO_PEER, _veth_end(peer)))
-    info = nest(IFLA_LINKINFO, attr_text(IFLA_INFO_KIND, "veth"), data)
+    info = nest(IFLA_LINKINFO, attr_text(IFLA_INFO_KIND, VETH), data)
     nl.request(RTM_NEWLINK, _veth_end(end) + info, NLM_F_CREATE | NLM_F_EXCL)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyctl.model.workload import Fail, LinkKind, Mode, PortPair
+from pyctl.model.workload import Fail, Mode, PortPair
 from tests import packets
 
 PAIR = PortPair(
@@ -11,7 +11,7 @@ PAIR = PortPair(
     vin_ifindex=6,
     mac=packets.pod_one_mac,
     host_mac=None,
-    kind=LinkKind.VETH,
+    kind="veth",
     mode=Mode.PROTECT,
     fail=Fail.CLOSED,
     pass_other=False,

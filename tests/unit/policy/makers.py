@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyctl.model.workload import LinkKind, Mode, Port, ProcessRef, Workload
+from pyctl.model.workload import Mode, Port, ProcessRef, Workload
 from tests import packets
 
 
@@ -10,7 +10,7 @@ def port(port_id: int, *addresses: str) -> Port:
     return Port(
         port_id=port_id,
         interface="eth0",
-        kind=LinkKind.VETH,
+        kind="veth",
         vex=f"vex{port_id:x}-eth0",
         vin=f"vin{port_id:x}-eth0",
         vex_ifindex=100 + port_id,

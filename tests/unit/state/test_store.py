@@ -11,7 +11,6 @@ import pytest
 from pyctl.errors import NotFoundError, UsageError
 from pyctl.model.instance import Instance
 from pyctl.model.workload import (
-    LinkKind,
     Mode,
     Offload,
     Port,
@@ -25,7 +24,7 @@ from tests import packets
 PORT = Port(
     port_id=300,
     interface="eth0",
-    kind=LinkKind.VETH,
+    kind="veth",
     vex="vex1092-eth0",
     vin="vin1092-eth0",
     vex_ifindex=7,

@@ -9,7 +9,7 @@ import pytest
 from pyctl import abi
 from pyctl.datapath.ebpf import entries
 from pyctl.datapath.maps import ADDRESS_KINDS, address_text, flag_names, mac_text
-from pyctl.model.workload import Fail, LinkKind, Mode
+from pyctl.model.workload import Fail, Mode
 from tests import packets
 from tests.unit.datapath import makers
 
@@ -39,8 +39,8 @@ def test_each_end_names_the_other():
     [
         ({}, False, True),
         ({"host_mac": packets.gateway_mac}, True, True),
-        ({"kind": LinkKind.MACVLAN}, False, False),
-        ({"kind": LinkKind.MACVLAN, "host_mac": packets.gateway_mac}, False, False),
+        ({"kind": "macvlan"}, False, False),
+        ({"kind": "macvlan", "host_mac": packets.gateway_mac}, False, False),
     ],
 )
 def test_redirect_peer_only_where_it_is_right(change, towards_host, towards_pod):

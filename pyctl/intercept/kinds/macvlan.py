@@ -1,0 +1,13 @@
+"""A macvlan: it has no peer, and its parent hands it what is for its MAC and its groups."""
+
+from __future__ import annotations
+
+from pyctl.intercept.kinds.base import Kind
+from pyctl.platform.netlink import links
+
+
+class Macvlan(Kind):
+    """Without allmulti vex filters on its own groups, and no neighbour solicitation comes in."""
+
+    name = "macvlan"
+    vex_flags = links.IFF_ALLMULTI
