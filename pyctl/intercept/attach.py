@@ -16,8 +16,8 @@ import contextlib
 import os
 import secrets
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple
 
 from pyctl.errors import NotFoundError, RefusedError
 from pyctl.intercept.enforcer import ensure_enforcer, fit_mtu
@@ -48,9 +48,8 @@ names its group: more than this would be an attack on the others.
 """
 
 
-@dataclass(frozen=True)
-class Handles:
-    """The open ends of one splice."""
+class Handles(NamedTuple):
+    """The open ends of one splice, in the order in which a Site has them."""
 
     workload: NetlinkSocket
     workload_fd: int
@@ -66,6 +65,17 @@ def handles(instance: Instance, workload_fd: int) -> Iterator[Handles]:
         enforcer = stack.enter_context(netns.netlink_in(enforcer_fd))
         workload = stack.enter_context(netns.netlink_in(workload_fd, refill.GROUPS))
         yield Handles(workload, workload_fd, enforcer, enforcer_fd)
+
+
+@contextlib.contextmanager
+def marked_netns(mark: Mark | None) -> Iterator[int | None]:
+    """A descriptor of the workload's namespace that a mark names, closed at the end; None where it is gone."""
+    fd = find(mark.netns, mark.cookie, mark.pid) if mark else None
+    try:
+        yield fd
+    finally:
+        if fd is not None:
+            os.close(fd)
 
 
 def splice(
@@ -169,10 +179,7 @@ def _splice(
         vex,
         vin,
         mark.text(),
-        ends.workload,
-        ends.workload_fd,
-        ends.enforcer,
-        ends.enforcer_fd,
+        *ends,
         ports_ready=ready,
         bulk=routes.prepare(before),
         lenient=force,
@@ -212,11 +219,9 @@ def _is_taken(ends: Handles, name: str) -> bool:
     if link is None:
         return False
     mark = read_mark(link.alias)
-    alive = find(mark.netns, mark.cookie, mark.pid) if mark else None
-    if alive is not None:
-        os.close(alive)
-    if mark is None or alive is not None:
-        return True
+    with marked_netns(mark) as alive:
+        if mark is None or alive is not None:
+            return True
     links.delete(ends.enforcer, link.index)
     return False
 

@@ -9,13 +9,18 @@ the attach, so all is read from our interface again.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable
 from dataclasses import replace
 
 from pyctl.errors import NotFoundError, SegctlError
 from pyctl.intercept import offload_switch as classic
-from pyctl.intercept.attach import Handles, handles, port_addresses, port_of
+from pyctl.intercept.attach import (
+    Handles,
+    handles,
+    marked_netns,
+    port_addresses,
+    port_of,
+)
 from pyctl.intercept.enforcer import fit_mtu
 from pyctl.intercept.names import Mark, read_mark
 from pyctl.intercept.restore import routes, snapshot
@@ -25,7 +30,6 @@ from pyctl.intercept.survey import obstacles
 from pyctl.model.instance import Instance
 from pyctl.model.workload import Offload, Port, ProcessRef
 from pyctl.platform import netns
-from pyctl.platform.inhabitants import find
 from pyctl.platform.netlink import links
 from pyctl.platform.netlink.client import NetlinkSocket
 from pyctl.platform.netlink.links import Link
@@ -62,10 +66,7 @@ def unsplice(
     Raises SegctlError.
     """
     try:
-        with (
-            netns.opened(instance.netns) as enforcer_fd,
-            netns.netlink_in(enforcer_fd) as nl,
-        ):
+        with netns.opened(instance.netns) as own, netns.netlink_in(own) as nl:
             vex, vin = links.by_name(nl, port.vex), links.by_name(nl, port.vin)
     except NotFoundError:
         return
@@ -80,15 +81,13 @@ def unsplice(
         # Of the same name, and another's.
         return
     # Without vex (the host deleted its peer) there is nothing to give back.
-    fd = find(mark.netns, mark.cookie, mark.pid) if mark else None
-    if fd is None or mark is None:
-        if vex or vin:
-            before_restore()
-            cleanup(instance, port)
-        return
-    turn = contextlib.ExitStack()
-    try:
-        with turn, handles(instance, fd) as ends:
+    with contextlib.ExitStack() as turn, marked_netns(mark) as fd:
+        if fd is None or mark is None:
+            if vex or vin:
+                before_restore()
+                cleanup(instance, port)
+            return
+        with handles(instance, fd) as ends:
             link = our_link(ends, port)
             if link is None:
                 # The workload threw our interface away; its own is all that is left to remove.
@@ -108,8 +107,6 @@ def unsplice(
                 lambda: turns and turn.enter_context(turns),
                 tell,
             )
-    finally:
-        os.close(fd)
     fit_mtu(instance)
 
 
@@ -156,10 +153,7 @@ def _unsplice(
         port.vex,
         port.vin,
         mark.text(),
-        ends.workload,
-        ends.workload_fd,
-        ends.enforcer,
-        ends.enforcer_fd,
+        *ends,
         ports_ready=back,
         bulk=routes.prepare(before),
         before_restore=before_restore,

@@ -132,12 +132,8 @@ def cut(instance: Instance) -> Cut | None:
         link = ends.get(name)
         if link is None:
             return Cut(f"{name} was gone, or had another name")
-        if (link.kind, link.index, link.link, link.link_nsid) != (
-            links.VETH,
-            index,
-            other,
-            None,
-        ):
+        found = (link.kind, link.index, link.link, link.link_nsid)
+        if found != (links.VETH, index, other, None):
             return Cut(f"another interface had the name {name}")
     down = [link.name for link in ends.values() if not link.up]
     return Cut(f"{' and '.join(down)} was down", only_down=True) if down else None

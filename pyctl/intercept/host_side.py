@@ -9,15 +9,12 @@ until an agent starts.
 
 from __future__ import annotations
 
-import os
-
-from pyctl.intercept.attach import handles
+from pyctl.intercept.attach import handles, marked_netns
 from pyctl.intercept.detach import our_link
 from pyctl.intercept.names import read_mark
 from pyctl.model.instance import Instance
 from pyctl.model.workload import Port
 from pyctl.platform import netns
-from pyctl.platform.inhabitants import find
 from pyctl.platform.netlink import links
 from pyctl.platform.netlink.links import Link
 
@@ -44,11 +41,9 @@ def follow_host(instance: Instance, port: Port) -> tuple[str, ...]:
 
 
 def _shrink(instance: Instance, port: Port, vex: Link) -> None:
-    mark = read_mark(vex.alias)
-    fd = find(mark.netns, mark.cookie, mark.pid) if mark else None
-    if fd is None:
-        return
-    try:
+    with marked_netns(read_mark(vex.alias)) as fd:
+        if fd is None:
+            return
         with handles(instance, fd) as ends:
             link = our_link(ends, port)
             if link and link.mtu > vex.mtu:
@@ -56,5 +51,3 @@ def _shrink(instance: Instance, port: Port, vex: Link) -> None:
             vin = links.by_name(ends.enforcer, port.vin)
             if vin:
                 links.set_link(ends.enforcer, vin.index, mtu=vex.mtu)
-    finally:
-        os.close(fd)

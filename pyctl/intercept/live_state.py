@@ -6,14 +6,13 @@ In: an instance, a port. Out: names, the port as it is. I/O: rtnetlink.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterable
 from dataclasses import replace
 from ipaddress import ip_interface
 
 from pyctl.errors import NotFoundError
 from pyctl.intercept import offload_switch as classic
-from pyctl.intercept.attach import existing_port, handles, port_addresses
+from pyctl.intercept.attach import existing_port, handles, marked_netns, port_addresses
 from pyctl.intercept.detach import delete_ports, our_link
 from pyctl.intercept.enforcer import fit_mtu
 from pyctl.intercept.host_side import follow_host
@@ -27,7 +26,6 @@ from pyctl.intercept.survey.peer import host_peer_mac
 from pyctl.model.instance import Instance
 from pyctl.model.workload import Offload, Port, ProcessRef
 from pyctl.platform import netns
-from pyctl.platform.inhabitants import find
 from pyctl.platform.netlink import l3, links
 from pyctl.platform.netlink.links import Link
 from pyctl.platform.process import netns_of
@@ -141,19 +139,16 @@ def lost_by_detach(instance: Instance, port: Port) -> tuple[str, ...]:
     """
     with netns.opened(instance.netns) as own, netns.netlink_in(own) as nl:
         vex = links.by_name(nl, port.vex)
-    mark = read_mark(vex.alias) if vex else None
-    fd = find(mark.netns, mark.cookie, mark.pid) if mark else None
-    if vex is None or fd is None:
-        return ()
-    with contextlib.ExitStack() as stack:
-        stack.callback(os.close, fd)
-        ends = stack.enter_context(handles(instance, fd))
-        link = our_link(ends, port)
-        if link is None:
+    with marked_netns(read_mark(vex.alias) if vex else None) as fd:
+        if vex is None or fd is None:
             return ()
-        found = lost_by_move(ends.workload, link, fd)
-        moves = Place(ends.enforcer, ends.enforcer_fd, vex)
-        costs = weigh(instance, moves, Place(ends.workload, fd, link))
+        with handles(instance, fd) as ends:
+            link = our_link(ends, port)
+            if link is None:
+                return ()
+            found = lost_by_move(ends.workload, link, fd)
+            moves = Place(ends.enforcer, ends.enforcer_fd, vex)
+            costs = weigh(instance, moves, Place(ends.workload, fd, link))
     lost = (f"{port.interface} has {one.what}, which is lost" for one in found)
     return (*lost, *(cost.what for cost in costs))
 
@@ -207,10 +202,7 @@ def unspliced(
     instance: Instance, process: ProcessRef, names: Iterable[str]
 ) -> tuple[str, ...]:
     """Those of a workload's interfaces that are its own still."""
-    with (
-        netns_of(process) as fd,
-        handles(instance, fd) as ends,
-    ):
+    with netns_of(process) as fd, handles(instance, fd) as ends:
         found = [(name, links.by_name(ends.workload, name)) for name in names]
         return tuple(
             name
@@ -235,10 +227,7 @@ def draft_port(process: ProcessRef, interface: str, port_id: int) -> Port:
         mtu=0,
         addresses=(),
     )
-    with (
-        netns_of(process) as fd,
-        netns.netlink_in(fd) as nl,
-    ):
+    with netns_of(process) as fd, netns.netlink_in(fd) as nl:
         link = links.by_name(nl, interface)
         if link is None:
             return blank

@@ -11,13 +11,19 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from pyctl.errors import NotFoundError
-from pyctl.intercept.attach import Handles, handles, port_addresses, port_of
+from pyctl.intercept.attach import (
+    Handles,
+    handles,
+    marked_netns,
+    port_addresses,
+    port_of,
+)
 from pyctl.intercept.detach import delete_ports
 from pyctl.intercept.enforcer import ensure_enforcer, fit_mtu
 from pyctl.intercept.names import Mark, read_mark
@@ -125,10 +131,7 @@ def _redo(record: journal.Record, ends: Handles) -> tuple[list[str], list[str]]:
         record.vex,
         record.vin,
         record.mark,
-        ends.workload,
-        ends.workload_fd,
-        ends.enforcer,
-        ends.enforcer_fd,
+        *ends,
     )
     plans = {"attach": plan.attach_plan, "detach": plan.detach_plan}
     steps = plans[record.action](record.snapshot, record.vex, record.vin)
@@ -174,7 +177,7 @@ def _orphan(instance: Instance, mark: Mark, ends: dict[str, links.Link]) -> Orph
     vex, vin = ends.get("vex"), ends.get("vin")
     port = None
     if vex and vin:
-        with _found(mark) as fd:
+        with marked_netns(mark) as fd:
             if fd is not None:
                 port = _living_port(instance, mark, vex, vin, fd)
     process = ProcessRef(mark.pid, mark.start, mark.netns, mark.cookie)
@@ -193,13 +196,3 @@ def _living_port(
         return port_of(
             mark, vex.name, vin.name, (vex.index, vin.index), link, addresses
         )
-
-
-@contextlib.contextmanager
-def _found(mark: Mark) -> Iterator[int | None]:
-    fd = find(mark.netns, mark.cookie, mark.pid)
-    try:
-        yield fd
-    finally:
-        if fd is not None:
-            os.close(fd)

@@ -106,7 +106,7 @@ def set_host_side(
             vex = links.by_name(ends.enforcer, "vex" + vin.name[3:]) if vin else None
             if vex:
                 nl, cable, own_fd = ends.enforcer, vex, ends.enforcer_fd
-        with at_host_peer(nl, cable, own_fd, instance.netns) as (there, peer):
+        with at_host_peer(instance, nl, cable, own_fd) as (there, peer):
             if there is not None and peer is not None:
                 links.set_link(there, peer.index, up=up)
                 return True

@@ -73,18 +73,8 @@ class Snapshot:
 
 
 _BODIES = (
-    "addresses",
-    "routes",
-    "nexthops",
-    "rules",
-    "neighbours",
-    "loopback_addresses",
-    "qdiscs",
-    "classes",
-    "groups",
-    "link_groups",
-    "advertised",
-    "behind",
+    *("addresses", "routes", "nexthops", "rules", "neighbours", "loopback_addresses"),
+    *("qdiscs", "classes", "groups", "link_groups", "advertised", "behind"),
 )
 
 

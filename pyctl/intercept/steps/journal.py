@@ -45,16 +45,9 @@ class Record:
 
     def to_json(self) -> dict[str, Any]:
         """Without the begun steps, which are lines of their own."""
-        return {
-            "version": VERSION,
-            "action": self.action,
-            "process": asdict(self.process),
-            "cookie": self.cookie,
-            "vex": self.vex,
-            "vin": self.vin,
-            "mark": self.mark,
-            "snapshot": self.snapshot.to_json(),
-        }
+        data = {"version": VERSION, **vars(self), "process": asdict(self.process)}
+        del data["begun"]
+        return data | {"snapshot": self.snapshot.to_json()}
 
 
 def record_from_json(data: dict[str, Any], begun: tuple[str, ...]) -> Record:

@@ -441,14 +441,6 @@ def _now(site: Site) -> Snapshot:
     return read(site.workload, site.workload_fd, link, like=site.snapshot)
 
 
-def _before_restore(site: Site) -> None:
-    site.before_restore()
-
-
-def _take_turn(site: Site) -> None:
-    site.take_turn()
-
-
 def _fill(
     act: Callable[[NetlinkSocket, Snapshot], list[str]],
 ) -> Callable[[Site], None]:
@@ -458,7 +450,7 @@ def _fill(
     return fill
 
 
-ACTIONS: dict[Op, Callable[[Site], None]] = {
+ACTIONS: dict[Op, Callable[[Site], object]] = {
     Op.PARK: _park,
     Op.UNPARK: _unpark,
     Op.DROP_ALTNAMES: _drop_altnames,
@@ -466,9 +458,9 @@ ACTIONS: dict[Op, Callable[[Site], None]] = {
     Op.MOVE_IN: _move_in,
     Op.CREATE: _create,
     Op.REMOVE: _remove,
-    Op.TAKE_TURN: _take_turn,
+    Op.TAKE_TURN: lambda site: site.take_turn(),
     Op.PORTS_READY: _ports_ready,
-    Op.BEFORE_RESTORE: _before_restore,
+    Op.BEFORE_RESTORE: lambda site: site.before_restore(),
     Op.PORTS_UP: _ports_up,
     Op.SETTINGS: _settings,
     Op.LINK_UP: _fill(refill.link_up),

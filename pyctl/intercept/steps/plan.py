@@ -84,39 +84,28 @@ def _park(snapshot: Snapshot) -> tuple[Step, ...]:
     return (Step("park", what, (Op.PARK,), (Op.UNPARK,)),)
 
 
-def _fill(snapshot: Snapshot) -> tuple[Step, ...]:
-    link = snapshot.link
-    routes = sum(link.index in l3.route_oifs(body) for body in snapshot.routes)
-    routes += len(snapshot.advertised)
+def _fill(was: Snapshot) -> tuple[Step, ...]:
+    link = was.link
+    routes = sum(link.index in l3.route_oifs(body) for body in was.routes)
+    routes += len(was.advertised)
+    settings = f"give {link.name} its sysctls, flags and names"
+    up = f"set {link.name} up" if link.up else "leave it down"
+    ordered = f"put {routes} routes back, in an order that resolves"
     unpark = Step("unpark", "take the lent addresses off lo", (Op.UNPARK,), (Op.PARK,))
     return (
-        Step(
-            "settings", f"give {link.name} its sysctls, flags and names", (Op.SETTINGS,)
-        ),
-        *_master(snapshot),
-        Step(
-            "up", f"set {link.name} up" if link.up else "leave it down", (Op.LINK_UP,)
-        ),
-        *_queues(snapshot),
-        Step(
-            "addresses",
-            f"put {len(snapshot.addresses)} addresses back",
-            (Op.ADDRESSES,),
-        ),
-        *_groups(snapshot),
+        Step("settings", settings, (Op.SETTINGS,)),
+        *_master(was),
+        Step("up", up, (Op.LINK_UP,)),
+        *_queues(was),
+        Step("addresses", f"put {len(was.addresses)} addresses back", (Op.ADDRESSES,)),
+        *_groups(was),
         Step("ways-out", "put nexthops and default routes back", (Op.WAYS_OUT,)),
         Step(
-            "neighbours",
-            f"put {len(snapshot.neighbours)} neighbours back",
-            (Op.NEIGHBOURS,),
+            "neighbours", f"put {len(was.neighbours)} neighbours back", (Op.NEIGHBOURS,)
         ),
-        Step(
-            "routes",
-            f"put {routes} routes back, in an order that resolves",
-            (Op.ROUTES,),
-        ),
+        Step("routes", ordered, (Op.ROUTES,)),
         Step("settle", "wait until the kernel has finished with it", (Op.SETTLE,)),
-        *((unpark,) if parked(snapshot) else ()),
+        *((unpark,) if parked(was) else ()),
         Step("verify", "compare everything with what it was", (Op.VERIFY,)),
     )
 
@@ -141,18 +130,13 @@ def attach_plan(snapshot: Snapshot, vex: str, vin: str) -> tuple[Step, ...]:
     """The steps that put our veth in the interface's place."""
     name = snapshot.link.name
     strip = (Op.DROP_ALTNAMES,) if snapshot.link.altnames else ()
+    out = f"move {name} out and call it {vex}"
+    anew = f"create {name} anew with the peer {vin}"
     return (
         *_park(snapshot),
         Step("strip", f"take {name}'s alternative names off", strip, REFILL),
-        Step(
-            "move", f"move {name} out and call it {vex}", (Op.MOVE_OUT,), (Op.MOVE_IN,)
-        ),
-        Step(
-            "create",
-            f"create {name} anew with the peer {vin}",
-            (Op.CREATE,),
-            (Op.REMOVE,),
-        ),
+        Step("move", out, (Op.MOVE_OUT,), (Op.MOVE_IN,)),
+        Step("create", anew, (Op.CREATE,), (Op.REMOVE,)),
         Step("ports", "set the datapath on both ports", (Op.PORTS_READY,)),
         Step("open", f"set {vin} and {vex} up", (Op.PORTS_UP,)),
         *_fill(snapshot),
@@ -162,6 +146,8 @@ def attach_plan(snapshot: Snapshot, vex: str, vin: str) -> tuple[Step, ...]:
 def detach_plan(snapshot: Snapshot, vex: str, vin: str) -> tuple[Step, ...]:
     """The steps that give the workload its own interface back."""
     name = snapshot.link.name
+    ours = f"delete our {name}, and {vin} with it"
+    home = f"move {vex} back and call it {name}"
     return (
         *_park(snapshot),
         Step("mark", "remember what to put back should this fail", (), REFILL),
@@ -171,18 +157,8 @@ def detach_plan(snapshot: Snapshot, vex: str, vin: str) -> tuple[Step, ...]:
             (Op.BEFORE_RESTORE,),
             (Op.PORTS_READY, Op.PORTS_UP),
         ),
-        Step(
-            "remove",
-            f"delete our {name}, and {vin} with it",
-            (Op.REMOVE,),
-            (Op.CREATE,),
-        ),
-        Step(
-            "move",
-            f"move {vex} back and call it {name}",
-            (Op.TAKE_TURN, Op.MOVE_IN),
-            (Op.MOVE_OUT,),
-        ),
+        Step("remove", ours, (Op.REMOVE,), (Op.CREATE,)),
+        Step("move", home, (Op.TAKE_TURN, Op.MOVE_IN), (Op.MOVE_OUT,)),
         *_fill(snapshot),
     )
 

@@ -54,10 +54,8 @@ def weigh(instance: Instance, moves: Place, carries: Place) -> tuple[Cost, ...]:
     """Return all that is known before; what is put back within milliseconds is no cost."""
     name = carries.link.name
     found = []
-    with at_host_peer(moves.nl, moves.link, moves.netns_fd, instance.netns) as (
-        there,
-        peer,
-    ):
+    host = at_host_peer(instance, moves.nl, moves.link, moves.netns_fd)
+    with host as (there, peer):
         silent = forward_delay(there, peer) if there and peer else 0.0
     inside = forward_delay(carries.nl, carries.link)
     for whose, seconds in (("host", silent), ("workload", inside)):

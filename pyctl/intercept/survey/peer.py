@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from pyctl.intercept.enforcer import is_enforcer
 from pyctl.intercept.kinds.choose import kind_of
 from pyctl.model.instance import Instance
 from pyctl.platform import netns
@@ -29,42 +30,22 @@ def _candidates() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def at_host_peer(
-    nl: NetlinkSocket, link: Link, own_fd: int, besides: Path | None = None
+    instance: Instance, nl: NetlinkSocket, link: Link, own_fd: int
 ) -> Iterator[tuple[NetlinkSocket, Link] | tuple[None, None]]:
     """A socket in the namespace of the interface's peer, and the peer; None where it is in none that can be
-    found, or in `besides`.
+    found, or in the enforcer's own: there it is another workload's port.
     """
     with contextlib.ExitStack() as stack:
         fd = None
         if kind_of(link.kind).has_peer and link.link:
             here = link.link_nsid is None
             fd = own_fd if here else netns_numbered(nl, link.link_nsid, stack)
-        if fd is None or (besides and _is_same(fd, besides)):
+        if fd is None or is_enforcer(instance, netns.identity(fd)):
             yield None, None
             return
         there = stack.enter_context(netns.netlink_in(fd))
         peer = links.by_index(there, link.link)
         yield (there, peer) if peer else (None, None)
-
-
-def _is_same(fd: int, path: Path) -> bool:
-    try:
-        found = path.stat()
-    except OSError:
-        return False
-    return netns.identity(fd) == (found.st_dev, found.st_ino)
-
-
-def host_peer(
-    instance: Instance, nl: NetlinkSocket, link: Link, own_fd: int
-) -> Link | None:
-    """The peer of a veth in any namespace that can be found; None otherwise.
-
-    None too where it is in the enforcer's own namespace: it is another workload's port
-    there.
-    """
-    with at_host_peer(nl, link, own_fd, instance.netns) as (_there, peer):
-        return peer
 
 
 def host_side_numbers(nl: NetlinkSocket, own_fd: int) -> frozenset[int]:
@@ -114,5 +95,5 @@ def host_peer_mac(
     """The peer's MAC where it stands alone (routed CNI); None where it is a bridge's
     port, or has an XDP program, which bpf_redirect_peer would pass by, or is unknown.
     """
-    peer = host_peer(instance, nl, link, own_fd)
-    return peer.mac if peer and not (peer.master or peer.xdp) else None
+    with at_host_peer(instance, nl, link, own_fd) as (_there, peer):
+        return peer.mac if peer and not (peer.master or peer.xdp) else None

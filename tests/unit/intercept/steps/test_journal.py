@@ -51,6 +51,17 @@ def test_a_record_and_its_steps_come_back_after_a_kill(
     assert journal.pending(path.parent) == []
 
 
+def test_an_older_agent_s_journal_has_the_same_keys(record: journal.Record) -> None:
+    """In their order: what was killed before an upgrade is put right after it."""
+    data = record.to_json()
+    assert list(data) == [
+        *("version", "action", "process", "cookie", "vex", "vin", "mark", "snapshot")
+    ]
+    assert list(data["process"]) == ["pid", "start_time", "netns", "cookie"]
+    assert data["snapshot"] == record.snapshot.to_json()
+    assert journal.record_from_json(data, ()) == record
+
+
 def test_a_journal_in_use_cannot_be_taken(path: Path, record: journal.Record) -> None:
     with journal.created(path, record), journal.taken(path) as found:
         assert found is None
