@@ -6,7 +6,6 @@ The engine decides every packet here: a flow that the kernel carries would not b
 from __future__ import annotations
 
 import json
-import shutil
 
 import pytest
 
@@ -17,10 +16,6 @@ from tests.fixtures.snapshot import assert_same, picture
 from tests.fixtures.wiring import u32_missing
 
 IP, PORT, SIZE = packets.pod_one_ip4, 8080, 2 << 20
-
-pytestmark = pytest.mark.skipif(
-    not shutil.which("ethtool"), reason="ethtool is not installed"
-)
 
 
 @pytest.fixture(params=["ebpf", "u32"], ids=lambda kind: f"driver={kind}")

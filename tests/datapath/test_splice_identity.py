@@ -5,10 +5,7 @@ everywhere afterwards.
 from __future__ import annotations
 
 import json
-import shutil
 import threading
-
-import pytest
 
 from pyctl.platform import netns
 from pyctl.platform.netlink import links
@@ -175,7 +172,6 @@ def test_routes_over_two_interfaces_keep_their_hops_and_their_order(rig: Rig) ->
     assert_same(pod, picture(rig.pod))
 
 
-@pytest.mark.skipif(not shutil.which("ethtool"), reason="ethtool is not installed")
 def test_routes_over_gateways_that_are_on_no_link_any_more_are_kept(rig: Rig) -> None:
     """The kernel keeps them when the address goes that made them reachable; it would not take them
     anew, and a splice that fails at them could not be rolled back, either.
