@@ -128,7 +128,9 @@ int main(int argc, char **argv)
 	to.sll_ifindex = if_nametoindex(argv[1]);
 	/* Protocol 0: nothing is received here. */
 	fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
-	if (!to.sll_ifindex || fd < 0)
+	/* Past the filters of egress, as the engine: nobody else may send on vth. */
+	if (!to.sll_ifindex || fd < 0 ||
+	    setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &(int){ 1 }, sizeof(int)))
 		err(1, "sending on %s", argv[1]);
 	for (int i = 0; i < BATCH; i++) {
 		messages[i].msg_hdr.msg_iov = &vector;
