@@ -21,9 +21,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-import vm_boot
-import vm_kernels
-from vm_kernels import Kernel, UnavailableError
+from tests.lab.pace import UnavailableError
+from tests.vm import boot
+from tests.vm import kernels as vm_kernels
+from tests.vm.kernels import Kernel
 
 HUNG, NO_GUEST = 124, 125
 CONSOLE_LINES = 60
@@ -47,7 +48,7 @@ COMMAND_CPUS, SUITE_CPUS = 2, 1
 """Of a guest. The suite's run at a time, and with two CPUs each they took 2.5 times as long on two; and
 an emulated one may stumble over code that another patches just then: 6.12 panicked so."""
 SLOWNESS = ("SEGCTL_TEST_SLOWNESS", "5")
-"""What tests/fixtures/pace.py stretches deadlines by, in a guest that is emulated."""
+"""What tests/lab/pace.py stretches deadlines by, in a guest that is emulated."""
 HANDED_ON = (
     SLOWNESS[0],
     "CI",
@@ -70,12 +71,12 @@ def run_one(
     try:
         with GETTING_READY:
             image = vm_kernels.ready(kernel)
-            emulated = not vm_boot.kvm_works(image)
+            emulated = not boot.kvm_works(image)
         fetched = time.monotonic() - begun
         handed = {word: os.environ[word] for word in HANDED_ON if word in os.environ}
         if emulated:
             handed.setdefault(*SLOWNESS)
-        ended = vm_boot.boot(image, argv, deadline_s, handed, name, cpus)
+        ended = boot.boot(image, argv, deadline_s, handed, name, cpus)
     except UnavailableError as error:
         say(f"kernel {kernel.name} cannot be run here: {error}")
         return NO_GUEST, f"not run: {error}"
@@ -176,7 +177,7 @@ def arguments() -> argparse.Namespace:
 
 
 def stop(number: int, _frame: object) -> None:
-    vm_boot.end_all()
+    boot.end_all()
     sys.exit(128 + number)
 
 

@@ -16,13 +16,11 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.lab.pace import UnavailableError
+
+ROOT = Path(__file__).resolve().parents[2]
 LIST = ROOT / "tests/kernel/kernels.toml"
 CACHE = ROOT / ".cache/kernels"
-
-
-class UnavailableError(Exception):
-    """A kernel, or what runs it, cannot be had here; the text is the reason."""
 
 
 @dataclass(frozen=True)

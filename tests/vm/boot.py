@@ -25,7 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from vm_kernels import ROOT, UnavailableError, Unpacked
+from tests.lab.pace import UnavailableError
+from tests.vm.kernels import ROOT, Unpacked
 
 RUNS = ROOT / ".cache/vm"
 FOLLOW_S = 0.1
@@ -143,7 +144,7 @@ def virtme(kernel: Unpacked, folder: Path, cpus: int) -> list[str]:
         argv += ["--kopt", option]
     argv += [
         "--script-sh",
-        shlex.join(["sh", f"{ROOT}/scripts/vm-guest", str(folder), str(ROOT)]),
+        shlex.join(["sh", f"{ROOT}/tests/vm/guest", str(folder), str(ROOT)]),
     ]
     argv += ["--qemu-opts", "-fsdev"]
     argv += ["local,id=segctl-fast,path=/,security_model=none,multidevs=remap"]
