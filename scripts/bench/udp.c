@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Paced 64-byte UDP datagrams, and a receiver that counts them.
  *
- *   bench_udp receive PORT
- *   bench_udp send ADDRESS PORT RATE SECONDS SENDERS
+ *   udp receive PORT
+ *   udp send ADDRESS PORT RATE SECONDS SENDERS
  *
  * RATE is in packets/s, of all SENDERS (threads with a flow each) together; 0: as fast as it goes.
  * Several, because one sender's core may be what limits a path that is not at its end.

@@ -23,21 +23,19 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import bench_report
-import compare_figures
-import compare_table
-from bench_chart import chart
-from bench_lab import ROOT, Lab, compiled
-from bench_rounds import say
-from compare_growth import Growth
-from compare_paths import FIGURES, Chosen, Traffic
+from scripts.bench import datapaths_figures as figures
+from scripts.bench.datapaths_traffic import FIGURES, Chosen, Traffic
+from scripts.bench.growth import Growth
+from scripts.bench.report import machine, now, publish, say, versions
+from scripts.bench.rounds import interruptible, parser_of
+from scripts.bench.worlds import ROOT, Bed, compiled
+from tests.lab.wiring import u32_missing
 
-from pyctl.datapath.u32 import probe as u32_probe
-
-TOOLS = ("bench_tcp", "bench_udp", "bench_inject")
+TOOLS = ("tcp", "udp", "inject")
 U32 = {"u32", "classic"}
 WORK = ROOT / ".cache/compare"
 """On the file system that guest and host share."""
@@ -52,20 +50,15 @@ GUEST = {False: (3, 1.0, 6, 5, 0.3), True: (1, 0.6, 4, 3, 0.2)}
 
 
 def options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="compare-datapaths",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_of("compare-datapaths", __doc__)
     add = parser.add_argument
     add("--vm", metavar="KERNEL", help="on that kernel of scripts/vm --list")
-    paths, some = list(compare_figures.PATHS), "may be repeated; default: all"
+    paths, some = list(figures.PATHS), "may be repeated; default: all"
     add("--path", action="append", choices=paths, help=some)
     add("--figure", action="append", choices=FIGURES, help=some)
     add("--runs", type=int, metavar="N", help="rounds of each figure")
     add("--seconds", type=float, metavar="S", help="of each run of traffic")
     add("--quick", action="store_true", help="fewer and shorter runs")
-    add("-o", "--output", metavar="DIR", type=Path, default=ROOT / "bench-results")
     add("--inside", metavar="DIR", type=Path, help=argparse.SUPPRESS)
     told = parser.parse_args()
     if told.runs is not None and told.runs < 1:
@@ -96,11 +89,11 @@ class Session:
     def __init__(self, told: argparse.Namespace, file: Path) -> None:
         self.told = told
         self.file = file
-        paths = told.path or list(compare_figures.PATHS)
-        self.lacks = u32_probe.missing() if U32 & set(paths) else None
+        paths = told.path or list(figures.PATHS)
+        self.lacks = u32_missing() if U32 & set(paths) else None
         self.paths = [path for path in paths if not (self.lacks and path in U32)]
         self.found: dict[str, Any] = {
-            "machine": bench_report.machine(),
+            "machine": machine(),
             "left_out": f"no u32 on this kernel: {self.lacks}" if self.lacks else "",
             "paths": self.paths,
             "raw": {},
@@ -124,12 +117,12 @@ class Session:
         guest = self.told.inside is not None
         chosen = chosen_of(self.told, self.paths, guest=guest)
         self.found["options"] = vars(chosen) | {"quick": self.told.quick}
-        tools, patience = (WORK, 240.0) if guest else (None, 60.0)
+        tools = WORK if guest else None
         if self.lacks:
             say(self.found["left_out"])
         self.keep()
         if set(chosen.figures) - {"growth"}:
-            traffic = Traffic(Lab(tools, patience), chosen, self.keep)
+            traffic = Traffic(Bed(tools), chosen, self.keep)
             self._run(traffic, traffic.measure)
         drivers = []
         if {"decided", "engine"} & set(self.paths):
@@ -137,20 +130,16 @@ class Session:
         if U32 & set(self.paths):
             drivers.append("u32")
         if "growth" in chosen.figures and drivers:
-            growth = Growth(Lab(tools, patience), drivers, self.keep)
+            growth = Growth(Bed(tools), drivers, self.keep)
             self._run(
                 growth,
                 lambda: growth.measure(chosen.growth_rounds, chosen.growth_seconds),
             )
 
-    def _run(self, rounds: Traffic | Growth, measure: Any) -> None:
+    def _run(self, rounds: Traffic | Growth, measure: Callable[[], None]) -> None:
         rounds.raw, rounds.problems = self.found["raw"], self.found["problems"]
-        with rounds.figure("set-up"), rounds.lab:
-            rounds.lab.compile_tools(*TOOLS)
+        with rounds.in_the_lab():
             measure()
-        rounds.problems += [
-            f"left over by segctl: {one}" for one in rounds.lab.left_over
-        ]
         self.keep()
 
 
@@ -159,11 +148,11 @@ def in_guest(told: argparse.Namespace, file: Path) -> list[str]:
     WORK.mkdir(parents=True, exist_ok=True)
     # In a guest, either compiler takes a minute, and Python's once for each process.
     compiled(WORK, TOOLS)
-    for folder in ("pyctl", "fallback_tc", "scripts"):
+    for folder in ("pyctl", "fallback_tc", "scripts", "tests/lab"):
         compileall.compile_dir(ROOT / folder, quiet=1)
     argv: list[str | Path] = [ROOT / "scripts/vm", "--kernel", told.vm]
     argv += ["--deadline", str(DEADLINE_S), "--", ROOT / ".venv/bin/python"]
-    argv += [ROOT / "scripts/compare_datapaths.py", "--inside", file.parent]
+    argv += ["-m", "scripts.bench.datapaths", "--inside", file.parent]
     for name, values in (("--path", told.path), ("--figure", told.figure)):
         for value in values or ():
             argv += [name, value]
@@ -184,42 +173,32 @@ def in_guest(told: argparse.Namespace, file: Path) -> list[str]:
 def report(told: argparse.Namespace, found: dict[str, Any], seconds: float) -> int:
     """The table, the verdicts, the files. Gives the exit code."""
     raw, problems = found["raw"], found["problems"]
-    rows = compare_figures.rows_of(raw)
+    rows = figures.rows_of(raw)
     if rows:
-        say("\n" + compare_table.table(rows))
+        say("\n" + figures.table(rows))
     if found["left_out"]:
         say(f"\nleft out: {found['left_out']}")
     asked = set(told.figure or FIGURES)
-    missing = compare_figures.targets(rows, set(found["paths"]), asked)
+    missing = figures.targets(rows, set(found["paths"]), asked)
     problems += [f"no figure to judge: {what}" for what in missing]
     say("")
-    for line in compare_figures.verdicts(rows):
+    for line in figures.verdicts(rows):
         say(line)
     for problem in problems:
         say(f"PROBLEM {problem}")
     about = {
-        "time": time.strftime("%Y-%m-%d %H:%M:%S %z"),
-        "environment": found["machine"] | bench_report.versions(),
+        "time": now(),
+        "environment": found["machine"] | versions(),
         "emulated": bool(told.vm),
         "options": found.get("options", {}),
         "left_out": found["left_out"],
         "seconds": round(seconds, 1),
         "problems": problems,
     }
-    told.output.mkdir(parents=True, exist_ok=True)
     where = f"vm{told.vm}" if told.vm else "native"
-    stem = f"datapaths-{where}-{time.strftime('%Y%m%d-%H%M%S')}"
-    for suffix in ("json", "png"):
-        path = told.output / f"{stem}.{suffix}"
-        if suffix == "json":
-            bench_report.write_json(path, about, rows, raw)
-        else:
-            heading = "the datapaths compared" + (
-                " in an emulated machine" if told.vm else ""
-            )
-            chart(path, heading, about, compare_figures.panels(raw))
-        if path.exists():
-            say(str(path))
+    heading = "the datapaths compared" + (" in an emulated machine" if told.vm else "")
+    stem = told.output / f"datapaths-{where}"
+    publish(stem, about, rows, raw, heading, figures.drawn(raw))
     say(f"{seconds:.0f} s")
     return 1 if problems or any(row.held is False for row in rows) else 0
 
@@ -237,9 +216,7 @@ def main() -> int:
     if os.geteuid():
         say("the comparison makes network namespaces: run it as root")
         return 4
-    # A shell's background job is started with SIGINT ignored.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
+    interruptible(signal.SIGINT, signal.SIGTERM)
     started = time.monotonic()
     if told.inside is not None:
         session = Session(told, told.inside / "found.json")

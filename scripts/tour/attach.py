@@ -1,25 +1,24 @@
-"""The demo's story. Every step runs the real program and prints what it saw; a step that does not
-see what it should ends the demo with exit code 1."""
+"""The first act: two containers attached, a packet followed on its way, flows decided and denied, and
+everything given back as it was."""
 
 from __future__ import annotations
 
 import re
-import signal
 import subprocess
-import sys
 import time
 
-import demo_policy
-from demo_lab import BIG_BYTES, Box, Lab, wait_until
-from demo_story import (
+from scripts.tour.boxes import boxes
+from scripts.tour.story import (
     Segctl,
     chapter,
     check,
     check_given_back,
-    network_state,
-    paint,
     say,
 )
+from tests.lab.containers import BIG_BYTES, Box
+from tests.lab.netns import Lab
+from tests.lab.pace import in_time
+from tests.lab.snapshot import seen_inside
 
 
 class Capture:
@@ -118,7 +117,7 @@ def show_way(segctl: Segctl, web: Box, client: Box) -> None:
 
 
 def show_bypass(segctl: Segctl, web: Box, client: Box) -> None:
-    before = segctl.counters(web)
+    before = segctl.agent.counts(web.name)
     done = client.run(
         *("/bin/curl", "-s", "-o", "/dev/null", "--max-time", "20"),
         *("-w", "%{size_download}", f"http://{web.ip}/big"),
@@ -127,7 +126,7 @@ def show_bypass(segctl: Segctl, web: Box, client: Box) -> None:
         done.stdout == str(BIG_BYTES),
         f"a download of {BIG_BYTES >> 20} MiB is complete",
     )
-    after = segctl.counters(web)
+    after = segctl.agent.counts(web.name)
     engine = after.get("to_engine", 0) - before.get("to_engine", 0)
     kernel = after.get("flow_allow", 0) - before.get("flow_allow", 0)
     say(
@@ -152,7 +151,7 @@ def slow_download(segctl: Segctl, web: Box, client: Box) -> subprocess.Popen[str
     def known() -> bool:
         return str(segctl.json("dump-maps", "seg_flows4")).count(web.ip) >= 2
 
-    check(wait_until(known), "a slow download is under way")
+    check(in_time(known), "a slow download is under way")
     return download
 
 
@@ -179,7 +178,7 @@ def show_denial(
     def told() -> bool:
         return "policy_deny" in segctl.run("events", show=False)
 
-    check(wait_until(told), "and the events say why:")
+    check(in_time(told), "and the events say why:")
     print(segctl.run("events", "--limit", "4").rstrip())
 
 
@@ -189,19 +188,19 @@ def is_greeted(client: Box, web: Box) -> bool:
 
 
 def first_act() -> None:
-    with Lab() as lab:
+    with Lab("segdemo") as lab:
         chapter("Two containers")
-        web, client = lab.boxes()
+        kind, environment, (web, client) = boxes(lab)
         say(
-            f"{lab.kind}: {web.name} (nginx, {web.ip}) and {client.name} (curl, {client.ip})"
+            f"{kind}: {web.name} (nginx, {web.ip}) and {client.name} (curl, {client.ip})"
         )
         check(
-            wait_until(lambda: is_greeted(client, web)),
+            in_time(lambda: is_greeted(client, web)),
             "curl works, nothing attached yet",
         )
-        before = {box.name: network_state(box) for box in (web, client)}
+        before = {box.name: seen_inside(box.pid) for box in (web, client)}
 
-        segctl = Segctl(lab)
+        segctl = Segctl(lab, environment)
         chapter("Attach both")
         for box in (web, client):
             print(segctl.run("attach", *box.target).rstrip())
@@ -240,26 +239,6 @@ def first_act() -> None:
                     box.target[1],
                 ).rstrip()
             )
-        check(wait_until(lambda: is_greeted(client, web)), "curl works again")
+        check(in_time(lambda: is_greeted(client, web)), "curl works again")
         for box in (web, client):
             check_given_back(box, before[box.name])
-
-
-def main() -> None:
-    started = time.monotonic()
-    # A closed terminal and `kill` clean up as ^C does.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, _: sys.exit(128 + number))
-    try:
-        first_act()
-        demo_policy.second_act()
-    except KeyboardInterrupt:
-        print("\n  interrupted; everything is removed", flush=True)
-        raise SystemExit(130) from None
-    print(
-        f"\n{paint('1;32', 'All seen.')} {time.monotonic() - started:.0f} s", flush=True
-    )
-
-
-if __name__ == "__main__":
-    main()

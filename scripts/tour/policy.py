@@ -5,17 +5,19 @@ Needs Docker, PostgreSQL and psycopg2; without one of them it says so, and is le
 
 from __future__ import annotations
 
-from demo_lab import Lab, wait_until
-from demo_story import (
+from scripts.tour.story import (
     Segctl,
     chapter,
     check,
     check_given_back,
-    network_state,
     say,
     typed,
 )
-from demo_tiers import (
+from tests.lab.containers import private_docker
+from tests.lab.netns import Lab
+from tests.lab.pace import UnavailableError, in_time
+from tests.lab.snapshot import seen_inside
+from tests.lab.tiers import (
     APP_PORT,
     DB_PORT,
     DENIALS,
@@ -42,8 +44,8 @@ class Act:
     def __init__(self, lab: Lab, tiers: Tiers) -> None:
         self.lab = lab
         self.tiers = tiers
-        self.segctl = Segctl(lab)
-        self.before = {name: network_state(tiers.box(name)) for name in TIERS}
+        self.segctl = Segctl(lab, tiers.runtime.environment)
+        self.before = {name: seen_inside(tiers.box(name).pid) for name in TIERS}
         self.backend = tiers.orders()["backend"]
         """PostgreSQL's process behind the one connection that app has to it."""
 
@@ -70,7 +72,7 @@ class Act:
 
 def show_before(act: Act) -> None:
     chapter("web → app → db: three containers, and nobody in between")
-    environment = act.segctl.environment
+    environment = act.segctl.agent.environment
     names = ("DOCKER_HOST", "SEGCTL_INSTANCE")
     typed("export", *(f"{name}={environment[name]}" for name in names))
     say("web: nginx; app: Python, one connection to db; db: PostgreSQL")
@@ -81,7 +83,7 @@ def show_before(act: Act) -> None:
 
 def show_attach(act: Act) -> None:
     chapter("Attach by label")
-    config = agent_config(act.lab.folder, act.lab.environment["DOCKER_HOST"])
+    config = agent_config(act.lab.folder, act.tiers.runtime.url)
     typed("cat", config.name)
     print(config.read_text().rstrip())
     act.segctl.start_agent("--config", config.name)
@@ -90,7 +92,7 @@ def show_attach(act: Act) -> None:
         listed = act.segctl.run("list", "-o", "json", show=False, expect=None)
         return all(f'"name": "{tier}"' in listed for tier in TIERS)
 
-    check(wait_until(attached, 30), "web, app and db are attached; none was named")
+    check(in_time(attached, 30), "web, app and db are attached; none was named")
     listed = act.segctl.show("list")
     check("client" not in listed and "stranger" not in listed, "the others are not")
 
@@ -110,7 +112,7 @@ def show_discovery(act: Act) -> None:
             for one in found
         }
 
-    check(wait_until(lambda: wanted <= seen()), "the flows have names at both ends:")
+    check(in_time(lambda: wanted <= seen()), "the flows have names at both ends:")
     act.segctl.show("flows", "--limit", "6")
 
 
@@ -120,7 +122,7 @@ def show_learning(act: Act) -> str:
     def learned() -> bool:
         return between(act.segctl.run("policy", "learned", show=False)) == LEARNED
 
-    check(wait_until(learned), "three rules are learned, as many as there should be")
+    check(in_time(learned), "three rules are learned, as many as there should be")
     typed("segctl", "policy", "learned", rest=" >shop.yaml")
     text = act.segctl.run("policy", "learned", show=False) + PROTECT
     typed("echo", PROTECT.strip(), rest=" >>shop.yaml")
@@ -144,14 +146,14 @@ def show_breach(act: Act) -> None:
     tiers, segctl = act.tiers, act.segctl
     check(not act.tries("web", tiers.steal), "web cannot read db any more")
     check(
-        wait_until(lambda: act.is_told("web", "db", DB_PORT)),
+        in_time(lambda: act.is_told("web", "db", DB_PORT)),
         "segctl says so, and why:",
     )
     segctl.show(*DENIALS, "web")
     segctl.show(*MAY_READ, "--expect", "deny")
     check(not act.tries("app", tiers.leak), "nor does app reach the stranger")
     check(
-        wait_until(lambda: act.is_told("app", "stranger", 80)),
+        in_time(lambda: act.is_told("app", "stranger", 80)),
         "which app's denials tell, too:",
     )
     segctl.show_end("show", "app", lines=2)
@@ -192,15 +194,17 @@ def show_end(act: Act) -> None:
 
 
 def second_act() -> None:
-    with Lab() as lab:
-        if lack := lacking():
+    with Lab("segdemo") as lab:
+        lack, docker = lacking(), None
+        if not lack:
+            try:
+                docker = private_docker(lab)
+            except UnavailableError as error:
+                lack = str(error)
+        if docker is None:
             chapter(f"web → app → db is left out: {lack}")
             return
-        if not lab.start_docker():
-            chapter(f"web → app → db is left out: {lab.why_no_docker()}")
-            return
-        url = lab.environment["DOCKER_HOST"]
-        tiers = Tiers(("docker", "-H", url), lab.folder)
+        tiers = Tiers(docker, lab.folder)
         tiers.start()
         act = Act(lab, tiers)
         show_before(act)

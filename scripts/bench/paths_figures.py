@@ -1,66 +1,34 @@
-"""From raw runs to the figures of the table, each with what it must reach.
+"""The figures of bench-paths, each with what it must reach, and its chart.
 
-In: the raw runs by series. Out: rows. I/O: none. A ratio is taken round by round, between runs that
-follow each other at once, and its median over the rounds is the figure: what slows the whole machine
-for a while slows both parts of a ratio.
+In: the raw runs by series. Out: rows, panels. I/O: none.
 """
 
 from __future__ import annotations
 
-import statistics
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any
+from functools import partial
 
-from bench_chart import PATHS, number
-from bench_report import PLACED, Row
+from scripts.bench.chart import Panel, limits, panels
+from scripts.bench.figures import (
+    Path,
+    Raw,
+    Row,
+    absolute,
+    number,
+    ratio_row,
+    words_of,
+)
+from scripts.bench.worlds import PLACED
 
-Raw = dict[str, Any]
-
-
-def _column(runs: list[Raw], path: str, key: str) -> list[float]:
-    return [one[key] for one in runs if one["path"] == path]
-
-
-def _ratio(
-    runs: list[Raw], key: str, above: str, below: str
-) -> tuple[list[float], dict[str, float]]:
-    """Round by round; beside it the ratio of the two medians."""
-    tops, bottoms = _column(runs, above, key), _column(runs, below, key)
-    ratios = [
-        top / bottom for top, bottom in zip(tops, bottoms, strict=False) if bottom
-    ]
-    middle = statistics.median(bottoms) if bottoms else 0
-    if not ratios or not middle:
-        return [], {}
-    return ratios, {"ratio_of_medians": statistics.median(tops) / middle}
-
-
-def ratio_row(
-    runs: list[Raw], key: str, above: str, name: str, what: str, **target: Any
-) -> list[Row]:
-    """One path's runs in parts of another's (`below`; else of what is not intercepted)."""
-    below = target.pop("below", "base")
-    values, extra = _ratio(runs, key, above, below)
-    return [Row(name, what, "ratio", values, extra=extra, **target)] if values else []
-
-
-def absolute(
-    runs: list[Raw],
-    key: str,
-    name: str,
-    what: str,
-    unit: str,
-    scale: float = 1.0,
-    paths: Mapping[str, str] = PATHS,
-) -> list[Row]:
-    """A row for each path that was measured."""
-    rows = []
-    for path, words in paths.items():
-        values = [value * scale for value in _column(runs, path, key)]
-        if values:
-            rows.append(Row(f"{name}_{path}", f"{what}, {words}", unit, values))
-    return rows
+PATHS = {
+    "base": Path("not intercepted", "not intercepted"),
+    "decided": Path("decided flow", "decided flow"),
+    "engine": Path(
+        *("every packet through the engine", "every packet\nthrough the engine")
+    ),
+}
+WORDS = words_of(PATHS)
+by_path = partial(absolute, paths=WORDS)
 
 
 def stream_rows(raw: Raw) -> list[Row]:
@@ -76,7 +44,7 @@ def stream_rows(raw: Raw) -> list[Row]:
             "TCP stream, verdict cache off",
             at_least=0.50,
         ),
-        *absolute(runs, "gbit_s", "stream", "TCP stream", "Gbit/s"),
+        *by_path(runs, "gbit_s", "stream", "TCP stream", "Gbit/s"),
     ]
 
 
@@ -100,11 +68,11 @@ def rr_rows(raw: Raw) -> list[Row]:
                 *(runs, "latency_p50_us", "decided", f"latency_decided_{place}"),
                 f"one-way TCP latency, decided flow ({words})",
             ),
-            *absolute(
+            *by_path(
                 *(runs, "round_trips_s", f"round_trips_{place}"),
                 *(f"TCP round trips ({words})", "k/s", 1e-3),
             ),
-            *absolute(
+            *by_path(
                 *(runs, "latency_p50_us", f"latency_{place}"),
                 *(f"one-way TCP latency ({words})", "µs"),
             ),
@@ -125,11 +93,11 @@ def udp_rows(raw: Raw) -> list[Row]:
             *(runs, "pps", "decided", "udp_decided"),
             "UDP 64 bytes, packets/s, decided flow",
         ),
-        *absolute(runs, "pps", "udp", "UDP 64 bytes, loss ≤ 0.1 %", "k/s", 1e-3),
+        *by_path(runs, "pps", "udp", "UDP 64 bytes, loss ≤ 0.1 %", "k/s", 1e-3),
     ]
     limited = sorted(
-        {PATHS[one["path"]] for one in runs if one["sender_limited"]},
-        key=list(PATHS.values()).index,
+        {WORDS[one["path"]] for one in runs if one["sender_limited"]},
+        key=list(WORDS.values()).index,
     )
     if limited and rows:
         rows[0].note = (
@@ -152,7 +120,7 @@ def cache_rows(raw: Raw) -> list[Row]:
             "TCP connect/request/close, cache on",
             at_least=0.70,
         ),
-        *absolute(connections, "per_s", "crr", "connect/request/close", "k/s", 1e-3),
+        *by_path(connections, "per_s", "crr", "connect/request/close", "k/s", 1e-3),
     ]
     for name, key, what, unit, most in (
         ("bulk", "percent", "bulk flow: packets to the engine after it", "%", 0.1),
@@ -168,52 +136,29 @@ def attach_rows(raw: Raw) -> list[Row]:
     if not cycles:
         return []
 
-    def column(key: str) -> list[float]:
-        return [one[key] for one in cycles]
+    def row(step: str, what: str, at_most: float | None = None) -> Row:
+        values = [one[step] for one in cycles]
+        return Row(step, what, "ms", values, at_most=at_most)
 
-    errors = Counter(error for one in cycles for error in one["attach_errors"])
-    late = Counter(error for one in cycles for error in one["detach_errors"])
+    def errors(step: str, at_most: float | None = None) -> Row:
+        seen = [one[f"{step}_errors"] for one in cycles]
+        counted = Counter(error for some in seen for error in some).most_common()
+        return Row(
+            *(f"{step}_errors", f"{step}, errors the application saw", ""),
+            [float(len(some)) for some in seen],
+            at_most=at_most,
+            note=", ".join(f"{error} ({count} times)" for error, count in counted),
+        )
+
     return [
-        Row(
-            *("attach_ms", "attach, wall time at the API socket", "ms"),
-            column("attach_ms"),
-            at_most=100,
-        ),
-        Row(
-            *("attach_gap_ms", "attach, longest gap of a 1 ms probe", "ms"),
-            column("attach_gap_ms"),
-            at_most=35,
-        ),
-        Row(
-            *("attach_errors", "attach, errors the application saw", ""),
-            [float(len(one["attach_errors"])) for one in cycles],
-            at_most=0,
-            note=_counted(errors),
-        ),
-        Row(
-            *("detach_ms", "detach, wall time at the API socket", "ms"),
-            column("detach_ms"),
-        ),
-        Row(
-            *("detach_gap_ms", "detach, longest gap of a 1 ms probe", "ms"),
-            column("detach_gap_ms"),
-        ),
-        Row(
-            *("detach_errors", "detach, errors the application saw", ""),
-            [float(len(one["detach_errors"])) for one in cycles],
-            note=_counted(late),
-        ),
-        Row(
-            *("quiet_gap_ms", "longest gap of the probe while nothing happens", "ms"),
-            column("quiet_gap_ms"),
-        ),
+        row("attach_ms", "attach, wall time at the API socket", 100),
+        row("attach_gap_ms", "attach, longest gap of a 1 ms probe", 35),
+        errors("attach", 0),
+        row("detach_ms", "detach, wall time at the API socket"),
+        row("detach_gap_ms", "detach, longest gap of a 1 ms probe"),
+        errors("detach"),
+        row("quiet_gap_ms", "longest gap of the probe while nothing happens"),
     ]
-
-
-def _counted(errors: Counter[str]) -> str:
-    return ", ".join(
-        f"{error} ({count} times)" for error, count in errors.most_common()
-    )
 
 
 def memory_rows(raw: Raw) -> list[Row]:
@@ -266,3 +211,28 @@ def rows_of(raw: Raw) -> list[Row]:
         *single_rows(raw),
         *memory_rows(raw),
     ]
+
+
+def drawn(raw: Raw, rows: list[Row]) -> list[Panel]:
+    """Bars by path; the last panel is attach and memory with their targets."""
+    wanted = [
+        ("stream", "gbit_s", "TCP stream", "Gbit/s", 1.0),
+        *(
+            (f"rr_{place}", key, f"{title}, {where}", unit, scale)
+            for place, where in PLACED.items()
+            for key, title, unit, scale in (
+                ("round_trips_s", "TCP round trips", "thousand/s", 1e-3),
+                ("latency_p50_us", "One-way latency", "µs", 1.0),
+            )
+        ),
+        ("udp", "pps", "UDP 64 bytes, loss ≤ 0.1 %", "thousand packets/s", 1e-3),
+        ("crr", "per_s", "TCP connect/request/close", "thousand/s", 1e-3),
+    ]
+    labels = {
+        "attach_ms": "attach,\nwall time",
+        "attach_gap_ms": "attach,\nlongest gap",
+        "pss_mb": "memory of\nagent + engine",
+    }
+    singles = {labels[row.name]: row for row in rows if row.name in labels}
+    found = panels(raw, PATHS, wanted)
+    return [*found, partial(limits, rows=singles)] if singles else found

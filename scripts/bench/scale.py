@@ -13,36 +13,22 @@ Results: a table here, JSON with every run in bench-results/.
 from __future__ import annotations
 
 import argparse
-import json
-import signal
 import statistics
-import subprocess
-import sys
 import time
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import bench_report
-import bench_traffic as traffic
-from bench_crowd import crowd
-from bench_figures import absolute, ratio_row
-from bench_lab import (
-    PLACEMENTS,
-    ROOT,
-    Agent,
-    BenchError,
-    Box,
-    Lab,
-    World,
-    family,
-    first_line,
-    proportional_size,
-)
-from bench_report import PLACED, Row
-from bench_rounds import WorldRounds, say
-
 from pyctl.datapath.pins import open_map
+from scripts.bench import traffic
+from scripts.bench.figures import Raw, Row, absolute, ratio_row
+from scripts.bench.report import say
+from scripts.bench.rounds import Bench, parser_of
+from scripts.bench.worlds import PLACED, Agent, World
+from tests.lab.crowd import Crowd, Member
+from tests.lab.pace import LabError
+from tests.lab.processes import descriptors
+from tests.lab.traffic import Program
 
 PATHS = {
     "base": "not intercepted",
@@ -50,58 +36,86 @@ PATHS = {
     "crowd": "one of all",
 }
 FLOW_PORTS, FIRST_PORT = 40, 20000
-FLOWS_SCRIPT = Path(__file__).with_name("bench_scale_flows.py")
 OPENING_S = 28
 """A UDP flow that nothing is said on is open for 30."""
 
 
+# Answers each datagram once, on very many ports.
+_ECHO = """
+import contextlib
+poller, sockets = select.epoll(), {}
+for port in range(int(sys.argv[1]), int(sys.argv[1]) + int(sys.argv[2])):
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20); sock.bind(("0.0.0.0", port))
+    sock.setblocking(False); poller.register(sock, select.EPOLLIN); sockets[sock.fileno()] = sock
+say(ready=True)
+while True:
+    for fd, _ in poller.poll():
+        with contextlib.suppress(BlockingIOError):
+            while True: sockets[fd].sendto(*sockets[fd].recvfrom(64))
+"""
+# So many sockets' datagrams to all those ports, sent again where no answer came. It keeps its sockets: a
+# closed one would answer what is still on its way with an ICMP error.
+_OPEN = """
+import contextlib, resource
+address, first, ports, count = sys.argv[1], *map(int, sys.argv[2:])
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+kept, opened = [], 0
+for _ in range(count):
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); sock.settimeout(0.3); kept.append(sock)
+    missing = set(range(first, first + ports))
+    for _ in range(3):
+        for port in missing: sock.sendto(b"flow", (address, port))
+        with contextlib.suppress(TimeoutError):
+            while missing: missing.discard(sock.recvfrom(64)[1][1])
+    opened += ports - len(missing)
+say(opened=opened)
+sys.stdin.read()
+"""
+
+
 def options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="bench-scale",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_of("bench-scale", __doc__)
     parser.add_argument("--workloads", type=int, default=1000, metavar="N")
     parser.add_argument("--flows", type=int, default=200_000, metavar="N")
     parser.add_argument("--runs", type=int, default=10, metavar="N", help="rounds")
-    parser.add_argument(
-        *("-o", "--output"),
-        metavar="DIR",
-        type=Path,
-        default=ROOT / "bench-results",
-        help="where the JSON goes (default: bench-results)",
-    )
     return parser.parse_args()
 
 
-class Scale(WorldRounds):
+class Scale(Bench):
     """The measuring, one figure after the other."""
 
-    def __init__(self, chosen: argparse.Namespace) -> None:
-        super().__init__(Lab())
-        self.chosen = chosen
+    name = "scale"
+
+    def options(self) -> dict[str, Any]:
+        """See Bench."""
+        return {"workloads": self.chosen.workloads, "flows": self.chosen.flows}
+
+    def rows(self) -> list[Row]:
+        """See Bench."""
+        return rows_of(self.raw)
 
     def measure(self) -> None:
-        with self.figure("set-up"), self.lab:
+        """See Bench."""
+        with self.in_the_lab():
             say(f"making {self.chosen.workloads} namespaces")
-            self.lab.compile_tools("bench_udp")
-            boxes = crowd(self.lab, self.chosen.workloads)
-            self.worlds = [self.lab.world(name, at) for at, name in enumerate(PATHS, 1)]
+            boxes = Crowd(self.lab).join(self.chosen.workloads, "bench-crowd")
+            self.make_worlds(PATHS, "sockperf")
             _base, alone, among = self.worlds
-            for world in self.worlds:
-                self.lab.start_servers(world)
-            for world in self.worlds:
-                self.lab.settle(world)
             agent = Agent(self.lab, "crowd", flow_cache=True)
-            self.attach_boxes(among, agent)
+            among.attach(agent)
             with self.figure("attach"):
                 self.attaching(agent, boxes)
             with self.figure("memory"):
                 self.memory(agent)
             other = Agent(self.lab, "alone", flow_cache=True)
-            self.attach_boxes(alone, other)
-            with self.figure("rr"):
-                self.round_trips()
+            alone.attach(other)
+            for place in traffic.PLACEMENTS:
+                name = f"rr_{place}"
+                one = partial(traffic.tcp_ping_pong, placement=place, seconds=1)
+                with self.figure(name), self.steering_seen(name):
+                    self.interleave(name, self.chosen.runs, one)
             other.remove()
             with self.figure("flows"):
                 self.flows(agent, among)
@@ -111,17 +125,16 @@ class Scale(WorldRounds):
             started = time.monotonic()
             agent.remove()
             self.raw["remove_s"] = [time.monotonic() - started]
-        self.problems += [f"left over by segctl: {it}" for it in self.lab.left_over]
 
-    def attaching(self, agent: Agent, boxes: list[Box]) -> None:
+    def attaching(self, agent: Agent, boxes: list[Member]) -> None:
         say(f"attaching {len(boxes)}, one after the other")
         took = self.raw["attach_ms"] = []
         for box in boxes:
             started = time.monotonic()
-            agent.attach(box, box.name)
+            agent.attach(box, box.name, mode="protect")
             took.append((time.monotonic() - started) * 1000)
 
-    def detaching(self, agent: Agent, boxes: list[Box]) -> None:
+    def detaching(self, agent: Agent, boxes: list[Member]) -> None:
         say("detaching some of them, one after the other")
         took = self.raw["detach_ms"] = []
         for box in boxes[:: max(1, len(boxes) // 50)]:
@@ -131,63 +144,29 @@ class Scale(WorldRounds):
 
     def memory(self, agent: Agent) -> None:
         time.sleep(2)
-        pids = agent.pids()
-        engine = proportional_size(pids["engine"])
-        others = [pid for pid in family(pids["agent"]) if pid != pids["engine"]]
+        sizes = agent.sizes()
+        (engine,), (pid, *_) = sizes["engine"], agent.pids()["agent"]
         self.raw["memory"] = {
-            "agent_mb": sum(proportional_size(pid)["pss"] for pid in others),
+            "agent_mb": sum(one["pss"] for one in sizes["agent"]),
             "engine_mb": engine["pss"],
             "rings_mb": engine["rings"],
-            "descriptors": len(list(Path(f"/proc/{pids['agent']}/fd").iterdir())),
+            "descriptors": descriptors(pid),
         }
-
-    def round_trips(self) -> None:
-        for place in PLACEMENTS:
-            name = f"rr_{place}"
-            before = [self.carried(world) for world in self.worlds]
-            one = partial(traffic.tcp_ping_pong, placement=place, seconds=1)
-            self.interleave(name, self.chosen.runs, one)
-            for world, was in zip(self.worlds, before, strict=True):
-                kernel, engine = (
-                    now - then
-                    for now, then in zip(self.carried(world), was, strict=True)
-                )
-                if world.agent and kernel < 20 * engine:
-                    self.problem(
-                        f"{name}, {world.name}: the kernel carried {kernel} packets, the engine {engine}"
-                    )
-
-    @staticmethod
-    def carried(world: World) -> tuple[int, int]:
-        """Packets by kernel, by engine."""
-        seen = world.agent.steered(world.attached) if world.agent else {}
-        return seen.get("flow_allow", 0), seen.get("to_engine", 0)
 
     def flows(self, agent: Agent, world: World) -> None:
         sockets = self.chosen.flows // FLOW_PORTS
         say(f"opening {sockets * FLOW_PORTS} flows")
-        engine = agent.pids()["engine"]
-        before = proportional_size(engine)["pss"], map_bytes(agent)
-        python = ("/usr/bin/python3", "-I", "-S", FLOWS_SCRIPT)
+        before = agent.sizes()["engine"][0]["pss"], map_bytes(agent)
         numbers = (str(FIRST_PORT), str(FLOW_PORTS))
-        echo = self.lab.spawn(
-            *world.server.command(*python, "echo", *numbers), stdout=subprocess.PIPE
-        )
-        first_line(echo)
+        Program(world.server, _ECHO, *numbers).heard()
         started = time.monotonic()
-        opener = self.lab.spawn(
-            *world.client.command(
-                *python, "open", world.server.ip, *numbers, str(sockets)
-            ),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        opened = json.loads(first_line(opener))["opened"]
+        argv = (world.server.address, *numbers, str(sockets))
+        opened = Program(world.client, _OPEN, *argv).heard()["opened"]
         seconds = time.monotonic() - started
         open_now = agent.client.status()["engine"]["sessions"]
-        after = proportional_size(engine)["pss"], map_bytes(agent)
+        after = agent.sizes()["engine"][0]["pss"], map_bytes(agent)
         if seconds > OPENING_S or open_now < 0.99 * sockets * FLOW_PORTS:
-            raise BenchError(
+            raise LabError(
                 f"{opened} were opened in {seconds:.0f} s, but {open_now} are open"
             )
         self.raw["flows"] = {
@@ -214,7 +193,7 @@ def p95(values: list[float]) -> float:
     return statistics.quantiles(values, n=20, method="inclusive")[-1]
 
 
-def rows_of(raw: dict[str, Any]) -> list[Row]:
+def rows_of(raw: Raw) -> list[Row]:
     rows = []
     if took := raw.get("attach_ms"):
         rows += [
@@ -266,38 +245,5 @@ def rows_of(raw: dict[str, Any]) -> list[Row]:
     return rows
 
 
-def main() -> int:
-    chosen = options()
-    # A shell's background job is started with SIGINT ignored.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    about: dict[str, Any] = {
-        "time": time.strftime("%Y-%m-%d %H:%M:%S %z"),
-        "environment": bench_report.environment(),
-        "options": {"workloads": chosen.workloads, "flows": chosen.flows},
-    }
-    for key, value in about["environment"].items():
-        say(f"{key:9} {value}")
-    bench = Scale(chosen)
-    started = time.monotonic()
-    try:
-        bench.measure()
-    except KeyboardInterrupt:
-        say("interrupted; everything made was removed")
-        return 130
-    rows = rows_of(bench.raw)
-    about["seconds"] = round(time.monotonic() - started, 1)
-    about["problems"] = bench.problems
-    if rows:
-        say("\n" + bench_report.table(rows))
-    for problem in bench.problems:
-        say(f"PROBLEM {problem}")
-    chosen.output.mkdir(parents=True, exist_ok=True)
-    path = chosen.output / f"scale-{time.strftime('%Y%m%d-%H%M%S')}.json"
-    bench_report.write_json(path, about, rows, bench.raw)
-    say(str(path))
-    return 1 if bench.problems else 0
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(Scale(options()).main())

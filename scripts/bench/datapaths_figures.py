@@ -1,33 +1,44 @@
-"""From the raw runs of the comparison to rows, verdicts and charts.
+"""The figures of compare-datapaths: rows, verdicts, the table and the chart.
 
-In: the raw runs by series. Out: rows (bench_figures says how ratios are taken), lines, panels. I/O: none.
+In: the raw runs by series. Out: rows, lines, text, panels. I/O: none.
 """
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Callable
 from functools import partial
-from typing import Any
 
-from bench_chart import COLOURS, bars, number
-from bench_figures import Raw, absolute, ratio_row
-from bench_report import Row
+from scripts.bench.chart import Curves, Panel, growth, panels
+from scripts.bench.figures import (
+    Path,
+    Raw,
+    Row,
+    absolute,
+    column,
+    number,
+    ratio_row,
+    words_of,
+)
+from scripts.bench.report import blocks
 
+EBPF, U32 = {"datapath": "ebpf"}, {"datapath": "u32"}
 PATHS = {
-    "base": "not intercepted",
-    "decided": "ebpf, decided flow",
-    "engine": "ebpf, every packet to the engine",
-    "u32": "u32, offloads on",
-    "classic": "u32, offloads off",
+    "base": Path("not intercepted", "not inter-\ncepted", "not interc."),
+    "decided": Path(
+        "ebpf, decided flow", "ebpf,\ndecided", "ebpf decided", attach=EBPF
+    ),
+    "engine": Path(
+        *("ebpf, every packet to the engine", "ebpf,\nengine", "ebpf engine"),
+        flow_cache=False,
+        attach=EBPF,
+    ),
+    "u32": Path("u32, offloads on", "u32,\nengine", "u32", attach=U32),
+    "classic": Path(
+        *("u32, offloads off", "u32,\noffloads\noff", "u32 off"),
+        attach={**U32, "offload": "off"},
+    ),
 }
-SHORT = {
-    "base": "not inter-\ncepted",
-    "decided": "ebpf,\ndecided",
-    "engine": "ebpf,\nengine",
-    "u32": "u32,\nengine",
-    "classic": "u32,\noffloads\noff",
-}
+WORDS = words_of(PATHS)
+by_path = partial(absolute, paths=WORDS)
 STREAMS = {
     f"stream_{way}_{flows}": f"TCP stream {words}, {flows} flow{'s'[: flows > 1]}"
     for way, words in (("up", "client → server"), ("down", "server → client"))
@@ -47,13 +58,6 @@ GROWTH = {
     ("growth_back", "u32"): "from the engine to the workload, u32",
     ("growth_decided", "ebpf"): "decided flow, ebpf",
 }
-STEEP = 5
-"""Times: beyond, the chart's costs are in powers of ten as the sizes are."""
-GROWTH_COLOURS = {
-    ("growth_back", "ebpf"): COLOURS["engine"],
-    ("growth_back", "u32"): COLOURS["u32"],
-    ("growth_decided", "ebpf"): COLOURS["decided"],
-}
 
 
 def stream_rows(raw: Raw) -> list[Row]:
@@ -67,10 +71,10 @@ def stream_rows(raw: Raw) -> list[Row]:
             at_least=CLASSIC_FACTOR if name in JUDGED else None,
         )
         rows += _parts(runs, "gbit_s", name, what)
-        rows += absolute(runs, "gbit_s", name, what, "Gbit/s", paths=PATHS)
+        rows += by_path(runs, "gbit_s", name, what, "Gbit/s")
         cpu = ("cpu_ms_per_gbit", f"{name}_cpu", f"CPU of a Gbit, {what}")
         rows += _parts(runs, *cpu)
-        rows += absolute(runs, *cpu, "ms", paths=PATHS)
+        rows += by_path(runs, *cpu, "ms")
     return rows
 
 
@@ -79,14 +83,14 @@ def exchange_rows(raw: Raw) -> list[Row]:
     for name, (key, what) in EXCHANGES.items():
         runs = raw.get(name, [])
         rows += _parts(runs, key, name, what)
-        rows += absolute(runs, key, name, what, "k/s", 1e-3, paths=PATHS)
+        rows += by_path(runs, key, name, what, "k/s", 1e-3)
     return rows
 
 
 def _parts(runs: list[Raw], key: str, name: str, what: str) -> list[Row]:
     """Each path in parts of what is not intercepted."""
     rows = []
-    for path, words in PATHS.items():
+    for path, words in WORDS.items():
         if path != "base":
             text = f"{what}, {words} ÷ not intercepted"
             rows += ratio_row(runs, key, path, f"{name}_{path}_ratio", text)
@@ -141,76 +145,45 @@ def verdicts(rows: list[Row]) -> list[str]:
     return lines
 
 
-def panels(raw: Raw) -> list[Callable[[Any], None]]:
+def table(rows: list[Row]) -> str:
+    """Traffic by path, then the cost of a packet by size; "" where nothing was measured."""
+    streams = {name: f"{what}, Gbit/s" for name, what in STREAMS.items()}
+    spent = {f"{name}_cpu": f"{what}, CPU ms/Gbit" for name, what in STREAMS.items()}
+    others = {name: f"{what}, k/s" for name, (_, what) in EXCHANGES.items()}
+    sizes = {str(size): f"{size} pair{'s'[: size > 1]}" for size in SIZES}
+    growths = {f"{series}_{driver}": what for (series, driver), what in GROWTH.items()}
+    columns = {name: path.column for name, path in PATHS.items()}
+    parts = [
+        blocks(rows, "", streams | spent | others, columns),
+        blocks(rows, "ns a packet", growths, sizes),
+    ]
+    return "\n\n".join(filter(None, parts))
+
+
+def drawn(raw: Raw) -> list[Panel]:
     """What the chart shows."""
+    cpu = ("cpu_ms_per_gbit", "CPU, 1 flow client → server", "ms/Gbit", 1.0)
     wanted = [
         *((name, "gbit_s", what, "Gbit/s", 1.0) for name, what in STREAMS.items()),
-        (
-            "stream_up_1",
-            "cpu_ms_per_gbit",
-            "CPU, 1 flow client → server",
-            "ms/Gbit",
-            1.0,
-        ),
+        ("stream_up_1", *cpu),
         ("rr", "per_s", "TCP request/response", "thousand/s", 1e-3),
         ("crr", "per_s", "TCP connect/request/close", "thousand/s", 1e-3),
         ("udp", "pps", "UDP 64 bytes, loss ≤ 0.1 %", "thousand packets/s", 1e-3),
     ]
-    found: list[Callable[[Any], None]] = []
-    for name, key, title, unit, scale in wanted:
-        by_path = {
-            path: [one[key] * scale for one in raw.get(name, []) if one["path"] == path]
-            for path in PATHS
-        }
-        if any(by_path.values()):
-            found.append(
-                partial(bars, title=title, unit=unit, by_path=by_path, labels=SHORT)
-            )
-    curves = growth_curves(raw)
-    return [*found, partial(_growth, curves=curves)] if curves else found
-
-
-Curves = dict[tuple[str, str], dict[int, list[float]]]
+    found = panels(raw, PATHS, wanted)
+    if curves := growth_curves(raw):
+        found.append(partial(growth, curves=curves, words=GROWTH, sizes=SIZES))
+    return found
 
 
 def growth_curves(raw: Raw) -> Curves:
     """ns by size, of each series and driver that was measured."""
-    curves: Curves = {}
-    for series, driver in GROWTH:
-        by_size = {
-            size: [
-                one["ns"]
-                for one in raw.get(series, [])
-                if one["path"] == f"{driver}_{size}"
-            ]
+    curves = {
+        (series, driver): {
+            size: values
             for size in SIZES
+            if (values := column(raw.get(series, []), f"{driver}_{size}", "ns"))
         }
-        if any(by_size.values()):
-            curves[series, driver] = {
-                size: values for size, values in by_size.items() if values
-            }
-    return curves
-
-
-def _growth(axis: Any, curves: Curves) -> None:
-    """Medians as lines, the single runs as dots; both axes in powers of ten."""
-    for key, by_size in curves.items():
-        colour = GROWTH_COLOURS[key]
-        sizes = list(by_size)
-        medians = [statistics.median(values) / 1e3 for values in by_size.values()]
-        axis.plot(sizes, medians, "-", color=colour, lw=2, label=GROWTH[key])
-        for size, values in by_size.items():
-            dots = [value / 1e3 for value in values]
-            axis.plot([size] * len(dots), dots, "o", color=colour, ms=3, alpha=0.5)
-    axis.set_xscale("log")
-    medians = [statistics.median(one) for by in curves.values() for one in by.values()]
-    if max(medians) > STEEP * min(medians):
-        axis.set_yscale("log")
-    else:
-        axis.set_ylim(bottom=0)
-    axis.set_xticks(SIZES, [str(size) for size in SIZES])
-    axis.set_title("Cost of a packet by attached pairs", fontsize=10)
-    axis.set_ylabel("µs", fontsize=8)
-    axis.legend(fontsize=7, frameon=False)
-    axis.tick_params(labelsize=8)
-    axis.spines[["top", "right"]].set_visible(False)
+        for series, driver in GROWTH
+    }
+    return {key: by_size for key, by_size in curves.items() if by_size}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* TCP as programs use it, and what the machine spends on it.
  *
- *   bench_tcp serve PORT
- *   bench_tcp up|down|rr|crr ADDRESS PORT SECONDS FLOWS
+ *   tcp serve PORT
+ *   tcp up|down|rr|crr ADDRESS PORT SECONDS FLOWS
  *
  * up, down: bulk from the client to the server, or back. rr: 64 bytes there and back, on connections
  * that stay. crr: connect, 64 bytes there and back, close. FLOWS threads with a connection each.

@@ -81,11 +81,11 @@ def lookup(directory: Path, loads: list[Workload]) -> tuple[float, float]:
     for name, rules in (("few", FEW), ("many", RULES)):
         made = Compiler(policy(rules)).compile(loads)
         (directory / name).write_bytes(pack_node(made.node, made.members, []))
-    program = directory / "bench_policy"
+    program = directory / "policy"
     sources = [*SOURCES.glob("node/*.c"), SOURCES / "base" / "sg_map.c"]
     subprocess.run(
         ["gcc", "-std=gnu11", "-O2", "-Wall", "-Werror", f"-I{SOURCES}", f"-I{HEADER.parent}", "-o",
-         str(program), str(ROOT / "scripts" / "bench_policy.c"), *map(str, sources)],
+         str(program), str(Path(__file__).with_suffix(".c")), *map(str, sources)],
         check=True,
     )  # fmt: skip
     out = subprocess.run(

@@ -12,31 +12,19 @@ Results: a table here, JSON with every run and a PNG chart in bench-results/.
 from __future__ import annotations
 
 import argparse
-import signal
-import sys
 import time
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-import bench_cache
-import bench_figures
-import bench_report
-import bench_traffic as traffic
-from bench_attach import attach_cycles
-from bench_lab import (
-    PLACEMENTS,
-    ROOT,
-    SEGCTL,
-    Agent,
-    Lab,
-    World,
-    cpu_seconds,
-    family,
-    proportional_size,
-    run,
-)
-from bench_rounds import WorldRounds, say
+from scripts.bench import cache, paths_figures, traffic
+from scripts.bench.attach import attach_cycles
+from scripts.bench.chart import Panel
+from scripts.bench.figures import Row
+from scripts.bench.report import say
+from scripts.bench.rounds import Bench, parser_of
+from scripts.bench.worlds import ROOT, Agent, cores_used
+from tests.lab.agent import SEGCTL
+from tests.lab.processes import must
 
 COMPARED = ("stream", "rr", "udp", "crr")
 CACHED = ("discover", "bulk", "revoke")
@@ -49,11 +37,7 @@ DEMO_SECONDS = 600
 
 
 def options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="bench-paths",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_of("bench-paths", __doc__)
     parser.add_argument("--quick", action="store_true", help="fewer and shorter runs")
     parser.add_argument(
         "--only",
@@ -74,14 +58,6 @@ def options() -> argparse.Namespace:
         action="store_true",
         help="attach nothing: the ratios then show what this machine's noise makes of 1",
     )
-    parser.add_argument(
-        "-o",
-        "--output",
-        metavar="DIR",
-        type=Path,
-        default=ROOT / "bench-results",
-        help="where JSON and PNG go (default: bench-results)",
-    )
     chosen = parser.parse_args()
     if chosen.runs is not None and chosen.runs < 1:
         parser.error("--runs must be 1 or more")
@@ -94,13 +70,37 @@ def options() -> argparse.Namespace:
     return chosen
 
 
-class Bench(WorldRounds):
+class PathsBench(Bench):
     """The measuring, one figure after the other."""
 
-    def __init__(self, chosen: argparse.Namespace) -> None:
-        super().__init__(Lab())
-        self.chosen = chosen
-        self.cached: Agent | None = None
+    name, heading = "paths", "what interception costs"
+
+    def options(self) -> dict[str, Any]:
+        """See Bench."""
+        attached = "client and server" if self.chosen.both else "server"
+        return {
+            "quick": self.chosen.quick,
+            "attached": "nothing" if self.chosen.control else attached,
+            "wiring": "veth pairs into one bridge, as Docker does it",
+            "mode": "protect, 5 rules, the second or fourth matches",
+        }
+
+    def rows(self) -> list[Row]:
+        """See Bench."""
+        return paths_figures.rows_of(self.raw)
+
+    def drawn(self, rows: list[Row]) -> list[Panel]:
+        """See Bench."""
+        return paths_figures.drawn(self.raw, rows)
+
+    def verdict(self, rows: list[Row], seconds: float) -> str:
+        """See Bench."""
+        told = ""
+        if self.chosen.control:
+            told = "\ncontrol: nothing was attached; every ratio's true value is 1\n"
+        judged = [row for row in rows if row.held is not None]
+        held = sum(bool(row.held) for row in judged)
+        return f"{told}\n{held} of {len(judged)} figures held; {seconds:.0f} s"
 
     def rounds(self, figure: str) -> int:
         return self.chosen.runs or (QUICK if self.chosen.quick else FULL)[figure]
@@ -112,9 +112,8 @@ class Bench(WorldRounds):
             with self.figure("help"):
                 self.time_help()
         if wanted & {"memory", "attach", *COMPARED, *CACHED}:
-            with self.figure("set-up"), self.lab:
-                self.in_the_lab(wanted)
-        self.problems += [f"left over by segctl: {it}" for it in self.lab.left_over]
+            with self.in_the_lab():
+                self.traffic(wanted)
         if "demo" in wanted:
             with self.figure("demo"):
                 self.time_demo()
@@ -125,72 +124,48 @@ class Bench(WorldRounds):
         # The first one fills the page cache.
         for index in range(self.rounds("help") + 1):
             started = time.monotonic()
-            run(SEGCTL, "--help")
+            must(SEGCTL, "--help")
             if index:
                 self.raw["help"].append(time.monotonic() - started)
 
     def time_demo(self) -> None:
         say("./scripts/demo")
-        run(ROOT / "scripts/bootstrap", seconds=DEMO_SECONDS)
+        must(ROOT / "scripts/bootstrap", seconds=DEMO_SECONDS)
         started = time.monotonic()
-        run(ROOT / "scripts/demo", seconds=DEMO_SECONDS)
+        must(ROOT / "scripts/demo", seconds=DEMO_SECONDS)
         self.raw["demo"] = [time.monotonic() - started]
 
-    def in_the_lab(self, wanted: set[str]) -> None:
+    def traffic(self, wanted: set[str]) -> None:
         say("making namespaces")
-        self.lab.compile_tools("bench_udp", "bench_tcp")
-        names = ("base", "decided", "engine")
-        self.worlds = [self.lab.world(name, at) for at, name in enumerate(names, 1)]
-        for world in self.worlds:
-            self.lab.start_servers(world)
-            bench_cache.start_servers(self.lab, world)
-        for world in self.worlds:
-            self.lab.settle(world)
+        self.make_worlds(paths_figures.PATHS, "iperf3", "sockperf", "udp", "tcp")
         if self.chosen.control:
             self.compare(wanted)
             return
         # One agent alone first: two would share pages, and each would look smaller.
-        self.cached = Agent(self.lab, "cached", flow_cache=True)
-        self.attach(self.worlds[1], self.cached)
+        cached = Agent(self.lab, "cached", flow_cache=True)
+        self.worlds[1].attach(cached, both=self.chosen.both)
         if "memory" in wanted:
             with self.figure("memory"):
-                self.memory(self.cached, "before load")
+                self.memory(cached, "before load")
         if "attach" in wanted:
             with self.figure("attach"):
-                self.attaching(self.cached)
+                self.attaching(cached)
         if wanted & set(CACHED):
-            self.cache(wanted, self.cached)
+            self.verdict_cache(wanted, cached)
         if wanted & set(COMPARED):
             uncached = Agent(self.lab, "uncached", flow_cache=False)
-            self.attach(self.worlds[2], uncached)
+            self.worlds[2].attach(uncached, both=self.chosen.both)
             self.compare(wanted)
             uncached.remove()
             if "memory" in wanted:
                 with self.figure("memory"):
-                    self.memory(self.cached, "after load")
-
-    def attach(self, world: World, agent: Agent) -> None:
-        """The server of a world, and with --both its client."""
-        self.attach_boxes(world, agent, both=self.chosen.both)
+                    self.memory(cached, "after load")
 
     def memory(self, agent: Agent, when: str) -> None:
         say(f"memory of agent and engine, {when}")
-        pids = agent.pids()
-        everyone = {
-            name: [one for one in family(pid) if name == "agent" or one == pid]
-            for name, pid in pids.items()
-        }
-        # The engine may be a child of the agent: nobody is counted twice.
-        others = set(everyone["engine"])
-        everyone["agent"] = [one for one in everyone["agent"] if one not in others]
         time.sleep(3)
-        before = {pid: cpu_seconds(pid) for pids in everyone.values() for pid in pids}
-        time.sleep(3)
-        used = sum(cpu_seconds(pid) - had for pid, had in before.items())
-        sizes = {
-            name: [proportional_size(pid) for pid in pids]
-            for name, pids in everyone.items()
-        }
+        used = cores_used([agent], 3)
+        sizes = agent.sizes()
         by_process = {
             name: sum(size["pss"] for size in all_of) for name, all_of in sizes.items()
         }
@@ -203,7 +178,7 @@ class Bench(WorldRounds):
                     size["rings"] for all_of in sizes.values() for size in all_of
                 ),
                 "sizes": sizes,
-                "cpu_percent": used / 3 * 100,
+                "cpu_percent": used * 100,
             }
         )
 
@@ -211,26 +186,25 @@ class Bench(WorldRounds):
         cycles = self.rounds("attach")
         say(f"attach and detach under a 1 ms probe, {cycles} times")
         world = self.lab.world("attach", 9)
-        self.lab.settle(world)
-        self.raw["attach"] = attach_cycles(self.lab, agent, world, cycles)
+        self.raw["attach"] = attach_cycles(agent, world, cycles)
 
-    def cache(self, wanted: set[str], agent: Agent) -> None:
+    def verdict_cache(self, wanted: set[str], agent: Agent) -> None:
         """What needs a policy or a mode of its own, on the decided world."""
         every, self.worlds = self.worlds, self.worlds[:2]
         seconds = 1 if self.chosen.quick else 3
         decided = self.worlds[1]
         if "discover" in wanted:
-            with self.figure("discover"), bench_cache.discovered(decided, agent):
+            with self.figure("discover"), cache.discovered(decided, agent):
                 one = partial(traffic.tcp_stream, seconds=seconds)
                 self.interleave("discover", self.rounds("discover"), one)
         self.worlds = [decided]
         if "bulk" in wanted:
             with self.figure("bulk"):
-                one = partial(bench_cache.bulk, agent=agent, seconds=seconds)
+                one = partial(cache.bulk, seconds=seconds)
                 self.interleave("bulk", self.rounds("bulk"), one)
         if "revoke" in wanted:
             with self.figure("revoke"):
-                one = partial(bench_cache.revoke, self.lab, agent=agent)
+                one = partial(cache.revoke, agent=agent)
                 self.interleave("revoke", self.rounds("revoke"), one)
         self.worlds = every
 
@@ -244,7 +218,7 @@ class Bench(WorldRounds):
                 one = partial(traffic.tcp_stream, seconds=seconds)
                 self.interleave("stream", self.rounds("stream"), one)
         if "rr" in wanted:
-            for place in PLACEMENTS:
+            for place in traffic.PLACEMENTS:
                 name = f"rr_{place}"
                 with self.figure(name), self.steering_seen(name):
                     one = partial(
@@ -256,70 +230,12 @@ class Bench(WorldRounds):
         if "crr" in wanted:
             # The SYN goes to the engine, the rest of a connection does not.
             with self.figure("crr"), self.steering_seen("crr", share=5):
-                one = partial(bench_cache.connections, self.lab, seconds=seconds)
+                one = partial(traffic.exchanges, self.lab, kind="crr", seconds=seconds)
                 self.interleave("crr", self.rounds("crr"), one)
         if "udp" in wanted:
             with self.figure("udp"), self.steering_seen("udp"):
                 self.udp(self.rounds("udp"), *((9, 0.4) if quick else (13, 0.5)))
 
 
-def main() -> int:
-    chosen = options()
-    # A shell's background job is started with SIGINT ignored.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    about: dict[str, Any] = {
-        "time": time.strftime("%Y-%m-%d %H:%M:%S %z"),
-        "environment": bench_report.environment(),
-        "options": {
-            "quick": chosen.quick,
-            "attached": "nothing"
-            if chosen.control
-            else "client and server"
-            if chosen.both
-            else "server",
-            "wiring": "veth pairs into one bridge, as Docker does it",
-            "mode": "protect, 5 rules, the second or fourth matches",
-        },
-    }
-    for key, value in about["environment"].items():
-        say(f"{key:9} {value}")
-    say("")
-    bench = Bench(chosen)
-    started = time.monotonic()
-    try:
-        bench.measure()
-    except KeyboardInterrupt:
-        say("interrupted; everything made was removed")
-        return 130
-    rows = bench_figures.rows_of(bench.raw)
-    about["seconds"] = round(time.monotonic() - started, 1)
-    about["problems"] = bench.problems
-    if rows:
-        say("\n" + bench_report.table(rows))
-    if chosen.control:
-        say("\ncontrol: nothing was attached; every ratio's true value is 1")
-    judged = [row for row in rows if row.held is not None]
-    held = sum(bool(row.held) for row in judged)
-    say(f"\n{held} of {len(judged)} figures held; {about['seconds']:.0f} s")
-    for problem in bench.problems:
-        say(f"PROBLEM {problem}")
-    write(chosen.output, about, rows, bench.raw)
-    return 1 if bench.problems else 0
-
-
-def write(
-    folder: Path, about: dict[str, Any], rows: list[bench_report.Row], raw: Any
-) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    stem = folder / f"paths-{time.strftime('%Y%m%d-%H%M%S')}"
-    bench_report.write_json(stem.with_suffix(".json"), about, rows, raw)
-    say(f"{stem}.json")
-    if rows:
-        bench_report.draw(stem.with_suffix(".png"), about, rows, raw)
-    if stem.with_suffix(".png").exists():
-        say(f"{stem}.png")
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(PathsBench(options()).main())

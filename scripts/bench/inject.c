@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Frames put on an interface as fast as one core goes: what the way behind it costs a packet.
  *
- *   bench_inject sink PORT
- *   bench_inject IFNAME DST-MAC SRC-MAC SRC-IP DST-IP PORT SECONDS
+ *   inject sink PORT
+ *   inject IFNAME DST-MAC SRC-MAC SRC-IP DST-IP PORT SECONDS
  *
  * On veth pairs the sender's core does all the work up to the receiving socket, so its time is the
  * packet's cost. A sink never reads: full, it wakes nobody. Prints {"sent": N, "ns": S}: the time for a
