@@ -1,4 +1,5 @@
-"""Fixtures for all tests; see tests/fixtures/. Tests that need root are in datapath/ and kernel/."""
+"""Fixtures for all tests; see tests/fixtures/, and tests/lab/ for what they give. Tests that need root
+are in datapath/ and kernel/."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ pytest_plugins = [
     f"tests.fixtures.{path.stem}"
     for path in sorted((Path(__file__).parent / "fixtures").glob("[!_]*.py"))
 ]
-pytest.register_assert_rewrite(*pytest_plugins)
+pytest.register_assert_rewrite(*pytest_plugins, "tests.lab")
 
 # A shell's background job is started with SIGINT ignored, and what tests start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -24,6 +24,11 @@ high_group_ip4, high_group_mac = "224.129.0.1", "01:00:5e:01:00:01"
 
 pod_one_mac, pod_two_mac = "02:42:c0:00:02:11", "02:42:c0:00:02:12"
 pod_three_mac = "02:42:c0:00:02:13"
+pods = (
+    (pod_one_ip4, pod_one_ip6, pod_one_mac),
+    (pod_two_ip4, pod_two_ip6, pod_two_mac),
+    (pod_three_ip4, pod_three_ip6, pod_three_mac),
+)
 gateway_mac, stranger_mac = "02:42:c0:00:02:01", "02:42:c0:00:02:99"
 broadcast_mac, group_mac = "ff:ff:ff:ff:ff:ff", "01:00:5e:01:02:03"
 link_local_ip6 = "fe80::11"
@@ -41,7 +46,7 @@ lldp_mac, bpdu_mac, forwarded_mac = (
 )
 all_dhcp_servers_ip6 = "ff02::1:2"
 
-# What tests/fixtures/splice.py furnishes a pod with.
+# What tests/lab/splice.py furnishes a pod with.
 link_scope_ip4, leased_ip4 = "192.0.2.31", "192.0.2.130"
 leased_ip6, nodad_ip6 = "2001:db8:1::31", "2001:db8:2::1"
 pod_peer_ip4, peer_ip4 = "203.0.113.1", "203.0.113.2"

@@ -6,8 +6,8 @@ from __future__ import annotations
 import pytest
 
 from tests import packets
-from tests.fixtures import traffic
-from tests.fixtures.netns import wait_for
+from tests.lab import traffic
+from tests.lab.pace import wait_for
 
 IPS = [packets.pod_one_ip4, packets.pod_one_ip6]
 BY_FAMILY = pytest.mark.parametrize("ip", IPS, ids=["ipv4", "ipv6"])

@@ -3,11 +3,10 @@ stopped in their tracks. The node's other workloads must not notice."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -19,16 +18,12 @@ from pyctl.platform import netns
 from pyctl.platform.netlink import links
 from pyctl.platform.process import netns_of, process_ref
 from tests import packets
-from tests.fixtures import traffic
-from tests.fixtures.netns import wait_for
-from tests.fixtures.snapshot import assert_same, picture
+from tests.lab import disks, traffic
+from tests.lab.pace import wait_for
+from tests.lab.snapshot import assert_same, picture
 
 GATEWAY = packets.gateway_ip4
 LEFT = {"client": ["eth0"], "web": []}
-
-
-def names(agent) -> list[str]:
-    return [load["name"] for load in agent.client.workloads()["workloads"]]
 
 
 def spliced(agent) -> dict[str, list[str]]:
@@ -45,15 +40,8 @@ def zombies_of(pid: int) -> list[str]:
     return [state for state in listed.stdout.split() if state.startswith("Z")]
 
 
-@contextlib.contextmanager
-def full(directory) -> Iterator[None]:
-    """Nothing more can be written there."""
-    argv = ["mount", "-t", "tmpfs", "-o", "size=4k,nr_inodes=1", "full", str(directory)]
-    subprocess.run(argv, check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", str(directory)], check=True)
+no_room = partial(disks.small, size="4k,nr_inodes=1")
+"""Nothing more can be written there."""
 
 
 def test_an_interface_that_the_workload_deletes_is_let_go(lab, agent):
@@ -136,12 +124,12 @@ def test_a_burial_that_fails_keeps_no_engine_from_being_replaced(lab, agent):
     web.run("ip", "addr", "add", f"{packets.pod_peer_ip4}/24", "dev", "eth1")
     agent.attach(web, "web")
     agent.attach(client, "client")
-    with full(agent.instance.workload_dir):
+    with no_room(agent.instance.workload_dir):
         web.destroy()
         former = agent.engine_pid()
         os.kill(former, signal.SIGKILL)
         wait_for(lambda: agent.engine_pid() not in (0, former), 10)
-    wait_for(lambda: names(agent) == ["client"], 10)
+    wait_for(lambda: agent.names() == ["client"], 10)
     assert len(agent.log.read_bytes()) < 1 << 20
     assert traffic.pings(client, GATEWAY) == 3
 
@@ -156,7 +144,7 @@ def test_a_workload_that_changes_as_it_ends_does_not_end_the_watch(lab, agent):
     web.holder.kill()
     web.holder.wait()
     os.kill(agent.process.pid, signal.SIGCONT)
-    wait_for(lambda: names(agent) == ["client"], 10)
+    wait_for(lambda: agent.names() == ["client"], 10)
     former = agent.engine_pid()
     os.kill(former, signal.SIGKILL)
     wait_for(lambda: agent.engine_pid() not in (0, former), 10)
@@ -221,7 +209,7 @@ def test_an_enforcer_namespace_deleted_by_hand_gets_its_name_back(lab, agent):
     delete_name(agent)
     agent.client.detach(pid=web.pid)
     assert_same(before, picture(web))
-    assert names(agent) == ["client"]
+    assert agent.names() == ["client"]
 
 
 def test_an_agent_that_ends_or_starts_finds_a_namespace_without_its_name(lab, agent):
@@ -233,7 +221,7 @@ def test_an_agent_that_ends_or_starts_finds_a_namespace_without_its_name(lab, ag
     assert traffic.pings(web, GATEWAY) == 3
     delete_name(agent)
     agent.start()
-    assert names(agent) == ["web"]
+    assert agent.names() == ["web"]
     agent.client.detach(pid=web.pid)
     assert_same(before, picture(web))
 
@@ -307,16 +295,16 @@ def test_a_full_disk_refuses_the_attach_and_leaves_the_workload_as_it_was(
 ):
     _host, (web, _client) = lab.pods()
     before = picture(web)
-    with full(getattr(agent.instance, what)):
+    with no_room(getattr(agent.instance, what)):
         with pytest.raises(SegctlError, match="No space left"):
             agent.attach(web, "web")
         assert_same(before, picture(web))
-        assert names(agent) == []
+        assert agent.names() == []
     agent.attach(web, "web")
-    with full(agent.instance.journal_dir):
+    with no_room(agent.instance.journal_dir):
         with pytest.raises(SegctlError, match="No space left"):
             agent.client.detach(pid=web.pid)
-        assert names(agent) == ["web"]
+        assert agent.names() == ["web"]
         assert traffic.pings(web, GATEWAY) == 3
     agent.client.detach(pid=web.pid)
     assert_same(before, picture(web))
@@ -326,7 +314,7 @@ def test_a_policy_that_cannot_be_stored_is_refused_whole(lab, agent):
     _host, (web, client) = lab.pods()
     traffic.tcp_echo(web, packets.pod_one_ip4, 8080)
     agent.attach(web, "web", mode="protect")
-    with full(agent.instance.state_dir):
+    with no_room(agent.instance.state_dir):
         with pytest.raises(SegctlError, match="No space left"):
             agent.policy("rules: [{id: 1, from: any, to: any, action: allow}]\n")
         assert traffic.tcp_try(client, packets.pod_one_ip4, 8080) == "silence"
@@ -341,7 +329,7 @@ def test_a_detach_goes_on_and_says_what_is_lost_with_the_interface(lab, agent):
     web.run("ip", "link", "add", "link", "eth0", "name", "mv0", "type", "macvlan")
     plan = agent.client.detach(pid=web.pid, dry_run=True)["plan"]
     assert plan[0] == "web: lose: eth0 has mv0 on top of it, which is lost"
-    assert names(agent) == ["web"]
+    assert agent.names() == ["web"]
     done = agent.client.detach(pid=web.pid)
     assert done["warnings"] == ["web: eth0 has mv0 on top of it, which is lost"]
     assert_same(before, picture(web))
@@ -359,10 +347,10 @@ def test_a_macvlan_with_routes_keeps_nobody_from_detaching(lab, agent):
     stand_on_top(web)
     web.holder.kill()
     web.holder.wait()
-    wait_for(lambda: names(agent) == [], 10)
+    wait_for(lambda: agent.names() == [], 10)
     assert_same(before, picture(web))
-    assert told(agent, "mv0 on top of it")
-    assert len(told(agent, "its process has ended")) == 1
+    assert agent.messages("mv0 on top of it")
+    assert len(agent.messages("its process has ended")) == 1
     assert traffic.pings(client, GATEWAY) == 3
 
 
@@ -398,11 +386,6 @@ def half_detached(agent, pod) -> None:
         pass
 
 
-def told(agent, word: str) -> list[str]:
-    events = agent.client.events(limit=500)["events"]
-    return [event["message"] for event in events if word in event["message"]]
-
-
 def test_no_state_of_one_workload_keeps_the_agent_from_starting(lab, agent):
     """It is told, tried again, and carries nothing meanwhile; when its process ends nothing of it is left."""
     _host, (web, client) = lab.pods()
@@ -416,12 +399,12 @@ def test_no_state_of_one_workload_keeps_the_agent_from_starting(lab, agent):
     (left,) = agent.client.workload("web")["uninspected"]
     assert left["interface"] == "eth0"
     assert "not steered, and carries nothing" in left["reason"]
-    assert len(told(agent, "interrupted detach of eth0")) == 1
-    assert len(told(agent, "is not steered")) == 1
+    assert len(agent.messages("interrupted detach of eth0")) == 1
+    assert len(agent.messages("is not steered")) == 1
     web.destroy()
-    wait_for(lambda: names(agent) == ["client"], 10)
+    wait_for(lambda: agent.names() == ["client"], 10)
     assert len(agent.remains()["links"]) == 2
-    assert len(told(agent, "its process has ended")) == 1
+    assert len(agent.messages("its process has ended")) == 1
 
 
 def test_a_name_is_one_workloads_and_is_plain(lab, agent):
@@ -433,7 +416,7 @@ def test_a_name_is_one_workloads_and_is_plain(lab, agent):
     for name in ("a/../b", "two\nlines", "\x1b[31m", ""):
         with pytest.raises(UsageError):
             agent.attach(client, name)
-    assert sorted(names(agent)) == ["client", "web"]
+    assert sorted(agent.names()) == ["client", "web"]
 
 
 def test_filters_that_a_stranger_removes_come_back(lab, agent):
@@ -441,19 +424,17 @@ def test_filters_that_a_stranger_removes_come_back(lab, agent):
     _host, (web, _client) = lab.pods()
     agent.attach(web, "web")
     traffic.reaches(web, packets.gateway_ip4)
-    inside = ["nsenter", f"--net={agent.instance.netns}", "tc"]
     links = agent.remains()["links"]
     for words in (
         ["filter", "del", "dev", links[0], "ingress"],
         ["qdisc", "del", "dev", links[1], "clsact"],
         ["filter", "del", "dev", "vbr-neuv", "ingress", "pref", "10001"],
     ):
-        subprocess.run([*inside, *words], check=True)
+        agent.enforcer("tc", *words)
     traffic.reaches(web, packets.gateway_ip4)
     # A flow that the kernel carries does not need vbr, whose repair may come a second later.
     wait_for(lambda: "held as intended" in agent.cli("rules", "web").stdout)
-    told = [event["message"] for event in agent.client.events(50)["events"]]
-    assert any("rules repaired: missing" in line for line in told)
+    assert agent.messages("rules repaired: missing")
 
 
 def test_a_filter_that_a_stranger_puts_in_front_is_told_and_left_there(lab, agent):

@@ -6,24 +6,20 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from pyctl.errors import NotFoundError, RefusedError
 from tests import packets
 from tests.datapath.test_splice_refusals import SORT_ALL
-from tests.fixtures import traffic
-from tests.fixtures.agent import SEGCTL, START_S
-from tests.fixtures.netns import wait_for
-from tests.fixtures.snapshot import assert_same, picture
+from tests.lab import traffic
+from tests.lab.agent import SEGCTL, START_S
+from tests.lab.pace import wait_for
+from tests.lab.processes import descriptors
+from tests.lab.snapshot import assert_same, picture
 
 IP = packets.pod_one_ip4
 NOTHING = {"links": [], "workloads": [], "journal": []}
-
-
-def open_descriptors(agent) -> int:
-    return len(list(Path(f"/proc/{agent.process.pid}/fd").iterdir()))
 
 
 def test_01_02_attach_keeps_identity_and_detach_is_the_inverse(lab, agent):
@@ -93,7 +89,7 @@ def test_a_restarted_agent_touches_no_packet(lab, agent):
     agent.start()
     assert talk.said("new agent") == {"back": "new agent\n"}
     assert agent.engine_pid() == engine
-    assert [w["name"] for w in agent.client.workloads()["workloads"]] == ["web"]
+    assert agent.names() == ["web"]
 
 
 @pytest.mark.parametrize("after", [0.3, 0.6, 0.9, 1.2, 1.5])
@@ -106,7 +102,7 @@ def test_an_agent_ended_while_it_starts_harms_nobody(lab, agent, after):
     agent.start_and_end_after(after)
     assert traffic.tcp_try(client, IP, 8080) == "open"
     agent.start()
-    assert [w["name"] for w in agent.client.workloads()["workloads"]] == ["web"]
+    assert agent.names() == ["web"]
 
 
 @pytest.mark.parametrize("moment", ["lock_file", "netns", "engine_socket"])
@@ -119,7 +115,7 @@ def test_a_break_of_the_attach_that_starts_the_agent_leaves_nothing(lab, agent, 
     assert agent.process.returncode == 0
     instance.lock_file.unlink()
     command = subprocess.Popen(
-        [*SEGCTL, "attach", "--pid", str(web.pid)],
+        [SEGCTL, "attach", "--pid", str(web.pid)],
         stderr=subprocess.PIPE,
         env={**os.environ, "SEGCTL_INSTANCE": instance.name},
         start_new_session=True,
@@ -204,7 +200,7 @@ def test_13_a_bound_namespace_gets_its_interface_back_with_its_last_process_gone
         process.wait()
     wait_for(lambda: agent.remains() == NOTHING, 10)
     assert_same(before, picture(web))
-    told = [one["message"] for one in agent.client.events(50)["events"]]
+    told = agent.messages()
     left = "has eth0 back and is not protected any more: attach again whoever enters it"
     assert [line for line in told if line.endswith(left)]
 
@@ -218,10 +214,10 @@ def test_many_cycles_leak_no_descriptor_link_or_map_entry(lab, agent):
         agent.client.detach(pid=web.pid)
 
     cycle()
-    descriptors = open_descriptors(agent)
+    had = descriptors(agent.process.pid)
     for _ in range(30):
         cycle()
-    wait_for(lambda: open_descriptors(agent) <= descriptors)
+    wait_for(lambda: descriptors(agent.process.pid) <= had)
     assert_same(before, picture(web))
     assert agent.remains() == NOTHING
     rows = agent.cli("dump-maps", "seg_ports", "-o", "json").stdout
@@ -255,7 +251,7 @@ def test_dry_runs_say_what_they_would_do_and_do_nothing(lab, agent):
     assert_same(before, picture(web))
     agent.attach(web, "web")
     assert agent.client.detach(pid=web.pid, dry_run=True)["plan"]
-    assert [w["name"] for w in agent.client.workloads()["workloads"]] == ["web"]
+    assert agent.names() == ["web"]
 
 
 def test_a_second_agent_of_the_instance_is_refused(agent):

@@ -10,8 +10,8 @@ import signal
 import pytest
 
 from tests import packets
-from tests.fixtures import backlog, traffic
-from tests.fixtures.netns import wait_for
+from tests.lab import backlog, traffic
+from tests.lab.pace import wait_for
 
 IP = packets.pod_one_ip4
 PORT = 8080

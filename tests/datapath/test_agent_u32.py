@@ -10,10 +10,10 @@ import signal
 import pytest
 
 from tests import packets
-from tests.fixtures import traffic
-from tests.fixtures.netns import wait_for
-from tests.fixtures.snapshot import assert_same, picture
-from tests.fixtures.wiring import u32_missing
+from tests.lab import traffic
+from tests.lab.pace import wait_for
+from tests.lab.snapshot import assert_same, picture
+from tests.lab.wiring import u32_missing
 
 IP = packets.pod_one_ip4
 SECONDS = 0.5
@@ -108,20 +108,7 @@ def test_what_a_stranger_does_to_the_rules_is_undone_and_told(agent, pods):
     vex = agent.attach(web, "web", datapath="u32", mode="protect")["workload"]["ports"][
         0
     ]["vex"]
-    web.run(
-        *(
-            "nsenter",
-            f"--net={agent.instance.netns}",
-            "tc",
-            "filter",
-            "del",
-            "dev",
-            vex,
-            "ingress",
-            "prio",
-            "10001",
-        )
-    )
+    agent.enforcer("tc", "filter", "del", "dev", vex, "ingress", "prio", "10001")
     wait_for(lambda: "rules repaired" in agent.cli("events").stdout, 20)
     place = ("dev", vex, "ingress", "pref", "5")
     nobody = ("match", "ip", "protocol", "253", "0xff", "flowid", "1:1")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from tests.fixtures.netns import wait_for
+from tests.lab.pace import wait_for
 
 
 def test_containers_are_attached_as_they_start_and_forgotten_as_they_end(

@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from tests import packets
-from tests.fixtures.netns import wait_for
+from tests.lab.pace import wait_for
 
 OPEN = """
 groups: {web: {selector: {name: web}}}

@@ -9,16 +9,15 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import Any
 
 from pyctl.datapath.maps import dump_maps
-from tests.fixtures import backlog, traffic
-from tests.fixtures.agent import AgentProcess
-from tests.fixtures.crowd import Crowd, Member
-from tests.fixtures.netns import wait_for
-from tests.fixtures.pace import patient
-from tests.fixtures.traffic import Program
+from tests.lab import backlog, traffic
+from tests.lab.agent import AgentProcess
+from tests.lab.crowd import Crowd, Member
+from tests.lab.pace import patient, wait_for
+from tests.lab.processes import descriptors, proportional_size
+from tests.lab.traffic import Program
 
 JOINING = 100
 HANDS = 3
@@ -63,7 +62,7 @@ def pass_through(agent: AgentProcess, one: Member) -> None:
     if role == "leaves":
         agent.client.detach(pid=one.pid)
     elif role == "dies":
-        one.end()
+        one.destroy()
 
 
 @contextmanager
@@ -86,15 +85,6 @@ def changing_policy(agent: AgentProcess) -> Iterator[list[int]]:
         finally:
             done.set()
         running.result()
-
-
-def resident_mb(pid: int) -> float:
-    words = Path(f"/proc/{pid}/statm").read_text().split()
-    return int(words[1]) * 4096 / 1e6
-
-
-def descriptors(pid: int) -> int:
-    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
 def held_by_the_kernel(agent: AgentProcess) -> dict[str, Any]:
@@ -147,9 +137,7 @@ def desired(workloads: list[dict[str, Any]]) -> dict[str, Any]:
 
 def hooks(agent: AgentProcess) -> tuple[int, int]:
     """(clsact qdiscs, filters that intend to be there) in the enforcer's namespace."""
-    rules = [
-        agent.client.rules(one["name"]) for one in agent.client.workloads()["workloads"]
-    ]
+    rules = [agent.client.rules(name) for name in agent.names()]
     intended = sum(str(one).count("held as intended") for one in rules)
     return agent.enforcer("tc", "qdisc", "show").count("qdisc clsact"), intended
 
@@ -170,11 +158,7 @@ def holds_what_is_desired(
     """Agent, kernel, files and history, all of them."""
     names = sorted(one.name for one in staying)
 
-    def attached() -> list[str]:
-        found = agent.client.workloads()["workloads"]
-        return sorted(one["name"] for one in found)
-
-    wait_for(lambda: attached() == names, 20)
+    wait_for(lambda: sorted(agent.names()) == names, 20)
     workloads = agent.client.workloads()["workloads"]
     assert held_by_the_kernel(agent) == desired(workloads)
     # Two of each, and those of the detour.
@@ -182,7 +166,7 @@ def holds_what_is_desired(
     left = agent.remains()
     assert left["journal"] == []
     assert left["workloads"] == sorted(f"{one['id']}.json" for one in workloads)
-    living = {f"to{one.number}" for one in crowd.members if one.process.poll() is None}
+    living = {f"to{one.number}" for one in crowd.members if one.holder.poll() is None}
     # The kernel takes the namespaces of the dead down in its own time, and their links with them.
     wait_for(
         lambda: (
@@ -202,17 +186,17 @@ def test_a_hundred_containers_join_and_leave_under_traffic_and_other_policies(
 ):
     """A node's day in a quarter of a minute: every container leaves as it came, or dies, or stays."""
     server, client = crowd.join(2)
-    traffic.udp_echo(server, server.ip, 8081)
-    traffic.tcp_echo(server, server.ip, 8080)
+    traffic.udp_echo(server, server.address, 8081)
+    traffic.tcp_echo(server, server.address, 8080)
     bare = descriptors(agent.process.pid)
     for one in (server, client):
         attach(agent, one)
-    talk = traffic.tcp_talk(client, server.ip, 8080)
+    talk = traffic.tcp_talk(client, server.address, 8080)
     host_lost = backlog.dropped()
-    pulse = Program(client, _UDP_PULSE, server.ip, "8081", str(patient(2)))
+    pulse = Program(client, _UDP_PULSE, server.address, "8081", str(patient(2)))
     pulse.heard()
     engine = agent.engine_pid()
-    size = {pid: resident_mb(pid) for pid in (agent.process.pid, engine)}
+    size = {pid: proportional_size(pid)["rss"] for pid in (agent.process.pid, engine)}
 
     joining = crowd.join(JOINING)
     with changing_policy(agent) as applied, ThreadPoolExecutor(HANDS) as hands:
@@ -226,11 +210,13 @@ def test_a_hundred_containers_join_and_leave_under_traffic_and_other_policies(
     stay = [one for one in joining if ROLES[one.number % len(ROLES)] == "stays"]
     holds_what_is_desired(agent, crowd, [server, client, *stay], bare)
     assert agent.engine_pid() == engine
-    grown = {pid: resident_mb(pid) - before for pid, before in size.items()}
+    grown = {
+        pid: proportional_size(pid)["rss"] - before for pid, before in size.items()
+    }
     assert max(grown.values()) < MORE_MB
     assert talk.said("and the last one") == {"back": "and the last one\n"}
 
     agent.client.detach(all=True)
     holds_what_is_desired(agent, crowd, [], bare)
     for one in (server, client, *stay):
-        assert [name.partition("@")[0] for name in one.links()] == ["lo", "eth0"]
+        assert [link["ifname"] for link in one.ip("link")] == ["lo", "eth0"]

@@ -8,9 +8,9 @@ import json
 import pytest
 
 from tests import packets
-from tests.fixtures import traffic
-from tests.fixtures.netcount import count, counted, told
-from tests.fixtures.netns import wait_for
+from tests.lab import traffic
+from tests.lab.netcount import count, counted, told
+from tests.lab.pace import wait_for
 
 IPS = {"ipv4": packets.pod_one_ip4, "ipv6": packets.pod_one_ip6}
 PORT, ROUNDS = 8080, 30

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import secrets
-import subprocess
 
 import pytest
 
 from pyctl.errors import NotFoundError, RefusedError
-from tests.fixtures.netns import wait_for
-from tests.fixtures.snapshot import assert_same
+from tests.lab.pace import wait_for
+from tests.lab.snapshot import assert_same, seen_inside
 
 
 def fetch(runtime, client: str, ip: str) -> str:
@@ -23,20 +22,7 @@ def fetch(runtime, client: str, ip: str) -> str:
 
 def state(runtime, name: str) -> dict[str, str]:
     """The container's network, seen from inside."""
-    pid = runtime.inspect(name)["State"]["Pid"]
-    enter = ["nsenter", f"--net=/proc/{pid}/ns/net"]
-    commands = {
-        "links": ("ip", "-d", "link"),
-        "addresses": ("ip", "addr"),
-        "routes": ("ip", "route", "show", "table", "all"),
-        "routes6": ("ip", "-6", "route", "show", "table", "all"),
-    }
-    return {
-        key: subprocess.run(
-            [*enter, *argv], capture_output=True, text=True, check=True
-        ).stdout
-        for key, argv in commands.items()
-    }
+    return seen_inside(runtime.inspect(name)["State"]["Pid"])
 
 
 @pytest.fixture

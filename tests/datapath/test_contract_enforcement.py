@@ -6,18 +6,15 @@ import pytest
 
 from pyctl.model.workload import Mode
 from tests import packets
-from tests.fixtures.netns import wait_for
-from tests.fixtures.traffic import answered, ping, resolved
-from tests.fixtures.wiring import Wiring
+from tests.lab.pace import wait_for
+from tests.lab.traffic import answered, ping, resolved
+from tests.lab.wiring import Wiring
 
 
 @pytest.fixture
 def one_pod(either: Wiring) -> Wiring:
     """Name: one_pod. Scope: function. Depends: either. One attached pod in protect."""
-    either.pod()
-    either.attach_all()
-    either.start_engine()
-    return either
+    return either.start_pods(1)
 
 
 def test_a_promiscuous_bridge_sees_no_ping_twice(either: Wiring):

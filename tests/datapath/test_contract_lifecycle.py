@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import os
 import re
-from pathlib import Path
 
 import pytest
 
 from pyctl.errors import NotFoundError, RefusedError
 from pyctl.model.workload import Mode
 from tests import packets
-from tests.fixtures.traffic import answered, ping
-from tests.fixtures.wiring import Wiring
-
-
-def descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
+from tests.lab.processes import descriptors
+from tests.lab.traffic import answered, ping
+from tests.lab.wiring import Wiring
 
 
 def hooked(wiring: Wiring) -> set[str]:
@@ -33,17 +30,11 @@ OF_ALL = {"vbr-neuv", "vth-neuv"}
 @pytest.fixture
 def one_pod(either: Wiring) -> Wiring:
     """Name: one_pod. Scope: function. Depends: either. One attached pod in protect."""
-    either.pod()
-    either.attach_all()
-    either.start_engine()
-    return either
+    return either.start_pods(1)
 
 
 def test_another_ports_entries_stay(either: Wiring):
-    either.pod()
-    either.pod()
-    either.attach_all()
-    either.start_engine()
+    either.start_pods(2)
     before = either.driver.rules(either.pairs[1].port_id)
     either.driver.detach(either.pairs[0].port_id)
     assert either.driver.rules(either.pairs[1].port_id) == before
@@ -159,13 +150,13 @@ def test_rounds_of_attaching_leak_no_descriptor(either: Wiring):
     either.pod()
     # Of an earlier test, what nobody holds any more may be closed at any moment.
     gc.collect()
-    open_before = descriptors()
+    open_before = descriptors(os.getpid())
     for _ in range(20):
         either.driver.attach(either.pairs[0])
         either.driver.counters(either.pairs[0].port_id)
         either.driver.detach(either.pairs[0].port_id)
     gc.collect()
-    assert descriptors() == open_before
+    assert descriptors(os.getpid()) == open_before
     assert not either.driver.port_in_use(either.pairs[0].port_id)
     assert hooked(either) <= OF_ALL
 

@@ -14,9 +14,9 @@ from scapy.packet import Raw
 
 from pyctl.model.workload import DatapathKind, Mode
 from tests import packets
-from tests.fixtures.netns import wait_for
-from tests.fixtures.traffic import WIRE_FRAME, Gauge, answered, ping, resolved
-from tests.fixtures.wiring import GATEWAY, Sniffer, Wiring, send, stream
+from tests.lab.pace import wait_for
+from tests.lab.traffic import WIRE_FRAME, Gauge, answered, ping, resolved
+from tests.lab.wiring import GATEWAY, Sniffer, Wiring, send, stream
 
 TAPS = (Mode.DISCOVER, Mode.MONITOR)
 
@@ -24,10 +24,7 @@ TAPS = (Mode.DISCOVER, Mode.MONITOR)
 @pytest.fixture
 def tapped(either: Wiring) -> Wiring:
     """Name: tapped. Scope: function. Depends: either. One attached pod in discover."""
-    either.pod()
-    either.attach_all(mode=Mode.DISCOVER)
-    either.start_engine()
-    return either
+    return either.start_pods(1, mode=Mode.DISCOVER)
 
 
 @pytest.mark.parametrize("version", [4, 6])
@@ -79,10 +76,7 @@ def test_frames_cross_byte_for_byte(tapped: Wiring):
 def test_super_frames_stay_whole_for_the_receiver_and_for_the_engine(
     either: Wiring, version
 ):
-    either.pod()
-    either.pod()
-    either.attach_all(mode=Mode.MONITOR)
-    either.start_engine()
+    either.start_pods(2, mode=Mode.MONITOR)
     received = Gauge(either.pods[1], "eth0")
     stream(either, either.pods[0], either.pods[1], version, megabytes=4)
     assert received.largest() > WIRE_FRAME
@@ -91,10 +85,7 @@ def test_super_frames_stay_whole_for_the_receiver_and_for_the_engine(
 
 def test_a_stream_survives_changes_of_mode(either: Wiring):
     """Behaviour 15, under TCP: from holding to copying and back, nothing lost, nothing doubled."""
-    either.pod()
-    either.pod()
-    either.attach_all()
-    either.start_engine()
+    either.start_pods(2)
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(
             stream, either, either.pods[0], either.pods[1], 4, megabytes=40

@@ -9,9 +9,9 @@ from scapy.packet import Raw
 
 from pyctl.model.workload import DatapathKind, Mode
 from tests import packets
-from tests.fixtures.netns import wait_for
-from tests.fixtures.traffic import WIRE_FRAME, answered, ping
-from tests.fixtures.wiring import (
+from tests.lab.pace import wait_for
+from tests.lab.traffic import WIRE_FRAME, answered, ping
+from tests.lab.wiring import (
     ADDRESSES,
     GATEWAY,
     Sniffer,
@@ -24,11 +24,7 @@ from tests.fixtures.wiring import (
 @pytest.fixture
 def two_pods(either: Wiring) -> Wiring:
     """Name: two_pods. Scope: function. Depends: either. Two attached pods in protect."""
-    either.pod()
-    either.pod()
-    either.attach_all()
-    either.start_engine()
-    return either
+    return either.start_pods(2)
 
 
 @pytest.mark.parametrize("version", [4, 6])

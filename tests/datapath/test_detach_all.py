@@ -12,9 +12,9 @@ import pytest
 
 from pyctl.datapath.maps import dump_maps
 from pyctl.errors import SegctlError
-from tests.fixtures.agent import AgentProcess
-from tests.fixtures.crowd import Crowd, Member
-from tests.fixtures.netns import wait_for
+from tests.lab.agent import AgentProcess
+from tests.lab.crowd import Crowd, Member
+from tests.lab.pace import wait_for
 
 MANY = 40
 
@@ -47,7 +47,7 @@ def nothing_is_left(agent: AgentProcess, members: list[Member]) -> None:
     for name in ("seg_ports", "seg_returns", "seg_gens", "seg_addrs"):
         assert maps[name] == [], name
     for one in members:
-        assert [name.partition("@")[0] for name in one.links()] == ["lo", "eth0"]
+        assert [link["ifname"] for link in one.ip("link")] == ["lo", "eth0"]
 
 
 def test_others_are_served_while_a_node_is_detached(crowd: Crowd, agent, full):

@@ -14,9 +14,9 @@ from scapy.layers.l2 import Ether
 
 from pyctl import abi
 from tests import packets
-from tests.fixtures import traffic
-from tests.fixtures.netns import wait_for
-from tests.fixtures.wiring import Sniffer, u32_missing
+from tests.lab import traffic
+from tests.lab.pace import wait_for
+from tests.lab.wiring import Sniffer, u32_missing
 
 GATEWAY = packets.gateway_ip4
 BRIDGE = "link add vbr-neuv index 10000000 mtu 2048 arp off type veth peer vth-neuv index 10000001"
@@ -25,11 +25,6 @@ POLICY = (
     "modes: {web: protect}\n"
     "rules: [{id: 1, from: any, to: any, ports: [icmp, tcp/8080], action: allow}]\n"
 )
-
-
-def told(agent, words: str) -> list[str]:
-    events = agent.client.events(100)["events"]
-    return [one["message"] for one in events if words in one["message"]]
 
 
 def told_drop(agent) -> bool:
@@ -110,7 +105,7 @@ def test_the_way_through_the_engine_comes_back(lab, agent, kind):
     traffic.tcp_echo(web, packets.pod_one_ip4, 8080)
     talk = traffic.tcp_talk(client, packets.pod_one_ip4, 8080)
     agent.enforcer("ip", "link", "add", "mine", "type", "bridge")
-    wait_for(lambda: told(agent, "not segctl's: mine"))
+    wait_for(lambda: agent.messages("not segctl's: mine"))
     for number, lines in enumerate(
         (
             ["link del vbr-neuv"],
@@ -125,7 +120,7 @@ def test_the_way_through_the_engine_comes_back(lab, agent, kind):
         batch = "; ".join(f"ip {line}" for line in lines)
         agent.enforcer("sh", "-c", f"{batch}; true")
         traffic.reaches(web, GATEWAY)
-        wait_for(lambda wanted=number: len(told(agent, "was cut")) >= wanted)
+        wait_for(lambda wanted=number: len(agent.messages("was cut")) >= wanted)
         wait_for(lambda: agent.client.status()["engine"]["state"] == "running")
         assert talk.said("go")
     assert "held as intended" in agent.cli("rules", "web").stdout

@@ -12,9 +12,9 @@ from pyctl import abi
 from pyctl.datapath.events import EventReader
 from pyctl.model.workload import Fail, Mode
 from tests import packets
-from tests.fixtures.netns import wait_for
-from tests.fixtures.traffic import Program, answered, ping, udp_echo, udp_try
-from tests.fixtures.wiring import Sniffer, Wiring, send
+from tests.lab.pace import wait_for
+from tests.lab.traffic import Program, answered, ping, udp_echo, udp_try
+from tests.lab.wiring import Sniffer, Wiring, send
 
 PORT = 7000
 _LISTEN = """
@@ -27,10 +27,7 @@ while True: say(data=server.recv(100).decode())
 @pytest.fixture
 def one_pod(wiring: Wiring) -> Wiring:
     """Name: one_pod. Scope: function. Depends: wiring. One attached pod in protect."""
-    wiring.pod(peer_to_host=False)
-    wiring.attach_all()
-    wiring.start_engine()
-    return wiring
+    return wiring.start_pods(1)
 
 
 def udp(way, text, **macs):
@@ -185,10 +182,7 @@ def test_towards_the_host_a_foreign_mac_is_not_accepted_either(wiring: Wiring):
 
 def test_a_dead_engine_fails_as_each_port_says(wiring: Wiring):
     """Behaviour 10, per workload: one open, one closed, side by side."""
-    wiring.pod()
-    wiring.pod()
-    wiring.attach_all()
-    wiring.start_engine()
+    wiring.start_pods(2)
     wiring.update(0, fail=Fail.OPEN)
     for pod in wiring.pods:
         assert answered(ping(pod, packets.gateway_ip4)) == (3, 3)

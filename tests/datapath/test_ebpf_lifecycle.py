@@ -17,18 +17,15 @@ from pyctl.platform.bpf import commands as bpf
 from pyctl.platform.bpf.tc import programs
 from pyctl.platform.tc.filters import TcFilters
 from tests import packets
-from tests.fixtures.netns import wait_for
-from tests.fixtures.traffic import answered, ping
-from tests.fixtures.wiring import Wiring
+from tests.lab.pace import wait_for
+from tests.lab.traffic import answered, ping
+from tests.lab.wiring import Wiring
 
 
 @pytest.fixture
 def one_pod(wiring: Wiring) -> Wiring:
     """Name: one_pod. Scope: function. Depends: wiring. One attached pod in protect."""
-    wiring.pod()
-    wiring.attach_all()
-    wiring.start_engine()
-    return wiring
+    return wiring.start_pods(1)
 
 
 def leftovers(wiring: Wiring) -> dict[str, list]:

@@ -12,8 +12,8 @@ import pytest
 from pyctl import abi
 from pyctl.datapath.maps import dump_maps
 from pyctl.datapath.pins import open_map
-from tests.fixtures.flow_entry import pack_flow
-from tests.fixtures.wiring import ADDRESSES, CLIENT_PORT, SERVER_PORT, Wiring, stream
+from tests.lab.flow_entry import pack_flow
+from tests.lab.wiring import ADDRESSES, CLIENT_PORT, SERVER_PORT, Wiring, stream
 
 GENERATION = 3
 SECRET = [secrets.randbits(64) for _ in range(7)]
@@ -73,11 +73,7 @@ def decide(wiring: Wiring, version: int) -> None:
 @pytest.fixture
 def two_pods(wiring: Wiring) -> Wiring:
     """Name: two_pods. Scope: function. Depends: wiring. Two attached pods in protect."""
-    wiring.pod()
-    wiring.pod()
-    wiring.attach_all()
-    wiring.start_engine()
-    return wiring
+    return wiring.start_pods(2)
 
 
 @pytest.mark.parametrize("version", [4, 6])

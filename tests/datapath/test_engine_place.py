@@ -16,7 +16,7 @@ import pytest
 
 from pyctl import abi
 from pyctl.platform.bpf.commands import Map
-from tests.fixtures.netns import wait_for
+from tests.lab.pace import wait_for
 
 CPUS = sorted(os.sched_getaffinity(0))
 pytestmark = pytest.mark.skipif(

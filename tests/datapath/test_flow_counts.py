@@ -8,20 +8,18 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from pyctl.model.instance import Instance
 from pyctl.model.policy import Action, Direction, PortRule
 from tests import packets
-from tests.fixtures import traffic
-from tests.fixtures.engine import PORT as LAB_PORT
-from tests.fixtures.engine import detour
-from tests.fixtures.netcount import count, counted, told
-from tests.fixtures.netns import Netns, wait_for
+from tests.lab import disks, traffic
+from tests.lab.engine import PORT as LAB_PORT
+from tests.lab.engine import detour
+from tests.lab.netcount import count, counted, told
+from tests.lab.netns import Netns
+from tests.lab.pace import wait_for
 from tests.unit.engine.core.wire import NETS, udp
 
 IP = packets.pod_one_ip4
@@ -54,14 +52,9 @@ def ended(agent):
 
 def new_engine(agent) -> None:
     """Kill the engine; return when another is in charge, and taught."""
-    before = len(takeovers(agent))
+    before = len(agent.messages("took over"))
     os.kill(agent.engine_pid(), signal.SIGKILL)
-    wait_for(lambda: len(takeovers(agent)) > before, 15)
-
-
-def takeovers(agent) -> list[str]:
-    events = agent.client.events(1000)["events"]
-    return [one["message"] for one in events if "took over" in one["message"]]
+    wait_for(lambda: len(agent.messages("took over")) > before, 15)
 
 
 def test_a_flow_is_right_to_the_byte_across_agents_and_engines_that_die(agent, pods):
@@ -253,18 +246,6 @@ def test_hardly_a_packet_of_a_bulk_flow_comes_to_the_engine_after_its_verdict(
     assert packets_of_it - flow["kernel_packets"] <= 0.001 * packets_of_it + 8
 
 
-@contextlib.contextmanager
-def small_disk(directory: Path) -> Iterator[None]:
-    """Two MiB for all of it."""
-    directory.mkdir(parents=True, exist_ok=True)
-    argv = ["mount", "-t", "tmpfs", "-o", "size=2m", "small", str(directory)]
-    subprocess.run(argv, check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "-l", str(directory)], check=True)
-
-
 def recording(agent) -> bool:
     return bool(agent.client.status()["history"]["recording"])
 
@@ -274,7 +255,7 @@ def test_a_full_disk_stops_the_recording_alone_and_it_comes_back(
 ):
     web, client = pods
     state = Instance(instance_name).state_dir
-    with small_disk(state):
+    with disks.small(state, "2m"):
         agent = agent_with()
         agent.attach(web, "web")
         agent.policy(POLICY)

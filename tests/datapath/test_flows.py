@@ -9,9 +9,9 @@ import urllib.request
 import pytest
 
 from tests import packets
-from tests.fixtures import traffic
-from tests.fixtures.netcount import count, counted, told
-from tests.fixtures.netns import wait_for
+from tests.lab import traffic
+from tests.lab.netcount import count, counted, told
+from tests.lab.pace import wait_for
 
 IP = packets.pod_one_ip4
 PORT = 8080

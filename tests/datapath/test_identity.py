@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from pyctl.datapath.maps import dump_maps
 from pyctl.datapath.pins import open_map
 from tests import packets
-from tests.fixtures import traffic
-from tests.fixtures.netns import wait_for
+from tests.lab import traffic
+from tests.lab.pace import wait_for
 
 GATEWAY = packets.gateway_ip4
 
@@ -84,8 +84,7 @@ def test_an_address_taken_from_another_is_told_and_cuts_nobody(lab, agent):
         return [(one["state"], one["reason"]) for one in found]
 
     wait_for(lambda: claims() == [("refused", "web has it")])
-    told = [one["message"] for one in agent.client.events(50)["events"]]
-    assert f"it gave itself {taken} (lo): refused, web has it" in told
+    assert f"it gave itself {taken} (lo): refused, web has it" in agent.messages()
     assert agent.client.workload("web")["shared"] == []
     client.run("ip", "addr", "del", taken, "dev", "lo")
     wait_for(lambda: claims() == [])
@@ -110,11 +109,8 @@ def test_an_address_that_moves_is_whose_interface_has_it(lab, agent):
         host.run("ip", "route", "replace", moving, "dev", "br0")
         assert traffic.pings(host, packets.leased_ip4) == 3
 
-    def told() -> list[str]:
-        return [one["message"] for one in agent.client.events(50)["events"]]
-
-    wait_for(lambda: f"it has {moving} again" in told())
-    assert f"it has {moving} no more, which others may have" in told()
+    wait_for(lambda: f"it has {moving} again" in agent.messages())
+    assert f"it has {moving} no more, which others may have" in agent.messages()
 
 
 def test_what_another_on_the_bridge_has_is_a_claim_at_the_attach_too(lab, agent):
@@ -150,9 +146,7 @@ def test_a_neighbours_mac_is_not_followed(lab, agent):
     mac = mac_of(web, "eth0")
     client.run("ip", "link", "set", "eth0", "address", mac)
     told = f"eth0 has the MAC {mac} by now: refused, web has it"
-    wait_for(
-        lambda: told in [one["message"] for one in agent.client.events(50)["events"]]
-    )
+    wait_for(lambda: told in agent.messages())
     assert agent.client.workload("client")["ports"][0]["mac"] != mac
     assert traffic.pings(web, GATEWAY) == 3
 

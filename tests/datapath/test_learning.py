@@ -9,9 +9,10 @@ import pytest
 import yaml
 
 from tests import packets
-from tests.fixtures import traffic
-from tests.fixtures.netns import Netns, wait_for
-from tests.fixtures.wiring import u32_missing
+from tests.lab import traffic
+from tests.lab.netns import Netns
+from tests.lab.pace import wait_for
+from tests.lab.wiring import u32_missing
 
 APP_PORT, DB_PORT, SILENT = 8080, 5432, 8081
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests import packets
-from tests.fixtures import traffic
-from tests.fixtures.netns import Netns, wait_for
+from tests.lab import traffic
+from tests.lab.netns import Netns
+from tests.lab.pace import wait_for
 
 POLICY = """groups: {web: {selector: {name: web}}, client: {selector: {name: client}}}
 modes: {any: protect}

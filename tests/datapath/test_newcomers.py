@@ -11,9 +11,10 @@ from pyctl.intercept.enforcer import remove_enforcer
 from pyctl.model.instance import Instance
 from pyctl.platform.process import process_ref
 from tests import packets
-from tests.fixtures import traffic
-from tests.fixtures.netns import Netns, wait_for
-from tests.fixtures.snapshot import assert_same, picture
+from tests.lab import traffic
+from tests.lab.netns import Netns
+from tests.lab.pace import wait_for
+from tests.lab.snapshot import assert_same, picture
 from tests.unit.intercept.test_names import ALIKE
 
 IP, HOST = packets.pod_peer_ip4, packets.peer_ip4
@@ -31,10 +32,6 @@ def connect(lab, pod: Netns, host: Netns, name: str) -> None:
 
 def interfaces(agent) -> list[str]:
     return [port["interface"] for port in agent.client.workload("web")["ports"]]
-
-
-def told(agent) -> list[str]:
-    return [one["message"] for one in agent.client.events(limit=100)["events"]]
 
 
 def test_what_is_connected_later_is_inspected(lab, agent):
@@ -78,7 +75,7 @@ def test_one_that_is_deleted_where_it_was_moved_to_is_let_go_of(lab, agent):
     elsewhere = lab.netns("elsewhere")
     web.run("ip", "link", "set", "eth0", "netns", elsewhere.name)
     wait_for(
-        lambda: any("no more, which others may have" in one for one in told(agent))
+        lambda: any("no more, which others may have" in one for one in agent.messages())
     )
     elsewhere.run("ip", "link", "del", "eth0")
     wait_for(lambda: interfaces(agent) == [])
@@ -97,9 +94,7 @@ def test_one_attached_by_the_name_of_its_interface_keeps_to_it(lab, agent):
     wait_for(lambda: len(agent.client.workload("other")["ports"]) == 2)
     assert interfaces(agent) == ["eth0"]
     web.run("ip", "link", "del", "eth0")
-    wait_for(
-        lambda: [w["name"] for w in agent.client.workloads()["workloads"]] == ["other"]
-    )
+    wait_for(lambda: agent.names() == ["other"])
 
 
 def test_what_cannot_be_inspected_is_told_once(lab, agent):
@@ -108,11 +103,11 @@ def test_what_cannot_be_inspected_is_told_once(lab, agent):
     web.run("ip", "link", "add", "br1", "type", "bridge")
     web.run("ip", "addr", "add", f"{IP}/{LENGTH}", "dev", "br1")
     said = "not inspected: br1 is of kind bridge and stays as it is"
-    wait_for(lambda: said in told(agent))
+    wait_for(lambda: said in agent.messages())
     web.run("ip", "link", "set", "br1", "up")
     connect(lab, web, lab.netns("beside"), "eth1")
     wait_for(lambda: interfaces(agent) == ["eth0", "eth1"])
-    assert told(agent).count(said) == 1
+    assert agent.messages().count(said) == 1
 
 
 def test_an_address_that_came_while_no_agent_ran_is_one_that_came_later(lab, agent):
@@ -139,7 +134,9 @@ def test_another_instance_in_the_place_of_ours_is_no_newcomer(lab, agent):
     port = splice(other, process, "eth0", 7, ports_ready=lambda _port: None)
     try:
         wait_for(
-            lambda: any("eth0 is not the inspected one" in one for one in told(agent))
+            lambda: any(
+                "eth0 is not the inspected one" in one for one in agent.messages()
+            )
         )
         assert interfaces(agent) == ["eth0"]
     finally:

@@ -10,10 +10,10 @@ import json
 import pytest
 
 from tests import packets
-from tests.fixtures import traffic
-from tests.fixtures.netns import Netns
-from tests.fixtures.snapshot import assert_same, picture
-from tests.fixtures.wiring import u32_missing
+from tests.lab import traffic
+from tests.lab.netns import Netns
+from tests.lab.snapshot import assert_same, picture
+from tests.lab.wiring import u32_missing
 
 IP, PORT, SIZE = packets.pod_one_ip4, 8080, 2 << 20
 
@@ -35,7 +35,7 @@ def features(ns: Netns, interface: str) -> dict[str, bool]:
 
 def enforcer(agent) -> Netns:
     """The instance's namespace, to look into."""
-    return Netns(agent.instance.name, agent.process)
+    return Netns(agent.instance.name)
 
 
 @pytest.fixture

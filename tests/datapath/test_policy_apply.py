@@ -3,20 +3,17 @@ is what happens to them, and where it fails the former policy holds."""
 
 from __future__ import annotations
 
-import contextlib
-import subprocess
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from pyctl.errors import SegctlError
 from pyctl.model.instance import Instance
 from tests import packets
-from tests.fixtures import traffic
-from tests.fixtures.netns import Netns, wait_for
-from tests.fixtures.traffic import Program
+from tests.lab import disks, traffic
+from tests.lab.netns import Netns
+from tests.lab.pace import wait_for
+from tests.lab.traffic import Program
 
 IP = packets.pod_one_ip4
 PORT, OTHER = 8080, 8081
@@ -153,18 +150,6 @@ def test_it_says_what_becomes_of_open_flows_and_that_becomes_of_them(
         assert "error" in talk.said("three")
 
 
-@contextlib.contextmanager
-def read_only(directory: Path) -> Iterator[None]:
-    """Nothing can be written there meanwhile."""
-    subprocess.run(["mount", "--bind", str(directory), str(directory)], check=True)
-    again = ["mount", "-o", "remount,bind,ro", str(directory)]
-    subprocess.run(again, check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "-l", str(directory)], check=True)
-
-
 def test_a_policy_that_cannot_be_stored_is_not_applied(agent, pods):
     web, client = pods
     traffic.tcp_echo(web, IP, PORT)
@@ -172,7 +157,7 @@ def test_a_policy_that_cannot_be_stored_is_not_applied(agent, pods):
     agent.policy(OPEN)
     talk = traffic.tcp_talk(client, IP, PORT)
     assert talk.said("one") == {"back": "one\n"}
-    with read_only(Instance(agent.instance.name).state_dir):
+    with disks.read_only(Instance(agent.instance.name).state_dir):
         with pytest.raises(SegctlError, match="not applied") as caught:
             agent.policy(SHUT)
         assert "in force everywhere" in caught.value.state

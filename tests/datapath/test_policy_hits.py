@@ -11,8 +11,8 @@ import time
 import pytest
 
 from tests import packets
-from tests.fixtures import traffic
-from tests.fixtures.netns import wait_for
+from tests.lab import traffic
+from tests.lab.pace import wait_for
 
 IP = packets.pod_one_ip4
 TCP, UDP, SHUT = 8080, 8081, 8082

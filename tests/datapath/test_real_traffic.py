@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests import packets
-from tests.fixtures import traffic
-from tests.fixtures.netns import wait_for
+from tests.lab import traffic
+from tests.lab.pace import wait_for
 
 IPS = {"ipv4": packets.pod_one_ip4, "ipv6": packets.pod_one_ip6}
 NAME = "web.segt.test"

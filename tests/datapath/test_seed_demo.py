@@ -14,10 +14,12 @@ import pytest
 
 from pyctl.engine.dp import replies
 from tests import packets
-from tests.fixtures.dp import SEGCTL, START_SECONDS, Demo, DpClient, add_mac, drive
-from tests.fixtures.netns import Lab, Netns, wait_for
-from tests.fixtures.traffic import pings, reaches, tcp_echo, tcp_talk, tcp_try
-from tests.fixtures.wiring import Sniffer
+from tests.lab.agent import SEGCTL
+from tests.lab.dp import START_SECONDS, Demo, DpClient, add_mac, drive
+from tests.lab.netns import Lab, Netns
+from tests.lab.pace import wait_for
+from tests.lab.traffic import pings, reaches, tcp_echo, tcp_talk, tcp_try
+from tests.lab.wiring import Sniffer
 from tests.unit.fallback_tc.seeds import BY_HAND
 
 ALLOW, VIOLATE, DENY = 2, 6, 7
@@ -317,10 +319,10 @@ def test_debug_lines_are_switched_on_and_off(demo):
 def test_a_second_engine_leaves_the_first_one_its_socket(demo):
     client = demo.start_engine()
     done = demo.agent.run(
-        *("env", f"SEGCTL_INSTANCE={demo.lab.tag}", str(SEGCTL), "engine"),
+        *("env", f"SEGCTL_INSTANCE={demo.lab.tag}", SEGCTL, "engine"),
         *("--dp-socket", str(demo.socket)),
         check=False,
-        timeout=START_SECONDS,
+        seconds=START_SECONDS,
     )
     assert done.returncode == 1
     assert "Another process serves there" in done.stderr

@@ -18,10 +18,11 @@ from pyctl.intercept.live_state import follow
 from pyctl.intercept.restore.snapshot import ROUTES_ALL
 from tests import packets
 from tests.datapath.test_splice_traffic import macvlan_pod
-from tests.fixtures.agent import AgentProcess
-from tests.fixtures.netns import Lab, Netns, wait_for
-from tests.fixtures.snapshot import assert_same, picture
-from tests.fixtures.splice import Rig, killed_at
+from tests.lab.agent import AgentProcess
+from tests.lab.netns import Lab, Netns
+from tests.lab.pace import wait_for
+from tests.lab.snapshot import assert_same, picture
+from tests.lab.splice import Rig, killed_at
 
 ROUTE_MULTICAST = """
 import socket, struct, sys, time

@@ -10,9 +10,9 @@ import pytest
 from pyctl.errors import SegctlError
 from pyctl.platform.netlink import links
 from tests import packets
-from tests.fixtures.agent import AgentProcess
-from tests.fixtures.netns import Lab, Netns
-from tests.fixtures.splice import Rig
+from tests.lab.agent import AgentProcess
+from tests.lab.netns import Lab, Netns
+from tests.lab.splice import Rig
 
 SHOWN = ("link", "addr", "route show table all", "-6 route show table all", "nexthop")
 

@@ -13,8 +13,8 @@ from pyctl.errors import SegctlError
 from pyctl.intercept import attach
 from pyctl.intercept.recover import Outcome
 from pyctl.model.workload import Port
-from tests.fixtures.snapshot import assert_same, picture
-from tests.fixtures.splice import Rig, furnish, killed_at
+from tests.lab.snapshot import assert_same, picture
+from tests.lab.splice import Rig, furnish, killed_at
 
 Act = Callable[[Callable[[str], None]], object]
 

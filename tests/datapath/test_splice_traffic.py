@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import json
+import time
 
 from pyctl.intercept import attach, detach, enforcer, recover
 from pyctl.model.workload import Port
 from pyctl.platform.process import process_ref
 from tests import packets
-from tests.fixtures.netns import Netns, wait_for
-from tests.fixtures.probes import (
-    ECHO_CLIENT,
-    ECHO_SERVER,
-    GAP,
-    SENDER,
-    SINK,
-    SNIFF,
-    Probe,
-)
-from tests.fixtures.snapshot import assert_same, picture
-from tests.fixtures.splice import Rig
+from tests.lab.netns import Netns
+from tests.lab.pace import wait_for
+from tests.lab.pulse import Echo, Pulse
+from tests.lab.snapshot import assert_same, picture
+from tests.lab.splice import Rig
+from tests.lab.traffic import Program, tcp_echo, tcp_talk
 
+PORT = 7777
 GAP_LIMIT_MS = 150
 """Generous: the machine runs other things. The benchmark holds the real figure."""
+
+# The frames that come in on an interface, by name: it may be replaced meanwhile.
+_SNIFF = """
+tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)); tap.settimeout(0.1)
+say(ready=True)
+frames, end = [], time.monotonic() + float(sys.argv[2])
+while time.monotonic() < end:
+    try: data, (name, proto, kind, _, _) = tap.recvfrom(2000)
+    except TimeoutError: continue
+    if name == sys.argv[1] and kind != socket.PACKET_OUTGOING:
+        frames.append([hex(proto), data[:60].hex()])
+say(frames=frames)
+"""
 
 
 def test_no_sender_sees_an_error_while_spliced_and_unspliced(rig: Rig) -> None:
@@ -38,36 +47,37 @@ def test_no_sender_sees_an_error_while_spliced_and_unspliced(rig: Rig) -> None:
         )
         for bound in ("", own)
     ]
-    Probe(rig.host, SINK)
-    sender = Probe(rig.pod, SENDER, json.dumps(targets), "1.0")
+    Echo(rig.host, PORT)
+    sender = Pulse(rig.pod, PORT, targets)
     for _ in range(5):
         port = rig.splice()
         rig.unsplice(port)
-    outcome = sender.result()
-    assert outcome["errors"] == []
-    assert outcome["sent"] > 1000
+    seen = sender.stop()
+    assert seen.errors == []
+    assert seen.sent > 1000
 
 
 def test_an_established_connection_survives_splice_and_unsplice(rig: Rig) -> None:
     for address in (packets.gateway_ip4, packets.gateway_ip6):
-        server = Probe(rig.host, ECHO_SERVER, address)
-        client = Probe(rig.pod, ECHO_CLIENT, address)
-        assert client.ask("before") == "before"
+        tcp_echo(rig.host, address, PORT)
+        client = tcp_talk(rig.pod, address, PORT)
+        assert client.said("before") == {"back": "before\n"}
         port = rig.splice()
-        assert client.ask("spliced") == "spliced"
+        assert client.said("spliced") == {"back": "spliced\n"}
         rig.unsplice(port)
-        assert client.ask("after") == "after"
-        for probe in (client, server):
-            probe.process.kill()
+        assert client.said("after") == {"back": "after\n"}
 
 
 def test_the_gap_is_short(rig: Rig) -> None:
-    receiver = Probe(rig.host, GAP, "1.2")
-    target = [("plain", "", packets.gateway_ip4)]
-    sender = Probe(rig.pod, SENDER, json.dumps(target), "1.0")
+    echo = Echo(rig.host, PORT)
+    sender = Pulse(rig.pod, PORT, [("plain", "", packets.gateway_ip4)])
+    began = time.monotonic()
     port = rig.splice()
-    assert receiver.result()["longest_ms"] < GAP_LIMIT_MS
-    assert sender.result()["errors"] == []
+    time.sleep(0.2)  # What belongs to the splice shows within it.
+    window = (began, time.monotonic())
+    seen = sender.stop()
+    assert seen.longest_gap_ms(window) < GAP_LIMIT_MS
+    assert seen.errors == echo.stop() == []
     rig.unsplice(port)
 
 
@@ -195,18 +205,19 @@ def test_the_enforcer_is_mute(rig: Rig) -> None:
 
 def test_nothing_but_the_workloads_frames_leaves_the_enforcer(rig: Rig) -> None:
     """Without a datapath nothing is passed on, so what comes out is our own stack's."""
-    probes: list[Probe] = []
+    taps: list[Program] = []
 
     def listen(_port: Port) -> None:
         """Both ports are down yet: from here on no frame is the pod's or the host's."""
-        probes.append(Probe(rig.host, SNIFF, "veth0", "2"))
-        probes.append(Probe(rig.pod, SNIFF, "eth0", "2"))
+        for ns, interface in ((rig.host, "veth0"), (rig.pod, "eth0")):
+            taps.append(Program(ns, _SNIFF, interface, "2"))
+            taps[-1].heard()
 
     port = attach.splice(rig.instance, rig.process, "eth0", 7, listen)
     for address in (packets.pod_one_ip4, packets.pod_one_ip6):
         rig.host.run("ping", "-c1", "-W1", address, check=False)
     rig.pod.run("ping", "-c1", "-W1", packets.gateway_ip6, check=False)
-    assert [probe.result() for probe in probes] == [[], []]
+    assert [tap.heard() for tap in taps] == [{"frames": []}] * 2
     rig.unsplice(port)
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pyctl.platform import netns
 from tests import packets
-from tests.fixtures import traffic
-from tests.fixtures.netns import wait_for
+from tests.lab import traffic
+from tests.lab.pace import wait_for
 from tests.unit.runtime.fake_docker import docker_at, inspected
 
 IP = packets.pod_one_ip4

@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
-from demo_tiers import (
+
+from tests.lab.agent import AgentProcess
+from tests.lab.containers import Runtime
+from tests.lab.pace import wait_for
+from tests.lab.tiers import (
     DB_PORT,
     DENIALS,
     EXPECTED,
@@ -22,17 +26,13 @@ from demo_tiers import (
     without_db,
 )
 
-from tests.fixtures.agent import AgentProcess
-from tests.fixtures.containers import Runtime
-from tests.fixtures.netns import wait_for
-
 
 @pytest.fixture
 def tiers(runtime: Runtime, tmp_path) -> Tiers:
     """Name: tiers. Scope: function. Depends: runtime. The demo's containers, all answering."""
     if lack := lacking():
         pytest.skip(f"no three tiers here: {lack}")
-    made = Tiers(runtime.command, tmp_path)
+    made = Tiers(runtime, tmp_path)
     made.start()
     return made
 
@@ -42,11 +42,7 @@ def guarded(runtime, tiers, agent_with, tmp_path) -> AgentProcess:
     """Name: guarded. Scope: function. Depends: tiers, agent_with. Attached by their labels."""
     agent = agent_with("--config", str(agent_config(tmp_path, runtime.url)))
 
-    def attached() -> bool:
-        found = agent.client.workloads()["workloads"]
-        return {one["name"] for one in found} == set(TIERS)
-
-    wait_for(attached, 30)
+    wait_for(lambda: set(agent.names()) == set(TIERS), 30)
     return agent
 
 

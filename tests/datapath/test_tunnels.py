@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests import packets
-from tests.fixtures import traffic
-from tests.fixtures.netns import Netns
-from tests.fixtures.wiring import u32_missing
+from tests.lab import traffic
+from tests.lab.netns import Netns
+from tests.lab.wiring import u32_missing
 
 IP, THERE, PORT, SIZE = packets.pod_one_ip4, packets.pod_two_ip4, 8080, 1 << 20
 

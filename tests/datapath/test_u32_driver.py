@@ -12,9 +12,10 @@ from pyctl.datapath.drivers import Drivers
 from pyctl.datapath.u32.driver import U32Driver
 from pyctl.model.workload import DatapathKind, Mode
 from tests import packets
-from tests.fixtures.netns import Lab, wait_for
-from tests.fixtures.traffic import answered, ping
-from tests.fixtures.wiring import Sniffer, Wiring, send, u32_missing, wired
+from tests.lab.netns import Lab
+from tests.lab.pace import wait_for
+from tests.lab.traffic import answered, ping
+from tests.lab.wiring import Sniffer, Wiring, send, u32_missing, wired
 
 
 @pytest.fixture
@@ -23,9 +24,7 @@ def one_pod(lab: Lab) -> Iterator[Wiring]:
     if lacks := u32_missing():
         pytest.skip(f"no u32 datapath on this kernel: {lacks}")
     with wired(lab, U32Driver) as wiring:
-        wiring.pod()
-        wiring.attach_all()
-        wiring.start_engine()
+        wiring.start_pods(1)
         yield wiring
 
 

@@ -28,8 +28,9 @@ from fallback_tc.rules import (
 from pyctl.platform.netlink.client import NetlinkError, NetlinkSocket
 from pyctl.platform.netns import netlink_in, opened
 from tests import packets
-from tests.fixtures.netns import Lab, Netns, wait_for
-from tests.fixtures.traffic import pings, reaches
+from tests.lab.netns import Lab, Netns
+from tests.lab.pace import wait_for
+from tests.lab.traffic import pings, reaches
 
 PAIR = Pair(
     vex="vex",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tests import packets
 from tests.datapath.test_newcomers import HOST, IP, LENGTH, interfaces
-from tests.fixtures import traffic
-from tests.fixtures.netns import wait_for
+from tests.lab import traffic
+from tests.lab.pace import wait_for
 
 
 def test_quarantine_cuts_what_it_cannot_cover_and_says_so(lab, agent):

@@ -6,13 +6,9 @@ from __future__ import annotations
 import pytest
 
 from tests import packets
-from tests.fixtures import traffic
-from tests.fixtures.netns import wait_for
-from tests.fixtures.verdict_programs import XDP, XDP_DROP, pinned
-
-
-def told(agent) -> list[str]:
-    return [one["message"] for one in agent.client.events(limit=100)["events"]]
+from tests.lab import traffic
+from tests.lab.pace import wait_for
+from tests.lab.verdict_programs import XDP, XDP_DROP, pinned
 
 
 @pytest.mark.parametrize("end", ["workload", "host"])
@@ -28,7 +24,7 @@ def test_an_xdp_program_that_comes_later_drops(lab, agent, end):
     where, link = (pod, "eth0") if end == "workload" else (host, "veth0")
     with pinned(XDP, XDP_DROP, f"{agent.instance.name}-drop") as pin:
         where.run("ip", "link", "set", link, "xdpdrv", "pinned", pin)
-    wait_for(lambda: any("XDP program" in one for one in told(agent)))
+    wait_for(lambda: any("XDP program" in one for one in agent.messages()))
     assert traffic.pings(pod, packets.gateway_ip4) == 0
     where.run("ip", "link", "set", link, "xdpdrv", "off")
     assert traffic.pings(pod, packets.gateway_ip4) == 3

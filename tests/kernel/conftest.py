@@ -22,8 +22,8 @@ from pyctl.datapath.pins import open_map, pin_dir
 from pyctl.model.instance import Instance
 from pyctl.model.workload import Counter
 from tests import packets
-from tests.fixtures.pool import loaded_once
 from tests.kernel.programs import Program
+from tests.lab.pool import HASHES, loaded_once
 
 LOOPBACK = 1
 """PROG_TEST_RUN's device where none is named: its ifindex is the port's."""
@@ -75,16 +75,7 @@ class Lab:
 
     def clear(self) -> None:
         """No port, address, flow or count; the engine alive."""
-        for name in (
-            "seg_ports",
-            "seg_addrs",
-            "seg_owners",
-            "seg_macs",
-            "seg_nets",
-            "seg_flows4",
-            "seg_flows6",
-            "seg_counters",
-        ):
+        for name in HASHES:
             with open_map(self.instance, name) as opened:
                 for key in opened.entry_keys():
                     opened.delete(key)

@@ -13,10 +13,10 @@ from pyctl import abi
 from pyctl.datapath.pins import open_map
 from pyctl.platform.bpf.ring import RingReader
 from tests import packets
-from tests.fixtures.flow_entry import pack_flow
-from tests.fixtures.netns import wait_for
 from tests.kernel import frames as f
 from tests.kernel.conftest import GENERATION, OTHER_PORT, PORT, SECRET, Lab
+from tests.lab.flow_entry import pack_flow
+from tests.lab.pace import wait_for
 
 SHOT, REDIRECT = 2, 7
 WAY = {"vex": "in", "vin": "out"}

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-import compare_datapaths
-import compare_figures
-import compare_growth
-import compare_table
 import pytest
-from bench_lab import BenchError
-from bench_report import aligned
-from bench_rounds import Rounds
+
+from scripts.bench import datapaths
+from scripts.bench import datapaths_figures as figures
+from scripts.bench.report import aligned
+from scripts.bench.rounds import Rounds
+from tests.lab import pairs
+from tests.lab.pace import LabError
 
 
 def runs(key, **by_path):
@@ -43,15 +43,15 @@ def rounds_of(*names):
 
 def test_a_ratio_is_taken_between_runs_of_one_round():
     raw = {"stream_up_1": streams([8.0, 4.0, 8.0], [1.0, 1.0, 2.0])}
-    row = named(compare_figures.rows_of(raw))["stream_up_1_decided_classic"]
+    row = named(figures.rows_of(raw))["stream_up_1_decided_classic"]
     assert row.values == [8.0, 4.0, 4.0]
     assert row.held
 
 
 @pytest.mark.parametrize(("decided", "held"), [([4.0] * 3, True), ([3.9] * 3, False)])
 def test_the_factor_over_the_classic_path_is_judged(decided, held):
-    rows = compare_figures.rows_of({"stream_up_1": streams(decided, [1.0] * 3)})
-    (line,) = compare_figures.verdicts(rows)
+    rows = figures.rows_of({"stream_up_1": streams(decided, [1.0] * 3)})
+    (line,) = figures.verdicts(rows)
     assert line.startswith("held " if held else "NOT HELD")
     assert "(≥ 4)" in line
 
@@ -63,37 +63,37 @@ def test_growth_is_judged_for_ebpf_and_told_for_u32(cost, held):
             *("ns",), ebpf_1=[1000.0], ebpf_1000=[cost], u32_1=[1e3], u32_1000=[2e4]
         )
     }
-    rows = compare_figures.rows_of(raw)
-    ebpf, u32 = compare_figures.verdicts(rows)
+    rows = figures.rows_of(raw)
+    ebpf, u32 = figures.verdicts(rows)
     assert ebpf.startswith("held " if held else "NOT HELD")
     assert u32.startswith("beside")
     assert "20" in u32
 
 
 def test_a_target_that_could_not_be_measured_is_named():
-    rows = compare_figures.rows_of({"stream_up_1": streams([4.0] * 3, [1.0] * 3)})
-    missing = compare_figures.targets(rows, {"decided", "classic"}, {"stream"})
+    rows = figures.rows_of({"stream_up_1": streams([4.0] * 3, [1.0] * 3)})
+    missing = figures.targets(rows, {"decided", "classic"}, {"stream"})
     assert missing == ["TCP stream server → client, 1 flow"]
-    assert not compare_figures.targets([], {"base", "engine"}, {"stream"})
-    assert len(compare_figures.targets([], {"engine"}, {"growth"})) == 2
+    assert not figures.targets([], {"base", "engine"}, {"stream"})
+    assert len(figures.targets([], {"engine"}, {"growth"})) == 2
 
 
 def test_the_table_has_medians_spread_and_ratios_by_path():
     raw = {"stream_up_1": streams([8.0, 4.0, 8.0], [1.0, 1.0, 2.0])}
-    lines = compare_table.table(compare_figures.rows_of(raw)).splitlines()
+    lines = figures.table(figures.rows_of(raw)).splitlines()
     assert lines[0].split()[-1] == "off"
     assert lines[2].split()[-5:] == ["2.00", "8.00", "-", "-", "1.00"]
     assert lines[3].split() == ["spread", "2.00…2.00", "4.00…8.00", "1.00…2.00"]
     assert lines[4].split()[-2:] == ["4.00", "0.50"]
-    assert compare_table.table([]) == ""
+    assert figures.table([]) == ""
 
 
 def test_growth_has_a_column_for_each_size():
     raw = {"growth_back": runs("ns", u32_1=[100.0], u32_100=[300.0])}
-    text = compare_table.table(compare_figures.rows_of(raw)).splitlines()
+    text = figures.table(figures.rows_of(raw)).splitlines()
     assert text[2].split()[-4:] == ["100", "-", "300", "-"]
     assert text[-1].split()[-1] == "3.00"
-    curves = compare_figures.growth_curves(raw)
+    curves = figures.growth_curves(raw)
     assert curves == {("growth_back", "u32"): {1: [100.0], 100: [300.0]}}
 
 
@@ -124,23 +124,20 @@ def test_one_hiccup_is_forgiven_and_a_broken_path_spares_the_others():
     def measure(one):
         tries[one.name] += 1
         if one.name == "u32" or tries["base"] == 1:
-            raise BenchError("no answer")
+            raise LabError("no answer")
         return {"per_s": 1.0}
 
     made.interleave("rr", 3, measure)
     assert [one["path"] for one in made.raw["rr"]] == ["base"] * 3
     assert tries == {"base": 4, "u32": 2}
-    assert made.problems == ["rr, u32: BenchError: no answer"]
+    assert made.problems == ["rr, u32: LabError: no answer"]
 
 
-def test_the_measured_pair_has_the_highest_id_and_links_of_its_own():
-    size = compare_growth.SIZES[-1]
-    pairs = [compare_growth.pair_of(number) for number in range(1, size + 1)]
-    ends = [index for one in pairs for index in (one.vex_ifindex, one.vin_ifindex)]
+def test_the_measured_pair_has_links_of_its_own():
+    size = figures.SIZES[-1]
+    made = [pairs.pair_of(number) for number in range(1, size + 1)]
+    ends = [index for one in made for index in (one.vex_ifindex, one.vin_ifindex)]
     assert len(set(ends)) == len(ends) == 2 * size
-    site = compare_growth.Site(SimpleNamespace(kind="u32"), size, None, None)
-    assert site.pair == pairs[-1]
-    assert site.name == f"u32_{size}"
 
 
 @pytest.mark.parametrize(
@@ -152,4 +149,4 @@ def test_the_measured_pair_has_the_highest_id_and_links_of_its_own():
 )
 def test_a_run_without_results_says_what_was_tried(vm, ended, told):
     asked = SimpleNamespace(vm=vm, figure=["rr"])
-    assert told in compare_datapaths.nothing_measured(asked, ended)
+    assert told in datapaths.nothing_measured(asked, ended)

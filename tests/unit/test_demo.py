@@ -7,10 +7,11 @@ import signal
 
 import pytest
 import yaml
-from demo_commands import call, must, undisturbed
-from demo_tiers import LEARNED, agent_config, between, without_db
 
 from pyctl.agent.config import parse
+from tests.lab.pace import LabError
+from tests.lab.processes import call, must, undisturbed
+from tests.lab.tiers import LEARNED, agent_config, between, without_db
 
 POLICY = """rules:
   - {id: 1, from: web-clients, to: web, ports: [tcp/80], action: allow}
@@ -41,7 +42,7 @@ def test_a_command_has_a_session_of_its_own_and_its_failure_is_told_in_its_words
     """The terminal's ^C goes to all of a session."""
     own = call("sh", "-c", "ps -o sid= -p $$").stdout
     assert int(own) != os.getsid(0)
-    with pytest.raises(SystemExit, match="not so"):
+    with pytest.raises(LabError, match="not so"):
         must("sh", "-c", "echo not so >&2; false")
 
 

@@ -185,6 +185,29 @@ def test_a_mirror_has_a_source():
     assert orphans == set()
 
 
+def test_scripts_holds_what_a_person_types_and_packages():
+    here = ROOT / "scripts"
+    files = [path for path in here.iterdir() if path.is_file()]
+    heads = {file.name: file.read_bytes().split(b"\n")[0] for file in files}
+    assert set(heads.values()) == {b"#!/bin/sh"}
+    assert {path.name for path in here.iterdir() if path not in files} - {
+        "__pycache__"
+    } == {"bench", "tour"}
+
+
+DRIVERS = r"fallback_tc|pyctl\.(abi|intercept|engine|datapath\.(ebpf|u32))\b"
+
+
+def test_what_measures_knows_no_driver_from_inside():
+    """tests/lab makes by hand what of it is wanted; scripts/bench/policy.py measures the engine itself."""
+    found = {
+        short(file)
+        for file in sources("scripts", ".py")
+        if re.search(rf"^(from|import) ({DRIVERS})", file.read_text(), re.MULTILINE)
+    }
+    assert found <= {"scripts/bench/policy.py"}
+
+
 BPF = [*sources("bpf", ".c"), *sources("bpf", ".h")]
 
 

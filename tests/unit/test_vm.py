@@ -11,10 +11,12 @@ import sys
 import threading
 
 import pytest
-import vm_boot
-import vm_kernels
-import vm_run
-from vm_kernels import Kernel, UnavailableError, Unpacked
+
+from tests.lab.pace import UnavailableError
+from tests.vm import boot as vm_boot
+from tests.vm import kernels as vm_kernels
+from tests.vm import run as vm_run
+from tests.vm.kernels import Kernel, Unpacked
 
 KERNEL = Kernel("9.9", "linux-image-none")
 

@@ -11,7 +11,7 @@ import pytest
 
 from pyctl.api import scrape
 from pyctl.api.scrape import ScrapeServer, parse_head
-from tests.fixtures.netns import wait_for
+from tests.lab.pace import wait_for
 
 BODY = b"segctl_engine_up 1\n" * 1000
 

@@ -8,7 +8,7 @@ import pytest
 
 from pyctl.controller.turns import Turns
 from pyctl.errors import UnreachableError
-from tests.fixtures.netns import wait_for
+from tests.lab.pace import wait_for
 
 
 def waiting(turns: Turns, number: int) -> None:

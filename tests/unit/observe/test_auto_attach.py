@@ -17,7 +17,7 @@ from pyctl.platform.process import process_ref
 from pyctl.policy.document.types import Selector
 from pyctl.runtime.base import Container, Unreachable
 from pyctl.state.requests import AttachOrder, AutoAttach
-from tests.fixtures.netns import wait_for
+from tests.lab.pace import wait_for
 
 CHOSEN = (
     AutoAttach(Selector(name="web-*"), Mode.PROTECT),

@@ -13,7 +13,7 @@ from pyctl.intercept.survey.select import Found
 from pyctl.model.workload import Mode
 from pyctl.observe import hotplug as newcomers
 from pyctl.observe.hotplug import Newcomers
-from tests.fixtures.netns import wait_for
+from tests.lab.pace import wait_for
 
 
 class Node:

@@ -16,7 +16,7 @@ import pytest
 
 from pyctl.cli.shared import start
 from pyctl.errors import NotFoundError, SegctlError
-from tests.fixtures.netns import wait_for
+from tests.lab.pace import wait_for
 from tests.unit.fake_agent import agent_at, instance_in
 
 ROOT = Path(__file__).parents[4]

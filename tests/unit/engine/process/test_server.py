@@ -16,7 +16,7 @@ from pyctl.engine.client import EngineClient
 from pyctl.engine.process.server import MOST_CLIENTS
 from pyctl.engine.protocol import HEAD, MAGIC, MAX_BLOB, Decoder
 from pyctl.errors import SegctlError, UnreachableError, UsageError
-from tests.fixtures.netns import wait_for
+from tests.lab.pace import wait_for
 
 PROGRAM = """
 import sys

@@ -14,7 +14,7 @@ from pyctl.telemetry.history import database, writer
 from pyctl.telemetry.history.database import Limits
 from pyctl.telemetry.history.hits import Count
 from pyctl.telemetry.history.writer import History
-from tests.fixtures.netns import wait_for
+from tests.lab.pace import wait_for
 from tests.unit.telemetry.history.makers import denied, flow
 
 
