@@ -13,7 +13,7 @@ import click
 from pyctl.cli.shared import follow, options, render
 from pyctl.cli.shared.once import Command
 from pyctl.cli.shared.since import Since
-from pyctl.model.flow import WITH_PORTS
+from pyctl.model.protocols import WITH_PORTS
 
 COLUMNS = (
     *("last", "from", "to", "way", "proto", "packets", "bytes", "back"),

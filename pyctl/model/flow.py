@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-WITH_PORTS = frozenset({"tcp", "udp", "sctp"})
-"""Protocols whose flows have ports, by the names that are shown."""
-
 
 class Answer(StrEnum):
     """What the other end said. A refusal (RST, ICMP error) is none, nor is a SYN|ACK that the

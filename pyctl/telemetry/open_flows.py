@@ -13,18 +13,17 @@ from dataclasses import replace
 
 from pyctl.engine.records import Session
 from pyctl.engine.supervisor import Supervisor
-from pyctl.model.flow import WITH_PORTS, Answer
+from pyctl.model.flow import Answer
 from pyctl.model.policy import Action
+from pyctl.model.protocols import ICMP, WITH_PORTS, protocol_name
 from pyctl.model.workload import Workload
 from pyctl.policy.document.types import Policy
 from pyctl.policy.evaluate.impact import Impact, turns
 from pyctl.policy.evaluate.observed import End, Observed, Side
 from pyctl.state.names import Names, names_of
-from pyctl.telemetry.report import protocol_name
 
 MAX_SESSIONS = 20000
 """Looked at for one policy: more would keep its author waiting."""
-_ICMP = {"icmp", "icmp6"}
 
 
 def impact(
@@ -68,7 +67,7 @@ def _observed(session: Session, names: Names) -> Observed:
         source=ends[0],
         target=ends[1],
         protocol=protocol,
-        port=session.sport >> 8 if protocol in _ICMP else port,
+        port=session.sport >> 8 if protocol in ICMP else port,
         sides=() if direction is None else (Side(direction, *ends),),
         passed=session.verdict is not Action.DENY,
         answer=Answer.NONE,

@@ -5,33 +5,19 @@ In: events as the engine's client and the driver give them. Out: Happening value
 
 from __future__ import annotations
 
-import socket
-
 from pyctl import abi
 from pyctl.datapath.events import DropEvent
 from pyctl.engine.records import EngineEvent
+from pyctl.model.protocols import WITH_PORTS, protocol_name
 from pyctl.state.names import Names
 from pyctl.telemetry.events import Happening
 
-_PROTOCOLS = {
-    socket.IPPROTO_ICMP: "icmp",
-    socket.IPPROTO_TCP: "tcp",
-    socket.IPPROTO_UDP: "udp",
-    socket.IPPROTO_SCTP: "sctp",
-    socket.IPPROTO_ICMPV6: "icmp6",
-}
-_WITH_PORTS = (socket.IPPROTO_TCP, socket.IPPROTO_UDP, socket.IPPROTO_SCTP)
 _KINDS = {"drop": "denial", "violation": "violation", "staged": "staged"}
-
-
-def protocol_name(number: int) -> str:
-    """tcp, udp, sctp, icmp, icmp6, or the number."""
-    return _PROTOCOLS.get(number, str(number))
 
 
 def endpoint(address: str, proto: int, port: int) -> str:
     """`address`, `address:port` or `[address]:port`."""
-    if proto not in _WITH_PORTS:
+    if protocol_name(proto) not in WITH_PORTS:
         return address
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 

@@ -14,6 +14,7 @@ from ipaddress import ip_network
 from typing import TypeVar
 
 from pyctl.errors import UsageError
+from pyctl.model.protocols import WITH_PORTS
 from pyctl.policy.document.networks import MAPPED, Network
 from pyctl.policy.document.types import PortSpec
 
@@ -24,7 +25,7 @@ PORT_NAME = r"(?:[0-9]+(?:-[0-9]+)*-?)?[a-z](?:-?[a-z0-9])*"
 """As services are named: RFC 6335, section 5.1; up to MAX_PORT_NAME characters."""
 MAX_PORT_NAME = 15
 PORTS = re.compile(
-    rf"(tcp|udp|sctp)(?:/(?:any|([0-9]{{1,5}})(?:-([0-9]{{1,5}}))?|({PORT_NAME})))?"
+    rf"({'|'.join(WITH_PORTS)})(?:/(?:any|([0-9]{{1,5}})(?:-([0-9]{{1,5}}))?|({PORT_NAME})))?"
     r"|(icmp|icmpv6)(?:/([0-9]{1,3})(?:-([0-9]{1,3}))?)?"
 )
 _PORTS_HELP = "write tcp/80, tcp/80-90, tcp/any, tcp/http, udp/53, sctp/3868, icmp, icmp/8, icmpv6/128 or any"

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from ipaddress import ip_network
 
+from pyctl.model.protocols import WITH_PORTS
 from pyctl.policy.document import fields, selectors
 from pyctl.policy.document.fields import MAX_PORT_NAME, PORT_NAME, Notes, shown
 from pyctl.policy.document.networks import Network, inside, unmapped
@@ -30,7 +31,7 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?")
 _PORT_NAME = re.compile(PORT_NAME)
-PROTOCOLS = {"TCP": "tcp", "UDP": "udp", "SCTP": "sctp"}
+PROTOCOLS = {name.upper(): name for name in WITH_PORTS}
 _TYPES = ("Ingress", "Egress")
 
 

@@ -12,9 +12,9 @@ from collections.abc import Iterable
 
 from pyctl.engine.records import EngineEvent, Session
 from pyctl.model.policy import Action
+from pyctl.model.protocols import protocol_name
 from pyctl.state.names import Names
 from pyctl.telemetry.history.values import FlowRecord
-from pyctl.telemetry.report import protocol_name
 
 
 def wall_clock(monotonic_ns: int) -> float:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from pyctl.errors import NotFoundError
-from pyctl.model.flow import WITH_PORTS, Answer
+from pyctl.model.flow import Answer
 from pyctl.model.policy import Direction
+from pyctl.model.protocols import ICMP, WITH_PORTS
 from pyctl.model.workload import Workload
 from pyctl.policy.document.types import Policy
 from pyctl.policy.evaluate.observed import End, Observed, Side
@@ -51,7 +52,7 @@ def _port(flow: Flow) -> int | None:
     first = flow.first
     if first.protocol in WITH_PORTS:
         return first.dport
-    if first.protocol in {"icmp", "icmp6"}:
+    if first.protocol in ICMP:
         return None if first.sport is None else first.sport >> 8
     return 0
 
