@@ -38,8 +38,8 @@ def engine_happening(event: EngineEvent, names: Names) -> Happening | None:
         destination=endpoint(event.destination, event.proto, event.dport),
         reason=event.reason,
         rule_id=event.rule_id or None,
-        packets=max(1, event.packets),
-        bytes=event.bytes,
+        packets=max(1, sum(event.packets)),
+        bytes=sum(event.bytes),
     )
 
 

@@ -26,10 +26,10 @@ _BEST = (Answer.NONE, Answer.OPEN, Answer.DATA)
 def observed(flow: Flow) -> Observed:
     """Both ends' records as one: what either has seen was said."""
     first = flow.first
-    names = [(end.source_name, end.destination_name) for end in flow.ends]
+    source, target = flow.names
     return Observed(
-        source=End(first.source, next((name for name, _ in names if name), None)),
-        target=End(first.destination, next((name for _, name in names if name), None)),
+        source=End(first.source, source),
+        target=End(first.destination, target),
         protocol=first.protocol,
         port=_port(flow),
         sides=tuple(
@@ -44,7 +44,7 @@ def observed(flow: Flow) -> Observed:
         passed=flow.decisive.verdict != "deny",
         answer=max((Answer(end.answer) for end in flow.ends), key=_BEST.index),
         flows=first.flows,
-        last=max(end.last for end in flow.ends),
+        last=flow.last,
     )
 
 
