@@ -98,7 +98,7 @@ def test_a_flood_out_of_many_sources_is_one_of_its_target():
 
 def test_floods_of_two_rounds_are_repeats_of_each_other():
     first, second = ([denial(low + n) for n in range(500)] for low in (1, 2000))
-    assert folded(first)[0].same_as(folded(second)[0])
+    assert folded(first)[0].named == folded(second)[0].named
 
 
 def test_what_counts_nothing_is_told_each_time():
