@@ -12,9 +12,10 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from pyctl.model.text import harmless
-from pyctl.telemetry.repeats import Again, Kept, Repeats
+from pyctl.telemetry.repeats import Kept, Repeats
 
 _CHOSEN = ("message", "workload", "source", "destination")
 
@@ -64,7 +65,8 @@ class Happening:
         )
 
 
-REPEATED: Again[Happening] = Again(
+REPEATED = partial(
+    Repeats[Happening],
     # What counts nothing happened once.
     name=lambda one: one.named if one.packets else None,
     time=lambda one: one.time,
@@ -82,7 +84,7 @@ class EventLog:
     def __init__(self, limit: int = 2000) -> None:
         self._limit = limit
         self._kept: dict[str | None, deque[_Numbered]] = {}
-        self._repeats = Repeats(REPEATED)
+        self._repeats = REPEATED()
         self._numbers = itertools.count()
         self._size = 0
         self._lock = threading.Lock()

@@ -21,31 +21,28 @@ class Kept(Generic[Record]):
     """Where it is stored; None: nowhere."""
 
 
-@dataclass(frozen=True)
-class Again(Generic[Record]):
-    """What makes a record the repeat of another."""
-
-    name: Callable[[Record], Hashable]
-    """Equal for repeats; None: never one."""
-    time: Callable[[Record], float]
-    both: Callable[[Record, Record], Record]
-    """Adds a repeat to the earlier one."""
-    window_s: float
-
-
 class Repeats(Generic[Record]):
-    """The newest record of each name."""
+    """The newest record of each name. A record of the same `name` (None: never) within the window after an
+    earlier one is its repeat, which `both` adds to that one.
+    """
 
-    def __init__(self, again: Again[Record]) -> None:
-        self._again = again
+    def __init__(
+        self,
+        name: Callable[[Record], Hashable],
+        time: Callable[[Record], float],
+        both: Callable[[Record, Record], Record],
+        window_s: float,
+    ) -> None:
+        self._name, self._time, self._both = name, time, both
+        self._window_s = window_s
         self._newest: dict[Hashable, Kept[Record]] = {}
 
     def take(self, record: Record) -> Kept[Record]:
         """Return the record that this one repeats, which counts it now, or else a new one."""
-        again, name = self._again, self._again.name(record)
+        name = self._name(record)
         kept = None if name is None else self._newest.get(name)
-        if kept and again.time(record) - again.time(kept.record) < again.window_s:
-            kept.record = again.both(kept.record, record)
+        if kept and self._time(record) - self._time(kept.record) < self._window_s:
+            kept.record = self._both(kept.record, record)
             return kept
         kept = Kept(record)
         if name is not None:
@@ -58,14 +55,13 @@ class Repeats(Generic[Record]):
 
     def drop(self, kept: Kept[Record]) -> None:
         """Add no more repeats to this one."""
-        name = self._again.name(kept.record)
+        name = self._name(kept.record)
         if self._newest.get(name) is kept:
             del self._newest[name]
 
     def forget(self, now: float) -> None:
         """Drop what is too old for repeats, or is not stored."""
-        again = self._again
         for kept in list(self._newest.values()):
-            age = now - again.time(kept.record)
-            if kept.row is None or age >= again.window_s:
+            age = now - self._time(kept.record)
+            if kept.row is None or age >= self._window_s:
                 self.drop(kept)

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Generic, TypeVar
 
 from pyctl.telemetry.events import Happening
 from pyctl.telemetry.history.values import FlowRecord
-from pyctl.telemetry.repeats import Again, Repeats
+from pyctl.telemetry.repeats import Repeats
 
 Record = TypeVar("Record", FlowRecord, Happening)
 CROWD = 8
@@ -115,14 +116,15 @@ def _both_flows(earlier: FlowRecord, one: FlowRecord) -> FlowRecord:
     return replace(both, flows=earlier.flows) if is_one_flow else both
 
 
-ATTEMPTS: Again[FlowRecord] = Again(
+ATTEMPTS = partial(
+    Repeats[FlowRecord],
     name=lambda one: one.identity if one.verdict == "deny" else None,
     time=lambda one: one.last,
     both=_both_flows,
     window_s=60.0,
 )
 """Repeats of a denied flow are one attempt, and one row."""
-_SAME_FLOW: Again[FlowRecord] = replace(
+_SAME_FLOW = partial(
     ATTEMPTS,
     name=lambda one: (*one.identity, None if one.verdict == "deny" else one.started),
 )
@@ -131,7 +133,7 @@ _SAME_FLOW: Again[FlowRecord] = replace(
 
 def repeats_folded(records: Iterable[FlowRecord]) -> list[FlowRecord]:
     """Return each flow once."""
-    return [kept.record for kept in Repeats(_SAME_FLOW).take_all(records)]
+    return [kept.record for kept in _SAME_FLOW().take_all(records)]
 
 
 def is_of_any_far_end(one: FlowRecord) -> bool:

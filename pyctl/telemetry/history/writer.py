@@ -30,7 +30,6 @@ from pyctl.telemetry.history.aggregation import (
 from pyctl.telemetry.history.database import Database, Limits
 from pyctl.telemetry.history.hits import Count
 from pyctl.telemetry.history.values import FlowRecord
-from pyctl.telemetry.repeats import Repeats
 
 _log = structlog.get_logger()
 BATCH_S = 1.0
@@ -105,7 +104,7 @@ class History:
         self._unrecorded = 0
         self.done = (0, 0)
         """(epoch, number) of the last engine event that need not be told again."""
-        self._flows, self._events = Repeats(ATTEMPTS), Repeats(REPEATED)
+        self._flows, self._events = ATTEMPTS(), REPEATED()
         self._thread = threading.Thread(target=self._run, name="history", daemon=True)
 
     def start(self) -> None:
@@ -236,7 +235,7 @@ class History:
 
     def _give_up(self, batch: _Batch) -> None:
         # What is not stored takes no repeats.
-        self._flows, self._events = Repeats(ATTEMPTS), Repeats(REPEATED)
+        self._flows, self._events = ATTEMPTS(), REPEATED()
         self._unrecorded += len(batch)
         with self._changed:
             self._lost += len(batch)
