@@ -8,18 +8,12 @@ from __future__ import annotations
 from pyctl import abi
 from pyctl.datapath.events import DropEvent
 from pyctl.engine.records import EngineEvent
-from pyctl.model.protocols import WITH_PORTS, protocol_name
+from pyctl.model.flow import endpoint
+from pyctl.model.protocols import protocol_name
 from pyctl.state.names import Names
 from pyctl.telemetry.events import Happening
 
 _KINDS = {"drop": "denial", "violation": "violation", "staged": "staged"}
-
-
-def endpoint(address: str, proto: int, port: int) -> str:
-    """`address`, `address:port` or `[address]:port`."""
-    if protocol_name(proto) not in WITH_PORTS:
-        return address
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def engine_happening(event: EngineEvent, names: Names) -> Happening | None:
@@ -27,15 +21,16 @@ def engine_happening(event: EngineEvent, names: Names) -> Happening | None:
     kind = _KINDS.get(event.kind)
     if kind is None:
         return None
+    protocol = protocol_name(event.proto)
     return Happening(
         kind,
         abi.REASON[event.reason].caption,
         workload=names.of_port(event.port_id),
         port_id=event.port_id or None,
         direction=event.direction,
-        protocol=protocol_name(event.proto),
-        source=endpoint(event.source, event.proto, event.sport),
-        destination=endpoint(event.destination, event.proto, event.dport),
+        protocol=protocol,
+        source=endpoint(event.source, protocol, event.sport),
+        destination=endpoint(event.destination, protocol, event.dport),
         reason=event.reason,
         rule_id=event.rule_id or None,
         packets=max(1, sum(event.packets)),
@@ -49,18 +44,17 @@ def kernel_happening(event: DropEvent, names: Names) -> Happening:
     if event.passed:
         text += " (passed: the mode only records)"
     source, destination = event.source_mac, event.destination_mac
+    protocol = protocol_name(event.protocol)
     if event.source is not None and event.destination is not None:
-        source = endpoint(event.source, event.protocol, event.source_port)
-        destination = endpoint(
-            event.destination, event.protocol, event.destination_port
-        )
+        source = endpoint(event.source, protocol, event.source_port)
+        destination = endpoint(event.destination, protocol, event.destination_port)
     return Happening(
         "kernel-drop",
         text,
         workload=names.of_port(event.port_id),
         port_id=event.port_id or None,
         direction=event.direction,
-        protocol=protocol_name(event.protocol) if event.source else None,
+        protocol=protocol if event.source else None,
         source=source,
         destination=destination,
         reason=event.reason,

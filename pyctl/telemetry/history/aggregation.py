@@ -207,7 +207,7 @@ def _own_end(one: Happening) -> tuple[str | None, str | None]:
 
 
 def _address(endpoint: str | None) -> str | None:
-    """The inverse of report.endpoint."""
+    """The inverse of model.flow.endpoint."""
     if endpoint is None:
         return None
     if endpoint.startswith("["):
