@@ -26,12 +26,12 @@ from pyctl.policy.document.table import (
     ANYTHING,
     TEXT,
     WORD,
+    WORDS,
     Field,
     Kind,
     Table,
     items_of,
     one_of,
-    words,
 )
 from pyctl.policy.document.types import ANY, Expression, Operator, Selector
 
@@ -41,7 +41,7 @@ WITH_VALUES = {Operator.IN, Operator.NOT_IN}
 def _labels(notes: Notes, path: str, value: object) -> tuple[tuple[str, str], ...]:
     if value == {}:
         notes.error(path, "must name a label")
-    return tuple(sorted(words(notes, path, value).items()))
+    return tuple(sorted(WORDS.read(notes, path, value).items()))
 
 
 def expression(notes: Notes, path: str, value: object) -> Expression | None:
@@ -79,20 +79,10 @@ _ASKED = [
         values={"type": "array", "maxItems": 0},
     ),
 ]
+_LABELS = Kind(_labels, {**WORDS.schema, "minProperties": 1})
 _SELECTOR = Table(
     Field("name", TEXT, about="glob over the workload's name"),
-    Field(
-        "labels",
-        Kind(
-            _labels,
-            {
-                "type": "object",
-                "minProperties": 1,
-                "additionalProperties": WORD.schema,
-            },
-        ),
-        about="by key, glob over the label's value",
-    ),
+    Field("labels", _LABELS, about="by key, glob over the label's value"),
     Field("image", TEXT, about="glob over the image's name"),
     Field("runtime", one_of(RuntimeKind)),
     Field(

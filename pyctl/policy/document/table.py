@@ -161,8 +161,7 @@ def items_of(kind: Kind[T | None], *, nulls: bool = False) -> Kind[tuple[T, ...]
     return Kind(read, {"type": "array", "minItems": 1, "items": kind.schema})
 
 
-def words(notes: Notes, path: str, value: object) -> dict[str, str]:
-    """A mapping of words by any key."""
+def _words(notes: Notes, path: str, value: object) -> dict[str, str]:
     found = fields.mapping(notes, path, value)
     return {key: WORD.read(notes, f"{path}.{key}", found[key]) or "" for key in found}
 
@@ -178,6 +177,8 @@ WORD = Kind(
     {"type": "string"},
 )
 """It may be empty."""
+WORDS = Kind(_words, {"type": "object", "additionalProperties": WORD.schema})
+"""By any key."""
 FLAG = checked(
     lambda value: isinstance(value, bool), "true or false", {"type": "boolean"}
 )

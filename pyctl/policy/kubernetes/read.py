@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from ipaddress import ip_network
 from typing import cast
 
@@ -18,13 +19,13 @@ from pyctl.policy.document.networks import Network, inside, unmapped
 from pyctl.policy.document.resolve import DEFAULT_NAMESPACE
 from pyctl.policy.document.table import (
     ANYTHING,
+    WORDS,
     Field,
     Kind,
     Table,
     checked,
     items_of,
     number,
-    words,
 )
 from pyctl.policy.document.types import ANY, Expression
 from pyctl.policy.kubernetes.policies import (
@@ -38,6 +39,8 @@ from pyctl.policy.kubernetes.policies import (
     Rule,
 )
 
+table = partial(Table, nulls=True)
+list_of = partial(items_of, nulls=True)
 PROTOCOLS = {name.upper(): name for name in WITH_PORTS}
 _LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?")
 _PORT_NAME = re.compile(PORT_NAME)
@@ -103,17 +106,16 @@ def _expression(notes: Notes, path: str, value: object) -> Expression | None:
 
 def _rules(peers: str) -> Kind[tuple[Rule, ...]]:
     """Peers and ports restrict where there are any; an empty list is as good as none."""
-    table = Table(
-        Field(peers, items_of(Kind(_peer), nulls=True)),
-        Field("ports", items_of(Kind(_port), nulls=True)),
-        nulls=True,
+    rule = table(
+        Field(peers, list_of(Kind(_peer))),
+        Field("ports", list_of(Kind(_port))),
     )
 
     def read(notes: Notes, path: str, value: object) -> Rule | None:
-        found = table.read(notes, path, value)
+        found = rule.read(notes, path, value)
         return Rule(found[peers] or None, found["ports"] or None)
 
-    return items_of(Kind(read), nulls=True)
+    return list_of(Kind(read))
 
 
 def _peer(notes: Notes, path: str, value: object) -> Peer | None:
@@ -183,52 +185,44 @@ _TYPE = checked(_TYPES.__contains__, "Ingress or Egress")
 _PROTOCOL = checked(
     list(PROTOCOLS).__contains__, "TCP, UDP or SCTP", make=PROTOCOLS.__getitem__
 )
-_LABELS = Table(
-    Field("matchLabels", Kind(words), default={}),
-    Field("matchExpressions", items_of(Kind(_expression), nulls=True), default=[]),
-    nulls=True,
+_LABELS = table(
+    Field("matchLabels", WORDS, default={}),
+    Field("matchExpressions", list_of(Kind(_expression)), default=[]),
 )
 _CIDR: Kind[Network | None] = Kind(_network, missing="None is no CIDR like 10.1.0.0/16")
-_EXCEPT: Kind[tuple[Network, ...]] = items_of(_CIDR, nulls=True)
-_BLOCK = Table(
-    Field("cidr", _CIDR, required=True),
-    Field("except", _EXCEPT, default=[]),
-    nulls=True,
+_EXCEPT: Kind[tuple[Network, ...]] = list_of(_CIDR)
+_BLOCK = table(
+    Field("cidr", _CIDR, required=True), Field("except", _EXCEPT, default=[])
 )
-_PEER = Table(
+_PEER = table(
     Field("podSelector", Kind(label_selector)),
     Field("namespaceSelector", Kind(label_selector)),
     Field("ipBlock", Kind(_block)),
-    nulls=True,
 )
-_PORT = Table(
+_PORT = table(
     Field("protocol", _PROTOCOL, default="TCP"),
     Field("port", Kind(_number_or_name)),
     Field("endPort", NUMBER),
-    nulls=True,
 )
-_ABOUT = Table(
+_ABOUT = table(
     Field("name", NAME, required=True),
     Field(
         "namespace",
         _named(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"),
         default=DEFAULT_NAMESPACE,
     ),
-    nulls=True,
     others=True,
 )
-_SPEC = Table(
+_SPEC = table(
     Field("podSelector", Kind(label_selector), default={}),
-    Field("policyTypes", items_of(_TYPE, nulls=True), default=[]),
+    Field("policyTypes", list_of(_TYPE), default=[]),
     Field("ingress", _rules("from"), default=[]),
     Field("egress", _rules("to"), default=[]),
-    nulls=True,
 )
-_POLICY = Table(
+_POLICY = table(
     Field("apiVersion", ANYTHING),
     Field("kind", ANYTHING),
     Field("metadata", _ABOUT.kind, default={}),
     Field("spec", _SPEC.kind, required=True),
     Field("status", ANYTHING),
-    nulls=True,
 )

@@ -204,9 +204,10 @@ class History:
         flows = self._flows.take_all(told)
         events = self._events.take_all(aggregate(batch.events, EVENTS, FLOOD))
         if batch.position or flows or events or batch.counts:
-            self._count_lost(
-                self._db.write(flows, events, batch.position, batch.counts.values())
-            )
+            counts = batch.counts.values()
+            unfit = self._db.write(flows, events, batch.position, counts)
+            with self._changed:
+                self._lost += unfit
             self._flows.forget(time.time())
             self._events.forget(time.time())
             self._db.prune()
@@ -215,10 +216,6 @@ class History:
             missed, self._unrecorded = self._unrecorded, 0
             self._why_not = None
             self._tell(f"flows and events are recorded again; not recorded: {missed}")
-
-    def _count_lost(self, number: int) -> None:
-        with self._changed:
-            self._lost += number
 
     def _failed(self, error: Exception) -> None:
         if self._db is not None:

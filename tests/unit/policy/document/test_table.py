@@ -8,12 +8,12 @@ from pyctl.policy.document.fields import MAX_RULE_ID, Notes
 from pyctl.policy.document.table import (
     NOT_YET,
     TEXT,
+    WORDS,
     Field,
     Table,
     const,
     items_of,
     number,
-    words,
 )
 
 TABLE = Table(
@@ -73,5 +73,5 @@ def test_an_id_is_a_positive_32_bit_number(value):
 def test_one_word_alone_and_words_by_any_key():
     notes = Notes()
     assert const("v1").read(notes, "c", "v2") is None
-    assert words(notes, "w", {"a": "", "b": "x"}) == {"a": "", "b": "x"}
+    assert WORDS.read(notes, "w", {"a": "", "b": "x"}) == {"a": "", "b": "x"}
     assert notes.errors == ["c: must be v1, not 'v2'"]
