@@ -17,13 +17,23 @@ Every error is told in one go, with the path of its field, as for a policy; unkn
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pyctl.errors import NotFoundError, SegctlError, UsageError
 from pyctl.model.workload import DatapathKind, Fail, Mode
-from pyctl.policy.document import fields, selectors
+from pyctl.policy.document import fields
 from pyctl.policy.document.fields import Notes
+from pyctl.policy.document.selectors import SELECTOR
+from pyctl.policy.document.table import (
+    Field,
+    Kind,
+    Table,
+    const,
+    items_of,
+    number,
+    one_of,
+)
 from pyctl.policy.document.text import load
 from pyctl.policy.document.types import API_VERSION
 from pyctl.state.requests import AutoAttach
@@ -66,86 +76,60 @@ def read(path: Path, *, must_exist: bool = True) -> Config:
 def parse(text: str, name: str = "the configuration") -> Config:
     """UsageError naming every bad field."""
     notes = Notes()
-    known = ["apiVersion", "container-hosts", "auto-attach", "history", "flow-map"]
-    root = fields.mapping(notes, "", load(text, name), known)
-    if root.get("apiVersion") != API_VERSION:
-        found = fields.shown(root.get("apiVersion"))
-        notes.error("apiVersion", f"must be {API_VERSION}, not {found}")
-    hosts: list[str] = []
-    if "container-hosts" in root:
-        for path, item in _items(notes, "container-hosts", root["container-hosts"]):
-            host = fields.text(notes, path, item)
-            if host and not host.removeprefix("unix://").startswith("/"):
-                notes.error(
-                    path, f"{fields.shown(host)} is no unix socket of this host"
-                )
-            hosts.append(host or "")
-    chosen = []
-    if "auto-attach" in root:
-        for path, item in _items(notes, "auto-attach", root["auto-attach"]):
-            chosen.append(_auto_attach(notes, path, item))
-    history = Limits()
-    if "history" in root:
-        history = _history(notes, "history", root["history"])
-    entries = None
-    if "flow-map" in root:
-        entries = _flow_map(notes, "flow-map", root["flow-map"])
+    found = _FILE.read(notes, "", load(text, name))
     if notes.errors:
         raise UsageError(
             f"{name} has errors:\n  " + "\n  ".join(notes.errors),
             state="the agent was not started",
         )
-    return Config(tuple(hosts), tuple(chosen), history, entries)
-
-
-def _items(notes: Notes, path: str, value: object) -> list[tuple[str, object]]:
-    found = fields.sequence(notes, path, value)
-    return [(f"{path}[{index}]", item) for index, item in enumerate(found)]
-
-
-def _history(notes: Notes, path: str, value: object) -> Limits:
-    found = Limits()
-    body = fields.mapping(notes, path, value, ["max-mib", "max-days"])
-    for key, most in (("max-mib", 1 << 20), ("max-days", 3650)):
-        given = body.get(key)
-        if given is None:
-            continue
-        if type(given) is not int or not 1 <= given <= most:
-            notes.error(f"{path}.{key}", f"must be a whole number from 1 to {most}")
-        elif key == "max-mib":
-            found = replace(found, max_bytes=given << 20)
-        else:
-            found = replace(found, max_age_s=given * 86400.0)
-    return found
-
-
-def _flow_map(notes: Notes, path: str, value: object) -> int | None:
-    most = 1 << 31
-    given = fields.mapping(notes, path, value, ["max-entries"]).get("max-entries")
-    if given is None or (type(given) is int and 0 <= given <= most):
-        return given
-    notes.error(f"{path}.max-entries", f"must be a whole number from 0 to {most}")
-    return None
-
-
-def _auto_attach(notes: Notes, path: str, value: object) -> AutoAttach:
-    body = fields.mapping(notes, path, value, ["selector", "mode", "datapath", "fail"])
-    if "selector" not in body:
-        notes.error(f"{path}.selector", "is missing")
-    selector = selectors.selector(
-        notes, f"{path}.selector", body.get("selector", {"name": "*"})
+    mib, days = found["history"].values()
+    return Config(
+        found["container-hosts"] or (),
+        found["auto-attach"] or (),
+        Limits(mib << 20, days * 86400.0),
+        found["flow-map"]["max-entries"],
     )
-    mode = datapath = fail = None
-    if "mode" in body:
-        mode = fields.choice(notes, f"{path}.mode", body["mode"], Mode)
-        if mode is Mode.QUARANTINE:
-            notes.error(
-                f"{path}.mode", "a workload is put into quarantine by `segctl mode`"
-            )
-    if "datapath" in body:
-        datapath = fields.choice(
-            notes, f"{path}.datapath", body["datapath"], DatapathKind
-        )
-    if "fail" in body:
-        fail = fields.choice(notes, f"{path}.fail", body["fail"], Fail)
-    return AutoAttach(selector, mode, datapath, fail)
+
+
+def _host(notes: Notes, path: str, value: object) -> str | None:
+    host = fields.text(notes, path, value)
+    if host and not host.removeprefix("unix://").startswith("/"):
+        notes.error(path, f"{fields.shown(host)} is no unix socket of this host")
+    return host
+
+
+def _mode(notes: Notes, path: str, value: object) -> Mode | None:
+    mode: Mode | None = one_of(Mode).read(notes, path, value)
+    if mode is Mode.QUARANTINE:
+        notes.error(path, "a workload is put into quarantine by `segctl mode`")
+    return mode
+
+
+_AUTO_ATTACH = Table(
+    Field("selector", SELECTOR, required=True),
+    Field("mode", Kind(_mode)),
+    Field("datapath", one_of(DatapathKind)),
+    Field("fail", one_of(Fail)),
+)
+_FILE = Table(
+    Field("apiVersion", const(API_VERSION), required=True),
+    Field("container-hosts", items_of(Kind(_host))),
+    Field(
+        "auto-attach",
+        items_of(Kind(lambda *at: AutoAttach(**_AUTO_ATTACH.read(*at)))),
+    ),
+    Field(
+        "history",
+        Table(
+            Field("max-mib", number(1, 1 << 20), default=Limits.max_bytes >> 20),
+            Field("max-days", number(1, 3650), default=int(Limits.max_age_s) // 86400),
+            nulls=True,
+        ).kind,
+        default={},
+    ),
+    Field(
+        "flow-map",
+        Table(Field("max-entries", number(0, 1 << 31)), nulls=True).kind,
+        default={},
+    ),
+)

@@ -13,7 +13,7 @@ import click
 from pyctl.cli.shared import follow, options, render
 from pyctl.cli.shared.once import Command
 from pyctl.cli.shared.since import Since
-from pyctl.model.flow import WITH_PORTS
+from pyctl.model.flow import endpoint
 
 COLUMNS = (
     *("last", "from", "to", "way", "proto", "packets", "bytes", "back"),
@@ -131,9 +131,5 @@ def carrier(flow: Mapping[str, Any]) -> str:
 
 
 def _end(flow: Mapping[str, Any], end: str) -> str:
-    name, port = flow[f"{end}_name"] or flow[end], flow[f"{end}_port"]
-    if flow["protocol"] not in WITH_PORTS:
-        return str(name)
-    if not flow[f"{end}_name"] and ":" in name:
-        name = f"[{name}]"
-    return f"{name}:{'*' if port is None else port}"
+    shown = str(flow[f"{end}_name"] or flow[end])
+    return endpoint(shown, flow["protocol"], flow[f"{end}_port"])

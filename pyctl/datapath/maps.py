@@ -15,6 +15,7 @@ from pyctl import abi
 from pyctl.datapath.pins import MAPS, open_map
 from pyctl.errors import SegctlError
 from pyctl.model.instance import Instance
+from pyctl.model.protocols import ICMP, protocol_name
 from pyctl.model.workload import Counter, Service
 from pyctl.platform.bpf import commands as bpf
 
@@ -76,7 +77,6 @@ FLAGS = _names(
     *("fail_open", "pass_other", "any_source", "peer_ok", "quarantine", "elsewhere"),
     "serves_router",
 )
-PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6", 132: "sctp"}
 
 
 def flag_names(flags: int) -> list[str]:
@@ -148,7 +148,7 @@ def _flows(family: int) -> Callable[[bpf.Map], Iterator[Row]]:
             yield {
                 "port_id": key.port_id,
                 "direction": DIRECTIONS.get(key.dir, str(key.dir)),
-                "protocol": PROTOCOLS.get(key.proto, str(key.proto)),
+                "protocol": protocol_name(key.proto),
                 "source": address_text(family, _field(key, "saddr")),
                 "destination": address_text(family, _field(key, "daddr")),
                 **_ports_of(key),
@@ -166,7 +166,7 @@ def _flows(family: int) -> Callable[[bpf.Map], Iterator[Row]]:
 
 def _ports_of(key: Any) -> Row:
     sport, dport = socket.ntohs(key.sport), socket.ntohs(key.dport)
-    if PROTOCOLS.get(key.proto, "").startswith("icmp"):
+    if protocol_name(key.proto) in ICMP:
         return {"icmp_type": sport >> 8, "icmp_code": sport & 0xFF, "icmp_id": dport}
     return {"source_port": sport, "destination_port": dport}
 

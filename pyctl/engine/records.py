@@ -54,22 +54,18 @@ WIRE = {
 HIT_DEFAULT = constant("SG_HIT_DEFAULT")
 _DIRECTION_OF = {number: direction for direction, number in DIRECTIONS.items()}
 _ACTION_OF = {ACTIONS[action]: action for action in (Action.ALLOW, Action.DENY)}
+_DROP = constant("SG_EVENT_DROP")
 _POLICY_BYTES = sizeof("sg_policy")
 _RULE_BYTES = sizeof("sg_rule")
 
 
-@dataclass(frozen=True)
-class EngineEvent:
-    """A verdict worth telling."""
+@dataclass(frozen=True, kw_only=True)
+class EngineFlow:
+    """A flow at one port as the engine tells of it; addresses and ports as its opener wrote them."""
 
-    time_ns: int
-    """CLOCK_MONOTONIC."""
-    kind: str
-    """`flow_end`, `drop`, `violation` or `staged`."""
-    reason: str
     port_id: int
     direction: Direction | None
-    """Which way the flow was opened."""
+    """Which way it was opened."""
     proto: int
     source: str
     sport: int
@@ -77,60 +73,48 @@ class EngineEvent:
     destination: str
     dport: int
     """ICMP: the identifier."""
+    verdict: Action | None
     rule_id: int
     """0: no rule decided, the default did."""
-    packets: int
-    bytes: int
-    started_ns: int = 0
-    """CLOCK_MONOTONIC. This and what follows: flow_end only."""
-    back_packets: int = 0
-    """Of packets: towards the opener."""
-    back_bytes: int = 0
+    reason: str = "none"
+    """Why it is denied, or would be."""
+    violation: bool
+    """It passed only because the mode records."""
+    created_ns: int
+    """CLOCK_MONOTONIC, as last_seen_ns."""
+    last_seen_ns: int
+    packets: tuple[int, int]
+    """From the opener, and back."""
+    bytes: tuple[int, int]
     kernel_packets: int = 0
     """Of packets: carried by the kernel, both directions."""
     kernel_bytes: int = 0
-    violation: bool = False
-    """It passed only because the mode records."""
     answer: Answer = Answer.NONE
 
 
-@dataclass(frozen=True)
-class Session:
-    """A flow that the engine knows, addresses as its opener wrote them."""
+@dataclass(frozen=True, kw_only=True)
+class EngineEvent(EngineFlow):
+    """A verdict worth telling; only that of a flow's end has counts of both directions."""
+
+    kind: str
+    """`flow_end`, `drop`, `violation` or `staged`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session(EngineFlow):
+    """A flow that the engine knows."""
 
     id: int
-    port_id: int
-    direction: Direction | None
-    proto: int
-    source: str
-    sport: int
-    destination: str
-    dport: int
-    verdict: Action | None
-    rule_id: int
     tcp_state: int
     """The kernel's number (1: established)."""
     cached: bool
     """The kernel carries it."""
-    violation: bool
-    """It passed only because the mode records."""
     midstream: bool
     """It was open before the engine saw it."""
     generation: int
-    created_ns: int
-    last_seen_ns: int
     timeout_ns: int
-    packets: tuple[int, int]
-    """From the opener, and back."""
-    bytes: tuple[int, int]
-    reason: str = "none"
-    """Why it is denied, or would be."""
-    kernel_packets: int = 0
-    """Of packets: carried by the kernel, both directions."""
-    kernel_bytes: int = 0
     ended: bool = False
     """Over, and told so by a flow_end: it only lingers."""
-    answer: Answer = Answer.NONE
     keys: tuple[int, ...] = ()
     """NodeRule.key of the rule that decides, and of the staged one that would."""
 
@@ -233,51 +217,29 @@ def _array(struct: str, blob: bytes) -> Any:
 
 
 def events(blob: bytes) -> list[EngineEvent]:
-    """The events of an array of struct sg_event; SegctlError for a wrong size."""
+    """Return the events of an array of struct sg_event; SegctlError for a wrong size."""
     return [
         EngineEvent(
-            time_ns=raw.time_ns,
             kind=KINDS.get(raw.kind, str(raw.kind)),
-            reason=reason_name(raw.reason),
-            port_id=raw.port_id,
-            direction=_DIRECTION_OF.get(raw.dir),
-            proto=raw.proto,
-            source=_address(raw.family, raw.saddr),
-            sport=raw.sport,
-            destination=_address(raw.family, raw.daddr),
-            dport=raw.dport,
-            rule_id=raw.rule_id,
-            packets=raw.packets,
-            bytes=raw.bytes,
-            started_ns=raw.started_ns,
-            back_packets=raw.back_packets,
-            back_bytes=raw.back_bytes,
-            kernel_packets=raw.kernel_packets,
-            kernel_bytes=raw.kernel_bytes,
-            violation=bool(raw.violation),
-            answer=ANSWERS[raw.answer],
+            verdict=Action.DENY if raw.kind == _DROP else Action.ALLOW,
+            created_ns=raw.started_ns or raw.time_ns,
+            last_seen_ns=raw.time_ns,
+            packets=(raw.packets - raw.back_packets, raw.back_packets),
+            bytes=(raw.bytes - raw.back_bytes, raw.back_bytes),
+            **_flow(raw),
         )
         for raw in _array("sg_event", blob)
     ]
 
 
 def sessions(blob: bytes) -> list[Session]:
-    """The sessions of an array of struct sg_session_info; SegctlError for a wrong size."""
+    """Return the sessions of an array of struct sg_session_info; SegctlError for a wrong size."""
     return [
         Session(
             id=raw.id,
-            port_id=raw.port_id,
-            direction=_DIRECTION_OF.get(raw.dir),
-            proto=raw.proto,
-            source=_address(raw.family, raw.saddr),
-            sport=raw.sport,
-            destination=_address(raw.family, raw.daddr),
-            dport=raw.dport,
             verdict=_ACTION_OF.get(raw.verdict),
-            rule_id=raw.rule_id,
             tcp_state=raw.tcp_state,
             cached=bool(raw.cached),
-            violation=bool(raw.violation),
             midstream=bool(raw.midstream),
             generation=raw.generation,
             created_ns=raw.created_ns,
@@ -285,15 +247,31 @@ def sessions(blob: bytes) -> list[Session]:
             timeout_ns=raw.timeout_ns,
             packets=(raw.packets[0], raw.packets[1]),
             bytes=(raw.bytes[0], raw.bytes[1]),
-            reason=reason_name(raw.reason),
-            kernel_packets=raw.kernel_packets,
-            kernel_bytes=raw.kernel_bytes,
             ended=bool(raw.ended),
-            answer=ANSWERS[raw.answer],
             keys=tuple(key for key in (raw.keys.rule, raw.keys.staged) if key),
+            **_flow(raw),
         )
         for raw in _array("sg_session_info", blob)
     ]
+
+
+def _flow(raw: Any) -> dict[str, Any]:
+    """Return what an event and a session say in the same words."""
+    return {
+        "port_id": raw.port_id,
+        "direction": _DIRECTION_OF.get(raw.dir),
+        "proto": raw.proto,
+        "source": _address(raw.family, raw.saddr),
+        "sport": raw.sport,
+        "destination": _address(raw.family, raw.daddr),
+        "dport": raw.dport,
+        "rule_id": raw.rule_id,
+        "reason": reason_name(raw.reason),
+        "violation": bool(raw.violation),
+        "kernel_packets": raw.kernel_packets,
+        "kernel_bytes": raw.kernel_bytes,
+        "answer": ANSWERS[raw.answer],
+    }
 
 
 def hits(blob: bytes) -> list[Hit]:

@@ -1,7 +1,8 @@
 """The nouns of segctl as frozen values: Workload, Port, PortPair, PortPolicy, Instance, LogLevel.
 
 workload  Workload, Port, PortPair     policy  PortPolicy and what the engine is given
-flow      answers of a flow            instance  names and paths of one instance
+flow      a flow's answers and ends    instance  names and paths of one instance
+protocols  names and numbers of IP protocols
 truth     which verdict each mode makes of a rule's     text  harmless to a terminal     log_level
 
 In and out: values. No I/O, no import but the standard library and pyctl.errors. May import errors; everybody may import it.

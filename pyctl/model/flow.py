@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-WITH_PORTS = frozenset({"tcp", "udp", "sctp"})
-"""Protocols whose flows have ports, by the names that are shown."""
+from pyctl.model.protocols import WITH_PORTS
 
 
 class Answer(StrEnum):
@@ -17,3 +16,11 @@ class Answer(StrEnum):
     OPEN = "open"
     """A TCP connection, over which nothing was sent."""
     DATA = "data"
+
+
+def endpoint(address: str, protocol: str, port: int | None) -> str:
+    """Return `address`, `address:port` or `[address]:port`; of many ports `*`."""
+    if protocol not in WITH_PORTS:
+        return address
+    shown = f"[{address}]" if ":" in address else address
+    return f"{shown}:{'*' if port is None else port}"

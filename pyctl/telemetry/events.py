@@ -12,10 +12,11 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from pyctl.model.text import harmless
+from pyctl.telemetry.repeats import Kept, Repeats
 
-REPEAT_WINDOW_S = 10.0
 _CHOSEN = ("message", "workload", "source", "destination")
 
 
@@ -46,10 +47,6 @@ class Happening:
             if text is not None and not text.isascii():
                 object.__setattr__(self, field_name, harmless(text))
 
-    def same_as(self, other: Happening) -> bool:
-        """Whether the other differs at most in its time and counts."""
-        return self.named == other.named
-
     @property
     def named(self) -> tuple[object, ...]:
         """All but time and counts: equal for repeats."""
@@ -68,17 +65,26 @@ class Happening:
         )
 
 
-_Numbered = tuple[int, Happening]
+REPEATED = partial(
+    Repeats[Happening],
+    # What counts nothing happened once.
+    name=lambda one: one.named if one.packets else None,
+    time=lambda one: one.time,
+    both=Happening.repeated,
+    window_s=10.0,
+)
+_Numbered = tuple[int, Kept[Happening]]
 
 
 class EventLog:
-    """The last `limit` happenings. A repeat of the newest few of a workload within ten seconds only counts;
-    for a new one, the workload that has most gives its oldest.
+    """The last `limit` happenings. A repeat within ten seconds only counts; for a new one, the workload that
+    has most gives its oldest.
     """
 
     def __init__(self, limit: int = 2000) -> None:
         self._limit = limit
         self._kept: dict[str | None, deque[_Numbered]] = {}
+        self._repeats = REPEATED()
         self._numbers = itertools.count()
         self._size = 0
         self._lock = threading.Lock()
@@ -87,14 +93,11 @@ class EventLog:
     def add(self, happening: Happening) -> bool:
         """Record it; False where it was folded into an earlier one as a repeat."""
         with self._lock:
-            kept = self._kept.setdefault(happening.workload, deque())
-            for back in range(1, min(8, len(kept)) + 1):
-                number, earlier = kept[-back]
-                recent = happening.time - earlier.time < REPEAT_WINDOW_S
-                if recent and earlier.packets and earlier.same_as(happening):
-                    kept[-back] = number, earlier.repeated(happening)
-                    return False
-            kept.append((next(self._numbers), happening))
+            kept = self._repeats.take(happening)
+            if kept.record is not happening:
+                return False
+            of_workload = self._kept.setdefault(happening.workload, deque())
+            of_workload.append((next(self._numbers), kept))
             self._size += 1
             if self._size > self._limit:
                 self._forget_one()
@@ -102,7 +105,7 @@ class EventLog:
 
     def _forget_one(self) -> None:
         whose, most = max(self._kept.items(), key=lambda of: len(of[1]))
-        most.popleft()
+        self._repeats.drop(most.popleft()[1])
         if not most:
             del self._kept[whose]
         self._size -= 1
@@ -113,8 +116,8 @@ class EventLog:
     ) -> list[Happening]:
         """At most `limit`, oldest first, of one workload and of these kinds where given."""
         with self._lock:
-            numbered = list(self._of(workload))
-        chosen = [one for _, one in numbered if not kinds or one.kind in kinds]
+            found = [kept.record for _, kept in self._of(workload)]
+        chosen = [one for one in found if not kinds or one.kind in kinds]
         return chosen[-limit:]
 
     def _of(self, workload: str | None) -> Iterator[_Numbered]:

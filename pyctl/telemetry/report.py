@@ -5,35 +5,15 @@ In: events as the engine's client and the driver give them. Out: Happening value
 
 from __future__ import annotations
 
-import socket
-
 from pyctl import abi
 from pyctl.datapath.events import DropEvent
 from pyctl.engine.records import EngineEvent
+from pyctl.model.flow import endpoint
+from pyctl.model.protocols import protocol_name
 from pyctl.state.names import Names
 from pyctl.telemetry.events import Happening
 
-_PROTOCOLS = {
-    socket.IPPROTO_ICMP: "icmp",
-    socket.IPPROTO_TCP: "tcp",
-    socket.IPPROTO_UDP: "udp",
-    socket.IPPROTO_SCTP: "sctp",
-    socket.IPPROTO_ICMPV6: "icmp6",
-}
-_WITH_PORTS = (socket.IPPROTO_TCP, socket.IPPROTO_UDP, socket.IPPROTO_SCTP)
 _KINDS = {"drop": "denial", "violation": "violation", "staged": "staged"}
-
-
-def protocol_name(number: int) -> str:
-    """tcp, udp, sctp, icmp, icmp6, or the number."""
-    return _PROTOCOLS.get(number, str(number))
-
-
-def endpoint(address: str, proto: int, port: int) -> str:
-    """`address`, `address:port` or `[address]:port`."""
-    if proto not in _WITH_PORTS:
-        return address
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def engine_happening(event: EngineEvent, names: Names) -> Happening | None:
@@ -41,19 +21,20 @@ def engine_happening(event: EngineEvent, names: Names) -> Happening | None:
     kind = _KINDS.get(event.kind)
     if kind is None:
         return None
+    protocol = protocol_name(event.proto)
     return Happening(
         kind,
         abi.REASON[event.reason].caption,
         workload=names.of_port(event.port_id),
         port_id=event.port_id or None,
         direction=event.direction,
-        protocol=protocol_name(event.proto),
-        source=endpoint(event.source, event.proto, event.sport),
-        destination=endpoint(event.destination, event.proto, event.dport),
+        protocol=protocol,
+        source=endpoint(event.source, protocol, event.sport),
+        destination=endpoint(event.destination, protocol, event.dport),
         reason=event.reason,
         rule_id=event.rule_id or None,
-        packets=max(1, event.packets),
-        bytes=event.bytes,
+        packets=max(1, sum(event.packets)),
+        bytes=sum(event.bytes),
     )
 
 
@@ -63,18 +44,17 @@ def kernel_happening(event: DropEvent, names: Names) -> Happening:
     if event.passed:
         text += " (passed: the mode only records)"
     source, destination = event.source_mac, event.destination_mac
+    protocol = protocol_name(event.protocol)
     if event.source is not None and event.destination is not None:
-        source = endpoint(event.source, event.protocol, event.source_port)
-        destination = endpoint(
-            event.destination, event.protocol, event.destination_port
-        )
+        source = endpoint(event.source, protocol, event.source_port)
+        destination = endpoint(event.destination, protocol, event.destination_port)
     return Happening(
         "kernel-drop",
         text,
         workload=names.of_port(event.port_id),
         port_id=event.port_id or None,
         direction=event.direction,
-        protocol=protocol_name(event.protocol) if event.source else None,
+        protocol=protocol if event.source else None,
         source=source,
         destination=destination,
         reason=event.reason,

@@ -148,6 +148,15 @@ ALLOWED: dict[str, set[str]] = {
         "pyctl.telemetry",
     }
     | BASE,
+    "pyctl.telemetry.open_flows": {
+        "pyctl.engine",
+        "pyctl.engine.supervisor",
+        "pyctl.policy.document",
+        "pyctl.policy.evaluate",
+        "pyctl.state",
+        "pyctl.telemetry.history",
+    }
+    | BASE,
     "pyctl.controller.turns": BASE,
     "pyctl.controller.steering": {
         "pyctl.datapath",

@@ -37,19 +37,19 @@ def judgement(end: FlowRecord) -> schema_history.Judgement:
 def flow_view(flow: Flow) -> schema_history.Flow:
     """A flow: its counts are the first end's, its verdict the decisive one's."""
     first, decisive = flow.first, flow.decisive
-    names = [(end.source_name, end.destination_name) for end in flow.ends]
+    source_name, destination_name = flow.names
     return schema_history.Flow.model_validate(
         {
             "started": min(end.started for end in flow.ends),
-            "last": max(end.last for end in flow.ends),
+            "last": flow.last,
             "live": flow.live,
             "direction": first.direction if len(flow.ends) == 1 else "both",
             "protocol": first.protocol,
             "source": first.source,
-            "source_name": next((name for name, _ in names if name), None),
+            "source_name": source_name,
             "source_port": first.sport,
             "destination": first.destination,
-            "destination_name": next((name for _, name in names if name), None),
+            "destination_name": destination_name,
             "destination_port": first.dport,
             "packets": first.packets,
             "bytes": first.bytes,

@@ -16,9 +16,10 @@ from pyctl.engine.dp.state import Endpoint
 from pyctl.engine.dp.translate import LINK_LOCAL, InternalNets
 from pyctl.engine.records import Session
 from pyctl.model.policy import Action, Direction
+from pyctl.model.protocols import ICMP, NUMBERS
 
 ETH_P_IP, ETH_P_IPV6 = 0x0800, 0x86DD
-_ICMP, _TCP, _UDP, _ICMPV6 = 1, 6, 17, 58
+_ICMP = {NUMBERS[name] for name in ICMP}
 _SECOND = 10**9
 _NO_MAC = bytes(6)
 
@@ -27,8 +28,8 @@ def count(sessions: Iterable[Session]) -> SessionCounts:
     """How many, and how many of which protocol."""
     by_proto = Counter(session.proto for session in sessions)
     total = by_proto.total()
-    tcp, udp = by_proto[_TCP], by_proto[_UDP]
-    icmp = by_proto[_ICMP] + by_proto[_ICMPV6]
+    tcp, udp = by_proto[NUMBERS["tcp"]], by_proto[NUMBERS["udp"]]
+    icmp = sum(by_proto[number] for number in _ICMP)
     return SessionCounts(total, tcp, udp, icmp, total - tcp - udp - icmp)
 
 
@@ -42,7 +43,7 @@ def row(
     source, destination = ip_address(session.source), ip_address(session.destination)
     inbound = session.direction is Direction.INGRESS
     mac = bytes.fromhex(endpoint.mac.replace(":", ""))
-    icmp = session.proto in {_ICMP, _ICMPV6}
+    icmp = session.proto in _ICMP
     idle_ns = max(0, now_ns - session.last_seen_ns)
     return SessionRow(
         session_id=session.id,

@@ -27,6 +27,7 @@ from pyctl.engine.dp.messages import (
 from pyctl.engine.dp.translate import MAX_RULES, DpPolicy, InternalNets, port_policy
 from pyctl.errors import UsageError
 from pyctl.model.policy import PortPolicy
+from pyctl.model.protocols import NUMBERS
 
 MAX_SUBNETS = 65536
 MAX_PENDING = 64
@@ -34,7 +35,6 @@ MAX_PENDING = 64
 together have more rules than one may have."""
 MAX_ENDPOINTS = 65535
 """One for each port id; endpoints without one count too."""
-_TCP = 6
 _SHOWN = 3
 
 
@@ -133,7 +133,9 @@ class State:
             if request.tap is not None:
                 now = replace(now, tap=request.tap)
             if request.apps is not None:
-                tcp = {app.port for app in request.apps if app.ip_proto == _TCP}
+                tcp = {
+                    app.port for app in request.apps if app.ip_proto == NUMBERS["tcp"]
+                }
                 now = replace(now, listeners=tuple(sorted(tcp - {0})))
             self._put(now)
             changed.append(now)

@@ -37,12 +37,13 @@ from pyctl.engine._binding import constant
 from pyctl.engine.dp.messages import ApplyDir, PolicyAction, Rule
 from pyctl.errors import UsageError
 from pyctl.model.policy import Action, Direction, PortPolicy, PortRule
+from pyctl.model.protocols import NUMBERS
 from pyctl.model.workload import Mode
 
 MAX_RULES = constant("SG_RULES_MAX")
 ANY_APP = 0xFFFFFFFF
 ANY_PORT = 65535
-ICMP, TCP, UDP = 1, 6, 17
+_BY_DEFAULT = (NUMBERS["tcp"], NUMBERS["udp"])
 LINK_LOCAL = IPv4Network("169.254.0.0/16")
 _NOWHERE = IPv4Address(0)
 _HIGHEST = IPv4Address(0xFFFFFFFF)
@@ -149,7 +150,7 @@ def _written_out(policy: DpPolicy, nets: InternalNets) -> Iterator[PortRule]:
     for rule in policy.rules:
         if not rule.fqdn:
             yield from _rule(rule, policy.defact, nets)
-    yield PortRule(0, None, None, ICMP, 0, ANY_PORT, Action.ALLOW)
+    yield PortRule(0, None, None, NUMBERS["icmp"], 0, ANY_PORT, Action.ALLOW)
 
 
 def _rule(rule: Rule, defact: PolicyAction, nets: InternalNets) -> Iterator[PortRule]:
@@ -159,7 +160,7 @@ def _rule(rule: Rule, defact: PolicyAction, nets: InternalNets) -> Iterator[Port
     if high == 0:
         high = ANY_PORT
     for peer in _networks(first, last, nets):
-        for proto in (rule.proto,) if rule.proto else (TCP, UDP):
+        for proto in (rule.proto,) if rule.proto else _BY_DEFAULT:
             yield PortRule(
                 rule.rule_id,
                 direction,

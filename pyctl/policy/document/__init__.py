@@ -2,6 +2,7 @@
 
 types      Policy, Group, Rule, PortSpec     text       text → plain values, strictly
 parse      plain values → Policy             fields     checks of single values, by path
+table      fields said once, for reader and schema
 schema     the document as JSON Schema       selectors  what selects workloads
 networks   sets of addresses, less others    casts      those of what is sent to many
 resolve    a workload's groups and mode      named_ports  the numbers that workloads declare

@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_interface
-from socket import IPPROTO_UDP
 
+from pyctl.model.protocols import NUMBERS
 from pyctl.model.workload import Workload
 from pyctl.policy.document.networks import Network
 from pyctl.policy.document.resolve import Address, addresses
@@ -86,9 +86,9 @@ def cast_of(address: Address, subnets: Iterable[IPv4Address] = ()) -> str | None
 
 def to_dhcp_server(number: int, port: int | None) -> bool:
     """Return whether a flow is for DHCP servers: it comes to those that serve where no rule says otherwise."""
-    return number == IPPROTO_UDP and port in {known for known, _ in _DHCP}
+    return number == NUMBERS["udp"] and port in {known for known, _ in _DHCP}
 
 
 def asks_dhcp(address: Address, number: int, port: int | None) -> bool:
     """Return whether a flow is a DHCP client's question: it passes where no rule says otherwise."""
-    return number == IPPROTO_UDP and (port, str(address)) in _DHCP
+    return number == NUMBERS["udp"] and (port, str(address)) in _DHCP

@@ -9,22 +9,19 @@ from __future__ import annotations
 import re
 import reprlib
 from collections.abc import Iterable, Mapping
-from enum import StrEnum
 from ipaddress import ip_network
-from typing import TypeVar
 
 from pyctl.errors import UsageError
+from pyctl.model.protocols import WITH_PORTS
 from pyctl.policy.document.networks import MAPPED, Network
-from pyctl.policy.document.types import PortSpec
-
-E = TypeVar("E", bound=StrEnum)
+from pyctl.policy.document.types import ANY, PortSpec
 
 GROUP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 PORT_NAME = r"(?:[0-9]+(?:-[0-9]+)*-?)?[a-z](?:-?[a-z0-9])*"
 """As services are named: RFC 6335, section 5.1; up to MAX_PORT_NAME characters."""
 MAX_PORT_NAME = 15
 PORTS = re.compile(
-    rf"(tcp|udp|sctp)(?:/(?:any|([0-9]{{1,5}})(?:-([0-9]{{1,5}}))?|({PORT_NAME})))?"
+    rf"({'|'.join(WITH_PORTS)})(?:/(?:any|([0-9]{{1,5}})(?:-([0-9]{{1,5}}))?|({PORT_NAME})))?"
     r"|(icmp|icmpv6)(?:/([0-9]{1,3})(?:-([0-9]{1,3}))?)?"
 )
 _PORTS_HELP = "write tcp/80, tcp/80-90, tcp/any, tcp/http, udp/53, sctp/3868, icmp, icmp/8, icmpv6/128 or any"
@@ -117,37 +114,12 @@ def mapping(
     return good
 
 
-def sequence(notes: Notes, path: str, value: object) -> list[object]:
-    """A list with at least one element; [] where it is none."""
-    if isinstance(value, list) and value:
-        return value
-    notes.error(path, f"must be a list with an element, not {shown(value)}")
-    return []
-
-
 def text(notes: Notes, path: str, value: object) -> str | None:
     """A string that is not empty."""
     if isinstance(value, str) and value:
         return value
     hint = "; put it in quotes" if isinstance(value, bool | int | float) else ""
     notes.error(path, f"must be a string, not {shown(value)}{hint}")
-    return None
-
-
-def flag(notes: Notes, path: str, value: object) -> bool:
-    """True or false."""
-    if isinstance(value, bool):
-        return value
-    notes.error(path, f"must be true or false, not {shown(value)}")
-    return False
-
-
-def choice(notes: Notes, path: str, value: object, kind: type[E]) -> E | None:
-    """One of the words of an enumeration."""
-    words = [str(word) for word in kind]
-    if isinstance(value, str) and value in words:
-        return kind(value)
-    notes.error(path, f"must be one of {', '.join(words)}, not {shown(value)}")
     return None
 
 
@@ -160,18 +132,6 @@ def group_name(notes: Notes, path: str, value: object) -> str | None:
         f"{shown(value)} is no group name: a letter or digit, then up to 62 letters, "
         "digits, dots, dashes, underscores",
     )
-    return None
-
-
-def rule_id(notes: Notes, path: str, value: object) -> int | None:
-    """A positive 32-bit number."""
-    if (
-        isinstance(value, int)
-        and not isinstance(value, bool)
-        and 0 < value <= MAX_RULE_ID
-    ):
-        return value
-    notes.error(path, f"must be a number from 1 to {MAX_RULE_ID}, not {shown(value)}")
     return None
 
 
@@ -208,8 +168,8 @@ def port_spec(notes: Notes, path: str, value: object) -> PortSpec | None:
     `icmp/8` is IPv4's alone and `icmpv6/128`, like `icmpv6`, IPv6's. ICMP errors are no matter of rules:
     they go with the flow they speak of.
     """
-    if value == "any":
-        return PortSpec("any", "any")
+    if value == ANY:
+        return PortSpec(ANY, ANY)
     found = PORTS.fullmatch(value) if isinstance(value, str) else None
     if not isinstance(value, str) or found is None:
         notes.error(path, f"{shown(value)} is no port; {_PORTS_HELP}")

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from pyctl.model.policy import Action
+from pyctl.model.protocols import WITH_PORTS
 from pyctl.policy.document.resolve import Named, selects
 from pyctl.policy.document.types import (
     ANY,
@@ -31,8 +32,7 @@ PORT_LABEL = "segctl.port."
 MAX_NUMBERS_PER_NAME = 32
 """Among the workloads of one target. Each is a rule; a name's further numbers are not allowed by it, and a rule
 that denies the name denies whoever declares one of them the whole protocol."""
-_NUMBER = re.compile(r"([1-9][0-9]{0,4})(?:[/-](tcp|udp|sctp))?")
-_PROTOCOLS = ("tcp", "udp", "sctp")
+_NUMBER = re.compile(rf"([1-9][0-9]{{0,4}})(?:[/-]({'|'.join(WITH_PORTS)}))?")
 
 
 class PortName(NamedTuple):
@@ -168,7 +168,7 @@ def _numbered(
         yield group, PortSpec(text, spec.proto, number, number)
     if name in declared.overflowing and rule.action is not Action.ALLOW:
         known = [value for one in numbers for value in _label_values(one, spec.proto)]
-        elsewhere = [f"*[/-]{proto}" for proto in _PROTOCOLS if proto != spec.proto]
+        elsewhere = [f"*[/-]{proto}" for proto in WITH_PORTS if proto != spec.proto]
         exists = Expression(label, Operator.EXISTS)
         other = Expression(label, Operator.NOT_IN, (*known, *elsewhere))
         group = _narrowed(f"{rule.target}:{spec.text}=others", target, exists, other)

@@ -21,52 +21,89 @@ from __future__ import annotations
 from typing import Any
 
 from pyctl.model.workload import RuntimeKind
-from pyctl.policy.document import fields
 from pyctl.policy.document.fields import Notes
+from pyctl.policy.document.table import (
+    ANYTHING,
+    TEXT,
+    WORD,
+    WORDS,
+    Field,
+    Kind,
+    Table,
+    items_of,
+    one_of,
+)
 from pyctl.policy.document.types import ANY, Expression, Operator, Selector
 
-KEYS = ["name", "labels", "image", "runtime", "namespace", "expressions"]
 WITH_VALUES = {Operator.IN, Operator.NOT_IN}
+
+
+def _labels(notes: Notes, path: str, value: object) -> tuple[tuple[str, str], ...]:
+    if value == {}:
+        notes.error(path, "must name a label")
+    return tuple(sorted(WORDS.read(notes, path, value).items()))
+
+
+def expression(notes: Notes, path: str, value: object) -> Expression | None:
+    """A condition on one label."""
+    before = notes.failed
+    found = _EXPRESSION.read(notes, path, value)
+    operator = found["operator"]
+    values: tuple[str, ...] = ()
+    if operator in WITH_VALUES:
+        values = _VALUES.read(notes, f"{path}.values", found["values"])
+    elif operator and found["values"] != []:
+        notes.error(f"{path}.values", f"{operator} takes none")
+    if not isinstance(value, dict) or notes.failed > before:
+        return None
+    return Expression(found["key"], operator, values)
+
+
+_VALUES = items_of(WORD)
+_EXPRESSION = Table(
+    Field("key", TEXT, required=True),
+    Field("operator", one_of(Operator), required=True),
+    Field("values", ANYTHING, default=[]),
+)
+_ASKED = [
+    _EXPRESSION.part(
+        ["key", "operator", "values"],
+        "key",
+        operator={"enum": sorted(WITH_VALUES)},
+        values=_VALUES.schema,
+    ),
+    _EXPRESSION.part(
+        ["key", "operator"],
+        "key",
+        operator={"enum": sorted(set(Operator) - WITH_VALUES)},
+        values={"type": "array", "maxItems": 0},
+    ),
+]
+_LABELS = Kind(_labels, {**WORDS.schema, "minProperties": 1})
+_SELECTOR = Table(
+    Field("name", TEXT, about="glob over the workload's name"),
+    Field("labels", _LABELS, about="by key, glob over the label's value"),
+    Field("image", TEXT, about="glob over the image's name"),
+    Field("runtime", one_of(RuntimeKind)),
+    Field(
+        "namespace",
+        TEXT,
+        about="glob over the Kubernetes namespace; `default` where none is told",
+    ),
+    Field("expressions", items_of(Kind(expression, {"oneOf": _ASKED}))),
+)
 
 
 def selector(notes: Notes, path: str, value: object) -> Selector:
     """Which workloads."""
-    body = fields.mapping(notes, path, value, KEYS)
-    if not body:
+    if value == {}:
         notes.error(path, f"selects nothing; for every workload use the group {ANY}")
-    globs = {
-        key: fields.text(notes, f"{path}.{key}", body[key])
-        for key in ("name", "image", "namespace")
-        if key in body
-    }
-    labels = []
-    if "labels" in body:
-        found = fields.mapping(notes, f"{path}.labels", body["labels"])
-        if not found:
-            notes.error(f"{path}.labels", "must name a label")
-        for key, content in found.items():
-            labels.append((key, text(notes, f"{path}.labels.{key}", content) or ""))
-    expressions = []
-    if "expressions" in body:
-        where = f"{path}.expressions"
-        for index, item in enumerate(
-            fields.sequence(notes, where, body["expressions"])
-        ):
-            asked = expression(notes, f"{where}[{index}]", item)
-            if asked:
-                expressions.append(asked)
-    runtime = None
-    if "runtime" in body:
-        where = f"{path}.runtime"
-        runtime = fields.choice(notes, where, body["runtime"], RuntimeKind)
-    return Selector(
-        name=globs.get("name"),
-        labels=tuple(sorted(labels)),
-        image=globs.get("image"),
-        expressions=tuple(expressions),
-        runtime=runtime,
-        namespace=globs.get("namespace"),
-    )
+    found = _SELECTOR.read(notes, path, value)
+    found |= {key: found[key] or () for key in ("labels", "expressions")}
+    return Selector(**found)
+
+
+SELECTOR = Kind(selector, {**_SELECTOR.schema, "minProperties": 1})
 
 
 def as_mapping(wanted: Selector) -> dict[str, Any]:
@@ -85,28 +122,3 @@ def as_mapping(wanted: Selector) -> dict[str, Any]:
 def _as_mapping(asked: Expression) -> dict[str, Any]:
     body: dict[str, Any] = {"key": asked.key, "operator": str(asked.operator)}
     return body | ({"values": list(asked.values)} if asked.values else {})
-
-
-def expression(notes: Notes, path: str, value: object) -> Expression | None:
-    """A condition on one label."""
-    before = notes.failed
-    body = fields.mapping(notes, path, value, ["key", "operator", "values"])
-    if not isinstance(value, dict):
-        return None
-    key = fields.text(notes, f"{path}.key", body.get("key"))
-    operator = fields.choice(notes, f"{path}.operator", body.get("operator"), Operator)
-    values = []
-    if operator in WITH_VALUES:
-        where = f"{path}.values"
-        for index, item in enumerate(fields.sequence(notes, where, body.get("values"))):
-            values.append(text(notes, f"{where}[{index}]", item) or "")
-    elif operator and body.get("values", []) != []:
-        notes.error(f"{path}.values", f"{operator} takes none")
-    if key is None or operator is None or notes.failed > before:
-        return None
-    return Expression(key, operator, tuple(values))
-
-
-def text(notes: Notes, path: str, value: object) -> str | None:
-    """A label's value: a string, that may be empty."""
-    return "" if value == "" else fields.text(notes, path, value)

@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from socket import IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP
 
 from pyctl.model.policy import Action, Direction
+from pyctl.model.protocols import IN_RULES
 from pyctl.model.workload import Mode, RuntimeKind
 from pyctl.policy.document.networks import Network, without
 
@@ -78,17 +78,6 @@ class Group:
         return without(self.cidrs, self.excepts) if self.excepts else self.cidrs
 
 
-_NUMBERS = {
-    "any": (0,),
-    "tcp": (IPPROTO_TCP,),
-    "udp": (IPPROTO_UDP,),
-    "sctp": (IPPROTO_SCTP,),
-    "icmp": (IPPROTO_ICMP, IPPROTO_ICMPV6),
-    "icmpv4": (IPPROTO_ICMP,),
-    "icmpv6": (IPPROTO_ICMPV6,),
-}
-
-
 @dataclass(frozen=True)
 class PortSpec:
     """A protocol, with the destination ports of TCP, UDP and SCTP, or the types of ICMP."""
@@ -105,7 +94,7 @@ class PortSpec:
     @property
     def numbers(self) -> tuple[int, ...]:
         """IPPROTO_*; 0: any. ICMP means the one that belongs to the packet's IP version."""
-        return _NUMBERS[self.proto]
+        return IN_RULES[self.proto]
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from socket import IPPROTO_ICMP, IPPROTO_ICMPV6
 
 from pyctl.model.policy import Action, Direction
+from pyctl.model.protocols import VERSION_OF
 from pyctl.model.truth import Says
 from pyctl.model.workload import Workload
 from pyctl.policy.document.resolve import Address, groups_of
 from pyctl.policy.document.types import ANY, Policy, PortSpec, Rule
-
-_OTHER_ICMP = {4: IPPROTO_ICMPV6, 6: IPPROTO_ICMP}
-"""By IP version: the ICMP that no stack of it answers. Only `any` takes it."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +131,7 @@ def _takes(spec: PortSpec, proto: int, port: int, version: int) -> bool:
         return False
     if spec.numbers == (0,):
         return True
-    if proto not in spec.numbers or proto == _OTHER_ICMP[version]:
+    if proto not in spec.numbers or VERSION_OF.get(proto, version) != version:
+        # No stack of one IP version answers the other's ICMP: only `any` takes it.
         return False
     return spec.low <= port <= spec.high

@@ -9,19 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
-from socket import IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP
 
-from pyctl.model.flow import WITH_PORTS, Answer
+from pyctl.model.flow import Answer
 from pyctl.model.policy import Direction
+from pyctl.model.protocols import ICMP, WITH_PORTS, protocol_number
 from pyctl.policy.document.resolve import Address
-
-PROTOCOLS = {
-    "tcp": IPPROTO_TCP,
-    "udp": IPPROTO_UDP,
-    "sctp": IPPROTO_SCTP,
-    "icmp": IPPROTO_ICMP,
-    "icmp6": IPPROTO_ICMPV6,
-}
 
 
 @lru_cache(maxsize=1 << 17)
@@ -89,7 +81,7 @@ class Observed:
     @property
     def number(self) -> int:
         """IPPROTO_*."""
-        return PROTOCOLS.get(self.protocol) or int(self.protocol)
+        return protocol_number(self.protocol)
 
     @property
     def version(self) -> int:
@@ -101,4 +93,4 @@ class Observed:
         """`tcp/80`, `icmp`, `47`: what is spoken."""
         if self.protocol in WITH_PORTS:
             return f"{self.protocol}/{'*' if self.port is None else self.port}"
-        return "icmp" if self.protocol == "icmp6" else self.protocol
+        return "icmp" if self.protocol in ICMP else self.protocol

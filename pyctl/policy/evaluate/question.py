@@ -16,6 +16,7 @@ from ipaddress import ip_address
 
 from pyctl.errors import NotFoundError, UsageError
 from pyctl.model.policy import Action, Direction
+from pyctl.model.protocols import VERSION_OF
 from pyctl.model.truth import Judgement, Says, connection, judged, staged
 from pyctl.model.workload import Mode, Workload
 from pyctl.policy.compile.effective import effective
@@ -210,7 +211,12 @@ def _version(
     spec: PortSpec, source: str, target: str, workloads: Collection[Workload]
 ) -> int:
     """Of an address, or an ICMP, that is given; else the first that both ends have."""
-    possible = {"icmpv4": {4}, "icmpv6": {6}}.get(spec.proto, {4, 6})
+    possible = {
+        version
+        for version in (4, 6)
+        for number in spec.numbers
+        if VERSION_OF.get(number, version) == version
+    }
     for text in (source, target):
         address = _parsed(text)
         possible &= (
@@ -248,7 +254,7 @@ def _one_port(text: str) -> PortSpec:
             f"{text} is a name, which means a number of each workload's own",
             advice="ask for the number, like tcp/80",
         )
-    ping = spec.text in {"icmp", "icmpv6"}
+    ping = spec.text == spec.proto and spec.numbers[0] in VERSION_OF
     if spec.low != spec.high and not ping:
         raise UsageError(
             f"{text} is more than one port", advice="ask for one, like tcp/80"

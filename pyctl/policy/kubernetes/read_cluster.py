@@ -7,78 +7,89 @@ Only what bears on NetworkPolicies is looked at; all else in them is Kubernetes'
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from ipaddress import ip_network
 
-from pyctl.policy.document import selectors
 from pyctl.policy.document.fields import Notes, shown
 from pyctl.policy.document.networks import Network
 from pyctl.policy.document.resolve import DEFAULT_NAMESPACE
+from pyctl.policy.document.table import ANYTHING, WORDS, Field, Kind
 from pyctl.policy.kubernetes.policies import Service, ServicePort
-from pyctl.policy.kubernetes.read import PROTOCOLS, given, items, number, object_name
+from pyctl.policy.kubernetes.read import NAME, NUMBER, PROTOCOLS, list_of, table
 
 
 def namespace(
     notes: Notes, path: str, value: Mapping[object, object]
 ) -> tuple[str, dict[str, str]]:
     """Its name and its labels."""
-    about = given(notes, f"{path}.metadata", value.get("metadata"))
-    name = object_name(notes, f"{path}.metadata.name", about.get("name"))
-    return name, _labels(notes, f"{path}.metadata.labels", about.get("labels"))
+    about = _NAMESPACE.read(notes, path, value)["metadata"]
+    return about["name"] or "", about["labels"]
 
 
 def service(notes: Notes, path: str, value: Mapping[object, object]) -> Service | None:
     """None for one without an address or without pods of its own: headless, external, by hand."""
     before = notes.failed
-    about = given(notes, f"{path}.metadata", value.get("metadata"))
-    name = object_name(notes, f"{path}.metadata.name", about.get("name"))
-    where = about.get("namespace", DEFAULT_NAMESPACE)
-    home = object_name(notes, f"{path}.metadata.namespace", where)
-    spec = given(notes, f"{path}.spec", value.get("spec"))
-    pods = _labels(notes, f"{path}.spec.selector", spec.get("selector"))
-    addresses = _addresses(notes, f"{path}.spec", spec)
-    ports = [
-        _port(notes, at, item)
-        for at, item in items(notes, f"{path}.spec.ports", spec.get("ports", []))
-    ]
+    about, spec = _SERVICE.read(notes, path, value).values()
+    told = [spec["clusterIP"], *spec["clusterIPs"], *spec["externalIPs"]]
+    addresses = dict.fromkeys(address for address in told if address)
+    pods = tuple(sorted(spec["selector"].items()))
     if notes.failed > before or not pods or not addresses:
         return None
-    known = tuple(port for port in ports if port)
-    return Service(home, name, tuple(sorted(pods.items())), addresses, known)
+    return Service(
+        about["namespace"], about["name"], pods, tuple(addresses), spec["ports"]
+    )
 
 
 def _labels(notes: Notes, path: str, value: object) -> dict[str, str]:
-    return {
-        key: selectors.text(notes, f"{path}.{key}", content) or ""
-        for key, content in given(notes, path, value).items()
-    }
+    if isinstance(value, dict):
+        value = {key: content for key, content in value.items() if content is not None}
+    return WORDS.read(notes, path, value)
 
 
-def _addresses(
-    notes: Notes, path: str, spec: Mapping[str, object]
-) -> tuple[Network, ...]:
-    told = [("clusterIP", spec.get("clusterIP"))]
-    for key in ("clusterIPs", "externalIPs"):
-        listed = items(notes, f"{path}.{key}", spec.get(key, []))
-        told += [(at.removeprefix(f"{path}."), item) for at, item in listed]
-    found: dict[Network, None] = {}
-    for key, text in told:
-        if text in (None, "", "None"):
-            continue
+def _address(notes: Notes, path: str, value: object) -> Network | None:
+    if value not in ("", "None"):
         try:
-            found[ip_network(str(text))] = None
+            return ip_network(str(value))
         except ValueError:
-            notes.error(f"{path}.{key}", f"{shown(text)} is no address")
-    return tuple(found)
+            notes.error(path, f"{shown(value)} is no address")
+    return None
 
 
 def _port(notes: Notes, path: str, value: object) -> ServicePort | None:
-    body = given(notes, path, value)
-    proto = PROTOCOLS.get(str(body.get("protocol", "TCP")))
-    port = body.get("port")
-    target = body.get("targetPort", port)
-    number(notes, f"{path}.port", port)
-    if not isinstance(target, str):
-        number(notes, f"{path}.targetPort", target)
-    if proto is None or not isinstance(port, int) or not isinstance(target, int | str):
+    found = _PORT.read(notes, path, value)
+    proto, port = PROTOCOLS.get(str(found["protocol"])), found["port"]
+    target = port if found["targetPort"] is None else found["targetPort"]
+    if proto is None or port is None:
         return None
     return ServicePort(proto, port, target)
+
+
+def _target(notes: Notes, path: str, value: object) -> int | str | None:
+    return value if isinstance(value, str) else NUMBER.read(notes, path, value)
+
+
+_part = partial(table, others=True)
+_PORT = _part(
+    Field("protocol", ANYTHING, default="TCP"),
+    Field("port", NUMBER, required=True),
+    Field("targetPort", Kind(_target)),
+)
+_ADDRESSES: Kind[tuple[Network, ...]] = list_of(Kind(_address))
+_ABOUT = _part(
+    Field("name", NAME, required=True),
+    Field("namespace", NAME, default=DEFAULT_NAMESPACE),
+)
+_SPEC = _part(
+    Field("selector", Kind(_labels), default={}),
+    Field("clusterIP", Kind(_address)),
+    Field("clusterIPs", _ADDRESSES, default=[]),
+    Field("externalIPs", _ADDRESSES, default=[]),
+    Field("ports", list_of(Kind(_port)), default=[]),
+)
+_SERVICE = _part(
+    Field("metadata", _ABOUT.kind, default={}), Field("spec", _SPEC.kind, default={})
+)
+_NAMED = _part(
+    Field("name", NAME, required=True), Field("labels", Kind(_labels), default={})
+)
+_NAMESPACE = _part(Field("metadata", _NAMED.kind, default={}))

@@ -13,14 +13,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from pyctl.model.flow import WITH_PORTS, Answer
+from pyctl.model.flow import Answer
 from pyctl.model.policy import Action
+from pyctl.model.protocols import NUMBERS, WITH_PORTS
 from pyctl.policy.evaluate.observed import End, Observed
 from pyctl.policy.evaluate.replay import Replay
 
 SCAN = 10
 """Places (address and port) that one source tried and that did not answer."""
-_SPOKEN = WITH_PORTS | {"icmp", "icmp6"}
 
 
 class Why(StrEnum):
@@ -83,7 +83,7 @@ def _scanners(flows: Iterable[Observed], replay: Replay) -> set[str]:
     tried: dict[str, set[tuple[str, str, int | None]]] = {}
     folded: Counter[str] = Counter()
     for flow in flows:
-        if flow.answer is not Answer.NONE or flow.protocol not in _SPOKEN:
+        if flow.answer is not Answer.NONE or flow.protocol not in NUMBERS:
             continue
         if replay.cast(flow.target.ip):
             continue
@@ -115,4 +115,4 @@ def _why_not(flow: Observed, scanners: set[str], replay: Replay) -> Why | None:
     if scans and flow.answer is Answer.OPEN:
         return Why.SCAN
     ports = flow.protocol not in WITH_PORTS or flow.port
-    return None if flow.protocol in _SPOKEN and ports else Why.PROTOCOL
+    return None if flow.protocol in NUMBERS and ports else Why.PROTOCOL

@@ -8,22 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pyctl.model.protocols import ICMP, WITH_PORTS
+
 Services = frozenset[tuple[str, int]]
 """(protocol, port): as the history has the protocol; 0 where there is no port."""
 _RANGE = 3
 
 
 def specs(services: Iterable[tuple[str, int]]) -> list[str]:
-    """TCP first, then UDP, SCTP, and ICMP, of both IP versions."""
+    """Return TCP first, then UDP, SCTP, and ICMP, of both IP versions."""
     services = set(services)
     found: list[str] = []
-    for proto in ("tcp", "udp", "sctp"):
+    for proto in WITH_PORTS:
         for low, high in _runs(port for one, port in services if one == proto):
             if high - low + 1 >= _RANGE:
                 found.append(f"{proto}/{low}-{high}")
             else:
                 found += [f"{proto}/{port}" for port in range(low, high + 1)]
-    if any(proto in {"icmp", "icmp6"} for proto, _ in services):
+    if any(proto in ICMP for proto, _ in services):
         found.append("icmp")
     return found
 

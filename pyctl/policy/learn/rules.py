@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
 from itertools import count
 
-from pyctl.model.flow import WITH_PORTS
+from pyctl.model.protocols import WITH_PORTS
 from pyctl.model.workload import Workload
 from pyctl.policy.document.casts import BUILT_IN
 from pyctl.policy.document.networks import Network

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Generic, TypeVar
 
 from pyctl.telemetry.events import Happening
 from pyctl.telemetry.history.values import FlowRecord
+from pyctl.telemetry.repeats import Repeats
 
 Record = TypeVar("Record", FlowRecord, Happening)
 CROWD = 8
@@ -108,20 +110,30 @@ def _gathered(
     return found
 
 
+def _both_flows(earlier: FlowRecord, one: FlowRecord) -> FlowRecord:
+    both = earlier.and_more(one)
+    is_one_flow = one.verdict == "deny" and one.sport is not None
+    return replace(both, flows=earlier.flows) if is_one_flow else both
+
+
+ATTEMPTS = partial(
+    Repeats[FlowRecord],
+    name=lambda one: one.identity if one.verdict == "deny" else None,
+    time=lambda one: one.last,
+    both=_both_flows,
+    window_s=60.0,
+)
+"""Repeats of a denied flow are one attempt, and one row."""
+_SAME_FLOW = partial(
+    ATTEMPTS,
+    name=lambda one: (*one.identity, None if one.verdict == "deny" else one.started),
+)
+"""Flows that ended stay apart by their start."""
+
+
 def repeats_folded(records: Iterable[FlowRecord]) -> list[FlowRecord]:
-    """Return each flow once: flows that ended stay apart by their start, denied packets are of one attempt."""
-    found: dict[tuple[object, ...], FlowRecord] = {}
-    for one in records:
-        attempt = one.verdict == "deny"
-        name = (*one.identity, None if attempt else one.started)
-        earlier = found.get(name)
-        if earlier is None:
-            found[name] = one
-        else:
-            both = earlier.and_more(one)
-            is_one_flow = attempt and one.sport is not None
-            found[name] = replace(both, flows=earlier.flows) if is_one_flow else both
-    return list(found.values())
+    """Return each flow once."""
+    return [kept.record for kept in _SAME_FLOW().take_all(records)]
 
 
 def is_of_any_far_end(one: FlowRecord) -> bool:
@@ -195,7 +207,7 @@ def _own_end(one: Happening) -> tuple[str | None, str | None]:
 
 
 def _address(endpoint: str | None) -> str | None:
-    """The inverse of report.endpoint."""
+    """The inverse of model.flow.endpoint."""
     if endpoint is None:
         return None
     if endpoint.startswith("["):

@@ -21,6 +21,7 @@ from pyctl.telemetry.history import hits
 from pyctl.telemetry.history.aggregation import fair_share
 from pyctl.telemetry.history.clock import SLACK_S, AgeClock
 from pyctl.telemetry.history.values import FlowRecord
+from pyctl.telemetry.repeats import Kept
 
 FLOW_COLUMNS = tuple(field.name for field in fields(FlowRecord))
 EVENT_COLUMNS = tuple(field.name for field in fields(Happening))
@@ -125,24 +126,22 @@ class Database:
 
     def write(
         self,
-        flows: list[tuple[int | None, FlowRecord]],
-        events: list[tuple[int | None, Happening]],
+        flows: list[Kept[FlowRecord]],
+        events: list[Kept[Happening]],
         position: tuple[int, int] | None,
         counts: Iterable[hits.Count] = (),
-    ) -> tuple[list[int | None], list[int | None]]:
-        """All of it or nothing. With a row id, that row is replaced; gives the ids of all, None for a
-        record that SQLite cannot hold: its neighbours are not lost with it.
+    ) -> int:
+        """Write all of it or nothing: what has a row replaces it, and what has none is given one. Return how
+        many have none after it, since SQLite cannot hold them: their neighbours are not lost with them.
         """
         self._db.execute("BEGIN IMMEDIATE")
         try:
-            flow_ids = [
-                self._put("flows", FLOW_COLUMNS, row, _flow_values(flow))
-                for row, flow in flows
-            ]
-            event_ids = [
-                self._put("events", EVENT_COLUMNS, row, _event_values(event))
-                for row, event in events
-            ]
+            for flow in flows:
+                values = _flow_values(flow.record)
+                flow.row = self._put("flows", FLOW_COLUMNS, flow.row, values)
+            for event in events:
+                values = _event_values(event.record)
+                event.row = self._put("events", EVENT_COLUMNS, event.row, values)
             hits.add(self._db, counts, time.time())
             if position is not None:
                 self._db.execute("DELETE FROM position")
@@ -152,7 +151,8 @@ class Database:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise
-        return flow_ids, event_ids
+        rows = [*(one.row for one in flows), *(one.row for one in events)]
+        return rows.count(None)
 
     def _put(
         self,

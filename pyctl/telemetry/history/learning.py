@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from pyctl.errors import NotFoundError
-from pyctl.model.flow import WITH_PORTS, Answer
+from pyctl.model.flow import Answer
 from pyctl.model.policy import Direction
+from pyctl.model.protocols import ICMP, WITH_PORTS
 from pyctl.model.workload import Workload
 from pyctl.policy.document.types import Policy
 from pyctl.policy.evaluate.observed import End, Observed, Side
@@ -25,10 +26,10 @@ _BEST = (Answer.NONE, Answer.OPEN, Answer.DATA)
 def observed(flow: Flow) -> Observed:
     """Both ends' records as one: what either has seen was said."""
     first = flow.first
-    names = [(end.source_name, end.destination_name) for end in flow.ends]
+    source, target = flow.names
     return Observed(
-        source=End(first.source, next((name for name, _ in names if name), None)),
-        target=End(first.destination, next((name for _, name in names if name), None)),
+        source=End(first.source, source),
+        target=End(first.destination, target),
         protocol=first.protocol,
         port=_port(flow),
         sides=tuple(
@@ -43,7 +44,7 @@ def observed(flow: Flow) -> Observed:
         passed=flow.decisive.verdict != "deny",
         answer=max((Answer(end.answer) for end in flow.ends), key=_BEST.index),
         flows=first.flows,
-        last=max(end.last for end in flow.ends),
+        last=flow.last,
     )
 
 
@@ -51,7 +52,7 @@ def _port(flow: Flow) -> int | None:
     first = flow.first
     if first.protocol in WITH_PORTS:
         return first.dport
-    if first.protocol in {"icmp", "icmp6"}:
+    if first.protocol in ICMP:
         return None if first.sport is None else first.sport >> 8
     return 0
 

@@ -101,7 +101,7 @@ class Reader:
         found = [
             flow for flow in joined.flows if verdict in (None, flow.decisive.verdict)
         ]
-        found.sort(key=lambda flow: max(end.last for end in flow.ends))
+        found.sort(key=lambda flow: flow.last)
         return FlowsFound(found[-wanted.limit :], position, complete)
 
     def events(self, wanted: Wanted, kinds: tuple[str, ...] = ()) -> EventsFound:

@@ -104,6 +104,18 @@ class Flow:
         """The end whose verdict is the flow's fate: any denial, then any violation."""
         return min(self.ends, key=lambda end: _WORST.index(end.verdict))
 
+    @property
+    def last(self) -> float:
+        """When either end saw it last."""
+        return max(end.last for end in self.ends)
+
+    @property
+    def names(self) -> tuple[str | None, str | None]:
+        """Of opener and answerer: where one end knows an address alone, the other may know a name."""
+        sources = (end.source_name for end in self.ends if end.source_name)
+        targets = (end.destination_name for end in self.ends if end.destination_name)
+        return next(sources, None), next(targets, None)
+
 
 @dataclass
 class Joined:

@@ -13,13 +13,14 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
 
-from pyctl.telemetry.events import REPEAT_WINDOW_S, Happening
+from pyctl.telemetry.events import REPEATED, Happening
 from pyctl.telemetry.history.aggregation import (
+    ATTEMPTS,
     EVENTS,
     FLOWS,
     aggregate,
@@ -38,8 +39,6 @@ DENIED_FLOOD = 200
 """Denied flows of one batch that are stored one by one: who makes them needs nobody to answer."""
 FLOOD = 2000
 """Flows that passed, and events, of one batch that are stored one by one."""
-_ATTEMPT_S = 60.0
-"""Repeats of a denied flow within it are one attempt, and one row."""
 _BROKEN = {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
 
 
@@ -105,8 +104,7 @@ class History:
         self._unrecorded = 0
         self.done = (0, 0)
         """(epoch, number) of the last engine event that need not be told again."""
-        self._rows: dict[tuple[object, ...], tuple[int, FlowRecord]] = {}
-        self._event_rows: dict[object, tuple[int, Happening]] = {}
+        self._flows, self._events = ATTEMPTS(), REPEATED()
         self._thread = threading.Thread(target=self._run, name="history", daemon=True)
 
     def start(self) -> None:
@@ -203,14 +201,15 @@ class History:
         passed = [flow for flow in told if flow.verdict != "deny"]
         told = aggregate(passed, FLOWS, FLOOD)
         told += aggregate(denied, FLOWS, DENIED_FLOOD)
-        flows = [self._repeated(flow) for flow in told]
-        events = self._folded_events(aggregate(batch.events, EVENTS, FLOOD))
+        flows = self._flows.take_all(told)
+        events = self._events.take_all(aggregate(batch.events, EVENTS, FLOOD))
         if batch.position or flows or events or batch.counts:
-            flow_ids, event_ids = self._db.write(
-                flows, events, batch.position, batch.counts.values()
-            )
-            self._count_lost([*flow_ids, *event_ids].count(None))
-            self._remember(flows, flow_ids, events, event_ids)
+            counts = batch.counts.values()
+            unfit = self._db.write(flows, events, batch.position, counts)
+            with self._changed:
+                self._lost += unfit
+            self._flows.forget(time.time())
+            self._events.forget(time.time())
             self._db.prune()
         self._bytes = self._db.used_bytes()
         if self._why_not is not None:
@@ -218,67 +217,11 @@ class History:
             self._why_not = None
             self._tell(f"flows and events are recorded again; not recorded: {missed}")
 
-    def _count_lost(self, number: int) -> None:
-        with self._changed:
-            self._lost += number
-
-    def _repeated(self, flow: FlowRecord) -> tuple[int | None, FlowRecord]:
-        row, earlier = self._rows.get(flow.identity, (None, flow))
-        if row is None or flow.last - earlier.last > _ATTEMPT_S:
-            return None, flow
-        both = earlier.and_more(flow)
-        return row, both if flow.sport is None else replace(both, flows=earlier.flows)
-
-    def _folded_events(
-        self, events: list[Happening]
-    ) -> list[tuple[int | None, Happening]]:
-        """As EventLog does: repeats within ten seconds are one row with a count."""
-        kept: dict[object, tuple[int | None, Happening]] = {}
-        for number, event in enumerate(events):
-            name = event.named
-            row, earlier = kept.get(name) or self._event_rows.get(name) or (None, None)
-            if not event.packets or earlier is None:
-                kept[name if event.packets else number] = (None, event)
-            elif event.time - earlier.time < REPEAT_WINDOW_S:
-                kept[name] = (row, earlier.repeated(event))
-            else:
-                if name in kept:
-                    kept[number, "earlier"] = kept.pop(name)
-                kept[name] = (None, event)
-        return list(kept.values())
-
-    def _remember(
-        self,
-        flows: list[tuple[int | None, FlowRecord]],
-        flow_ids: list[int | None],
-        events: list[tuple[int | None, Happening]],
-        event_ids: list[int | None],
-    ) -> None:
-        """Rows to which repeats may be added; forgotten when they are too old for that."""
-        now = time.time()
-        for (_, flow), row in zip(flows, flow_ids, strict=True):
-            if flow.verdict == "deny" and row is not None:
-                self._rows[flow.identity] = (row, flow)
-        for (_, event), row in zip(events, event_ids, strict=True):
-            if event.packets and row is not None:
-                self._event_rows[event.named] = (row, event)
-        self._rows = {
-            key: kept
-            for key, kept in self._rows.items()
-            if now - kept[1].last < _ATTEMPT_S
-        }
-        self._event_rows = {
-            key: kept
-            for key, kept in self._event_rows.items()
-            if now - kept[1].time < REPEAT_WINDOW_S
-        }
-
     def _failed(self, error: Exception) -> None:
         if self._db is not None:
             with contextlib.suppress(sqlite3.Error):
                 self._db.close()
         self._db = None
-        self._rows, self._event_rows = {}, {}
         self._not_before = time.monotonic() + self._retry_s
         name = getattr(error, "sqlite_errorname", None) or ""
         self._broken = any(name.startswith(broken) for broken in _BROKEN)
@@ -288,6 +231,8 @@ class History:
         self._why_not = f"{self.path}: {error}"
 
     def _give_up(self, batch: _Batch) -> None:
+        # What is not stored takes no repeats.
+        self._flows, self._events = ATTEMPTS(), REPEATED()
         self._unrecorded += len(batch)
         with self._changed:
             self._lost += len(batch)

@@ -120,12 +120,15 @@ def test_a_flow_reads_as_addresses_and_ports(dump, version, ends):
     )
 
 
-def test_an_echo_flow_shows_type_and_identifier(dump):
-    key = abi.pack(
-        "seg_flow_key4", proto=1, sport=socket.htons(8 << 8), dport=socket.htons(77)
-    )
-    [row] = dump("seg_flows4", (key, bytes(abi.sizeof("seg_flow"))))
+@pytest.mark.parametrize(
+    ("version", "proto", "name"), [(4, 1, "icmp"), (6, 58, "icmp6")]
+)
+def test_an_echo_flow_shows_type_and_identifier(dump, version, proto, name):
+    ports = {"sport": socket.htons(8 << 8), "dport": socket.htons(77)}
+    key = abi.pack(f"seg_flow_key{version}", proto=proto, **ports)
+    [row] = dump(f"seg_flows{version}", (key, bytes(abi.sizeof("seg_flow"))))
     assert (row["icmp_type"], row["icmp_code"], row["icmp_id"]) == (8, 0, 77)
+    assert row["protocol"] == name
 
 
 def test_counters_are_summed_over_cpus(dump):

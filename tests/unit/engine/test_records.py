@@ -118,14 +118,28 @@ def test_an_event_names_its_kind_reason_and_addresses():
                 "saddr": ip_network(packets.world_ip6).network_address.packed,
                 "daddr": ip_network(packets.pod_one_ip6).network_address.packed,
                 "rule_id": 8,
+                "time_ns": 70,
+                "packets": 3,
+            },
+            {
+                "kind": constant("SG_EVENT_FLOW_END"),
+                "time_ns": 70,
+                "started_ns": 20,
+                "packets": 5,
+                "back_packets": 2,
+                "bytes": 500,
+                "back_bytes": 200,
             },
             {"kind": 200, "reason": 60000},
         ],
     )
-    event, strange = records.events(blob)
+    event, end, strange = records.events(blob)
     assert (event.kind, event.reason, event.rule_id) == ("drop", "policy_deny", 8)
     assert (event.source, event.destination) == (packets.world_ip6, packets.pod_one_ip6)
-    assert event.direction is Direction.INGRESS
+    assert (event.direction, event.verdict) == (Direction.INGRESS, Action.DENY)
+    assert (event.created_ns, event.last_seen_ns, event.packets) == (70, 70, (3, 0))
+    assert (end.created_ns, end.last_seen_ns, end.verdict) == (20, 70, Action.ALLOW)
+    assert (end.packets, end.bytes) == ((3, 2), (300, 200))
     assert (strange.kind, strange.reason, strange.source) == ("200", "60000", "")
 
 

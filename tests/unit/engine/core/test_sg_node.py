@@ -20,6 +20,7 @@ from pyctl.model.policy import (
     NodeRule,
     PortMatch,
 )
+from pyctl.model.protocols import protocol_name
 from pyctl.model.workload import Mode
 from pyctl.policy.compile.affected_ports import concerned
 from pyctl.policy.compile.compiler import Compiled, Compiler
@@ -30,7 +31,6 @@ from pyctl.policy.evaluate.explain import explain, groups_at
 from pyctl.policy.evaluate.observed import End, Observed, Side
 from pyctl.policy.evaluate.replay import Replay
 from pyctl.telemetry.history.convert import Names
-from pyctl.telemetry.report import protocol_name
 from tests import packets
 from tests.unit.engine.core.harness import EGRESS, INGRESS, PORT
 from tests.unit.engine.core.node import ALL, Node, head

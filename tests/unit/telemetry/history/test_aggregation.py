@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from pyctl.model.flow import endpoint
 from pyctl.telemetry.events import Happening
 from pyctl.telemetry.history.aggregation import (
     EVENTS,
@@ -16,11 +17,9 @@ from pyctl.telemetry.history.aggregation import (
     repeats_folded,
     trim,
 )
-from pyctl.telemetry.report import endpoint
 from tests import packets
 from tests.unit.telemetry.history.makers import denied, flow
 
-TCP = 6
 FLOOD = 100
 
 
@@ -45,8 +44,8 @@ def denial(sport: int, dport: int = 80, ip: str = packets.pod_two_ip4) -> Happen
         workload="web",
         direction="ingress",
         protocol="tcp",
-        source=endpoint(ip, TCP, sport),
-        destination=endpoint(own, TCP, dport),
+        source=endpoint(ip, "tcp", sport),
+        destination=endpoint(own, "tcp", dport),
         reason="default_deny",
         packets=2,
         bytes=100,
@@ -98,7 +97,7 @@ def test_a_flood_out_of_many_sources_is_one_of_its_target():
 
 def test_floods_of_two_rounds_are_repeats_of_each_other():
     first, second = ([denial(low + n) for n in range(500)] for low in (1, 2000))
-    assert folded(first)[0].same_as(folded(second)[0])
+    assert folded(first)[0].named == folded(second)[0].named
 
 
 def test_what_counts_nothing_is_told_each_time():

@@ -1,0 +1,197 @@
+"""Fields of a mapping, said once: how each is read, and what JSON Schema says of it.
+
+In: plain values out of YAML or JSON. Out: typed values and noted errors; JSON Schema. I/O: none.
+A schema says all that can be said of one field alone; what holds between fields only readers say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+from pyctl.policy.document import fields
+from pyctl.policy.document.fields import Notes, shown
+from pyctl.policy.document.networks import Network
+from pyctl.policy.document.types import ANY, PortSpec
+
+T = TypeVar("T")
+Schema = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Kind(Generic[T]):
+    """What a value must be."""
+
+    read: Callable[[Any, str, object], T]
+    """By Notes, path and value."""
+    schema: Schema = field(default_factory=dict)
+    """Empty: none."""
+    missing: str = "is missing"
+
+
+@dataclass(frozen=True)
+class Field:
+    """One key of a mapping."""
+
+    name: str
+    kind: Kind[Any]
+    required: bool = False
+    default: object = None
+    """Read where there is no such key; None: nothing is."""
+    about: str = ""
+
+
+class Table:
+    """The keys of a mapping. With `nulls` a key without a value is no key; with `others` there may be
+    more, which are not looked at.
+    """
+
+    def __init__(
+        self, *known: Field, nulls: bool = False, others: bool = False
+    ) -> None:
+        self._fields = known
+        self._names = [one.name for one in known]
+        self._nulls = nulls
+        self._others = others
+
+    def read(self, notes: Notes, path: str, value: object) -> dict[str, Any]:
+        """Return a value for each key; None for one that is absent, or as its kind reads what is wrong."""
+        known = None if self._others else self._names
+        body = fields.mapping(notes, path, value, known)
+        if self._nulls:
+            body = {key: one for key, one in body.items() if one is not None}
+        inside = f"{path}." if path else ""
+        for one in self._fields:
+            if one.required and one.name not in body and isinstance(value, dict):
+                notes.error(f"{inside}{one.name}", one.kind.missing)
+        found: dict[str, Any] = dict.fromkeys(self._names)
+        for one in self._fields:
+            if one.name in body or one.default is not None:
+                content = body.get(one.name, one.default)
+                found[one.name] = one.kind.read(notes, f"{inside}{one.name}", content)
+        return found
+
+    @property
+    def schema(self) -> Schema:
+        """The mapping with all its keys."""
+        needed = [one.name for one in self._fields if one.required]
+        return self.part(needed, *self._names)
+
+    @property
+    def kind(self) -> Kind[dict[str, Any]]:
+        """A value that is such a mapping."""
+        return Kind(self.read, self.schema)
+
+    def part(self, required: list[str], *names: str, **other: Schema) -> Schema:
+        """Return the mapping with these keys only, some of them under another schema."""
+        properties = {
+            one.name: one.kind.schema
+            | ({"description": one.about} if one.about else {})
+            for one in self._fields
+            if one.name in names and one.kind.schema
+        }
+        return {
+            "type": "object",
+            "additionalProperties": False,
+            "required": required,
+            "properties": properties | other,
+        }
+
+
+def checked(
+    test: Callable[[Any], bool],
+    what: str,
+    schema: Schema | None = None,
+    make: Callable[[Any], Any] = lambda value: value,
+) -> Kind[Any]:
+    """What passes the test, and `make` made of it; None, and an error that it must be `what`."""
+
+    def read(notes: Notes, path: str, value: object) -> Any:
+        if test(value):
+            return make(value)
+        notes.error(path, f"must be {what}, not {shown(value)}")
+        return None
+
+    return Kind(read, schema or {})
+
+
+def one_of(words: type[StrEnum]) -> Kind[Any]:
+    """One of the words of an enumeration."""
+    known = [str(word) for word in words]
+    what = f"one of {', '.join(known)}"
+    return checked(known.__contains__, what, {"enum": known}, words)
+
+
+def number(low: int, high: int) -> Kind[Any]:
+    """A whole number."""
+    return checked(
+        lambda value: type(value) is int and low <= value <= high,
+        f"a number from {low} to {high}",
+        {"type": "integer", "minimum": low, "maximum": high},
+    )
+
+
+def const(word: str) -> Kind[Any]:
+    """Nothing but this."""
+    kind = checked([word].__contains__, word, {"const": word})
+    return replace(kind, missing=f"must be {word}, not None")
+
+
+def items_of(kind: Kind[T | None], *, nulls: bool = False) -> Kind[tuple[T, ...]]:
+    """A list; those of it that are wrong are left out. It has an element at least, but with `nulls`, as
+    Kubernetes has lists.
+    """
+    what = "a list" if nulls else "a list with an element"
+
+    def read(notes: Notes, path: str, value: object) -> tuple[T, ...]:
+        if not isinstance(value, list) or not (value or nulls):
+            notes.error(path, f"must be {what}, not {shown(value)}")
+            return ()
+        found = []
+        for index, item in enumerate(value):
+            at = f"{path}[{index}]"
+            if nulls and item is None:
+                notes.error(at, "is null; for an empty one write {}")
+            else:
+                found.append(kind.read(notes, at, item))
+        return tuple(one for one in found if one is not None)
+
+    return Kind(read, {"type": "array", "minItems": 1, "items": kind.schema})
+
+
+def _words(notes: Notes, path: str, value: object) -> dict[str, str]:
+    found = fields.mapping(notes, path, value)
+    return {key: WORD.read(notes, f"{path}.{key}", found[key]) or "" for key in found}
+
+
+NOT_YET = Kind(
+    lambda notes, path, _: notes.error(path, "not supported by this version")
+)
+"""It is refused by name."""
+ANYTHING: Kind[object] = Kind(lambda _, __, value: value)
+TEXT = Kind(fields.text, {"type": "string", "minLength": 1})
+WORD = Kind(
+    lambda notes, path, value: "" if value == "" else fields.text(notes, path, value),
+    {"type": "string"},
+)
+"""It may be empty."""
+WORDS = Kind(_words, {"type": "object", "additionalProperties": WORD.schema})
+"""By any key."""
+FLAG = checked(
+    lambda value: isinstance(value, bool), "true or false", {"type": "boolean"}
+)
+NET: Kind[Network | None] = Kind(
+    fields.cidr,
+    {"type": "string", "description": "10.1.0.0/16, 2001:db8::/32, or one address"},
+)
+PORT: Kind[PortSpec | None] = Kind(
+    fields.port_spec,
+    {
+        "anyOf": [
+            {"const": ANY},
+            {"type": "string", "pattern": f"^(?:{fields.PORTS.pattern})$"},
+        ]
+    },
+)

@@ -1,0 +1,67 @@
+"""What happens again within a time is one record with a count, in memory and on disk.
+
+In: records in their order. Out: the cells that they are in. I/O: none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+Record = TypeVar("Record")
+
+
+@dataclass(eq=False)
+class Kept(Generic[Record]):
+    """A record that repeats are added to."""
+
+    record: Record
+    row: int | None = None
+    """Where it is stored; None: nowhere."""
+
+
+class Repeats(Generic[Record]):
+    """The newest record of each name. A record of the same `name` (None: never) within the window after an
+    earlier one is its repeat, which `both` adds to that one.
+    """
+
+    def __init__(
+        self,
+        name: Callable[[Record], Hashable],
+        time: Callable[[Record], float],
+        both: Callable[[Record, Record], Record],
+        window_s: float,
+    ) -> None:
+        self._name, self._time, self._both = name, time, both
+        self._window_s = window_s
+        self._newest: dict[Hashable, Kept[Record]] = {}
+
+    def take(self, record: Record) -> Kept[Record]:
+        """Return the record that this one repeats, which counts it now, or else a new one."""
+        name = self._name(record)
+        kept = None if name is None else self._newest.get(name)
+        if kept and self._time(record) - self._time(kept.record) < self._window_s:
+            kept.record = self._both(kept.record, record)
+            return kept
+        kept = Kept(record)
+        if name is not None:
+            self._newest[name] = kept
+        return kept
+
+    def take_all(self, records: Iterable[Record]) -> list[Kept[Record]]:
+        """Return those that they are in now, each once."""
+        return list(dict.fromkeys(map(self.take, records)))
+
+    def drop(self, kept: Kept[Record]) -> None:
+        """Add no more repeats to this one."""
+        name = self._name(kept.record)
+        if self._newest.get(name) is kept:
+            del self._newest[name]
+
+    def forget(self, now: float) -> None:
+        """Drop what is too old for repeats, or is not stored."""
+        for kept in list(self._newest.values()):
+            age = now - self._time(kept.record)
+            if kept.row is None or age >= self._window_s:
+                self.drop(kept)
