@@ -8,44 +8,43 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 import structlog
 
 from pyctl.agent.config import DEFAULT, Config
 from pyctl.agent.inventory import Inventory, Listed
+from pyctl.agent.policies import Policies
 from pyctl.controller import recovery
-from pyctl.controller.commit_policy import put_in_force
 from pyctl.controller.context import Context
+from pyctl.controller.loop import Kind, Loop, Work, each
 from pyctl.controller.steering import Steering
-from pyctl.controller.turns import Turns
+from pyctl.controller.view import View
 from pyctl.controller.workloads import attach as attaching
 from pyctl.controller.workloads import detach as detaching
 from pyctl.controller.workloads import uninspected
 from pyctl.controller.workloads.in_netns import workload_in_netns
+from pyctl.datapath.base import Driver
 from pyctl.datapath.drivers import Drivers
 from pyctl.engine.supervisor import Supervisor
-from pyctl.errors import NotFoundError, SegctlError, UsageError
+from pyctl.errors import NotFoundError, SegctlError
 from pyctl.intercept.enforcer import ensure_enforcer, remove_enforcer
 from pyctl.intercept.live_state import present_ports
 from pyctl.model.instance import Instance
 from pyctl.model.text import harmless
-from pyctl.model.workload import Mode, ProcessRef, Workload
+from pyctl.model.workload import DatapathKind, Mode, ProcessRef, Workload
 from pyctl.observe.auto_attach import AutoAttacher
 from pyctl.observe.engine_watch import EngineWatch
 from pyctl.observe.watch import Watcher
 from pyctl.platform.process import process_ref
-from pyctl.policy.compile.diff import changed_ports, changes
-from pyctl.policy.document.identity import rule_key
-from pyctl.policy.document.named_ports import PORT_LABEL, PortNames
 from pyctl.policy.document.parse import parse
-from pyctl.policy.document.resolve import empty_groups
-from pyctl.policy.document.types import Policy
 from pyctl.runtime.base import Container
 from pyctl.runtime.resolve import at_place, configured, runtimes
 from pyctl.state.ids import PortIds
 from pyctl.state.memory import Memory, places
-from pyctl.state.registry import Registry
+from pyctl.state.registry import Registry, find_workload
 from pyctl.state.requests import (
     AttachOrder,
     AttachResult,
@@ -53,19 +52,18 @@ from pyctl.state.requests import (
     DetachResult,
     PolicyResult,
 )
-from pyctl.state.revisions import UNTOLD, Revisions
+from pyctl.state.revisions import Revisions
 from pyctl.state.store import Store
 from pyctl.telemetry import logs
 from pyctl.telemetry.events import EventLog, Happening
-from pyctl.telemetry.history import hits
 from pyctl.telemetry.history.collect import Collector
-from pyctl.telemetry.history.hits import Count
 from pyctl.telemetry.history.query import Reader
 from pyctl.telemetry.history.writer import History, State
-from pyctl.telemetry.open_flows import impact
 
 _log = structlog.get_logger()
 _NAMES_TOLD = 10
+_RESYNC = "resync"
+"""The kind of work that does again what engine or kernel refused."""
 
 
 class Agent:
@@ -81,7 +79,8 @@ class Agent:
         self.instance = instance
         self._config = config
         self.started = time.monotonic()
-        self.lock = Turns()
+        self._loop = Loop("controller", self._publish)
+        self.view = View()
         self.supervisor = Supervisor(
             instance, flow_cache=flow_cache, cache_limit=config.flow_map_entries
         )
@@ -102,8 +101,8 @@ class Agent:
             ),
             port_ids=PortIds(store.last_port_id()),
         )
-        self.policy_applied_at: float | None = None
         self.revisions = Revisions(instance)
+        self._policies = Policies(self.context, self.supervisor, self.revisions)
         self.warnings: list[str] = []
         self.collector = Collector(
             self.supervisor,
@@ -111,12 +110,14 @@ class Agent:
             self.context.history,
             self.context.happened,
         )
-        self.reader = Reader(self.context.history, self.collector, self.context.events)
+        self.events = self.context.events
+        self.reader = Reader(self.context.history, self.collector, self.events)
+        self._watcher = Watcher(self.context, self.supervisor, self._loop, self.attach)
         self._watchers = (
             EngineWatch(
-                self.context, self.supervisor, self.lock, self.collector.collect
+                self.context, self.supervisor, self._loop, self.collector.collect
             ),
-            Watcher(self.context, self.supervisor, self.lock, self.attach),
+            self._watcher,
         )
         self.auto_attacher = AutoAttacher(
             config.auto_attach,
@@ -128,55 +129,66 @@ class Agent:
             tell=self.context.happened,
         )
 
+        resync = each(lambda _: recovery.resync(self.context))
+        self._loop.kind(_RESYNC, Kind(resync, self._resync_failed, retry_max_s=30.0))
+        self.context.on_due = partial(self._loop.put, _RESYNC)
+
+    def _publish(self) -> None:
+        """Let readers see what holds by now."""
+        context, before = self.context, self.view
+        self.view = View(
+            policy=context.policy,
+            policy_applied_at=self._policies.applied_at,
+            by_id=context.registry.by_id,
+            uninspected=dict(context.uninspected),
+            applied=context.steering.applied,
+            generations=context.steering.generations(),
+        )
+        if self.view.by_id is not before.by_id:
+            self._watcher.wake()
+
+    def _resync_failed(self, key: str, error: Exception) -> None:
+        del key
+        # What else is due was told when it was refused.
+        if self.context.stale:
+            self.context.happened(Happening("lifecycle", str(error)))
+
+    def pending(self) -> list[Work]:
+        """Return what was refused, or failed, and is tried again, with its reason."""
+        parts = (self._loop, *self._watchers, self.auto_attacher)
+        found = [one for part in parts for one in part.pending() if one.tries]
+        # What was refused may hold by another change since.
+        return [one for one in found if one.kind != _RESYNC or self.context.due()]
+
     def start(self) -> None:
         """Bring the kernel from whatever an earlier agent left to what is desired. A line in the log for each
         step: whoever waits for it sees how far it is.
         """
-        with self.lock:
-            _log.info("starting: reading what an earlier agent left")
-            text, self.policy_applied_at = self.context.store.policy()
-            # None is ever stored empty once one was applied.
-            lost = self.policy_applied_at is not None and self.revisions.numbers()
-            if text or lost:
-                self.context.policy = self._readable(text)
-            self.warnings += self.context.memory.load()
-            recovery.keep_name(self.context, self.supervisor)
-            self.warnings += recovery.finish_journals(self.context)
-            _log.info("starting: making the datapath ready")
-            ensure_enforcer(self.instance)
-            self.warnings += self.context.steering.drivers.start()
-            self.supervisor.log_level = logs.get_level()
-            _log.info("starting: the engine")
-            self.supervisor.start()
-            _log.info("starting: taking over workloads")
-            self.warnings += recovery.adopt_workloads(self.context)
-            if text and not self.revisions.tells(self.context.policy.text):
-                self._remember(self.context.policy, "", UNTOLD, None)
+        _log.info("starting: reading what an earlier agent left")
+        self.warnings += self._policies.load()
+        self.warnings += self.context.memory.load()
+        recovery.keep_name(self.context, self.supervisor)
+        self.warnings += recovery.finish_journals(self.context)
+        _log.info("starting: making the datapath ready")
+        ensure_enforcer(self.instance)
+        self.warnings += self.context.steering.drivers.start()
+        self.supervisor.log_level = logs.get_level()
+        _log.info("starting: the engine")
+        self.supervisor.start()
+        _log.info("starting: taking over workloads")
+        self.warnings += recovery.adopt_workloads(self.context)
+        self._policies.note_untold()
         for warning in self.warnings:
             self.context.happened(Happening("lifecycle", warning))
-        self._count_rules()
+        self._policies.count_rules()
         self.context.history.start()
+        self._publish()
+        self._loop.start()
         for watcher in self._watchers:
             watcher.start()
         self.auto_attacher.start()
         self._follow_remembered()
         _log.info("agent ready", instance=self.instance.name, ms=_since(self.started))
-
-    def _readable(self, text: str) -> Policy:
-        """The stored policy; where that is none any more, the newest revision that is one. Without
-        any the agent does not start: with an empty policy it would open what the former one closed.
-        """
-        try:
-            return parse(text)
-        except UsageError as error:
-            for number in reversed(self.revisions.numbers()):
-                with contextlib.suppress(SegctlError):
-                    found = parse(self.revisions.text(number))
-                    self.warnings.append(
-                        f"the stored policy cannot be read, revision {number} holds instead: {error}"
-                    )
-                    return found
-            raise
 
     def _holder(self, pid: int) -> ProcessRef | None:
         """The process for which the network namespace of this one is attached; None: it is not."""
@@ -187,12 +199,15 @@ class Agent:
         return found.process if found else None
 
     def attach(self, order: AttachOrder) -> AttachResult:
-        """See agent.attach."""
-        with self.lock:
-            self._finish_half_done(order.dry_run)
-            result = attaching.attach(self.context, order)
-            warnings = self._keep_in_memory(order, result)
+        """See attach.attach."""
+        result = self._loop.do(partial(self._attach, order))
         self._follow_remembered()
+        return result
+
+    def _attach(self, order: AttachOrder) -> AttachResult:
+        self._finish_half_done(order.dry_run)
+        result = attaching.attach(self.context, order)
+        warnings = self._keep_in_memory(order, result)
         return replace(result, warnings=[*result.warnings, *warnings])
 
     def _keep_in_memory(self, order: AttachOrder, result: AttachResult) -> list[str]:
@@ -234,31 +249,53 @@ class Agent:
 
     def find(self, ref: str) -> Workload:
         """Return an attached workload, or a container that is lost, by what a user may know of it; see
-        Registry.find.
+        View.find.
         """
+        return self._found(self.view.by_id, ref)
+
+    def _find(self, ref: str) -> Workload:
+        return self._found(self.context.registry.by_id, ref)
+
+    def _found(self, attached: Mapping[str, Workload], ref: str) -> Workload:
         try:
-            return self.context.registry.find(ref)
+            return find_workload(attached, ref)
         except NotFoundError:
             for one in self.context.lost():
                 if ref in (one.id, one.name):
                     return one
             raise
 
+    def lost(self) -> list[Workload]:
+        """Return the containers that are not there, and are attached again when they start."""
+        return self.context.lost()
+
+    def driver_of(self, workload: Workload) -> Driver:
+        """Return the driver that steers it, to ask for rules and counts."""
+        return self.context.steering.drivers.of(workload.datapath)
+
+    def default_datapath(self) -> DatapathKind:
+        """Return the one that new workloads get."""
+        return self.context.steering.drivers.default
+
     def rename(self, container: Container, before: str) -> None:
         """See attach.rename."""
-        with self.lock:
-            attaching.rename(self.context, container, before)
-            known = self.context.registry.get(container.short_id)
-            former = self.context.memory.of(container)
-            if known is not None and former is not None:
-                # Under both names: another container may be made under the one it had.
-                self.context.memory.keep(container, former.order, known)
+        self._loop.do(partial(self._rename, container, before))
+
+    def _rename(self, container: Container, before: str) -> None:
+        attaching.rename(self.context, container, before)
+        known = self.context.registry.get(container.short_id)
+        former = self.context.memory.of(container)
+        if known is not None and former is not None:
+            # Under both names: another container may be made under the one it had.
+            self.context.memory.keep(container, former.order, known)
 
     def detach(self, order: DetachOrder) -> DetachResult:
-        """See agent.detach. Of many workloads, others have their turns in between."""
-        with self.lock:
-            self._finish_half_done(order.dry_run)
-            return detaching.detach(self.context, order, self.lock.give_way)
+        """See detach.detach. Of many workloads, others have their turns in between."""
+        return self._loop.do(partial(self._detach, order))
+
+    def _detach(self, order: DetachOrder) -> DetachResult:
+        self._finish_half_done(order.dry_run)
+        return detaching.detach(self.context, order, self._loop.give_way)
 
     def _finish_half_done(self, dry_run: bool) -> None:
         if not dry_run:
@@ -284,23 +321,23 @@ class Agent:
         """See Workload.forced. SegctlError where quarantine does not hold for all of its interfaces: it
         holds for the others then.
         """
-        with self.lock:
-            before = self.find(ref)
-            after = before.forced(mode)
-            if dry_run:
-                return after
-            # First where it outlives container, agent and host.
-            self.context.memory.keep_mode(after)
-            if after.id in self.context.registry.by_id:
-                self._put_mode(before, after)
-            was, now = self.context.mode_of(before), self.context.mode_of(after)
-            self.context.happened(
-                Happening(
-                    "lifecycle", f"mode {was.mode} → {now.mode}", workload=after.name
-                )
-            )
-            uninspected.cover(self.context, after)
+        return self._loop.do(partial(self._set_mode, ref, mode, dry_run=dry_run))
+
+    def _set_mode(self, ref: str, mode: Mode | None, *, dry_run: bool) -> Workload:
+        context = self.context
+        before = self._find(ref)
+        after = before.forced(mode)
+        if dry_run:
             return after
+        # First where it outlives container, agent and host.
+        context.memory.keep_mode(after)
+        if after.id in context.registry.by_id:
+            self._put_mode(before, after)
+        was, now = context.mode_of(before), context.mode_of(after)
+        told = f"mode {was.mode} → {now.mode}"
+        context.happened(Happening("lifecycle", told, workload=after.name))
+        uninspected.cover(context, after)
+        return after
 
     def _put_mode(self, before: Workload, after: Workload) -> None:
         try:
@@ -327,67 +364,10 @@ class Agent:
         """
         started = time.monotonic()
         policy = parse(text)
-        with self.lock:
-            before = self.context.policy
-            now = self.context.compile()
-            ports = len(changed_ports(now, self.context.compile_with(policy)))
-            # Before the switch: the engine judges open flows anew at their next packet.
-            seen = impact(self.supervisor, policy, self.context.registry.all())
-            if not dry_run:
-                # Also what holds already: it may not hold everywhere after a failure.
-                put_in_force(self.context, policy)
-                self._count_rules()
-                if policy.text != before.text or not self.revisions.tells(policy.text):
-                    self.policy_applied_at = time.time()
-                    self._remember(policy, author, comment, uid)
-        return PolicyResult(
-            changes=changes(before, policy),
-            warnings=[
-                *policy.warnings,
-                *self._selects_nobody(policy),
-                *self._stands_for_nothing(policy),
-            ],
-            groups=len(policy.groups),
-            rules=len(policy.rules),
-            ports=ports,
-            impact=seen,
-            elapsed_ms=_since(started),
-        )
-
-    def _selects_nobody(self, policy: Policy) -> list[str]:
-        """A warning of groups that take no attached workload: misspelt, or early."""
-        names = empty_groups(policy, self.context.registry.all())
-        return _named("groups that select no attached workload", names)
-
-    def _stands_for_nothing(self, policy: Policy) -> list[str]:
-        """A warning of named ports that no workload declares."""
-        names = PortNames(policy).undeclared(self.context.registry.all())
-        what = f"ports that no attached workload of the rule's target declares (label {PORT_LABEL}NAME=8080)"
-        return _named(what, names)
-
-    def _count_rules(self) -> None:
-        """Of the policy in force, from now on, so that it is known since when none was hit."""
-        rules = self.context.policy.rules
-        keys = [rule_key(rule) for rule in rules if rule.enabled]
-        self.context.history.record(counts=map(Count, [hits.DEFAULT, *keys]))
-
-    def _remember(
-        self, policy: Policy, author: str, comment: str, uid: int | None
-    ) -> None:
-        """In the log; a disk that refuses takes nothing back."""
-        try:
-            self.revisions.add(
-                policy.text,
-                time=time.time(),
-                author=author,
-                comment=comment,
-                rules=len(policy.rules),
-                groups=len(policy.groups),
-                uid=uid,
-            )
-        except SegctlError as error:
-            told = f"the policy holds, but is not in its log: {error}"
-            self.context.happened(Happening("policy", told))
+        log = partial(self._policies.log, policy, author, comment, uid)
+        apply = partial(self._policies.apply, policy, log, dry_run=dry_run)
+        result = self._loop.do(apply)
+        return replace(result, elapsed_ms=_since(started))
 
     def known_workload(self, ref: str | None) -> str | None:
         """Return the name of a workload that is attached, or of which something is recorded; of None, None.
@@ -409,10 +389,12 @@ class Agent:
 
     def set_log_level(self, level: str) -> str:
         """Of the agent and the engine; gives the one before."""
-        with self.lock:
-            before = logs.set_level(level)
-            self.supervisor.log_level = level
-            self.supervisor.tell(lambda engine: engine.log_level(level))
+        return self._loop.do(partial(self._set_log_level, level))
+
+    def _set_log_level(self, level: str) -> str:
+        before = logs.set_level(level)
+        self.supervisor.log_level = level
+        self.supervisor.tell(lambda engine: engine.log_level(level))
         return before
 
     def stop(self, *, detach: bool = False) -> list[str]:
@@ -426,28 +408,17 @@ class Agent:
         for watcher in self._watchers:
             watcher.stop()
         self.collector.collect()
-        with self.lock:
-            if self._is_empty():
-                self.supervisor.stop()
-                self.context.steering.drivers.cleanup()
-                remove_enforcer(self.instance)
-            else:
-                self.supervisor.release()
-            self.context.history.stop()
-            # A request that is still at work must change nothing behind the next agent's back.
-            self.lock.close()
+        # A request that waits still must change nothing behind the next agent's back.
+        self._loop.close()
+        if self._is_empty():
+            self.supervisor.stop()
+            self.context.steering.drivers.cleanup()
+            remove_enforcer(self.instance)
+        else:
+            self.supervisor.release()
+        self.context.history.stop()
         _log.info("agent stopped", detached=names)
         return names
-
-
-def _named(what: str, names: list[str]) -> list[str]:
-    """A warning of these, if there are any."""
-    if not names:
-        return []
-    shown = names[:_NAMES_TOLD]
-    if more := len(names) - len(shown):
-        shown.append(f"and {more} more")
-    return [f"{what}: {', '.join(shown)}"]
 
 
 def _since(started: float) -> float:

@@ -1,7 +1,7 @@
 """How one talks to the agent: HTTP/JSON on a unix socket, root only.
 
 schema  requests and responses as models     v1      the routes, a module per noun
-server  the application over an agent        peer    who asks
+server  the application: errors, routes      peer    who asks
 client  the same requests for the CLI, with the standard library alone (it must start fast)
 wrong   errors as answers                    scrape  metrics over TCP
 

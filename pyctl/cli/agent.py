@@ -122,6 +122,7 @@ def status(as_json: bool) -> None:
         }
     )
     render.warnings(found["warnings"])
+    render.warnings(map(_pending, found["pending"]))
 
 
 @agent.command()
@@ -174,6 +175,12 @@ def _history(found: dict[str, Any]) -> str:
     if found["lost"]:
         words.append(f"{render.count(found['lost'], 'record')} lost")
     return ", ".join(words)
+
+
+def _pending(work: dict[str, Any]) -> str:
+    """What is desired and does not hold yet, in words."""
+    what = f"{work['kind']} {work['about']}".strip()
+    return f"{what}: {work['why']} (tried {work['tries']} times, again in {work['next_s']:.0f} s)"
 
 
 def _engine(found: dict[str, Any]) -> str:

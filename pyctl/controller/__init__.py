@@ -5,7 +5,8 @@ workloads      procedures of one workload: attach, detach, and who goes on in it
 commit_policy  a policy in the place of another, on every workload or on none
 steering       policies and port pairs out to driver and engine, in the order that opens no hole
 segments       which bridge a port is on
-recovery       what an earlier agent left half done      turns  one procedure at a time
+recovery       what an earlier agent left half done, what was refused
+loop           the one thread that does all of it      view  what readers see
 
 In: requests, what observers saw. Out: state, kernel and engine changed, events. May import state,
 telemetry, engine, datapath, intercept, policy, runtime, platform; never observe, agent or api.

@@ -1,12 +1,12 @@
 """What the agent's procedures share: the registry, the policy, the steering, the events.
 
 In: an instance with its parts. Out: the small questions and moves that attach, detach, watch and
-recovery have in common. Its callers hold the agent's lock.
+recovery have in common. Its callers are run by the controller's loop.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -17,7 +17,14 @@ from pyctl.intercept.live_state import far_vex, switch_offloads
 from pyctl.intercept.offload_switch import switch_bridge
 from pyctl.intercept.uninspected import Uninspected
 from pyctl.model.instance import Instance
-from pyctl.model.workload import ADDRESSES_MAX, ClaimState, Offload, Port, Workload
+from pyctl.model.workload import (
+    ADDRESSES_MAX,
+    ClaimState,
+    Fail,
+    Offload,
+    Port,
+    Workload,
+)
 from pyctl.platform.sockets.listeners import listening_ports
 from pyctl.policy.compile.claims import in_groups, settle, shared, taken
 from pyctl.policy.compile.compiler import Compiled, Compiler
@@ -51,27 +58,26 @@ class Context:
     port_ids: PortIds
     log_budget: LogBudget = field(default_factory=LogBudget)
     policy: Policy = EMPTY
-    on_change: Callable[[], None] = field(default=lambda: None)
-    """Called when the set of processes to watch has changed."""
+    on_due: Callable[[], None] = field(default=lambda: None)
+    """Called when something was refused, and is due: what `due` says."""
     uninspected: dict[str, tuple[Uninspected, ...]] = field(default_factory=dict)
     """By workload id: what it has beside its ports that leads out."""
     stale: bool = False
-    """The last refresh failed, or is under way."""
+    """The last refresh failed."""
     unsteered: dict[int, str] = field(default_factory=dict)
     """By port id: why a port that stands could not be steered. It carries nothing."""
     unfinished: tuple[str, ...] = ()
     """Interrupted splices that could not be finished, a line each."""
     _bridge_off: bool | None = None
     _compiler: Compiler = field(default_factory=lambda: Compiler(EMPTY))
+    _compiled: tuple[Mapping[str, Workload], Compiled] | None = None
+    """What it made last, and of which workloads."""
 
-    @property
-    def behind(self) -> bool:
-        """Something is to be tried again; also while a refresh is under way."""
-        return bool(self.stale or self.unsteered or self.unfinished)
-
-    def watched(self) -> None:
-        """Tell whoever watches processes to look again."""
-        self.on_change()
+    def due(self) -> list[str]:
+        """Return what was refused, and is tried again, a line each."""
+        lines = [f"port {port_id}: {why}" for port_id, why in self.unsteered.items()]
+        stale = ["engine and kernel follow the last change"] if self.stale else []
+        return [*lines, *self.unfinished, *stale]
 
     def new_port_id(self) -> int:
         """An id of which nothing is left anywhere; on disk before it is used."""
@@ -97,11 +103,14 @@ class Context:
     def compile(self, joining: Workload | None = None) -> Compiled:
         """What should hold now, with a workload that need not be in the registry yet."""
         if self._compiler.written is not self.policy:
-            self._compiler = Compiler(self.policy)
+            self._compiler, self._compiled = Compiler(self.policy), None
         workloads = dict(self.registry.by_id)
         if joining is not None:
             workloads[joining.id] = joining
-        return self._compiler.compile(workloads.values())
+        # Once per change, for all that ask.
+        if self._compiled is None or self._compiled[0] != workloads:
+            self._compiled = workloads, self._compiler.compile(workloads.values())
+        return self._compiled[1]
 
     def compile_with(self, policy: Policy) -> Compiled:
         """Return what would hold under another policy. Readers go on with the one in force."""
@@ -152,8 +161,12 @@ class Context:
         policies were changed.
         """
         self.stale = True
-        self._settle()
-        changed = self.steering.change(self.compile())
+        try:
+            self._settle()
+            changed = self.steering.change(self.compile())
+        except BaseException:
+            self.on_due()
+            raise
         self.stale = False
         return changed
 
@@ -193,6 +206,10 @@ class Context:
             for claim in workload.claims
             if claim.state is ClaimState.REFUSED
         ]
+        if workload.fail is Fail.OPEN and not workload.datapath.capabilities.fail_open:
+            lines.append(
+                f"the {workload.datapath} datapath fails closed in protect, whatever --fail says"
+            )
         lines += PortNames(self.policy).warnings(workload, self.registry.all())
         if len(workload.given) > ADDRESSES_MAX:
             lines.append(

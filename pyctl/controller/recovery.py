@@ -68,6 +68,8 @@ def finish_journals(context: Context) -> list[str]:
         failed.append(f"a process that is ending holds interrupted splices: {held}")
     news = [line for line in failed if line not in context.unfinished]
     context.unfinished = tuple(failed)
+    if failed:
+        context.on_due()
     for line in done:
         _log.warning(line)
     for line in news:
@@ -136,9 +138,9 @@ def adopt_workloads(context: Context) -> list[str]:
     return warnings
 
 
-def try_again(context: Context) -> None:
+def resync(context: Context) -> None:
     """Do what could not be done before: finish interrupted splices, steer ports, make the kernel follow. What
-    is new of that is told.
+    is new of that is told. SegctlError where something is left.
     """
     lines = finish_journals(context) if context.unfinished else []
     there = {port.port_id for one in context.registry.all() for port in one.ports}
@@ -154,6 +156,8 @@ def try_again(context: Context) -> None:
         context.happened(Happening("lifecycle", line))
     if context.stale or lines:
         context.refresh()
+    if due := context.due():
+        raise SegctlError("; ".join(due))
 
 
 def _steer(context: Context, workload: Workload, ports: tuple[Port, ...]) -> list[str]:
@@ -169,6 +173,7 @@ def _steer(context: Context, workload: Workload, ports: tuple[Port, ...]) -> lis
         except Exception as error:  # noqa: BLE001  whatever it is, the other workloads are steered
             why = str(error) or repr(error)
             context.unsteered[port.port_id] = why
+            context.on_due()
             if why != before:
                 lines.append(f"{name} is not steered, and carries nothing: {why}")
         else:

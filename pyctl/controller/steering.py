@@ -52,13 +52,13 @@ class Steering:
         self._uncached: set[int] = set()
         self._supervisor = supervisor
         self._generations = Generations()
-        self._told: dict[int, PortPolicy] = {}
-        self._world: Compiled | None = None
+        self._policies: dict[int, PortPolicy] = {}
+        self._applied: Compiled | None = None
         """Rules and members as the engine has them; None: it was told of none."""
-        self._doubtful = False
+        self._engine_dirty = False
         self._pairs: dict[int, PortPair] = {}
         self._current: dict[int, int] = {}
-        self._due: set[int] = set()
+        self._unpublished: set[int] = set()
         """Ports whose policy is not known to hold in the engine and in the kernel: where either refuses,
         the next change comes to them again."""
         self._listeners: dict[int, Callable[[], Sequence[int]]] = {}
@@ -66,39 +66,43 @@ class Steering:
         """The host's bridges, by their numbers."""
         self._in_front: dict[int, list[str]] = {}
         """Filters of others, as told last."""
-        supervisor.on_new_engine = self._teach
+        supervisor.on_new_engine = self._resync_engine
 
     def policy_of(self, port_id: int) -> tuple[PortPolicy | None, int]:
         """The policy in force for a port, and its generation (0: none)."""
-        return self._told.get(port_id), self._current.get(port_id, 0)
+        return self._policies.get(port_id), self._current.get(port_id, 0)
+
+    def generations(self) -> dict[int, int]:
+        """Return the generation of the policy in force, by port id."""
+        return dict(self._current)
 
     @property
-    def world(self) -> Compiled:
+    def applied(self) -> Compiled:
         """Rules and members in force."""
-        return self._world or Compiled()
+        return self._applied or Compiled()
 
     def changes(self, compiled: Compiled) -> list[PortPolicy]:
         """The policies of the ports that would be judged otherwise, or have another mode, or whose
         last change failed. Only those of workloads that are others than the world in force has are
         looked at.
         """
-        ports, where = compiled.ports, difference(self.world, compiled).ports
+        ports, where = compiled.ports, difference(self.applied, compiled).ports
         heads = self.differs(ports[key] for key in where if key in ports)
-        found = {one.port_id for one in heads} | concerned(self.world, compiled)
-        found |= self._due & self._kinds.keys()
+        found = {one.port_id for one in heads} | concerned(self.applied, compiled)
+        found |= self._unpublished & self._kinds.keys()
         return [ports[port_id] for port_id in sorted(found & ports.keys())]
 
     def differs(self, policies: Iterable[PortPolicy]) -> list[PortPolicy]:
         """Those whose mode, default or options are not in force as they are."""
         told = (self._as_told(policy) for policy in policies)
-        return [one for one in told if self._told.get(one.port_id) != one]
+        return [one for one in told if self._policies.get(one.port_id) != one]
 
     def _as_told(self, policy: PortPolicy) -> PortPolicy:
         return replace(policy, cache=policy.port_id not in self._uncached)
 
     def _may_cache(self, port_id: int, kind: DatapathKind) -> None:
         """From the next swap of its policy on."""
-        if kind is DatapathKind.EBPF:
+        if kind.capabilities.verdict_cache:
             self._uncached.discard(port_id)
         else:
             self._uncached.add(port_id)
@@ -126,14 +130,14 @@ class Steering:
         none; one whose last change failed has those of another policy, for every port.
         """
         policies = self.differs([compiled.ports[port_id]])
-        world = self._world
+        world = self._applied
         if world is None:
-            self._tell_world(compiled, policies, None)
+            self._tell_all(compiled, policies, None)
             return
         if not _same_rules(world, compiled):
             others = self.changes(compiled)
             policies += [one for one in others if one.port_id in self._kinds]
-            self._tell_world(compiled, policies, None)
+            self._tell_all(compiled, policies, None)
             self._publish()
             return
         groups = {port_id: compiled.members.ports[port_id]}
@@ -143,7 +147,7 @@ class Steering:
             own = {**world.own, port_id: compiled.own[port_id]}
             members = replace(world.members, ports=ports)
             joining = replace(world, members=members, own=own)
-            self._tell_world(joining, policies, joined)
+            self._tell_all(joining, policies, joined)
         else:
             self._swap(policies)
 
@@ -176,7 +180,7 @@ class Steering:
         finally:
             known: dict[int, Any]
             for known in (
-                self._told,
+                self._policies,
                 self._current,
                 self._pairs,
                 self._listeners,
@@ -185,12 +189,12 @@ class Steering:
             ):
                 known.pop(port_id, None)
             self._uncached.discard(port_id)
-            self._due.discard(port_id)
-            if self._world is not None:
-                left = dict(self._world.members.ports)
+            self._unpublished.discard(port_id)
+            if self._applied is not None:
+                left = dict(self._applied.members.ports)
                 left.pop(port_id, None)
-                members = replace(self._world.members, ports=left)
-                self._world = replace(self._world, members=members)
+                members = replace(self._applied.members, ports=left)
+                self._applied = replace(self._applied, members=members)
             self._supervisor.tell(lambda engine: engine.port_delete(port_id))
 
     def move(self, pair: PortPair, kind: DatapathKind) -> None:
@@ -211,7 +215,7 @@ class Steering:
     def _hand_over(
         self, pair: PortPair, former: DatapathKind, kind: DatapathKind
     ) -> None:
-        policy = self._told[pair.port_id]
+        policy = self._policies[pair.port_id]
         # Whichever way it goes: no entry is made while one datapath comes and the other goes.
         self._uncached.add(pair.port_id)
         self._swap(self.differs([policy]))
@@ -259,7 +263,7 @@ class Steering:
         comes first: quarantine and the fail policy hold there by a map write, and in a mode that holds
         packets the engine's next word on each counts.
         """
-        former, where = self.world, difference(self.world, compiled)
+        former, where = self.applied, difference(self.applied, compiled)
         # One that a driver refused is unknown until it takes the next.
         unknown = self._kinds.keys() - self._pairs.keys()
         touched = (where.ports | unknown) & compiled.pairs.keys()
@@ -269,12 +273,12 @@ class Steering:
         moved = changed_members(
             former.members, compiled.members, where.ports, where.addresses
         )
-        if self._doubtful or not _same_rules(self._world, compiled):
-            self._tell_world(compiled, changed, None)
+        if self._engine_dirty or not _same_rules(self._applied, compiled):
+            self._tell_all(compiled, changed, None)
         elif moved.ports or moved.addresses or moved.shared:
-            self._tell_world(compiled, changed, moved)
+            self._tell_all(compiled, changed, moved)
         else:
-            self._world = compiled
+            self._applied = compiled
             self._swap(changed)
         if failed is not None:
             self._publish()
@@ -321,24 +325,24 @@ class Steering:
         """As they are told, each with a new generation, and remembered so."""
         stamped = []
         for policy in map(self._as_told, policies):
-            self._told[policy.port_id] = policy
+            self._policies[policy.port_id] = policy
             self._current[policy.port_id] = generation = self._generations.next()
-            self._due.add(policy.port_id)
+            self._unpublished.add(policy.port_id)
             stamped.append((policy, generation))
         return stamped
 
-    def _tell_world(
+    def _tell_all(
         self, compiled: Compiled, policies: Iterable[PortPolicy], moved: Members | None
     ) -> None:
         """Those who changed group; None: rules and members whole. With the policies, all of it holds
         between two packets.
         """
         node, stamped = compiled.node, self._stamped(policies)
-        if self._doubtful:
+        if self._engine_dirty:
             moved = None
-        self._world = compiled
+        self._applied = compiled
         # Until it is done: an engine that refused half of it is told all of it the next time.
-        self._doubtful = True
+        self._engine_dirty = True
         if moved is None:
             self._supervisor.tell(
                 lambda engine: engine.node_set(node, compiled.members, stamped)
@@ -347,7 +351,7 @@ class Steering:
             self._supervisor.tell(
                 lambda engine: engine.members_set(node, moved, stamped)
             )
-        self._doubtful = False
+        self._engine_dirty = False
 
     def _swap(self, policies: list[PortPolicy]) -> None:
         for policy, generation in self._stamped(policies):
@@ -360,19 +364,19 @@ class Steering:
     def _publish(self) -> None:
         """What the engine was told. One that is only prepared is published when it is added."""
         due: dict[DatapathKind, dict[int, int]] = {}
-        for port_id in sorted(self._due & self._kinds.keys()):
+        for port_id in sorted(self._unpublished & self._kinds.keys()):
             of_kind = due.setdefault(self._kinds[port_id], {})
             of_kind[port_id] = self._current[port_id]
         for kind, generations in due.items():
             self.drivers.of(kind).publish(generations)
-            self._due -= generations.keys()
+            self._unpublished -= generations.keys()
 
-    def _teach(self) -> None:
+    def _resync_engine(self) -> None:
         """A new engine knows nothing: all policies again, under new generations, because flows
         that the former one cached have no session behind them any more.
         """
-        policies = list(self._told.values())
-        self._tell_world(self.world, policies, None)
+        policies = list(self._policies.values())
+        self._tell_all(self.applied, policies, None)
         for port_id in self._listeners:
             self._tell_listeners(port_id)
         self._publish()

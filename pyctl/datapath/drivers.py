@@ -1,7 +1,7 @@
 """The datapaths of one node: one driver of each kind, made ready when it is first needed.
 
 In: an instance, kinds. Out: connected drivers, ports handed over from one to the other.
-A node may hold workloads on both at once. On a port, both hang on clsact ingress; the eBPF filter
+What u32 needs is tried in a scratch namespace, by a process of its own. A node may hold workloads on both at once. On a port, both hang on clsact ingress; the eBPF filter
 has the place in front, so the u32 rules wait behind it while it comes or goes.
 """
 
@@ -13,11 +13,11 @@ from functools import partial
 from ipaddress import IPv4Network, IPv6Network
 
 from pyctl import abi
-from pyctl.datapath import select
 from pyctl.datapath.base import Driver
 from pyctl.datapath.ebpf.driver import PRIORITY, EbpfDriver
 from pyctl.datapath.owners import Owners, network_changes
 from pyctl.datapath.u32 import plan as u32_plan
+from pyctl.datapath.u32 import probe as u32_probe
 from pyctl.datapath.u32.driver import U32Driver
 from pyctl.errors import (
     NotCapableError,
@@ -75,7 +75,7 @@ class Drivers:
         """What is wished for, or the default. NotCapableError where this host cannot have it."""
         kind = wish or self.default
         if kind not in self._ready:
-            select.require(kind)
+            require(kind)
         return kind
 
     def is_ready(self, kind: DatapathKind) -> bool:
@@ -85,7 +85,7 @@ class Drivers:
     def of(self, kind: DatapathKind) -> Driver:
         """The driver, ready. NotCapableError names what the kernel lacks."""
         if kind not in self._ready:
-            select.require(kind)
+            require(kind)
             self._by_kind[kind].connect()
             self._ready.add(kind)
             if kind is DatapathKind.EBPF:
@@ -202,6 +202,17 @@ class Drivers:
         """Take away everything of all datapaths."""
         for driver in self._by_kind.values():
             driver.cleanup()
+
+
+def require(kind: DatapathKind) -> None:
+    """NotCapableError names what the kernel lacks for a datapath; of ebpf, its driver's `connect` says that."""
+    lacks = u32_probe.missing() if kind is DatapathKind.U32 else None
+    if lacks is not None:
+        raise NotCapableError(
+            f"steering with the {kind} datapath: {lacks}",
+            state="nothing was touched",
+            advice="`segctl doctor` says which modules the kernel lacks",
+        )
 
 
 def _repaired(what: str, repair: Callable[[], list[str]]) -> list[str]:

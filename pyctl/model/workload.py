@@ -44,11 +44,29 @@ class Fail(StrEnum):
     CLOSED = "closed"
 
 
+@dataclass(frozen=True)
+class Capabilities:
+    """What a datapath can do by itself, without the engine."""
+
+    verdict_cache: bool
+    """Carry a flow that was decided."""
+    fail_open: bool
+    """In protect, let traffic pass while no engine lives."""
+    source_check: bool
+    """Compare source addresses and MACs, and so tell apart who is on one bridge."""
+
+
 class DatapathKind(StrEnum):
     """Which driver steers."""
 
     EBPF = "ebpf"
     U32 = "u32"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What its driver can do."""
+        able = self is DatapathKind.EBPF
+        return Capabilities(verdict_cache=able, fail_open=able, source_check=able)
 
 
 class OtherTraffic(StrEnum):

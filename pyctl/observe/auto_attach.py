@@ -1,7 +1,7 @@
 """Attaching containers as they start: those that a selector takes, and those that an operator attached before.
 
 In: selectors, the memory, container runtimes. Out: attach orders. I/O: one thread for each runtime
-(runtime_watch), and one for what is to be tried again.
+(runtime_watch), and a loop that attaches, and tries again.
 Every attach that fails is told and tried again, ever more rarely, as long as the container runs. Ends of
 containers are not this module's: the watcher sees every process end, however it was attached. A container
 that somebody detached is left alone until it starts anew, or the agent does.
@@ -15,13 +15,12 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
 
+from pyctl.controller.loop import Kind, Loop, Work, each
 from pyctl.errors import RefusedError, SegctlError
 from pyctl.model.workload import ProcessRef
 from pyctl.observe.runtime_watch import RuntimeWatch
@@ -40,18 +39,20 @@ gone, and at last."""
 HOLDER_S = 2.0
 """Between two looks whether an attach that is its own, too, lasts."""
 SEEN_MAX = 10_000
+_CONTAINER = "container"
+"""The kind of work: a container to be attached, by its id."""
 
 
 @dataclass(frozen=True)
-class _Later:
-    """A container that is looked at again."""
+class _Wanted:
+    """A container that is to be attached."""
 
     runtime: Runtime
     container: Container
+    """With the pid 0 where its runtime could not say what it is."""
     order: AttachOrder
-    due: float = 0.0
-    tries: int = 0
-    """So many have failed."""
+    tried: bool = False
+    """It may have ended since."""
     holder: ProcessRef | None = None
     """Whose attach is its own, too, for as long as that lasts."""
 
@@ -84,14 +85,14 @@ class AutoAttacher:
         self._idle = set(range(len(chosen)))
         """Selectors that took nothing yet, by number; those of them that were told."""
         self._told_idle: set[int] = set()
-        self._later: deque[_Later] = deque()
+        self._wanted: dict[str, _Wanted] = {}
+        """By container id."""
         self.failures: dict[str, str] = {}
         """By id: why a container that should be attached is not."""
         self._ending = threading.Event()
-        self._wake = threading.Event()
-        self._again = threading.Thread(
-            target=self._try_again, name="auto-attach-again", daemon=True
-        )
+        self._loop = Loop("auto-attach")
+        kind = Kind(each(self._attach_one), self._failed, RETRY_S, RETRY_MAX_S, 0.0)
+        self._loop.kind(_CONTAINER, kind)
         self._watches: dict[str, RuntimeWatch] = {}
         self._lock = threading.Lock()
         self._configured = runtimes if chosen else ()
@@ -107,7 +108,7 @@ class AutoAttacher:
             if runtime.place in self._watches or self._ending.is_set():
                 return
             if not self._watches:
-                self._again.start()
+                self._loop.start()
             watch = RuntimeWatch(runtime, self._consider, self._listed, self._ending)
             self._watches = {**self._watches, runtime.place: watch}
             watch.thread.start()
@@ -116,12 +117,14 @@ class AutoAttacher:
         """Returns when no order can come any more."""
         with self._lock:
             self._ending.set()
-            self._wake.set()
         for watch in self._watches.values():
             watch.cancel()
-        for thread in (self._again, *(one.thread for one in self._watches.values())):
-            if thread.is_alive():
-                thread.join()
+            watch.thread.join()
+        self._loop.close()
+
+    def pending(self) -> list[Work]:
+        """Return what is to be attached, or was not."""
+        return self._loop.pending()
 
     @property
     def runtimes(self) -> list[Runtime]:
@@ -144,7 +147,8 @@ class AutoAttacher:
             return
         except (SegctlError, OSError) as error:
             unknown = Container(container_id, container_id[:12], 0, runtime.runtime)
-            self._failed(_Later(runtime, unknown, AttachOrder()), error)
+            self._want(_Wanted(runtime, unknown, AttachOrder(), tried=True))
+            _log.debug("not known yet", container=container_id, error=str(error))
             return
         if container is None:
             return
@@ -158,7 +162,7 @@ class AutoAttacher:
             return
         order = self._order_for(container)
         if order is not None:
-            self._attach_one(_Later(runtime, container, order))
+            self._want(_Wanted(runtime, container, order))
 
     def _order_for(self, container: Container) -> AttachOrder | None:
         """Return what an operator said of it, else what the first selector that takes it says."""
@@ -193,70 +197,66 @@ class AutoAttacher:
             told = f"{before} is called {container.name} by now: {error}"
             self._tell(Happening("lifecycle", told))
 
-    def _attach_one(self, one: _Later) -> None:
-        """Attach it, or see to it later. Raises nothing."""
+    def _want(self, one: _Wanted) -> None:
+        key = one.container.id
+        self._wanted[key] = one
+        # What failed of a former start of it is no reason to wait.
+        self._loop.drop(_CONTAINER, key)
+        self._loop.put(_CONTAINER, key)
+
+    def _attach_one(self, key: str) -> None:
+        """Attach it, where it is wanted still; what is raised is tried again."""
+        one = self._wanted.pop(key, None)
+        if one is None:
+            return
         try:
-            holder = self._holder(one.container.pid)
-            if holder is None:
-                self._attach(replace(one.order, found=one.container))
-            elif holder.pid != one.container.pid:
-                self._put_off(replace(one, holder=holder), HOLDER_S)
-        except Exception as error:  # noqa: BLE001  whatever it is, nobody else would try again
-            self._failed(one, error)
-        else:
-            self.failures.pop(one.container.id, None)
+            later = self._try(one)
+        except Exception:
+            self._wanted.setdefault(key, replace(one, tried=True))
+            raise
+        self.failures.pop(key, None)
+        if later is not None and key not in self._wanted:
+            self._wanted[key] = later
+            self._loop.put(_CONTAINER, key, HOLDER_S)
 
-    def _failed(self, one: _Later, error: Exception) -> None:
-        """Tell it where it is news, and have it tried again, ever more rarely."""
-        name, why = one.container.name, str(error) or repr(error)
-        if not isinstance(error, SegctlError | OSError):
-            _log.error("attaching failed", container=name, exc_info=error)
-        pause = min(RETRY_MAX_S, RETRY_S * 2**one.tries)
-        if self.failures.get(one.container.id) != why:
-            told = (
-                f"container {name} was not attached by itself: {why} It is tried again."
-            )
-            self._tell(Happening("lifecycle", told))
-        self.failures[one.container.id] = why
-        self._put_off(replace(one, tries=min(one.tries + 1, 16)), pause)
+    def _try(self, one: _Wanted) -> _Wanted | None:
+        """Return it where it is to be looked at later."""
+        now = self._look_again(one) if one.tried else one
+        if now is None or now.holder is not None:
+            return now
+        holder = self._holder(now.container.pid)
+        if holder is None:
+            self._attach(replace(now.order, found=now.container))
+        elif holder.pid != now.container.pid:
+            return replace(now, tried=True, holder=holder)
+        return None
 
-    def _put_off(self, one: _Later, seconds: float) -> None:
-        self._later.append(replace(one, due=time.monotonic() + seconds))
-        self._wake.set()
-
-    def _try_again(self) -> None:
-        while not self._ending.is_set():
-            due = min((one.due for one in list(self._later)), default=None)
-            self._wake.wait(None if due is None else max(0.0, due - time.monotonic()))
-            self._wake.clear()
-            for _ in range(len(self._later)):
-                one = self._later.popleft()
-                if one.due > time.monotonic() or self._ending.is_set():
-                    self._later.append(one)
-                    continue
-                try:
-                    self._look_again(one)
-                except Exception as error:  # noqa: BLE001  the others have their turn
-                    self._failed(one, error)
-
-    def _look_again(self, one: _Later) -> None:
-        if one.holder is not None and self._holder(one.container.pid) == one.holder:
-            self._put_off(one, HOLDER_S)
-            return
-        if one.holder is not None and process_alive(one.holder):
-            # Somebody detached what they shared, and meant it.
-            return
+    def _look_again(self, one: _Wanted) -> _Wanted | None:
+        """Return it as it is by now; None where it need not be attached."""
+        if one.holder is not None:
+            if self._holder(one.container.pid) == one.holder:
+                return one
+            if process_alive(one.holder):
+                # Somebody detached what they shared, and meant it.
+                return None
         now = None
         with contextlib.suppress(RefusedError):
             now = one.runtime.find(one.container.id)
         if now is None or now.pid != one.container.pid != 0:
             # It has ended, or started anew, which is considered by itself.
-            self.failures.pop(one.container.id, None)
-        elif one.container.pid == 0:
-            self.failures.pop(one.container.id, None)
+            return None
+        if one.container.pid == 0:
             self._consider(one.runtime, now.id)
-        elif order := self._order_for(now):
-            # Nobody may want it any more.
-            self._attach_one(replace(one, container=now, order=order, holder=None))
-        else:
-            self.failures.pop(one.container.id, None)
+            return None
+        order = self._order_for(now)
+        if order is None:
+            # Nobody wants it any more.
+            return None
+        return replace(one, container=now, order=order, holder=None)
+
+    def _failed(self, key: str, error: Exception) -> None:
+        one = self._wanted.get(key)
+        name, why = one.container.name if one else key, str(error) or repr(error)
+        told = f"container {name} was not attached by itself: {why} It is tried again."
+        self._tell(Happening("lifecycle", told))
+        self.failures[key] = why

@@ -1,18 +1,15 @@
 """The way through the engine: the pair vbr-neuv/vth-neuv, with its filters, and the packet rings on it.
 
 In: link events of the enforcer's namespace. Out: the pair again where somebody took it away, set it down or put
-another in its place; an event for that, and for each device there that is nobody's. For the watcher's thread.
+another in its place; an event for that, and for each device there that is nobody's.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Iterable
-from contextlib import AbstractContextManager
 
 from pyctl.controller.context import Context
 from pyctl.engine.supervisor import Supervisor
-from pyctl.errors import NotFoundError
 from pyctl.intercept.enforcer import (
     VBR_INDEX,
     VTH_INDEX,
@@ -21,68 +18,42 @@ from pyctl.intercept.enforcer import (
     foreign_devices,
     remove_pair,
 )
-from pyctl.observe.poller import Eyes
 from pyctl.platform.watch.links import LinkWatch
 from pyctl.telemetry.events import Happening
 
-_PAUSE_S = 1.0
-"""Between two looks that found something: who takes the pair away all the time must not take the agent from the
-workloads."""
 _PAIR = frozenset({VBR_INDEX, VTH_INDEX})
 _TOLD = 4
 """Foreign devices told by name at once."""
 
 
 class Detour:
-    """Calling it looks where something has changed; `close` it after `eyes`."""
+    """`look` when a link of the namespace was touched."""
 
-    def __init__(
-        self,
-        context: Context,
-        supervisor: Supervisor,
-        lock: AbstractContextManager[object],
-        eyes: Eyes,
-    ) -> None:
+    def __init__(self, context: Context, supervisor: Supervisor) -> None:
         self._context = context
         self._supervisor = supervisor
-        self._lock = lock
-        self._eyes = eyes
         self._links = LinkWatch(str(context.instance.netns))
         self._foreign: dict[int, str] = {}
         """As told."""
         self._touched: set[int] = set(_PAIR)
-        self._not_before = 0.0
-        eyes.open(self._links.fileno(), self._changed)
+
+    def fileno(self) -> int:
+        """Readable when a link was touched."""
+        return self._links.fileno()
 
     def close(self) -> None:
         """Let the namespace go."""
         self._links.close()
 
-    def _changed(self) -> None:
+    def look(self) -> bool:
+        """Mend and tell; return whether anything was wrong. By the controller. What fails is looked at again."""
         touched = self._links.touched()
         # Of what was lost, the pair is what nobody could do without.
         self._touched |= _PAIR if touched is None else touched
-
-    def __call__(self) -> None:
-        """Look, where it is due."""
-        now = time.monotonic()
-        if not self._touched or now < self._not_before:
-            return
-        self._not_before = now + _PAUSE_S
-        touched, self._touched = self._touched, set()
-        found = False
-        try:
-            with self._lock:
-                found = bool(touched & _PAIR) and self._mend()
-                found |= self._tell_foreign(touched - _PAIR)
-        except NotFoundError:
-            # The namespace has lost its name, which comes back.
-            self._touched |= touched
-        except Exception:
-            self._touched |= touched
-            raise
-        if not found and not self._touched:
-            self._not_before = 0.0
+        found = bool(self._touched & _PAIR) and self._mend()
+        found |= self._tell_foreign(self._touched - _PAIR)
+        self._touched = set()
+        return found
 
     def _mend(self) -> bool:
         """Return whether something was wrong. A pair that is only down is set up again, any other made anew: what

@@ -7,19 +7,17 @@ engine from being replaced, nor events waiting until there is no more room for t
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import structlog
 
 from pyctl.controller.context import Context
+from pyctl.controller.loop import Kind, Loop, Work, each
 from pyctl.controller.recovery import keep_name
-from pyctl.controller.turns import Turns
 from pyctl.datapath.events import EventReader
 from pyctl.engine.supervisor import Supervisor
-from pyctl.errors import RefusedError
+from pyctl.errors import RefusedError, SegctlError
 from pyctl.model.workload import DatapathKind
-from pyctl.observe.rounds import Rounds
 from pyctl.telemetry.events import Happening
 from pyctl.telemetry.log_files import LogFiles
 from pyctl.telemetry.report import kernel_happening
@@ -37,35 +35,46 @@ class EngineWatch:
         self,
         context: Context,
         supervisor: Supervisor,
-        lock: Turns,
+        controller: Loop,
         collect: Callable[[], None],
     ) -> None:
         self._context = context
         self._supervisor = supervisor
-        self._lock = lock
-        self._not_before = 0.0
+        self._do = controller.do
         self._log_files = LogFiles(context.instance)
         self._kernel_events: EventReader | None = None
-        self._rounds = Rounds(
-            "engine-watch",
-            context.happened,
-            self._keep_name,
-            self._look_after_engine,
-            collect,
-            self._fetch_kernel_events,
-            self._look_after_log,
-            lambda: self._rounds.pause(_ROUND_S),
-        )
+        calls: dict[str, Callable[[], object]] = {
+            "namespace": self._keep_name,
+            "process": self._look_after_engine,
+            "events": collect,
+            "kernel-events": self._fetch_kernel_events,
+            "logs": self._look_after_log,
+        }
+        self._looks = Loop("engine-watch")
+        handle = each(lambda key: calls[key]())
+        kind = Kind(handle, self._failed, _ROUND_S, _RETRY_S, 0.0, _ROUND_S)
+        self._looks.kind("engine", kind)
+        for key in calls:
+            self._looks.put("engine", key)
 
     def start(self) -> None:
         """Begin to watch."""
-        self._rounds.start()
+        self._looks.start()
+
+    def pending(self) -> list[Work]:
+        """Return what failed, and is looked at again."""
+        return self._looks.pending()
 
     def stop(self) -> None:
         """End the thread and give the file descriptors back."""
-        self._rounds.end()
+        self._looks.close()
         if self._kernel_events is not None:
             self._kernel_events.close()
+
+    def _failed(self, key: str, error: Exception) -> None:
+        del key
+        if isinstance(error, SegctlError):
+            self._context.happened(Happening("lifecycle", str(error)))
 
     def _keep_name(self) -> None:
         try:
@@ -74,23 +83,17 @@ class EngineWatch:
             _log.debug("enforcer namespace", error=str(error))
 
     def _look_after_engine(self) -> None:
-        if time.monotonic() < self._not_before or self._supervisor.healthy():
-            return
+        if not self._supervisor.healthy():
+            self._do(self._replace_engine)
+
+    def _replace_engine(self) -> None:
         former = self._supervisor.pid
-        self._not_before = time.monotonic() + _RETRY_S
-        with self._lock:
-            # Whoever had the lock may have launched one since, whose loop beats by now.
-            if self._rounds.ending or self._supervisor.healthy():
-                self._not_before = 0.0
-                return
-            self._supervisor.replace(former)
-        self._not_before = 0.0
-        self._context.happened(
-            Happening(
-                "engine",
-                f"engine {former} was gone or hung; {self._supervisor.pid} took over",
-            )
-        )
+        # Something before may have launched one, whose loop beats by now.
+        if self._looks.closing or self._supervisor.healthy():
+            return
+        self._supervisor.replace(former)
+        told = f"engine {former} was gone or hung; {self._supervisor.pid} took over"
+        self._context.happened(Happening("engine", told))
 
     def _look_after_log(self) -> None:
         self._context.log_sums()

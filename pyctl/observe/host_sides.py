@@ -3,72 +3,66 @@ side: one that was moved out of its workload's namespace (`docker network discon
 missed at our vin alone.
 
 In: link events of the enforcer's namespace. Out: the workloads' interfaces with the carrier and the MTU that
-they would have without us, ports that know what their host peer is, an event for each change. For the
-watcher's thread.
+they would have without us, ports that know what their host peer is, an event for each change.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection
-from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 
 from pyctl.controller.context import Context
+from pyctl.controller.loop import Loop
 from pyctl.controller.workloads.detach import shed_and_tell
 from pyctl.intercept.host_side import follow_host
 from pyctl.intercept.live_state import host_side_now, standing
 from pyctl.model.workload import Port, Workload
-from pyctl.observe.poller import Eyes
 from pyctl.platform.watch.links import LinkWatch
 from pyctl.telemetry.events import Happening
 
-_PAUSES = 4
-"""After changes were followed, so many times as long none are: a host's side that flaps must not take the
-agent from the others."""
 _HOST_SIDE = (
     "the host's end has a bridge or an XDP program, which gets its frames from now on"
 )
 
 
 class HostSides:
-    """Watches from its making on, in `eyes`; `close` it after them."""
+    """`follow` when a link of the enforcer's namespace was touched."""
 
-    def __init__(
-        self, context: Context, lock: AbstractContextManager[object], eyes: Eyes
-    ) -> None:
+    def __init__(self, context: Context, controller: Loop) -> None:
         self._context = context
-        self._lock = lock
-        self._eyes = eyes
+        self._do = controller.do
         self._links = LinkWatch(str(context.instance.netns))
-        eyes.open(self._links.fileno(), self._changed)
+
+    def fileno(self) -> int:
+        """Readable when a link was touched."""
+        return self._links.fileno()
 
     def close(self) -> None:
         """Let the namespace go."""
         self._links.close()
 
-    def _changed(self) -> None:
-        began = time.monotonic()
-        self.follow(self._links.touched())
-        took = time.monotonic() - began
-        self._eyes.rest(self._links.fileno(), _PAUSES * took)
+    def follow(self) -> None:
+        """Follow the ports of which an end was touched."""
+        self.follow_all(self._links.touched())
 
-    def follow(self, indexes: Collection[int] | None) -> None:
+    def follow_all(self, indexes: Collection[int] | None = None) -> None:
         """Follow the ports whose vex or vin has one of these indexes; None: all."""
-        if not self._ports(indexes):
-            # Nobody's, or of an interface under way: not worth waiting for one's turn.
-            return
-        with self._lock:
-            for workload, port in self._standing(indexes):
-                told = list(follow_host(self._context.instance, port))
-                now = host_side_now(self._context.instance, port)
-                if now != port:
-                    self._put(workload, now)
-                if port.host_mac and not now.host_mac:
-                    told.append(f"{now.interface}: {_HOST_SIDE}")
-                for line in told:
-                    happening = Happening("lifecycle", line, workload=workload.name)
-                    self._context.happened(happening)
+        # Else nobody's, or of an interface under way: not worth waiting for the controller.
+        if self._ports(indexes):
+            self._do(partial(self._follow, indexes))
+
+    def _follow(self, indexes: Collection[int] | None) -> None:
+        for workload, port in self._standing(indexes):
+            told = list(follow_host(self._context.instance, port))
+            now = host_side_now(self._context.instance, port)
+            if now != port:
+                self._put(workload, now)
+            if port.host_mac and not now.host_mac:
+                told.append(f"{now.interface}: {_HOST_SIDE}")
+            for line in told:
+                happening = Happening("lifecycle", line, workload=workload.name)
+                self._context.happened(happening)
 
     def _put(self, workload: Workload, now: Port) -> None:
         known = self._context.registry.get(workload.id) or workload

@@ -5,7 +5,7 @@ In: workloads whose links have changed. Out: attach orders; what cannot be attac
 reads the workload's namespace.
 Not at once: whoever makes the interface is still at it, and must not find it gone for a moment. And in
 bounds, because a workload may make interfaces by itself, as many and as often as it likes: one at a time, of
-each workload in turn, and whoever asked for the agent's lock meanwhile has it in between.
+each workload in turn, and what was asked of the controller meanwhile is done in between.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 
 from pyctl.controller.context import Context
+from pyctl.controller.loop import Loop
 from pyctl.controller.workloads.given import told_by_runtime
 from pyctl.errors import NotFoundError, SegctlError
 from pyctl.intercept.live_state import unspliced
@@ -73,7 +74,7 @@ class _Waiting:
         return bool(self.names) or (self.due is not None and self.due <= now)
 
 
-class Newcomers:
+class Hotplug:
     """`look` when the links of a workload have changed, `forget` when it is gone; calling it attaches one
     interface that is due. All by one thread.
     """
@@ -81,11 +82,11 @@ class Newcomers:
     def __init__(
         self,
         context: Context,
-        lock: AbstractContextManager[object],
+        controller: Loop,
         attach: Callable[[AttachOrder], object],
     ) -> None:
         self._context = context
-        self._lock = lock
+        self._do = controller.do
         self._attach = attach
         self._waiting: dict[str, _Waiting] = {}
 
@@ -119,10 +120,12 @@ class Newcomers:
         """It is not attached any more. Idempotent."""
         self._waiting.pop(workload_id, None)
 
-    @property
-    def busy(self) -> bool:
-        """Whether something is due."""
-        return self._next() is not None
+    def due_in_s(self) -> float | None:
+        """Return when the next one is to be attached; None: there is none."""
+        now = time.monotonic()
+        dues = [now if one.names else one.due for one in self._waiting.values()]
+        due = min((one for one in dues if one is not None), default=None)
+        return None if due is None else max(0.0, due - now)
 
     def __call__(self) -> None:
         """Attach one interface, where one is due."""
@@ -135,7 +138,9 @@ class Newcomers:
             if not waiting.names:
                 self._begin(workload_id, waiting)
             if waiting.names:
-                self._attach_one(workload_id, waiting, waiting.names.popleft())
+                name = waiting.names.popleft()
+                # By the controller whole: its pid must not be another's meanwhile.
+                self._do(partial(self._attach_one, workload_id, waiting, name))
         finally:
             waiting.turn = time.monotonic()
             waiting.spent += waiting.turn - began
@@ -164,13 +169,17 @@ class Newcomers:
         # Until all of them are known.
         waiting.due, waiting.failed, waiting.spent = None, True, 0.0
         known = self._context.registry.get(workload_id)
-        # Not under the lock: a runtime may be slow.
+        # Not by the controller: a runtime may be slow.
         waiting.told_addresses = told_by_runtime(known) if known else ()
-        with self._lock:
-            workload = self._context.registry.get(workload_id)
-            if workload is not None and process_alive(workload.process):
-                waiting.names.extend(self._new(workload, waiting))
+        # By the controller: a splice under way has taken an interface away for a moment.
+        waiting.names.extend(self._do(partial(self._found, workload_id, waiting)))
         waiting.failed = False
+
+    def _found(self, workload_id: str, waiting: _Waiting) -> tuple[str, ...]:
+        workload = self._context.registry.get(workload_id)
+        if workload is None or not process_alive(workload.process):
+            return ()
+        return self._new(workload, waiting)
 
     def _end(self, waiting: _Waiting) -> None:
         """All that was due was tried: a pause, and another try for what failed."""
@@ -208,25 +217,27 @@ class Newcomers:
         return _ripe(waiting, to_host, found.bare) + inwards[:room]
 
     def _attach_one(self, workload_id: str, waiting: _Waiting, name: str) -> None:
-        with self._lock:
-            workload = self._context.registry.get(workload_id)
-            if workload is None or not process_alive(workload.process):
-                return
-            order = AttachOrder(
-                pid=workload.process.pid,
-                interfaces=(name,),
-                hotplug=True,
-                told=waiting.told_addresses,
-                force=True,
-            )
-            try:
-                self._attach(order)
-            except NotFoundError:
-                # It has gone again.
-                return
-            except (SegctlError, OSError) as error:
-                self._tell(workload, waiting, f"not inspected: {name}: {error}")
-                waiting.failed = True
+        workload = self._context.registry.get(workload_id)
+        if workload is None or not process_alive(workload.process):
+            return
+        order = AttachOrder(
+            pid=workload.process.pid,
+            interfaces=(name,),
+            hotplug=True,
+            told=waiting.told_addresses,
+            force=True,
+        )
+        try:
+            self._attach(order)
+        except NotFoundError:
+            # It has gone again.
+            return
+        except Exception as error:
+            why = str(error) or repr(error)
+            self._tell(workload, waiting, f"not inspected: {name}: {why}")
+            waiting.failed = True
+            if not isinstance(error, SegctlError | OSError):
+                raise
 
     def _tell(self, workload: Workload, waiting: _Waiting, what: str) -> None:
         if what not in waiting.told and len(waiting.told) < _TOLD:

@@ -1,70 +1,69 @@
-"""Waiting on thousands of file descriptors, each with what is to be done when it has something to say.
+"""Waiting on thousands of file descriptors: a thread that calls when one has something to say.
 
-In: descriptors, calls. Out: the calls, one after the other. I/O: epoll(7), so that a round costs what
-has happened, not what is watched. For one thread; a call may open, shut and rest any descriptor.
+In: descriptors, calls. Out: a call for each that became readable, then none until it is armed again. I/O:
+epoll(7), so that a round costs what has happened, not what is watched. A call only hands on what is to be
+looked at (see controller.loop); who looks drains the descriptor, and arms it.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 import select
-import time
+import threading
 from collections.abc import Callable
 
-import structlog
-
-_log = structlog.get_logger()
-Call = Callable[[], object]
+_ONCE = select.EPOLLIN | select.EPOLLONESHOT
 
 
-class Eyes:
-    """Open from the start; `close` gives epoll's own descriptor back, and no other."""
+class Poller:
+    """`start` and `close` once; the rest from any thread."""
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
-        self._calls: dict[int, Call] = {}
-        self._resting: dict[int, float] = {}
-        """Until when. Not registered meanwhile: an error would be reported whatever is asked for."""
+        self._calls: dict[int, Callable[[], object]] = {}
+        self._end_read, self._end_write = os.pipe2(os.O_CLOEXEC)
+        self._epoll.register(self._end_read, select.EPOLLIN)
+        self._thread = threading.Thread(target=self._run, name="poller", daemon=True)
+
+    def start(self) -> None:
+        """Begin to wait."""
+        self._thread.start()
 
     def close(self) -> None:
-        """Idempotent."""
+        """Return when no call can come any more; the descriptors stay their owners'."""
+        os.close(self._end_write)
+        if self._thread.is_alive():
+            self._thread.join()
         self._epoll.close()
+        os.close(self._end_read)
 
-    def open(self, fd: int, call: Call) -> None:
-        """Call it whenever the descriptor is readable."""
-        self._epoll.register(fd, select.EPOLLIN)
+    def open(self, fd: int, call: Callable[[], object]) -> None:
+        """Call when the descriptor is readable, once. OSError where it cannot be watched."""
         self._calls[fd] = call
+        try:
+            self._epoll.register(fd, _ONCE)
+        except OSError:
+            del self._calls[fd]
+            raise
+
+    def arm(self, fd: int) -> None:
+        """Call again when it is readable. One that was shut stays so."""
+        if fd in self._calls:
+            with contextlib.suppress(FileNotFoundError):
+                self._epoll.modify(fd, _ONCE)
 
     def shut(self, fd: int) -> None:
-        """No more; before the descriptor is closed."""
-        del self._calls[fd]
-        if self._resting.pop(fd, None) is None:
+        """Call no more; before the descriptor is closed. Idempotent."""
+        if self._calls.pop(fd, None) is not None:
             self._epoll.unregister(fd)
 
-    def rest(self, fd: int, seconds: float) -> None:
-        """Not for so long: who changes something all the time must not keep us from the others."""
-        if fd in self._calls and fd not in self._resting:
-            self._epoll.unregister(fd)
-            self._resting[fd] = time.monotonic() + seconds
-
-    def look(self, seconds: float) -> None:
-        """Wait for at most so long, and make the calls, each whatever becomes of the others; the first
-        failure is raised, the others are logged.
-        """
-        now = time.monotonic()
-        for fd in [fd for fd, until in self._resting.items() if until <= now]:
-            del self._resting[fd]
-            self._epoll.register(fd, select.EPOLLIN)
-        until = min(self._resting.values(), default=now + seconds)
-        events = self._epoll.poll(max(0.0, min(seconds, until - now)))
-        failed = []
-        for fd, call in [(fd, self._calls[fd]) for fd, _ in events]:
-            # Another call of this round may have shut it, and its number may be another's by now.
-            if self._calls.get(fd) is call:
-                try:
+    def _run(self) -> None:
+        while True:
+            for fd, _ in self._epoll.poll():
+                if fd == self._end_read:
+                    return
+                # One that was shut meanwhile; and its number may be another's, who looks in vain then.
+                call = self._calls.get(fd)
+                if call is not None:
                     call()
-                except Exception as error:  # noqa: BLE001  see above
-                    failed.append(error)
-        for other in failed[1:]:
-            _log.error("watching failed", exc_info=other)
-        if failed:
-            raise failed[0]

@@ -1,59 +1,40 @@
 """The host's bridges that workloads are on, as they are by now.
 
 In: the registry, link events of the host's namespaces. Out: ports that know their segment, and the drivers told
-of the bridges' MACs. One thread calls it. A bridge takes the lowest MAC of its ports where nobody gave it one, so
-each that comes or goes may change the MAC by which the host speaks.
+of the bridges' MACs. A bridge takes the lowest MAC of its ports where nobody gave it one, so each that comes or
+goes may change the MAC by which the host speaks.
 """
 
 from __future__ import annotations
 
-import time
-from contextlib import AbstractContextManager
+from collections.abc import Callable
+from functools import partial
 
 from pyctl.controller.context import Context
+from pyctl.controller.loop import Loop
 from pyctl.controller.segments import take
 from pyctl.errors import NotFoundError
 from pyctl.intercept.survey.segments import Found, Namespace, read_segments
-from pyctl.observe.poller import Eyes
+from pyctl.observe.poller import Poller
 from pyctl.platform.watch.changes import RTMGRP_LINK, ChangeWatch
-
-_PAUSES = 4
-"""After a look, so many times as long there is none: a host whose links change all the time must not take the
-agent from the workloads."""
 
 
 class Segments:
-    """Calling it looks again where something has changed; `close` it after `eyes`."""
+    """`look` where workloads, or links of the host, have changed; `touched` is called where links have."""
 
     def __init__(
-        self, context: Context, lock: AbstractContextManager[object], eyes: Eyes
+        self,
+        context: Context,
+        controller: Loop,
+        poller: Poller,
+        touched: Callable[[], object],
     ) -> None:
         self._context = context
-        self._lock = lock
-        self._eyes = eyes
+        self._do = controller.do
+        self._poller = poller
+        self._touched = touched
         self._watches: dict[Namespace, ChangeWatch] = {}
         self._needed: set[Namespace] = set()
-        self._seen: object = None
-        self._touched = False
-        self._rests = 0.0
-
-    def __call__(self) -> None:
-        """Look, where it is due."""
-        began = time.monotonic()
-        registry = self._context.registry
-        if began < self._rests or (registry.by_id is self._seen and not self._touched):
-            return
-        self._seen, self._touched, self._needed = registry.by_id, False, set()
-        ports = [port for workload in registry.all() for port in workload.ports]
-        try:
-            found = read_segments(self._context.instance, ports, self._watch)
-        except NotFoundError:
-            return
-        for namespace in self._watches.keys() - self._needed:
-            self._let_go(namespace)
-        with self._lock:
-            self._take(found)
-        self._rests = time.monotonic() + _PAUSES * (time.monotonic() - began)
 
     def close(self) -> None:
         """Let the namespaces go."""
@@ -61,22 +42,36 @@ class Segments:
             watch.close()
         self._watches = {}
 
+    def look(self) -> None:
+        """Read the bridges, and have the controller know them."""
+        self._needed = set()
+        for watch in self._watches.values():
+            watch.drain()
+            self._poller.arm(watch.fileno())
+        workloads = self._context.registry.all()
+        ports = [port for workload in workloads for port in workload.ports]
+        try:
+            found = read_segments(self._context.instance, ports, self._watch)
+        except NotFoundError:
+            return
+        for namespace in self._watches.keys() - self._needed:
+            self._let_go(namespace)
+        self._do(partial(self._take, found))
+
     def _watch(self, namespace: Namespace, fd: int) -> None:
         self._needed.add(namespace)
-        if namespace in self._watches:
-            return
-        watch = ChangeWatch(f"/proc/self/fd/{fd}", RTMGRP_LINK)
-        self._watches[namespace] = watch
-
-        def changed() -> None:
-            watch.drain()
-            self._touched = True
-
-        self._eyes.open(watch.fileno(), changed)
+        if namespace not in self._watches:
+            watch = ChangeWatch(f"/proc/self/fd/{fd}", RTMGRP_LINK)
+            self._watches[namespace] = watch
+            try:
+                self._poller.open(watch.fileno(), self._touched)
+            except OSError:
+                self._let_go(namespace)
+                raise
 
     def _let_go(self, namespace: Namespace) -> None:
         watch = self._watches.pop(namespace)
-        self._eyes.shut(watch.fileno())
+        self._poller.shut(watch.fileno())
         watch.close()
 
     def _take(self, found: Found) -> None:

@@ -40,7 +40,7 @@ class Registry:
         source, found = self._sorted
         if source is not self._by_id:
             source = self._by_id
-            found = sorted(source.values(), key=lambda one: (one.name, one.id))
+            found = in_order(source)
             self._sorted = source, found
         return list(found)
 
@@ -70,25 +70,35 @@ class Registry:
         return None
 
     def find(self, ref: str) -> Workload:
-        """By id, name, pid, or a unique head of the id. NotFoundError; UsageError: ambiguous."""
-        if ref in self._by_id:
-            return self._by_id[ref]
-        tests = (
-            lambda workload: workload.name == ref,
-            lambda workload: str(workload.process.pid) == ref,
-            lambda workload: len(ref) >= 4 and workload.id.startswith(ref),
-            lambda workload: (
-                len(ref) > len(workload.id) >= 12 and ref.startswith(workload.id)
-            ),
-        )
-        for matches in tests:
-            found = [workload for workload in self.all() if matches(workload)]
-            if len(found) == 1:
-                return found[0]
-            if found:
-                names = ", ".join(workload.id for workload in found)
-                raise UsageError(f"{ref!r} is any of {names}", advice="give the id")
-        raise NotFoundError(
-            f"no attached workload is called {ref!r}",
-            advice="`segctl list` shows those that are attached",
-        )
+        """See find_workload."""
+        return find_workload(self._by_id, ref)
+
+
+def in_order(workloads: Mapping[str, Workload]) -> list[Workload]:
+    """By name, then id."""
+    return sorted(workloads.values(), key=lambda one: (one.name, one.id))
+
+
+def find_workload(workloads: Mapping[str, Workload], ref: str) -> Workload:
+    """By id, name, pid, or a unique head of the id. NotFoundError; UsageError: ambiguous."""
+    if ref in workloads:
+        return workloads[ref]
+    tests = (
+        lambda workload: workload.name == ref,
+        lambda workload: str(workload.process.pid) == ref,
+        lambda workload: len(ref) >= 4 and workload.id.startswith(ref),
+        lambda workload: (
+            len(ref) > len(workload.id) >= 12 and ref.startswith(workload.id)
+        ),
+    )
+    for matches in tests:
+        found = [one for one in in_order(workloads) if matches(one)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            names = ", ".join(workload.id for workload in found)
+            raise UsageError(f"{ref!r} is any of {names}", advice="give the id")
+    raise NotFoundError(
+        f"no attached workload is called {ref!r}",
+        advice="`segctl list` shows those that are attached",
+    )

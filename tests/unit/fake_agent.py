@@ -15,6 +15,7 @@ from pyctl.api.schema import containers as schema_containers
 from pyctl.api.schema import history as schema_history
 from pyctl.api.schema import hits as schema_hits
 from pyctl.api.schema import learning as schema_learning
+from pyctl.api.schema import node
 from pyctl.api.schema import question as schema_question
 from pyctl.api.schema import revision as schema_revision
 from pyctl.api.schema import workloads as schema
@@ -411,9 +412,9 @@ ROUTES: dict[tuple[str, str], tuple[Any, Any, Any]] = {
     ),
     ("GET", "/events"): (None, schema_history.EventPage, EVENTS),
     ("GET", "/flows"): (None, schema_history.FlowList, FLOWS),
-    ("GET", "/status"): (None, schema.Status, STATUS),
-    ("PUT", "/log-level"): (schema.LogLevelRequest, schema.LogLevelResponse, LEVELS),
-    ("POST", "/stop"): (schema.StopRequest, schema.StopResponse, STOPPED),
+    ("GET", "/status"): (None, node.Status, STATUS),
+    ("PUT", "/log-level"): (node.LogLevelRequest, node.LogLevelResponse, LEVELS),
+    ("POST", "/stop"): (node.StopRequest, node.StopResponse, STOPPED),
 }
 
 

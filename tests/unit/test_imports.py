@@ -107,12 +107,10 @@ ALLOWED: dict[str, set[str]] = {
     "pyctl.datapath.u32": {"pyctl.abi", "pyctl.datapath", "pyctl.platform"}
     | {"fallback_tc"}
     | BASE,
-    "pyctl.datapath.select": {"pyctl.datapath.ebpf", "pyctl.datapath.u32"} | BASE,
     "pyctl.datapath.drivers": {
         "pyctl.abi",
         "pyctl.datapath",
         "pyctl.datapath.ebpf",
-        "pyctl.datapath.select",
         "pyctl.datapath.u32",
         "pyctl.platform",
     }
@@ -148,6 +146,8 @@ ALLOWED: dict[str, set[str]] = {
         "pyctl.telemetry",
     }
     | BASE,
+    "pyctl.controller.loop": BASE,
+    "pyctl.controller.view": {"pyctl.intercept", "pyctl.policy", "pyctl.state"} | BASE,
     "pyctl.telemetry.open_flows": {
         "pyctl.engine",
         "pyctl.engine.supervisor",
@@ -157,7 +157,6 @@ ALLOWED: dict[str, set[str]] = {
         "pyctl.telemetry.history",
     }
     | BASE,
-    "pyctl.controller.turns": BASE,
     "pyctl.controller.steering": {
         "pyctl.datapath",
         "pyctl.datapath.drivers",
@@ -182,7 +181,6 @@ ALLOWED: dict[str, set[str]] = {
     | BASE,
     "pyctl.controller.workloads": {
         "pyctl.controller.context",
-        "pyctl.controller.turns",
         "pyctl.intercept",
         "pyctl.intercept.survey",
         "pyctl.platform",
@@ -208,7 +206,6 @@ ALLOWED: dict[str, set[str]] = {
     "pyctl.observe": {
         "pyctl.controller",
         "pyctl.controller.context",
-        "pyctl.controller.turns",
         "pyctl.controller.workloads",
         "pyctl.datapath",
         "pyctl.engine.supervisor",
@@ -225,6 +222,7 @@ ALLOWED: dict[str, set[str]] = {
     | BASE,
     "pyctl.agent": {
         "pyctl.controller",
+        "pyctl.datapath",
         "pyctl.datapath.drivers",
         "pyctl.engine.supervisor",
         "pyctl.intercept",
@@ -244,8 +242,10 @@ ALLOWED: dict[str, set[str]] = {
     "pyctl.api.v1": {
         "pyctl.abi",
         "pyctl.agent",
+        "pyctl.api.peer",
         "pyctl.api.schema",
         "pyctl.api.scrape",
+        "pyctl.controller.loop",
         "pyctl.platform",
         "pyctl.policy",
         "pyctl.state",

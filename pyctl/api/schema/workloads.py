@@ -39,7 +39,6 @@ from pyctl.api.schema.base import Request, Response
 from pyctl.api.schema.identity import Address, ClaimView, SharedAddress
 from pyctl.api.schema.impact import OpenFlows
 from pyctl.errors import SegctlError
-from pyctl.model.log_level import LogLevel
 from pyctl.model.workload import (
     DatapathKind,
     Fail,
@@ -411,81 +410,3 @@ class PolicyApplyResponse(Response):
     """Ports whose compiled policy differs from before."""
     open_flows: OpenFlows
     elapsed_ms: float
-
-
-class EngineStatus(Response):
-    """The engine process as the agent sees it."""
-
-    state: Literal["running", "cut off", "starting", "down"]
-    """Cut off: it runs, but vbr-neuv and vth-neuv lead nothing to it."""
-    pid: int | None
-    heartbeat_age_ms: float | None
-    restarts: int
-    sessions: int
-    ring_drops: int
-    """Frames that the packet socket had no room for."""
-    pace: int | None = None
-    """Packets a second that each port may send to the engine; None: it keeps up."""
-    flow_map: FlowMap | None = None
-    """None: no engine answers."""
-
-
-class HistoryStatus(Response):
-    """How the recording of flows and events goes."""
-
-    recording: bool
-    why_not: str | None
-    bytes: int
-    """Of the file."""
-    lost: int
-    """Flows and events that are not on disk since the agent started: the engine, the agent or the disk had no
-    room for them.
-    """
-
-
-class Status(Response):
-    """The agent in one look."""
-
-    pid: int
-    version: str
-    instance: str
-    uptime_s: float
-    log_level: LogLevel
-    abi: str
-    """Hash of bpf/segctl_abi.h, which names the pin directory."""
-    datapath: DatapathKind
-    """What `--datapath auto` gives here."""
-    engine: EngineStatus
-    workloads: int
-    ports: int
-    policy_rules: int
-    history: HistoryStatus
-    auto_attach: list[str] = Field(default=[])
-    """How each container runtime is followed; empty: no selectors are configured."""
-    warnings: list[str] = Field(default=[])
-
-
-class LogLevelRequest(Request):
-    """Holds until the agent ends."""
-
-    level: LogLevel
-
-
-class LogLevelResponse(Response):
-    """The level before and after."""
-
-    before: LogLevel
-    after: LogLevel
-
-
-class StopRequest(Request):
-    """Without detach, attached workloads stay spliced and the kernel goes on as it is."""
-
-    detach: bool = False
-
-
-class StopResponse(Response):
-    """Sent before the agent ends."""
-
-    pid: int
-    detached: list[str]

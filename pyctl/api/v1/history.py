@@ -84,7 +84,7 @@ def router(agent: Agent) -> APIRouter:
         return schema_history.FlowList(
             flows=[flow_view(flow) for flow in found.flows],
             position=found.position,
-            recording=agent.context.history.state().recording,
+            recording=agent.recording().recording,
             complete=found.complete,
         )
 

@@ -26,8 +26,8 @@ def router(agent: Agent) -> APIRouter:
     def hits() -> PolicyHits:
         """How often each rule of the policy in force decided, and when last."""
         found = agent.reader.hits()
-        recording = agent.context.history.state().recording
-        return hits_view(agent.context.policy.rules, found, recording=recording)
+        recording = agent.recording().recording
+        return hits_view(agent.view.policy.rules, found, recording=recording)
 
     return made
 

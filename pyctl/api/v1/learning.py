@@ -78,8 +78,8 @@ def router(agent: Agent) -> APIRouter:
     ) -> schema_learning.Learned:
         """Rules that allow what was seen and answered."""
         flows, complete = recorded(agent.reader, since)
-        policy = agent.context.policy
-        found = learned(policy, agent.context.registry.all(), flows, group, cidr_prefix)
+        policy = agent.view.policy
+        found = learned(policy, agent.view.workloads(), flows, group, cidr_prefix)
         body = document(found, policy.text)
         head = (
             f"Learned: {len(found.rules)} rules from {found.flows} flows, with ids from "
@@ -92,7 +92,7 @@ def router(agent: Agent) -> APIRouter:
             rules=len(found.rules),
             flows=found.flows,
             left_out=left_out_views(found.left_out),
-            recording=agent.context.history.state().recording,
+            recording=agent.recording().recording,
             complete=complete,
         )
 
@@ -104,9 +104,9 @@ def router(agent: Agent) -> APIRouter:
         flows, complete = recorded(agent.reader, request.since)
         found = simulate(
             flows,
-            agent.context.policy,
+            agent.view.policy,
             policy,
-            agent.context.registry.all(),
+            agent.view.workloads(),
             mode=request.mode,
         )
         return schema_learning.Simulated(
@@ -116,7 +116,7 @@ def router(agent: Agent) -> APIRouter:
             staged=found.staged,
             staged_examples=case_views(found, found.staged_examples(request.examples)),
             warnings=list(policy.warnings),
-            recording=agent.context.history.state().recording,
+            recording=agent.recording().recording,
             complete=complete,
             elapsed_ms=round(1000 * (time.monotonic() - started), 1),
         )

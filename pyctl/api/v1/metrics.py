@@ -86,7 +86,7 @@ class AgentCollector(Collector):
             value=self._agent.supervisor.restarts,
         )
         yield from self._history()
-        rules = self._agent.context.policy.rules
+        rules = self._agent.view.policy.rules
         yield from rule_metrics(rules, self._agent.reader.stored_hits())
 
     def _packets(self) -> Iterator[Metric]:
@@ -95,16 +95,15 @@ class AgentCollector(Collector):
             "segctl_packets", "Packets by what became of them and why.", labels=labels
         )
         size = CounterMetricFamily("segctl_bytes", "Likewise, bytes.", labels=labels)
-        context = self._agent.context
+        agent = self._agent
         sums: dict[tuple[str, ...], tuple[int, int]] = {}
-        for workload in context.registry.all():
+        for workload in agent.view.workloads():
             for port in workload.ports:
                 try:
-                    driver = context.steering.drivers.of(workload.datapath)
-                    kernel = driver.counters(port.port_id)
+                    kernel = agent.driver_of(workload).counters(port.port_id)
                 except (SegctlError, OSError):
                     continue  # It was detached meanwhile.
-                engine = self._agent.supervisor.counters(port.port_id)
+                engine = agent.supervisor.counters(port.port_id)
                 for row in counter_rows(kernel, engine):
                     words = workload.name, port.interface, row.category, row.reason
                     of = tuple(harmless(word) for word in words)
@@ -120,23 +119,23 @@ class AgentCollector(Collector):
         found = GaugeMetricFamily(
             "segctl_workloads", "Attached workloads.", labels=["mode"]
         )
-        context = self._agent.context
-        modes = Tally(context.mode_of(one).mode for one in context.registry.all())
+        view = self._agent.view
+        modes = Tally(view.mode_of(one).mode for one in view.workloads())
         for mode in Mode:
             found.add_metric([mode.value], modes[mode])
         yield found
         yield GaugeMetricFamily(
             "segctl_workloads_lost",
             "Containers that are to be attached, and are not there.",
-            value=len(context.lost()),
+            value=len(self._agent.lost()),
         )
         beside = GaugeMetricFamily(
             "segctl_uninspected_interfaces",
             "Interfaces that lead out of a workload and are not spliced.",
             labels=["workload"],
         )
-        for workload in context.registry.all():
-            count = len(context.uninspected.get(workload.id, ()))
+        for workload in view.workloads():
+            count = len(view.uninspected.get(workload.id, ()))
             beside.add_metric([harmless(workload.name)], count)
         yield beside
 

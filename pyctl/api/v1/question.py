@@ -28,10 +28,10 @@ def router(agent: Agent) -> APIRouter:
     @made.post("/policy/test")
     def test(request: PolicyQuestion) -> PolicyAnswer:
         """What becomes of a new connection, by which rule, and why by none before it."""
-        policy = agent.context.policy
+        policy = agent.view.policy
         if request.text is not None:
             policy = parse(request.text)
-        loads = agent.context.registry.all()
+        loads = agent.view.workloads()
         return answer_view(
             ask(policy, loads, request.source, request.target, request.port)
         )

@@ -21,7 +21,7 @@ def router(agent: Agent) -> APIRouter:
     @made.get("/policy/revisions")
     def revisions() -> RevisionList:
         """What was applied, newest last."""
-        return revisions_view(agent.revisions.all(), agent.context.policy.text)
+        return revisions_view(agent.revisions.all(), agent.view.policy.text)
 
     @made.get("/policy/revisions/{number}")
     def text(number: int) -> RevisionText:

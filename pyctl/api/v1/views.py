@@ -36,7 +36,7 @@ def port_view(port: Port) -> schema.PortView:
 
 
 def _state(agent: Agent, workload: Workload) -> schema.WorkloadState:
-    if workload.id not in agent.context.registry.by_id:
+    if workload.id not in agent.view.by_id:
         return schema.WorkloadState.LOST
     if process_alive(workload.process):
         return schema.WorkloadState.ATTACHED
@@ -44,11 +44,11 @@ def _state(agent: Agent, workload: Workload) -> schema.WorkloadState:
 
 
 def _shared(agent: Agent) -> Shared:
-    return shared(agent.context.registry.all())
+    return shared(agent.view.workloads())
 
 
 def _head(agent: Agent, workload: Workload, together: Shared) -> dict[str, object]:
-    effective = effective_mode(agent.context.policy, workload)
+    effective = effective_mode(agent.view.policy, workload)
     state = _state(agent, workload)
     lost = state is schema.WorkloadState.LOST
     return {
@@ -60,7 +60,7 @@ def _head(agent: Agent, workload: Workload, together: Shared) -> dict[str, objec
         "image": workload.image,
         "labels": workload.labels,
         "uninspected": [
-            vars(one) for one in agent.context.uninspected.get(workload.id, ())
+            vars(one) for one in agent.view.uninspected.get(workload.id, ())
         ],
         "datapath": workload.datapath,
         "mode": effective.mode,
@@ -137,28 +137,27 @@ def event_views(happenings: Iterable[Happening]) -> list[schema.Event]:
 
 def workload_detail(agent: Agent, workload: Workload) -> schema.WorkloadDetail:
     """All that is known of one workload."""
-    context = agent.context
+    view = agent.view
     ports = []
     sessions = 0
     for port in workload.ports:
-        _policy, generation = context.steering.policy_of(port.port_id)
-        kernel = context.steering.drivers.of(workload.datapath).counters(port.port_id)
+        kernel = agent.driver_of(workload).counters(port.port_id)
         engine = agent.supervisor.counters(port.port_id)
         sessions += agent.supervisor.session_count(port.port_id)
         ports.append(
             schema.PortDetail(
                 **port_view(port).model_dump(),
-                generation=generation,
-                rules=rule_count(context.steering.world, port.port_id),
+                generation=view.generations.get(port.port_id, 0),
+                rules=rule_count(view.applied, port.port_id),
                 counters=counter_rows(kernel, engine),
             )
         )
-    denials = context.events.latest(
+    denials = agent.events.latest(
         20,
         workload=workload.name,
         kinds=("denial", "violation", "staged", "kernel-drop"),
     )
-    unforced = effective_mode(context.policy, replace(workload, forced_mode=None))
+    unforced = effective_mode(view.policy, replace(workload, forced_mode=None))
     from_policy = unforced.source is ModeSource.POLICY
     return schema.WorkloadDetail.model_validate(
         {
@@ -166,7 +165,7 @@ def workload_detail(agent: Agent, workload: Workload) -> schema.WorkloadDetail:
             "attach_mode": workload.attach_mode,
             "forced_mode": workload.forced_mode,
             "policy_mode": unforced.mode if from_policy else None,
-            "groups": list(groups_of(context.policy, workload)),
+            "groups": list(groups_of(view.policy, workload)),
             "ports": ports,
             "sessions": sessions,
             "flow_map": agent.supervisor.flow_map(

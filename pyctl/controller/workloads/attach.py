@@ -175,7 +175,6 @@ def _attached(
     workload = _claims_settled(context, workload)
     if workload.offload is Offload.OFF:
         context.switch_offloads(workload)
-    context.watched()
     beside = uninspected.look(context, workload)
     warnings += [f"not inspected: {one.interface}: {one.reason}" for one in beside]
     elapsed = _ms_since(started)

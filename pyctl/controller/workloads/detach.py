@@ -64,7 +64,6 @@ def detach(
             context.refresh()
         except SegctlError as error:
             failures.append(error)
-        context.watched()
     if failures:
         raise failures[0] if len(failures) == 1 else _together(failures)
     names = [workload.name for workload in (*workloads, *lost)]

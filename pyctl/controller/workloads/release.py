@@ -18,7 +18,6 @@ from dataclasses import dataclass, field, replace
 from threading import Lock
 
 from pyctl.controller.context import Context
-from pyctl.controller.turns import Turns
 from pyctl.errors import SegctlError
 from pyctl.intercept.detach import unsplice
 from pyctl.model.workload import Offload, Port, Workload
@@ -63,7 +62,7 @@ def release_many(
     """Undo all splices of each, where `begin` (called in the thread that does so) does not raise; gives
     each as it is done, with what kept it from it. A failed port stays attached.
     """
-    turns, books = Turns(), Lock()
+    turns, books = Lock(), Lock()
 
     def one(workload: Workload) -> _Given:
         try:

@@ -32,7 +32,6 @@ from pyctl.model.policy import (
     PortPolicy,
 )
 from pyctl.model.workload import (
-    DatapathKind,
     Fail,
     Mode,
     OtherTraffic,
@@ -308,8 +307,8 @@ def _ports(rule: Rule) -> tuple[PortMatch, ...]:
 
 
 def _tells_apart(workload: Workload, port: Port) -> bool:
-    """Whether who is on the port's bridge cannot be another: u32 compares no MACs."""
-    return port.closed and workload.datapath is DatapathKind.EBPF
+    """Whether who is on the port's bridge cannot be another."""
+    return port.closed and workload.datapath.capabilities.source_check
 
 
 def _default(mode: Mode) -> Action:

@@ -17,7 +17,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_interface
 from typing import Protocol
 
-from pyctl.model.workload import DatapathKind, Mode, ModeSource, Workload
+from pyctl.model.workload import Mode, ModeSource, Workload
 from pyctl.policy.document.types import ANY, Expression, Operator, Policy, Selector
 
 Address = IPv4Address | IPv6Address
@@ -52,8 +52,8 @@ def possible(holders: Collection[Workload], asked: Workload | None) -> list[Work
 
 
 def _known_segments(asked: Workload | None) -> frozenset[int]:
-    """As the ports' policies have it: u32 compares no MACs, and so tells nobody apart."""
-    if asked is None or asked.datapath is not DatapathKind.EBPF:
+    """As the ports' policies have it: without a check of sources nobody is told apart."""
+    if asked is None or not asked.datapath.capabilities.source_check:
         return frozenset()
     return asked.closed_segments
 

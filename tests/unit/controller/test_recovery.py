@@ -18,7 +18,10 @@ def context(tmp_path, monkeypatch) -> SimpleNamespace:
     monkeypatch.setattr(recovery, "_drop_undone_ports", lambda _: None)
     monkeypatch.setattr(recover, "fit_mtu", lambda _: None)
     instance = SimpleNamespace(journal_dir=tmp_path)
-    return SimpleNamespace(instance=instance, unfinished=())
+    due: list[str] = []
+    return SimpleNamespace(
+        instance=instance, unfinished=(), due=due, on_due=lambda: due.append("due")
+    )
 
 
 def test_a_journal_that_a_dying_process_holds_is_come_back_to(context):
@@ -27,9 +30,12 @@ def test_a_journal_that_a_dying_process_holds_is_come_back_to(context):
         (told,) = recovery.finish_journals(context)
         assert "ending" in told
         assert context.unfinished == (told,)
+        assert context.due == ["due"]
         assert recovery.finish_journals(context) == []
     (told,) = recovery.finish_journals(context)
     assert "cannot be understood" in told
+    assert len(context.due) == 3, "as often as it was looked at in vain"
     path.unlink()
     assert recovery.finish_journals(context) == []
     assert context.unfinished == ()
+    assert len(context.due) == 3

@@ -320,7 +320,7 @@ def test_after_a_change_that_failed_half_way_the_former_is_told_whole(world, ste
     recorder.fail_on = ""
     recorder.told.clear()
     steering.change(before)
-    assert steering.world == before
+    assert steering.applied == before
     assert ("update", pair) in recorder.told
     if step != "update":
         assert swapped(recorder)[-1][0] == before.ports[300]

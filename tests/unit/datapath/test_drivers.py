@@ -8,6 +8,7 @@ import pytest
 
 from pyctl.datapath import drivers as module
 from pyctl.datapath.drivers import Drivers
+from pyctl.doctor import probe
 from pyctl.errors import NotCapableError, SegctlError
 from pyctl.model.instance import Instance
 from pyctl.model.workload import DatapathKind, Mode
@@ -60,7 +61,7 @@ class Driver:
 @pytest.fixture
 def node(monkeypatch) -> Node:
     made = Node()
-    monkeypatch.setattr(module.select, "require", made.require)
+    monkeypatch.setattr(module, "require", made.require)
     monkeypatch.setattr(module, "EbpfDriver", lambda _i: made.driver(EBPF))
     monkeypatch.setattr(module, "U32Driver", lambda *_: made.driver(U32))
     return made
@@ -165,3 +166,19 @@ def test_a_port_that_cannot_be_repaired_keeps_no_other_from_it(node, monkeypatch
         f"port {PORT_ID}: installing rules: no memory.",
         "missing 7",
     ]
+
+
+def test_what_u32_lacks_is_named(monkeypatch):
+    monkeypatch.setattr(module.u32_probe, "missing", lambda: "no act_pedit")
+    module.require(DatapathKind.EBPF)
+    with pytest.raises(NotCapableError, match="act_pedit"):
+        module.require(DatapathKind.U32)
+
+
+def test_u32_where_a_whole_ruleset_goes_in(monkeypatch):
+    monkeypatch.setattr(module.u32_probe, "missing", lambda: None)
+    module.require(DatapathKind.U32)
+
+
+def test_doctor_speaks_of_the_same_drivers_in_the_same_order():
+    assert tuple(DatapathKind) == probe.DRIVERS

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import threading
 from dataclasses import dataclass, field, replace
 
 import pytest
 
+from pyctl.controller.loop import Kind, each
 from pyctl.errors import RefusedError, SegctlError
 from pyctl.model.workload import Fail, Mode, ProcessRef
 from pyctl.observe import auto_attach, runtime_watch
@@ -69,6 +71,11 @@ def runtime(monkeypatch):
     monkeypatch.setattr(auto_attach, "HOLDER_S", 0.01)
     monkeypatch.setattr(runtime_watch, "RETRY_S", 0.01)
     return FakeRuntime()
+
+
+def waiting(attacher: AutoAttacher) -> list[str]:
+    """Those that are inspected with another one, for as long as that lasts."""
+    return [key for key, one in list(attacher._wanted.items()) if one.holder]
 
 
 @pytest.fixture
@@ -159,6 +166,7 @@ def test_what_is_attached_already_keeps_its_options(following, runtime):
     runtime.run(container("web-2", 11))
     wait_for(lambda: orders)
     assert orders[0].found.name == "web-2"
+    assert attacher.pending() == []
 
 
 def test_a_refusal_is_told_and_the_next_one_is_attached(following, runtime):
@@ -169,6 +177,10 @@ def test_a_refusal_is_told_and_the_next_one_is_attached(following, runtime):
     wait_for(lambda: orders)
     assert "web-bad was not attached by itself: it has no interface" in told[0].message
     assert attacher.failures == {"id-web-bad": "it has no interface."}
+    wait_for(lambda: any(one.tries > 2 for one in attacher.pending()))
+    assert len(told) == 1, "for one reason once"
+    (one,) = attacher.pending()
+    assert (one.key, one.why) == ("id-web-bad", "it has no interface.")
 
 
 def test_a_failure_that_is_no_refusal_is_tried_again(following, runtime):
@@ -188,7 +200,8 @@ def test_what_the_kernel_refuses_is_told_and_tried_again(following, runtime):
     runtime.run(container("web-odd"))
     wait_for(lambda: orders)
     assert "web-odd was not attached by itself: the kernel refuses" in told[0].message
-    assert attacher.failures == {}
+    wait_for(lambda: attacher.failures == {})
+    assert attacher.pending() == []
 
 
 def test_what_an_operator_attached_is_attached_again_as_it_was(following, runtime):
@@ -218,8 +231,9 @@ def test_one_that_ended_meanwhile_is_not_tried_again(following, runtime, monkeyp
     wait_for(lambda: told)
     runtime.containers.clear()
     runtime.run(container("web-2", 11))
-    wait_for(lambda: not attacher._later)
+    wait_for(lambda: not attacher.pending())
     assert [one.found.name for one in orders] == ["web-late", "web-2"]
+    assert attacher.failures == {}
 
 
 def test_one_that_shares_an_attached_namespace_takes_over_when_the_first_ends(
@@ -230,7 +244,7 @@ def test_one_that_shares_an_attached_namespace_takes_over_when_the_first_ends(
     attacher.start()
     runtime.run(container("web-1"))
     runtime.run(container("web-2", 11))
-    wait_for(lambda: len(attacher._later) == 2)
+    wait_for(lambda: len(waiting(attacher)) == 2)
     assert orders == []
     del attached[11]
     wait_for(lambda: [one.found.name for one in orders] == ["web-2"])
@@ -242,9 +256,9 @@ def test_one_whose_shared_namespace_somebody_detached_is_left_alone(following, r
     attached[10] = process_ref(os.getpid())
     attacher.start()
     runtime.run(container("web-1"))
-    wait_for(lambda: attacher._later)
+    wait_for(lambda: waiting(attacher))
     del attached[10]
-    wait_for(lambda: not attacher._later)
+    wait_for(lambda: not attacher.pending())
     runtime.run(container("web-2", 11))
     wait_for(lambda: orders)
     assert [one.found.name for one in orders] == ["web-2"]
@@ -286,3 +300,87 @@ def test_a_selector_that_takes_none_of_what_runs_is_told_once(runtime):
     assert told == [
         'auto-attach[1] selects none of the containers that run: {"labels": {"segctl": "yes"}}'
     ]
+
+
+def test_a_container_that_its_runtime_cannot_name_yet_is_attached_in_the_end(
+    following, runtime, monkeypatch
+):
+    attacher, orders, told, _attached = following
+    asked = []
+
+    def find(reference: str) -> Container | None:
+        asked.append(reference)
+        if len(asked) < 4:
+            raise SegctlError("it is busy")
+        return runtime.containers.get(reference)
+
+    monkeypatch.setattr(runtime, "find", find)
+    attacher.start()
+    runtime.run(container("web-1"))
+    wait_for(lambda: orders)
+    assert orders[0].found.pid == 10
+    assert [one.message for one in told] == [
+        "container id-web-1 was not attached by itself: it is busy. It is tried again."
+    ]
+    wait_for(lambda: not attacher.pending())
+    assert attacher.failures == {}
+
+
+def test_one_that_starts_anew_while_its_attach_fails_waits_for_no_former_try(
+    following, runtime, monkeypatch
+):
+    """The former start of it has failed so often that its next try is far away."""
+    attacher, orders, _told, _attached = following
+    monkeypatch.setattr(attacher._loop, "_kinds", {})
+    kind = Kind(each(attacher._attach_one), attacher._failed, 300.0, 600.0, 0.0)
+    attacher._loop.kind("container", kind)
+    attacher.start()
+    begun, go = threading.Event(), threading.Event()
+    attach = attacher._attach
+
+    def slow(order: AttachOrder) -> None:
+        if order.found.pid == 10:
+            begun.set()
+            go.wait(10)
+            raise SegctlError("it has ended")
+        attach(order)
+
+    attacher._attach = slow
+    runtime.run(container("web-1", 10))
+    assert begun.wait(10)
+    runtime.run(container("web-1", 20))
+    wait_for(lambda: attacher._wanted)
+    go.set()
+    wait_for(lambda: orders)
+    assert orders[0].found.pid == 20
+    wait_for(lambda: not attacher.pending())
+
+
+def test_no_order_comes_after_it_has_stopped(following, runtime):
+    """One that is under way is waited for; what waits for its turn is left."""
+    attacher, orders, _told, _attached = following
+    begun, go = threading.Event(), threading.Event()
+    attach = attacher._attach
+
+    def slow(order: AttachOrder) -> None:
+        begun.set()
+        go.wait(10)
+        attach(order)
+
+    attacher._attach = slow
+    attacher.start()
+    runtime.run(container("web-1"))
+    assert begun.wait(10)
+    runtime.run(container("web-2", 11))
+    wait_for(lambda: "id-web-2" in attacher._wanted)
+    stopper = threading.Thread(target=attacher.stop)
+    stopper.start()
+    wait_for(attacher._ending.is_set)
+    go.set()
+    stopper.join(10)
+    assert not stopper.is_alive()
+    attacher.follow(FakeRuntime(place="elsewhere"))
+    assert [one.found.name for one in orders] in (["web-1"], ["web-1", "web-2"])
+    count = len(orders)
+    runtime.run(container("web-3", 12))
+    assert len(orders) == count

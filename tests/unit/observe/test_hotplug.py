@@ -1,4 +1,4 @@
-"""Later interfaces come one at a time, of each workload in turn, and behind whoever asked for the lock."""
+"""Later interfaces come one at a time, of each workload in turn, and behind whoever asked the controller."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from types import SimpleNamespace
 
 import pytest
 
-from pyctl.controller.turns import Turns
+from pyctl.controller.loop import Loop
 from pyctl.errors import NotFoundError, SegctlError
 from pyctl.intercept.survey.select import Found
 from pyctl.model.workload import Mode
-from pyctl.observe import hotplug as newcomers
-from pyctl.observe.hotplug import Newcomers
+from pyctl.observe import hotplug
+from pyctl.observe.hotplug import Hotplug
 from tests.lab.pace import wait_for
 
 
 class Node:
-    """What newcomers sees of an agent: workloads with interfaces, a clock, and what it orders."""
+    """What hotplug sees of an agent: workloads with interfaces, a clock, and what it orders."""
 
     def __init__(self, **interfaces: str) -> None:
         self.now = 0.0
@@ -29,8 +29,8 @@ class Node:
         self.between = lambda: None
         self.instance = None
         self.registry = SimpleNamespace(get=self._workload)
-        self.lock = Turns()
-        self.newcomers = Newcomers(self, self.lock, self._attach)
+        self.controller = Loop("controller")
+        self.hotplug = Hotplug(self, self.controller, self._attach)
 
     def _workload(self, name: str) -> SimpleNamespace | None:
         if name not in self.left:
@@ -63,7 +63,7 @@ class Node:
         """What so many calls have attached."""
         before = len(self.attached)
         for _ in range(number):
-            self.newcomers()
+            self.hotplug()
         return self.attached[before:]
 
 
@@ -75,26 +75,24 @@ def node(monkeypatch) -> Node:
     def find(process: SimpleNamespace) -> Found:
         return Found(tuple(made.left[process.name]), frozenset(), (), ())
 
-    monkeypatch.setattr(newcomers, "time", SimpleNamespace(monotonic=lambda: made.now))
-    monkeypatch.setattr(newcomers, "find", find)
-    monkeypatch.setattr(
-        newcomers, "unspliced", lambda _instance, _process, names: names
-    )
-    monkeypatch.setattr(newcomers, "process_alive", lambda _: True)
-    monkeypatch.setattr(newcomers, "told_by_runtime", lambda _: ())
+    monkeypatch.setattr(hotplug, "time", SimpleNamespace(monotonic=lambda: made.now))
+    monkeypatch.setattr(hotplug, "find", find)
+    monkeypatch.setattr(hotplug, "unspliced", lambda _instance, _process, names: names)
+    monkeypatch.setattr(hotplug, "process_alive", lambda _: True)
+    monkeypatch.setattr(hotplug, "told_by_runtime", lambda _: ())
     return made
 
 
 def look(node: Node, *names: str) -> None:
     for name in names:
-        node.newcomers.look(name)
-    node.now += newcomers._QUIET_S
+        node.hotplug.look(name)
+    node.now += hotplug._QUIET_S
 
 
 def test_one_at_a_time_of_each_workload_in_turn(node):
     look(node, "web", "app", "db")
     assert node.rounds(6) == ["w1", "a1", "d1", "w2", "a2", "w3"]
-    assert not node.newcomers.busy
+    assert node.hotplug.due_in_s() is None
 
 
 def test_who_is_in_quarantine_goes_first(node):
@@ -113,23 +111,23 @@ def test_quarantine_in_the_middle_does_not_wait_for_the_others(node):
 
 def test_an_order_that_came_meanwhile_is_done_before_the_next_interface(node):
     """However many a workload makes: whoever asks waits for one of them."""
+    node.controller.start()
+    threads = []
 
     def ask() -> None:
-        with node.lock:
-            node.attached.append("order")
-
-    threads = []
+        node.controller.do(lambda: node.attached.append("order"))
 
     def asked_meanwhile() -> None:
         if not threads:
             threads.append(threading.Thread(target=ask))
             threads[0].start()
-            wait_for(lambda: len(node.lock._waiting) == 1, 5)
+            wait_for(lambda: len(node.controller._requests) == 1, 5)
 
     node.between = asked_meanwhile
     look(node, "web")
     assert node.rounds(2) == ["w1", "order", "w2"]
     threads[0].join(5)
+    node.controller.close()
 
 
 def test_after_all_that_were_due_the_workload_rests(node):
@@ -138,8 +136,10 @@ def test_after_all_that_were_due_the_workload_rests(node):
     node.rounds(3)
     node.left["web"] = ["w4"]
     look(node, "web")
-    assert not node.newcomers.busy
-    node.now += newcomers._PAUSES * 3
+    rest = hotplug._PAUSES * 3 - hotplug._QUIET_S
+    assert node.hotplug.due_in_s() == pytest.approx(rest)
+    assert node.rounds(1) == []
+    node.now += hotplug._PAUSES * 3
     assert node.rounds(1) == ["w4"]
 
 
@@ -148,9 +148,9 @@ def test_what_fails_keeps_none_from_theirs_and_is_tried_again(node):
     look(node, "web", "app")
     assert node.rounds(5) == ["a1", "a2", "w3"]
     assert node.told == ["not inspected: w1: no room."]
-    assert node.newcomers.waits("web")
+    assert node.hotplug.waits("web")
     node.fails = {}
-    node.now += newcomers._RETRY_S
+    node.now += hotplug._RETRY_S
     assert node.rounds(2) == ["w1", "w2"]
 
 
@@ -161,15 +161,27 @@ def test_a_look_that_fails_is_made_again(node, monkeypatch):
         raise SegctlError("no descriptor is left")
 
     with monkeypatch.context() as broken:
-        broken.setattr(newcomers, "find", refuses)
+        broken.setattr(hotplug, "find", refuses)
         with pytest.raises(SegctlError):
-            node.newcomers()
-    node.now += newcomers._RETRY_S
+            node.hotplug()
+    node.now += hotplug._RETRY_S
     assert node.rounds(1) == ["d1"]
 
 
 def test_what_is_forgotten_in_the_middle_is_left_alone(node):
     look(node, "web", "app")
     node.rounds(1)
-    node.newcomers.forget("web")
+    node.hotplug.forget("web")
     assert node.rounds(4) == ["a1", "a2"]
+
+
+def test_what_nobody_foresaw_is_tried_again_too(node):
+    """Else the interface would be inspected by nobody."""
+    node.fails = {"d1": KeyError("odd")}
+    look(node, "db")
+    with pytest.raises(KeyError):
+        node.hotplug()
+    assert node.told == ["not inspected: d1: 'odd'"]
+    node.fails = {}
+    node.now += hotplug._RETRY_S
+    assert node.rounds(1) == ["d1"]

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from pyctl.api import client
 from pyctl.api.schema import workloads as schema
 from pyctl.api.schema.learning import SimulateRequest
+from pyctl.api.schema.node import LogLevelRequest
 from pyctl.api.schema.question import PolicyQuestion
 from pyctl.errors import ALL, BY_CODE, RefusedError
 
@@ -32,7 +33,7 @@ def test_every_error_code_has_a_status():
         (PolicyQuestion, {"source": "a", "target": "\ud800", "port": "icmp"}),
         (SimulateRequest, {"text": "\udcff"}),
         (schema.ModeRequest, {"mode": "off"}),
-        (schema.LogLevelRequest, {"level": "loud"}),
+        (LogLevelRequest, {"level": "loud"}),
     ],
 )
 def test_what_makes_no_sense_is_refused(request_type, body):

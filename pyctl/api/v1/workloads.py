@@ -1,0 +1,96 @@
+"""Workloads: attach, detach, list, show, mode, rules."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from pyctl.agent.agent import Agent
+from pyctl.api.schema import workloads as schema
+from pyctl.api.v1 import views
+from pyctl.model.text import told
+from pyctl.model.workload import DatapathKind, Mode
+from pyctl.state.requests import AttachOrder, DetachOrder
+
+
+def router(agent: Agent) -> APIRouter:
+    """Everything under /attach, /detach and /workloads."""
+    made = APIRouter(tags=["workloads"])
+
+    @made.post("/attach")
+    def attach(request: schema.AttachRequest) -> schema.AttachResponse:
+        """Splice a container or process."""
+        given = request.model_dump(exclude_unset=True)
+        chosen = given.pop("datapath", schema.DatapathChoice.AUTO)
+        given["datapath"] = (
+            None if chosen is schema.DatapathChoice.AUTO else DatapathKind(chosen.value)
+        )
+        given["interfaces"] = tuple(request.interfaces)
+        if "serves" in given:
+            given["serves"] = tuple(dict.fromkeys(request.serves))
+        given["addresses"] = tuple(request.addresses)
+        result = agent.attach(AttachOrder(**given))
+        workload = result.workload
+        return schema.AttachResponse(
+            workload=views.workload_view(agent, workload) if workload else None,
+            plan=result.plan,
+            warnings=told(result.warnings),
+            already=result.already,
+            elapsed_ms=result.elapsed_ms,
+        )
+
+    @made.post("/detach")
+    def detach(request: schema.DetachRequest) -> schema.DetachResponse:
+        """Give the original interfaces back."""
+        result = agent.detach(DetachOrder(**request.model_dump()))
+        body = {**vars(result), "warnings": told(result.warnings)}
+        return schema.DetachResponse.model_validate(body)
+
+    @made.get("/workloads")
+    def workloads() -> schema.WorkloadList:
+        """All that is attached, or lost."""
+        found = [*agent.view.workloads(), *agent.lost()]
+        found.sort(key=lambda one: (one.name, one.id))
+        return schema.WorkloadList(workloads=views.workload_views(agent, found))
+
+    @made.get("/workloads/{ref}")
+    def workload(ref: str) -> schema.WorkloadDetail:
+        """One workload in full."""
+        return views.workload_detail(agent, agent.find(ref))
+
+    @made.put("/workloads/{ref}/mode")
+    def mode(ref: str, request: schema.ModeRequest) -> schema.ModeResponse:
+        """Force the mode, or give the choice back."""
+        before = agent.view.mode_of(agent.find(ref)).mode
+        forced = None if request.mode == "auto" else Mode(request.mode)
+        changed = agent.set_mode(ref, forced, dry_run=request.dry_run)
+        after = agent.view.mode_of(changed)
+        return schema.ModeResponse(
+            workload=changed.name,
+            before=before,
+            after=after.mode,
+            source=after.source,
+            plan=[f"{changed.name}: {before} → {after.mode}"],
+            warnings=[
+                f"not inspected: {one.interface}: {one.reason}"
+                for one in agent.view.uninspected.get(changed.id, ())
+            ],
+        )
+
+    @made.get("/workloads/{ref}/rules")
+    def rules(ref: str) -> schema.RulesResponse:
+        """The pairs' rules as the kernel holds them."""
+        found = agent.view.find(ref)
+        return schema.RulesResponse(
+            workload=found.name,
+            datapath=found.datapath,
+            ports=[
+                schema.PortRules(
+                    port_id=port.port_id,
+                    interface=port.interface,
+                    rules=agent.driver_of(found).rules(port.port_id),
+                )
+                for port in found.ports
+            ],
+        )
+
+    return made

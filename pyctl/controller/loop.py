@@ -1,0 +1,296 @@
+"""A thread that does what is asked for, what has changed, and what was refused and is tried again.
+
+In: requests (`do`), and work by its kind and what it is about (`put`). Out: each done, one at a time.
+Work says what is to be looked at, not what has happened: of a kind and key there is at most one, and its
+handler reads the state when it runs. What fails stays pending with its reason, and is tried again ever more
+rarely. Requests go in the order of asking, and in turn with work, so that neither keeps the other waiting.
+The controller's loop is the only thread that changes anything; observers have loops that only look.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, TypeVar
+
+import structlog
+
+from pyctl.errors import SegctlError, UnreachableError
+
+_log = structlog.get_logger()
+T = TypeVar("T")
+Key = tuple[str, str]
+Failures = Mapping[str, Exception]
+AT_ONCE = 12
+RESTS = 4.0
+"""After work was done, so many times as long that key is left alone: who changes something all the time must
+not keep the loop from the others."""
+_TRIES_MAX = 16
+
+
+@dataclass(frozen=True)
+class Work:
+    """One thing that is due."""
+
+    kind: str
+    key: str
+    due: float
+    tries: int = 0
+    """So many have failed."""
+    why: str = ""
+    """Why the last one failed."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How work of one kind is done."""
+
+    handle: Callable[[Sequence[str]], Failures]
+    """Gives what failed, by key; what it raises, failed for all of them."""
+    failed: Callable[[str, Exception], object]
+    """Told of a key's failure where its reason is news."""
+    retry_s: float = 3.0
+    retry_max_s: float = 60.0
+    rests: float = RESTS
+    every_s: float | None = None
+    """Done again so long after it was done; None: when it is put again."""
+    at_once: int = AT_ONCE
+    """Keys that the handler gets at a time: the next request waits for them."""
+
+
+@dataclass(eq=False)
+class _Request:
+    call: Callable[[], Any]
+    done: threading.Event = field(default_factory=threading.Event)
+    result: Any = None
+    error: BaseException | None = None
+
+
+class Loop:
+    """Before `start` the caller of `do` does it itself: one thread then, that of the agent's start. `after` is
+    called when something was done.
+    """
+
+    def __init__(self, name: str, after: Callable[[], object] = lambda: None) -> None:
+        self._name = name
+        self._after = after
+        self._kinds: dict[str, Kind] = {}
+        self._changed = threading.Condition()
+        self._requests: deque[_Request] = deque()
+        self._work: dict[Key, Work] = {}
+        self._doing: dict[Key, Work] = {}
+        self._rests: dict[Key, float] = {}
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def kind(self, name: str, kind: Kind) -> None:
+        """Say how work of this kind is done."""
+        self._kinds[name] = kind
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Return when what is under way is done; what waits is refused, work is dropped. Idempotent."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    @property
+    def closing(self) -> bool:
+        """It has been told to end."""
+        return self._closed
+
+    def do(self, call: Callable[[], T]) -> T:
+        """Return what it gives, when its turn has come; raise what it raises. UnreachableError where the loop
+        ends. Who is interrupted while it waits takes it back, or waits for its end.
+        """
+        if self._thread is threading.current_thread():
+            return call()
+        request = _Request(call)
+        with self._changed:
+            if self._closed:
+                raise _ending()
+            running = self._thread is not None
+            if running:
+                self._requests.append(request)
+                self._changed.notify_all()
+        if not running:
+            return call()
+        try:
+            request.done.wait()
+        except BaseException:
+            with self._changed:
+                if request in self._requests:
+                    self._requests.remove(request)
+                    raise
+            request.done.wait()
+            raise
+        if request.error is not None:
+            raise request.error
+        result: T = request.result
+        return result
+
+    def put(self, kind: str, key: str = "", after_s: float = 0.0) -> None:
+        """Have it looked at, soon or after so long; no later than it was due already. What failed waits for its
+        next try.
+        """
+        with self._changed:
+            now = time.monotonic()
+            due = max(now + after_s, self._rests.get((kind, key), now))
+            known = self._work.get((kind, key))
+            if known is None:
+                self._work[kind, key] = Work(kind, key, due)
+            elif due < known.due and not known.tries:
+                self._work[kind, key] = replace(known, due=due)
+            self._changed.notify_all()
+
+    def drop(self, kind: str, key: str) -> None:
+        """It need not be looked at any more; what is under way ends, and is not tried again."""
+        with self._changed:
+            self._work.pop((kind, key), None)
+            self._doing.pop((kind, key), None)
+
+    def rest(self, kind: str, key: str, seconds: float) -> None:
+        """Leave it alone for so long, also where it is put."""
+        with self._changed:
+            self._rests[kind, key] = time.monotonic() + seconds
+
+    def pending(self) -> list[Work]:
+        """Return what is due, or failed and will be tried again."""
+        with self._changed:
+            known = {**self._doing, **self._work}
+        return [known[key] for key in sorted(known)]
+
+    def give_way(self) -> None:
+        """Do what others have asked for by now, and go on after it. Only where nothing is half done, and only
+        from within the loop; elsewhere it does nothing. UnreachableError where the loop ends.
+        """
+        if self._thread is not threading.current_thread():
+            return
+        if self._closed:
+            raise _ending("what was done by now holds, the rest is as it was")
+        with self._changed:
+            waiting = len(self._requests)
+        for _ in range(waiting):
+            self._do_request()
+        self._do_work()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                if self._closed:
+                    break
+                if not self._requests:
+                    due = min((one.due for one in self._work.values()), default=None)
+                    pause = None if due is None else due - time.monotonic()
+                    if pause is None or pause > 0:
+                        self._changed.wait(pause)
+            self._do_request()
+            self._do_work()
+        with self._changed:
+            refused, self._requests = self._requests, deque()
+        for request in refused:
+            request.error = _ending()
+            request.done.set()
+
+    def _do_request(self) -> None:
+        with self._changed:
+            if self._closed or not self._requests:
+                return
+            request = self._requests.popleft()
+        try:
+            request.result = request.call()
+        except BaseException as error:  # noqa: BLE001  it is the asker's
+            request.error = error
+        self._tell(self._after)
+        request.done.set()
+
+    def _do_work(self) -> None:
+        """Do what has been due for longest, with others of its kind that are due."""
+        now = time.monotonic()
+        with self._changed:
+            due = sorted(
+                (one for one in self._work.values() if one.due <= now),
+                key=lambda one: one.due,
+            )
+            if self._closed or not due:
+                return
+            batch = [one for one in due if one.kind == due[0].kind]
+            batch = batch[: self._kinds[due[0].kind].at_once]
+            for one in batch:
+                key = one.kind, one.key
+                self._doing[key] = self._work.pop(key)
+        kind = self._kinds[batch[0].kind]
+        keys = [one.key for one in batch]
+        try:
+            failures = kind.handle(keys)
+        except Exception as error:  # noqa: BLE001  the loop lives on
+            failures = dict.fromkeys(keys, error)
+        ended = time.monotonic()
+        self._tell(self._after)
+        with self._changed:
+            until = ended + kind.rests * (ended - now) / len(batch)
+            self._rests = {key: at for key, at in self._rests.items() if at > ended}
+            news = [one for one in batch if self._done(kind, one, until, failures)]
+        for one in news:
+            self._tell(partial(kind.failed, one.key, failures[one.key]))
+
+    def _done(self, kind: Kind, one: Work, until: float, failures: Failures) -> bool:
+        """Know when it is looked at next; return whether it failed for a reason that is news."""
+        key = one.kind, one.key
+        rests = self._rests[key] = max(until, self._rests.get(key, until))
+        again, error = self._work.get(key), failures.get(one.key)
+        if again is not None:
+            # It was put while it was done.
+            self._work[key] = replace(again, due=max(again.due, rests))
+        if self._doing.pop(key, None) is None:
+            return False
+        if error is None:
+            if kind.every_s is not None:
+                self.put(one.kind, one.key, kind.every_s)
+            return False
+        foreseen = isinstance(error, SegctlError | OSError)
+        why = (str(error) if foreseen else "") or repr(error)
+        news = why != one.why
+        if news and not isinstance(error, SegctlError):
+            _log.error("work failed", of=one.kind, about=one.key, exc_info=error)
+        pause = min(kind.retry_max_s, kind.retry_s * 2**one.tries)
+        tries = min(one.tries + 1, _TRIES_MAX)
+        self._work[key] = Work(*key, time.monotonic() + pause, tries, why)
+        return news
+
+    def _tell(self, call: Callable[[], object]) -> None:
+        """Whatever becomes of who is told, the loop lives on."""
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001  see above
+            _log.error("telling failed", loop=self._name, exc_info=error)
+
+
+def each(call: Callable[[str], object]) -> Callable[[Sequence[str]], Failures]:
+    """Return a handler that calls it with one key after the other."""
+
+    def handle(keys: Sequence[str]) -> Failures:
+        failures: dict[str, Exception] = {}
+        for key in keys:
+            try:
+                call(key)
+            except Exception as error:  # noqa: BLE001  the others have their turn
+                failures[key] = error
+        return failures
+
+    return handle
+
+
+def _ending(state: str = "nothing was changed") -> UnreachableError:
+    return UnreachableError("the agent is ending", state=state)
