@@ -360,7 +360,7 @@ class _Port:
 
     @property
     def _no_ip_left(self) -> bool:
-        """Whether the rules of smaller prefs have a fate for each IP packet that may pass."""
+        """Whether the rules of smaller prefs have a decision for each IP packet that may pass."""
         return self._drop_stray and self._drop_not_own
 
     def _passing(self) -> list[Matches]:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def without(*packages: str) -> Iterator[None]:
+def block_imports(*packages: str) -> Iterator[None]:
     """What is imported meanwhile does not find them. One that is loaded already stays."""
     hidden = [name for name in packages if name not in sys.modules]
     for name in hidden:

@@ -27,7 +27,7 @@ from pyctl.api.server import create_app
 from pyctl.api.v1.metrics import serve as serve_metrics
 from pyctl.errors import NotPermittedError, RefusedError
 from pyctl.model.instance import Instance
-from pyctl.platform.heap import few_arenas, trim
+from pyctl.platform.heap import limit_malloc_arenas, trim
 from pyctl.telemetry import logs
 
 _log = structlog.get_logger()
@@ -61,7 +61,7 @@ def run(
     # Also while it starts, a request to end must leave nothing half done.
     signal.signal(signal.SIGTERM, _exit_by_signal)
     _make_room()
-    few_arenas()
+    limit_malloc_arenas()
     _log.info("starting: nothing is touched yet", pid=os.getpid())
     _be_the_only_one(instance)
     config = read(config_file or instance.config_file, must_exist=bool(config_file))

@@ -46,7 +46,9 @@ class _Work(Generic[T]):
             self.done.wait(_END_S)
 
 
-def unbroken(what: Callable[[], T], undo: Callable[[T], object] | None = None) -> T:
+def signal_shield(
+    what: Callable[[], T], undo: Callable[[T], object] | None = None
+) -> T:
     """Run it in a thread, which ends by itself soon, and give its result or raise what it raised. What breaks
     the waiting off is raised, and the work undone: here if it has ended, else by the thread when it ends, for
     which this waits 5 s. OSError EAGAIN where there is no thread to be had.

@@ -46,16 +46,16 @@ from pyctl.state.ids import PortIds
 from pyctl.state.memory import Memory, places
 from pyctl.state.registry import Registry, find_workload
 from pyctl.state.requests import (
-    AttachOrder,
+    AttachRequest,
     AttachResult,
-    DetachOrder,
+    DetachRequest,
     DetachResult,
     PolicyResult,
 )
 from pyctl.state.revisions import Revisions
 from pyctl.state.store import Store
 from pyctl.telemetry import logs
-from pyctl.telemetry.events import EventLog, Happening
+from pyctl.telemetry.events import Event, EventLog
 from pyctl.telemetry.history.collect import Collector
 from pyctl.telemetry.history.query import Reader
 from pyctl.telemetry.history.writer import History, State
@@ -97,7 +97,7 @@ class Agent:
             history=History(
                 instance.history_file,
                 config.history,
-                lambda told: self.context.happened(Happening("lifecycle", told)),
+                lambda told: self.context.happened(Event("lifecycle", told)),
             ),
             port_ids=PortIds(store.last_port_id()),
         )
@@ -151,7 +151,7 @@ class Agent:
         del key
         # What else is due was told when it was refused.
         if self.context.stale:
-            self.context.happened(Happening("lifecycle", str(error)))
+            self.context.happened(Event("lifecycle", str(error)))
 
     def pending(self) -> list[Work]:
         """Return what was refused, or failed, and is tried again, with its reason."""
@@ -179,7 +179,7 @@ class Agent:
         self.warnings += recovery.adopt_workloads(self.context)
         self._policies.note_untold()
         for warning in self.warnings:
-            self.context.happened(Happening("lifecycle", warning))
+            self.context.happened(Event("lifecycle", warning))
         self._policies.count_rules()
         self.context.history.start()
         self._publish()
@@ -198,19 +198,19 @@ class Agent:
             return None
         return found.process if found else None
 
-    def attach(self, order: AttachOrder) -> AttachResult:
+    def attach(self, order: AttachRequest) -> AttachResult:
         """See attach.attach."""
         result = self._loop.do(partial(self._attach, order))
         self._follow_remembered()
         return result
 
-    def _attach(self, order: AttachOrder) -> AttachResult:
+    def _attach(self, order: AttachRequest) -> AttachResult:
         self._finish_half_done(order.dry_run)
         result = attaching.attach(self.context, order)
         warnings = self._keep_in_memory(order, result)
         return replace(result, warnings=[*result.warnings, *warnings])
 
-    def _keep_in_memory(self, order: AttachOrder, result: AttachResult) -> list[str]:
+    def _keep_in_memory(self, order: AttachRequest, result: AttachResult) -> list[str]:
         """Remember a container that was attached by name, or is remembered and was attached again."""
         container, workload = result.container, result.workload
         if container is None or workload is None:
@@ -226,7 +226,7 @@ class Agent:
             return [f"{error}; it is not attached again when it starts anew"]
         return []
 
-    def _remembered(self, container: Container) -> AttachOrder | None:
+    def _remembered(self, container: Container) -> AttachRequest | None:
         found = self.context.memory.of(container)
         return found.order if found else None
 
@@ -289,11 +289,11 @@ class Agent:
             # Under both names: another container may be made under the one it had.
             self.context.memory.keep(container, former.order, known)
 
-    def detach(self, order: DetachOrder) -> DetachResult:
+    def detach(self, order: DetachRequest) -> DetachResult:
         """See detach.detach. Of many workloads, others have their turns in between."""
         return self._loop.do(partial(self._detach, order))
 
-    def _detach(self, order: DetachOrder) -> DetachResult:
+    def _detach(self, order: DetachRequest) -> DetachResult:
         self._finish_half_done(order.dry_run)
         return detaching.detach(self.context, order, self._loop.give_way)
 
@@ -335,7 +335,7 @@ class Agent:
             self._put_mode(before, after)
         was, now = context.mode_of(before), context.mode_of(after)
         told = f"mode {was.mode} → {now.mode}"
-        context.happened(Happening("lifecycle", told, workload=after.name))
+        context.happened(Event("lifecycle", told, workload=after.name))
         uninspected.cover(context, after)
         return after
 
@@ -404,7 +404,7 @@ class Agent:
         self.auto_attacher.stop()
         names: list[str] = []
         if detach:
-            names = self.detach(DetachOrder(all=True)).workloads
+            names = self.detach(DetachRequest(all=True)).workloads
         for watcher in self._watchers:
             watcher.stop()
         self.collector.collect()

@@ -23,7 +23,7 @@ from pathlib import Path
 from pyctl.errors import NotFoundError, SegctlError, UsageError
 from pyctl.model.workload import DatapathKind, Fail, Mode
 from pyctl.policy.document import fields
-from pyctl.policy.document.fields import Notes
+from pyctl.policy.document.fields import ErrorCollector
 from pyctl.policy.document.selectors import SELECTOR
 from pyctl.policy.document.table import (
     Field,
@@ -75,7 +75,7 @@ def read(path: Path, *, must_exist: bool = True) -> Config:
 
 def parse(text: str, name: str = "the configuration") -> Config:
     """UsageError naming every bad field."""
-    notes = Notes()
+    notes = ErrorCollector()
     found = _FILE.read(notes, "", load(text, name))
     if notes.errors:
         raise UsageError(
@@ -91,14 +91,14 @@ def parse(text: str, name: str = "the configuration") -> Config:
     )
 
 
-def _host(notes: Notes, path: str, value: object) -> str | None:
+def _host(notes: ErrorCollector, path: str, value: object) -> str | None:
     host = fields.text(notes, path, value)
     if host and not host.removeprefix("unix://").startswith("/"):
         notes.error(path, f"{fields.shown(host)} is no unix socket of this host")
     return host
 
 
-def _mode(notes: Notes, path: str, value: object) -> Mode | None:
+def _mode(notes: ErrorCollector, path: str, value: object) -> Mode | None:
     mode: Mode | None = one_of(Mode).read(notes, path, value)
     if mode is Mode.QUARANTINE:
         notes.error(path, "a workload is put into quarantine by `segctl mode`")

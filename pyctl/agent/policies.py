@@ -9,7 +9,7 @@ import contextlib
 import time
 from collections.abc import Callable
 
-from pyctl.controller.commit_policy import put_in_force
+from pyctl.controller.commit_policy import commit_policy
 from pyctl.controller.context import Context
 from pyctl.engine.supervisor import Supervisor
 from pyctl.errors import SegctlError, UsageError
@@ -21,7 +21,7 @@ from pyctl.policy.document.resolve import empty_groups
 from pyctl.policy.document.types import Policy
 from pyctl.state.requests import PolicyResult
 from pyctl.state.revisions import UNTOLD, Revisions
-from pyctl.telemetry.events import Happening
+from pyctl.telemetry.events import Event
 from pyctl.telemetry.history import hits
 from pyctl.telemetry.history.hits import Count
 from pyctl.telemetry.open_flows import impact
@@ -83,7 +83,7 @@ class Policies:
         seen = impact(self._supervisor, policy, loads)
         if not dry_run:
             # Also what holds already: it may not hold everywhere after a failure.
-            put_in_force(context, policy)
+            commit_policy(context, policy)
             self.count_rules()
             if policy.text != before.text or not self._revisions.tells(policy.text):
                 self.applied_at = time.time()
@@ -133,7 +133,7 @@ class Policies:
             )
         except SegctlError as error:
             told = f"the policy holds, but is not in its log: {error}"
-            self._context.happened(Happening("policy", told))
+            self._context.happened(Event("policy", told))
 
 
 def _named(what: str, names: list[str]) -> list[str]:

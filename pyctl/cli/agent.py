@@ -70,9 +70,9 @@ def run(
     that ended together. pyctl/agent/config.py shows the configuration, segctl.service beside it the unit.
     """
     options.require_root("agent run")
-    from pyctl.block_imports import without
+    from pyctl.block_imports import block_imports
 
-    with without("rich"):
+    with block_imports("rich"):
         from pyctl import daemon
 
     if log_format == "auto":

@@ -18,12 +18,12 @@ import structlog
 from pyctl.controller.context import Context
 from pyctl.errors import SegctlError
 from pyctl.policy.document.types import Policy
-from pyctl.telemetry.events import Happening
+from pyctl.telemetry.events import Event
 
 _log = structlog.get_logger()
 
 
-def put_in_force(context: Context, policy: Policy) -> None:
+def commit_policy(context: Context, policy: Policy) -> None:
     """The caller holds the agent's lock. On any failure the former policy is put back, and the
     failure raised; it says so where even that did not succeed.
     """
@@ -36,14 +36,14 @@ def put_in_force(context: Context, policy: Policy) -> None:
         context.policy = before
         left = _put_back(context, before)
         told = f"the policy was not applied: {_tried(error)}"
-        context.happened(Happening("policy", f"{told}; {left}"))
+        context.happened(Event("policy", f"{told}; {left}"))
         raise SegctlError(
             told,
             state=left,
             advice=getattr(error, "advice", ""),
             errno=getattr(error, "errno", None),
         ) from error
-    context.happened(Happening("policy", f"policy applied, rules: {len(policy.rules)}"))
+    context.happened(Event("policy", f"policy applied, rules: {len(policy.rules)}"))
 
 
 def _put_back(context: Context, before: Policy) -> str:

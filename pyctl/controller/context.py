@@ -35,7 +35,7 @@ from pyctl.state.ids import PortIds
 from pyctl.state.memory import Memory
 from pyctl.state.registry import Registry
 from pyctl.state.store import Store
-from pyctl.telemetry.events import EventLog, Happening
+from pyctl.telemetry.events import Event, EventLog
 from pyctl.telemetry.history.writer import History
 from pyctl.telemetry.log_budget import LogBudget
 
@@ -184,7 +184,7 @@ class Context:
             if len(news) > _CLAIMS_TOLD:
                 lines.append(f"and {len(news) - _CLAIMS_TOLD} more")
             for line in lines:
-                self.happened(Happening("lifecycle", line, workload=workload.name))
+                self.happened(Event("lifecycle", line, workload=workload.name))
         for workload_id, lost in taken(self.registry.all()).items():
             workload = self.registry.by_id[workload_id]
             self.registry.put(replace(workload, taken=lost))
@@ -252,27 +252,27 @@ class Context:
         else:
             self.registry.drop(workload.id)
 
-    def happened(self, happening: Happening) -> None:
+    def happened(self, event: Event) -> None:
         """Record it, and log it within its workload's budget, unless it is one more of the same."""
-        self.history.record(events=[happening])
-        if not self.events.add(happening):
-            self.log_budget.repeats(happening)
-        elif self.log_budget.admits(happening):
-            _log_event(happening)
+        self.history.record(events=[event])
+        if not self.events.add(event):
+            self.log_budget.repeats(event)
+        elif self.log_budget.admits(event):
+            _log_event(event)
 
     def log_sums(self) -> None:
         """Log how much there was that got no line; called now and then."""
-        for happening in self.log_budget.sums():
-            _log_event(happening)
+        for event in self.log_budget.sums():
+            _log_event(event)
 
 
-def _log_event(happening: Happening) -> None:
+def _log_event(event: Event) -> None:
     _log.info(
-        happening.message,
-        kind=happening.kind,
+        event.message,
+        kind=event.kind,
         **{
             key: value
-            for key, value in vars(happening).items()
+            for key, value in vars(event).items()
             if value is not None and key not in ("kind", "message", "time")
         },
     )

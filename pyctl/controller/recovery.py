@@ -17,7 +17,7 @@ import structlog
 from pyctl.controller.context import Context
 from pyctl.controller.segments import know_segments
 from pyctl.controller.workloads import succession, uninspected
-from pyctl.controller.workloads.detach import detach_workload, shed
+from pyctl.controller.workloads.detach import detach_workload, drop_broken_ports
 from pyctl.engine.supervisor import Supervisor
 from pyctl.errors import SegctlError
 from pyctl.intercept.detach import unsplice
@@ -28,7 +28,7 @@ from pyctl.model.workload import Offload, Port, Workload
 from pyctl.platform import netns
 from pyctl.platform.inhabitants import find
 from pyctl.platform.process import process_alive
-from pyctl.telemetry.events import Happening
+from pyctl.telemetry.events import Event
 
 _log = structlog.get_logger()
 _STEP = 16
@@ -46,7 +46,7 @@ def keep_name(context: Context, supervisor: Supervisor) -> None:
     try:
         if netns.bind(context.instance.netns, fd):
             told = "the enforcer namespace had lost its name; it has it again"
-            context.happened(Happening("lifecycle", told))
+            context.happened(Event("lifecycle", told))
     finally:
         os.close(fd)
 
@@ -107,7 +107,7 @@ def adopt_workloads(context: Context) -> list[str]:
         _drop_undone_ports(context)
     for workload in context.registry.all():
         with told(f"the ports of {workload.name}"):
-            warnings += shed(context, workload)
+            warnings += drop_broken_ports(context, workload)
     done_with = _done_with(context)
     with told("the host's bridges"):
         know_segments(context)
@@ -148,12 +148,12 @@ def resync(context: Context) -> None:
         del context.unsteered[port_id]
     for workload in context.registry.all():
         left = tuple(p for p in workload.ports if p.port_id in context.unsteered)
-        lines += shed(context, workload) if left else []
+        lines += drop_broken_ports(context, workload) if left else []
         still = context.registry.get(workload.id)
         left = tuple(p for p in still.ports if p in left) if still else ()
         lines += _steer(context, workload, left)
     for line in lines:
-        context.happened(Happening("lifecycle", line))
+        context.happened(Event("lifecycle", line))
     if context.stale or lines:
         context.refresh()
     if due := context.due():

@@ -36,7 +36,7 @@ from pyctl.model.policy import Members, PortPolicy
 from pyctl.model.workload import DatapathKind, Mode, PortPair, Segment
 from pyctl.platform.bpf.grace import wait_for_programs
 from pyctl.platform.watch.filters import Touched
-from pyctl.policy.compile.affected_ports import concerned
+from pyctl.policy.compile.affected_ports import affected_ports
 from pyctl.policy.compile.compiler import Compiled, difference
 from pyctl.state.ids import Generations
 
@@ -88,7 +88,7 @@ class Steering:
         """
         ports, where = compiled.ports, difference(self.applied, compiled).ports
         heads = self.differs(ports[key] for key in where if key in ports)
-        found = {one.port_id for one in heads} | concerned(self.applied, compiled)
+        found = {one.port_id for one in heads} | affected_ports(self.applied, compiled)
         found |= self._unpublished & self._kinds.keys()
         return [ports[port_id] for port_id in sorted(found & ports.keys())]
 
@@ -231,7 +231,7 @@ class Steering:
         pairs = self._steered()
         return self.drivers.repair(pairs, touched) if pairs else []
 
-    def strangers(
+    def foreign_filters(
         self, touched: Collection[Touched] | None
     ) -> Iterator[tuple[int, str]]:
         """What is new of others' filters in front of ours, by port: those that came, and that

@@ -43,7 +43,7 @@ class Driver(Protocol):
         """
 
     def in_front(self, port_id: int) -> list[str]:
-        """A line for each filter of others that the port's frames meet before ours (`strangers`):
+        """A line for each filter of others that the port's frames meet before ours (`foreign_filters`):
         told, never taken away. NotFoundError for a port that is not attached.
         """
 

@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 
-from pyctl.block_imports import without
+from pyctl.block_imports import block_imports
 from pyctl.errors import SegctlError
 from pyctl.model.instance import Instance
 from pyctl.model.log_level import LogLevel
@@ -24,7 +24,7 @@ def main() -> int:
         "--rings", action="store_true", help="open the rings, wait for no agent"
     )
     given = parser.parse_args()
-    with without("rich"):
+    with block_imports("rich"):
         from pyctl.engine.main import run  # noqa: PLC0415  see pyctl.block_imports
     os.chdir("/")
     try:

@@ -15,7 +15,7 @@ from pathlib import Path
 from pyctl.engine.client import EngineClient
 from pyctl.errors import SegctlError, UnreachableError
 from pyctl.model.instance import Instance
-from pyctl.signal_shield import unbroken
+from pyctl.signal_shield import signal_shield
 
 START_SECONDS = 30.0
 """What a busy or an emulated machine may need; a living one answers within one."""
@@ -50,7 +50,7 @@ def start_engine(
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
     log_flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     # Not subprocess: its object wants to be the only one that waits for the child.
-    pid = unbroken(
+    pid = signal_shield(
         lambda: os.posix_spawn(
             sys.executable,
             command,

@@ -20,7 +20,7 @@ from enum import StrEnum
 from pyctl.model.workload import Mode
 
 
-class Says(StrEnum):
+class RuleResult(StrEnum):
     """What the rules say at one end."""
 
     ALLOW = "allow"
@@ -54,8 +54,8 @@ class Row:
 
     opener: Mode | None
     answerer: Mode | None
-    at_opener: Says
-    at_answerer: Says
+    at_opener: RuleResult
+    at_answerer: RuleResult
 
     @property
     def outcome(self) -> Outcome:
@@ -73,26 +73,26 @@ class Row:
 
 _ALLOWED = Judgement(passes=True, verdict="allow")
 _QUARANTINED = Judgement(passes=False, verdict=None, reason="quarantine")
-_REASON = {Says.DENY: "policy_deny", Says.NOTHING: "default_deny"}
+_REASON = {RuleResult.DENY: "policy_deny", RuleResult.NOTHING: "default_deny"}
 
 
-def judged(mode: Mode, says: Says) -> Judgement:
+def judged(mode: Mode, says: RuleResult) -> Judgement:
     """What an end in `mode` makes of a new connection."""
     if mode is Mode.QUARANTINE:
         return _QUARANTINED
-    learned = mode is Mode.DISCOVER and says is Says.NOTHING
-    if says is Says.ALLOW or learned:
+    learned = mode is Mode.DISCOVER and says is RuleResult.NOTHING
+    if says is RuleResult.ALLOW or learned:
         return _ALLOWED
     if mode is Mode.PROTECT:
         return Judgement(passes=False, verdict="deny", reason=_REASON[says])
     return Judgement(passes=True, verdict="violation", reason=_REASON[says])
 
 
-def staged(judgement: Judgement, says: Says | None) -> Judgement:
+def staged(judgement: Judgement, says: RuleResult | None) -> Judgement:
     """The same, and what is recorded where a staged rule would say that: a flow that nothing else is to be
     said of has the record of the denial it would meet.
     """
-    if says is Says.DENY and judgement.verdict == "allow":
+    if says is RuleResult.DENY and judgement.verdict == "allow":
         return Judgement(passes=True, verdict="violation", reason="staged_deny")
     return judgement
 
@@ -109,19 +109,19 @@ def rows() -> Iterator[Row]:
     either end, and no rule.
     """
     said = (
-        (Says.ALLOW, Says.ALLOW),
-        (Says.DENY, Says.ALLOW),
-        (Says.ALLOW, Says.DENY),
-        (Says.NOTHING, Says.NOTHING),
+        (RuleResult.ALLOW, RuleResult.ALLOW),
+        (RuleResult.DENY, RuleResult.ALLOW),
+        (RuleResult.ALLOW, RuleResult.DENY),
+        (RuleResult.NOTHING, RuleResult.NOTHING),
     )
     modes = (None, *Mode)
     for opener in modes:
         for answerer in modes:
             for at_opener, at_answerer in said:
                 # What is said at an end that does not judge makes no row of its own.
-                if opener is None and at_opener is Says.DENY:
+                if opener is None and at_opener is RuleResult.DENY:
                     continue
-                if answerer is None and at_answerer is Says.DENY:
+                if answerer is None and at_answerer is RuleResult.DENY:
                     continue
                 if opener or answerer:
                     yield Row(opener, answerer, at_opener, at_answerer)
@@ -130,9 +130,10 @@ def rows() -> Iterator[Row]:
 def table() -> str:
     """For people: what one end does, then what becomes of a connection between any two."""
     lines = ["Each end judges a new connection by its own mode:", ""]
-    lines.append(_line("", (f"a rule {Says.ALLOW}s", "a rule denies", "no rule")))
+    lines.append(_line("", (f"a rule {RuleResult.ALLOW}s", "a rule denies", "no rule")))
     lines += [
-        _line(mode, (_words(judged(mode, says)) for says in Says)) for mode in Mode
+        _line(mode, (_words(judged(mode, says)) for says in RuleResult))
+        for mode in Mode
     ]
     lines += [
         "",
@@ -161,7 +162,7 @@ def _cell(opener: Mode | None, answerer: Mode | None) -> str:
     if opener is None and answerer is None:
         return "-"
     letters = []
-    for says in Says:
+    for says in RuleResult:
         outcome = Row(opener, answerer, says, says).outcome
         stopped = "I" if outcome.ingress and not outcome.ingress.passes else "E"
         letters.append("+" if outcome.opens else stopped)

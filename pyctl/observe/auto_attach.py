@@ -28,8 +28,8 @@ from pyctl.platform.process import process_alive
 from pyctl.policy.document.resolve import selects
 from pyctl.policy.document.selectors import as_mapping
 from pyctl.runtime.base import Container, Runtime
-from pyctl.state.requests import AttachOrder, AutoAttach
-from pyctl.telemetry.events import Happening
+from pyctl.state.requests import AttachRequest, AutoAttach
+from pyctl.telemetry.events import Event
 
 _log = structlog.get_logger()
 RETRY_S = 0.25
@@ -50,7 +50,7 @@ class _Wanted:
     runtime: Runtime
     container: Container
     """With the pid 0 where its runtime could not say what it is."""
-    order: AttachOrder
+    order: AttachRequest
     tried: bool = False
     """It may have ended since."""
     holder: ProcessRef | None = None
@@ -68,11 +68,11 @@ class AutoAttacher:
         chosen: Sequence[AutoAttach],
         runtimes: Sequence[Runtime],
         *,
-        attach: Callable[[AttachOrder], object],
+        attach: Callable[[AttachRequest], object],
         rename: Callable[[Container, str], object],
         holder: Callable[[int], ProcessRef | None],
-        remembered: Callable[[Container], AttachOrder | None],
-        tell: Callable[[Happening], None],
+        remembered: Callable[[Container], AttachRequest | None],
+        tell: Callable[[Event], None],
     ) -> None:
         self._chosen = chosen
         self._attach = attach
@@ -147,7 +147,7 @@ class AutoAttacher:
             return
         except (SegctlError, OSError) as error:
             unknown = Container(container_id, container_id[:12], 0, runtime.runtime)
-            self._want(_Wanted(runtime, unknown, AttachOrder(), tried=True))
+            self._want(_Wanted(runtime, unknown, AttachRequest(), tried=True))
             _log.debug("not known yet", container=container_id, error=str(error))
             return
         if container is None:
@@ -164,7 +164,7 @@ class AutoAttacher:
         if order is not None:
             self._want(_Wanted(runtime, container, order))
 
-    def _order_for(self, container: Container) -> AttachOrder | None:
+    def _order_for(self, container: Container) -> AttachRequest | None:
         """Return what an operator said of it, else what the first selector that takes it says."""
         order = self._remembered(container)
         if order is not None:
@@ -172,11 +172,11 @@ class AutoAttacher:
         for number, wanted in enumerate(self._chosen):
             if selects(wanted.selector, container):
                 self._idle.discard(number)
-                return AttachOrder(
+                return AttachRequest(
                     datapath=wanted.datapath,
                     mode=wanted.mode,
                     fail=wanted.fail,
-                    by_itself=True,
+                    automatic=True,
                     force=True,
                 )
         return None
@@ -187,7 +187,7 @@ class AutoAttacher:
             self._told_idle.add(number)
             wanted = json.dumps(as_mapping(self._chosen[number].selector))
             told = f"auto-attach[{number}] selects none of the containers that run: {wanted}"
-            self._tell(Happening("lifecycle", told))
+            self._tell(Event("lifecycle", told))
 
     def _rename_one(self, container: Container, before: str) -> None:
         """Its old name may be another's next, who must not be kept from being attached."""
@@ -195,7 +195,7 @@ class AutoAttacher:
             self._rename(container, before)
         except SegctlError as error:
             told = f"{before} is called {container.name} by now: {error}"
-            self._tell(Happening("lifecycle", told))
+            self._tell(Event("lifecycle", told))
 
     def _want(self, one: _Wanted) -> None:
         key = one.container.id
@@ -257,6 +257,6 @@ class AutoAttacher:
     def _failed(self, key: str, error: Exception) -> None:
         one = self._wanted.get(key)
         name, why = one.container.name if one else key, str(error) or repr(error)
-        told = f"container {name} was not attached by itself: {why} It is tried again."
-        self._tell(Happening("lifecycle", told))
+        told = f"auto-attach of container {name} failed: {why} It is tried again."
+        self._tell(Event("lifecycle", told))
         self.failures[key] = why

@@ -19,7 +19,7 @@ from pyctl.intercept.enforcer import (
     remove_pair,
 )
 from pyctl.platform.watch.links import LinkWatch
-from pyctl.telemetry.events import Happening
+from pyctl.telemetry.events import Event
 
 _PAIR = frozenset({VBR_INDEX, VTH_INDEX})
 _TOLD = 4
@@ -92,7 +92,7 @@ class Detour:
         return bool(news)
 
     def _tell(self, line: str) -> None:
-        self._context.happened(Happening("lifecycle", line))
+        self._context.happened(Event("lifecycle", line))
 
 
 def told_foreign(names: Iterable[str]) -> str:

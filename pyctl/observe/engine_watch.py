@@ -1,7 +1,7 @@
 """Looks after the engine, five times a second: is it there, does its loop turn, what has it to tell.
 
 In: the engine's health, its events and the kernel's. Out: a new engine in the place of a dead one;
-happenings. A thread of its own: what there is to follow in a thousand workloads must not keep a dead
+events. A thread of its own: what there is to follow in a thousand workloads must not keep a dead
 engine from being replaced, nor events waiting until there is no more room for them.
 """
 
@@ -18,9 +18,9 @@ from pyctl.datapath.events import EventReader
 from pyctl.engine.supervisor import Supervisor
 from pyctl.errors import RefusedError, SegctlError
 from pyctl.model.workload import DatapathKind
-from pyctl.telemetry.events import Happening
+from pyctl.telemetry.events import Event
 from pyctl.telemetry.log_files import LogFiles
-from pyctl.telemetry.report import kernel_happening
+from pyctl.telemetry.report import kernel_event
 
 _log = structlog.get_logger()
 _ROUND_S = 0.2
@@ -74,7 +74,7 @@ class EngineWatch:
     def _failed(self, key: str, error: Exception) -> None:
         del key
         if isinstance(error, SegctlError):
-            self._context.happened(Happening("lifecycle", str(error)))
+            self._context.happened(Event("lifecycle", str(error)))
 
     def _keep_name(self) -> None:
         try:
@@ -93,7 +93,7 @@ class EngineWatch:
             return
         self._supervisor.replace(former)
         told = f"engine {former} was gone or hung; {self._supervisor.pid} took over"
-        self._context.happened(Happening("engine", told))
+        self._context.happened(Event("engine", told))
 
     def _look_after_log(self) -> None:
         self._context.log_sums()
@@ -105,4 +105,4 @@ class EngineWatch:
                 return
             self._kernel_events = EventReader(self._context.instance)
         for drop in self._kernel_events.read():
-            self._context.happened(kernel_happening(drop, self._context.registry.names))
+            self._context.happened(kernel_event(drop, self._context.registry.names))

@@ -9,7 +9,7 @@ from collections.abc import Collection
 
 from pyctl.controller.context import Context
 from pyctl.platform.watch.filters import FilterWatch, Touched
-from pyctl.telemetry.events import Happening
+from pyctl.telemetry.events import Event
 
 _TOLD = 4
 """Lines told at once."""
@@ -34,18 +34,18 @@ class Filters:
         """Undo what a stranger did; return whether there was anything. Our own changes look alike."""
         touched = self._watch.touched()
         found = self._context.steering.repair(touched)
-        self.tell_strangers(touched)
+        self.tell_foreign_filters(touched)
         if found:
             told = "; ".join(found[:_TOLD])
             if len(found) > _TOLD:
                 told += f"; and {len(found) - _TOLD} more"
-            self._context.happened(Happening("lifecycle", f"rules repaired: {told}"))
+            self._context.happened(Event("lifecycle", f"rules repaired: {told}"))
         return bool(found)
 
-    def tell_strangers(self, touched: Collection[Touched] | None) -> None:
+    def tell_foreign_filters(self, touched: Collection[Touched] | None) -> None:
         """Filters of others that frames meet before ours, which are not ours to take away. None: anywhere."""
-        for port_id, line in self._context.steering.strangers(touched):
+        for port_id, line in self._context.steering.foreign_filters(touched):
             workload = self._context.registry.by_port(port_id)
             name = workload.name if workload else None
-            happened = Happening("lifecycle", line, workload=name, port_id=port_id)
+            happened = Event("lifecycle", line, workload=name, port_id=port_id)
             self._context.happened(happened)

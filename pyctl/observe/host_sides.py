@@ -14,12 +14,12 @@ from functools import partial
 
 from pyctl.controller.context import Context
 from pyctl.controller.loop import Loop
-from pyctl.controller.workloads.detach import shed_and_tell
+from pyctl.controller.workloads.detach import drop_and_tell_broken_ports
 from pyctl.intercept.host_side import follow_host
 from pyctl.intercept.live_state import host_side_now, standing
 from pyctl.model.workload import Port, Workload
 from pyctl.platform.watch.links import LinkWatch
-from pyctl.telemetry.events import Happening
+from pyctl.telemetry.events import Event
 
 _HOST_SIDE = (
     "the host's end has a bridge or an XDP program, which gets its frames from now on"
@@ -61,8 +61,8 @@ class HostSides:
             if port.host_mac and not now.host_mac:
                 told.append(f"{now.interface}: {_HOST_SIDE}")
             for line in told:
-                happening = Happening("lifecycle", line, workload=workload.name)
-                self._context.happened(happening)
+                event = Event("lifecycle", line, workload=workload.name)
+                self._context.happened(event)
 
     def _put(self, workload: Workload, now: Port) -> None:
         known = self._context.registry.get(workload.id) or workload
@@ -82,7 +82,7 @@ class HostSides:
             if not {port.vex, port.vin} <= there
         }
         for workload in broken.values():
-            shed_and_tell(self._context, workload)
+            drop_and_tell_broken_ports(self._context, workload)
         return self._ports(indexes) if broken else ports
 
     def _ports(self, indexes: Collection[int] | None) -> list[tuple[Workload, Port]]:

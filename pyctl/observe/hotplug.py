@@ -24,8 +24,8 @@ from pyctl.intercept.live_state import unspliced
 from pyctl.intercept.survey.select import find
 from pyctl.model.workload import Mode, Workload
 from pyctl.platform.process import process_alive
-from pyctl.state.requests import AttachOrder
-from pyctl.telemetry.events import Happening
+from pyctl.state.requests import AttachRequest
+from pyctl.telemetry.events import Event
 
 _QUIET_S, _LATEST_S = 0.1, 1.0
 """So long nothing must change; but so long after the first change is late enough."""
@@ -83,7 +83,7 @@ class Hotplug:
         self,
         context: Context,
         controller: Loop,
-        attach: Callable[[AttachOrder], object],
+        attach: Callable[[AttachRequest], object],
     ) -> None:
         self._context = context
         self._do = controller.do
@@ -220,7 +220,7 @@ class Hotplug:
         workload = self._context.registry.get(workload_id)
         if workload is None or not process_alive(workload.process):
             return
-        order = AttachOrder(
+        order = AttachRequest(
             pid=workload.process.pid,
             interfaces=(name,),
             hotplug=True,
@@ -242,8 +242,8 @@ class Hotplug:
     def _tell(self, workload: Workload, waiting: _Waiting, what: str) -> None:
         if what not in waiting.told and len(waiting.told) < _TOLD:
             waiting.told.add(what)
-            happening = Happening("lifecycle", what, workload=workload.name)
-            self._context.happened(happening)
+            event = Event("lifecycle", what, workload=workload.name)
+            self._context.happened(event)
 
 
 def _ripe(

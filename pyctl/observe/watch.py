@@ -21,8 +21,8 @@ from pyctl.observe.hotplug import Hotplug
 from pyctl.observe.poller import Poller
 from pyctl.observe.segments import Segments
 from pyctl.observe.workloads import CHANGED, ENDED, REGISTRY, Workloads
-from pyctl.state.requests import AttachOrder
-from pyctl.telemetry.events import Happening
+from pyctl.state.requests import AttachRequest
+from pyctl.telemetry.events import Event
 
 FILTERS, DETOUR = "filters", "detour"
 HOST_SIDES, SEGMENTS, HOTPLUG = "host-sides", "segments", "hotplug"
@@ -41,7 +41,7 @@ class Watcher:
         context: Context,
         supervisor: Supervisor,
         controller: Loop,
-        attach: Callable[[AttachOrder], object],
+        attach: Callable[[AttachRequest], object],
     ) -> None:
         self._context = context
         self._supervisor = supervisor
@@ -96,7 +96,7 @@ class Watcher:
 
         def look_at_all() -> None:
             """What came while no agent was looking."""
-            do(partial(filters.tell_strangers, None))
+            do(partial(filters.tell_foreign_filters, None))
             host_sides.follow_all()
 
         self._kind("start", look_at_all)
@@ -174,4 +174,4 @@ class Watcher:
         del key
         # What is not found is a namespace that has lost its name, or its last process, both told by others.
         if isinstance(error, SegctlError) and not isinstance(error, NotFoundError):
-            self._context.happened(Happening("lifecycle", str(error)))
+            self._context.happened(Event("lifecycle", str(error)))

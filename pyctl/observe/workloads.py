@@ -18,7 +18,10 @@ from pyctl.controller import recovery
 from pyctl.controller.context import Context
 from pyctl.controller.loop import Failures, Loop, each
 from pyctl.controller.workloads import succession, uninspected
-from pyctl.controller.workloads.detach import bury, shed_and_tell
+from pyctl.controller.workloads.detach import (
+    cleanup_dead_workload,
+    drop_and_tell_broken_ports,
+)
 from pyctl.controller.workloads.given import mac_that_counts
 from pyctl.errors import NotFoundError, SegctlError
 from pyctl.intercept.live_state import follow, live_addresses, port_now
@@ -29,7 +32,7 @@ from pyctl.platform.inhabitants import Inhabitants
 from pyctl.platform.process import netns_path, process_alive
 from pyctl.platform.watch.changes import ChangeWatch
 from pyctl.policy.compile.claims import absent, claimed
-from pyctl.telemetry.events import Happening
+from pyctl.telemetry.events import Event
 
 _log = structlog.get_logger()
 _RETRY_S = 3.0
@@ -185,7 +188,7 @@ class Workloads:
         recovery.finish_journals(self._context)
         workload = self._context.registry.get(workload_id)
         if workload is not None:
-            bury(self._context, workload)
+            cleanup_dead_workload(self._context, workload)
         return False
 
     def not_buried(self, workload_id: str, error: Exception) -> None:
@@ -230,7 +233,7 @@ class Workloads:
         if workload is None or workload.process != watched.process:
             # The addresses are another's of that id, whose own watch looks at it.
             return
-        if shed_and_tell(self._context, workload):
+        if drop_and_tell_broken_ports(self._context, workload):
             return
         if absent(workload, live) != workload.absent:
             # It may have been looked at while a splice put its addresses back.
@@ -291,4 +294,4 @@ class Workloads:
         return replace(now, mac=mac)
 
     def _tell(self, workload: Workload, told: str) -> None:
-        self._context.happened(Happening("lifecycle", told, workload=workload.name))
+        self._context.happened(Event("lifecycle", told, workload=workload.name))

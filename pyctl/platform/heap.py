@@ -12,7 +12,7 @@ _ARENAS = 2
 """glibc gives each new thread a heap of its own, up to eight for each core. Ours wait for the same GIL."""
 
 
-def few_arenas() -> None:
+def limit_malloc_arenas() -> None:
     """To be called before the threads are made."""
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from pyctl.errors import NotFoundError, RefusedError, SegctlError
 from pyctl.platform.netlink.client import NetlinkSocket
-from pyctl.signal_shield import unbroken
+from pyctl.signal_shield import signal_shield
 
 CLONE_NEWNET = 0x40000000
 MS_REC, MS_BIND, MS_SHARED = 0x4000, 0x1000, 1 << 20
@@ -258,7 +258,7 @@ def _create(path: Path, prepare: Callable[[], None]) -> None:
 
     try:
         path.touch(mode=0o000)
-        unbroken(make)
+        signal_shield(make)
     except BaseException as error:
         # A file that is no namespace must not stay.
         with contextlib.suppress(OSError):

@@ -27,7 +27,7 @@ from pyctl.model.workload import (
     Workload,
 )
 from pyctl.runtime.base import Container
-from pyctl.state.requests import AttachOrder
+from pyctl.state.requests import AttachRequest
 from pyctl.state.store import (
     NO_RECORD,
     from_json,
@@ -49,7 +49,7 @@ _KINDS: Mapping[str, type] = {
 """Fields of an order that are text in JSON."""
 _OPTIONS = {
     one.name
-    for one in fields(AttachOrder)
+    for one in fields(AttachRequest)
     if one.default is None and one.name not in ("pid", "container", "found")
 }
 """Fields of an order of which None says nothing."""
@@ -74,7 +74,7 @@ class Remembered:
     """Its name, as the runtime has it."""
     place: str
     """Where the runtime is asked."""
-    order: AttachOrder
+    order: AttachRequest
     """What was said of it, in all attaches together."""
     workload: Workload
     """As it was attached last, without its ports and what `segctl mode` says of it."""
@@ -86,7 +86,7 @@ class Remembered:
         return hashlib.sha256(whole).hexdigest()[:24]
 
 
-def merged(before: AttachOrder, again: AttachOrder) -> AttachOrder:
+def merged(before: AttachRequest, again: AttachRequest) -> AttachRequest:
     """Return both orders as one: what the later one says, and what only the former one does. Labels, addresses
     and interfaces add up; no interface means all of them.
     """
@@ -106,12 +106,12 @@ def merged(before: AttachOrder, again: AttachOrder) -> AttachOrder:
     )
 
 
-def lasting(order: AttachOrder) -> AttachOrder:
+def lasting(order: AttachRequest) -> AttachRequest:
     """Return the part of an order that holds for the next start of the container, too. With force: what it
     puts onto its interface meanwhile must not keep it from being inspected.
     """
-    blank = AttachOrder(by_itself=True, force=True)
-    kept = {one.name for one in fields(AttachOrder)} - _OF_ONE_CALL - {"by_itself"}
+    blank = AttachRequest(automatic=True, force=True)
+    kept = {one.name for one in fields(AttachRequest)} - _OF_ONE_CALL - {"automatic"}
     return replace(blank, **{name: getattr(order, name) for name in kept})
 
 
@@ -136,7 +136,7 @@ def of_text(text: str) -> Remembered:
     raw: dict[str, Any] = json.loads(text)
     order = {key: _value(key, value) for key, value in raw["order"].items()}
     workload = from_json(json.dumps(raw["workload"]))
-    kept = lasting(AttachOrder(**order))
+    kept = lasting(AttachRequest(**order))
     return Remembered(raw["container"], raw["place"], kept, workload)
 
 
@@ -192,7 +192,7 @@ class Memory:
         return None
 
     def keep(
-        self, container: Container, order: AttachOrder, workload: Workload
+        self, container: Container, order: AttachRequest, workload: Workload
     ) -> None:
         """Remember a container that was attached."""
         former = self.of(container)

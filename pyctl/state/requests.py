@@ -21,7 +21,7 @@ from pyctl.runtime.base import Container
 
 
 @dataclass(frozen=True)
-class AttachOrder:
+class AttachRequest:
     """Splice one workload; one of pid, container and found is given. None: not said."""
 
     pid: int | None = None
@@ -48,7 +48,7 @@ class AttachOrder:
     told: tuple[str, ...] = ()
     """What its runtime says of it by now, where that was asked."""
     offload: Offload | None = None
-    by_itself: bool = False
+    automatic: bool = False
     """Nobody waits for the answer. One without an interface is attached too, and its interfaces as it gets
     them; one whose name is taken is attached under a name of its own.
     """
@@ -83,7 +83,7 @@ class AttachResult:
 
 
 @dataclass(frozen=True)
-class DetachOrder:
+class DetachRequest:
     """Exactly one of the four says whose splice to undo."""
 
     pid: int | None = None

@@ -1,6 +1,6 @@
 """What happened lately, bounded: for `segctl events` and the denials in `segctl show`.
 
-In: Happening values from anywhere in the agent. Out: lists. I/O: none; thread-safe.
+In: Event values from anywhere in the agent. Out: lists. I/O: none; thread-safe.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _CHOSEN = ("message", "workload", "source", "destination")
 
 
 @dataclass(frozen=True)
-class Happening:
+class Event:
     """One event; fields that do not apply are None."""
 
     kind: str
@@ -54,7 +54,7 @@ class Happening:
         why = self.kind, self.message, self.reason, self.rule_id
         return (self.workload, self.port_id, *ends, *why)
 
-    def repeated(self, again: Happening) -> Happening:
+    def repeated(self, again: Event) -> Event:
         """The two as one. The kernel tells totals, the engine what came since."""
         if self.kind == "kernel-drop":
             return replace(self, packets=again.packets)
@@ -66,18 +66,18 @@ class Happening:
 
 
 REPEATED = partial(
-    Repeats[Happening],
+    Repeats[Event],
     # What counts nothing happened once.
     name=lambda one: one.named if one.packets else None,
     time=lambda one: one.time,
-    both=Happening.repeated,
+    both=Event.repeated,
     window_s=10.0,
 )
-_Numbered = tuple[int, Kept[Happening]]
+_Numbered = tuple[int, Kept[Event]]
 
 
 class EventLog:
-    """The last `limit` happenings. A repeat within ten seconds only counts; for a new one, the workload that
+    """The last `limit` events. A repeat within ten seconds only counts; for a new one, the workload that
     has most gives its oldest.
     """
 
@@ -90,13 +90,13 @@ class EventLog:
         self._lock = threading.Lock()
         self.lost = 0
 
-    def add(self, happening: Happening) -> bool:
+    def add(self, event: Event) -> bool:
         """Record it; False where it was folded into an earlier one as a repeat."""
         with self._lock:
-            kept = self._repeats.take(happening)
-            if kept.record is not happening:
+            kept = self._repeats.take(event)
+            if kept.record is not event:
                 return False
-            of_workload = self._kept.setdefault(happening.workload, deque())
+            of_workload = self._kept.setdefault(event.workload, deque())
             of_workload.append((next(self._numbers), kept))
             self._size += 1
             if self._size > self._limit:
@@ -113,7 +113,7 @@ class EventLog:
 
     def latest(
         self, limit: int, *, workload: str | None = None, kinds: tuple[str, ...] = ()
-    ) -> list[Happening]:
+    ) -> list[Event]:
         """At most `limit`, oldest first, of one workload and of these kinds where given."""
         with self._lock:
             found = [kept.record for _, kept in self._of(workload)]

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pyctl.telemetry.events import Happening
+from pyctl.telemetry.events import Event
 
 BURST = 10
 """Lines at once, of one kind of event and one workload."""
@@ -43,24 +43,24 @@ class LogBudget:
         self._lock = threading.Lock()
         self._accounts: dict[tuple[str | None, str], _Account] = {}
 
-    def admits(self, happening: Happening) -> bool:
+    def admits(self, event: Event) -> bool:
         """Whether it gets a line; it is counted where not."""
         now = self._clock()
         with self._lock:
-            account = self._account(happening, now)
+            account = self._account(event, now)
             if account.lines >= 1.0:
                 account.lines -= 1.0
                 return True
-            self._count(account, happening, now)
+            self._count(account, event, now)
             return False
 
-    def repeats(self, happening: Happening) -> None:
+    def repeats(self, event: Event) -> None:
         """Count one that gets no line because it is one more of the same."""
         now = self._clock()
         with self._lock:
-            self._count(self._account(happening, now), happening, now)
+            self._count(self._account(event, now), event, now)
 
-    def sums(self) -> list[Happening]:
+    def sums(self) -> list[Event]:
         """Return what got no line for long enough, one event for each account."""
         now = self._clock()
         found = []
@@ -69,16 +69,14 @@ class LogBudget:
                 if account.events and now - account.since >= INTERVAL_S:
                     told = f"{account.events} more events of this kind in {now - account.since:.0f} s, not told one by one"
                     packets = account.packets or None
-                    found.append(
-                        Happening(kind, told, workload=workload, packets=packets)
-                    )
+                    found.append(Event(kind, told, workload=workload, packets=packets))
                     account.events = account.packets = 0
                 elif not account.events and self._lines(account, now) >= BURST:
                     del self._accounts[workload, kind]
         return found
 
-    def _account(self, happening: Happening, now: float) -> _Account:
-        key = happening.workload, happening.kind
+    def _account(self, event: Event, now: float) -> _Account:
+        key = event.workload, event.kind
         account = self._accounts.setdefault(key, _Account(float(BURST), now))
         account.lines, account.seen = self._lines(account, now), now
         return account
@@ -88,10 +86,10 @@ class LogBudget:
         return min(float(BURST), account.lines + (now - account.seen) / REFILL_S)
 
     @staticmethod
-    def _count(account: _Account, happening: Happening, now: float) -> None:
+    def _count(account: _Account, event: Event, now: float) -> None:
         if not account.events:
             account.since = now
         account.events += 1
         # Of what the kernel dropped, each event tells the total.
-        if happening.kind != "kernel-drop":
-            account.packets += happening.packets or 0
+        if event.kind != "kernel-drop":
+            account.packets += event.packets or 0

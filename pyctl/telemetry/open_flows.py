@@ -14,7 +14,7 @@ from pyctl.engine.records import Session
 from pyctl.engine.supervisor import Supervisor
 from pyctl.model.workload import Workload
 from pyctl.policy.document.types import Policy
-from pyctl.policy.evaluate.impact import Impact, turns
+from pyctl.policy.evaluate.impact import Impact, verdict_changes
 from pyctl.policy.evaluate.observed import Observed
 from pyctl.state.names import names_of
 from pyctl.telemetry.history.convert import record_of
@@ -32,7 +32,7 @@ def impact(
     sessions = supervisor.sessions(MAX_SESSIONS)
     flows = open_flows(sessions, workloads)
     complete = len(sessions) < MAX_SESSIONS
-    return Impact(len(flows), complete, turns(policy, workloads, flows))
+    return Impact(len(flows), complete, verdict_changes(policy, workloads, flows))
 
 
 def open_flows(

@@ -1,6 +1,6 @@
 """Engine and kernel events in the words of the event log.
 
-In: events as the engine's client and the driver give them. Out: Happening values. I/O: none.
+In: events as the engine's client and the driver give them. Out: Event values. I/O: none.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from pyctl.engine.records import EngineEvent
 from pyctl.model.flow import endpoint
 from pyctl.model.protocols import protocol_name
 from pyctl.state.names import Names
-from pyctl.telemetry.events import Happening
+from pyctl.telemetry.events import Event
 
 _KINDS = {"drop": "denial", "violation": "violation", "staged": "staged"}
 
 
-def engine_happening(event: EngineEvent, names: Names) -> Happening | None:
+def engine_event(event: EngineEvent, names: Names) -> Event | None:
     """A denial, a violation, or a staged rule's word; None for what the event log does not keep (flows)."""
     kind = _KINDS.get(event.kind)
     if kind is None:
         return None
     protocol = protocol_name(event.proto)
-    return Happening(
+    return Event(
         kind,
         abi.REASON[event.reason].caption,
         workload=names.of_port(event.port_id),
@@ -38,7 +38,7 @@ def engine_happening(event: EngineEvent, names: Names) -> Happening | None:
     )
 
 
-def kernel_happening(event: DropEvent, names: Names) -> Happening:
+def kernel_event(event: DropEvent, names: Names) -> Event:
     """A drop (or what would have been one) that a BPF program reported."""
     text = abi.REASON[event.reason].caption
     if event.passed:
@@ -48,7 +48,7 @@ def kernel_happening(event: DropEvent, names: Names) -> Happening:
     if event.source is not None and event.destination is not None:
         source = endpoint(event.source, protocol, event.source_port)
         destination = endpoint(event.destination, protocol, event.destination_port)
-    return Happening(
+    return Event(
         "kernel-drop",
         text,
         workload=names.of_port(event.port_id),

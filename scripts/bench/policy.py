@@ -22,7 +22,7 @@ from pyctl.engine.node_records import changed_members, pack_members, pack_node
 from pyctl.engine.process.engine import Engine
 from pyctl.model.policy import Action, PortPolicy
 from pyctl.model.workload import Mode, Port, ProcessRef, Workload
-from pyctl.policy.compile.affected_ports import concerned
+from pyctl.policy.compile.affected_ports import affected_ports
 from pyctl.policy.compile.compiler import Compiled, Compiler, difference
 from pyctl.policy.document.types import ANY, Group, Policy, PortSpec, Rule, Selector
 
@@ -109,12 +109,12 @@ def changes(engine: Engine, loads: list[Workload]) -> tuple[float, float]:
         other = replace(text, rules=text.rules[n:])
         compiler = Compiler(other)
         before = compiler.compile(loads)
-        heads = stamped(before, concerned(Compiled(), before))
+        heads = stamped(before, affected_ports(Compiled(), before))
         engine.set_node(pack_node(before.node, before.members, heads))
         swaps.append(time.perf_counter() - began)
         began = time.perf_counter()
         after = compiler.compile([*loads, workload(WORKLOADS + 1)])
-        heads = stamped(after, concerned(before, after))
+        heads = stamped(after, affected_ports(before, after))
         where = difference(before, after)
         moved = changed_members(
             before.members, after.members, where.ports, where.addresses

@@ -18,7 +18,7 @@ from pyctl.engine.launch import start_engine
 from pyctl.engine.rings import open_rings
 from pyctl.model import truth
 from pyctl.model.policy import Action, Direction, PortPolicy, PortRule
-from pyctl.model.truth import Says
+from pyctl.model.truth import RuleResult
 from pyctl.model.workload import DatapathKind, Mode
 from pyctl.platform.bpf.grace import wait_for_programs
 from pyctl.state.names import Names
@@ -32,7 +32,7 @@ from tests.lab.wiring import Wiring
 PORT = 8080
 Attempt = tuple[str, str, int, str, int]
 """What flow.both_see says of it: protocol, source, its port, destination, its port."""
-ACTIONS = {Says.ALLOW: Action.ALLOW, Says.DENY: Action.DENY}
+ACTIONS = {RuleResult.ALLOW: Action.ALLOW, RuleResult.DENY: Action.DENY}
 RULES = {Direction.EGRESS: 1, Direction.INGRESS: 2}
 
 # One attempt after the other: `try` starts one and tells its port, `state` what became of it.
@@ -85,7 +85,7 @@ class Node:
     _epoch: int = 0
     _number: int = 0
 
-    def set(self, number: int, mode: Mode, says: Says) -> None:
+    def set(self, number: int, mode: Mode, says: RuleResult) -> None:
         """A pod's mode, and what the rules say of its way: the first opens, the second answers."""
         pair = self.wiring.pairs[number]
         self.generation += 1
@@ -204,8 +204,8 @@ def run(node: Node, row: truth.Row) -> tuple[object, object]:
     return (state, expected), (client.said("state")["state"], node.records(attempt))
 
 
-def rule_of(says: Says, way: Direction) -> int | None:
-    return None if says is Says.NOTHING else RULES[way]
+def rule_of(says: RuleResult, way: Direction) -> int | None:
+    return None if says is RuleResult.NOTHING else RULES[way]
 
 
 def test_every_row_of_the_truth_table_holds(node: Node):
@@ -230,12 +230,12 @@ def test_twenty_switches_under_a_stream_lose_and_double_nothing(node: Node):
     server = Program(node.wiring.pods[1], _RECEIVER, packets.pod_two_ip4, str(PORT))
     server.heard()
     for number in (0, 1):
-        node.set(number, Mode.PROTECT, Says.ALLOW)
+        node.set(number, Mode.PROTECT, RuleResult.ALLOW)
     client = Program(node.wiring.pods[0], _SENDER, packets.pod_two_ip4, str(PORT))
     client.heard()
     modes = (Mode.DISCOVER, Mode.MONITOR, Mode.PROTECT)
     for switch in range(20):
-        node.set(switch % 2, modes[switch % 3], Says.ALLOW)
+        node.set(switch % 2, modes[switch % 3], RuleResult.ALLOW)
     sent = client.said("stop")["sent"]
     assert sent > 20
     wait_for(lambda: server.said("?")["received"] >= sent)
@@ -246,15 +246,15 @@ def test_twenty_switches_under_a_stream_lose_and_double_nothing(node: Node):
 def test_a_switch_judges_open_flows_anew(node: Node):
     """Behaviours 15 and 18: what only passed because the mode recorded ends with the mode; both
     sides hear of it."""
-    node.set(0, Mode.DISCOVER, Says.ALLOW)
-    node.set(1, Mode.MONITOR, Says.DENY)
+    node.set(0, Mode.DISCOVER, RuleResult.ALLOW)
+    node.set(1, Mode.MONITOR, RuleResult.DENY)
     talk = tcp_talk(node.wiring.pods[0], packets.pod_two_ip4, PORT)
     for word in ("one", "two", "three"):
         assert talk.said(word) == {"back": f"{word}\n"}
-    node.set(1, Mode.PROTECT, Says.DENY)
+    node.set(1, Mode.PROTECT, RuleResult.DENY)
     assert talk.said("four")["error"] in ("ConnectionResetError", "BrokenPipeError")
     assert node.server.heard() == {"reset": True}
-    node.set(1, Mode.QUARANTINE, Says.ALLOW)
-    node.set(1, Mode.PROTECT, Says.ALLOW)
+    node.set(1, Mode.QUARANTINE, RuleResult.ALLOW)
+    node.set(1, Mode.PROTECT, RuleResult.ALLOW)
     talk = tcp_talk(node.wiring.pods[0], packets.pod_two_ip4, PORT)
     assert talk.said("five") == {"back": "five\n"}

@@ -9,22 +9,22 @@ import sys
 
 import pytest
 
-from pyctl.block_imports import without
+from pyctl.block_imports import block_imports
 
 
 def test_what_is_hidden_is_not_found_and_comes_back():
     assert "this" not in sys.modules
-    with without("this"):
+    with block_imports("this"):
         with pytest.raises(ImportError):
             importlib.import_module("this")
-        with without("this"):
+        with block_imports("this"):
             pass
         assert sys.modules["this"] is None
     assert "this" not in sys.modules
 
 
 def test_what_is_loaded_already_stays():
-    with without("pytest"):
+    with block_imports("pytest"):
         assert importlib.import_module("pytest") is pytest
     assert sys.modules["pytest"] is pytest
 

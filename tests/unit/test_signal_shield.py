@@ -7,14 +7,14 @@ import threading
 import pytest
 
 from pyctl import signal_shield as module
-from pyctl.signal_shield import unbroken
+from pyctl.signal_shield import signal_shield
 
 
 def test_its_result_or_its_error_is_the_callers():
     undone: list[int] = []
-    assert unbroken(lambda: 5, undone.append) == 5
+    assert signal_shield(lambda: 5, undone.append) == 5
     with pytest.raises(ZeroDivisionError):
-        unbroken(lambda: 1 // 0, undone.append)
+        signal_shield(lambda: 1 // 0, undone.append)
     assert undone == []
 
 
@@ -26,7 +26,7 @@ def test_what_is_broken_off_is_done_and_undone(interrupt):
         return 5
 
     with pytest.raises(KeyboardInterrupt):
-        unbroken(what, undone.append)
+        signal_shield(what, undone.append)
     assert undone == [5]
 
 
@@ -38,7 +38,7 @@ def test_what_fails_then_has_nothing_to_undo(interrupt):
         raise OSError("no room")
 
     with pytest.raises(KeyboardInterrupt):
-        unbroken(what, undone.append)
+        signal_shield(what, undone.append)
     assert undone == []
 
 
@@ -52,7 +52,7 @@ def test_what_takes_too_long_is_undone_by_its_thread(interrupt, monkeypatch):
         return 5
 
     with pytest.raises(KeyboardInterrupt):
-        unbroken(what, lambda _: undone.set())
+        signal_shield(what, lambda _: undone.set())
     assert not undone.is_set()
     goes_on.set()
     assert undone.wait(10)
@@ -64,4 +64,4 @@ def test_without_a_thread_nothing_is_waited_for(monkeypatch):
 
     monkeypatch.setattr(module.threading.Thread, "start", refuse)
     with pytest.raises(OSError, match="can't start new thread"):
-        unbroken(lambda: 5)
+        signal_shield(lambda: 5)

@@ -53,7 +53,7 @@ class SimulateRequest(Request):
     """Of each change, and of what a staged rule would deny."""
 
 
-class Fate(Response):
+class Decision(Response):
     """What a policy makes of a flow."""
 
     verdict: Literal["allow", "deny", "violation"] | None
@@ -74,8 +74,8 @@ class Case(Response):
     flows: int
     last: float
     """Seconds since the epoch."""
-    before: Fate
-    after: Fate
+    before: Decision
+    after: Decision
     why: str | None
     """Why it is uncertain."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyctl.api.schema.base import Request, Response
 from pyctl.api.schema.identity import SharedAddress
 from pyctl.model.policy import Direction
-from pyctl.model.truth import Says
+from pyctl.model.truth import RuleResult
 from pyctl.model.workload import Mode
 
 
@@ -36,7 +36,7 @@ class AskedEnd(Response):
     direction: Direction
     workload: str
     mode: Mode
-    says: Says
+    says: RuleResult
     rules: list[AskedRule]
     """In order, up to the one that decides; without such a one: all."""
     passes: bool

@@ -13,7 +13,7 @@ from pyctl.agent.agent import Agent
 from pyctl.api.schema import history as schema_history
 from pyctl.api.schema import workloads as schema
 from pyctl.api.v1.views import event_views
-from pyctl.telemetry.history.query import Wanted
+from pyctl.telemetry.history.query import FlowQuery
 from pyctl.telemetry.history.values import Flow, FlowRecord
 
 Limit = Annotated[int, Query(ge=1, le=100000)]
@@ -80,7 +80,7 @@ def router(agent: Agent) -> APIRouter:
     ) -> schema_history.FlowList:
         """The newest flows: those that go on and those that ended or were denied."""
         name = agent.known_workload(workload)
-        found = agent.reader.flows(Wanted(limit, name, since, after), verdict)
+        found = agent.reader.flows(FlowQuery(limit, name, since, after), verdict)
         return schema_history.FlowList(
             flows=[flow_view(flow) for flow in found.flows],
             position=found.position,
@@ -98,7 +98,7 @@ def router(agent: Agent) -> APIRouter:
     ) -> schema_history.EventPage:
         """The newest events."""
         name = agent.known_workload(workload)
-        found = agent.reader.events(Wanted(limit, name, since, after), kind)
+        found = agent.reader.events(FlowQuery(limit, name, since, after), kind)
         return schema_history.EventPage(
             events=event_views(found.events),
             position=found.position,

@@ -19,7 +19,9 @@ def applied_view(result: PolicyResult) -> PolicyApplyResponse:
 
 def impact_view(impact: Impact) -> OpenFlows:
     """Those that are denied from now on first, the most frequent of them."""
-    order = sorted(impact.turns.items(), key=lambda item: (item[0].opens, -item[1]))
+    order = sorted(
+        impact.verdict_changes.items(), key=lambda item: (item[0].opens, -item[1])
+    )
     return OpenFlows(
         looked_at=impact.looked_at,
         complete=impact.complete,

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query
 from pyctl.agent.agent import Agent
 from pyctl.api.schema import learning as schema_learning
 from pyctl.policy.document.parse import parse
-from pyctl.policy.evaluate.judge import Fate
+from pyctl.policy.evaluate.judge import Decision
 from pyctl.policy.evaluate.simulate import Case, Change, Simulation, simulate
 from pyctl.policy.learn.learn_filter import MEANING, LeftOut
 from pyctl.policy.learn.text import as_yaml, document
@@ -48,20 +48,20 @@ def case_views(
             service=case.service,
             flows=flows,
             last=found.last[case],
-            before=_fate(case.before),
-            after=_fate(case.after),
+            before=_decision(case.before),
+            after=_decision(case.after),
             why=case.before.why or case.after.why or None,
         )
         for case, flows in cases
     ]
 
 
-def _fate(fate: Fate) -> schema_learning.Fate:
-    return schema_learning.Fate.model_validate(
+def _decision(decision: Decision) -> schema_learning.Decision:
+    return schema_learning.Decision.model_validate(
         {
-            "verdict": fate.verdict,
-            "rule_id": fate.rule_id,
-            "staged_rule_id": fate.staged_id,
+            "verdict": decision.verdict,
+            "rule_id": decision.rule_id,
+            "staged_rule_id": decision.staged_id,
         }
     )
 

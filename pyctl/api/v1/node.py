@@ -15,7 +15,7 @@ from pyctl.api.schema import node
 from pyctl.controller.loop import Work
 from pyctl.model.log_level import LogLevel
 from pyctl.model.text import harmless, told
-from pyctl.state.requests import DetachOrder
+from pyctl.state.requests import DetachRequest
 from pyctl.telemetry import logs
 
 
@@ -56,7 +56,7 @@ def router(agent: Agent, on_stop: Callable[[], None]) -> APIRouter:
         """End the agent; answered before it does."""
         detached: list[str] = []
         if request.detach:
-            detached = agent.detach(DetachOrder(all=True)).workloads
+            detached = agent.detach(DetachRequest(all=True)).workloads
         on_stop()
         return node.StopResponse(pid=os.getpid(), detached=detached)
 

@@ -1,6 +1,6 @@
 """The agent's values as the API shows them.
 
-In: Workload, Counter, Happening and friends. Out: schema models. I/O: none, but for the counters
+In: Workload, Counter, Event and friends. Out: schema models. I/O: none, but for the counters
 that the caller hands in.
 """
 
@@ -18,7 +18,7 @@ from pyctl.platform.process import process_alive
 from pyctl.policy.compile.affected_ports import rule_count
 from pyctl.policy.compile.claims import shared
 from pyctl.policy.document.resolve import Address, effective_mode, groups_of
-from pyctl.telemetry.events import Happening
+from pyctl.telemetry.events import Event
 
 Shared = Mapping[Address, tuple[str, ...]]
 """Names of workloads by the address that they share."""
@@ -125,14 +125,14 @@ def counter_rows(
     return rows
 
 
-def event_view(happening: Happening) -> schema.Event:
+def event_view(event: Event) -> schema.Event:
     """One event."""
-    return schema.Event.model_validate(vars(happening))
+    return schema.Event.model_validate(vars(event))
 
 
-def event_views(happenings: Iterable[Happening]) -> list[schema.Event]:
+def event_views(events: Iterable[Event]) -> list[schema.Event]:
     """Many events, in their order."""
-    return [event_view(happening) for happening in happenings]
+    return [event_view(event) for event in events]
 
 
 def workload_detail(agent: Agent, workload: Workload) -> schema.WorkloadDetail:

@@ -9,7 +9,7 @@ from pyctl.api.schema import workloads as schema
 from pyctl.api.v1 import views
 from pyctl.model.text import told
 from pyctl.model.workload import DatapathKind, Mode
-from pyctl.state.requests import AttachOrder, DetachOrder
+from pyctl.state.requests import AttachRequest, DetachRequest
 
 
 def router(agent: Agent) -> APIRouter:
@@ -28,7 +28,7 @@ def router(agent: Agent) -> APIRouter:
         if "serves" in given:
             given["serves"] = tuple(dict.fromkeys(request.serves))
         given["addresses"] = tuple(request.addresses)
-        result = agent.attach(AttachOrder(**given))
+        result = agent.attach(AttachRequest(**given))
         workload = result.workload
         return schema.AttachResponse(
             workload=views.workload_view(agent, workload) if workload else None,
@@ -41,7 +41,7 @@ def router(agent: Agent) -> APIRouter:
     @made.post("/detach")
     def detach(request: schema.DetachRequest) -> schema.DetachResponse:
         """Give the original interfaces back."""
-        result = agent.detach(DetachOrder(**request.model_dump()))
+        result = agent.detach(DetachRequest(**request.model_dump()))
         body = {**vars(result), "warnings": told(result.warnings)}
         return schema.DetachResponse.model_validate(body)
 

@@ -83,11 +83,11 @@ def import_policy(
     """
     del kubernetes
     from pyctl.api.client import AgentClient
-    from pyctl.policy.document.fields import Notes
+    from pyctl.policy.document.fields import ErrorCollector
     from pyctl.policy.kubernetes import translate
 
     client = AgentClient(options.instance())
-    notes = Notes()
+    notes = ErrorCollector()
     found = translate.read_all(
         notes, {file.name: options.text_of(file) for file in files}
     )

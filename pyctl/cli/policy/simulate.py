@@ -107,16 +107,16 @@ def _row(change: str, case: Mapping[str, Any]) -> list[object]:
         case["service"],
         case["flows"],
         render.clock(case["last"]),
-        _fate(case["before"]),
-        _fate(case["after"]),
+        _decision(case["before"]),
+        _decision(case["after"]),
         case["why"],
     ]
 
 
-def _fate(fate: Mapping[str, Any]) -> str:
-    if fate["verdict"] is None:
+def _decision(decision: Mapping[str, Any]) -> str:
+    if decision["verdict"] is None:
         return "unknown"
-    by = "no rule" if fate["rule_id"] is None else f"rule {fate['rule_id']}"
-    if fate["staged_rule_id"] is not None:
-        by += f"; staged rule {fate['staged_rule_id']} denies"
-    return f"{fate['verdict']} ({by})"
+    by = "no rule" if decision["rule_id"] is None else f"rule {decision['rule_id']}"
+    if decision["staged_rule_id"] is not None:
+        by += f"; staged rule {decision['staged_rule_id']} denies"
+    return f"{decision['verdict']} ({by})"

@@ -22,7 +22,7 @@ from pyctl.api.client import AgentClient, Answer
 from pyctl.errors import SegctlError, UnreachableError
 from pyctl.free_space import is_full
 from pyctl.model.instance import Instance
-from pyctl.signal_shield import unbroken
+from pyctl.signal_shield import signal_shield
 
 STEP_S = 45.0
 """For one step of its start, of each of which the agent logs a line: more than the engine may take to answer.
@@ -101,7 +101,7 @@ def start_agent(
         with _log_of(instance) as log:
             begin = log.tell()
             try:
-                child = unbroken(lambda: _spawn(argv, log), undo=_end)
+                child = signal_shield(lambda: _spawn(argv, log), undo=_end)
             except KeyboardInterrupt as error:
                 raise _interrupted("was ended") from error
         patience = _Patience(instance.log_file, step_s)

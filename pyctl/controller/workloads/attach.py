@@ -1,6 +1,6 @@
 """Attaching one workload: all of its interfaces, or none.
 
-In: an AttachOrder. Out: the workload in the registry, spliced, steered and judged. The workload is
+In: an AttachRequest. Out: the workload in the registry, spliced, steered and judged. The workload is
 written to disk while a splice still has its journal, so that at any moment of a kill either the
 journal or the registry knows of every port; what a recovery finds undone is dropped from both.
 """
@@ -17,7 +17,7 @@ import structlog
 from pyctl.controller.context import Context
 from pyctl.controller.workloads import succession, uninspected
 from pyctl.controller.workloads.attach_target import Target, find_target
-from pyctl.controller.workloads.detach import bury
+from pyctl.controller.workloads.detach import cleanup_dead_workload
 from pyctl.controller.workloads.given import (
     as_given,
     found_beside,
@@ -51,8 +51,8 @@ from pyctl.model.workload import (
 from pyctl.platform.capabilities import rules_networks
 from pyctl.policy.compile.claims import contested, without
 from pyctl.runtime.base import Container
-from pyctl.state.requests import AttachOrder, AttachResult
-from pyctl.telemetry.events import Happening
+from pyctl.state.requests import AttachRequest, AttachResult
+from pyctl.telemetry.events import Event
 
 _log = structlog.get_logger()
 _RULES_NETWORKS = (
@@ -61,7 +61,7 @@ _RULES_NETWORKS = (
 )
 
 
-def attach(context: Context, order: AttachOrder) -> AttachResult:
+def attach(context: Context, order: AttachRequest) -> AttachResult:
     """Splice what the order names. Attached already: its options are brought up to date, and what
     it has of interfaces that are not spliced yet is.
     """
@@ -76,18 +76,18 @@ def attach(context: Context, order: AttachOrder) -> AttachResult:
 
 
 def _attach_new(
-    context: Context, target: Target, order: AttachOrder, started: float
+    context: Context, target: Target, order: AttachRequest, started: float
 ) -> AttachResult:
     datapath = context.steering.drivers.choose(order.datapath)
     refuse_netns(context.instance, target.process)
-    choose = candidates if order.by_itself else select_interfaces
+    choose = candidates if order.automatic else select_interfaces
     interfaces, others = choose(target.process, order.interfaces)
     warnings = list(others)
     if rules_networks(target.process.pid):
         warnings.append(_RULES_NETWORKS)
     workload = _new_workload(context, target, order, datapath)
     # Where nobody stands there to see it, what it has beside may be what it gave itself.
-    given = workload.given if order.by_itself and workload.told else None
+    given = workload.given if order.automatic and workload.told else None
     if given is None:
         live = live_addresses(target.process)
         workload = replace(workload, found=found_beside(live, interfaces))
@@ -122,14 +122,14 @@ def rename(context: Context, container: Container, before: str) -> None:
     context.registry.put(replace(known, name=container.name))
     context.refresh()
     told = f"it was called {before}"
-    context.happened(Happening("lifecycle", told, workload=container.name))
+    context.happened(Event("lifecycle", told, workload=container.name))
 
 
 def _attach_more(
     context: Context,
     known: Workload,
     target: Target,
-    order: AttachOrder,
+    order: AttachRequest,
     started: float,
 ) -> AttachResult:
     """An attached workload: its options as the order says, and its interfaces that are not
@@ -183,7 +183,7 @@ def _attached(
     warnings += context.identity_warnings(workload) + context.room_warnings()
     names = ", ".join(port.interface for port in ports) or "no interface yet"
     told = f"attached ({names}) in {elapsed:.0f} ms"
-    context.happened(Happening("lifecycle", told, workload=workload.name))
+    context.happened(Event("lifecycle", told, workload=workload.name))
     return AttachResult(workload, plan, warnings, False, elapsed)
 
 
@@ -202,7 +202,7 @@ def _others(context: Context, workload: Workload) -> list[Workload]:
 
 
 def _new_workload(
-    context: Context, target: Target, order: AttachOrder, datapath: DatapathKind
+    context: Context, target: Target, order: AttachRequest, datapath: DatapathKind
 ) -> Workload:
     container = target.container
     workload_id = container.short_id if container else f"pid-{target.process.pid}"
@@ -210,7 +210,7 @@ def _new_workload(
     name = order.name or default_name
     if not order.dry_run:
         _make_room(context, target, name, workload_id)
-    if order.by_itself and any(name == one.name for one in context.registry.all()):
+    if order.automatic and any(name == one.name for one in context.registry.all()):
         # Nobody is there to give it another.
         name = f"{name}-{workload_id}"
     _refuse_taken(context.registry.all(), name, workload_id)
@@ -246,7 +246,7 @@ def _make_room(context: Context, target: Target, name: str, workload_id: str) ->
     ]
     done_with = succession.settle(context, taken)
     for other in done_with:
-        bury(context, other)
+        cleanup_dead_workload(context, other)
     for other in (one for one in taken if one not in done_with):
         if other.id == workload_id:
             _set_aside(context, context.registry.by_id[other.id])
@@ -269,7 +269,7 @@ def _set_aside(context: Context, former: Workload) -> None:
     context.registry.put(aside)
     context.registry.drop(former.id)
     told = f"{former.name} has started in another network namespace; this is who lives on in its former one"
-    context.happened(Happening("lifecycle", told, workload=name))
+    context.happened(Event("lifecycle", told, workload=name))
 
 
 def _refuse_taken(others: list[Workload], name: str, workload_id: str) -> None:
@@ -344,7 +344,7 @@ def _splice_all(
 
     def tell(lost: str) -> None:
         warnings.append(lost)
-        context.happened(Happening("lifecycle", lost, workload=before.name))
+        context.happened(Event("lifecycle", lost, workload=before.name))
 
     workload = before
     for interface in interfaces:
@@ -360,14 +360,14 @@ def _splice_all(
 
 
 def _not_spliced(
-    context: Context, target: Target, order: AttachOrder
+    context: Context, target: Target, order: AttachRequest
 ) -> tuple[tuple[str, ...], list[str]]:
     """What an attached workload has beyond its ports: named now, or new since."""
     found, warnings = candidates(target.process, order.interfaces)
     return unspliced(context.instance, target.process, found), list(warnings)
 
 
-def _labelled(before: Mapping[str, str], order: AttachOrder) -> dict[str, str]:
+def _labelled(before: Mapping[str, str], order: AttachRequest) -> dict[str, str]:
     found = {**before, **order.labels}
     return {key: value for key, value in found.items() if value is not None}
 
@@ -394,7 +394,7 @@ def _changes(known: Workload, wanted: Workload) -> list[str]:
 
 
 def _update(
-    context: Context, known: Workload, target: Target, order: AttachOrder
+    context: Context, known: Workload, target: Target, order: AttachRequest
 ) -> list[str]:
     """Bring the options of an attached workload to what the order says, where it says it."""
     others = _others(context, known)
@@ -407,7 +407,7 @@ def _update(
             known,
             target.container,
             others,
-            by_itself=order.by_itself,
+            automatic=order.automatic,
         ),
         name=order.name or known.name,
         labels=_labelled(known.labels, order),

@@ -1,6 +1,6 @@
 """Detaching, and what is left to do when a container has gone by itself.
 
-In: a DetachOrder, or a workload whose process ended. Out: the original interfaces back in the
+In: a DetachRequest, or a workload whose process ended. Out: the original interfaces back in the
 workload, or, where there is no workload any more, nothing left of it anywhere.
 """
 
@@ -24,8 +24,8 @@ from pyctl.intercept.live_state import lost_by_detach, standing
 from pyctl.model.workload import ProcessRef, Workload
 from pyctl.platform.netns import bound_at
 from pyctl.platform.process import process_alive
-from pyctl.state.requests import DetachOrder, DetachResult
-from pyctl.telemetry.events import Happening
+from pyctl.state.requests import DetachRequest, DetachResult
+from pyctl.telemetry.events import Event
 
 _log = structlog.get_logger()
 _AT_ONCE = 12
@@ -33,7 +33,7 @@ _AT_ONCE = 12
 
 
 def detach(
-    context: Context, order: DetachOrder, give_way: Callable[[], None]
+    context: Context, order: DetachRequest, give_way: Callable[[], None]
 ) -> DetachResult:
     """Give the named workloads their interfaces back. Not attached: nothing to do, no error.
 
@@ -130,7 +130,7 @@ def _together(failures: list[SegctlError]) -> SegctlError:
     )
 
 
-def _lost_meant(context: Context, order: DetachOrder) -> list[Workload]:
+def _lost_meant(context: Context, order: DetachRequest) -> list[Workload]:
     """Return the containers that are not there now and would be attached again, of those that are meant."""
     lost = [one.workload for one in context.memory.lost(context.registry.by_id)]
     ref = order.workload or order.container
@@ -140,7 +140,7 @@ def _lost_meant(context: Context, order: DetachOrder) -> list[Workload]:
     return [one for one in lost if ref in (one.name, one.id) and ref not in attached]
 
 
-def _meant(context: Context, order: DetachOrder) -> list[Workload]:
+def _meant(context: Context, order: DetachRequest) -> list[Workload]:
     if order.all:
         return context.registry.all()
     if order.workload is not None:
@@ -171,8 +171,8 @@ def _lost(context: Context, workload: Workload) -> list[str]:
 
 def _tell_lost(context: Context, workload: Workload, lost: list[str]) -> None:
     for sentence in lost:
-        happening = Happening("lifecycle", sentence, workload=workload.name)
-        context.happened(happening)
+        event = Event("lifecycle", sentence, workload=workload.name)
+        context.happened(event)
 
 
 def detach_workload(context: Context, workload: Workload) -> list[str]:
@@ -191,7 +191,7 @@ def _detached(context: Context, workload: Workload, *, gone: bool) -> list[str]:
         context.uninspected.pop(workload.id, None)
     if not gone:
         uninspected.release(context, workload)
-    context.happened(Happening("lifecycle", "detached", workload=workload.name))
+    context.happened(Event("lifecycle", "detached", workload=workload.name))
     return [_what_is_left(workload)] if gone else []
 
 
@@ -221,7 +221,7 @@ def _forget(context: Context, workload: Workload) -> list[str]:
     return []
 
 
-def shed(context: Context, workload: Workload) -> list[str]:
+def drop_broken_ports(context: Context, workload: Workload) -> list[str]:
     """Let go of ports that are broken: the workload, or the host, deleted an end of them. What
     is left of such a port is removed; gives a warning for each.
     """
@@ -237,21 +237,21 @@ def shed(context: Context, workload: Workload) -> list[str]:
     ]
 
 
-def shed_and_tell(context: Context, workload: Workload) -> bool:
+def drop_and_tell_broken_ports(context: Context, workload: Workload) -> bool:
     """Likewise, with an event for each instead. Whether there were any."""
-    lost = shed(context, workload)
+    lost = drop_broken_ports(context, workload)
     if lost:
         context.refresh()
     for warning in lost:
-        context.happened(Happening("lifecycle", warning))
+        context.happened(Event("lifecycle", warning))
     return bool(lost)
 
 
-def bury(context: Context, workload: Workload) -> None:
+def cleanup_dead_workload(context: Context, workload: Workload) -> None:
     """The last process of its namespace has ended. One that lives on, where it is bound, gets its interface
     back; else everything of it is removed, the host's end of the link included.
     """
     warnings = detach_workload(context, workload)
     context.refresh()
     for warning in warnings:
-        context.happened(Happening("lifecycle", warning, workload=workload.name))
+        context.happened(Event("lifecycle", warning, workload=workload.name))

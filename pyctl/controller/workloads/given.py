@@ -42,13 +42,13 @@ def taken_anew(
     container: Container | None,
     others: Iterable[Workload],
     *,
-    by_itself: bool,
+    automatic: bool,
 ) -> Workload:
-    """The workload as if it were attached now: what it has is what it was given. `by_itself`: where its runtime
+    """The workload as if it were attached now: what it has is what it was given. `automatic`: where its runtime
     tells of it, only that.
     """
     told = container.addresses if container else known.told
-    only = told if by_itself and told else None
+    only = told if automatic and told else None
     ports = tuple(port_anew(instance, known.process, port) for port in known.ports)
     names = {port.interface for port in ports}
     live = live_addresses(known.process)

@@ -21,7 +21,7 @@ from pyctl.controller.context import Context
 from pyctl.errors import SegctlError
 from pyctl.intercept.detach import unsplice
 from pyctl.model.workload import Offload, Port, Workload
-from pyctl.telemetry.events import Happening
+from pyctl.telemetry.events import Event
 
 _SIDE_BY_SIDE = 2
 """Measured, of 150: one takes 55 ms each, with the workload cut off for 44; two 45 and 58; four 45 and
@@ -30,7 +30,7 @@ _SIDE_BY_SIDE = 2
 
 
 @dataclass
-class _Given:
+class _Released:
     """What became of some ports of a workload."""
 
     back: list[Port] = field(default_factory=list)
@@ -62,14 +62,14 @@ def release_many(
     """Undo all splices of each, where `begin` (called in the thread that does so) does not raise; gives
     each as it is done, with what kept it from it. A failed port stays attached.
     """
-    turns, books = Lock(), Lock()
+    turns, state_lock = Lock(), Lock()
 
-    def one(workload: Workload) -> _Given:
+    def one(workload: Workload) -> _Released:
         try:
             begin(workload)
         except Exception as error:  # noqa: BLE001  whatever it is, the others go on
-            return _Given(error=error)
-        return _give_back(context, workload, workload.ports, turns, books)
+            return _Released(error=error)
+        return _give_back(context, workload, workload.ports, turns, state_lock)
 
     with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
         try:
@@ -77,7 +77,7 @@ def release_many(
             for done in as_completed(running):
                 workload, failed = running[done], None
                 try:
-                    with books:
+                    with state_lock:
                         _forget(context, workload, done.result())
                 except Exception as error:  # noqa: BLE001  whatever it is, the others go on
                     failed = error
@@ -91,8 +91,8 @@ def _give_back(
     workload: Workload,
     ports: tuple[Port, ...],
     turns: contextlib.AbstractContextManager[object],
-    books: contextlib.AbstractContextManager[object],
-) -> _Given:
+    state_lock: contextlib.AbstractContextManager[object],
+) -> _Released:
     """The kernel's part, one port after the other, up to the first that fails."""
 
     def steer_again(again: Port) -> None:
@@ -100,15 +100,15 @@ def _give_back(
         datapath.
         """
         given.again[again.port_id] = again
-        with books:
+        with state_lock:
             context.keep_or_drop(given.left(workload))
             context.steer(workload, again)
 
     def lost(sentence: str) -> None:
-        happening = Happening("lifecycle", sentence, workload=workload.name)
-        context.happened(happening)
+        event = Event("lifecycle", sentence, workload=workload.name)
+        context.happened(event)
 
-    given = _Given()
+    given = _Released()
     try:
         for port in ports:
             unsplice(
@@ -126,7 +126,7 @@ def _give_back(
     return given
 
 
-def _forget(context: Context, workload: Workload, given: _Given) -> None:
+def _forget(context: Context, workload: Workload, given: _Released) -> None:
     """The agent's part; raises what failed. The filters went with their links, so all that is left
     of a port in the maps and in the engine is removed now, when the workload has its network again.
     """

@@ -20,7 +20,7 @@ from pyctl.model.workload import Mode, RuntimeKind, Workload
 from pyctl.platform.inhabitants import Inhabitants, inhabitants
 from pyctl.platform.netns import bound_at
 from pyctl.platform.process import process_alive, shares_netns
-from pyctl.telemetry.events import Happening
+from pyctl.telemetry.events import Event
 
 
 def search(workloads: Iterable[Workload]) -> Inhabitants:
@@ -49,7 +49,7 @@ def go_on(context: Context, workload: Workload, living: Inhabitants) -> bool:
             f"its process {workload.process.pid} has ended; it goes on with process {heir.pid}, "
             "which lives in its network namespace"
         )
-        context.happened(Happening("lifecycle", told, workload=workload.name))
+        context.happened(Event("lifecycle", told, workload=workload.name))
         return True
     if not living.whole:
         raise NotPermittedError(

@@ -14,7 +14,7 @@ from pyctl.controller.context import Context
 from pyctl.errors import NotFoundError, SegctlError
 from pyctl.intercept.uninspected import Uninspected, set_host_side, uninspected
 from pyctl.model.workload import Mode, Workload
-from pyctl.telemetry.events import Happening
+from pyctl.telemetry.events import Event
 
 
 def look(context: Context, workload: Workload) -> tuple[Uninspected, ...]:
@@ -69,7 +69,7 @@ def release(
             set_host_side(context.instance, workload.process, interface, up=True)
         except (SegctlError, OSError) as error:
             told = f"{interface} could not be set up again: {error}"
-            context.happened(Happening("lifecycle", told, workload=workload.name))
+            context.happened(Event("lifecycle", told, workload=workload.name))
     known = context.registry.get(workload.id)
     if known is not None:
         left = tuple(one for one in known.cut if one not in back)

@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyctl import abi
-from pyctl.datapath import foreign_filters as strangers
-from pyctl.datapath import render
+from pyctl.datapath import foreign_filters, render
 from pyctl.datapath.ebpf.entries import address_entries, port_values, return_value
 from pyctl.datapath.ebpf.loader import ensure_loaded
 from pyctl.datapath.maps import sum_counter
@@ -235,7 +234,9 @@ class EbpfDriver:
                 if hook not in _BRIDGE_HOOKS:
                     name = tc.name_of(hook.ifindex) or f"({hook.ifindex})"
                     found = tc.filters(hook.ifindex, hook=hook.side)
-                    lines += strangers.in_front(name, found, PRIORITY + 1, _is_ours)
+                    lines += foreign_filters.in_front(
+                        name, found, PRIORITY + 1, _is_ours
+                    )
         return lines
 
     def port_in_use(self, port_id: int) -> bool:

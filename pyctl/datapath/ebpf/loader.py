@@ -31,7 +31,7 @@ from pyctl.errors import NotCapableError, NotFoundError, NotPermittedError, Segc
 from pyctl.model.instance import Instance
 from pyctl.platform.bpf import commands as bpf
 from pyctl.platform.bpf import fs as bpf_fs
-from pyctl.signal_shield import unbroken
+from pyctl.signal_shield import signal_shield
 
 ROOT = Path(__file__).resolve().parents[3]
 SOURCES = ROOT / "bpf"
@@ -106,7 +106,7 @@ def ensure_loaded(instance: Instance) -> None:
     if is_loaded(instance):
         return
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    child = unbroken(
+    child = signal_shield(
         lambda: subprocess.Popen(
             _command(instance),
             stdout=subprocess.PIPE,

@@ -14,7 +14,7 @@ from fallback_tc.pair import PREFS_BELOW
 from fallback_tc.plan import REST, guard
 from fallback_tc.render import add as command
 from fallback_tc.rules import Held, Rule
-from pyctl.datapath import foreign_filters as strangers
+from pyctl.datapath import foreign_filters
 from pyctl.datapath.u32.plan import (
     ASIDE,
     BRIDGE,
@@ -167,7 +167,7 @@ class Session:
         return [
             line
             for end in (goal.pair.vex, goal.pair.vin)
-            for line in strangers.in_front(
+            for line in foreign_filters.in_front(
                 end, self.tc.filters(self._index(end)), first, is_ours
             )
         ]

@@ -37,7 +37,7 @@ _SHARED = tuple(
 and what who has no address yet sends."""
 
 
-def concerned(before: Compiled, after: Compiled) -> set[int]:
+def affected_ports(before: Compiled, after: Compiled) -> set[int]:
     """Ids of the ports in `after` that may be judged otherwise than in `before`."""
     old, new = _World(before), _World(after)
     where = difference(before, after)

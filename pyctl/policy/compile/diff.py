@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from pyctl.policy.compile.affected_ports import concerned
+from pyctl.policy.compile.affected_ports import affected_ports
 from pyctl.policy.compile.compiler import Compiled
 from pyctl.policy.document.types import Expression, Group, Policy, Rule
 
@@ -41,7 +41,7 @@ def changes(before: Policy, after: Policy) -> list[str]:
 def changed_ports(before: Compiled, after: Compiled) -> list[int]:
     """Ids of the ports in `after` that are new, or may be judged otherwise, ascending."""
     heads = {key for key in after.ports if before.ports.get(key) != after.ports[key]}
-    return sorted(heads | concerned(before, after))
+    return sorted(heads | affected_ports(before, after))
 
 
 def rule_text(rule: Rule) -> str:

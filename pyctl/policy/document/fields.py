@@ -32,7 +32,7 @@ _MAX_LINE = 1000
 """Characters of one of them, with names that the text's author chose."""
 
 
-class Notes:
+class ErrorCollector:
     """Errors and warnings, in the order met, each with the path of the field."""
 
     def __init__(self) -> None:
@@ -95,7 +95,7 @@ def shown(value: object) -> str:
 
 
 def mapping(
-    notes: Notes, path: str, value: object, known: Iterable[str] | None = None
+    notes: ErrorCollector, path: str, value: object, known: Iterable[str] | None = None
 ) -> Mapping[str, object]:
     """A mapping with string keys, and only the known ones; {} where it is none."""
     if not isinstance(value, dict):
@@ -114,7 +114,7 @@ def mapping(
     return good
 
 
-def text(notes: Notes, path: str, value: object) -> str | None:
+def text(notes: ErrorCollector, path: str, value: object) -> str | None:
     """A string that is not empty."""
     if isinstance(value, str) and value:
         return value
@@ -123,7 +123,7 @@ def text(notes: Notes, path: str, value: object) -> str | None:
     return None
 
 
-def group_name(notes: Notes, path: str, value: object) -> str | None:
+def group_name(notes: ErrorCollector, path: str, value: object) -> str | None:
     """A name that a group can have."""
     if isinstance(value, str) and GROUP_NAME.fullmatch(value):
         return value
@@ -135,7 +135,7 @@ def group_name(notes: Notes, path: str, value: object) -> str | None:
     return None
 
 
-def cidr(notes: Notes, path: str, value: object) -> Network | None:
+def cidr(notes: ErrorCollector, path: str, value: object) -> Network | None:
     """A network, or one address; bits behind the prefix must be zero. No packet has a scope, or an IPv4
     address as one of IPv6: a rule for these would hold for nothing.
     """
@@ -162,7 +162,7 @@ def cidr(notes: Notes, path: str, value: object) -> Network | None:
     return network
 
 
-def port_spec(notes: Notes, path: str, value: object) -> PortSpec | None:
+def port_spec(notes: ErrorCollector, path: str, value: object) -> PortSpec | None:
     """`tcp/80`, `tcp/80-90`, `tcp/any`, `tcp`, `tcp/http` (which workloads declare), the same for udp and
     sctp, `any`; `icmp` is that of the packet's IP version. Types are numbered anew in ICMPv6, so that
     `icmp/8` is IPv4's alone and `icmpv6/128`, like `icmpv6`, IPv6's. ICMP errors are no matter of rules:
@@ -187,7 +187,7 @@ def port_spec(notes: Notes, path: str, value: object) -> PortSpec | None:
 
 
 def _without_number(
-    notes: Notes, path: str, text: str, proto: str, name: str | None
+    notes: ErrorCollector, path: str, text: str, proto: str, name: str | None
 ) -> PortSpec | None:
     if name is None:
         return PortSpec(text, proto)
@@ -198,7 +198,12 @@ def _without_number(
 
 
 def _icmp(
-    notes: Notes, path: str, text: str, proto: str, first: str | None, last: str | None
+    notes: ErrorCollector,
+    path: str,
+    text: str,
+    proto: str,
+    first: str | None,
+    last: str | None,
 ) -> PortSpec | None:
     if first is None:
         return PortSpec(text, proto)

@@ -14,7 +14,7 @@ from pyctl.model.policy import Action, Direction
 from pyctl.model.workload import Mode
 from pyctl.policy.document import fields, table
 from pyctl.policy.document.casts import BUILT_IN
-from pyctl.policy.document.fields import MAX_RULE_ID, Notes
+from pyctl.policy.document.fields import MAX_RULE_ID, ErrorCollector
 from pyctl.policy.document.named_ports import MAX_NUMBERS_PER_NAME
 from pyctl.policy.document.networks import Network, outside
 from pyctl.policy.document.selectors import SELECTOR
@@ -41,8 +41,8 @@ class Deny(StrEnum):
     RESET = "reset"
 
 
-class _Draft(Notes):
-    """Notes on a policy, and its groups as far as they are read: modes and rules name them."""
+class _Draft(ErrorCollector):
+    """ErrorCollector on a policy, and its groups as far as they are read: modes and rules name them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -90,7 +90,7 @@ def _groups(notes: _Draft, path: str, value: object) -> None:
         notes.error(path, f"have {excepts} exceptions; at most {MAX_EXCEPTS}")
 
 
-def _group(notes: Notes, path: str, name: str, value: object) -> Group | None:
+def _group(notes: ErrorCollector, path: str, name: str, value: object) -> Group | None:
     before = notes.failed
     if isinstance(value, dict):
         known = value.keys() <= {"selector", "cidrs", "except"}
@@ -166,7 +166,7 @@ def _end(notes: _Draft, path: str, key: str, name: str | None) -> str | None:
     return None
 
 
-def _room(notes: Notes, rules: list[Rule], groups: dict[str, Group]) -> None:
+def _room(notes: ErrorCollector, rules: list[Rule], groups: dict[str, Group]) -> None:
     """Each number of a named port will be a rule and a group."""
     named = sum(bool(spec.name) for rule in rules for spec in rule.ports)
     free = min(MAX_RULES - len(rules), MAX_GROUPS - len(groups))
@@ -178,7 +178,9 @@ def _room(notes: Notes, rules: list[Rule], groups: dict[str, Group]) -> None:
         )
 
 
-def _meant(notes: Notes, path: str, rule: Rule, groups: dict[str, Group]) -> None:
+def _meant(
+    notes: ErrorCollector, path: str, rule: Rule, groups: dict[str, Group]
+) -> None:
     """Warn of what no workload can be concerned by."""
     ends = [groups.get(name) for name in (rule.source, rule.target)]
     no_port = [spec.text for spec in rule.ports if spec.name]

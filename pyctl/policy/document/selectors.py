@@ -21,7 +21,7 @@ from __future__ import annotations
 from typing import Any
 
 from pyctl.model.workload import RuntimeKind
-from pyctl.policy.document.fields import Notes
+from pyctl.policy.document.fields import ErrorCollector
 from pyctl.policy.document.table import (
     ANYTHING,
     TEXT,
@@ -38,13 +38,15 @@ from pyctl.policy.document.types import ANY, Expression, Operator, Selector
 WITH_VALUES = {Operator.IN, Operator.NOT_IN}
 
 
-def _labels(notes: Notes, path: str, value: object) -> tuple[tuple[str, str], ...]:
+def _labels(
+    notes: ErrorCollector, path: str, value: object
+) -> tuple[tuple[str, str], ...]:
     if value == {}:
         notes.error(path, "must name a label")
     return tuple(sorted(WORDS.read(notes, path, value).items()))
 
 
-def expression(notes: Notes, path: str, value: object) -> Expression | None:
+def expression(notes: ErrorCollector, path: str, value: object) -> Expression | None:
     """A condition on one label."""
     before = notes.failed
     found = _EXPRESSION.read(notes, path, value)
@@ -94,7 +96,7 @@ _SELECTOR = Table(
 )
 
 
-def selector(notes: Notes, path: str, value: object) -> Selector:
+def selector(notes: ErrorCollector, path: str, value: object) -> Selector:
     """Which workloads."""
     if value == {}:
         notes.error(path, f"selects nothing; for every workload use the group {ANY}")

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 from pyctl.policy.document import fields
-from pyctl.policy.document.fields import Notes, shown
+from pyctl.policy.document.fields import ErrorCollector, shown
 from pyctl.policy.document.networks import Network
 from pyctl.policy.document.types import ANY, PortSpec
 
@@ -25,7 +25,7 @@ class Kind(Generic[T]):
     """What a value must be."""
 
     read: Callable[[Any, str, object], T]
-    """By Notes, path and value."""
+    """By ErrorCollector, path and value."""
     schema: Schema = field(default_factory=dict)
     """Empty: none."""
     missing: str = "is missing"
@@ -56,7 +56,7 @@ class Table:
         self._nulls = nulls
         self._others = others
 
-    def read(self, notes: Notes, path: str, value: object) -> dict[str, Any]:
+    def read(self, notes: ErrorCollector, path: str, value: object) -> dict[str, Any]:
         """Return a value for each key; None for one that is absent, or as its kind reads what is wrong."""
         known = None if self._others else self._names
         body = fields.mapping(notes, path, value, known)
@@ -108,7 +108,7 @@ def checked(
 ) -> Kind[Any]:
     """What passes the test, and `make` made of it; None, and an error that it must be `what`."""
 
-    def read(notes: Notes, path: str, value: object) -> Any:
+    def read(notes: ErrorCollector, path: str, value: object) -> Any:
         if test(value):
             return make(value)
         notes.error(path, f"must be {what}, not {shown(value)}")
@@ -145,7 +145,7 @@ def items_of(kind: Kind[T | None], *, nulls: bool = False) -> Kind[tuple[T, ...]
     """
     what = "a list" if nulls else "a list with an element"
 
-    def read(notes: Notes, path: str, value: object) -> tuple[T, ...]:
+    def read(notes: ErrorCollector, path: str, value: object) -> tuple[T, ...]:
         if not isinstance(value, list) or not (value or nulls):
             notes.error(path, f"must be {what}, not {shown(value)}")
             return ()
@@ -161,7 +161,7 @@ def items_of(kind: Kind[T | None], *, nulls: bool = False) -> Kind[tuple[T, ...]
     return Kind(read, {"type": "array", "minItems": 1, "items": kind.schema})
 
 
-def _words(notes: Notes, path: str, value: object) -> dict[str, str]:
+def _words(notes: ErrorCollector, path: str, value: object) -> dict[str, str]:
     found = fields.mapping(notes, path, value)
     return {key: WORD.read(notes, f"{path}.{key}", found[key]) or "" for key in found}
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from pyctl.model.policy import Action, Direction
 from pyctl.model.protocols import VERSION_OF
-from pyctl.model.truth import Says
+from pyctl.model.truth import RuleResult
 from pyctl.model.workload import Workload
 from pyctl.policy.document.resolve import Address, groups_of
 from pyctl.policy.document.types import ANY, Policy, PortSpec, Rule
@@ -56,11 +56,11 @@ def groups_of_each(
     return tuple(groups_at(policy, address, one) for one in each)
 
 
-def says(rule: Rule | None) -> Says:
+def says(rule: Rule | None) -> RuleResult:
     """What the rule that decides says; None: no rule does."""
     if rule is None:
-        return Says.NOTHING
-    return Says.ALLOW if rule.action is Action.ALLOW else Says.DENY
+        return RuleResult.NOTHING
+    return RuleResult.ALLOW if rule.action is Action.ALLOW else RuleResult.DENY
 
 
 def explain(
@@ -98,7 +98,7 @@ def strictest(found: Iterable[Explanation]) -> Explanation:
 
 
 def _leniency(one: Explanation) -> tuple[int, int, int]:
-    order = (Says.DENY, Says.NOTHING, Says.ALLOW)
+    order = (RuleResult.DENY, RuleResult.NOTHING, RuleResult.ALLOW)
     before = [rule for rule, _ in one.passed_over]
     staged = len(before) if one.staged is None else before.index(one.staged)
     return order.index(says(one.rule)), len(before), staged

@@ -1,9 +1,9 @@
-"""Which open flows meet another fate under a policy than they had so far.
+"""Which open flows meet another decision under a policy than they had so far.
 
 In: a Policy, the attached workloads, open flows. Out: Impact, alike flows counted as one.
 I/O: none.
 
-A flow's fate so far is what its ends said to it; the new one is that of a new connection between the
+A flow's decision so far is what its ends said to it; the new one is that of a new connection between the
 same ends (judge.py), as segctl policy test tells it.
 """
 
@@ -20,7 +20,7 @@ from pyctl.policy.evaluate.observed import End, Observed
 
 
 @dataclass(frozen=True)
-class Turn:
+class VerdictChange:
     """What becomes of flows that are alike but for the opener's port."""
 
     source: End
@@ -40,22 +40,28 @@ class Impact:
     looked_at: int = 0
     complete: bool = True
     """False: there are more than were looked at."""
-    turns: Mapping[Turn, int] = field(default_factory=dict)
+    verdict_changes: Mapping[VerdictChange, int] = field(default_factory=dict)
 
     def count(self, *, opens: bool) -> int:
         """Flows that are allowed, or denied, by the policy, and were not so far."""
-        return sum(number for turn, number in self.turns.items() if turn.opens is opens)
+        return sum(
+            number
+            for turn, number in self.verdict_changes.items()
+            if turn.opens is opens
+        )
 
 
-def turns(
+def verdict_changes(
     policy: Policy, workloads: Collection[Workload], flows: Iterable[Observed]
-) -> Counter[Turn]:
+) -> Counter[VerdictChange]:
     """How many flows take each turn; none of those that go on as they did."""
     judge = Judge(policy, workloads)
-    found: Counter[Turn] = Counter()
+    found: Counter[VerdictChange] = Counter()
     for flow in flows:
-        fate = judge.fate(flow)
-        if fate.verdict is not None and fate.passes is not flow.passed:
+        decision = judge.decision(flow)
+        if decision.verdict is not None and decision.passes is not flow.passed:
             ends = (flow.source, flow.target, flow.service)
-            found[Turn(*ends, opens=fate.passes, rule_id=fate.rule_id)] += flow.flows
+            found[
+                VerdictChange(*ends, opens=decision.passes, rule_id=decision.rule_id)
+            ] += flow.flows
     return found

@@ -1,6 +1,6 @@
 """What one policy makes of flows that were seen: each end judges by its own rules and mode.
 
-In: a Policy, the attached workloads, observed flows. Out: Fate values. I/O: none.
+In: a Policy, the attached workloads, observed flows. Out: Decision values. I/O: none.
 
 It is asked what became of the same connection today. Every end that judged it then judges it again,
 and so does one that is attached now and never saw it, as what the opener's end denies never comes to
@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from pyctl.model.policy import Direction
-from pyctl.model.truth import Says, judged, staged
+from pyctl.model.truth import RuleResult, judged, staged
 from pyctl.model.workload import Mode, Service, Workload
 from pyctl.policy.document.casts import asks_dhcp, to_dhcp_server
 from pyctl.policy.document.resolve import effective_mode
@@ -28,7 +28,7 @@ _ORDER = ("deny", None, "violation", "allow")
 
 
 @dataclass(frozen=True)
-class Fate:
+class Decision:
     """What a policy makes of a flow."""
 
     verdict: str | None
@@ -58,24 +58,28 @@ class Judge:
         self._forced = mode
         self._modes = {one.name: effective_mode(policy, one).mode for one in workloads}
 
-    def fate(self, flow: Observed) -> Fate:
+    def decision(self, flow: Observed) -> Decision:
         """Of the ends' judgements the first that denies, or is not known, or records."""
         if flow.port is None:
-            return Fate(None, why="it was recorded as a count, without its port")
+            return Decision(None, why="it was recorded as a count, without its port")
         if not flow.sides:
-            return Fate(None, why="it is not known which way it was opened")
-        fates = [self._at(flow, side) for side in self._sides(flow)]
+            return Decision(None, why="it is not known which way it was opened")
+        decisions = [self._at(flow, side) for side in self._sides(flow)]
         # Of ends that let it pass, one with a rule tells more.
         decisive = min(
-            fates,
-            key=lambda fate: (
-                _ORDER.index(fate.verdict),
-                fate.passes and fate.rule_id is None,
+            decisions,
+            key=lambda decision: (
+                _ORDER.index(decision.verdict),
+                decision.passes and decision.rule_id is None,
             ),
         )
         if decisive.verdict is None or not decisive.passes:
             return decisive
-        would = (fate.staged_id for fate in fates if fate.staged_id is not None)
+        would = (
+            decision.staged_id
+            for decision in decisions
+            if decision.staged_id is not None
+        )
         return replace(decisive, staged_id=next(would, None))
 
     def _sides(self, flow: Observed) -> Iterator[Side]:
@@ -87,20 +91,20 @@ class Judge:
             if not there and side.own.name in self._modes:
                 yield side
 
-    def _at(self, flow: Observed, side: Side) -> Fate:
+    def _at(self, flow: Observed, side: Side) -> Decision:
         mode = self._forced or self._modes.get(side.own.name or "")
         found = self._replay.decided(flow, side)
         rules = found.rules
         if mode is None:
             # Whatever its mode, one that a rule allows passes.
-            if all(says(rule) is Says.ALLOW for rule in rules):
-                return _fate(Mode.PROTECT, rules[0], found.staged)
-            return Fate(None, why=f"{side.own.shown} is not attached any more")
+            if all(says(rule) is RuleResult.ALLOW for rule in rules):
+                return _decision(Mode.PROTECT, rules[0], found.staged)
+            return Decision(None, why=f"{side.own.shown} is not attached any more")
         free = self._passes_free(flow, side)
-        fates = [_fate(mode, rule, found.staged, free=free) for rule in rules]
-        if len({fate.verdict for fate in fates}) == 1:
-            return fates[0]
-        return Fate(None, why=self._replay.unknown(side))
+        decisions = [_decision(mode, rule, found.staged, free=free) for rule in rules]
+        if len({decision.verdict for decision in decisions}) == 1:
+            return decisions[0]
+        return Decision(None, why=self._replay.unknown(side))
 
     def _passes_free(self, flow: Observed, side: Side) -> bool:
         """Return whether a DHCP client asks there: it leaves any workload to all, and comes to those that serve."""
@@ -112,12 +116,12 @@ class Judge:
 
 
 @lru_cache(maxsize=1 << 16)
-def _fate(
+def _decision(
     mode: Mode, rule: Rule | None, would: Rule | None, *, free: bool = False
-) -> Fate:
-    verdict = judged(mode, Says.ALLOW if free and rule is None else says(rule))
+) -> Decision:
+    verdict = judged(mode, RuleResult.ALLOW if free and rule is None else says(rule))
     told = verdict.verdict if verdict.passes else "deny"
     number = rule.id if rule and mode is not Mode.QUARANTINE else None
     if would and staged(verdict, says(would)) != verdict:
-        return Fate(told, number, staged_id=would.id)
-    return Fate(told, number)
+        return Decision(told, number, staged_id=would.id)
+    return Decision(told, number)

@@ -17,12 +17,12 @@ from ipaddress import ip_address
 from pyctl.errors import NotFoundError, UsageError
 from pyctl.model.policy import Action, Direction
 from pyctl.model.protocols import VERSION_OF
-from pyctl.model.truth import Judgement, Says, connection, judged, staged
+from pyctl.model.truth import Judgement, RuleResult, connection, judged, staged
 from pyctl.model.workload import Mode, Workload
 from pyctl.policy.compile.effective import effective
 from pyctl.policy.document import fields
 from pyctl.policy.document.casts import asks_dhcp
-from pyctl.policy.document.fields import Notes
+from pyctl.policy.document.fields import ErrorCollector
 from pyctl.policy.document.resolve import (
     Address,
     addresses,
@@ -60,7 +60,7 @@ class Asked:
     direction: Direction
     workload: Workload
     mode: Mode
-    says: Says
+    says: RuleResult
     explanation: Explanation
     judgement: Judgement
     reached: bool
@@ -117,7 +117,7 @@ def ask(
         mode = effective_mode(policy, end.workload).mode
         said = says(why.rule)
         if egress and why.rule is None and asks_dhcp(answerer.address, number, dport):
-            said = Says.ALLOW
+            said = RuleResult.ALLOW
         would = None if why.staged is None else says(why.staged)
         judgement = staged(judged(mode, said), would)
         found.append((direction, end.workload, mode, said, why, judgement))
@@ -245,7 +245,7 @@ def _end(
 
 
 def _one_port(text: str) -> PortSpec:
-    notes = Notes()
+    notes = ErrorCollector()
     spec = fields.port_spec(notes, "the port", text)
     if spec is None:
         raise UsageError("; ".join(notes.errors))

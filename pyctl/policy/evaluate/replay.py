@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from pyctl.model.policy import Direction
-from pyctl.model.truth import Says
+from pyctl.model.truth import RuleResult
 from pyctl.model.workload import Workload
 from pyctl.policy.compile.effective import effective
 from pyctl.policy.document.casts import cast_of, subnet_broadcasts
@@ -57,7 +57,7 @@ class Decided:
 
 _Each = tuple[Groups, ...]
 """Of all that an end may be: the strictest answer holds."""
-_STRICT = (Says.DENY, Says.NOTHING, Says.ALLOW)
+_STRICT = (RuleResult.DENY, RuleResult.NOTHING, RuleResult.ALLOW)
 
 
 class Replay:

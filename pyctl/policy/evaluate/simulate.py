@@ -15,7 +15,7 @@ from enum import StrEnum
 
 from pyctl.model.workload import Mode, Workload
 from pyctl.policy.document.types import Policy
-from pyctl.policy.evaluate.judge import Fate, Judge
+from pyctl.policy.evaluate.judge import Decision, Judge
 from pyctl.policy.evaluate.observed import Observed
 
 
@@ -37,8 +37,8 @@ class Case:
     """A workload's name, or an address."""
     target: str
     service: str
-    before: Fate
-    after: Fate
+    before: Decision
+    after: Decision
 
 
 @dataclass
@@ -86,7 +86,7 @@ def simulate(
         key = (flow.source, flow.target, flow.protocol, flow.port, flow.sides)
         case = cases.get(key)
         if case is None:
-            was, now = old.fate(flow), new.fate(flow)
+            was, now = old.decision(flow), new.decision(flow)
             ends = (flow.source.shown, flow.target.shown, flow.service)
             case = Case(_change(was, now), *ends, was, now)
             cases[key] = case
@@ -100,7 +100,7 @@ def simulate(
     return found
 
 
-def _change(was: Fate, now: Fate) -> Change:
+def _change(was: Decision, now: Decision) -> Change:
     if was.verdict is None or now.verdict is None:
         return Change.UNCERTAIN
     if was.passes is now.passes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from pyctl.policy.document.fields import Notes, shown
+from pyctl.policy.document.fields import ErrorCollector, shown
 from pyctl.policy.document.text import load_all
 
 NETWORK_POLICY, NAMESPACE, SERVICE = "NetworkPolicy", "Namespace", "Service"
@@ -19,7 +19,7 @@ _LISTS = {"List": "v1", **{f"{kind}List": api for kind, api in _KINDS.items()}}
 
 
 def objects(
-    notes: Notes, name: str, text: str
+    notes: ErrorCollector, name: str, text: str
 ) -> list[tuple[str, Mapping[object, object]]]:
     """UsageError where the text is no YAML."""
     return [
@@ -31,7 +31,7 @@ def objects(
 
 
 def _objects(
-    notes: Notes, path: str, value: object, implied: Mapping[object, object]
+    notes: ErrorCollector, path: str, value: object, implied: Mapping[object, object]
 ) -> Iterator[tuple[str, Mapping[object, object]]]:
     """`implied`: what the list around it says of every item's type."""
     if not isinstance(value, dict):

@@ -14,7 +14,7 @@ from typing import cast
 
 from pyctl.model.protocols import WITH_PORTS
 from pyctl.policy.document import selectors
-from pyctl.policy.document.fields import MAX_PORT_NAME, PORT_NAME, Notes, shown
+from pyctl.policy.document.fields import MAX_PORT_NAME, PORT_NAME, ErrorCollector, shown
 from pyctl.policy.document.networks import Network, inside, unmapped
 from pyctl.policy.document.resolve import DEFAULT_NAMESPACE
 from pyctl.policy.document.table import (
@@ -50,7 +50,7 @@ _TYPES = ("Ingress", "Egress")
 def _named(pattern: str) -> Kind[str]:
     known = re.compile(pattern)
 
-    def read(notes: Notes, path: str, value: object) -> str:
+    def read(notes: ErrorCollector, path: str, value: object) -> str:
         if isinstance(value, str) and known.fullmatch(value):
             return value
         notes.error(path, f"{shown(value)} is no name of Kubernetes")
@@ -65,7 +65,7 @@ NUMBER = number(1, 65535)
 
 
 def policy(
-    notes: Notes, path: str, value: Mapping[object, object]
+    notes: ErrorCollector, path: str, value: Mapping[object, object]
 ) -> NetworkPolicy | None:
     """What the object says."""
     before = notes.failed
@@ -85,7 +85,7 @@ def policy(
     )
 
 
-def label_selector(notes: Notes, path: str, value: object) -> LabelSelector:
+def label_selector(notes: ErrorCollector, path: str, value: object) -> LabelSelector:
     """By matchLabels and matchExpressions; both must hold."""
     found = _LABELS.read(notes, path, {} if value is None else value)
     labels, expressions = tuple(found["matchLabels"].items()), found["matchExpressions"]
@@ -98,7 +98,7 @@ def label_selector(notes: Notes, path: str, value: object) -> LabelSelector:
     return LabelSelector(labels, expressions)
 
 
-def _expression(notes: Notes, path: str, value: object) -> Expression | None:
+def _expression(notes: ErrorCollector, path: str, value: object) -> Expression | None:
     if isinstance(value, dict):
         value = {key: content for key, content in value.items() if content is not None}
     return selectors.expression(notes, path, value)
@@ -111,14 +111,14 @@ def _rules(peers: str) -> Kind[tuple[Rule, ...]]:
         Field("ports", list_of(Kind(_port))),
     )
 
-    def read(notes: Notes, path: str, value: object) -> Rule | None:
+    def read(notes: ErrorCollector, path: str, value: object) -> Rule | None:
         found = rule.read(notes, path, value)
         return Rule(found[peers] or None, found["ports"] or None)
 
     return list_of(Kind(read))
 
 
-def _peer(notes: Notes, path: str, value: object) -> Peer | None:
+def _peer(notes: ErrorCollector, path: str, value: object) -> Peer | None:
     before = notes.failed
     found = _PEER.read(notes, path, value)
     pods, namespaces, block = found.values()
@@ -131,7 +131,7 @@ def _peer(notes: Notes, path: str, value: object) -> Peer | None:
     return cast("Block", block)
 
 
-def _block(notes: Notes, path: str, value: object) -> Block | None:
+def _block(notes: ErrorCollector, path: str, value: object) -> Block | None:
     before = notes.failed
     found = _BLOCK.read(notes, path, value)
     if notes.failed > before:
@@ -143,7 +143,7 @@ def _block(notes: Notes, path: str, value: object) -> Block | None:
     return Block(whole, found["except"])
 
 
-def _network(notes: Notes, path: str, value: object) -> Network | None:
+def _network(notes: ErrorCollector, path: str, value: object) -> Network | None:
     """Bits behind the prefix do not matter, as in Kubernetes, and IPv4 as IPv6 has it
     (`::ffff:10.0.0.0/104`) is IPv4; a prefix there must be.
     """
@@ -156,7 +156,9 @@ def _network(notes: Notes, path: str, value: object) -> Network | None:
     return None
 
 
-def _port(notes: Notes, path: str, value: object) -> PortRange | NamedPort | None:
+def _port(
+    notes: ErrorCollector, path: str, value: object
+) -> PortRange | NamedPort | None:
     before = notes.failed
     proto, port, end = _PORT.read(notes, path, value).values()
     if notes.failed > before:
@@ -170,7 +172,9 @@ def _port(notes: Notes, path: str, value: object) -> PortRange | NamedPort | Non
     return PortRange(proto, port, end or port) if port else PortRange(proto)
 
 
-def _number_or_name(notes: Notes, path: str, value: object) -> int | str | None:
+def _number_or_name(
+    notes: ErrorCollector, path: str, value: object
+) -> int | str | None:
     if not isinstance(value, str):
         return cast("int | None", NUMBER.read(notes, path, value))
     if not _PORT_NAME.fullmatch(value) or len(value) > MAX_PORT_NAME:

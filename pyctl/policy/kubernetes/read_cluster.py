@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import partial
 from ipaddress import ip_network
 
-from pyctl.policy.document.fields import Notes, shown
+from pyctl.policy.document.fields import ErrorCollector, shown
 from pyctl.policy.document.networks import Network
 from pyctl.policy.document.resolve import DEFAULT_NAMESPACE
 from pyctl.policy.document.table import ANYTHING, WORDS, Field, Kind
@@ -19,14 +19,16 @@ from pyctl.policy.kubernetes.read import NAME, NUMBER, PROTOCOLS, list_of, table
 
 
 def namespace(
-    notes: Notes, path: str, value: Mapping[object, object]
+    notes: ErrorCollector, path: str, value: Mapping[object, object]
 ) -> tuple[str, dict[str, str]]:
     """Its name and its labels."""
     about = _NAMESPACE.read(notes, path, value)["metadata"]
     return about["name"] or "", about["labels"]
 
 
-def service(notes: Notes, path: str, value: Mapping[object, object]) -> Service | None:
+def service(
+    notes: ErrorCollector, path: str, value: Mapping[object, object]
+) -> Service | None:
     """None for one without an address or without pods of its own: headless, external, by hand."""
     before = notes.failed
     about, spec = _SERVICE.read(notes, path, value).values()
@@ -40,13 +42,13 @@ def service(notes: Notes, path: str, value: Mapping[object, object]) -> Service 
     )
 
 
-def _labels(notes: Notes, path: str, value: object) -> dict[str, str]:
+def _labels(notes: ErrorCollector, path: str, value: object) -> dict[str, str]:
     if isinstance(value, dict):
         value = {key: content for key, content in value.items() if content is not None}
     return WORDS.read(notes, path, value)
 
 
-def _address(notes: Notes, path: str, value: object) -> Network | None:
+def _address(notes: ErrorCollector, path: str, value: object) -> Network | None:
     if value not in ("", "None"):
         try:
             return ip_network(str(value))
@@ -55,7 +57,7 @@ def _address(notes: Notes, path: str, value: object) -> Network | None:
     return None
 
 
-def _port(notes: Notes, path: str, value: object) -> ServicePort | None:
+def _port(notes: ErrorCollector, path: str, value: object) -> ServicePort | None:
     found = _PORT.read(notes, path, value)
     proto, port = PROTOCOLS.get(str(found["protocol"])), found["port"]
     target = port if found["targetPort"] is None else found["targetPort"]
@@ -64,7 +66,7 @@ def _port(notes: Notes, path: str, value: object) -> ServicePort | None:
     return ServicePort(proto, port, target)
 
 
-def _target(notes: Notes, path: str, value: object) -> int | str | None:
+def _target(notes: ErrorCollector, path: str, value: object) -> int | str | None:
     return value if isinstance(value, str) else NUMBER.read(notes, path, value)
 
 

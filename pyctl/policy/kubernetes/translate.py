@@ -27,7 +27,7 @@ import yaml
 
 from pyctl.model.policy import Direction
 from pyctl.model.workload import Mode
-from pyctl.policy.document.fields import Notes
+from pyctl.policy.document.fields import ErrorCollector
 from pyctl.policy.document.resolve import Address, Named
 from pyctl.policy.document.types import ANY, API_VERSION, Selector
 from pyctl.policy.kubernetes import peers, ports, read, read_cluster, services
@@ -58,7 +58,7 @@ class Translated:
     warnings: tuple[str, ...]
 
 
-def read_all(notes: Notes, texts: Mapping[str, str]) -> Cluster:
+def read_all(notes: ErrorCollector, texts: Mapping[str, str]) -> Cluster:
     """Every object in texts by their names; errors are noted."""
     found: dict[tuple[str, str], NetworkPolicy] = {}
     namespaces: dict[str, Mapping[str, str]] = {}
@@ -111,7 +111,7 @@ def asks_for_labels(cluster: Cluster) -> bool:
 
 
 def translate(
-    notes: Notes,
+    notes: ErrorCollector,
     cluster: Cluster,
     *,
     workloads: Collection[Named] = (),
@@ -145,7 +145,7 @@ class _Translation:
     """Groups and rules as they grow."""
 
     def __init__(
-        self, notes: Notes, cluster: Cluster, workloads: Collection[Named]
+        self, notes: ErrorCollector, cluster: Cluster, workloads: Collection[Named]
     ) -> None:
         self.groups = Groups()
         self.rules: list[Document] = []

@@ -1,6 +1,6 @@
 """Which recorded flows are worth a rule, and why the others are not.
 
-In: observed flows, the policy in force. Out: flows by fate. I/O: none.
+In: observed flows, the policy in force. Out: flows by decision. I/O: none.
 
 Only what was answered shows that somebody is meant to be talked to; what is sent to many needs no answer. Who tries many doors and finds
 them shut is scanning; what such a one opened without saying anything is part of the scan, too.
@@ -61,7 +61,9 @@ class LeftOut:
         pairs[flow.source.shown, flow.target.shown] += flow.flows
 
 
-def sieve(flows: Iterable[Observed], replay: Replay, out: LeftOut) -> list[Observed]:
+def learn_filter(
+    flows: Iterable[Observed], replay: Replay, out: LeftOut
+) -> list[Observed]:
     """Those that are worth a rule; the others are counted in `out`."""
     flows = list(flows)
     scanners = _scanners(flows, replay)

@@ -28,7 +28,7 @@ from pyctl.policy.document.networks import Network
 from pyctl.policy.document.types import Policy, Selector
 from pyctl.policy.evaluate.observed import End, Observed
 from pyctl.policy.evaluate.replay import Replay, names_of
-from pyctl.policy.learn.learn_filter import LeftOut, Why, sieve
+from pyctl.policy.learn.learn_filter import LeftOut, Why, learn_filter
 from pyctl.policy.learn.ports import Services, specs
 from pyctl.policy.learn.replica_groups import Naming, place
 
@@ -111,7 +111,7 @@ def learn(
     """`prefix`: addresses of IPv4 are taken as networks of that length, those of IPv6 as /64."""
     learned = Learned()
     replay = Replay(policy, workloads)
-    kept = sieve(flows, replay, learned.left_out)
+    kept = learn_filter(flows, replay, learned.left_out)
     naming = Naming({*policy.groups, *BUILT_IN})
     names = names_of(pair for flow in kept for pair in replay.known_as(flow))
     placed = place(policy, workloads, names, naming)

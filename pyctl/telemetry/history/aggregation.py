@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Generic, TypeVar
 
-from pyctl.telemetry.events import Happening
+from pyctl.telemetry.events import Event
 from pyctl.telemetry.history.values import FlowRecord
 from pyctl.telemetry.repeats import Repeats
 
-Record = TypeVar("Record", FlowRecord, Happening)
+Record = TypeVar("Record", FlowRecord, Event)
 CROWD = 8
 """So many are told one by one, as long as there is room for them."""
 _ANYWHERE = {False: "0.0.0.0", True: "::"}  # noqa: S104  an address of nobody; nothing is bound
@@ -183,24 +183,24 @@ FLOWS: Kind[FlowRecord] = Kind(
 
 
 def _blurred_events(
-    ends: Callable[[Happening], tuple[str | None, str | None]],
-) -> Blur[Happening]:
+    ends: Callable[[Event], tuple[str | None, str | None]],
+) -> Blur[Event]:
     """Where source and destination are told so."""
 
-    def name(one: Happening) -> Hashable:
+    def name(one: Event) -> Hashable:
         # What counts nothing happened once.
         left = ends(one) if one.packets else (one.source, one.destination, one.time)
         why = one.kind, one.message, one.reason, one.rule_id
         return (one.workload, one.port_id, one.direction, one.protocol, *why, *left)
 
-    def of(one: Happening) -> Happening:
+    def of(one: Event) -> Event:
         source, destination = ends(one)
         return replace(one, source=source, destination=destination)
 
     return Blur(name, of)
 
 
-def _own_end(one: Happening) -> tuple[str | None, str | None]:
+def _own_end(one: Event) -> tuple[str | None, str | None]:
     if one.direction == "egress":
         return _address(one.source), None
     return None, _address(one.destination)
@@ -215,9 +215,9 @@ def _address(endpoint: str | None) -> str | None:
     return endpoint.partition(":")[0] if endpoint.count(":") == 1 else endpoint
 
 
-EVENTS: Kind[Happening] = Kind(
+EVENTS: Kind[Event] = Kind(
     owner=lambda one: one.workload or one.port_id,
-    both=Happening.repeated,
+    both=Event.repeated,
     blurs=(
         _blurred_events(lambda one: (_address(one.source), one.destination)),
         _blurred_events(lambda one: (_address(one.source), _address(one.destination))),

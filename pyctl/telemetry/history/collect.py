@@ -16,13 +16,13 @@ import structlog
 
 from pyctl.engine.supervisor import Supervisor
 from pyctl.state.registry import Registry
-from pyctl.telemetry.events import Happening
+from pyctl.telemetry.events import Event
 from pyctl.telemetry.history.aggregation import EVENTS, aggregate
 from pyctl.telemetry.history.convert import live, of_event, wall_clock
 from pyctl.telemetry.history.hits import Count
 from pyctl.telemetry.history.values import FlowRecord
 from pyctl.telemetry.history.writer import History
-from pyctl.telemetry.report import engine_happening
+from pyctl.telemetry.report import engine_event
 
 _log = structlog.get_logger()
 _BATCH = 1000
@@ -41,7 +41,7 @@ class Collector:
         supervisor: Supervisor,
         registry: Registry,
         history: History,
-        happened: Callable[[Happening], None],
+        happened: Callable[[Event], None],
     ) -> None:
         self._supervisor = supervisor
         self._registry = registry
@@ -65,7 +65,7 @@ class Collector:
         with self._lock:
             self._names.refresh(self._registry.all())
             flows: list[FlowRecord] = []
-            happenings: list[Happening] = []
+            happenings: list[Event] = []
             try:
                 for _ in range(_BATCHES):
                     if self._take(flows, happenings) < _BATCH:
@@ -81,12 +81,12 @@ class Collector:
         if missed and now >= self._lost_next:
             self._lost_told, self._lost_next = self.lost, now + _LOST_S
             told = f"{missed} flows and events were not recorded: the engine had no room for more"
-            self._happened(Happening("engine", told))
+            self._happened(Event("engine", told))
 
-    def _keep(self, flows: list[FlowRecord], happenings: list[Happening]) -> None:
+    def _keep(self, flows: list[FlowRecord], happenings: list[Event]) -> None:
         """What was taken, with its number: never the number first."""
-        for happening in aggregate(happenings, EVENTS, FLOOD):
-            self._happened(happening)
+        for shown in aggregate(happenings, EVENTS, FLOOD):
+            self._happened(shown)
         position = (self._epoch, self._number)
         if position != self._kept:
             self._history.record(flows, position=position)
@@ -105,7 +105,7 @@ class Collector:
             ]
         )
 
-    def _take(self, flows: list[FlowRecord], happenings: list[Happening]) -> int:
+    def _take(self, flows: list[FlowRecord], happenings: list[Event]) -> int:
         epoch, done = self._history.done
         ack = done if epoch == self._epoch else 0
         batch = self._supervisor.events(
@@ -122,9 +122,9 @@ class Collector:
             if number <= self._number:
                 continue
             self._number = number
-            happening = engine_happening(event, self._names)
-            if happening is not None:
-                happenings.append(happening)
+            shown = engine_event(event, self._names)
+            if shown is not None:
+                happenings.append(shown)
             record = of_event(event, self._names)
             if record is not None:
                 flows.append(record)

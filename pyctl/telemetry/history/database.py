@@ -16,7 +16,7 @@ from dataclasses import dataclass, fields
 from operator import attrgetter
 from pathlib import Path
 
-from pyctl.telemetry.events import Happening
+from pyctl.telemetry.events import Event
 from pyctl.telemetry.history import hits
 from pyctl.telemetry.history.aggregation import fair_share
 from pyctl.telemetry.history.clock import SLACK_S, AgeClock
@@ -24,7 +24,7 @@ from pyctl.telemetry.history.values import FlowRecord
 from pyctl.telemetry.repeats import Kept
 
 FLOW_COLUMNS = tuple(field.name for field in fields(FlowRecord))
-EVENT_COLUMNS = tuple(field.name for field in fields(Happening))
+EVENT_COLUMNS = tuple(field.name for field in fields(Event))
 MIGRATIONS = (
     """
     CREATE TABLE flows (
@@ -127,7 +127,7 @@ class Database:
     def write(
         self,
         flows: list[Kept[FlowRecord]],
-        events: list[Kept[Happening]],
+        events: list[Kept[Event]],
         position: tuple[int, int] | None,
         counts: Iterable[hits.Count] = (),
     ) -> int:

@@ -17,7 +17,7 @@ from pyctl.policy.document.types import Policy
 from pyctl.policy.evaluate.observed import End, Observed, Side
 from pyctl.policy.learn.rules import Learned, learn
 from pyctl.telemetry.history.aggregation import is_of_any_far_end
-from pyctl.telemetry.history.query import MAX_READ, Reader, Wanted
+from pyctl.telemetry.history.query import MAX_READ, FlowQuery, Reader
 from pyctl.telemetry.history.values import Flow
 
 _BEST = (Answer.NONE, Answer.OPEN, Answer.DATA)
@@ -59,7 +59,7 @@ def _port(flow: Flow) -> int | None:
 
 def recorded(reader: Reader, since: float | None) -> tuple[list[Observed], bool]:
     """The newest flows that are kept, those that go on among them, and whether they are all."""
-    found = reader.flows(Wanted(MAX_READ, since=since))
+    found = reader.flows(FlowQuery(MAX_READ, since=since))
     # A sum of many addresses is nobody's flow.
     flows = [one for one in found.flows if not is_of_any_far_end(one.first)]
     return list(map(observed, flows)), found.complete

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pyctl.errors import SegctlError
-from pyctl.telemetry.events import EventLog, Happening
+from pyctl.telemetry.events import Event, EventLog
 from pyctl.telemetry.history import hits
 from pyctl.telemetry.history.collect import Collector
 from pyctl.telemetry.history.database import EVENT_COLUMNS, FLOW_COLUMNS
@@ -34,7 +34,7 @@ Value = str | float | int
 
 
 @dataclass(frozen=True)
-class Wanted:
+class FlowQuery:
     """What is asked for; None: whatever."""
 
     limit: int
@@ -60,7 +60,7 @@ class FlowsFound:
 class EventsFound:
     """Likewise."""
 
-    events: list[Happening]
+    events: list[Event]
     position: int
 
 
@@ -72,7 +72,7 @@ class Reader:
         self._collector = collector
         self._log = log
 
-    def flows(self, wanted: Wanted, verdict: str | None = None) -> FlowsFound:
+    def flows(self, wanted: FlowQuery, verdict: str | None = None) -> FlowsFound:
         """The newest `limit` of them. A verdict is asked of the flow, not of one end."""
         # The sessions first: one that ends now is among the stored ones by then.
         going_on: list[FlowRecord] = []
@@ -104,7 +104,7 @@ class Reader:
         found.sort(key=lambda flow: flow.last)
         return FlowsFound(found[-wanted.limit :], position, complete)
 
-    def events(self, wanted: Wanted, kinds: tuple[str, ...] = ()) -> EventsFound:
+    def events(self, wanted: FlowQuery, kinds: tuple[str, ...] = ()) -> EventsFound:
         """The newest `limit` of them."""
         self._fresh()
         if not self._history.state().recording:
@@ -119,10 +119,10 @@ class Reader:
         if wanted.since is not None:
             tests.append(("time >= ?", wanted.since))
         position = wanted.after or 0
-        events: list[Happening] = []
+        events: list[Event] = []
         for row, values in self._rows("events", EVENT_COLUMNS, tests, wanted.after):
             position = max(position, row)
-            event = Happening(*values)
+            event = Event(*values)
             if not kinds or event.kind in kinds:
                 events.append(event)
                 if len(events) == wanted.limit:
@@ -206,7 +206,7 @@ def _open(path: Path) -> Iterator[sqlite3.Connection]:
         db.close()
 
 
-def _is_wanted(record: FlowRecord, wanted: Wanted) -> bool:
+def _is_wanted(record: FlowRecord, wanted: FlowQuery) -> bool:
     names = (record.workload, record.source_name, record.destination_name)
     recent = wanted.since is None or record.last >= wanted.since
     return recent and (wanted.workload is None or wanted.workload in names)

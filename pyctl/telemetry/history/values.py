@@ -101,7 +101,7 @@ class Flow:
 
     @property
     def decisive(self) -> FlowRecord:
-        """The end whose verdict is the flow's fate: any denial, then any violation."""
+        """The end whose verdict is the flow's decision: any denial, then any violation."""
         return min(self.ends, key=lambda end: _WORST.index(end.verdict))
 
     @property

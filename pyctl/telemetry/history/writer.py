@@ -1,6 +1,6 @@
 """The one thread that writes history: in batches of a second, never in anybody's way.
 
-In: flow records and happenings, from any thread, which only append to a list. Out: rows, and a
+In: flow records and events, from any thread, which only append to a list. Out: rows, and a
 state that `segctl agent status` shows. I/O: the database.
 What goes wrong (a full disk, a broken file) stops the recording, is said once, and is tried again
 every ten seconds; what came meanwhile is counted as not recorded. A broken file is moved aside.
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import structlog
 
-from pyctl.telemetry.events import REPEATED, Happening
+from pyctl.telemetry.events import REPEATED, Event
 from pyctl.telemetry.history.aggregation import (
     ATTEMPTS,
     EVENTS,
@@ -45,7 +45,7 @@ _BROKEN = {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
 @dataclass
 class _Batch:
     flows: list[FlowRecord]
-    events: list[Happening]
+    events: list[Event]
     position: tuple[int, int] | None = None
     counts: dict[tuple[int, int], Count] = field(default_factory=dict)
     """By key and epoch: the later one says all that the earlier one did."""
@@ -123,7 +123,7 @@ class History:
     def record(
         self,
         flows: list[FlowRecord] | None = None,
-        events: list[Happening] | None = None,
+        events: list[Event] | None = None,
         position: tuple[int, int] | None = None,
         counts: Iterable[Count] = (),
     ) -> None:

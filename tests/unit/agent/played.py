@@ -19,7 +19,7 @@ from pyctl.controller.workloads import detach, release
 from pyctl.errors import SegctlError
 from pyctl.model.instance import Instance
 from pyctl.model.workload import DatapathKind, Workload
-from pyctl.state.requests import AttachOrder, AttachResult
+from pyctl.state.requests import AttachRequest, AttachResult
 from tests.lab.pace import wait_for
 
 OLD = """\
@@ -152,7 +152,7 @@ class Node:
         monkeypatch.setattr(module.recovery, "adopt_workloads", self._adopt)
         monkeypatch.setattr(recovery, "finish_journals", lambda _: [])
         monkeypatch.setattr(recovery, "with_indexes", lambda _, port: port)
-        monkeypatch.setattr(recovery, "shed", lambda *_: [])
+        monkeypatch.setattr(recovery, "drop_broken_ports", lambda *_: [])
         monkeypatch.setattr(module.attaching, "attach", self._attach)
         monkeypatch.setattr(module.uninspected, "cover", lambda *_: None)
         monkeypatch.setattr(module.uninspected, "look", lambda *_: ())
@@ -186,7 +186,7 @@ class Node:
         context.refresh()
         return list(warnings)
 
-    def _attach(self, context: Any, order: AttachOrder) -> AttachResult:
+    def _attach(self, context: Any, order: AttachRequest) -> AttachResult:
         load = self.loads[order.container or ""]
         if order.dry_run:
             return AttachResult(None, ["splice it"], [], False, 1.0)
@@ -213,7 +213,7 @@ class Node:
         """By the agent, as `segctl attach` does."""
         for load in loads:
             self.loads[load.name] = load
-            self.agent.attach(AttachOrder(container=load.name))
+            self.agent.attach(AttachRequest(container=load.name))
 
     def holds(self) -> bool:
         """Whether engine and kernel have what registry and policy say, as far as they were told."""

@@ -9,7 +9,7 @@ import pytest
 
 from pyctl.errors import NotFoundError, SegctlError, UnreachableError, UsageError
 from pyctl.model.workload import Mode, ModeSource
-from pyctl.state.requests import AttachOrder, DetachOrder
+from pyctl.state.requests import AttachRequest, DetachRequest
 from tests.lab.pace import wait_for
 from tests.unit.agent.played import NEW, OLD, REFUSED, Node, running
 from tests.unit.policy.makers import port, workload
@@ -47,7 +47,7 @@ def test_what_is_attached_is_seen_when_the_order_is_answered(node):
 
 def test_a_view_that_somebody_holds_does_not_change(node):
     view = node.agent.view
-    node.agent.detach(DetachOrder(workload="web"))
+    node.agent.detach(DetachRequest(workload="web"))
     node.agent.apply_policy(NEW)
     assert [one.name for one in view.workloads()] == ["db", "web"]
     assert view.policy.text == OLD
@@ -59,7 +59,7 @@ def test_observers_are_woken_where_workloads_have_changed_and_else_not(node):
     node.agent.apply_policy(OLD)
     node.agent.set_log_level("info")
     assert node.agent._watcher.woken == before
-    node.agent.detach(DetachOrder(workload="web"))
+    node.agent.detach(DetachRequest(workload="web"))
     assert node.agent._watcher.woken > before
 
 
@@ -226,7 +226,7 @@ def test_an_attach_that_is_refused_keeps_no_other_from_theirs(node, call):
 
 
 def test_a_detach_gives_its_ports_back_and_is_seen(node):
-    result = node.agent.detach(DetachOrder(workload="web"))
+    result = node.agent.detach(DetachRequest(workload="web"))
     assert result.workloads == ["web"]
     assert node.kernel.calls[:2] == ["unspliced", "detach"]
     assert "web" not in node.agent.view.by_id
@@ -238,10 +238,10 @@ def test_a_detach_gives_its_ports_back_and_is_seen(node):
 def test_what_a_detach_leaves_stays_known_until_it_is_detached_again(node, call):
     node.kernel.refuses[call] = REFUSED
     with pytest.raises(SegctlError, match="web"):
-        node.agent.detach(DetachOrder(workload="web"))
+        node.agent.detach(DetachRequest(workload="web"))
     assert "web" in node.agent.view.by_id
     node.kernel.refuses.clear()
-    node.agent.detach(DetachOrder(workload="web"))
+    node.agent.detach(DetachRequest(workload="web"))
     assert set(node.agent.view.by_id) == {"db"}
     node.comes_to_hold()
 
@@ -265,7 +265,7 @@ def test_a_detach_of_many_lets_others_in_between(node):
             wait_for(lambda: node.agent._loop._requests)
 
     node.kernel.meanwhile = once
-    node.agent.detach(DetachOrder(all=True))
+    node.agent.detach(DetachRequest(all=True))
     asker.join(10)
     assert node.agent.view.by_id == {}
     assert 0 < seen[0] < 32
@@ -311,8 +311,8 @@ def test_who_is_asked_for_is_found_without_the_controller(node):
 def test_what_is_asked_after_the_end_is_refused_and_what_was_read_stays(node):
     node.agent.stop()
     orders = (
-        lambda: node.agent.attach(AttachOrder(container="web")),
-        lambda: node.agent.detach(DetachOrder(all=True)),
+        lambda: node.agent.attach(AttachRequest(container="web")),
+        lambda: node.agent.detach(DetachRequest(all=True)),
         lambda: node.agent.set_mode("web", Mode.MONITOR),
         lambda: node.agent.apply_policy(NEW),
         lambda: node.agent.set_log_level("debug"),

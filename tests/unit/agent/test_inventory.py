@@ -15,7 +15,7 @@ from pyctl.platform.process import process_ref
 from pyctl.runtime.base import Container, Known, Unreachable
 from pyctl.state.memory import Memory
 from pyctl.state.registry import Registry
-from pyctl.state.requests import AttachOrder
+from pyctl.state.requests import AttachRequest
 
 DB = Container("ab" * 32, "db", 0, "docker", place="unix:///d.sock")
 ELSEWHERE = (4, 1)
@@ -54,7 +54,7 @@ def told(found: Inventory, *containers: Container) -> list[tuple[str, str]]:
 def test_one_that_does_not_run_is_lost_only_where_it_is_remembered(found):
     assert told(found, DB) == [("not-attached", "it does not run (exited)")]
     workload = Workload(DB.short_id, "db", ProcessRef(1, 1, ELSEWHERE))
-    found.memory.keep(DB, AttachOrder(container="db"), workload)
+    found.memory.keep(DB, AttachRequest(container="db"), workload)
     ((standing, reason),) = told(found, DB)
     assert standing == "lost"
     assert "attached when it starts" in reason

@@ -47,8 +47,8 @@ class Node:
     def compile_with(self, policy: Policy):
         return Compiler(policy).compile(self.registry.all())
 
-    def happened(self, happening) -> None:
-        self.told.append(happening.message)
+    def happened(self, event) -> None:
+        self.told.append(event.message)
 
 
 @pytest.fixture
@@ -58,11 +58,11 @@ def node(monkeypatch) -> Node:
     for load in (workload("web", port(1)), workload("db", port(2))):
         made.registry.put(load)
 
-    def put_in_force(context: Node, policy: Policy) -> None:
+    def commit_policy(context: Node, policy: Policy) -> None:
         context.policy = policy
         context.in_force.append(policy.text)
 
-    monkeypatch.setattr(policies, "put_in_force", put_in_force)
+    monkeypatch.setattr(policies, "commit_policy", commit_policy)
     monkeypatch.setattr(policies, "impact", lambda *_: Impact(0, complete=True))
     return made
 
@@ -169,7 +169,7 @@ def test_one_that_is_refused_is_not_logged_or_counted(made, node, monkeypatch):
     def refused(*_: object) -> None:
         raise SegctlError("no room")
 
-    monkeypatch.setattr(policies, "put_in_force", refused)
+    monkeypatch.setattr(policies, "commit_policy", refused)
     with pytest.raises(SegctlError):
         apply(made, OLD)
     assert (logged(made), made.applied_at, node.counted) == ([], None, [])

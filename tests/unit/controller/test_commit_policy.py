@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pyctl.controller.commit_policy import put_in_force
+from pyctl.controller.commit_policy import commit_policy
 from pyctl.errors import SegctlError
 from pyctl.policy.document.types import Policy
 
@@ -46,8 +46,8 @@ class Node:
         self.step()
         self.in_force = self.policy
 
-    def happened(self, happening) -> None:
-        self.told.append(happening.message)
+    def happened(self, event) -> None:
+        self.told.append(event.message)
 
     def state(self):
         return self.store.text, self.policy, self.in_force
@@ -60,7 +60,7 @@ def node() -> Node:
 
 
 def test_what_is_applied_is_stored_and_holds(node):
-    put_in_force(node, NEW)
+    commit_policy(node, NEW)
     assert node.state() == (NEW.text, NEW, NEW)
 
 
@@ -71,7 +71,7 @@ def test_what_is_applied_is_stored_and_holds(node):
 def test_a_step_that_fails_leaves_the_former_everywhere(node, step, error):
     node.fails, node.error = (step,), error
     with pytest.raises(SegctlError, match="not applied") as caught:
-        put_in_force(node, NEW)
+        commit_policy(node, NEW)
     assert node.state() == (OLD.text, OLD, OLD)
     assert caught.value.state == "the former one is in force everywhere"
     assert "not applied" in node.told[0]
@@ -81,7 +81,7 @@ def test_what_could_not_be_put_back_is_said(node):
     """And each step back is tried, whatever becomes of the others."""
     node.fails = (2, 3)
     with pytest.raises(SegctlError) as caught:
-        put_in_force(node, NEW)
+        commit_policy(node, NEW)
     assert "it is not stored again (no room)" in caught.value.state
     assert (node.policy, node.in_force) == (OLD, OLD)
 
@@ -89,5 +89,5 @@ def test_what_could_not_be_put_back_is_said(node):
 def test_a_disk_that_refuses_the_new_one_has_the_former_still(node):
     node.fails = (1, 3)
     with pytest.raises(SegctlError) as caught:
-        put_in_force(node, NEW)
+        commit_policy(node, NEW)
     assert "everywhere" in caught.value.state

@@ -109,7 +109,7 @@ def test_a_filter_in_front_is_told_when_it_comes_and_when_it_is_gone(world):
     told = []
     for lines in ([], ["a", "b"], ["a", "b"], ["b"], []):
         found[300] = lines
-        told += [line for _, line in steering.strangers(None)]
+        told += [line for _, line in steering.foreign_filters(None)]
     assert told == ["a", "b", "no longer a", "no longer b"]
 
 

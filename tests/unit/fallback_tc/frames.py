@@ -64,7 +64,7 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Fate:
+class Decision:
     """Where a frame, or copies of it, went; and how it ended where it came in."""
 
     sent: tuple[tuple[str, bytes], ...]
@@ -72,7 +72,7 @@ class Fate:
     """`drop`, `stolen`, or `stack`: no rule ended it, so the enforcer's own stack gets it."""
 
 
-def fate(rules: Sequence[Rule], device: str, frame: Frame) -> Fate:
+def decision(rules: Sequence[Rule], device: str, frame: Frame) -> Decision:
     """Of a frame that enters on the device."""
     here = sorted((one for one in rules if one.device == device), key=_pref)
     for _, group in itertools.groupby(here, key=_pref):
@@ -82,7 +82,7 @@ def fate(rules: Sequence[Rule], device: str, frame: Frame) -> Fate:
             hit = _first(filters, frame)
             if hit:
                 return _act(hit, frame)
-    return Fate((), "stack")
+    return Decision((), "stack")
 
 
 def _pref(rule: Rule) -> int:
@@ -107,7 +107,7 @@ def _first(filters: Sequence[Rule], frame: Frame) -> Rule | None:
     return None
 
 
-def _act(rule: Rule, frame: Frame) -> Fate:
+def _act(rule: Rule, frame: Frame) -> Decision:
     data, sent = bytearray(frame.data), []
     for action in rule.actions:
         match action:
@@ -117,12 +117,12 @@ def _act(rule: Rule, frame: Frame) -> Fate:
             case Mirred():
                 sent.append((action.device, bytes(data)))
                 if action.direction is Direction.REDIRECT:
-                    return Fate(tuple(sent), "stolen")
+                    return Decision(tuple(sent), "stolen")
             case Gact(Verdict.DROP):
-                return Fate(tuple(sent), "drop")
+                return Decision(tuple(sent), "drop")
             case _:
                 raise AssertionError(action)
-    return Fate(tuple(sent), "stack")
+    return Decision(tuple(sent), "stack")
 
 
 def _munge(data: bytearray, munge: Munge) -> None:

@@ -16,10 +16,10 @@ from fallback_tc.plan import EBPF, GUARD_BOTH, GUARD_NONE, guard, ruleset
 from fallback_tc.rules import Gact, Parent, Rule, Side, mac_bytes
 from tests import packets
 from tests.unit.fallback_tc.frames import (
-    Fate,
+    Decision,
     Frame,
     addressed,
-    fate,
+    decision,
     frames,
     icmpv6,
     is_detour,
@@ -111,8 +111,8 @@ def is_inspected(side: Side, frame: Frame, options: Options) -> bool:
     return options.groups and mine and is_to_group(frame)
 
 
-def told(side: Side, frame: Frame, found: Fate, options: Options) -> str:
-    """The fate in one word; fails where a frame has more than one, or changed on the way."""
+def told(side: Side, frame: Frame, found: Decision, options: Options) -> str:
+    """The decision in one word; fails where a frame has more than one, or changed on the way."""
     _, other = ENDS[side]
     if not found.sent:
         return "drop"
@@ -131,7 +131,7 @@ def told(side: Side, frame: Frame, found: Fate, options: Options) -> str:
 @settings(max_examples=300, deadline=None)
 def test_each_frame_has_the_one_fate_that_its_kind_has(side, frame):
     options = Options()
-    found = fate(whole(Steering.FORWARD, options), ENDS[side][0], frame)
+    found = decision(whole(Steering.FORWARD, options), ENDS[side][0], frame)
     assert told(side, frame, found, options) == expected(side, frame, options)
     # Nothing is left to the enforcer's stack.
     assert found.end in {"drop", "stolen"}
@@ -141,7 +141,7 @@ def test_each_frame_has_the_one_fate_that_its_kind_has(side, frame):
 @given(frame=frames(), options=ALL_OPTIONS)
 @settings(max_examples=200, deadline=None)
 def test_each_hole_is_closed_by_its_option_alone(side, frame, options):
-    found = fate(whole(Steering.FORWARD, options), ENDS[side][0], frame)
+    found = decision(whole(Steering.FORWARD, options), ENDS[side][0], frame)
     wanted = expected(side, frame, options)
     assert told(side, frame, found, options) == wanted
     assert (found.end == "drop") == (wanted == "drop")
@@ -151,7 +151,7 @@ def test_each_hole_is_closed_by_its_option_alone(side, frame, options):
 @given(frame=frames(whole=False))
 @settings(max_examples=200, deadline=None)
 def test_a_frame_that_is_cut_short_never_goes_across_uninspected(side, frame):
-    found = fate(whole(Steering.FORWARD, Options()), ENDS[side][0], frame)
+    found = decision(whole(Steering.FORWARD, Options()), ENDS[side][0], frame)
     if told(side, frame, found, Options()) == "across":
         assert (
             frame.protocol == ARP or frame.dst[0] & 1 or is_neighbour_discovery(frame)
@@ -169,7 +169,7 @@ def test_lost_rules_lose_frames_but_let_none_by_uninspected(side, frame, data):
     kept = data.draw(st.lists(st.sampled_from(rules), unique=True))
     some = [rule for rule in rules if rule in kept]
     if expected(side, frame, options) == "engine":
-        found = fate(some, ENDS[side][0], frame)
+        found = decision(some, ENDS[side][0], frame)
         assert told(side, frame, found, options) in {"engine", "drop"}
 
 
@@ -182,7 +182,7 @@ def test_neighbour_discovery_is_five_types_from_this_very_link(side, hops, next_
     rules = whole(Steering.FORWARD, options)
     for kind in range(256):
         frame = addressed(side, "ipv6", icmpv6(kind, hops, next_header))
-        found = fate(rules, ENDS[side][0], frame)
+        found = decision(rules, ENDS[side][0], frame)
         passes = 133 <= kind <= 137 and hops == 255 and next_header == 58
         wanted = "across" if passes else "engine"
         if passes and side is Side.SRC and kind in ROUTES:
@@ -226,11 +226,13 @@ def nd(kind: int, source: str, target: str) -> Frame:
 )
 def test_a_workload_tells_its_link_of_itself_alone(frame, passes):
     pair = replace(PAIR, addresses=(OWN4, OWN6))
-    found = fate(ruleset(pair), PAIR.vin, frame)
+    found = decision(ruleset(pair), PAIR.vin, frame)
     assert found == (
-        Fate(((PAIR.vex, frame.data),), "stolen") if passes else Fate((), "drop")
+        Decision(((PAIR.vex, frame.data),), "stolen")
+        if passes
+        else Decision((), "drop")
     )
-    tap = fate(ruleset(pair, Steering.TAP), PAIR.vin, frame)
+    tap = decision(ruleset(pair, Steering.TAP), PAIR.vin, frame)
     assert tap.sent[0] == (PAIR.vex, frame.data)
 
 
@@ -238,7 +240,7 @@ def test_a_workload_tells_its_link_of_itself_alone(frame, passes):
 def test_a_router_that_is_declared_advertises(kind):
     pair = replace(PAIR, addresses=(OWN6,), routes=True)
     frame = nd(kind, OWN6, OWN6)
-    assert fate(ruleset(pair), PAIR.vin, frame).sent == ((PAIR.vex, frame.data),)
+    assert decision(ruleset(pair), PAIR.vin, frame).sent == ((PAIR.vex, frame.data),)
 
 
 @SIDES
@@ -250,7 +252,7 @@ def test_a_unicast_address_under_a_group_mac_is_dropped(side, drop_other):
         data = addressed(side, protocol, payload).data
         src = MAC if side is Side.SRC else data[6:12]
         to_all = Frame(b"\xff" * 6 + src + data[12:])
-        assert fate(rules, ENDS[side][0], to_all) == Fate((), "drop")
+        assert decision(rules, ENDS[side][0], to_all) == Decision((), "drop")
 
 
 @SIDES
@@ -264,11 +266,11 @@ def test_no_single_rule_stands_between_a_frame_and_inspection(
     """Without the rule that inspects, the frame is dropped, not let by."""
     frame = addressed(side, protocol, payload)
     rules = whole(Steering.FORWARD, Options(drop_other=drop_other))
-    fates = set()
+    decisions = set()
     for lost in rules:
-        found = fate([rule for rule in rules if rule != lost], ENDS[side][0], frame)
-        fates.add(told(side, frame, found, Options()))
-    assert fates == {"engine", "drop"}
+        found = decision([rule for rule in rules if rule != lost], ENDS[side][0], frame)
+        decisions.add(told(side, frame, found, Options()))
+    assert decisions == {"engine", "drop"}
 
 
 def test_a_frame_that_claims_two_detours_is_dropped_on_the_bridge():
@@ -277,7 +279,7 @@ def test_a_frame_that_claims_two_detours_is_dropped_on_the_bridge():
     other = mac_bytes(packets.seed_two_ucmac)
     for macs in (UCMAC + other, other + UCMAC, UCMAC + UCMAC):
         frame = Frame(macs + b"\x08\0" + bytes(20))
-        assert fate(rules, PAIR.bridge, frame) == Fate((), "drop")
+        assert decision(rules, PAIR.bridge, frame) == Decision((), "drop")
 
 
 @SIDES
@@ -286,11 +288,11 @@ def test_a_frame_that_claims_two_detours_is_dropped_on_the_bridge():
 def test_what_the_engine_sends_back_goes_on_as_it_came(side, frame, options):
     rules = whole(Steering.FORWARD, options)
     device, other = ENDS[side]
-    there = fate(rules, device, frame)
+    there = decision(rules, device, frame)
     if told(side, frame, there, options) == "engine" and not is_detour(
         frame.src if side is Side.DST else frame.dst
     ):
-        back = fate(rules, PAIR.bridge, Frame(there.sent[0][1], frame.tagged))
+        back = decision(rules, PAIR.bridge, Frame(there.sent[0][1], frame.tagged))
         came = frame.data
         if side is Side.DST and frame.dst[0] & 1:
             came = marked(side, frame, ALL)
@@ -305,9 +307,9 @@ def test_a_tap_sends_everything_on_unaltered_and_shows_the_engine_a_copy(
 ):
     """But for forged detour MACs, which would reach the engine as another workload's."""
     device, other = ENDS[side]
-    found = fate(whole(Steering.TAP, options), device, frame)
+    found = decision(whole(Steering.TAP, options), device, frame)
     if options.drop_forged and (is_detour(frame.dst) or is_detour(frame.src)):
-        assert found == Fate((), "drop")
+        assert found == Decision((), "drop")
         return
     assert found.sent[0] == (other, frame.data)
     # A group is known by its address: where that is cut off, there is none.
@@ -322,12 +324,12 @@ def test_a_tap_sends_everything_on_unaltered_and_shows_the_engine_a_copy(
 @settings(max_examples=100, deadline=None)
 def test_no_copy_comes_back_from_a_tap(frame):
     """Whatever the engine writes; what it held before does come back."""
-    classic = fate(whole(Steering.TAP, CLASSIC), PAIR.bridge, frame)
+    classic = decision(whole(Steering.TAP, CLASSIC), PAIR.bridge, frame)
     assert not classic.sent
-    found = fate(whole(Steering.TAP, Options()), PAIR.bridge, frame)
-    assert found == fate(whole(Steering.FORWARD, Options()), PAIR.bridge, frame)
+    found = decision(whole(Steering.TAP, Options()), PAIR.bridge, frame)
+    assert found == decision(whole(Steering.FORWARD, Options()), PAIR.bridge, frame)
     if TAPMAC in (frame.src, frame.dst) and UCMAC not in (frame.src, frame.dst):
-        assert found == Fate((), "drop")
+        assert found == Decision((), "drop")
 
 
 @given(
@@ -336,8 +338,8 @@ def test_no_copy_comes_back_from_a_tap(frame):
 @settings(max_examples=150, deadline=None)
 def test_in_quarantine_everything_stops(frame, device):
     """ARP too, and what the engine still had; the classic set leaves it to having no rules."""
-    found = fate(whole(Steering.QUARANTINE, Options()), device, frame)
-    assert found == Fate((), "drop")
+    found = decision(whole(Steering.QUARANTINE, Options()), device, frame)
+    assert found == Decision((), "drop")
     assert whole(Steering.QUARANTINE, CLASSIC) == []
 
 
@@ -347,7 +349,7 @@ def test_in_quarantine_everything_stops(frame, device):
 def test_the_classic_set_inspects_ipv4_unicast_alone(side, frame):
     """The holes that the options close, and the one of frames with less payload than a word."""
     device, other = ENDS[side]
-    found = fate(whole(Steering.FORWARD, CLASSIC), device, frame)
+    found = decision(whole(Steering.FORWARD, CLASSIC), device, frame)
     inspected = own(side, frame) and not frame.dst[0] & 1 and frame.protocol == IP
     if inspected:
         assert found.sent == ((PAIR.bridge, marked(side, frame)),)
@@ -362,7 +364,7 @@ def test_the_classic_set_inspects_ipv4_unicast_alone(side, frame):
 @settings(max_examples=150, deadline=None)
 def test_on_the_bridge_exactly_one_mac_says_whose_a_frame_is(frame):
     """What is no pair's is dropped; so is what claims to be two at once."""
-    found = fate(whole(Steering.FORWARD, Options()), PAIR.bridge, frame)
+    found = decision(whole(Steering.FORWARD, Options()), PAIR.bridge, frame)
     to, from_ = frame.dst == UCMAC, frame.src == UCMAC
     heads = (frame.dst[:4] == b"NeuV") + (frame.src[:4] == b"NeuV")
     if frame.dst == BCMAC:
@@ -373,7 +375,7 @@ def test_on_the_bridge_exactly_one_mac_says_whose_a_frame_is(frame):
         restored = frame.data[:at] + MAC + frame.data[at + 6 :]
         assert found.sent == ((ENDS[side][1], restored),)
     else:
-        assert found == Fate((), "drop")
+        assert found == Decision((), "drop")
 
 
 @given(options=ALL_OPTIONS)

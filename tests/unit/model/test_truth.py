@@ -2,41 +2,46 @@
 
 from __future__ import annotations
 
-from pyctl.model.truth import Row, Says, judged, rows, table
+from pyctl.model.truth import Row, RuleResult, judged, rows, table
 from pyctl.model.workload import Mode
 
 
 def test_only_protect_and_quarantine_drop():
     """A tap never changes traffic, whatever the verdict."""
     drops = {
-        (mode, says) for mode in Mode for says in Says if not judged(mode, says).passes
+        (mode, says)
+        for mode in Mode
+        for says in RuleResult
+        if not judged(mode, says).passes
     }
     assert drops == {
-        (Mode.PROTECT, Says.DENY),
-        (Mode.PROTECT, Says.NOTHING),
-        *((Mode.QUARANTINE, says) for says in Says),
+        (Mode.PROTECT, RuleResult.DENY),
+        (Mode.PROTECT, RuleResult.NOTHING),
+        *((Mode.QUARANTINE, says) for says in RuleResult),
     }
 
 
 def test_an_end_enforces_its_own_mode_whatever_the_others_is():
     for lax in (None, Mode.DISCOVER, Mode.MONITOR):
         for strict, other in ((Mode.PROTECT, lax), (lax, Mode.PROTECT)):
-            assert not Row(strict, other, Says.DENY, Says.DENY).outcome.opens
-            assert Row(strict, other, Says.ALLOW, Says.ALLOW).outcome.opens
+            assert not Row(
+                strict, other, RuleResult.DENY, RuleResult.DENY
+            ).outcome.opens
+            assert Row(strict, other, RuleResult.ALLOW, RuleResult.ALLOW).outcome.opens
 
 
 def test_what_the_opener_drops_the_other_end_does_not_see():
-    outcome = Row(Mode.PROTECT, Mode.MONITOR, Says.DENY, Says.DENY).outcome
+    outcome = Row(Mode.PROTECT, Mode.MONITOR, RuleResult.DENY, RuleResult.DENY).outcome
     assert outcome.egress
     assert (outcome.egress.verdict, outcome.ingress) == ("deny", None)
 
 
 def test_monitor_records_what_protect_would_deny_and_discover_only_what_a_rule_denies():
-    monitor = {says: judged(Mode.MONITOR, says).reason for says in Says}
-    protect = {says: judged(Mode.PROTECT, says).reason for says in Says}
+    monitor = {says: judged(Mode.MONITOR, says).reason for says in RuleResult}
+    protect = {says: judged(Mode.PROTECT, says).reason for says in RuleResult}
     assert monitor == protect
-    assert judged(Mode.DISCOVER, Says.DENY).verdict == "violation"
-    assert judged(Mode.DISCOVER, Says.NOTHING).verdict == "allow"
+    assert judged(Mode.DISCOVER, RuleResult.DENY).verdict == "violation"
+    assert judged(Mode.DISCOVER, RuleResult.NOTHING).verdict == "allow"
 
 
 def test_rows_are_every_pair_of_modes_with_every_verdict_once():

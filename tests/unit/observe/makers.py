@@ -139,11 +139,9 @@ class Node:
         self.policy = EMPTY
         self.steering = SimpleNamespace(segments={})
 
-    def happened(self, happening: Any) -> None:
+    def happened(self, event: Any) -> None:
         self.told.append(
-            f"{happening.workload}: {happening.message}"
-            if happening.workload
-            else happening.message
+            f"{event.workload}: {event.message}" if event.workload else event.message
         )
 
     def refresh(self) -> int:

@@ -18,7 +18,7 @@ from pyctl.observe.auto_attach import AutoAttacher
 from pyctl.platform.process import process_ref
 from pyctl.policy.document.types import Selector
 from pyctl.runtime.base import Container, Unreachable
-from pyctl.state.requests import AttachOrder, AutoAttach
+from pyctl.state.requests import AttachRequest, AutoAttach
 from tests.lab.pace import wait_for
 
 CHOSEN = (
@@ -99,7 +99,7 @@ def following(runtime):
         rename=lambda one, before: told.append((before, one.name)),
         holder=attached.get,
         remembered=lambda one: (
-            AttachOrder(fail=Fail.OPEN) if one.name == "db" else None
+            AttachRequest(fail=Fail.OPEN) if one.name == "db" else None
         ),
         tell=lambda one: "selects none" in one.message or told.append(one),
     )
@@ -175,7 +175,10 @@ def test_a_refusal_is_told_and_the_next_one_is_attached(following, runtime):
     runtime.run(container("web-bad"))
     runtime.run(container("web-2", 11))
     wait_for(lambda: orders)
-    assert "web-bad was not attached by itself: it has no interface" in told[0].message
+    assert (
+        "auto-attach of container web-bad failed: it has no interface"
+        in told[0].message
+    )
     assert attacher.failures == {"id-web-bad": "it has no interface."}
     wait_for(lambda: any(one.tries > 2 for one in attacher.pending()))
     assert len(told) == 1, "for one reason once"
@@ -199,7 +202,9 @@ def test_what_the_kernel_refuses_is_told_and_tried_again(following, runtime):
     attacher.start()
     runtime.run(container("web-odd"))
     wait_for(lambda: orders)
-    assert "web-odd was not attached by itself: the kernel refuses" in told[0].message
+    assert (
+        "auto-attach of container web-odd failed: the kernel refuses" in told[0].message
+    )
     wait_for(lambda: attacher.failures == {})
     assert attacher.pending() == []
 
@@ -320,7 +325,7 @@ def test_a_container_that_its_runtime_cannot_name_yet_is_attached_in_the_end(
     wait_for(lambda: orders)
     assert orders[0].found.pid == 10
     assert [one.message for one in told] == [
-        "container id-web-1 was not attached by itself: it is busy. It is tried again."
+        "auto-attach of container id-web-1 failed: it is busy. It is tried again."
     ]
     wait_for(lambda: not attacher.pending())
     assert attacher.failures == {}
@@ -338,7 +343,7 @@ def test_one_that_starts_anew_while_its_attach_fails_waits_for_no_former_try(
     begun, go = threading.Event(), threading.Event()
     attach = attacher._attach
 
-    def slow(order: AttachOrder) -> None:
+    def slow(order: AttachRequest) -> None:
         if order.found.pid == 10:
             begun.set()
             go.wait(10)
@@ -362,7 +367,7 @@ def test_no_order_comes_after_it_has_stopped(following, runtime):
     begun, go = threading.Event(), threading.Event()
     attach = attacher._attach
 
-    def slow(order: AttachOrder) -> None:
+    def slow(order: AttachRequest) -> None:
         begun.set()
         go.wait(10)
         attach(order)

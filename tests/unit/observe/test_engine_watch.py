@@ -44,7 +44,7 @@ class World(Node):
         monkeypatch.setattr(engine_watch, "EventReader", lambda _: self)
         monkeypatch.setattr(
             engine_watch,
-            "kernel_happening",
+            "kernel_event",
             lambda drop, _names: SimpleNamespace(workload=None, message=drop),
         )
         self.controller = Loop("controller")

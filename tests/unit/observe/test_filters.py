@@ -83,7 +83,7 @@ def test_others_filters_are_told_of_the_workload_and_are_no_repair(world):
 
 def test_at_the_start_they_are_told_of_everywhere(world):
     world.others = [(1, "a filter is in front of ours")]
-    world.filters.tell_strangers(None)
+    world.filters.tell_foreign_filters(None)
     assert world.asked == [None]
     assert len(world.told) == 1
 

@@ -41,7 +41,7 @@ class World(Node):
         monkeypatch.setattr(
             host_sides, "standing", lambda _, names: self.there & {*names}
         )
-        monkeypatch.setattr(host_sides, "shed_and_tell", self._shed)
+        monkeypatch.setattr(host_sides, "drop_and_tell_broken_ports", self._shed)
         self.controller = Loop("controller")
         monkeypatch.setattr(self.controller, "do", self._do)
         self.sides = HostSides(self, self.controller)  # type: ignore[arg-type]

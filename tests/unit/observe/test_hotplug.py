@@ -47,8 +47,8 @@ class Node:
         closed = workload.id in self.quarantined
         return SimpleNamespace(mode=Mode.QUARANTINE if closed else Mode.PROTECT)
 
-    def happened(self, happening) -> None:
-        self.told.append(happening.message)
+    def happened(self, event) -> None:
+        self.told.append(event.message)
 
     def _attach(self, order) -> None:
         (name,) = order.interfaces

@@ -67,9 +67,9 @@ class Observer(Watch):
     def repair(self) -> bool:
         return self._node.look("repair")
 
-    def tell_strangers(self, touched: object) -> None:
+    def tell_foreign_filters(self, touched: object) -> None:
         assert touched is None
-        self._node.look("tell_strangers")
+        self._node.look("tell_foreign_filters")
 
     def follow(self) -> None:
         self._node.look("follow")
@@ -138,7 +138,7 @@ def says(world: World, name: str) -> list[str]:
 def test_at_the_start_all_is_looked_at(world):
     """What came while no agent was looking was told to nobody."""
     assert sorted(world.first) == sorted(
-        ["tell_strangers", "follow_all", "Detour", "registry", "Segments"]
+        ["tell_foreign_filters", "follow_all", "Detour", "registry", "Segments"]
     )
 
 
@@ -292,7 +292,7 @@ def test_only_the_controller_writes(monkeypatch):
     wait_for(lambda: {"repair", "Detour", "follow_all"} <= {*node.seen})
     watcher.stop()
     node.controller.close()
-    for look in ("repair", "Detour", "tell_strangers"):
+    for look in ("repair", "Detour", "tell_foreign_filters"):
         assert node.threads[look] == "controller"
     assert node.threads["follow_all"] == "observe"
 

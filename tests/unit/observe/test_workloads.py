@@ -107,13 +107,13 @@ def test_a_burial_that_fails_is_tried_again_and_told_once_for_each_reason(world)
 
 
 def test_one_that_cannot_be_buried_keeps_no_other(world, monkeypatch):
-    def bury(_context, load: Workload) -> None:
+    def cleanup_dead_workload(_context, load: Workload) -> None:
         if load.id == "web":
             raise KeyError("what nobody foresaw")
         world.buried.append(load.id)
         world.registry.drop(load.id)
 
-    monkeypatch.setattr(workloads, "bury", bury)
+    monkeypatch.setattr(workloads, "cleanup_dead_workload", cleanup_dead_workload)
     for load in (WEB, APP):
         world.end(load)
     world.looks.pass_time()

@@ -96,8 +96,8 @@ class World(Node):
             succession, "bound_at", lambda *_: "/run/netns/x" if self.bound else None
         )
         monkeypatch.setattr(workloads.recovery, "finish_journals", lambda _: [])
-        monkeypatch.setattr(workloads, "bury", self._bury)
-        monkeypatch.setattr(workloads, "shed_and_tell", lambda *_: False)
+        monkeypatch.setattr(workloads, "cleanup_dead_workload", self._bury)
+        monkeypatch.setattr(workloads, "drop_and_tell_broken_ports", lambda *_: False)
         monkeypatch.setattr(workloads, "live_addresses", self._live)
         monkeypatch.setattr(
             workloads, "port_now", lambda _i, _p, was: self.ports.get(was.port_id, was)

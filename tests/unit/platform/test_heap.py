@@ -8,7 +8,7 @@ from pyctl.platform import heap
 
 
 def test_threads_are_made_and_memory_is_given_back_as_before():
-    heap.few_arenas()
+    heap.limit_malloc_arenas()
     found: list[int] = []
     threads = [
         threading.Thread(target=lambda: found.append(len(bytearray(1 << 20))))

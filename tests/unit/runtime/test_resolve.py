@@ -14,7 +14,7 @@ from tests.unit.runtime.fake_docker import docker_at, inspected
 SHOP = Container("ab" * 32, "shop", 4242, "docker")
 
 
-class Says:
+class RuleResult:
     """A runtime that answers, or raises, this."""
 
     def __init__(self, answer):
@@ -26,21 +26,25 @@ class Says:
         return self.answer
 
 
-SILENT = Says(Unreachable("socket s does not exist"))
+SILENT = RuleResult(Unreachable("socket s does not exist"))
 
 
 def test_the_first_that_knows_answers():
-    assert first_that_knows("shop", [SILENT, Says(None), Says(SHOP)]) is SHOP
+    assert (
+        first_that_knows("shop", [SILENT, RuleResult(None), RuleResult(SHOP)]) is SHOP
+    )
 
 
 def test_a_refusal_is_not_asked_around():
     with pytest.raises(RefusedError):
-        first_that_knows("shop", [Says(RefusedError("it is exited")), Says(SHOP)])
+        first_that_knows(
+            "shop", [RuleResult(RefusedError("it is exited")), RuleResult(SHOP)]
+        )
 
 
 def test_an_unknown_name_tells_who_could_not_be_asked():
     with pytest.raises(NotFoundError, match="socket s does not exist"):
-        first_that_knows("shop", [SILENT, Says(None)])
+        first_that_knows("shop", [SILENT, RuleResult(None)])
 
 
 def test_no_runtime_at_all_names_what_was_tried():

@@ -18,7 +18,7 @@ from pyctl.model.workload import (
 )
 from pyctl.runtime.base import Container
 from pyctl.state.memory import Memory, merged, places
-from pyctl.state.requests import AttachOrder
+from pyctl.state.requests import AttachRequest
 
 DB = Container(
     "ab" * 32, "db", 10, "docker", {"app": "db"}, "db:1", place="unix:///d.sock"
@@ -32,7 +32,7 @@ WORKLOAD = Workload(
     forced_mode=Mode.QUARANTINE,
     mode_before=Mode.PROTECT,
 )
-ORDER = AttachOrder(
+ORDER = AttachRequest(
     container="db",
     interfaces=("eth0",),
     labels={"tier": "1"},
@@ -61,7 +61,7 @@ def test_what_was_said_of_a_container_is_read_back(memory, instance):
     assert again.load() == []
     found = again.of(DB)
     assert found == memory.of(DB)
-    assert found.order == replace(ORDER, container=None, by_itself=True, force=True)
+    assert found.order == replace(ORDER, container=None, automatic=True, force=True)
     assert found.order.datapath is DatapathKind.U32
     assert found.workload == replace(WORKLOAD, forced_mode=None, mode_before=None)
     assert places(again.all()) == {"unix:///d.sock"}
@@ -90,15 +90,17 @@ def test_it_is_lost_while_it_is_not_attached_and_forgotten_when_it_is_detached(
 
 def test_a_later_order_adds_to_the_former_one(memory):
     memory.keep(DB, ORDER, WORKLOAD)
-    memory.keep(DB, AttachOrder(labels={"a": "b"}, any_source=False), WORKLOAD)
+    memory.keep(DB, AttachRequest(labels={"a": "b"}, any_source=False), WORKLOAD)
     found = memory.of(DB).order
     assert found.labels == {"tier": "1", "a": "b"}
     assert found.any_source is False
     assert found.fail is Fail.OPEN
-    both = merged(ORDER, AttachOrder(fail=Fail.CLOSED, serves=(), interfaces=("eth1",)))
+    both = merged(
+        ORDER, AttachRequest(fail=Fail.CLOSED, serves=(), interfaces=("eth1",))
+    )
     assert (both.fail, both.serves) == (Fail.CLOSED, ())
     assert both.interfaces == ("eth0", "eth1")
-    assert merged(ORDER, AttachOrder()).interfaces == (), "all of them"
+    assert merged(ORDER, AttachRequest()).interfaces == (), "all of them"
 
 
 def test_a_file_that_is_none_is_told_and_left(memory, tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyctl.telemetry.events import Happening
+from pyctl.telemetry.events import Event
 from pyctl.telemetry.log_budget import BURST, INTERVAL_S, REFILL_S, LogBudget
 
 
@@ -14,7 +14,7 @@ class Clock:
 
 
 def denial(workload="web", kind="denial"):
-    return Happening(kind, "no", workload=workload, packets=3)
+    return Event(kind, "no", workload=workload, packets=3)
 
 
 def test_a_day_of_denials_is_few_lines_and_every_one_is_counted():

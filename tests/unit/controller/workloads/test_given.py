@@ -91,7 +91,7 @@ def test_what_a_runtime_gives_is_taken_from_who_was_merely_found_with_it(monkeyp
 
 
 @pytest.mark.parametrize(
-    ("by_itself", "told", "own"),
+    ("automatic", "told", "own"),
     [
         (False, (IP,), {IP, LATER, BESIDE}),
         (True, (IP,), {IP}),
@@ -100,13 +100,13 @@ def test_what_a_runtime_gives_is_taken_from_who_was_merely_found_with_it(monkeyp
     ids=["by hand", "by itself", "nobody tells"],
 )
 def test_where_nobody_looks_on_only_what_a_runtime_tells_is_given(
-    monkeypatch, by_itself, told, own
+    monkeypatch, automatic, told, own
 ):
     live = (("eth0", IP), ("eth0", LATER), ("lo", BESIDE))
     monkeypatch.setattr(given, "port_anew", lambda *_: PORT)
     monkeypatch.setattr(given, "live_addresses", lambda _: live)
     known = replace(WEB, told=told)
-    anew = given.taken_anew(None, known, None, (), by_itself=by_itself)
+    anew = given.taken_anew(None, known, None, (), automatic=automatic)
     assert {*anew.given} == own
     assert {one.address for one in anew.claims} == {text for _, text in live} - own
 

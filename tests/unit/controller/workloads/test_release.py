@@ -13,7 +13,7 @@ from tests.unit.policy.makers import port, workload
 
 
 class Steering:
-    """Says of which thread it was used."""
+    """RuleResult of which thread it was used."""
 
     def __init__(self) -> None:
         self.gone: list[int] = []

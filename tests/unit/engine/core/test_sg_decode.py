@@ -330,7 +330,7 @@ def frames() -> list[bytes]:
 @settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_random_bytes_are_either_passed_or_counted(core_module, data):
-    """Every frame has exactly one fate; nothing traps (the build has UBSan)."""
+    """Every frame has exactly one decision; nothing traps (the build has UBSan)."""
     core = Core(core_module, sessions=64)
     core.set_policy(
         Rule(proto=17), mode=data.draw(st.sampled_from(["protect", "monitor"]))

@@ -22,7 +22,7 @@ from pyctl.model.policy import (
 )
 from pyctl.model.protocols import protocol_name
 from pyctl.model.workload import Mode
-from pyctl.policy.compile.affected_ports import concerned
+from pyctl.policy.compile.affected_ports import affected_ports
 from pyctl.policy.compile.compiler import Compiled, Compiler
 from pyctl.policy.document.casts import cast_of, with_subnets
 from pyctl.policy.document.resolve import addresses, possible
@@ -120,7 +120,7 @@ def test_after_any_row_of_changes_it_decides_as_written(core_module, policy, row
         after = compiler.compile(attached.values())
         node.follow(before, after)
         assert fresh.swap(pack_node(after.node, after.members, [])) == 0
-        said = concerned(before, after)
+        said = affected_ports(before, after)
         former, answers = answers, {}
         loads = list(attached.values())
         known = with_subnets(compiler.written, loads)

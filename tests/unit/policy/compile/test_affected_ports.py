@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from pyctl.policy.compile.affected_ports import concerned, rule_count
+from pyctl.policy.compile.affected_ports import affected_ports, rule_count
 from pyctl.policy.compile.compiler import Compiled, compile_policy
 from pyctl.policy.document.parse import parse
 from pyctl.policy.document.resolve import addresses
@@ -47,13 +47,13 @@ def compiled(*rules: str, loads=ALL, groups: str = GROUPS) -> Compiled:
     ],
 )
 def test_a_changed_rule_concerns_its_two_ends(after, ports):
-    assert concerned(compiled(FIRST, SECOND, THIRD), compiled(*after)) == ports
+    assert affected_ports(compiled(FIRST, SECOND, THIRD), compiled(*after)) == ports
 
 
 def test_who_joins_a_group_concerns_those_across_from_it():
     two = replace(DB, name="db2", ports=(port(4, f"{packets.world_ip6}/64"),))
     before = compiled(FIRST, SECOND)
-    assert concerned(before, compiled(FIRST, SECOND, loads=(*ALL, two))) == {2, 4}
+    assert affected_ports(before, compiled(FIRST, SECOND, loads=(*ALL, two))) == {2, 4}
 
 
 @pytest.mark.parametrize(
@@ -70,20 +70,20 @@ def test_who_joins_what_any_may_talk_to_concerns_only_where_the_rule_is_judged(
     """Each port may have a flow that was decided before the address was anybody's."""
     rule = f"- {{id: 1, from: any, to: db, {end}action: allow}}"
     two = replace(DB, id="db2", name="db2", ports=(port(4, f"{packets.world_ip6}/64"),))
-    assert concerned(compiled(rule), compiled(rule, loads=(*ALL, two))) == ports
+    assert affected_ports(compiled(rule), compiled(rule, loads=(*ALL, two))) == ports
 
 
 def test_a_rule_of_one_end_that_changes_concerns_that_end():
     into = FIRST.replace("action", "direction: ingress, action")
     out = FIRST.replace("action", "direction: egress, action")
-    assert concerned(compiled(into, SECOND), compiled(SECOND)) == {2}
-    assert concerned(compiled(out, SECOND), compiled(SECOND)) == {1}
-    assert concerned(compiled(into), compiled(out)) == {1, 2}
+    assert affected_ports(compiled(into, SECOND), compiled(SECOND)) == {2}
+    assert affected_ports(compiled(out, SECOND), compiled(SECOND)) == {1}
+    assert affected_ports(compiled(into), compiled(out)) == {1, 2}
 
 
 def test_who_leaves_a_group_concerns_those_across_from_it():
     after = compiled(FIRST, SECOND, loads=(WEB, APP))
-    assert concerned(compiled(FIRST, SECOND), after) == {2}
+    assert affected_ports(compiled(FIRST, SECOND), after) == {2}
 
 
 def test_an_address_that_moves_concerns_who_may_talk_to_either_owner():
@@ -91,19 +91,19 @@ def test_an_address_that_moves_concerns_who_may_talk_to_either_owner():
     moved = replace(WEB, ports=(port(1, *APP.ports[0].addresses),))
     there = replace(APP, ports=(port(2, *WEB.ports[0].addresses),))
     after = compiled(FIRST, SECOND, loads=(moved, there, DB))
-    assert concerned(compiled(FIRST, SECOND), after) == {1, 2, 3}
+    assert affected_ports(compiled(FIRST, SECOND), after) == {1, 2, 3}
 
 
 def test_a_redefined_group_concerns_both_ends_of_its_rules():
     wider = GROUPS.replace(packets.world_net_ip4, packets.net_ip4)
     after = compiled(FIRST, SECOND, THIRD, groups=wider)
-    assert concerned(compiled(FIRST, SECOND, THIRD), after) == {1, 2}
+    assert affected_ports(compiled(FIRST, SECOND, THIRD), after) == {1, 2}
 
 
 def test_what_has_no_rule_concerns_nobody():
     other = workload("x", port(9, f"{packets.world_ip4}/24"))
     after = compiled(FIRST, SECOND, loads=(*ALL, other))
-    assert concerned(compiled(FIRST, SECOND), after) == {9}
+    assert affected_ports(compiled(FIRST, SECOND), after) == {9}
 
 
 @pytest.mark.parametrize(("number", "count"), [(1, 2), (2, 2), (3, 1)])
@@ -119,7 +119,7 @@ def test_an_address_that_is_nobodys_own_may_be_any_ports(shared):
     groups = GROUPS.replace(packets.world_net_ip4, shared)
     third = "- {id: 3, from: web, to: far, action: allow}"
     before = compiled(FIRST, third, groups=groups)
-    assert concerned(before, compiled(FIRST, groups=groups)) == {1, 2, 3}
+    assert affected_ports(before, compiled(FIRST, groups=groups)) == {1, 2, 3}
 
 
 @pytest.mark.parametrize("end", ["", "direction: ingress, ", "direction: egress, "])
@@ -133,7 +133,7 @@ def test_who_is_not_concerned_is_judged_as_before_when_another_comes_and_goes(
     two = replace(DB, id="db2", name="db2", ports=(port(4, f"{packets.world_ip6}/64"),))
     few, many = compiled(rule), compiled(rule, loads=(*ALL, two))
     for before, after in ((few, many), (many, few)):
-        said = concerned(before, after)
+        said = affected_ports(before, after)
         for port_id in before.ports.keys() & after.ports.keys() - said:
             assert allowed(before, port_id) == allowed(after, port_id)
 

@@ -150,31 +150,33 @@ def test_what_is_sent_to_many_is_learned_without_an_answer(address, group):
     ]
     assert not learned.networks
     rule = to(group)
-    assert Judge(policy(rule), [WEB, DB]).fate(flow).verdict == "allow"
-    assert Judge(policy(), [WEB, DB]).fate(flow).verdict == "deny"
+    assert Judge(policy(rule), [WEB, DB]).decision(flow).verdict == "allow"
+    assert Judge(policy(), [WEB, DB]).decision(flow).verdict == "deny"
     assert not learn([flow], policy(rule), [WEB, DB]).rules
 
 
 def test_a_rule_may_let_it_leave_and_the_other_end_refuse_it():
     flow = observed(packets.group_ip4, 5353, at_db(packets.group_ip4))
     leaves = "{id: 1, from: any, to: multicast, direction: egress, action: allow}"
-    assert Judge(policy(leaves), [WEB, DB]).fate(flow).verdict == "deny"
+    assert Judge(policy(leaves), [WEB, DB]).decision(flow).verdict == "deny"
     comes = "{id: 2, from: any, to: db, ports: [udp/5353], action: allow}"
     both = policy(leaves, comes, groups="{db: {selector: {name: db}}}")
-    assert Judge(both, [WEB, DB]).fate(flow).verdict == "allow"
+    assert Judge(both, [WEB, DB]).decision(flow).verdict == "allow"
 
 
 def test_a_dhcp_clients_question_is_free_and_comes_to_servers_alone():
     everybody = packets.limited_broadcast_ip4
     flow = observed(everybody, 67)
-    assert Judge(policy(), [WEB]).fate(flow).verdict == "allow"
+    assert Judge(policy(), [WEB]).decision(flow).verdict == "allow"
     denied = policy("{id: 1, from: any, to: any, ports: [udp/67], action: deny}")
-    assert Judge(denied, [WEB]).fate(flow).verdict == "deny"
+    assert Judge(denied, [WEB]).decision(flow).verdict == "deny"
     assert ask(policy(), [WEB], "web", everybody, "udp/67").opens
     server = replace(DB, serves=(Service.DHCP,))
     leaves = "{id: 1, from: any, to: any, direction: egress, action: allow}"
     for ip, rules in ((packets.pod_two_ip4, [leaves]), (everybody, [])):
         heard = observed(ip, 67, at_db(ip))
-        assert Judge(policy(*rules), [WEB, DB]).fate(heard).verdict == "deny"
-        assert Judge(policy(*rules), [WEB, server]).fate(heard).verdict == "allow"
-    assert Judge(policy(), [WEB, DB], Mode.MONITOR).fate(heard).verdict == "violation"
+        assert Judge(policy(*rules), [WEB, DB]).decision(heard).verdict == "deny"
+        assert Judge(policy(*rules), [WEB, server]).decision(heard).verdict == "allow"
+    assert (
+        Judge(policy(), [WEB, DB], Mode.MONITOR).decision(heard).verdict == "violation"
+    )

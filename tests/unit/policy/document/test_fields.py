@@ -6,7 +6,7 @@ import pytest
 
 from pyctl.errors import UsageError
 from pyctl.policy.document import fields
-from pyctl.policy.document.fields import Notes
+from pyctl.policy.document.fields import ErrorCollector
 from pyctl.policy.document.table import FLAG
 from tests import packets
 
@@ -30,7 +30,7 @@ from tests import packets
     ],
 )
 def test_ports_are_read_as_written(text, proto, low, high):
-    notes = Notes()
+    notes = ErrorCollector()
     found = fields.port_spec(notes, "p", text)
     assert (found.text, found.proto, found.low, found.high) == (text, proto, low, high)
     assert notes.errors == []
@@ -43,21 +43,21 @@ def test_ports_are_read_as_written(text, proto, low, high):
     ids=repr,
 )  # fmt: skip
 def test_anything_else_is_no_port(value):
-    notes = Notes()
+    notes = ErrorCollector()
     assert fields.port_spec(notes, "p", value) is None
     assert notes.errors[0].startswith("p: ")
 
 
 @pytest.mark.parametrize("value", [0, 1, "yes", None])
 def test_a_flag_is_true_or_false_and_nothing_like_it(value):
-    notes = Notes()
+    notes = ErrorCollector()
     FLAG.read(notes, "enabled", value)
     assert notes.errors
 
 
 @pytest.mark.parametrize("value", [packets.pod_one_ip4, packets.pod_one_ip6])
 def test_one_address_is_a_network_of_one(value):
-    assert fields.cidr(Notes(), "c", value).num_addresses == 1
+    assert fields.cidr(ErrorCollector(), "c", value).num_addresses == 1
 
 
 def test_a_value_in_an_error_is_short_even_if_it_holds_itself():
@@ -72,7 +72,7 @@ def test_a_number_that_python_does_not_write_out_can_be_told():
 
 
 def test_of_very_many_errors_the_first_are_told_and_how_many_there_are():
-    notes = Notes()
+    notes = ErrorCollector()
     for number in range(fields.MAX_TOLD + 5):
         notes.error(f"rules[{number}]", "wrong")
     with pytest.raises(UsageError, match=f"has {fields.MAX_TOLD + 5} errors") as caught:
@@ -91,13 +91,13 @@ def test_of_very_many_errors_the_first_are_told_and_how_many_there_are():
 )
 def test_what_no_packet_can_have_is_no_network(value, why):
     """A denial for it would deny nothing."""
-    notes = Notes()
+    notes = ErrorCollector()
     assert fields.cidr(notes, "c", value) is None
     assert why in notes.errors[0]
 
 
 def test_what_is_told_is_bounded_in_number_and_length():
-    notes = Notes()
+    notes = ErrorCollector()
     for number in range(1000):
         notes.error("k" * 10_000, f"bad {number}")
         notes.warn("p", f"odd {number}")

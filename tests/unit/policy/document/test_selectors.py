@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pyctl.policy.document.fields import Notes
+from pyctl.policy.document.fields import ErrorCollector
 from pyctl.policy.document.resolve import selects
 from pyctl.policy.document.selectors import as_mapping, selector
 from pyctl.policy.document.types import Expression, Operator
@@ -12,7 +12,7 @@ from tests.unit.policy.makers import workload
 
 
 def holds(body: dict[str, object], **labels: str) -> bool:
-    notes = Notes()
+    notes = ErrorCollector()
     found = selector(notes, "s", body)
     assert not notes.errors
     return selects(found, workload("w", labels=labels))
@@ -55,7 +55,7 @@ def test_who_is_in_no_namespace_is_in_the_default_one():
 
 
 def test_a_selector_asks_for_runtime_and_namespace():
-    notes = Notes()
+    notes = ErrorCollector()
     body = {"runtime": "docker", "namespace": "sh*"}
     found = selector(notes, "s", body)
     assert not notes.errors
@@ -82,13 +82,13 @@ def test_a_selector_asks_for_runtime_and_namespace():
     ],
 )
 def test_what_is_wrong_is_told_with_its_path(body, error):
-    notes = Notes()
+    notes = ErrorCollector()
     selector(notes, "s", body)
     assert any(line.startswith(error) for line in notes.errors), notes.errors
 
 
 def test_what_is_said_is_kept():
-    found = selector(Notes(), "s", asked("a", "NotIn", "x", ""))
+    found = selector(ErrorCollector(), "s", asked("a", "NotIn", "x", ""))
     assert found.expressions == (Expression("a", Operator.NOT_IN, ("x", "")),)
 
 
@@ -110,6 +110,6 @@ def test_what_is_said_is_kept():
     ],
 )
 def test_a_selector_goes_back_into_what_it_was_read_from(body):
-    notes = Notes()
+    notes = ErrorCollector()
     assert as_mapping(selector(notes, "s", body)) == body
     assert not notes.errors

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pyctl.policy.document.fields import MAX_RULE_ID, Notes
+from pyctl.policy.document.fields import MAX_RULE_ID, ErrorCollector
 from pyctl.policy.document.table import (
     NOT_YET,
     TEXT,
@@ -24,7 +24,7 @@ TABLE = Table(
 
 
 def read(table, value):
-    notes = Notes()
+    notes = ErrorCollector()
     return table.read(notes, "t", value), notes.errors
 
 
@@ -65,13 +65,13 @@ def test_as_kubernetes_has_it_null_is_absent_and_a_list_may_be_empty():
 
 @pytest.mark.parametrize("value", [True, 0, -1, 2**32, "1", 1.0, None])
 def test_an_id_is_a_positive_32_bit_number(value):
-    notes = Notes()
+    notes = ErrorCollector()
     assert number(1, MAX_RULE_ID).read(notes, "id", value) is None
     assert notes.errors
 
 
 def test_one_word_alone_and_words_by_any_key():
-    notes = Notes()
+    notes = ErrorCollector()
     assert const("v1").read(notes, "c", "v2") is None
     assert WORDS.read(notes, "w", {"a": "", "b": "x"}) == {"a": "", "b": "x"}
     assert notes.errors == ["c: must be v1, not 'v2'"]

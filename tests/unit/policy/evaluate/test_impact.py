@@ -1,4 +1,4 @@
-"""Which open flows a new policy turns, and by which rule."""
+"""Which open flows a new policy verdict_changes, and by which rule."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pyctl.model.flow import Answer
 from pyctl.model.policy import Direction
 from pyctl.model.workload import Mode
 from pyctl.policy.document.parse import parse
-from pyctl.policy.evaluate.impact import Turn, turns
+from pyctl.policy.evaluate.impact import VerdictChange, verdict_changes
 from pyctl.policy.evaluate.observed import End, Observed
 from pyctl.policy.evaluate.question import ask
 from tests import packets
@@ -45,10 +45,10 @@ def rules(*lines: str, more: str = ""):
 def test_what_is_denied_from_now_on_is_named_with_its_rule():
     policy = rules("id: 7, from: any, to: web, ports: [tcp/80], action: deny")
     flows = [flow(OUTSIDE, AT_WEB), flow(OUTSIDE, AT_WEB), flow(OUTSIDE, AT_WEB, 81)]
-    assert turns(policy, [WEB], flows) == Counter(
+    assert verdict_changes(policy, [WEB], flows) == Counter(
         {
-            Turn(OUTSIDE, AT_WEB, "tcp/80", opens=False, rule_id=7): 2,
-            Turn(OUTSIDE, AT_WEB, "tcp/81", opens=False, rule_id=None): 1,
+            VerdictChange(OUTSIDE, AT_WEB, "tcp/80", opens=False, rule_id=7): 2,
+            VerdictChange(OUTSIDE, AT_WEB, "tcp/81", opens=False, rule_id=None): 1,
         }
     )
 
@@ -60,15 +60,15 @@ def test_a_rejection_cuts_as_a_denial_does_and_a_staged_rule_cuts_nothing():
         "id: 8, from: any, to: web, action: allow",
     )
     flows = [flow(OUTSIDE, AT_WEB), flow(OUTSIDE, AT_WEB, 81)]
-    assert turns(rules(*lines), [WEB], flows) == {
-        Turn(OUTSIDE, AT_WEB, "tcp/80", opens=False, rule_id=7): 1
+    assert verdict_changes(rules(*lines), [WEB], flows) == {
+        VerdictChange(OUTSIDE, AT_WEB, "tcp/80", opens=False, rule_id=7): 1
     }
 
 
 def test_what_is_allowed_from_now_on_is_too():
     policy = rules("id: 1, from: any, to: web, action: allow")
     flows = [flow(OUTSIDE, AT_WEB, passed=False), flow(OUTSIDE, AT_WEB, 81)]
-    (turn,) = turns(policy, [WEB], flows)
+    (turn,) = verdict_changes(policy, [WEB], flows)
     assert (turn.opens, turn.rule_id, turn.service) == (True, 1, "tcp/80")
 
 
@@ -79,8 +79,8 @@ def test_the_other_end_is_asked_though_the_flow_never_came_there():
         "id: 2, from: web, to: db, action: deny",
     )
     denied = flow(AT_WEB, AT_DB, passed=False)
-    assert turns(policy, [WEB, DB], [denied]) == {}
-    (turn,) = turns(policy, [WEB, DB], [flow(AT_WEB, AT_DB)])
+    assert verdict_changes(policy, [WEB, DB], [denied]) == {}
+    (turn,) = verdict_changes(policy, [WEB, DB], [flow(AT_WEB, AT_DB)])
     assert (turn.opens, turn.rule_id) == (False, 2)
 
 
@@ -89,7 +89,7 @@ def test_the_mode_of_an_end_has_its_say(mode):
     policy = rules(
         "id: 1, from: any, to: web, action: deny", more=f"modes: {{web: {mode}}}\n"
     )
-    found = turns(policy, [WEB], [flow(OUTSIDE, AT_WEB)])
+    found = verdict_changes(policy, [WEB], [flow(OUTSIDE, AT_WEB)])
     shut = {Mode.PROTECT: 1, Mode.QUARANTINE: None}
     assert [turn.rule_id for turn in found] == ([shut[mode]] if mode in shut else [])
 
@@ -106,7 +106,9 @@ def test_it_is_what_the_policy_answers_when_asked(policy, passed, number):
             if source == target:
                 continue
             answer = ask(policy, loads, source.address, target.address, f"tcp/{number}")
-            found = turns(policy, loads, [flow(source, target, number, passed=passed)])
+            found = verdict_changes(
+                policy, loads, [flow(source, target, number, passed=passed)]
+            )
             assert [turn.opens for turn in found] == (
                 [] if answer.opens is passed else [answer.opens]
             )

@@ -10,7 +10,7 @@ from pyctl.model.flow import Answer
 from pyctl.model.policy import Direction
 from pyctl.model.workload import Mode
 from pyctl.policy.document.parse import parse
-from pyctl.policy.evaluate.impact import turns
+from pyctl.policy.evaluate.impact import verdict_changes
 from pyctl.policy.evaluate.judge import Judge
 from pyctl.policy.evaluate.observed import End, Observed, Side
 from pyctl.policy.evaluate.simulate import Change, simulate
@@ -79,22 +79,22 @@ WEB_TO_GATE = "id: 4, from: web, to: gates, action: allow"
     ],
 )
 def test_what_a_gateway_forwarded_is_known_at_each_end(flow, rules, verdict, rule):
-    fate = Judge(policy(*rules), LOADS).fate(flow)
-    assert (fate.verdict, fate.rule_id, fate.why) == (verdict, rule, "")
+    decision = Judge(policy(*rules), LOADS).decision(flow)
+    assert (decision.verdict, decision.rule_id, decision.why) == (verdict, rule, "")
 
 
 def test_the_mode_is_that_of_the_end_that_judges():
     """Not of the workload that has the address."""
     modes = "modes: {gates: quarantine}\n"
     rules = (WEB_TO_DB, WEB_TO_GATE)
-    assert Judge(policy(*rules), LOADS).fate(THROUGH).passes
-    fate = Judge(policy(*rules, modes=modes), LOADS).fate(THROUGH)
-    assert (fate.verdict, fate.rule_id) == ("deny", None)
+    assert Judge(policy(*rules), LOADS).decision(THROUGH).passes
+    decision = Judge(policy(*rules, modes=modes), LOADS).decision(THROUGH)
+    assert (decision.verdict, decision.rule_id) == ("deny", None)
 
 
 def test_impact_and_simulation_say_the_same_of_a_gateway():
     shuts = policy(GATE_TO_DB)
-    (turn,) = turns(shuts, LOADS, [from_far()])
+    (turn,) = verdict_changes(shuts, LOADS, [from_far()])
     assert (turn.source.shown, turn.opens, turn.rule_id) == ("gate", False, None)
     found = simulate([from_far()], policy(FAR_TO_DB), shuts, LOADS)
     assert found.flows == {Change.DENIED: 1}
@@ -102,9 +102,9 @@ def test_impact_and_simulation_say_the_same_of_a_gateway():
 
 def test_one_that_is_not_known_to_forward_has_another_address_by_now():
     loads = [DB, replace(GATEWAY, any_source=False)]
-    fate = Judge(policy(FAR_TO_DB), loads).fate(from_far(seen_by_db=False))
-    assert (fate.verdict, fate.why) == (None, "gate has another address by now")
-    assert not turns(policy(FAR_TO_DB), loads, [from_far(passed=False)])
+    decision = Judge(policy(FAR_TO_DB), loads).decision(from_far(seen_by_db=False))
+    assert (decision.verdict, decision.why) == (None, "gate has another address by now")
+    assert not verdict_changes(policy(FAR_TO_DB), loads, [from_far(passed=False)])
 
 
 def test_an_end_that_never_saw_it_is_asked_too():
@@ -113,11 +113,11 @@ def test_an_end_that_never_saw_it_is_asked_too():
         Side(OUT, AT_WEB, AT_DB), source=AT_WEB, target=AT_DB, passed=False
     )
     half = policy(f"{WEB_TO_DB}, direction: egress")
-    assert Judge(half, LOADS).fate(flow).verdict == "deny"
-    assert Judge(half, [WEB, GATEWAY]).fate(flow).verdict == "allow"
-    assert Judge(policy(WEB_TO_DB), LOADS).fate(flow).verdict == "allow"
+    assert Judge(half, LOADS).decision(flow).verdict == "deny"
+    assert Judge(half, [WEB, GATEWAY]).decision(flow).verdict == "allow"
+    assert Judge(policy(WEB_TO_DB), LOADS).decision(flow).verdict == "allow"
 
 
 def test_a_mode_can_be_tried_on_all():
-    fate = Judge(policy(GATE_TO_DB), LOADS, Mode.MONITOR).fate(THROUGH)
-    assert (fate.verdict, fate.passes) == ("violation", True)
+    decision = Judge(policy(GATE_TO_DB), LOADS, Mode.MONITOR).decision(THROUGH)
+    assert (decision.verdict, decision.passes) == ("violation", True)

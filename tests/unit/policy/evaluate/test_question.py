@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pyctl.errors import NotFoundError, UsageError
-from pyctl.model.truth import Says
+from pyctl.model.truth import RuleResult
 from pyctl.model.workload import Mode
 from pyctl.policy.document.parse import parse
 from pyctl.policy.evaluate.question import ask
@@ -49,7 +49,7 @@ def test_a_rule_of_one_end_leaves_the_other_to_its_default():
     assert not answer.opens
     assert by(answer) == [3, None]
     egress, ingress = answer.asked
-    assert (egress.judgement.passes, ingress.says) == (True, Says.NOTHING)
+    assert (egress.judgement.passes, ingress.says) == (True, RuleResult.NOTHING)
     assert ingress.reached
 
 
@@ -125,12 +125,12 @@ rules:
 @pytest.mark.parametrize(
     ("mode", "asked", "says", "record", "rejects"),
     [
-        (Mode.PROTECT, "tcp/80", Says.ALLOW, ("violation", "staged_deny"), False),
-        (Mode.PROTECT, "tcp/81", Says.ALLOW, ("allow", None), False),
-        (Mode.PROTECT, "udp/80", Says.DENY, ("deny", "policy_deny"), True),
-        (Mode.PROTECT, "udp/81", Says.DENY, ("deny", "policy_deny"), True),
-        (Mode.MONITOR, "udp/81", Says.DENY, ("violation", "policy_deny"), False),
-        (Mode.DISCOVER, "icmp", Says.NOTHING, ("allow", None), False),
+        (Mode.PROTECT, "tcp/80", RuleResult.ALLOW, ("violation", "staged_deny"), False),
+        (Mode.PROTECT, "tcp/81", RuleResult.ALLOW, ("allow", None), False),
+        (Mode.PROTECT, "udp/80", RuleResult.DENY, ("deny", "policy_deny"), True),
+        (Mode.PROTECT, "udp/81", RuleResult.DENY, ("deny", "policy_deny"), True),
+        (Mode.MONITOR, "udp/81", RuleResult.DENY, ("violation", "policy_deny"), False),
+        (Mode.DISCOVER, "icmp", RuleResult.NOTHING, ("allow", None), False),
     ],
 )
 def test_a_staged_rule_decides_nothing_and_a_rejection_is_a_denial_with_an_answer(

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from pyctl.model.policy import Action, Direction
 from pyctl.model.workload import Mode, Workload
 from pyctl.policy.compile.effective import effective
-from pyctl.policy.document.fields import Notes
+from pyctl.policy.document.fields import ErrorCollector
 from pyctl.policy.document.parse import parse
 from pyctl.policy.document.types import Policy
 from pyctl.policy.evaluate.explain import explain, groups_at
@@ -48,7 +48,7 @@ def namespace(name: str, labels: dict[str, str]) -> Object:
 def translated(
     policies: list[Object], pods: list[Pod], nodes: list[str] | None = None
 ) -> Translated:
-    notes = Notes()
+    notes = ErrorCollector()
     described = {pod.namespace: pod.namespace_labels for pod in pods}
     items = [*policies, *(namespace(*one) for one in described.items())]
     text = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_network
 
-from pyctl.policy.document.fields import Notes, group_name
+from pyctl.policy.document.fields import ErrorCollector, group_name
 from pyctl.policy.document.types import Expression, Operator, Selector
 from pyctl.policy.kubernetes.groups import Groups
 from pyctl.policy.kubernetes.policies import Block
@@ -50,5 +50,5 @@ def test_names_of_any_length_are_names_of_groups():
         for end, selector in (("a", ONE), ("b", OTHER))
     ]
     assert len(set(names)) == 2
-    notes = Notes()
+    notes = ErrorCollector()
     assert all(group_name(notes, "g", name) for name in names)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pyctl.policy.document.fields import Notes
+from pyctl.policy.document.fields import ErrorCollector
 from pyctl.policy.kubernetes.manifests import objects
 
 HEAD = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n"
@@ -25,7 +25,7 @@ apiVersion: networking.k8s.io/v1
 kind: NetworkPolicyList
 items: [{{metadata: {{name: c}}}}]
 """
-    notes = Notes()
+    notes = ErrorCollector()
     found = [
         (path, body["metadata"]["name"]) for path, body in objects(notes, "f", text)
     ]
@@ -57,6 +57,6 @@ items: [{{metadata: {{name: c}}}}]
     ],
 )
 def test_nothing_is_left_out_in_silence(text, error):
-    notes = Notes()
+    notes = ErrorCollector()
     assert objects(notes, "f", text) == []
     assert notes.errors == [error] or notes.errors[0].startswith(error)

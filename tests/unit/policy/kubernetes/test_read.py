@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from pyctl.policy.document.fields import Notes
+from pyctl.policy.document.fields import ErrorCollector
 from pyctl.policy.kubernetes.policies import LabelSelector, NamedPort, Pods, PortRange
 from pyctl.policy.kubernetes.read import label_selector, policy
 from tests import packets
 
 
 def read(given, /, **more):
-    notes = Notes()
+    notes = ErrorCollector()
     body = {"metadata": {"name": "p", "labels": {"any": 1}}, "spec": given, **more}
     return policy(notes, "f", body), notes
 
@@ -160,14 +160,14 @@ def test_host_bits_of_a_block_do_not_matter():
 
 
 def test_null_is_absent():
-    notes = Notes()
+    notes = ErrorCollector()
     assert label_selector(notes, "s", None) == LabelSelector()
     assert label_selector(notes, "s", {"matchLabels": None}) == LabelSelector()
     assert not notes.errors
 
 
 def test_an_expression_may_have_null_values():
-    notes = Notes()
+    notes = ErrorCollector()
     asked = {"key": "a", "operator": "Exists", "values": None}
     found = label_selector(notes, "s", {"matchExpressions": [asked]})
     assert [one.key for one in found.expressions] == ["a"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pyctl.policy.document.fields import Notes
+from pyctl.policy.document.fields import ErrorCollector
 from pyctl.policy.kubernetes.policies import ServicePort
 from pyctl.policy.kubernetes.read_cluster import namespace, service
 from tests import packets
@@ -13,7 +13,7 @@ ABOUT = {"name": "db", "namespace": "shop", "uid": "1"}
 
 
 def test_a_namespace_has_a_name_and_labels():
-    notes = Notes()
+    notes = ErrorCollector()
     told = {"metadata": {"name": "lab", "labels": {"a": "b", "c": ""}}, "status": {}}
     assert namespace(notes, "f", told) == ("lab", {"a": "b", "c": ""})
     assert namespace(notes, "f", {"metadata": {"name": "lab"}}) == ("lab", {})
@@ -21,7 +21,7 @@ def test_a_namespace_has_a_name_and_labels():
 
 
 def test_a_service_leads_to_pods():
-    notes = Notes()
+    notes = ErrorCollector()
     spec = {
         "clusterIP": packets.world_ip4,
         "clusterIPs": [packets.world_ip4, packets.pod_one_ip6],
@@ -61,6 +61,6 @@ def test_a_service_leads_to_pods():
     ],
 )
 def test_what_is_wrong_is_told_with_its_path(spec, error):
-    notes = Notes()
+    notes = ErrorCollector()
     assert service(notes, "f", {"metadata": ABOUT, "spec": spec}) is None
     assert notes.errors[0].startswith(error)

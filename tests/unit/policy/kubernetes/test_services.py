@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from pyctl.policy.document.fields import Notes
+from pyctl.policy.document.fields import ErrorCollector
 from pyctl.policy.kubernetes.translate import read_all, translate
 from tests import packets
 from tests.unit.policy.makers import workload
@@ -38,7 +38,7 @@ def opened(rule: dict[str, object], *others: dict[str, object]) -> set[str]:
         "metadata": {"name": "p"},
         "spec": {"policyTypes": ["Egress"], "egress": [rule]},
     }
-    notes = Notes()
+    notes = ErrorCollector()
     text = json.dumps({"apiVersion": "v1", "kind": "List", "items": [policy, *others]})
     labels = {"app": "db", "tier": "back", "segctl.port.pg": "5432"}
     labels |= {"segctl.port.app": "8080", "segctl.port.other": "8081"}
@@ -88,7 +88,7 @@ def test_one_without_address_or_pods_opens_nothing(spec):
 
 
 def test_without_services_the_rules_are_named_that_need_them():
-    notes = Notes()
+    notes = ErrorCollector()
     policy = (
         "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: p},"
         " spec: {policyTypes: [Egress], egress: [{to: [{podSelector: {}}]}]}}"

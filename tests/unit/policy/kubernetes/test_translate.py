@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, reject, settings
 from pyctl.errors import UsageError
 from pyctl.model.policy import Direction
 from pyctl.model.workload import Mode
-from pyctl.policy.document.fields import Notes
+from pyctl.policy.document.fields import ErrorCollector
 from pyctl.policy.document.parse import parse
 from pyctl.policy.document.resolve import effective_mode
 from pyctl.policy.kubernetes.translate import asks_for_ports, read_all, translate
@@ -221,13 +221,13 @@ def test_only_names_of_ports_behind_services_ask_for_the_workloads():
         service = {"kind": "Service", "metadata": {"name": "s"}, "spec": spec}
         items = [policy(egress=[{"ports": by}]), {"apiVersion": "v1"} | service]
         text = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
-        return asks_for_ports(read_all(Notes(), {"f": text}))
+        return asks_for_ports(read_all(ErrorCollector(), {"f": text}))
 
     assert asks("web", [{"port": 80}])
     assert asks(80, BY_NAME)
     assert not asks(80, [{"port": 80}])
     text = repr(policy(egress=[{"ports": BY_NAME}]))
-    assert not asks_for_ports(read_all(Notes(), {"f": text}))
+    assert not asks_for_ports(read_all(ErrorCollector(), {"f": text}))
 
 
 def test_one_object_given_twice_or_none_at_all_is_an_error():
@@ -235,12 +235,12 @@ def test_one_object_given_twice_or_none_at_all_is_an_error():
         UsageError, match=r"items\[1\].metadata.name: default/p is given twice"
     ):
         translated([policy(), policy()], [])
-    notes = Notes()
+    notes = ErrorCollector()
     read_all(notes, {"a": "", "b": "---"})
     assert notes.errors == ["a, b: there is no NetworkPolicy in it"]
 
 
 def test_the_mode_of_isolated_pods_is_the_one_asked_for():
-    found = read_all(Notes(), {"f": repr(policy())})
-    made = parse(translate(Notes(), found, mode=Mode.MONITOR).text)
+    found = read_all(ErrorCollector(), {"f": repr(policy())})
+    made = parse(translate(ErrorCollector(), found, mode=Mode.MONITOR).text)
     assert made.modes == {"default.p.pods": Mode.MONITOR}

@@ -7,7 +7,7 @@ import pytest
 from pyctl.model.flow import Answer
 from pyctl.policy.document.parse import parse
 from pyctl.policy.evaluate.replay import Replay
-from pyctl.policy.learn.learn_filter import MEANING, SCAN, LeftOut, Why, sieve
+from pyctl.policy.learn.learn_filter import MEANING, SCAN, LeftOut, Why, learn_filter
 from tests import packets
 from tests.unit.policy.flows import LOADS, WORLD, seen
 
@@ -28,7 +28,7 @@ NO, OPEN = Answer.NONE, Answer.OPEN
 
 def sifted(*flows):
     out = LeftOut()
-    return sieve(flows, Replay(POLICY, LOADS), out), out
+    return learn_filter(flows, Replay(POLICY, LOADS), out), out
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyctl.policy.document.fields import Notes, port_spec
+from pyctl.policy.document.fields import ErrorCollector, port_spec
 from pyctl.policy.learn.ports import specs
 
 
@@ -20,7 +20,7 @@ def test_neighbours_are_a_range_from_three_on():
 
 @given(st.sets(st.integers(1, 40), min_size=1))
 def test_every_port_that_was_seen_and_no_other_is_in_the_list(ports):
-    notes = Notes()
+    notes = ErrorCollector()
     found = [port_spec(notes, "", text) for text in specs(("tcp", n) for n in ports)]
     assert not notes.errors
     assert {n for spec in found for n in range(spec.low, spec.high + 1)} == ports

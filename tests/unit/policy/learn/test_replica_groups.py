@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pyctl.policy.document.fields import Notes, group_name
+from pyctl.policy.document.fields import ErrorCollector, group_name
 from pyctl.policy.document.parse import parse
 from pyctl.policy.document.resolve import selects
 from pyctl.policy.document.types import Selector
@@ -78,7 +78,7 @@ def test_a_number_left_open_must_not_take_what_has_other_labels():
 @pytest.mark.parametrize("name", ["a b", "/x", "-", "any", "ä" * 80, "w[1]*"])
 def test_every_name_becomes_a_group_name_and_a_glob_of_its_own(name):
     found = placed(named(name, "other"))
-    notes = Notes()
+    notes = ErrorCollector()
     assert group_name(notes, "", found.group[name])
     assert found.group[name] != "any"
     assert selects(found.made[found.group[name]], workload(name))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pyctl.model.flow import Answer
 from pyctl.model.policy import Action
-from pyctl.policy.document.fields import Notes, port_spec
+from pyctl.policy.document.fields import ErrorCollector, port_spec
 from pyctl.policy.document.parse import parse
 from pyctl.policy.document.types import EMPTY, Group, Rule
 from pyctl.policy.evaluate.observed import End, Observed, Side
@@ -168,7 +168,7 @@ def behind(policy, learned):
     rules = tuple(
         Rule(
             *(rule.id, rule.source, rule.target),
-            tuple(port_spec(Notes(), "", text) for text in rule.ports),
+            tuple(port_spec(ErrorCollector(), "", text) for text in rule.ports),
             Action.ALLOW,
         )
         for rule in learned.rules

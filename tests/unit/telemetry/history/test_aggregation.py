@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pyctl.model.flow import endpoint
-from pyctl.telemetry.events import Happening
+from pyctl.telemetry.events import Event
 from pyctl.telemetry.history.aggregation import (
     EVENTS,
     FLOWS,
@@ -23,8 +23,8 @@ from tests.unit.telemetry.history.makers import denied, flow
 FLOOD = 100
 
 
-def folded(happenings):
-    return aggregate(list(happenings), EVENTS, FLOOD)
+def folded(events):
+    return aggregate(list(events), EVENTS, FLOOD)
 
 
 @pytest.mark.parametrize(
@@ -36,9 +36,9 @@ def test_room_is_shared_out_and_who_wants_less_leaves_the_rest(counts, room, sha
     assert sum(min(count, share) for count in counts) <= room
 
 
-def denial(sport: int, dport: int = 80, ip: str = packets.pod_two_ip4) -> Happening:
+def denial(sport: int, dport: int = 80, ip: str = packets.pod_two_ip4) -> Event:
     own = packets.pod_one_ip6 if ":" in ip else packets.pod_one_ip4
-    return Happening(
+    return Event(
         "denial",
         "no policy rule allows it",
         workload="web",
@@ -52,10 +52,10 @@ def denial(sport: int, dport: int = 80, ip: str = packets.pod_two_ip4) -> Happen
     )
 
 
-def sums(happenings: list[Happening]) -> tuple[int, int]:
+def sums(events: list[Event]) -> tuple[int, int]:
     return (
-        sum(one.packets or 0 for one in happenings),
-        sum(one.bytes or 0 for one in happenings),
+        sum(one.packets or 0 for one in events),
+        sum(one.bytes or 0 for one in events),
     )
 
 
@@ -101,7 +101,7 @@ def test_floods_of_two_rounds_are_repeats_of_each_other():
 
 
 def test_what_counts_nothing_is_told_each_time():
-    told = [Happening("lifecycle", "attached", time=n) for n in range(2 * FLOOD)]
+    told = [Event("lifecycle", "attached", time=n) for n in range(2 * FLOOD)]
     assert folded(told) == told
 
 

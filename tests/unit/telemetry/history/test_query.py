@@ -9,11 +9,11 @@ import time
 import pytest
 
 from pyctl.errors import SegctlError
-from pyctl.telemetry.events import EventLog, Happening
+from pyctl.telemetry.events import Event, EventLog
 from pyctl.telemetry.history import query
 from pyctl.telemetry.history.database import Database, Limits
 from pyctl.telemetry.history.hits import Count
-from pyctl.telemetry.history.query import Reader, Wanted
+from pyctl.telemetry.history.query import FlowQuery, Reader
 from pyctl.telemetry.history.writer import History
 from tests.unit.telemetry.history.makers import flow
 
@@ -58,10 +58,10 @@ def now(**changes):
 
 
 def test_whoever_was_at_an_end_or_in_an_event_is_known(reader, history):
-    history.record([now()], [Happening("lifecycle", "attached", workload="db")])
+    history.record([now()], [Event("lifecycle", "attached", workload="db")])
     assert all(reader.knows(name) for name in ("web", "client", "db"))
     assert not reader.knows("nope")
-    assert len(reader.flows(Wanted(10, workload="client")).flows) == 1
+    assert len(reader.flows(FlowQuery(10, workload="client")).flows) == 1
 
 
 def broken(*_):
@@ -71,8 +71,8 @@ def broken(*_):
 @pytest.mark.parametrize(
     "ask",
     [
-        lambda reader: reader.flows(Wanted(10)),
-        lambda reader: reader.events(Wanted(10)),
+        lambda reader: reader.flows(FlowQuery(10)),
+        lambda reader: reader.events(FlowQuery(10)),
         lambda reader: reader.hits(),
         lambda reader: reader.knows("web"),
     ],
@@ -103,15 +103,15 @@ def test_an_answer_says_that_there_is_more_than_was_looked_at(
 ):
     monkeypatch.setattr(query, "MAX_READ", 3)
     history.record([now(sport=number) for number in range(3)])
-    assert reader.flows(Wanted(10)).complete
+    assert reader.flows(FlowQuery(10)).complete
     history.record([now(sport=4)])
-    found = reader.flows(Wanted(10))
+    found = reader.flows(FlowQuery(10))
     assert (len(found.flows), found.complete) == (3, False)
     # As many as were asked for are there.
-    assert reader.flows(Wanted(10, after=found.position)).complete
+    assert reader.flows(FlowQuery(10, after=found.position)).complete
     monkeypatch.undo()
     engine.open_flows = query.MAX_LIVE
-    assert not reader.flows(Wanted(10)).complete
+    assert not reader.flows(FlowQuery(10)).complete
 
 
 def test_an_answer_says_that_the_disk_has_not_all_of_it_yet(
@@ -121,9 +121,9 @@ def test_an_answer_says_that_the_disk_has_not_all_of_it_yet(
     monkeypatch.setattr(Database, "write", lambda *told: hang.wait(20) and write(*told))
     monkeypatch.setattr(query, "FLUSH_S", 0.01)
     history.record([now()])
-    found = reader.flows(Wanted(10))
+    found = reader.flows(FlowQuery(10))
     assert (found.flows, found.complete) == ([], False)
     hang.set()
     monkeypatch.setattr(query, "FLUSH_S", 20)
-    found = reader.flows(Wanted(10))
+    found = reader.flows(FlowQuery(10))
     assert (len(found.flows), found.complete) == (1, True)

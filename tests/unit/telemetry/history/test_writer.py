@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from pyctl.telemetry.events import Happening
+from pyctl.telemetry.events import Event
 from pyctl.telemetry.history import database, writer
 from pyctl.telemetry.history.database import Limits
 from pyctl.telemetry.history.hits import Count
@@ -48,7 +48,7 @@ def now(**changes):
 
 
 def denial(**changes):
-    return Happening("denial", "no", **{"packets": 1, "workload": "web", **changes})
+    return Event("denial", "no", **{"packets": 1, "workload": "web", **changes})
 
 
 def test_what_is_recorded_is_on_disk_after_a_flush_and_nobody_else_reads_it(made):
@@ -81,7 +81,7 @@ def test_repeats_of_a_denial_are_one_row_over_batches(made):
 
 def test_happenings_that_count_nothing_are_each_told(made):
     history = made()
-    history.record(events=[Happening("lifecycle", "attached")] * 2)
+    history.record(events=[Event("lifecycle", "attached")] * 2)
     history.flush(5)
     assert rows(history, table="events") == [(2,)]
 
@@ -259,7 +259,7 @@ def test_many_threads_record_at_once(made):
 def test_a_record_that_cannot_be_kept_is_counted_and_its_neighbours_are_kept(made):
     history = made()
     flows = [now(sport=1), now(workload="\udcff"), now(packets=1 << 64), now(sport=2)]
-    history.record(flows, [Happening("denial", "it is \udcff now")], (5, 9))
+    history.record(flows, [Event("denial", "it is \udcff now")], (5, 9))
     history.flush(5)
     assert rows(history, "sport") == [(1,), (2,)]
     assert rows(history, "message", "events") == [("it is \\xff now",)]
