@@ -26,7 +26,7 @@ _HOLES = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the rules; the exit status."""
+    """Print the rules; return the exit status."""
     parser = _parser()
     asked = parser.parse_args(arguments)
     options = CLASSIC if asked.classic else Options()
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _lines(pair: Pair, steering: Steering, options: Options) -> list[str]:
     if steering is Steering.QUARANTINE and not options.drop_quarantined:
-        # The classic reset: what forwards goes, and nothing comes in its place.
+        # The classic reset deletes the forwarding rules and adds none.
         return deletions(ruleset(pair, Steering.FORWARD, options))
     rules = (*guard(pair.bridge, options), *ruleset(pair, steering, options))
     return [add(rule) for rule in rules]

@@ -18,23 +18,23 @@ Place = tuple[str, int, int]
 
 @dataclass(frozen=True)
 class Drift:
-    """How to make a kernel hold what was asked for; all empty where it does."""
+    """The changes that make a kernel hold what was asked for; all empty if it does."""
 
     excess: tuple[Held, ...] = ()
-    """To take away, in this order: last tried first."""
+    """The rules to delete, in this order: last tried first."""
     missing: tuple[Rule, ...] = ()
-    """To add then, in this order."""
+    """The rules to add after that, in this order."""
     changed: tuple[tuple[Held, Rule], ...] = ()
     """To replace in place: the matches are right, the actions are not."""
 
     def __bool__(self) -> bool:
-        """Whether anything is to be done."""
+        """Return whether anything is to be done."""
         return bool(self.excess or self.missing or self.changed)
 
 
 def drift(asked: Iterable[Rule], held: Iterable[Held]) -> Drift:
-    """Everything held is compared: leave out what is not ours to judge, such as other pairs' rules
-    on the bridge.
+    """Return the drift between asked and held rules. All of `held` is compared, so leave out what is not
+    ours, such as other pairs' rules on the bridge.
     """
     wanted: dict[Place, list[Rule]] = {}
     found: dict[Place, list[Held]] = {}

@@ -83,7 +83,7 @@ Name = Callable[[int], str]
 
 
 def held(bodies: Iterable[bytes], name: Name) -> list[Held]:
-    """The u32 filters among the answers, in the order in which the kernel tries them.
+    """Return the u32 filters of a dump, in the order in which the kernel tries them.
 
     ValueError for bodies that are no such message, and for another hook than `Parent` knows.
     """
@@ -102,7 +102,7 @@ def _filter(body: bytes, name: Name) -> Iterator[Held]:
     options = _attrs(outer.get(TCA_OPTIONS, b""))
     sel = options.get(TCA_U32_SEL)
     if sel is None:
-        # The classifier itself, or a table of it.
+        # This is the classifier itself, or a table of it.
         return
     extra = [Unknown(word) for number, word in _CHANGES.items() if number in options]
     if any(outer.get(TCA_CHAIN, b"")):

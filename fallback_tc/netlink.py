@@ -95,7 +95,7 @@ class Message(NamedTuple):
 
 
 def add(rule: Rule, ifindex: Ifindex) -> Message:
-    """A new filter, behind those of the same place.
+    """Return the message that adds a filter after those of the same place.
 
     The kernel answers ENOENT where a module is missing, EINVAL where the hook's qdisc is, or where
     the pref is taken by another protocol or kind.
@@ -105,7 +105,7 @@ def add(rule: Rule, ifindex: Ifindex) -> Message:
 
 
 def replace(rule: Rule, ifindex: Ifindex, handle: int) -> Message:
-    """Other actions for the filter that has this handle, without a moment between.
+    """Return the message that replaces the actions of the filter with this handle, in one step.
 
     The kernel keeps the filter's matches and does not look at those sent: `rule` must have the
     same ones. It answers ENOENT where no such filter is.
@@ -115,7 +115,7 @@ def replace(rule: Rule, ifindex: Ifindex, handle: int) -> Message:
 
 
 def delete(rule: Rule, ifindex: Ifindex, handle: int = 0) -> Message:
-    """Take away the filter that has this handle; 0: all of the rule's place.
+    """Return the message that deletes the filter with this handle; 0: all of the rule's place.
 
     The kernel answers ENOENT or EINVAL where there is none, also where another kind's filter is
     at that pref.
@@ -125,7 +125,7 @@ def delete(rule: Rule, ifindex: Ifindex, handle: int = 0) -> Message:
 
 
 def dump(device: str, parent: Parent, ifindex: Ifindex) -> Message:
-    """Ask for all filters of a hook; `fallback_tc.dump` reads the answers."""
+    """Return the message that asks for all filters of a hook; `fallback_tc.dump` reads the answers."""
     body = TCMSG.pack(0, ifindex(device), 0, parent, 0)
     return Message(RTM_GETTFILTER, NLM_F_DUMP, body)
 

@@ -13,15 +13,15 @@ from fallback_tc.rules import Parent, check_device, check_pref, mac_bytes
 
 PREF_BASE = 10000
 UCMAC_HEAD, BCMAC_HEAD = bytes.fromhex("4e657556"), bytes.fromhex("ffffff00")
-"""Of the MACs that mean a detour through the engine; the last two bytes are the port id."""
+"""The heads of MACs that mean a detour through the engine; the last two bytes are the port id."""
 TAPMAC_HEAD = bytes.fromhex("4e657554")
-"""Likewise of what has gone on already, and is a copy."""
+"""The head of MACs that mark a copy of a frame that has gone on already."""
 PREFS_BELOW, PREFS_ABOVE = 5, 9
 """How far the prefs of a port's rules reach around `Pair.pref_base`."""
 
 
 class Steering(StrEnum):
-    """What is done with a pair's frames; NeuVector's FwdPortPair, TapPortPair, ResetPortPair."""
+    """The treatment of a pair's frames; NeuVector's FwdPortPair, TapPortPair, ResetPortPair."""
 
     FORWARD = "forward"
     """The engine holds each frame, and sends on what may pass."""
@@ -33,7 +33,7 @@ class Steering(StrEnum):
 
 @dataclass(frozen=True)
 class Options:
-    """What is done beyond the classic set. `CLASSIC` has all of it off."""
+    """The extensions of the classic ruleset. `CLASSIC` has all of them off."""
 
     ipv6: bool = True
     """IPv6 goes to the engine too; neighbour discovery goes across."""
@@ -88,37 +88,37 @@ CLASSIC = Options(
 
 @dataclass(frozen=True)
 class Pair:
-    """One spliced interface of a workload, as rules name it."""
+    """The spliced interface of a workload, as rules name it."""
 
     vex: str
     vin: str
     bridge: str
     mac: str
-    """The workload's."""
+    """The workload's MAC."""
     ucmac: str
-    """What replaces it on the way through the engine."""
+    """The MAC that replaces it on the way through the engine."""
     pref_ex: int
-    """On the bridge, of the rule that knows the UCMAC as destination and sends to vin."""
+    """The pref, on the bridge, of the rule that matches the UCMAC as destination and sends to vin."""
     pref_in: int
-    """Likewise as source, to vex."""
+    """The pref, on the bridge, of the rule that matches the UCMAC as source and sends to vex."""
     broadcasts: tuple[str, ...] = ()
     """The IPv4 broadcast addresses of the workload's subnets: all else that a group MAC carries is
     known by itself."""
     addresses: tuple[str, ...] | None = None
-    """The workload's own; None: it may speak for anybody."""
+    """The workload's own addresses; None: it may use any."""
     routes: bool = False
     """It may send router advertisements and redirects."""
     pref_base: int = PREF_BASE
-    """On the ports. With another base, a new set can stand beside an old one."""
+    """The base of the ports' prefs. With another base, a new set can exist beside an old one."""
 
     @property
     def tapmac(self) -> str:
-        """What replaces it in a tap's copies."""
+        """Return the MAC that replaces the workload's MAC in a tap's copies."""
         return ":".join([TAPMAC_HEAD.hex(":"), *self.ucmac.split(":")[4:]])
 
     @property
     def bcmac(self) -> str:
-        """What replaces a group's MAC on the way to the workload."""
+        """Return the MAC that replaces a group's MAC on the way to the workload."""
         return ":".join([BCMAC_HEAD.hex(":"), *self.ucmac.split(":")[4:]])
 
     def __post_init__(self) -> None:

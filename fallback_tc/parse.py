@@ -100,7 +100,7 @@ class _Found:
 def text(
     output: str, device: str, parent: Parent = Parent.CLSACT_INGRESS
 ) -> list[Held]:
-    """What `tc filter show dev DEVICE ingress` prints. `parent` where a line does not say it.
+    """Parse what `tc filter show dev DEVICE ingress` prints; `parent` is for lines without one.
 
     ValueError for a filter line that is none, and for one of another hook.
     """
@@ -121,7 +121,7 @@ def text(
 def json_text(
     output: str, device: str, parent: Parent = Parent.CLSACT_INGRESS
 ) -> list[Held]:
-    """What `tc -j filter show dev DEVICE ingress` prints.
+    """Parse what `tc -j filter show dev DEVICE ingress` prints.
 
     ValueError for what is no such JSON, as tc itself makes where a name does not print.
     """
@@ -164,7 +164,7 @@ def _parent(text: str | None, default: Parent) -> Parent:
 
 
 def _is_node(handle: str) -> bool:
-    """A filter's `800::800`, not a table's `800:`."""
+    """Return whether the handle is a filter's `800::800`, not a table's `800:`."""
     return handle.count(":") == 2 and not handle.endswith(":")
 
 
@@ -224,7 +224,7 @@ def _action(what: str) -> Action | list[Munge]:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """With the values of `match`, which tc repeats as a key, in a list."""
+    """Return a JSON object as a dict, with the values of the repeated key `match` in a list."""
     made: dict[str, Any] = {}
     for key, value in pairs:
         if key == "match":
@@ -267,7 +267,7 @@ def _gact(control: str, shown: str) -> Action:
 def _add_key(
     actions: list[Action | list[Munge]], header: str, offset: int, value: int, keep: int
 ) -> None:
-    """To the pedit that is the last action; one that is not ours becomes unknown."""
+    """Add a key to the pedit that is the last action; a key unlike ours makes it Unknown."""
     last = actions[-1]
     shown = f"pedit key at {header}+{offset}: val {value:08x} mask {keep:08x}"
     if not isinstance(last, list):

@@ -91,7 +91,7 @@ _NEIGHBOUR = tuple(
 """The types 133 to 137."""
 _IPV4_DESTINATION, _IPV6_SOURCE, _IPV6_DESTINATION, _ND_TARGET = 16, 8, 24, 48
 _ARP = (Match(WORD, 0x00010800, 0xFFFFFFFF, 0), Match(2, 0x0604, 0xFFFF, 4))
-"""Of Ethernet and IPv4."""
+"""ARP for Ethernet and IPv4."""
 _ARP_MAC, _ARP_ADDRESS = 8, 14
 _BROADCAST_MAC = "ff:ff:ff:ff:ff:ff"
 _IPV4_GROUP = Match(1, 0xE0, 0xF0, _IPV4_DESTINATION)
@@ -104,7 +104,7 @@ Matches = tuple[Match, ...]
 def ruleset(
     pair: Pair, steering: Steering = Steering.FORWARD, options: Options | None = None
 ) -> tuple[Rule, ...]:
-    """The rules of one pair: vex, vin, bridge. `guard` gives those that it shares with others."""
+    """Return the rules of one pair: vex, vin, bridge. `guard` returns those that all pairs share."""
     options = options or Options()
     taken = {GUARD_BOTH, GUARD_NONE} if options.loop_guard else set()
     if options.parent is Parent.CLSACT_INGRESS:
@@ -124,7 +124,7 @@ def ruleset(
 
 
 def guard(bridge: str, options: Options | None = None) -> tuple[Rule, ...]:
-    """The rules that a bridge has once, whatever its pairs."""
+    """Return the rules that a bridge has once, whatever its pairs."""
     options = options or Options()
     if not options.loop_guard:
         return ()
@@ -137,13 +137,13 @@ def guard(bridge: str, options: Options | None = None) -> tuple[Rule, ...]:
 
 @dataclass(frozen=True)
 class _Port:
-    """One port of the pair: what enters there."""
+    """One port of the pair, with the rules for what enters there."""
 
     pair: Pair
     device: str
     other: str
     side: Side
-    """Which MAC of a frame that enters here is the workload's."""
+    """The MAC, of a frame that enters here, that is the workload's."""
     steering: Steering
     options: Options
 
@@ -169,8 +169,8 @@ class _Port:
         yield from self._rest()
 
     def ways_back(self) -> Iterator[Rule]:
-        """On the bridge: what comes out of the engine and would have gone on from here. What was for a group
-        goes to all: which group it was, its MAC does not say any more.
+        """Yield the bridge's rules for frames that come out of the engine and would have gone on from here.
+        Group frames go to the broadcast MAC, because the detour MAC does not keep the group.
         """
         yield self._way_back(self.pair.ucmac, self.pair.mac)
         if self.side is Side.DST and self.options.groups:
@@ -189,7 +189,7 @@ class _Port:
 
     @property
     def _judged(self) -> bool:
-        # What drops only to keep a policy whole has no place where all passes.
+        # A mode that passes everything needs no rules that drop to protect the policy.
         return self.steering is Steering.FORWARD
 
     @property
@@ -198,7 +198,7 @@ class _Port:
 
     @property
     def _drop_not_own(self) -> bool:
-        """Must a frame have the workload's MAC where the workload is?"""
+        """Return whether frames must have the workload's MAC on the workload's side."""
         to_workload = self.side is Side.DST
         options = self.options
         wanted = options.drop_stray if to_workload else options.drop_spoofed
@@ -229,7 +229,7 @@ class _Port:
         mac = self.pair.tapmac if self._marks_copies else held
         detour = (self._pedit(mac), self._last(self.pair.bridge))
         if self.steering is Steering.TAP:
-            # First of all on its way, before anything can touch it.
+            # The frame is sent on first, before any action changes it.
             return (Mirred(Direction.MIRROR, self.other), *detour)
         return detour
 
@@ -289,7 +289,7 @@ class _Port:
 
     @property
     def _speaks_for_itself(self) -> bool:
-        """Must what the workload tells its link be of its own?"""
+        """Return whether the workload may announce only its own addresses on its link."""
         known = self.side is Side.SRC and self.options.groups
         return known and self._judged and self.options.drop_spoofed
 
@@ -313,7 +313,7 @@ class _Port:
             yield self._rule(NEIGHBOUR, "ipv6", kind, _DROP)
 
     def _neighbour_ends(self) -> list[Matches]:
-        """Of the MACs of neighbour discovery that goes across: as of what is inspected, or left."""
+        """Return the MAC matches of neighbour discovery that passes."""
         if not self.options.groups:
             return [self._inspected]
         own = self._own if self._owned_group else ()
@@ -331,7 +331,7 @@ class _Port:
         yield self._rule(OWN_ARP, "arp", _ANY, _DROP)
 
     def _words_of(self, version: int) -> list[bytes]:
-        """The workload's addresses of one IP version; nothing to compare where it may have any."""
+        """Return the workload's addresses of one IP version as bytes; one empty value if it may use any."""
         if self.pair.addresses is None:
             return [b""]
         found = [ipaddress.ip_address(text) for text in self.pair.addresses]
@@ -360,17 +360,17 @@ class _Port:
 
     @property
     def _no_ip_left(self) -> bool:
-        """Whether the rules of smaller prefs have a decision for each IP packet that may pass."""
+        """Return whether rules of smaller prefs decide on every IP packet."""
         return self._drop_stray and self._drop_not_own
 
     def _passing(self) -> list[Matches]:
-        """Of anything: what has the right MACs to go across."""
+        """Return the match sets of frames with the right MACs to pass."""
         if not self._drop_not_own:
             return [_ANY if self.options.short_frames else _CLASSIC_ANY]
         return [(_GROUP,), self._own] if self.side is Side.DST else [self._own]
 
     def _passing_ip(self, *, inspected: bool) -> list[Matches]:
-        """Likewise of one IP version, but for what rules of smaller prefs have matched."""
+        """Return the match sets of passing frames of one IP version that no smaller pref matches."""
         if not self._drop_not_own:
             return self._passing()
         if not inspected:
@@ -379,7 +379,7 @@ class _Port:
 
 
 def _cut(side: Side, mac: bytes) -> tuple[tuple[bytes, int], ...]:
-    """(part, offset from the network header): the classic cut, along the words."""
+    """Return (part, offset from the network header) for both parts of a MAC, cut at a word."""
     at = side.offset
     head = 2 if at % WORD else WORD
     return (mac[:head], at), (mac[head:], at + head)
@@ -404,13 +404,13 @@ def _mac_matches(side: Side, mac: bytes) -> Matches:
 
 
 def _detour(side: Side) -> Matches:
-    """A UCMAC or a TAPMAC, in one rule: their heads differ in one bit."""
+    """Return the matches of a UCMAC or a TAPMAC, in one rule: their heads differ in one bit."""
     held, copied = (int.from_bytes(head, "big") for head in (UCMAC_HEAD, TAPMAC_HEAD))
     return _head(side, UCMAC_HEAD, 0xFFFFFFFF ^ held ^ copied)
 
 
 def _head(side: Side, head: bytes, mask: int = 0xFFFFFFFF) -> Matches:
-    """The first four bytes of a MAC."""
+    """Return the matches of the first four bytes of a MAC."""
     at, value = side.offset, int.from_bytes(head, "big") & mask
     if at % WORD == 0:
         return (Match(WORD, value, mask, at),)

@@ -32,19 +32,19 @@ _SIDES = {Side.DST: "dst", Side.SRC: "src"}
 
 
 def add(rule: Rule) -> str:
-    """`tc filter add …`. ValueError for a rule that was read from a kernel and has parts which
-    are not known here.
+    """Return the `tc filter add …` line. ValueError for a rule that was read from a kernel and has unknown
+    parts.
     """
     return f"tc {batch_add(rule)}"
 
 
 def delete(rule: Rule) -> str:
-    """`tc filter del …`: takes all filters of the rule's place."""
+    """Return the `tc filter del …` line, which deletes all filters of the rule's place."""
     return f"tc {batch_delete(rule)}"
 
 
 def batch_add(rule: Rule) -> str:
-    """A line for `tc -batch`."""
+    """Return the `tc -batch` line that adds the rule."""
     matches = " ".join(_match(match) for match in rule.matches)
     actions = " ".join(f"action {_action(action)}" for action in rule.actions)
     line = f"filter add {_place(rule)} u32 {matches} {actions}"
@@ -52,18 +52,18 @@ def batch_add(rule: Rule) -> str:
 
 
 def batch_delete(rule: Rule) -> str:
-    """A line for `tc -batch`. Names the classifier, so that another kind's filter stays."""
+    """Return the `tc -batch` line that deletes the place's u32 filters; another kind's filter stays."""
     return f"filter del {_place(rule)} u32"
 
 
 def qdisc(device: str, parent: Parent) -> str:
-    """`tc qdisc add …`: what the filters of that hook hang on."""
+    """Return the `tc qdisc add …` line for the qdisc of that hook."""
     return f"tc qdisc add dev {device} {_QDISCS[parent]}"
 
 
 def deletions(rules: Iterable[Rule]) -> list[str]:
-    """`tc filter del …` for each place once, last first: what lets by uninspected goes before
-    what has been inspecting.
+    """Return one `tc filter del …` line for each place, last place first: rules that pass frames uninspected
+    go before those that inspect.
     """
     places = {rule.place: rule for rule in rules}
     return [delete(rule) for rule in reversed(places.values())]
@@ -83,7 +83,7 @@ def _match(match: Match) -> str:
 
 
 def _number(value: int, width: int) -> str:
-    # tc reads a mask as hexadecimal, whatever it looks like: plain digits up to nine alone.
+    # tc always reads a mask as hexadecimal, so only values up to nine are plain digits.
     if width == 1 and value < 10:
         return str(value)
     if value == (1 << 8 * width) - 1:

@@ -22,7 +22,7 @@ _WIDTHS = (1, 2, 4)
 
 
 class Parent(IntEnum):
-    """Where a filter hangs: tcm_parent."""
+    """The hook of a filter: tcm_parent."""
 
     INGRESS = 0xFFFF0000
     """`ffff:`, the ingress qdisc."""
@@ -31,33 +31,33 @@ class Parent(IntEnum):
 
 
 class Header(StrEnum):
-    """What a munge's offset counts from."""
+    """The header that a munge's offset counts from."""
 
     NETWORK = "network"
     ETH = "eth"
 
 
 class Side(Enum):
-    """One of the two MACs of a frame: its distance from the start of the frame."""
+    """One of a frame's two MACs; the value is its distance from the start of the frame."""
 
     DST = 0
     SRC = MAC_BYTES
 
     @property
     def offset(self) -> int:
-        """From the network header."""
+        """Return the offset from the network header."""
         return DA_OFFSET + self.value
 
 
 class Direction(StrEnum):
-    """What mirred does with the frame itself: MIRROR goes on with the next action, REDIRECT ends."""
+    """The effect of mirred on the frame: MIRROR goes on with the next action, REDIRECT ends."""
 
     MIRROR = "mirror"
     REDIRECT = "redirect"
 
 
 class Verdict(StrEnum):
-    """What gact says, in tc's words."""
+    """The verdict of gact, in tc's words."""
 
     PASS = "pass"  # noqa: S105  no password
     DROP = "drop"
@@ -65,7 +65,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Match:
-    """`width` bytes at `offset` from the network header are `value` where `mask` has ones."""
+    """A condition: `width` bytes at `offset` from the network header equal `value` under `mask`."""
 
     width: int
     value: int
@@ -81,7 +81,7 @@ class Match:
 
 @dataclass(frozen=True)
 class Munge:
-    """`width` bytes at `offset` become `value`, but for the bits of `keep`."""
+    """A change: `width` bytes at `offset` become `value`, except the bits of `keep`."""
 
     width: int
     value: int
@@ -99,11 +99,10 @@ class Munge:
 
 @dataclass(frozen=True)
 class MungeMac:
-    """A whole MAC is set, at its place in the Ethernet header: pedit's extended form.
+    """A change of a whole MAC in the Ethernet header: pedit's extended form.
 
-    Beside the plain form it spares the kernel work. A negative offset, taken for a huge one, makes
-    act_pedit (from Linux 5.18 on) pull a super-frame whose transport header is not known yet
-    into one piece, all 64 KiB.
+    It costs the kernel less than the plain form: act_pedit (from Linux 5.18 on) takes a negative offset for a
+    huge one, and pulls a super-frame without a known transport header into one piece, all 64 KiB.
     """
 
     side: Side
@@ -115,7 +114,7 @@ class MungeMac:
 
 @dataclass(frozen=True)
 class Pedit:
-    """The frame is changed, and goes to the next action."""
+    """An action that changes the frame and goes on with the next action."""
 
     munges: tuple[Munge | MungeMac, ...]
 
@@ -127,13 +126,13 @@ class Pedit:
 
     @property
     def extended(self) -> bool:
-        """Whether it needs TCA_PEDIT_KEYS_EX."""
+        """Return whether the action needs TCA_PEDIT_KEYS_EX."""
         return _extended(self.munges[0])
 
 
 @dataclass(frozen=True)
 class Mirred:
-    """The frame, or a copy of it, is sent out of `device`."""
+    """An action that sends the frame, or a copy of it, out of `device`."""
 
     direction: Direction
     device: str
@@ -144,14 +143,14 @@ class Mirred:
 
 @dataclass(frozen=True)
 class Gact:
-    """The end of a frame's way through the filters."""
+    """An action that ends the frame's way through the filters."""
 
     verdict: Verdict
 
 
 @dataclass(frozen=True)
 class Unknown:
-    """Something that a kernel shows and that none of our rules has: makes a rule differ."""
+    """A part of a kernel's filter that none of our rules has; it makes a rule differ."""
 
     text: str
 
@@ -161,7 +160,7 @@ Action = Pedit | Mirred | Gact | Unknown
 
 @dataclass(frozen=True)
 class Rule:
-    """One filter. Of several with the same device, parent, pref and protocol, the first matches."""
+    """A filter. Of several with the same device, parent, pref and protocol, the first match wins."""
 
     device: str
     parent: Parent
@@ -180,7 +179,7 @@ class Rule:
 
     @property
     def place(self) -> tuple[str, Parent, int, str]:
-        """What is unique in a kernel: one classifier instance, with one list of filters."""
+        """Return what is unique in a kernel: one classifier instance with one list of filters."""
         return self.device, self.parent, self.pref, self.protocol
 
 
@@ -191,11 +190,11 @@ class Held:
     rule: Rule
     """In the form of `normal`."""
     handle: int
-    """By which it can be replaced or taken away alone; its low 12 bits order a place's rules."""
+    """The handle by which it can be replaced or deleted; its low 12 bits order a place's rules."""
 
 
 def mac_bytes(text: str) -> bytes:
-    """Six bytes. ValueError for anything but `xx:xx:xx:xx:xx:xx`."""
+    """Return the MAC's six bytes. ValueError for anything but `xx:xx:xx:xx:xx:xx`."""
     parts = text.split(":")
     # fromhex passes over blanks, so "two characters" is not said enough.
     if len(parts) != MAC_BYTES or any(len(part.strip()) != 2 for part in parts):
@@ -204,7 +203,7 @@ def mac_bytes(text: str) -> bytes:
 
 
 def check_device(name: str) -> None:
-    """ValueError for what cannot be an interface's name."""
+    """Raise ValueError if the name cannot be an interface's."""
     if (
         not name
         or len(name.encode(errors="surrogateescape")) >= IFNAMSIZ
@@ -217,13 +216,13 @@ def check_device(name: str) -> None:
 
 
 def check_pref(pref: int) -> None:
-    """ValueError for what cannot be a filter's priority."""
+    """Raise ValueError if the number cannot be a filter's priority."""
     if not 0 < pref < 1 << 16:
         raise ValueError(f"pref {pref} is not in 1..65535")
 
 
 def normal(rule: Rule) -> Rule:
-    """The rule as a kernel keeps it: matches of one word are one key, each munge is one word.
+    """Return the rule as a kernel keeps it: one key for matches of a word, one word for each munge.
 
     ValueError where two matches contradict each other.
     """
@@ -235,7 +234,7 @@ def normal(rule: Rule) -> Rule:
 
 
 def words(munge: Munge | MungeMac) -> tuple[Munge, ...]:
-    """The munge as pedit's keys: 32-bit words."""
+    """Return the munge as pedit's keys: 32-bit words."""
     if isinstance(munge, Munge):
         move, at = _in_word(munge.width, munge.offset)
         rest = 0xFFFFFFFF & ~(_ones(munge.width) << move)
@@ -256,7 +255,7 @@ def words(munge: Munge | MungeMac) -> tuple[Munge, ...]:
 
 
 def folded(munges: tuple[Munge | MungeMac, ...]) -> tuple[Munge | MungeMac, ...]:
-    """Pairs of words that set a whole MAC in the Ethernet header, as that; the rest as it is."""
+    """Replace pairs of words that set a whole MAC by one MungeMac; the rest stays as it is."""
     found: list[Munge | MungeMac] = []
     rest = list(munges)
     while rest:
@@ -300,7 +299,7 @@ def _merged(matches: tuple[Match, ...]) -> tuple[Match, ...]:
 
 
 def _in_word(width: int, offset: int) -> tuple[int, int]:
-    """(bits to shift to the left, offset of the word); the byte at the lowest offset is on top."""
+    """Return (bits to shift left, offset of the word); the byte at the lowest offset is on top."""
     inside = offset % WORD
     return 8 * (WORD - inside - width), offset - inside
 

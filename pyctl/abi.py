@@ -73,17 +73,17 @@ _CONSTANTS = _constants()
 
 
 def constant(name: str) -> int:
-    """The value of an enumerator of the header, by its C name; KeyError for an unknown one."""
+    """Return an enumerator's value by its C name; raise KeyError for an unknown name."""
     return _CONSTANTS[name]
 
 
 def sizeof(struct: str) -> int:
-    """Bytes of `struct NAME`."""
+    """Return the size of `struct NAME` in bytes."""
     return int(ffi.sizeof(f"struct {struct}"))
 
 
 def pack(struct: str, **fields: Any) -> bytes:
-    """`struct NAME` with these fields, the rest zero."""
+    """Return the bytes of `struct NAME` with these fields, the rest zero."""
     value = ffi.new(f"struct {struct} *")
     for name, content in fields.items():
         setattr(value, name, content)
@@ -91,7 +91,7 @@ def pack(struct: str, **fields: Any) -> bytes:
 
 
 def unpack(struct: str, data: bytes) -> Any:
-    """A cffi struct that owns a copy of `data`; SegctlError where the size is not its own."""
+    """Return a cffi struct that owns a copy of `data`; raise SegctlError for the wrong size."""
     if len(data) != sizeof(struct):
         raise SegctlError(
             f"a struct {struct} has {sizeof(struct)} bytes, these are {len(data)}",
@@ -103,13 +103,13 @@ def unpack(struct: str, data: bytes) -> Any:
 
 
 def ucmac(port_id: int) -> bytes:
-    """The UCMAC of a port: six bytes."""
+    """Return the UCMAC of a port: six bytes."""
     prefix = bytes(constant(f"SEG_UCMAC_{i}") for i in range(4))
     return prefix + port_id.to_bytes(2, "big")
 
 
 def tapmac(port_id: int) -> bytes:
-    """What a copy for the engine has in the place of the UCMAC: six bytes."""
+    """Return the MAC of the engine's tap copies, in place of the UCMAC: six bytes."""
     mac = bytearray(ucmac(port_id))
     mac[3] = constant("SEG_TAPMAC_3")
     return bytes(mac)

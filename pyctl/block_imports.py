@@ -1,4 +1,4 @@
-"""What a process that never draws a table need not load.
+"""Keeps packages out of a process that never draws a table.
 
 In: the names of packages. Out: an environment in which they cannot be imported. I/O: none.
 structlog imports rich where it is installed, for tracebacks in colour, and rich brings pygments: 4 MB in
@@ -15,10 +15,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def block_imports(*packages: str) -> Iterator[None]:
-    """What is imported meanwhile does not find them. One that is loaded already stays."""
+    """Make these packages impossible to import in the block. One that is loaded already stays."""
     hidden = [name for name in packages if name not in sys.modules]
     for name in hidden:
-        # Python's own sign for a module that there is none of.
+        # Python's own mark for a module that does not exist.
         sys.modules[name] = None  # type: ignore[assignment]
     try:
         yield

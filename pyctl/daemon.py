@@ -33,10 +33,10 @@ from pyctl.telemetry import logs
 _log = structlog.get_logger()
 _PATIENCE_S = 1.0
 _ENDING_S = 30.0
-"""So long another agent may take until it has ended, or answers."""
+"""Seconds that another agent may take until it has ended, or answers."""
 _POLL_S = 0.02
 _DESCRIPTORS = 1 << 18
-"""Two for each workload, and port ids for 65535 of them: what is usual (1024) ends at 500."""
+"""Two for each of up to 65535 workloads; the usual limit (1024) suffices for 500."""
 
 
 def run(
@@ -48,8 +48,8 @@ def run(
     flow_cache: bool = True,
     metrics: tuple[str, int] | None = None,
 ) -> None:
-    """Serve until told to end. NotPermittedError without root; RefusedError where an agent of
-    this instance runs already; SegctlError where the node cannot be made ready.
+    """Serve until told to end. Raise NotPermittedError without root; RefusedError where an agent of this
+    instance runs already; SegctlError where the node cannot be made ready.
     """
     if os.geteuid() != 0:
         raise NotPermittedError(
@@ -58,7 +58,7 @@ def run(
     logs.configure(log_level, log_format)
     # What every thread is doing, into the log: the first question about one that hangs.
     faulthandler.register(signal.SIGUSR1)
-    # Also while it starts, a request to end must leave nothing half done.
+    # A request to end during the start, too, must leave nothing half done.
     signal.signal(signal.SIGTERM, _exit_by_signal)
     _make_room()
     limit_malloc_arenas()
@@ -80,7 +80,7 @@ def run(
 
 
 def _make_room() -> None:
-    """As many descriptors as a full node needs, as far as the hard limit goes."""
+    """Raise the limit of descriptors to what a full node needs, as far as the hard limit goes."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
     if soft < wanted:
@@ -92,8 +92,8 @@ def _exit_by_signal(number: int, _frame: object) -> None:
 
 
 def _be_the_only_one(instance: Instance) -> None:
-    """Take the instance's lock, for as long as the process exists: while any thread of it is at
-    work, no other agent begins. One that is ending is waited for. RefusedError beside one that answers.
+    """Take the instance's lock until the process ends: while any of its threads works, no other agent starts.
+    Wait for an agent that is ending; raise RefusedError if one answers.
     """
     instance.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = os.open(instance.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -118,7 +118,7 @@ def _locked(lock: int) -> bool:
 
 
 def _answers(path: Path) -> bool:
-    """Whether an agent takes requests there; one that is starting, or ending, does not."""
+    """Return whether an agent takes requests there; one that is starting, or ending, does not."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         try:
             probe.connect(str(path))
@@ -128,8 +128,8 @@ def _answers(path: Path) -> bool:
 
 
 def _abandon_requests(error: BaseException | None) -> None:
-    """End the process at once where requests are still computing: whoever waits for its end, and
-    the next agent, need not wait for them.
+    """End the process at once where requests are still running, so that whoever waits for its end, and the
+    next agent, need not wait for them.
     """
     deadline = time.monotonic() + _PATIENCE_S
     for thread in threading.enumerate():
@@ -143,7 +143,7 @@ def _abandon_requests(error: BaseException | None) -> None:
 
 
 def _listen(instance: Instance) -> socket.socket:
-    """The API's socket, root's alone: the directory and the socket both say so."""
+    """Return the API's listening socket, for root alone: directory and socket both have such modes."""
     path = instance.api_socket
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

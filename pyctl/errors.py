@@ -38,47 +38,47 @@ class SegctlError(Exception):
 
 
 class UsageError(SegctlError):
-    """The request is wrong in itself."""
+    """A request that is wrong in itself."""
 
     exit_code = 2
     code = "usage"
 
 
 class NotFoundError(SegctlError):
-    """What was named does not exist (any more)."""
+    """A named thing that does not exist (any more)."""
 
     exit_code = 3
     code = "not-found"
 
 
 class NotPermittedError(SegctlError):
-    """The caller lacks the privilege."""
+    """A caller that lacks the privilege."""
 
     exit_code = 4
     code = "not-permitted"
 
 
 class NotCapableError(SegctlError):
-    """The kernel or the host lacks a capability."""
+    """A capability that the kernel or the host lacks."""
 
     exit_code = 4
     code = "not-capable"
 
 
 class RefusedError(SegctlError):
-    """Going on would break the workload; it was left as it was."""
+    """A refusal to go on, which would break the workload; it was left as it was."""
 
     code = "refused"
 
 
 class UnreachableError(SegctlError):
-    """The other process does not answer."""
+    """A process that does not answer."""
 
     code = "unreachable"
 
 
 def _sentence(part: str) -> str:
-    """With a capital, unless it opens with a name (eth0, seg_gens, `segctl list`)."""
+    """Return the clause with a capital, unless it starts with a name (eth0, seg_gens, `segctl list`)."""
     first, _, _ = part.partition(" ")
     return part[0].upper() + part[1:] if first.isalpha() else part
 

@@ -9,11 +9,11 @@ import os
 from pathlib import Path
 
 LITTLE = 64 * 1024
-"""Less is none: a database and a log grow by that."""
+"""Bytes; less counts as none: a database and a log grow by that."""
 
 
 def is_full(path: Path) -> bool:
-    """Whether where the path is no small file finds room; no where that cannot be told."""
+    """Return whether the file system of the path has no room for a small file; False where unknown."""
     try:
         found = os.statvfs(path)
     except OSError:

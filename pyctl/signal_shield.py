@@ -1,7 +1,8 @@
-"""Something that a signal must not break in the middle.
+"""Runs a function that a signal must not interrupt in the middle.
 
-In: a function. Out: its result. I/O: a thread. A signal's handler that raises (^C, an agent told to end while it
-starts) does so in the main thread, between any two steps of it: a child just made would be nobody's.
+In: a function. Out: its result. I/O: a thread. A signal handler that raises (^C, an agent told to end while
+it starts) does so in the main thread, between any two of its steps: a child process just made would have no
+owner.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _END_S = 5.0
 
 @dataclass
 class _Work(Generic[T]):
-    """What the thread does, and who undoes it: whoever comes second, its end or the caller's."""
+    """The work of the thread, and its undo, which the second to end runs: the thread or the caller."""
 
     what: Callable[[], T]
     undo: Callable[[T], object] | None
@@ -37,7 +38,7 @@ class _Work(Generic[T]):
         self.done.set()
 
     def end(self, *, broken: bool) -> None:
-        """The work's, or the caller's because a signal broke its waiting off."""
+        """Note that the thread, or the caller (`broken` by a signal), has ended; undo if it is the second."""
         with self._lock:
             second, self._one_has_ended = self._one_has_ended, True
         if second and self.results and self.undo:
@@ -49,9 +50,9 @@ class _Work(Generic[T]):
 def signal_shield(
     what: Callable[[], T], undo: Callable[[T], object] | None = None
 ) -> T:
-    """Run it in a thread, which ends by itself soon, and give its result or raise what it raised. What breaks
-    the waiting off is raised, and the work undone: here if it has ended, else by the thread when it ends, for
-    which this waits 5 s. OSError EAGAIN where there is no thread to be had.
+    """Run `what` in a thread and return its result or raise its error. If a signal interrupts the wait, raise
+    that and undo the work: here if the thread has ended, else in the thread, waiting up to 5 s for it. Raise
+    OSError EAGAIN if no thread starts.
     """
     work = _Work(what, undo)
     thread = threading.Thread(target=work.run)

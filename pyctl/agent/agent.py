@@ -1,7 +1,7 @@
 """One node's agent: which workloads are attached, in which mode, under which policy.
 
-In: orders. Out: results, and the kernel made to match. One lock orders all changes; reading takes
-none, because the values are frozen and replaced whole.
+In: requests. Out: results, and the kernel made to match. One loop makes all changes, one at a time; readers
+take no lock, because the values are frozen and replaced as a whole.
 """
 
 from __future__ import annotations
@@ -63,11 +63,11 @@ from pyctl.telemetry.history.writer import History, State
 _log = structlog.get_logger()
 _NAMES_TOLD = 10
 _RESYNC = "resync"
-"""The kind of work that does again what engine or kernel refused."""
+"""The kind of work that repeats what engine or kernel refused."""
 
 
 class Agent:
-    """Made by `start`; ended by `stop`, which leaves attached workloads steered."""
+    """The agent of one instance. `start` begins it; `stop` ends it and leaves attached workloads steered."""
 
     def __init__(
         self,
@@ -134,7 +134,7 @@ class Agent:
         self.context.on_due = partial(self._loop.put, _RESYNC)
 
     def _publish(self) -> None:
-        """Let readers see what holds by now."""
+        """Give readers a view of what holds now."""
         context, before = self.context, self.view
         self.view = View(
             policy=context.policy,
@@ -149,20 +149,20 @@ class Agent:
 
     def _resync_failed(self, key: str, error: Exception) -> None:
         del key
-        # What else is due was told when it was refused.
+        # Other due work was reported when it was refused.
         if self.context.stale:
             self.context.happened(Event("lifecycle", str(error)))
 
     def pending(self) -> list[Work]:
-        """Return what was refused, or failed, and is tried again, with its reason."""
+        """Return the work that was refused or failed and is retried, with its reason."""
         parts = (self._loop, *self._watchers, self.auto_attacher)
         found = [one for part in parts for one in part.pending() if one.tries]
-        # What was refused may hold by another change since.
+        # A later change may have done what was refused.
         return [one for one in found if one.kind != _RESYNC or self.context.due()]
 
     def start(self) -> None:
-        """Bring the kernel from whatever an earlier agent left to what is desired. A line in the log for each
-        step: whoever waits for it sees how far it is.
+        """Bring the kernel from whatever an earlier agent left to the desired state. Log a line for each
+        step, so that whoever waits sees the progress.
         """
         _log.info("starting: reading what an earlier agent left")
         self.warnings += self._policies.load()
@@ -191,7 +191,7 @@ class Agent:
         _log.info("agent ready", instance=self.instance.name, ms=_since(self.started))
 
     def _holder(self, pid: int) -> ProcessRef | None:
-        """The process for which the network namespace of this one is attached; None: it is not."""
+        """Return the attached process in the same network namespace as `pid`; None where there is none."""
         try:
             found = workload_in_netns(self.context.registry, process_ref(pid))
         except SegctlError:
@@ -199,7 +199,7 @@ class Agent:
         return found.process if found else None
 
     def attach(self, order: AttachRequest) -> AttachResult:
-        """See attach.attach."""
+        """Splice what the request names, or update its options if it is attached; see attach.attach."""
         result = self._loop.do(partial(self._attach, order))
         self._follow_remembered()
         return result
@@ -231,12 +231,12 @@ class Agent:
         return found.order if found else None
 
     def _follow_remembered(self) -> None:
-        """Be told when containers that are attached by name start."""
+        """Watch the runtimes for starts of containers that are attached by name."""
         for place in sorted(places(self.context.memory.all())):
             self.auto_attacher.follow(at_place(place))
 
     def containers(self, host: str | None = None) -> tuple[list[Listed], list[str]]:
-        """Return every container of the usual runtimes and of those that are followed, or of this one alone;
+        """Return every container of the usual runtimes and of those followed, or of the one at `host` alone;
         see Inventory.
         """
         asked = runtimes(host) if host else configured(self._config.container_hosts)
@@ -248,9 +248,7 @@ class Agent:
         return inventory.of(each.values())
 
     def find(self, ref: str) -> Workload:
-        """Return an attached workload, or a container that is lost, by what a user may know of it; see
-        View.find.
-        """
+        """Return an attached workload, or a lost container, by id, name, pid or id prefix; see View.find."""
         return self._found(self.view.by_id, ref)
 
     def _find(self, ref: str) -> Workload:
@@ -266,19 +264,19 @@ class Agent:
             raise
 
     def lost(self) -> list[Workload]:
-        """Return the containers that are not there, and are attached again when they start."""
+        """Return the containers that do not run and are attached again when they start."""
         return self.context.lost()
 
     def driver_of(self, workload: Workload) -> Driver:
-        """Return the driver that steers it, to ask for rules and counts."""
+        """Return the driver that steers the workload, to ask for rules and counts."""
         return self.context.steering.drivers.of(workload.datapath)
 
     def default_datapath(self) -> DatapathKind:
-        """Return the one that new workloads get."""
+        """Return the datapath that new workloads get."""
         return self.context.steering.drivers.default
 
     def rename(self, container: Container, before: str) -> None:
-        """See attach.rename."""
+        """Give the container's workload its new name if it was called `before`; see attach.rename."""
         self._loop.do(partial(self._rename, container, before))
 
     def _rename(self, container: Container, before: str) -> None:
@@ -286,11 +284,11 @@ class Agent:
         known = self.context.registry.get(container.short_id)
         former = self.context.memory.of(container)
         if known is not None and former is not None:
-            # Under both names: another container may be made under the one it had.
+            # Keep both names: another container may be created under the former one.
             self.context.memory.keep(container, former.order, known)
 
     def detach(self, order: DetachRequest) -> DetachResult:
-        """See detach.detach. Of many workloads, others have their turns in between."""
+        """Undo the splices that the request names; with many workloads, other requests run in between."""
         return self._loop.do(partial(self._detach, order))
 
     def _detach(self, order: DetachRequest) -> DetachResult:
@@ -303,7 +301,7 @@ class Agent:
             recovery.finish_journals(self.context)
 
     def _is_empty(self) -> bool:
-        """Nothing is attached. Not the registry says so: it is empty still where the agent ends
+        """Return whether nothing is attached. The registry cannot tell: it is still empty when the agent ends
         while it starts.
         """
         try:
@@ -311,15 +309,15 @@ class Agent:
         except SegctlError as error:
             _log.error("not taken away", error=str(error))
             return False
-        # Of a namespace that could not be given its name back, nothing is seen.
+        # Nothing is visible of a namespace that could not get its name back.
         known = self.instance.netns.exists() or not self.context.registry.all()
         return known and not present_ports(self.instance)
 
     def set_mode(
         self, ref: str, mode: Mode | None, *, dry_run: bool = False
     ) -> Workload:
-        """See Workload.forced. SegctlError where quarantine does not hold for all of its interfaces: it
-        holds for the others then.
+        """Force the workload's mode as Workload.forced does. Raise SegctlError where quarantine does not hold
+        for all of its interfaces; it holds for the others then.
         """
         return self._loop.do(partial(self._set_mode, ref, mode, dry_run=dry_run))
 
@@ -329,7 +327,7 @@ class Agent:
         after = before.forced(mode)
         if dry_run:
             return after
-        # First where it outlives container, agent and host.
+        # Store it first, where it outlives container, agent and host.
         context.memory.keep_mode(after)
         if after.id in context.registry.by_id:
             self._put_mode(before, after)
@@ -359,7 +357,7 @@ class Agent:
         comment: str = "",
         uid: int | None = None,
     ) -> PolicyResult:
-        """Replace the policy. Parsed whole first; on return it holds for the next packet. `author`,
+        """Replace the policy, parsed as a whole first; on return it holds for the next packet. `author`,
         `comment` and `uid` are for the log.
         """
         started = time.monotonic()
@@ -370,8 +368,8 @@ class Agent:
         return replace(result, elapsed_ms=_since(started))
 
     def known_workload(self, ref: str | None) -> str | None:
-        """Return the name of a workload that is attached, or of which something is recorded; of None, None.
-        NotFoundError where nobody is called so.
+        """Return the name of a workload that is attached or has records; None for None. Raise NotFoundError
+        for an unknown name.
         """
         if ref is None:
             return None
@@ -383,12 +381,12 @@ class Agent:
             raise
 
     def recording(self) -> State:
-        """How the recording goes; lost is what engine, agent or disk had no room for."""
+        """Return the state of the recording; `lost` counts what engine, agent or disk had no room for."""
         state = self.context.history.state()
         return replace(state, lost=state.lost + self.collector.lost)
 
     def set_log_level(self, level: str) -> str:
-        """Of the agent and the engine; gives the one before."""
+        """Set the log level of agent and engine; return the one before."""
         return self._loop.do(partial(self._set_log_level, level))
 
     def _set_log_level(self, level: str) -> str:
@@ -398,8 +396,8 @@ class Agent:
         return before
 
     def stop(self, *, detach: bool = False) -> list[str]:
-        """End. Attached workloads stay as they are, with the engine, unless `detach`; with none
-        attached everything of the instance goes. Gives the names of those detached.
+        """End the agent. Workloads and engine stay as they are, unless `detach`; with no workload left all of
+        the instance is removed. Return the names of those detached.
         """
         self.auto_attacher.stop()
         names: list[str] = []
@@ -408,7 +406,7 @@ class Agent:
         for watcher in self._watchers:
             watcher.stop()
         self.collector.collect()
-        # A request that waits still must change nothing behind the next agent's back.
+        # A request that still waits must not change anything after the next agent has started.
         self._loop.close()
         if self._is_empty():
             self.supervisor.stop()

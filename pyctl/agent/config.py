@@ -1,7 +1,7 @@
 """The agent's configuration: a file that an administrator writes, read once at the start.
 
 In: the file's text. Out: a Config. I/O: reads the file.
-Every error is told in one go, with the path of its field, as for a policy; unknown keys are errors.
+All errors are reported together, each with the path of its field, as for a policy; unknown keys are errors.
 
     apiVersion: segctl/v1
     container-hosts: [unix:///run/podman/podman.sock]   # default: the usual places
@@ -42,7 +42,7 @@ from pyctl.telemetry.history.database import Limits
 
 @dataclass(frozen=True)
 class Config:
-    """All of the file."""
+    """The content of the configuration file."""
 
     container_hosts: tuple[str, ...] = ()
     """URLs of unix sockets; empty: the usual places."""
@@ -58,9 +58,9 @@ DEFAULT = Config()
 
 
 def read(path: Path, *, must_exist: bool = True) -> Config:
-    """The configuration in a file, or the default where there need be none.
+    """Return the configuration in a file, or the default where the file may be missing.
 
-    NotFoundError, UsageError naming every bad field, SegctlError where it cannot be read.
+    Raise NotFoundError, UsageError naming every bad field, or SegctlError where it cannot be read.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -74,7 +74,7 @@ def read(path: Path, *, must_exist: bool = True) -> Config:
 
 
 def parse(text: str, name: str = "the configuration") -> Config:
-    """UsageError naming every bad field."""
+    """Return the configuration in a text; raise UsageError naming every bad field."""
     notes = ErrorCollector()
     found = _FILE.read(notes, "", load(text, name))
     if notes.errors:

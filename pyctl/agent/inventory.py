@@ -22,7 +22,7 @@ from pyctl.state.registry import Registry
 
 
 class Standing(StrEnum):
-    """How a container stands to segctl."""
+    """Whether segctl inspects a container."""
 
     ATTACHED = "attached"
     SHARED = "shared"
@@ -34,7 +34,7 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True)
 class Listed:
-    """One container."""
+    """One container, with its standing and the workload that it belongs to."""
 
     known: Known
     standing: Standing

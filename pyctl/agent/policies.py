@@ -1,6 +1,7 @@
-"""The policy of the node: the stored one at the start, another in its place, the log of all of them.
+"""The policy of the node: loads the stored one, replaces it, and keeps the log of all revisions.
 
-In: policies, who applied them. Out: what holds, what changed. I/O: the store, the log; engine and drivers.
+In: policies, who applied them. Out: the policy in force, what changed. I/O: the store, the log; engine and
+drivers.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _NAMES_TOLD = 10
 
 
 class Policies:
-    """Used by the controller's loop, and by the agent's start before it."""
+    """The policy in force and its revisions, used by the controller's loop and before it by the start."""
 
     def __init__(
         self, context: Context, supervisor: Supervisor, revisions: Revisions
@@ -41,24 +42,24 @@ class Policies:
         self.applied_at: float | None = None
 
     def load(self) -> list[str]:
-        """Take the stored policy; give warnings. UsageError where there is none that can be read."""
+        """Load the stored policy; return warnings. Raise UsageError where no policy can be read."""
         warnings: list[str] = []
         text, self.applied_at = self._context.store.policy()
-        # None is ever stored empty once one was applied.
+        # An empty policy is never stored after one was applied.
         lost = self.applied_at is not None and self._revisions.numbers()
         if text or lost:
             self._context.policy = self._readable(text, warnings)
         return warnings
 
     def note_untold(self) -> None:
-        """Have the policy that holds in the log, where an agent was killed before it was."""
+        """Log the policy that holds, if an agent was killed before it did."""
         policy = self._context.policy
         if policy.text and not self._revisions.tells(policy.text):
             self.log(policy, "", UNTOLD, None)
 
     def _readable(self, text: str, warnings: list[str]) -> Policy:
-        """The stored policy; where that is none any more, the newest revision that is one. Without
-        any the agent does not start: with an empty policy it would open what the former one closed.
+        """Return the stored policy; if it does not parse, the newest revision that does. With neither the
+        agent does not start: an empty policy would open what the former one closed.
         """
         try:
             return parse(text)
@@ -75,14 +76,14 @@ class Policies:
     def apply(
         self, policy: Policy, log: Callable[[], None], *, dry_run: bool
     ) -> PolicyResult:
-        """Put it in the place of the one in force, and have `log` log it; say what that changes."""
+        """Replace the policy in force, and call `log` to log it; return what that changes."""
         context = self._context
         before, loads = context.policy, context.registry.all()
         ports = len(changed_ports(context.compile(), context.compile_with(policy)))
         # Before the switch: the engine judges open flows anew at their next packet.
         seen = impact(self._supervisor, policy, loads)
         if not dry_run:
-            # Also what holds already: it may not hold everywhere after a failure.
+            # Commit an unchanged policy, too: after a failure it may not hold everywhere.
             commit_policy(context, policy)
             self.count_rules()
             if policy.text != before.text or not self._revisions.tells(policy.text):
@@ -103,24 +104,24 @@ class Policies:
         )
 
     def _selects_nobody(self, policy: Policy) -> list[str]:
-        """A warning of groups that take no attached workload: misspelt, or early."""
+        """Return a warning of groups that select no attached workload: misspelt, or early."""
         names = empty_groups(policy, self._context.registry.all())
         return _named("groups that select no attached workload", names)
 
     def _stands_for_nothing(self, policy: Policy) -> list[str]:
-        """A warning of named ports that no workload declares."""
+        """Return a warning of named ports that no workload declares."""
         names = PortNames(policy).undeclared(self._context.registry.all())
         what = f"ports that no attached workload of the rule's target declares (label {PORT_LABEL}NAME=8080)"
         return _named(what, names)
 
     def count_rules(self) -> None:
-        """Count the rules of the policy in force from now on, so that it is known since when none was hit."""
+        """Start the hit counts of the policy's rules, so that a rule without hits shows since when."""
         rules = self._context.policy.rules
         keys = [rule_key(rule) for rule in rules if rule.enabled]
         self._context.history.record(counts=map(Count, [hits.DEFAULT, *keys]))
 
     def log(self, policy: Policy, author: str, comment: str, uid: int | None) -> None:
-        """Write it into the log; a disk that refuses takes nothing back."""
+        """Add the policy to the log of revisions; a disk that refuses does not undo the change."""
         try:
             self._revisions.add(
                 policy.text,
@@ -137,7 +138,7 @@ class Policies:
 
 
 def _named(what: str, names: list[str]) -> list[str]:
-    """A warning of these, if there are any."""
+    """Return a warning with these names, if there are any."""
     if not names:
         return []
     shown = names[:_NAMES_TOLD]

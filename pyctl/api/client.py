@@ -23,15 +23,15 @@ from pyctl.model.instance import Instance
 
 PREFIX = "/v1"
 TIMEOUT_S = 60.0
-"""For one answer."""
+"""Seconds to wait for one answer."""
 WHOLE_NODE_S = 900.0
-"""For one that detaches every workload: 0.06 s each where there are a thousand, on two cores."""
+"""Seconds to wait while every workload is detached: 0.06 s each with a thousand, on two cores."""
 
 Answer = dict[str, Any]
 
 
 class _UnixConnection(HTTPConnection):
-    """HTTP over an AF_UNIX socket."""
+    """An HTTP connection over an AF_UNIX socket."""
 
     def __init__(self, path: str, timeout: float) -> None:
         super().__init__("agent", timeout=timeout)
@@ -44,9 +44,8 @@ class _UnixConnection(HTTPConnection):
 
 
 class AgentClient:
-    """One agent. Each method is one request of api.schema and raises SegctlError:
-    what the agent says, UnreachableError where none answers, NotPermittedError where the socket
-    may not be opened.
+    """A client of one agent. Each method makes one request of api.schema and raises SegctlError: what the
+    agent says, UnreachableError where none answers, NotPermittedError where the socket may not be opened.
     """
 
     def __init__(self, instance: Instance, timeout: float = TIMEOUT_S) -> None:
@@ -54,99 +53,99 @@ class AgentClient:
         self.timeout = timeout
 
     def attach(self, **body: Any) -> Answer:
-        """AttachRequest → AttachResponse."""
+        """Attach a workload. Takes the fields of AttachRequest; returns AttachResponse."""
         return self.request("POST", "/attach", body)
 
     def detach(self, **body: Any) -> Answer:
-        """DetachRequest → DetachResponse."""
+        """Detach workloads. Takes the fields of DetachRequest; returns DetachResponse."""
         return self.request("POST", "/detach", body, whole_node=bool(body.get("all")))
 
     def workloads(self) -> Answer:
-        """→ WorkloadList."""
+        """Return WorkloadList: what is attached, or lost."""
         return self.request("GET", "/workloads")
 
     def containers(self, host: str | None = None) -> Answer:
-        """→ schema_containers.ContainerList; `host`: of the runtime at this URL alone."""
+        """Return schema_containers.ContainerList; `host`: of the runtime at this URL alone."""
         query = _query(host=host)
         return self.request("GET", "/containers" + (f"?{query}" if query else ""))
 
     def workload(self, ref: str) -> Answer:
-        """→ WorkloadDetail; `ref`: id, name, pid or container."""
+        """Return WorkloadDetail: one workload in full. `ref`: id, name, pid or container."""
         return self.request("GET", f"/workloads/{_path(ref)}")
 
     def set_mode(self, ref: str, mode: str, *, dry_run: bool = False) -> Answer:
-        """→ ModeResponse; `mode` may be `auto`."""
+        """Force the workload's mode and return ModeResponse; `auto` gives the choice back."""
         body = {"mode": mode, "dry_run": dry_run}
         return self.request("PUT", f"/workloads/{_path(ref)}/mode", body)
 
     def rules(self, ref: str) -> Answer:
-        """→ RulesResponse."""
+        """Return RulesResponse: the kernel's rules for the workload's ports."""
         return self.request("GET", f"/workloads/{_path(ref)}/rules")
 
     def policy(self) -> Answer:
-        """→ PolicyText."""
+        """Return PolicyText: the policy in force."""
         return self.request("GET", "/policy")
 
     def apply_policy(
         self, text: str, *, dry_run: bool = False, author: str = "", comment: str = ""
     ) -> Answer:
-        """PolicyApplyRequest → PolicyApplyResponse."""
+        """Apply a policy. Sends PolicyApplyRequest; returns PolicyApplyResponse."""
         body = {"text": text, "dry_run": dry_run, "author": author, "comment": comment}
         return self.request("PUT", "/policy", body)
 
     def policy_revisions(self) -> Answer:
-        """→ RevisionList."""
+        """Return RevisionList: the policies that were applied."""
         return self.request("GET", "/policy/revisions")
 
     def policy_revision(self, number: int) -> Answer:
-        """→ RevisionText."""
+        """Return RevisionText: one applied policy's text."""
         return self.request("GET", f"/policy/revisions/{number}")
 
     def policy_hits(self) -> Answer:
-        """→ schema_hits.PolicyHits."""
+        """Return schema_hits.PolicyHits: how often each rule decided."""
         return self.request("GET", "/policy/hits")
 
     def test_policy(
         self, source: str, target: str, port: str, text: str | None = None
     ) -> Answer:
-        """PolicyQuestion → PolicyAnswer."""
+        """Return PolicyAnswer: what becomes of a new connection. Sends PolicyQuestion."""
         body = {"source": source, "target": target, "port": port, "text": text}
         return self.request("POST", "/policy/test", body)
 
     def policy_learned(self, **which: Any) -> Answer:
-        """→ schema_learning.Learned; see the route's parameters."""
+        """Return schema_learning.Learned: the policy with learned rules; see the route's parameters."""
         query = _query(**which)
         return self.request("GET", "/policy/learned" + (f"?{query}" if query else ""))
 
     def simulate_policy(self, text: str, **how: Any) -> Answer:
-        """SimulateRequest → Simulated (schema_learning)."""
+        """Return schema_learning.Simulated: recorded flows under the policy. Sends SimulateRequest."""
         return self.request("POST", "/policy/simulate", {"text": text, **how})
 
     def flows(self, limit: int, **which: Any) -> Answer:
-        """→ FlowList of the last `limit`; see the route's parameters."""
+        """Return FlowList of the last `limit` flows; see the route's parameters."""
         return self.request("GET", "/flows?" + _query(limit=limit, **which))
 
     def events(self, limit: int, **which: Any) -> Answer:
-        """→ EventPage of the last `limit`; see the route's parameters."""
+        """Return EventPage of the last `limit` events; see the route's parameters."""
         return self.request("GET", "/events?" + _query(limit=limit, **which))
 
     def status(self) -> Answer:
-        """→ Status."""
+        """Return Status: the state of agent and engine."""
         return self.request("GET", "/status")
 
     def set_log_level(self, level: str) -> Answer:
-        """→ LogLevelResponse."""
+        """Set the log level of agent and engine; return LogLevelResponse."""
         return self.request("PUT", "/log-level", {"level": level})
 
     def stop(self, *, detach: bool = False) -> Answer:
-        """→ StopResponse; the agent ends after it."""
+        """Stop the agent and return StopResponse; the agent ends after it."""
         return self.request("POST", "/stop", {"detach": detach}, whole_node=detach)
 
     def request(
         self, method: str, path: str, body: object = None, *, whole_node: bool = False
     ) -> Answer:
-        """One request under the prefix; the JSON object answered. A ^C while something is changed
-        is told as what it is: the agent goes on.
+        """Send one request under the prefix; return the answer's JSON object. A ^C during a change raises an
+        error that says so: the agent goes on.
         """
         seconds = max(self.timeout, WHOLE_NODE_S) if whole_node else self.timeout
         connection = _UnixConnection(str(self.instance.api_socket), seconds)
@@ -193,12 +192,12 @@ class AgentClient:
 
 
 def _path(ref: str) -> str:
-    """A name as a part of a path; bytes of an argument that are no UTF-8 are named as they are."""
+    """Return a name quoted as a part of a path; argument bytes that are not UTF-8 are kept."""
     return quote(ref, safe="", errors="surrogateescape")
 
 
 def _query(**given: Any) -> str:
-    """What is not None, sequences as repeated parameters."""
+    """Return a query string of what is not None, with sequences as repeated parameters."""
     said = {key: value for key, value in given.items() if value is not None}
     return urlencode(said, doseq=True, errors="surrogateescape")
 

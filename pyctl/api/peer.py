@@ -1,4 +1,4 @@
-"""The API's connections: who is at the other end, as the kernel says it, and for how long it may dawdle.
+"""The API's connections: the kernel says who the peer is, and a time limit ends slow ones.
 
 In: connections of a unix socket. Out: the peer's uid, as the request's client ("uid", number); the end of
 connections that keep the agent waiting. I/O: SO_PEERCRED.
@@ -16,20 +16,20 @@ from fastapi import Request
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 REQUEST_S = 30.0
-"""From a request's first byte, or the connection, to the request's last byte."""
+"""Seconds from the connection, or a request's first byte, to the request's last byte."""
 READ_S = 60.0
-"""For a client that does not read what it was answered."""
+"""Seconds for a client that does not read its answer."""
 _UCRED = struct.Struct("3i")
 _UID = "uid"
 
 
 class PeerProtocol(H11Protocol):
-    """uvicorn's HTTP, with the peer's uid in place of an address, which unix sockets have none of, and with a
-    limit to half requests and to answers that nobody reads: each holds a descriptor, and memory.
+    """uvicorn's HTTP protocol, with the peer's uid in place of an address, which unix sockets lack, and with
+    time limits for unfinished requests and unread answers: each holds a descriptor and memory.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Asked once, when it connects: a socket that is passed on stays its opener's."""
+        """Read the peer's uid once, at connect: a socket that is passed on stays its opener's."""
         self._request = _Limit(self.loop, REQUEST_S, transport.abort)
         self._reading = _Limit(self.loop, READ_S, transport.abort)
         super().connection_made(transport)
@@ -38,22 +38,22 @@ class PeerProtocol(H11Protocol):
         self._limit_request()
 
     def data_received(self, data: bytes) -> None:
-        """Bytes of a request, or of the next."""
+        """Take bytes of this request, or of the next."""
         super().data_received(data)
         self._limit_request()
 
     def pause_writing(self) -> None:
-        """Called while more of an answer waits than the socket takes."""
+        """Start the reading limit: more of an answer waits than the socket takes."""
         super().pause_writing()
         self._reading.start()
 
     def resume_writing(self) -> None:
-        """Called when the client has read on."""
+        """End the reading limit: the client has read on."""
         super().resume_writing()
         self._reading.end()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """No limit outlives its connection."""
+        """End both limits with the connection."""
         super().connection_lost(exc)
         self._request.end()
         self._reading.end()
@@ -66,7 +66,7 @@ class PeerProtocol(H11Protocol):
 
 
 class _Limit:
-    """A timer that may be started again while it runs, and ended while it does not."""
+    """A timer that may be restarted while it runs, and ended while it does not."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, seconds: float, late: Callable[[], None]
@@ -85,7 +85,7 @@ class _Limit:
 
 
 def uid_behind(connection: socket.socket | None) -> int | None:
-    """None where it is no unix socket."""
+    """Return the uid of a unix socket's peer; None for any other socket."""
     if connection is None or connection.family != socket.AF_UNIX:
         return None
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
@@ -93,6 +93,6 @@ def uid_behind(connection: socket.socket | None) -> int | None:
 
 
 def uid_of(request: Request) -> int | None:
-    """Who sent it; None: not known."""
+    """Return the uid of the request's sender; None: not known."""
     client = request.client
     return client.port if client is not None and client.host == _UID else None

@@ -1,4 +1,4 @@
-"""The TCP listener for scrapes: whoever can connect may hold it up for seconds, and with a few connections.
+"""The TCP listener for scrapes. No client can block it for more than seconds, or with a few connections.
 
 In: an address, what makes the answer. Out: HTTP answers, each on a connection of its own. I/O: a listener, one
 thread that serves all, one that makes the answers.
@@ -19,24 +19,24 @@ Page = tuple[bytes, str]
 """A body and its content type."""
 MOST_OPEN = 64
 REQUEST_S = 5.0
-"""From the connection to the end of the request's head."""
+"""Seconds from the connection to the end of the request's head."""
 ANSWER_S = 20.0
-"""From there to the end of the answer."""
+"""Seconds from there to the end of the answer."""
 HEAD_BYTES = 16384
 FRESH_S = 0.5
-"""So long an answer is given again: a scrape costs the agent a look at every port."""
+"""Seconds for which an answer is reused: a scrape makes the agent look at every port."""
 
 
 class ScrapeServer:
-    """Serves from the start; ended by `close`. OSError where the address cannot be listened on."""
+    """An HTTP server for scrapes; it serves until `close`. Raises OSError where it cannot listen."""
 
     def __init__(self, host: str, port: int, page: Callable[[str], Page]) -> None:
-        """`page` gives the answer for an Accept header."""
+        """Listen and serve; `page` gives the answer for an Accept header."""
         self._page = page
         self._pages: dict[str, tuple[float, Page]] = {}
         self._open: set[asyncio.Task[None]] = set()
         self._silent: dict[asyncio.Task[None], None] = {}
-        """Those that have not said what they want, the oldest first."""
+        """Clients that have not sent their request yet, the oldest first."""
         self._making = asyncio.Lock()
         family, *_, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -49,11 +49,11 @@ class ScrapeServer:
 
     @property
     def port(self) -> int:
-        """On which it listens."""
+        """Return the port on which it listens."""
         return int(self._listener.getsockname()[1])
 
     def close(self) -> None:
-        """Cut off who is connected, and return when the thread has ended. Idempotent."""
+        """Cut off all clients, and return when the thread has ended. Idempotent."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._ending.set)
         self._thread.join()
@@ -85,7 +85,7 @@ class ScrapeServer:
                 head = await reader.readuntil(b"\r\n\r\n")
             del self._silent[me]
             async with asyncio.timeout(ANSWER_S):
-                # Else drain returns while part of the answer waits for a client that does not read.
+                # Otherwise drain returns while part of the answer waits for a client that does not read.
                 writer.transport.set_write_buffer_limits(0)
                 writer.write(await self._answer(head))
                 await writer.drain()
@@ -104,7 +104,7 @@ class ScrapeServer:
             writer.transport.abort()
 
     def _room(self) -> bool:
-        """Whether one more may come; the one that has said nothing for longest goes for it."""
+        """Return whether one more client may connect; the one silent for longest is cut off for it."""
         if len(self._open) < MOST_OPEN:
             return True
         longest = next(iter(self._silent), None)
@@ -137,7 +137,7 @@ class ScrapeServer:
 
 
 def parse_head(head: bytes) -> tuple[str, dict[str, str]]:
-    """Return the method and the headers, by name in small letters."""
+    """Return the method and the headers, by lower-case name."""
     first, *lines = head.decode("latin-1").split("\r\n")
     pairs = (line.partition(":") for line in lines if line)
     return first.partition(" ")[0], {

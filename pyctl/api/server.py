@@ -1,7 +1,7 @@
 """The agent's HTTP/JSON API (OpenAPI at /openapi.json): routes, and nothing but routes.
 
 In: an Agent. Out: a FastAPI application. Handlers are plain functions, which FastAPI runs in its
-thread pool: the agent's calls block on netlink, and its lock orders them.
+thread pool: the agent's calls block on netlink, and its loop makes changes one at a time.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from pyctl.errors import SegctlError, UsageError
 
 
 def create_app(agent: Agent, on_stop: Callable[[], None]) -> FastAPI:
-    """The application; `on_stop` ends the process after the answer has been sent."""
+    """Return the application; `on_stop` ends the process after the answer has been sent."""
     app = FastAPI(
         title="segctl agent", version=version("segctl"), docs_url=None, redoc_url=None
     )

@@ -13,7 +13,7 @@ from pyctl.errors import SegctlError
 
 
 def wrong(item: Mapping[str, Any]) -> str:
-    """Say it of the value; its place is told before."""
+    """Return what is wrong with the value; its place is named elsewhere."""
     context = item.get("ctx", {})
     match item["type"]:
         case "string_pattern_mismatch":
@@ -24,7 +24,7 @@ def wrong(item: Mapping[str, Any]) -> str:
         case "value_error":
             return str(context["error"])
         case "enum" | "literal_error":
-            # Of members of an enum their values.
+            # Show enum members by their values.
             known = re.sub(r"<[\w.]+: ('[^']*')>", r"\1", context["expected"])
             return f"{item['input']!r} is none of {known}"
         case "missing":
@@ -37,7 +37,7 @@ def wrong(item: Mapping[str, Any]) -> str:
 
 
 def unforeseen(error: Exception) -> SegctlError:
-    """Tell what the kernel refuses, a full disk among it, and any fault of our own like everything else."""
+    """Return a SegctlError for an error that nobody handled: the kernel's refusal, a full disk, a bug."""
     kind = "" if isinstance(error, OSError) else f"{type(error).__name__}: "
     return SegctlError(
         f"{kind}{error}".rstrip(": ") or repr(error),

@@ -178,7 +178,7 @@ def _history(found: dict[str, Any]) -> str:
 
 
 def _pending(work: dict[str, Any]) -> str:
-    """What is desired and does not hold yet, in words."""
+    """Return a line on work that is desired and does not hold yet."""
     what = f"{work['kind']} {work['about']}".strip()
     return f"{what}: {work['why']} (tried {work['tries']} times, again in {work['next_s']:.0f} s)"
 

@@ -65,14 +65,14 @@ _MODES = [Mode.DISCOVER.value, Mode.MONITOR.value, Mode.PROTECT.value]
 def _last(
     _ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]
 ) -> str | None:
-    """Return the last of several names: they mean one workload whichever counts, and nobody is left out."""
+    """Return the last of several names: they all mean one workload, so nobody is left out."""
     return given[-1] if given else None
 
 
 def _labels(
     _ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]
 ) -> dict[str, str | None]:
-    """`k=v`, or `k-` for one that goes: its value is None."""
+    """Return the labels of `k=v`; for `k-`, which removes a label, the value is None."""
     found: dict[str, str | None] = {}
     for text in given:
         key, equals, value = text.partition("=")
@@ -90,7 +90,7 @@ def _labels(
 def _services(
     _ctx: click.Context, _param: click.Parameter, given: str | None
 ) -> list[str] | None:
-    """Return the services named, none for `none`, and None where nothing is said."""
+    """Return the services named; [] for `none`, None where the option is not given."""
     if given is None:
         return None
     known = [each.value for each in Service]
@@ -102,7 +102,7 @@ def _services(
 
 
 def _whom(command: F) -> F:
-    """--pid and --container, as `pids` and `containers`."""
+    """Add --pid and --container, as `pids` and `containers`."""
     for option in (
         click.option(
             "--container",
@@ -126,7 +126,7 @@ def _whom(command: F) -> F:
 def _targets(
     pids: tuple[int, ...], containers: tuple[str, ...], host: str | None
 ) -> list[dict[str, Any]]:
-    """Who is meant, one request each."""
+    """Return the targets, one request each."""
     return [
         *({"pid": pid} for pid in dict.fromkeys(pids)),
         *(
@@ -143,8 +143,8 @@ def _for_each(
     *,
     as_json: bool,
 ) -> None:
-    """Ask for one after the other. One that fails keeps no other from being done; each failure is
-    told, and the last one gives the exit code.
+    """Send one request after the other. A failure does not stop the others; each is reported, and the last
+    one gives the exit code.
     """
     answers, failures = [], []
     for target in targets:
@@ -298,7 +298,7 @@ def attach(
     from pyctl.cli.shared.start import with_agent
 
     def ask(target: dict[str, Any]) -> dict[str, Any]:
-        # What is not said is not sent: it stays as it is where the workload is attached already.
+        # Options that are not given are not sent: an attached workload keeps them.
         said = {k: v for k, v in (body | target).items() if v not in (None, (), {})}
         return with_agent(
             options.instance(),

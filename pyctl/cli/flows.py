@@ -90,7 +90,7 @@ def flows(
 
 
 def row(flow: Mapping[str, Any]) -> list[object]:
-    """As the columns say."""
+    """Return the cells of a flow's row, in the order of the columns."""
     times = f"{flow['protocol']} x{flow['flows']}"
     return [
         "now" if flow["live"] else render.clock(flow["last"]),
@@ -107,7 +107,7 @@ def row(flow: Mapping[str, Any]) -> list[object]:
 
 
 def judged(flow: Mapping[str, Any]) -> list[object]:
-    """Verdict, rule and reason; of both ends where it was judged twice."""
+    """Return verdict, rule and reason; of both ends where the flow was judged twice."""
     ends = flow["judged"]
     if len(ends) < 2:
         return [flow["verdict"], flow["rule_id"], flow["reason"]]
@@ -120,7 +120,7 @@ def judged(flow: Mapping[str, Any]) -> list[object]:
 
 
 def carrier(flow: Mapping[str, Any]) -> str:
-    """Who carried it: `engine`, `kernel`, or the kernel's share of the bytes."""
+    """Return who carried the flow: `engine`, `kernel`, or the kernel's share of the bytes."""
     total = flow["bytes"] + flow["bytes_back"]
     if flow["verdict"] == "deny" or not total:
         return "-"

@@ -36,15 +36,15 @@ COMMANDS = {
 
 
 class SegctlGroup(Group):
-    """Commands loaded late; a SegctlError is one message and its exit code."""
+    """The group of commands, loaded late; a SegctlError becomes one message and its exit code."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """As in COMMANDS."""
+        """Return the commands' names, in the order of COMMANDS."""
         del ctx
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """None for a name that is no command."""
+        """Return the command; None for a name that is no command."""
         del ctx
         place = COMMANDS.get(cmd_name)
         if place is None:
@@ -54,7 +54,7 @@ class SegctlGroup(Group):
         return command if isinstance(command, click.Command) else None
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Runs the command."""
+        """Run the command."""
         try:
             return super().invoke(ctx)
         except SegctlError as error:
@@ -62,7 +62,7 @@ class SegctlGroup(Group):
             ctx.exit(error.exit_code)
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        """Runs the process. click ends quietly where nobody reads; what else stdout may refuse is told."""
+        """Run the process. click ends quietly where nobody reads; other errors on stdout are reported."""
         try:
             return super().main(*args, **kwargs)
         except OSError as error:

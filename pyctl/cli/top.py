@@ -65,7 +65,7 @@ def top(every: float, once: bool) -> None:
 
 
 def frame(client: Any) -> Frame:
-    """What is shown, asked at one moment."""
+    """Return what is shown, asked at one moment."""
     return {
         "at": time.monotonic(),
         "status": client.status(),
@@ -75,7 +75,7 @@ def frame(client: Any) -> Frame:
 
 
 def volume(flow: Mapping[str, Any]) -> int:
-    """Bytes of both directions."""
+    """Return the bytes of both directions."""
     return int(flow["bytes"] + flow["bytes_back"])
 
 
@@ -85,7 +85,7 @@ def _name(flow: Mapping[str, Any]) -> tuple[object, ...]:
 
 
 def rates(now: Frame, before: Frame | None) -> list[float]:
-    """Bytes per second of each flow of `now`: since `before`, or over its life so far."""
+    """Return bytes per second of each flow of `now`: since `before`, or over its life so far."""
     known = {_name(flow): volume(flow) for flow in before["flows"]} if before else {}
     passed = now["at"] - before["at"] if before else 0.0
     found = []
@@ -99,7 +99,7 @@ def rates(now: Frame, before: Frame | None) -> list[float]:
 
 
 def short(number: float) -> str:
-    """`950`, `1.2k`, `34M`."""
+    """Return a number as `950`, `1.2k`, `34M`."""
     for unit in _UNITS:
         if number < 999.5 or unit == _UNITS[-1]:
             break
@@ -108,7 +108,7 @@ def short(number: float) -> str:
 
 
 def drawn(now: Frame, before: Frame | None) -> Any:
-    """One frame."""
+    """Return one frame as rich renders it."""
     from rich.console import Group
     from rich.text import Text
 
@@ -176,7 +176,7 @@ def _table(columns: tuple[str, ...], rows: list[list[object]]) -> Any:
 
 @contextlib.contextmanager
 def _keys() -> Iterator[Any]:
-    """A function that waits so many seconds and tells whether q was pressed."""
+    """Yield a function that waits so many seconds and returns whether q was pressed."""
     if not sys.stdin.isatty():
 
         def wait(seconds: float) -> bool:

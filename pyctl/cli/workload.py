@@ -251,9 +251,7 @@ def _uninspected(workload: dict[str, Any]) -> list[str]:
 
 
 def _addresses(each: dict[str, Any]) -> str:
-    """Of each port; then what else the workload was given, and what others have
-    too.
-    """
+    """Return the addresses of each port, then what else the workload was given, and what others have too."""
     ports = [
         f"{port['interface']} {' '.join(port['addresses'])}" for port in each["ports"]
     ]

@@ -3,10 +3,10 @@
 In: a parsed policy. Out: it holds from the next packet on, or the former one does everywhere.
 I/O: the store; engine and drivers, through the steering.
 
-The text is stored first, because what holds must hold after a restart too: an agent that is killed
-between the two steps puts the stored policy in force when it starts. The engine takes a policy whole,
-between two packets; where a driver refuses after that, the engine is given the former one back, and
-what it let pass in between was allowed by one whole policy.
+The text is stored first, because the policy must survive a restart: an agent that is killed between the two
+steps applies the stored policy when it starts. The engine takes a policy whole, between two packets. If a
+driver refuses after that, the engine gets the former policy back; what it let pass in between was allowed by
+one whole policy.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _log = structlog.get_logger()
 
 
 def commit_policy(context: Context, policy: Policy) -> None:
-    """The caller holds the agent's lock. On any failure the former policy is put back, and the
-    failure raised; it says so where even that did not succeed.
+    """Apply a policy to every workload, or to none. On any failure the former policy is applied again and
+    SegctlError raised, whose `state` says if that failed too. The controller's loop calls it.
     """
     before = context.policy
     try:
@@ -47,7 +47,7 @@ def commit_policy(context: Context, policy: Policy) -> None:
 
 
 def _put_back(context: Context, before: Policy) -> str:
-    """Each by itself: a full disk must not keep the engine from getting its rules back."""
+    """Apply the former policy again; each step runs even if another fails (a full disk, for example)."""
     failed = []
     steps: dict[str, Callable[[], object]] = {
         "stored": lambda: _store_again(context, before),
@@ -65,7 +65,7 @@ def _put_back(context: Context, before: Policy) -> str:
 
 
 def _store_again(context: Context, before: Policy) -> None:
-    # Where the disk refused the new one, the former one is there still.
+    # If the disk refused the new policy, the former one is still there.
     if context.store.policy()[0] != before.text:
         context.store.save_policy(before.text)
 

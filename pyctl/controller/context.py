@@ -46,7 +46,7 @@ _CLAIMS_TOLD = 4
 
 @dataclass
 class Context:
-    """The parts of one agent."""
+    """The parts of one agent that all procedures share."""
 
     instance: Instance
     store: Store
@@ -59,28 +59,28 @@ class Context:
     log_budget: LogBudget = field(default_factory=LogBudget)
     policy: Policy = EMPTY
     on_due: Callable[[], None] = field(default=lambda: None)
-    """Called when something was refused, and is due: what `due` says."""
+    """Called when something was refused and `due` is not empty any more."""
     uninspected: dict[str, tuple[Uninspected, ...]] = field(default_factory=dict)
-    """By workload id: what it has beside its ports that leads out."""
+    """By workload id: its interfaces that lead out and are not inspected."""
     stale: bool = False
     """The last refresh failed."""
     unsteered: dict[int, str] = field(default_factory=dict)
-    """By port id: why a port that stands could not be steered. It carries nothing."""
+    """By port id: why an existing port could not be steered. Such a port carries nothing."""
     unfinished: tuple[str, ...] = ()
     """Interrupted splices that could not be finished, a line each."""
     _bridge_off: bool | None = None
     _compiler: Compiler = field(default_factory=lambda: Compiler(EMPTY))
     _compiled: tuple[Mapping[str, Workload], Compiled] | None = None
-    """What it made last, and of which workloads."""
+    """The compiler's last result, and the workloads that it was made from."""
 
     def due(self) -> list[str]:
-        """Return what was refused, and is tried again, a line each."""
+        """Return what was refused and will be tried again, a line each."""
         lines = [f"port {port_id}: {why}" for port_id, why in self.unsteered.items()]
         stale = ["engine and kernel follow the last change"] if self.stale else []
         return [*lines, *self.unfinished, *stale]
 
     def new_port_id(self) -> int:
-        """An id of which nothing is left anywhere; on disk before it is used."""
+        """Return a port id of which nothing is left anywhere; it is on disk before it is used."""
         drivers = self.steering.drivers
         port_id = self.port_ids.allocate(
             lambda candidate: (
@@ -92,39 +92,39 @@ class Context:
         return port_id
 
     def mode_of(self, workload: Workload) -> EffectiveMode:
-        """The effective mode and where it comes from."""
+        """Return the workload's effective mode and where it comes from."""
         return effective_mode(self.policy, workload)
 
     def lost(self) -> list[Workload]:
-        """Return the containers that are not there, and are attached again when they start."""
+        """Return the containers that do not run now and are attached again when they start."""
         lost = self.memory.lost(self.registry.by_id)
         return [self.memory.with_mode(one.workload) for one in lost]
 
     def compile(self, joining: Workload | None = None) -> Compiled:
-        """What should hold now, with a workload that need not be in the registry yet."""
+        """Return the policy compiled for the registry's workloads and `joining` (may be a new one)."""
         if self._compiler.written is not self.policy:
             self._compiler, self._compiled = Compiler(self.policy), None
         workloads = dict(self.registry.by_id)
         if joining is not None:
             workloads[joining.id] = joining
-        # Once per change, for all that ask.
+        # Compile once per change, for all callers.
         if self._compiled is None or self._compiled[0] != workloads:
             self._compiled = workloads, self._compiler.compile(workloads.values())
         return self._compiled[1]
 
     def compile_with(self, policy: Policy) -> Compiled:
-        """Return what would hold under another policy. Readers go on with the one in force."""
+        """Return the result of compiling another policy. The policy in force is not touched."""
         return Compiler(policy).compile(self.registry.all())
 
     def prepare(self, workload: Workload, port: Port) -> None:
         """Teach the engine a port of a workload that need not be in the registry yet."""
 
         def listeners() -> tuple[int, ...]:
-            # It may go on with another process by then.
+            # The workload may have another process by then.
             now = self.registry.by_port(port.port_id) or workload
             return listening_ports(now.process)
 
-        # Its frames are judged from now on, and it may end before it is in the registry.
+        # Its frames are judged from now on, and the workload may end before it is registered.
         self.registry.names.note(workload.name, port)
         self.steering.prepare(
             self.compile(workload), port.port_id, workload.datapath, listeners
@@ -141,8 +141,8 @@ class Context:
             self.steering.move(pairs[port.port_id], workload.datapath)
 
     def joined(self, port: Port) -> None:
-        """A port was attached whose vex may be the very peer of another's: that one's frames must
-        not be sent by bpf_redirect_peer any more, which loses them within one namespace.
+        """Stop bpf_redirect_peer for a port whose host peer is the new port's vex. Within one namespace,
+        bpf_redirect_peer loses frames.
         """
         far = far_vex(self.instance, port.vex)
         if far is None:
@@ -157,9 +157,7 @@ class Context:
                 self.refresh()
 
     def refresh(self) -> int:
-        """Make engine and driver follow the registry and the policy; gives how many ports'
-        policies were changed.
-        """
+        """Update engine and driver from registry and policy; return the number of ports with a new policy."""
         self.stale = True
         try:
             self._settle()
@@ -171,7 +169,7 @@ class Context:
         return changed
 
     def _settle(self) -> None:
-        """What workloads gave themselves is theirs or not, as policy and the others say by now."""
+        """Decide whether the addresses that workloads gave themselves are theirs."""
         for workload_id, claims in settle(self.policy, self.registry.all()).items():
             workload = self.registry.by_id[workload_id]
             self.registry.put(replace(workload, claims=claims))
@@ -190,7 +188,7 @@ class Context:
             self.registry.put(replace(workload, taken=lost))
 
     def identity_warnings(self, workload: Workload) -> list[str]:
-        """What an operator should know of the workload's addresses."""
+        """Return what an operator should know about the workload's addresses and options, a line each."""
         lines = [
             f"{ip} is shared by {' and '.join(names)}: where it is not on the bridge of "
             "one of them, it may do what each of them may"
@@ -219,7 +217,7 @@ class Context:
         return lines
 
     def room_warnings(self) -> list[str]:
-        """What cannot be kept by now."""
+        """Return a warning if the state directory is full, so that history and modes are not kept."""
         place = self.instance.state_dir
         if not is_full(place):
             return []
@@ -227,13 +225,13 @@ class Context:
         return [what.format(place)]
 
     def switch_offloads(self, workload: Workload) -> None:
-        """Of its interfaces, and of the way through the engine, to what it says."""
+        """Set the offloads of the workload's interfaces to what it asks for; update those of vbr-neuv too."""
         for port in workload.ports:
             switch_offloads(self.instance, workload.process, port, workload.offload)
         self.switch_bridge()
 
     def switch_bridge(self) -> None:
-        """Where one workload goes without offloads, the way through the engine does for all."""
+        """Switch the offloads of vbr-neuv off while any workload has its offloads off, else on."""
         loads = self.registry.all()
         off = any(load.offload is Offload.OFF for load in loads)
         if off is not self._bridge_off:
@@ -241,19 +239,19 @@ class Context:
             self._bridge_off = off
 
     def bridge_is_new(self) -> None:
-        """The way through the engine was made anew, and has the offloads of a new one."""
+        """Set the offloads of a vbr-neuv that was made anew."""
         self._bridge_off = None
         self.switch_bridge()
 
     def keep_or_drop(self, workload: Workload) -> None:
-        """Write the workload with the ports it has; without any it is not attached, unless it is whole."""
+        """Put the workload with its ports into the registry; drop it if it has none and is not `whole`."""
         if workload.ports or workload.whole:
             self.registry.put(workload)
         else:
             self.registry.drop(workload.id)
 
     def happened(self, event: Event) -> None:
-        """Record it, and log it within its workload's budget, unless it is one more of the same."""
+        """Record an event and log it, unless it repeats one or its workload's log budget is spent."""
         self.history.record(events=[event])
         if not self.events.add(event):
             self.log_budget.repeats(event)
@@ -261,7 +259,7 @@ class Context:
             _log_event(event)
 
     def log_sums(self) -> None:
-        """Log how much there was that got no line; called now and then."""
+        """Log how many events got no line of their own; called now and then."""
         for event in self.log_budget.sums():
             _log_event(event)
 

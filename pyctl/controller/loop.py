@@ -1,10 +1,10 @@
 """A thread that does what is asked for, what has changed, and what was refused and is tried again.
 
-In: requests (`do`), and work by its kind and what it is about (`put`). Out: each done, one at a time.
-Work says what is to be looked at, not what has happened: of a kind and key there is at most one, and its
-handler reads the state when it runs. What fails stays pending with its reason, and is tried again ever more
-rarely. Requests go in the order of asking, and in turn with work, so that neither keeps the other waiting.
-The controller's loop is the only thread that changes anything; observers have loops that only look.
+In: requests (`do`), and work by its kind and key (`put`). Out: each is done, one at a time. Work says what is
+to be looked at, not what has happened: of a kind and key there is at most one, and its handler reads the
+state when it runs. What fails stays pending with its reason, and is tried again ever more rarely. Requests go
+in the order of asking, and in turn with work, so that neither keeps the other waiting. The controller's loop
+is the only thread that changes anything; observers have loops that only look.
 """
 
 from __future__ import annotations
@@ -27,39 +27,39 @@ Key = tuple[str, str]
 Failures = Mapping[str, Exception]
 AT_ONCE = 12
 RESTS = 4.0
-"""After work was done, so many times as long that key is left alone: who changes something all the time must
-not keep the loop from the others."""
+"""After work of t seconds, its key rests for RESTS * t seconds: a key that changes all the time must not keep
+the loop from the others."""
 _TRIES_MAX = 16
 
 
 @dataclass(frozen=True)
 class Work:
-    """One thing that is due."""
+    """One piece of work that is due at a time."""
 
     kind: str
     key: str
     due: float
     tries: int = 0
-    """So many have failed."""
+    """How many tries have failed in a row."""
     why: str = ""
-    """Why the last one failed."""
+    """Why the last try failed."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """How work of one kind is done."""
+    """The handler for work of one kind, and when it runs again."""
 
     handle: Callable[[Sequence[str]], Failures]
-    """Gives what failed, by key; what it raises, failed for all of them."""
+    """Handles keys and returns the failures by key; an exception is the failure of all keys."""
     failed: Callable[[str, Exception], object]
-    """Told of a key's failure where its reason is news."""
+    """Called with a key and its error if the reason is new."""
     retry_s: float = 3.0
     retry_max_s: float = 60.0
     rests: float = RESTS
     every_s: float | None = None
-    """Done again so long after it was done; None: when it is put again."""
+    """Seconds after which done work runs again; None: only when it is put again."""
     at_once: int = AT_ONCE
-    """Keys that the handler gets at a time: the next request waits for them."""
+    """How many keys the handler gets in one call, for which the next request waits."""
 
 
 @dataclass(eq=False)
@@ -71,8 +71,8 @@ class _Request:
 
 
 class Loop:
-    """Before `start` the caller of `do` does it itself: one thread then, that of the agent's start. `after` is
-    called when something was done.
+    """A thread that runs requests and work one at a time. Before `start`, `do` runs its call in the caller's
+    thread. `after` is called after each request or batch of work.
     """
 
     def __init__(self, name: str, after: Callable[[], object] = lambda: None) -> None:
@@ -88,16 +88,16 @@ class Loop:
         self._closed = False
 
     def kind(self, name: str, kind: Kind) -> None:
-        """Say how work of this kind is done."""
+        """Register how work of this kind is done."""
         self._kinds[name] = kind
 
     def start(self) -> None:
-        """Begin."""
+        """Start the loop's thread."""
         self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Return when what is under way is done; what waits is refused, work is dropped. Idempotent."""
+        """End the loop after the current call; refuse waiting requests and drop pending work. Idempotent."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -107,12 +107,12 @@ class Loop:
 
     @property
     def closing(self) -> bool:
-        """It has been told to end."""
+        """Return whether the loop was told to end."""
         return self._closed
 
     def do(self, call: Callable[[], T]) -> T:
-        """Return what it gives, when its turn has come; raise what it raises. UnreachableError where the loop
-        ends. Who is interrupted while it waits takes it back, or waits for its end.
+        """Run `call` in the loop and return its result, or raise its error. UnreachableError if the loop
+        ends. An interrupted caller withdraws a waiting request, or waits for a running one.
         """
         if self._thread is threading.current_thread():
             return call()
@@ -141,8 +141,8 @@ class Loop:
         return result
 
     def put(self, kind: str, key: str = "", after_s: float = 0.0) -> None:
-        """Have it looked at, soon or after so long; no later than it was due already. What failed waits for its
-        next try.
+        """Schedule the key's work in `after_s` seconds, or when it is due if that is sooner. Work that failed
+        waits for its next try.
         """
         with self._changed:
             now = time.monotonic()
@@ -155,25 +155,25 @@ class Loop:
             self._changed.notify_all()
 
     def drop(self, kind: str, key: str) -> None:
-        """It need not be looked at any more; what is under way ends, and is not tried again."""
+        """Forget the key's work; if it runs now, it ends and is not tried again."""
         with self._changed:
             self._work.pop((kind, key), None)
             self._doing.pop((kind, key), None)
 
     def rest(self, kind: str, key: str, seconds: float) -> None:
-        """Leave it alone for so long, also where it is put."""
+        """Leave the key alone for so many seconds, even if it is put again."""
         with self._changed:
             self._rests[kind, key] = time.monotonic() + seconds
 
     def pending(self) -> list[Work]:
-        """Return what is due, or failed and will be tried again."""
+        """Return the work that runs, is due, or failed and will be tried again."""
         with self._changed:
             known = {**self._doing, **self._work}
         return [known[key] for key in sorted(known)]
 
     def give_way(self) -> None:
-        """Do what others have asked for by now, and go on after it. Only where nothing is half done, and only
-        from within the loop; elsewhere it does nothing. UnreachableError where the loop ends.
+        """Run the requests that wait now and one batch of work, then return. Call it from the loop, with
+        nothing half done; elsewhere it does nothing. UnreachableError if the loop ends.
         """
         if self._thread is not threading.current_thread():
             return
@@ -216,7 +216,7 @@ class Loop:
         request.done.set()
 
     def _do_work(self) -> None:
-        """Do what has been due for longest, with others of its kind that are due."""
+        """Run the work that has been due for longest, with other due work of its kind."""
         now = time.monotonic()
         with self._changed:
             due = sorted(
@@ -246,12 +246,12 @@ class Loop:
             self._tell(partial(kind.failed, one.key, failures[one.key]))
 
     def _done(self, kind: Kind, one: Work, until: float, failures: Failures) -> bool:
-        """Know when it is looked at next; return whether it failed for a reason that is news."""
+        """Schedule the next run of finished work; return whether it failed for a new reason."""
         key = one.kind, one.key
         rests = self._rests[key] = max(until, self._rests.get(key, until))
         again, error = self._work.get(key), failures.get(one.key)
         if again is not None:
-            # It was put while it was done.
+            # The key was put again while its work ran.
             self._work[key] = replace(again, due=max(again.due, rests))
         if self._doing.pop(key, None) is None:
             return False
@@ -270,7 +270,7 @@ class Loop:
         return news
 
     def _tell(self, call: Callable[[], object]) -> None:
-        """Whatever becomes of who is told, the loop lives on."""
+        """Run a callback; log its exceptions instead of raising them, so that the loop lives on."""
         try:
             call()
         except Exception as error:  # noqa: BLE001  see above
@@ -278,7 +278,7 @@ class Loop:
 
 
 def each(call: Callable[[str], object]) -> Callable[[Sequence[str]], Failures]:
-    """Return a handler that calls it with one key after the other."""
+    """Return a handler that runs `call` for one key after the other and collects the failures."""
 
     def handle(keys: Sequence[str]) -> Failures:
         failures: dict[str, Exception] = {}

@@ -32,13 +32,13 @@ from pyctl.telemetry.events import Event
 
 _log = structlog.get_logger()
 _STEP = 16
-"""After so many workloads that were taken over there is a line in the log."""
+"""The log gets a line after every so many workloads that were taken over."""
 
 
 def keep_name(context: Context, supervisor: Supervisor) -> None:
-    """Somebody may have deleted the enforcer namespace by hand: it lives on without a name, with
-    all attached workloads in it. A new one in its place would strand them. RefusedError where
-    there is one.
+    """Give the enforcer namespace its name back if somebody deleted it. The namespace lives on without a
+    name, with all attached workloads in it; a new one would strand them. RefusedError if another has the
+    name.
     """
     fd = supervisor.namespace()
     if fd is None:
@@ -52,8 +52,8 @@ def keep_name(context: Context, supervisor: Supervisor) -> None:
 
 
 def finish_journals(context: Context) -> list[str]:
-    """Roll back or finish every splice whose process was killed; gives what was done. What could not be is in
-    Context.unfinished, and is said once.
+    """Roll back or finish every splice whose process was killed; return what was done, a line each. What
+    could not be finished is in Context.unfinished, and is logged once.
     """
     recovered = recover(context.instance)
     failed, done = [], []
@@ -64,7 +64,7 @@ def finish_journals(context: Context) -> list[str]:
             done.append(_told(one))
     held = len(pending(context.instance.journal_dir)) - len(failed)
     if held > 0:
-        # A killed agent gives its locks back one by one, that of the instance before these.
+        # A killed agent's locks are released one by one, the instance's before these.
         failed.append(f"a process that is ending holds interrupted splices: {held}")
     news = [line for line in failed if line not in context.unfinished]
     context.unfinished = tuple(failed)
@@ -87,7 +87,7 @@ def _told(one: Recovered) -> str:
 
 def _drop_undone_ports(context: Context) -> None:
     instance = context.instance
-    # Until its journal is finished, a workload is not let go of.
+    # A workload is kept until its journal is finished.
     present = present_ports(instance) | port_names(instance.journal_dir)
     for workload in context.registry.all():
         there = tuple(port for port in workload.ports if {port.vex, port.vin} & present)
@@ -98,8 +98,8 @@ def _drop_undone_ports(context: Context) -> None:
 
 
 def adopt_workloads(context: Context) -> list[str]:
-    """Take over what an earlier agent attached. Needs enforcer, driver and engine in place. What fails for one
-    workload is a warning, and keeps the agent from none of the others.
+    """Take over what an earlier agent attached. Enforcer, driver and engine must be in place. What fails for
+    one workload is a warning and does not stop the others.
     """
     warnings = context.registry.load()
     told = partial(_told_of, warnings)
@@ -131,7 +131,7 @@ def adopt_workloads(context: Context) -> list[str]:
             with told(f"ports {orphan.vex} {orphan.vin}"):
                 _send_home(context, orphan)
     with told("the policy"):
-        # Those that ended meanwhile are in nobody's group any more. Where it fails, it is tried again.
+        # Workloads that ended meanwhile leave their groups. If this fails, it is tried again.
         context.refresh()
     with told("the offloads"):
         context.switch_bridge()
@@ -139,8 +139,8 @@ def adopt_workloads(context: Context) -> list[str]:
 
 
 def resync(context: Context) -> None:
-    """Do what could not be done before: finish interrupted splices, steer ports, make the kernel follow. What
-    is new of that is told. SegctlError where something is left.
+    """Retry what failed before: finish interrupted splices, steer ports, update the kernel. What is new is an
+    event. SegctlError if something is left.
     """
     lines = finish_journals(context) if context.unfinished else []
     there = {port.port_id for one in context.registry.all() for port in one.ports}
@@ -161,8 +161,8 @@ def resync(context: Context) -> None:
 
 
 def _steer(context: Context, workload: Workload, ports: tuple[Port, ...]) -> list[str]:
-    """Steer these of its ports, as they stand by now. One that cannot be has no filter, so that it carries
-    nothing, and is tried again; gives what is new of that.
+    """Steer these ports of a workload, with their current indexes. A port that cannot be steered carries
+    nothing and is tried again; return what is new, a line each.
     """
     lines = []
     for port in ports:
@@ -186,7 +186,7 @@ def _steer(context: Context, workload: Workload, ports: tuple[Port, ...]) -> lis
 
 
 def _steer_port(context: Context, workload_id: str, port: Port) -> None:
-    # An interrupted splice may have made it anew.
+    # An interrupted splice may have made the port anew.
     now = with_indexes(context.instance, port)
     workload = context.registry.by_id[workload_id]
     if now != port:
@@ -199,7 +199,7 @@ def _steer_port(context: Context, workload_id: str, port: Port) -> None:
 
 @contextlib.contextmanager
 def _told_of(warnings: list[str], what: str) -> Iterator[None]:
-    """What fails is a warning, and the agent goes on."""
+    """Turn an error of the block into a warning, so that the agent goes on."""
     try:
         yield
     except (OSError, SegctlError) as error:
@@ -210,16 +210,16 @@ def _told_of(warnings: list[str], what: str) -> Iterator[None]:
 
 
 def _done_with(context: Context) -> set[str]:
-    """Return the ids of the workloads whose namespace nobody lives in any more; others go on with another
-    process of it.
+    """Return the ids of the workloads in whose namespace no process is left. The others go on with another
+    process.
     """
     ended = [one for one in context.registry.all() if not process_alive(one.process)]
-    # The number of a namespace that died may be another's by now; a port that stands says that it lives.
+    # A dead namespace's inode number may be another's by now; an existing port proves that it lives.
     same = [one for one in ended if one.ports or _found(one)]
     try:
         gone = succession.settle(context, same)
     except (OSError, SegctlError) as error:
-        # It is looked at again when the agent runs, and nothing of it is touched before.
+        # The running agent looks at them again; nothing is touched before.
         _log.warning("not known whether it ended", error=str(error))
         gone = []
     return {one.id for one in [*gone, *ended] if one in gone or one not in same}
@@ -233,7 +233,7 @@ def _found(workload: Workload) -> bool:
 
 
 def _send_home(context: Context, orphan: Orphan) -> None:
-    """A port that no workload knows: its workload gets its interface back, if it lives."""
+    """Remove a port that no workload owns; give its interface back to its workload, if that lives."""
     port = orphan.port
     if port is None:
         remove_orphan(context.instance, orphan)

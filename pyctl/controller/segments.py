@@ -12,15 +12,15 @@ from pyctl.intercept.survey.segments import Found, read_segments
 
 
 def know_segments(context: Context) -> None:
-    """Know the bridges before the first port is steered again: the drivers' first word on whose MACs and addresses are
-    whose is the whole of it. Raises NetlinkError, NotFoundError.
+    """Read the host's bridges before the first port is steered again, because the drivers take the first list
+    of MACs and addresses as complete. Raises NetlinkError, NotFoundError.
     """
     ports = [port for workload in context.registry.all() for port in workload.ports]
     take(context, read_segments(context.instance, ports, lambda *_: None))
 
 
 def take(context: Context, found: Found) -> bool:
-    """Return whether anything is otherwise by it."""
+    """Store the bridges that were found; return whether anything has changed."""
     changed = context.steering.segments != found.segments
     context.steering.segments = found.segments
     for workload in context.registry.all():

@@ -4,10 +4,10 @@ In: workloads, the policy. Out: engine and driver calls. The order for a policy 
 engine, publish its generation, wait until nothing judged by the old one can still be on its way.
 For a new port it is: policy first, filters second, links up last (the splice does that).
 
-The engine writes flow-map entries only for ports of a datapath with such a map. A port that leaves
-it loses that right, and its entries, before its datapath goes, which then finds no entry and leaves
-none; one that comes to it gets the right when the datapath stands. Without it every packet is asked
-about, which is right on either side.
+The engine writes flow-map entries only for ports of a datapath with such a map. A port that leaves it loses
+that right, and its entries, before its datapath goes, which then finds no entry and leaves none; one that
+comes to it gets the right when the datapath stands. Without the right, the engine is asked about every
+packet, which is correct on either datapath.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _log = structlog.get_logger()
 
 
 class Steering:
-    """What the engine and the drivers were last told, and telling them what is new."""
+    """What the engine and the drivers were last told, and the calls that tell them what is new."""
 
     def __init__(self, drivers: Drivers, supervisor: Supervisor) -> None:
         self.drivers = drivers
@@ -54,22 +54,22 @@ class Steering:
         self._generations = Generations()
         self._policies: dict[int, PortPolicy] = {}
         self._applied: Compiled | None = None
-        """Rules and members as the engine has them; None: it was told of none."""
+        """Rules and members as the engine has them; None: it has none."""
         self._engine_dirty = False
         self._pairs: dict[int, PortPair] = {}
         self._current: dict[int, int] = {}
         self._unpublished: set[int] = set()
-        """Ports whose policy is not known to hold in the engine and in the kernel: where either refuses,
-        the next change comes to them again."""
+        """Ports whose policy may not hold in the engine or in the kernel, because one of them refused; the
+        next change includes them again."""
         self._listeners: dict[int, Callable[[], Sequence[int]]] = {}
         self.segments: Mapping[int, Segment] = {}
         """The host's bridges, by their numbers."""
         self._in_front: dict[int, list[str]] = {}
-        """Filters of others, as told last."""
+        """The lines reported last about others' filters, by port id."""
         supervisor.on_new_engine = self._resync_engine
 
     def policy_of(self, port_id: int) -> tuple[PortPolicy | None, int]:
-        """The policy in force for a port, and its generation (0: none)."""
+        """Return the port's policy in force and its generation (0: none)."""
         return self._policies.get(port_id), self._current.get(port_id, 0)
 
     def generations(self) -> dict[int, int]:
@@ -78,13 +78,12 @@ class Steering:
 
     @property
     def applied(self) -> Compiled:
-        """Rules and members in force."""
+        """Return the rules and members in force."""
         return self._applied or Compiled()
 
     def changes(self, compiled: Compiled) -> list[PortPolicy]:
-        """The policies of the ports that would be judged otherwise, or have another mode, or whose
-        last change failed. Only those of workloads that are others than the world in force has are
-        looked at.
+        """Return the policies of the ports whose verdicts or mode would change, or whose last change failed.
+        It looks only at workloads that differ from those in force.
         """
         ports, where = compiled.ports, difference(self.applied, compiled).ports
         heads = self.differs(ports[key] for key in where if key in ports)
@@ -93,7 +92,7 @@ class Steering:
         return [ports[port_id] for port_id in sorted(found & ports.keys())]
 
     def differs(self, policies: Iterable[PortPolicy]) -> list[PortPolicy]:
-        """Those whose mode, default or options are not in force as they are."""
+        """Return the policies whose mode, default or options are not in force yet."""
         told = (self._as_told(policy) for policy in policies)
         return [one for one in told if self._policies.get(one.port_id) != one]
 
@@ -101,7 +100,7 @@ class Steering:
         return replace(policy, cache=policy.port_id not in self._uncached)
 
     def _may_cache(self, port_id: int, kind: DatapathKind) -> None:
-        """From the next swap of its policy on."""
+        """Record whether the port's datapath has a verdict cache; it counts from the policy's next swap."""
         if kind.capabilities.verdict_cache:
             self._uncached.discard(port_id)
         else:
@@ -114,10 +113,9 @@ class Steering:
         kind: DatapathKind,
         listeners: Callable[[], Sequence[int]],
     ) -> None:
-        """Teach the engine a port before it exists, so that nothing is left to be said while its
-        workload is cut off; the others hear of its addresses by the next change(). `listeners`
-        gives the TCP ports that the workload listens on: by them a fresh engine knows the server of
-        a connection that was open before.
+        """Teach the engine a port before it exists, so that its workload is cut off for less time. The other
+        ports learn its addresses with the next change(). `listeners` returns the TCP ports that the workload
+        listens on: a fresh engine uses them to find the server of a connection that was open before.
         """
         self._listeners[port_id] = listeners
         self._may_cache(port_id, kind)
@@ -125,9 +123,9 @@ class Steering:
         self._tell_listeners(port_id)
 
     def _join(self, compiled: Compiled, port_id: int) -> None:
-        """The port's head is told, and its workload is in its groups, for the port's own side. All of
-        it where the engine has other rules: one that an agent left before it had taught it was told of
-        none; one whose last change failed has those of another policy, for every port.
+        """Send the engine the port's policy and its workload's groups, for this port only. Send all rules if
+        the engine has others: after a restart it may have none, after a failed change those of another
+        policy.
         """
         policies = self.differs([compiled.ports[port_id]])
         world = self._applied
@@ -152,9 +150,9 @@ class Steering:
             self._swap(policies)
 
     def add(self, port_id: int, compiled: Compiled, kind: DatapathKind) -> None:
-        """A prepared port, new (its links still down) or found steered: from its next packet on,
-        the policy holds. What fails takes it out of driver and engine. A signal that ends the agent does not:
-        a found port goes on as it was steered, and whoever makes a new one takes that away.
+        """Attach a prepared port to its driver and publish its policy, which holds from its next packet on. A
+        port that fails is removed from driver and engine. A signal that ends the agent removes nothing: a
+        found port stays steered, and the caller removes a new one.
         """
         pair = compiled.pairs[port_id]
         try:
@@ -174,7 +172,7 @@ class Steering:
             raise
 
     def remove(self, port_id: int) -> None:
-        """Nothing of the pair is left in driver or engine. Idempotent."""
+        """Remove the port pair from driver and engine. Idempotent."""
         try:
             self.drivers.detach(port_id, self._kinds.get(port_id))
         finally:
@@ -198,7 +196,7 @@ class Steering:
             self._supervisor.tell(lambda engine: engine.port_delete(port_id))
 
     def move(self, pair: PortPair, kind: DatapathKind) -> None:
-        """A steered port to another datapath: no packet lost, none past the rules of either."""
+        """Move a steered port to another datapath, without packet loss or packets that pass unjudged."""
         former = self._kinds[pair.port_id]
         if former is kind:
             return
@@ -216,7 +214,7 @@ class Steering:
         self, pair: PortPair, former: DatapathKind, kind: DatapathKind
     ) -> None:
         policy = self._policies[pair.port_id]
-        # Whichever way it goes: no entry is made while one datapath comes and the other goes.
+        # No flow-map entry may be made while one datapath comes and the other goes.
         self._uncached.add(pair.port_id)
         self._swap(self.differs([policy]))
         self.drivers.hand_over(pair, former, kind)
@@ -225,8 +223,8 @@ class Steering:
         self._publish()
 
     def repair(self, touched: Collection[Touched] | None) -> list[str]:
-        """Put right what strangers did to rules of the kernel; a line for each rule. Only where
-        something was touched; None: anywhere.
+        """Repair kernel rules that others changed; return a line for each rule. `touched` limits the ports;
+        None: all ports.
         """
         pairs = self._steered()
         return self.drivers.repair(pairs, touched) if pairs else []
@@ -234,8 +232,8 @@ class Steering:
     def foreign_filters(
         self, touched: Collection[Touched] | None
     ) -> Iterator[tuple[int, str]]:
-        """What is new of others' filters in front of ours, by port: those that came, and that
-        those told before are gone. Where something was touched; None: anywhere.
+        """Yield what is new about others' filters in front of ours, by port: filters that came and filters
+        that went. `touched` limits the ports; None: all ports.
         """
         for port_id, lines in self.drivers.in_front(self._steered(), touched).items():
             before = self._in_front.get(port_id, [])
@@ -258,13 +256,13 @@ class Steering:
         return self.drivers.of(self._kinds[port_id])
 
     def change(self, compiled: Compiled) -> int:
-        """Rules, members, policies and pairs as they are by now; gives how many ports are judged
-        otherwise. On return no packet of these is judged, or carried, by what was before. The kernel
-        comes first: quarantine and the fail policy hold there by a map write, and in a mode that holds
-        packets the engine's next word on each counts.
+        """Apply rules, members, policies and pairs; return how many ports get other verdicts. On return,
+        nothing old judges or carries packets of these ports. The kernel comes first: quarantine and the fail
+        policy take effect there by a map write, and in a mode that holds packets the engine's next verdict
+        counts.
         """
         former, where = self.applied, difference(self.applied, compiled)
-        # One that a driver refused is unknown until it takes the next.
+        # A pair that a driver refused is unknown until it takes the next one.
         unknown = self._kinds.keys() - self._pairs.keys()
         touched = (where.ports | unknown) & compiled.pairs.keys()
         failed = self._update_all(compiled.pairs[key] for key in touched)
@@ -293,8 +291,8 @@ class Steering:
         return len(changed)
 
     def _update_all(self, pairs: Iterable[PortPair]) -> SegctlError | None:
-        """Quarantine first; a port whose driver refuses keeps none of the others from theirs. Gives the
-        first refusal.
+        """Update the drivers for these pairs, quarantine first; return the first refusal. A refusal for one
+        port does not stop the others.
         """
         failed = None
         for pair in sorted(
@@ -307,7 +305,7 @@ class Steering:
         return failed
 
     def _tell_owners(self, compiled: Compiled) -> None:
-        """What does not fit in the kernel's maps is told once: policy and quarantine hold without."""
+        """Tell the drivers who owns which address. A full map is logged: policy and quarantine still hold."""
         try:
             self.drivers.tell_owners(compiled.pairs, self.segments, compiled.node.cidrs)
         except RefusedError as error:
@@ -315,14 +313,14 @@ class Steering:
 
     def _update(self, pair: PortPair) -> None:
         port_id = pair.port_id
-        # One whose detach failed half-way is in the registry still, and steered by nobody.
+        # A port whose detach failed half-way is still in the registry, but nobody steers it.
         if port_id in self._kinds and self._pairs.get(port_id) != pair:
             self._pairs.pop(port_id, None)
             self._driver(port_id).update(pair)
             self._pairs[port_id] = pair
 
     def _stamped(self, policies: Iterable[PortPolicy]) -> list[tuple[PortPolicy, int]]:
-        """As they are told, each with a new generation, and remembered so."""
+        """Give each policy a new generation, remember both and return the pairs."""
         stamped = []
         for policy in map(self._as_told, policies):
             self._policies[policy.port_id] = policy
@@ -334,14 +332,14 @@ class Steering:
     def _tell_all(
         self, compiled: Compiled, policies: Iterable[PortPolicy], moved: Members | None
     ) -> None:
-        """Those who changed group; None: rules and members whole. With the policies, all of it holds
-        between two packets.
+        """Send members and policies to the engine, which applies them between two packets. `moved`: only who
+        changed group; None: all rules and members.
         """
         node, stamped = compiled.node, self._stamped(policies)
         if self._engine_dirty:
             moved = None
         self._applied = compiled
-        # Until it is done: an engine that refused half of it is told all of it the next time.
+        # Stays set on an error: an engine that refused half of it is told all of it next time.
         self._engine_dirty = True
         if moved is None:
             self._supervisor.tell(
@@ -362,7 +360,7 @@ class Steering:
         self._supervisor.tell(lambda engine: engine.listeners_set(port_id, ports))
 
     def _publish(self) -> None:
-        """What the engine was told. One that is only prepared is published when it is added."""
+        """Publish the generations that the engine has. Ports that are only prepared wait until `add`."""
         due: dict[DatapathKind, dict[int, int]] = {}
         for port_id in sorted(self._unpublished & self._kinds.keys()):
             of_kind = due.setdefault(self._kinds[port_id], {})
@@ -372,8 +370,8 @@ class Steering:
             self._unpublished -= generations.keys()
 
     def _resync_engine(self) -> None:
-        """A new engine knows nothing: all policies again, under new generations, because flows
-        that the former one cached have no session behind them any more.
+        """Teach a new engine all policies under new generations, because flows cached from the former engine
+        have no session any more.
         """
         policies = list(self._policies.values())
         self._tell_all(self.applied, policies, None)
@@ -383,7 +381,7 @@ class Steering:
 
 
 def _same_rules(world: Compiled | None, compiled: Compiled) -> bool:
-    """What the engine has is of these very rules, so that the rest can be told as a delta."""
+    """Return whether the engine has exactly these rules, so that the rest can be sent as a delta."""
     if world is None:
         return False
     return world.node is compiled.node or world.node == compiled.node

@@ -19,26 +19,26 @@ from pyctl.state.registry import find_workload, in_order
 
 @dataclass(frozen=True)
 class View:
-    """Of one moment."""
+    """The agent's state at one moment, for readers."""
 
     policy: Policy = EMPTY
     policy_applied_at: float | None = None
     by_id: Mapping[str, Workload] = field(default_factory=dict)
     uninspected: Mapping[str, tuple[Uninspected, ...]] = field(default_factory=dict)
-    """By workload id: what it has beside its ports that leads out."""
+    """By workload id: its interfaces that lead out and are not inspected."""
     applied: Compiled = field(default_factory=Compiled)
     """Rules and members as the engine has them."""
     generations: Mapping[int, int] = field(default_factory=dict)
-    """By port id: of the policy in force."""
+    """By port id: the generation of the policy in force."""
 
     def workloads(self) -> list[Workload]:
-        """Sorted by name, then id."""
+        """Return the workloads sorted by name, then id."""
         return in_order(self.by_id)
 
     def find(self, ref: str) -> Workload:
-        """By id, name, pid, or a unique head of the id. NotFoundError; UsageError: ambiguous."""
+        """Return the workload with this id, name, pid or id prefix. NotFoundError; UsageError: ambiguous."""
         return find_workload(self.by_id, ref)
 
     def mode_of(self, workload: Workload) -> EffectiveMode:
-        """The effective mode and where it comes from."""
+        """Return the workload's effective mode and where it comes from."""
         return effective_mode(self.policy, workload)

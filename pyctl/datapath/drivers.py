@@ -35,7 +35,7 @@ _BRIDGE = (u32_plan.VBR, abi.constant("SEG_VTH_IFINDEX"))
 
 
 class Drivers:
-    """Of one instance."""
+    """The drivers of one instance, by kind."""
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
@@ -48,14 +48,14 @@ class Drivers:
         self._ready: set[DatapathKind] = set()
         self._owners = Owners()
         self._cidrs: Cidrs | None = None
-        """As told; None: nothing was told yet."""
+        """The networks told last; None: none yet."""
         self.default = DatapathKind.EBPF
         """What `auto` means here; known once `start` has run."""
 
     def start(self) -> list[str]:
-        """Find out what `auto` means by making it ready: ebpf where it works, else u32; and u32 where
-        it holds ports. Gives warnings; raises what ebpf says where neither works. A refusal is one
-        more reason for u32: a root that may not use bpf(2) is common (lockdown, a seccomp filter).
+        """Choose the default and connect it: ebpf if it works, else u32. Connect u32 too if it holds ports.
+        Return warnings; raise the ebpf error if neither works. A refused bpf(2) is common even for root
+        (lockdown, a seccomp filter), so that counts as "does not work".
         """
         warnings = []
         try:
@@ -72,18 +72,18 @@ class Drivers:
         return warnings
 
     def choose(self, wish: DatapathKind | None) -> DatapathKind:
-        """What is wished for, or the default. NotCapableError where this host cannot have it."""
+        """Return the wished-for kind or the default. NotCapableError if this host cannot have it."""
         kind = wish or self.default
         if kind not in self._ready:
             require(kind)
         return kind
 
     def is_ready(self, kind: DatapathKind) -> bool:
-        """Whether it has been needed."""
+        """Return whether the kind's driver has been connected."""
         return kind in self._ready
 
     def of(self, kind: DatapathKind) -> Driver:
-        """The driver, ready. NotCapableError names what the kernel lacks."""
+        """Return the kind's driver, connected. NotCapableError names what the kernel lacks."""
         if kind not in self._ready:
             require(kind)
             self._by_kind[kind].connect()
@@ -94,12 +94,12 @@ class Drivers:
         return self._by_kind[kind]
 
     def hang_on_pair(self) -> None:
-        """Hang on a bridge pair that was made anew what all ports share there."""
+        """Install what all ports share on a bridge pair that was made anew."""
         for kind in self._ready:
             self._by_kind[kind].connect()
 
     def _mark(self, port_id: int, *, elsewhere: bool) -> None:
-        """Tell ebpf, whose filter on vbr is the first, which ports' frames it leaves to u32."""
+        """Tell ebpf, whose filter on vbr comes first, whether it leaves the port's frames to u32."""
         if DatapathKind.EBPF in self._ready:
             self._ebpf.mark_elsewhere(port_id, elsewhere=elsewhere)
 
@@ -109,8 +109,8 @@ class Drivers:
         segments: Mapping[int, Segment],
         cidrs: Cidrs,
     ) -> None:
-        """Tell ebpf, where it is ready, whose addresses and MACs are whose: of all pairs, on whatever
-        datapath. RefusedError where that is too much.
+        """Tell ebpf, if it is connected, who owns which address and MAC, for the pairs of all datapaths.
+        RefusedError if a map is full.
         """
         if DatapathKind.EBPF not in self._ready:
             return
@@ -123,36 +123,36 @@ class Drivers:
             self._ebpf.tell_owners(changes, whole=whole)
 
     def attach(self, pair: PortPair, kind: DatapathKind) -> None:
-        """Steer a pair by that datapath, which becomes ready where it is not."""
+        """Steer a pair by that datapath, which is connected if it is not yet."""
         driver = self.of(kind)
         if kind is DatapathKind.U32:
             self._mark(pair.port_id, elsewhere=True)
         driver.attach(pair)
 
     def holder(self, port_id: int, besides: DatapathKind) -> DatapathKind | None:
-        """Which other datapath still has something of the port."""
+        """Return the other datapath that still has something of the port, or None."""
         for kind in self._ready - {besides}:
             if self._by_kind[kind].port_in_use(port_id):
                 return kind
         return None
 
     def port_in_use(self, port_id: int) -> bool:
-        """Whether anything of such a port is left in the kernel."""
+        """Return whether anything of such a port is left in the kernel."""
         return any(self._by_kind[kind].port_in_use(port_id) for kind in self._ready)
 
     def detach(self, port_id: int, kind: DatapathKind | None) -> None:
-        """From its datapath; from all where that is not known."""
+        """Detach the port from its datapath; from all datapaths if the kind is None."""
         for each in (kind,) if kind else tuple(self._ready):
             if each is DatapathKind.U32:
-                # First: whoever ends in between leaves a port that is found and detached.
+                # Do this first: a kill after it leaves a port that is found and detached later.
                 self._mark(port_id, elsewhere=False)
             self._by_kind[each].detach(port_id)
 
     def hand_over(
         self, pair: PortPair, former: DatapathKind, latter: DatapathKind
     ) -> None:
-        """Move a port, under traffic. The new rules stand before the old ones go, and both know the
-        same UCMAC: what the engine holds of the one is sent on by the other.
+        """Move a port to another datapath under traffic. The new rules exist before the old ones go, and both
+        know the same UCMAC: frames that the engine holds from one are sent on by the other.
         """
         self.of(former)
         self.of(latter)
@@ -171,8 +171,8 @@ class Drivers:
         pairs: Iterable[tuple[PortPair, DatapathKind]],
         touched: Collection[Touched] | None,
     ) -> list[str]:
-        """Find and repair drift, where something was touched (None: anywhere). A port that is going
-        away is left alone; one that cannot be repaired is told, and keeps no other from it.
+        """Repair drift on the ports that were touched (None: all); return a line for each difference. Ports
+        that are going away are skipped; a failed repair is a line and stops no other.
         """
         found = []
         if DatapathKind.U32 in self._ready and (
@@ -189,8 +189,8 @@ class Drivers:
         pairs: Iterable[tuple[PortPair, DatapathKind]],
         touched: Collection[Touched] | None,
     ) -> dict[int, list[str]]:
-        """Filters of others that a port's frames meet before ours, by port, of the ports where
-        something was touched (None: of all).
+        """Return others' filters that frames meet before ours, by port, for the ports that were touched
+        (None: all).
         """
         found = {}
         for port_id, kind in _touched(pairs, touched):
@@ -199,13 +199,13 @@ class Drivers:
         return found
 
     def cleanup(self) -> None:
-        """Take away everything of all datapaths."""
+        """Remove everything of all datapaths."""
         for driver in self._by_kind.values():
             driver.cleanup()
 
 
 def require(kind: DatapathKind) -> None:
-    """NotCapableError names what the kernel lacks for a datapath; of ebpf, its driver's `connect` says that."""
+    """Raise NotCapableError with what the kernel lacks for u32; the ebpf driver checks in `connect`."""
     lacks = u32_probe.missing() if kind is DatapathKind.U32 else None
     if lacks is not None:
         raise NotCapableError(
@@ -228,10 +228,10 @@ def _touched(
     pairs: Iterable[tuple[PortPair, DatapathKind]],
     touched: Collection[Touched] | None,
 ) -> Iterator[tuple[int, DatapathKind]]:
-    """The ports that could have a rule where something was touched (None: anywhere)."""
+    """Yield the ports that could have a rule where something was touched (None: anywhere)."""
     where = None if touched is None else {one.ifindex for one in touched}
     for pair, kind in pairs:
-        # Of a node's thousand ports, one attach touches one: the others are passed by in no time.
+        # One attach touches one of a node's thousand ports: skip the others fast.
         ends = (*_BRIDGE, pair.vex_ifindex, pair.vin_ifindex)
         if where is not None and where.isdisjoint(ends):
             continue
@@ -240,7 +240,7 @@ def _touched(
 
 
 def _is_of(pair: PortPair, kind: DatapathKind, touched: Touched) -> bool:
-    """Whether a port could have a rule there."""
+    """Return whether the port could have a rule at the touched place."""
     if kind is DatapathKind.U32:
         return u32_plan.is_of(pair, touched)
     if touched.ifindex in _BRIDGE:

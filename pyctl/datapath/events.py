@@ -19,16 +19,16 @@ from pyctl.platform.bpf.ring import RingReader
 
 @dataclass(frozen=True)
 class DropEvent:
-    """One reported drop: the first of its port, reason and CPU in a second."""
+    """A reported drop: the first of its port, reason and CPU in a second."""
 
     time_ns: int
     """CLOCK_MONOTONIC"""
     packets: int
-    """Of this CPU, port and reason up to then."""
+    """The count of this CPU, port and reason so far."""
     port_id: int
     reason: str
     passed: bool
-    """The mode only records: it went on."""
+    """The mode only records, so the frame was passed."""
     direction: str | None
     ifindex: int
     frame_len: int
@@ -46,7 +46,7 @@ class DropEvent:
 
 
 def decode(record: bytes) -> DropEvent:
-    """A struct seg_event; SegctlError for another size."""
+    """Decode a struct seg_event; SegctlError for another size."""
     event = abi.unpack("seg_event", record)
     family = event.family
     return DropEvent(
@@ -70,10 +70,10 @@ def decode(record: bytes) -> DropEvent:
 
 
 class EventReader:
-    """The ring of one instance; readable (select, epoll, asyncio's add_reader) when there is any."""
+    """The reader of one instance's event ring; readable (select, epoll, asyncio) if it has events."""
 
     def __init__(self, instance: Instance) -> None:
-        """NotFoundError where the datapath is not loaded."""
+        """Open the ring; NotFoundError if the datapath is not loaded."""
         self._ring = RingReader(open_map(instance, "seg_events"))
 
     def __enter__(self) -> Self:
@@ -83,13 +83,13 @@ class EventReader:
         self.close()
 
     def fileno(self) -> int:
-        """For select and epoll."""
+        """Return the descriptor for select and epoll."""
         return self._ring.fileno()
 
     def close(self) -> None:
-        """Idempotent."""
+        """Close the ring. Idempotent."""
         self._ring.close()
 
     def read(self, limit: int = 1024) -> list[DropEvent]:
-        """What is there now, oldest first, without waiting."""
+        """Return the events that wait now, oldest first, without blocking."""
         return [decode(record) for record in self._ring.read(limit)]

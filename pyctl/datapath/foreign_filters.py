@@ -1,11 +1,10 @@
 """Filters of others that a port's frames meet before ours.
 
 In: the filters of a hook, and which of them are ours. Out: a line for each that stands in front.
-I/O: none.
-What such a filter takes or lets by is never inspected, whatever we do behind it. It is told, and not taken
-away: it may be somebody's accounting, and whoever may put it there may do it again. Looked at: clsact
-ingress of vex and vin. Not looked at: vbr, where a look costs as much as the node has ports; egress;
-and tcx programs (Linux 6.6), which stand in front of all filters and announce themselves to nobody.
+I/O: none. What such a filter takes or lets by is never inspected, whatever we do behind it. It is reported,
+not removed: it may be somebody's accounting, and its owner can add it again. clsact ingress of vex and vin is
+checked. Not checked are vbr, where the cost grows with the node's ports; egress; and tcx programs (Linux
+6.6), which come before all filters and send no event.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ from pyctl.platform.tc.filters import Filter
 def in_front(
     device: str, filters: Iterable[Filter], first: int, ours: Callable[[Filter], bool]
 ) -> list[str]:
-    """Those of others with a pref below `first`, once for each pref. One of another chain is met
-    only where one of the first chain sends a frame there, and that one is told.
+    """Return a line for each pref below `first` with a filter of others. Only chain 0 counts: frames reach
+    another chain only through a filter of chain 0, which is reported.
     """
     found = {
         (one.pref, one.kind)

@@ -23,7 +23,7 @@ Row = dict[str, Any]
 
 
 def dump_maps(instance: Instance, name: str | None = None) -> dict[str, list[Row]]:
-    """Entries of one map, or of all, by map name; rows are JSON-able and sorted by key.
+    """Return the entries of one map or of all, by map name; rows are JSON-able and sorted by key.
 
     Rings are not listed: reading would take their records away. NotFoundError as open_map.
     """
@@ -41,7 +41,7 @@ def _dump(instance: Instance, name: str) -> list[Row]:
 
 
 def capacity(name: str) -> int | None:
-    """Entries that a map takes at most; None where all of them always exist."""
+    """Return how many entries a map can hold; None for a map whose entries always exist."""
     layout = MAPS[name]
     hashes = (
         bpf.BPF_MAP_TYPE_HASH,
@@ -52,12 +52,12 @@ def capacity(name: str) -> int | None:
 
 
 def mac_text(mac: Any) -> str:
-    """`aa:bb:…` of six bytes (cffi arrays too)."""
+    """Return `aa:bb:…` for six bytes (cffi arrays too)."""
     return bytes(mac).hex(":")
 
 
 def address_text(family: int, raw: Any) -> str:
-    """An address as people write it; `raw` may be longer than the address."""
+    """Return the address as text; `raw` may be longer than the address."""
     size = 4 if family == abi.constant("SEG_FAMILY_IPV4") else 16
     return str(ipaddress.ip_address(bytes(raw)[:size]))
 
@@ -80,12 +80,12 @@ FLAGS = _names(
 
 
 def flag_names(flags: int) -> list[str]:
-    """Those of enum seg_port_flag that are set."""
+    """Return the names of the enum seg_port_flag bits that are set."""
     return [name for bit, name in FLAGS.items() if flags & bit]
 
 
 def sum_counter(values: list[bytes]) -> Counter:
-    """A per-CPU counter, all CPUs together."""
+    """Return a per-CPU counter summed over all CPUs."""
     each = [abi.unpack("seg_counter", value) for value in values]
     return Counter(
         packets=sum(one.packets for one in each),
@@ -175,7 +175,7 @@ _STEERED = {
     abi.constant("SEG_FROM_NONE"): None,
     abi.constant("SEG_FROM_MANY"): "several",
 }
-"""Since the engine looked last, which it does a hundred times a second."""
+"""The CPUs that steered since the engine's last look; it looks a hundred times a second."""
 
 
 def _control(opened: bpf.Map) -> Iterator[Row]:

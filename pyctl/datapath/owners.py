@@ -2,9 +2,9 @@
 
 In: port pairs, what is known of segments, networks. Out: entries that are others by now. I/O: none.
 
-Who is asked for is whoever a frame claims to come from, which may be on any datapath: so this is of all
-pairs of a node, and not of one driver's. Pairs that are the very objects of the last time are passed over:
-a node's thousandth workload costs what its tenth did.
+A frame may claim to come from a workload on any datapath, so this covers all pairs of a node and not one
+driver's. Pairs that are the same objects as last time are skipped: a node's thousandth workload costs what
+its tenth did.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ Changes = Mapping[Entry, bytes | None]
 
 @dataclass(frozen=True)
 class _Held:
-    """What one port says of an entry."""
+    """One port's contribution to a map entry."""
 
     owner: int
     any_source: bool = False
     spare: bool = False
-    """An address that none of its interfaces has by now."""
+    """It is an address that none of the workload's interfaces has now."""
     serves: int = 0
     """Bits of enum seg_serves."""
 
 
 class Owners:
-    """What the maps were told, and what of it changes."""
+    """The owner entries that the maps have, and the changes to them."""
 
     def __init__(self) -> None:
         self._pairs: dict[int, PortPair] = {}
@@ -46,16 +46,16 @@ class Owners:
         self._shared: set[Entry] = set()
         """Addresses that several workloads have."""
         self._twins: set[int] = set()
-        """Closed segments where one of these is."""
+        """Closed segments that have one of the shared addresses, but not for all of its owners."""
 
     def entries(self) -> dict[Entry, bytes]:
-        """All of them."""
+        """Return all entries with their values."""
         return {entry: self._value(entry) for entry in self._held}
 
     def follow(
         self, pairs: Mapping[int, PortPair], segments: Mapping[int, Segment]
     ) -> dict[Entry, bytes | None]:
-        """What differs with these."""
+        """Take over these pairs and segments; return the entries that changed."""
         touched: set[Entry] = set()
         before = self._pairs
         gone = [key for key, pair in before.items() if pairs.get(key) is not pair]
@@ -84,7 +84,7 @@ class Owners:
         return changes
 
     def _of_twins(self, touched: Iterable[Entry]) -> list[Entry]:
-        """The MACs of segments that have, or have no more, an address that is another's elsewhere, too."""
+        """Return the MAC entries of segments whose state of sharing an address with others has changed."""
         for entry in touched:
             if _is_anywhere(entry):
                 several = len(self._holders(entry)) > 1
@@ -106,7 +106,7 @@ class Owners:
         ]
 
     def _holders(self, entry: Entry) -> dict[int, set[int]]:
-        """Who has an address, with the closed segments that they are on."""
+        """Return the owners of an address, with the closed segments that they are on."""
         found: dict[int, set[int]] = {}
         for port_id, held in self._held.get(entry, {}).items():
             if not held.spare:
@@ -124,7 +124,7 @@ class Owners:
             having = {one.owner for one in held.values() if not one.spare}
             owner, *others = having or owners
             return abi.pack("seg_owner", owner=0 if others else owner, spare=not having)
-        # A MAC that several have, the host among them, is nobody's to be held to.
+        # A MAC that several have (the host may be one) binds nobody.
         return abi.pack(
             "seg_mac",
             owner=owners.pop() if len(owners) == 1 else 0,
@@ -190,7 +190,7 @@ def _is_anywhere(entry: Entry) -> bool:
 
 
 def network_key(net: IPv4Network | IPv6Network) -> bytes:
-    """In seg_nets."""
+    """Return the network's key in seg_nets."""
     return abi.pack(
         "seg_net_key",
         prefix_len=8 + net.prefixlen,
@@ -203,7 +203,7 @@ def network_changes(
     before: Iterable[IPv4Network | IPv6Network],
     after: Iterable[IPv4Network | IPv6Network],
 ) -> dict[Entry, bytes | None]:
-    """What differs in seg_nets. Without what is everywhere, which gives nobody rights of its own."""
+    """Return the changes of seg_nets. Networks of length 0 are left out: they give nobody rights."""
     old = {net for net in before if net.prefixlen}
     new = {net for net in after if net.prefixlen}
     one = (1).to_bytes(4, "little")

@@ -73,12 +73,12 @@ PROGRAMS = (
 
 
 def pin_dir(instance: Instance) -> Path:
-    """Where programs and maps of this ABI are pinned."""
+    """Return the directory where programs and maps of this ABI are pinned."""
     return instance.pin_root / abi.HASH
 
 
 def open_map(instance: Instance, name: str) -> bpf.Map:
-    """One map by name; NotFoundError for an unknown name and for a datapath not loaded."""
+    """Open a map by name; NotFoundError for an unknown name or a datapath that is not loaded."""
     if name not in MAPS:
         raise NotFoundError(
             f"there is no map {name}", advice=f"the maps are {', '.join(MAPS)}"

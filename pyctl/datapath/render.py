@@ -22,7 +22,7 @@ _MAPS = (
 def filters(
     name: str | None, ifindex: int, way: str, found: list[BpfFilter]
 ) -> list[str]:
-    """One line for each filter of a link, this way, in tc's words; one that says so where there is none."""
+    """Return a line for each filter of a link's hook, in tc's words, or one line that says "none"."""
     link = f"{name or 'gone'} (ifindex {ifindex}) {way}"
     if not found:
         return [f"filter dev {link}: none"]
@@ -36,13 +36,13 @@ def filters(
 def missing(
     name: str | None, ifindex: int, way: str, priority: int, program: str
 ) -> str:
-    """A filter that should be there."""
+    """Return a line for a filter that is missing."""
     link = f"{name or 'gone'} (ifindex {ifindex}) {way}"
     return f"missing filter dev {link} pref {priority} bpf {program}"
 
 
 def entries(instance: Instance, port_id: int) -> list[str]:
-    """One line for each entry of the port, in the order of `dump-maps`."""
+    """Return a line for each map entry of the port, in the order of `dump-maps`."""
     lines = []
     for name in _MAPS:
         rows = dump_maps(instance, name)[name]

@@ -20,7 +20,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
 SECONDS = 30
-"""For one child; loading kernel modules is slow under emulation."""
+"""Seconds for one child; loading kernel modules is slow under emulation."""
 
 State = Literal["ok", "missing", "unknown"]
 
@@ -55,7 +55,7 @@ U32_COST = (
     "every packet goes through the engine, protect fails closed whatever --fail says, and source "
     "addresses are not checked"
 )
-"""Against ebpf."""
+"""What u32 costs compared with ebpf."""
 DATAPATHS = {"ebpf": EBPF, "u32": U32}
 DRIVERS = ("ebpf", "u32")
 """The datapaths that this version brings, the preferred one first."""
@@ -66,7 +66,7 @@ PODMAN_SOCKETS = ("/run/podman/podman.sock",)
 
 @dataclass(frozen=True)
 class Capability:
-    """One thing that was tried."""
+    """One capability that was tried, and the result."""
 
     name: str
     state: State
@@ -77,13 +77,13 @@ class Capability:
 
     @property
     def ok(self) -> bool:
-        """It is there."""
+        """Return whether the capability is there."""
         return self.state == "ok"
 
 
 @dataclass(frozen=True)
 class Report:
-    """All that was tried, and what follows."""
+    """All capabilities that were tried, and the datapaths that they allow."""
 
     capabilities: tuple[Capability, ...]
     datapath: str | None
@@ -96,7 +96,7 @@ class Report:
     version: str
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return the report for JSON."""
         return asdict(self)
 
 
@@ -113,7 +113,7 @@ def probe() -> Report:
 
 
 def judge(found: dict[str, tuple[State, str]]) -> Report:
-    """What follows from the findings; what was not tried is unknown."""
+    """Return the report that follows from the findings; what was not tried is unknown."""
     capabilities = tuple(
         Capability(name, *found.get(name, ("unknown", "could not be tried")), cost)
         for name, cost in (COMMON | EBPF | U32 | OPTIONAL).items()
@@ -138,7 +138,7 @@ def judge(found: dict[str, tuple[State, str]]) -> Report:
 
 
 def _all_of(states: set[State]) -> State:
-    """Of several that are all needed."""
+    """Return the state of several capabilities that are all needed."""
     if "missing" in states:
         return "missing"
     return "unknown" if "unknown" in states else "ok"
@@ -177,7 +177,7 @@ def _kernel() -> dict[str, tuple[State, str]]:
 
 
 def _imports(code: str, seen: str) -> tuple[State, str]:
-    """In a child: bcc would cost this process 70 MB, a broken extension its life."""
+    """Return whether a module imports, tried in a child: bcc would cost 70 MB, a broken one may crash."""
     status, _, stderr = _python("-c", code)
     return ("ok", seen) if status == 0 else ("missing", _last(stderr))
 
@@ -197,7 +197,7 @@ def _python(*argv: str) -> tuple[int, str, str]:
 
 
 def _daemon(paths: tuple[str, ...], program: str | None) -> tuple[State, str]:
-    """Whether a container daemon answers, or (Podman needs none) its program is there."""
+    """Return whether a container daemon answers, or (Podman needs none) its program is there."""
     told = []
     for path in paths:
         try:

@@ -13,7 +13,7 @@ from pyctl.model.log_level import LogLevel
 
 
 def main() -> int:
-    """Parse the command line, run; the exit code."""
+    """Parse the command line and run the engine; return the exit code."""
     parser = argparse.ArgumentParser(prog="pyctl.engine", description=__doc__)
     parser.add_argument("--instance", required=True)
     parser.add_argument("--log-level", choices=list(LogLevel), default="info")

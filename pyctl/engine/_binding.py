@@ -54,24 +54,24 @@ lib: Lib = cast("Lib", _ffi.lib)
 
 
 def constant(name: str) -> int:
-    """The value of an enumerator of the engine's headers; AttributeError for an unknown one."""
+    """Return the value of an enumerator of the engine's headers; AttributeError for an unknown one."""
     return int(getattr(_ffi.lib, name))
 
 
 def sizeof(struct: str) -> int:
-    """Bytes of `struct NAME`."""
+    """Return the size of `struct NAME` in bytes."""
     return int(ffi.sizeof(f"struct {struct}"))
 
 
 def pack_array(
     struct: str, values: Sequence[dict[str, Any] | tuple[Any, ...]]
 ) -> bytes:
-    """An array of `struct NAME`, each from its fields, by name or in their order."""
+    """Return an array of `struct NAME` as bytes, each from its fields, by name or in their order."""
     return bytes(ffi.buffer(ffi.new(f"struct {struct}[]", values)))
 
 
 def check(result: int, tried: str, *, state: str = "", advice: str = "") -> int:
-    """`result` itself, or SegctlError where it is a -errno."""
+    """Return `result`, or raise SegctlError if it is a -errno."""
     if result >= 0:
         return result
     raise SegctlError(

@@ -33,7 +33,7 @@ FLAGS += [
 
 
 def cdef() -> str:
-    """The declarations that Python may use, in the form that `FFI.cdef` takes."""
+    """Return the declarations that Python may use, in the form that `FFI.cdef` takes."""
     text = preprocess('#include "api/sg_engine.h"\n', f"-I{SOURCES}")
     # Linux's __u64 is `unsigned long long`, which gcc tells apart from a 64-bit uint64_t.
     typedefs = TYPEDEFS.replace("uint64_t", "unsigned long long").replace(
@@ -43,17 +43,17 @@ def cdef() -> str:
 
 
 def layout() -> int:
-    """A number for how the memory that outlives an engine is laid out: another one's is not read."""
+    """Return a number for the layout of the memory that outlives an engine; it is read only if equal."""
     state = hashlib.sha256(HEADER.read_bytes())
     for name in ("core", "event_queue", "hits", "session"):
         (header,) = SOURCES.glob(f"*/sg_{name}.h")
-        # The folders that includes name lay nothing out.
+        # The folders in include lines do not matter for the layout.
         state.update(re.sub(rb'(#include ")\w+/', rb"\1", header.read_bytes()))
     return int.from_bytes(state.digest()[:8], "little")
 
 
 def digest(sources: Sequence[Path]) -> str:
-    """A hash of everything that decides what the extension is."""
+    """Return a hash of everything that decides what the extension is."""
     state = hashlib.sha256(f"{sys.version} {sysconfig.get_platform()} {FLAGS}".encode())
     for path in (*sources, *sorted(SOURCES.glob("*/*.h")), *HEADERS, Path(__file__)):
         state.update(path.name.encode() + path.read_bytes())
@@ -61,7 +61,7 @@ def digest(sources: Sequence[Path]) -> str:
 
 
 def build(sources: Sequence[Path] | None = None, *, force: bool = False) -> Path:
-    """Build in place where the stamp does not match; the extension's path.
+    """Build the extension in place if the stamp does not match; return its path.
 
     Raises CalledProcessError or cffi.VerificationError where gcc refuses.
     """

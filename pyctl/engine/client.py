@@ -35,29 +35,29 @@ _UCRED = struct.Struct("3i")
 
 @dataclass(frozen=True)
 class EventBatch:
-    """Events in their order, numbered from `first` on."""
+    """A batch of events in their order, numbered from `first` on."""
 
     events: list[EngineEvent]
     epoch: int
-    """Names the engine process: another one numbers anew."""
+    """Identifies the engine process: another one numbers from 1."""
     first: int
     lost: int
-    """Forgotten since the last call, for want of room."""
+    """How many events were dropped since the last call because the queue was full."""
 
 
 @dataclass(frozen=True)
 class HitBatch:
-    """Whole counts of what changed."""
+    """A batch of hit counts that have changed; each is the whole count."""
 
     hits: list[Hit]
     epoch: int
-    """Names the counting: another one began at zero."""
+    """Identifies the counting: one with another epoch began at zero."""
     serial: int
-    """Of the last change among them."""
+    """The serial number of their last change."""
 
 
 class EngineClient:
-    """Talks to the engine behind `path`; `timeout` seconds for each exchange."""
+    """The client of the engine behind `path`; `timeout` is in seconds for each exchange."""
 
     def __init__(self, path: Path, timeout: float = 5.0) -> None:
         self._path = path
@@ -71,7 +71,7 @@ class EngineClient:
             self._disconnect()
 
     def peer(self) -> int | None:
-        """The pid that listens on the engine's socket, though it may not answer; None: nobody."""
+        """Return the pid that listens on the engine's socket, even if it does not answer; None: nobody."""
         with self._lock:
             try:
                 raw = self._connect().getsockopt(
@@ -82,8 +82,8 @@ class EngineClient:
         return int(_UCRED.unpack(raw)[0])
 
     def hello(self) -> dict[str, Any]:
-        """{"version", "abi", "wire", "pid", "stats": {…}}: see struct sg_engine_stats. One of an earlier
-        version, found running, knows no "wire".
+        """Return {"version", "abi", "wire", "pid", "stats": {…}}; see struct sg_engine_stats. An engine of an
+        earlier version has no "wire".
         """
         body = {"wire": None, **self._ask("hello")[0]}
         return {name: body[name] for name in ("version", "abi", "wire", "pid", "stats")}
@@ -93,32 +93,32 @@ class EngineClient:
         self._ask("rings_set", fds=rings.fds)
 
     def take_rings(self) -> RingSet | None:
-        """Descriptors of the rings that the engine reads (for an agent that was restarted)."""
+        """Return descriptors of the rings that the engine reads (for an agent that was restarted)."""
         _, _, fds = self._ask("rings_get")
         return ring_set(fds) if fds else None
 
     def adopt(self, rings: RingSet, *, keep: bool) -> int:
-        """Before give_rings: keep the flows where a successor finds them. `keep`: go on with those
-        that a former engine left there; gives how many.
+        """Keep the flows where a successor finds them; call this before give_rings. `keep`: continue with
+        those of a former engine; return how many there are.
         """
         told = self._ask("adopt", fds=(rings.state,), keep=keep)[0]
         return int(told["adopted"])
 
     def open_maps(self) -> bool:
-        """Let the engine (re-)open the instance's pinned maps; False: there are none."""
+        """Let the engine (re-)open the instance's pinned maps; return whether there are any."""
         return bool(self._ask("maps_open")[0]["found"])
 
     def cache(self, enabled: bool) -> None:
-        """Switch the verdict cache; off takes every entry out of the flow maps."""
+        """Switch the verdict cache; off removes every entry from the flow maps."""
         self._ask("cache", enabled=enabled)
 
     def cache_limit(self, entries: int) -> None:
-        """No more than so many verdicts in the kernel at a time."""
+        """Limit the number of verdicts in the kernel."""
         self._ask("cache_limit", entries=entries)
 
     def cache_stats(self, port_id: int) -> dict[str, int]:
-        """The fields of struct sg_cache_stats, of a port; port 0: of all since the start. Empty where
-        the engine is of an earlier version, found running.
+        """Return the fields of struct sg_cache_stats for a port; port 0: of all since the start. Empty if the
+        engine is of an earlier version.
         """
         found: dict[str, int] = self._ask("counters", port_id=port_id)[0].get(
             "cache", {}
@@ -126,52 +126,52 @@ class EngineClient:
         return found
 
     def policy_set(self, generation: int, policy: PortPolicy) -> None:
-        """Judge the policy's port by it from the next batch on."""
+        """Set the policy of its port; it judges from the next batch on."""
         self._ask("policy_set", blob=records.pack_policy(policy, generation))
 
     def node_set(self, node: NodePolicy, members: Members, policies: Policies) -> None:
-        """Put the node's policy in force, whole, with these ports' policies and generations."""
+        """Set the node's policy, whole, with these ports' policies and generations."""
         self._ask("node_set", blob=node_records.pack_node(node, members, policies))
 
     def members_set(
         self, node: NodePolicy, members: Members, policies: Policies
     ) -> None:
-        """Those who changed group, with the policies and generations that change with them."""
+        """Set the groups of those who changed group, with the policies and generations that change too."""
         self._ask(
             "members_set", blob=node_records.pack_members(node, members, policies)
         )
 
     def port_delete(self, port_id: int) -> None:
-        """Forget the port: policy, sessions, flow-map entries."""
+        """Delete the port: policy, sessions, flow-map entries."""
         self._ask("port_delete", port_id=port_id)
 
     def listeners_set(self, port_id: int, ports: Sequence[int]) -> None:
-        """The TCP ports on which the workload listens: they say which side opened a connection
-        that is older than the engine. None: it guesses.
+        """Set the TCP ports on which the workload listens: they tell which side opened a connection that is
+        older than the engine. Without them it guesses.
         """
         self._ask("listeners_set", port_id=port_id, ports=list(ports))
 
     def sync(self) -> None:
-        """Return when every frame that waited in the rings has been judged by the policies in
-        force now, and sent. Whoever published a generation first waits for the BPF programs that
-        read the former one (RCU), so that their frames are in the rings.
+        """Wait until every frame in the rings has been judged by the policies in force now, and sent. A
+        caller that published a generation must first wait for the BPF programs that read the former one
+        (RCU), so that their frames are in the rings.
         """
         self._ask("sync")
 
     def counters(self, port_id: int) -> dict[str, Counter]:
-        """By reason name, what is not zero. Port 0: frames that belonged to no port."""
+        """Return the counters that are not zero, by reason name. Port 0: frames that belonged to no port."""
         found = self._ask("counters", port_id=port_id)[0]["counters"]
         return {name: Counter(*row) for name, row in found.items()}
 
     def sessions(self, port_id: int = 0, limit: int = 10000) -> list[Session]:
-        """At most `limit` sessions of a port; port 0: of all."""
+        """Return at most `limit` sessions of a port; port 0: of all."""
         found: list[Session] = []
         for blob in self._session_pages(port_id, limit):
             found += records.sessions(blob)
         return found
 
     def session_count(self, port_id: int) -> int:
-        """How many sessions a port has."""
+        """Return how many sessions a port has."""
         pages = self._session_pages(port_id, sys.maxsize)
         return sum(map(len, pages)) // records.WIRE["sg_session_info"]
 
@@ -190,8 +190,8 @@ class EngineClient:
     def events(
         self, epoch: int = 0, *, ack: int = 0, after: int = 0, limit: int = 1000
     ) -> EventBatch:
-        """The oldest events after number `after`; those up to `ack` are forgotten by the engine.
-        Numbers of another epoch than the engine's mean nothing: all that it has is given.
+        """Return the oldest events after number `after`; the engine forgets those up to `ack`. If `epoch` is
+        not the engine's, numbers mean nothing and all events are returned.
         """
         body, blob, _ = self._ask(
             "events", max=limit, epoch=epoch, ack=ack, after=after
@@ -204,7 +204,7 @@ class EngineClient:
         )
 
     def hits(self, epoch: int = 0, *, after: int = 0) -> HitBatch:
-        """Those that changed after serial number `after` of that epoch; all where another counting
+        """Return the hits that changed after serial number `after` of that epoch; all if another counting
         began.
         """
         found: list[Hit] = []
@@ -213,23 +213,23 @@ class EngineClient:
         while True:
             body, blob, _ = self._ask("hits", max=_PAGE, after=after, cursor=cursor)
             if body["epoch"] != epoch:
-                # Of another counting no number means anything.
+                # The numbers of another counting mean nothing.
                 epoch, after, serial, cursor = int(body["epoch"]), 0, None, 0
                 found.clear()
                 continue
             found += records.hits(blob)
-            # What changes while the pages are read is after the first page's.
+            # Changes during the read have serials after the first page's.
             serial = int(body["serial"]) if serial is None else serial
             cursor = body["cursor"]
             if not cursor:
                 return HitBatch(found, epoch, serial)
 
     def log_level(self, level: str) -> None:
-        """`debug`, `info`, `warning` or `error`, from now on."""
+        """Set the log level: `debug`, `info`, `warning` or `error`."""
         self._ask("log_level", level=level)
 
     def stop(self) -> None:
-        """End the engine cleanly; the answer comes before it ends."""
+        """End the engine cleanly; it answers before it ends."""
         self._ask("stop")
 
     def _ask(

@@ -18,13 +18,13 @@ from pyctl.model.instance import Instance
 from pyctl.signal_shield import signal_shield
 
 START_SECONDS = 30.0
-"""What a busy or an emulated machine may need; a living one answers within one."""
+"""A busy or emulated machine may need this long; usually the engine answers within a second."""
 _POLL_SECONDS = 0.01
 _TAIL_BYTES = 2000
 
 
 def log_file(instance: Instance) -> Path:
-    """Where a started engine writes."""
+    """Return the log file of a started engine."""
     return instance.run_dir / "engine.log"
 
 
@@ -35,7 +35,7 @@ def start_engine(
     flow_cache: bool = True,
     timeout: float = START_SECONDS,
 ) -> EngineClient:
-    """Start the instance's engine in a session of its own; returns when it answers.
+    """Start the instance's engine in a session of its own; return when it answers.
 
     It has no rings and no policies yet, so it judges nothing. It is a child of the caller, who
     reaps it should it end first. Raises SegctlError, with the end of the log, where it does not
@@ -72,7 +72,7 @@ def start_engine(
 
 
 def _kill(pid: int) -> None:
-    """Where it is not reaped yet: after that the number is anybody's."""
+    """Kill and reap the child, unless it is reaped already: then the pid may be another's."""
     with contextlib.suppress(ChildProcessError):
         if os.waitpid(pid, os.WNOHANG) == (0, 0):
             os.kill(pid, signal.SIGKILL)

@@ -28,7 +28,7 @@ from pyctl.model.instance import Instance
 
 @contextmanager
 def _only_one(instance: Instance) -> Iterator[None]:
-    """Hold the lock that says an engine of this instance is alive; it goes with the process."""
+    """Hold the lock of the instance's one living engine; it goes with the process."""
     path = instance.run_dir / "engine.lock"
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -53,7 +53,7 @@ def run(
     with_rings: bool = False,
     dp_socket: Path | None = None,
 ) -> int:
-    """Be the instance's engine until stopped; 0 when ended cleanly.
+    """Run the instance's engine until it is stopped; return 0 if it ended cleanly.
 
     `with_rings`: open the rings in the instance's namespace at once, instead of waiting for an
     agent to hand them over (`segctl engine`). `dp_socket`: serve NeuVector's dp protocol there;

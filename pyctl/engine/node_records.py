@@ -23,7 +23,7 @@ from pyctl.model.policy import (
 )
 
 Policies = Sequence[tuple[PortPolicy, int]]
-"""With their generations."""
+"""Policies with their generations."""
 _STAGED = constant("SG_RULE_STAGED")
 _REJECT = constant("SG_RULE_REJECT")
 _FIRST, _ALSO = constant("SG_HOLDER_FIRST"), constant("SG_HOLDER_ALSO")
@@ -31,14 +31,12 @@ _FAMILIES = {4: constant("SEG_FAMILY_IPV4"), 6: constant("SEG_FAMILY_IPV6")}
 
 
 def pack_node(node: NodePolicy, members: Members, policies: Policies) -> bytes:
-    """The whole policy, and the ports whose heads change with it."""
+    """Pack the whole policy, and the policies of the ports that change with it."""
     return _pack(node, members, policies, whole=True)
 
 
 def pack_members(node: NodePolicy, members: Members, policies: Policies) -> bytes:
-    """Who is in which groups by now, of those that changed; an address without groups is nobody's
-    any more.
-    """
+    """Pack the groups of those whose groups changed; an address without groups belongs to nobody any more."""
     return _pack(node, members, policies, whole=False)
 
 
@@ -143,8 +141,8 @@ def changed_members(
     ports: Iterable[int],
     addresses: Iterable[IPv4Address | IPv6Address],
 ) -> Members:
-    """What a delta has to say of these, where both are numbers of one policy. Of a port that has gone
-    nothing: it is deleted by itself.
+    """Return the members that a delta must contain; `before` and `after` use the group numbers of one policy.
+    A port that is gone is left out: it is deleted by itself.
     """
     return Members(
         {

@@ -25,19 +25,19 @@ MAX_FDS = 8
 
 
 class ProtocolError(SegctlError):
-    """The other side does not speak this protocol; the connection is of no use any more."""
+    """An error of the other side, which does not speak this protocol; the connection is useless then."""
 
 
 @dataclass(frozen=True)
 class Message:
-    """One request or answer."""
+    """A request or an answer."""
 
     body: dict[str, Any]
     blob: bytes = b""
 
 
 def encode(message: Message) -> bytes:
-    """The bytes of a message; ProtocolError when it is larger than the other side accepts."""
+    """Return the bytes of a message; ProtocolError if the other side would not accept its size."""
     text = json.dumps(message.body, separators=(",", ":")).encode()
     if len(text) > MAX_OBJECT or len(message.blob) > MAX_BLOB:
         raise ProtocolError(
@@ -47,13 +47,13 @@ def encode(message: Message) -> bytes:
 
 
 class Decoder:
-    """Cuts a byte stream into messages."""
+    """A decoder that cuts a byte stream into messages."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> list[Message]:
-        """The messages completed by `data`, oldest first.
+        """Return the messages completed by `data`, oldest first.
 
         Raises ProtocolError as soon as the stream cannot become a message.
         """
@@ -91,7 +91,7 @@ class Decoder:
 
 
 def error_body(error: SegctlError) -> dict[str, Any]:
-    """The answer that carries an error."""
+    """Return the body of the answer that carries an error."""
     return {
         "ok": False,
         "error": {
@@ -105,7 +105,7 @@ def error_body(error: SegctlError) -> dict[str, Any]:
 
 
 def raise_error(body: dict[str, Any]) -> None:
-    """Raise the error that an answer carries, as the class it had; nothing when it is ok."""
+    """Raise the error that an answer carries, as its own class; do nothing if the answer is ok."""
     if body.get("ok"):
         return
     error = body.get("error") or {}

@@ -61,11 +61,11 @@ _RULE_BYTES = sizeof("sg_rule")
 
 @dataclass(frozen=True, kw_only=True)
 class EngineFlow:
-    """A flow at one port as the engine tells of it; addresses and ports as its opener wrote them."""
+    """A flow at one port as the engine tells of it; addresses and ports as the initiator wrote them."""
 
     port_id: int
     direction: Direction | None
-    """Which way it was opened."""
+    """The direction in which the flow was initiated."""
     proto: int
     source: str
     sport: int
@@ -77,24 +77,24 @@ class EngineFlow:
     rule_id: int
     """0: no rule decided, the default did."""
     reason: str = "none"
-    """Why it is denied, or would be."""
+    """Why the flow is denied, or would be."""
     violation: bool
-    """It passed only because the mode records."""
+    """The flow passed only because the mode does not enforce."""
     created_ns: int
     """CLOCK_MONOTONIC, as last_seen_ns."""
     last_seen_ns: int
     packets: tuple[int, int]
-    """From the opener, and back."""
+    """Packets from the initiator, and back."""
     bytes: tuple[int, int]
     kernel_packets: int = 0
-    """Of packets: carried by the kernel, both directions."""
+    """How many of `packets` the kernel carried, both directions."""
     kernel_bytes: int = 0
     answer: Answer = Answer.NONE
 
 
 @dataclass(frozen=True, kw_only=True)
 class EngineEvent(EngineFlow):
-    """A verdict worth telling; only that of a flow's end has counts of both directions."""
+    """An event of a flow; only `flow_end` has counts of both directions."""
 
     kind: str
     """`flow_end`, `drop`, `violation` or `staged`."""
@@ -102,26 +102,26 @@ class EngineEvent(EngineFlow):
 
 @dataclass(frozen=True, kw_only=True)
 class Session(EngineFlow):
-    """A flow that the engine knows."""
+    """A session that the engine has."""
 
     id: int
     tcp_state: int
     """The kernel's number (1: established)."""
     cached: bool
-    """The kernel carries it."""
+    """The kernel carries the flow."""
     midstream: bool
-    """It was open before the engine saw it."""
+    """The connection was open before the engine saw it."""
     generation: int
     timeout_ns: int
     ended: bool = False
-    """Over, and told so by a flow_end: it only lingers."""
+    """The session is over and its flow_end was sent; only its record lingers."""
     keys: tuple[int, ...] = ()
     """NodeRule.key of the rule that decides, and of the staged one that would."""
 
 
 @dataclass(frozen=True)
 class Hit:
-    """How often a rule has decided since the engine's counting began."""
+    """A count of how often a rule has decided since the engine's counting began."""
 
     key: int
     """NodeRule.key, or HIT_DEFAULT: no rule."""
@@ -150,7 +150,7 @@ def _rule(rule: PortRule) -> dict[str, Any]:
 
 
 def pack_policy(policy: PortPolicy, generation: int) -> bytes:
-    """A struct sg_policy and its rules; SegctlError for a field that does not fit its struct."""
+    """Pack a struct sg_policy and its rules; SegctlError for a field that does not fit its struct."""
     try:
         head = {
             "generation": generation,
@@ -181,7 +181,7 @@ def _flags(policy: PortPolicy) -> int:
 
 
 def view_policy(blob: bytes) -> tuple[Any, Any]:
-    """(policy, rules) as C pointers into `blob`, which must live as long as they are used.
+    """Return (policy, rules) as C pointers into `blob`, which must live as long as they are used.
 
     Raises SegctlError where the sizes contradict each other; the fields' values are C's to check.
     """
@@ -256,7 +256,7 @@ def sessions(blob: bytes) -> list[Session]:
 
 
 def _flow(raw: Any) -> dict[str, Any]:
-    """Return what an event and a session say in the same words."""
+    """Return the fields that an event and a session have in common."""
     return {
         "port_id": raw.port_id,
         "direction": _DIRECTION_OF.get(raw.dir),
@@ -275,10 +275,10 @@ def _flow(raw: Any) -> dict[str, Any]:
 
 
 def hits(blob: bytes) -> list[Hit]:
-    """Those of an array of struct sg_hit; SegctlError for a wrong size."""
+    """Return the hits of an array of struct sg_hit; SegctlError for a wrong size."""
     return [Hit(raw.key, raw.hits, raw.last_ns) for raw in _array("sg_hit", blob)]
 
 
 def reason_name(number: int) -> str:
-    """How users see a reason; the number itself for one that this version does not know."""
+    """Return a reason's name; the number as text if this version does not know it."""
     return REASONS[number].name if number < len(REASONS) else str(number)

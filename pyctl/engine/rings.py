@@ -33,7 +33,7 @@ _RUNNING = 0x1 | 0x40
 
 @dataclass(frozen=True)
 class RingSet:
-    """The descriptors, in the order of SG_FD_* in sg_engine.h. Whoever holds it closes it."""
+    """The descriptors of the rings, in the order of SG_FD_* in sg_engine.h. The holder closes the set."""
 
     fds: tuple[int, ...]
 
@@ -45,15 +45,15 @@ class RingSet:
 
     @property
     def state(self) -> int:
-        """The memfd: what a successor of a dead engine must know."""
+        """Return the memfd with what a successor of a dead engine must know."""
         return self.fds[_STATE]
 
     def on_device(self) -> bool:
-        """Whether the sockets are bound to a device by the name of DEVICE: not where theirs is gone, or was renamed."""
+        """Return whether all sockets are bound to a device named DEVICE (not gone, not renamed)."""
         return all(_name(fd) == DEVICE for fd in self.fds[:_STATE])
 
     def carries(self) -> bool:
-        """Whether that device and its peer are up, too."""
+        """Return whether the sockets are on the device, and it and its peer are up."""
         asked = struct.pack("16sh14x", DEVICE.encode(), 0)
         try:
             told = fcntl.ioctl(self.fds[0], SIOCGIFFLAGS, asked)
@@ -63,7 +63,7 @@ class RingSet:
         return self.on_device() and flags & _RUNNING == _RUNNING
 
     def reopened(self, netns: Path | str) -> RingSet:
-        """Open sockets on the device that has the name now, beside the flows of these."""
+        """Open sockets on the device that has the name now; return them with the flows of this set."""
         fresh = open_rings(netns)
         os.close(fresh.state)
         # New rings begin at their first slot.
@@ -71,7 +71,7 @@ class RingSet:
         return RingSet((*fresh.fds[:_STATE], os.dup(self.state)))
 
     def close(self) -> None:
-        """Close all. The rings live on while somebody else holds copies."""
+        """Close all descriptors. The rings live on while somebody else holds copies."""
         for fd in self.fds:
             with contextlib.suppress(OSError):
                 os.close(fd)
@@ -84,13 +84,13 @@ class RingSet:
 
 
 def _name(fd: int) -> str:
-    """Of the device that a packet socket is bound to."""
+    """Return the name of the device that a packet socket is bound to."""
     with socket.socket(fileno=os.dup(fd)) as opened:
         return str(opened.getsockname()[0])
 
 
 def ring_set(fds: Sequence[int]) -> RingSet:
-    """The set of these descriptors; SegctlError (and all closed) for a wrong number."""
+    """Return the set of these descriptors; for a wrong number, close all and raise SegctlError."""
     try:
         return RingSet(tuple(fds))
     except SegctlError:
@@ -102,8 +102,8 @@ def ring_set(fds: Sequence[int]) -> RingSet:
 def open_rings(netns: Path | str, device: str = DEVICE) -> RingSet:
     """Open a ring set on `device` inside the namespace bound at `netns`.
 
-    The caller's namespace stays. From its return on, frames that reach the device wait in the
-    rings. Raises SegctlError (errno set): no such namespace or device, no privilege, no memory.
+    The caller's namespace does not change. After the return, frames that reach the device wait in the rings.
+    Raises SegctlError (errno set): no such namespace or device, no privilege, no memory.
     """
     fds = ffi.new(f"int[{RING_FDS}]")
     check(

@@ -34,14 +34,14 @@ END_SECONDS = 5.0
 NO_LIMIT = 2**32 - 1
 YOUNG_S = 5.0
 YOUNG_DEATHS = 3
-"""Engines that died one after the other, sooner than that, may have died of the flows that they had
-taken over: the next one starts without."""
+"""So many engines in a row that died younger than YOUNG_S may have died of the flows that they took over: the
+next one starts without them."""
 HUNG_AFTER_S = 2.0
-"""An engine whose heartbeat is older is replaced; it beats twenty times a second."""
+"""An engine with an older heartbeat is replaced; it beats twenty times a second."""
 
 
 class Supervisor:
-    """`on_new_engine` is called with a fresh engine connected, before it reads its first frame."""
+    """The keeper of one engine. It calls `on_new_engine` before a new engine reads its first frame."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Supervisor:
 
     @property
     def pid(self) -> int | None:
-        """Of the engine in charge; None between two."""
+        """Return the pid of the engine in charge; None between two."""
         return self._process.pid if self._process else None
 
     def start(self) -> None:
@@ -135,13 +135,13 @@ class Supervisor:
         _log.info("engine started", pid=self.pid)
 
     def _limit(self) -> None:
-        # One of an earlier version, found running, knows no limit, and goes on without.
+        # A found engine of an earlier version has no such request, and goes on without a limit.
         with contextlib.suppress(UsageError):
             self._client.cache_limit(self._cache_limit)
 
     def namespace(self) -> int | None:
-        """A descriptor of the namespace that the rings are in, which outlives its name; the caller
-        closes it. None where there are no rings yet.
+        """Open the namespace that the rings are in, even if it has lost its name; the caller closes the
+        descriptor. None if there are no rings yet.
         """
         if self._rings is not None:
             return netns.of_socket(self._rings.fds[0])
@@ -155,15 +155,15 @@ class Supervisor:
             return netns.of_socket(rings.fds[0])
 
     def on_device(self) -> bool:
-        """Whether the rings are on the device that bears the pair's name; True where there are none yet."""
+        """Return whether the rings are on the device with the pair's name; True if there are none yet."""
         return self._rings is None or self._rings.on_device()
 
     def carries(self) -> bool:
-        """Whether frames can reach the engine, and come back."""
+        """Return whether frames can reach the engine, and come back."""
         return self._rings is not None and self._rings.carries()
 
     def reopen_rings(self) -> None:
-        """Open the rings on a device that took the place of the one they were on; the engine and its flows go on."""
+        """Open the rings on a device that replaced the former one; the engine and its flows go on."""
         with self._changing:
             if self._rings is None:
                 return
@@ -179,8 +179,8 @@ class Supervisor:
             engine.give_rings(self._rings)
 
     def tell(self, what: Callable[[EngineClient], object]) -> None:
-        """Call the engine. One that does not answer is replaced, and the new one is taught what
-        is desired by now, which includes what was to be told. Raises SegctlError.
+        """Call the engine. If it does not answer, replace it; the new one is taught the current state, which
+        includes what was to be told. Raises SegctlError.
         """
         try:
             what(self._client)
@@ -191,8 +191,8 @@ class Supervisor:
             self.replace(self.pid)
 
     def replace(self, former: int | None) -> None:
-        """End the engine with pid `former`, if it lives, and start another; nothing where another
-        has taken its place already. Frames wait in the rings meanwhile.
+        """End the engine with pid `former`, if it lives, and start another; do nothing if it was replaced
+        already. Frames wait in the rings meanwhile.
         """
         with self._changing:
             if former != self.pid:
@@ -202,13 +202,13 @@ class Supervisor:
             self._launch()
 
     def healthy(self) -> bool:
-        """Whether the engine's process exists and its loop beats."""
+        """Return whether the engine's process exists and its loop beats."""
         process = self._process
         alive = process is not None and not process.ended()
         return alive and self.heartbeat_age() < HUNG_AFTER_S
 
     def heartbeat_age(self) -> float:
-        """Seconds since the packet loop's last round; infinite where it cannot be asked."""
+        """Return the seconds since the packet loop's last round; infinite if the engine does not answer."""
         try:
             beat = int(self._client.hello()["stats"]["heartbeat_ns"])
         except SegctlError:
@@ -216,7 +216,7 @@ class Supervisor:
         return (time.clock_gettime_ns(time.CLOCK_MONOTONIC) - beat) / 1e9
 
     def status(self) -> dict[str, Any]:
-        """Fields of the API's EngineStatus."""
+        """Return the fields of the API's EngineStatus."""
         stats: Mapping[str, Any] = {}
         try:
             stats = self._client.hello()["stats"]
@@ -238,7 +238,7 @@ class Supervisor:
         }
 
     def stats(self) -> Mapping[str, Any]:
-        """The fields of struct sg_engine_stats; empty while no engine answers."""
+        """Return the fields of struct sg_engine_stats; empty while no engine answers."""
         try:
             found: Mapping[str, Any] = self._client.hello()["stats"]
         except SegctlError:
@@ -246,21 +246,21 @@ class Supervisor:
         return found
 
     def counters(self, port_id: int) -> Mapping[str, Counter]:
-        """The engine's counts for a port; empty while none answers."""
+        """Return the engine's counts for a port; empty while none answers."""
         try:
             return self._client.counters(port_id)
         except UnreachableError:
             return {}
 
     def cache_stats(self, port_id: int) -> Mapping[str, int]:
-        """What became of a port's verdicts in the kernel; empty while no engine answers."""
+        """Return what became of a port's verdicts in the kernel; empty while no engine answers."""
         try:
             return self._client.cache_stats(port_id)
         except UnreachableError:
             return {}
 
     def flow_map(self, port_ids: Iterable[int]) -> Mapping[str, int] | None:
-        """As the API's FlowMap, of these ports; None while no engine answers."""
+        """Return the API's FlowMap for these ports; None while no engine answers."""
         stats = self.stats()
         if not stats:
             return None
@@ -280,14 +280,14 @@ class Supervisor:
         }
 
     def session_count(self, port_id: int) -> int:
-        """Live sessions of a port; 0 while no engine answers."""
+        """Return the number of live sessions of a port; 0 while no engine answers."""
         try:
             return self._client.session_count(port_id)
         except UnreachableError:
             return 0
 
     def sessions(self, limit: int) -> list[Session]:
-        """Live sessions of all ports; empty while no engine answers."""
+        """Return live sessions of all ports; empty while no engine answers."""
         try:
             return self._client.sessions(limit=limit)
         except UnreachableError:
@@ -296,21 +296,21 @@ class Supervisor:
     def events(
         self, epoch: int, *, ack: int, after: int, limit: int
     ) -> EventBatch | None:
-        """See EngineClient.events; None while none answers."""
+        """Return events as EngineClient.events; None while no engine answers."""
         try:
             return self._client.events(epoch, ack=ack, after=after, limit=limit)
         except UnreachableError:
             return None
 
     def hits(self, epoch: int, *, after: int) -> HitBatch | None:
-        """See EngineClient.hits; None while none answers."""
+        """Return hits as EngineClient.hits; None while no engine answers."""
         try:
             return self._client.hits(epoch, after=after)
         except UnreachableError:
             return None
 
     def stop(self) -> None:
-        """End the engine and give up the rings. Idempotent."""
+        """End the engine and close the rings. Idempotent."""
         with self._changing:
             try:
                 self._client.stop()
@@ -320,7 +320,7 @@ class Supervisor:
             self.release()
 
     def release(self) -> None:
-        """Let go without ending the engine, which has descriptors of the rings of its own."""
+        """Close client and rings without ending the engine, which has descriptors of its own."""
         self._client.close()
         if self._rings is not None:
             self._rings.close()
@@ -334,14 +334,14 @@ class Supervisor:
 
 
 def flow_map(stats: Mapping[str, Any]) -> dict[str, int]:
-    """As the API's FlowMap, of all ports together."""
+    """Return the API's FlowMap for all ports together."""
     names = ("entries", "capacity", "evicted", "refused", "late_packets", "late_bytes")
-    # One of an earlier version, found running, counts less.
+    # A found engine of an earlier version has fewer counters.
     return {name: stats.get(f"flows_{name}", 0) for name in names}
 
 
 def _see_it_end(process: Running, *, kill: bool) -> None:
-    """Wait for its end; one that takes too long is killed."""
+    """Wait for the process to end; kill it if that takes too long."""
     if kill or not process.ended(END_SECONDS):
         process.kill()
         process.ended(END_SECONDS)

@@ -40,16 +40,16 @@ from pyctl.platform.netlink.links import Link
 from pyctl.platform.process import netns_of
 
 _TRIES = 16
-"""For names that are free: of each 65,536 there are."""
+"""Tries to find free names; a hash has 65,536 values."""
 FORCED = "attach it with --force: then it is inspected, without what cannot be put back"
 ADDRESSES_MAX = 256
-"""A port's own. What a workload adds to its interface fills the node's map and every policy that
-names its group: more than this would be an attack on the others.
+"""The most addresses of a port. What a workload adds to its interface fills the node's map and every policy
+that names its group, so more would be an attack on the others.
 """
 
 
 class Handles(NamedTuple):
-    """The open ends of one splice, in the order in which a Site has them."""
+    """The open sockets and namespace descriptors of one splice, in the order of Site's fields."""
 
     workload: NetlinkSocket
     workload_fd: int
@@ -59,7 +59,7 @@ class Handles(NamedTuple):
 
 @contextlib.contextmanager
 def handles(instance: Instance, workload_fd: int) -> Iterator[Handles]:
-    """Handles, closed at the end; NotFoundError where there is no enforcer namespace."""
+    """Open the handles of a splice, closed at the end; NotFoundError if there is no enforcer namespace."""
     with contextlib.ExitStack() as stack:
         enforcer_fd = stack.enter_context(netns.opened(instance.netns))
         enforcer = stack.enter_context(netns.netlink_in(enforcer_fd))
@@ -69,7 +69,7 @@ def handles(instance: Instance, workload_fd: int) -> Iterator[Handles]:
 
 @contextlib.contextmanager
 def marked_netns(mark: Mark | None) -> Iterator[int | None]:
-    """A descriptor of the workload's namespace that a mark names, closed at the end; None where it is gone."""
+    """Open the workload's namespace that a mark names, closed at the end; None if it is gone."""
     fd = find(mark.netns, mark.cookie, mark.pid) if mark else None
     try:
         yield fd
@@ -89,19 +89,16 @@ def splice(
     tell: Callable[[str], object] = lambda _: None,
     fault: apply.Fault | None = None,
 ) -> Port:
-    """Put our veth in the place of one interface.
+    """Replace one interface of the workload by our veth; return its port.
 
-    `ports_ready` is called with the port once vex and vin exist and before they are up:
-    the datapath is set there, and an exception of its own rolls everything back. An
-    interface that is spliced already is left as it is; `ports_ready` is called again,
-    and the port that it has is returned, with its own port id. What hangs on the
-    interface and cannot be kept is a reason to refuse, unless `force`, and so is an address
-    or a way out that the kernel does not take back; `tell` is called with a sentence for
-    each thing that was lost.
+    `ports_ready` is called with the port after vex and vin exist and before they are up: the datapath is set
+    there, and an exception of its own rolls everything back. An interface that is spliced already stays as it
+    is; `ports_ready` is called again, and its port is returned, with its own port id. Unless `force`, the
+    splice is refused if it would destroy what hangs on the interface, or if the kernel does not take an
+    address or a way out back; `tell` is called with a sentence for each thing that was lost.
 
-    Blocks for about 50 ms, of which the workload is cut off for the namespace move and
-    little more. Raises NotFoundError, RefusedError (nothing was touched), SegctlError
-    (rolled back; its text says so).
+    Blocks for about 50 ms; the workload is cut off for the namespace move and little more. Raises
+    NotFoundError, RefusedError (nothing was touched), SegctlError (rolled back; its text says so).
     """
     select.refuse_netns(instance, process)
     with netns_of(process) as fd:
@@ -150,7 +147,7 @@ def _splice(
     *,
     force: bool,
 ) -> tuple[Port, list[str]]:
-    """The port, and what could not be put back."""
+    """Splice the interface; return the port, and what could not be put back."""
     vex, vin = _free_names(ends, process.pid, link.name)
     mark = Mark(
         port=port_id,
@@ -198,8 +195,8 @@ def _splice(
 
 
 def _free_names(ends: Handles, pid: int, interface: str) -> tuple[str, str]:
-    """Names for the ports that no other has: a workload can choose names of interfaces whose hashes are the
-    same, and one that goes on with another process has the pid of who ended in its names.
+    """Return free names for the ports. The usual names may be taken: a workload can choose interface names
+    with equal hashes, and one that goes on with another process keeps the ended one's pid in its names.
     """
     vex, vin = port_names(pid, interface)
     for _ in range(_TRIES):
@@ -214,7 +211,7 @@ def _free_names(ends: Handles, pid: int, interface: str) -> tuple[str, str]:
 
 
 def _is_taken(ends: Handles, name: str) -> bool:
-    """Whether it is a living workload's. Ports of one that is gone, whose pid was used again, make room."""
+    """Return whether a living workload's port has the name; delete a port whose workload is gone."""
     link = links.by_name(ends.enforcer, name)
     if link is None:
         return False
@@ -227,7 +224,7 @@ def _is_taken(ends: Handles, name: str) -> bool:
 
 
 def existing_port(ends: Handles, process: ProcessRef, link: Link) -> Port | None:
-    """The port of an interface that is spliced already, None where it is not."""
+    """Return the port of an interface that is spliced already; None if it is not spliced."""
     vin = _vin_of(ends, link)
     mark = read_mark(vin.alias) if vin else None
     cookie = netns.cookie(ends.workload_fd)
@@ -253,7 +250,7 @@ def _vin_of(ends: Handles, link: Link) -> Link | None:
 
 
 def _refuse_anothers(ends: Handles, process: ProcessRef, link: Link) -> None:
-    """RefusedError where the other end is a port of another workload, which moved the link here."""
+    """Raise RefusedError if the interface is a spliced one of another workload, which was moved here."""
     vin = _vin_of(ends, link)
     if vin is None:
         return
@@ -267,7 +264,7 @@ def _refuse_anothers(ends: Handles, process: ProcessRef, link: Link) -> None:
 
 
 def port_addresses(bodies: Sequence[bytes]) -> tuple[str, ...]:
-    """`address/length` of each that is not another's; of more than ADDRESSES_MAX the first ones."""
+    """Return the addresses as `address/length`, without DAD duplicates, at most ADDRESSES_MAX."""
     own = (body for body in bodies if not l3.is_duplicate(body))
     return tuple(l3.address_text(body) for body in islice(own, ADDRESSES_MAX))
 
@@ -280,7 +277,7 @@ def port_of(
     link: Link,
     addresses: tuple[str, ...],
 ) -> Port:
-    """The Port that a mark and the workload's interface describe; indexes: (vex, vin)."""
+    """Return the Port that a mark and the workload's interface describe; indexes: (vex, vin)."""
     return Port(
         port_id=mark.port,
         interface=link.name,
@@ -300,9 +297,7 @@ def port_of(
 def preview(
     instance: Instance, process: ProcessRef, interface: str, *, force: bool = False
 ) -> tuple[str, ...]:
-    """The plan for one interface in words, for --dry-run; refuses as `splice` does.
-    Reads only.
-    """
+    """Return the plan for one interface in words, for --dry-run; refuses as `splice` does and only reads."""
     select.refuse_netns(instance, process)
     with netns_of(process) as fd, netns.netlink_in(fd) as nl:
         link = links.by_name(nl, interface)

@@ -46,24 +46,21 @@ def unsplice(
     turns: contextlib.AbstractContextManager[object] | None = None,
     tell: Callable[[str], object] = lambda _: None,
 ) -> None:
-    """The exact inverse of attach.splice; nothing where the port is not spliced (any
-    more).
+    """Give the workload its interface back; the inverse of attach.splice. Does nothing if the port is not
+    spliced.
 
-    `before_restore` is called just before our interface is taken away: the datapath
-    lets go there. Should a later step fail, all is rolled back to the spliced state and
-    `ports_ready` is called, because the ports then stand without a datapath; without it
-    the error's text says that they do. A workload that is gone is cleaned up.
+    `before_restore` is called just before our interface is removed: the datapath lets go there. If a later
+    step fails, all is rolled back to the spliced state and `ports_ready` is called, because the ports then
+    have no datapath; without `ports_ready` the error's text says so. A workload that is gone is cleaned up.
 
-    What stands on top of our interface goes with it, and goes first, with its addresses and routes, which
-    nobody could put back. presence.lost_by_detach names it before; `tell` is called with a sentence for
-    each thing that is lost besides.
+    Devices on top of our interface are deleted first, with their addresses and routes, which nobody could put
+    back. live_state.lost_by_detach names them before; `tell` is called with a sentence for each other thing
+    that is lost.
 
-    Several may run at once, for different workloads: most of the time the kernel waits for a grace
-    period, and those of deletions run side by side. It gives a namespace an interface while it holds
-    the lock of all networking, for 20 ms; a workload that is filled meanwhile waits so long at each
-    of its steps. So one at a time goes on from there: who holds `turns`.
-
-    Raises SegctlError.
+    Several calls may run at once, for different workloads: the kernel waits for grace periods most of the
+    time, and those of deletions run side by side. It moves an interface while it holds the lock of all
+    networking, for 20 ms; a workload that is filled meanwhile waits so long at each of its steps. So from the
+    move on only one goes on at a time: the one that holds `turns`. Raises SegctlError.
     """
     try:
         with netns.opened(instance.netns) as own, netns.netlink_in(own) as nl:
@@ -78,7 +75,7 @@ def unsplice(
         )
     mark = read_mark(vex.alias) if vex else None
     if vex and (mark is None or mark.port != port.port_id):
-        # Of the same name, and another's.
+        # The link has the same name but is another port.
         return
     # Without vex (the host deleted its peer) there is nothing to give back.
     with contextlib.ExitStack() as turn, marked_netns(mark) as fd:
@@ -111,7 +108,7 @@ def unsplice(
 
 
 def our_link(ends: Handles, port: Port) -> Link | None:
-    """The workload's end of vin, under whatever name it has now."""
+    """Return the workload's end of vin, whatever its name is now; None if it is gone."""
     vin = links.by_name(ends.enforcer, port.vin)
     link = links.by_index(ends.workload, vin.link) if vin else None
     nsid = links.nsid(ends.enforcer, ends.workload_fd)
@@ -133,7 +130,7 @@ def _unsplice(
 ) -> None:
     uppers = obstacles.delete_uppers(ends.workload, link)
     link = links.by_index(ends.workload, link.index) or link
-    # What was switched off for it is not what it chose.
+    # Offloads that we switched off are not the workload's choice.
     classic.switch(ends, link, port, Offload.ON)
     before = snapshot.read(ends.workload, ends.workload_fd, link)
     mark = replace(mark, index=link.index, interface=link.name)
@@ -182,7 +179,7 @@ def _unsplice(
 
 
 def cleanup(instance: Instance, port: Port) -> None:
-    """The workload is gone: delete both ports; the host peer goes with vex. Idempotent."""
+    """Delete both ports of a workload that is gone; the host peer goes with vex. Idempotent."""
     try:
         with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
             delete_ports(nl, port.vex, port.vin)
@@ -192,7 +189,7 @@ def cleanup(instance: Instance, port: Port) -> None:
 
 
 def delete_ports(nl: NetlinkSocket, *names: str) -> None:
-    """Delete the marked links of these names; nothing where they are not there."""
+    """Delete the links of these names that have our mark; missing links are no error."""
     for name in names:
         link = links.by_name(nl, name)
         if link and read_mark(link.alias):

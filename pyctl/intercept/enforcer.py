@@ -3,10 +3,9 @@
 In: an Instance. Out: nothing, or the pair's MTU. I/O: the namespace, rtnetlink,
 sysctls.
 
-Mute comes before any device: otherwise vex says MLD, DAD and router solicitations to
-the host, and vin to the workload. With IPv6 off, no IPv4 address, ARP off and
-forwarding off, a frame that no filter takes ends in this stack without an answer, so
-vth-neuv needs no drop filter of its own.
+It is made mute before any device exists; otherwise vex sends MLD, DAD and router solicitations to the host,
+and vin to the workload. With IPv6 off, no IPv4 address, ARP off and forwarding off, a frame that no filter
+takes ends in this stack without an answer, so vth-neuv needs no drop filter of its own.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ def mute() -> None:
 
 
 def ensure_enforcer(instance: Instance) -> None:
-    """The namespace and the bridge pair stand, mute and up. Idempotent.
+    """Make the namespace and the bridge pair, mute and up. Idempotent.
 
     Raises SegctlError where the namespace cannot be made, NetlinkError for the devices.
     """
@@ -66,7 +65,7 @@ def ensure_enforcer(instance: Instance) -> None:
 
 
 def _pair(nl: NetlinkSocket) -> list[Link]:
-    """What stands of it. Asked for by name: a full node has thousands of other links."""
+    """Return the pair's links that exist. They are asked for by name: a full node has thousands of links."""
     found = (links.by_name(nl, name) for name in (VBR, VTH))
     return [link for link in found if link]
 
@@ -89,10 +88,10 @@ def _ensure_pair(nl: NetlinkSocket) -> None:
 
 
 def fit_mtu(instance: Instance, at_least: int = 0) -> int:
-    """The pair's MTU follows the largest attached one (and `at_least`); returns it.
+    """Set the pair's MTU to the largest attached one (or `at_least`) and return it.
 
-    2048 at least, 65535 at most. Live: the engine's sockets stay. It is raised before a link is
-    attached or grows, so the links are gone through only where it may have to come down.
+    The MTU is 2048 at least, 65535 at most; the engine's sockets stay. It is raised before a link is attached
+    or grows, so the links are read only if the MTU may have to shrink.
     """
     with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
         now = {link.mtu for link in _pair(nl)}
@@ -114,7 +113,7 @@ def _fit_mtu(nl: NetlinkSocket, at_least: int = 0) -> int:
 
 @dataclass(frozen=True)
 class Cut:
-    """Why nothing goes through the pair."""
+    """The reason why nothing goes through the pair."""
 
     why: str
     only_down: bool = False
@@ -122,7 +121,7 @@ class Cut:
 
 
 def cut(instance: Instance) -> Cut | None:
-    """Return what is wrong with the pair; None: it stands, and is up."""
+    """Return what is wrong with the pair; None if it exists and is up."""
     with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
         ends = {link.name: link for link in _pair(nl)}
     for name, index, other in (
@@ -140,7 +139,7 @@ def cut(instance: Instance) -> Cut | None:
 
 
 def remove_pair(instance: Instance) -> None:
-    """Take away what has the pair's names or indexes. Idempotent."""
+    """Delete the links that have the pair's names or indexes. Idempotent."""
     with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
         found = [links.by_name(nl, name) for name in (VBR, VTH)]
         named = {link.index for link in found if link}
@@ -166,10 +165,9 @@ def foreign_devices(instance: Instance, indexes: Collection[int]) -> dict[int, s
 
 
 def remove_enforcer(instance: Instance) -> None:
-    """Take the namespace away, with the pair. Idempotent.
+    """Remove the namespace with the pair. Idempotent.
 
-    RefusedError is the caller's business: any vex left in it dies with its workload's
-    network.
+    The caller must refuse if ports are left: a vex in it dies with its workload's network.
     """
     try:
         with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
@@ -182,7 +180,7 @@ def remove_enforcer(instance: Instance) -> None:
 
 
 def is_enforcer(instance: Instance, netns_id: tuple[int, int]) -> bool:
-    """That namespace is the instance's own."""
+    """Return whether this namespace is the instance's own."""
     try:
         found = instance.netns.stat()
     except OSError:

@@ -53,7 +53,7 @@ def inexpressible(name: str) -> tuple[int, ...]:
 
 
 def limit(name: str) -> None:
-    """Switch them off; idempotent. OSError where the kernel refuses."""
+    """Switch these features off; idempotent. OSError if the kernel refuses."""
     now = offloads.requested(name)
     off = inexpressible(name)
     offloads.request(

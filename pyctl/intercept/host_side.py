@@ -20,10 +20,9 @@ from pyctl.platform.netlink.links import Link
 
 
 def follow_host(instance: Instance, port: Port) -> tuple[str, ...]:
-    """Give the workload's interface vex's carrier, and an MTU that is no larger than vex's. Idempotent.
+    """Give the workload's interface vex's carrier, and an MTU not larger than vex's. Idempotent.
 
-    A vex that is down was set so by somebody on purpose, and says nothing of the host. Raises NetlinkError,
-    NotFoundError.
+    A vex that is down was set so on purpose and tells nothing about the host. NetlinkError, NotFoundError.
     """
     with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
         vex, vin = links.by_name(nl, port.vex), links.by_name(nl, port.vin)

@@ -32,7 +32,7 @@ from pyctl.platform.process import netns_of
 
 
 def present_ports(instance: Instance) -> frozenset[str]:
-    """Names of all vex and vin that bear our mark; empty where there is no namespace."""
+    """Return the names of all vex and vin with our mark; empty if there is no namespace."""
     try:
         with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
             return frozenset(
@@ -43,9 +43,8 @@ def present_ports(instance: Instance) -> frozenset[str]:
 
 
 def standing(instance: Instance, names: Iterable[str]) -> frozenset[str]:
-    """Those of these ports that stand, or that an unfinished splice is about. Nothing is said where the
-    namespace is not there, or where none of our ports is in it, as in a new one under its name: then
-    all of them are given back.
+    """Return the names that exist or belong to an unfinished splice. All names are returned if nothing can be
+    concluded: the namespace is missing, or has none of our ports, like a new one under its name.
     """
     wanted = frozenset(names)
     unfinished = wanted & journal.port_names(instance.journal_dir)
@@ -70,8 +69,8 @@ def remove_orphan(instance: Instance, orphan: Orphan) -> None:
 
 
 def port_now(instance: Instance, process: ProcessRef, port: Port) -> Port:
-    """The port with the name, the MAC and the MTU that its interface has by now; unchanged where the
-    workload has thrown the interface away. NotFoundError where a namespace is gone.
+    """Return the port with its interface's current name, MAC and MTU; unchanged if the workload has deleted
+    the interface. NotFoundError if a namespace is gone.
     """
     with netns_of(process) as fd, handles(instance, fd) as ends:
         link = our_link(ends, port)
@@ -79,7 +78,7 @@ def port_now(instance: Instance, process: ProcessRef, port: Port) -> Port:
 
 
 def with_indexes(instance: Instance, port: Port) -> Port:
-    """The port with the indexes that vex and vin have by now; unchanged where one of them is gone.
+    """Return the port with the current indexes of vex and vin; unchanged if one of them is gone.
     NotFoundError without the enforcer's namespace.
     """
     with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
@@ -90,7 +89,7 @@ def with_indexes(instance: Instance, port: Port) -> Port:
 
 
 def port_anew(instance: Instance, process: ProcessRef, port: Port) -> Port:
-    """The port with all that its interface has by now, addresses too, as if it were attached now."""
+    """Return the port with all that its interface has now, addresses too, as if it were attached now."""
     with netns_of(process) as fd, handles(instance, fd) as ends:
         link = our_link(ends, port)
         if link is None:
@@ -100,9 +99,8 @@ def port_anew(instance: Instance, process: ProcessRef, port: Port) -> Port:
 
 
 def live_addresses(process: ProcessRef) -> tuple[tuple[str, str], ...]:
-    """(interface, `address/length`) of all that a namespace has by now, without 127.0.0.0/8, ::1 and
-    what another on the link has.
-    NotFoundError where it is gone.
+    """Return (interface, `address/length`) of all addresses in a namespace, without loopback ones and those
+    that another on the link has. NotFoundError if the namespace is gone.
     """
     with netns_of(process) as fd, netns.netlink_in(fd) as nl:
         bodies = l3.dump_all_addresses(nl)
@@ -122,8 +120,8 @@ def _as(port: Port, link: Link) -> Port:
 
 
 def host_side_now(instance: Instance, port: Port) -> Port:
-    """The port as the host's end of its link makes it by now; unchanged where vex is gone.
-    NotFoundError without the enforcer's namespace.
+    """Return the port with the current MAC of its host peer; unchanged if vex is gone. NotFoundError without
+    the enforcer's namespace.
     """
     with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
         vex = links.by_name(nl, port.vex)
@@ -133,9 +131,9 @@ def host_side_now(instance: Instance, port: Port) -> Port:
 
 
 def lost_by_detach(instance: Instance, port: Port) -> tuple[str, ...]:
-    """Return what the workload has put onto our interface that goes with it, and what the way home costs
-    besides, a sentence each. It is no reason to stay attached: whoever may put it there could forbid the
-    detach for ever. Nothing where the workload's namespace is gone, which may outlive its process.
+    """Return what a detach destroys on our interface, and what the way home costs, a sentence each. Nothing
+    of it stops a detach: else a workload could forbid it for ever. Empty if the workload's namespace is gone,
+    which may outlive its process.
     """
     with netns.opened(instance.netns) as own, netns.netlink_in(own) as nl:
         vex = links.by_name(nl, port.vex)
@@ -154,9 +152,8 @@ def lost_by_detach(instance: Instance, port: Port) -> tuple[str, ...]:
 
 
 def follow(instance: Instance, was: Port, now: Port) -> None:
-    """Do to the ports what the workload did to its interface: the MTU on both, and the MAC on vex,
-    which as a macvlan hears no other. A larger MTU than vex can have is taken back. NetlinkError where the
-    kernel refuses.
+    """Apply a changed MTU of the workload's interface to both ports, and a changed MAC to vex, because a
+    macvlan hears no other. An MTU larger than vex can have is taken back. NetlinkError if the kernel refuses.
     """
     if (was.mac, was.mtu) == (now.mac, now.mtu):
         return
@@ -175,8 +172,8 @@ def follow(instance: Instance, was: Port, now: Port) -> None:
 def switch_offloads(
     instance: Instance, process: ProcessRef, port: Port, offload: Offload
 ) -> None:
-    """Those of our interface inside the workload; see `classic`. Nothing where it is gone. OSError
-    where the kernel refuses.
+    """Switch the offloads of our interface inside the workload; see `offload_switch`. Does nothing if the
+    interface is gone. OSError if the kernel refuses.
     """
     with (
         contextlib.suppress(NotFoundError),
@@ -188,8 +185,8 @@ def switch_offloads(
 
 
 def far_vex(instance: Instance, vex: str) -> int | None:
-    """The index of the vex at the other end of this one: two workloads joined by one veth, both
-    attached. None where its peer is anywhere else.
+    """Return the index of the vex at the other end of this one, if one veth joins two attached workloads;
+    None if its peer is anywhere else.
     """
     with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
         link = links.by_name(nl, vex)
@@ -201,7 +198,7 @@ def far_vex(instance: Instance, vex: str) -> int | None:
 def unspliced(
     instance: Instance, process: ProcessRef, names: Iterable[str]
 ) -> tuple[str, ...]:
-    """Those of a workload's interfaces that are its own still."""
+    """Return those of a workload's interfaces that are not spliced."""
     with netns_of(process) as fd, handles(instance, fd) as ends:
         found = [(name, links.by_name(ends.workload, name)) for name in names]
         return tuple(
@@ -212,7 +209,7 @@ def unspliced(
 
 
 def draft_port(process: ProcessRef, interface: str, port_id: int) -> Port:
-    """What a splice of the interface will make of it, as far as that is known before."""
+    """Return the port that a splice of the interface would make, as far as that is known before."""
     vex, vin = port_names(process.pid, interface)
     blank = Port(
         port_id=port_id,

@@ -17,8 +17,8 @@ _DIGEST = 4
 
 
 def port_names(pid: int, interface: str, other: str = "") -> tuple[str, str]:
-    """(vex, vin): `vex<pid hex>-<interface>`, its end replaced by a hash where it is too long. Any `other`
-    text gives other names, for where these are another port's.
+    """Return (vex, vin): `vex<pid hex>-<interface>`; a hash replaces the end of a name that is too long. Any
+    text in `other` gives other names, for when these are taken.
     """
     return _name("vex", pid, interface, other), _name("vin", pid, interface, other)
 
@@ -36,7 +36,7 @@ def _name(role: str, pid: int, interface: str, other: str) -> str:
 
 @dataclass(frozen=True)
 class Mark:
-    """Whose port a link of the enforcer namespace is."""
+    """The mark on a link of the enforcer namespace: whose port it is."""
 
     port: int
     pid: int
@@ -49,16 +49,16 @@ class Mark:
     host_mac: str | None
 
     def is_of(self, netns: tuple[int, int], cookie: int) -> bool:
-        """Whether it names that network namespace; one process of it or another is the same."""
+        """Return whether the mark names that network namespace, whichever of its processes it has."""
         return self.netns == netns and self.cookie == cookie
 
     def text(self) -> str:
-        """As a link alias."""
+        """Return the mark as a link alias."""
         return MARK + json.dumps(list(asdict(self).values()), separators=(",", ":"))
 
 
 def read_mark(alias: str) -> Mark | None:
-    """The inverse of Mark.text; None for an alias that is not ours."""
+    """Return the mark that Mark.text wrote; None for an alias that is not ours."""
     if not alias.startswith(MARK):
         return None
     try:

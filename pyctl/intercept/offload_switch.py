@@ -19,10 +19,9 @@ from pyctl.platform.netlink.links import Link
 
 
 def _sends(feature: str) -> bool:
-    """A feature by which a device is handed what is not ready for a wire.
+    """Return whether a device with this feature is handed frames that are not ready for a wire.
 
-    Checksums alone would do on most kernels, which then take the others away; by name it is so on
-    all of them.
+    On most kernels, switching checksums off would take the other features away; naming them works on all.
     """
     heads = ("tx-checksum", "tx-scatter-gather", "tx-gso")
     return feature.startswith(heads) or "segmentation" in feature
@@ -33,9 +32,9 @@ def _sends_or_receives(feature: str) -> bool:
 
 
 def switch(ends: Handles, link: Link, port: Port, offload: Offload) -> None:
-    """Bring `link`, ours inside the workload, to that. OSError where the kernel refuses.
+    """Switch the offloads of `link`, ours inside the workload. OSError if the kernel refuses.
 
-    On, only what is off as a whole is changed: else the workload itself has chosen since.
+    ON changes nothing if any of them is on: then the workload itself has chosen since.
     """
     with netns.entered(ends.enforcer_fd):
         model = offloads.requested(kind_of(port.kind).offload_model(port))
@@ -50,8 +49,8 @@ def switch(ends: Handles, link: Link, port: Port, offload: Offload) -> None:
 
 
 def switch_bridge(instance: Instance, offload: Offload) -> None:
-    """Likewise what vbr-neuv sends; on, it is as vth-neuv, which is never changed, but for what it
-    must not offer.
+    """Switch the offloads with which vbr-neuv sends. ON copies those of vth-neuv, which is never changed,
+    without those that vbr-neuv must not offer.
     """
     with netns.opened(instance.netns) as fd, netns.entered(fd):
         mask = _merged(
@@ -65,7 +64,7 @@ def switch_bridge(instance: Instance, offload: Offload) -> None:
 def _merged(
     now: tuple[int, ...], model: tuple[int, ...], mask: tuple[int, ...]
 ) -> tuple[int, ...]:
-    """`model` where the mask is, the rest as it is now."""
+    """Return `model` under the mask, and `now` elsewhere."""
     return tuple(
         (have & ~bits) | (want & bits)
         for have, want, bits in zip(now, model, mask, strict=False)

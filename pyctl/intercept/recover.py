@@ -37,7 +37,7 @@ from pyctl.platform.netlink import l3, links
 
 
 class Outcome(StrEnum):
-    """What recovery made of a journal."""
+    """The result of recovering one journal."""
 
     ROLLED_BACK = "rolled-back"
     FINISHED = "finished"
@@ -47,7 +47,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Recovered:
-    """One interrupted splice."""
+    """The interrupted splice that a journal described, and its outcome."""
 
     action: str
     """"attach" or "detach"; "" where the journal could not be read."""
@@ -58,8 +58,8 @@ class Recovered:
 
 
 def recover(instance: Instance) -> list[Recovered]:
-    """Repair every splice that was interrupted and that nobody works on; what could not
-    be repaired keeps its journal. No journal keeps another from it.
+    """Repair every interrupted splice that nobody works on; return the outcomes. A failed repair keeps its
+    journal and stops no other.
 
     Called before any attach or detach. Safe beside a splice under way: that one holds
     its journal's lock.
@@ -89,9 +89,7 @@ def _unreadable(path: Path) -> Recovered:
 
 
 def _sweep(instance: Instance) -> None:
-    """Journals that were being written when their process was killed: nothing had
-    begun.
-    """
+    """Delete journals whose writer was killed while writing them: nothing had begun."""
     if not instance.journal_dir.is_dir():
         return
     for path in instance.journal_dir.glob(".*.journal.*"):
@@ -144,13 +142,13 @@ def _redo(record: journal.Record, ends: Handles) -> tuple[list[str], list[str]]:
 
 @dataclass(frozen=True)
 class Orphan:
-    """Ports in the enforcer's namespace that no known workload owns."""
+    """A pair of ports in the enforcer's namespace that no known workload owns."""
 
     vex: str
     """"" where only vin is left."""
     vin: str
     process: ProcessRef
-    """As it was at the attach; it need not live."""
+    """The process of the attach; it may have ended."""
     port: Port | None
     """Where the workload's namespace lives and is still spliced: it can be adopted, or
     detached.
@@ -158,7 +156,7 @@ class Orphan:
 
 
 def find_orphans(instance: Instance, known_ports: Collection[Port]) -> list[Orphan]:
-    """Every marked vex and vin that is none of `known_ports`, in pairs."""
+    """Return every marked vex and vin that is not in `known_ports`, in pairs."""
     known = {name for port in known_ports for name in (port.vex, port.vin)}
     pairs: dict[str, tuple[Mark, dict[str, links.Link]]] = {}
     try:

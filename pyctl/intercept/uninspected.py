@@ -27,7 +27,7 @@ _LOWER_ELSEWHERE = frozenset({"macvtap", "ipvlan", "ipvtap", "vlan", "netkit"})
 
 @dataclass(frozen=True)
 class Uninspected:
-    """One of them."""
+    """An interface that leads out and is not inspected."""
 
     interface: str
     reason: str
@@ -35,7 +35,7 @@ class Uninspected:
 
 
 def uninspected(instance: Instance, process: ProcessRef) -> tuple[Uninspected, ...]:
-    """Return them as they are now. NotFoundError where the workload or the enforcer is gone."""
+    """Return the workload's uninspected interfaces. NotFoundError if the workload or enforcer is gone."""
     with netns_of(process) as fd, handles(instance, fd) as ends:
         view = _View(
             ends,
@@ -52,7 +52,7 @@ def uninspected(instance: Instance, process: ProcessRef) -> tuple[Uninspected, .
 
 @dataclass(frozen=True)
 class _View:
-    """What all of a workload's interfaces are looked at with, read once: there may be thousands."""
+    """The facts about a workload that all checks need, read once: it may have thousands of interfaces."""
 
     ends: Handles
     nsid: int | None
@@ -62,7 +62,7 @@ class _View:
 
 
 def _why(view: _View, link: Link) -> str | None:
-    """None: it is inspected, or leads nowhere."""
+    """Return why the interface is not inspected; None if it is, or leads nowhere."""
     why = None
     if link.kind in KINDS:
         if _leads_out(view, link) and not _is_spliced(view.ends, link, view.nsid):
@@ -85,7 +85,7 @@ def _is_spliced(ends: Handles, link: Link, workload_nsid: int | None) -> bool:
 
 
 def _leads_out(view: _View, link: Link) -> bool:
-    """A veth to a container inside the workload has neither."""
+    """Return whether a veth leads out. One to a container inside has no address and no host side."""
     out = link.index in view.addressed or link.link_nsid in view.host_sides
     return link.link_nsid is not None and out
 
@@ -93,8 +93,8 @@ def _leads_out(view: _View, link: Link) -> bool:
 def set_host_side(
     instance: Instance, process: ProcessRef, interface: str, *, up: bool
 ) -> bool:
-    """Set the host's end of the interface up or down, also where it was spliced meanwhile; True where it
-    has one. Else the interface itself, which the workload may set up again.
+    """Set the host's end of the interface up or down, even if it was spliced meanwhile; return True if it has
+    one. Otherwise set the interface itself, which the workload may set up again.
     """
     with netns_of(process) as fd, handles(instance, fd) as ends:
         link = links.by_name(ends.workload, interface)

@@ -1,4 +1,4 @@
-"""What is known of a flow wherever it is told."""
+"""What every report of a flow uses: its answer, and how its ends are written."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pyctl.model.protocols import WITH_PORTS
 
 
 class Answer(StrEnum):
-    """What the other end said. A refusal (RST, ICMP error) is none, nor is a SYN|ACK that the
-    opener did not acknowledge: half a handshake is how ports are scanned.
+    """What the other end sent back. A refusal (RST, ICMP error) does not count, nor does a SYN|ACK that the
+    opener did not acknowledge: port scanners leave such half handshakes.
     """
 
     NONE = "none"
@@ -19,7 +19,7 @@ class Answer(StrEnum):
 
 
 def endpoint(address: str, protocol: str, port: int | None) -> str:
-    """Return `address`, `address:port` or `[address]:port`; of many ports `*`."""
+    """Return `address`, `address:port` or `[address]:port`; the port is `*` where there are many."""
     if protocol not in WITH_PORTS:
         return address
     shown = f"[{address}]" if ":" in address else address

@@ -18,7 +18,7 @@ _VALID = re.compile(r"[a-z][a-z0-9-]{0,30}")
 
 @dataclass(frozen=True)
 class Instance:
-    """One instance; `name` is lower case letters, digits and dashes."""
+    """One segctl instance; `name` is lower case letters, digits and dashes."""
 
     name: str = "segctl"
 
@@ -31,65 +31,65 @@ class Instance:
 
     @classmethod
     def from_environment(cls) -> Instance:
-        """The instance that SEGCTL_INSTANCE names; UsageError for an impossible name."""
+        """Return the instance that SEGCTL_INSTANCE names; raise UsageError for an invalid name."""
         return cls(os.environ.get("SEGCTL_INSTANCE", "segctl"))
 
     @property
     def netns(self) -> Path:
-        """Where the enforcer's network namespace is bound."""
+        """Return the path where the enforcer's network namespace is bound."""
         return Path("/run/netns") / self.name
 
     @property
     def run_dir(self) -> Path:
-        """Sockets and what must survive a process but not a reboot."""
+        """Return the directory of sockets and of state that survives a process but not a reboot."""
         return Path("/run") / self.name
 
     @property
     def state_dir(self) -> Path:
-        """What must survive a reboot."""
+        """Return the directory of state that survives a reboot."""
         return Path("/var/lib") / self.name
 
     @property
     def history_file(self) -> Path:
-        """Flows and events."""
+        """Return the path of the database of flows and events."""
         return self.state_dir / "history.db"
 
     @property
     def config_file(self) -> Path:
-        """The agent's configuration, where the host has one."""
+        """Return the path of the agent's configuration, which need not exist."""
         return Path("/etc") / self.name / "agent.yaml"
 
     @property
     def pin_root(self) -> Path:
-        """The parent of the pins; the pins stand in a directory named by the ABI's hash."""
+        """Return the parent of the pins' directory, which is named by the ABI's hash."""
         return Path("/sys/fs/bpf") / self.name
 
     @property
     def api_socket(self) -> Path:
-        """The agent's HTTP socket."""
+        """Return the path of the agent's HTTP socket."""
         return self.run_dir / "agent.sock"
 
     @property
     def lock_file(self) -> Path:
-        """Locked as long as the agent lives."""
+        """Return the path of the file that the agent keeps locked while it lives."""
         return self.run_dir / "agent.lock"
 
     @property
     def engine_socket(self) -> Path:
-        """The engine's control socket."""
+        """Return the path of the engine's control socket."""
         return self.run_dir / "engine.sock"
 
     @property
     def journal_dir(self) -> Path:
-        """Splices under way."""
+        """Return the directory of the journals of unfinished splices."""
         return self.run_dir / "journal"
 
     @property
     def workload_dir(self) -> Path:
-        """One JSON file for each attached workload."""
+        """Return the directory that holds one JSON file for each attached workload."""
         return self.run_dir / "workloads"
 
     @property
     def log_file(self) -> Path:
-        """Where an agent started in the background writes."""
+        """Return the path of the log of an agent that runs in the background."""
         return self.run_dir / "agent.log"

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class LogLevel(StrEnum):
-    """From the most to the least that is said."""
+    """Log levels, from the most verbose to the least."""
 
     DEBUG = "debug"
     INFO = "info"

@@ -13,14 +13,14 @@ from pyctl.model.workload import Mode
 
 
 class Direction(StrEnum):
-    """As the workload sees it."""
+    """A flow's direction as the workload sees it."""
 
     EGRESS = "egress"
     INGRESS = "ingress"
 
 
 class Action(StrEnum):
-    """What a rule says."""
+    """The action of a rule."""
 
     ALLOW = "allow"
     DENY = "deny"
@@ -47,7 +47,7 @@ class PortRule:
 
 @dataclass(frozen=True)
 class PortMatch:
-    """Destination ports of TCP or UDP, types of ICMP; any protocol else."""
+    """A match on TCP, UDP or SCTP destination ports, on ICMP types, or on another protocol as a whole."""
 
     proto: int
     """IPPROTO_TCP, _UDP, _SCTP, _ICMP (of IPv4), _ICMPV6 (of IPv6); 0: any, without ports."""
@@ -57,7 +57,7 @@ class PortMatch:
 
 @dataclass(frozen=True)
 class NodeRule:
-    """Who opens from `source` to `target`: indexes of groups."""
+    """One rule of a node for flows opened from `source` to `target`, both indexes of groups."""
 
     rule_id: int
     source: int
@@ -67,9 +67,9 @@ class NodeRule:
     direction: Direction | None = None
     """Judged at the end that opens (egress) or is opened to (ingress) alone; None: at both."""
     staged: bool = False
-    """Recorded as what it would decide; the next ones decide."""
+    """What it would decide is only recorded; the next rules decide."""
     key: int = 0
-    """Under which its hits are counted (policy/identity.py); 0: they are not."""
+    """The key of its hit counts (policy/identity.py); 0: not counted."""
 
 
 @dataclass(frozen=True)
@@ -81,22 +81,22 @@ class NodePolicy:
     cidrs: Mapping[int, tuple[IPv4Network | IPv6Network, ...]] = field(
         default_factory=dict
     )
-    """Of the groups that are CIDRs."""
+    """The networks of the groups that are CIDRs."""
     rules: tuple[NodeRule, ...] = ()
 
 
 @dataclass(frozen=True, order=True)
 class Holder:
-    """One of the workloads that have an address."""
+    """One of several workloads that have the same address."""
 
     groups: tuple[int, ...]
     segments: tuple[int, ...] = ()
-    """The closed bridges that it is on: a port of the same one knows it from those elsewhere."""
+    """The closed bridges that it is on: a port on the same bridge tells it from holders elsewhere."""
 
 
 @dataclass(frozen=True)
 class Members:
-    """Whom the selectors take: groups by port, and by the addresses that workloads have."""
+    """The members of groups that have selectors: groups by port, and by the workloads' addresses."""
 
     ports: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     addresses: Mapping[IPv4Address | IPv6Address, tuple[int, ...]] = field(
@@ -105,18 +105,18 @@ class Members:
     shared: Mapping[IPv4Address | IPv6Address, tuple[Holder, ...]] = field(
         default_factory=dict
     )
-    """Of addresses that several workloads have. Of those on the port's segment, or else of all, the
-    strictest answer holds."""
+    """The holders of addresses that several workloads have. The strictest answer holds: of those on the
+    port's segment, or else of all."""
 
     def of_address(self, ip: IPv4Address | IPv6Address) -> tuple[Holder, ...]:
-        """Each workload that has the address; none: nobody has."""
+        """Return a Holder for each workload that has the address; () where none has."""
         alone = self.addresses.get(ip)
         return self.shared.get(ip, ()) if alone is None else (Holder(alone),)
 
 
 @dataclass(frozen=True)
 class PortPolicy:
-    """A port's whole policy."""
+    """The whole policy of one port."""
 
     port_id: int
     mode: Mode
@@ -130,6 +130,6 @@ class PortPolicy:
     serves_dhcp: bool = False
     """The workload may answer DHCP clients."""
     segment: int = 0
-    """The closed bridge on which it knows who has an address there; 0: it cannot tell."""
+    """The closed bridge on which it can tell who has an address; 0: it cannot tell."""
     cache: bool = True
     """Verdicts go to the kernel's flow map. False for a datapath without one."""

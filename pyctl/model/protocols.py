@@ -25,10 +25,10 @@ _NAMES = {number: name for name, number in NUMBERS.items()}
 
 
 def protocol_name(number: int) -> str:
-    """Return the name of IPPROTO_*; the number where it has none here."""
+    """Return the name of the IPPROTO_* number, or the number as text where this table has no name."""
     return _NAMES.get(number, str(number))
 
 
 def protocol_number(name: str) -> int:
-    """Return the IPPROTO_* that protocol_name gave this name."""
+    """Return the IPPROTO_* number that protocol_name gave this name."""
     return NUMBERS.get(name) or int(name)

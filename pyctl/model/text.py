@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 
 def harmless(text: str) -> str:
-    r"""Return the text with each byte that is no UTF-8 written as `\xff`."""
+    r"""Return the text with each byte that is not valid UTF-8 written as `\xff`."""
     if text.isascii():
         return text
     try:
@@ -24,11 +24,11 @@ def harmless(text: str) -> str:
 
 
 MOST_TOLD = 200
-"""Lines of one answer, where a file of thousands may have one in each line."""
+"""The most lines of one answer: a file of thousands of lines may have an error in each."""
 
 
 def told(lines: Sequence[str]) -> list[str]:
-    """Return the first of many lines, and how many more there are."""
+    """Return the first of many lines, and a line that counts the rest."""
     if len(lines) <= MOST_TOLD:
         return list(lines)
     return [*lines[:MOST_TOLD], f"and {len(lines) - MOST_TOLD} more"]
@@ -37,7 +37,7 @@ def told(lines: Sequence[str]) -> list[str]:
 def harmless_values(value: object) -> object:
     """Return the value with every text in its lists and mappings made harmless."""
     if isinstance(value, str):
-        # A member of an enumeration is text of ours, and is to stay that member.
+        # An enum member is our own text and must stay that member.
         return harmless(value) if type(value) is str else value
     if isinstance(value, dict):
         return {

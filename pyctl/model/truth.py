@@ -21,7 +21,7 @@ from pyctl.model.workload import Mode
 
 
 class RuleResult(StrEnum):
-    """What the rules say at one end."""
+    """The result of the rules at one end."""
 
     ALLOW = "allow"
     DENY = "deny"
@@ -30,18 +30,18 @@ class RuleResult(StrEnum):
 
 @dataclass(frozen=True)
 class Judgement:
-    """What one end makes of it."""
+    """What one end does with a new connection."""
 
     passes: bool
     verdict: str | None
-    """Of its record in `segctl flows`: allow, violation, deny. None: it records no flow."""
+    """The verdict of its record in `segctl flows`: allow, violation, deny. None: it records no flow."""
     reason: str | None = None
     """As in abi.REASONS: of the record, or of the counter where there is no record."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What becomes of a connection. None: that end does not see it, or is not attached."""
+    """What becomes of a connection; None for an end that does not see it or is not attached."""
 
     opens: bool
     egress: Judgement | None
@@ -59,7 +59,7 @@ class Row:
 
     @property
     def outcome(self) -> Outcome:
-        """See `connection`."""
+        """Return the outcome of the row's connection."""
         egress = judged(self.opener, self.at_opener) if self.opener else None
         ingress = judged(self.answerer, self.at_answerer) if self.answerer else None
         return connection(egress, ingress)
@@ -77,7 +77,7 @@ _REASON = {RuleResult.DENY: "policy_deny", RuleResult.NOTHING: "default_deny"}
 
 
 def judged(mode: Mode, says: RuleResult) -> Judgement:
-    """What an end in `mode` makes of a new connection."""
+    """Return the judgement of an end in `mode` on a new connection, given what its rules say."""
     if mode is Mode.QUARANTINE:
         return _QUARANTINED
     learned = mode is Mode.DISCOVER and says is RuleResult.NOTHING
@@ -89,8 +89,8 @@ def judged(mode: Mode, says: RuleResult) -> Judgement:
 
 
 def staged(judgement: Judgement, says: RuleResult | None) -> Judgement:
-    """The same, and what is recorded where a staged rule would say that: a flow that nothing else is to be
-    said of has the record of the denial it would meet.
+    """Return the judgement with what a staged rule would say recorded: an allowed flow that it would deny
+    becomes a violation.
     """
     if says is RuleResult.DENY and judgement.verdict == "allow":
         return Judgement(passes=True, verdict="violation", reason="staged_deny")
@@ -98,15 +98,15 @@ def staged(judgement: Judgement, says: RuleResult | None) -> Judgement:
 
 
 def connection(egress: Judgement | None, ingress: Judgement | None) -> Outcome:
-    """Judged at the opener's end first; None: that end is not attached."""
+    """Return the outcome of a connection; the opener's end judges first. None: that end is not attached."""
     if egress and not egress.passes:
         return Outcome(opens=False, egress=egress, ingress=None)
     return Outcome(ingress is None or ingress.passes, egress, ingress)
 
 
 def rows() -> Iterator[Row]:
-    """All of the table: each pair of modes, with a rule that allows at both ends, one that denies at
-    either end, and no rule.
+    """Yield the rows of the table: for each pair of modes, rules that allow at both ends, that deny at either
+    end, and no rule.
     """
     said = (
         (RuleResult.ALLOW, RuleResult.ALLOW),
@@ -118,7 +118,7 @@ def rows() -> Iterator[Row]:
     for opener in modes:
         for answerer in modes:
             for at_opener, at_answerer in said:
-                # What is said at an end that does not judge makes no row of its own.
+                # Rules at an end that does not judge make no separate row.
                 if opener is None and at_opener is RuleResult.DENY:
                     continue
                 if answerer is None and at_answerer is RuleResult.DENY:
@@ -128,7 +128,7 @@ def rows() -> Iterator[Row]:
 
 
 def table() -> str:
-    """For people: what one end does, then what becomes of a connection between any two."""
+    """Return the table as text: what one end does, then what becomes of a connection between two."""
     lines = ["Each end judges a new connection by its own mode:", ""]
     lines.append(_line("", (f"a rule {RuleResult.ALLOW}s", "a rule denies", "no rule")))
     lines += [

@@ -7,14 +7,14 @@ from enum import StrEnum
 from ipaddress import IPv6Address
 
 ADDRESSES_MAX = 512
-"""A workload's own, and likewise those that it claims: more would fill the node's maps, and every policy
-that names its group, at the cost of the others."""
+"""The most addresses of a workload, and the most that it claims: more would fill the node's maps, and every
+policy that names its group, at the expense of other workloads."""
 PEER_KINDS = frozenset({"veth"})
 """The kinds of interface whose other end is a peer: the kernel's bpf_redirect_peer leads to no other device."""
 
 
 class Mode(StrEnum):
-    """What is done with a verdict; see `segctl mode --help`."""
+    """What a workload's ports do with a verdict; see `segctl mode --help`."""
 
     DISCOVER = "discover"
     MONITOR = "monitor"
@@ -23,7 +23,7 @@ class Mode(StrEnum):
 
 
 class ModeSource(StrEnum):
-    """Which answer to "what mode" held; the first of these that is given."""
+    """Where the effective mode came from; the first of these that is given wins."""
 
     COMMAND = "command"
     """`segctl mode`."""
@@ -35,9 +35,7 @@ class ModeSource(StrEnum):
 
 
 class Fail(StrEnum):
-    """What the datapath does in protect while the engine is down; a tap passes everything. AUTO:
-    closed.
-    """
+    """What the datapath does in protect while the engine is down; a tap passes everything. AUTO: closed."""
 
     AUTO = "auto"
     OPEN = "open"
@@ -46,31 +44,31 @@ class Fail(StrEnum):
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a datapath can do by itself, without the engine."""
+    """What a datapath can do alone, without the engine."""
 
     verdict_cache: bool
-    """Carry a flow that was decided."""
+    """Carry flows that are decided."""
     fail_open: bool
     """In protect, let traffic pass while no engine lives."""
     source_check: bool
-    """Compare source addresses and MACs, and so tell apart who is on one bridge."""
+    """Check source addresses and MACs, and so tell the workloads on one bridge apart."""
 
 
 class DatapathKind(StrEnum):
-    """Which driver steers."""
+    """The driver that steers a workload's frames."""
 
     EBPF = "ebpf"
     U32 = "u32"
 
     @property
     def capabilities(self) -> Capabilities:
-        """What its driver can do."""
+        """Return what the kind's driver can do."""
         able = self is DatapathKind.EBPF
         return Capabilities(verdict_cache=able, fail_open=able, source_check=able)
 
 
 class OtherTraffic(StrEnum):
-    """Frames that are neither IP nor ARP, or VLAN-tagged. AUTO: drop in protect, else pass."""
+    """What to do with frames that are neither IP nor ARP, or tagged. AUTO: drop in protect, else pass."""
 
     AUTO = "auto"
     PASS = "pass"  # noqa: S105  no password
@@ -78,7 +76,7 @@ class OtherTraffic(StrEnum):
 
 
 class Service(StrEnum):
-    """What a workload may say to its link by protocols that no rule judges, or that any neighbour believes."""
+    """A service on the link, by protocols that no rule judges or that any neighbour believes."""
 
     ROUTER = "router"
     """IPv6 router advertisements and redirects."""
@@ -94,7 +92,7 @@ class Offload(StrEnum):
 
 
 class RuntimeKind(StrEnum):
-    """Who runs a workload."""
+    """The runtime that a workload belongs to."""
 
     DOCKER = "docker"
     PODMAN = "podman"
@@ -103,7 +101,7 @@ class RuntimeKind(StrEnum):
 
 
 class FollowAddresses(StrEnum):
-    """Which of the addresses that a workload gives itself later it may use."""
+    """Which addresses that a workload assigns itself later it may use."""
 
     NO = "no"
     FREE = "free"
@@ -113,14 +111,14 @@ class FollowAddresses(StrEnum):
 
 
 class ClaimState(StrEnum):
-    """What became of an address that a workload gave itself."""
+    """What became of an address that a workload assigned itself."""
 
     FOLLOWED = "followed"
-    """It is the workload's like those that it was given."""
+    """The workload may use it like an address that it was given."""
     UNUSED = "unused"
-    """It is no source address of the workload's."""
+    """The workload may not use it as a source address."""
     REFUSED = "refused"
-    """It would be another's: dropped as a source in every mode."""
+    """It would belong to another: as a source it is dropped in every mode."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +136,7 @@ class ProcessRef:
 
 @dataclass(frozen=True)
 class Claim:
-    """An address that a workload gave itself after it was attached."""
+    """An address that a workload assigned itself after it was attached."""
 
     address: str
     """`a.b.c.d/len` or `x::y/len`."""
@@ -166,9 +164,9 @@ class Port:
     """MAC of vex's peer, where redirect_peer towards it is right; else None."""
     mtu: int
     addresses: tuple[str, ...]
-    """Those that it had when it was attached, `a.b.c.d/len` and `x::y/len`."""
+    """The interface's addresses when it was attached, `a.b.c.d/len` and `x::y/len`."""
     xdp: bool = False
-    """The workload has an XDP program on its interface, which redirect_peer would pass by."""
+    """The workload has an XDP program on its interface, which redirect_peer would bypass."""
     segment: int = 0
     """The bridge that vex is on, as a number; 0: none, or not known."""
     closed: bool = False
@@ -176,7 +174,7 @@ class Port:
 
     @property
     def ucmac(self) -> str:
-        """The MAC of the detour through the engine."""
+        """Return the MAC of the detour through the engine."""
         return f"4e:65:75:56:{self.port_id >> 8:02x}:{self.port_id & 0xFF:02x}"
 
 
@@ -185,14 +183,14 @@ class Segment:
     """What is known of one of the host's bridges that workloads are on."""
 
     host_macs: frozenset[str]
-    """With which the host sends: the bridge's, and those of its ports."""
+    """The MACs that the host sends with: the bridge's, and those of its ports."""
     closed: bool
     """All of its ports are veths: nobody beyond this host is on it."""
 
 
 @dataclass(frozen=True)
 class Workload:
-    """One container (or process with a network namespace of its own), attached."""
+    """One attached container, or process with a network namespace of its own."""
 
     id: str
     """Stable while attached: the container's short id, or `pid-N`."""
@@ -208,15 +206,15 @@ class Workload:
     forced_mode: Mode | None = None
     """What `segctl mode` said; None: the policy's modes, then attach_mode, decide."""
     mode_before: Mode | None = None
-    """In quarantine: the forced mode to which its end goes back."""
+    """In quarantine: the forced mode that returns when it ends."""
     fail: Fail = Fail.AUTO
     other_traffic: OtherTraffic = OtherTraffic.AUTO
     any_source: bool = False
     serves: tuple[Service, ...] = ()
     offload: Offload = Offload.ON
     whole: bool = False
-    """Its attach named no interface: those that it gets later are spliced too, and while its process
-    lives it stays attached, also without any."""
+    """Its attach named no interface: later interfaces are spliced too, and it stays attached without any
+    while its process lives."""
     cut: tuple[str, ...] = ()
     """In quarantine: interfaces that are not inspected, and were set down at the host's side."""
     ports: tuple[Port, ...] = ()
@@ -235,20 +233,20 @@ class Workload:
 
     @property
     def given(self) -> tuple[str, ...]:
-        """The addresses that others gave it, on whatever interface, each once."""
+        """Return the addresses that others assigned to it, on any interface, each once."""
         ports = (text for port in self.ports for text in port.addresses)
         return tuple(dict.fromkeys((*ports, *self.found, *self.told, *self.added)))
 
     @property
     def held(self) -> tuple[str, ...]:
-        """Those given that are its own by now: not the absent, and none without a port."""
+        """Return the given addresses that it has now: without the absent ones; () without a port."""
         if not self.ports:
             return ()
         return tuple(text for text in self.given if text not in self.absent)
 
     @property
     def usual(self) -> tuple[str, ...]:
-        """Those held, and those claimed that are followed; of more than ADDRESSES_MAX the first."""
+        """Return the held addresses and the followed claims: ADDRESSES_MAX at most."""
         followed = ClaimState.FOLLOWED
         claimed = (one.address for one in self.claims if one.state is followed)
         known = (*self.held, *claimed) if self.ports else ()
@@ -256,28 +254,28 @@ class Workload:
 
     @property
     def spare(self) -> tuple[str, ...]:
-        """Absent ones that nobody else has: nobody's, and usable from the moment that it has them again."""
+        """Return its absent addresses that nobody else has: it may use them as soon as it has them again."""
         left = (text for text in self.absent if text not in self.taken)
         return tuple(left)[: ADDRESSES_MAX - len(self.usual)]
 
     @property
     def link_locals(self) -> tuple[str, ...]:
-        """Those of its MACs, which come and go with their links."""
+        """Return the link-local addresses of its MACs, which come and go with their links."""
         return tuple(link_local(port.mac) for port in self.ports if port.mac)
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """All that it may use."""
+        """Return all addresses that it may use."""
         return tuple(dict.fromkeys((*self.usual, *self.link_locals)))
 
     @property
     def closed_segments(self) -> frozenset[int]:
-        """The bridges that it is on and nobody beyond this host."""
+        """Return the bridges that it is on and that reach nobody beyond this host."""
         return frozenset(port.segment for port in self.ports if port.closed)
 
     def forced(self, mode: Mode | None) -> Workload:
-        """As `segctl mode` says. None gives the mode back: out of quarantine to the one before it,
-        else to policy and attach.
+        """Return the workload with the mode that `segctl mode` sets. None undoes it: quarantine gives way to
+        the mode before it, any other to policy and attach.
         """
         in_quarantine = self.forced_mode is Mode.QUARANTINE
         if mode is Mode.QUARANTINE:
@@ -292,7 +290,7 @@ _LINK_LOCAL = bytes([0xFE, 0x80, 0, 0, 0, 0, 0, 0])
 
 
 def link_local(mac: str) -> str:
-    """The address that a link gets by its MAC (RFC 4291, modified EUI-64)."""
+    """Return the address that a link gets from its MAC (RFC 4291, modified EUI-64), with /64."""
     raw = bytes.fromhex(mac.replace(":", ""))
     tail = bytes([raw[0] ^ 2, *raw[1:3], 0xFF, 0xFE, *raw[3:]])
     return f"{IPv6Address(_LINK_LOCAL + tail)}/64"
@@ -300,7 +298,7 @@ def link_local(mac: str) -> str:
 
 @dataclass(frozen=True)
 class PortPair:
-    """All that a datapath driver must know to steer one port."""
+    """All that a datapath driver needs to steer one port."""
 
     port_id: int
     vex_ifindex: int
@@ -308,7 +306,7 @@ class PortPair:
     mac: str
     host_mac: str | None
     kind: str
-    """See Port."""
+    """As in Port."""
     mode: Mode
     fail: Fail
     """OPEN or CLOSED."""
@@ -319,26 +317,26 @@ class PortPair:
     broadcast address, which a group frame may carry.
     """
     xdp: bool = False
-    """See Port.xdp."""
+    """As in Port.xdp."""
     serves: tuple[Service, ...] = ()
     segment: int = 0
-    """See Port."""
+    """As in Port."""
     owner: int = 0
-    """The workload: the id of its first port; 0: of this one."""
+    """The workload, as the id of its first port; 0: the id of this port."""
     spare: tuple[str, ...] = ()
-    """See Workload."""
+    """As in Workload."""
 
     @property
     def redirect_peer(self) -> bool:
-        """Tell whether bpf_redirect_peer may send to its ends; elsewhere frames take the plain bpf_redirect."""
+        """Return whether bpf_redirect_peer may send to its ends; if not, frames take plain bpf_redirect."""
         return self.kind in PEER_KINDS
 
 
 @dataclass(frozen=True)
 class Counter:
-    """A reason's count for one port."""
+    """One port's count for one reason."""
 
     packets: int = 0
     bytes: int = 0
     passed: int = 0
-    """Of packets: let by because the mode only records."""
+    """Packets that passed because the mode only records."""

@@ -34,10 +34,10 @@ from pyctl.telemetry.events import Event
 _log = structlog.get_logger()
 RETRY_S = 0.25
 RETRY_MAX_S = 60.0
-"""Between two tries of an attach that fails: at first, when the former container of that name may not be quite
-gone, and at last."""
+"""Seconds between two tries of a failing attach: at first, when the former container of that name may not be
+quite gone, and at most."""
 HOLDER_S = 2.0
-"""Between two looks whether an attach that is its own, too, lasts."""
+"""Seconds between two checks whether the attach of another container in the same namespace lasts."""
 SEEN_MAX = 10_000
 _CONTAINER = "container"
 """The kind of work: a container to be attached, by its id."""
@@ -49,18 +49,18 @@ class _Wanted:
 
     runtime: Runtime
     container: Container
-    """With the pid 0 where its runtime could not say what it is."""
+    """Its pid is 0 if the runtime could not describe it."""
     order: AttachRequest
     tried: bool = False
-    """It may have ended since."""
+    """A former try failed or was put off: the container may have ended since."""
     holder: ProcessRef | None = None
-    """Whose attach is its own, too, for as long as that lasts."""
+    """The attached process whose network namespace the container shares."""
 
 
 class AutoAttacher:
-    """Started once. `attach`, `rename` (of a container that had this name) and `holder` (the process for
-    which the namespace of this pid is attached) are the agent's; `remembered` gives the order that an operator
-    gave for a container; `tell` records.
+    """The worker that attaches containers as they start. `attach`, `rename` (given the container and its old
+    name), `holder` (the process for which a pid's namespace is attached) and `tell` are the agent's;
+    `remembered` returns the order that an operator gave for a container.
     """
 
     def __init__(
@@ -81,9 +81,9 @@ class AutoAttacher:
         self._remembered = remembered
         self._tell = tell
         self._seen: dict[str, Container] = {}
-        """By id: as it was at its start that was dealt with; of the newest."""
+        """By id: the container as it was at its last handled start; at most SEEN_MAX."""
         self._idle = set(range(len(chosen)))
-        """Selectors that took nothing yet, by number; those of them that were told."""
+        """Selectors that matched nothing yet, by number; and those of them that were reported."""
         self._told_idle: set[int] = set()
         self._wanted: dict[str, _Wanted] = {}
         """By container id."""
@@ -98,12 +98,12 @@ class AutoAttacher:
         self._configured = runtimes if chosen else ()
 
     def start(self) -> None:
-        """Begin to follow the runtimes that are configured."""
+        """Start to follow the configured runtimes."""
         for runtime in self._configured:
             self.follow(runtime)
 
     def follow(self, runtime: Runtime) -> None:
-        """Follow one more runtime, from now on. Idempotent."""
+        """Follow one more runtime from now on. Idempotent."""
         with self._lock:
             if runtime.place in self._watches or self._ending.is_set():
                 return
@@ -114,7 +114,7 @@ class AutoAttacher:
             watch.thread.start()
 
     def stop(self) -> None:
-        """Returns when no order can come any more."""
+        """Stop all threads; on return no order can come any more."""
         with self._lock:
             self._ending.set()
         for watch in self._watches.values():
@@ -123,26 +123,26 @@ class AutoAttacher:
         self._loop.close()
 
     def pending(self) -> list[Work]:
-        """Return what is to be attached, or was not."""
+        """Return the containers that are to be attached, or failed to be."""
         return self._loop.pending()
 
     @property
     def runtimes(self) -> list[Runtime]:
-        """Those that are followed."""
+        """Return the runtimes that are followed."""
         return [one.runtime for one in self._watches.values()]
 
     def states(self) -> list[str]:
-        """How each runtime is followed, a line each; none where nothing is to be attached by itself."""
+        """Return how each runtime is followed, a line each; empty if nothing is attached automatically."""
         return [f"{one.runtime.place}: {one.state}" for one in self._watches.values()]
 
     def _consider(self, runtime: Runtime, container_id: str) -> None:
-        """Attach it where an operator or a selector wants it and nobody has dealt with this start of it."""
+        """Attach the container if an operator or a selector wants it and this start of it is new."""
         if self._ending.is_set():
             return
         try:
             container = runtime.find(container_id)
         except RefusedError as error:
-            # It has ended again.
+            # The container has ended again.
             _log.debug("not attached", container=container_id, error=str(error))
             return
         except (SegctlError, OSError) as error:
@@ -165,7 +165,7 @@ class AutoAttacher:
             self._want(_Wanted(runtime, container, order))
 
     def _order_for(self, container: Container) -> AttachRequest | None:
-        """Return what an operator said of it, else what the first selector that takes it says."""
+        """Return the operator's order for the container, else that of the first selector that matches."""
         order = self._remembered(container)
         if order is not None:
             return order
@@ -182,7 +182,7 @@ class AutoAttacher:
         return None
 
     def _listed(self) -> None:
-        """All that run have been considered: a selector that takes none of them may be misspelt."""
+        """Report selectors that match no running container, after all were seen: a typo is likely."""
         for number in sorted(self._idle - self._told_idle):
             self._told_idle.add(number)
             wanted = json.dumps(as_mapping(self._chosen[number].selector))
@@ -190,7 +190,7 @@ class AutoAttacher:
             self._tell(Event("lifecycle", told))
 
     def _rename_one(self, container: Container, before: str) -> None:
-        """Its old name may be another's next, who must not be kept from being attached."""
+        """Rename the workload of a renamed container, so that another can be attached under the old name."""
         try:
             self._rename(container, before)
         except SegctlError as error:
@@ -200,12 +200,12 @@ class AutoAttacher:
     def _want(self, one: _Wanted) -> None:
         key = one.container.id
         self._wanted[key] = one
-        # What failed of a former start of it is no reason to wait.
+        # A failure of its former start is no reason to wait.
         self._loop.drop(_CONTAINER, key)
         self._loop.put(_CONTAINER, key)
 
     def _attach_one(self, key: str) -> None:
-        """Attach it, where it is wanted still; what is raised is tried again."""
+        """Attach the container if it is still wanted; what this raises is tried again."""
         one = self._wanted.pop(key, None)
         if one is None:
             return
@@ -220,7 +220,7 @@ class AutoAttacher:
             self._loop.put(_CONTAINER, key, HOLDER_S)
 
     def _try(self, one: _Wanted) -> _Wanted | None:
-        """Return it where it is to be looked at later."""
+        """Attach the container; return it if it must be looked at again later, else None."""
         now = self._look_again(one) if one.tried else one
         if now is None or now.holder is not None:
             return now
@@ -232,18 +232,18 @@ class AutoAttacher:
         return None
 
     def _look_again(self, one: _Wanted) -> _Wanted | None:
-        """Return it as it is by now; None where it need not be attached."""
+        """Return the container as it is by now; None if it need not be attached."""
         if one.holder is not None:
             if self._holder(one.container.pid) == one.holder:
                 return one
             if process_alive(one.holder):
-                # Somebody detached what they shared, and meant it.
+                # Somebody detached the shared namespace on purpose.
                 return None
         now = None
         with contextlib.suppress(RefusedError):
             now = one.runtime.find(one.container.id)
         if now is None or now.pid != one.container.pid != 0:
-            # It has ended, or started anew, which is considered by itself.
+            # The container has ended, or started anew, which is a start of its own.
             return None
         if one.container.pid == 0:
             self._consider(one.runtime, now.id)

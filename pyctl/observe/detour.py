@@ -23,32 +23,32 @@ from pyctl.telemetry.events import Event
 
 _PAIR = frozenset({VBR_INDEX, VTH_INDEX})
 _TOLD = 4
-"""Foreign devices told by name at once."""
+"""How many foreign devices one event names."""
 
 
 class Detour:
-    """`look` when a link of the namespace was touched."""
+    """The watch of the pair vbr-neuv/vth-neuv; call `look` when a link of the namespace was touched."""
 
     def __init__(self, context: Context, supervisor: Supervisor) -> None:
         self._context = context
         self._supervisor = supervisor
         self._links = LinkWatch(str(context.instance.netns))
         self._foreign: dict[int, str] = {}
-        """As told."""
+        """Name by index, as reported."""
         self._touched: set[int] = set(_PAIR)
 
     def fileno(self) -> int:
-        """Readable when a link was touched."""
+        """Return the descriptor that is readable when a link was touched."""
         return self._links.fileno()
 
     def close(self) -> None:
-        """Let the namespace go."""
+        """Close the watch and release the namespace."""
         self._links.close()
 
     def look(self) -> bool:
-        """Mend and tell; return whether anything was wrong. By the controller. What fails is looked at again."""
+        """Repair the pair, report foreign devices; return whether anything was wrong. In the controller."""
         touched = self._links.touched()
-        # Of what was lost, the pair is what nobody could do without.
+        # If events were lost, look at the pair at least: nothing works without it.
         self._touched |= _PAIR if touched is None else touched
         found = bool(self._touched & _PAIR) and self._mend()
         found |= self._tell_foreign(self._touched - _PAIR)
@@ -56,8 +56,8 @@ class Detour:
         return found
 
     def _mend(self) -> bool:
-        """Return whether something was wrong. A pair that is only down is set up again, any other made anew: what
-        its filters and the rings were bound to is not there any more.
+        """Repair the pair; return whether something was wrong. A pair that is only down is set up again, any
+        other is made anew: what its filters and the rings were bound to is gone.
         """
         instance, supervisor = self._context.instance, self._supervisor
         found = cut(instance)
@@ -76,7 +76,7 @@ class Detour:
         return True
 
     def _tell_foreign(self, touched: Collection[int]) -> bool:
-        """Return whether there are any that were not told."""
+        """Report foreign devices; return whether any is new."""
         there = foreign_devices(self._context.instance, touched)
         for index in touched:
             if index not in there:
@@ -96,7 +96,7 @@ class Detour:
 
 
 def told_foreign(names: Iterable[str]) -> str:
-    """In words, of so many by name."""
+    """Return a message that names up to four foreign devices."""
     found = sorted(names)
     shown = ", ".join(found[:_TOLD])
     if len(found) > _TOLD:

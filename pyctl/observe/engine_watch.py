@@ -1,8 +1,8 @@
 """Looks after the engine, five times a second: is it there, does its loop turn, what has it to tell.
 
-In: the engine's health, its events and the kernel's. Out: a new engine in the place of a dead one;
-events. A thread of its own: what there is to follow in a thousand workloads must not keep a dead
-engine from being replaced, nor events waiting until there is no more room for them.
+In: the engine's health, its events and the kernel's. Out: a new engine in the place of a dead one; events. It
+has its own thread, because the changes of a thousand workloads must not delay the replacement of a dead
+engine, nor let events wait until their buffer is full.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from pyctl.telemetry.report import kernel_event
 _log = structlog.get_logger()
 _ROUND_S = 0.2
 _RETRY_S = 3.0
-"""After a failed start of an engine, so that a host out of memory is not flooded with attempts."""
+"""Pause after a failed engine start, so that a host without free memory is not flooded with attempts."""
 
 
 class EngineWatch:
-    """Started once; `stop` returns when its thread has ended."""
+    """The thread that watches the engine, from `start` until `stop` returns."""
 
     def __init__(
         self,
@@ -58,15 +58,15 @@ class EngineWatch:
             self._looks.put("engine", key)
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Start the thread."""
         self._looks.start()
 
     def pending(self) -> list[Work]:
-        """Return what failed, and is looked at again."""
+        """Return what failed and is looked at again."""
         return self._looks.pending()
 
     def stop(self) -> None:
-        """End the thread and give the file descriptors back."""
+        """End the thread and close the file descriptors."""
         self._looks.close()
         if self._kernel_events is not None:
             self._kernel_events.close()
@@ -88,7 +88,7 @@ class EngineWatch:
 
     def _replace_engine(self) -> None:
         former = self._supervisor.pid
-        # Something before may have launched one, whose loop beats by now.
+        # An earlier request may have launched an engine that is healthy by now.
         if self._looks.closing or self._supervisor.healthy():
             return
         self._supervisor.replace(former)

@@ -1,4 +1,4 @@
-"""Filters that strangers touch: ours are put back, theirs in front of ours are told.
+"""Filters that others touch: ours are restored, theirs in front of ours are reported.
 
 In: tc events of the enforcer's namespace. Out: the drivers' rules repaired; events. The controller does it.
 """
@@ -12,26 +12,26 @@ from pyctl.platform.watch.filters import FilterWatch, Touched
 from pyctl.telemetry.events import Event
 
 _TOLD = 4
-"""Lines told at once."""
+"""How many lines one event has."""
 
 
 class Filters:
-    """`repair` when something was touched."""
+    """The watch of the namespace's filters; call `repair` when something was touched."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._watch = FilterWatch(str(context.instance.netns))
 
     def fileno(self) -> int:
-        """Readable when something was touched."""
+        """Return the descriptor that is readable when a filter was touched."""
         return self._watch.fileno()
 
     def close(self) -> None:
-        """Let the namespace go."""
+        """Close the watch and release the namespace."""
         self._watch.close()
 
     def repair(self) -> bool:
-        """Undo what a stranger did; return whether there was anything. Our own changes look alike."""
+        """Repair what others did to our filters; return whether anything was wrong."""
         touched = self._watch.touched()
         found = self._context.steering.repair(touched)
         self.tell_foreign_filters(touched)
@@ -43,7 +43,7 @@ class Filters:
         return bool(found)
 
     def tell_foreign_filters(self, touched: Collection[Touched] | None) -> None:
-        """Filters of others that frames meet before ours, which are not ours to take away. None: anywhere."""
+        """Report others' filters that frames meet before ours, which stay. `touched` None: on any port."""
         for port_id, line in self._context.steering.foreign_filters(touched):
             workload = self._context.registry.by_port(port_id)
             name = workload.name if workload else None

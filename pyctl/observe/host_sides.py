@@ -27,7 +27,7 @@ _HOST_SIDE = (
 
 
 class HostSides:
-    """`follow` when a link of the enforcer's namespace was touched."""
+    """The watch of the host's ends; call `follow` when a link of the enforcer's namespace was touched."""
 
     def __init__(self, context: Context, controller: Loop) -> None:
         self._context = context
@@ -35,11 +35,11 @@ class HostSides:
         self._links = LinkWatch(str(context.instance.netns))
 
     def fileno(self) -> int:
-        """Readable when a link was touched."""
+        """Return the descriptor that is readable when a link was touched."""
         return self._links.fileno()
 
     def close(self) -> None:
-        """Let the namespace go."""
+        """Close the watch and release the namespace."""
         self._links.close()
 
     def follow(self) -> None:
@@ -48,7 +48,7 @@ class HostSides:
 
     def follow_all(self, indexes: Collection[int] | None = None) -> None:
         """Follow the ports whose vex or vin has one of these indexes; None: all."""
-        # Else nobody's, or of an interface under way: not worth waiting for the controller.
+        # Other links need no wait for the controller: nobody's, or part of a splice under way.
         if self._ports(indexes):
             self._do(partial(self._follow, indexes))
 
@@ -71,9 +71,9 @@ class HostSides:
         self._context.refresh()
 
     def _standing(self, indexes: Collection[int] | None) -> list[tuple[Workload, Port]]:
-        """Those of which both ends are there; the others are let go."""
+        """Return the ports of which both ends exist, with their workloads; release the others."""
         ports = self._ports(indexes)
-        # Asked for all at once: it may be about every port of a node.
+        # Ask for all at once: it may be about every port of a node.
         names = {name for _, port in ports for name in (port.vex, port.vin)}
         there = standing(self._context.instance, names)
         broken = {
@@ -86,7 +86,7 @@ class HostSides:
         return self._ports(indexes) if broken else ports
 
     def _ports(self, indexes: Collection[int] | None) -> list[tuple[Workload, Port]]:
-        """The ports of which it may be an end, with their workloads."""
+        """Return the ports whose vex or vin has one of these indexes (None: all), with their workloads."""
         return [
             (workload, port)
             for workload in self._context.registry.all()

@@ -1,11 +1,10 @@
 """Interfaces that an attached workload gets later, as by `docker network connect`: spliced like its first
 ones, else policy and quarantine would end where the new one begins.
 
-In: workloads whose links have changed. Out: attach orders; what cannot be attached is told, once. I/O:
-reads the workload's namespace.
-Not at once: whoever makes the interface is still at it, and must not find it gone for a moment. And in
-bounds, because a workload may make interfaces by itself, as many and as often as it likes: one at a time, of
-each workload in turn, and what was asked of the controller meanwhile is done in between.
+In: workloads whose links have changed. Out: attach orders; what cannot be attached is told, once. I/O: reads
+the workload's namespace. The attach waits a little, because whoever makes the interface still works on it and
+must not find it gone. It is bounded, because a workload may make any number of interfaces: one at a time,
+each workload in turn, with the controller's other requests in between.
 """
 
 from __future__ import annotations
@@ -28,55 +27,55 @@ from pyctl.state.requests import AttachRequest
 from pyctl.telemetry.events import Event
 
 _QUIET_S, _LATEST_S = 0.1, 1.0
-"""So long nothing must change; but so long after the first change is late enough."""
+"""Seconds without a change before an attach, and the most seconds after the first change."""
 _RETRY_S, _RETRY_MAX_S = 3.0, 60.0
-"""After one that was not attached, at first and at last."""
+"""Seconds after a failed attach, at first and at most."""
 _BARE_S = 3.0
-"""So long one that is up waits for its address, which whoever made it gives it as a rule."""
+"""How many seconds an interface that is up waits for an address, which its maker usually gives it."""
 _PAUSES = 4
-"""After all that were due at once were attached, so many times as long none are of that workload."""
+"""After a batch that took t seconds, the workload's next batch waits _PAUSES * t seconds."""
 _TOLD = 50
-"""Lines of one workload, which may give its interfaces any name."""
+"""The most lines reported for one workload, which may give its interfaces any name."""
 PORTS_MAX = 16
-"""Of one workload, which may make as many as it likes that lead to namespaces of its own; what it has beyond
-that, `segctl attach --interface` names. Those that lead to the host's side are made by others, and all
-spliced."""
+"""The most spliced interfaces of one workload that lead to its own namespaces, of which it can make any
+number; `segctl attach --interface` attaches more. Those that lead to the host's side are made by others, and
+all are spliced."""
 
 
 @dataclass
 class _Waiting:
-    """What is known of one workload."""
+    """The interfaces of one workload that wait to be attached."""
 
     due: float | None = None
     """When its interfaces are attached; None: it has none that are not."""
     first: float = 0.0
     """When they were first seen."""
     rests: float = 0.0
-    """Until when none is attached."""
+    """No interface is attached before this time."""
     told: set[str] = field(default_factory=set)
     tries: int = 0
-    """So many in a row have failed."""
+    """How many tries in a row have failed."""
     bare: dict[str, float] = field(default_factory=dict)
     """Interfaces that are up without an address, and since when."""
     names: deque[str] = field(default_factory=deque)
-    """Interfaces that were due at once, and are left to attach."""
+    """The current batch: interfaces that are due and still to be attached."""
     told_addresses: tuple[str, ...] = ()
-    """What the runtime says of them."""
+    """The addresses that the runtime names for them."""
     failed: bool = False
-    """One of those was not attached."""
+    """An interface of the batch was not attached."""
     spent: float = 0.0
-    """So many seconds those have taken."""
+    """How many seconds the batch has taken."""
     turn: float = 0.0
     """When the last of its interfaces was attached."""
 
     def is_due(self, now: float) -> bool:
-        """Whether one of its interfaces is to be attached."""
+        """Return whether one of the interfaces is to be attached now."""
         return bool(self.names) or (self.due is not None and self.due <= now)
 
 
 class Hotplug:
-    """`look` when the links of a workload have changed, `forget` when it is gone; calling it attaches one
-    interface that is due. All by one thread.
+    """The queue of new interfaces. Call `look` when a workload's links have changed and `forget` when it is
+    gone; a call of the object attaches one due interface. All in one thread.
     """
 
     def __init__(
@@ -91,7 +90,7 @@ class Hotplug:
         self._waiting: dict[str, _Waiting] = {}
 
     def look(self, workload_id: str) -> None:
-        """Whether it has interfaces that are not spliced."""
+        """Find the workload's interfaces that are not spliced, and schedule their attach."""
         workload = self._context.registry.get(workload_id)
         if workload is None or not workload.whole:
             return
@@ -112,23 +111,23 @@ class Hotplug:
         waiting.due = max(due, waiting.rests)
 
     def waits(self, workload_id: str) -> bool:
-        """Whether interfaces of it are about to be attached."""
+        """Return whether interfaces of the workload are about to be attached."""
         waiting = self._waiting.get(workload_id)
         return waiting is not None and (waiting.due is not None or bool(waiting.names))
 
     def forget(self, workload_id: str) -> None:
-        """It is not attached any more. Idempotent."""
+        """Forget a workload that is not attached any more. Idempotent."""
         self._waiting.pop(workload_id, None)
 
     def due_in_s(self) -> float | None:
-        """Return when the next one is to be attached; None: there is none."""
+        """Return in how many seconds the next interface is to be attached; None: there is none."""
         now = time.monotonic()
         dues = [now if one.names else one.due for one in self._waiting.values()]
         due = min((one for one in dues if one is not None), default=None)
         return None if due is None else max(0.0, due - now)
 
     def __call__(self) -> None:
-        """Attach one interface, where one is due."""
+        """Attach one interface, if one is due."""
         workload_id = self._next()
         if workload_id is None:
             return
@@ -139,7 +138,7 @@ class Hotplug:
                 self._begin(workload_id, waiting)
             if waiting.names:
                 name = waiting.names.popleft()
-                # By the controller whole: its pid must not be another's meanwhile.
+                # The controller runs all of it, so that the pid cannot become another's meanwhile.
                 self._do(partial(self._attach_one, workload_id, waiting, name))
         finally:
             waiting.turn = time.monotonic()
@@ -148,7 +147,7 @@ class Hotplug:
                 self._end(waiting)
 
     def _next(self) -> str | None:
-        """Return whose turn it is: who is in quarantine goes first, then who has waited longest."""
+        """Return whose turn it is: quarantined workloads first, then the one that has waited longest."""
         now = time.monotonic()
         due = [one for one, waiting in self._waiting.items() if waiting.is_due(now)]
         return min(
@@ -165,13 +164,13 @@ class Hotplug:
         )
 
     def _begin(self, workload_id: str, waiting: _Waiting) -> None:
-        """Find what is due by now. What comes later waits for its own turn."""
-        # Until all of them are known.
+        """Collect the interfaces that are due now. What comes later waits for its own turn."""
+        # Failed, until all of them are known.
         waiting.due, waiting.failed, waiting.spent = None, True, 0.0
         known = self._context.registry.get(workload_id)
-        # Not by the controller: a runtime may be slow.
+        # This does not run in the controller, because a runtime may be slow.
         waiting.told_addresses = told_by_runtime(known) if known else ()
-        # By the controller: a splice under way has taken an interface away for a moment.
+        # The controller runs this, because a splice takes an interface away for a moment.
         waiting.names.extend(self._do(partial(self._found, workload_id, waiting)))
         waiting.failed = False
 
@@ -182,7 +181,7 @@ class Hotplug:
         return self._new(workload, waiting)
 
     def _end(self, waiting: _Waiting) -> None:
-        """All that was due was tried: a pause, and another try for what failed."""
+        """Schedule a pause after all due interfaces were tried, and another try if one failed."""
         now = time.monotonic()
         waiting.rests = now + _PAUSES * waiting.spent
         waiting.tries = waiting.tries + 1 if waiting.failed else 0
@@ -203,7 +202,7 @@ class Hotplug:
             self._tell(workload, waiting, f"not inspected: {other}")
         ours = {port.interface for port in workload.ports}
         for name in ours.intersection((*to_host, *inwards)):
-            # As another instance does, behind whom all that passes it comes to us.
+            # Another instance does this; what it passes still comes through us.
             told = f"{name} is not the inspected one, which was moved away; it stays as it is"
             self._tell(workload, waiting, told)
         inwards = tuple(name for name in inwards if name not in ours)
@@ -230,7 +229,7 @@ class Hotplug:
         try:
             self._attach(order)
         except NotFoundError:
-            # It has gone again.
+            # The interface has gone again.
             return
         except Exception as error:
             why = str(error) or repr(error)
@@ -249,7 +248,7 @@ class Hotplug:
 def _ripe(
     waiting: _Waiting, new: tuple[str, ...], bare: frozenset[str]
 ) -> tuple[str, ...]:
-    """Those that have an address, or have been up without one for long enough."""
+    """Return the interfaces that have an address, or have been up without one for long enough."""
     now = time.monotonic()
     waiting.bare = {
         name: waiting.bare.get(name, now) for name in bare.intersection(new)

@@ -17,7 +17,7 @@ _ONCE = select.EPOLLIN | select.EPOLLONESHOT
 
 
 class Poller:
-    """`start` and `close` once; the rest from any thread."""
+    """A thread that waits on descriptors. `start` and `close` once, the rest from any thread."""
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
@@ -27,11 +27,11 @@ class Poller:
         self._thread = threading.Thread(target=self._run, name="poller", daemon=True)
 
     def start(self) -> None:
-        """Begin to wait."""
+        """Start the thread."""
         self._thread.start()
 
     def close(self) -> None:
-        """Return when no call can come any more; the descriptors stay their owners'."""
+        """End the thread; on return no call can come any more. The descriptors stay open."""
         os.close(self._end_write)
         if self._thread.is_alive():
             self._thread.join()
@@ -39,7 +39,7 @@ class Poller:
         os.close(self._end_read)
 
     def open(self, fd: int, call: Callable[[], object]) -> None:
-        """Call when the descriptor is readable, once. OSError where it cannot be watched."""
+        """Call `call` once when the descriptor is readable. OSError if it cannot be watched."""
         self._calls[fd] = call
         try:
             self._epoll.register(fd, _ONCE)
@@ -48,13 +48,13 @@ class Poller:
             raise
 
     def arm(self, fd: int) -> None:
-        """Call again when it is readable. One that was shut stays so."""
+        """Watch the descriptor again after its call. Does nothing for one that was shut."""
         if fd in self._calls:
             with contextlib.suppress(FileNotFoundError):
                 self._epoll.modify(fd, _ONCE)
 
     def shut(self, fd: int) -> None:
-        """Call no more; before the descriptor is closed. Idempotent."""
+        """Stop watching the descriptor; call this before closing it. Idempotent."""
         if self._calls.pop(fd, None) is not None:
             self._epoll.unregister(fd)
 
@@ -63,7 +63,7 @@ class Poller:
             for fd, _ in self._epoll.poll():
                 if fd == self._end_read:
                     return
-                # One that was shut meanwhile; and its number may be another's, who looks in vain then.
+                # The fd may have been shut meanwhile, or be another's by now, which then looks in vain.
                 call = self._calls.get(fd)
                 if call is not None:
                     call()

@@ -17,11 +17,11 @@ from pyctl.runtime.base import Runtime, Starts, Unreachable
 _log = structlog.get_logger()
 RETRY_S = 2.0
 Consider = Callable[[Runtime, str], None]
-"""What is done about a container that runs, by its id. Raises Unreachable."""
+"""Called with the runtime and the id of a running container. Raises Unreachable."""
 
 
 class RuntimeWatch:
-    """Started by its `thread`; `cancel` ends the waiting."""
+    """The watch of one runtime; start its `thread`, and end the waiting with `cancel`."""
 
     def __init__(
         self,

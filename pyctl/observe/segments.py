@@ -20,7 +20,7 @@ from pyctl.platform.watch.changes import RTMGRP_LINK, ChangeWatch
 
 
 class Segments:
-    """`look` where workloads, or links of the host, have changed; `touched` is called where links have."""
+    """The watch of the host's bridges; call `look` on changes. It calls `touched` when links change."""
 
     def __init__(
         self,
@@ -37,13 +37,13 @@ class Segments:
         self._needed: set[Namespace] = set()
 
     def close(self) -> None:
-        """Let the namespaces go."""
+        """Close all watches and release the namespaces."""
         for watch in self._watches.values():
             watch.close()
         self._watches = {}
 
     def look(self) -> None:
-        """Read the bridges, and have the controller know them."""
+        """Read the bridges, and have the controller store them."""
         self._needed = set()
         for watch in self._watches.values():
             watch.drain()

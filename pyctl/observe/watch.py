@@ -29,12 +29,12 @@ HOST_SIDES, SEGMENTS, HOTPLUG = "host-sides", "segments", "hotplug"
 _ENDED_AT_ONCE = 1000
 _RETRY_S = 3.0
 _PAUSE_S = 1.0
-"""After something of ours was put right: who takes it away all the time must not take the controller from the
+"""Pause after a repair: somebody who breaks things all the time must not keep the controller from the
 workloads."""
 
 
 class Watcher:
-    """Started once; `stop` returns when its threads have ended. `attach` is the agent's."""
+    """The threads of all observers, from `start` until `stop` returns. `attach` is the agent's."""
 
     def __init__(
         self,
@@ -60,12 +60,12 @@ class Watcher:
         ]
         self._kind(REGISTRY, self._workloads.follow_registry, rests=0.0)
         self._kind(SEGMENTS, self._segments.look)
-        # It keeps its own time: what fails for one workload keeps no other from its turn.
+        # Hotplug keeps its own times, so a failure for one workload does not delay the others.
         self._kind(HOTPLUG, self._hotplug, rests=0.0, retry_s=0.0)
         looks.kind(CHANGED, Kind(each(self._changed), self._failed))
         looks.kind(
             ENDED,
-            # One look at /proc for as many as ended together.
+            # One pass over /proc serves all that ended together.
             Kind(
                 self._workloads.see_to_ended,
                 self._workloads.not_buried,
@@ -75,7 +75,7 @@ class Watcher:
         )
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Start to watch."""
         context, do = self._context, self._controller.do
         filters = Filters(context)
         host_sides = HostSides(context, self._controller)
@@ -91,11 +91,11 @@ class Watcher:
 
         self._watch(FILTERS, filters, repair, rests=0.0)
         self._watch(HOST_SIDES, host_sides, host_sides.follow)
-        # Within moments: its namespace may have lost its name.
+        # Try again soon: the namespace may have lost its name.
         self._watch(DETOUR, detour, look_at_detour, rests=0.0, retry_s=0.2)
 
         def look_at_all() -> None:
-            """What came while no agent was looking."""
+            """Look at what happened while no agent was running."""
             do(partial(filters.tell_foreign_filters, None))
             host_sides.follow_all()
 
@@ -106,7 +106,7 @@ class Watcher:
         self._poller.start()
 
     def wake(self) -> None:
-        """Look again at which workloads there are."""
+        """Look again at which workloads and bridges there are."""
         self._looks.put(REGISTRY)
         self._looks.put(SEGMENTS)
 
@@ -115,8 +115,8 @@ class Watcher:
         return self._looks.pending()
 
     def stop(self) -> None:
-        """End the threads and give the file descriptors back."""
-        # A look that is under way arms what it has looked at.
+        """End the threads and close the file descriptors."""
+        # A running look still arms its descriptor.
         self._looks.close()
         self._poller.close()
         for close in self._closes:
@@ -130,7 +130,7 @@ class Watcher:
         rests: float = RESTS,
         retry_s: float = _RETRY_S,
     ) -> None:
-        """Say how work that has no key is done."""
+        """Register how work without a key is done."""
 
         def handle(key: str) -> None:
             del key
@@ -147,7 +147,7 @@ class Watcher:
         rests: float = RESTS,
         retry_s: float = _RETRY_S,
     ) -> None:
-        """Look whenever the watch has something to say."""
+        """Call `look` whenever the watch's descriptor is readable."""
 
         def handle() -> None:
             try:
@@ -163,7 +163,7 @@ class Watcher:
         self._and_hotplug(partial(self._workloads.look, workload_id))
 
     def _and_hotplug(self, look: Callable[[], object]) -> None:
-        """Look, and have interfaces that came meanwhile attached in their time, whatever becomes of the look."""
+        """Call `look`, then schedule the attach of new interfaces even if it failed."""
         try:
             look()
         finally:
@@ -172,6 +172,6 @@ class Watcher:
 
     def _failed(self, key: str, error: Exception) -> None:
         del key
-        # What is not found is a namespace that has lost its name, or its last process, both told by others.
+        # NotFoundError means a namespace without its name or its last process; others report both.
         if isinstance(error, SegctlError) and not isinstance(error, NotFoundError):
             self._context.happened(Event("lifecycle", str(error)))

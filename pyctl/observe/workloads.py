@@ -36,11 +36,11 @@ from pyctl.telemetry.events import Event
 
 _log = structlog.get_logger()
 _RETRY_S = 3.0
-"""Between two looks at a namespace that nobody lives in and that stays in quarantine."""
+"""Seconds between two looks at a namespace without processes that stays in quarantine."""
 _PAUSE_S = 0.2
-"""Between two looks at a workload that goes on, whose process may end at once."""
+"""Seconds between two looks at a workload that goes on with a new process, which may end at once too."""
 _TOLD = 4
-"""Addresses told at once."""
+"""How many addresses one event names."""
 _XDP = "it has an XDP program, which gets its frames from now on"
 ENDED, CHANGED = "ended", "changed"
 """Kinds of work, by workload id."""
@@ -49,15 +49,15 @@ REGISTRY = "registry"
 
 
 class _Watched:
-    """One workload's file descriptors. ProcessLookupError where its process has ended; of what
-    else fails (no descriptor left, a namespace without a name) nothing follows for it.
+    """The file descriptors of one watched workload. ProcessLookupError if its process has ended; any other
+    error (no descriptor left, a namespace without a name) does not mean that.
     """
 
     def __init__(self, workload: Workload) -> None:
         self.workload_id = workload.id
         self.process = workload.process
         self.macs: dict[int, str] = {}
-        """By port, as seen last."""
+        """The MAC seen last, by port id."""
         self.pidfd = os.pidfd_open(workload.process.pid)
         try:
             self.changes = self._watch(workload)
@@ -78,7 +78,7 @@ class _Watched:
 
 
 class Workloads:
-    """`follow_registry` when workloads have come or gone; `looks` is the observers' loop."""
+    """The watch of all workloads; call `follow_registry` when some have come or gone."""
 
     def __init__(
         self,
@@ -97,16 +97,16 @@ class Workloads:
         self._ended: set[str] = set()
         """Workloads whose process has ended, and of which nobody knows yet what becomes of them."""
         self._told: set[str] = set()
-        """Those of which that was told."""
+        """The ended workloads for which an event was recorded."""
 
     def close(self) -> None:
-        """Let all of them go."""
+        """Stop watching all workloads."""
         for watched in self._watched.values():
             watched.close()
         self._watched = {}
 
     def follow_registry(self) -> None:
-        """Watch those that are attached by now, and no others."""
+        """Watch the workloads that are attached now, and no others."""
         there = self._context.registry.by_id
         for workload_id, watched in list(self._watched.items()):
             now = there.get(workload_id)
@@ -121,7 +121,7 @@ class Workloads:
             except ProcessLookupError:
                 self._has_ended(workload_id)
             except (OSError, SegctlError) as error:
-                # It may live, whatever was wanting.
+                # The process may still live.
                 self._has_ended(workload_id, _RETRY_S)
                 _log.warning("not watched yet", workload=workload_id, error=str(error))
 
@@ -130,7 +130,7 @@ class Workloads:
         put = partial(self._looks.put, key=workload.id)
         self._poller.open(watched.pidfd, partial(put, ENDED))
         self._poller.open(watched.changes.fileno(), partial(put, CHANGED))
-        # What changed before somebody watched.
+        # Look at changes from before the watch.
         put(CHANGED)
 
     def _let_go(self, workload_id: str) -> None:
@@ -145,8 +145,8 @@ class Workloads:
         self._looks.put(ENDED, workload_id, after_s)
 
     def see_to_ended(self, ids: Sequence[str]) -> Failures:
-        """Workloads whose process has ended go on with another, or are done with. One look at /proc for all
-        of them.
+        """Give workloads whose process has ended another process, or clean them up; return the failures by
+        id. One pass over /proc serves all of them.
         """
         registry = self._context.registry
         for workload_id in ids:
@@ -166,13 +166,13 @@ class Workloads:
                 self._looks.put(ENDED, workload_id, _RETRY_S)
 
         failures = each(see_to)([one.id for one in found])
-        # By their ids: one that is attached by now is another, and is watched.
+        # Compare ids only: a workload attached since is another one, and is watched.
         self._ended -= set(ids) - failures.keys() - stay
         self._told &= self._ended
         return failures
 
     def _see_to(self, workload_id: str, living: Inhabitants) -> bool:
-        """Return whether it stays without a process, and is looked at again."""
+        """Settle one ended workload; return whether it stays without a process and is looked at again."""
         workload = self._context.registry.get(workload_id)
         if workload is None:
             return False
@@ -184,7 +184,7 @@ class Workloads:
         if workload_id not in self._told:
             self._told.add(workload_id)
             self._tell(workload, "its process has ended")
-        # An unfinished splice of its would keep it from being removed.
+        # An unfinished splice of the workload would prevent its removal.
         recovery.finish_journals(self._context)
         workload = self._context.registry.get(workload_id)
         if workload is not None:
@@ -192,51 +192,51 @@ class Workloads:
         return False
 
     def not_buried(self, workload_id: str, error: Exception) -> None:
-        """Tell why what becomes of it is not known, or not done, yet."""
+        """Report why an ended workload's state is unknown, or why it is not cleaned up yet."""
         workload = self._context.registry.get(workload_id)
         if workload is not None:
             known = "its process has ended"
             if workload_id not in self._told:
-                # What it takes to know was wanting.
+                # Descriptors or memory were missing to find out.
                 known = "it is not known whether its process has ended"
             self._tell(
                 workload, f"{known}; it is tried again: {str(error) or repr(error)}"
             )
 
     def look(self, workload_id: str) -> None:
-        """Follow what has changed in its namespace."""
+        """Update the workload after a change in its namespace."""
         watched = self._watched.get(workload_id)
         if watched is None:
             return
         try:
             watched.changes.drain()
             if self._context.registry.get(workload_id) is None:
-                # Its detach was what changed: nothing to wait for the controller for.
+                # The change was its detach: no need to wait for the controller.
                 return
             self._follow(watched)
             self._hotplug.look(workload_id)
             self._do(partial(self._cover, workload_id))
         except NotFoundError:
-            # Its end is told by its pidfd.
+            # Its pidfd reports its end.
             if process_alive(watched.process):
                 raise
         finally:
             self._poller.arm(watched.changes.fileno())
 
     def _follow(self, watched: _Watched) -> None:
-        # Not by the controller: a workload may have given itself very many.
+        # Read outside the controller: a workload may have given itself very many addresses.
         live = live_addresses(watched.process)
         self._do(partial(self._take, watched, live))
 
     def _take(self, watched: _Watched, live: tuple[tuple[str, str], ...]) -> None:
         workload = self._context.registry.get(watched.workload_id)
         if workload is None or workload.process != watched.process:
-            # The addresses are another's of that id, whose own watch looks at it.
+            # The addresses belong to a new workload with that id, which has its own watch.
             return
         if drop_and_tell_broken_ports(self._context, workload):
             return
         if absent(workload, live) != workload.absent:
-            # It may have been looked at while a splice put its addresses back.
+            # The first look may have happened while a splice restored the addresses.
             live = live_addresses(watched.process)
         ports = tuple(self._port_now(watched, workload, one) for one in workload.ports)
         current = replace(workload, ports=ports)
@@ -270,13 +270,13 @@ class Workloads:
             self._tell(now, f"it has {', '.join(back[:_TOLD])} again")
 
     def _cover(self, workload_id: str) -> None:
-        """Know what is not inspected; in quarantine it is cut off."""
+        """Find the workload's uninspected interfaces; in quarantine, cut them off."""
         workload = self._context.registry.get(workload_id)
         if workload is None:
             return
         uninspected.look(self._context, workload)
         if self._hotplug.waits(workload_id):
-            # It is spliced in a moment: no reason to touch the host's side.
+            # It will be spliced in a moment: do not touch the host's side.
             return
         try:
             uninspected.cover(self._context, workload)

@@ -13,8 +13,8 @@ CAP_NET_ADMIN, CAP_SYS_ADMIN = 12, 21
 
 
 def rules_networks(pid: int) -> bool:
-    """Whether it holds CAP_NET_ADMIN in our own user namespace, and is no process of the host's root, who may do
-    anything anyway: one in our pid namespace that holds CAP_SYS_ADMIN too. False where it has ended.
+    """Return whether the process holds CAP_NET_ADMIN in our user namespace and is no root process of the host
+    (our pid namespace and CAP_SYS_ADMIN), which may do anything anyway. False if it has ended.
     """
     try:
         status = Path(f"/proc/{pid}/status").read_text(
@@ -30,8 +30,8 @@ def rules_networks(pid: int) -> bool:
 
 
 def capabilities(status: str) -> int:
-    """What a process can use, of its /proc/PID/status: what is effective and, for root, all that its bounding set
-    leaves, which the next program that it starts has again.
+    """Return the capabilities that a process can use, from its /proc/PID/status: the effective ones and, for
+    root, the bounding set, which the next program that it starts gets again.
     """
     found = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
     root = found.get("Uid", "").split()[1:2] == ["0"]

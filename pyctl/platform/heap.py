@@ -9,18 +9,18 @@ import ctypes
 
 _M_ARENA_MAX = -8
 _ARENAS = 2
-"""glibc gives each new thread a heap of its own, up to eight for each core. Ours wait for the same GIL."""
+"""glibc gives each new thread a heap of its own, up to eight for each core. Our threads share the GIL."""
 
 
 def limit_malloc_arenas() -> None:
-    """To be called before the threads are made."""
+    """Limit the number of malloc arenas. Call it before the threads are made."""
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
         libc.mallopt(_M_ARENA_MAX, _ARENAS)
 
 
 def trim() -> None:
-    """Give back to the kernel what is free."""
+    """Give free heap memory back to the kernel."""
     libc = ctypes.CDLL(None)
     if hasattr(libc, "malloc_trim"):
         libc.malloc_trim(0)

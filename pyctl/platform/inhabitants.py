@@ -1,8 +1,8 @@
 """Who lives in a network namespace, and where it can be found at all.
 
-In: identities of namespaces. Out: processes, descriptors. I/O: /proc, one pass for any number of
-namespaces. A pass reads what each process's first thread says; where that has ended, what its other
-threads say; and all threads of all processes only for a namespace that nobody was found in.
+In: identities of namespaces. Out: processes, descriptors. I/O: /proc, one pass for any number of namespaces.
+A pass reads the namespace of each process's first thread, or of another thread if the first has ended. Only
+for a namespace without a hit, it reads all threads of all processes.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ NetnsId = tuple[int, int]
 
 @dataclass
 class Inhabitants:
-    """What a pass over /proc found."""
+    """The result of a pass over /proc."""
 
     oldest: dict[NetnsId, ProcessRef] = field(default_factory=dict)
-    """In each namespace where anybody lives, who has lived longest."""
+    """The oldest process of each namespace that has one."""
     whole: bool = True
-    """False: a process that may not be looked at lives where no other does, so that nobody found does not
-    mean nobody there."""
+    """False: an unreadable process lives in a namespace where no other was seen, so "not found" does not mean
+    "nobody there"."""
 
 
 def inhabitants(wanted: Collection[NetnsId]) -> Inhabitants:
-    """Return who lives in these namespaces, threads of this process not counted. SegctlError where /proc
-    cannot be read.
+    """Return who lives in these namespaces, without threads of this process. SegctlError if /proc cannot be
+    read.
     """
     found = Inhabitants()
     left = set(wanted)
@@ -75,8 +75,8 @@ def _pass(wanted: set[NetnsId], found: Inhabitants, *, every_thread: bool) -> No
 
 
 def _net_files(pid: int) -> int:
-    """Return a number that processes of one network namespace share and no other has, which may be asked for
-    of any process: the inode of a file that procfs makes for each namespace. 0: it has ended.
+    """Return a number that is the same for all processes of one network namespace and readable for any
+    process: the inode of a file that procfs makes for each namespace. 0 if the process has ended.
     """
     try:
         return os.stat(f"/proc/{pid}/net/dev").st_ino  # noqa: PTH116  as in process
@@ -103,8 +103,8 @@ def _pids() -> Iterator[int]:
 
 
 def find(wanted: NetnsId, wanted_cookie: int, likely_pid: int = 0) -> int | None:
-    """Return a descriptor of the namespace with that identity: through a process (`likely_pid` first), or
-    where it is bound. None where it is gone; the caller closes it. SegctlError where it cannot be told.
+    """Open the namespace with that identity: through a process (`likely_pid` first), or where it is bound.
+    None if it is gone; the caller closes the descriptor. SegctlError if that cannot be told.
     """
     for path in _files(wanted, wanted_cookie, likely_pid):
         try:

@@ -37,8 +37,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def joined(index: int) -> tuple[bytes, ...]:
-    """Return the groups on an interface of the namespace that the thread stands in, but for those that the
-    kernel joins by itself.
+    """Return the groups on an interface of the thread's namespace, without those that the kernel joins by
+    itself.
     """
     found = [*_joined4(index), *_joined6(index)]
     return tuple(
@@ -49,7 +49,7 @@ def joined(index: int) -> tuple[bytes, ...]:
 
 
 def set_groups(index: int) -> tuple[bytes, ...]:
-    """Return the link-layer groups on an interface that are there though no protocol wants them."""
+    """Return the link-layer groups on an interface that somebody set: no protocol wants them."""
     return tuple(
         bytes.fromhex(words[4].decode())
         for words in _lines("dev_mcast", skip=0)
@@ -58,7 +58,7 @@ def set_groups(index: int) -> tuple[bytes, ...]:
 
 
 def set_again(name: str, groups: Sequence[bytes]) -> list[str]:
-    """Set these; return which were refused, and why."""
+    """Set these link-layer groups; return those that were refused, and why."""
     refused = []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
         for group in groups:
@@ -93,14 +93,14 @@ def _lines(table: str, skip: int = 1) -> Iterator[list[bytes]]:
 
 
 def _rows(table: Path) -> list[list[bytes]]:
-    """The words of each line. Names of interfaces and sockets may be any bytes, those of sockets even more lines."""
+    """Return the words of each line as bytes: names may be any bytes, socket names even have newlines."""
     lines = table.read_bytes().split(b"\n")
     return [line.split() for line in lines if line.strip()]
 
 
 def join_again(netns: tuple[int, int], index: int, groups: Sequence[bytes]) -> None:
-    """Let every socket of the processes in a namespace leave and join those of the groups that it is a member
-    of on the interface. A socket that a process elsewhere holds is not found.
+    """Make every socket of the processes in a namespace leave and join those of the groups that it is a
+    member of on the interface. A socket that a process elsewhere holds is not found.
     """
     for found in _sockets(netns):
         with found:
@@ -136,7 +136,7 @@ def _sockets_of(process: Path, seen: set[str]) -> Iterator[socket.socket]:
 
 
 def _as_socket(fd: int) -> socket.socket:
-    """OSError where its number is another file's by now: that is closed, somebody may wait for its end."""
+    """Wrap a descriptor as a socket. If it is another file by now, close it and raise OSError."""
     try:
         return socket.socket(fileno=fd)
     except OSError:
@@ -145,8 +145,8 @@ def _as_socket(fd: int) -> socket.socket:
 
 
 def _streams(process: Path) -> frozenset[str]:
-    """Sockets that are in no group, which are as a rule the most, as /proc/PID/fd names them. Those that may
-    be are not listed anywhere before they are bound.
+    """Return the sockets that can be in no group (most are), as /proc/PID/fd names them. The other kinds are
+    not listed anywhere before they are bound.
     """
     found = set()
     for table, column in (("tcp", 9), ("tcp6", 9), ("unix", 6)):
@@ -183,7 +183,7 @@ def _join_again(member: socket.socket, index: int, group: bytes) -> None:
 
 
 def _address(group: bytes) -> bytes:
-    """Struct sockaddr_storage."""
+    """Return the group's address as a struct sockaddr_storage."""
     if len(group) == 4:
         return struct.pack("=H2x4s", socket.AF_INET, group).ljust(_ADDRESS, b"\0")
     return struct.pack("=H6x16s", socket.AF_INET6, group).ljust(_ADDRESS, b"\0")

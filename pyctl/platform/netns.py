@@ -65,10 +65,10 @@ def _mount(source: str, target: str, flags: int) -> None:
 
 @contextlib.contextmanager
 def entered(fd: int) -> Iterator[None]:
-    """The calling thread (no other) stands in that namespace meanwhile.
+    """Put the calling thread (no other) into that namespace for the block.
 
-    Raises OSError where setns is refused. Should the way back be refused, the process ends: all
-    that its thread did from then on would be done to the wrong namespace.
+    Raises OSError where setns is refused. If the way back is refused, the process ends: its thread would go
+    on in the wrong namespace.
     """
     home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -83,7 +83,7 @@ def entered(fd: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def opened(path: str | Path) -> Iterator[int]:
-    """A descriptor of a namespace file; NotFoundError where it is gone."""
+    """Open a namespace file for the block; NotFoundError if it is gone."""
     fd = open_netns(path)
     try:
         yield fd
@@ -92,7 +92,7 @@ def opened(path: str | Path) -> Iterator[int]:
 
 
 def open_netns(path: str | Path) -> int:
-    """The same, to be closed by the caller. SegctlError where it may be there, and nobody can say."""
+    """Open a namespace file, to be closed by the caller. NotFoundError if it is gone, else SegctlError."""
     try:
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except (FileNotFoundError, ProcessLookupError) as error:
@@ -107,19 +107,19 @@ def open_netns(path: str | Path) -> int:
 
 
 def netlink_in(fd: int, groups: tuple[int, ...] = ()) -> NetlinkSocket:
-    """An rtnetlink socket that lives in that namespace."""
+    """Open an rtnetlink socket that lives in that namespace."""
     with entered(fd):
         return NetlinkSocket(groups)
 
 
 def identity(fd: int) -> tuple[int, int]:
-    """(st_dev, st_ino)."""
+    """Return the namespace's identity, (st_dev, st_ino)."""
     found = os.fstat(fd)
     return found.st_dev, found.st_ino
 
 
 def cookie(fd: int) -> int:
-    """A number no other namespace of this boot ever has; 0 before Linux 5.14."""
+    """Return a number that no other namespace of this boot ever has; 0 before Linux 5.14."""
     with entered(fd), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         try:
             raw = sock.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8)
@@ -131,21 +131,21 @@ def cookie(fd: int) -> int:
 
 
 def named() -> Iterator[Path]:
-    """Where namespaces are bound by name: iproute2's and Docker's directories."""
+    """Yield the files where namespaces are bound by name, in iproute2's and Docker's directories."""
     for directory in NAMED_DIRS:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             yield from sorted(directory.iterdir())
 
 
 def is_namespace(fd: int, wanted: tuple[int, int], wanted_cookie: int) -> bool:
-    """Return whether it is the namespace with that identity and that cookie (0: any)."""
+    """Return whether the descriptor is of the namespace with that identity and that cookie (0: any)."""
     same = identity(fd) == wanted
     return same and (not wanted_cookie or cookie(fd) == wanted_cookie)
 
 
 def bound_at(wanted: tuple[int, int], wanted_cookie: int) -> Path | None:
     """Return where the namespace with that identity and that cookie (0: any) is bound in the file system;
-    None: nowhere that this process or the host's first one can see.
+    None if this process and the host's first one see it nowhere.
     """
     for mounts, root in ((Path("/proc/self"), ""), (Path("/proc/1"), "/proc/1/root")):
         try:
@@ -161,7 +161,7 @@ def bound_at(wanted: tuple[int, int], wanted_cookie: int) -> Path | None:
 
 
 def _is_at(path: Path, wanted: tuple[int, int], wanted_cookie: int) -> bool:
-    """SegctlError where it is there, and cannot be told from another."""
+    """Return whether the path is that namespace; SegctlError if it cannot be entered to compare cookies."""
     try:
         # Anything may be mounted over it since.
         found = path.stat()
@@ -182,7 +182,7 @@ def _is_at(path: Path, wanted: tuple[int, int], wanted_cookie: int) -> bool:
 
 
 def _bound(line: str, inode: int, root: str) -> Path | None:
-    """Return the mount point of a line of mountinfo (proc(5)) that binds that namespace."""
+    """Return the mount point of a line of mountinfo (proc(5)) that binds that namespace, or None."""
     fields = line.split(" ")
     if len(fields) < 5 or fields[3] != f"net:[{inode}]":
         return None
@@ -191,8 +191,7 @@ def _bound(line: str, inode: int, root: str) -> Path | None:
 
 
 def create(path: Path, prepare: Callable[[], None]) -> None:
-    """A new namespace bound at `path`, once `prepare` ran inside it; nothing where it
-    exists.
+    """Create a namespace bound at `path`, after `prepare` ran inside it; do nothing if it exists.
 
     `prepare` runs before anybody can find the namespace. Raises SegctlError.
     """
@@ -210,13 +209,13 @@ def create(path: Path, prepare: Callable[[], None]) -> None:
 
 
 def of_socket(fd: int) -> int:
-    """A descriptor of the namespace that a socket lives in, named or not; the caller closes it."""
+    """Open the namespace that a socket lives in, named or not; the caller closes the descriptor."""
     return fcntl.ioctl(fd, SIOCGSKNS)
 
 
 def bind(path: Path, fd: int) -> bool:
-    """Give a namespace the name that it lost. False where it has it; RefusedError where the name
-    is another's by now.
+    """Give a namespace the name that it lost; return False if it has it. RefusedError if another namespace
+    has the name.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
@@ -240,7 +239,7 @@ def bind(path: Path, fd: int) -> bool:
 
 
 def bound(path: Path) -> bool:
-    """Something is mounted on that file."""
+    """Return whether something is mounted on that file."""
     try:
         return path.stat().st_dev != path.parent.stat().st_dev
     except FileNotFoundError:
@@ -273,8 +272,8 @@ def _create(path: Path, prepare: Callable[[], None]) -> None:
 
 
 def _share(directory: Path) -> None:
-    """As iproute2 does: a namespace bound here is then seen in other mount namespaces
-    too.
+    """Share the mounts of a directory as iproute2 does: a namespace bound here is then seen in other mount
+    namespaces too.
     """
     try:
         _mount("", str(directory), MS_SHARED | MS_REC)
@@ -286,7 +285,7 @@ def _share(directory: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Unbind; the namespace ends with its last user. Idempotent."""
+    """Unbind the namespace, which ends with its last user. Idempotent."""
     if _libc.umount2(str(path).encode(), MNT_DETACH) != 0:
         code = ctypes.get_errno()
         if code not in (errno.EINVAL, errno.ENOENT):

@@ -28,7 +28,7 @@ two.
 
 
 def _ethtool(name: str, request: array.array[int]) -> bool:
-    """False where the device knows no features."""
+    """Send the ethtool request; return False if the device has no features."""
     address, _length = request.buffer_info()
     ifreq = struct.pack("16sP16x", name.encode(errors="surrogateescape"), address)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
@@ -42,7 +42,7 @@ def _ethtool(name: str, request: array.array[int]) -> bool:
 
 
 def _read(name: str) -> list[tuple[int, int]]:
-    """(can be changed, is asked for) of each word."""
+    """Return (changeable bits, requested bits) of each word."""
     request = array.array("I", [ETHTOOL_GFEATURES, WORDS, *([0] * 4 * WORDS)])
     if not _ethtool(name, request):
         return []
@@ -51,7 +51,7 @@ def _read(name: str) -> list[tuple[int, int]]:
 
 
 def requested(name: str) -> tuple[int, ...]:
-    """What is asked for of what can be changed; () where the device knows no features.
+    """Return the requested features among the changeable ones; () if the device has no features.
 
     Raises OSError (ENODEV: no such interface here).
     """
@@ -59,7 +59,7 @@ def requested(name: str) -> tuple[int, ...]:
 
 
 def request(name: str, wanted: Sequence[int]) -> None:
-    """Ask for the same, as far as this device can; only what differs is touched."""
+    """Request these features as far as this device can; only what differs is touched."""
     words: list[int] = []
     for (available, now), want in zip(_read(name), wanted, strict=False):
         words += [(now ^ want) & available, want]
@@ -69,7 +69,7 @@ def request(name: str, wanted: Sequence[int]) -> None:
 
 
 def names(name: str) -> tuple[str, ...]:
-    """What each bit is called, lowest first; "" for one without a name. OSError as above."""
+    """Return the name of each bit, lowest first; "" for one without a name. OSError as `requested`."""
     info = array.array("I", [ETHTOOL_GSSET_INFO, 0, 1 << ETH_SS_FEATURES, 0, 0])
     if not _ethtool(name, info):
         return ()
@@ -87,6 +87,6 @@ def names(name: str) -> tuple[str, ...]:
 
 
 def mask(name: str, wanted: Callable[[str], bool]) -> tuple[int, ...]:
-    """The words that have a bit for each feature whose name is wanted."""
+    """Return the words with a bit for each feature whose name is wanted."""
     bits = sum(1 << at for at, word in enumerate(names(name)) if word and wanted(word))
     return tuple(bits >> 32 * at & 0xFFFFFFFF for at in range(WORDS))

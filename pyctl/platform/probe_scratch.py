@@ -68,7 +68,7 @@ def _call(result: int, what: str) -> None:
 
 
 def enter_scratch() -> None:
-    """Network and mount namespaces of our own; OSError where that is refused."""
+    """Enter network and mount namespaces of our own; OSError if that is refused."""
     flags = CLONE_NEWNET | CLONE_NEWNS
     uid, gid = os.geteuid(), os.getegid()
     if uid != 0:
@@ -98,7 +98,7 @@ def _macvlan(nl: NetlinkSocket, lower: int) -> Found:
 
 
 def _new_ifindex(nl: NetlinkSocket) -> Found:
-    """Move an interface to another namespace under an index of our choice, and look there."""
+    """Move an interface to another namespace under an index of our choice, and check the index there."""
     index = socket.if_nametoindex("probe1")
     here = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     _call(_libc.unshare(CLONE_NEWNET), "unshare")
@@ -134,7 +134,7 @@ def _action(nl: NetlinkSocket, kind: str) -> Found:
 
 
 def _named(nl: NetlinkSocket, message: int, body: bytes) -> Found:
-    """See the module's docstring."""
+    """Return ok if the kernel knows what the message names; raise if it lacks it or refuses to tell."""
     try:
         nl.request(message, body, NLM_F_CREATE | NLM_F_EXCL)
     except NetlinkError as error:
@@ -155,7 +155,7 @@ def _instruction(code: int, register: int = 0, immediate: int = 0) -> bytes:
 
 
 def load_program(*instructions: bytes) -> Found:
-    """Load and drop a tc program; SegctlError where the kernel refuses it."""
+    """Load and drop a tc program; SegctlError if the kernel refuses it."""
     code = ctypes.create_string_buffer(b"".join(instructions))
     licence = ctypes.create_string_buffer(b"GPL")
     attributes = struct.pack(
@@ -204,7 +204,7 @@ def _bpf_fs() -> Found:
 
 
 def tried(probe: Callable[[], Found]) -> Found:
-    """A probe's answer; a missing privilege is `unknown`, any other refusal `missing`."""
+    """Return a probe's answer; a missing privilege is `unknown`, any other refusal `missing`."""
     try:
         return probe()
     except NotPermittedError as error:
@@ -218,7 +218,7 @@ def tried(probe: Callable[[], Found]) -> Found:
 
 
 def probe_all() -> dict[str, Found]:
-    """Every capability of the kernel, by name."""
+    """Return the result for every capability of the kernel, by name."""
     found: dict[str, Found] = {
         "bpf programs": tried(_trivial_program),
         "redirect_peer": tried(_redirect_peer),

@@ -19,8 +19,8 @@ from pyctl.platform import netns
 from pyctl.platform.ready import readable
 
 GONE = (errno.ENOENT, errno.ESRCH)
-"""What procfs(5) says of a process that is not there; all else (no descriptor left, no permission) says
-nothing of it."""
+"""The errors of procfs(5) for a process that is gone; any other (no descriptor left, no permission) does not
+mean that."""
 
 
 def _start_time(pid: int) -> int:
@@ -32,9 +32,9 @@ def _start_time(pid: int) -> int:
 def netns_file(
     pid: int, wanted: tuple[int, int] | None = None
 ) -> tuple[str, tuple[int, int]]:
-    """Return a file that opens a network namespace of the process, and its identity: its first thread's
-    or, where that has ended (its own is unreadable from then on) or lives elsewhere than in the one that is
-    wanted, another's. Raises OSError.
+    """Return a file that opens a network namespace of the process, and its identity. It is the first
+    thread's; or another thread's, if the first has ended (its file is then unreadable) or lives in another
+    namespace than `wanted`. Raises OSError.
     """
     for path in itertools.chain((f"/proc/{pid}/ns/net",), _thread_files(pid)):
         try:
@@ -99,8 +99,8 @@ def _told(pid: int, error: OSError) -> SegctlError:
 
 
 def process_alive(ref: ProcessRef) -> bool:
-    """Return whether a thread of that very process lives in the same network namespace still. Raises
-    SegctlError where it cannot be told.
+    """Return whether a thread of exactly that process still lives in the same network namespace. SegctlError
+    if that cannot be told.
     """
     try:
         if _start_time(ref.pid) != ref.start_time:
@@ -114,7 +114,7 @@ def process_alive(ref: ProcessRef) -> bool:
 
 
 def with_cookie(ref: ProcessRef) -> ProcessRef:
-    """Return it with the cookie of its network namespace. Raises as `netns_of`."""
+    """Return the process with the cookie of its network namespace. Raises as `netns_of`."""
     with netns_of(ref) as fd:
         try:
             return replace(ref, cookie=netns.cookie(fd))
@@ -123,7 +123,7 @@ def with_cookie(ref: ProcessRef) -> ProcessRef:
 
 
 def shares_netns(living: ProcessRef, former: ProcessRef) -> bool:
-    """Return whether a living process is in the very network namespace of one that may have ended."""
+    """Return whether a living process is in the network namespace of one that may have ended."""
     try:
         with netns_of(replace(living, netns=former.netns, cookie=former.cookie)):
             return process_alive(living)
@@ -132,8 +132,8 @@ def shares_netns(living: ProcessRef, former: ProcessRef) -> bool:
 
 
 def netns_path(ref: ProcessRef) -> str:
-    """Return a file that opens the namespace: through the process or, where that has ended, where the
-    namespace is bound. Raises NotFoundError, SegctlError where it cannot be told.
+    """Return a file that opens the namespace: through the process or, if that has ended, where the namespace
+    is bound. NotFoundError; SegctlError if it cannot be told.
     """
     try:
         return netns_file(ref.pid, ref.netns)[0]
@@ -147,7 +147,7 @@ def netns_path(ref: ProcessRef) -> str:
 
 @contextlib.contextmanager
 def netns_of(ref: ProcessRef) -> Iterator[int]:
-    """Give a descriptor of the namespace, as `netns_path` finds it.
+    """Open the namespace for the block, as `netns_path` finds it.
 
     Raises NotFoundError where it is gone, or the pid is another's by now.
     """
@@ -165,10 +165,7 @@ def netns_of(ref: ProcessRef) -> Iterator[int]:
 
 
 class Running:
-    """One process held by its pidfd: never another that has its pid by now.
-
-    NotFoundError where there is none of that pid.
-    """
+    """A process held by its pidfd: never another one that got the pid. NotFoundError if none."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
@@ -180,16 +177,16 @@ class Running:
             ) from error
 
     def ended(self, seconds: float = 0.0) -> bool:
-        """Whether it has ended, or does within so many seconds."""
+        """Return whether the process has ended, or ends within so many seconds."""
         return self._fd < 0 or readable(self._fd, seconds)
 
     def kill(self) -> None:
-        """SIGKILL; nothing where it has ended."""
+        """Send SIGKILL; do nothing if the process has ended."""
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._fd, signal.SIGKILL)
 
     def close(self) -> None:
-        """Let go; one that ended is reaped, where it was a child of ours."""
+        """Close the pidfd; reap the process if it has ended and was a child of ours."""
         with contextlib.suppress(ChildProcessError):
             os.waitid(os.P_PIDFD, self._fd, os.WEXITED | os.WNOHANG)
         fd, self._fd = self._fd, -1

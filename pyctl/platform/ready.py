@@ -11,14 +11,14 @@ from typing import Protocol
 
 
 class HasFileno(Protocol):
-    """A socket, a file."""
+    """An object with a descriptor: a socket, a file."""
 
     def fileno(self) -> int:
-        """Its descriptor."""
+        """Return the object's descriptor."""
 
 
 def readable(one: int | HasFileno, seconds: float) -> bool:
-    """Whether it is (or its other end has gone) within so many seconds; below none: now."""
+    """Return whether it becomes readable (or its other end closes) within so many seconds; below 0: now."""
     poller = select.poll()
     poller.register(one, select.POLLIN)
     return bool(poller.poll(max(0.0, seconds) * 1000))

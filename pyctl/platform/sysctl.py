@@ -28,7 +28,7 @@ NOT_SETTINGS = frozenset(
 )
 ACCEPT_RA = "ipv6/conf/accept_ra"
 SOLICITATION_DELAY = "ipv6/conf/router_solicitation_delay"
-"""Of duplicate detection too."""
+"""It delays duplicate detection too."""
 DAD_TRANSMITS = "ipv6/conf/dad_transmits"
 MILLISECOND_TWINS = frozenset(
     {
@@ -56,12 +56,12 @@ def _read(path: str, directory: int | None = None) -> str | None:
 
 
 def read_interface(name: str) -> dict[str, str]:
-    """All settings of one interface; of one that is called as the kernel's own directories are, none."""
+    """Read all settings of one interface; none for a name in RESERVED."""
     return {} if name in RESERVED else _read_all(name)
 
 
 def read_defaults() -> dict[str, str]:
-    """What a new interface gets."""
+    """Read the settings that a new interface gets."""
     return _read_all("default")
 
 
@@ -83,15 +83,15 @@ def _read_all(name: str) -> dict[str, str]:
 
 
 def smaller_mtu6(name: str, mtu: int) -> dict[str, str]:
-    """IPv6's own MTU where it is not the link's `mtu`: a router announced it."""
+    """Return IPv6's own MTU if it is smaller than the link's `mtu`: a router announced it."""
     found = None if name in RESERVED else read(f"ipv6/conf/{name}/mtu")
     return {"ipv6/conf/mtu": found} if found and int(found) < mtu else {}
 
 
 @contextlib.contextmanager
 def _opened(directory: str) -> Iterator[int]:
-    """To read what is in it by its descriptor: on the way here the kernel looks at an entry of the same
-    name for each network namespace that there is.
+    """Open a directory to read its entries by descriptor: on a full path, the kernel looks at an entry of the
+    same name for each network namespace that there is.
     """
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -101,7 +101,7 @@ def _opened(directory: str) -> Iterator[int]:
 
 
 def write_interface(name: str, values: Mapping[str, str]) -> None:
-    """Write each value, whatever becomes of the others. Raises OSError naming the files that refused."""
+    """Write each value even if others fail. Raises OSError naming the files that refused."""
     refused: list[OSError] = []
     for full, value in values.items():
         table, _, key = full.rpartition("/")
@@ -127,7 +127,7 @@ def write(key: str, value: str) -> None:
 
 
 def routes_multicast(name: str) -> bool:
-    """Whether a multicast router has made a virtual interface of this one, for IPv4 or IPv6."""
+    """Return whether a multicast router has made a virtual interface of this one, for IPv4 or IPv6."""
     return name not in RESERVED and any(
         read(f"{family}/conf/{name}/mc_forwarding") not in (None, "0")
         for family in ("ipv4", "ipv6")
@@ -135,12 +135,12 @@ def routes_multicast(name: str) -> bool:
 
 
 def read(key: str) -> str | None:
-    """/proc/sys/net/KEY, None where it does not exist or reads an error."""
+    """Read /proc/sys/net/KEY; None if it does not exist or cannot be read."""
     return _read(f"{ROOT}/{key}")
 
 
 def changed(wanted: Mapping[str, str], current: Mapping[str, str]) -> dict[str, str]:
-    """What must be written so that `current` becomes `wanted`.
+    """Return what must be written so that `current` becomes `wanted`.
 
     disable_ipv6 comes first: it throws addresses and other settings of the family away.
     """

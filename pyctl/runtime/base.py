@@ -1,4 +1,4 @@
-"""What a container runtime tells, and what is asked of it.
+"""What a container runtime is asked, and what it answers.
 
 In, out: values only. I/O: none.
 """
@@ -20,10 +20,10 @@ class Container:
     """A running container."""
 
     id: str
-    """Whole, in hexadecimal."""
+    """The whole id, in hexadecimal."""
     name: str
     pid: int
-    """Of its first process, as this host sees it."""
+    """The pid of its first process, as this host sees it."""
     runtime: str
     """`docker` or `podman`."""
     labels: dict[str, str] = field(default_factory=dict)
@@ -31,11 +31,11 @@ class Container:
     addresses: tuple[str, ...] = ()
     """`a.b.c.d/len` and `x::y/len`, in all of its networks."""
     place: str = ""
-    """Where its runtime is asked."""
+    """The place where its runtime is asked."""
 
     @property
     def short_id(self) -> str:
-        """The twelve digits that people use."""
+        """Return the first twelve digits of the id, which people use."""
         return self.id[:12]
 
 
@@ -46,56 +46,56 @@ class Known:
     container: Container
     """Its pid is 0 where it does not run."""
     status: str
-    """In the runtime's word: running, exited, created, …"""
+    """The runtime's word for its state: running, exited, created, …"""
 
 
 class Unreachable(Exception):  # noqa: N818  no failure: the next runtime is asked
-    """This runtime does not answer; str() says where it was sought and why."""
+    """A runtime that does not answer; str() says where it was sought and why."""
 
 
 class Starts(Protocol):
-    """Containers as they start, or get another name: the iteration waits for the next, and ends with the
+    """A stream of containers that start or are renamed: the iteration waits for the next, and ends with the
     runtime.
     """
 
     def __iter__(self) -> Iterator[str]:
-        """Whole ids."""
+        """Yield whole ids."""
 
     def cancel(self) -> None:
         """End the iteration, from any thread. Idempotent."""
 
 
 class Runtime(Protocol):
-    """One way to ask for containers."""
+    """A container runtime that can be asked for containers."""
 
     runtime: str
     """`docker` or `podman`."""
 
     @property
     def place(self) -> str:
-        """Where it is asked, for people."""
+        """Return where the runtime is asked, as text for people."""
 
     def find(self, reference: str) -> Container | None:
-        """The container with this name or head of an id; None where there is none.
+        """Return the container with this name or id prefix; None where there is none.
 
-        Raises Unreachable; RefusedError for one that does not run; SegctlError for an answer that
+        Raise Unreachable; RefusedError for one that does not run; SegctlError for an answer that
         is no answer (an ambiguous id).
         """
 
     def running(self) -> list[str]:
-        """Whole ids of all that run. Raises Unreachable."""
+        """Return the whole ids of all running containers. Raise Unreachable."""
 
     def known(self) -> list[Known]:
-        """All that there are, running or not. Raises Unreachable; SegctlError for an answer that is none."""
+        """Return all containers, running or not. Raise Unreachable; SegctlError for an invalid answer."""
 
     def starts(self) -> AbstractContextManager[Starts]:
-        """What starts, or gets another name, from now on. Raises Unreachable, inside the context too."""
+        """Return a context that gives starts and renames from now on; either may raise Unreachable."""
 
 
 def container_of(inspected: dict[str, Any], runtime: str, place: str = "") -> Container:
-    """From what `inspect` says (Docker's API and Podman agree on these fields).
+    """Return the container that `inspect` describes (Docker's API and Podman agree on these fields).
 
-    RefusedError where the container is not running; SegctlError where fields are missing.
+    Raise RefusedError where it is not running; SegctlError where fields are missing.
     """
     known = known_of(inspected, runtime, place)
     if known.container.pid <= 0:
@@ -108,7 +108,7 @@ def container_of(inspected: dict[str, Any], runtime: str, place: str = "") -> Co
 
 
 def known_of(inspected: dict[str, Any], runtime: str, place: str) -> Known:
-    """The same, of one that need not run. SegctlError where fields are missing."""
+    """Return the container that `inspect` describes, running or not; raise SegctlError for missing fields."""
     try:
         identity = str(inspected["Id"])
         name = harmless(str(inspected["Name"]).lstrip("/"))
@@ -136,7 +136,7 @@ _ADDRESS_FIELDS = (
 
 
 def _addresses(inspected: dict[str, Any]) -> tuple[str, ...]:
-    """Empty where the runtime does not say: a container may share another's network."""
+    """Return the addresses; () where the runtime gives none: a container may share another's network."""
     settings = inspected.get("NetworkSettings")
     settings = settings if isinstance(settings, dict) else {}
     networks = settings.get("Networks")

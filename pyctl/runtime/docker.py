@@ -22,7 +22,7 @@ TIMEOUT_S = 5
 
 
 class DockerApi:
-    """A daemon behind a unix socket."""
+    """A container daemon with Docker's API behind a unix socket."""
 
     def __init__(self, socket: Path, runtime: str) -> None:
         self.socket = socket
@@ -31,11 +31,11 @@ class DockerApi:
 
     @property
     def place(self) -> str:
-        """See base.Runtime."""
+        """Return the URL of the daemon's socket."""
         return f"unix://{self.socket}"
 
     def find(self, reference: str) -> Container | None:
-        """See base.Runtime."""
+        """Return a running container by name or id prefix; errors as in base.Runtime."""
         with self._connected() as client:
             from docker.errors import APIError, NotFound  # noqa: PLC0415  see above
 
@@ -53,12 +53,12 @@ class DockerApi:
                 ) from error
 
     def running(self) -> list[str]:
-        """See base.Runtime."""
+        """Return the whole ids of all running containers; errors as in base.Runtime."""
         with self._connected() as client:
             return [str(one["Id"]) for one in client.containers()]
 
     def known(self) -> list[Known]:
-        """See base.Runtime."""
+        """Return all containers, running or not; errors as in base.Runtime."""
         with self._connected() as client:
             from docker.errors import NotFound  # noqa: PLC0415  see above
 
@@ -72,7 +72,7 @@ class DockerApi:
 
     @contextlib.contextmanager
     def starts(self) -> Iterator[_Starts]:
-        """See base.Runtime."""
+        """Yield a stream of starts and renames; errors as in base.Runtime."""
         with self._connected() as client:
             stream = client.events(
                 filters={"type": "container", "event": ["start", "rename"]},
@@ -85,7 +85,7 @@ class DockerApi:
 
     @contextlib.contextmanager
     def _connected(self) -> Iterator[APIClient]:
-        """Unreachable where the daemon does not answer, or breaks off."""
+        """Yield a client; raise Unreachable where the daemon does not answer, or breaks off."""
         if not self.socket.exists():
             raise Unreachable(f"{self.socket} does not exist")
         import docker  # noqa: PLC0415  see the module's docstring
@@ -120,7 +120,7 @@ class _Starts:
             yield str(event.get("id") or event["Actor"]["ID"])
 
     def cancel(self) -> None:
-        """See base.Starts."""
+        """End the iteration, from any thread. Idempotent."""
         _shut(self._stream)
 
 
@@ -131,7 +131,7 @@ def _shut(stream: Any) -> None:
 
 
 def _short(error: BaseException) -> str:
-    """The innermost reason: the SDK wraps a refused connection five times."""
+    """Return the innermost reason: the SDK wraps a refused connection five times."""
     found: BaseException = error
     while found.__cause__ or found.__context__:
         found = found.__cause__ or found.__context__ or found

@@ -20,13 +20,13 @@ TIMEOUT_S = 20
 
 
 class PodmanProgram:
-    """The `podman` in PATH."""
+    """The `podman` program in PATH."""
 
     runtime = "podman"
     place = "the podman program"
 
     def find(self, reference: str) -> Container | None:
-        """See base.Runtime."""
+        """Return a running container by name or id prefix; errors as in base.Runtime."""
         done = self._ask("container", "inspect", "--", reference)
         if done.returncode and self._unknown(reference, done.stderr):
             return None
@@ -39,21 +39,21 @@ class PodmanProgram:
         return container_of(inspected, "podman", self.place)
 
     def running(self) -> list[str]:
-        """See base.Runtime."""
+        """Return the whole ids of all running containers; errors as in base.Runtime."""
         done = self._ask("ps", "--quiet", "--no-trunc")
         if done.returncode:
             raise Unreachable(f"podman ps failed ({done.stderr.strip()})")
         return done.stdout.split()
 
     def known(self) -> list[Known]:
-        """See base.Runtime."""
+        """Return all containers, running or not; errors as in base.Runtime."""
         listed = self._ask("ps", "--all", "--quiet", "--no-trunc")
         if listed.returncode:
             raise Unreachable(f"podman ps failed ({listed.stderr.strip()})")
         ids = listed.stdout.split()
         if not ids:
             return []
-        # It fails where one is gone by now, and describes the others.
+        # It fails where one has gone meanwhile, and still describes the others.
         done = self._ask("container", "inspect", "--", *ids)
         try:
             found = json.loads(done.stdout)
@@ -63,7 +63,7 @@ class PodmanProgram:
 
     @contextlib.contextmanager
     def starts(self) -> Iterator[_Starts]:
-        """See base.Runtime."""
+        """Yield a stream of starts and renames; errors as in base.Runtime."""
         wanted = ("type=container", "event=start", "event=rename")
         filters = [word for one in wanted for word in ("--filter", one)]
         with subprocess.Popen(
@@ -98,7 +98,7 @@ class PodmanProgram:
             raise Unreachable(f"podman does not run ({error})") from error
 
     def _unknown(self, reference: str, said: str) -> bool:
-        """True where podman says that there is no such container; else what failed is raised."""
+        """Return True where podman says that there is no such container; else raise what failed."""
         lines = said.strip().splitlines() or ["it said nothing"]
         if "no such container" in lines[-1].lower():
             return True
@@ -112,7 +112,7 @@ class PodmanProgram:
 
 
 class _Starts:
-    """Lines of `podman events`."""
+    """The lines of `podman events` as ids."""
 
     def __init__(self, program: subprocess.Popen[str]) -> None:
         self._program = program
@@ -122,5 +122,5 @@ class _Starts:
             yield line.strip()
 
     def cancel(self) -> None:
-        """See base.Starts."""
+        """End the iteration, from any thread. Idempotent."""
         self._program.kill()

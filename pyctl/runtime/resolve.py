@@ -27,9 +27,9 @@ def resolve(
     host: str | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> Container:
-    """The running container that `reference` names.
+    """Return the running container that `reference` names.
 
-    NotFoundError: the runtimes that answer do not know it. RefusedError: it does not run.
+    Raise NotFoundError: the runtimes that answer do not know it. RefusedError: it does not run.
     NotCapableError: no runtime answers. UsageError: `host` is no unix socket.
     """
     return first_that_knows(reference, runtimes(host, environment))
@@ -38,7 +38,7 @@ def resolve(
 def runtimes(
     host: str | None = None, environment: Mapping[str, str] = os.environ
 ) -> list[Runtime]:
-    """Those to be asked, in order; UsageError where `host` is no unix socket."""
+    """Return the runtimes to ask, in order; raise UsageError where `host` is no unix socket."""
     named = [("--container-host", host)]
     named += [(variable, environment.get(variable)) for variable in VARIABLES]
     for origin, url in named:
@@ -59,14 +59,14 @@ def at_place(place: str) -> Runtime:
 
 
 def configured(hosts: Sequence[str]) -> list[Runtime]:
-    """Those at these URLs; without any, as `runtimes` says."""
+    """Return the runtimes at these URLs; without URLs those of `runtimes`."""
     if not hosts:
         return runtimes()
     return [_api("container-hosts", host) for host in hosts]
 
 
 def first_that_knows(reference: str, asked: Sequence[Runtime]) -> Container:
-    """See resolve."""
+    """Return the container from the first of these runtimes that knows it; raise as `resolve` does."""
     silent = []
     for runtime in asked:
         try:

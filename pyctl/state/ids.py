@@ -1,4 +1,4 @@
-"""Port ids and policy generations: who gets which number.
+"""Allocates port ids and policy generations.
 
 In: what is taken. Out: numbers. I/O: none.
 A port id names a pair in MAC addresses, maps and sessions at once, so a fresh id is the one unused
@@ -17,13 +17,13 @@ PORT_IDS = range(1, 65536)
 
 
 class PortIds:
-    """Hands out ids 1..65535. `last` is the one handed out most recently, 0 for none."""
+    """Allocator of port ids 1..65535. `last` is the id allocated most recently, 0 for none."""
 
     def __init__(self, last: int = 0) -> None:
         self.last = last
 
     def allocate(self, in_use: Callable[[int], bool]) -> int:
-        """The next id for which `in_use` is false; SegctlError when all are taken."""
+        """Return the next id for which `in_use` is false; raise SegctlError when all are taken."""
         for step in range(len(PORT_IDS)):
             candidate = (self.last + step) % len(PORT_IDS) + 1
             if not in_use(candidate):
@@ -43,6 +43,6 @@ class Generations:
         self._last = 0
 
     def next(self) -> int:
-        """A number that no policy had before."""
+        """Return a number that no policy had before."""
         self._last = max(self._last + 1, self._clock())
         return self._last

@@ -1,8 +1,8 @@
-"""Containers that an operator attached by name: they are attached again when they start anew, or are made
-anew under that name, until somebody detaches them. And the modes that `segctl mode` gave.
+"""Containers that an operator attached by name: they are attached again when they restart, or are recreated
+under that name, until somebody detaches them. And the modes that `segctl mode` set.
 
-In: what was ordered, and what became of it. Out: files in Instance.state_dir, which outlive a reboot; each is
-on disk before the call returns. One file for each container, one for all modes. The dicts are replaced on
+In: requests, and what became of them. Out: files in Instance.state_dir, which outlive a reboot; each is on
+disk before the call returns. One file for each container, one for all modes. The dicts are replaced on
 change, never altered, so readers need no lock.
 """
 
@@ -46,13 +46,13 @@ _KINDS: Mapping[str, type] = {
     "offload": Offload,
     "follow": FollowAddresses,
 }
-"""Fields of an order that are text in JSON."""
+"""The fields of a request that are text in JSON, with their types."""
 _OPTIONS = {
     one.name
     for one in fields(AttachRequest)
     if one.default is None and one.name not in ("pid", "container", "found")
 }
-"""Fields of an order of which None says nothing."""
+"""The fields of a request in which None means "not said"."""
 _OF_ONE_CALL = {
     "pid",
     "container",
@@ -73,22 +73,22 @@ class Remembered:
     container: str
     """Its name, as the runtime has it."""
     place: str
-    """Where the runtime is asked."""
+    """The place where its runtime is asked."""
     order: AttachRequest
-    """What was said of it, in all attaches together."""
+    """The merged request of all its attaches."""
     workload: Workload
-    """As it was attached last, without its ports and what `segctl mode` says of it."""
+    """The workload as it was attached last, without its ports and its forced mode."""
 
     @property
     def key(self) -> str:
-        """The stem of its file's name."""
+        """Return the stem of its file's name."""
         whole = f"{self.place}\n{self.container}".encode(errors="surrogateescape")
         return hashlib.sha256(whole).hexdigest()[:24]
 
 
 def merged(before: AttachRequest, again: AttachRequest) -> AttachRequest:
-    """Return both orders as one: what the later one says, and what only the former one does. Labels, addresses
-    and interfaces add up; no interface means all of them.
+    """Return both requests as one: the later one wins where both say something. Labels, addresses and
+    interfaces add up; no interface means all of them.
     """
     said = {
         name: value for name in _OPTIONS if (value := getattr(again, name)) is not None
@@ -107,8 +107,8 @@ def merged(before: AttachRequest, again: AttachRequest) -> AttachRequest:
 
 
 def lasting(order: AttachRequest) -> AttachRequest:
-    """Return the part of an order that holds for the next start of the container, too. With force: what it
-    puts onto its interface meanwhile must not keep it from being inspected.
+    """Return the part of a request that holds for the container's next start, too. It includes force: what
+    the container does to its interface must not prevent its inspection.
     """
     blank = AttachRequest(automatic=True, force=True)
     kept = {one.name for one in fields(AttachRequest)} - _OF_ONE_CALL - {"automatic"}
@@ -116,7 +116,7 @@ def lasting(order: AttachRequest) -> AttachRequest:
 
 
 def text_of(one: Remembered) -> str:
-    """Return it as text that `of_text` reads."""
+    """Return the record as text that `of_text` reads."""
     order = {
         key: value
         for key, value in asdict(one.order).items()
@@ -132,7 +132,7 @@ def text_of(one: Remembered) -> str:
 
 
 def of_text(text: str) -> Remembered:
-    """Return the inverse of `text_of`; one of NO_RECORD on text that is not one."""
+    """Return the record that `text_of` wrote; raise one of NO_RECORD for any other text."""
     raw: dict[str, Any] = json.loads(text)
     order = {key: _value(key, value) for key, value in raw["order"].items()}
     workload = from_json(json.dumps(raw["workload"]))
@@ -149,7 +149,7 @@ def _value(key: str, value: Any) -> Any:
 
 
 class Memory:
-    """What is remembered of one instance. Every change raises SegctlError where the disk refuses."""
+    """What one instance remembers. Every change raises SegctlError where the disk refuses."""
 
     def __init__(self, instance: Instance) -> None:
         self._folder = instance.state_dir / "containers"
@@ -159,7 +159,7 @@ class Memory:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def load(self) -> list[str]:
-        """Read what an earlier agent wrote; gives a warning for each file that cannot be read."""
+        """Read what an earlier agent wrote; return a warning for each file that cannot be read."""
         warnings = []
         for path in sorted(self._folder.glob("*.json")):
             try:
@@ -171,16 +171,16 @@ class Memory:
         return warnings
 
     def all(self) -> list[Remembered]:
-        """Return all of them, by name."""
+        """Return all remembered containers, by name."""
         return sorted(self._by_key.values(), key=lambda one: one.workload.name)
 
     def lost(self, attached: Collection[str]) -> list[Remembered]:
-        """Return those that are none of the attached workloads (by id)."""
+        """Return the remembered containers that are none of the attached workloads (by id)."""
         return [one for one in self.all() if one.workload.id not in attached]
 
     def of(self, container: Container) -> Remembered | None:
-        """Return what is remembered of a container, by its name, else by its id: a renamed one is still
-        what it was.
+        """Return what is remembered of a container, by its name, else by its id: a renamed container keeps
+        its record.
         """
         there = [one for one in self.all() if one.place == container.place]
         for one in there:
@@ -205,7 +205,7 @@ class Memory:
             self._by_key = {**self._by_key, one.key: one}
 
     def forget(self, one: Remembered) -> None:
-        """Attach it no more. Idempotent."""
+        """Stop attaching the container. Idempotent."""
         with told(f"forgetting container {one.container}"):
             (self._folder / f"{one.key}.json").unlink(missing_ok=True)
         left = dict(self._by_key)
@@ -213,7 +213,7 @@ class Memory:
         self._by_key = left
 
     def forget_workload(self, workload: Workload) -> None:
-        """Forget its mode, and all containers that were attached as this workload."""
+        """Forget the workload's mode, and all containers that were attached as this workload."""
         for one in self.all():
             if one.workload.id == workload.id or one.workload.name == workload.name:
                 self.forget(one)
@@ -227,7 +227,7 @@ class Memory:
         return found if isinstance(found, dict) else {}
 
     def keep_mode(self, workload: Workload) -> None:
-        """Remember what `segctl mode` says of it (nothing, too), for when it is attached again."""
+        """Remember the workload's forced mode (or that it has none), for when it is attached again."""
         kept = self._modes()
         former = dict(kept)
         for key in _mode_keys(workload):
@@ -240,7 +240,7 @@ class Memory:
                 write_atomically(self._modes_file, json.dumps(newest))
 
     def with_mode(self, workload: Workload) -> Workload:
-        """Return it with the mode that was kept for it, or for its name."""
+        """Return the workload with the mode that was kept for it, or for its name."""
         kept = self._modes()
         for key in _mode_keys(workload):
             try:
@@ -252,13 +252,13 @@ class Memory:
 
 
 def _mode_keys(workload: Workload) -> list[str]:
-    """Under which its mode is found again: a container's id, and a name. The number of a process says nothing
-    of the next one that has it.
+    """Return the keys of the workload's mode: a container's id, and a name. A pid is no key: the next process
+    with the same pid is another.
     """
     keys = [] if workload.runtime == RuntimeKind.PROCESS else [workload.id]
     return keys if workload.name == workload.id else [*keys, f"name:{workload.name}"]
 
 
 def places(remembered: Collection[Remembered]) -> set[str]:
-    """Return where the runtimes of these containers are asked."""
+    """Return the places where the runtimes of these containers are asked."""
     return {one.place for one in remembered}

@@ -1,9 +1,9 @@
 """Who has which port and which address, or had it last.
 
 In: workloads, as they are attached and as they go. Out: names. I/O: the clock. For several threads.
-What a container said is told after it was said, and the container may have ended by then, or have lived for
-less than the time between two looks: so a port keeps its last name, which no other port gets for long, and an
-address keeps it for some seconds, unless somebody else has it.
+A container's packets are reported after they were sent, when the container may have ended, or it may have
+lived for less than one polling interval: so a port keeps its last name, since its id is not reused for long,
+and an address keeps it for some seconds, unless another workload has it.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from pyctl.model.text import harmless
 from pyctl.model.workload import Port, Workload
 
 KEPT_S = 10.0
-"""For an address that nobody has any more."""
+"""Seconds for which an address that nobody has any more keeps its name."""
 
 
 class Names:
-    """`note` tells of a port as soon as frames can come from it; `refresh` who is attached now."""
+    """Workload names by port and address; `note` adds a port early, `refresh` sets what is attached."""
 
     def __init__(self) -> None:
         self._by_port: dict[int, str] = {}
         self._by_address: dict[str, str] = {}
         self._nearby: dict[tuple[int, str], str] = {}
-        """By closed segment and address."""
+        """Name by closed segment and address."""
         self._segments: dict[int, int] = {}
-        """Closed one by port."""
+        """Closed segment by port id; 0: none."""
         self._former: dict[str, tuple[str, float]] = {}
-        """By address: the name, and until when it holds."""
+        """By address: the last name, and until when it holds (monotonic seconds)."""
         self._seen: list[Workload] = []
 
     def note(self, name: str, port: Port) -> None:
@@ -43,7 +43,7 @@ class Names:
             self._former[address] = name, until
 
     def refresh(self, workloads: list[Workload]) -> None:
-        """Follow what is attached now."""
+        """Replace the known workloads by those attached now."""
         if workloads == self._seen:
             return
         self._seen = workloads
@@ -66,12 +66,12 @@ class Names:
         self._nearby, self._segments = nearby, segments
 
     def of_port(self, port_id: int) -> str | None:
-        """Return the workload's name."""
+        """Return the name of the port's workload."""
         return self._by_port.get(port_id)
 
     def of_address(self, address: str, port_id: int = 0) -> str | None:
-        """Return the name of who has it, or had it until just now: of several, of who is on the bridge of the
-        port that met it.
+        """Return the name of the workload that has the address, or had it just now; of several, of one on the
+        bridge of the port that saw it.
         """
         near = self._nearby.get((self._segments.get(port_id, 0), address))
         name = near or self._by_address.get(address)
@@ -92,7 +92,7 @@ class Names:
 
 
 def names_of(workloads: Iterable[Workload]) -> Names:
-    """Return the names of these."""
+    """Return a Names of these workloads."""
     made = Names()
     made.refresh(list(workloads))
     return made
@@ -100,7 +100,7 @@ def names_of(workloads: Iterable[Workload]) -> Names:
 
 @lru_cache(maxsize=8192)
 def _spelled(texts: tuple[str, ...]) -> tuple[str, ...]:
-    """As the engine spells them. Remembered: all of a node's are gone over whenever one workload
-    comes or goes.
+    """Return the addresses as the engine spells them. Cached: each change of one workload goes over the
+    addresses of all.
     """
     return tuple(str(ip_interface(text).ip) for text in texts)

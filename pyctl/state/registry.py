@@ -1,4 +1,4 @@
-"""Which workloads are attached: the one list, mirrored on disk.
+"""The one list of attached workloads, mirrored on disk.
 
 In: Workload values. Out: look-ups by anything a user may know of a workload. The dict is replaced
 on change, never altered, so readers need no lock.
@@ -21,22 +21,22 @@ class Registry:
         self._store = store
         self._by_id: dict[str, Workload] = {}
         self._sorted: tuple[dict[str, Workload], list[Workload]] = ({}, [])
-        """With what it was sorted from."""
+        """The dict that was sorted, and the sorted list."""
         self.names = Names()
 
     @property
     def by_id(self) -> Mapping[str, Workload]:
-        """The very object of the last time, as long as nothing has changed."""
+        """Return the workloads by id; the same object until something changes."""
         return self._by_id
 
     def load(self) -> list[str]:
-        """Take what the store has; gives warnings for what it cannot read."""
+        """Load the store's workloads; return warnings for what cannot be read."""
         workloads, warnings = self._store.load()
         self._by_id = {workload.id: workload for workload in workloads}
         return warnings
 
     def all(self) -> list[Workload]:
-        """Sorted by name, then id."""
+        """Return the workloads sorted by name, then id."""
         source, found = self._sorted
         if source is not self._by_id:
             source = self._by_id
@@ -45,42 +45,42 @@ class Registry:
         return list(found)
 
     def put(self, workload: Workload) -> None:
-        """Add or replace, on disk first."""
+        """Add or replace a workload, on disk first."""
         self._store.save(workload)
         self._by_id = {**self._by_id, workload.id: workload}
         for port in workload.ports:
             self.names.note(workload.name, port)
 
     def drop(self, workload_id: str) -> None:
-        """Forget. Idempotent."""
+        """Forget a workload. Idempotent."""
         self._store.forget(workload_id)
         left = dict(self._by_id)
         left.pop(workload_id, None)
         self._by_id = left
 
     def get(self, workload_id: str) -> Workload | None:
-        """By its exact id."""
+        """Return the workload with this exact id."""
         return self._by_id.get(workload_id)
 
     def by_port(self, port_id: int) -> Workload | None:
-        """The one that a port id belongs to."""
+        """Return the workload that the port id belongs to."""
         for workload in self._by_id.values():
             if any(port.port_id == port_id for port in workload.ports):
                 return workload
         return None
 
     def find(self, ref: str) -> Workload:
-        """See find_workload."""
+        """Return the workload that `ref` names, as find_workload does."""
         return find_workload(self._by_id, ref)
 
 
 def in_order(workloads: Mapping[str, Workload]) -> list[Workload]:
-    """By name, then id."""
+    """Return the workloads sorted by name, then id."""
     return sorted(workloads.values(), key=lambda one: (one.name, one.id))
 
 
 def find_workload(workloads: Mapping[str, Workload], ref: str) -> Workload:
-    """By id, name, pid, or a unique head of the id. NotFoundError; UsageError: ambiguous."""
+    """Return a workload by id, name, pid or unique id prefix; raise NotFoundError, or UsageError."""
     if ref in workloads:
         return workloads[ref]
     tests = (

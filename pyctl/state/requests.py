@@ -1,4 +1,4 @@
-"""What the agent is asked and what it answers, as frozen values. I/O: none."""
+"""Requests to the agent and its results, as frozen values. I/O: none."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from pyctl.runtime.base import Container
 
 @dataclass(frozen=True)
 class AttachRequest:
-    """Splice one workload; one of pid, container and found is given. None: not said."""
+    """A request to splice one workload by pid, container or found, exactly one. None: not said."""
 
     pid: int | None = None
     container: str | None = None
     container_host: str | None = None
     found: Container | None = None
-    """One that a runtime has described already."""
+    """A container that a runtime has described already."""
     interfaces: tuple[str, ...] = ()
     """Empty: every interface that has an address, or gets one later."""
     name: str | None = None
     labels: Mapping[str, str | None] = field(default_factory=dict)
-    """None: a label that goes."""
+    """None: the label is removed."""
     datapath: DatapathKind | None = None
     mode: Mode | None = None
     fail: Fail | None = None
@@ -41,17 +41,16 @@ class AttachRequest:
     any_source: bool | None = None
     serves: tuple[Service, ...] | None = None
     addresses: tuple[str, ...] = ()
-    """The workload's own besides those that are found."""
+    """Addresses of the workload besides those that are found."""
     follow: FollowAddresses | None = None
     hotplug: bool = False
-    """Interfaces that an attached workload got later: of their addresses, those of `told` are its own."""
+    """The request is for interfaces that came later: their addresses in `told` are the workload's."""
     told: tuple[str, ...] = ()
-    """What its runtime says of it by now, where that was asked."""
+    """The addresses that its runtime names now, where it was asked."""
     offload: Offload | None = None
     automatic: bool = False
-    """Nobody waits for the answer. One without an interface is attached too, and its interfaces as it gets
-    them; one whose name is taken is attached under a name of its own.
-    """
+    """Auto-attach: nobody waits for the answer. A container without an interface is attached too, and its
+    interfaces as they come; one whose name is taken gets another name."""
     once: bool = False
     """A container attached by name is not attached again when it starts anew."""
     force: bool = False
@@ -61,7 +60,7 @@ class AttachRequest:
 
 @dataclass(frozen=True)
 class AutoAttach:
-    """Containers to attach as they start, and how. None: as `segctl attach` without the option."""
+    """Which containers to attach as they start, and how. None: as `segctl attach` without the option."""
 
     selector: Selector
     mode: Mode | None = None
@@ -71,7 +70,7 @@ class AutoAttach:
 
 @dataclass(frozen=True)
 class AttachResult:
-    """What was done; `workload` is None after a dry run."""
+    """The result of an attach; `workload` is None after a dry run."""
 
     workload: Workload | None
     plan: list[str]
@@ -79,12 +78,12 @@ class AttachResult:
     already: bool
     elapsed_ms: float
     container: Container | None = None
-    """The one that was meant."""
+    """The container that the request named."""
 
 
 @dataclass(frozen=True)
 class DetachRequest:
-    """Exactly one of the four says whose splice to undo."""
+    """A request to undo a splice; exactly one of the four fields says whose."""
 
     pid: int | None = None
     container: str | None = None
@@ -96,7 +95,7 @@ class DetachRequest:
 
 @dataclass(frozen=True)
 class DetachResult:
-    """Names of the workloads that are (or would be) detached."""
+    """The names of the workloads that are (or would be) detached."""
 
     workloads: list[str]
     plan: list[str]
@@ -106,7 +105,7 @@ class DetachResult:
 
 @dataclass(frozen=True)
 class PolicyResult:
-    """What applying a policy changed, or would."""
+    """What applying a policy changed, or would change."""
 
     changes: list[str]
     warnings: list[str]

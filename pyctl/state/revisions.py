@@ -1,8 +1,8 @@
 """The policies that were applied, newest last: what each said, when, by whom, and why.
 
-In: texts. Out: revisions, kept across restarts. I/O: two files for each in Instance.state_dir/policies,
-the text as it was written and what is told of it; the oldest go beyond KEPT.
-The text is written last: a revision without one was never there.
+In: texts. Out: revisions, kept across restarts. I/O: two files for each in Instance.state_dir/policies, the
+text as it was written and its facts; beyond KEPT the oldest are deleted. The text is written last: a revision
+without one was never there.
 """
 
 from __future__ import annotations
@@ -19,35 +19,35 @@ from pyctl.state.store import read_any, told, write_atomically
 
 KEPT = 100
 UNTOLD = "found in force: the agent that applied it ended before it could say so here"
-"""The comment on a policy that was stored, which is the first step, and not remembered, the last."""
+"""The comment on a policy that was stored (the first step) but not added as a revision (the last step)."""
 
 
 @dataclass(frozen=True)
 class Revision:
-    """One applied policy, but for its text."""
+    """The facts of one applied policy, without its text."""
 
     number: int
-    """From 1 on; none is given twice."""
+    """The number, from 1 on; none is used twice."""
     time: float
     """Seconds since the epoch."""
     author: str
-    """Whom the client named; empty: nobody."""
+    """The author that the client named; empty: none."""
     comment: str
     sha256: str
-    """Of the text."""
+    """The SHA-256 of the text, in hex."""
     rules: int
     groups: int
     uid: int | None = None
-    """Of the process that asked for it, by the kernel's word; None: not known."""
+    """The uid of the process that applied it, from the kernel; None: not known."""
 
 
 def fingerprint(text: str) -> str:
-    """Of a policy's text."""
+    """Return the SHA-256 of a policy's text, in hex."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 class Revisions:
-    """Those of one instance. SegctlError where the disk refuses."""
+    """The revisions of one instance. Methods raise SegctlError where the disk refuses."""
 
     def __init__(self, instance: Instance) -> None:
         self._directory = instance.state_dir / "policies"
@@ -59,7 +59,7 @@ class Revisions:
         return self._directory / f"{number}.json"
 
     def numbers(self) -> list[int]:
-        """Ascending."""
+        """Return the numbers of the revisions, ascending."""
         stems = (path.stem for path in self._directory.glob("*.yaml"))
         return sorted(int(stem) for stem in stems if stem.isdigit())
 
@@ -74,7 +74,7 @@ class Revisions:
         groups: int,
         uid: int | None = None,
     ) -> Revision:
-        """Remember one more; the oldest beyond KEPT go."""
+        """Remember one more revision; the oldest beyond KEPT are deleted."""
         numbers = self.numbers()
         number = numbers[-1] + 1 if numbers else 1
         facts = (author, comment, fingerprint(text), rules, groups, uid)
@@ -89,7 +89,7 @@ class Revisions:
         return made
 
     def all(self) -> list[Revision]:
-        """Newest last; one whose facts cannot be read is left out."""
+        """Return the revisions, newest last; one whose facts cannot be read is left out."""
         found = []
         for number in self.numbers():
             with contextlib.suppress(OSError, ValueError, TypeError):
@@ -98,11 +98,11 @@ class Revisions:
         return found
 
     def tells(self, text: str) -> bool:
-        """Whether one of them is this text."""
+        """Return whether one of the revisions is this text."""
         return fingerprint(text) in {one.sha256 for one in self.all()}
 
     def text(self, number: int) -> str:
-        """As it was applied. NotFoundError for a number that is not kept."""
+        """Return a revision's text; raise NotFoundError for a number that is not kept."""
         try:
             return read_any(self._text_file(number))
         except FileNotFoundError as error:

@@ -1,4 +1,4 @@
-"""What the agent remembers across its own death: workloads, the last port id, the policy.
+"""What the agent keeps across its own restarts: workloads, the last port id, the policy.
 
 In: model values. Out: JSON files, each written whole (temporary name, then rename). Workloads live
 in Instance.run_dir, which a reboot empties as it empties the kernel; the policy in state_dir, and what must
@@ -37,42 +37,42 @@ NO_RECORD = (LookupError, TypeError, ValueError, AttributeError)
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """The file is the old one or the new one, never half of it. OSError names it."""
-    # One name for all: what a killed agent leaves, the next one overwrites.
+    """Write a file so that it is the old one or the new one, never half; raise OSError with its name."""
+    # One fixed name: the next agent overwrites what a killed one leaves.
     temporary = path.with_name(f".{path.name}.new")
     try:
         with temporary.open("w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
-            # Else a host that loses its power may find the new name on an empty file.
+            # Otherwise a host that loses power may find the new name on an empty file.
             os.fsync(file.fileno())
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        # A full disk's error names no file.
+        # The error of a full disk names no file.
         error.filename = str(path)
         raise
     temporary.chmod(0o600)
     temporary.rename(path)
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        # Else it may find the old one, after somebody was told that the new one holds.
+        # Otherwise it may find the old file after the new one was reported as in force.
         os.fsync(folder)
     finally:
         os.close(folder)
 
 
 def read_any(path: Path) -> str:
-    """A text, or what its reader will refuse as none."""
+    """Return a file's text; bytes that are not UTF-8 become surrogates, which its parser refuses."""
     return path.read_text(encoding="utf-8", errors="surrogateescape")
 
 
 def to_json(workload: Workload) -> str:
-    """A workload as text that from_json reads."""
+    """Return a workload as text that from_json reads."""
     return json.dumps(asdict(workload), indent=1)
 
 
 def from_json(text: str) -> Workload:
-    """The inverse of to_json; one of NO_RECORD on text that is not one."""
+    """Return the workload that to_json wrote; raise one of NO_RECORD for any other text."""
     raw: dict[str, Any] = json.loads(text)
     process = raw.pop("process")
     forced, before = raw.pop("forced_mode"), raw.pop("mode_before", None)
@@ -129,17 +129,17 @@ class Store:
         return self._instance.workload_dir / f"{workload_id}.json"
 
     def save(self, workload: Workload) -> None:
-        """Remember it, replacing what was known of the same id."""
+        """Save the workload, replacing what was stored under the same id."""
         with told(f"remembering workload {workload.name}"):
             write_atomically(self._workload_file(workload.id), to_json(workload))
 
     def forget(self, workload_id: str) -> None:
-        """Forget it. Idempotent."""
+        """Delete the workload. Idempotent."""
         with told(f"forgetting workload {workload_id}"):
             self._workload_file(workload_id).unlink(missing_ok=True)
 
     def load(self) -> tuple[list[Workload], list[str]]:
-        """All workloads, and a warning for each file that cannot be read (left in place)."""
+        """Return all workloads, and a warning for each file that cannot be read (left in place)."""
         workloads, warnings = [], []
         for path in sorted(self._instance.workload_dir.glob("*.json")):
             try:
@@ -153,14 +153,14 @@ class Store:
         return self._instance.run_dir / "last-port-id"
 
     def last_port_id(self) -> int:
-        """The id handed out last; 0 for none."""
+        """Return the port id allocated last; 0 for none."""
         try:
             return int(self._port_id_file.read_text())
         except (FileNotFoundError, ValueError):
             return 0
 
     def save_port_id(self, port_id: int) -> None:
-        """Before the id is used, so that a killed agent does not hand it out again at once."""
+        """Save a port id before it is used, so that the agent after a kill does not reuse it at once."""
         with told("remembering a port id"):
             write_atomically(self._port_id_file, f"{port_id}\n")
 
@@ -169,21 +169,21 @@ class Store:
         return self._instance.state_dir / "policy.yaml"
 
     def policy(self) -> tuple[str, float | None]:
-        """Text and time (epoch seconds) of the applied policy; empty and None where none is."""
+        """Return the text and time (epoch seconds) of the applied policy; empty and None where none is."""
         try:
             return read_any(self._policy_file), self._policy_file.stat().st_mtime
         except FileNotFoundError:
             return "", None
 
     def save_policy(self, text: str) -> None:
-        """The policy that the next agent starts with."""
+        """Save the policy that the next agent starts with."""
         with told("storing the policy"):
             write_atomically(self._policy_file, text)
 
 
 @contextlib.contextmanager
 def told(what: str) -> Iterator[None]:
-    """An OSError becomes a SegctlError that says what was being done."""
+    """Raise SegctlError with `what` for an OSError in the block."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What happened lately, bounded: for `segctl events` and the denials in `segctl show`.
+"""The bounded log of recent events, for `segctl events` and the denials in `segctl show`.
 
 In: Event values from anywhere in the agent. Out: lists. I/O: none; thread-safe.
 """
@@ -49,13 +49,13 @@ class Event:
 
     @property
     def named(self) -> tuple[object, ...]:
-        """All but time and counts: equal for repeats."""
+        """Return all but time and counts: equal for repeats."""
         ends = self.direction, self.protocol, self.source, self.destination
         why = self.kind, self.message, self.reason, self.rule_id
         return (self.workload, self.port_id, *ends, *why)
 
     def repeated(self, again: Event) -> Event:
-        """The two as one. The kernel tells totals, the engine what came since."""
+        """Return both events as one. The kernel reports totals, the engine only what is new."""
         if self.kind == "kernel-drop":
             return replace(self, packets=again.packets)
         return replace(
@@ -67,7 +67,7 @@ class Event:
 
 REPEATED = partial(
     Repeats[Event],
-    # What counts nothing happened once.
+    # Events without a packet count happened once and never repeat.
     name=lambda one: one.named if one.packets else None,
     time=lambda one: one.time,
     both=Event.repeated,
@@ -77,8 +77,8 @@ _Numbered = tuple[int, Kept[Event]]
 
 
 class EventLog:
-    """The last `limit` events. A repeat within ten seconds only counts; for a new one, the workload that
-    has most gives its oldest.
+    """The last `limit` events. A repeat within ten seconds is only counted; when full, the workload with the
+    most events loses its oldest.
     """
 
     def __init__(self, limit: int = 2000) -> None:
@@ -91,7 +91,7 @@ class EventLog:
         self.lost = 0
 
     def add(self, event: Event) -> bool:
-        """Record it; False where it was folded into an earlier one as a repeat."""
+        """Record the event; return False where it was folded into an earlier one as a repeat."""
         with self._lock:
             kept = self._repeats.take(event)
             if kept.record is not event:
@@ -114,7 +114,7 @@ class EventLog:
     def latest(
         self, limit: int, *, workload: str | None = None, kinds: tuple[str, ...] = ()
     ) -> list[Event]:
-        """At most `limit`, oldest first, of one workload and of these kinds where given."""
+        """Return at most `limit` events, oldest first; of one workload and of these kinds where given."""
         with self._lock:
             found = [kept.record for _, kept in self._of(workload)]
         chosen = [one for one in found if not kinds or one.kind in kinds]

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pyctl.telemetry.events import Event
 
 BURST = 10
-"""Lines at once, of one kind of event and one workload."""
+"""The most lines at once of one kind of event and one workload."""
 REFILL_S = 6.0
-"""For each one more."""
+"""Seconds until one more line is allowed."""
 INTERVAL_S = 60.0
-"""Between two sums of what got no line."""
+"""Seconds between two sums of events without a line."""
 
 
 @dataclass
@@ -29,14 +29,14 @@ class _Account:
     seen: float
     """When `lines` were counted."""
     events: int = 0
-    """That got no line since the last sum, as `packets`."""
+    """Events without a line since the last sum; `packets` counts their packets."""
     packets: int = 0
     since: float = 0.0
-    """When the first of these came."""
+    """When the first of these events came."""
 
 
 class LogBudget:
-    """`clock` counts seconds."""
+    """The budget of log lines for events; `clock` counts seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -44,7 +44,7 @@ class LogBudget:
         self._accounts: dict[tuple[str | None, str], _Account] = {}
 
     def admits(self, event: Event) -> bool:
-        """Whether it gets a line; it is counted where not."""
+        """Return whether the event gets a line; count it where not."""
         now = self._clock()
         with self._lock:
             account = self._account(event, now)
@@ -55,13 +55,13 @@ class LogBudget:
             return False
 
     def repeats(self, event: Event) -> None:
-        """Count one that gets no line because it is one more of the same."""
+        """Count an event that gets no line because it is a repeat."""
         now = self._clock()
         with self._lock:
             self._count(self._account(event, now), event, now)
 
     def sums(self) -> list[Event]:
-        """Return what got no line for long enough, one event for each account."""
+        """Return one event for each account whose events have gone without a line for long enough."""
         now = self._clock()
         found = []
         with self._lock:
@@ -90,6 +90,6 @@ class LogBudget:
         if not account.events:
             account.since = now
         account.events += 1
-        # Of what the kernel dropped, each event tells the total.
+        # Kernel-drop events give totals, which must not be added up.
         if event.kind != "kernel-drop":
             account.packets += event.packets or 0

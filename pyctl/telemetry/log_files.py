@@ -18,11 +18,11 @@ from pathlib import Path
 from pyctl.model.instance import Instance
 
 MOST_BYTES = 4 << 20
-"""Of one file, and as much of what it was before."""
+"""The most bytes of a log file, and of the copy of its former content."""
 
 
 class LogFiles:
-    """`keep_small` as often as one likes: it costs a look at each size."""
+    """The log files that are kept small; `keep_small` is cheap, one stat for each file."""
 
     def __init__(self, instance: Instance, most_bytes: int = MOST_BYTES) -> None:
         self._most = most_bytes
@@ -31,7 +31,7 @@ class LogFiles:
             self._paths = [*self._paths, instance.log_file]
 
     def keep_small(self) -> None:
-        """Move what is in a file that is too long aside."""
+        """Move aside the content of each file that is too long."""
         for path in self._paths:
             with contextlib.suppress(OSError):
                 if path.stat().st_size > self._most:
@@ -39,7 +39,7 @@ class LogFiles:
 
 
 def appends_to(path: Path, *, descriptor: int) -> bool:
-    """Whether what is written to the descriptor is added at the end of this file, wherever that is."""
+    """Return whether the descriptor appends to this file, wherever its end is."""
     try:
         flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
         here, there = os.fstat(descriptor), path.stat()
@@ -49,7 +49,7 @@ def appends_to(path: Path, *, descriptor: int) -> bool:
 
 
 def _empty(path: Path) -> None:
-    """What is written between copy and cut is lost; where there is no room for a copy, all is."""
+    """Copy the file aside, then truncate it. Lines written in between are lost; without room, all are."""
     former = path.with_name(path.name + ".1")
     with contextlib.suppress(OSError):
         # Never readable by others, not even while it is written.

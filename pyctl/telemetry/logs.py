@@ -2,7 +2,7 @@
 
 In: level and format names. Out: structlog configured; the level can be changed at run time.
 A line that is the same as many of the last minute is left out, and counted in the next: what fails five times a
-second, with its trace, would fill the disk within days. Debug lines are all told.
+second, with its trace, would fill the disk within days. Debug lines are never left out.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pyctl.model.log_level import LogLevel
 
 LEVELS = tuple(LogLevel)
 SAME_LINES = 20
-"""Of one text, in a minute."""
+"""The most lines of one text in a minute."""
 MINUTE_S = 60.0
 MOST_TEXTS = 1000
 
@@ -36,7 +36,7 @@ def _by_level(
     _logger: Any, method: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
     if method == "exception":
-        # A level of its own in name alone, and this logger leaves the trace to its processors.
+        # `exception` is the error level with a trace, which this logger leaves to its processors.
         method = LogLevel.ERROR
         event.setdefault("exc_info", True)
     if LEVELS.index(method) < LEVELS.index(_Level.name):
@@ -45,7 +45,7 @@ def _by_level(
 
 
 class Repeats:
-    """Lines of the last minute, by level and text."""
+    """The lines of the last minute, counted by level and text."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -56,7 +56,7 @@ class Repeats:
     def __call__(
         self, _logger: Any, method: str, event: structlog.typing.EventDict
     ) -> structlog.typing.EventDict:
-        """A processor of structlog."""
+        """Pass a line on or drop it as a repeat, as a processor of structlog."""
         line = method, str(event.get("event"))
         with self._lock:
             now = self._clock()
@@ -78,7 +78,7 @@ class Repeats:
 
 
 def configure(level: str, log_format: str) -> None:
-    """level: one of LEVELS; log_format: `json` or `console`. Writes to stderr."""
+    """Set up logging to stderr. level: one of LEVELS; log_format: `json` or `console`."""
     renderer: structlog.typing.Processor = structlog.processors.JSONRenderer()
     if log_format == "console":
         renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
@@ -100,7 +100,7 @@ def configure(level: str, log_format: str) -> None:
 
 
 def set_level(level: str) -> str:
-    """Change the level of everything; gives back the one before. ValueError: unknown level."""
+    """Change the level of everything; return the one before. Raise ValueError for an unknown level."""
     if level not in LEVELS:
         raise ValueError(level)
     before, _Level.name = _Level.name, level
@@ -111,5 +111,5 @@ def set_level(level: str) -> str:
 
 
 def get_level() -> str:
-    """The level in force."""
+    """Return the level in force."""
     return _Level.name

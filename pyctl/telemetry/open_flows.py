@@ -22,13 +22,13 @@ from pyctl.telemetry.history.learning import observed
 from pyctl.telemetry.history.values import Flow
 
 MAX_SESSIONS = 20000
-"""Looked at for one policy: more would keep its author waiting."""
+"""The most sessions looked at for one policy: more would keep its author waiting."""
 
 
 def impact(
     supervisor: Supervisor, policy: Policy, workloads: Collection[Workload]
 ) -> Impact:
-    """What `policy` would make of the flows that are open now."""
+    """Return what `policy` would change for the open flows."""
     sessions = supervisor.sessions(MAX_SESSIONS)
     flows = open_flows(sessions, workloads)
     complete = len(sessions) < MAX_SESSIONS
@@ -38,7 +38,7 @@ def impact(
 def open_flows(
     sessions: Iterable[Session], workloads: Collection[Workload]
 ) -> list[Observed]:
-    """One for each; not those that are over, that nobody has judged, or that are of a port that is no more."""
+    """Return the open flows, each once; without those that ended, have no verdict, or whose port is gone."""
     names = names_of(workloads)
     found: dict[tuple[object, ...], Flow] = {}
     for session in sessions:

@@ -1,4 +1,4 @@
-"""What happens again within a time is one record with a count, in memory and on disk.
+"""Merges what repeats within a time into one record with a count, in memory and on disk.
 
 In: records in their order. Out: the cells that they are in. I/O: none.
 """
@@ -18,12 +18,12 @@ class Kept(Generic[Record]):
 
     record: Record
     row: int | None = None
-    """Where it is stored; None: nowhere."""
+    """The id of its row in the database; None: not stored."""
 
 
 class Repeats(Generic[Record]):
-    """The newest record of each name. A record of the same `name` (None: never) within the window after an
-    earlier one is its repeat, which `both` adds to that one.
+    """The newest record of each name. A record with the same `name` (None: never) within the window after an
+    earlier one is its repeat; `both` adds it to that one.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Repeats(Generic[Record]):
         self._newest: dict[Hashable, Kept[Record]] = {}
 
     def take(self, record: Record) -> Kept[Record]:
-        """Return the record that this one repeats, which counts it now, or else a new one."""
+        """Return the earlier record that now counts this repeat, or else a new one."""
         name = self._name(record)
         kept = None if name is None else self._newest.get(name)
         if kept and self._time(record) - self._time(kept.record) < self._window_s:
@@ -50,7 +50,7 @@ class Repeats(Generic[Record]):
         return kept
 
     def take_all(self, records: Iterable[Record]) -> list[Kept[Record]]:
-        """Return those that they are in now, each once."""
+        """Return the records that these are counted in now, each once."""
         return list(dict.fromkeys(map(self.take, records)))
 
     def drop(self, kept: Kept[Record]) -> None:
@@ -60,7 +60,7 @@ class Repeats(Generic[Record]):
             del self._newest[name]
 
     def forget(self, now: float) -> None:
-        """Drop what is too old for repeats, or is not stored."""
+        """Drop the records that are too old for repeats, or are not stored."""
         for kept in list(self._newest.values()):
             age = now - self._time(kept.record)
             if kept.row is None or age >= self._window_s:

@@ -17,7 +17,7 @@ _KINDS = {"drop": "denial", "violation": "violation", "staged": "staged"}
 
 
 def engine_event(event: EngineEvent, names: Names) -> Event | None:
-    """A denial, a violation, or a staged rule's word; None for what the event log does not keep (flows)."""
+    """Return a denial, a violation or a staged rule's denial; None for what the event log does not keep."""
     kind = _KINDS.get(event.kind)
     if kind is None:
         return None
@@ -39,7 +39,7 @@ def engine_event(event: EngineEvent, names: Names) -> Event | None:
 
 
 def kernel_event(event: DropEvent, names: Names) -> Event:
-    """A drop (or what would have been one) that a BPF program reported."""
+    """Return the event of a drop (or would-be drop) that a BPF program reported."""
     text = abi.REASON[event.reason].caption
     if event.passed:
         text += " (passed: the mode only records)"

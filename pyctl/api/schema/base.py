@@ -1,4 +1,4 @@
-"""What all bodies of the API have in common. In: JSON, or values of the agent. Out: base classes. I/O: none."""
+"""The base classes of all bodies of the API. In: JSON, or values of the agent. Out: base classes. I/O: none."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pyctl.model.text import harmless_values
 
 
 class Request(BaseModel):
-    """Unknown keys are refused: a mistyped option must not be dropped in silence. So is what is no text:
-    half a character, as JSON can spell it, could be kept, but in no answer be told.
+    """A request body. Unknown keys are refused, so that no mistyped option is ignored; so is text with lone
+    surrogates, which JSON can spell and no answer could contain.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -27,7 +27,7 @@ class Request(BaseModel):
 
 
 class Response(BaseModel):
-    """Names in it may be a workload's own choice: one that is no UTF-8 costs nobody the answer."""
+    """An answer body. Names in it may be a workload's own choice: text that is not UTF-8 is made harmless."""
 
     model_config = ConfigDict(extra="forbid")
 

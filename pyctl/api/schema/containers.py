@@ -11,11 +11,11 @@ class ContainerView(Response):
     """A container that a runtime knows."""
 
     id: str
-    """Its first twelve digits."""
+    """The first twelve digits of its id."""
     name: str
     runtime: str
     status: str
-    """In the runtime's word."""
+    """The runtime's word for its state."""
     pid: int | None
     image: str | None
     state: Literal["attached", "shared", "lost", "not-attached"]
@@ -27,7 +27,7 @@ class ContainerView(Response):
 
 
 class ContainerList(Response):
-    """By name."""
+    """The containers, by name."""
 
     containers: list[ContainerView]
     unreachable: list[str]

@@ -12,7 +12,7 @@ Way = Literal["egress", "ingress"]
 
 
 class Judgement(Response):
-    """What one end's port said of a flow."""
+    """What the port at one end decided on a flow."""
 
     workload: str | None
     direction: Way | None
@@ -22,7 +22,7 @@ class Judgement(Response):
     reason: str | None
     """As in abi.REASONS; None: allowed."""
     packets: int
-    """Both directions; of what is denied: those that came."""
+    """Of both directions; of a denied flow, those that arrived."""
     bytes: int
 
 
@@ -33,7 +33,7 @@ class Flow(Response):
     """Seconds since the epoch."""
     last: float
     live: bool
-    """It goes on."""
+    """The flow has not ended."""
     direction: Literal["egress", "ingress", "both"] | None
     """As the judging workload sees it; both: two attached workloads talk with each other."""
     protocol: str
@@ -58,16 +58,16 @@ class Flow(Response):
     verdict: Verdict
     """The worse one of both ends; violation: it passed because mode or rule only record."""
     rule_id: int | None
-    """With `verdict`: of the end that said so, as `reason`."""
+    """The rule of the end that gave `verdict`; `reason` is that end's, too."""
     reason: str | None
     flows: int
     """How many are folded into this line; more than 1 in a flood only."""
     judged: list[Judgement]
-    """By one end or both, the opener's first."""
+    """The judgements of one end or both, the opener's first."""
 
 
 class FlowList(Response):
-    """Oldest first."""
+    """Flows, oldest first."""
 
     flows: list[Flow]
     position: int
@@ -79,7 +79,7 @@ class FlowList(Response):
 
 
 class EventPage(Response):
-    """Oldest first."""
+    """Events, oldest first."""
 
     events: list[Event]
     position: int

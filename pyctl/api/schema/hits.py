@@ -6,17 +6,17 @@ from pyctl.api.schema.base import Response
 
 
 class HitCount(Response):
-    """One hit is one flow judged at one end."""
+    """How often a rule decided. One hit is one flow judged at one end."""
 
     hits: int
     last: float | None
     """Seconds since the epoch, as `since`: a flow was judged, or was seen to go on. None: never."""
     since: float | None
-    """Counted from then on; None: not counted."""
+    """When counting began; None: not counted."""
 
 
 class RuleHits(HitCount):
-    """A rule of the policy in force."""
+    """A rule of the policy in force, with its hits."""
 
     id: int
     action: str
@@ -26,15 +26,15 @@ class RuleHits(HitCount):
     direction: str | None
     """The one end at which it holds; None: both."""
     staged: bool
-    """It did not decide: the hits are what it would have decided."""
+    """The rule does not decide: its hits are the flows that it would have decided."""
     enabled: bool
 
 
 class PolicyHits(Response):
-    """In the policy's order."""
+    """The hits of each rule, in the policy's order."""
 
     rules: list[RuleHits]
     default: HitCount
-    """What no rule matched, of every policy so far."""
+    """Flows that no rule matched, under every policy so far."""
     recording: bool
     """False: what happened since is not in the counts yet."""

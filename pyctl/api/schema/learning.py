@@ -20,11 +20,11 @@ class LeftOut(Response):
     meaning: str
     flows: int
     examples: list[str]
-    """Who to whom, those with the most flows."""
+    """Pairs of opener and target, those with the most flows."""
 
 
 class Learned(Response):
-    """The policy in force with what was learned behind its rules."""
+    """The policy in force with the learned rules after its own."""
 
     text: str
     """YAML, as `segctl policy apply` takes it."""
@@ -33,7 +33,7 @@ class Learned(Response):
     rules: int
     """How many were learned."""
     flows: int
-    """From so many."""
+    """The number of flows that they were learned from."""
     left_out: list[LeftOut]
     recording: bool
     """False: only live flows are known."""
@@ -50,7 +50,7 @@ class SimulateRequest(Request):
     mode: Mode | None = None
     """As if every workload were in it; None: as the policy says."""
     examples: Annotated[int, Field(ge=0, le=10000)] = 5
-    """Of each change, and of what a staged rule would deny."""
+    """How many examples of each change, and of what a staged rule would deny."""
 
 
 class Decision(Response):
@@ -61,7 +61,7 @@ class Decision(Response):
     rule_id: int | None
     """None: no rule matches."""
     staged_rule_id: int | None = None
-    """Of a staged rule that would deny what passes."""
+    """The staged rule that would deny what passes."""
 
 
 class Case(Response):
@@ -85,7 +85,7 @@ class Simulated(Response):
 
     flows: dict[Change, int]
     monitored: int
-    """Those that pass by the new policy only because a mode records instead of denying."""
+    """Flows that pass under the new policy only because a mode records instead of denying."""
     examples: list[Case]
     staged: int = 0
     """Flows that pass by the new policy, and that a staged rule of it would deny; each is counted in
@@ -93,7 +93,7 @@ class Simulated(Response):
     """
     staged_examples: list[Case] = Field(default=[])
     warnings: list[str]
-    """Of the new policy."""
+    """The warnings about the new policy."""
     recording: bool
     """False: only live flows are known."""
     complete: bool = True

@@ -1,4 +1,4 @@
-"""The node: how its agent and engine are, log levels, ending it."""
+"""What the API tells of the node: the state of agent and engine, log levels, the end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class EngineStatus(Response):
     """The engine process as the agent sees it."""
 
     state: Literal["running", "cut off", "starting", "down"]
-    """Cut off: it runs, but vbr-neuv and vth-neuv lead nothing to it."""
+    """Cut off: the engine runs, but vbr-neuv and vth-neuv carry no frames to it."""
     pid: int | None
     heartbeat_age_ms: float | None
     restarts: int
@@ -30,12 +30,12 @@ class EngineStatus(Response):
 
 
 class HistoryStatus(Response):
-    """How the recording of flows and events goes."""
+    """The state of the recording of flows and events."""
 
     recording: bool
     why_not: str | None
     bytes: int
-    """Of the file."""
+    """The size of the database file."""
     lost: int
     """Flows and events that are not on disk since the agent started: the engine, the agent or the disk had no
     room for them.
@@ -51,11 +51,11 @@ class PendingWork(Response):
     tries: int
     why: str
     next_s: float
-    """Until the next try."""
+    """Seconds until the next try."""
 
 
 class Status(Response):
-    """The agent in one look."""
+    """The state of the agent, its engine and its recording."""
 
     pid: int
     version: str
@@ -79,7 +79,7 @@ class Status(Response):
 
 
 class LogLevelRequest(Request):
-    """Holds until the agent ends."""
+    """A new log level, which holds until the agent ends."""
 
     level: LogLevel
 
@@ -92,13 +92,13 @@ class LogLevelResponse(Response):
 
 
 class StopRequest(Request):
-    """Without detach, attached workloads stay spliced and the kernel goes on as it is."""
+    """A request to end the agent. Without detach, workloads stay spliced and the kernel goes on as it is."""
 
     detach: bool = False
 
 
 class StopResponse(Response):
-    """Sent before the agent ends."""
+    """The answer to a StopRequest, sent before the agent ends."""
 
     pid: int
     detached: list[str]

@@ -10,7 +10,7 @@ from pyctl.model.workload import Mode
 
 
 class PolicyQuestion(Request):
-    """May `source` open a connection to `target`?"""
+    """The question whether `source` may open a connection to `target`."""
 
     source: str
     """A workload's name, or an address."""
@@ -31,14 +31,14 @@ class AskedRule(Response):
 
 
 class AskedEnd(Response):
-    """What one attached end makes of it."""
+    """One attached end's rules and judgement on the connection."""
 
     direction: Direction
     workload: str
     mode: Mode
     says: RuleResult
     rules: list[AskedRule]
-    """In order, up to the one that decides; without such a one: all."""
+    """In order, up to the rule that decides; all rules where none does."""
     passes: bool
     verdict: str | None
     reason: str | None
@@ -46,7 +46,7 @@ class AskedEnd(Response):
     reached: bool
     """False: the opener's end lets nothing come here."""
     rejects: bool
-    """It is dropped, and answered: with RST, or an ICMP error."""
+    """The connection is dropped with an answer: RST, or an ICMP error."""
     staged: int | None
     """The rule that would decide if it were not staged."""
 
@@ -56,7 +56,7 @@ class PolicyAnswer(Response):
 
     source: str
     target: str
-    """Addresses by which the ends were judged."""
+    """The addresses by which the ends were judged."""
     opens: bool
     shared: list[SharedAddress]
     """Those of them that several workloads have: each must be allowed."""

@@ -6,7 +6,7 @@ from pyctl.api.schema.base import Response
 
 
 class RevisionView(Response):
-    """A policy that was applied, but for its text."""
+    """The facts of an applied policy, without its text."""
 
     number: int
     time: float
@@ -14,23 +14,23 @@ class RevisionView(Response):
     author: str
     """Whom the client named."""
     uid: int | None
-    """Of the client's process, by the kernel's word; None: not known."""
+    """The uid of the client's process, from the kernel; None: not known."""
     comment: str
     sha256: str
     rules: int
     groups: int
     in_force: bool
-    """Its text is the policy's of now."""
+    """Its text is the policy in force."""
 
 
 class RevisionList(Response):
-    """Newest last."""
+    """The revisions, newest last."""
 
     revisions: list[RevisionView]
 
 
 class RevisionText(Response):
-    """One, as it was applied."""
+    """The text of one revision, as it was applied."""
 
     number: int
     text: str

@@ -16,12 +16,10 @@ PUT  /policy                PolicyApplyRequest → PolicyApplyResponse
 GET  /policy/revisions      RevisionList, /{number}: RevisionText (schema_revision)
 POST /policy/test           PolicyQuestion → PolicyAnswer (schema_question)
 GET  /policy/learned        Learned (schema_learning) *since *group *cidr_prefix
-POST /policy/simulate       SimulateRequest → Simulated (likewise)
-GET  /flows                 FlowList             *limit *workload *verdict *since *after
-GET  /events                EventPage            *limit *workload *kind *since *after
-GET  /status                Status
-PUT  /log-level             LogLevelRequest → LogLevelResponse
-POST /stop                  StopRequest → StopResponse
+POST /policy/simulate       SimulateRequest → Simulated (schema_learning) GET  /flows                 FlowList
+*limit *workload *verdict *since *after GET  /events                EventPage            *limit *workload
+*kind *since *after GET  /status                Status PUT  /log-level             LogLevelRequest →
+LogLevelResponse POST /stop                  StopRequest → StopResponse
 
 FlowList and EventPage are in schema_history. A failure is an ErrorResponse with the HTTP status of
 HTTP_STATUS. The CLI does not import this module (pydantic is slow to load): api.client speaks plain
@@ -65,7 +63,7 @@ HTTP_STATUS = {
 
 
 class DatapathChoice(StrEnum):
-    """AUTO: the one that this version prefers."""
+    """The datapath that the user chooses. AUTO: the one that this version prefers."""
 
     AUTO = "auto"
     EBPF = "ebpf"
@@ -82,7 +80,7 @@ class ErrorBody(Response):
 
     @classmethod
     def of(cls, error: SegctlError) -> Self:
-        """The same error as JSON carries it."""
+        """Return the error as JSON carries it."""
         return cls(
             code=error.code, tried=error.tried, state=error.state, advice=error.advice
         )
@@ -95,7 +93,7 @@ class ErrorResponse(Response):
 
 
 class AttachRequest(Request):
-    """Splice one container or process; exactly one of `pid` and `container`."""
+    """A request to splice one container or process; exactly one of `pid` and `container` is given."""
 
     pid: Annotated[int, Field(gt=0)] | None = None
     container: str | None = None
@@ -107,7 +105,7 @@ class AttachRequest(Request):
     ) = None
     """As containers may be called. None: the container's name, or `pid-N`."""
     labels: dict[str, str | None] = Field(default={})
-    """Added to those that it has, the container's own at first; null: taken away."""
+    """Labels added to its own, which are the container's at first; null removes one."""
     datapath: DatapathChoice = DatapathChoice.AUTO
     mode: Literal[Mode.DISCOVER, Mode.MONITOR, Mode.PROTECT] | None = None
     """None: discover."""
@@ -118,11 +116,11 @@ class AttachRequest(Request):
     any_source: bool = False
     """The workload forwards for others: its source addresses are not checked."""
     serves: list[Service] = Field(default=[])
-    """What it may say to its link: router advertisements, a DHCP server's answers."""
+    """Services that it may provide on its link: router advertisements, a DHCP server's answers."""
     addresses: tuple[Address, ...] = ()
-    """The workload's own besides those that are found; with or without a prefix length."""
+    """Addresses of the workload besides those found; with or without a prefix length."""
     follow: FollowAddresses = FollowAddresses.NO
-    """Which of the addresses that it gives itself later it may use."""
+    """Which addresses that it assigns itself later it may use."""
     offload: Offload = Offload.ON
     """OFF: no segmentation or checksum offloads, as NeuVector does it; for comparison."""
     container_host: str | None = None
@@ -142,7 +140,7 @@ class AttachRequest(Request):
 
 
 class DetachRequest(Request):
-    """Undo the splice; exactly one of the four says whose."""
+    """A request to undo the splice; exactly one of the four fields says whose."""
 
     pid: Annotated[int, Field(gt=0)] | None = None
     container: str | None = None
@@ -171,7 +169,7 @@ class CounterRow(Response):
     packets: int
     bytes: int
     passed: int = 0
-    """Of packets: let by because the mode only records."""
+    """Packets that passed because the mode only records."""
 
 
 class PortView(Response):
@@ -189,7 +187,7 @@ class PortView(Response):
     host_mac: str | None
     mtu: int
     addresses: list[str]
-    """Those that the interface had when it was attached, `a.b.c.d/len` and `x::y/len`."""
+    """The interface's addresses when it was attached, `a.b.c.d/len` and `x::y/len`."""
     xdp: bool = False
     """The workload has an XDP program on it."""
 
@@ -198,7 +196,7 @@ class PortDetail(PortView):
     """What `show` adds to a port."""
 
     generation: int
-    """Of the policy that the port follows."""
+    """The generation of the policy that the port follows."""
     rules: int
     """Compiled policy rules of the port."""
     counters: list[CounterRow]
@@ -206,8 +204,8 @@ class PortDetail(PortView):
 
 
 class WorkloadState(StrEnum):
-    """EMPTY: no process lives in its namespace, which is kept in quarantine. LOST: a container that does not
-    run, or not attached yet; it is attached when it starts.
+    """The state of a workload. EMPTY: its namespace, kept in quarantine, has no process. LOST: a container
+    that does not run or is not attached yet; it is attached when it starts.
     """
 
     ATTACHED = "attached"
@@ -246,7 +244,7 @@ class _WorkloadHead(Response):
     follow: FollowAddresses
     shared: list[SharedAddress]
     claims: list[ClaimView]
-    """Addresses that it gave itself."""
+    """Addresses that the workload assigned itself."""
 
 
 class WorkloadView(_WorkloadHead):
@@ -256,7 +254,7 @@ class WorkloadView(_WorkloadHead):
 
 
 class WorkloadList(Response):
-    """Sorted by name, then id."""
+    """The workloads, sorted by name, then id."""
 
     workloads: list[WorkloadView]
 
@@ -267,7 +265,7 @@ EventKind = Literal[
 
 
 class Event(Response):
-    """Something worth telling: a denial, a change of state, drops in the kernel."""
+    """An event: a denial, a change of state, drops in the kernel."""
 
     time: float
     """Seconds since the epoch."""
@@ -292,16 +290,16 @@ class Event(Response):
 
 
 class FlowMap(Response):
-    """Verdicts in the kernel: those there now, and what became of others since the start."""
+    """Verdicts in the kernel: how many there are now, and what became of others since the start."""
 
     entries: int
     capacity: int
     evicted: int
-    """Taken out while their flow went on: another verdict, policy or timeout."""
+    """Removed while the flow went on: because of a new verdict, a new policy or a timeout."""
     refused: int
-    """For want of room: their flow stayed with the engine, and was tried again."""
+    """Not stored for lack of room: the flow stayed with the engine, which tried again."""
     late_packets: int
-    """Of allowed flows: came to the engine though the kernel had the verdict."""
+    """Packets of allowed flows that reached the engine although the kernel had the verdict."""
     late_bytes: int
 
 
@@ -315,7 +313,7 @@ class WorkloadDetail(_WorkloadHead):
     """The policy's groups that it belongs to."""
     ports: list[PortDetail]
     sessions: int
-    """Live in the engine."""
+    """The number of live sessions in the engine."""
     flow_map: FlowMap | None = None
     """Of all its ports, whose room is the node's. None: no engine answers."""
     denials: list[Event]
@@ -323,7 +321,7 @@ class WorkloadDetail(_WorkloadHead):
 
 
 class AttachResponse(Response):
-    """`plan` is what was done, or with dry_run would be."""
+    """The result of an attach; `plan` is what was done, or with dry_run would be."""
 
     workload: WorkloadView | None
     """None: dry_run."""
@@ -335,7 +333,7 @@ class AttachResponse(Response):
 
 
 class DetachResponse(Response):
-    """`plan` is what was done, or with dry_run would be."""
+    """The result of a detach; `plan` is what was done, or with dry_run would be."""
 
     workloads: list[str]
     """Names of those detached; empty where nothing was attached."""
@@ -345,7 +343,7 @@ class DetachResponse(Response):
 
 
 class ModeRequest(Request):
-    """`auto` gives the choice back to the policy and to attach."""
+    """The mode to force; `auto` gives the choice back to the policy and to attach."""
 
     mode: Mode | Literal["auto"]
     dry_run: bool = False
@@ -358,7 +356,7 @@ class ModeResponse(Response):
     before: Mode
     after: Mode
     source: ModeSource
-    """Of `after`."""
+    """The source of the mode `after`."""
     plan: list[str]
     warnings: list[str]
 
@@ -372,7 +370,7 @@ class PortRules(Response):
 
 
 class RulesResponse(Response):
-    """One entry for each port of the workload."""
+    """The kernel's rules, one entry for each port of the workload."""
 
     workload: str
     datapath: DatapathKind
@@ -380,7 +378,7 @@ class RulesResponse(Response):
 
 
 class PolicyText(Response):
-    """The policy as it was applied, comments and all; empty text: none was."""
+    """The policy as it was applied, comments included; empty text: there was none."""
 
     text: str
     applied_at: float | None
@@ -396,11 +394,11 @@ class PolicyApplyRequest(Request):
     dry_run: bool = False
     author: Annotated[str, Field(max_length=100)] = ""
     comment: Annotated[str, Field(max_length=1000)] = ""
-    """Both for the log."""
+    """`author` and `comment` are for the log of revisions."""
 
 
 class PolicyApplyResponse(Response):
-    """What changes (or with dry_run would), one sentence each."""
+    """What changes (or with dry_run would change), one sentence each."""
 
     changes: list[str]
     warnings: list[str]

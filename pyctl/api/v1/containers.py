@@ -31,12 +31,12 @@ def container_view(one: Listed) -> ContainerView:
 
 
 def router(agent: Agent) -> APIRouter:
-    """GET /containers."""
+    """Return the routes of GET /containers."""
     found = APIRouter(tags=["workloads"])
 
     @found.get("/containers")
     def containers(host: str | None = None) -> ContainerList:
-        """Every container that the runtimes know; `host`: of this one alone."""
+        """Return every container that the runtimes know; `host`: those of this runtime alone."""
         listed, silent = agent.containers(host)
         return ContainerList(
             containers=list(map(container_view, listed)), unreachable=silent

@@ -20,7 +20,7 @@ Limit = Annotated[int, Query(ge=1, le=100000)]
 
 
 def judgement(end: FlowRecord) -> schema_history.Judgement:
-    """What one end said."""
+    """Return the API's view of one end's judgement."""
     return schema_history.Judgement.model_validate(
         {
             "workload": end.workload,
@@ -35,7 +35,7 @@ def judgement(end: FlowRecord) -> schema_history.Judgement:
 
 
 def flow_view(flow: Flow) -> schema_history.Flow:
-    """A flow: its counts are the first end's, its verdict the decisive one's."""
+    """Return the API's view of a flow: the first end's counts, the decisive end's verdict."""
     first, decisive = flow.first, flow.decisive
     source_name, destination_name = flow.names
     return schema_history.Flow.model_validate(
@@ -67,7 +67,7 @@ def flow_view(flow: Flow) -> schema_history.Flow:
 
 
 def router(agent: Agent) -> APIRouter:
-    """GET /flows and /events."""
+    """Return the routes of GET /flows and /events."""
     made = APIRouter(tags=["history"])
 
     @made.get("/flows")
@@ -78,7 +78,7 @@ def router(agent: Agent) -> APIRouter:
         since: float | None = None,
         after: int | None = None,
     ) -> schema_history.FlowList:
-        """The newest flows: those that go on and those that ended or were denied."""
+        """Return the newest flows: live ones, and those that ended or were denied."""
         name = agent.known_workload(workload)
         found = agent.reader.flows(FlowQuery(limit, name, since, after), verdict)
         return schema_history.FlowList(
@@ -96,7 +96,7 @@ def router(agent: Agent) -> APIRouter:
         since: float | None = None,
         after: int | None = None,
     ) -> schema_history.EventPage:
-        """The newest events."""
+        """Return the newest events."""
         name = agent.known_workload(workload)
         found = agent.reader.events(FlowQuery(limit, name, since, after), kind)
         return schema_history.EventPage(

@@ -19,12 +19,12 @@ _NONE = Hits(0, None, None)
 
 
 def router(agent: Agent) -> APIRouter:
-    """GET /policy/hits."""
+    """Return the routes of GET /policy/hits."""
     made = APIRouter(tags=["policy"])
 
     @made.get("/policy/hits")
     def hits() -> PolicyHits:
-        """How often each rule of the policy in force decided, and when last."""
+        """Return how often each rule of the policy in force decided, and when last."""
         found = agent.reader.hits()
         recording = agent.recording().recording
         return hits_view(agent.view.policy.rules, found, recording=recording)
@@ -35,7 +35,7 @@ def router(agent: Agent) -> APIRouter:
 def hits_view(
     rules: Iterable[Rule], found: Mapping[int, Hits], *, recording: bool
 ) -> PolicyHits:
-    """As the API shows them."""
+    """Return the API's view of the rules' hits."""
     return PolicyHits(
         rules=[
             RuleHits(

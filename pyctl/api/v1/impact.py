@@ -11,14 +11,14 @@ _EXAMPLES = 10
 
 
 def applied_view(result: PolicyResult) -> PolicyApplyResponse:
-    """All of the answer."""
+    """Return the API's view of an applied policy."""
     told = vars(result) | {"open_flows": impact_view(result.impact)}
     del told["impact"]
     return PolicyApplyResponse.model_validate(told)
 
 
 def impact_view(impact: Impact) -> OpenFlows:
-    """Those that are denied from now on first, the most frequent of them."""
+    """Return the API's view of the impact: newly denied flows first, the most frequent of them first."""
     order = sorted(
         impact.verdict_changes.items(), key=lambda item: (item[0].opens, -item[1])
     )

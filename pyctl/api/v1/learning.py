@@ -1,4 +1,4 @@
-"""Routes of what was learned, and of trying a policy out on what was recorded. In: an Agent. Out: schema models. I/O: the agent's."""
+"""Routes of learned rules, and of trying a policy on recorded flows. In: an Agent. Out: schema models. I/O: the agent's."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _EXAMPLES = 3
 
 
 def left_out_views(out: LeftOut) -> list[schema_learning.LeftOut]:
-    """The most frequent reason first."""
+    """Return the API's view of flows left out, the most frequent reason first."""
     return [
         schema_learning.LeftOut(
             why=why,
@@ -39,7 +39,7 @@ def left_out_views(out: LeftOut) -> list[schema_learning.LeftOut]:
 def case_views(
     found: Simulation, cases: Iterable[tuple[Case, int]]
 ) -> list[schema_learning.Case]:
-    """With their flows."""
+    """Return the API's view of cases with their number of flows."""
     return [
         schema_learning.Case(
             change=case.change.value,
@@ -67,7 +67,7 @@ def _decision(decision: Decision) -> schema_learning.Decision:
 
 
 def router(agent: Agent) -> APIRouter:
-    """GET /policy/learned, POST /policy/simulate."""
+    """Return the routes of GET /policy/learned and POST /policy/simulate."""
     made = APIRouter(tags=["policy"])
 
     @made.get("/policy/learned")
@@ -76,7 +76,7 @@ def router(agent: Agent) -> APIRouter:
         group: str | None = None,
         cidr_prefix: Annotated[int | None, Query(ge=1, le=32)] = None,
     ) -> schema_learning.Learned:
-        """Rules that allow what was seen and answered."""
+        """Return the policy with rules that allow what was seen and answered."""
         flows, complete = recorded(agent.reader, since)
         policy = agent.view.policy
         found = learned(policy, agent.view.workloads(), flows, group, cidr_prefix)
@@ -98,7 +98,7 @@ def router(agent: Agent) -> APIRouter:
 
     @made.post("/policy/simulate")
     def try_out(request: schema_learning.SimulateRequest) -> schema_learning.Simulated:
-        """Recorded flows under this policy; nothing is applied."""
+        """Return what the policy makes of recorded flows; nothing is applied."""
         started = time.monotonic()
         policy = parse(request.text)
         flows, complete = recorded(agent.reader, request.since)

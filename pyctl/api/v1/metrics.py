@@ -47,9 +47,9 @@ ENGINE_COUNTERS = {
     "flows_put": "Verdicts handed to the kernel.",
     "flows_refused": "Verdicts that the kernel's flow map had no room for.",
 }
-"""Of struct sg_engine_stats."""
+"""Fields of struct sg_engine_stats."""
 MOST_RULES = 1000
-"""A series for each is no more than this: of policies with more rules `segctl policy hits` tells."""
+"""Rules of a policy that get a series each; for larger policies there is `segctl policy hits`."""
 FLOW_MAP_COUNTERS = {
     "evictions": ("flows_evicted", "Entries taken out while their flow went on."),
     "insert_failures": (
@@ -66,13 +66,13 @@ FLOW_MAP_COUNTERS = {
 
 
 class AgentCollector(Collector):
-    """Asks agent, kernel and engine when it is scraped."""
+    """Collects metrics from agent, kernel and engine at each scrape."""
 
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
 
     def collect(self) -> Iterator[Metric]:
-        """All families."""
+        """Yield all metric families."""
         yield InfoMetricFamily(
             "segctl_build", "The agent.", value={"version": version("segctl")}
         )
@@ -107,7 +107,7 @@ class AgentCollector(Collector):
                 for row in counter_rows(kernel, engine):
                     words = workload.name, port.interface, row.category, row.reason
                     of = tuple(harmless(word) for word in words)
-                    # Names of different bytes may be one by now: a series is told once.
+                    # Different names may be equal once made harmless: each series must appear once.
                     had = sums.get(of, (0, 0))
                     sums[of] = had[0] + row.packets, had[1] + row.bytes
         for labels_of, (number, octets) in sums.items():
@@ -157,7 +157,7 @@ class AgentCollector(Collector):
 
 
 def engine_metrics(stats: Mapping[str, Any], *, carries: bool) -> Iterator[Metric]:
-    """Of the engine's own numbers; empty ones: it does not answer."""
+    """Yield metrics of the engine's own numbers; empty `stats`: it does not answer."""
     yield GaugeMetricFamily(
         "segctl_engine_up",
         "1 while the engine answers, and frames can reach it.",
@@ -192,7 +192,7 @@ def engine_metrics(stats: Mapping[str, Any], *, carries: bool) -> Iterator[Metri
 
 
 def flow_map_metrics(stats: Mapping[str, Any]) -> Iterator[Metric]:
-    """Of the verdicts in the kernel."""
+    """Yield metrics of the verdicts in the kernel."""
     yield GaugeMetricFamily(
         "segctl_flow_map_entries",
         "Verdicts there.",
@@ -212,7 +212,7 @@ def flow_map_metrics(stats: Mapping[str, Any]) -> Iterator[Metric]:
 def rule_metrics(
     rules: Collection[Rule], found: Mapping[int, Hits]
 ) -> Iterator[Metric]:
-    """How often rules decided. What cannot be read is left out: zeros would be a counter that fell."""
+    """Yield how often rules decided. Unreadable counts are left out: zeros would look like a reset."""
     if len(rules) > MOST_RULES:
         return
     labels = ["rule", "action", "staged"]
@@ -248,20 +248,20 @@ def _registry(agent: Agent) -> CollectorRegistry:
 
 
 def router(agent: Agent) -> APIRouter:
-    """GET /metrics."""
+    """Return the routes of GET /metrics."""
     made = APIRouter(tags=["metrics"])
     registry = _registry(agent)
 
     @made.get("/metrics")
     def metrics() -> Response:
-        """Prometheus' text format."""
+        """Return all metrics in Prometheus' text format."""
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     return made
 
 
 def serve(agent: Agent, host: str, port: int) -> Callable[[], None]:
-    """Listen on TCP for scrapes; gives what ends it. SegctlError where it cannot."""
+    """Listen on TCP for scrapes; return a function that ends it. Raise SegctlError where it cannot."""
     registry = _registry(agent)
 
     def page(accept: str) -> Page:

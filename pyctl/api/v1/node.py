@@ -1,4 +1,4 @@
-"""The node's own routes: its state in one look, log levels, its end."""
+"""The node's own routes: its state, log levels, the agent's end."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from pyctl.telemetry import logs
 
 
 def router(agent: Agent, on_stop: Callable[[], None]) -> APIRouter:
-    """GET /status, PUT /log-level, POST /stop."""
+    """Return the routes of GET /status, PUT /log-level and POST /stop."""
     made = APIRouter(tags=["node"])
 
     @made.get("/status")
     def status() -> node.Status:
-        """The agent in one look."""
+        """Return the state of agent and engine."""
         loads = agent.view.workloads()
         return node.Status(
             pid=os.getpid(),
@@ -53,7 +53,7 @@ def router(agent: Agent, on_stop: Callable[[], None]) -> APIRouter:
 
     @made.post("/stop")
     def stop(request: node.StopRequest) -> node.StopResponse:
-        """End the agent; answered before it does."""
+        """End the agent after the answer."""
         detached: list[str] = []
         if request.detach:
             detached = agent.detach(DetachRequest(all=True)).workloads

@@ -1,4 +1,4 @@
-"""The policy in force, and another in its place."""
+"""The routes that read and replace the policy in force."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pyctl.api.v1 import impact
 
 
 def router(agent: Agent) -> APIRouter:
-    """GET and PUT /policy."""
+    """Return the routes of GET and PUT /policy."""
     made = APIRouter(tags=["policy"])
 
     @made.get("/policy")
     def get() -> schema.PolicyText:
-        """The policy in force, as it was written."""
+        """Return the policy in force, as it was written."""
         policy = agent.view.policy
         return schema.PolicyText(
             text=policy.text,

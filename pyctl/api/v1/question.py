@@ -22,12 +22,12 @@ from pyctl.policy.evaluate.question import Answer, Asked, ask
 
 
 def router(agent: Agent) -> APIRouter:
-    """POST /policy/test."""
+    """Return the routes of POST /policy/test."""
     made = APIRouter(tags=["policy"])
 
     @made.post("/policy/test")
     def test(request: PolicyQuestion) -> PolicyAnswer:
-        """What becomes of a new connection, by which rule, and why by none before it."""
+        """Return what becomes of a new connection, which rule decides, and why none before it does."""
         policy = agent.view.policy
         if request.text is not None:
             policy = parse(request.text)
@@ -40,7 +40,7 @@ def router(agent: Agent) -> APIRouter:
 
 
 def answer_view(answer: Answer) -> PolicyAnswer:
-    """As the API shows it."""
+    """Return the API's view of the answer."""
     return PolicyAnswer(
         source=str(answer.source.address),
         target=str(answer.target.address),

@@ -15,24 +15,24 @@ from pyctl.state.revisions import Revision, fingerprint
 
 
 def router(agent: Agent) -> APIRouter:
-    """GET /policy/revisions and /policy/revisions/{number}."""
+    """Return the routes of GET /policy/revisions and /policy/revisions/{number}."""
     made = APIRouter(tags=["policy"])
 
     @made.get("/policy/revisions")
     def revisions() -> RevisionList:
-        """What was applied, newest last."""
+        """Return the policies that were applied, newest last."""
         return revisions_view(agent.revisions.all(), agent.view.policy.text)
 
     @made.get("/policy/revisions/{number}")
     def text(number: int) -> RevisionText:
-        """One of them."""
+        """Return the text of one revision."""
         return RevisionText(number=number, text=agent.revisions.text(number))
 
     return made
 
 
 def revisions_view(found: Iterable[Revision], text: str) -> RevisionList:
-    """As the API shows them; `text` is the policy's of now, and the newest that says it is in force."""
+    """Return the API's view of revisions; the newest with the text `text` is marked as in force."""
     views = [RevisionView(**vars(one), in_force=False) for one in found]
     now = fingerprint(text)
     for view in reversed(views):

@@ -24,11 +24,11 @@ Shared = Mapping[Address, tuple[str, ...]]
 """Names of workloads by the address that they share."""
 
 _INTERNAL = ("segment", "closed")
-"""What of a port is nobody's business outside."""
+"""The fields of a port that the API does not show."""
 
 
 def port_view(port: Port) -> schema.PortView:
-    """A port in the list."""
+    """Return the API's view of a port in the list."""
     return schema.PortView(
         **{key: value for key, value in vars(port).items() if key not in _INTERNAL},
         ucmac=port.ucmac,
@@ -82,7 +82,7 @@ def _head(agent: Agent, workload: Workload, together: Shared) -> dict[str, objec
 
 
 def workload_view(agent: Agent, workload: Workload) -> schema.WorkloadView:
-    """A workload in the list."""
+    """Return the API's view of a workload in the list."""
     (view,) = workload_views(agent, [workload])
     return view
 
@@ -90,7 +90,7 @@ def workload_view(agent: Agent, workload: Workload) -> schema.WorkloadView:
 def workload_views(
     agent: Agent, workloads: Iterable[Workload]
 ) -> list[schema.WorkloadView]:
-    """The list."""
+    """Return the API's view of workloads as the list."""
     together = _shared(agent)
     return [
         schema.WorkloadView.model_validate(
@@ -106,7 +106,7 @@ def workload_views(
 def counter_rows(
     kernel: Mapping[str, Counter], engine: Mapping[str, Counter]
 ) -> list[schema.CounterRow]:
-    """Both sides' counts in the order of the ABI; what both count (steering) is the kernel's."""
+    """Return both sides' counts in the ABI's order; the kernel's where both count (steering)."""
     rows = []
     for reason in abi.REASONS:
         mine = kernel.get(reason.name) or engine.get(reason.name)
@@ -126,17 +126,17 @@ def counter_rows(
 
 
 def event_view(event: Event) -> schema.Event:
-    """One event."""
+    """Return the API's view of one event."""
     return schema.Event.model_validate(vars(event))
 
 
 def event_views(events: Iterable[Event]) -> list[schema.Event]:
-    """Many events, in their order."""
+    """Return the API's view of many events, in their order."""
     return [event_view(event) for event in events]
 
 
 def workload_detail(agent: Agent, workload: Workload) -> schema.WorkloadDetail:
-    """All that is known of one workload."""
+    """Return the API's view of all that is known of one workload."""
     view = agent.view
     ports = []
     sessions = 0

@@ -13,7 +13,7 @@ from pyctl.state.requests import AttachRequest, DetachRequest
 
 
 def router(agent: Agent) -> APIRouter:
-    """Everything under /attach, /detach and /workloads."""
+    """Return the routes under /attach, /detach and /workloads."""
     made = APIRouter(tags=["workloads"])
 
     @made.post("/attach")
@@ -47,14 +47,14 @@ def router(agent: Agent) -> APIRouter:
 
     @made.get("/workloads")
     def workloads() -> schema.WorkloadList:
-        """All that is attached, or lost."""
+        """Return all workloads that are attached, or lost."""
         found = [*agent.view.workloads(), *agent.lost()]
         found.sort(key=lambda one: (one.name, one.id))
         return schema.WorkloadList(workloads=views.workload_views(agent, found))
 
     @made.get("/workloads/{ref}")
     def workload(ref: str) -> schema.WorkloadDetail:
-        """One workload in full."""
+        """Return one workload in full."""
         return views.workload_detail(agent, agent.find(ref))
 
     @made.put("/workloads/{ref}/mode")
@@ -78,7 +78,7 @@ def router(agent: Agent) -> APIRouter:
 
     @made.get("/workloads/{ref}/rules")
     def rules(ref: str) -> schema.RulesResponse:
-        """The pairs' rules as the kernel holds them."""
+        """Return the rules of the workload's ports as the kernel holds them."""
         found = agent.view.find(ref)
         return schema.RulesResponse(
             workload=found.name,

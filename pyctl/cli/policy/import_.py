@@ -120,7 +120,7 @@ def import_policy(
 def _workloads(
     ask: Callable[[], dict[str, Any]], *, needed: bool
 ) -> list[SimpleNamespace]:
-    """Those attached; none where no agent runs, unless they are needed."""
+    """Return the attached workloads; [] where no agent runs, unless they are needed."""
     from pyctl.errors import UnreachableError
 
     try:
@@ -132,7 +132,7 @@ def _workloads(
 
 
 def _named(answer: dict[str, Any]) -> list[SimpleNamespace]:
-    """What selectors look at."""
+    """Return what selectors look at, for each workload of the answer."""
     return [
         SimpleNamespace(
             **{key: load[key] for key in ("name", "image", "labels", "runtime")}
@@ -151,7 +151,7 @@ def _address(text: str) -> IPv4Address | IPv6Address:
 
 
 def _own_addresses() -> list[IPv4Address | IPv6Address]:
-    """By which others know this node."""
+    """Return the addresses by which others know this node."""
     from pyctl.platform.netlink.client import NetlinkSocket
     from pyctl.platform.netlink.l3 import address_raw, dump_addresses
 

@@ -14,10 +14,10 @@ import click
 
 
 class Command(click.Command):
-    """A command; every one of segctl is of this class."""
+    """The class of every segctl command: it refuses an option that is given twice."""
 
     def make_parser(self, ctx: click.Context) -> Any:
-        """Click's own, which also says how often each option was given."""
+        """Return click's parser, which also checks how often each option was given."""
         parser = super().make_parser(ctx)
         parse = parser.parse_args
 
@@ -42,7 +42,7 @@ def _refuse(ctx: click.Context, option: click.Option) -> None:
 
 
 class Group(Command, click.Group):
-    """A group of them."""
+    """A group of such commands."""
 
     command_class = Command
     group_class = type

@@ -20,7 +20,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def output(command: F) -> F:
-    """-o table|json, as `as_json: bool`."""
+    """Add -o table|json, as `as_json: bool`."""
     return click.option(
         "-o",
         "--output",
@@ -34,14 +34,14 @@ def output(command: F) -> F:
 
 
 def dry_run(command: F) -> F:
-    """--dry-run."""
+    """Add --dry-run."""
     return click.option(
         "--dry-run", is_flag=True, help="Print the plan and change nothing."
     )(command)
 
 
 def policy_file(command: F) -> F:
-    """-f, as `file`."""
+    """Add -f, as `file`."""
     return click.option(
         "-f",
         "--file",
@@ -53,7 +53,7 @@ def policy_file(command: F) -> F:
 
 
 def container_host(command: F) -> F:
-    """--container-host, or what the usual variables say."""
+    """Add --container-host, which defaults to CONTAINER_HOST or DOCKER_HOST."""
     return click.option(
         "--container-host",
         metavar="URL",
@@ -64,7 +64,7 @@ def container_host(command: F) -> F:
 
 
 def log_level(command: F) -> F:
-    """--log-level of a process that is started."""
+    """Add --log-level, for a process that is started."""
     return click.option(
         "--log-level",
         type=click.Choice(LEVELS),
@@ -75,7 +75,7 @@ def log_level(command: F) -> F:
 
 
 def flow_cache(command: F) -> F:
-    """--flow-cache, --no-flow-cache."""
+    """Add --flow-cache and --no-flow-cache."""
     return click.option(
         "--flow-cache/--no-flow-cache",
         default=True,
@@ -84,7 +84,7 @@ def flow_cache(command: F) -> F:
 
 
 def limit(default: int) -> Callable[[F], F]:
-    """--limit N."""
+    """Return a decorator that adds --limit N."""
     return click.option(
         "--limit",
         type=click.IntRange(1, 10000),
@@ -95,7 +95,7 @@ def limit(default: int) -> Callable[[F], F]:
 
 
 def text_of(file: TextIO) -> str:
-    """All of a file that a command was given; wrong usage where it is no text."""
+    """Return the content of a file that a command was given; raise click.BadParameter if it is not UTF-8."""
     try:
         return file.read()
     except UnicodeDecodeError as error:
@@ -103,18 +103,18 @@ def text_of(file: TextIO) -> str:
 
 
 def author() -> str:
-    """Who gives the command, for the record: the user behind sudo, else the one who runs it."""
+    """Return who gives the command, for the record: the user behind sudo, else the one who runs it."""
     named = os.environ.get("SUDO_USER") or os.environ.get("USER") or ""
     return named if named.isprintable() else ""
 
 
 def instance() -> Instance:
-    """The instance that the environment names."""
+    """Return the instance that the environment names."""
     return Instance.from_environment()
 
 
 def require_root(command: str) -> None:
-    """NotPermittedError for anybody else."""
+    """Raise NotPermittedError for anybody but root."""
     if os.geteuid() != 0:
         raise NotPermittedError(
             f"`segctl {command}` changes network interfaces and needs root",

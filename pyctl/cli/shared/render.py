@@ -19,18 +19,18 @@ EVENT_COLUMNS = ("time", "kind", "workload", "flow", "reason", "rule", "message"
 
 
 def as_json(value: object) -> None:
-    """The value as JSON, and nothing else."""
+    """Print the value as JSON, and nothing else."""
     click.echo(json.dumps(value, indent=2))
 
 
 def safe(value: object) -> str:
-    """Printable text on one line; None is a dash."""
+    """Return printable text on one line; a dash for None."""
     text = "-" if value is None or value == "" else str(value)
     return "".join(char if char.isprintable() else "�" for char in text)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Columns with heads; just the heads where there are no rows."""
+    """Print columns with heads; only the heads where there are no rows."""
     cells = [[safe(value) for value in row] for row in rows]
     if sys.stdout.isatty():
         _rich_table(columns, cells)
@@ -43,27 +43,27 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 
 
 def facts(pairs: Mapping[str, object]) -> None:
-    """Names and values, one pair a line."""
+    """Print names and values, one pair a line."""
     width = max((len(name) for name in pairs), default=0)
     for name, value in pairs.items():
         click.echo(f"{name.ljust(width)}  {safe(value)}")
 
 
 def heading(text: str) -> None:
-    """A line above what follows."""
+    """Print a heading above what follows."""
     click.echo()
     click.secho(text, bold=True)
 
 
 def steps(lines: Iterable[str], *, would: bool) -> None:
-    """A plan, numbered."""
+    """Print a plan, numbered."""
     click.echo("What would be done:" if would else "What was done:")
     for number, line in enumerate(lines, 1):
         click.echo(f"{number:3}. {safe(line)}")
 
 
 def warnings(lines: Iterable[str]) -> None:
-    """On stderr, so that stdout stays the answer."""
+    """Print warnings on stderr, so that stdout stays the answer."""
     for line in lines:
         click.echo(f"warning: {safe(line)}", err=True)
 
@@ -79,17 +79,17 @@ def incomplete(answer: Mapping[str, Any]) -> None:
 
 
 def labels(found: Mapping[str, str]) -> str:
-    """`k=v,k=v`, sorted."""
+    """Return `k=v,k=v`, sorted."""
     return ",".join(f"{key}={value}" for key, value in sorted(found.items()))
 
 
 def count(number: int, noun: str) -> str:
-    """`1 rule`, `2 rules`."""
+    """Return `1 rule`, `2 rules`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def applied(answer: Mapping[str, Any], *, dry_run: bool, json_too: bool) -> None:
-    """What a policy changes, or would."""
+    """Print what a policy changes, or would change."""
     warnings(answer["warnings"])
     if json_too:
         as_json(answer)
@@ -105,7 +105,7 @@ def applied(answer: Mapping[str, Any], *, dry_run: bool, json_too: bool) -> None
 
 
 def open_flows(found: Mapping[str, Any], *, dry_run: bool) -> None:
-    """How many change their verdict, with the most frequent of them."""
+    """Print how many open flows change their verdict, with the most frequent of them."""
     if not found["looked_at"]:
         return
     looked_at = count(found["looked_at"], "open flow")
@@ -123,7 +123,7 @@ def open_flows(found: Mapping[str, Any], *, dry_run: bool) -> None:
 
 
 def flow_map(found: Mapping[str, int] | None) -> str | None:
-    """Verdicts in the kernel, and what became of others."""
+    """Return a line on the verdicts in the kernel and what became of others; None without numbers."""
     if found is None:
         return None
     return (
@@ -133,19 +133,19 @@ def flow_map(found: Mapping[str, int] | None) -> str | None:
 
 
 def clock(seconds: float | None) -> str | None:
-    """Local date and time."""
+    """Return local date and time of seconds since the epoch; None for None."""
     if seconds is None:
         return None
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
 def events(found: Iterable[Mapping[str, Any]]) -> None:
-    """Events as a table."""
+    """Print events as a table."""
     table(EVENT_COLUMNS, map(event, found))
 
 
 def event(found: Mapping[str, Any]) -> list[object]:
-    """One, as EVENT_COLUMNS say."""
+    """Return the cells of an event's row, in the order of EVENT_COLUMNS."""
     return [
         clock(found["time"]),
         found["kind"],

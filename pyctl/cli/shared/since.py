@@ -16,19 +16,19 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class Since(click.ParamType[float]):
-    """A moment in the past."""
+    """An option's type: a moment in the past, as seconds since the epoch."""
 
     name = "since"
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
-        """As the help shows it."""
+        """Return the placeholder that the help shows."""
         del param, ctx
         return "AGO|TIME"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
-        """Usage error for anything else."""
+        """Return the moment in epoch seconds; fail with a usage error for anything else."""
         if isinstance(value, float):
             return value
         if ago := re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", value):

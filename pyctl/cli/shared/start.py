@@ -25,10 +25,10 @@ from pyctl.model.instance import Instance
 from pyctl.signal_shield import signal_shield
 
 STEP_S = 45.0
-"""For one step of its start, of each of which the agent logs a line: more than the engine may take to answer.
-Compiling the programs takes most of it: under a second, much more on a busy or an emulated machine."""
+"""Seconds for one step of its start (the agent logs a line for each): more than the engine may take to
+answer. Compiling the programs takes longest: under a second, much more on a busy or an emulated machine."""
 START_S = 600.0
-"""For all of them: a workload that keeps the processors busy must not keep the agent from starting."""
+"""Seconds for all steps: a workload that keeps the processors busy must not keep the agent from starting."""
 STOP_DEADLINE_S = 30.0
 _POLL_S = 0.02
 _TAIL_LINES = 12
@@ -37,7 +37,7 @@ _TAIL_LINES = 12
 def with_agent(
     instance: Instance, ask: Callable[[AgentClient], Answer], *, keep: bool = True
 ) -> Answer:
-    """The answer to `ask`, from an agent that is started first where none runs.
+    """Return the answer to `ask`; if no agent runs, one is started first.
 
     With keep=False (a dry run) an agent that was started here is ended again.
     """
@@ -56,7 +56,7 @@ def with_agent(
 
 
 def stop_agent(client: AgentClient, *, detach: bool = False) -> Answer:
-    """Ask the agent to end and wait until it has; SegctlError where it does not."""
+    """Ask the agent to end and wait until it has; raise SegctlError where it does not."""
     pid = int(client.status()["pid"])
     try:
         process = os.pidfd_open(pid)
@@ -80,12 +80,13 @@ def start_agent(
     argv: tuple[str, ...] = (sys.executable, "-m", "pyctl.cli.main", "agent", "run"),
     step_s: float = STEP_S,
 ) -> None:
-    """Spawn `argv` in a session of its own and wait until the agent's socket answers, as long as its log grows.
+    """Spawn `argv` in a session of its own and wait, as long as its log grows, until the agent's socket
+    answers.
 
-    An agent that somebody else is starting is waited for instead: a second one is refused.
-    SegctlError with the end of its log where it ends or is not ready in time (it is ended then).
-    A ^C undoes: nobody asked for an agent but for what this command was to do, and the host is to be
-    as it was. One that was attached to before stays as an agent leaves it that ends: steered.
+    If somebody else is starting an agent, wait for that one: a second agent would be refused.
+    Raise SegctlError with the end of its log where it ends or is not ready in time (it is ended then).
+    A ^C ends the started agent, so that the host is as it was: only this command wanted it.
+    Workloads attached before stay steered, as an agent that ends leaves them.
     """
     try:
         instance.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -114,12 +115,12 @@ def start_agent(
                 time.sleep(_POLL_S)
         except KeyboardInterrupt as error:
             raise _interrupted(_end(child)) from error
-        # It outlives this process: nothing is to be waited for.
+        # The agent outlives this process: there is no child to wait for.
         child.returncode = 0
 
 
 class _Patience:
-    """How long an agent is waited for: each line in its log is a step, after which it has as long again."""
+    """How long to wait for an agent: each line in its log is a step, after which it gets as long again."""
 
     def __init__(
         self,
@@ -135,7 +136,7 @@ class _Patience:
         self._began = self._stepped = clock()
 
     def ends(self) -> str:
-        """Return why it is not waited for any more; empty while it is."""
+        """Return why the agent is not waited for any longer; empty while it is."""
         now, size = self._clock(), self._log.stat().st_size
         if size != self._size:
             self._size, self._stepped = size, now
@@ -147,10 +148,10 @@ class _Patience:
 
 
 def _log_of(instance: Instance) -> BinaryIO:
-    """Open the agent's log, for root's eyes alone: it tells whose packets were denied."""
+    """Open the agent's log, readable by root alone: it names whose packets were denied."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
     log = os.fdopen(os.open(instance.log_file, flags, 0o600), "ab")
-    # An earlier version may have made it for all.
+    # An earlier version may have made it readable by all.
     os.fchmod(log.fileno(), 0o600)
     return log
 
@@ -176,7 +177,7 @@ def _interrupted(what_became_of_it: str) -> SegctlError:
 
 
 def _end(child: subprocess.Popen[bytes]) -> str:
-    """Ask it to end, which it can at any moment of its start, and wait; what became of it."""
+    """Ask the agent to end, which it can at any moment of its start; wait, and return what became of it."""
     if child.poll() is not None:
         return "is another command's, and goes on"
     child.terminate()
@@ -188,7 +189,7 @@ def _end(child: subprocess.Popen[bytes]) -> str:
 
 
 def _other_runs(instance: Instance) -> bool:
-    """Whether an agent holds the instance: here it is none of ours, and does not answer yet."""
+    """Return whether an agent holds the instance: one that is not ours, and does not answer yet."""
     try:
         lock = os.open(instance.lock_file, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -203,7 +204,7 @@ def _other_runs(instance: Instance) -> bool:
 
 
 def _path_with_us() -> str:
-    """So that the agent is of the same tree as this command, installed or not."""
+    """Return a PYTHONPATH with which the agent runs from this command's tree, installed or not."""
     before = os.environ.get("PYTHONPATH")
     return os.pathsep.join(
         [str(Path(__file__).parents[3]), *([before] if before else [])]
@@ -211,7 +212,7 @@ def _path_with_us() -> str:
 
 
 def _answers(instance: Instance) -> bool:
-    """A connection that breaks off is an agent that is ending: not one to wait for."""
+    """Return whether an agent answers; one that breaks the connection off is ending and counts as none."""
     try:
         AgentClient(instance, timeout=5).status()
     except UnreachableError:
@@ -225,7 +226,7 @@ def _nobody_there(error: UnreachableError) -> bool:
 
 @contextmanager
 def _one_starter(path: Path) -> Iterator[None]:
-    """Two commands at once must not start two agents; the second finds the first's."""
+    """Hold a lock, so that of two commands at once the second finds the agent that the first started."""
     lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -62,8 +62,8 @@ _RULES_NETWORKS = (
 
 
 def attach(context: Context, order: AttachRequest) -> AttachResult:
-    """Splice what the order names. Attached already: its options are brought up to date, and what
-    it has of interfaces that are not spliced yet is.
+    """Attach the workload that the order names: splice and steer its interfaces. If it is attached already,
+    update its options and splice its new interfaces.
     """
     started = time.monotonic()
     target = find_target(order.pid, order.container, order.container_host, order.found)
@@ -86,7 +86,7 @@ def _attach_new(
     if rules_networks(target.process.pid):
         warnings.append(_RULES_NETWORKS)
     workload = _new_workload(context, target, order, datapath)
-    # Where nobody stands there to see it, what it has beside may be what it gave itself.
+    # In an automatic attach nobody checks whether the workload gave itself other addresses.
     given = workload.given if order.automatic and workload.told else None
     if given is None:
         live = live_addresses(target.process)
@@ -112,8 +112,8 @@ def _attach_new(
 
 
 def rename(context: Context, container: Container, before: str) -> None:
-    """A container that is attached under its own name has another by now. RefusedError where that is
-    another workload's.
+    """Rename a workload after its container was renamed from `before`. RefusedError if another workload has
+    the new name.
     """
     known = context.registry.get(container.short_id)
     if known is None or known.name != before:
@@ -132,7 +132,7 @@ def _attach_more(
     order: AttachRequest,
     started: float,
 ) -> AttachResult:
-    """An attached workload: its options as the order says, and its interfaces that are not
+    """Update the options of an attached workload as the order says, and splice its interfaces that are not
     spliced yet.
     """
     interfaces, warnings = _not_spliced(context, target, order)
@@ -147,7 +147,7 @@ def _attach_more(
         return AttachResult(workload, plan, warnings, True, _ms_since(started))
     if order.hotplug and order.told != workload.told:
         workload = replace(workload, told=order.told)
-    # What comes first, to a workload that had nothing, is what it was given.
+    # The first interface of a workload without addresses counts as given.
     given = workload.given if order.hotplug and workload.given else None
     workload = _splice_all(
         context, workload, interfaces, warnings, given, force=order.force
@@ -188,7 +188,7 @@ def _attached(
 
 
 def _claims_settled(context: Context, workload: Workload) -> Workload:
-    """The workload with what it may not use of its addresses, now that all know of it."""
+    """Return the workload with the claims on its addresses settled, after all other workloads know of it."""
     now = with_claims(workload)
     for one in (now, *yielding(context.instance, now, _others(context, now))):
         if one != context.registry.get(one.id):
@@ -211,7 +211,7 @@ def _new_workload(
     if not order.dry_run:
         _make_room(context, target, name, workload_id)
     if order.automatic and any(name == one.name for one in context.registry.all()):
-        # Nobody is there to give it another.
+        # Nobody is there to choose another name.
         name = f"{name}-{workload_id}"
     _refuse_taken(context.registry.all(), name, workload_id)
     workload = Workload(
@@ -236,8 +236,8 @@ def _new_workload(
 
 
 def _make_room(context: Context, target: Target, name: str, workload_id: str) -> None:
-    """A container that starts again may be sooner than the burial of its former self; and it may have left
-    somebody in its former network namespace, who goes on there under another name.
+    """Free the name and id of a container that starts again: clean up its dead former workload, or rename one
+    that lives on in the former network namespace.
     """
     taken = [
         one
@@ -256,13 +256,13 @@ def _make_room(context: Context, target: Target, name: str, workload_id: str) ->
 
 
 def _lost_its_name(other: Workload, name: str, container: Container | None) -> bool:
-    """Return whether the workload goes on without the container whose name it has, and which this one is."""
+    """Return whether `other` lives on without its container, and the container of that name is this one."""
     alone = other.runtime == RuntimeKind.PROCESS and not other.id.startswith("pid-")
     return alone and container is not None and name == other.name == container.name
 
 
 def _set_aside(context: Context, former: Workload) -> None:
-    """Who lives on in the former namespace of a container that has started anew keeps all but the name."""
+    """Give another id and name to what lives on in the former namespace of a restarted container."""
     workload_id = f"pid-{former.process.pid}"
     name = f"{former.name}-{workload_id}"
     aside = replace(former, id=workload_id, name=name, runtime=RuntimeKind.PROCESS)
@@ -273,7 +273,7 @@ def _set_aside(context: Context, former: Workload) -> None:
 
 
 def _refuse_taken(others: list[Workload], name: str, workload_id: str) -> None:
-    """The id too: a pid may be used again before the former process is buried."""
+    """Raise RefusedError if name or id is in use: a pid may come again before the former cleanup."""
     for other in others:
         if name == other.name or workload_id == other.id:
             raise RefusedError(
@@ -295,12 +295,12 @@ def _attach_port(
     port_id = context.new_port_id()
     draft = as_given(draft_port(workload.process, interface, port_id), given)
     with_port = replace(workload, ports=(*workload.ports, draft))
-    # On which bridge it is, is known when it stands.
+    # The port's bridge is not known before the port exists.
     rivals = contested(with_port, _others(context, workload))
     prepared = without(with_port, rivals)
 
     def ports_ready(port: Port) -> None:
-        """The links exist and are down: from the first frame on, the policy holds."""
+        """Steer the port while its links are down, so that the policy holds from the first frame."""
         nonlocal with_port
         port = as_given(port, given)
         with_port = replace(workload, ports=(*workload.ports, port))
@@ -337,9 +337,8 @@ def _splice_all(
     *,
     force: bool,
 ) -> Workload:
-    """Splice all of the interfaces, or none of them; what was attached before stays. What is lost by it
-    goes into `warnings` and is an event. `given`: only these of their addresses are the workload's
-    own; None: all.
+    """Splice all of the interfaces or none; earlier ports stay. What the splices lose goes into `warnings`
+    and becomes an event. `given`: only these of their addresses are the workload's own; None: all.
     """
 
     def tell(lost: str) -> None:
@@ -362,7 +361,7 @@ def _splice_all(
 def _not_spliced(
     context: Context, target: Target, order: AttachRequest
 ) -> tuple[tuple[str, ...], list[str]]:
-    """What an attached workload has beyond its ports: named now, or new since."""
+    """Return the interfaces that are not spliced yet, of those named or of all, and warnings."""
     found, warnings = candidates(target.process, order.interfaces)
     return unspliced(context.instance, target.process, found), list(warnings)
 
@@ -373,7 +372,7 @@ def _labelled(before: Mapping[str, str], order: AttachRequest) -> dict[str, str]
 
 
 def _changes(known: Workload, wanted: Workload) -> list[str]:
-    """What differs, for people."""
+    """Return what differs between the two, a line each, for users."""
     before, after = vars(known), vars(wanted)
     hidden = ("ports", "found", "told", "added", "claims", "absent", "taken")
     plan = [
@@ -396,7 +395,7 @@ def _changes(known: Workload, wanted: Workload) -> list[str]:
 def _update(
     context: Context, known: Workload, target: Target, order: AttachRequest
 ) -> list[str]:
-    """Bring the options of an attached workload to what the order says, where it says it."""
+    """Update the options of an attached workload from the order; return what changed, a line each."""
     others = _others(context, known)
     _refuse_taken(others, order.name or known.name, known.id)
     wanted = replace(
@@ -442,7 +441,7 @@ def _update(
 
 
 def _move(context: Context, known: Workload, wanted: Workload) -> None:
-    """To the other datapath; remembered first, so that a killed agent's successor goes on."""
+    """Move the workload to the other datapath; the registry is written first, for the case of a kill."""
     context.steering.drivers.of(wanted.datapath)
     moving = replace(known, datapath=wanted.datapath)
     context.registry.put(moving)

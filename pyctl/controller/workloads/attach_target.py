@@ -15,7 +15,7 @@ from pyctl.runtime.resolve import resolve
 
 @dataclass(frozen=True)
 class Target:
-    """Whom an order means."""
+    """The process, and its container if any, that an order means."""
 
     process: ProcessRef
     container: Container | None
@@ -27,7 +27,7 @@ def find_target(
     host: str | None,
     found: Container | None = None,
 ) -> Target:
-    """NotFoundError, RefusedError or NotCapableError as the runtime and /proc say."""
+    """Return an order's target. NotFoundError, RefusedError, NotCapableError from the runtime and /proc."""
     if found is None and container is not None:
         found = resolve(container, host)
     process = process_ref(found.pid if found else pid or 0)

@@ -29,17 +29,17 @@ from pyctl.telemetry.events import Event
 
 _log = structlog.get_logger()
 _AT_ONCE = 12
-"""So many workloads are detached in one turn; the next request waits for no more."""
+"""How many workloads are detached in one turn, for which the next request waits."""
 
 
 def detach(
     context: Context, order: DetachRequest, give_way: Callable[[], None]
 ) -> DetachResult:
-    """Give the named workloads their interfaces back. Not attached: nothing to do, no error.
+    """Give the named workloads their interfaces back. Nothing is done, without an error, if none is attached.
 
-    A node's thousand workloads take minutes. After each few, when engine and kernel agree with the
-    registry, `give_way` lets in whoever waits: a dead engine is replaced, others attach. What they
-    detached meanwhile is left out; what they attached stays.
+    A node's thousand workloads take minutes. After each few, when engine and kernel agree with the registry,
+    `give_way` runs waiting requests: a dead engine is replaced, others attach. What they detach is skipped;
+    what they attach stays.
     """
     started = time.monotonic()
     lost = _lost_meant(context, order)
@@ -71,7 +71,7 @@ def detach(
 
 
 def _plan(context: Context, workload: Workload) -> list[str]:
-    """In words, for --dry-run."""
+    """Return what detaching the workload would do, a line each, for --dry-run."""
     lost = [f"{workload.name}: lose: {one}" for one in _lost(context, workload)]
     return lost + [
         line
@@ -110,7 +110,7 @@ def _release(
 
 
 def _of(workload: Workload, error: Exception) -> SegctlError:
-    """The error, with the workload's name."""
+    """Return the error as a SegctlError that names the workload."""
     if not isinstance(error, SegctlError):
         _log.error("detaching failed", workload=workload.name, exc_info=error)
         error = SegctlError(
@@ -131,7 +131,7 @@ def _together(failures: list[SegctlError]) -> SegctlError:
 
 
 def _lost_meant(context: Context, order: DetachRequest) -> list[Workload]:
-    """Return the containers that are not there now and would be attached again, of those that are meant."""
+    """Return the named containers that do not run now and would be attached again."""
     lost = [one.workload for one in context.memory.lost(context.registry.by_id)]
     ref = order.workload or order.container
     if order.all or ref is None:
@@ -159,7 +159,7 @@ def _meant(context: Context, order: DetachRequest) -> list[Workload]:
 
 
 def _lost(context: Context, workload: Workload) -> list[str]:
-    """What goes with our interfaces; nothing where the workload is gone."""
+    """Return what is lost together with our interfaces; nothing if the workload is gone."""
     with contextlib.suppress(NotFoundError):
         return [
             sentence
@@ -176,8 +176,8 @@ def _tell_lost(context: Context, workload: Workload, lost: list[str]) -> None:
 
 
 def detach_workload(context: Context, workload: Workload) -> list[str]:
-    """Undo all splices of one workload; gives warnings. A failed port stays attached. What is remembered of
-    it stays.
+    """Undo all splices of one workload; return warnings. A failed port stays attached. Its remembered mode
+    and order stay.
     """
     gone = not process_alive(workload.process)
     _tell_lost(context, workload, _lost(context, workload))
@@ -213,7 +213,7 @@ def _what_is_left(ended: Workload) -> str:
 
 
 def _forget(context: Context, workload: Workload) -> list[str]:
-    """Attach it no more by itself, and begin anew with its mode."""
+    """Forget the workload's order and mode, so that it is not attached again; return warnings."""
     try:
         context.memory.forget_workload(workload)
     except SegctlError as error:
@@ -222,8 +222,8 @@ def _forget(context: Context, workload: Workload) -> list[str]:
 
 
 def drop_broken_ports(context: Context, workload: Workload) -> list[str]:
-    """Let go of ports that are broken: the workload, or the host, deleted an end of them. What
-    is left of such a port is removed; gives a warning for each.
+    """Release ports of which the workload or the host deleted an end, and remove what is left of them. Return
+    a warning for each.
     """
     names = {name for port in workload.ports for name in (port.vex, port.vin)}
     if not names:
@@ -238,7 +238,7 @@ def drop_broken_ports(context: Context, workload: Workload) -> list[str]:
 
 
 def drop_and_tell_broken_ports(context: Context, workload: Workload) -> bool:
-    """Likewise, with an event for each instead. Whether there were any."""
+    """Release broken ports as drop_broken_ports, with an event for each; return whether there were any."""
     lost = drop_broken_ports(context, workload)
     if lost:
         context.refresh()
@@ -248,8 +248,8 @@ def drop_and_tell_broken_ports(context: Context, workload: Workload) -> bool:
 
 
 def cleanup_dead_workload(context: Context, workload: Workload) -> None:
-    """The last process of its namespace has ended. One that lives on, where it is bound, gets its interface
-    back; else everything of it is removed, the host's end of the link included.
+    """Detach a workload whose namespace has no process any more. A namespace that is bound gets its interface
+    back; else everything is removed, the host's end of the link included.
     """
     warnings = detach_workload(context, workload)
     context.refresh()

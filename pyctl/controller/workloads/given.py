@@ -28,7 +28,7 @@ from pyctl.runtime.resolve import resolve
 
 
 def as_given(port: Port, given: Collection[str] | None) -> Port:
-    """The port with those of its addresses that are among `given`; None: all of them."""
+    """Return the port with only those addresses that are among `given`; None: all of them."""
     if given is None:
         return port
     known = set(parsed(tuple(given)))
@@ -44,8 +44,8 @@ def taken_anew(
     *,
     automatic: bool,
 ) -> Workload:
-    """The workload as if it were attached now: what it has is what it was given. `automatic`: where its runtime
-    tells of it, only that.
+    """Return the workload as if it were attached now: its current addresses count as given. `automatic`: only
+    the addresses that its runtime names, if it names any.
     """
     told = container.addresses if container else known.told
     only = told if automatic and told else None
@@ -65,7 +65,7 @@ def taken_anew(
 
 
 def with_claims(workload: Workload) -> Workload:
-    """The workload with what it has by now and was not given; unchanged where it has ended."""
+    """Return the workload with claims for the addresses that it was not given; unchanged if it has ended."""
     try:
         live = live_addresses(workload.process)
     except NotFoundError:
@@ -76,15 +76,15 @@ def with_claims(workload: Workload) -> Workload:
 def found_beside(
     live: Iterable[tuple[str, str]], interfaces: Collection[str]
 ) -> tuple[str, ...]:
-    """Of the (interface, address) that it has those of other interfaces than these."""
+    """Return the addresses of `live` (interface, address) that are on other interfaces than these."""
     return tuple(text for name, text in live if name not in interfaces)
 
 
 def uncontested(
     instance: Instance, workload: Workload, others: Iterable[Workload]
 ) -> Workload:
-    """The workload without what it was found with and another on one of its bridges has: it may have given
-    itself that, to have a part in the other's rights. Where no bridge is known, or another's, it is shared.
+    """Return the workload without found addresses that another on the same bridge has: it may have taken them
+    to get the other's rights. On unknown or different bridges, addresses are shared.
     """
     rivals = contested(workload, others)
     if not rivals:
@@ -109,7 +109,7 @@ def uncontested(
 def places_of(
     holder: Workload, ip: Address, places: Mapping[int, int]
 ) -> frozenset[int]:
-    """The segments on which the holder has the address: those of the interfaces that bear it, else of all."""
+    """Return the segments on which the holder has the address: of the ports that bear it, else of all."""
     at = [one for one in holder.ports if ip in parsed((*one.addresses, *_own(one)))]
     found = (places.get(one.port_id, 0) for one in at or holder.ports)
     return frozenset(found) - {0}
@@ -122,7 +122,7 @@ def _own(port: Port) -> tuple[str, ...]:
 def yielding(
     instance: Instance, newcomer: Workload, others: Iterable[Workload]
 ) -> list[Workload]:
-    """Those of the others that were merely found with what a runtime gave to the newcomer, without it."""
+    """Return the others that lose a found address to the newcomer, whose runtime gave it, without it."""
     given = replace(
         newcomer,
         ports=tuple(replace(port, addresses=()) for port in newcomer.ports),
@@ -139,7 +139,7 @@ def yielding(
 
 
 def told_by_runtime(workload: Workload) -> tuple[str, ...]:
-    """What its runtime says of its addresses by now; what it said at attach where it does not answer."""
+    """Return the addresses that its runtime names now; if it does not answer, those named at attach."""
     if workload.runtime == RuntimeKind.PROCESS:
         return ()
     try:
@@ -151,7 +151,7 @@ def told_by_runtime(workload: Workload) -> tuple[str, ...]:
 def mac_that_counts(
     workload: Workload, was: Port, now: Port, others: Collection[Workload]
 ) -> tuple[str, str]:
-    """The port's MAC, and why it is not the one that the interface has by now ("": it is)."""
+    """Return the port's MAC that counts, and why the interface's current MAC does not (else empty)."""
     if now.mac == was.mac:
         return was.mac, ""
     macs = {port.mac: one.name for one in others for port in one.ports}

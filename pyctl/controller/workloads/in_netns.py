@@ -12,7 +12,7 @@ from pyctl.state.registry import Registry
 
 
 def workload_in_netns(registry: Registry, process: ProcessRef) -> Workload | None:
-    """Return the workload that is attached there; None: none is."""
+    """Return the attached workload in the process's network namespace; None: there is none."""
     for workload in registry.all():
         known = workload.process
         if known.netns == process.netns and shares_netns(process, known):

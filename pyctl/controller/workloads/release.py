@@ -1,12 +1,11 @@
 """Workloads get their interfaces back: one, or many side by side.
 
-In: workloads. Out: the kernel without their splices, steering and registry without their ports. The
-splices of one workload are undone one after the other, those of several at once: a splice waits most
-of its time, for grace periods of the kernel, and touches nothing of another's. The kernel sets the
-floor: it moves one interface at a time to another namespace, in 20 ms of an otherwise idle host,
-holding the lock of all networking while it waits for one (rcu_barrier). Each is journaled by
-itself, so that a killed agent leaves some half-done ones instead of one. What the agent knows is
-changed by one thread at a time.
+In: workloads. Out: the kernel without their splices, steering and registry without their ports. The splices
+of one workload are undone one after the other, those of several at once: a splice waits most of its time, for
+grace periods of the kernel, and touches nothing of another's. The kernel sets the floor: it moves one
+interface at a time to another namespace, in 20 ms of an otherwise idle host, holding the lock of all
+networking while it waits for one (rcu_barrier). Each has its own journal, so a killed agent may leave several
+half-done ones. What the agent knows is changed by one thread at a time.
 """
 
 from __future__ import annotations
@@ -24,22 +23,22 @@ from pyctl.model.workload import Offload, Port, Workload
 from pyctl.telemetry.events import Event
 
 _SIDE_BY_SIDE = 2
-"""Measured, of 150: one takes 55 ms each, with the workload cut off for 44; two 45 and 58; four 45 and
-104, as one at a time comes home (see intercept.detach) and the others wait for it, cut off.
+"""Measured with 150 workloads: one at a time takes 55 ms each and cuts the workload off for 44 ms; two take
+45 and 58 ms; four 45 and 104 ms, because only one moves at a time (see intercept.detach).
 """
 
 
 @dataclass
 class _Released:
-    """What became of some ports of a workload."""
+    """The outcome of releasing some ports of a workload."""
 
     back: list[Port] = field(default_factory=list)
     again: dict[int, Port] = field(default_factory=dict)
-    """Those whose detach was rolled back, as they are by now, by their port ids."""
+    """The ports whose detach was rolled back, with their new indexes, by port id."""
     error: BaseException | None = None
 
     def left(self, workload: Workload) -> Workload:
-        """The workload with the ports as they are by now, those that were given back included."""
+        """Return the workload with its ports as they are by now, including those given back."""
         ports = (self.again.get(port.port_id, port) for port in workload.ports)
         return replace(workload, ports=tuple(ports))
 
@@ -47,8 +46,8 @@ class _Released:
 def release_ports(
     context: Context, workload: Workload, ports: tuple[Port, ...]
 ) -> None:
-    """Undo the splices of these of a workload's ports; with none left it is not attached, unless it is
-    whole.
+    """Undo the splices of these ports of a workload; a workload without ports is dropped, unless it is
+    `whole`.
     """
     given = _give_back(context, workload, ports, contextlib.nullcontext(), Lock())
     _forget(context, workload, given)
@@ -59,8 +58,8 @@ def release_many(
     workloads: Sequence[Workload],
     begin: Callable[[Workload], None],
 ) -> Iterator[tuple[Workload, Exception | None]]:
-    """Undo all splices of each, where `begin` (called in the thread that does so) does not raise; gives
-    each as it is done, with what kept it from it. A failed port stays attached.
+    """Undo all splices of each workload for which `begin` (called in the worker thread) does not raise; yield
+    each when it is done, with its error or None. A failed port stays attached.
     """
     turns, state_lock = Lock(), Lock()
 
@@ -93,12 +92,10 @@ def _give_back(
     turns: contextlib.AbstractContextManager[object],
     state_lock: contextlib.AbstractContextManager[object],
 ) -> _Released:
-    """The kernel's part, one port after the other, up to the first that fails."""
+    """Undo the splices in the kernel, one port after the other, up to the first that fails."""
 
     def steer_again(again: Port) -> None:
-        """The detach failed and was rolled back: the pair stands, with new indexes, and needs its
-        datapath.
-        """
+        """Steer a port whose detach failed and was rolled back: its pair stands, with new indexes."""
         given.again[again.port_id] = again
         with state_lock:
             context.keep_or_drop(given.left(workload))
@@ -127,8 +124,8 @@ def _give_back(
 
 
 def _forget(context: Context, workload: Workload, given: _Released) -> None:
-    """The agent's part; raises what failed. The filters went with their links, so all that is left
-    of a port in the maps and in the engine is removed now, when the workload has its network again.
+    """Remove released ports from steering and registry; raise what failed. The filters went with their links.
+    Maps and engine are cleaned now, after the workload has its network again.
     """
     left, failed = given.left(workload), given.error
     for port in given.back:
@@ -138,7 +135,7 @@ def _forget(context: Context, workload: Workload, given: _Released) -> None:
             # It stays in the registry, so that whoever detaches it next removes the rest.
             failed = failed or error
             continue
-        # What it was given stays its own, also on an interface that comes in the place of this one.
+        # Given addresses stay the workload's own, also on an interface that replaces this one.
         left = replace(
             left,
             ports=tuple(kept for kept in left.ports if kept != port),

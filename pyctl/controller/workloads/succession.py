@@ -4,9 +4,9 @@ In: workloads, with nobody known to live in their namespaces. Out: each goes on 
 lives there (a container that shares the namespace, what a daemon left behind), keeping name, labels and
 mode; or it is done with. I/O: one pass over /proc for all of them.
 
-A namespace that nobody lives in, and that is bound in the file system, lives on: an ordinary workload gets
-its interface back, but quarantine is not left so: it stays as it is until somebody enters it again, its
-mode is lifted, or it is detached. Its last process is not found again by what it left its netns for.
+A namespace without processes that is bound in the file system lives on. An ordinary workload gets its
+interface back then; one in quarantine stays attached until somebody enters the namespace again, its mode is
+changed, or it is detached. A process that has left the namespace is not found.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from pyctl.telemetry.events import Event
 
 
 def search(workloads: Iterable[Workload]) -> Inhabitants:
-    """Return who lives in their namespaces. Twice where nobody is seen the first time: a chain of processes,
-    each the short-lived child of the one before, can be missed by one pass.
+    """Return who lives in the workloads' namespaces. Namespaces without a hit are searched twice: one pass
+    can miss a chain of short-lived processes, each the child of the one before.
     """
     wanted = {workload.process.netns for workload in workloads}
     found = inhabitants(wanted)
@@ -34,14 +34,14 @@ def search(workloads: Iterable[Workload]) -> Inhabitants:
 
 
 def go_on(context: Context, workload: Workload, living: Inhabitants) -> bool:
-    """Return whether it stays attached: with the process that it has, with another one, or in quarantine.
-    The caller holds the agent's lock. NotPermittedError where it cannot be told.
+    """Return whether the workload stays attached: with its process, with another one, or in quarantine. The
+    controller's loop calls it. NotPermittedError if that cannot be told.
     """
     if process_alive(workload.process):
         return True
     heir = living.oldest.get(workload.process.netns)
     if heir is not None and shares_netns(heir, workload.process):
-        # A container ends with its first process; who is left is none.
+        # A container ends with its first process; the process that is left is no container.
         heir = replace(heir, cookie=workload.process.cookie)
         left = replace(workload, process=heir, runtime=RuntimeKind.PROCESS)
         context.registry.put(left)
@@ -62,7 +62,7 @@ def go_on(context: Context, workload: Workload, living: Inhabitants) -> bool:
 
 
 def stays_cut_off(context: Context, workload: Workload) -> bool:
-    """Return whether it is in quarantine, in a namespace that lives on without a process."""
+    """Return whether the workload is in quarantine, in a namespace that lives on without a process."""
     quarantined = context.mode_of(workload).mode is Mode.QUARANTINE
     return (
         quarantined
@@ -71,7 +71,7 @@ def stays_cut_off(context: Context, workload: Workload) -> bool:
 
 
 def settle(context: Context, workloads: Sequence[Workload]) -> list[Workload]:
-    """Return those of these workloads that are done with."""
+    """Return those of these workloads that are done with, after the others were given another process."""
     ended = [one for one in workloads if not process_alive(one.process)]
     living = search(ended)
     return [one for one in ended if not go_on(context, one, living)]

@@ -2,7 +2,7 @@
 while the workload is in quarantine.
 
 In: workloads. Out: Context.uninspected, and links set down and up again. I/O: through intercept. The
-caller holds the agent's lock.
+controller's loop calls it.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from pyctl.telemetry.events import Event
 
 
 def look(context: Context, workload: Workload) -> tuple[Uninspected, ...]:
-    """Find the workload's, as they are now, and remember them."""
+    """Find the workload's interfaces that are not inspected now, and remember them."""
     try:
         found = uninspected(context.instance, workload.process)
     except NotFoundError:
-        # It has ended, or its namespace is being taken away.
+        # The workload has ended, or its namespace is being removed.
         found = ()
     unsteered = ((port, context.unsteered.get(port.port_id)) for port in workload.ports)
     found += tuple(
@@ -38,8 +38,8 @@ def look(context: Context, workload: Workload) -> tuple[Uninspected, ...]:
 
 
 def cover(context: Context, workload: Workload) -> None:
-    """In quarantine, set the host's end of each down; those that are inspected by now, and out of
-    quarantine all, get it back. SegctlError names what quarantine does not hold for.
+    """Set the host's end of each uninspected interface down in quarantine, and the others up again.
+    SegctlError names the interfaces that quarantine does not hold for.
     """
     quarantined = context.mode_of(workload).mode is Mode.QUARANTINE
     found = look(context, workload) if quarantined else ()
@@ -60,7 +60,7 @@ def cover(context: Context, workload: Workload) -> None:
 def release(
     context: Context, workload: Workload, besides: Collection[str] = ()
 ) -> None:
-    """Set up again what quarantine had set down."""
+    """Set up again the interfaces that quarantine had set down."""
     back = [interface for interface in workload.cut if interface not in besides]
     if not back:
         return
@@ -77,7 +77,7 @@ def release(
 
 
 def names(found: Iterable[Uninspected]) -> str:
-    """In words, for messages."""
+    """Return the interfaces and reasons as text, for messages."""
     return "; ".join(f"{one.interface}: {one.reason}" for one in found)
 
 

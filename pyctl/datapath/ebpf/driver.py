@@ -33,14 +33,14 @@ from pyctl.platform.tc.messages import TC_H_EGRESS_HOOK, TC_H_INGRESS_HOOK
 
 PRIORITY = 10001
 OWNER_MAPS = ("seg_macs", "seg_owners", "seg_nets")
-"""In this order they grow, in the other they shrink: an address on a segment asks for a MAC there."""
+"""Entries are added in this order and deleted in the reverse one, because an address needs a MAC."""
 HEARTBEAT_TIMEOUT_NS = 1_000_000_000
-"""The engine writes at least every 100 ms; a busy node may keep it waiting for longer."""
+"""The engine writes its heartbeat at least every 100 ms; a busy node may delay it."""
 
 
 @dataclass(frozen=True)
 class _Hook:
-    """One end of a pair."""
+    """A hook of a link, and the program that belongs there."""
 
     ifindex: int
     program: str
@@ -48,7 +48,7 @@ class _Hook:
 
     @property
     def way(self) -> str:
-        """In tc's word."""
+        """Return the direction in tc's word."""
         return "egress" if self.side == TC_H_EGRESS_HOOK else "ingress"
 
 
@@ -57,12 +57,12 @@ _BRIDGE_HOOKS = (
     _Hook(abi.constant("SEG_VTH_IFINDEX"), "seg_to_vth", TC_H_EGRESS_HOOK),
     _Hook(abi.constant("SEG_VTH_IFINDEX"), "seg_from_vth"),
 )
-"""Those that all pairs share."""
+"""The hooks that all pairs share."""
 
 
 class EbpfDriver:
-    """The driver of one instance. Holds no descriptor between calls: pins and the kernel are the
-    state, so that a driver made after a crash knows all that the former one knew.
+    """The eBPF driver of one instance. It holds no descriptor between calls: pins and the kernel are its
+    state, so a driver made after a crash knows all that the former one knew.
     """
 
     kind = DatapathKind.EBPF
@@ -71,8 +71,8 @@ class EbpfDriver:
         self.instance = instance
 
     def connect(self) -> None:
-        """See `base.Driver`. Compiles only where pins are missing or the sources are newer; then
-        the pairs attached before get the new programs too, by replacement.
+        """Load the programs and hang them on the bridge pair (`base.Driver`). It compiles only if pins are
+        missing or older than the sources; then attached pairs get the new programs too.
         """
         ensure_loaded(self.instance)
         with self._map("seg_control") as control:
@@ -89,8 +89,8 @@ class EbpfDriver:
                         self._hang(hooks, hook)
 
     def cleanup(self) -> None:
-        """See `base.Driver`. The pins go too."""
-        # Asked of the file system: where bpf(2) is refused, nothing was ever pinned.
+        """Detach all ports and remove filters and pins (`base.Driver`)."""
+        # Ask the file system: if bpf(2) is refused, nothing was ever pinned.
         if (pin_dir(self.instance) / "seg_ports").exists():
             for port_id in self._port_ids():
                 self.detach(port_id)
@@ -104,7 +104,7 @@ class EbpfDriver:
         shutil.rmtree(self.instance.pin_root, ignore_errors=True)
 
     def attach(self, pair: PortPair) -> None:
-        """See `base.Driver`. RefusedError for a port id whose links are there, but not these."""
+        """Attach a pair (`base.Driver`). RefusedError if other live links have the port id."""
         self._take_over(pair)
         known = self._return_of(pair.port_id) is not None
         hooks_wanted = _pair_hooks(pair.vex_ifindex, pair.vin_ifindex)
@@ -122,14 +122,14 @@ class EbpfDriver:
 
     def _undo_attach(self, pair: PortPair) -> None:
         self.detach(pair.port_id)
-        # The first steps leave nothing in the maps by which detach would find the links.
+        # Detach cannot find the links if only the first steps were done.
         with contextlib.suppress(NotFoundError), self._hooks() as hooks:
             for ifindex in (pair.vex_ifindex, pair.vin_ifindex):
                 hooks.remove_clsact_if_empty(ifindex)
 
     def detach(self, port_id: int) -> None:
-        """See `base.Driver`. The caller must have told the engine to forget the port, or must do
-        so before the port id is given away: `port_in_use` says whether anything is left.
+        """Detach a port (`base.Driver`). The engine must forget the port before its id is used again;
+        `port_in_use` tells whether anything is left.
         """
         if not pin_dir(self.instance).is_dir():
             return
@@ -139,16 +139,15 @@ class EbpfDriver:
         self._erase(port_id, ifindexes)
 
     def mark_elsewhere(self, port_id: int, *, elsewhere: bool) -> None:
-        """Whether the port is another datapath's, whose filters on vbr stand behind ours: its frames
-        are passed on to them then, and are not told as ones that belong to nobody. Not for a port
-        that is attached here.
+        """Mark or unmark a port as another datapath's, whose filters on vbr come after ours: its frames are
+        passed on to them instead of being counted as frames of no port. Not for a port attached here.
         """
         flags = abi.constant("SEG_PORT_ELSEWHERE") if elsewhere else 0
         with self._map("seg_returns") as returns:
             returns.update(_u32(port_id), abi.pack("seg_return", vex_flags=flags))
 
     def update(self, pair: PortPair) -> None:
-        """See `base.Driver`. NotFoundError for a pair that is not attached."""
+        """Update an attached pair (`base.Driver`). NotFoundError for a pair that is not attached."""
         back = self._return_of(pair.port_id)
         ends = (pair.vex_ifindex, pair.vin_ifindex)
         if back is None or (back.vex_ifindex, back.vin_ifindex) != ends:
@@ -159,8 +158,8 @@ class EbpfDriver:
         self._write(pair)
 
     def tell_owners(self, changes: Changes, *, whole: bool) -> None:
-        """Whose addresses, MACs and networks are whose. Whole: what is in the maps besides goes. Of a
-        map that is full the rest is written all the same; then RefusedError.
+        """Write who owns which address, MAC and network. `whole`: delete all other entries. If a map is full,
+        the rest is still written; then RefusedError.
         """
         missed: set[str] = set()
         for name in reversed(OWNER_MAPS):
@@ -184,13 +183,13 @@ class EbpfDriver:
             )
 
     def publish(self, generations: Mapping[int, int]) -> None:
-        """See `base.Driver`."""
+        """Publish the generations in seg_gens (`base.Driver`)."""
         with self._map("seg_gens") as gens:
             for port_id, generation in generations.items():
                 gens.update(_u32(port_id), struct.pack("=Q", generation))
 
     def counters(self, port_id: int) -> Mapping[str, Counter]:
-        """See `base.Driver`. Port 0: frames that belonged to no pair."""
+        """Return the port's counters (`base.Driver`). Port 0: frames that belonged to no pair."""
         found: dict[str, Counter] = {}
         with self._map("seg_counters") as counters:
             for reason in abi.REASONS:
@@ -201,8 +200,8 @@ class EbpfDriver:
         return found
 
     def rules(self, port_id: int) -> list[str]:
-        """See `base.Driver`: filters, entries, and which filters are missing. NotFoundError for a port
-        that is not attached.
+        """Return the port's filters, its map entries and its missing filters (`base.Driver`). NotFoundError
+        for a port that is not attached.
         """
         lines: list[str] = []
         with TcFilters(self.instance.netns) as tc:
@@ -217,7 +216,7 @@ class EbpfDriver:
         return lines + (missing or ["held as intended"])
 
     def repair(self, port_id: int) -> list[str]:
-        """See `base.Driver`. The maps are out of a stranger's reach; filters are not."""
+        """Restore missing filters (`base.Driver`). Maps need none: others cannot reach them."""
         with self._hooks() as hooks:
             missing = _missing(hooks, self._hooks_of(port_id))
             told = [_told(hooks, hook) for hook in missing]
@@ -227,7 +226,7 @@ class EbpfDriver:
         return told
 
     def in_front(self, port_id: int) -> list[str]:
-        """See `base.Driver`."""
+        """Return others' filters before ours on vex and vin, a line each (`base.Driver`)."""
         lines = []
         with TcFilters(self.instance.netns) as tc:
             for hook in self._hooks_of(port_id):
@@ -240,8 +239,8 @@ class EbpfDriver:
         return lines
 
     def port_in_use(self, port_id: int) -> bool:
-        """Whether any map that a new owner of the id would inherit from still holds something of the
-        port. Of the maps that grow with the node, none is walked for it:
+        """Return whether a map still holds something of the port that a new owner of the id would inherit. No
+        map that grows with the node is walked for this:
 
         - Flows (seg_flows4, seg_flows6): one hits only with the generation that seg_gens has for
           the port. That is 0 from the detach to the next owner's first policy, and then a number
@@ -279,15 +278,15 @@ class EbpfDriver:
             )
 
     def _take_down(self, ifindexes: list[int]) -> None:
-        """Our filters there. As a rule the links are gone by now, and their filters with them; and
-        all is where the namespace is (NotFoundError).
+        """Remove our filters from these links; most links, and their filters, are gone by then. NotFoundError
+        if the namespace is gone.
         """
         with TcFilters(self.instance.netns) as tc:
             there = [ifindex for ifindex in ifindexes if tc.name_of(ifindex)]
         if not there:
             return
         with self._hooks() as hooks:
-            # What another datapath sends on from now on has no mark that the egress would know.
+            # Egress goes first: frames of another datapath have no mark that it would know.
             for side in (TC_H_EGRESS_HOOK, TC_H_INGRESS_HOOK):
                 for ifindex in there:
                     hooks.remove_program(ifindex, PRIORITY, side)
@@ -295,7 +294,7 @@ class EbpfDriver:
                 hooks.remove_clsact_if_empty(ifindex)
 
     def _hooks_of(self, port_id: int) -> list[_Hook]:
-        """Those that a port needs; NotFoundError where it is not attached."""
+        """Return the hooks that a port needs; NotFoundError if it is not attached."""
         back = self._return_of(port_id)
         if back is None:
             raise NotFoundError(f"port {port_id} is not attached with ebpf")
@@ -326,9 +325,8 @@ class EbpfDriver:
             }
 
     def _ifindexes(self, port_id: int) -> list[int]:
-        """All interfaces that the maps give to the port. Not found by a walk over seg_ports, which
-        has those of the whole node: no port is in it that is not in seg_returns, which is written
-        first and emptied last.
+        """Return the interfaces that the maps give to the port. No walk over seg_ports, which has those of
+        the whole node: each port in it is in seg_returns too, which is written first and emptied last.
         """
         back = self._return_of(port_id)
         if back is None:
@@ -342,8 +340,8 @@ class EbpfDriver:
             ]
 
     def _take_over(self, pair: PortPair) -> None:
-        """Erase what ports that are no more left behind: an ifindex has one owner, and links that
-        are gone have none.
+        """Detach stale ports that hold the pair's ifindexes or id. RefusedError if the id's former links
+        still exist.
         """
         ends = (pair.vex_ifindex, pair.vin_ifindex)
         with self._map("seg_ports") as ports:
@@ -367,15 +365,14 @@ class EbpfDriver:
     # -- writing --------------------------------------------------------------------------
 
     def _set_heartbeat_timeout(self, control: bpf.Map) -> None:
-        # Through memory: writing the entry whole could set the engine's heartbeat back.
+        # Write through memory: a whole entry could set the engine's heartbeat back.
         with control.mmap(write=True) as memory:
             at = abi.ffi.offsetof("struct seg_control", "heartbeat_timeout_ns")
             struct.pack_into("=Q", memory, at, HEARTBEAT_TIMEOUT_NS)
 
     def _write(self, pair: PortPair) -> None:
-        """Addresses first: without one that is new, the workload's own frames would be called
-        spoofed; those no longer its own go last. Quarantine holds before any of them, and whatever
-        becomes of them.
+        """Write the pair's map entries. New addresses come first: without them the workload's own frames
+        would be called spoofed; old addresses go last. Quarantine is written before any of them.
         """
         if pair.mode is Mode.QUARANTINE:
             self._write_port(pair)
@@ -420,8 +417,8 @@ class EbpfDriver:
 
 
 def _pair_hooks(vex: int, vin: int) -> list[_Hook]:
-    """Those of one pair. What marks its frames comes before what asks for the mark: a port that is taken over
-    from another datapath carries traffic.
+    """Return the hooks of one pair. Hooks that set the mark come before hooks that check it, because a port
+    that comes from another datapath carries traffic.
     """
     return [
         _Hook(vex, "seg_from_vex"),
@@ -432,7 +429,7 @@ def _pair_hooks(vex: int, vin: int) -> list[_Hook]:
 
 
 def _is_ours(one: Filter) -> bool:
-    # Beside ours, a filter with another handle: the newest of a priority comes first.
+    # A filter with another handle is not ours: the newest of a priority comes first.
     return (one.kind, one.pref) == ("bpf", PRIORITY) and one.handle in (0, 1)
 
 
@@ -442,7 +439,7 @@ def _told(tc: TcFilters, hook: _Hook) -> str:
 
 
 def _missing(tc: TcFilters, wanted: list[_Hook]) -> list[_Hook]:
-    # Of our priority alone: on vbr stand the u32 rules of a whole node.
+    # Read our priority only: vbr has the u32 rules of a whole node.
     held = {
         hook: {
             one.name for one in programs(tc.filters(hook.ifindex, PRIORITY, hook.side))
@@ -465,7 +462,7 @@ def _counter_key(port_id: int, reason: int) -> bytes:
 
 
 def _written(opened: bpf.Map, key: bytes, value: bytes) -> bool:
-    """False where the map has no room."""
+    """Write the entry; return False if the map has no room."""
     try:
         opened.update(key, value)
     except SegctlError as error:

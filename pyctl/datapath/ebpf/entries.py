@@ -12,7 +12,7 @@ from pyctl.model.workload import Fail, PortPair, Service
 
 
 def mac_bytes(text: str) -> list[int]:
-    """A MAC as cffi takes it."""
+    """Return the MAC's bytes as a list, as cffi takes it."""
     return list(bytes.fromhex(text.replace(":", "")))
 
 
@@ -26,7 +26,7 @@ def _address_key(owner: int, address: IPv4Address | IPv6Address) -> bytes:
 
 
 def address_entries(pair: PortPair) -> dict[bytes, bytes]:
-    """seg_addrs: the workload's addresses and their subnets' broadcast addresses."""
+    """Return the seg_addrs entries: the workload's addresses and its subnets' broadcast addresses."""
     owner = pair.owner or pair.port_id
     interfaces = [ip_interface(text) for text in pair.addresses]
     own = bytes([abi.constant("SEG_ADDR_OWN")])
@@ -42,13 +42,13 @@ def address_entries(pair: PortPair) -> dict[bytes, bytes]:
 
 
 def _peers_ok(pair: PortPair) -> tuple[bool, bool]:
-    """May vex, and may vin, be reached by bpf_redirect_peer (DESIGN §2a, "Which redirect")."""
+    """Return whether bpf_redirect_peer may be used for vex and for vin (DESIGN §2a, "Which redirect")."""
     may = pair.redirect_peer
     return may and pair.host_mac is not None, may and not pair.xdp
 
 
 def return_value(pair: PortPair) -> bytes:
-    """seg_returns: where frames come back to."""
+    """Return the seg_returns value of the pair: where frames come back to."""
     vex, vin = _peers_ok(pair)
     quarantine = (
         abi.constant("SEG_PORT_QUARANTINE") if pair.mode.value == "quarantine" else 0
@@ -66,7 +66,7 @@ def return_value(pair: PortPair) -> bytes:
 
 
 def port_values(pair: PortPair) -> list[tuple[int, bytes]]:
-    """(ifindex, seg_port) of vex and of vin."""
+    """Return (ifindex, seg_port value) of vex and of vin."""
     flags = 0
     for wanted, name in (
         (pair.fail is Fail.OPEN, "SEG_PORT_FAIL_OPEN"),

@@ -40,7 +40,7 @@ SECONDS = 600
 emulated machine, and a busy host makes either many times longer."""
 WARNINGS = ("-Wall", "-Wextra", "-Wshadow", "-Werror", "-Wno-unused-parameter")
 
-# All that bcc's own headers want of a kernel's: with it, no kernel headers are ever needed.
+# All that bcc's own headers need, so that no kernel headers are required.
 _KCONFIG = """\
 #define CONFIG_BPF_SYSCALL 1
 #define KERNEL_VERSION(a, b, c) (((a) << 16) + ((b) << 8) + (c))
@@ -71,7 +71,7 @@ _EMPTY = (
 
 
 def source_text() -> str:
-    """The programs as one compilation unit; messages name the right file and line."""
+    """Return the programs as one compilation unit; compiler messages name the right file and line."""
     parts = []
     for name in PROGRAMS:
         file = SOURCES / f"{name}.bpf.c"
@@ -80,7 +80,7 @@ def source_text() -> str:
 
 
 def source_hash() -> str:
-    """Of everything that the programs are made from: sources and the way they are compiled."""
+    """Return a hash of the sources and of the way they are compiled."""
     digest = hashlib.sha256(source_text().encode())
     for header in sorted(SOURCES.rglob("*.h")):
         digest.update(header.read_bytes())
@@ -94,7 +94,7 @@ def _marker(instance: Instance) -> Path:
 
 
 def is_loaded(instance: Instance) -> bool:
-    """Whether every pin is there, from the sources as they are now."""
+    """Return whether all pins exist and are from the current sources."""
     pins = pin_dir(instance)
     return _marker(instance).is_dir() and all(
         (pins / name).exists() for name in (*MAPS, *PROGRAMS)
@@ -102,7 +102,7 @@ def is_loaded(instance: Instance) -> bool:
 
 
 def ensure_loaded(instance: Instance) -> None:
-    """Load in a child process what is not there yet; the child's error as if raised here."""
+    """Load what is missing in a child process; raise the child's error as if it happened here."""
     if is_loaded(instance):
         return
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -136,7 +136,7 @@ def _command(instance: Instance) -> list[str]:
 
 
 def _end(child: subprocess.Popen[str]) -> None:
-    """What it had pinned by then is whole, and found by the next."""
+    """Kill the child. Pins that it made are complete, and the next run finds them."""
     with child:
         child.kill()
 
@@ -155,8 +155,8 @@ def _from_child(status: int, out: str, said: str) -> SegctlError:
 
 
 def load(instance: Instance) -> None:
-    """Everything pinned and up to date. Idempotent: maps that fit are kept with their entries,
-    programs are replaced in one step each.
+    """Load and pin everything that is missing or old. Idempotent: maps that fit keep their entries, each
+    program is replaced in one step.
     """
     bpf_fs.ensure_mounted()
     pins = pin_dir(instance)
@@ -218,8 +218,8 @@ def _replace_pin(pins: Path, name: str, fd: int) -> None:
 
 
 def _mark(pins: Path) -> int:
-    """The skb->mark of what was inspected: of this instance's programs, since its first. A workload may
-    put a mark on what it sends past them, and must not guess this one.
+    """Return the skb->mark of inspected frames, chosen once per instance. It is random because a workload can
+    mark the frames that it sends past the programs.
     """
     for found in pins.glob("mark-*"):
         return int(found.name[5:], 16)
@@ -229,7 +229,7 @@ def _mark(pins: Path) -> int:
 
 
 def _compiled(maps: dict[str, bpf.Map], mark: int) -> list[tuple[str, int]]:
-    """(name, descriptor) of each program; they stay open until this process ends."""
+    """Return (name, descriptor) of each program; they stay open until this process ends."""
     with tempfile.TemporaryDirectory(prefix="segctl-bpf-") as tree:
         _write_kernel_tree(Path(tree))
         os.environ["BCC_KERNEL_SOURCE"] = tree
@@ -265,7 +265,7 @@ def _options(maps: dict[str, bpf.Map], mark: int) -> list[str]:
 
 def _skb_options() -> list[str]:
     known = skb_layout.read()
-    # One read takes both pointers, where data stands behind head.
+    # One read takes both pointers, so data must directly follow head.
     if (known.data - known.head, struct.calcsize("P")) != (8, 8):
         known = skb_layout.SkbLayout()
     return [
@@ -302,7 +302,7 @@ def _import_bcc() -> Any:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The child: loads, and says what went wrong as one JSON object on stdout."""
+    """Run the child: load, and print any error as one JSON object on stdout."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("instance", help="whose pins: the name in SEGCTL_INSTANCE")
     options = parser.parse_args(argv)

@@ -16,26 +16,26 @@ _TYPE, _MEMBER = struct.Struct("=III"), struct.Struct("=III")
 _STRUCT, _UNION = 4, 5
 _EXTRA = {1: (4, 0), 3: (12, 0), 4: (0, 12), 5: (0, 12), 6: (0, 8), 13: (0, 8)}
 _EXTRA |= {14: (4, 0), 15: (0, 12), 17: (4, 0), 19: (0, 12)}
-"""Kind → bytes behind the type: so many, and so many for each of its vlen."""
+"""Kind → bytes after the type: a fixed number, and a number for each of its vlen."""
 _WANTED = frozenset({"head", "data", "csum_start", "ip_summed"})
 
 
 @dataclass(frozen=True)
 class SkbLayout:
-    """Offsets in struct sk_buff, bytes; all 0: not known."""
+    """Byte offsets in struct sk_buff; all 0: not known."""
 
     head: int = 0
     data: int = 0
     csum_start: int = 0
     """csum_offset follows it."""
     ip_summed: int = 0
-    """Of the byte that holds it."""
+    """The offset of the byte that holds it."""
     ip_summed_shift: int = 0
-    """Of its two bits in that byte."""
+    """The shift of its two bits in that byte."""
 
 
 def read(path: Path = VMLINUX) -> SkbLayout:
-    """Return the layout; an unknown one where the kernel does not tell."""
+    """Return the layout, with all offsets 0 if the kernel's BTF cannot be read."""
     try:
         return parse(path.read_bytes())
     except (OSError, ValueError, struct.error):
@@ -43,7 +43,7 @@ def read(path: Path = VMLINUX) -> SkbLayout:
 
 
 def parse(blob: bytes) -> SkbLayout:
-    """Return the layout that a BTF blob tells. ValueError where it has no such struct."""
+    """Return the layout from a BTF blob. ValueError if it has no such struct."""
     magic, _version, _flags, start, types, length, strings, _ = _HEADER.unpack_from(
         blob
     )
@@ -80,7 +80,7 @@ def parse(blob: bytes) -> SkbLayout:
 def _collect(
     blob: bytes, names: int, places: list[int], at: int, base: int, bits: dict[str, int]
 ) -> None:
-    """Bit offsets of the wanted members, through structs and unions without a name."""
+    """Collect the bit offsets of the wanted members, also from structs and unions without a name."""
     _name, info, _size = _TYPE.unpack_from(blob, at)
     for number in range(info & 0xFFFF):
         member = at + _TYPE.size + number * _MEMBER.size

@@ -41,7 +41,7 @@ TCA_ACT_STATS, TCA_STATS_BASIC, TCA_STATS_PKT64 = 4, 1, 8
 _BASIC = struct.Struct("=QI")
 """struct gnet_stats_basic: bytes, packets (the lower half; the whole stands beside it where it is more)."""
 _ACTION_CONTROL = struct.Struct("=8xi")
-"""Of tc_gen, the third field."""
+"""The third field of tc_gen, its action."""
 _ACROSS = {
     GROUP_IPV4: "to_engine",
     GROUP_IPV6: "to_engine",
@@ -63,7 +63,7 @@ _DROPPED = {
 def of_ports(
     filters: Iterable[Filter], base: int, steering: Steering
 ) -> dict[str, Counter]:
-    """Of the rules of vex and vin at a base."""
+    """Return the counters of the rules of vex and vin at a base."""
     found: dict[str, Counter] = {}
     for one in filters:
         counted = _counted(one.body)
@@ -80,7 +80,7 @@ def of_ports(
 
 
 def of_bridge(filters: Iterable[Filter], steering: Steering) -> dict[str, Counter]:
-    """Of the port's rules on vbr."""
+    """Return the counters of the port's rules on vbr."""
     found: dict[str, Counter] = {}
     reason = "quarantine" if steering is Steering.QUARANTINE else "from_engine"
     for one in filters:
@@ -91,7 +91,7 @@ def of_bridge(filters: Iterable[Filter], steering: Steering) -> dict[str, Counte
 
 
 def summed(*parts: Mapping[str, Counter]) -> dict[str, Counter]:
-    """Of several; reasons never met are absent."""
+    """Return the sum of several counter maps; reasons never met are absent."""
     found: dict[str, Counter] = {}
     for part in parts:
         for reason, counter in part.items():
@@ -106,7 +106,7 @@ def _add(found: dict[str, Counter], reason: str, more: Counter) -> None:
 
 
 def _counted(body: bytes) -> tuple[bool, Counter] | None:
-    """(whether its last action drops, what that has counted); None for no rule."""
+    """Return (whether the last action drops, what it has counted); None if it is no rule."""
     options = attrs(attrs(body[TCMSG.size :]).get(TCA_OPTIONS, b""))
     actions = sorted(iter_attrs(options.get(TCA_U32_ACT, b"")))
     if not actions:

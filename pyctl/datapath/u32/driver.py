@@ -38,7 +38,7 @@ from pyctl.platform.tc.filters import TcFilters
 
 
 class U32Driver:
-    """The driver of one instance. What it was asked for is on disk, the rest in the kernel."""
+    """The u32 driver of one instance. What it was asked for is on disk, the rest in the kernel."""
 
     kind = DatapathKind.U32
 
@@ -49,7 +49,7 @@ class U32Driver:
     # -- the driver's contract ------------------------------------------------------------
 
     def connect(self) -> None:
-        """See `base.Driver`. The guard on vbr; the pairs' rules stand by themselves."""
+        """Install the guard on vbr (`base.Driver`). The pairs' rules do not depend on this call."""
         with self._tc() as tc:
             session = Session(tc)
             made = tc.add_clsact(VBR)
@@ -61,7 +61,7 @@ class U32Driver:
                 raise
 
     def cleanup(self) -> None:
-        """See `base.Driver`."""
+        """Detach all ports and remove the guard (`base.Driver`)."""
         for port_id in self._state.port_ids():
             self.detach(port_id)
         with contextlib.suppress(NotFoundError), self._tc() as tc:
@@ -70,10 +70,10 @@ class U32Driver:
             tc.remove_clsact_if_empty(VBR)
 
     def attach(self, pair: PortPair) -> None:
-        """See `base.Driver`. RefusedError for a port id whose links are there, but not these.
+        """Attach a pair (`base.Driver`). RefusedError if other live links have the port id.
 
-        Where another kind's filter has our place on a port, the rules wait behind it; attaching
-        again, once it is gone, brings them home.
+        If another kind's filter has our place on a port, the rules wait at ASIDE; attaching again after it is
+        gone moves them HOME.
         """
         with self._tc() as tc:
             session = Session(tc)
@@ -93,7 +93,7 @@ class U32Driver:
                 raise
 
     def update(self, pair: PortPair) -> None:
-        """See `base.Driver`. NotFoundError for a pair that is not attached."""
+        """Update an attached pair (`base.Driver`). NotFoundError for a pair that is not attached."""
         known = self._state.get(pair.port_id)
         ends = (pair.vex_ifindex, pair.vin_ifindex)
         if known is None or ends_of(known) != ends:
@@ -104,8 +104,8 @@ class U32Driver:
         self.attach(pair)
 
     def repair(self, port_id: int) -> list[str]:
-        """Make the kernel hold again what was asked for; gives a line for each rule that it did not
-        hold, or held besides. NotFoundError for a port that is not attached.
+        """Restore the port's rules (`base.Driver`); return a line for each rule that was missing, changed or
+        too much. NotFoundError for a port that is not attached.
         """
         asked = self._asked(port_id)
         with self._tc() as tc:
@@ -119,7 +119,7 @@ class U32Driver:
         return found
 
     def repair_guard(self) -> list[str]:
-        """Likewise of what all ports share on vbr.
+        """Restore the rules that all ports share on vbr; return a line for each difference.
 
         Of one with other matches, the wrong rule leaves before the right one comes: a pref's rules
         are right in their order or not at all. The moment between opens nothing: what enters on vbr
@@ -134,15 +134,15 @@ class U32Driver:
         return found
 
     def in_front(self, port_id: int) -> list[str]:
-        """See `base.Driver`."""
+        """Return others' filters before ours on vex and vin, a line each (`base.Driver`)."""
         asked = self._asked(port_id)
         with self._tc() as tc:
             session = Session(tc)
             return session.in_front(session.plan(asked))
 
     def step_aside(self, port_id: int) -> None:
-        """Leave the place on the ports that another datapath's filter takes, without a gap: the
-        rules stand behind it then, and count as soon as it goes. NotFoundError where not attached.
+        """Move the port's rules to ASIDE without a gap, to leave HOME to another datapath's filter. They take
+        effect when that filter goes. NotFoundError for a port that is not attached.
         """
         asked = self._asked(port_id)
         with self._tc() as tc:
@@ -150,7 +150,7 @@ class U32Driver:
             session.swap(session.plan(asked), ASIDE)
 
     def detach(self, port_id: int) -> None:
-        """See `base.Driver`."""
+        """Remove the port's rules and its file (`base.Driver`)."""
         asked = self._state.get(port_id)
         with contextlib.suppress(NotFoundError), self._tc() as tc:
             session = Session(tc)
@@ -161,11 +161,11 @@ class U32Driver:
         self._state.forget(port_id)
 
     def publish(self, generations: Mapping[int, int]) -> None:
-        """See `base.Driver`: there is no verdict cache."""
+        """Do nothing (`base.Driver`): there is no verdict cache."""
 
     def rules(self, port_id: int) -> list[str]:
-        """See `base.Driver`: those intended, those held, others' in front of them, what differs. NotFoundError for a port
-        that is not attached.
+        """Return the rules intended and held, others' filters before them, and the differences
+        (`base.Driver`). NotFoundError for a port that is not attached.
         """
         asked = self._asked(port_id)
         with self._tc() as tc:
@@ -181,7 +181,7 @@ class U32Driver:
         return lines + (differences or ["held as intended"])
 
     def counters(self, port_id: int) -> Mapping[str, Counter]:
-        """See `base.Driver`, and `u32_counters` for what is not told apart. Port 0: nothing."""
+        """Return the port's counters (`base.Driver`); `u32_counters` tells which reasons are absent."""
         asked = self._state.get(port_id)
         if asked is None:
             return {}
@@ -201,7 +201,7 @@ class U32Driver:
         return u32_counters.summed(*parts)
 
     def port_in_use(self, port_id: int) -> bool:
-        """Whether a file or a rule on vbr is left of the port."""
+        """Return whether a file of the port or a rule on vbr is left."""
         if self._state.holds(port_id):
             return True
         try:
@@ -211,7 +211,7 @@ class U32Driver:
             return False
 
     def port_ids(self) -> list[int]:
-        """The ports that are steered by this datapath."""
+        """Return the ports that are steered by this datapath."""
         return self._state.port_ids()
 
     # -- parts ----------------------------------------------------------------------------
@@ -226,7 +226,7 @@ class U32Driver:
         return asked
 
     def _take_over(self, session: Session, pair: PortPair) -> None:
-        """Erase what ports that are no more left behind: an ifindex has one owner."""
+        """Forget stale ports that hold the pair's links. RefusedError if other live links have its id."""
         ends = set(ends_of(pair))
         known = self._state.get(pair.port_id)
         if known is not None:
@@ -255,7 +255,7 @@ class U32Driver:
         made: list[int],
     ) -> None:
         if known is not None:
-            # Its rules stand, the old ones or the new: which, the next repair finds out.
+            # The old or the new rules stand; the next repair finds out which.
             self._state.put(known)
             return
         with contextlib.suppress(SegctlError):
@@ -265,8 +265,8 @@ class U32Driver:
                 session.tc.remove_clsact_if_empty(end)
 
     def _bring(self, session: Session, goal: Plan) -> None:
-        """From whatever is held to the goal. The way back first: what is held meanwhile must find
-        it, and a tap's copies never take it.
+        """Bring the held rules to the goal. The rules on vbr come first: frames held meanwhile must find
+        their way back, and a tap's copies never take it.
         """
         session.place(goal.bridge_rules(), lambda: session.ways_back(goal.port_id))
         session.swap(goal, session.base(goal))

@@ -39,33 +39,33 @@ own UCMAC alone, and a pref takes 4095 rules."""
 
 
 def steering_of(mode: Mode) -> Steering:
-    """What a mode means here: those that only record get copies."""
+    """Return the steering for a mode; modes that only record get copies (a tap)."""
     if mode is Mode.QUARANTINE:
         return Steering.QUARANTINE
     return Steering.FORWARD if mode is Mode.PROTECT else Steering.TAP
 
 
 def bridge_prefs(port_id: int) -> tuple[int, int]:
-    """Of the rules on vbr: towards vin, towards vex."""
+    """Return the prefs of the port's rules on vbr: towards vin, towards vex."""
     first = _FIRST + 2 * (port_id % SLOTS)
     return first, first + 1
 
 
 def is_of(pair: PortPair, touched: Touched) -> bool:
-    """Whether a port could have a rule there."""
+    """Return whether the port could have a rule at the touched place."""
     if touched.ifindex == VBR:
         return touched.pref in (0, *bridge_prefs(pair.port_id))
     return touched.ifindex in (pair.vex_ifindex, pair.vin_ifindex)
 
 
 def is_guard(touched: Touched) -> bool:
-    """Whether it is where a rule for all ports could be."""
+    """Return whether a rule that all ports share could be at the touched place."""
     return touched.ifindex == VBR and touched.pref in (0, GUARD_BOTH, GUARD_NONE)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All rules of one port, for either base."""
+    """The rules of one port, for either base."""
 
     port_id: int
     pair: Pair
@@ -73,18 +73,18 @@ class Plan:
     steering: Steering
 
     def port_rules(self, base: int) -> list[Rule]:
-        """Of vex and vin, in the order of installation."""
+        """Return the rules of vex and vin, in the order of installation."""
         rules = ruleset(replace(self.pair, pref_base=base), self.steering, self.options)
         return [rule for rule in rules if rule.device != self.pair.bridge]
 
     def bridge_rules(self) -> list[Rule]:
-        """Of vbr."""
+        """Return the rules of vbr."""
         rules = ruleset(self.pair, self.steering, self.options)
         return [rule for rule in rules if rule.device == self.pair.bridge]
 
 
 def plan(pair: PortPair, names: Mapping[int, str]) -> Plan:
-    """KeyError for links that are not there."""
+    """Return the pair's plan. KeyError for links that do not exist."""
     # A tap judges nothing by itself.
     judged = pair.mode is Mode.PROTECT
     interfaces = [ip_interface(text) for text in pair.addresses]
@@ -118,34 +118,34 @@ def plan(pair: PortPair, names: Mapping[int, str]) -> Plan:
 
 
 def held(filters: Iterable[Filter], names: Mapping[int, str]) -> list[Held]:
-    """The u32 rules among them, in the order in which the kernel tries them."""
+    """Return the u32 rules among the filters, in the order in which the kernel tries them."""
     bodies = [one.body for one in filters if one.kind == "u32"]
     return dump.held(bodies, lambda index: names.get(index, f"({index})"))
 
 
 def at_base(rules: Iterable[Held], base: int) -> list[Held]:
-    """Those of one set."""
+    """Return the rules of the set at this base."""
     return [one for one in rules if in_range(one.rule.pref, base)]
 
 
 def in_range(pref: int, base: int) -> bool:
-    """Whether a set at this base could have a rule there."""
+    """Return whether a set at this base could have a rule at this pref."""
     return base - PREFS_BELOW <= pref <= base + PREFS_ABOVE
 
 
 def is_ours(one: Filter) -> bool:
-    """Whether a port's filter is in one of its two sets. What a stranger puts there is drift."""
+    """Return whether the filter has the kind and a pref of our sets; another's rule there is drift."""
     return one.kind == "u32" and any(in_range(one.pref, at) for at in (HOME, ASIDE))
 
 
 def of_port(rules: Iterable[Held], asked: Iterable[Rule]) -> list[Held]:
-    """The bridge's rules that know one of the UCMACs that `asked` knows."""
+    """Return the bridge's rules that have the same matches as one of the `asked` rules."""
     known = {normal(rule).matches for rule in asked}
     return [one for one in rules if one.rule.matches in known]
 
 
 def ways_back(port_id: int) -> list[Rule]:
-    """Rules that match what the port's rules on vbr match, whatever they do."""
+    """Return rules with the matches of the port's rules on vbr; their actions do not matter."""
     pref_ex, pref_in = bridge_prefs(port_id)
     anything = Pair(
         vex="vex",

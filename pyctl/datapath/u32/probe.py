@@ -35,7 +35,7 @@ _PAIR = Pair(
 
 
 def missing() -> str | None:
-    """Why the u32 datapath cannot be had here; None where it can."""
+    """Return why the u32 datapath does not work here; None if it works."""
     argv = [sys.executable, "-m", "pyctl.datapath.u32.probe"]
     try:
         done = subprocess.run(
@@ -50,7 +50,7 @@ def missing() -> str | None:
 
 
 def install() -> None:
-    """All kinds of ruleset, one after the other. OSError, NetlinkError, SegctlError: refused."""
+    """Install each kind of ruleset in turn. OSError, NetlinkError or SegctlError: it was refused."""
     enter_scratch()
     with NetlinkSocket() as nl:
         links.add_veth(nl, links.VethEnd(_PAIR.vex), links.VethEnd(_PAIR.vin))
@@ -76,7 +76,7 @@ def _parts(one: netlink.Message) -> tuple[int, bytes, int]:
 
 
 def main() -> int:
-    """Exit status 0, or 1 and why not."""
+    """Run the probe; return the exit status 0, or 1 after printing why not."""
     try:
         install()
     except SegctlError as error:

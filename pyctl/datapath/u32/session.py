@@ -1,7 +1,7 @@
 """One look at an enforcer namespace: which u32 rules are held there, and the steps that change them.
 
-In: plans, an open `TcFilters`. Out: rules with their handles, and changed ones. I/O: rtnetlink.
-Handles and orders are read anew at each step, since a stranger may have changed them.
+In: plans, an open `TcFilters`. Out: rules with their handles, and changed ones. I/O: rtnetlink. Handles and
+order are read again at each step, because others may have changed them.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ from pyctl.platform.tc.filters import Filter, TcFilters
 
 
 def ends_of(pair: PortPair) -> tuple[int, int]:
-    """The interfaces of a port: vex, vin."""
+    """Return the interfaces of a port: vex, vin."""
     return pair.vex_ifindex, pair.vin_ifindex
 
 
 def shown(one: Held) -> str:
-    """A held rule for people."""
+    """Return a held rule as text, for users."""
     try:
         text = command(one.rule)
     except ValueError:
@@ -51,7 +51,7 @@ def shown(one: Held) -> str:
 
 
 def told(found: Drift) -> list[str]:
-    """A line for each difference."""
+    """Return a line for each difference."""
     return (
         [f"too much {shown(one)}" for one in found.excess]
         + [f"missing  {command(rule)}" for rule in found.missing]
@@ -60,8 +60,8 @@ def told(found: Drift) -> list[str]:
 
 
 class LinkNames(Mapping[int, str]):
-    """The name of each link by its index, asked for when it is needed: what a call costs must not
-    grow with the node.
+    """A mapping from ifindex to link name that asks the kernel only when needed, so that a call's cost does
+    not grow with the node.
     """
 
     def __init__(self, tc: TcFilters) -> None:
@@ -69,7 +69,7 @@ class LinkNames(Mapping[int, str]):
         self._known: dict[int, str] = {}
 
     def __getitem__(self, index: int) -> str:
-        """KeyError for a link that is not there."""
+        """Return the link's name; KeyError if it does not exist."""
         if index not in self._known:
             name = self._tc.name_of(index)
             if name is None:
@@ -78,15 +78,15 @@ class LinkNames(Mapping[int, str]):
         return self._known[index]
 
     def __iter__(self) -> Iterator[int]:
-        """Those asked for."""
+        """Iterate over the indexes asked for so far."""
         return iter(self._known)
 
     def __len__(self) -> int:
-        """How many were."""
+        """Return the number of indexes asked for so far."""
         return len(self._known)
 
     def index_of(self, name: str) -> int:
-        """Of one asked for. NotFoundError for another."""
+        """Return the index of a name asked for before; NotFoundError for any other."""
         for index, known in self._known.items():
             if known == name:
                 return index
@@ -94,14 +94,14 @@ class LinkNames(Mapping[int, str]):
 
 
 class Session:
-    """For one call of the driver."""
+    """The state of one call of the driver."""
 
     def __init__(self, tc: TcFilters) -> None:
         self.tc = tc
         self.names = LinkNames(tc)
 
     def plan(self, pair: PortPair) -> Plan:
-        """NotFoundError for links that are not there."""
+        """Return the pair's plan; NotFoundError for links that do not exist."""
         for end in (*ends_of(pair), VBR):
             if end not in self.names:
                 raise NotFoundError(
@@ -116,22 +116,22 @@ class Session:
     # -- what is held ---------------------------------------------------------------------
 
     def on(self, ifindex: int, base: int) -> list[Held]:
-        """Of one set, on one port."""
+        """Return the held rules of one set on one port."""
         return at_base(held(self.tc.filters(ifindex), self.names), base)
 
     def at(self, goal: Plan, base: int) -> list[Held]:
-        """Of one set, on both ports."""
+        """Return the held rules of one set on both ports."""
         ends = (goal.pair.vex, goal.pair.vin)
         return [one for end in ends for one in self.on(self._index(end), base)]
 
     def guards(self) -> list[Held]:
-        """The guard's rules on vbr."""
+        """Return the guard's held rules on vbr."""
         prefs = [rule.pref for rule in guard(BRIDGE)]
         found = [one for pref in prefs for one in self.tc.filters(VBR, pref)]
         return held(found, self.names)
 
     def filters_back(self, port_id: int) -> list[Filter]:
-        """A port's filters on vbr, whatever they do."""
+        """Return a port's filters on vbr, whatever their actions."""
         own = ways_back(port_id)
         return [
             one
@@ -141,11 +141,11 @@ class Session:
         ]
 
     def ways_back(self, port_id: int) -> list[Held]:
-        """The same as rules."""
+        """Return a port's filters on vbr as rules."""
         return held(self.filters_back(port_id), self.names)
 
     def held_by(self, goal: Plan) -> list[Held]:
-        """All of a port."""
+        """Return all held rules of a port."""
         return [
             *self.at(goal, HOME),
             *self.at(goal, ASIDE),
@@ -153,7 +153,7 @@ class Session:
         ]
 
     def base(self, goal: Plan) -> int:
-        """Where the set is to be: ASIDE as long as another kind's filter is at HOME."""
+        """Return the set's base: ASIDE while another kind's filter is at HOME, else HOME."""
         foreign = any(
             one.kind != "u32" and in_range(one.pref, HOME)
             for end in (goal.pair.vex, goal.pair.vin)
@@ -162,7 +162,7 @@ class Session:
         return ASIDE if foreign else HOME
 
     def in_front(self, goal: Plan) -> list[str]:
-        """A line for each filter of others in front of the set."""
+        """Return a line for each filter of others in front of the set."""
         first = self.base(goal) - PREFS_BELOW
         return [
             line
@@ -173,21 +173,21 @@ class Session:
         ]
 
     def differences(self, goal: Plan) -> list[str]:
-        """In words; none where all is as wanted."""
+        """Return a line for each difference between goal and kernel."""
         wanted = goal.port_rules(self.base(goal)) + goal.bridge_rules()
         return told(drift(wanted, self.held_by(goal)))
 
     # -- steps ----------------------------------------------------------------------------
 
     def place(self, rules: Sequence[Rule], present: Callable[[], list[Held]]) -> None:
-        """Make the rules be what `present` finds."""
+        """Make the held rules that `present` returns equal to `rules`."""
         found = drift(rules, present())
         self._replace(found.changed)
         self.remove(found.excess)
         self._add(present, found.missing)
 
     def swap(self, goal: Plan, base: int) -> None:
-        """Make the ports hold the goal at that base and nowhere else; see u32's docstring."""
+        """Move the ports to the goal at that base and nowhere else; the driver's docstring tells how."""
         other = ASIDE if base == HOME else HOME
         here, there = self.at(goal, base), self.at(goal, other)
         wrong = drift(goal.port_rules(base), here)
@@ -203,7 +203,7 @@ class Session:
         self.remove(reversed(self.at(goal, other)))
 
     def remove(self, rules: Iterable[Held]) -> None:
-        """In the order given. What is gone already is no failure."""
+        """Remove the rules in the given order; rules that are gone already are no error."""
         gone = list(rules)
         self.tc.try_each(
             "removing rules",
@@ -218,9 +218,9 @@ class Session:
         return self._index(rule.device), rule.pref
 
     def _remove_emptied(self, places: Mapping[tuple[int, int], Rule]) -> None:
-        """u32 keeps a classifier without rules as long as others of the hook share its tables. With
-        its kind and its protocol it is in the way of whatever comes to that pref, and with itself
-        in the way of the queueing discipline's end.
+        """Remove classifiers without rules. u32 keeps them while others of the hook share its tables. Their
+        kind and protocol would block whatever comes to that pref, and they keep the queueing discipline from
+        being removed.
         """
         empty = [
             rule
@@ -243,7 +243,7 @@ class Session:
         self._add(lambda: self.at(goal, base), inspect, rest)
 
     def _add(self, present: Callable[[], list[Held]], *parts: Sequence[Rule]) -> None:
-        """All of them, part by part, or none."""
+        """Add all rules, part by part, or none."""
         index = self._index
         before = present()
         try:

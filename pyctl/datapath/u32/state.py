@@ -1,10 +1,9 @@
 """What the u32 datapath was asked for, on disk: one file for each port, one for each interface.
 
-In: an instance, pairs. Out: the same after a crash. I/O: files in Instance.run_dir, which
-end with the boot, as the rules do.
-A rule that drops names no port, and rules that were taken away by a stranger name nothing: so what
-was asked for cannot be read off the kernel, and drift could not be told without it. The files by
-interface only find a port's: one without, or with another interface in it, says nothing.
+In: an instance, pairs. Out: the same after a crash. I/O: files in Instance.run_dir, which end with the boot,
+as the rules do. A drop rule names no port, and rules that somebody removed name nothing. So the kernel does
+not show what was asked for, and drift cannot be found without these files. The files by interface only lead
+to a port's file: if that is missing or names another interface, they mean nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from pyctl.model.workload import Fail, Mode, PortPair, Service
 
 
 class U32State:
-    """The files of one instance. SegctlError where the disk refuses."""
+    """The files of one instance. Writing raises SegctlError if the disk refuses."""
 
     def __init__(self, instance: Instance) -> None:
         self._directory = instance.run_dir / "u32"
@@ -32,7 +31,7 @@ class U32State:
         return self._directory / f"{ifindex}.end"
 
     def get(self, port_id: int) -> PortPair | None:
-        """None for a port that is not this datapath's, and for a file of another version."""
+        """Return the port's pair; None for an unknown port or a file of another version."""
         try:
             raw = json.loads(self._file(port_id).read_text())
             given = raw["pair"] | {
@@ -47,7 +46,7 @@ class U32State:
             return None
 
     def holder(self, ifindex: int) -> int | None:
-        """The port that an interface is an end of."""
+        """Return the port that has this interface as an end, or None."""
         try:
             port_id = int(self._by_end(ifindex).read_text())
         except (FileNotFoundError, ValueError):
@@ -56,16 +55,16 @@ class U32State:
         return port_id if pair and ifindex in _ends(pair) else None
 
     def holds(self, port_id: int) -> bool:
-        """Whether there is a file of the port, of whatever version."""
+        """Return whether the port has a file, of any version."""
         return self._file(port_id).exists()
 
     def port_ids(self) -> list[int]:
-        """All ports of this datapath."""
+        """Return all ports of this datapath."""
         found = (path.stem for path in self._directory.glob("*.json"))
         return sorted(int(stem) for stem in found if stem.isdigit())
 
     def put(self, pair: PortPair) -> None:
-        """Before the rules."""
+        """Write the port's file; call this before its rules are installed."""
         path = self._file(pair.port_id)
         new = path.with_suffix(".new")
         try:
@@ -80,7 +79,7 @@ class U32State:
             ) from error
 
     def forget(self, port_id: int) -> None:
-        """After the rules. Idempotent; an empty directory goes too."""
+        """Remove the port's files, after its rules, and the directory if it is empty. Idempotent."""
         pair = self.get(port_id)
         self._file(port_id).unlink(missing_ok=True)
         for end in _ends(pair) if pair else ():

@@ -3,9 +3,9 @@
 In: datagrams. Out: reply datagrams. I/O: through the engine, and the opening of its rings in the
 network namespace of this process: `ip netns exec NAME segctl engine`, as one starts a dp.
 
-Configuration is not acknowledged, as in the dp: whoever must know sends a keep-alive behind it,
-since requests are done in their order. A tapped endpoint's packets are sent back too, where the dp
-would keep them: what reaches this engine is on a detour, so keeping it would cut the workload off.
+Configuration is not acknowledged, as in the dp: whoever must know sends a keep-alive after it, because
+requests are done in their order. A tapped endpoint's packets are sent back too, where the dp would keep them:
+what reaches this engine is on a detour, so keeping it would cut the workload off.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from pyctl.errors import SegctlError, UsageError
 
 OWN_NETNS = "/proc/self/ns/net"
 GENERATION_BASE = 1 << 62
-"""Beyond every generation that an agent publishes: the kernel shall hit no verdict of policies
-whose changes nobody tells it."""
+"""Above every generation that an agent publishes: the kernel must not cache verdicts of policies whose
+changes nobody publishes."""
 DEBUG_CATEGORIES = (
     *("init", "error", "ctrl", "packet", "session", "timer", "tcp", "parser", "log"),
     *("ddos", "policy", "dlp"),
@@ -41,7 +41,7 @@ _ERRORS = ("malformed", "truncated", "tcp_flags", "fragment_overlap", "fragment_
 
 
 class Dispatcher:
-    """The protocol's side of one engine. One thread at a time."""
+    """The dp protocol's requests on one engine. Use it in one thread at a time."""
 
     def __init__(self, engine: Engine, *, log_level: str = "info") -> None:
         self._engine = engine
@@ -53,7 +53,7 @@ class Dispatcher:
         """(name, ifindex) of the interface whose rings this protocol opened."""
         self._debug: tuple[str, ...] = ()
         self._gone: Counter[str] = Counter()
-        """Counters of endpoints that were deleted, so that the device's only grow."""
+        """Counters of deleted endpoints, so that the device's counters never decrease."""
         self._handlers: dict[type, Callable[[Any], Iterator[bytes] | None]] = {
             messages.KeepAlive: self._keep_alive,
             messages.AddServicePort: self._add_port,
@@ -71,11 +71,11 @@ class Dispatcher:
         }
 
     def handle(self, datagram: bytes) -> Iterator[bytes]:
-        """The replies to one datagram, made as they are asked for; none for most.
+        """Do what a datagram asks; return its replies, made when they are read. Most have none.
 
-        Raises SegctlError for what cannot be done or is no request; all is as before then. Where
-        the engine itself refuses a policy (no memory), its port keeps what it had until the next
-        message that concerns the endpoint, and the others of the same message have theirs.
+        Raises SegctlError for what cannot be done or is no request; nothing has changed then. If the engine
+        refuses a policy (no memory), its port keeps what it had until the endpoint's next message, and the
+        others of the same message get theirs.
         """
         request = messages.parse(datagram)
         self._log.debug("dp request", request=type(request).__name__)
@@ -156,8 +156,8 @@ class Dispatcher:
         self._program(*changed)
 
     def _program(self, *endpoints: Endpoint) -> None:
-        """Make the engine enforce what these endpoints are now: all that it takes, whatever it
-        refuses of one; the first refusal is raised then.
+        """Set the policies of these endpoints in the engine. A refusal does not stop the others; the first
+        one is raised at the end.
         """
         refused: list[SegctlError] = []
         for endpoint in endpoints:
@@ -182,7 +182,7 @@ class Dispatcher:
         return {reason: packets for reason, (packets, _, _) in found.items()}
 
     def _sessions(self) -> Iterator[tuple[records.Session, Endpoint]]:
-        """Those of endpoints: of one that is gone the engine lists what it has not told yet."""
+        """Yield the sessions that belong to an endpoint; the engine also lists some of deleted endpoints."""
         cursor, more = 0, True
         while more:
             blob, cursor = self._engine.sessions(0, _LISTED, cursor)
@@ -207,7 +207,7 @@ class Dispatcher:
         yield from replies.session_list(rows)
 
     def _counter_device(self, _: messages.CounterDevice) -> Iterator[bytes]:
-        # First, so that no frame is missing in the ports' figures that is in these.
+        # Read these first, so that the ports' counts include every frame counted here.
         stats = self._engine.stats()
         counted = Counter(self._gone) + Counter(self._counted(0))
         for endpoint in self._state:
@@ -236,7 +236,7 @@ class Dispatcher:
         )
 
     def _set_debug(self, request: messages.SetDebug) -> None:
-        """Any category turns debug lines on: this engine's log has levels, not categories."""
+        """Set the log level: any category means debug, because this engine's log has no categories."""
         wanted = dict.fromkeys(request.categories)
         unknown = [
             name for name in wanted if name not in (*DEBUG_CATEGORIES, "all", "none")

@@ -1,7 +1,7 @@
 """Values out of a JSON object of unknown origin: the right type and range, or UsageError.
 
-In: a parsed object, a field's name. Out: Python values. I/O: none.
-`true` is no number here, though Python says so, and a number is no address.
+In: a parsed object, a field's name. Out: Python values. I/O: none. Unlike in Python, `true` is no number
+here, and a number is no address.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ _IFACE_BYTES = 15
 
 
 def _shown(value: object) -> str:
-    """A value for an error text, cut: the sender decides how long it is."""
+    """Return a value for an error text, cut: the sender decides how long it is."""
     return repr(value)[:60]
 
 
 @dataclass(frozen=True)
 class Fields:
-    """One JSON object and where it stands, e.g. `ctrl_cfg_policy.rules[3]`."""
+    """A JSON object and where it stands, e.g. `ctrl_cfg_policy.rules[3]`."""
 
     body: dict[str, Any]
     where: str
 
     @classmethod
     def of(cls, value: object, where: str) -> Fields:
-        """UsageError where `value` is no object."""
+        """Return the fields of an object; UsageError if `value` is no object."""
         if not isinstance(value, dict):
             raise UsageError(f"{where} must be an object, not {_shown(value)}")
         return cls(value, where)
@@ -51,11 +51,11 @@ class Fields:
         )
 
     def has(self, name: str) -> bool:
-        """Whether it is there and not null: an optional field may be either."""
+        """Return whether the field is there and not null: an optional field may be either."""
         return self.body.get(name) is not None
 
     def number(self, name: str, highest: int, default: int | None = None) -> int:
-        """An integer from 0 to `highest`; `default` for one that may be absent."""
+        """Return an integer from 0 to `highest`; `default` for one that may be absent."""
         if default is not None and not self.has(name):
             return default
         value = self._value(name)
@@ -64,7 +64,7 @@ class Fields:
         return value
 
     def flag(self, name: str, default: bool | None = None) -> bool:
-        """True or false."""
+        """Return a boolean; `default` for one that may be absent."""
         if default is not None and not self.has(name):
             return default
         value = self._value(name)
@@ -73,7 +73,7 @@ class Fields:
         return value
 
     def text(self, name: str, default: str | None = None) -> str:
-        """A string; `default` also for null."""
+        """Return a string; `default` also for null."""
         if default is not None and not self.has(name):
             return default
         value = self._value(name)
@@ -82,25 +82,25 @@ class Fields:
         return value
 
     def iface(self, name: str) -> str:
-        """A name that the kernel could give an interface."""
+        """Return an interface name that the kernel would accept."""
         value = self.text(name)
-        # What does not print has no place in a log, and halves of a character no bytes.
+        # Unprintable names must not reach a log, and lone surrogates cannot be encoded.
         printed = value.isprintable() and len(value.encode()) <= _IFACE_BYTES
         if not printed or not _IFACE.fullmatch(value) or value in {".", ".."}:
             raise self._wrong(name, "an interface's name")
         return value
 
     def mac(self, name: str) -> str:
-        """`aa:bb:cc:dd:ee:ff`, in small letters."""
+        """Return a MAC as `aa:bb:cc:dd:ee:ff`, in lower case."""
         return self._as_mac(name, self.text(name))
 
     def optional_mac(self, name: str) -> str | None:
-        """None for absent, null and the empty string, which is how the agent says "none"."""
+        """Return a MAC; None for absent, null and the empty string, which is how the agent says "none"."""
         value = self.text(name, "")
         return self._as_mac(name, value) if value else None
 
     def macs(self, name: str) -> tuple[str, ...]:
-        """A list of them, each once."""
+        """Return a list of MACs, each once."""
         found = [self._as_mac(name, value) for value in self.items(name)]
         return tuple(dict.fromkeys(found))
 
@@ -111,7 +111,7 @@ class Fields:
         return small
 
     def items(self, name: str) -> list[Any]:
-        """A list; null is an empty one, as Go writes it."""
+        """Return a list; null is an empty one, as Go writes it."""
         value = self._value(name)
         if value is None:
             return []
@@ -120,24 +120,24 @@ class Fields:
         return value
 
     def objects(self, name: str) -> list[Fields]:
-        """A list of objects."""
+        """Return a list of objects as Fields."""
         return [
             Fields.of(value, f"{self.where}.{name}[{at}]")
             for at, value in enumerate(self.items(name))
         ]
 
     def address(self, name: str) -> IPv4Address:
-        """A dotted IPv4 address; the protocol has no other."""
+        """Return a dotted IPv4 address; the protocol has no other."""
         try:
             return IPv4Address(self.text(name))
         except ValueError:
             raise self._wrong(name, "an IPv4 address") from None
 
     def subnet(self) -> IPv4Network:
-        """`ip` under `mask`; host bits may be set, as the agent sends a device's own address."""
+        """Return `ip` under `mask`; host bits may be set, because the agent sends a device's own address."""
         address, mask = self.address("ip"), self.address("mask")
         hosts = int(mask) ^ U32
-        # Not left to IPv4Network, which takes such a hosts' part for a mask as well.
+        # IPv4Network would accept a host mask as well.
         if hosts & (hosts + 1):
             raise self._wrong("mask", "a netmask")
         return IPv4Network((int(address) & int(mask), 32 - hosts.bit_length()))

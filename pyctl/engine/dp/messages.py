@@ -22,14 +22,14 @@ UCMAC_PREFIX = "4e:65:75:56:"
 
 
 class Part(enum.IntFlag):
-    """Which part of a set that came in several datagrams."""
+    """The part of a set that comes in several datagrams."""
 
     START = 1
     END = 2
 
 
 class Command(enum.IntEnum):
-    """`cmd` of ctrl_cfg_policy."""
+    """The `cmd` of ctrl_cfg_policy."""
 
     ADD = 1
     MODIFY = 2
@@ -37,14 +37,14 @@ class Command(enum.IntEnum):
 
 
 class ApplyDir(enum.IntFlag):
-    """`dir` of ctrl_cfg_policy: where this cluster evaluates what is between workloads."""
+    """The `dir` of ctrl_cfg_policy: where this cluster evaluates traffic between workloads."""
 
     EGRESS = 1
     INGRESS = 2
 
 
 class PolicyAction(enum.IntEnum):
-    """What a dp policy says (NeuVector's numbers)."""
+    """The action of a dp policy (NeuVector's numbers)."""
 
     OPEN = 0
     LEARN = 1
@@ -58,14 +58,14 @@ class PolicyAction(enum.IntEnum):
 
 @dataclass(frozen=True)
 class KeepAlive:
-    """Asks whether anybody is there: the number comes back."""
+    """A request whether anybody is there; the number comes back."""
 
     seq_num: int
 
 
 @dataclass(frozen=True)
 class AddServicePort:
-    """Read and write frames on this interface. Frames of any size fit here, jumbo or not."""
+    """A request to read and write frames on this interface. Frames of any size fit, jumbo or not."""
 
     iface: str
     jumboframe: bool
@@ -73,7 +73,7 @@ class AddServicePort:
 
 @dataclass(frozen=True)
 class DeleteServicePort:
-    """Let go of it."""
+    """A request to close the rings on this interface."""
 
     iface: str
 
@@ -88,7 +88,7 @@ class InternalNet:
 
 @dataclass(frozen=True)
 class AddMac:
-    """A workload's interface: from here on its frames are somebody's."""
+    """A request to add a workload's interface as an endpoint."""
 
     iface: str
     mac: str
@@ -102,7 +102,7 @@ class AddMac:
 
 @dataclass(frozen=True)
 class DeleteMac:
-    """It is gone, and with it its policy and sessions."""
+    """A request to delete an endpoint, with its policy and sessions."""
 
     iface: str
     mac: str
@@ -120,7 +120,7 @@ class App:
 
 @dataclass(frozen=True)
 class ConfigMac:
-    """Tap or inline, and the ports that the workload listens on."""
+    """A request to set tap or inline, and the ports that the workload listens on."""
 
     macs: tuple[str, ...]
     tap: bool | None
@@ -131,7 +131,7 @@ class ConfigMac:
 
 @dataclass(frozen=True)
 class AppRule:
-    """What a CHECK_APP rule says of one application."""
+    """The action of a CHECK_APP rule for one application."""
 
     app: int
     action: PolicyAction
@@ -140,7 +140,7 @@ class AppRule:
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule; the workload is its destination where `ingress`, else its source."""
+    """A rule; the workload is its destination if `ingress`, else its source."""
 
     rule_id: int
     sip: IPv4Address
@@ -161,7 +161,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class ConfigPolicy:
-    """A part of the whole policy of these MACs, which takes the former one's place."""
+    """A part of the whole policy of these MACs, which replaces the former one."""
 
     cmd: Command
     part: Part
@@ -173,29 +173,29 @@ class ConfigPolicy:
 
 @dataclass(frozen=True)
 class CountSession:
-    """Asks how many sessions are open."""
+    """A request for the number of open sessions."""
 
 
 @dataclass(frozen=True)
 class ListSession:
-    """Asks for all of them."""
+    """A request for all sessions."""
 
 
 @dataclass(frozen=True)
 class CounterDevice:
-    """Asks for the counters of the data plane."""
+    """A request for the counters of the data plane."""
 
 
 @dataclass(frozen=True)
 class SetDebug:
-    """What to log."""
+    """A request to set what is logged."""
 
     categories: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class GetDebug:
-    """Asks what is logged."""
+    """A request for what is logged."""
 
 
 Message = (
@@ -346,7 +346,7 @@ NAMES = tuple(_PARSERS)
 
 
 def parse(datagram: bytes) -> Message:
-    """The request that a datagram carries.
+    """Return the request that a datagram carries.
 
     UsageError for everything else: no JSON, no object, not one key, a message that is unknown or
     not served, a field that is missing or of another type or range.
@@ -368,5 +368,5 @@ def parse(datagram: bytes) -> Message:
     try:
         return parser(Fields.of(body, name))
     except RecursionError as error:
-        # What json could just read, the text of a refusal may be too deep to show.
+        # A value that json could just read may be too deep to show in an error.
         raise UsageError(f"{name} is nested too deep") from error

@@ -28,7 +28,7 @@ _U8, _U16, _U32, _U64 = (1 << 8) - 1, (1 << 16) - 1, (1 << 32) - 1, (1 << 64) - 
 
 
 class Kind(enum.IntEnum):
-    """Of a reply."""
+    """The kind of a reply."""
 
     SESSION_LIST = 2
     SESSION_COUNT = 3
@@ -37,7 +37,7 @@ class Kind(enum.IntEnum):
 
 
 class SessionFlag(enum.IntFlag):
-    """`Flags` of a listed session, those that this engine can know."""
+    """The `Flags` of a listed session that this engine can know."""
 
     INGRESS = 0x1
     TAP = 0x2
@@ -49,8 +49,8 @@ class SessionFlag(enum.IntFlag):
 
 @dataclass(frozen=True)
 class SessionRow:
-    """One session as listed. What the engine does not have stays 0: reassembly, applications,
-    threats, forwarded-for. Counters wrap at 32 bits, times stop at their highest.
+    """A session as listed. What the engine does not have stays 0: reassembly, applications, threats,
+    forwarded-for. Counters wrap at 32 bits, times stop at their highest.
     """
 
     session_id: int
@@ -78,7 +78,7 @@ class SessionRow:
     flags: int
 
     def pack(self) -> bytes:
-        """140 bytes."""
+        """Return the session's 140 bytes."""
         return SESSION.pack(
             self.session_id & _U32,
             self.ep_mac,
@@ -113,7 +113,7 @@ class SessionRow:
 
 @dataclass(frozen=True)
 class SessionCounts:
-    """Open sessions, and how many of them are of which protocol."""
+    """The number of open sessions, in total and by protocol."""
 
     total: int = 0
     tcp: int = 0
@@ -124,8 +124,8 @@ class SessionCounts:
 
 @dataclass(frozen=True)
 class DeviceCounters:
-    """What the engine counts of the dp's counters; the others are sent as 0: it does not count
-    packets by protocol, reassembles nothing, and has neither parsers, meters nor names.
+    """The dp counters that the engine has. The others are sent as 0: it does not count packets by protocol,
+    reassembles nothing, and has neither parsers, meters nor names.
     """
 
     rx: int = 0
@@ -144,7 +144,7 @@ class DeviceCounters:
     """Rules with a range."""
 
     def pack(self) -> bytes:
-        """568 bytes."""
+        """Return the counters' 568 bytes."""
         packets = [self.rx, self.rx_drop, self.tx, self.tx_drop, self.error]
         packets += [self.no_workload, 0, 0, 0, 0, 0, 0, self.other]
         fragments = [0, 0, 0, 0, self.timeout_frag]
@@ -165,18 +165,18 @@ def _reply(kind: Kind, body: bytes, *, more: bool = False) -> bytes:
 
 
 def keep_alive(seq_num: int) -> bytes:
-    """The number comes back as it was."""
+    """Return the keep-alive reply with the request's number."""
     return _reply(Kind.KEEP_ALIVE, KEEP_ALIVE.pack(seq_num))
 
 
 def session_count(counts: SessionCounts) -> bytes:
-    """Cur, TCP, UDP, ICMP, IP."""
+    """Return the session counts: total, TCP, UDP, ICMP, other."""
     return _reply(Kind.SESSION_COUNT, SESSION_COUNT.pack(*astuple(counts)))
 
 
 def session_list(rows: Iterable[SessionRow]) -> Iterator[bytes]:
-    """As many datagrams as it takes, each with More set; then the terminator of 8 bytes, which
-    is sent for an empty list too.
+    """Yield as many datagrams as needed, each with More set, then the terminator of 8 bytes, which is sent
+    for an empty list too.
     """
     left = iter(rows)
     while page := list(islice(left, SESSIONS_PER_DATAGRAM)):
@@ -186,10 +186,10 @@ def session_list(rows: Iterable[SessionRow]) -> Iterator[bytes]:
 
 
 def device_counter(counters: DeviceCounters) -> bytes:
-    """One datagram."""
+    """Return the device counters as one datagram."""
     return _reply(Kind.DEVICE_COUNTER, counters.pack())
 
 
 def debug(categories: Iterable[str]) -> bytes:
-    """The one reply that is JSON, without a header."""
+    """Return the debug categories: the one reply that is JSON, without a header."""
     return json.dumps({"dp_debug": {"categories": list(categories)}}).encode()

@@ -32,7 +32,7 @@ _TIMEVAL = struct.Struct("@ll")
 
 
 class DpServer:
-    """Serves `path` from the start of the context to its end."""
+    """The server of the dp protocol on `path`, from the start of the context to its end."""
 
     def __init__(self, path: Path, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
@@ -58,7 +58,7 @@ class DpServer:
         self._ending = True
         self._stop.close()
         self._thread.join()
-        # Ours may have been removed, and another engine's be there now.
+        # Our file may have been removed, and another engine's may be there now.
         if _file(self._path) == self._file:
             self._path.unlink(missing_ok=True)
         self._socket.close()
@@ -98,7 +98,7 @@ class DpServer:
             )
             return
         for reply in self._dispatcher.handle(data):
-            # A reader that is slow, and no more than that, must not hold up the end.
+            # A slow reader must not delay the end.
             if self._ending:
                 return
             if not sender:
@@ -115,7 +115,7 @@ class DpServer:
 
 
 def _bound(path: Path) -> socket.socket:
-    """A socket bound there; RefusedError where somebody else serves, or something else lies."""
+    """Return a socket bound there; RefusedError if somebody else serves, or the path is no socket."""
     _make_room(path)
     made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     # The kernel's own timeout, since Python's would spin: it takes our buffer for the reader's.
@@ -138,7 +138,7 @@ def _bound(path: Path) -> socket.socket:
 
 
 def _file(path: Path) -> tuple[int, int] | None:
-    """Which file is there; None where there is none."""
+    """Return the identity of the file at the path; None if there is none."""
     try:
         found = path.lstat()
     except OSError:
@@ -147,11 +147,11 @@ def _file(path: Path) -> tuple[int, int] | None:
 
 
 def _make_room(path: Path) -> None:
-    """Remove the socket that a dead engine left; nobody listens there any more."""
+    """Remove the socket that a dead engine left; RefusedError if the path is anything else."""
     try:
         found = path.lstat()
     except OSError:
-        # Nothing is there, or nothing can be: bind says which.
+        # Nothing is there, or the path is impossible: bind tells which.
         return
     if stat.S_ISSOCK(found.st_mode):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as asked:
@@ -162,7 +162,7 @@ def _make_room(path: Path) -> None:
                     path.unlink()
                 return
             except OSError:
-                # A socket of another kind: somebody's.
+                # A socket of another kind is somebody else's.
                 pass
     raise RefusedError(
         f"serve the dp protocol at {path}",

@@ -25,7 +25,7 @@ _NO_MAC = bytes(6)
 
 
 def count(sessions: Iterable[Session]) -> SessionCounts:
-    """How many, and how many of which protocol."""
+    """Count the sessions, in total and by protocol."""
     by_proto = Counter(session.proto for session in sessions)
     total = by_proto.total()
     tcp, udp = by_proto[NUMBERS["tcp"]], by_proto[NUMBERS["udp"]]
@@ -36,9 +36,9 @@ def count(sessions: Iterable[Session]) -> SessionCounts:
 def row(
     session: Session, endpoint: Endpoint, nets: InternalNets, now_ns: int
 ) -> SessionRow:
-    """A session as listed at `now_ns` of CLOCK_MONOTONIC.
+    """Return a session as listed at `now_ns` of CLOCK_MONOTONIC.
 
-    The opener is the client. Of the two MACs only the workload's is known; the other is zero.
+    The initiator is the client. Only the workload's MAC is known; the other is zero.
     """
     source, destination = ip_address(session.source), ip_address(session.destination)
     inbound = session.direction is Direction.INGRESS

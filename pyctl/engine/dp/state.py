@@ -31,8 +31,8 @@ from pyctl.model.protocols import NUMBERS
 
 MAX_SUBNETS = 65536
 MAX_PENDING = 64
-"""Policies begun and not ended; beyond it the oldest is forgotten, as it is where all of them
-together have more rules than one may have."""
+"""The most unfinished policies; beyond that the oldest is dropped, and also if all of them together have more
+rules than one policy may have."""
 MAX_ENDPOINTS = 65535
 """One for each port id; endpoints without one count too."""
 _SHOWN = 3
@@ -40,11 +40,11 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A workload's interface as the protocol knows it (an "EP")."""
+    """The interface of a workload as the protocol knows it (an "EP")."""
 
     mac: str
     port_id: int | None
-    """The last two bytes of the UCMAC; None where no frame can be this endpoint's."""
+    """The last two bytes of the UCMAC; None if no frame can belong to this endpoint."""
     tap: bool = True
     policy: DpPolicy | None = None
     listeners: tuple[int, ...] = ()
@@ -59,7 +59,7 @@ class _Pending:
 
 
 class State:
-    """All endpoints. Every method either does all of what is asked or raises UsageError."""
+    """The endpoints of the protocol. Every method either does all of what is asked or raises UsageError."""
 
     def __init__(self) -> None:
         self.nets = InternalNets()
@@ -72,12 +72,12 @@ class State:
         return iter(self._endpoints.values())
 
     def at_port(self, port_id: int) -> Endpoint | None:
-        """The endpoint whose frames carry this port id."""
+        """Return the endpoint whose frames carry this port id."""
         mac = self._by_port.get(port_id)
         return self._endpoints[mac] if mac else None
 
     def compiled(self, endpoint: Endpoint) -> PortPolicy | None:
-        """What the engine enforces for it; None where it has no port. UsageError: too many rules."""
+        """Return the endpoint's policy for the engine; None without a port. UsageError: too many rules."""
         if endpoint.port_id is None:
             return None
         return port_policy(
@@ -89,10 +89,10 @@ class State:
         )
 
     def add(self, request: AddMac) -> tuple[Endpoint, list[int]]:
-        """(the endpoint, port ids that it no longer has).
+        """Add an endpoint; return it and the port ids that it no longer has.
 
-        Tap flag, policy and listening ports of the endpoint that it follows (`oldmac`, else the
-        same MAC) carry over; a new one begins as tapped, without a policy.
+        An endpoint that replaces another (`oldmac`, else the same MAC) keeps its tap flag, policy and
+        listening ports; a new one begins as tapped, without a policy.
         """
         port_id = _port_id(request.ucmac)
         former = [
@@ -118,14 +118,14 @@ class State:
         return made, sorted(port for port in freed if port)
 
     def delete(self, mac: str) -> Endpoint:
-        """The endpoint that is no more; its policy goes with it."""
+        """Delete an endpoint and its policy; return the endpoint."""
         endpoint = self._known(mac)
         self._forget(endpoint)
         return endpoint
 
     def configure(self, request: ConfigMac) -> list[Endpoint]:
-        """The endpoints as they are now. MACs that are no endpoint's are passed over, as in the dp:
-        one that is unknown must not leave a workload's others tapped. UsageError when none is known.
+        """Configure the endpoints and return them. Unknown MACs are skipped, as in the dp: one must not leave
+        a workload's others tapped. UsageError if none is known.
         """
         changed = []
         for endpoint in self._known_of(request.macs):
@@ -142,11 +142,11 @@ class State:
         return changed
 
     def take_policy(self, request: ConfigPolicy) -> list[Endpoint]:
-        """The endpoints whose policy this datagram completed, changed or deleted.
+        """Take a part of a policy; return the endpoints whose policy it completed, changed or deleted.
 
-        MACs that are no endpoint's are passed over, as in the dp: the agent sends a workload's
-        policy for all its interfaces. UsageError for a part without its START, too many rules, or
-        when no MAC is known; the policies in force stay then.
+        Unknown MACs are skipped, as in the dp: the agent sends a workload's policy for all its interfaces.
+        UsageError for a part without its START, for too many rules, or if no MAC is known; the policies in
+        force stay then.
         """
         if request.cmd is Command.DELETE:
             return self._swap(request.macs, None)
@@ -192,7 +192,7 @@ class State:
         return changed
 
     def take_nets(self, request: InternalNet) -> bool:
-        """Whether this datagram completed the list, which replaces the one before."""
+        """Take a part of the internal subnets; return whether it completed the list, now in force."""
         if Part.START in request.part:
             self._pending_nets = []
         if self._pending_nets is None:
@@ -236,13 +236,13 @@ class State:
 
 
 def _shown(macs: Sequence[str]) -> str:
-    """For an error text; a datagram may name hundreds."""
+    """Return the first MACs for an error text; a datagram may name hundreds."""
     rest = f" and {len(macs) - _SHOWN} more" if len(macs) > _SHOWN else ""
     return ", ".join(macs[:_SHOWN]) + rest
 
 
 def _port_id(ucmac: str | None) -> int | None:
-    """None also for port 0, which a driver without a detour gives to all its endpoints."""
+    """Return a UCMAC's port id; None for 0 too, which a driver without a detour gives to all endpoints."""
     if ucmac is None:
         return None
     return int(ucmac.removeprefix(UCMAC_PREFIX).replace(":", ""), 16) or None

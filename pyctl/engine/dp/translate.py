@@ -52,7 +52,7 @@ _CHECKS = {PolicyAction.CHECK_VH, PolicyAction.CHECK_NBE, PolicyAction.CHECK_APP
 
 @dataclass(frozen=True)
 class DpPolicy:
-    """A policy as it came, whole."""
+    """A whole policy as it came."""
 
     defact: PolicyAction
     dir: ApplyDir
@@ -60,7 +60,7 @@ class DpPolicy:
 
     @cached_property
     def actions(self) -> dict[int, PolicyAction]:
-        """By rule id; of several rules with one id, the first one's."""
+        """Return the actions by rule id; of several rules with one id, the first one's."""
         return {rule.rule_id: rule.action for rule in reversed(self.rules)}
 
 
@@ -74,19 +74,19 @@ class InternalNets:
 
     @classmethod
     def of(cls, subnets: Sequence[IPv4Network]) -> InternalNets:
-        """From any list of subnets."""
+        """Return the nets for any list of subnets."""
         inside = tuple(collapse_addresses(subnets))
         return cls(inside, tuple(_between(inside)) if inside else ())
 
     def is_external(self, address: IPv4Address) -> bool:
-        """Whether no internal subnet has it."""
-        # They are sorted: the only one that can have it begins last before it.
+        """Return whether no internal subnet has the address."""
+        # The nets are sorted: only the last one that begins before the address can have it.
         behind = bisect(self.outside, address, key=lambda net: net.network_address)
         return behind > 0 and address in self.outside[behind - 1]
 
 
 def _between(inside: Sequence[IPv4Network]) -> Iterator[IPv4Network]:
-    """The complement of sorted, disjoint subnets; loopback is internal too."""
+    """Yield the complement of sorted, disjoint subnets; loopback is internal too."""
     loopback = IPv4Network("127.0.0.0/8")
     start = 0
     for subnet in collapse_addresses([*inside, loopback]):
@@ -101,19 +101,19 @@ def _between(inside: Sequence[IPv4Network]) -> Iterator[IPv4Network]:
 
 
 def verdict(action: PolicyAction) -> Action:
-    """What the dp does with a packet under this action: all but DENY passes."""
+    """Return what the dp does with a packet under this action: all but DENY passes."""
     return Action.DENY if action is PolicyAction.DENY else Action.ALLOW
 
 
 def is_range(rule: Rule) -> bool:
-    """Whether the dp would keep it in its range lists ("type 2") instead of its exact table."""
+    """Return whether the dp would keep the rule in its range lists ("type 2"), not its exact table."""
     return rule.sip != rule.sipr or rule.dip != rule.dipr or rule.port != rule.portr
 
 
 def port_policy(
     port_id: int, mac: str, policy: DpPolicy | None, nets: InternalNets, *, tap: bool
 ) -> PortPolicy:
-    """What the engine enforces for this endpoint.
+    """Return the endpoint's policy in the engine's form.
 
     Without a policy all flows pass (TMP_OPEN). Tapped, everything passes, and a default of VIOLATE
     records what it would deny. UsageError where the rules, written out, are more than the engine

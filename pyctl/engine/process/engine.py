@@ -23,7 +23,7 @@ _ABSENT = {2, 20}
 
 
 class Engine:
-    """A running packet thread. Use as a context manager, or call close()."""
+    """A running packet thread. Use it as a context manager, or call close()."""
 
     def __init__(self, *, cache: bool = True, max_sessions: int = MAX_SESSIONS) -> None:
         config = ffi.new(
@@ -52,11 +52,11 @@ class Engine:
 
     @property
     def rings(self) -> tuple[int, ...]:
-        """The descriptors in use, which the engine owns; empty before set_rings()."""
+        """Return the descriptors in use, which the engine owns; empty before set_rings()."""
         return self._rings
 
     def set_rings(self, fds: Sequence[int]) -> None:
-        """Read from these rings now; the engine closes them, also when it refuses them.
+        """Read from these rings from now on; the engine closes them, even if it refuses them.
 
         Raises SegctlError; the rings in use before stay in use then.
         """
@@ -77,9 +77,9 @@ class Engine:
         self._rings = ()
 
     def adopt(self, state: int, *, keep: bool) -> int:
-        """Keep the sessions where a successor finds them: in a ring set's memfd, which stays the
-        caller's. `keep`: go on with those of a former engine, whose number is given. SegctlError
-        for a memfd of another version, or where sessions are open.
+        """Keep the sessions where a successor finds them: in a ring set's memfd, which stays the caller's.
+        `keep`: continue with those of a former engine; return how many there are. SegctlError for a memfd of
+        another version, or if sessions are open.
         """
         return check(
             lib.sg_engine_adopt(self._engine, state, int(keep)),
@@ -88,11 +88,11 @@ class Engine:
         )
 
     def open_maps(self, directory: Path) -> bool:
-        """Open the pinned maps; False where there are none (the engine works without a cache).
+        """Open the pinned maps; return False if there are none (the engine works without a cache).
 
         Raises SegctlError where the pins exist and cannot be used.
         """
-        # Where bpf(2) is refused, it refuses to look for pins as well.
+        # If bpf(2) is refused, it cannot look for pins either.
         if not any(directory.glob("seg_*")):
             return False
         result = lib.sg_engine_maps_open(self._engine, os.fsencode(directory))
@@ -107,7 +107,7 @@ class Engine:
         return True
 
     def set_cache(self, enabled: bool) -> None:
-        """Whether verdicts go to the flow maps; off empties them."""
+        """Switch the verdict cache, with which verdicts go to the flow maps; off empties them."""
         check(
             lib.sg_engine_cache_set(self._engine, int(enabled)),
             "switching the verdict cache",
@@ -115,14 +115,14 @@ class Engine:
         )
 
     def limit_cache(self, entries: int) -> None:
-        """No more than so many entries in both flow maps together."""
+        """Limit the entries in both flow maps together."""
         check(
             lib.sg_engine_cache_limit(self._engine, entries),
             "limiting the verdict cache",
         )
 
     def cache_stats(self, port_id: int) -> dict[str, int]:
-        """The fields of struct sg_cache_stats: of a port, or (0) of all."""
+        """Return the fields of struct sg_cache_stats of a port, or (0) of all."""
         out = ffi.new("struct sg_cache_stats *")
         check(
             lib.sg_engine_cache_stats(self._engine, _port(port_id, lowest=0), out),
@@ -131,7 +131,7 @@ class Engine:
         return {name: int(getattr(out, name)) for name, _ in ffi.typeof(out[0]).fields}
 
     def set_policy(self, blob: bytes) -> int:
-        """Put a packed policy (records.pack_policy) in force; its port id.
+        """Set a packed policy (records.pack_policy); return its port id.
 
         Raises SegctlError for an impossible policy or when memory is short; the former policy
         stays in force then.
@@ -145,8 +145,8 @@ class Engine:
         return int(policy.port_id)
 
     def set_node(self, blob: bytes) -> None:
-        """Put a packed node policy (node_records.pack_node) in force, whole, with the heads of the
-        ports in it. SegctlError for an impossible one, or when memory is short.
+        """Set a packed node policy (node_records.pack_node), whole, with the policies of the ports in it.
+        SegctlError for an impossible one, or if memory is short.
         """
         check(
             lib.sg_engine_node_set(self._engine, ffi.from_buffer(blob), len(blob)),
@@ -156,7 +156,7 @@ class Engine:
         )
 
     def set_members(self, blob: bytes) -> None:
-        """A delta (node_records.pack_members); SegctlError as set_node."""
+        """Apply a delta of members (node_records.pack_members); SegctlError as set_node."""
         check(
             lib.sg_engine_members_set(self._engine, ffi.from_buffer(blob), len(blob)),
             "changing who is in which group",
@@ -164,13 +164,13 @@ class Engine:
         )
 
     def delete_port(self, port_id: int) -> None:
-        """Forget the port's policy, sessions and flow-map entries. Idempotent."""
+        """Delete the port's policy, sessions and flow-map entries. Idempotent."""
         check(
             lib.sg_engine_port_delete(self._engine, _port(port_id)), "forgetting a port"
         )
 
     def set_listeners(self, port_id: int, ports: Sequence[int]) -> None:
-        """See sg_core_listeners_set. SegctlError for what is no port, or when memory is short."""
+        """Set the port's listening TCP ports. SegctlError for an invalid port, or if memory is short."""
         if not all(0 < port < 1 << 16 for port in ports):
             raise SegctlError("listeners are ports from 1 to 65535")
         array = ffi.new("__u16[]", list(ports))
@@ -186,7 +186,7 @@ class Engine:
         check(lib.sg_engine_sync(self._engine), "waiting for the packet loop")
 
     def counters(self, port_id: int) -> dict[str, tuple[int, int, int]]:
-        """{reason name: (packets, bytes, passed)} of what is not zero; port 0: what had no port."""
+        """Return {reason name: (packets, bytes, passed)} of what is not zero; port 0: what had no port."""
         out = ffi.new("struct sg_reason_count[]", constant("SEG_R_COUNT"))
         check(
             lib.sg_engine_counters(self._engine, _port(port_id, lowest=0), out),
@@ -201,8 +201,8 @@ class Engine:
     def events(
         self, limit: int, *, epoch: int = 0, ack: int = 0, after: int = 0
     ) -> tuple[bytes, dict[str, int]]:
-        """(array of at most `limit` struct sg_event, fields of struct sg_event_page); see
-        sg_core_events.
+        """Return (array of at most `limit` struct sg_event, fields of struct sg_event_page), as
+        sg_core_events tells them.
         """
         out = ffi.new("struct sg_event[]", limit)
         page = ffi.new("struct sg_event_page *")
@@ -218,8 +218,8 @@ class Engine:
     def hits(
         self, limit: int, *, after: int = 0, cursor: int = 0
     ) -> tuple[bytes, dict[str, int]]:
-        """(array of at most `limit` struct sg_hit, fields of struct sg_hit_page); see
-        sg_core_hits.
+        """Return (array of at most `limit` struct sg_hit, fields of struct sg_hit_page), as sg_core_hits
+        tells them.
         """
         out = ffi.new("struct sg_hit[]", limit)
         page = ffi.new("struct sg_hit_page *", (0, 0, cursor))
@@ -230,7 +230,7 @@ class Engine:
         return bytes(ffi.buffer(out, count * sizeof("sg_hit"))), told
 
     def sessions(self, port_id: int, limit: int, cursor: int = 0) -> tuple[bytes, int]:
-        """(array of at most `limit` struct sg_session_info, where to go on; 0: all given)."""
+        """Return (array of at most `limit` struct sg_session_info, next cursor; 0: all returned)."""
         out = ffi.new("struct sg_session_info[]", limit)
         where = ffi.new("__u32 *", cursor)
         count = check(
@@ -242,7 +242,7 @@ class Engine:
         return bytes(ffi.buffer(out, count * sizeof("sg_session_info"))), int(where[0])
 
     def stats(self) -> dict[str, Any]:
-        """The fields of struct sg_engine_stats; arrays are by SG_RING_*."""
+        """Return the fields of struct sg_engine_stats; arrays are by SG_RING_*."""
         out = ffi.new("struct sg_engine_stats *")
         check(lib.sg_engine_stats(self._engine, out), "reading the engine's figures")
         found: dict[str, Any] = {}

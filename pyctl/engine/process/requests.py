@@ -26,7 +26,7 @@ from pyctl.errors import SegctlError, UsageError
 from pyctl.model.instance import Instance
 
 MAX_EVENTS = 10000
-"""Of one answer; a row is about 100 bytes."""
+"""The most events of one answer; a row has about 100 bytes."""
 MAX_HITS = 10000
 LOGGED_EVENTS = 1000
 MAX_LISTED = MAX_BLOB // sizeof("sg_session_info") // 2
@@ -34,7 +34,7 @@ MAX_LISTED = MAX_BLOB // sizeof("sg_session_info") // 2
 
 @dataclass(frozen=True)
 class Request:
-    """A message with the descriptors that belong to it, which the operation owns."""
+    """A message with the descriptors that belong to it; the operation owns them."""
 
     body: dict[str, Any]
     blob: bytes = b""
@@ -43,7 +43,7 @@ class Request:
     def integer(
         self, name: str, lowest: int, highest: int, default: int | None = None
     ) -> int:
-        """A field's value; UsageError where it is absent, no integer, or out of range."""
+        """Return a field's value; UsageError if it is absent, no integer, or out of range."""
         value = self.body.get(name, default)
         if type(value) is not int or not lowest <= value <= highest:
             raise UsageError(f"{name!r} must be a number from {lowest} to {highest}")
@@ -52,7 +52,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What goes back; the descriptors stay the engine's."""
+    """The reply to a request; the descriptors stay the engine's."""
 
     body: dict[str, Any] = field(default_factory=dict)
     blob: bytes = b""
@@ -67,7 +67,7 @@ class Requests:
         self._pins = instance.pin_root / HASH
         self._log = structlog.get_logger()
         self._logged = (0, 0)
-        """Epoch and number of the event that the log has had last."""
+        """Epoch and number of the last logged event."""
         self._lost = 0
         self.stopping = False
         self._operations: dict[str, Callable[[Request], Answer]] = {
@@ -93,7 +93,7 @@ class Requests:
         }
 
     def answer(self, request: Request) -> Answer:
-        """Do what is asked. Raises SegctlError; descriptors that nobody took are closed."""
+        """Run the requested operation. Raises SegctlError; descriptors that nobody takes are closed."""
         operation = self._operations.get(str(request.body.get("op")))
         if operation == self._adopt:
             try:
@@ -110,7 +110,7 @@ class Requests:
         return operation(request)
 
     def log_events(self) -> None:
-        """At level debug, those since the last call; called ten times a second."""
+        """Log the events since the last call, at level debug; called ten times a second."""
         if not self._log.is_enabled_for(10):
             return
         epoch, number = self._logged
@@ -122,7 +122,7 @@ class Requests:
             self._log.debug("event", **vars(event))
 
     def open_maps(self) -> bool:
-        """Open the pins where they are; see Engine.open_maps."""
+        """Open the instance's pinned maps; return whether there are any."""
         found = self._engine.open_maps(self._pins)
         self._log.info("maps", directory=str(self._pins), found=found)
         return found
@@ -218,10 +218,9 @@ class Requests:
         return Answer({"cursor": cursor}, blob)
 
     def _take_events(self, request: Request) -> Answer:
-        """Events are numbered from 1. Those up to `ack` are forgotten; those after `after` are
-        given, and given again to whoever asks again: an agent acknowledges what it has on disk.
-        Another epoch is another engine, whose numbers start anew; one that took over a dead
-        one's flows goes on with its events, too.
+        """Return the events after `after` and forget those up to `ack`. Events are numbered from 1 and
+        returned again until acknowledged: an agent acknowledges what it has on disk. Another epoch is another
+        engine, which numbers anew; one that took over a dead one's flows continues its events too.
         """
         blob, page = self._engine.events(
             request.integer("max", 1, MAX_EVENTS),
@@ -233,7 +232,7 @@ class Requests:
         return Answer({**page, "lost": page["lost"] + lost}, blob)
 
     def _hits(self, request: Request) -> Answer:
-        """Whole counts, of those that changed after a serial number."""
+        """Return the whole counts of the rules that changed after a serial number."""
         blob, page = self._engine.hits(
             request.integer("max", 1, MAX_HITS),
             after=request.integer("after", 0, 2**63, 0),
@@ -266,7 +265,7 @@ def _version() -> str:
 
 
 def as_segctl_error(error: Exception) -> SegctlError:
-    """What an unforeseen failure of an operation tells the other side."""
+    """Return the error that tells the other side of an unforeseen failure of an operation."""
     return SegctlError(
         f"the engine failed at this request: {type(error).__name__}: {error}",
         state="packets are judged as before",

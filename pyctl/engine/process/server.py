@@ -31,9 +31,9 @@ from pyctl.errors import SegctlError
 
 LOG_SECONDS = 0.1
 SEND_SECONDS = 2.0
-"""A client that does not read its answer for so long is cut off."""
+"""A client that does not read its answer for this long is disconnected."""
 MOST_CLIENTS = 32
-"""Beyond them, the one that has said nothing for longest goes."""
+"""With more clients, the one that was silent for longest is disconnected."""
 _READ_BYTES = 1 << 18
 _UCRED = struct.Struct("3i")
 
@@ -52,7 +52,7 @@ class _Client:
         self.socket.close()
 
     def receive(self) -> list[Message] | None:
-        """The messages completed now; None when the other side is gone."""
+        """Return the messages that are complete now; None if the other side is gone."""
         data, fds, flags, _ = socket.recv_fds(self.socket, _READ_BYTES, MAX_FDS)
         self.fds.extend(fds)
         self.heard = time.monotonic()
@@ -80,7 +80,7 @@ class _Client:
 
 
 class Server:
-    """Answers on `path` until told to stop or SIGTERM."""
+    """The server of the control socket `path`, until a `stop` request or SIGTERM."""
 
     def __init__(self, path: Path, requests: Requests) -> None:
         self._requests = requests
@@ -99,7 +99,7 @@ class Server:
         self._selector.register(self._listener, selectors.EVENT_READ)
 
     def serve(self) -> None:
-        """Return when a `stop` request or a SIGTERM or SIGINT came. Main thread only."""
+        """Serve until a `stop` request, SIGTERM or SIGINT. Main thread only."""
         wake, woken = socket.socketpair()
         wake.setblocking(False)
         woken.setblocking(False)
@@ -163,7 +163,7 @@ class Server:
 
     def _serve_client(self, client: _Client) -> None:
         if client.socket.fileno() < 0:
-            # It made room for another, of this very round.
+            # The client was dropped for a newer one in this round.
             return
         try:
             messages = client.receive()

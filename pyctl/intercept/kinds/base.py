@@ -12,7 +12,7 @@ from pyctl.platform.netlink.links import Link
 
 
 class Kind:
-    """A kind of interface: where its own class says nothing else, a device on top of another one."""
+    """A kind of interface. The methods fit a device on top of another one; subclasses change them."""
 
     name = ""
     """The kernel's word (IFLA_INFO_KIND)."""
@@ -21,13 +21,13 @@ class Kind:
 
     @property
     def has_peer(self) -> bool:
-        """Whether Link.link is its other end, and no lower device. Only a peer has a MAC and a bridge for the
-        workload alone, lends vin its index, and is led to by bpf_redirect_peer (PortPair.redirect_peer).
+        """Return whether Link.link is the interface's other end and no lower device. Only a peer has a MAC
+        and a bridge for the workload alone, and can be reached by bpf_redirect_peer (PortPair.redirect_peer).
         """
         return self.name in PEER_KINDS
 
     def offload_model(self, port: Port) -> str:
-        """Return the port that shows which offloads our veth has by itself: vin, a new veth too. Those of
+        """Return the port whose offloads our veth copies: vin, a veth that is new as well. Offloads of
         another kind of device mean something else.
         """
         return port.vin
@@ -35,10 +35,10 @@ class Kind:
     def home_messages(
         self, index: int, link: Link
     ) -> tuple[list[Message], list[Message]]:
-        """Return what makes the one that came home as `link` was: what must be, and what may be refused. The
-        MTU may: a lower device ends it at its own, which may be smaller by now.
+        """Return the messages that make the returned interface what `link` was: those that must succeed, and
+        those that may fail. The MTU may: a lower device limits it to its own, which may be smaller by now.
         """
-        # One by one: what the kernel refuses of these must not leave it nameless.
+        # One message each, so that a refused setting does not leave the interface nameless.
         must = [
             links.set_message(index, rename=link.name),
             links.set_message(index, mac=link.mac),

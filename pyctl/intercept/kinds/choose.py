@@ -7,9 +7,9 @@ from pyctl.intercept.kinds.macvlan import Macvlan
 from pyctl.intercept.kinds.veth import Veth
 
 KINDS: dict[str, Kind] = {kind.name: kind for kind in (Veth(), Macvlan())}
-"""Those that are spliced, by the kernel's word."""
+"""The kinds that can be spliced, by the kernel's word."""
 
 
 def kind_of(name: str) -> Kind:
-    """Return the kind of a Link.kind, or of a Mark's or a Port's, which keep it; any other is a plain Kind."""
+    """Return the kind for the kernel's word (of a Link, Mark or Port); a plain Kind for any other."""
     return KINDS.get(name) or Kind()

@@ -7,7 +7,7 @@ from pyctl.platform.netlink import links
 
 
 class Macvlan(Kind):
-    """Without allmulti vex filters on its own groups, and no neighbour solicitation comes in."""
+    """The kind macvlan. Without allmulti, vex filters by its own groups and drops neighbour solicitations."""
 
     name = "macvlan"
     vex_flags = links.IFF_ALLMULTI

@@ -8,7 +8,7 @@ from pyctl.platform.netlink import links
 
 
 class Veth(Kind):
-    """The kind that our own interfaces are of, too."""
+    """The kind veth, of which our own interfaces are too."""
 
     name = links.VETH
 

@@ -17,7 +17,7 @@ _TAKES_BACK = frozenset({"bridge", "vrf"})
 
 
 def unfit_master(nl: NetlinkSocket, link: Link) -> str | None:
-    """Return what it is a port of, where that would not have it back as it was: a bond, a team, a switch."""
+    """Return the interface's master if that cannot take it back as it was (a bond, a team), else None."""
     master = links.by_index(nl, link.master) if link.master else None
     if master is None or master.kind in _TAKES_BACK:
         return None
@@ -25,7 +25,7 @@ def unfit_master(nl: NetlinkSocket, link: Link) -> str | None:
 
 
 def refuse_master(nl: NetlinkSocket, link: Link) -> None:
-    """RefusedError where it is a port of such a one: all that leads over that would be cut off."""
+    """Raise RefusedError for a port of such a master: all that leads over that would be cut off."""
     if unfit := unfit_master(nl, link):
         raise RefusedError(
             f"{link.name} is a port of {unfit}, which takes no interface back as it was",
@@ -35,7 +35,7 @@ def refuse_master(nl: NetlinkSocket, link: Link) -> None:
 
 
 def put_back(nl: NetlinkSocket, snapshot: Snapshot) -> list[str]:
-    """Make it a port again, with all its settings; return what the kernel refused."""
+    """Make the interface a port again, with all its settings; return what the kernel refused."""
     link, now = snapshot.link, links.by_index(nl, snapshot.link.index)
     if not link.master or now is None:
         return []
@@ -49,14 +49,14 @@ def put_back(nl: NetlinkSocket, snapshot: Snapshot) -> list[str]:
 
 
 def put_back_running(nl: NetlinkSocket, snapshot: Snapshot) -> list[str]:
-    """What a bridge takes from a port with a carrier alone; as put_back."""
+    """Restore what a bridge takes only from a port with a carrier; return what the kernel refused."""
     if snapshot.port is None or links.by_index(nl, snapshot.link.index) is None:
         return []
     return bridge_port.put_back_running(nl, snapshot.link.index, snapshot.port)
 
 
 def differences(before: Snapshot, after: Snapshot) -> list[str]:
-    """Return what of its place there is not as it was, one line each."""
+    """Return what of the port's place in its master has changed, one line each."""
     if before.port:
         return bridge_port.differences(before.port, after.port)
     same = before.link.master == after.link.master

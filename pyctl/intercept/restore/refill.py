@@ -26,8 +26,8 @@ SETTLE_SECONDS = 3.0
 
 
 def meanwhile(snapshot: Snapshot) -> dict[str, str]:
-    """The sysctls that are other until SETTLE: no router is asked or heard while what it said is put back, and
-    whether another has an address is asked at once, and once more: the host's bridge may not forward yet.
+    """Return the sysctls that have other values until SETTLE. No router is asked or heard while routes are
+    put back. Duplicate detection starts at once and asks once more: the host's bridge may not forward yet.
     """
     other = {}
     if snapshot.advertised:
@@ -40,8 +40,8 @@ def meanwhile(snapshot: Snapshot) -> dict[str, str]:
 
 
 def token(nl: NetlinkSocket, snapshot: Snapshot) -> list[str]:
-    """Before it is up and an announcement comes. One that was set when the interface heard routers, and now
-    it does not, is refused.
+    """Restore the IPv6 token before the interface is up; return a sentence if it is lost. The kernel refuses
+    a token set while the interface heard routers if it hears none now.
     """
     link = snapshot.link
     if not link.token:
@@ -52,7 +52,7 @@ def token(nl: NetlinkSocket, snapshot: Snapshot) -> list[str]:
 
 
 def queues(nl: NetlinkSocket, snapshot: Snapshot) -> list[str]:
-    """Its qdiscs and their classes."""
+    """Restore the interface's qdiscs and classes; return a sentence for each lost one."""
     if not snapshot.qdiscs:
         return []
     refused = qdiscs.put_back(nl, snapshot.qdiscs, snapshot.classes)
@@ -60,7 +60,7 @@ def queues(nl: NetlinkSocket, snapshot: Snapshot) -> list[str]:
 
 
 def link_up(nl: NetlinkSocket, snapshot: Snapshot) -> list[str]:
-    """Alternative names, and up where it was."""
+    """Restore alternative names and the up state; return a sentence for each lost name."""
     link = snapshot.link
     now = links.by_index(nl, link.index)
     missing = [name for name in link.altnames if now and name not in now.altnames]
@@ -78,8 +78,8 @@ def link_up(nl: NetlinkSocket, snapshot: Snapshot) -> list[str]:
 
 
 def addresses(nl: NetlinkSocket, snapshot: Snapshot) -> list[str]:
-    """Every address in use, in the order it had, usable at once. One in doubt comes when it SETTLEs: no route
-    may lead over a gateway that is an address of one's own.
+    """Restore every address in use, in its order and usable at once. Addresses in doubt follow in SETTLE: no
+    route may lead over a gateway that is an own address.
     """
     lost = _addresses(nl, snapshot)
     if any(l3.makes_addresses(body) for body in snapshot.addresses):
@@ -115,7 +115,7 @@ def _addresses(
 
 
 def groups(netns_fd: int, snapshot: Snapshot) -> list[str]:
-    """The multicast groups of sockets and the link-layer groups that somebody set; a sentence for each lost one."""
+    """Restore the multicast groups of sockets and link-layer groups; return a sentence for each lost one."""
     link, missing = snapshot.link, list[bytes]()
     with entered(netns_fd):
         refused = memberships.set_again(link.name, snapshot.link_groups)
@@ -134,8 +134,8 @@ def groups(netns_fd: int, snapshot: Snapshot) -> list[str]:
 
 
 def leave_groups(nl: NetlinkSocket, index: int) -> None:
-    """Take off the addresses by which the kernel itself is in a multicast group: it forgets to leave when the
-    interface goes, and does not join again on one of the same index.
+    """Delete the addresses that hold kernel multicast memberships: the kernel does not leave the groups when
+    the interface goes, and then does not join again on one with the same index.
     """
     nl.batch(
         l3.delete_address(body)
@@ -145,9 +145,7 @@ def leave_groups(nl: NetlinkSocket, index: int) -> None:
 
 
 def neighbours(nl: NetlinkSocket, snapshot: Snapshot) -> list[str]:
-    """Permanent and proxy ones as they were; learned ones, so that nobody has to ask
-    first.
-    """
+    """Restore permanent and proxy neighbours, and learned ones, so that nobody has to ask first."""
     messages = [neighbours_of.neighbour_message(body) for body in snapshot.neighbours]
     return [
         f"{snapshot.link.name} lost its neighbour {neighbour_text(body)}: {refused}"
@@ -157,12 +155,10 @@ def neighbours(nl: NetlinkSocket, snapshot: Snapshot) -> list[str]:
 
 
 def settle(nl: NetlinkSocket, snapshot: Snapshot) -> list[str]:
-    """Wait for what the kernel does in the background, then give back how addresses are
-    made.
+    """Wait for the kernel's background work, then restore the address generation mode; return what is lost.
 
-    That are the carrier's way to the IPv6 code, and the local routes of IPv6 addresses.
-    Only afterwards may the address generation mode return: before, it would make an
-    address of its own.
+    The background work is the carrier's way to the IPv6 code, and the local routes of IPv6 addresses. If the
+    mode returned before, the kernel would make an address of its own.
     """
     link = snapshot.link
     lost = _addresses(nl, snapshot, doubted=True)

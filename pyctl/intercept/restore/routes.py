@@ -38,16 +38,16 @@ _LATER = frozenset(
         *(errno.ENOENT, errno.ENODEV),
     }
 )
-"""What a route is refused with whose gateway does not resolve yet, or whose interface has just gone."""
+"""The errors for a route whose gateway does not resolve yet, or whose interface has just gone."""
 PASSES_MAX = 16
-"""Deeper do gateways not lie behind each other."""
+"""The most passes; chains of gateways are not longer."""
 MANY = 500
 _FIRST_MAX = 1000
 
 
 @dataclass(frozen=True)
 class Bulk:
-    """Many routes as messages, so that nothing has to be thought of while the workload is cut off."""
+    """A set of many routes as ready messages, so that the workload is cut off for less time."""
 
     first: tuple[Message, ...] = ()
     """Default routes, and before them what their gateways may lie behind."""
@@ -55,8 +55,8 @@ class Bulk:
 
 
 def prepare(snapshot: Snapshot) -> Bulk:
-    """Return the interface's own routes where they are many; without those that stand in one place with
-    another route, whose order counts. `routes` puts these back, and all where they are few.
+    """Return messages for the interface's own routes if there are many. Routes that share a place with
+    another route are left out, because their order counts; `routes` restores these, and all if there are few.
     """
     index = snapshot.link.index
     own = [
@@ -80,14 +80,14 @@ def prepare(snapshot: Snapshot) -> Bulk:
 
 
 def ways_out(nl: NetlinkSocket, snapshot: Snapshot, bulk: Bulk) -> list[str]:
-    """The nexthop objects, and of many routes the default ones: most packets need no other."""
+    """Restore nexthop objects, and default routes of a Bulk first: most packets need no other."""
     lost = _nexthops(nl, snapshot)
     nl.batch(bulk.first)
     return lost
 
 
 def advertise(snapshot: Snapshot, bodies: Collection[bytes]) -> list[str]:
-    """Of the routes that its routers made of it these, in the namespace that the thread stands in."""
+    """Restore these advertised routes in the thread's namespace; return a sentence for each lost one."""
     return [
         f"{snapshot.link.name} lost its advertised route {route_text(body)}: {why}"
         for body, why in (advertised.put_back(bodies) if bodies else ())
@@ -101,16 +101,16 @@ def _is_park(body: bytes) -> bool:
 def _route_changes(
     nl: NetlinkSocket, snapshot: Snapshot, refused: Collection[bytes]
 ) -> tuple[list[bytes], list[bytes]]:
-    """(missing, in the way); what the kernel has refused is missed no more."""
+    """Return (missing routes, routes in the way); `refused` ones do not count as missing."""
     index = snapshot.link.index if snapshot.routes_over else None
-    # The kernel shows those that an ioctl made as anybody's.
+    # The kernel shows routes made by an ioctl like any others.
     told = set(map(advertised.place, snapshot.advertised))
     now = [
         body
         for body in routes_now(nl, index)
         if not (told and body[0] == socket.AF_INET6 and advertised.place(body) in told)
     ]
-    # Most are to the byte what they were.
+    # Most routes are byte for byte the same.
     was = frozenset(snapshot.routes)
     if was.issubset(now) and not any(
         snapshot.link.index in l3.route_oifs(body) for body in now if body not in was
@@ -141,7 +141,7 @@ def _route_changes(
 
 
 def _gone(nl: NetlinkSocket, over: set[int], snapshot: Snapshot) -> set[int]:
-    """Those of these interfaces, the snapshot's own not counted, that are not there any more."""
+    """Return those of these interfaces that are gone; the snapshot's own does not count."""
     others = over - {0, snapshot.link.index}
     return {index for index in others if links.by_index(nl, index) is None}
 
@@ -149,8 +149,8 @@ def _gone(nl: NetlinkSocket, over: set[int], snapshot: Snapshot) -> set[int]:
 def _followers(
     missing: list[bytes], wanted: dict[bytes, bytes], there: dict[bytes, bytes]
 ) -> list[bytes]:
-    """Routes that stand, and must come again behind a missing one: of IPv4 routes with
-    one prefix and metric the first is used, whatever interface it leads over.
+    """Return standing routes that must be added again after a missing one: of IPv4 routes with one prefix and
+    metric the first is used, whatever interface it leads over.
     """
     gone: set[bytes] = set()
     followers = []
@@ -167,14 +167,14 @@ def _followers(
 
 
 def routes(nl: NetlinkSocket, snapshot: Snapshot, bulk: Bulk) -> list[str]:
-    """Every route of every table that went with the interface.
+    """Restore every route of every table that went with the interface; return what is lost, a sentence each.
 
-    On-link routes go first; what still does not resolve is tried again as long as
-    others get through, at last with its gateways made reachable. A workload that changes its
-    routes meanwhile does not hold us: after PASSES_MAX, VERIFY tells what differs. What the kernel refuses for
-    good is lost, or leads over its gateway by force; NetlinkError where it was the only way out.
+    On-link routes go first. Routes that do not resolve yet are tried again as long as others succeed, at last
+    with their gateways made reachable. After PASSES_MAX passes it stops, so that a workload that changes its
+    routes cannot hold it; VERIFY tells what differs. A route that the kernel refuses for good is lost or
+    becomes an onlink route; NetlinkError if it was the only way out.
     """
-    # What is refused of these is missing below.
+    # Refused ones are found missing below.
     nl.batch(bulk.rest)
     before = None
     refused: dict[bytes, NetlinkError] = {}
@@ -226,8 +226,8 @@ def _told(
 def _reachable(
     nl: NetlinkSocket, gateways: Iterable[tuple[int, bytes, int]]
 ) -> Iterator[None]:
-    """For as long, these are on the link. A route stands that was made when they were,
-    though the address that made them so has gone; the kernel takes no new one like it.
+    """Make these gateways reachable on the link while the block runs. An old route may stand though the
+    address that made its gateway reachable has gone; the kernel takes no new one like it.
     """
     bodies = [l3.host_route(*gateway) for gateway in sorted(gateways)]
     create = NLM_F_CREATE | NLM_F_EXCL

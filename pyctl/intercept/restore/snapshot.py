@@ -27,12 +27,12 @@ PARK_PRIORITY = 0xFFFFFFFF
 ROUTES_ALL = 5000
 """A workload may have any number of routes; the splice of one interface must not go through all of them."""
 ROUTES_MAX = 65_536
-"""Of one interface. Others wait for the agent meanwhile, some 20 µs for each."""
+"""The most routes of one interface. Others wait for the agent meanwhile, some 20 µs for each route."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One interface, and of its namespace what hangs on it."""
+    """The state of one interface and of what depends on it in its namespace."""
 
     link: Link
     addresses: tuple[bytes, ...]
@@ -59,16 +59,16 @@ class Snapshot:
     link_groups: tuple[bytes, ...] = ()
     """Link-layer groups that somebody set."""
     advertised: tuple[bytes, ...] = ()
-    """The routes that the kernel made of what routers of the link said, which are not among `routes`."""
+    """The routes that the kernel made of router advertisements; they are not among `routes`."""
     behind: tuple[bytes, ...] = ()
-    """Those of them that stand behind one of `routes` in its place, which is used before them."""
+    """Those of `advertised` that come after one of `routes` in the same place, which is used first."""
     routes_over: bool = False
     """There are more than ROUTES_ALL: `routes` are only those that lead over this interface."""
     port: BridgePort | None = None
-    """What a bridge inside the workload keeps of it, None: it is in none."""
+    """What a bridge inside the workload keeps of the interface; None: it is in no bridge."""
 
     def to_json(self) -> dict[str, Any]:
-        """For the journal."""
+        """Return the snapshot as JSON data, for the journal."""
         return _plain(self)  # type: ignore[no-any-return]
 
 
@@ -112,7 +112,7 @@ def _port_from(data: dict[str, Any]) -> BridgePort:
 
 
 def from_json(data: dict[str, Any]) -> Snapshot:
-    """The inverse of Snapshot.to_json. Raises KeyError, TypeError, ValueError."""
+    """Return the snapshot from Snapshot.to_json's data. Raises KeyError, TypeError, ValueError."""
     bodies = {
         key: tuple(bytes.fromhex(raw) for raw in data.get(key, ())) for key in _BODIES
     }
@@ -136,7 +136,7 @@ def read(
     *,
     like: Snapshot | None = None,
 ) -> Snapshot:
-    """The interface as it is now; `like` an earlier one, whose `defaults` and kind of `routes` it has."""
+    """Read the interface's state; an earlier snapshot `like` gives `defaults` and `routes_over`."""
     loopback = links.by_name(nl, "lo")
     with netns.entered(netns_fd):
         sysctls = sysctl.read_interface(link.name)
@@ -149,7 +149,7 @@ def read(
     every = () if like and like.routes_over else tuple(l3.dump_routes(nl))
     routes_over = like.routes_over if like else len(every) > ROUTES_ALL
     if routes_over:
-        # Beyond ROUTES_MAX rather a host's route is lost than a network's.
+        # Beyond ROUTES_MAX, host routes are dropped before network routes.
         every = tuple(sorted(routes_now(nl, link.index), key=l3.prefix_length))
     told = _advertised(every, link, netns_fd)
     on_loopback = l3.dump_addresses(nl, loopback.index) if loopback else []
@@ -179,7 +179,7 @@ def read(
 def _advertised(
     routes: Iterable[bytes], link: Link, netns_fd: int
 ) -> dict[bytes, None]:
-    """Those of the routes that the kernel made of advertisements over the interface, in their order."""
+    """Return the routes that the kernel made of advertisements over the interface, in their order."""
     likely = [body for body in routes if advertised.likely(body, link.index)]
     if not likely:
         return {}
@@ -202,7 +202,7 @@ _T = TypeVar("_T")
 
 
 def _best(read_it: Callable[[], tuple[_T, ...]]) -> tuple[_T, ...]:
-    """What the kernel shows of a detail; whatever that is, it is worth no splice."""
+    """Return what the kernel shows of a detail, or nothing on any error: no splice fails for it."""
     try:
         return read_it()
     except Exception:  # noqa: BLE001
@@ -210,7 +210,7 @@ def _best(read_it: Callable[[], tuple[_T, ...]]) -> tuple[_T, ...]:
 
 
 def routes_now(nl: NetlinkSocket, index: int | None) -> list[bytes]:
-    """The routes over an interface, None: all of the namespace."""
+    """Return the routes over an interface; None: all of the namespace."""
     return l3.dump_routes(nl) if index is None else l3.dump_routes_over(nl, index)
 
 
@@ -218,8 +218,8 @@ _COMPARED = (
     *("index", "name", "mac", "txqlen", "group", "alias", "sizes"),
     *("addr_gen_mode", "altnames", "queues"),
 )
-"""Not the MTU, which a parent device may lower at any time, and not the token, of which it is told where the
-kernel refuses it."""
+"""The MTU is not compared, because a parent device may lower it at any time; nor the token, because its
+refusal is reported elsewhere."""
 
 
 def _changes(
@@ -235,9 +235,7 @@ def _changes(
 
 
 def differences(before: Snapshot, after: Snapshot) -> list[str]:
-    """What is not as it was, one line each; state that the kernel alone keeps does not
-    count.
-    """
+    """Return the differences, one line each, without state that the kernel alone keeps."""
     found = []
     for name in _COMPARED:
         old, new = getattr(before.link, name), getattr(after.link, name)
@@ -282,8 +280,8 @@ def differences(before: Snapshot, after: Snapshot) -> list[str]:
 
 
 def cut_off(before: Snapshot, after: Snapshot) -> list[str]:
-    """What of that takes a workload off the network, one line each: of a family that it has no address or way
-    out of left.
+    """Return what cuts the workload off, one line each: the link is down, or an IP version has lost all of
+    its addresses or default routes.
     """
     found = []
     if before.link.up and not after.link.up:
@@ -303,7 +301,7 @@ def cut_off(before: Snapshot, after: Snapshot) -> list[str]:
 
 
 def _ways_out(snapshot: Snapshot) -> list[bytes]:
-    """Those that do not come and go by themselves, and what its routers said."""
+    """Return the default routes that stay by themselves, and those that routers advertised."""
     lasting = (
         body
         for body in snapshot.routes
@@ -313,14 +311,14 @@ def _ways_out(snapshot: Snapshot) -> list[bytes]:
 
 
 def is_way_out(body: bytes) -> bool:
-    """A default route by which packets go that nothing else is said of."""
+    """Return whether the route is a unicast default route of the main table."""
     main = l3.route_table(body) == l3.RT_TABLE_MAIN
     return body[7] == l3.RTN_UNICAST and main and l3.is_default(body)
 
 
 def _address_changes(before: Collection[bytes], after: Iterable[bytes]) -> list[str]:
-    """What a router announces meanwhile, temporary addresses, and the kernel's own link-local ones come by
-    themselves and are no difference.
+    """Return the differences of addresses. Addresses that routers announce, temporary ones and the kernel's
+    link-local ones come by themselves and do not count.
     """
     was = [l3.address_key(body) for body in before]
     now = [
@@ -337,9 +335,8 @@ def _address_changes(before: Collection[bytes], after: Iterable[bytes]) -> list[
 
 
 def _route_changes(before: Snapshot, after: Snapshot) -> list[str]:
-    """The kernel's own local routes follow carrier and duplicate detection: one that is
-    new is no difference, one that is lost only while there is a carrier as before. A daemon's
-    come and go as it likes; a router may be heard of at any time.
+    """Return the differences of routes. The kernel's own local routes follow carrier and duplicate detection:
+    new ones do not count, lost ones only if the carrier is as before. Routes of daemons never count.
     """
     carrier = before.link.flags & after.link.flags & links.IFF_LOWER_UP
     index = before.link.index
@@ -374,14 +371,14 @@ def _route_changes(before: Snapshot, after: Snapshot) -> list[str]:
 
 
 def leads_elsewhere(snapshot: Snapshot) -> frozenset[int]:
-    """The other interfaces that its routes and nexthop objects lead over."""
+    """Return the other interfaces that the routes and nexthop objects lead over."""
     routes = (l3.route_oifs(body) for body in snapshot.routes)
     objects = map(nexthops.oif, snapshot.nexthops)
     return frozenset().union(*routes, objects) - {0, snapshot.link.index}
 
 
 def without(snapshot: Snapshot, gone: Collection[int]) -> Snapshot:
-    """The snapshot without the routes and nexthop objects that went with other interfaces."""
+    """Return the snapshot without the routes and nexthop objects that went with other interfaces."""
     routes = (r for r in snapshot.routes if l3.route_oifs(r).isdisjoint(gone))
     objects = (one for one in snapshot.nexthops if nexthops.oif(one) not in gone)
     return replace(snapshot, routes=tuple(routes), nexthops=tuple(objects))

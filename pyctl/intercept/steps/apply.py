@@ -92,9 +92,9 @@ def _do(step: Step, site: Site) -> None:
 
 
 def undo(begun: list[Step], site: Site) -> list[str]:
-    """Take the steps back, newest first, each whatever becomes of the others.
+    """Undo the steps, newest first, and return what is left to do.
 
-    Returns what is left to do; Site.lost has what is lost of what it carried, and is not worth another try.
+    A failure does not stop the others. What the interface carried and lost is in Site.lost.
     """
     return _all(
         site,
@@ -107,7 +107,7 @@ def undo(begun: list[Step], site: Site) -> list[str]:
 
 
 def finish(steps: tuple[Step, ...], site: Site) -> list[str]:
-    """Do all steps of an interrupted plan again, each whatever becomes of the others; as `undo`."""
+    """Run all steps of an interrupted plan again; a failure stops no other. Returns as `undo` does."""
     return _all(site, [(step.name, op) for step in steps for op in step.do])
 
 

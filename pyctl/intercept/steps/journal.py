@@ -30,7 +30,7 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Record:
-    """What a journal says."""
+    """The contents of a journal."""
 
     action: str
     """"attach" or "detach"."""
@@ -44,14 +44,14 @@ class Record:
     begun: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Without the begun steps, which are lines of their own."""
+        """Return the record as JSON data without `begun`, whose steps are lines of their own."""
         data = {"version": VERSION, **vars(self), "process": asdict(self.process)}
         del data["begun"]
         return data | {"snapshot": self.snapshot.to_json()}
 
 
 def record_from_json(data: dict[str, Any], begun: tuple[str, ...]) -> Record:
-    """Raises KeyError, TypeError, ValueError, AttributeError for what is no record of this version."""
+    """Return the record; KeyError, TypeError, ValueError or AttributeError if it is none of this version."""
     if data["version"] != VERSION:
         raise ValueError(f"a journal of version {data['version']}")
     if not all(isinstance(data[key], str) for key in ("action", "vex", "vin", "mark")):
@@ -82,29 +82,27 @@ class Journal:
         self._fd = fd
 
     def begin(self, step: str) -> None:
-        """Note that the step is about to run."""
+        """Write that the step is about to run."""
         os.write(self._fd, f"{step}\n".encode())
 
     def remove(self) -> None:
-        """The splice is complete, or nothing is left of it."""
+        """Delete the journal: the splice is complete, or nothing is left of it."""
         with contextlib.suppress(FileNotFoundError):
             self.path.unlink()
 
     def close(self) -> None:
-        """Drop the lock."""
+        """Close the file, which drops the lock."""
         os.close(self._fd)
 
 
 def journal_path(directory: Path, process: ProcessRef, index: int) -> Path:
-    """One interface of one namespace has one journal."""
+    """Return the path of the journal of one interface in one namespace."""
     return directory / f"{process.netns[1]}-{index}.journal"
 
 
 @contextlib.contextmanager
 def created(path: Path, record: Record) -> Iterator[Journal]:
-    """A new journal. RefusedError where one exists: a splice is under way or was
-    interrupted.
-    """
+    """Create a journal. RefusedError if one exists: a splice is under way or was interrupted."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     fresh = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
     fd = os.open(
@@ -135,9 +133,7 @@ def _write_all(fd: int, data: bytes) -> None:
 
 @contextlib.contextmanager
 def taken(path: Path) -> Iterator[tuple[Journal, Record | None] | None]:
-    """A journal that nobody works on, with what it says (None: unreadable); None:
-    somebody does.
-    """
+    """Lock a journal and give it with its record (None: unreadable); give None if somebody holds it."""
     try:
         fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -171,14 +167,14 @@ def _parse(fd: int) -> Record | None:
 
 
 def pending(directory: Path) -> list[Path]:
-    """The journals that exist now."""
+    """Return the journals that exist now."""
     if not directory.is_dir():
         return []
     return sorted(directory.glob("*.journal"))
 
 
 def port_names(directory: Path) -> frozenset[str]:
-    """The ports that journals tell of: their splices are not finished, whatever stands of them."""
+    """Return the ports that journals name: their splices are unfinished, whatever exists of them."""
     found: set[str] = set()
     for path in pending(directory):
         with contextlib.suppress(OSError), path.open("rb") as file:

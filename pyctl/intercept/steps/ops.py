@@ -48,9 +48,7 @@ PORT_INDEXES = 10_100_000
 
 @dataclass
 class Site:
-    """Where a plan is carried out, with everything opened before the workload is cut
-    off.
-    """
+    """The place of a splice, with everything opened before the workload is cut off."""
 
     snapshot: Snapshot
     vex: str
@@ -81,24 +79,24 @@ class Site:
 
     @property
     def index(self) -> int:
-        """The interface's index inside the workload, ours or the original's."""
+        """Return the interface's index inside the workload, the same for ours and the original."""
         return self.snapshot.link.index
 
     @property
     def kind(self) -> Kind:
-        """The kind of the workload's own interface, wherever that is."""
+        """Return the kind of the workload's own interface, wherever that is."""
         mark = read_mark(self.mark)
         return kind_of(mark.kind if mark else "")
 
     def current(self) -> Link | None:
-        """What stands at that index inside the workload now."""
+        """Return the link at that index inside the workload now."""
         return links.by_index(self.workload, self.index)
 
 
 def ours(link: Link, vin: Link | None, workload_nsid: int | None) -> bool:
-    """`link`, in the workload, is the other end of our vin (and not of another workload's vex,
-    which it may have been joined to all along). It is vin that tells, and `workload_nsid` is the
-    enforcer's number for the workload: where no workload has a say.
+    """Return whether `link`, in the workload, is the other end of our vin (and not of another workload's vex,
+    to which it may have been joined before). vin decides, and `workload_nsid` is the enforcer's number for
+    the workload: a workload controls neither.
     """
     return (
         vin is not None
@@ -163,7 +161,7 @@ def _drop_altnames(site: Site) -> None:
 
 
 def _original(site: Site) -> Link | None:
-    """vex, where it is in the enforcer's namespace and its mark names this workload's."""
+    """Return vex, if it is in the enforcer's namespace and its mark names this workload."""
     vex = links.by_name(site.enforcer, site.vex)
     found, mark = read_mark(vex.alias) if vex else None, read_mark(site.mark)
     return vex if found and mark and found.is_of(mark.netns, mark.cookie) else None
@@ -194,10 +192,10 @@ def _translated(site: Site) -> Translated:
 
 
 def _port_number(site: Site) -> int | None:
-    """Its own index for vex where no port has it, else one that no host uses; None: any.
+    """Return vex's index: its own if no port has it, else one that no host uses; None: any.
 
-    The kernel would choose a low one, which the peer of the next workload may have on the host: then its
-    vin could not have that (see _peer_index).
+    The kernel would choose a low index, which the peer of the next workload may have on the host: then that
+    workload's vin could not have it (see _peer_index).
     """
     mark = read_mark(site.mark)
     wanted = (site.index, PORT_INDEXES + mark.port) if mark else ()
@@ -211,7 +209,7 @@ def _move_in(site: Site) -> None:
     if vex:
         # Without NOARP before it arrives, or the IPv6 code there switches its DAD off for good.
         quiet = links.set_message(vex.index, up=False, flags=link.flags)
-        # With its name, in one: whoever looks there meanwhile must not take ours for one that it was given.
+        # Move and rename in one step: an observer must not take our interface for a new one.
         home = links.set_message(
             vex.index,
             rename=None if link.name in sysctl.RESERVED else link.name,
@@ -219,7 +217,7 @@ def _move_in(site: Site) -> None:
             new_index=link.index,
         )
         failed = [error for error in site.enforcer.batch([quiet, home]) if error]
-        # One that came, and was refused its name alone, is seen to below.
+        # If only the name was refused, the code below handles it.
         if failed and _homecomer(site) is None:
             raise failed[0]
     came = _homecomer(site)
@@ -232,12 +230,12 @@ def _move_in(site: Site) -> None:
     site.workload.batch(may)
     if refused:
         raise refused[0]
-    # The mark last: by it whoever goes on finds the interface.
+    # Set the alias last: a recovery finds the interface by the mark.
     links.set_link(site.workload, came.index, alias=link.alias)
 
 
 def _homecomer(site: Site) -> Link | None:
-    """The original, inside the workload again and marked still: on its way home."""
+    """Return the original inside the workload while it still has our mark: it is on its way home."""
     for link in (site.current(), links.by_name(site.workload, site.vex)):
         if link and read_mark(link.alias):
             return link
@@ -248,7 +246,7 @@ def _create(site: Site) -> None:
     link = site.snapshot.link
     if _ours_now(site):
         return
-    # A name that the kernel keeps for itself is taken by an interface that is there, and by no new one.
+    # A reserved name can be given to an existing interface only, not to a new one.
     reserved = link.name in sysctl.RESERVED
     end = VethEnd(
         f"new{link.index}" if reserved else link.name,
@@ -275,10 +273,10 @@ def _create(site: Site) -> None:
 
 
 def _peer_index(site: Site) -> int:
-    """The index that the interface's peer had, where no port has it; 0: any.
+    """Return the index that the interface's peer had, if no port has it; 0: any.
 
-    By it the workload's side of a veth names its peer (`ip link`, iflink in /sys), and a CNI plugin's
-    CHECK finds the one on the host.
+    The workload's side of a veth names its peer by this index (`ip link`, iflink in /sys), and a CNI plugin's
+    CHECK finds the host's end by it.
     """
     link = site.snapshot.link
     free = kind_of(link.kind).has_peer and not links.by_index(site.enforcer, link.link)
@@ -317,7 +315,7 @@ def _ports_up(site: Site) -> None:
         links.set_message(vex, up=True, flags=mute | site.kind.vex_flags),
     ]
     _tolerant(site.enforcer, messages, frozenset())
-    # Only with the host's side up there was a carrier, and there is one again.
+    # vin is up only if the host's side gives vex a carrier.
     outside = links.by_index(site.enforcer, vex)
     links.set_link(site.enforcer, vin, up=outside is not None and outside.carrier)
 
@@ -340,7 +338,7 @@ def _settings(site: Site) -> None:
     different |= refill.meanwhile(snapshot)
     with entered(site.workload_fd):
         refused += _refused(lambda: sysctl.write_interface(link.name, different))
-        # With a secret comes the mode that makes addresses of it.
+        # Writing the secret sets the mode that makes addresses from it.
         site.workload.batch([quiet])
         site.lost += refill.token(site.workload, snapshot)
         # Another kind of device has other offloads; there each keeps its own.
@@ -359,12 +357,12 @@ def _refused(act: Callable[[], object]) -> list[str]:
 
 
 def _master(site: Site) -> None:
-    # Before it is up: what is isolated from it must not hear it for a moment.
+    # Done before it is up: ports isolated from it must never hear it.
     _raise_master(site, master.put_back(site.workload, site.snapshot))
 
 
 def _raise_master(site: Site, refused: list[str]) -> None:
-    # Where it is lenient, `verify` tells of it.
+    # If the site is lenient, `_verify` reports it.
     if refused and not site.lenient:
         told = ", ".join(refused)
         name = site.snapshot.link.name
@@ -394,7 +392,7 @@ def _groups(site: Site) -> None:
 def _settle(site: Site) -> None:
     lost = site.lost
     refused = _refused(lambda: lost.extend(refill.settle(site.workload, site.snapshot)))
-    # What "default" did not foretell: the kernel starts some kinds of device differently.
+    # Some kinds of device start with other values than "default".
     link = site.snapshot.link
     with entered(site.workload_fd):
         now = sysctl.read_interface(link.name)
@@ -405,10 +403,10 @@ def _settle(site: Site) -> None:
 
 
 def _verify(site: Site) -> None:
-    """Raise SegctlError for what cuts the workload off; the rest is told."""
+    """Raise SegctlError for what cuts the workload off; add other differences to Site.lost."""
     now = _now(site)
     if cut_off(site.snapshot, now):
-        # It came after we looked, or something took it away again.
+        # The loss came after we looked, or something removed it again.
         for operation in RETURNS:
             ACTIONS[operation](site)
         now = _now(site)

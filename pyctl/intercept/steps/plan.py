@@ -22,7 +22,7 @@ from pyctl.platform.netlink import l3
 
 
 class Op(StrEnum):
-    """One operation; pyctl.intercept.steps.ops knows how."""
+    """An operation of a step; pyctl.intercept.steps.ops runs it."""
 
     PARK = "park"
     UNPARK = "unpark"
@@ -50,7 +50,7 @@ class Op(StrEnum):
 
 @dataclass(frozen=True)
 class Step:
-    """One step; `undo` brings back the state before it, however far `do` came."""
+    """A step of a plan; `undo` restores the state before it, however far `do` came."""
 
     name: str
     what: str
@@ -127,7 +127,7 @@ def _master(snapshot: Snapshot) -> tuple[Step, ...]:
 
 
 def attach_plan(snapshot: Snapshot, vex: str, vin: str) -> tuple[Step, ...]:
-    """The steps that put our veth in the interface's place."""
+    """Return the steps that put our veth in the interface's place."""
     name = snapshot.link.name
     strip = (Op.DROP_ALTNAMES,) if snapshot.link.altnames else ()
     out = f"move {name} out and call it {vex}"
@@ -144,7 +144,7 @@ def attach_plan(snapshot: Snapshot, vex: str, vin: str) -> tuple[Step, ...]:
 
 
 def detach_plan(snapshot: Snapshot, vex: str, vin: str) -> tuple[Step, ...]:
-    """The steps that give the workload its own interface back."""
+    """Return the steps that give the workload its own interface back."""
     name = snapshot.link.name
     ours = f"delete our {name}, and {vin} with it"
     home = f"move {vex} back and call it {name}"
@@ -164,9 +164,7 @@ def detach_plan(snapshot: Snapshot, vex: str, vin: str) -> tuple[Step, ...]:
 
 
 def parked(snapshot: Snapshot) -> tuple[bytes, ...]:
-    """The addresses to lend to lo (message bodies): every global one in use that
-    lo has not got itself.
-    """
+    """Return the addresses to lend to lo (message bodies): every global one in use that lo does not have."""
     loopback = snapshot.loopback
     if loopback is None or not loopback.up or not snapshot.link.up:
         return ()
@@ -184,5 +182,5 @@ def parked(snapshot: Snapshot) -> tuple[bytes, ...]:
 
 
 def describe(steps: tuple[Step, ...]) -> tuple[str, ...]:
-    """The plan for people, one line per step: what --dry-run prints."""
+    """Return the plan in words, one line per step: what --dry-run prints."""
     return tuple(f"{step.name}: {step.what}" for step in steps if step.do)

@@ -21,12 +21,12 @@ from pyctl.platform.netlink.links import Link
 from pyctl.platform.sockets import protocols as sockets
 
 LONG_SECONDS = 1.0
-"""What is cut off for longer needs --force."""
+"""A longer cut-off needs --force."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """An interface where it is."""
+    """An interface, with a socket in its namespace."""
 
     nl: NetlinkSocket
     netns_fd: int
@@ -35,23 +35,23 @@ class Place:
 
 @dataclass(frozen=True)
 class Cost:
-    """One thing that the move costs."""
+    """A cost of the move."""
 
     what: str
     """A sentence."""
     seconds: float = 0.0
-    """For so long the workload is cut off."""
+    """How many seconds the workload is cut off."""
     loses: bool = False
     """Something does not come back by itself."""
 
     @property
     def needs_force(self) -> bool:
-        """Nobody has to bear it unasked."""
+        """Return whether the cost is too high to accept without --force."""
         return self.loses or self.seconds > LONG_SECONDS
 
 
 def weigh(instance: Instance, moves: Place, carries: Place) -> tuple[Cost, ...]:
-    """Return all that is known before; what is put back within milliseconds is no cost."""
+    """Return all costs that are known before; what is put back within milliseconds is no cost."""
     name = carries.link.name
     found = []
     host = at_host_peer(instance, moves.nl, moves.link, moves.netns_fd)
@@ -79,7 +79,7 @@ def weigh(instance: Instance, moves: Place, carries: Place) -> tuple[Cost, ...]:
 
 
 def refuse_costs(link: Link, costs: Sequence[Cost], *, force: bool) -> tuple[str, ...]:
-    """Raise RefusedError for what needs --force, without it; return what it costs, a sentence each."""
+    """Raise RefusedError if a cost needs --force and `force` is not set; return the costs as sentences."""
     heavy = [cost.what for cost in costs if cost.needs_force]
     if heavy and not force:
         raise RefusedError(

@@ -28,12 +28,12 @@ _TUNNELS = frozenset(
         *("ip6tnl", "ip6gre", "ip6gretap", "ip6erspan", "vti6"),
     }
 )
-"""They lead over an interface by its index, and outlive it: what has the index next carries them."""
+"""Tunnels name their interface by index and outlive it: the next interface with the index carries them."""
 
 
 @dataclass(frozen=True)
 class Obstacle:
-    """One thing that a splice of the interface destroys or cuts off."""
+    """A thing that a splice of the interface destroys or cuts off."""
 
     what: str
     """"an XDP program": what the interface has."""
@@ -42,8 +42,8 @@ class Obstacle:
 
 
 def lost_by_move(nl: NetlinkSocket, link: Link, netns_fd: int) -> tuple[Obstacle, ...]:
-    """Return what is lost when the interface moves to another namespace; also to the way home, of what
-    came onto ours meanwhile.
+    """Return what is lost when the interface moves to another namespace. At a detach, this is what came onto
+    our interface meanwhile.
     """
     found = [
         Obstacle(f"{upper.name} on top of it", "is deleted")
@@ -79,16 +79,16 @@ def lost_by_move(nl: NetlinkSocket, link: Link, netns_fd: int) -> tuple[Obstacle
 
 
 def filtered_qdiscs(nl: NetlinkSocket, index: int) -> tuple[str, ...]:
-    """Return the kinds of the interface's qdiscs that filters hang on, which are not put back."""
+    """Return the kinds of the interface's qdiscs that have filters, which are not put back."""
     found = qdiscs.dump(nl, index)
     with_filters = (one for one in found if qdiscs.count_filters(nl, index, (one,)))
     return tuple(dict.fromkeys(map(qdiscs.kind_of, with_filters)))
 
 
 def strip(nl: NetlinkSocket, link: Link, netns_fd: int) -> Link:
-    """Take off what would go on in front of us, or past us, on the interface in its new namespace: XDP
-    and tcx programs, and devices on top of it. Return the Link as it is then. RefusedError where a
-    program stays.
+    """Remove what would see frames before us, or pass us by, after the move: XDP and tcx programs, and
+    devices on top of the interface. Return the Link as it is then. RefusedError if a program cannot be
+    removed.
     """
     off = not link.xdp or bpf_xdp.take_off(nl, link)
     if not (bpf_tcx.take_off(netns_fd, link.index) and off):
@@ -102,8 +102,8 @@ def strip(nl: NetlinkSocket, link: Link, netns_fd: int) -> Link:
 
 
 def delete_uppers(nl: NetlinkSocket, link: Link) -> list[str]:
-    """Delete the devices on top of the interface, which the kernel would delete with it, and return their
-    names. Before a snapshot is taken: their addresses and routes cannot come back.
+    """Delete the devices on top of the interface, which the kernel would delete with it; return their names.
+    Call it before a snapshot is taken: their addresses and routes cannot come back.
     """
     return [upper.name for upper in _uppers(nl, link) if links.delete(nl, upper.index)]
 

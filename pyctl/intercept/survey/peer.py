@@ -22,7 +22,7 @@ from pyctl.platform.netlink.links import Link
 
 
 def _candidates() -> Iterator[Path]:
-    """Where a host peer can be: process 1's namespace, our own, every named one."""
+    """Yield the namespaces where a host peer can be: process 1's, our own, every named one."""
     yield Path("/proc/1/ns/net")
     yield Path("/proc/self/ns/net")
     yield from netns.named()
@@ -32,8 +32,8 @@ def _candidates() -> Iterator[Path]:
 def at_host_peer(
     instance: Instance, nl: NetlinkSocket, link: Link, own_fd: int
 ) -> Iterator[tuple[NetlinkSocket, Link] | tuple[None, None]]:
-    """A socket in the namespace of the interface's peer, and the peer; None where it is in none that can be
-    found, or in the enforcer's own: there it is another workload's port.
+    """Give a socket in the namespace of the interface's peer, and the peer. Both are None if that namespace
+    is not found or is the enforcer's: there the peer is another workload's port.
     """
     with contextlib.ExitStack() as stack:
         fd = None
@@ -49,8 +49,8 @@ def at_host_peer(
 
 
 def host_side_numbers(nl: NetlinkSocket, own_fd: int) -> frozenset[int]:
-    """Return the numbers that the namespaces of the host's side have here: what leads to one of them, by its
-    other end or the device under it, does not lead to a container inside the workload.
+    """Return the nsids that the host's namespaces have here. An interface whose other end or lower device is
+    in one of them does not lead to a container inside the workload.
     """
     own = netns.identity(own_fd)
     return frozenset(
@@ -61,7 +61,7 @@ def host_side_numbers(nl: NetlinkSocket, own_fd: int) -> frozenset[int]:
 def netns_numbered(
     nl: NetlinkSocket, number: int | None, stack: contextlib.ExitStack
 ) -> int | None:
-    """Return a descriptor, which `stack` closes, of the namespace that has this number; None: none has."""
+    """Return a descriptor, which `stack` closes, of the namespace with this nsid; None if none has it."""
     for found, fd in _numbered(nl):
         if found == number:
             kept = os.dup(fd)
@@ -71,7 +71,7 @@ def netns_numbered(
 
 
 def _numbered(nl: NetlinkSocket) -> Iterator[tuple[int, int]]:
-    """(number, descriptor, open until the next) of each candidate that has a number."""
+    """Yield (nsid, descriptor) of each candidate that has one; a descriptor is open until the next."""
     for path in _candidates():
         try:
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -92,8 +92,8 @@ def _numbered(nl: NetlinkSocket) -> Iterator[tuple[int, int]]:
 def host_peer_mac(
     instance: Instance, nl: NetlinkSocket, link: Link, own_fd: int
 ) -> str | None:
-    """The peer's MAC where it stands alone (routed CNI); None where it is a bridge's
-    port, or has an XDP program, which bpf_redirect_peer would pass by, or is unknown.
+    """Return the peer's MAC if it stands alone (routed CNI). None if it is a bridge's port, is unknown, or
+    has an XDP program, which bpf_redirect_peer would bypass.
     """
     with at_host_peer(instance, nl, link, own_fd) as (_there, peer):
         return peer.mac if peer and not (peer.master or peer.xdp) else None

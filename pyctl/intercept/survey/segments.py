@@ -28,13 +28,13 @@ Namespace = tuple[int, int]
 
 @dataclass(frozen=True)
 class Found:
-    """Where ports are."""
+    """The segments that were found, and which port is on which."""
 
     by_port: dict[int, int] = field(default_factory=dict)
     segments: dict[int, Segment] = field(default_factory=dict)
 
     def located(self, port: Port) -> Port:
-        """The port with the segment that it is on."""
+        """Return the port with the segment that it is on."""
         number = self.by_port.get(port.port_id, 0)
         closed = number in self.segments and self.segments[number].closed
         return replace(port, segment=number, closed=closed)
@@ -45,8 +45,8 @@ def read_segments(
     ports: Iterable[Port],
     watch: Callable[[Namespace, int], None],
 ) -> Found:
-    """Of ports that stand. `watch` is called with each host's namespace, and a descriptor of it, before it is
-    read. NotFoundError without the enforcer's namespace.
+    """Return the segments of the ports that exist. `watch` is called with each host namespace and a
+    descriptor of it before it is read. NotFoundError without the enforcer's namespace.
     """
     found = Found()
     with contextlib.ExitStack() as stack:
@@ -75,7 +75,7 @@ def add_segments(
     known: Mapping[int, Link],
     peers: Mapping[int, int],
 ) -> None:
-    """Those of one host's namespace: its links by index, and the index of the peer by port."""
+    """Add the segments of one host namespace, from its links by index and the peers' indexes by port."""
     for port_id, index in peers.items():
         peer = known.get(index)
         bridge = known.get(peer.master) if peer else None
@@ -92,6 +92,6 @@ def add_segments(
 
 
 def segment_number(namespace: Namespace, bridge: int) -> int:
-    """The same for the same bridge, whichever agent asks; above 0."""
+    """Return a number above 0 that is the same for the same bridge in every agent."""
     text = f"{namespace} {bridge}".encode()
     return int.from_bytes(blake2b(text, digest_size=4).digest()) or 1

@@ -27,7 +27,7 @@ UNTOUCHED = "nothing was changed"
 
 
 def refuse_netns(instance: Instance, process: ProcessRef) -> None:
-    """RefusedError for a namespace that is not a workload's own."""
+    """Raise RefusedError for a namespace that is not a workload's own."""
     for path, owner in (
         ("/proc/1/ns/net", "the host"),
         ("/proc/self/ns/net", "this agent"),
@@ -52,7 +52,7 @@ def refuse_netns(instance: Instance, process: ProcessRef) -> None:
 
 
 def has_address(nl: NetlinkSocket, link: Link) -> bool:
-    """It has an address beyond the link-local one that every interface gets."""
+    """Return whether the interface has an address beyond the link-local one that every interface gets."""
     bodies = l3.dump_addresses(nl, link.index)
     return any(l3.address_scope(body) < l3.RT_SCOPE_LINK for body in bodies)
 
@@ -69,8 +69,8 @@ def addressed(nl: NetlinkSocket) -> frozenset[int]:
 def refuse_link(
     nl: NetlinkSocket, link: Link, netns_fd: int, *, force: bool
 ) -> tuple[str, ...]:
-    """Raise RefusedError where splicing this interface would break what hangs on it, unless `force`;
-    return what is lost, a sentence each.
+    """Raise RefusedError if splicing this interface would break what hangs on it, unless `force`; return what
+    is lost, a sentence each.
     """
     if link.kind not in KINDS:
         kind = link.kind or "physical or built-in"
@@ -95,9 +95,9 @@ def _refuse(link: Link, why: str, advice: str) -> NoReturn:
 def select_interfaces(
     process: ProcessRef, wanted: Sequence[str] = ()
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """(interfaces to splice, warnings about the others).
+    """Return (interfaces to splice, warnings about the others), as `candidates`.
 
-    As `candidates` has it. RefusedError where nothing is left to splice.
+    RefusedError if nothing is left to splice.
     """
     chosen, warnings = candidates(process, wanted)
     if not chosen:
@@ -116,7 +116,7 @@ class Found(NamedTuple):
     to_host: tuple[str, ...]
     """They lead to the host's side."""
     bare: frozenset[str]
-    """Of those the ones that are up without an address, and were not asked for."""
+    """Those of `to_host` that are up without an address and were not asked for."""
     inwards: tuple[str, ...]
     """They lead to another namespace, as a container inside the workload."""
     warnings: tuple[str, ...]
@@ -125,7 +125,7 @@ class Found(NamedTuple):
 def candidates(
     process: ProcessRef, wanted: Sequence[str] = ()
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """(interfaces that can be spliced or are, warnings about the others); may be none. As `find`."""
+    """Return (interfaces that are or can be spliced, warnings about the others); may be none. As `find`."""
     found = find(process, wanted)
     return (*found.to_host, *found.inwards), found.warnings
 

@@ -1,8 +1,8 @@
 """The bpf(2) system call: maps, programs and their pins, without libbpf or bcc.
 
-In: raw bytes of keys and values. Out: the same, and facts about kernel objects. I/O: bpf(2),
-mmap(2), bpffs. Importing bcc costs 70 MB and a compiler; agent, engine and CLI only need to open
-what is pinned. Ring buffers are in bpf_ring, tc hooks in bpf_tc.
+In: raw bytes of keys and values. Out: the same, and facts about kernel objects. I/O: bpf(2), mmap(2), bpffs.
+Importing bcc costs 70 MB and a compiler; agent, engine and CLI only need to open what is pinned. Ring buffers
+are in ring, tc hooks in tc.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _libc() -> ctypes.CDLL:
 def syscall(
     command: int, attr: bytes, what: str
 ) -> tuple[int, ctypes.Array[ctypes.c_char]]:
-    """bpf(command, attr): the result and the attr as the kernel left it.
+    """Call bpf(command, attr); return the result and the attr as the kernel left it.
 
     NotPermittedError for EPERM and EACCES, NotFoundError for ENOENT, NotCapableError for ENOSYS,
     SegctlError for the rest; all carry errno, and `what` says what was tried.
@@ -82,12 +82,12 @@ def _error(what: str, error: int) -> SegctlError:
 
 
 def address(buffer: ctypes.Array[ctypes.c_char] | None) -> int:
-    """Where a ctypes buffer lies, for an attr; 0 for None."""
+    """Return the address of a ctypes buffer, for an attr; 0 for None."""
     return 0 if buffer is None else ctypes.addressof(buffer)
 
 
 class Descriptor:
-    """A kernel object's file descriptor, closed with its context."""
+    """The file descriptor of a kernel object, closed with its context."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
@@ -99,24 +99,24 @@ class Descriptor:
         self.close()
 
     def fileno(self) -> int:
-        """The descriptor, for select and friends."""
+        """Return the descriptor, for select and friends."""
         return self.fd
 
     def close(self) -> None:
-        """Idempotent."""
+        """Close the descriptor. Idempotent."""
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
 
     def pin(self, path: Path) -> None:
-        """Pin at `path` (on a bpf file system); SegctlError EEXIST where something is."""
+        """Pin the object at `path` (on a bpf file system); SegctlError EEXIST if something is there."""
         name = ctypes.create_string_buffer(os.fsencode(path))
         attr = struct.pack("=QII", address(name), self.fd, 0)
         syscall(BPF_OBJ_PIN, attr, f"pinning {path}")
 
 
 def obj_get(path: Path) -> int:
-    """A new descriptor of what is pinned at `path`; NotFoundError where nothing is."""
+    """Open what is pinned at `path`; return a new descriptor. NotFoundError if nothing is pinned."""
     name = ctypes.create_string_buffer(os.fsencode(path))
     attr = struct.pack("=QII", address(name), 0, 0)
     fd, _ = syscall(BPF_OBJ_GET, attr, f"opening the pin {path}")
@@ -124,7 +124,7 @@ def obj_get(path: Path) -> int:
 
 
 def obj_info(fd: int, size: int, what: str) -> bytes:
-    """`struct bpf_*_info` of a descriptor, `size` bytes, zero where this kernel knows less."""
+    """Return `struct bpf_*_info` of a descriptor, `size` bytes; fields unknown to this kernel are zero."""
     info = ctypes.create_string_buffer(size)
     attr = struct.pack("=IIQ", fd, size, address(info))
     syscall(BPF_OBJ_GET_INFO_BY_FD, attr, f"asking for facts about {what}")
@@ -133,23 +133,23 @@ def obj_info(fd: int, size: int, what: str) -> bytes:
 
 @functools.cache
 def possible_cpus() -> int:
-    """How many values a per-CPU map holds for each key."""
+    """Return how many values a per-CPU map holds for each key."""
     text = Path("/sys/devices/system/cpu/possible").read_text(encoding="ascii")
     return int(text.strip().split(",")[-1].split("-")[-1]) + 1
 
 
 class Program(Descriptor):
-    """One loaded program."""
+    """A loaded program."""
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """The program pinned at `path`; NotFoundError where there is none."""
+        """Open the program pinned at `path`; NotFoundError if there is none."""
         return cls(obj_get(path))
 
 
 @dataclass(frozen=True)
 class MapLayout:
-    """What makes two maps exchangeable."""
+    """The properties that must be equal for one map to replace another."""
 
     map_type: int
     key_size: int
@@ -159,7 +159,7 @@ class MapLayout:
 
 
 class Map(Descriptor):
-    """One map. Keys and values are bytes; per-CPU values are the CPUs' values in a row."""
+    """A map. Keys and values are bytes; a per-CPU value is the CPUs' values in a row."""
 
     def __init__(self, fd: int, name: str) -> None:
         super().__init__(fd)
@@ -177,7 +177,7 @@ class Map(Descriptor):
 
     @classmethod
     def create(cls, name: str, layout: MapLayout) -> Self:
-        """A new map; SegctlError with the kernel's errno."""
+        """Create a map; SegctlError with the kernel's errno."""
         attr = struct.pack(
             "=IIIII II 16s",
             *(layout.map_type, layout.key_size, layout.value_size),
@@ -188,7 +188,7 @@ class Map(Descriptor):
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """The map pinned at `path`; NotFoundError where there is none."""
+        """Open the map pinned at `path`; NotFoundError if there is none."""
         return cls(obj_get(path), path.name)
 
     def _read_layout(self) -> MapLayout:
@@ -198,7 +198,7 @@ class Map(Descriptor):
 
     @property
     def slot_bytes(self) -> int:
-        """Of one CPU's value in a per-CPU value: the kernel rounds up to eight."""
+        """Return the size of one CPU's slot in a per-CPU value: the kernel rounds up to eight."""
         return (self.layout.value_size + 7) & ~7
 
     def _key(self, key: bytes) -> ctypes.Array[ctypes.c_char]:
@@ -212,7 +212,7 @@ class Map(Descriptor):
         return struct.pack("=IIQQQ", self.fd, 0, key, value, flags)
 
     def lookup(self, key: bytes) -> bytes | None:
-        """The value, None where there is no such key."""
+        """Return the value of a key; None if there is no such key."""
         name = self._key(key)
         value = ctypes.create_string_buffer(self._value_bytes)
         attr = self._element(address(name), address(value), 0)
@@ -223,20 +223,20 @@ class Map(Descriptor):
         return value.raw
 
     def lookup_percpu(self, key: bytes) -> list[bytes]:
-        """Each possible CPU's value, an empty list where there is no such key."""
+        """Return each possible CPU's value; an empty list if there is no such key."""
         value = self.lookup(key)
         return [] if value is None else self.split(value)
 
     def split(self, value: bytes) -> list[bytes]:
-        """A per-CPU value, CPU by CPU."""
+        """Split a per-CPU value into the CPUs' values."""
         return [
             value[at : at + self.layout.value_size]
             for at in range(0, len(value), self.slot_bytes)
         ]
 
     def update(self, key: bytes, value: bytes, flags: int = BPF_ANY) -> None:
-        """Write a value whole; SegctlError with errno E2BIG for a full map, EEXIST and ENOENT
-        (NotFoundError) as the flags ask.
+        """Write a whole value. SegctlError with errno E2BIG for a full map, EEXIST and ENOENT (NotFoundError)
+        as the flags ask.
         """
         if len(value) != self._value_bytes:
             raise SegctlError(
@@ -248,7 +248,7 @@ class Map(Descriptor):
         syscall(BPF_MAP_UPDATE_ELEM, attr, f"writing the map {self.name}")
 
     def delete(self, key: bytes) -> bool:
-        """True where there was such a key."""
+        """Delete a key; return whether it existed."""
         name = self._key(key)
         attr = self._element(address(name), 0, 0)
         try:
@@ -268,9 +268,7 @@ class Map(Descriptor):
         return after.raw
 
     def entries(self) -> Iterator[tuple[bytes, bytes]]:
-        """All entries, by batches where the kernel can. Entries that come or go meanwhile may or
-        may not be seen.
-        """
+        """Yield all entries, in batches if the kernel can; changes made meanwhile may be missed."""
         try:
             yield from self._items_by_batch()
         except SegctlError as error:
@@ -279,11 +277,11 @@ class Map(Descriptor):
             yield from self._items_one_by_one()
 
     def entry_keys(self) -> list[bytes]:
-        """All keys, as entries() finds them: safe to delete while going through."""
+        """Return all keys, as entries() finds them; the list allows deleting entries while going through."""
         return [key for key, _ in self.entries()]
 
     def keys_from(self, head: bytes) -> list[bytes]:
-        """The keys that begin so: entry_keys() without making an object of each other's."""
+        """Return the keys that begin with `head`, without making an object of each other key."""
         try:
             batches = list(self._batches())
         except SegctlError as error:
@@ -324,7 +322,7 @@ class Map(Descriptor):
                 )
 
     def _batches(self) -> Iterator[tuple[bytes, bytes]]:
-        """The entries, many at a time: their keys one behind the other, and their values."""
+        """Yield (keys, values) of many entries at a time, each concatenated."""
         size, width = self.layout.key_size, self._value_bytes
         room = _BATCH
         cursor: ctypes.Array[ctypes.c_char] | None = None
@@ -349,7 +347,7 @@ class Map(Descriptor):
         values: ctypes.Array[ctypes.c_char],
         room: int,
     ) -> tuple[int, bool]:
-        """(entries, was it the last batch); entries -1: one bucket did not fit into `room`."""
+        """Read a batch; return (entries, whether it is the last); -1: `room` is too small for a bucket."""
         attr = bytearray(
             struct.pack(
                 "=QQQQIIQQ",
@@ -371,7 +369,7 @@ class Map(Descriptor):
         raise _error(f"listing the map {self.name}", error)
 
     def mmap(self, *, write: bool) -> mmap.mmap:
-        """The values of a BPF_F_MMAPABLE array as memory; value n is at n * slot_bytes."""
+        """Map the values of a BPF_F_MMAPABLE array into memory; value n is at n * slot_bytes."""
         size = self.slot_bytes * self.layout.max_entries
         page = mmap.PAGESIZE
         access = mmap.PROT_READ | (mmap.PROT_WRITE if write else 0)

@@ -14,7 +14,7 @@ _BPFFS_BYTES = bytes(BPFFS)
 
 
 def is_mounted() -> bool:
-    """Whether a bpf file system stands at /sys/fs/bpf in this mount namespace."""
+    """Return whether a bpf file system is mounted at /sys/fs/bpf in this mount namespace."""
     # A mount point may have any bytes in its name, and any character that ends a line of text elsewhere.
     for line in Path("/proc/self/mountinfo").read_bytes().split(b"\n"):
         left, _, right = line.partition(b" - ")
@@ -24,7 +24,7 @@ def is_mounted() -> bool:
 
 
 def ensure_mounted() -> None:
-    """Mount it where it is not; NotPermittedError or NotCapableError where that is refused."""
+    """Mount the bpf file system if needed; NotPermittedError or NotCapableError if that is refused."""
     if is_mounted():
         return
     libc = ctypes.CDLL(None, use_errno=True)

@@ -34,15 +34,15 @@ _WHAT = "waiting until no program judges by the former values"
 
 
 def wait_for_programs() -> None:
-    """After it, no program goes on with what it read from a map before. SegctlError where the
-    kernel offers no way to wait.
+    """Wait until no running program uses what it read from a map before. SegctlError if the kernel has no way
+    to wait.
     """
     if not _membarrier():
         _replace_inner_map()
 
 
 def _membarrier() -> bool:
-    """False where the kernel has no such call (CONFIG_MEMBARRIER off, nohz_full CPUs)."""
+    """Wait with membarrier(2); return False if the kernel refuses (CONFIG_MEMBARRIER off, nohz_full CPUs)."""
     number = _SYS_MEMBARRIER.get(os.uname().machine)
     if number is None:
         return False
@@ -62,6 +62,6 @@ def _replace_inner_map() -> None:
 
 
 def _array(kind: int, inner_fd: int) -> Descriptor:
-    """One entry of 4 bytes."""
+    """Create an array with one entry of 4 bytes."""
     attr = struct.pack("=IIIIII", kind, 4, 4, 1, 0, inner_fd)
     return Descriptor(syscall(BPF_MAP_CREATE, attr, _WHAT)[0])

@@ -21,15 +21,15 @@ _LINKS_MAX = 65536
 
 
 def detach(kind: int, ifindex: int, programs: Collection[int]) -> None:
-    """Detach the links of this kind that hold one of these programs on such an interface. SegctlError
-    where the kernel refuses.
+    """Detach the links of this kind that hold one of these programs on the interface. SegctlError if the
+    kernel refuses.
     """
     for fd in _links(kind, ifindex, programs) if programs else ():
         syscall(BPF_LINK_DETACH, struct.pack("=I", fd), "detaching a BPF link")
 
 
 def _links(kind: int, ifindex: int, programs: Collection[int]) -> Iterator[int]:
-    """Their descriptors, each open until the next."""
+    """Yield the descriptors of these links, each open until the next."""
     at = 0
     for _ in range(_LINKS_MAX):
         try:

@@ -21,7 +21,7 @@ class RingReader:
     """The one consumer of a ring buffer. Readable (select, epoll) while there are records."""
 
     def __init__(self, ring: Map) -> None:
-        """Takes the map over: closed with the reader."""
+        """Map the ring into memory. The reader owns the map and closes it."""
         self._ring = ring
         self._size = ring.layout.max_entries
         page = mmap.PAGESIZE
@@ -48,17 +48,17 @@ class RingReader:
         self.close()
 
     def fileno(self) -> int:
-        """For select and epoll (EPOLLIN)."""
+        """Return the descriptor, for select and epoll (EPOLLIN)."""
         return self._ring.fd
 
     def close(self) -> None:
-        """Idempotent."""
+        """Close the ring and its map. Idempotent."""
         self._producer.close()
         self._consumer.close()
         self._ring.close()
 
     def read(self, limit: int = 1024) -> list[bytes]:
-        """Up to `limit` records that are complete, oldest first; they leave the ring."""
+        """Read up to `limit` complete records, oldest first, and remove them from the ring."""
         found: list[bytes] = []
         data = mmap.PAGESIZE
         (at,) = struct.unpack_from("=Q", self._consumer, 0)

@@ -26,7 +26,7 @@ HANDLE = 1
 
 @dataclass(frozen=True)
 class BpfFilter:
-    """One cls_bpf filter."""
+    """A cls_bpf filter."""
 
     priority: int
     handle: int
@@ -37,7 +37,7 @@ class BpfFilter:
 
 
 def programs(found: Iterable[Filter]) -> list[BpfFilter]:
-    """The cls_bpf filters among those of a hook, by priority."""
+    """Return the cls_bpf filters among those of a hook, by priority."""
     told = [_program(one) for one in found if one.kind == "bpf" and one.handle]
     return sorted(told, key=lambda one: (one.priority, one.handle))
 
@@ -55,7 +55,7 @@ def _program(one: Filter) -> BpfFilter:
 
 
 class BpfHooks(TcFilters):
-    """The hooks, and what hangs programs on either side."""
+    """The tc hooks of one namespace, with calls that attach and remove programs on either side."""
 
     def __init__(self, netns: Path) -> None:
         # Not IPRoute(netns=...): it forks to get there, which a process with threads must not.
@@ -64,7 +64,7 @@ class BpfHooks(TcFilters):
             self._ip = IPRoute(fileno=kernel_socket().detach())
 
     def close(self) -> None:
-        """Idempotent."""
+        """Close both sockets. Idempotent."""
         super().close()
         self._ip.close()
 
@@ -76,7 +76,7 @@ class BpfHooks(TcFilters):
         name: str,
         side: int = TC_H_INGRESS_HOOK,
     ) -> None:
-        """Our one filter at `priority`, in place of a former one without a gap between."""
+        """Set our one filter at `priority`; it replaces a former one without a gap."""
         try:
             self._ip.tc(
                 "replace-filter",
@@ -93,7 +93,7 @@ class BpfHooks(TcFilters):
     def remove_program(
         self, ifindex: int, priority: int, side: int = TC_H_INGRESS_HOOK
     ) -> None:
-        """Idempotent, also where the link is gone."""
+        """Remove our filter. Idempotent, also if the link is gone."""
         try:
             self._ip.tc("del-filter", "bpf", **_place(ifindex, priority, side))
         except NetlinkError as error:

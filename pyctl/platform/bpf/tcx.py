@@ -27,13 +27,13 @@ _COUNT_AT = 24
 
 
 def count_programs(netns_fd: int, ifindex: int) -> int:
-    """On both hooks; 0 where the kernel has no tcx, or may not be asked. Raises SegctlError."""
+    """Count the programs on both hooks; 0 if the kernel has no tcx or refuses to tell. Raises SegctlError."""
     with entered(netns_fd):
         return sum(len(_programs(ifindex, hook)) for hook in _HOOKS)
 
 
 def take_off(netns_fd: int, ifindex: int) -> bool:
-    """Take all of them off, with the links that hold them; True where none is left. Idempotent."""
+    """Remove all tcx programs and the links that hold them; return whether none is left. Idempotent."""
     with entered(netns_fd):
         for hook in _HOOKS:
             found = _programs(ifindex, hook)
@@ -44,7 +44,7 @@ def take_off(netns_fd: int, ifindex: int) -> bool:
 
 
 def _programs(ifindex: int, hook: int) -> tuple[int, ...]:
-    """Their ids."""
+    """Return the ids of the programs on one hook."""
     ids = (ctypes.c_uint32 * _PROGRAMS_MAX)()
     attr = struct.pack(
         "=IIIIQQ", ifindex, hook, 0, 0, ctypes.addressof(ids), _PROGRAMS_MAX

@@ -19,7 +19,7 @@ XDP_FLAGS_SKB_MODE, XDP_FLAGS_DRV_MODE = 1 << 1, 1 << 2
 
 
 def take_off(nl: NetlinkSocket, link: Link) -> bool:
-    """Take them off in every mode; True where none is left. Idempotent. SegctlError as bpf(2) says."""
+    """Remove XDP programs in every mode; return whether none is left. Idempotent. SegctlError as bpf(2)."""
     modes = (XDP_FLAGS_SKB_MODE, XDP_FLAGS_DRV_MODE)
     # Refused where nothing is there in that mode, or a BPF link holds it.
     nl.batch(_off(link.index, mode) for mode in modes)

@@ -37,7 +37,7 @@ _ND = struct.Struct("=BxxxiHBB")
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry of a table of MACs."""
+    """An entry of a table of MACs."""
 
     index: int
     state: int
@@ -49,7 +49,7 @@ class Entry:
 
     @property
     def lasts(self) -> bool:
-        """Nobody learned it, and it does not age."""
+        """Return whether the entry is static: nobody learned it, and it does not age."""
         fixed = self.state & (NUD_NOARP | NUD_PERMANENT)
         return bool(fixed or self.flags & NTF_EXT_LEARNED)
 
@@ -67,7 +67,7 @@ def _entry(body: bytes) -> Entry:
 
 
 def other_macs(nl: NetlinkSocket, link: Link) -> tuple[str, ...]:
-    """Return the unicast MACs that it listens to, without those that its own bridge has it listen to."""
+    """Return the unicast MACs that the interface listens to, without those from its own bridge's table."""
     mine = [entry for entry in _entries(nl, link.index) if entry.index == link.index]
     found = dict.fromkeys(
         entry.mac
@@ -83,8 +83,8 @@ def other_macs(nl: NetlinkSocket, link: Link) -> tuple[str, ...]:
 
 
 def stations(nl: NetlinkSocket, index: int, *, learns: bool) -> tuple[bytes, ...]:
-    """Return what its bridge has at this port, but for what it `learns` again; where it does not, somebody
-    has put all of them there.
+    """Return the bridge's entries at this port, without those that it `learns` again. If it does not learn,
+    somebody has set all of them.
     """
     return tuple(
         entry.body
@@ -101,8 +101,8 @@ def _flags_ext(body: bytes) -> int:
 
 
 def put_back(nl: NetlinkSocket, index: int, wanted: Sequence[bytes]) -> list[str]:
-    """Make those that are not there; return what the kernel refused of those that last, in words. Of others it
-    takes none at a port without a carrier.
+    """Add the missing entries; return what the kernel refused of the static ones, in words. It takes no other
+    entries at a port without a carrier.
     """
     if not wanted:
         return []
@@ -120,14 +120,14 @@ def _added(body: bytes) -> Message:
     found = attrs(body[_ND.size :])
     kept = (NDA_LLADDR, NDA_VLAN, NDA_FDB_EXT_ATTRS)
     raw = b"".join(attr(one, found[one]) for one in kept if one in found)
-    # One that has aged is told as stale, which nobody can ask for.
+    # The kernel shows an aged entry as stale, which cannot be set.
     state = state & (NUD_NOARP | NUD_PERMANENT) or NUD_REACHABLE
     head = _ND.pack(AF_BRIDGE, index, state, flags & _SET_FLAGS | NTF_MASTER, kind)
     return Message(RTM_NEWNEIGH, head + raw, NLM_F_CREATE | NLM_F_EXCL)
 
 
 def key(body: bytes) -> bytes:
-    """Return what tells an entry of a bridge's table from another, and what kind it is."""
+    """Return a key that identifies an entry of a bridge's table and its kind."""
     entry = _entry(body)
     fixed = entry.state & (NUD_NOARP | NUD_PERMANENT)
     vlan = attrs(body[_ND.size :]).get(NDA_VLAN, b"\0\0")
@@ -135,7 +135,7 @@ def key(body: bytes) -> bytes:
 
 
 def lost(before: Sequence[bytes], after: Sequence[bytes]) -> list[str]:
-    """Return those that are not there any more and that do not age, a line each."""
+    """Return the static entries that are gone, a line each."""
     there = {key(body) for body in after}
     entries = (_entry(body) for body in before)
     return [

@@ -33,13 +33,13 @@ MDBE_ATTR_SOURCE, MDBE_ATTR_SRC_LIST, MDBE_ATTR_GROUP_MODE = 1, 2, 3
 MDBE_ATTR_RTPROT = 4
 MDB_PERMANENT = 1
 RTPROT_STATIC = b"\x04"
-"""Who sets one without a word of who it is."""
+"""The protocol of an entry whose setter gave none."""
 _PORT_MSG = struct.Struct("=BxxxI")
 _ENTRY = struct.Struct("=IBBH20s")
 
 
 def dump(nl: NetlinkSocket, index: int) -> tuple[bytes, ...]:
-    """Return them: of any source first, since the kernel makes those of single sources with them."""
+    """Return the port's groups. Those of any source come first: with them the kernel makes the others."""
     try:
         bodies = nl.dump(RTM_GETMDB, _PORT_MSG.pack(AF_BRIDGE, 0))
     except NetlinkError as error:
@@ -59,7 +59,7 @@ def dump(nl: NetlinkSocket, index: int) -> tuple[bytes, ...]:
 
 
 def lasts(info: bytes) -> bool:
-    """Whether somebody set it for good."""
+    """Return whether the entry is permanent."""
     return bool(_ENTRY.unpack_from(info)[1] == MDB_PERMANENT)
 
 
@@ -68,7 +68,7 @@ def _source(info: bytes) -> bytes:
 
 
 def key(info: bytes) -> bytes:
-    """Return what tells it from the others of its port."""
+    """Return a key that identifies the entry among those of its port."""
     _index, _state, _flags, vid, group = _ENTRY.unpack_from(info)
     return struct.pack("=H", vid) + bytes(group) + _source(info)
 
@@ -76,8 +76,8 @@ def key(info: bytes) -> bytes:
 def put_back(
     nl: NetlinkSocket, bridge: int, index: int, wanted: Sequence[bytes]
 ) -> list[str]:
-    """Make those that are not there; return what the kernel refused of those that last, in words. Of others it
-    takes none at a port without a carrier.
+    """Add the missing groups; return what the kernel refused of the permanent ones, in words. It takes no
+    other groups at a port without a carrier.
     """
     if not wanted:
         return []
@@ -114,7 +114,7 @@ def _added(bridge: int, info: bytes) -> Message:
 
 
 def _sources(listed: bytes) -> bytes:
-    """The list without what the kernel counts of each source."""
+    """Return the source list without the kernel's counters."""
     return b"".join(
         nest(kind, attr(MDBA_MDB_SRCATTR_ADDRESS, attrs(one)[MDBA_MDB_SRCATTR_ADDRESS]))
         for kind, one in iter_attrs(listed)

@@ -88,7 +88,7 @@ _RINGS = {(1 << 4, 4): "MRP", (1 << 5, 5): "CFM", (1 << 7, 6): "MST"}
 
 @dataclass(frozen=True)
 class BridgePort:
-    """One port's."""
+    """The state that a bridge keeps of one port."""
 
     bridge: int
     """Its index."""
@@ -135,7 +135,7 @@ def _links(nl: NetlinkSocket) -> dict[int, _Seen]:
 
 
 def _port(nl: NetlinkSocket, index: int) -> dict[int, bytes]:
-    """IFLA_INFO_SLAVE_DATA of one; none where it is gone."""
+    """Return IFLA_INFO_SLAVE_DATA of one port; empty if it is gone."""
     try:
         return _parse(nl.get(RTM_GETLINK, ifinfo(index) + _WISH))[1].port
     except NetlinkError as error:
@@ -145,7 +145,7 @@ def _port(nl: NetlinkSocket, index: int) -> dict[int, bytes]:
 
 
 def read(nl: NetlinkSocket, index: int) -> BridgePort | None:
-    """Return what its bridge keeps of it, None where it is no bridge's port."""
+    """Return what the bridge keeps of the port; None if it is no bridge's port."""
     seen = _links(nl)
     link = seen[index]
     bridge = seen.get(link.master)
@@ -182,8 +182,8 @@ _FORWARDING = bytes([BR_STATE_FORWARDING])
 
 
 def put_back(nl: NetlinkSocket, index: int, wanted: BridgePort) -> list[str]:
-    """Give the port, which is in its bridge again, what it had; return what the kernel refused, in words.
-    What needs a carrier comes later: see put_back_running.
+    """Restore the settings of a port that is in its bridge again; return what the kernel refused, in words.
+    What needs a carrier comes later, in put_back_running.
     """
     now = _port(nl, index)
     asked = [
@@ -206,8 +206,8 @@ def put_back(nl: NetlinkSocket, index: int, wanted: BridgePort) -> list[str]:
 
 
 def put_back_running(nl: NetlinkSocket, index: int, wanted: BridgePort) -> list[str]:
-    """Give it what a port with a carrier alone can have: a state that the kernel does not come to by itself,
-    addresses and groups that age; as put_back.
+    """Restore what only a port with a carrier can have: a state that the kernel does not reach by itself, and
+    addresses and groups that age. Returns as put_back.
     """
     fdb.put_back(nl, index, wanted.stations)
     mdb.put_back(nl, wanted.bridge, index, wanted.groups)
@@ -234,7 +234,7 @@ def _bridged(index: int) -> bytes:
 
 
 def differences(before: BridgePort, after: BridgePort | None) -> list[str]:
-    """Return what is not as it was, a line each."""
+    """Return what has changed, a line each."""
     if after is None or after.bridge != before.bridge:
         return ["it is no port of its bridge any more"]
     old, new = dict(before.settings), dict(after.settings)
@@ -258,7 +258,7 @@ def _number(raw: bytes | None) -> str:
 
 
 def cannot_come_back(nl: NetlinkSocket, index: int) -> tuple[str, ...]:
-    """Return what its bridge keeps of the port that nobody can put back, a noun each."""
+    """Return what the bridge keeps of the port and nobody can restore, a noun each."""
     seen = _links(nl)
     bridge = seen.get(seen[index].master)
     if bridge is None or bridge.kind != "bridge":
@@ -279,7 +279,7 @@ def cannot_come_back(nl: NetlinkSocket, index: int) -> tuple[str, ...]:
 
 
 def _tells(nl: NetlinkSocket, indexes: set[int], wish: int, kind: int) -> bool:
-    """Whether bridge or port has such an attribute. A kernel without it does not know what is asked for."""
+    """Return whether one of the interfaces has the attribute; False on a kernel without it."""
     try:
         bodies = nl.dump(RTM_GETLINK, _bridged(0) + attr_u32(IFLA_EXT_MASK, wish))
     except NetlinkError as error:

@@ -23,8 +23,8 @@ USER_HZ = 100
 
 
 def forward_delay(nl: NetlinkSocket, port: Link) -> float:
-    """Return how long a port that forwards would not, should its carrier go away for a moment: it listens
-    and learns first. 0 without a spanning tree, and where it does not forward as it is.
+    """Return for how many seconds a forwarding port stops forwarding after a short loss of carrier, because
+    it listens and learns first. 0 without a spanning tree, and if it does not forward now.
     """
     if not port.master:
         return 0.0

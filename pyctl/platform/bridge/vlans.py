@@ -45,7 +45,7 @@ _INFO = struct.Struct("=HH")
 
 @dataclass(frozen=True)
 class Vlan:
-    """One VLAN at the port."""
+    """A VLAN at the port."""
 
     flags: int
     """BRIDGE_VLAN_INFO_PVID, _UNTAGGED"""
@@ -139,7 +139,7 @@ def _option(kind: int, raw: bytes) -> bytes:
 
 
 def changes(before: Sequence[bytes], after: Sequence[bytes]) -> list[str]:
-    """Return what is not as it was, a line each."""
+    """Return the VLANs that have changed, a line each."""
     old, new = expand(before), expand(after)
     return [
         f"VLAN {vid} at its bridge is not as it was"

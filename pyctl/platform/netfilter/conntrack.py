@@ -37,24 +37,24 @@ IPS_CONFIRMED, IPS_SRC_NAT, IPS_DST_NAT = 0x8, 0x10, 0x20
 _KEPT_STATUS = 0x2 | 0x4 | 0x400
 """IPS_SEEN_REPLY, IPS_ASSURED, IPS_FIXED_TIMEOUT: the kernel knows the rest by itself."""
 ENTRIES_MAX = 16_384
-"""What is put back is put back while the workload is cut off."""
+"""A limit, because the workload is cut off while entries are restored."""
 
 Tuple = tuple[dict[int, bytes], dict[int, bytes]]
 """Of one direction: addresses (source odd, destination even), protocol and ports."""
 
 
 class Translated:
-    """The connections whose source this namespace translates; `put_back` makes those that are gone anew."""
+    """The connections whose source this namespace translates; `put_back` restores those that are gone."""
 
     def __init__(self, netns_fd: int) -> None:
         self._netns_fd = netns_fd
         self._messages: list[Message] = []
         self.left_out = 0
         with entered(netns_fd):
-            # Where nothing is tracked, asking would load the modules for it.
+            # If nothing is tracked, a dump would load the modules for it.
             if sysctl.read("netfilter/nf_conntrack_count") in (None, "0"):
                 return
-        # A kernel that cannot tell cannot be told, either.
+        # A kernel without ctnetlink can neither dump nor restore.
         unreadable = (OSError, LookupError, struct.error)
         with contextlib.suppress(*unreadable), self._open() as nl:
             bodies = nl.dump(IPCTNL_MSG_CT_GET, bytes(4))
@@ -67,14 +67,14 @@ class Translated:
             return NetlinkSocket(protocol=NETLINK_NETFILTER)
 
     def put_back(self) -> None:
-        """Those that are there still are left alone."""
+        """Restore the connections that are gone; those that exist are left alone."""
         if self._messages:
             with contextlib.suppress(OSError), self._open() as nl:
                 nl.batch(self._messages)
 
 
 def message(body: bytes) -> Message | None:
-    """Return what makes a dumped entry anew; None where its source is not translated."""
+    """Return the message that restores a dumped entry; None if its source is not translated."""
     found = attrs(body[4:])
     status = int.from_bytes(found.get(CTA_STATUS, b""), "big")
     if not status & IPS_SRC_NAT:
@@ -112,7 +112,7 @@ def _packed(one: Tuple) -> bytes:
 
 
 def _inverse(original: Tuple, reply: Tuple) -> Tuple:
-    """The reply as it would be without translation."""
+    """Return the reply tuple as it would be without translation."""
     ips = {kind + 1 if kind % 2 else kind - 1: ip for kind, ip in original[0].items()}
     ports = dict(reply[1])
     if CTA_PROTO_SRC_PORT in ports:
@@ -125,7 +125,7 @@ def _inverse(original: Tuple, reply: Tuple) -> Tuple:
 
 
 def _range(kind: int, reply: Tuple, *, source: bool) -> bytes:
-    """The translation to just the address and the port that the reply says."""
+    """Return the translation to exactly the address and port of the reply."""
     ips, ports = reply
     is_six = 3 in ips
     ip = ips[(3 if is_six else 1) + (not source)]
@@ -140,7 +140,7 @@ def _range(kind: int, reply: Tuple, *, source: bool) -> bytes:
 
 
 def _protocol_state(data: bytes) -> bytes:
-    """Flags come without the mask that says which of them to set."""
+    """Return CTA_PROTOINFO with TCP flag masks, which a dump leaves out and the kernel needs."""
     found = attrs(data)
     if CTA_PROTOINFO_TCP not in found:
         return b"".join(nest(kind, value) for kind, value in found.items())

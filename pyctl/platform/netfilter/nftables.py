@@ -22,14 +22,14 @@ BOUND_BY_NAME = (6, 16)
 
 
 def lost_hooks(netns_fd: int, interface: str) -> tuple[str, ...]:
-    """Return the chains and flowtables that would be gone for good with this device, none where the kernel
-    binds them by name.
+    """Return the chains and flowtables that would be gone for good with this device; none if the kernel binds
+    them by name.
     """
     return () if _kernel() >= BOUND_BY_NAME else hooks(netns_fd, interface)
 
 
 def hooks(netns_fd: int, interface: str) -> tuple[str, ...]:
-    """Return all that hang on it, as `chain TABLE NAME`; none on a kernel without nftables."""
+    """Return all hooks on the interface, as `chain TABLE NAME`; none on a kernel without nftables."""
     with contextlib.suppress(OSError):
         with entered(netns_fd):
             nl = NetlinkSocket(protocol=NETLINK_NETFILTER)
@@ -55,16 +55,16 @@ def _on(
     name: int,
     devices: Callable[[bytes], Iterator[str]],
 ) -> Iterator[str]:
-    """Table and name of each that has the interface among its devices."""
+    """Yield table and name of each object that has the interface among its devices."""
     for body in bodies:
         if interface in devices(body):
-            # Behind a nfgenmsg.
+            # The attributes follow a nfgenmsg.
             found = attrs(body[4:])
             yield f"{text(found.get(NFTA_TABLE))} {text(found.get(name))}"
 
 
 def chain_devices(body: bytes) -> Iterator[str]:
-    """The devices that a chain of the netdev or inet family hangs on."""
+    """Yield the devices that a chain of the netdev or inet family hangs on."""
     hook = attrs(attrs(body[4:]).get(NFTA_CHAIN_HOOK, b""))
     if NFTA_HOOK_DEV in hook:
         yield text(hook[NFTA_HOOK_DEV])
@@ -72,7 +72,7 @@ def chain_devices(body: bytes) -> Iterator[str]:
 
 
 def flowtable_devices(body: bytes) -> Iterator[str]:
-    """The devices of a flowtable."""
+    """Yield the devices of a flowtable."""
     hook = attrs(attrs(body[4:]).get(NFTA_FLOWTABLE_HOOK, b""))
     yield from _names(hook.get(NFTA_FLOWTABLE_HOOK_DEVS, b""))
 

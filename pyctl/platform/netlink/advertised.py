@@ -35,7 +35,7 @@ _LINK_LOCAL = b"\xfe\x80"
 
 
 def place(body: bytes) -> bytes:
-    """What makes an advertised route this one: prefix, gateway, priority, interface."""
+    """Return what identifies an advertised route: prefix, gateway, priority, interface."""
     found = attrs(body[12:])
     to, gateway = found.get(l3.RTA_DST, b""), found.get(l3.RTA_GATEWAY, b"")
     metric, index = u32(found.get(l3.RTA_PRIORITY)), u32(found.get(l3.RTA_OIF))
@@ -48,7 +48,7 @@ def _place(to: bytes, length: int, gateway: bytes, metric: int, index: int) -> b
 
 
 def likely(body: bytes, index: int) -> bool:
-    """It looks like one over that interface, so that the kernel's table is worth reading."""
+    """Return whether the route could be advertised over the interface, so that TABLE is worth reading."""
     if body[0] != socket.AF_INET6 or body[7] != l3.RTN_UNICAST:
         return False
     found = attrs(body[12:])
@@ -58,7 +58,7 @@ def likely(body: bytes, index: int) -> bool:
 
 
 def marked(name: str, index: int) -> frozenset[bytes]:
-    """The places of all that are advertised over one interface."""
+    """Return the places of all routes that are advertised over one interface."""
     try:
         table = TABLE.read_bytes()
     except OSError as error:  # Without IPv6.
@@ -79,7 +79,7 @@ def marked(name: str, index: int) -> frozenset[bytes]:
 
 
 def message(body: bytes) -> bytes:
-    """Struct in6_rtmsg, as the kernel would have made it of an advertisement."""
+    """Return a struct in6_rtmsg as the kernel makes it from an advertisement."""
     found = attrs(body[12:])
     gateway, length = found.get(l3.RTA_GATEWAY), body[1]
     marks = RTF_UP | RTF_ADDRCONF | found.get(RTA_PREF, b"\0")[0] << RTF_PREF_SHIFT
@@ -103,9 +103,9 @@ def message(body: bytes) -> bytes:
 
 
 def put_back(bodies: Iterable[bytes]) -> list[tuple[bytes, OSError]]:
-    """Add those that are not there, in the namespace that the thread stands in; return what was refused, and why.
+    """Add the missing routes in the thread's namespace; return those that were refused, and why.
 
-    An address has brought along an unmarked route to its prefix, or taken the mark off one: that goes first.
+    An address brings an unmarked route to its prefix, or takes the mark off one: that is deleted first.
     """
     refused = []
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as asking:

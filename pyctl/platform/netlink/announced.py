@@ -16,7 +16,7 @@ IFA_F_TEMPORARY = 0x01
 
 
 def made_by_router(body: bytes) -> bool:
-    """Before Linux 5.18 it is known by its lifetimes alone."""
+    """Return whether a router's announcement made the address; before Linux 5.18, by its lifetimes alone."""
     found = attrs(body[8:])
     flags = u32(found.get(l3.IFA_FLAGS)) & (IFA_F_TEMPORARY | l3.IFA_F_MANAGETEMPADDR)
     valid = u32(found.get(l3.IFA_CACHEINFO, b"")[4:8], l3.INFINITE)
@@ -27,7 +27,7 @@ def made_by_router(body: bytes) -> bool:
 
 
 def comes_by_itself(body: bytes) -> bool:
-    """Nobody has asked for it: made by a router, or link-local (before Linux 5.18: any such)."""
+    """Return whether a router or the kernel made the address (before Linux 5.18: any link-local one)."""
     proto = attrs(body[8:]).get(IFA_PROTO, bytes([IFAPROT_KERNEL_LL]))[:1]
     own = l3.address_scope(body) == l3.RT_SCOPE_LINK
     own = own and body[0] == socket.AF_INET6 and proto == bytes([IFAPROT_KERNEL_LL])

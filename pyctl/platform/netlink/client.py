@@ -53,12 +53,12 @@ _ATTR = struct.Struct("=HH")
 
 
 class NetlinkError(OSError):
-    """The kernel refused a message; `errno` is its reason, the text its own words."""
+    """A message that the kernel refused; `errno` is its reason, the text its own words."""
 
 
 @dataclass(frozen=True)
 class Message:
-    """One message without its header."""
+    """A message without its header."""
 
     kind: int
     """RTM_*"""
@@ -68,28 +68,28 @@ class Message:
 
 
 def attr(kind: int, payload: bytes) -> bytes:
-    """One attribute, padded."""
+    """Return an attribute, padded."""
     head = _ATTR.pack(len(payload) + 4, kind)
     return head + payload + b"\0" * (-len(payload) % 4)
 
 
 def attr_u32(kind: int, value: int) -> bytes:
-    """An attribute that holds a native u32."""
+    """Return an attribute that holds a native u32."""
     return attr(kind, struct.pack("=I", value))
 
 
 def attr_text(kind: int, value: str) -> bytes:
-    """An attribute that holds a C string; the inverse of `text`, whatever its bytes are."""
+    """Return an attribute that holds a C string; the inverse of `text` for any bytes."""
     return attr(kind, value.encode(errors="surrogateescape") + b"\0")
 
 
 def nest(kind: int, *attrs: bytes) -> bytes:
-    """An attribute made of attributes."""
+    """Return an attribute made of attributes."""
     return attr(kind | NLA_F_NESTED, b"".join(attrs))
 
 
 def iter_attrs(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """(type, payload) of each attribute; ends silently at one that does not fit."""
+    """Yield (type, payload) of each attribute; stop silently at one that does not fit."""
     at = 0
     while at + 4 <= len(data):
         length, kind = _ATTR.unpack_from(data, at)
@@ -100,22 +100,22 @@ def iter_attrs(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def attrs(data: bytes) -> dict[int, bytes]:
-    """The attributes by type; of equal ones the last."""
+    """Return the attributes by type; of several with one type the last."""
     return dict(iter_attrs(data))
 
 
 def packed(found: Mapping[int, bytes]) -> bytes:
-    """Attributes by type as bytes, in the order of their types."""
+    """Return attributes by type as bytes, in the order of their types."""
     return b"".join(attr(kind, value) for kind, value in sorted(found.items()))
 
 
 def u32(data: bytes | None, default: int = 0) -> int:
-    """A native u32 attribute's value."""
+    """Return a native u32 attribute's value."""
     return int(struct.unpack_from("=I", data)[0]) if data else default
 
 
 def text(data: bytes | None) -> str:
-    """A C string attribute's value."""
+    """Return a C string attribute's value."""
     return (data or b"").split(b"\0")[0].decode(errors="surrogateescape")
 
 
@@ -137,16 +137,16 @@ def kernel_socket(
 
 
 def receive(sock: socket.socket, flags: int = 0) -> bytes:
-    """Return the kernel's next datagram; b"" where another process sent it. OSError as recv(2).
+    """Return the kernel's next datagram; b"" if another process sent it. OSError as recv(2).
 
-    connect(2) keeps unicast of others out from then on, but not what came before it, nor multicast.
+    connect(2) blocks later unicast of others, but not what came before it, nor multicast.
     """
     data, (sender, _groups) = sock.recvfrom(DATAGRAM_MAX, flags)
     return data if sender == KERNEL else b""
 
 
 def messages_of(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
-    """(type, flags, sequence, body) of each message of a datagram; ends silently at one that is none."""
+    """Yield (type, flags, sequence, body) of each message in a datagram; stop silently at invalid data."""
     at = 0
     while at + 16 <= len(data):
         length, kind, flags, sequence, _port = _HEADER.unpack_from(data, at)
@@ -157,7 +157,7 @@ def messages_of(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
 
 
 class NetlinkSocket:
-    """One rtnetlink socket. `groups` are RTNLGRP_* numbers for `wait_event`.
+    """An rtnetlink socket. `groups` are RTNLGRP_* numbers for `wait_event`.
 
     Raises NetlinkError for the kernel's refusals; close it (or use `with`).
     """
@@ -180,7 +180,7 @@ class NetlinkSocket:
         self.close()
 
     def close(self) -> None:
-        """Give the sockets back."""
+        """Close both sockets."""
         self._sock.close()
         self._events.close()
 
@@ -189,14 +189,14 @@ class NetlinkSocket:
         return self._sequence
 
     def _receive(self, deadline: float) -> Iterator[tuple[int, int, int, bytes]]:
-        """(type, flags, sequence, body) of the messages in the next datagram."""
+        """Yield (type, flags, sequence, body) of the messages in the next datagram."""
         left = deadline - time.monotonic()
         if left <= 0 or not readable(self._sock, left):
             raise NetlinkError(errno.ETIMEDOUT, "the kernel did not answer in time")
         yield from messages_of(receive(self._sock))
 
     def batch(self, messages: Iterable[Message]) -> list[NetlinkError | None]:
-        """Send all, many in one write; for each, None or why it was refused."""
+        """Send all messages, many in one write; return for each None or why it was refused."""
         results: list[NetlinkError | None] = []
         chunk: list[Message] = []
         size = 0
@@ -210,8 +210,8 @@ class NetlinkSocket:
         return results + (self._exchange(chunk) if chunk else [])
 
     def _exchange(self, chunk: list[Message]) -> list[NetlinkError | None]:
-        """One write. The kernel goes through it in order and answers what it refuses; only the last is asked
-        to be answered in any case.
+        """Send the chunk in one write; return the refusals. The kernel goes through it in order and answers
+        what it refuses; only the last message asks for an answer in any case.
         """
         numbers = [self._number() for _ in chunk]
         packed = []
@@ -237,13 +237,13 @@ class NetlinkSocket:
         return refused
 
     def request(self, kind: int, body: bytes, flags: int = 0) -> None:
-        """One message that changes something; NetlinkError when refused."""
+        """Send one message that changes something; NetlinkError if it is refused."""
         refused = self.batch([Message(kind, body, flags)])[0]
         if refused:
             raise refused
 
     def get(self, kind: int, body: bytes) -> bytes:
-        """The one answer to a question; NetlinkError when refused."""
+        """Return the one answer to a question; NetlinkError if it is refused."""
         sequence = self._number()
         head = _HEADER.pack(16 + len(body), kind, NLM_F_REQUEST, sequence, 0)
         self._sock.send(head + body)
@@ -258,7 +258,7 @@ class NetlinkSocket:
                 raise refused or NetlinkError(errno.ENODATA, "an empty answer")
 
     def filtered(self, kind: int, body: bytes) -> list[bytes]:
-        """As `dump`, of what the attributes in the body ask for alone."""
+        """Return a dump filtered by the attributes in the body."""
         self._sock.setsockopt(SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1)
         try:
             return self.dump(kind, body)
@@ -266,8 +266,8 @@ class NetlinkSocket:
             self._sock.setsockopt(SOL_NETLINK, NETLINK_GET_STRICT_CHK, 0)
 
     def dump(self, kind: int, body: bytes) -> list[bytes]:
-        """The bodies of a whole table, read again where it changed meanwhile. Of one that never rests, what was
-        read last: by changing it without end, nobody keeps us from looking.
+        """Return the bodies of a whole table, read again if it changed meanwhile. After DUMP_TRIES the last
+        result is returned: endless changes must not keep us from looking.
         """
         for _ in range(DUMP_TRIES):
             found, torn = self._dump_once(kind, body)
@@ -296,7 +296,7 @@ class NetlinkSocket:
                 found.append(payload)
 
     def wait_event(self, done: Callable[[], bool], seconds: float) -> bool:
-        """Ask `done` now and after each event of our groups; False at the deadline."""
+        """Call `done` now and after each event of our groups until it is true; False at the deadline."""
         deadline = time.monotonic() + seconds
         while not done():
             left = deadline - time.monotonic()
@@ -319,7 +319,7 @@ def _refusal(body: bytes, flags: int) -> NetlinkError | None:
         return None
     words = os.strerror(code)
     if flags & NLM_F_ACK_TLVS:
-        # The kernel's sentence stands behind the copy of our message.
+        # The kernel's sentence follows the copy of our message.
         skip = 20
         if not flags & NLM_F_CAPPED:
             skip = 4 + ((struct.unpack_from("=I", body, 4)[0] + 3) & ~3)

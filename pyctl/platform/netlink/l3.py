@@ -46,7 +46,7 @@ IFA_F_SET = (
     | IFA_F_NOPREFIXROUTE
     | IFA_F_MCAUTOJOIN
 )
-"""What a user can set."""
+"""The flags that a user can set."""
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_MULTIPATH = 1, 4, 5, 6, 9
 RTA_METRICS, RTAX_MTU = 8, 2
 RTA_CACHEINFO, RTA_TABLE, RTA_VIA, RTA_ENCAP_TYPE, RTA_ENCAP = 12, 15, 18, 21, 22
@@ -78,8 +78,7 @@ table of a hundred thousand is made of these, and nothing of them has to be take
 
 
 def dump_addresses(nl: NetlinkSocket, index: int) -> list[bytes]:
-    """The interface's addresses, in an order in which adding them gives the same order
-    again.
+    """Return the interface's addresses, in an order in which adding them gives the same order.
 
     The kernel lists IPv4 oldest first and puts a new IPv6 address before the others. It is asked for this
     interface's alone: a namespace may have thousands of others.
@@ -95,7 +94,7 @@ def dump_addresses(nl: NetlinkSocket, index: int) -> list[bytes]:
 
 
 def dump_all_addresses(nl: NetlinkSocket) -> list[tuple[int, bytes]]:
-    """(interface's index, address) of a whole namespace."""
+    """Return (interface's index, address) for a whole namespace."""
     return [
         (_IFADDR.unpack_from(body)[4], body)
         for family in _FAMILIES
@@ -104,7 +103,7 @@ def dump_all_addresses(nl: NetlinkSocket) -> list[tuple[int, bytes]]:
 
 
 def address_text(body: bytes) -> str:
-    """`a.b.c.d/len`"""
+    """Return the address as `a.b.c.d/len`."""
     family, length, *_ = _IFADDR.unpack_from(body)
     found = attrs(body[8:])
     raw = found.get(IFA_LOCAL) or found[IFA_ADDRESS]
@@ -112,7 +111,7 @@ def address_text(body: bytes) -> str:
 
 
 def address_scope(body: bytes) -> int:
-    """RT_SCOPE_*"""
+    """Return the address's scope, RT_SCOPE_*."""
     return int(_IFADDR.unpack_from(body)[3])
 
 
@@ -132,9 +131,7 @@ def _address_parts(body: bytes, keep: int) -> tuple[tuple[int, ...], dict[int, b
 
 
 def address_key(body: bytes) -> bytes:
-    """Equal for equal addresses: the clocks and what duplicate detection says are left
-    out.
-    """
+    """Return a key equal for equal addresses, without clocks and results of duplicate detection."""
     # The bit of IPv4's "secondary" means "temporary" in IPv6, and cannot be set there.
     secondary = IFA_F_SECONDARY if body[0] == socket.AF_INET else 0
     head, found = _address_parts(body, IFA_F_SET | secondary)
@@ -144,7 +141,7 @@ def address_key(body: bytes) -> bytes:
 
 
 def address_messages(body: bytes) -> list[Message]:
-    """Put it back, usable at once where it was.
+    """Return the messages that restore the address, usable at once if it was.
 
     An IPv6 address is added as NODAD, then replaced without the flag: so it never is
     tentative and ends with the flags that it had. One that may be another's is looked for again.
@@ -172,7 +169,7 @@ def address_messages(body: bytes) -> list[Message]:
 
 
 def in_doubt(body: bytes) -> bool:
-    """Duplicate detection found another that has it, or has not finished: nobody may use it yet."""
+    """Return whether duplicate detection has found another owner or is unfinished: nobody may use it yet."""
     flags = u32(attrs(body[8:]).get(IFA_FLAGS), body[2])
     return body[0] == socket.AF_INET6 and bool(
         flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED)
@@ -180,23 +177,23 @@ def in_doubt(body: bytes) -> bool:
 
 
 def is_duplicate(body: bytes) -> bool:
-    """Another on the link has it."""
+    """Return whether another on the link has the address."""
     flags = u32(attrs(body[8:]).get(IFA_FLAGS), body[2])
     return body[0] == socket.AF_INET6 and bool(flags & IFA_F_DADFAILED)
 
 
 def address_joins(body: bytes) -> bool:
-    """By it the kernel itself is in a multicast group."""
+    """Return whether the kernel is in a multicast group because of this address."""
     return bool(u32(attrs(body[8:]).get(IFA_FLAGS)) & IFA_F_MCAUTOJOIN)
 
 
 def makes_addresses(body: bytes) -> bool:
-    """Adding it may make the kernel add a temporary one."""
+    """Return whether adding the address may make the kernel add a temporary one."""
     return bool(u32(attrs(body[8:]).get(IFA_FLAGS)) & IFA_F_MANAGETEMPADDR)
 
 
 def address_is_lasting(body: bytes) -> bool:
-    """One to be spoken to by, for as long as nobody takes it away."""
+    """Return whether others can use the address to reach us, and it has no end of validity."""
     found = attrs(body[8:])
     family, raw = address_raw(body)
     group = raw[0] & 0xF0 == 0xE0 if family == socket.AF_INET else raw[0] == 0xFF
@@ -204,7 +201,7 @@ def address_is_lasting(body: bytes) -> bool:
 
 
 def delete_address(body: bytes) -> Message:
-    """Take it away."""
+    """Return the message that deletes the address."""
     head, found = _address_parts(body, 0)
     for volatile in (IFA_CACHEINFO, IFA_FLAGS):
         found.pop(volatile, None)
@@ -212,7 +209,7 @@ def delete_address(body: bytes) -> Message:
 
 
 def host_address(family: int, raw: bytes, index: int, label: str) -> bytes:
-    """The body of a /32 or /128 that makes no route."""
+    """Return the body of a /32 or /128 that makes no route."""
     flags = IFA_F_NOPREFIXROUTE | (IFA_F_NODAD if family == socket.AF_INET6 else 0)
     found = {IFA_ADDRESS: raw, IFA_LOCAL: raw, IFA_FLAGS: struct.pack("=I", flags)}
     if family == socket.AF_INET:
@@ -221,7 +218,7 @@ def host_address(family: int, raw: bytes, index: int, label: str) -> bytes:
 
 
 def address_raw(body: bytes) -> tuple[int, bytes]:
-    """(family, the address in network order)."""
+    """Return (family, address in network order)."""
     found = attrs(body[8:])
     return body[0], found.get(IFA_LOCAL) or found[IFA_ADDRESS]
 
@@ -230,7 +227,7 @@ def address_raw(body: bytes) -> tuple[int, bytes]:
 
 
 def dump_routes(nl: NetlinkSocket) -> list[bytes]:
-    """Every route of every table of the namespace, in the kernel's order."""
+    """Return every route of every table of the namespace, in the kernel's order."""
     return [
         body
         for family in _FAMILIES
@@ -239,12 +236,12 @@ def dump_routes(nl: NetlinkSocket) -> list[bytes]:
 
 
 def dump_routes_over(nl: NetlinkSocket, index: int) -> list[bytes]:
-    """Those that lead over one interface, alone or among others, without the rest."""
+    """Return the routes that lead over one interface, alone or among others."""
     return _filtered_routes(nl, attr_u32(RTA_OIF, index))
 
 
 def dump_local_routes(nl: NetlinkSocket) -> list[bytes]:
-    """Those of the local table."""
+    """Return the routes of the local table."""
     return _filtered_routes(nl, attr_u32(RTA_TABLE, RT_TABLE_LOCAL))
 
 
@@ -257,12 +254,12 @@ def _filtered_routes(nl: NetlinkSocket, wish: bytes) -> list[bytes]:
 
 
 def route_table(body: bytes) -> int:
-    """RT_TABLE_*"""
+    """Return the route's table, RT_TABLE_*."""
     return u32(attrs(body[12:]).get(RTA_TABLE), body[4])
 
 
 def route_oifs(body: bytes) -> set[int]:
-    """The interfaces it leads over."""
+    """Return the interfaces that the route leads over."""
     if _PLAIN_ROUTE.fullmatch(body):
         return {
             u32(body[at + 4 : at + 8])
@@ -277,7 +274,7 @@ def route_oifs(body: bytes) -> set[int]:
 
 
 def route_slot(body: bytes) -> bytes:
-    """Two routes with one slot replace or follow each other: family, lengths, TOS, prefix, priority, table."""
+    """Return the route's slot: routes with equal slots replace or follow each other."""
     if _PLAIN_ROUTE.fullmatch(body):
         return body[:4] + b"".join(
             sorted(
@@ -291,39 +288,39 @@ def route_slot(body: bytes) -> bytes:
 
 
 def made_by_kernel(body: bytes) -> bool:
-    """The local table's entries come and go with their addresses and devices."""
+    """Return whether it is a local table entry, which comes and goes with its address or device."""
     return body[5] == RTPROT_KERNEL and route_table(body) == RT_TABLE_LOCAL
 
 
 def comes_along(body: bytes) -> bool:
-    """The kernel makes it with an address, and does without it where somebody took it away."""
+    """Return whether the kernel makes the route with an address, but does not need it."""
     return (
         made_by_kernel(body) and body[0] == socket.AF_INET and body[7] == RTN_BROADCAST
     )
 
 
 def made_by_daemon(body: bytes) -> bool:
-    """A routing daemon or a DHCP client keeps it, and changes it as it likes."""
+    """Return whether a routing daemon or a DHCP client keeps the route, and may change it at any time."""
     return body[5] > RTPROT_STATIC and body[5] != RTPROT_RA
 
 
 def made_by_advertisement(body: bytes) -> bool:
-    """It is said to be as a router of the link says; by the kernel or by a daemon."""
+    """Return whether the route came from a router's advertisement, through the kernel or a daemon."""
     return body[0] == socket.AF_INET6 and body[5] == RTPROT_RA
 
 
 def prefix_length(body: bytes) -> int:
-    """Of what it leads to."""
+    """Return the length of the route's prefix."""
     return body[1]
 
 
 def is_default(body: bytes) -> bool:
-    """It leads to all that no other route leads to."""
+    """Return whether the route is a default route."""
     return body[1] == 0 and RTA_DST not in attrs(body[12:])
 
 
 def needs_gateway(body: bytes) -> bool:
-    """It resolves only once the route to its gateway stands."""
+    """Return whether the route resolves only after the route to its gateway exists."""
     if _PLAIN_ROUTE.fullmatch(body):
         return RTA_GATEWAY in body[14::8]
     found = attrs(body[12:])
@@ -333,7 +330,7 @@ def needs_gateway(body: bytes) -> bool:
 
 
 def gateways(body: bytes) -> set[tuple[int, bytes, int]]:
-    """(family, address, interface) of all that a route leads over."""
+    """Return (family, address, interface) of all gateways of a route."""
     found = attrs(body[12:])
     own = (found, u32(found.get(RTA_OIF)))
     each = hops(found.get(RTA_MULTIPATH, b""))
@@ -348,7 +345,7 @@ def gateways(body: bytes) -> set[tuple[int, bytes, int]]:
 
 
 def host_route(family: int, address: bytes, index: int) -> bytes:
-    """The body of an on-link route to one address."""
+    """Return the body of an on-link route to one address."""
     scope = RT_SCOPE_LINK if family == socket.AF_INET else RT_SCOPE_UNIVERSE
     head = (family, len(address) * 8, 0, 0, RT_TABLE_MAIN, RTPROT_BOOT, scope)
     found = {RTA_DST: address, RTA_OIF: struct.pack("=I", index)}
@@ -356,7 +353,7 @@ def host_route(family: int, address: bytes, index: int) -> bytes:
 
 
 def hops(data: bytes) -> list[tuple[int, int, int, bytes]]:
-    """(flags, weight - 1, interface, attributes) of each nexthop of RTA_MULTIPATH."""
+    """Return (flags, weight - 1, interface, attributes) of each nexthop of RTA_MULTIPATH."""
     found, at = [], 0
     while at + 8 <= len(data):
         length, flags, hops, index = _NEXTHOP.unpack_from(data, at)
@@ -396,7 +393,7 @@ def _route_parts(body: bytes) -> tuple[tuple[int, ...], dict[int, bytes]]:
 
 
 def route_expiry(body: bytes) -> int:
-    """In how many ticks it expires, at least one; 0: never."""
+    """Return in how many ticks the route expires, at least one; 0: never."""
     cache = attrs(body[12:]).get(RTA_CACHEINFO, b"")
     if body[0] != socket.AF_INET6 or len(cache) < 12:
         return 0
@@ -405,7 +402,7 @@ def route_expiry(body: bytes) -> int:
 
 
 def route_key(body: bytes) -> bytes:
-    """Equal for equal routes; a running expiry counts only as being there."""
+    """Return a key that is equal for equal routes; of an expiry only its presence counts."""
     head, found = _route_parts(body)
     if RTA_EXPIRES in found:
         found[RTA_EXPIRES] = b""
@@ -413,7 +410,7 @@ def route_key(body: bytes) -> bytes:
 
 
 def route_message(body: bytes) -> Message:
-    """Put it back behind equal ones."""
+    """Return the message that restores the route after equal ones."""
     if _PLAIN_ROUTE.fullmatch(body):
         return Message(RTM_NEWROUTE, body, NLM_F_CREATE | NLM_F_APPEND)
     return _appended(*_route_parts(body))
@@ -425,7 +422,7 @@ def _appended(head: tuple[int, ...], found: dict[int, bytes]) -> Message:
 
 
 def onlink_message(body: bytes, own: Collection[bytes]) -> Message | None:
-    """Put it back with its gateways on the link, all but its `own` addresses; None where it has no gateway."""
+    """Return the message that restores the route with onlink gateways (except `own` ones), or None."""
     ways = {address for _family, address, _index in gateways(body)}
     if not ways:
         return None
@@ -449,14 +446,14 @@ def onlink_message(body: bytes, own: Collection[bytes]) -> Message | None:
 
 
 def delete_route(body: bytes) -> Message:
-    """Take it away."""
+    """Return the message that deletes the route."""
     head, found = _route_parts(body)
     found.pop(RTA_EXPIRES, None)
     return Message(RTM_DELROUTE, _RT.pack(*head) + packed(found))
 
 
 def default_route(family: int, index: int, priority: int, mtu: int) -> bytes:
-    """The body of an on-link default route."""
+    """Return the body of an on-link default route."""
     scope = RT_SCOPE_LINK if family == socket.AF_INET else RT_SCOPE_UNIVERSE
     head = _RT.pack(family, 0, 0, 0, RT_TABLE_MAIN, RTPROT_BOOT, scope, RTN_UNICAST, 0)
     metrics = nest(RTA_METRICS, attr_u32(RTAX_MTU, mtu))
@@ -464,7 +461,7 @@ def default_route(family: int, index: int, priority: int, mtu: int) -> bytes:
 
 
 def dump_rules(nl: NetlinkSocket) -> list[bytes]:
-    """Every policy routing rule. The kernel itself ties them to interfaces, by name."""
+    """Return every policy routing rule. The kernel itself ties them to interfaces, by name."""
     return [
         body
         for family in _FAMILIES

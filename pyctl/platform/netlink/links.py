@@ -69,7 +69,7 @@ _IFINFO = struct.Struct("=BxHiII")
 
 @dataclass(frozen=True)
 class Link:
-    """One interface as the kernel shows it."""
+    """An interface as the kernel shows it."""
 
     index: int
     name: str
@@ -85,7 +85,7 @@ class Link:
     link: int
     """Index of the peer (veth) or the lower device (macvlan, vxlan), 0: none."""
     link_nsid: int | None
-    """Where that is, as this namespace numbers others; None: right here."""
+    """The nsid of that link's namespace; None: this namespace."""
     queues: tuple[int, int]
     """(transmit, receive)."""
     sizes: tuple[tuple[int, int], ...]
@@ -99,32 +99,32 @@ class Link:
 
     @property
     def up(self) -> bool:
-        """Administratively up."""
+        """Return whether the interface is administratively up."""
         return bool(self.flags & IFF_UP)
 
     @property
     def carrier(self) -> bool:
-        """Up, and the other side is too."""
+        """Return whether the interface is up and its other side is too."""
         return bool(self.flags & IFF_LOWER_UP)
 
 
 def mac_text(raw: bytes) -> str:
-    """`aa:bb:…`"""
+    """Return the MAC as `aa:bb:…`."""
     return ":".join(f"{byte:02x}" for byte in raw)
 
 
 def mac_bytes(mac: str) -> bytes:
-    """The inverse of mac_text."""
+    """Return the bytes of a MAC that mac_text wrote."""
     return bytes.fromhex(mac.replace(":", ""))
 
 
 def ifinfo(index: int = 0, flags: int = 0, change: int = 0) -> bytes:
-    """The bytes of struct ifinfomsg."""
+    """Return the bytes of struct ifinfomsg."""
     return _IFINFO.pack(socket.AF_UNSPEC, 0, index, flags, change)
 
 
 def parse(body: bytes) -> Link:
-    """A RTM_NEWLINK body as a Link."""
+    """Parse the body of a RTM_NEWLINK."""
     _family, _type, index, flags, _change = _IFINFO.unpack_from(body)
     found = attrs(body[16:])
     info = attrs(found.get(IFLA_LINKINFO, b""))
@@ -159,20 +159,20 @@ def parse(body: bytes) -> Link:
 
 
 def _vxlan_lower(info: dict[int, bytes]) -> bytes | None:
-    """Return the index of a vxlan's lower device, which goes with it and which it names nowhere else."""
+    """Return the index of a vxlan's lower device, which only its own data names."""
     if text(info.get(IFLA_INFO_KIND)) != "vxlan":
         return None
     return attrs(info.get(IFLA_INFO_DATA, b"")).get(IFLA_VXLAN_LINK)
 
 
 def dump(nl: NetlinkSocket) -> list[Link]:
-    """Every interface of the namespace."""
+    """Return every interface of the namespace."""
     wish = ifinfo() + attr_u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
     return [parse(body) for body in nl.dump(RTM_GETLINK, wish)]
 
 
 def names(nl: NetlinkSocket) -> dict[int, str]:
-    """Return the name of every interface of the namespace, by index, without taking the rest apart."""
+    """Return the name of every interface of the namespace, by index; faster than `dump`."""
     wish = ifinfo() + attr_u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
     return {
         _IFINFO.unpack_from(body)[2]: next(
@@ -184,7 +184,7 @@ def names(nl: NetlinkSocket) -> dict[int, str]:
 
 
 def naming(nl: NetlinkSocket, index: int) -> list[Link]:
-    """Return the interfaces that may refer to this index: those that do are among them, few others are."""
+    """Return the interfaces that may refer to this index: all that do, and a few others."""
     wish = ifinfo() + attr_u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
     number = struct.pack("=I", index)
     return [parse(body) for body in nl.dump(RTM_GETLINK, wish) if number in body[16:]]
@@ -203,17 +203,17 @@ def _get(nl: NetlinkSocket, body: bytes) -> Link | None:
 
 
 def by_name(nl: NetlinkSocket, name: str) -> Link | None:
-    """The interface with that name, or None."""
+    """Return the interface with that name, or None."""
     return _get(nl, ifinfo() + attr_text(IFLA_IFNAME, name))
 
 
 def by_index(nl: NetlinkSocket, index: int) -> Link | None:
-    """The interface with that index, or None."""
+    """Return the interface with that index, or None."""
     return _get(nl, ifinfo(index))
 
 
 def xdp_programs(nl: NetlinkSocket, index: int) -> frozenset[int]:
-    """The ids of the XDP programs on an interface, of all modes."""
+    """Return the ids of the XDP programs on an interface, of all modes."""
     body = nl.get(RTM_GETLINK, ifinfo(index))
     told = attrs(attrs(body[16:]).get(IFLA_XDP, b""))
     return frozenset(u32(told[key]) for key in IFLA_XDP_PROGRAMS if key in told) - {0}
@@ -237,9 +237,7 @@ def set_message(
     netns_fd: int | None = None,
     new_index: int | None = None,
 ) -> Message:
-    """RTM_SETLINK for what is given. `flags`: the SETTABLE_FLAGS wanted, others
-    cleared.
-    """
+    """Return a RTM_SETLINK for what is given. `flags`: the wanted SETTABLE_FLAGS; others are cleared."""
     value = mask = 0
     if up is not None:
         value, mask = (IFF_UP if up else 0), IFF_UP
@@ -271,16 +269,14 @@ def set_message(
 
 
 def set_link(nl: NetlinkSocket, index: int, **changes: object) -> None:
-    """set_message, sent alone."""
+    """Send a set_message by itself. NetlinkError if it is refused."""
     message = set_message(index, **changes)  # type: ignore[arg-type]
     nl.request(message.kind, message.body)
 
 
 @dataclass(frozen=True)
 class VethEnd:
-    """What one end of a new veth pair is given; index 0 and mac "" let the kernel
-    choose.
-    """
+    """The settings of one end of a new veth pair; index 0 and mac "" let the kernel choose."""
 
     name: str
     index: int = 0
@@ -312,9 +308,7 @@ def _veth_end(end: VethEnd) -> bytes:
 
 
 def add_veth(nl: NetlinkSocket, end: VethEnd, peer: VethEnd) -> None:
-    """Create both ends, down, in one request. NetlinkError EEXIST where a name is
-    taken.
-    """
+    """Create both ends, down, in one request. NetlinkError EEXIST if a name is taken."""
     # VETH_INFO_PEER starts with an ifinfomsg, so it is no plain nest.
     data = nest(IFLA_INFO_DATA, attr(VETH_INFO_PEER, _veth_end(peer)))
     info = nest(IFLA_LINKINFO, attr_text(IFLA_INFO_KIND, VETH), data)
@@ -322,7 +316,7 @@ def add_veth(nl: NetlinkSocket, end: VethEnd, peer: VethEnd) -> None:
 
 
 def delete(nl: NetlinkSocket, index: int) -> bool:
-    """Delete it; False where it was gone."""
+    """Delete the interface; return False if it was gone."""
     try:
         nl.request(RTM_DELLINK, ifinfo(index))
     except NetlinkError as error:
@@ -333,7 +327,7 @@ def delete(nl: NetlinkSocket, index: int) -> bool:
 
 
 def altname_message(index: int, names: tuple[str, ...], *, add: bool) -> Message:
-    """RTM_NEWLINKPROP or RTM_DELLINKPROP for alternative names."""
+    """Return a RTM_NEWLINKPROP or RTM_DELLINKPROP for alternative names."""
     props = nest(IFLA_PROP_LIST, *(attr_text(IFLA_ALT_IFNAME, name) for name in names))
     kind = RTM_NEWLINKPROP if add else RTM_DELLINKPROP
     flags = NLM_F_CREATE | NLM_F_EXCL if add else 0
@@ -341,7 +335,7 @@ def altname_message(index: int, names: tuple[str, ...], *, add: bool) -> Message
 
 
 def nsid(nl: NetlinkSocket, netns_fd: int) -> int | None:
-    """The number that nl's namespace has for another one; None: it has none."""
+    """Return the nsid that nl's namespace has for another one; None if it has none."""
     body = b"\0\0\0\0" + attr_u32(NETNSA_FD, netns_fd)
     found = attrs(nl.get(RTM_GETNSID, body)[4:]).get(NETNSA_NSID)
     number = struct.unpack("=i", found)[0] if found else -1

@@ -32,7 +32,7 @@ _FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
 
 def dump_neighbours(nl: NetlinkSocket, index: int) -> list[bytes]:
-    """The interface's neighbours whose address is known or that somebody set, and its proxy entries."""
+    """Return the interface's neighbours that are resolved or were set by somebody, and its proxy entries."""
     found = []
     for family in _FAMILIES:
         for asked in (0, NTF_PROXY):
@@ -45,7 +45,7 @@ def dump_neighbours(nl: NetlinkSocket, index: int) -> list[bytes]:
 
 
 def is_set(body: bytes) -> bool:
-    """Somebody set it, as opposed to learned by asking, or made by the kernel of an address of a group."""
+    """Return whether somebody set the neighbour: it was not learned, nor made for a group's address."""
     _family, _index, state, flags, kind = _ND.unpack_from(body)
     return bool(
         state & NUD_PERMANENT
@@ -60,7 +60,7 @@ def _is_managed(body: bytes) -> bool:
 
 
 def neighbour_key(body: bytes) -> bytes:
-    """Equal for equal neighbours, whatever their age; of a managed one the kernel keeps the address."""
+    """Return a key that is equal for equal neighbours at any age; a managed one's MAC is left out."""
     sent = neighbour_message(body).body
     if not _is_managed(body):
         return sent
@@ -71,8 +71,8 @@ def neighbour_key(body: bytes) -> bytes:
 
 
 def neighbour_message(body: bytes) -> Message:
-    """Put it back; a learned one as STALE, so that it is used at once and then
-    confirmed.
+    """Return the message that restores the neighbour; a learned one becomes STALE, so that it is used at once
+    and then confirmed.
     """
     family, index, state, flags, kind = _ND.unpack_from(body)
     found = attrs(body[12:])

@@ -33,7 +33,7 @@ them.
 
 
 def dump(nl: NetlinkSocket) -> list[bytes]:
-    """Every nexthop object, groups last; none on a kernel without them."""
+    """Return every nexthop object, groups last; none on a kernel without them."""
     try:
         bodies = nl.dump(RTM_GETNEXTHOP, b"\0" * 8)
     except NetlinkError as error:
@@ -44,19 +44,19 @@ def dump(nl: NetlinkSocket) -> list[bytes]:
 
 
 def key(body: bytes) -> bytes:
-    """Equal for equal nexthop objects."""
+    """Return a key that is equal for equal nexthop objects."""
     flags = struct.unpack_from("=I", body, 4)[0] & RTNH_F_ONLINK
     found = {k: v for k, v in attrs(body[8:]).items() if k not in _ANSWERS}
     if NHA_RES_GROUP in found:
         wishes = attrs(found[NHA_RES_GROUP])
-        # For how long its buckets have been uneven: a clock.
+        # This is a clock: how long its buckets have been uneven.
         wishes.pop(NHA_RES_GROUP_UNBALANCED_TIME, None)
         found[NHA_RES_GROUP] = _packed(wishes)
     return body[:4] + struct.pack("=I", flags) + _packed(found)
 
 
 def _packed(found: dict[int, bytes]) -> bytes:
-    # Of nexthops the kernel takes no nest that does not say that it is one.
+    # For nexthops the kernel wants NLA_F_NESTED on every nest.
     nests = {NHA_ENCAP: NLA_F_NESTED, NHA_RES_GROUP: NLA_F_NESTED}
     return b"".join(
         attr(kind | nests.get(kind, 0), found[kind]) for kind in sorted(found)
@@ -64,7 +64,7 @@ def _packed(found: dict[int, bytes]) -> bytes:
 
 
 def message(body: bytes) -> Message:
-    """Put it back; a group that lost members gets them again."""
+    """Return the message that restores the nexthop; a group that lost members gets them again."""
     body = key(body)
     family_scope_protocol = bytes([body[0], 0, body[2], 0])
     body = family_scope_protocol + body[4:]
@@ -72,7 +72,7 @@ def message(body: bytes) -> Message:
 
 
 def gateways(body: bytes) -> set[tuple[int, bytes, int]]:
-    """(family, address, interface) of its gateway; of a group none."""
+    """Return (family, address, interface) of its gateway; empty for a group."""
     found = attrs(body[8:])
     if NHA_GATEWAY not in found:
         return set()
@@ -80,5 +80,5 @@ def gateways(body: bytes) -> set[tuple[int, bytes, int]]:
 
 
 def oif(body: bytes) -> int:
-    """The interface that it leads over; 0: none, or those of its group."""
+    """Return the interface that the nexthop leads over; 0 for none and for a group."""
     return u32(attrs(body[8:]).get(NHA_OIF))

@@ -18,7 +18,7 @@ FRA_DST, FRA_SRC, FRA_IIFNAME, FRA_PRIORITY, FRA_TABLE = 1, 2, 3, 6, 15
 
 
 def route_text(body: bytes) -> str:
-    """`192.0.2.0/24 via 198.51.100.1 dev 4 metric 100 table 7`; devices by their indexes."""
+    """Return `192.0.2.0/24 via 198.51.100.1 dev 4 metric 100 table 7`; devices by their indexes."""
     family, length = body[0], body[1]
     found = attrs(body[12:])
     words = [RTN_NAMES[body[7]]] if body[7] in RTN_NAMES else []
@@ -35,7 +35,7 @@ def route_text(body: bytes) -> str:
 
 
 def rule_text(body: bytes) -> str:
-    """`100: from 192.0.2.0/24 table 7`"""
+    """Return the rule as `100: from 192.0.2.0/24 table 7`."""
     family, to, source = body[0], body[1], body[2]
     found = attrs(body[12:])
     words = [f"{u32(found.get(FRA_PRIORITY))}:"]
@@ -48,7 +48,7 @@ def rule_text(body: bytes) -> str:
 
 
 def neighbour_text(body: bytes) -> str:
-    """`192.0.2.7 at 02:00:00:00:00:07`"""
+    """Return the neighbour as `192.0.2.7 at 02:00:00:00:00:07`."""
     found = attrs(body[12:])
     address = found.get(neighbours.NDA_DST)
     name = socket.inet_ntop(body[0], address) if address else "a neighbour"
@@ -57,7 +57,7 @@ def neighbour_text(body: bytes) -> str:
 
 
 def nexthop_text(body: bytes) -> str:
-    """`5 via 192.0.2.1 dev 4`"""
+    """Return the nexthop as `5 via 192.0.2.1 dev 4`."""
     found = attrs(body[8:])
     words = [str(u32(found.get(nexthops.NHA_ID)))]
     if nexthops.NHA_GATEWAY in found:
@@ -68,12 +68,12 @@ def nexthop_text(body: bytes) -> str:
 
 
 def token_text(token: str) -> str:
-    """Of an interface's IPv6 token, as Link has it."""
+    """Return an interface's IPv6 token (Link.token) as an address."""
     return socket.inet_ntop(socket.AF_INET6, bytes.fromhex(token))
 
 
 def _prefix(family: int, found: Mapping[int, bytes], kind: int, length: int) -> str:
-    """`a.b.c.d/len`; "" where there is none."""
+    """Return `a.b.c.d/len`; "" if there is no such attribute."""
     if kind not in found:
         return ""
     if family in (socket.AF_INET, socket.AF_INET6):

@@ -14,7 +14,7 @@ from pyctl.platform.sockets.tcp import LISTEN, tcp_ports
 
 
 def listening_ports(process: ProcessRef) -> tuple[int, ...]:
-    """Sorted, both families together; empty where the process is gone."""
+    """Return the ports sorted, both families together; empty if the process is gone."""
     try:
         with netns_of(process) as fd, entered(fd):
             return tuple(sorted({local for local, _ in tcp_ports(LISTEN)}))

@@ -24,7 +24,7 @@ _PORTS = {
 
 
 def routing_protocols() -> tuple[str, ...]:
-    """Return the routing protocols that somebody speaks here, by the sockets that are open for them."""
+    """Return the routing protocols that the namespace speaks, judged by its open sockets."""
     found = {_TCP[port] for ends in tcp_ports(OPEN) for port in ends if port in _TCP}
     for table, known in _PORTS.items():
         for words in _lines(table):
@@ -34,7 +34,7 @@ def routing_protocols() -> tuple[str, ...]:
 
 
 def packet_sockets(index: int) -> int:
-    """Return how many packet sockets are bound to that very interface."""
+    """Return how many packet sockets are bound to that interface."""
     return sum(words[4] == str(index) for words in _lines("packet"))
 
 

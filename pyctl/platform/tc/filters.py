@@ -2,7 +2,7 @@
 
 In: interface indexes, message bodies that somebody else made. Out: bodies, links, errno per message.
 I/O: rtnetlink, by our own socket: a whole set of rules goes out in one write, and a body is kept as the
-kernel wrote it, whatever its kind (`bpf_tc.programs` and `fallback_tc.dump` read their own).
+kernel wrote it, whatever its kind (`bpf.tc.programs` and `fallback_tc.dump` read their own).
 """
 
 from __future__ import annotations
@@ -46,13 +46,12 @@ from pyctl.platform.tc.messages import (
 )
 
 GONE = frozenset({errno.ENODEV, errno.ENOENT, errno.EINVAL})
-"""What is to be removed is not there: no link, no filter, no qdisc (EINVAL says so of both hook and
-handle)."""
+"""The errors for removing what is not there: no link, no filter, no qdisc (EINVAL, for hook or handle)."""
 
 
 @dataclass(frozen=True)
 class Filter:
-    """One filter, or the classifier that holds some."""
+    """A filter, or the classifier that holds some."""
 
     pref: int
     kind: str
@@ -60,23 +59,23 @@ class Filter:
 
     @property
     def attributes(self) -> dict[int, bytes]:
-        """TCA_*, as the kernel wrote them."""
+        """Return the attributes, TCA_*, as the kernel wrote them."""
         return attrs(self.body[TCMSG.size :])
 
     @property
     def handle(self) -> int:
-        """0: the classifier."""
+        """Return the filter's handle; 0 for the classifier."""
         return int(TCMSG.unpack_from(self.body)[2])
 
     @property
     def chain(self) -> int:
-        """0: the one that every frame goes through."""
+        """Return the filter's chain; every frame goes through chain 0."""
         told = self.attributes.get(TCA_CHAIN, b"")
         return int.from_bytes(told, sys.byteorder)
 
 
 class TcFilters:
-    """One namespace's hooks. To be used by one thread, and closed.
+    """The tc hooks of one namespace. Use it in one thread, and close it.
 
     NotFoundError where there is no such namespace. Every method raises NotFoundError for a link that
     is not there, NotPermittedError without CAP_NET_ADMIN, NotCapableError for a kernel without the
@@ -84,7 +83,7 @@ class TcFilters:
     """
 
     def __init__(self, netns: Path | None = None) -> None:
-        """None: the calling thread's."""
+        """Open a socket in the namespace; None: the calling thread's."""
         if netns is None:
             self._socket = NetlinkSocket()
             return
@@ -98,15 +97,15 @@ class TcFilters:
         self.close()
 
     def close(self) -> None:
-        """Idempotent."""
+        """Close the socket. Idempotent."""
         self._socket.close()
 
     def name_of(self, ifindex: int) -> str | None:
-        """The link's name, None where there is none. Asked for by itself: of a node with thousands
-        of links, nobody wants them all.
+        """Return the link's name; None if there is none. It asks for this link only: a node may have
+        thousands.
         """
         if ifindex <= 0:
-            # An action whose link was deleted names it so.
+            # An action names a deleted link with index 0.
             return None
         try:
             link = links.by_index(self._socket, ifindex)
@@ -115,13 +114,13 @@ class TcFilters:
         return link.name if link else None
 
     def add_clsact(self, ifindex: int) -> bool:
-        """The clsact qdisc; True where it was not there before."""
+        """Add the clsact qdisc; return whether it was missing."""
         try:
             self._socket.request(
                 RTM_NEWQDISC, clsact(ifindex), NLM_F_CREATE | NLM_F_EXCL
             )
         except NetlinkError as error:
-            # Filters on the hook say it at once, whatever qdisc holds it: the qdiscs of a node are many.
+            # A filter on the hook proves it fast; the qdiscs of a node are many.
             if error.errno == errno.EEXIST and (
                 self.filters(ifindex) or self.has_clsact(ifindex)
             ):
@@ -131,7 +130,7 @@ class TcFilters:
         return True
 
     def has_clsact(self, ifindex: int) -> bool:
-        """Whether the qdisc is there; a plain ingress qdisc, which excludes it, is not it."""
+        """Return whether the clsact qdisc exists; a plain ingress qdisc does not count."""
         try:
             found = qdiscs.dump(self._socket, ifindex)
         except NetlinkError as error:
@@ -140,7 +139,7 @@ class TcFilters:
         return "clsact" in map(qdiscs.kind_of, found)
 
     def remove_clsact_if_empty(self, ifindex: int) -> None:
-        """Where no filter of anybody is left on either hook. Idempotent."""
+        """Remove the clsact qdisc if no filter of anybody is left on either hook. Idempotent."""
         for hook in (TC_H_INGRESS_HOOK, TC_H_EGRESS_HOOK):
             if self.filters(ifindex, hook=hook):
                 return
@@ -155,7 +154,7 @@ class TcFilters:
     def filters(
         self, ifindex: int, pref: int = 0, hook: int = TC_H_INGRESS_HOOK
     ) -> list[Filter]:
-        """All of a hook, or of one pref of it; none where the link or its qdisc is gone."""
+        """Return the filters of a hook, or of one pref; none if the link or its qdisc is gone."""
         try:
             bodies = self._socket.dump(
                 RTM_GETTFILTER, on_hook(ifindex, hook, pref << 16)
@@ -168,22 +167,22 @@ class TcFilters:
         return [_filter(body) for body in bodies]
 
     def send(self, what: str, messages: Sequence[Message]) -> None:
-        """All in one write. Those before a refused one are in force, and those after it may be:
-        the caller undoes.
+        """Send all messages in one write. Those before a refused one take effect, and those after it may: the
+        caller must undo them.
         """
         for error in self._socket.batch(messages):
             if error:
                 raise refused(what, error.errno, error) from error
 
     def try_each(self, what: str, messages: Sequence[Message]) -> None:
-        """Likewise, for removals: what is gone already is no failure."""
+        """Send messages that remove things; what is gone already is no error."""
         for error in self._socket.batch(messages):
             if error and error.errno not in GONE:
                 raise refused(what, error.errno, error) from error
 
 
 def refused(what: str, number: int | None, error: Exception) -> SegctlError:
-    """What the kernel refused, by its errno."""
+    """Return the error for what the kernel refused, by its errno."""
     tried = f"{what} in the enforcer namespace: {error}"
     if number == errno.ENODEV:
         return NotFoundError(tried, errno=number)

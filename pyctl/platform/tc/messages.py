@@ -22,16 +22,16 @@ TCMSG = struct.Struct("=BxxxiIII")
 
 
 def clsact(ifindex: int) -> bytes:
-    """The qdisc that holds both hooks of an interface."""
+    """Return the body for the qdisc that holds both hooks of an interface."""
     head = TCMSG.pack(0, ifindex, TC_H_CLSACT_HANDLE, TC_H_CLSACT, 0)
     return head + attr_text(TCA_KIND, "clsact")
 
 
 def qdiscs_of(ifindex: int) -> bytes:
-    """The question for an interface's qdiscs. The kernel tells of all links, whichever is asked for."""
+    """Return the body that asks for an interface's qdiscs; the kernel answers with those of all links."""
     return TCMSG.pack(0, ifindex, 0, 0, 0)
 
 
 def on_hook(ifindex: int, hook: int, info: int = 0) -> bytes:
-    """A place for a filter, or the question for those there; `info` 0: for all of them."""
+    """Return the body's head for a filter on a hook, or for a dump of the hook (`info` 0: all filters)."""
     return TCMSG.pack(0, ifindex, 0, hook, info)

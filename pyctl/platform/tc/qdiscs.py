@@ -34,7 +34,7 @@ from pyctl.platform.tc.messages import (
 )
 
 _KEPT = (TCA_KIND, TCA_OPTIONS)
-"""All else that the kernel tells of them is statistics."""
+"""Other attributes of a qdisc are statistics."""
 TCA_HTB_INIT = 2
 HOOK_QDISCS = frozenset({"clsact", "ingress"})
 
@@ -60,7 +60,7 @@ def dump_classes(nl: NetlinkSocket, index: int) -> tuple[bytes, ...]:
 
 
 def kind_of(body: bytes) -> str:
-    """Return the name of its kind, as in `tc qdisc`."""
+    """Return the qdisc's kind, as in `tc qdisc`."""
     return text(_attributes(body).get(TCA_KIND))
 
 
@@ -77,7 +77,7 @@ def count_filters(nl: NetlinkSocket, index: int, qdiscs: Sequence[bytes]) -> int
 
 
 def restorable(nl: NetlinkSocket, index: int) -> tuple[bytes, ...]:
-    """Return those that can be put back: filters cannot, and a tree stands or falls with its own."""
+    """Return the qdiscs that can be restored: none with filters, and no tree if one in it has filters."""
     found = dump(nl, index)
     filtered = {one for one in found if count_filters(nl, index, (one,))}
     trees = any(kind_of(one) not in HOOK_QDISCS for one in filtered)
@@ -91,7 +91,7 @@ def restorable(nl: NetlinkSocket, index: int) -> tuple[bytes, ...]:
 def put_back(
     nl: NetlinkSocket, qdiscs: Sequence[bytes], classes: Sequence[bytes]
 ) -> list[str]:
-    """Make those that are not there; return the kinds that the kernel refused, with its reason.
+    """Add the missing qdiscs and classes; return the kinds that the kernel refused, with its reason.
 
     A class follows its qdisc, and a qdisc the class that it is the leaf of, so several rounds are
     made, each with what is left, until one brings nothing.
@@ -137,7 +137,7 @@ def _settable(body: bytes) -> bytes:
 
 
 def _htb_settable(options: bytes) -> bytes:
-    """The kernel tells its version as 0x30011, and takes 3 only."""
+    """Return htb options with version 3, the only one that the kernel takes; it shows 0x30011."""
     found = attrs(options)
     if TCA_HTB_INIT in found:
         init = found[TCA_HTB_INIT]

@@ -18,12 +18,12 @@ RTMGRP_TC = 0x8
 RTMGRP_IPV4_IFADDR = 0x10
 RTMGRP_IPV6_IFADDR = 0x100
 AT_ONCE = 4096
-"""Datagrams of one look; 4 MiB of receive buffer hold about as many."""
+"""The most datagrams of one look; the receive buffer of 4 MiB holds about as many."""
 LINKS_AND_ADDRESSES = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR
 
 
 class ChangeWatch:
-    """Watches one namespace. NotFoundError where it does not exist."""
+    """The watch of one namespace. NotFoundError if that does not exist."""
 
     def __init__(self, netns: str, groups: int = LINKS_AND_ADDRESSES) -> None:
         with opened(netns) as fd, entered(fd):
@@ -31,13 +31,13 @@ class ChangeWatch:
         self._socket.setblocking(False)
 
     def fileno(self) -> int:
-        """For poll(2)."""
+        """Return the descriptor, for poll(2)."""
         return self._socket.fileno()
 
     def drain(self, tell: Callable[[bytes], object] = lambda _: None) -> bool:
-        """Hand over what was told so far, and forget it. False where something was lost (ENOBUFS),
-        which is a change as well. OSError when it is closed. Who changes things faster than they
-        are read keeps it readable, and nobody in here.
+        """Pass on what was told so far, and forget it. Return False if something was lost (ENOBUFS), which is
+        a change as well. OSError if the socket is closed. It stops after AT_ONCE datagrams, so that nobody
+        can hold it here by changing things fast.
         """
         whole = True
         for _ in range(AT_ONCE):
@@ -47,12 +47,12 @@ class ChangeWatch:
             except BlockingIOError:
                 break
             except OSError as error:
-                # All else lasts, as that of a closed socket does.
+                # Any other error lasts, like that of a closed socket.
                 if error.errno != errno.ENOBUFS:
                     raise
                 whole = False
         return whole
 
     def close(self) -> None:
-        """Let the namespace go."""
+        """Close the socket and release the namespace."""
         self._socket.close()

@@ -14,7 +14,7 @@ from pyctl.platform.watch.changes import RTMGRP_TC, ChangeWatch
 
 
 class Touched(NamedTuple):
-    """Where something changed."""
+    """The place of a change."""
 
     ifindex: int
     pref: int
@@ -22,14 +22,14 @@ class Touched(NamedTuple):
 
 
 class FilterWatch(ChangeWatch):
-    """Watches one namespace. NotFoundError where it does not exist."""
+    """The watch of one namespace's filters. NotFoundError if the namespace does not exist."""
 
     def __init__(self, netns: str) -> None:
         super().__init__(netns, RTMGRP_TC)
 
     def touched(self) -> frozenset[Touched] | None:
-        """Places of changes since the last call; None where some were lost: it may be any. OSError
-        when it is closed.
+        """Return the places of changes since the last call; None if some were lost, so that it may be any.
+        OSError if the socket is closed.
         """
         told: list[bytes] = []
         whole = self.drain(told.append)

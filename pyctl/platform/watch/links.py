@@ -17,14 +17,14 @@ _IFINFO = struct.Struct("=BxHiII")
 
 
 class LinkWatch(ChangeWatch):
-    """Watches one namespace. NotFoundError where it does not exist."""
+    """The watch of one namespace's links. NotFoundError if the namespace does not exist."""
 
     def __init__(self, netns: str) -> None:
         super().__init__(netns, RTMGRP_LINK)
 
     def touched(self) -> frozenset[int] | None:
-        """Indexes of links that changed since the last call; None where some were lost: it may be any.
-        OSError when it is closed.
+        """Return the indexes of links that changed since the last call; None if some were lost, so that it
+        may be any. OSError if the socket is closed.
         """
         told: list[bytes] = []
         whole = self.drain(told.append)
@@ -36,7 +36,7 @@ class LinkWatch(ChangeWatch):
 
 
 def indexes(data: bytes) -> list[int]:
-    """The links that the messages of one datagram speak of."""
+    """Return the indexes of the links in the messages of one datagram."""
     return [
         _IFINFO.unpack_from(body)[2]
         for kind, _flags, _sequence, body in messages_of(data)

@@ -2,17 +2,17 @@
 
 In: what is compiled before and after. Out: port ids. I/O: none.
 
-A flow is judged otherwise only if it matches a rule that came, went or moved, or one of whose ends
-means others by now. So it has an end in such a rule, and every port that may be that end is named:
-too many are never wrong, too few would leave a verdict of the former policy in force. Above all an
-address that passes from one workload to another changes the groups of both, and so each port that a
-rule lets, or does not let, talk to either.
+A flow's verdict changes only if the flow matches a rule that was added, removed or moved, or a rule one of
+whose ends has other members now. Such a flow has an end in the rule, so every port that may be that end is
+named: too many do no harm, too few would leave a verdict of the former policy in force. When an address moves
+from one workload to another, the groups of both change, and with them each port that a rule allows or denies
+to talk to either.
 
-So who joins a group that `any` may talk to concerns every port, though hardly one will have a flow with it:
-containers are attached while they run, and an address may have been another's, so any port can have one
-that was decided by what the address was then. Only the engine knows which have; it is not asked. But a rule
-that is judged at one end alone concerns nobody at the other: with `direction: ingress`, who joins concerns
-itself.
+So a workload that joins a group that `any` may talk to affects every port, though hardly any has a flow with
+it: containers are attached while they run, and their address may have been another's, so any port can have a
+flow that was decided for the former holder. Only the engine knows which ports do; it is not asked. A rule
+that is judged at one end alone does not affect the other: with `direction: ingress`, the joining workload
+affects only itself.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ _SHARED = tuple(
         ("224.0.0.0/4", "255.255.255.255/32", "0.0.0.0/32", "ff00::/8", "::/128"),
     )
 )
-"""Nobody's own, and in a packet at anybody's port: what is sent to a group though in a frame for one,
-and what who has no address yet sends."""
+"""Addresses that belong to nobody and may be in a packet at any port: groups (also in a unicast frame), and
+the source of a host without an address."""
 
 
 def affected_ports(before: Compiled, after: Compiled) -> set[int]:
-    """Ids of the ports in `after` that may be judged otherwise than in `before`."""
+    """Return the ids of the ports in `after` that may be judged differently than in `before`."""
     old, new = _World(before), _World(after)
     where = difference(before, after)
     moved = _moved(before, after, where.addresses)
@@ -59,7 +59,7 @@ def affected_ports(before: Compiled, after: Compiled) -> set[int]:
 
 
 def rule_count(compiled: Compiled, port_id: int) -> int:
-    """How many rules have this port at an end."""
+    """Return how many rules have this port at one of their ends."""
     world = _World(compiled)
     names = compiled.node.groups
     inside = {name for name in names if port_id in world.ports_in({name}, {port_id})}
@@ -74,19 +74,19 @@ def rule_count(compiled: Compiled, port_id: int) -> int:
 
 @dataclass(frozen=True)
 class _World:
-    """What is compiled, by names of groups: their numbers are another policy's tomorrow."""
+    """A compiled policy seen by names of groups: their numbers differ from policy to policy."""
 
     of: Compiled
 
     def groups(self, port_id: int) -> frozenset[str]:
-        """That select the port's workload; none where there is no such port."""
+        """Return the groups that select the port's workload; none where there is no such port."""
         names = self.of.node.groups
         return frozenset(names[n] for n in self.of.members.ports.get(port_id, ()))
 
     def ports_in(
         self, groups: Collection[str], among: Collection[int] | None = None
     ) -> set[int]:
-        """The ports (`among` these; None: all) that may be in one of these groups."""
+        """Return the ports (`among` these; None: all) that may be in one of these groups."""
         names, members = self.of.node.groups, self.of.members.ports
         numbers = {number for number, name in enumerate(names) if name in groups}
         nets = [net for n in numbers for net in self.of.node.cidrs.get(n, ())]
@@ -105,8 +105,8 @@ class _World:
 
 
 def _moved(before: Compiled, after: Compiled, addresses: Iterable[Address]) -> set[str]:
-    """Groups that gained or lost one of these addresses of workloads. To be known at all is no group:
-    a CIDR rule goes on as it did for an address that a workload without groups gets.
+    """Return the groups that gained or lost one of these workload addresses. Being known adds no group: a
+    CIDR rule still applies to an address of a workload without groups.
     """
     old, new = before.members, after.members
     same = before.node.groups == after.node.groups
@@ -116,7 +116,7 @@ def _moved(before: Compiled, after: Compiled, addresses: Iterable[Address]) -> s
             continue
         was = _named_groups(before, ip)
         now = _named_groups(after, ip)
-        # What one may do by an address that it shares depends on the others' groups, too.
+        # What a workload may do with a shared address depends on the other holders' groups, too.
         found |= was | now if ip in old.shared or ip in new.shared else was ^ now
     return found - {ANY}
 
@@ -127,7 +127,7 @@ def _named_groups(of: Compiled, ip: Address) -> set[str]:
 
 
 def _redefined(before: NodePolicy, after: NodePolicy) -> set[str]:
-    """Groups whose CIDRs are others by now."""
+    """Return the groups whose CIDRs have changed."""
     if before is after:
         return set()
     old = {before.groups[number]: nets for number, nets in before.cidrs.items()}
@@ -136,7 +136,7 @@ def _redefined(before: NodePolicy, after: NodePolicy) -> set[str]:
 
 
 def _ends(node: NodePolicy, moved: set[str], redefined: set[str]) -> Iterator[str]:
-    """The ends of rules across from a group that has other members, and both of a redefined one."""
+    """Yield the ends opposite a group whose members changed, and both ends of redefined groups' rules."""
     if not moved and not redefined:
         return
     for rule in node.rules:
@@ -150,7 +150,7 @@ def _ends(node: NodePolicy, moved: set[str], redefined: set[str]) -> Iterator[st
 
 
 def _judging(named: _Rule) -> Iterator[str]:
-    """The ends at which the rule is judged."""
+    """Yield the groups at whose end the rule is judged."""
     source, target, rule = named
     if rule.direction is not Direction.INGRESS:
         yield source
@@ -159,7 +159,7 @@ def _judging(named: _Rule) -> Iterator[str]:
 
 
 def _changed_rules(before: Compiled, after: Compiled) -> set[str]:
-    """Where the rules are judged that came, went, or stand in another order than before."""
+    """Return the groups that judge rules which were added, removed or reordered."""
     old, new = _by_names(before.node), _by_names(after.node)
     old_set, new_set = set(old), set(new)
     changed = old_set ^ new_set
@@ -171,7 +171,7 @@ def _changed_rules(before: Compiled, after: Compiled) -> set[str]:
 
 
 def _between(one: list[_Rule], other: list[_Rule]) -> list[_Rule]:
-    """What is left of both without their common head and tail."""
+    """Return what is left of both lists without their common head and tail."""
     head = 0
     while one[head] == other[head]:
         head += 1
@@ -185,7 +185,7 @@ _Rule = tuple[str, str, NodeRule]
 
 
 def _by_names(node: NodePolicy) -> list[_Rule]:
-    """A rule's numbers of groups say nothing in another policy: only their names do."""
+    """Return the rules with group names in place of numbers, which mean nothing in another policy."""
     return [
         (
             node.groups[rule.source],

@@ -31,8 +31,8 @@ from pyctl.policy.document.types import Policy
 
 
 def claimed(workload: Workload, live: Iterable[tuple[str, str]]) -> tuple[Claim, ...]:
-    """Of the (interface, address) that it has by now those that it was not given, ADDRESSES_MAX at most;
-    one that it had before keeps its state.
+    """Return claims for the live (interface, address) pairs that it was not given, ADDRESSES_MAX at most; a
+    claim that it had before keeps its state.
     """
     known = {(one.interface, one.address): one for one in workload.claims}
     given = {*parsed(workload.given), *parsed(workload.link_locals)}
@@ -45,8 +45,8 @@ def claimed(workload: Workload, live: Iterable[tuple[str, str]]) -> tuple[Claim,
 
 
 def absent(workload: Workload, live: Iterable[tuple[str, str]]) -> tuple[str, ...]:
-    """Of the addresses given those that it had on an interface and has on none by now. `attach --address`
-    and a runtime may name some that no interface has, which stay its own.
+    """Return the given addresses that were on an interface and are on none now. Addresses from `attach
+    --address` or a runtime that no interface ever had stay its own.
     """
     there = {parsed((text,))[0] for _, text in live} | {*parsed(workload.added)}
     ports = (text for port in workload.ports for text in port.addresses)
@@ -55,7 +55,7 @@ def absent(workload: Workload, live: Iterable[tuple[str, str]]) -> tuple[str, ..
 
 
 def taken(workloads: Collection[Workload]) -> dict[str, tuple[str, ...]]:
-    """By workload id, what others have of its absent addresses, where it is other than it holds by now."""
+    """Return, by workload id, its absent addresses that others have now, where `taken` has to change."""
     if not any(one.absent or one.taken for one in workloads):
         return {}
     holders = _holders((one, parsed(one.usual)) for one in workloads)
@@ -67,7 +67,7 @@ def taken(workloads: Collection[Workload]) -> dict[str, tuple[str, ...]]:
 
 
 def merely_found(workload: Workload) -> tuple[Address, ...]:
-    """Of the addresses that it was given those that neither its runtime nor an operator told."""
+    """Return the given addresses that neither its runtime nor an operator named."""
     told = {*parsed(workload.told), *parsed(workload.added)}
     return tuple(ip for ip in parsed(workload.given) if ip not in told)
 
@@ -75,7 +75,7 @@ def merely_found(workload: Workload) -> tuple[Address, ...]:
 def contested(
     workload: Workload, others: Iterable[Workload]
 ) -> dict[Address, tuple[Workload, ...]]:
-    """Of the addresses that it was merely found with those that others have, with these."""
+    """Return the merely found addresses that others have too, each with those workloads."""
     found: dict[Address, tuple[Workload, ...]] = {}
     mere = frozenset(merely_found(workload))
     for other in others:
@@ -85,7 +85,7 @@ def contested(
 
 
 def without(workload: Workload, refused: Collection[Address]) -> Workload:
-    """The workload as if it had not been found with these."""
+    """Return the workload as if these addresses had not been found on it."""
 
     def kept(texts: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(text for text in texts if parsed((text,))[0] not in refused)
@@ -100,15 +100,15 @@ def without(workload: Workload, refused: Collection[Address]) -> Workload:
 
 
 def in_groups(policy: Policy, workload: Workload) -> dict[Address, str]:
-    """Of the addresses that it was merely found with those in a CIDR group, with the group's name."""
+    """Return the merely found addresses that are in a CIDR group, with the group's name."""
     networks = _by_length(owned_networks(policy))
     names = ((ip, next(_groups(networks, ip), None)) for ip in merely_found(workload))
     return {ip: name for ip, name in names if name is not None}
 
 
 def owned_networks(policy: Policy) -> dict[Network, str]:
-    """The networks of CIDR groups, with a group of each. Without those that are everywhere: who is in
-    them has no rights that others have not.
+    """Return the networks of CIDR groups, with a group of each. Networks of prefix length 0 are left out:
+    membership in them gives no special rights.
     """
     return {
         net: group.name
@@ -121,7 +121,7 @@ def owned_networks(policy: Policy) -> dict[Network, str]:
 def settle(
     policy: Policy, workloads: Collection[Workload]
 ) -> dict[str, tuple[Claim, ...]]:
-    """By workload id, the claims of those whose claims are others than they hold by now."""
+    """Return, by workload id, the claims of the workloads whose claims change state."""
     claiming = [one for one in workloads if one.claims]
     if not claiming:
         return {}
@@ -129,7 +129,7 @@ def settle(
     networks = _by_length(owned_networks(policy))
     followed: dict[Address, str] = {}
     found: dict[str, tuple[Claim, ...]] = {}
-    # Who had it followed before keeps it; else names decide, so that the answer is always the same.
+    # A workload whose claim was followed before keeps it; else names decide, so that the result is stable.
     order = sorted(claiming, key=lambda one: one.name)
     for state in (ClaimState.FOLLOWED, None):
         for workload in order:
@@ -146,8 +146,8 @@ def settle(
 
 
 def shared(workloads: Collection[Workload]) -> dict[Address, tuple[str, ...]]:
-    """Addresses that several workloads have, with their names. Link-local ones mean something on their
-    own link alone, and are left out.
+    """Return the addresses that several workloads have, with their names. Link-local ones are left out: they
+    mean something on their own link alone.
     """
     holders = _holders((one, parsed(one.usual)) for one in workloads)
     return {

@@ -3,13 +3,13 @@
 In: a Policy, the workloads. Out: Compiled. I/O: none.
 
 Rules stay as they are written, with groups as numbers: the engine finds the groups of both ends of a
-packet, and the first rule between them decides. So a workload that comes, goes, or changes group is
-two or three entries in Members, whatever the rules are; and since both ends of a flow are judged by
-one list of rules, they agree.
+packet, and the first rule between them decides. So a workload that is added, removed or changes group costs
+two or three entries in Members, whatever the rules are; and since one list of rules judges both ends of a
+flow, they agree.
 
 Compiling again keeps what one workload gives as the very object that it was, as long as workload and
-policy are: so who differs between two results is seen by identity, and all that follows (`concern`, the
-steering) looks at those alone. A node's thousandth workload costs what its tenth did.
+policy are: so who differs between two results is seen by identity, and all that follows (`affected_ports`,
+the steering) looks at those alone. A node's thousandth workload costs what its tenth did.
 
 An end is in a CIDR group by the packet's own address, and in a selector group by its workload, which
 the engine knows for its own side by the port and for the other by the address. Of several workloads
@@ -54,7 +54,7 @@ from pyctl.policy.document.types import ANY, Policy, Rule
 
 @dataclass(frozen=True)
 class Part:
-    """What one workload gives to it."""
+    """What one workload contributes to the compiled policy."""
 
     workload: Workload
     groups: tuple[int, ...]
@@ -62,45 +62,45 @@ class Part:
     pairs: Mapping[int, PortPair]
     own: Mapping[int, tuple[Address, ...] | None]
     known: tuple[Address, ...]
-    """Addresses by which others know it."""
+    """The addresses by which other workloads know it."""
 
     @property
     def as_holder(self) -> Holder:
-        """What it is to others by its addresses."""
+        """Return the Holder that stands for the workload at its addresses."""
         return Holder(self.groups, tuple(sorted(self.workload.closed_segments)))
 
 
 @dataclass(frozen=True)
 class Compiled:
-    """All that a node enforces."""
+    """The compiled policy that a node enforces."""
 
     node: NodePolicy = field(default_factory=NodePolicy)
     members: Members = field(default_factory=Members)
     ports: Mapping[int, PortPolicy] = field(default_factory=dict)
     """Mode, default and MAC of each port."""
     own: Mapping[int, tuple[Address, ...] | None] = field(default_factory=dict)
-    """Addresses that a port may use, all of its workload's, and its subnets' broadcasts; None: any, it
-    forwards for others."""
+    """The addresses that a port may use: all of its workload's, and its subnets' broadcasts. None: any, the
+    workload forwards for others."""
     pairs: Mapping[int, PortPair] = field(default_factory=dict)
     """What the datapath is to do for each port."""
     parts: Mapping[str, Part] = field(default_factory=dict)
-    """By workload, of all the above."""
+    """The parts of all the above, by workload id."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Where one compiled node may differ from another; all else is the same in both."""
+    """Where one compiled node may differ from another; everything else is the same in both."""
 
     ports: frozenset[int]
     addresses: frozenset[Address]
 
 
 def difference(before: Compiled, after: Compiled) -> Difference:
-    """Ports and addresses of the workloads that came, went, or are others in one of the two."""
+    """Return the ports and addresses of the workloads that were added, removed or changed."""
     old, new = before.parts, after.parts
     other = [part for key, part in new.items() if old.get(key) is not part]
     other += [part for key, part in old.items() if new.get(key) is not part]
-    # A port that was told of, or taken back, by itself.
+    # A port that was added or removed on its own.
     alone = before.members.ports.keys() ^ after.members.ports.keys()
     return Difference(
         frozenset(alone.union(*(part.ports for part in other))),
@@ -109,7 +109,7 @@ def difference(before: Compiled, after: Compiled) -> Difference:
 
 
 class Compiler:
-    """One policy, for whatever workloads. It remembers who is in which groups."""
+    """Compiles one policy for changing workloads; it remembers who is in which groups."""
 
     def __init__(self, policy: Policy) -> None:
         self.written = policy
@@ -118,9 +118,9 @@ class Compiler:
         self._start(policy)
 
     def _start(self, policy: Policy) -> None:
-        """Take these rules, and forget what was compiled by others."""
+        """Take these rules, and forget what was compiled from others."""
         self.policy = policy
-        """As the workloads make it (effective.py)."""
+        """The policy with the workloads' ports and subnets (effective.py)."""
         keys = {rule.id: rule_key(rule) for rule in self.written.rules}
         names = (ANY, *policy.groups)
         self._index = {name: number for number, name in enumerate(names)}
@@ -150,8 +150,8 @@ class Compiler:
         self._last = Compiled(self.node)
 
     def compile(self, workloads: Iterable[Workload]) -> Compiled:
-        """What holds with these attached. Of those that are as they were when it was asked last,
-        nothing is worked out again; where all are, it is the very result of then.
+        """Return the policy compiled for these workloads. Work for workloads unchanged since the last call is
+        reused; if none changed, the same object is returned.
         """
         workloads = list(workloads)
         self._know_ports(workloads)
@@ -170,14 +170,14 @@ class Compiler:
         return self._last
 
     def _know_ports(self, workloads: list[Workload]) -> None:
-        """Let named ports have the numbers that these declare. A new one is rare, and all is compiled anew."""
+        """Let named ports have the numbers these workloads declare. A new one is rare and recompiles all."""
         declared = self._port_names.declared_by(workloads)
         if declared != self._declared:
             self._declared = declared
             self._start(expand_named_ports(self.written, declared))
 
     def _know_subnets(self, parts: dict[str, Part]) -> None:
-        """Let `broadcast` have the subnets of these workloads. A new one is rare, and makes the rules others."""
+        """Let `broadcast` have the subnets of these workloads. A new subnet is rare and changes the rules."""
         self.policy = with_subnets(
             self.policy, [one.workload for one in parts.values()]
         )
@@ -220,7 +220,7 @@ class Compiler:
         )
 
     def _hold(self, part: Part, *, holds: bool) -> None:
-        """Remember whose addresses these are: two workloads may have the same."""
+        """Add or remove the part as a holder of its addresses: two workloads may have the same."""
         name = part.workload.id
         for ip in dict.fromkeys(part.known):
             left = tuple(key for key in self._holders.pop(ip, ()) if key != name)
@@ -259,18 +259,18 @@ class Compiler:
         )
 
     def _groups(self, workload: Workload) -> tuple[int, ...]:
-        """With `any`, so that nobody's are none."""
+        """Return the workload's group numbers, with that of `any`; () means that there is no workload."""
         names = groups_of(self.policy, workload)
         return (0, *sorted(self._index[name] for name in names))
 
 
 def compile_policy(policy: Policy, workloads: Iterable[Workload]) -> Compiled:
-    """The whole node's compiled policy."""
+    """Return the whole node's compiled policy."""
     return Compiler(policy).compile(workloads)
 
 
 def port_pair(workload: Workload, port: Port, mode: Mode) -> PortPair:
-    """What the datapath is to do for one port of a workload in `mode`."""
+    """Return what the datapath is to do for one port of a workload in `mode`."""
     passes = {
         OtherTraffic.PASS: True,
         OtherTraffic.DROP: False,
@@ -297,7 +297,7 @@ def port_pair(workload: Workload, port: Port, mode: Mode) -> PortPair:
 
 
 def _ports(rule: Rule) -> tuple[PortMatch, ...]:
-    """Return those that are numbers. What names stand for is said by the rules that follow."""
+    """Return the matches of numbered ports. Named ports are covered by the rules that follow."""
     return tuple(
         PortMatch(number, spec.low, spec.high)
         for spec in rule.ports
@@ -307,10 +307,10 @@ def _ports(rule: Rule) -> tuple[PortMatch, ...]:
 
 
 def _tells_apart(workload: Workload, port: Port) -> bool:
-    """Whether who is on the port's bridge cannot be another."""
+    """Return whether workloads on the port's bridge cannot pose as others."""
     return port.closed and workload.datapath.capabilities.source_check
 
 
 def _default(mode: Mode) -> Action:
-    """Monitor judges as protect would; that it lets all pass is the engine's business."""
+    """Return the action where no rule matches. Monitor judges as protect would; the engine lets it pass."""
     return Action.ALLOW if mode is Mode.DISCOVER else Action.DENY

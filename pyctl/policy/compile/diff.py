@@ -19,7 +19,7 @@ V = TypeVar("V")
 
 
 def changes(before: Policy, after: Policy) -> list[str]:
-    """Groups, modes, options, then rules; empty where both mean the same."""
+    """Return a line for each change to groups, modes, options, then rules; [] where both mean the same."""
     found = []
     found += _mapping("group", before.groups, after.groups, _group_text)
     found += _mapping("mode of", before.modes, after.modes, str)
@@ -39,13 +39,13 @@ def changes(before: Policy, after: Policy) -> list[str]:
 
 
 def changed_ports(before: Compiled, after: Compiled) -> list[int]:
-    """Ids of the ports in `after` that are new, or may be judged otherwise, ascending."""
+    """Return the ids of ports in `after` that are new or may be judged differently, ascending."""
     heads = {key for key in after.ports if before.ports.get(key) != after.ports[key]}
     return sorted(heads | affected_ports(before, after))
 
 
 def rule_text(rule: Rule) -> str:
-    """A rule in one line."""
+    """Return a rule as one line of text."""
     ports = ", ".join(spec.text for spec in rule.ports)
     end = f" at {rule.direction}" if rule.direction else ""
     off = "" if rule.enabled else " (disabled)"
@@ -90,14 +90,14 @@ def _mapping(
 
 
 def moved(before: list[int], after: list[int]) -> list[int]:
-    """The fewest of the same ids that have to move, in the order of `after`: all that are not in
-    the longest row that both have in one order.
+    """Return the fewest ids that have to move, in the order of `after`: all that are not in the longest
+    subsequence that both lists share.
     """
     place = {key: number for number, key in enumerate(before)}
     ends: list[int] = []
-    """Of each length, the row that ends earliest in `before`: where it ends."""
+    """For each length, the place in `before` of the earliest end of a subsequence of that length."""
     row: list[int] = []
-    """Of each id in `after`, the length of the row that it ends."""
+    """For each id in `after`, the length of the subsequence that it ends."""
     for key in after:
         length = bisect_left(ends, place[key])
         ends[length : length + 1] = [place[key]]

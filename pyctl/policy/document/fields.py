@@ -18,7 +18,7 @@ from pyctl.policy.document.types import ANY, PortSpec
 
 GROUP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 PORT_NAME = r"(?:[0-9]+(?:-[0-9]+)*-?)?[a-z](?:-?[a-z0-9])*"
-"""As services are named: RFC 6335, section 5.1; up to MAX_PORT_NAME characters."""
+"""A service name as in RFC 6335, section 5.1; up to MAX_PORT_NAME characters."""
 MAX_PORT_NAME = 15
 PORTS = re.compile(
     rf"({'|'.join(WITH_PORTS)})(?:/(?:any|([0-9]{{1,5}})(?:-([0-9]{{1,5}}))?|({PORT_NAME})))?"
@@ -27,45 +27,45 @@ PORTS = re.compile(
 _PORTS_HELP = "write tcp/80, tcp/80-90, tcp/any, tcp/http, udp/53, sctp/3868, icmp, icmp/8, icmpv6/128 or any"
 MAX_RULE_ID = 2**32 - 1
 MAX_TOLD = 200
-"""Errors of one text, and warnings: a list in the place of a mapping has as many as it is long."""
+"""The most errors, and warnings, of one text: a list in place of a mapping has one for each element."""
 _MAX_LINE = 1000
 """Characters of one of them, with names that the text's author chose."""
 
 
 class ErrorCollector:
-    """Errors and warnings, in the order met, each with the path of the field."""
+    """Errors and warnings in the order found, each with the path of its field."""
 
     def __init__(self) -> None:
         self._errors: list[str] = []
         self._warnings: list[str] = []
         self.failed = 0
-        """How many errors there are, told or not."""
+        """The number of errors, including those beyond MAX_TOLD."""
         self._warned = 0
 
     def error(self, path: str, what: str) -> None:
-        """`path` is empty for the document itself."""
+        """Add an error; `path` is empty for the document itself."""
         self.failed += 1
         if self.failed <= MAX_TOLD:
             self._errors.append(_line(path, what))
 
     def warn(self, path: str, what: str) -> None:
-        """It is valid, but surely not meant."""
+        """Add a warning about what is valid but surely not meant."""
         self._warned += 1
         if self._warned <= MAX_TOLD:
             self._warnings.append(_line(path, what))
 
     @property
     def errors(self) -> list[str]:
-        """The first MAX_TOLD, and how many more there are."""
+        """Return the first MAX_TOLD errors, and a line that counts the rest."""
         return _with_rest(self._errors, self.failed)
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Likewise."""
+        """Return the first MAX_TOLD warnings, and a line that counts the rest."""
         return tuple(_with_rest(self._warnings, self._warned))
 
     def refuse(self, what: str) -> None:
-        """UsageError with the errors, if there are any; `what` says what has them."""
+        """Raise UsageError with the errors, if there are any; `what` is the start of its message."""
         if self.failed:
             count = self.failed
             raise UsageError(
@@ -86,7 +86,7 @@ def _with_rest(told: list[str], count: int) -> list[str]:
 
 
 def shown(value: object) -> str:
-    """A value in an error: short, also where it is huge."""
+    """Return a value as an error shows it: short, even if the value is huge."""
     try:
         return reprlib.repr(value)
     except ValueError:
@@ -97,7 +97,7 @@ def shown(value: object) -> str:
 def mapping(
     notes: ErrorCollector, path: str, value: object, known: Iterable[str] | None = None
 ) -> Mapping[str, object]:
-    """A mapping with string keys, and only the known ones; {} where it is none."""
+    """Return a mapping with string keys, known ones only; {} and an error where the value is no mapping."""
     if not isinstance(value, dict):
         notes.error(path, f"must be a mapping, not {shown(value)}")
         return {}
@@ -115,7 +115,7 @@ def mapping(
 
 
 def text(notes: ErrorCollector, path: str, value: object) -> str | None:
-    """A string that is not empty."""
+    """Return a string that is not empty; None and an error for anything else."""
     if isinstance(value, str) and value:
         return value
     hint = "; put it in quotes" if isinstance(value, bool | int | float) else ""
@@ -124,7 +124,7 @@ def text(notes: ErrorCollector, path: str, value: object) -> str | None:
 
 
 def group_name(notes: ErrorCollector, path: str, value: object) -> str | None:
-    """A name that a group can have."""
+    """Return a valid group name; None and an error for anything else."""
     if isinstance(value, str) and GROUP_NAME.fullmatch(value):
         return value
     notes.error(
@@ -136,8 +136,8 @@ def group_name(notes: ErrorCollector, path: str, value: object) -> str | None:
 
 
 def cidr(notes: ErrorCollector, path: str, value: object) -> Network | None:
-    """A network, or one address; bits behind the prefix must be zero. No packet has a scope, or an IPv4
-    address as one of IPv6: a rule for these would hold for nothing.
+    """Return a network, or one address; bits after the prefix must be zero. Scopes and IPv4-mapped IPv6
+    addresses are errors: no packet has them, and such a rule would never match.
     """
     if not isinstance(value, str):
         notes.error(path, f"must be a CIDR like 10.1.0.0/16, not {shown(value)}")
@@ -163,10 +163,10 @@ def cidr(notes: ErrorCollector, path: str, value: object) -> Network | None:
 
 
 def port_spec(notes: ErrorCollector, path: str, value: object) -> PortSpec | None:
-    """`tcp/80`, `tcp/80-90`, `tcp/any`, `tcp`, `tcp/http` (which workloads declare), the same for udp and
-    sctp, `any`; `icmp` is that of the packet's IP version. Types are numbered anew in ICMPv6, so that
-    `icmp/8` is IPv4's alone and `icmpv6/128`, like `icmpv6`, IPv6's. ICMP errors are no matter of rules:
-    they go with the flow they speak of.
+    """Return a port: `tcp/80`, `tcp/80-90`, `tcp/any`, `tcp`, `tcp/http` (a name that workloads declare), the
+    same for udp and sctp, `any`; `icmp` is that of the packet's IP version. ICMPv6 numbers its types anew, so
+    `icmp/8` is IPv4's alone, and `icmpv6/128`, like `icmpv6`, IPv6's. No rule decides ICMP errors: they
+    belong to the flow that they report on.
     """
     if value == ANY:
         return PortSpec(ANY, ANY)

@@ -1,12 +1,12 @@
-"""What a rule means, as a number: under it its hits are counted, and kept.
+"""A rule's meaning as a number, the key of its hit counts.
 
 In: a Rule. Out: its key. I/O: none.
 
 A rule is itself as long as its id and what it says stay: action, ends, ports, direction, staged or not.
 One that says something else is another, whose hits start at zero; and one that comes back, by a rollback
 or because it is enabled again, goes on counting. Its comment and its place do not matter, nor does the
-order of its ports. Groups count by their names: who is in one changes as workloads come and go, and
-nobody would have a rule's history gone because an address joined a group.
+order of its ports. Groups count by their names: their members change as workloads come and go, and a rule
+must not lose its history because an address joined a group.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pyctl.policy.document.types import Rule
 
 
 def rule_key(rule: Rule) -> int:
-    """From 2**62 to 2**63 - 1: fits a signed column, and never the engine's small numbers."""
+    """Return a rule's key, 2**62 to 2**63 - 1: it fits a signed column and is never an engine's number."""
     ports = sorted(
         (spec.proto, spec.low, spec.high, *([spec.name] if spec.name else []))
         for spec in rule.ports

@@ -30,13 +30,13 @@ from pyctl.policy.document.types import (
 
 PORT_LABEL = "segctl.port."
 MAX_NUMBERS_PER_NAME = 32
-"""Among the workloads of one target. Each is a rule; a name's further numbers are not allowed by it, and a rule
-that denies the name denies whoever declares one of them the whole protocol."""
+"""The most numbers of a name among the workloads of one target; each becomes a rule. Further numbers are
+never allowed: a rule that denies the name denies the whole protocol to whoever declares one of them."""
 _NUMBER = re.compile(rf"([1-9][0-9]{{0,4}})(?:[/-]({'|'.join(WITH_PORTS)}))?")
 
 
 class PortName(NamedTuple):
-    """A name as a rule gives it."""
+    """A port name as a rule gives it."""
 
     target: str
     """The rule's group."""
@@ -46,16 +46,16 @@ class PortName(NamedTuple):
 
 @dataclass(frozen=True)
 class Declared:
-    """The numbers that names stand for."""
+    """The numbers that port names stand for."""
 
     numbers: Mapping[PortName, tuple[int, ...]] = field(default_factory=dict)
-    """The smallest ones, MAX_NUMBERS_PER_NAME of each at most."""
+    """The smallest numbers of each name, MAX_NUMBERS_PER_NAME at most."""
     overflowing: frozenset[PortName] = frozenset()
-    """Names that have more."""
+    """The names that have more numbers than that."""
 
 
 class PortNames:
-    """The names that a policy's rules give. It remembers what each workload declares of them."""
+    """The port names that a policy's rules use. It remembers what each workload declares of them."""
 
     def __init__(self, policy: Policy) -> None:
         names = dict.fromkeys(
@@ -102,13 +102,13 @@ class PortNames:
         )
 
     def undeclared(self, workloads: Iterable[Named]) -> list[str]:
-        """Return the named ports that stand for nothing, as a rule writes them."""
+        """Return the named ports that no workload declares, as a rule writes them."""
         declared = self.declared_by(workloads).numbers
         missing = self._selectors.keys() - declared.keys()
         return sorted({f"{name.proto}/{name.name}" for name in missing})
 
     def warnings(self, workload: Named, among: Iterable[Named]) -> Iterator[str]:
-        """Yield a line for each port of the workload that rules name and do not know."""
+        """Yield a line for each port that rules name and the workload does not declare."""
         keys = {PORT_LABEL + name for _, name in self._by_label}
         for key in sorted(keys & workload.labels.keys()):
             if _number(workload.labels[key]) is None:
@@ -155,7 +155,7 @@ def _number(label_value: str) -> tuple[str, int] | None:
 def _numbered(
     policy: Policy, rule: Rule, spec: PortSpec, declared: Declared
 ) -> Iterator[tuple[Group, PortSpec]]:
-    """Yield the groups of those that declare one number, each with the number; then of those with others."""
+    """Yield, for each declared number, the group that declares it and its port; then a group of the rest."""
     name = PortName(rule.target, spec.proto, spec.name)
     numbers, target = declared.numbers.get(name), _selector(policy, rule.target)
     if numbers is None or target is None:
@@ -176,16 +176,16 @@ def _numbered(
 
 
 def _label_values(number: int, proto: str) -> tuple[str, ...]:
-    """Return all that say this number."""
+    """Return all label values that mean this number."""
     said = (f"{number}/{proto}", f"{number}-{proto}")
     return (str(number), *said) if proto == "tcp" else said
 
 
 def _selector(policy: Policy, target: str) -> Selector | None:
-    """Return that of the target's workloads; None: it is a group of CIDRs."""
+    """Return the target group's selector of workloads; None for a group of CIDRs."""
     return Selector() if target == ANY else policy.groups[target].selector
 
 
 def _narrowed(name: str, among: Selector, *asked: Expression) -> Group:
-    """Return the group of those for whom all this holds. No author can give a group such a name."""
+    """Return the group of workloads for which all this holds. Its name is one that no author can give."""
     return Group(name, replace(among, expressions=(*among.expressions, *asked)))

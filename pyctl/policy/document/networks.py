@@ -26,7 +26,7 @@ MAPPED = IPv6Network("::ffff:0:0/96")
 
 
 def unmapped(net: Network) -> Network:
-    """The IPv4 network that `::ffff:a.b.c.d/96+n` means; any other as it is."""
+    """Return the IPv4 network that `::ffff:a.b.c.d/96+n` means; any other network as it is."""
     if net.version == 4 or not net.subnet_of(MAPPED):
         return net
     first = int(net.network_address) & 0xFFFFFFFF
@@ -34,12 +34,12 @@ def unmapped(net: Network) -> Network:
 
 
 def inside(small: Network, large: Network) -> bool:
-    """Whether all of `small` is in `large`."""
+    """Return whether all of `small` is in `large`."""
     return not outside([small], [large])
 
 
 def outside(nets: Iterable[Network], whole: Iterable[Network]) -> list[Network]:
-    """Those of `nets` that are not altogether in `whole`."""
+    """Return those of `nets` that are not entirely in `whole`."""
     spans = _spans(whole)
     found = []
     for net in nets:
@@ -52,7 +52,7 @@ def outside(nets: Iterable[Network], whole: Iterable[Network]) -> list[Network]:
 
 
 def without(nets: Iterable[Network], holes: Iterable[Network]) -> tuple[Network, ...]:
-    """The addresses of `nets` that are in none of `holes`."""
+    """Return the addresses of `nets` that are in none of `holes`."""
     spans = _spans(holes)
     return tuple(left for net in nets for left in _left(net, spans[net.version]))
 
@@ -76,7 +76,7 @@ _Span = tuple[int, int]
 
 
 def _spans(nets: Iterable[Network]) -> dict[int, list[_Span]]:
-    """By IP version, ascending and apart: neighbours are one."""
+    """Return the spans by IP version, ascending and disjoint: adjacent ones are merged."""
     found: dict[int, list[_Span]] = {4: [], 6: []}
     for version, net in sorted((net.version, _span(net)) for net in nets):
         spans = found[version]

@@ -31,28 +31,28 @@ from pyctl.policy.document.types import (
 )
 
 MAX_EXCEPTS = 10_000
-"""Of all groups: one in a large network is cut into as many networks as bits are between them."""
+"""The most exceptions of all groups: each cuts a large network into as many networks as bits lie between."""
 
 
 class Deny(StrEnum):
-    """How what is denied is answered."""
+    """How a denied connection is answered."""
 
     DROP = "drop"
     RESET = "reset"
 
 
 class _Draft(ErrorCollector):
-    """ErrorCollector on a policy, and its groups as far as they are read: modes and rules name them."""
+    """A policy being read: its errors, and the groups read so far, which modes and rules name."""
 
     def __init__(self) -> None:
         super().__init__()
         self.groups: dict[str, Group] = {}
         self.declared = {ANY}
-        """Bad ones too: a rule must not be blamed for its group."""
+        """Groups with errors too: a rule must not be blamed for its group."""
 
 
 def parse(text: str) -> Policy:
-    """The policy that `text` writes down; UsageError naming every bad field."""
+    """Return the policy that `text` writes down; raise UsageError naming every bad field."""
     notes = _Draft()
     found = DOCUMENT.read(notes, "", load(text, "the policy"))
     rules, groups = found["rules"], notes.groups
@@ -156,7 +156,7 @@ def _rule(notes: _Draft, path: str, value: object) -> Rule | None:
 
 
 def _end(notes: _Draft, path: str, key: str, name: str | None) -> str | None:
-    """The group at one end of a rule."""
+    """Return the group at one end of a rule; None and an error for one that does not exist."""
     if name is None or name in notes.declared or (key == "to" and name in BUILT_IN):
         return name
     if name in BUILT_IN:
@@ -167,7 +167,7 @@ def _end(notes: _Draft, path: str, key: str, name: str | None) -> str | None:
 
 
 def _room(notes: ErrorCollector, rules: list[Rule], groups: dict[str, Group]) -> None:
-    """Each number of a named port will be a rule and a group."""
+    """Check the limits: each number of a named port becomes a rule and a group."""
     named = sum(bool(spec.name) for rule in rules for spec in rule.ports)
     free = min(MAX_RULES - len(rules), MAX_GROUPS - len(groups))
     room = free // (MAX_NUMBERS_PER_NAME + 1)
@@ -181,7 +181,7 @@ def _room(notes: ErrorCollector, rules: list[Rule], groups: dict[str, Group]) ->
 def _meant(
     notes: ErrorCollector, path: str, rule: Rule, groups: dict[str, Group]
 ) -> None:
-    """Warn of what no workload can be concerned by."""
+    """Warn of a rule that can concern no workload."""
     ends = [groups.get(name) for name in (rule.source, rule.target)]
     no_port = [spec.text for spec in rule.ports if spec.name]
     for text in no_port:
@@ -261,4 +261,4 @@ DOCUMENT = Table(
     ),
     Field("options", Table(Field("deny", table.one_of(Deny))).kind, default={}),
 )
-"""In the order in which they are read: modes and rules name groups."""
+"""The fields in the order in which they are read: modes and rules name groups."""

@@ -39,20 +39,20 @@ class EffectiveMode:
 
 
 def addresses(workload: Workload) -> tuple[Address, ...]:
-    """Those that the workload may use, each once, without prefix length."""
+    """Return the addresses that the workload may use, each once, without prefix length."""
     return parsed(workload.addresses)
 
 
 def possible(holders: Collection[Workload], asked: Workload | None) -> list[Workload]:
-    """Those of who has an address that it may be for the workload at the other end: who is on a closed bridge
-    of its, where one is; else any. None: the other end is not attached.
+    """Return those of the address's holders that it may be for the asked workload: those on a closed bridge
+    of its, if any, else all. None: the other end is not attached.
     """
     own = _known_segments(asked)
     return [one for one in holders if own & one.closed_segments] or list(holders)
 
 
 def _known_segments(asked: Workload | None) -> frozenset[int]:
-    """As the ports' policies have it: without a check of sources nobody is told apart."""
+    """Return the closed bridges whose workloads it can tell apart; none without a check of sources."""
     if asked is None or not asked.datapath.capabilities.source_check:
         return frozenset()
     return asked.closed_segments
@@ -60,7 +60,7 @@ def _known_segments(asked: Workload | None) -> frozenset[int]:
 
 @lru_cache(maxsize=8192)
 def parsed(texts: tuple[str, ...]) -> tuple[Address, ...]:
-    """Remembered: every change on a node goes over the addresses of all its workloads."""
+    """Return the addresses of these texts. Cached: every change goes over those of all workloads."""
     return tuple(dict.fromkeys(ip_interface(text).ip for text in texts))
 
 
@@ -69,30 +69,30 @@ class Named(Protocol):
 
     @property
     def name(self) -> str:
-        """What globs over names go over."""
+        """Return the name that globs match."""
 
     @property
     def image(self) -> str | None:
-        """Likewise; None: not known."""
+        """Return the image that globs match; None: not known."""
 
     @property
     def labels(self) -> Mapping[str, str]:
-        """Value by key."""
+        """Return the labels, value by key."""
 
     @property
     def runtime(self) -> str:
-        """Who runs it (RuntimeKind)."""
+        """Return the runtime (RuntimeKind)."""
 
 
 def matches(pattern: str, value: str | None) -> bool:
-    """Whether a glob (`*`, `?`, `[ab]`; case matters) takes the value, or is it; None: there is none.
-    The one meaning of a pattern, over names, images, namespaces and labels.
+    """Return whether a glob (`*`, `?`, `[ab]`; case matters) matches the value, or equals it; False for None.
+    Every pattern has this meaning, over names, images, namespaces and labels.
     """
     return value is not None and (value == pattern or fnmatchcase(value, pattern))
 
 
 def selects(selector: Selector, workload: Named) -> bool:
-    """Whether all that the selector names holds for the workload."""
+    """Return whether all that the selector names holds for the workload."""
     if selector.runtime is not None and workload.runtime != selector.runtime:
         return False
     asked = [
@@ -107,8 +107,8 @@ def selects(selector: Selector, workload: Named) -> bool:
 
 
 def label(workload: Named, key: str) -> str | None:
-    """A workload's label. The one that names its namespace is never absent: who is in none is in
-    `default`, as a pod is that says nothing.
+    """Return a workload's label; None where it has none. A workload without a namespace label is in
+    `default`, as a pod without one is.
     """
     return workload.labels.get(key, DEFAULT_NAMESPACE if key == NAMESPACE else None)
 
@@ -127,7 +127,7 @@ def _holds(asked: Expression, workload: Named) -> bool:
 
 
 def empty_groups(policy: Policy, workloads: Collection[Workload]) -> list[str]:
-    """Names of the groups whose selector takes none of the workloads."""
+    """Return the names of groups whose selector matches none of the workloads."""
     return [
         group.name
         for group in policy.groups.values()
@@ -137,7 +137,7 @@ def empty_groups(policy: Policy, workloads: Collection[Workload]) -> list[str]:
 
 
 def groups_of(policy: Policy, workload: Workload) -> tuple[str, ...]:
-    """Names of the groups whose selector takes the workload, in the policy's order."""
+    """Return the names of groups whose selector matches the workload, in the policy's order."""
     return tuple(
         group.name
         for group in policy.groups.values()
@@ -146,7 +146,7 @@ def groups_of(policy: Policy, workload: Workload) -> tuple[str, ...]:
 
 
 def effective_mode(policy: Policy, workload: Workload) -> EffectiveMode:
-    """`segctl mode`, then the policy's modes, then `attach --mode`, then discover.
+    """Return the mode from `segctl mode`, the policy's modes, `attach --mode` or discover, in this order.
 
     Of several groups that have a mode the strictest holds; the mode of `any` holds only where
     no other group has one.

@@ -13,7 +13,7 @@ from pyctl.policy.document.table import Schema
 
 
 def document() -> Schema:
-    """Return all of it."""
+    """Return the JSON Schema of a policy document."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "segctl policy",

@@ -47,7 +47,7 @@ def _labels(
 
 
 def expression(notes: ErrorCollector, path: str, value: object) -> Expression | None:
-    """A condition on one label."""
+    """Return a condition on one label; None where it has errors."""
     before = notes.failed
     found = _EXPRESSION.read(notes, path, value)
     operator = found["operator"]
@@ -97,7 +97,7 @@ _SELECTOR = Table(
 
 
 def selector(notes: ErrorCollector, path: str, value: object) -> Selector:
-    """Which workloads."""
+    """Return a selector of workloads."""
     if value == {}:
         notes.error(path, f"selects nothing; for every workload use the group {ANY}")
     found = _SELECTOR.read(notes, path, value)
@@ -109,7 +109,7 @@ SELECTOR = Kind(selector, {**_SELECTOR.schema, "minProperties": 1})
 
 
 def as_mapping(wanted: Selector) -> dict[str, Any]:
-    """The inverse of `selector`: what is asked for, and nothing else."""
+    """Return the mapping that `selector` reads as this selector, without defaults."""
     body = {
         "name": wanted.name,
         "labels": dict(wanted.labels),

@@ -22,12 +22,12 @@ Schema = dict[str, Any]
 
 @dataclass(frozen=True)
 class Kind(Generic[T]):
-    """What a value must be."""
+    """A kind of value: how it is read, and its schema."""
 
     read: Callable[[Any, str, object], T]
-    """By ErrorCollector, path and value."""
+    """Reads a value, given an ErrorCollector, its path and the value."""
     schema: Schema = field(default_factory=dict)
-    """Empty: none."""
+    """The JSON Schema of the value; empty: none."""
     missing: str = "is missing"
 
 
@@ -39,13 +39,13 @@ class Field:
     kind: Kind[Any]
     required: bool = False
     default: object = None
-    """Read where there is no such key; None: nothing is."""
+    """Read in place of an absent key; None: an absent key is not read."""
     about: str = ""
 
 
 class Table:
-    """The keys of a mapping. With `nulls` a key without a value is no key; with `others` there may be
-    more, which are not looked at.
+    """The keys of a mapping. With `nulls` a key without a value counts as absent; with `others` unknown keys
+    are ignored.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Table:
         self._others = others
 
     def read(self, notes: ErrorCollector, path: str, value: object) -> dict[str, Any]:
-        """Return a value for each key; None for one that is absent, or as its kind reads what is wrong."""
+        """Return a value for each key; None for an absent key, or what its kind reads from a wrong value."""
         known = None if self._others else self._names
         body = fields.mapping(notes, path, value, known)
         if self._nulls:
@@ -75,17 +75,17 @@ class Table:
 
     @property
     def schema(self) -> Schema:
-        """The mapping with all its keys."""
+        """Return the schema of the mapping with all its keys."""
         needed = [one.name for one in self._fields if one.required]
         return self.part(needed, *self._names)
 
     @property
     def kind(self) -> Kind[dict[str, Any]]:
-        """A value that is such a mapping."""
+        """Return the kind of value that is such a mapping."""
         return Kind(self.read, self.schema)
 
     def part(self, required: list[str], *names: str, **other: Schema) -> Schema:
-        """Return the mapping with these keys only, some of them under another schema."""
+        """Return the schema with these keys only, some of them under another schema."""
         properties = {
             one.name: one.kind.schema
             | ({"description": one.about} if one.about else {})
@@ -106,7 +106,7 @@ def checked(
     schema: Schema | None = None,
     make: Callable[[Any], Any] = lambda value: value,
 ) -> Kind[Any]:
-    """What passes the test, and `make` made of it; None, and an error that it must be `what`."""
+    """Return a kind that reads `make(value)` if the test passes, else None and the error "must be `what`"."""
 
     def read(notes: ErrorCollector, path: str, value: object) -> Any:
         if test(value):
@@ -118,14 +118,14 @@ def checked(
 
 
 def one_of(words: type[StrEnum]) -> Kind[Any]:
-    """One of the words of an enumeration."""
+    """Return the kind of value that is a word of an enumeration."""
     known = [str(word) for word in words]
     what = f"one of {', '.join(known)}"
     return checked(known.__contains__, what, {"enum": known}, words)
 
 
 def number(low: int, high: int) -> Kind[Any]:
-    """A whole number."""
+    """Return the kind of value that is a whole number from `low` to `high`."""
     return checked(
         lambda value: type(value) is int and low <= value <= high,
         f"a number from {low} to {high}",
@@ -134,14 +134,14 @@ def number(low: int, high: int) -> Kind[Any]:
 
 
 def const(word: str) -> Kind[Any]:
-    """Nothing but this."""
+    """Return the kind of value that is this word."""
     kind = checked([word].__contains__, word, {"const": word})
     return replace(kind, missing=f"must be {word}, not None")
 
 
 def items_of(kind: Kind[T | None], *, nulls: bool = False) -> Kind[tuple[T, ...]]:
-    """A list; those of it that are wrong are left out. It has an element at least, but with `nulls`, as
-    Kubernetes has lists.
+    """Return the kind of a list; elements with errors are left out. It needs one element, unless `nulls`
+    allows an empty list, as Kubernetes does.
     """
     what = "a list" if nulls else "a list with an element"
 
@@ -169,16 +169,16 @@ def _words(notes: ErrorCollector, path: str, value: object) -> dict[str, str]:
 NOT_YET = Kind(
     lambda notes, path, _: notes.error(path, "not supported by this version")
 )
-"""It is refused by name."""
+"""A field that this version refuses by name."""
 ANYTHING: Kind[object] = Kind(lambda _, __, value: value)
 TEXT = Kind(fields.text, {"type": "string", "minLength": 1})
 WORD = Kind(
     lambda notes, path, value: "" if value == "" else fields.text(notes, path, value),
     {"type": "string"},
 )
-"""It may be empty."""
+"""A string that may be empty."""
 WORDS = Kind(_words, {"type": "object", "additionalProperties": WORD.schema})
-"""By any key."""
+"""Strings under any keys."""
 FLAG = checked(
     lambda value: isinstance(value, bool), "true or false", {"type": "boolean"}
 )

@@ -33,11 +33,11 @@ NOTHING = "nothing was changed"
 MAX_TEXT = 4 * 1024 * 1024
 """Characters; a guard for the agent's memory."""
 MAX_DEPTH = 100
-"""Of values in one another."""
+"""The deepest nesting of values."""
 MAX_ALIASED = 500_000
 """Values that all aliases together stand for; a guard for the agent's time."""
 MAX_VALUES = 1_000_000
-"""Of one text, without what aliases stand for: 65536 rules have some 800,000."""
+"""The most values of one text, without those of aliases: 65536 rules have some 800,000."""
 MAX_KEY = 512
 """Characters; a key stands in the path of every error below it. Kubernetes' longest label has 317."""
 MAX_DIRECTIVES = 16
@@ -68,20 +68,20 @@ else:
 
 
 class _Loader(_Base):
-    """SafeLoader that refuses a key given twice (YAML's own rule, PyYAML lets the last win)."""
+    """SafeLoader that refuses a key given twice (YAML's own rule; PyYAML lets the last win)."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self._sizes: dict[int, int] = {}
-        """Of the values that have an anchor; none while one is open."""
+        """The number of values under each anchored node; missing while the node is open."""
         self._values = 0
         self._aliased = 0
         self._written = 0
 
     def compose_node(self, _parent: object, _index: object) -> yaml.Node:
-        """One value with all that is in it, without recursion."""
+        """Return one node with all its content, without recursion."""
         opened: list[tuple[Any, list[Any], int, bool]] = []
-        """Node, what was found in it, values before it, whether it has an anchor."""
+        """The open nodes: node, its content, values counted before it, whether it has an anchor."""
         while True:
             event: Any = self.get_event()  # type: ignore[no-untyped-call]
             if isinstance(event, CollectionEndEvent):
@@ -124,7 +124,7 @@ class _Loader(_Base):
             if event.anchor in self.anchors:
                 raise _refused(f"anchor {event.anchor!r} is given twice", event)
             self.anchors[event.anchor] = node
-            # Another document's may have had the same id.
+            # A node of another document may have had the same id.
             self._sizes.pop(id(node), None)
             if kind is yaml.ScalarNode:
                 self._sizes[id(node)] = 1
@@ -167,7 +167,7 @@ class _Loader(_Base):
         return super().construct_mapping(node, deep)
 
     def _number(self, node: yaml.ScalarNode) -> int | float:
-        """Decimal, also where a tag (`!!int`) asks for a number."""
+        """Return a decimal number, also where a tag (`!!int`) asks for one."""
         for form, number in ((_INT, int), (_FLOAT, float)):
             if form.fullmatch(node.value):
                 return number(
@@ -211,16 +211,16 @@ _Loader.add_constructor(_UNCLEAR, _refuse_unclear)
 
 
 def load(text: str, what: str) -> object:
-    """The plain values; JSON needs no reader of its own, YAML contains it.
+    """Return the plain values of a YAML text, which includes JSON.
 
-    UsageError with the place of what is wrong; `what` names the text.
+    Raise UsageError with the place of the error; `what` names the text.
     """
     with _told(text, what):
         return yaml.load(text, _Loader)  # noqa: S506  a SafeLoader
 
 
 def load_all(text: str, what: str) -> list[object]:
-    """Likewise, of a text that holds several documents (`---`)."""
+    """Return the plain values of each document (`---`) in a text; raise UsageError as `load` does."""
     with _told(text, what):
         return list(yaml.load_all(text, _Loader))
 
@@ -231,7 +231,7 @@ def _refused(why: str, event: Any) -> ComposerError:
 
 @contextmanager
 def _told(text: str, what: str) -> Iterator[None]:
-    """What YAML has to say against a text, as a UsageError."""
+    """Raise UsageError for what YAML finds wrong in a text."""
     if len(text) > MAX_TEXT:
         raise UsageError(f"{what} is longer than {MAX_TEXT} characters", state=NOTHING)
     if (

@@ -25,7 +25,7 @@ MAX_GROUPS = 65535
 
 
 class Operator(StrEnum):
-    """What an Expression asks of a label; the words are Kubernetes'."""
+    """The operator of an Expression on a label, in Kubernetes' words."""
 
     IN = "In"
     NOT_IN = "NotIn"
@@ -41,12 +41,12 @@ class Expression:
     key: str
     operator: Operator
     values: tuple[str, ...] = ()
-    """Of In and NotIn."""
+    """The values of In and NotIn."""
 
 
 @dataclass(frozen=True)
 class Selector:
-    """Which workloads; all that is given must hold."""
+    """A selector of workloads; all that is given must hold."""
 
     name: str | None = None
     """Glob over the workload's name, case matters."""
@@ -62,25 +62,25 @@ class Selector:
 
 @dataclass(frozen=True)
 class Group:
-    """Exactly one of `selector` and `cidrs`."""
+    """A group of workloads or of addresses; it has exactly one of `selector` and `cidrs`."""
 
     name: str
     selector: Selector | None = None
     cidrs: tuple[Network, ...] = ()
     excepts: tuple[Network, ...] = ()
-    """What of `cidrs` is not in the group."""
+    """The networks in `cidrs` that are not in the group."""
     built_in: bool = False
     """No author wrote it: `multicast`, `broadcast` (casts.py)."""
 
     @cached_property
     def nets(self) -> tuple[Network, ...]:
-        """The same as networks alone, without exceptions: what is looked up."""
+        """Return the CIDRs as networks without the exceptions, for lookups."""
         return without(self.cidrs, self.excepts) if self.excepts else self.cidrs
 
 
 @dataclass(frozen=True)
 class PortSpec:
-    """A protocol, with the destination ports of TCP, UDP and SCTP, or the types of ICMP."""
+    """A protocol, with destination ports of TCP, UDP and SCTP, or types of ICMP."""
 
     text: str
     """As written."""
@@ -89,11 +89,11 @@ class PortSpec:
     low: int = 0
     high: int = 65535
     name: str = ""
-    """Of a named port, which by itself takes nothing: which numbers it means, workloads declare (named_ports.py)."""
+    """The name of a named port. It matches nothing itself: workloads declare its numbers (named_ports.py)."""
 
     @property
     def numbers(self) -> tuple[int, ...]:
-        """IPPROTO_*; 0: any. ICMP means the one that belongs to the packet's IP version."""
+        """Return the IPPROTO_* numbers; 0: any. ICMP has one for each IP version."""
         return IN_RULES[self.proto]
 
 
@@ -109,9 +109,9 @@ class Rule:
     comment: str = ""
     enabled: bool = True
     direction: Direction | None = None
-    """It holds only where the workload opens (egress), or is opened to (ingress); None: at both ends."""
+    """The rule holds only at the end that opens (egress) or is opened to (ingress); None: at both."""
     stage: bool = False
-    """Flows are recorded as what it would make of them; the next rules decide."""
+    """What it would decide is only recorded; the next rules decide."""
 
 
 @dataclass(frozen=True)

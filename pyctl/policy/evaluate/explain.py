@@ -20,20 +20,20 @@ from pyctl.policy.document.types import ANY, Policy, PortSpec, Rule
 
 @dataclass(frozen=True)
 class Explanation:
-    """The answer to one flow."""
+    """The rule that decides a flow, and why those before it do not."""
 
     rule: Rule | None
     """None: the default decides."""
     passed_over: tuple[tuple[Rule, str], ...]
     """Each rule before it, and why it does not match or decide."""
     staged: Rule | None = None
-    """The first of those that are staged and match: it would decide."""
+    """The first staged rule that matches: it would decide."""
 
 
 def groups_at(
     policy: Policy, address: Address, workloads: Collection[Workload]
 ) -> frozenset[str]:
-    """Of an end: those of its CIDRs, of the workloads that it is one of, and `any`."""
+    """Return the groups at an end: those of the address's CIDRs, those of the workloads, and `any`."""
     return frozenset(
         {
             ANY,
@@ -51,13 +51,13 @@ def groups_at(
 def groups_of_each(
     policy: Policy, address: Address, workloads: Collection[Workload]
 ) -> tuple[frozenset[str], ...]:
-    """Of an address as others know it: of each workload that has it; where none has, of the address."""
+    """Return the groups of each workload that has the address; where none has, those of the address."""
     each = [[load] for load in workloads] or [[]]
     return tuple(groups_at(policy, address, one) for one in each)
 
 
 def says(rule: Rule | None) -> RuleResult:
-    """What the rule that decides says; None: no rule does."""
+    """Return the result of the rule that decides; None: no rule does."""
     if rule is None:
         return RuleResult.NOTHING
     return RuleResult.ALLOW if rule.action is Action.ALLOW else RuleResult.DENY
@@ -72,8 +72,8 @@ def explain(
     version: int,
     direction: Direction,
 ) -> Explanation:
-    """`proto` is IPPROTO_*, `port` the destination's or ICMP's type, `version` 4 or 6; `direction`
-    says at which end it is asked: egress at the source.
+    """Return which rule decides a flow. `proto` is IPPROTO_*, `port` the destination's or ICMP's type,
+    `version` 4 or 6; `direction` is the end that judges: egress at the source.
     """
     passed_over: list[tuple[Rule, str]] = []
     staged: Rule | None = None
@@ -91,8 +91,8 @@ def explain(
 
 
 def strictest(found: Iterable[Explanation]) -> Explanation:
-    """That which denies before that which says nothing before that which allows; of equal ones that of
-    the first rule, then that of the first staged one. As the engine (sg_node.c) does.
+    """Return the strictest explanation: deny before no rule before allow, then the first rule, then the first
+    staged one. The engine (sg_node.c) does the same.
     """
     return min(found, key=_leniency)
 

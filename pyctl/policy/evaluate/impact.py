@@ -21,21 +21,21 @@ from pyctl.policy.evaluate.observed import End, Observed
 
 @dataclass(frozen=True)
 class VerdictChange:
-    """What becomes of flows that are alike but for the opener's port."""
+    """A change of verdict for flows that are alike but for the opener's port."""
 
     source: End
     target: End
     service: str
     """`tcp/80`, `icmp`."""
     opens: bool
-    """From now on; so far it was the other way."""
+    """True: allowed from now on, denied so far; False: the reverse."""
     rule_id: int | None
-    """Of the rule that decides; None: no rule matches, or it is not the rules that decide."""
+    """The rule that decides; None: no rule matches, or the rules do not decide."""
 
 
 @dataclass(frozen=True)
 class Impact:
-    """What a policy makes of the open flows."""
+    """The effect of a policy on the open flows."""
 
     looked_at: int = 0
     complete: bool = True
@@ -43,7 +43,7 @@ class Impact:
     verdict_changes: Mapping[VerdictChange, int] = field(default_factory=dict)
 
     def count(self, *, opens: bool) -> int:
-        """Flows that are allowed, or denied, by the policy, and were not so far."""
+        """Return how many flows become allowed (`opens`) or denied under the policy."""
         return sum(
             number
             for turn, number in self.verdict_changes.items()
@@ -54,7 +54,7 @@ class Impact:
 def verdict_changes(
     policy: Policy, workloads: Collection[Workload], flows: Iterable[Observed]
 ) -> Counter[VerdictChange]:
-    """How many flows take each turn; none of those that go on as they did."""
+    """Return the number of flows for each change of verdict; unchanged flows are left out."""
     judge = Judge(policy, workloads)
     found: Counter[VerdictChange] = Counter()
     for flow in flows:

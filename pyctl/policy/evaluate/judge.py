@@ -34,16 +34,16 @@ class Decision:
     verdict: str | None
     """`allow`, `deny`, `violation` (it passes, but the mode records it); None: not known."""
     rule_id: int | None = None
-    """Of the end that decides it. None: no rule matches there, or it is not the rules that decide."""
+    """The rule of the deciding end. None: no rule matches there, or the rules do not decide."""
     why: str = ""
-    """It is not known."""
+    """Why the verdict is not known; empty where it is."""
     staged_id: int | None = None
-    """Of a staged rule that would deny what passes. As in the engine, whatever the mode: where that
-    only records, it would be a violation."""
+    """The staged rule that would deny what passes. As in the engine it is given in every mode: in one that
+    only records it would be a violation."""
 
     @property
     def passes(self) -> bool:
-        """Of a known one."""
+        """Return whether the flow passes; meaningful only for a known verdict."""
         return self.verdict != "deny"
 
 
@@ -53,19 +53,19 @@ class Judge:
     def __init__(
         self, policy: Policy, workloads: Collection[Workload], mode: Mode | None = None
     ) -> None:
-        """`mode`: as if every workload were in it; None: as the policy says."""
+        """Take the policy. `mode`: as if every workload were in it; None: as the policy says."""
         self._replay = Replay(policy, workloads)
         self._forced = mode
         self._modes = {one.name: effective_mode(policy, one).mode for one in workloads}
 
     def decision(self, flow: Observed) -> Decision:
-        """Of the ends' judgements the first that denies, or is not known, or records."""
+        """Return the first of the ends' judgements that denies, or is not known, or records."""
         if flow.port is None:
             return Decision(None, why="it was recorded as a count, without its port")
         if not flow.sides:
             return Decision(None, why="it is not known which way it was opened")
         decisions = [self._at(flow, side) for side in self._sides(flow)]
-        # Of ends that let it pass, one with a rule tells more.
+        # Among ends that let it pass, prefer one with a rule: it explains more.
         decisive = min(
             decisions,
             key=lambda decision: (
@@ -83,7 +83,7 @@ class Judge:
         return replace(decisive, staged_id=next(would, None))
 
     def _sides(self, flow: Observed) -> Iterator[Side]:
-        """The opener's end first: what it denies, it decides."""
+        """Yield the sides that judge, the opener's end first: its denial is final."""
         for direction in Direction:
             there = [side for side in flow.sides if side.direction is direction]
             yield from there
@@ -96,7 +96,7 @@ class Judge:
         found = self._replay.decided(flow, side)
         rules = found.rules
         if mode is None:
-            # Whatever its mode, one that a rule allows passes.
+            # A flow that a rule allows passes in every mode.
             if all(says(rule) is RuleResult.ALLOW for rule in rules):
                 return _decision(Mode.PROTECT, rules[0], found.staged)
             return Decision(None, why=f"{side.own.shown} is not attached any more")
@@ -107,7 +107,7 @@ class Judge:
         return Decision(None, why=self._replay.unknown(side))
 
     def _passes_free(self, flow: Observed, side: Side) -> bool:
-        """Return whether a DHCP client asks there: it leaves any workload to all, and comes to those that serve."""
+        """Return whether a DHCP client's question needs no rule: egress anywhere, ingress to DHCP servers."""
         if side.direction is Direction.EGRESS:
             return asks_dhcp(flow.target.ip, flow.number, flow.port)
         workload = self._replay.attached.get(side.own.name or "")

@@ -18,7 +18,7 @@ from pyctl.policy.document.resolve import Address
 
 @lru_cache(maxsize=1 << 17)
 def _parsed(address: str) -> Address:
-    """Remembered: several policies ask for the same ones."""
+    """Return the address of a text. Cached: several policies ask for the same ones."""
     return IPv6Address(address) if ":" in address else IPv4Address(address)
 
 
@@ -28,23 +28,23 @@ class End:
 
     address: str
     name: str | None = None
-    """Of the workload that had the address then."""
+    """The name of the workload that had the address then."""
 
     @property
     def ip(self) -> Address:
-        """The address."""
+        """Return the address as an object."""
         return _parsed(self.address)
 
     @property
     def shown(self) -> str:
-        """The name where there is one."""
+        """Return the end's name, or its address where it has none."""
         return self.name or self.address
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One end that judged it, and how it saw both: itself by its port, whatever address it used, the
-    other by the address. They differ from what the other end saw where one forwards for others.
+    """One end that judged a flow, with the flow's ends as it saw them: itself by its port, whatever address
+    it used, the other by address. The other end's view differs where one forwards for others.
     """
 
     direction: Direction
@@ -53,7 +53,7 @@ class Side:
 
     @property
     def own(self) -> End:
-        """The end at which it was judged."""
+        """Return the end at which the flow was judged."""
         return self.source if self.direction is Direction.EGRESS else self.target
 
 
@@ -70,9 +70,9 @@ class Observed:
     folded into one record.
     """
     sides: tuple[Side, ...]
-    """Where it was judged."""
+    """The sides at which it was judged."""
     passed: bool
-    """It was not denied then."""
+    """Whether it passed then."""
     answer: Answer
     flows: int
     last: float
@@ -80,17 +80,17 @@ class Observed:
 
     @property
     def number(self) -> int:
-        """IPPROTO_*."""
+        """Return the IPPROTO_* number."""
         return protocol_number(self.protocol)
 
     @property
     def version(self) -> int:
-        """Of IP."""
+        """Return the IP version, 4 or 6."""
         return 6 if ":" in self.target.address else 4
 
     @property
     def service(self) -> str:
-        """`tcp/80`, `icmp`, `47`: what is spoken."""
+        """Return the protocol and port: `tcp/80`, `icmp`, `47`."""
         if self.protocol in WITH_PORTS:
             return f"{self.protocol}/{'*' if self.port is None else self.port}"
         return "icmp" if self.protocol in ICMP else self.protocol

@@ -41,7 +41,7 @@ from pyctl.policy.evaluate.explain import (
 )
 
 _ECHO = {4: 8, 6: 128}
-"""By IP version: the type of an echo request."""
+"""The ICMP type of an echo request, by IP version."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class End:
 
 @dataclass(frozen=True)
 class Asked:
-    """What one attached end was asked, and what it makes of it."""
+    """One attached end's rules and judgement on the connection."""
 
     direction: Direction
     workload: Workload
@@ -68,7 +68,7 @@ class Asked:
 
     @property
     def rejects(self) -> bool:
-        """It is dropped, and that is answered."""
+        """Return whether the connection is dropped with an answer (action reject)."""
         rule = self.explanation.rule
         return (
             self.judgement.verdict == "deny"
@@ -87,14 +87,14 @@ class Answer:
     asked: tuple[Asked, ...]
     """The opener's end first; none where neither is attached."""
     shared: tuple[tuple[Address, tuple[str, ...]], ...] = ()
-    """Those of the two addresses that several workloads have, and who has them."""
+    """Which of the two addresses several workloads have, with their names."""
 
 
 def ask(
     policy: Policy, workloads: Collection[Workload], source: str, target: str, port: str
 ) -> Answer:
-    """`source` and `target`: a workload's name, or an address; `port`: tcp/80, udp/53, icmp/13; icmp
-    is an echo request.
+    """Return what becomes of a connection. `source` and `target` are a workload's name or an address; `port`
+    is tcp/80, udp/53, icmp/13; icmp is an echo request.
     """
     written, policy = policy, effective(policy, workloads)
     spec = _one_port(port)
@@ -142,7 +142,7 @@ def ask(
 
 
 def _as_written(why: Explanation, policy: Policy) -> Explanation:
-    """Return it with the rules of the author: each number of a named port is a rule of its own by then."""
+    """Return the explanation with the author's rules: expansion made each number of a named port a rule."""
     rules = {rule.id: rule for rule in policy.rules}
     reasons = {
         rule.id: reason
@@ -161,8 +161,8 @@ def _as_written(why: Explanation, policy: Policy) -> Explanation:
 def _groups(
     policy: Policy, end: End, workloads: Collection[Workload], by: End | None
 ) -> tuple[frozenset[str], ...]:
-    """As the end `by` knows it, which takes it for any of those that have the address there; None: at its
-    own end it is itself.
+    """Return the end's groups as the end `by` knows it: those of each workload that has the address there.
+    None: of the end at itself.
     """
     if by is None and end.workload is not None:
         return (groups_at(policy, end.address, [end.workload]),)
@@ -172,8 +172,8 @@ def _groups(
 def _holders(
     end: End, workloads: Collection[Workload], by: End | None = None
 ) -> list[Workload]:
-    """Who has the end's address, as the end `by` knows it. Who is asked about is among them, though what it
-    sends over the host may be dropped as somebody's on the bridge.
+    """Return the workloads that have the end's address, as the end `by` knows it. The end's own workload is
+    always among them, though the host may drop what it sends as another's.
     """
     holders = [one for one in workloads if _has(one, end.address)]
     found = possible(holders, by.workload if by else None)
@@ -185,13 +185,13 @@ def _has(workload: Workload, address: Address) -> bool:
 
 
 def _addresses(workload: Workload) -> list[Address]:
-    """Those first that are not of one link alone."""
+    """Return the workload's addresses, link-local ones last."""
     return sorted(parsed(workload.usual), key=lambda ip: ip.is_link_local)
 
 
 def _parsed(text: str) -> Address | None:
     try:
-        # One of a single link may be asked as its host writes it.
+        # A link-local address may have a zone (`%eth0`), as its host writes it.
         return ip_address(text.partition("%")[0])
     except ValueError:
         return None
@@ -210,7 +210,7 @@ def _named(text: str, workloads: Collection[Workload]) -> Workload:
 def _version(
     spec: PortSpec, source: str, target: str, workloads: Collection[Workload]
 ) -> int:
-    """Of an address, or an ICMP, that is given; else the first that both ends have."""
+    """Return the IP version of a given address or ICMP; else the first that both ends have."""
     possible = {
         version
         for version in (4, 6)
@@ -263,7 +263,7 @@ def _one_port(text: str) -> PortSpec:
 
 
 def _number(spec: PortSpec, version: int) -> tuple[int, int]:
-    """IPPROTO_*, and the port, or ICMP's type."""
+    """Return IPPROTO_*, and the port or ICMP type; an echo request where no type is given."""
     number = spec.numbers[-1 if version == 6 else 0]
     if spec.low == spec.high:
         return number, spec.low

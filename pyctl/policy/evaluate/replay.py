@@ -38,11 +38,11 @@ from pyctl.policy.evaluate.observed import End, Observed, Side
 
 @dataclass(frozen=True)
 class Groups:
-    """Of one end."""
+    """The groups of one end."""
 
     sure: frozenset[str]
     maybe: frozenset[str] = frozenset()
-    """Besides: what it needs to be known for is not known."""
+    """Groups that it may be in: what their selectors ask for is not known."""
 
 
 @dataclass(frozen=True)
@@ -50,18 +50,18 @@ class Decided:
     """What the rules say at one end."""
 
     rules: tuple[Rule | None, ...]
-    """That which decides; several where it is not known which. None: the default."""
+    """The rule that decides; several where it is not known which. None: the default."""
     staged: Rule | None
-    """Would decide before them, were it enforced: the first staged rule that surely matches."""
+    """The first staged rule that surely matches: it would decide before them if it were enforced."""
 
 
 _Each = tuple[Groups, ...]
-"""Of all that an end may be: the strictest answer holds."""
+"""The groups of each workload that an end may be: the strictest answer holds."""
 _STRICT = (RuleResult.DENY, RuleResult.NOTHING, RuleResult.ALLOW)
 
 
 class Replay:
-    """One policy, asked many times."""
+    """One policy, evaluated for many flows with cached results."""
 
     def __init__(self, policy: Policy, workloads: Iterable[Workload]) -> None:
         workloads = list(workloads)
@@ -82,7 +82,7 @@ class Replay:
         self._known: dict[object, Decided] = {}
 
     def decided(self, flow: Observed, side: Side) -> Decided:
-        """What the rules say there."""
+        """Return what the rules say about the flow at that side."""
         source, target = self._ends(side)
         what = (flow.number, flow.port or 0, flow.version, side.direction)
         key = (source, target, what)
@@ -94,11 +94,11 @@ class Replay:
         return found
 
     def cast(self, address: Address) -> str | None:
-        """Return `multicast` or `broadcast` where the address is many's; None where it is one's."""
+        """Return `multicast` or `broadcast` for an address of many; None for a single host's."""
         return cast_of(address, self.subnets)
 
     def unknown(self, side: Side) -> str:
-        """Why several rules may decide; empty: none but one may."""
+        """Return why several rules may decide; empty where only one may."""
         for end, groups in zip(
             (side.source, side.target), self._ends(side), strict=True
         ):
@@ -109,7 +109,7 @@ class Replay:
         return ""
 
     def known_as(self, flow: Observed) -> set[tuple[End, End]]:
-        """Source and target, as those know them that judge: more than one pair where one forwards."""
+        """Return source and target as the judging ends know them; several pairs where one forwards."""
         if any(self._forwards(side.own) for side in flow.sides):
             return {(side.source, side.target) for side in flow.sides}
         return {(flow.source, flow.target)}
@@ -123,7 +123,7 @@ class Replay:
         )
 
     def _ends(self, side: Side) -> tuple[_Each, _Each]:
-        """Of source and target, as that end knows them."""
+        """Return the groups of source and target, as that side knows them."""
         egress = side.direction is Direction.EGRESS
         return (
             self._of(side.source, side.own.name, own=egress),
@@ -138,8 +138,8 @@ class Replay:
         return found
 
     def _groups_of(self, end: End, by: str | None, *, own: bool) -> _Each:
-        """As the workload of that name knows it; more than one where the end is known by an address that
-        several have.
+        """Return the end's groups as the workload named `by` knows it; several where several workloads have
+        the address.
         """
         sure = {ANY} | self._around(end.ip)
         if end.name is None:
@@ -152,12 +152,12 @@ class Replay:
                 holders = self._holders.get(end.ip, [])
                 known = possible(holders, self.attached.get(by or ""))
             named = [frozenset(groups_of(self.policy, one)) for one in known]
-            # What is sent to many is nobody's own address, and no other one by now.
+            # A multicast or broadcast address belongs to nobody, so it has not changed.
             cast = own and self.cast(end.ip)
             if not now or end.ip in now or workload.any_source or cast:
                 return tuple(Groups(one | sure) for one in named or [frozenset()])
             (by_name,) = named
-            # It has other addresses by now: what goes by addresses may be otherwise.
+            # It has other addresses now: its groups of CIDRs may differ.
             around = {ANY}.union(*map(self._around, now))
             maybe_around = frozenset(sure ^ around) - by_name
             return (Groups(by_name | (sure & around), maybe_around),)
@@ -168,7 +168,7 @@ class Replay:
         return (Groups(frozenset(sure), frozenset(maybe)),)
 
     def _around(self, address: Address) -> set[str]:
-        """Groups of networks that have it inside; each length of prefix is one look."""
+        """Return the groups of networks that contain the address, by one lookup for each prefix length."""
         found: set[str] = set()
         bits = int(address)
         for (version, length), nets in self._nets.items():
@@ -177,8 +177,8 @@ class Replay:
         return found
 
     def _strictest(self, each: list[Decided]) -> Decided:
-        """Of what may decide for each who has the address, what does: as in explain.py. Where it is not
-        sure for one of them, all that it may come to.
+        """Return the strictest decision among the address's holders, as explain.py does. Where one of them is
+        not certain, return all possible results.
         """
         if len(each) == 1:
             return each[0]
@@ -217,7 +217,7 @@ class Replay:
         return Decided(tuple(rules), staged)
 
     def _of_both(self, source: Groups, target: Groups) -> Policy:
-        """The policy with the rules that have these groups at their ends, in their order."""
+        """Return the policy reduced to the rules between these groups, in their order."""
         found = self._between.get((source, target))
         if found is None:
             numbered = [
@@ -233,7 +233,7 @@ class Replay:
 
 
 def _by_length(policy: Policy) -> dict[tuple[int, int], dict[int, set[str]]]:
-    """(IP version, prefix length) → the bits of the prefix → names of groups."""
+    """Return group names by (IP version, prefix length) and then by the prefix's bits."""
     found: dict[tuple[int, int], dict[int, set[str]]] = {}
     for group in policy.groups.values():
         for net in group.nets:
@@ -244,15 +244,15 @@ def _by_length(policy: Policy) -> dict[tuple[int, int], dict[int, set[str]]]:
 
 
 def may_select(selector: Selector, name: str) -> bool:
-    """Whether a workload of which nothing but the name is known may be taken."""
+    """Return whether the selector may select a workload of which only the name is known."""
     return selector.name is None or matches(selector.name, name)
 
 
 def is_name_alone(selector: Selector) -> bool:
-    """Nothing else is asked for."""
+    """Return whether the selector asks for nothing but a name."""
     return replace(selector, name=None) == Selector()
 
 
 def names_of(pairs: Iterable[tuple[End, End]]) -> set[str]:
-    """All workloads that are an end."""
+    """Return the names of all workloads that are an end."""
     return {end.name for pair in pairs for end in pair if end.name is not None}

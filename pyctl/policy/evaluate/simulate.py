@@ -20,7 +20,7 @@ from pyctl.policy.evaluate.observed import Observed
 
 
 class Change(StrEnum):
-    """What the new policy does to a flow."""
+    """What the new policy changes for a flow."""
 
     DENIED = "denied"
     ALLOWED = "allowed"
@@ -43,20 +43,20 @@ class Case:
 
 @dataclass
 class Simulation:
-    """All that was replayed."""
+    """The result of replaying recorded flows under a new policy."""
 
     flows: Counter[Change] = field(default_factory=Counter)
     monitored: int = 0
-    """Flows that pass by the new policy only because a mode records instead of denying."""
+    """Flows that pass under the new policy only because a mode records instead of denying."""
     staged: int = 0
-    """Flows that pass by the new policy, and that a staged rule of it would deny."""
+    """Flows that pass under the new policy and that a staged rule of it would deny."""
     cases: Counter[Case] = field(default_factory=Counter)
-    """With their flows."""
+    """The cases, each with its number of flows."""
     last: dict[Case, float] = field(default_factory=dict)
-    """When it was seen, seconds since the epoch."""
+    """When each case was last seen, seconds since the epoch."""
 
     def examples(self, most: int) -> Iterator[tuple[Case, int]]:
-        """Of each change the cases with the most flows; of what stays as it is, none."""
+        """Yield, for each change, the cases with the most flows; none for unchanged flows."""
         for change in Change:
             if change is not Change.UNCHANGED:
                 found = [
@@ -65,7 +65,7 @@ class Simulation:
                 yield from found[:most]
 
     def staged_examples(self, most: int) -> list[tuple[Case, int]]:
-        """Likewise of what a staged rule would deny; they may be among the others too."""
+        """Return the most frequent cases that a staged rule would deny; `examples` may give them too."""
         cases = self.cases.most_common()
         return [one for one in cases if one[0].after.staged_id is not None][:most]
 
@@ -78,7 +78,7 @@ def simulate(
     *,
     mode: Mode | None = None,
 ) -> Simulation:
-    """`mode`: as if every workload were in it with the new policy; None: as that says."""
+    """Replay flows under both policies. `mode`: `after` with all workloads in it; None: as `after` says."""
     old, new = Judge(before, workloads), Judge(after, workloads, mode)
     found = Simulation()
     cases: dict[object, Case] = {}

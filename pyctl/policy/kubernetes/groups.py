@@ -20,24 +20,24 @@ _LONGEST = 63
 
 
 class Groups:
-    """Names by content, in the order met."""
+    """Groups named by content, in the order added."""
 
     def __init__(self) -> None:
         self._names: dict[object, str] = {}
         self.bodies: dict[str, dict[str, Any]] = {}
 
     def selector(self, wanted: str, selector: Selector) -> str:
-        """The name of the group of these workloads."""
+        """Return the name of the group of these workloads."""
         return self._name(wanted, selector, {"selector": as_mapping(selector)})
 
     def block(self, wanted: str, block: Block) -> str:
-        """The name of the group of these addresses."""
+        """Return the name of the group of this block's addresses."""
         return self.networks(wanted, [block.cidr], block.excepts)
 
     def networks(
         self, wanted: str, nets: Iterable[Network], excepts: Iterable[Network] = ()
     ) -> str:
-        """Likewise."""
+        """Return the name of the group of these networks without the exceptions."""
         body = {"cidrs": [str(net) for net in nets]}
         if holes := [str(net) for net in excepts]:
             body["except"] = holes

@@ -15,13 +15,13 @@ NETWORK_POLICY, NAMESPACE, SERVICE = "NetworkPolicy", "Namespace", "Service"
 _KINDS = {NETWORK_POLICY: "networking.k8s.io/v1", NAMESPACE: "v1", SERVICE: "v1"}
 """Kind → its apiVersion."""
 _LISTS = {"List": "v1", **{f"{kind}List": api for kind, api in _KINDS.items()}}
-"""Likewise."""
+"""Kind of a list → its apiVersion."""
 
 
 def objects(
     notes: ErrorCollector, name: str, text: str
 ) -> list[tuple[str, Mapping[object, object]]]:
-    """UsageError where the text is no YAML."""
+    """Return the path and content of each object; raise UsageError for text that is not YAML."""
     return [
         found
         for index, document in enumerate(load_all(text, name))
@@ -33,7 +33,7 @@ def objects(
 def _objects(
     notes: ErrorCollector, path: str, value: object, implied: Mapping[object, object]
 ) -> Iterator[tuple[str, Mapping[object, object]]]:
-    """`implied`: what the list around it says of every item's type."""
+    """Yield the objects in a value; `implied`: the type that the list around it gives to every item."""
     if not isinstance(value, dict):
         notes.error(path, f"must be an object, not {shown(value)}")
         return

@@ -1,10 +1,10 @@
-"""Whom Kubernetes' selectors take, by the labels of our workloads.
+"""Kubernetes' selectors as selectors of ours, by the labels of workloads.
 
 In: selectors of pods and namespaces; the labels of the namespaces that were handed in. Out: Selectors
 of ours. I/O: none.
 
-Of a namespace whose labels nobody has said, nothing is known but its name: no selector takes it by a
-label, and none by the lack of one (NotIn, DoesNotExist), or strangers would be let in.
+Of a namespace whose labels nobody gave, only the name is known: no selector takes it by a label, and none by
+the lack of one (NotIn, DoesNotExist), which would let unknown workloads in.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pyctl.policy.document.types import Expression, Operator, Selector
 from pyctl.policy.kubernetes.policies import LabelSelector, Pods
 
 NAMESPACE_LABEL = "segctl.namespace."
-"""Before the key of a namespace's label, as a label of every workload in it."""
+"""The prefix of a namespace's label when a workload in it carries that label."""
 NAME_OF_NAMESPACE = "kubernetes.io/metadata.name"
 """The label that every namespace has."""
 EVERYBODY = Selector(name="*")
@@ -25,14 +25,14 @@ EVERYBODY = Selector(name="*")
 
 
 def of_policy(namespace: str, pods: LabelSelector) -> Selector:
-    """Pods of one namespace."""
+    """Return the selector of these pods in one namespace."""
     return _both(LabelSelector(((NAME_OF_NAMESPACE, namespace),)), pods)
 
 
 def of_peer(
     namespace: str, peer: Pods, declared: Mapping[str, Mapping[str, str]]
 ) -> tuple[Selector, ...]:
-    """What any of them takes; `namespace` is the policy's own, `declared`: labels by namespace."""
+    """Return selectors of the peer's pods; `namespace` is the policy's, `declared` labels by namespace."""
     asked = peer.namespaces
     if asked is None:
         return (of_policy(namespace, peer.pods),)
@@ -43,7 +43,7 @@ def of_peer(
     if names:
         by_name = Expression(NAME_OF_NAMESPACE, Operator.IN, names)
         found.append(_both(LabelSelector((), (by_name,)), peer.pods))
-    # Workloads may say by labels of their own what their namespace has.
+    # Workloads may carry their namespace's labels as labels of their own.
     if all(one.operator is not Operator.DOES_NOT_EXIST for one in asked.expressions):
         said = [
             Expression(one.key, Operator.EXISTS)
@@ -59,7 +59,7 @@ def of_peer(
 
 
 def label_keys(asked: LabelSelector) -> list[str]:
-    """What a selector of namespaces asks for besides their name."""
+    """Return the label keys other than its name that a namespace selector asks for."""
     keys = {key for key, _ in asked.labels} | {one.key for one in asked.expressions}
     return sorted(keys - {NAME_OF_NAMESPACE})
 
@@ -67,12 +67,12 @@ def label_keys(asked: LabelSelector) -> list[str]:
 def takes(
     asked: LabelSelector, name: str, declared: Mapping[str, Mapping[str, str]]
 ) -> bool:
-    """Whether it takes the namespace, of whose labels `declared` has all."""
+    """Return whether the selector takes the namespace; `declared` has the labels of all namespaces."""
     return matches(asked, {**declared.get(name, {}), NAME_OF_NAMESPACE: name})
 
 
 def matches(asked: LabelSelector, labels: Mapping[str, str]) -> bool:
-    """Whether it takes what has these labels and no other."""
+    """Return whether the selector matches something with exactly these labels."""
     return all(labels.get(key) == value for key, value in asked.labels) and all(
         _holds(one, labels.get(one.key)) for one in asked.expressions
     )
@@ -104,14 +104,14 @@ def _both(namespaces: LabelSelector, pods: LabelSelector) -> Selector:
 
 
 def _ours(key: str) -> str:
-    """The workload's label that says what a namespace's label says."""
+    """Return the workload label that carries this label of a namespace."""
     return NAMESPACE if key == NAME_OF_NAMESPACE else NAMESPACE_LABEL + key
 
 
 def _merged(
     pairs: Iterable[tuple[str, str]],
 ) -> tuple[tuple[tuple[str, str], ...], list[Expression]]:
-    """What is asked of one label twice needs an expression: a mapping holds a key once."""
+    """Return a mapping of labels, and expressions for values asked of the same label again."""
     labels: dict[str, str] = {}
     expressions = []
     for key, value in pairs:

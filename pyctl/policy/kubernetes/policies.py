@@ -15,7 +15,7 @@ from pyctl.policy.document.types import Expression
 
 @dataclass(frozen=True)
 class LabelSelector:
-    """Which pods, or which namespaces; empty: all."""
+    """A selector of pods or namespaces; empty: all."""
 
     labels: tuple[tuple[str, str], ...] = ()
     expressions: tuple[Expression, ...] = ()
@@ -23,7 +23,7 @@ class LabelSelector:
 
 @dataclass(frozen=True)
 class Pods:
-    """Pods as a peer."""
+    """A peer that is pods."""
 
     pods: LabelSelector
     namespaces: LabelSelector | None
@@ -33,7 +33,7 @@ class Pods:
 
 @dataclass(frozen=True)
 class Block:
-    """Addresses as a peer."""
+    """A peer that is addresses (ipBlock)."""
 
     cidr: Network
     excepts: tuple[Network, ...]
@@ -44,18 +44,18 @@ Peer = Pods | Block
 
 @dataclass(frozen=True)
 class PortRange:
-    """Ports by number."""
+    """A range of ports by number."""
 
     proto: str
     """`tcp`, `udp` or `sctp`."""
     low: int = 0
-    """0: all."""
+    """0: all ports."""
     high: int = 65535
 
 
 @dataclass(frozen=True)
 class NamedPort:
-    """A port that each pod gives its number."""
+    """A port by name; each pod declares its number."""
 
     proto: str
     name: str
@@ -64,7 +64,7 @@ class NamedPort:
 
 @dataclass(frozen=True)
 class Rule:
-    """What is allowed in one direction: one of the peers by one of the ports."""
+    """A rule of one direction: it allows any of the peers on any of the ports."""
 
     peers: tuple[Peer, ...] | None
     """None: everybody."""
@@ -74,7 +74,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class NetworkPolicy:
-    """One object."""
+    """One NetworkPolicy object."""
 
     namespace: str
     name: str
@@ -86,7 +86,7 @@ class NetworkPolicy:
 
 @dataclass(frozen=True)
 class ServicePort:
-    """One port of a Service, and where it leads on the pods behind."""
+    """One port of a Service, and the port of the pods that it leads to."""
 
     proto: str
     """`tcp`, `udp` or `sctp`."""
@@ -97,19 +97,19 @@ class ServicePort:
 
 @dataclass(frozen=True)
 class Service:
-    """A Service that has addresses of its own and pods behind them."""
+    """A Service that has its own addresses, and pods behind them."""
 
     namespace: str
     name: str
     pods: tuple[tuple[str, str], ...]
-    """Labels that the pods behind it have."""
+    """The labels by which it selects its pods."""
     addresses: tuple[Network, ...]
     ports: tuple[ServicePort, ...]
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """All that was handed in."""
+    """All objects that were handed in."""
 
     policies: tuple[NetworkPolicy, ...]
     namespaces: Mapping[str, Mapping[str, str]]

@@ -23,7 +23,7 @@ PodPort = tuple[str, str]
 
 
 def text(port: PortRange | NamedPort) -> str:
-    """As a rule of ours says it."""
+    """Return the port as a rule of segctl writes it."""
     if isinstance(port, NamedPort):
         return f"{port.proto}/{port.name}"
     if port.low == 0:
@@ -36,7 +36,7 @@ def text(port: PortRange | NamedPort) -> str:
 def behind(
     service: Service, workloads: Collection[Named]
 ) -> tuple[Mapping[PodPort, int], ...]:
-    """Return of each workload that stands for a pod behind the Service the ports that it declares."""
+    """Return, for each workload that is a pod behind the Service, the ports that it declares."""
     pods = of_policy(service.namespace, LabelSelector(service.pods))
     return tuple(
         {(proto, name): number for proto, name, number in declared_ports(workload)}

@@ -60,14 +60,14 @@ def _named(pattern: str) -> Kind[str]:
 
 
 NAME = _named(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
-"""Of an object, or of a namespace."""
+"""The name of an object or a namespace."""
 NUMBER = number(1, 65535)
 
 
 def policy(
     notes: ErrorCollector, path: str, value: Mapping[object, object]
 ) -> NetworkPolicy | None:
-    """What the object says."""
+    """Return the NetworkPolicy that the object describes; None where it has errors."""
     before = notes.failed
     found = _POLICY.read(notes, path, value)
     if notes.failed > before:
@@ -86,13 +86,13 @@ def policy(
 
 
 def label_selector(notes: ErrorCollector, path: str, value: object) -> LabelSelector:
-    """By matchLabels and matchExpressions; both must hold."""
+    """Return the selector of matchLabels and matchExpressions; both must hold."""
     found = _LABELS.read(notes, path, {} if value is None else value)
     labels, expressions = tuple(found["matchLabels"].items()), found["matchExpressions"]
     texts = [text for _, text in labels]
     texts += [text for asked in expressions for text in asked.values]
     for text in texts:
-        # To our selectors it would be a pattern.
+        # Our selectors would take it as a pattern.
         if not _LABEL_VALUE.fullmatch(text):
             notes.error(path, f"{shown(text)} is no value of a label of Kubernetes")
     return LabelSelector(labels, expressions)
@@ -105,7 +105,7 @@ def _expression(notes: ErrorCollector, path: str, value: object) -> Expression |
 
 
 def _rules(peers: str) -> Kind[tuple[Rule, ...]]:
-    """Peers and ports restrict where there are any; an empty list is as good as none."""
+    """Return the kind that reads rules. An empty list of peers or ports restricts nothing."""
     rule = table(
         Field(peers, list_of(Kind(_peer))),
         Field("ports", list_of(Kind(_port))),
@@ -144,8 +144,8 @@ def _block(notes: ErrorCollector, path: str, value: object) -> Block | None:
 
 
 def _network(notes: ErrorCollector, path: str, value: object) -> Network | None:
-    """Bits behind the prefix do not matter, as in Kubernetes, and IPv4 as IPv6 has it
-    (`::ffff:10.0.0.0/104`) is IPv4; a prefix there must be.
+    """Return a network; a prefix length is required. Bits after it are ignored, as in Kubernetes, and
+    IPv4-mapped IPv6 (`::ffff:10.0.0.0/104`) becomes IPv4.
     """
     if isinstance(value, str) and "/" in value and "%" not in value:
         try:

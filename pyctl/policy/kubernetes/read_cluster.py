@@ -21,7 +21,7 @@ from pyctl.policy.kubernetes.read import NAME, NUMBER, PROTOCOLS, list_of, table
 def namespace(
     notes: ErrorCollector, path: str, value: Mapping[object, object]
 ) -> tuple[str, dict[str, str]]:
-    """Its name and its labels."""
+    """Return the namespace's name and labels."""
     about = _NAMESPACE.read(notes, path, value)["metadata"]
     return about["name"] or "", about["labels"]
 
@@ -29,7 +29,7 @@ def namespace(
 def service(
     notes: ErrorCollector, path: str, value: Mapping[object, object]
 ) -> Service | None:
-    """None for one without an address or without pods of its own: headless, external, by hand."""
+    """Return the Service; None without an address or a pod selector (headless, external, manual)."""
     before = notes.failed
     about, spec = _SERVICE.read(notes, path, value).values()
     told = [spec["clusterIP"], *spec["clusterIPs"], *spec["externalIPs"]]

@@ -32,8 +32,8 @@ from pyctl.policy.kubernetes.ports import PodPort, behind
 def through(
     cluster: Cluster, policy: NetworkPolicy, rule: Rule, workloads: Collection[Named]
 ) -> Iterator[tuple[Service, list[str]]]:
-    """Services by which the rule's pods are reached, with the ports to allow, as a rule of ours says
-    them. The workloads are pods, of whose ports some have names.
+    """Yield the Services through which the rule's pods are reached, each with the ports to allow, as segctl's
+    rules write them. `workloads` are pods that may name ports.
     """
     for service in cluster.services:
         if not _behind(service, policy, rule, cluster.namespaces):
@@ -54,7 +54,7 @@ def _behind(
     rule: Rule,
     declared: Mapping[str, Mapping[str, str]],
 ) -> bool:
-    """Whether one of the peers takes every pod behind the Service."""
+    """Return whether one of the peers selects every pod behind the Service."""
     if rule.peers is None:
         return True
     for peer in rule.peers:
@@ -69,7 +69,7 @@ def _behind(
 
 
 def _implied(asked: LabelSelector, service: Service) -> bool:
-    """Whether the labels that the Service selects by are enough for the selector."""
+    """Return whether every pod that the Service selects also matches the selector."""
     has = dict(service.pods)
     return all(has.get(key) == value for key, value in asked.labels) and all(
         one.key in has
@@ -85,7 +85,7 @@ def _implied(asked: LabelSelector, service: Service) -> bool:
 def _open(
     port: ServicePort, rule: Rule, pods: Collection[Mapping[PodPort, int]]
 ) -> bool:
-    """Whether the rule allows all that the port leads to."""
+    """Return whether the rule allows all that the port leads to."""
     if rule.ports is None:
         return True
     allowed = [one for one in rule.ports if one.proto == port.proto]
@@ -108,7 +108,7 @@ def _open(
 def _allows(
     allowed: PortRange | NamedPort, number: int, pod: Mapping[PodPort, int]
 ) -> bool:
-    """Whether it takes that port of a pod."""
+    """Return whether the allowed port includes this number on the pod."""
     if isinstance(allowed, NamedPort):
         return pod.get((allowed.proto, allowed.name)) == number
     return not allowed.low or allowed.low <= number <= allowed.high

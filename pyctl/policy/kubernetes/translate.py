@@ -50,7 +50,7 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True)
 class Translated:
-    """The policy, and what its author should know."""
+    """The translated policy, and warnings for its author."""
 
     document: Document
     text: str
@@ -59,7 +59,7 @@ class Translated:
 
 
 def read_all(notes: ErrorCollector, texts: Mapping[str, str]) -> Cluster:
-    """Every object in texts by their names; errors are noted."""
+    """Return the objects in all texts, by the texts' names; errors are collected in `notes`."""
     found: dict[tuple[str, str], NetworkPolicy] = {}
     namespaces: dict[str, Mapping[str, str]] = {}
     behind: list[Service] = []
@@ -84,7 +84,7 @@ def read_all(notes: ErrorCollector, texts: Mapping[str, str]) -> Cluster:
 
 
 def asks_for_ports(cluster: Cluster) -> bool:
-    """Whether the numbers of named ports bear on it: of pods that are reached through Services."""
+    """Return whether numbers of named ports matter: those of pods reached through Services."""
     if not cluster.services:
         return False
     named = (
@@ -101,7 +101,7 @@ def asks_for_ports(cluster: Cluster) -> bool:
 
 
 def asks_for_labels(cluster: Cluster) -> bool:
-    """Whether labels of namespaces bear on it, which workloads may say."""
+    """Return whether labels of namespaces matter, which workloads may supply."""
     return any(
         isinstance(peer, Pods) and peers.label_keys(peer.namespaces or LabelSelector())
         for policy in cluster.policies
@@ -118,7 +118,7 @@ def translate(
     nodes: Collection[Address] = (),
     mode: Mode = Mode.PROTECT,
 ) -> Translated:
-    """UsageError with all that `notes` hold by then."""
+    """Return the cluster's policies as one policy; raise UsageError if `notes` has errors by then."""
     made = _Translation(notes, cluster, workloads)
     if nodes:
         node = made.groups.networks("node", [ip_network(ip) for ip in nodes])
@@ -142,7 +142,7 @@ def translate(
 
 
 class _Translation:
-    """Groups and rules as they grow."""
+    """The groups and rules made so far."""
 
     def __init__(
         self, notes: ErrorCollector, cluster: Cluster, workloads: Collection[Named]
@@ -155,10 +155,10 @@ class _Translation:
         self._cluster = cluster
         self._workloads = workloads
         self._by_service: list[str] = []
-        """Egress rules to pods, which may be asked through a Service."""
+        """Egress rules to pods, which may be reached through a Service."""
 
     def policy(self, policy: NetworkPolicy, direction: Direction) -> None:
-        """What one policy allows in one direction."""
+        """Add what one policy allows in one direction."""
         rules = policy.ingress if direction is Direction.INGRESS else policy.egress
         if rules is None:
             return
@@ -182,7 +182,7 @@ class _Translation:
     def _services(
         self, policy: NetworkPolicy, rule: Rule, own: str, comment: str
     ) -> None:
-        """What the rule allows by way of Services."""
+        """Add what the rule allows through Services."""
         if rule.peers is None and rule.ports is None:
             return
         if rule.peers is None or any(isinstance(peer, Pods) for peer in rule.peers):
@@ -196,7 +196,7 @@ class _Translation:
             self.allow(own, name, opened, Direction.EGRESS, told)
 
     def tell_services(self) -> None:
-        """Of Services that were not handed in nothing is known."""
+        """Warn where rules reach pods through Services and no Service was given."""
         if self._by_service and not self._cluster.services:
             self._notes.warn(
                 "Services",
@@ -206,7 +206,7 @@ class _Translation:
             )
 
     def isolate(self) -> None:
-        """What none of its policies allows a pod is denied."""
+        """Deny, for each isolated pod, what none of its policies allows."""
         for (own, direction), by in self.isolated.items():
             source, target = _ends(direction, ANY, own)
             comment = f"isolated by {', '.join(by)}"
@@ -220,7 +220,7 @@ class _Translation:
         direction: Direction,
         comment: str,
     ) -> None:
-        """One more rule."""
+        """Add a rule that allows."""
         self.rule(source, target, by, direction, "allow", comment)
 
     def rule(
@@ -232,7 +232,7 @@ class _Translation:
         action: str,
         comment: str,
     ) -> None:
-        """Likewise, of any kind."""
+        """Add a rule with any action."""
         rule: Document = {"id": len(self.rules) + 1, "from": source, "to": target}
         if direction:
             rule["direction"] = str(direction)
@@ -243,7 +243,7 @@ class _Translation:
     def _peers(
         self, policy: NetworkPolicy, rule: Rule, where: str
     ) -> Iterator[tuple[str, Selector | None]]:
-        """Groups of the other end; None: of those that are no pods."""
+        """Yield the groups of the other end with their selectors; None for those that are not pods."""
         if rule.peers is None:
             yield ANY, peers.EVERYBODY
         for index, peer in enumerate(rule.peers or ()):
@@ -257,7 +257,7 @@ class _Translation:
                     yield self.groups.selector(name, selector), selector
 
     def _tell_unknown(self, peer: Pods) -> None:
-        """Labels of namespaces that are asked for, and that nobody has said."""
+        """Warn of labels of namespaces that the peer asks for and nobody has given."""
         known = {key for labels in self._cluster.namespaces.values() for key in labels}
         known |= {
             key.removeprefix(peers.NAMESPACE_LABEL)
@@ -275,7 +275,7 @@ class _Translation:
                 )
 
     def _ports(self, rule: Rule, *, to_pods: bool) -> list[str]:
-        """As a rule says them; [any] where it has none at all."""
+        """Return the ports as a rule writes them; [any] where the rule has no ports at all."""
         if rule.ports is None:
             return [ANY]
         for port in rule.ports if not to_pods else ():

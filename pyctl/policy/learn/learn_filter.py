@@ -2,8 +2,9 @@
 
 In: observed flows, the policy in force. Out: flows by decision. I/O: none.
 
-Only what was answered shows that somebody is meant to be talked to; what is sent to many needs no answer. Who tries many doors and finds
-them shut is scanning; what such a one opened without saying anything is part of the scan, too.
+Only an answer shows that a flow is meant to be; multicast and broadcast need none. A source that tries many
+ports without an answer is a scanner, and a connection that it opened without sending anything is part of the
+scan, too.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from pyctl.policy.evaluate.observed import End, Observed
 from pyctl.policy.evaluate.replay import Replay
 
 SCAN = 10
-"""Places (address and port) that one source tried and that did not answer."""
+"""The number of unanswered targets (address and port) from which a source counts as a scanner."""
 
 
 class Why(StrEnum):
-    """Why nothing is learned from a flow."""
+    """The reason why nothing is learned from a flow."""
 
     SCAN = "scan"
     UNANSWERED = "unanswered"
@@ -48,14 +49,14 @@ MEANING = {
 
 @dataclass
 class LeftOut:
-    """Flows by reason, with who did it most."""
+    """Flows left out, counted by reason, with the most frequent ends."""
 
     flows: Counter[Why] = field(default_factory=Counter)
     who: dict[Why, Counter[tuple[str, str]]] = field(default_factory=dict)
     """(opener, whom) → flows."""
 
     def add(self, why: Why, flow: Observed) -> None:
-        """Count it."""
+        """Count the flow under this reason."""
         self.flows[why] += flow.flows
         pairs = self.who.setdefault(why, Counter())
         pairs[flow.source.shown, flow.target.shown] += flow.flows
@@ -64,7 +65,7 @@ class LeftOut:
 def learn_filter(
     flows: Iterable[Observed], replay: Replay, out: LeftOut
 ) -> list[Observed]:
-    """Those that are worth a rule; the others are counted in `out`."""
+    """Return the flows that are worth a rule; the others are counted in `out`."""
     flows = list(flows)
     scanners = _scanners(flows, replay)
     kept = []

@@ -16,7 +16,7 @@ _RANGE = 3
 
 
 def specs(services: Iterable[tuple[str, int]]) -> list[str]:
-    """Return TCP first, then UDP, SCTP, and ICMP, of both IP versions."""
+    """Return the ports as rules write them: TCP first, then UDP, SCTP, and ICMP of both IP versions."""
     services = set(services)
     found: list[str] = []
     for proto in WITH_PORTS:

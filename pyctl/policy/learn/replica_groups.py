@@ -1,4 +1,4 @@
-"""Which workloads are one thing in several copies, and the group that is to mean them.
+"""Finds workloads that are copies of one thing, and the group that stands for them.
 
 In: names of workloads, those that are attached, the policy in force. Out: a group for each name.
 I/O: none.
@@ -37,26 +37,26 @@ _NAME = 63
 
 @dataclass(frozen=True)
 class Family:
-    """What its members have in common."""
+    """What copies of the same workload have in common."""
 
     labels: tuple[tuple[str, str], ...] = ()
     stem: str = ""
-    """Without labels: the name, or what stands before its number."""
+    """For a workload without labels: its name, or the part before its number."""
 
     @property
     def title(self) -> str:
-        """What people would call it."""
+        """Return a name that people would give the family."""
         return self.labels[-1][1] if self.labels else self.stem.rstrip("-_.") or "group"
 
 
 class Naming:
-    """Names of groups, each taken once."""
+    """Names of groups, each used once."""
 
     def __init__(self, taken: Iterable[str]) -> None:
         self._taken = {*taken, ANY}
 
     def new(self, wish: str) -> str:
-        """As near to the wish as may be."""
+        """Return an unused name as close to the wish as possible."""
         clean = re.sub(r"[^A-Za-z0-9._-]", "-", wish).lstrip("._-")[: _NAME - 4]
         clean = clean or "group"
         name, number = clean, 1
@@ -69,7 +69,7 @@ class Naming:
 
 @dataclass(frozen=True)
 class Placed:
-    """Group by workload's name, and the groups that must be made for that."""
+    """Group name by workload name, and the groups to create for them."""
 
     group: Mapping[str, str]
     made: Mapping[str, Selector]
@@ -81,7 +81,7 @@ def place(
     talking: Collection[str],
     naming: Naming,
 ) -> Placed:
-    """For each of the names in `talking`."""
+    """Return a group for each of the names in `talking`."""
     attached = {one.name: one for one in workloads}
     names = sorted({*attached, *talking})
     family = _families(names, attached)
@@ -117,7 +117,7 @@ def _families(
         if name in found:
             continue
         like = by_stem.get(_stem(name), set())
-        # A copy that has gone was what the others of its name are.
+        # A copy that has gone was like the others with its name.
         gone = name not in attached and len(like) == 1
         found[name] = next(iter(like)) if gone else Family(stem=_stem(name))
     return found
@@ -142,7 +142,7 @@ def _fitting(
     family: Mapping[str, Family],
     attached: Mapping[str, Workload],
 ) -> str | None:
-    """The group that takes the most of the family, and nothing else."""
+    """Return the existing group with the most of the family's members and no others; None: there is none."""
     best, most = None, 0
     for group in policy.groups.values():
         if group.selector is None or not _surely(group.selector, name, attached):
@@ -156,7 +156,7 @@ def _fitting(
 
 
 def _selectors(name: str, family: Mapping[str, Family]) -> Iterable[Selector]:
-    """Wide ones first; the last is the name itself."""
+    """Yield selectors for the name, wide ones first; the last is the name itself."""
     mine = family[name]
     if mine.labels:
         yield Selector(labels=tuple(sorted(mine.labels)))

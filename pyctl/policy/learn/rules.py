@@ -10,8 +10,8 @@ that no rule allows more than was seen but for the copies of a workload, and for
 these are asked for. What is no service's port is left out: a port of the ephemeral range that was
 used once, beside many such.
 
-Of what a workload forwards for others each end knows something else, and judges by that (replay.py): so
-there is a rule for what each of them knows.
+Where a workload forwards for others, each end knows the flow by other addresses and judges by these
+(replay.py), so there is a rule for each end's view.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from pyctl.policy.learn.replica_groups import Naming, place
 
 FIRST_ID = 10000
 EPHEMERAL = 32768
-"""From here on Linux takes ports for who opens."""
+"""From this port on Linux picks source ports for openers."""
 MANY = 3
-"""Ephemeral ports between two ends; more of them are no services, unless used again."""
+"""The most ephemeral ports between two ends; of more, those used only once are no services."""
 IPV6_PREFIX = 64
-"""Of networks of IPv6 where networks are asked for: a subnet."""
+"""The prefix length of IPv6 networks where networks are asked for: a subnet."""
 
 
 @dataclass
@@ -49,14 +49,14 @@ class Tally:
     last: float = 0.0
 
     def add(self, flows: int, last: float) -> None:
-        """More of it."""
+        """Count more flows of the service, the latest at `last`."""
         self.flows += flows
         self.last = max(self.last, last)
 
 
 @dataclass(frozen=True)
 class LearnedRule:
-    """Allows `source` to open `services` at `target`; both are names of groups."""
+    """A rule that allows `source` to open `services` at `target`; both are names of groups."""
 
     id: int
     source: str
@@ -66,25 +66,25 @@ class LearnedRule:
 
     @property
     def ports(self) -> list[str]:
-        """As a policy writes them."""
+        """Return the ports as a policy writes them."""
         return specs(self.services)
 
 
 @dataclass
 class Learned:
-    """What the flows say, and what they do not."""
+    """Rules learned from flows, and the flows left out."""
 
     rules: list[LearnedRule] = field(default_factory=list)
     selectors: dict[str, Selector] = field(default_factory=dict)
     """Groups that must be made for the rules."""
     networks: dict[str, tuple[Network, ...]] = field(default_factory=dict)
-    """Likewise."""
+    """Networks of groups that must be made for the rules."""
     flows: int = 0
-    """How many the rules stand for."""
+    """The number of flows that the rules stand for."""
     left_out: LeftOut = field(default_factory=LeftOut)
 
     def only(self, group: str) -> Learned:
-        """The rules that have it at an end."""
+        """Return the rules that have the group at an end, with the groups that they use."""
         rules = [rule for rule in self.rules if group in {rule.source, rule.target}]
         used = {end for rule in rules for end in (rule.source, rule.target)}
         return replace(
@@ -108,7 +108,7 @@ def learn(
     *,
     prefix: int | None = None,
 ) -> Learned:
-    """`prefix`: addresses of IPv4 are taken as networks of that length, those of IPv6 as /64."""
+    """Return learned rules. `prefix`: IPv4 addresses become networks of that length, IPv6 ones /64."""
     learned = Learned()
     replay = Replay(policy, workloads)
     kept = learn_filter(flows, replay, learned.left_out)
@@ -144,7 +144,7 @@ def learn(
 def _services(
     flows: Iterable[Observed], group: Mapping[str, str], out: LeftOut
 ) -> list[Observed]:
-    """Without those to ports that are no service's."""
+    """Return the flows without those to ports that belong to no service."""
     high: dict[tuple[str, str, str], dict[int, int]] = {}
     flows = list(flows)
 
@@ -172,8 +172,8 @@ def _is_high(flow: Observed) -> bool:
 
 
 def _cast(replay: Replay, target: End) -> str | None:
-    """Return the built-in group of a target that is many, unless the policy means something else by its name,
-    or has networks of its own around it.
+    """Return the built-in group of a multicast or broadcast target, unless the policy uses its name otherwise
+    or has its own networks around it.
     """
     name = replay.cast(target.ip)
     if name is None:
@@ -191,7 +191,7 @@ def _cast(replay: Replay, target: End) -> str | None:
 
 
 def _nobody(replay: Replay, target: End) -> End:
-    """Return the target, without the name of the one of many that judged it."""
+    """Return the target, without the name of the workload that judged it as one of many."""
     return End(target.address) if replay.cast(target.ip) else target
 
 
@@ -201,7 +201,7 @@ def _side(
     if end.name is not None:
         return group[end.name]
     address = end.ip
-    # The narrowest network that somebody gave a name; the whole world is no name for an address.
+    # Take the narrowest named network; a network of everything names no address.
     fitting = [
         (net.prefixlen, one.name)
         for one in policy.groups.values()
@@ -219,7 +219,7 @@ def _side(
 def _make_rules(
     seen: _Seen, learned: Learned, naming: Naming, ids: Iterable[int]
 ) -> None:
-    """Between workloads first, then from addresses, then to them; each kind in order of names."""
+    """Make rules between workloads first, then from addresses, then to them; each kind in order of names."""
     named: dict[tuple[Network, ...], str] = {}
 
     def name_of(nets: Iterable[Network], wish: str) -> str:
@@ -255,7 +255,7 @@ _Merged = str | tuple[Network, ...]
 def _merged(
     seen: _Seen,
 ) -> dict[tuple[_Merged, _Merged], dict[tuple[str, int], Tally]]:
-    """Addresses with the very same services at the very same other end are one group."""
+    """Return the flows with addresses that have the same services at the same other end in one group."""
     alike: dict[tuple[object, ...], list[tuple[_Side, _Side]]] = {}
     for source, target in sorted(seen, key=str):
         services = frozenset(seen[source, target])

@@ -22,7 +22,7 @@ from pyctl.policy.learn.rules import Learned, LearnedRule
 
 
 def document(learned: Learned, text: str) -> dict[str, Any]:
-    """The policy in force and, behind its rules, what was learned."""
+    """Return the policy in force with the learned rules after its own."""
     found = load(text, "the policy in force") if text.strip() else {}
     body = dict(cast("Mapping[str, Any]", found or {}))
     made = {
@@ -42,7 +42,7 @@ def document(learned: Learned, text: str) -> dict[str, Any]:
 
 
 def as_yaml(body: Mapping[str, Any], head: str) -> str:
-    """`head`: sentences for the comment above."""
+    """Return the policy as YAML; `head`: sentences for the comment above it."""
     lines = [f"# {line}" for line in head.splitlines()]
     for key, value in body.items():
         if isinstance(value, dict) and value:

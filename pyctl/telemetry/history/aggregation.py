@@ -1,10 +1,10 @@
-"""Floods become counts, each workload's own: another's records stay whole.
+"""Turns a flood of one workload into counts; other workloads' records stay whole.
 
 In: flow records or events of one batch, and how many there is room for. Out: as many or fewer. I/O: none.
-Where there are more than that, room is shared out fairly: whoever has no more than a share is told one by one,
-and only a workload with more is told in sums. A scan makes thousands of records in a second, each of another
-port; so those of one crowd become one with a count: a crowd is what differs in the opener's port only, then in
-both ports, then in the far end.
+Where there are more than that, the room is shared fairly: a workload within its share is recorded one by one,
+and only one with more is summed up. A scan makes thousands of records a second, each of another port; so a
+crowd becomes one record with a count. A crowd differs in the opener's port only, then in both ports, then in
+the far end.
 """
 
 from __future__ import annotations
@@ -20,35 +20,35 @@ from pyctl.telemetry.repeats import Repeats
 
 Record = TypeVar("Record", FlowRecord, Event)
 CROWD = 8
-"""So many are told one by one, as long as there is room for them."""
+"""Up to this many alike records stay single, as long as there is room for them."""
 _ANYWHERE = {False: "0.0.0.0", True: "::"}  # noqa: S104  an address of nobody; nothing is bound
-"""By whether it is of IPv6."""
+"""The unspecified address, by whether it is IPv6."""
 
 
 @dataclass(frozen=True)
 class Blur(Generic[Record]):
-    """What is left out of a record, so that more are alike."""
+    """A detail that is left out of records, so that more of them are alike."""
 
     name: Callable[[Record], Hashable]
-    """Equal for those that are alike without it; asked of every record of a flood."""
+    """Equal for records that are alike without the detail; called for every record of a flood."""
     of: Callable[[Record], Record]
-    """The record without it."""
+    """Returns the record without the detail."""
 
 
 @dataclass(frozen=True)
 class Kind(Generic[Record]):
-    """How records of one type become fewer."""
+    """How records of one type are aggregated."""
 
     owner: Callable[[Record], Hashable]
-    """Who shares the room."""
+    """Returns the workload that the record belongs to, for shares of the room."""
     both: Callable[[Record, Record], Record]
     blurs: tuple[Blur[Record], ...]
     """From the least loss of detail to the greatest."""
 
 
 def fair_share(counts: Iterable[int], room: int) -> int:
-    """Return how many each may have, so that all together have no more than there is room for, and who
-    wants less leaves the rest to the others.
+    """Return the most that each may have, so that all fit in the room; what some do not need goes to the
+    others.
     """
     ascending = sorted(counts)
     for number, count in enumerate(ascending):
@@ -60,7 +60,7 @@ def fair_share(counts: Iterable[int], room: int) -> int:
 
 
 def aggregate(records: list[Record], kind: Kind[Record], room: int) -> list[Record]:
-    """Return them with every packet and byte once; more than `room` only where crowds cannot be told in sums."""
+    """Return fewer records, each packet and byte counted once; if sums are not enough, more than `room`."""
     if len(records) <= room:
         return records
     owners = _by(kind.owner, records)
@@ -77,7 +77,7 @@ def aggregate(records: list[Record], kind: Kind[Record], room: int) -> list[Reco
 
 
 def trim(records: list[Record], kind: Kind[Record], room: int) -> list[Record]:
-    """Return no more than there is room for: the first of each owner's."""
+    """Return at most `room` records: the first ones of each owner."""
     owners = _by(kind.owner, records)
     share = fair_share(map(len, owners.values()), room)
     return [one for owned in owners.values() for one in owned[:share]]
@@ -128,22 +128,22 @@ _SAME_FLOW = partial(
     ATTEMPTS,
     name=lambda one: (*one.identity, None if one.verdict == "deny" else one.started),
 )
-"""Flows that ended stay apart by their start."""
+"""Repeats of the same flow; the start tells ended flows apart."""
 
 
 def repeats_folded(records: Iterable[FlowRecord]) -> list[FlowRecord]:
-    """Return each flow once."""
+    """Return each flow once, with its repeats counted."""
     return [kept.record for kept in _SAME_FLOW().take_all(records)]
 
 
 def is_of_any_far_end(one: FlowRecord) -> bool:
-    """Whether it is the sum of many addresses'."""
+    """Return whether the record is the sum of many addresses."""
     nobody = _ANYWHERE.values()
     return one.dport is None and (one.source in nobody or one.destination in nobody)
 
 
 def _flow_of_any_far_end(one: FlowRecord) -> FlowRecord:
-    """Of those that were denied: who may come is not to be learned from a sum."""
+    """Return the flow without ports; if denied, without its far end, which no rule may be learned from."""
     one = replace(one, sport=None, dport=None)
     if one.verdict != "deny":
         return one
@@ -185,10 +185,10 @@ FLOWS: Kind[FlowRecord] = Kind(
 def _blurred_events(
     ends: Callable[[Event], tuple[str | None, str | None]],
 ) -> Blur[Event]:
-    """Where source and destination are told so."""
+    """Return a blur that replaces source and destination by what `ends` gives."""
 
     def name(one: Event) -> Hashable:
-        # What counts nothing happened once.
+        # Events without a packet count happened once: their time keeps them apart.
         left = ends(one) if one.packets else (one.source, one.destination, one.time)
         why = one.kind, one.message, one.reason, one.rule_id
         return (one.workload, one.port_id, one.direction, one.protocol, *why, *left)
@@ -207,7 +207,7 @@ def _own_end(one: Event) -> tuple[str | None, str | None]:
 
 
 def _address(endpoint: str | None) -> str | None:
-    """The inverse of model.flow.endpoint."""
+    """Return the address of an endpoint that model.flow.endpoint wrote."""
     if endpoint is None:
         return None
     if endpoint.startswith("["):

@@ -12,18 +12,18 @@ import time
 from collections.abc import Callable
 
 SLACK_S = 3600.0
-"""Ahead of what is expected; more is a leap."""
+"""Seconds ahead of the expected time; more is a leap."""
 PATIENCE_S = 3600.0
-"""So long a leap must hold: whoever sets clocks has set it by then."""
+"""Seconds that a leap must hold: whoever sets the clock has corrected it by then."""
 
 
 def since_boot() -> float:
-    """Return seconds, those in suspend among them: nobody sets this clock."""
+    """Return the seconds since boot, including suspend: nobody can set this clock."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class AgeClock:
-    """`newest` is the time of the newest record that is not of the future; None: there is none."""
+    """The clock by which records age; `newest` is the newest record's time, no future one, or None."""
 
     def __init__(
         self,

@@ -1,9 +1,8 @@
 """Takes the engine's events: each once, also across an agent that was killed.
 
-In: the engine's numbered events. Out: happenings and flow records to whoever keeps them.
-I/O: the engine's socket. The engine forgets an event when it is acknowledged, which is when it is
-on disk; the number is stored in the same transaction. So an agent that dies leaves nothing untold,
-and its successor tells nothing twice.
+In: the engine's numbered events. Out: events and flow records for the log and the history. I/O: the engine's
+socket. The engine forgets an event when it is acknowledged, which is when it is on disk; the number is stored
+in the same transaction. So an agent that dies loses nothing, and its successor records nothing twice.
 """
 
 from __future__ import annotations
@@ -28,13 +27,13 @@ _log = structlog.get_logger()
 _BATCH = 1000
 _LOST_S = 60.0
 FLOOD = 100
-"""Events of one round that are told one by one."""
+"""Events of one round that are logged one by one."""
 _BATCHES = 12
-"""Of one call: more than the engine keeps."""
+"""The most batches of one call: more than the engine keeps."""
 
 
 class Collector:
-    """`collect` may be called from any thread; `happened` is called for each denial, or crowd of them."""
+    """Takes what the engine reports, from any thread; `happened` gets each denial, or a sum of them."""
 
     def __init__(
         self,
@@ -52,7 +51,7 @@ class Collector:
         self._epoch = 0
         self._number = 0
         self._kept = (0, 0)
-        """Epoch and number up to which history was told."""
+        """Epoch and number up to which the history has the events."""
         self._counted = (0, 0)
         """Epoch and serial number of the last change of hits that was taken."""
         self._lost_told = 0
@@ -61,7 +60,7 @@ class Collector:
         """Events that neither engine nor agent had room for."""
 
     def collect(self) -> None:
-        """Take all that the engine has to tell; nothing while none answers."""
+        """Take all that the engine has to report; nothing while no engine answers."""
         with self._lock:
             self._names.refresh(self._registry.all())
             flows: list[FlowRecord] = []
@@ -76,7 +75,7 @@ class Collector:
             self._tell_lost()
 
     def _tell_lost(self) -> None:
-        """As an event, once a minute: whoever reads the others is to know that they are not all."""
+        """Report lost records as an event, at most once a minute, so that readers know of the gap."""
         missed, now = self.lost - self._lost_told, time.monotonic()
         if missed and now >= self._lost_next:
             self._lost_told, self._lost_next = self.lost, now + _LOST_S
@@ -84,7 +83,7 @@ class Collector:
             self._happened(Event("engine", told))
 
     def _keep(self, flows: list[FlowRecord], happenings: list[Event]) -> None:
-        """What was taken, with its number: never the number first."""
+        """Record what was taken together with its position: never the position first."""
         for shown in aggregate(happenings, EVENTS, FLOOD):
             self._happened(shown)
         position = (self._epoch, self._number)
@@ -116,7 +115,7 @@ class Collector:
         self.lost += batch.lost
         if batch.epoch != self._epoch:
             self._epoch = batch.epoch
-            # Told by an earlier agent, which had no time to acknowledge it.
+            # An earlier agent recorded it, and had no time to acknowledge it.
             self._number = done if epoch == batch.epoch else 0
         for number, event in enumerate(batch.events, batch.first):
             if number <= self._number:
@@ -131,14 +130,14 @@ class Collector:
         return len(batch.events)
 
     def live(self, limit: int) -> tuple[list[FlowRecord], bool]:
-        """Flows that go on, at most `limit` of them looked at, and whether that was all."""
+        """Return the live flows of at most `limit` sessions, and whether those were all."""
         sessions = self._supervisor.sessions(limit)
         with self._lock:
             self._names.refresh(self._registry.all())
             return live(sessions, self._names), len(sessions) < limit
 
     def in_use(self, limit: int) -> dict[int, float]:
-        """Rules, by key, of flows that go on, and when one of theirs was seen last."""
+        """Return the rules of live flows by key, with the last time each was seen in use (epoch seconds)."""
         found: dict[int, float] = {}
         for session in self._supervisor.sessions(limit):
             last = wall_clock(session.last_seen_ns)

@@ -24,7 +24,7 @@ def wall_clock(monotonic_ns: int) -> float:
 
 
 def record_of(flow: EngineFlow, names: Names) -> FlowRecord:
-    """Return the flow at its port as it is kept."""
+    """Return the record of the flow at its port."""
     direction = str(flow.direction) if flow.direction else None
     passed = "violation" if flow.violation else "allow"
     source_name, destination_name = names.ends(
@@ -57,14 +57,14 @@ def record_of(flow: EngineFlow, names: Names) -> FlowRecord:
 
 
 def of_event(event: EngineEvent, names: Names) -> FlowRecord | None:
-    """Return a flow that ended, or packets that were denied; None for what is no flow's."""
+    """Return the record of a flow that ended or of denied packets; None for an event without a flow."""
     if event.kind not in ("flow_end", "drop") or not event.source:
         return None
     return record_of(event, names)
 
 
 def live(sessions: Iterable[Session], names: Names) -> list[FlowRecord]:
-    """Return the flows that go on. Not those that are over or denied: they have been told as events."""
+    """Return the live flows. Flows that ended or were denied are left out: events have reported them."""
     return [
         record_of(session, names)
         for session in sessions

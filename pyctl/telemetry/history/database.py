@@ -2,8 +2,9 @@
 
 In: a path and limits. Out: rows. I/O: the file. For one thread at a time.
 The thread that opens it may be another than the one that uses it.
-A file of an older schema is migrated when it is opened. What is too old or too much is deleted, the
-oldest of whoever has most first; SQLite uses the room again, so that the file stays at its limit and one batch.
+A file of an older schema is migrated when it is opened. What is too old or too much is deleted, first the
+oldest rows of the workload with most; SQLite reuses the room, so that the file stays within its limit plus
+one batch.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ MIGRATIONS = (
     CREATE INDEX events_time ON events (time);
     CREATE TABLE position (epoch INTEGER NOT NULL, number INTEGER NOT NULL);
     """,
-    # Of flows that are there already it is not known, and so nothing is learned from them.
+    # Whether the flows already stored were answered is unknown, so nothing is learned from them.
     "ALTER TABLE flows ADD COLUMN answer TEXT NOT NULL DEFAULT 'none';",
     hits.TABLE,
 )
@@ -63,7 +64,7 @@ _UNFIT = (
     sqlite3.InterfaceError,
     sqlite3.ProgrammingError,
 )
-"""What one record's values raise, and not the disk or the file."""
+"""The errors of one record's values, not of the disk or the file."""
 _TIMES = {"flows": "last", "events": "time"}
 """Table → the column that says how old a row is."""
 _PRUNE_AT_ONCE = 20
@@ -76,15 +77,15 @@ class NewerSchemaError(sqlite3.DatabaseError):
 
 @dataclass(frozen=True)
 class Limits:
-    """What is kept."""
+    """How much is kept, and for how long."""
 
     max_bytes: int = 256 << 20
-    """Of the file; its journal takes a few MiB more."""
+    """The most bytes of the file; its journal takes a few MiB more."""
     max_age_s: float = 7 * 86400.0
 
 
 class Database:
-    """Raises sqlite3.Error and OSError; after either it is to be closed."""
+    """The SQLite file of flows and events. Methods raise sqlite3.Error and OSError; close it after either."""
 
     def __init__(self, path: Path, limits: Limits) -> None:
         self.path = path
@@ -116,11 +117,11 @@ class Database:
             )
 
     def close(self) -> None:
-        """Idempotent."""
+        """Close the file. Idempotent."""
         self._db.close()
 
     def position(self) -> tuple[int, int]:
-        """(epoch of an engine, number of its last event that is stored); zeros: none."""
+        """Return (epoch of an engine, number of its last stored event); zeros where there is none."""
         row = self._db.execute("SELECT epoch, number FROM position").fetchone()
         return (int(row[0]), int(row[1])) if row else (0, 0)
 
@@ -131,8 +132,8 @@ class Database:
         position: tuple[int, int] | None,
         counts: Iterable[hits.Count] = (),
     ) -> int:
-        """Write all of it or nothing: what has a row replaces it, and what has none is given one. Return how
-        many have none after it, since SQLite cannot hold them: their neighbours are not lost with them.
+        """Write all of it or nothing: a record with a row replaces it, one without gets a new row. Return how
+        many got none because SQLite cannot hold them; the others are still written.
         """
         self._db.execute("BEGIN IMMEDIATE")
         try:
@@ -170,7 +171,7 @@ class Database:
             return None
 
     def prune(self) -> None:
-        """Delete what is beyond the limits: a part of it, where there is much; it is called again."""
+        """Delete what is beyond the limits: only a part where there is much, so call it again."""
         oldest = self._clock.now() - self._limits.max_age_s
         for table, column in _TIMES.items():
             self._db.execute(
@@ -185,7 +186,7 @@ class Database:
             self._delete_a_tenth()
 
     def _delete_a_tenth(self) -> None:
-        """Of those who have most rows, their oldest: nobody's flood takes another's history."""
+        """Delete the oldest rows of the workloads that have most: no flood evicts another's history."""
         counts = {
             (table, workload): count
             for table in _TIMES
@@ -204,7 +205,7 @@ class Database:
                 )
 
     def _newest(self) -> float | None:
-        """The time of the newest row, but for those that a wrong clock put into the future."""
+        """Return the time of the newest row, without those that a wrong clock put into the future."""
         found = [
             self._db.execute(
                 f"SELECT max({column}) FROM {table} WHERE {column} <= ?",  # noqa: S608
@@ -215,7 +216,7 @@ class Database:
         return max((one for one in found if one is not None), default=None)
 
     def used_bytes(self) -> int:
-        """Of the file, without the room that was given back to it."""
+        """Return the bytes that the file uses, without its free pages."""
         pages, free, size = (
             int(self._db.execute(f"PRAGMA {name}").fetchone()[0])
             for name in ("page_count", "freelist_count", "page_size")

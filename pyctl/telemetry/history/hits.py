@@ -2,8 +2,8 @@
 
 In: the engine's counts, by what a rule means (policy/identity.py). Out: sums. I/O: the database that
 it is handed.
-The engine counts up from the beginning of its counting, which has a name; what is kept beside a sum is how
-far it has been added up. So a count that is told twice, or late, or by another agent, is in the sum once.
+The engine counts from the start of an epoch; stored beside each sum is the epoch's count that is already in
+it. So a count that is reported twice, or late, or to another agent, is in the sum once.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pyctl.engine.records import HIT_DEFAULT
 DEFAULT = HIT_DEFAULT
 """The key of flows that no rule matched."""
 MOST = 100000
-"""Rules whose sums are kept, those of former policies among them; who was used last stays."""
+"""The most rules whose sums are kept, former policies' included; the last used ones stay."""
 TABLE = """
     CREATE TABLE hits (
         key INTEGER PRIMARY KEY, since REAL NOT NULL, last REAL NOT NULL,
@@ -38,39 +38,39 @@ _ADD = """
 
 @dataclass(frozen=True)
 class Count:
-    """What the engine tells of a rule; with epoch 0 the rule is only made known."""
+    """What the engine reports of a rule; epoch 0 only makes the rule known."""
 
     key: int
     epoch: int = 0
     hits: int = 0
-    """Since the epoch began."""
+    """Hits since the epoch began."""
     last: float = 0.0
     """Seconds since the epoch of clocks; 0: never."""
 
 
 @dataclass(frozen=True)
 class Hits:
-    """A rule's sum."""
+    """The stored sum of a rule's hits."""
 
     hits: int
     last: float | None
-    """A flow was judged by it, or was seen to go on. None: never."""
+    """When it last judged a flow, or the flow was seen to go on. None: never."""
     since: float | None
-    """From then on it is counted, which is never after its use; None: not yet."""
+    """When counting began, never after its first use; None: not yet."""
 
     def used(self, at: float) -> Hits:
-        """Return it as used at that time, too."""
+        """Return the hits with a use at that time."""
         since = at if self.since is None else min(self.since, at)
         return replace(self, last=max(self.last or 0.0, at), since=since)
 
 
 def add(db: sqlite3.Connection, counts: Iterable[Count], now: float) -> None:
-    """Within the caller's transaction."""
+    """Add the counts within the caller's transaction."""
     db.executemany(_ADD, ({**vars(count), "now": now} for count in counts))
 
 
 def prune(db: sqlite3.Connection) -> None:
-    """Those that nobody has used for longest go."""
+    """Delete the rules beyond MOST that were unused for longest."""
     (rows,) = db.execute("SELECT count(*) FROM hits").fetchone()
     if rows > MOST:
         db.execute(
@@ -81,6 +81,6 @@ def prune(db: sqlite3.Connection) -> None:
 
 
 def read(db: sqlite3.Connection) -> dict[int, Hits]:
-    """All of them, by key."""
+    """Return the hits of all rules, by key."""
     rows = db.execute("SELECT key, hits, last, since FROM hits")
     return {key: Hits(hits, last or None, since) for key, hits, last, since in rows}

@@ -24,7 +24,7 @@ _BEST = (Answer.NONE, Answer.OPEN, Answer.DATA)
 
 
 def observed(flow: Flow) -> Observed:
-    """Both ends' records as one: what either has seen was said."""
+    """Return both ends' records as one: the flow was answered if either end saw an answer."""
     first = flow.first
     source, target = flow.names
     return Observed(
@@ -58,9 +58,9 @@ def _port(flow: Flow) -> int | None:
 
 
 def recorded(reader: Reader, since: float | None) -> tuple[list[Observed], bool]:
-    """The newest flows that are kept, those that go on among them, and whether they are all."""
+    """Return the newest recorded flows, live ones included, and whether they are all."""
     found = reader.flows(FlowQuery(MAX_READ, since=since))
-    # A sum of many addresses is nobody's flow.
+    # A sum over many addresses is not a flow of any of them.
     flows = [one for one in found.flows if not is_of_any_far_end(one.first)]
     return list(map(observed, flows)), found.complete
 
@@ -72,7 +72,7 @@ def learned(
     group: str | None,
     prefix: int | None,
 ) -> Learned:
-    """Rules for what was seen; NotFoundError for a group that is none of theirs."""
+    """Return rules learned from the flows; raise NotFoundError for an unknown group."""
     found = learn(flows, policy, workloads, prefix=prefix)
     if group is None:
         return found

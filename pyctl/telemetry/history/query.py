@@ -1,8 +1,8 @@
 """Reading history: what was asked for, newest last, both ends of a flow as one.
 
 In: filters. Out: flows and events. I/O: the database, through a connection of its own that only
-reads; the engine, for the flows that go on. While nothing is recorded, stored flows are those that can be
-read, and events are those in memory; else half an answer is none.
+reads; the engine, for the flows that go on. While recording is off, the flows are those that can be read from
+the file, and the events those in memory; otherwise a partial answer is an error.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pyctl.telemetry.history.values import Flow, FlowRecord, Joined
 from pyctl.telemetry.history.writer import History
 
 FLUSH_S = 5.0
-"""Whoever asks waits so long for what was told to be in the file."""
+"""Seconds that a query waits for the engine's reports to be in the file."""
 MAX_LIVE = 10000
 """Sessions looked at for one answer."""
 MAX_READ = 100000
@@ -35,7 +35,7 @@ Value = str | float | int
 
 @dataclass(frozen=True)
 class FlowQuery:
-    """What is asked for; None: whatever."""
+    """A query for flows or events; None: any."""
 
     limit: int
     workload: str | None = None
@@ -48,7 +48,7 @@ class FlowQuery:
 
 @dataclass(frozen=True)
 class FlowsFound:
-    """Oldest first; `position` is for the next question's `after`."""
+    """The flows found, oldest first; `position` is the `after` of the next query."""
 
     flows: list[Flow]
     position: int
@@ -58,14 +58,14 @@ class FlowsFound:
 
 @dataclass(frozen=True)
 class EventsFound:
-    """Likewise."""
+    """The events found, oldest first; `position` is the `after` of the next query."""
 
     events: list[Event]
     position: int
 
 
 class Reader:
-    """Answers from any thread."""
+    """Answers queries from any thread."""
 
     def __init__(self, history: History, collector: Collector, log: EventLog) -> None:
         self._history = history
@@ -73,8 +73,8 @@ class Reader:
         self._log = log
 
     def flows(self, wanted: FlowQuery, verdict: str | None = None) -> FlowsFound:
-        """The newest `limit` of them. A verdict is asked of the flow, not of one end."""
-        # The sessions first: one that ends now is among the stored ones by then.
+        """Return the newest `limit` flows. `verdict` selects by the flow's verdict, not one end's."""
+        # Ask for sessions first: one that ends now will be among the stored flows.
         going_on: list[FlowRecord] = []
         complete = True
         if wanted.after is None:
@@ -94,7 +94,7 @@ class Reader:
                 break
             position = max(position, row)
             joined.add(FlowRecord(*values))
-            # As many as asked for, and the other ends of the last of them.
+            # Read as many as asked for, and the other ends of the last of them.
             if verdict is None and len(joined.flows) > wanted.limit + 64:
                 break
         joined.add_all((one for one in going_on if _is_wanted(one, wanted)), live=True)
@@ -105,7 +105,7 @@ class Reader:
         return FlowsFound(found[-wanted.limit :], position, complete)
 
     def events(self, wanted: FlowQuery, kinds: tuple[str, ...] = ()) -> EventsFound:
-        """The newest `limit` of them."""
+        """Return the newest `limit` events."""
         self._fresh()
         if not self._history.state().recording:
             found = self._log.latest(
@@ -130,7 +130,7 @@ class Reader:
         return EventsFound(events[::-1], position)
 
     def knows(self, workload: str) -> bool:
-        """Whether anything is recorded of a workload of that name, attached or not."""
+        """Return whether anything is recorded of a workload of that name, attached or not."""
         self._fresh()
         if self._log.latest(1, workload=workload):
             return True
@@ -141,7 +141,7 @@ class Reader:
         )
 
     def hits(self) -> dict[int, Hits]:
-        """Of each rule that was ever counted; flows that go on are uses of it."""
+        """Return the hits of each rule ever counted; live flows count as uses."""
         in_use = self._collector.in_use(MAX_LIVE)
         self._fresh()
         found: dict[int, Hits] = {}
@@ -152,15 +152,15 @@ class Reader:
         return found
 
     def stored_hits(self) -> dict[int, Hits]:
-        """As of a second ago or two: nobody is asked but the file. Empty where it cannot be read."""
+        """Return the hits in the file, a second or two old; {} where it cannot be read."""
         with contextlib.suppress(sqlite3.Error), _open(self._history.path) as db:
             return hits.read(db)
         return {}
 
     @contextlib.contextmanager
     def _readable(self) -> Iterator[sqlite3.Connection]:
-        """The file. SegctlError where it cannot be read to the end; where nothing is recorded either, which
-        every answer says, what was read so far is all.
+        """Open the file; raise SegctlError where it cannot be read to the end. While recording is off, which
+        every answer says, what was read so far counts as all.
         """
         try:
             with _open(self._history.path) as db:
@@ -174,7 +174,7 @@ class Reader:
                 ) from error
 
     def _fresh(self) -> bool:
-        """Return whether what the engine has told by now is in the file, or cannot be."""
+        """Return whether what the engine has reported is in the file, or cannot be."""
         self._collector.collect()
         return self._history.flush(FLUSH_S)
 
@@ -185,7 +185,7 @@ class Reader:
         tests: list[tuple[str, Value]],
         after: int | None,
     ) -> Iterator[tuple[int, tuple[Any, ...]]]:
-        """The id and the columns, newest first."""
+        """Yield the id and the columns of each row, newest first."""
         if after is not None:
             tests = [*tests, ("id > ?", after)]
         where = " AND ".join(test for test, _ in tests) or "1"

@@ -18,15 +18,15 @@ _WORST = ("deny", "violation", "allow")
 
 @dataclass(frozen=True)
 class FlowRecord:
-    """One flow at one port; addresses and ports as its opener wrote them. The fields are columns
-    of the database.
+    """One flow at one port; addresses and ports as its opener wrote them. The fields are columns of the
+    database.
     """
 
     started: float
     """Seconds since the epoch, as `last`."""
     last: float
     workload: str | None
-    """Whose port judged it."""
+    """The workload whose port judged it."""
     port_id: int
     direction: str | None
     """`egress` or `ingress`: how the workload sees it."""
@@ -57,21 +57,21 @@ class FlowRecord:
     flows: int = 1
     """How many were folded into this one."""
     answer: str = Answer.NONE
-    """As in model.flow."""
+    """An Answer of model.flow."""
 
     @property
     def both_see(self) -> tuple[object, ...]:
-        """What the records of both ends have in common."""
+        """Return what the records of both ends have in common."""
         return self.protocol, self.source, self.sport, self.destination, self.dport
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """Equal for repeats of one flow at one port."""
+        """Return a tuple that is equal for repeats of one flow at one port."""
         judged = (self.verdict, self.rule_id, self.reason, self.answer)
         return (self.port_id, self.direction, *self.both_see, *judged)
 
     def and_more(self, other: FlowRecord) -> FlowRecord:
-        """Both as one record with this one's identity."""
+        """Return both records as one with this one's identity."""
         return replace(
             self,
             started=min(self.started, other.started),
@@ -92,26 +92,26 @@ class Flow:
 
     ends: list[FlowRecord]
     live: bool = False
-    """It goes on: its counts grow."""
+    """The flow goes on: its counts grow."""
 
     @property
     def first(self) -> FlowRecord:
-        """The end nearest to the opener, which saw all of it: its counts are the flow's."""
+        """Return the record of the end nearest to the opener, which saw all of the flow and counts it."""
         return self.ends[0]
 
     @property
     def decisive(self) -> FlowRecord:
-        """The end whose verdict is the flow's decision: any denial, then any violation."""
+        """Return the record of the end whose verdict decides: any denial, then any violation."""
         return min(self.ends, key=lambda end: _WORST.index(end.verdict))
 
     @property
     def last(self) -> float:
-        """When either end saw it last."""
+        """Return when either end saw the flow last."""
         return max(end.last for end in self.ends)
 
     @property
     def names(self) -> tuple[str | None, str | None]:
-        """Of opener and answerer: where one end knows an address alone, the other may know a name."""
+        """Return the names of opener and answerer: one end may know a name where the other has an address."""
         sources = (end.source_name for end in self.ends if end.source_name)
         targets = (end.destination_name for end in self.ends if end.destination_name)
         return next(sources, None), next(targets, None)
@@ -119,14 +119,14 @@ class Flow:
 
 @dataclass
 class Joined:
-    """Collects records; two ends of one flow become one Flow. Order of arrival is kept."""
+    """Collects records and joins the two ends of a flow into one Flow. Order of arrival is kept."""
 
     flows: list[Flow] = field(default_factory=list)
     _open: dict[tuple[object, ...], list[Flow]] = field(default_factory=dict)
 
     def add(self, record: FlowRecord, *, live: bool = False) -> None:
-        """A live one that is known already (it ended while it was listed) changes nothing. Those that ended
-        are each a flow of its own: a tuple may be used again at once.
+        """Add a record. A live one that is known already (it ended meanwhile) changes nothing. Ended ones are
+        each a flow of their own: a tuple may be reused at once.
         """
         known = self._open.setdefault(record.both_see, [])
         if live and any(
@@ -144,7 +144,7 @@ class Joined:
         self.flows.append(made)
 
     def add_all(self, records: Iterable[FlowRecord], *, live: bool = False) -> None:
-        """Each of them."""
+        """Add each of the records."""
         for record in records:
             self.add(record, live=live)
 

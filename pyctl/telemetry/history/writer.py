@@ -36,7 +36,7 @@ BATCH_S = 1.0
 RETRY_S = 10.0
 MAX_PENDING = 20000
 DENIED_FLOOD = 200
-"""Denied flows of one batch that are stored one by one: who makes them needs nobody to answer."""
+"""Denied flows of one batch that are stored one by one: anyone can make them without an answer."""
 FLOOD = 2000
 """Flows that passed, and events, of one batch that are stored one by one."""
 _BROKEN = {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
@@ -48,13 +48,13 @@ class _Batch:
     events: list[Event]
     position: tuple[int, int] | None = None
     counts: dict[tuple[int, int], Count] = field(default_factory=dict)
-    """By key and epoch: the later one says all that the earlier one did."""
+    """By key and epoch: a later count includes the earlier one."""
 
     def __len__(self) -> int:
         return len(self.flows) + len(self.events)
 
     def squeeze(self) -> int:
-        """Make room, at the cost of whoever has most; return how many records are lost by it."""
+        """Make room, at the cost of whoever has most; return how many records are lost."""
         room = MAX_PENDING // 4
         self.flows = aggregate(repeats_folded(self.flows), FLOWS, room)
         self.events = aggregate(self.events, EVENTS, room)
@@ -66,7 +66,7 @@ class _Batch:
 
 @dataclass(frozen=True)
 class State:
-    """How the recording goes."""
+    """The state of the recording."""
 
     recording: bool
     why_not: str | None
@@ -76,7 +76,7 @@ class State:
 
 
 class History:
-    """Between `start` and `stop` its thread writes; before and after, records wait."""
+    """The recorder of flows and events. Records wait before `start`; a thread writes until `stop`."""
 
     def __init__(
         self,
@@ -103,12 +103,12 @@ class History:
         self._lost = 0
         self._unrecorded = 0
         self.done = (0, 0)
-        """(epoch, number) of the last engine event that need not be told again."""
+        """(epoch, number) of the last engine event that need not be reported again."""
         self._flows, self._events = ATTEMPTS(), REPEATED()
         self._thread = threading.Thread(target=self._run, name="history", daemon=True)
 
     def start(self) -> None:
-        """Open the file, so that it is known where an earlier agent ended; then write."""
+        """Open the file, to know where an earlier agent ended, and start to write."""
         self._write(_Batch([], []))
         self._thread.start()
 
@@ -127,8 +127,8 @@ class History:
         position: tuple[int, int] | None = None,
         counts: Iterable[Count] = (),
     ) -> None:
-        """Take note. Never waits for the disk; beyond MAX_PENDING records, those of whoever has most are told
-        in sums, and where that is not enough, only counted.
+        """Queue records, without waiting for the disk. Beyond MAX_PENDING, records of whoever has most are
+        summed up, and if that is not enough, only counted.
         """
         with self._changed:
             self._pending.flows += flows or ()
@@ -139,7 +139,7 @@ class History:
             self._pending.counts.update({(one.key, one.epoch): one for one in counts})
 
     def flush(self, timeout: float) -> bool:
-        """Return whether all that was recorded is written, or cannot be, within `timeout`."""
+        """Return whether all records are written, or cannot be, within `timeout` seconds."""
         with self._changed:
             self._flushes += 1
             mine = self._flushes
@@ -149,7 +149,7 @@ class History:
             )
 
     def state(self) -> State:
-        """How the recording goes."""
+        """Return the state of the recording."""
         return State(self._why_not is None, self._why_not, self._bytes, self._lost)
 
     def _run(self) -> None:
@@ -231,16 +231,16 @@ class History:
         self._why_not = f"{self.path}: {error}"
 
     def _give_up(self, batch: _Batch) -> None:
-        # What is not stored takes no repeats.
+        # Records that are not stored take no repeats.
         self._flows, self._events = ATTEMPTS(), REPEATED()
         self._unrecorded += len(batch)
         with self._changed:
             self._lost += len(batch)
-            # Nothing is lost of these: they are sums, and few.
+            # Keep the counts: they are sums, and few.
             self._pending.counts = batch.counts | self._pending.counts
 
     def _move_aside(self) -> None:
-        """Keep the broken file, one of them, for whoever wants to look into it."""
+        """Keep the broken file, one at most, for inspection."""
         self.path.replace(self.path.with_name(self.path.name + ".broken"))
         for journal in ("-wal", "-shm"):
             self.path.with_name(self.path.name + journal).unlink(missing_ok=True)
