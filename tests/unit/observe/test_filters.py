@@ -26,7 +26,9 @@ class World(Node):
         self.asked: list[object] = []
         self.wrong: list[str] = []
         self.others: list[tuple[int, str]] = []
-        self.steering = SimpleNamespace(repair=self._repair, strangers=self._strangers)
+        self.steering = SimpleNamespace(
+            repair=self._repair, foreign_filters=self._strangers
+        )
         self.filters = Filters(self)  # type: ignore[arg-type]
 
     def _repair(self, touched: object) -> list[str]:
