@@ -97,7 +97,6 @@ def _wait_until_it_answers(
     what = f"it ended with {os.waitstatus_to_exitcode(ended[1])}"
     if ended == (0, 0):
         what = "no answer in time"
-        _kill(pid)
     raise SegctlError(
         f"starting the engine: {what}",
         state="no engine was left behind",

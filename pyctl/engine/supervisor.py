@@ -22,7 +22,7 @@ from pyctl.engine.client import EngineClient, EventBatch, HitBatch
 from pyctl.engine.launch import start_engine
 from pyctl.engine.records import Session
 from pyctl.engine.rings import RingSet, open_rings
-from pyctl.errors import SegctlError, UnreachableError, UsageError
+from pyctl.errors import NotFoundError, SegctlError, UnreachableError, UsageError
 from pyctl.model.instance import Instance
 from pyctl.model.workload import Counter
 from pyctl.platform import netns
@@ -79,7 +79,11 @@ class Supervisor:
         pid = self._client.peer()
         if pid is None:
             return False
-        found = Running(pid)
+        try:
+            found = Running(pid)
+        except NotFoundError:
+            # It ended just now.
+            return False
         try:
             hello = self._client.hello()
         except UnreachableError:
@@ -130,6 +134,10 @@ class Supervisor:
             self._limit()
             self.on_new_engine()
             self._client.give_rings(self._rings)
+        except BaseException:
+            # One that answers counts as healthy, and would be left alone without rings.
+            self._end(kill=True)
+            raise
         finally:
             self._launching = False
         _log.info("engine started", pid=self.pid)

@@ -10,7 +10,13 @@ import pytest
 from pyctl import abi
 from pyctl.engine import records, supervisor
 from pyctl.engine.supervisor import HUNG_AFTER_S, NO_LIMIT, YOUNG_S, Supervisor
-from pyctl.errors import RefusedError, SegctlError, UnreachableError, UsageError
+from pyctl.errors import (
+    NotFoundError,
+    RefusedError,
+    SegctlError,
+    UnreachableError,
+    UsageError,
+)
 from pyctl.model.instance import Instance
 from pyctl.model.workload import Counter
 
@@ -278,6 +284,37 @@ def test_an_engine_that_dies_while_it_is_taught_starts_no_other_from_there(world
     kept.on_new_engine = lambda: None
     kept.replace(kept.pid)
     assert kept.healthy()
+
+
+def test_one_that_cannot_be_taught_is_ended_and_another_is_tried(world, kept):
+    """It would answer and count as healthy, and nobody would give it the rings."""
+
+    def teach() -> None:
+        raise RefusedError("the policy is refused")
+
+    former, kept.on_new_engine = kept.on_new_engine, teach
+    with pytest.raises(RefusedError):
+        kept.start()
+    assert not world.engine.lives
+    assert not kept.healthy()
+    kept.on_new_engine = former
+    kept.replace(kept.pid)
+    assert kept.healthy()
+    assert world.engine.rings is not None
+
+
+def test_one_that_ends_while_it_is_found_is_none(world, kept, monkeypatch):
+    world.found()
+
+    def running(pid: int) -> Process:
+        if pid == 70:
+            world.engine.lives = False
+            raise NotFoundError("there is no process 70")
+        return Process(world.by_pid(pid))
+
+    monkeypatch.setattr(supervisor, "Running", running)
+    kept.start()
+    assert kept.pid == world.started[0].pid
 
 
 def test_an_engine_that_was_replaced_meanwhile_is_not_replaced_again(world, kept):
