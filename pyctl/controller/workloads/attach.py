@@ -433,7 +433,7 @@ def _update(
                 follow(context.instance, was, now)
             if wanted.offload is not known.offload:
                 context.switch_offloads(wanted)
-        except SegctlError:
+        except (OSError, SegctlError):
             context.registry.put(known)
             context.refresh()
             raise
