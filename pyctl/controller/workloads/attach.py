@@ -247,12 +247,12 @@ def _make_room(context: Context, target: Target, name: str, workload_id: str) ->
     done_with = succession.settle(context, taken)
     for other in done_with:
         cleanup_dead_workload(context, other)
-    for other in (one for one in taken if one not in done_with):
+    for former in (one for one in taken if one not in done_with):
+        other = context.registry.by_id[former.id]
         if other.id == workload_id:
-            _set_aside(context, context.registry.by_id[other.id])
+            _set_aside(context, other)
         elif _lost_its_name(other, name, target.container):
-            now = context.registry.by_id[other.id]
-            context.registry.put(replace(now, name=f"{name}-{other.id}"))
+            context.registry.put(replace(other, name=f"{name}-{other.id}"))
 
 
 def _lost_its_name(other: Workload, name: str, container: Container | None) -> bool:
@@ -433,7 +433,7 @@ def _update(
                 follow(context.instance, was, now)
             if wanted.offload is not known.offload:
                 context.switch_offloads(wanted)
-        except SegctlError:
+        except (OSError, SegctlError):
             context.registry.put(known)
             context.refresh()
             raise
