@@ -18,7 +18,10 @@ from pyctl.telemetry.history.hits import Count
 from pyctl.telemetry.repeats import Kept
 from tests.unit.telemetry.history.makers import flow
 
-DENIAL = Event("denial", "no", workload="web", packets=1)
+
+def denial() -> Kept:
+    """An event of now: a slow run must not make it old."""
+    return Kept(Event("denial", "no", workload="web", packets=1))
 
 
 @pytest.fixture
@@ -47,7 +50,7 @@ def rows(database: Database, what="count(*)", table="flows"):
 def test_a_batch_is_written_with_its_position(opened):
     database = opened()
     assert database.position() == (0, 0)
-    assert database.write([now()], [Kept(DENIAL)], (5, 9), [Count(7, 5, 2, 1.0)]) == 0
+    assert database.write([now()], [denial()], (5, 9), [Count(7, 5, 2, 1.0)]) == 0
     database.write([], [], None)
     assert database.position() == (5, 9)
     database.write([], [], (6, 1))
@@ -70,7 +73,7 @@ def test_a_repeat_replaces_its_row(opened):
 def test_of_a_batch_that_fails_nothing_is_written(opened):
     database = opened()
     with pytest.raises(sqlite3.Error):
-        database.write([now()], [Kept(DENIAL)], (5,))
+        database.write([now()], [denial()], (5,))
     assert rows(database) == rows(database, table="events") == [(0,)]
     assert database.write([now()], [], (5, 1)) == 0
     assert rows(database) == [(1,)]
@@ -86,7 +89,7 @@ def test_a_record_that_sqlite_cannot_hold_is_counted_and_leaves_the_others(opene
 
 def test_what_is_old_goes_and_what_is_new_stays(opened):
     database = opened(max_age_s=60.0)
-    database.write([Kept(flow()), now()], [Kept(DENIAL)], None)
+    database.write([Kept(flow()), now()], [denial()], None)
     database.prune()
     assert rows(database) == rows(database, table="events") == [(1,)]
 
