@@ -83,10 +83,10 @@ def test_descriptors_that_are_no_rings_are_refused_and_closed(engine):
     fds = [read for read, _ in pairs]
     with pytest.raises(SegctlError, match="packet rings"):
         engine.set_rings(fds)
-    for fd in fds:
-        with pytest.raises(OSError, match="Bad file descriptor"):
-            os.fstat(fd)
     for _, write in pairs:
+        # Its number may be another's by now: the engine has threads.
+        with pytest.raises(BrokenPipeError):
+            os.write(write, b"x")
         os.close(write)
     assert engine.rings == ()
 
@@ -100,10 +100,12 @@ def test_sockets_of_another_family_are_refused(engine):
 
 def test_a_wrong_number_of_descriptors_is_refused_and_closed(engine):
     read, write = os.pipe()
+    other = os.dup(write)
     with pytest.raises(SegctlError, match="descriptors, not 2"):
         engine.set_rings([read, write])
-    with pytest.raises(OSError, match="Bad file descriptor"):
-        os.fstat(read)
+    with pytest.raises(BrokenPipeError):
+        os.write(other, b"x")
+    os.close(other)
 
 
 def test_without_pins_it_works_without_a_cache(engine, tmp_path):

@@ -73,8 +73,8 @@ def test_an_unknown_operation_is_named(requests):
 def test_descriptors_that_nobody_asked_for_are_closed(requests):
     read, write = os.pipe()
     requests.answer(Request({"op": "hello"}, fds=(read,)))
-    with pytest.raises(OSError, match="Bad file descriptor"):
-        os.fstat(read)
+    with pytest.raises(BrokenPipeError):
+        os.write(write, b"x")
     os.close(write)
 
 
