@@ -21,21 +21,19 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 PRIVILEGED = ("datapath", "kernel")
 SECOND_RUNS = 1
-"""Of a privileged test that fails. Whole agents, real servers and emulated kernels share two CPUs, and a deadline
-that is missed once must not cost a run of half an hour. What failed is shown whole all the same."""
+"""Of a test that fails. Whole agents, real servers, threads and emulated kernels share two CPUs, and a deadline that
+is missed once must not cost a run of half an hour. What failed is shown whole all the same; a property that found an
+example finds it again."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs root where there is none, by name and reason; elsewhere allow it a second run."""
+    """Allow each a second run; without root, skip what needs it, by name and reason."""
     privileged = os.geteuid() == 0
     for item in items:
+        item.add_marker(pytest.mark.flaky(reruns=SECOND_RUNS))
         # tests/unit mirrors the sources, so folders of these names may stand in it too.
         folder = item.path.relative_to(Path(__file__).parent).parts[0]
-        if folder not in PRIVILEGED:
-            continue
-        if privileged:
-            item.add_marker(pytest.mark.flaky(reruns=SECOND_RUNS))
-        else:
+        if folder in PRIVILEGED and not privileged:
             reason = f"tests/{folder} needs root; run ./scripts/test"
             item.add_marker(pytest.mark.skip(reason=reason))
 
