@@ -26,7 +26,6 @@ from pyctl.engine.dp.dispatch import Dispatcher
 from pyctl.engine.dp.messages import MAX_DATAGRAM
 from pyctl.errors import RefusedError, SegctlError
 
-DEFAULT_PATH = Path("/tmp/dp_listen.sock")  # noqa: S108 the protocol's; bound, never opened
 SEND_SECONDS = 2
 _TIMEVAL = struct.Struct("@ll")
 
