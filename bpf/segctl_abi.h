@@ -161,17 +161,17 @@ struct seg_end {
 };
 SEG_ABI_SIZE(seg_end, 16);
 
-/* seg_control: array of one, mmapable. */
+/* seg_control: array of one, mmapable. Its first cache line, read for each packet, does not change while they flow. */
 struct seg_control {
-	__u64 heartbeat_ns;		/* the engine's: CLOCK_MONOTONIC of its last round */
+	__u64 flow_secret[7];		/* the first engine's: of seg_flow.seal */
 	__u64 heartbeat_timeout_ns;	/* the agent's: older than this, and the engine is down */
+	__u64 heartbeat_ns;		/* the engine's: CLOCK_MONOTONIC of its last round */
 	__u32 steered_from;		/* the kernel's: enum seg_from, or 1 + the CPU; the engine clears it */
 	__u32 share_hit;		/* the kernel's: enum seg_share_hit, bits; the engine clears it */
 	__u64 share_gap_ns;		/* the engine's: how far apart a port's packets may come to it; 0: at will */
 	__u64 share_ahead_ns;		/* the engine's: how far ahead of that pace a port or peer may be */
 	__u64 share_seed;		/* the engine's, secret: of the hash of peers */
 	__u64 drained_ns;		/* the engine's: when it found all rings empty */
-	__u64 flow_secret[7];		/* the first engine's: of seg_flow.seal */
 };
 SEG_ABI_SIZE(seg_control, 112);
 
