@@ -54,14 +54,14 @@ class Event:
         why = self.kind, self.message, self.reason, self.rule_id
         return (self.workload, self.port_id, *ends, *why)
 
-    def repeated(self, again: Event) -> Event:
-        """Return both events as one. The kernel reports totals, the engine only what is new."""
+    def repeated(self, *again: Event) -> Event:
+        """Return all these events as one. The kernel reports totals, the engine only what is new."""
         if self.kind == "kernel-drop":
-            return replace(self, packets=again.packets)
+            return replace(self, packets=again[-1].packets)
         return replace(
             self,
-            packets=(self.packets or 0) + (again.packets or 1),
-            bytes=(self.bytes or 0) + (again.bytes or 0),
+            packets=(self.packets or 0) + sum(one.packets or 1 for one in again),
+            bytes=sum(one.bytes or 0 for one in (self, *again)),
         )
 
 

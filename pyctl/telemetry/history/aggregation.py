@@ -41,7 +41,8 @@ class Kind(Generic[Record]):
 
     owner: Callable[[Record], Hashable]
     """Returns the workload that the record belongs to, for shares of the room."""
-    both: Callable[[Record, Record], Record]
+    total: Callable[..., Record]
+    """Returns any number of records as one, with the first one's identity."""
     blurs: tuple[Blur[Record], ...]
     """From the least loss of detail to the greatest."""
 
@@ -71,7 +72,7 @@ def aggregate(records: list[Record], kind: Kind[Record], room: int) -> list[Reco
         for crowd in (CROWD, 1):
             for blur in kind.blurs:
                 if len(told) > share:
-                    told = _gathered(told, blur, kind.both, crowd)
+                    told = _gathered(told, blur, kind.total, crowd)
         found += told
     return found
 
@@ -95,45 +96,41 @@ def _by(
 def _gathered(
     records: list[Record],
     blur: Blur[Record],
-    both: Callable[[Record, Record], Record],
+    total: Callable[..., Record],
     crowd: int,
 ) -> list[Record]:
     found: list[Record] = []
     for alike in _by(blur.name, records).values():
         if len(alike) <= crowd:
             found += alike
-            continue
-        total = blur.of(alike[0])
-        for one in alike[1:]:
-            total = both(total, one)
-        found.append(total)
+        else:
+            found.append(total(blur.of(alike[0]), *alike[1:]))
     return found
 
 
-def _both_flows(earlier: FlowRecord, one: FlowRecord) -> FlowRecord:
-    both = earlier.and_more(one)
-    is_one_flow = one.verdict == "deny" and one.sport is not None
-    return replace(both, flows=earlier.flows) if is_one_flow else both
+def _same_flow(first: FlowRecord, *others: FlowRecord) -> FlowRecord:
+    total = first.and_more(*others)
+    is_one_flow = first.verdict == "deny" and first.sport is not None
+    return replace(total, flows=first.flows) if is_one_flow else total
 
 
 ATTEMPTS = partial(
     Repeats[FlowRecord],
     name=lambda one: one.identity if one.verdict == "deny" else None,
     time=lambda one: one.last,
-    both=_both_flows,
+    both=_same_flow,
     window_s=60.0,
 )
 """Repeats of a denied flow are one attempt, and one row."""
-_SAME_FLOW = partial(
-    ATTEMPTS,
-    name=lambda one: (*one.identity, None if one.verdict == "deny" else one.started),
-)
-"""Repeats of the same flow; the start tells ended flows apart."""
 
 
 def repeats_folded(records: Iterable[FlowRecord]) -> list[FlowRecord]:
-    """Return each flow once, with its repeats counted."""
-    return [kept.record for kept in _SAME_FLOW().take_all(records)]
+    """Return each flow once, with its repeats counted; the start tells ended flows apart."""
+    flows = _by(
+        lambda one: (None if one.verdict == "deny" else one.started, *one.identity),
+        records,
+    )
+    return [one[0] if len(one) == 1 else _same_flow(*one) for one in flows.values()]
 
 
 def is_of_any_far_end(one: FlowRecord) -> bool:
@@ -170,7 +167,7 @@ def _flow_without_far_end(one: FlowRecord) -> tuple[object, ...]:
 
 FLOWS: Kind[FlowRecord] = Kind(
     owner=lambda one: one.workload or one.port_id,
-    both=FlowRecord.and_more,
+    total=FlowRecord.and_more,
     blurs=(
         Blur(
             lambda one: (one.dport, *_flow_without_ports(one)),
@@ -217,7 +214,7 @@ def _address(endpoint: str | None) -> str | None:
 
 EVENTS: Kind[Event] = Kind(
     owner=lambda one: one.workload or one.port_id,
-    both=Event.repeated,
+    total=Event.repeated,
     blurs=(
         _blurred_events(lambda one: (_address(one.source), one.destination)),
         _blurred_events(lambda one: (_address(one.source), _address(one.destination))),

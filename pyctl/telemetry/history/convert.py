@@ -30,9 +30,10 @@ def record_of(flow: EngineFlow, names: Names) -> FlowRecord:
     source_name, destination_name = names.ends(
         flow.port_id, direction, flow.source, flow.destination
     )
+    clock_zero = wall_clock(0)
     return FlowRecord(
-        started=wall_clock(flow.created_ns),
-        last=wall_clock(flow.last_seen_ns),
+        started=clock_zero + flow.created_ns / 1e9,
+        last=clock_zero + flow.last_seen_ns / 1e9,
         workload=names.of_port(flow.port_id),
         port_id=flow.port_id,
         direction=direction,

@@ -70,19 +70,20 @@ class FlowRecord:
         judged = (self.verdict, self.rule_id, self.reason, self.answer)
         return (self.port_id, self.direction, *self.both_see, *judged)
 
-    def and_more(self, other: FlowRecord) -> FlowRecord:
-        """Return both records as one with this one's identity."""
+    def and_more(self, *others: FlowRecord) -> FlowRecord:
+        """Return all these records as one with this one's identity."""
+        every = (self, *others)
         return replace(
             self,
-            started=min(self.started, other.started),
-            last=max(self.last, other.last),
-            packets=self.packets + other.packets,
-            bytes=self.bytes + other.bytes,
-            back_packets=self.back_packets + other.back_packets,
-            back_bytes=self.back_bytes + other.back_bytes,
-            kernel_packets=self.kernel_packets + other.kernel_packets,
-            kernel_bytes=self.kernel_bytes + other.kernel_bytes,
-            flows=self.flows + other.flows,
+            started=min(one.started for one in every),
+            last=max(one.last for one in every),
+            packets=sum(one.packets for one in every),
+            bytes=sum(one.bytes for one in every),
+            back_packets=sum(one.back_packets for one in every),
+            back_bytes=sum(one.back_bytes for one in every),
+            kernel_packets=sum(one.kernel_packets for one in every),
+            kernel_bytes=sum(one.kernel_bytes for one in every),
+            flows=sum(one.flows for one in every),
         )
 
 
