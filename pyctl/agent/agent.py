@@ -193,7 +193,7 @@ class Agent:
     def _holder(self, pid: int) -> ProcessRef | None:
         """Return the attached process in the same network namespace as `pid`; None where there is none."""
         try:
-            found = workload_in_netns(self.context.registry, process_ref(pid))
+            found = workload_in_netns(self.view.workloads(), process_ref(pid))
         except SegctlError:
             return None
         return found.process if found else None
@@ -242,30 +242,27 @@ class Agent:
         asked = runtimes(host) if host else configured(self._config.container_hosts)
         followed = () if host else self.auto_attacher.runtimes
         each = {one.place: one for one in (*asked, *followed)}
-        context = self.context
+        attached, memory = self.view.workloads(), self.context.memory
         failures = self.auto_attacher.failures
-        inventory = Inventory(self.instance, context.registry, context.memory, failures)
+        inventory = Inventory(self.instance, attached, memory, failures)
         return inventory.of(each.values())
 
-    def find(self, ref: str) -> Workload:
-        """Return an attached workload, or a lost container, by id, name, pid or id prefix; see View.find."""
-        return self._found(self.view.by_id, ref)
+    def find(self, view: View, ref: str) -> Workload:
+        """Return a workload of the view, or a lost container, by id, name, pid or id prefix; see View.find."""
+        return self._find(view.by_id, ref)
 
-    def _find(self, ref: str) -> Workload:
-        return self._found(self.context.registry.by_id, ref)
-
-    def _found(self, attached: Mapping[str, Workload], ref: str) -> Workload:
+    def _find(self, attached: Mapping[str, Workload], ref: str) -> Workload:
         try:
             return find_workload(attached, ref)
         except NotFoundError:
-            for one in self.context.lost():
+            for one in self.context.lost(attached):
                 if ref in (one.id, one.name):
                     return one
             raise
 
-    def lost(self) -> list[Workload]:
-        """Return the containers that do not run and are attached again when they start."""
-        return self.context.lost()
+    def lost(self, view: View) -> list[Workload]:
+        """Return the containers that are not in the view and are attached again when they start."""
+        return self.context.lost(view.by_id)
 
     def driver_of(self, workload: Workload) -> Driver:
         """Return the driver that steers the workload, to ask for rules and counts."""
@@ -323,7 +320,7 @@ class Agent:
 
     def _set_mode(self, ref: str, mode: Mode | None, *, dry_run: bool) -> Workload:
         context = self.context
-        before = self._find(ref)
+        before = self._find(context.registry.by_id, ref)
         after = before.forced(mode)
         if dry_run:
             return after
@@ -374,7 +371,7 @@ class Agent:
         if ref is None:
             return None
         try:
-            return harmless(self.context.registry.find(ref).name)
+            return harmless(self.view.find(ref).name)
         except NotFoundError:
             if self.reader.knows(ref):
                 return ref

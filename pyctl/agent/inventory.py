@@ -6,7 +6,7 @@ I/O: the runtimes', /proc.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -18,7 +18,6 @@ from pyctl.model.workload import Workload
 from pyctl.platform.process import process_ref
 from pyctl.runtime.base import Container, Known, Runtime, Unreachable
 from pyctl.state.memory import Memory
-from pyctl.state.registry import Registry
 
 
 class Standing(StrEnum):
@@ -48,7 +47,7 @@ class Inventory:
     """What is attached or could be, of one instance. `failures`: by id, why an attach failed."""
 
     instance: Instance
-    registry: Registry
+    attached: Sequence[Workload]
     memory: Memory
     failures: Mapping[str, str]
 
@@ -87,7 +86,7 @@ class Inventory:
         return Listed(known, Standing.NOT_ATTACHED, None, self._why_not(known))
 
     def _attached(self, container: Container) -> Workload | None:
-        return workload_in_netns(self.registry, process_ref(container.pid))
+        return workload_in_netns(self.attached, process_ref(container.pid))
 
     def _why_not(self, known: Known) -> str:
         if not known.container.pid:

@@ -5,6 +5,7 @@ In: a workload's id, name, pid or container. Out: what the agent knows of it. I/
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,6 +13,7 @@ import click
 
 from pyctl.cli.shared import options, render
 from pyctl.cli.shared.once import Command
+from pyctl.errors import NotFoundError
 from pyctl.model import truth
 from pyctl.model.workload import Mode
 
@@ -195,10 +197,13 @@ def rules(workload: str | None, as_json: bool) -> None:
 
     client = AgentClient(options.instance())
     if workload is None:
-        refs = [each["id"] for each in client.workloads()["workloads"]]
+        answers = []
+        for each in client.workloads()["workloads"]:
+            # The kernel has nothing of a lost one, nor of one that was detached meanwhile.
+            with contextlib.suppress(NotFoundError):
+                answers.append(client.rules(each["id"]))
     else:
-        refs = [workload]
-    answers = [client.rules(ref) for ref in refs]
+        answers = [client.rules(workload)]
     if as_json:
         render.as_json({"workloads": answers} if workload is None else answers[0])
         return

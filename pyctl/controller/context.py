@@ -6,7 +6,7 @@ recovery have in common. Its callers are run by the controller's loop.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -95,9 +95,9 @@ class Context:
         """Return the workload's effective mode and where it comes from."""
         return effective_mode(self.policy, workload)
 
-    def lost(self) -> list[Workload]:
-        """Return the containers that do not run now and are attached again when they start."""
-        lost = self.memory.lost(self.registry.by_id)
+    def lost(self, attached: Collection[str]) -> list[Workload]:
+        """Return the containers that are attached again when they start; none of those `attached` (ids)."""
+        lost = self.memory.lost(attached)
         return [self.memory.with_mode(one.workload) for one in lost]
 
     def compile(self, joining: Workload | None = None) -> Compiled:

@@ -246,6 +246,7 @@ ALLOWED: dict[str, set[str]] = {
         "pyctl.api.schema",
         "pyctl.api.scrape",
         "pyctl.controller.loop",
+        "pyctl.controller.view",
         "pyctl.platform",
         "pyctl.policy",
         "pyctl.state",

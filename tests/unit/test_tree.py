@@ -35,7 +35,6 @@ ROOM = 12
 
 NOT_MIRRORED = {
     "pyctl/abi_build.py": "its product is what test_abi and tests/kernel hold to the header",
-    "pyctl/api/v1/views.py": "tests/datapath/test_agent_*: its answers need a live agent",
 }
 """Source → why no unit test has its name. The list may only shrink."""
 

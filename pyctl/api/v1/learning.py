@@ -78,9 +78,9 @@ def router(agent: Agent) -> APIRouter:
     ) -> schema_learning.Learned:
         """Return the policy with rules that allow what was seen and answered."""
         flows, complete = recorded(agent.reader, since)
-        policy = agent.view.policy
-        found = learned(policy, agent.view.workloads(), flows, group, cidr_prefix)
-        body = document(found, policy.text)
+        view = agent.view
+        found = learned(view.policy, view.workloads(), flows, group, cidr_prefix)
+        body = document(found, view.policy.text)
         head = (
             f"Learned: {len(found.rules)} rules from {found.flows} flows, with ids from "
             "10000 on, behind the rules of the policy in force.\nReview, then: "
@@ -102,12 +102,9 @@ def router(agent: Agent) -> APIRouter:
         started = time.monotonic()
         policy = parse(request.text)
         flows, complete = recorded(agent.reader, request.since)
+        view = agent.view
         found = simulate(
-            flows,
-            agent.view.policy,
-            policy,
-            agent.view.workloads(),
-            mode=request.mode,
+            flows, view.policy, policy, view.workloads(), mode=request.mode
         )
         return schema_learning.Simulated(
             flows={change.value: found.flows[change] for change in Change},

@@ -31,6 +31,7 @@ from prometheus_client.registry import Collector
 from pyctl.agent.agent import Agent
 from pyctl.api.scrape import Page, ScrapeServer
 from pyctl.api.v1.views import counter_rows
+from pyctl.controller.view import View
 from pyctl.errors import SegctlError
 from pyctl.model.text import harmless
 from pyctl.model.workload import Mode
@@ -73,11 +74,12 @@ class AgentCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield all metric families."""
+        view = self._agent.view
         yield InfoMetricFamily(
             "segctl_build", "The agent.", value={"version": version("segctl")}
         )
-        yield from self._packets()
-        yield from self._workloads()
+        yield from self._packets(view)
+        yield from self._workloads(view)
         supervisor = self._agent.supervisor
         yield from engine_metrics(supervisor.stats(), carries=supervisor.carries())
         yield CounterMetricFamily(
@@ -86,10 +88,9 @@ class AgentCollector(Collector):
             value=self._agent.supervisor.restarts,
         )
         yield from self._history()
-        rules = self._agent.view.policy.rules
-        yield from rule_metrics(rules, self._agent.reader.stored_hits())
+        yield from rule_metrics(view.policy.rules, self._agent.reader.stored_hits())
 
-    def _packets(self) -> Iterator[Metric]:
+    def _packets(self, view: View) -> Iterator[Metric]:
         labels = ["workload", "port", "category", "reason"]
         packets = CounterMetricFamily(
             "segctl_packets", "Packets by what became of them and why.", labels=labels
@@ -97,7 +98,7 @@ class AgentCollector(Collector):
         size = CounterMetricFamily("segctl_bytes", "Likewise, bytes.", labels=labels)
         agent = self._agent
         sums: dict[tuple[str, ...], tuple[int, int]] = {}
-        for workload in agent.view.workloads():
+        for workload in view.workloads():
             for port in workload.ports:
                 try:
                     kernel = agent.driver_of(workload).counters(port.port_id)
@@ -115,11 +116,10 @@ class AgentCollector(Collector):
             size.add_metric(labels_of, octets)
         yield from (packets, size)
 
-    def _workloads(self) -> Iterator[Metric]:
+    def _workloads(self, view: View) -> Iterator[Metric]:
         found = GaugeMetricFamily(
             "segctl_workloads", "Attached workloads.", labels=["mode"]
         )
-        view = self._agent.view
         modes = Tally(view.mode_of(one).mode for one in view.workloads())
         for mode in Mode:
             found.add_metric([mode.value], modes[mode])
@@ -127,7 +127,7 @@ class AgentCollector(Collector):
         yield GaugeMetricFamily(
             "segctl_workloads_lost",
             "Containers that are to be attached, and are not there.",
-            value=len(self._agent.lost()),
+            value=len(self._agent.lost(view)),
         )
         beside = GaugeMetricFamily(
             "segctl_uninspected_interfaces",

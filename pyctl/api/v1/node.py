@@ -26,7 +26,8 @@ def router(agent: Agent, on_stop: Callable[[], None]) -> APIRouter:
     @made.get("/status")
     def status() -> node.Status:
         """Return the state of agent and engine."""
-        loads = agent.view.workloads()
+        view = agent.view
+        loads = view.by_id.values()
         return node.Status(
             pid=os.getpid(),
             version=version("segctl"),
@@ -38,7 +39,7 @@ def router(agent: Agent, on_stop: Callable[[], None]) -> APIRouter:
             engine=node.EngineStatus.model_validate(agent.supervisor.status()),
             workloads=len(loads),
             ports=sum(len(load.ports) for load in loads),
-            policy_rules=len(agent.view.policy.rules),
+            policy_rules=len(view.policy.rules),
             history=node.HistoryStatus.model_validate(vars(agent.recording())),
             auto_attach=agent.auto_attacher.states(),
             pending=[_pending(one) for one in agent.pending()],

@@ -17,10 +17,11 @@ def router(agent: Agent) -> APIRouter:
     @made.get("/policy")
     def get() -> schema.PolicyText:
         """Return the policy in force, as it was written."""
-        policy = agent.view.policy
+        view = agent.view
+        policy = view.policy
         return schema.PolicyText(
             text=policy.text,
-            applied_at=agent.view.policy_applied_at,
+            applied_at=view.policy_applied_at,
             groups=len(policy.groups),
             rules=len(policy.rules),
         )

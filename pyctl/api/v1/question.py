@@ -28,10 +28,9 @@ def router(agent: Agent) -> APIRouter:
     @made.post("/policy/test")
     def test(request: PolicyQuestion) -> PolicyAnswer:
         """Return what becomes of a new connection, which rule decides, and why none before it does."""
-        policy = agent.view.policy
-        if request.text is not None:
-            policy = parse(request.text)
-        loads = agent.view.workloads()
+        view = agent.view
+        policy = view.policy if request.text is None else parse(request.text)
+        loads = view.workloads()
         return answer_view(
             ask(policy, loads, request.source, request.target, request.port)
         )

@@ -1,7 +1,7 @@
 """The agent's values as the API shows them.
 
-In: Workload, Counter, Event and friends. Out: schema models. I/O: none, but for the counters
-that the caller hands in.
+In: Workload, Counter, Event and friends, and the View that the whole answer is of. Out: schema models.
+I/O: none, but for a workload's process and its counters.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pyctl import abi
 from pyctl.agent.agent import Agent
 from pyctl.api.schema import workloads as schema
 from pyctl.api.schema.identity import ClaimView, SharedAddress
+from pyctl.controller.view import View
 from pyctl.model.workload import Counter, ModeSource, Port, Workload
 from pyctl.platform.process import process_alive
 from pyctl.policy.compile.affected_ports import rule_count
@@ -35,21 +36,17 @@ def port_view(port: Port) -> schema.PortView:
     )
 
 
-def _state(agent: Agent, workload: Workload) -> schema.WorkloadState:
-    if workload.id not in agent.view.by_id:
+def _state(view: View, workload: Workload) -> schema.WorkloadState:
+    if workload.id not in view.by_id:
         return schema.WorkloadState.LOST
     if process_alive(workload.process):
         return schema.WorkloadState.ATTACHED
     return schema.WorkloadState.EMPTY
 
 
-def _shared(agent: Agent) -> Shared:
-    return shared(agent.view.workloads())
-
-
-def _head(agent: Agent, workload: Workload, together: Shared) -> dict[str, object]:
-    effective = effective_mode(agent.view.policy, workload)
-    state = _state(agent, workload)
+def _head(view: View, workload: Workload, together: Shared) -> dict[str, object]:
+    effective = view.mode_of(workload)
+    state = _state(view, workload)
     lost = state is schema.WorkloadState.LOST
     return {
         "id": workload.id,
@@ -59,9 +56,7 @@ def _head(agent: Agent, workload: Workload, together: Shared) -> dict[str, objec
         "runtime": workload.runtime,
         "image": workload.image,
         "labels": workload.labels,
-        "uninspected": [
-            vars(one) for one in agent.view.uninspected.get(workload.id, ())
-        ],
+        "uninspected": [vars(one) for one in view.uninspected.get(workload.id, ())],
         "datapath": workload.datapath,
         "mode": effective.mode,
         "mode_source": effective.source,
@@ -81,21 +76,21 @@ def _head(agent: Agent, workload: Workload, together: Shared) -> dict[str, objec
     }
 
 
-def workload_view(agent: Agent, workload: Workload) -> schema.WorkloadView:
+def workload_view(view: View, workload: Workload) -> schema.WorkloadView:
     """Return the API's view of a workload in the list."""
-    (view,) = workload_views(agent, [workload])
-    return view
+    (shown,) = workload_views(view, [workload])
+    return shown
 
 
 def workload_views(
-    agent: Agent, workloads: Iterable[Workload]
+    view: View, workloads: Iterable[Workload]
 ) -> list[schema.WorkloadView]:
     """Return the API's view of workloads as the list."""
-    together = _shared(agent)
+    together = shared(view.workloads())
     return [
         schema.WorkloadView.model_validate(
             {
-                **_head(agent, workload, together),
+                **_head(view, workload, together),
                 "ports": [port_view(port) for port in workload.ports],
             }
         )
@@ -135,9 +130,10 @@ def event_views(events: Iterable[Event]) -> list[schema.Event]:
     return [event_view(event) for event in events]
 
 
-def workload_detail(agent: Agent, workload: Workload) -> schema.WorkloadDetail:
+def workload_detail(
+    agent: Agent, view: View, workload: Workload
+) -> schema.WorkloadDetail:
     """Return the API's view of all that is known of one workload."""
-    view = agent.view
     ports = []
     sessions = 0
     for port in workload.ports:
@@ -161,7 +157,7 @@ def workload_detail(agent: Agent, workload: Workload) -> schema.WorkloadDetail:
     from_policy = unforced.source is ModeSource.POLICY
     return schema.WorkloadDetail.model_validate(
         {
-            **_head(agent, workload, _shared(agent)),
+            **_head(view, workload, shared(view.workloads())),
             "attach_mode": workload.attach_mode,
             "forced_mode": workload.forced_mode,
             "policy_mode": unforced.mode if from_policy else None,

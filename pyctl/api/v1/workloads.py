@@ -31,7 +31,7 @@ def router(agent: Agent) -> APIRouter:
         result = agent.attach(AttachRequest(**given))
         workload = result.workload
         return schema.AttachResponse(
-            workload=views.workload_view(agent, workload) if workload else None,
+            workload=views.workload_view(agent.view, workload) if workload else None,
             plan=result.plan,
             warnings=told(result.warnings),
             already=result.already,
@@ -48,22 +48,26 @@ def router(agent: Agent) -> APIRouter:
     @made.get("/workloads")
     def workloads() -> schema.WorkloadList:
         """Return all workloads that are attached, or lost."""
-        found = [*agent.view.workloads(), *agent.lost()]
+        view = agent.view
+        found = [*view.by_id.values(), *agent.lost(view)]
         found.sort(key=lambda one: (one.name, one.id))
-        return schema.WorkloadList(workloads=views.workload_views(agent, found))
+        return schema.WorkloadList(workloads=views.workload_views(view, found))
 
     @made.get("/workloads/{ref}")
     def workload(ref: str) -> schema.WorkloadDetail:
         """Return one workload in full."""
-        return views.workload_detail(agent, agent.find(ref))
+        view = agent.view
+        return views.workload_detail(agent, view, agent.find(view, ref))
 
     @made.put("/workloads/{ref}/mode")
     def mode(ref: str, request: schema.ModeRequest) -> schema.ModeResponse:
         """Force the mode, or give the choice back."""
-        before = agent.view.mode_of(agent.find(ref)).mode
+        view = agent.view
+        before = view.mode_of(agent.find(view, ref)).mode
         forced = None if request.mode == "auto" else Mode(request.mode)
         changed = agent.set_mode(ref, forced, dry_run=request.dry_run)
-        after = agent.view.mode_of(changed)
+        view = agent.view
+        after = view.mode_of(changed)
         return schema.ModeResponse(
             workload=changed.name,
             before=before,
@@ -72,7 +76,7 @@ def router(agent: Agent) -> APIRouter:
             plan=[f"{changed.name}: {before} → {after.mode}"],
             warnings=[
                 f"not inspected: {one.interface}: {one.reason}"
-                for one in agent.view.uninspected.get(changed.id, ())
+                for one in view.uninspected.get(changed.id, ())
             ],
         )
 

@@ -67,7 +67,7 @@ def attach(context: Context, order: AttachRequest) -> AttachResult:
     """
     started = time.monotonic()
     target = find_target(order.pid, order.container, order.container_host, order.found)
-    known = workload_in_netns(context.registry, target.process)
+    known = workload_in_netns(context.registry.all(), target.process)
     if known is not None:
         result = _attach_more(context, known, target, order, started)
     else:

@@ -154,7 +154,7 @@ def _meant(context: Context, order: DetachRequest) -> list[Workload]:
         ):
             return [workload]
     target = find_target(order.pid, order.container, order.container_host)
-    known = workload_in_netns(context.registry, target.process)
+    known = workload_in_netns(context.registry.all(), target.process)
     return [known] if known else []
 
 

@@ -191,14 +191,14 @@ def test_a_mode_is_seen_with_its_source_when_it_is_answered(node):
     after = node.agent.set_mode("web", Mode.MONITOR)
     effective = node.agent.view.mode_of(after)
     assert (effective.mode, effective.source) == (Mode.MONITOR, ModeSource.COMMAND)
-    assert node.agent.find("web").forced_mode is Mode.MONITOR
+    assert node.agent.find(node.agent.view, "web").forced_mode is Mode.MONITOR
     assert node.holds()
 
 
 def test_a_mode_that_is_tried_changes_nothing(node):
     after = node.agent.set_mode("web", Mode.QUARANTINE, dry_run=True)
     assert after.forced_mode is Mode.QUARANTINE
-    assert node.agent.find("web").forced_mode is None
+    assert node.agent.find(node.agent.view, "web").forced_mode is None
     assert node.kernel.calls == []
 
 
@@ -208,10 +208,10 @@ def test_a_mode_that_is_refused_is_the_former_one_everywhere_in_the_end(node, ca
     with pytest.raises(SegctlError):
         node.agent.set_mode("web", Mode.QUARANTINE)
     assert call in node.kernel.calls
-    assert node.agent.find("web").forced_mode is None
+    assert node.agent.find(node.agent.view, "web").forced_mode is None
     assert node.agent.context.memory.with_mode(WEB).forced_mode is None
     node.comes_to_hold()
-    assert node.agent.find("web").forced_mode is None
+    assert node.agent.find(node.agent.view, "web").forced_mode is None
 
 
 @pytest.mark.parametrize("call", ["attach", "publish", "listeners_set"])
@@ -300,10 +300,10 @@ def test_who_is_asked_for_is_found_without_the_controller(node):
     )
     holder.start()
     assert held.wait(10)
-    assert node.agent.find("web").name == "web"
+    assert node.agent.find(node.agent.view, "web").name == "web"
     assert node.agent.pending() == []
     with pytest.raises(NotFoundError):
-        node.agent.find("nobody")
+        node.agent.find(node.agent.view, "nobody")
     go.set()
     holder.join(10)
 
@@ -322,7 +322,7 @@ def test_what_is_asked_after_the_end_is_refused_and_what_was_read_stays(node):
             order()
         assert str(caught.value) == ENDING
     assert node.agent.view.policy.text == OLD
-    assert node.agent.find("web").name == "web"
+    assert node.agent.find(node.agent.view, "web").name == "web"
 
 
 def test_at_its_end_the_engine_is_left_to_those_who_are_attached(node):

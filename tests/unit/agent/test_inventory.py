@@ -14,7 +14,6 @@ from pyctl.model.workload import ProcessRef, Workload
 from pyctl.platform.process import process_ref
 from pyctl.runtime.base import Container, Known, Unreachable
 from pyctl.state.memory import Memory
-from pyctl.state.registry import Registry
 from pyctl.state.requests import AttachRequest
 
 DB = Container("ab" * 32, "db", 0, "docker", place="unix:///d.sock")
@@ -33,15 +32,11 @@ class FakeRuntime:
         return list(self._known)
 
 
-class NoStore:
-    def save(self, _workload: Workload) -> None: ...
-
-
 @pytest.fixture
 def found(tmp_path, monkeypatch) -> Inventory:
     monkeypatch.setattr(Instance, "state_dir", tmp_path)
     instance = Instance("segt-inventory")
-    return Inventory(instance, Registry(NoStore()), Memory(instance), {})
+    return Inventory(instance, [], Memory(instance), {})
 
 
 def told(found: Inventory, *containers: Container) -> list[tuple[str, str]]:
@@ -63,7 +58,7 @@ def test_one_that_does_not_run_is_lost_only_where_it_is_remembered(found):
 def test_one_in_the_namespace_of_an_attached_one_is_told_with_whom(found, monkeypatch):
     here = process_ref(os.getpid())
     workload = Workload(DB.short_id, "db", replace(here, pid=1))
-    found.registry.put(workload)
+    found = replace(found, attached=[workload])
     running = replace(DB, pid=os.getpid())
     sidecar = replace(running, id="cd" * 32, name="sidecar")
     assert [one[0] for one in told(found, running, sidecar)] == ["attached", "shared"]

@@ -19,7 +19,9 @@ class Broken:
     def __init__(self, error: Exception) -> None:
         self._error = error
 
-    def find(self, _ref: str) -> None:
+    view = None
+
+    def find(self, _view: None, _ref: str) -> None:
         raise self._error
 
 

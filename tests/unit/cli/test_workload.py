@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests import packets
+from tests.unit.fake_agent import WORKLOAD
 
 
 def test_list_is_one_line_for_each_workload(agent, segctl):
@@ -40,6 +41,15 @@ def test_rules_without_a_name_are_everybodys(agent, segctl):
     text = segctl("rules").stdout
     assert "web eth0 (port 7, ebpf)" in text
     assert "filter seg_from_vex" in text
+
+
+def test_rules_of_all_leave_out_who_is_lost_or_went_meanwhile(agent, segctl):
+    gone = {**WORKLOAD, "id": "ffffffffffff", "name": "gone", "state": "lost"}
+    agent.changes = {"workloads": [gone, WORKLOAD]}
+    done = segctl("rules")
+    assert done.exit_code == 0, done.stderr
+    assert "web eth0 (port 7, ebpf)" in done.stdout
+    assert segctl("rules", "gone").exit_code == 3
 
 
 def test_an_unknown_workload_is_3(agent, segctl):

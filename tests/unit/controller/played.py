@@ -265,7 +265,7 @@ class Host:
     def _unspliced(
         self, _instance: Instance, process: ProcessRef, names: Iterable[str]
     ) -> tuple[str, ...]:
-        known = in_netns.workload_in_netns(self.registry, process)
+        known = in_netns.workload_in_netns(self.registry.all(), process)
         done = {one.interface for one in known.ports} if known else set()
         return tuple(name for name in names if name not in done)
 

@@ -220,10 +220,10 @@ def test_a_container_that_does_not_run_has_its_mode_still(host):
     web = replace(WEB, id=container.short_id, runtime="docker")
     host.context.memory.keep(container, AttachRequest(container="web"), web)
     host.context.memory.keep_mode(web.forced(Mode.QUARANTINE))
-    (lost,) = host.context.lost()
+    (lost,) = host.context.lost(host.registry.by_id)
     assert (lost.name, lost.forced_mode) == ("web", Mode.QUARANTINE)
     host.registry.put(web)
-    assert host.context.lost() == []
+    assert host.context.lost(host.registry.by_id) == []
 
 
 def test_a_mode_and_its_source_are_the_policys(host):

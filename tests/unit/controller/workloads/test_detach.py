@@ -292,4 +292,4 @@ def test_a_workload_that_ended_has_nothing_left_but_what_is_remembered(host):
     assert host.context.uninspected == {}
     assert host.context.steering.generations() == {}
     assert host.recorded == ["detached", "web had ended; nothing of it is left"]
-    assert [one.name for one in host.context.lost()] == ["web"]
+    assert [one.name for one in host.context.lost(host.registry.by_id)] == ["web"]

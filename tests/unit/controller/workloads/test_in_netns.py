@@ -9,12 +9,7 @@ import pytest
 
 from pyctl.controller.workloads.in_netns import workload_in_netns
 from pyctl.platform.process import process_ref, with_cookie
-from pyctl.state.registry import Registry
 from tests.unit.policy.makers import workload
-
-
-class NoStore:
-    def save(self, _workload) -> None: ...
 
 
 @pytest.mark.parametrize(
@@ -26,8 +21,6 @@ def test_the_number_of_a_namespace_that_died_is_a_strangers(ended, other_cookie,
     start = me.start_time - ended
     known = replace(me, start_time=start, cookie=me.cookie + other_cookie)
     web = replace(workload("web"), process=known)
-    registry = Registry(NoStore())
-    registry.put(web)
-    assert workload_in_netns(registry, process_ref(os.getpid())) == (
+    assert workload_in_netns([web], process_ref(os.getpid())) == (
         web if found else None
     )
