@@ -2,9 +2,9 @@
 
     rules    Rule and its parts, as frozen values; `normal`: the form in which a kernel keeps one
     plan     Pair, Steering, Options → the rules of the pair, and those of the bridge
-    render   rules → `tc` command lines, and lines for `tc -batch`
-    parse    what `tc filter show` prints (text or JSON) → rules with their handles
-    netlink    rules ⇄ rtnetlink message bodies, and a dump's messages → rules with their handles
+    render   rules → `tc` command lines
+    netlink  rules → rtnetlink message bodies
+    dump     a dump's messages → rules with their handles
     drift    rules asked for, rules held → what is missing, what is too much
 
 In: names, MACs, prefs, text, bytes. Out: values. I/O: none, but for `python -m fallback_tc`, which

@@ -27,7 +27,6 @@ from fallback_tc.rules import (
 )
 
 _PARENTS = {Parent.INGRESS: "ffff:", Parent.CLSACT_INGRESS: "ffff:fff2"}
-_QDISCS = {Parent.INGRESS: "ingress", Parent.CLSACT_INGRESS: "clsact"}
 _SIDES = {Side.DST: "dst", Side.SRC: "src"}
 
 
@@ -35,30 +34,14 @@ def add(rule: Rule) -> str:
     """Return the `tc filter add …` line. ValueError for a rule that was read from a kernel and has unknown
     parts.
     """
-    return f"tc {batch_add(rule)}"
+    matches = " ".join(_match(match) for match in rule.matches)
+    actions = " ".join(f"action {_action(action)}" for action in rule.actions)
+    return f"tc filter add {_place(rule)} u32 {matches} {actions}".rstrip()
 
 
 def delete(rule: Rule) -> str:
-    """Return the `tc filter del …` line, which deletes all filters of the rule's place."""
-    return f"tc {batch_delete(rule)}"
-
-
-def batch_add(rule: Rule) -> str:
-    """Return the `tc -batch` line that adds the rule."""
-    matches = " ".join(_match(match) for match in rule.matches)
-    actions = " ".join(f"action {_action(action)}" for action in rule.actions)
-    line = f"filter add {_place(rule)} u32 {matches} {actions}"
-    return line.rstrip()
-
-
-def batch_delete(rule: Rule) -> str:
-    """Return the `tc -batch` line that deletes the place's u32 filters; another kind's filter stays."""
-    return f"filter del {_place(rule)} u32"
-
-
-def qdisc(device: str, parent: Parent) -> str:
-    """Return the `tc qdisc add …` line for the qdisc of that hook."""
-    return f"tc qdisc add dev {device} {_QDISCS[parent]}"
+    """Return the `tc filter del …` line that deletes the place's u32 filters; another kind's filter stays."""
+    return f"tc filter del {_place(rule)} u32"
 
 
 def deletions(rules: Iterable[Rule]) -> list[str]:

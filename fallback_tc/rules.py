@@ -14,7 +14,7 @@ from enum import Enum, IntEnum, StrEnum
 
 WORD = 4
 """Bytes of the words that u32 and pedit work on."""
-DA_OFFSET, SA_OFFSET = -14, -8
+DA_OFFSET = -14
 """Of the MACs, from the network header: where u32 counts from, and pedit unless told otherwise."""
 MAC_BYTES = 6
 IFNAMSIZ = 16

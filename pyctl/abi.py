@@ -22,7 +22,6 @@ __all__ = [
     "ffi",
     "pack",
     "sizeof",
-    "tapmac",
     "ucmac",
     "unpack",
 ]
@@ -106,10 +105,3 @@ def ucmac(port_id: int) -> bytes:
     """Return the UCMAC of a port: six bytes."""
     prefix = bytes(constant(f"SEG_UCMAC_{i}") for i in range(4))
     return prefix + port_id.to_bytes(2, "big")
-
-
-def tapmac(port_id: int) -> bytes:
-    """Return the MAC of the engine's tap copies, in place of the UCMAC: six bytes."""
-    mac = bytearray(ucmac(port_id))
-    mac[3] = constant("SEG_TAPMAC_3")
-    return bytes(mac)

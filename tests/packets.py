@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from ipaddress import IPv6Address
 
+from pyctl import abi
+
 pod_one_ip4, pod_two_ip4, gateway_ip4 = "192.0.2.11", "192.0.2.12", "192.0.2.1"
 pod_one_ip6, pod_two_ip6, gateway_ip6 = (
     "2001:db8:1::11",
@@ -86,3 +88,10 @@ pod_one_link_local_ip6 = link_local_of(pod_one_mac)
 def mac(number: int) -> str:
     """One of many, a different one for each number."""
     return ":".join(("02:42:c0:01", f"{number >> 8:02x}", f"{number & 0xFF:02x}"))
+
+
+def tapmac(port_id: int) -> bytes:
+    """The MAC of the engine's tap copies, in place of the UCMAC: six bytes."""
+    octets = bytearray(abi.ucmac(port_id))
+    octets[3] = abi.constant("SEG_TAPMAC_3")
+    return bytes(octets)

@@ -61,7 +61,6 @@ from pyctl.telemetry.history.query import Reader
 from pyctl.telemetry.history.writer import History, State
 
 _log = structlog.get_logger()
-_NAMES_TOLD = 10
 _RESYNC = "resync"
 """The kind of work that repeats what engine or kernel refused."""
 

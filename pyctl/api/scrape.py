@@ -47,11 +47,6 @@ class ScrapeServer:
         self._ending = asyncio.Event()
         self._thread.start()
 
-    @property
-    def port(self) -> int:
-        """Return the port on which it listens."""
-        return int(self._listener.getsockname()[1])
-
     def close(self) -> None:
         """Cut off all clients, and return when the thread has ended. Idempotent."""
         if self._thread.is_alive():

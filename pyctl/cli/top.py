@@ -162,16 +162,8 @@ def _workload(
 
 
 def _table(columns: tuple[str, ...], rows: list[list[object]]) -> Any:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        shown.add_column(column, no_wrap=True, overflow="ellipsis")
-    for cells in rows:
-        shown.add_row(*(Text(render.safe(cell)) for cell in cells))
-    return shown
+    cells = [list(map(render.safe, row)) for row in rows]
+    return render.rich_table(columns, cells, no_wrap=True, overflow="ellipsis")
 
 
 @contextlib.contextmanager

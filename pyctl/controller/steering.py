@@ -68,10 +68,6 @@ class Steering:
         """The lines reported last about others' filters, by port id."""
         supervisor.on_new_engine = self._resync_engine
 
-    def policy_of(self, port_id: int) -> tuple[PortPolicy | None, int]:
-        """Return the port's policy in force and its generation (0: none)."""
-        return self._policies.get(port_id), self._current.get(port_id, 0)
-
     def generations(self) -> dict[int, int]:
         """Return the generation of the policy in force, by port id."""
         return dict(self._current)

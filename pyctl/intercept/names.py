@@ -11,7 +11,6 @@ import json
 from dataclasses import asdict, dataclass
 
 MARK = "segctl "
-ALIAS_MAX = 255
 NAME_MAX = 15
 _DIGEST = 4
 

@@ -48,29 +48,6 @@ class Outcome:
     ingress: Judgement | None
 
 
-@dataclass(frozen=True)
-class Row:
-    """One line of the table; mode None: that end is not attached."""
-
-    opener: Mode | None
-    answerer: Mode | None
-    at_opener: RuleResult
-    at_answerer: RuleResult
-
-    @property
-    def outcome(self) -> Outcome:
-        """Return the outcome of the row's connection."""
-        egress = judged(self.opener, self.at_opener) if self.opener else None
-        ingress = judged(self.answerer, self.at_answerer) if self.answerer else None
-        return connection(egress, ingress)
-
-    def __str__(self) -> str:
-        ends = (self.opener, self.at_opener), (self.answerer, self.at_answerer)
-        return " → ".join(
-            f"{mode}: {says}" if mode else "outside" for mode, says in ends
-        )
-
-
 _ALLOWED = Judgement(passes=True, verdict="allow")
 _QUARANTINED = Judgement(passes=False, verdict=None, reason="quarantine")
 _REASON = {RuleResult.DENY: "policy_deny", RuleResult.NOTHING: "default_deny"}
@@ -102,29 +79,6 @@ def connection(egress: Judgement | None, ingress: Judgement | None) -> Outcome:
     if egress and not egress.passes:
         return Outcome(opens=False, egress=egress, ingress=None)
     return Outcome(ingress is None or ingress.passes, egress, ingress)
-
-
-def rows() -> Iterator[Row]:
-    """Yield the rows of the table: for each pair of modes, rules that allow at both ends, that deny at either
-    end, and no rule.
-    """
-    said = (
-        (RuleResult.ALLOW, RuleResult.ALLOW),
-        (RuleResult.DENY, RuleResult.ALLOW),
-        (RuleResult.ALLOW, RuleResult.DENY),
-        (RuleResult.NOTHING, RuleResult.NOTHING),
-    )
-    modes = (None, *Mode)
-    for opener in modes:
-        for answerer in modes:
-            for at_opener, at_answerer in said:
-                # Rules at an end that does not judge make no separate row.
-                if opener is None and at_opener is RuleResult.DENY:
-                    continue
-                if answerer is None and at_answerer is RuleResult.DENY:
-                    continue
-                if opener or answerer:
-                    yield Row(opener, answerer, at_opener, at_answerer)
 
 
 def table() -> str:
@@ -163,7 +117,10 @@ def _cell(opener: Mode | None, answerer: Mode | None) -> str:
         return "-"
     letters = []
     for says in RuleResult:
-        outcome = Row(opener, answerer, says, says).outcome
+        outcome = connection(
+            judged(opener, says) if opener else None,
+            judged(answerer, says) if answerer else None,
+        )
         stopped = "I" if outcome.ingress and not outcome.ingress.passes else "E"
         letters.append("+" if outcome.opens else stopped)
     return " ".join(letters)

@@ -16,7 +16,6 @@ import pytest
 from pyctl.engine.client import EngineClient
 from pyctl.engine.launch import start_engine
 from pyctl.engine.rings import open_rings
-from pyctl.model import truth
 from pyctl.model.policy import Action, Direction, PortPolicy, PortRule
 from pyctl.model.truth import RuleResult
 from pyctl.model.workload import DatapathKind, Mode
@@ -27,6 +26,7 @@ from pyctl.telemetry.history.values import FlowRecord, Joined
 from tests import packets
 from tests.lab.pace import wait_for
 from tests.lab.traffic import Program, tcp_echo, tcp_talk
+from tests.lab.truth_rows import Row, rows
 from tests.lab.wiring import Wiring
 
 PORT = 8080
@@ -159,7 +159,7 @@ def node(either: Wiring) -> Iterator[Node]:
         engine.close()
 
 
-def run(node: Node, row: truth.Row) -> tuple[object, object]:
+def run(node: Node, row: Row) -> tuple[object, object]:
     """(what must be, what is) of a row."""
     if row.opener:
         node.set(0, row.opener, row.at_opener)
@@ -210,7 +210,7 @@ def rule_of(says: RuleResult, way: Direction) -> int | None:
 
 def test_every_row_of_the_truth_table_holds(node: Node):
     """What opens, what does not, and what each end records of it."""
-    for row in truth.rows():
+    for row in rows():
         must, found = run(node, row)
         assert found == must, str(row)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from fallback_tc import dump, netlink, parse, render
+from fallback_tc import dump, netlink, render
 from fallback_tc.drift import drift
 from fallback_tc.pair import CLASSIC, Options, Pair, Steering
 from fallback_tc.plan import REST, guard, ruleset
@@ -28,6 +28,7 @@ from fallback_tc.rules import (
 from pyctl.platform.netlink.client import NetlinkError, NetlinkSocket
 from pyctl.platform.netns import netlink_in, opened
 from tests import packets
+from tests.lab import tc_text
 from tests.lab.netns import Lab, Netns
 from tests.lab.pace import wait_for
 from tests.lab.traffic import pings, reaches
@@ -117,7 +118,7 @@ def crossing(device: str, pref: int, *directions: Direction) -> Rule:
 
 
 def test_match_and_mirred_rules_come_back_as_they_were_asked_for(hooks):
-    """By the kernel's dump, by what tc prints, and by its JSON."""
+    """By the kernel's dump, and by what tc prints."""
     rules = [
         rule
         for steering in (Steering.FORWARD, Steering.TAP)
@@ -136,9 +137,8 @@ def test_match_and_mirred_rules_come_back_as_they_were_asked_for(hooks):
         held = hooks.held(device)
         assert len(held) > 5
         assert [one.rule for one in held] == asked
-        assert parse.text(hooks.shown(device), device) == held
-        assert parse.text(hooks.shown(device, "-s"), device) == held
-        assert parse.json_text(hooks.shown(device, "-j"), device) == held
+        assert tc_text.read(hooks.shown(device), device) == held
+        assert tc_text.read(hooks.shown(device, "-s"), device) == held
         assert not drift(asked, held)
 
 
@@ -292,6 +292,5 @@ def test_whole_rulesets_come_back_as_they_were_asked_for(hooks, options, steerin
         assert [one.rule for one in held] == sorted(
             map(normal, asked), key=lambda rule: rule.pref
         )
-        assert parse.text(hooks.shown(device), device) == held
-        assert parse.json_text(hooks.shown(device, "-j"), device) == held
+        assert tc_text.read(hooks.shown(device), device) == held
         assert not drift(asked, held)

@@ -51,7 +51,7 @@ def mac_text(raw: bytes) -> str:
 
 
 UCMAC, UCMAC_B = mac_text(abi.ucmac(PORT)), mac_text(abi.ucmac(OTHER_PORT))
-TAPMAC_B = mac_text(abi.tapmac(OTHER_PORT))
+TAPMAC_B = mac_text(packets.tapmac(OTHER_PORT))
 
 
 def arp(way):
@@ -186,7 +186,7 @@ def test_a_tap_copies_what_is_undecided_under_a_mac_of_copies(
     outcome = kernel.run(hook, frame)
     assert (outcome.verdict, outcome.reason) == (REDIRECT, "to_engine")
     assert outcome.frame == frame
-    assert kernel.copies() == [frame[:at] + abi.tapmac(PORT) + frame[at + 6 :]]
+    assert kernel.copies() == [frame[:at] + packets.tapmac(PORT) + frame[at + 6 :]]
     kernel.port(hook, "protect")
     kernel.run(hook, frame)
     assert kernel.copies() == [], "held, not copied"

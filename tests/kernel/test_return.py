@@ -55,8 +55,8 @@ def test_what_goes_to_a_group_has_the_groups_mac_again(kernel: Lab, version, dst
         {},
         {"src": UCMAC, "dst": UCMAC},
         {"src": UCMAC, "dst": OTHER},
-        {"dst": abi.tapmac(PORT).hex(":")},
-        {"src": abi.tapmac(PORT).hex(":")},
+        {"dst": packets.tapmac(PORT).hex(":")},
+        {"src": packets.tapmac(PORT).hex(":")},
     ],
     ids=["none", "both", "two ports", "a copy", "a copy out"],
 )

@@ -12,6 +12,7 @@ UnavailableError.
     containers, tiers          a private Docker or Podman; a shop of three tiers in one
     wiring, pairs, splice, dp  one datapath, a thousand pairs, one splice, the documents' demo, by hand
     snapshot, netcount, backlog  what a namespace has, and what the kernel has counted
-    disks, tc_shim, verdict_programs, flow_entry  full disks, tc over a kernel that is played, tiny BPF
-                               programs, entries of the flow maps
+    disks, tc_shim, tc_text, verdict_programs, flow_entry  full disks, tc over a kernel that is played, what
+                               tc prints, tiny BPF programs, entries of the flow maps
+    truth_rows                 the truth table of modes, row by row
 """

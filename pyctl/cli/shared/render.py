@@ -33,7 +33,9 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print columns with heads; only the heads where there are no rows."""
     cells = [[safe(value) for value in row] for row in rows]
     if sys.stdout.isatty():
-        _rich_table(columns, cells)
+        from rich.console import Console
+
+        Console().print(rich_table(columns, cells, overflow="fold"))
         return
     lines = [[column.upper() for column in columns], *cells]
     widths = [max(len(line[n]) for line in lines) for n in range(len(columns))]
@@ -165,15 +167,15 @@ def _flow(event: Mapping[str, Any]) -> str | None:
     return f"{head} → {safe(event['destination'])}"
 
 
-def _rich_table(columns: Sequence[str], cells: list[list[str]]) -> None:
+def rich_table(columns: Sequence[str], cells: list[list[str]], **how: Any) -> Any:
+    """Return a table for a terminal; `how` is rich's, for every column."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        shown.add_column(column, overflow="fold")
+        shown.add_column(column, **how)
     for line in cells:
         shown.add_row(*(Text(cell) for cell in line))  # Text: no markup is read from it
-    Console().print(shown)
+    return shown

@@ -12,8 +12,6 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
-import structlog
-
 from pyctl.controller.context import Context
 from pyctl.controller.workloads import succession, uninspected
 from pyctl.controller.workloads.attach_target import Target, find_target
@@ -54,7 +52,6 @@ from pyctl.runtime.base import Container
 from pyctl.state.requests import AttachRequest, AttachResult
 from pyctl.telemetry.events import Event
 
-_log = structlog.get_logger()
 _RULES_NETWORKS = (
     "it has CAP_NET_ADMIN in the host's user namespace: it can take away other workloads' interfaces and the host's, "
     "or hang devices on them; without that capability, or with userns-remap, it cannot"

@@ -342,7 +342,6 @@ _PARSERS: dict[str, Callable[[Fields], Message]] = {
     "ctrl_set_debug": _set_debug,
     "ctrl_get_debug": lambda _: GetDebug(),
 }
-NAMES = tuple(_PARSERS)
 
 
 def parse(datagram: bytes) -> Message:

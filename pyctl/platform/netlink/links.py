@@ -60,7 +60,6 @@ SIZES = (
     IFLA_GSO_IPV4_MAX_SIZE,
     IFLA_GRO_IPV4_MAX_SIZE,
 )
-IFNAMSIZ = 16
 VETH = "veth"
 """Link.kind of what `add_veth` makes."""
 

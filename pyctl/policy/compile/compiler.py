@@ -264,11 +264,6 @@ class Compiler:
         return (0, *sorted(self._index[name] for name in names))
 
 
-def compile_policy(policy: Policy, workloads: Iterable[Workload]) -> Compiled:
-    """Return the whole node's compiled policy."""
-    return Compiler(policy).compile(workloads)
-
-
 def port_pair(workload: Workload, port: Port, mode: Mode) -> PortPair:
     """Return what the datapath is to do for one port of a workload in `mode`."""
     passes = {

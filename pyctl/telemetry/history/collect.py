@@ -11,8 +11,6 @@ import threading
 import time
 from collections.abc import Callable
 
-import structlog
-
 from pyctl.engine.supervisor import Supervisor
 from pyctl.state.registry import Registry
 from pyctl.telemetry.events import Event
@@ -23,7 +21,6 @@ from pyctl.telemetry.history.values import FlowRecord
 from pyctl.telemetry.history.writer import History
 from pyctl.telemetry.report import engine_event
 
-_log = structlog.get_logger()
 _BATCH = 1000
 _LOST_S = 60.0
 FLOOD = 100

@@ -13,6 +13,11 @@ from pyctl.api import scrape
 from pyctl.api.scrape import ScrapeServer, parse_head
 from tests.lab.pace import wait_for
 
+
+def port_of(server: ScrapeServer) -> int:
+    return int(server._listener.getsockname()[1])
+
+
 BODY = b"segctl_engine_up 1\n" * 1000
 
 
@@ -24,14 +29,14 @@ def server():
 
 
 def scraped(server, method="GET", **headers):
-    connection = http.client.HTTPConnection("localhost", server.port, timeout=10)
+    connection = http.client.HTTPConnection("localhost", port_of(server), timeout=10)
     connection.request(method, "/metrics", headers=headers)
     answer = connection.getresponse()
     return answer, answer.read()
 
 
 def connected(server, said=b""):
-    made = socket.create_connection(("localhost", server.port), timeout=10)
+    made = socket.create_connection(("localhost", port_of(server)), timeout=10)
     made.sendall(said)
     return made
 
@@ -88,7 +93,7 @@ def test_the_end_waits_for_nobody(server):
 
 def test_an_address_that_is_taken_is_an_error(server):
     with pytest.raises(OSError, match="in use"):
-        ScrapeServer("localhost", server.port, lambda _: (BODY, "text/plain"))
+        ScrapeServer("localhost", port_of(server), lambda _: (BODY, "text/plain"))
 
 
 def test_a_head_is_read_as_far_as_it_makes_sense():

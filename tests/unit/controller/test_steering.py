@@ -20,7 +20,7 @@ from pyctl.model.policy import (
     PortPolicy,
 )
 from pyctl.model.workload import DatapathKind, Mode, OtherTraffic
-from pyctl.policy.compile.compiler import Compiled, Part, compile_policy, port_pair
+from pyctl.policy.compile.compiler import Compiled, Compiler, Part, port_pair
 from pyctl.policy.document.types import EMPTY
 from tests import packets
 from tests.unit.state.test_store import PORT, WEB
@@ -119,7 +119,7 @@ def test_a_pair_whose_filters_fail_leaves_nothing_in_the_engine(world):
     with pytest.raises(SegctlError):
         steering.add(300, policy(), DatapathKind.EBPF)
     assert recorder.names()[-2:] == ["detach", "port_delete"]
-    assert steering.policy_of(300) == (None, 0)
+    assert steering.generations() == {}
 
 
 @pytest.mark.parametrize("moment", ["node_set", "attach", "publish"])
@@ -180,11 +180,11 @@ def test_a_new_engine_learns_every_policy_under_new_generations(world):
     recorder, steering = world
     steering.prepare(policy(), 300, DatapathKind.EBPF, lambda: (80,))
     steering.add(300, policy(), DatapathKind.EBPF)
-    before = steering.policy_of(300)[1]
+    before = steering.generations()[300]
     recorder.told.clear()
     recorder.on_new_engine()
     assert recorder.names() == ["node_set", "listeners_set", "publish"]
-    assert steering.policy_of(300)[1] > before
+    assert steering.generations()[300] > before
 
 
 @pytest.mark.parametrize(
@@ -376,7 +376,7 @@ def two_ports(quarantined: int = 0) -> Compiled:
         mode = Mode.QUARANTINE if port_id == quarantined else None
         load = replace(WEB, id=str(port_id), ports=(port,), forced_mode=mode)
         loads.append(replace(load, any_source=bool(quarantined)))
-    return compile_policy(EMPTY, loads)
+    return Compiler(EMPTY).compile(loads)
 
 
 def test_quarantine_is_first_and_a_refusal_keeps_none_of_the_others_from_theirs(world):

@@ -1,16 +1,21 @@
+"""The dump of a kernel, read; and held to what tc makes of the same dump."""
+
 from __future__ import annotations
 
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 
 from fallback_tc import netlink
 from fallback_tc.dump import held
-from fallback_tc.pair import CLASSIC, Options, Steering
+from fallback_tc.pair import CLASSIC, Options, Pair, Steering
 from fallback_tc.plan import ruleset
-from fallback_tc.rules import Unknown, normal
-from tests.unit.fallback_tc.makers import NAMES, PAIR, RULES, dumped, on
+from fallback_tc.rules import Parent, Unknown, normal
+from tests import packets
+from tests.lab import tc_text
+from tests.unit.fallback_tc.makers import LINKS, NAMES, PAIR, RULES, dumped, on
+from tests.unit.fallback_tc.seeds import SHOWN
 
 name = NAMES.__getitem__
 
@@ -82,3 +87,63 @@ def test_bodies_that_are_cut_short_are_refused(cut):
     body = dumped([ruleset(PAIR)[0]])[-1]
     with pytest.raises(ValueError, match=r"attribute|no filter"):
         held([body[:cut]], name)
+
+
+SHOWN_PAIR = Pair(
+    vex="vex74f9-eth0",
+    vin="vin74f9-eth0",
+    bridge="vbr-neuv",
+    mac=packets.seed_shown_mac,
+    ucmac=packets.seed_shown_ucmac,
+    pref_ex=5,
+    pref_in=27,
+)
+
+
+def test_what_a_kernel_once_showed_is_the_pairs_ruleset():
+    """The document's own output, of an iproute2 that printed `flowid ???`."""
+    asked = on(ruleset(SHOWN_PAIR, options=CLASSIC), SHOWN_PAIR.bridge)
+    found = tc_text.read(SHOWN, SHOWN_PAIR.bridge)
+    assert [one.rule for one in found] == [normal(rule) for rule in asked]
+    assert [one.handle for one in found] == [0x80000800, 0x80100800]
+
+
+@pytest.mark.parametrize("options", [Options(), CLASSIC], ids=["default", "classic"])
+@pytest.mark.parametrize("steering", list(Steering))
+@pytest.mark.parametrize("device", [PAIR.vex, PAIR.vin, PAIR.bridge])
+@pytest.mark.parametrize("more", [[], ["-s"], ["-d"]], ids=["plain", "-s", "-d"])
+def test_what_tc_prints_today_is_the_ruleset(options, steering, device, more, tc_shim):
+    asked = on(ruleset(PAIR, steering, options), device)
+    bodies = dumped(asked)
+    wanted = held(bodies, name)
+    assert [one.rule for one in wanted] == sorted(
+        map(normal, asked), key=lambda rule: rule.pref
+    )
+    shown = tc_shim.shown(bodies, device, LINKS, *more)
+    assert tc_text.read(shown, device) == wanted
+
+
+@given(rule=RULES)
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_any_rule_survives_being_shown(rule, tc_shim):
+    """Odd masks, odd MACs, kept bits."""
+    bodies = dumped([rule])
+    shown = tc_shim.shown(bodies, rule.device, LINKS)
+    (found,) = tc_text.read(shown, rule.device)
+    assert [found] == held(bodies, name)
+    assert found.rule == normal(rule)
+
+
+def test_the_hook_is_taken_from_the_line_or_from_who_asked(tc_shim):
+    asked = on(ruleset(PAIR, options=CLASSIC), PAIR.vex)
+    said = tc_shim.shown(dumped(asked), PAIR.vex, LINKS)
+    assert "parent ffff:" in said
+    silent = tc_shim.shown(dumped(asked), PAIR.vex, LINKS, where=("parent", "ffff:"))
+    assert "parent" not in silent
+    for text, default in ((said, Parent.CLSACT_INGRESS), (silent, Parent.INGRESS)):
+        found = tc_text.read(text, PAIR.vex, default)
+        assert [one.rule for one in found] == [normal(rule) for rule in asked]

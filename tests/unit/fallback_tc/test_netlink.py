@@ -27,7 +27,9 @@ def test_a_replacement_is_the_same_filter_by_its_handle():
 
 def test_a_deletion_is_what_tc_sends(tc_shim):
     rule = ruleset(PAIR)[0]
-    ((kind, flags, body),) = tc_shim.sent([render.batch_delete(rule)], LINKS)
+    ((kind, flags, body),) = tc_shim.sent(
+        [render.delete(rule).removeprefix("tc ")], LINKS
+    )
     assert (kind, flags & ~0x5, body) == netlink.delete(rule, index)
     one = netlink.delete(rule, index, 0x80000800)
     assert netlink.TCMSG.unpack_from(one.body)[2] == 0x80000800

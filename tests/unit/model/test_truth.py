@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pyctl.model.truth import Row, RuleResult, judged, rows, table
+from pyctl.model.truth import RuleResult, judged, table
 from pyctl.model.workload import Mode
+from tests.lab.truth_rows import Row, rows
 
 
 def test_only_protect_and_quarantine_drop():

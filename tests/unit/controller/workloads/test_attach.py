@@ -265,8 +265,7 @@ def test_options_that_the_kernel_refuses_are_put_back(host, refuses, error):
     with pytest.raises(type(error), match="no such MTU"):
         attach(host.context, replace(WEB, mode=Mode.PROTECT, offload=Offload.OFF))
     assert state(host)[:3] == (before, on_disk, spliced)
-    policy, _ = host.context.steering.policy_of(1)
-    assert policy.mode is Mode.DISCOVER
+    assert host.context.steering.applied.ports[1].mode is Mode.DISCOVER
     assert host.context.due() == []
 
 
@@ -280,8 +279,7 @@ def test_options_that_the_engine_refuses_are_put_back_and_due(host):
     assert host.context.due() != []
     host.kernel.refuses.clear()
     host.context.refresh()
-    policy, _ = host.context.steering.policy_of(1)
-    assert policy.mode is Mode.DISCOVER
+    assert host.context.steering.applied.ports[1].mode is Mode.DISCOVER
 
 
 def test_a_workload_moves_to_another_datapath(host):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pyctl import abi
+from tests import packets
 from tests.unit.engine.core.harness import (
     ALLOW,
     DENY,
@@ -21,7 +22,7 @@ class Copied(Core):
     """A core that gets every frame as a tap sends it."""
 
     def feed(self, data: bytes, **options):
-        copy = data.replace(abi.ucmac(PORT), abi.tapmac(PORT), 1)
+        copy = data.replace(abi.ucmac(PORT), packets.tapmac(PORT), 1)
         assert copy != data
         return super().feed(copy, **options)
 
@@ -83,7 +84,7 @@ def test_a_copy_that_was_under_way_as_protect_began_blocks_nothing(core, net):
     core.set_policy(mode="monitor")
     talk = Connection(net, EGRESS).established(core)
     core.set_policy(mode="protect")
-    copy = talk.segment(0, "A").replace(abi.ucmac(PORT), abi.tapmac(PORT), 1)
+    copy = talk.segment(0, "A").replace(abi.ucmac(PORT), packets.tapmac(PORT), 1)
     assert core.feed(copy) == []
     data = talk.segment(0, "PA", b"held")
     resets = core.feed(data)
@@ -94,6 +95,6 @@ def test_a_copy_that_was_under_way_as_protect_began_blocks_nothing(core, net):
 def test_nor_does_one_of_a_connection_that_nobody_saw_begin(core, net):
     core.set_policy(mode="protect")
     talk = Connection(net, EGRESS)
-    copy = talk.segment(0, "A").replace(abi.ucmac(PORT), abi.tapmac(PORT), 1)
+    copy = talk.segment(0, "A").replace(abi.ucmac(PORT), packets.tapmac(PORT), 1)
     assert core.feed(copy) == []
     assert len(core.feed(talk.segment(0, "PA", b"held"))) == 2

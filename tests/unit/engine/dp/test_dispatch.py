@@ -11,7 +11,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pyctl.engine.dp.dispatch import DEBUG_CATEGORIES, GENERATION_BASE, Dispatcher
-from pyctl.engine.dp.messages import NAMES
 from pyctl.engine.process import log
 from pyctl.engine.process.engine import Engine
 from pyctl.engine.records import view_policy
@@ -67,7 +66,7 @@ bodies = st.dictionaries(
 )
 
 
-@given(st.lists(st.tuples(st.sampled_from(NAMES), bodies), max_size=6))
+@given(st.lists(st.tuples(st.sampled_from(sorted(RIGHT)), bodies), max_size=6))
 @settings(
     max_examples=80,
     deadline=None,

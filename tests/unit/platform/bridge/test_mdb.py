@@ -8,6 +8,7 @@ import struct
 from pyctl.platform.bridge import mdb
 from pyctl.platform.netlink.client import Message, NetlinkError, attr, attrs, nest
 
+MDBA_MDB_ENTRY, MDBA_MDB_ENTRY_INFO = 1, 1
 GROUP = bytes([239, 5, 5, 5]) + bytes(12) + b"\x08\x00" + bytes(2)
 SOURCE = bytes([198, 51, 100, 1])
 
@@ -26,8 +27,7 @@ class Kernel:
 
     def dump(self, _kind: int, _body: bytes) -> list[bytes]:
         groups = [
-            nest(mdb.MDBA_MDB_ENTRY, attr(mdb.MDBA_MDB_ENTRY_INFO, one))
-            for one in self.infos
+            nest(MDBA_MDB_ENTRY, attr(MDBA_MDB_ENTRY_INFO, one)) for one in self.infos
         ]
         return [struct.pack("=BxxxI", 7, 3) + nest(mdb.MDBA_MDB, *groups)]
 

@@ -32,6 +32,8 @@ from pyctl.platform.netlink.links import (
 )
 from tests.unit.platform.bridge.test_mdb import info
 
+BR_USER_STP = 2
+
 ISOLATED, LISTENING, FORWARDING = 33, b"\1", b"\3"
 
 
@@ -97,7 +99,7 @@ def test_what_can_be_set_is_kept_and_what_the_kernel_counts_is_not() -> None:
         (LISTENING, 0, IFF_UP, True),
         (LISTENING, 0, 0, False),
         (LISTENING, bridge_port.BR_KERNEL_STP, IFF_UP, False),
-        (FORWARDING, bridge_port.BR_USER_STP, IFF_UP, True),
+        (FORWARDING, BR_USER_STP, IFF_UP, True),
     ],
 )
 def test_a_state_is_kept_where_the_kernel_does_not_come_to_it(

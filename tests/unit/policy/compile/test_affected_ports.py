@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pyctl.policy.compile.affected_ports import affected_ports, rule_count
-from pyctl.policy.compile.compiler import Compiled, compile_policy
+from pyctl.policy.compile.compiler import Compiled, Compiler
 from pyctl.policy.document.parse import parse
 from pyctl.policy.document.resolve import addresses
 from tests import packets
@@ -31,7 +31,7 @@ ALL = (WEB, APP, DB)
 
 
 def compiled(*rules: str, loads=ALL, groups: str = GROUPS) -> Compiled:
-    return compile_policy(parse("\n".join((groups, "rules:", *rules))), loads)
+    return Compiler(parse("\n".join((groups, "rules:", *rules)))).compile(loads)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from ipaddress import ip_address, ip_network
 
 from pyctl.model.policy import Action, Holder, NodeRule, PortMatch
 from pyctl.model.workload import DatapathKind, Mode
-from pyctl.policy.compile.compiler import Compiler, compile_policy
+from pyctl.policy.compile.compiler import Compiler
 from pyctl.policy.document.identity import rule_key
 from pyctl.policy.document.parse import parse
 from pyctl.policy.document.types import Policy
@@ -30,7 +30,7 @@ rules:
 
 
 def test_rules_keep_their_order_and_those_disabled_are_none():
-    node = compile_policy(POLICY, []).node
+    node = Compiler(POLICY).compile([]).node
     assert node.groups == ("any", "web", "red", "far")
     assert node.cidrs == {3: (ip_network(packets.world_net_ip4),)}
     assert node.rules == (
@@ -48,7 +48,7 @@ def test_rules_keep_their_order_and_those_disabled_are_none():
 def test_members_are_ports_and_the_addresses_by_which_they_are_known():
     web = workload("web1", port(1, *ONE, LOCAL), labels={"colour": "red"})
     other = workload("db", port(2, f"{packets.pod_two_ip4}/24"))
-    compiled = compile_policy(POLICY, [web, other])
+    compiled = Compiler(POLICY).compile([web, other])
     assert compiled.members.ports == {1: (0, 1, 2), 2: (0,)}
     assert compiled.members.addresses == {
         ip_address(packets.pod_one_ip4): (0, 1, 2),
@@ -67,7 +67,7 @@ def test_an_address_that_two_workloads_share_is_of_either_and_of_no_sum_of_both(
     ]
     address = ip_address(packets.pod_one_ip4)
     for attached in (loads, loads[::-1]):
-        members = compile_policy(POLICY, attached).members
+        members = Compiler(POLICY).compile(attached).members
         assert address not in members.addresses
         assert members.shared[address] == (Holder((0, 1)), Holder((0, 2)))
         assert members.ports == {1: (0, 1), 2: (0, 2)}
@@ -87,19 +87,19 @@ def test_who_shares_an_address_is_known_by_its_closed_bridges():
     """And a port knows by them where its datapath compares MACs."""
     web = workload("web", on(7, port(1, *ONE)), on(8, port(4)))
     other = workload("b", on(9, port(2, *ONE), closed=False), labels={"colour": "red"})
-    compiled = compile_policy(POLICY, [web, other])
+    compiled = Compiler(POLICY).compile([web, other])
     assert compiled.members.shared[ip_address(packets.pod_one_ip4)] == (
         Holder((0, 1), (7, 8)),
         Holder((0, 2)),
     )
     assert [compiled.ports[n].segment for n in (1, 4, 2)] == [7, 8, 0]
     classic = replace(web, datapath=DatapathKind.U32)
-    assert compile_policy(POLICY, [classic]).ports[1].segment == 0
+    assert Compiler(POLICY).compile([classic]).ports[1].segment == 0
 
 
 def test_two_of_the_same_groups_are_as_one():
     loads = [workload("web1", port(1, *ONE)), workload("web2", port(2, *ONE))]
-    members = compile_policy(POLICY, loads).members
+    members = Compiler(POLICY).compile(loads).members
     assert members.addresses[ip_address(packets.pod_one_ip4)] == (0, 1)
     assert members.shared == {}
 
@@ -114,7 +114,7 @@ def test_a_workload_whose_labels_change_is_looked_at_again():
 
 def test_a_port_that_forwards_for_others_uses_any_address():
     gateway = replace(workload("a", port(1, *ONE)), any_source=True)
-    assert compile_policy(POLICY, [gateway]).own == {1: None}
+    assert Compiler(POLICY).compile([gateway]).own == {1: None}
 
 
 def test_default_is_deny_where_a_missing_rule_is_a_violation():
@@ -122,7 +122,7 @@ def test_default_is_deny_where_a_missing_rule_is_a_violation():
         workload(f"w{n}", port(n, *ONE), attach_mode=mode)
         for n, mode in enumerate(Mode, 1)
     ]
-    compiled = compile_policy(Policy(), attached)
+    compiled = Compiler(Policy()).compile(attached)
     assert {each.mode: each.default for each in compiled.ports.values()} == {
         Mode.DISCOVER: Action.ALLOW,
         Mode.MONITOR: Action.DENY,
@@ -132,5 +132,5 @@ def test_default_is_deny_where_a_missing_rule_is_a_violation():
 
 
 def test_the_answer_to_a_denied_syn_is_the_policys():
-    compiled = compile_policy(Policy(deny_rst=True), [workload("a", port(1, *ONE))])
+    compiled = Compiler(Policy(deny_rst=True)).compile([workload("a", port(1, *ONE))])
     assert compiled.ports[1].deny_rst

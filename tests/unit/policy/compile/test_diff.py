@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyctl.policy.compile.compiler import Compiled, compile_policy
+from pyctl.policy.compile.compiler import Compiled, Compiler
 from pyctl.policy.compile.diff import changed_ports, changes, moved
 from pyctl.policy.document.parse import parse
 from pyctl.policy.document.types import EMPTY
@@ -61,7 +61,7 @@ def test_only_ports_that_are_concerned_change():
         workload("c", port(2, f"{packets.pod_two_ip4}/24")),
     ]
     before, after = (
-        compile_policy(policy, attached)
+        Compiler(policy).compile(attached)
         for policy in (EMPTY, parse(OLD.replace("  - {id: 2", "  # - {id: 2")))
     )
     assert changed_ports(before, after) == [1]

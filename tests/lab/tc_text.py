@@ -1,4 +1,4 @@
-"""What `tc filter show` prints, as text or as JSON, back as rules.
+"""What `tc filter show` prints, back as rules: what tc reads of a kernel is held to what fallback_tc reads.
 
 In: its output, and the device and hook that it was asked for, which tc does not repeat. Out: `Held`
 rules, in the order in which the kernel tries them. I/O: none.
@@ -9,11 +9,8 @@ for; filters of other kinds are somebody else's, and left out.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from fallback_tc.rules import (
     WORD,
@@ -65,10 +62,6 @@ _PLAIN = re.compile(
     r"(?:\s*order \d+|\s*key ht [0-9a-f]+ bkt [0-9a-f]+|\s*terminal flowid(?: \?\?\?)?|"
     r"\s*not_in_hw|\s*\(rule hit \d+ success \d+\))*\s*"
 )
-_PLAIN_OPTIONS = {"fh", "order", "key_ht", "bkt", "not_in_hw", "match", "actions"} | {
-    "rule_hit",
-    "success",
-}
 
 
 @dataclass
@@ -97,7 +90,7 @@ class _Found:
         return Held(rule, self.handle)
 
 
-def text(
+def read(
     output: str, device: str, parent: Parent = Parent.CLSACT_INGRESS
 ) -> list[Held]:
     """Parse what `tc filter show dev DEVICE ingress` prints; `parent` is for lines without one.
@@ -115,44 +108,8 @@ def text(
                 found.append(current)
         elif line and current and not _NOISE.match(line):
             _part(current, line)
-    return _sorted(one.held(device) for one in found)
-
-
-def json_text(
-    output: str, device: str, parent: Parent = Parent.CLSACT_INGRESS
-) -> list[Held]:
-    """Parse what `tc -j filter show dev DEVICE ingress` prints.
-
-    ValueError for what is no such JSON, as tc itself makes where a name does not print.
-    """
-    found = []
-    for one in json.loads(output or "[]", object_pairs_hook=_object):
-        options = one.get("options", {})
-        if one.get("kind") != "u32" or not _is_node(options.get("fh", "")):
-            continue
-        odd = [Unknown(name) for name in sorted(options.keys() - _PLAIN_OPTIONS)]
-        if one.get("chain", 0):
-            odd.append(Unknown(f"chain {one['chain']}"))
-        made = _Found(
-            _parent(one.get("parent"), parent),
-            one["pref"],
-            one["protocol"],
-            _handle(options["fh"]),
-            odd=odd,
-        )
-        for key in options.get("match", []):
-            if key["offmask"]:
-                made.odd.append(Unknown(f"match {key}"))
-            else:
-                mask, value = int(key["mask"], 16), int(key["value"], 16)
-                made.matches.append(Match(WORD, value & mask, mask, key["off"]))
-        made.actions += [_json_action(action) for action in options.get("actions", [])]
-        found.append(made.held(device))
-    return _sorted(found)
-
-
-def _sorted(found: Iterable[Held]) -> list[Held]:
-    return sorted(found, key=lambda one: (one.rule.pref, one.handle))
+    held = [one.held(device) for one in found]
+    return sorted(held, key=lambda one: (one.rule.pref, one.handle))
 
 
 def _parent(text: str | None, default: Parent) -> Parent:
@@ -163,17 +120,9 @@ def _parent(text: str | None, default: Parent) -> Parent:
     return _PARENTS[text]
 
 
-def _is_node(handle: str) -> bool:
-    """Return whether the handle is a filter's `800::800`, not a table's `800:`."""
-    return handle.count(":") == 2 and not handle.endswith(":")
-
-
 def _handle(text: str) -> int:
     table, bucket, node = text.split("[", maxsplit=1)[0].split(":")
     return int(table, 16) << 20 | int(bucket or "0", 16) << 12 | int(node, 16)
-
-
-# -- text ---------------------------------------------------------------------------------
 
 
 def _filter(line: str, default: Parent) -> _Found | None:
@@ -218,40 +167,6 @@ def _action(what: str) -> Action | list[Munge]:
     if gact := _GACT.fullmatch(what):
         return _gact(gact[1], what)
     return [] if _PEDIT.fullmatch(what) else Unknown(what)
-
-
-# -- JSON ---------------------------------------------------------------------------------
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a JSON object as a dict, with the values of the repeated key `match` in a list."""
-    made: dict[str, Any] = {}
-    for key, value in pairs:
-        if key == "match":
-            made.setdefault(key, []).append(value)
-        else:
-            made[key] = value
-    return made
-
-
-def _json_action(told: dict[str, Any]) -> Action | list[Munge]:
-    kind, control = told.get("kind"), told.get("control_action", {}).get("type", "")
-    shown = json.dumps(told)
-    if kind == "mirred" and told["direction"] == "egress":
-        return _mirred(told["mirred_action"], told["to_dev"], control, shown)
-    if kind == "gact" and told.get("prob", {}).get("random_type", "none") == "none":
-        return _gact(control, shown)
-    keys = told.get("keys", [])
-    if kind != "pedit" or control != "pipe" or any(key["cmd"] != "set" for key in keys):
-        return Unknown(shown)
-    made: list[Action | list[Munge]] = [[]]
-    for key in keys:
-        value, keep = int(key["val"], 16), int(key["mask"], 16)
-        _add_key(made, key["htype"], key["offset"], value, keep)
-    return made[0]
-
-
-# -- both ---------------------------------------------------------------------------------
 
 
 def _mirred(direction: str, device: str, control: str, shown: str) -> Action:
