@@ -12,10 +12,7 @@ import click
 from pyctl.cli.shared import follow, options, render
 from pyctl.cli.shared.once import Command
 from pyctl.cli.shared.since import Since
-
-KINDS = [
-    *("denial", "violation", "staged", "lifecycle", "kernel-drop", "policy", "engine")
-]
+from pyctl.model.records import EVENT_KINDS
 
 
 @click.command(cls=Command)
@@ -23,7 +20,7 @@ KINDS = [
 @click.option(
     "--kind",
     "kinds",
-    type=click.Choice(KINDS),
+    type=click.Choice(EVENT_KINDS),
     multiple=True,
     help="Of this kind; may be given several times.",
 )

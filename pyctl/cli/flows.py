@@ -14,6 +14,7 @@ from pyctl.cli.shared import follow, options, render
 from pyctl.cli.shared.once import Command
 from pyctl.cli.shared.since import Since
 from pyctl.model.flow import endpoint
+from pyctl.model.records import VERDICTS
 
 COLUMNS = (
     *("last", "from", "to", "way", "proto", "packets", "bytes", "back"),
@@ -25,7 +26,7 @@ COLUMNS = (
 @click.option("--workload", metavar="NAME", help="Of this workload, at either end.")
 @click.option(
     "--verdict",
-    type=click.Choice(["allow", "deny", "violation"]),
+    type=click.Choice(VERDICTS),
     help="violation: it passed because mode or rule only record.",
 )
 @click.option("--since", type=Since(), help="Seen since: 10m, 2h, 14:30, …")

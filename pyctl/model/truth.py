@@ -8,7 +8,7 @@ end that is not attached (or on another host) judges nothing. What the opener's 
 never sees, and so records nothing of. Usually both ends find the same rule; they differ where a rule holds
 at one end alone (`direction:`), or an address is translated between them.
 
-tests/datapath/test_contract_modes.py runs every row of rows() with live traffic, on each datapath.
+tests/datapath/test_contract_modes.py runs every row of it with live traffic, on each datapath.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pyctl.model.records import Verdict
 from pyctl.model.workload import Mode
 
 
@@ -33,8 +34,8 @@ class Judgement:
     """What one end does with a new connection."""
 
     passes: bool
-    verdict: str | None
-    """The verdict of its record in `segctl flows`: allow, violation, deny. None: it records no flow."""
+    verdict: Verdict | None
+    """Of its record in `segctl flows`; None: it records no flow."""
     reason: str | None = None
     """As in abi.REASONS: of the record, or of the counter where there is no record."""
 

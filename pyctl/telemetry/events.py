@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from pyctl.model.records import EventKind
 from pyctl.model.text import harmless
 from pyctl.telemetry.repeats import Kept, Repeats
 
@@ -24,8 +25,7 @@ _CHOSEN = ("message", "workload", "source", "destination")
 class Event:
     """One event; fields that do not apply are None."""
 
-    kind: str
-    """denial, violation, staged, lifecycle, kernel-drop, policy or engine."""
+    kind: EventKind
     message: str
     time: float = field(default_factory=time.time)
     """Seconds since the epoch."""
@@ -112,7 +112,11 @@ class EventLog:
         self.lost += 1
 
     def latest(
-        self, limit: int, *, workload: str | None = None, kinds: tuple[str, ...] = ()
+        self,
+        limit: int,
+        *,
+        workload: str | None = None,
+        kinds: tuple[EventKind, ...] = (),
     ) -> list[Event]:
         """Return at most `limit` events, oldest first; of one workload and of these kinds where given."""
         with self._lock:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pyctl.model.records import EventKind
 from pyctl.telemetry.events import Event
 
 BURST = 10
@@ -41,7 +42,7 @@ class LogBudget:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._accounts: dict[tuple[str | None, str], _Account] = {}
+        self._accounts: dict[tuple[str | None, EventKind], _Account] = {}
 
     def admits(self, event: Event) -> bool:
         """Return whether the event gets a line; count it where not."""

@@ -5,15 +5,22 @@ In: events as the engine's client and the driver give them. Out: Event values. I
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pyctl import abi
 from pyctl.datapath.events import DropEvent
 from pyctl.engine.records import EngineEvent
 from pyctl.model.flow import endpoint
 from pyctl.model.protocols import protocol_name
+from pyctl.model.records import EventKind
 from pyctl.state.names import Names
 from pyctl.telemetry.events import Event
 
-_KINDS = {"drop": "denial", "violation": "violation", "staged": "staged"}
+_KINDS: Mapping[str, EventKind] = {
+    "drop": "denial",
+    "violation": "violation",
+    "staged": "staged",
+}
 
 
 def engine_event(event: EngineEvent, names: Names) -> Event | None:

@@ -6,8 +6,8 @@ from typing import Literal
 
 from pyctl.api.schema.base import Response
 from pyctl.api.schema.workloads import Event
+from pyctl.model.records import Verdict
 
-Verdict = Literal["allow", "deny", "violation"]
 Way = Literal["egress", "ingress"]
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from pyctl.api.schema.base import Request, Response
+from pyctl.model.records import Verdict
 from pyctl.model.workload import Mode
 
 Change = Literal["denied", "allowed", "uncertain", "unchanged"]
@@ -56,7 +57,7 @@ class SimulateRequest(Request):
 class Decision(Response):
     """What a policy makes of a flow."""
 
-    verdict: Literal["allow", "deny", "violation"] | None
+    verdict: Verdict | None
     """None: not known; violation: it passes because the mode only records."""
     rule_id: int | None
     """None: no rule matches."""

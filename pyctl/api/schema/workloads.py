@@ -37,6 +37,7 @@ from pyctl.api.schema.base import Request, Response
 from pyctl.api.schema.identity import Address, ClaimView, SharedAddress
 from pyctl.api.schema.impact import OpenFlows
 from pyctl.errors import SegctlError
+from pyctl.model.records import EventKind
 from pyctl.model.workload import (
     DatapathKind,
     Fail,
@@ -257,11 +258,6 @@ class WorkloadList(Response):
     """The workloads, sorted by name, then id."""
 
     workloads: list[WorkloadView]
-
-
-EventKind = Literal[
-    "denial", "violation", "staged", "lifecycle", "kernel-drop", "policy", "engine"
-]
 
 
 class Event(Response):

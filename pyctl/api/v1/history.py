@@ -11,8 +11,8 @@ from fastapi import APIRouter, Query
 
 from pyctl.agent.agent import Agent
 from pyctl.api.schema import history as schema_history
-from pyctl.api.schema import workloads as schema
 from pyctl.api.v1.views import event_views
+from pyctl.model.records import EventKind, Verdict
 from pyctl.telemetry.history.query import FlowQuery
 from pyctl.telemetry.history.values import Flow, FlowRecord
 
@@ -74,7 +74,7 @@ def router(agent: Agent) -> APIRouter:
     def flows(
         limit: Limit = 100,
         workload: str | None = None,
-        verdict: schema_history.Verdict | None = None,
+        verdict: Verdict | None = None,
         since: float | None = None,
         after: int | None = None,
     ) -> schema_history.FlowList:
@@ -92,7 +92,7 @@ def router(agent: Agent) -> APIRouter:
     def events(
         limit: Limit = 100,
         workload: str | None = None,
-        kind: Annotated[tuple[schema.EventKind, ...], Query()] = (),
+        kind: Annotated[tuple[EventKind, ...], Query()] = (),
         since: float | None = None,
         after: int | None = None,
     ) -> schema_history.EventPage:

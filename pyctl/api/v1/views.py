@@ -14,6 +14,7 @@ from pyctl.agent.agent import Agent
 from pyctl.api.schema import workloads as schema
 from pyctl.api.schema.identity import ClaimView, SharedAddress
 from pyctl.controller.view import View
+from pyctl.model.records import DENIED
 from pyctl.model.workload import Counter, ModeSource, Port, Workload
 from pyctl.platform.process import process_alive
 from pyctl.policy.compile.affected_ports import rule_count
@@ -151,7 +152,7 @@ def workload_detail(
     denials = agent.events.latest(
         20,
         workload=workload.name,
-        kinds=("denial", "violation", "staged", "kernel-drop"),
+        kinds=DENIED,
     )
     unforced = effective_mode(view.policy, replace(workload, forced_mode=None))
     from_policy = unforced.source is ModeSource.POLICY

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from pyctl.model.policy import Direction
+from pyctl.model.records import Verdict
 from pyctl.model.truth import RuleResult, judged, staged
 from pyctl.model.workload import Mode, Service, Workload
 from pyctl.policy.document.casts import asks_dhcp, to_dhcp_server
@@ -24,15 +25,15 @@ from pyctl.policy.evaluate.explain import says
 from pyctl.policy.evaluate.observed import Observed, Side
 from pyctl.policy.evaluate.replay import Replay
 
-_ORDER = ("deny", None, "violation", "allow")
+_ORDER: tuple[Verdict | None, ...] = ("deny", None, "violation", "allow")
 
 
 @dataclass(frozen=True)
 class Decision:
     """What a policy makes of a flow."""
 
-    verdict: str | None
-    """`allow`, `deny`, `violation` (it passes, but the mode records it); None: not known."""
+    verdict: Verdict | None
+    """None: not known."""
     rule_id: int | None = None
     """The rule of the deciding end. None: no rule matches there, or the rules do not decide."""
     why: str = ""

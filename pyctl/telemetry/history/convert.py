@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from pyctl.engine.records import EngineEvent, EngineFlow, Session
 from pyctl.model.policy import Action
 from pyctl.model.protocols import protocol_name
+from pyctl.model.records import Verdict
 from pyctl.state.names import Names
 from pyctl.telemetry.history.values import FlowRecord
 
@@ -26,7 +27,7 @@ def wall_clock(monotonic_ns: int) -> float:
 def record_of(flow: EngineFlow, names: Names) -> FlowRecord:
     """Return the record of the flow at its port."""
     direction = str(flow.direction) if flow.direction else None
-    passed = "violation" if flow.violation else "allow"
+    passed: Verdict = "violation" if flow.violation else "allow"
     source_name, destination_name = names.ends(
         flow.port_id, direction, flow.source, flow.destination
     )

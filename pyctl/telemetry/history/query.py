@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pyctl.errors import SegctlError
+from pyctl.model.records import EventKind, Verdict
 from pyctl.telemetry.events import Event, EventLog
 from pyctl.telemetry.history import hits
 from pyctl.telemetry.history.collect import Collector
@@ -72,7 +73,7 @@ class Reader:
         self._collector = collector
         self._log = log
 
-    def flows(self, wanted: FlowQuery, verdict: str | None = None) -> FlowsFound:
+    def flows(self, wanted: FlowQuery, verdict: Verdict | None = None) -> FlowsFound:
         """Return the newest `limit` flows. `verdict` selects by the flow's verdict, not one end's."""
         # Ask for sessions first: one that ends now will be among the stored flows.
         going_on: list[FlowRecord] = []
@@ -104,7 +105,9 @@ class Reader:
         found.sort(key=lambda flow: flow.last)
         return FlowsFound(found[-wanted.limit :], position, complete)
 
-    def events(self, wanted: FlowQuery, kinds: tuple[str, ...] = ()) -> EventsFound:
+    def events(
+        self, wanted: FlowQuery, kinds: tuple[EventKind, ...] = ()
+    ) -> EventsFound:
         """Return the newest `limit` events."""
         self._fresh()
         if not self._history.state().recording:

@@ -11,9 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from pyctl.model.flow import Answer
+from pyctl.model.records import Verdict
 
 _SAME_TIME_S = 5.0
-_WORST = ("deny", "violation", "allow")
+_WORST: tuple[Verdict, ...] = ("deny", "violation", "allow")
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,7 @@ class FlowRecord:
     kernel_packets: int
     """Of both directions: carried by the kernel, the others by the engine."""
     kernel_bytes: int
-    verdict: str
-    """`allow`, `deny`, or `violation`: passed because the mode only records."""
+    verdict: Verdict
     rule_id: int | None
     """Of the rule that decided last. None: no rule matched."""
     reason: str | None
