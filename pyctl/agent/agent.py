@@ -133,17 +133,19 @@ class Agent:
         self.context.on_due = partial(self._loop.put, _RESYNC)
 
     def _publish(self) -> None:
-        """Give readers a view of what holds now."""
+        """Give readers a view of what holds now, if that is not what the last one has."""
         context, before = self.context, self.view
-        self.view = View(
+        now = View(
             policy=context.policy,
             policy_applied_at=self._policies.applied_at,
             by_id=context.registry.by_id,
-            uninspected=dict(context.uninspected),
+            uninspected=context.uninspected,
             applied=context.steering.applied,
-            generations=context.steering.generations(),
+            generations=context.steering.generations,
         )
-        if self.view.by_id is not before.by_id:
+        if not now.is_same(before):
+            self.view = now
+        if now.by_id is not before.by_id:
             self._watcher.wake()
 
     def _resync_failed(self, key: str, error: Exception) -> None:

@@ -60,8 +60,8 @@ class Context:
     policy: Policy = EMPTY
     on_due: Callable[[], None] = field(default=lambda: None)
     """Called when something was refused and `due` is not empty any more."""
-    uninspected: dict[str, tuple[Uninspected, ...]] = field(default_factory=dict)
-    """By workload id: its interfaces that lead out and are not inspected."""
+    uninspected: Mapping[str, tuple[Uninspected, ...]] = field(default_factory=dict)
+    """By workload id: its interfaces that lead out and are not inspected. Replaced on change, never altered."""
     stale: bool = False
     """The last refresh failed."""
     unsteered: dict[int, str] = field(default_factory=dict)
@@ -139,6 +139,14 @@ class Context:
         pairs = self.compile().pairs
         for port in workload.ports:
             self.steering.move(pairs[port.port_id], workload.datapath)
+
+    def note_uninspected(
+        self, workload_id: str, found: tuple[Uninspected, ...]
+    ) -> None:
+        """Remember the workload's interfaces that are not inspected; forget it where there are none."""
+        if found != self.uninspected.get(workload_id, ()):
+            known = {**self.uninspected, workload_id: found}
+            self.uninspected = {key: some for key, some in known.items() if some}
 
     def joined(self, port: Port) -> None:
         """Stop bpf_redirect_peer for a port whose host peer is the new port's vex. Within one namespace,

@@ -143,12 +143,16 @@ def resync(context: Context) -> None:
     event. SegctlError if something is left.
     """
     lines = finish_journals(context) if context.unfinished else []
-    there = {port.port_id for one in context.registry.all() for port in one.ports}
-    for port_id in context.unsteered.keys() - there:
-        del context.unsteered[port_id]
-    for workload in context.registry.all():
+    owners: dict[str, Workload] = {}
+    for port_id in list(context.unsteered):
+        workload = context.registry.by_port(port_id)
+        if workload is None:
+            del context.unsteered[port_id]
+        else:
+            owners[workload.id] = workload
+    for workload in owners.values():
         left = tuple(p for p in workload.ports if p.port_id in context.unsteered)
-        lines += drop_broken_ports(context, workload) if left else []
+        lines += drop_broken_ports(context, workload)
         still = context.registry.get(workload.id)
         left = tuple(p for p in still.ports if p in left) if still else ()
         lines += _steer(context, workload, left)

@@ -57,7 +57,8 @@ class Steering:
         """Rules and members as the engine has them; None: it has none."""
         self._engine_dirty = False
         self._pairs: dict[int, PortPair] = {}
-        self._current: dict[int, int] = {}
+        self._current: Mapping[int, int] = {}
+        """By port id: the generation of its policy. Replaced on change, never altered."""
         self._unpublished: set[int] = set()
         """Ports whose policy may not hold in the engine or in the kernel, because one of them refused; the
         next change includes them again."""
@@ -68,9 +69,10 @@ class Steering:
         """The lines reported last about others' filters, by port id."""
         supervisor.on_new_engine = self._resync_engine
 
-    def generations(self) -> dict[int, int]:
-        """Return the generation of the policy in force, by port id."""
-        return dict(self._current)
+    @property
+    def generations(self) -> Mapping[int, int]:
+        """Return the generation of the policy in force, by port id; the same object until one changes."""
+        return self._current
 
     @property
     def applied(self) -> Compiled:
@@ -175,13 +177,16 @@ class Steering:
             known: dict[int, Any]
             for known in (
                 self._policies,
-                self._current,
                 self._pairs,
                 self._listeners,
                 self._kinds,
                 self._in_front,
             ):
                 known.pop(port_id, None)
+            if port_id in self._current:
+                self._current = {
+                    key: one for key, one in self._current.items() if key != port_id
+                }
             self._uncached.discard(port_id)
             self._unpublished.discard(port_id)
             if self._applied is not None:
@@ -317,12 +322,14 @@ class Steering:
 
     def _stamped(self, policies: Iterable[PortPolicy]) -> list[tuple[PortPolicy, int]]:
         """Give each policy a new generation, remember both and return the pairs."""
-        stamped = []
-        for policy in map(self._as_told, policies):
-            self._policies[policy.port_id] = policy
-            self._current[policy.port_id] = generation = self._generations.next()
-            self._unpublished.add(policy.port_id)
-            stamped.append((policy, generation))
+        stamped = [
+            (one, self._generations.next()) for one in map(self._as_told, policies)
+        ]
+        new = {policy.port_id: generation for policy, generation in stamped}
+        self._policies |= {policy.port_id: policy for policy, _ in stamped}
+        self._unpublished |= new.keys()
+        if new:
+            self._current = {**self._current, **new}
         return stamped
 
     def _tell_all(

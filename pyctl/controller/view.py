@@ -31,6 +31,10 @@ class View:
     generations: Mapping[int, int] = field(default_factory=dict)
     """By port id: the generation of the policy in force."""
 
+    def is_same(self, other: View) -> bool:
+        """Return whether both hold the same objects, each of which is replaced on change and never altered."""
+        return all(getattr(self, of) is getattr(other, of) for of in vars(self))
+
     def workloads(self) -> list[Workload]:
         """Return the workloads sorted by name, then id."""
         return in_order(self.by_id)

@@ -22,6 +22,8 @@ class Registry:
         self._by_id: dict[str, Workload] = {}
         self._sorted: tuple[dict[str, Workload], list[Workload]] = ({}, [])
         """The dict that was sorted, and the sorted list."""
+        self._by_port: dict[int, str] = {}
+        """Workload ids by port; an entry may outlive its port."""
         self.names = Names()
 
     @property
@@ -33,6 +35,8 @@ class Registry:
         """Load the store's workloads; return warnings for what cannot be read."""
         workloads, warnings = self._store.load()
         self._by_id = {workload.id: workload for workload in workloads}
+        for workload in workloads:
+            self._index(workload)
         return warnings
 
     def all(self) -> list[Workload]:
@@ -48,6 +52,7 @@ class Registry:
         """Add or replace a workload, on disk first."""
         self._store.save(workload)
         self._by_id = {**self._by_id, workload.id: workload}
+        self._index(workload)
         for port in workload.ports:
             self.names.note(workload.name, port)
 
@@ -55,8 +60,14 @@ class Registry:
         """Forget a workload. Idempotent."""
         self._store.forget(workload_id)
         left = dict(self._by_id)
-        left.pop(workload_id, None)
+        gone = left.pop(workload_id, None)
         self._by_id = left
+        for port in gone.ports if gone else ():
+            if self._by_port.get(port.port_id) == workload_id:
+                del self._by_port[port.port_id]
+
+    def _index(self, workload: Workload) -> None:
+        self._by_port |= {port.port_id: workload.id for port in workload.ports}
 
     def get(self, workload_id: str) -> Workload | None:
         """Return the workload with this exact id."""
@@ -64,9 +75,9 @@ class Registry:
 
     def by_port(self, port_id: int) -> Workload | None:
         """Return the workload that the port id belongs to."""
-        for workload in self._by_id.values():
-            if any(port.port_id == port_id for port in workload.ports):
-                return workload
+        found = self._by_id.get(self._by_port.get(port_id, ""))
+        if found and any(port.port_id == port_id for port in found.ports):
+            return found
         return None
 
     def find(self, ref: str) -> Workload:

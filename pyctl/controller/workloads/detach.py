@@ -188,7 +188,7 @@ def detach_workload(context: Context, workload: Workload) -> list[str]:
 def _detached(context: Context, workload: Workload, *, gone: bool) -> list[str]:
     if not workload.ports:
         context.registry.drop(workload.id)
-    context.uninspected.pop(workload.id, None)
+    context.note_uninspected(workload.id, ())
     if not gone:
         uninspected.release(context, workload)
     context.happened(Event("lifecycle", "detached", workload=workload.name))

@@ -30,10 +30,7 @@ def look(context: Context, workload: Workload) -> tuple[Uninspected, ...]:
         for port, why in unsteered
         if why
     )
-    if found:
-        context.uninspected[workload.id] = found
-    else:
-        context.uninspected.pop(workload.id, None)
+    context.note_uninspected(workload.id, found)
     return found
 
 

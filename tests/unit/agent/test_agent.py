@@ -54,6 +54,20 @@ def test_a_view_that_somebody_holds_does_not_change(node):
     assert [one.name for one in node.agent.view.workloads()] == ["db"]
 
 
+def test_a_view_is_replaced_on_change_alone(node):
+    """Each piece of work ends with a look at it: with a thousand workloads nothing is copied then."""
+    view = node.agent.view
+    node.agent.set_log_level("info")
+    node.agent._loop.do(lambda: None)
+    assert node.agent.view is view
+    node.agent.apply_policy(NEW)
+    after = node.agent.view
+    assert after is not view
+    assert after.generations != view.generations
+    assert after.by_id is view.by_id
+    assert after.uninspected is view.uninspected
+
+
 def test_observers_are_woken_where_workloads_have_changed_and_else_not(node):
     before = node.agent._watcher.woken
     node.agent.apply_policy(OLD)

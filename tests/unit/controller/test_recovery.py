@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
 from pyctl.controller import recovery
+from pyctl.errors import SegctlError
 from pyctl.intercept import recover
 from pyctl.intercept.steps.journal import taken
+from tests.unit.policy.makers import port, workload
 
 
 @pytest.fixture
@@ -39,3 +42,28 @@ def test_a_journal_that_a_dying_process_holds_is_come_back_to(context):
     assert recovery.finish_journals(context) == []
     assert context.unfinished == ()
     assert len(context.due) == 3
+
+
+def test_a_resync_looks_at_whose_ports_are_due_and_at_nobody_else(host, monkeypatch):
+    context, looked_at = host.context, []
+    for number in range(1, 4):
+        context.registry.put(workload(f"w{number}", port(number), port(10 + number)))
+    monkeypatch.setattr(
+        recovery,
+        "drop_broken_ports",
+        lambda _, load: looked_at.append(("broken", load.name)) or [],
+    )
+    monkeypatch.setattr(
+        recovery,
+        "_steer",
+        lambda _, load, ports: looked_at.append((load.name, *ports)) or [],
+    )
+    context.unsteered = {2: "no room", 12: "no room", 99: "its port is gone"}
+    with pytest.raises(SegctlError, match="port 2: no room; port 12: no room"):
+        recovery.resync(context)
+    ports = context.registry.by_id["w2"].ports
+    assert looked_at == [("broken", "w2"), ("w2", *ports)]
+    # One that lost its last port is come to no more.
+    context.registry.put(replace(context.registry.by_id["w2"], ports=()))
+    recovery.resync(context)
+    assert context.unsteered == {}

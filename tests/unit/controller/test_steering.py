@@ -119,7 +119,7 @@ def test_a_pair_whose_filters_fail_leaves_nothing_in_the_engine(world):
     with pytest.raises(SegctlError):
         steering.add(300, policy(), DatapathKind.EBPF)
     assert recorder.names()[-2:] == ["detach", "port_delete"]
-    assert steering.generations() == {}
+    assert steering.generations == {}
 
 
 @pytest.mark.parametrize("moment", ["node_set", "attach", "publish"])
@@ -180,11 +180,11 @@ def test_a_new_engine_learns_every_policy_under_new_generations(world):
     recorder, steering = world
     steering.prepare(policy(), 300, DatapathKind.EBPF, lambda: (80,))
     steering.add(300, policy(), DatapathKind.EBPF)
-    before = steering.generations()[300]
+    before = steering.generations[300]
     recorder.told.clear()
     recorder.on_new_engine()
     assert recorder.names() == ["node_set", "listeners_set", "publish"]
-    assert steering.generations()[300] > before
+    assert steering.generations[300] > before
 
 
 @pytest.mark.parametrize(

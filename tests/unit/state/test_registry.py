@@ -115,6 +115,21 @@ def test_a_port_leads_to_its_workload_and_its_name_stays_known(registry):
     assert registry.names.of_port(1) == "web"
 
 
+def test_a_port_that_goes_on_elsewhere_leads_there(registry, disk):
+    """Whoever goes first: its former workload, or what is known of it."""
+    registry.put(replace(WEB, ports=()))
+    assert registry.by_port(1) is None
+    heir = replace(WEB, id="aaaa55556666")
+    registry.put(heir)
+    assert registry.by_port(1) == heir
+    registry.put(replace(heir, id="aaaa77778888"))
+    registry.drop(heir.id)
+    assert registry.by_port(1).id == "aaaa77778888"
+    after = Registry(disk)
+    after.load()
+    assert after.by_port(1) == registry.by_port(1)
+
+
 @pytest.mark.parametrize(
     "reference", [WEB.id, "web", "10", "aaaa1", WEB.id + "f" * 52], ids=str
 )

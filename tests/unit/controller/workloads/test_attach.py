@@ -46,7 +46,7 @@ def state(host):
         dict(host.registry.by_id),
         dict(host.store.workloads),
         list(host.spliced),
-        host.context.steering.generations(),
+        host.context.steering.generations,
     )
 
 
@@ -58,7 +58,7 @@ def test_a_container_is_attached_with_all_that_it_has(host):
     assert [one.interface for one in web.ports] == ["eth0", "eth1", "eth2"]
     assert [one.port_id for one in web.ports] == [1, 2, 3]
     assert host.spliced == ["11 eth0", "11 eth1", "11 eth2"]
-    assert set(host.context.steering.generations()) == {1, 2, 3}
+    assert set(host.context.steering.generations) == {1, 2, 3}
     assert web.whole, "later interfaces are its own too"
     assert host.holds()
     assert host.recorded[-1].startswith("attached (eth0, eth1, eth2) in")
@@ -205,7 +205,7 @@ def test_a_container_that_starts_anew_takes_the_place_of_its_dead_former_self(
     now = attach(host.context, WEB).workload
     assert dict(host.registry.by_id) == {former.id: now}
     assert host.spliced == ["12 eth0"]
-    assert set(host.context.steering.generations()) == {2}
+    assert set(host.context.steering.generations) == {2}
 
 
 def test_who_lost_its_container_leaves_the_name_to_the_next_one(host):

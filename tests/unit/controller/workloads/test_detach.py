@@ -15,6 +15,7 @@ from pyctl.controller.workloads.detach import (
     drop_broken_ports,
 )
 from pyctl.errors import NotFoundError, SegctlError
+from pyctl.intercept.uninspected import Uninspected
 from pyctl.model.workload import Mode
 from pyctl.state.requests import AttachRequest, DetachRequest
 from tests.unit.controller.played import IP, OTHER_IP, no_room
@@ -61,7 +62,7 @@ def test_a_workload_gets_its_interfaces_back(host, order):
     result = run(host, order)
     assert result.workloads == ["web"]
     assert (names(host), host.spliced, host.store.workloads) == ([], [], {})
-    assert host.context.steering.generations() == {}
+    assert host.context.steering.generations == {}
     assert host.context.memory.all() == [], "it is not attached when it starts anew"
     assert host.recorded == ["detached"]
 
@@ -102,7 +103,7 @@ def test_others_have_their_turn_between_batches(host):
         left.append(len(names(host)))
         assert host.context.due() == []
         assert host.holds()
-        assert len(host.context.steering.generations()) == left[-1]
+        assert len(host.context.steering.generations) == left[-1]
 
     assert len(run(host, ALL, give_way).workloads) == 30
     assert names(host) == []
@@ -152,7 +153,7 @@ def test_of_several_failures_each_is_told_and_all_else_is_done(host):
     assert "web: busy" in told.value.tried
     assert told.value.state == "all else is detached"
     assert names(host) == ["app", "web"]
-    assert len(host.context.steering.generations()) == 2, "they are steered still"
+    assert len(host.context.steering.generations) == 2, "they are steered still"
 
 
 def test_one_failure_names_its_workload(host):
@@ -285,11 +286,11 @@ def test_a_port_that_lost_an_end_is_let_go_of(host):
 
 def test_a_workload_that_ended_has_nothing_left_but_what_is_remembered(host):
     web = attached(host)
-    host.context.uninspected[web.id] = ()
+    host.context.note_uninspected(web.id, (Uninspected("tun0", "it is of kind tun"),))
     host.ends(11)
     cleanup_dead_workload(host.context, web)
     assert (names(host), host.spliced, host.store.workloads) == ([], [], {})
     assert host.context.uninspected == {}
-    assert host.context.steering.generations() == {}
+    assert host.context.steering.generations == {}
     assert host.recorded == ["detached", "web had ended; nothing of it is left"]
     assert [one.name for one in host.context.lost(host.registry.by_id)] == ["web"]
