@@ -48,7 +48,7 @@ lldp_mac, bpdu_mac, forwarded_mac = (
 )
 all_dhcp_servers_ip6 = "ff02::1:2"
 
-# What tests/lab/splice.py furnishes a pod with.
+# What tests/lab/datapath/splice.py furnishes a pod with.
 link_scope_ip4, leased_ip4 = "192.0.2.31", "192.0.2.130"
 leased_ip6, nodad_ip6 = "2001:db8:1::31", "2001:db8:2::1"
 pod_peer_ip4, peer_ip4 = "203.0.113.1", "203.0.113.2"

@@ -6,5 +6,6 @@ evaluate    what a policy says of one packet, of recorded flows, of open ones
 learn       recorded flows → a policy
 kubernetes  NetworkPolicies → a policy
 
+In: texts, workloads, flows. Out: what each port enforces, verdicts, texts.
 May import: model, errors. Inside: document < compile < evaluate < learn; kubernetes beside compile.
 """

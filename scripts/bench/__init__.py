@@ -1,10 +1,12 @@
 """What interception costs: ./scripts/bench-paths, bench-scale, bench-policy and compare-datapaths.
 
     paths, attach, cache       the paths of a packet, an attach as an application feels it, the verdict cache
-    datapaths, growth          ebpf and u32 beside each other, here or on another kernel; packets by pairs
+    datapaths, datapaths_traffic, growth  ebpf and u32 beside each other, here or on another kernel: what
+                               they carry, and what a packet costs by pairs
     scale, policy              a full host; a policy's lookup and its changes
+    worlds, traffic, rounds    where it happens, what is sent, and in which order worlds are measured
+    figures, programs          from runs to tables and charts; what is sent and looked up, in C
 
-They share where it happens (worlds, over tests/lab), what is sent (traffic), the order in which paths are
-measured (rounds), how runs become figures (figures), and how figures are shown (report, chart).
-Nothing here may import what is inside a driver: tests/lab has what of it must be made by hand.
+In: options of a command line. Out: a table, JSON and a chart in bench-results/. Nothing here may import what
+is inside a driver: tests/lab has what of it must be made by hand.
 """

@@ -12,7 +12,7 @@ import time
 from typing import Any
 
 from scripts.bench.worlds import Agent, World
-from tests.lab.pulse import Echo, Pulse, Seen, Window
+from tests.lab.net.pulse import Echo, Pulse, Seen, Window
 
 ECHO_PORT = 7002
 SETTLE_S = 0.4

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 
 from scripts.bench import traffic
 from scripts.bench.worlds import POLICY, Agent, World
+from tests.lab.net.traffic import Program
 from tests.lab.pace import LabError
-from tests.lab.traffic import Program
 
 REVOKE_PORT = 7003
 BEFORE_S, AFTER_S = 0.5, 0.5

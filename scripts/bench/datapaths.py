@@ -27,13 +27,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from scripts.bench import datapaths_figures as figures
 from scripts.bench.datapaths_traffic import FIGURES, Chosen, Traffic
+from scripts.bench.figures import datapaths as figures
+from scripts.bench.figures.report import machine, now, publish, say, versions
 from scripts.bench.growth import Growth
-from scripts.bench.report import machine, now, publish, say, versions
 from scripts.bench.rounds import interruptible, parser_of
 from scripts.bench.worlds import ROOT, Bed, compiled
-from tests.lab.wiring import u32_missing
+from tests.lab.datapath.wiring import u32_missing
 
 TOOLS = ("tcp", "udp", "inject")
 U32 = {"u32", "classic"}

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
-from scripts.bench.datapaths_figures import PATHS
-from scripts.bench.report import say
+from scripts.bench.figures.datapaths import PATHS
+from scripts.bench.figures.report import say
 from scripts.bench.rounds import WorldRounds
 from scripts.bench.traffic import exchanges, tcp
 from scripts.bench.worlds import Agent, Bed, World, cores_used

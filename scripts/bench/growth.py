@@ -1,7 +1,7 @@
 """What a packet costs as more pairs are attached: 1, 10, 100, 1000.
 
 In: a lab, rounds. Out: `raw["growth_back"]` and `raw["growth_decided"]`, ns a packet by driver and size.
-All sizes of all drivers stand side by side (tests/lab/pairs.py), with one pair each that carries frames:
+All sizes of all drivers stand side by side (tests/lab/datapath/pairs.py), with one pair each that carries frames:
 
     back      frames enter vbr-neuv as the engine sends them, and go to the workload: where u32 walks
               its rules and ebpf looks one entry up
@@ -19,12 +19,12 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from scripts.bench.datapaths_figures import SIZES
-from scripts.bench.report import say
+from scripts.bench.figures.datapaths import SIZES
+from scripts.bench.figures.report import say
 from scripts.bench.rounds import Rounds
 from scripts.bench.worlds import Bed, on_core
+from tests.lab.datapath.pairs import CLIENT_IP, CLIENT_MAC, SERVER_IP, Pairs
 from tests.lab.pace import wait_for
-from tests.lab.pairs import CLIENT_IP, CLIENT_MAC, SERVER_IP, Pairs
 
 PORT = 7113
 ARRIVE = 0.95

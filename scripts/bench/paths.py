@@ -16,15 +16,16 @@ import time
 from functools import partial
 from typing import Any
 
-from scripts.bench import cache, paths_figures, traffic
+from scripts.bench import cache, traffic
 from scripts.bench.attach import attach_cycles
-from scripts.bench.chart import Panel
-from scripts.bench.figures import Row
-from scripts.bench.report import say
+from scripts.bench.figures import paths as paths_figures
+from scripts.bench.figures.chart import Panel
+from scripts.bench.figures.report import say
+from scripts.bench.figures.rows import Row
 from scripts.bench.rounds import Bench, parser_of
 from scripts.bench.worlds import ROOT, Agent, cores_used
-from tests.lab.agent import SEGCTL
 from tests.lab.processes import must
+from tests.lab.segctl.agent import SEGCTL
 
 COMPARED = ("stream", "rr", "udp", "crr")
 CACHED = ("discover", "bulk", "revoke")

@@ -29,6 +29,7 @@ from pyctl.policy.document.types import ANY, Group, Policy, PortSpec, Rule, Sele
 WORKLOADS, RULES, FEW = 200, 10000, 10
 GROUPS = 200
 ROUNDS = 7
+PROGRAM = Path(__file__).parent / "programs" / "policy.c"
 SOURCES = ROOT / "pyctl" / "engine" / "src"
 
 
@@ -85,7 +86,7 @@ def lookup(directory: Path, loads: list[Workload]) -> tuple[float, float]:
     sources = [*SOURCES.glob("node/*.c"), SOURCES / "base" / "sg_map.c"]
     subprocess.run(
         ["gcc", "-std=gnu11", "-O2", "-Wall", "-Werror", f"-I{SOURCES}", f"-I{HEADER.parent}", "-o",
-         str(program), str(Path(__file__).with_suffix(".c")), *map(str, sources)],
+         str(program), str(PROGRAM), *map(str, sources)],
         check=True,
     )  # fmt: skip
     out = subprocess.run(

@@ -21,9 +21,9 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from pyctl.errors import SegctlError
 from scripts.bench import traffic
-from scripts.bench.chart import Panel
-from scripts.bench.figures import Row
-from scripts.bench.report import environment, now, publish, say, table
+from scripts.bench.figures.chart import Panel
+from scripts.bench.figures.report import environment, now, publish, say, table
+from scripts.bench.figures.rows import Row
 from scripts.bench.worlds import ROOT, Bed, World
 from tests.lab.pace import LabError
 

@@ -21,14 +21,14 @@ from typing import Any
 
 from pyctl.datapath.pins import open_map
 from scripts.bench import traffic
-from scripts.bench.figures import Raw, Row, absolute, ratio_row
-from scripts.bench.report import say
+from scripts.bench.figures.report import say
+from scripts.bench.figures.rows import Raw, Row, absolute, ratio_row
 from scripts.bench.rounds import Bench, parser_of
 from scripts.bench.worlds import PLACED, Agent, World
-from tests.lab.crowd import Crowd, Member
+from tests.lab.net.crowd import Crowd, Member
+from tests.lab.net.traffic import Program
 from tests.lab.pace import LabError
 from tests.lab.processes import descriptors
-from tests.lab.traffic import Program
 
 PATHS = {
     "base": "not intercepted",

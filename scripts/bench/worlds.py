@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.lab.agent import AgentProcess
-from tests.lab.netns import Lab, Netns, bridge
+from tests.lab.net.netns import Lab, Netns, bridge
 from tests.lab.pace import wait_for
 from tests.lab.processes import cpu_seconds, family, must, proportional_size
+from tests.lab.segctl.agent import AgentProcess
 
-HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
+ROOT = Path(__file__).parents[2]
+PROGRAMS = Path(__file__).parent / "programs"
 PREFIX = "10.214"
 CPUS = sorted(os.sched_getaffinity(0))
 PLACED = {"apart": "a core each", "together": "on one core"}
@@ -115,7 +115,7 @@ def compiled(folder: Path, names: Sequence[str]) -> None:
     """Make these of our C programs, in that folder."""
     for name in names:
         argv = ("gcc", "-O2", "-std=gnu11", "-pthread", "-o", folder / name)
-        must(*argv, HERE / f"{name}.c")
+        must(*argv, PROGRAMS / f"{name}.c")
 
 
 def on_core(placement: str, which: int) -> tuple[str, ...]:

@@ -5,5 +5,5 @@
     boxes     the first act's containers, by the best means that a host has
     story     how the acts tell what they do, and how they check it
 
-What it happens in is the test bed of the tests, tests/lab.
+In: what the host has. Out: lines on the terminal, and an exit code. What it happens in is the test bed of the tests, tests/lab.
 """

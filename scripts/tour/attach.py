@@ -15,10 +15,10 @@ from scripts.tour.story import (
     check_given_back,
     say,
 )
-from tests.lab.containers import BIG_BYTES, Box
-from tests.lab.netns import Lab
+from tests.lab.containers.runtimes import BIG_BYTES, Box
+from tests.lab.net.netns import Lab
+from tests.lab.net.snapshot import seen_inside
 from tests.lab.pace import in_time
-from tests.lab.snapshot import seen_inside
 
 
 class Capture:

@@ -3,8 +3,8 @@ namespaces with the same programs in them. All of it is removed with the lab."""
 
 from __future__ import annotations
 
-from tests.lab.containers import Box, Runtime, private_docker, root_filesystem
-from tests.lab.netns import Lab, bridge
+from tests.lab.containers.runtimes import Box, Runtime, private_docker, root_filesystem
+from tests.lab.net.netns import Lab, bridge
 from tests.lab.pace import UnavailableError
 from tests.lab.processes import must, undisturbed
 

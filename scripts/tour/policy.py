@@ -13,11 +13,8 @@ from scripts.tour.story import (
     say,
     typed,
 )
-from tests.lab.containers import private_docker
-from tests.lab.netns import Lab
-from tests.lab.pace import UnavailableError, in_time
-from tests.lab.snapshot import seen_inside
-from tests.lab.tiers import (
+from tests.lab.containers.runtimes import private_docker
+from tests.lab.containers.tiers import (
     APP_PORT,
     DB_PORT,
     DENIALS,
@@ -34,6 +31,9 @@ from tests.lab.tiers import (
     lacking,
     without_db,
 )
+from tests.lab.net.netns import Lab
+from tests.lab.net.snapshot import seen_inside
+from tests.lab.pace import UnavailableError, in_time
 
 VISITS = 5
 

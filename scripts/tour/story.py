@@ -10,11 +10,11 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from tests.lab.agent import AgentProcess
-from tests.lab.containers import Box
-from tests.lab.netns import Lab
+from tests.lab.containers.runtimes import Box
+from tests.lab.net.netns import Lab
+from tests.lab.net.snapshot import seen_inside
 from tests.lab.processes import undisturbed
-from tests.lab.snapshot import seen_inside
+from tests.lab.segctl.agent import AgentProcess
 
 COLOUR = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 

@@ -18,9 +18,10 @@ from pyctl.platform import netns
 from pyctl.platform.netlink import links
 from pyctl.platform.process import netns_of, process_ref
 from tests import packets
-from tests.lab import disks, traffic
+from tests.lab import disks
+from tests.lab.net import traffic
+from tests.lab.net.snapshot import assert_same, picture
 from tests.lab.pace import wait_for
-from tests.lab.snapshot import assert_same, picture
 
 GATEWAY = packets.gateway_ip4
 LEFT = {"client": ["eth0"], "web": []}

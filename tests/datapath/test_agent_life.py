@@ -12,11 +12,11 @@ import pytest
 from pyctl.errors import NotFoundError, RefusedError
 from tests import packets
 from tests.datapath.test_splice_refusals import SORT_ALL
-from tests.lab import traffic
-from tests.lab.agent import SEGCTL, START_S
+from tests.lab.net import traffic
+from tests.lab.net.snapshot import assert_same, picture
 from tests.lab.pace import wait_for
 from tests.lab.processes import descriptors
-from tests.lab.snapshot import assert_same, picture
+from tests.lab.segctl.agent import SEGCTL, START_S
 
 IP = packets.pod_one_ip4
 NOTHING = {"links": [], "workloads": [], "journal": []}

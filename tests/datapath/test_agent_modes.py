@@ -10,7 +10,7 @@ import signal
 import pytest
 
 from tests import packets
-from tests.lab import backlog, traffic
+from tests.lab.net import backlog, traffic
 from tests.lab.pace import wait_for
 
 IP = packets.pod_one_ip4

@@ -10,10 +10,10 @@ import signal
 import pytest
 
 from tests import packets
-from tests.lab import traffic
+from tests.lab.datapath.wiring import u32_missing
+from tests.lab.net import traffic
+from tests.lab.net.snapshot import assert_same, picture
 from tests.lab.pace import wait_for
-from tests.lab.snapshot import assert_same, picture
-from tests.lab.wiring import u32_missing
 
 IP = packets.pod_one_ip4
 SECONDS = 0.5

@@ -12,12 +12,12 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 from pyctl.datapath.maps import dump_maps
-from tests.lab import backlog, traffic
-from tests.lab.agent import AgentProcess
-from tests.lab.crowd import Crowd, Member
+from tests.lab.net import backlog, traffic
+from tests.lab.net.crowd import Crowd, Member
+from tests.lab.net.traffic import Program
 from tests.lab.pace import patient, wait_for
 from tests.lab.processes import descriptors, proportional_size
-from tests.lab.traffic import Program
+from tests.lab.segctl.agent import AgentProcess
 
 JOINING = 100
 HANDS = 3

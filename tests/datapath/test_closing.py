@@ -8,8 +8,8 @@ import json
 import pytest
 
 from tests import packets
-from tests.lab import traffic
-from tests.lab.netcount import count, counted, told
+from tests.lab.net import traffic
+from tests.lab.net.netcount import count, counted, told
 from tests.lab.pace import wait_for
 
 IPS = {"ipv4": packets.pod_one_ip4, "ipv6": packets.pod_one_ip6}

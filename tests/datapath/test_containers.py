@@ -8,8 +8,8 @@ import secrets
 import pytest
 
 from pyctl.errors import NotFoundError, RefusedError
+from tests.lab.net.snapshot import assert_same, seen_inside
 from tests.lab.pace import wait_for
-from tests.lab.snapshot import assert_same, seen_inside
 
 
 def fetch(runtime, client: str, ip: str) -> str:

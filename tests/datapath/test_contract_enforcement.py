@@ -6,9 +6,9 @@ import pytest
 
 from pyctl.model.workload import Mode
 from tests import packets
+from tests.lab.datapath.wiring import Wiring
+from tests.lab.net.traffic import answered, ping, resolved
 from tests.lab.pace import wait_for
-from tests.lab.traffic import answered, ping, resolved
-from tests.lab.wiring import Wiring
 
 
 @pytest.fixture

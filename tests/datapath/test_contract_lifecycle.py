@@ -12,9 +12,9 @@ import pytest
 from pyctl.errors import NotFoundError, RefusedError
 from pyctl.model.workload import Mode
 from tests import packets
+from tests.lab.datapath.wiring import Wiring
+from tests.lab.net.traffic import answered, ping
 from tests.lab.processes import descriptors
-from tests.lab.traffic import answered, ping
-from tests.lab.wiring import Wiring
 
 
 def hooked(wiring: Wiring) -> set[str]:

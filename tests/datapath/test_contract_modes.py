@@ -24,10 +24,10 @@ from pyctl.state.names import Names
 from pyctl.telemetry.history.convert import live, of_event
 from pyctl.telemetry.history.values import FlowRecord, Joined
 from tests import packets
+from tests.lab.datapath.wiring import Wiring
+from tests.lab.net.traffic import Program, tcp_echo, tcp_talk
 from tests.lab.pace import wait_for
-from tests.lab.traffic import Program, tcp_echo, tcp_talk
 from tests.lab.truth_rows import Row, rows
-from tests.lab.wiring import Wiring
 
 PORT = 8080
 Attempt = tuple[str, str, int, str, int]

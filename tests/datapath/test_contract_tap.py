@@ -14,9 +14,9 @@ from scapy.packet import Raw
 
 from pyctl.model.workload import DatapathKind, Mode
 from tests import packets
+from tests.lab.datapath.wiring import GATEWAY, Sniffer, Wiring, send, stream
+from tests.lab.net.traffic import WIRE_FRAME, Gauge, answered, ping, resolved
 from tests.lab.pace import wait_for
-from tests.lab.traffic import WIRE_FRAME, Gauge, answered, ping, resolved
-from tests.lab.wiring import GATEWAY, Sniffer, Wiring, send, stream
 
 TAPS = (Mode.DISCOVER, Mode.MONITOR)
 

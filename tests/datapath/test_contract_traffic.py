@@ -9,9 +9,7 @@ from scapy.packet import Raw
 
 from pyctl.model.workload import DatapathKind, Mode
 from tests import packets
-from tests.lab.pace import wait_for
-from tests.lab.traffic import WIRE_FRAME, answered, ping
-from tests.lab.wiring import (
+from tests.lab.datapath.wiring import (
     ADDRESSES,
     GATEWAY,
     Sniffer,
@@ -19,6 +17,8 @@ from tests.lab.wiring import (
     send,
     stream,
 )
+from tests.lab.net.traffic import WIRE_FRAME, answered, ping
+from tests.lab.pace import wait_for
 
 
 @pytest.fixture

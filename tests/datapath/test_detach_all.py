@@ -12,9 +12,9 @@ import pytest
 
 from pyctl.datapath.maps import dump_maps
 from pyctl.errors import SegctlError
-from tests.lab.agent import AgentProcess
-from tests.lab.crowd import Crowd, Member
+from tests.lab.net.crowd import Crowd, Member
 from tests.lab.pace import wait_for
+from tests.lab.segctl.agent import AgentProcess
 
 MANY = 40
 

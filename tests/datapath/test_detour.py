@@ -14,9 +14,9 @@ from scapy.layers.l2 import Ether
 
 from pyctl import abi
 from tests import packets
-from tests.lab import traffic
+from tests.lab.datapath.wiring import Sniffer, u32_missing
+from tests.lab.net import traffic
 from tests.lab.pace import wait_for
-from tests.lab.wiring import Sniffer, u32_missing
 
 GATEWAY = packets.gateway_ip4
 BRIDGE = "link add vbr-neuv index 10000000 mtu 2048 arp off type veth peer vth-neuv index 10000001"

@@ -12,9 +12,9 @@ from pyctl import abi
 from pyctl.datapath.events import EventReader
 from pyctl.model.workload import Fail, Mode
 from tests import packets
+from tests.lab.datapath.wiring import Sniffer, Wiring, send
+from tests.lab.net.traffic import Program, answered, ping, udp_echo, udp_try
 from tests.lab.pace import wait_for
-from tests.lab.traffic import Program, answered, ping, udp_echo, udp_try
-from tests.lab.wiring import Sniffer, Wiring, send
 
 PORT = 7000
 _LISTEN = """

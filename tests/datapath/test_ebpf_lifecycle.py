@@ -17,9 +17,9 @@ from pyctl.platform.bpf import commands as bpf
 from pyctl.platform.bpf.tc import programs
 from pyctl.platform.tc.filters import TcFilters
 from tests import packets
+from tests.lab.datapath.wiring import Wiring
+from tests.lab.net.traffic import answered, ping
 from tests.lab.pace import wait_for
-from tests.lab.traffic import answered, ping
-from tests.lab.wiring import Wiring
 
 
 @pytest.fixture

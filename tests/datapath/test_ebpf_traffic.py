@@ -12,8 +12,14 @@ import pytest
 from pyctl import abi
 from pyctl.datapath.maps import dump_maps
 from pyctl.datapath.pins import open_map
-from tests.lab.flow_entry import pack_flow
-from tests.lab.wiring import ADDRESSES, CLIENT_PORT, SERVER_PORT, Wiring, stream
+from tests.lab.datapath.flow_entry import pack_flow
+from tests.lab.datapath.wiring import (
+    ADDRESSES,
+    CLIENT_PORT,
+    SERVER_PORT,
+    Wiring,
+    stream,
+)
 
 GENERATION = 3
 SECRET = [secrets.randbits(64) for _ in range(7)]

@@ -19,8 +19,8 @@ from pyctl.errors import SegctlError
 from pyctl.model.policy import Action, PortRule
 from pyctl.model.workload import Mode
 from tests import packets
-from tests.lab.engine import NO_OFFLOAD, PORT, VNET, detour, heartbeat
 from tests.lab.pace import wait_for
+from tests.lab.segctl.engine import NO_OFFLOAD, PORT, VNET, detour, heartbeat
 
 NEEDS_CSUM, GSO_TCPV4, GSO_UDP_L4 = 1, 1, 5
 UDP, TCP, ACK = 17, 6, 0x10

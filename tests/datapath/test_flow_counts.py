@@ -14,12 +14,13 @@ import pytest
 from pyctl.model.instance import Instance
 from pyctl.model.policy import Action, Direction, PortRule
 from tests import packets
-from tests.lab import disks, traffic
-from tests.lab.engine import PORT as LAB_PORT
-from tests.lab.engine import detour
-from tests.lab.netcount import count, counted, told
-from tests.lab.netns import Netns
+from tests.lab import disks
+from tests.lab.net import traffic
+from tests.lab.net.netcount import count, counted, told
+from tests.lab.net.netns import Netns
 from tests.lab.pace import wait_for
+from tests.lab.segctl.engine import PORT as LAB_PORT
+from tests.lab.segctl.engine import detour
 from tests.unit.engine.core.wire import NETS, udp
 
 IP = packets.pod_one_ip4

@@ -9,8 +9,8 @@ import urllib.request
 import pytest
 
 from tests import packets
-from tests.lab import traffic
-from tests.lab.netcount import count, counted, told
+from tests.lab.net import traffic
+from tests.lab.net.netcount import count, counted, told
 from tests.lab.pace import wait_for
 
 IP = packets.pod_one_ip4

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from pyctl.datapath.maps import dump_maps
 from pyctl.datapath.pins import open_map
 from tests import packets
-from tests.lab import traffic
+from tests.lab.net import traffic
 from tests.lab.pace import wait_for
 
 GATEWAY = packets.gateway_ip4

@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from tests import packets
-from tests.lab import traffic
-from tests.lab.netns import Netns
+from tests.lab.datapath.wiring import u32_missing
+from tests.lab.net import traffic
+from tests.lab.net.netns import Netns
 from tests.lab.pace import wait_for
-from tests.lab.wiring import u32_missing
 
 APP_PORT, DB_PORT, SILENT = 8080, 5432, 8081
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests import packets
-from tests.lab import traffic
-from tests.lab.netns import Netns
+from tests.lab.net import traffic
+from tests.lab.net.netns import Netns
 from tests.lab.pace import wait_for
 
 POLICY = """groups: {web: {selector: {name: web}}, client: {selector: {name: client}}}

@@ -11,10 +11,10 @@ from pyctl.intercept.enforcer import remove_enforcer
 from pyctl.model.instance import Instance
 from pyctl.platform.process import process_ref
 from tests import packets
-from tests.lab import traffic
-from tests.lab.netns import Netns
+from tests.lab.net import traffic
+from tests.lab.net.netns import Netns
+from tests.lab.net.snapshot import assert_same, picture
 from tests.lab.pace import wait_for
-from tests.lab.snapshot import assert_same, picture
 from tests.unit.intercept.test_names import ALIKE
 
 IP, HOST = packets.pod_peer_ip4, packets.peer_ip4

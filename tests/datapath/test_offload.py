@@ -10,10 +10,10 @@ import json
 import pytest
 
 from tests import packets
-from tests.lab import traffic
-from tests.lab.netns import Netns
-from tests.lab.snapshot import assert_same, picture
-from tests.lab.wiring import u32_missing
+from tests.lab.datapath.wiring import u32_missing
+from tests.lab.net import traffic
+from tests.lab.net.netns import Netns
+from tests.lab.net.snapshot import assert_same, picture
 
 IP, PORT, SIZE = packets.pod_one_ip4, 8080, 2 << 20
 

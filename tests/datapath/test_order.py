@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests import packets
-from tests.lab.traffic import Program
+from tests.lab.net.traffic import Program
 
 IP, PORT, FLOWS, BURST = packets.pod_two_ip4, 7000, 20, 300
 POLICY = f"""

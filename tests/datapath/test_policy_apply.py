@@ -10,10 +10,11 @@ import pytest
 from pyctl.errors import SegctlError
 from pyctl.model.instance import Instance
 from tests import packets
-from tests.lab import disks, traffic
-from tests.lab.netns import Netns
+from tests.lab import disks
+from tests.lab.net import traffic
+from tests.lab.net.netns import Netns
+from tests.lab.net.traffic import Program
 from tests.lab.pace import wait_for
-from tests.lab.traffic import Program
 
 IP = packets.pod_one_ip4
 PORT, OTHER = 8080, 8081

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from tests import packets
-from tests.lab import traffic
+from tests.lab.net import traffic
 from tests.lab.pace import wait_for
 
 IP = packets.pod_one_ip4

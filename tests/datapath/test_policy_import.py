@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests import packets
-from tests.lab import traffic
+from tests.lab.net import traffic
 
 POLICIES = f"""
 apiVersion: networking.k8s.io/v1

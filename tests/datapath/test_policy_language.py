@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests import packets
-from tests.lab import traffic
+from tests.lab.net import traffic
 from tests.lab.pace import wait_for
 
 IPS = [packets.pod_one_ip4, packets.pod_one_ip6]

@@ -8,7 +8,7 @@ import pytest
 
 from pyctl.state.revisions import UNTOLD
 from tests import packets
-from tests.lab import traffic
+from tests.lab.net import traffic
 
 IP = packets.pod_one_ip4
 OPEN = (

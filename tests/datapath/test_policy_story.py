@@ -8,9 +8,9 @@ import json
 import pytest
 
 from tests import packets
-from tests.lab import traffic
+from tests.lab.datapath.wiring import u32_missing
+from tests.lab.net import traffic
 from tests.lab.pace import wait_for
-from tests.lab.wiring import u32_missing
 
 IP = packets.pod_one_ip4
 KEPT, LOST = 8080, 8081

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests import packets
-from tests.lab import traffic
+from tests.lab.net import traffic
 from tests.lab.pace import wait_for
 
 IPS = {"ipv4": packets.pod_one_ip4, "ipv6": packets.pod_one_ip6}

@@ -14,12 +14,12 @@ import pytest
 
 from pyctl.engine.dp import replies
 from tests import packets
-from tests.lab.agent import SEGCTL
-from tests.lab.dp import START_SECONDS, Demo, DpClient, add_mac, drive
-from tests.lab.netns import Lab, Netns
+from tests.lab.datapath.wiring import Sniffer
+from tests.lab.net.netns import Lab, Netns
+from tests.lab.net.traffic import pings, reaches, tcp_echo, tcp_talk, tcp_try
 from tests.lab.pace import wait_for
-from tests.lab.traffic import pings, reaches, tcp_echo, tcp_talk, tcp_try
-from tests.lab.wiring import Sniffer
+from tests.lab.segctl.agent import SEGCTL
+from tests.lab.segctl.dp import START_SECONDS, Demo, DpClient, add_mac, drive
 from tests.unit.fallback_tc.seeds import BY_HAND
 
 ALLOW, VIOLATE, DENY = 2, 6, 7

@@ -11,9 +11,8 @@ from pyctl.errors import RefusedError, SegctlError
 from pyctl.platform.bpf.commands import syscall
 from pyctl.platform.bpf.tcx import BPF_TCX_EGRESS, BPF_TCX_INGRESS, count_programs
 from pyctl.platform.netns import entered, opened
-from tests.lab.snapshot import assert_same, picture
-from tests.lab.splice import Rig
-from tests.lab.verdict_programs import (
+from tests.lab.datapath.splice import Rig
+from tests.lab.datapath.verdict_programs import (
     SCHED_CLS,
     TC_ACT_UNSPEC,
     XDP,
@@ -21,6 +20,7 @@ from tests.lab.verdict_programs import (
     loaded,
     pinned,
 )
+from tests.lab.net.snapshot import assert_same, picture
 
 BPF_PROG_ATTACH = 8
 

@@ -18,11 +18,11 @@ from pyctl.intercept.live_state import follow
 from pyctl.intercept.restore.snapshot import ROUTES_ALL
 from tests import packets
 from tests.datapath.test_splice_traffic import macvlan_pod
-from tests.lab.agent import AgentProcess
-from tests.lab.netns import Lab, Netns
+from tests.lab.datapath.splice import Rig, killed_at
+from tests.lab.net.netns import Lab, Netns
+from tests.lab.net.snapshot import assert_same, picture
 from tests.lab.pace import wait_for
-from tests.lab.snapshot import assert_same, picture
-from tests.lab.splice import Rig, killed_at
+from tests.lab.segctl.agent import AgentProcess
 
 ROUTE_MULTICAST = """
 import socket, struct, sys, time

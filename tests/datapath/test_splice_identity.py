@@ -10,9 +10,9 @@ import threading
 from pyctl.platform import netns
 from pyctl.platform.netlink import links
 from tests import packets
+from tests.lab.datapath.splice import PORT_ID, Rig, furnish
+from tests.lab.net.snapshot import assert_same, picture
 from tests.lab.pace import wait_for
-from tests.lab.snapshot import assert_same, picture
-from tests.lab.splice import PORT_ID, Rig, furnish
 
 
 def test_splice_keeps_identity_and_unsplice_is_its_exact_inverse(rig: Rig) -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from pyctl.errors import RefusedError
 from tests import packets
+from tests.lab.datapath.splice import Rig, killed_at
 from tests.lab.pace import wait_for
-from tests.lab.splice import Rig, killed_at
 
 SETTINGS = (
     "bridge link set dev eth0 cost 77 priority 9 hairpin on learning off flood off",

@@ -8,8 +8,8 @@ from pyctl.errors import RefusedError
 from pyctl.intercept.live_state import lost_by_detach
 from tests import packets
 from tests.datapath.test_splice_refusals import SORT_ALL
-from tests.lab.snapshot import assert_same, picture
-from tests.lab.splice import Rig
+from tests.lab.datapath.splice import Rig
+from tests.lab.net.snapshot import assert_same, picture
 
 SHAPED = (
     "qdisc add dev eth0 root handle 1: htb default 1",

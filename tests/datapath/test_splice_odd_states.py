@@ -10,9 +10,9 @@ import pytest
 from pyctl.errors import SegctlError
 from pyctl.platform.netlink import links
 from tests import packets
-from tests.lab.agent import AgentProcess
-from tests.lab.netns import Lab, Netns
-from tests.lab.splice import Rig
+from tests.lab.datapath.splice import Rig
+from tests.lab.net.netns import Lab, Netns
+from tests.lab.segctl.agent import AgentProcess
 
 SHOWN = ("link", "addr", "route show table all", "-6 route show table all", "nexthop")
 

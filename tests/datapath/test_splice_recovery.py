@@ -13,8 +13,8 @@ from pyctl.errors import SegctlError
 from pyctl.intercept import attach
 from pyctl.intercept.recover import Outcome
 from pyctl.model.workload import Port
-from tests.lab.snapshot import assert_same, picture
-from tests.lab.splice import Rig, furnish, killed_at
+from tests.lab.datapath.splice import Rig, furnish, killed_at
+from tests.lab.net.snapshot import assert_same, picture
 
 Act = Callable[[Callable[[str], None]], object]
 

@@ -12,8 +12,8 @@ from pyctl.intercept.survey.select import select_interfaces
 from pyctl.model.workload import ProcessRef
 from pyctl.platform.process import process_ref
 from tests import packets
-from tests.lab.snapshot import assert_same, picture
-from tests.lab.splice import Rig
+from tests.lab.datapath.splice import Rig
+from tests.lab.net.snapshot import assert_same, picture
 
 SORT_ALL = (
     *("tc", "filter", "add", "dev", "eth0", "egress", "u32", "match", "u32", "0", "0"),

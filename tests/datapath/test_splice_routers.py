@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import pytest
 
 from tests import packets
+from tests.lab.datapath.splice import Rig
 from tests.lab.pace import wait_for
-from tests.lab.splice import Rig
 
 HIGH, LOW = 1, 3
 """As an advertisement has its preference."""

@@ -9,12 +9,12 @@ from pyctl.intercept import attach, detach, enforcer, recover
 from pyctl.model.workload import Port
 from pyctl.platform.process import process_ref
 from tests import packets
-from tests.lab.netns import Netns
+from tests.lab.datapath.splice import Rig
+from tests.lab.net.netns import Netns
+from tests.lab.net.pulse import Echo, Pulse
+from tests.lab.net.snapshot import assert_same, picture
+from tests.lab.net.traffic import Program, tcp_echo, tcp_talk
 from tests.lab.pace import wait_for
-from tests.lab.pulse import Echo, Pulse
-from tests.lab.snapshot import assert_same, picture
-from tests.lab.splice import Rig
-from tests.lab.traffic import Program, tcp_echo, tcp_talk
 
 PORT = 7777
 GAP_LIMIT_MS = 150

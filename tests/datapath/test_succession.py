@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pyctl.platform import netns
 from tests import packets
-from tests.lab import traffic
+from tests.lab.net import traffic
 from tests.lab.pace import wait_for
 from tests.unit.runtime.fake_docker import docker_at, inspected
 

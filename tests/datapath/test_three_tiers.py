@@ -6,10 +6,8 @@ import json
 
 import pytest
 
-from tests.lab.agent import AgentProcess
-from tests.lab.containers import Runtime
-from tests.lab.pace import wait_for
-from tests.lab.tiers import (
+from tests.lab.containers.runtimes import Runtime
+from tests.lab.containers.tiers import (
     DB_PORT,
     DENIALS,
     EXPECTED,
@@ -25,6 +23,8 @@ from tests.lab.tiers import (
     lacking,
     without_db,
 )
+from tests.lab.pace import wait_for
+from tests.lab.segctl.agent import AgentProcess
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests import packets
-from tests.lab import traffic
-from tests.lab.netns import Netns
-from tests.lab.wiring import u32_missing
+from tests.lab.datapath.wiring import u32_missing
+from tests.lab.net import traffic
+from tests.lab.net.netns import Netns
 
 IP, THERE, PORT, SIZE = packets.pod_one_ip4, packets.pod_two_ip4, 8080, 1 << 20
 

@@ -12,10 +12,10 @@ from pyctl.datapath.drivers import Drivers
 from pyctl.datapath.u32.driver import U32Driver
 from pyctl.model.workload import DatapathKind, Mode
 from tests import packets
-from tests.lab.netns import Lab
+from tests.lab.datapath.wiring import Sniffer, Wiring, send, u32_missing, wired
+from tests.lab.net.netns import Lab
+from tests.lab.net.traffic import answered, ping
 from tests.lab.pace import wait_for
-from tests.lab.traffic import answered, ping
-from tests.lab.wiring import Sniffer, Wiring, send, u32_missing, wired
 
 
 @pytest.fixture

@@ -28,10 +28,10 @@ from fallback_tc.rules import (
 from pyctl.platform.netlink.client import NetlinkError, NetlinkSocket
 from pyctl.platform.netns import netlink_in, opened
 from tests import packets
-from tests.lab import tc_text
-from tests.lab.netns import Lab, Netns
+from tests.lab.datapath import tc_text
+from tests.lab.net.netns import Lab, Netns
+from tests.lab.net.traffic import pings, reaches
 from tests.lab.pace import wait_for
-from tests.lab.traffic import pings, reaches
 
 PAIR = Pair(
     vex="vex",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests import packets
 from tests.datapath.test_newcomers import HOST, IP, LENGTH, interfaces
-from tests.lab import traffic
+from tests.lab.net import traffic
 from tests.lab.pace import wait_for
 
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 import pytest
 
 from tests import packets
-from tests.lab import traffic
+from tests.lab.datapath.verdict_programs import XDP, XDP_DROP, pinned
+from tests.lab.net import traffic
 from tests.lab.pace import wait_for
-from tests.lab.verdict_programs import XDP, XDP_DROP, pinned
 
 
 @pytest.mark.parametrize("end", ["workload", "host"])

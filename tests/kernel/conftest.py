@@ -23,7 +23,7 @@ from pyctl.model.instance import Instance
 from pyctl.model.workload import Counter
 from tests import packets
 from tests.kernel.programs import Program
-from tests.lab.pool import HASHES, loaded_once
+from tests.lab.datapath.pool import HASHES, loaded_once
 
 LOOPBACK = 1
 """PROG_TEST_RUN's device where none is named: its ifindex is the port's."""

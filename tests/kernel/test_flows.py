@@ -15,7 +15,7 @@ from pyctl.platform.bpf.ring import RingReader
 from tests import packets
 from tests.kernel import frames as f
 from tests.kernel.conftest import GENERATION, OTHER_PORT, PORT, SECRET, Lab
-from tests.lab.flow_entry import pack_flow
+from tests.lab.datapath.flow_entry import pack_flow
 from tests.lab.pace import wait_for
 
 SHOT, REDIRECT = 2, 7

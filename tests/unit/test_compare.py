@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import pytest
 
 from scripts.bench import datapaths
-from scripts.bench import datapaths_figures as figures
-from scripts.bench.report import aligned
+from scripts.bench.figures import datapaths as figures
+from scripts.bench.figures.report import aligned
 from scripts.bench.rounds import Rounds
-from tests.lab import pairs
+from tests.lab.datapath import pairs
 from tests.lab.pace import LabError
 
 

@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from pyctl.agent.config import parse
+from tests.lab.containers.tiers import LEARNED, agent_config, between, without_db
 from tests.lab.pace import LabError
 from tests.lab.processes import call, must, undisturbed
-from tests.lab.tiers import LEARNED, agent_config, between, without_db
 
 POLICY = """rules:
   - {id: 1, from: web-clients, to: web, ports: [tcp/80], action: allow}

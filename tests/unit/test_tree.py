@@ -19,6 +19,13 @@ PACKAGES = sorted(
     for file in ROOT.glob(f"{top}/**/__init__.py")
 )
 
+ROOMS_BESIDE = sorted(
+    file.parent
+    for top in ("tests/lab", "scripts")
+    for file in ROOT.glob(f"{top}/**/__init__.py")
+)
+"""Packages that are no part of what is installed: what tests, benchmarks and demo share."""
+
 LINES = {
     ("pyctl", ".py"): 500,
     ("fallback_tc", ".py"): 500,
@@ -32,6 +39,9 @@ LINES = {
 MEDIAN_PYTHON = 170
 ROOM = 12
 """Modules of a package, besides what describes it: as many as one takes in at a glance."""
+
+FOLDERS = {"bpf": 13, "pyctl/engine/src": ROOM}
+"""Folder → the most units of C in it and in each one below, a .c and its .h being one."""
 
 NOT_MIRRORED = {
     "pyctl/abi_build.py": "its product is what test_abi and tests/kernel hold to the header",
@@ -67,17 +77,32 @@ def test_a_package_opens_with_what_it_is_and_holds_no_logic(package):
         assert isinstance(node, ast.Import | ast.ImportFrom) or is_all
 
 
-@pytest.mark.parametrize("package", PACKAGES, ids=short)
-def test_a_package_is_small_and_names_its_modules_and_what_it_may_import(package):
-    text = ast.get_docstring(ast.parse((package / "__init__.py").read_text()))
-    words = set(re.findall(r"\w+", text or ""))
-    modules = {file.stem for file in package.glob("*.py") if file.name not in GENERATED}
+def room(package: Path) -> tuple[str, set[str]]:
+    """What a package says of itself, and the modules and packages in it."""
+    text = ast.get_docstring(ast.parse((package / "__init__.py").read_text())) or ""
+    files = [*package.glob("*.py"), *package.glob("*.c")]
+    modules = {file.stem for file in files if file.name not in GENERATED}
+    modules |= {file.parent.name for file in package.glob("*/__init__.py")}
+    return text, modules - {"__init__", "__main__"}
+
+
+@pytest.mark.parametrize("package", [*PACKAGES, *ROOMS_BESIDE], ids=short)
+def test_a_package_is_small_and_names_its_modules_and_what_goes_in_and_out(package):
+    text, inside = room(package)
     rooms = {file.parent.name for file in package.glob("*/__init__.py")}
-    modules -= {"__init__", "__main__"}
-    assert len(modules) <= ROOM
-    assert modules | rooms <= words, modules | rooms - words
+    assert len(inside - rooms) <= ROOM
+    assert inside <= set(re.findall(r"\w+", text)), "it names what is in it"
     if package != ROOT / "pyctl":
-        assert "ay import" in (text or "")
+        assert re.search(r"\bIn(?: and out)?: ", text)
+    if package in PACKAGES and package != ROOT / "pyctl":
+        assert "ay import" in text
+
+
+@pytest.mark.parametrize(("folder", "most"), FOLDERS.items(), ids=str)
+def test_a_folder_of_c_is_small(folder, most):
+    for place in [ROOT / folder, *(ROOT / folder).glob("**/")]:
+        units = {file.stem for file in place.iterdir() if file.suffix in (".c", ".h")}
+        assert len(units) <= most, short(place)
 
 
 @pytest.mark.parametrize("where", LINES, ids="".join)

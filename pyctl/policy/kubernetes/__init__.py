@@ -13,5 +13,6 @@ A workload stands for a pod: its labels are the pod's; `io.kubernetes.pod.namesp
 namespace (without it: `default`); `segctl.namespace.KEY=VALUE` says a label of that namespace, whose
 `kubernetes.io/metadata.name` is its name; `segctl.port.NAME=8080` (or `53-udp`) declares a named port.
 
+In: manifests, workloads, the node's addresses. Out: a policy as text, warnings.
 May import: policy, errors.
 """

@@ -10,6 +10,7 @@ aggregation  thousands of records, told as a few with counts, each workload's ow
 learning   recorded flows as policy looks at them
 query      reading: filters, both ends joined, live flows merged in
 
+In: events, records of engine and kernel. Out: flows, events, counts; the SQLite file.
 Nothing here decides anything about traffic. Whoever records only appends to a list; a disk that is
 full, slow or broken is met by the writer's thread alone, which says so and tries again. May import what
 telemetry may.

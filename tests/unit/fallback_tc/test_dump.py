@@ -13,7 +13,7 @@ from fallback_tc.pair import CLASSIC, Options, Pair, Steering
 from fallback_tc.plan import ruleset
 from fallback_tc.rules import Parent, Unknown, normal
 from tests import packets
-from tests.lab import tc_text
+from tests.lab.datapath import tc_text
 from tests.unit.fallback_tc.makers import LINKS, NAMES, PAIR, RULES, dumped, on
 from tests.unit.fallback_tc.seeds import SHOWN
 

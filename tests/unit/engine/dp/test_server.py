@@ -15,8 +15,8 @@ from pyctl.engine.dp.server import DpServer
 from pyctl.engine.process import log
 from pyctl.engine.process.engine import Engine
 from pyctl.errors import RefusedError, SegctlError
-from tests.lab.dp import DpClient
 from tests.lab.pace import wait_for
+from tests.lab.segctl.dp import DpClient
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from scripts.bench.figures import Paths, Raw, Row, column, number
+from scripts.bench.figures.rows import Paths, Raw, Row, column, number
 
 COLOURS = {
     "base": "#8d99ae",

@@ -13,7 +13,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 from tests import packets
-from tests.lab.netns import Lab, Netns, bridge
+from tests.lab.net.netns import Lab, Netns, bridge
 from tests.lab.pace import wait_for
 
 PER_BRIDGE = 250

@@ -31,7 +31,7 @@ from pyctl.model.policy import Action, PortPolicy
 from pyctl.model.workload import Fail, Mode, PortPair
 from pyctl.platform.netlink.client import Message
 from pyctl.platform.tc.filters import TcFilters
-from tests.lab.netns import Lab, Netns
+from tests.lab.net.netns import Lab, Netns
 from tests.lab.pace import LabError, patient, wait_for
 
 DRIVERS: dict[str, type[EbpfDriver | U32Driver]] = {

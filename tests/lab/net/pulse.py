@@ -11,8 +11,8 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tests.lab.netns import Netns
-from tests.lab.traffic import Program
+from tests.lab.net.netns import Netns
+from tests.lab.net.traffic import Program
 
 _ERRORS = """
 import errno, gc

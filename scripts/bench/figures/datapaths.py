@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from scripts.bench.chart import Curves, Panel, growth, panels
-from scripts.bench.figures import (
+from scripts.bench.figures.chart import Curves, Panel, growth, panels
+from scripts.bench.figures.report import blocks
+from scripts.bench.figures.rows import (
     Path,
     Raw,
     Row,
@@ -18,7 +19,6 @@ from scripts.bench.figures import (
     ratio_row,
     words_of,
 )
-from scripts.bench.report import blocks
 
 EBPF, U32 = {"datapath": "ebpf"}, {"datapath": "u32"}
 PATHS = {

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.lab.netns import Lab
+from tests.lab.net.netns import Lab
 from tests.lab.pace import UnavailableError, in_time
 from tests.lab.processes import call, end, must, undisturbed
 

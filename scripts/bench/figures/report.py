@@ -14,9 +14,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from scripts.bench.chart import Panel, chart
-from scripts.bench.figures import Raw, Row, number
-from scripts.bench.worlds import CPUS, HERE
+from scripts.bench.figures.chart import Panel, chart
+from scripts.bench.figures.rows import Raw, Row, number
+from scripts.bench.worlds import CPUS, ROOT
 from tests.lab.pace import LabError
 from tests.lab.processes import must
 
@@ -131,7 +131,7 @@ def _told(*argv: str) -> str:
 
 def _commit() -> str:
     try:
-        argv = ("git", "-C", HERE, "describe", "--always", "--dirty")
+        argv = ("git", "-C", ROOT, "describe", "--always", "--dirty")
         return must(*argv).stdout.strip()
     except (LabError, FileNotFoundError):
         return ""

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from functools import partial
 
-from scripts.bench.chart import Panel, limits, panels
-from scripts.bench.figures import (
+from scripts.bench.figures.chart import Panel, limits, panels
+from scripts.bench.figures.rows import (
     Path,
     Raw,
     Row,

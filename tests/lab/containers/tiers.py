@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from tests.lab.containers import Box, Runtime, write_image
+from tests.lab.containers.runtimes import Box, Runtime, write_image
 from tests.lab.pace import LabError, in_time
 from tests.lab.processes import call
 

@@ -22,7 +22,7 @@ from pyctl.api.client import AgentClient
 from pyctl.errors import SegctlError
 from pyctl.model.instance import Instance
 from pyctl.platform import netns
-from tests.lab.netns import Netns
+from tests.lab.net.netns import Netns
 from tests.lab.pace import LabError, patient, wait_for
 from tests.lab.processes import call, end, must
 
