@@ -3,7 +3,8 @@
 context        what all procedures share: the registry, the policy, the steering
 workloads      procedures of one workload: attach, detach, and who goes on in its place
 commit_policy  a policy in the place of another, on every workload or on none
-steering       policies and port pairs out to driver and engine, in the order that opens no hole
+commit_order   the order in which a change reaches kernel and engine, so that none opens a hole
+steering       what engine and drivers were last told, and each call that tells them more
 segments       which bridge a port is on
 recovery       what an earlier agent left half done, what was refused
 loop           the one thread that does all of it      view  what readers see

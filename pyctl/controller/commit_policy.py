@@ -1,7 +1,7 @@
 """A policy in the place of another: on every workload, or on none.
 
 In: a parsed policy. Out: it holds from the next packet on, or the former one does everywhere.
-I/O: the store; engine and drivers, through the steering.
+I/O: the store; engine and drivers, in commit_order's order.
 
 The text is stored first, because the policy must survive a restart: an agent that is killed between the two
 steps applies the stored policy when it starts. The engine takes a policy whole, between two packets. If a

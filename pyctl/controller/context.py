@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
+from pyctl.controller.commit_order import commit_in_order
 from pyctl.controller.steering import Steering
 from pyctl.free_space import is_full
 from pyctl.intercept.live_state import far_vex, switch_offloads
@@ -169,7 +170,7 @@ class Context:
         self.stale = True
         try:
             self._settle()
-            changed = self.steering.change(self.compile())
+            changed = commit_in_order(self.steering, self.compile())
         except BaseException:
             self.on_due()
             raise

@@ -1,8 +1,8 @@
-"""Policies and port pairs, out to the engine and the driver, in the order that never opens a hole.
+"""What the engine and the drivers were last told, port by port, and each call that tells them what is new.
 
-In: workloads, the policy. Out: engine and driver calls. The order for a policy is: swap it in the
-engine, publish its generation, wait until nothing judged by the old one can still be on its way.
-For a new port it is: policy first, filters second, links up last (the splice does that).
+In: compiled policies, port pairs. Out: engine and driver calls. The order of those that make one change is
+commit_order's; of a new port it is: policy first (prepare), filters second (add), links up last (the splice does
+that).
 
 The engine writes flow-map entries only for ports of a datapath with such a map. A port that leaves it loses
 that right, and its entries, before its datapath goes, which then finds no entry and leaves none; one that
@@ -34,10 +34,9 @@ from pyctl.engine.supervisor import Supervisor
 from pyctl.errors import RefusedError, SegctlError
 from pyctl.model.policy import Members, PortPolicy
 from pyctl.model.workload import DatapathKind, Mode, PortPair, Segment
-from pyctl.platform.bpf.grace import wait_for_programs
 from pyctl.platform.watch.filters import Touched
 from pyctl.policy.compile.affected_ports import affected_ports
-from pyctl.policy.compile.compiler import Compiled, difference
+from pyctl.policy.compile.compiler import Compiled, Difference, difference
 from pyctl.state.ids import Generations
 
 _log = structlog.get_logger()
@@ -134,7 +133,7 @@ class Steering:
             others = self.changes(compiled)
             policies += [one for one in others if one.port_id in self._kinds]
             self._tell_all(compiled, policies, None)
-            self._publish()
+            self.publish()
             return
         groups = {port_id: compiled.members.ports[port_id]}
         joined = changed_members(world.members, Members(groups), groups, ())
@@ -162,9 +161,9 @@ class Steering:
                 # An agent ended while it moved the port.
                 self.drivers.hand_over(pair, former, kind)
             self.drivers.attach(pair, kind)
-            self._publish()
+            self.publish()
             self._pairs[port_id] = pair
-            self._tell_owners(compiled)
+            self.tell_owners(compiled)
         except Exception:
             self.remove(port_id)
             raise
@@ -221,7 +220,7 @@ class Steering:
         self.drivers.hand_over(pair, former, kind)
         self._may_cache(pair.port_id, kind)
         self._swap(self.differs([policy]))
-        self._publish()
+        self.publish()
 
     def repair(self, touched: Collection[Touched] | None) -> list[str]:
         """Repair kernel rules that others changed; return a line for each rule. `touched` limits the ports;
@@ -256,22 +255,32 @@ class Steering:
     def _driver(self, port_id: int) -> Driver:
         return self.drivers.of(self._kinds[port_id])
 
-    def change(self, compiled: Compiled) -> int:
-        """Apply rules, members, policies and pairs; return how many ports get other verdicts. On return,
-        nothing old judges or carries packets of these ports. The kernel comes first: quarantine and the fail
-        policy take effect there by a map write, and in a mode that holds packets the engine's next verdict
-        counts.
+    def update_pairs(
+        self, compiled: Compiled, ports: Collection[int]
+    ) -> SegctlError | None:
+        """Update the drivers for these ports, quarantine first; return the first refusal. A refusal for one
+        port does not stop the others.
         """
-        former, where = self.applied, difference(self.applied, compiled)
         # A pair that a driver refused is unknown until it takes the next one.
         unknown = self._kinds.keys() - self._pairs.keys()
-        touched = (where.ports | unknown) & compiled.pairs.keys()
-        failed = self._update_all(compiled.pairs[key] for key in touched)
-        self._tell_owners(compiled)
-        changed = self.changes(compiled)
-        moved = changed_members(
-            former.members, compiled.members, where.ports, where.addresses
-        )
+        pairs = [
+            compiled.pairs[key] for key in {*ports, *unknown} & compiled.pairs.keys()
+        ]
+        pairs.sort(key=lambda one: (one.mode is not Mode.QUARANTINE, one.port_id))
+        failed = None
+        for pair in pairs:
+            try:
+                self._update(pair)
+            except SegctlError as error:
+                failed = failed or error
+        return failed
+
+    def tell_engine(
+        self, compiled: Compiled, changed: list[PortPolicy], where: Difference
+    ) -> None:
+        """Send the engine these policies, and who changed group; all rules if it has others."""
+        former = self.applied.members
+        moved = changed_members(former, compiled.members, where.ports, where.addresses)
         if self._engine_dirty or not _same_rules(self._applied, compiled):
             self._tell_all(compiled, changed, None)
         elif moved.ports or moved.addresses or moved.shared:
@@ -279,33 +288,12 @@ class Steering:
         else:
             self._applied = compiled
             self._swap(changed)
-        if failed is not None:
-            self._publish()
-            raise failed
-        if not changed:
-            return 0
-        self._publish()
-        # The grace period: programs that read the old generation end, then the frames that
-        # they sent to the engine are judged.
-        wait_for_programs()
+
+    def drain_engine(self) -> None:
+        """Wait until the engine has judged the frames that it was sent so far."""
         self._supervisor.tell(lambda engine: engine.sync())
-        return len(changed)
 
-    def _update_all(self, pairs: Iterable[PortPair]) -> SegctlError | None:
-        """Update the drivers for these pairs, quarantine first; return the first refusal. A refusal for one
-        port does not stop the others.
-        """
-        failed = None
-        for pair in sorted(
-            pairs, key=lambda one: (one.mode is not Mode.QUARANTINE, one.port_id)
-        ):
-            try:
-                self._update(pair)
-            except SegctlError as error:
-                failed = failed or error
-        return failed
-
-    def _tell_owners(self, compiled: Compiled) -> None:
+    def tell_owners(self, compiled: Compiled) -> None:
         """Tell the drivers who owns which address. A full map is logged: policy and quarantine still hold."""
         try:
             self.drivers.tell_owners(compiled.pairs, self.segments, compiled.node.cidrs)
@@ -362,7 +350,7 @@ class Steering:
         ports = self._listeners[port_id]()
         self._supervisor.tell(lambda engine: engine.listeners_set(port_id, ports))
 
-    def _publish(self) -> None:
+    def publish(self) -> None:
         """Publish the generations that the engine has. Ports that are only prepared wait until `add`."""
         due: dict[DatapathKind, dict[int, int]] = {}
         for port_id in sorted(self._unpublished & self._kinds.keys()):
@@ -380,7 +368,7 @@ class Steering:
         self._tell_all(self.applied, policies, None)
         for port_id in self._listeners:
             self._tell_listeners(port_id)
-        self._publish()
+        self.publish()
 
 
 def _same_rules(world: Compiled | None, compiled: Compiled) -> bool:

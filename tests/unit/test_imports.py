@@ -167,7 +167,14 @@ ALLOWED: dict[str, set[str]] = {
         "pyctl.state",
     }
     | BASE,
+    "pyctl.controller.commit_order": {
+        "pyctl.controller.steering",
+        "pyctl.platform",
+        "pyctl.policy.compile",
+    }
+    | BASE,
     "pyctl.controller.context": {
+        "pyctl.controller.commit_order",
         "pyctl.controller.steering",
         "pyctl.free_space",
         "pyctl.intercept",

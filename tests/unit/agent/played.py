@@ -13,8 +13,8 @@ import structlog
 
 from pyctl.agent import agent as module
 from pyctl.agent.agent import Agent
+from pyctl.controller import commit_order, recovery
 from pyctl.controller import context as context_module
-from pyctl.controller import recovery, steering
 from pyctl.controller.workloads import detach, release
 from pyctl.errors import SegctlError
 from pyctl.model.instance import Instance
@@ -163,7 +163,7 @@ class Node:
         monkeypatch.setattr(context_module, "listening_ports", lambda _: ())
         monkeypatch.setattr(context_module, "switch_bridge", lambda *_: None)
         monkeypatch.setattr(
-            steering, "wait_for_programs", self.kernel.called("grace_period")
+            commit_order, "wait_for_programs", self.kernel.called("grace_period")
         )
         self.loads: dict[str, Workload] = {}
         """By name: what can be attached."""

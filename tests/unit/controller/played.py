@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from pyctl.controller import commit_order
 from pyctl.controller import context as context_module
-from pyctl.controller import steering
 from pyctl.controller.context import Context
 from pyctl.controller.steering import Steering
 from pyctl.controller.workloads import (
@@ -144,7 +144,7 @@ class Host:
                 "switch_bridge": lambda _, offload: self.bridge.append(offload),
                 "is_full": lambda _: False,
             },
-            steering: {"wait_for_programs": self.kernel.called("grace_period")},
+            commit_order: {"wait_for_programs": self.kernel.called("grace_period")},
             attach_target: {
                 "process_ref": self._process_ref,
                 "with_cookie": lambda process: process,
