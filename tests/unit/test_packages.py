@@ -25,6 +25,7 @@ TOOLS = [
     "mkdir",
     "cat",
     "grep",
+    "timeout",
 ]
 
 APT = """#!/bin/sh
@@ -138,6 +139,50 @@ def test_debians_docker_comes_not_beside_a_program_or_a_process(host):
     host.program("dockerd")
     assert str(host.programs / "dockerd") in host.install("docker.io").stdout
     assert host.asked() == ""
+
+
+CLIENT = "#!/bin/sh\nexit 1\n"
+"""A docker that reaches no daemon."""
+
+
+@pytest.mark.parametrize("package", ["", "docker-ce-cli", "moby-cli"])
+def test_debians_docker_comes_beside_a_client_of_which_apt_removes_nothing(
+    host, package
+):
+    host.program("docker", CLIENT)
+    if package:
+        (host.played / "installed" / package).touch()
+    assert host.install("docker.io").returncode == 0
+    assert host.asked().endswith(" docker.io\n")
+
+
+def test_a_client_that_apt_would_remove_stays(host):
+    host.program("docker", CLIENT)
+    (host.played / "installed/docker-ce-cli").touch()
+    (host.played / "removes/docker.io").write_text("docker-ce-cli")
+    done = host.install("docker.io", "nginx")
+    assert "docker.io is not installed: apt would remove docker-ce-cli" in done.stdout
+    assert host.asked().endswith(" nginx\n")
+
+
+def test_debians_docker_comes_not_beside_a_daemon_that_answers_from_elsewhere(host):
+    """As in a container that has its host's socket."""
+    host.program("docker", '#!/bin/sh\n[ "$1" = version ]\n')
+    assert "a daemon answers docker" in host.install("docker.io").stdout
+    assert host.asked() == ""
+
+
+@pytest.mark.parametrize("debians", [False, True])
+def test_a_client_where_docker_io_has_its_own_is_not_written_over(host, debians):
+    """Newer Debians have the client in a package of its own, which docker.io leaves alone."""
+    (host.root / "usr/bin").mkdir()
+    (host.root / "usr/bin/docker").write_text(CLIENT)
+    if debians:
+        (host.played / "installed/docker-cli").touch()
+    done = host.install("docker.io")
+    assert done.returncode == 0
+    assert ("it would replace /usr/bin/docker" in done.stdout) is not debians
+    assert bool(host.asked()) is debians
 
 
 def test_what_would_remove_a_package_is_left_out(host):
