@@ -7,6 +7,7 @@ from the header through the generated modules (see abi_build); nothing is typed 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pyctl._abi import ffi
@@ -21,6 +22,7 @@ __all__ = [
     "constant",
     "ffi",
     "pack",
+    "require_current",
     "sizeof",
     "ucmac",
     "unpack",
@@ -105,3 +107,19 @@ def ucmac(port_id: int) -> bytes:
     """Return the UCMAC of a port: six bytes."""
     prefix = bytes(constant(f"SEG_UCMAC_{i}") for i in range(4))
     return prefix + port_id.to_bytes(2, "big")
+
+
+def require_current(folder: Path = Path(__file__).parents[1] / "bpf") -> None:
+    """Raise SegctlError if the headers were changed since Python's view of them was generated: the BPF programs,
+    which are compiled from them at each start, would read other fields than agent and engine write.
+    """
+    import hashlib  # noqa: PLC0415  the agent alone asks; OpenSSL's memory is spared in the engine
+
+    headers = sorted(folder.glob("segctl_*.h"))
+    read = hashlib.sha256(b"".join(header.read_bytes() for header in headers))
+    if read.hexdigest()[:12] != HASH:
+        raise SegctlError(
+            f"agent and engine were built from other headers than {folder} has",
+            state="nothing was touched",
+            advice="run scripts/bootstrap, which builds them anew",
+        )

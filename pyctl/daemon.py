@@ -20,6 +20,7 @@ from pathlib import Path
 import structlog
 import uvicorn
 
+from pyctl import abi
 from pyctl.agent.agent import Agent
 from pyctl.agent.config import read
 from pyctl.api.peer import PeerProtocol
@@ -55,6 +56,7 @@ def run(
         raise NotPermittedError(
             "starting the agent", state="nothing was touched", advice="run it as root"
         )
+    abi.require_current()
     logs.configure(log_level, log_format)
     # What every thread is doing, into the log: the first question about one that hangs.
     faulthandler.register(signal.SIGUSR1)

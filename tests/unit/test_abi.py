@@ -93,3 +93,15 @@ def test_a_header_with_an_old_date_is_generated_anew_all_the_same(
 def test_a_reason_is_a_bit_of_the_programs_set_of_drops():
     """SEG_DROPS of seg_count.h."""
     assert max(reason.number for reason in abi.REASONS) < 64
+
+
+def test_an_agent_of_other_headers_than_the_programs_does_not_start(tmp_path):
+    """As after a pull without a build: every packet would be lost, with a reason that misleads."""
+    for header in abi_build.HEADERS:
+        (tmp_path / header.name).write_bytes(header.read_bytes())
+    abi.require_current(tmp_path)
+    abi.require_current()
+    with (tmp_path / "segctl_seal.h").open("a") as header:
+        header.write("/* one more field */\n")
+    with pytest.raises(SegctlError, match=r"scripts/bootstrap"):
+        abi.require_current(tmp_path)

@@ -272,6 +272,7 @@ ALLOWED: dict[str, set[str]] = {
     }
     | BASE,
     "pyctl.daemon": {
+        "pyctl.abi",
         "pyctl.agent",
         "pyctl.api",
         "pyctl.platform",
