@@ -47,11 +47,11 @@ def with_agent(
     except UnreachableError as error:
         if not _nobody_there(error):
             raise
-    start_agent(instance)
+    ours = start_agent(instance)
     try:
         return ask(client)
     finally:
-        if not keep:
+        if ours and not keep:
             stop_agent(client)
 
 
@@ -79,9 +79,9 @@ def start_agent(
     instance: Instance,
     argv: tuple[str, ...] = (sys.executable, "-m", "pyctl.cli.main", "agent", "run"),
     step_s: float = STEP_S,
-) -> None:
+) -> bool:
     """Spawn `argv` in a session of its own and wait, as long as its log grows, until the agent's socket
-    answers.
+    answers. Return whether the agent that answers was started here.
 
     If somebody else is starting an agent, wait for that one: a second agent would be refused.
     Raise SegctlError with the end of its log where it ends or is not ready in time (it is ended then).
@@ -97,8 +97,8 @@ def start_agent(
             errno=error.errno,
         ) from error
     with _one_starter(instance.run_dir / "start.lock"):
-        if _answers(instance):
-            return
+        if _answering(instance):
+            return False
         with _log_of(instance) as log:
             begin = log.tell()
             try:
@@ -107,7 +107,7 @@ def start_agent(
                 raise _interrupted("was ended") from error
         patience = _Patience(instance.log_file, step_s)
         try:
-            while not _answers(instance):
+            while not (pid := _answering(instance)):
                 if child.poll() is not None and not _other_runs(instance):
                     raise _failed(instance, begin, f"it ended with {child.returncode}")
                 if why := patience.ends():
@@ -115,8 +115,10 @@ def start_agent(
                 time.sleep(_POLL_S)
         except KeyboardInterrupt as error:
             raise _interrupted(_end(child)) from error
+        ours = pid == child.pid
         # The agent outlives this process: there is no child to wait for.
         child.returncode = 0
+        return ours
 
 
 class _Patience:
@@ -211,13 +213,14 @@ def _path_with_us() -> str:
     )
 
 
-def _answers(instance: Instance) -> bool:
-    """Return whether an agent answers; one that breaks the connection off is ending and counts as none."""
+def _answering(instance: Instance) -> int:
+    """Return the pid of the agent that answers; 0: none, or one that breaks the connection off because it
+    ends.
+    """
     try:
-        AgentClient(instance, timeout=5).status()
+        return int(AgentClient(instance, timeout=5).status()["pid"])
     except UnreachableError:
-        return False
-    return True
+        return 0
 
 
 def _nobody_there(error: UnreachableError) -> bool:

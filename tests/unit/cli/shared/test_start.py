@@ -75,7 +75,7 @@ def test_an_agent_is_started_once_by_two_commands(instance, tmp_path):
     assert client.status()["pid"] == 4711
     assert (tmp_path / "starts").read_text() == "x"
     client.stop()
-    wait_for(lambda: not start._answers(instance))
+    wait_for(lambda: not start._answering(instance))
 
 
 def test_an_agent_that_ends_at_once_leaves_its_last_words(instance):
@@ -108,11 +108,21 @@ def test_a_break_while_the_agent_starts_ends_it_and_says_so(
             signal.raise_signal(signal.SIGINT)
         return False
 
-    monkeypatch.setattr(start, "_answers", answers)
+    monkeypatch.setattr(start, "_answering", answers)
     with pytest.raises(SegctlError, match=r"interrupted .* it was ended") as caught:
         start.start_agent(instance, python(code, str(mark)))
     assert "nothing was attached" in caught.value.state
     assert spawned[0].returncode == -signal.SIGTERM
+
+
+def test_the_agent_that_was_started_is_told_from_anothers(
+    instance, spawned, monkeypatch
+):
+    monkeypatch.setattr(start, "_answering", lambda _: spawned and spawned[0].pid)
+    code = "import signal; signal.pause()"
+    assert start.start_agent(instance, python(code)) is True
+    os.kill(spawned[0].pid, signal.SIGKILL)
+    os.waitpid(spawned[0].pid, 0)
 
 
 def test_an_agent_that_another_starts_is_waited_for(instance, spawned, monkeypatch):
@@ -126,8 +136,8 @@ def test_an_agent_that_another_starts_is_waited_for(instance, spawned, monkeypat
             asked_since.append(spawned[0].returncode)
         return len(asked_since) > 2
 
-    monkeypatch.setattr(start, "_answers", answers)
-    start.start_agent(instance, python("import sys; sys.exit(1)"))
+    monkeypatch.setattr(start, "_answering", answers)
+    assert start.start_agent(instance, python("import sys; sys.exit(1)")) is False
     os.close(lock)
     assert asked_since[0] == 1
 
@@ -147,21 +157,27 @@ def test_a_running_agent_is_asked_and_none_is_started(instance, monkeypatch):
     assert answer["workloads"]
 
 
+@pytest.mark.parametrize("ours", [True, False])
 @pytest.mark.parametrize("fails", [True, False])
-def test_an_agent_started_for_a_dry_run_is_ended_again(instance, monkeypatch, fails):
+def test_an_agent_started_for_a_dry_run_is_ended_again_and_anothers_is_not(
+    instance, monkeypatch, fails, ours
+):
+    """As systemd's, which was starting when the dry run asked for one."""
     with agent_at(instance) as agent:
         agent.fails = NotFoundError("gone") if fails else None
         socket = instance.api_socket
         aside = socket.with_name("aside")
         socket.rename(aside)
-        monkeypatch.setattr(start, "start_agent", lambda _: aside.rename(socket))
+        monkeypatch.setattr(
+            start, "start_agent", lambda _: aside.rename(socket) and ours
+        )
         stopped = []
         monkeypatch.setattr(start, "stop_agent", stopped.append)
         try:
             start.with_agent(instance, lambda client: client.workloads(), keep=False)
         except NotFoundError:
             assert fails
-        assert len(stopped) == 1
+        assert len(stopped) == ours
 
 
 def test_an_agent_is_waited_for_as_long_as_it_makes_progress(tmp_path):
