@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
+from pyctl.datapath.maps import _DECODERS
 from pyctl.errors import NotFoundError
 
 ROWS = {
@@ -43,3 +45,8 @@ def test_json_is_the_rows(instance, pins, segctl):
 
 def test_an_unknown_map_is_3(instance, pins, segctl):
     assert segctl("dump-maps", "nonsense").exit_code == 3
+
+
+def test_the_help_names_every_map_that_is_decoded(segctl):
+    text = segctl("dump-maps", "--help").stdout
+    assert set(re.findall(r"\bseg_\w+", text)) == set(_DECODERS)
