@@ -25,7 +25,7 @@ TYPEDEFS = "\n".join(
 
 
 def preprocess(source: str, *options: str) -> str:
-    """C source in, preprocessed text out (`gcc -E -P`); raises CalledProcessError."""
+    """Return C source preprocessed (`gcc -E -P`); raise CalledProcessError."""
     command = ["gcc", "-E", "-P", "-DSEG_ABI_CDEF", f"-I{HEADER.parent}", *options, "-"]
     return subprocess.run(
         command, input=source, capture_output=True, text=True, check=True
@@ -33,13 +33,13 @@ def preprocess(source: str, *options: str) -> str:
 
 
 def cdef() -> str:
-    """The declarations of the header, in the form that `FFI.cdef` takes."""
+    """Return the declarations of the header, in the form that `FFI.cdef` takes."""
     text = preprocess('#include "segctl_abi.h"\n')
     return TYPEDEFS + re.sub(r"^\s*;\s*$", "", text, flags=re.MULTILINE)
 
 
 def reasons() -> list[tuple[str, int, str, str]]:
-    """(name, number, category, caption) of each row of SEG_REASONS, in its order."""
+    """Return (name, number, category, caption) of each row of SEG_REASONS, in its order."""
     text = preprocess(
         '#include "segctl_abi.h"\n'
         "#define R(name, number, category, caption) \\\nROW name number category caption\n"
@@ -58,7 +58,7 @@ def _digest(*files: Path) -> str:
 
 
 def build(package: Path = ROOT / "pyctl") -> None:
-    """Write both modules; raises CalledProcessError where gcc refuses the header."""
+    """Write both modules; raise CalledProcessError where gcc refuses the header."""
     ffi = FFI()
     ffi.cdef(cdef())
     ffi.set_source("pyctl._abi", None)
@@ -71,7 +71,7 @@ def build(package: Path = ROOT / "pyctl") -> None:
 
 
 def is_current(package: Path = ROOT / "pyctl") -> bool:
-    """Whether the generated modules are of these headers and this generator."""
+    """Return whether the generated modules are of these headers and this generator."""
     written = package / "_reasons.py"
     text = written.read_text() if written.exists() else ""
     return _digest(*HEADERS) in text and _digest(Path(__file__)) in text

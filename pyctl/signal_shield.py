@@ -19,7 +19,7 @@ _END_S = 5.0
 
 @dataclass
 class _Work(Generic[T]):
-    """The work of the thread, and its undo, which the second to end runs: the thread or the caller."""
+    """The thread's work and its undo; whichever of thread and caller ends second runs the undo."""
 
     what: Callable[[], T]
     undo: Callable[[T], object] | None

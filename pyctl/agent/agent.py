@@ -394,8 +394,8 @@ class Agent:
         return before
 
     def stop(self, *, detach: bool = False) -> list[str]:
-        """End the agent. Workloads and engine stay as they are, unless `detach`; with no workload left all of
-        the instance is removed. Return the names of those detached.
+        """End the agent. Workloads and engine stay as they are, unless `detach`. If no workload is left,
+        everything of the instance is removed. Return the names of those detached.
         """
         self.auto_attacher.stop()
         names: list[str] = []

@@ -115,7 +115,9 @@ class Policies:
         return _named(what, names)
 
     def count_rules(self) -> None:
-        """Start the hit counts of the policy's rules, so that a rule without hits shows since when."""
+        """Start the hit counts of the policy's rules, so that a rule without hits shows since when it is
+        counted.
+        """
         rules = self._context.policy.rules
         keys = [rule_key(rule) for rule in rules if rule.enabled]
         self._context.history.record(counts=map(Count, [hits.DEFAULT, *keys]))

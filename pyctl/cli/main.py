@@ -54,7 +54,7 @@ class SegctlGroup(Group):
         return command if isinstance(command, click.Command) else None
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command."""
+        """Run the command; a SegctlError is printed and gives the exit code."""
         try:
             return super().invoke(ctx)
         except SegctlError as error:

@@ -97,7 +97,7 @@ class Context:
         return effective_mode(self.policy, workload)
 
     def lost(self, attached: Collection[str]) -> list[Workload]:
-        """Return the containers that are attached again when they start; none of those `attached` (ids)."""
+        """Return the containers that are attached again when they start, without the `attached` ones (ids)."""
         lost = self.memory.lost(attached)
         return [self.memory.with_mode(one.workload) for one in lost]
 

@@ -97,7 +97,9 @@ class Steering:
         return replace(policy, cache=policy.port_id not in self._uncached)
 
     def _may_cache(self, port_id: int, kind: DatapathKind) -> None:
-        """Record whether the port's datapath has a verdict cache; it counts from the policy's next swap."""
+        """Record whether the port's datapath has a verdict cache; the engine learns it with the policy's next
+        swap.
+        """
         if kind.capabilities.verdict_cache:
             self._uncached.discard(port_id)
         else:
@@ -111,7 +113,7 @@ class Steering:
         listeners: Callable[[], Sequence[int]],
     ) -> None:
         """Teach the engine a port before it exists, so that its workload is cut off for less time. The other
-        ports learn its addresses with the next change(). `listeners` returns the TCP ports that the workload
+        ports learn its addresses with the next commit. `listeners` returns the TCP ports that the workload
         listens on: a fresh engine uses them to find the server of a connection that was open before.
         """
         self._listeners[port_id] = listeners

@@ -233,13 +233,13 @@ class Workload:
 
     @property
     def given(self) -> tuple[str, ...]:
-        """Return the addresses that others assigned to it, on any interface, each once."""
+        """Return the addresses that others assigned to the workload, on any interface, each once."""
         ports = (text for port in self.ports for text in port.addresses)
         return tuple(dict.fromkeys((*ports, *self.found, *self.told, *self.added)))
 
     @property
     def held(self) -> tuple[str, ...]:
-        """Return the given addresses that it has now: without the absent ones; () without a port."""
+        """Return the given addresses that the workload has now, without the absent ones; () without a port."""
         if not self.ports:
             return ()
         return tuple(text for text in self.given if text not in self.absent)
@@ -254,23 +254,25 @@ class Workload:
 
     @property
     def spare(self) -> tuple[str, ...]:
-        """Return its absent addresses that nobody else has: it may use them as soon as it has them again."""
+        """Return the absent addresses that nobody else has: the workload may use them as soon as it has them
+        again.
+        """
         left = (text for text in self.absent if text not in self.taken)
         return tuple(left)[: ADDRESSES_MAX - len(self.usual)]
 
     @property
     def link_locals(self) -> tuple[str, ...]:
-        """Return the link-local addresses of its MACs, which come and go with their links."""
+        """Return the link-local addresses of the workload's MACs, which come and go with their links."""
         return tuple(link_local(port.mac) for port in self.ports if port.mac)
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """Return all addresses that it may use."""
+        """Return all addresses that the workload may use."""
         return tuple(dict.fromkeys((*self.usual, *self.link_locals)))
 
     @property
     def closed_segments(self) -> frozenset[int]:
-        """Return the bridges that it is on and that reach nobody beyond this host."""
+        """Return the bridges that the workload is on and that reach nobody beyond this host."""
         return frozenset(port.segment for port in self.ports if port.closed)
 
     def forced(self, mode: Mode | None) -> Workload:
@@ -328,7 +330,9 @@ class PortPair:
 
     @property
     def redirect_peer(self) -> bool:
-        """Return whether bpf_redirect_peer may send to its ends; if not, frames take plain bpf_redirect."""
+        """Return whether bpf_redirect_peer may send to the port's ends; if not, frames take plain
+        bpf_redirect.
+        """
         return self.kind in PEER_KINDS
 
 

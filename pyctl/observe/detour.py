@@ -46,7 +46,9 @@ class Detour:
         self._links.close()
 
     def look(self) -> bool:
-        """Repair the pair, report foreign devices; return whether anything was wrong. In the controller."""
+        """Repair the pair, report foreign devices; return whether anything was wrong. The controller's loop
+        calls it.
+        """
         touched = self._links.touched()
         # If events were lost, look at the pair at least: nothing works without it.
         self._touched |= _PAIR if touched is None else touched

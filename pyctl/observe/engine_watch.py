@@ -58,7 +58,7 @@ class EngineWatch:
             self._looks.put("engine", key)
 
     def start(self) -> None:
-        """Start the thread."""
+        """Start the thread that watches the engine."""
         self._looks.start()
 
     def pending(self) -> list[Work]:

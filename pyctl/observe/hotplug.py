@@ -75,7 +75,7 @@ class _Waiting:
 
 class Hotplug:
     """The queue of new interfaces. Call `look` when a workload's links have changed and `forget` when it is
-    gone; a call of the object attaches one due interface. All in one thread.
+    gone; a call of the object attaches one due interface. All calls come from one thread.
     """
 
     def __init__(

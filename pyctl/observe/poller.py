@@ -27,7 +27,7 @@ class Poller:
         self._thread = threading.Thread(target=self._run, name="poller", daemon=True)
 
     def start(self) -> None:
-        """Start the thread."""
+        """Start the thread that waits on the descriptors."""
         self._thread.start()
 
     def close(self) -> None:

@@ -75,7 +75,7 @@ class Watcher:
         )
 
     def start(self) -> None:
-        """Start to watch."""
+        """Start the threads of all observers."""
         context, do = self._context, self._controller.do
         filters = Filters(context)
         host_sides = HostSides(context, self._controller)

@@ -17,7 +17,7 @@ from pyctl.model.text import harmless
 
 @dataclass(frozen=True)
 class Container:
-    """A running container."""
+    """A container as its runtime describes it."""
 
     id: str
     """The whole id, in hexadecimal."""
@@ -59,7 +59,7 @@ class Starts(Protocol):
     """
 
     def __iter__(self) -> Iterator[str]:
-        """Yield whole ids."""
+        """Yield the whole ids of containers that started or were renamed."""
 
     def cancel(self) -> None:
         """End the iteration, from any thread. Idempotent."""

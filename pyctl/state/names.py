@@ -35,7 +35,7 @@ class Names:
         self._seen: list[Workload] = []
 
     def note(self, name: str, port: Port) -> None:
-        """Know a port of a workload that need not be attached for long."""
+        """Remember the name of a port's workload, which may be attached for a moment only."""
         name = harmless(name)
         self._by_port[port.port_id] = name
         until = time.monotonic() + KEPT_S
@@ -70,8 +70,8 @@ class Names:
         return self._by_port.get(port_id)
 
     def of_address(self, address: str, port_id: int = 0) -> str | None:
-        """Return the name of the workload that has the address, or had it just now; of several, of one on the
-        bridge of the port that saw it.
+        """Return the name of the workload that has the address, or had it seconds ago; of several, the one on
+        the bridge of the port that saw it.
         """
         near = self._nearby.get((self._segments.get(port_id, 0), address))
         name = near or self._by_address.get(address)

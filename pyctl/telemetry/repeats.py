@@ -50,11 +50,11 @@ class Repeats(Generic[Record]):
         return kept
 
     def take_all(self, records: Iterable[Record]) -> list[Kept[Record]]:
-        """Return the records that these are counted in now, each once."""
+        """Return the records in which these are counted now, each once."""
         return list(dict.fromkeys(map(self.take, records)))
 
     def drop(self, kept: Kept[Record]) -> None:
-        """Add no more repeats to this one."""
+        """Add no more repeats to this record."""
         name = self._name(kept.record)
         if self._newest.get(name) is kept:
             del self._newest[name]

@@ -132,6 +132,42 @@ def test_a_module_says_what_it_decides(file):
     assert ast.get_docstring(ast.parse(file.read_text(encoding="utf-8")))
 
 
+NO_VERBS = {
+    "A",
+    "An",
+    "The",
+    "One",
+    "It",
+    "Its",
+    "What",
+    "Who",
+    "Whether",
+    "Which",
+    "How",
+    "When",
+}
+"""First words of a description; a function does something, and says what."""
+
+
+@pytest.mark.parametrize(
+    "file", [*sources("pyctl", ".py"), *sources("fallback_tc", ".py")], ids=short
+)
+def test_a_function_says_with_a_verb_what_it_does(file):
+    """But for commands: theirs is their help."""
+    nouns = {
+        node.name: text
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (text := ast.get_docstring(node))
+        and not any(
+            "click" in ast.unparse(one) or ".command(" in ast.unparse(one)
+            for one in node.decorator_list
+        )
+        and (text.split()[0].strip(".,:;") in NO_VERBS or not text[0].isupper())
+    }
+    assert not nouns
+
+
 def test_errors_are_few_drawn_and_have_a_code_each():
     found = set()
 

@@ -67,7 +67,7 @@ class Flow(Response):
 
 
 class FlowList(Response):
-    """Flows, oldest first."""
+    """A page of flows, oldest first."""
 
     flows: list[Flow]
     position: int
@@ -79,7 +79,7 @@ class FlowList(Response):
 
 
 class EventPage(Response):
-    """Events, oldest first."""
+    """A page of events, oldest first."""
 
     events: list[Event]
     position: int

@@ -174,7 +174,7 @@ class CounterRow(Response):
 
 
 class PortView(Response):
-    """A spliced interface."""
+    """A port: one spliced interface of a workload."""
 
     port_id: int
     interface: str

@@ -48,7 +48,7 @@ def router(agent: Agent, on_stop: Callable[[], None]) -> APIRouter:
 
     @made.put("/log-level")
     def log_level(request: node.LogLevelRequest) -> node.LogLevelResponse:
-        """Change the level of agent and engine."""
+        """Change the log level of agent and engine."""
         before = agent.set_log_level(request.level.value)
         return node.LogLevelResponse(before=LogLevel(before), after=request.level)
 

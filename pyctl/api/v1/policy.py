@@ -30,7 +30,7 @@ def router(agent: Agent) -> APIRouter:
     def apply(
         request: schema.PolicyApplyRequest, http: Request
     ) -> schema.PolicyApplyResponse:
-        """Replace the policy at once."""
+        """Replace the policy in force, or say what that would change."""
         result = agent.apply_policy(
             request.text,
             dry_run=request.dry_run,

@@ -40,7 +40,7 @@ def router(agent: Agent) -> APIRouter:
 
     @made.post("/detach")
     def detach(request: schema.DetachRequest) -> schema.DetachResponse:
-        """Give the original interfaces back."""
+        """Give the workloads their original interfaces back."""
         result = agent.detach(DetachRequest(**request.model_dump()))
         body = {**vars(result), "warnings": told(result.warnings)}
         return schema.DetachResponse.model_validate(body)
@@ -61,7 +61,7 @@ def router(agent: Agent) -> APIRouter:
 
     @made.put("/workloads/{ref}/mode")
     def mode(ref: str, request: schema.ModeRequest) -> schema.ModeResponse:
-        """Force the mode, or give the choice back."""
+        """Force the workload's mode, or give the choice back to policy and attach."""
         view = agent.view
         before = view.mode_of(agent.find(view, ref)).mode
         forced = None if request.mode == "auto" else Mode(request.mode)

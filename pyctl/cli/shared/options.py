@@ -34,14 +34,14 @@ def output(command: F) -> F:
 
 
 def dry_run(command: F) -> F:
-    """Add --dry-run."""
+    """Add --dry-run, as `dry_run: bool`."""
     return click.option(
         "--dry-run", is_flag=True, help="Print the plan and change nothing."
     )(command)
 
 
 def policy_file(command: F) -> F:
-    """Add -f, as `file`."""
+    """Add -f, a file with a policy, as `file`."""
     return click.option(
         "-f",
         "--file",

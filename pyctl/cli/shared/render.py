@@ -81,12 +81,12 @@ def incomplete(answer: Mapping[str, Any]) -> None:
 
 
 def labels(found: Mapping[str, str]) -> str:
-    """Return `k=v,k=v`, sorted."""
+    """Return labels as `k=v,k=v`, sorted by key."""
     return ",".join(f"{key}={value}" for key, value in sorted(found.items()))
 
 
 def count(number: int, noun: str) -> str:
-    """Return `1 rule`, `2 rules`."""
+    """Return a number with its noun: `1 rule`, `2 rules`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 

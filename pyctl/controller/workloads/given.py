@@ -139,7 +139,9 @@ def yielding(
 
 
 def told_by_runtime(workload: Workload) -> tuple[str, ...]:
-    """Return the addresses that its runtime names now; if it does not answer, those named at attach."""
+    """Return the addresses that the workload's runtime names now; if it does not answer, those named at
+    attach.
+    """
     if workload.runtime == RuntimeKind.PROCESS:
         return ()
     try:

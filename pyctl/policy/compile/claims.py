@@ -31,8 +31,8 @@ from pyctl.policy.document.types import Policy
 
 
 def claimed(workload: Workload, live: Iterable[tuple[str, str]]) -> tuple[Claim, ...]:
-    """Return claims for the live (interface, address) pairs that it was not given, ADDRESSES_MAX at most; a
-    claim that it had before keeps its state.
+    """Return claims for the live (interface, address) pairs that the workload was not given, ADDRESSES_MAX at
+    most; a claim from before keeps its state.
     """
     known = {(one.interface, one.address): one for one in workload.claims}
     given = {*parsed(workload.given), *parsed(workload.link_locals)}
@@ -46,7 +46,7 @@ def claimed(workload: Workload, live: Iterable[tuple[str, str]]) -> tuple[Claim,
 
 def absent(workload: Workload, live: Iterable[tuple[str, str]]) -> tuple[str, ...]:
     """Return the given addresses that were on an interface and are on none now. Addresses from `attach
-    --address` or a runtime that no interface ever had stay its own.
+    --address` or a runtime that no interface ever had stay the workload's own.
     """
     there = {parsed((text,))[0] for _, text in live} | {*parsed(workload.added)}
     ports = (text for port in workload.ports for text in port.addresses)
@@ -67,7 +67,7 @@ def taken(workloads: Collection[Workload]) -> dict[str, tuple[str, ...]]:
 
 
 def merely_found(workload: Workload) -> tuple[Address, ...]:
-    """Return the given addresses that neither its runtime nor an operator named."""
+    """Return the given addresses that neither the workload's runtime nor an operator named."""
     told = {*parsed(workload.told), *parsed(workload.added)}
     return tuple(ip for ip in parsed(workload.given) if ip not in told)
 

@@ -48,8 +48,8 @@ def with_subnets(policy: Policy, workloads: Iterable[Workload]) -> Policy:
 
 
 def subnet_broadcasts(workloads: Iterable[Workload]) -> frozenset[IPv4Address]:
-    """Return the broadcast addresses of the workloads' subnets. An address that one of them has is none: a prefix
-    length must not make a neighbour out to be everybody.
+    """Return the broadcast addresses of the workloads' subnets, without addresses that a workload has: a
+    wrong prefix length must not make a neighbour's address one of all.
     """
     found: set[IPv4Address] = set()
     taken: set[Address] = set()
@@ -76,7 +76,9 @@ def _broadcasts(texts: tuple[str, ...]) -> frozenset[IPv4Address]:
 
 
 def cast_of(address: Address, subnets: Iterable[IPv4Address] = ()) -> str | None:
-    """Return `multicast` or `broadcast` for an address of many, given the subnets' broadcasts; None for one's."""
+    """Return `multicast` or `broadcast` for an address of many hosts, given the subnets' broadcasts; None for
+    that of one host.
+    """
     if any(address in net for net in _MULTICAST):
         return MULTICAST
     if address in _EVERYBODY or address in frozenset(subnets):
@@ -85,10 +87,12 @@ def cast_of(address: Address, subnets: Iterable[IPv4Address] = ()) -> str | None
 
 
 def to_dhcp_server(number: int, port: int | None) -> bool:
-    """Return whether a flow is for DHCP servers: it comes to those that serve where no rule says otherwise."""
+    """Return whether a flow is for DHCP servers: it reaches the workloads that serve DHCP, unless a rule
+    denies it.
+    """
     return number == NUMBERS["udp"] and port in {known for known, _ in _DHCP}
 
 
 def asks_dhcp(address: Address, number: int, port: int | None) -> bool:
-    """Return whether a flow is a DHCP client's question: it passes where no rule says otherwise."""
+    """Return whether a flow is a DHCP client's question, which passes unless a rule denies it."""
     return number == NUMBERS["udp"] and (port, str(address)) in _DHCP

@@ -44,15 +44,15 @@ def addresses(workload: Workload) -> tuple[Address, ...]:
 
 
 def possible(holders: Collection[Workload], asked: Workload | None) -> list[Workload]:
-    """Return those of the address's holders that it may be for the asked workload: those on a closed bridge
-    of its, if any, else all. None: the other end is not attached.
+    """Return which of the address's holders may be meant, as the asked workload sees it: those on one of its
+    closed bridges, if any, else all. None: the other end is not attached.
     """
     own = _known_segments(asked)
     return [one for one in holders if own & one.closed_segments] or list(holders)
 
 
 def _known_segments(asked: Workload | None) -> frozenset[int]:
-    """Return the closed bridges whose workloads it can tell apart; none without a check of sources."""
+    """Return the closed bridges where the workload can tell others apart; none without a check of sources."""
     if asked is None or not asked.datapath.capabilities.source_check:
         return frozenset()
     return asked.closed_segments

@@ -74,7 +74,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class NetworkPolicy:
-    """One NetworkPolicy object."""
+    """What one NetworkPolicy object says."""
 
     namespace: str
     name: str

@@ -132,8 +132,8 @@ class Database:
         position: tuple[int, int] | None,
         counts: Iterable[hits.Count] = (),
     ) -> int:
-        """Write all of it or nothing: a record with a row replaces it, one without gets a new row. Return how
-        many got none because SQLite cannot hold them; the others are still written.
+        """Write all records or none: one with a row id replaces that row, each other gets a new row. Return
+        how many got none because SQLite cannot hold them; the others are still written.
         """
         self._db.execute("BEGIN IMMEDIATE")
         try:
@@ -171,7 +171,7 @@ class Database:
             return None
 
     def prune(self) -> None:
-        """Delete what is beyond the limits: only a part where there is much, so call it again."""
+        """Delete rows beyond the limits; only a part of them if there are many, so call it again."""
         oldest = self._clock.now() - self._limits.max_age_s
         for table, column in _TIMES.items():
             self._db.execute(

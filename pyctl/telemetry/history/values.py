@@ -126,8 +126,8 @@ class Joined:
     _open: dict[tuple[object, ...], list[Flow]] = field(default_factory=dict)
 
     def add(self, record: FlowRecord, *, live: bool = False) -> None:
-        """Add a record. A live one that is known already (it ended meanwhile) changes nothing. Ended ones are
-        each a flow of their own: a tuple may be reused at once.
+        """Add a record. A live one that is known already (its flow ended meanwhile) changes nothing. Ended
+        ones are each a flow of their own: a tuple may be reused at once.
         """
         known = self._open.setdefault(record.both_see, [])
         if live and any(

@@ -139,7 +139,7 @@ class History:
             self._pending.counts.update({(one.key, one.epoch): one for one in counts})
 
     def flush(self, timeout: float) -> bool:
-        """Return whether all records are written, or cannot be, within `timeout` seconds."""
+        """Wait up to `timeout` seconds; return whether all records are written, or cannot be."""
         with self._changed:
             self._flushes += 1
             mine = self._flushes
