@@ -117,8 +117,8 @@ class Context:
         """Return the result of compiling another policy. The policy in force is not touched."""
         return Compiler(policy).compile(self.registry.all())
 
-    def prepare(self, workload: Workload, port: Port) -> None:
-        """Teach the engine a port of a workload that need not be in the registry yet."""
+    def prepare(self, workload: Workload, port: Port) -> Compiled:
+        """Teach the engine a port of a workload that need not be in the registry yet; return what it was taught."""
 
         def listeners() -> tuple[int, ...]:
             # The workload may have another process by then.
@@ -127,13 +127,26 @@ class Context:
 
         # Its frames are judged from now on, and the workload may end before it is registered.
         self.registry.names.note(workload.name, port)
-        self.steering.prepare(
-            self.compile(workload), port.port_id, workload.datapath, listeners
-        )
+        compiled = self.compile(workload)
+        self.steering.prepare(compiled, port.port_id, workload.datapath, listeners)
+        return compiled
 
-    def steer(self, workload: Workload, port: Port) -> None:
-        """Steer one prepared port of a workload that is in the registry."""
-        self.steering.add(port.port_id, self.compile(), workload.datapath)
+    def steer(
+        self, workload: Workload, port: Port, compiled: Compiled | None = None
+    ) -> None:
+        """Steer one prepared port of a workload that is in the registry. `compiled`: what `prepare` returned,
+        when the port had no indexes yet.
+        """
+        if compiled is None:
+            compiled = self.compile()
+        pair = replace(
+            compiled.pairs[port.port_id],
+            vex_ifindex=port.vex_ifindex,
+            vin_ifindex=port.vin_ifindex,
+        )
+        pairs = {**compiled.pairs, port.port_id: pair}
+        compiled = replace(compiled, pairs=pairs)
+        self.steering.add(port.port_id, compiled, workload.datapath)
 
     def move(self, workload: Workload) -> None:
         """Bring the ports of a workload to the datapath that it names by now."""

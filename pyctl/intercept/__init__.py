@@ -8,5 +8,5 @@ kinds            what depends on the interface's kind: veth, macvlan
 steps            the plan and its journal  names        interfaces by ports
 
 In: model.ProcessRef, model.Port, model.Instance. Out: model.Port. May import platform, model, errors;
-it never imports the datapath, which is called through `ports_ready`.
+it never imports the datapath, which its callers set on the ports between two steps.
 """

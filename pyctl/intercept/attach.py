@@ -1,9 +1,8 @@
 """Splice one interface of a running workload.
 
-In: instance, process, interface, port id. Out: model.Port. I/O: through platform and
-ops. Everything that can be read or refused is, before the first change: then the
-workload is cut off for the time of one namespace move and a handful of batched
-requests.
+In: instance, process, interface, port id. Out: a Splice, which is taken step by step; model.Port. I/O: through
+platform and ops. Everything that can be read or refused is, before the first change: then the workload is cut
+off for the time of one namespace move and a handful of batched requests.
 
 What the kernel ties to the device itself is lost, and cannot be given back from
 outside: packet sockets bound to the interface (a running tcpdump). The multicast groups
@@ -15,7 +14,8 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import KW_ONLY, dataclass, replace
 from itertools import islice
 from typing import NamedTuple
 
@@ -30,6 +30,7 @@ from pyctl.intercept.survey import select
 from pyctl.intercept.survey.costs import Place, refuse_costs, weigh
 from pyctl.intercept.survey.obstacles import strip
 from pyctl.intercept.survey.peer import host_peer_mac
+from pyctl.intercept.survey.segments import segment_of
 from pyctl.model.instance import Instance
 from pyctl.model.workload import Port, ProcessRef
 from pyctl.platform import netns
@@ -78,120 +79,183 @@ def marked_netns(mark: Mark | None) -> Iterator[int | None]:
             os.close(fd)
 
 
-def splice(
+@dataclass
+class Splice:
+    """One interface's splice, in the steps that the controller takes: `prepare`, `cut`, `commit`. An interface
+    that is spliced already is in its place: both do nothing.
+    """
+
+    port: Port
+    """As it will be. The indexes of vex and vin are known after `cut`."""
+    segment: int = 0
+    """The bridge at the host's side (see survey.segments), as long as the port does not exist."""
+
+    def cut(self, port: Port) -> Port:
+        """Replace the interface, up to where the datapath must be set on both ports, which are down; return
+        `port` with their indexes.
+        """
+        return port
+
+    def commit(self) -> list[str]:
+        """Set the ports up and give the interface back what it had; return a sentence for each thing lost."""
+        return []
+
+
+@dataclass
+class _NewSplice(Splice):
+    """The splice of an interface that is not spliced yet."""
+
+    _: KW_ONLY
+    instance: Instance
+    process: ProcessRef
+    mark: Mark
+    ends: Handles
+    told: list[str]
+    """What the survey says: things that get lost, and costs."""
+    strips: bool
+    force: bool
+    fault: apply.Fault | None
+    under_way: contextlib.ExitStack
+    """Its end takes all back that was not committed."""
+
+    def cut(self, port: Port) -> Port:
+        ends, mark = self.ends, self.mark
+        # The last look: what the workload changed since the survey is kept too.
+        link = links.by_index(ends.workload, mark.index)
+        if link is None:
+            raise _no_interface(self.process, mark.interface)
+        if self.strips:
+            link = strip(ends.workload, link, ends.workload_fd)
+        mark = replace(mark, interface=link.name)
+        before = snapshot.read(ends.workload, ends.workload_fd, link)
+        names = port.vex, port.vin
+        self._site = Site(
+            before,
+            *names,
+            mark.text(),
+            *ends,
+            bulk=routes.prepare(before),
+            lenient=self.force,
+            force=self.force,
+            advice="" if self.force else FORCED,
+        )
+        record = journal.Record(
+            "attach", self.process, mark.cookie, *names, mark.text(), before
+        )
+        path = journal.journal_path(self.instance.journal_dir, self.process, link.index)
+        fit_mtu(self.instance, link.mtu)
+        book = self.under_way.enter_context(journal.created(path, record))
+        self._run = self.under_way.enter_context(
+            apply.Run(
+                f"attaching {link.name} of process {self.process.pid}",
+                "the workload is as it was",
+                plan.attach_plan(before, *names),
+                self._site,
+                book,
+                self.fault,
+            )
+        )
+        self._run.until(plan.Op.PORTS_READY)
+        vex, vin = self._site.indexes
+        return replace(
+            port,
+            interface=link.name,
+            mac=link.mac,
+            mtu=link.mtu,
+            vex_ifindex=vex,
+            vin_ifindex=vin,
+        )
+
+    def commit(self) -> list[str]:
+        self._run.commit()
+        return [*self.told, *dict.fromkeys(self._site.lost)]
+
+
+@contextlib.contextmanager
+def prepare(
     instance: Instance,
     process: ProcessRef,
     interface: str,
     port_id: int,
-    ports_ready: Callable[[Port], None],
     *,
     force: bool = False,
-    tell: Callable[[str], object] = lambda _: None,
     fault: apply.Fault | None = None,
-) -> Port:
-    """Replace one interface of the workload by our veth; return its port.
+) -> Iterator[Splice]:
+    """Survey one interface of the workload and give the splice that replaces it by our veth; nothing of the
+    workload has been touched then. An end of the block by an exception takes back what was cut.
 
-    `ports_ready` is called with the port after vex and vin exist and before they are up: the datapath is set
-    there, and an exception of its own rolls everything back. An interface that is spliced already stays as it
-    is; `ports_ready` is called again, and its port is returned, with its own port id. Unless `force`, the
+    An interface that is spliced already stays as it is; its port has its own port id. Unless `force`, the
     splice is refused if it would destroy what hangs on the interface, or if the kernel does not take an
-    address or a way out back; `tell` is called with a sentence for each thing that was lost.
+    address or a way out back.
 
-    Blocks for about 50 ms; the workload is cut off for the namespace move and little more. Raises
-    NotFoundError, RefusedError (nothing was touched), SegctlError (rolled back; its text says so).
+    The workload is cut off from within `cut` to the middle of `commit`: for the namespace move and little more,
+    about 50 ms. Raises NotFoundError, RefusedError (nothing was touched), SegctlError (rolled back; its text
+    says so).
     """
     select.refuse_netns(instance, process)
     with netns_of(process) as fd:
         ensure_enforcer(instance)
-        with handles(instance, fd) as ends:
-            link = links.by_name(ends.workload, interface)
-            if link is None:
-                raise NotFoundError(
-                    f"process {process.pid} has no interface {interface}",
-                    state=select.UNTOUCHED,
-                )
+        with handles(instance, fd) as ends, contextlib.ExitStack() as under_way:
+            link = _named(ends.workload, process, interface)
             known = existing_port(ends, process, link)
             if known:
-                ports_ready(known)
-                return known
+                yield Splice(known)
+                return
             _refuse_anothers(ends, process, link)
-            refuse_master(ends.workload, link)
-            lost = select.refuse_link(ends.workload, link, fd, force=force)
-            here = Place(ends.workload, fd, link)
-            costs = refuse_costs(link, weigh(instance, here, here), force=force)
-            if lost:
-                link = strip(ends.workload, link, fd)
-            port, missing = _splice(
-                instance,
-                process,
-                link,
-                port_id,
-                ports_ready,
-                ends,
-                fault,
-                force=force,
+            lost, costs = _survey(instance, ends.workload, fd, link, force=force)
+            vex, vin = _free_names(ends, process.pid, link.name)
+            mark = Mark(
+                port=port_id,
+                pid=process.pid,
+                start=process.start_time,
+                netns=process.netns,
+                cookie=netns.cookie(fd),
+                interface=link.name,
+                index=link.index,
+                kind=link.kind,
+                host_mac=host_peer_mac(instance, ends.workload, link, fd),
             )
-            for sentence in (*lost, *costs, *missing):
-                tell(sentence)
-            return port
+            # Ours has no XDP program, whatever the workload's own had.
+            ours_will_be = replace(link, xdp=False)
+            addresses = port_addresses(l3.dump_addresses(ends.workload, link.index))
+            yield _NewSplice(
+                port_of(mark, vex, vin, (0, 0), ours_will_be, addresses),
+                segment_of(ends.workload, link),
+                instance=instance,
+                process=process,
+                mark=mark,
+                ends=ends,
+                told=[*lost, *costs],
+                strips=bool(lost),
+                force=force,
+                fault=fault,
+                under_way=under_way,
+            )
 
 
-def _splice(
-    instance: Instance,
-    process: ProcessRef,
-    link: Link,
-    port_id: int,
-    ports_ready: Callable[[Port], None],
-    ends: Handles,
-    fault: apply.Fault | None,
-    *,
-    force: bool,
-) -> tuple[Port, list[str]]:
-    """Splice the interface; return the port, and what could not be put back."""
-    vex, vin = _free_names(ends, process.pid, link.name)
-    mark = Mark(
-        port=port_id,
-        pid=process.pid,
-        start=process.start_time,
-        netns=process.netns,
-        cookie=netns.cookie(ends.workload_fd),
-        interface=link.name,
-        index=link.index,
-        kind=link.kind,
-        host_mac=host_peer_mac(instance, ends.workload, link, ends.workload_fd),
+def _named(nl: NetlinkSocket, process: ProcessRef, interface: str) -> Link:
+    link = links.by_name(nl, interface)
+    if link is None:
+        raise _no_interface(process, interface)
+    return link
+
+
+def _no_interface(process: ProcessRef, interface: str) -> NotFoundError:
+    return NotFoundError(
+        f"process {process.pid} has no interface {interface}", state=select.UNTOUCHED
     )
-    before = snapshot.read(ends.workload, ends.workload_fd, link)
-    steps = plan.attach_plan(before, vex, vin)
-    addresses = port_addresses(before.addresses)
-    made: list[Port] = []
 
-    def ready(vex_ifindex: int, vin_ifindex: int) -> None:
-        made.append(
-            port_of(mark, vex, vin, (vex_ifindex, vin_ifindex), before.link, addresses)
-        )
-        ports_ready(made[-1])
 
-    site = Site(
-        before,
-        vex,
-        vin,
-        mark.text(),
-        *ends,
-        ports_ready=ready,
-        bulk=routes.prepare(before),
-        lenient=force,
-        force=force,
-        advice="" if force else FORCED,
-    )
-    record = journal.Record(
-        "attach", process, mark.cookie, vex, vin, mark.text(), before
-    )
-    path = journal.journal_path(instance.journal_dir, process, link.index)
-    fit_mtu(instance, link.mtu)
-    with journal.created(path, record) as book:
-        tried = f"attaching {link.name} of process {process.pid}"
-        apply.run(tried, "the workload is as it was", steps, site, book, fault)
-    return made[-1], list(dict.fromkeys(site.lost))
+def _survey(
+    instance: Instance, nl: NetlinkSocket, netns_fd: int, link: Link, *, force: bool
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what splicing the interface loses, and what it costs, a sentence each; RefusedError if it must
+    not be.
+    """
+    refuse_master(nl, link)
+    lost = select.refuse_link(nl, link, netns_fd, force=force)
+    here = Place(nl, netns_fd, link)
+    return lost, refuse_costs(link, weigh(instance, here, here), force=force)
 
 
 def _free_names(ends: Handles, pid: int, interface: str) -> tuple[str, str]:
@@ -297,19 +361,11 @@ def port_of(
 def preview(
     instance: Instance, process: ProcessRef, interface: str, *, force: bool = False
 ) -> tuple[str, ...]:
-    """Return the plan for one interface in words, for --dry-run; refuses as `splice` does and only reads."""
+    """Return the plan for one interface in words, for --dry-run; refuses as `prepare` does and only reads."""
     select.refuse_netns(instance, process)
     with netns_of(process) as fd, netns.netlink_in(fd) as nl:
-        link = links.by_name(nl, interface)
-        if link is None:
-            raise NotFoundError(
-                f"process {process.pid} has no interface {interface}",
-                state=select.UNTOUCHED,
-            )
-        refuse_master(nl, link)
-        lost = select.refuse_link(nl, link, fd, force=force)
-        here = Place(nl, fd, link)
-        costs = refuse_costs(link, weigh(instance, here, here), force=force)
+        link = _named(nl, process, interface)
+        lost, costs = _survey(instance, nl, fd, link, force=force)
         before = snapshot.read(nl, fd, link)
         steps = plan.attach_plan(before, *port_names(process.pid, interface))
         return (

@@ -165,9 +165,10 @@ def _unsplice(
     with journal.created(path, record) as book:
         tried = f"detaching {link.name} of process {process.pid}"
         try:
-            apply.run(
+            with apply.Run(
                 tried, "the workload is attached as before", steps, site, book, fault
-            )
+            ) as run:
+                run.commit()
         except SegctlError as error:
             if uppers:
                 error.state += f"; {', '.join(uppers)} on top of it is deleted"

@@ -17,7 +17,7 @@ from pyctl.intercept.detach import delete_ports, our_link
 from pyctl.intercept.enforcer import fit_mtu
 from pyctl.intercept.host_side import follow_host
 from pyctl.intercept.kinds.choose import kind_of
-from pyctl.intercept.names import port_names, read_mark
+from pyctl.intercept.names import read_mark
 from pyctl.intercept.recover import Orphan
 from pyctl.intercept.steps import journal
 from pyctl.intercept.survey.costs import Place, weigh
@@ -206,27 +206,3 @@ def unspliced(
             for name, link in found
             if link and existing_port(ends, process, link) is None
         )
-
-
-def draft_port(process: ProcessRef, interface: str, port_id: int) -> Port:
-    """Return the port that a splice of the interface would make, as far as that is known before."""
-    vex, vin = port_names(process.pid, interface)
-    blank = Port(
-        port_id=port_id,
-        interface=interface,
-        kind=links.VETH,
-        vex=vex,
-        vin=vin,
-        vex_ifindex=0,
-        vin_ifindex=0,
-        mac="",
-        host_mac=None,
-        mtu=0,
-        addresses=(),
-    )
-    with netns_of(process) as fd, netns.netlink_in(fd) as nl:
-        link = links.by_name(nl, interface)
-        if link is None:
-            return blank
-        bodies = l3.dump_addresses(nl, link.index)
-        return replace(_as(blank, link), addresses=port_addresses(bodies))

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import pytest
 
-from pyctl.intercept.attach import splice
 from pyctl.intercept.detach import unsplice
 from pyctl.intercept.enforcer import remove_enforcer
 from pyctl.model.instance import Instance
 from pyctl.platform.process import process_ref
 from tests import packets
+from tests.lab.datapath.splice import splice
 from tests.lab.net import traffic
 from tests.lab.net.netns import Netns
 from tests.lab.net.snapshot import assert_same, picture
@@ -131,7 +131,7 @@ def test_another_instance_in_the_place_of_ours_is_no_newcomer(lab, agent):
     _host, (web, _client) = lab.pods()
     agent.attach(web, "web")
     other, process = Instance(f"{agent.instance.name}b"), process_ref(web.pid)
-    port = splice(other, process, "eth0", 7, ports_ready=lambda _port: None)
+    port = splice(other, process, "eth0", 7)
     try:
         wait_for(
             lambda: any(

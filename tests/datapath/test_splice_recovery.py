@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 
 from pyctl.errors import SegctlError
-from pyctl.intercept import attach
 from pyctl.intercept.recover import Outcome
 from pyctl.model.workload import Port
-from tests.lab.datapath.splice import Rig, furnish, killed_at
+from tests.lab.datapath.splice import Rig, furnish, killed_at, splice
 from tests.lab.net.snapshot import assert_same, picture
 
 Act = Callable[[Callable[[str], None]], object]
@@ -193,7 +192,7 @@ def test_a_refused_datapath_rolls_the_splice_back(rig: Rig) -> None:
         raise SegctlError("the datapath cannot be set")
 
     with pytest.raises(SegctlError, match="the datapath cannot be set"):
-        attach.splice(rig.instance, rig.process, "eth0", 7, refuse)
+        splice(rig.instance, rig.process, "eth0", 7, refuse)
     assert_same(pod, picture(rig.pod))
     assert rig.ports() == []
 

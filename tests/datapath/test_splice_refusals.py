@@ -7,12 +7,11 @@ import os
 import pytest
 
 from pyctl.errors import NotFoundError, RefusedError
-from pyctl.intercept import attach
 from pyctl.intercept.survey.select import select_interfaces
 from pyctl.model.workload import ProcessRef
 from pyctl.platform.process import process_ref
 from tests import packets
-from tests.lab.datapath.splice import Rig
+from tests.lab.datapath.splice import Rig, splice
 from tests.lab.net.snapshot import assert_same, picture
 
 SORT_ALL = (
@@ -39,12 +38,12 @@ def test_a_pid_that_is_another_process_by_now_is_not_found(rig: Rig) -> None:
     was = rig.process
     stale = ProcessRef(was.pid, was.start_time, (was.netns[0], 1))
     with pytest.raises(NotFoundError, match=f"process {was.pid}"):
-        attach.splice(rig.instance, stale, "eth0", 7, rig.wire)
+        splice(rig.instance, stale, "eth0", 7, rig.wire)
 
 
 def test_the_agents_own_namespace_is_refused(rig: Rig) -> None:
     with pytest.raises(RefusedError, match="this agent"):
-        attach.splice(rig.instance, process_ref(os.getpid()), "eth0", 7, rig.wire)
+        splice(rig.instance, process_ref(os.getpid()), "eth0", 7, rig.wire)
 
 
 def test_an_interface_that_is_not_there_is_not_found(rig: Rig) -> None:
@@ -112,5 +111,5 @@ def test_an_inspected_interface_that_was_moved_is_not_taken_for_anothers(
     port = rig.splice()
     rig.pod.run("ip", "link", "set", "eth0", "netns", str(rig.other.pid), "name", "e9")
     with pytest.raises(RefusedError, match="the inspected interface of process"):
-        attach.splice(rig.instance, process_ref(rig.other.pid), "e9", 9, rig.wire)
+        splice(rig.instance, process_ref(rig.other.pid), "e9", 9, rig.wire)
     assert sorted(rig.ports()) == sorted([port.vex, port.vin])

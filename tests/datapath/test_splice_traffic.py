@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import time
 
-from pyctl.intercept import attach, detach, enforcer, recover
+from pyctl.intercept import detach, enforcer, recover
 from pyctl.model.workload import Port
 from pyctl.platform.process import process_ref
 from tests import packets
-from tests.lab.datapath.splice import Rig
+from tests.lab.datapath.splice import Rig, splice
 from tests.lab.net.netns import Netns
 from tests.lab.net.pulse import Echo, Pulse
 from tests.lab.net.snapshot import assert_same, picture
@@ -110,7 +110,7 @@ def test_a_macvlan_is_spliced_with_its_mac_on_vex(rig: Rig) -> None:
     pod = macvlan_pod(rig)
     process = process_ref(pod.pid)
     inside, full = picture(pod, inside=True), picture(pod)
-    port = attach.splice(rig.instance, process, "eth0", 9, rig.wire)
+    port = splice(rig.instance, process, "eth0", 9, rig.wire)
     assert port.kind == "macvlan"
     assert port.host_mac is None
     vex = json.loads(rig.enforcer("ip", "-j", "link", "show", port.vex))[0]
@@ -146,7 +146,7 @@ def test_two_workloads_with_equal_interfaces_stand_side_by_side(rig: Rig) -> Non
     one = rig.splice()
     assert rig.pod.run("ip", "token").stdout == token
     other = process_ref(rig.other.pid)
-    two = attach.splice(rig.instance, other, "eth0", 8, rig.wire)
+    two = splice(rig.instance, other, "eth0", 8, rig.wire)
     rig.pod.run("ping", "-c1", "-W2", packets.pod_two_ip6)
     detach.unsplice(rig.instance, other, two, lambda: None)
     rig.unsplice(one)
@@ -185,7 +185,7 @@ def test_ports_of_an_ended_workload_make_room_for_a_reused_pid(rig: Rig) -> None
     vex = f"vex{rig.other.pid:x}-eth0"
     rig.enforcer("ip", "link", "set", port.vex, "down")
     rig.enforcer("ip", "link", "set", port.vex, "name", vex)
-    again = attach.splice(rig.instance, follower, "eth0", 8, rig.wire)
+    again = splice(rig.instance, follower, "eth0", 8, rig.wire)
     assert rig.ports() == [again.vex, again.vin]
     detach.unsplice(rig.instance, follower, again, lambda: None)
 
@@ -213,7 +213,7 @@ def test_nothing_but_the_workloads_frames_leaves_the_enforcer(rig: Rig) -> None:
             taps.append(Program(ns, _SNIFF, interface, "2"))
             taps[-1].heard()
 
-    port = attach.splice(rig.instance, rig.process, "eth0", 7, listen)
+    port = splice(rig.instance, rig.process, "eth0", 7, listen)
     for address in (packets.pod_one_ip4, packets.pod_one_ip6):
         rig.host.run("ping", "-c1", "-W1", address, check=False)
     rig.pod.run("ping", "-c1", "-W1", packets.gateway_ip6, check=False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from pyctl.controller.context import Context
@@ -27,9 +27,8 @@ from pyctl.controller.workloads.given import (
 from pyctl.controller.workloads.in_netns import workload_in_netns
 from pyctl.controller.workloads.release import release_ports
 from pyctl.errors import RefusedError, SegctlError
-from pyctl.intercept.attach import preview, splice
+from pyctl.intercept.attach import prepare, preview
 from pyctl.intercept.live_state import (
-    draft_port,
     follow,
     live_addresses,
     unspliced,
@@ -42,12 +41,10 @@ from pyctl.model.workload import (
     Mode,
     Offload,
     OtherTraffic,
-    Port,
     RuntimeKind,
     Workload,
 )
 from pyctl.platform.capabilities import rules_networks
-from pyctl.policy.compile.claims import contested, without
 from pyctl.runtime.base import Container
 from pyctl.state.requests import AttachRequest, AttachResult
 from pyctl.telemetry.events import Event
@@ -82,7 +79,7 @@ def _attach_new(
     warnings = list(others)
     if rules_networks(target.process.pid):
         warnings.append(_RULES_NETWORKS)
-    workload = _new_workload(context, target, order, datapath)
+    workload, room = _new_workload(context, target, order, datapath)
     # In an automatic attach nobody checks whether the workload gave itself other addresses.
     given = workload.given if order.automatic and workload.told else None
     if given is None:
@@ -94,7 +91,7 @@ def _attach_new(
             f"`segctl mode {workload.name} auto` gives it back"
         )
     if order.dry_run:
-        plan = _preview(context, target, interfaces, force=order.force)
+        plan = room + _preview(context, target, interfaces, force=order.force)
         if workload.offload is Offload.OFF:
             plan.append("switch its offloads and those of vbr-neuv off")
         return AttachResult(None, plan, warnings, False, _ms_since(started))
@@ -171,7 +168,7 @@ def _attached(
 ) -> AttachResult:
     workload = _claims_settled(context, workload)
     if workload.offload is Offload.OFF:
-        context.switch_offloads(workload)
+        _offloads_off(context, workload)
     beside = uninspected.look(context, workload)
     warnings += [f"not inspected: {one.interface}: {one.reason}" for one in beside]
     elapsed = _ms_since(started)
@@ -182,6 +179,23 @@ def _attached(
     told = f"attached ({names}) in {elapsed:.0f} ms"
     context.happened(Event("lifecycle", told, workload=workload.name))
     return AttachResult(workload, plan, warnings, False, elapsed)
+
+
+def _offloads_off(context: Context, workload: Workload) -> None:
+    """Switch the offloads of a workload that was just attached off. SegctlError if they stay on."""
+    try:
+        context.switch_offloads(workload)
+    except (OSError, SegctlError) as error:
+        with_them = replace(workload, offload=Offload.ON)
+        context.registry.put(with_them)
+        with contextlib.suppress(OSError, SegctlError):
+            context.switch_offloads(with_them)
+        raise SegctlError(
+            f"switching the offloads of {workload.name} off failed: {error}",
+            state="it is attached and inspected, with its offloads on",
+            advice="attach it again with --offload off to try again, or leave it so",
+            errno=error.errno,
+        ) from error
 
 
 def _claims_settled(context: Context, workload: Workload) -> Workload:
@@ -200,17 +214,18 @@ def _others(context: Context, workload: Workload) -> list[Workload]:
 
 def _new_workload(
     context: Context, target: Target, order: AttachRequest, datapath: DatapathKind
-) -> Workload:
+) -> tuple[Workload, list[str]]:
+    """Return the workload without its ports, and what makes room for it, a line each; a dry run changes nothing."""
     container = target.container
     workload_id = container.short_id if container else f"pid-{target.process.pid}"
     default_name = container.name if container else workload_id
     name = order.name or default_name
-    if not order.dry_run:
-        _make_room(context, target, name, workload_id)
-    if order.automatic and any(name == one.name for one in context.registry.all()):
+    room = _make_room(context, target, name, workload_id, dry_run=order.dry_run)
+    others = [one for one in context.registry.all() if one.id not in room]
+    if order.automatic and any(name == one.name for one in others):
         # Nobody is there to choose another name.
         name = f"{name}-{workload_id}"
-    _refuse_taken(context.registry.all(), name, workload_id)
+    _refuse_taken(others, name, workload_id)
     workload = Workload(
         id=workload_id,
         name=name,
@@ -229,44 +244,63 @@ def _new_workload(
         added=order.addresses,
         follow=order.follow or FollowAddresses.NO,
     )
-    return context.memory.with_mode(workload)
+    return context.memory.with_mode(workload), [*room.values()]
 
 
-def _make_room(context: Context, target: Target, name: str, workload_id: str) -> None:
+def _make_room(
+    context: Context, target: Target, name: str, workload_id: str, *, dry_run: bool
+) -> dict[str, str]:
     """Free the name and id of a container that starts again: clean up its dead former workload, or rename one
-    that lives on in the former network namespace.
+    that lives on in the former network namespace. Return what that is, by the id that it frees or renames.
     """
     taken = [
         one
         for one in context.registry.all()
         if one.id == workload_id or one.name == name
     ]
-    done_with = succession.settle(context, taken)
-    for other in done_with:
-        cleanup_dead_workload(context, other)
-    for former in (one for one in taken if one not in done_with):
-        other = context.registry.by_id[former.id]
-        if other.id == workload_id:
-            _set_aside(context, other)
-        elif _lost_its_name(other, name, target.container):
-            context.registry.put(replace(other, name=f"{name}-{other.id}"))
+    plan = {}
+    for former, now in succession.outlook(context, taken):
+        if now is None:
+            pid = former.process.pid
+            plan[former.id] = f"clean up {former.name}, whose process {pid} has ended"
+            if not dry_run:
+                cleanup_dead_workload(context, former)
+            continue
+        if not dry_run:
+            succession.hand_over(context, former, now)
+        if now.id == workload_id:
+            aside_id = f"pid-{now.process.pid}"
+        elif _lost_its_name(now, name, target.container):
+            aside_id = now.id
+        else:
+            continue
+        aside = replace(
+            now,
+            id=aside_id,
+            name=f"{now.name}-{aside_id}",
+            runtime=RuntimeKind.PROCESS,
+        )
+        plan[former.id] = (
+            f"call {now.name} (process {now.process.pid}) {aside.name}: it lives on in its former network namespace"
+        )
+        if not dry_run:
+            _set_aside(context, now, aside)
+    return plan
+
+
+def _set_aside(context: Context, former: Workload, aside: Workload) -> None:
+    """Give another name, and id if the container has that again, to what lives on in a former namespace."""
+    context.registry.put(aside)
+    if aside.id != former.id:
+        context.registry.drop(former.id)
+        told = f"{former.name} has started in another network namespace; this is who lives on in its former one"
+        context.happened(Event("lifecycle", told, workload=aside.name))
 
 
 def _lost_its_name(other: Workload, name: str, container: Container | None) -> bool:
     """Return whether `other` lives on without its container, and the container of that name is this one."""
     alone = other.runtime == RuntimeKind.PROCESS and not other.id.startswith("pid-")
     return alone and container is not None and name == other.name == container.name
-
-
-def _set_aside(context: Context, former: Workload) -> None:
-    """Give another id and name to what lives on in the former namespace of a restarted container."""
-    workload_id = f"pid-{former.process.pid}"
-    name = f"{former.name}-{workload_id}"
-    aside = replace(former, id=workload_id, name=name, runtime=RuntimeKind.PROCESS)
-    context.registry.put(aside)
-    context.registry.drop(former.id)
-    told = f"{former.name} has started in another network namespace; this is who lives on in its former one"
-    context.happened(Event("lifecycle", told, workload=name))
 
 
 def _refuse_taken(others: list[Workload], name: str, workload_id: str) -> None:
@@ -278,51 +312,6 @@ def _refuse_taken(others: list[Workload], name: str, workload_id: str) -> None:
                 state="nothing was touched",
                 advice="give another with --name",
             )
-
-
-def _attach_port(
-    context: Context,
-    workload: Workload,
-    interface: str,
-    tell: Callable[[str], object],
-    given: Collection[str] | None,
-    *,
-    force: bool,
-) -> Workload:
-    port_id = context.new_port_id()
-    draft = as_given(draft_port(workload.process, interface, port_id), given)
-    with_port = replace(workload, ports=(*workload.ports, draft))
-    # The port's bridge is not known before the port exists.
-    rivals = contested(with_port, _others(context, workload))
-    prepared = without(with_port, rivals)
-
-    def ports_ready(port: Port) -> None:
-        """Steer the port while its links are down, so that the policy holds from the first frame."""
-        nonlocal with_port
-        port = as_given(port, given)
-        with_port = replace(workload, ports=(*workload.ports, port))
-        with_port = uncontested(context.instance, with_port, _others(context, workload))
-        port = with_port.ports[-1]
-        context.registry.put(with_port)
-        context.steer(with_port, port)
-        context.joined(port)
-
-    try:
-        context.prepare(prepared, prepared.ports[-1])
-        splice(
-            context.instance,
-            workload.process,
-            interface,
-            port_id,
-            ports_ready=ports_ready,
-            force=force,
-            tell=tell,
-        )
-    except BaseException:
-        context.steering.remove(port_id)
-        context.keep_or_drop(workload)
-        raise
-    return with_port
 
 
 def _splice_all(
@@ -337,22 +326,57 @@ def _splice_all(
     """Splice all of the interfaces or none; earlier ports stay. What the splices lose goes into `warnings`
     and becomes an event. `given`: only these of their addresses are the workload's own; None: all.
     """
-
-    def tell(lost: str) -> None:
-        warnings.append(lost)
-        context.happened(Event("lifecycle", lost, workload=before.name))
-
     workload = before
     for interface in interfaces:
         try:
-            workload = _attach_port(
-                context, workload, interface, tell, given, force=force
+            workload, lost = _splice_one(
+                context, workload, interface, given, force=force
             )
         except BaseException:
             with contextlib.suppress(SegctlError):
                 release_ports(context, workload, workload.ports[len(before.ports) :])
             raise
+        warnings += lost
+        for sentence in lost:
+            event = Event("lifecycle", sentence, workload=workload.name)
+            context.happened(event)
     return workload
+
+
+def _splice_one(
+    context: Context,
+    workload: Workload,
+    interface: str,
+    given: Collection[str] | None,
+    *,
+    force: bool,
+) -> tuple[Workload, list[str]]:
+    """Splice one interface and steer its port while its links are down, so that the policy holds from the
+    first frame; return the workload with the port, and what was lost.
+    """
+    port_id = context.new_port_id()
+    target = context.instance, workload.process, interface, port_id
+    try:
+        with prepare(*target, force=force) as splice:
+            port = as_given(splice.port, given)
+            joining = uncontested(
+                context.instance,
+                replace(workload, ports=(*workload.ports, port)),
+                _others(context, workload),
+                {port_id: splice.segment},
+            )
+            *former, port = joining.ports
+            compiled = context.prepare(joining, port)
+            port = splice.cut(port)
+            joining = replace(joining, ports=(*former, port))
+            context.registry.put(joining)
+            context.steer(joining, port, compiled)
+            context.joined(port)
+            return joining, splice.commit()
+    except BaseException:
+        context.steering.remove(port_id)
+        context.keep_or_drop(workload)
+        raise
 
 
 def _not_spliced(

@@ -37,20 +37,35 @@ def go_on(context: Context, workload: Workload, living: Inhabitants) -> bool:
     """Return whether the workload stays attached: with its process, with another one, or in quarantine. The
     controller's loop calls it. NotPermittedError if that cannot be told.
     """
+    now = _outcome(context, workload, living)
+    if now is not None:
+        hand_over(context, workload, now)
+    return now is not None
+
+
+def hand_over(context: Context, workload: Workload, now: Workload) -> None:
+    """Put the workload as `outlook` says that it goes on."""
+    if now == workload:
+        return
+    context.registry.put(now)
+    told = (
+        f"its process {workload.process.pid} has ended; it goes on with process {now.process.pid}, "
+        "which lives in its network namespace"
+    )
+    context.happened(Event("lifecycle", told, workload=workload.name))
+
+
+def _outcome(
+    context: Context, workload: Workload, living: Inhabitants
+) -> Workload | None:
+    """Return the workload as it goes on; None if it is done with."""
     if process_alive(workload.process):
-        return True
+        return workload
     heir = living.oldest.get(workload.process.netns)
     if heir is not None and shares_netns(heir, workload.process):
         # A container ends with its first process; the process that is left is no container.
         heir = replace(heir, cookie=workload.process.cookie)
-        left = replace(workload, process=heir, runtime=RuntimeKind.PROCESS)
-        context.registry.put(left)
-        told = (
-            f"its process {workload.process.pid} has ended; it goes on with process {heir.pid}, "
-            "which lives in its network namespace"
-        )
-        context.happened(Event("lifecycle", told, workload=workload.name))
-        return True
+        return replace(workload, process=heir, runtime=RuntimeKind.PROCESS)
     if not living.whole:
         raise NotPermittedError(
             f"process {workload.process.pid} of {workload.name} has ended, and whether others live in its "
@@ -58,7 +73,7 @@ def go_on(context: Context, workload: Workload, living: Inhabitants) -> bool:
             state="it stays attached",
             advice="run the agent as root with CAP_SYS_PTRACE",
         )
-    return stays_cut_off(context, workload)
+    return workload if stays_cut_off(context, workload) else None
 
 
 def stays_cut_off(context: Context, workload: Workload) -> bool:
@@ -70,8 +85,22 @@ def stays_cut_off(context: Context, workload: Workload) -> bool:
     )
 
 
-def settle(context: Context, workloads: Sequence[Workload]) -> list[Workload]:
-    """Return those of these workloads that are done with, after the others were given another process."""
+def outlook(
+    context: Context, workloads: Sequence[Workload]
+) -> list[tuple[Workload, Workload | None]]:
+    """Return each workload with what it goes on as, None: it is done with. Nothing is changed."""
     ended = [one for one in workloads if not process_alive(one.process)]
     living = search(ended)
-    return [one for one in ended if not go_on(context, one, living)]
+    return [
+        (one, _outcome(context, one, living) if one in ended else one)
+        for one in workloads
+    ]
+
+
+def settle(context: Context, workloads: Sequence[Workload]) -> list[Workload]:
+    """Return those of these workloads that are done with, after the others were given another process."""
+    found = outlook(context, workloads)
+    for before, now in found:
+        if now is not None:
+            hand_over(context, before, now)
+    return [before for before, now in found if now is None]

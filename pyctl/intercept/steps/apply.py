@@ -7,7 +7,8 @@ left. I/O: through ops.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Self
 
 from pyctl.errors import SegctlError
 from pyctl.intercept.steps.journal import Journal
@@ -20,60 +21,79 @@ die there.
 """
 
 
-def run(
-    tried: str,
-    restored: str,
-    steps: tuple[Step, ...],
-    site: Site,
-    journal: Journal,
-    fault: Fault | None,
-) -> None:
-    """Do all steps, then remove the journal: that is the commit.
+class Run:
+    """A plan under way. `with` takes back what had begun, unless it was committed.
 
-    `tried` and `restored` are for the error: what was attempted, and what state a
-    complete roll-back leaves. Raises SegctlError after rolling back. What cannot be
-    rolled back stays in the journal.
+    `tried` and `restored` are for the error: what was attempted, and what state a complete roll-back leaves.
+    On an exception, leaving the block raises SegctlError after rolling back; what cannot be rolled back stays
+    in the journal.
     """
-    begun: list[Step] = []
-    try:
+
+    def __init__(
+        self,
+        tried: str,
+        restored: str,
+        steps: tuple[Step, ...],
+        site: Site,
+        journal: Journal,
+        fault: Fault | None,
+    ) -> None:
+        self._tried = tried
+        self._restored = restored
+        self._site = site
+        self._journal = journal
+        self._fault = fault or (lambda _: None)
+        self._begun: list[Step] = []
+        self._going = self._go(steps)
+        self._committed = False
+
+    def _go(self, steps: tuple[Step, ...]) -> Iterator[Step]:
         for step in steps:
-            if fault:
-                fault(f"before {step.name}")
-            journal.begin(step.name)
-            begun.append(step)
-            _do(step, site)
-            if fault:
-                fault(f"after {step.name}")
-    except BaseException as error:
-        site.lost.clear()
-        left = undo(begun, site)
+            self._fault(f"before {step.name}")
+            self._journal.begin(step.name)
+            self._begun.append(step)
+            _do(step, self._site)
+            yield step
+            self._fault(f"after {step.name}")
+
+    def until(self, operation: Op) -> None:
+        """Do the steps up to the one with this operation."""
+        for step in self._going:
+            if operation in step.do:
+                return
+
+    def commit(self) -> None:
+        """Do all steps that are left, then remove the journal."""
+        for _ in self._going:
+            pass
+        self._committed = True
+        self._journal.remove()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if self._committed:
+            return
+        self._site.lost.clear()
+        left = undo(self._begun, self._site)
         if not left:
-            journal.remove()
-        if not isinstance(error, Exception):
-            raise
-        raise _failure(tried, restored, begun, site, left, error) from error
-    journal.remove()
+            self._journal.remove()
+        if isinstance(error, Exception):
+            raise self._failure(left, error) from error
 
-
-def _failure(
-    tried: str,
-    restored: str,
-    begun: list[Step],
-    site: Site,
-    left: list[str],
-    error: Exception,
-) -> SegctlError:
-    at = begun[-1] if begun else None
-    advice = "the agent tries again to repair it when it starts" if left else ""
-    if not left and at and CARRIED.intersection(at.do):
-        advice = site.advice
-    lost = [f"not all is as it was: {'; '.join(site.lost)}"] if site.lost else []
-    return SegctlError(
-        f"{tried} failed at {at.name if at else 'the start'}: {_words(error)}",
-        state="; ".join([*left, *lost] or [restored]),
-        advice=advice,
-        errno=getattr(error, "errno", None),
-    )
+    def _failure(self, left: list[str], error: Exception) -> SegctlError:
+        at, site = self._begun[-1] if self._begun else None, self._site
+        advice = "the agent tries again to repair it when it starts" if left else ""
+        if not left and at and CARRIED.intersection(at.do):
+            advice = site.advice
+        lost = [f"not all is as it was: {'; '.join(site.lost)}"] if site.lost else []
+        return SegctlError(
+            f"{self._tried} failed at {at.name if at else 'the start'}: {_words(error)}",
+            state="; ".join([*left, *lost] or [self._restored]),
+            advice=advice,
+            errno=getattr(error, "errno", None),
+        )
 
 
 def _words(error: Exception) -> str:

@@ -62,6 +62,8 @@ class Site:
     enforcer_fd: int
     ports_ready: Callable[[int, int], None] = field(default=lambda _vex, _vin: None)
     """Called with both ifindexes."""
+    indexes: tuple[int, int] = (0, 0)
+    """Those of vex and vin; known once both exist."""
     bulk: routes.Bulk = field(default_factory=routes.Bulk)
     before_restore: Callable[[], None] = field(default=lambda: None)
     take_turn: Callable[[], object] = field(default=lambda: None)
@@ -304,7 +306,8 @@ def _port_index(site: Site, name: str) -> int:
 
 
 def _ports_ready(site: Site) -> None:
-    site.ports_ready(_port_index(site, site.vex), _port_index(site, site.vin))
+    site.indexes = _port_index(site, site.vex), _port_index(site, site.vin)
+    site.ports_ready(*site.indexes)
 
 
 def _ports_up(site: Site) -> None:

@@ -20,6 +20,7 @@ from pyctl.model.instance import Instance
 from pyctl.model.workload import Port, Segment
 from pyctl.platform import netns
 from pyctl.platform.netlink import links
+from pyctl.platform.netlink.client import NetlinkSocket
 from pyctl.platform.netlink.links import Link
 
 Namespace = tuple[int, int]
@@ -89,6 +90,22 @@ def add_segments(
                 frozenset(link.mac for link in (bridge, *members)),
                 closed=all(kind_of(link.kind).has_peer for link in members),
             )
+
+
+def segment_of(nl: NetlinkSocket, link: Link) -> int:
+    """Return the number of the bridge at the host's side of an interface that is not spliced; 0: none."""
+    if not kind_of(link.kind).has_peer or link.link_nsid is None:
+        return 0
+    with contextlib.ExitStack() as stack:
+        host = netns_numbered(nl, link.link_nsid, stack)
+        if host is None:
+            return 0
+        far = stack.enter_context(netns.netlink_in(host))
+        peer = links.by_index(far, link.link)
+        bridge = links.by_index(far, peer.master) if peer and peer.master else None
+        if bridge is None or bridge.kind != "bridge":
+            return 0
+        return segment_number(netns.identity(host), bridge.index)
 
 
 def segment_number(namespace: Namespace, bridge: int) -> int:

@@ -4,7 +4,7 @@ they are told, or refuse it."""
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from pyctl.controller.workloads import (
     uninspected,
 )
 from pyctl.errors import NotFoundError, SegctlError
+from pyctl.intercept.attach import Splice
 from pyctl.intercept.survey.segments import Found
 from pyctl.intercept.uninspected import Uninspected
 from pyctl.model.instance import Instance
@@ -79,6 +80,30 @@ class Drivers(Kernel):
         return port_id in self.left
 
 
+class PlayedSplice(Splice):
+    """The splice of an interface of the host; what is to fail fails."""
+
+    def __init__(
+        self, host: Host, process: ProcessRef, port: Port, segment: int
+    ) -> None:
+        super().__init__(port, segment)
+        self.host = host
+        self.process = process
+
+    def cut(self, port: Port) -> Port:
+        self.host.kernel.calls.append("cut")
+        if port.interface in self.host.no_splice:
+            raise self.host.no_splice[port.interface]
+        return replace(port, vex_ifindex=10 + port.port_id, vin_ifindex=port.port_id)
+
+    def commit(self) -> list[str]:
+        self.host.kernel.calls.append("commit")
+        if self.port.interface in self.host.no_splice_after:
+            raise self.host.no_splice_after[self.port.interface]
+        self.host.spliced.append(f"{self.process.pid} {self.port.interface}")
+        return [self.host.splice_loses] if self.host.splice_loses else []
+
+
 class Host:
     """Processes with their interfaces, and a context that attaches them."""
 
@@ -119,7 +144,9 @@ class Host:
         self.broken: set[str] = set()
         """Ends of links that somebody deleted."""
         self.places: dict[int, int] = {}
-        """Bridges by port id."""
+        """Bridges by port id, of ports that exist."""
+        self.coming = 0
+        """The bridge that interfaces are on which are not spliced."""
         self.far: int | None = None
         self.offloads: list[Offload] = []
         self.bridge: list[Offload] = []
@@ -170,9 +197,8 @@ class Host:
                 "candidates": self._candidates,
                 "unspliced": self._unspliced,
                 "live_addresses": self._live,
-                "draft_port": self.port,
                 "preview": lambda _i, _p, name, **_: [f"splice {name}"],
-                "splice": self._splice,
+                "prepare": self._prepare,
                 "follow": self._follow,
             },
             release: {"unsplice": self._unsplice},
@@ -269,25 +295,17 @@ class Host:
         done = {one.interface for one in known.ports} if known else set()
         return tuple(name for name in names if name not in done)
 
-    def _splice(
+    @contextlib.contextmanager
+    def _prepare(
         self,
         _instance: Instance,
         process: ProcessRef,
         interface: str,
         port_id: int,
-        *,
-        ports_ready: Callable[[Port], None],
-        tell: Callable[[str], object],
         **_: object,
-    ) -> None:
-        if interface in self.no_splice:
-            raise self.no_splice[interface]
-        if self.splice_loses:
-            tell(self.splice_loses)
-        ports_ready(self.port(process, interface, port_id))
-        if interface in self.no_splice_after:
-            raise self.no_splice_after[interface]
-        self.spliced.append(f"{process.pid} {interface}")
+    ) -> Iterator[Splice]:
+        port = self.port(process, interface, port_id)
+        yield PlayedSplice(self, process, port, self.coming)
 
     def _unsplice(
         self,
@@ -312,9 +330,9 @@ class Host:
         self.followed.append(now.port_id)
 
     def _switch(self, *args: Any) -> None:
+        self.offloads.append(args[-1])
         if self.no_switch:
             raise self.no_switch
-        self.offloads.append(args[-1])
 
     def _set_side(
         self, _instance: Instance, _process: ProcessRef, interface: str, *, up: bool

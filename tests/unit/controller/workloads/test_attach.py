@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import replace
 
 import pytest
@@ -141,13 +140,49 @@ def test_a_dry_run_changes_no_option(host):
     assert host.kernel.calls == []
 
 
-def test_a_dry_run_makes_no_room_for_a_container_that_started_anew(host):
+def test_a_dry_run_says_who_makes_room_for_a_container_that_started_anew(host):
     attached(host)
     host.starts("web", 12)
     before = state(host)
-    with contextlib.suppress(RefusedError):
-        attach(host.context, replace(WEB, dry_run=True))
-    assert (state(host), host.recorded) == (before, [])
+    plan = attach(host.context, replace(WEB, dry_run=True)).plan
+    assert plan == [
+        "call web (process 11) web-pid-11: it lives on in its former network namespace",
+        "splice eth0",
+    ]
+    assert (state(host), host.recorded, host.kernel.calls) == (before, [], [])
+
+
+def test_a_dry_run_says_what_is_cleaned_up_for_a_container_that_started_anew(host):
+    attached(host)
+    host.ends(11)
+    host.starts("web", 12)
+    before = state(host)
+    plan = attach(host.context, replace(WEB, dry_run=True)).plan
+    assert plan == [
+        "clean up web, whose process 11 has ended",
+        "splice eth0",
+    ]
+    assert (state(host), host.recorded, host.kernel.calls) == (before, [], [])
+
+
+def test_a_dry_run_says_who_leaves_the_name_to_the_next_container(host):
+    former = attached(host)
+    host.ends(11)
+    host.processes[21] = replace(former.process, pid=21)
+    host.containers.clear()
+    host.starts("web", 12, id="b" * 64)
+    before = state(host)
+    plan = attach(host.context, replace(WEB, dry_run=True)).plan
+    assert plan[0].startswith(f"call web (process 21) web-{former.id}: ")
+    assert (state(host), host.recorded, host.kernel.calls) == (before, [], [])
+
+
+def test_what_a_dry_run_says_of_room_is_what_the_attach_does(host):
+    attached(host)
+    host.starts("web", 12)
+    said = attach(host.context, replace(WEB, dry_run=True)).plan[0]
+    attach(host.context, WEB)
+    assert host.registry.by_id["pid-11"].name in said
 
 
 def test_a_name_of_another_is_refused(host):
@@ -322,7 +357,7 @@ def test_where_nobody_looks_on_only_what_a_runtime_gave_is_its_own(
 
 def test_an_address_of_another_on_its_bridge_is_not_the_newcomers(host):
     attached(host, "web", 11, eth0=(IP,))
-    host.places = {1: 7, 2: 7}
+    host.places, host.coming = {1: 7}, 7
     app = attached(host, "app", 12, eth0=(IP,))
     assert app.given == ()
     assert [one.state for one in app.claims] == [ClaimState.REFUSED]
@@ -365,6 +400,44 @@ def test_offloads_are_switched_off_with_the_bridges(host):
     started(host)
     attach(host.context, replace(WEB, offload=Offload.OFF))
     assert (host.offloads, host.bridge) == ([Offload.OFF], [Offload.OFF])
+
+
+@pytest.mark.parametrize("error", [OSError(95, "not supported"), no_room()], ids=type)
+def test_offloads_that_stay_on_are_told_with_what_holds_and_what_to_do(host, error):
+    container = started(host)
+    host.no_switch = error
+    with pytest.raises(SegctlError) as caught:
+        attach(host.context, replace(WEB, offload=Offload.OFF))
+    told = caught.value
+    assert told.tried.startswith("switching the offloads of web off failed: ")
+    assert told.state == "it is attached and inspected, with its offloads on"
+    assert "attach it again" in told.advice
+    web = host.registry.by_id[container.short_id]
+    assert (web.offload, len(web.ports)) == (Offload.ON, 1)
+    assert host.offloads[-1] is Offload.ON, "those that had been switched are back"
+    host.no_switch = None
+    again = attach(host.context, replace(WEB, offload=Offload.OFF))
+    assert again.workload.offload is Offload.OFF, "as it was advised"
+
+
+def test_the_policy_is_taught_before_the_cut_and_the_ports_are_steered_in_it(host):
+    """What takes long is done before: within the cut, nothing is compiled."""
+    started(host)
+    calls, compile_ = host.kernel.calls, host.context.compile
+
+    def noted(*joining):
+        calls.append("compile")
+        return compile_(*joining)
+
+    host.context.compile = noted
+    attach(host.context, WEB)
+    assert calls[: calls.index("commit") + 1] == [
+        *("compile", "node_set", "listeners_set", "cut"),
+        *("holder", "attach", "publish", "tell_owners", "commit"),
+    ]
+    pair, port = host.context.steering._pairs[1], host.registry.all()[0].ports[0]
+    assert (pair.vex_ifindex, pair.vin_ifindex) == (11, 1)
+    assert (port.vex_ifindex, port.vin_ifindex) == (11, 1)
 
 
 def test_a_container_without_an_interface_waits_for_one(host):

@@ -56,9 +56,15 @@ def site(
     return SimpleNamespace(act=act, lost=[], force=force, advice="use force")
 
 
+def run(*plan: Any) -> None:
+    """As a detach does: all in one go."""
+    with apply.Run(*plan) as under_way:
+        under_way.commit()
+
+
 def test_all_steps_run_in_order_and_the_journal_goes(calls: list[Op]) -> None:
     book = Book()
-    apply.run("trying", "as before", STEPS, site(calls), book, None)
+    run("trying", "as before", STEPS, site(calls), book, None)
     assert calls == [Op.PARK, Op.MOVE_OUT, Op.CREATE]
     assert book.begun == ["one", "two", "three"]
     assert book.removed
@@ -77,7 +83,7 @@ def test_a_fault_anywhere_undoes_what_had_begun_newest_first(
             raise RuntimeError("injected")
 
     with pytest.raises(SegctlError, match="injected") as caught:
-        apply.run("trying", "as before", STEPS, site(calls), book, fault)
+        run("trying", "as before", STEPS, site(calls), book, fault)
     begun = number + (when == "after")
     assert calls[begun:] == UNDONE[:begun][::-1]
     assert caught.value.state == "as before"
@@ -88,7 +94,7 @@ def test_the_step_that_fails_is_undone_too(calls: list[Op]) -> None:
     book = Book()
     broken = site(calls, frozenset({Op.MOVE_OUT}))
     with pytest.raises(SegctlError, match="at two") as caught:
-        apply.run("trying", "as before", STEPS, broken, book, None)
+        run("trying", "as before", STEPS, broken, book, None)
     assert calls == [Op.PARK, Op.MOVE_OUT, Op.MOVE_IN, Op.UNPARK]
     assert caught.value.errno == 5
 
@@ -99,7 +105,7 @@ def test_an_undo_that_fails_stops_no_other_and_keeps_the_journal(
     book = Book()
     broken = site(calls, frozenset({Op.CREATE, Op.MOVE_IN}))
     with pytest.raises(SegctlError) as caught:
-        apply.run("trying", "as before", STEPS, broken, book, None)
+        run("trying", "as before", STEPS, broken, book, None)
     assert calls[-1] is Op.UNPARK
     assert "undoing two (move-in) failed" in caught.value.state
     assert not book.removed
@@ -113,7 +119,7 @@ def test_an_interrupt_rolls_back_and_goes_on_up(calls: list[Op]) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        apply.run("trying", "as before", STEPS, site(calls), book, fault)
+        run("trying", "as before", STEPS, site(calls), book, fault)
     assert calls[-2:] == [Op.MOVE_IN, Op.UNPARK]
 
 
@@ -139,7 +145,7 @@ def test_a_detail_that_fails_is_told_and_ends_nothing(
         Step("two", "", (Op.ROUTES,)),
     )
     book, broken = Book(), site(calls, frozenset({operation}))
-    apply.run("trying", "as before", steps, broken, book, None)
+    run("trying", "as before", steps, broken, book, None)
     assert calls == [operation, Op.LINK_UP, Op.ROUTES]
     assert broken.lost == [f"could not put it back: [Errno 5] {operation} broke"]
     assert book.removed
@@ -155,7 +161,7 @@ def test_what_cuts_a_workload_off_is_taken_back_where_somebody_is_asked(
     steps = (*STEPS, Step("four", "put it back", (operation,)))
     broken = site(calls, frozenset({operation}))
     with pytest.raises(SegctlError, match="at four") as caught:
-        apply.run("trying", "as before", steps, broken, Book(), None)
+        run("trying", "as before", steps, broken, Book(), None)
     assert calls[-3:] == UNDONE[::-1]
     assert (caught.value.state, caught.value.advice) == ("as before", "use force")
 
@@ -166,7 +172,7 @@ def test_where_nobody_is_asked_the_workload_stays_inspected(
 ) -> None:
     steps = (*STEPS, Step("four", "put it back", (operation,)))
     broken = site(calls, frozenset({operation}), force=True)
-    apply.run("trying", "as before", steps, broken, Book(), None)
+    run("trying", "as before", steps, broken, Book(), None)
     assert broken.lost == [f"could not put it back: [Errno 5] {operation} broke"]
 
 
@@ -177,7 +183,7 @@ def test_without_its_ports_nothing_is_inspected_by_force_either(
     steps = (*STEPS, Step("four", "", (operation,)))
     broken = site(calls, frozenset({operation}), force=True)
     with pytest.raises(SegctlError):
-        apply.run("trying", "as before", steps, broken, Book(), None)
+        run("trying", "as before", steps, broken, Book(), None)
 
 
 def test_an_error_without_words_is_told_by_its_kind(calls: list[Op]) -> None:
@@ -186,7 +192,7 @@ def test_an_error_without_words_is_told_by_its_kind(calls: list[Op]) -> None:
 
     silent = SimpleNamespace(act=act, lost=[], force=False, advice="")
     with pytest.raises(SegctlError, match="ZeroDivisionError"):
-        apply.run("trying", "as before", STEPS[1:2], silent, Book(), None)
+        run("trying", "as before", STEPS[1:2], silent, Book(), None)
 
 
 def test_what_an_interface_in_its_place_is_refused_leaves_nothing_to_be_done(
@@ -202,10 +208,53 @@ def test_what_an_interface_in_its_place_is_refused_leaves_nothing_to_be_done(
     )
     broken = site(calls, frozenset({Op.MOVE_OUT, Op.ROUTES}))
     with pytest.raises(SegctlError) as failed:
-        apply.run("trying", "as before", steps, broken, book, None)
+        run("trying", "as before", steps, broken, book, None)
     assert book.removed
     assert failed.value.state.startswith(
         "not all is as it was: undoing mark (routes) failed"
     )
     assert "as before" not in failed.value.state
     assert calls == [Op.MOVE_OUT, Op.MOVE_IN, Op.ROUTES, Op.SETTLE]
+
+
+def test_between_two_steps_somebody_else_may_do_a_part(calls: list[Op]) -> None:
+    book, points = Book(), list[str]()
+    with apply.Run("trying", "", STEPS, site(calls), book, points.append) as under_way:
+        under_way.until(Op.MOVE_OUT)
+        assert calls == [Op.PARK, Op.MOVE_OUT]
+        assert (book.begun, points[-1]) == (["one", "two"], "before two")
+        under_way.commit()
+    assert calls == [Op.PARK, Op.MOVE_OUT, Op.CREATE]
+    assert points[3:] == ["after two", "before three", "after three"]
+    assert book.removed
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no room"), SystemExit(143)])
+def test_what_that_part_fails_with_takes_all_back(
+    calls: list[Op], error: BaseException
+) -> None:
+    """An error says where; what ends the process goes on up as it is."""
+    book = Book()
+
+    def fails() -> None:
+        with apply.Run("trying", "as before", STEPS, site(calls), book, None) as run:
+            run.until(Op.MOVE_OUT)
+            raise error
+
+    with pytest.raises((SegctlError, SystemExit)) as caught:
+        fails()
+    assert calls[2:] == [Op.MOVE_IN, Op.UNPARK]
+    assert book.removed
+    if isinstance(error, Exception):
+        assert "trying failed at two: no room" in str(caught.value)
+        assert caught.value.state == "as before"
+    else:
+        assert caught.value is error
+
+
+def test_what_nobody_commits_is_taken_back(calls: list[Op]) -> None:
+    book = Book()
+    with apply.Run("trying", "", STEPS, site(calls), book, None) as under_way:
+        under_way.until(Op.PARK)
+    assert calls == [Op.PARK, Op.UNPARK]
+    assert book.removed
