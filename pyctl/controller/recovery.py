@@ -242,5 +242,5 @@ def _send_home(context: Context, orphan: Orphan) -> None:
     if port is None:
         remove_orphan(context.instance, orphan)
         return
-    unsplice(context.instance, orphan.process, port, before_restore=lambda: None)
+    unsplice(context.instance, orphan.process, port)
     context.steering.remove(port.port_id)

@@ -39,7 +39,6 @@ def unsplice(
     instance: Instance,
     process: ProcessRef,
     port: Port,
-    before_restore: Callable[[], None],
     *,
     ports_ready: Callable[[Port], None] | None = None,
     fault: apply.Fault | None = None,
@@ -49,9 +48,9 @@ def unsplice(
     """Give the workload its interface back; the inverse of attach.splice. Does nothing if the port is not
     spliced.
 
-    `before_restore` is called just before our interface is removed: the datapath lets go there. If a later
-    step fails, all is rolled back to the spliced state and `ports_ready` is called, because the ports then
-    have no datapath; without `ports_ready` the error's text says so. A workload that is gone is cleaned up.
+    The datapath's rules go with our interface. If a later step fails, all is rolled back to the spliced state
+    and `ports_ready` is called, because the ports then have no datapath; without `ports_ready` the error's text
+    says so. A workload that is gone is cleaned up.
 
     Devices on top of our interface are deleted first, with their addresses and routes, which nobody could put
     back. live_state.lost_by_detach names them before; `tell` is called with a sentence for each other thing
@@ -81,14 +80,12 @@ def unsplice(
     with contextlib.ExitStack() as turn, marked_netns(mark) as fd:
         if fd is None or mark is None:
             if vex or vin:
-                before_restore()
                 cleanup(instance, port)
             return
         with handles(instance, fd) as ends:
             link = our_link(ends, port)
             if link is None:
                 # The workload threw our interface away; its own is all that is left to remove.
-                before_restore()
                 cleanup(instance, port)
                 return
             _unsplice(
@@ -98,7 +95,6 @@ def unsplice(
                 link,
                 mark,
                 ends,
-                before_restore,
                 ports_ready,
                 fault,
                 lambda: turns and turn.enter_context(turns),
@@ -122,7 +118,6 @@ def _unsplice(
     link: Link,
     mark: Mark,
     ends: Handles,
-    before_restore: Callable[[], None],
     ports_ready: Callable[[Port], None] | None,
     fault: apply.Fault | None,
     take_turn: Callable[[], object],
@@ -153,7 +148,6 @@ def _unsplice(
         *ends,
         ports_ready=back,
         bulk=routes.prepare(before),
-        before_restore=before_restore,
         take_turn=take_turn,
         lenient=True,
     )

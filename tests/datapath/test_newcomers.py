@@ -140,7 +140,7 @@ def test_another_instance_in_the_place_of_ours_is_no_newcomer(lab, agent):
         )
         assert interfaces(agent) == ["eth0"]
     finally:
-        unsplice(other, process, port, before_restore=lambda: None)
+        unsplice(other, process, port)
         remove_enforcer(other)
     assert interfaces(agent) == ["eth0"]
     assert traffic.pings(web, packets.gateway_ip4) == 3

@@ -120,7 +120,7 @@ def test_a_macvlan_is_spliced_with_its_mac_on_vex(rig: Rig) -> None:
     rig.host.run("ip", "neigh", "flush", "dev", "br0")
     for target in (packets.pod_one_extra_ip4, packets.leased_ip6):
         rig.host.run("ping", "-c1", "-W2", target)
-    detach.unsplice(rig.instance, process, port, lambda: None)
+    detach.unsplice(rig.instance, process, port)
     assert_same(full, picture(pod))
     rig.host.run("ping", "-c1", "-W2", packets.leased_ip6)
 
@@ -148,7 +148,7 @@ def test_two_workloads_with_equal_interfaces_stand_side_by_side(rig: Rig) -> Non
     other = process_ref(rig.other.pid)
     two = splice(rig.instance, other, "eth0", 8, rig.wire)
     rig.pod.run("ping", "-c1", "-W2", packets.pod_two_ip6)
-    detach.unsplice(rig.instance, other, two, lambda: None)
+    detach.unsplice(rig.instance, other, two)
     rig.unsplice(one)
     assert_same(pictures[0], picture(rig.pod))
     assert_same(pictures[1], picture(rig.other))
@@ -187,7 +187,7 @@ def test_ports_of_an_ended_workload_make_room_for_a_reused_pid(rig: Rig) -> None
     rig.enforcer("ip", "link", "set", port.vex, "name", vex)
     again = splice(rig.instance, follower, "eth0", 8, rig.wire)
     assert rig.ports() == [again.vex, again.vin]
-    detach.unsplice(rig.instance, follower, again, lambda: None)
+    detach.unsplice(rig.instance, follower, again)
 
 
 def test_the_enforcer_is_mute(rig: Rig) -> None:

@@ -112,7 +112,6 @@ def _give_back(
                 context.instance,
                 workload.process,
                 port,
-                before_restore=lambda: None,
                 ports_ready=steer_again,
                 turns=turns,
                 tell=lost,

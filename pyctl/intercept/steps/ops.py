@@ -65,7 +65,6 @@ class Site:
     indexes: tuple[int, int] = (0, 0)
     """Those of vex and vin; known once both exist."""
     bulk: routes.Bulk = field(default_factory=routes.Bulk)
-    before_restore: Callable[[], None] = field(default=lambda: None)
     take_turn: Callable[[], object] = field(default=lambda: None)
     """Returns when no other splice fills its interface (see detach.unsplice)."""
     lenient: bool = False
@@ -461,7 +460,6 @@ ACTIONS: dict[Op, Callable[[Site], object]] = {
     Op.REMOVE: _remove,
     Op.TAKE_TURN: lambda site: site.take_turn(),
     Op.PORTS_READY: _ports_ready,
-    Op.BEFORE_RESTORE: lambda site: site.before_restore(),
     Op.PORTS_UP: _ports_up,
     Op.SETTINGS: _settings,
     Op.LINK_UP: _fill(refill.link_up),

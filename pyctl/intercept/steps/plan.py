@@ -3,7 +3,7 @@
 In: a Snapshot. Out: a tuple of Steps. I/O: none.
 
     attach   park → strip → move → create → ports → open → FILL
-    detach   park → mark → release → remove → move → FILL
+    detach   park → mark → remove → move → FILL
     FILL     settings → master → up → queues → addresses → groups → ways-out → neighbours → routes → settle → unpark → verify
 
 Every operation may be done twice or taken back undone, so a killed splice is put right
@@ -33,7 +33,6 @@ class Op(StrEnum):
     REMOVE = "remove"
     TAKE_TURN = "take-turn"
     PORTS_READY = "ports-ready"
-    BEFORE_RESTORE = "before-restore"
     PORTS_UP = "ports-up"
     SETTINGS = "settings"
     MASTER = "master"
@@ -150,12 +149,10 @@ def detach_plan(snapshot: Snapshot, vex: str, vin: str) -> tuple[Step, ...]:
     home = f"move {vex} back and call it {name}"
     return (
         *_park(snapshot),
-        Step("mark", "remember what to put back should this fail", (), REFILL),
         Step(
-            "release",
-            "take the datapath off both ports",
-            (Op.BEFORE_RESTORE,),
-            (Op.PORTS_READY, Op.PORTS_UP),
+            "mark",
+            "remember what to put back should this fail",
+            undo=(Op.PORTS_READY, Op.PORTS_UP, *REFILL),
         ),
         Step("remove", ours, (Op.REMOVE,), (Op.CREATE,)),
         Step("move", home, (Op.TAKE_TURN, Op.MOVE_IN), (Op.MOVE_OUT,)),
