@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
-import struct
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +14,7 @@ from pyctl.intercept.restore.snapshot import Snapshot
 from pyctl.platform.netlink import l3
 from pyctl.platform.netlink.links import IFF_LOOPBACK, IFF_UP, Link
 from tests import packets
+from tests.unit.intercept.played import Kernel, address
 
 ETH0 = Link(
     index=2,
@@ -36,14 +39,6 @@ ETH0 = Link(
 LO = replace(ETH0, index=1, name="lo", flags=IFF_UP | IFF_LOOPBACK, kind="", link=0)
 
 
-def address(text: str, length: int, scope: int = 0, index: int = 2) -> bytes:
-    """A message body as a dump gives it."""
-    family = socket.AF_INET6 if ":" in text else socket.AF_INET
-    raw = socket.inet_pton(family, text)
-    body = l3.host_address(family, raw, index, "eth0")
-    return struct.pack("=BBBBi", family, length, 0, scope, index) + body[8:]
-
-
 @pytest.fixture
 def snapshot() -> Snapshot:
     """Name: snapshot. Scope: function. Depends: nothing. eth0 with one address of each
@@ -64,3 +59,25 @@ def snapshot() -> Snapshot:
         loopback=LO,
         loopback_addresses=(),
     )
+
+
+@pytest.fixture
+def kernel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Kernel:
+    """Name: kernel. Scope: function. Depends: no root. A pod with eth0, on a kernel that is played."""
+    found = Kernel(tmp_path / "kernel")
+    found.play(monkeypatch)
+    return found
+
+
+@pytest.fixture
+def kernels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[], Kernel]:
+    """Name: kernels. Scope: function. Depends: no root. Makes another such kernel at each call, which takes the
+    place of the one before."""
+    numbers = itertools.count()
+
+    def another() -> Kernel:
+        found = Kernel(tmp_path / str(next(numbers)))
+        found.play(monkeypatch)
+        return found
+
+    return another
