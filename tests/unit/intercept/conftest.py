@@ -14,7 +14,8 @@ from pyctl.intercept.restore.snapshot import Snapshot
 from pyctl.platform.netlink import l3
 from pyctl.platform.netlink.links import IFF_LOOPBACK, IFF_UP, Link
 from tests import packets
-from tests.unit.intercept.played import Kernel, address
+from tests.unit.intercept.played import Kernel
+from tests.unit.intercept.spaces import address
 
 ETH0 = Link(
     index=2,

@@ -20,14 +20,9 @@ from pyctl.model.workload import ProcessRef
 from pyctl.platform.netlink import l3, links
 from pyctl.platform.netlink.client import attr_u32
 from tests import packets
-from tests.unit.intercept.played import (
-    PORT_ID,
-    Killed,
-    address,
-    at,
-    refused,
-    splice,
-)
+from tests.unit.intercept.played import PORT_ID, at, splice
+from tests.unit.intercept.rtnetlink import Killed
+from tests.unit.intercept.spaces import address, refused
 
 IP4 = f"{packets.pod_one_ip4}/{packets.prefix_ip4}"
 IP6 = f"{packets.pod_one_ip6}/{packets.prefix_ip6}"
