@@ -63,7 +63,9 @@ class Kernel(Messages):
         self.eth0.altnames.append("uplink")
 
     def space(self, name: str) -> Space:
-        path = self.place / name
+        return self._space_at(self.place / name)
+
+    def _space_at(self, path: Path) -> Space:
         path.touch()
         space = Space(path, next(self._cookies))
         lo = Device(space, "lo", 1, "", flags=links.IFF_UP | links.IFF_LOOPBACK)
@@ -193,7 +195,7 @@ class Kernel(Messages):
         if path.exists():
             return
         self.change("create")
-        space = self.space(path.name)
+        space = self._space_at(path)
         self._here.append(space)
         try:
             prepare()
