@@ -90,10 +90,6 @@ class Journal:
         with contextlib.suppress(FileNotFoundError):
             self.path.unlink()
 
-    def close(self) -> None:
-        """Close the file, which drops the lock."""
-        os.close(self._fd)
-
 
 def journal_path(directory: Path, process: ProcessRef, index: int) -> Path:
     """Return the path of the journal of one interface in one namespace."""

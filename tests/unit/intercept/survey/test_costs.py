@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from pyctl.errors import RefusedError
-from pyctl.intercept.survey.costs import Cost, refuse_costs
+from pyctl.intercept.survey import costs
+from pyctl.intercept.survey.costs import Cost, Place, refuse_costs, weigh
+from pyctl.platform import netns
+from pyctl.platform.netlink import links
 from tests.unit.intercept.conftest import ETH0
 
 SHORT = Cost("sessions may end")
@@ -23,3 +26,54 @@ def test_a_long_cut_or_a_loss_is_borne_only_by_who_says_so(heavy: Cost) -> None:
         refuse_costs(ETH0, [SHORT, heavy], force=False)
     assert "--force" in caught.value.advice
     assert refuse_costs(ETH0, [SHORT, heavy], force=True) == (SHORT.what, heavy.what)
+
+
+@pytest.fixture
+def here(kernel):
+    """Name: here. Scope: function. Depends: kernel. Its eth0, with a socket beside it."""
+    with netns.opened(kernel.pod.path) as fd:
+        nl = kernel.socket(kernel.pod)
+        yield lambda: Place(nl, fd, links.by_name(nl, "eth0"))
+
+
+def weighed(kernel, here):
+    return [
+        (cost.what, cost.needs_force) for cost in weigh(kernel.instance, here(), here())
+    ]
+
+
+def test_an_interface_of_which_nothing_hangs_costs_nothing(kernel, here):
+    assert weighed(kernel, here) == []
+
+
+def test_a_bridge_that_waits_before_it_forwards_costs_its_delay(
+    kernel, here, monkeypatch
+):
+    delays = {kernel.host: 30.0, kernel.pod: 0.5}
+    monkeypatch.setattr(costs, "forward_delay", lambda nl, _port: delays[nl._space])
+    outside, inside = weighed(kernel, here)
+    assert outside == (
+        "the host's bridge runs a spanning tree (STP): it does not forward for eth0 for 30 s",
+        True,
+    )
+    assert inside[0].startswith("the workload's bridge runs")
+    assert not inside[1], "half a second is borne"
+
+
+def test_routes_that_are_too_many_are_a_loss(kernel, here, monkeypatch):
+    monkeypatch.setattr(costs, "ROUTES_MAX", 0)
+    (told,) = weighed(kernel, here)
+    assert told == ("eth0 has 1 routes, and only 0 are put back", True)
+
+
+def test_sessions_and_sockets_are_told(kernel, here):
+    kernel.protocols, kernel.packet_sockets = ("BGP", "OSPF"), 2
+    (spoken, heavy), (bound, _) = weighed(kernel, here)
+    assert spoken.startswith("the workload speaks BGP, OSPF: ")
+    assert bound.startswith("2 packet sockets are bound to eth0 ")
+    assert not heavy
+
+
+def test_what_an_interface_without_a_peer_costs_is_known_too(kernel, here):
+    kernel.host.devices.clear()
+    assert weighed(kernel, here) == []
