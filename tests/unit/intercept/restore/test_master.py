@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
@@ -9,7 +11,9 @@ import pytest
 from pyctl.errors import RefusedError
 from pyctl.intercept.restore import master
 from pyctl.intercept.restore.snapshot import Snapshot
+from pyctl.platform.bridge.port import BridgePort
 from pyctl.platform.netlink import links
+from pyctl.platform.netlink.client import Message, NetlinkError, attrs
 from pyctl.platform.netlink.links import Link
 from tests.unit.intercept.conftest import ETH0
 
@@ -44,3 +48,44 @@ def test_a_lost_place_is_a_difference(snapshot: Snapshot) -> None:
     inside = replace(snapshot, link=PORT)
     assert master.differences(inside, inside) == []
     assert len(master.differences(inside, snapshot)) == 1
+
+
+class Taking:
+    """A namespace where the interface has no master, and may not get one."""
+
+    def __init__(self, *refuses: NetlinkError) -> None:
+        self.refuses = refuses
+        self.sent: list[Message] = []
+
+    def batch(self, messages: Iterable[Message]) -> list[NetlinkError | None]:
+        self.sent += messages
+        return list(self.refuses) or [None]
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Name: alone. Scope: function. Depends: nothing. The interface is in no master now."""
+    monkeypatch.setattr(links, "by_index", lambda *_: ETH0)
+    monkeypatch.setattr(
+        master.bridge_port, "put_back", lambda *_: ["its path cost: no"]
+    )
+
+
+@pytest.mark.usefixtures("alone")
+def test_into_its_master_first_and_then_with_its_settings(snapshot: Snapshot) -> None:
+    inside = replace(snapshot, link=PORT, port=BridgePort(3, (), (), (), (), ()))
+    nl = Taking()
+    assert master.put_back(nl, inside) == ["its path cost: no"]
+    (enslaved,) = nl.sent
+    assert attrs(enslaved.body[16:])[links.IFLA_MASTER] == struct.pack("=I", 3)
+    refusing = Taking(NetlinkError(16, "busy"))
+    assert master.put_back(refusing, inside) == ["[Errno 16] busy"]
+    assert master.put_back(Taking(), replace(inside, port=None)) == [], "a VRF"
+
+
+@pytest.mark.usefixtures("alone")
+def test_without_a_master_nothing_is_sent(snapshot: Snapshot) -> None:
+    nl = Taking()
+    assert master.put_back(nl, snapshot) == []
+    assert master.put_back_running(nl, snapshot) == []
+    assert nl.sent == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import socket
 import struct
 from collections.abc import Iterable
 from dataclasses import replace
@@ -14,7 +15,7 @@ from pyctl.intercept.restore import refill
 from pyctl.intercept.restore.refill import meanwhile
 from pyctl.intercept.restore.snapshot import Snapshot
 from pyctl.platform import sysctl
-from pyctl.platform.netlink import l3, neighbours
+from pyctl.platform.netlink import l3, links, neighbours
 from pyctl.platform.netlink.client import (
     Message,
     NetlinkError,
@@ -24,6 +25,7 @@ from pyctl.platform.netlink.client import (
 )
 from tests import packets
 from tests.unit.intercept.conftest import address
+from tests.unit.intercept.played import Kernel as Host
 
 
 def test_nothing_is_without_routers_and_doubt(snapshot: Snapshot) -> None:
@@ -86,3 +88,75 @@ def test_a_token_that_is_refused_is_told(snapshot: Snapshot) -> None:
     set_one = replace(snapshot, link=replace(snapshot.link, token="00" * 15 + "05"))
     (told,) = refill.token(NL, set_one)
     assert told.startswith("eth0 lost its IPv6 token ::5: ")
+
+
+def test_a_qdisc_that_is_refused_is_told(
+    snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+
+    def put_back(_nl: object, *wanted: object) -> list[str]:
+        asked.append(wanted)
+        return ["fq: not here"]
+
+    monkeypatch.setattr(refill.qdiscs, "put_back", put_back)
+    assert refill.queues(NL, snapshot) == []
+    with_one = replace(snapshot, qdiscs=(b"fq",), classes=(b"1:1",))
+    assert refill.queues(NL, with_one) == ["eth0 lost its qdisc fq: not here"]
+    assert asked == [((b"fq",), (b"1:1",))]
+
+
+def test_what_the_kernel_makes_of_an_address_meanwhile_is_looked_at_again(
+    kernel: Host, snapshot: Snapshot
+) -> None:
+    """It adds a temporary one by itself."""
+    makes = address(packets.pod_one_ip6, 64)
+    makes += attr_u32(l3.IFA_FLAGS, l3.IFA_F_MANAGETEMPADDR)
+    kernel.pod.addresses.clear()
+    temporary = address(packets.pod_two_ip6, 64)
+
+    def adds(_number: int, what: str) -> None:
+        if what == "_new_address" and temporary not in kernel.pod.addresses:
+            kernel.pod.addresses.append(temporary)
+
+    kernel.fault = adds
+    was = replace(snapshot, addresses=(makes,))
+    assert refill.addresses(kernel.socket(kernel.pod), was) == []
+    there = [l3.address_text(one) for one in kernel.pod.addresses]
+    assert there == [f"{packets.pod_one_ip6}/64"]
+
+
+def settled(kernel: Host, was: Snapshot) -> list[bool]:
+    """Whether the kernel's work counts as done, in the order of asking."""
+    nl, seen = kernel.socket(kernel.pod), list[bool]()
+    nl.wait_event = lambda done, _seconds: seen.append(done())  # type: ignore[method-assign]
+    refill.settle(nl, was)
+    return seen
+
+
+def test_it_is_settled_with_its_local_routes_or_where_none_will_come(
+    kernel: Host, snapshot: Snapshot
+) -> None:
+    local = l3.host_route(2, socket.inet_aton(packets.pod_one_ip4), 2)
+    local = local[:5] + bytes([l3.RTPROT_KERNEL]) + local[6:]
+    local = local[:4] + bytes([l3.RT_TABLE_LOCAL]) + local[5:]
+    was = replace(snapshot, routes=(local,))
+    assert settled(kernel, was) == [False]
+    kernel.pod.routes.append(local)
+    assert settled(kernel, was) == [True]
+    kernel.pod.routes.clear()
+    kernel.eth0.other.flags &= ~links.IFF_UP
+    assert settled(kernel, was) == [True], "without a carrier the kernel makes none"
+    kernel.lose(kernel.eth0)
+    assert settled(kernel, was) == [True]
+
+
+def test_a_mode_that_is_refused_at_the_end_is_told(snapshot: Snapshot) -> None:
+    class Here(Refusing):
+        def wait_event(self, _done: object, _seconds: float) -> bool:
+            return True
+
+    (told,) = refill.settle(cast("NetlinkSocket", Here()), snapshot)
+    assert told.startswith("eth0 lost a setting: ")
+    without = replace(snapshot, link=replace(snapshot.link, addr_gen_mode=None))
+    assert refill.settle(cast("NetlinkSocket", Here()), without) == [], "no IPv6"

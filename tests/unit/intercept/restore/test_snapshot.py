@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+import socket
 import struct
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
+from pyctl.intercept.restore import snapshot as snapshot_module
 from pyctl.intercept.restore.snapshot import Snapshot, cut_off, differences, from_json
+from pyctl.platform import netns, offloads
 from pyctl.platform.bridge.port import BridgePort
-from pyctl.platform.netlink import l3
+from pyctl.platform.netlink import advertised, l3, links
 from pyctl.platform.netlink.client import attr
+from pyctl.platform.netlink.links import Link
 from tests import packets
 from tests.unit.intercept.conftest import address
+from tests.unit.intercept.played import Kernel as Host
+from tests.unit.intercept.spaces import ON
 
 
 def test_a_snapshot_comes_back_from_json(snapshot: Snapshot) -> None:
@@ -164,3 +171,63 @@ def test_an_address_that_another_may_have_is_not_missed(snapshot: Snapshot) -> N
     assert not cut_off(
         replace(snapshot, addresses=(doubted,)), replace(snapshot, addresses=())
     )
+
+
+def seen(kernel: Host) -> Snapshot:
+    nl = kernel.socket(kernel.pod)
+    with netns.opened(kernel.pod.path) as fd:
+        return snapshot_module.read(nl, fd, cast("Link", links.by_name(nl, "eth0")))
+
+
+def test_an_interface_is_read_with_all_that_it_carries(kernel: Host) -> None:
+    found = seen(kernel)
+    assert [l3.address_text(one) for one in found.addresses] == [
+        f"{packets.pod_one_ip4}/{packets.prefix_ip4}",
+        f"{packets.pod_one_ip6}/{packets.prefix_ip6}",
+    ]
+    assert found.routes == tuple(kernel.pod.routes)
+    assert found.sysctls["ipv4/conf/rp_filter"] == "2"
+    assert found.defaults["ipv4/conf/rp_filter"] == "0"
+    assert (found.offloads, found.port, found.routes_over) == (ON, None, False)
+    assert differences(found, seen(kernel)) == []
+
+
+def test_of_a_router_with_many_routes_those_of_the_interface_are_read(
+    kernel: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel.cable(kernel.pod, "eth1", 5)
+    kernel.pod.routes.append(l3.default_route(socket.AF_INET, 5, 7, 1500))
+    assert len(seen(kernel).routes) == 2
+    monkeypatch.setattr(snapshot_module, "ROUTES_ALL", 1)
+    found = seen(kernel)
+    assert found.routes_over
+    assert [l3.route_oifs(body) for body in found.routes] == [{2}]
+
+
+def test_a_detail_that_the_kernel_does_not_show_ends_no_splice(
+    kernel: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hidden(_name: str) -> tuple[int, ...]:
+        raise OSError(95, "not supported")
+
+    monkeypatch.setattr(offloads, "requested", hidden)
+    assert seen(kernel).offloads == ()
+
+
+def test_routes_that_a_router_advertised_are_kept_apart_in_their_order(
+    kernel: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, told = (
+        l3.default_route(socket.AF_INET6, index, 1024, 1500) for index in (5, 2)
+    )
+    own = l3.default_route(socket.AF_INET6, 2, 77, 1500)
+    kernel.cable(kernel.pod, "eth1", 5)
+    kernel.pod.routes = [first, told, own]
+    monkeypatch.setattr(
+        advertised, "marked", lambda *_: frozenset({advertised.place(told)})
+    )
+    monkeypatch.setattr(advertised, "likely", lambda body, _index: body != first)
+    found = seen(kernel)
+    assert found.advertised == (told,)
+    assert found.routes == (first, own)
+    assert found.behind == (told,), "another in its place is used first"
