@@ -20,8 +20,8 @@ from pyctl.controller.workloads import succession, uninspected
 from pyctl.controller.workloads.detach import detach_workload, drop_broken_ports
 from pyctl.engine.supervisor import Supervisor
 from pyctl.errors import SegctlError
-from pyctl.intercept.detach import unsplice
-from pyctl.intercept.live_state import present_ports, remove_orphan, with_indexes
+from pyctl.intercept.detach import cleanup, unsplice
+from pyctl.intercept.live_state import present_ports, with_indexes
 from pyctl.intercept.recover import Orphan, Outcome, Recovered, find_orphans, recover
 from pyctl.intercept.steps.journal import pending, port_names
 from pyctl.model.workload import Offload, Port, Workload
@@ -240,7 +240,7 @@ def _send_home(context: Context, orphan: Orphan) -> None:
     """Remove a port that no workload owns; give its interface back to its workload, if that lives."""
     port = orphan.port
     if port is None:
-        remove_orphan(context.instance, orphan)
+        cleanup(context.instance, orphan.vex, orphan.vin)
         return
     unsplice(context.instance, orphan.process, port)
     context.steering.remove(port.port_id)

@@ -15,7 +15,7 @@ import contextlib
 import os
 import secrets
 from collections.abc import Iterator, Sequence
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import NamedTuple
 
@@ -101,11 +101,10 @@ class Splice:
         return []
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _NewSplice(Splice):
     """The splice of an interface that is not spliced yet."""
 
-    _: KW_ONLY
     instance: Instance
     process: ProcessRef
     mark: Mark

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from pyctl.errors import NotFoundError, SegctlError
 from pyctl.intercept import offload_switch as classic
@@ -43,18 +44,16 @@ def unsplice(
     ports_ready: Callable[[Port], None] | None = None,
     fault: apply.Fault | None = None,
     turns: contextlib.AbstractContextManager[object] | None = None,
-    tell: Callable[[str], object] = lambda _: None,
-) -> None:
-    """Give the workload its interface back; the inverse of attach.splice. Does nothing if the port is not
-    spliced.
+) -> list[str]:
+    """Give the workload its interface back, the inverse of a Splice, and return a sentence for each thing lost.
+    Does nothing if the port is not spliced.
 
     The datapath's rules go with our interface. If a later step fails, all is rolled back to the spliced state
     and `ports_ready` is called, because the ports then have no datapath; without `ports_ready` the error's text
     says so. A workload that is gone is cleaned up.
 
     Devices on top of our interface are deleted first, with their addresses and routes, which nobody could put
-    back. live_state.lost_by_detach names them before; `tell` is called with a sentence for each other thing
-    that is lost.
+    back. live_state.lost_by_detach names them before.
 
     Several calls may run at once, for different workloads: the kernel waits for grace periods most of the
     time, and those of deletions run side by side. It moves an interface while it holds the lock of all
@@ -65,7 +64,7 @@ def unsplice(
         with netns.opened(instance.netns) as own, netns.netlink_in(own) as nl:
             vex, vin = links.by_name(nl, port.vex), links.by_name(nl, port.vin)
     except NotFoundError:
-        return
+        return []
     if port.vex in journal.port_names(instance.journal_dir):
         raise SegctlError(
             f"an interrupted splice of {port.interface} of process {process.pid} could not be finished",
@@ -75,32 +74,24 @@ def unsplice(
     mark = read_mark(vex.alias) if vex else None
     if vex and (mark is None or mark.port != port.port_id):
         # The link has the same name but is another port.
-        return
+        return []
     # Without vex (the host deleted its peer) there is nothing to give back.
     with contextlib.ExitStack() as turn, marked_netns(mark) as fd:
         if fd is None or mark is None:
             if vex or vin:
-                cleanup(instance, port)
-            return
+                cleanup(instance, port.vex, port.vin)
+            return []
         with handles(instance, fd) as ends:
             link = our_link(ends, port)
             if link is None:
                 # The workload threw our interface away; its own is all that is left to remove.
-                cleanup(instance, port)
-                return
-            _unsplice(
-                instance,
-                process,
-                port,
-                link,
-                mark,
-                ends,
-                ports_ready,
-                fault,
-                lambda: turns and turn.enter_context(turns),
-                tell,
-            )
+                cleanup(instance, port.vex, port.vin)
+                return []
+            whose = instance, process, port, link, mark, ends
+            take_turn = partial(turn.enter_context, turns or contextlib.nullcontext())
+            lost = _unsplice(*whose, ports_ready, fault, take_turn)
     fit_mtu(instance)
+    return lost
 
 
 def our_link(ends: Handles, port: Port) -> Link | None:
@@ -121,8 +112,7 @@ def _unsplice(
     ports_ready: Callable[[Port], None] | None,
     fault: apply.Fault | None,
     take_turn: Callable[[], object],
-    tell: Callable[[str], object],
-) -> None:
+) -> list[str]:
     uppers = obstacles.delete_uppers(ends.workload, link)
     link = links.by_index(ends.workload, link.index) or link
     # Offloads that we switched off are not the workload's choice.
@@ -169,15 +159,14 @@ def _unsplice(
             if bare and ports_ready is None:
                 error.state += "; its ports have no datapath until it is attached again"
             raise
-    for sentence in dict.fromkeys(site.lost):
-        tell(sentence)
+    return list(dict.fromkeys(site.lost))
 
 
-def cleanup(instance: Instance, port: Port) -> None:
-    """Delete both ports of a workload that is gone; the host peer goes with vex. Idempotent."""
+def cleanup(instance: Instance, *names: str) -> None:
+    """Delete the ports of a workload that is gone; the host peer goes with vex. Idempotent."""
     try:
         with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
-            delete_ports(nl, port.vex, port.vin)
+            delete_ports(nl, *names)
     except NotFoundError:
         return
     fit_mtu(instance)

@@ -56,6 +56,6 @@ def limit(name: str) -> None:
     """Switch these features off; idempotent. OSError if the kernel refuses."""
     now = offloads.requested(name)
     off = inexpressible(name)
-    wanted = tuple(have & ~bits for have, bits in zip(now, off, strict=False))
-    if wanted != now:
-        offloads.request(name, wanted)
+    offloads.request(
+        name, tuple(have & ~bits for have, bits in zip(now, off, strict=False))
+    )

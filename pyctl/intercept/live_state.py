@@ -13,12 +13,11 @@ from ipaddress import ip_interface
 from pyctl.errors import NotFoundError
 from pyctl.intercept import offload_switch as classic
 from pyctl.intercept.attach import existing_port, handles, marked_netns, port_addresses
-from pyctl.intercept.detach import delete_ports, our_link
+from pyctl.intercept.detach import our_link
 from pyctl.intercept.enforcer import fit_mtu
 from pyctl.intercept.host_side import follow_host
 from pyctl.intercept.kinds.choose import kind_of
 from pyctl.intercept.names import read_mark
-from pyctl.intercept.recover import Orphan
 from pyctl.intercept.steps import journal
 from pyctl.intercept.survey.costs import Place, weigh
 from pyctl.intercept.survey.obstacles import lost_by_move
@@ -57,15 +56,6 @@ def standing(instance: Instance, names: Iterable[str]) -> frozenset[str]:
     except NotFoundError:
         return wanted
     return there | unfinished if there or present_ports(instance) else wanted
-
-
-def remove_orphan(instance: Instance, orphan: Orphan) -> None:
-    """Delete the ports of a workload that is gone. Idempotent."""
-    try:
-        with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
-            delete_ports(nl, orphan.vex, orphan.vin)
-    except NotFoundError:
-        return
 
 
 def port_now(instance: Instance, process: ProcessRef, port: Port) -> Port:

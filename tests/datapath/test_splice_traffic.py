@@ -161,8 +161,8 @@ def test_a_workload_that_ends_while_attached_is_cleaned_up_whole(rig: Rig) -> No
     wait_for(lambda: port.vin not in rig.ports())
     orphans = recover.find_orphans(rig.instance, [])
     assert [(o.vex, o.port) for o in orphans] == [(port.vex, None)]
-    detach.cleanup(rig.instance, port)
-    detach.cleanup(rig.instance, port)
+    detach.cleanup(rig.instance, port.vex, port.vin)
+    detach.cleanup(rig.instance, port.vex, port.vin)
     assert rig.ports() == []
     assert "veth0" not in {link["ifname"] for link in rig.host.ip("link", "show")}
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
-from types import MappingProxyType
 
 from pyctl.errors import NotFoundError, SegctlError
 from pyctl.intercept.live_state import live_addresses, port_anew
@@ -26,8 +25,6 @@ from pyctl.policy.compile.claims import claimed, contested, without
 from pyctl.policy.document.resolve import Address, parsed
 from pyctl.runtime.base import Container
 from pyctl.runtime.resolve import resolve
-
-_NONE_COMING: Mapping[int, int] = MappingProxyType({})
 
 
 def as_given(port: Port, given: Collection[str] | None) -> Port:
@@ -87,7 +84,7 @@ def uncontested(
     instance: Instance,
     workload: Workload,
     others: Iterable[Workload],
-    coming: Mapping[int, int] = _NONE_COMING,
+    coming: Mapping[int, int] | None = None,
 ) -> Workload:
     """Return the workload without found addresses that another on the same bridge has: it may have taken them
     to get the other's rights. On unknown or different bridges, addresses are shared. `coming`: the bridges of
@@ -99,7 +96,7 @@ def uncontested(
     known = {one.id: one for found in rivals.values() for one in found}
     ports = [port for one in (workload, *known.values()) for port in one.ports]
     there = read_segments(instance, ports, lambda *_: None).by_port
-    places = {**coming, **there}
+    places = {**(coming or {}), **there}
     mine = {places.get(port.port_id, 0) for port in workload.ports} - {0}
     return without(
         workload,

@@ -101,22 +101,15 @@ def _give_back(
             context.keep_or_drop(given.left(workload))
             context.steer(workload, again)
 
-    def lost(sentence: str) -> None:
-        event = Event("lifecycle", sentence, workload=workload.name)
-        context.happened(event)
-
     given = _Released()
     try:
         for port in ports:
-            unsplice(
-                context.instance,
-                workload.process,
-                port,
-                ports_ready=steer_again,
-                turns=turns,
-                tell=lost,
-            )
+            whose = context.instance, workload.process, port
+            lost = unsplice(*whose, ports_ready=steer_again, turns=turns)
             given.back.append(port)
+            for sentence in lost:
+                event = Event("lifecycle", sentence, workload=workload.name)
+                context.happened(event)
     except BaseException as error:  # noqa: BLE001  raised when what is known was brought up to date
         given.error = error
     return given

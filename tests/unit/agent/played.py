@@ -205,9 +205,10 @@ class Node:
         context.refresh()
         return AttachResult(load, ["spliced"], [], False, 1.0)
 
-    def _unsplice(self, *_: object, turns: Any, **__: object) -> None:
+    def _unsplice(self, *_: object, turns: Any, **__: object) -> list[str]:
         with turns:
             self.kernel.unspliced()
+        return []
 
     def attach(self, *loads: Workload) -> None:
         """By the agent, as `segctl attach` does."""

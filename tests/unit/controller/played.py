@@ -135,6 +135,7 @@ class Host:
         self.no_splice_after: dict[str, Exception] = {}
         """Likewise, after its port is ready."""
         self.splice_loses = ""
+        self.unsplice_loses = ""
         self.no_unsplice: dict[str, Exception] = {}
         self.bound: set[tuple[int, int]] = set()
         """Namespaces that live on without a process."""
@@ -316,13 +317,14 @@ class Host:
         ports_ready: Callable[[Port], None],
         turns: contextlib.AbstractContextManager[object],
         **_: object,
-    ) -> None:
+    ) -> list[str]:
         with turns:
             pass
         if one.interface in self.no_unsplice:
             ports_ready(one)
             raise self.no_unsplice[one.interface]
         self.spliced.remove(f"{process.pid} {one.interface}")
+        return [self.unsplice_loses] if self.unsplice_loses else []
 
     def _follow(self, _instance: Instance, _was: Port, now: Port) -> None:
         if self.no_follow:

@@ -230,8 +230,10 @@ class Kernel(Messages):
             self.here.device(name).sysctls[key] = value
 
     def _request(self, name: str, wanted: tuple[int, ...]) -> None:
-        self.change("request")
-        self.here.device(name).offloads = wanted
+        device = self.here.device(name)
+        if wanted != device.offloads:
+            self.change("request")
+            device.offloads = wanted
 
     def _join_again(
         self, identity: tuple[int, int], index: int, groups: Iterable[bytes]

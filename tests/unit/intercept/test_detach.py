@@ -11,7 +11,7 @@ import pytest
 from pyctl.errors import SegctlError
 from pyctl.intercept.detach import cleanup, delete_ports, unsplice
 from pyctl.intercept.enforcer import VBR, VTH
-from pyctl.intercept.recover import Outcome, recover
+from pyctl.intercept.recover import Outcome, find_orphans, recover
 from pyctl.platform.netlink import l3, links
 from tests import packets
 from tests.unit.intercept.played import at, splice
@@ -30,9 +30,7 @@ def attached(kernel):
 
 
 def detach(kernel, **more):
-    lost = []
-    unsplice(kernel.instance, kernel.process, kernel.port, tell=lost.append, **more)
-    return lost
+    return unsplice(kernel.instance, kernel.process, kernel.port, **more)
 
 
 def pair_mtus(kernel):
@@ -221,7 +219,7 @@ def test_without_an_enforcer_nothing_is_attached(kernel):
     attached(kernel)
     kernel.instance.netns.unlink()
     assert detach(kernel) == []
-    cleanup(kernel.instance, kernel.port)
+    cleanup(kernel.instance, kernel.port.vex, kernel.port.vin)
 
 
 def test_only_what_bears_our_mark_is_deleted(kernel):
@@ -231,3 +229,13 @@ def test_only_what_bears_our_mark_is_deleted(kernel):
     delete_ports(nl, "veth7", "nobody", kernel.port.vin)
     assert "veth7" in kernel.enforcer.names()
     assert kernel.ports() == [kernel.port.vex]
+
+
+def test_an_orphan_is_removed_with_both_ends_and_makes_the_pair_smaller(kernel):
+    kernel.eth0.mtu = 9000
+    attached(kernel)
+    (orphan,) = find_orphans(kernel.instance, [])
+    cleanup(kernel.instance, orphan.vex, orphan.vin)
+    assert kernel.ports() == []
+    assert pair_mtus(kernel) == {2048}
+    cleanup(kernel.instance, "", orphan.vin)

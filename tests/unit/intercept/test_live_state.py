@@ -19,13 +19,11 @@ from pyctl.intercept.live_state import (
     port_anew,
     port_now,
     present_ports,
-    remove_orphan,
     standing,
     switch_offloads,
     unspliced,
     with_indexes,
 )
-from pyctl.intercept.recover import find_orphans
 from pyctl.model.workload import Offload
 from pyctl.platform.netlink import l3, links
 from pyctl.platform.netlink.client import NetlinkError, attr_u32
@@ -232,15 +230,6 @@ def test_interfaces_that_are_not_spliced_are_told_apart(spliced):
     spliced.cable(spliced.pod, "eth1", 5)
     names = ("eth0", "eth1", "eth7")
     assert unspliced(spliced.instance, spliced.process, names) == ("eth1",)
-
-
-def test_an_orphan_is_removed_with_both_ends(spliced):
-    (orphan,) = find_orphans(spliced.instance, [])
-    remove_orphan(spliced.instance, orphan)
-    assert spliced.ports() == []
-    remove_orphan(spliced.instance, orphan)
-    spliced.instance.netns.unlink()
-    remove_orphan(spliced.instance, orphan)
 
 
 def test_groups_that_sockets_have_joined_are_not_addresses(spliced):

@@ -189,6 +189,13 @@ def test_what_is_lost_is_told(host):
     assert host.recorded == ["eth0 has a macvlan, which is lost", "detached"]
 
 
+def test_what_turns_out_to_be_lost_is_an_event(host):
+    attached(host)
+    host.unsplice_loses = "eth0 lost its neighbour"
+    detach(host.context, DetachRequest(all=True), lambda: None)
+    assert "eth0 lost its neighbour" in host.recorded
+
+
 def test_who_waits_for_an_interface_waits_no_more(host):
     web = attached(host)
     run(host, ALL)

@@ -38,7 +38,7 @@ class Node:
         self.under_way = threading.Barrier(1)
         self.steered: list[int] = []
 
-    def unsplice(self, _instance, _process, port, *, ports_ready, turns, **_) -> None:
+    def unsplice(self, _instance, _process, port, *, ports_ready, turns) -> list[str]:
         with turns:
             pass
         self.under_way.wait(10)
@@ -47,6 +47,7 @@ class Node:
         if port.port_id in self.refused:
             ports_ready(port)
             raise SegctlError(f"port {port.port_id} failed")
+        return []
 
     def steer(self, _workload, port) -> None:
         self.steered.append(port.port_id)
