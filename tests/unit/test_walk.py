@@ -6,7 +6,9 @@ something is changed: the disk, an engine, a driver, an interface. Whoever only 
 meant, what an interface has, whose an address is) is looked up by the question's name, and is no part of the walk;
 `test_questions_stay_few` holds how many there are. A room within such a package (intercept.steps, datapath.ebpf) is
 entered by who opens it, and counts with that. The packages that are pure, or below (policy, model, state, telemetry,
-platform, runtime), do not count, nor the loop's thread: a request runs where it was made.
+platform, runtime), do not count, nor the loop's thread: a request runs where it was made. An attach
+is walked until its splice is committed: that the other workloads then learn of the new one is a change like any other,
+whose order (commit_order) is part of a policy's walk, and counted there.
 
 A climb is a call that leads back up: into a module that is on the stack already above its caller, or into a package
 above the caller's, as agent is above controller, and controller above intercept and datapath.
@@ -181,12 +183,14 @@ def test_an_attach_enters_seven_modules_and_climbs_twice(node, monkeypatch):
     order = AttachRequest(pid=77, name="web")
     found = walk(node, monkeypatch, lambda: node.agent.attach(order))
     assert node.host.ports() == ["vex4d-eth0", "vin4d-eth0"]
-    assert list(found.passed) == [
+    *walked, after = found.passed
+    assert walked == [
         *("agent.agent", "controller.loop", "controller.workloads.attach"),
         *("controller.context", "controller.steering"),
         *("intercept.attach", DRIVERS),
     ]
-    assert len(found.passed) <= 7
+    assert len(walked) <= 7
+    assert after == "controller.commit_order", "the others learn of it, as of a policy"
     assert found.climbs == [
         "controller.loop → agent.agent (_attach)",
         "controller.steering → controller.context (listeners)",
@@ -200,8 +204,8 @@ def test_a_policy_enters_eight_modules_at_most_and_climbs_once(node, monkeypatch
     assert node.holds()
     assert list(found.passed) == [
         *("agent.agent", "controller.loop", "agent.policies"),
-        *("controller.commit_policy", "controller.context", "controller.steering"),
-        DRIVERS,
+        *("controller.commit_policy", "controller.context", "controller.commit_order"),
+        *("controller.steering", DRIVERS),
     ]
     assert len(found.passed) <= 8
     assert len(found.climbs) <= 1, found.climbs
