@@ -4,7 +4,7 @@ In: the mode of an end, and what the rules say there. Out: Judgement, Outcome. I
 
 Traffic between two attached workloads of one host is judged once at each end, as egress of the one
 that opens it and as ingress of the other, by that end's own mode; it opens where both let it pass. The
-end that is not attached (or on another host) judges nothing. What the opener's end drops, the other end
+end that is not attached (or on another host) judges nothing. What the initiator's end drops, the other end
 never sees, and so records nothing of. Usually both ends find the same rule; they differ where a rule holds
 at one end alone (`direction:`), or an address is translated between them.
 
@@ -52,20 +52,20 @@ class Outcome:
 class Row:
     """One line of the table; mode None: that end is not attached."""
 
-    opener: Mode | None
+    initiator: Mode | None
     answerer: Mode | None
-    at_opener: RuleResult
+    at_initiator: RuleResult
     at_answerer: RuleResult
 
     @property
     def outcome(self) -> Outcome:
         """Return the outcome of the row's connection."""
-        egress = judged(self.opener, self.at_opener) if self.opener else None
+        egress = judged(self.initiator, self.at_initiator) if self.initiator else None
         ingress = judged(self.answerer, self.at_answerer) if self.answerer else None
         return connection(egress, ingress)
 
     def __str__(self) -> str:
-        ends = (self.opener, self.at_opener), (self.answerer, self.at_answerer)
+        ends = (self.initiator, self.at_initiator), (self.answerer, self.at_answerer)
         return " → ".join(
             f"{mode}: {says}" if mode else "outside" for mode, says in ends
         )
@@ -98,7 +98,7 @@ def staged(judgement: Judgement, says: RuleResult | None) -> Judgement:
 
 
 def connection(egress: Judgement | None, ingress: Judgement | None) -> Outcome:
-    """Return the outcome of a connection; the opener's end judges first. None: that end is not attached."""
+    """Return the outcome of a connection; the initiator's end judges first. None: that end is not attached."""
     if egress and not egress.passes:
         return Outcome(opens=False, egress=egress, ingress=None)
     return Outcome(ingress is None or ingress.passes, egress, ingress)
@@ -115,16 +115,16 @@ def rows() -> Iterator[Row]:
         (RuleResult.NOTHING, RuleResult.NOTHING),
     )
     modes = (None, *Mode)
-    for opener in modes:
+    for initiator in modes:
         for answerer in modes:
-            for at_opener, at_answerer in said:
+            for at_initiator, at_answerer in said:
                 # Rules at an end that does not judge make no separate row.
-                if opener is None and at_opener is RuleResult.DENY:
+                if initiator is None and at_initiator is RuleResult.DENY:
                     continue
                 if answerer is None and at_answerer is RuleResult.DENY:
                     continue
-                if opener or answerer:
-                    yield Row(opener, answerer, at_opener, at_answerer)
+                if initiator or answerer:
+                    yield Row(initiator, answerer, at_initiator, at_answerer)
 
 
 def table() -> str:
@@ -137,14 +137,14 @@ def table() -> str:
     ]
     lines += [
         "",
-        "Between two ends, the opener's to the left, where a rule allows / a rule denies / there is",
-        "no rule: + it opens, E it is dropped at the opener's end, I at the other end.",
+        "Between two ends, the initiator's to the left, where a rule allows / a rule denies / there is",
+        "no rule: + it opens, E it is dropped at the initiator's end, I at the other end.",
         "",
         _line("", ("outside", *Mode), 12),
     ]
-    for opener in (None, *Mode):
-        cells = (_cell(opener, answerer) for answerer in (None, *Mode))
-        lines.append(_line(opener or "outside", cells, 12))
+    for initiator in (None, *Mode):
+        cells = (_cell(initiator, answerer) for answerer in (None, *Mode))
+        lines.append(_line(initiator or "outside", cells, 12))
     return "\n".join(lines)
 
 
@@ -158,12 +158,12 @@ def _words(judgement: Judgement) -> str:
     return "dropped, denial" if judgement.verdict else "dropped"
 
 
-def _cell(opener: Mode | None, answerer: Mode | None) -> str:
-    if opener is None and answerer is None:
+def _cell(initiator: Mode | None, answerer: Mode | None) -> str:
+    if initiator is None and answerer is None:
         return "-"
     letters = []
     for says in RuleResult:
-        outcome = Row(opener, answerer, says, says).outcome
+        outcome = Row(initiator, answerer, says, says).outcome
         stopped = "I" if outcome.ingress and not outcome.ingress.passes else "E"
         letters.append("+" if outcome.opens else stopped)
     return " ".join(letters)
