@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* tc ingress of vex: frames from the world, for the workload. */
+/* tc ingress of vex: judges frames from the world to the workload. */
 #include "lib/seg_check.h"
 #include "lib/seg_flow.h"
 #include "lib/seg_neigh.h"
@@ -12,7 +12,7 @@ SEG_INLINE int seg_vex_reason(struct __sk_buff *skb, struct seg_pkt *pkt,
 
 	if ((reason = seg_check_link(pkt, port)))
 		return reason;
-	/* A bridge floods what it does not know, and a promiscuous workload would take it. */
+	/* A bridge floods unknown MACs, and a promiscuous workload would read these frames. */
 	if (!seg_mac_is_group(pkt->dmac) && !seg_mac_equal(pkt->dmac, port->mac))
 		return SEG_R_NOT_MINE;
 	if ((reason = seg_lift_tag(skb, pkt)))
@@ -43,14 +43,13 @@ SEG_INLINE int seg_vex_reason(struct __sk_buff *skb, struct seg_pkt *pkt,
 
 int seg_from_vex(struct __sk_buff *skb)
 {
-	__u32 ifindex = skb->ifindex;
-	const struct seg_port *port = seg_map_lookup(seg_ports, &ifindex);
+	struct seg_port port;
 	struct seg_pkt pkt;
 	int reason = seg_parse_link(skb, &pkt);
 
-	if (!port)
+	if (!seg_port_find(skb->ifindex, &port))
 		return seg_drop(skb, &pkt, 0, SEG_DIR_INGRESS, SEG_R_NO_PORT);
 	if (!reason)
-		reason = seg_vex_reason(skb, &pkt, port);
-	return seg_finish(skb, &pkt, port, SEG_DIR_INGRESS, (__u16)reason);
+		reason = seg_vex_reason(skb, &pkt, &port);
+	return seg_finish(skb, &pkt, &port, SEG_DIR_INGRESS, (__u16)reason);
 }

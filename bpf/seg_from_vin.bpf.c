@@ -1,26 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* tc ingress of vin: frames from the workload, for the world. */
+/* tc ingress of vin: judges frames from the workload to the world. */
 #include "lib/seg_check.h"
 #include "lib/seg_csum.h"
 #include "lib/seg_flow.h"
 #include "lib/seg_neigh.h"
 #include "lib/seg_verdict.h"
 
-/* A MAC of its own making hides no theft, and is what else counts. */
+/* A stolen source is worse than a spoofed MAC, which is worse than any other reason. */
 SEG_INLINE int seg_with_mac(int spoofed, int reason)
 {
 	return spoofed && !seg_is_theft((__u16)reason) ? spoofed : reason;
 }
 
 SEG_INLINE int seg_vin_reason(struct __sk_buff *skb, struct seg_pkt *pkt,
-			      struct seg_port *port)
+			      const struct seg_port *port)
 {
 	int reason, spoofed;
 
 	if ((reason = seg_check_link(pkt, port)))
 		return reason;
-	/* On the detour the source MAC is lost, so in the modes that only record such a frame goes
-	 * straight across, unchanged, unless it comes in the name of another. */
+	/* The detour would lose a spoofed source MAC, so the recording modes let such a frame pass unchanged, unless it
+	 * has another workload's address or MAC. */
 	spoofed = seg_check_mac(pkt, port);
 	if (spoofed && !seg_only_records(port, (__u16)spoofed))
 		return spoofed;
@@ -48,7 +48,7 @@ SEG_INLINE int seg_vin_reason(struct __sk_buff *skb, struct seg_pkt *pkt,
 	if (spoofed)
 		return spoofed;
 	if (reason == SEG_R_GROUP)
-		return seg_membership_out(skb, port);
+		return seg_membership_out(skb);
 	if (reason)
 		return reason;
 	if ((reason = seg_flow_verdict(skb, pkt, port->port_id, SEG_DIR_EGRESS)))
@@ -63,14 +63,13 @@ SEG_INLINE int seg_vin_reason(struct __sk_buff *skb, struct seg_pkt *pkt,
 
 int seg_from_vin(struct __sk_buff *skb)
 {
-	__u32 ifindex = skb->ifindex;
-	struct seg_port *port = seg_map_lookup(seg_ports, &ifindex);
+	struct seg_port port;
 	struct seg_pkt pkt;
 	int reason = seg_parse_link(skb, &pkt);
 
-	if (!port)
+	if (!seg_port_find(skb->ifindex, &port))
 		return seg_drop(skb, &pkt, 0, SEG_DIR_EGRESS, SEG_R_NO_PORT);
 	if (!reason)
-		reason = seg_vin_reason(skb, &pkt, port);
-	return seg_finish(skb, &pkt, port, SEG_DIR_EGRESS, (__u16)reason);
+		reason = seg_vin_reason(skb, &pkt, &port);
+	return seg_finish(skb, &pkt, &port, SEG_DIR_EGRESS, (__u16)reason);
 }

@@ -3,7 +3,7 @@
  *
  * Everything that crosses a process or the kernel border is declared here and nowhere else: bcc
  * compiles it into the programs, gcc into the engine, cffi parses it for Python (SEG_ABI_CDEF).
- * The directory of the pins carries the hash of this file and of the reasons', so two layouts never meet in one map.
+ * The pins' directory carries a hash of the contract without comments and captions: one layout, one set of maps.
  * Structs use fixed widths and explicit padding; multi-byte packet fields are in network order.
  */
 #ifndef SEGCTL_ABI_H
@@ -29,14 +29,13 @@ enum seg_limit {
 	SEG_OWNERS_MAX = 524288,
 	SEG_MACS_MAX = 65536,
 	SEG_NETS_MAX = 262144,
-	SEG_ENDS_BYTES = 262144,	/* ring buffer: 10,922 ends */
+	SEG_CLOSES_BYTES = 262144,	/* ring buffer: 10,922 ends */
 	SEG_EVENTS_BYTES = 262144,
 };
 
-/* The first four bytes of a UCMAC ("NeuV"), of a TAPMAC ("NeuT", the same but for its fourth) and of a
- * BCMAC; the last two are the port id. A frame with a UCMAC is held: it goes on when the engine sends
- * it back. So is one with a BCMAC as destination, on its way to a workload for a group. One with a TAPMAC is a copy of a frame that has gone on: it never comes back. So a frame
- * itself says what it is, whatever the port's mode is by the time that somebody looks. */
+/* The first four bytes of a UCMAC ("NeuV"), of a TAPMAC ("NeuT") and of a BCMAC; the last two are the port id. A frame
+ * with a UCMAC is held until the engine sends it back, and so is one to a BCMAC, which goes to a workload for a group.
+ * One with a TAPMAC is a copy of a frame that was sent on. The frame says it, because the port's mode may change. */
 enum seg_mac_prefix {
 	SEG_UCMAC_0 = 0x4e, SEG_UCMAC_1 = 0x65, SEG_UCMAC_2 = 0x75, SEG_UCMAC_3 = 0x56,
 	SEG_TAPMAC_3 = 0x54,
@@ -61,37 +60,38 @@ enum seg_port_flag {
 	SEG_PORT_PASS_OTHER = 2,	/* ethertypes that are not IP/ARP, and VLAN-tagged frames, pass */
 	SEG_PORT_ANY_SOURCE = 4,	/* the workload forwards for others: no source address check */
 	SEG_PORT_PEER_OK = 8,		/* this port's peer_ifindex may be reached by bpf_redirect_peer */
-	SEG_PORT_QUARANTINE = 16,	/* seg_returns only: frames still in the engine are dropped on vbr */
-	SEG_PORT_ELSEWHERE = 32,	/* seg_returns only, no ifindex: another datapath's port */
+	SEG_PORT_QUARANTINE = 16,	/* seg_reinject only: frames still in the engine are dropped on vbr */
+	SEG_PORT_ELSEWHERE = 32,	/* seg_reinject only, no ifindex: another datapath's port */
 	SEG_PORT_SERVES_ROUTER = 64,	/* the workload may send router advertisements and redirects */
 };
 
-/* seg_ports: key __u32 ifindex of a vex or a vin. */
+/* seg_ports: key __u32 ifindex of a vex or a vin. The programs read one snapshot of what is sealed (segctl_seal.h). */
 struct seg_port {
 	__u32 peer_ifindex;	/* the vin of a vex, the vex of a vin */
 	__u16 port_id;
 	__u8 role;		/* enum seg_role: what this ifindex is */
 	__u8 mode;		/* enum seg_mode */
 	__u8 mac[6];		/* the workload's */
-	__u8 landing_mac[6];	/* redirect_peer only for a frame whose DA is this (with SEG_PORT_PEER_OK) */
+	__u8 redirect_peer_dmac[6];	/* redirect_peer only for a frame whose DA is this (with SEG_PORT_PEER_OK) */
 	__u32 flags;		/* enum seg_port_flag */
-	__u64 paced_ns;		/* of a vin, the kernel's: by when its ARP, ND, IGMP, MLD would have gone at a steady pace */
 	__u32 segment;		/* the host's bridge that vex is on, as a number; 0: none, or not known */
 	__u16 owner;		/* the workload: the id of its first port */
 	__u8 pad[2];
+	__u32 seal, pad2;	/* of the key and of what is above */
+	__u64 paced_ns;		/* of a vin, the kernel's: by when its ARP, ND, IGMP, MLD would have gone at a steady pace */
 };
-SEG_ABI_SIZE(seg_port, 40);
+SEG_ABI_SIZE(seg_port, 48);
 
-/* seg_returns: array by port id; vex_ifindex 0 = no such pair (SEG_PORT_ELSEWHERE: not here). */
-struct seg_return {
+/* seg_reinject: array by port id; vex_ifindex 0 = no such pair (SEG_PORT_ELSEWHERE: not here). */
+struct seg_reinject_port {
 	__u32 vex_ifindex;
 	__u32 vin_ifindex;
 	__u8 mac[6];		/* the workload's */
 	__u8 host_mac[6];	/* of vex's peer, for redirect_peer towards the host */
 	__u32 vex_flags;	/* towards vex: SEG_PORT_PEER_OK, SEG_PORT_QUARANTINE */
-	__u32 vin_flags;	/* likewise towards vin */
+	__u32 vin_flags;	/* towards vin: the same */
 };
-SEG_ABI_SIZE(seg_return, 28);
+SEG_ABI_SIZE(seg_reinject_port, 28);
 
 /* seg_gens: array by port id of __u64; 0 = no flow of this port is cached. Mmapable. */
 
@@ -124,49 +124,49 @@ struct seg_flow {
 	__u64 last_seen_ns;	/* the kernel's, after the first write */
 	__u64 packets;		/* the kernel's */
 	__u64 bytes;		/* the kernel's: frame lengths, GSO frames as one */
-	__u64 session;		/* which of the engine's sessions it is of */
-	__u64 seal;		/* seg_seal(): that all this is of this flow */
+	__u64 session;		/* the handle of the engine's session */
+	__u64 seal;		/* seg_seal() of the key and of what is judged by */
 	__u16 timeout_s;
 	__u8 verdict;		/* enum seg_verdict */
 	__u8 payload;		/* the kernel's: 1 after a TCP segment with data */
 	__u8 closed;		/* the kernel's: enum seg_close, what it let pass */
 	__u8 phase;		/* enum seg_flow_phase; the kernel ends it */
-	__u16 progress;		/* the kernel's. Opening: who had the first packet (CPU); settling: packets to the engine */
+	__u16 progress;		/* the kernel's. Opening: the first packet's CPU; settling: packets to the engine */
 };
 SEG_ABI_SIZE(seg_flow, 56);
 
 enum seg_flow_phase {
 	SEG_FLOW_STEADY = 0,
-	SEG_FLOW_OPENING = 1,		/* of who opens a connection: its second packet is still to come */
-	SEG_FLOW_SETTLING = 2,		/* packets before it may be in the engine still: later ones go there, too */
+	SEG_FLOW_OPENING = 1,		/* of the initiator: its second packet is still to come */
+	SEG_FLOW_SETTLING = 2,		/* earlier packets may still be in the engine, so later ones go there too */
 };
 
 enum seg_settle {
-	SEG_SETTLE_NS = 2000000,	/* a pause in which all that the engine sent on has surely arrived */
-	SEG_SETTLE_TCP_NS = 200000,	/* likewise of TCP: it puts its segments in order itself, and asks and answers */
-	SEG_SETTLE_MAX_NS = 100000000,	/* and one in which it has judged all that there was */
-	SEG_SETTLE_PACKETS = 8192,	/* without a pause: as many as the small ring holds */
-	SEG_SETTLE_TCP = 1024,		/* likewise of TCP */
+	SEG_SETTLE_NS = 2000000,	/* a pause after which every packet that the engine sent on has arrived */
+	SEG_SETTLE_TCP_NS = 200000,	/* the same for TCP, which reorders segments itself */
+	SEG_SETTLE_MAX_NS = 100000000,	/* a pause after which the engine has judged every packet */
+	SEG_SETTLE_PACKETS = 8192,	/* packets without a pause: as many as the small ring holds */
+	SEG_SETTLE_TCP = 1024,		/* the same for TCP */
 };
 
 enum seg_close { SEG_CLOSE_FIN = 1, SEG_CLOSE_RST = 2 };	/* bits */
 
-/* seg_ends: ring buffer for the engine, which looks every 20 ms at the latest: the first FIN or RST of a
- * connection's direction that the kernel let pass. A full ring loses it; seg_flow.closed has it still. */
-struct seg_end {
+/* seg_closes: ring buffer, which the engine reads at least every 20 ms: the first FIN or RST of a connection's direction
+ * that the kernel let pass. If the ring is full, seg_flow.closed alone has it. */
+struct seg_close_event {
 	__u64 session;
 	__u8 dir;		/* enum seg_dir: of the packet */
 	__u8 close;		/* enum seg_close */
 	__u8 pad[6];
 };
-SEG_ABI_SIZE(seg_end, 16);
+SEG_ABI_SIZE(seg_close_event, 16);
 
 /* seg_control: array of one, mmapable. Its first cache line, read for each packet, does not change while they flow. */
 struct seg_control {
 	__u64 flow_secret[7];		/* the first engine's: of seg_flow.seal */
 	__u64 heartbeat_timeout_ns;	/* the agent's: older than this, and the engine is down */
 	__u64 heartbeat_ns;		/* the engine's: CLOCK_MONOTONIC of its last round */
-	__u32 steered_from;		/* the kernel's: enum seg_from, or 1 + the CPU; the engine clears it */
+	__u32 producer_cpu;		/* the kernel's: enum seg_producer, or 1 + the CPU; the engine clears it */
 	__u32 share_hit;		/* the kernel's: enum seg_share_hit, bits; the engine clears it */
 	__u64 share_gap_ns;		/* the engine's: how far apart a port's packets may come to it; 0: at will */
 	__u64 share_ahead_ns;		/* the engine's: how far ahead of that pace a port or peer may be */
@@ -175,16 +175,15 @@ struct seg_control {
 };
 SEG_ABI_SIZE(seg_control, 112);
 
-/* Not judged by its number alone: IPv6 extension headers (IANA's list, but for AH and ESP), which hide what they
- * carry. No flow map answers for them. */
+/* IPv6 extension headers (IANA's list without AH and ESP) hide what they carry: no flow map answers for them. */
 #define SEG_PROTO_IS_EXTENSION(proto) \
 	((proto) == 0 || (proto) == 43 || (proto) == 44 || (proto) == 60 || (proto) == 135 || \
 	 (proto) == 139 || (proto) == 140 || (proto) == 253 || (proto) == 254)
 
-enum seg_from { SEG_FROM_NONE = 0, SEG_FROM_MANY = 0x7fffffff };
+enum seg_producer { SEG_PRODUCER_NONE = 0, SEG_PRODUCER_MANY = 0x7fffffff };
 
-/* seg_shares: array, by sender: first port id and direction (SEG_SHARE_PORTS), then a hash of port, direction and
- * peer. The kernel's; CLOCK_MONOTONIC. By when it would have come at the pace of seg_control.share_gap_ns: */
+/* seg_shares: array by port id and direction, then (SEG_SHARE_PORTS) by a hash of port, direction and peer. The kernel's;
+ * CLOCK_MONOTONIC: when at the pace of seg_control.share_gap_ns these would have come. */
 struct seg_share {
 	__u64 due_ns;		/* what the engine was given */
 	__u64 asked_ns;		/* all that was sent */
@@ -195,27 +194,26 @@ enum seg_share_limit {
 	SEG_SHARE_PORTS = 2 * SEG_PORT_IDS,
 	SEG_SHARE_PEERS = 65536,
 	SEG_SHARES = SEG_SHARE_PORTS + SEG_SHARE_PEERS,
-	SEG_SHARE_AHEAD_NS = 32000000,	/* of its pace, as a sender may be: so it need not send evenly */
-	SEG_SHARE_LEAVE = 8,		/* who goes on as much again after that is greedy: of so many packets it has one */
+	SEG_SHARE_AHEAD_NS = 32000000,	/* a sender may be this far ahead of its pace, so it need not send evenly */
+	SEG_SHARE_LEAVE = 8,		/* a greedy sender, which is twice as far ahead, has one of so many packets */
 };
 
-/* Bits: a packet was one too many; who is not greedy is near its limit. */
+/* Bits: a packet was refused; a sender that is not greedy is near its limit. */
 enum seg_share_hit { SEG_SHARE_REFUSED = 1, SEG_SHARE_NEAR = 2 };
 
-/* seg_addrs: the source addresses that a workload may use, and the broadcast addresses of its
- * subnets. Value: __u8, enum seg_addr_kind. */
+/* seg_addrs: the source addresses that a workload may use, and the broadcast addresses of its subnets. Value: __u8, which
+ * nobody reads, so it needs no seal. seg_nets needs none for the same reason. */
 enum seg_addr_kind { SEG_ADDR_OWN = 1, SEG_ADDR_BROADCAST = 2 };
 
 struct seg_addr_key {
 	__u16 owner;		/* seg_port.owner */
 	__u8 family;		/* enum seg_family */
-	__u8 pad;
+	__u8 kind;		/* enum seg_addr_kind */
 	__u8 addr[16];		/* IPv4 in the first four bytes, the rest zero */
 };
 SEG_ABI_SIZE(seg_addr_key, 20);
 
-/* seg_owners: which attached workload has an address, on whatever datapath; anywhere (segment 0), and on
- * each segment that it has a port on. */
+/* seg_owners: which attached workload has an address, anywhere (segment 0) and on each segment that it has a port on. */
 struct seg_owner_key {
 	__u32 segment;
 	__u8 addr[16];
@@ -226,10 +224,11 @@ SEG_ABI_SIZE(seg_owner_key, 24);
 
 struct seg_owner {
 	__u16 owner;		/* 0: several */
-	__u8 spare;		/* no interface has it by now: anybody may, but nobody keep it from who had it */
-	__u8 pad;
+	__u8 spare;		/* no interface has it now: others may use it, but not probe for it */
+	__u8 pad[5];
+	__u32 seal;		/* as seg_port's */
 };
-SEG_ABI_SIZE(seg_owner, 4);
+SEG_ABI_SIZE(seg_owner, 12);
 
 /* seg_macs: whose a MAC is on a segment. */
 struct seg_mac_key {
@@ -243,10 +242,11 @@ struct seg_mac {
 	__u16 owner;		/* 0: the host's */
 	__u8 any_source;	/* it forwards for others */
 	__u8 serves;		/* enum seg_serves, bits */
-	__u8 twins;		/* an address of a workload on the segment is another's elsewhere, too */
-	__u8 pad;
+	__u8 twins;		/* a workload elsewhere has an address of one on the segment too */
+	__u8 pad[3];
+	__u32 seal;		/* as seg_port's */
 };
-SEG_ABI_SIZE(seg_mac, 6);
+SEG_ABI_SIZE(seg_mac, 12);
 
 enum seg_serves { SEG_SERVES_ROUTER = 1, SEG_SERVES_DHCP = 2 };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* ARP, neighbour discovery and multicast membership as a workload may send them. No rule judges these, and
- * any neighbour believes them: so they speak for the workload alone, are small, and are few.
+/* Checks ARP, neighbour discovery and multicast membership. No rule judges them and every neighbour believes them, so
+ * they must name the sending workload alone, be small, and be few.
  *
- * What names an attached workload comes from that one, in every mode.
+ * In every mode, a message that names an attached workload must come from that workload.
  *
  * API: seg_arp_out(), seg_nd_out(), seg_redirect_out(), seg_membership_out() for vin, seg_arp_in(), seg_nd_in(),
  * seg_redirect_in() for vex. Each returns the reason that settles the frame.
@@ -12,7 +12,7 @@
 
 #include "lib/seg_identity.h"
 
-/* At a steady pace 16 KiB/s (390 ARP frames), of which 2 s may come at once. */
+/* 16 KiB/s (390 ARP frames) on average; a burst may have 2 s of that. */
 enum seg_neigh_limit {
 	SEG_PACE_NS_PER_BYTE = 61035,
 	SEG_PACE_BURST_NS = 2000000000,
@@ -62,31 +62,30 @@ struct seg_nd_option {
 
 SEG_INLINE int seg_is_own(const struct seg_port *port, __u8 family, const __u8 *addr)
 {
-	struct seg_addr_key key = { .owner = port->owner, .family = family };
-	const __u8 *found;
-
-	if (port->flags & SEG_PORT_ANY_SOURCE)
-		return 1;
-	__builtin_memcpy(key.addr, addr, sizeof(key.addr));
-	found = seg_map_lookup(seg_addrs, &key);
-	return found && *found == SEG_ADDR_OWN;
+	return port->flags & SEG_PORT_ANY_SOURCE || seg_addr_is(family, port->owner, addr, SEG_ADDR_OWN);
 }
 
-/* Who asks whether it is free keeps it from whose it is, or was and may be again. It becomes the packet's source. */
+/* Whether a probe for this address would take it from its owner, or from one who may get it back. The address becomes
+ * the packet's source. */
 SEG_INLINE int seg_takes(struct seg_pkt *pkt, const struct seg_port *port, const __u8 *addr)
 {
+	struct seg_owner owner;
+
 	if (seg_is_own(port, pkt->family, addr))
 		return 0;
 	__builtin_memcpy(pkt->saddr, addr, sizeof(pkt->saddr));
-	return !!seg_known_of(pkt, 0);
+	return !!seg_known_of(pkt, 0, &owner);
 }
 
-SEG_INLINE int seg_outpaces(struct seg_port *port, __u32 bytes)
+/* Charges the frame to its port's pace; 1: the port is too fast. */
+SEG_INLINE int seg_outpaces(const struct __sk_buff *skb)
 {
-	__u64 now = bpf_ktime_get_coarse_ns(), cost = (__u64)bytes * SEG_PACE_NS_PER_BYTE;
-	__s64 ahead = (__s64)(port->paced_ns - now);
+	__u64 now = bpf_ktime_get_coarse_ns(), cost = (__u64)skb->len * SEG_PACE_NS_PER_BYTE;
+	__u32 ifindex = skb->ifindex;
+	struct seg_port *port = seg_map_lookup(seg_ports, &ifindex);
+	__s64 ahead = port ? (__s64)(port->paced_ns - now) : 0;
 
-	if (ahead > SEG_PACE_BURST_NS)
+	if (!port || ahead > SEG_PACE_BURST_NS)
 		return 1;
 	if (ahead < 0)
 		port->paced_ns = now + cost;
@@ -95,7 +94,7 @@ SEG_INLINE int seg_outpaces(struct seg_port *port, __u32 bytes)
 	return 0;
 }
 
-/* Who says it, and of whom it asks, become the packet's addresses. */
+/* The sender's and the target's address become the packet's addresses. */
 SEG_INLINE int seg_parse_arp(struct __sk_buff *skb, struct seg_pkt *pkt, struct seg_arp *arp)
 {
 	if (seg_read(skb, ETH_HLEN, arp, sizeof(*arp)) < 0)
@@ -110,13 +109,13 @@ SEG_INLINE int seg_parse_arp(struct __sk_buff *skb, struct seg_pkt *pkt, struct 
 	return SEG_R_NONE;
 }
 
-SEG_INLINE int seg_arp_out(struct __sk_buff *skb, struct seg_pkt *pkt, struct seg_port *port)
+SEG_INLINE int seg_arp_out(struct __sk_buff *skb, struct seg_pkt *pkt, const struct seg_port *port)
 {
 	struct seg_arp arp;
 
 	if (skb->len > SEG_ARP_FRAME || seg_parse_arp(skb, pkt, &arp))
 		return SEG_R_MALFORMED;
-	/* 0.0.0.0 asks whether an address is free (RFC 5227). */
+	/* A probe from 0.0.0.0 (RFC 5227). */
 	if (seg_is_unspecified(pkt)) {
 		if (seg_takes(pkt, port, pkt->daddr))
 			return SEG_R_TAKEN_IP;
@@ -125,10 +124,10 @@ SEG_INLINE int seg_arp_out(struct __sk_buff *skb, struct seg_pkt *pkt, struct se
 	}
 	if (!seg_mac_equal(arp.smac, port->mac))
 		return SEG_R_ARP_SPOOFED;
-	return seg_outpaces(port, skb->len) ? SEG_R_ARP_ND_RATE : SEG_R_ARP;
+	return seg_outpaces(skb) ? SEG_R_ARP_ND_RATE : SEG_R_ARP;
 }
 
-/* The options from `at` on: an address of the link is the workload's. */
+/* Checks the options from `at` on: a link-layer address must be the workload's. */
 SEG_INLINE int seg_nd_options(struct __sk_buff *skb, const struct seg_pkt *pkt,
 			      const struct seg_port *port, __u32 at)
 {
@@ -149,8 +148,8 @@ SEG_INLINE int seg_nd_options(struct __sk_buff *skb, const struct seg_pkt *pkt,
 	return at == pkt->end ? SEG_R_NONE : SEG_R_MALFORMED;
 }
 
-/* For what seg_is_neighbour_discovery() takes; its source address is checked. */
-SEG_INLINE int seg_nd_out(struct __sk_buff *skb, struct seg_pkt *pkt, struct seg_port *port)
+/* For a packet that seg_is_neighbour_discovery() accepts, after its source address was checked. */
+SEG_INLINE int seg_nd_out(struct __sk_buff *skb, struct seg_pkt *pkt, const struct seg_port *port)
 {
 	__u8 type = pkt->icmp_type;
 	int reason, solicits_router = type == SEG_ND_ROUTER_SOLICITATION;
@@ -169,7 +168,7 @@ SEG_INLINE int seg_nd_out(struct __sk_buff *skb, struct seg_pkt *pkt, struct seg
 			__builtin_memcpy(pkt->saddr, nd.target, sizeof(nd.target));
 			return seg_owner_of(pkt, 0) ? SEG_R_TAKEN_IP : SEG_R_ND_SPOOFED;
 		}
-		/* So does :: (RFC 4862). */
+		/* A probe from :: (RFC 4862). */
 		if (type == SEG_ND_SOLICITATION && seg_is_unspecified(pkt) &&
 		    seg_takes(pkt, port, nd.target))
 			return SEG_R_TAKEN_IP;
@@ -177,10 +176,10 @@ SEG_INLINE int seg_nd_out(struct __sk_buff *skb, struct seg_pkt *pkt, struct seg
 		if (reason)
 			return reason;
 	}
-	return seg_outpaces(port, skb->len) ? SEG_R_ARP_ND_RATE : SEG_R_NEIGHBOUR_DISCOVERY;
+	return seg_outpaces(skb) ? SEG_R_ARP_ND_RATE : SEG_R_NEIGHBOUR_DISCOVERY;
 }
 
-/* The MAC that it tells counts, whatever the frame's is. */
+/* Checks the MAC inside the message, which the receiver believes, and not the frame's. */
 SEG_INLINE int seg_arp_in(struct __sk_buff *skb, struct seg_pkt *pkt, const struct seg_port *port)
 {
 	struct seg_arp arp;
@@ -205,21 +204,21 @@ SEG_INLINE int seg_is_redirect(const struct seg_pkt *pkt)
 	       pkt->icmp_type == SEG_ICMP_REDIRECT;
 }
 
-SEG_INLINE int seg_redirect_out(struct __sk_buff *skb, struct seg_port *port)
+SEG_INLINE int seg_redirect_out(struct __sk_buff *skb, const struct seg_port *port)
 {
 	if (!(port->flags & SEG_PORT_SERVES_ROUTER))
 		return SEG_R_NOT_SERVED;
-	return seg_outpaces(port, skb->len) ? SEG_R_ARP_ND_RATE : SEG_R_NEIGHBOUR_DISCOVERY;
+	return seg_outpaces(skb) ? SEG_R_ARP_ND_RATE : SEG_R_NEIGHBOUR_DISCOVERY;
 }
 
-/* It would take a route to whoever says it; without it packets only go the longer way. So, other than an
- * advertisement, it counts from whom an operator said it of alone. */
+/* A redirect can steal a route, and without it packets only take a longer way. So it is accepted only from a workload
+ * that an operator declared a router. */
 SEG_INLINE int seg_redirect_in(const struct seg_pkt *pkt, const struct seg_port *port)
 {
 	return seg_is_served(pkt, port, SEG_SERVES_ROUTER) ? SEG_R_NEIGHBOUR_DISCOVERY : SEG_R_NOT_SERVED;
 }
 
-/* For what seg_is_neighbour_discovery() takes, and whose source is checked. */
+/* For a packet that seg_is_neighbour_discovery() accepts, after its source address was checked. */
 SEG_INLINE int seg_nd_in(struct __sk_buff *skb, struct seg_pkt *pkt, const struct seg_port *port)
 {
 	__u8 type = pkt->icmp_type;
@@ -240,9 +239,9 @@ SEG_INLINE int seg_nd_in(struct __sk_buff *skb, struct seg_pkt *pkt, const struc
 	return reason ? reason : SEG_R_NEIGHBOUR_DISCOVERY;
 }
 
-SEG_INLINE int seg_membership_out(struct __sk_buff *skb, struct seg_port *port)
+SEG_INLINE int seg_membership_out(struct __sk_buff *skb)
 {
-	return seg_outpaces(port, skb->len) ? SEG_R_ARP_ND_RATE : SEG_R_GROUP;
+	return seg_outpaces(skb) ? SEG_R_ARP_ND_RATE : SEG_R_GROUP;
 }
 
 #endif

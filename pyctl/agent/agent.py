@@ -291,7 +291,7 @@ class Agent:
 
     def _detach(self, order: DetachRequest) -> DetachResult:
         self._finish_half_done(order.dry_run)
-        return detaching.detach(self.context, order, self._loop.give_way)
+        return detaching.detach(self.context, order, self._loop.yield_to_waiters)
 
     def _finish_half_done(self, dry_run: bool) -> None:
         if not dry_run:
@@ -390,7 +390,7 @@ class Agent:
     def _set_log_level(self, level: str) -> str:
         before = logs.set_level(level)
         self.supervisor.log_level = level
-        self.supervisor.tell(lambda engine: engine.log_level(level))
+        self.supervisor.call_engine(lambda engine: engine.log_level(level))
         return before
 
     def stop(self, *, detach: bool = False) -> list[str]:

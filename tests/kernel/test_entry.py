@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import subprocess
 import time
 from dataclasses import dataclass
@@ -254,13 +253,7 @@ def test_a_port_that_forwards_for_others_may_use_any_source(kernel: Lab):
 
 def test_another_ports_address_is_not_this_ports(kernel: Lab):
     """Addresses are looked up with the port: pods must not lend each other theirs."""
-    key = abi.pack(
-        "seg_addr_key",
-        owner=OTHER_PORT,
-        family=4,
-        addr=list(bytes(map(int, packets.pod_two_ip4.split("."))).ljust(16, b"\0")),
-    )
-    kernel.write("seg_addrs", key, b"\1")
+    kernel.write("seg_addrs", *kernel.address_entry(packets.pod_two_ip4, OTHER_PORT))
     kernel.port("vin")
     frame = f.link("out") / f.ip("out", src=packets.pod_two_ip4) / f.udp()
     assert kernel.run("vin", bytes(frame)).reason == "spoofed_ip"
@@ -324,7 +317,7 @@ def test_an_engine_that_never_was_is_down(kernel: Lab):
     assert kernel.run("vin", frame).reason == "engine_down"
 
 
-def steered_from(
+def producer_cpu(
     kernel: Lab, hook: str, before: int = 0, *, stale: bool = False
 ) -> int:
     """What the engine reads of where its frames came from, after one more."""
@@ -332,23 +325,23 @@ def steered_from(
         "seg_control",
         heartbeat_ns=1 if stale else time.monotonic_ns(),
         heartbeat_timeout_ns=1 if stale else 60_000_000_000,
-        steered_from=before,
+        producer_cpu=before,
     )
     kernel.write("seg_control", bytes(4), value)
     way = WAY[hook]
     kernel.run(hook, bytes(f.link(way) / f.ip(way) / f.tcp()))
     with open_map(kernel.instance, "seg_control") as control:
-        return abi.unpack("seg_control", control.lookup(bytes(4))).steered_from
+        return abi.unpack("seg_control", control.lookup(bytes(4))).producer_cpu
 
 
 @pytest.mark.parametrize("hook", ["vex", "vin"])
 def test_the_engine_is_told_which_cpu_steers_to_it(kernel: Lab, hook, one_cpu):
     kernel.port(hook)
-    here, many = one_cpu + 1, abi.constant("SEG_FROM_MANY")
-    assert steered_from(kernel, hook) == here
-    assert steered_from(kernel, hook, before=here) == here
-    assert steered_from(kernel, hook, before=here + 1) == many
-    assert steered_from(kernel, hook, before=many) == many
+    here, many = one_cpu + 1, abi.constant("SEG_PRODUCER_MANY")
+    assert producer_cpu(kernel, hook) == here
+    assert producer_cpu(kernel, hook, before=here) == here
+    assert producer_cpu(kernel, hook, before=here + 1) == many
+    assert producer_cpu(kernel, hook, before=many) == many
 
 
 @pytest.mark.parametrize(
@@ -357,21 +350,15 @@ def test_the_engine_is_told_which_cpu_steers_to_it(kernel: Lab, hook, one_cpu):
 def test_of_a_copy_or_without_an_engine_it_is_not(kernel: Lab, mode, stale, copies):
     kernel.port("vin", mode)
     kernel.copies()
-    assert steered_from(kernel, "vin", stale=stale) == abi.constant("SEG_FROM_NONE")
+    assert producer_cpu(kernel, "vin", stale=stale) == abi.constant("SEG_PRODUCER_NONE")
     assert len(kernel.copies()) == copies
 
 
 @pytest.mark.parametrize("hook", ["vex", "vin"])
 def test_a_subnets_broadcast_address_is_group_traffic_and_no_source(kernel: Lab, hook):
     broadcast = packets.subnet_broadcast_ip4
-    key = abi.pack(
-        "seg_addr_key",
-        owner=PORT,
-        family=4,
-        addr=list(ipaddress.ip_address(broadcast).packed.ljust(16, b"\0")),
-    )
     kernel.port(hook)
-    kernel.write("seg_addrs", key, bytes([abi.constant("SEG_ADDR_BROADCAST")]))
+    kernel.write("seg_addrs", *kernel.address_entry(broadcast, kind="broadcast"))
     way = WAY[hook]
     group = f.link(way, dst=packets.broadcast_mac)
     frame = bytes(group / f.ip(way, dst=broadcast) / f.udp())

@@ -41,7 +41,7 @@ from tests.unit.intercept.played import Kernel
 ROOT = Path(__file__).parents[2]
 LEVELS = {"agent": 0, "controller": 1, "intercept": 2, "datapath": 2}
 DRIVERS = "datapath.drivers"
-STEERS = {"attach", "publish", "update", "tell_owners"}
+STEERS = {"attach", "publish", "update", "write_owners"}
 """The calls of the played drivers that change something."""
 QUESTIONS = {
     "controller.recovery": "is something half done?",

@@ -22,12 +22,12 @@ class Judgement(Response):
     reason: str | None
     """As in abi.REASONS; None: allowed."""
     packets: int
-    """Of both directions; of a denied flow, those that arrived."""
+    """Packets of both directions; of a denied flow, those that arrived."""
     bytes: int
 
 
 class Flow(Response):
-    """A flow, from its opener's side. Between two attached workloads it is judged at both ends."""
+    """A flow, from its initiator's side. Between two attached workloads it is judged at both ends."""
 
     started: float
     """Seconds since the epoch."""
@@ -47,13 +47,13 @@ class Flow(Response):
     destination_port: int | None
     """ICMP: the identifier."""
     packets: int
-    """From the opener."""
+    """From the initiator."""
     bytes: int
     """Frames with their Ethernet headers, segmentation offloads as one frame."""
     packets_back: int
     bytes_back: int
     kernel_packets: int
-    """Of both directions: carried by the kernel; the engine carried the others."""
+    """Packets of both directions that the kernel carried; the engine carried the others."""
     kernel_bytes: int
     verdict: Verdict
     """The worse one of both ends; violation: it passed because mode or rule only record."""
@@ -63,7 +63,7 @@ class Flow(Response):
     flows: int
     """How many are folded into this line; more than 1 in a flood only."""
     judged: list[Judgement]
-    """The judgements of one end or both, the opener's first."""
+    """The judgements of one end or both, the initiator's first."""
 
 
 class FlowList(Response):

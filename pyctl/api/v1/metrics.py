@@ -57,11 +57,11 @@ FLOW_MAP_COUNTERS = {
         "flows_refused",
         "Verdicts that there was no room for: their flow stays with the engine.",
     ),
-    "late_packets": (
-        "flows_late_packets",
+    "offload_misses": (
+        "flows_offload_misses",
         "Packets of allowed flows that reached the engine after its verdict was in the kernel.",
     ),
-    "late_bytes": ("flows_late_bytes", "Likewise, bytes."),
+    "offload_missed_bytes": ("flows_offload_missed_bytes", "Bytes of these packets."),
 }
 """Name → the field of struct sg_engine_stats, and what it is."""
 
@@ -95,7 +95,9 @@ class AgentCollector(Collector):
         packets = CounterMetricFamily(
             "segctl_packets", "Packets by what became of them and why.", labels=labels
         )
-        size = CounterMetricFamily("segctl_bytes", "Likewise, bytes.", labels=labels)
+        size = CounterMetricFamily(
+            "segctl_bytes", "Bytes of these packets.", labels=labels
+        )
         agent = self._agent
         sums: dict[tuple[str, ...], tuple[int, int]] = {}
         for workload in view.workloads():

@@ -15,7 +15,9 @@ from pyctl.cli.shared.once import Command
 
 @click.command("test", cls=Command)
 @click.option("--from", "source", required=True, help="A workload, or an address.")
-@click.option("--to", "target", required=True, help="Likewise: who is asked.")
+@click.option(
+    "--to", "target", required=True, help="A workload, or an address: who is asked."
+)
 @click.option("--port", required=True, help="tcp/80, udp/53, sctp/3868, icmp, icmp/13.")
 @click.option(
     "-f",

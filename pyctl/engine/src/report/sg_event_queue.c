@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Log of events, numbered; beyond a port's share new ones are forgotten and counted. The repeat table is direct-mapped: of
- * two flows that meet in one place, the former's repeats are told early. */
+/* Numbered log of events; beyond a port's share new events are dropped and counted. The repeat table is direct-mapped: if
+ * two flows share an entry, the first one's repeats are emitted early. */
 #include "report/sg_event_queue.h"
 
 #include <errno.h>
@@ -54,7 +54,7 @@ void sg_event_place(struct sg_event_queue *q, struct sg_event_log *log, int keep
 		start(log, epoch);
 	q->log = log;
 	q->is_ours = 0;
-	q->lost_told = log->lost_drops + log->lost_ends;
+	q->lost_reported = log->lost_drops + log->lost_ends;
 	for (__u64 number = log->first; number < log->next; number++)
 		++*held_of(q, &log->events[number % SG_EVENTS]);
 }
@@ -64,11 +64,11 @@ int sg_event_room(const struct sg_event_queue *q, __u16 port_id, enum sg_event_c
 	__u64 left = SG_EVENTS - (q->log->next - q->log->first);
 
 	switch (class) {
-	case SG_TELL_DROP:
+	case SG_EMIT_DROP:
 		return q->held[port_id].drops * 8U < left;
-	case SG_TELL_DROPS:
+	case SG_EMIT_DROPS:
 		return q->held[port_id].drops * 4U < left;
-	case SG_TELL_UNANSWERED:
+	case SG_EMIT_UNANSWERED:
 		return q->held[port_id].ends * 4U < left;
 	default:
 		return q->held[port_id].ends < left;
@@ -83,23 +83,23 @@ void sg_event_push(struct sg_event_queue *q, const struct sg_event *event, enum 
 	}
 	++*held_of(q, event);
 	q->log->events[q->log->next % SG_EVENTS] = *event;
-	/* After the event is whole, for whoever finds the log of a dead engine. */
+	/* Stored after the event, because a successor may read the log of a dead engine. */
 	__atomic_store_n(&q->log->next, q->log->next + 1, __ATOMIC_RELEASE);
 }
 
-static void tell_repeats(struct sg_event_queue *q, struct sg_repeat *r, __u64 now_ns)
+static void emit_repeats(struct sg_event_queue *q, struct sg_repeat *r, __u64 now_ns)
 {
 	if (!r->event.packets)
 		return;
-	sg_event_push(q, &r->event, r < &q->repeats[SG_REPEATS] ? SG_TELL_DROP : SG_TELL_DROPS);
+	sg_event_push(q, &r->event, r < &q->repeats[SG_REPEATS] ? SG_EMIT_DROP : SG_EMIT_DROPS);
 	r->event.packets = r->event.bytes = 0;
-	r->told_ns = now_ns;
+	r->emitted_ns = now_ns;
 }
 
 static void push_unless_repeated(struct sg_event_queue *q, const struct sg_hash_key *key,
 				 const struct sg_event *event, enum sg_event_class class)
 {
-	/* Everything that names the flow and the reason, nothing that counts. */
+	/* The fields that name the flow and the reason, without counts. */
 	struct {
 		__u16 port_id, reason, dport, sport;
 		__u8 dir, family, proto, kind, pad[4];
@@ -118,15 +118,15 @@ static void push_unless_repeated(struct sg_event_queue *q, const struct sg_hash_
 	memcpy(name.daddr, event->daddr, sizeof(name.daddr));
 	tag = sg_hash(key, &name, sizeof(name)) | 1;
 	place = tag >> 8;
-	r = &q->repeats[class == SG_TELL_DROP ? place % SG_REPEATS : SG_REPEATS + place % SG_SEVERAL];
-	if (r->tag == tag && event->time_ns - r->told_ns < REPEAT_NS) {
+	r = &q->repeats[class == SG_EMIT_DROP ? place % SG_REPEATS : SG_REPEATS + place % SG_SEVERAL];
+	if (r->tag == tag && event->time_ns - r->emitted_ns < REPEAT_NS) {
 		r->event.time_ns = event->time_ns;
 		r->event.packets += event->packets;
 		r->event.bytes += event->bytes;
 		return;
 	}
-	tell_repeats(q, r, event->time_ns);
-	*r = (struct sg_repeat){ .tag = tag, .told_ns = event->time_ns, .event = *event };
+	emit_repeats(q, r, event->time_ns);
+	*r = (struct sg_repeat){ .tag = tag, .emitted_ns = event->time_ns, .event = *event };
 	r->event.packets = r->event.bytes = 0;
 	sg_event_push(q, event, class);
 }
@@ -136,28 +136,28 @@ void sg_event_push_drop(struct sg_event_queue *q, const struct sg_hash_key *key,
 {
 	struct sg_event several = *event;
 
-	if (sg_event_room(q, event->port_id, SG_TELL_DROP) &&
+	if (sg_event_room(q, event->port_id, SG_EMIT_DROP) &&
 	    !sg_share_take(&q->drop_due[event->port_id], event->time_ns, DROP_GAP_NS, DROP_BURST * DROP_GAP_NS)) {
-		push_unless_repeated(q, key, event, SG_TELL_DROP);
+		push_unless_repeated(q, key, event, SG_EMIT_DROP);
 		return;
 	}
 	if (event->proto != SG_PROTO_ICMP && event->proto != SG_PROTO_ICMPV6)
 		several.sport = 0;
 	several.dport = 0;
-	push_unless_repeated(q, key, &several, SG_TELL_DROPS);
+	push_unless_repeated(q, key, &several, SG_EMIT_DROPS);
 }
 
 void sg_event_sweep(struct sg_event_queue *q, __u64 now_ns)
 {
 	for (__u32 i = 0; i < SWEEP; i++, q->swept = (q->swept + 1) % PLACES)
-		if (now_ns - q->repeats[q->swept].told_ns >= REPEAT_NS)
-			tell_repeats(q, &q->repeats[q->swept], now_ns);
+		if (now_ns - q->repeats[q->swept].emitted_ns >= REPEAT_NS)
+			emit_repeats(q, &q->repeats[q->swept], now_ns);
 }
 
 void sg_event_flush(struct sg_event_queue *q)
 {
 	for (__u32 i = 0; i < PLACES; i++)
-		tell_repeats(q, &q->repeats[i], q->repeats[i].told_ns);
+		emit_repeats(q, &q->repeats[i], q->repeats[i].emitted_ns);
 }
 
 __u32 sg_event_read(struct sg_event_queue *q, __u64 after, struct sg_event *out, __u32 max,
@@ -169,10 +169,10 @@ __u32 sg_event_read(struct sg_event_queue *q, __u64 after, struct sg_event *out,
 
 	*page = (struct sg_event_page){
 		.epoch = log->epoch, .first = number,
-		.lost = log->lost_drops + log->lost_ends - q->lost_told,
+		.lost = log->lost_drops + log->lost_ends - q->lost_reported,
 		.lost_drops = log->lost_drops, .lost_ends = log->lost_ends,
 	};
-	q->lost_told += page->lost;
+	q->lost_reported += page->lost;
 	for (; found < max && number < log->next; number++)
 		out[found++] = log->events[number % SG_EVENTS];
 	return found;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* What is counted and told of packets that do not simply pass: drops, violations, staged verdicts. */
+/* Counts packets, and records drops, violations and staged verdicts. */
 #ifndef SG_REPORT_H
 #define SG_REPORT_H
 
@@ -17,7 +17,7 @@ struct sg_report {
 /* Of one port. */
 struct sg_counts {
 	struct sg_reason_count of[SEG_R_COUNT];
-	__u64 share_told_ns;
+	__u64 share_emitted_ns;
 };
 
 static inline void sg_count(struct sg_counts *counts, __u16 reason, __u64 packets, __u64 bytes)
@@ -26,8 +26,8 @@ static inline void sg_count(struct sg_counts *counts, __u16 reason, __u64 packet
 	counts->of[reason].bytes += bytes;
 }
 
-/* p is dropped, or (SG_EVENT_VIOLATION) passes though it would be, or as a staged rule would not have it: count and
- * tell it. */
+/* Count p and emit an event: it is dropped, or (SG_EVENT_VIOLATION) passes although the policy or a staged rule would drop
+ * it. */
 void sg_record(struct sg_report *report, struct sg_counts *counts, const struct sg_packet *p,
 	       const struct sg_verdict *verdict, enum sg_event_kind kind, __u64 now_ns);
 

@@ -18,13 +18,13 @@ int sg_tcp_is_opening(const struct sg_session *s)
 
 int sg_tcp_is_answered(const struct sg_session *s)
 {
-	return s->spoke == 3;
+	return s->seen_sides == 3;
 }
 
 void sg_tcp_mark_direction_seen(struct sg_session *s, int side)
 {
-	s->spoke = (__u8)(s->spoke | (1 << side));
-	if (sg_tcp_is_opening(s) && s->spoke & 2)
+	s->seen_sides = (__u8)(s->seen_sides | (1 << side));
+	if (sg_tcp_is_opening(s) && s->seen_sides & 2)
 		s->tcp_state = sg_tcp_is_answered(s) ? SG_TCP_ESTABLISHED : SG_TCP_SYN_RECV;
 }
 
@@ -37,7 +37,7 @@ void sg_tcp_start(struct sg_session *s, const struct sg_packet *p)
 	s->data_seen = 1;
 	if (!(p->tcp_flags & SG_SYN))
 		s->tcp_state = SG_TCP_ESTABLISHED;
-	sg_tcp_mark_direction_seen(s, p->dir != s->opener);
+	sg_tcp_mark_direction_seen(s, p->dir != s->initiator);
 }
 
 static void close_by_fin(struct sg_session *s)
@@ -80,21 +80,21 @@ void sg_tcp_turn(struct sg_session *s)
 {
 	__u32 fin_end = s->fin_end[0];
 
-	s->opener = s->opener == SEG_DIR_EGRESS ? SEG_DIR_INGRESS : SEG_DIR_EGRESS;
+	s->initiator = s->initiator == SEG_DIR_EGRESS ? SEG_DIR_INGRESS : SEG_DIR_EGRESS;
 	swap64(s->packets);
 	swap64(s->bytes);
 	s->fin_end[0] = s->fin_end[1];
 	s->fin_end[1] = fin_end;
 	s->fin_seen = swapped(s->fin_seen);
 	s->fin_acked = swapped(s->fin_acked);
-	s->spoke = swapped(s->spoke);
+	s->seen_sides = swapped(s->seen_sides);
 	s->reset_side = !s->reset_side;
 	if (s->fin_seen && s->tcp_state != SG_TCP_CLOSE)
 		close_by_fin(s);
 }
 
-/* A RST that the other end did not believe (a blind one): its pretended sender speaks on. */
-static int speaks_on(const struct sg_session *s, const struct sg_packet *p, int side)
+/* Whether the pretended sender of a blind RST, which its receiver ignored, sends more. */
+static int continues_after_rst(const struct sg_session *s, const struct sg_packet *p, int side)
 {
 	return s->tcp_state == SG_TCP_CLOSE && s->reset_side == side && (p->tcp_flags & SG_ACK) &&
 	       !(p->tcp_flags & (SG_SYN | SG_FIN));
@@ -109,7 +109,7 @@ void sg_tcp_track(struct sg_session *s, const struct sg_packet *p, int side)
 		s->reset_side = (__u8)side;
 		return;
 	}
-	if (speaks_on(s, p, side)) {
+	if (continues_after_rst(s, p, side)) {
 		s->tcp_state = SG_TCP_ESTABLISHED;
 		s->fin_seen = s->fin_acked = 0;
 		s->midstream = 1;
@@ -137,7 +137,7 @@ void sg_tcp_track(struct sg_session *s, const struct sg_packet *p, int side)
 
 __u64 sg_tcp_timeout(const struct sg_session *s)
 {
-	/* Anybody can send what looks like the middle of a connection. */
+	/* A forged packet may look like the middle of a connection. */
 	if (!sg_tcp_is_answered(s) && sg_tcp_is_open(s))
 		return SG_TIMEOUT_TCP_OPENING;
 	switch (s->tcp_state) {

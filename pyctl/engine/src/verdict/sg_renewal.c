@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* DHCP renewals; see the header. In: packets. Out: whether they pass without a rule. No I/O. */
+/* Recognises DHCP renewals; see the header. In: packets. Out: whether they pass without a rule. No I/O. */
 #include "verdict/sg_renewal.h"
 
 #include "flow/sg_ask.h"
-#include "verdict/sg_question.h"
+#include "verdict/sg_group_query.h"
 
 enum { CLIENT = 68, SERVER = 67 };
 
@@ -23,7 +23,7 @@ void sg_renewal_learn(struct sg_port *port, const struct sg_packet *p)
 	renewal->known = 1;
 }
 
-/* Virtual scheduling: a time, no timer. */
+/* Virtual scheduling: a timestamp, no timer. */
 static int is_paced(struct sg_renewal *renewal, __u64 now_ns)
 {
 	if (renewal->paced_ns < now_ns)
@@ -45,7 +45,7 @@ int sg_renewal_passes(const struct sg_context *c)
 	    p->bytes > SG_RENEWAL_BYTES || sg_flow_ask(c->port, &c->key, p->dir).reason != SEG_R_DEFAULT_DENY)
 		return 0;
 	if (!out) {
-		if (!renewal->answers || c->now_ns > renewal->asked_ns + SG_TIMEOUT_QUESTION)
+		if (!renewal->answers || c->now_ns > renewal->asked_ns + SG_TIMEOUT_GROUP_QUERY)
 			return 0;
 		renewal->answers--;
 		return 1;
