@@ -3,7 +3,7 @@
  *
  * Everything that crosses a process or the kernel border is declared here and nowhere else: bcc
  * compiles it into the programs, gcc into the engine, cffi parses it for Python (SEG_ABI_CDEF).
- * The directory of the pins carries the hash of this file and of the reasons', so two layouts never meet in one map.
+ * The pins' directory carries a hash of the contract without comments and captions: one layout, one set of maps.
  * Structs use fixed widths and explicit padding; multi-byte packet fields are in network order.
  */
 #ifndef SEGCTL_ABI_H

@@ -6,6 +6,7 @@ from the header through the generated modules (see abi_build); nothing is typed 
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ __all__ = [
     "Reason",
     "constant",
     "ffi",
+    "layout",
     "pack",
     "require_current",
     "sizeof",
@@ -76,6 +78,23 @@ _CONSTANTS = _constants()
 def constant(name: str) -> int:
     """Return an enumerator's value by its C name; raise KeyError for an unknown name."""
     return _CONSTANTS[name]
+
+
+def layout(types: Any, *structs: str) -> str:
+    """Return a hash of where each field of the structs is, of what type and of what name. `types` is their FFI.
+
+    A renamed field changes it: the name is all that says what the bytes mean.
+    """
+    found = [_describe(types.typeof(f"struct {name}")) for name in structs]
+    return hashlib.sha256(repr(found).encode()).hexdigest()[:16]
+
+
+def _describe(ctype: Any) -> Any:
+    if ctype.kind == "array":
+        return ctype.length, _describe(ctype.item)
+    if ctype.kind not in ("struct", "union"):
+        return ctype.cname
+    return [(name, at.offset, _describe(at.type)) for name, at in ctype.fields]
 
 
 def sizeof(struct: str) -> int:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from cffi import FFI
 
+from pyctl import abi
 from pyctl.abi_build import HEADER, HEADERS, ROOT, TYPEDEFS, preprocess
 
 PACKAGE = Path(__file__).resolve().parent
@@ -24,6 +25,12 @@ SOURCES = PACKAGE / "src"
 STAMP = PACKAGE / "_ffi.stamp"
 MODULE = "pyctl.engine._ffi"
 FLAGS = ["-O2", "-g", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Wshadow"]
+STORED_HEADERS = '#include "report/sg_report.h"\n#include "session/sg_tcp.h"\n'
+STORED = ("sg_store", "sg_event_log", "sg_hit_log", "sg_session")
+STORED_NUMBERS = (
+    *("seg_dir", "seg_family", "sg_tcp_state", "sg_event_kind", "sg_answered"),
+    *("sg_hit_key", "sg_store_limit"),
+)
 # cffi's own generated file is not ours to warn about.
 FLAGS += [
     "-Wno-unused-parameter",
@@ -42,14 +49,25 @@ def cdef() -> str:
     return typedefs + re.sub(r"^\s*;\s*$", "", text, flags=re.MULTILINE)
 
 
-def layout() -> int:
-    """Return a number for the layout of the memory that outlives an engine; it is read only if equal."""
-    state = hashlib.sha256(HEADER.read_bytes())
-    for name in ("core", "event_queue", "hits", "session"):
-        (header,) = SOURCES.glob(f"*/sg_{name}.h")
-        # The folders in include lines do not matter for the layout.
-        state.update(re.sub(rb'(#include ")\w+/', rb"\1", header.read_bytes()))
-    return int.from_bytes(state.digest()[:8], "little")
+def stored_types(sources: Path = SOURCES) -> FFI:
+    """Return the types of the memory that outlives an engine, without the functions beside them."""
+    text = preprocess(STORED_HEADERS, f"-I{sources}")
+    own = r"^(?:struct|enum)(?: se?g_\w+)? \{.*?^\};"
+    ffi = FFI()
+    found = re.findall(own, text, flags=re.MULTILINE | re.DOTALL)
+    ffi.cdef("\n".join([TYPEDEFS, *found]))
+    return ffi
+
+
+def stored_layout(ffi: FFI) -> int:
+    """Return a number for the memory that outlives an engine; a successor reads it only if its own is equal.
+
+    Comments do not change it. Fields do, and so do the numbers that they hold, but for seg_reason's: these
+    never change their meaning, and a new reason is no cause to drop sessions.
+    """
+    numbers = [ffi.typeof(f"enum {name}").relements for name in STORED_NUMBERS]
+    text = f"{abi.layout(ffi, *STORED)} {numbers}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
 
 
 def digest(sources: Sequence[Path]) -> str:
@@ -77,7 +95,7 @@ def build(sources: Sequence[Path] | None = None, *, force: bool = False) -> Path
         '#include "api/sg_engine.h"\n',
         sources=[str(path) for path in sources],
         include_dirs=[str(SOURCES), str(HEADER.parent)],
-        extra_compile_args=[*FLAGS, f"-DSG_LAYOUT={layout()}ULL"],
+        extra_compile_args=[*FLAGS, f"-DSG_LAYOUT={stored_layout(stored_types())}ULL"],
         extra_link_args=["-pthread"],
     )
     with tempfile.TemporaryDirectory(prefix="segctl-ffi-") as scratch:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from pyctl.engine import node_records, records
+from pyctl.engine._binding import sizeof
 from pyctl.engine.node_records import Policies
 from pyctl.engine.protocol import MAX_FDS, Decoder, Message, encode, raise_error
 from pyctl.engine.records import EngineEvent, Hit, Session
@@ -173,7 +174,7 @@ class EngineClient:
     def session_count(self, port_id: int) -> int:
         """Return how many sessions a port has."""
         pages = self._session_pages(port_id, sys.maxsize)
-        return sum(map(len, pages)) // records.WIRE["sg_session_info"]
+        return sum(map(len, pages)) // sizeof("sg_session_info")
 
     def _session_pages(self, port_id: int, limit: int) -> Iterator[bytes]:
         cursor = 0
@@ -182,7 +183,7 @@ class EngineClient:
                 "sessions", port_id=port_id, limit=min(_PAGE, limit), cursor=cursor
             )
             yield blob
-            limit -= len(blob) // records.WIRE["sg_session_info"]
+            limit -= len(blob) // sizeof("sg_session_info")
             cursor = body["cursor"]
             if not cursor:
                 return

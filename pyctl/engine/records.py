@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import Any
 
-from pyctl.abi import REASONS
+from pyctl.abi import REASONS, layout
 from pyctl.engine._binding import constant, ffi, pack_array, sizeof
 from pyctl.errors import SegctlError
 from pyctl.model.flow import Answer
@@ -44,13 +44,13 @@ ANSWERS = {
     constant("SG_ANSWERED_DATA"): Answer.DATA,
 }
 WIRE = {
-    name: sizeof(name)
+    name: layout(ffi, name)
     for name in (
         *("sg_policy", "sg_rule", "sg_node_head", "sg_node_rule", "sg_node_spec"),
         *("sg_node_cidr", "sg_member", "sg_event", "sg_session_info", "sg_hit"),
     )
 }
-"""What agent and engine must agree on, besides segctl_abi.h."""
+"""Layouts that agent and engine must agree on, besides segctl_abi.h."""
 HIT_DEFAULT = constant("SG_HIT_DEFAULT")
 _DIRECTION_OF = {number: direction for direction, number in DIRECTIONS.items()}
 _ACTION_OF = {ACTIONS[action]: action for action in (Action.ALLOW, Action.DENY)}

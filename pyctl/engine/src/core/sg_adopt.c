@@ -11,7 +11,7 @@
 
 #define MAGIC 0x53474c4f57533031ULL
 #ifndef SG_LAYOUT
-#define SG_LAYOUT 0ULL	/* the build gives a hash of the headers that lay this memory out */
+#define SG_LAYOUT 0ULL	/* the build gives a hash of the fields of this memory (build_ffi.py) */
 #endif
 
 static int is_whole(const struct sg_session *s, __u64 now_ns)
