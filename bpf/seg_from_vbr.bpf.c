@@ -6,16 +6,16 @@
 /* No pair of ours has the detour MAC. Where it is no other datapath's either, whose filters stand
  * behind this one, the frame ends in the enforcer's mute stack. */
 SEG_INLINE int seg_not_ours(struct __sk_buff *skb, const struct seg_pkt *pkt,
-			    const struct seg_return *back)
+			    const struct seg_reinject_port *port)
 {
-	if (!back || !(back->vex_flags & SEG_PORT_ELSEWHERE))
+	if (!port || !(port->vex_flags & SEG_PORT_ELSEWHERE))
 		seg_count(skb, pkt, 0, 0, SEG_R_DETOUR_UNKNOWN, 0);
 	return TC_ACT_UNSPEC;
 }
 
 int seg_from_vbr(struct __sk_buff *skb)
 {
-	const struct seg_return *back;
+	const struct seg_reinject_port *port;
 	struct seg_pkt pkt;
 	__u32 index;
 	int reason = seg_parse_link(skb, &pkt);
@@ -29,19 +29,19 @@ int seg_from_vbr(struct __sk_buff *skb)
 	if (inbound == seg_mac_is_ucmac(pkt.smac))
 		return seg_drop(skb, &pkt, 0, 0, SEG_R_DETOUR_MACS);
 	index = port_id;
-	back = seg_map_lookup(seg_returns, &index);
-	if (!back || !back->vex_ifindex)
-		return seg_not_ours(skb, &pkt, back);
+	port = seg_map_lookup(seg_reinject, &index);
+	if (!port || !port->vex_ifindex)
+		return seg_not_ours(skb, &pkt, port);
 	/* Frames that were in the engine when the quarantine began. */
-	if ((back->vex_flags | back->vin_flags) & SEG_PORT_QUARANTINE)
+	if ((port->vex_flags | port->vin_flags) & SEG_PORT_QUARANTINE)
 		return seg_drop(skb, &pkt, port_id, 0, SEG_R_QUARANTINE);
-	__builtin_memcpy(mac, back->mac, sizeof(mac));
+	__builtin_memcpy(mac, port->mac, sizeof(mac));
 	if (group && seg_group_mac(skb, &pkt, mac) < 0)
 		return seg_drop(skb, &pkt, port_id, 0, SEG_R_SEND_FAILED);
 	if (bpf_skb_store_bytes(skb, inbound ? 0 : ETH_ALEN, mac, sizeof(mac), 0) < 0)
 		return seg_drop(skb, &pkt, port_id, 0, SEG_R_SEND_FAILED);
 	seg_count(skb, &pkt, port_id, 0, SEG_R_FROM_ENGINE, 0);
 	if (inbound)
-		return seg_send(skb, mac, back->mac, back->vin_flags, back->vin_ifindex);
-	return seg_send(skb, pkt.dmac, back->host_mac, back->vex_flags, back->vex_ifindex);
+		return seg_send(skb, mac, port->mac, port->vin_flags, port->vin_ifindex);
+	return seg_send(skb, pkt.dmac, port->host_mac, port->vex_flags, port->vex_ifindex);
 }

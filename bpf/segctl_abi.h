@@ -29,7 +29,7 @@ enum seg_limit {
 	SEG_OWNERS_MAX = 524288,
 	SEG_MACS_MAX = 65536,
 	SEG_NETS_MAX = 262144,
-	SEG_ENDS_BYTES = 262144,	/* ring buffer: 10,922 ends */
+	SEG_CLOSES_BYTES = 262144,	/* ring buffer: 10,922 ends */
 	SEG_EVENTS_BYTES = 262144,
 };
 
@@ -61,8 +61,8 @@ enum seg_port_flag {
 	SEG_PORT_PASS_OTHER = 2,	/* ethertypes that are not IP/ARP, and VLAN-tagged frames, pass */
 	SEG_PORT_ANY_SOURCE = 4,	/* the workload forwards for others: no source address check */
 	SEG_PORT_PEER_OK = 8,		/* this port's peer_ifindex may be reached by bpf_redirect_peer */
-	SEG_PORT_QUARANTINE = 16,	/* seg_returns only: frames still in the engine are dropped on vbr */
-	SEG_PORT_ELSEWHERE = 32,	/* seg_returns only, no ifindex: another datapath's port */
+	SEG_PORT_QUARANTINE = 16,	/* seg_reinject only: frames still in the engine are dropped on vbr */
+	SEG_PORT_ELSEWHERE = 32,	/* seg_reinject only, no ifindex: another datapath's port */
 	SEG_PORT_SERVES_ROUTER = 64,	/* the workload may send router advertisements and redirects */
 };
 
@@ -73,7 +73,7 @@ struct seg_port {
 	__u8 role;		/* enum seg_role: what this ifindex is */
 	__u8 mode;		/* enum seg_mode */
 	__u8 mac[6];		/* the workload's */
-	__u8 landing_mac[6];	/* redirect_peer only for a frame whose DA is this (with SEG_PORT_PEER_OK) */
+	__u8 redirect_peer_dmac[6];	/* redirect_peer only for a frame whose DA is this (with SEG_PORT_PEER_OK) */
 	__u32 flags;		/* enum seg_port_flag */
 	__u64 paced_ns;		/* of a vin, the kernel's: by when its ARP, ND, IGMP, MLD would have gone at a steady pace */
 	__u32 segment;		/* the host's bridge that vex is on, as a number; 0: none, or not known */
@@ -82,8 +82,8 @@ struct seg_port {
 };
 SEG_ABI_SIZE(seg_port, 40);
 
-/* seg_returns: array by port id; vex_ifindex 0 = no such pair (SEG_PORT_ELSEWHERE: not here). */
-struct seg_return {
+/* seg_reinject: array by port id; vex_ifindex 0 = no such pair (SEG_PORT_ELSEWHERE: not here). */
+struct seg_reinject_port {
 	__u32 vex_ifindex;
 	__u32 vin_ifindex;
 	__u8 mac[6];		/* the workload's */
@@ -91,7 +91,7 @@ struct seg_return {
 	__u32 vex_flags;	/* towards vex: SEG_PORT_PEER_OK, SEG_PORT_QUARANTINE */
 	__u32 vin_flags;	/* likewise towards vin */
 };
-SEG_ABI_SIZE(seg_return, 28);
+SEG_ABI_SIZE(seg_reinject_port, 28);
 
 /* seg_gens: array by port id of __u64; 0 = no flow of this port is cached. Mmapable. */
 
@@ -151,22 +151,22 @@ enum seg_settle {
 
 enum seg_close { SEG_CLOSE_FIN = 1, SEG_CLOSE_RST = 2 };	/* bits */
 
-/* seg_ends: ring buffer for the engine, which looks every 20 ms at the latest: the first FIN or RST of a
+/* seg_closes: ring buffer for the engine, which looks every 20 ms at the latest: the first FIN or RST of a
  * connection's direction that the kernel let pass. A full ring loses it; seg_flow.closed has it still. */
-struct seg_end {
+struct seg_close_event {
 	__u64 session;
 	__u8 dir;		/* enum seg_dir: of the packet */
 	__u8 close;		/* enum seg_close */
 	__u8 pad[6];
 };
-SEG_ABI_SIZE(seg_end, 16);
+SEG_ABI_SIZE(seg_close_event, 16);
 
 /* seg_control: array of one, mmapable. Its first cache line, read for each packet, does not change while they flow. */
 struct seg_control {
 	__u64 flow_secret[7];		/* the first engine's: of seg_flow.seal */
 	__u64 heartbeat_timeout_ns;	/* the agent's: older than this, and the engine is down */
 	__u64 heartbeat_ns;		/* the engine's: CLOCK_MONOTONIC of its last round */
-	__u32 steered_from;		/* the kernel's: enum seg_from, or 1 + the CPU; the engine clears it */
+	__u32 producer_cpu;		/* the kernel's: enum seg_producer, or 1 + the CPU; the engine clears it */
 	__u32 share_hit;		/* the kernel's: enum seg_share_hit, bits; the engine clears it */
 	__u64 share_gap_ns;		/* the engine's: how far apart a port's packets may come to it; 0: at will */
 	__u64 share_ahead_ns;		/* the engine's: how far ahead of that pace a port or peer may be */
@@ -181,7 +181,7 @@ SEG_ABI_SIZE(seg_control, 112);
 	((proto) == 0 || (proto) == 43 || (proto) == 44 || (proto) == 60 || (proto) == 135 || \
 	 (proto) == 139 || (proto) == 140 || (proto) == 253 || (proto) == 254)
 
-enum seg_from { SEG_FROM_NONE = 0, SEG_FROM_MANY = 0x7fffffff };
+enum seg_producer { SEG_PRODUCER_NONE = 0, SEG_PRODUCER_MANY = 0x7fffffff };
 
 /* seg_shares: array, by sender: first port id and direction (SEG_SHARE_PORTS), then a hash of port, direction and
  * peer. The kernel's; CLOCK_MONOTONIC. By when it would have come at the pace of seg_control.share_gap_ns: */

@@ -59,7 +59,7 @@ def _constants() -> dict[str, int]:
         "seg_close",
         "seg_flow_phase",
         "seg_settle",
-        "seg_from",
+        "seg_producer",
         "seg_share_limit",
         "seg_share_hit",
         "seg_family",

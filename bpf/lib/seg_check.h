@@ -66,14 +66,14 @@ SEG_INLINE int seg_check_group(const struct seg_pkt *pkt, const struct seg_port 
 	return seg_is_membership(pkt) ? SEG_R_GROUP : SEG_R_NONE;
 }
 
-/* For the engine, which likes to run where those are that wait for it (sg_place.h). Written when it changes
+/* For the engine, which likes to run where those are that wait for it (sg_cpu_affinity.h). Written when it changes
  * only, since every CPU reads this line, and not atomically: what one packet gets wrong, the next window mends. */
-SEG_INLINE void seg_note_cpu(struct seg_control *control)
+SEG_INLINE void seg_note_producer(struct seg_control *control)
 {
-	__u32 here = bpf_get_smp_processor_id() + 1, from = control->steered_from;
+	__u32 here = bpf_get_smp_processor_id() + 1, from = control->producer_cpu;
 
-	if (from != here && from != SEG_FROM_MANY)
-		control->steered_from = from == SEG_FROM_NONE ? here : SEG_FROM_MANY;
+	if (from != here && from != SEG_PRODUCER_MANY)
+		control->producer_cpu = from == SEG_PRODUCER_NONE ? here : SEG_PRODUCER_MANY;
 }
 
 SEG_INLINE int seg_check_engine(const struct seg_pkt *pkt, const struct seg_port *port)
@@ -87,11 +87,11 @@ SEG_INLINE int seg_check_engine(const struct seg_pkt *pkt, const struct seg_port
 		if (control->share_gap_ns && seg_share_is_over(control, pkt, port))
 			return SEG_R_PORT_SHARE;
 		/* Nobody waits for what is done with a copy. */
-		if (!seg_taps(port))
-			seg_note_cpu(control);
+		if (!seg_is_tap_mode(port))
+			seg_note_producer(control);
 		return SEG_R_TO_ENGINE;
 	}
-	return port->flags & SEG_PORT_FAIL_OPEN || seg_taps(port) ? SEG_R_FAIL_OPEN :
+	return port->flags & SEG_PORT_FAIL_OPEN || seg_is_tap_mode(port) ? SEG_R_FAIL_OPEN :
 								    SEG_R_ENGINE_DOWN;
 }
 

@@ -23,7 +23,7 @@ SEG_INLINE int seg_is_drop(__u32 reason)
 	return SEG_DROPS >> (reason & 63) & 1;
 }
 
-SEG_INLINE void seg_tell(struct __sk_buff *skb, const struct seg_pkt *pkt, __u16 port_id, __u8 dir,
+SEG_INLINE void seg_emit_event(struct __sk_buff *skb, const struct seg_pkt *pkt, __u16 port_id, __u8 dir,
 			 __u16 reason, int passed, __u64 packets, __u64 now)
 {
 	struct seg_event *event =
@@ -78,7 +78,7 @@ SEG_INLINE void seg_count(struct __sk_buff *skb, const struct seg_pkt *pkt, __u1
 	if (counter->last_event_ns && now - counter->last_event_ns < SEG_EVENT_PERIOD_NS)
 		return;
 	counter->last_event_ns = now;
-	seg_tell(skb, pkt, port_id, dir, reason, passed, counter->packets, now);
+	seg_emit_event(skb, pkt, port_id, dir, reason, passed, counter->packets, now);
 }
 
 #endif

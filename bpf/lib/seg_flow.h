@@ -65,8 +65,8 @@ SEG_INLINE struct seg_flow *seg_flow_find(const struct seg_pkt *pkt, __u16 port_
 /* Linux may answer data with RST while another CPU takes in the ACK that ends their handshake:
  * inet_ehash_insert() unlinks the request before it links the child, and who looks in between finds the
  * listener alone. The engine sends a SYN on, and all that follows from that, ACK included, happens on its
- * CPU; what the opener says next comes from its own. Through the engine it comes after the ACK. */
-SEG_INLINE int seg_flow_opens(struct seg_flow *flow)
+ * CPU; what the initiator says next comes from its own. Through the engine it comes after the ACK. */
+SEG_INLINE int seg_defers_opening(struct seg_flow *flow)
 {
 	__u16 cpu = (__u16)bpf_get_smp_processor_id();
 
@@ -80,7 +80,7 @@ SEG_INLINE int seg_flow_opens(struct seg_flow *flow)
 
 /* What came before the verdict may still wait for the engine, and would be overtaken. So the flow stays on
  * that way until it pauses for long enough; not where the engine is down or has too much to do. */
-SEG_INLINE int seg_flow_settles(struct seg_flow *flow, const struct seg_pkt *pkt)
+SEG_INLINE int seg_defers_settling(struct seg_flow *flow, const struct seg_pkt *pkt)
 {
 	const __s64 pause = pkt->proto == IPPROTO_TCP ? SEG_SETTLE_TCP_NS : SEG_SETTLE_NS;
 	__u32 zero = 0;
@@ -101,18 +101,25 @@ SEG_INLINE int seg_flow_settles(struct seg_flow *flow, const struct seg_pkt *pkt
 	return 1;
 }
 
+SEG_INLINE int seg_must_defer_to_engine(struct seg_flow *flow, const struct seg_pkt *pkt)
+{
+	if (flow->phase == SEG_FLOW_STEADY)
+		return 0;
+	return flow->phase == SEG_FLOW_OPENING ? seg_defers_opening(flow) : seg_defers_settling(flow, pkt);
+}
+
 /* Nobody is woken: no packet waits for it. */
 SEG_INLINE void seg_flow_close(struct seg_flow *flow, __u64 session, __u8 dir, __u8 close)
 {
-	struct seg_end *end;
+	struct seg_close_event *end;
 
 	if (flow->closed & close)
 		return;
 	flow->closed |= close;
-	end = bpf_ringbuf_reserve((void *)SEG_MAP(seg_ends), sizeof(*end), 0);
+	end = bpf_ringbuf_reserve((void *)SEG_MAP(seg_closes), sizeof(*end), 0);
 	if (!end)
 		return;
-	*end = (struct seg_end){ .session = session, .dir = dir, .close = close };
+	*end = (struct seg_close_event){ .session = session, .dir = dir, .close = close };
 	bpf_ringbuf_submit(end, BPF_RB_NO_WAKEUP);
 }
 
@@ -142,8 +149,7 @@ SEG_INLINE int seg_flow_verdict(struct __sk_buff *skb, const struct seg_pkt *pkt
 	/* The engine answers the connection that it blocked. */
 	if (pkt->closes && read.verdict == SEG_VERDICT_DENY)
 		return SEG_R_NONE;
-	if (flow->phase && (flow->phase == SEG_FLOW_OPENING ? seg_flow_opens(flow) :
-							      seg_flow_settles(flow, pkt)))
+	if (seg_must_defer_to_engine(flow, pkt))
 		return SEG_R_NONE;
 	flow->last_seen_ns = now;
 	/* Both directions of a busy flow and both CPUs of a moved one meet here. */

@@ -3,7 +3,7 @@
  *
  * And whose its destination is.
  *
- * API: seg_taps(), seg_addr_is(), seg_check_mac(), seg_check_source() and seg_check_receiver() for vin;
+ * API: seg_is_tap_mode(), seg_addr_is(), seg_check_mac(), seg_check_source() and seg_check_receiver() for vin;
  * seg_check_peer(), seg_check_probed(), seg_check_served() and seg_check_destination() for vex. Each check returns
  * the reason that settles the frame, or SEG_R_NONE. What is another's is dropped in every mode (seg_is_theft());
  * what is nobody's is spoofed, which the modes that record do not drop.
@@ -14,7 +14,7 @@
 #include "lib/seg_group.h"
 
 /* The mode only records: frames go on at once, the engine gets copies. */
-SEG_INLINE int seg_taps(const struct seg_port *port)
+SEG_INLINE int seg_is_tap_mode(const struct seg_port *port)
 {
 	return port->mode == SEG_MODE_DISCOVER || port->mode == SEG_MODE_MONITOR;
 }

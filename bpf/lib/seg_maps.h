@@ -28,7 +28,7 @@
 	} ____btf_map_##name __attribute__((section(".maps." #name), used))
 
 SEG_LAYOUT(seg_ports, __u32, struct seg_port);
-SEG_LAYOUT(seg_returns, __u32, struct seg_return);
+SEG_LAYOUT(seg_reinject, __u32, struct seg_reinject_port);
 SEG_LAYOUT(seg_gens, __u32, __u64);
 SEG_LAYOUT(seg_flows4, struct seg_flow_key4, struct seg_flow);
 SEG_LAYOUT(seg_flows6, struct seg_flow_key6, struct seg_flow);
@@ -40,6 +40,6 @@ SEG_LAYOUT(seg_macs, struct seg_mac_key, struct seg_mac);
 SEG_LAYOUT(seg_nets, struct seg_net_key, __u32);
 SEG_LAYOUT(seg_counters, struct seg_counter_key, struct seg_counter);
 SEG_LAYOUT(seg_events, __u32, struct seg_event);
-SEG_LAYOUT(seg_ends, __u32, struct seg_end);
+SEG_LAYOUT(seg_closes, __u32, struct seg_close_event);
 
 #endif

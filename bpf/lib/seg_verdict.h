@@ -29,7 +29,7 @@ SEG_INLINE int seg_done(void)
 /* A tap drops nothing but a forged detour MAC, and what comes in the name of another. */
 SEG_INLINE int seg_only_records(const struct seg_port *port, __u16 reason)
 {
-	return seg_taps(port) && reason != SEG_R_FORGED_UCMAC && !seg_is_theft(reason);
+	return seg_is_tap_mode(port) && reason != SEG_R_FORGED_UCMAC && !seg_is_theft(reason);
 }
 
 /* A reason about addresses: where the mode only records, it is recorded here, and the frame is inspected all the
@@ -45,10 +45,10 @@ SEG_INLINE int seg_unless_recorded(struct __sk_buff *skb, const struct seg_pkt *
 
 /* bpf_redirect_peer saves a queue, but marks any frame as addressed to its receiver: so only where
  * it is. Everything else goes through the device like any frame. */
-SEG_INLINE int seg_send(struct __sk_buff *skb, const __u8 *dmac, const __u8 *landing_mac, __u32 flags,
+SEG_INLINE int seg_send(struct __sk_buff *skb, const __u8 *dmac, const __u8 *redirect_peer_dmac, __u32 flags,
 			__u32 ifindex)
 {
-	if (flags & SEG_PORT_PEER_OK && seg_mac_equal(dmac, landing_mac))
+	if (flags & SEG_PORT_PEER_OK && seg_mac_equal(dmac, redirect_peer_dmac))
 		return bpf_redirect_peer(ifindex, 0);
 	/* For seg_to_port(). A veth takes it off on the way to another namespace. */
 	skb->mark = SEG_MARK;
@@ -105,7 +105,7 @@ SEG_INLINE int seg_finish(struct __sk_buff *skb, const struct seg_pkt *pkt,
 {
 	int held = 0, drop, passed;
 
-	if (reason == SEG_R_TO_ENGINE && seg_taps(port)) {
+	if (reason == SEG_R_TO_ENGINE && seg_is_tap_mode(port)) {
 		reason = seg_copy(skb, pkt, port);
 	} else if (reason == SEG_R_TO_ENGINE) {
 		held = 1;
@@ -122,7 +122,7 @@ SEG_INLINE int seg_finish(struct __sk_buff *skb, const struct seg_pkt *pkt,
 		return TC_ACT_SHOT;
 	if (held)
 		return bpf_redirect(SEG_VBR_IFINDEX, 0);
-	return seg_send(skb, pkt->dmac, port->landing_mac, port->flags, port->peer_ifindex);
+	return seg_send(skb, pkt->dmac, port->redirect_peer_dmac, port->flags, port->peer_ifindex);
 }
 
 #endif

@@ -390,7 +390,7 @@ class Agent:
     def _set_log_level(self, level: str) -> str:
         before = logs.set_level(level)
         self.supervisor.log_level = level
-        self.supervisor.tell(lambda engine: engine.log_level(level))
+        self.supervisor.call_engine(lambda engine: engine.log_level(level))
         return before
 
     def stop(self, *, detach: bool = False) -> list[str]:

@@ -29,7 +29,7 @@ class PeerProtocol(H11Protocol):
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Read the peer's uid once, at connect: a socket that is passed on stays its opener's."""
+        """Read the peer's uid once, at connect: a socket that is passed on stays its initiator's."""
         self._request = _Limit(self.loop, REQUEST_S, transport.abort)
         self._reading = _Limit(self.loop, READ_S, transport.abort)
         super().connection_made(transport)

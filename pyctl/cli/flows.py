@@ -50,8 +50,8 @@ def flows(
     """Who talks with whom, how much, and why it may or may not.
 
     Flows that go on and flows that ended, denied ones among them. What two attached workloads say
-    to each other is one flow, judged at both ends: VERDICT, RULE and REASON are those of the opener's
-    end / the other end, and --verdict asks for the worse one. BYTES and PACKETS count frames from the opener, BACK the bytes towards it; BY tells how
+    to each other is one flow, judged at both ends: VERDICT, RULE and REASON are those of the initiator's
+    end / the other end, and --verdict asks for the worse one. BYTES and PACKETS count frames from the initiator, BACK the bytes towards it; BY tells how
     much of it the kernel carried by itself.
 
     A silent flow ends after 30 s, once both sides have spoken after 120 s (UDP), 180 s (other protocols) or 20

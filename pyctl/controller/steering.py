@@ -119,7 +119,7 @@ class Steering:
         self._listeners[port_id] = listeners
         self._may_cache(port_id, kind)
         self._join(compiled, port_id)
-        self._tell_listeners(port_id)
+        self._set_listeners(port_id)
 
     def _join(self, compiled: Compiled, port_id: int) -> None:
         """Send the engine the port's policy and its workload's groups, for this port only. Send all rules if
@@ -129,12 +129,12 @@ class Steering:
         policies = self.differs([compiled.ports[port_id]])
         world = self._applied
         if world is None:
-            self._tell_all(compiled, policies, None)
+            self._set_policies(compiled, policies, None)
             return
         if not _same_rules(world, compiled):
             others = self.changes(compiled)
             policies += [one for one in others if one.port_id in self._kinds]
-            self._tell_all(compiled, policies, None)
+            self._set_policies(compiled, policies, None)
             self.publish()
             return
         groups = {port_id: compiled.members.ports[port_id]}
@@ -144,7 +144,7 @@ class Steering:
             own = {**world.own, port_id: compiled.own[port_id]}
             members = replace(world.members, ports=ports)
             joining = replace(world, members=members, own=own)
-            self._tell_all(joining, policies, joined)
+            self._set_policies(joining, policies, joined)
         else:
             self._swap(policies)
 
@@ -165,7 +165,7 @@ class Steering:
             self.drivers.attach(pair, kind)
             self.publish()
             self._pairs[port_id] = pair
-            self.tell_owners(compiled)
+            self.write_owners(compiled)
         except Exception:
             self.remove(port_id)
             raise
@@ -195,7 +195,7 @@ class Steering:
                 left.pop(port_id, None)
                 members = replace(self._applied.members, ports=left)
                 self._applied = replace(self._applied, members=members)
-            self._supervisor.tell(lambda engine: engine.port_delete(port_id))
+            self._supervisor.call_engine(lambda engine: engine.port_delete(port_id))
 
     def move(self, pair: PortPair, kind: DatapathKind) -> None:
         """Move a steered port to another datapath, without packet loss or packets that pass unjudged."""
@@ -284,21 +284,21 @@ class Steering:
         former = self.applied.members
         moved = changed_members(former, compiled.members, where.ports, where.addresses)
         if self._engine_dirty or not _same_rules(self._applied, compiled):
-            self._tell_all(compiled, changed, None)
+            self._set_policies(compiled, changed, None)
         elif moved.ports or moved.addresses or moved.shared:
-            self._tell_all(compiled, changed, moved)
+            self._set_policies(compiled, changed, moved)
         else:
             self._applied = compiled
             self._swap(changed)
 
     def drain_engine(self) -> None:
         """Wait until the engine has judged the frames that it was sent so far."""
-        self._supervisor.tell(lambda engine: engine.sync())
+        self._supervisor.call_engine(lambda engine: engine.sync())
 
-    def tell_owners(self, compiled: Compiled) -> None:
+    def write_owners(self, compiled: Compiled) -> None:
         """Tell the drivers who owns which address. A full map is logged: policy and quarantine still hold."""
         try:
-            self.drivers.tell_owners(compiled.pairs, self.segments, compiled.node.cidrs)
+            self.drivers.write_owners(compiled.pairs, self.segments, compiled.node.cidrs)
         except RefusedError as error:
             _log.error("not all addresses are guarded", error=str(error))
 
@@ -322,7 +322,7 @@ class Steering:
             self._current = {**self._current, **new}
         return stamped
 
-    def _tell_all(
+    def _set_policies(
         self, compiled: Compiled, policies: Iterable[PortPolicy], moved: Members | None
     ) -> None:
         """Send members and policies to the engine, which applies them between two packets. `moved`: only who
@@ -335,22 +335,22 @@ class Steering:
         # Stays set on an error: an engine that refused half of it is told all of it next time.
         self._engine_dirty = True
         if moved is None:
-            self._supervisor.tell(
+            self._supervisor.call_engine(
                 lambda engine: engine.node_set(node, compiled.members, stamped)
             )
         else:
-            self._supervisor.tell(
+            self._supervisor.call_engine(
                 lambda engine: engine.members_set(node, moved, stamped)
             )
         self._engine_dirty = False
 
     def _swap(self, policies: list[PortPolicy]) -> None:
         for policy, generation in self._stamped(policies):
-            self._supervisor.tell(_policy_set(generation, policy))
+            self._supervisor.call_engine(_policy_set(generation, policy))
 
-    def _tell_listeners(self, port_id: int) -> None:
+    def _set_listeners(self, port_id: int) -> None:
         ports = self._listeners[port_id]()
-        self._supervisor.tell(lambda engine: engine.listeners_set(port_id, ports))
+        self._supervisor.call_engine(lambda engine: engine.listeners_set(port_id, ports))
 
     def publish(self) -> None:
         """Publish the generations that the engine has. Ports that are only prepared wait until `add`."""
@@ -367,9 +367,9 @@ class Steering:
         have no session any more.
         """
         policies = list(self._policies.values())
-        self._tell_all(self.applied, policies, None)
+        self._set_policies(self.applied, policies, None)
         for port_id in self._listeners:
-            self._tell_listeners(port_id)
+            self._set_listeners(port_id)
         self.publish()
 
 

@@ -103,7 +103,7 @@ class Drivers:
         if DatapathKind.EBPF in self._ready:
             self._ebpf.mark_elsewhere(port_id, elsewhere=elsewhere)
 
-    def tell_owners(
+    def write_owners(
         self,
         pairs: Mapping[int, PortPair],
         segments: Mapping[int, Segment],
@@ -120,7 +120,7 @@ class Drivers:
             changes |= network_changes(_networks(self._cidrs or {}), _networks(cidrs))
             self._cidrs = cidrs
         if changes or whole:
-            self._ebpf.tell_owners(changes, whole=whole)
+            self._ebpf.write_owners(changes, whole=whole)
 
     def attach(self, pair: PortPair, kind: DatapathKind) -> None:
         """Steer a pair by that datapath, which is connected if it is not yet."""

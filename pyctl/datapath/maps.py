@@ -108,16 +108,16 @@ def _ports(opened: bpf.Map) -> Iterator[Row]:
             "mode": MODES.get(port.mode, str(port.mode)),
             "peer_ifindex": port.peer_ifindex,
             "mac": mac_text(port.mac),
-            "landing_mac": mac_text(port.landing_mac),
+            "redirect_peer_dmac": mac_text(port.redirect_peer_dmac),
             "flags": flag_names(port.flags),
             "owner": port.owner,
             "segment": port.segment,
         }
 
 
-def _returns(opened: bpf.Map) -> Iterator[Row]:
+def _reinject(opened: bpf.Map) -> Iterator[Row]:
     for key, value in opened.entries():
-        back = abi.unpack("seg_return", value)
+        back = abi.unpack("seg_reinject_port", value)
         if back.vex_ifindex or back.vex_flags:
             yield {
                 "port_id": _index(key),
@@ -172,8 +172,8 @@ def _ports_of(key: Any) -> Row:
 
 
 _STEERED = {
-    abi.constant("SEG_FROM_NONE"): None,
-    abi.constant("SEG_FROM_MANY"): "several",
+    abi.constant("SEG_PRODUCER_NONE"): None,
+    abi.constant("SEG_PRODUCER_MANY"): "several",
 }
 """The CPUs that steered since the engine's last look; it looks a hundred times a second."""
 
@@ -184,8 +184,8 @@ def _control(opened: bpf.Map) -> Iterator[Row]:
         yield {
             "heartbeat_ns": control.heartbeat_ns,
             "heartbeat_timeout_ns": control.heartbeat_timeout_ns,
-            "steered_from_cpu": _STEERED.get(
-                control.steered_from, control.steered_from - 1
+            "producer_cpu": _STEERED.get(
+                control.producer_cpu, control.producer_cpu - 1
             ),
             "share_gap_ns": control.share_gap_ns,
         }
@@ -256,7 +256,7 @@ def _counters(opened: bpf.Map) -> Iterator[Row]:
 
 _DECODERS: Mapping[str, Callable[[bpf.Map], Iterator[Row]]] = {
     "seg_ports": _ports,
-    "seg_returns": _returns,
+    "seg_reinject": _reinject,
     "seg_gens": _gens,
     "seg_flows4": _flows(4),
     "seg_flows6": _flows(6),

@@ -31,7 +31,7 @@ _FLOW = abi.sizeof("seg_flow")
 
 MAPS: Mapping[str, bpf.MapLayout] = {
     "seg_ports": _hash(4, abi.sizeof("seg_port"), "SEG_PORTS_MAX"),
-    "seg_returns": _array(abi.sizeof("seg_return"), "SEG_PORT_IDS"),
+    "seg_reinject": _array(abi.sizeof("seg_reinject_port"), "SEG_PORT_IDS"),
     "seg_gens": _array(8, "SEG_PORT_IDS", bpf.BPF_F_MMAPABLE),
     "seg_flows4": _hash(abi.sizeof("seg_flow_key4"), _FLOW, "SEG_FLOWS_MAX"),
     "seg_flows6": _hash(abi.sizeof("seg_flow_key6"), _FLOW, "SEG_FLOWS_MAX"),
@@ -59,7 +59,7 @@ MAPS: Mapping[str, bpf.MapLayout] = {
         bpf.BPF_F_NO_PREALLOC,
     ),
     "seg_events": _layout(bpf.BPF_MAP_TYPE_RINGBUF, 0, 0, "SEG_EVENTS_BYTES", 0),
-    "seg_ends": _layout(bpf.BPF_MAP_TYPE_RINGBUF, 0, 0, "SEG_ENDS_BYTES", 0),
+    "seg_closes": _layout(bpf.BPF_MAP_TYPE_RINGBUF, 0, 0, "SEG_CLOSES_BYTES", 0),
 }
 
 PROGRAMS = (

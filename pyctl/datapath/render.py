@@ -11,7 +11,7 @@ from pyctl.platform.bpf.tc import BpfFilter
 
 _MAPS = (
     "seg_ports",
-    "seg_returns",
+    "seg_reinject",
     "seg_gens",
     "seg_addrs",
     "seg_flows4",

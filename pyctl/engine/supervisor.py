@@ -180,13 +180,13 @@ class Supervisor:
                 self._rings.reopened(self._instance.netns),
             )
             former.close()
-            self.tell(self._give)
+            self.call_engine(self._give)
 
     def _give(self, engine: EngineClient) -> None:
         if self._rings is not None:
             engine.give_rings(self._rings)
 
-    def tell(self, what: Callable[[EngineClient], object]) -> None:
+    def call_engine(self, what: Callable[[EngineClient], object]) -> None:
         """Call the engine. If it does not answer, replace it; the new one is taught the current state, which
         includes what was to be told. Raises SegctlError.
         """
@@ -281,8 +281,8 @@ class Supervisor:
                     "entries",
                     "evicted",
                     "refused",
-                    "late_packets",
-                    "late_bytes",
+                    "offload_misses",
+                    "offload_missed_bytes",
                 )
             },
         }
@@ -343,7 +343,14 @@ class Supervisor:
 
 def flow_map(stats: Mapping[str, Any]) -> dict[str, int]:
     """Return the API's FlowMap for all ports together."""
-    names = ("entries", "capacity", "evicted", "refused", "late_packets", "late_bytes")
+    names = (
+        "entries",
+        "capacity",
+        "evicted",
+        "refused",
+        "offload_misses",
+        "offload_missed_bytes",
+    )
     # A found engine of an earlier version has fewer counters.
     return {name: stats.get(f"flows_{name}", 0) for name in names}
 

@@ -9,7 +9,7 @@ from pyctl.model.protocols import WITH_PORTS
 
 class Answer(StrEnum):
     """What the other end sent back. A refusal (RST, ICMP error) does not count, nor does a SYN|ACK that the
-    opener did not acknowledge: port scanners leave such half handshakes.
+    initiator did not acknowledge: port scanners leave such half handshakes.
     """
 
     NONE = "none"

@@ -4,7 +4,7 @@ In: the mode of an end, and what the rules say there. Out: Judgement, Outcome. I
 
 Traffic between two attached workloads of one host is judged once at each end, as egress of the one
 that opens it and as ingress of the other, by that end's own mode; it opens where both let it pass. The
-end that is not attached (or on another host) judges nothing. What the opener's end drops, the other end
+end that is not attached (or on another host) judges nothing. What the initiator's end drops, the other end
 never sees, and so records nothing of. Usually both ends find the same rule; they differ where a rule holds
 at one end alone (`direction:`), or an address is translated between them.
 
@@ -76,7 +76,7 @@ def staged(judgement: Judgement, says: RuleResult | None) -> Judgement:
 
 
 def connection(egress: Judgement | None, ingress: Judgement | None) -> Outcome:
-    """Return the outcome of a connection; the opener's end judges first. None: that end is not attached."""
+    """Return the outcome of a connection; the initiator's end judges first. None: that end is not attached."""
     if egress and not egress.passes:
         return Outcome(opens=False, egress=egress, ingress=None)
     return Outcome(ingress is None or ingress.passes, egress, ingress)
@@ -92,14 +92,14 @@ def table() -> str:
     ]
     lines += [
         "",
-        "Between two ends, the opener's to the left, where a rule allows / a rule denies / there is",
-        "no rule: + it opens, E it is dropped at the opener's end, I at the other end.",
+        "Between two ends, the initiator's to the left, where a rule allows / a rule denies / there is",
+        "no rule: + it opens, E it is dropped at the initiator's end, I at the other end.",
         "",
         _line("", ("outside", *Mode), 12),
     ]
-    for opener in (None, *Mode):
-        cells = (_cell(opener, answerer) for answerer in (None, *Mode))
-        lines.append(_line(opener or "outside", cells, 12))
+    for initiator in (None, *Mode):
+        cells = (_cell(initiator, answerer) for answerer in (None, *Mode))
+        lines.append(_line(initiator or "outside", cells, 12))
     return "\n".join(lines)
 
 
@@ -113,13 +113,13 @@ def _words(judgement: Judgement) -> str:
     return "dropped, denial" if judgement.verdict else "dropped"
 
 
-def _cell(opener: Mode | None, answerer: Mode | None) -> str:
-    if opener is None and answerer is None:
+def _cell(initiator: Mode | None, answerer: Mode | None) -> str:
+    if initiator is None and answerer is None:
         return "-"
     letters = []
     for says in RuleResult:
         outcome = connection(
-            judged(opener, says) if opener else None,
+            judged(initiator, says) if initiator else None,
             judged(answerer, says) if answerer else None,
         )
         stopped = "I" if outcome.ingress and not outcome.ingress.passes else "E"

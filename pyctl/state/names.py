@@ -82,7 +82,7 @@ class Names:
     def ends(
         self, port_id: int, direction: str | None, source: str, destination: str
     ) -> tuple[str | None, str | None]:
-        """Return names of opener and answerer: the port's own workload at its end, the other by address."""
+        """Return names of initiator and answerer: the port's own workload at its end, the other by address."""
         mine = self._by_port.get(port_id)
         if direction == "egress":
             return mine, self.of_address(destination, port_id)

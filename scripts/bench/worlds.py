@@ -29,7 +29,7 @@ PLACED = {"apart": "a core each", "together": "on one core"}
 """Where a ping-pong's two ends run. `apart`: each on a core of its own, so that every message wakes
 another core, tens of µs. `together`: on one core, where a message costs no wake-up, a few µs, so that
 whatever the path adds stands out. Left alone, the scheduler moves between the two as it likes and the
-figures are a lottery. The engine runs where it likes (sg_place.h)."""
+figures are a lottery. The engine runs where it likes (sg_cpu_affinity.h)."""
 
 POLICY = """
 apiVersion: segctl/v1

@@ -214,7 +214,7 @@ def first_act() -> None:
 
         chapter("The BPF maps")
         download = slow_download(segctl, web, client)
-        print(segctl.run("dump-maps", "seg_returns").rstrip())
+        print(segctl.run("dump-maps", "seg_reinject").rstrip())
         print(segctl.run("dump-maps", "seg_flows4").rstrip())
 
         chapter("Deny")

@@ -96,7 +96,7 @@ def held_by_the_kernel(agent: AgentProcess) -> dict[str, Any]:
         "ifindexes": {row["ifindex"]: row["port_id"] for row in maps["seg_ports"]},
         "returns": {
             row["port_id"]: (row["vex_ifindex"], row["vin_ifindex"])
-            for row in maps["seg_returns"]
+            for row in maps["seg_reinject"]
         },
         "generations": {row["port_id"] for row in maps["seg_gens"]},
         "addresses": {
@@ -107,7 +107,7 @@ def held_by_the_kernel(agent: AgentProcess) -> dict[str, Any]:
         "strangers": {
             row["port_id"] for row in flows + maps["seg_counters"] if row["port_id"]
         }
-        - {row["port_id"] for row in maps["seg_returns"]},
+        - {row["port_id"] for row in maps["seg_reinject"]},
     }
 
 

@@ -161,13 +161,13 @@ def node(either: Wiring) -> Iterator[Node]:
 
 def run(node: Node, row: Row) -> tuple[object, object]:
     """(what must be, what is) of a row."""
-    if row.opener:
-        node.set(0, row.opener, row.at_opener)
+    if row.initiator:
+        node.set(0, row.initiator, row.at_initiator)
     if row.answerer:
         node.set(1, row.answerer, row.at_answerer)
     quarantined = [node.wiring.counted(number, "quarantine") for number in (0, 1)]
-    client = node.clients[0 if row.opener else 1]
-    source = packets.pod_one_ip4 if row.opener else packets.gateway_ip4
+    client = node.clients[0 if row.initiator else 1]
+    source = packets.pod_one_ip4 if row.initiator else packets.gateway_ip4
     ip = packets.pod_two_ip4 if row.answerer else packets.gateway_ip4
     # All of it, and nothing earlier: in one of eight runs the kernel chooses one of its 14,000 ports a second
     # time, for the same destination or another.
@@ -177,7 +177,7 @@ def run(node: Node, row: Row) -> tuple[object, object]:
     expected = {
         str(way): (end.verdict, end.reason, rule_of(says, way))
         for way, says, end in (
-            (Direction.EGRESS, row.at_opener, row.outcome.egress),
+            (Direction.EGRESS, row.at_initiator, row.outcome.egress),
             (Direction.INGRESS, row.at_answerer, row.outcome.ingress),
         )
         if end and end.verdict

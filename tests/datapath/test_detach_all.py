@@ -44,7 +44,7 @@ def attached(agent: AgentProcess) -> int:
 def nothing_is_left(agent: AgentProcess, members: list[Member]) -> None:
     assert agent.remains() == {"links": [], "workloads": [], "journal": []}
     maps = dump_maps(agent.instance)
-    for name in ("seg_ports", "seg_returns", "seg_gens", "seg_addrs"):
+    for name in ("seg_ports", "seg_reinject", "seg_gens", "seg_addrs"):
         assert maps[name] == [], name
     for one in members:
         assert [link["ifname"] for link in one.ip("link")] == ["lo", "eth0"]

@@ -185,7 +185,7 @@ def test_a_port_of_another_datapath_is_marked_and_in_nobodys_way(wiring: Wiring)
     driver, pair = wiring.driver, wiring.pairs[0]
 
     def rows():
-        return dump_maps(wiring.instance, "seg_returns")["seg_returns"]
+        return dump_maps(wiring.instance, "seg_reinject")["seg_reinject"]
 
     driver.mark_elsewhere(pair.port_id, elsewhere=True)
     assert [(row["port_id"], row["vex_flags"]) for row in rows()] == [

@@ -157,14 +157,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		uint8_t command = at[0], choice = at[1];
 
 		if (command >= 0xfb) {
-			struct seg_end told = {
+			struct seg_close_event told = {
 				.session = world.session ^ (choice >> 4 ? 0 : (uint64_t)choice << (choice & 32)),
 				.dir = choice >> 2, .close = choice,
 			};
 
 			at += 2;
 			if (command == 0xfb)
-				sg_core_end(core, &told, now);
+				sg_core_close_event(core, &told, now);
 			if (command == 0xfc)
 				set_node(core, choice, *at);
 			if (command == 0xff)

@@ -81,8 +81,8 @@ class Lab:
                     opened.delete(key)
         for port_id in (PORT, OTHER_PORT):
             self.generation(0, port_id)
-            size = abi.sizeof("seg_return")
-            self.write("seg_returns", struct.pack("=I", port_id), bytes(size))
+            size = abi.sizeof("seg_reinject_port")
+            self.write("seg_reinject", struct.pack("=I", port_id), bytes(size))
         self.heartbeat()
 
     def heartbeat(self, *, stale: bool = False) -> None:
@@ -133,22 +133,22 @@ class Lab:
             self.write("seg_addrs", key, b"\1")
 
     def back(self, port_id: int = PORT, flags: int = 0) -> None:
-        """seg_returns of a port whose MAC is pod one's."""
+        """seg_reinject of a port whose MAC is pod one's."""
         value = abi.pack(
-            "seg_return",
+            "seg_reinject_port",
             vex_ifindex=VEX,
             vin_ifindex=VIN,
             mac=raw(packets.pod_one_mac),
             vex_flags=flags,
             vin_flags=flags,
         )
-        self.write("seg_returns", struct.pack("=I", port_id), value)
+        self.write("seg_reinject", struct.pack("=I", port_id), value)
 
     def elsewhere(self, port_id: int) -> None:
-        """seg_returns of a port of another datapath."""
+        """seg_reinject of a port of another datapath."""
         flags = abi.constant("SEG_PORT_ELSEWHERE")
-        value = abi.pack("seg_return", vex_flags=flags)
-        self.write("seg_returns", struct.pack("=I", port_id), value)
+        value = abi.pack("seg_reinject_port", vex_flags=flags)
+        self.write("seg_reinject", struct.pack("=I", port_id), value)
 
     def run(
         self,

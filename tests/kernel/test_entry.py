@@ -324,7 +324,7 @@ def test_an_engine_that_never_was_is_down(kernel: Lab):
     assert kernel.run("vin", frame).reason == "engine_down"
 
 
-def steered_from(
+def producer_cpu(
     kernel: Lab, hook: str, before: int = 0, *, stale: bool = False
 ) -> int:
     """What the engine reads of where its frames came from, after one more."""
@@ -332,23 +332,23 @@ def steered_from(
         "seg_control",
         heartbeat_ns=1 if stale else time.monotonic_ns(),
         heartbeat_timeout_ns=1 if stale else 60_000_000_000,
-        steered_from=before,
+        producer_cpu=before,
     )
     kernel.write("seg_control", bytes(4), value)
     way = WAY[hook]
     kernel.run(hook, bytes(f.link(way) / f.ip(way) / f.tcp()))
     with open_map(kernel.instance, "seg_control") as control:
-        return abi.unpack("seg_control", control.lookup(bytes(4))).steered_from
+        return abi.unpack("seg_control", control.lookup(bytes(4))).producer_cpu
 
 
 @pytest.mark.parametrize("hook", ["vex", "vin"])
 def test_the_engine_is_told_which_cpu_steers_to_it(kernel: Lab, hook, one_cpu):
     kernel.port(hook)
-    here, many = one_cpu + 1, abi.constant("SEG_FROM_MANY")
-    assert steered_from(kernel, hook) == here
-    assert steered_from(kernel, hook, before=here) == here
-    assert steered_from(kernel, hook, before=here + 1) == many
-    assert steered_from(kernel, hook, before=many) == many
+    here, many = one_cpu + 1, abi.constant("SEG_PRODUCER_MANY")
+    assert producer_cpu(kernel, hook) == here
+    assert producer_cpu(kernel, hook, before=here) == here
+    assert producer_cpu(kernel, hook, before=here + 1) == many
+    assert producer_cpu(kernel, hook, before=many) == many
 
 
 @pytest.mark.parametrize(
@@ -357,7 +357,7 @@ def test_the_engine_is_told_which_cpu_steers_to_it(kernel: Lab, hook, one_cpu):
 def test_of_a_copy_or_without_an_engine_it_is_not(kernel: Lab, mode, stale, copies):
     kernel.port("vin", mode)
     kernel.copies()
-    assert steered_from(kernel, "vin", stale=stale) == abi.constant("SEG_FROM_NONE")
+    assert producer_cpu(kernel, "vin", stale=stale) == abi.constant("SEG_PRODUCER_NONE")
     assert len(kernel.copies()) == copies
 
 

@@ -225,7 +225,7 @@ def test_what_opens_or_hides_a_flow_goes_to_the_engine(
 @pytest.fixture
 def ends(kernel: Lab) -> Iterator[RingReader]:
     """What the engine would be told."""
-    with RingReader(open_map(kernel.instance, "seg_ends")) as ring:
+    with RingReader(open_map(kernel.instance, "seg_closes")) as ring:
         ring.read()
         yield ring
 
@@ -248,7 +248,7 @@ def test_what_ends_an_allowed_connection_passes_and_is_told_once(
     after = entry(kernel, 4, flow)
     number = abi.constant(f"SEG_CLOSE_{close}")
     assert (after.packets, after.closed, after.payload) == (3, number, 0)
-    [told] = [abi.unpack("seg_end", record) for record in ends.read()]
+    [told] = [abi.unpack("seg_close_event", record) for record in ends.read()]
     way = abi.constant(f"SEG_DIR_{DIR[hook].upper()}")
     assert (told.session, told.dir, told.close) == (0x1234500006789, way, number)
     assert kernel.copies() == []
@@ -269,7 +269,7 @@ def test_a_full_ring_of_ends_stops_nothing(kernel: Lab, ends: RingReader):
     """The entry has it still."""
     steer(kernel, "vin")
     frame = bytes(f.link("out") / f.ip("out") / f.tcp("FA"))
-    room = abi.constant("SEG_ENDS_BYTES") // (8 + abi.sizeof("seg_end"))
+    room = abi.constant("SEG_CLOSES_BYTES") // (8 + abi.sizeof("seg_close_event"))
     for _ in range(room):
         put(kernel, 4, key("vin", 4, TCP))
         kernel.programs["vin"].test_run(frame)

@@ -83,8 +83,8 @@ FLOW_MAP = {
     "capacity": 1000,
     "evicted": 1,
     "refused": 3,
-    "late_packets": 5,
-    "late_bytes": 500,
+    "offload_misses": 5,
+    "offload_missed_bytes": 500,
 }
 WORKLOAD = {**HEAD, "ports": [PORT]}
 DETAIL = {

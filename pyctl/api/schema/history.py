@@ -27,7 +27,7 @@ class Judgement(Response):
 
 
 class Flow(Response):
-    """A flow, from its opener's side. Between two attached workloads it is judged at both ends."""
+    """A flow, from its initiator's side. Between two attached workloads it is judged at both ends."""
 
     started: float
     """Seconds since the epoch."""
@@ -47,7 +47,7 @@ class Flow(Response):
     destination_port: int | None
     """ICMP: the identifier."""
     packets: int
-    """From the opener."""
+    """From the initiator."""
     bytes: int
     """Frames with their Ethernet headers, segmentation offloads as one frame."""
     packets_back: int
@@ -63,7 +63,7 @@ class Flow(Response):
     flows: int
     """How many are folded into this line; more than 1 in a flood only."""
     judged: list[Judgement]
-    """The judgements of one end or both, the opener's first."""
+    """The judgements of one end or both, the initiator's first."""
 
 
 class FlowList(Response):

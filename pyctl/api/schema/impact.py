@@ -6,7 +6,7 @@ from pyctl.api.schema.base import Response
 
 
 class TurnedFlows(Response):
-    """Flows that are alike but for the opener's port."""
+    """Flows that are alike but for the initiator's port."""
 
     source: str
     destination: str

@@ -21,7 +21,7 @@ class LeftOut(Response):
     meaning: str
     flows: int
     examples: list[str]
-    """Pairs of opener and target, those with the most flows."""
+    """Pairs of initiator and target, those with the most flows."""
 
 
 class Learned(Response):

@@ -44,7 +44,7 @@ class AskedEnd(Response):
     reason: str | None
     """As in abi.REASONS; None: allowed."""
     reached: bool
-    """False: the opener's end lets nothing come here."""
+    """False: the initiator's end lets nothing come here."""
     rejects: bool
     """The connection is dropped with an answer: RST, or an ICMP error."""
     staged: int | None
@@ -61,4 +61,4 @@ class PolicyAnswer(Response):
     shared: list[SharedAddress]
     """Those of them that several workloads have: each must be allowed."""
     ends: list[AskedEnd]
-    """The opener's first; none where neither is attached."""
+    """The initiator's first; none where neither is attached."""

@@ -294,9 +294,9 @@ class FlowMap(Response):
     """Removed while the flow went on: because of a new verdict, a new policy or a timeout."""
     refused: int
     """Not stored for lack of room: the flow stayed with the engine, which tried again."""
-    late_packets: int
+    offload_misses: int
     """Packets of allowed flows that reached the engine although the kernel had the verdict."""
-    late_bytes: int
+    offload_missed_bytes: int
 
 
 class WorkloadDetail(_WorkloadHead):

@@ -28,8 +28,8 @@ def left_out_views(out: LeftOut) -> list[schema_learning.LeftOut]:
             meaning=MEANING[why],
             flows=flows,
             examples=[
-                f"{opener} → {whom}"
-                for (opener, whom), _ in out.who[why].most_common(_EXAMPLES)
+                f"{initiator} → {whom}"
+                for (initiator, whom), _ in out.who[why].most_common(_EXAMPLES)
             ],
         )
         for why, flows in out.flows.most_common()

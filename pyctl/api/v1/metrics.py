@@ -57,11 +57,11 @@ FLOW_MAP_COUNTERS = {
         "flows_refused",
         "Verdicts that there was no room for: their flow stays with the engine.",
     ),
-    "late_packets": (
-        "flows_late_packets",
+    "offload_misses": (
+        "flows_offload_misses",
         "Packets of allowed flows that reached the engine after its verdict was in the kernel.",
     ),
-    "late_bytes": ("flows_late_bytes", "Likewise, bytes."),
+    "offload_missed_bytes": ("flows_offload_missed_bytes", "Likewise, bytes."),
 }
 """Name → the field of struct sg_engine_stats, and what it is."""
 

@@ -130,7 +130,7 @@ def flow_map(found: Mapping[str, int] | None) -> str | None:
         return None
     return (
         f"{found['entries']} of {found['capacity']}; evicted {found['evicted']}, "
-        f"no room {found['refused']}, late packets {found['late_packets']}"
+        f"no room {found['refused']}, offload misses {found['offload_misses']}"
     )
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from pyctl import abi
 from pyctl.datapath import foreign_filters, render
-from pyctl.datapath.ebpf.entries import address_entries, port_values, return_value
+from pyctl.datapath.ebpf.entries import address_entries, port_values, reinject_value
 from pyctl.datapath.ebpf.loader import ensure_loaded
 from pyctl.datapath.maps import sum_counter
 from pyctl.datapath.owners import Changes
@@ -106,7 +106,7 @@ class EbpfDriver:
     def attach(self, pair: PortPair) -> None:
         """Attach a pair (`base.Driver`). RefusedError if other live links have the port id."""
         self._take_over(pair)
-        known = self._return_of(pair.port_id) is not None
+        known = self._reinject_of(pair.port_id) is not None
         hooks_wanted = _pair_hooks(pair.vex_ifindex, pair.vin_ifindex)
         try:
             with self._hooks() as hooks:
@@ -143,12 +143,14 @@ class EbpfDriver:
         passed on to them instead of being counted as frames of no port. Not for a port attached here.
         """
         flags = abi.constant("SEG_PORT_ELSEWHERE") if elsewhere else 0
-        with self._map("seg_returns") as returns:
-            returns.update(_u32(port_id), abi.pack("seg_return", vex_flags=flags))
+        with self._map("seg_reinject") as reinject:
+            reinject.update(
+                _u32(port_id), abi.pack("seg_reinject_port", vex_flags=flags)
+            )
 
     def update(self, pair: PortPair) -> None:
         """Update an attached pair (`base.Driver`). NotFoundError for a pair that is not attached."""
-        back = self._return_of(pair.port_id)
+        back = self._reinject_of(pair.port_id)
         ends = (pair.vex_ifindex, pair.vin_ifindex)
         if back is None or (back.vex_ifindex, back.vin_ifindex) != ends:
             raise NotFoundError(
@@ -157,7 +159,7 @@ class EbpfDriver:
             )
         self._write(pair)
 
-    def tell_owners(self, changes: Changes, *, whole: bool) -> None:
+    def write_owners(self, changes: Changes, *, whole: bool) -> None:
         """Write who owns which address, MAC and network. `whole`: delete all other entries. If a map is full,
         the rest is still written; then RefusedError.
         """
@@ -252,7 +254,7 @@ class EbpfDriver:
         """
         if not pin_dir(self.instance).is_dir():
             return False
-        if self._return_of(port_id) is not None:
+        if self._reinject_of(port_id) is not None:
             return True
         with self._map("seg_gens") as gens:
             if any(gens.lookup(_u32(port_id)) or b""):
@@ -295,7 +297,7 @@ class EbpfDriver:
 
     def _hooks_of(self, port_id: int) -> list[_Hook]:
         """Return the hooks that a port needs; NotFoundError if it is not attached."""
-        back = self._return_of(port_id)
+        back = self._reinject_of(port_id)
         if back is None:
             raise NotFoundError(f"port {port_id} is not attached with ebpf")
         return [
@@ -303,9 +305,11 @@ class EbpfDriver:
             *_BRIDGE_HOOKS,
         ]
 
-    def _return_of(self, port_id: int) -> Any | None:
-        with self._map("seg_returns") as returns:
-            back = abi.unpack("seg_return", returns.lookup(_u32(port_id)) or b"")
+    def _reinject_of(self, port_id: int) -> Any | None:
+        with self._map("seg_reinject") as reinject:
+            back = abi.unpack(
+                "seg_reinject_port", reinject.lookup(_u32(port_id)) or b""
+            )
         return back if back.vex_ifindex else None
 
     def _attached_hooks(self) -> list[_Hook]:
@@ -326,9 +330,9 @@ class EbpfDriver:
 
     def _ifindexes(self, port_id: int) -> list[int]:
         """Return the interfaces that the maps give to the port. No walk over seg_ports, which has those of
-        the whole node: each port in it is in seg_returns too, which is written first and emptied last.
+        the whole node: each port in it is in seg_reinject too, which is written first and emptied last.
         """
-        back = self._return_of(port_id)
+        back = self._reinject_of(port_id)
         if back is None:
             return []
         with self._map("seg_ports") as ports:
@@ -389,8 +393,8 @@ class EbpfDriver:
                 addrs.delete(key)
 
     def _write_port(self, pair: PortPair) -> None:
-        with self._map("seg_returns") as returns:
-            returns.update(_u32(pair.port_id), return_value(pair))
+        with self._map("seg_reinject") as reinject:
+            reinject.update(_u32(pair.port_id), reinject_value(pair))
         with self._map("seg_ports") as ports:
             for ifindex, value in port_values(pair):
                 ports.update(_u32(ifindex), value)
@@ -401,8 +405,8 @@ class EbpfDriver:
         with self._map("seg_ports") as ports:
             for ifindex in ifindexes:
                 ports.delete(_u32(ifindex))
-        with self._map("seg_returns") as returns:
-            returns.update(_u32(port_id), bytes(abi.sizeof("seg_return")))
+        with self._map("seg_reinject") as reinject:
+            reinject.update(_u32(port_id), bytes(abi.sizeof("seg_reinject_port")))
         # Programs that run right now may still count for the port; where they cannot be waited
         # for, `port_in_use` finds what they left.
         with contextlib.suppress(SegctlError):

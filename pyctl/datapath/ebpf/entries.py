@@ -47,15 +47,15 @@ def _peers_ok(pair: PortPair) -> tuple[bool, bool]:
     return may and pair.host_mac is not None, may and not pair.xdp
 
 
-def return_value(pair: PortPair) -> bytes:
-    """Return the seg_returns value of the pair: where frames come back to."""
+def reinject_value(pair: PortPair) -> bytes:
+    """Return the seg_reinject value of the pair: where frames come back to."""
     vex, vin = _peers_ok(pair)
     quarantine = (
         abi.constant("SEG_PORT_QUARANTINE") if pair.mode.value == "quarantine" else 0
     )
     peer_ok = abi.constant("SEG_PORT_PEER_OK")
     return abi.pack(
-        "seg_return",
+        "seg_reinject_port",
         vex_ifindex=pair.vex_ifindex,
         vin_ifindex=pair.vin_ifindex,
         mac=mac_bytes(pair.mac),
@@ -88,7 +88,7 @@ def port_values(pair: PortPair) -> list[tuple[int, bytes]]:
         "seg_port",
         peer_ifindex=pair.vin_ifindex,
         role=abi.constant("SEG_ROLE_VEX"),
-        landing_mac=mac_bytes(pair.mac),
+        redirect_peer_dmac=mac_bytes(pair.mac),
         flags=flags | (peer_ok if vin_peer else 0),
         **common,
     )
@@ -96,7 +96,7 @@ def port_values(pair: PortPair) -> list[tuple[int, bytes]]:
         "seg_port",
         peer_ifindex=pair.vex_ifindex,
         role=abi.constant("SEG_ROLE_VIN"),
-        landing_mac=mac_bytes(pair.host_mac) if pair.host_mac else [0] * 6,
+        redirect_peer_dmac=mac_bytes(pair.host_mac) if pair.host_mac else [0] * 6,
         flags=flags | (peer_ok if vex_peer else 0),
         **common,
     )

@@ -21,7 +21,7 @@ from pyctl.policy.evaluate.observed import End, Observed
 
 @dataclass(frozen=True)
 class VerdictChange:
-    """A change of verdict for flows that are alike but for the opener's port."""
+    """A change of verdict for flows that are alike but for the initiator's port."""
 
     source: End
     target: End

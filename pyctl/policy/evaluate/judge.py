@@ -3,7 +3,7 @@
 In: a Policy, the attached workloads, observed flows. Out: Decision values. I/O: none.
 
 It is asked what became of the same connection today. Every end that judged it then judges it again,
-and so does one that is attached now and never saw it, as what the opener's end denies never comes to
+and so does one that is attached now and never saw it, as what the initiator's end denies never comes to
 the other. What cannot be known is not guessed: it is said why. The flow passes where all ends let it
 pass, as model/truth.py has it.
 """
@@ -84,7 +84,7 @@ class Judge:
         return replace(decisive, staged_id=next(would, None))
 
     def _sides(self, flow: Observed) -> Iterator[Side]:
-        """Yield the sides that judge, the opener's end first: its denial is final."""
+        """Yield the sides that judge, the initiator's end first: its denial is final."""
         for direction in Direction:
             there = [side for side in flow.sides if side.direction is direction]
             yield from there

@@ -59,7 +59,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """One flow, or many that differ in the opener's port only."""
+    """One flow, or many that differ in the initiator's port only."""
 
     source: End
     target: End

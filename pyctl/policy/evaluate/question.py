@@ -64,7 +64,7 @@ class Asked:
     explanation: Explanation
     judgement: Judgement
     reached: bool
-    """False: the opener's end lets nothing come here."""
+    """False: the initiator's end lets nothing come here."""
 
     @property
     def rejects(self) -> bool:
@@ -85,7 +85,7 @@ class Answer:
     target: End
     opens: bool
     asked: tuple[Asked, ...]
-    """The opener's end first; none where neither is attached."""
+    """The initiator's end first; none where neither is attached."""
     shared: tuple[tuple[Address, tuple[str, ...]], ...] = ()
     """Which of the two addresses several workloads have, with their names."""
 
@@ -99,18 +99,18 @@ def ask(
     written, policy = policy, effective(policy, workloads)
     spec = _one_port(port)
     version = _version(spec, source, target, workloads)
-    opener = _end(source, version, workloads)
-    answerer = _end(target, version, workloads, by=opener)
-    opener = _end(source, version, workloads, by=answerer)
+    initiator = _end(source, version, workloads)
+    answerer = _end(target, version, workloads, by=initiator)
+    initiator = _end(source, version, workloads, by=answerer)
     number, dport = _number(spec, version)
     found = []
-    for direction, end in zip(Direction, (opener, answerer), strict=True):
+    for direction, end in zip(Direction, (initiator, answerer), strict=True):
         if end.workload is None:
             continue
         egress = direction is Direction.EGRESS
         why = strictest(
             explain(policy, left, right, number, dport, version, direction)
-            for left in _groups(policy, opener, workloads, None if egress else end)
+            for left in _groups(policy, initiator, workloads, None if egress else end)
             for right in _groups(policy, answerer, workloads, end if egress else None)
         )
         why = _as_written(why, written)
@@ -124,7 +124,7 @@ def ask(
     by_end = {direction: judgement for direction, *_, judgement in found}
     outcome = connection(by_end.get(Direction.EGRESS), by_end.get(Direction.INGRESS))
     return Answer(
-        opener,
+        initiator,
         answerer,
         outcome.opens,
         tuple(
@@ -135,7 +135,7 @@ def ask(
         ),
         tuple(
             (end.address, tuple(one.name for one in holders))
-            for end, by in ((opener, answerer), (answerer, opener))
+            for end, by in ((initiator, answerer), (answerer, initiator))
             if len(holders := _holders(end, workloads, by)) > 1
         ),
     )

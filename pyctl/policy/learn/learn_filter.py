@@ -53,7 +53,7 @@ class LeftOut:
 
     flows: Counter[Why] = field(default_factory=Counter)
     who: dict[Why, Counter[tuple[str, str]]] = field(default_factory=dict)
-    """(opener, whom) → flows."""
+    """(initiator, whom) → flows."""
 
     def add(self, why: Why, flow: Observed) -> None:
         """Count the flow under this reason."""

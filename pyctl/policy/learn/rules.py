@@ -34,7 +34,7 @@ from pyctl.policy.learn.replica_groups import Naming, place
 
 FIRST_ID = 10000
 EPHEMERAL = 32768
-"""From this port on Linux picks source ports for openers."""
+"""From this port on Linux picks source ports for initiators."""
 MANY = 3
 """The most ephemeral ports between two ends; of more, those used only once are no services."""
 IPV6_PREFIX = 64

@@ -3,7 +3,7 @@
 In: flow records or events of one batch, and how many there is room for. Out: as many or fewer. I/O: none.
 Where there are more than that, the room is shared fairly: a workload within its share is recorded one by one,
 and only one with more is summed up. A scan makes thousands of records a second, each of another port; so a
-crowd becomes one record with a count. A crowd differs in the opener's port only, then in both ports, then in
+crowd becomes one record with a count. A crowd differs in the initiator's port only, then in both ports, then in
 the far end.
 """
 

@@ -19,7 +19,7 @@ _WORST: tuple[Verdict, ...] = ("deny", "violation", "allow")
 
 @dataclass(frozen=True)
 class FlowRecord:
-    """One flow at one port; addresses and ports as its opener wrote them. The fields are columns of the
+    """One flow at one port; addresses and ports as its initiator wrote them. The fields are columns of the
     database.
     """
 
@@ -42,7 +42,7 @@ class FlowRecord:
     """The workload that had the address then."""
     destination_name: str | None
     packets: int
-    """From the opener, as `bytes`: frames, with their Ethernet headers."""
+    """From the initiator, as `bytes`: frames, with their Ethernet headers."""
     bytes: int
     back_packets: int
     back_bytes: int
@@ -89,7 +89,7 @@ class FlowRecord:
 
 @dataclass
 class Flow:
-    """A flow as it is shown: the judgements of one or both of its ends, the opener's first."""
+    """A flow as it is shown: the judgements of one or both of its ends, the initiator's first."""
 
     ends: list[FlowRecord]
     live: bool = False
@@ -97,7 +97,7 @@ class Flow:
 
     @property
     def first(self) -> FlowRecord:
-        """Return the record of the end nearest to the opener, which saw all of the flow and counts it."""
+        """Return the record of the end nearest to the initiator, which saw all of the flow and counts it."""
         return self.ends[0]
 
     @property
@@ -112,7 +112,7 @@ class Flow:
 
     @property
     def names(self) -> tuple[str | None, str | None]:
-        """Return the names of opener and answerer: one end may know a name where the other has an address."""
+        """Return the names of initiator and answerer: one end may know a name where the other has an address."""
         sources = (end.source_name for end in self.ends if end.source_name)
         targets = (end.destination_name for end in self.ends if end.destination_name)
         return next(sources, None), next(targets, None)

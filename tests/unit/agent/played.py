@@ -75,7 +75,7 @@ class Kernel:
 
         return call
 
-    def tell(self, what: Callable[[Engine], object]) -> None:
+    def call_engine(self, what: Callable[[Engine], object]) -> None:
         what(Engine(self))
 
     def of(self, _kind: DatapathKind) -> Kernel:

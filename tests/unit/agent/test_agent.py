@@ -121,7 +121,7 @@ def test_what_cannot_be_read_asks_nobody(node):
     assert node.agent.view.policy.text == OLD
 
 
-CALLS = ["node_set", "publish", "grace_period", "sync", "tell_owners", "update"]
+CALLS = ["node_set", "publish", "grace_period", "sync", "write_owners", "update"]
 
 
 @pytest.mark.parametrize("error", [REFUSED, KeyError("odd")], ids=["refused", "odd"])

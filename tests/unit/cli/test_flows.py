@@ -54,14 +54,14 @@ def test_folded_flows_say_how_many_they_are():
 
 def test_what_both_ends_said_of_a_flow_is_in_one_line():
     """Egress verdict and ingress verdict, in this order."""
-    opener = {"verdict": "allow", "rule_id": 3, "reason": None}
+    initiator = {"verdict": "allow", "rule_id": 3, "reason": None}
     other = {"verdict": "deny", "rule_id": None, "reason": "default_deny"}
-    assert flows.judged({**FLOW, "judged": [opener, other]}) == [
+    assert flows.judged({**FLOW, "judged": [initiator, other]}) == [
         "allow/deny",
         "3/-",
         "-/default_deny",
     ]
-    assert flows.judged({**FLOW, "judged": [opener, opener]})[2] is None
+    assert flows.judged({**FLOW, "judged": [initiator, initiator]})[2] is None
 
 
 def test_nothing_carried_what_was_denied():

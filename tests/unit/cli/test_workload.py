@@ -27,7 +27,7 @@ def test_show_tells_the_mode_and_whose_word_it_was(agent, segctl):
     text = segctl("show", "web").stdout
     assert "protect, by the policy" in text
     assert "flow_allow" in text
-    assert "2 of 1000; evicted 1, no room 3, late packets 5" in text
+    assert "2 of 1000; evicted 1, no room 3, offload misses 5" in text
     assert f"{packets.world_ip4}:40000 → {packets.pod_one_ip4}:80" in text
 
 

@@ -76,10 +76,10 @@ def test_a_port_reads_as_words(dump):
 
 
 def test_empty_places_of_arrays_are_no_rows(dump):
-    empty = bytes(abi.sizeof("seg_return"))
-    full = abi.pack("seg_return", vex_ifindex=1, vin_ifindex=2)
+    empty = bytes(abi.sizeof("seg_reinject_port"))
+    full = abi.pack("seg_reinject_port", vex_ifindex=1, vin_ifindex=2)
     assert [
-        row["port_id"] for row in dump("seg_returns", (u32(1), empty), (u32(2), full))
+        row["port_id"] for row in dump("seg_reinject", (u32(1), empty), (u32(2), full))
     ] == [2]
     assert dump("seg_gens", (u32(1), bytes(8)), (u32(2), struct.pack("=Q", 9))) == [
         {"port_id": 2, "generation": 9}
@@ -160,7 +160,7 @@ def test_addresses_of_both_families(dump):
     ]
 
 
-@pytest.mark.parametrize("ring", ["seg_events", "seg_ends"])
+@pytest.mark.parametrize("ring", ["seg_events", "seg_closes"])
 def test_a_ring_is_not_listed(dump, ring):
     with pytest.raises(SegctlError):
         dump(ring)

@@ -248,10 +248,10 @@ def test_who_calls_a_dead_engine_gets_another_one_once(world, kept):
     kept.start()
     world.engine.lives = False
     world.ops()
-    kept.tell(lambda engine: engine.sync())
+    kept.call_engine(lambda engine: engine.sync())
     assert (kept.pid, kept.restarts) == (101, 1)
     assert world.ops() == ["start", *RINGS_IN], "what it is taught includes it"
-    kept.tell(lambda engine: engine.sync())
+    kept.call_engine(lambda engine: engine.sync())
     assert world.ops() == ["sync"]
     assert world.engine.rings is world.opened[0], "frames wait in the same ones"
 
@@ -259,7 +259,7 @@ def test_who_calls_a_dead_engine_gets_another_one_once(world, kept):
 def test_one_that_hangs_is_killed_before_another_is_started(world, kept):
     kept.start()
     world.engine.hung = True
-    kept.tell(lambda engine: engine.sync())
+    kept.call_engine(lambda engine: engine.sync())
     assert world.started[0].killed
     assert kept.pid == 101
 
@@ -268,14 +268,14 @@ def test_what_an_engine_refuses_is_no_reason_to_replace_it(world, kept):
     kept.start()
     world.engine.refuses["sync"] = RefusedError("no")
     with pytest.raises(RefusedError):
-        kept.tell(lambda engine: engine.sync())
+        kept.call_engine(lambda engine: engine.sync())
     assert kept.restarts == 0
 
 
 def test_an_engine_that_dies_while_it_is_taught_starts_no_other_from_there(world, kept):
     def teach() -> None:
         world.engine.lives = False
-        kept.tell(lambda engine: engine.sync())
+        kept.call_engine(lambda engine: engine.sync())
 
     kept.on_new_engine = teach
     with pytest.raises(UnreachableError):
@@ -333,7 +333,7 @@ def test_where_none_can_be_started_the_next_call_tries_again(world, kept):
     assert kept.pid is None
     assert not kept.healthy()
     world.start_fails = None
-    kept.tell(lambda engine: engine.sync())
+    kept.call_engine(lambda engine: engine.sync())
     assert kept.healthy()
 
 

@@ -31,7 +31,7 @@ def test_an_end_enforces_its_own_mode_whatever_the_others_is():
             assert Row(strict, other, RuleResult.ALLOW, RuleResult.ALLOW).outcome.opens
 
 
-def test_what_the_opener_drops_the_other_end_does_not_see():
+def test_what_the_initiator_drops_the_other_end_does_not_see():
     outcome = Row(Mode.PROTECT, Mode.MONITOR, RuleResult.DENY, RuleResult.DENY).outcome
     assert outcome.egress
     assert (outcome.egress.verdict, outcome.ingress) == ("deny", None)
@@ -48,7 +48,7 @@ def test_monitor_records_what_protect_would_deny_and_discover_only_what_a_rule_d
 def test_rows_are_every_pair_of_modes_with_every_verdict_once():
     found = list(rows())
     assert len(found) == len(set(found)) == 16 * 4 + 8 * 3
-    assert {(row.opener, row.answerer) for row in found} == {
+    assert {(row.initiator, row.answerer) for row in found} == {
         (one, other) for one in (None, *Mode) for other in (None, *Mode) if one or other
     }
 

@@ -161,8 +161,8 @@ struct sg_cache_stats {
 	__u64 put;
 	__u64 refused;		/* for want of room: the flow stays with the engine, and is tried again */
 	__u64 evicted;		/* taken out while their flow went on: another verdict, policy or timeout */
-	__u64 late_packets;	/* of allowed flows: came to the engine though the kernel had the verdict */
-	__u64 late_bytes;
+	__u64 offload_misses;	/* of allowed flows: came to the engine though the kernel had the verdict */
+	__u64 offload_missed_bytes;
 };
 SEG_ABI_SIZE(sg_cache_stats, 48);
 
@@ -190,13 +190,13 @@ struct sg_event {
 	__u8 dir;		/* enum seg_dir: which way the flow was opened */
 	__u8 family;
 	__u8 proto;
-	__u16 sport;		/* host order; of the opener. ICMP: type << 8 | code */
+	__u16 sport;		/* host order; of the initiator. ICMP: type << 8 | code */
 	__u16 dport;		/* ICMP: identifier */
 	__u8 saddr[16];
 	__u8 daddr[16];
 	/* FLOW_END only: */
 	__u64 started_ns;
-	__u64 back_packets;	/* of packets: towards the opener */
+	__u64 back_packets;	/* of packets: towards the initiator */
 	__u64 back_bytes;
 	__u64 kernel_packets;	/* of packets: carried by the kernel, both directions */
 	__u64 kernel_bytes;
@@ -231,7 +231,7 @@ struct sg_session_info {
 	__u64 created_ns;
 	__u64 last_seen_ns;
 	__u64 timeout_ns;
-	__u64 packets[2];	/* [0] from the opener, [1] back; kernel-carried ones included */
+	__u64 packets[2];	/* [0] from the initiator, [1] back; kernel-carried ones included */
 	__u64 bytes[2];
 	__u64 generation;
 	__u32 rule_id;
@@ -266,7 +266,7 @@ void sg_core_free(struct sg_core *core);
 /* Judge one frame; sends on through io what passes, unless it is a tap's copy (TAPMAC). */
 void sg_core_frame(struct sg_core *core, const struct sg_frame *frame, __u64 now_ns);
 /* The kernel let a connection's FIN or RST pass. What names no session of now says nothing. */
-void sg_core_end(struct sg_core *core, const struct seg_end *end, __u64 now_ns);
+void sg_core_close_event(struct sg_core *core, const struct seg_close_event *event, __u64 now_ns);
 /* Ports without a flow map have their frames taken this far apart (0: at will), as the kernel does for the
  * others; while frames pile up, all have: what waits came before the kernel knew. enum
  * seg_share_hit since the last call, bits. */

@@ -53,12 +53,12 @@ struct sg_engine_stats {
 	__u64 waits;		/* times the loop slept */
 	__u64 resyncs;		/* times a ring's index was found again by a scan */
 	__u64 link_errors;	/* vth-neuv went down */
-	__u64 moves;		/* times the loop changed the CPUs that it runs on: see sg_place.h */
+	__u64 moves;		/* times the loop changed the CPUs that it runs on: see sg_cpu_affinity.h */
 	__u64 flows_put;
 	__u64 flows_refused;	/* the flow map is full or away: the flow stays with the engine */
 	__u64 flows_evicted;	/* this and the next three: see struct sg_cache_stats */
-	__u64 flows_late_packets;
-	__u64 flows_late_bytes;
+	__u64 flows_offload_misses;
+	__u64 flows_offload_missed_bytes;
 	__u64 flows_entries;
 	__u64 flows_capacity;	/* of both flow maps together, or what the limit leaves of it */
 	__u64 events_lost_drops;	/* these two: see struct sg_event_page */

@@ -19,7 +19,7 @@ static int is_whole(const struct sg_session *s, __u64 now_ns)
 	const __u8 both = (1 << SEG_DIR_EGRESS) | (1 << SEG_DIR_INGRESS);
 
 	return s->in_use == 1 && s->key.port_id &&
-	       (s->opener == SEG_DIR_EGRESS || s->opener == SEG_DIR_INGRESS) &&
+	       (s->initiator == SEG_DIR_EGRESS || s->initiator == SEG_DIR_INGRESS) &&
 	       (s->key.family == SEG_FAMILY_IPV4 || s->key.family == SEG_FAMILY_IPV6) &&
 	       !(s->cached & ~both) && s->reason < SEG_R_COUNT && s->violation_reason < SEG_R_COUNT &&
 	       s->created_ns && s->created_ns <= now_ns && s->last_seen_ns >= s->created_ns;

@@ -30,11 +30,11 @@ static int only_recorded(const struct sg_context *c, __u16 reason)
 /* Count and tell the packet, which cannot simply pass. 1 when it goes on all the same. */
 static int refuse(const struct sg_context *c, const struct sg_verdict *verdict)
 {
-	int goes_on = only_recorded(c, verdict->reason);
+	int passes = only_recorded(c, verdict->reason);
 
-	sg_record(&c->core->report, &c->port->counts, c->p, verdict, goes_on ? SG_EVENT_VIOLATION : SG_EVENT_DROP,
+	sg_record(&c->core->report, &c->port->counts, c->p, verdict, passes ? SG_EVENT_VIOLATION : SG_EVENT_DROP,
 		  c->now_ns);
-	return goes_on;
+	return passes;
 }
 
 /* The verdict, carried out but for the packet itself: who is answered is not overtaken by what the kernel carries. */
@@ -160,7 +160,7 @@ int sg_core_share(struct sg_core *core, __u64 gap_ns, int behind)
 }
 
 /* What goes between two addresses is one conversation, at however many ports it is seen. */
-static void note_ends(struct sg_core *core, const struct sg_packet *p)
+static void note_conversation(struct sg_core *core, const struct sg_packet *p)
 {
 	__u64 source[2], ends[2];
 
@@ -168,10 +168,10 @@ static void note_ends(struct sg_core *core, const struct sg_packet *p)
 	memcpy(ends, p->daddr, sizeof(ends));
 	ends[0] ^= source[0];
 	ends[1] ^= source[1];
-	if (ends[0] == core->ends[0] && ends[1] == core->ends[1])
+	if (ends[0] == core->conversation[0] && ends[1] == core->conversation[1])
 		return;
-	core->contended |= core->ends[0] || core->ends[1];
-	memcpy(core->ends, ends, sizeof(ends));
+	core->contended |= core->conversation[0] || core->conversation[1];
+	memcpy(core->conversation, ends, sizeof(ends));
 }
 
 int sg_core_contended(struct sg_core *core)
@@ -214,7 +214,7 @@ void sg_core_frame(struct sg_core *core, const struct sg_frame *frame, __u64 now
 			sg_output_frame(&c, frame);
 			return;
 		}
-		note_ends(core, &p);
+		note_conversation(core, &p);
 		if (p.kind == SG_KIND_OTHER_ETHERTYPE)
 			r.reason = SEG_R_OTHER_ETHERTYPE;
 		else if (is_over_share(&c))
@@ -251,12 +251,12 @@ static void expire_fragments(struct sg_core *core, __u64 now_ns)
 	}
 }
 
-void sg_core_end(struct sg_core *core, const struct seg_end *end, __u64 now_ns)
+void sg_core_close_event(struct sg_core *core, const struct seg_close_event *event, __u64 now_ns)
 {
-	struct sg_session *s = sg_table_named(&core->table, end->session);
+	struct sg_session *s = sg_table_by_handle(&core->table, event->session);
 
 	if (s && s->key.proto == SG_PROTO_TCP && !s->denied)
-		sg_flow_close(core, s, end->dir != s->opener, end->close, now_ns);
+		sg_flow_close(core, s, event->dir != s->initiator, event->close, now_ns);
 }
 
 __u64 sg_core_tick(struct sg_core *core, __u64 now_ns)

@@ -29,7 +29,7 @@ void sg_port_close(struct sg_core *core, __u16 port_id, __u64 now_ns)
 	port->rules = NULL;
 	port->listeners = NULL;
 	memset(port->counts.of, 0, sizeof(port->counts.of));
-	memset(&port->questions, 0, sizeof(port->questions));
+	memset(&port->queries, 0, sizeof(port->queries));
 	memset(&port->renewal, 0, sizeof(port->renewal));
 	port->cache = (struct sg_cache_stats){ .entries = port->cache.entries };
 	sg_table_close(&core->table, &port->sessions, now_ns);

@@ -35,7 +35,7 @@ static int call(struct sg_engine *engine, int (*run)(struct sg_engine *, void *)
 		until.tv_nsec %= SECOND_NS;
 		if (pthread_cond_timedwait(&engine->done, &engine->lock, &until) == ETIMEDOUT &&
 		    !command.done)
-			sg_place_rescue(&engine->place);
+			sg_cpu_affinity_rescue(&engine->cpu_affinity);
 	}
 	pthread_mutex_unlock(&engine->lock);
 	pthread_mutex_unlock(&engine->callers);
@@ -118,7 +118,7 @@ void sg_engine_free(struct sg_engine *engine)
 		munmap(engine->flows, SG_STATE_BYTES - SG_STATE_FLOWS);
 	drop_rings(engine);
 	sg_flowmap_close(&engine->maps);
-	sg_ends_close(&engine->ends);
+	sg_close_ring_close(&engine->closes);
 	close(engine->wake_fd);
 	free(engine);
 }
@@ -235,7 +235,7 @@ int sg_engine_rings_drop(struct sg_engine *engine)
 
 static int maps_open(struct sg_engine *engine, void *context)
 {
-	int error = sg_ends_open(&engine->ends, context);
+	int error = sg_close_ring_open(&engine->closes, context);
 
 	return error ? error : sg_flowmap_open(&engine->maps, context);
 }
@@ -490,8 +490,8 @@ static int stats(struct sg_engine *engine, void *context)
 	out->flows_put = cache.put;
 	out->flows_refused = cache.refused;
 	out->flows_evicted = cache.evicted;
-	out->flows_late_packets = cache.late_packets;
-	out->flows_late_bytes = cache.late_bytes;
+	out->flows_offload_misses = cache.offload_misses;
+	out->flows_offload_missed_bytes = cache.offload_missed_bytes;
 	out->flows_entries = cache.entries;
 	out->flows_capacity = engine->maps.capacity < engine->cache_limit ? engine->maps.capacity :
 									    engine->cache_limit;

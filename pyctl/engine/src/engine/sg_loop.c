@@ -2,7 +2,7 @@
 /* The packet loop: rings -> core -> batch, and what Python asks for, between two batches.
  *
  * A round: judge up to SG_BATCH frames, send what passed, give the slots back, read which connections
- * the kernel saw close, run a command, heartbeat and timers, look where to run (sg_place.h). A round without
+ * the kernel saw close, run a command, heartbeat and timers, look where to run (sg_cpu_affinity.h). A round without
  * a frame ends in poll(). The socket that fills while the loop works wakes nobody, so that under load there
  * is no wake-up per packet.
  *
@@ -23,7 +23,7 @@
 #define WAIT_MAX_NS (20 * MS)	/* heartbeat every 50 ms at least, also on a stolen CPU */
 #define BEAT_NS MS
 #define STUCK_NS (100 * MS)
-#define ENDS_PER_ROUND (4 * SG_BATCH)	/* each may cost two system calls; a connection has two, and a SYN */
+#define CLOSE_EVENTS_PER_ROUND (4 * SG_BATCH)	/* each may cost two system calls; a connection has two, and a SYN */
 
 static __u64 clock_ns(void)
 {
@@ -139,15 +139,15 @@ static __u32 slots(const struct sg_engine *engine)
 	return all;
 }
 
-static unsigned int take_ends(struct sg_engine *engine, __u64 now, int drained)
+static unsigned int take_close_events(struct sg_engine *engine, __u64 now, int drained)
 {
 	unsigned int count = 0;
-	struct seg_end end;
+	struct seg_close_event event;
 
-	if (!sg_ends_are_due(&engine->ends, engine->stats.frames, drained))
+	if (!sg_close_ring_is_due(&engine->closes, engine->stats.frames, drained))
 		return 0;
-	for (; count < ENDS_PER_ROUND && sg_ends_take(&engine->ends, &end); count++)
-		sg_core_end(engine->core, &end, now);
+	for (; count < CLOSE_EVENTS_PER_ROUND && sg_close_ring_take(&engine->closes, &event); count++)
+		sg_core_close_event(engine->core, &event, now);
 	return count;
 }
 
@@ -223,7 +223,7 @@ static void run_timers(struct sg_engine *engine, __u64 now)
 		engine->tick_ns = now + sg_core_tick(engine->core, now);
 		sg_send_flush(&engine->send);
 	}
-	engine->stats.moves += (__u64)sg_place_look(&engine->place, engine->maps.control,
+	engine->stats.moves += (__u64)sg_cpu_affinity_look(&engine->cpu_affinity, engine->maps.control,
 						    engine->stats.frames, now);
 }
 
@@ -277,24 +277,24 @@ void *sg_loop_run(void *context)
 	struct sg_engine *engine = context;
 
 	pthread_setname_np(pthread_self(), "segctl-packets");
-	sg_place_open(&engine->place);
+	sg_cpu_affinity_open(&engine->cpu_affinity);
 	while (!__atomic_load_n(&engine->stop, __ATOMIC_ACQUIRE)) {
 		__u64 now = clock_ns();
-		unsigned int count, ends;
+		unsigned int count, closes;
 
 		/* A RST that is read before what came ahead of it would seem to be a blind one. */
-		sg_ends_mark(&engine->ends, engine->stats.frames, slots(engine));
+		sg_close_ring_mark(&engine->closes, engine->stats.frames, slots(engine));
 		count = drain(engine, now);
 		if (!count && engine->state)
 			sg_flowmap_drained(&engine->maps, now);
-		ends = take_ends(engine, now, count < SG_BATCH);
+		closes = take_close_events(engine, now, count < SG_BATCH);
 
 		run_sync(engine, count);
 		run_command(engine);
 		run_timers(engine, now);
-		if (!count && ends < ENDS_PER_ROUND && !engine->syncing)
+		if (!count && closes < CLOSE_EVENTS_PER_ROUND && !engine->syncing)
 			wait_for_frames(engine, now);
 	}
-	sg_place_close(&engine->place);
+	sg_cpu_affinity_close(&engine->cpu_affinity);
 	return NULL;
 }

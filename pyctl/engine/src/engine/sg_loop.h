@@ -5,9 +5,9 @@
 
 #include <pthread.h>
 
-#include "io/sg_ends.h"
+#include "io/sg_close_ring.h"
 #include "io/sg_flowmap.h"
-#include "engine/sg_place.h"
+#include "engine/sg_cpu_affinity.h"
 #include "io/sg_ring.h"
 #include "io/sg_send.h"
 #include "base/sg_share.h"
@@ -23,8 +23,8 @@ struct sg_command {
 struct sg_engine {
 	struct sg_core *core;
 	struct sg_flowmap maps;
-	struct sg_ends ends;
-	struct sg_place place;
+	struct sg_close_ring closes;
+	struct sg_cpu_affinity cpu_affinity;
 	struct sg_ring rings[SG_RINGS];
 	struct sg_ring_state *state;	/* NULL: no rings yet */
 	int fds[SG_FDS];

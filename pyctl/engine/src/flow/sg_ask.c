@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Flows and their openers; see the header. In: packets, keys. Out: keys, answers of the policy. No I/O. */
+/* Flows and their initiators; see the header. In: packets, keys. Out: keys, answers of the policy. No I/O. */
 #include "flow/sg_ask.h"
 
 void sg_flow_key(const struct sg_packet *p, struct sg_key *key)
 {
 	int out = p->dir == SEG_DIR_EGRESS;
-	__u8 opener = p->dir;
+	__u8 initiator = p->dir;
 
 	memset(key, 0, sizeof(*key));
 	key->port_id = p->port_id;
@@ -24,9 +24,9 @@ void sg_flow_key(const struct sg_packet *p, struct sg_key *key)
 	case SG_KIND_ICMP_REPLY:
 		/* Two pings with one identifier, one each way, are two flows. */
 		if (p->kind == SG_KIND_ICMP_REPLY)
-			opener = sg_other_dir(p->dir);
+			initiator = sg_other_dir(p->dir);
 		key->lport = p->icmp_id;
-		key->rport = (__u16)(opener << 8 | p->icmp_query);
+		key->rport = (__u16)(initiator << 8 | p->icmp_query);
 		break;
 	default:
 		break;
@@ -34,21 +34,21 @@ void sg_flow_key(const struct sg_packet *p, struct sg_key *key)
 }
 
 /* What rules look at. */
-static __u16 port_of(const struct sg_key *key, __u8 opener)
+static __u16 port_of(const struct sg_key *key, __u8 initiator)
 {
 	if (key->proto == SG_PROTO_ICMP || key->proto == SG_PROTO_ICMPV6)
 		return key->rport & 0xff;
-	return opener == SEG_DIR_EGRESS ? key->rport : key->lport;
+	return initiator == SEG_DIR_EGRESS ? key->rport : key->lport;
 }
 
-struct sg_answer sg_flow_ask(const struct sg_port *port, const struct sg_key *key, __u8 opener)
+struct sg_answer sg_flow_ask(const struct sg_port *port, const struct sg_key *key, __u8 initiator)
 {
 	struct sg_policy_query q = {
 		.local = key->laddr,
 		.peer = key->raddr,
-		.port = port_of(key, opener),
-		.from_port = opener == SEG_DIR_EGRESS ? key->lport : key->rport,
-		.dir = opener,
+		.port = port_of(key, initiator),
+		.from_port = initiator == SEG_DIR_EGRESS ? key->lport : key->rport,
+		.dir = initiator,
 		.family = key->family,
 		.proto = key->proto,
 		.segment = port->rules->policy.segment,
@@ -57,29 +57,29 @@ struct sg_answer sg_flow_ask(const struct sg_port *port, const struct sg_key *ke
 	return sg_policy_ask(port->rules, &q);
 }
 
-struct sg_answer sg_flow_ask_either(const struct sg_port *port, const struct sg_key *key, __u8 *opener)
+struct sg_answer sg_flow_ask_either(const struct sg_port *port, const struct sg_key *key, __u8 *initiator)
 {
-	struct sg_answer answer = sg_flow_ask(port, key, *opener), other;
+	struct sg_answer answer = sg_flow_ask(port, key, *initiator), other;
 
 	if (answer.unknown || (answer.pass && !answer.reason))
 		return answer;
-	other = sg_flow_ask(port, key, sg_other_dir(*opener));
+	other = sg_flow_ask(port, key, sg_other_dir(*initiator));
 	if (!other.unknown && (!other.pass || other.reason))
 		return answer;
-	*opener = sg_other_dir(*opener);
+	*initiator = sg_other_dir(*initiator);
 	return other;
 }
 
-static __u64 recall_tag(const struct sg_core *core, const struct sg_key *key)
+static __u64 initiator_tag(const struct sg_core *core, const struct sg_key *key)
 {
 	return sg_hash(&core->table.hash_key, key, sizeof(*key)) & ~1ULL;
 }
 
-void sg_flow_recall(struct sg_core *core, const struct sg_session *s)
+void sg_flow_remember_initiator(struct sg_core *core, const struct sg_session *s)
 {
-	__u64 tag = recall_tag(core, &s->key);
+	__u64 tag = initiator_tag(core, &s->key);
 
-	core->recall[(tag >> 8) % SG_RECALL] = tag | (s->opener == SEG_DIR_INGRESS);
+	core->initiator_cache[(tag >> 8) % SG_INITIATORS] = tag | (s->initiator == SEG_DIR_INGRESS);
 }
 
 /* Order: what was known before it expired, what the workload listens on, the smaller port is the
@@ -87,10 +87,10 @@ void sg_flow_recall(struct sg_core *core, const struct sg_session *s)
  * connections go on, so that only a port that is listened on proves something, and the smaller one of the two
  * at that: a client may be bound to such a port as well. A wrong guess opens nothing: a new connection starts
  * with a SYN, which is judged by who sent it. */
-__u8 sg_flow_guess_opener(const struct sg_core *core, const struct sg_port *port,
+__u8 sg_flow_guess_initiator(const struct sg_core *core, const struct sg_port *port,
 			  const struct sg_key *key, int *sure)
 {
-	__u64 tag = recall_tag(core, key), known = core->recall[(tag >> 8) % SG_RECALL];
+	__u64 tag = initiator_tag(core, key), known = core->initiator_cache[(tag >> 8) % SG_INITIATORS];
 	int smaller = key->lport < key->rport, listens;
 
 	*sure = known && (known & ~1ULL) == tag;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* Flow-map entries of sessions; see the header. I/O: sg_io's flow_* only.
- * An allowed flow has one entry for each direction, a denied datagram flow only the opener's (what
+ * An allowed flow has one entry for each direction, a denied datagram flow only the initiator's (what
  * comes back is judged in its own right), a blocked connection both. */
 #include "flow/sg_cache.h"
 
@@ -30,8 +30,8 @@ static void make_key(const struct sg_session *s, __u8 dir, union seg_flow_key *k
 	__u16 dport = htons(out ? s->key.rport : s->key.lport);
 
 	if (is_icmp(s)) {
-		int type = v6 ? (dir == s->opener ? ECHO6_REQUEST : ECHO6_REPLY) :
-				(dir == s->opener ? ECHO_REQUEST : ECHO_REPLY);
+		int type = v6 ? (dir == s->initiator ? ECHO6_REQUEST : ECHO6_REPLY) :
+				(dir == s->initiator ? ECHO_REQUEST : ECHO_REPLY);
 
 		sport = htons((__u16)(type << 8));
 		dport = htons(s->key.lport);
@@ -69,7 +69,7 @@ static void catch_up(struct sg_session *s, int side, const struct seg_flow *flow
 	if (s->denied || !flow->packets)
 		return;
 	if (s->key.proto != SG_PROTO_TCP) {
-		s->spoke = (__u8)(s->spoke | (1 << side));
+		s->seen_sides = (__u8)(s->seen_sides | (1 << side));
 		return;
 	}
 	if (flow->payload)
@@ -83,7 +83,7 @@ static void catch_up(struct sg_session *s, int side, const struct seg_flow *flow
 
 static void drop_one(struct sg_core *core, struct sg_session *s, __u8 dir)
 {
-	int side = dir != s->opener;
+	int side = dir != s->initiator;
 	struct seg_flow last;
 	union seg_flow_key key;
 
@@ -148,7 +148,7 @@ struct sg_cache_counts sg_cache_peek(struct sg_core *core, struct sg_session *s)
 	struct sg_cache_counts counts = { 0 };
 
 	for (__u8 dir = SEG_DIR_EGRESS; dir <= SEG_DIR_INGRESS; dir++) {
-		int side = dir != s->opener;
+		int side = dir != s->initiator;
 		struct seg_flow flow;
 		union seg_flow_key key;
 
@@ -204,7 +204,7 @@ static __u8 wanted(const struct sg_core *core, const struct sg_session *s)
 	}
 	if (!s->denied)
 		return both;
-	return s->rejects && s->resets < SG_RESETS_MAX ? 0 : (__u8)(1 << s->opener);
+	return s->rejects && s->resets < SG_RESETS_MAX ? 0 : (__u8)(1 << s->initiator);
 }
 
 /* Never shorter than what the engine's timers will grant, whatever state a flow comes to. */
@@ -253,8 +253,8 @@ static __u8 phase_of(const struct sg_context *c, const struct sg_session *s, __u
 	if (s->denied || sg_policy_records_only(c->port->rules))
 		return SEG_FLOW_STEADY;
 	if (tcp && sg_tcp_is_opening(s))
-		return dir == s->opener ? SEG_FLOW_OPENING : SEG_FLOW_STEADY;
-	return dir == c->p->dir || tcp || s->packets[dir != s->opener] ? SEG_FLOW_SETTLING : SEG_FLOW_STEADY;
+		return dir == s->initiator ? SEG_FLOW_OPENING : SEG_FLOW_STEADY;
+	return dir == c->p->dir || tcp || s->packets[dir != s->initiator] ? SEG_FLOW_SETTLING : SEG_FLOW_STEADY;
 }
 
 static void put(const struct sg_context *c, struct sg_session *s, __u8 dirs)
@@ -263,7 +263,7 @@ static void put(const struct sg_context *c, struct sg_session *s, __u8 dirs)
 		.generation = s->generation,
 		.last_seen_ns = c->now_ns,
 		.timeout_s = (__u16)(kernel_timeout(s) / SG_SECOND),
-		.session = sg_session_name(s),
+		.session = sg_session_handle(s),
 		.verdict = s->denied ? SEG_VERDICT_DENY : SEG_VERDICT_ALLOW,
 	};
 
@@ -308,23 +308,23 @@ static int should_have_hit(const struct sg_context *c, struct sg_session *s)
 }
 
 /* Not those that the policy's change sent here: the entry was no verdict any more. */
-static void count_late(struct sg_core *core, const struct sg_session *s, const struct sg_packet *p)
+static void count_offload_miss(struct sg_core *core, const struct sg_session *s, const struct sg_packet *p)
 {
 	struct sg_cache_stats *stats = stats_of(core, s);
 
 	if (s->denied || !(s->cached & (1 << p->dir)) || s->put_generation != s->generation)
 		return;
-	stats->late_packets += p->frames;
-	stats->late_bytes += p->bytes;
-	core->cache.late_packets += p->frames;
-	core->cache.late_bytes += p->bytes;
+	stats->offload_misses += p->frames;
+	stats->offload_missed_bytes += p->bytes;
+	core->cache.offload_misses += p->frames;
+	core->cache.offload_missed_bytes += p->bytes;
 }
 
 void sg_cache_sync(const struct sg_context *c, struct sg_session *s)
 {
 	__u8 dirs = wanted(c->core, s);
 
-	count_late(c->core, s, c->p);
+	count_offload_miss(c->core, s, c->p);
 	if (s->cached && (s->cached != dirs || s->put_generation != s->generation || should_have_hit(c, s)))
 		sg_cache_evict(c->core, s);
 	if (dirs && !s->cached && c->now_ns >= s->retry_ns)

@@ -13,40 +13,40 @@ enum { ROOM_TRIES = 4 };	/* each may cost four system calls */
 #define PATIENCE_NS (60 * SG_SECOND)	/* that an end waits for room among the events */
 
 /* The packet's flow passes, but a rule, or a staged one, would have it otherwise. */
-static void record(const struct sg_context *c, __u32 rule_id, __u16 reason, __u8 opener)
+static void record(const struct sg_context *c, __u32 rule_id, __u16 reason, __u8 initiator)
 {
-	struct sg_verdict verdict = { .rule_id = rule_id, .reason = reason, .opener = opener };
+	struct sg_verdict verdict = { .rule_id = rule_id, .reason = reason, .initiator = initiator };
 
 	if (reason)
 		sg_record(&c->core->report, &c->port->counts, c->p, &verdict, SG_EVENT_VIOLATION, c->now_ns);
 }
 
-void sg_flow_decided(const struct sg_context *c, __u8 opener, const struct sg_answer *answer, int kept)
+void sg_flow_decided(const struct sg_context *c, __u8 initiator, const struct sg_answer *answer, int kept)
 {
-	record(c, answer->staged_id, answer->staged_reason, opener);
+	record(c, answer->staged_id, answer->staged_reason, initiator);
 	sg_hits_judged(&c->core->report.hits, c->core->report.hash_key, &c->key, answer, kept, c->now_ns);
 	if (answer->pass && !kept)
-		record(c, answer->rule_id, answer->reason, opener);
+		record(c, answer->rule_id, answer->reason, initiator);
 }
 
 /* It passes as the answer says. */
 static void let_pass(const struct sg_context *c, struct sg_session *s, const struct sg_answer *answer)
 {
 	if (!s->violation)
-		record(c, answer->rule_id, answer->reason, s->opener);
+		record(c, answer->rule_id, answer->reason, s->initiator);
 	s->violation = answer->reason != SEG_R_NONE;
 	s->violation_reason = answer->reason;
 }
 
-/* The flow of a session as an event names it: from its opener's side. */
+/* The flow of a session as an event names it: from its initiator's side. */
 static void flow_event(const struct sg_session *s, struct sg_event *event)
 {
-	int out = s->opener == SEG_DIR_EGRESS;
+	int out = s->initiator == SEG_DIR_EGRESS;
 
 	event->rule_id = s->rule_id;
 	event->port_id = s->key.port_id;
 	event->reason = s->violation ? s->violation_reason : s->reason;
-	event->dir = s->opener;
+	event->dir = s->initiator;
 	event->family = s->key.family;
 	event->proto = s->key.proto;
 	memcpy(event->saddr, out ? s->key.laddr : s->key.raddr, sizeof(event->saddr));
@@ -62,7 +62,7 @@ static void flow_event(const struct sg_session *s, struct sg_event *event)
 
 static __u64 timeout_of(const struct sg_session *s)
 {
-	int answered = s->spoke == 3;
+	int answered = s->seen_sides == 3;
 
 	switch (s->key.proto) {
 	case SG_PROTO_TCP:
@@ -94,20 +94,20 @@ static void schedule(struct sg_core *core, struct sg_session *s)
 /* Both ends have spoken: it is not among those that make room any more. */
 static void note_answer(struct sg_core *core, struct sg_session *s)
 {
-	if (!s->lasting && !s->denied && s->spoke == 3)
+	if (!s->lasting && !s->denied && s->seen_sides == 3)
 		sg_table_lasts(&core->table, s, &core->ports[s->key.port_id]->sessions);
 }
 
 void sg_flow_touch(const struct sg_context *c, struct sg_session *s)
 {
 	const struct sg_packet *p = c->p;
-	int side = p->dir != s->opener;
+	int side = p->dir != s->initiator;
 
 	if (!s->denied) {
 		s->packets[side] += p->frames;
 		s->bytes[side] += p->bytes;
 		if (s->key.proto != SG_PROTO_TCP)
-			s->spoke = (__u8)(s->spoke | (1 << side));
+			s->seen_sides = (__u8)(s->seen_sides | (1 << side));
 	}
 	s->last_seen_ns = c->now_ns;
 	if (sg_frame_is_tagged(p->frame))
@@ -137,7 +137,7 @@ static int make_room(const struct sg_context *c, enum sg_room room)
 	return 1;
 }
 
-static struct sg_session *add(const struct sg_context *c, __u8 opener, const struct sg_answer *answer)
+static struct sg_session *add(const struct sg_context *c, __u8 initiator, const struct sg_answer *answer)
 {
 	struct sg_table *table = &c->core->table;
 	enum sg_room room = sg_table_room(table, &c->key, &c->port->sessions);
@@ -151,7 +151,7 @@ static struct sg_session *add(const struct sg_context *c, __u8 opener, const str
 	s = sg_table_add(table, &c->key, &c->port->sessions);
 	if (!s)
 		return NULL;
-	s->opener = opener;
+	s->initiator = initiator;
 	s->rule_id = answer->rule_id;
 	s->keys = answer->keys;
 	s->generation = c->port->rules->policy.generation;
@@ -161,9 +161,9 @@ static struct sg_session *add(const struct sg_context *c, __u8 opener, const str
 	return s;
 }
 
-struct sg_session *sg_flow_open(const struct sg_context *c, __u8 opener, const struct sg_answer *answer)
+struct sg_session *sg_flow_open(const struct sg_context *c, __u8 initiator, const struct sg_answer *answer)
 {
-	struct sg_session *s = add(c, opener, answer);
+	struct sg_session *s = add(c, initiator, answer);
 
 	if (!s)
 		return NULL;
@@ -174,7 +174,7 @@ struct sg_session *sg_flow_open(const struct sg_context *c, __u8 opener, const s
 	return s;
 }
 
-struct sg_session *sg_flow_deny(const struct sg_context *c, __u8 opener, const struct sg_answer *answer)
+struct sg_session *sg_flow_deny(const struct sg_context *c, __u8 initiator, const struct sg_answer *answer)
 {
 	struct sg_core *core = c->core;
 	struct sg_session *s;
@@ -182,7 +182,7 @@ struct sg_session *sg_flow_deny(const struct sg_context *c, __u8 opener, const s
 	/* A flood of what is denied must not take the room of what is allowed, nor that of other ports' denials. */
 	if (c->port->denied >= (__u64)SG_SHARE * (core->table.max / 4 - core->denied))
 		return NULL;
-	s = add(c, opener, answer);
+	s = add(c, initiator, answer);
 	if (!s)
 		return NULL;
 	count_denied(core, s, 1);
@@ -195,7 +195,7 @@ struct sg_session *sg_flow_deny(const struct sg_context *c, __u8 opener, const s
 
 static enum sg_event_class class_of_end(const struct sg_session *s)
 {
-	return s->spoke == 3 ? SG_TELL_END : SG_TELL_UNANSWERED;
+	return s->seen_sides == 3 ? SG_EMIT_END : SG_EMIT_UNANSWERED;
 }
 
 /* Datagrams need no handshake: whoever sends one back has answered. */
@@ -208,7 +208,7 @@ static __u8 answer_of(const struct sg_session *s, __u64 back_packets)
 	return s->data_seen ? SG_ANSWERED_DATA : SG_ANSWERED_OPEN;
 }
 
-void sg_flow_tell_end(struct sg_core *core, struct sg_session *s)
+void sg_flow_emit_end(struct sg_core *core, struct sg_session *s)
 {
 	struct sg_event event = {
 		.time_ns = s->last_seen_ns, .kind = SG_EVENT_FLOW_END, .started_ns = s->created_ns,
@@ -233,14 +233,14 @@ int sg_flow_may_end(const struct sg_core *core, const struct sg_session *s)
 static void turn_denied(struct sg_core *core, struct sg_session *s)
 {
 	sg_cache_evict(core, s);
-	sg_flow_tell_end(core, s);
+	sg_flow_emit_end(core, s);
 	count_denied(core, s, 1);
 	s->denied = 1;
 	s->violation = 0;
 	s->resets = 0;
 }
 
-static void tell_kernel_drops(struct sg_core *core, struct sg_session *s)
+static void emit_kernel_drops(struct sg_core *core, struct sg_session *s)
 {
 	struct sg_event event = {
 		.time_ns = s->last_seen_ns, .packets = s->dropped_packets, .bytes = s->dropped_bytes,
@@ -250,7 +250,7 @@ static void tell_kernel_drops(struct sg_core *core, struct sg_session *s)
 	if (!s->dropped_packets)
 		return;
 	flow_event(s, &event);
-	sg_event_push(&core->report.events, &event, SG_TELL_DROP);
+	sg_event_push(&core->report.events, &event, SG_EMIT_DROP);
 	s->dropped_packets = s->dropped_bytes = 0;
 }
 
@@ -268,9 +268,9 @@ void sg_flow_reopen(struct sg_session *s, __u64 now_ns)
 static void turn_allowed(struct sg_core *core, struct sg_session *s, __u64 now_ns)
 {
 	sg_cache_evict(core, s);
-	tell_kernel_drops(core, s);
+	emit_kernel_drops(core, s);
 	count_denied(core, s, -1);
-	s->denied = s->blocked = s->resets = s->spoke = 0;
+	s->denied = s->blocked = s->resets = s->seen_sides = 0;
 	s->reason = SEG_R_NONE;
 	s->retry_ns = 0;
 	if (s->key.proto == SG_PROTO_TCP) {
@@ -283,13 +283,13 @@ static void turn_allowed(struct sg_core *core, struct sg_session *s, __u64 now_n
 
 static struct sg_answer ask_again(struct sg_core *core, const struct sg_port *port, struct sg_session *s)
 {
-	__u8 opener = s->opener;
+	__u8 initiator = s->initiator;
 	struct sg_answer answer;
 
 	if (!s->guessed)
-		return sg_flow_ask(port, &s->key, opener);
-	answer = sg_flow_ask_either(port, &s->key, &opener);
-	if (opener != s->opener) {
+		return sg_flow_ask(port, &s->key, initiator);
+	answer = sg_flow_ask_either(port, &s->key, &initiator);
+	if (initiator != s->initiator) {
 		sg_cache_evict(core, s);
 		sg_tcp_turn(s);
 	}
@@ -304,9 +304,9 @@ int sg_flow_revalidate(const struct sg_context *c, struct sg_session *s)
 
 	if (answer.unknown)
 		return -ENOMEM;
-	record(c, answer.staged_id, answer.staged_reason, s->opener);
+	record(c, answer.staged_id, answer.staged_reason, s->initiator);
 	sg_hits_used(&core->report.hits, core->report.hash_key, s);
-	sg_hits_judged_again(&core->report.hits, core->report.hash_key, s, &answer, c->now_ns);
+	sg_hits_revalidated(&core->report.hits, core->report.hash_key, s, &answer, c->now_ns);
 	s->keys = answer.keys;
 	s->generation = c->port->rules->policy.generation;
 	s->rejects = answer.reject;
@@ -326,7 +326,7 @@ void sg_flow_settle(const struct sg_context *c, struct sg_session *s)
 {
 	sg_cache_sync(c, s);
 	if (sg_tcp_is_over(s))
-		sg_flow_tell_end(c->core, s);
+		sg_flow_emit_end(c->core, s);
 }
 
 void sg_flow_close(struct sg_core *core, struct sg_session *s, int side, __u8 close, __u64 now_ns)
@@ -339,7 +339,7 @@ void sg_flow_close(struct sg_core *core, struct sg_session *s, int side, __u8 cl
 	sg_cache_drop(core, s);
 	/* It lingers: its timer tells it, when there is room. */
 	if (sg_flow_may_end(core, s))
-		sg_flow_tell_end(core, s);
+		sg_flow_emit_end(core, s);
 }
 
 void sg_flow_end(struct sg_core *core, struct sg_session *s)
@@ -347,8 +347,8 @@ void sg_flow_end(struct sg_core *core, struct sg_session *s)
 	struct sg_port *port = core->ports[s->key.port_id];
 
 	sg_cache_drop(core, s);
-	sg_flow_tell_end(core, s);
-	tell_kernel_drops(core, s);
+	sg_flow_emit_end(core, s);
+	emit_kernel_drops(core, s);
 	sg_hits_used(&core->report.hits, core->report.hash_key, s);
 	if (s->denied)
 		count_denied(core, s, -1);
@@ -375,7 +375,7 @@ void sg_flow_resume(struct sg_core *core, struct sg_session *s)
 	schedule(core, s);
 	/* A RST that came while there was no engine. */
 	if (sg_tcp_is_over(s))
-		sg_flow_tell_end(core, s);
+		sg_flow_emit_end(core, s);
 }
 
 void sg_flow_due(struct sg_core *core, struct sg_session *s, __u64 now_ns)
@@ -399,12 +399,12 @@ void sg_flow_due(struct sg_core *core, struct sg_session *s, __u64 now_ns)
 		return;
 	}
 	if (closed) {
-		sg_flow_tell_end(core, s);
+		sg_flow_emit_end(core, s);
 		schedule(core, s);
 		return;
 	}
 	if (s->key.proto == SG_PROTO_TCP && !s->denied && sg_tcp_is_open(s))
-		sg_flow_recall(core, s);
+		sg_flow_remember_initiator(core, s);
 	sg_flow_end(core, s);
 }
 
@@ -438,7 +438,7 @@ void sg_flow_info(struct sg_core *core, struct sg_session *s, struct sg_session_
 	info->port_id = s->key.port_id;
 	info->sport = flow.sport;
 	info->dport = flow.dport;
-	info->dir = s->opener;
+	info->dir = s->initiator;
 	info->family = s->key.family;
 	info->proto = s->key.proto;
 	info->verdict = s->denied ? SEG_VERDICT_DENY : SEG_VERDICT_ALLOW;

@@ -7,12 +7,12 @@
 
 /* The answer decides on the packet's flow, whose session, if any, is of another decision: it is the rule's hit, and
  * what a staged rule would have said is told. `kept`: a session will remember it; else what only passes is told, too. */
-void sg_flow_decided(const struct sg_context *c, __u8 opener, const struct sg_answer *answer, int kept);
+void sg_flow_decided(const struct sg_context *c, __u8 initiator, const struct sg_answer *answer, int kept);
 
 /* A new session that passes; NULL where the table is full. */
-struct sg_session *sg_flow_open(const struct sg_context *c, __u8 opener, const struct sg_answer *answer);
+struct sg_session *sg_flow_open(const struct sg_context *c, __u8 initiator, const struct sg_answer *answer);
 /* A session that only remembers a denial; NULL where there are enough of them. */
-struct sg_session *sg_flow_deny(const struct sg_context *c, __u8 opener, const struct sg_answer *answer);
+struct sg_session *sg_flow_deny(const struct sg_context *c, __u8 initiator, const struct sg_answer *answer);
 /* Judge by the policy in force. Afterwards s->denied tells. 1 when it just turned from allowed to denied; -ENOMEM: it
  * cannot be told, and the packet goes nowhere; else 0. */
 int sg_flow_revalidate(const struct sg_context *c, struct sg_session *s);
@@ -29,7 +29,7 @@ struct sg_session *sg_flow_find(struct sg_core *core, struct sg_port *port, cons
 /* Its end was told, or there is room among the events to tell it. */
 int sg_flow_may_end(const struct sg_core *core, const struct sg_session *s);
 /* Tell its end, once: when it was seen last. */
-void sg_flow_tell_end(struct sg_core *core, struct sg_session *s);
+void sg_flow_emit_end(struct sg_core *core, struct sg_session *s);
 void sg_flow_end(struct sg_core *core, struct sg_session *s);
 /* One that a former engine left, filed again: what the kernel has carried since is counted. */
 void sg_flow_resume(struct sg_core *core, struct sg_session *s);

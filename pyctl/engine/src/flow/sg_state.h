@@ -7,16 +7,16 @@
 #include "report/sg_report.h"
 #include "session/sg_frag.h"
 
-enum { SG_RECALL = 16384, SG_QUESTIONS = 32 };
+enum { SG_INITIATORS = 16384, SG_GROUP_QUERIES = 32 };
 
-/* The last questions to groups (verdict/sg_question.h). */
-struct sg_question_ring {
-	__u64 sessions[SG_QUESTIONS];	/* names; 0: none */
+/* The last questions to groups (verdict/sg_group_query.h). */
+struct sg_group_query_ring {
+	__u64 sessions[SG_GROUP_QUERIES];	/* names; 0: none */
 	__u32 next;			/* the place of the oldest */
 };
 
-struct sg_questions {
-	struct sg_question_ring asked, heard;
+struct sg_group_queries {
+	struct sg_group_query_ring asked, heard;
 };
 
 /* The workload's DHCP server (verdict/sg_renewal.h). */
@@ -32,7 +32,7 @@ struct sg_port {
 	struct sg_ruleset *rules;	/* NULL: no policy yet */
 	__u8 *listeners;		/* bit per TCP port; NULL: not known */
 	struct sg_port_list sessions;
-	struct sg_questions questions;
+	struct sg_group_queries queries;
 	struct sg_renewal renewal;
 	__u32 denied;			/* of the sessions, those that only remember a denial */
 	__u32 frag_memory;
@@ -53,7 +53,7 @@ struct sg_core {
 	struct sg_table table;
 	struct sg_frags frags;
 	struct sg_report report;
-	__u64 recall[SG_RECALL];	/* who opened what expired: hash, low bit = ingress */
+	__u64 initiator_cache[SG_INITIATORS];	/* who opened what expired: hash, low bit = ingress */
 	__u32 denied;			/* sessions that only remember a denial */
 	__u32 cache_limit;
 	__u32 sweep;			/* slot from which on entries of ports without a flow map go; 0: none do */
@@ -63,8 +63,8 @@ struct sg_core {
 	__u64 share_gap_ns;		/* as last handed in */
 	int share_hit;
 	int share_behind;		/* frames pile up */
-	int contended;			/* a conversation other than that of `ends` was seen */
-	__u64 ends[2];			/* both addresses of one, in one, whichever way it goes */
+	int contended;			/* a conversation other than the one below was seen */
+	__u64 conversation[2];			/* both addresses of one, in one, whichever way it goes */
 	struct seg_share share_peers[SEG_SHARE_PEERS];	/* as seg_shares, by hash of port, direction and peer */
 	__u64 swept_ns;			/* when repeated drops were looked at last */
 };

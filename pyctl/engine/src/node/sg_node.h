@@ -16,11 +16,11 @@ enum sg_node_limit {
 struct sg_policy_query {
 	const __u8 *local;	/* 16 bytes */
 	const __u8 *peer;
-	__u16 port;		/* the opener's destination port, host order; ICMP: its query's type */
-	__u8 dir;		/* the opener's */
+	__u16 port;		/* the initiator's destination port, host order; ICMP: its query's type */
+	__u8 dir;		/* the initiator's */
 	__u8 family;
 	__u8 proto;
-	__u16 from_port;	/* the opener's own; no rule names it */
+	__u16 from_port;	/* the initiator's own; no rule names it */
 	__u32 segment;		/* the port's (struct sg_policy) */
 };
 

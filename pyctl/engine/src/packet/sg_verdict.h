@@ -17,7 +17,7 @@ enum sg_action {
 struct sg_verdict {
 	__u32 rule_id;
 	__u16 reason;		/* SEG_R_NONE: it passes */
-	__u8 opener;		/* who opened its flow; 0: itself */
+	__u8 initiator;		/* who opened its flow; 0: itself */
 	__u8 actions;		/* enum sg_action, bits */
 	struct sg_session *session;	/* whose entries in the flow map follow it, after the answers; or NULL */
 };

@@ -64,11 +64,11 @@ int sg_event_room(const struct sg_event_queue *q, __u16 port_id, enum sg_event_c
 	__u64 left = SG_EVENTS - (q->log->next - q->log->first);
 
 	switch (class) {
-	case SG_TELL_DROP:
+	case SG_EMIT_DROP:
 		return q->held[port_id].drops * 8U < left;
-	case SG_TELL_DROPS:
+	case SG_EMIT_DROPS:
 		return q->held[port_id].drops * 4U < left;
-	case SG_TELL_UNANSWERED:
+	case SG_EMIT_UNANSWERED:
 		return q->held[port_id].ends * 4U < left;
 	default:
 		return q->held[port_id].ends < left;
@@ -87,13 +87,13 @@ void sg_event_push(struct sg_event_queue *q, const struct sg_event *event, enum 
 	__atomic_store_n(&q->log->next, q->log->next + 1, __ATOMIC_RELEASE);
 }
 
-static void tell_repeats(struct sg_event_queue *q, struct sg_repeat *r, __u64 now_ns)
+static void emit_repeats(struct sg_event_queue *q, struct sg_repeat *r, __u64 now_ns)
 {
 	if (!r->event.packets)
 		return;
-	sg_event_push(q, &r->event, r < &q->repeats[SG_REPEATS] ? SG_TELL_DROP : SG_TELL_DROPS);
+	sg_event_push(q, &r->event, r < &q->repeats[SG_REPEATS] ? SG_EMIT_DROP : SG_EMIT_DROPS);
 	r->event.packets = r->event.bytes = 0;
-	r->told_ns = now_ns;
+	r->emitted_ns = now_ns;
 }
 
 static void push_unless_repeated(struct sg_event_queue *q, const struct sg_hash_key *key,
@@ -118,15 +118,15 @@ static void push_unless_repeated(struct sg_event_queue *q, const struct sg_hash_
 	memcpy(name.daddr, event->daddr, sizeof(name.daddr));
 	tag = sg_hash(key, &name, sizeof(name)) | 1;
 	place = tag >> 8;
-	r = &q->repeats[class == SG_TELL_DROP ? place % SG_REPEATS : SG_REPEATS + place % SG_SEVERAL];
-	if (r->tag == tag && event->time_ns - r->told_ns < REPEAT_NS) {
+	r = &q->repeats[class == SG_EMIT_DROP ? place % SG_REPEATS : SG_REPEATS + place % SG_SEVERAL];
+	if (r->tag == tag && event->time_ns - r->emitted_ns < REPEAT_NS) {
 		r->event.time_ns = event->time_ns;
 		r->event.packets += event->packets;
 		r->event.bytes += event->bytes;
 		return;
 	}
-	tell_repeats(q, r, event->time_ns);
-	*r = (struct sg_repeat){ .tag = tag, .told_ns = event->time_ns, .event = *event };
+	emit_repeats(q, r, event->time_ns);
+	*r = (struct sg_repeat){ .tag = tag, .emitted_ns = event->time_ns, .event = *event };
 	r->event.packets = r->event.bytes = 0;
 	sg_event_push(q, event, class);
 }
@@ -136,28 +136,28 @@ void sg_event_push_drop(struct sg_event_queue *q, const struct sg_hash_key *key,
 {
 	struct sg_event several = *event;
 
-	if (sg_event_room(q, event->port_id, SG_TELL_DROP) &&
+	if (sg_event_room(q, event->port_id, SG_EMIT_DROP) &&
 	    !sg_share_take(&q->drop_due[event->port_id], event->time_ns, DROP_GAP_NS, DROP_BURST * DROP_GAP_NS)) {
-		push_unless_repeated(q, key, event, SG_TELL_DROP);
+		push_unless_repeated(q, key, event, SG_EMIT_DROP);
 		return;
 	}
 	if (event->proto != SG_PROTO_ICMP && event->proto != SG_PROTO_ICMPV6)
 		several.sport = 0;
 	several.dport = 0;
-	push_unless_repeated(q, key, &several, SG_TELL_DROPS);
+	push_unless_repeated(q, key, &several, SG_EMIT_DROPS);
 }
 
 void sg_event_sweep(struct sg_event_queue *q, __u64 now_ns)
 {
 	for (__u32 i = 0; i < SWEEP; i++, q->swept = (q->swept + 1) % PLACES)
-		if (now_ns - q->repeats[q->swept].told_ns >= REPEAT_NS)
-			tell_repeats(q, &q->repeats[q->swept], now_ns);
+		if (now_ns - q->repeats[q->swept].emitted_ns >= REPEAT_NS)
+			emit_repeats(q, &q->repeats[q->swept], now_ns);
 }
 
 void sg_event_flush(struct sg_event_queue *q)
 {
 	for (__u32 i = 0; i < PLACES; i++)
-		tell_repeats(q, &q->repeats[i], q->repeats[i].told_ns);
+		emit_repeats(q, &q->repeats[i], q->repeats[i].emitted_ns);
 }
 
 __u32 sg_event_read(struct sg_event_queue *q, __u64 after, struct sg_event *out, __u32 max,

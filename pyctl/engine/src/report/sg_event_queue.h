@@ -15,15 +15,15 @@ enum sg_event_limit {
 
 /* What is told less readily comes first. */
 enum sg_event_class {
-	SG_TELL_DROP,		/* a drop, a violation: while the port's are an 8th of what is free; 500 a second */
-	SG_TELL_DROPS,		/* several of them as one: a quarter */
-	SG_TELL_UNANSWERED,	/* the end of a flow that nobody answered: a quarter */
-	SG_TELL_END,		/* of any other: as many as are free */
+	SG_EMIT_DROP,		/* a drop, a violation: while the port's are an 8th of what is free; 500 a second */
+	SG_EMIT_DROPS,		/* several of them as one: a quarter */
+	SG_EMIT_UNANSWERED,	/* the end of a flow that nobody answered: a quarter */
+	SG_EMIT_END,		/* of any other: as many as are free */
 };
 
 struct sg_repeat {
 	__u64 tag;
-	__u64 told_ns;
+	__u64 emitted_ns;
 	struct sg_event event;	/* what came since: its packets and bytes, and when the last of them came */
 };
 

@@ -129,7 +129,7 @@ void sg_hits_judged(struct sg_hits *h, const struct sg_hash_key *hash_key, const
 	note(h, hash_key, answer->keys.staged, one, now_ns);
 }
 
-void sg_hits_judged_again(struct sg_hits *h, const struct sg_hash_key *hash_key,
+void sg_hits_revalidated(struct sg_hits *h, const struct sg_hash_key *hash_key,
 			  const struct sg_session *s, const struct sg_answer *answer, __u64 now_ns)
 {
 	note(h, hash_key, answer->keys.rule, answer->keys.rule != s->keys.rule, now_ns);

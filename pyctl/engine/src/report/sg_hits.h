@@ -47,7 +47,7 @@ void sg_hits_place(struct sg_hits *h, const struct sg_hash_key *hash_key, struct
 void sg_hits_judged(struct sg_hits *h, const struct sg_hash_key *hash_key, const struct sg_key *flow,
 		    const struct sg_answer *answer, int kept, __u64 now_ns);
 /* A session is judged by another policy: a hit for a rule that did not decide it so far. */
-void sg_hits_judged_again(struct sg_hits *h, const struct sg_hash_key *hash_key,
+void sg_hits_revalidated(struct sg_hits *h, const struct sg_hash_key *hash_key,
 			  const struct sg_session *s, const struct sg_answer *answer, __u64 now_ns);
 /* The session's rules were in use until it was seen last. */
 void sg_hits_used(struct sg_hits *h, const struct sg_hash_key *hash_key, const struct sg_session *s);

@@ -3,13 +3,13 @@
 #include "report/sg_report.h"
 
 /* A flood's every packet would be another flow's. */
-static int may_tell(struct sg_counts *counts, __u16 reason, __u64 now_ns)
+static int may_emit(struct sg_counts *counts, __u16 reason, __u64 now_ns)
 {
 	if (reason != SEG_R_PORT_SHARE)
 		return 1;
-	if (now_ns - counts->share_told_ns < SG_SECOND)
+	if (now_ns - counts->share_emitted_ns < SG_SECOND)
 		return 0;
-	counts->share_told_ns = now_ns;
+	counts->share_emitted_ns = now_ns;
 	return 1;
 }
 
@@ -17,12 +17,12 @@ void sg_record(struct sg_report *report, struct sg_counts *counts, const struct 
 	       const struct sg_verdict *verdict, enum sg_event_kind kind, __u64 now_ns)
 {
 	int staged = verdict->reason == SEG_R_STAGED_DENY || verdict->reason == SEG_R_STAGED_ALLOW;
-	/* The packet's flow, named from its opener's side. */
+	/* The packet's flow, named from its initiator's side. */
 	struct sg_event event = {
 		.time_ns = now_ns, .packets = p->frames, .bytes = p->bytes,
 		.rule_id = verdict->rule_id, .port_id = p->port_id, .reason = verdict->reason,
 		.kind = staged && kind == SG_EVENT_VIOLATION ? SG_EVENT_STAGED : kind,
-		.dir = verdict->opener ? verdict->opener : p->dir, .family = p->family,
+		.dir = verdict->initiator ? verdict->initiator : p->dir, .family = p->family,
 		.proto = p->proto, .sport = p->sport, .dport = p->dport,
 	};
 	int turned = event.dir != p->dir;
@@ -30,7 +30,7 @@ void sg_record(struct sg_report *report, struct sg_counts *counts, const struct 
 	sg_count(counts, verdict->reason, p->frames, p->bytes);
 	if (event.kind == SG_EVENT_VIOLATION)
 		counts->of[verdict->reason].passed += p->frames;
-	if (!may_tell(counts, verdict->reason, now_ns))
+	if (!may_emit(counts, verdict->reason, now_ns))
 		return;
 	memcpy(event.saddr, turned ? p->daddr : p->saddr, sizeof(event.saddr));
 	memcpy(event.daddr, turned ? p->saddr : p->daddr, sizeof(event.daddr));

@@ -17,7 +17,7 @@ struct sg_report {
 /* Of one port. */
 struct sg_counts {
 	struct sg_reason_count of[SEG_R_COUNT];
-	__u64 share_told_ns;
+	__u64 share_emitted_ns;
 };
 
 static inline void sg_count(struct sg_counts *counts, __u16 reason, __u64 packets, __u64 bytes)

@@ -35,7 +35,7 @@ struct sg_key {
 	__u8 family;
 	__u8 proto;
 	__u16 lport;		/* host order. ICMP: the identifier */
-	__u16 rport;		/* ICMP: the opener's direction << 8 | the query's type */
+	__u16 rport;		/* ICMP: the initiator's direction << 8 | the query's type */
 	__u8 laddr[16];
 	__u8 raddr[16];
 };
@@ -56,7 +56,7 @@ struct sg_session {
 	__u64 last_seen_ns;
 	__u64 timeout_ns;
 	__u64 generation;	/* of the policy that judged it */
-	__u64 packets[2];	/* [0] from the opener; without the kernel's entries of now */
+	__u64 packets[2];	/* [0] from the initiator; without the kernel's entries of now */
 	__u64 bytes[2];
 	__u64 kernel_packets;	/* of packets: those that the kernel carried */
 	__u64 kernel_bytes;
@@ -70,7 +70,7 @@ struct sg_session {
 	__u32 fin_end[2];	/* sequence number after the FIN; 0: the kernel carried it */
 	__u16 reason;		/* why it is denied, or SEG_R_NONE */
 	__u16 violation_reason;	/* with violation: why it would be */
-	__u8 opener;		/* enum seg_dir */
+	__u8 initiator;		/* enum seg_dir */
 	__u8 denied;		/* its packets are dropped */
 	__u8 blocked;		/* denied after it was open */
 	__u8 violation;		/* passes only because the mode or the rule records */
@@ -81,9 +81,9 @@ struct sg_session {
 	__u8 reset_side;	/* which side sent the RST, while closed by one */
 	__u8 resets;		/* or other answers, sent for a blocked or rejected one */
 	__u8 data_seen;
-	__u8 spoke;		/* bit per side: it sent a packet; TCP: more than an opening SYN and RST */
+	__u8 seen_sides;		/* bit per side: it sent a packet; TCP: more than an opening SYN and RST */
 	__u8 midstream;
-	__u8 guessed;		/* TCP: nobody saw who opened it, and opener is the likelier side */
+	__u8 guessed;		/* TCP: nobody saw who opened it, and initiator is the likelier side */
 	__u8 vlan;		/* seen with a tag: the kernel would not find it */
 	__u8 cached;		/* bit 1 << enum seg_dir: entries in the flow map */
 	__u8 ended;		/* its end was told */
@@ -156,17 +156,17 @@ static inline struct sg_session *sg_table_slot(const struct sg_table *table, __u
 }
 
 /* Names a session for good: its slot, and which of those that were in it. */
-static inline __u64 sg_session_name(const struct sg_session *s)
+static inline __u64 sg_session_handle(const struct sg_session *s)
 {
 	return (__u64)s->id << 32 | s->slot;
 }
 
 /* NULL: it is over. */
-static inline struct sg_session *sg_table_named(const struct sg_table *table, __u64 name)
+static inline struct sg_session *sg_table_by_handle(const struct sg_table *table, __u64 handle)
 {
-	struct sg_session *s = (__u32)name <= table->used ? sg_table_slot(table, (__u32)name) : NULL;
+	struct sg_session *s = (__u32)handle <= table->used ? sg_table_slot(table, (__u32)handle) : NULL;
 
-	return s && s->in_use && sg_session_name(s) == name ? s : NULL;
+	return s && s->in_use && sg_session_handle(s) == handle ? s : NULL;
 }
 
 struct sg_session *sg_table_find(const struct sg_table *table, const struct sg_key *key);

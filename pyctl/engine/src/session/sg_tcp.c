@@ -18,13 +18,13 @@ int sg_tcp_is_opening(const struct sg_session *s)
 
 int sg_tcp_is_answered(const struct sg_session *s)
 {
-	return s->spoke == 3;
+	return s->seen_sides == 3;
 }
 
 void sg_tcp_mark_direction_seen(struct sg_session *s, int side)
 {
-	s->spoke = (__u8)(s->spoke | (1 << side));
-	if (sg_tcp_is_opening(s) && s->spoke & 2)
+	s->seen_sides = (__u8)(s->seen_sides | (1 << side));
+	if (sg_tcp_is_opening(s) && s->seen_sides & 2)
 		s->tcp_state = sg_tcp_is_answered(s) ? SG_TCP_ESTABLISHED : SG_TCP_SYN_RECV;
 }
 
@@ -37,7 +37,7 @@ void sg_tcp_start(struct sg_session *s, const struct sg_packet *p)
 	s->data_seen = 1;
 	if (!(p->tcp_flags & SG_SYN))
 		s->tcp_state = SG_TCP_ESTABLISHED;
-	sg_tcp_mark_direction_seen(s, p->dir != s->opener);
+	sg_tcp_mark_direction_seen(s, p->dir != s->initiator);
 }
 
 static void close_by_fin(struct sg_session *s)
@@ -80,14 +80,14 @@ void sg_tcp_turn(struct sg_session *s)
 {
 	__u32 fin_end = s->fin_end[0];
 
-	s->opener = s->opener == SEG_DIR_EGRESS ? SEG_DIR_INGRESS : SEG_DIR_EGRESS;
+	s->initiator = s->initiator == SEG_DIR_EGRESS ? SEG_DIR_INGRESS : SEG_DIR_EGRESS;
 	swap64(s->packets);
 	swap64(s->bytes);
 	s->fin_end[0] = s->fin_end[1];
 	s->fin_end[1] = fin_end;
 	s->fin_seen = swapped(s->fin_seen);
 	s->fin_acked = swapped(s->fin_acked);
-	s->spoke = swapped(s->spoke);
+	s->seen_sides = swapped(s->seen_sides);
 	s->reset_side = !s->reset_side;
 	if (s->fin_seen && s->tcp_state != SG_TCP_CLOSE)
 		close_by_fin(s);

@@ -25,7 +25,7 @@ static inline int sg_tcp_opens(const struct sg_packet *p)
 
 /* The first packet seen of a connection. */
 void sg_tcp_start(struct sg_session *s, const struct sg_packet *p);
-/* A later one; side 0 is the opener's. */
+/* A later one; side 0 is the initiator's. */
 void sg_tcp_track(struct sg_session *s, const struct sg_packet *p, int side);
 __u64 sg_tcp_timeout(const struct sg_session *s);
 /* That side sent something other than the opening SYN or a RST: here, or in the kernel. */
@@ -35,7 +35,7 @@ void sg_tcp_close(struct sg_session *s, int side, __u8 close);
 /* The other side opened it: nobody had seen who did. */
 void sg_tcp_turn(struct sg_session *s);
 int sg_tcp_is_opening(const struct sg_session *s);
-/* The opener got an answer, and went on. */
+/* The initiator got an answer, and went on. */
 int sg_tcp_is_answered(const struct sg_session *s);
 /* Beyond the handshake, and not closed by both ends. */
 int sg_tcp_is_open(const struct sg_session *s);

@@ -5,7 +5,7 @@
 
 #include "flow/sg_ask.h"
 #include "flow/sg_flow.h"
-#include "verdict/sg_question.h"
+#include "verdict/sg_group_query.h"
 #include "verdict/sg_renewal.h"
 
 enum { REDIRECT = 5 };	/* ICMP's, of IPv4 */
@@ -14,7 +14,7 @@ enum { REDIRECT = 5 };	/* ICMP's, of IPv4 */
 static struct sg_verdict judge_alone(struct sg_context *c)
 {
 	const struct sg_packet *p = c->p;
-	struct sg_verdict r = { .opener = p->dir };
+	struct sg_verdict r = { .initiator = p->dir };
 	struct sg_answer answer;
 
 	/* An answer that nobody asked for is what it is, not what it would answer. */
@@ -42,28 +42,28 @@ static __u8 answer_denied(struct sg_session *s)
 static struct sg_verdict open_flow(const struct sg_context *c)
 {
 	const struct sg_packet *p = c->p;
-	struct sg_verdict r = { .opener = p->dir };
+	struct sg_verdict r = { .initiator = p->dir };
 	struct sg_answer answer;
 
 	/* An association that was there before, or another path of one: who sent its INIT was not seen. */
 	if (p->kind == SG_KIND_SCTP && !p->opens)
-		answer = sg_flow_ask_either(c->port, &c->key, &r.opener);
+		answer = sg_flow_ask_either(c->port, &c->key, &r.initiator);
 	else
 		answer = sg_flow_ask(c->port, &c->key, p->dir);
 	if (answer.unknown)
-		return sg_judge_unknown(r.opener);
+		return sg_judge_unknown(r.initiator);
 	r.rule_id = answer.rule_id;
-	sg_flow_decided(c, r.opener, &answer, answer.pass);
+	sg_flow_decided(c, r.initiator, &answer, answer.pass);
 	if (answer.pass) {
-		r.session = sg_flow_open(c, r.opener, &answer);
+		r.session = sg_flow_open(c, r.initiator, &answer);
 		if (r.session)
-			sg_question_note(c->port, r.session, p);
+			sg_group_query_note(c->port, r.session, p);
 		else
 			r.reason = SEG_R_SESSION_MEMORY;
 		return r;
 	}
 	r.reason = answer.reason;
-	r.session = sg_flow_deny(c, r.opener, &answer);
+	r.session = sg_flow_deny(c, r.initiator, &answer);
 	if (r.session) {
 		r.session->rejects = answer.reject;
 		r.actions = answer_denied(r.session);
@@ -97,7 +97,7 @@ static struct sg_verdict judge_flow(struct sg_context *c)
 {
 	struct sg_session *s = sg_flow_find(c->core, c->port, &c->key);
 	const struct sg_packet *p = c->p;
-	struct sg_verdict r = { .opener = p->dir };
+	struct sg_verdict r = { .initiator = p->dir };
 	const struct sg_session *question;
 	int turned = 0;
 
@@ -108,11 +108,11 @@ static struct sg_verdict judge_flow(struct sg_context *c)
 	if (turned)
 		s->blocked = 1;
 	if (!s || s->denied) {
-		question = sg_question_answered(c);
+		question = sg_group_query_answered(c);
 		if (question) {
 			sg_renewal_learn(c->port, p);
 			r.rule_id = question->rule_id;
-			r.opener = question->opener;
+			r.initiator = question->initiator;
 			return r;
 		}
 		if (sg_renewal_passes(c))
@@ -121,19 +121,19 @@ static struct sg_verdict judge_flow(struct sg_context *c)
 			return judge_alone(c);
 		if (!s)
 			return open_flow(c);
-		if (p->dir != s->opener)
+		if (p->dir != s->initiator)
 			return judge_other_end(c, s);
 		r.actions = answer_denied(s);
-	} else if (p->opens && p->dir != s->opener && !sg_flow_ask(c->port, &c->key, p->dir).pass) {
+	} else if (p->opens && p->dir != s->initiator && !sg_flow_ask(c->port, &c->key, p->dir).pass) {
 		/* What was opened the other way does not speak for it. */
 		return judge_alone(c);
 	} else {
-		sg_question_note(c->port, s, p);
+		sg_group_query_note(c->port, s, p);
 	}
 	sg_flow_touch(c, s);
 	r.rule_id = s->rule_id;
 	r.reason = s->reason;
-	r.opener = s->opener;
+	r.initiator = s->initiator;
 	r.session = s;
 	return r;
 }
@@ -142,12 +142,12 @@ static struct sg_verdict judge_flow(struct sg_context *c)
  * by a datapath that does not know who may send it. */
 static struct sg_verdict judge_error(const struct sg_context *c)
 {
-	struct sg_verdict r = { .reason = SEG_R_ICMP_UNRELATED, .opener = c->p->dir };
+	struct sg_verdict r = { .reason = SEG_R_ICMP_UNRELATED, .initiator = c->p->dir };
 	const struct sg_port *port = c->port;
 	struct sg_packet inner;
 	struct sg_session *s;
 	struct sg_key key;
-	__u8 opener;
+	__u8 initiator;
 	int passes;
 
 	if (c->p->family == SEG_FAMILY_IPV4 && c->p->icmp_type == REDIRECT) {
@@ -160,13 +160,13 @@ static struct sg_verdict judge_error(const struct sg_context *c)
 	s = sg_table_find(&c->core->table, &key);
 	if (!s || s->created_ns <= port->sessions.closed_ns)
 		return r;
-	opener = s->opener;
+	initiator = s->initiator;
 	if (s->generation == port->rules->policy.generation)
 		passes = !s->denied;
 	else if (s->guessed)
-		passes = sg_flow_ask_either(port, &key, &opener).pass;
+		passes = sg_flow_ask_either(port, &key, &initiator).pass;
 	else
-		passes = sg_flow_ask(port, &key, opener).pass;
+		passes = sg_flow_ask(port, &key, initiator).pass;
 	if (passes)
 		r.reason = SEG_R_NONE;
 	return r;

@@ -12,9 +12,9 @@ struct sg_verdict sg_judge(struct sg_context *c);
 struct sg_verdict sg_judge_tcp(const struct sg_context *c);
 
 /* The verdict on a packet of which the policy cannot be asked: no more than that. */
-static inline struct sg_verdict sg_judge_unknown(__u8 opener)
+static inline struct sg_verdict sg_judge_unknown(__u8 initiator)
 {
-	return (struct sg_verdict){ .reason = SEG_R_SESSION_MEMORY, .opener = opener };
+	return (struct sg_verdict){ .reason = SEG_R_SESSION_MEMORY, .initiator = initiator };
 }
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* Verdicts for TCP. In: a packet. Out: a verdict, and sessions.
  * Precedence, for a packet of a known connection:
- *   1. a SYN that is no repeat of the opener's is judged in its own right;
+ *   1. a SYN that is no repeat of the initiator's is judged in its own right;
  *   2. a session judged by another policy is judged again, though not at a copy that was under way when
  *      the mode changed: nothing can be answered to one, so the first packet that is held will say it;
  *   3. a blocked one answers its sender with RST, a few times, then the kernel drops it;
@@ -18,7 +18,7 @@ static struct sg_verdict refuse_syn(const struct sg_context *c, const struct sg_
 	int resets = c->port->rules->policy.flags & SG_POLICY_DENY_RST;
 
 	return (struct sg_verdict){
-		.rule_id = answer->rule_id, .reason = answer->reason, .opener = c->p->dir,
+		.rule_id = answer->rule_id, .reason = answer->reason, .initiator = c->p->dir,
 		.actions = answer->reject ? SG_REJECT : resets ? SG_RESET_SENDER : 0,
 	};
 }
@@ -37,9 +37,9 @@ static __u8 reset_both(struct sg_session *s)
 }
 
 /* Data of a connection that nobody saw being opened. */
-static __u8 block_midstream(const struct sg_context *c, __u8 opener, const struct sg_answer *answer, int sure)
+static __u8 block_midstream(const struct sg_context *c, __u8 initiator, const struct sg_answer *answer, int sure)
 {
-	struct sg_session *s = is_late_copy(c) ? NULL : sg_flow_deny(c, opener, answer);
+	struct sg_session *s = is_late_copy(c) ? NULL : sg_flow_deny(c, initiator, answer);
 
 	if (!s)
 		return 0;
@@ -51,31 +51,31 @@ static __u8 block_midstream(const struct sg_context *c, __u8 opener, const struc
 static struct sg_verdict open_connection(const struct sg_context *c)
 {
 	const struct sg_packet *p = c->p;
-	struct sg_verdict r = { .opener = p->dir };
+	struct sg_verdict r = { .initiator = p->dir };
 	struct sg_answer answer;
 	int sure = 1, closes = p->tcp_flags & (SG_FIN | SG_RST);
 
 	if (!(p->tcp_flags & SG_SYN))
-		r.opener = sg_flow_guess_opener(c->core, c->port, &c->key, &sure);
+		r.initiator = sg_flow_guess_initiator(c->core, c->port, &c->key, &sure);
 	else if (!sg_tcp_opens(p))
-		r.opener = sg_other_dir(p->dir);
-	answer = sure ? sg_flow_ask(c->port, &c->key, r.opener) :
-			sg_flow_ask_either(c->port, &c->key, &r.opener);
+		r.initiator = sg_other_dir(p->dir);
+	answer = sure ? sg_flow_ask(c->port, &c->key, r.initiator) :
+			sg_flow_ask_either(c->port, &c->key, &r.initiator);
 	if (answer.unknown)
-		return sg_judge_unknown(r.opener);
-	sg_flow_decided(c, r.opener, &answer, answer.pass && !closes);
+		return sg_judge_unknown(r.initiator);
+	sg_flow_decided(c, r.initiator, &answer, answer.pass && !closes);
 	r.rule_id = answer.rule_id;
 	if (!answer.pass) {
 		if (sg_tcp_opens(p))
 			return refuse_syn(c, &answer);
 		r.reason = answer.reason;
 		if (!closes && !(p->tcp_flags & SG_SYN))
-			r.actions = block_midstream(c, r.opener, &answer, sure);
+			r.actions = block_midstream(c, r.initiator, &answer, sure);
 		return r;
 	}
 	if (closes)
 		return r;
-	r.session = sg_flow_open(c, r.opener, &answer);
+	r.session = sg_flow_open(c, r.initiator, &answer);
 	if (r.session)
 		r.session->guessed = !sure;
 	else
@@ -86,7 +86,7 @@ static struct sg_verdict open_connection(const struct sg_context *c)
 static struct sg_verdict pass(const struct sg_context *c, struct sg_session *s)
 {
 	sg_flow_touch(c, s);
-	return (struct sg_verdict){ .rule_id = s->rule_id, .opener = s->opener, .session = s };
+	return (struct sg_verdict){ .rule_id = s->rule_id, .initiator = s->initiator, .session = s };
 }
 
 /* A SYN on a tuple that has a session already: a new connection, or a stray that its receiver will
@@ -114,7 +114,7 @@ static int is_attempt(const struct sg_packet *p, const struct sg_session *s)
 {
 	if (!sg_tcp_opens(p))
 		return 0;
-	return s->denied || s->midstream || p->dir != s->opener || !sg_tcp_is_opening(s);
+	return s->denied || s->midstream || p->dir != s->initiator || !sg_tcp_is_opening(s);
 }
 
 static struct sg_verdict refuse_blocked(const struct sg_context *c, struct sg_session *s)
@@ -133,7 +133,7 @@ static struct sg_verdict refuse_blocked(const struct sg_context *c, struct sg_se
 static struct sg_verdict block(const struct sg_context *c, struct sg_session *s)
 {
 	struct sg_verdict r = {
-		.rule_id = s->rule_id, .reason = SEG_R_BLOCKED_CONNECTION, .opener = s->opener,
+		.rule_id = s->rule_id, .reason = SEG_R_BLOCKED_CONNECTION, .initiator = s->initiator,
 	};
 
 	if (s->tcp_state == SG_TCP_SYN_SENT && sg_tcp_opens(c->p)) {
@@ -161,7 +161,7 @@ struct sg_verdict sg_judge_tcp(const struct sg_context *c)
 	int turned = 0;
 
 	if (sg_tcp_flags_impossible(p->tcp_flags))
-		return (struct sg_verdict){ .reason = SEG_R_TCP_FLAGS, .opener = p->dir };
+		return (struct sg_verdict){ .reason = SEG_R_TCP_FLAGS, .initiator = p->dir };
 	s = sg_flow_find(c->core, c->port, &c->key);
 	if (!s)
 		return open_connection(c);
@@ -176,7 +176,7 @@ struct sg_verdict sg_judge_tcp(const struct sg_context *c)
 		return turned > 0 ? block(c, s) : sg_judge_unknown(p->dir);
 	if (s->denied)
 		return refuse_blocked(c, s);
-	sg_tcp_track(s, p, p->dir != s->opener);
+	sg_tcp_track(s, p, p->dir != s->initiator);
 	if (s->ended && s->tcp_state == SG_TCP_ESTABLISHED)
 		sg_flow_reopen(s, c->now_ns);
 	return pass(c, s);

@@ -3,7 +3,7 @@
 #include "verdict/sg_renewal.h"
 
 #include "flow/sg_ask.h"
-#include "verdict/sg_question.h"
+#include "verdict/sg_group_query.h"
 
 enum { CLIENT = 68, SERVER = 67 };
 
@@ -45,7 +45,7 @@ int sg_renewal_passes(const struct sg_context *c)
 	    p->bytes > SG_RENEWAL_BYTES || sg_flow_ask(c->port, &c->key, p->dir).reason != SEG_R_DEFAULT_DENY)
 		return 0;
 	if (!out) {
-		if (!renewal->answers || c->now_ns > renewal->asked_ns + SG_TIMEOUT_QUESTION)
+		if (!renewal->answers || c->now_ns > renewal->asked_ns + SG_TIMEOUT_GROUP_QUERY)
 			return 0;
 		renewal->answers--;
 		return 1;

@@ -1,4 +1,4 @@
-"""A flow is shown from its opener's side, with the verdict that was its decision."""
+"""A flow is shown from its initiator's side, with the verdict that was its decision."""
 
 from __future__ import annotations
 

@@ -20,8 +20,8 @@ STATS = dict.fromkeys(metrics.ENGINE_COUNTERS, 7) | {
     "flows_entries": 20,
     "flows_capacity": 1000,
     "flows_evicted": 1,
-    "flows_late_packets": 3,
-    "flows_late_bytes": 300,
+    "flows_offload_misses": 3,
+    "flows_offload_missed_bytes": 300,
 }
 
 
@@ -49,7 +49,7 @@ def test_the_flow_map_is_told_with_its_room_and_what_it_could_not_do():
     assert found["segctl_flow_map_capacity"] == 1000
     assert found["segctl_flow_map_insert_failures_total"] == 7
     assert found["segctl_flow_map_evictions_total"] == 1
-    assert found["segctl_flow_map_late_packets_total"] == 3
+    assert found["segctl_flow_map_offload_misses_total"] == 3
 
 
 def test_an_engine_that_nothing_can_reach_is_not_up():

@@ -19,12 +19,12 @@ PAIR = dataclasses.replace(
 
 
 def values(**changes):
-    """(seg_port of vex, seg_port of vin, seg_return)."""
+    """(seg_port of vex, seg_port of vin, seg_reinject_port)."""
     pair = dataclasses.replace(PAIR, **changes)
     (vex_index, vex), (vin_index, vin) = entries.port_values(pair)
     assert (vex_index, vin_index) == (11, 12)
     ports = (abi.unpack("seg_port", vex), abi.unpack("seg_port", vin))
-    return *ports, abi.unpack("seg_return", entries.return_value(pair))
+    return *ports, abi.unpack("seg_reinject_port", entries.reinject_value(pair))
 
 
 def test_each_end_names_the_other():
@@ -49,9 +49,9 @@ def test_redirect_peer_only_where_it_is_right(change, towards_host, towards_pod)
     assert ("peer_ok" in flag_names(vex.flags)) is towards_pod
     assert ("peer_ok" in flag_names(back.vex_flags)) is towards_host
     assert ("peer_ok" in flag_names(back.vin_flags)) is towards_pod
-    assert mac_text(vex.landing_mac) == packets.pod_one_mac
+    assert mac_text(vex.redirect_peer_dmac) == packets.pod_one_mac
     if towards_host:
-        assert mac_text(vin.landing_mac) == packets.gateway_mac
+        assert mac_text(vin.redirect_peer_dmac) == packets.gateway_mac
 
 
 def test_options_become_flags_on_both_ends():

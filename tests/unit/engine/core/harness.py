@@ -25,9 +25,9 @@ WITH_INPUT = {"io", "engine"}
 FILES = tuple(
     file
     for file in sorted(SOURCES.glob("*/*.c"))
-    if file.parent.name not in WITH_INPUT or file.name == "sg_place_rule.c"
+    if file.parent.name not in WITH_INPUT or file.name == "sg_cpu_affinity_rule.c"
 )
-HEADERS = '#include "node/sg_node.h"\n#include "engine/sg_place_rule.h"\n#include "base/sg_share.h"\n'
+HEADERS = '#include "node/sg_node.h"\n#include "engine/sg_cpu_affinity_rule.h"\n#include "base/sg_share.h"\n'
 NO_MEMORY = """
 int t_no_memory;
 void *__real_calloc(size_t count, size_t size);
@@ -360,6 +360,6 @@ class Core:
 
     def end(self, session: int, way: int, close: int) -> None:
         """A record of the ring of ends."""
-        record = self.ffi.new("struct seg_end *", {"session": session})
+        record = self.ffi.new("struct seg_close_event *", {"session": session})
         record.dir, record.close = way, close
-        self.lib.sg_core_end(self.core, record, self.now)
+        self.lib.sg_core_close_event(self.core, record, self.now)

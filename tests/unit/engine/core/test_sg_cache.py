@@ -36,15 +36,15 @@ def ends(core):
 
 
 @pytest.fixture(params=[EGRESS, INGRESS], ids=["egress", "ingress"])
-def opener(request):
+def initiator(request):
     return request.param
 
 
 @pytest.fixture
-def opened(core, net, opener):
+def opened(core, net, initiator):
     """A connection whose SYN was allowed."""
     core.set_policy(WEB)
-    connection = Connection(net, opener)
+    connection = Connection(net, initiator)
     assert core.passes(connection.segment(0, "S"))
     return connection
 
@@ -60,10 +60,10 @@ def opened(core, net, opener):
     ids=["silence", "a scan", "a handshake", "data"],
 )
 def test_who_spoke_in_the_kernel_says_how_far_it_came(
-    core, opener, opened, answers, goes_on, data, then, answer
+    core, initiator, opened, answers, goes_on, data, then, answer
 ):
-    core.kernel_carries(answers, way=BACK[opener])
-    core.kernel_carries(goes_on, way=opener, payload=data)
+    core.kernel_carries(answers, way=BACK[initiator])
+    core.kernel_carries(goes_on, way=initiator, payload=data)
     (session,) = core.sessions()
     assert (session.tcp_state, session.answer) == (then, answer)
     core.advance(1300)
@@ -82,20 +82,24 @@ def test_a_handshake_without_data_expires_soon(core, opened, seconds, carried):
     assert core.sessions() == []
 
 
-def test_a_scanner_that_resets_what_answered_has_opened_nothing(core, opener, opened):
-    core.kernel_carries(1, way=BACK[opener])
-    core.kernel_closes(opener, RST)
+def test_a_scanner_that_resets_what_answered_has_opened_nothing(
+    core, initiator, opened
+):
+    core.kernel_carries(1, way=BACK[initiator])
+    core.kernel_closes(initiator, RST)
     assert [end.answer for end in ends(core)] == [0]
 
 
-def test_both_fins_in_the_kernel_end_it_with_the_last_ack_counted(core, opener, opened):
+def test_both_fins_in_the_kernel_end_it_with_the_last_ack_counted(
+    core, initiator, opened
+):
     core.kernel_carries(5, payload=True)
-    core.kernel_closes(opener, FIN)
+    core.kernel_closes(initiator, FIN)
     assert state(core) == FIN_WAIT1
-    core.kernel_carries(1, way=BACK[opener])
-    core.kernel_closes(BACK[opener], FIN)
+    core.kernel_carries(1, way=BACK[initiator])
+    core.kernel_closes(BACK[initiator], FIN)
     assert state(core) == LAST_ACK
-    core.kernel_carries(1, way=opener)
+    core.kernel_carries(1, way=initiator)
     assert ends(core) == []
     core.advance(1.2)
     (end,) = ends(core)
@@ -106,25 +110,25 @@ def test_both_fins_in_the_kernel_end_it_with_the_last_ack_counted(core, opener, 
     assert ends(core) == []
 
 
-def test_half_closed_from_the_other_end(core, opener, opened):
+def test_half_closed_from_the_other_end(core, initiator, opened):
     core.kernel_carries(1)
-    core.kernel_closes(BACK[opener], FIN)
+    core.kernel_closes(BACK[initiator], FIN)
     assert state(core) == CLOSE_WAIT
     assert len(core.flows) == 2
 
 
-def test_a_rst_in_the_kernel_ends_it_at_once(core, opener, opened):
+def test_a_rst_in_the_kernel_ends_it_at_once(core, initiator, opened):
     core.kernel_carries(2, payload=True)
-    core.kernel_closes(opener, RST)
+    core.kernel_closes(initiator, RST)
     (end,) = ends(core)
     assert (end.packets, core.flows) == (1 + 5, {})
     assert state(core) == CLOSE
 
 
-def test_a_connection_that_outlives_a_blind_rst_is_counted_on(core, opener, opened):
+def test_a_connection_that_outlives_a_blind_rst_is_counted_on(core, initiator, opened):
     """And told a second time, with what came since."""
     core.kernel_carries(2, payload=True)
-    core.kernel_closes(BACK[opener], RST)
+    core.kernel_closes(BACK[initiator], RST)
     core.events()
     assert core.passes(opened.segment(1, "PA", b"alive"))
     assert (state(core), len(core.flows)) == (ESTABLISHED, 2)
@@ -134,21 +138,21 @@ def test_a_connection_that_outlives_a_blind_rst_is_counted_on(core, opener, open
     assert end.packets == 1 + 6
 
 
-def test_fins_that_nobody_told_of_are_found_in_the_entries(core, opener, opened):
+def test_fins_that_nobody_told_of_are_found_in_the_entries(core, initiator, opened):
     core.kernel_carries(5, payload=True)
-    core.kernel_closes(opener, FIN, told=False)
-    core.kernel_closes(BACK[opener], FIN, told=False)
+    core.kernel_closes(initiator, FIN, told=False)
+    core.kernel_closes(BACK[initiator], FIN, told=False)
     core.advance(60)
     (end,) = ends(core)
     assert end.packets == 1 + 12
 
 
-def test_a_new_connection_on_the_tuple_of_one_that_closed(core, opener, opened):
+def test_a_new_connection_on_the_tuple_of_one_that_closed(core, initiator, opened):
     """Its SYN may be read before the ring is: the entries say that the former is over."""
     core.kernel_carries(5, payload=True)
     (former,) = {flow.session for flow in core.flows.values()}
-    core.kernel_closes(opener, FIN, told=False)
-    core.kernel_closes(BACK[opener], FIN, told=False)
+    core.kernel_closes(initiator, FIN, told=False)
+    core.kernel_closes(BACK[initiator], FIN, told=False)
     assert core.passes(opened.segment(0, "S"))
     (end,) = ends(core)
     assert end.packets == 1 + 12
@@ -225,7 +229,7 @@ def test_an_end_that_names_no_session_says_nothing(core, opened, session):
 
 
 def test_a_repeated_syn_of_an_open_connection_is_judged_as_an_attempt(
-    core, opener, opened
+    core, initiator, opened
 ):
     core.kernel_carries(2, payload=True)
     core.set_policy(Rule(DENY, id=9))
@@ -259,13 +263,13 @@ def test_a_policy_that_denies_it_resets_what_opened_in_the_kernel(core, opened):
     assert core.drops() == {"blocked_connection": 1}
 
 
-def test_a_last_ack_that_takes_seconds_is_counted(core, opener, opened):
+def test_a_last_ack_that_takes_seconds_is_counted(core, initiator, opened):
     """And data that are sent again behind both FINs."""
     core.kernel_carries(5, payload=True)
-    core.kernel_closes(opener, FIN)
-    core.kernel_closes(BACK[opener], FIN)
+    core.kernel_closes(initiator, FIN)
+    core.kernel_closes(BACK[initiator], FIN)
     core.advance(0.9)
-    core.kernel_carries(1, way=BACK[opener])
+    core.kernel_carries(1, way=BACK[initiator])
     core.advance(0.5)
     assert ends(core) == []
     assert core.passes(opened.segment(0, "A"))
@@ -277,16 +281,16 @@ def test_a_last_ack_that_takes_seconds_is_counted(core, opener, opened):
 
 
 def test_a_fin_that_the_kernel_carried_is_acknowledged_by_nothing_that_is_seen_here(
-    core, opener, opened
+    core, initiator, opened
 ):
     """The engine knows no sequence number of it."""
     core.kernel_carries(5, payload=True)
-    core.kernel_closes(BACK[opener], FIN)
+    core.kernel_closes(BACK[initiator], FIN)
     assert core.passes(opened.segment(0, "FA"))
     assert core.passes(opened.segment(1, "A"))
     assert state(core) == LAST_ACK
     assert ends(core) == []
-    core.kernel_carries(1, way=opener)
+    core.kernel_carries(1, way=initiator)
     core.advance(1.2)
     (end,) = ends(core)
     assert end.packets == 1 + 11 + 2 + 1
@@ -304,31 +308,31 @@ def test_timers_keep_up_with_rounds_that_are_full_of_new_connections(core_module
     core.close()
 
 
-def test_both_ends_open_it_at_once(core, net, opener):
+def test_both_ends_open_it_at_once(core, net, initiator):
     core.set_policy(default=ALLOW)
-    connection = Connection(net, opener)
+    connection = Connection(net, initiator)
     assert core.passes(connection.segment(0, "S"))
     assert core.passes(connection.segment(1, "S"))
     core.kernel_carries(1)
     assert state(core) == ESTABLISHED
     core.kernel_carries(2, payload=True)
-    core.kernel_closes(opener, FIN)
-    core.kernel_closes(BACK[opener], FIN)
+    core.kernel_closes(initiator, FIN)
+    core.kernel_closes(BACK[initiator], FIN)
     core.advance(1.2)
     (end,) = ends(core)
-    assert (end.packets, end.dir) == (2 + 8, opener)
+    assert (end.packets, end.dir) == (2 + 8, initiator)
 
 
 def test_half_closed_for_hours_it_is_the_kernels_while_the_other_end_speaks(
-    core, opener, opened
+    core, initiator, opened
 ):
     core.kernel_carries(2, payload=True)
-    core.kernel_closes(opener, FIN)
+    core.kernel_closes(initiator, FIN)
     for _ in range(120):
         core.advance(80)
-        core.kernel_carries(1, way=BACK[opener], payload=True)
+        core.kernel_carries(1, way=BACK[initiator], payload=True)
     assert (ends(core), len(core.flows)) == ([], 2)
-    core.kernel_closes(BACK[opener], FIN)
+    core.kernel_closes(BACK[initiator], FIN)
     core.advance(1.2)
     (end,) = ends(core)
     assert end.packets == 1 + 5 + 120 + 1
@@ -338,16 +342,16 @@ def test_half_closed_for_hours_it_is_the_kernels_while_the_other_end_speaks(
     "lived",
     ["nobody answered", "half open", "open", "half closed", "closed"],
 )
-def test_what_a_new_policy_denies_ends_in_every_state(core, opener, opened, lived):
+def test_what_a_new_policy_denies_ends_in_every_state(core, initiator, opened, lived):
     """Whatever is sent: nothing passes, and the kernel is left no verdict that allows it."""
     if lived != "nobody answered":
-        core.kernel_carries(1, way=BACK[opener])
+        core.kernel_carries(1, way=BACK[initiator])
     if lived not in ("nobody answered", "half open"):
         core.kernel_carries(2, payload=True)
     if lived in ("half closed", "closed"):
-        core.kernel_closes(opener, FIN)
+        core.kernel_closes(initiator, FIN)
     if lived == "closed":
-        core.kernel_closes(BACK[opener], FIN)
+        core.kernel_closes(BACK[initiator], FIN)
     core.set_policy(Rule(DENY, id=9))
     frames = [
         opened.segment(side, flags, data)
@@ -362,11 +366,11 @@ def test_what_a_new_policy_denies_ends_in_every_state(core, opener, opened, live
 
 
 def test_an_end_that_nobody_told_of_is_found_by_who_lists_the_flows(
-    core, opener, opened
+    core, initiator, opened
 ):
     core.kernel_carries(5, payload=True)
-    core.kernel_closes(opener, FIN, told=False)
-    core.kernel_closes(BACK[opener], FIN, told=False)
+    core.kernel_closes(initiator, FIN, told=False)
+    core.kernel_closes(BACK[initiator], FIN, told=False)
     assert state(core) == LAST_ACK
     core.advance(1.2)
     (end,) = ends(core)

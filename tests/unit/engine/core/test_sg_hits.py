@@ -24,10 +24,10 @@ def often(core: Core) -> dict[int, int]:
     return {key: count for key, (count, _) in core.hits().items()}
 
 
-@pytest.mark.parametrize("opener", [EGRESS, INGRESS])
-def test_a_flow_is_one_hit_however_many_packets_it_has(node, net, opener):
+@pytest.mark.parametrize("initiator", [EGRESS, INGRESS])
+def test_a_flow_is_one_hit_however_many_packets_it_has(node, net, initiator):
     node.judge_by(ALLOW)
-    connection = Connection(net, opener).established(node.core)
+    connection = Connection(net, initiator).established(node.core)
     for side in (0, 1):
         assert node.core.passes(connection.segment(side, "PA", b"more"))
     for sport in (1, 2, 2):

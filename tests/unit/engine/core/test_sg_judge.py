@@ -143,14 +143,14 @@ def test_an_association_opens_nothing_the_other_way(core, net):
     assert core.passes(net.into(sctp(0, SERVICE, CLIENT)))
 
 
-@pytest.mark.parametrize("opener", [EGRESS, INGRESS], ids=["egress", "ingress"])
+@pytest.mark.parametrize("initiator", [EGRESS, INGRESS], ids=["egress", "ingress"])
 def test_an_association_that_nobody_saw_begin_passes_where_either_end_may_open_it(
-    core, net, opener
+    core, net, initiator
 ):
-    core.set_policy(Rule(dir=opener, proto=132))
+    core.set_policy(Rule(dir=initiator, proto=132))
     assert core.passes(net.out(sctp(0)))
     assert core.passes(net.into(sctp(0, SERVICE, CLIENT)))
-    assert [s.dir for s in core.sessions()] == [opener]
+    assert [s.dir for s in core.sessions()] == [initiator]
 
 
 @pytest.mark.parametrize("kind", ["tcp", "udp", "ping", "sctp"])
@@ -253,18 +253,18 @@ def test_timeouts_of_datagram_flows(core, net):
 
 
 @pytest.mark.parametrize("carried", [False, True], ids=["engine", "kernel"])
-@pytest.mark.parametrize("opener", [EGRESS, INGRESS], ids=["egress", "ingress"])
+@pytest.mark.parametrize("initiator", [EGRESS, INGRESS], ids=["egress", "ingress"])
 def test_a_datagram_flow_lives_longer_once_both_sides_have_spoken(
-    core, net, opener, carried
+    core, net, initiator, carried
 ):
     """And its entries hold for as long, so that the kernel finds them."""
-    core.set_policy(Rule(dir=opener))
+    core.set_policy(Rule(dir=initiator))
     asks, answers = net.out(udp()), net.into(udp(SERVICE, CLIENT))
-    if opener == INGRESS:
+    if initiator == INGRESS:
         asks, answers = net.into(udp()), net.out(udp(SERVICE, CLIENT))
     assert core.passes(asks)
     if carried:
-        core.kernel_carries(1, way=EGRESS + INGRESS - opener)
+        core.kernel_carries(1, way=EGRESS + INGRESS - initiator)
     else:
         assert core.passes(answers)
     assert {flow.timeout_s for flow in core.flows.values()} == {120}

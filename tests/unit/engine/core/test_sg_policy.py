@@ -39,7 +39,7 @@ def test_port_ranges_include_both_ends(core, net, dport, allowed):
     assert core.passes(net.out(udp(dport=dport))) == bool(allowed)
 
 
-def test_ports_are_the_openers_destination(core, net):
+def test_ports_are_the_initiators_destination(core, net):
     core.set_policy(Rule(proto=17, ports=(SERVICE, SERVICE)))
     assert core.passes(net.into(udp(sport=1, dport=SERVICE)))
     assert not core.passes(net.into(udp(sport=SERVICE, dport=2)))

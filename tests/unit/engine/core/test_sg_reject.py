@@ -65,8 +65,8 @@ def test_udp_is_answered_as_by_a_host_without_that_port(node, net, egress):
 
 def test_a_syn_is_answered_with_a_reset_whatever_the_option_says(node, net):
     node.judge_by(REJECT)
-    for opener in (EGRESS, INGRESS):
-        sent = Connection(net, opener).segment(0, "S")
+    for initiator in (EGRESS, INGRESS):
+        sent = Connection(net, initiator).segment(0, "S")
         (answer,) = node.core.feed(sent)
         assert ends(answer) == swapped(sent)
         assert parse(answer)[TCP].flags == "RA"
@@ -162,7 +162,7 @@ def test_an_open_flow_that_becomes_rejected_is_told(node, net):
 
 def test_the_other_end_of_a_flow_that_was_open_is_told_too(node, net):
     """As both ends of a connection are reset: else a server would go on sending to nobody. The rule names
-    the opener's way alone, by its port."""
+    the initiator's way alone, by its port."""
     ours, back = net.out(udp(sport=40000)), net.into(udp(sport=SERVICE, dport=40000))
     node.judge_by(ALLOW)
     assert node.core.passes(ours)

@@ -29,7 +29,7 @@ from tests.unit.engine.core.wire import (
 )
 
 BOTH_WAYS = pytest.mark.parametrize(
-    "opener", [EGRESS, INGRESS], ids=["egress", "ingress"]
+    "initiator", [EGRESS, INGRESS], ids=["egress", "ingress"]
 )
 WEB = Rule(proto=6, ports=(SERVICE, SERVICE), id=7)
 
@@ -39,16 +39,21 @@ def states(core):
 
 
 @BOTH_WAYS
-def test_default_deny_drops_the_first_syn_silently(core, net, opener):
+def test_default_deny_drops_the_first_syn_silently(core, net, initiator):
     """Behaviour 17: no reply, no session, a report with endpoints, direction and rule 0."""
-    syn = Connection(net, opener).segment(0, "S")
+    syn = Connection(net, initiator).segment(0, "S")
     assert not core.passes(syn)
     assert core.drops() == {"default_deny": 1}
     assert core.sessions() == []
     (event,) = core.events()
-    assert (event.kind, event.rule_id, event.dir, event.proto) == (DROP, 0, opener, 6)
+    assert (event.kind, event.rule_id, event.dir, event.proto) == (
+        DROP,
+        0,
+        initiator,
+        6,
+    )
     assert (event.sport, event.dport, event.port_id) == (CLIENT, SERVICE, PORT)
-    client = net.pod if opener == EGRESS else net.peer
+    client = net.pod if initiator == EGRESS else net.peer
     assert bytes(event.saddr)[: len(net.address(client))] == net.address(client)
 
 
@@ -81,17 +86,17 @@ def test_repeated_syns_are_told_once_and_counted(core, net):
 
 
 @BOTH_WAYS
-def test_rule_direction_is_the_openers(core, net, opener):
-    core.set_policy(Rule(proto=6, dir=opener))
-    Connection(net, opener).handshake(core)
-    other = Connection(net, 3 - opener, sport=41000)
+def test_rule_direction_is_the_initiators(core, net, initiator):
+    core.set_policy(Rule(proto=6, dir=initiator))
+    Connection(net, initiator).handshake(core)
+    other = Connection(net, 3 - initiator, sport=41000)
     assert not core.passes(other.segment(0, "S"))
 
 
 @BOTH_WAYS
-def test_from_its_syn_on_the_kernel_carries_both_directions(core, net, opener):
+def test_from_its_syn_on_the_kernel_carries_both_directions(core, net, initiator):
     generation = core.set_policy(WEB)
-    connection = Connection(net, opener)
+    connection = Connection(net, initiator)
     assert core.passes(connection.segment(0, "S"))
     assert len(core.flows) == 2
     for key, flow in core.flows.items():
@@ -99,7 +104,7 @@ def test_from_its_syn_on_the_kernel_carries_both_directions(core, net, opener):
         assert flow.timeout_s == 1200
         assert flow.last_seen_ns == core.now
         direction = key[2]
-        from_client = direction == opener
+        from_client = direction == initiator
         size = len(net.address(net.pod))
         source = key[4 : 4 + size]
         ports = key[4 + 2 * size :]
@@ -109,7 +114,7 @@ def test_from_its_syn_on_the_kernel_carries_both_directions(core, net, opener):
         expected = (CLIENT, SERVICE) if from_client else (SERVICE, CLIENT)
         assert ports == b"".join(p.to_bytes(2, "big") for p in expected)
     (session,) = core.sessions()
-    assert (session.cached, session.rule_id, session.dir) == (1, 7, opener)
+    assert (session.cached, session.rule_id, session.dir) == (1, 7, initiator)
     assert list(session.packets) == [1, 0]
 
 
@@ -131,10 +136,10 @@ def test_entries_that_went_missing_are_written_again(core, net):
 
 
 @BOTH_WAYS
-def test_policy_change_resets_both_sides_and_blocks_the_rest(core, net, opener):
+def test_policy_change_resets_both_sides_and_blocks_the_rest(core, net, initiator):
     """Behaviour 18, with sequence numbers that both stacks take as exact."""
     core.set_policy(WEB)
-    connection = Connection(net, opener).established(core)
+    connection = Connection(net, initiator).established(core)
     core.events()
     core.set_policy(Rule(DENY, id=9))
     frame = connection.segment(0, "PA", b"more")
@@ -385,7 +390,7 @@ def test_the_kernels_packets_keep_a_session_alive_and_are_counted(core, net):
     assert (end.kind, end.packets) == (END, 24)
 
 
-def test_a_connection_that_expired_keeps_its_opener(core, net):
+def test_a_connection_that_expired_keeps_its_initiator(core, net):
     """The server's port is the larger one: a guess alone would turn the flow round."""
     core.set_policy(Rule(dir=EGRESS))
     connection = Connection(net, EGRESS, sport=40000, dport=50051)
@@ -448,11 +453,11 @@ def test_deleting_a_port_takes_its_sessions_and_entries_only(core, net):
     ids=["silence", "refused", "half", "half-reset", "open", "open-reset", "data"],
 )
 def test_a_finished_handshake_is_an_answer_and_nothing_less(
-    core, net, opener, then, answer
+    core, net, initiator, then, answer
 ):
     """Half a handshake is how ports are scanned."""
     core.set_policy(mode="discover", default=ALLOW)
-    talk = Connection(net, opener)
+    talk = Connection(net, initiator)
     for side, flags, payload in [(0, "S", b""), *then]:
         core.feed(talk.segment(side, flags, payload))
     assert [s.answer for s in core.sessions()] == [answer]

@@ -119,10 +119,10 @@ NETS = (
 
 @dataclass
 class Connection:
-    """A TCP connection with right sequence numbers; `opener` egress: the workload is the client."""
+    """A TCP connection with right sequence numbers; `initiator` egress: the workload is the client."""
 
     net: Net
-    opener: int
+    initiator: int
     sport: int = CLIENT
     dport: int = SERVICE
     seq: list[int] = field(default_factory=lambda: [1000, 5000])
@@ -136,7 +136,7 @@ class Connection:
         ack = self.seq[1 - side] if "A" in flags else 0
         tcp = TCP(sport=sport, dport=dport, flags=flags, seq=self.seq[side], ack=ack)
         self.seq[side] += len(payload) + ("S" in flags) + ("F" in flags)
-        egress = (side == 0) != (self.opener == INGRESS)
+        egress = (side == 0) != (self.initiator == INGRESS)
         layer = tcp / payload if payload else tcp
         return self.net.out(layer) if egress else self.net.into(layer)
 

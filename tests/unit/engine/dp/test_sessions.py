@@ -66,7 +66,7 @@ def test_counts_are_by_protocol_and_icmpv6_is_icmp():
     assert sessions.count([]) == SessionCounts()
 
 
-def test_the_opener_is_the_client_and_the_workloads_mac_is_on_its_side(state):
+def test_the_initiator_is_the_client_and_the_workloads_mac_is_on_its_side(state):
     inward = listed(state)
     assert (inward.client_mac, inward.server_mac) == (bytes(6), MAC)
     outward = listed(state, direction=Direction.EGRESS)

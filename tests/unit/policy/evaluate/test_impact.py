@@ -73,7 +73,7 @@ def test_what_is_allowed_from_now_on_is_too():
 
 
 def test_the_other_end_is_asked_though_the_flow_never_came_there():
-    """Its opener's end has denied it so far."""
+    """Its initiator's end has denied it so far."""
     policy = rules(
         "id: 1, from: web, to: db, direction: egress, action: allow",
         "id: 2, from: web, to: db, action: deny",

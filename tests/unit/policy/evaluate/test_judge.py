@@ -108,7 +108,7 @@ def test_one_that_is_not_known_to_forward_has_another_address_by_now():
 
 
 def test_an_end_that_never_saw_it_is_asked_too():
-    """Its opener's end denied it then; an allowed one would come there today."""
+    """Its initiator's end denied it then; an allowed one would come there today."""
     flow = forwarded(
         Side(OUT, AT_WEB, AT_DB), source=AT_WEB, target=AT_DB, passed=False
     )

@@ -53,7 +53,7 @@ def test_a_rule_of_one_end_leaves_the_other_to_its_default():
     assert ingress.reached
 
 
-def test_what_the_openers_end_drops_never_reaches_the_other():
+def test_what_the_initiators_end_drops_never_reaches_the_other():
     answer = ask(POLICY, ALL, "web", "db", "tcp/80")
     assert by(answer) == [4, 4]
     assert [end.reached for end in answer.asked] == [True, False]

@@ -248,13 +248,19 @@ def test_twenty_thousand_flows_take_a_second_or_two():
     )
     policy = parse(f"{GROUPS}{nets}\nmodes: {{any: protect}}\nrules:\n{body}\n")
     target = End(IPS["app"], "app")
-    openers = [End(f"2001:db8:{n % 1000:x}::{n // 1000:x}") for n in range(20000)]
+    initiators = [End(f"2001:db8:{n % 1000:x}::{n // 1000:x}") for n in range(20000)]
     flows = [
         Observed(
-            *(opener, target, "tcp", n % 10000 + 1, at(opener, target, SIDES[1:])),
+            *(
+                initiator,
+                target,
+                "tcp",
+                n % 10000 + 1,
+                at(initiator, target, SIDES[1:]),
+            ),
             *(True, Answer.DATA, 1, 0.0),
         )
-        for n, opener in enumerate(openers)
+        for n, initiator in enumerate(initiators)
     ]
     started = time.process_time()
     found = simulate(flows, DENIES, policy, LOADS)

@@ -64,7 +64,7 @@ def test_a_few_are_told_one_by_one():
     assert folded(few) == few
 
 
-def test_many_of_one_opener_and_one_port_are_one_and_the_lonely_stay_whole():
+def test_many_of_one_initiator_and_one_port_are_one_and_the_lonely_stay_whole():
     lonely = [denial(5, 22), replace(denial(6, 23), workload="db")]
     many = [denial(1000 + number) for number in range(5000)]
     found = folded([lonely[0], *many, lonely[1]])

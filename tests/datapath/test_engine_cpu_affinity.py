@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(
 @contextmanager
 def steering(control: Map, cpu: int) -> Iterator[None]:
     """The datapath's word, again and again: what was steered came from this CPU."""
-    at = abi.ffi.offsetof("struct seg_control", "steered_from")
+    at = abi.ffi.offsetof("struct seg_control", "producer_cpu")
     ended = threading.Event()
 
     def say() -> None:

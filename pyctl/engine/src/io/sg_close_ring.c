@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* A BPF ring buffer through its memory; see the header. Layout: kernel, kernel/bpf/ringbuf.c and
  * Documentation/bpf/ringbuf.rst: a page with the reader's position, one with the writers', the data. */
-#include "io/sg_ends.h"
+#include "io/sg_close_ring.h"
 
 #include <errno.h>
 #include <string.h>
@@ -15,25 +15,25 @@ static size_t page_size(void)
 	return (size_t)sysconf(_SC_PAGESIZE);
 }
 
-static __u64 produced(const struct sg_ends *ends)
+static __u64 produced(const struct sg_close_ring *ring)
 {
-	return __atomic_load_n((const __u64 *)(const void *)ends->pages, __ATOMIC_ACQUIRE);
+	return __atomic_load_n((const __u64 *)(const void *)ring->pages, __ATOMIC_ACQUIRE);
 }
 
-void sg_ends_close(struct sg_ends *ends)
+void sg_close_ring_close(struct sg_close_ring *ring)
 {
-	if (!ends->consumed)
+	if (!ring->consumed)
 		return;
-	munmap(ends->consumed, page_size());
-	munmap((void *)ends->pages, page_size() + 2 * (size_t)ends->size);
-	ends->consumed = NULL;
-	ends->mark = 0;
+	munmap(ring->consumed, page_size());
+	munmap((void *)ring->pages, page_size() + 2 * (size_t)ring->size);
+	ring->consumed = NULL;
+	ring->mark = 0;
 }
 
-int sg_ends_open(struct sg_ends *ends, const char *directory)
+int sg_close_ring_open(struct sg_close_ring *ring, const char *directory)
 {
-	struct sg_ends found = { 0 };
-	int fd = sg_pin_open(directory, "seg_ends", BPF_MAP_TYPE_RINGBUF, 0, 0, &found.size);
+	struct sg_close_ring found = { 0 };
+	int fd = sg_pin_open(directory, "seg_closes", BPF_MAP_TYPE_RINGBUF, 0, 0, &found.size);
 	size_t page = page_size();
 	void *reader, *writers = MAP_FAILED;
 	int error = 0;
@@ -55,30 +55,30 @@ int sg_ends_open(struct sg_ends *ends, const char *directory)
 	found.pages = writers;
 	found.data = found.pages + page;
 	__atomic_store_n(found.consumed, produced(&found), __ATOMIC_RELEASE);
-	sg_ends_close(ends);
-	*ends = found;
+	sg_close_ring_close(ring);
+	*ring = found;
 	return 0;
 }
 
-void sg_ends_mark(struct sg_ends *ends, __u64 frames, __u32 slots)
+void sg_close_ring_mark(struct sg_close_ring *ring, __u64 frames, __u32 slots)
 {
-	if (!ends->consumed || *ends->consumed < ends->mark)
+	if (!ring->consumed || *ring->consumed < ring->mark)
 		return;
-	ends->mark = produced(ends);
-	ends->mark_frames = frames + slots;
+	ring->mark = produced(ring);
+	ring->mark_frames = frames + slots;
 }
 
-int sg_ends_are_due(const struct sg_ends *ends, __u64 frames, int drained)
+int sg_close_ring_is_due(const struct sg_close_ring *ring, __u64 frames, int drained)
 {
-	return drained || frames >= ends->mark_frames;
+	return drained || frames >= ring->mark_frames;
 }
 
-int sg_ends_take(struct sg_ends *ends, struct seg_end *out)
+int sg_close_ring_take(struct sg_close_ring *ring, struct seg_close_event *out)
 {
-	__u64 at = ends->consumed ? *ends->consumed : 0;
+	__u64 at = ring->consumed ? *ring->consumed : 0;
 
-	while (at < ends->mark) {
-		const __u8 *record = ends->data + (at & (ends->size - 1));
+	while (at < ring->mark) {
+		const __u8 *record = ring->data + (at & (ring->size - 1));
 		__u32 header = __atomic_load_n((const __u32 *)(const void *)record, __ATOMIC_ACQUIRE);
 		__u32 length = header & ~(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BIT);
 		int whole = !(header & BPF_RINGBUF_DISCARD_BIT) && length == sizeof(*out);
@@ -89,7 +89,7 @@ int sg_ends_take(struct sg_ends *ends, struct seg_end *out)
 		if (whole)
 			memcpy(out, record + BPF_RINGBUF_HDR_SZ, sizeof(*out));
 		at += (BPF_RINGBUF_HDR_SZ + (__u64)length + 7) & ~7ULL;
-		__atomic_store_n(ends->consumed, at, __ATOMIC_RELEASE);
+		__atomic_store_n(ring->consumed, at, __ATOMIC_RELEASE);
 		if (whole)
 			return 1;
 	}

@@ -12,7 +12,7 @@ from pyctl import abi
 MS = 1_000_000
 WINDOW = 10 * MS
 FREE = -1
-NONE, MANY = abi.constant("SEG_FROM_NONE"), abi.constant("SEG_FROM_MANY")
+NONE, MANY = abi.constant("SEG_PRODUCER_NONE"), abi.constant("SEG_PRODUCER_MANY")
 CALM = {"frames": 60, "waited_ns": MS, "turns": 50}
 """One connection at a time, as measured; the next two as well."""
 PING_PONG = {"frames": 1000, "waited_ns": 3 * MS, "turns": 1000}
@@ -28,14 +28,16 @@ class Place:
     now: int = 10**12
 
     def __post_init__(self) -> None:
-        self.rule = self.module.ffi.new("struct sg_place_rule *", {"cpu": FREE})
+        self.rule = self.module.ffi.new("struct sg_cpu_affinity_rule *", {"cpu": FREE})
 
     def window(self, cpu: int | None = None, *, said: int = NONE, **load: int) -> int:
         """Steered frames came from this CPU."""
         self.now += WINDOW
         fields = {"from": said if cpu is None else cpu + 1, "wall_ns": WINDOW}
-        told = self.module.ffi.new("struct sg_place_load *", fields | (load or CALM))
-        return self.module.lib.sg_place_decide(self.rule, told, self.now)
+        told = self.module.ffi.new(
+            "struct sg_cpu_affinity_load *", fields | (load or CALM)
+        )
+        return self.module.lib.sg_cpu_affinity_decide(self.rule, told, self.now)
 
     def near(self, cpu: int) -> None:
         assert [self.window(cpu) for _ in range(3)][-1] == cpu
@@ -164,12 +166,12 @@ def test_a_longer_window_has_more_frames_and_is_not_faster(place):
 
 def test_where_it_was_freed_it_stays_away(place):
     place.near(1)
-    place.module.lib.sg_place_instead(place.rule, FREE, place.now)
+    place.module.lib.sg_cpu_affinity_override(place.rule, FREE, place.now)
     assert back_after(place) == 50
 
 
 def test_of_few_frames_less_means_nothing(place):
-    """Near the opener of connections, the detours of their second packets fall away."""
+    """Near the initiator of connections, the detours of their second packets fall away."""
     few = {"frames": 299, "turns": 299, "waited_ns": 0}
     assert [place.window(1, **few) for _ in range(2)] == [FREE, 1]
     assert [place.window(1, frames=1, turns=1, waited_ns=0) for _ in range(3)] == [

@@ -1,37 +1,37 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* Answers to questions to groups; see the header. In: packets. Out: the question's session.
  * I/O: the flow map, which knows when the kernel carried the question last. */
-#include "verdict/sg_question.h"
+#include "verdict/sg_group_query.h"
 
 #include "flow/sg_ask.h"
 #include "flow/sg_cache.h"
 
 enum { SSDP = 1900, WS_DISCOVERY = 3702, DHCP_SERVER = 67 };
 
-static struct sg_question_ring *ring_of(struct sg_port *port, __u8 opener)
+static struct sg_group_query_ring *ring_of(struct sg_port *port, __u8 initiator)
 {
-	return opener == SEG_DIR_EGRESS ? &port->questions.asked : &port->questions.heard;
+	return initiator == SEG_DIR_EGRESS ? &port->queries.asked : &port->queries.heard;
 }
 
-void sg_question_note(struct sg_port *port, const struct sg_session *s, const struct sg_packet *p)
+void sg_group_query_note(struct sg_port *port, const struct sg_session *s, const struct sg_packet *p)
 {
-	struct sg_question_ring *known = ring_of(port, s->opener);
-	__u64 name = sg_session_name(s);
+	struct sg_group_query_ring *known = ring_of(port, s->initiator);
+	__u64 handle = sg_session_handle(s);
 
-	if (!p->to_group || p->dir != s->opener ||
+	if (!p->to_group || p->dir != s->initiator ||
 	    (p->kind != SG_KIND_UDP && p->kind != SG_KIND_ICMP_QUERY))
 		return;
-	for (int i = 0; i < SG_QUESTIONS; i++)
-		if (known->sessions[i] == name)
+	for (int i = 0; i < SG_GROUP_QUERIES; i++)
+		if (known->sessions[i] == handle)
 			return;
-	known->sessions[known->next] = name;
-	known->next = (known->next + 1) % SG_QUESTIONS;
+	known->sessions[known->next] = handle;
+	known->next = (known->next + 1) % SG_GROUP_QUERIES;
 }
 
 /* From the port that was asked; these two are answered from any. */
 static int ports_match(const struct sg_session *s, const struct sg_packet *p)
 {
-	int out = s->opener == SEG_DIR_EGRESS;
+	int out = s->initiator == SEG_DIR_EGRESS;
 	__u16 asker = out ? s->key.lport : s->key.rport, asked = out ? s->key.rport : s->key.lport;
 
 	return asker == p->dport && (asked == p->sport || asked == SSDP || asked == WS_DISCOVERY);
@@ -43,7 +43,7 @@ static int address_matches(const struct sg_session *s, const struct sg_packet *p
 	static const __u8 unspecified[16], everybody[16] = { 255, 255, 255, 255 };
 	const struct sg_key *key = &s->key;
 
-	if (s->opener == SEG_DIR_INGRESS)
+	if (s->initiator == SEG_DIR_INGRESS)
 		return !memcmp(key->raddr, p->daddr, 16);
 	return !memcmp(key->laddr, p->daddr, 16) || !memcmp(key->laddr, unspecified, 16) ||
 	       (p->family == SEG_FAMILY_IPV4 && p->sport == DHCP_SERVER &&
@@ -60,24 +60,24 @@ static int answers(const struct sg_session *s, const struct sg_packet *p)
 	return p->kind == SG_KIND_UDP && ports_match(s, p);
 }
 
-const struct sg_session *sg_question_answered(const struct sg_context *c)
+const struct sg_session *sg_group_query_answered(const struct sg_context *c)
 {
 	const struct sg_packet *p = c->p;
-	const struct sg_question_ring *known = ring_of(c->port, sg_other_dir(p->dir));
+	const struct sg_group_query_ring *known = ring_of(c->port, sg_other_dir(p->dir));
 
-	for (int i = 0; i < SG_QUESTIONS; i++) {
-		__u64 name = known->sessions[i];
-		struct sg_session *s = name ? sg_table_named(&c->core->table, name) : NULL;
+	for (int i = 0; i < SG_GROUP_QUERIES; i++) {
+		__u64 handle = known->sessions[i];
+		struct sg_session *s = handle ? sg_table_by_handle(&c->core->table, handle) : NULL;
 
 		if (!s || s->key.port_id != p->port_id || !answers(s, p))
 			continue;
 		/* A policy that came since may not allow the question. */
 		if (s->generation != c->port->rules->policy.generation &&
-		    !sg_flow_ask(c->port, &s->key, s->opener).pass)
+		    !sg_flow_ask(c->port, &s->key, s->initiator).pass)
 			continue;
 		if (s->cached)
 			sg_cache_peek(c->core, s);
-		if (c->now_ns > s->last_seen_ns + SG_TIMEOUT_QUESTION)
+		if (c->now_ns > s->last_seen_ns + SG_TIMEOUT_GROUP_QUERY)
 			continue;
 		s->packets[1] += p->frames;
 		s->bytes[1] += p->bytes;
