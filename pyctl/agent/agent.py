@@ -291,7 +291,7 @@ class Agent:
 
     def _detach(self, order: DetachRequest) -> DetachResult:
         self._finish_half_done(order.dry_run)
-        return detaching.detach(self.context, order, self._loop.give_way)
+        return detaching.detach(self.context, order, self._loop.yield_to_waiters)
 
     def _finish_half_done(self, dry_run: bool) -> None:
         if not dry_run:

@@ -253,8 +253,8 @@ class Context:
         self.switch_bridge()
 
     def keep_or_drop(self, workload: Workload) -> None:
-        """Put the workload with its ports into the registry; drop it if it has none and is not `whole`."""
-        if workload.ports or workload.whole:
+        """Put the workload into the registry; drop it if it has no ports and was attached with named interfaces."""
+        if workload.ports or workload.all_interfaces:
             self.registry.put(workload)
         else:
             self.registry.drop(workload.id)

@@ -171,7 +171,7 @@ class Loop:
             known = {**self._doing, **self._work}
         return [known[key] for key in sorted(known)]
 
-    def give_way(self) -> None:
+    def yield_to_waiters(self) -> None:
         """Run the requests that wait now and one batch of work, then return. Call it from the loop, with
         nothing half done; elsewhere it does nothing. UnreachableError if the loop ends.
         """

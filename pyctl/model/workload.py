@@ -212,7 +212,7 @@ class Workload:
     any_source: bool = False
     serves: tuple[Service, ...] = ()
     offload: Offload = Offload.ON
-    whole: bool = False
+    all_interfaces: bool = False
     """Its attach named no interface: later interfaces are spliced too, and it stays attached without any
     while its process lives."""
     cut: tuple[str, ...] = ()

@@ -92,7 +92,7 @@ class Hotplug:
     def look(self, workload_id: str) -> None:
         """Find the workload's interfaces that are not spliced, and schedule their attach."""
         workload = self._context.registry.get(workload_id)
-        if workload is None or not workload.whole:
+        if workload is None or not workload.all_interfaces:
             return
         waiting = self._waiting.setdefault(workload_id, _Waiting())
         now = time.monotonic()

@@ -34,6 +34,8 @@ from pyctl.model.workload import (
 
 NO_RECORD = (LookupError, TypeError, ValueError, AttributeError)
 """What a reader raises for a text that is not one of its records."""
+_RENAMED = {"whole": "all_interfaces"}
+"""Fields of a workload by the names that former versions wrote."""
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -107,7 +109,7 @@ def from_json(text: str) -> Workload:
         added=tuple(raw.pop("added", ())),
         absent=tuple(raw.pop("absent", ())),
         taken=tuple(raw.pop("taken", ())),
-        **raw,
+        **{_RENAMED.get(name, name): value for name, value in raw.items()},
     )
 
 

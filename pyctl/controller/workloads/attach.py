@@ -103,7 +103,7 @@ def _attach_new(
         context, workload, interfaces, warnings, given, force=order.force
     )
     if not order.interfaces:
-        workload = replace(workload, whole=True)
+        workload = replace(workload, all_interfaces=True)
         context.registry.put(workload)
     return _attached(context, workload, interfaces, warnings, started)
 
@@ -414,7 +414,7 @@ def _update(
         serves=known.serves if order.serves is None else order.serves,
         datapath=order.datapath or known.datapath,
         offload=order.offload or known.offload,
-        whole=known.whole or not order.interfaces,
+        all_interfaces=known.all_interfaces or not order.interfaces,
         added=tuple(dict.fromkeys((*known.added, *order.addresses))),
         follow=order.follow or known.follow,
     )

@@ -33,12 +33,12 @@ _AT_ONCE = 12
 
 
 def detach(
-    context: Context, order: DetachRequest, give_way: Callable[[], None]
+    context: Context, order: DetachRequest, yield_to_waiters: Callable[[], None]
 ) -> DetachResult:
     """Give the named workloads their interfaces back. Nothing is done, without an error, if none is attached.
 
     A node's thousand workloads take minutes. After each few, when engine and kernel agree with the registry,
-    `give_way` runs waiting requests: a dead engine is replaced, others attach. What they detach is skipped;
+    `yield_to_waiters` runs waiting requests: a dead engine is replaced, others attach. What they detach is skipped;
     what they attach stays.
     """
     started = time.monotonic()
@@ -52,9 +52,9 @@ def detach(
     failures: list[SegctlError] = []
     for first in range(0, 0 if order.dry_run else len(workloads), _AT_ONCE):
         if first:
-            give_way()
+            yield_to_waiters()
         batch = [
-            replace(workload, whole=False)
+            replace(workload, all_interfaces=False)
             for meant in workloads[first : first + _AT_ONCE]
             if (workload := context.registry.get(meant.id))
             and _in_one_netns(workload.process, meant.process)
@@ -181,7 +181,7 @@ def detach_workload(context: Context, workload: Workload) -> list[str]:
     """
     gone = not process_alive(workload.process)
     _tell_lost(context, workload, _lost(context, workload))
-    release_ports(context, replace(workload, whole=False), workload.ports)
+    release_ports(context, replace(workload, all_interfaces=False), workload.ports)
     return _detached(context, workload, gone=gone)
 
 

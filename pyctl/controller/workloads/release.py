@@ -47,7 +47,7 @@ def release_ports(
     context: Context, workload: Workload, ports: tuple[Port, ...]
 ) -> None:
     """Undo the splices of these ports of a workload; a workload without ports is dropped, unless it is
-    `whole`.
+    `all_interfaces`.
     """
     given = _give_back(context, workload, ports, contextlib.nullcontext(), Lock())
     _forget(context, workload, given)

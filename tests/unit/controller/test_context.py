@@ -204,7 +204,7 @@ def test_the_bridge_has_its_offloads_off_while_anybody_has(host):
     [
         (WEB, True),
         (replace(WEB, ports=()), False),
-        (replace(WEB, ports=(), whole=True), True),
+        (replace(WEB, ports=(), all_interfaces=True), True),
     ],
     ids=["port", "bare", "waits for one"],
 )

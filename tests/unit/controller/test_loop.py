@@ -387,7 +387,7 @@ def test_long_work_lets_others_in_between(loop):
                     for name in ("first", "second")
                 )
                 loop.put("look", "work")
-            loop.give_way()
+            loop.yield_to_waiters()
             done.append(f"part {at}")
 
     loop.do(long_work)
@@ -407,7 +407,7 @@ def test_way_is_given_to_those_who_wait_by_now_alone(loop):
 
     def long_work() -> None:
         askers.append(ask_behind(loop, one_more))
-        loop.give_way()
+        loop.yield_to_waiters()
         done.append("long")
 
     loop.do(long_work)
@@ -420,7 +420,7 @@ def test_way_is_given_to_those_who_wait_by_now_alone(loop):
 def test_nobody_else_gives_way(loop):
     held, done = Held(loop), []
     asker = ask_behind(loop, lambda: done.append("asked"))
-    loop.give_way()
+    loop.yield_to_waiters()
     assert done == []
     held.let_go()
     asker.join(10)
@@ -470,7 +470,7 @@ def test_at_the_end_work_is_left_undone(loop):
 def test_long_work_that_gives_way_at_the_end_says_what_became_of_it(loop):
     def long_work() -> None:
         loop._closed = True
-        loop.give_way()
+        loop.yield_to_waiters()
 
     with pytest.raises(UnreachableError) as caught:
         loop.do(long_work)

@@ -38,7 +38,7 @@ class Node:
         return SimpleNamespace(
             id=name,
             name=name,
-            whole=True,
+            all_interfaces=True,
             ports=(),
             process=SimpleNamespace(name=name, pid=name),
         )

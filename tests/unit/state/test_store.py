@@ -58,6 +58,13 @@ def store(tmp_path, monkeypatch) -> Store:
     return Store(_Here("segt-store"))
 
 
+def test_a_workload_of_a_former_version_is_read_by_its_former_names():
+    known = replace(WEB, all_interfaces=True)
+    former = to_json(known).replace('"all_interfaces"', '"whole"')
+    assert "all_interfaces" not in former
+    assert from_json(former) == known
+
+
 def test_a_workload_survives_the_round_trip():
     assert from_json(to_json(WEB)) == WEB
     bare = replace(WEB, forced_mode=None, ports=(), labels={}, offload=Offload.OFF)

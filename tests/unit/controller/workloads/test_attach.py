@@ -59,7 +59,7 @@ def test_a_container_is_attached_with_all_that_it_has(host):
     assert [one.port_id for one in web.ports] == [1, 2, 3]
     assert host.spliced == ["11 eth0", "11 eth1", "11 eth2"]
     assert set(host.context.steering.generations) == {1, 2, 3}
-    assert web.whole, "later interfaces are its own too"
+    assert web.all_interfaces, "later interfaces are its own too"
     assert host.holds()
     assert host.recorded[-1].startswith("attached (eth0, eth1, eth2) in")
 
@@ -68,7 +68,7 @@ def test_of_interfaces_that_are_named_these_alone_are_attached(host):
     started(host, **THREE)
     web = attach(host.context, replace(WEB, interfaces=("eth1",))).workload
     assert host.spliced == ["11 eth1"]
-    assert not web.whole
+    assert not web.all_interfaces
     assert web.found == (IP,), "addresses beside it are its own all the same"
 
 
@@ -372,7 +372,7 @@ def test_a_container_without_an_interface_waits_for_one(host):
     host.interfaces[host.processes[11].netns] = {}
     web = attach(host.context, replace(WEB, automatic=True)).workload
     assert host.registry.by_id[container.short_id] == web
-    assert (web.ports, web.whole) == ((), True)
+    assert (web.ports, web.all_interfaces) == ((), True)
     assert host.recorded[-1].startswith("attached (no interface yet)")
 
 

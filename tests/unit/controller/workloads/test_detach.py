@@ -39,8 +39,8 @@ def many(host, count: int):
     return [attached(host, f"load-{n:02}", 100 + n) for n in range(count)]
 
 
-def run(host, order: DetachRequest, give_way=lambda: None):
-    return detach(host.context, order, give_way)
+def run(host, order: DetachRequest, yield_to_waiters=lambda: None):
+    return detach(host.context, order, yield_to_waiters)
 
 
 def names(host) -> list[str]:
@@ -99,13 +99,13 @@ def test_others_have_their_turn_between_batches(host):
     many(host, 30)
     left: list[int] = []
 
-    def give_way() -> None:
+    def yield_to_waiters() -> None:
         left.append(len(names(host)))
         assert host.context.due() == []
         assert host.holds()
         assert len(host.context.steering.generations) == left[-1]
 
-    assert len(run(host, ALL, give_way).workloads) == 30
+    assert len(run(host, ALL, yield_to_waiters).workloads) == 30
     assert names(host) == []
     assert len(left) >= 2
     assert left == sorted(set(left), reverse=True)
@@ -121,10 +121,10 @@ def test_few_are_one_batch(host):
 def test_who_was_detached_meanwhile_is_left_out(host):
     last = many(host, 13)[-1]
 
-    def give_way() -> None:
+    def yield_to_waiters() -> None:
         run(host, DetachRequest(workload=last.name))
 
-    run(host, ALL, give_way)
+    run(host, ALL, yield_to_waiters)
     assert names(host) == []
     assert host.recorded.count("detached") == 13
 
@@ -132,12 +132,12 @@ def test_who_was_detached_meanwhile_is_left_out(host):
 def test_who_was_attached_meanwhile_stays(host):
     last = many(host, 13)[-1]
 
-    def give_way() -> None:
+    def yield_to_waiters() -> None:
         attached(host, "web", 11)
         run(host, DetachRequest(workload=last.name))
         attached(host, last.name, 12)
 
-    run(host, ALL, give_way)
+    run(host, ALL, yield_to_waiters)
     assert names(host) == [last.name, "web"], "also one of its name, elsewhere"
     assert sorted(host.spliced) == ["11 eth0", "12 eth0"]
 
@@ -192,7 +192,7 @@ def test_what_is_lost_is_told(host):
 def test_who_waits_for_an_interface_waits_no_more(host):
     web = attached(host)
     run(host, ALL)
-    host.registry.put(replace(web, ports=(), whole=True))
+    host.registry.put(replace(web, ports=(), all_interfaces=True))
     plan = run(host, replace(ALL, dry_run=True)).plan
     assert plan == ["web: it has no interface; wait for none any more"]
     assert run(host, ALL).workloads == ["web"]
