@@ -43,14 +43,13 @@ SEG_INLINE int seg_vex_reason(struct __sk_buff *skb, struct seg_pkt *pkt,
 
 int seg_from_vex(struct __sk_buff *skb)
 {
-	__u32 ifindex = skb->ifindex;
-	const struct seg_port *port = seg_map_lookup(seg_ports, &ifindex);
+	struct seg_port port;
 	struct seg_pkt pkt;
 	int reason = seg_parse_link(skb, &pkt);
 
-	if (!port)
+	if (!seg_port_find(skb->ifindex, &port))
 		return seg_drop(skb, &pkt, 0, SEG_DIR_INGRESS, SEG_R_NO_PORT);
 	if (!reason)
-		reason = seg_vex_reason(skb, &pkt, port);
-	return seg_finish(skb, &pkt, port, SEG_DIR_INGRESS, (__u16)reason);
+		reason = seg_vex_reason(skb, &pkt, &port);
+	return seg_finish(skb, &pkt, &port, SEG_DIR_INGRESS, (__u16)reason);
 }

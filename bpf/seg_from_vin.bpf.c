@@ -13,7 +13,7 @@ SEG_INLINE int seg_with_mac(int spoofed, int reason)
 }
 
 SEG_INLINE int seg_vin_reason(struct __sk_buff *skb, struct seg_pkt *pkt,
-			      struct seg_port *port)
+			      const struct seg_port *port)
 {
 	int reason, spoofed;
 
@@ -48,7 +48,7 @@ SEG_INLINE int seg_vin_reason(struct __sk_buff *skb, struct seg_pkt *pkt,
 	if (spoofed)
 		return spoofed;
 	if (reason == SEG_R_GROUP)
-		return seg_membership_out(skb, port);
+		return seg_membership_out(skb);
 	if (reason)
 		return reason;
 	if ((reason = seg_flow_verdict(skb, pkt, port->port_id, SEG_DIR_EGRESS)))
@@ -63,14 +63,13 @@ SEG_INLINE int seg_vin_reason(struct __sk_buff *skb, struct seg_pkt *pkt,
 
 int seg_from_vin(struct __sk_buff *skb)
 {
-	__u32 ifindex = skb->ifindex;
-	struct seg_port *port = seg_map_lookup(seg_ports, &ifindex);
+	struct seg_port port;
 	struct seg_pkt pkt;
 	int reason = seg_parse_link(skb, &pkt);
 
-	if (!port)
+	if (!seg_port_find(skb->ifindex, &port))
 		return seg_drop(skb, &pkt, 0, SEG_DIR_EGRESS, SEG_R_NO_PORT);
 	if (!reason)
-		reason = seg_vin_reason(skb, &pkt, port);
-	return seg_finish(skb, &pkt, port, SEG_DIR_EGRESS, (__u16)reason);
+		reason = seg_vin_reason(skb, &pkt, &port);
+	return seg_finish(skb, &pkt, &port, SEG_DIR_EGRESS, (__u16)reason);
 }

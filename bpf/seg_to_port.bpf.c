@@ -5,8 +5,7 @@
 
 int seg_to_port(struct __sk_buff *skb)
 {
-	__u32 ifindex = skb->ifindex;
-	const struct seg_port *port;
+	struct seg_port port;
 	struct seg_pkt pkt;
 	__u8 dir;
 
@@ -15,8 +14,9 @@ int seg_to_port(struct __sk_buff *skb)
 		skb->mark = 0;
 		return TC_ACT_UNSPEC;
 	}
-	port = seg_map_lookup(seg_ports, &ifindex);
-	dir = port && port->role == SEG_ROLE_VIN ? SEG_DIR_INGRESS : SEG_DIR_EGRESS;
+	if (!seg_port_find(skb->ifindex, &port))
+		port = (struct seg_port){};
+	dir = port.role == SEG_ROLE_VIN ? SEG_DIR_INGRESS : SEG_DIR_EGRESS;
 	seg_parse_link(skb, &pkt);
-	return seg_drop(skb, &pkt, port ? port->port_id : 0, dir, SEG_R_NOT_INSPECTED);
+	return seg_drop(skb, &pkt, port.port_id, dir, SEG_R_NOT_INSPECTED);
 }

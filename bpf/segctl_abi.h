@@ -33,10 +33,9 @@ enum seg_limit {
 	SEG_EVENTS_BYTES = 262144,
 };
 
-/* The first four bytes of a UCMAC ("NeuV"), of a TAPMAC ("NeuT", the same but for its fourth) and of a
- * BCMAC; the last two are the port id. A frame with a UCMAC is held: it goes on when the engine sends
- * it back. So is one with a BCMAC as destination, on its way to a workload for a group. One with a TAPMAC is a copy of a frame that has gone on: it never comes back. So a frame
- * itself says what it is, whatever the port's mode is by the time that somebody looks. */
+/* The first four bytes of a UCMAC ("NeuV"), of a TAPMAC ("NeuT") and of a BCMAC; the last two are the port id. A frame
+ * with a UCMAC is held until the engine sends it back, and so is one to a BCMAC, which goes to a workload for a group.
+ * One with a TAPMAC is a copy of a frame that was sent on. The frame says it, because the port's mode may change. */
 enum seg_mac_prefix {
 	SEG_UCMAC_0 = 0x4e, SEG_UCMAC_1 = 0x65, SEG_UCMAC_2 = 0x75, SEG_UCMAC_3 = 0x56,
 	SEG_TAPMAC_3 = 0x54,
@@ -66,7 +65,7 @@ enum seg_port_flag {
 	SEG_PORT_SERVES_ROUTER = 64,	/* the workload may send router advertisements and redirects */
 };
 
-/* seg_ports: key __u32 ifindex of a vex or a vin. */
+/* seg_ports: key __u32 ifindex of a vex or a vin. The programs read one snapshot of what is sealed (segctl_seal.h). */
 struct seg_port {
 	__u32 peer_ifindex;	/* the vin of a vex, the vex of a vin */
 	__u16 port_id;
@@ -75,12 +74,13 @@ struct seg_port {
 	__u8 mac[6];		/* the workload's */
 	__u8 redirect_peer_dmac[6];	/* redirect_peer only for a frame whose DA is this (with SEG_PORT_PEER_OK) */
 	__u32 flags;		/* enum seg_port_flag */
-	__u64 paced_ns;		/* of a vin, the kernel's: by when its ARP, ND, IGMP, MLD would have gone at a steady pace */
 	__u32 segment;		/* the host's bridge that vex is on, as a number; 0: none, or not known */
 	__u16 owner;		/* the workload: the id of its first port */
 	__u8 pad[2];
+	__u32 seal, pad2;	/* of the key and of what is above */
+	__u64 paced_ns;		/* of a vin, the kernel's: by when its ARP, ND, IGMP, MLD would have gone at a steady pace */
 };
-SEG_ABI_SIZE(seg_port, 40);
+SEG_ABI_SIZE(seg_port, 48);
 
 /* seg_reinject: array by port id; vex_ifindex 0 = no such pair (SEG_PORT_ELSEWHERE: not here). */
 struct seg_reinject_port {
@@ -151,8 +151,8 @@ enum seg_settle {
 
 enum seg_close { SEG_CLOSE_FIN = 1, SEG_CLOSE_RST = 2 };	/* bits */
 
-/* seg_closes: ring buffer for the engine, which looks every 20 ms at the latest: the first FIN or RST of a
- * connection's direction that the kernel let pass. A full ring loses it; seg_flow.closed has it still. */
+/* seg_closes: ring buffer, which the engine reads at least every 20 ms: the first FIN or RST of a connection's direction
+ * that the kernel let pass. If the ring is full, seg_flow.closed alone has it. */
 struct seg_close_event {
 	__u64 session;
 	__u8 dir;		/* enum seg_dir: of the packet */
@@ -175,16 +175,15 @@ struct seg_control {
 };
 SEG_ABI_SIZE(seg_control, 112);
 
-/* Not judged by its number alone: IPv6 extension headers (IANA's list, but for AH and ESP), which hide what they
- * carry. No flow map answers for them. */
+/* IPv6 extension headers (IANA's list without AH and ESP) hide what they carry: no flow map answers for them. */
 #define SEG_PROTO_IS_EXTENSION(proto) \
 	((proto) == 0 || (proto) == 43 || (proto) == 44 || (proto) == 60 || (proto) == 135 || \
 	 (proto) == 139 || (proto) == 140 || (proto) == 253 || (proto) == 254)
 
 enum seg_producer { SEG_PRODUCER_NONE = 0, SEG_PRODUCER_MANY = 0x7fffffff };
 
-/* seg_shares: array, by sender: first port id and direction (SEG_SHARE_PORTS), then a hash of port, direction and
- * peer. The kernel's; CLOCK_MONOTONIC. By when it would have come at the pace of seg_control.share_gap_ns: */
+/* seg_shares: array by port id and direction, then (SEG_SHARE_PORTS) by a hash of port, direction and peer. The kernel's;
+ * CLOCK_MONOTONIC: when at the pace of seg_control.share_gap_ns these would have come. */
 struct seg_share {
 	__u64 due_ns;		/* what the engine was given */
 	__u64 asked_ns;		/* all that was sent */
@@ -202,20 +201,19 @@ enum seg_share_limit {
 /* Bits: a packet was one too many; who is not greedy is near its limit. */
 enum seg_share_hit { SEG_SHARE_REFUSED = 1, SEG_SHARE_NEAR = 2 };
 
-/* seg_addrs: the source addresses that a workload may use, and the broadcast addresses of its
- * subnets. Value: __u8, enum seg_addr_kind. */
+/* seg_addrs: the source addresses that a workload may use, and the broadcast addresses of its subnets. Value: __u8, which
+ * nobody reads, so it needs no seal. seg_nets needs none for the same reason. */
 enum seg_addr_kind { SEG_ADDR_OWN = 1, SEG_ADDR_BROADCAST = 2 };
 
 struct seg_addr_key {
 	__u16 owner;		/* seg_port.owner */
 	__u8 family;		/* enum seg_family */
-	__u8 pad;
+	__u8 kind;		/* enum seg_addr_kind */
 	__u8 addr[16];		/* IPv4 in the first four bytes, the rest zero */
 };
 SEG_ABI_SIZE(seg_addr_key, 20);
 
-/* seg_owners: which attached workload has an address, on whatever datapath; anywhere (segment 0), and on
- * each segment that it has a port on. */
+/* seg_owners: which attached workload has an address, anywhere (segment 0) and on each segment that it has a port on. */
 struct seg_owner_key {
 	__u32 segment;
 	__u8 addr[16];
@@ -228,8 +226,9 @@ struct seg_owner {
 	__u16 owner;		/* 0: several */
 	__u8 spare;		/* no interface has it by now: anybody may, but nobody keep it from who had it */
 	__u8 pad;
+	__u32 seal;		/* as seg_port's */
 };
-SEG_ABI_SIZE(seg_owner, 4);
+SEG_ABI_SIZE(seg_owner, 8);
 
 /* seg_macs: whose a MAC is on a segment. */
 struct seg_mac_key {
@@ -244,9 +243,10 @@ struct seg_mac {
 	__u8 any_source;	/* it forwards for others */
 	__u8 serves;		/* enum seg_serves, bits */
 	__u8 twins;		/* an address of a workload on the segment is another's elsewhere, too */
-	__u8 pad;
+	__u8 pad[3];
+	__u32 seal;		/* as seg_port's */
 };
-SEG_ABI_SIZE(seg_mac, 6);
+SEG_ABI_SIZE(seg_mac, 12);
 
 enum seg_serves { SEG_SERVES_ROUTER = 1, SEG_SERVES_DHCP = 2 };
 

@@ -59,7 +59,7 @@ SEG_INLINE int seg_check_group(const struct seg_pkt *pkt, const struct seg_port 
 
 	/* A subnet's broadcast address looks like a unicast one to all but its subnet. */
 	if (group && !seg_to_l3_group(pkt) &&
-	    !seg_addr_is(pkt, port->owner, pkt->daddr, SEG_ADDR_BROADCAST))
+	    !seg_addr_is(pkt->family, port->owner, pkt->daddr, SEG_ADDR_BROADCAST))
 		return SEG_R_L2_GROUP_L3_UNICAST;
 	if (seg_is_neighbour_discovery(pkt))
 		return pkt->options ? SEG_R_MALFORMED : SEG_R_NEIGHBOUR_DISCOVERY;

@@ -25,55 +25,99 @@ SEG_INLINE int seg_is_theft(__u16 reason)
 	       reason == SEG_R_CSUM_PLACE;
 }
 
-/* What it is to the workload (enum seg_addr_kind); NULL: nothing. */
-SEG_INLINE const __u8 *seg_addr_kind_of(const struct seg_pkt *pkt, __u16 owner, const __u8 *addr)
+/* Whether the address is the workload's, of that kind (enum seg_addr_kind). */
+SEG_INLINE int seg_addr_is(__u8 family, __u16 owner, const __u8 *addr, __u8 kind)
 {
-	struct seg_addr_key key = { .owner = owner, .family = pkt->family };
+	struct seg_addr_key key = { .owner = owner, .family = family, .kind = kind };
 
 	__builtin_memcpy(key.addr, addr, sizeof(key.addr));
-	return seg_map_lookup(seg_addrs, &key);
+	return !!seg_map_lookup(seg_addrs, &key);
 }
 
-/* Is it the workload's, and as what? */
-SEG_INLINE int seg_addr_is(const struct seg_pkt *pkt, __u16 owner, const __u8 *addr, __u8 kind)
-{
-	const __u8 *found = seg_addr_kind_of(pkt, owner, addr);
+#define SEG_NOBODY 0xffff	/* an owner that is none of those compared */
 
-	return found && *found == kind;
+enum seg_found { SEG_FOUND_NONE, SEG_FOUND, SEG_FOUND_TORN };
+
+SEG_INLINE int seg_owner_read(struct seg_owner_key *key, struct seg_owner *owner)
+{
+	const volatile struct seg_owner *shared = seg_map_lookup(seg_owners, key);
+	__u64 words[sizeof(*key) / 8 + 1];
+	__u32 value;
+
+	if (!shared)
+		return SEG_FOUND_NONE;
+	value = *(const volatile __u32 *)shared;
+	owner->seal = shared->seal;
+	__builtin_memcpy(owner, &value, sizeof(value));
+	__builtin_memcpy(words, key, sizeof(*key));
+	words[sizeof(*key) / 8] = value;
+	return owner->seal == seg_entry_seal(words, sizeof(*key) / 8 + 1) ? SEG_FOUND : SEG_FOUND_TORN;
 }
 
-SEG_INLINE const struct seg_owner *seg_holder_of(const struct seg_pkt *pkt, __u32 segment,
-						 const __u8 *addr)
+/* Whose an address is on a segment; 0: nobody's. While its entry is replaced, it is somebody else's. */
+SEG_INLINE int seg_holder_of(const struct seg_pkt *pkt, __u32 segment, const __u8 *addr,
+			     struct seg_owner *owner)
 {
-	struct seg_owner_key key = { .segment = segment, .family = pkt->family };
+	struct seg_owner_key key __attribute__((aligned(8))) = { .segment = segment, .family = pkt->family };
+	int found;
 
+	/* verifier: clang reads it before it looks at `found`. */
+	*owner = (struct seg_owner){};
 	__builtin_memcpy(key.addr, addr, sizeof(key.addr));
-	return seg_map_lookup(seg_owners, &key);
+	found = seg_owner_read(&key, owner);
+	if (found == SEG_FOUND_TORN)
+		found = seg_owner_read(&key, owner);
+	if (found == SEG_FOUND_TORN)
+		*owner = (struct seg_owner){ .owner = SEG_NOBODY };
+	return found;
 }
 
-SEG_INLINE const struct seg_owner *seg_known_of(const struct seg_pkt *pkt, __u32 segment)
+SEG_INLINE int seg_known_of(const struct seg_pkt *pkt, __u32 segment, struct seg_owner *owner)
 {
-	return seg_holder_of(pkt, segment, pkt->saddr);
+	return seg_holder_of(pkt, segment, pkt->saddr, owner);
 }
 
 SEG_INLINE int seg_owner_of(const struct seg_pkt *pkt, __u32 segment)
 {
-	const struct seg_owner *owner = seg_known_of(pkt, segment);
+	struct seg_owner owner;
 
-	return owner && !owner->spare;
+	return seg_known_of(pkt, segment, &owner) && !owner.spare;
 }
 
-SEG_INLINE const struct seg_mac *seg_mac_known(__u32 segment, const __u8 *mac)
+SEG_INLINE int seg_mac_read(struct seg_mac_key *key, struct seg_mac *mac)
+{
+	const volatile struct seg_mac *shared = seg_map_lookup(seg_macs, key);
+	__u64 words[3] = {};
+
+	if (!shared)
+		return SEG_FOUND_NONE;
+	words[2] = *(const volatile __u64 *)shared;
+	mac->seal = shared->seal;
+	__builtin_memcpy(mac, &words[2], sizeof(words[2]));
+	__builtin_memcpy(words, key, sizeof(*key));
+	return mac->seal == seg_entry_seal(words, 3) ? SEG_FOUND : SEG_FOUND_TORN;
+}
+
+/* Whose a MAC is on a segment; 0: nobody's. While its entry is replaced, it is somebody else's. */
+SEG_INLINE int seg_mac_known(__u32 segment, const __u8 *addr, struct seg_mac *mac)
 {
 	struct seg_mac_key key = { .segment = segment };
+	int found;
 
-	__builtin_memcpy(key.mac, mac, sizeof(key.mac));
-	return seg_map_lookup(seg_macs, &key);
+	/* verifier: as above. */
+	*mac = (struct seg_mac){};
+	__builtin_memcpy(key.mac, addr, sizeof(key.mac));
+	found = seg_mac_read(&key, mac);
+	if (found == SEG_FOUND_TORN)
+		found = seg_mac_read(&key, mac);
+	if (found == SEG_FOUND_TORN)
+		*mac = (struct seg_mac){ .owner = SEG_NOBODY };
+	return found;
 }
 
-SEG_INLINE const struct seg_mac *seg_mac_of(const struct seg_pkt *pkt, __u32 segment)
+SEG_INLINE int seg_mac_of(const struct seg_pkt *pkt, __u32 segment, struct seg_mac *mac)
 {
-	return seg_mac_known(segment, pkt->smac);
+	return seg_mac_known(segment, pkt->smac, mac);
 }
 
 /* Who is in a CIDR group has its rights. */
@@ -97,19 +141,19 @@ SEG_INLINE int seg_is_unspecified(const struct seg_pkt *pkt)
 /* On vin. Before all that passes by itself, ARP included. */
 SEG_INLINE int seg_check_mac(const struct seg_pkt *pkt, const struct seg_port *port)
 {
-	const struct seg_mac *mac;
+	struct seg_mac mac;
 
 	if (seg_mac_equal(pkt->smac, port->mac))
 		return SEG_R_NONE;
-	mac = seg_mac_of(pkt, port->segment);
-	return mac && mac->owner && mac->owner != port->owner ? SEG_R_PEER_MAC : SEG_R_SPOOFED_MAC;
+	return seg_mac_of(pkt, port->segment, &mac) && mac.owner && mac.owner != port->owner ?
+		       SEG_R_PEER_MAC : SEG_R_SPOOFED_MAC;
 }
 
 /* On vin. */
 SEG_INLINE int seg_check_source(const struct seg_pkt *pkt, const struct seg_port *port)
 {
 	if (port->flags & SEG_PORT_ANY_SOURCE ||
-	    seg_addr_is(pkt, port->owner, pkt->saddr, SEG_ADDR_OWN))
+	    seg_addr_is(pkt->family, port->owner, pkt->saddr, SEG_ADDR_OWN))
 		return SEG_R_NONE;
 	if (seg_is_unspecified(pkt))
 		return pkt->family == SEG_FAMILY_IPV6 || seg_is_dhcp_request(pkt) ?
@@ -122,21 +166,19 @@ SEG_INLINE int seg_check_source(const struct seg_pkt *pkt, const struct seg_port
 /* Who has it on the segment is not the only one. */
 SEG_INLINE int seg_has_twin(const struct seg_pkt *pkt, __u32 segment)
 {
-	const struct seg_owner *owner = seg_known_of(pkt, 0);
+	struct seg_owner owner;
 
-	return owner && !owner->owner && seg_known_of(pkt, segment);
+	return seg_known_of(pkt, 0, &owner) && !owner.owner && seg_known_of(pkt, segment, &owner);
 }
 
-/* Whose the source is, if not that MAC's owner's. What a workload on u32 has is known by this map alone, so one that
- * several have may be its, too; who has no right to it is met at vin. */
-SEG_INLINE const struct seg_owner *seg_other_than(const struct seg_pkt *pkt, __u32 segment,
-						  const struct seg_mac *mac)
+/* Whether the source is another's than that MAC's, whose owner it then is. What a workload on u32 has is known by this
+ * map alone, so an address that several have may be its, too; who has no right to the address is met at vin. */
+SEG_INLINE int seg_other_than(const struct seg_pkt *pkt, __u32 segment, const struct seg_mac *mac,
+			      struct seg_owner *owner)
 {
-	const struct seg_owner *owner = seg_known_of(pkt, segment);
-
-	if (!owner)
-		owner = seg_known_of(pkt, 0);
-	return owner && owner->owner && owner->owner != mac->owner ? owner : NULL;
+	if (!seg_known_of(pkt, segment, owner) && !seg_known_of(pkt, 0, owner))
+		return 0;
+	return owner->owner && owner->owner != mac->owner;
 }
 
 /* On vex, where its segment is known. What the host sends on for others has a MAC of the host's, a
@@ -145,35 +187,34 @@ SEG_INLINE const struct seg_owner *seg_other_than(const struct seg_pkt *pkt, __u
  * a workload on the segment comes with that one's MAC. */
 SEG_INLINE int seg_check_peer(const struct seg_pkt *pkt, const struct seg_port *port)
 {
-	const struct seg_owner *owner;
-	const struct seg_mac *mac;
+	struct seg_owner owner;
+	struct seg_mac mac;
 
 	if (!port->segment)
 		return SEG_R_NONE;
-	mac = seg_mac_of(pkt, port->segment);
-	if (!mac)
+	if (!seg_mac_of(pkt, port->segment, &mac))
 		return seg_owner_of(pkt, port->segment) ? SEG_R_PEER_MAC : SEG_R_NONE;
-	if (mac->twins && (!mac->owner || mac->any_source) && seg_has_twin(pkt, port->segment) &&
-	    !seg_addr_is(pkt, mac->owner, pkt->saddr, SEG_ADDR_OWN))
+	if (mac.twins && (!mac.owner || mac.any_source) && seg_has_twin(pkt, port->segment) &&
+	    !seg_addr_is(pkt->family, mac.owner, pkt->saddr, SEG_ADDR_OWN))
 		return SEG_R_SPOOFED_MAC;
-	if (!mac->owner || mac->any_source ||
-	    seg_addr_is(pkt, mac->owner, pkt->saddr, SEG_ADDR_OWN) || seg_is_unspecified(pkt))
+	if (!mac.owner || mac.any_source ||
+	    seg_addr_is(pkt->family, mac.owner, pkt->saddr, SEG_ADDR_OWN) || seg_is_unspecified(pkt))
 		return SEG_R_NONE;
 	/* An address that is nobody's is judged by vin: the host may have given it to the frame on its way
 	 * (MASQUERADE with br_netfilter). */
-	owner = seg_other_than(pkt, port->segment, mac);
-	return owner && !owner->spare ? SEG_R_PEER_MAC : SEG_R_NONE;
+	return seg_other_than(pkt, port->segment, &mac, &owner) && !owner.spare ? SEG_R_PEER_MAC : SEG_R_NONE;
 }
 
 /* On vex: an attached workload asks whether the packet's source is free. */
 SEG_INLINE int seg_check_probed(const struct seg_pkt *pkt, const struct seg_port *port)
 {
-	const struct seg_mac *mac = seg_mac_of(pkt, port->segment);
+	struct seg_owner owner;
+	struct seg_mac mac;
 
-	if (!mac || !mac->owner || mac->any_source ||
-	    seg_addr_is(pkt, mac->owner, pkt->saddr, SEG_ADDR_OWN))
+	if (!seg_mac_of(pkt, port->segment, &mac) || !mac.owner || mac.any_source ||
+	    seg_addr_is(pkt->family, mac.owner, pkt->saddr, SEG_ADDR_OWN))
 		return SEG_R_NONE;
-	return seg_other_than(pkt, port->segment, mac) ? SEG_R_PEER_MAC : SEG_R_NONE;
+	return seg_other_than(pkt, port->segment, &mac, &owner) ? SEG_R_PEER_MAC : SEG_R_NONE;
 }
 
 /* On vex, of what no verdict is known for: it is for the workload, or for many. What is for an address that it
@@ -183,23 +224,22 @@ SEG_INLINE int seg_check_destination(const struct seg_pkt *pkt, const struct seg
 {
 	if (port->flags & SEG_PORT_ANY_SOURCE || seg_to_l3_group(pkt) || seg_is_dhcp_answer(pkt))
 		return SEG_R_NONE;
-	return seg_addr_kind_of(pkt, port->owner, pkt->daddr) ? SEG_R_NONE : SEG_R_NOT_MINE;
+	return seg_addr_is(pkt->family, port->owner, pkt->daddr, SEG_ADDR_OWN) ||
+			       seg_addr_is(pkt->family, port->owner, pkt->daddr, SEG_ADDR_BROADCAST) ?
+		       SEG_R_NONE : SEG_R_NOT_MINE;
 }
 
 /* On vin, likewise: a MAC says who gets it, whatever the address. What is for a workload on the segment goes to that
  * one's, or to one that sends it on. */
 SEG_INLINE int seg_check_receiver(const struct seg_pkt *pkt, const struct seg_port *port)
 {
-	const struct seg_owner *owner;
-	const struct seg_mac *mac;
+	struct seg_owner owner;
+	struct seg_mac mac;
 
-	if (!port->segment)
+	if (!port->segment || !seg_holder_of(pkt, port->segment, pkt->daddr, &owner))
 		return SEG_R_NONE;
-	owner = seg_holder_of(pkt, port->segment, pkt->daddr);
-	if (!owner)
-		return SEG_R_NONE;
-	mac = seg_mac_known(port->segment, pkt->dmac);
-	if (mac && (!mac->owner || mac->any_source || !owner->owner || mac->owner == owner->owner))
+	if (seg_mac_known(port->segment, pkt->dmac, &mac) &&
+	    (!mac.owner || mac.any_source || !owner.owner || mac.owner == owner.owner))
 		return SEG_R_NONE;
 	return SEG_R_WRONG_MAC;
 }
@@ -207,17 +247,18 @@ SEG_INLINE int seg_check_receiver(const struct seg_pkt *pkt, const struct seg_po
 /* On vex: who says it is an attached workload that serves that. `serves`: enum seg_serves. */
 SEG_INLINE int seg_is_served(const struct seg_pkt *pkt, const struct seg_port *port, __u8 serves)
 {
-	const struct seg_mac *mac = seg_mac_of(pkt, port->segment);
+	struct seg_mac mac;
 
-	return mac && mac->owner && mac->serves & serves;
+	return seg_mac_of(pkt, port->segment, &mac) && mac.owner && mac.serves & serves;
 }
 
 /* On vex: an attached workload says what only those say that serve it. `serves`: enum seg_serves. */
 SEG_INLINE int seg_check_served(const struct seg_pkt *pkt, const struct seg_port *port, __u8 serves)
 {
-	const struct seg_mac *mac = seg_mac_of(pkt, port->segment);
+	struct seg_mac mac;
 
-	return mac && mac->owner && !(mac->serves & serves) ? SEG_R_NOT_SERVED : SEG_R_NONE;
+	return seg_mac_of(pkt, port->segment, &mac) && mac.owner && !(mac.serves & serves) ? SEG_R_NOT_SERVED :
+											     SEG_R_NONE;
 }
 
 #endif

@@ -3,12 +3,12 @@
  *
  * The loader makes (or finds) every map itself, since bcc re-uses a pin of another layout without a
  * word, and hands the descriptors over as SEG_FD_<map>; bcc's own table macros are not used.
- * API: seg_map_lookup(), seg_map_create(); keys and values are the structs of segctl_abi.h.
+ * API: seg_map_lookup(), seg_map_create(), seg_port_find(); keys and values are the structs of segctl_abi.h.
  */
 #ifndef SEG_MAPS_H
 #define SEG_MAPS_H
 
-#include "segctl_abi.h"
+#include "segctl_seal.h"
 
 #define SEG_INLINE static inline __attribute__((always_inline))
 
@@ -41,5 +41,31 @@ SEG_LAYOUT(seg_nets, struct seg_net_key, __u32);
 SEG_LAYOUT(seg_counters, struct seg_counter_key, struct seg_counter);
 SEG_LAYOUT(seg_events, __u32, struct seg_event);
 SEG_LAYOUT(seg_closes, __u32, struct seg_close_event);
+
+enum { SEG_PORT_WORDS = __builtin_offsetof(struct seg_port, seal) / 8 };
+
+SEG_INLINE int seg_port_read(__u32 ifindex, struct seg_port *port)
+{
+	const volatile struct seg_port *shared = seg_map_lookup(seg_ports, &ifindex);
+	const volatile __u64 *at = (const volatile __u64 *)shared;
+	__u64 words[1 + SEG_PORT_WORDS] = { ifindex };
+	__u32 seal;
+
+	if (!shared)
+		return 0;
+#pragma unroll
+	for (int i = 0; i < SEG_PORT_WORDS; i++)
+		words[1 + i] = at[i];
+	seal = shared->seal;
+	__builtin_memcpy(port, words + 1, SEG_PORT_WORDS * 8);
+	return seal == seg_entry_seal(words, 1 + SEG_PORT_WORDS);
+}
+
+/* The interface's port as it was at one moment, but for paced_ns. 0: it has none. Tried twice: the first element
+ * may just be replaced. */
+SEG_INLINE int seg_port_find(__u32 ifindex, struct seg_port *port)
+{
+	return seg_port_read(ifindex, port) || seg_port_read(ifindex, port);
+}
 
 #endif

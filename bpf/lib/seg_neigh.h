@@ -62,31 +62,29 @@ struct seg_nd_option {
 
 SEG_INLINE int seg_is_own(const struct seg_port *port, __u8 family, const __u8 *addr)
 {
-	struct seg_addr_key key = { .owner = port->owner, .family = family };
-	const __u8 *found;
-
-	if (port->flags & SEG_PORT_ANY_SOURCE)
-		return 1;
-	__builtin_memcpy(key.addr, addr, sizeof(key.addr));
-	found = seg_map_lookup(seg_addrs, &key);
-	return found && *found == SEG_ADDR_OWN;
+	return port->flags & SEG_PORT_ANY_SOURCE || seg_addr_is(family, port->owner, addr, SEG_ADDR_OWN);
 }
 
 /* Who asks whether it is free keeps it from whose it is, or was and may be again. It becomes the packet's source. */
 SEG_INLINE int seg_takes(struct seg_pkt *pkt, const struct seg_port *port, const __u8 *addr)
 {
+	struct seg_owner owner;
+
 	if (seg_is_own(port, pkt->family, addr))
 		return 0;
 	__builtin_memcpy(pkt->saddr, addr, sizeof(pkt->saddr));
-	return !!seg_known_of(pkt, 0);
+	return !!seg_known_of(pkt, 0, &owner);
 }
 
-SEG_INLINE int seg_outpaces(struct seg_port *port, __u32 bytes)
+/* Of the port that the frame came in by. */
+SEG_INLINE int seg_outpaces(const struct __sk_buff *skb)
 {
-	__u64 now = bpf_ktime_get_coarse_ns(), cost = (__u64)bytes * SEG_PACE_NS_PER_BYTE;
-	__s64 ahead = (__s64)(port->paced_ns - now);
+	__u64 now = bpf_ktime_get_coarse_ns(), cost = (__u64)skb->len * SEG_PACE_NS_PER_BYTE;
+	__u32 ifindex = skb->ifindex;
+	struct seg_port *port = seg_map_lookup(seg_ports, &ifindex);
+	__s64 ahead = port ? (__s64)(port->paced_ns - now) : 0;
 
-	if (ahead > SEG_PACE_BURST_NS)
+	if (!port || ahead > SEG_PACE_BURST_NS)
 		return 1;
 	if (ahead < 0)
 		port->paced_ns = now + cost;
@@ -110,7 +108,7 @@ SEG_INLINE int seg_parse_arp(struct __sk_buff *skb, struct seg_pkt *pkt, struct 
 	return SEG_R_NONE;
 }
 
-SEG_INLINE int seg_arp_out(struct __sk_buff *skb, struct seg_pkt *pkt, struct seg_port *port)
+SEG_INLINE int seg_arp_out(struct __sk_buff *skb, struct seg_pkt *pkt, const struct seg_port *port)
 {
 	struct seg_arp arp;
 
@@ -125,7 +123,7 @@ SEG_INLINE int seg_arp_out(struct __sk_buff *skb, struct seg_pkt *pkt, struct se
 	}
 	if (!seg_mac_equal(arp.smac, port->mac))
 		return SEG_R_ARP_SPOOFED;
-	return seg_outpaces(port, skb->len) ? SEG_R_ARP_ND_RATE : SEG_R_ARP;
+	return seg_outpaces(skb) ? SEG_R_ARP_ND_RATE : SEG_R_ARP;
 }
 
 /* The options from `at` on: an address of the link is the workload's. */
@@ -150,7 +148,7 @@ SEG_INLINE int seg_nd_options(struct __sk_buff *skb, const struct seg_pkt *pkt,
 }
 
 /* For what seg_is_neighbour_discovery() takes; its source address is checked. */
-SEG_INLINE int seg_nd_out(struct __sk_buff *skb, struct seg_pkt *pkt, struct seg_port *port)
+SEG_INLINE int seg_nd_out(struct __sk_buff *skb, struct seg_pkt *pkt, const struct seg_port *port)
 {
 	__u8 type = pkt->icmp_type;
 	int reason, solicits_router = type == SEG_ND_ROUTER_SOLICITATION;
@@ -177,7 +175,7 @@ SEG_INLINE int seg_nd_out(struct __sk_buff *skb, struct seg_pkt *pkt, struct seg
 		if (reason)
 			return reason;
 	}
-	return seg_outpaces(port, skb->len) ? SEG_R_ARP_ND_RATE : SEG_R_NEIGHBOUR_DISCOVERY;
+	return seg_outpaces(skb) ? SEG_R_ARP_ND_RATE : SEG_R_NEIGHBOUR_DISCOVERY;
 }
 
 /* The MAC that it tells counts, whatever the frame's is. */
@@ -205,11 +203,11 @@ SEG_INLINE int seg_is_redirect(const struct seg_pkt *pkt)
 	       pkt->icmp_type == SEG_ICMP_REDIRECT;
 }
 
-SEG_INLINE int seg_redirect_out(struct __sk_buff *skb, struct seg_port *port)
+SEG_INLINE int seg_redirect_out(struct __sk_buff *skb, const struct seg_port *port)
 {
 	if (!(port->flags & SEG_PORT_SERVES_ROUTER))
 		return SEG_R_NOT_SERVED;
-	return seg_outpaces(port, skb->len) ? SEG_R_ARP_ND_RATE : SEG_R_NEIGHBOUR_DISCOVERY;
+	return seg_outpaces(skb) ? SEG_R_ARP_ND_RATE : SEG_R_NEIGHBOUR_DISCOVERY;
 }
 
 /* It would take a route to whoever says it; without it packets only go the longer way. So, other than an
@@ -240,9 +238,9 @@ SEG_INLINE int seg_nd_in(struct __sk_buff *skb, struct seg_pkt *pkt, const struc
 	return reason ? reason : SEG_R_NEIGHBOUR_DISCOVERY;
 }
 
-SEG_INLINE int seg_membership_out(struct __sk_buff *skb, struct seg_port *port)
+SEG_INLINE int seg_membership_out(struct __sk_buff *skb)
 {
-	return seg_outpaces(port, skb->len) ? SEG_R_ARP_ND_RATE : SEG_R_GROUP;
+	return seg_outpaces(skb) ? SEG_R_ARP_ND_RATE : SEG_R_GROUP;
 }
 
 #endif

@@ -17,7 +17,6 @@
 
 #include "lib/seg_headers.h"
 #include "lib/seg_maps.h"
-#include "lib/seg_route.h"
 
 struct seg_pkt {
 	__u8 dmac[6];

@@ -4,6 +4,7 @@ base     Driver, the contract          drivers  one of each kind, and ports hand
 ebpf     BPF programs and maps         u32      the classic rules
 pins, maps  what is pinned where, and decoded
 owners   whose MACs and addresses      events   the ring of dropped packets
+seal     how a program knows an entry of the agent's as whole
 render   a pair's rules, for people    foreign_filters  of others, in front of ours
 
 The enforcer's namespace can be reached by the nsid of a link's peer, from any workload with CAP_NET_ADMIN in the

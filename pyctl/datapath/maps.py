@@ -192,12 +192,12 @@ def _control(opened: bpf.Map) -> Iterator[Row]:
 
 
 def _addrs(opened: bpf.Map) -> Iterator[Row]:
-    for raw, value in sorted(opened.entries()):
+    for raw, _ in sorted(opened.entries()):
         key = abi.unpack("seg_addr_key", raw)
         yield {
             "port_id": key.owner,
             "address": address_text(key.family, key.addr),
-            "kind": ADDRESS_KINDS.get(value[0], str(value[0])),
+            "kind": ADDRESS_KINDS.get(key.kind, str(key.kind)),
         }
 
 

@@ -16,6 +16,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_interface
 from operator import or_
 
 from pyctl import abi
+from pyctl.datapath.seal import pack_sealed
 from pyctl.model.workload import PortPair, Segment
 
 Entry = tuple[str, bytes]
@@ -123,10 +124,16 @@ class Owners:
         if entry[0] == "seg_owners":
             having = {one.owner for one in held.values() if not one.spare}
             owner, *others = having or owners
-            return abi.pack("seg_owner", owner=0 if others else owner, spare=not having)
+            return pack_sealed(
+                "seg_owner",
+                entry[1],
+                owner=0 if others else owner,
+                spare=not having,
+            )
         # A MAC that several have (the host may be one) binds nobody.
-        return abi.pack(
+        return pack_sealed(
             "seg_mac",
+            entry[1],
             owner=owners.pop() if len(owners) == 1 else 0,
             any_source=any(one.any_source for one in held.values()),
             serves=reduce(or_, (one.serves for one in held.values())),

@@ -19,6 +19,7 @@ import pytest
 from pyctl import abi
 from pyctl.datapath.maps import sum_counter
 from pyctl.datapath.pins import open_map, pin_dir
+from pyctl.datapath.seal import pack_sealed
 from pyctl.model.instance import Instance
 from pyctl.model.workload import Counter
 from tests import packets
@@ -107,30 +108,61 @@ class Lab:
             "seg_gens", struct.pack("=I", port_id), struct.pack("=Q", generation)
         )
 
-    def port(self, role: str, mode: str = "protect", *flags: str) -> None:
-        """Pod one's port on the loopback device; flags without SEG_PORT_."""
-        value = abi.pack(
+    def port_value(
+        self, role: str, ifindex: int, mode: str = "protect", *flags: str, **fields: int
+    ) -> bytes:
+        """The value of a port with pod one's MAC; flags without SEG_PORT_."""
+        known = {"port_id": PORT, "owner": PORT, "segment": SEGMENT}
+        return pack_sealed(
             "seg_port",
+            struct.pack("=I", ifindex),
             peer_ifindex=PEER,
-            port_id=PORT,
-            owner=PORT,
-            segment=SEGMENT,
             role=abi.constant(f"SEG_ROLE_{role.upper()}"),
             mode=abi.constant(f"SEG_MODE_{mode.upper()}"),
             mac=raw(packets.pod_one_mac),
             flags=sum(abi.constant(f"SEG_PORT_{flag}") for flag in flags),
+            **{**known, **fields},
         )
+
+    def address_entry(
+        self, ip: str, owner: int = PORT, kind: str = "own"
+    ) -> tuple[bytes, bytes]:
+        address = ipaddress.ip_address(ip)
+        name = abi.pack(
+            "seg_addr_key",
+            owner=owner,
+            family=address.version,
+            kind=abi.constant(f"SEG_ADDR_{kind.upper()}"),
+            addr=list(address.packed.ljust(16, b"\0")),
+        )
+        return name, b"\1"
+
+    def owner_entry(
+        self, ip: str, segment: int = 0, **said: int
+    ) -> tuple[bytes, bytes]:
+        address = ipaddress.ip_address(ip)
+        name = abi.pack(
+            "seg_owner_key",
+            segment=segment,
+            family=address.version,
+            addr=list(address.packed.ljust(16, b"\0")),
+        )
+        return name, pack_sealed("seg_owner", name, **said)
+
+    def mac_entry(self, mac: str, **said: int) -> tuple[bytes, bytes]:
+        name = abi.pack("seg_mac_key", segment=SEGMENT, mac=raw(mac))
+        return name, pack_sealed("seg_mac", name, **said)
+
+    def port(self, role: str, mode: str = "protect", *flags: str) -> None:
+        """Pod one's port on the loopback device; flags without SEG_PORT_."""
+        value = self.port_value(role, LOOPBACK, mode, *flags)
         self.write("seg_ports", struct.pack("=I", LOOPBACK), value)
-        own = (packets.pod_one_ip4, packets.pod_one_ip6, packets.pod_one_link_local_ip6)
-        for address in own:
-            family = ipaddress.ip_address(address).version
-            key = abi.pack(
-                "seg_addr_key",
-                owner=PORT,
-                family=family,
-                addr=list(ipaddress.ip_address(address).packed.ljust(16, b"\0")),
-            )
-            self.write("seg_addrs", key, b"\1")
+        for ip in (
+            packets.pod_one_ip4,
+            packets.pod_one_ip6,
+            packets.pod_one_link_local_ip6,
+        ):
+            self.write("seg_addrs", *self.address_entry(ip))
 
     def back(self, port_id: int = PORT, flags: int = 0) -> None:
         """seg_reinject of a port whose MAC is pod one's."""

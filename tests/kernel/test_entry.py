@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import subprocess
 import time
 from dataclasses import dataclass
@@ -254,13 +253,7 @@ def test_a_port_that_forwards_for_others_may_use_any_source(kernel: Lab):
 
 def test_another_ports_address_is_not_this_ports(kernel: Lab):
     """Addresses are looked up with the port: pods must not lend each other theirs."""
-    key = abi.pack(
-        "seg_addr_key",
-        owner=OTHER_PORT,
-        family=4,
-        addr=list(bytes(map(int, packets.pod_two_ip4.split("."))).ljust(16, b"\0")),
-    )
-    kernel.write("seg_addrs", key, b"\1")
+    kernel.write("seg_addrs", *kernel.address_entry(packets.pod_two_ip4, OTHER_PORT))
     kernel.port("vin")
     frame = f.link("out") / f.ip("out", src=packets.pod_two_ip4) / f.udp()
     assert kernel.run("vin", bytes(frame)).reason == "spoofed_ip"
@@ -364,14 +357,8 @@ def test_of_a_copy_or_without_an_engine_it_is_not(kernel: Lab, mode, stale, copi
 @pytest.mark.parametrize("hook", ["vex", "vin"])
 def test_a_subnets_broadcast_address_is_group_traffic_and_no_source(kernel: Lab, hook):
     broadcast = packets.subnet_broadcast_ip4
-    key = abi.pack(
-        "seg_addr_key",
-        owner=PORT,
-        family=4,
-        addr=list(ipaddress.ip_address(broadcast).packed.ljust(16, b"\0")),
-    )
     kernel.port(hook)
-    kernel.write("seg_addrs", key, bytes([abi.constant("SEG_ADDR_BROADCAST")]))
+    kernel.write("seg_addrs", *kernel.address_entry(broadcast, kind="broadcast"))
     way = WAY[hook]
     group = f.link(way, dst=packets.broadcast_mac)
     frame = bytes(group / f.ip(way, dst=broadcast) / f.udp())

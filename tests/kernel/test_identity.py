@@ -9,7 +9,7 @@ import pytest
 from pyctl import abi
 from tests import packets
 from tests.kernel import frames as f
-from tests.kernel.conftest import OTHER_PORT, PORT, SEGMENT, Lab, raw
+from tests.kernel.conftest import OTHER_PORT, SEGMENT, Lab
 
 SHOT, REDIRECT = 2, 7
 MODES = ["discover", "monitor", "protect"]
@@ -29,10 +29,9 @@ def key_of(struct: str, ip: str, **fields: int) -> bytes:
 
 def owned(kernel: Lab, ip: str, owner: int = OTHER_PORT, segment: int = 0) -> None:
     """The address is an attached workload's."""
-    key = key_of("seg_owner_key", ip, segment=segment)
-    kernel.write("seg_owners", key, abi.pack("seg_owner", owner=owner))
+    kernel.write("seg_owners", *kernel.owner_entry(ip, segment, owner=owner))
     if owner:
-        kernel.write("seg_addrs", key_of("seg_addr_key", ip, owner=owner), b"\1")
+        kernel.write("seg_addrs", *kernel.address_entry(ip, owner))
 
 
 def in_group(kernel: Lab, network: str) -> None:
@@ -42,9 +41,7 @@ def in_group(kernel: Lab, network: str) -> None:
 
 
 def mac_of(kernel: Lab, mac: str, owner: int, **said: bool) -> None:
-    key = abi.pack("seg_mac_key", segment=SEGMENT, mac=raw(mac))
-    value = abi.pack("seg_mac", owner=owner, **said)
-    kernel.write("seg_macs", key, value)
+    kernel.write("seg_macs", *kernel.mac_entry(mac, owner=owner, **said))
 
 
 def met(kernel: Lab, hook: str, frame: object) -> str:
@@ -77,7 +74,7 @@ def test_an_address_of_several_is_each_ones_and_no_others(kernel: Lab, mode):
     owned(kernel, IPS[4], owner=0)
     frame = f.link("out") / f.ip("out", src=IPS[4]) / f.udp()
     assert met(kernel, "vin", frame) == "taken_ip"
-    kernel.write("seg_addrs", key_of("seg_addr_key", IPS[4], owner=PORT), b"\1")
+    kernel.write("seg_addrs", *kernel.address_entry(IPS[4]))
     assert met(kernel, "vin", frame) == "passed"
 
 
@@ -153,8 +150,7 @@ def test_a_neighbour_on_u32_sends_with_its_own_address(kernel: Lab, mode, place,
     kernel.port("vex", mode)
     mac_of(kernel, packets.pod_two_mac, OTHER_PORT)
     for segment in {0, place}:
-        key = key_of("seg_owner_key", IPS[4], segment=segment)
-        kernel.write("seg_owners", key, abi.pack("seg_owner", owner=owner))
+        kernel.write("seg_owners", *kernel.owner_entry(IPS[4], segment, owner=owner))
     frame = f.link("in", src=packets.pod_two_mac) / f.ip("in", src=IPS[4]) / f.udp()
     assert met(kernel, "vex", frame) == "passed"
 
@@ -228,7 +224,7 @@ def test_what_is_sent_to_no_own_address_is_none_of_who_has_the_mac(
     kernel.port("vex", "protect", "ANY_SOURCE")
     assert met(kernel, "vex", frame) == "passed"
     kernel.port("vex")
-    kernel.write("seg_addrs", key_of("seg_addr_key", ip, owner=PORT), b"\1")
+    kernel.write("seg_addrs", *kernel.address_entry(ip))
     assert met(kernel, "vex", frame) == "passed"
 
 
@@ -251,8 +247,8 @@ def test_leases_and_what_is_for_many_come_to_one_mac(
     kernel: Lab, ip, sport, dport, reason
 ):
     kernel.port("vex")
-    broadcast = key_of("seg_addr_key", packets.subnet_broadcast_ip4, owner=PORT)
-    kernel.write("seg_addrs", broadcast, b"\2")
+    broadcast = kernel.address_entry(packets.subnet_broadcast_ip4, kind="broadcast")
+    kernel.write("seg_addrs", *broadcast)
     version = ipaddress.ip_address(ip).version
     udp = f.udp(sport=sport, dport=dport)
     frame = f.link("in") / f.ip("in", version, dst=ip) / udp

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 import time
-from ipaddress import ip_address
 
 import pytest
 from scapy.layers.inet import ICMP, IP, UDP, IPOption
@@ -29,7 +28,7 @@ from scapy.packet import Raw
 from pyctl import abi
 from pyctl.datapath.pins import open_map
 from tests import packets
-from tests.kernel.conftest import LOOPBACK, OTHER_PORT, PORT, SEGMENT, Lab, raw
+from tests.kernel.conftest import LOOPBACK, OTHER_PORT, PORT, SEGMENT, Lab
 
 CLOCK_MONOTONIC_COARSE = 6
 SHOT, REDIRECT = 2, 7
@@ -239,20 +238,13 @@ def test_what_was_saved_up_is_not_paid_out_later(kernel: Lab):
 
 def attached(kernel: Lab, serves: int = 0) -> None:
     """Pod two is attached too, on the same segment."""
-    kernel.write(
-        "seg_macs",
-        abi.pack("seg_mac_key", segment=SEGMENT, mac=raw(packets.pod_two_mac)),
-        abi.pack("seg_mac", owner=OTHER_PORT, serves=serves),
-    )
+    mac = kernel.mac_entry(packets.pod_two_mac, owner=OTHER_PORT, serves=serves)
+    kernel.write("seg_macs", *mac)
     for text in (OTHER, OTHER6):
-        address = ip_address(text)
-        named = {"addr": list(address.packed.ljust(16, b"\0"))}
-        named["family"] = address.version
         for segment in (0, SEGMENT):
-            key = abi.pack("seg_owner_key", segment=segment, **named)
-            kernel.write("seg_owners", key, abi.pack("seg_owner", owner=OTHER_PORT))
-        key = abi.pack("seg_addr_key", owner=OTHER_PORT, **named)
-        kernel.write("seg_addrs", key, b"\1")
+            held = kernel.owner_entry(text, segment, owner=OTHER_PORT)
+            kernel.write("seg_owners", *held)
+        kernel.write("seg_addrs", *kernel.address_entry(text, OTHER_PORT))
 
 
 @pytest.mark.parametrize("mode", ["discover", "monitor", "protect"])
@@ -284,11 +276,8 @@ def test_what_its_owner_may_have_again_is_anybodys_but_not_to_be_asked_for(kerne
     kernel.port("vin", "discover")
     attached(kernel)
     for text in (OTHER, OTHER6):
-        address = ip_address(text)
-        addr = list(address.packed.ljust(16, b"\0"))
-        key = abi.pack("seg_owner_key", segment=0, family=address.version, addr=addr)
-        held = abi.pack("seg_owner", owner=OTHER_PORT, spare=1)
-        kernel.write("seg_owners", key, held)
+        held = kernel.owner_entry(text, owner=OTHER_PORT, spare=1)
+        kernel.write("seg_owners", *held)
     for frame in (probe(MAC), dad(MAC)):
         got = kernel.run("vin", frame)
         assert (got.verdict, got.reason) == (SHOT, "taken_ip")
@@ -299,12 +288,8 @@ def test_one_of_several_owners_may_ask_whether_it_is_free(kernel: Lab):
     kernel.port("vin")
     attached(kernel)
     for text in (OTHER, OTHER6):
-        address = ip_address(text)
-        named = {"addr": list(address.packed.ljust(16, b"\0"))}
-        named["family"] = address.version
-        key = abi.pack("seg_owner_key", segment=0, **named)
-        kernel.write("seg_owners", key, abi.pack("seg_owner", owner=0))
-        kernel.write("seg_addrs", abi.pack("seg_addr_key", owner=PORT, **named), b"\1")
+        kernel.write("seg_owners", *kernel.owner_entry(text, owner=0))
+        kernel.write("seg_addrs", *kernel.address_entry(text))
     for frame in (probe(MAC), dad(MAC)):
         assert kernel.run("vin", frame).verdict == REDIRECT
 
@@ -342,11 +327,7 @@ def test_an_attached_workload_asks_for_no_others_address(
     kernel.port("vex", mode)
     attached(kernel)
     for text in (OWN, OWN6):
-        address = ip_address(text)
-        named = {"addr": list(address.packed.ljust(16, b"\0"))}
-        named["family"] = address.version
-        key = abi.pack("seg_owner_key", segment=0, **named)
-        kernel.write("seg_owners", key, abi.pack("seg_owner", owner=PORT))
+        kernel.write("seg_owners", *kernel.owner_entry(text, owner=PORT))
     got = kernel.run("vex", frame)
     assert got.reason == reason
     assert got.verdict == (SHOT if reason == "peer_mac" else REDIRECT)

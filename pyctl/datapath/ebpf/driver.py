@@ -17,7 +17,7 @@ from typing import Any
 
 from pyctl import abi
 from pyctl.datapath import foreign_filters, render
-from pyctl.datapath.ebpf.entries import address_entries, port_values, reinject_value
+from pyctl.datapath.ebpf.entries import address_keys, port_entries, reinject_value
 from pyctl.datapath.ebpf.loader import ensure_loaded
 from pyctl.datapath.maps import sum_counter
 from pyctl.datapath.owners import Changes
@@ -380,24 +380,23 @@ class EbpfDriver:
         """
         if pair.mode is Mode.QUARANTINE:
             self._write_port(pair)
-        wanted = address_entries(pair)
+        wanted = address_keys(pair)
         owner = pair.owner or pair.port_id
         with self._map("seg_addrs") as addrs:
             held = set(addrs.keys_from(_u16(owner)))
-            for key, kind in wanted.items():
-                if key not in held or addrs.lookup(key) != kind:
-                    addrs.update(key, kind)
+            for key in wanted - held:
+                addrs.update(key, b"\1")
         self._write_port(pair)
         with self._map("seg_addrs") as addrs:
-            for key in held - wanted.keys():
+            for key in held - wanted:
                 addrs.delete(key)
 
     def _write_port(self, pair: PortPair) -> None:
         with self._map("seg_reinject") as reinject:
             reinject.update(_u32(pair.port_id), reinject_value(pair))
         with self._map("seg_ports") as ports:
-            for ifindex, value in port_values(pair):
-                ports.update(_u32(ifindex), value)
+            for key, value in port_entries(pair):
+                ports.update(key, value)
 
     def _erase(self, port_id: int, ifindexes: list[int]) -> None:
         with self._map("seg_gens") as gens:

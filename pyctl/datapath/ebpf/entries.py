@@ -5,9 +5,11 @@ In: `model.PortPair`. Out: bytes as segctl_abi.h lays them out. I/O: none.
 
 from __future__ import annotations
 
+import struct
 from ipaddress import IPv4Address, IPv6Address, ip_interface
 
 from pyctl import abi
+from pyctl.datapath.seal import pack_sealed
 from pyctl.model.workload import Fail, PortPair, Service
 
 
@@ -16,29 +18,30 @@ def mac_bytes(text: str) -> list[int]:
     return list(bytes.fromhex(text.replace(":", "")))
 
 
-def _address_key(owner: int, address: IPv4Address | IPv6Address) -> bytes:
+def _address_key(owner: int, address: IPv4Address | IPv6Address, kind: str) -> bytes:
     return abi.pack(
         "seg_addr_key",
         owner=owner,
+        kind=abi.constant(kind),
         family=abi.constant(f"SEG_FAMILY_IPV{address.version}"),
         addr=list(address.packed.ljust(16, b"\0")),
     )
 
 
-def address_entries(pair: PortPair) -> dict[bytes, bytes]:
-    """Return the seg_addrs entries: the workload's addresses and its subnets' broadcast addresses."""
+def address_keys(pair: PortPair) -> set[bytes]:
+    """Return the seg_addrs keys: the workload's addresses and its subnets' broadcast addresses."""
     owner = pair.owner or pair.port_id
     interfaces = [ip_interface(text) for text in pair.addresses]
-    own = bytes([abi.constant("SEG_ADDR_OWN")])
-    broadcast = bytes([abi.constant("SEG_ADDR_BROADCAST")])
-    found = {
-        _address_key(owner, each.network.broadcast_address): broadcast
+    usable = {each.ip for each in [*interfaces, *map(ip_interface, pair.spare)]}
+    broadcast = {
+        each.network.broadcast_address
         for each in interfaces
         # RFC 3021: a /31 has none, and a /32 is one address.
         if each.version == 4 and each.network.prefixlen < 31
     }
-    usable = [*interfaces, *map(ip_interface, pair.spare)]
-    return found | {_address_key(owner, each.ip): own for each in usable}
+    return {_address_key(owner, ip, "SEG_ADDR_OWN") for ip in usable} | {
+        _address_key(owner, ip, "SEG_ADDR_BROADCAST") for ip in broadcast - usable
+    }
 
 
 def _peers_ok(pair: PortPair) -> tuple[bool, bool]:
@@ -65,8 +68,8 @@ def reinject_value(pair: PortPair) -> bytes:
     )
 
 
-def port_values(pair: PortPair) -> list[tuple[int, bytes]]:
-    """Return (ifindex, seg_port value) of vex and of vin."""
+def port_entries(pair: PortPair) -> list[tuple[bytes, bytes]]:
+    """Return the seg_ports entries of vex and of vin."""
     flags = 0
     for wanted, name in (
         (pair.fail is Fail.OPEN, "SEG_PORT_FAIL_OPEN"),
@@ -84,20 +87,23 @@ def port_values(pair: PortPair) -> list[tuple[int, bytes]]:
         "segment": pair.segment,
         "owner": pair.owner or pair.port_id,
     }
-    vex = abi.pack(
+    vex, vin = (struct.pack("=I", end) for end in (pair.vex_ifindex, pair.vin_ifindex))
+    vex_port = pack_sealed(
         "seg_port",
+        vex,
         peer_ifindex=pair.vin_ifindex,
         role=abi.constant("SEG_ROLE_VEX"),
         redirect_peer_dmac=mac_bytes(pair.mac),
         flags=flags | (peer_ok if vin_peer else 0),
         **common,
     )
-    vin = abi.pack(
+    vin_port = pack_sealed(
         "seg_port",
+        vin,
         peer_ifindex=pair.vex_ifindex,
         role=abi.constant("SEG_ROLE_VIN"),
         redirect_peer_dmac=mac_bytes(pair.host_mac) if pair.host_mac else [0] * 6,
         flags=flags | (peer_ok if vex_peer else 0),
         **common,
     )
-    return [(pair.vex_ifindex, vex), (pair.vin_ifindex, vin)]
+    return [(vex, vex_port), (vin, vin_port)]

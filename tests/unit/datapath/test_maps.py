@@ -152,7 +152,7 @@ def test_addresses_of_both_families(dump):
     rows = []
     for family, text in ((4, packets.pod_one_ip4), (6, packets.pod_one_ip6)):
         raw = ipaddress.ip_address(text).packed.ljust(16, b"\0")
-        key = abi.pack("seg_addr_key", owner=5, family=family, addr=list(raw))
+        key = abi.pack("seg_addr_key", owner=5, family=family, kind=1, addr=list(raw))
         rows.append((key, b"\1"))
     assert [(row["address"], row["kind"]) for row in dump("seg_addrs", *rows)] == [
         (packets.pod_one_ip4, "own"),

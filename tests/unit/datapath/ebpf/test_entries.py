@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import struct
 
 import pytest
 
@@ -21,8 +22,8 @@ PAIR = dataclasses.replace(
 def values(**changes):
     """(seg_port of vex, seg_port of vin, seg_reinject_port)."""
     pair = dataclasses.replace(PAIR, **changes)
-    (vex_index, vex), (vin_index, vin) = entries.port_values(pair)
-    assert (vex_index, vin_index) == (11, 12)
+    (vex_key, vex), (vin_key, vin) = entries.port_entries(pair)
+    assert (vex_key, vin_key) == (struct.pack("=I", 11), struct.pack("=I", 12))
     ports = (abi.unpack("seg_port", vex), abi.unpack("seg_port", vin))
     return *ports, abi.unpack("seg_reinject_port", entries.reinject_value(pair))
 
@@ -73,12 +74,11 @@ def test_every_mode_has_its_number_and_quarantine_reaches_vbr(mode):
 
 def addresses(*texts):
     """kind by address, as written to seg_addrs."""
-    written = entries.address_entries(dataclasses.replace(PAIR, addresses=texts))
-    found = {}
-    for key, kind in written.items():
-        name = abi.unpack("seg_addr_key", key)
-        found[address_text(name.family, name.addr)] = ADDRESS_KINDS[kind[0]]
-    return found
+    written = entries.address_keys(dataclasses.replace(PAIR, addresses=texts))
+    names = [abi.unpack("seg_addr_key", key) for key in written]
+    found = {address_text(one.family, one.addr): one.kind for one in names}
+    assert len(found) == len(written), "an address of its own is nobody's broadcast"
+    return {address: ADDRESS_KINDS[kind] for address, kind in found.items()}
 
 
 def test_a_prefix_gives_the_subnets_broadcast_address():
@@ -91,11 +91,15 @@ def test_a_prefix_gives_the_subnets_broadcast_address():
 
 def test_a_spare_address_is_its_own_source_and_makes_no_subnet():
     pair = dataclasses.replace(PAIR, spare=(f"{packets.leased_ip4}/16",))
-    more = entries.address_entries(pair).items() - entries.address_entries(PAIR).items()
-    ((key, kind),) = more
+    (key,) = entries.address_keys(pair) - entries.address_keys(PAIR)
     name = abi.unpack("seg_addr_key", key)
     assert address_text(name.family, name.addr) == packets.leased_ip4
-    assert ADDRESS_KINDS[kind[0]] == "own"
+    assert ADDRESS_KINDS[name.kind] == "own"
+
+
+def test_a_broadcast_address_that_is_its_own_too_is_its_own():
+    own = addresses(f"{packets.pod_one_ip4}/24", f"{packets.subnet_broadcast_ip4}/24")
+    assert own[packets.subnet_broadcast_ip4] == "own"
 
 
 @pytest.mark.parametrize("suffix", ["", "/32", "/31"])
