@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* tc ingress of vbr-neuv: frames that the engine lets pass, on to where they were going. */
+/* tc ingress of vbr-neuv: sends frames that the engine lets pass to their port. */
 #include "lib/seg_group.h"
 #include "lib/seg_verdict.h"
 
-/* No pair of ours has the detour MAC. Where it is no other datapath's either, whose filters stand
- * behind this one, the frame ends in the enforcer's mute stack. */
+/* No pair of this datapath has the detour MAC. Another datapath's filters come after this program; if they do not take
+ * the frame, it ends in the enforcer's mute stack. */
 SEG_INLINE int seg_not_ours(struct __sk_buff *skb, const struct seg_pkt *pkt,
 			    const struct seg_reinject_port *port)
 {
@@ -32,7 +32,7 @@ int seg_from_vbr(struct __sk_buff *skb)
 	port = seg_map_lookup(seg_reinject, &index);
 	if (!port || !port->vex_ifindex)
 		return seg_not_ours(skb, &pkt, port);
-	/* Frames that were in the engine when the quarantine began. */
+	/* The frame was in the engine when the quarantine began. */
 	if ((port->vex_flags | port->vin_flags) & SEG_PORT_QUARANTINE)
 		return seg_drop(skb, &pkt, port_id, 0, SEG_R_QUARANTINE);
 	__builtin_memcpy(mac, port->mac, sizeof(mac));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* tc ingress of vex: frames from the world, for the workload. */
+/* tc ingress of vex: judges frames from the world to the workload. */
 #include "lib/seg_check.h"
 #include "lib/seg_flow.h"
 #include "lib/seg_neigh.h"
@@ -12,7 +12,7 @@ SEG_INLINE int seg_vex_reason(struct __sk_buff *skb, struct seg_pkt *pkt,
 
 	if ((reason = seg_check_link(pkt, port)))
 		return reason;
-	/* A bridge floods what it does not know, and a promiscuous workload would take it. */
+	/* A bridge floods unknown MACs, and a promiscuous workload would read these frames. */
 	if (!seg_mac_is_group(pkt->dmac) && !seg_mac_equal(pkt->dmac, port->mac))
 		return SEG_R_NOT_MINE;
 	if ((reason = seg_lift_tag(skb, pkt)))

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* tc ingress of vin: frames from the workload, for the world. */
+/* tc ingress of vin: judges frames from the workload to the world. */
 #include "lib/seg_check.h"
 #include "lib/seg_csum.h"
 #include "lib/seg_flow.h"
 #include "lib/seg_neigh.h"
 #include "lib/seg_verdict.h"
 
-/* A MAC of its own making hides no theft, and is what else counts. */
+/* A stolen source is worse than a spoofed MAC, which is worse than any other reason. */
 SEG_INLINE int seg_with_mac(int spoofed, int reason)
 {
 	return spoofed && !seg_is_theft((__u16)reason) ? spoofed : reason;
@@ -19,8 +19,8 @@ SEG_INLINE int seg_vin_reason(struct __sk_buff *skb, struct seg_pkt *pkt,
 
 	if ((reason = seg_check_link(pkt, port)))
 		return reason;
-	/* On the detour the source MAC is lost, so in the modes that only record such a frame goes
-	 * straight across, unchanged, unless it comes in the name of another. */
+	/* The detour would lose a spoofed source MAC, so the recording modes let such a frame pass unchanged, unless it
+	 * has another workload's address or MAC. */
 	spoofed = seg_check_mac(pkt, port);
 	if (spoofed && !seg_only_records(port, (__u16)spoofed))
 		return spoofed;

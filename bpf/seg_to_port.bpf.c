@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* tc egress of vex and vin: only what our programs sent on leaves. A device on top of one (the workload's own, moved
- * to another namespace; one made in ours by the nsid that a link tells of its peer) goes on to send through it. */
+/* tc egress of vex and vin: lets only frames out that our programs sent. A device on top of one (of the workload, moved
+ * to another namespace, or made in the enforcer's by the nsid of a link's peer) could send past them. */
 #include "lib/seg_verdict.h"
 
 int seg_to_port(struct __sk_buff *skb)
@@ -10,7 +10,7 @@ int seg_to_port(struct __sk_buff *skb)
 	__u8 dir;
 
 	if (skb->mark == SEG_MARK) {
-		/* A macvlan's parent would see it. */
+		/* The parent of a macvlan must not see the mark. */
 		skb->mark = 0;
 		return TC_ACT_UNSPEC;
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* tc egress of vth-neuv: nothing leaves by it. The engine's socket goes past here (PACKET_QDISC_BYPASS), so that what
- * comes is of a device that somebody hung on it, and would reach any workload as if the engine had let it pass. */
+/* tc egress of vth-neuv: drops everything. The engine's socket bypasses it (PACKET_QDISC_BYPASS), so a frame here comes
+ * from a foreign device on vth-neuv, and would reach a workload as if the engine had let it pass. */
 #include "lib/seg_verdict.h"
 
 int seg_to_vth(struct __sk_buff *skb)

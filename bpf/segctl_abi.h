@@ -89,7 +89,7 @@ struct seg_reinject_port {
 	__u8 mac[6];		/* the workload's */
 	__u8 host_mac[6];	/* of vex's peer, for redirect_peer towards the host */
 	__u32 vex_flags;	/* towards vex: SEG_PORT_PEER_OK, SEG_PORT_QUARANTINE */
-	__u32 vin_flags;	/* likewise towards vin */
+	__u32 vin_flags;	/* towards vin: the same */
 };
 SEG_ABI_SIZE(seg_reinject_port, 28);
 
@@ -124,29 +124,29 @@ struct seg_flow {
 	__u64 last_seen_ns;	/* the kernel's, after the first write */
 	__u64 packets;		/* the kernel's */
 	__u64 bytes;		/* the kernel's: frame lengths, GSO frames as one */
-	__u64 session;		/* which of the engine's sessions it is of */
-	__u64 seal;		/* seg_seal(): that all this is of this flow */
+	__u64 session;		/* the handle of the engine's session */
+	__u64 seal;		/* seg_seal() of the key and of what is judged by */
 	__u16 timeout_s;
 	__u8 verdict;		/* enum seg_verdict */
 	__u8 payload;		/* the kernel's: 1 after a TCP segment with data */
 	__u8 closed;		/* the kernel's: enum seg_close, what it let pass */
 	__u8 phase;		/* enum seg_flow_phase; the kernel ends it */
-	__u16 progress;		/* the kernel's. Opening: who had the first packet (CPU); settling: packets to the engine */
+	__u16 progress;		/* the kernel's. Opening: the first packet's CPU; settling: packets to the engine */
 };
 SEG_ABI_SIZE(seg_flow, 56);
 
 enum seg_flow_phase {
 	SEG_FLOW_STEADY = 0,
-	SEG_FLOW_OPENING = 1,		/* of who opens a connection: its second packet is still to come */
-	SEG_FLOW_SETTLING = 2,		/* packets before it may be in the engine still: later ones go there, too */
+	SEG_FLOW_OPENING = 1,		/* of the initiator: its second packet is still to come */
+	SEG_FLOW_SETTLING = 2,		/* earlier packets may still be in the engine, so later ones go there too */
 };
 
 enum seg_settle {
-	SEG_SETTLE_NS = 2000000,	/* a pause in which all that the engine sent on has surely arrived */
-	SEG_SETTLE_TCP_NS = 200000,	/* likewise of TCP: it puts its segments in order itself, and asks and answers */
-	SEG_SETTLE_MAX_NS = 100000000,	/* and one in which it has judged all that there was */
-	SEG_SETTLE_PACKETS = 8192,	/* without a pause: as many as the small ring holds */
-	SEG_SETTLE_TCP = 1024,		/* likewise of TCP */
+	SEG_SETTLE_NS = 2000000,	/* a pause after which every packet that the engine sent on has arrived */
+	SEG_SETTLE_TCP_NS = 200000,	/* the same for TCP, which reorders segments itself */
+	SEG_SETTLE_MAX_NS = 100000000,	/* a pause after which the engine has judged every packet */
+	SEG_SETTLE_PACKETS = 8192,	/* packets without a pause: as many as the small ring holds */
+	SEG_SETTLE_TCP = 1024,		/* the same for TCP */
 };
 
 enum seg_close { SEG_CLOSE_FIN = 1, SEG_CLOSE_RST = 2 };	/* bits */
@@ -194,11 +194,11 @@ enum seg_share_limit {
 	SEG_SHARE_PORTS = 2 * SEG_PORT_IDS,
 	SEG_SHARE_PEERS = 65536,
 	SEG_SHARES = SEG_SHARE_PORTS + SEG_SHARE_PEERS,
-	SEG_SHARE_AHEAD_NS = 32000000,	/* of its pace, as a sender may be: so it need not send evenly */
-	SEG_SHARE_LEAVE = 8,		/* who goes on as much again after that is greedy: of so many packets it has one */
+	SEG_SHARE_AHEAD_NS = 32000000,	/* a sender may be this far ahead of its pace, so it need not send evenly */
+	SEG_SHARE_LEAVE = 8,		/* a greedy sender, which is twice as far ahead, has one of so many packets */
 };
 
-/* Bits: a packet was one too many; who is not greedy is near its limit. */
+/* Bits: a packet was refused; a sender that is not greedy is near its limit. */
 enum seg_share_hit { SEG_SHARE_REFUSED = 1, SEG_SHARE_NEAR = 2 };
 
 /* seg_addrs: the source addresses that a workload may use, and the broadcast addresses of its subnets. Value: __u8, which
@@ -224,7 +224,7 @@ SEG_ABI_SIZE(seg_owner_key, 24);
 
 struct seg_owner {
 	__u16 owner;		/* 0: several */
-	__u8 spare;		/* no interface has it by now: anybody may, but nobody keep it from who had it */
+	__u8 spare;		/* no interface has it now: others may use it, but not probe for it */
 	__u8 pad;
 	__u32 seal;		/* as seg_port's */
 };
@@ -242,7 +242,7 @@ struct seg_mac {
 	__u16 owner;		/* 0: the host's */
 	__u8 any_source;	/* it forwards for others */
 	__u8 serves;		/* enum seg_serves, bits */
-	__u8 twins;		/* an address of a workload on the segment is another's elsewhere, too */
+	__u8 twins;		/* a workload elsewhere has an address of one on the segment too */
 	__u8 pad[3];
 	__u32 seal;		/* as seg_port's */
 };

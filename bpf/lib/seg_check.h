@@ -11,8 +11,7 @@
 #include "lib/seg_identity.h"
 #include "lib/seg_share.h"
 
-/* Before anything else: a frame that aims at, or claims to come from, the detour of a port would
- * pass that port's policy by. */
+/* This check comes first: a frame to or from a detour MAC of a port would bypass that port's policy. */
 SEG_INLINE int seg_check_link(const struct seg_pkt *pkt, const struct seg_port *port)
 {
 	if (port->mode == SEG_MODE_QUARANTINE)
@@ -22,7 +21,7 @@ SEG_INLINE int seg_check_link(const struct seg_pkt *pkt, const struct seg_port *
 	return SEG_R_NONE;
 }
 
-/* Below a tag of VLAN 0 another one counts, as it does for Linux. */
+/* Linux ignores a tag of VLAN 0, so the next tag or header decides. */
 SEG_INLINE int seg_lift_tag(struct __sk_buff *skb, struct seg_pkt *pkt)
 {
 	if (!seg_is_vlan(pkt) || !seg_has_priority_tag(skb))
@@ -30,14 +29,14 @@ SEG_INLINE int seg_lift_tag(struct __sk_buff *skb, struct seg_pkt *pkt)
 	return bpf_skb_vlan_pop(skb) < 0 ? SEG_R_MALFORMED : seg_parse_link(skb, pkt);
 }
 
-/* Settles all that is not IP, but for ARP's own checks. The outer VLAN tag is out of the frame before tc
- * sees it; an inner one is still in its place. */
+/* Decides on every frame that is not IP; ARP has its own checks. The kernel takes the outer VLAN tag out of the frame
+ * before tc sees it; an inner tag is still there. */
 SEG_INLINE int seg_check_kind(struct __sk_buff *skb, const struct seg_pkt *pkt,
 			      const struct seg_port *port)
 {
 	int pass = port->flags & SEG_PORT_PASS_OTHER;
 
-	/* Its receiver takes all tags of VLAN 0 off, and may find IP below them. */
+	/* The receiver removes every tag of VLAN 0, and may find IP after them. */
 	if (seg_is_vlan(pkt) && seg_has_priority_tag(skb))
 		return SEG_R_VLAN_TAGGED;
 	if (seg_is_vlan(pkt) || (skb->vlan_present && !seg_has_priority_tag(skb)))
@@ -51,13 +50,13 @@ SEG_INLINE int seg_check_kind(struct __sk_buff *skb, const struct seg_pkt *pkt,
 	return seg_is_link_control(pkt) ? SEG_R_LINK_CONTROL : SEG_R_OTHER_ETHERTYPE;
 }
 
-/* What crosses without being judged by rules: neighbour discovery, and who is in which multicast group. Nothing
- * of ND stands behind extension headers, and Linux would take it there. */
+/* Neighbour discovery and multicast membership pass without a rule. ND after extension headers is malformed, but Linux
+ * would accept it. */
 SEG_INLINE int seg_check_group(const struct seg_pkt *pkt, const struct seg_port *port)
 {
 	int group = seg_mac_is_group(pkt->dmac);
 
-	/* A subnet's broadcast address looks like a unicast one to all but its subnet. */
+	/* Only hosts of its subnet can tell a broadcast address from a unicast address. */
 	if (group && !seg_to_l3_group(pkt) &&
 	    !seg_addr_is(pkt->family, port->owner, pkt->daddr, SEG_ADDR_BROADCAST))
 		return SEG_R_L2_GROUP_L3_UNICAST;
@@ -66,8 +65,8 @@ SEG_INLINE int seg_check_group(const struct seg_pkt *pkt, const struct seg_port 
 	return seg_is_membership(pkt) ? SEG_R_GROUP : SEG_R_NONE;
 }
 
-/* For the engine, which likes to run where those are that wait for it (sg_cpu_affinity.h). Written when it changes
- * only, since every CPU reads this line, and not atomically: what one packet gets wrong, the next window mends. */
+/* Tells the engine on which CPU its senders run (sg_cpu_affinity.h). It writes changes only, because every CPU reads
+ * this cache line, and not atomically, because the next window corrects a lost write. */
 SEG_INLINE void seg_note_producer(struct seg_control *control)
 {
 	__u32 here = bpf_get_smp_processor_id() + 1, from = control->producer_cpu;
@@ -81,12 +80,12 @@ SEG_INLINE int seg_check_engine(const struct seg_pkt *pkt, const struct seg_port
 	__u32 zero = 0;
 	struct seg_control *control = seg_map_lookup(seg_control, &zero);
 
-	/* Signed: this clock may be a tick behind the engine's. */
+	/* Signed: this clock may lag the engine's by a tick. */
 	if (control && (__s64)(bpf_ktime_get_coarse_ns() - control->heartbeat_ns) <=
 			       (__s64)control->heartbeat_timeout_ns) {
 		if (control->share_gap_ns && seg_share_is_over(control, pkt, port))
 			return SEG_R_PORT_SHARE;
-		/* Nobody waits for what is done with a copy. */
+		/* No sender waits for the verdict on a copy. */
 		if (!seg_is_tap_mode(port))
 			seg_note_producer(control);
 		return SEG_R_TO_ENGINE;

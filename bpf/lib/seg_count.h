@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Every frame is counted under one reason; drops are told, once a second at most, but for link control.
+/* Counts every frame under one reason, and emits an event for a drop, at most one a second.
  *
  * API: seg_count().
  */
@@ -52,7 +52,7 @@ SEG_INLINE void seg_emit_event(struct __sk_buff *skb, const struct seg_pkt *pkt,
 	bpf_ringbuf_submit(event, 0);
 }
 
-/* passed: the reason is a drop, but the mode only records. */
+/* `passed`: the reason is a drop, but the mode only records. */
 SEG_INLINE void seg_count(struct __sk_buff *skb, const struct seg_pkt *pkt, __u16 port_id, __u8 dir,
 			  __u16 reason, int passed)
 {
@@ -71,7 +71,7 @@ SEG_INLINE void seg_count(struct __sk_buff *skb, const struct seg_pkt *pkt, __u1
 	counter->packets++;
 	counter->bytes += skb->len;
 	counter->passed += !!passed;
-	/* A bridge says its own every two seconds, and means nobody. */
+	/* A bridge sends link control every two seconds: an event for each would be noise. */
 	if (!seg_is_drop(reason) || reason == SEG_R_LINK_CONTROL)
 		return;
 	now = bpf_ktime_get_ns();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Where an unfinished checksum will be written, by whatever device has to finish it: a workload that sends by a
- * packet socket chooses these two bytes, and would so change what was judged. __sk_buff does not tell them, so
- * they are read from the kernel's own struct, whose layout the loader knows from BTF (0: unknown, unchecked).
+/* Checks where a device will write an unfinished checksum: a workload with a packet socket chooses the place, and could
+ * so change two bytes of a packet after the verdict. __sk_buff does not show the place, so it is read from struct
+ * sk_buff, whose layout the loader takes from BTF (0: unknown, not checked).
  *
  * API: seg_check_csum().
  */
@@ -16,7 +16,7 @@ enum seg_csum_value {
 	SEG_CSUM_BEYOND = 8,		/* bytes of a transport header that anything is judged by */
 };
 
-/* Its place behind the transport header, 0xff: it has none. */
+/* Returns the offset of the protocol's checksum in its header; 0xff: it has none. */
 SEG_INLINE __u32 seg_csum_place(const struct seg_pkt *pkt)
 {
 	switch (pkt->proto) {
@@ -34,8 +34,8 @@ SEG_INLINE __u32 seg_csum_place(const struct seg_pkt *pkt)
 	}
 }
 
-/* The checksum of a parsed packet's transport header may be unfinished, and what lies behind all that is judged: a
- * tunnel's inner one. Nothing else of a frame may. Dropped in every mode: it can take another's address. */
+/* Only the transport header's own checksum may be unfinished, or one after all bytes that a verdict depends on (a
+ * tunnel's inner one). Anything else is dropped in every mode, because it could forge an address. */
 SEG_INLINE int seg_check_csum(struct __sk_buff *skb, const struct seg_pkt *pkt)
 {
 	struct {

@@ -10,10 +10,10 @@
 #include "lib/seg_parse.h"
 #include "segctl_seal.h"
 
-/* What was read of an element at one time. */
+/* A snapshot of what the verdict needs of an element. */
 struct seg_flow_read {
 	__u64 session;
-	__u8 verdict;		/* enum seg_verdict, 0: it holds for no packet of that key and generation */
+	__u8 verdict;		/* enum seg_verdict; 0: the element is not of that key and generation */
 };
 
 SEG_INLINE struct seg_flow_read seg_flow_read(const struct seg_flow *flow, const void *key, const __u32 bytes,
@@ -30,7 +30,7 @@ SEG_INLINE struct seg_flow_read seg_flow_read(const struct seg_flow *flow, const
 	return read;
 }
 
-/* NULL: there is none that holds. */
+/* Returns the flow's entry and, in *read, its snapshot; NULL: there is none that is valid. */
 SEG_INLINE struct seg_flow *seg_flow_find(const struct seg_pkt *pkt, __u16 port_id, __u8 dir,
 					  __u64 generation, struct seg_flow_read *read)
 {
@@ -62,10 +62,10 @@ SEG_INLINE struct seg_flow *seg_flow_find(const struct seg_pkt *pkt, __u16 port_
 	return flow && read->verdict ? flow : NULL;
 }
 
-/* Linux may answer data with RST while another CPU takes in the ACK that ends their handshake:
- * inet_ehash_insert() unlinks the request before it links the child, and who looks in between finds the
- * listener alone. The engine sends a SYN on, and all that follows from that, ACK included, happens on its
- * CPU; what the initiator says next comes from its own. Through the engine it comes after the ACK. */
+/* Linux may answer data with a RST while another CPU handles the ACK that completes the handshake:
+ * inet_ehash_insert() unlinks the request before it links the child, so a lookup in between finds only the
+ * listener. The SYN that the engine sends on is handled on the engine's CPU, and so is everything up to that ACK; the
+ * initiator's next packet comes from its own CPU. Through the engine that packet arrives after the ACK. */
 SEG_INLINE int seg_defers_opening(struct seg_flow *flow)
 {
 	__u16 cpu = (__u16)bpf_get_smp_processor_id();
@@ -78,8 +78,8 @@ SEG_INLINE int seg_defers_opening(struct seg_flow *flow)
 	return flow->progress != cpu;
 }
 
-/* What came before the verdict may still wait for the engine, and would be overtaken. So the flow stays on
- * that way until it pauses for long enough; not where the engine is down or has too much to do. */
+/* Packets from before the verdict may still wait for the engine, and a later packet must not overtake them. So the flow
+ * stays with the engine until it pauses for long enough, unless the engine is down or overloaded. */
 SEG_INLINE int seg_defers_settling(struct seg_flow *flow, const struct seg_pkt *pkt)
 {
 	const __s64 pause = pkt->proto == IPPROTO_TCP ? SEG_SETTLE_TCP_NS : SEG_SETTLE_NS;
@@ -108,7 +108,7 @@ SEG_INLINE int seg_must_defer_to_engine(struct seg_flow *flow, const struct seg_
 	return flow->phase == SEG_FLOW_OPENING ? seg_defers_opening(flow) : seg_defers_settling(flow, pkt);
 }
 
-/* Nobody is woken: no packet waits for it. */
+/* Emits a close event without waking the engine, because no packet waits for it. */
 SEG_INLINE void seg_flow_close(struct seg_flow *flow, __u64 session, __u8 dir, __u8 close)
 {
 	struct seg_close_event *end;
@@ -142,8 +142,8 @@ SEG_INLINE int seg_flow_verdict(struct __sk_buff *skb, const struct seg_pkt *pkt
 	if (!flow)
 		return SEG_R_NONE;
 	now = bpf_ktime_get_coarse_ns();
-	/* Coarse (a tick behind at most, and 10 ns cheaper); signed, since the engine and other
-	 * CPUs may have written a later time. */
+	/* The coarse clock lags by a tick at most and is 10 ns cheaper. Signed, because the engine or another CPU
+	 * may have written a later time. */
 	if ((__s64)(now - flow->last_seen_ns) > flow->timeout_s * 1000000000LL)
 		return SEG_R_NONE;
 	/* The engine answers the connection that it blocked. */
@@ -152,10 +152,10 @@ SEG_INLINE int seg_flow_verdict(struct __sk_buff *skb, const struct seg_pkt *pkt
 	if (seg_must_defer_to_engine(flow, pkt))
 		return SEG_R_NONE;
 	flow->last_seen_ns = now;
-	/* Both directions of a busy flow and both CPUs of a moved one meet here. */
+	/* Two CPUs may count for one entry. */
 	__sync_fetch_and_add(&flow->packets, 1);
 	__sync_fetch_and_add(&flow->bytes, skb->len);
-	/* Each once: the line is shared. */
+	/* Written once, because CPUs share the cache line. */
 	if (pkt->payload && !flow->payload)
 		flow->payload = 1;
 	if (pkt->closes)

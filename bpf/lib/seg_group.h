@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What is sent to a group, and what runs a link: questions about a struct seg_pkt, and the MAC of a group.
+/* Classifies group traffic and link control, and computes the MAC of a group.
  *
  * API: seg_is_neighbour_discovery(), seg_is_membership(), seg_is_link_control(), seg_to_l3_group(),
  * seg_group_mac().
@@ -30,7 +30,7 @@ SEG_INLINE int seg_to_l3_group(const struct seg_pkt *pkt)
 	       (pkt->daddr[0] & pkt->daddr[1] & pkt->daddr[2] & pkt->daddr[3]) == 0xff;
 }
 
-/* IGMP and MLD, which go no further than their link. */
+/* IGMP and MLD that stay on their link. */
 SEG_INLINE int seg_is_membership(const struct seg_pkt *pkt)
 {
 	if (pkt->hop_limit != 1 || pkt->deferred || !seg_mac_is_group(pkt->dmac) || !seg_to_l3_group(pkt))
@@ -52,8 +52,8 @@ SEG_INLINE int seg_is_link_control(const struct seg_pkt *pkt)
 	       !(mac[5] & 0xf0);
 }
 
-/* The MAC of the group to which the IP packet behind the Ethernet header goes: a broadcast's for what is no
- * multicast address. Returns 0 or negative. */
+/* Writes the MAC for the IP packet's destination group; broadcast for an address that is not multicast. Returns 0 or a
+ * negative error. */
 SEG_INLINE int seg_group_mac(struct __sk_buff *skb, const struct seg_pkt *pkt, __u8 *mac)
 {
 	__u8 low[4] = { 0xff, 0xff, 0xff, 0xff };

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Whose a frame's source is: addresses and MACs that workloads were given.
- *
- * And whose its destination is.
+/* Checks that a frame's source and destination belong to the workloads that use them.
  *
  * API: seg_is_tap_mode(), seg_addr_is(), seg_check_mac(), seg_check_source() and seg_check_receiver() for vin;
  * seg_check_peer(), seg_check_probed(), seg_check_served() and seg_check_destination() for vex. Each check returns
- * the reason that settles the frame, or SEG_R_NONE. What is another's is dropped in every mode (seg_is_theft());
- * what is nobody's is spoofed, which the modes that record do not drop.
+ * the reason that settles the frame, or SEG_R_NONE. A source of another workload is dropped in every mode
+ * (seg_is_theft()); a source that no workload has is spoofed, which the recording modes do not drop.
  */
 #ifndef SEG_IDENTITY_H
 #define SEG_IDENTITY_H
@@ -54,7 +52,7 @@ SEG_INLINE int seg_owner_read(struct seg_owner_key *key, struct seg_owner *owner
 	return owner->seal == seg_entry_seal(words, sizeof(*key) / 8 + 1) ? SEG_FOUND : SEG_FOUND_TORN;
 }
 
-/* Whose an address is on a segment; 0: nobody's. While its entry is replaced, it is somebody else's. */
+/* Finds who has an address on a segment; 0: no workload. While the entry is being replaced, it counts as another's. */
 SEG_INLINE int seg_holder_of(const struct seg_pkt *pkt, __u32 segment, const __u8 *addr,
 			     struct seg_owner *owner)
 {
@@ -98,7 +96,7 @@ SEG_INLINE int seg_mac_read(struct seg_mac_key *key, struct seg_mac *mac)
 	return mac->seal == seg_entry_seal(words, 3) ? SEG_FOUND : SEG_FOUND_TORN;
 }
 
-/* Whose a MAC is on a segment; 0: nobody's. While its entry is replaced, it is somebody else's. */
+/* Finds who has a MAC on a segment; 0: unknown. While the entry is being replaced, it counts as another's. */
 SEG_INLINE int seg_mac_known(__u32 segment, const __u8 *addr, struct seg_mac *mac)
 {
 	struct seg_mac_key key = { .segment = segment };
@@ -120,7 +118,7 @@ SEG_INLINE int seg_mac_of(const struct seg_pkt *pkt, __u32 segment, struct seg_m
 	return seg_mac_known(segment, pkt->smac, mac);
 }
 
-/* Who is in a CIDR group has its rights. */
+/* An address in a CIDR group has that group's rights. */
 SEG_INLINE int seg_is_in_group(const struct seg_pkt *pkt)
 {
 	struct seg_net_key key = {
@@ -138,7 +136,7 @@ SEG_INLINE int seg_is_unspecified(const struct seg_pkt *pkt)
 	return !(a[0] | a[1] | a[2] | a[3]);
 }
 
-/* On vin. Before all that passes by itself, ARP included. */
+/* On vin, before anything passes without a rule, ARP included. */
 SEG_INLINE int seg_check_mac(const struct seg_pkt *pkt, const struct seg_port *port)
 {
 	struct seg_mac mac;
@@ -163,7 +161,7 @@ SEG_INLINE int seg_check_source(const struct seg_pkt *pkt, const struct seg_port
 	return seg_is_in_group(pkt) ? SEG_R_CLAIMED_IP : SEG_R_SPOOFED_IP;
 }
 
-/* Who has it on the segment is not the only one. */
+/* Whether several workloads have the source address, one of them on this segment. */
 SEG_INLINE int seg_has_twin(const struct seg_pkt *pkt, __u32 segment)
 {
 	struct seg_owner owner;
@@ -181,10 +179,10 @@ SEG_INLINE int seg_other_than(const struct seg_pkt *pkt, __u32 segment, const st
 	return owner->owner && owner->owner != mac->owner;
 }
 
-/* On vex, where its segment is known. What the host sends on for others has a MAC of the host's, a
- * gateway's frames have the gateway's: only whom the segment's own address means would not be known by it where
- * that is another's elsewhere, too. Another workload's frame comes with no third one's address, and an address of
- * a workload on the segment comes with that one's MAC. */
+/* On vex, if its segment is known. A frame that the host or a gateway forwards has that one's MAC, and may have any
+ * source but one: an address of the segment that another workload has elsewhere, which would be ambiguous. A frame from
+ * a workload must not have a third workload's address, and an address of a workload on the segment must come with that
+ * workload's MAC. */
 SEG_INLINE int seg_check_peer(const struct seg_pkt *pkt, const struct seg_port *port)
 {
 	struct seg_owner owner;
@@ -200,12 +198,12 @@ SEG_INLINE int seg_check_peer(const struct seg_pkt *pkt, const struct seg_port *
 	if (!mac.owner || mac.any_source ||
 	    seg_addr_is(pkt->family, mac.owner, pkt->saddr, SEG_ADDR_OWN) || seg_is_unspecified(pkt))
 		return SEG_R_NONE;
-	/* An address that is nobody's is judged by vin: the host may have given it to the frame on its way
+	/* Its own vin has checked an address that no workload has: the host may have written it later
 	 * (MASQUERADE with br_netfilter). */
 	return seg_other_than(pkt, port->segment, &mac, &owner) && !owner.spare ? SEG_R_PEER_MAC : SEG_R_NONE;
 }
 
-/* On vex: an attached workload asks whether the packet's source is free. */
+/* On vex: an attached workload probes whether the packet's source address is free. */
 SEG_INLINE int seg_check_probed(const struct seg_pkt *pkt, const struct seg_port *port)
 {
 	struct seg_owner owner;
@@ -217,9 +215,8 @@ SEG_INLINE int seg_check_probed(const struct seg_pkt *pkt, const struct seg_port
 	return seg_other_than(pkt, port->segment, &mac, &owner) ? SEG_R_PEER_MAC : SEG_R_NONE;
 }
 
-/* On vex, of what no verdict is known for: it is for the workload, or for many. What is for an address that it
- * gave itself would be judged by what that address may, and not by who gets it. A lease is told at an address that
- * nobody has by then. */
+/* On vex, for a packet without a verdict: the destination must be the workload's own or a group. Otherwise the policy
+ * would judge by an address that the workload gave itself. A DHCP answer may go to an address that is not assigned yet. */
 SEG_INLINE int seg_check_destination(const struct seg_pkt *pkt, const struct seg_port *port)
 {
 	if (port->flags & SEG_PORT_ANY_SOURCE || seg_to_l3_group(pkt) || seg_is_dhcp_answer(pkt))
@@ -229,8 +226,8 @@ SEG_INLINE int seg_check_destination(const struct seg_pkt *pkt, const struct seg
 		       SEG_R_NONE : SEG_R_NOT_MINE;
 }
 
-/* On vin, likewise: a MAC says who gets it, whatever the address. What is for a workload on the segment goes to that
- * one's, or to one that sends it on. */
+/* On vin, for a packet without a verdict: the MAC decides who receives it, whatever the address. A packet to a workload
+ * on the segment must go to that workload's MAC, or to one that forwards. */
 SEG_INLINE int seg_check_receiver(const struct seg_pkt *pkt, const struct seg_port *port)
 {
 	struct seg_owner owner;
@@ -244,7 +241,7 @@ SEG_INLINE int seg_check_receiver(const struct seg_pkt *pkt, const struct seg_po
 	return SEG_R_WRONG_MAC;
 }
 
-/* On vex: who says it is an attached workload that serves that. `serves`: enum seg_serves. */
+/* On vex: the sender is an attached workload that serves this. `serves`: enum seg_serves. */
 SEG_INLINE int seg_is_served(const struct seg_pkt *pkt, const struct seg_port *port, __u8 serves)
 {
 	struct seg_mac mac;
@@ -252,7 +249,7 @@ SEG_INLINE int seg_is_served(const struct seg_pkt *pkt, const struct seg_port *p
 	return seg_mac_of(pkt, port->segment, &mac) && mac.owner && mac.serves & serves;
 }
 
-/* On vex: an attached workload says what only those say that serve it. `serves`: enum seg_serves. */
+/* On vex: an attached workload must not send a server's message without serving. `serves`: enum seg_serves. */
 SEG_INLINE int seg_check_served(const struct seg_pkt *pkt, const struct seg_port *port, __u8 serves)
 {
 	struct seg_mac mac;

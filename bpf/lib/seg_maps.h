@@ -12,14 +12,14 @@
 
 #define SEG_INLINE static inline __attribute__((always_inline))
 
-/* llvm.bpf.pseudo becomes the 16-byte load that the kernel resolves to the map behind the fd. */
+/* llvm.bpf.pseudo becomes the 16-byte load that the kernel resolves to the map of the fd. */
 #define SEG_MAP(name) bpf_pseudo_fd(1, SEG_FD_##name)
 
 #define seg_map_lookup(name, key) bpf_map_lookup_elem_(SEG_MAP(name), key)
 #define seg_map_create(name, key, value) \
 	bpf_map_update_elem_(SEG_MAP(name), key, value, BPF_NOEXIST)
 
-/* Nothing lives here: it makes clang write the layouts of the map into the programs' BTF, where the
+/* No variable is used: the declaration makes clang write the layouts of the map into the programs' BTF, where the
  * kernel shows them and the tests compare them. bcc knows the section and the name. */
 #define SEG_LAYOUT(name, key_type, value_type) \
 	struct ____btf_map_##name { \
@@ -61,8 +61,8 @@ SEG_INLINE int seg_port_read(__u32 ifindex, struct seg_port *port)
 	return seal == seg_entry_seal(words, 1 + SEG_PORT_WORDS);
 }
 
-/* The interface's port as it was at one moment, but for paced_ns. 0: it has none. Tried twice: the first element
- * may just be replaced. */
+/* Copies the interface's port as it was at one moment, without paced_ns. 0: it has none. The second try finds the new
+ * element where the first was being replaced. */
 SEG_INLINE int seg_port_find(__u32 ifindex, struct seg_port *port)
 {
 	return seg_port_read(ifindex, port) || seg_port_read(ifindex, port);

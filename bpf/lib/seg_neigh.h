@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* ARP, neighbour discovery and multicast membership as a workload may send them. No rule judges these, and
- * any neighbour believes them: so they speak for the workload alone, are small, and are few.
+/* Checks ARP, neighbour discovery and multicast membership. No rule judges them and every neighbour believes them, so
+ * they must name the sending workload alone, be small, and be few.
  *
- * What names an attached workload comes from that one, in every mode.
+ * In every mode, a message that names an attached workload must come from that workload.
  *
  * API: seg_arp_out(), seg_nd_out(), seg_redirect_out(), seg_membership_out() for vin, seg_arp_in(), seg_nd_in(),
  * seg_redirect_in() for vex. Each returns the reason that settles the frame.
@@ -12,7 +12,7 @@
 
 #include "lib/seg_identity.h"
 
-/* At a steady pace 16 KiB/s (390 ARP frames), of which 2 s may come at once. */
+/* 16 KiB/s (390 ARP frames) on average; a burst may have 2 s of that. */
 enum seg_neigh_limit {
 	SEG_PACE_NS_PER_BYTE = 61035,
 	SEG_PACE_BURST_NS = 2000000000,
@@ -65,7 +65,8 @@ SEG_INLINE int seg_is_own(const struct seg_port *port, __u8 family, const __u8 *
 	return port->flags & SEG_PORT_ANY_SOURCE || seg_addr_is(family, port->owner, addr, SEG_ADDR_OWN);
 }
 
-/* Who asks whether it is free keeps it from whose it is, or was and may be again. It becomes the packet's source. */
+/* Whether a probe for this address would take it from its owner, or from one who may get it back. The address becomes
+ * the packet's source. */
 SEG_INLINE int seg_takes(struct seg_pkt *pkt, const struct seg_port *port, const __u8 *addr)
 {
 	struct seg_owner owner;
@@ -76,7 +77,7 @@ SEG_INLINE int seg_takes(struct seg_pkt *pkt, const struct seg_port *port, const
 	return !!seg_known_of(pkt, 0, &owner);
 }
 
-/* Of the port that the frame came in by. */
+/* Charges the frame to its port's pace; 1: the port is too fast. */
 SEG_INLINE int seg_outpaces(const struct __sk_buff *skb)
 {
 	__u64 now = bpf_ktime_get_coarse_ns(), cost = (__u64)skb->len * SEG_PACE_NS_PER_BYTE;
@@ -93,7 +94,7 @@ SEG_INLINE int seg_outpaces(const struct __sk_buff *skb)
 	return 0;
 }
 
-/* Who says it, and of whom it asks, become the packet's addresses. */
+/* The sender's and the target's address become the packet's addresses. */
 SEG_INLINE int seg_parse_arp(struct __sk_buff *skb, struct seg_pkt *pkt, struct seg_arp *arp)
 {
 	if (seg_read(skb, ETH_HLEN, arp, sizeof(*arp)) < 0)
@@ -114,7 +115,7 @@ SEG_INLINE int seg_arp_out(struct __sk_buff *skb, struct seg_pkt *pkt, const str
 
 	if (skb->len > SEG_ARP_FRAME || seg_parse_arp(skb, pkt, &arp))
 		return SEG_R_MALFORMED;
-	/* 0.0.0.0 asks whether an address is free (RFC 5227). */
+	/* A probe from 0.0.0.0 (RFC 5227). */
 	if (seg_is_unspecified(pkt)) {
 		if (seg_takes(pkt, port, pkt->daddr))
 			return SEG_R_TAKEN_IP;
@@ -126,7 +127,7 @@ SEG_INLINE int seg_arp_out(struct __sk_buff *skb, struct seg_pkt *pkt, const str
 	return seg_outpaces(skb) ? SEG_R_ARP_ND_RATE : SEG_R_ARP;
 }
 
-/* The options from `at` on: an address of the link is the workload's. */
+/* Checks the options from `at` on: a link-layer address must be the workload's. */
 SEG_INLINE int seg_nd_options(struct __sk_buff *skb, const struct seg_pkt *pkt,
 			      const struct seg_port *port, __u32 at)
 {
@@ -147,7 +148,7 @@ SEG_INLINE int seg_nd_options(struct __sk_buff *skb, const struct seg_pkt *pkt,
 	return at == pkt->end ? SEG_R_NONE : SEG_R_MALFORMED;
 }
 
-/* For what seg_is_neighbour_discovery() takes; its source address is checked. */
+/* For a packet that seg_is_neighbour_discovery() accepts, after its source address was checked. */
 SEG_INLINE int seg_nd_out(struct __sk_buff *skb, struct seg_pkt *pkt, const struct seg_port *port)
 {
 	__u8 type = pkt->icmp_type;
@@ -167,7 +168,7 @@ SEG_INLINE int seg_nd_out(struct __sk_buff *skb, struct seg_pkt *pkt, const stru
 			__builtin_memcpy(pkt->saddr, nd.target, sizeof(nd.target));
 			return seg_owner_of(pkt, 0) ? SEG_R_TAKEN_IP : SEG_R_ND_SPOOFED;
 		}
-		/* So does :: (RFC 4862). */
+		/* A probe from :: (RFC 4862). */
 		if (type == SEG_ND_SOLICITATION && seg_is_unspecified(pkt) &&
 		    seg_takes(pkt, port, nd.target))
 			return SEG_R_TAKEN_IP;
@@ -178,7 +179,7 @@ SEG_INLINE int seg_nd_out(struct __sk_buff *skb, struct seg_pkt *pkt, const stru
 	return seg_outpaces(skb) ? SEG_R_ARP_ND_RATE : SEG_R_NEIGHBOUR_DISCOVERY;
 }
 
-/* The MAC that it tells counts, whatever the frame's is. */
+/* Checks the MAC inside the message, which the receiver believes, and not the frame's. */
 SEG_INLINE int seg_arp_in(struct __sk_buff *skb, struct seg_pkt *pkt, const struct seg_port *port)
 {
 	struct seg_arp arp;
@@ -210,14 +211,14 @@ SEG_INLINE int seg_redirect_out(struct __sk_buff *skb, const struct seg_port *po
 	return seg_outpaces(skb) ? SEG_R_ARP_ND_RATE : SEG_R_NEIGHBOUR_DISCOVERY;
 }
 
-/* It would take a route to whoever says it; without it packets only go the longer way. So, other than an
- * advertisement, it counts from whom an operator said it of alone. */
+/* A redirect can steal a route, and without it packets only take a longer way. So it is accepted only from a workload
+ * that an operator declared a router. */
 SEG_INLINE int seg_redirect_in(const struct seg_pkt *pkt, const struct seg_port *port)
 {
 	return seg_is_served(pkt, port, SEG_SERVES_ROUTER) ? SEG_R_NEIGHBOUR_DISCOVERY : SEG_R_NOT_SERVED;
 }
 
-/* For what seg_is_neighbour_discovery() takes, and whose source is checked. */
+/* For a packet that seg_is_neighbour_discovery() accepts, after its source address was checked. */
 SEG_INLINE int seg_nd_in(struct __sk_buff *skb, struct seg_pkt *pkt, const struct seg_port *port)
 {
 	__u8 type = pkt->icmp_type;

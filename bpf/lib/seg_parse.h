@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What a frame is: the headers up to its transport's. (seg_neigh.h reads what ARP and ND say.)
+/* Parses the headers of a frame up to the transport's; seg_neigh.h parses ARP and ND.
  *
- * API: seg_parse_link(), seg_parse_ip(), and small questions about a struct seg_pkt.
- * Returns SEG_R_NONE, or SEG_R_MALFORMED. Where the linear part of the frame ends before a header,
- * bpf_skb_load_bytes finds it in the page fragments: nothing is malformed for where its bytes lie.
+ * API: seg_parse_link(), seg_parse_ip(), which return SEG_R_NONE or SEG_R_MALFORMED, and predicates of a struct seg_pkt.
+ * A header beyond the linear part of the frame is read from the page fragments by bpf_skb_load_bytes.
  */
 #ifndef SEG_PARSE_H
 #define SEG_PARSE_H
@@ -31,13 +30,13 @@ struct seg_pkt {
 	__u8 hop_limit;
 	__u8 icmp_type;
 	__u8 decidable;		/* the flow map may answer for it */
-	__u8 deferred;		/* it may name a route, or its length is in an option: the engine alone reads these */
-	__u8 closes;		/* TCP: enum seg_close. The flow map may let it pass, the engine is told */
-	__u8 payload;		/* TCP: there are data behind the header */
+	__u8 deferred;		/* an option may name a route or the length: only the engine reads options */
+	__u8 closes;		/* TCP: enum seg_close; the flow map may let it pass, with a close event */
+	__u8 payload;		/* TCP: it has data */
 	__u8 options;		/* IPv4 options or IPv6 extension headers seen */
 	__u8 fragment;		/* of IPv4 */
 	__u32 l4;		/* offset of the last header reached */
-	__u32 end;		/* where the IP packet ends; a frame may have padding behind it */
+	__u32 end;		/* where the IP packet ends; padding may follow */
 };
 
 SEG_INLINE int seg_mac_equal(const __u8 *a, const __u8 *b)
@@ -88,7 +87,7 @@ SEG_INLINE int seg_read(struct __sk_buff *skb, const __u32 offset, void *to, con
 	return 0;
 }
 
-/* A transport header: directly behind a plain IP header in all but rare packets. */
+/* Reads a transport header, which nearly always follows a plain IP header. */
 SEG_INLINE int seg_read_l4(struct __sk_buff *skb, __u32 offset, void *to, const __u32 size)
 {
 	if (offset == ETH_HLEN + sizeof(struct iphdr))
@@ -103,7 +102,7 @@ SEG_INLINE int seg_is_vlan(const struct seg_pkt *pkt)
 	return pkt->ethertype == ETH_P_8021Q || pkt->ethertype == ETH_P_8021AD;
 }
 
-/* Tagged for VLAN 0: with a priority, and otherwise as if it had no tag. */
+/* A tag of VLAN 0 carries a priority only. */
 SEG_INLINE int seg_has_priority_tag(const struct __sk_buff *skb)
 {
 	return skb->vlan_present && !(skb->vlan_tci & SEG_VLAN_VID);
@@ -122,8 +121,8 @@ SEG_INLINE int seg_parse_link(struct __sk_buff *skb, struct seg_pkt *pkt)
 	return SEG_R_NONE;
 }
 
-/* Ports, or type, code and identifier; and whether the kernel may decide on it: not on what opens a
- * connection, not on ICMP errors. Other protocols are known by their number. */
+/* Reads ports, or type, code and identifier, and whether the flow map may decide: never for a packet that opens a
+ * connection, nor for an ICMP error. Other protocols are known by their number. */
 SEG_INLINE int seg_parse_l4(struct __sk_buff *skb, struct seg_pkt *pkt)
 {
 	struct tcphdr tcp;
@@ -141,7 +140,7 @@ SEG_INLINE int seg_parse_l4(struct __sk_buff *skb, struct seg_pkt *pkt)
 		pkt->sport = tcp.source;
 		pkt->dport = tcp.dest;
 		pkt->closes = tcp.rst ? SEG_CLOSE_RST : tcp.fin ? SEG_CLOSE_FIN : 0;
-		/* No connection has the others. */
+		/* Other flags belong to no connection. */
 		pkt->decidable = tcp.syn ? tcp.ack && !pkt->closes : tcp.ack || tcp.rst;
 		pkt->payload = pkt->l4 + tcp.doff * 4U < pkt->end;
 		return SEG_R_NONE;
@@ -153,7 +152,7 @@ SEG_INLINE int seg_parse_l4(struct __sk_buff *skb, struct seg_pkt *pkt)
 		pkt->sport = udp.source;
 		pkt->dport = udp.dest;
 		length = ntohs(udp.len);
-		/* BIG UDP says 0; anything else that does not fit is for the engine to refuse. */
+		/* BIG UDP says 0; the engine refuses any other length that does not fit. */
 		pkt->decidable = length ? length >= sizeof(udp) && pkt->l4 + length <= pkt->end :
 					  skb->gso_size != 0;
 		return SEG_R_NONE;
@@ -181,7 +180,7 @@ SEG_INLINE int seg_parse_l4(struct __sk_buff *skb, struct seg_pkt *pkt)
 		pkt->decidable = sctp.chunk[0] != SEG_SCTP_INIT;
 		return SEG_R_NONE;
 	}
-	/* The other family's ICMP is nobody's. */
+	/* The other family's ICMP is invalid. */
 	pkt->decidable = !SEG_PROTO_IS_EXTENSION(pkt->proto) && pkt->proto != IPPROTO_ICMP &&
 			 pkt->proto != SEG_IP6_ICMP;
 	return SEG_R_NONE;
@@ -244,7 +243,7 @@ SEG_INLINE int seg_parse_ip6(struct __sk_buff *skb, struct seg_pkt *pkt)
 	__builtin_memcpy(pkt->daddr, &ip.daddr, sizeof(ip.daddr));
 #pragma unroll
 	for (int i = 0; i < SEG_IP6_OPTION_HEADERS; i++) {
-		/* Hop-by-hop options stand first: elsewhere they are a header unknown. */
+		/* Hop-by-hop options are valid only as the first header. */
 		if (pkt->proto != SEG_IP6_DSTOPTS && (i || pkt->proto != SEG_IP6_HOPOPTS))
 			break;
 		if (pkt->l4 + 8 > pkt->end ||
@@ -256,7 +255,7 @@ SEG_INLINE int seg_parse_ip6(struct __sk_buff *skb, struct seg_pkt *pkt)
 		if (pkt->l4 > pkt->end)
 			return SEG_R_MALFORMED;
 	}
-	/* Fragments (atomic ones too), routing and unknown headers match nothing here: the engine's. */
+	/* Fragments (atomic ones too), routing and unknown headers are left to the engine. */
 	pkt->deferred = !ip.payload_len && !skb->gso_size;
 	return seg_parse_l4(skb, pkt);
 }
@@ -269,13 +268,13 @@ SEG_INLINE int seg_parse_ip(struct __sk_buff *skb, struct seg_pkt *pkt)
 	return seg_parse_ip6(skb, pkt);
 }
 
-/* DHCP before there is an address: 0.0.0.0 port 68 to port 67. */
+/* A DHCP client's message, which may come from 0.0.0.0. */
 SEG_INLINE int seg_is_dhcp_request(const struct seg_pkt *pkt)
 {
 	return pkt->proto == IPPROTO_UDP && pkt->sport == htons(68) && pkt->dport == htons(67);
 }
 
-/* Of either family, to a client. */
+/* A DHCP server's message to a client, of either family. */
 SEG_INLINE int seg_is_dhcp_answer(const struct seg_pkt *pkt)
 {
 	if (pkt->proto != IPPROTO_UDP)

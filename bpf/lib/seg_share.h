@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What one port may have the engine take while the engine cannot take all that comes.
+/* Limits each port's share of the engine while the engine is overloaded.
  *
- * API: seg_share_is_over(). The engine says how far apart packets may come (seg_control.share_gap_ns): one
- * level for all, so whoever asks for less than it is not held back. Virtual scheduling (ITU-T I.371): a time for
- * each sender, no timer. A second one goes on with what is refused: far ahead, and its sender is greedy.
- * Within a port a peer has half of the pace, and an IPv6 network three quarters: what one peer sends does not
- * keep the others from the port. Two CPUs may let through a packet more.
+ * API: seg_share_is_over(). The engine sets one gap between packets for all ports (seg_control.share_gap_ns), so a port
+ * that needs less is not held back. Virtual scheduling (ITU-T I.371): one timestamp for each sender, no timer. A second
+ * timestamp counts refused packets too: a sender that is far ahead in it is greedy. Within a port a peer has half of the
+ * rate and an IPv6 network three quarters, so one peer cannot lock others out. Two CPUs may let one packet more through.
  */
 #ifndef SEG_SHARE_H
 #define SEG_SHARE_H
@@ -14,7 +13,7 @@
 
 #define SEG_SHARE_MIX 0x9e3779b97f4a7c15ULL
 
-/* Asks on for as much again as it was refused at. */
+/* Whether the sender went on for as much again after it was refused. */
 SEG_INLINE int seg_share_is_greedy(struct seg_share *share, __u64 now, __u64 gap, __u64 limit)
 {
 	__u64 ahead = (__s64)(share->asked_ns - now) > 0 ? share->asked_ns - now : 0;
@@ -24,7 +23,7 @@ SEG_INLINE int seg_share_is_greedy(struct seg_share *share, __u64 now, __u64 gap
 	return ahead > limit * 2;
 }
 
-/* One more packet: enum seg_share_hit, bits. */
+/* Charges one packet; returns bits of enum seg_share_hit. */
 SEG_INLINE int seg_share_take(__u32 index, __u64 now, __u64 gap, __u64 limit)
 {
 	struct seg_share *share = seg_map_lookup(seg_shares, &index);
@@ -55,7 +54,7 @@ SEG_INLINE __u32 seg_share_peer(__u64 hash)
 	return SEG_SHARE_PORTS + (__u32)(hash * SEG_SHARE_MIX >> 48);
 }
 
-/* 1: its port, or its peer there, has had its share. */
+/* Whether the packet's port, or its peer there, has used up its share. */
 SEG_INLINE int seg_share_is_over(struct seg_control *control, const struct seg_pkt *pkt,
 				 const struct seg_port *port)
 {

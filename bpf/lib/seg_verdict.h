@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What is done with a frame: the only place that drops, and the only one that sends on.
+/* Carries out verdicts: the only place that drops frames or sends them on.
  *
  * API: seg_unless_recorded() and seg_finish() for vex and vin, seg_drop() and seg_send() for vbr, seg_done() for
  * vth. Returns TC_ACT_*.
@@ -12,7 +12,7 @@
 #include "lib/seg_check.h"
 #include "lib/seg_count.h"
 
-/* Whatever the mode. */
+/* Drops the frame in every mode. */
 SEG_INLINE int seg_drop(struct __sk_buff *skb, const struct seg_pkt *pkt, __u16 port_id, __u8 dir,
 			__u16 reason)
 {
@@ -20,20 +20,20 @@ SEG_INLINE int seg_drop(struct __sk_buff *skb, const struct seg_pkt *pkt, __u16 
 	return TC_ACT_SHOT;
 }
 
-/* A frame that has been read by whom it was for: no loss, and not counted. */
+/* Ends a frame that its receiver has read already: no loss, so it is not counted. */
 SEG_INLINE int seg_done(void)
 {
 	return TC_ACT_SHOT;
 }
 
-/* A tap drops nothing but a forged detour MAC, and what comes in the name of another. */
+/* Whether the port's mode only records this reason. A tap drops only forged detour MACs and stolen sources. */
 SEG_INLINE int seg_only_records(const struct seg_port *port, __u16 reason)
 {
 	return seg_is_tap_mode(port) && reason != SEG_R_FORGED_UCMAC && !seg_is_theft(reason);
 }
 
-/* A reason about addresses: where the mode only records, it is recorded here, and the frame is inspected all the
- * same, since its MACs are right. Returns the reason where it settles the frame. */
+/* Records a reason about addresses where the mode only records; the frame is then inspected, because its MACs are right.
+ * Otherwise returns the reason. */
 SEG_INLINE int seg_unless_recorded(struct __sk_buff *skb, const struct seg_pkt *pkt,
 				   const struct seg_port *port, __u8 dir, int reason)
 {
@@ -43,28 +43,27 @@ SEG_INLINE int seg_unless_recorded(struct __sk_buff *skb, const struct seg_pkt *
 	return SEG_R_NONE;
 }
 
-/* bpf_redirect_peer saves a queue, but marks any frame as addressed to its receiver: so only where
- * it is. Everything else goes through the device like any frame. */
+/* bpf_redirect_peer saves a queue, but marks the frame as addressed to its receiver, so it is used only where that is
+ * true. Other frames go through the device. */
 SEG_INLINE int seg_send(struct __sk_buff *skb, const __u8 *dmac, const __u8 *redirect_peer_dmac, __u32 flags,
 			__u32 ifindex)
 {
 	if (flags & SEG_PORT_PEER_OK && seg_mac_equal(dmac, redirect_peer_dmac))
 		return bpf_redirect_peer(ifindex, 0);
-	/* For seg_to_port(). A veth takes it off on the way to another namespace. */
+	/* seg_to_port() checks it. A veth clears it on the way to another namespace. */
 	skb->mark = SEG_MARK;
 	return bpf_redirect(ifindex, 0);
 }
 
-/* Which way a frame goes says which of its MACs is the detour's: the rest of it stays as it is.
- * bpf_skb_store_bytes and not a direct write: that would make the kernel unshare every frame, also
- * those that are not changed. Returns 0 or negative. */
+/* Replaces the workload's MAC, which the direction determines. It uses bpf_skb_store_bytes, because with a direct write
+ * the kernel would unshare every frame, also unchanged ones. Returns 0 or a negative error. */
 SEG_INLINE int seg_set_own_mac(struct __sk_buff *skb, const struct seg_port *port, const __u8 *mac)
 {
 	return bpf_skb_store_bytes(skb, port->role == SEG_ROLE_VEX ? 0 : ETH_ALEN, (void *)mac,
 				   ETH_ALEN, 0);
 }
 
-/* With the fourth byte of a UCMAC or of a TAPMAC. Returns 0 or negative. */
+/* Writes the port's UCMAC or TAPMAC; `fourth` is its fourth byte. Returns 0 or a negative error. */
 SEG_INLINE int seg_mark(struct __sk_buff *skb, const struct seg_port *port, __u8 fourth)
 {
 	__u8 mac[ETH_ALEN] = { SEG_UCMAC_0, SEG_UCMAC_1, SEG_UCMAC_2, fourth,
@@ -73,8 +72,8 @@ SEG_INLINE int seg_mark(struct __sk_buff *skb, const struct seg_port *port, __u8
 	return seg_set_own_mac(skb, port, mac);
 }
 
-/* For the engine to send it back. What comes in for a group says so, and gets a group's MAC again
- * (seg_group_mac()). Returns 0 or negative. */
+/* Marks the frame as held for the engine. A group frame gets a BCMAC, from which seg_group_mac() restores its MAC.
+ * Returns 0 or a negative error. */
 SEG_INLINE int seg_hold(struct __sk_buff *skb, const struct seg_pkt *pkt, const struct seg_port *port)
 {
 	__u8 mac[ETH_ALEN] = { SEG_BCMAC_0, SEG_BCMAC_1, SEG_BCMAC_2, SEG_BCMAC_3,
@@ -85,7 +84,7 @@ SEG_INLINE int seg_hold(struct __sk_buff *skb, const struct seg_pkt *pkt, const 
 	return seg_mark(skb, port, SEG_UCMAC_3);
 }
 
-/* Give the engine its copy; the frame is then as it was. Returns what became of that. */
+/* Sends the engine a copy and restores the frame. Returns the reason to count. */
 SEG_INLINE __u16 seg_copy(struct __sk_buff *skb, const struct seg_pkt *pkt,
 			  const struct seg_port *port)
 {
@@ -99,7 +98,7 @@ SEG_INLINE __u16 seg_copy(struct __sk_buff *skb, const struct seg_pkt *pkt,
 	return failed ? SEG_R_COPY_FAILED : SEG_R_TO_ENGINE;
 }
 
-/* The one end of every frame that entered on vex or vin. */
+/* The single exit of every frame that entered on vex or vin. */
 SEG_INLINE int seg_finish(struct __sk_buff *skb, const struct seg_pkt *pkt,
 			  const struct seg_port *port, __u8 dir, __u16 reason)
 {
@@ -112,7 +111,7 @@ SEG_INLINE int seg_finish(struct __sk_buff *skb, const struct seg_pkt *pkt,
 		if (seg_hold(skb, pkt, port) < 0)
 			reason = SEG_R_SEND_FAILED;
 	}
-	/* Only memory can have been wanting; with a wrong MAC it must not go on. */
+	/* Fails only with -ENOMEM; with a wrong MAC the frame must not go on. */
 	if (reason == SEG_R_SEND_FAILED)
 		return seg_drop(skb, pkt, port->port_id, dir, reason);
 	drop = seg_is_drop(reason);

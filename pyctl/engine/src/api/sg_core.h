@@ -23,7 +23,7 @@ struct sg_frame {
 	__u16 vlan_tpid;
 	__u8 has_vlan;
 	__u8 vnet[SG_VNET_HDR_LEN];	/* sent on with the frame, unchanged; zero for frames made here */
-	__u8 made;		/* here: it was not received, and is not counted as sent on */
+	__u8 made;		/* by the engine: not received, so not counted as sent on */
 };
 
 /* The world. Every function returns 0 or -errno; ctx comes back as given. */
@@ -61,7 +61,7 @@ enum sg_policy_flag {
 	SG_POLICY_SERVES_DHCP = 8,	/* of the node's: the workload may answer DHCP clients */
 };
 
-/* A port's policy, swapped in whole. Flows judged by it are stamped with its generation. */
+/* A port's policy, replaced as a whole. Flows judged by it carry its generation. */
 struct sg_policy {
 	__u64 generation;
 	__u16 port_id;
@@ -71,7 +71,7 @@ struct sg_policy {
 	__u8 mac[6];		/* the workload's, for frames made here */
 	__u8 pad[2];
 	__u32 rule_count;
-	__u32 segment;		/* of the node's: who has an address there is known from others; 0: none */
+	__u32 segment;		/* the host's bridge, which tells holders of one address apart; 0: none */
 };
 SEG_ABI_SIZE(sg_policy, 32);
 
@@ -91,11 +91,11 @@ struct sg_node_head {
 SEG_ABI_SIZE(sg_node_head, 32);
 
 enum sg_rule_flag {
-	SG_RULE_STAGED = 1,		/* told what it would say, but the next ones decide */
-	SG_RULE_REJECT = 2,		/* of a denial: it is answered */
+	SG_RULE_STAGED = 1,		/* its verdict is only recorded; the next rules decide */
+	SG_RULE_REJECT = 2,		/* a denial is answered */
 };
 
-/* Who opens from `source` to `target`: the first that matches decides. */
+/* A rule for flows from group `source` to group `target`: the first that matches decides. */
 struct sg_node_rule {
 	__u32 id;
 	__u32 source;		/* groups */
@@ -106,7 +106,7 @@ struct sg_node_rule {
 	__u8 dir;		/* enum seg_dir: judged at that end alone; 0: at both */
 	__u8 flags;		/* enum sg_rule_flag */
 	__u8 pad;
-	__u64 key;		/* what it means, in a number: its hits are counted under it; 0: not counted */
+	__u64 key;		/* hash of the rule's meaning, under which hits are counted; 0: not counted */
 };
 SEG_ABI_SIZE(sg_node_rule, 32);
 
@@ -130,12 +130,12 @@ SEG_ABI_SIZE(sg_node_cidr, 24);
 
 enum sg_holder {
 	SG_HOLDER_ALONE = 0,
-	SG_HOLDER_FIRST = 1,		/* of several */
-	SG_HOLDER_ALSO = 2,		/* as the member before */
+	SG_HOLDER_FIRST = 1,		/* the first of several */
+	SG_HOLDER_ALSO = 2,		/* another of the same address as the member before */
 };
 
-/* The selector groups of a port (family 0), or of an address that workloads have. No groups: an
- * address that nobody has (any more). */
+/* The selector groups of a port (family 0), or of an address that workloads have. No groups: no workload has the
+ * address any more. */
 struct sg_member {
 	__u8 family;		/* enum seg_family; 0: a port */
 	__u8 holder;		/* enum sg_holder, of the address */
@@ -152,16 +152,16 @@ struct sg_node;
 struct sg_core_config {
 	__u32 max_sessions;
 	__u32 flow_cache;	/* 0: no entry goes to the flow maps, every packet stays with the engine */
-	__u64 epoch;		/* of its events, where it does not go on with a former engine's */
+	__u64 epoch;		/* of its events, unless it continues a former engine's */
 };
 
-/* What became of verdicts in the flow maps: of one port, or (port 0) of all since the start. */
+/* Counts of flow-map entries: of one port, or (port 0) of all ports since the start. */
 struct sg_cache_stats {
 	__u64 entries;		/* there now */
 	__u64 put;
-	__u64 refused;		/* for want of room: the flow stays with the engine, and is tried again */
-	__u64 evicted;		/* taken out while their flow went on: another verdict, policy or timeout */
-	__u64 offload_misses;	/* of allowed flows: came to the engine though the kernel had the verdict */
+	__u64 refused;		/* no room: the flow stays with the engine, which tries again */
+	__u64 evicted;		/* removed while the flow went on: another verdict, policy or timeout */
+	__u64 offload_misses;	/* packets of allowed flows that came to the engine although the kernel had the verdict */
 	__u64 offload_missed_bytes;
 };
 SEG_ABI_SIZE(sg_cache_stats, 48);
@@ -174,10 +174,10 @@ struct sg_reason_count {
 	__u64 passed;		/* of packets: would have been dropped, but the mode only records */
 };
 
-/* What is worth telling: a flow's end, with its counts, and each drop (rate-limited per flow). */
+/* A flow's end with its counts, or a drop (rate-limited per flow). */
 enum sg_event_kind {
 	SG_EVENT_FLOW_END = 1, SG_EVENT_DROP = 2, SG_EVENT_VIOLATION = 3,
-	SG_EVENT_STAGED = 4,		/* what a staged rule would have said: reason, rule_id */
+	SG_EVENT_STAGED = 4,		/* a staged rule's verdict: reason, rule_id */
 };
 struct sg_event {
 	__u64 time_ns;
@@ -187,7 +187,7 @@ struct sg_event {
 	__u16 port_id;
 	__u16 reason;		/* enum seg_reason */
 	__u8 kind;
-	__u8 dir;		/* enum seg_dir: which way the flow was opened */
+	__u8 dir;		/* enum seg_dir: in which the flow was initiated */
 	__u8 family;
 	__u8 proto;
 	__u16 sport;		/* host order; of the initiator. ICMP: type << 8 | code */
@@ -200,30 +200,30 @@ struct sg_event {
 	__u64 back_bytes;
 	__u64 kernel_packets;	/* of packets: carried by the kernel, both directions */
 	__u64 kernel_bytes;
-	__u8 violation;		/* it passed only because the mode or the rule records; reason says why */
+	__u8 violation;		/* it passed only because the mode or the rule records; reason is why not */
 	__u8 answer;		/* enum sg_answered */
 	__u8 pad[6];
 };
 SEG_ABI_SIZE(sg_event, 120);
 
-/* What the other end said. A refusal (RST, ICMP error) is no answer, nor is a handshake without its end. */
+/* What the responder sent. A refusal (RST, ICMP error) or half a handshake is no answer. */
 enum sg_answered { SG_ANSWERED_NOT = 0, SG_ANSWERED_OPEN = 1, SG_ANSWERED_DATA = 2 };
 
 /* How often a rule decided: once for each flow at each end. */
 struct sg_hit {
 	__u64 key;		/* as sg_node_rule's, or SG_HIT_DEFAULT */
 	__u64 hits;
-	__u64 last_ns;		/* CLOCK_MONOTONIC: a flow was judged by it, or was seen to go on */
+	__u64 last_ns;		/* CLOCK_MONOTONIC: the last packet known of a flow that it decided */
 	__u64 serial;		/* of its last change */
 };
 SEG_ABI_SIZE(sg_hit, 32);
 
-enum sg_hit_key { SG_HIT_DEFAULT = 1 };	/* no rule decided, of the node's */
+enum sg_hit_key { SG_HIT_DEFAULT = 1 };	/* no rule of the node decided */
 
-/* Whose hit a flow is; 0: nobody's. */
+/* The rules whose hit a flow is; 0: none. */
 struct sg_rule_keys {
 	__u64 rule;
-	__u64 staged;		/* that would have decided */
+	__u64 staged;		/* a staged rule that would have decided */
 };
 
 /* A session as listed. TCP states use the kernel's numbers (TCP_ESTABLISHED = 1, ...). */
@@ -252,7 +252,7 @@ struct sg_session_info {
 	__u8 daddr[16];
 	__u64 kernel_packets;	/* of packets: carried by the kernel, both directions */
 	__u64 kernel_bytes;
-	__u8 ended;		/* over, and told so: it only lingers */
+	__u8 ended;		/* its end event was emitted: it only lingers */
 	__u8 answer;		/* enum sg_answered */
 	__u8 pad[6];
 	struct sg_rule_keys keys;
@@ -265,16 +265,15 @@ void sg_core_free(struct sg_core *core);
 
 /* Judge one frame; sends on through io what passes, unless it is a tap's copy (TAPMAC). */
 void sg_core_frame(struct sg_core *core, const struct sg_frame *frame, __u64 now_ns);
-/* The kernel let a connection's FIN or RST pass. What names no session of now says nothing. */
+/* Handle a FIN or RST that the kernel let pass. The event of a session that is gone is ignored. */
 void sg_core_close_event(struct sg_core *core, const struct seg_close_event *event, __u64 now_ns);
-/* Ports without a flow map have their frames taken this far apart (0: at will), as the kernel does for the
- * others; while frames pile up, all have: what waits came before the kernel knew. enum
- * seg_share_hit since the last call, bits. */
+/* Pace the frames of ports without a flow map by this gap (0: no limit), as the kernel paces the others. With `behind`,
+ * pace all ports: waiting frames arrived before the kernel knew. Returns bits of enum seg_share_hit since the last call. */
 int sg_core_share(struct sg_core *core, __u64 gap_ns, int behind);
-/* 1: frames between more than two addresses came since the last call. */
+/* Whether frames between more than two addresses came since the last call. */
 int sg_core_contended(struct sg_core *core);
-/* Run timers: call at least every 100 ms. Returns the ns until it is wanted again, at most 100 ms; 0: more
- * are due, when the frames that came meanwhile are judged. */
+/* Run timers: call at least every 100 ms. Returns the ns until the next call, at most 100 ms; 0: more timers are due,
+ * after the frames that came meanwhile. */
 __u64 sg_core_tick(struct sg_core *core, __u64 now_ns);
 
 /* Copy the policy in. -ENOMEM, or -EINVAL for a value out of its enum, leaves the one in force.
@@ -285,17 +284,16 @@ int sg_core_policy_set(struct sg_core *core, const struct sg_policy *policy, con
 int sg_core_node_build(const struct sg_core *core, const void *bytes, __u32 length,
 		       struct sg_node **out);
 void sg_node_free(struct sg_node *node);
-/* Put a built one and the policies of its block in force together; *former (or NULL) is the caller's. */
+/* Put a node policy and the port policies of its block in force together; *former (or NULL) is the caller's to free. */
 int sg_core_node_swap(struct sg_core *core, struct sg_node *node, const void *bytes, __u32 length,
 		      struct sg_node **former);
-/* A delta: who is in which group by now, and the policies that change with it. -EINVAL changes nothing. */
+/* Apply a delta: members' groups, and the policies that change with them. -EINVAL changes nothing. */
 int sg_core_members_set(struct sg_core *core, const void *bytes, __u32 length);
-/* The TCP ports that the workload listens on, host order: whoever calls it knows better than a
- * guess which side opened a connection that was there before the engine. Replaces the former
- * list; count 0 goes back to guessing. Returns 0, -ENOMEM or -EINVAL. */
+/* Set the TCP ports that the workload listens on, host order: they tell which side initiated a connection that is
+ * older than the engine. Replaces the former list; with count 0 the engine guesses. Returns 0, -ENOMEM or -EINVAL. */
 int sg_core_listeners_set(struct sg_core *core, __u16 port_id, const __u16 *ports, __u32 count);
-/* Forget a port: its policy and fragments at once; its sessions are not found any more, and end with their flow-map
- * entries in the next ticks, as fast as their ends can be told. */
+/* Delete a port: its policy and fragments at once. Its sessions are not found any more; they and their flow-map entries
+ * end in the next ticks, as fast as their end events find room. */
 void sg_core_port_delete(struct sg_core *core, __u16 port_id);
 
 /* out has SEG_R_COUNT places. */
@@ -303,35 +301,34 @@ void sg_core_counters(const struct sg_core *core, __u16 port_id, struct sg_reaso
 void sg_core_cache_stats(const struct sg_core *core, __u16 port_id, struct sg_cache_stats *out);
 /* No more than so many entries in both flow maps together; those that are there stay. */
 void sg_core_cache_limit(struct sg_core *core, __u32 entries);
-/* Take the entries of up to `max` sessions out, their counts added to these; from *cursor on, as
+/* Delete the flow-map entries of up to `max` sessions and add their counts to the sessions; *cursor as in
  * sg_core_sessions. */
 void sg_core_cache_drop(struct sg_core *core, __u32 max, __u32 *cursor);
 /* What sg_core_events gives: the first has number `first`, the others follow. */
 struct sg_event_page {
 	__u64 epoch;		/* names the numbering: another one starts anew */
 	__u64 first;
-	__u64 lost;		/* since the last call: beyond its port's share an event is forgotten */
+	__u64 lost;		/* since the last call: an event beyond its port's share is dropped */
 	__u64 lost_drops;	/* since the epoch began: drops and violations, and ends of flows */
 	__u64 lost_ends;
 };
-/* Forget the events up to number `ack` of this epoch, then give up to max of those after `after`, oldest
- * first; they stay until they are acknowledged. Numbers of another epoch than the log's mean nothing: all
- * that there is is given. */
+/* Drop the events up to number `ack` of this epoch, then return up to max of those after `after`, oldest first; they
+ * stay until they are acknowledged. If the epoch is not the log's, both numbers are ignored. */
 __u32 sg_core_events(struct sg_core *core, __u64 epoch, __u64 ack, __u64 after, struct sg_event *out,
 		     __u32 max, struct sg_event_page *page);
-/* The counts of page, of what is lost since the epoch began, alone: nothing is read. */
+/* Fill in the page's counts of lost events alone, without reading events. */
 void sg_core_events_lost(const struct sg_core *core, struct sg_event_page *page);
 struct sg_hit_page {
 	__u64 epoch;		/* names the counting: another one started from zero */
 	__u64 serial;		/* of the last change there was */
-	__u64 cursor;		/* where to go on; 0: that was all */
+	__u64 cursor;		/* where to continue; 0: no more */
 };
-/* Up to max of the hits that changed after serial number `after`, from page->cursor on (start at 0). They
- * are whole counts since the epoch began, so to read some twice does no harm. */
+/* Return up to max of the hits that changed after serial number `after`, from page->cursor on (start at 0). Counts are
+ * totals since the epoch began, so reading one twice does no harm. */
 __u32 sg_core_hits(const struct sg_core *core, __u64 after, struct sg_hit *out, __u32 max,
 		   struct sg_hit_page *page);
-/* Up to max sessions from *cursor on (start at 0; 0 again when done), of a part of the table: there may be none in it.
- * port_id 0: of all ports, and of those that were deleted what was not told yet. */
+/* Return up to max sessions from *cursor on (start at 0; 0 again when done), of a part of the table, which may have none.
+ * port_id 0: of all ports, also of deleted ones whose end events wait for room. */
 __u32 sg_core_sessions(struct sg_core *core, __u16 port_id, struct sg_session_info *out, __u32 max,
 		       __u32 *cursor);
 __u32 sg_core_session_count(const struct sg_core *core);
@@ -341,10 +338,9 @@ enum sg_store_limit {
 	SG_STORE_HEAD = 4096, SG_STORE_EVENTS = 1 << 22, SG_STORE_HITS = 1 << 22, SG_STORE_SESSION = 320,
 	SG_STORE_SESSIONS = SG_STORE_HEAD + SG_STORE_EVENTS + SG_STORE_HITS,	/* from here on */
 };
-/* Keep sessions, events and hits in this memory from now on; with `keep`, go on with those that a former engine left
- * in it: each is judged anew at its next packet, and what the kernel has carried of it is counted. Gives
- * how many, -EBUSY where sessions are open already, -EINVAL for too little room. What the memory says
- * is believed as little as any packet. */
+/* Keep sessions, events and hits in this memory from now on; with `keep`, take over those that a former engine left in
+ * it: each session is judged again at its next packet, and the kernel's counts are added to it. Returns how many;
+ * -EBUSY if sessions are open already, -EINVAL for too little room. The memory's content is not trusted. */
 int sg_core_adopt(struct sg_core *core, void *memory, __u64 bytes, int keep, __u64 now_ns);
 
 #endif

@@ -16,7 +16,7 @@ enum sg_engine_limit {
 	SG_RING_MIDDLE = 1,		/* jumbo frames, short super-frames */
 	SG_RING_BIG = 2,		/* the others */
 	SG_RINGS = 3,
-	SG_SMALL_FRAME_MAX = 1900,	/* what surely fits a slot behind its headers */
+	SG_SMALL_FRAME_MAX = 1900,	/* fits a slot after its headers */
 	SG_MIDDLE_FRAME_MAX = 9300,
 	SG_FD_SMALL = 0,		/* as SG_RING_* */
 	SG_FD_MIDDLE = 1,
@@ -27,8 +27,8 @@ enum sg_engine_limit {
 	SG_SESSIONS_MAX = 262144,
 };
 
-/* The memfd (SG_FD_STATE): what a successor of a dead engine must know of the rings, and from
- * SG_STATE_FLOWS on, of the flows (sg_core_adopt). Pages that nobody has written cost nothing. */
+/* The memfd (SG_FD_STATE): the state that a dead engine's successor needs of the rings and, from SG_STATE_FLOWS on, of
+ * the flows (sg_core_adopt). Unwritten pages use no memory. */
 enum sg_state_part {
 	SG_STATE_FLOWS = 4096,
 	SG_STATE_BYTES = SG_STATE_FLOWS + SG_STORE_SESSIONS + SG_SESSIONS_MAX * SG_STORE_SESSION,
@@ -51,7 +51,7 @@ struct sg_engine_stats {
 	__u64 truncated;
 	__u64 batches;
 	__u64 waits;		/* times the loop slept */
-	__u64 resyncs;		/* times a ring's index was found again by a scan */
+	__u64 resyncs;		/* times a scan corrected a ring's index */
 	__u64 link_errors;	/* vth-neuv went down */
 	__u64 moves;		/* times the loop changed the CPUs that it runs on: see sg_cpu_affinity.h */
 	__u64 flows_put;
@@ -80,28 +80,28 @@ struct sg_engine;
  * SG_FDS descriptors (close-on-exec). The calling thread's namespace stays. */
 int sg_rings_open(const char *netns, const char *device, int *fds);
 
-/* Starts the thread. NULL, and errno set, when it cannot. */
+/* Start the thread. NULL with errno on failure. */
 struct sg_engine *sg_engine_new(const struct sg_core_config *config);
-/* Ends the thread after its current batch; what waits in the rings stays there. */
+/* End the thread after its current batch; waiting frames stay in the rings. */
 void sg_engine_free(struct sg_engine *engine);
 
 /* Use these descriptors from now on (the engine owns them then, also on failure). */
 int sg_engine_rings_set(struct sg_engine *engine, const int *fds);
-/* Before the first frame: keep the sessions where a successor finds them, in the memfd `state` (which
- * stays the caller's), and with `keep` go on with those of a former engine. How many; -EINVAL for a memfd
- * without room for sessions, -EBUSY where there are sessions. See sg_core_adopt. */
+/* Before the first frame: keep the sessions in the memfd `state` (which stays the caller's), where a successor finds
+ * them, and with `keep` take over those of a former engine. Returns how many; -EINVAL for a memfd without room for
+ * sessions, -EBUSY if there are sessions. See sg_core_adopt. */
 int sg_engine_adopt(struct sg_engine *engine, int state, int keep);
-/* Read nothing any more; what arrives on the device from now on is lost. Idempotent. */
+/* Stop reading; frames that arrive on the device from now on are lost. Idempotent. */
 int sg_engine_rings_drop(struct sg_engine *engine);
 /* Open the pins seg_flows4, seg_flows6 and seg_control in this directory. -ENOENT: no such pins,
  * the engine goes on without a verdict cache; -EINVAL: their layout is another. */
 int sg_engine_maps_open(struct sg_engine *engine, const char *directory);
-/* enabled 0: no verdict goes to the flow maps any more, and what is there is taken out. */
+/* enabled 0: write no more verdicts to the flow maps, and delete those in them. */
 int sg_engine_cache_set(struct sg_engine *engine, int enabled);
-/* No more than so many entries in both maps together from now on; those there stay. */
+/* Limit both maps together to so many entries from now on; existing entries stay. */
 int sg_engine_cache_limit(struct sg_engine *engine, __u32 entries);
 int sg_engine_cache_stats(struct sg_engine *engine, __u16 port_id, struct sg_cache_stats *out);
-/* -EINVAL for a policy or a rule with a field out of range: nothing changed then. */
+/* -EINVAL for a policy or a rule with a field out of range; nothing changes. */
 int sg_engine_policy_set(struct sg_engine *engine, const struct sg_policy *policy,
 			 const struct sg_rule *rules);
 /* See struct sg_node_head. The policy is built by the caller's thread, and swapped in by the loop. */
@@ -111,7 +111,7 @@ int sg_engine_port_delete(struct sg_engine *engine, __u16 port_id);
 /* See sg_core_listeners_set. */
 int sg_engine_listeners_set(struct sg_engine *engine, __u16 port_id, const __u16 *ports,
 			    __u32 count);
-/* Returns when every frame that was in a ring has been judged and sent. */
+/* Return when every frame that was in a ring has been judged and sent. */
 int sg_engine_sync(struct sg_engine *engine);
 /* out has SEG_R_COUNT places. */
 int sg_engine_counters(struct sg_engine *engine, __u16 port_id, struct sg_reason_count *out);
@@ -128,7 +128,7 @@ int sg_engine_events(struct sg_engine *engine, const struct sg_event_ask *ask, s
 		     struct sg_event_page *page);
 int sg_engine_sessions(struct sg_engine *engine, __u16 port_id, struct sg_session_info *out,
 		       __u32 max, __u32 *cursor);
-/* Returns how many; see sg_core_hits. */
+/* Return how many; see sg_core_hits. */
 int sg_engine_hits(struct sg_engine *engine, __u64 after, struct sg_hit *out, __u32 max,
 		   struct sg_hit_page *page);
 int sg_engine_stats(struct sg_engine *engine, struct sg_engine_stats *out);

@@ -25,7 +25,7 @@ __u32 sg_map_get(const struct sg_map *map, const struct sg_hash_key *hash_key, c
 	return map->slots ? slot_of(map, hash_key, key)->value : 0;
 }
 
-/* Room for one more; what was taken out is left behind. */
+/* Make room for one more; deleted slots are not copied. */
 static int make_room(struct sg_map *map, const struct sg_hash_key *hash_key)
 {
 	struct sg_map grown = { .size = FIRST_SIZE };

@@ -7,8 +7,8 @@
 
 struct sg_map_slot {
 	__u64 key[3];
-	__u32 value;		/* 0: nothing is here (any more) */
-	__u32 taken;		/* a search goes on behind it */
+	__u32 value;		/* 0: free, or deleted */
+	__u32 taken;		/* a search continues after it */
 };
 
 struct sg_map {
@@ -18,7 +18,7 @@ struct sg_map {
 };
 
 __u32 sg_map_get(const struct sg_map *map, const struct sg_hash_key *hash_key, const __u64 key[3]);
-/* value 0 takes it out. 0 or -ENOMEM; an entry that exists is changed without memory. */
+/* Set a key's value; 0 deletes it. Returns 0 or -ENOMEM; changing an existing entry needs no memory. */
 int sg_map_put(struct sg_map *map, const struct sg_hash_key *hash_key, const __u64 key[3],
 	       __u32 value);
 void sg_map_clear(struct sg_map *map);

@@ -2,13 +2,13 @@
 /* The pace of the ports; see the header. In: what the loop measured. Out: a gap. Pure. */
 #include "base/sg_share.h"
 
-#define RATE_MIN 16384ULL		/* frames a second: what any engine judges; less was a CPU that it did not get */
+#define RATE_MIN 16384ULL		/* frames a second: an engine that judges fewer did not get a CPU */
 #define GAP_MAX 10000000ULL
-#define GAP_BUSY 250000ULL	/* no slower for want of time to spare */
+#define GAP_BUSY 250000ULL	/* the slowest pace for lack of idle time alone */
 #define LIFT_NS 1000000000ULL
 #define ALONE_NS 10000000000ULL
 #define PILED 4				/* windows more than not */
-#define BUSY_HIGH 307ULL		/* of 1024; more, and who comes finds it at work, or waiting for a CPU */
+#define BUSY_HIGH 307ULL		/* of 1024; above it, frames find the engine busy or waiting for a CPU */
 #define BUSY_LOW 205ULL
 
 static __u64 first_gap(const struct sg_share_load *load)

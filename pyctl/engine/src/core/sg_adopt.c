@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Sessions, events and hits in memory that outlives the engine: what a dead one had counted, its successor goes on with.
- * In: that memory. Out: the table, filed anew. I/O: the flow map, for the entries of those sessions.
- * A former engine may have died in the middle of any write, or of what is written here: only the
- * sessions' own fields are taken over, and those that lead anywhere are checked; lists, chains and
- * timers are made again. */
+/* Takes over sessions, events and hits from the memory of a dead engine.
+ * In: that memory. Out: the session table, built anew. I/O: the flow map, for the entries of those sessions.
+ * The former engine may have died in the middle of any write: only the sessions' own fields are taken over, and those
+ * used as an index or a pointer are checked; lists, chains and timers are made again. */
 #include <errno.h>
 
 #include "core/sg_port.h"
@@ -37,11 +36,11 @@ static int reinsert(struct sg_core *core, struct sg_session *s, __u32 slot, __u6
 	port = sg_port_of(core, s->key.port_id);
 	if (!port)
 		return 0;
-	/* What the kernel saw last may be later than the engine's last round. */
+	/* The kernel's last packet may be later than the engine's last round. */
 	if (s->last_seen_ns > now_ns)
 		s->last_seen_ns = now_ns;
 	s->retry_ns = s->put_ns = 0;
-	sg_table_file(&core->table, s, slot, &port->sessions);
+	sg_table_insert(&core->table, s, slot, &port->sessions);
 	entries = (__u32)__builtin_popcount(s->cached);
 	port->cache.entries += entries;
 	core->cache.entries += entries;

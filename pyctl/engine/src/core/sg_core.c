@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* A core's life, and what is set in it (api/sg_core.h). Frames and timers: sg_pipeline.c; policies: sg_policy_swap.c;
- * sessions of a former engine: sg_adopt.c; what is read: sg_read.c. */
+/* Creates, configures and frees a core (api/sg_core.h). Frames and timers: sg_pipeline.c; policies: sg_policy_swap.c;
+ * sessions of a former engine: sg_adopt.c; queries: sg_read.c. */
 #include <stdlib.h>
 
 #include "core/sg_port.h"

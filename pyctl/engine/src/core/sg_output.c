@@ -5,7 +5,7 @@
 #include "packet/sg_reject.h"
 #include "packet/sg_reset.h"
 
-/* 0; -errno, which is counted; or 1 for a copy, which is the end of it. */
+/* Returns 0, or -errno, which is counted, or 1 for a copy, which is not sent. */
 static inline int output(const struct sg_context *c, const struct sg_frame *frame)
 {
 	int error;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* What leaves the core: frames that pass, and those made in answer. Each port rejects at a bounded pace. */
+/* Sends frames that pass, and answers to those that do not. Each port rejects at a bounded rate. */
 #ifndef SG_OUTPUT_H
 #define SG_OUTPUT_H
 
@@ -10,7 +10,7 @@ enum sg_reject_limit {
 	SG_REJECTS_BURST = 100,
 };
 
-/* The frame passes: send it on, and count that. A copy ends here. */
+/* Send a frame that passes, and count it. A copy ends here. */
 void sg_output_frame(const struct sg_context *c, const struct sg_frame *frame);
 /* Answer the packet: enum sg_action, bits. */
 void sg_output_answers(const struct sg_context *c, __u8 actions);

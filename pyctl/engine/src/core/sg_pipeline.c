@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Takes frames through the stages, sends what passes, and carries out what a verdict says.
- * In: sg_core.h. Out: struct sg_io. Of frames that are held, discover and monitor drop nothing but what
- * cannot be sent, what belongs to no port, and what has no policy yet: all else is counted as passed
- * and told. A tap's copies are judged like them, and end here. */
+/* Takes frames through the stages, sends those that pass, and carries out the actions of a verdict.
+ * In: sg_core.h. Out: struct sg_io. Discover and monitor drop held frames only if they cannot be sent, belong to no port
+ * or have no policy yet: other violations are counted as passed and emitted. A tap's copies are judged like held frames,
+ * and end here. */
 #include "base/sg_share.h"
 #include "core/sg_output.h"
 #include "core/sg_port.h"
@@ -10,8 +10,8 @@
 #include "flow/sg_flow.h"
 #include "verdict/sg_judge.h"
 
-/* Each may cost four system calls; frames wait meanwhile. A frame opens one session at most, which has two
- * timers: fewer than that, and sessions would pile up for as long as every round is full. */
+/* Each may cost four system calls, for which frames wait. A frame opens one session at most, which has two timers: with
+ * fewer timers for each frame, sessions would pile up while every round is full. */
 enum { DUE_PER_TICK = 32, DUE_PER_FRAME = 2, FRAMES_MAX = 64, CLOSED_PER_TICK = 64 };
 #define TICK_NS 100000000ULL
 
@@ -20,14 +20,14 @@ static int never_passes(__u16 reason)
 	return reason == SEG_R_TRUNCATED || reason == SEG_R_NO_POLICY || reason == SEG_R_QUARANTINE;
 }
 
-/* Nothing is lost by it: it is a copy, or the mode only records. */
+/* Whether the packet passes in spite of the reason: it is a copy, or the mode only records. */
 static int only_recorded(const struct sg_context *c, __u16 reason)
 {
 	return sg_frame_is_copy(c->p->frame) ||
 	       (c->port->rules && sg_policy_records_only(c->port->rules) && !never_passes(reason));
 }
 
-/* Count and tell the packet, which cannot simply pass. 1 when it goes on all the same. */
+/* Record a packet with a reason not to pass. Returns whether it passes all the same. */
 static int refuse(const struct sg_context *c, const struct sg_verdict *verdict)
 {
 	int passes = only_recorded(c, verdict->reason);
@@ -37,7 +37,8 @@ static int refuse(const struct sg_context *c, const struct sg_verdict *verdict)
 	return passes;
 }
 
-/* The verdict, carried out but for the packet itself: who is answered is not overtaken by what the kernel carries. */
+/* Judge the packet and carry out the verdict except for the packet itself. Answers are sent before the flow map is
+ * written, so that no later packet in the kernel overtakes them. */
 static struct sg_verdict judge(struct sg_context *c)
 {
 	struct sg_verdict r = sg_judge(c);
@@ -49,7 +50,7 @@ static struct sg_verdict judge(struct sg_context *c)
 	return r;
 }
 
-/* The fate of all that is held of a datagram; the packet speaks for it. */
+/* Send or drop all held fragments of a datagram by the verdict on it. */
 static void finish_datagram(const struct sg_context *c, const struct sg_datagram *d,
 			    const struct sg_verdict *verdict)
 {
@@ -59,7 +60,7 @@ static void finish_datagram(const struct sg_context *c, const struct sg_datagram
 		sg_output_frame(c, &h->frame);
 }
 
-/* What is held of d, as one packet for counting. */
+/* Describe the held fragments of d as one packet, for counting. */
 static void describe(const struct sg_datagram *d, struct sg_packet *p)
 {
 	p->frames = 0;
@@ -103,7 +104,7 @@ static void take_fragment(struct sg_context *c)
 	sg_frag_forget(frags, d, &c->port->frag_memory);
 }
 
-/* Passes without a question: 0, or the reason under which it is counted. */
+/* The reason under which a packet that needs no policy is counted; 0: it needs one. */
 static __u16 passes_freely(const struct sg_packet *p)
 {
 	if (p->kind == SG_KIND_ARP)
@@ -113,7 +114,7 @@ static __u16 passes_freely(const struct sg_packet *p)
 	return p->kind == SG_KIND_MEMBERSHIP ? SEG_R_GROUP : SEG_R_NONE;
 }
 
-/* All that needs no look at flows; SEG_R_NONE: go on. */
+/* Run the checks that need no session; SEG_R_NONE: go on. */
 static __u16 precheck(const struct sg_port *port, struct sg_packet *p)
 {
 	__u16 reason;
@@ -128,7 +129,7 @@ static __u16 precheck(const struct sg_port *port, struct sg_packet *p)
 	return reason ? reason : sg_decode_csum(p);
 }
 
-/* Of a port that the kernel does not keep to its share, or did not yet: as seg_share.h does it. */
+/* Whether the packet exceeds its port's share, if the kernel does not pace that port, or did not yet; as seg_share.h. */
 static int is_over_share(const struct sg_context *c)
 {
 	const struct sg_packet *p = c->p;
@@ -159,7 +160,7 @@ int sg_core_share(struct sg_core *core, __u64 gap_ns, int behind)
 	return hit;
 }
 
-/* What goes between two addresses is one conversation, at however many ports it is seen. */
+/* Note whether packets belong to more than one conversation. All packets between two addresses are one. */
 static void note_conversation(struct sg_core *core, const struct sg_packet *p)
 {
 	__u64 source[2], ends[2];

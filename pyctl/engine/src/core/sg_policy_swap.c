@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* How policies come into force: all that they need is made first, then pointers are swapped, which cannot fail.
+/* Puts policies in force: everything is allocated first, then pointers are swapped, which cannot fail.
  * In: policies, blocks of a node's policy (sg_core.h). Out: the ports' rules, and the node's. */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "core/sg_port.h"
 
-/* Compiled, for ports that exist; not in force yet. */
+/* Policies compiled for existing ports, not in force yet. */
 struct pending {
 	struct sg_ruleset **sets;
 	__u32 count;
@@ -75,7 +75,7 @@ int sg_core_node_build(const struct sg_core *core, const void *bytes, __u32 leng
 	struct sg_node_view view;
 	int error = sg_node_view(bytes, length, &view);
 
-	/* The key is made once: it may be read while the core works. */
+	/* The key never changes, so this thread may read it while the core works. */
 	return error ? error : sg_node_build(core->table.hash_key.k, &view, out);
 }
 

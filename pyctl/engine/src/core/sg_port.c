@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Ports; see the header. In: ids. Out: their state, and the ends of their sessions. */
+/* Ports; see the header. In: port ids. Out: port states, and session ends. */
 #include "core/sg_port.h"
 
 #include <errno.h>
@@ -7,7 +7,7 @@
 
 #include "flow/sg_flow.h"
 
-#define CLOSING_NS (60 * SG_SECOND)	/* that the ends of a deleted port's flows wait for room among the events */
+#define CLOSING_NS (60 * SG_SECOND)	/* how long end events of a deleted port wait for room */
 
 struct sg_port *sg_port_new(struct sg_core *core, __u16 port_id)
 {
@@ -40,7 +40,7 @@ void sg_port_close(struct sg_core *core, __u16 port_id, __u64 now_ns)
 	core->closing = port_id;
 }
 
-/* The first of the closing ports has no session of its past any more. */
+/* The first closing port has no sessions from before its deletion any more: free it. */
 static void finish_closing(struct sg_core *core)
 {
 	__u16 port_id = core->closing;
@@ -48,7 +48,7 @@ static void finish_closing(struct sg_core *core)
 
 	core->closing = port->closing_next;
 	port->closing = 0;
-	/* It may have been given to another meanwhile. */
+	/* The id may be in use again. */
 	if (port->rules || port->sessions.count)
 		return;
 	free(port->listeners);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* What is read of a core: counters, events, hits, sessions (api/sg_core.h). */
+/* Answers queries of a core: counters, events, hits, sessions (api/sg_core.h). */
 #include "flow/sg_flow.h"
 
 enum { WALKED_AT_ONCE = 4096, LISTED_AT_ONCE = 256 };	/* each that is listed may cost two system calls */

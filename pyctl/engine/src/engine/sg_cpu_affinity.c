@@ -27,8 +27,8 @@ static int read_sums(int fd, struct sg_cpu_affinity_load *sums)
 	return 0;
 }
 
-/* sched_getaffinity() hides CPUs that are offline, or not the cpuset's, today. Who may be everywhere is to be
- * so tomorrow: the kernel cuts a mask of all CPUs down to those by itself. */
+/* Finds the CPUs that the thread may use. sched_getaffinity() hides CPUs that are offline or outside the cpuset now, so a
+ * thread that may run anywhere gets a mask of all CPUs, which the kernel reduces itself. */
 static int find_allowed(cpu_set_t *allowed)
 {
 	cpu_set_t all, now;
@@ -48,7 +48,7 @@ void sg_cpu_affinity_open(struct sg_cpu_affinity *affinity)
 	*affinity = (struct sg_cpu_affinity){ .rule = { .cpu = SG_CPU_ANY }, .pinned = SG_CPU_ANY };
 	pthread_mutex_init(&affinity->lock, NULL);
 	affinity->stat_fd = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
-	/* Without the accounting of delays these are zeros. */
+	/* These are zeros if the kernel does not account delays. */
 	if (affinity->stat_fd >= 0 && !read_sums(affinity->stat_fd, &affinity->before) &&
 	    affinity->before.turns && !find_allowed(&affinity->allowed))
 		__atomic_store_n(&affinity->thread, gettid(), __ATOMIC_RELEASE);
@@ -93,14 +93,14 @@ static int pin(struct sg_cpu_affinity *affinity, int to)
 		return -1;
 	one = only(to);
 	remember(affinity, &allowed, to);
-	/* A CPU that the cpuset does not have is refused. */
+	/* The kernel refuses a CPU outside the cpuset. */
 	if (!sched_setaffinity(0, sizeof(one), &one))
 		return 0;
 	remember(affinity, &allowed, SG_CPU_ANY);
 	return -1;
 }
 
-/* Whoever set the affinity meanwhile (taskset, a cpuset) is obeyed; a mask of the one CPU that the loop is pinned to cannot be told apart from our own. */
+/* An affinity that another set meanwhile (taskset, a cpuset) is kept; a mask of the one CPU that the loop is pinned to cannot be told apart from our own. */
 static int unpin(struct sg_cpu_affinity *affinity, int from)
 {
 	cpu_set_t allowed = affinity->allowed;
@@ -164,7 +164,7 @@ int sg_cpu_affinity_look(struct sg_cpu_affinity *affinity, struct seg_control *c
 		sg_cpu_affinity_override(&affinity->rule, from, now);
 		return 0;
 	}
-	/* What it waited for the new CPU is not that one's load. */
+	/* The wait for the new CPU is not that CPU's load. */
 	read_sums(affinity->stat_fd, &affinity->before);
 	return 1;
 }

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Where the packet loop runs: beside who waits for it, or where the scheduler likes.
+/* Chooses the CPU of the packet loop: its senders' CPU, or any.
  *
- * A SYN is on its way to the engine and its sender falls asleep. Left alone, the scheduler wakes the loop
- * on another, idle CPU: an interrupt between CPUs there, one back, and the connection's next packet goes a
- * detour (seg_must_defer_to_engine()). On the sender's own CPU it is a change of threads. Under load the reverse holds:
- * a loop that shares its CPU with who fills its rings takes half of it away.
+ * After a SYN to the engine the sender sleeps. By itself the scheduler wakes the loop on another, idle CPU: that costs
+ * an interrupt each way, and the connection's next packet goes through the engine (seg_must_defer_to_engine()). On the
+ * sender's CPU it is only a context switch. Under load a loop on its senders' CPU takes half of that CPU away.
  *
- * So in windows of 10 ms: near, while all that is steered comes from one CPU, a few frames at a time, and
- * the loop gets that CPU without waiting long; else free. Measured on two CPUs, held near and left free:
- * connections one after the other 0.82 and 0.70 of the direct path's, round trips on one core with the cache
- * off 50 and 6 k/s, a stream through the engine 0.51 and 0.67.
+ * So in windows of 10 ms the loop is pinned while all frames come from one CPU, a few at a time, and it gets that CPU
+ * without waiting long; else it is free. Measured on two CPUs, pinned and free: connections in sequence 0.82 and 0.70 of
+ * the direct path's, round trips on one core with the cache off 50 and 6 k/s, a stream through the engine 0.51 and 0.67.
  *
  * API: sg_cpu_affinity_open(), sg_cpu_affinity_look(), sg_cpu_affinity_close(), by the loop's thread alone; sg_cpu_affinity_rescue() by
  * any other.
@@ -25,7 +23,7 @@
 struct sg_cpu_affinity {
 	struct sg_cpu_affinity_rule rule;
 	pthread_mutex_t lock;		/* of the next three */
-	cpu_set_t allowed;		/* where it may be when it is free */
+	cpu_set_t allowed;		/* CPUs that it may use when it is free */
 	int pinned;			/* SG_CPU_ANY, or the one CPU */
 	int rescued;
 	pid_t thread;			/* 0: free for good */
@@ -34,12 +32,12 @@ struct sg_cpu_affinity {
 	struct sg_cpu_affinity_load before;	/* sums at that moment */
 };
 
-/* Free for good where the kernel does not tell how long a thread waits. */
+/* Start; the thread is never pinned if the kernel does not account how long it waits. */
 void sg_cpu_affinity_open(struct sg_cpu_affinity *affinity);
 void sg_cpu_affinity_close(struct sg_cpu_affinity *affinity);
-/* Ends a window that is old enough; `frames`: that the loop has read so far. 1 where the thread moved. */
+/* End a window that is old enough; `frames`: read by the loop so far. Returns 1 if the thread moved. */
 int sg_cpu_affinity_look(struct sg_cpu_affinity *affinity, struct seg_control *control, __u64 frames, __u64 now);
-/* For a loop that does not answer: behind a real-time thread it would be held as long as that runs. */
+/* Unpin a loop that does not answer: a real-time thread may keep its CPU. */
 void sg_cpu_affinity_rescue(struct sg_cpu_affinity *affinity);
 
 #endif

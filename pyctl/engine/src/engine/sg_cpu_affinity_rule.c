@@ -6,15 +6,15 @@
 #define BACKOFF_MIN_NS (500 * MS)
 #define BACKOFF_MAX_NS (32000 * MS)
 #define LASTED_NS (1000 * MS)
-#define COMPARED_NS (100 * MS)	/* after coming; later the traffic may be another */
-#define WAIT_MAX_NS 100000ull	/* for a turn. Behind a busy thread it is a slice, milliseconds */
+#define COMPARED_NS (100 * MS)	/* after pinning; later the traffic may differ */
+#define WAIT_MAX_NS 100000ull	/* for a turn. After a busy thread it is a slice, milliseconds */
 
 enum {
 	AGREED = 2,		/* windows in a row */
-	BAD = 2,		/* likewise: one may be the hypervisor's */
+	BAD = 2,		/* windows in a row: one may be the hypervisor's */
 	DOUBT = 8,		/* two within so many windows */
-	FRAMES_MAX = 4,		/* in a turn. Who waits sends one, now and then two; a stream 20 and more */
-	FRAMES_TELL = 300,	/* in 10 ms: from so many on, less of them means slower, not fewer detours */
+	FRAMES_MAX = 4,		/* in a turn. A sender that waits sends one or two; a stream 20 and more */
+	FRAMES_TELL = 300,	/* in 10 ms: from so many on, fewer frames mean a slower loop, not fewer detours */
 };
 
 static void backoff(struct sg_cpu_affinity_rule *rule, __u64 now)
@@ -59,7 +59,7 @@ static int while_pinned(struct sg_cpu_affinity_rule *rule, const struct sg_cpu_a
 		rule->doubt--;
 	if (!queues && rule->bad < BAD && rule->doubt <= DOUBT)
 		return rule->cpu;
-	/* Without one CPU that waits, nothing was wrong with the place. */
+	/* If no single CPU sends any more, the pinned CPU was not wrong. */
 	if (cpu != SG_CPU_ANY)
 		backoff(rule, now);
 	return SG_CPU_ANY;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Where the packet loop is to run: the rule of sg_cpu_affinity.h, without a system call. */
+/* Decides where the packet loop runs (sg_cpu_affinity.h), without a system call. */
 #ifndef SG_CPU_AFFINITY_RULE_H
 #define SG_CPU_AFFINITY_RULE_H
 
@@ -18,20 +18,20 @@ struct sg_cpu_affinity_load {
 
 /* What a decision needs of the windows before. */
 struct sg_cpu_affinity_rule {
-	int cpu;		/* SG_CPU_ANY, or where it is held */
-	int candidate;		/* free: the CPU that the last window spoke for */
-	__u32 agreed;		/* free: so many windows in a row */
-	__u32 doubt;		/* held: each window that speaks for another place adds to it */
-	__u32 bad;		/* held: so many windows in a row were worse than free ones */
-	__u64 frames_free;	/* in 10 ms, before it was held */
+	int cpu;		/* SG_CPU_ANY, or the one that it is pinned to */
+	int candidate;		/* free: the senders' CPU in the last window */
+	__u32 agreed;		/* free: windows in a row with that CPU */
+	__u32 doubt;		/* pinned: each window with another CPU adds to it */
+	__u32 bad;		/* pinned: windows in a row that were worse than free ones */
+	__u64 frames_free;	/* in 10 ms, before it was pinned */
 	__u64 pinned_since_ns;
-	__u64 backoff_ns;	/* the last one: it doubles where coming back did not last */
+	__u64 backoff_ns;	/* doubles each time that pinning did not last */
 	__u64 free_until_ns;
 };
 
-/* The CPU to be on from now on, or SG_CPU_ANY. */
+/* Return the CPU to pin to from now on, or SG_CPU_ANY. */
 int sg_cpu_affinity_decide(struct sg_cpu_affinity_rule *rule, const struct sg_cpu_affinity_load *load, __u64 now);
-/* It is there for another reason: it could not move, or was freed. */
+/* Set the CPU without a decision: the thread could not move, or was unpinned by another. */
 void sg_cpu_affinity_override(struct sg_cpu_affinity_rule *rule, int cpu, __u64 now);
 
 #endif

@@ -84,7 +84,7 @@ struct sg_engine *sg_engine_new(const struct sg_core_config *config)
 	clock_gettime(CLOCK_REALTIME, &now);
 	epoch = config->epoch ? config->epoch :
 				(__u64)now.tv_sec * 1000000000ULL + (__u64)now.tv_nsec;
-	/* The core always may use the maps: switching them off and on happens here. */
+	/* The core may always use the maps: this layer switches them off and on. */
 	engine->core = sg_core_new(&io, &(struct sg_core_config){
 						.max_sessions = config->max_sessions,
 						.flow_cache = 1,
@@ -223,7 +223,7 @@ static int rings_drop(struct sg_engine *engine, void *context)
 {
 	(void)context;
 	drop_rings(engine);
-	/* What a timer still has to send fails, and is counted so. */
+	/* Frames that a timer still sends fail, and are counted. */
 	engine->send.fd = -1;
 	return 0;
 }
@@ -277,8 +277,8 @@ int sg_engine_cache_set(struct sg_engine *engine, int enabled)
 	int error = call(engine, cache_set, &job);
 	__u32 cursor = 0;
 
-	/* First with their counts, a few between two batches. Then what belongs to no session: here, not
-	 * in the loop, since half a million entries would hold up the packets. */
+	/* First the sessions' entries with their counts, a few between two batches; then the others, in this thread,
+	 * because half a million entries would delay packets. */
 	if (!enabled && !error) {
 		do
 			call(engine, cache_drop, &cursor);
@@ -301,7 +301,7 @@ int sg_engine_cache_limit(struct sg_engine *engine, __u32 entries)
 	return call(engine, cache_limit, &entries);
 }
 
-/* What a command takes, and gives: each a part of it. */
+/* A command's arguments and results; each command uses some. */
 struct job {
 	__u16 port_id;
 	__u32 count;		/* of ports or bytes; or the most that `out` has room for */

@@ -187,7 +187,7 @@ static void run_sync(struct sg_engine *engine, unsigned int count)
 	}
 }
 
-/* Whether every port may send what it likes; at the end of a window. */
+/* Sets the ports' pace at the end of a window. */
 static void share_out(struct sg_engine *engine, __u64 now)
 {
 	struct seg_control *control = engine->maps.control;
@@ -282,7 +282,7 @@ void *sg_loop_run(void *context)
 		__u64 now = clock_ns();
 		unsigned int count, closes;
 
-		/* A RST that is read before what came ahead of it would seem to be a blind one. */
+		/* A RST that is handled before earlier frames would look like a blind one. */
 		sg_close_ring_mark(&engine->closes, engine->stats.frames, slots(engine));
 		count = drain(engine, now);
 		if (!count && engine->state)

@@ -33,7 +33,7 @@ void sg_flow_key(const struct sg_packet *p, struct sg_key *key)
 	}
 }
 
-/* What rules look at. */
+/* The port, or the ICMP type, that rules match. */
 static __u16 port_of(const struct sg_key *key, __u8 initiator)
 {
 	if (key->proto == SG_PROTO_ICMP || key->proto == SG_PROTO_ICMPV6)
@@ -82,11 +82,10 @@ void sg_flow_remember_initiator(struct sg_core *core, const struct sg_session *s
 	core->initiator_cache[(tag >> 8) % SG_INITIATORS] = tag | (s->initiator == SEG_DIR_INGRESS);
 }
 
-/* Order: what was known before it expired, what the workload listens on, the smaller port is the
- * server's; where both are the same, the workload is the client. A listener may be closed while its
- * connections go on, so that only a port that is listened on proves something, and the smaller one of the two
- * at that: a client may be bound to such a port as well. A wrong guess opens nothing: a new connection starts
- * with a SYN, which is judged by who sent it. */
+/* In this order: the initiator cache; the ports that the workload listens on; the smaller port is the server's, and for
+ * equal ports the workload is the client. A listener may be closed while its connections continue, so only an open
+ * listening port proves something, and only if it is the smaller one, because a client may be bound to such a port too.
+ * A wrong guess opens nothing: a new connection starts with a SYN, which is judged by its sender. */
 __u8 sg_flow_guess_initiator(const struct sg_core *core, const struct sg_port *port,
 			  const struct sg_key *key, int *sure)
 {

@@ -1,21 +1,20 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Whose flow a packet is of, who opened it, and what the port's policy says of that. */
+/* Finds a packet's flow key and initiator, and asks the port's policy about them. */
 #ifndef SG_ASK_H
 #define SG_ASK_H
 
 #include "flow/sg_state.h"
 
-/* The key under which p's session is filed. */
+/* Make the key of p's session. */
 void sg_flow_key(const struct sg_packet *p, struct sg_key *key);
-/* What the port's policy says of a flow that `initiator` opens. The port has a policy. */
+/* Ask the port's policy, which must exist, about a flow that `initiator` opens. */
 struct sg_answer sg_flow_ask(const struct sg_port *port, const struct sg_key *key, __u8 initiator);
-/* Likewise of a flow whose initiator is a guess: where the rules do not allow it that way round, and do the other,
- * *initiator turns. */
+/* Ask about a flow whose initiator is a guess: if the rules allow only the other direction, *initiator becomes that one. */
 struct sg_answer sg_flow_ask_either(const struct sg_port *port, const struct sg_key *key, __u8 *initiator);
-/* Who opened a TCP connection of which only the middle is seen; *sure: it is known. */
+/* Guess who initiated a TCP connection whose SYN was not seen; *sure: it is no guess. */
 __u8 sg_flow_guess_initiator(const struct sg_core *core, const struct sg_port *port,
 			  const struct sg_key *key, int *sure);
-/* s expires, and may go on: who opened it is not guessed then. */
+/* Keep the initiator of a session that expires, because its connection may continue. */
 void sg_flow_remember_initiator(struct sg_core *core, const struct sg_session *s);
 
 #endif

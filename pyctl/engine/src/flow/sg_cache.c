@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* Flow-map entries of sessions; see the header. I/O: sg_io's flow_* only.
- * An allowed flow has one entry for each direction, a denied datagram flow only the initiator's (what
- * comes back is judged in its own right), a blocked connection both. */
+ * An allowed flow has one entry for each direction, a blocked connection too; a denied datagram flow has only the
+ * initiator's, because packets the other way are a flow of their own. */
 #include "flow/sg_cache.h"
 
 #include <arpa/inet.h>
@@ -11,7 +11,7 @@
 
 enum { SWEPT_AT_ONCE = 64 };	/* each may cost two system calls */
 #define RETRY_NS (10 * SG_SECOND)	/* after the flow map refused */
-#define HEAL_NS SG_SECOND		/* entries missed this long after their write are gone */
+#define HEAL_NS SG_SECOND		/* an entry that packets miss so long after its write is gone */
 
 enum { ECHO_REQUEST = 8, ECHO_REPLY = 0, ECHO6_REQUEST = 128, ECHO6_REPLY = 129 };
 
@@ -20,7 +20,7 @@ static int is_icmp(const struct sg_session *s)
 	return s->key.proto == SG_PROTO_ICMP || s->key.proto == SG_PROTO_ICMPV6;
 }
 
-/* As a packet of that direction has it. */
+/* Make the flow-map key of the session's packets in that direction. */
 static void make_key(const struct sg_session *s, __u8 dir, union seg_flow_key *key)
 {
 	int out = dir == SEG_DIR_EGRESS, v6 = s->key.family == SEG_FAMILY_IPV6;
@@ -61,8 +61,8 @@ static struct sg_cache_stats *stats_of(struct sg_core *core, const struct sg_ses
 	return &core->ports[s->key.port_id]->cache;
 }
 
-/* What the kernel's entry tells of a session's life. */
-static void catch_up(struct sg_session *s, int side, const struct seg_flow *flow)
+/* Update the session by the kernel's entry. */
+static void take_counts(struct sg_session *s, int side, const struct seg_flow *flow)
 {
 	if (flow->last_seen_ns > s->last_seen_ns)
 		s->last_seen_ns = flow->last_seen_ns;
@@ -74,7 +74,7 @@ static void catch_up(struct sg_session *s, int side, const struct seg_flow *flow
 	}
 	if (flow->payload)
 		s->data_seen = 1;
-	/* A RST alone says nothing. */
+	/* A single RST does not count as an answer. */
 	if (flow->packets > 1 || !(flow->closed & SEG_CLOSE_RST))
 		sg_tcp_mark_direction_seen(s, side);
 	if (flow->closed)
@@ -105,7 +105,7 @@ static void drop_one(struct sg_core *core, struct sg_session *s, __u8 dir)
 		s->kernel_packets += last.packets;
 		s->kernel_bytes += last.bytes;
 	}
-	catch_up(s, side, &last);
+	take_counts(s, side, &last);
 }
 
 void sg_cache_drop(struct sg_core *core, struct sg_session *s)
@@ -159,14 +159,13 @@ struct sg_cache_counts sg_cache_peek(struct sg_core *core, struct sg_session *s)
 			continue;
 		counts.packets[side] = flow.packets;
 		counts.bytes[side] = flow.bytes;
-		catch_up(s, side, &flow);
+		take_counts(s, side, &flow);
 	}
 	return counts;
 }
 
-/* A connection is the kernel's from its SYN on, unless too many are: a flood of SYNs must leave room for
- * those that were answered, in its family's map too. Of one that both ends have closed, only the last ACK
- * is still to come. */
+/* The kernel carries a connection from its SYN on, unless the maps are half full: a flood of SYNs must leave room for
+ * answered connections, in its family's map too. After both sides have closed, only the last ACK is to come. */
 static __u8 wanted_of_connection(const struct sg_core *core, const struct sg_session *s, __u8 both)
 {
 	__u32 room = core->cache_limit < SEG_FLOWS_MAX ? core->cache_limit : SEG_FLOWS_MAX;
@@ -178,7 +177,7 @@ static __u8 wanted_of_connection(const struct sg_core *core, const struct sg_ses
 	return sg_tcp_is_open(s) ? both : 0;
 }
 
-/* Which directions the kernel may decide by itself, as bits 1 << dir. */
+/* The directions in which the kernel may decide, as bits 1 << dir. */
 static __u8 wanted(const struct sg_core *core, const struct sg_session *s)
 {
 	const struct sg_ruleset *rules = core->ports[s->key.port_id]->rules;
@@ -207,7 +206,7 @@ static __u8 wanted(const struct sg_core *core, const struct sg_session *s)
 	return s->rejects && s->resets < SG_RESETS_MAX ? 0 : (__u8)(1 << s->initiator);
 }
 
-/* Never shorter than what the engine's timers will grant, whatever state a flow comes to. */
+/* At least as long as the engine's own timeout in any later state of the flow. */
 static __u64 kernel_timeout(const struct sg_session *s)
 {
 	if (s->denied || is_icmp(s))
@@ -244,8 +243,8 @@ static int put_one(struct sg_core *core, struct sg_session *s, __u8 dir, const s
 	return 1;
 }
 
-/* A connection that begins has no packet behind its SYN. Of all else that passes, packets that came before the
- * verdict may wait behind p, and go the other way where they went before. Copies wait for nobody. */
+/* An opening connection has no packet after its SYN yet. For any other flow, packets from before the verdict may wait
+ * after p, also in the other direction if it has packets. Copies need no order. */
 static __u8 phase_of(const struct sg_context *c, const struct sg_session *s, __u8 dir)
 {
 	int tcp = s->key.proto == SG_PROTO_TCP;
@@ -293,7 +292,7 @@ static int is_settling(struct sg_core *core, const struct sg_session *s, __u8 di
 	       flow.phase == SEG_FLOW_SETTLING;
 }
 
-/* p is of a kind that the kernel carries, so that its coming here means a miss. Asked once a second. */
+/* Whether the kernel should have carried p, so that the entry is missing. Checked once a second. */
 static int should_have_hit(const struct sg_context *c, struct sg_session *s)
 {
 	const struct sg_packet *p = c->p;
@@ -307,7 +306,7 @@ static int should_have_hit(const struct sg_context *c, struct sg_session *s)
 	return 0;
 }
 
-/* Not those that the policy's change sent here: the entry was no verdict any more. */
+/* Packets that a policy change sent here do not count: their entry is no longer valid. */
 static void count_offload_miss(struct sg_core *core, const struct sg_session *s, const struct sg_packet *p)
 {
 	struct sg_cache_stats *stats = stats_of(core, s);

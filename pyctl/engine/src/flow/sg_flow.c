@@ -10,9 +10,9 @@
 #include "session/sg_tcp.h"
 
 enum { ROOM_TRIES = 4 };	/* each may cost four system calls */
-#define PATIENCE_NS (60 * SG_SECOND)	/* that an end waits for room among the events */
+#define PATIENCE_NS (60 * SG_SECOND)	/* how long an end event waits for room */
 
-/* The packet's flow passes, but a rule, or a staged one, would have it otherwise. */
+/* Record that the packet's flow passes although a rule, or a staged rule, says otherwise. */
 static void record(const struct sg_context *c, __u32 rule_id, __u16 reason, __u8 initiator)
 {
 	struct sg_verdict verdict = { .rule_id = rule_id, .reason = reason, .initiator = initiator };
@@ -29,7 +29,7 @@ void sg_flow_decided(const struct sg_context *c, __u8 initiator, const struct sg
 		record(c, answer->rule_id, answer->reason, initiator);
 }
 
-/* It passes as the answer says. */
+/* Let the session pass, with or without a violation. */
 static void let_pass(const struct sg_context *c, struct sg_session *s, const struct sg_answer *answer)
 {
 	if (!s->violation)
@@ -38,7 +38,7 @@ static void let_pass(const struct sg_context *c, struct sg_session *s, const str
 	s->violation_reason = answer->reason;
 }
 
-/* The flow of a session as an event names it: from its initiator's side. */
+/* Fill in the event's fields that name the flow, from its initiator's side. */
 static void flow_event(const struct sg_session *s, struct sg_event *event)
 {
 	int out = s->initiator == SEG_DIR_EGRESS;
@@ -91,7 +91,7 @@ static void schedule(struct sg_core *core, struct sg_session *s)
 	sg_wheel_arm(&core->table, s, s->last_seen_ns + s->timeout_ns);
 }
 
-/* Both ends have spoken: it is not among those that make room any more. */
+/* A session in which both sides have sent is no longer evicted to make room. */
 static void note_answer(struct sg_core *core, struct sg_session *s)
 {
 	if (!s->lasting && !s->denied && s->seen_sides == 3)
@@ -116,8 +116,8 @@ void sg_flow_touch(const struct sg_context *c, struct sg_session *s)
 	schedule(c->core, s);
 }
 
-/* One of the port's that nobody has answered goes, the oldest first: of the peer, where it is the peer's share that is
- * used up. 0: there is none. The kernel may know more of one than the engine: then it is not one of them. */
+/* End the port's oldest unanswered session; if the peer's share is used up, the peer's. Returns 0 if there is none. The
+ * flow map is read first, because the kernel may have seen an answer. */
 static int make_room(const struct sg_context *c, enum sg_room room)
 {
 	struct sg_port_list *list = &c->port->sessions;
@@ -179,7 +179,7 @@ struct sg_session *sg_flow_deny(const struct sg_context *c, __u8 initiator, cons
 	struct sg_core *core = c->core;
 	struct sg_session *s;
 
-	/* A flood of what is denied must not take the room of what is allowed, nor that of other ports' denials. */
+	/* A flood of denied flows must not take the room of allowed flows, or of other ports' denials. */
 	if (c->port->denied >= (__u64)SG_SHARE * (core->table.max / 4 - core->denied))
 		return NULL;
 	s = add(c, initiator, answer);
@@ -198,7 +198,7 @@ static enum sg_event_class class_of_end(const struct sg_session *s)
 	return s->seen_sides == 3 ? SG_EMIT_END : SG_EMIT_UNANSWERED;
 }
 
-/* Datagrams need no handshake: whoever sends one back has answered. */
+/* Datagrams have no handshake: any packet back is an answer. */
 static __u8 answer_of(const struct sg_session *s, __u64 back_packets)
 {
 	if (s->key.proto != SG_PROTO_TCP)
@@ -230,7 +230,7 @@ int sg_flow_may_end(const struct sg_core *core, const struct sg_session *s)
 	return s->ended || sg_event_room(&core->report.events, s->key.port_id, class_of_end(s));
 }
 
-static void turn_denied(struct sg_core *core, struct sg_session *s)
+static void become_denied(struct sg_core *core, struct sg_session *s)
 {
 	sg_cache_evict(core, s);
 	sg_flow_emit_end(core, s);
@@ -256,7 +256,7 @@ static void emit_kernel_drops(struct sg_core *core, struct sg_session *s)
 
 void sg_flow_reopen(struct sg_session *s, __u64 now_ns)
 {
-	/* What it carried before has been told with that end. */
+	/* Its former packets were in that end event. */
 	s->ended = 0;
 	if (now_ns > s->created_ns)
 		s->created_ns = now_ns;
@@ -265,7 +265,7 @@ void sg_flow_reopen(struct sg_session *s, __u64 now_ns)
 	memset(s->bytes, 0, sizeof(s->bytes));
 }
 
-static void turn_allowed(struct sg_core *core, struct sg_session *s, __u64 now_ns)
+static void become_allowed(struct sg_core *core, struct sg_session *s, __u64 now_ns)
 {
 	sg_cache_evict(core, s);
 	emit_kernel_drops(core, s);
@@ -311,9 +311,9 @@ int sg_flow_revalidate(const struct sg_context *c, struct sg_session *s)
 	s->generation = c->port->rules->policy.generation;
 	s->rejects = answer.reject;
 	if (turned)
-		turn_denied(core, s);
+		become_denied(core, s);
 	else if (answer.pass && s->denied)
-		turn_allowed(core, s, c->now_ns);
+		become_allowed(core, s, c->now_ns);
 	s->rule_id = answer.rule_id;
 	if (answer.pass)
 		let_pass(c, s, &answer);
@@ -337,7 +337,7 @@ void sg_flow_close(struct sg_core *core, struct sg_session *s, int side, __u8 cl
 	if (!sg_tcp_is_over(s))
 		return;
 	sg_cache_drop(core, s);
-	/* It lingers: its timer tells it, when there is room. */
+	/* It lingers: its timer emits the event when there is room. */
 	if (sg_flow_may_end(core, s))
 		sg_flow_emit_end(core, s);
 }
@@ -369,11 +369,11 @@ void sg_flow_resume(struct sg_core *core, struct sg_session *s)
 {
 	if (s->denied)
 		count_denied(core, s, 1);
-	/* No generation is 0: its next packet is judged by the policy of that moment. */
+	/* No policy has generation 0, so its next packet is judged again. */
 	s->generation = 0;
 	sg_cache_drop(core, s);
 	schedule(core, s);
-	/* A RST that came while there was no engine. */
+	/* A RST may have come while there was no engine. */
 	if (sg_tcp_is_over(s))
 		sg_flow_emit_end(core, s);
 }
@@ -382,7 +382,7 @@ void sg_flow_due(struct sg_core *core, struct sg_session *s, __u64 now_ns)
 {
 	int closed = s->tcp_state == SG_TCP_LAST_ACK && !s->ended;
 
-	/* With the last ACK in the kernel's counts; what is later than that, or is sent once more, comes here. */
+	/* The kernel has counted the last ACK; later packets and retransmissions come to the engine. */
 	if (closed)
 		sg_cache_drop(core, s);
 	else if (s->cached)
@@ -415,7 +415,7 @@ void sg_flow_info(struct sg_core *core, struct sg_session *s, struct sg_session_
 
 	if (s->cached && !s->denied) {
 		kernel = sg_cache_peek(core, s);
-		/* It may have closed, and the ring was full: then its timer is far too late. */
+		/* If it closed while the ring was full, its timer is too late. */
 		schedule(core, s);
 	}
 	flow_event(s, &flow);

@@ -1,39 +1,39 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* The life of a session: opened, judged again, denied, ended; and what is told of it. */
+/* Opens, revalidates, denies and ends sessions, and emits their events. */
 #ifndef SG_FLOW_H
 #define SG_FLOW_H
 
 #include "flow/sg_state.h"
 
-/* The answer decides on the packet's flow, whose session, if any, is of another decision: it is the rule's hit, and
- * what a staged rule would have said is told. `kept`: a session will remember it; else what only passes is told, too. */
+/* Count the rules' hit and record the verdict of a staged rule, after an answer decided on the packet's flow. `kept`: a
+ * session will hold the answer; else a violation is recorded here too. */
 void sg_flow_decided(const struct sg_context *c, __u8 initiator, const struct sg_answer *answer, int kept);
 
-/* A new session that passes; NULL where the table is full. */
+/* Open a session that passes; NULL: the table is full. */
 struct sg_session *sg_flow_open(const struct sg_context *c, __u8 initiator, const struct sg_answer *answer);
-/* A session that only remembers a denial; NULL where there are enough of them. */
+/* Open a session that only holds a denial; NULL: there are too many of them. */
 struct sg_session *sg_flow_deny(const struct sg_context *c, __u8 initiator, const struct sg_answer *answer);
-/* Judge by the policy in force. Afterwards s->denied tells. 1 when it just turned from allowed to denied; -ENOMEM: it
- * cannot be told, and the packet goes nowhere; else 0. */
+/* Judge the session by the policy in force, and set s->denied. Returns 1 if it was allowed and is now denied; -ENOMEM:
+ * unknown, drop the packet; else 0. */
 int sg_flow_revalidate(const struct sg_context *c, struct sg_session *s);
-/* The packet belongs to s: count it, and push its end away. */
+/* Count the packet for s, and restart the timeout. */
 void sg_flow_touch(const struct sg_context *c, struct sg_session *s);
-/* The packet was judged, and answered: the flow map follows its state, and what is over is told. */
+/* Update the flow map and emit the end of a session that is over; call it after the packet was judged and answered. */
 void sg_flow_settle(const struct sg_context *c, struct sg_session *s);
-/* The kernel let that side's FIN or RST pass (enum seg_close). */
+/* Handle a side's FIN or RST that the kernel let pass (enum seg_close). */
 void sg_flow_close(struct sg_core *core, struct sg_session *s, int side, __u8 close, __u64 now_ns);
-/* Its end was told, and it goes on: its receiver did not believe the RST. */
+/* Reopen a session whose end was emitted: the receiver ignored the RST. */
 void sg_flow_reopen(struct sg_session *s, __u64 now_ns);
-/* The session of this key; NULL where there is none, or only one of a port that had this number before: it ends. */
+/* Return the session of this key, or NULL. A session of a former port of this id ends here. */
 struct sg_session *sg_flow_find(struct sg_core *core, struct sg_port *port, const struct sg_key *key);
-/* Its end was told, or there is room among the events to tell it. */
+/* Return whether the session's end was emitted, or has room to be. */
 int sg_flow_may_end(const struct sg_core *core, const struct sg_session *s);
-/* Tell its end, once: when it was seen last. */
+/* Emit the session's end once, with the time of its last packet. */
 void sg_flow_emit_end(struct sg_core *core, struct sg_session *s);
 void sg_flow_end(struct sg_core *core, struct sg_session *s);
-/* One that a former engine left, filed again: what the kernel has carried since is counted. */
+/* Resume a session of a former engine: add what the kernel has carried since. */
 void sg_flow_resume(struct sg_core *core, struct sg_session *s);
-/* Its timer came: end it, unless the kernel has carried packets since. */
+/* Handle the session's timer: end it, unless the kernel has carried packets since. */
 void sg_flow_due(struct sg_core *core, struct sg_session *s, __u64 now_ns);
 
 void sg_flow_info(struct sg_core *core, struct sg_session *s, struct sg_session_info *info);

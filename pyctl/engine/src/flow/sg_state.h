@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* What the core remembers, of each port and in all; and a packet on its way through the stages. */
+/* The core's state, each port's state, and the context of a packet. */
 #ifndef SG_STATE_H
 #define SG_STATE_H
 
@@ -9,10 +9,10 @@
 
 enum { SG_INITIATORS = 16384, SG_GROUP_QUERIES = 32 };
 
-/* The last questions to groups (verdict/sg_group_query.h). */
+/* The last queries to groups (verdict/sg_group_query.h). */
 struct sg_group_query_ring {
-	__u64 sessions[SG_GROUP_QUERIES];	/* names; 0: none */
-	__u32 next;			/* the place of the oldest */
+	__u64 sessions[SG_GROUP_QUERIES];	/* handles; 0: none */
+	__u32 next;			/* index of the oldest */
 };
 
 struct sg_group_queries {
@@ -22,7 +22,7 @@ struct sg_group_queries {
 /* The workload's DHCP server (verdict/sg_renewal.h). */
 struct sg_renewal {
 	__u8 server[16];
-	__u64 paced_ns;		/* by when all would have been asked at a steady pace */
+	__u64 paced_ns;		/* when at a steady pace the last would have been sent */
 	__u64 asked_ns;
 	__u8 known;		/* there is a server */
 	__u8 answers;		/* that may still come */
@@ -37,11 +37,11 @@ struct sg_port {
 	__u32 denied;			/* of the sessions, those that only remember a denial */
 	__u32 frag_memory;
 	struct seg_share shares[2];	/* egress, ingress: as seg_shares */
-	__u64 reject_ns;		/* by when what was answered would have been, at a steady pace */
+	__u64 reject_ns;		/* when at a steady pace the last answer would have been sent */
 	struct sg_counts counts;
 	struct sg_cache_stats cache;
 	__u16 closing_next;		/* of core->closing */
-	__u8 closing;			/* it is in there */
+	__u8 closing;			/* it is on that list */
 };
 
 struct sg_core {
@@ -49,27 +49,27 @@ struct sg_core {
 	struct sg_core_config config;
 	struct sg_node *node;		/* what SG_POLICY_NODE means; NULL: no rules */
 	struct sg_port *ports[SEG_PORT_IDS];	/* [0] collects what belongs to no port */
-	__u16 closing;			/* the first of those that were deleted and have sessions; 0: none */
+	__u16 closing;			/* the first deleted port with sessions; 0: none */
 	struct sg_table table;
 	struct sg_frags frags;
 	struct sg_report report;
-	__u64 initiator_cache[SG_INITIATORS];	/* who opened what expired: hash, low bit = ingress */
+	__u64 initiator_cache[SG_INITIATORS];	/* of expired connections: hash, low bit = ingress */
 	__u32 denied;			/* sessions that only remember a denial */
 	__u32 cache_limit;
-	__u32 sweep;			/* slot from which on entries of ports without a flow map go; 0: none do */
+	__u32 sweep;			/* next slot to look for entries of ports without a flow map; 0: none */
 	__u32 frames;			/* since the last tick */
-	struct sg_cache_stats cache;	/* of all ports that there ever were */
+	struct sg_cache_stats cache;	/* of all ports since the start */
 	__u64 now_ns;			/* as last handed in */
 	__u64 share_gap_ns;		/* as last handed in */
 	int share_hit;
 	int share_behind;		/* frames pile up */
 	int contended;			/* a conversation other than the one below was seen */
-	__u64 conversation[2];			/* both addresses of one, in one, whichever way it goes */
+	__u64 conversation[2];		/* the XOR of its two addresses */
 	struct seg_share share_peers[SEG_SHARE_PEERS];	/* as seg_shares, by hash of port, direction and peer */
-	__u64 swept_ns;			/* when repeated drops were looked at last */
+	__u64 swept_ns;			/* the last look at repeated drops */
 };
 
-/* A packet, or a whole datagram, on its way through the stages. */
+/* The context of a packet or a whole datagram in the stages. */
 struct sg_context {
 	struct sg_core *core;
 	struct sg_port *port;

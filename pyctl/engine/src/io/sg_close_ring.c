@@ -83,7 +83,7 @@ int sg_close_ring_take(struct sg_close_ring *ring, struct seg_close_event *out)
 		__u32 length = header & ~(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BIT);
 		int whole = !(header & BPF_RINGBUF_DISCARD_BIT) && length == sizeof(*out);
 
-		/* Its writer is at it still. */
+		/* Its writer has not finished. */
 		if (header & BPF_RINGBUF_BUSY_BIT)
 			return 0;
 		if (whole)

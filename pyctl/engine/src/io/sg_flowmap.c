@@ -58,7 +58,7 @@ int sg_flowmap_open(struct sg_flowmap *maps, const char *directory)
 			found.control->share_ahead_ns = SEG_SHARE_AHEAD_NS;
 		if (!error && getrandom(&found.control->share_seed, sizeof(__u64), 0) != sizeof(__u64))
 			error = -EIO;
-		/* One for the map's life: what a former engine decided holds while this one starts. */
+		/* One for the map's life: a former engine's verdicts hold while this one starts. */
 		if (!error && !found.control->flow_secret[0] &&
 		    getrandom(found.control->flow_secret, sizeof(found.control->flow_secret), 0) !=
 			    sizeof(found.control->flow_secret))
@@ -119,7 +119,7 @@ int sg_flowmap_delete(const struct sg_flowmap *maps, int family, const void *key
 	if (!last)
 		last = &unwanted;
 	error = element(maps, family, BPF_MAP_LOOKUP_AND_DELETE_ELEM, key, last);
-	/* Hash maps have it since 5.14; before, what passes between the two calls is not counted. */
+	/* Hash maps have it since 5.14; before that, packets between the two calls are not counted. */
 	if (error == -KERNEL_ENOTSUPP || error == -EINVAL || error == -EOPNOTSUPP) {
 		error = element(maps, family, BPF_MAP_LOOKUP_ELEM, key, last);
 		if (!error)
@@ -133,8 +133,8 @@ static void clear(const struct sg_flowmap *maps, int family)
 	union seg_flow_key key = { 0 }, next = { 0 };
 	long end = element(maps, family, BPF_MAP_GET_NEXT_KEY, NULL, &key);
 
-	/* The next key is asked for while this one is still there: after one that is gone, the
-	 * kernel starts again at the first of its half a million buckets. */
+	/* Get the next key before deleting this one: after a missing key the kernel starts again at the first of half a
+	 * million buckets. */
 	while (!end) {
 		end = element(maps, family, BPF_MAP_GET_NEXT_KEY, &key, &next);
 		element(maps, family, BPF_MAP_DELETE_ELEM, &key, NULL);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* The pinned maps that the engine writes: verdicts of flows, and seg_control, where its heartbeat is. bpf(2)
- * from C, so that no packet waits for Python. API: sg_flowmap_*(); 0 or -errno.
+/* Writes the pinned maps of the engine: the flow maps, and seg_control with its heartbeat. bpf(2) from C, so that no packet
+ * waits for Python. API: sg_flowmap_*(); 0 or -errno.
  */
 #ifndef SG_FLOWMAP_H
 #define SG_FLOWMAP_H
@@ -16,7 +16,7 @@ struct sg_flowmap {
 };
 
 void sg_flowmap_init(struct sg_flowmap *maps);
-/* Replaces what is open only when all three pins are there and have our layout. */
+/* Open the three pins in place of open ones; nothing changes unless all are there and have our layout. */
 int sg_flowmap_open(struct sg_flowmap *maps, const char *directory);
 void sg_flowmap_close(struct sg_flowmap *maps);
 
@@ -27,9 +27,9 @@ int sg_flowmap_get(const struct sg_flowmap *maps, int family, const void *key,
 /* last gets the entry as it was; it may be NULL. */
 int sg_flowmap_delete(const struct sg_flowmap *maps, int family, const void *key,
 		      struct seg_flow *last);
-/* Take every entry out of both maps. */
+/* Delete every entry of both maps. */
 void sg_flowmap_clear(const struct sg_flowmap *maps);
-/* All rings were empty: what came before is judged and sent on. */
+/* Note that all rings were empty: earlier frames are judged and sent on. */
 void sg_flowmap_drained(const struct sg_flowmap *maps, __u64 now_ns);
 void sg_flowmap_beat(const struct sg_flowmap *maps, __u64 now_ns);
 

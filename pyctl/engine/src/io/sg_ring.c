@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Receive rings: opened by the agent in the enforcer's namespace, mapped by whoever is the engine.
+/* Receive rings: the agent opens them in the enforcer's namespace, the engine maps them.
  *
- * Sizes. A frame of SG_*_FRAME_MAX fits a slot of its ring behind 76 bytes of headers. A big slot
+ * Sizes. A frame of SG_*_FRAME_MAX fits a slot of its ring after 76 bytes of headers. A big slot
  * takes any frame that vth can deliver: a device of MTU 65535, and super-frames, which the kernel
  * itself segments on the way into vbr-neuv when they reach that link's gso_max_size (65536, also
  * for the BIG TCP of others: so vbr-neuv's gso_max_size must not be raised). Longer is truncated,
@@ -31,7 +31,7 @@ static const struct {
 	__u32 slot_bytes;
 	__u32 blocks;
 	__u32 longest;			/* frame */
-	__u32 behind;			/* so many frames wait: the engine does not keep up */
+	__u32 behind;			/* so many waiting frames: the engine does not keep up */
 } layouts[SG_RINGS] = {
 	[SG_RING_SMALL] = { 2048, 16, SG_SMALL_FRAME_MAX, 384 },	/* 8192 slots */
 	[SG_RING_MIDDLE] = { 9472, 8, SG_MIDDLE_FRAME_MAX, 220 },	/* 880 slots */
@@ -77,7 +77,7 @@ int sg_ring_map(struct sg_ring *ring, unsigned int kind, int fd, struct sg_ring_
 		.slots = slots_per_block(kind) * layouts[kind].blocks,
 		.shared = shared,
 	};
-	/* What the memfd says is checked like anything that another process wrote. */
+	/* Another process wrote the memfd, so its values are checked. */
 	set_head(ring, shared->next[kind] < ring->slots ? (__u32)shared->next[kind] : 0);
 	shared->next[kind] = ring->head;
 	return 0;

@@ -20,13 +20,13 @@ struct sg_ring {
 	__u8 *map;
 	size_t map_len;
 	__u32 slots;
-	__u32 head;			/* next slot to look at; shared->next lags behind it */
+	__u32 head;			/* next slot to read; shared->next follows it */
 	struct tpacket2_hdr *slot;	/* the head */
 	struct sg_ring_state *shared;
 	__u64 stuck_ns;			/* since when poll and the head slot contradict each other */
 };
 
-/* Map the ring of a socket that sg_rings_open made, and go on where shared says. 0 or -errno. */
+/* Map the ring of a socket of sg_rings_open, and continue at shared->next. Returns 0 or -errno. */
 int sg_ring_map(struct sg_ring *ring, unsigned int kind, int fd, struct sg_ring_state *shared);
 void sg_ring_unmap(struct sg_ring *ring);
 
@@ -38,7 +38,7 @@ void sg_ring_advance(struct sg_ring *ring);
 /* Give every slot before the head back to the kernel. */
 void sg_ring_release(struct sg_ring *ring);
 
-/* Frames have piled up: a 16th of the ring of small ones, a quarter or half of the others. */
+/* Return whether frames pile up: in a 16th of the small ring, a quarter or half of the others. */
 int sg_ring_is_behind(const struct sg_ring *ring);
 
 /* Find the oldest filled slot again: the index is off by one where an engine was killed between

@@ -34,7 +34,7 @@ struct sg_send {
 	__u8 made[SG_BATCH];
 	__u8 scratch[SG_SCRATCH_BYTES];
 	struct sg_reason_count *failed;	/* by port id, SEG_PORT_IDS places */
-	struct sg_reason_count *unsent;	/* likewise, of them: those that the core has counted as sent on */
+	struct sg_reason_count *unsent;	/* by port id: of `failed`, those that the core counted as sent on */
 	struct sg_engine_stats *stats;
 };
 

@@ -15,7 +15,7 @@ static int compare(const void *a, const void *b)
 /* The class of a sorted set that has been copied for it; owns `groups` from now on. */
 static __u32 intern(struct sg_classes *classes, __u32 *groups, __u32 count)
 {
-	/* The places behind an odd count are zero: the hash takes whole words. */
+	/* The hash takes whole words: after an odd count there is a zero. */
 	__u64 key[3] = {
 		sg_hash(&classes->hash_key, groups, (count + 1) / 2 * 8), count, 0,
 	};
@@ -102,7 +102,7 @@ __u32 sg_class_union(struct sg_classes *classes, __u32 one, __u32 other)
 	memcpy(both + a.count, b.groups, b.count * sizeof(*both));
 	found = sg_class_of(classes, both, a.count + b.count);
 	free(both);
-	/* Without memory it is found anew each time. */
+	/* Without memory the union is computed each time. */
 	if (found)
 		sg_map_put(&classes->unions, &classes->hash_key, key, found);
 	return found;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* Spans of addresses; see the header. In: CIDRs by group. Out: a class by address. No I/O.
- * CIDRs lie beside or in one another, never across: walked in order of their first address, those
- * that hold the current one are a stack, and each push or pop is where a span begins. */
+ * CIDRs never overlap partly. In the order of their first address, those around the current one are a stack, and each
+ * push or pop begins a span. */
 #include "node/sg_nets.h"
 
 #include <errno.h>
@@ -29,7 +29,7 @@ static address_t as_number(const __u8 *bytes)
 	return value;
 }
 
-/* The wider of two with one beginning comes first. */
+/* Of two with the same first address the wider comes first. */
 static int compare(const void *a, const void *b)
 {
 	const struct range *one = a, *other = b;

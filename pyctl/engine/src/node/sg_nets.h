@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Which CIDR groups an address is in: each IP version's addresses cut into spans of one class each,
- * so that a search takes the logarithm of their number and overlapping CIDRs cost nothing. */
+/* Finds the CIDR groups of an address: each IP version's addresses are cut into spans of one class each, so a search is
+ * logarithmic and overlapping CIDRs cost nothing. */
 #ifndef SG_NETS_H
 #define SG_NETS_H
 
@@ -18,7 +18,7 @@ struct sg_nets {
 	__u32 counts[2];
 };
 
-/* 0, -ENOMEM, or -EINVAL for a CIDR that is none. */
+/* Return 0, -ENOMEM, or -EINVAL for an invalid CIDR. */
 int sg_nets_build(struct sg_nets *nets, struct sg_classes *classes, const struct sg_node_cidr *cidrs,
 		  __u32 count);
 void sg_nets_free(struct sg_nets *nets);

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* The node's policy; see the header. In: a checked view, questions. Out: the rule that decides. No I/O.
  *
- * An end is in the groups of its CIDRs, by its address, and in those that select its workload: the
- * local end's workload is known by the port, whatever address it uses; the peer's by its address,
- * which is looked up among those that workloads have before any CIDR is asked. Where several workloads
- * have one address, it is one on the port's own segment, where one is, else any: the strictest answer holds.
+ * An end is in the CIDR groups of its address and in the groups that select its workload. The port tells the local
+ * workload, whatever address it uses; the peer's workload is looked up by address before any CIDR. If several workloads
+ * have the address, the peer is one on the port's own segment; if none is there, it may be any, and the strictest answer
+ * holds.
  *
- * What holds between two classes is compiled when it is first asked. A member that comes or goes
- * changes its class, and no pair. */
+ * The rules between two classes are compiled at the first query. A change of members changes classes, but no pair. */
 #include "node/sg_node.h"
 
 #include <errno.h>
@@ -29,7 +28,7 @@ struct holder {
 	__u32 segment;		/* 0: not known */
 };
 
-/* Who has an address that several have: each for each of its segments. */
+/* The holders of an address that several workloads have: one for each workload and segment. */
 struct holders {
 	struct holder *all;
 	__u32 count;		/* 0: a free place */
@@ -42,7 +41,7 @@ struct sg_node {
 	struct sg_hash_key hash_key;
 	__u32 groups;
 	__u32 rule_count;
-	int one_sided;			/* a rule holds at one end alone: pairs differ by direction */
+	int one_sided;			/* a rule holds at one end only, so pairs differ by direction */
 	struct sg_node_rule *rules;
 	struct sg_node_spec *specs;
 	struct ends sources;
@@ -58,7 +57,7 @@ struct sg_node {
 	__u32 pair_room;
 	__u64 pair_bytes;
 	__u64 *marks;			/* two bits for each rule, in two rows; zero between uses */
-	__u32 ports[SEG_PORT_IDS];	/* classes; 0: nobody said */
+	__u32 ports[SEG_PORT_IDS];	/* classes; 0: not known */
 };
 
 static int index_ends(struct ends *ends, const struct sg_node_rule *rules, __u32 count, __u32 groups,
@@ -196,7 +195,7 @@ static int add_holder(struct holders *holders, struct holder one)
 	return 0;
 }
 
-/* One more has the address. 0 or -ENOMEM. */
+/* Add a holder of the address. Returns 0 or -ENOMEM. */
 static int share_address(struct sg_node *node, const __u64 key[3], struct holder one)
 {
 	__u32 known = sg_map_get(&node->addresses, &node->hash_key, key), place;
@@ -211,7 +210,7 @@ static int share_address(struct sg_node *node, const __u64 key[3], struct holder
 		       sg_map_put(&node->addresses, &node->hash_key, key, place | SHARED);
 }
 
-/* It has the address alone, or is the first of those who have. */
+/* Set the only holder of the address, or the first of several. */
 static int set_address(struct sg_node *node, const __u64 key[3], __u32 class)
 {
 	__u32 known = sg_map_get(&node->addresses, &node->hash_key, key);
@@ -346,7 +345,7 @@ static __u32 local_class(struct sg_node *node, __u16 port_id, const struct sg_po
 	return own ? sg_class_union(&node->classes, own, by_address) : by_address;
 }
 
-/* What the peer may be: of its address one, or each who has it. */
+/* The classes that the peer may have: one for each holder of its address. */
 static struct holders peers_of(const struct sg_node *node, const struct sg_policy_query *q, struct holder *alone)
 {
 	__u64 key[3];
@@ -358,7 +357,7 @@ static struct holders peers_of(const struct sg_node *node, const struct sg_polic
 	return (struct holders){ alone, 1 };
 }
 
-/* Whether one of them is on the segment: then it is none of the others. */
+/* Whether a holder is on the segment: then the peer is that one. */
 static int is_near(const struct holders *holders, __u32 segment)
 {
 	for (__u32 i = 0; segment && i < holders->count; i++)
@@ -385,7 +384,7 @@ static enum sg_pair_table table_of(const struct sg_policy_query *q)
 	}
 }
 
-/* 0 and what holds between the local end and one class of the peer's; -ENOMEM. */
+/* Find the rules between the local end and one class of the peer. Returns 0 or -ENOMEM. */
 static int ask_one(struct sg_node *node, const struct sg_policy_query *q, __u32 local, __u32 peer,
 		   struct sg_found *found)
 {
@@ -410,13 +409,13 @@ static int ask_one(struct sg_node *node, const struct sg_policy_query *q, __u32 
 	return 0;
 }
 
-/* A rule that denies, then none, then one that allows. */
+/* The strictness of a rule: deny, then no rule, then allow. */
 static int strictness(const struct sg_node_rule *rule)
 {
 	return !rule ? 1 : rule->action == SEG_VERDICT_DENY ? 2 : 0;
 }
 
-/* Of equal ones that of the first rule, then that of the first staged one. */
+/* Of two equally strict ones, the one of the earlier rule, then of the earlier staged rule. */
 static int is_stricter(const struct sg_found *one, const struct sg_found *other)
 {
 	int more = strictness(one->rule) - strictness(other->rule);

@@ -334,7 +334,7 @@ int sg_decode_quoted(const struct sg_packet *p, struct sg_packet *inner)
 		if (inner->kind == SG_KIND_FRAGMENT && inner->frag_offset)
 			return -1;
 	}
-	/* The error goes back to whoever sent what it quotes. */
+	/* The error goes to the sender of the quoted packet. */
 	if (memcmp(p->daddr, inner->saddr, 16) || w.at > w.end)
 		return -1;
 	inner->proto = w.next;

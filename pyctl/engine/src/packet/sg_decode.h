@@ -22,7 +22,7 @@ enum sg_decode_size {
 	SG_ETH_LEN = 14, SG_IPV4_LEN = 20, SG_IPV6_LEN = 40, SG_TCP_LEN = 20, SG_UDP_LEN = 8,
 	SG_ICMP_LEN = 8, SG_SCTP_LEN = 16,	/* with the head of the first chunk */
 	SG_IGMP_IP_LEN = 24,		/* with the router alert option */
-	SG_IPV6_EXTENSIONS_MAX = 8,	/* more of them is a way to hide, not to speak */
+	SG_IPV6_EXTENSIONS_MAX = 8,	/* more serve only to evade inspection */
 };
 
 enum sg_kind {
@@ -32,7 +32,7 @@ enum sg_kind {
 	SG_KIND_TCP,
 	SG_KIND_UDP,
 	SG_KIND_SCTP,
-	SG_KIND_ICMP_QUERY,	/* echo request and its like: icmp_id and icmp_type tell the flow */
+	SG_KIND_ICMP_QUERY,	/* echo request and similar: icmp_id and icmp_type name the flow */
 	SG_KIND_ICMP_REPLY,	/* icmp_query is the type it answers */
 	SG_KIND_ICMP_ERROR,	/* quotes a packet: sg_decode_quoted */
 	SG_KIND_ICMP_OTHER,
@@ -69,7 +69,7 @@ struct sg_packet {
 	__u8 hop_limit;
 	__u8 frag_more;
 	__u8 opens;		/* SCTP: it begins with INIT */
-	__u8 extended;		/* came in fragments or with extension headers: the kernel may not find its flow */
+	__u8 extended;		/* fragmented, or with extension headers: the flow map may not match */
 	__u8 to_group;		/* by its MAC or by its address */
 	__u8 saddr[16];
 	__u8 daddr[16];
@@ -77,10 +77,10 @@ struct sg_packet {
 
 /* MACs to port and direction. SEG_R_NONE, SEG_R_MALFORMED or SEG_R_DETOUR_MACS. */
 __u16 sg_decode_link(const struct sg_frame *frame, struct sg_packet *p);
-/* The rest of what sg_decode_link began. */
+/* Decode the IP header and what follows it, after sg_decode_link. */
 __u16 sg_decode_network(struct sg_packet *p);
-/* Whether a device that finishes the checksum would write it over what is judged: SEG_R_NONE or SEG_R_CSUM_PLACE. As
- * seg_csum.h, for what came by a datapath without it. */
+/* Return SEG_R_CSUM_PLACE if a device that finishes the checksum would write over bytes that the verdict depends on, else
+ * SEG_R_NONE. As seg_csum.h, for frames of a datapath without it. */
 __u16 sg_decode_csum(const struct sg_packet *p);
 /* The transport header of a first fragment (p as decoded from it): `total` is the length of the
  * whole datagram's payload. Needs all headers in that fragment, else SEG_R_FRAGMENT_TINY. */
@@ -95,7 +95,7 @@ __u16 sg_decode_transport(struct sg_packet *p, __u32 present, __u32 total);
 /* The addresses of flow-bearing ICMP: kind and icmp_* from the 8 bytes at `at`. */
 void sg_decode_icmp(struct sg_packet *p, const __u8 *at);
 
-/* A detour's, of a group, too. */
+/* A group MAC, also a detour's BCMAC. */
 static inline int sg_mac_is_group(const __u8 *mac)
 {
 	return mac[0] & 1;
@@ -113,27 +113,27 @@ static inline int sg_mac_is_copy(const __u8 *mac)
 	return mac[3] == SEG_TAPMAC_3 && sg_mac_is_detour(mac);
 }
 
-/* As destination: held on its way to the workload, and addressed to a group before that. */
+/* A destination MAC of a held frame to the workload that was sent to a group. */
 static inline int sg_mac_is_bcmac(const __u8 *mac)
 {
 	return mac[0] == SEG_BCMAC_0 && mac[1] == SEG_BCMAC_1 && mac[2] == SEG_BCMAC_2 &&
 	       mac[3] == SEG_BCMAC_3;
 }
 
-/* A tag of VLAN 0 is a priority, and no VLAN. */
+/* A tag of VLAN 0 carries a priority only. */
 static inline int sg_frame_is_tagged(const struct sg_frame *frame)
 {
 	return frame->has_vlan && (frame->vlan_tci & 0x0fff);
 }
 
-/* Of a frame that has gone on already, or made in answer to one: it is judged, and never sent. */
+/* Whether the frame is a copy of one that was sent on, or an answer to a copy: it is judged and never sent. */
 static inline int sg_frame_is_copy(const struct sg_frame *frame)
 {
 	return frame->len >= SG_ETH_LEN &&
 	       (sg_mac_is_copy(frame->data) || sg_mac_is_copy(frame->data + 6));
 }
 
-/* A super-frame that the kernel has yet to cut: its IP length fields may be zero. */
+/* A super-frame that the kernel will segment: its IP length fields may be zero. */
 static inline int sg_frame_is_gso(const struct sg_frame *frame)
 {
 	return (frame->vnet[1] & 0x7f) != 0;

@@ -5,7 +5,7 @@
 #include "base/sg_bytes.h"
 #include "packet/sg_decode.h"
 
-/* Types that ask, each followed by the type that answers. */
+/* Query types, each followed by its reply type. */
 static const __u8 queries_v4[][2] = { { 8, 0 }, { 13, 14 }, { 15, 16 }, { 17, 18 } };
 static const __u8 queries_v6[][2] = { { 128, 129 } };
 
@@ -93,11 +93,11 @@ __u16 sg_decode_transport(struct sg_packet *p, __u32 present, __u32 total)
 	case SG_PROTO_ICMP:
 	case SG_PROTO_ICMPV6:
 		if ((p->proto == SG_PROTO_ICMPV6) != (p->family == SEG_FAMILY_IPV6))
-			break;	/* the other family's: no stack answers it */
+			break;	/* the other family's: no stack accepts it */
 		if (present < SG_ICMP_LEN)
 			return cut;
 		sg_decode_icmp(p, at);
-		/* Nobody sends it behind extension headers, and Linux would take it there. */
+		/* No host sends ND after extension headers, but Linux would accept it. */
 		return p->kind == SG_KIND_NEIGHBOUR && p->extended ? SEG_R_MALFORMED : SEG_R_NONE;
 	case SG_PROTO_SCTP:
 		if (present < SG_SCTP_LEN)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* The head of a packet that the engine makes itself. In: who speaks to whom, of what. Out: its bytes. */
+/* Writes the headers of a packet that the engine makes. In: addresses, protocol, length. Out: bytes. */
 #ifndef SG_IP_H
 #define SG_IP_H
 
@@ -15,8 +15,8 @@ struct sg_ip_head {
 	__u8 tos;		/* IPv4 */
 };
 
-/* Begin a frame, whose heads are zeroed. The detour's MACs need no lookup: p's own pair leads on to its receiver, and swapped, back to
- * its sender (a UCMAC as source turns into one as destination, that is: the other direction). */
+/* Begin a frame with zeroed headers. The detour's MACs need no lookup: p's own pair leads to its receiver, and swapped to
+ * its sender, because a UCMAC as destination means the other direction. */
 static inline void sg_put_eth(__u8 *bytes, const struct sg_packet *p, int back)
 {
 	memset(bytes, 0, SG_ETH_LEN + SG_IPV6_LEN + SG_TCP_LEN);
@@ -25,7 +25,7 @@ static inline void sg_put_eth(__u8 *bytes, const struct sg_packet *p, int back)
 	sg_put16(bytes + 12, p->ethertype);
 }
 
-/* Write it to zeroed bytes: no options, never to be fragmented. Gives its length. */
+/* Write an IP header without options and with DF to zeroed bytes. Returns its length. */
 static inline __u32 sg_put_ip(__u8 *ip, const struct sg_ip_head *head)
 {
 	enum { HOPS = 64, DONT_FRAGMENT = 0x4000 };

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Answers to what is rejected; see the header. In: the packet that must not pass. Out: one frame's bytes, or
- * none. UDP is answered as a host without that port would, so that a connected socket fails at once;
- * other protocols as prohibited. The packet is quoted as far as the RFCs want it (576 bytes in all for
- * IPv4, 1280 for IPv6), so that an answer is never more than 48 bytes longer than what it answers. */
+/* Builds rejections; see the header. In: the packet that must not pass. Out: one frame's bytes, or none. UDP gets "port
+ * unreachable", so that a connected socket fails at once; other protocols "prohibited". The packet is quoted up to the
+ * RFCs' limit (576 bytes in all for IPv4, 1280 for IPv6), so an answer is at most 48 bytes longer than the packet. */
 #include "packet/sg_reject.h"
 
 #include "packet/sg_ip.h"
@@ -15,7 +14,7 @@ enum {
 	INTERNETWORK_CONTROL = 0xc0,
 };
 
-/* One host, and not this one: whoever has it can be told, and be taken for the one who tells. */
+/* Whether the address is a single host's, and not loopback: it can receive an answer, or be the source of one. */
 static int is_host(const struct sg_packet *p, const __u8 *address)
 {
 	static const __u8 zero[16];
@@ -27,7 +26,7 @@ static int is_host(const struct sg_packet *p, const __u8 *address)
 
 int sg_may_be_rejected(const struct sg_packet *p)
 {
-	/* In p's MACs: its receiver's is a group's. */
+	/* The receiver's MAC in p is a group's. */
 	if (p->frame->data[0] & 1 || p->frames > 1 || p->extended)
 		return 0;
 	if (!is_host(p, p->saddr) || !is_host(p, p->daddr))
@@ -36,7 +35,7 @@ int sg_may_be_rejected(const struct sg_packet *p)
 	       p->kind == SG_KIND_SCTP || p->kind == SG_KIND_ICMP_QUERY;
 }
 
-/* What says that p must not pass, to its sender. Gives its length. */
+/* Write the ICMP error for p's sender. Returns its length. */
 static __u32 put_unreachable(__u8 *ip, const struct sg_packet *p, __u32 quoted)
 {
 	int v6 = p->family == SEG_FAMILY_IPV6, udp = p->kind == SG_KIND_UDP;
@@ -52,7 +51,7 @@ static __u32 put_unreachable(__u8 *ip, const struct sg_packet *p, __u32 quoted)
 	icmp[0] = v6 ? V6_UNREACHABLE : V4_UNREACHABLE;
 	icmp[1] = v6 ? (udp ? V6_PORT : V6_PROHIBITED) : (udp ? V4_PORT : V4_PROHIBITED);
 	memcpy(icmp + SG_ICMP_LEN, p->frame->data + p->l3, quoted);
-	/* ICMPv6 sums the addresses, too. */
+	/* ICMPv6's checksum covers the addresses too. */
 	sum = v6 ? sg_sum(ip + 8, 32, head.payload_len + SG_PROTO_ICMPV6) : 0;
 	sg_put16(icmp + 2, sg_checksum(sg_sum(icmp, head.payload_len, sum)));
 	return head_len + head.payload_len;

@@ -4,7 +4,7 @@
 
 #include "packet/sg_ip.h"
 
-/* `back`: to p's sender, else on to its receiver. */
+/* `back`: to p's sender, else to its receiver. */
 static __u32 put_rst(__u8 *bytes, const struct sg_packet *p, int back, __u32 seq, __u32 ack, int flags)
 {
 	struct sg_ip_head head = {
@@ -16,7 +16,7 @@ static __u32 put_rst(__u8 *bytes, const struct sg_packet *p, int back, __u32 seq
 	__u8 *tcp;
 
 	sg_put_eth(bytes, p, back);
-	/* A group address has no business as a source. */
+	/* A group address is not valid as a source. */
 	if (sg_mac_is_group(bytes + 6))
 		return 0;
 	head_len = SG_ETH_LEN + sg_put_ip(bytes + SG_ETH_LEN, &head);
@@ -46,6 +46,6 @@ __u32 sg_reset_sender(const struct sg_packet *p, __u8 *bytes)
 
 __u32 sg_reset_receiver(const struct sg_packet *p, __u8 *bytes)
 {
-	/* With ACK it is taken in SYN_SENT too. */
+	/* With ACK it is accepted in SYN_SENT too. */
 	return put_rst(bytes, p, 0, p->seq, p->ack, SG_RST | (p->tcp_flags & SG_ACK));
 }

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* TCP resets made by the engine: built from the packet at hand, so that both stacks take them as
- * exact (RFC 5961), with the detour's MACs, so that vbr delivers them. Both give the frame's length; 0: there is
- * none. */
+/* Builds TCP resets from a packet, so that both stacks accept their sequence numbers as exact (RFC 5961), with the detour's
+ * MACs, so that vbr delivers them. Both return the frame's length; 0: no reset. */
 #ifndef SG_RESET_H
 #define SG_RESET_H
 
 #include "packet/sg_decode.h"
 
-/* To whoever sent p; a RST is never answered. */
+/* Reset p's sender; a RST gets no answer. */
 __u32 sg_reset_sender(const struct sg_packet *p, __u8 *bytes);
-/* To whom p was going, in p's place. */
+/* Reset p's receiver in place of p. */
 __u32 sg_reset_receiver(const struct sg_packet *p, __u8 *bytes);
 
 #endif

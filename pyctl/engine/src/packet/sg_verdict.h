@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* What is to become of a packet: verdict/ decides it, core/ carries it out. */
+/* A verdict on a packet: verdict/ makes it, core/ carries it out. */
 #ifndef SG_VERDICT_H
 #define SG_VERDICT_H
 
@@ -7,19 +7,19 @@
 
 struct sg_session;
 
-/* Who is answered, in this order, before anything else is done. */
+/* Answers, sent in this order before anything else. */
 enum sg_action {
 	SG_RESET_RECEIVER = 1,
 	SG_RESET_SENDER = 2,
-	SG_REJECT = 4,		/* the sender is told, at the port's pace: RST, or an ICMP error */
+	SG_REJECT = 4,		/* RST or ICMP error to the sender, at the port's pace */
 };
 
 struct sg_verdict {
 	__u32 rule_id;
 	__u16 reason;		/* SEG_R_NONE: it passes */
-	__u8 initiator;		/* who opened its flow; 0: itself */
+	__u8 initiator;		/* of its flow, enum seg_dir; 0: the packet's direction */
 	__u8 actions;		/* enum sg_action, bits */
-	struct sg_session *session;	/* whose entries in the flow map follow it, after the answers; or NULL */
+	struct sg_session *session;	/* update its flow-map entries, after the answers; NULL: none */
 };
 
 #endif

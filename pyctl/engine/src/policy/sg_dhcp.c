@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* DHCP's two messages; see the header. In: a new flow. Out: enum sg_dhcp. No I/O.
- * A client's question leaves any workload where it goes to all; to those that serve alone it comes, to them or to all. */
+/* Classifies DHCP; see the header. In: a new flow. Out: enum sg_dhcp. No I/O.
+ * A client's broadcast may leave any workload. Clients' messages, broadcast or not, come only to workloads that serve. */
 #include "policy/sg_dhcp.h"
 
 #include <string.h>
@@ -10,7 +10,7 @@
 struct side {
 	__u16 client;
 	__u16 server;
-	__u8 everybody[16];	/* where a client's question goes */
+	__u8 everybody[16];	/* where a client broadcasts */
 };
 
 static const struct side V4 = { 68, 67, { 255, 255, 255, 255 } };

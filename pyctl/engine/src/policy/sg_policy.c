@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Compiles sg_rule into four lists (direction x family) and answers the question of a new flow.
+/* Compiles sg_rule into four lists (direction x family) and answers policy queries.
  * In: sg_core.h's structs. Out: sg_answer. No I/O. A rule for both directions or families is
  * copied into each list, so the scan tests only what differs from rule to rule. */
 #include "policy/sg_policy.h"
@@ -124,7 +124,7 @@ struct decision {
 	__u8 reject;
 };
 
-/* 1 and the rule's, 0 and the default's, or -ENOMEM. */
+/* Find the decision: returns 1 if a rule decides, 0 if the default does, or -ENOMEM. */
 static int decide(const struct sg_ruleset *set, const struct sg_policy_query *q, struct decision *out)
 {
 	struct sg_found found = { NULL, NULL };
@@ -155,8 +155,8 @@ static int decide(const struct sg_ruleset *set, const struct sg_policy_query *q,
 	return error ? error : !!found.rule;
 }
 
-/* A flow that passes unseen is told as what the staged rule makes of it; to what is denied, or would
- * be, a rule that would allow it is a note. Where both say the same there is nothing to tell. */
+/* Add the staged rule's verdict where it differs: on an allowed flow a staged denial becomes the reason; on a denied flow a
+ * staged permission is noted beside it. */
 static void stage(struct sg_answer *answer, const struct decision *d)
 {
 	answer->staged_id = d->staged_id;
@@ -170,7 +170,7 @@ static void stage(struct sg_answer *answer, const struct decision *d)
 	}
 }
 
-/* What each mode makes of it:
+/* The decision in each mode:
  *   protect   denied is dropped;
  *   monitor   passes; what protect would deny, by a rule or by the default, is a violation;
  *   discover  passes; only an explicit deny is a violation, the rest is being learned. */

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* A port's policy: the first rule that matches decides, of a list of its own (the dp protocol's ports
- * have one) or of the node's. Pure. */
+/* Answers queries by a port's policy: the first matching rule decides, of its own list (ports of the dp protocol have one)
+ * or of the node's. Pure. */
 #ifndef SG_POLICY_H
 #define SG_POLICY_H
 
 #include "api/sg_core.h"
 #include "node/sg_node.h"
 
-/* A rule in the form the scan wants: the network as two words, so v4 and v6 compare alike. */
+/* A rule compiled for the scan: the network as two words, so v4 and v6 compare alike. */
 struct sg_match {
 	__u64 net[2];
 	__u64 mask[2];
@@ -20,7 +20,7 @@ struct sg_match {
 
 struct sg_ruleset {
 	struct sg_policy policy;
-	struct sg_node *const *node;	/* the node's policy as it is by then; points to NULL: none yet */
+	struct sg_node *const *node;	/* the node's current policy; points to NULL: none yet */
 	struct sg_match *lists[2][2];	/* [egress, ingress][IPv4, IPv6], each in the given order */
 	__u32 counts[2][2];
 	struct sg_match matches[];
@@ -34,7 +34,7 @@ struct sg_answer {
 	__u16 staged_reason;	/* SEG_R_STAGED_ALLOW, where rule_id's verdict is another; else none */
 	__u8 pass;		/* SEG_R_NONE, or it is only recorded */
 	__u8 reject;		/* it does not pass, and is answered */
-	__u8 unknown;		/* memory was short: it says nothing of the flow, which keeps the state it has */
+	__u8 unknown;		/* no memory: there is no answer, and the flow keeps its state */
 };
 
 /* 0 and *out, -ENOMEM, or -EINVAL. Free with free(). */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Log of events, numbered; beyond a port's share new ones are forgotten and counted. The repeat table is direct-mapped: of
- * two flows that meet in one place, the former's repeats are told early. */
+/* Numbered log of events; beyond a port's share new events are dropped and counted. The repeat table is direct-mapped: if
+ * two flows share an entry, the first one's repeats are emitted early. */
 #include "report/sg_event_queue.h"
 
 #include <errno.h>
@@ -54,7 +54,7 @@ void sg_event_place(struct sg_event_queue *q, struct sg_event_log *log, int keep
 		start(log, epoch);
 	q->log = log;
 	q->is_ours = 0;
-	q->lost_told = log->lost_drops + log->lost_ends;
+	q->lost_reported = log->lost_drops + log->lost_ends;
 	for (__u64 number = log->first; number < log->next; number++)
 		++*held_of(q, &log->events[number % SG_EVENTS]);
 }
@@ -83,7 +83,7 @@ void sg_event_push(struct sg_event_queue *q, const struct sg_event *event, enum 
 	}
 	++*held_of(q, event);
 	q->log->events[q->log->next % SG_EVENTS] = *event;
-	/* After the event is whole, for whoever finds the log of a dead engine. */
+	/* Stored after the event, because a successor may read the log of a dead engine. */
 	__atomic_store_n(&q->log->next, q->log->next + 1, __ATOMIC_RELEASE);
 }
 
@@ -99,7 +99,7 @@ static void emit_repeats(struct sg_event_queue *q, struct sg_repeat *r, __u64 no
 static void push_unless_repeated(struct sg_event_queue *q, const struct sg_hash_key *key,
 				 const struct sg_event *event, enum sg_event_class class)
 {
-	/* Everything that names the flow and the reason, nothing that counts. */
+	/* The fields that name the flow and the reason, without counts. */
 	struct {
 		__u16 port_id, reason, dport, sport;
 		__u8 dir, family, proto, kind, pad[4];
@@ -169,10 +169,10 @@ __u32 sg_event_read(struct sg_event_queue *q, __u64 after, struct sg_event *out,
 
 	*page = (struct sg_event_page){
 		.epoch = log->epoch, .first = number,
-		.lost = log->lost_drops + log->lost_ends - q->lost_told,
+		.lost = log->lost_drops + log->lost_ends - q->lost_reported,
 		.lost_drops = log->lost_drops, .lost_ends = log->lost_ends,
 	};
-	q->lost_told += page->lost;
+	q->lost_reported += page->lost;
 	for (; found < max && number < log->next; number++)
 		out[found++] = log->events[number % SG_EVENTS];
 	return found;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Hit counts; see the header. In: answers of the policy. Out: counts, read in the order of places.
- * No I/O. Two flows that meet in one place of the table of attempts only count once too often. */
+/* Hit counts; see the header. In: answers of the policy. Out: counts, read in the order of the log.
+ * No I/O. If two flows share an entry of the table of attempts, one hit too many is counted. */
 #include "report/sg_hits.h"
 
 #include <errno.h>
@@ -55,7 +55,7 @@ void sg_hits_place(struct sg_hits *h, const struct sg_hash_key *hash_key, struct
 		start(log, epoch);
 	h->log = log;
 	h->is_ours = 0;
-	/* One that was killed in a write may have left any of these. */
+	/* The former engine may have been killed in a write. */
 	for (__u64 i = 0; i < log->used; i++) {
 		if (log->hits[i].last_ns > now_ns)
 			log->hits[i].last_ns = now_ns;
@@ -86,7 +86,7 @@ static struct sg_hit *find(struct sg_hits *h, const struct sg_hash_key *hash_key
 	if (sg_map_put(&h->index, hash_key, name, (__u32)log->used + 1))
 		return NULL;
 	log->hits[log->used] = (struct sg_hit){ .key = key };
-	/* After it is whole, for whoever finds the log of a dead engine. */
+	/* Stored after the hit, because a successor may read the log of a dead engine. */
 	__atomic_store_n(&log->used, log->used + 1, __ATOMIC_RELEASE);
 	return &log->hits[log->used - 1];
 }
@@ -103,7 +103,7 @@ static void note(struct sg_hits *h, const struct sg_hash_key *hash_key, __u64 ke
 	hit->serial = ++h->log->serial;
 }
 
-/* Whether it was tried within the last minute already. */
+/* Whether the same flow and answer came within the last minute. */
 static int is_repeat(struct sg_hits *h, const struct sg_hash_key *hash_key, const struct sg_key *flow,
 		     const struct sg_answer *answer, __u64 now_ns)
 {

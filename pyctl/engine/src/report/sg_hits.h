@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* How often each rule has decided, and when last: by what a rule means, not by its place.
+/* Counts how often each rule has decided, and when last, by a hash of the rule's meaning.
  *
- * One hit is one flow judged at one end; what belongs to no session (a refused SYN, a stray) is one hit
- * for all that comes of the same flow within a minute. Counts only grow, in memory that outlives the
- * engine where there is such: whoever reads them keeps the difference, so reading twice or late is the same. */
+ * One hit is one flow judged at one end; packets without a session (a refused SYN, a stray) are one hit for each flow and
+ * minute. Counts only grow, in memory that outlives the engine if there is such: readers take differences, so reading
+ * twice or late does no harm. */
 #ifndef SG_HITS_H
 #define SG_HITS_H
 
@@ -12,8 +12,8 @@
 #include "session/sg_session.h"
 
 enum sg_hits_limit {
-	SG_HITS = 100000,	/* rules that decided: then all start anew, in another epoch */
-	SG_ATTEMPTS = 4096,	/* flows without a session that are told apart */
+	SG_HITS = 100000,	/* rules that decided; beyond it counting restarts with another epoch */
+	SG_ATTEMPTS = 4096,	/* flows without a session that are counted apart */
 };
 
 struct sg_hit_log {
@@ -39,17 +39,17 @@ struct sg_hits {
 /* 0 or -ENOMEM. */
 int sg_hits_init(struct sg_hits *h, __u64 epoch);
 void sg_hits_free(struct sg_hits *h);
-/* Before anything is counted: be in this memory; with `keep`, go on with what a former engine counted. */
+/* Move an empty log to this memory; with `keep`, continue a former engine's counts in it. */
 void sg_hits_place(struct sg_hits *h, const struct sg_hash_key *hash_key, struct sg_hit_log *log, int keep,
 		   __u64 now_ns);
 
-/* A flow is judged for the first time. `kept`: a session will remember it. */
+/* Count the first verdict on a flow. `kept`: a session will hold it. */
 void sg_hits_judged(struct sg_hits *h, const struct sg_hash_key *hash_key, const struct sg_key *flow,
 		    const struct sg_answer *answer, int kept, __u64 now_ns);
-/* A session is judged by another policy: a hit for a rule that did not decide it so far. */
+/* Count a session's verdict by another policy: a hit for a rule that had not decided it before. */
 void sg_hits_revalidated(struct sg_hits *h, const struct sg_hash_key *hash_key,
 			  const struct sg_session *s, const struct sg_answer *answer, __u64 now_ns);
-/* The session's rules were in use until it was seen last. */
+/* Note that the session's rules were in use until its last packet. */
 void sg_hits_used(struct sg_hits *h, const struct sg_hash_key *hash_key, const struct sg_session *s);
 /* See sg_core_hits(). */
 __u32 sg_hits_read(const struct sg_hits *h, __u64 after, struct sg_hit *out, __u32 max,

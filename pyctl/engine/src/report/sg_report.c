@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Counts packets by reason, and tells of them; see the header. In: packets, verdicts. Out: counts, events. */
+/* Counts packets by reason and emits events; see the header. In: packets, verdicts. Out: counts, events. */
 #include "report/sg_report.h"
 
-/* A flood's every packet would be another flow's. */
+/* Every packet of a flood may be another flow, so PORT_SHARE is emitted once a second. */
 static int may_emit(struct sg_counts *counts, __u16 reason, __u64 now_ns)
 {
 	if (reason != SEG_R_PORT_SHARE)
@@ -17,7 +17,7 @@ void sg_record(struct sg_report *report, struct sg_counts *counts, const struct 
 	       const struct sg_verdict *verdict, enum sg_event_kind kind, __u64 now_ns)
 {
 	int staged = verdict->reason == SEG_R_STAGED_DENY || verdict->reason == SEG_R_STAGED_ALLOW;
-	/* The packet's flow, named from its initiator's side. */
+	/* The flow is named from its initiator's side. */
 	struct sg_event event = {
 		.time_ns = now_ns, .packets = p->frames, .bytes = p->bytes,
 		.rule_id = verdict->rule_id, .port_id = p->port_id, .reason = verdict->reason,

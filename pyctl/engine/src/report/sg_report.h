@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* What is counted and told of packets that do not simply pass: drops, violations, staged verdicts. */
+/* Counts packets, and records drops, violations and staged verdicts. */
 #ifndef SG_REPORT_H
 #define SG_REPORT_H
 
@@ -26,8 +26,8 @@ static inline void sg_count(struct sg_counts *counts, __u16 reason, __u64 packet
 	counts->of[reason].bytes += bytes;
 }
 
-/* p is dropped, or (SG_EVENT_VIOLATION) passes though it would be, or as a staged rule would not have it: count and
- * tell it. */
+/* Count p and emit an event: it is dropped, or (SG_EVENT_VIOLATION) passes although the policy or a staged rule would drop
+ * it. */
 void sg_record(struct sg_report *report, struct sg_counts *counts, const struct sg_packet *p,
 	       const struct sg_verdict *verdict, enum sg_event_kind kind, __u64 now_ns);
 

@@ -34,7 +34,7 @@ static void count(struct sg_frags *frags, struct sg_datagram *d, __u32 *port_mem
 	d->memory += bytes;
 }
 
-/* -1: its port or peer would have more than is left for others. */
+/* Charge bytes; -1: the port or peer would have more than is left for others. */
 static int charge(struct sg_frags *frags, struct sg_datagram *d, __u32 *port_memory, size_t bytes)
 {
 	if (frags->memory + *port_memory + 2 * bytes > SG_FRAG_BYTES ||

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Fragments, held until their datagram can be judged as a whole; the originals are then sent on in
- * the order in which they came. What stays incomplete, overlaps or hides its headers dies whole. */
+/* Holds fragments until their datagram can be judged as a whole; the originals are then sent on in the order of
+ * arrival. A datagram that stays incomplete, overlaps or hides its headers is dropped as a unit. */
 #ifndef SG_FRAG_H
 #define SG_FRAG_H
 
@@ -9,9 +9,9 @@
 
 enum sg_frag_limit {
 	SG_FRAG_BUCKETS = 1024,
-	SG_FRAG_BYTES = 8 << 20,	/* held in all; of one port as much as is free then */
-	SG_FRAG_PORT_BYTES = 2 << 20,	/* held for one port; of one peer as much as is free of that */
-	SG_FRAG_PEERS = 4096,		/* counts, by hash; those that meet in one only have less */
+	SG_FRAG_BYTES = 8 << 20,	/* in all; a port may hold as much as is then free */
+	SG_FRAG_PORT_BYTES = 2 << 20,	/* of one port; a peer may hold as much as is then free of it */
+	SG_FRAG_PEERS = 4096,		/* counters by hash; peers that share one have less room */
 	SG_FRAG_FRAMES = 256,		/* of one datagram */
 };
 
@@ -28,7 +28,7 @@ struct sg_frag_key {
 	__u8 dir;
 	__u8 family;
 	__u32 id;
-	__u8 proto;		/* IPv4 only: in IPv6 the first fragment alone tells it */
+	__u8 proto;		/* IPv4 only: in IPv6 only the first fragment has it */
 	__u8 pad[7];
 	__u8 saddr[16];
 	__u8 daddr[16];
@@ -48,8 +48,8 @@ struct sg_datagram {
 	__u32 have;
 	__u32 frames;
 	__u32 memory;
-	__u32 peer;			/* its place among the counts */
-	__u16 spoiled;			/* enum seg_reason: what comes later shares its fate */
+	__u32 peer;			/* index of its counter */
+	__u16 spoiled;			/* enum seg_reason: later fragments are dropped for it too */
 };
 
 struct sg_frags {
@@ -68,7 +68,7 @@ __u16 sg_frag_add(struct sg_frags *frags, const struct sg_packet *p, __u32 *port
 		  struct sg_datagram **out);
 /* Free the frames held. A spoiled datagram stays known until its time is over. */
 void sg_frag_release(struct sg_frags *frags, struct sg_datagram *d, __u32 *port_memory);
-/* Free all of it. */
+/* Free the datagram and its frames. */
 void sg_frag_forget(struct sg_frags *frags, struct sg_datagram *d, __u32 *port_memory);
 /* The oldest datagram whose time is over, or NULL. */
 struct sg_datagram *sg_frag_due(const struct sg_frags *frags, __u64 now_ns);

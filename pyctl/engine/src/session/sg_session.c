@@ -102,7 +102,7 @@ void sg_table_give_back(struct sg_table *table, struct sg_session *s, __u32 slot
 	table->free_head = slot;
 }
 
-/* Where the sessions of key's port with its peer are counted: by address, or by the first 8 bytes of it. */
+/* Return the counter of sessions of key's port with its peer: by address, or by its first 8 bytes. */
 static __u32 *peer_count(struct sg_table *table, const struct sg_key *key, size_t bytes)
 {
 	__u64 name[3] = { (__u64)bytes << 32 | key->port_id << 8 | key->family };
@@ -203,11 +203,11 @@ void sg_table_close(struct sg_table *table, struct sg_port_list *list, __u64 now
 {
 	append(table, &list->closing, &list->lasting);
 	append(table, &list->closing, &list->fresh);
-	/* None was created later than that, also where the clock stood still. */
+	/* Every session is older than this, even if the clock stood still. */
 	list->closed_ns = now_ns > list->closed_ns ? now_ns : list->closed_ns + 1;
 }
 
-void sg_table_file(struct sg_table *table, struct sg_session *s, __u32 slot,
+void sg_table_insert(struct sg_table *table, struct sg_session *s, __u32 slot,
 		   struct sg_port_list *list)
 {
 	__u32 *bucket = bucket_of(table, &s->key);
@@ -239,7 +239,7 @@ struct sg_session *sg_table_add(struct sg_table *table, const struct sg_key *key
 	if (table->store)
 		table->store->next_id = table->next_id;
 	s->created_ns = list->closed_ns + 1;
-	sg_table_file(table, s, slot, list);
+	sg_table_insert(table, s, slot, list);
 	return s;
 }
 
@@ -296,7 +296,7 @@ struct sg_session *sg_wheel_due(struct sg_table *table, __u64 now_ns)
 {
 	__u64 now_tick = now_ns / SG_WHEEL_NS;
 
-	/* After a pause longer than the wheel, one turn sees every session. */
+	/* After a pause longer than the wheel, one turn visits every session. */
 	if (now_tick > table->wheel_tick + SG_WHEEL_SLOTS)
 		table->wheel_tick = now_tick - SG_WHEEL_SLOTS;
 	for (;;) {

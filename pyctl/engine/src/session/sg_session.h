@@ -3,7 +3,7 @@
  *
  * A session is found by what a packet shows from the workload's side (local end, remote end), so
  * both directions meet the same one. Slots are named by index; 0 is none. Slabs are allocated as
- * sessions come, never on the way of a packet whose session exists. */
+ * sessions come, never for a packet whose session exists. */
 #ifndef SG_SESSION_H
 #define SG_SESSION_H
 
@@ -12,8 +12,8 @@
 
 #define SG_SECOND 1000000000ULL
 
-/* Timeouts, ns. A handshake without data expires soon; where data flowed, the kernel may be the
- * only one who sees it, so timers ask the flow map before they end anything. */
+/* Timeouts, ns. A handshake without data expires soon. Only the kernel may see later packets, so timers read the flow map
+ * before they end a session. */
 #define SG_TIMEOUT_TCP_OPENING (20 * SG_SECOND)
 #define SG_TIMEOUT_TCP_NO_DATA (30 * SG_SECOND)
 #define SG_TIMEOUT_TCP_ACTIVE (1200 * SG_SECOND)
@@ -21,7 +21,7 @@
 #define SG_TIMEOUT_TCP_LAST_ACK SG_SECOND
 #define SG_TIMEOUT_TCP_CLOSED (15 * SG_SECOND)
 #define SG_TIMEOUT_TCP_RESET (60 * SG_SECOND)
-/* Datagrams have no handshake: a flow lives long once both sides have spoken (as in Linux's conntrack). */
+/* A datagram flow lives longer once both sides have sent (as in Linux's conntrack). */
 #define SG_TIMEOUT_UDP (30 * SG_SECOND)
 #define SG_TIMEOUT_UDP_ANSWERED (120 * SG_SECOND)
 #define SG_TIMEOUT_ICMP (5 * SG_SECOND)
@@ -51,21 +51,21 @@ struct sg_session {
 	__u32 wheel_next;
 	__u32 wheel_prev;
 	__u32 wheel_slot;	/* 0 = not on the wheel; else index + 1 */
-	__u64 wheel_ns;		/* when the wheel will look at it */
+	__u64 wheel_ns;		/* when its timer is due */
 	__u64 created_ns;
 	__u64 last_seen_ns;
 	__u64 timeout_ns;
 	__u64 generation;	/* of the policy that judged it */
-	__u64 packets[2];	/* [0] from the initiator; without the kernel's entries of now */
+	__u64 packets[2];	/* [0] from the initiator; without the current flow-map entries */
 	__u64 bytes[2];
 	__u64 kernel_packets;	/* of packets: those that the kernel carried */
 	__u64 kernel_bytes;
-	__u64 dropped_packets;	/* by the kernel, while denied; not told yet */
+	__u64 dropped_packets;	/* by the kernel, while denied; no event yet */
 	__u64 dropped_bytes;
 	__u64 put_ns;		/* last write of its flow-map entries */
 	__u64 put_generation;
-	__u64 retry_ns;		/* the flow map refused it: not before */
-	struct sg_rule_keys keys;	/* of who decided on it last */
+	__u64 retry_ns;		/* not before: the flow map refused it */
+	struct sg_rule_keys keys;	/* of the rules that decided on it last */
 	__u32 rule_id;
 	__u32 fin_end[2];	/* sequence number after the FIN; 0: the kernel carried it */
 	__u16 reason;		/* why it is denied, or SEG_R_NONE */
@@ -79,21 +79,21 @@ struct sg_session {
 	__u8 fin_seen;		/* bit per side */
 	__u8 fin_acked;
 	__u8 reset_side;	/* which side sent the RST, while closed by one */
-	__u8 resets;		/* or other answers, sent for a blocked or rejected one */
+	__u8 resets;		/* answers sent for a blocked or rejected session */
 	__u8 data_seen;
-	__u8 seen_sides;		/* bit per side: it sent a packet; TCP: more than an opening SYN and RST */
+	__u8 seen_sides;	/* bit per side that sent a packet; TCP: one other than the first SYN and a RST */
 	__u8 midstream;
-	__u8 guessed;		/* TCP: nobody saw who opened it, and initiator is the likelier side */
-	__u8 vlan;		/* seen with a tag: the kernel would not find it */
+	__u8 guessed;		/* TCP: its SYN was not seen, and initiator is the likelier side */
+	__u8 vlan;		/* seen with a tag, so the flow map would not match */
 	__u8 cached;		/* bit 1 << enum seg_dir: entries in the flow map */
-	__u8 ended;		/* its end was told */
+	__u8 ended;		/* its end event was emitted */
 	__u8 in_use;
-	__u8 lasting;		/* both ends have spoken: on that list of its port's */
+	__u8 lasting;		/* both sides have sent: on that list of its port's */
 };
 _Static_assert(sizeof(struct sg_session) <= SG_STORE_SESSION, "memory of a session");
 
-/* The head of memory that outlives the engine; the events follow at SG_STORE_HEAD, behind them the hits,
- * and at SG_STORE_SESSIONS the sessions, by slot. */
+/* The head of the memory that outlives the engine; the events follow at SG_STORE_HEAD, then the hits, and at
+ * SG_STORE_SESSIONS the sessions, by slot. */
 struct sg_store {
 	__u64 magic;
 	__u32 session_bytes;	/* another version's are not understood */
@@ -109,7 +109,7 @@ enum sg_session_limit {
 	SG_SHARE = 8,			/* times what is free is a port's of the table */
 	SG_PEER_SHARE = 1,		/* times what is free of that, a peer's */
 	SG_NET_SHARE = 2,		/* an IPv6 network's, /64 */
-	SG_PEERS = 65536,		/* counts, by hash; those that meet in one only have less */
+	SG_PEERS = 65536,		/* counters by hash; peers that share one have less room */
 	SG_WHEEL_SLOTS = 16384,		/* of 100 ms: beyond the longest timeout */
 };
 #define SG_WHEEL_NS 100000000ULL
@@ -119,8 +119,8 @@ struct sg_list {
 	__u32 tail;
 };
 
-/* The sessions of one port: those that only one end has spoken in, the others, and those of a port that had this
- * number before: what was created until closed_ns. */
+/* The sessions of one port: those in which only one side has sent, the others, and those created until closed_ns, by a
+ * former port of this id. */
 struct sg_port_list {
 	struct sg_list fresh;
 	struct sg_list lasting;
@@ -155,13 +155,13 @@ static inline struct sg_session *sg_table_slot(const struct sg_table *table, __u
 	return slot ? &table->slabs[(slot - 1) / SG_SLAB][(slot - 1) % SG_SLAB] : NULL;
 }
 
-/* Names a session for good: its slot, and which of those that were in it. */
+/* Return a number that no other session ever has: its id, and its slot. */
 static inline __u64 sg_session_handle(const struct sg_session *s)
 {
 	return (__u64)s->id << 32 | s->slot;
 }
 
-/* NULL: it is over. */
+/* Return the session of a handle; NULL: it is over. */
 static inline struct sg_session *sg_table_by_handle(const struct sg_table *table, __u64 handle)
 {
 	struct sg_session *s = (__u32)handle <= table->used ? sg_table_slot(table, (__u32)handle) : NULL;
@@ -170,38 +170,37 @@ static inline struct sg_session *sg_table_by_handle(const struct sg_table *table
 }
 
 struct sg_session *sg_table_find(const struct sg_table *table, const struct sg_key *key);
-/* Whether there is room for one more of the port and of key's peer there. A port's share is SG_SHARE times what is free,
- * a peer's is SG_PEER_SHARE times what is free of the port's. So neither takes the last room of the others, and has almost
- * all of it while they want none (dynamic thresholds, Choudhury and Hahne 1998). */
+/* Return whether the port and key's peer there have room for one more session. A port's share is SG_SHARE times the free
+ * room of the table, a peer's is SG_PEER_SHARE times the free room of the port. So neither takes the last room of others,
+ * and each may have almost all while others need none (dynamic thresholds, Choudhury and Hahne 1998). */
 enum sg_room sg_table_room(const struct sg_table *table, const struct sg_key *key,
 			   const struct sg_port_list *list);
-/* A zeroed session on its chain and its port's list, off the wheel. NULL without room, or memory. */
+/* Add a zeroed session to the table and its port's list, without a timer. NULL: no room, or no memory. */
 struct sg_session *sg_table_add(struct sg_table *table, const struct sg_key *key,
 				struct sg_port_list *list);
-/* Both ends have spoken. */
+/* Move a session in which both sides have sent to the lasting ones. */
 void sg_table_lasts(struct sg_table *table, struct sg_session *s, struct sg_port_list *list);
-/* Of the fresh ones the newest from now on. */
+/* Make a session the newest of the fresh ones. */
 void sg_table_renew(struct sg_table *table, struct sg_session *s, struct sg_port_list *list);
-/* All that there are until now are of a former port. */
+/* Move all sessions to those of a former port. */
 void sg_table_close(struct sg_table *table, struct sg_port_list *list, __u64 now_ns);
-/* The same peer, in the same port. */
+/* Return whether two keys of one port have the same peer. */
 int sg_table_same_peer(const struct sg_key *a, const struct sg_key *b);
 void sg_table_remove(struct sg_table *table, struct sg_session *s, struct sg_port_list *list);
 
-/* The empty table's sessions will be in this memory, which has room for `max`. */
+/* Keep the sessions of an empty table in this memory, which has room for `max`. */
 void sg_table_place(struct sg_table *table, struct sg_store *store);
-/* The next slot that was never handed out, as it is in memory; 0: there is none. It is to be filed, or
- * given back. */
+/* Return the next slot that was never used, as it is in memory; 0: there is none. The caller must insert it, or give it
+ * back. */
 __u32 sg_table_grow(struct sg_table *table);
-/* A session that is in its slot, but on no list, chain or wheel. */
-void sg_table_file(struct sg_table *table, struct sg_session *s, __u32 slot,
+/* Insert a session that is in its slot, but on no list, chain or wheel. */
+void sg_table_insert(struct sg_table *table, struct sg_session *s, __u32 slot,
 		   struct sg_port_list *list);
 void sg_table_give_back(struct sg_table *table, struct sg_session *s, __u32 slot);
 
-/* Look at s at `at_ns` or up to 100 ms later. Later wishes than the one on file cost nothing. */
+/* Set the timer of s to `at_ns`, or up to 100 ms later. Later deadlines than the current one are no-ops. */
 void sg_wheel_arm(struct sg_table *table, struct sg_session *s, __u64 at_ns);
-/* Start or advance towards now: the next session that is due, taken off the wheel; NULL when the
- * wheel has reached now. */
+/* Advance the wheel towards now and return the next session that is due, taken off the wheel; NULL: none. */
 struct sg_session *sg_wheel_due(struct sg_table *table, __u64 now_ns);
 
 #endif

@@ -93,8 +93,8 @@ void sg_tcp_turn(struct sg_session *s)
 		close_by_fin(s);
 }
 
-/* A RST that the other end did not believe (a blind one): its pretended sender speaks on. */
-static int speaks_on(const struct sg_session *s, const struct sg_packet *p, int side)
+/* Whether the pretended sender of a blind RST, which its receiver ignored, sends more. */
+static int continues_after_rst(const struct sg_session *s, const struct sg_packet *p, int side)
 {
 	return s->tcp_state == SG_TCP_CLOSE && s->reset_side == side && (p->tcp_flags & SG_ACK) &&
 	       !(p->tcp_flags & (SG_SYN | SG_FIN));
@@ -109,7 +109,7 @@ void sg_tcp_track(struct sg_session *s, const struct sg_packet *p, int side)
 		s->reset_side = (__u8)side;
 		return;
 	}
-	if (speaks_on(s, p, side)) {
+	if (continues_after_rst(s, p, side)) {
 		s->tcp_state = SG_TCP_ESTABLISHED;
 		s->fin_seen = s->fin_acked = 0;
 		s->midstream = 1;
@@ -137,7 +137,7 @@ void sg_tcp_track(struct sg_session *s, const struct sg_packet *p, int side)
 
 __u64 sg_tcp_timeout(const struct sg_session *s)
 {
-	/* Anybody can send what looks like the middle of a connection. */
+	/* A forged packet may look like the middle of a connection. */
 	if (!sg_tcp_is_answered(s) && sg_tcp_is_open(s))
 		return SG_TIMEOUT_TCP_OPENING;
 	switch (s->tcp_state) {

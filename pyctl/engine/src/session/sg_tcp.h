@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* TCP connection states as an onlooker sees them. Windows are never judged: while the kernel
- * carries a flow, the engine sees none of its sequence numbers. Of most connections it
- * sees the opening SYN alone; what it knows of the rest is who has spoken, and closed, in the kernel.
- * Pure but for the session. */
+/* Tracks TCP connection states from outside. It checks no windows, because the engine sees no sequence numbers of a flow
+ * that the kernel carries. Of most connections it sees only the SYN; the flow map tells later which sides have sent, and
+ * closed. Pure except for the session. */
 #ifndef SG_TCP_H
 #define SG_TCP_H
 
@@ -17,27 +16,27 @@ enum sg_tcp_state {
 };
 
 int sg_tcp_flags_impossible(__u8 flags);
-/* SYN without ACK: somebody opens a connection. */
+/* SYN without ACK opens a connection. */
 static inline int sg_tcp_opens(const struct sg_packet *p)
 {
 	return (p->tcp_flags & (SG_SYN | SG_ACK)) == SG_SYN;
 }
 
-/* The first packet seen of a connection. */
+/* Set the state by the first packet seen of a connection. */
 void sg_tcp_start(struct sg_session *s, const struct sg_packet *p);
-/* A later one; side 0 is the initiator's. */
+/* Update the state by a later packet; side 0 is the initiator's. */
 void sg_tcp_track(struct sg_session *s, const struct sg_packet *p, int side);
 __u64 sg_tcp_timeout(const struct sg_session *s);
-/* That side sent something other than the opening SYN or a RST: here, or in the kernel. */
+/* Note that a side sent a packet other than the first SYN or a RST, here or in the kernel. */
 void sg_tcp_mark_direction_seen(struct sg_session *s, int side);
-/* That side's FIN or RST (bits of enum seg_close) went by in the kernel. */
+/* Note that the kernel let a side's FIN or RST pass (bits of enum seg_close). */
 void sg_tcp_close(struct sg_session *s, int side, __u8 close);
-/* The other side opened it: nobody had seen who did. */
+/* Swap the sides: the initiator was guessed wrong. */
 void sg_tcp_turn(struct sg_session *s);
 int sg_tcp_is_opening(const struct sg_session *s);
-/* The initiator got an answer, and went on. */
+/* Whether the initiator got an answer and continued. */
 int sg_tcp_is_answered(const struct sg_session *s);
-/* Beyond the handshake, and not closed by both ends. */
+/* Whether the handshake is done and not both sides have closed. */
 int sg_tcp_is_open(const struct sg_session *s);
 static inline int sg_tcp_is_over(const struct sg_session *s)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Answers to questions to groups; see the header. In: packets. Out: the question's session.
- * I/O: the flow map, which knows when the kernel carried the question last. */
+/* Matches answers to group queries; see the header. In: packets. Out: the query's session.
+ * I/O: the flow map, which knows when the kernel last carried the query. */
 #include "verdict/sg_group_query.h"
 
 #include "flow/sg_ask.h"
@@ -28,7 +28,7 @@ void sg_group_query_note(struct sg_port *port, const struct sg_session *s, const
 	known->next = (known->next + 1) % SG_GROUP_QUERIES;
 }
 
-/* From the port that was asked; these two are answered from any. */
+/* An answer comes from the queried port; SSDP and WS-Discovery are answered from any port. */
 static int ports_match(const struct sg_session *s, const struct sg_packet *p)
 {
 	int out = s->initiator == SEG_DIR_EGRESS;
@@ -37,7 +37,7 @@ static int ports_match(const struct sg_session *s, const struct sg_packet *p)
 	return asker == p->dport && (asked == p->sport || asked == SSDP || asked == WS_DISCOVERY);
 }
 
-/* To who asked. Who had no address then is told by one it is to have, or with everybody. */
+/* An answer goes to the address that queried. A client without one gets it at its future address, or by broadcast. */
 static int address_matches(const struct sg_session *s, const struct sg_packet *p)
 {
 	static const __u8 unspecified[16], everybody[16] = { 255, 255, 255, 255 };
@@ -71,7 +71,7 @@ const struct sg_session *sg_group_query_answered(const struct sg_context *c)
 
 		if (!s || s->key.port_id != p->port_id || !answers(s, p))
 			continue;
-		/* A policy that came since may not allow the question. */
+		/* The current policy may deny the query. */
 		if (s->generation != c->port->rules->policy.generation &&
 		    !sg_flow_ask(c->port, &s->key, s->initiator).pass)
 			continue;

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Questions to groups (DHCP, SSDP, mDNS, an echo request to all), whose answers come from addresses that no
- * flow names, at the end that asked and at those that heard it. Each port remembers its last ones, asked and
- * heard; an answer counts as its question's, and opens nothing. */
+/* Lets answers to group queries (DHCP, SSDP, mDNS, broadcast ping) pass, which come from addresses that no flow names. Each
+ * port keeps its last queries, sent and received; an answer counts for its query's session, and opens nothing. */
 #ifndef SG_GROUP_QUERY_H
 #define SG_GROUP_QUERY_H
 
 #include "flow/sg_state.h"
 
-#define SG_TIMEOUT_GROUP_QUERY (10 * SG_SECOND)	/* since it was asked last */
+#define SG_TIMEOUT_GROUP_QUERY (10 * SG_SECOND)	/* since the last query */
 
-/* p has passed, and belongs to s: it may be a question. */
+/* Note p, which passed and belongs to s, if it is a group query. */
 void sg_group_query_note(struct sg_port *port, const struct sg_session *s, const struct sg_packet *p);
-/* The session of the question that the packet answers, with it counted; NULL: it answers none. */
+/* Return the session of the query that the packet answers, and count the packet; NULL: it answers none. */
 const struct sg_session *sg_group_query_answered(const struct sg_context *c);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Verdicts for all but TCP: datagram flows (UDP, ICMP queries, other transports), ICMP errors, and
- * what has no flow at all. In: a packet. Out: a verdict, and sessions. */
+/* Judges everything except TCP: datagram flows (UDP, ICMP queries, other transports), ICMP errors, and packets without a
+ * flow. In: a packet. Out: a verdict, and sessions. */
 #include "verdict/sg_judge.h"
 
 #include "flow/sg_ask.h"
@@ -10,14 +10,14 @@
 
 enum { REDIRECT = 5 };	/* ICMP's, of IPv4 */
 
-/* Judged alone, as something its sender opens. */
+/* Judge the packet alone, as a flow that its sender opens. */
 static struct sg_verdict judge_alone(struct sg_context *c)
 {
 	const struct sg_packet *p = c->p;
 	struct sg_verdict r = { .initiator = p->dir };
 	struct sg_answer answer;
 
-	/* An answer that nobody asked for is what it is, not what it would answer. */
+	/* A rule matches an unsolicited reply by its own type. */
 	if (p->kind == SG_KIND_ICMP_REPLY || p->kind == SG_KIND_ICMP_OTHER)
 		c->key.rport = p->icmp_type;
 	answer = sg_flow_ask(c->port, &c->key, p->dir);
@@ -30,7 +30,7 @@ static struct sg_verdict judge_alone(struct sg_context *c)
 	return r;
 }
 
-/* Of a flow that a rule rejects: its sender is told, a few times. */
+/* A rule that rejects answers the sender of a denied flow a few times. */
 static __u8 answer_denied(struct sg_session *s)
 {
 	if (!s->rejects || s->resets >= SG_RESETS_MAX)
@@ -45,7 +45,7 @@ static struct sg_verdict open_flow(const struct sg_context *c)
 	struct sg_verdict r = { .initiator = p->dir };
 	struct sg_answer answer;
 
-	/* An association that was there before, or another path of one: who sent its INIT was not seen. */
+	/* The INIT was not seen: the association is older, or this is another path of it. */
 	if (p->kind == SG_KIND_SCTP && !p->opens)
 		answer = sg_flow_ask_either(c->port, &c->key, &r.initiator);
 	else
@@ -73,9 +73,8 @@ static struct sg_verdict open_flow(const struct sg_context *c)
 	return r;
 }
 
-/* What the other end of a denied flow sends. One that was never open says nothing about it: it is a flow
- * of its own, whose own rule says whether it is answered. One that was open was theirs both, and a rule
- * that rejects it tells both, as it resets both ends of a connection. */
+/* Judge a packet of a denied flow's other end. If the flow was never open, the packet is a flow of its own, judged by its
+ * own rule. If the flow was open, a rule that rejects it answers both ends, as it resets both ends of a connection. */
 static struct sg_verdict judge_other_end(struct sg_context *c, struct sg_session *s)
 {
 	struct sg_answer answer = sg_flow_ask(c->port, &s->key, c->p->dir);
@@ -125,7 +124,7 @@ static struct sg_verdict judge_flow(struct sg_context *c)
 			return judge_other_end(c, s);
 		r.actions = answer_denied(s);
 	} else if (p->opens && p->dir != s->initiator && !sg_flow_ask(c->port, &c->key, p->dir).pass) {
-		/* What was opened the other way does not speak for it. */
+		/* A session in the other direction does not allow it. */
 		return judge_alone(c);
 	} else {
 		sg_group_query_note(c->port, s, p);
@@ -138,8 +137,8 @@ static struct sg_verdict judge_flow(struct sg_context *c)
 	return r;
 }
 
-/* An ICMP error passes with the flow it speaks of, and with nothing else. A redirect comes here in fragments, or
- * by a datapath that does not know who may send it. */
+/* An ICMP error passes only with the flow that it quotes. A redirect comes here in fragments, or from a datapath that does
+ * not know who may send it. */
 static struct sg_verdict judge_error(const struct sg_context *c)
 {
 	struct sg_verdict r = { .reason = SEG_R_ICMP_UNRELATED, .initiator = c->p->dir };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* The verdict on one packet (or one whole datagram): sessions first, then the policy. It sends nothing,
- * and writes no flow map: struct sg_verdict says what core/ is to do. */
+/* Judges one packet or whole datagram: by its session, then by the policy. It sends nothing and writes no flow map: core/
+ * carries out struct sg_verdict. */
 #ifndef SG_JUDGE_H
 #define SG_JUDGE_H
 
@@ -11,7 +11,7 @@ struct sg_verdict sg_judge(struct sg_context *c);
 /* sg_judge_tcp.c; c->key is made. */
 struct sg_verdict sg_judge_tcp(const struct sg_context *c);
 
-/* The verdict on a packet of which the policy cannot be asked: no more than that. */
+/* The verdict on a packet when the policy has no answer. */
 static inline struct sg_verdict sg_judge_unknown(__u8 initiator)
 {
 	return (struct sg_verdict){ .reason = SEG_R_SESSION_MEMORY, .initiator = initiator };

@@ -2,8 +2,8 @@
 /* Verdicts for TCP. In: a packet. Out: a verdict, and sessions.
  * Precedence, for a packet of a known connection:
  *   1. a SYN that is no repeat of the initiator's is judged in its own right;
- *   2. a session judged by another policy is judged again, though not at a copy that was under way when
- *      the mode changed: nothing can be answered to one, so the first packet that is held will say it;
+ *   2. a session judged by another policy is judged again, but not at a copy from before the mode changed:
+ *      a copy cannot be answered, so the first held packet decides;
  *   3. a blocked one answers its sender with RST, a few times, then the kernel drops it;
  *   4. else it passes, and its state decides whether the kernel carries the rest. */
 #include "verdict/sg_judge.h"
@@ -23,7 +23,7 @@ static struct sg_verdict refuse_syn(const struct sg_context *c, const struct sg_
 	};
 }
 
-/* From a tap, though by now the port's packets are held. */
+/* A copy from a tap, although the port's packets are held now. */
 static int is_late_copy(const struct sg_context *c)
 {
 	return sg_frame_is_copy(c->p->frame) && !sg_policy_records_only(c->port->rules);
@@ -36,7 +36,7 @@ static __u8 reset_both(struct sg_session *s)
 	return SG_RESET_RECEIVER | SG_RESET_SENDER;
 }
 
-/* Data of a connection that nobody saw being opened. */
+/* Deny data of a connection whose SYN was not seen. */
 static __u8 block_midstream(const struct sg_context *c, __u8 initiator, const struct sg_answer *answer, int sure)
 {
 	struct sg_session *s = is_late_copy(c) ? NULL : sg_flow_deny(c, initiator, answer);
@@ -89,8 +89,8 @@ static struct sg_verdict pass(const struct sg_context *c, struct sg_session *s)
 	return (struct sg_verdict){ .rule_id = s->rule_id, .initiator = s->initiator, .session = s };
 }
 
-/* A SYN on a tuple that has a session already: a new connection, or a stray that its receiver will
- * answer with a challenge. Allowed or not, the old session must not vouch for it. */
+/* Judge a SYN of a 5-tuple that has a session: a new connection, or a stray that its receiver answers with a challenge ACK.
+ * The old session does not allow it. */
 static struct sg_verdict judge_attempt(const struct sg_context *c, struct sg_session *s)
 {
 	struct sg_answer answer = sg_flow_ask(c->port, &c->key, c->p->dir);
@@ -129,7 +129,7 @@ static struct sg_verdict refuse_blocked(const struct sg_context *c, struct sg_se
 	return r;
 }
 
-/* The policy that allowed s is gone, and the new one does not. */
+/* Block a session that the new policy denies. */
 static struct sg_verdict block(const struct sg_context *c, struct sg_session *s)
 {
 	struct sg_verdict r = {
@@ -165,7 +165,7 @@ struct sg_verdict sg_judge_tcp(const struct sg_context *c)
 	s = sg_flow_find(c->core, c->port, &c->key);
 	if (!s)
 		return open_connection(c);
-	/* The handshake may have gone by in the kernel. */
+	/* The kernel may have carried the handshake. */
 	if (s->cached && sg_tcp_opens(p))
 		sg_cache_peek(c->core, s);
 	if (is_attempt(p, s))

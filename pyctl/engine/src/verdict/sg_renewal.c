@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* DHCP renewals; see the header. In: packets. Out: whether they pass without a rule. No I/O. */
+/* Recognises DHCP renewals; see the header. In: packets. Out: whether they pass without a rule. No I/O. */
 #include "verdict/sg_renewal.h"
 
 #include "flow/sg_ask.h"
@@ -23,7 +23,7 @@ void sg_renewal_learn(struct sg_port *port, const struct sg_packet *p)
 	renewal->known = 1;
 }
 
-/* Virtual scheduling: a time, no timer. */
+/* Virtual scheduling: a timestamp, no timer. */
 static int is_paced(struct sg_renewal *renewal, __u64 now_ns)
 {
 	if (renewal->paced_ns < now_ns)

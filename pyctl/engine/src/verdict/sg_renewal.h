@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* A DHCP client renews its lease with the server alone (RFC 2131 §4.4.5), which no rule may know: who answered its
- * question to all is asked again without one. Few and small messages, so that nobody talks by them. DHCPv6 clients ask
- * all. */
+/* Lets a DHCP client renew its lease by unicast (RFC 2131 §4.4.5) without a rule, with the server that answered its
+ * broadcast. Messages are few and small, so that they are no covert channel. DHCPv6 clients use multicast. */
 #ifndef SG_RENEWAL_H
 #define SG_RENEWAL_H
 
@@ -13,10 +12,10 @@ enum sg_renewal_limit {
 };
 #define SG_RENEWAL_GAP (15 * SG_SECOND)	/* at a steady pace */
 
-/* p answers a question to all. */
+/* Note the server of p, which answers a group query. */
 void sg_renewal_learn(struct sg_port *port, const struct sg_packet *p);
-/* Whether the packet, which belongs to no flow that is open, is a renewal or its answer, and no rule says otherwise. It
- * counts as such then. */
+/* Return whether the packet, which belongs to no open flow, is a renewal or its answer that no rule denies, and count it
+ * as one. */
 int sg_renewal_passes(const struct sg_context *c);
 
 #endif
