@@ -225,10 +225,10 @@ SEG_ABI_SIZE(seg_owner_key, 24);
 struct seg_owner {
 	__u16 owner;		/* 0: several */
 	__u8 spare;		/* no interface has it now: others may use it, but not probe for it */
-	__u8 pad;
+	__u8 pad[5];
 	__u32 seal;		/* as seg_port's */
 };
-SEG_ABI_SIZE(seg_owner, 8);
+SEG_ABI_SIZE(seg_owner, 12);
 
 /* seg_macs: whose a MAC is on a segment. */
 struct seg_mac_key {

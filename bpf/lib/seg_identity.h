@@ -34,37 +34,17 @@ SEG_INLINE int seg_addr_is(__u8 family, __u16 owner, const __u8 *addr, __u8 kind
 
 #define SEG_NOBODY 0xffff	/* an owner that is none of those compared */
 
-enum seg_found { SEG_FOUND_NONE, SEG_FOUND, SEG_FOUND_TORN };
-
-SEG_INLINE int seg_owner_read(struct seg_owner_key *key, struct seg_owner *owner)
-{
-	const volatile struct seg_owner *shared = seg_map_lookup(seg_owners, key);
-	__u64 words[sizeof(*key) / 8 + 1];
-	__u32 value;
-
-	if (!shared)
-		return SEG_FOUND_NONE;
-	value = *(const volatile __u32 *)shared;
-	owner->seal = shared->seal;
-	__builtin_memcpy(owner, &value, sizeof(value));
-	__builtin_memcpy(words, key, sizeof(*key));
-	words[sizeof(*key) / 8] = value;
-	return owner->seal == seg_entry_seal(words, sizeof(*key) / 8 + 1) ? SEG_FOUND : SEG_FOUND_TORN;
-}
-
 /* Finds who has an address on a segment; 0: no workload. While the entry is being replaced, it counts as another's. */
 SEG_INLINE int seg_holder_of(const struct seg_pkt *pkt, __u32 segment, const __u8 *addr,
 			     struct seg_owner *owner)
 {
-	struct seg_owner_key key __attribute__((aligned(8))) = { .segment = segment, .family = pkt->family };
+	struct seg_owner_key key = { .segment = segment, .family = pkt->family };
 	int found;
 
 	/* verifier: clang reads it before it looks at `found`. */
 	*owner = (struct seg_owner){};
 	__builtin_memcpy(key.addr, addr, sizeof(key.addr));
-	found = seg_owner_read(&key, owner);
-	if (found == SEG_FOUND_TORN)
-		found = seg_owner_read(&key, owner);
+	found = seg_sealed_find(seg_owners, &key, owner);
 	if (found == SEG_FOUND_TORN)
 		*owner = (struct seg_owner){ .owner = SEG_NOBODY };
 	return found;
@@ -82,20 +62,6 @@ SEG_INLINE int seg_owner_of(const struct seg_pkt *pkt, __u32 segment)
 	return seg_known_of(pkt, segment, &owner) && !owner.spare;
 }
 
-SEG_INLINE int seg_mac_read(struct seg_mac_key *key, struct seg_mac *mac)
-{
-	const volatile struct seg_mac *shared = seg_map_lookup(seg_macs, key);
-	__u64 words[3] = {};
-
-	if (!shared)
-		return SEG_FOUND_NONE;
-	words[2] = *(const volatile __u64 *)shared;
-	mac->seal = shared->seal;
-	__builtin_memcpy(mac, &words[2], sizeof(words[2]));
-	__builtin_memcpy(words, key, sizeof(*key));
-	return mac->seal == seg_entry_seal(words, 3) ? SEG_FOUND : SEG_FOUND_TORN;
-}
-
 /* Finds who has a MAC on a segment; 0: unknown. While the entry is being replaced, it counts as another's. */
 SEG_INLINE int seg_mac_known(__u32 segment, const __u8 *addr, struct seg_mac *mac)
 {
@@ -105,9 +71,7 @@ SEG_INLINE int seg_mac_known(__u32 segment, const __u8 *addr, struct seg_mac *ma
 	/* verifier: as above. */
 	*mac = (struct seg_mac){};
 	__builtin_memcpy(key.mac, addr, sizeof(key.mac));
-	found = seg_mac_read(&key, mac);
-	if (found == SEG_FOUND_TORN)
-		found = seg_mac_read(&key, mac);
+	found = seg_sealed_find(seg_macs, &key, mac);
 	if (found == SEG_FOUND_TORN)
 		*mac = (struct seg_mac){ .owner = SEG_NOBODY };
 	return found;

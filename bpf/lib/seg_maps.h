@@ -3,7 +3,7 @@
  *
  * The loader makes (or finds) every map itself, since bcc re-uses a pin of another layout without a
  * word, and hands the descriptors over as SEG_FD_<map>; bcc's own table macros are not used.
- * API: seg_map_lookup(), seg_map_create(), seg_port_find(); keys and values are the structs of segctl_abi.h.
+ * API: seg_map_lookup(), seg_map_create(), seg_sealed_find(), seg_port_find(); keys and values are the structs of segctl_abi.h.
  */
 #ifndef SEG_MAPS_H
 #define SEG_MAPS_H
@@ -42,30 +42,42 @@ SEG_LAYOUT(seg_counters, struct seg_counter_key, struct seg_counter);
 SEG_LAYOUT(seg_events, __u32, struct seg_event);
 SEG_LAYOUT(seg_closes, __u32, struct seg_close_event);
 
-enum { SEG_PORT_WORDS = __builtin_offsetof(struct seg_port, seal) / 8 };
+enum seg_found { SEG_FOUND_NONE, SEG_FOUND, SEG_FOUND_TORN };
+enum seg_words { SEG_KEY_WORDS_MAX = 3, SEG_VALUE_WORDS_MAX = 4 };
 
-SEG_INLINE int seg_port_read(__u32 ifindex, struct seg_port *port)
+/* Copies `words` words of 8 bytes of the element `shared`, which the seal follows. SEG_FOUND_TORN: the element was given
+ * to another key, or is being written. */
+SEG_INLINE int seg_sealed_read(const volatile __u64 *shared, const void *key, const __u32 key_bytes, void *value,
+			       const __u32 words)
 {
-	const volatile struct seg_port *shared = seg_map_lookup(seg_ports, &ifindex);
-	const volatile __u64 *at = (const volatile __u64 *)shared;
-	__u64 words[1 + SEG_PORT_WORDS] = { ifindex };
-	__u32 seal;
+	const __u32 from = (key_bytes + 7) / 8;
+	__u64 all[SEG_KEY_WORDS_MAX + SEG_VALUE_WORDS_MAX] = {};
 
 	if (!shared)
-		return 0;
+		return SEG_FOUND_NONE;
+	__builtin_memcpy(all, key, key_bytes);
 #pragma unroll
-	for (int i = 0; i < SEG_PORT_WORDS; i++)
-		words[1 + i] = at[i];
-	seal = shared->seal;
-	__builtin_memcpy(port, words + 1, SEG_PORT_WORDS * 8);
-	return seal == seg_entry_seal(words, 1 + SEG_PORT_WORDS);
+	for (__u32 i = 0; i < words; i++)
+		all[from + i] = shared[i];
+	__builtin_memcpy(value, all + from, words * 8);
+	return *(const volatile __u32 *)(shared + words) == seg_entry_seal(all, from + words) ? SEG_FOUND :
+												 SEG_FOUND_TORN;
 }
 
-/* Copies the interface's port as it was at one moment, without paced_ns. 0: it has none. The second try finds the new
- * element where the first was being replaced. */
+/* The element may just be replaced: then the second look finds the new one. */
+#define seg_sealed_find(name, key, value) \
+	({ \
+		const __u32 words_ = __builtin_offsetof(__typeof__(*(value)), seal) / 8; \
+		int found_ = seg_sealed_read(seg_map_lookup(name, key), key, sizeof(*(key)), value, words_); \
+		if (found_ == SEG_FOUND_TORN) \
+			found_ = seg_sealed_read(seg_map_lookup(name, key), key, sizeof(*(key)), value, words_); \
+		found_; \
+	})
+
+/* Copies the interface's port as it was at one moment, without paced_ns. 0: it has none. */
 SEG_INLINE int seg_port_find(__u32 ifindex, struct seg_port *port)
 {
-	return seg_port_read(ifindex, port) || seg_port_read(ifindex, port);
+	return seg_sealed_find(seg_ports, &ifindex, port) == SEG_FOUND;
 }
 
 #endif
