@@ -40,7 +40,7 @@ class PortRule:
     proto: int
     """IPPROTO_*; 0: any."""
     port_lo: int
-    """Of TCP and UDP, the destination's; 0..65535: any."""
+    """The first destination port of TCP and UDP; 0..65535: any."""
     port_hi: int
     action: Action
 

@@ -22,7 +22,7 @@ class Judgement(Response):
     reason: str | None
     """As in abi.REASONS; None: allowed."""
     packets: int
-    """Of both directions; of a denied flow, those that arrived."""
+    """Packets of both directions; of a denied flow, those that arrived."""
     bytes: int
 
 
@@ -53,7 +53,7 @@ class Flow(Response):
     packets_back: int
     bytes_back: int
     kernel_packets: int
-    """Of both directions: carried by the kernel; the engine carried the others."""
+    """Packets of both directions that the kernel carried; the engine carried the others."""
     kernel_bytes: int
     verdict: Verdict
     """The worse one of both ends; violation: it passed because mode or rule only record."""

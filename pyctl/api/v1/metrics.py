@@ -61,7 +61,7 @@ FLOW_MAP_COUNTERS = {
         "flows_offload_misses",
         "Packets of allowed flows that reached the engine after its verdict was in the kernel.",
     ),
-    "offload_missed_bytes": ("flows_offload_missed_bytes", "Likewise, bytes."),
+    "offload_missed_bytes": ("flows_offload_missed_bytes", "Bytes of these packets."),
 }
 """Name → the field of struct sg_engine_stats, and what it is."""
 
@@ -95,7 +95,7 @@ class AgentCollector(Collector):
         packets = CounterMetricFamily(
             "segctl_packets", "Packets by what became of them and why.", labels=labels
         )
-        size = CounterMetricFamily("segctl_bytes", "Likewise, bytes.", labels=labels)
+        size = CounterMetricFamily("segctl_bytes", "Bytes of these packets.", labels=labels)
         agent = self._agent
         sums: dict[tuple[str, ...], tuple[int, int]] = {}
         for workload in view.workloads():

@@ -40,7 +40,7 @@ ENTRIES_MAX = 16_384
 """A limit, because the workload is cut off while entries are restored."""
 
 Tuple = tuple[dict[int, bytes], dict[int, bytes]]
-"""Of one direction: addresses (source odd, destination even), protocol and ports."""
+"""The attributes of one direction: addresses (source odd, destination even), protocol and ports."""
 
 
 class Translated:

@@ -47,11 +47,11 @@ class FlowRecord:
     back_packets: int
     back_bytes: int
     kernel_packets: int
-    """Of both directions: carried by the kernel, the others by the engine."""
+    """Packets of both directions that the kernel carried; the engine carried the others."""
     kernel_bytes: int
     verdict: Verdict
     rule_id: int | None
-    """Of the rule that decided last. None: no rule matched."""
+    """The id of the rule that decided last. None: no rule matched."""
     reason: str | None
     """As in abi.REASONS; None for what is allowed."""
     flows: int = 1

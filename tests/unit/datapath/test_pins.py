@@ -26,7 +26,10 @@ def test_every_program_has_its_source_and_its_function():
 def test_every_map_that_the_programs_name_is_made():
     text = "".join(file.read_text() for file in loader.SOURCES.rglob("*.[ch]"))
     used = set(
-        re.findall(r"(?:seg_map_lookup|seg_map_create|SEG_MAP)\((seg_\w+)", text)
+        re.findall(
+            r"(?:seg_map_lookup|seg_map_create|seg_sealed_find|SEG_MAP)\((seg_\w+)",
+            text,
+        )
     )
     assert used == set(pins.MAPS)
 
