@@ -95,7 +95,9 @@ class AgentCollector(Collector):
         packets = CounterMetricFamily(
             "segctl_packets", "Packets by what became of them and why.", labels=labels
         )
-        size = CounterMetricFamily("segctl_bytes", "Bytes of these packets.", labels=labels)
+        size = CounterMetricFamily(
+            "segctl_bytes", "Bytes of these packets.", labels=labels
+        )
         agent = self._agent
         sums: dict[tuple[str, ...], tuple[int, int]] = {}
         for workload in view.workloads():
