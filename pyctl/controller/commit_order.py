@@ -25,7 +25,7 @@ def commit_in_order(steering: Steering, compiled: Compiled) -> int:
     """
     where = difference(steering.applied, compiled)
     failed = steering.update_pairs(compiled, where.ports)
-    steering.tell_owners(compiled)
+    steering.write_owners(compiled)
     changed = steering.changes(compiled)
     steering.tell_engine(compiled, changed, where)
     if failed is not None:

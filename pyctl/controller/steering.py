@@ -298,7 +298,9 @@ class Steering:
     def write_owners(self, compiled: Compiled) -> None:
         """Tell the drivers who owns which address. A full map is logged: policy and quarantine still hold."""
         try:
-            self.drivers.write_owners(compiled.pairs, self.segments, compiled.node.cidrs)
+            self.drivers.write_owners(
+                compiled.pairs, self.segments, compiled.node.cidrs
+            )
         except RefusedError as error:
             _log.error("not all addresses are guarded", error=str(error))
 
@@ -350,7 +352,9 @@ class Steering:
 
     def _set_listeners(self, port_id: int) -> None:
         ports = self._listeners[port_id]()
-        self._supervisor.call_engine(lambda engine: engine.listeners_set(port_id, ports))
+        self._supervisor.call_engine(
+            lambda engine: engine.listeners_set(port_id, ports)
+        )
 
     def publish(self) -> None:
         """Publish the generations that the engine has. Ports that are only prepared wait until `add`."""

@@ -13,20 +13,20 @@ from pyctl.model.workload import Mode
 class Row:
     """One line of the table; mode None: that end is not attached."""
 
-    opener: Mode | None
+    initiator: Mode | None
     answerer: Mode | None
-    at_opener: RuleResult
+    at_initiator: RuleResult
     at_answerer: RuleResult
 
     @property
     def outcome(self) -> Outcome:
         """Return the outcome of the row's connection."""
-        egress = judged(self.opener, self.at_opener) if self.opener else None
+        egress = judged(self.initiator, self.at_initiator) if self.initiator else None
         ingress = judged(self.answerer, self.at_answerer) if self.answerer else None
         return connection(egress, ingress)
 
     def __str__(self) -> str:
-        ends = (self.opener, self.at_opener), (self.answerer, self.at_answerer)
+        ends = (self.initiator, self.at_initiator), (self.answerer, self.at_answerer)
         return " → ".join(
             f"{mode}: {says}" if mode else "outside" for mode, says in ends
         )
@@ -43,13 +43,13 @@ def rows() -> Iterator[Row]:
         (RuleResult.NOTHING, RuleResult.NOTHING),
     )
     modes = (None, *Mode)
-    for opener in modes:
+    for initiator in modes:
         for answerer in modes:
-            for at_opener, at_answerer in said:
+            for at_initiator, at_answerer in said:
                 # Rules at an end that does not judge make no separate row.
-                if opener is None and at_opener is RuleResult.DENY:
+                if initiator is None and at_initiator is RuleResult.DENY:
                     continue
                 if answerer is None and at_answerer is RuleResult.DENY:
                     continue
-                if opener or answerer:
-                    yield Row(opener, answerer, at_opener, at_answerer)
+                if initiator or answerer:
+                    yield Row(initiator, answerer, at_initiator, at_answerer)

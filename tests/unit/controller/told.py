@@ -42,13 +42,13 @@ class Recorder:
     def of(self, _kind) -> Recorder:
         return self
 
-    def tell_owners(self, *args) -> None:
+    def write_owners(self, *args) -> None:
         self.owned.append(args)
 
     def holder(self, _port_id, *, besides) -> None:
         """Nothing is left in the other datapath."""
 
-    def tell(self, what) -> None:
+    def call_engine(self, what) -> None:
         what(self)
 
     def names(self) -> list[str]:
