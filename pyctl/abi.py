@@ -6,7 +6,7 @@ from the header through the generated modules (see abi_build); nothing is typed 
 
 from __future__ import annotations
 
-import hashlib
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,7 +86,7 @@ def layout(types: Any, *structs: str) -> str:
     A renamed field changes it: the name is all that says what the bytes mean.
     """
     found = [_describe(types.typeof(f"struct {name}")) for name in structs]
-    return hashlib.sha256(repr(found).encode()).hexdigest()[:16]
+    return f"{zlib.crc32(repr(found).encode()):08x}"
 
 
 def _describe(ctype: Any) -> Any:
@@ -133,10 +133,13 @@ def require_current(folder: Path = Path(__file__).parents[1] / "bpf") -> None:
     which are compiled from them at each start, would read other fields than agent and engine write.
     """
     import hashlib  # noqa: PLC0415  the agent alone asks; OpenSSL's memory is spared in the engine
+    import re  # noqa: PLC0415
 
     headers = sorted(folder.glob("segctl_*.h"))
-    read = hashlib.sha256(b"".join(header.read_bytes() for header in headers))
-    if read.hexdigest()[:12] != HASH:
+    # As abi_build.contract_hash().
+    text = "".join(header.read_text(encoding="utf-8") for header in headers)
+    words = re.sub(r'/\*.*?\*/|"[^"]*"', " ", text, flags=re.DOTALL).split()
+    if hashlib.sha256(" ".join(words).encode()).hexdigest()[:12] != HASH:
         raise SegctlError(
             f"agent and engine were built from other headers than {folder} has",
             state="nothing was touched",

@@ -148,6 +148,6 @@ def test_an_agent_of_other_headers_than_the_programs_does_not_start(tmp_path):
     abi.require_current(tmp_path)
     abi.require_current()
     with (tmp_path / "segctl_seal.h").open("a") as header:
-        header.write("/* one more field */\n")
+        header.write("struct one_more;\n")
     with pytest.raises(SegctlError, match=r"scripts/bootstrap"):
         abi.require_current(tmp_path)
