@@ -226,7 +226,7 @@ class Context:
             for claim in workload.claims
             if claim.state is ClaimState.REFUSED
         ]
-        if workload.fail is Fail.OPEN and not workload.datapath.capabilities.fail_open:
+        if workload.fail is Fail.OPEN and not workload.capabilities.fail_open:
             lines.append(
                 f"the {workload.datapath} datapath fails closed in protect, whatever --fail says"
             )

@@ -101,7 +101,8 @@ def adopt_workloads(context: Context) -> list[str]:
     """Take over what an earlier agent attached. Enforcer, driver and engine must be in place. What fails for
     one workload is a warning and does not stop the others.
     """
-    warnings = context.registry.load()
+    put_on = context.steering.drivers.put_on
+    warnings = context.registry.load(lambda one: put_on(one, one.datapath))
     told = partial(_told_of, warnings)
     with told("ports of interrupted splices"):
         _drop_undone_ports(context)

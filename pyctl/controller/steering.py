@@ -100,7 +100,7 @@ class Steering:
         """Record whether the port's datapath has a verdict cache; the engine learns it with the policy's next
         swap.
         """
-        if kind.capabilities.verdict_cache:
+        if self.drivers.capabilities(kind).verdict_cache:
             self._uncached.discard(port_id)
         else:
             self._uncached.add(port_id)

@@ -6,9 +6,9 @@ tapping and resetting a pair are its mode, so `update` does all three as a map w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import ClassVar, Protocol
 
-from pyctl.model.workload import Counter, DatapathKind, PortPair
+from pyctl.model.workload import Capabilities, Counter, DatapathKind, PortPair
 
 
 class Driver(Protocol):
@@ -16,7 +16,8 @@ class Driver(Protocol):
     leaves the kernel as it was before the call.
     """
 
-    kind: DatapathKind
+    kind: ClassVar[DatapathKind]
+    capabilities: ClassVar[Capabilities]
 
     def connect(self) -> None:
         """Make the datapath ready on vbr-neuv, which exists and may be down. Idempotent: it keeps what an

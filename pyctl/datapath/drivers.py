@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network
 
@@ -19,13 +20,15 @@ from pyctl.datapath.owners import Owners, network_changes
 from pyctl.datapath.u32 import plan as u32_plan
 from pyctl.datapath.u32 import probe as u32_probe
 from pyctl.datapath.u32.driver import U32Driver
-from pyctl.errors import (
-    NotCapableError,
-    NotFoundError,
-    SegctlError,
-)
+from pyctl.errors import NotCapableError, NotFoundError, SegctlError
 from pyctl.model.instance import Instance
-from pyctl.model.workload import DatapathKind, PortPair, Segment
+from pyctl.model.workload import (
+    Capabilities,
+    DatapathKind,
+    PortPair,
+    Segment,
+    Workload,
+)
 from pyctl.platform.watch.filters import Touched
 
 Cidrs = Mapping[int, tuple[IPv4Network | IPv6Network, ...]]
@@ -77,6 +80,14 @@ class Drivers:
         if kind not in self._ready:
             require(kind)
         return kind
+
+    def capabilities(self, kind: DatapathKind) -> Capabilities:
+        """Return what the kind's driver can do, connected or not."""
+        return self._by_kind[kind].capabilities
+
+    def put_on(self, workload: Workload, kind: DatapathKind) -> Workload:
+        """Return the workload with this datapath, and with what its driver can do."""
+        return replace(workload, datapath=kind, capabilities=self.capabilities(kind))
 
     def is_ready(self, kind: DatapathKind) -> bool:
         """Return whether the kind's driver has been connected."""

@@ -44,13 +44,13 @@ class Fail(StrEnum):
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a datapath can do alone, without the engine."""
+    """What a datapath can do alone, without the engine; its driver says so."""
 
-    verdict_cache: bool
+    verdict_cache: bool = False
     """Carry flows that are decided."""
-    fail_open: bool
+    fail_open: bool = False
     """In protect, let traffic pass while no engine lives."""
-    source_check: bool
+    source_check: bool = False
     """Check source addresses and MACs, and so tell the workloads on one bridge apart."""
 
 
@@ -59,12 +59,6 @@ class DatapathKind(StrEnum):
 
     EBPF = "ebpf"
     U32 = "u32"
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """Return what the kind's driver can do."""
-        able = self is DatapathKind.EBPF
-        return Capabilities(verdict_cache=able, fail_open=able, source_check=able)
 
 
 class OtherTraffic(StrEnum):
@@ -201,6 +195,8 @@ class Workload:
     runtime: str = "process"
     """`docker`, `podman` or `process`."""
     datapath: DatapathKind = DatapathKind.EBPF
+    capabilities: Capabilities = Capabilities()
+    """What its datapath's driver says that it can; not stored."""
     attach_mode: Mode = Mode.DISCOVER
     """What `attach --mode` said."""
     forced_mode: Mode | None = None

@@ -6,7 +6,7 @@ on change, never altered, so readers need no lock.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from pyctl.errors import NotFoundError, UsageError
 from pyctl.model.workload import Workload
@@ -31,9 +31,12 @@ class Registry:
         """Return the workloads by id; the same object until something changes."""
         return self._by_id
 
-    def load(self) -> list[str]:
-        """Load the store's workloads; return warnings for what cannot be read."""
+    def load(self, complete: Callable[[Workload], Workload]) -> list[str]:
+        """Load the store's workloads; return warnings for what cannot be read. `complete` adds to each what is
+        not stored.
+        """
         workloads, warnings = self._store.load()
+        workloads = list(map(complete, workloads))
         self._by_id = {workload.id: workload for workload in workloads}
         for workload in workloads:
             self._index(workload)

@@ -70,7 +70,9 @@ def read_any(path: Path) -> str:
 
 def to_json(workload: Workload) -> str:
     """Return a workload as text that from_json reads."""
-    return json.dumps(asdict(workload), indent=1)
+    stored = asdict(workload)
+    del stored["capabilities"]
+    return json.dumps(stored, indent=1)
 
 
 def from_json(text: str) -> Workload:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 
 import pytest
@@ -75,48 +74,6 @@ def test_a_ucmac_ends_in_the_port_id():
     assert abi.ucmac(1)[:4] == b"NeuV"
 
 
-def test_a_header_with_an_old_date_is_generated_anew_all_the_same(
-    tmp_path, monkeypatch
-):
-    """A copy keeps the date of what was copied."""
-    copies = [tmp_path / header.name for header in abi_build.HEADERS]
-    for copy, header in zip(copies, abi_build.HEADERS, strict=True):
-        copy.write_bytes(header.read_bytes())
-    monkeypatch.setattr(abi_build, "HEADERS", copies)
-    assert not abi_build.is_current(tmp_path)
-    abi_build.build(tmp_path)
-    assert abi_build.is_current(tmp_path)
-    copies[0].write_text(copies[0].read_text() + "/* another */\n")
-    os.utime(copies[0], (1, 1))
-    assert not abi_build.is_current(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "same"),
-    [
-        ("/* seg_ports: key", "/* Ports: key", True),
-        ("\t__u16 port_id;\n\t__u8 role;", "\t__u16 port_id;\n\n\t__u8  role;", True),
-        ('"ARP passes"', '"ARP goes by"', True),
-        ("__u32 peer_ifindex;", "__s32 peer_ifindex;", False),
-        ("__u32 peer_ifindex;", "__u32 other_ifindex;", False),
-        ("__u64 packets;\t\t/* the kernel's */\n\t__u64 bytes;", "__u64 bytes;\n\t__u64 packets;", False),
-        ("SEG_DIR_EGRESS = 1, SEG_DIR_INGRESS = 2", "SEG_DIR_EGRESS = 2, SEG_DIR_INGRESS = 1", False),
-        ("X(ARP, 4, pass,", "X(ARP, 4, drop,", False),
-        ("session, secret[0]", "session, secret[2]", False),
-    ],
-)  # fmt: skip
-def test_pins_are_kept_while_the_contract_is_the_same(
-    tmp_path, monkeypatch, before, after, same
-):
-    copies = [tmp_path / header.name for header in abi_build.HEADERS]
-    texts = [header.read_text() for header in abi_build.HEADERS]
-    assert sum(text.count(before) for text in texts)
-    for copy, text in zip(copies, texts, strict=True):
-        copy.write_text(text.replace(before, after))
-    monkeypatch.setattr(abi_build, "HEADERS", copies)
-    assert (abi_build.contract_hash() == abi.HASH) is same
-
-
 def layout_of(fields):
     types = FFI()
     types.cdef(f"struct one {{ int a; }}; struct held {{ {fields} }};")
@@ -134,11 +91,6 @@ def test_a_layout_is_its_fields_places_types_and_names():
         "int x; int y[2];",
     ):
         assert layout_of(other) != known
-
-
-def test_a_reason_is_a_bit_of_the_programs_set_of_drops():
-    """SEG_DROPS of seg_count.h."""
-    assert max(reason.number for reason in abi.REASONS) < 64
 
 
 def test_an_agent_of_other_headers_than_the_programs_does_not_start(tmp_path):

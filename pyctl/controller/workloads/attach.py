@@ -233,7 +233,6 @@ def _new_workload(
         labels=_labelled(container.labels if container else {}, order),
         image=container.image if container else None,
         runtime=container.runtime if container else "process",
-        datapath=datapath,
         attach_mode=order.mode or Mode.DISCOVER,
         fail=order.fail or Fail.AUTO,
         other_traffic=order.other_traffic or OtherTraffic.AUTO,
@@ -244,6 +243,7 @@ def _new_workload(
         added=order.addresses,
         follow=order.follow or FollowAddresses.NO,
     )
+    workload = context.steering.drivers.put_on(workload, datapath)
     return context.memory.with_mode(workload), [*room.values()]
 
 
@@ -394,7 +394,8 @@ def _labelled(before: Mapping[str, str], order: AttachRequest) -> dict[str, str]
 
 def _changes(known: Workload, wanted: Workload) -> list[str]:
     """Return what differs between the two, a line each, for users."""
-    before, after = vars(known), vars(wanted)
+    before = vars(known)
+    after = vars(replace(wanted, capabilities=known.capabilities))
     hidden = ("ports", "found", "told", "added", "claims", "absent", "taken")
     plan = [
         f"set {key} to {after[key]}"
@@ -436,17 +437,17 @@ def _update(
         other_traffic=order.other_traffic or known.other_traffic,
         any_source=known.any_source if order.any_source is None else order.any_source,
         serves=known.serves if order.serves is None else order.serves,
-        datapath=order.datapath or known.datapath,
         offload=order.offload or known.offload,
         all_interfaces=known.all_interfaces or not order.interfaces,
         added=tuple(dict.fromkeys((*known.added, *order.addresses))),
         follow=order.follow or known.follow,
     )
+    datapath = order.datapath or known.datapath
+    wanted = context.steering.drivers.put_on(wanted, datapath)
     plan = _changes(known, wanted)
     if plan and not order.dry_run:
         if wanted.datapath is not known.datapath:
-            _move(context, known, wanted)
-            known = replace(known, datapath=wanted.datapath)
+            known = _move(context, known, datapath)
         context.registry.put(wanted)
         try:
             context.refresh()
@@ -461,10 +462,10 @@ def _update(
     return plan
 
 
-def _move(context: Context, known: Workload, wanted: Workload) -> None:
+def _move(context: Context, known: Workload, datapath: DatapathKind) -> Workload:
     """Move the workload to the other datapath; the registry is written first, for the case of a kill."""
-    context.steering.drivers.of(wanted.datapath)
-    moving = replace(known, datapath=wanted.datapath)
+    context.steering.drivers.of(datapath)
+    moving = context.steering.drivers.put_on(known, datapath)
     context.registry.put(moving)
     try:
         context.move(moving)
@@ -473,6 +474,7 @@ def _move(context: Context, known: Workload, wanted: Workload) -> None:
         with contextlib.suppress(SegctlError):
             context.move(known)
         raise
+    return moving
 
 
 def _ms_since(started: float) -> float:

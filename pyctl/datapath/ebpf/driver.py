@@ -13,7 +13,7 @@ import shutil
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from pyctl import abi
 from pyctl.datapath import foreign_filters, render
@@ -24,7 +24,7 @@ from pyctl.datapath.owners import Changes
 from pyctl.datapath.pins import MAPS, PROGRAMS, open_map, pin_dir
 from pyctl.errors import NotFoundError, RefusedError, SegctlError
 from pyctl.model.instance import Instance
-from pyctl.model.workload import Counter, DatapathKind, Mode, PortPair
+from pyctl.model.workload import Capabilities, Counter, DatapathKind, Mode, PortPair
 from pyctl.platform.bpf import commands as bpf
 from pyctl.platform.bpf.grace import wait_for_programs
 from pyctl.platform.bpf.tc import BpfHooks, programs
@@ -65,7 +65,10 @@ class EbpfDriver:
     state, so a driver made after a crash knows all that the former one knew.
     """
 
-    kind = DatapathKind.EBPF
+    kind: ClassVar = DatapathKind.EBPF
+    capabilities: ClassVar = Capabilities(
+        verdict_cache=True, fail_open=True, source_check=True
+    )
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance

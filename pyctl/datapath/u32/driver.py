@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from typing import ClassVar
 
 from fallback_tc.drift import drift
 from fallback_tc.plan import guard
@@ -33,14 +34,15 @@ from pyctl.datapath.u32.session import Session, ends_of, shown, told
 from pyctl.datapath.u32.state import U32State
 from pyctl.errors import NotFoundError, RefusedError, SegctlError
 from pyctl.model.instance import Instance
-from pyctl.model.workload import Counter, DatapathKind, PortPair
+from pyctl.model.workload import Capabilities, Counter, DatapathKind, PortPair
 from pyctl.platform.tc.filters import TcFilters
 
 
 class U32Driver:
     """The u32 driver of one instance. What it was asked for is on disk, the rest in the kernel."""
 
-    kind = DatapathKind.U32
+    kind: ClassVar = DatapathKind.U32
+    capabilities: ClassVar = Capabilities()
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance

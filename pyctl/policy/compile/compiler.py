@@ -303,7 +303,7 @@ def _ports(rule: Rule) -> tuple[PortMatch, ...]:
 
 def _tells_apart(workload: Workload, port: Port) -> bool:
     """Return whether workloads on the port's bridge cannot pose as others."""
-    return port.closed and workload.datapath.capabilities.source_check
+    return port.closed and workload.capabilities.source_check
 
 
 def _default(mode: Mode) -> Action:

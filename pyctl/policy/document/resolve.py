@@ -53,7 +53,7 @@ def possible(holders: Collection[Workload], asked: Workload | None) -> list[Work
 
 def _known_segments(asked: Workload | None) -> frozenset[int]:
     """Return the closed bridges where the workload can tell others apart; none without a check of sources."""
-    if asked is None or not asked.datapath.capabilities.source_check:
+    if asked is None or not asked.capabilities.source_check:
         return frozenset()
     return asked.closed_segments
 

@@ -16,6 +16,7 @@ from pyctl.agent.agent import Agent
 from pyctl.controller import commit_order, recovery
 from pyctl.controller import context as context_module
 from pyctl.controller.workloads import detach, release
+from pyctl.datapath.drivers import Drivers
 from pyctl.errors import SegctlError
 from pyctl.model.instance import Instance
 from pyctl.model.workload import DatapathKind, Workload
@@ -49,6 +50,8 @@ class Kernel:
     """Engine, supervisor and drivers in one: writes down what it was told, and refuses what it is to refuse."""
 
     default = DatapathKind.EBPF
+    capabilities = Drivers(Instance("segt-played")).capabilities
+    put_on = Drivers(Instance("segt-played")).put_on
 
     def __init__(self) -> None:
         self.calls: list[str] = []
@@ -180,7 +183,7 @@ class Node:
         return frozenset(port.vex for one in by_id.values() for port in one.ports)
 
     def _adopt(self, context: Any) -> list[str]:
-        warnings = context.registry.load()
+        warnings = context.registry.load(lambda one: one)
         for load in context.registry.all():
             warnings += recovery._steer(context, load, load.ports)
         context.refresh()

@@ -14,7 +14,7 @@ from pyctl.model.policy import (
     Members,
 )
 from pyctl.model.workload import DatapathKind, Mode
-from pyctl.policy.compile.compiler import port_pair
+from pyctl.policy.compile.compiler import Compiled, port_pair
 from tests import packets
 from tests.unit.controller.told import RULES, policy, swapped, two_ports
 from tests.unit.state.test_store import PORT, WEB
@@ -98,6 +98,32 @@ def test_what_an_engine_refused_is_told_whole_the_next_time(world):
     recorder.told.clear()
     commit_in_order(steering, policy())
     assert recorder.names()[:2] == ["node_set", "publish"]
+
+
+def test_a_delta_that_the_engine_refused_is_told_whole_the_next_time(world):
+    """Half of it may hold there."""
+    recorder, steering = world
+    steering.add(300, policy(node=RULES), DatapathKind.EBPF)
+    after = policy(node=RULES, addresses={ip_address(packets.pod_two_ip4): (0, 1)})
+    recorder.fail_on = "members_set"
+    with pytest.raises(SegctlError):
+        commit_in_order(steering, after)
+    recorder.fail_on = ""
+    recorder.told.clear()
+    commit_in_order(steering, after)
+    assert recorder.names()[:2] == ["node_set", "publish"]
+    recorder.told.clear()
+    commit_in_order(steering, policy(node=RULES))
+    assert recorder.names()[0] == "members_set", "what it took, it has"
+
+
+def test_an_engine_that_was_told_nothing_is_told_all_rules(world):
+    recorder, steering = world
+    commit_in_order(steering, Compiled(node=RULES))
+    assert recorder.names() == ["node_set"]
+    recorder.told.clear()
+    commit_in_order(steering, Compiled(node=RULES))
+    assert recorder.names() == []
 
 
 @pytest.mark.parametrize("step", ["update", "node_set", "publish", "sync"])

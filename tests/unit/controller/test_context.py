@@ -142,7 +142,8 @@ def test_an_address_that_another_has_by_now_is_marked_as_taken(host):
     ],
 )
 def test_a_datapath_that_cannot_fail_open_is_warned_of(host, kind, fail, warned):
-    lines = host.context.identity_warnings(replace(WEB, datapath=kind, fail=fail))
+    web = host.kernel.put_on(replace(WEB, fail=fail), kind)
+    lines = host.context.identity_warnings(web)
     assert any("fails closed" in line for line in lines) is warned
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from pyctl.datapath.drivers import Drivers
 from pyctl.errors import SegctlError
+from pyctl.model.instance import Instance
 from pyctl.model.policy import (
     Action,
     Members,
@@ -22,6 +24,8 @@ from tests.unit.state.test_store import PORT, WEB
 
 class Recorder:
     """Driver, engine and supervisor in one: writes down who was told what, in order."""
+
+    capabilities = Drivers(Instance("segt-steering")).capabilities
 
     def __init__(self) -> None:
         self.told: list[tuple] = []

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import ip_network
 
 import pytest
 
 from pyctl.datapath import drivers as module
 from pyctl.datapath.drivers import Drivers
+from pyctl.datapath.ebpf.driver import PRIORITY
+from pyctl.datapath.u32.plan import VBR
 from pyctl.doctor import probe
-from pyctl.errors import NotCapableError, SegctlError
+from pyctl.errors import NotCapableError, NotFoundError, SegctlError
 from pyctl.model.instance import Instance
 from pyctl.model.workload import DatapathKind, Mode
 from pyctl.platform.watch.filters import Touched
 from pyctl.policy.compile.compiler import port_pair
+from tests import packets
 from tests.unit.state.test_store import PORT, WEB
 
 EBPF, U32 = DatapathKind.EBPF, DatapathKind.U32
@@ -182,3 +186,131 @@ def test_u32_where_a_whole_ruleset_goes_in(monkeypatch):
 
 def test_doctor_speaks_of_the_same_drivers_in_the_same_order():
     assert tuple(DatapathKind) == probe.DRIVERS
+
+
+def answers(monkeypatch, driver, name: str, answer) -> None:
+    monkeypatch.setattr(driver, name, answer, raising=False)
+
+
+def test_a_kind_is_ready_once_and_chosen_where_the_host_can(node):
+    both = drivers()
+    both.start()
+    assert (both.is_ready(EBPF), both.is_ready(U32)) == (True, False)
+    assert (both.choose(None), both.choose(U32)) == (EBPF, U32)
+    both.of(EBPF)
+    assert node.told.count(("ebpf", "connect", None)) == 1
+    node.refused = {U32}
+    with pytest.raises(NotCapableError, match="u32 is refused"):
+        both.choose(U32)
+    with pytest.raises(NotCapableError):
+        both.attach(PAIR, U32)
+    assert not both.is_ready(U32)
+
+
+def test_a_new_bridge_pair_gets_what_all_ports_share_from_each_that_is_ready(node):
+    both = drivers()
+    both.start()
+    node.told.clear()
+    both.hang_on_pair()
+    assert node.told == [("ebpf", "connect", None)]
+    both.of(U32)
+    node.told.clear()
+    both.hang_on_pair()
+    assert sorted(node.told) == [("ebpf", "connect", None), ("u32", "connect", None)]
+
+
+def test_owners_are_told_whole_at_first_and_then_what_changed(node, monkeypatch):
+    both = drivers()
+    told: list[tuple] = []
+    both.write_owners({1: PAIR}, {}, {})
+    both.start()
+    answers(
+        monkeypatch,
+        both._ebpf,
+        "write_owners",
+        lambda c, *, whole: told.append((c, whole)),
+    )
+    cidrs = {1: (ip_network(packets.net_ip4),)}
+    both.write_owners({}, {}, {})
+    assert told == [({}, True)], "an earlier agent's entries go"
+    both.write_owners({PORT_ID: PAIR}, {}, {})
+    both.write_owners({PORT_ID: PAIR}, {}, cidrs)
+    both.write_owners({PORT_ID: PAIR}, {}, cidrs)
+    assert [whole for _, whole in told] == [True, False, False]
+    assert {name for name, _ in told[1][0]} == {"seg_owners"}
+    assert {name for name, _ in told[2][0]} == {"seg_nets"}
+    both.write_owners({}, {}, {})
+    assert set(told[3][0].values()) == {None}
+
+
+def test_who_else_has_something_of_a_port_is_named(node, monkeypatch):
+    both = drivers()
+    both.of(EBPF)
+    both.of(U32)
+    answers(monkeypatch, both._ebpf, "port_in_use", lambda port: port == 7)
+    answers(monkeypatch, both._u32, "port_in_use", lambda port: port == 8)
+    assert [both.holder(port, besides=EBPF) for port in (7, 8)] == [None, U32]
+    assert [both.holder(port, besides=U32) for port in (7, 8)] == [EBPF, None]
+    assert [both.port_in_use(port) for port in (7, 8, 9)] == [True, True, False]
+
+
+def test_a_port_of_no_known_kind_leaves_every_datapath(node):
+    both = drivers()
+    both.of(EBPF)
+    both.of(U32)
+    node.told.clear()
+    both.detach(PORT_ID, None)
+    assert ("ebpf", "detach", PORT_ID) in node.told
+    left = node.told.index(("u32", "detach", PORT_ID))
+    assert node.told.index(("nobody's", PORT_ID)) < left
+    both.cleanup()
+    assert node.told[-2:] == [("ebpf", "cleanup", None), ("u32", "cleanup", None)]
+
+
+@pytest.mark.parametrize(
+    ("touched", "looked"),
+    [
+        ((PAIR.vex_ifindex, 5), [PORT_ID]),
+        ((VBR, PRIORITY), [PORT_ID, 7]),
+        ((VBR, 0), [PORT_ID, 7]),
+        ((VBR, PRIORITY + 1), []),
+        ((41, 0), [7]),
+        ((99, 0), []),
+    ],
+)
+def test_what_was_touched_is_looked_at_for_who_could_have_a_rule_there(
+    node, monkeypatch, touched, looked
+):
+    both = drivers()
+    both.of(EBPF)
+    asked: list[int] = []
+    answers(monkeypatch, both._ebpf, "repair", lambda port: asked.append(port) or [])
+    answers(monkeypatch, both._ebpf, "in_front", lambda port: [f"before {port}"])
+    other = replace(PAIR, port_id=7, vex_ifindex=40, vin_ifindex=41)
+    pairs = [(PAIR, EBPF), (other, EBPF)]
+    both.repair(pairs, {Touched(*touched)})
+    assert asked == looked
+    assert both.in_front(pairs, {Touched(*touched)}) == {
+        port: [f"before {port}"] for port in looked
+    }
+
+
+def test_a_port_that_goes_away_meanwhile_is_no_line(node, monkeypatch):
+    both = drivers()
+
+    def gone(port: int) -> list[str]:
+        raise NotFoundError(f"port {port} is not attached")
+
+    answers(monkeypatch, both._ebpf, "repair", gone)
+    answers(monkeypatch, both._ebpf, "in_front", gone)
+    assert both.repair([(PAIR, EBPF)], None) == []
+    assert both.in_front([(PAIR, EBPF)], None) == {}
+
+
+@pytest.mark.parametrize("touched", [(VBR, 0), (VBR, 65535), (VBR, 10002), (5, 0)])
+def test_the_guard_is_looked_at_where_a_rule_of_it_could_be(node, monkeypatch, touched):
+    both = drivers()
+    both.of(U32)
+    answers(monkeypatch, both._u32, "repair_guard", lambda: ["missing"])
+    found = both.repair([], {Touched(*touched)})
+    assert found == (["missing"] if touched in {(VBR, 0), (VBR, 65535)} else [])

@@ -8,8 +8,10 @@ import socket
 import pytest
 
 from pyctl import abi
-from pyctl.datapath.events import decode
+from pyctl.datapath import events
+from pyctl.datapath.events import EventReader, decode
 from pyctl.errors import SegctlError
+from pyctl.model.instance import Instance
 from tests import packets
 
 
@@ -40,3 +42,35 @@ def test_what_is_no_ip_has_no_addresses():
 def test_a_record_of_another_size_is_refused():
     with pytest.raises(SegctlError):
         decode(record()[:-1])
+
+
+def test_the_ring_is_read_as_far_as_asked_and_closed(monkeypatch):
+    """What its memory holds is read by platform/bpf/ring."""
+    ring = Ring()
+    monkeypatch.setattr(events, "open_map", lambda _, name: name)
+    monkeypatch.setattr(events, "RingReader", ring.of)
+    with EventReader(Instance("one")) as reader:
+        assert reader.fileno() == 7
+        assert [one.reason for one in reader.read(5)] == ["spoofed_ip"]
+    assert ring.told == ["of seg_events", "read 5", "closed"]
+
+
+class Ring:
+    """A ring with one record."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def of(self, name: str) -> Ring:
+        self.told.append(f"of {name}")
+        return self
+
+    def fileno(self) -> int:
+        return 7
+
+    def read(self, limit: int) -> list[bytes]:
+        self.told.append(f"read {limit}")
+        return [record()]
+
+    def close(self) -> None:
+        self.told.append("closed")

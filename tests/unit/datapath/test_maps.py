@@ -164,3 +164,74 @@ def test_addresses_of_both_families(dump):
 def test_a_ring_is_not_listed(dump, ring):
     with pytest.raises(SegctlError):
         dump(ring)
+
+
+def raw(text: str) -> list[int]:
+    return list(ipaddress.ip_address(text).packed.ljust(16, b"\0"))
+
+
+@pytest.mark.parametrize(
+    ("steered", "told"),
+    [
+        (abi.constant("SEG_PRODUCER_NONE"), None),
+        (abi.constant("SEG_PRODUCER_MANY"), "several"),
+        (1, 0),
+        (3, 2),
+    ],
+)
+def test_who_steers_is_a_cpu_several_or_none(dump, steered, told):
+    value = abi.pack("seg_control", heartbeat_ns=5, producer_cpu=steered)
+    [row] = dump("seg_control", (u32(0), value))
+    assert (row["heartbeat_ns"], row["producer_cpu"]) == (5, told)
+
+
+def test_owners_are_ports_or_several(dump):
+    def key(segment: int) -> bytes:
+        addr = raw(packets.pod_one_ip4)
+        return abi.pack("seg_owner_key", segment=segment, family=4, addr=addr)
+
+    rows = dump(
+        "seg_owners",
+        (key(8), abi.pack("seg_owner", owner=0)),
+        (key(7), abi.pack("seg_owner", owner=300, spare=1)),
+    )
+    assert rows == [
+        {"segment": 7, "address": packets.pod_one_ip4, "owner": 300, "spare": True},
+        {
+            "segment": 8,
+            "address": packets.pod_one_ip4,
+            "owner": "several",
+            "spare": False,
+        },
+    ]
+
+
+def test_macs_are_ports_or_the_hosts_with_what_they_serve(dump):
+    def key(text: str) -> bytes:
+        return abi.pack("seg_mac_key", segment=7, mac=mac(text))
+
+    served = abi.constant("SEG_SERVES_DHCP")
+    rows = dump(
+        "seg_macs",
+        (key(packets.gateway_mac), abi.pack("seg_mac", owner=0)),
+        (
+            key(packets.pod_one_mac),
+            abi.pack("seg_mac", owner=300, serves=served, twins=1),
+        ),
+    )
+    found = {row["mac"]: (row["owner"], row["serves"], row["twins"]) for row in rows}
+    assert found == {
+        packets.gateway_mac: ("host", [], False),
+        packets.pod_one_mac: (300, ["dhcp"], True),
+    }
+
+
+def test_networks_are_told_without_the_byte_of_their_family(dump):
+    net = ipaddress.ip_network(packets.net_ip4)
+    key = abi.pack(
+        "seg_net_key",
+        prefix_len=net.prefixlen + 8,
+        family=4,
+        addr=raw(str(net.network_address)),
+    )
+    assert dump("seg_nets", (key, u32(1))) == [{"network": packets.net_ip4}]

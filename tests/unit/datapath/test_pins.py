@@ -56,3 +56,18 @@ def test_only_the_parser_compares_with_the_end_of_the_data():
     for file in loader.SOURCES.rglob("*.[ch]"):
         if file.name != "seg_parse.h":
             assert "data_end" not in file.read_text(), file.name
+
+
+def test_a_pin_is_opened_under_its_name_and_a_missing_one_says_what_to_do(monkeypatch):
+    one = Instance("one")
+    monkeypatch.setattr(pins.bpf.Map, "open", lambda path: path)
+    assert pins.open_map(one, "seg_gens") == pins.pin_dir(one) / "seg_gens"
+
+    def missing(_path):
+        raise NotFoundError("no such pin", errno=2)
+
+    monkeypatch.setattr(pins.bpf.Map, "open", missing)
+    with pytest.raises(NotFoundError, match="seg_gens is not pinned for one") as raised:
+        pins.open_map(one, "seg_gens")
+    assert raised.value.errno == 2
+    assert "attach a workload" in raised.value.advice

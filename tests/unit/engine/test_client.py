@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from pyctl.engine._binding import pack_array
-from pyctl.engine.client import EngineClient
+from pyctl.engine.client import _PAGE, EngineClient
 from pyctl.engine.protocol import Message, encode
 from pyctl.errors import UnreachableError
 
@@ -126,3 +126,33 @@ def test_hits_of_another_counting_are_all_read(tmp_path):
     found = client.hits(1, after=4)
     assert [one.key for one in found.hits] == [7, 8]
     assert client.asked == [("hits", 4, 0), ("hits", 0, 0), ("hits", 0, 1)]
+
+
+class Sessions(EngineClient):
+    """An engine with many sessions, in pages as long as asked for."""
+
+    def __init__(self, tmp_path, held: int):
+        super().__init__(tmp_path / "none")
+        self.held, self.asked = held, []
+
+    def _ask(self, op, blob=b"", fds=(), **fields):
+        assert (op, fields["port_id"]) == ("sessions", 300)
+        self.asked.append(fields["limit"])
+        first = fields["cursor"]
+        count = min(fields["limit"], self.held - first)
+        after = first + count if first + count < self.held else 0
+        return {"cursor": after}, pack_array("sg_session_info", [{}] * count), ()
+
+
+@pytest.mark.parametrize("limit", [1, _PAGE, _PAGE + 1, 3 * _PAGE])
+def test_as_many_sessions_are_read_as_asked_for_and_there_are(tmp_path, limit):
+    held = 2 * _PAGE + 5
+    client = Sessions(tmp_path, held)
+    assert len(client.sessions(300, limit)) == min(limit, held)
+    assert sum(client.asked) >= min(limit, held)
+    assert max(client.asked) <= _PAGE
+
+
+def test_sessions_are_counted_to_the_last(tmp_path):
+    assert Sessions(tmp_path, 2 * _PAGE + 5).session_count(300) == 2 * _PAGE + 5
+    assert Sessions(tmp_path, 0).session_count(300) == 0

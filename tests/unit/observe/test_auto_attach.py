@@ -158,6 +158,18 @@ def test_another_name_is_passed_on_and_attaches_nothing(following, runtime):
     assert len(orders) == 1
 
 
+def test_a_name_that_its_workload_cannot_have_is_told(following, runtime):
+    attacher, _orders, told, _attached = following
+
+    def taken(_one: Container, _before: str) -> None:
+        raise RefusedError("another workload is called web-2")
+
+    attacher._rename = taken
+    attacher._rename_one(container("web-2"), "web-1")
+    (event,) = told
+    assert event.message.startswith("web-1 is called web-2 by now: another workload")
+
+
 def test_what_is_attached_already_keeps_its_options(following, runtime):
     attacher, orders, _told, attached = following
     attached[10] = ProcessRef(10, 1, (4, 1))
@@ -239,6 +251,20 @@ def test_one_that_ended_meanwhile_is_not_tried_again(following, runtime, monkeyp
     wait_for(lambda: not attacher.pending())
     assert [one.found.name for one in orders] == ["web-late", "web-2"]
     assert attacher.failures == {}
+
+
+def test_one_that_started_anew_meanwhile_is_not_tried_for_its_former_process(
+    following, runtime, monkeypatch
+):
+    """Its new start is told by its runtime."""
+    attacher, orders, told, _attached = following
+    monkeypatch.setattr(auto_attach, "RETRY_S", 0.05)
+    attacher.start()
+    runtime.run(container("web-late"))
+    wait_for(lambda: told)
+    runtime.containers["id-web-late"] = container("web-late", 20)
+    wait_for(lambda: not attacher.pending())
+    assert {one.found.pid for one in orders} == {10}
 
 
 def test_one_that_shares_an_attached_namespace_takes_over_when_the_first_ends(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyctl.model.workload import Mode, Port, ProcessRef, Workload
+from pyctl.model.workload import Capabilities, Mode, Port, ProcessRef, Workload
 from tests import packets
 
 
@@ -38,6 +38,7 @@ def workload(
         labels=labels or {},
         image=image,
         runtime=runtime,
+        capabilities=Capabilities(source_check=True),
         attach_mode=attach_mode,
         forced_mode=forced_mode,
         ports=ports,

@@ -8,7 +8,7 @@ import pytest
 
 from pyctl.errors import NotFoundError, SegctlError, UsageError
 from pyctl.model.instance import Instance
-from pyctl.model.workload import ProcessRef
+from pyctl.model.workload import Capabilities, ProcessRef, Workload
 from pyctl.state.registry import Registry
 from pyctl.state.store import Store
 from tests.unit.policy.makers import port, workload
@@ -22,6 +22,12 @@ def contained(name: str, identity: str, pid: int, *ports):
 
 WEB = contained("web", "aaaa11112222", 10, port(1, "192.0.2.1/24"))
 DB = contained("db", "aaaa33334444", 11, port(2))
+
+
+def able(load: Workload) -> Workload:
+    """What is not stored comes back from who knows it."""
+    assert load.capabilities == Capabilities()
+    return replace(load, capabilities=WEB.capabilities)
 
 
 class Disk(Store):
@@ -58,7 +64,7 @@ def registry(disk) -> Registry:
 def test_the_next_agent_reads_what_this_one_put(registry, disk):
     registry.drop(DB.id)
     after = Registry(disk)
-    assert after.load() == []
+    assert after.load(able) == []
     assert after.by_id == {WEB.id: WEB}
 
 
@@ -66,7 +72,7 @@ def test_a_file_that_is_none_is_told_and_the_others_are_loaded(
     registry, disk, tmp_path
 ):
     (tmp_path / "run" / "workloads" / "odd.json").write_text("{}")
-    (warning,) = registry.load()
+    (warning,) = registry.load(able)
     assert "odd.json" in warning
     assert registry.all() == [DB, WEB]
 
@@ -126,7 +132,7 @@ def test_a_port_that_goes_on_elsewhere_leads_there(registry, disk):
     registry.drop(heir.id)
     assert registry.by_port(1).id == "aaaa77778888"
     after = Registry(disk)
-    after.load()
+    after.load(able)
     assert after.by_port(1) == registry.by_port(1)
 
 

@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 
 from pyctl.controller.workloads.attach import attach, rename
+from pyctl.datapath.ebpf.driver import EbpfDriver
+from pyctl.datapath.u32.driver import U32Driver
 from pyctl.errors import NotFoundError, RefusedError, SegctlError
 from pyctl.intercept.uninspected import Uninspected
 from pyctl.model.workload import (
@@ -319,8 +321,11 @@ def test_options_that_the_engine_refuses_are_put_back_and_due(host):
 
 def test_a_workload_moves_to_another_datapath(host):
     web = attached(host)
-    attach(host.context, replace(WEB, datapath=DatapathKind.U32))
+    assert web.capabilities == EbpfDriver.capabilities
+    changes = attach(host.context, replace(WEB, datapath=DatapathKind.U32)).plan
+    assert changes == ["set datapath to u32"]
     assert host.registry.by_id[web.id].datapath is DatapathKind.U32
+    assert host.registry.by_id[web.id].capabilities == U32Driver.capabilities
     assert host.kernel.calls.count("hand_over") == 1
 
 

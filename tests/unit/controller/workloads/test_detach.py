@@ -173,6 +173,25 @@ def test_what_nobody_foresaw_is_told_as_a_failure(host):
     assert names(host) == ["web"]
 
 
+def test_a_disk_that_keeps_one_workload_is_told_and_the_others_are_detached(
+    host, monkeypatch
+):
+    attached(host, "app", 11)
+    kept = attached(host, "web", 12, eth1=(OTHER_IP,))
+    forget = host.store.forget
+
+    def refuse(workload_id: str) -> None:
+        if workload_id == kept.id:
+            raise SegctlError("the disk is read-only")
+        forget(workload_id)
+
+    monkeypatch.setattr(host.store, "forget", refuse)
+    with pytest.raises(SegctlError, match="web: the disk is read-only"):
+        run(host, ALL)
+    assert names(host) == ["web"]
+    assert host.spliced == []
+
+
 def test_an_engine_that_refuses_what_is_due_is_told_and_stops_nothing(host):
     last = many(host, 13)[-1]
     host.registry.put(replace(last, attach_mode=Mode.PROTECT))

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from fallback_tc import dump
 from fallback_tc.drift import drift
-from fallback_tc.netlink import NLM_F_REPLACE, RTM_NEWTFILTER, TCA_KIND, TCMSG
-from fallback_tc.rules import Held, normal
+from fallback_tc.netlink import TCA_KIND, TCMSG
+from fallback_tc.rules import normal
 from pyctl.datapath.u32.driver import U32Driver
 from pyctl.datapath.u32.plan import (
     ASIDE,
@@ -21,108 +20,18 @@ from pyctl.datapath.u32.plan import (
     Plan,
     at_base,
     bridge_prefs,
-    is_guard,
-    is_of,
     plan,
 )
-from pyctl.datapath.u32.state import U32State
 from pyctl.errors import NotFoundError, RefusedError, SegctlError
 from pyctl.model.instance import Instance
 from pyctl.model.workload import Mode, PortPair
 from pyctl.platform.netlink.client import attr, attr_text
 from pyctl.platform.tc.filters import TCA_CHAIN, Filter
-from pyctl.platform.watch.filters import Touched
 from tests import packets
 from tests.unit.datapath.makers import PAIR
+from tests.unit.datapath.u32.kernel import NAMES, Kernel
 
-KIND = attr_text(TCA_KIND, "u32")
-NAMES = {5: "vex", 6: "vin", 7: "vex2", 8: "vin2", VBR: "vbr-neuv"}
 OTHER = replace(PAIR, port_id=301, vex_ifindex=7, vin_ifindex=8)
-
-
-class Kernel:
-    """What TcFilters asks of a kernel, and a look at it after each message."""
-
-    def __init__(self) -> None:
-        self.rules: list[tuple[int, Filter]] = []
-        self.clsact: set[int] = set()
-        self.look = lambda: None
-        self.refuse_after = 1 << 30
-        self._handle = 0
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        pass
-
-    def name_of(self, ifindex):
-        return NAMES.get(ifindex)
-
-    def add_clsact(self, ifindex):
-        new = ifindex not in self.clsact
-        self.clsact.add(ifindex)
-        return new
-
-    def remove_clsact_if_empty(self, ifindex):
-        if not self.filters(ifindex):
-            self.clsact.discard(ifindex)
-
-    def filters(self, ifindex, pref=0):
-        found = [one for at, one in self.rules if at == ifindex]
-        return [one for one in found if pref in (0, one.pref)]
-
-    def send(self, what, messages):
-        for message in messages:
-            self.refuse_after -= 1
-            if self.refuse_after < 0:
-                raise SegctlError(what)
-            self._take(message)
-            self.look()
-
-    try_each = send
-
-    def _take(self, message) -> None:
-        family, ifindex, handle, parent, info = (
-            0,
-            *TCMSG.unpack_from(message.body)[1:],
-        )
-        rest, pref = message.body[TCMSG.size :], info >> 16
-        if message.kind != RTM_NEWTFILTER:
-            left = [
-                (at, one)
-                for at, one in self.rules
-                if (at, one.pref) != (ifindex, pref)
-                or handle not in (0, TCMSG.unpack_from(one.body)[2])
-            ]
-            if handle and not any(
-                (at, one.pref) == (ifindex, pref) for at, one in left
-            ):
-                # As u32 does while other classifiers of the hook share its tables.
-                empty = TCMSG.pack(family, ifindex, 0, parent, info) + KIND
-                left.append((ifindex, Filter(pref, "u32", empty)))
-            self.rules = left
-            return
-        if not message.flags & NLM_F_REPLACE:
-            protocols = {
-                TCMSG.unpack_from(one.body)[4] & 0xFFFF
-                for at, one in self.rules
-                if (at, one.pref) == (ifindex, pref)
-            }
-            assert protocols <= {info & 0xFFFF}, "the pref is another protocol's"
-            self._handle += 1
-            handle = 0x80000800 + self._handle
-        body = TCMSG.pack(family, ifindex, handle, parent, info) + rest
-        new = (ifindex, Filter(pref, "u32", body))
-        for at, (index, one) in enumerate(self.rules):
-            if index == ifindex and TCMSG.unpack_from(one.body)[2] == handle:
-                self.rules[at] = new
-                return
-        self.rules.append(new)
-
-    def held(self, ifindex) -> list[Held]:
-        bodies = [one.body for one in self.filters(ifindex) if one.kind == "u32"]
-        return dump.held(bodies, NAMES.__getitem__)
 
 
 @pytest.fixture
@@ -215,18 +124,7 @@ def test_quarantine_waits_for_nothing(world):
 def test_an_attach_that_is_refused_leaves_nothing(world, after):
     kernel, driver = world
     before = list(kernel.rules)
-    real = kernel.send
-
-    def send(what, messages):
-        # Undoing is not refused.
-        try:
-            real(what, messages)
-        except SegctlError:
-            kernel.refuse_after = 1 << 30
-            raise
-
-    kernel.send = send
-    kernel.refuse_after = after
+    kernel.refuse_after(after)
     with pytest.raises(SegctlError):
         driver.attach(PAIR)
     assert kernel.rules == before
@@ -345,40 +243,48 @@ def counted(calls: list[object], what):
     return call
 
 
-@pytest.mark.parametrize(
-    ("place", "of_port", "of_guard"),
-    [
-        ((5, 10001), True, False),
-        ((6, 0), True, False),
-        ((7, 10001), False, False),
-        ((VBR, bridge_prefs(300)[1]), True, False),
-        ((VBR, bridge_prefs(301)[0]), False, False),
-        ((VBR, 65535), False, True),
-        ((VBR, 0), True, True),
-    ],
-)
-def test_a_change_concerns_whose_place_it_is(place, of_port, of_guard):
-    touched = Touched(*place)
-    assert (is_of(PAIR, touched), is_guard(touched)) == (of_port, of_guard)
+def test_a_guard_that_is_refused_leaves_the_bridge_as_it_was(monkeypatch, tmp_path):
+    kernel = Kernel()
+    monkeypatch.setattr(Instance, "run_dir", property(lambda _: tmp_path))
+    driver = U32Driver(Instance("one"))
+    monkeypatch.setattr(driver, "_tc", lambda: kernel)
+    kernel.refuse_after(1)
+    with pytest.raises(SegctlError):
+        driver.connect()
+    assert (kernel.rules, kernel.clsact) == ([], set())
+    driver.connect()
+    assert driver.repair_guard() == []
 
 
-def test_the_holder_of_an_interface_is_the_last_that_asked_for_it(world):
-    state = U32State(Instance("one"))
-    state.put(PAIR)
-    assert (state.holder(5), state.holder(7)) == (300, None)
-    heir = replace(PAIR, port_id=301, vin_ifindex=8)
-    state.put(heir)
-    assert (state.holder(5), state.holder(6), state.holder(8)) == (301, 300, 301)
-    state.forget(300)
-    assert (state.holder(5), state.holder(6)) == (301, None)
-    state.forget(301)
-    assert (state.holder(5), state.port_ids()) == (None, [])
+def test_what_is_attached_elsewhere_is_unknown_here(world):
+    _, driver = world
+    for asked in (driver.repair, driver.in_front, driver.rules, driver.step_aside):
+        with pytest.raises(NotFoundError, match="port 300"):
+            asked(300)
+    assert driver.counters(300) == {}
+    assert not driver.port_in_use(300)
+    driver.publish({300: 1})
 
 
-def test_what_was_asked_for_is_read_back(world):
-    asked = replace(PAIR, mode=Mode.DISCOVER)
-    state = U32State(Instance("one"))
-    state.put(asked)
-    assert (state.get(300), state.port_ids()) == (asked, [300])
-    state.forget(300)
-    assert (state.get(300), state.port_ids()) == (None, [])
+def test_a_namespace_that_is_gone_keeps_no_file_of_a_port(world, monkeypatch):
+    _, driver = world
+    driver.attach(PAIR)
+
+    def gone():
+        raise NotFoundError("the namespace is gone")
+
+    monkeypatch.setattr(driver, "_tc", gone)
+    assert driver.port_ids() == [300]
+    driver.cleanup()
+    assert driver.port_ids() == []
+    assert not driver.port_in_use(300)
+
+
+def test_an_attached_pair_whose_change_is_refused_is_known_as_it_was(world):
+    kernel, driver = world
+    driver.attach(PAIR)
+    kernel.refuse_after(3)
+    with pytest.raises(SegctlError):
+        driver.update(replace(PAIR, any_source=True))
+    driver.repair(300)
+    assert whole(kernel, PAIR, HOME)

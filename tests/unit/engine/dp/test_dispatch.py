@@ -158,6 +158,36 @@ def test_rules_are_counted_by_their_kind(dispatcher):
     assert struct.unpack_from("!2I", reply, 4 + 536) == (2, 1)
 
 
+def test_the_device_counts_all_ports_those_that_went_and_what_was_of_none(
+    dispatcher, engine, monkeypatch
+):
+    counted = {
+        0: {"detour_unknown": 1, "to_engine": 2},
+        PORT: {"no_policy": 10, "to_engine": 20, "malformed": 30},
+    }
+    stats = {"frames": 200, "sent": 7, "send_failed": 8, "ring_drops": [3, 4]}
+    found = {
+        port: {reason: (packets, 1, 1) for reason, packets in counts.items()}
+        for port, counts in counted.items()
+    }
+    monkeypatch.setattr(engine, "counters", lambda port: found.get(port, {}))
+    monkeypatch.setattr(engine, "stats", lambda: stats)
+
+    def device() -> tuple[int, ...]:
+        (reply,) = tell(dispatcher, "ctrl_counter_device")
+        return struct.unpack_from("!6Q", reply, 4)
+
+    tell(dispatcher, "ctrl_add_mac")
+    whole = (200, 7, 7, 8, 30, (200 - 22) + 11)
+    assert device() == whole, "RX, drops, TX, drops, errors, frames of no workload"
+    tell(dispatcher, "ctrl_del_mac")
+    assert device() == whole, "counters never decrease"
+    stats["frames"] = 5
+    assert device()[5] == 11, (
+        "frames that were counted after the look are no fewer than none"
+    )
+
+
 def test_rules_for_names_are_told_of(dispatcher, capsys):
     rule = RIGHT["ctrl_cfg_policy"]["rules"][0]
     log.configure("warning")

@@ -12,7 +12,7 @@ from pyctl.engine.dp import translate
 from pyctl.engine.dp.messages import ApplyDir, PolicyAction
 from pyctl.engine.dp.translate import DpPolicy, InternalNets, is_range, port_policy
 from pyctl.errors import UsageError
-from pyctl.model.policy import Action, Direction, PortPolicy
+from pyctl.model.policy import Action, Direction, PortPolicy, PortRule
 from pyctl.model.workload import Mode
 from tests import packets
 from tests.unit.engine.dp.makers import message, rule
@@ -163,6 +163,11 @@ def test_a_rule_for_a_name_matches_no_address():
 
 def test_a_violation_passes():
     assert answer(policy(rule(action=A.VIOLATE))) is Action.ALLOW
+
+
+def test_icmp_of_every_type_passes_by_no_rule_of_the_policys():
+    last = policy(rule(action=A.DENY)).rules[-1]
+    assert last == PortRule(0, None, None, 1, 0, 65535, Action.ALLOW)
 
 
 def test_more_rules_than_the_engine_takes_are_refused(monkeypatch):

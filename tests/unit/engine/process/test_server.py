@@ -37,9 +37,12 @@ def server(tmp_path):
     """(socket path, process) of a server without rings."""
     path = tmp_path / "engine.sock"
     root = Path(__file__).resolve().parents[4]
-    with subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(path)], cwd=root
-    ) as process:
+    with (
+        (tmp_path / "log").open("w") as log,
+        subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, str(path)], cwd=root, stderr=log
+        ) as process,
+    ):
         wait_for(path.exists, 10)
         try:
             yield path, process
@@ -60,6 +63,13 @@ def answers(client):
         return client.hello()["pid"]
     except UnreachableError:
         return 0
+
+
+@pytest.fixture
+def log(server):
+    """What the server logged since the last call."""
+    with (server[0].parent / "log").open() as told:
+        yield lambda: [json.loads(line) for line in told]
 
 
 def raw(path, data, fds=()):
@@ -132,9 +142,12 @@ def test_the_socket_is_for_its_owner_alone(server):
     assert server[0].stat().st_mode & 0o777 == 0o600
 
 
-def test_an_error_of_the_engine_comes_back_as_its_class(client):
+def test_an_error_of_the_engine_comes_back_as_its_class(client, log):
     with pytest.raises(UsageError):
         client.log_level("loud")
+    (told,) = (one for one in log() if one["event"] == "request failed")
+    assert told["op"] == "log_level"
+    assert "'loud' is no log level" in told["error"]
     with pytest.raises(SegctlError):
         client.port_delete(0)
 
@@ -160,12 +173,28 @@ def test_events_and_sessions_of_an_idle_engine_are_empty(client):
     assert client.take_rings() is None
 
 
-def test_debug_logs_can_be_switched_on_while_it_runs(client):
-    client.log_level("debug")
+def test_debug_logs_can_be_switched_on_while_it_runs(client, server, log):
+    heard = []
+
+    def reset() -> bool:
+        """Close a client that has not read its answer; whether anything was ever said of one."""
+        text = json.dumps({"op": "hello"}).encode()
+        with socket.socket(socket.AF_UNIX) as gone:
+            gone.connect(str(server[0]))
+            gone.sendall(HEAD.pack(MAGIC, len(text), 0) + text)
+            gone.recv(1, socket.MSG_PEEK)
+        assert answers(client)
+        heard.extend(one["event"] for one in log() if one["level"] == "debug")
+        return bool(heard)
+
     client.log_level("info")
+    assert not any(reset() for _ in range(3))
+    client.log_level("debug")
+    wait_for(reset, 10)
+    assert set(heard) == {"client gone"}
 
 
-def test_a_stranger_is_refused(client, server):
+def test_a_stranger_is_refused(client, server, log):
     if os.geteuid() != 0:
         pytest.skip("only root can be another user")
     server[0].chmod(0o666)
@@ -173,11 +202,17 @@ def test_a_stranger_is_refused(client, server):
         folder.chmod(0o755)
     script = (
         "import os,socket,sys;os.setuid(65534);s=socket.socket(socket.AF_UNIX);"
-        "s.connect(sys.argv[1]);s.sendall(b'SGE1');sys.exit(len(s.recv(10)))"
+        "s.connect(sys.argv[1]);print(s.recv(10))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script, str(server[0])], check=False, timeout=10
+        [sys.executable, "-c", script, str(server[0])],
+        check=False,
+        timeout=10,
+        capture_output=True,
+        text=True,
     )
-    # Refused by closing: an empty read, or a reset where our bytes came too late.
-    assert done.returncode in (0, 1)
+    # Refused by closing: it sends nothing, so that no reset can come in its place.
+    assert (done.returncode, done.stdout, done.stderr) == (0, "b''\n", "")
+    (told,) = (one for one in log() if one["event"] == "stranger refused")
+    assert told["uid"] == 65534
     assert answers(client)

@@ -7,6 +7,7 @@ import struct
 import pytest
 
 from pyctl.platform.watch.filters import RTM_DELTFILTER, RTM_NEWTFILTER, FilterWatch
+from tests.unit.platform.watch.said import LOST, hears
 
 RTM_DELQDISC = 37
 
@@ -17,33 +18,29 @@ def message(kind: int, ifindex: int, info: int) -> bytes:
 
 
 @pytest.fixture
-def heard(monkeypatch):
-    """(what is told, whether all of it is)."""
-    said: list = [[], True]
-
-    def drain(_self, tell):
-        for data in said[0]:
-            tell(data)
-        return said[1]
-
-    monkeypatch.setattr(FilterWatch, "__init__", lambda _self: None)
-    monkeypatch.setattr(FilterWatch, "drain", drain)
-    return said
+def touched(monkeypatch):
+    """What a watch says was touched, of what the kernel said."""
+    return lambda *said: hears(monkeypatch, FilterWatch, *said).touched()
 
 
-def test_each_change_has_its_place(heard):
-    heard[0] = [
+def test_each_change_has_its_place(touched):
+    several = (
         message(RTM_NEWTFILTER, 5, 10001 << 16) + message(RTM_DELTFILTER, 6, 39 << 16),
         message(RTM_NEWTFILTER, 5, 10001 << 16 | 0x800),
-    ]
-    assert FilterWatch().touched() == {(5, 10001), (6, 39)}
+    )
+    assert touched(*several) == {(5, 10001), (6, 39)}
+    assert touched() == frozenset()
 
 
-def test_a_queueing_discipline_is_all_prefs(heard):
-    heard[0] = [message(RTM_DELQDISC, 7, 1)]
-    assert FilterWatch().touched() == {(7, 0)}
+def test_a_queueing_discipline_is_all_prefs(touched):
+    assert touched(message(RTM_DELQDISC, 7, 1)) == {(7, 0)}
 
 
-def test_a_lost_message_may_be_anywhere(heard):
-    heard[:] = [[message(RTM_NEWTFILTER, 5, 1 << 16)], False]
-    assert FilterWatch().touched() is None
+def test_a_lost_message_may_be_anywhere(touched):
+    heard = message(RTM_NEWTFILTER, 5, 1 << 16)
+    assert touched(heard, LOST) is None
+    assert touched(LOST, heard) is None
+
+
+def test_what_is_cut_short_is_left_out(touched):
+    assert touched(message(RTM_NEWTFILTER, 5, 1 << 16)[:30]) == frozenset()

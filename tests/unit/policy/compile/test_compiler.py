@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
+import pytest
+
 from pyctl.model.policy import Action, Holder, NodeRule, PortMatch
-from pyctl.model.workload import DatapathKind, Mode
-from pyctl.policy.compile.compiler import Compiler
+from pyctl.model.workload import Capabilities, Fail, Mode, OtherTraffic
+from pyctl.policy.compile.compiler import Compiler, port_pair
 from pyctl.policy.document.identity import rule_key
 from pyctl.policy.document.parse import parse
 from pyctl.policy.document.types import Policy
@@ -93,7 +95,7 @@ def test_who_shares_an_address_is_known_by_its_closed_bridges():
         Holder((0, 2)),
     )
     assert [compiled.ports[n].segment for n in (1, 4, 2)] == [7, 8, 0]
-    classic = replace(web, datapath=DatapathKind.U32)
+    classic = replace(web, capabilities=Capabilities())
     assert Compiler(POLICY).compile([classic]).ports[1].segment == 0
 
 
@@ -134,3 +136,25 @@ def test_default_is_deny_where_a_missing_rule_is_a_violation():
 def test_the_answer_to_a_denied_syn_is_the_policys():
     compiled = Compiler(Policy(deny_rst=True)).compile([workload("a", port(1, *ONE))])
     assert compiled.ports[1].deny_rst
+
+
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize(
+    ("other", "passes"),
+    [
+        (OtherTraffic.PASS, set(Mode)),
+        (OtherTraffic.DROP, set()),
+        (OtherTraffic.AUTO, set(Mode) - {Mode.PROTECT}),
+    ],
+)
+def test_other_traffic_passes_as_asked_or_as_the_mode_says(mode, other, passes):
+    load = replace(workload("web", port(1, *ONE)), other_traffic=other)
+    assert port_pair(load, load.ports[0], mode).pass_other is (mode in passes)
+
+
+@pytest.mark.parametrize("fail", Fail)
+def test_only_who_asks_for_it_fails_open(fail):
+    load = replace(workload("web", port(1, *ONE), port(2)), fail=fail)
+    pair = port_pair(load, load.ports[1], Mode.PROTECT)
+    assert pair.fail is (Fail.OPEN if fail is Fail.OPEN else Fail.CLOSED)
+    assert (pair.port_id, pair.owner) == (2, 1), "its first port is the owner"

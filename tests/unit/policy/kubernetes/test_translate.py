@@ -16,7 +16,12 @@ from pyctl.model.workload import Mode
 from pyctl.policy.document.fields import ErrorCollector
 from pyctl.policy.document.parse import parse
 from pyctl.policy.document.resolve import effective_mode
-from pyctl.policy.kubernetes.translate import asks_for_ports, read_all, translate
+from pyctl.policy.kubernetes.translate import (
+    asks_for_labels,
+    asks_for_ports,
+    read_all,
+    translate,
+)
 from tests import packets
 from tests.unit.policy import kubernetes_oracle as oracle
 from tests.unit.policy.kubernetes.imported import (
@@ -244,3 +249,21 @@ def test_the_mode_of_isolated_pods_is_the_one_asked_for():
     found = read_all(ErrorCollector(), {"f": repr(policy())})
     made = parse(translate(ErrorCollector(), found, mode=Mode.MONITOR).text)
     assert made.modes == {"default.p.pods": Mode.MONITOR}
+
+
+@pytest.mark.parametrize(
+    ("peer", "asks"),
+    [
+        ({"podSelector": {"matchLabels": {"app": "web"}}}, False),
+        ({"namespaceSelector": {}}, False),
+        ({"namespaceSelector": {"matchLabels": {"purpose": "test"}}}, True),
+        ({"ipBlock": {"cidr": packets.net_ip4}}, False),
+    ],
+)
+@pytest.mark.parametrize("direction", ["ingress", "egress"])
+def test_labels_of_namespaces_are_asked_for_where_a_peer_is_chosen_by_them(
+    peer, asks, direction
+):
+    end = {"from" if direction == "ingress" else "to": [peer]}
+    text = json.dumps(policy(podSelector={}, **{direction: [end]}))
+    assert asks_for_labels(read_all(ErrorCollector(), {"f": text})) is asks
