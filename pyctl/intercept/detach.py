@@ -32,8 +32,8 @@ from pyctl.model.instance import Instance
 from pyctl.model.workload import Offload, Port, ProcessRef
 from pyctl.platform import netns
 from pyctl.platform.netlink import links
-from pyctl.platform.netlink.client import NetlinkSocket
 from pyctl.platform.netlink.links import Link
+from pyctl.platform.netlink.raw import RawNetlink
 
 
 def unsplice(
@@ -61,7 +61,7 @@ def unsplice(
     move on only one goes on at a time: the one that holds `turns`. Raises SegctlError.
     """
     try:
-        with netns.opened(instance.netns) as own, netns.netlink_in(own) as nl:
+        with netns.opened(instance.netns) as own, netns.raw_in(own) as nl:
             vex, vin = links.by_name(nl, port.vex), links.by_name(nl, port.vin)
     except NotFoundError:
         return []
@@ -165,14 +165,14 @@ def _unsplice(
 def cleanup(instance: Instance, *names: str) -> None:
     """Delete the ports of a workload that is gone; the host peer goes with vex. Idempotent."""
     try:
-        with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
+        with netns.opened(instance.netns) as fd, netns.raw_in(fd) as nl:
             delete_ports(nl, *names)
     except NotFoundError:
         return
     fit_mtu(instance)
 
 
-def delete_ports(nl: NetlinkSocket, *names: str) -> None:
+def delete_ports(nl: RawNetlink, *names: str) -> None:
     """Delete the links of these names that have our mark; missing links are no error."""
     for name in names:
         link = links.by_name(nl, name)

@@ -20,8 +20,8 @@ from pyctl.intercept.names import read_mark
 from pyctl.model.instance import Instance
 from pyctl.platform import netns, sysctl
 from pyctl.platform.netlink import links
-from pyctl.platform.netlink.client import NetlinkError, NetlinkSocket
 from pyctl.platform.netlink.links import Link, VethEnd
+from pyctl.platform.netlink.raw import NetlinkError, RawNetlink
 
 VBR, VTH = "vbr-neuv", "vth-neuv"
 VBR_INDEX, VTH_INDEX = 10_000_000, 10_000_001
@@ -58,19 +58,19 @@ def ensure_enforcer(instance: Instance) -> None:
         # One that was made by hand is silenced too.
         with netns.entered(fd):
             mute()
-        with netns.netlink_in(fd) as nl:
+        with netns.raw_in(fd) as nl:
             _ensure_pair(nl)
         with netns.entered(fd):
             gso.limit(VBR)
 
 
-def _pair(nl: NetlinkSocket) -> list[Link]:
+def _pair(nl: RawNetlink) -> list[Link]:
     """Return the pair's links that exist. They are asked for by name: a full node has thousands of links."""
     found = (links.by_name(nl, name) for name in (VBR, VTH))
     return [link for link in found if link]
 
 
-def _ensure_pair(nl: NetlinkSocket) -> None:
+def _ensure_pair(nl: RawNetlink) -> None:
     pair = _pair(nl)
     if len(pair) < 2:
         end = VethEnd(VBR, VBR_INDEX, mtu=MTU_MIN, flags=_FLAGS)
@@ -93,7 +93,7 @@ def fit_mtu(instance: Instance, at_least: int = 0) -> int:
     The MTU is 2048 at least, 65535 at most; the engine's sockets stay. It is raised before a link is attached
     or grows, so the links are read only if the MTU may have to shrink.
     """
-    with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
+    with netns.opened(instance.netns) as fd, netns.raw_in(fd) as nl:
         now = {link.mtu for link in _pair(nl)}
         least = min(MTU_MAX, max(MTU_MIN, at_least))
         if len(now) == 1 and (now == {least} or (at_least and min(now) > least)):
@@ -101,7 +101,7 @@ def fit_mtu(instance: Instance, at_least: int = 0) -> int:
         return _fit_mtu(nl, at_least)
 
 
-def _fit_mtu(nl: NetlinkSocket, at_least: int = 0) -> int:
+def _fit_mtu(nl: RawNetlink, at_least: int = 0) -> int:
     found = links.dump(nl)
     attached = [link.mtu for link in found if read_mark(link.alias)]
     wanted = min(MTU_MAX, max(MTU_MIN, at_least, *attached))
@@ -122,7 +122,7 @@ class Cut:
 
 def cut(instance: Instance) -> Cut | None:
     """Return what is wrong with the pair; None if it exists and is up."""
-    with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
+    with netns.opened(instance.netns) as fd, netns.raw_in(fd) as nl:
         ends = {link.name: link for link in _pair(nl)}
     for name, index, other in (
         (VBR, VBR_INDEX, VTH_INDEX),
@@ -140,7 +140,7 @@ def cut(instance: Instance) -> Cut | None:
 
 def remove_pair(instance: Instance) -> None:
     """Delete the links that have the pair's names or indexes. Idempotent."""
-    with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
+    with netns.opened(instance.netns) as fd, netns.raw_in(fd) as nl:
         found = [links.by_name(nl, name) for name in (VBR, VTH)]
         named = {link.index for link in found if link}
         for index in sorted({VBR_INDEX, VTH_INDEX, *named}):
@@ -151,7 +151,7 @@ def foreign_devices(instance: Instance, indexes: Collection[int]) -> dict[int, s
     """Return the devices of these indexes that are neither of the pair nor anybody's port, with their names."""
     if not indexes:
         return {}
-    with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
+    with netns.opened(instance.netns) as fd, netns.raw_in(fd) as nl:
         found = [link for index in indexes if (link := links.by_index(nl, index))]
     return {
         link.index: link.name
@@ -170,7 +170,7 @@ def remove_enforcer(instance: Instance) -> None:
     The caller must refuse if ports are left: a vex in it dies with its workload's network.
     """
     try:
-        with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
+        with netns.opened(instance.netns) as fd, netns.raw_in(fd) as nl:
             pair = links.by_name(nl, VBR)
             if pair:
                 links.delete(nl, pair.index)

@@ -24,7 +24,7 @@ def follow_host(instance: Instance, port: Port) -> tuple[str, ...]:
 
     A vex that is down was set so on purpose and tells nothing about the host. NetlinkError, NotFoundError.
     """
-    with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
+    with netns.opened(instance.netns) as fd, netns.raw_in(fd) as nl:
         vex, vin = links.by_name(nl, port.vex), links.by_name(nl, port.vin)
         if vex is None or vin is None or not vex.up:
             return ()

@@ -33,7 +33,7 @@ from pyctl.platform.process import netns_of
 def present_ports(instance: Instance) -> frozenset[str]:
     """Return the names of all vex and vin with our mark; empty if there is no namespace."""
     try:
-        with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
+        with netns.opened(instance.netns) as fd, netns.raw_in(fd) as nl:
             return frozenset(
                 link.name for link in links.dump(nl) if read_mark(link.alias)
             )
@@ -48,7 +48,7 @@ def standing(instance: Instance, names: Iterable[str]) -> frozenset[str]:
     wanted = frozenset(names)
     unfinished = wanted & journal.port_names(instance.journal_dir)
     try:
-        with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
+        with netns.opened(instance.netns) as fd, netns.raw_in(fd) as nl:
             found = (links.by_name(nl, name) for name in wanted)
             there = frozenset(
                 link.name for link in found if link and read_mark(link.alias)
@@ -71,7 +71,7 @@ def with_indexes(instance: Instance, port: Port) -> Port:
     """Return the port with the current indexes of vex and vin; unchanged if one of them is gone.
     NotFoundError without the enforcer's namespace.
     """
-    with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
+    with netns.opened(instance.netns) as fd, netns.raw_in(fd) as nl:
         vex, vin = links.by_name(nl, port.vex), links.by_name(nl, port.vin)
     if vex is None or vin is None:
         return port
@@ -92,7 +92,7 @@ def live_addresses(process: ProcessRef) -> tuple[tuple[str, str], ...]:
     """Return (interface, `address/length`) of all addresses in a namespace, without loopback ones and those
     that another on the link has. NotFoundError if the namespace is gone.
     """
-    with netns_of(process) as fd, netns.netlink_in(fd) as nl:
+    with netns_of(process) as fd, netns.raw_in(fd) as nl:
         bodies = l3.dump_all_addresses(nl)
         names = links.names(nl)
     found = (
@@ -113,7 +113,7 @@ def host_side_now(instance: Instance, port: Port) -> Port:
     """Return the port with the current MAC of its host peer; unchanged if vex is gone. NotFoundError without
     the enforcer's namespace.
     """
-    with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
+    with netns.opened(instance.netns) as fd, netns.raw_in(fd) as nl:
         vex = links.by_name(nl, port.vex)
         if vex is None:
             return port
@@ -125,7 +125,7 @@ def lost_by_detach(instance: Instance, port: Port) -> tuple[str, ...]:
     of it stops a detach: else a workload could forbid it for ever. Empty if the workload's namespace is gone,
     which may outlive its process.
     """
-    with netns.opened(instance.netns) as own, netns.netlink_in(own) as nl:
+    with netns.opened(instance.netns) as own, netns.raw_in(own) as nl:
         vex = links.by_name(nl, port.vex)
     with marked_netns(read_mark(vex.alias) if vex else None) as fd:
         if vex is None or fd is None:
@@ -148,7 +148,7 @@ def follow(instance: Instance, was: Port, now: Port) -> None:
     if (was.mac, was.mtu) == (now.mac, now.mtu):
         return
     fit_mtu(instance, now.mtu)
-    with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
+    with netns.opened(instance.netns) as fd, netns.raw_in(fd) as nl:
         vin, vex = links.by_name(nl, now.vin), links.by_name(nl, now.vex)
         if vin:
             links.set_link(nl, vin.index, mtu=now.mtu)
@@ -178,7 +178,7 @@ def far_vex(instance: Instance, vex: str) -> int | None:
     """Return the index of the vex at the other end of this one, if one veth joins two attached workloads;
     None if its peer is anywhere else.
     """
-    with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
+    with netns.opened(instance.netns) as fd, netns.raw_in(fd) as nl:
         link = links.by_name(nl, vex)
     if link is None or link.link_nsid is not None:
         return None

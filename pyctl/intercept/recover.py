@@ -107,7 +107,7 @@ def _repair(instance: Instance, record: journal.Record) -> Recovered:
         ensure_enforcer(instance)
         fd = find(record.process.netns, record.cookie, record.process.pid)
         if fd is None:
-            with netns.opened(instance.netns) as own, netns.netlink_in(own) as nl:
+            with netns.opened(instance.netns) as own, netns.raw_in(own) as nl:
                 delete_ports(nl, record.vin, record.vex)
             return told(Outcome.WORKLOAD_GONE)
         try:
@@ -160,7 +160,7 @@ def find_orphans(instance: Instance, known_ports: Collection[Port]) -> list[Orph
     known = {name for port in known_ports for name in (port.vex, port.vin)}
     pairs: dict[str, tuple[Mark, dict[str, links.Link]]] = {}
     try:
-        with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
+        with netns.opened(instance.netns) as fd, netns.raw_in(fd) as nl:
             found = links.dump(nl)
     except NotFoundError:
         return []

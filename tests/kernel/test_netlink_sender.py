@@ -7,8 +7,8 @@ import struct
 
 import pytest
 
-from pyctl.platform.netlink import client as netlink
-from pyctl.platform.netlink.client import NetlinkSocket, kernel_socket
+from pyctl.platform.netlink import raw as netlink
+from pyctl.platform.netlink.raw import RawNetlink, kernel_socket
 from pyctl.platform.watch.changes import RTMGRP_LINK
 
 ACK = struct.pack("=IHHIIi", 36, netlink.NLMSG_ERROR, 0, 2, 0, 0) + bytes(16)
@@ -36,7 +36,7 @@ def test_an_answer_that_came_first_is_not_taken(stranger, monkeypatch):
     """As if it had slipped in before the socket was connected, with the right number."""
     monkeypatch.setattr(netlink, "kernel_socket", unconnected)
     monkeypatch.setattr(netlink.secrets, "randbelow", lambda _: 1)
-    with NetlinkSocket() as asked:
+    with RawNetlink() as asked:
         stranger.sendto(ACK, (asked._sock.getsockname()[0], 0))
         with pytest.raises(netlink.NetlinkError, match="No such device"):
             asked.request(16, struct.pack("=BxHiII", 0, 0, 4711, 0, 0))

@@ -152,10 +152,10 @@ def _address(text: str) -> IPv4Address | IPv6Address:
 
 def _own_addresses() -> list[IPv4Address | IPv6Address]:
     """Return the addresses by which others know this node."""
-    from pyctl.platform.netlink.client import NetlinkSocket
     from pyctl.platform.netlink.l3 import address_raw, dump_addresses
+    from pyctl.platform.netlink.raw import RawNetlink
 
-    with NetlinkSocket() as nl:
+    with RawNetlink() as nl:
         found = {
             ip_address(address_raw(body)[1])
             for index, _ in socket.if_nameindex()

@@ -32,7 +32,7 @@ from pyctl.datapath.u32.plan import (
 )
 from pyctl.errors import NotFoundError, SegctlError
 from pyctl.model.workload import PortPair
-from pyctl.platform.netlink.client import Message
+from pyctl.platform.netlink.raw import Message
 from pyctl.platform.tc.filters import Filter, TcFilters
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pyroute2 import IPRoute, NetlinkError
 
-from pyctl.platform.netlink.client import attrs, kernel_socket, text, u32
+from pyctl.platform.netlink.raw import attrs, kernel_socket, text, u32
 from pyctl.platform.netns import entered, opened
 from pyctl.platform.tc.filters import GONE, Filter, TcFilters, refused
 from pyctl.platform.tc.messages import TC_H_INGRESS_HOOK, TCA_OPTIONS

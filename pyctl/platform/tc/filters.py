@@ -21,16 +21,16 @@ from pyctl.errors import (
     SegctlError,
 )
 from pyctl.platform.netlink import links
-from pyctl.platform.netlink.client import (
+from pyctl.platform.netlink.raw import (
     NLM_F_CREATE,
     NLM_F_EXCL,
     Message,
     NetlinkError,
-    NetlinkSocket,
+    RawNetlink,
     attrs,
     text,
 )
-from pyctl.platform.netns import netlink_in, opened
+from pyctl.platform.netns import opened, raw_in
 from pyctl.platform.tc import qdiscs
 from pyctl.platform.tc.messages import (
     RTM_DELQDISC,
@@ -85,10 +85,10 @@ class TcFilters:
     def __init__(self, netns: Path | None = None) -> None:
         """Open a socket in the namespace; None: the calling thread's."""
         if netns is None:
-            self._socket = NetlinkSocket()
+            self._socket = RawNetlink()
             return
         with opened(netns) as fd:
-            self._socket = netlink_in(fd)
+            self._socket = raw_in(fd)
 
     def __enter__(self) -> Self:
         return self

@@ -9,11 +9,11 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
-from pyctl.platform.netlink.client import (
+from pyctl.platform.netlink.raw import (
     NLM_F_CREATE,
     NLM_F_EXCL,
     Message,
-    NetlinkSocket,
+    RawNetlink,
     attr,
     attrs,
     text,
@@ -39,7 +39,7 @@ TCA_HTB_INIT = 2
 HOOK_QDISCS = frozenset({"clsact", "ingress"})
 
 
-def dump(nl: NetlinkSocket, index: int) -> tuple[bytes, ...]:
+def dump(nl: RawNetlink, index: int) -> tuple[bytes, ...]:
     """Return the qdiscs that somebody set on the interface."""
     found = []
     # The kernel tells of all links, whichever is asked for.
@@ -50,7 +50,7 @@ def dump(nl: NetlinkSocket, index: int) -> tuple[bytes, ...]:
     return tuple(found)
 
 
-def dump_classes(nl: NetlinkSocket, index: int) -> tuple[bytes, ...]:
+def dump_classes(nl: RawNetlink, index: int) -> tuple[bytes, ...]:
     """Return the classes of all qdiscs of the interface, parents first."""
     bodies = nl.dump(RTM_GETTCLASS, qdiscs_of(index))
     mine = [body for body in bodies if TCMSG.unpack_from(body)[1] == index]
@@ -64,7 +64,7 @@ def kind_of(body: bytes) -> str:
     return text(_attributes(body).get(TCA_KIND))
 
 
-def count_filters(nl: NetlinkSocket, index: int, qdiscs: Sequence[bytes]) -> int:
+def count_filters(nl: RawNetlink, index: int, qdiscs: Sequence[bytes]) -> int:
     """Return how many filters hang on these qdiscs of the interface."""
     places: list[int] = []
     for body in qdiscs:
@@ -76,7 +76,7 @@ def count_filters(nl: NetlinkSocket, index: int, qdiscs: Sequence[bytes]) -> int
     )
 
 
-def restorable(nl: NetlinkSocket, index: int) -> tuple[bytes, ...]:
+def restorable(nl: RawNetlink, index: int) -> tuple[bytes, ...]:
     """Return the qdiscs that can be restored: none with filters, and no tree if one in it has filters."""
     found = dump(nl, index)
     filtered = {one for one in found if count_filters(nl, index, (one,))}
@@ -89,7 +89,7 @@ def restorable(nl: NetlinkSocket, index: int) -> tuple[bytes, ...]:
 
 
 def put_back(
-    nl: NetlinkSocket, qdiscs: Sequence[bytes], classes: Sequence[bytes]
+    nl: RawNetlink, qdiscs: Sequence[bytes], classes: Sequence[bytes]
 ) -> list[str]:
     """Add the missing qdiscs and classes; return the kinds that the kernel refused, with its reason.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 
-from pyctl.platform.netlink.client import kernel_socket, receive
+from pyctl.platform.netlink.raw import kernel_socket, receive
 from pyctl.platform.netns import entered, opened
 
 RTMGRP_LINK = 0x1

@@ -29,7 +29,7 @@ from pyctl.intercept.enforcer import VTH, ensure_enforcer, remove_enforcer
 from pyctl.model.instance import Instance
 from pyctl.model.policy import Action, PortPolicy
 from pyctl.model.workload import Fail, Mode, PortPair
-from pyctl.platform.netlink.client import Message
+from pyctl.platform.netlink.raw import Message
 from pyctl.platform.tc.filters import TcFilters
 from tests.lab.net.netns import Lab, Netns
 from tests.lab.pace import LabError, patient, wait_for

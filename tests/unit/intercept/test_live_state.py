@@ -26,7 +26,7 @@ from pyctl.intercept.live_state import (
 )
 from pyctl.model.workload import Offload
 from pyctl.platform.netlink import l3, links
-from pyctl.platform.netlink.client import NetlinkError, attr_u32
+from pyctl.platform.netlink.raw import NetlinkError, attr_u32
 from tests import packets
 from tests.unit.intercept.played import at, splice
 from tests.unit.intercept.rtnetlink import Killed

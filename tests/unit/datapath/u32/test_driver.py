@@ -29,7 +29,7 @@ from pyctl.datapath.u32.state import U32State
 from pyctl.errors import NotFoundError, RefusedError, SegctlError
 from pyctl.model.instance import Instance
 from pyctl.model.workload import Mode, PortPair
-from pyctl.platform.netlink.client import attr, attr_text
+from pyctl.platform.netlink.raw import attr, attr_text
 from pyctl.platform.tc.filters import TCA_CHAIN, Filter
 from pyctl.platform.watch.filters import Touched
 from tests import packets

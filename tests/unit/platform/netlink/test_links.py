@@ -6,7 +6,7 @@ import socket
 import struct
 
 from pyctl.platform.netlink import links
-from pyctl.platform.netlink.client import attr, attr_text, attr_u32, attrs, nest, u32
+from pyctl.platform.netlink.raw import attr, attr_text, attr_u32, attrs, nest, u32
 from tests import packets
 
 

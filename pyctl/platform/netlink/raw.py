@@ -156,7 +156,7 @@ def messages_of(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
         at += (length + 3) & ~3
 
 
-class NetlinkSocket:
+class RawNetlink:
     """An rtnetlink socket. `groups` are RTNLGRP_* numbers for `wait_event`.
 
     Raises NetlinkError for the kernel's refusals; close it (or use `with`).

@@ -8,8 +8,8 @@ import struct
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyctl.platform.netlink import client as netlink
-from pyctl.platform.netlink.client import (
+from pyctl.platform.netlink import raw as netlink
+from pyctl.platform.netlink.raw import (
     attr,
     attr_text,
     attr_u32,
@@ -62,7 +62,7 @@ def test_any_bytes_are_a_name_and_come_back(raw: bytes) -> None:
     assert attrs(attr_text(3, name))[3] == raw + b"\0"
 
 
-class Restless(netlink.NetlinkSocket):
+class Restless(netlink.RawNetlink):
     """A table of which every look is torn."""
 
     def __init__(self) -> None:
