@@ -1,6 +1,6 @@
 """What an interface carries: addresses, routes, rules (its neighbours and nexthops have modules of their own).
 
-In: NetlinkSockets, message bodies. Out: message bodies as the kernel dumped them, and
+In: RawNetlinks, message bodies. Out: message bodies as the kernel dumped them, and
 two forms of each: `*_key`, for comparing (the kernel's own state masked away), and
 `*_message`, for putting it back. I/O: only the `dump_*` functions.
 
@@ -100,6 +100,11 @@ def dump_all_addresses(nl: RawNetlink) -> list[tuple[int, bytes]]:
         for family in _FAMILIES
         for body in nl.dump(RTM_GETADDR, _IFADDR.pack(family, 0, 0, 0, 0))
     ]
+
+
+def address_index(body: bytes) -> int:
+    """Return the index of the address's interface."""
+    return int(_IFADDR.unpack_from(body)[4])
 
 
 def address_text(body: bytes) -> str:

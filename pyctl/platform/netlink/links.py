@@ -1,6 +1,6 @@
 """Interfaces: read, create as veth pairs, change, move between namespaces, delete.
 
-In: NetlinkSockets, names, indexes. Out: frozen Link values. I/O: rtnetlink, through the
+In: RawNetlinks, names, indexes. Out: frozen Link values. I/O: rtnetlink, through the
 socket given. Errors: NetlinkError as the kernel gave it; absence is None or False where
 it says so.
 """
@@ -170,18 +170,6 @@ def dump(nl: RawNetlink) -> list[Link]:
     return [parse(body) for body in nl.dump(RTM_GETLINK, wish)]
 
 
-def names(nl: RawNetlink) -> dict[int, str]:
-    """Return the name of every interface of the namespace, by index; faster than `dump`."""
-    wish = ifinfo() + attr_u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
-    return {
-        _IFINFO.unpack_from(body)[2]: next(
-            (text(raw) for kind, raw in iter_attrs(body[16:]) if kind == IFLA_IFNAME),
-            "",
-        )
-        for body in nl.dump(RTM_GETLINK, wish)
-    }
-
-
 def naming(nl: RawNetlink, index: int) -> list[Link]:
     """Return the interfaces that may refer to this index: all that do, and a few others."""
     wish = ifinfo() + attr_u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
@@ -218,6 +206,16 @@ def xdp_programs(nl: RawNetlink, index: int) -> frozenset[int]:
     return frozenset(u32(told[key]) for key in IFLA_XDP_PROGRAMS if key in told) - {0}
 
 
+def flag_change(up: bool | None, flags: int | None) -> tuple[int, int]:
+    """Return (flags, which of them change) for what is given; of `flags` only SETTABLE_FLAGS count."""
+    value = mask = 0
+    if up is not None:
+        value, mask = (IFF_UP if up else 0), IFF_UP
+    if flags is not None:
+        value, mask = value | (flags & SETTABLE_FLAGS), mask | SETTABLE_FLAGS
+    return value, mask
+
+
 def set_message(
     index: int,
     *,
@@ -237,12 +235,7 @@ def set_message(
     new_index: int | None = None,
 ) -> Message:
     """Return a RTM_SETLINK for what is given. `flags`: the wanted SETTABLE_FLAGS; others are cleared."""
-    value = mask = 0
-    if up is not None:
-        value, mask = (IFF_UP if up else 0), IFF_UP
-    if flags is not None:
-        value, mask = value | (flags & SETTABLE_FLAGS), mask | SETTABLE_FLAGS
-    body = [ifinfo(index, value, mask)]
+    body = [ifinfo(index, *flag_change(up, flags))]
     numbers = {IFLA_MTU: mtu, IFLA_TXQLEN: txqlen, IFLA_GROUP: group}
     numbers |= {IFLA_MASTER: master}
     numbers |= {IFLA_NET_NS_FD: netns_fd, IFLA_NEW_IFINDEX: new_index, **dict(sizes)}
@@ -289,10 +282,7 @@ class VethEnd:
 
 
 def _veth_end(end: VethEnd) -> bytes:
-    value, mask = (
-        (0, 0) if end.flags is None else (end.flags & SETTABLE_FLAGS, SETTABLE_FLAGS)
-    )
-    body = ifinfo(end.index, value, mask)
+    body = ifinfo(end.index, *flag_change(None, end.flags))
     body += attr_text(IFLA_IFNAME, end.name) + attr_u32(IFLA_MTU, end.mtu)
     if end.mac:
         body += attr(IFLA_ADDRESS, mac_bytes(end.mac))

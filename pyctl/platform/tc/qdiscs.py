@@ -7,7 +7,7 @@ attributes). I/O: rtnetlink. What the kernel makes by itself has handle 0 and is
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from pyctl.platform.netlink.raw import (
     NLM_F_CREATE,
@@ -41,13 +41,19 @@ HOOK_QDISCS = frozenset({"clsact", "ingress"})
 
 def dump(nl: RawNetlink, index: int) -> tuple[bytes, ...]:
     """Return the qdiscs that somebody set on the interface."""
-    found = []
-    # The kernel tells of all links, whichever is asked for.
-    for body in nl.dump(RTM_GETQDISC, qdiscs_of(index)):
-        _family, owner, handle, _parent, _info = TCMSG.unpack_from(body)
-        if owner == index and handle:
-            found.append(body)
-    return tuple(found)
+    return set_on(nl.dump(RTM_GETQDISC, qdiscs_of(index)), index)
+
+
+def set_on(found: Iterable[bytes], index: int) -> tuple[bytes, ...]:
+    """Return those of a namespace's qdiscs that somebody set on the interface: the kernel tells of all links,
+    whichever is asked for.
+    """
+    # Index and handle; what the kernel made by itself has none.
+    return tuple(
+        body
+        for body in found
+        if TCMSG.unpack_from(body)[1] == index and TCMSG.unpack_from(body)[2]
+    )
 
 
 def dump_classes(nl: RawNetlink, index: int) -> tuple[bytes, ...]:

@@ -5,6 +5,7 @@ as far as a splice sends them. Each change can be refused, and the process can b
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import socket
 from collections.abc import Callable, Iterable, Iterator
@@ -22,11 +23,13 @@ from pyctl.model.instance import Instance
 from pyctl.model.workload import Port, ProcessRef
 from pyctl.platform import memberships, netns, offloads, sysctl
 from pyctl.platform.bpf import tcx, xdp
+from pyctl.platform.iproute import client
 from pyctl.platform.netfilter import nftables
 from pyctl.platform.netlink import l3, links
 from pyctl.platform.netlink.raw import RawNetlink
 from pyctl.platform.sockets import protocols
 from tests import packets
+from tests.unit.intercept.iproute import PlayedSocket
 from tests.unit.intercept.rtnetlink import Messages, Socket
 from tests.unit.intercept.spaces import DEFAULTS, Device, Space, address
 
@@ -133,6 +136,10 @@ class Kernel(Messages):
                 "cookie": lambda fd: self.of(fd).cookie,
                 "create": self._create,
                 "remove": self._remove,
+            },
+            client: {
+                "entered": self._entered,
+                "_Socket": functools.partial(PlayedSocket, self),
             },
             sysctl: {
                 "read": lambda key: self.here.sysctls.get(key, ""),

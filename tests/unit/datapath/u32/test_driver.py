@@ -41,7 +41,7 @@ OTHER = replace(PAIR, port_id=301, vex_ifindex=7, vin_ifindex=8)
 
 
 class Kernel:
-    """What TcFilters asks of a kernel, and a look at it after each message."""
+    """What RuleSets asks of a kernel, and a look at it after each message."""
 
     def __init__(self) -> None:
         self.rules: list[tuple[int, Filter]] = []

@@ -105,10 +105,6 @@ def vxlan(index: int, lower: int) -> bytes:
     return links.ifinfo(index) + attr_text(links.IFLA_IFNAME, f"vx{index}") + info
 
 
-def test_names_are_read_without_the_rest() -> None:
-    assert links.names(Table(body(), vxlan(8, 2))) == {7: "eth0", 8: "vx8"}
-
-
 def test_whoever_refers_to_an_interface_is_found_among_many() -> None:
     others = [vxlan(index, 5) for index in range(100, 110)]
     found = links.naming(Table(body(), vxlan(8, 9), *others), 9)

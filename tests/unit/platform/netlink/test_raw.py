@@ -46,14 +46,14 @@ def test_a_refusal_tells_the_kernels_own_words() -> None:
     request = struct.pack("=IHHII", 16, 16, 5, 1, 0)
     body = struct.pack("=i", -errno.EINVAL) + request
     body += attr_text(netlink.NLMSGERR_ATTR_MSG, "Gateway is bad")
-    refused = netlink._refusal(body, netlink.NLM_F_ACK_TLVS)
+    refused = netlink.refusal(body, netlink.NLM_F_ACK_TLVS)
     assert refused is not None
     assert refused.errno == errno.EINVAL
     assert "Gateway is bad" in str(refused)
 
 
 def test_an_acknowledgement_is_no_refusal() -> None:
-    assert netlink._refusal(struct.pack("=i", 0) + b"\0" * 16, 0) is None
+    assert netlink.refusal(struct.pack("=i", 0) + b"\0" * 16, 0) is None
 
 
 @given(st.binary(max_size=40).filter(lambda raw: b"\0" not in raw))
