@@ -33,6 +33,11 @@ from pyctl.platform.netlink.links import Link
 from pyctl.platform.netlink.raw import NetlinkError
 from pyctl.platform.process import netns_of
 
+_ONE_BY_ONE = 16
+"""Up to so many names are asked for alone: one costs as much as eight links of a dump, of which a node may have
+thousands.
+"""
+
 
 def present_ports(instance: Instance) -> frozenset[str]:
     """Return the names of all vex and vin with our mark; empty if there is no namespace."""
@@ -53,10 +58,13 @@ def standing(instance: Instance, names: Iterable[str]) -> frozenset[str]:
     unfinished = wanted & journal.port_names(instance.journal_dir)
     try:
         with iproute_at(instance.netns) as ip:
-            found = (links.by_name(ip, name) for name in wanted)
-            there = frozenset(
+            if len(wanted) <= _ONE_BY_ONE:
+                found = [links.by_name(ip, name) for name in wanted]
+            else:
+                found = [*links.dump(ip)]
+            there = wanted & {
                 link.name for link in found if link and read_mark(link.alias)
-            )
+            }
     except NotFoundError:
         return wanted
     return there | unfinished if there or present_ports(instance) else wanted
