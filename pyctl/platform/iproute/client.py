@@ -82,6 +82,9 @@ class IprouteClient:
     def close(self) -> None:
         """Close the socket and its loop. Idempotent."""
         if not self._loop.is_closed():
+            # A question that a signal broke off.
+            for task in asyncio.all_tasks(self._loop):
+                task.cancel()
             self._ip.close()
             # One more turn, in which the transport lets go of the socket.
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import gc
+import signal
 import socket
 import struct
 import threading
@@ -181,6 +183,25 @@ def test_another_thread_gets_no_socket_of_its_own(kernel: Kernel) -> None:
         thread.join()
     assert raised
     assert kernel.asked == []
+
+
+def test_a_question_that_a_signal_broke_off_is_given_up(
+    kernel: Kernel, caplog: pytest.LogCaptureFixture
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupted)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        with IprouteClient() as ip, pytest.raises(KeyboardInterrupt):
+            ip.ask("link", "dump")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    gc.collect()
+    # asyncio would tell of a task that was destroyed while it waited.
+    assert caplog.messages == []
 
 
 def descriptors() -> set[str]:
