@@ -2,8 +2,8 @@
 
 In: ifindexes, program descriptors. Out: filters as the kernel holds them; messages. I/O: rtnetlink, by pyroute2.
 While a workload is cut off, all filters of a port come and go in one write of `tc.rule_sets`, made of `set_message`
-and `remove_message`: 0.4 ms with what it finds there, against 3.0. A filter is ours by its priority, handle and kind; nothing else on the hook is touched, so that the
-u32 rules (and whatever stands at other priorities) stay.
+and `remove_message`: 0.6 ms against 2.5. A filter is ours by its priority, handle and kind; nothing else on the hook
+is touched, so that the u32 rules (and whatever stands at other priorities) stay.
 """
 
 from __future__ import annotations

@@ -4,8 +4,9 @@ In: what pyroute2's `link`, `addr` and `tc` take. Out: message bodies as the ker
 AF_NETLINK socket, and an event loop that runs only while a question is open.
 
 By itself pyroute2 takes an answer from anybody, waits for ever, takes a torn dump for whole, and to enter a
-namespace forks, which a process with threads must not. Nor are its values used: to make them takes seven times as
-long as to ask (200 addresses: 7.0 ms against 0.7), and a name that is no UTF-8 does not come back as it was.
+namespace forks, which a process with threads must not. Its values are not used: the same bodies are read while a
+workload is cut off, in one way then, and to make values takes ten times as long as to ask (200 addresses: 7.0 ms
+against 0.7).
 """
 
 from __future__ import annotations
