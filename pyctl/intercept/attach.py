@@ -36,8 +36,8 @@ from pyctl.model.workload import Port, ProcessRef
 from pyctl.platform import netns
 from pyctl.platform.inhabitants import find
 from pyctl.platform.netlink import l3, links
-from pyctl.platform.netlink.client import NetlinkSocket
 from pyctl.platform.netlink.links import Link
+from pyctl.platform.netlink.raw import RawNetlink
 from pyctl.platform.process import netns_of
 
 _TRIES = 16
@@ -52,9 +52,9 @@ that names its group, so more would be an attack on the others.
 class Handles(NamedTuple):
     """The open sockets and namespace descriptors of one splice, in the order of Site's fields."""
 
-    workload: NetlinkSocket
+    workload: RawNetlink
     workload_fd: int
-    enforcer: NetlinkSocket
+    enforcer: RawNetlink
     enforcer_fd: int
 
 
@@ -63,8 +63,8 @@ def handles(instance: Instance, workload_fd: int) -> Iterator[Handles]:
     """Open the handles of a splice, closed at the end; NotFoundError if there is no enforcer namespace."""
     with contextlib.ExitStack() as stack:
         enforcer_fd = stack.enter_context(netns.opened(instance.netns))
-        enforcer = stack.enter_context(netns.netlink_in(enforcer_fd))
-        workload = stack.enter_context(netns.netlink_in(workload_fd, refill.GROUPS))
+        enforcer = stack.enter_context(netns.raw_in(enforcer_fd))
+        workload = stack.enter_context(netns.raw_in(workload_fd, refill.GROUPS))
         yield Handles(workload, workload_fd, enforcer, enforcer_fd)
 
 
@@ -232,7 +232,7 @@ def prepare(
             )
 
 
-def _named(nl: NetlinkSocket, process: ProcessRef, interface: str) -> Link:
+def _named(nl: RawNetlink, process: ProcessRef, interface: str) -> Link:
     link = links.by_name(nl, interface)
     if link is None:
         raise _no_interface(process, interface)
@@ -246,7 +246,7 @@ def _no_interface(process: ProcessRef, interface: str) -> NotFoundError:
 
 
 def _survey(
-    instance: Instance, nl: NetlinkSocket, netns_fd: int, link: Link, *, force: bool
+    instance: Instance, nl: RawNetlink, netns_fd: int, link: Link, *, force: bool
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return what splicing the interface loses, and what it costs, a sentence each; RefusedError if it must
     not be.
@@ -362,7 +362,7 @@ def preview(
 ) -> tuple[str, ...]:
     """Return the plan for one interface in words, for --dry-run; refuses as `prepare` does and only reads."""
     select.refuse_netns(instance, process)
-    with netns_of(process) as fd, netns.netlink_in(fd) as nl:
+    with netns_of(process) as fd, netns.raw_in(fd) as nl:
         link = _named(nl, process, interface)
         lost, costs = _survey(instance, nl, fd, link, force=force)
         before = snapshot.read(nl, fd, link)

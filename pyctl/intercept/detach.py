@@ -30,9 +30,9 @@ from pyctl.intercept.steps.ops import Site, ours
 from pyctl.intercept.survey import obstacles
 from pyctl.model.instance import Instance
 from pyctl.model.workload import Offload, Port, ProcessRef
-from pyctl.platform import netns
-from pyctl.platform.netlink import links
-from pyctl.platform.netlink.client import NetlinkSocket
+from pyctl.platform.iproute import links
+from pyctl.platform.iproute.client import IprouteClient, iproute_at
+from pyctl.platform.netlink import links as raw_links
 from pyctl.platform.netlink.links import Link
 
 
@@ -61,8 +61,8 @@ def unsplice(
     move on only one goes on at a time: the one that holds `turns`. Raises SegctlError.
     """
     try:
-        with netns.opened(instance.netns) as own, netns.netlink_in(own) as nl:
-            vex, vin = links.by_name(nl, port.vex), links.by_name(nl, port.vin)
+        with iproute_at(instance.netns) as ip:
+            vex, vin = links.by_name(ip, port.vex), links.by_name(ip, port.vin)
     except NotFoundError:
         return []
     if port.vex in journal.port_names(instance.journal_dir):
@@ -96,9 +96,9 @@ def unsplice(
 
 def our_link(ends: Handles, port: Port) -> Link | None:
     """Return the workload's end of vin, whatever its name is now; None if it is gone."""
-    vin = links.by_name(ends.enforcer, port.vin)
-    link = links.by_index(ends.workload, vin.link) if vin else None
-    nsid = links.nsid(ends.enforcer, ends.workload_fd)
+    vin = raw_links.by_name(ends.enforcer, port.vin)
+    link = raw_links.by_index(ends.workload, vin.link) if vin else None
+    nsid = raw_links.nsid(ends.enforcer, ends.workload_fd)
     return link if link and ours(link, vin, nsid) else None
 
 
@@ -114,7 +114,7 @@ def _unsplice(
     take_turn: Callable[[], object],
 ) -> list[str]:
     uppers = obstacles.delete_uppers(ends.workload, link)
-    link = links.by_index(ends.workload, link.index) or link
+    link = raw_links.by_index(ends.workload, link.index) or link
     # Offloads that we switched off are not the workload's choice.
     classic.switch(ends, link, port, Offload.ON)
     before = snapshot.read(ends.workload, ends.workload_fd, link)
@@ -165,16 +165,16 @@ def _unsplice(
 def cleanup(instance: Instance, *names: str) -> None:
     """Delete the ports of a workload that is gone; the host peer goes with vex. Idempotent."""
     try:
-        with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
-            delete_ports(nl, *names)
+        with iproute_at(instance.netns) as ip:
+            delete_ports(ip, *names)
     except NotFoundError:
         return
     fit_mtu(instance)
 
 
-def delete_ports(nl: NetlinkSocket, *names: str) -> None:
+def delete_ports(ip: IprouteClient, *names: str) -> None:
     """Delete the links of these names that have our mark; missing links are no error."""
     for name in names:
-        link = links.by_name(nl, name)
+        link = links.by_name(ip, name)
         if link and read_mark(link.alias):
-            links.delete(nl, link.index)
+            links.delete(ip, link.index)

@@ -19,9 +19,16 @@ from pyctl.intercept import gso
 from pyctl.intercept.names import read_mark
 from pyctl.model.instance import Instance
 from pyctl.platform import netns, sysctl
-from pyctl.platform.netlink import links
-from pyctl.platform.netlink.client import NetlinkError, NetlinkSocket
-from pyctl.platform.netlink.links import Link, VethEnd
+from pyctl.platform.iproute import links
+from pyctl.platform.iproute.client import IprouteClient, iproute_at, iproute_in
+from pyctl.platform.netlink.links import (
+    IFF_LOOPBACK,
+    IFF_MULTICAST,
+    IFF_NOARP,
+    VETH,
+    Link,
+)
+from pyctl.platform.netlink.raw import NetlinkError
 
 VBR, VTH = "vbr-neuv", "vth-neuv"
 VBR_INDEX, VTH_INDEX = 10_000_000, 10_000_001
@@ -37,7 +44,7 @@ MUTE = {
     "ipv4/conf/all/accept_redirects": "0",
     "ipv4/conf/all/send_redirects": "0",
 }
-_FLAGS = links.IFF_NOARP | links.IFF_MULTICAST
+_FLAGS = IFF_NOARP | IFF_MULTICAST
 
 
 def mute() -> None:
@@ -58,33 +65,31 @@ def ensure_enforcer(instance: Instance) -> None:
         # One that was made by hand is silenced too.
         with netns.entered(fd):
             mute()
-        with netns.netlink_in(fd) as nl:
-            _ensure_pair(nl)
+        with iproute_in(fd) as ip:
+            _ensure_pair(ip)
         with netns.entered(fd):
             gso.limit(VBR)
 
 
-def _pair(nl: NetlinkSocket) -> list[Link]:
+def _pair(ip: IprouteClient) -> list[Link]:
     """Return the pair's links that exist. They are asked for by name: a full node has thousands of links."""
-    found = (links.by_name(nl, name) for name in (VBR, VTH))
+    found = (links.by_name(ip, name) for name in (VBR, VTH))
     return [link for link in found if link]
 
 
-def _ensure_pair(nl: NetlinkSocket) -> None:
-    pair = _pair(nl)
+def _ensure_pair(ip: IprouteClient) -> None:
+    pair = _pair(ip)
     if len(pair) < 2:
-        end = VethEnd(VBR, VBR_INDEX, mtu=MTU_MIN, flags=_FLAGS)
-        peer = VethEnd(VTH, VTH_INDEX, mtu=MTU_MIN, flags=_FLAGS)
         try:
-            links.add_veth(nl, end, peer)
+            links.add_veth(ip, (VBR, VBR_INDEX), (VTH, VTH_INDEX), MTU_MIN, _FLAGS)
         except NetlinkError as error:
             if error.errno != errno.EEXIST:  # Another thread was faster.
                 raise
-        _fit_mtu(nl)
-        pair = _pair(nl)
+        _fit_mtu(ip)
+        pair = _pair(ip)
     for link in pair:
-        if not (link.up and link.flags & links.IFF_NOARP):
-            links.set_link(nl, link.index, up=True, flags=_FLAGS)
+        if not (link.up and link.flags & IFF_NOARP):
+            links.change(ip, link.index, up=True, flags=_FLAGS)
 
 
 def fit_mtu(instance: Instance, at_least: int = 0) -> int:
@@ -93,21 +98,21 @@ def fit_mtu(instance: Instance, at_least: int = 0) -> int:
     The MTU is 2048 at least, 65535 at most; the engine's sockets stay. It is raised before a link is attached
     or grows, so the links are read only if the MTU may have to shrink.
     """
-    with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
-        now = {link.mtu for link in _pair(nl)}
+    with iproute_at(instance.netns) as ip:
+        now = {link.mtu for link in _pair(ip)}
         least = min(MTU_MAX, max(MTU_MIN, at_least))
         if len(now) == 1 and (now == {least} or (at_least and min(now) > least)):
             return min(now)
-        return _fit_mtu(nl, at_least)
+        return _fit_mtu(ip, at_least)
 
 
-def _fit_mtu(nl: NetlinkSocket, at_least: int = 0) -> int:
-    found = links.dump(nl)
+def _fit_mtu(ip: IprouteClient, at_least: int = 0) -> int:
+    found = links.dump(ip)
     attached = [link.mtu for link in found if read_mark(link.alias)]
     wanted = min(MTU_MAX, max(MTU_MIN, at_least, *attached))
     for link in found:
         if link.name in (VBR, VTH) and link.mtu != wanted:
-            links.set_link(nl, link.index, mtu=wanted)
+            links.change(ip, link.index, mtu=wanted)
     return wanted
 
 
@@ -122,8 +127,8 @@ class Cut:
 
 def cut(instance: Instance) -> Cut | None:
     """Return what is wrong with the pair; None if it exists and is up."""
-    with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
-        ends = {link.name: link for link in _pair(nl)}
+    with iproute_at(instance.netns) as ip:
+        ends = {link.name: link for link in _pair(ip)}
     for name, index, other in (
         (VBR, VBR_INDEX, VTH_INDEX),
         (VTH, VTH_INDEX, VBR_INDEX),
@@ -132,7 +137,7 @@ def cut(instance: Instance) -> Cut | None:
         if link is None:
             return Cut(f"{name} was gone, or had another name")
         found = (link.kind, link.index, link.link, link.link_nsid)
-        if found != (links.VETH, index, other, None):
+        if found != (VETH, index, other, None):
             return Cut(f"another interface had the name {name}")
     down = [link.name for link in ends.values() if not link.up]
     return Cut(f"{' and '.join(down)} was down", only_down=True) if down else None
@@ -140,25 +145,25 @@ def cut(instance: Instance) -> Cut | None:
 
 def remove_pair(instance: Instance) -> None:
     """Delete the links that have the pair's names or indexes. Idempotent."""
-    with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
-        found = [links.by_name(nl, name) for name in (VBR, VTH)]
+    with iproute_at(instance.netns) as ip:
+        found = [links.by_name(ip, name) for name in (VBR, VTH)]
         named = {link.index for link in found if link}
         for index in sorted({VBR_INDEX, VTH_INDEX, *named}):
-            links.delete(nl, index)
+            links.delete(ip, index)
 
 
 def foreign_devices(instance: Instance, indexes: Collection[int]) -> dict[int, str]:
     """Return the devices of these indexes that are neither of the pair nor anybody's port, with their names."""
     if not indexes:
         return {}
-    with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
-        found = [link for index in indexes if (link := links.by_index(nl, index))]
+    with iproute_at(instance.netns) as ip:
+        found = [link for index in indexes if (link := links.by_index(ip, index))]
     return {
         link.index: link.name
         for link in found
         if not (
             link.index in (VBR_INDEX, VTH_INDEX)
-            or link.flags & links.IFF_LOOPBACK
+            or link.flags & IFF_LOOPBACK
             or read_mark(link.alias)
         )
     }
@@ -170,10 +175,10 @@ def remove_enforcer(instance: Instance) -> None:
     The caller must refuse if ports are left: a vex in it dies with its workload's network.
     """
     try:
-        with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
-            pair = links.by_name(nl, VBR)
+        with iproute_at(instance.netns) as ip:
+            pair = links.by_name(ip, VBR)
             if pair:
-                links.delete(nl, pair.index)
+                links.delete(ip, pair.index)
     except NotFoundError:
         pass
     netns.remove(instance.netns)

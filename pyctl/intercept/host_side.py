@@ -14,8 +14,9 @@ from pyctl.intercept.detach import our_link
 from pyctl.intercept.names import read_mark
 from pyctl.model.instance import Instance
 from pyctl.model.workload import Port
-from pyctl.platform import netns
-from pyctl.platform.netlink import links
+from pyctl.platform.iproute import links
+from pyctl.platform.iproute.client import iproute_at
+from pyctl.platform.netlink import links as raw_links
 from pyctl.platform.netlink.links import Link
 
 
@@ -24,13 +25,13 @@ def follow_host(instance: Instance, port: Port) -> tuple[str, ...]:
 
     A vex that is down was set so on purpose and tells nothing about the host. NetlinkError, NotFoundError.
     """
-    with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
-        vex, vin = links.by_name(nl, port.vex), links.by_name(nl, port.vin)
+    with iproute_at(instance.netns) as ip:
+        vex, vin = links.by_name(ip, port.vex), links.by_name(ip, port.vin)
         if vex is None or vin is None or not vex.up:
             return ()
         done = []
         if vin.up != vex.carrier:
-            links.set_link(nl, vin.index, up=vex.carrier)
+            links.change(ip, vin.index, up=vex.carrier)
             now = "has a carrier again" if vex.carrier else "has no carrier any more"
             done.append(f"{port.interface} {now}, as its host's side")
     if vex.mtu < vin.mtu:
@@ -46,7 +47,7 @@ def _shrink(instance: Instance, port: Port, vex: Link) -> None:
         with handles(instance, fd) as ends:
             link = our_link(ends, port)
             if link and link.mtu > vex.mtu:
-                links.set_link(ends.workload, link.index, mtu=vex.mtu)
-            vin = links.by_name(ends.enforcer, port.vin)
+                raw_links.set_link(ends.workload, link.index, mtu=vex.mtu)
+            vin = raw_links.by_name(ends.enforcer, port.vin)
             if vin:
-                links.set_link(ends.enforcer, vin.index, mtu=vex.mtu)
+                raw_links.set_link(ends.enforcer, vin.index, mtu=vex.mtu)

@@ -25,17 +25,26 @@ from pyctl.intercept.survey.peer import host_peer_mac
 from pyctl.model.instance import Instance
 from pyctl.model.workload import Offload, Port, ProcessRef
 from pyctl.platform import netns
-from pyctl.platform.netlink import l3, links
+from pyctl.platform.iproute import links
+from pyctl.platform.iproute.client import iproute_at, iproute_in
+from pyctl.platform.netlink import l3
+from pyctl.platform.netlink import links as raw_links
 from pyctl.platform.netlink.links import Link
+from pyctl.platform.netlink.raw import NetlinkError
 from pyctl.platform.process import netns_of
+
+_ONE_BY_ONE = 16
+"""Up to so many names are asked for alone: one costs as much as eight links of a dump, of which a node may have
+thousands.
+"""
 
 
 def present_ports(instance: Instance) -> frozenset[str]:
     """Return the names of all vex and vin with our mark; empty if there is no namespace."""
     try:
-        with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
+        with iproute_at(instance.netns) as ip:
             return frozenset(
-                link.name for link in links.dump(nl) if read_mark(link.alias)
+                link.name for link in links.dump(ip) if read_mark(link.alias)
             )
     except NotFoundError:
         return frozenset()
@@ -48,11 +57,14 @@ def standing(instance: Instance, names: Iterable[str]) -> frozenset[str]:
     wanted = frozenset(names)
     unfinished = wanted & journal.port_names(instance.journal_dir)
     try:
-        with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
-            found = (links.by_name(nl, name) for name in wanted)
-            there = frozenset(
+        with iproute_at(instance.netns) as ip:
+            if len(wanted) <= _ONE_BY_ONE:
+                found = [links.by_name(ip, name) for name in wanted]
+            else:
+                found = [*links.dump(ip)]
+            there = wanted & {
                 link.name for link in found if link and read_mark(link.alias)
-            )
+            }
     except NotFoundError:
         return wanted
     return there | unfinished if there or present_ports(instance) else wanted
@@ -71,8 +83,8 @@ def with_indexes(instance: Instance, port: Port) -> Port:
     """Return the port with the current indexes of vex and vin; unchanged if one of them is gone.
     NotFoundError without the enforcer's namespace.
     """
-    with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
-        vex, vin = links.by_name(nl, port.vex), links.by_name(nl, port.vin)
+    with iproute_at(instance.netns) as ip:
+        vex, vin = links.by_name(ip, port.vex), links.by_name(ip, port.vin)
     if vex is None or vin is None:
         return port
     return replace(port, vex_ifindex=vex.index, vin_ifindex=vin.index)
@@ -92,12 +104,12 @@ def live_addresses(process: ProcessRef) -> tuple[tuple[str, str], ...]:
     """Return (interface, `address/length`) of all addresses in a namespace, without loopback ones and those
     that another on the link has. NotFoundError if the namespace is gone.
     """
-    with netns_of(process) as fd, netns.netlink_in(fd) as nl:
-        bodies = l3.dump_all_addresses(nl)
-        names = links.names(nl)
+    with netns_of(process) as fd, iproute_in(fd) as ip:
+        bodies = links.addresses(ip)
+        names = links.names(ip)
     found = (
-        (names.get(at, ""), l3.address_text(body))
-        for at, body in bodies
+        (names.get(l3.address_index(body), ""), l3.address_text(body))
+        for body in bodies
         if not l3.is_duplicate(body)
     )
     return tuple(
@@ -113,8 +125,8 @@ def host_side_now(instance: Instance, port: Port) -> Port:
     """Return the port with the current MAC of its host peer; unchanged if vex is gone. NotFoundError without
     the enforcer's namespace.
     """
-    with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
-        vex = links.by_name(nl, port.vex)
+    with netns.opened(instance.netns) as fd, netns.raw_in(fd) as nl:
+        vex = raw_links.by_name(nl, port.vex)
         if vex is None:
             return port
         return replace(port, host_mac=host_peer_mac(instance, nl, vex, fd))
@@ -125,8 +137,8 @@ def lost_by_detach(instance: Instance, port: Port) -> tuple[str, ...]:
     of it stops a detach: else a workload could forbid it for ever. Empty if the workload's namespace is gone,
     which may outlive its process.
     """
-    with netns.opened(instance.netns) as own, netns.netlink_in(own) as nl:
-        vex = links.by_name(nl, port.vex)
+    with iproute_at(instance.netns) as ip:
+        vex = links.by_name(ip, port.vex)
     with marked_netns(read_mark(vex.alias) if vex else None) as fd:
         if vex is None or fd is None:
             return ()
@@ -148,13 +160,14 @@ def follow(instance: Instance, was: Port, now: Port) -> None:
     if (was.mac, was.mtu) == (now.mac, now.mtu):
         return
     fit_mtu(instance, now.mtu)
-    with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
-        vin, vex = links.by_name(nl, now.vin), links.by_name(nl, now.vex)
+    with iproute_at(instance.netns) as ip:
+        vin, vex = links.by_name(ip, now.vin), links.by_name(ip, now.vex)
         if vin:
-            links.set_link(nl, vin.index, mtu=now.mtu)
+            links.change(ip, vin.index, mtu=now.mtu)
         if vex:
-            links.set_link(nl, vex.index, mac=now.mac)
-            nl.batch([links.set_message(vex.index, mtu=now.mtu)])
+            links.change(ip, vex.index, address=now.mac)
+            with contextlib.suppress(NetlinkError):
+                links.change(ip, vex.index, mtu=now.mtu)
     follow_host(instance, now)
     fit_mtu(instance)
 
@@ -178,8 +191,8 @@ def far_vex(instance: Instance, vex: str) -> int | None:
     """Return the index of the vex at the other end of this one, if one veth joins two attached workloads;
     None if its peer is anywhere else.
     """
-    with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
-        link = links.by_name(nl, vex)
+    with iproute_at(instance.netns) as ip:
+        link = links.by_name(ip, vex)
     if link is None or link.link_nsid is not None:
         return None
     return link.link or None if kind_of(link.kind).has_peer else None
@@ -190,7 +203,7 @@ def unspliced(
 ) -> tuple[str, ...]:
     """Return those of a workload's interfaces that are not spliced."""
     with netns_of(process) as fd, handles(instance, fd) as ends:
-        found = [(name, links.by_name(ends.workload, name)) for name in names]
+        found = [(name, raw_links.by_name(ends.workload, name)) for name in names]
         return tuple(
             name
             for name, link in found

@@ -31,9 +31,12 @@ from pyctl.intercept.steps import apply, journal, plan
 from pyctl.intercept.steps.ops import Site, ours
 from pyctl.model.instance import Instance
 from pyctl.model.workload import Port, ProcessRef
-from pyctl.platform import netns
 from pyctl.platform.inhabitants import find
-from pyctl.platform.netlink import l3, links
+from pyctl.platform.iproute import links
+from pyctl.platform.iproute.client import iproute_at
+from pyctl.platform.netlink import l3
+from pyctl.platform.netlink import links as raw_links
+from pyctl.platform.netlink.links import Link
 
 
 class Outcome(StrEnum):
@@ -107,8 +110,8 @@ def _repair(instance: Instance, record: journal.Record) -> Recovered:
         ensure_enforcer(instance)
         fd = find(record.process.netns, record.cookie, record.process.pid)
         if fd is None:
-            with netns.opened(instance.netns) as own, netns.netlink_in(own) as nl:
-                delete_ports(nl, record.vin, record.vex)
+            with iproute_at(instance.netns) as ip:
+                delete_ports(ip, record.vin, record.vex)
             return told(Outcome.WORKLOAD_GONE)
         try:
             with handles(instance, fd) as ends:
@@ -158,10 +161,10 @@ class Orphan:
 def find_orphans(instance: Instance, known_ports: Collection[Port]) -> list[Orphan]:
     """Return every marked vex and vin that is not in `known_ports`, in pairs."""
     known = {name for port in known_ports for name in (port.vex, port.vin)}
-    pairs: dict[str, tuple[Mark, dict[str, links.Link]]] = {}
+    pairs: dict[str, tuple[Mark, dict[str, Link]]] = {}
     try:
-        with netns.opened(instance.netns) as fd, netns.netlink_in(fd) as nl:
-            found = links.dump(nl)
+        with iproute_at(instance.netns) as ip:
+            found = links.dump(ip)
     except NotFoundError:
         return []
     for link in found:
@@ -171,7 +174,7 @@ def find_orphans(instance: Instance, known_ports: Collection[Port]) -> list[Orph
     return [_orphan(instance, mark, ends) for mark, ends in pairs.values()]
 
 
-def _orphan(instance: Instance, mark: Mark, ends: dict[str, links.Link]) -> Orphan:
+def _orphan(instance: Instance, mark: Mark, ends: dict[str, Link]) -> Orphan:
     vex, vin = ends.get("vex"), ends.get("vin")
     port = None
     if vex and vin:
@@ -183,11 +186,11 @@ def _orphan(instance: Instance, mark: Mark, ends: dict[str, links.Link]) -> Orph
 
 
 def _living_port(
-    instance: Instance, mark: Mark, vex: links.Link, vin: links.Link, fd: int
+    instance: Instance, mark: Mark, vex: Link, vin: Link, fd: int
 ) -> Port | None:
     with handles(instance, fd) as ends:
-        link = links.by_index(ends.workload, vin.link)
-        nsid = links.nsid(ends.enforcer, ends.workload_fd)
+        link = raw_links.by_index(ends.workload, vin.link)
+        nsid = raw_links.nsid(ends.enforcer, ends.workload_fd)
         if link is None or not ours(link, vin, nsid):
             return None
         addresses = port_addresses(l3.dump_addresses(ends.workload, link.index))

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pyctl.errors import NotFoundError, RefusedError, SegctlError
-from pyctl.platform.netlink.client import NetlinkSocket
+from pyctl.platform.netlink.raw import RawNetlink
 from pyctl.signal_shield import signal_shield
 
 CLONE_NEWNET = 0x40000000
@@ -106,10 +106,10 @@ def open_netns(path: str | Path) -> int:
         ) from error
 
 
-def netlink_in(fd: int, groups: tuple[int, ...] = ()) -> NetlinkSocket:
+def raw_in(fd: int, groups: tuple[int, ...] = ()) -> RawNetlink:
     """Open an rtnetlink socket that lives in that namespace."""
     with entered(fd):
-        return NetlinkSocket(groups)
+        return RawNetlink(groups)
 
 
 def identity(fd: int) -> tuple[int, int]:

@@ -26,11 +26,11 @@ from pyctl.errors import NotPermittedError, SegctlError
 from pyctl.platform.bpf import commands as bpf
 from pyctl.platform.bpf import fs as bpf_fs
 from pyctl.platform.netlink import links
-from pyctl.platform.netlink.client import (
+from pyctl.platform.netlink.raw import (
     NLM_F_CREATE,
     NLM_F_EXCL,
     NetlinkError,
-    NetlinkSocket,
+    RawNetlink,
     attr_text,
     attr_u32,
     nest,
@@ -85,19 +85,19 @@ def enter_scratch() -> None:
     )
 
 
-def _veth(nl: NetlinkSocket) -> int:
+def _veth(nl: RawNetlink) -> int:
     links.add_veth(nl, links.VethEnd("probe0"), links.VethEnd("probe1"))
     return socket.if_nametoindex("probe0")
 
 
-def _macvlan(nl: NetlinkSocket, lower: int) -> Found:
+def _macvlan(nl: RawNetlink, lower: int) -> Found:
     body = links.ifinfo() + attr_u32(IFLA_LINK, lower)
     body += nest(IFLA_LINKINFO, attr_text(IFLA_INFO_KIND, "macvlan"))
     nl.request(RTM_NEWLINK, body, NLM_F_CREATE | NLM_F_EXCL)
     return "ok", "made one"
 
 
-def _new_ifindex(nl: NetlinkSocket) -> Found:
+def _new_ifindex(nl: RawNetlink) -> Found:
     """Move an interface to another namespace under an index of our choice, and check the index there."""
     index = socket.if_nametoindex("probe1")
     here = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
@@ -116,24 +116,24 @@ def _new_ifindex(nl: NetlinkSocket) -> Found:
     return "missing", "a moved interface got an index of the kernel's choice"
 
 
-def _clsact(nl: NetlinkSocket, index: int) -> Found:
+def _clsact(nl: RawNetlink, index: int) -> Found:
     nl.request(RTM_NEWQDISC, clsact(index), NLM_F_CREATE | NLM_F_EXCL)
     return "ok", "added one"
 
 
-def _classifier(nl: NetlinkSocket, index: int, kind: str) -> Found:
+def _classifier(nl: RawNetlink, index: int, kind: str) -> Found:
     everything = socket.htons(0x0003)  # ETH_P_ALL
     body = on_hook(index, TC_H_INGRESS_HOOK, 1 << 16 | everything)
     body += attr_text(TCA_KIND, kind)
     return _named(nl, RTM_NEWTFILTER, body)
 
 
-def _action(nl: NetlinkSocket, kind: str) -> Found:
+def _action(nl: RawNetlink, kind: str) -> Found:
     body = b"\0" * 4 + nest(TCA_ACT_TAB, nest(1, attr_text(TCA_ACT_KIND, kind)))
     return _named(nl, RTM_NEWACTION, body)
 
 
-def _named(nl: NetlinkSocket, message: int, body: bytes) -> Found:
+def _named(nl: RawNetlink, message: int, body: bytes) -> Found:
     """Return ok if the kernel knows what the message names; raise if it lacks it or refuses to tell."""
     try:
         nl.request(message, body, NLM_F_CREATE | NLM_F_EXCL)
@@ -231,7 +231,7 @@ def probe_all() -> dict[str, Found]:
     found["network namespaces"] = ("ok", "made one")
     found["bpf file system"] = tried(_bpf_fs)
     found["packet socket with vnet header"] = tried(_vnet_header)
-    with NetlinkSocket() as nl:
+    with RawNetlink() as nl:
         try:
             index = _veth(nl)
         except NetlinkError as error:

@@ -371,7 +371,7 @@ def half_detached(agent, pod) -> None:
     (port,) = agent.client.workload("web")["ports"]
     instance, process = agent.instance, process_ref(pod.pid)
     agent.kill()
-    with netns_of(process) as fd, netns.netlink_in(fd) as nl:
+    with netns_of(process) as fd, netns.raw_in(fd) as nl:
         link = links.by_name(nl, "eth0")
         record = journal.Record(
             "detach",

@@ -15,7 +15,7 @@ from pyctl.datapath.pins import open_map, pin_dir
 from pyctl.errors import NotFoundError, SegctlError
 from pyctl.platform.bpf import commands as bpf
 from pyctl.platform.bpf.tc import programs
-from pyctl.platform.tc.filters import TcFilters
+from pyctl.platform.tc.rule_sets import RuleSets
 from tests import packets
 from tests.lab.datapath.wiring import Wiring
 from tests.lab.net.traffic import answered, ping
@@ -58,7 +58,7 @@ def test_detach_attach_and_cleanup_are_idempotent(one_pod: Wiring):
     driver, pair = one_pod.driver, one_pod.pairs[0]
     driver.attach(pair)
     driver.attach(pair)
-    with TcFilters(one_pod.instance.netns) as tc:
+    with RuleSets(one_pod.instance.netns) as tc:
         assert len(programs(tc.filters(pair.vex_ifindex))) == 1
     assert answered(ping(one_pod.pods[0], packets.gateway_ip4)) == (3, 3)
     for _ in range(2):
@@ -96,7 +96,7 @@ def test_a_flow_left_behind_is_nobodys_and_a_count_keeps_the_id_in_use(wiring: W
 
 def test_new_programs_take_over_without_losing_a_packet(one_pod: Wiring):
     """An upgrade: sources changed, maps stay, filters are replaced under traffic."""
-    with TcFilters(one_pod.instance.netns) as tc:
+    with RuleSets(one_pod.instance.netns) as tc:
         before = programs(tc.filters(one_pod.pairs[0].vex_ifindex))
     child = one_pod.pods[0].spawn(
         *("ping", "-n", "-q", "-c", "300", "-i", "0.005", packets.gateway_ip4),
@@ -110,7 +110,7 @@ def test_new_programs_take_over_without_losing_a_packet(one_pod: Wiring):
         EbpfDriver(one_pod.instance).connect()
     child.wait(timeout=30)
     assert answered(child.stdout.read()) == (300, 300)
-    with TcFilters(one_pod.instance.netns) as tc:
+    with RuleSets(one_pod.instance.netns) as tc:
         after = programs(tc.filters(one_pod.pairs[0].vex_ifindex))
     assert len(after) == 1
     assert after[0].prog_id != before[0].prog_id

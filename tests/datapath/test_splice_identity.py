@@ -58,7 +58,7 @@ def test_nobody_sees_the_interface_that_comes_home_under_another_name(rig: Rig) 
     looks, home = threading.Event(), threading.Event()
 
     def look() -> None:
-        with netns.opened(rig.pod.path) as fd, netns.netlink_in(fd) as nl:
+        with netns.opened(rig.pod.path) as fd, netns.raw_in(fd) as nl:
             while not home.is_set():
                 seen.update(link.name for link in links.dump(nl))
                 looks.set()

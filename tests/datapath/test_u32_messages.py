@@ -25,8 +25,8 @@ from fallback_tc.rules import (
     Rule,
     normal,
 )
-from pyctl.platform.netlink.client import NetlinkError, NetlinkSocket
-from pyctl.platform.netns import netlink_in, opened
+from pyctl.platform.netlink.raw import NetlinkError, RawNetlink
+from pyctl.platform.netns import opened, raw_in
 from tests import packets
 from tests.lab.datapath import tc_text
 from tests.lab.net.netns import Lab, Netns
@@ -52,7 +52,7 @@ class Hooks:
     host: Netns
     enforcer: Netns
     pod: Netns
-    socket: NetlinkSocket
+    socket: RawNetlink
     links: dict[str, int]
 
     def index(self, name: str) -> int:
@@ -97,7 +97,7 @@ def hooks(lab: Lab) -> Iterator[Hooks]:
     enforcer.run("tc", "-batch", "-", input=clsact)
     links = {one["ifname"]: one["ifindex"] for one in enforcer.ip("link", "show")}
     with opened(enforcer.path) as fd:
-        socket = netlink_in(fd)
+        socket = raw_in(fd)
     with socket:
         yield Hooks(host, enforcer, pod, socket, links)
 

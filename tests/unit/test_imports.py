@@ -47,11 +47,14 @@ ALLOWED: dict[str, set[str]] = {
         "pyctl.platform.process",
     }
     | BASE,
+    "pyctl.platform.iproute": NETLINK | BASE,
     "pyctl.platform.bridge": {"pyctl.platform.netlink"} | BASE,
     "pyctl.platform.tc": NETLINK | BASE,
     "pyctl.platform.netfilter": {"pyctl.platform.sysctl"} | NETLINK | BASE,
     "pyctl.platform.watch": {"pyctl.platform.tc"} | NETLINK | BASE,
-    "pyctl.platform.bpf": {"pyctl.platform.tc"} | NETLINK | BASE,
+    "pyctl.platform.bpf": {"pyctl.platform.iproute", "pyctl.platform.tc"}
+    | NETLINK
+    | BASE,
     "pyctl.platform.sockets": {"pyctl.platform.process"} | NETLINK | BASE,
     "pyctl.platform.probe_scratch": {
         "pyctl.platform.bpf",
@@ -305,7 +308,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "pyctl.policy.document": {"yaml"},
     "pyctl.policy.learn": {"yaml"},
     "pyctl.policy.kubernetes": {"yaml"},
-    "pyctl.platform": {"pyroute2"},
+    "pyctl.platform.iproute": {"pyroute2"},
     "pyctl.runtime": {"docker", "requests"},
     "pyctl.datapath.ebpf": {"bcc"},
     "pyctl.engine": {"cffi", "structlog"},

@@ -43,10 +43,6 @@ ROOM = 12
 FOLDERS = {"bpf": ROOM, "pyctl/engine/src": ROOM}
 """Folder → the most units of C in it and in each one below, a .c and its .h being one."""
 
-WITH_ROOT = {"platform"}
-"""Packages whose modules act on the kernel: tests/datapath and tests/kernel hold their behaviour,
-and a unit test mirrors a module of theirs where something of it is pure."""
-
 
 def sources(top: str, suffix: str) -> list[Path]:
     return sorted(
@@ -186,9 +182,6 @@ def test_errors_are_few_drawn_and_have_a_code_each():
 
 def needs_a_mirror(file: Path) -> bool:
     """Descriptions of packages and modules of values alone do not."""
-    inside = file.relative_to(ROOT).parts
-    if inside[0] == "pyctl" and inside[1] in WITH_ROOT:
-        return False
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
     tree = ast.parse(file.read_text(encoding="utf-8"))
     return any(isinstance(node, functions) for node in ast.walk(tree))

@@ -6,7 +6,6 @@ I/O: files or stdin; this node's addresses; the agent, to apply it, or for what 
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from types import SimpleNamespace
@@ -152,14 +151,11 @@ def _address(text: str) -> IPv4Address | IPv6Address:
 
 def _own_addresses() -> list[IPv4Address | IPv6Address]:
     """Return the addresses by which others know this node."""
-    from pyctl.platform.netlink.client import NetlinkSocket
-    from pyctl.platform.netlink.l3 import address_raw, dump_addresses
+    from pyctl.platform.iproute.client import IprouteClient
+    from pyctl.platform.iproute.links import addresses
+    from pyctl.platform.netlink.l3 import address_raw
 
-    with NetlinkSocket() as nl:
-        found = {
-            ip_address(address_raw(body)[1])
-            for index, _ in socket.if_nameindex()
-            for body in dump_addresses(nl, index)
-        }
+    with IprouteClient() as ip:
+        found = {ip_address(address_raw(body)[1]) for body in addresses(ip)}
     known = [ip for ip in found if not ip.is_loopback and not ip.is_link_local]
     return sorted(known, key=lambda ip: (ip.version, int(ip)))

@@ -27,9 +27,10 @@ from pyctl.model.instance import Instance
 from pyctl.model.workload import Capabilities, Counter, DatapathKind, Mode, PortPair
 from pyctl.platform.bpf import commands as bpf
 from pyctl.platform.bpf.grace import wait_for_programs
-from pyctl.platform.bpf.tc import BpfHooks, programs
-from pyctl.platform.tc.filters import Filter, TcFilters
+from pyctl.platform.bpf.tc import BpfHooks, programs, remove_message, set_message
+from pyctl.platform.tc.filters import Filter
 from pyctl.platform.tc.messages import TC_H_EGRESS_HOOK, TC_H_INGRESS_HOOK
+from pyctl.platform.tc.rule_sets import RuleSets
 
 PRIORITY = 10001
 OWNER_MAPS = ("seg_macs", "seg_owners", "seg_nets")
@@ -112,12 +113,11 @@ class EbpfDriver:
         known = self._reinject_of(pair.port_id) is not None
         hooks_wanted = _pair_hooks(pair.vex_ifindex, pair.vin_ifindex)
         try:
-            with self._hooks() as hooks:
-                for hook in hooks_wanted:
-                    hooks.add_clsact(hook.ifindex)
+            with RuleSets(self.instance.netns) as tc:
+                for ifindex in (pair.vex_ifindex, pair.vin_ifindex):
+                    tc.add_clsact(ifindex)
                 self._write(pair)
-                for hook in hooks_wanted:
-                    self._hang(hooks, hook)
+                self._hang_all(tc, hooks_wanted)
         except BaseException:
             if not known:
                 self._undo_attach(pair)
@@ -209,7 +209,7 @@ class EbpfDriver:
         for a port that is not attached.
         """
         lines: list[str] = []
-        with TcFilters(self.instance.netns) as tc:
+        with self._hooks() as tc:
             wanted = self._hooks_of(port_id)
             for hook in wanted:
                 found = programs(tc.filters(hook.ifindex, hook=hook.side))
@@ -233,7 +233,7 @@ class EbpfDriver:
     def in_front(self, port_id: int) -> list[str]:
         """Return others' filters before ours on vex and vin, a line each (`base.Driver`)."""
         lines = []
-        with TcFilters(self.instance.netns) as tc:
+        with self._hooks() as tc:
             for hook in self._hooks_of(port_id):
                 if hook not in _BRIDGE_HOOKS:
                     name = tc.name_of(hook.ifindex) or f"({hook.ifindex})"
@@ -282,21 +282,29 @@ class EbpfDriver:
                 hook.ifindex, PRIORITY, program.fd, hook.program, hook.side
             )
 
+    def _hang_all(self, tc: RuleSets, hooks: list[_Hook]) -> None:
+        """Set the filters of all these hooks in one write: while it is attached, a workload is cut off."""
+        with contextlib.ExitStack() as stack:
+            wanted = []
+            for hook in hooks:
+                path = pin_dir(self.instance) / hook.program
+                program = stack.enter_context(bpf.Program.open(path))
+                place = (hook.ifindex, PRIORITY, program.fd, hook.program, hook.side)
+                wanted.append(set_message(*place))
+            tc.send("attaching the programs", wanted)
+
     def _take_down(self, ifindexes: list[int]) -> None:
-        """Remove our filters from these links; most links, and their filters, are gone by then. NotFoundError
-        if the namespace is gone.
-        """
-        with TcFilters(self.instance.netns) as tc:
-            there = [ifindex for ifindex in ifindexes if tc.name_of(ifindex)]
-        if not there:
-            return
-        with self._hooks() as hooks:
+        """Remove our filters from those of these links that still exist. NotFoundError if the namespace is gone."""
+        with RuleSets(self.instance.netns) as tc:
             # Egress goes first: frames of another datapath have no mark that it would know.
-            for side in (TC_H_EGRESS_HOOK, TC_H_INGRESS_HOOK):
-                for ifindex in there:
-                    hooks.remove_program(ifindex, PRIORITY, side)
-            for ifindex in there:
-                hooks.remove_clsact_if_empty(ifindex)
+            gone = [
+                remove_message(ifindex, PRIORITY, side)
+                for side in (TC_H_EGRESS_HOOK, TC_H_INGRESS_HOOK)
+                for ifindex in ifindexes
+            ]
+            tc.try_each("removing our filters", gone)
+            for ifindex in ifindexes:
+                tc.remove_clsact_if_empty(ifindex)
 
     def _hooks_of(self, port_id: int) -> list[_Hook]:
         """Return the hooks that a port needs; NotFoundError if it is not attached."""
@@ -359,7 +367,7 @@ class EbpfDriver:
         former = set(self._ifindexes(pair.port_id)) - set(ends)
         if not former:
             return
-        with TcFilters(self.instance.netns) as tc:
+        with self._hooks() as tc:
             alive = sorted(one for one in former if tc.name_of(one) is not None)
         if alive:
             raise RefusedError(
@@ -439,12 +447,12 @@ def _is_ours(one: Filter) -> bool:
     return (one.kind, one.pref) == ("bpf", PRIORITY) and one.handle in (0, 1)
 
 
-def _told(tc: TcFilters, hook: _Hook) -> str:
+def _told(tc: BpfHooks, hook: _Hook) -> str:
     name = tc.name_of(hook.ifindex)
     return render.missing(name, hook.ifindex, hook.way, PRIORITY, hook.program)
 
 
-def _missing(tc: TcFilters, wanted: list[_Hook]) -> list[_Hook]:
+def _missing(tc: BpfHooks, wanted: list[_Hook]) -> list[_Hook]:
     # Read our priority only: vbr has the u32 rules of a whole node.
     held = {
         hook: {

@@ -34,7 +34,7 @@ from fallback_tc.plan import (
     REST_ARP,
 )
 from pyctl.model.workload import Counter
-from pyctl.platform.netlink.client import attrs, iter_attrs, text
+from pyctl.platform.netlink.raw import attrs, iter_attrs, text
 from pyctl.platform.tc.filters import Filter
 
 TCA_ACT_STATS, TCA_STATS_BASIC, TCA_STATS_PKT64 = 4, 1, 8

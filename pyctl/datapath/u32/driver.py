@@ -35,7 +35,7 @@ from pyctl.datapath.u32.state import U32State
 from pyctl.errors import NotFoundError, RefusedError, SegctlError
 from pyctl.model.instance import Instance
 from pyctl.model.workload import Capabilities, Counter, DatapathKind, PortPair
-from pyctl.platform.tc.filters import TcFilters
+from pyctl.platform.tc.rule_sets import RuleSets
 
 
 class U32Driver:
@@ -218,8 +218,8 @@ class U32Driver:
 
     # -- parts ----------------------------------------------------------------------------
 
-    def _tc(self) -> TcFilters:
-        return TcFilters(self.instance.netns)
+    def _tc(self) -> RuleSets:
+        return RuleSets(self.instance.netns)
 
     def _asked(self, port_id: int) -> PortPair:
         asked = self._state.get(port_id)

@@ -17,9 +17,9 @@ from fallback_tc.plan import guard, ruleset
 from fallback_tc.rules import Rule
 from pyctl.errors import SegctlError
 from pyctl.platform.netlink import links
-from pyctl.platform.netlink.client import Message, NetlinkError, NetlinkSocket
+from pyctl.platform.netlink.raw import Message, NetlinkError, RawNetlink
 from pyctl.platform.probe_scratch import enter_scratch
-from pyctl.platform.tc.filters import TcFilters
+from pyctl.platform.tc.rule_sets import RuleSets
 
 SECONDS = 150
 """Against a hang alone: an emulated machine that has to load its modules takes most of a minute."""
@@ -52,11 +52,11 @@ def missing() -> str | None:
 def install() -> None:
     """Install each kind of ruleset in turn. OSError, NetlinkError or SegctlError: it was refused."""
     enter_scratch()
-    with NetlinkSocket() as nl:
+    with RawNetlink() as nl:
         links.add_veth(nl, links.VethEnd(_PAIR.vex), links.VethEnd(_PAIR.vin))
         links.add_veth(nl, links.VethEnd(_PAIR.bridge), links.VethEnd("vth"))
         indexes = {link.name: link.index for link in links.dump(nl)}
-    with TcFilters() as tc:
+    with RuleSets() as tc:
         for device in (_PAIR.vex, _PAIR.vin, _PAIR.bridge):
             tc.add_clsact(indexes[device])
         tc.send("installing the guard", _messages(guard(_PAIR.bridge), indexes))

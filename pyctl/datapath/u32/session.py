@@ -1,6 +1,6 @@
 """One look at an enforcer namespace: which u32 rules are held there, and the steps that change them.
 
-In: plans, an open `TcFilters`. Out: rules with their handles, and changed ones. I/O: rtnetlink. Handles and
+In: plans, an open `RuleSets`. Out: rules with their handles, and changed ones. I/O: rtnetlink. Handles and
 order are read again at each step, because others may have changed them.
 """
 
@@ -32,8 +32,9 @@ from pyctl.datapath.u32.plan import (
 )
 from pyctl.errors import NotFoundError, SegctlError
 from pyctl.model.workload import PortPair
-from pyctl.platform.netlink.client import Message
-from pyctl.platform.tc.filters import Filter, TcFilters
+from pyctl.platform.netlink.raw import Message
+from pyctl.platform.tc.filters import Filter
+from pyctl.platform.tc.rule_sets import RuleSets
 
 
 def ends_of(pair: PortPair) -> tuple[int, int]:
@@ -64,7 +65,7 @@ class LinkNames(Mapping[int, str]):
     not grow with the node.
     """
 
-    def __init__(self, tc: TcFilters) -> None:
+    def __init__(self, tc: RuleSets) -> None:
         self._tc = tc
         self._known: dict[int, str] = {}
 
@@ -96,7 +97,7 @@ class LinkNames(Mapping[int, str]):
 class Session:
     """The state of one call of the driver."""
 
-    def __init__(self, tc: TcFilters) -> None:
+    def __init__(self, tc: RuleSets) -> None:
         self.tc = tc
         self.names = LinkNames(tc)
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from pyctl.model.workload import PEER_KINDS, Port
 from pyctl.platform.netlink import links
-from pyctl.platform.netlink.client import Message
 from pyctl.platform.netlink.links import Link
+from pyctl.platform.netlink.raw import Message
 
 
 class Kind:

@@ -10,13 +10,13 @@ from pyctl.errors import RefusedError
 from pyctl.intercept.restore.snapshot import Snapshot
 from pyctl.platform.bridge import port as bridge_port
 from pyctl.platform.netlink import links
-from pyctl.platform.netlink.client import NetlinkSocket
 from pyctl.platform.netlink.links import Link
+from pyctl.platform.netlink.raw import RawNetlink
 
 _TAKES_BACK = frozenset({"bridge", "vrf"})
 
 
-def unfit_master(nl: NetlinkSocket, link: Link) -> str | None:
+def unfit_master(nl: RawNetlink, link: Link) -> str | None:
     """Return the interface's master if that cannot take it back as it was (a bond, a team), else None."""
     master = links.by_index(nl, link.master) if link.master else None
     if master is None or master.kind in _TAKES_BACK:
@@ -24,7 +24,7 @@ def unfit_master(nl: NetlinkSocket, link: Link) -> str | None:
     return f"{master.name} ({master.kind or 'of no kind'})"
 
 
-def refuse_master(nl: NetlinkSocket, link: Link) -> None:
+def refuse_master(nl: RawNetlink, link: Link) -> None:
     """Raise RefusedError for a port of such a master: all that leads over that would be cut off."""
     if unfit := unfit_master(nl, link):
         raise RefusedError(
@@ -34,7 +34,7 @@ def refuse_master(nl: NetlinkSocket, link: Link) -> None:
         )
 
 
-def put_back(nl: NetlinkSocket, snapshot: Snapshot) -> list[str]:
+def put_back(nl: RawNetlink, snapshot: Snapshot) -> list[str]:
     """Make the interface a port again, with all its settings; return what the kernel refused."""
     link, now = snapshot.link, links.by_index(nl, snapshot.link.index)
     if not link.master or now is None:
@@ -48,7 +48,7 @@ def put_back(nl: NetlinkSocket, snapshot: Snapshot) -> list[str]:
     return bridge_port.put_back(nl, link.index, snapshot.port)
 
 
-def put_back_running(nl: NetlinkSocket, snapshot: Snapshot) -> list[str]:
+def put_back_running(nl: RawNetlink, snapshot: Snapshot) -> list[str]:
     """Restore what a bridge takes only from a port with a carrier; return what the kernel refused."""
     if snapshot.port is None or links.by_index(nl, snapshot.link.index) is None:
         return []

@@ -15,7 +15,7 @@ from pyctl.intercept.restore.snapshot import Snapshot
 from pyctl.platform import memberships, sysctl
 from pyctl.platform.netlink import l3, links
 from pyctl.platform.netlink import neighbours as neighbours_of
-from pyctl.platform.netlink.client import NetlinkSocket
+from pyctl.platform.netlink.raw import RawNetlink
 from pyctl.platform.netlink.route_text import neighbour_text, token_text
 from pyctl.platform.netns import entered, identity
 from pyctl.platform.tc import qdiscs
@@ -39,7 +39,7 @@ def meanwhile(snapshot: Snapshot) -> dict[str, str]:
     return other
 
 
-def token(nl: NetlinkSocket, snapshot: Snapshot) -> list[str]:
+def token(nl: RawNetlink, snapshot: Snapshot) -> list[str]:
     """Restore the IPv6 token before the interface is up; return a sentence if it is lost. The kernel refuses
     a token set while the interface heard routers if it hears none now.
     """
@@ -51,7 +51,7 @@ def token(nl: NetlinkSocket, snapshot: Snapshot) -> list[str]:
     return [lost] if error else []
 
 
-def queues(nl: NetlinkSocket, snapshot: Snapshot) -> list[str]:
+def queues(nl: RawNetlink, snapshot: Snapshot) -> list[str]:
     """Restore the interface's qdiscs and classes; return a sentence for each lost one."""
     if not snapshot.qdiscs:
         return []
@@ -59,7 +59,7 @@ def queues(nl: NetlinkSocket, snapshot: Snapshot) -> list[str]:
     return [f"{snapshot.link.name} lost its qdisc {why}" for why in refused]
 
 
-def link_up(nl: NetlinkSocket, snapshot: Snapshot) -> list[str]:
+def link_up(nl: RawNetlink, snapshot: Snapshot) -> list[str]:
     """Restore alternative names and the up state; return a sentence for each lost name."""
     link = snapshot.link
     now = links.by_index(nl, link.index)
@@ -77,7 +77,7 @@ def link_up(nl: NetlinkSocket, snapshot: Snapshot) -> list[str]:
     ]
 
 
-def addresses(nl: NetlinkSocket, snapshot: Snapshot) -> list[str]:
+def addresses(nl: RawNetlink, snapshot: Snapshot) -> list[str]:
     """Restore every address in use, in its order and usable at once. Addresses in doubt follow in SETTLE: no
     route may lead over a gateway that is an own address.
     """
@@ -88,7 +88,7 @@ def addresses(nl: NetlinkSocket, snapshot: Snapshot) -> list[str]:
 
 
 def _addresses(
-    nl: NetlinkSocket, snapshot: Snapshot, *, doubted: bool = False
+    nl: RawNetlink, snapshot: Snapshot, *, doubted: bool = False
 ) -> list[str]:
     wanted = {l3.address_key(body): body for body in snapshot.addresses}
     there = {
@@ -133,7 +133,7 @@ def groups(netns_fd: int, snapshot: Snapshot) -> list[str]:
     ]
 
 
-def leave_groups(nl: NetlinkSocket, index: int) -> None:
+def leave_groups(nl: RawNetlink, index: int) -> None:
     """Delete the addresses that hold kernel multicast memberships: the kernel does not leave the groups when
     the interface goes, and then does not join again on one with the same index.
     """
@@ -144,7 +144,7 @@ def leave_groups(nl: NetlinkSocket, index: int) -> None:
     )
 
 
-def neighbours(nl: NetlinkSocket, snapshot: Snapshot) -> list[str]:
+def neighbours(nl: RawNetlink, snapshot: Snapshot) -> list[str]:
     """Restore permanent and proxy neighbours, and learned ones, so that nobody has to ask first."""
     messages = [neighbours_of.neighbour_message(body) for body in snapshot.neighbours]
     return [
@@ -154,7 +154,7 @@ def neighbours(nl: NetlinkSocket, snapshot: Snapshot) -> list[str]:
     ]
 
 
-def settle(nl: NetlinkSocket, snapshot: Snapshot) -> list[str]:
+def settle(nl: RawNetlink, snapshot: Snapshot) -> list[str]:
     """Wait for the kernel's background work, then restore the address generation mode; return what is lost.
 
     The background work is the carrier's way to the IPv6 code, and the local routes of IPv6 addresses. If the

@@ -21,12 +21,12 @@ from pyctl.intercept.restore.snapshot import (
     routes_now,
 )
 from pyctl.platform.netlink import advertised, l3, links, nexthops
-from pyctl.platform.netlink.client import (
+from pyctl.platform.netlink.raw import (
     NLM_F_CREATE,
     NLM_F_EXCL,
     Message,
     NetlinkError,
-    NetlinkSocket,
+    RawNetlink,
     attrs,
     u32,
 )
@@ -79,7 +79,7 @@ def prepare(snapshot: Snapshot) -> Bulk:
     )
 
 
-def ways_out(nl: NetlinkSocket, snapshot: Snapshot, bulk: Bulk) -> list[str]:
+def ways_out(nl: RawNetlink, snapshot: Snapshot, bulk: Bulk) -> list[str]:
     """Restore nexthop objects, and default routes of a Bulk first: most packets need no other."""
     lost = _nexthops(nl, snapshot)
     nl.batch(bulk.first)
@@ -99,7 +99,7 @@ def _is_park(body: bytes) -> bool:
 
 
 def _route_changes(
-    nl: NetlinkSocket, snapshot: Snapshot, refused: Collection[bytes]
+    nl: RawNetlink, snapshot: Snapshot, refused: Collection[bytes]
 ) -> tuple[list[bytes], list[bytes]]:
     """Return (missing routes, routes in the way); `refused` ones do not count as missing."""
     index = snapshot.link.index if snapshot.routes_over else None
@@ -140,7 +140,7 @@ def _route_changes(
     return sorted(missing, key=l3.needs_gateway), extra
 
 
-def _gone(nl: NetlinkSocket, over: set[int], snapshot: Snapshot) -> set[int]:
+def _gone(nl: RawNetlink, over: set[int], snapshot: Snapshot) -> set[int]:
     """Return those of these interfaces that are gone; the snapshot's own does not count."""
     others = over - {0, snapshot.link.index}
     return {index for index in others if links.by_index(nl, index) is None}
@@ -166,7 +166,7 @@ def _followers(
     return followers
 
 
-def routes(nl: NetlinkSocket, snapshot: Snapshot, bulk: Bulk) -> list[str]:
+def routes(nl: RawNetlink, snapshot: Snapshot, bulk: Bulk) -> list[str]:
     """Restore every route of every table that went with the interface; return what is lost, a sentence each.
 
     On-link routes go first. Routes that do not resolve yet are tried again as long as others succeed, at last
@@ -201,7 +201,7 @@ def routes(nl: NetlinkSocket, snapshot: Snapshot, bulk: Bulk) -> list[str]:
 
 
 def _told(
-    nl: NetlinkSocket, snapshot: Snapshot, refused: dict[bytes, NetlinkError]
+    nl: RawNetlink, snapshot: Snapshot, refused: dict[bytes, NetlinkError]
 ) -> list[str]:
     lost = []
     carried = (*snapshot.addresses, *snapshot.loopback_addresses)
@@ -224,7 +224,7 @@ def _told(
 
 @contextlib.contextmanager
 def _reachable(
-    nl: NetlinkSocket, gateways: Iterable[tuple[int, bytes, int]]
+    nl: RawNetlink, gateways: Iterable[tuple[int, bytes, int]]
 ) -> Iterator[None]:
     """Make these gateways reachable on the link while the block runs. An old route may stand though the
     address that made its gateway reachable has gone; the kernel takes no new one like it.
@@ -239,7 +239,7 @@ def _reachable(
         nl.batch([l3.delete_route(body) for body in added])
 
 
-def _nexthops(nl: NetlinkSocket, snapshot: Snapshot) -> list[str]:
+def _nexthops(nl: RawNetlink, snapshot: Snapshot) -> list[str]:
     if not snapshot.nexthops:
         return []
     there = {nexthops.key(body) for body in nexthops.dump(nl)}

@@ -19,8 +19,8 @@ from pyctl.platform.bridge.port import BridgePort
 from pyctl.platform.netlink import advertised, l3, links, neighbours, nexthops
 from pyctl.platform.netlink import route_text as l3_text
 from pyctl.platform.netlink.announced import comes_by_itself
-from pyctl.platform.netlink.client import NetlinkSocket
 from pyctl.platform.netlink.links import Link
+from pyctl.platform.netlink.raw import RawNetlink
 from pyctl.platform.tc import qdiscs
 
 PARK_PRIORITY = 0xFFFFFFFF
@@ -130,7 +130,7 @@ def from_json(data: dict[str, Any]) -> Snapshot:
 
 
 def read(
-    nl: NetlinkSocket,
+    nl: RawNetlink,
     netns_fd: int,
     link: Link,
     *,
@@ -209,7 +209,7 @@ def _best(read_it: Callable[[], tuple[_T, ...]]) -> tuple[_T, ...]:
         return ()
 
 
-def routes_now(nl: NetlinkSocket, index: int | None) -> list[bytes]:
+def routes_now(nl: RawNetlink, index: int | None) -> list[bytes]:
     """Return the routes over an interface; None: all of the namespace."""
     return l3.dump_routes(nl) if index is None else l3.dump_routes_over(nl, index)
 

@@ -30,13 +30,13 @@ from pyctl.intercept.steps.plan import Op, parked
 from pyctl.platform import offloads, sysctl
 from pyctl.platform.netfilter.conntrack import Translated
 from pyctl.platform.netlink import l3, links
-from pyctl.platform.netlink.client import (
+from pyctl.platform.netlink.links import Link, VethEnd
+from pyctl.platform.netlink.raw import (
     NLM_F_CREATE,
     NLM_F_EXCL,
     Message,
-    NetlinkSocket,
+    RawNetlink,
 )
-from pyctl.platform.netlink.links import Link, VethEnd
 from pyctl.platform.netns import entered
 
 GONE = frozenset({errno.ENODEV, errno.ESRCH, errno.EADDRNOTAVAIL, errno.ENOENT})
@@ -55,10 +55,10 @@ class Site:
     vin: str
     mark: str
     """The alias of both ports."""
-    workload: NetlinkSocket
+    workload: RawNetlink
     """With the events of refill.GROUPS."""
     workload_fd: int
-    enforcer: NetlinkSocket
+    enforcer: RawNetlink
     enforcer_fd: int
     ports_ready: Callable[[int, int], None] = field(default=lambda _vex, _vin: None)
     """Called with both ifindexes."""
@@ -117,9 +117,7 @@ def _ours_now(site: Site) -> Link | None:
     return None
 
 
-def _tolerant(
-    nl: NetlinkSocket, messages: list[Message], ignore: frozenset[int]
-) -> None:
+def _tolerant(nl: RawNetlink, messages: list[Message], ignore: frozenset[int]) -> None:
     for refused in nl.batch(messages):
         if refused and refused.errno not in ignore:
             raise refused
@@ -442,7 +440,7 @@ def _now(site: Site) -> Snapshot:
 
 
 def _fill(
-    act: Callable[[NetlinkSocket, Snapshot], list[str]],
+    act: Callable[[RawNetlink, Snapshot], list[str]],
 ) -> Callable[[Site], None]:
     def fill(site: Site) -> None:
         site.lost += act(site.workload, site.snapshot)

@@ -16,8 +16,8 @@ from pyctl.model.instance import Instance
 from pyctl.platform import netns
 from pyctl.platform.bridge.spanning_tree import forward_delay
 from pyctl.platform.netlink import l3
-from pyctl.platform.netlink.client import NetlinkSocket
 from pyctl.platform.netlink.links import Link
+from pyctl.platform.netlink.raw import RawNetlink
 from pyctl.platform.sockets import protocols as sockets
 
 LONG_SECONDS = 1.0
@@ -28,7 +28,7 @@ LONG_SECONDS = 1.0
 class Place:
     """An interface, with a socket in its namespace."""
 
-    nl: NetlinkSocket
+    nl: RawNetlink
     netns_fd: int
     link: Link
 

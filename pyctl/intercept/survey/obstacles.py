@@ -18,8 +18,8 @@ from pyctl.platform.bridge import fdb
 from pyctl.platform.bridge import port as bridge_port
 from pyctl.platform.netfilter import nftables
 from pyctl.platform.netlink import links
-from pyctl.platform.netlink.client import NetlinkSocket
 from pyctl.platform.netlink.links import Link
+from pyctl.platform.netlink.raw import RawNetlink
 from pyctl.platform.tc import qdiscs
 
 _TUNNELS = frozenset(
@@ -41,7 +41,7 @@ class Obstacle:
     """"is taken off": what becomes of it."""
 
 
-def lost_by_move(nl: NetlinkSocket, link: Link, netns_fd: int) -> tuple[Obstacle, ...]:
+def lost_by_move(nl: RawNetlink, link: Link, netns_fd: int) -> tuple[Obstacle, ...]:
     """Return what is lost when the interface moves to another namespace. At a detach, this is what came onto
     our interface meanwhile.
     """
@@ -78,14 +78,14 @@ def lost_by_move(nl: NetlinkSocket, link: Link, netns_fd: int) -> tuple[Obstacle
     return tuple(found)
 
 
-def filtered_qdiscs(nl: NetlinkSocket, index: int) -> tuple[str, ...]:
+def filtered_qdiscs(nl: RawNetlink, index: int) -> tuple[str, ...]:
     """Return the kinds of the interface's qdiscs that have filters, which are not put back."""
     found = qdiscs.dump(nl, index)
     with_filters = (one for one in found if qdiscs.count_filters(nl, index, (one,)))
     return tuple(dict.fromkeys(map(qdiscs.kind_of, with_filters)))
 
 
-def strip(nl: NetlinkSocket, link: Link, netns_fd: int) -> Link:
+def strip(nl: RawNetlink, link: Link, netns_fd: int) -> Link:
     """Remove what would see frames before us, or pass us by, after the move: XDP and tcx programs, and
     devices on top of the interface. Return the Link as it is then. RefusedError if a program cannot be
     removed.
@@ -101,14 +101,14 @@ def strip(nl: NetlinkSocket, link: Link, netns_fd: int) -> Link:
     return links.by_index(nl, link.index) or link
 
 
-def delete_uppers(nl: NetlinkSocket, link: Link) -> list[str]:
+def delete_uppers(nl: RawNetlink, link: Link) -> list[str]:
     """Delete the devices on top of the interface, which the kernel would delete with it; return their names.
     Call it before a snapshot is taken: their addresses and routes cannot come back.
     """
     return [upper.name for upper in _uppers(nl, link) if links.delete(nl, upper.index)]
 
 
-def _uppers(nl: NetlinkSocket, link: Link) -> list[Link]:
+def _uppers(nl: RawNetlink, link: Link) -> list[Link]:
     return [
         other
         for other in links.naming(nl, link.index)

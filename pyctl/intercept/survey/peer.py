@@ -17,8 +17,8 @@ from pyctl.model.instance import Instance
 from pyctl.platform import netns
 from pyctl.platform.absence import raise_if_blind
 from pyctl.platform.netlink import links
-from pyctl.platform.netlink.client import NetlinkError, NetlinkSocket
 from pyctl.platform.netlink.links import Link
+from pyctl.platform.netlink.raw import NetlinkError, RawNetlink
 
 
 def _candidates() -> Iterator[Path]:
@@ -30,8 +30,8 @@ def _candidates() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def at_host_peer(
-    instance: Instance, nl: NetlinkSocket, link: Link, own_fd: int
-) -> Iterator[tuple[NetlinkSocket, Link] | tuple[None, None]]:
+    instance: Instance, nl: RawNetlink, link: Link, own_fd: int
+) -> Iterator[tuple[RawNetlink, Link] | tuple[None, None]]:
     """Give a socket in the namespace of the interface's peer, and the peer. Both are None if that namespace
     is not found or is the enforcer's: there the peer is another workload's port.
     """
@@ -43,12 +43,12 @@ def at_host_peer(
         if fd is None or is_enforcer(instance, netns.identity(fd)):
             yield None, None
             return
-        there = stack.enter_context(netns.netlink_in(fd))
+        there = stack.enter_context(netns.raw_in(fd))
         peer = links.by_index(there, link.link)
         yield (there, peer) if peer else (None, None)
 
 
-def host_side_numbers(nl: NetlinkSocket, own_fd: int) -> frozenset[int]:
+def host_side_numbers(nl: RawNetlink, own_fd: int) -> frozenset[int]:
     """Return the nsids that the host's namespaces have here. An interface whose other end or lower device is
     in one of them does not lead to a container inside the workload.
     """
@@ -59,7 +59,7 @@ def host_side_numbers(nl: NetlinkSocket, own_fd: int) -> frozenset[int]:
 
 
 def netns_numbered(
-    nl: NetlinkSocket, number: int | None, stack: contextlib.ExitStack
+    nl: RawNetlink, number: int | None, stack: contextlib.ExitStack
 ) -> int | None:
     """Return a descriptor, which `stack` closes, of the namespace with this nsid; None if none has it."""
     for found, fd in _numbered(nl):
@@ -70,7 +70,7 @@ def netns_numbered(
     return None
 
 
-def _numbered(nl: NetlinkSocket) -> Iterator[tuple[int, int]]:
+def _numbered(nl: RawNetlink) -> Iterator[tuple[int, int]]:
     """Yield (nsid, descriptor) of each candidate that has one; a descriptor is open until the next."""
     for path in _candidates():
         try:
@@ -90,7 +90,7 @@ def _numbered(nl: NetlinkSocket) -> Iterator[tuple[int, int]]:
 
 
 def host_peer_mac(
-    instance: Instance, nl: NetlinkSocket, link: Link, own_fd: int
+    instance: Instance, nl: RawNetlink, link: Link, own_fd: int
 ) -> str | None:
     """Return the peer's MAC if it stands alone (routed CNI). None if it is a bridge's port, is unknown, or
     has an XDP program, which bpf_redirect_peer would bypass.

@@ -20,8 +20,8 @@ from pyctl.model.instance import Instance
 from pyctl.model.workload import Port, Segment
 from pyctl.platform import netns
 from pyctl.platform.netlink import links
-from pyctl.platform.netlink.client import NetlinkSocket
 from pyctl.platform.netlink.links import Link
+from pyctl.platform.netlink.raw import RawNetlink
 
 Namespace = tuple[int, int]
 """(st_dev, st_ino)."""
@@ -52,7 +52,7 @@ def read_segments(
     found = Found()
     with contextlib.ExitStack() as stack:
         fd = stack.enter_context(netns.opened(instance.netns))
-        nl = stack.enter_context(netns.netlink_in(fd))
+        nl = stack.enter_context(netns.raw_in(fd))
         there = {link.name: link for link in links.dump(nl)}
         peers: dict[int, dict[int, int]] = {}
         for port in ports:
@@ -64,7 +64,7 @@ def read_segments(
             if host is None:
                 continue
             watch(netns.identity(host), host)
-            with contextlib.suppress(NotFoundError), netns.netlink_in(host) as far:
+            with contextlib.suppress(NotFoundError), netns.raw_in(host) as far:
                 known = {link.index: link for link in links.dump(far)}
                 add_segments(found, netns.identity(host), known, of_ports)
     return found
@@ -92,7 +92,7 @@ def add_segments(
             )
 
 
-def segment_of(nl: NetlinkSocket, link: Link) -> int:
+def segment_of(nl: RawNetlink, link: Link) -> int:
     """Return the number of the bridge at the host's side of an interface that is not spliced; 0: none."""
     if not kind_of(link.kind).has_peer or link.link_nsid is None:
         return 0
@@ -100,7 +100,7 @@ def segment_of(nl: NetlinkSocket, link: Link) -> int:
         host = netns_numbered(nl, link.link_nsid, stack)
         if host is None:
             return 0
-        far = stack.enter_context(netns.netlink_in(host))
+        far = stack.enter_context(netns.raw_in(host))
         peer = links.by_index(far, link.link)
         bridge = links.by_index(far, peer.master) if peer and peer.master else None
         if bridge is None or bridge.kind != "bridge":

@@ -19,8 +19,8 @@ from pyctl.model.instance import Instance
 from pyctl.model.workload import ProcessRef
 from pyctl.platform import netns
 from pyctl.platform.netlink import l3, links
-from pyctl.platform.netlink.client import NetlinkSocket
 from pyctl.platform.netlink.links import Link
+from pyctl.platform.netlink.raw import RawNetlink
 from pyctl.platform.process import netns_of
 
 UNTOUCHED = "nothing was changed"
@@ -51,13 +51,13 @@ def refuse_netns(instance: Instance, process: ProcessRef) -> None:
         )
 
 
-def has_address(nl: NetlinkSocket, link: Link) -> bool:
+def has_address(nl: RawNetlink, link: Link) -> bool:
     """Return whether the interface has an address beyond the link-local one that every interface gets."""
     bodies = l3.dump_addresses(nl, link.index)
     return any(l3.address_scope(body) < l3.RT_SCOPE_LINK for body in bodies)
 
 
-def addressed(nl: NetlinkSocket) -> frozenset[int]:
+def addressed(nl: RawNetlink) -> frozenset[int]:
     """Return the indexes of all interfaces of which `has_address` is true, read once."""
     return frozenset(
         index
@@ -67,7 +67,7 @@ def addressed(nl: NetlinkSocket) -> frozenset[int]:
 
 
 def refuse_link(
-    nl: NetlinkSocket, link: Link, netns_fd: int, *, force: bool
+    nl: RawNetlink, link: Link, netns_fd: int, *, force: bool
 ) -> tuple[str, ...]:
     """Raise RefusedError if splicing this interface would break what hangs on it, unless `force`; return what
     is lost, a sentence each.
@@ -137,7 +137,7 @@ def find(process: ProcessRef, wanted: Sequence[str] = ()) -> Found:
     address, or is up and leads to the host's side. Raises NotFoundError for a wanted name that is not
     there.
     """
-    with netns_of(process) as fd, netns.netlink_in(fd) as nl:
+    with netns_of(process) as fd, netns.raw_in(fd) as nl:
         there = {link.name: link for link in links.dump(nl)}
         missing = [name for name in wanted if name not in there]
         if missing:

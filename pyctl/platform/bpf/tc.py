@@ -1,26 +1,45 @@
 """BPF programs on the hooks of tc-clsact, in one network namespace.
 
-In: ifindexes, program descriptors. Out: filters as the kernel holds them. I/O: rtnetlink. pyroute2
-hangs programs and takes them down; the qdisc, and what is there, is `TcFilters`', as for the u32 rules.
-A filter is ours by its priority, handle and kind; nothing else on the hook is touched, so that the
-u32 rules (and whatever stands at other priorities) stay.
+In: ifindexes, program descriptors. Out: filters as the kernel holds them; messages. I/O: rtnetlink, by pyroute2.
+While a workload is cut off, all filters of a port come and go in one write of `tc.rule_sets`, made of `set_message`
+and `remove_message`: 0.6 ms against 2.5. A filter is ours by its priority, handle and kind; nothing else on the hook
+is touched, so that the u32 rules (and whatever stands at other priorities) stay.
 """
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyroute2 import IPRoute, NetlinkError
+from pyctl.platform.iproute import links
+from pyctl.platform.iproute.client import iproute_at
+from pyctl.platform.netlink.links import Link
+from pyctl.platform.netlink.raw import (
+    NLM_F_CREATE,
+    NLM_F_REPLACE,
+    Message,
+    attr_text,
+    attr_u32,
+    attrs,
+    nest,
+    text,
+    u32,
+)
+from pyctl.platform.tc.filters import GONE, Filter, TcFilters, refusing
+from pyctl.platform.tc.messages import (
+    RTM_DELTFILTER,
+    RTM_NEWTFILTER,
+    TC_H_INGRESS_HOOK,
+    TCA_KIND,
+    TCA_OPTIONS,
+    TCMSG,
+)
 
-from pyctl.platform.netlink.client import attrs, kernel_socket, text, u32
-from pyctl.platform.netns import entered, opened
-from pyctl.platform.tc.filters import GONE, Filter, TcFilters, refused
-from pyctl.platform.tc.messages import TC_H_INGRESS_HOOK, TCA_OPTIONS
-
-TCA_BPF_NAME, TCA_BPF_FLAGS, TCA_BPF_TAG, TCA_BPF_ID = 7, 8, 10, 11
+TCA_BPF_FD, TCA_BPF_NAME, TCA_BPF_FLAGS, TCA_BPF_TAG, TCA_BPF_ID = 6, 7, 8, 10, 11
 TCA_BPF_FLAG_ACT_DIRECT = 1
+ETH_P_ALL = 3
 HANDLE = 1
 
 
@@ -54,19 +73,56 @@ def _program(one: Filter) -> BpfFilter:
     )
 
 
+def set_message(
+    ifindex: int, priority: int, prog_fd: int, name: str, side: int
+) -> Message:
+    """Return the message for BpfHooks.set_program."""
+    program = nest(
+        TCA_OPTIONS,
+        attr_u32(TCA_BPF_FD, prog_fd),
+        attr_text(TCA_BPF_NAME, name),
+        attr_u32(TCA_BPF_FLAGS, TCA_BPF_FLAG_ACT_DIRECT),
+    )
+    body = _head(ifindex, priority, side) + program
+    return Message(RTM_NEWTFILTER, body, NLM_F_CREATE | NLM_F_REPLACE)
+
+
+def remove_message(ifindex: int, priority: int, side: int) -> Message:
+    """Return the message for BpfHooks.remove_program."""
+    return Message(RTM_DELTFILTER, _head(ifindex, priority, side))
+
+
+def _head(ifindex: int, priority: int, side: int) -> bytes:
+    info = priority << 16 | socket.htons(ETH_P_ALL)
+    return TCMSG.pack(0, ifindex, HANDLE, side, info) + attr_text(TCA_KIND, "bpf")
+
+
 class BpfHooks(TcFilters):
-    """The tc hooks of one namespace, with calls that attach and remove programs on either side."""
+    """The tc hooks of one namespace, with calls that attach and remove programs on either side. NotFoundError
+    where there is no such namespace.
+    """
 
     def __init__(self, netns: Path) -> None:
-        # Not IPRoute(netns=...): it forks to get there, which a process with threads must not.
-        with opened(netns) as fd, entered(fd):
-            super().__init__()
-            self._ip = IPRoute(fileno=kernel_socket().detach())
+        self._ip = iproute_at(netns)
 
     def close(self) -> None:
-        """Close both sockets. Idempotent."""
-        super().close()
+        """Close the client. Idempotent."""
         self._ip.close()
+
+    def _link(self, ifindex: int) -> Link | None:
+        return links.by_index(self._ip, ifindex)
+
+    def _add_clsact(self, ifindex: int) -> None:
+        self._ip.ask("tc", "add", "clsact", ifindex)
+
+    def _remove_clsact(self, ifindex: int) -> None:
+        self._ip.ask("tc", "del", "clsact", ifindex)
+
+    def _qdiscs(self) -> list[bytes]:
+        return self._ip.ask("tc", "dump")
+
+    def _filters(self, ifindex: int, hook: int, info: int) -> list[bytes]:
+        return self._ip.ask("tc", "dump-filter", index=ifindex, parent=hook, info=info)
 
     def set_program(
         self,
@@ -77,29 +133,17 @@ class BpfHooks(TcFilters):
         side: int = TC_H_INGRESS_HOOK,
     ) -> None:
         """Set our one filter at `priority`; it replaces a former one without a gap."""
-        try:
-            self._ip.tc(
-                "replace-filter",
-                "bpf",
-                fd=prog_fd,
-                name=name,
-                direct_action=True,
-                **_place(ifindex, priority, side),
-            )
-        except NetlinkError as error:
-            what = f"attaching {name} to interface {ifindex}"
-            raise refused(what, error.code, error) from error
+        program = {"fd": prog_fd, "name": name, "direct_action": True}
+        place = _place(ifindex, priority, side)
+        with refusing(f"attaching {name} to interface {ifindex}"):
+            self._ip.ask("tc", "replace-filter", "bpf", **program, **place)
 
     def remove_program(
         self, ifindex: int, priority: int, side: int = TC_H_INGRESS_HOOK
     ) -> None:
         """Remove our filter. Idempotent, also if the link is gone."""
-        try:
-            self._ip.tc("del-filter", "bpf", **_place(ifindex, priority, side))
-        except NetlinkError as error:
-            if error.code not in GONE:
-                what = f"removing our filter from interface {ifindex}"
-                raise refused(what, error.code, error) from error
+        with refusing(f"removing our filter from interface {ifindex}", GONE):
+            self._ip.ask("tc", "del-filter", "bpf", **_place(ifindex, priority, side))
 
 
 def _place(ifindex: int, priority: int, side: int) -> dict[str, int]:

@@ -11,14 +11,14 @@ import struct
 
 from pyctl.platform.bpf import links as bpf_links
 from pyctl.platform.netlink import links
-from pyctl.platform.netlink.client import Message, NetlinkSocket, attr, attr_u32, nest
 from pyctl.platform.netlink.links import Link
+from pyctl.platform.netlink.raw import Message, RawNetlink, attr, attr_u32, nest
 
 IFLA_XDP_FD, IFLA_XDP_FLAGS = 1, 3
 XDP_FLAGS_SKB_MODE, XDP_FLAGS_DRV_MODE = 1 << 1, 1 << 2
 
 
-def take_off(nl: NetlinkSocket, link: Link) -> bool:
+def take_off(nl: RawNetlink, link: Link) -> bool:
     """Remove XDP programs in every mode; return whether none is left. Idempotent. SegctlError as bpf(2)."""
     modes = (XDP_FLAGS_SKB_MODE, XDP_FLAGS_DRV_MODE)
     # Refused where nothing is there in that mode, or a BPF link holds it.

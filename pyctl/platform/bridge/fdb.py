@@ -13,16 +13,16 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pyctl.platform.netlink.client import (
+from pyctl.platform.netlink.links import Link, mac_text
+from pyctl.platform.netlink.raw import (
     NLM_F_CREATE,
     NLM_F_EXCL,
     Message,
-    NetlinkSocket,
+    RawNetlink,
     attr,
     attrs,
     u32,
 )
-from pyctl.platform.netlink.links import Link, mac_text
 
 RTM_NEWNEIGH, RTM_GETNEIGH, AF_BRIDGE = 28, 30, socket.AF_BRIDGE
 NDA_LLADDR, NDA_VLAN, NDA_MASTER = 2, 5, 9
@@ -54,7 +54,7 @@ class Entry:
         return bool(fixed or self.flags & NTF_EXT_LEARNED)
 
 
-def _entries(nl: NetlinkSocket, index: int = 0) -> Iterator[Entry]:
+def _entries(nl: RawNetlink, index: int = 0) -> Iterator[Entry]:
     for body in nl.dump(RTM_GETNEIGH, _IFINFO.pack(AF_BRIDGE, 0, index, 0, 0)):
         yield _entry(body)
 
@@ -66,7 +66,7 @@ def _entry(body: bytes) -> Entry:
     return Entry(index, state, flags, mac, master, body)
 
 
-def other_macs(nl: NetlinkSocket, link: Link) -> tuple[str, ...]:
+def other_macs(nl: RawNetlink, link: Link) -> tuple[str, ...]:
     """Return the unicast MACs that the interface listens to, without those from its own bridge's table."""
     mine = [entry for entry in _entries(nl, link.index) if entry.index == link.index]
     found = dict.fromkeys(
@@ -82,7 +82,7 @@ def other_macs(nl: NetlinkSocket, link: Link) -> tuple[str, ...]:
     return tuple(mac for mac in texts if mac != link.mac)
 
 
-def stations(nl: NetlinkSocket, index: int, *, learns: bool) -> tuple[bytes, ...]:
+def stations(nl: RawNetlink, index: int, *, learns: bool) -> tuple[bytes, ...]:
     """Return the bridge's entries at this port, without those that it `learns` again. If it does not learn,
     somebody has set all of them.
     """
@@ -100,7 +100,7 @@ def _flags_ext(body: bytes) -> int:
     return u32(attrs(body[_ND.size :]).get(NDA_FLAGS_EXT))
 
 
-def put_back(nl: NetlinkSocket, index: int, wanted: Sequence[bytes]) -> list[str]:
+def put_back(nl: RawNetlink, index: int, wanted: Sequence[bytes]) -> list[str]:
     """Add the missing entries; return what the kernel refused of the static ones, in words. It takes no other
     entries at a port without a carrier.
     """

@@ -11,12 +11,12 @@ import struct
 from collections.abc import Sequence
 from socket import AF_BRIDGE
 
-from pyctl.platform.netlink.client import (
+from pyctl.platform.netlink.raw import (
     NLM_F_CREATE,
     NLM_F_EXCL,
     Message,
     NetlinkError,
-    NetlinkSocket,
+    RawNetlink,
     attr,
     attrs,
     iter_attrs,
@@ -38,7 +38,7 @@ _PORT_MSG = struct.Struct("=BxxxI")
 _ENTRY = struct.Struct("=IBBH20s")
 
 
-def dump(nl: NetlinkSocket, index: int) -> tuple[bytes, ...]:
+def dump(nl: RawNetlink, index: int) -> tuple[bytes, ...]:
     """Return the port's groups. Those of any source come first: with them the kernel makes the others."""
     try:
         bodies = nl.dump(RTM_GETMDB, _PORT_MSG.pack(AF_BRIDGE, 0))
@@ -74,7 +74,7 @@ def key(info: bytes) -> bytes:
 
 
 def put_back(
-    nl: NetlinkSocket, bridge: int, index: int, wanted: Sequence[bytes]
+    nl: RawNetlink, bridge: int, index: int, wanted: Sequence[bytes]
 ) -> list[str]:
     """Add the missing groups; return what the kernel refused of the permanent ones, in words. It takes no
     other groups at a port without a carrier.

@@ -20,17 +20,6 @@ from pyctl.platform.bridge.spanning_tree import (
     IFLA_BRPORT_STATE,
     IFLA_INFO_SLAVE_DATA,
 )
-from pyctl.platform.netlink.client import (
-    Message,
-    NetlinkError,
-    NetlinkSocket,
-    attr,
-    attr_u32,
-    attrs,
-    nest,
-    text,
-    u32,
-)
 from pyctl.platform.netlink.links import (
     IFF_RUNNING,
     IFF_UP,
@@ -44,6 +33,17 @@ from pyctl.platform.netlink.links import (
     RTM_GETLINK,
     RTM_SETLINK,
     ifinfo,
+)
+from pyctl.platform.netlink.raw import (
+    Message,
+    NetlinkError,
+    RawNetlink,
+    attr,
+    attr_u32,
+    attrs,
+    nest,
+    text,
+    u32,
 )
 
 IFLA_PROTINFO = 12
@@ -130,11 +130,11 @@ def _parse(body: bytes) -> tuple[int, _Seen]:
 _WISH = attr_u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
 
 
-def _links(nl: NetlinkSocket) -> dict[int, _Seen]:
+def _links(nl: RawNetlink) -> dict[int, _Seen]:
     return dict(map(_parse, nl.dump(RTM_GETLINK, ifinfo() + _WISH)))
 
 
-def _port(nl: NetlinkSocket, index: int) -> dict[int, bytes]:
+def _port(nl: RawNetlink, index: int) -> dict[int, bytes]:
     """Return IFLA_INFO_SLAVE_DATA of one port; empty if it is gone."""
     try:
         return _parse(nl.get(RTM_GETLINK, ifinfo(index) + _WISH))[1].port
@@ -144,7 +144,7 @@ def _port(nl: NetlinkSocket, index: int) -> dict[int, bytes]:
         raise
 
 
-def read(nl: NetlinkSocket, index: int) -> BridgePort | None:
+def read(nl: RawNetlink, index: int) -> BridgePort | None:
     """Return what the bridge keeps of the port; None if it is no bridge's port."""
     seen = _links(nl)
     link = seen[index]
@@ -181,7 +181,7 @@ def _settings(link: _Seen, bridge: _Seen) -> dict[int, bytes]:
 _FORWARDING = bytes([BR_STATE_FORWARDING])
 
 
-def put_back(nl: NetlinkSocket, index: int, wanted: BridgePort) -> list[str]:
+def put_back(nl: RawNetlink, index: int, wanted: BridgePort) -> list[str]:
     """Restore the settings of a port that is in its bridge again; return what the kernel refused, in words.
     What needs a carrier comes later, in put_back_running.
     """
@@ -205,7 +205,7 @@ def put_back(nl: NetlinkSocket, index: int, wanted: BridgePort) -> list[str]:
     ]
 
 
-def put_back_running(nl: NetlinkSocket, index: int, wanted: BridgePort) -> list[str]:
+def put_back_running(nl: RawNetlink, index: int, wanted: BridgePort) -> list[str]:
     """Restore what only a port with a carrier can have: a state that the kernel does not reach by itself, and
     addresses and groups that age. Returns as put_back.
     """
@@ -217,7 +217,7 @@ def put_back_running(nl: NetlinkSocket, index: int, wanted: BridgePort) -> list[
     return _ask(nl, [(index, IFLA_BRPORT_STATE, state)])
 
 
-def _ask(nl: NetlinkSocket, asked: list[tuple[int, int, bytes]]) -> list[str]:
+def _ask(nl: RawNetlink, asked: list[tuple[int, int, bytes]]) -> list[str]:
     answers = nl.batch(
         Message(RTM_SETLINK, _bridged(index) + nest(IFLA_PROTINFO, attr(kind, raw)))
         for index, kind, raw in asked
@@ -257,7 +257,7 @@ def _number(raw: bytes | None) -> str:
     return "unset" if raw is None else str(int.from_bytes(raw, sys.byteorder))
 
 
-def cannot_come_back(nl: NetlinkSocket, index: int) -> tuple[str, ...]:
+def cannot_come_back(nl: RawNetlink, index: int) -> tuple[str, ...]:
     """Return what the bridge keeps of the port and nobody can restore, a noun each."""
     seen = _links(nl)
     bridge = seen.get(seen[index].master)
@@ -278,7 +278,7 @@ def cannot_come_back(nl: NetlinkSocket, index: int) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _tells(nl: NetlinkSocket, indexes: set[int], wish: int, kind: int) -> bool:
+def _tells(nl: RawNetlink, indexes: set[int], wish: int, kind: int) -> bool:
     """Return whether one of the interfaces has the attribute; False on a kernel without it."""
     try:
         bodies = nl.dump(RTM_GETLINK, _bridged(0) + attr_u32(IFLA_EXT_MASK, wish))

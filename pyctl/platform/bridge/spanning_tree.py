@@ -5,7 +5,6 @@ In: a socket in the bridge's namespace, the port's Link. Out: seconds. I/O: rtne
 
 from __future__ import annotations
 
-from pyctl.platform.netlink.client import NetlinkSocket, attrs, text, u32
 from pyctl.platform.netlink.links import (
     IFLA_INFO_DATA,
     IFLA_INFO_KIND,
@@ -14,6 +13,7 @@ from pyctl.platform.netlink.links import (
     Link,
     ifinfo,
 )
+from pyctl.platform.netlink.raw import RawNetlink, attrs, text, u32
 
 IFLA_INFO_SLAVE_DATA = 5
 IFLA_BR_FORWARD_DELAY, IFLA_BR_STP_STATE = 1, 5
@@ -22,7 +22,7 @@ BR_STATE_FORWARDING = 3
 USER_HZ = 100
 
 
-def forward_delay(nl: NetlinkSocket, port: Link) -> float:
+def forward_delay(nl: RawNetlink, port: Link) -> float:
     """Return for how many seconds a forwarding port stops forwarding after a short loss of carrier, because
     it listens and learns first. 0 without a spanning tree, and if it does not forward now.
     """
@@ -39,6 +39,6 @@ def forward_delay(nl: NetlinkSocket, port: Link) -> float:
     return 2 * u32(said.get(IFLA_BR_FORWARD_DELAY)) / USER_HZ
 
 
-def _info(nl: NetlinkSocket, index: int) -> dict[int, bytes]:
+def _info(nl: RawNetlink, index: int) -> dict[int, bytes]:
     body = nl.get(RTM_GETLINK, ifinfo(index))
     return attrs(attrs(body[16:]).get(IFLA_LINKINFO, b""))

@@ -12,10 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from socket import AF_BRIDGE
 
-from pyctl.platform.netlink.client import (
+from pyctl.platform.netlink.links import RTM_SETLINK
+from pyctl.platform.netlink.raw import (
     Message,
     NetlinkError,
-    NetlinkSocket,
+    RawNetlink,
     attr,
     attr_u32,
     attrs,
@@ -23,7 +24,6 @@ from pyctl.platform.netlink.client import (
     nest,
     u32,
 )
-from pyctl.platform.netlink.links import RTM_SETLINK
 
 RTM_NEWVLAN, RTM_DELVLAN, RTM_GETVLAN = 112, 113, 114
 BRIDGE_VLANDB_ENTRY = 1
@@ -53,7 +53,7 @@ class Vlan:
     """BRIDGE_VLANDB_ENTRY_*, of a tunnel its number alone."""
 
 
-def dump(nl: NetlinkSocket, index: int) -> tuple[bytes, ...]:
+def dump(nl: RawNetlink, index: int) -> tuple[bytes, ...]:
     """Return the entries of one port."""
     try:
         bodies = nl.dump(RTM_GETVLAN, _MSG.pack(AF_BRIDGE, index))
@@ -91,7 +91,7 @@ def _each(entry: bytes) -> Iterator[tuple[int, Vlan]]:
         yield vid, Vlan(flags, options)
 
 
-def put_back(nl: NetlinkSocket, index: int, entries: Sequence[bytes]) -> list[str]:
+def put_back(nl: RawNetlink, index: int, entries: Sequence[bytes]) -> list[str]:
     """Make the port's VLANs these; return what the kernel refused, in words."""
     wanted, now = expand(entries), expand(dump(nl, index))
     if wanted == now:

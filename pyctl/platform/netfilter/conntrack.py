@@ -12,11 +12,11 @@ import socket
 import struct
 
 from pyctl.platform import sysctl
-from pyctl.platform.netlink.client import (
+from pyctl.platform.netlink.raw import (
     NLM_F_CREATE,
     NLM_F_EXCL,
     Message,
-    NetlinkSocket,
+    RawNetlink,
     attr,
     attrs,
     nest,
@@ -62,9 +62,9 @@ class Translated:
             self._messages = found[:ENTRIES_MAX]
             self.left_out = len(found) - len(self._messages)
 
-    def _open(self) -> NetlinkSocket:
+    def _open(self) -> RawNetlink:
         with entered(self._netns_fd):
-            return NetlinkSocket(protocol=NETLINK_NETFILTER)
+            return RawNetlink(protocol=NETLINK_NETFILTER)
 
     def put_back(self) -> None:
         """Restore the connections that are gone; those that exist are left alone."""

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterator
 
 from pyctl.platform.netfilter.conntrack import NETLINK_NETFILTER
-from pyctl.platform.netlink.client import NetlinkSocket, attrs, iter_attrs, text
+from pyctl.platform.netlink.raw import RawNetlink, attrs, iter_attrs, text
 from pyctl.platform.netns import entered
 
 NFT_MSG_GETCHAIN, NFT_MSG_GETFLOWTABLE = 0xA04, 0xA17
@@ -32,7 +32,7 @@ def hooks(netns_fd: int, interface: str) -> tuple[str, ...]:
     """Return all hooks on the interface, as `chain TABLE NAME`; none on a kernel without nftables."""
     with contextlib.suppress(OSError):
         with entered(netns_fd):
-            nl = NetlinkSocket(protocol=NETLINK_NETFILTER)
+            nl = RawNetlink(protocol=NETLINK_NETFILTER)
         with nl:
             chains = nl.dump(NFT_MSG_GETCHAIN, bytes(4))
             flowtables = nl.dump(NFT_MSG_GETFLOWTABLE, bytes(4))

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from pyctl.platform.absence import raise_if_blind
 from pyctl.platform.netlink import l3
-from pyctl.platform.netlink.client import attrs, u32
+from pyctl.platform.netlink.raw import attrs, u32
 
 TABLE = Path("/proc/thread-self/net/ipv6_route")
 SIOCADDRT, SIOCDELRT = 0x890B, 0x890C

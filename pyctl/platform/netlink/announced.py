@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 
 from pyctl.platform.netlink import l3
-from pyctl.platform.netlink.client import attrs, u32
+from pyctl.platform.netlink.raw import attrs, u32
 
 IFA_PROTO = 11
 IFAPROT_KERNEL_RA, IFAPROT_KERNEL_LL = 2, 3

@@ -1,6 +1,6 @@
 """What an interface carries: addresses, routes, rules (its neighbours and nexthops have modules of their own).
 
-In: NetlinkSockets, message bodies. Out: message bodies as the kernel dumped them, and
+In: RawNetlinks, message bodies. Out: message bodies as the kernel dumped them, and
 two forms of each: `*_key`, for comparing (the kernel's own state masked away), and
 `*_message`, for putting it back. I/O: only the `dump_*` functions.
 
@@ -16,14 +16,14 @@ import socket
 import struct
 from collections.abc import Collection
 
-from pyctl.platform.netlink.client import (
+from pyctl.platform.netlink.raw import (
     NLM_F_APPEND,
     NLM_F_CREATE,
     NLM_F_EXCL,
     NLM_F_REPLACE,
     Message,
     NetlinkError,
-    NetlinkSocket,
+    RawNetlink,
     attr_u32,
     attrs,
     nest,
@@ -77,7 +77,7 @@ table of a hundred thousand is made of these, and nothing of them has to be take
 # --- addresses -----------------------------------------------------------------------------------
 
 
-def dump_addresses(nl: NetlinkSocket, index: int) -> list[bytes]:
+def dump_addresses(nl: RawNetlink, index: int) -> list[bytes]:
     """Return the interface's addresses, in an order in which adding them gives the same order.
 
     The kernel lists IPv4 oldest first and puts a new IPv6 address before the others. It is asked for this
@@ -93,13 +93,18 @@ def dump_addresses(nl: NetlinkSocket, index: int) -> list[bytes]:
     return [*ip4, *reversed(ip6)]
 
 
-def dump_all_addresses(nl: NetlinkSocket) -> list[tuple[int, bytes]]:
+def dump_all_addresses(nl: RawNetlink) -> list[tuple[int, bytes]]:
     """Return (interface's index, address) for a whole namespace."""
     return [
         (_IFADDR.unpack_from(body)[4], body)
         for family in _FAMILIES
         for body in nl.dump(RTM_GETADDR, _IFADDR.pack(family, 0, 0, 0, 0))
     ]
+
+
+def address_index(body: bytes) -> int:
+    """Return the index of the address's interface."""
+    return int(_IFADDR.unpack_from(body)[4])
 
 
 def address_text(body: bytes) -> str:
@@ -226,7 +231,7 @@ def address_raw(body: bytes) -> tuple[int, bytes]:
 # --- routes --------------------------------------------------------------------------------------
 
 
-def dump_routes(nl: NetlinkSocket) -> list[bytes]:
+def dump_routes(nl: RawNetlink) -> list[bytes]:
     """Return every route of every table of the namespace, in the kernel's order."""
     return [
         body
@@ -235,17 +240,17 @@ def dump_routes(nl: NetlinkSocket) -> list[bytes]:
     ]
 
 
-def dump_routes_over(nl: NetlinkSocket, index: int) -> list[bytes]:
+def dump_routes_over(nl: RawNetlink, index: int) -> list[bytes]:
     """Return the routes that lead over one interface, alone or among others."""
     return _filtered_routes(nl, attr_u32(RTA_OIF, index))
 
 
-def dump_local_routes(nl: NetlinkSocket) -> list[bytes]:
+def dump_local_routes(nl: RawNetlink) -> list[bytes]:
     """Return the routes of the local table."""
     return _filtered_routes(nl, attr_u32(RTA_TABLE, RT_TABLE_LOCAL))
 
 
-def _filtered_routes(nl: NetlinkSocket, wish: bytes) -> list[bytes]:
+def _filtered_routes(nl: RawNetlink, wish: bytes) -> list[bytes]:
     return [
         body
         for family in _FAMILIES
@@ -460,7 +465,7 @@ def default_route(family: int, index: int, priority: int, mtu: int) -> bytes:
     return head + attr_u32(RTA_OIF, index) + attr_u32(RTA_PRIORITY, priority) + metrics
 
 
-def dump_rules(nl: NetlinkSocket) -> list[bytes]:
+def dump_rules(nl: RawNetlink) -> list[bytes]:
     """Return every policy routing rule. The kernel itself ties them to interfaces, by name."""
     return [
         body

@@ -1,6 +1,6 @@
 """Interfaces: read, create as veth pairs, change, move between namespaces, delete.
 
-In: NetlinkSockets, names, indexes. Out: frozen Link values. I/O: rtnetlink, through the
+In: RawNetlinks, names, indexes. Out: frozen Link values. I/O: rtnetlink, through the
 socket given. Errors: NetlinkError as the kernel gave it; absence is None or False where
 it says so.
 """
@@ -12,12 +12,12 @@ import socket
 import struct
 from dataclasses import dataclass
 
-from pyctl.platform.netlink.client import (
+from pyctl.platform.netlink.raw import (
     NLM_F_CREATE,
     NLM_F_EXCL,
     Message,
     NetlinkError,
-    NetlinkSocket,
+    RawNetlink,
     attr,
     attr_text,
     attr_u32,
@@ -164,32 +164,20 @@ def _vxlan_lower(info: dict[int, bytes]) -> bytes | None:
     return attrs(info.get(IFLA_INFO_DATA, b"")).get(IFLA_VXLAN_LINK)
 
 
-def dump(nl: NetlinkSocket) -> list[Link]:
+def dump(nl: RawNetlink) -> list[Link]:
     """Return every interface of the namespace."""
     wish = ifinfo() + attr_u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
     return [parse(body) for body in nl.dump(RTM_GETLINK, wish)]
 
 
-def names(nl: NetlinkSocket) -> dict[int, str]:
-    """Return the name of every interface of the namespace, by index; faster than `dump`."""
-    wish = ifinfo() + attr_u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
-    return {
-        _IFINFO.unpack_from(body)[2]: next(
-            (text(raw) for kind, raw in iter_attrs(body[16:]) if kind == IFLA_IFNAME),
-            "",
-        )
-        for body in nl.dump(RTM_GETLINK, wish)
-    }
-
-
-def naming(nl: NetlinkSocket, index: int) -> list[Link]:
+def naming(nl: RawNetlink, index: int) -> list[Link]:
     """Return the interfaces that may refer to this index: all that do, and a few others."""
     wish = ifinfo() + attr_u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
     number = struct.pack("=I", index)
     return [parse(body) for body in nl.dump(RTM_GETLINK, wish) if number in body[16:]]
 
 
-def _get(nl: NetlinkSocket, body: bytes) -> Link | None:
+def _get(nl: RawNetlink, body: bytes) -> Link | None:
     try:
         found = nl.get(
             RTM_GETLINK, body + attr_u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
@@ -201,21 +189,31 @@ def _get(nl: NetlinkSocket, body: bytes) -> Link | None:
     return parse(found)
 
 
-def by_name(nl: NetlinkSocket, name: str) -> Link | None:
+def by_name(nl: RawNetlink, name: str) -> Link | None:
     """Return the interface with that name, or None."""
     return _get(nl, ifinfo() + attr_text(IFLA_IFNAME, name))
 
 
-def by_index(nl: NetlinkSocket, index: int) -> Link | None:
+def by_index(nl: RawNetlink, index: int) -> Link | None:
     """Return the interface with that index, or None."""
     return _get(nl, ifinfo(index))
 
 
-def xdp_programs(nl: NetlinkSocket, index: int) -> frozenset[int]:
+def xdp_programs(nl: RawNetlink, index: int) -> frozenset[int]:
     """Return the ids of the XDP programs on an interface, of all modes."""
     body = nl.get(RTM_GETLINK, ifinfo(index))
     told = attrs(attrs(body[16:]).get(IFLA_XDP, b""))
     return frozenset(u32(told[key]) for key in IFLA_XDP_PROGRAMS if key in told) - {0}
+
+
+def flag_change(up: bool | None, flags: int | None) -> tuple[int, int]:
+    """Return (flags, which of them change) for what is given; of `flags` only SETTABLE_FLAGS count."""
+    value = mask = 0
+    if up is not None:
+        value, mask = (IFF_UP if up else 0), IFF_UP
+    if flags is not None:
+        value, mask = value | (flags & SETTABLE_FLAGS), mask | SETTABLE_FLAGS
+    return value, mask
 
 
 def set_message(
@@ -237,12 +235,7 @@ def set_message(
     new_index: int | None = None,
 ) -> Message:
     """Return a RTM_SETLINK for what is given. `flags`: the wanted SETTABLE_FLAGS; others are cleared."""
-    value = mask = 0
-    if up is not None:
-        value, mask = (IFF_UP if up else 0), IFF_UP
-    if flags is not None:
-        value, mask = value | (flags & SETTABLE_FLAGS), mask | SETTABLE_FLAGS
-    body = [ifinfo(index, value, mask)]
+    body = [ifinfo(index, *flag_change(up, flags))]
     numbers = {IFLA_MTU: mtu, IFLA_TXQLEN: txqlen, IFLA_GROUP: group}
     numbers |= {IFLA_MASTER: master}
     numbers |= {IFLA_NET_NS_FD: netns_fd, IFLA_NEW_IFINDEX: new_index, **dict(sizes)}
@@ -267,7 +260,7 @@ def set_message(
     return Message(RTM_SETLINK, b"".join(body))
 
 
-def set_link(nl: NetlinkSocket, index: int, **changes: object) -> None:
+def set_link(nl: RawNetlink, index: int, **changes: object) -> None:
     """Send a set_message by itself. NetlinkError if it is refused."""
     message = set_message(index, **changes)  # type: ignore[arg-type]
     nl.request(message.kind, message.body)
@@ -289,10 +282,7 @@ class VethEnd:
 
 
 def _veth_end(end: VethEnd) -> bytes:
-    value, mask = (
-        (0, 0) if end.flags is None else (end.flags & SETTABLE_FLAGS, SETTABLE_FLAGS)
-    )
-    body = ifinfo(end.index, value, mask)
+    body = ifinfo(end.index, *flag_change(None, end.flags))
     body += attr_text(IFLA_IFNAME, end.name) + attr_u32(IFLA_MTU, end.mtu)
     if end.mac:
         body += attr(IFLA_ADDRESS, mac_bytes(end.mac))
@@ -306,7 +296,7 @@ def _veth_end(end: VethEnd) -> bytes:
     return body
 
 
-def add_veth(nl: NetlinkSocket, end: VethEnd, peer: VethEnd) -> None:
+def add_veth(nl: RawNetlink, end: VethEnd, peer: VethEnd) -> None:
     """Create both ends, down, in one request. NetlinkError EEXIST if a name is taken."""
     # VETH_INFO_PEER starts with an ifinfomsg, so it is no plain nest.
     data = nest(IFLA_INFO_DATA, attr(VETH_INFO_PEER, _veth_end(peer)))
@@ -314,7 +304,7 @@ def add_veth(nl: NetlinkSocket, end: VethEnd, peer: VethEnd) -> None:
     nl.request(RTM_NEWLINK, _veth_end(end) + info, NLM_F_CREATE | NLM_F_EXCL)
 
 
-def delete(nl: NetlinkSocket, index: int) -> bool:
+def delete(nl: RawNetlink, index: int) -> bool:
     """Delete the interface; return False if it was gone."""
     try:
         nl.request(RTM_DELLINK, ifinfo(index))
@@ -333,7 +323,7 @@ def altname_message(index: int, names: tuple[str, ...], *, add: bool) -> Message
     return Message(kind, ifinfo(index) + props, flags)
 
 
-def nsid(nl: NetlinkSocket, netns_fd: int) -> int | None:
+def nsid(nl: RawNetlink, netns_fd: int) -> int | None:
     """Return the nsid that nl's namespace has for another one; None if it has none."""
     body = b"\0\0\0\0" + attr_u32(NETNSA_FD, netns_fd)
     found = attrs(nl.get(RTM_GETNSID, body)[4:]).get(NETNSA_NSID)

@@ -1,6 +1,6 @@
 """The neighbours that an interface knows: set ones as they are, learned ones to be confirmed.
 
-In: a NetlinkSocket, message bodies. Out: message bodies, and two forms of each, as l3 has them. I/O: only
+In: a RawNetlink, message bodies. Out: message bodies, and two forms of each, as l3 has them. I/O: only
 `dump_neighbours`.
 """
 
@@ -9,16 +9,16 @@ from __future__ import annotations
 import socket
 import struct
 
-from pyctl.platform.netlink.client import (
+from pyctl.platform.netlink.l3 import RTN_UNICAST
+from pyctl.platform.netlink.raw import (
     NLM_F_CREATE,
     NLM_F_REPLACE,
     Message,
-    NetlinkSocket,
+    RawNetlink,
     attrs,
     packed,
     u32,
 )
-from pyctl.platform.netlink.l3 import RTN_UNICAST
 
 RTM_NEWNEIGH, RTM_GETNEIGH = 28, 30
 NUD_NONE, NUD_STALE, NUD_NOARP, NUD_PERMANENT = 0x00, 0x04, 0x40, 0x80
@@ -31,7 +31,7 @@ _ND = struct.Struct("=BxxxiHBB")
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
 
-def dump_neighbours(nl: NetlinkSocket, index: int) -> list[bytes]:
+def dump_neighbours(nl: RawNetlink, index: int) -> list[bytes]:
     """Return the interface's neighbours that are resolved or were set by somebody, and its proxy entries."""
     found = []
     for family in _FAMILIES:

@@ -1,6 +1,6 @@
 """Nexthop objects (`ip nexthop`): read, compared, put back.
 
-In: a NetlinkSocket, message bodies (struct nhmsg and its attributes). Out: the same; see pyctl.platform.netlink.l3. I/O:
+In: a RawNetlink, message bodies (struct nhmsg and its attributes). Out: the same; see pyctl.platform.netlink.l3. I/O:
 `dump` only.
 """
 
@@ -9,18 +9,18 @@ from __future__ import annotations
 import errno
 import struct
 
-from pyctl.platform.netlink.client import (
+from pyctl.platform.netlink.l3 import RTNH_F_ONLINK
+from pyctl.platform.netlink.raw import (
     NLA_F_NESTED,
     NLM_F_CREATE,
     NLM_F_REPLACE,
     Message,
     NetlinkError,
-    NetlinkSocket,
+    RawNetlink,
     attr,
     attrs,
     u32,
 )
-from pyctl.platform.netlink.l3 import RTNH_F_ONLINK
 
 RTM_NEWNEXTHOP, RTM_GETNEXTHOP = 104, 106
 NHA_ID, NHA_GROUP, NHA_OIF, NHA_GATEWAY = 1, 2, 5, 6
@@ -32,7 +32,7 @@ them.
 """
 
 
-def dump(nl: NetlinkSocket) -> list[bytes]:
+def dump(nl: RawNetlink) -> list[bytes]:
     """Return every nexthop object, groups last; none on a kernel without them."""
     try:
         bodies = nl.dump(RTM_GETNEXTHOP, b"\0" * 8)

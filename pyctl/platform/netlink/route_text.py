@@ -10,7 +10,7 @@ import socket
 from collections.abc import Mapping
 
 from pyctl.platform.netlink import l3, neighbours, nexthops
-from pyctl.platform.netlink.client import attrs, u32
+from pyctl.platform.netlink.raw import attrs, u32
 
 RTN_NAMES = {2: "local", 3: "broadcast", 4: "anycast", 5: "multicast"}
 RTN_NAMES |= {6: "blackhole", 7: "unreachable", 8: "prohibit"}

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-from pyctl.platform.netlink.client import NetlinkError, NetlinkSocket
+from pyctl.platform.netlink.raw import NetlinkError, RawNetlink
 
 NET = Path("/proc/thread-self/net")
 LISTEN = 1 << 10
@@ -31,7 +31,7 @@ def tcp_ports(states: int) -> list[tuple[int, int]]:
 
 
 def _told_by_kernel(states: int) -> list[tuple[int, int]]:
-    with NetlinkSocket(protocol=NETLINK_SOCK_DIAG) as nl:
+    with RawNetlink(protocol=NETLINK_SOCK_DIAG) as nl:
         return [
             # struct inet_diag_msg: four bytes, then the ports as they are on the wire.
             struct.unpack_from("!HH", told, 4)

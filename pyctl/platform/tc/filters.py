@@ -1,17 +1,18 @@
-"""Filters of any kind on clsact ingress, in one network namespace, as the kernel's own messages.
+"""Filters of any kind on clsact, in one network namespace.
 
-In: interface indexes, message bodies that somebody else made. Out: bodies, links, errno per message.
-I/O: rtnetlink, by our own socket: a whole set of rules goes out in one write, and a body is kept as the
-kernel wrote it, whatever its kind (`bpf.tc.programs` and `fallback_tc.dump` read their own).
+In: interface indexes. Out: filters, each as the kernel wrote it, whatever its kind (`bpf.tc.programs` and
+`fallback_tc.dump` read their own). I/O: rtnetlink, by the client that a subclass chooses: pyroute2's in `bpf.tc`,
+the raw one in `tc.rule_sets`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import sys
-from collections.abc import Sequence
+from abc import abstractmethod
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Self
 
 from pyctl.errors import (
@@ -20,29 +21,15 @@ from pyctl.errors import (
     NotPermittedError,
     SegctlError,
 )
-from pyctl.platform.netlink import links
-from pyctl.platform.netlink.client import (
-    NLM_F_CREATE,
-    NLM_F_EXCL,
-    Message,
-    NetlinkError,
-    NetlinkSocket,
-    attrs,
-    text,
-)
-from pyctl.platform.netns import netlink_in, opened
+from pyctl.platform.netlink.links import Link
+from pyctl.platform.netlink.raw import NetlinkError, attrs, text
 from pyctl.platform.tc import qdiscs
 from pyctl.platform.tc.messages import (
-    RTM_DELQDISC,
-    RTM_GETTFILTER,
-    RTM_NEWQDISC,
     TC_H_EGRESS_HOOK,
     TC_H_INGRESS_HOOK,
     TCA_CHAIN,
     TCA_KIND,
     TCMSG,
-    clsact,
-    on_hook,
 )
 
 GONE = frozenset({errno.ENODEV, errno.ENOENT, errno.EINVAL})
@@ -77,18 +64,9 @@ class Filter:
 class TcFilters:
     """The tc hooks of one namespace. Use it in one thread, and close it.
 
-    NotFoundError where there is no such namespace. Every method raises NotFoundError for a link that
-    is not there, NotPermittedError without CAP_NET_ADMIN, NotCapableError for a kernel without the
-    module, SegctlError for the rest.
+    Every method raises NotFoundError for a link that is not there, NotPermittedError without CAP_NET_ADMIN,
+    NotCapableError for a kernel without the module, SegctlError for the rest.
     """
-
-    def __init__(self, netns: Path | None = None) -> None:
-        """Open a socket in the namespace; None: the calling thread's."""
-        if netns is None:
-            self._socket = NetlinkSocket()
-            return
-        with opened(netns) as fd:
-            self._socket = netlink_in(fd)
 
     def __enter__(self) -> Self:
         return self
@@ -96,9 +74,24 @@ class TcFilters:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @abstractmethod
     def close(self) -> None:
-        """Close the socket. Idempotent."""
-        self._socket.close()
+        """Close the client. Idempotent."""
+
+    @abstractmethod
+    def _link(self, ifindex: int) -> Link | None: ...
+
+    @abstractmethod
+    def _add_clsact(self, ifindex: int) -> None: ...
+
+    @abstractmethod
+    def _remove_clsact(self, ifindex: int) -> None: ...
+
+    @abstractmethod
+    def _qdiscs(self) -> list[bytes]: ...
+
+    @abstractmethod
+    def _filters(self, ifindex: int, hook: int, info: int) -> list[bytes]: ...
 
     def name_of(self, ifindex: int) -> str | None:
         """Return the link's name; None if there is none. It asks for this link only: a node may have
@@ -107,35 +100,29 @@ class TcFilters:
         if ifindex <= 0:
             # An action names a deleted link with index 0.
             return None
-        try:
-            link = links.by_index(self._socket, ifindex)
-        except NetlinkError as error:
-            raise refused("asking for a link", error.errno, error) from error
+        with refusing("asking for a link"):
+            link = self._link(ifindex)
         return link.name if link else None
 
     def add_clsact(self, ifindex: int) -> bool:
         """Add the clsact qdisc; return whether it was missing."""
-        try:
-            self._socket.request(
-                RTM_NEWQDISC, clsact(ifindex), NLM_F_CREATE | NLM_F_EXCL
-            )
-        except NetlinkError as error:
-            # A filter on the hook proves it fast; the qdiscs of a node are many.
-            if error.errno == errno.EEXIST and (
-                self.filters(ifindex) or self.has_clsact(ifindex)
-            ):
+        with refusing(f"adding a clsact qdisc to interface {ifindex}"):
+            try:
+                self._add_clsact(ifindex)
+            except NetlinkError as error:
+                # A filter on the hook proves it fast; the qdiscs of a node are many.
+                there = error.errno == errno.EEXIST and (
+                    self.filters(ifindex) or self.has_clsact(ifindex)
+                )
+                if not there:
+                    raise
                 return False
-            what = f"adding a clsact qdisc to interface {ifindex}"
-            raise refused(what, error.errno, error) from error
         return True
 
     def has_clsact(self, ifindex: int) -> bool:
         """Return whether the clsact qdisc exists; a plain ingress qdisc does not count."""
-        try:
-            found = qdiscs.dump(self._socket, ifindex)
-        except NetlinkError as error:
-            what = f"looking for the clsact qdisc of interface {ifindex}"
-            raise refused(what, error.errno, error) from error
+        with refusing(f"looking for the clsact qdisc of interface {ifindex}"):
+            found = qdiscs.set_on(self._qdiscs(), ifindex)
         return "clsact" in map(qdiscs.kind_of, found)
 
     def remove_clsact_if_empty(self, ifindex: int) -> None:
@@ -144,41 +131,30 @@ class TcFilters:
             if self.filters(ifindex, hook=hook):
                 return
         # The kernel refuses where the qdisc is absent, or of another kind.
-        try:
-            self._socket.request(RTM_DELQDISC, clsact(ifindex))
-        except NetlinkError as error:
-            if error.errno not in GONE:
-                what = f"removing the clsact qdisc of interface {ifindex}"
-                raise refused(what, error.errno, error) from error
+        with refusing(f"removing the clsact qdisc of interface {ifindex}", GONE):
+            self._remove_clsact(ifindex)
 
     def filters(
         self, ifindex: int, pref: int = 0, hook: int = TC_H_INGRESS_HOOK
     ) -> list[Filter]:
         """Return the filters of a hook, or of one pref; none if the link or its qdisc is gone."""
-        try:
-            bodies = self._socket.dump(
-                RTM_GETTFILTER, on_hook(ifindex, hook, pref << 16)
-            )
-        except NetlinkError as error:
-            if error.errno in {errno.ENODEV, errno.EINVAL}:
-                return []
-            what = f"listing filters of interface {ifindex}"
+        with refusing(
+            f"listing filters of interface {ifindex}", {errno.ENODEV, errno.EINVAL}
+        ):
+            return [_filter(one) for one in self._filters(ifindex, hook, pref << 16)]
+        return []
+
+
+@contextlib.contextmanager
+def refusing(what: str, but: Collection[int] = ()) -> Iterator[None]:
+    """Turn what the kernel refuses in the block into an error of its kind; a refusal with an errno in `but` ends
+    the block alone.
+    """
+    try:
+        yield
+    except NetlinkError as error:
+        if error.errno not in but:
             raise refused(what, error.errno, error) from error
-        return [_filter(body) for body in bodies]
-
-    def send(self, what: str, messages: Sequence[Message]) -> None:
-        """Send all messages in one write. Those before a refused one take effect, and those after it may: the
-        caller must undo them.
-        """
-        for error in self._socket.batch(messages):
-            if error:
-                raise refused(what, error.errno, error) from error
-
-    def try_each(self, what: str, messages: Sequence[Message]) -> None:
-        """Send messages that remove things; what is gone already is no error."""
-        for error in self._socket.batch(messages):
-            if error and error.errno not in GONE:
-                raise refused(what, error.errno, error) from error
 
 
 def refused(what: str, number: int | None, error: Exception) -> SegctlError:

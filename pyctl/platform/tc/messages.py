@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 
-from pyctl.platform.netlink.client import attr_text
+from pyctl.platform.netlink.raw import attr_text
 
 RTM_NEWQDISC, RTM_DELQDISC, RTM_GETQDISC = 36, 37, 38
 RTM_NEWTCLASS, RTM_GETTCLASS = 40, 42

@@ -7,13 +7,13 @@ attributes). I/O: rtnetlink. What the kernel makes by itself has handle 0 and is
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from pyctl.platform.netlink.client import (
+from pyctl.platform.netlink.raw import (
     NLM_F_CREATE,
     NLM_F_EXCL,
     Message,
-    NetlinkSocket,
+    RawNetlink,
     attr,
     attrs,
     text,
@@ -39,18 +39,24 @@ TCA_HTB_INIT = 2
 HOOK_QDISCS = frozenset({"clsact", "ingress"})
 
 
-def dump(nl: NetlinkSocket, index: int) -> tuple[bytes, ...]:
+def dump(nl: RawNetlink, index: int) -> tuple[bytes, ...]:
     """Return the qdiscs that somebody set on the interface."""
-    found = []
-    # The kernel tells of all links, whichever is asked for.
-    for body in nl.dump(RTM_GETQDISC, qdiscs_of(index)):
-        _family, owner, handle, _parent, _info = TCMSG.unpack_from(body)
-        if owner == index and handle:
-            found.append(body)
-    return tuple(found)
+    return set_on(nl.dump(RTM_GETQDISC, qdiscs_of(index)), index)
 
 
-def dump_classes(nl: NetlinkSocket, index: int) -> tuple[bytes, ...]:
+def set_on(found: Iterable[bytes], index: int) -> tuple[bytes, ...]:
+    """Return those of a namespace's qdiscs that somebody set on the interface: the kernel tells of all links,
+    whichever is asked for.
+    """
+    # Index and handle; what the kernel made by itself has none.
+    return tuple(
+        body
+        for body in found
+        if TCMSG.unpack_from(body)[1] == index and TCMSG.unpack_from(body)[2]
+    )
+
+
+def dump_classes(nl: RawNetlink, index: int) -> tuple[bytes, ...]:
     """Return the classes of all qdiscs of the interface, parents first."""
     bodies = nl.dump(RTM_GETTCLASS, qdiscs_of(index))
     mine = [body for body in bodies if TCMSG.unpack_from(body)[1] == index]
@@ -64,7 +70,7 @@ def kind_of(body: bytes) -> str:
     return text(_attributes(body).get(TCA_KIND))
 
 
-def count_filters(nl: NetlinkSocket, index: int, qdiscs: Sequence[bytes]) -> int:
+def count_filters(nl: RawNetlink, index: int, qdiscs: Sequence[bytes]) -> int:
     """Return how many filters hang on these qdiscs of the interface."""
     places: list[int] = []
     for body in qdiscs:
@@ -76,7 +82,7 @@ def count_filters(nl: NetlinkSocket, index: int, qdiscs: Sequence[bytes]) -> int
     )
 
 
-def restorable(nl: NetlinkSocket, index: int) -> tuple[bytes, ...]:
+def restorable(nl: RawNetlink, index: int) -> tuple[bytes, ...]:
     """Return the qdiscs that can be restored: none with filters, and no tree if one in it has filters."""
     found = dump(nl, index)
     filtered = {one for one in found if count_filters(nl, index, (one,))}
@@ -89,7 +95,7 @@ def restorable(nl: NetlinkSocket, index: int) -> tuple[bytes, ...]:
 
 
 def put_back(
-    nl: NetlinkSocket, qdiscs: Sequence[bytes], classes: Sequence[bytes]
+    nl: RawNetlink, qdiscs: Sequence[bytes], classes: Sequence[bytes]
 ) -> list[str]:
     """Add the missing qdiscs and classes; return the kinds that the kernel refused, with its reason.
 

@@ -1,7 +1,8 @@
 """A file descriptor that becomes readable when links, addresses or filters of a netns change.
 
 In: the path of a network namespace. Out: a netlink socket bound to the groups of rtnetlink(7) that
-tell of them; what they say is not parsed here, whoever wakes up reads the state.
+tell of them; what they say is not parsed here, whoever wakes up reads the state. The socket is a raw one: a workload
+decides how many events there are, and those of a splice come while its workload is cut off (netlink.raw).
 The socket pins its namespace: close it when the workload's process ends.
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 
-from pyctl.platform.netlink.client import kernel_socket, receive
+from pyctl.platform.netlink.raw import kernel_socket, receive
 from pyctl.platform.netns import entered, opened
 
 RTMGRP_LINK = 0x1

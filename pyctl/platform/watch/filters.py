@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pyctl.platform.netlink.client import messages_of
+from pyctl.platform.netlink.raw import messages_of
 from pyctl.platform.tc.messages import RTM_DELTFILTER, RTM_NEWTFILTER, TCMSG
 from pyctl.platform.watch.changes import RTMGRP_TC, ChangeWatch
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import struct
 
-from pyctl.platform.netlink.client import messages_of
 from pyctl.platform.netlink.links import RTM_DELLINK, RTM_NEWLINK
+from pyctl.platform.netlink.raw import messages_of
 from pyctl.platform.watch.changes import RTMGRP_LINK, ChangeWatch
 
 _IFINFO = struct.Struct("=BxHiII")

@@ -29,8 +29,8 @@ from pyctl.intercept.enforcer import VTH, ensure_enforcer, remove_enforcer
 from pyctl.model.instance import Instance
 from pyctl.model.policy import Action, PortPolicy
 from pyctl.model.workload import Fail, Mode, PortPair
-from pyctl.platform.netlink.client import Message
-from pyctl.platform.tc.filters import TcFilters
+from pyctl.platform.netlink.raw import Message
+from pyctl.platform.tc.rule_sets import RuleSets
 from tests.lab.net.netns import Lab, Netns
 from tests.lab.pace import LabError, patient, wait_for
 
@@ -156,7 +156,7 @@ class Pairs:
 
 def _fill_u32(instance: Instance, pairs: list[PortPair]) -> None:
     """The ways back of these pairs on vbr-neuv, as the driver writes them."""
-    with TcFilters(instance.netns) as tc:
+    with RuleSets(instance.netns) as tc:
         session = Session(tc)
         indexes = {BRIDGE: VBR}
         messages = []

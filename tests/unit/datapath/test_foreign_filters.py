@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from pyctl.datapath.foreign_filters import in_front
-from pyctl.platform.netlink.client import attr
+from pyctl.platform.netlink.raw import attr
 from pyctl.platform.tc.filters import TCA_CHAIN, Filter
 from pyctl.platform.tc.messages import TCMSG
 

@@ -5,6 +5,7 @@ as far as a splice sends them. Each change can be refused, and the process can b
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import socket
 from collections.abc import Callable, Iterable, Iterator
@@ -22,11 +23,13 @@ from pyctl.model.instance import Instance
 from pyctl.model.workload import Port, ProcessRef
 from pyctl.platform import memberships, netns, offloads, sysctl
 from pyctl.platform.bpf import tcx, xdp
+from pyctl.platform.iproute import client
 from pyctl.platform.netfilter import nftables
 from pyctl.platform.netlink import l3, links
-from pyctl.platform.netlink.client import NetlinkSocket
+from pyctl.platform.netlink.raw import RawNetlink
 from pyctl.platform.sockets import protocols
 from tests import packets
+from tests.unit.intercept.iproute import PlayedSocket
 from tests.unit.intercept.rtnetlink import Messages, Socket
 from tests.unit.intercept.spaces import DEFAULTS, Device, Space, address
 
@@ -129,10 +132,14 @@ class Kernel(Messages):
         parts: dict[Any, dict[str, object]] = {
             netns: {
                 "entered": self._entered,
-                "netlink_in": self._netlink_in,
+                "raw_in": self._netlink_in,
                 "cookie": lambda fd: self.of(fd).cookie,
                 "create": self._create,
                 "remove": self._remove,
+            },
+            client: {
+                "entered": self._entered,
+                "_Socket": functools.partial(PlayedSocket, self),
             },
             sysctl: {
                 "read": lambda key: self.here.sysctls.get(key, ""),
@@ -177,8 +184,8 @@ class Kernel(Messages):
             for name, part in named.items():
                 monkeypatch.setattr(module, name, part)
 
-    def socket(self, space: Space) -> NetlinkSocket:
-        return cast("NetlinkSocket", Socket(self, space))
+    def socket(self, space: Space) -> RawNetlink:
+        return cast("RawNetlink", Socket(self, space))
 
     @contextlib.contextmanager
     def _entered(self, fd: int) -> Iterator[None]:
@@ -188,7 +195,7 @@ class Kernel(Messages):
         finally:
             self._here.pop()
 
-    def _netlink_in(self, fd: int, _groups: tuple[int, ...] = ()) -> NetlinkSocket:
+    def _netlink_in(self, fd: int, _groups: tuple[int, ...] = ()) -> RawNetlink:
         return self.socket(self.of(fd))
 
     def _create(self, path: Path, prepare: Callable[[], None]) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Self
 
 from pyctl.platform.netlink import l3, links, neighbours
-from pyctl.platform.netlink.client import (
+from pyctl.platform.netlink.raw import (
     NLM_F_EXCL,
     NLM_F_REPLACE,
     Message,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pyctl.platform.netlink import l3, links
-from pyctl.platform.netlink.client import (
+from pyctl.platform.netlink.raw import (
     NetlinkError,
     attr,
     attr_text,

@@ -18,7 +18,7 @@ from pyctl.intercept.names import read_mark
 from pyctl.intercept.recover import Outcome, recover
 from pyctl.model.workload import ProcessRef
 from pyctl.platform.netlink import l3, links
-from pyctl.platform.netlink.client import attr_u32
+from pyctl.platform.netlink.raw import attr_u32
 from tests import packets
 from tests.unit.intercept.played import PORT_ID, at, splice
 from tests.unit.intercept.rtnetlink import Killed

@@ -12,6 +12,7 @@ from pyctl.errors import SegctlError
 from pyctl.intercept.detach import cleanup, delete_ports, unsplice
 from pyctl.intercept.enforcer import VBR, VTH
 from pyctl.intercept.recover import Outcome, find_orphans, recover
+from pyctl.platform.iproute.client import iproute_at
 from pyctl.platform.netlink import l3, links
 from tests import packets
 from tests.unit.intercept.played import at, splice
@@ -225,8 +226,8 @@ def test_without_an_enforcer_nothing_is_attached(kernel):
 def test_only_what_bears_our_mark_is_deleted(kernel):
     attached(kernel)
     kernel.device(kernel.enforcer, "veth7", links.VETH)
-    nl = kernel.socket(kernel.enforcer)
-    delete_ports(nl, "veth7", "nobody", kernel.port.vin)
+    with iproute_at(kernel.enforcer.path) as ip:
+        delete_ports(ip, "veth7", "nobody", kernel.port.vin)
     assert "veth7" in kernel.enforcer.names()
     assert kernel.ports() == [kernel.port.vex]
 

@@ -26,7 +26,7 @@ from pyctl.intercept.live_state import (
 )
 from pyctl.model.workload import Offload
 from pyctl.platform.netlink import l3, links
-from pyctl.platform.netlink.client import NetlinkError, attr_u32
+from pyctl.platform.netlink.raw import NetlinkError, attr_u32
 from tests import packets
 from tests.unit.intercept.played import at, splice
 from tests.unit.intercept.rtnetlink import Killed
@@ -236,3 +236,9 @@ def test_groups_that_sockets_have_joined_are_not_addresses(spliced):
     spliced.pod.joined[2] = [socket.inet_aton("224.0.0.251")]
     found = port_anew(spliced.instance, spliced.process, spliced.port)
     assert found.addresses == (IP4, IP6)
+
+
+def test_of_many_names_those_stand_that_exist_too(spliced):
+    """All are looked for in one dump then."""
+    names = {spliced.port.vin, *(f"vin{at}-eth0" for at in range(100, 200)), VBR}
+    assert standing(spliced.instance, names) == {spliced.port.vin}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,9 +15,10 @@ from pyctl.datapath.pins import MAPS, PROGRAMS
 from pyctl.errors import NotFoundError, SegctlError
 from pyctl.platform.bpf.commands import BPF_MAP_TYPE_ARRAY, Descriptor
 from pyctl.platform.bpf.tc import HANDLE, TCA_BPF_NAME
-from pyctl.platform.netlink.client import attr, attr_text
+from pyctl.platform.netlink.raw import Message, attr, attr_text
 from pyctl.platform.tc.filters import Filter
 from pyctl.platform.tc.messages import (
+    RTM_NEWTFILTER,
     TC_H_INGRESS_HOOK,
     TCA_KIND,
     TCA_OPTIONS,
@@ -104,6 +106,8 @@ class Kernel:
         self.steps: list[tuple[str, object]] = []
         self.refuse_at = 0
         self.no_netns = False
+        self.programs: set[str] = set()
+        """Those that were opened."""
 
     def load(self) -> None:
         """Pin all, as the loader does."""
@@ -141,10 +145,10 @@ class Kernel:
         return Map(self, name)
 
     def open_program(self, path: Path) -> Descriptor:
-        self.program = path.name
+        self.programs.add(path.name)
         if not path.exists():
             raise NotFoundError(f"opening the pin {path}")
-        return Descriptor(-1)
+        return Descriptor(os.open(os.devnull, os.O_RDONLY))
 
     @contextlib.contextmanager
     def tc(self, _netns: Path) -> Iterator[Kernel]:
@@ -176,7 +180,7 @@ class Kernel:
     def set_program(
         self, ifindex: int, priority: int, _fd: int, name: str, side: int
     ) -> None:
-        assert name == self.program, "the descriptor is another program's"
+        assert name in self.programs, "the program was not opened"
         self.step("hang", (ifindex, name))
         if ifindex not in self.clsact:
             raise SegctlError(f"{ifindex} has no clsact")
@@ -184,6 +188,18 @@ class Kernel:
         self.hooks.setdefault((ifindex, side), []).append(
             made("bpf", priority, name, HANDLE)
         )
+
+    def send(self, _what: str, messages: list[Message]) -> None:
+        """What RuleSets writes at once: programs hung, or taken down where they are."""
+        for message in messages:
+            _, ifindex, _, side, info = TCMSG.unpack_from(message.body)
+            if message.kind == RTM_NEWTFILTER:
+                name = "seg_" + self._program(Filter(info >> 16, "bpf", message.body))
+                self.set_program(ifindex, info >> 16, -1, name, side)
+            else:
+                self.remove_program(ifindex, info >> 16, side)
+
+    try_each = send
 
     def remove_program(
         self, ifindex: int, priority: int, side: int = TC_H_INGRESS_HOOK

@@ -32,7 +32,7 @@ def world(monkeypatch, tmp_path):
     monkeypatch.setattr(module, "ensure_loaded", lambda _: kernel.load())
     monkeypatch.setattr(module, "open_map", kernel.open_map)
     monkeypatch.setattr(module, "BpfHooks", kernel.tc)
-    monkeypatch.setattr(module, "TcFilters", kernel.tc)
+    monkeypatch.setattr(module, "RuleSets", kernel.tc)
     monkeypatch.setattr(Program, "open", kernel.open_program)
     grace = ("wait", "programs")
     monkeypatch.setattr(module, "wait_for_programs", lambda: kernel.steps.append(grace))

@@ -1,4 +1,4 @@
-"""A kernel made of lists: the u32 filters and qdiscs that TcFilters asks for."""
+"""A kernel made of lists: the u32 filters and qdiscs that RuleSets asks for."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from fallback_tc.netlink import NLM_F_REPLACE, RTM_NEWTFILTER, TCA_KIND, TCMSG
 from fallback_tc.rules import Held
 from pyctl.datapath.u32.plan import VBR
 from pyctl.errors import SegctlError
-from pyctl.platform.netlink.client import attr_text
+from pyctl.platform.netlink.raw import attr_text
 from pyctl.platform.tc.filters import Filter
 
 KIND = attr_text(TCA_KIND, "u32")
@@ -15,7 +15,7 @@ NAMES = {5: "vex", 6: "vin", 7: "vex2", 8: "vin2", VBR: "vbr-neuv"}
 
 
 class Kernel:
-    """What TcFilters asks of a kernel, and a look at it after each message."""
+    """What RuleSets asks of a kernel, and a look at it after each message."""
 
     def __init__(self) -> None:
         self.rules: list[tuple[int, Filter]] = []

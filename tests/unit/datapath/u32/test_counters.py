@@ -20,7 +20,7 @@ from fallback_tc.plan import FORGED, GROUP_IPV4, IPV4, LEFT, NEIGHBOUR, OWN_ARP
 from pyctl.datapath.u32 import counters as u32_counters
 from pyctl.datapath.u32.counters import TCA_ACT_STATS, TCA_STATS_BASIC, TCA_STATS_PKT64
 from pyctl.model.workload import Counter
-from pyctl.platform.netlink.client import attr, attr_text, nest
+from pyctl.platform.netlink.raw import attr, attr_text, nest
 from pyctl.platform.tc.filters import Filter
 
 

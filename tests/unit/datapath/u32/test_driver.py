@@ -25,7 +25,7 @@ from pyctl.datapath.u32.plan import (
 from pyctl.errors import NotFoundError, RefusedError, SegctlError
 from pyctl.model.instance import Instance
 from pyctl.model.workload import Mode, PortPair
-from pyctl.platform.netlink.client import attr, attr_text
+from pyctl.platform.netlink.raw import attr, attr_text
 from pyctl.platform.tc.filters import TCA_CHAIN, Filter
 from tests import packets
 from tests.unit.datapath.makers import PAIR

@@ -12,7 +12,7 @@ from fallback_tc.netlink import RTM_NEWTFILTER
 from fallback_tc.pair import Steering
 from pyctl.datapath.u32 import probe
 from pyctl.errors import NotCapableError
-from pyctl.platform.netlink.client import NetlinkError
+from pyctl.platform.netlink.raw import NetlinkError
 
 
 @pytest.mark.parametrize(
@@ -95,8 +95,8 @@ class Kernel:
 def kernel(monkeypatch) -> Kernel:
     made = Kernel()
     monkeypatch.setattr(probe, "enter_scratch", lambda: made.step("unshare"))
-    monkeypatch.setattr(probe, "NetlinkSocket", contextlib.nullcontext)
-    monkeypatch.setattr(probe, "TcFilters", lambda: contextlib.nullcontext(made))
+    monkeypatch.setattr(probe, "RawNetlink", contextlib.nullcontext)
+    monkeypatch.setattr(probe, "RuleSets", lambda: contextlib.nullcontext(made))
     monkeypatch.setattr(probe.links, "add_veth", made.add_veth)
     monkeypatch.setattr(probe.links, "dump", made.dump)
     return made

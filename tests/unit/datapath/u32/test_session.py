@@ -16,7 +16,7 @@ from pyctl.datapath.u32.plan import ASIDE, BRIDGE, HOME, VBR, Plan
 from pyctl.datapath.u32.session import LinkNames, Session, shown, told
 from pyctl.errors import NotFoundError, SegctlError
 from pyctl.model.workload import Mode
-from pyctl.platform.netlink.client import Message
+from pyctl.platform.netlink.raw import Message
 from pyctl.platform.tc.filters import Filter
 from tests.unit.datapath.makers import PAIR
 from tests.unit.datapath.u32.kernel import NAMES, Kernel

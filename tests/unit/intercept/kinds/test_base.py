@@ -9,7 +9,7 @@ import pytest
 from pyctl.intercept.kinds.base import Kind
 from pyctl.intercept.kinds.choose import kind_of
 from pyctl.platform.netlink import links
-from pyctl.platform.netlink.client import attrs
+from pyctl.platform.netlink.raw import attrs
 from tests.unit.intercept.conftest import ETH0
 from tests.unit.policy.makers import port
 

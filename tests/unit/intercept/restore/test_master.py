@@ -13,8 +13,8 @@ from pyctl.intercept.restore import master
 from pyctl.intercept.restore.snapshot import Snapshot
 from pyctl.platform.bridge.port import BridgePort
 from pyctl.platform.netlink import links
-from pyctl.platform.netlink.client import Message, NetlinkError, attrs
 from pyctl.platform.netlink.links import Link
+from pyctl.platform.netlink.raw import Message, NetlinkError, attrs
 from tests.unit.intercept.conftest import ETH0
 
 PORT = replace(ETH0, master=3)

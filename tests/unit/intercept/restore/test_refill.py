@@ -16,10 +16,10 @@ from pyctl.intercept.restore.refill import meanwhile
 from pyctl.intercept.restore.snapshot import Snapshot
 from pyctl.platform import sysctl
 from pyctl.platform.netlink import l3, links, neighbours
-from pyctl.platform.netlink.client import (
+from pyctl.platform.netlink.raw import (
     Message,
     NetlinkError,
-    NetlinkSocket,
+    RawNetlink,
     attr,
     attr_u32,
 )
@@ -59,7 +59,7 @@ class Refusing:
         return [NetlinkError(errno.EPERM, "not here") for _ in messages]
 
 
-NL = cast("NetlinkSocket", Refusing())
+NL = cast("RawNetlink", Refusing())
 
 
 def test_an_address_that_lasts_is_worth_a_splice_and_a_lease_is_told(
@@ -156,7 +156,7 @@ def test_a_mode_that_is_refused_at_the_end_is_told(snapshot: Snapshot) -> None:
         def wait_event(self, _done: object, _seconds: float) -> bool:
             return True
 
-    (told,) = refill.settle(cast("NetlinkSocket", Here()), snapshot)
+    (told,) = refill.settle(cast("RawNetlink", Here()), snapshot)
     assert told.startswith("eth0 lost a setting: ")
     without = replace(snapshot, link=replace(snapshot.link, addr_gen_mode=None))
-    assert refill.settle(cast("NetlinkSocket", Here()), without) == [], "no IPv6"
+    assert refill.settle(cast("RawNetlink", Here()), without) == [], "no IPv6"

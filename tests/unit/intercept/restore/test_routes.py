@@ -22,10 +22,10 @@ from pyctl.intercept.restore.routes import (
 )
 from pyctl.intercept.restore.snapshot import Snapshot
 from pyctl.platform.netlink import advertised, l3, links, nexthops
-from pyctl.platform.netlink.client import (
+from pyctl.platform.netlink.raw import (
     Message,
     NetlinkError,
-    NetlinkSocket,
+    RawNetlink,
     attr,
     attr_u32,
     attrs,
@@ -123,7 +123,7 @@ class Table:
 
 
 def restored(table: Table, snapshot: Snapshot) -> list[str]:
-    return routes(cast("NetlinkSocket", table), snapshot, Bulk())
+    return routes(cast("RawNetlink", table), snapshot, Bulk())
 
 
 def keys(*bodies: bytes) -> list[bytes]:
@@ -267,13 +267,13 @@ def test_nexthop_objects_come_back_by_a_way_that_lasts_as_long(
     table.devices.discard(5)
     table.refuses = lambda _: 0 if table.ways else errno.ENETUNREACH
     was = replace(snapshot, nexthops=(nexthop(11), nexthop(12, oif=5)))
-    assert ways_out(cast("NetlinkSocket", table), was, Bulk()) == []
+    assert ways_out(cast("RawNetlink", table), was, Bulk()) == []
     (there,) = map(nexthops.key, table.there)
     assert there == nexthops.key(nexthop(11)), "the other's device is gone"
     assert table.ways == 0
     table.there.clear()
     table.refuses = lambda _: errno.EPERM
-    (told,) = ways_out(cast("NetlinkSocket", table), was, Bulk())
+    (told,) = ways_out(cast("RawNetlink", table), was, Bulk())
     assert told.startswith("eth0 lost its nexthop ")
 
 

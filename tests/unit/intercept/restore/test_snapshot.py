@@ -15,8 +15,8 @@ from pyctl.intercept.restore.snapshot import Snapshot, cut_off, differences, fro
 from pyctl.platform import netns, offloads
 from pyctl.platform.bridge.port import BridgePort
 from pyctl.platform.netlink import advertised, l3, links
-from pyctl.platform.netlink.client import attr
 from pyctl.platform.netlink.links import Link
+from pyctl.platform.netlink.raw import attr
 from tests import packets
 from tests.unit.intercept.conftest import address
 from tests.unit.intercept.played import Kernel as Host

@@ -18,8 +18,8 @@ from pyctl.intercept.steps import ops
 from pyctl.intercept.steps.ops import ACTIONS, PORT_INDEXES, TOLD_MAX, Site
 from pyctl.intercept.steps.plan import Op
 from pyctl.platform.netlink import l3, links
-from pyctl.platform.netlink.client import Message, NetlinkError, attrs
 from pyctl.platform.netlink.links import Link, VethEnd
+from pyctl.platform.netlink.raw import Message, NetlinkError, attrs
 from tests.unit.intercept.conftest import ETH0
 from tests.unit.intercept.played import Kernel as Host
 from tests.unit.intercept.played import splice

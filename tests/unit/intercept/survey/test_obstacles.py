@@ -17,7 +17,7 @@ from pyctl.intercept.survey.obstacles import (
 from pyctl.platform import netns, sysctl
 from pyctl.platform.bridge import fdb
 from pyctl.platform.netlink import links, neighbours
-from pyctl.platform.netlink.client import attr
+from pyctl.platform.netlink.raw import attr
 from tests import packets
 
 

@@ -6,8 +6,8 @@ import struct
 from dataclasses import replace
 
 from pyctl.platform.bridge import fdb
-from pyctl.platform.netlink.client import Message, attr, attr_u32
 from pyctl.platform.netlink.links import mac_bytes
+from pyctl.platform.netlink.raw import Message, attr, attr_u32
 from tests import packets
 from tests.unit.intercept.conftest import ETH0
 

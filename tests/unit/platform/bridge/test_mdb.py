@@ -6,7 +6,7 @@ import errno
 import struct
 
 from pyctl.platform.bridge import mdb
-from pyctl.platform.netlink.client import Message, NetlinkError, attr, attrs, nest
+from pyctl.platform.netlink.raw import Message, NetlinkError, attr, attrs, nest
 
 MDBA_MDB_ENTRY, MDBA_MDB_ENTRY_INFO = 1, 1
 GROUP = bytes([239, 5, 5, 5]) + bytes(12) + b"\x08\x00" + bytes(2)

@@ -11,14 +11,6 @@ from pyctl.platform.bridge import fdb, mdb
 from pyctl.platform.bridge import port as bridge_port
 from pyctl.platform.bridge import vlans as bridge_vlans
 from pyctl.platform.bridge.spanning_tree import IFLA_BR_STP_STATE, IFLA_BRPORT_STATE
-from pyctl.platform.netlink.client import (
-    Message,
-    attr,
-    attr_text,
-    attr_u32,
-    attrs,
-    nest,
-)
 from pyctl.platform.netlink.links import (
     IFF_RUNNING,
     IFF_UP,
@@ -29,6 +21,14 @@ from pyctl.platform.netlink.links import (
     IFLA_MASTER,
     RTM_GETLINK,
     ifinfo,
+)
+from pyctl.platform.netlink.raw import (
+    Message,
+    attr,
+    attr_text,
+    attr_u32,
+    attrs,
+    nest,
 )
 from tests.unit.platform.bridge.test_mdb import info
 

@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 
 from pyctl.platform.bridge import spanning_tree as bridge
-from pyctl.platform.netlink.client import attr, attr_text, attr_u32, nest
 from pyctl.platform.netlink.links import (
     IFLA_INFO_DATA,
     IFLA_INFO_KIND,
     IFLA_LINKINFO,
     ifinfo,
 )
+from pyctl.platform.netlink.raw import attr, attr_text, attr_u32, nest
 from tests.unit.intercept.conftest import ETH0
 
 PORT = replace(ETH0, index=7, master=3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 from pyctl.platform.bridge import vlans
-from pyctl.platform.netlink.client import (
+from pyctl.platform.netlink.raw import (
     Message,
     NetlinkError,
     attr,

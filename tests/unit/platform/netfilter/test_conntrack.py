@@ -6,7 +6,7 @@ import socket
 import struct
 
 from pyctl.platform.netfilter import conntrack as ct
-from pyctl.platform.netlink.client import attr, attrs, nest
+from pyctl.platform.netlink.raw import attr, attrs, nest
 from tests import packets
 
 INNER, ADDRESS = socket.inet_aton("172.30.0.2"), socket.inet_aton(packets.pod_one_ip4)

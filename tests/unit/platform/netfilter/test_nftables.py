@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pyctl.platform.netfilter import nftables
-from pyctl.platform.netlink.client import attr_text, nest
+from pyctl.platform.netlink.raw import attr_text, nest
 
 NETDEV, INET = bytes([5, 0, 0, 0]), bytes([1, 0, 0, 0])
 

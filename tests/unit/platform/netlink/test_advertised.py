@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pyctl.platform.netlink import advertised, l3
-from pyctl.platform.netlink.client import attr, attr_u32
+from pyctl.platform.netlink.raw import attr, attr_u32
 from tests import packets
 
 ETH0 = 2

@@ -8,7 +8,7 @@ import struct
 import pytest
 
 from pyctl.platform.netlink import announced, l3
-from pyctl.platform.netlink.client import attr, attr_u32
+from pyctl.platform.netlink.raw import attr, attr_u32
 from tests import packets
 
 

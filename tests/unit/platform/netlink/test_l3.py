@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyctl.platform.netlink import l3
-from pyctl.platform.netlink.client import attr, attr_u32, attrs, u32
+from pyctl.platform.netlink.raw import attr, attr_u32, attrs, u32
 from tests import packets
 from tests.unit.intercept.conftest import address
 

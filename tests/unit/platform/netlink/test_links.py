@@ -6,7 +6,7 @@ import socket
 import struct
 
 from pyctl.platform.netlink import links
-from pyctl.platform.netlink.client import attr, attr_text, attr_u32, attrs, nest, u32
+from pyctl.platform.netlink.raw import attr, attr_text, attr_u32, attrs, nest, u32
 from tests import packets
 
 
@@ -103,10 +103,6 @@ def vxlan(index: int, lower: int) -> bytes:
     inside = nest(links.IFLA_INFO_DATA, attr_u32(links.IFLA_VXLAN_LINK, lower))
     info = nest(links.IFLA_LINKINFO, attr_text(links.IFLA_INFO_KIND, "vxlan"), inside)
     return links.ifinfo(index) + attr_text(links.IFLA_IFNAME, f"vx{index}") + info
-
-
-def test_names_are_read_without_the_rest() -> None:
-    assert links.names(Table(body(), vxlan(8, 2))) == {7: "eth0", 8: "vx8"}
 
 
 def test_whoever_refers_to_an_interface_is_found_among_many() -> None:

@@ -8,7 +8,7 @@ import struct
 import pytest
 
 from pyctl.platform.netlink import l3, neighbours
-from pyctl.platform.netlink.client import attr, attr_u32, attrs
+from pyctl.platform.netlink.raw import attr, attr_u32, attrs
 
 REACHABLE, INCOMPLETE = 0x02, 0x01
 MAC = attr(neighbours.NDA_LLADDR, b"\2\0\0\0\0\7")

@@ -6,7 +6,7 @@ import socket
 import struct
 
 from pyctl.platform.netlink import nexthops
-from pyctl.platform.netlink.client import NLA_F_NESTED, attr, attr_u32, attrs
+from pyctl.platform.netlink.raw import NLA_F_NESTED, attr, attr_u32, attrs
 from tests import packets
 
 V4 = socket.AF_INET

@@ -9,7 +9,7 @@ import pytest
 
 from pyctl.platform.netlink import l3, neighbours, nexthops
 from pyctl.platform.netlink import route_text as l3_text
-from pyctl.platform.netlink.client import attr, attr_text, attr_u32
+from pyctl.platform.netlink.raw import attr, attr_text, attr_u32
 from tests import packets
 
 NET = socket.inet_pton(socket.AF_INET, packets.pod_one_ip4)

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from pyctl.platform.netlink.client import NetlinkError
+from pyctl.platform.netlink.raw import NetlinkError
 from pyctl.platform.process import process_ref
 from pyctl.platform.sockets import tcp as tcp_sockets
 from pyctl.platform.sockets.listeners import listening_ports

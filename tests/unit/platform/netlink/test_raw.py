@@ -8,8 +8,8 @@ import struct
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyctl.platform.netlink import client as netlink
-from pyctl.platform.netlink.client import (
+from pyctl.platform.netlink import raw as netlink
+from pyctl.platform.netlink.raw import (
     attr,
     attr_text,
     attr_u32,
@@ -46,14 +46,14 @@ def test_a_refusal_tells_the_kernels_own_words() -> None:
     request = struct.pack("=IHHII", 16, 16, 5, 1, 0)
     body = struct.pack("=i", -errno.EINVAL) + request
     body += attr_text(netlink.NLMSGERR_ATTR_MSG, "Gateway is bad")
-    refused = netlink._refusal(body, netlink.NLM_F_ACK_TLVS)
+    refused = netlink.refusal(body, netlink.NLM_F_ACK_TLVS)
     assert refused is not None
     assert refused.errno == errno.EINVAL
     assert "Gateway is bad" in str(refused)
 
 
 def test_an_acknowledgement_is_no_refusal() -> None:
-    assert netlink._refusal(struct.pack("=i", 0) + b"\0" * 16, 0) is None
+    assert netlink.refusal(struct.pack("=i", 0) + b"\0" * 16, 0) is None
 
 
 @given(st.binary(max_size=40).filter(lambda raw: b"\0" not in raw))
@@ -62,7 +62,7 @@ def test_any_bytes_are_a_name_and_come_back(raw: bytes) -> None:
     assert attrs(attr_text(3, name))[3] == raw + b"\0"
 
 
-class Restless(netlink.NetlinkSocket):
+class Restless(netlink.RawNetlink):
     """A table of which every look is torn."""
 
     def __init__(self) -> None:
