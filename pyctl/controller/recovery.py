@@ -139,10 +139,15 @@ def adopt_workloads(context: Context) -> list[str]:
 
 
 def resync(context: Context) -> None:
-    """Retry what failed before: finish interrupted splices, steer ports, update the kernel. What is new is an
-    event. SegctlError if something is left.
+    """Retry what failed before: finish interrupted splices, steer ports, update the kernel. What fails again
+    keeps nothing else waiting. What is new is an event. SegctlError if something is left.
     """
-    lines = finish_journals(context) if context.unfinished else []
+    lines: list[str] = []
+    failed: list[str] = []
+    told = partial(_told_of, failed)
+    if context.unfinished:
+        with told("interrupted splices"):
+            lines += finish_journals(context)
     owners: dict[str, Workload] = {}
     for port_id in list(context.unsteered):
         workload = context.registry.by_port(port_id)
@@ -152,15 +157,16 @@ def resync(context: Context) -> None:
             owners[workload.id] = workload
     for workload in owners.values():
         left = tuple(p for p in workload.ports if p.port_id in context.unsteered)
-        lines += drop_broken_ports(context, workload)
-        still = context.registry.get(workload.id)
-        left = tuple(p for p in still.ports if p in left) if still else ()
-        lines += _steer(context, workload, left)
+        with told(f"the ports of {workload.name}"):
+            lines += drop_broken_ports(context, workload)
+            still = context.registry.get(workload.id)
+            left = tuple(p for p in still.ports if p in left) if still else ()
+            lines += _steer(context, workload, left)
     for line in lines:
         context.happened(Event("lifecycle", line))
     if context.stale or lines:
         context.refresh()
-    if due := context.due():
+    if due := [*failed, *context.due()]:
         raise SegctlError("; ".join(due))
 
 

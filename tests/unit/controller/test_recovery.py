@@ -1,9 +1,11 @@
-"""An interrupted splice is finished in the end, whoever holds its journal at first."""
+"""An interrupted splice is finished in the end, whoever holds its journal at first; what was refused is come
+back to."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,8 @@ from pyctl.controller import recovery
 from pyctl.errors import SegctlError
 from pyctl.intercept import recover
 from pyctl.intercept.steps.journal import taken
+from tests.lab.pace import wait_for
+from tests.unit.agent.played import REFUSED, Node, running
 from tests.unit.policy.makers import port, workload
 
 
@@ -67,3 +71,30 @@ def test_a_resync_looks_at_whose_ports_are_due_and_at_nobody_else(host, monkeypa
     context.registry.put(replace(context.registry.by_id["w2"], ports=()))
     recovery.resync(context)
     assert context.unsteered == {}
+
+
+def test_a_workload_that_is_not_to_be_helped_keeps_no_other_waiting(
+    monkeypatch, tmp_path
+):
+    """Its broken ports cannot be let go of, again and again; who comes after it is steered all the same."""
+
+    def refuses(_context: object, load: Any) -> list[str]:
+        if load.name == "db":
+            raise SegctlError("its end is held")
+        return []
+
+    with running(monkeypatch, tmp_path) as node:
+        node.attach(workload("db", port(2)), workload("web", port(1)))
+    again = Node(monkeypatch, tmp_path)
+    monkeypatch.setattr(recovery, "drop_broken_ports", refuses)
+    again.kernel.refuses["attach"] = REFUSED
+    again.agent.start()
+    again.kernel.refuses.clear()
+    wait_for(lambda: set(again.agent.context.unsteered) == {2})
+    wait_for(lambda: "db: its end is held" in str(again.agent.pending()))
+    assert not again.agent.context.stale
+    told = [event.message for event in again.agent.events.latest(100)]
+    monkeypatch.setattr(recovery, "drop_broken_ports", lambda *_: [])
+    wait_for(lambda: not again.agent.pending())
+    assert sum("its end is held" in line for line in told) <= 1
+    again.agent.stop()
