@@ -41,7 +41,7 @@ from pyctl.observe.watch import Watcher
 from pyctl.platform.process import process_ref
 from pyctl.policy.document.parse import parse
 from pyctl.runtime.base import Container
-from pyctl.runtime.resolve import at_place, configured, runtimes
+from pyctl.runtime.resolve import at_place, configured, resolve, runtimes
 from pyctl.state.ids import PortIds
 from pyctl.state.memory import Memory, places
 from pyctl.state.registry import Registry, find_workload
@@ -201,6 +201,10 @@ class Agent:
 
     def attach(self, order: AttachRequest) -> AttachResult:
         """Splice what the request names, or update its options if it is attached; see attach.attach."""
+        if order.container is not None and order.found is None:
+            # Ask here: the loop must not wait for a slow runtime.
+            found = resolve(order.container, order.container_host)
+            order = replace(order, found=found)
         result = self._loop.do(partial(self._attach, order))
         self._follow_remembered()
         return result
@@ -287,7 +291,15 @@ class Agent:
 
     def detach(self, order: DetachRequest) -> DetachResult:
         """Undo the splices that the request names; with many workloads, other requests run in between."""
+        if order.container is not None and not self._is_known(order.container):
+            # As for an attach.
+            found = resolve(order.container, order.container_host)
+            order = replace(order, found=found)
         return self._loop.do(partial(self._detach, order))
+
+    def _is_known(self, ref: str) -> bool:
+        known = (*self.view.workloads(), *self.lost())
+        return any(ref in (one.name, one.id) for one in known)
 
     def _detach(self, order: DetachRequest) -> DetachResult:
         self._finish_half_done(order.dry_run)

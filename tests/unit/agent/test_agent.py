@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from pyctl.agent import agent as agent_module
+from pyctl.controller.workloads import attach, attach_target
 from pyctl.errors import NotFoundError, SegctlError, UnreachableError, UsageError
 from pyctl.model.workload import Mode, ModeSource
 from pyctl.state.requests import AttachRequest, DetachRequest
@@ -17,6 +20,7 @@ from tests.unit.policy.makers import port, workload
 WEB = workload("web", port(1))
 DB = workload("db", port(2))
 ENDING = "the agent is ending. Nothing was changed."
+ATTACH = attach.attach
 
 
 @pytest.fixture
@@ -320,6 +324,54 @@ def test_who_is_asked_for_is_found_without_the_controller(node):
         node.agent.find(node.agent.view, "nobody")
     go.set()
     holder.join(10)
+
+
+@pytest.mark.parametrize(
+    "order", [AttachRequest(container="slow"), DetachRequest(container="slow")]
+)
+def test_nobody_waits_for_a_runtime_that_is_asked_for_a_container(
+    node, monkeypatch, order
+):
+    """It may take many seconds until it says that it does not answer."""
+    asked, go, told = threading.Event(), threading.Event(), []
+
+    def resolve(name: str, _host: str | None) -> Any:
+        asked.set()
+        go.wait(10)
+        raise NotFoundError(f"there is no container {name}")
+
+    for place in (agent_module, attach_target):
+        monkeypatch.setattr(place, "resolve", resolve)
+    monkeypatch.setattr(attach, "attach", ATTACH)
+
+    def ask() -> None:
+        try:
+            is_attach = isinstance(order, AttachRequest)
+            (node.agent.attach if is_attach else node.agent.detach)(order)
+        except NotFoundError as error:
+            told.append(str(error))
+
+    asker = threading.Thread(target=ask)
+    asker.start()
+    assert asked.wait(10)
+    other = threading.Thread(target=node.agent.set_mode, args=("web", Mode.QUARANTINE))
+    other.start()
+    other.join(5)
+    waited = other.is_alive()
+    go.set()
+    for thread in (asker, other):
+        thread.join(10)
+    assert not waited
+    assert told == ["there is no container slow."]
+
+
+def test_a_container_that_is_known_is_detached_without_its_runtime(node, monkeypatch):
+    def resolve(*_: object) -> None:
+        raise AssertionError("asked")
+
+    monkeypatch.setattr(agent_module, "resolve", resolve)
+    result = node.agent.detach(DetachRequest(container="web"))
+    assert result.workloads == ["web"]
 
 
 def test_what_is_asked_after_the_end_is_refused_and_what_was_read_stays(node):
