@@ -56,6 +56,8 @@ class Supervisor:
         self._launched = float("-inf")
         self._died_young = 0
         self._client = EngineClient(instance.engine_socket)
+        self._readers = EngineClient(instance.engine_socket)
+        """For whoever only reads: who changes or replaces the engine never waits for their turns."""
         self._rings: RingSet | None = None
         self._changing = threading.RLock()
         self._launching = False
@@ -227,7 +229,7 @@ class Supervisor:
         """Return the fields of the API's EngineStatus."""
         stats: Mapping[str, Any] = {}
         try:
-            stats = self._client.hello()["stats"]
+            stats = self._readers.hello()["stats"]
         except SegctlError:
             state = "down"
         else:
@@ -248,7 +250,7 @@ class Supervisor:
     def stats(self) -> Mapping[str, Any]:
         """Return the fields of struct sg_engine_stats; empty while no engine answers."""
         try:
-            found: Mapping[str, Any] = self._client.hello()["stats"]
+            found: Mapping[str, Any] = self._readers.hello()["stats"]
         except SegctlError:
             return {}
         return found
@@ -256,14 +258,14 @@ class Supervisor:
     def counters(self, port_id: int) -> Mapping[str, Counter]:
         """Return the engine's counts for a port; empty while none answers."""
         try:
-            return self._client.counters(port_id)
+            return self._readers.counters(port_id)
         except UnreachableError:
             return {}
 
     def cache_stats(self, port_id: int) -> Mapping[str, int]:
         """Return what became of a port's verdicts in the kernel; empty while no engine answers."""
         try:
-            return self._client.cache_stats(port_id)
+            return self._readers.cache_stats(port_id)
         except UnreachableError:
             return {}
 
@@ -290,14 +292,14 @@ class Supervisor:
     def session_count(self, port_id: int) -> int:
         """Return the number of live sessions of a port; 0 while no engine answers."""
         try:
-            return self._client.session_count(port_id)
+            return self._readers.session_count(port_id)
         except UnreachableError:
             return 0
 
     def sessions(self, limit: int) -> list[Session]:
         """Return live sessions of all ports; empty while no engine answers."""
         try:
-            return self._client.sessions(limit=limit)
+            return self._readers.sessions(limit=limit)
         except UnreachableError:
             return []
 
@@ -306,14 +308,14 @@ class Supervisor:
     ) -> EventBatch | None:
         """Return events as EngineClient.events; None while no engine answers."""
         try:
-            return self._client.events(epoch, ack=ack, after=after, limit=limit)
+            return self._readers.events(epoch, ack=ack, after=after, limit=limit)
         except UnreachableError:
             return None
 
     def hits(self, epoch: int, *, after: int) -> HitBatch | None:
         """Return hits as EngineClient.hits; None while no engine answers."""
         try:
-            return self._client.hits(epoch, after=after)
+            return self._readers.hits(epoch, after=after)
         except UnreachableError:
             return None
 
@@ -328,17 +330,20 @@ class Supervisor:
             self.release()
 
     def release(self) -> None:
-        """Close client and rings without ending the engine, which has descriptors of its own."""
+        """Close clients and rings without ending the engine, which has descriptors of its own."""
         self._client.close()
+        self._readers.close()
         if self._rings is not None:
             self._rings.close()
             self._rings = None
 
     def _end(self, *, kill: bool) -> None:
-        self._client.close()
         process, self._process = self._process, None
         if process is not None:
             _see_it_end(process, kill=kill)
+        # Its end breaks off whoever waits for an answer, so that nobody holds a client.
+        self._client.close()
+        self._readers.close()
 
 
 def flow_map(stats: Mapping[str, Any]) -> dict[str, int]:
