@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,7 @@ from pyctl.doctor import probe
 from pyctl.errors import NotCapableError, SegctlError
 from pyctl.model.instance import Instance
 from pyctl.model.workload import DatapathKind, Mode
+from pyctl.platform.netlink.client import NetlinkError
 from pyctl.platform.watch.filters import Touched
 from pyctl.policy.compile.compiler import port_pair
 from tests.unit.state.test_store import PORT, WEB
@@ -157,14 +159,19 @@ def test_a_port_that_cannot_be_repaired_keeps_no_other_from_it(node, monkeypatch
     def repair(port_id: int) -> list[str]:
         if port_id == PORT_ID:
             raise SegctlError("installing rules: no memory")
+        if port_id == PORT_ID + 1:
+            raise NetlinkError(errno.ENOBUFS, "no buffers")
         return [f"missing {port_id}"]
 
     for driver in (both._u32, both._ebpf):
         monkeypatch.setattr(driver, "repair", repair, raising=False)
     other = replace(PAIR, port_id=7, vex_ifindex=40, vin_ifindex=41)
-    assert both.repair([(PAIR, U32), (other, EBPF)], None) == [
+    third = replace(other, port_id=PORT_ID + 1)
+    found, failed = both.repair([(PAIR, U32), (third, U32), (other, EBPF)], None)
+    assert found == ["missing 7"]
+    assert failed == [
         f"port {PORT_ID}: installing rules: no memory.",
-        "missing 7",
+        f"port {PORT_ID + 1}: [Errno {errno.ENOBUFS}] no buffers",
     ]
 
 
