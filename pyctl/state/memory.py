@@ -8,6 +8,7 @@ change, never altered, so readers need no lock.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Collection, Mapping
@@ -149,7 +150,9 @@ def _value(key: str, value: Any) -> Any:
 
 
 class Memory:
-    """What one instance remembers. Every change raises SegctlError where the disk refuses."""
+    """What one instance remembers. Every change, and every look at a mode, raises SegctlError where the disk
+    refuses.
+    """
 
     def __init__(self, instance: Instance) -> None:
         self._folder = instance.state_dir / "containers"
@@ -220,11 +223,13 @@ class Memory:
         self.keep_mode(replace(workload, forced_mode=None))
 
     def _modes(self) -> dict[str, list[str | None]]:
-        try:
+        # Whatever else keeps the file from being read is no proof that no mode is kept.
+        no_file = contextlib.suppress(FileNotFoundError, ValueError)
+        with told(f"reading {self._modes_file}"), no_file:
             found = json.loads(read_any(self._modes_file))
-        except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}
+            if isinstance(found, dict):
+                return found
+        return {}
 
     def keep_mode(self, workload: Workload) -> None:
         """Remember the workload's forced mode (or that it has none), for when it is attached again."""
