@@ -483,3 +483,15 @@ def test_one_that_never_began_may_end():
     loop.close()
     with pytest.raises(UnreachableError, match="is ending"):
         loop.do(lambda: None)
+
+
+def test_one_whose_thread_could_not_begin_may_end(monkeypatch):
+    def no_thread(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    loop = Loop("test")
+    with monkeypatch.context() as process:
+        process.setattr(module.threading.Thread, "start", no_thread)
+        with pytest.raises(RuntimeError, match="can't start"):
+            loop.start()
+    loop.close()
