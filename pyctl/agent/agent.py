@@ -298,7 +298,7 @@ class Agent:
         return self._loop.do(partial(self._detach, order))
 
     def _is_known(self, ref: str) -> bool:
-        known = (*self.view.workloads(), *self.lost())
+        known = (*self.view.workloads(), *self.lost(self.view))
         return any(ref in (one.name, one.id) for one in known)
 
     def _detach(self, order: DetachRequest) -> DetachResult:
@@ -327,7 +327,7 @@ class Agent:
         self, ref: str, mode: Mode | None, *, dry_run: bool = False
     ) -> Workload:
         """Force the workload's mode as Workload.forced does. Raise SegctlError where quarantine does not hold
-        for all of its interfaces; it holds for the others then.
+        for all of its interfaces (it holds for the others then), or is not kept for its next start.
         """
         return self._loop.do(partial(self._set_mode, ref, mode, dry_run=dry_run))
 
@@ -337,14 +337,26 @@ class Agent:
         after = before.forced(mode)
         if dry_run:
             return after
-        # Store it first, where it outlives container, agent and host.
-        context.memory.keep_mode(after)
+        unkept = None
+        try:
+            # Store it first, where it outlives container, agent and host.
+            context.memory.keep_mode(after)
+        except SegctlError as error:
+            # A full disk keeps nobody out of quarantine.
+            if mode is not Mode.QUARANTINE:
+                raise
+            unkept = error
         if after.id in context.registry.by_id:
             self._put_mode(before, after)
         was, now = context.mode_of(before), context.mode_of(after)
         told = f"mode {was.mode} → {now.mode}"
         context.happened(Event("lifecycle", told, workload=after.name))
         uninspected.cover(context, after)
+        if unkept is not None:
+            unkept.state = (
+                "the quarantine holds, but not when its container starts anew"
+            )
+            raise unkept
         return after
 
     def _put_mode(self, before: Workload, after: Workload) -> None:
@@ -405,28 +417,27 @@ class Agent:
         self.supervisor.tell(lambda engine: engine.log_level(level))
         return before
 
-    def stop(self, *, detach: bool = False) -> list[str]:
-        """End the agent. Workloads and engine stay as they are, unless `detach`. If no workload is left,
-        everything of the instance is removed. Return the names of those detached.
+    def stop(self) -> None:
+        """End the agent. Workloads and engine stay as they are. If no workload is left, everything of the
+        instance is removed.
         """
         self.auto_attacher.stop()
-        names: list[str] = []
-        if detach:
-            names = self.detach(DetachRequest(all=True)).workloads
         for watcher in self._watchers:
             watcher.stop()
-        self.collector.collect()
+        with contextlib.suppress(SegctlError):
+            self.collector.collect()
         # A request that still waits must not change anything after the next agent has started.
         self._loop.close()
-        if self._is_empty():
-            self.supervisor.stop()
-            self.context.steering.drivers.cleanup()
-            remove_enforcer(self.instance)
-        else:
-            self.supervisor.release()
-        self.context.history.stop()
-        _log.info("agent stopped", detached=names)
-        return names
+        try:
+            if self._is_empty():
+                self.supervisor.stop()
+                self.context.steering.drivers.cleanup()
+                remove_enforcer(self.instance)
+            else:
+                self.supervisor.release()
+        finally:
+            self.context.history.stop()
+        _log.info("agent stopped")
 
 
 def _since(started: float) -> float:

@@ -220,6 +220,21 @@ def test_a_mode_that_is_tried_changes_nothing(node):
     assert node.kernel.calls == []
 
 
+def test_a_full_disk_keeps_nobody_out_of_quarantine(node, monkeypatch):
+    def full(_load: Any) -> None:
+        raise SegctlError("no space left")
+
+    monkeypatch.setattr(node.agent.context.memory, "keep_mode", full)
+    with pytest.raises(SegctlError, match="no space left") as caught:
+        node.agent.set_mode("web", Mode.QUARANTINE)
+    assert "quarantine holds" in caught.value.state
+    assert node.agent.view.find("web").forced_mode is Mode.QUARANTINE
+    assert node.agent._loop.do(node.holds)
+    with pytest.raises(SegctlError, match="no space left"):
+        node.agent.set_mode("web", Mode.MONITOR)
+    assert node.agent.view.find("web").forced_mode is Mode.QUARANTINE
+
+
 @pytest.mark.parametrize("call", ["update", "policy_set", "publish", "sync"])
 def test_a_mode_that_is_refused_is_the_former_one_everywhere_in_the_end(node, call):
     node.kernel.refuses[call] = REFUSED
@@ -370,8 +385,7 @@ def test_a_container_that_is_known_is_detached_without_its_runtime(node, monkeyp
         raise AssertionError("asked")
 
     monkeypatch.setattr(agent_module, "resolve", resolve)
-    result = node.agent.detach(DetachRequest(container="web"))
-    assert result.workloads == ["web"]
+    assert node.agent.detach(DetachRequest(container="web")).workloads == ["web"]
 
 
 def test_what_is_asked_after_the_end_is_refused_and_what_was_read_stays(node):
@@ -397,8 +411,19 @@ def test_at_its_end_the_engine_is_left_to_those_who_are_attached(node):
     assert not {"stop", "cleanup", "remove_enforcer"} & {*node.kernel.calls}
 
 
+def test_what_fails_at_the_end_costs_no_record(node):
+    """The last second of flows and events is on disk, whatever cannot be taken away."""
+    node.agent.detach(DetachRequest(all=True))
+    node.kernel.refuses |= {"events": REFUSED, "cleanup": REFUSED}
+    with pytest.raises(SegctlError, match="no room"):
+        node.agent.stop()
+    assert "stop" in node.kernel.calls
+    assert not node.agent.context.history._thread.is_alive()
+
+
 def test_with_none_attached_nothing_is_left(node):
-    assert node.agent.stop(detach=True) == ["db", "web"]
+    node.agent.detach(DetachRequest(all=True))
+    node.agent.stop()
     last = [
         one
         for one in node.kernel.calls
@@ -470,6 +495,6 @@ def test_what_cannot_be_steered_at_the_start_is_pending_and_steered_later(
 
 def test_an_agent_that_has_not_started_can_be_stopped(monkeypatch, tmp_path):
     node = Node(monkeypatch, tmp_path)
-    assert node.agent.stop() == []
+    node.agent.stop()
     with pytest.raises(UnreachableError):
         node.agent.set_log_level("debug")
