@@ -246,11 +246,11 @@ class Agent:
         """
         asked = runtimes(host) if host else configured(self._config.container_hosts)
         followed = () if host else self.auto_attacher.runtimes
-        each = {one.place: one for one in (*asked, *followed)}
+        by_place = {one.place: one for one in (*asked, *followed)}
         attached, memory = self.view.workloads(), self.context.memory
         failures = self.auto_attacher.failures
         inventory = Inventory(self.instance, attached, memory, failures)
-        return inventory.of(each.values())
+        return inventory.of(by_place.values())
 
     def find(self, view: View, ref: str) -> Workload:
         """Return a workload of the view, or a lost container, by id, name, pid or id prefix; see View.find."""
@@ -294,7 +294,7 @@ class Agent:
         if order.container is not None and not self._is_known(order.container):
             # As for an attach.
             found = resolve(order.container, order.container_host)
-            order = replace(order, found=found)
+            order = replace(order, container=None, pid=found.pid)
         return self._loop.do(partial(self._detach, order))
 
     def _is_known(self, ref: str) -> bool:

@@ -145,9 +145,8 @@ def resync(context: Context) -> None:
     lines: list[str] = []
     failed: list[str] = []
     told = partial(_told_of, failed)
-    if context.unfinished:
-        with told("interrupted splices"):
-            lines += finish_journals(context)
+    with told("interrupted splices"):
+        lines += finish_journals(context) if context.unfinished else []
     owners: dict[str, Workload] = {}
     for port_id in list(context.unsteered):
         workload = context.registry.by_port(port_id)

@@ -12,7 +12,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -29,6 +29,7 @@ from pyctl.platform import netns
 from pyctl.platform.process import Running
 
 _log = structlog.get_logger()
+T = TypeVar("T")
 
 END_SECONDS = 5.0
 NO_LIMIT = 2**32 - 1
@@ -227,12 +228,8 @@ class Supervisor:
 
     def status(self) -> dict[str, Any]:
         """Return the fields of the API's EngineStatus."""
-        stats: Mapping[str, Any] = {}
-        try:
-            stats = self._readers.hello()["stats"]
-        except SegctlError:
-            state = "down"
-        else:
+        stats, state = self.stats(), "down"
+        if stats:
             state = "running" if self.carries() else "cut off"
         now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
         beat = stats.get("heartbeat_ns")
@@ -255,19 +252,19 @@ class Supervisor:
             return {}
         return found
 
+    def _read(self, ask: Callable[[EngineClient], T], otherwise: T) -> T:
+        try:
+            return ask(self._readers)
+        except UnreachableError:
+            return otherwise
+
     def counters(self, port_id: int) -> Mapping[str, Counter]:
         """Return the engine's counts for a port; empty while none answers."""
-        try:
-            return self._readers.counters(port_id)
-        except UnreachableError:
-            return {}
+        return self._read(lambda engine: engine.counters(port_id), {})
 
     def cache_stats(self, port_id: int) -> Mapping[str, int]:
         """Return what became of a port's verdicts in the kernel; empty while no engine answers."""
-        try:
-            return self._readers.cache_stats(port_id)
-        except UnreachableError:
-            return {}
+        return self._read(lambda engine: engine.cache_stats(port_id), {})
 
     def flow_map(self, port_ids: Iterable[int]) -> Mapping[str, int] | None:
         """Return the API's FlowMap for these ports; None while no engine answers."""
@@ -291,33 +288,23 @@ class Supervisor:
 
     def session_count(self, port_id: int) -> int:
         """Return the number of live sessions of a port; 0 while no engine answers."""
-        try:
-            return self._readers.session_count(port_id)
-        except UnreachableError:
-            return 0
+        return self._read(lambda engine: engine.session_count(port_id), 0)
 
     def sessions(self, limit: int) -> list[Session]:
         """Return live sessions of all ports; empty while no engine answers."""
-        try:
-            return self._readers.sessions(limit=limit)
-        except UnreachableError:
-            return []
+        return self._read(lambda engine: engine.sessions(limit=limit), [])
 
     def events(
         self, epoch: int, *, ack: int, after: int, limit: int
     ) -> EventBatch | None:
         """Return events as EngineClient.events; None while no engine answers."""
-        try:
-            return self._readers.events(epoch, ack=ack, after=after, limit=limit)
-        except UnreachableError:
-            return None
+        return self._read(
+            lambda engine: engine.events(epoch, ack=ack, after=after, limit=limit), None
+        )
 
     def hits(self, epoch: int, *, after: int) -> HitBatch | None:
         """Return hits as EngineClient.hits; None while no engine answers."""
-        try:
-            return self._readers.hits(epoch, after=after)
-        except UnreachableError:
-            return None
+        return self._read(lambda engine: engine.hits(epoch, after=after), None)
 
     def stop(self) -> None:
         """End the engine and close the rings. Idempotent."""

@@ -83,13 +83,11 @@ class AttachResult:
 
 @dataclass(frozen=True)
 class DetachRequest:
-    """A request to undo a splice; exactly one of pid, container, workload and all says whose."""
+    """A request to undo a splice; exactly one of the four fields says whose."""
 
     pid: int | None = None
     container: str | None = None
     container_host: str | None = None
-    found: Container | None = None
-    """The container, if its runtime has described it already."""
     workload: str | None = None
     all: bool = False
     dry_run: bool = False

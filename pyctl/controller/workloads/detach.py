@@ -153,7 +153,7 @@ def _meant(context: Context, order: DetachRequest) -> list[Workload]:
             workload.id,
         ):
             return [workload]
-    target = find_target(order.pid, order.container, order.container_host, order.found)
+    target = find_target(order.pid, order.container, order.container_host)
     known = workload_in_netns(context.registry.all(), target.process)
     return [known] if known else []
 
