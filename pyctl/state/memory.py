@@ -31,10 +31,10 @@ from pyctl.runtime.base import Container
 from pyctl.state.requests import AttachRequest
 from pyctl.state.store import (
     NO_RECORD,
+    disk_errors,
     from_json,
     read_any,
     to_json,
-    told,
     write_atomically,
 )
 
@@ -158,7 +158,7 @@ class Memory:
         self._folder = instance.state_dir / "containers"
         self._modes_file = instance.state_dir / "modes.json"
         self._by_key: dict[str, Remembered] = {}
-        with told(f"creating {self._folder}"):
+        with disk_errors(f"creating {self._folder}"):
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def load(self) -> list[str]:
@@ -203,13 +203,13 @@ class Memory:
         bare = replace(workload, ports=(), forced_mode=None, mode_before=None)
         one = Remembered(container.name, container.place, said, bare)
         if one != former:
-            with told(f"remembering container {container.name}"):
+            with disk_errors(f"remembering container {container.name}"):
                 write_atomically(self._folder / f"{one.key}.json", text_of(one))
             self._by_key = {**self._by_key, one.key: one}
 
     def forget(self, one: Remembered) -> None:
         """Stop attaching the container. Idempotent."""
-        with told(f"forgetting container {one.container}"):
+        with disk_errors(f"forgetting container {one.container}"):
             (self._folder / f"{one.key}.json").unlink(missing_ok=True)
         left = dict(self._by_key)
         left.pop(one.key, None)
@@ -225,7 +225,7 @@ class Memory:
     def _modes(self) -> dict[str, list[str | None]]:
         # Whatever else keeps the file from being read is no proof that no mode is kept.
         no_file = contextlib.suppress(FileNotFoundError, ValueError)
-        with told(f"reading {self._modes_file}"), no_file:
+        with disk_errors(f"reading {self._modes_file}"), no_file:
             found = json.loads(read_any(self._modes_file))
             if isinstance(found, dict):
                 return found
@@ -241,7 +241,7 @@ class Memory:
                 kept[key] = [workload.forced_mode, workload.mode_before]
         if list(kept.items()) != list(former.items()):
             newest = dict(list(kept.items())[-MODES_KEPT:])
-            with told(f"remembering the mode of {workload.name}"):
+            with disk_errors(f"remembering the mode of {workload.name}"):
                 write_atomically(self._modes_file, json.dumps(newest))
 
     def with_mode(self, workload: Workload) -> Workload:
