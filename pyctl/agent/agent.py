@@ -59,6 +59,7 @@ from pyctl.telemetry.events import Event, EventLog
 from pyctl.telemetry.history.collect import Collector
 from pyctl.telemetry.history.query import Reader
 from pyctl.telemetry.history.writer import History, State
+from pyctl.telemetry.open_flows import impact
 
 _log = structlog.get_logger()
 _RESYNC = "resync"
@@ -101,7 +102,7 @@ class Agent:
             port_ids=PortIds(store.last_port_id()),
         )
         self.revisions = Revisions(instance)
-        self._policies = Policies(self.context, self.supervisor, self.revisions)
+        self._policies = Policies(self.context, self.revisions)
         self.warnings: list[str] = []
         self.collector = Collector(
             self.supervisor,
@@ -384,8 +385,11 @@ class Agent:
         """
         started = time.monotonic()
         policy = parse(text)
+        # Before the switch: the engine judges open flows anew at their next packet. And here: the loop must
+        # not wait while thousands of them are judged.
+        seen = impact(self.supervisor, policy, self.view.workloads())
         log = partial(self._policies.log, policy, author, comment, uid)
-        apply = partial(self._policies.apply, policy, log, dry_run=dry_run)
+        apply = partial(self._policies.apply, policy, seen, log, dry_run=dry_run)
         result = self._loop.do(apply)
         return replace(result, elapsed_ms=_since(started))
 
