@@ -186,22 +186,28 @@ class Loop:
         self._do_work()
 
     def _run(self) -> None:
-        while True:
+        try:
+            while not self._closed:
+                self._wait()
+                self._do_request()
+                self._do_work()
+        finally:
+            # Whatever ended it, nobody waits for an answer that does not come.
             with self._changed:
-                if self._closed:
-                    break
-                if not self._requests:
-                    due = min((one.due for one in self._work.values()), default=None)
-                    pause = None if due is None else due - time.monotonic()
-                    if pause is None or pause > 0:
-                        self._changed.wait(pause)
-            self._do_request()
-            self._do_work()
+                self._closed = True
+                refused, self._requests = self._requests, deque()
+            for request in refused:
+                request.error = _ending()
+                request.done.set()
+
+    def _wait(self) -> None:
+        """Wait until there is a request, work is due, or the loop ends."""
         with self._changed:
-            refused, self._requests = self._requests, deque()
-        for request in refused:
-            request.error = _ending()
-            request.done.set()
+            if not self._requests and not self._closed:
+                due = min((one.due for one in self._work.values()), default=None)
+                pause = None if due is None else due - time.monotonic()
+                if pause is None or pause > 0:
+                    self._changed.wait(pause)
 
     def _do_request(self) -> None:
         with self._changed:
