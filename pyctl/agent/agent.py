@@ -41,7 +41,7 @@ from pyctl.observe.watch import Watcher
 from pyctl.platform.process import process_ref
 from pyctl.policy.document.parse import parse
 from pyctl.runtime.base import Container
-from pyctl.runtime.resolve import at_place, configured, runtimes
+from pyctl.runtime.resolve import at_place, configured, resolve, runtimes
 from pyctl.state.ids import PortIds
 from pyctl.state.memory import Memory, places
 from pyctl.state.registry import Registry, find_workload
@@ -59,6 +59,7 @@ from pyctl.telemetry.events import Event, EventLog
 from pyctl.telemetry.history.collect import Collector
 from pyctl.telemetry.history.query import Reader
 from pyctl.telemetry.history.writer import History, State
+from pyctl.telemetry.open_flows import impact
 
 _log = structlog.get_logger()
 _RESYNC = "resync"
@@ -101,7 +102,7 @@ class Agent:
             port_ids=PortIds(store.last_port_id()),
         )
         self.revisions = Revisions(instance)
-        self._policies = Policies(self.context, self.supervisor, self.revisions)
+        self._policies = Policies(self.context, self.revisions)
         self.warnings: list[str] = []
         self.collector = Collector(
             self.supervisor,
@@ -201,6 +202,10 @@ class Agent:
 
     def attach(self, order: AttachRequest) -> AttachResult:
         """Splice what the request names, or update its options if it is attached; see attach.attach."""
+        if order.container is not None and order.found is None:
+            # Ask here: the loop must not wait for a slow runtime.
+            found = resolve(order.container, order.container_host)
+            order = replace(order, found=found)
         result = self._loop.do(partial(self._attach, order))
         self._follow_remembered()
         return result
@@ -242,11 +247,11 @@ class Agent:
         """
         asked = runtimes(host) if host else configured(self._config.container_hosts)
         followed = () if host else self.auto_attacher.runtimes
-        each = {one.place: one for one in (*asked, *followed)}
+        by_place = {one.place: one for one in (*asked, *followed)}
         attached, memory = self.view.workloads(), self.context.memory
         failures = self.auto_attacher.failures
         inventory = Inventory(self.instance, attached, memory, failures)
-        return inventory.of(each.values())
+        return inventory.of(by_place.values())
 
     def find(self, view: View, ref: str) -> Workload:
         """Return a workload of the view, or a lost container, by id, name, pid or id prefix; see View.find."""
@@ -287,7 +292,15 @@ class Agent:
 
     def detach(self, order: DetachRequest) -> DetachResult:
         """Undo the splices that the request names; with many workloads, other requests run in between."""
+        if order.container is not None and not self._is_known(order.container):
+            # As for an attach.
+            found = resolve(order.container, order.container_host)
+            order = replace(order, container=None, pid=found.pid)
         return self._loop.do(partial(self._detach, order))
+
+    def _is_known(self, ref: str) -> bool:
+        known = (*self.view.workloads(), *self.lost(self.view))
+        return any(ref in (one.name, one.id) for one in known)
 
     def _detach(self, order: DetachRequest) -> DetachResult:
         self._finish_half_done(order.dry_run)
@@ -315,7 +328,7 @@ class Agent:
         self, ref: str, mode: Mode | None, *, dry_run: bool = False
     ) -> Workload:
         """Force the workload's mode as Workload.forced does. Raise SegctlError where quarantine does not hold
-        for all of its interfaces; it holds for the others then.
+        for all of its interfaces (it holds for the others then), or is not kept for its next start.
         """
         return self._loop.do(partial(self._set_mode, ref, mode, dry_run=dry_run))
 
@@ -325,14 +338,26 @@ class Agent:
         after = before.forced(mode)
         if dry_run:
             return after
-        # Store it first, where it outlives container, agent and host.
-        context.memory.keep_mode(after)
+        unkept = None
+        try:
+            # Store it first, where it outlives container, agent and host.
+            context.memory.keep_mode(after)
+        except SegctlError as error:
+            # A full disk keeps nobody out of quarantine.
+            if mode is not Mode.QUARANTINE:
+                raise
+            unkept = error
         if after.id in context.registry.by_id:
             self._put_mode(before, after)
         was, now = context.mode_of(before), context.mode_of(after)
         told = f"mode {was.mode} → {now.mode}"
         context.happened(Event("lifecycle", told, workload=after.name))
         uninspected.cover(context, after)
+        if unkept is not None:
+            unkept.state = (
+                "the quarantine holds, but not when its container starts anew"
+            )
+            raise unkept
         return after
 
     def _put_mode(self, before: Workload, after: Workload) -> None:
@@ -360,8 +385,11 @@ class Agent:
         """
         started = time.monotonic()
         policy = parse(text)
+        # Before the switch: the engine judges open flows anew at their next packet. And here: the loop must
+        # not wait while thousands of them are judged.
+        seen = impact(self.supervisor, policy, self.view.workloads())
         log = partial(self._policies.log, policy, author, comment, uid)
-        apply = partial(self._policies.apply, policy, log, dry_run=dry_run)
+        apply = partial(self._policies.apply, policy, seen, log, dry_run=dry_run)
         result = self._loop.do(apply)
         return replace(result, elapsed_ms=_since(started))
 
@@ -393,28 +421,27 @@ class Agent:
         self.supervisor.call_engine(lambda engine: engine.log_level(level))
         return before
 
-    def stop(self, *, detach: bool = False) -> list[str]:
-        """End the agent. Workloads and engine stay as they are, unless `detach`. If no workload is left,
-        everything of the instance is removed. Return the names of those detached.
+    def stop(self) -> None:
+        """End the agent. Workloads and engine stay as they are. If no workload is left, everything of the
+        instance is removed.
         """
         self.auto_attacher.stop()
-        names: list[str] = []
-        if detach:
-            names = self.detach(DetachRequest(all=True)).workloads
         for watcher in self._watchers:
             watcher.stop()
-        self.collector.collect()
+        with contextlib.suppress(SegctlError):
+            self.collector.collect()
         # A request that still waits must not change anything after the next agent has started.
         self._loop.close()
-        if self._is_empty():
-            self.supervisor.stop()
-            self.context.steering.drivers.cleanup()
-            remove_enforcer(self.instance)
-        else:
-            self.supervisor.release()
-        self.context.history.stop()
-        _log.info("agent stopped", detached=names)
-        return names
+        try:
+            if self._is_empty():
+                self.supervisor.stop()
+                self.context.steering.drivers.cleanup()
+                remove_enforcer(self.instance)
+            else:
+                self.supervisor.release()
+        finally:
+            self.context.history.stop()
+        _log.info("agent stopped")
 
 
 def _since(started: float) -> float:

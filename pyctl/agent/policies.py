@@ -12,7 +12,6 @@ from collections.abc import Callable
 
 from pyctl.controller.commit_policy import commit_policy
 from pyctl.controller.context import Context
-from pyctl.engine.supervisor import Supervisor
 from pyctl.errors import SegctlError, UsageError
 from pyctl.policy.compile.diff import changed_ports, changes
 from pyctl.policy.document.identity import rule_key
@@ -20,12 +19,12 @@ from pyctl.policy.document.named_ports import PORT_LABEL, PortNames
 from pyctl.policy.document.parse import parse
 from pyctl.policy.document.resolve import empty_groups
 from pyctl.policy.document.types import Policy
+from pyctl.policy.evaluate.impact import Impact
 from pyctl.state.requests import PolicyResult
 from pyctl.state.revisions import UNTOLD, Revisions
 from pyctl.telemetry.events import Event
 from pyctl.telemetry.history import hits
 from pyctl.telemetry.history.hits import Count
-from pyctl.telemetry.open_flows import impact
 
 _NAMES_TOLD = 10
 
@@ -33,11 +32,8 @@ _NAMES_TOLD = 10
 class Policies:
     """The policy in force and its revisions, used by the controller's loop and before it by the start."""
 
-    def __init__(
-        self, context: Context, supervisor: Supervisor, revisions: Revisions
-    ) -> None:
+    def __init__(self, context: Context, revisions: Revisions) -> None:
         self._context = context
-        self._supervisor = supervisor
         self._revisions = revisions
         self.applied_at: float | None = None
 
@@ -74,14 +70,14 @@ class Policies:
             raise
 
     def apply(
-        self, policy: Policy, log: Callable[[], None], *, dry_run: bool
+        self, policy: Policy, seen: Impact, log: Callable[[], None], *, dry_run: bool
     ) -> PolicyResult:
-        """Replace the policy in force, and call `log` to log it; return what that changes."""
+        """Replace the policy in force, and call `log` to log it; return what that changes, with its impact
+        `seen` before.
+        """
         context = self._context
-        before, loads = context.policy, context.registry.all()
+        before = context.policy
         ports = len(changed_ports(context.compile(), context.compile_with(policy)))
-        # Before the switch: the engine judges open flows anew at their next packet.
-        seen = impact(self._supervisor, policy, loads)
         if not dry_run:
             # Commit an unchanged policy, too: after a failure it may not hold everywhere.
             commit_policy(context, policy)

@@ -76,7 +76,9 @@ class Context:
 
     def due(self) -> list[str]:
         """Return what was refused and will be tried again, a line each."""
-        lines = [f"port {port_id}: {why}" for port_id, why in self.unsteered.items()]
+        # A copy, because readers ask too while the loop steers ports.
+        unsteered = self.unsteered.copy().items()
+        lines = [f"port {port_id}: {why}" for port_id, why in unsteered]
         stale = ["engine and kernel follow the last change"] if self.stale else []
         return [*lines, *self.unfinished, *stale]
 

@@ -82,7 +82,7 @@ class Loop:
         self._changed = threading.Condition()
         self._requests: deque[_Request] = deque()
         self._work: dict[Key, Work] = {}
-        self._doing: dict[Key, Work] = {}
+        self._running: dict[Key, Work] = {}
         self._rests: dict[Key, float] = {}
         self._thread: threading.Thread | None = None
         self._closed = False
@@ -101,9 +101,9 @@ class Loop:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-        if self._thread is not None:
+        if self._thread is not None and self._thread.is_alive():
             self._thread.join()
-            self._thread = None
+        self._thread = None
 
     @property
     def closing(self) -> bool:
@@ -158,7 +158,7 @@ class Loop:
         """Forget the key's work; if it runs now, it ends and is not tried again."""
         with self._changed:
             self._work.pop((kind, key), None)
-            self._doing.pop((kind, key), None)
+            self._running.pop((kind, key), None)
 
     def rest(self, kind: str, key: str, seconds: float) -> None:
         """Leave the key alone for so many seconds, even if it is put again."""
@@ -168,7 +168,7 @@ class Loop:
     def pending(self) -> list[Work]:
         """Return the work that runs, is due, or failed and will be tried again."""
         with self._changed:
-            known = {**self._doing, **self._work}
+            known = {**self._running, **self._work}
         return [known[key] for key in sorted(known)]
 
     def yield_to_waiters(self) -> None:
@@ -186,22 +186,28 @@ class Loop:
         self._do_work()
 
     def _run(self) -> None:
-        while True:
+        try:
+            while not self._closed:
+                self._wait()
+                self._do_request()
+                self._do_work()
+        finally:
+            # Whatever ended it, nobody waits for an answer that does not come.
             with self._changed:
-                if self._closed:
-                    break
-                if not self._requests:
-                    due = min((one.due for one in self._work.values()), default=None)
-                    pause = None if due is None else due - time.monotonic()
-                    if pause is None or pause > 0:
-                        self._changed.wait(pause)
-            self._do_request()
-            self._do_work()
+                self._closed = True
+                refused, self._requests = self._requests, deque()
+            for request in refused:
+                request.error = _ending()
+                request.done.set()
+
+    def _wait(self) -> None:
+        """Wait until there is a request, work is due, or the loop ends."""
         with self._changed:
-            refused, self._requests = self._requests, deque()
-        for request in refused:
-            request.error = _ending()
-            request.done.set()
+            if not self._requests and not self._closed:
+                due = min((one.due for one in self._work.values()), default=None)
+                pause = None if due is None else due - time.monotonic()
+                if pause is None or pause > 0:
+                    self._changed.wait(pause)
 
     def _do_request(self) -> None:
         with self._changed:
@@ -212,7 +218,7 @@ class Loop:
             request.result = request.call()
         except BaseException as error:  # noqa: BLE001  it is the asker's
             request.error = error
-        self._tell(self._after)
+        self._call_back(self._after)
         request.done.set()
 
     def _do_work(self) -> None:
@@ -229,7 +235,7 @@ class Loop:
             batch = batch[: self._kinds[due[0].kind].at_once]
             for one in batch:
                 key = one.kind, one.key
-                self._doing[key] = self._work.pop(key)
+                self._running[key] = self._work.pop(key)
         kind = self._kinds[batch[0].kind]
         keys = [one.key for one in batch]
         try:
@@ -237,15 +243,15 @@ class Loop:
         except Exception as error:  # noqa: BLE001  the loop lives on
             failures = dict.fromkeys(keys, error)
         ended = time.monotonic()
-        self._tell(self._after)
+        self._call_back(self._after)
         with self._changed:
             until = ended + kind.rests * (ended - now) / len(batch)
             self._rests = {key: at for key, at in self._rests.items() if at > ended}
-            news = [one for one in batch if self._done(kind, one, until, failures)]
+            news = [one for one in batch if self._requeue(kind, one, until, failures)]
         for one in news:
-            self._tell(partial(kind.failed, one.key, failures[one.key]))
+            self._call_back(partial(kind.failed, one.key, failures[one.key]))
 
-    def _done(self, kind: Kind, one: Work, until: float, failures: Failures) -> bool:
+    def _requeue(self, kind: Kind, one: Work, until: float, failures: Failures) -> bool:
         """Schedule the next run of finished work; return whether it failed for a new reason."""
         key = one.kind, one.key
         rests = self._rests[key] = max(until, self._rests.get(key, until))
@@ -253,7 +259,7 @@ class Loop:
         if again is not None:
             # The key was put again while its work ran.
             self._work[key] = replace(again, due=max(again.due, rests))
-        if self._doing.pop(key, None) is None:
+        if self._running.pop(key, None) is None:
             return False
         if error is None:
             if kind.every_s is not None:
@@ -269,7 +275,7 @@ class Loop:
         self._work[key] = Work(*key, time.monotonic() + pause, tries, why)
         return news
 
-    def _tell(self, call: Callable[[], object]) -> None:
+    def _call_back(self, call: Callable[[], object]) -> None:
         """Run a callback; log its exceptions instead of raising them, so that the loop lives on."""
         try:
             call()

@@ -103,14 +103,14 @@ def adopt_workloads(context: Context) -> list[str]:
     """
     put_on = context.steering.drivers.put_on
     warnings = context.registry.load(lambda one: put_on(one, one.datapath))
-    told = partial(_told_of, warnings)
-    with told("ports of interrupted splices"):
+    tried = partial(_as_warnings, warnings)
+    with tried("ports of interrupted splices"):
         _drop_undone_ports(context)
     for workload in context.registry.all():
-        with told(f"the ports of {workload.name}"):
+        with tried(f"the ports of {workload.name}"):
             warnings += drop_broken_ports(context, workload)
     done_with = _done_with(context)
-    with told("the host's bridges"):
+    with tried("the host's bridges"):
         know_segments(context)
     workloads = context.registry.all()
     for number, workload in enumerate(workloads):
@@ -118,32 +118,36 @@ def adopt_workloads(context: Context) -> list[str]:
             _log.info(f"starting: {number} of {len(workloads)} workloads taken over")
         if workload.id in done_with:
             warnings.append(f"{workload.name} ended while no agent ran")
-            with told(f"removing {workload.name}"):
+            with tried(f"removing {workload.name}"):
                 warnings += detach_workload(context, workload)
             continue
         warnings += _steer(context, workload, workload.ports)
         if workload.offload is Offload.OFF:
-            with told(f"the offloads of {workload.name}"):
+            with tried(f"the offloads of {workload.name}"):
                 context.switch_offloads(workload)
     known = [port for workload in context.registry.all() for port in workload.ports]
-    with told("stray ports"):
+    with tried("stray ports"):
         for orphan in find_orphans(context.instance, known):
             warnings.append(f"removed stray ports {orphan.vex} {orphan.vin}")
-            with told(f"ports {orphan.vex} {orphan.vin}"):
+            with tried(f"ports {orphan.vex} {orphan.vin}"):
                 _send_home(context, orphan)
-    with told("the policy"):
+    with tried("the policy"):
         # Workloads that ended meanwhile leave their groups. If this fails, it is tried again.
         context.refresh()
-    with told("the offloads"):
+    with tried("the offloads"):
         context.switch_bridge()
     return warnings
 
 
 def resync(context: Context) -> None:
-    """Retry what failed before: finish interrupted splices, steer ports, update the kernel. What is new is an
-    event. SegctlError if something is left.
+    """Retry what failed before: finish interrupted splices, steer ports, update the kernel. What fails again
+    keeps nothing else waiting. What is new is an event. SegctlError if something is left.
     """
-    lines = finish_journals(context) if context.unfinished else []
+    lines: list[str] = []
+    failed: list[str] = []
+    tried = partial(_as_warnings, failed)
+    with tried("interrupted splices"):
+        lines += finish_journals(context) if context.unfinished else []
     owners: dict[str, Workload] = {}
     for port_id in list(context.unsteered):
         workload = context.registry.by_port(port_id)
@@ -153,15 +157,16 @@ def resync(context: Context) -> None:
             owners[workload.id] = workload
     for workload in owners.values():
         left = tuple(p for p in workload.ports if p.port_id in context.unsteered)
-        lines += drop_broken_ports(context, workload)
-        still = context.registry.get(workload.id)
-        left = tuple(p for p in still.ports if p in left) if still else ()
-        lines += _steer(context, workload, left)
+        with tried(f"the ports of {workload.name}"):
+            lines += drop_broken_ports(context, workload)
+            still = context.registry.get(workload.id)
+            left = tuple(p for p in still.ports if p in left) if still else ()
+            lines += _steer(context, workload, left)
     for line in lines:
         context.happened(Event("lifecycle", line))
     if context.stale or lines:
         context.refresh()
-    if due := context.due():
+    if due := [*failed, *context.due()]:
         raise SegctlError("; ".join(due))
 
 
@@ -203,7 +208,7 @@ def _steer_port(context: Context, workload_id: str, port: Port) -> None:
 
 
 @contextlib.contextmanager
-def _told_of(warnings: list[str], what: str) -> Iterator[None]:
+def _as_warnings(warnings: list[str], what: str) -> Iterator[None]:
     """Turn an error of the block into a warning, so that the agent goes on."""
     try:
         yield

@@ -224,12 +224,14 @@ class Steering:
         self._swap(self.differs([policy]))
         self.publish()
 
-    def repair(self, touched: Collection[Touched] | None) -> list[str]:
-        """Repair kernel rules that others changed; return a line for each rule. `touched` limits the ports;
-        None: all ports.
+    def repair(
+        self, touched: Collection[Touched] | None
+    ) -> tuple[list[str], list[str]]:
+        """Repair kernel rules that others changed; return a line for each rule, and for each that failed.
+        `touched` limits the ports; None: all ports.
         """
         pairs = self._steered()
-        return self.drivers.repair(pairs, touched) if pairs else []
+        return self.drivers.repair(pairs, touched) if pairs else ([], [])
 
     def foreign_filters(
         self, touched: Collection[Touched] | None

@@ -181,19 +181,27 @@ class Drivers:
         self,
         pairs: Iterable[tuple[PortPair, DatapathKind]],
         touched: Collection[Touched] | None,
-    ) -> list[str]:
-        """Repair drift on the ports that were touched (None: all); return a line for each difference. Ports
-        that are going away are skipped; a failed repair is a line and stops no other.
+    ) -> tuple[list[str], list[str]]:
+        """Repair drift on the ports that were touched (None: all); return a line for each difference, and for
+        each repair that failed, which stops no other. Ports that are going away are skipped.
         """
-        found = []
+        looks: dict[str, Callable[[], list[str]]] = {}
         if DatapathKind.U32 in self._ready and (
             touched is None or any(u32_plan.is_guard(one) for one in touched)
         ):
-            found += _repaired("the guard", self._u32.repair_guard)
+            looks["the guard"] = self._u32.repair_guard
         for port_id, kind in _touched(pairs, touched):
-            repair = partial(self._by_kind[kind].repair, port_id)
-            found += _repaired(f"port {port_id}", repair)
-        return found
+            looks[f"port {port_id}"] = partial(self._by_kind[kind].repair, port_id)
+        found: list[str] = []
+        failed: list[str] = []
+        for what, repair in looks.items():
+            try:
+                found += repair()
+            except NotFoundError:
+                continue
+            except (OSError, SegctlError) as error:
+                failed.append(f"{what}: {error}")
+        return found, failed
 
     def in_front(
         self,
@@ -224,15 +232,6 @@ def require(kind: DatapathKind) -> None:
             state="nothing was touched",
             advice="`segctl doctor` says which modules the kernel lacks",
         )
-
-
-def _repaired(what: str, repair: Callable[[], list[str]]) -> list[str]:
-    try:
-        return repair()
-    except NotFoundError:
-        return []
-    except SegctlError as error:
-        return [f"{what}: {error}"]
 
 
 def _touched(

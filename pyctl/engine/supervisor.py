@@ -12,7 +12,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -29,6 +29,7 @@ from pyctl.platform import netns
 from pyctl.platform.process import Running
 
 _log = structlog.get_logger()
+T = TypeVar("T")
 
 END_SECONDS = 5.0
 NO_LIMIT = 2**32 - 1
@@ -56,6 +57,8 @@ class Supervisor:
         self._launched = float("-inf")
         self._died_young = 0
         self._client = EngineClient(instance.engine_socket)
+        self._readers = EngineClient(instance.engine_socket)
+        """For whoever only reads: who changes or replaces the engine never waits for their turns."""
         self._rings: RingSet | None = None
         self._changing = threading.RLock()
         self._launching = False
@@ -225,12 +228,8 @@ class Supervisor:
 
     def status(self) -> dict[str, Any]:
         """Return the fields of the API's EngineStatus."""
-        stats: Mapping[str, Any] = {}
-        try:
-            stats = self._client.hello()["stats"]
-        except SegctlError:
-            state = "down"
-        else:
+        stats, state = self.stats(), "down"
+        if stats:
             state = "running" if self.carries() else "cut off"
         now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
         beat = stats.get("heartbeat_ns")
@@ -248,24 +247,24 @@ class Supervisor:
     def stats(self) -> Mapping[str, Any]:
         """Return the fields of struct sg_engine_stats; empty while no engine answers."""
         try:
-            found: Mapping[str, Any] = self._client.hello()["stats"]
+            found: Mapping[str, Any] = self._readers.hello()["stats"]
         except SegctlError:
             return {}
         return found
 
+    def _read(self, ask: Callable[[EngineClient], T], otherwise: T) -> T:
+        try:
+            return ask(self._readers)
+        except UnreachableError:
+            return otherwise
+
     def counters(self, port_id: int) -> Mapping[str, Counter]:
         """Return the engine's counts for a port; empty while none answers."""
-        try:
-            return self._client.counters(port_id)
-        except UnreachableError:
-            return {}
+        return self._read(lambda engine: engine.counters(port_id), {})
 
     def cache_stats(self, port_id: int) -> Mapping[str, int]:
         """Return what became of a port's verdicts in the kernel; empty while no engine answers."""
-        try:
-            return self._client.cache_stats(port_id)
-        except UnreachableError:
-            return {}
+        return self._read(lambda engine: engine.cache_stats(port_id), {})
 
     def flow_map(self, port_ids: Iterable[int]) -> Mapping[str, int] | None:
         """Return the API's FlowMap for these ports; None while no engine answers."""
@@ -289,33 +288,23 @@ class Supervisor:
 
     def session_count(self, port_id: int) -> int:
         """Return the number of live sessions of a port; 0 while no engine answers."""
-        try:
-            return self._client.session_count(port_id)
-        except UnreachableError:
-            return 0
+        return self._read(lambda engine: engine.session_count(port_id), 0)
 
     def sessions(self, limit: int) -> list[Session]:
         """Return live sessions of all ports; empty while no engine answers."""
-        try:
-            return self._client.sessions(limit=limit)
-        except UnreachableError:
-            return []
+        return self._read(lambda engine: engine.sessions(limit=limit), [])
 
     def events(
         self, epoch: int, *, ack: int, after: int, limit: int
     ) -> EventBatch | None:
         """Return events as EngineClient.events; None while no engine answers."""
-        try:
-            return self._client.events(epoch, ack=ack, after=after, limit=limit)
-        except UnreachableError:
-            return None
+        return self._read(
+            lambda engine: engine.events(epoch, ack=ack, after=after, limit=limit), None
+        )
 
     def hits(self, epoch: int, *, after: int) -> HitBatch | None:
         """Return hits as EngineClient.hits; None while no engine answers."""
-        try:
-            return self._client.hits(epoch, after=after)
-        except UnreachableError:
-            return None
+        return self._read(lambda engine: engine.hits(epoch, after=after), None)
 
     def stop(self) -> None:
         """End the engine and close the rings. Idempotent."""
@@ -328,17 +317,20 @@ class Supervisor:
             self.release()
 
     def release(self) -> None:
-        """Close client and rings without ending the engine, which has descriptors of its own."""
+        """Close clients and rings without ending the engine, which has descriptors of its own."""
         self._client.close()
+        self._readers.close()
         if self._rings is not None:
             self._rings.close()
             self._rings = None
 
     def _end(self, *, kill: bool) -> None:
-        self._client.close()
         process, self._process = self._process, None
         if process is not None:
             _see_it_end(process, kill=kill)
+        # Its end breaks off whoever waits for an answer, so that nobody holds a client.
+        self._client.close()
+        self._readers.close()
 
 
 def flow_map(stats: Mapping[str, Any]) -> dict[str, int]:

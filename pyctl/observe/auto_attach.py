@@ -27,7 +27,7 @@ from pyctl.observe.runtime_watch import RuntimeWatch
 from pyctl.platform.process import process_alive
 from pyctl.policy.document.resolve import selects
 from pyctl.policy.document.selectors import as_mapping
-from pyctl.runtime.base import Container, Runtime
+from pyctl.runtime.base import Container, Runtime, Unreachable
 from pyctl.state.requests import AttachRequest, AutoAttach
 from pyctl.telemetry.events import Event
 
@@ -145,7 +145,9 @@ class AutoAttacher:
             # The container has ended again.
             _log.debug("not attached", container=container_id, error=str(error))
             return
-        except (SegctlError, OSError) as error:
+        except Unreachable:
+            raise
+        except Exception as error:  # noqa: BLE001  whatever it is, the others are attached
             unknown = Container(container_id, container_id[:12], 0, runtime.runtime)
             self._want(_Wanted(runtime, unknown, AttachRequest(), tried=True))
             _log.debug("not known yet", container=container_id, error=str(error))
@@ -193,7 +195,7 @@ class AutoAttacher:
         """Rename the workload of a renamed container, so that another can be attached under the old name."""
         try:
             self._rename(container, before)
-        except SegctlError as error:
+        except (SegctlError, OSError) as error:
             told = f"{before} is called {container.name} by now: {error}"
             self._tell(Event("lifecycle", told))
 

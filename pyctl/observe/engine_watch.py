@@ -1,8 +1,8 @@
 """Looks after the engine, five times a second: is it there, does its loop turn, what has it to tell.
 
 In: the engine's health, its events and the kernel's. Out: a new engine in the place of a dead one; events. It
-has its own thread, because the changes of a thousand workloads must not delay the replacement of a dead
-engine, nor let events wait until their buffer is full.
+has its own threads, because the changes of a thousand workloads must not delay the replacement of a dead
+engine, nor let events wait until their buffer is full; and two, because a hung engine is asked in vain for events.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _RETRY_S = 3.0
 
 
 class EngineWatch:
-    """The thread that watches the engine, from `start` until `stop` returns."""
+    """The threads that watch the engine, from `start` until `stop` returns."""
 
     def __init__(
         self,
@@ -43,31 +43,33 @@ class EngineWatch:
         self._do = controller.do
         self._log_files = LogFiles(context.instance)
         self._kernel_events: EventReader | None = None
-        calls: dict[str, Callable[[], object]] = {
-            "namespace": self._keep_name,
-            "process": self._look_after_engine,
-            "events": collect,
-            "kernel-events": self._fetch_kernel_events,
-            "logs": self._look_after_log,
+        self._looks, self._reports = Loop("engine-watch"), Loop("engine-reports")
+        calls: dict[str, tuple[Loop, Callable[[], object]]] = {
+            "namespace": (self._looks, self._keep_name),
+            "process": (self._looks, self._look_after_engine),
+            "events": (self._reports, collect),
+            "kernel-events": (self._reports, self._fetch_kernel_events),
+            "logs": (self._reports, self._look_after_log),
         }
-        self._looks = Loop("engine-watch")
-        handle = each(lambda key: calls[key]())
+        handle = each(lambda key: calls[key][1]())
         kind = Kind(handle, self._failed, _ROUND_S, _RETRY_S, 0.0, _ROUND_S)
-        self._looks.kind("engine", kind)
-        for key in calls:
-            self._looks.put("engine", key)
+        for key, (loop, _) in calls.items():
+            loop.kind("engine", kind)
+            loop.put("engine", key)
 
     def start(self) -> None:
-        """Start the thread that watches the engine."""
+        """Start the threads that watch the engine."""
         self._looks.start()
+        self._reports.start()
 
     def pending(self) -> list[Work]:
         """Return what failed and is looked at again."""
-        return self._looks.pending()
+        return [*self._looks.pending(), *self._reports.pending()]
 
     def stop(self) -> None:
-        """End the thread and close the file descriptors."""
+        """End the threads and close the file descriptors."""
         self._looks.close()
+        self._reports.close()
         if self._kernel_events is not None:
             self._kernel_events.close()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from pyctl.controller.context import Context
+from pyctl.errors import SegctlError
 from pyctl.platform.watch.filters import FilterWatch, Touched
 from pyctl.telemetry.events import Event
 
@@ -21,6 +22,8 @@ class Filters:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._watch = FilterWatch(str(context.instance.netns))
+        self._behind = False
+        """The last repair failed: it is not known any more where to look."""
 
     def fileno(self) -> int:
         """Return the descriptor that is readable when a filter was touched."""
@@ -31,15 +34,23 @@ class Filters:
         self._watch.close()
 
     def repair(self) -> bool:
-        """Repair what others did to our filters; return whether anything was wrong."""
+        """Repair what others did to our filters; return whether anything was wrong. SegctlError for what could
+        not be repaired; the next call looks at all ports.
+        """
         touched = self._watch.touched()
-        found = self._context.steering.repair(touched)
-        self.tell_foreign_filters(touched)
+        if self._behind:
+            touched = None
+        self._behind = True
+        found, failed = self._context.steering.repair(touched)
         if found:
             told = "; ".join(found[:_TOLD])
             if len(found) > _TOLD:
                 told += f"; and {len(found) - _TOLD} more"
             self._context.happened(Event("lifecycle", f"rules repaired: {told}"))
+        self.tell_foreign_filters(touched)
+        if failed:
+            raise SegctlError(f"rules not repaired: {'; '.join(failed[:_TOLD])}")
+        self._behind = False
         return bool(found)
 
     def tell_foreign_filters(self, touched: Collection[Touched] | None) -> None:

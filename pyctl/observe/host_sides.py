@@ -15,6 +15,7 @@ from functools import partial
 from pyctl.controller.context import Context
 from pyctl.controller.loop import Loop
 from pyctl.controller.workloads.detach import drop_and_tell_broken_ports
+from pyctl.errors import SegctlError
 from pyctl.intercept.host_side import follow_host
 from pyctl.intercept.live_state import host_side_now, standing
 from pyctl.model.workload import Port, Workload
@@ -33,6 +34,8 @@ class HostSides:
         self._context = context
         self._do = controller.do
         self._links = LinkWatch(str(context.instance.netns))
+        self._behind = False
+        """The last look failed: it is not known any more which ports it was about."""
 
     def fileno(self) -> int:
         """Return the descriptor that is readable when a link was touched."""
@@ -43,8 +46,11 @@ class HostSides:
         self._links.close()
 
     def follow(self) -> None:
-        """Follow the ports of which an end was touched."""
-        self.follow_all(self._links.touched())
+        """Follow the ports of which an end was touched; all, if that failed the last time."""
+        touched, behind = self._links.touched(), self._behind
+        self._behind = True
+        self.follow_all(None if behind else touched)
+        self._behind = False
 
     def follow_all(self, indexes: Collection[int] | None = None) -> None:
         """Follow the ports whose vex or vin has one of these indexes; None: all."""
@@ -53,16 +59,26 @@ class HostSides:
             self._do(partial(self._follow, indexes))
 
     def _follow(self, indexes: Collection[int] | None) -> None:
+        failed = None
         for workload, port in self._standing(indexes):
-            told = list(follow_host(self._context.instance, port))
-            now = host_side_now(self._context.instance, port)
-            if now != port:
-                self._put(workload, now)
-            if port.host_mac and not now.host_mac:
-                told.append(f"{now.interface}: {_HOST_SIDE}")
-            for line in told:
-                event = Event("lifecycle", line, workload=workload.name)
-                self._context.happened(event)
+            try:
+                self._follow_port(workload, port)
+            except (OSError, SegctlError) as error:
+                # The others are followed all the same.
+                failed = failed or error
+        if failed is not None:
+            raise failed
+
+    def _follow_port(self, workload: Workload, port: Port) -> None:
+        told = list(follow_host(self._context.instance, port))
+        now = host_side_now(self._context.instance, port)
+        if port.host_mac and not now.host_mac:
+            told.append(f"{now.interface}: {_HOST_SIDE}")
+        for line in told:
+            event = Event("lifecycle", line, workload=workload.name)
+            self._context.happened(event)
+        if now != port:
+            self._put(workload, now)
 
     def _put(self, workload: Workload, now: Port) -> None:
         known = self._context.registry.get(workload.id) or workload

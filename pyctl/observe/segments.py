@@ -13,7 +13,6 @@ from functools import partial
 from pyctl.controller.context import Context
 from pyctl.controller.loop import Loop
 from pyctl.controller.segments import take
-from pyctl.errors import NotFoundError
 from pyctl.intercept.survey.segments import Found, Namespace, read_segments
 from pyctl.observe.poller import Poller
 from pyctl.platform.watch.changes import RTMGRP_LINK, ChangeWatch
@@ -50,10 +49,7 @@ class Segments:
             self._poller.arm(watch.fileno())
         workloads = self._context.registry.all()
         ports = [port for workload in workloads for port in workload.ports]
-        try:
-            found = read_segments(self._context.instance, ports, self._watch)
-        except NotFoundError:
-            return
+        found = read_segments(self._context.instance, ports, self._watch)
         for namespace in self._watches.keys() - self._needed:
             self._let_go(namespace)
         self._do(partial(self._take, found))

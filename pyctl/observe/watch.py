@@ -136,7 +136,9 @@ class Watcher:
             del key
             self._and_hotplug(look)
 
-        self._looks.kind(name, Kind(each(handle), self._failed, retry_s, rests=rests))
+        # All ports and workloads share such work: what fails for one must not keep the others waiting.
+        kind = Kind(each(handle), self._failed, retry_s, _RETRY_S, rests)
+        self._looks.kind(name, kind)
 
     def _watch(
         self,

@@ -245,13 +245,16 @@ class Workloads:
         )
         if current == workload:
             return
-        self._tell_absent(workload, current)
-        self._context.registry.put(current)
-        self._context.refresh()
-        if ports == workload.ports:
-            return
+        # First, because nothing is done anew for what the registry has.
         for was, port in zip(workload.ports, ports, strict=True):
             follow(self._context.instance, was, port)
+        self._context.registry.put(current)
+        self._tell_absent(workload, current)
+        if ports != workload.ports:
+            self._tell_ports(workload, ports)
+        self._context.refresh()
+
+    def _tell_ports(self, workload: Workload, ports: Sequence[Port]) -> None:
         told = "; ".join(
             f"{port.interface}: {port.mac}, MTU {port.mtu}" for port in ports
         )

@@ -8,6 +8,7 @@ change, never altered, so readers need no lock.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Collection, Mapping
@@ -30,10 +31,10 @@ from pyctl.runtime.base import Container
 from pyctl.state.requests import AttachRequest
 from pyctl.state.store import (
     NO_RECORD,
+    disk_errors,
     from_json,
     read_any,
     to_json,
-    told,
     write_atomically,
 )
 
@@ -149,13 +150,15 @@ def _value(key: str, value: Any) -> Any:
 
 
 class Memory:
-    """What one instance remembers. Every change raises SegctlError where the disk refuses."""
+    """What one instance remembers. Every change, and every look at a mode, raises SegctlError where the disk
+    refuses.
+    """
 
     def __init__(self, instance: Instance) -> None:
         self._folder = instance.state_dir / "containers"
         self._modes_file = instance.state_dir / "modes.json"
         self._by_key: dict[str, Remembered] = {}
-        with told(f"creating {self._folder}"):
+        with disk_errors(f"creating {self._folder}"):
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def load(self) -> list[str]:
@@ -200,13 +203,13 @@ class Memory:
         bare = replace(workload, ports=(), forced_mode=None, mode_before=None)
         one = Remembered(container.name, container.place, said, bare)
         if one != former:
-            with told(f"remembering container {container.name}"):
+            with disk_errors(f"remembering container {container.name}"):
                 write_atomically(self._folder / f"{one.key}.json", text_of(one))
             self._by_key = {**self._by_key, one.key: one}
 
     def forget(self, one: Remembered) -> None:
         """Stop attaching the container. Idempotent."""
-        with told(f"forgetting container {one.container}"):
+        with disk_errors(f"forgetting container {one.container}"):
             (self._folder / f"{one.key}.json").unlink(missing_ok=True)
         left = dict(self._by_key)
         left.pop(one.key, None)
@@ -220,11 +223,13 @@ class Memory:
         self.keep_mode(replace(workload, forced_mode=None))
 
     def _modes(self) -> dict[str, list[str | None]]:
-        try:
+        # Whatever else keeps the file from being read is no proof that no mode is kept.
+        no_file = contextlib.suppress(FileNotFoundError, ValueError)
+        with disk_errors(f"reading {self._modes_file}"), no_file:
             found = json.loads(read_any(self._modes_file))
-        except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}
+            if isinstance(found, dict):
+                return found
+        return {}
 
     def keep_mode(self, workload: Workload) -> None:
         """Remember the workload's forced mode (or that it has none), for when it is attached again."""
@@ -236,7 +241,7 @@ class Memory:
                 kept[key] = [workload.forced_mode, workload.mode_before]
         if list(kept.items()) != list(former.items()):
             newest = dict(list(kept.items())[-MODES_KEPT:])
-            with told(f"remembering the mode of {workload.name}"):
+            with disk_errors(f"remembering the mode of {workload.name}"):
                 write_atomically(self._modes_file, json.dumps(newest))
 
     def with_mode(self, workload: Workload) -> Workload:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pyctl.errors import NotFoundError
 from pyctl.model.instance import Instance
-from pyctl.state.store import read_any, told, write_atomically
+from pyctl.state.store import disk_errors, read_any, write_atomically
 
 KEPT = 100
 UNTOLD = "found in force: the agent that applied it ended before it could say so here"
@@ -79,7 +79,7 @@ class Revisions:
         number = numbers[-1] + 1 if numbers else 1
         facts = (author, comment, fingerprint(text), rules, groups, uid)
         made = Revision(number, time, *facts)
-        with told("remembering the policy as a revision"):
+        with disk_errors("remembering the policy as a revision"):
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_atomically(self._facts_file(number), json.dumps(asdict(made)))
             write_atomically(self._text_file(number), text)

@@ -120,7 +120,7 @@ class Store:
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
-        with told(f"creating the directories of instance {instance.name}"):
+        with disk_errors(f"creating the directories of instance {instance.name}"):
             for directory in (
                 instance.run_dir,
                 instance.journal_dir,
@@ -134,12 +134,12 @@ class Store:
 
     def save(self, workload: Workload) -> None:
         """Save the workload, replacing what was stored under the same id."""
-        with told(f"remembering workload {workload.name}"):
+        with disk_errors(f"remembering workload {workload.name}"):
             write_atomically(self._workload_file(workload.id), to_json(workload))
 
     def forget(self, workload_id: str) -> None:
         """Delete the workload. Idempotent."""
-        with told(f"forgetting workload {workload_id}"):
+        with disk_errors(f"forgetting workload {workload_id}"):
             self._workload_file(workload_id).unlink(missing_ok=True)
 
     def load(self) -> tuple[list[Workload], list[str]]:
@@ -165,7 +165,7 @@ class Store:
 
     def save_port_id(self, port_id: int) -> None:
         """Save a port id before it is used, so that the agent after a kill does not reuse it at once."""
-        with told("remembering a port id"):
+        with disk_errors("remembering a port id"):
             write_atomically(self._port_id_file, f"{port_id}\n")
 
     @property
@@ -181,12 +181,12 @@ class Store:
 
     def save_policy(self, text: str) -> None:
         """Save the policy that the next agent starts with."""
-        with told("storing the policy"):
+        with disk_errors("storing the policy"):
             write_atomically(self._policy_file, text)
 
 
 @contextlib.contextmanager
-def told(what: str) -> Iterator[None]:
+def disk_errors(what: str) -> Iterator[None]:
     """Raise SegctlError with `what` for an OSError in the block."""
     try:
         yield

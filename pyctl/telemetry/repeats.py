@@ -22,7 +22,7 @@ class Kept(Generic[Record]):
 
 
 class Repeats(Generic[Record]):
-    """The newest record of each name. A record with the same `name` (None: never) within the window after an
+    """The newest record of each name. A record with the same `name` (None: never) within the window around an
     earlier one is its repeat; `both` adds it to that one.
     """
 
@@ -41,7 +41,8 @@ class Repeats(Generic[Record]):
         """Return the earlier record that now counts this repeat, or else a new one."""
         name = self._name(record)
         kept = None if name is None else self._newest.get(name)
-        if kept and self._time(record) - self._time(kept.record) < self._window_s:
+        # Either way, because the clock may be set back.
+        if kept and abs(self._time(record) - self._time(kept.record)) < self._window_s:
             kept.record = self._both(kept.record, record)
             return kept
         kept = Kept(record)
@@ -62,6 +63,6 @@ class Repeats(Generic[Record]):
     def forget(self, now: float) -> None:
         """Drop the records that are too old for repeats, or are not stored."""
         for kept in list(self._newest.values()):
-            age = now - self._time(kept.record)
+            age = abs(now - self._time(kept.record))
             if kept.row is None or age >= self._window_s:
                 self.drop(kept)

@@ -225,10 +225,9 @@ class History:
         self._not_before = time.monotonic() + self._retry_s
         name = getattr(error, "sqlite_errorname", None) or ""
         self._broken = any(name.startswith(broken) for broken in _BROKEN)
-        if self._why_not is None:
-            self._why_not = f"{self.path}: {error}"
+        before, self._why_not = self._why_not, f"{self.path}: {error}"
+        if before is None:
             self._tell(f"flows and events are not recorded: {self._why_not}")
-        self._why_not = f"{self.path}: {error}"
 
     def _give_up(self, batch: _Batch) -> None:
         # Records that are not stored take no repeats.

@@ -156,6 +156,7 @@ class Node:
         monkeypatch.setattr(recovery, "finish_journals", lambda _: [])
         monkeypatch.setattr(recovery, "with_indexes", lambda _, port: port)
         monkeypatch.setattr(recovery, "drop_broken_ports", lambda *_: [])
+        monkeypatch.setattr(module, "resolve", lambda *_: None)
         monkeypatch.setattr(module.attaching, "attach", self._attach)
         monkeypatch.setattr(module.uninspected, "cover", lambda *_: None)
         monkeypatch.setattr(module.uninspected, "look", lambda *_: ())

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from pyctl.agent import agent as agent_module
+from pyctl.controller.workloads import attach, attach_target
 from pyctl.errors import NotFoundError, SegctlError, UnreachableError, UsageError
 from pyctl.model.workload import Mode, ModeSource
 from pyctl.state.requests import AttachRequest, DetachRequest
@@ -17,6 +20,7 @@ from tests.unit.policy.makers import port, workload
 WEB = workload("web", port(1))
 DB = workload("db", port(2))
 ENDING = "the agent is ending. Nothing was changed."
+ATTACH = attach.attach
 
 
 @pytest.fixture
@@ -216,6 +220,21 @@ def test_a_mode_that_is_tried_changes_nothing(node):
     assert node.kernel.calls == []
 
 
+def test_a_full_disk_keeps_nobody_out_of_quarantine(node, monkeypatch):
+    def full(_load: Any) -> None:
+        raise SegctlError("no space left")
+
+    monkeypatch.setattr(node.agent.context.memory, "keep_mode", full)
+    with pytest.raises(SegctlError, match="no space left") as caught:
+        node.agent.set_mode("web", Mode.QUARANTINE)
+    assert "quarantine holds" in caught.value.state
+    assert node.agent.view.find("web").forced_mode is Mode.QUARANTINE
+    assert node.agent._loop.do(node.holds)
+    with pytest.raises(SegctlError, match="no space left"):
+        node.agent.set_mode("web", Mode.MONITOR)
+    assert node.agent.view.find("web").forced_mode is Mode.QUARANTINE
+
+
 @pytest.mark.parametrize("call", ["update", "policy_set", "publish", "sync"])
 def test_a_mode_that_is_refused_is_the_former_one_everywhere_in_the_end(node, call):
     node.kernel.refuses[call] = REFUSED
@@ -322,6 +341,53 @@ def test_who_is_asked_for_is_found_without_the_controller(node):
     holder.join(10)
 
 
+@pytest.mark.parametrize(
+    "order", [AttachRequest(container="slow"), DetachRequest(container="slow")]
+)
+def test_nobody_waits_for_a_runtime_that_is_asked_for_a_container(
+    node, monkeypatch, order
+):
+    """It may take many seconds until it says that it does not answer."""
+    asked, go, told = threading.Event(), threading.Event(), []
+
+    def resolve(name: str, _host: str | None) -> Any:
+        asked.set()
+        go.wait(10)
+        raise NotFoundError(f"there is no container {name}")
+
+    for place in (agent_module, attach_target):
+        monkeypatch.setattr(place, "resolve", resolve)
+    monkeypatch.setattr(attach, "attach", ATTACH)
+
+    def ask() -> None:
+        try:
+            is_attach = isinstance(order, AttachRequest)
+            (node.agent.attach if is_attach else node.agent.detach)(order)
+        except NotFoundError as error:
+            told.append(str(error))
+
+    asker = threading.Thread(target=ask)
+    asker.start()
+    assert asked.wait(10)
+    other = threading.Thread(target=node.agent.set_mode, args=("web", Mode.QUARANTINE))
+    other.start()
+    other.join(5)
+    waited = other.is_alive()
+    go.set()
+    for thread in (asker, other):
+        thread.join(10)
+    assert not waited
+    assert told == ["there is no container slow."]
+
+
+def test_a_container_that_is_known_is_detached_without_its_runtime(node, monkeypatch):
+    def resolve(*_: object) -> None:
+        raise AssertionError("asked")
+
+    monkeypatch.setattr(agent_module, "resolve", resolve)
+    assert node.agent.detach(DetachRequest(container="web")).workloads == ["web"]
+
+
 def test_what_is_asked_after_the_end_is_refused_and_what_was_read_stays(node):
     node.agent.stop()
     orders = (
@@ -345,8 +411,19 @@ def test_at_its_end_the_engine_is_left_to_those_who_are_attached(node):
     assert not {"stop", "cleanup", "remove_enforcer"} & {*node.kernel.calls}
 
 
+def test_what_fails_at_the_end_costs_no_record(node):
+    """The last second of flows and events is on disk, whatever cannot be taken away."""
+    node.agent.detach(DetachRequest(all=True))
+    node.kernel.refuses |= {"events": REFUSED, "cleanup": REFUSED}
+    with pytest.raises(SegctlError, match="no room"):
+        node.agent.stop()
+    assert "stop" in node.kernel.calls
+    assert not node.agent.context.history._thread.is_alive()
+
+
 def test_with_none_attached_nothing_is_left(node):
-    assert node.agent.stop(detach=True) == ["db", "web"]
+    node.agent.detach(DetachRequest(all=True))
+    node.agent.stop()
     last = [
         one
         for one in node.kernel.calls
@@ -418,6 +495,6 @@ def test_what_cannot_be_steered_at_the_start_is_pending_and_steered_later(
 
 def test_an_agent_that_has_not_started_can_be_stopped(monkeypatch, tmp_path):
     node = Node(monkeypatch, tmp_path)
-    assert node.agent.stop() == []
+    node.agent.stop()
     with pytest.raises(UnreachableError):
         node.agent.set_log_level("debug")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import partial
 from types import SimpleNamespace
 
@@ -12,17 +13,19 @@ from pyctl.agent.policies import Policies
 from pyctl.controller.context import Compiler
 from pyctl.errors import SegctlError, UsageError
 from pyctl.model.instance import Instance
+from pyctl.model.workload import Mode
 from pyctl.policy.document.parse import parse
 from pyctl.policy.document.types import EMPTY, Policy
 from pyctl.policy.evaluate.impact import Impact
 from pyctl.state.registry import Registry
 from pyctl.state.revisions import UNTOLD, Revisions
 from pyctl.telemetry.history import hits
-from tests.unit.agent.played import NEW, OLD
+from tests.unit.agent.played import NEW, OLD, running
 from tests.unit.observe.makers import NoStore
 from tests.unit.policy.makers import port, workload
 
 BROKEN = "rules: nonsense"
+SEEN = Impact(0, complete=True)
 
 
 class Node:
@@ -63,7 +66,6 @@ def node(monkeypatch) -> Node:
         context.in_force.append(policy.text)
 
     monkeypatch.setattr(policies, "commit_policy", commit_policy)
-    monkeypatch.setattr(policies, "impact", lambda *_: Impact(0, complete=True))
     return made
 
 
@@ -71,13 +73,13 @@ def node(monkeypatch) -> Node:
 def made(node, monkeypatch, tmp_path) -> Policies:
     """Name: made. Scope: function. The policies of the node, with a log of their own."""
     monkeypatch.setattr(Instance, "state_dir", tmp_path)
-    return Policies(node, None, Revisions(Instance("segt-policies")))  # type: ignore[arg-type]
+    return Policies(node, Revisions(Instance("segt-policies")))  # type: ignore[arg-type]
 
 
 def apply(made: Policies, text: str, comment: str = "", *, dry_run: bool = False):
     policy = parse(text)
     log = partial(made.log, policy, "ann", comment, 0)
-    return made.apply(policy, log, dry_run=dry_run)
+    return made.apply(policy, SEEN, log, dry_run=dry_run)
 
 
 def logged(made: Policies) -> list[tuple[str, str]]:
@@ -191,3 +193,33 @@ def test_groups_that_take_nobody_are_told_some_by_name(made, node):
     (warning,) = apply(made, f"apiVersion: segctl/v1\ngroups: {{{groups}}}\n").warnings
     assert warning.startswith("groups that select no attached workload: g00, g01")
     assert warning.endswith("and 2 more")
+
+
+def test_nobody_waits_while_open_flows_are_judged(monkeypatch, tmp_path):
+    """20,000 of them take seconds, also where a policy is only tried."""
+    asked, go = threading.Event(), threading.Event()
+    with running(monkeypatch, tmp_path) as node:
+
+        def sessions(_limit: int) -> list[object]:
+            asked.set()
+            go.wait(10)
+            return []
+
+        node.attach(workload("web", port(1)))
+        monkeypatch.setattr(node.kernel, "sessions", sessions)
+        threads = [
+            threading.Thread(target=ask)
+            for ask in (
+                partial(node.agent.apply_policy, NEW, dry_run=True),
+                partial(node.agent.set_mode, "web", Mode.QUARANTINE),
+            )
+        ]
+        threads[0].start()
+        assert asked.wait(10)
+        threads[1].start()
+        threads[1].join(5)
+        waited = threads[1].is_alive()
+        go.set()
+        for thread in threads:
+            thread.join(10)
+        assert not waited

@@ -239,3 +239,16 @@ def test_a_workload_has_an_event_for_all_and_lines_for_a_few(host):
     assert len(host.recorded) == len(host.context.events.latest(100)) == 50
     host.context.log_sums()
     assert len(host.recorded) == 50, "a sum is for the log alone"
+
+
+def test_what_is_due_can_be_read_while_it_changes(host):
+    """Readers do not wait for the loop, which steers ports meanwhile."""
+    context = host.context
+
+    class Why:
+        def __format__(self, _: str) -> str:
+            context.unsteered.pop(2, None)
+            return "no room"
+
+    context.unsteered |= {1: Why(), 2: "no room", 3: "no room"}
+    assert context.due()[0] == "port 1: no room"

@@ -474,12 +474,27 @@ def test_long_work_that_gives_way_at_the_end_says_what_became_of_it(loop):
 
     with pytest.raises(UnreachableError) as caught:
         loop.do(long_work)
-    assert "Nothing was changed" not in str(caught.value)
-    assert "what was done by now holds" in caught.value.state
+    assert caught.value.state == "what was done by now holds, the rest is as it was"
 
 
 def test_one_that_never_began_may_end():
     loop = Loop("test")
     loop.close()
+    with pytest.raises(UnreachableError):
+        loop.do(print)
+
+
+def test_one_whose_thread_could_not_begin_may_end(monkeypatch):
+    loop = Loop("test")
+    monkeypatch.setattr(module.threading.Thread, "start", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        loop.start()
+    loop.close()
+
+
+def test_nobody_waits_for_a_loop_whose_thread_has_died(loop, monkeypatch):
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    loop.put("a kind that nobody registered")
+    loop._thread.join(10)
     with pytest.raises(UnreachableError, match="is ending"):
         loop.do(lambda: None)

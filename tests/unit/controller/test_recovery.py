@@ -28,6 +28,8 @@ from pyctl.model.workload import (
     Workload,
 )
 from pyctl.platform.inhabitants import Inhabitants
+from tests.lab.pace import wait_for
+from tests.unit.agent.played import REFUSED, Node, running
 from tests.unit.controller.played import Host, no_room
 from tests.unit.policy.makers import port, workload
 
@@ -346,3 +348,30 @@ def test_a_namespace_that_lost_its_name_has_it_again(found, monkeypatch, lost):
         os.fstat(bound[0])
     recovery.keep_name(found.context, SimpleNamespace(namespace=lambda: None))
     assert len(bound) == 1
+
+
+def test_a_workload_that_is_not_to_be_helped_keeps_no_other_waiting(
+    monkeypatch, tmp_path
+):
+    """Its broken ports cannot be let go of, again and again; who comes after it is steered all the same."""
+
+    def refuses(_context: object, load: Any) -> list[str]:
+        if load.name == "db":
+            raise SegctlError("its end is held")
+        return []
+
+    with running(monkeypatch, tmp_path) as node:
+        node.attach(workload("db", port(2)), workload("web", port(1)))
+    again = Node(monkeypatch, tmp_path)
+    monkeypatch.setattr(recovery, "drop_broken_ports", refuses)
+    again.kernel.refuses["attach"] = REFUSED
+    again.agent.start()
+    again.kernel.refuses.clear()
+    wait_for(lambda: set(again.agent.context.unsteered) == {2})
+    wait_for(lambda: "db: its end is held" in str(again.agent.pending()))
+    assert not again.agent.context.stale
+    told = [event.message for event in again.agent.events.latest(100)]
+    monkeypatch.setattr(recovery, "drop_broken_ports", lambda *_: [])
+    wait_for(lambda: not again.agent.pending())
+    assert sum("its end is held" in line for line in told) <= 1
+    again.agent.stop()

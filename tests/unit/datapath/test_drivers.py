@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 from ipaddress import ip_network
 
 import pytest
+from pyctl.platform.netlink.raw import NetlinkError
 
 from pyctl.datapath import drivers as module
 from pyctl.datapath.drivers import Drivers
@@ -161,14 +163,19 @@ def test_a_port_that_cannot_be_repaired_keeps_no_other_from_it(node, monkeypatch
     def repair(port_id: int) -> list[str]:
         if port_id == PORT_ID:
             raise SegctlError("installing rules: no memory")
+        if port_id == PORT_ID + 1:
+            raise NetlinkError(errno.ENOBUFS, "no buffers")
         return [f"missing {port_id}"]
 
     for driver in (both._u32, both._ebpf):
         monkeypatch.setattr(driver, "repair", repair, raising=False)
     other = replace(PAIR, port_id=7, vex_ifindex=40, vin_ifindex=41)
-    assert both.repair([(PAIR, U32), (other, EBPF)], None) == [
+    third = replace(other, port_id=PORT_ID + 1)
+    found, failed = both.repair([(PAIR, U32), (third, U32), (other, EBPF)], None)
+    assert found == ["missing 7"]
+    assert failed == [
         f"port {PORT_ID}: installing rules: no memory.",
-        "missing 7",
+        f"port {PORT_ID + 1}: [Errno {errno.ENOBUFS}] no buffers",
     ]
 
 
@@ -303,7 +310,7 @@ def test_a_port_that_goes_away_meanwhile_is_no_line(node, monkeypatch):
 
     answers(monkeypatch, both._ebpf, "repair", gone)
     answers(monkeypatch, both._ebpf, "in_front", gone)
-    assert both.repair([(PAIR, EBPF)], None) == []
+    assert both.repair([(PAIR, EBPF)], None) == ([], [])
     assert both.in_front([(PAIR, EBPF)], None) == {}
 
 
@@ -312,5 +319,6 @@ def test_the_guard_is_looked_at_where_a_rule_of_it_could_be(node, monkeypatch, t
     both = drivers()
     both.of(U32)
     answers(monkeypatch, both._u32, "repair_guard", lambda: ["missing"])
-    found = both.repair([], {Touched(*touched)})
+    found, failed = both.repair([], {Touched(*touched)})
+    assert failed == []
     assert found == (["missing"] if touched in {(VBR, 0), (VBR, 65535)} else [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from types import SimpleNamespace
 
@@ -464,3 +465,29 @@ def test_the_next_agent_finds_what_the_former_released(world, kept):
     after.start()
     assert after.pid == kept.pid
     assert len(world.started) == 1
+
+
+def test_whether_it_lives_is_seen_while_readers_wait_for_its_answer(silent):
+    """They wait five seconds each, one after the other: a hung engine stayed for a minute."""
+    kept = Supervisor(Instance("segt-supervisor"))
+    silent.is_asked(lambda: kept.counters(1), "counters")
+    began = time.monotonic()
+    assert kept.heartbeat_age() < HUNG_AFTER_S
+    assert time.monotonic() - began < HUNG_AFTER_S
+
+
+def test_a_hung_engine_is_ended_while_others_wait_for_its_answer(silent, monkeypatch):
+    kept = Supervisor(Instance("segt-supervisor"))
+    silent.says_hello = False
+    for ask, op in (
+        (kept.heartbeat_age, "hello"),
+        (lambda: kept.counters(1), "counters"),
+    ):
+        silent.is_asked(ask, op)
+    monkeypatch.setattr(supervisor, "start_engine", lambda *_, **__: 1 / 0)
+    kept._rings = Rings()  # type: ignore[assignment]
+    kept._process = silent  # type: ignore[assignment]
+    began = time.monotonic()
+    with pytest.raises(ZeroDivisionError):
+        kept.replace(1)
+    assert time.monotonic() - began < HUNG_AFTER_S

@@ -415,3 +415,32 @@ def test_no_order_comes_after_it_has_stopped(following, runtime):
     count = len(orders)
     runtime.run(container("web-3", 12))
     assert len(orders) == count
+
+
+@pytest.mark.parametrize("what", ["cannot be described", "cannot be renamed"])
+def test_one_container_that_fails_oddly_keeps_no_other_from_being_attached(
+    following, runtime, monkeypatch, what
+):
+    """Where it ended the stream, it did so again and again: nothing after it was ever attached."""
+    attacher, orders, told, _attached = following
+
+    def fails(*_: object) -> None:
+        raise OSError("the kernel refuses")
+
+    def find(reference: str) -> Container | None:
+        if reference == "id-odd":
+            return {}["what nobody foresaw"]
+        return runtime.containers.get(reference)
+
+    odd = runtime.containers["id-odd"] = container("odd", 11)
+    if what == "cannot be described":
+        monkeypatch.setattr(runtime, "find", find)
+    else:
+        attacher._seen[odd.id] = container("former", 11)
+        monkeypatch.setattr(attacher, "_rename", fails)
+        monkeypatch.setattr(runtime_watch, "RETRY_S", 60.0)
+    runtime.containers["id-web-1"] = container("web-1")
+    attacher.start()
+    wait_for(lambda: orders and told)
+    assert [one.found.name for one in orders] == ["web-1"]
+    assert attacher.states() == ["nowhere: followed"]

@@ -50,7 +50,7 @@ class World:
         )
         drivers = SimpleNamespace(hang_on_pair=lambda: self.done.append("hang"))
         steering = SimpleNamespace(
-            drivers=drivers, repair=lambda _: self.done.append("repair")
+            drivers=drivers, repair=lambda _: self.done.append("repair") or ([], [])
         )
         context = SimpleNamespace(
             instance=SimpleNamespace(netns="/run/netns/x"),

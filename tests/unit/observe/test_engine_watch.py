@@ -127,8 +127,8 @@ def test_an_engine_that_does_not_start_is_tried_again_and_told_once(world):
     rounds(world, 100)
     assert 8 <= len(world.replaced) <= 11
     assert world.told == ["no memory."]
-    (one,) = [one for one in world.engine_watch.pending() if one.tries]
-    assert (one.key, one.why) == ("process", "no memory.")
+    failed = {(one.key, one.why) for one in world.engine_watch.pending() if one.tries}
+    assert failed == {("process", "no memory.")}
     assert world.collected == 100, "all else goes on"
     world.no_engine, world.healths = None, [False, False]
     rounds(world, 20)
@@ -168,6 +168,26 @@ def test_what_nobody_foresaw_keeps_no_engine_from_being_replaced(world):
     world.healths = [True, False, False]
     rounds(world, 5)
     assert world.replaced == [7]
+
+
+def test_a_hung_engine_is_replaced_while_its_events_are_waited_for(monkeypatch):
+    """Readers wait for the same, one after the other, and each for seconds."""
+    node, go = World(monkeypatch), threading.Event()
+    node.between = node.healths.clear
+    asked: list[bool] = []
+    watch = EngineWatch(
+        node,  # type: ignore[arg-type]
+        node,  # type: ignore[arg-type]
+        node.controller,
+        lambda: asked.append(go.wait(10)),
+    )
+    watch.start()
+    wait_for(lambda: node.name_kept)
+    node.healths = [False] * 1000
+    wait_for(lambda: node.replaced, 3.0)
+    assert asked == []
+    go.set()
+    watch.stop()
 
 
 def test_the_controller_replaces_and_at_the_end_nobody_does(monkeypatch):

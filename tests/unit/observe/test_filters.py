@@ -25,17 +25,18 @@ class World(Node):
         Watch.refuses = None
         self.asked: list[object] = []
         self.wrong: list[str] = []
+        self.failed: list[str] = []
         self.others: list[tuple[int, str]] = []
         self.steering = SimpleNamespace(
             repair=self._repair, foreign_filters=self._strangers
         )
         self.filters = Filters(self)  # type: ignore[arg-type]
 
-    def _repair(self, touched: object) -> list[str]:
+    def _repair(self, touched: object) -> tuple[list[str], list[str]]:
         self.asked.append(touched)
         if self.refuses:
             raise self.refuses
-        return self.wrong
+        return self.wrong, self.failed
 
     def _strangers(self, touched: object) -> list[tuple[int, str]]:
         self.asked.append(touched)
@@ -88,6 +89,27 @@ def test_at_the_start_they_are_told_of_everywhere(world):
     world.filters.tell_foreign_filters(None)
     assert world.asked == [None]
     assert len(world.told) == 1
+
+
+def test_what_could_not_be_repaired_is_an_error_and_looked_for_everywhere_then(world):
+    """A stranger's change is told once: nobody would come back to it."""
+    world.wrong, world.failed = ["filter 1 is back"], ["port 2: no memory."]
+    world.others = [(9, "a filter is in front of ours")]
+    with pytest.raises(SegctlError, match="not repaired: port 2: no memory"):
+        world.say(HERE)
+    assert world.told == [
+        "rules repaired: filter 1 is back",
+        "a filter is in front of ours",
+    ]
+    world.asked.clear()
+    world.failed, world.refuses = [], SegctlError("no room")
+    with pytest.raises(SegctlError, match="no room"):
+        world.say(frozenset())
+    world.refuses = None
+    assert world.say(frozenset())
+    assert world.asked == [None, None, None]
+    world.say(HERE)
+    assert world.asked[3:] == [HERE, HERE]
 
 
 def test_a_driver_that_refuses_is_an_error(world):

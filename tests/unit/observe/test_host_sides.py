@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 
 import pytest
 
 from pyctl.controller.loop import Loop
-from pyctl.errors import NotFoundError
+from pyctl.errors import NotFoundError, SegctlError
 from pyctl.model.workload import Port, Workload
 from pyctl.observe import host_sides
 from pyctl.observe.host_sides import HostSides
@@ -134,6 +135,38 @@ def test_a_port_whose_end_is_gone_is_let_go_and_the_others_followed(world):
     assert world.told == ["shed web"]
     assert world.followed == [2]
     assert world.registry.by_id["web"].ports == (port(2),)
+
+
+def test_a_port_that_cannot_be_followed_is_come_back_to_and_keeps_no_other(
+    world, monkeypatch
+):
+    """What was touched is told once."""
+
+    def refuses(_instance, one: Port) -> tuple[str, ...]:
+        if one.port_id == 1:
+            raise OSError(errno.ENOBUFS, "no buffers")
+        return world._follow(_instance, one)
+
+    with monkeypatch.context() as kernel:
+        kernel.setattr(host_sides, "follow_host", refuses)
+        with pytest.raises(OSError, match="no buffers"):
+            world.touch(PORT.vex_ifindex, port(3).vex_ifindex)
+    assert world.followed == [3]
+    world.touch()
+    assert sorted(world.followed) == [1, 2, 3, 3]
+    world.touch()
+    assert len(world.followed) == 4
+
+
+def test_what_was_done_is_told_where_it_is_refused_afterwards(world):
+    world.says, world.refuses = (
+        ("eth0 has no carrier any more",),
+        SegctlError("no room"),
+    )
+    world.now[1] = replace(PORT, host_mac=None)
+    with pytest.raises(SegctlError):
+        world.touch(PORT.vex_ifindex)
+    assert len(world.told) == 2
 
 
 def test_a_namespace_without_a_name_is_an_error(world, monkeypatch):

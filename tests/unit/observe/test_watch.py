@@ -160,6 +160,18 @@ def test_who_speaks_is_looked_at_and_heard_again_also_where_the_look_failed(
     assert says(world, name) == [look]
 
 
+def test_what_fails_for_one_port_keeps_the_others_waiting_for_seconds_only(world):
+    world.fails["repair"] = SegctlError("no room")
+    says(world, "Filters")
+    for _ in range(600):
+        world.looks.pass_time(1)
+    before = len(world.seen)
+    world.poller.says(world.fds["Filters"])
+    world.looks.pass_time(3)
+    assert world.seen[before:] == ["repair"]
+    assert world.told == ["no room."]
+
+
 @pytest.mark.parametrize("name", ["Filters", "Detour"])
 def test_who_takes_something_away_all_the_time_does_not_take_the_agent(world, name):
     look = {"Filters": "repair"}.get(name, name)

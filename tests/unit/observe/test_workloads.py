@@ -321,6 +321,31 @@ def test_an_interface_that_has_another_mac_and_mtu_is_followed_and_told(world):
     assert len(world.told_of("XDP")) == 1
 
 
+@pytest.mark.parametrize("who", ["the engine", "the kernel"])
+def test_an_mtu_is_followed_though_something_is_refused_at_first(
+    world, monkeypatch, who
+):
+    """What the registry has by then shows no difference any more."""
+
+    def refuses(*_: object) -> None:
+        raise OSError(errno.ENOBUFS, "no buffers")
+
+    world.ports[1] = replace(WEB.ports[0], mtu=1400)
+    with monkeypatch.context() as kernel:
+        if who == "the engine":
+            world.refuses = SegctlError("no room")
+        else:
+            kernel.setattr(workloads, "follow", refuses)
+        world.change(WEB)
+        world.looks.pass_time(1)
+    assert len(world.failed) == 1
+    world.refuses = None
+    world.looks.pass_time(60)
+    assert world.looked.count("follow 1400") == 1
+    assert len(world.told_of("it has now")) == 1
+    assert world.registry.by_id["web"].ports[0].mtu == 1400
+
+
 def test_a_mac_that_does_not_count_is_told_once(world):
     world.ports[1] = replace(WEB.ports[0], mac=packets.stranger_mac)
     for _ in range(3):

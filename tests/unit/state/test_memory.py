@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 
 import pytest
 
+from pyctl.errors import SegctlError
 from pyctl.model.instance import Instance
 from pyctl.model.workload import (
     DatapathKind,
@@ -151,3 +153,21 @@ def test_of_many_modes_the_newest_are_kept(memory, monkeypatch):
 def test_modes_that_cannot_be_read_are_none(memory, tmp_path, text):
     (tmp_path / "modes.json").write_text(text)
     assert memory.with_mode(replace(WORKLOAD, forced_mode=None)).forced_mode is None
+
+
+def test_modes_that_cannot_be_read_for_a_moment_are_not_taken_for_none(
+    memory, monkeypatch
+):
+    """Of a process without a free descriptor: each quarantine but the newest would be forgotten."""
+
+    def no_descriptor(_path: object) -> str:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    plain = replace(WORKLOAD, forced_mode=None)
+    memory.keep_mode(WORKLOAD)
+    with monkeypatch.context() as process:
+        process.setattr("pyctl.state.memory.read_any", no_descriptor)
+        for ask in (memory.keep_mode, memory.with_mode):
+            with pytest.raises(SegctlError, match="too many open files"):
+                ask(replace(plain, id="other", name="other", forced_mode=Mode.MONITOR))
+    assert memory.with_mode(plain).forced_mode is Mode.QUARANTINE

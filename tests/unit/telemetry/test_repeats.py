@@ -40,3 +40,15 @@ def test_one_that_was_dropped_takes_no_repeats_from_its_follower():
     first, second = repeats.take(("a", 0.0, 1)), repeats.take(("a", 20.0, 1))
     repeats.drop(first)
     assert repeats.take(("a", 21.0, 1)) is second
+
+
+def test_a_clock_that_is_set_back_makes_no_repeats_of_an_hour():
+    repeats = REPEATS()
+    kept = repeats.take(("a", 3600.0, 1))
+    kept.row = 1
+    again = repeats.take(("a", 0.0, 1))
+    assert again is not kept
+    again.row = 1
+    assert repeats.take(("a", 1.0, 1)) is again
+    repeats.forget(-3600.0)
+    assert repeats.take(("a", 2.0, 1)) is not again
