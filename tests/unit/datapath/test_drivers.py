@@ -7,7 +7,6 @@ from dataclasses import replace
 from ipaddress import ip_network
 
 import pytest
-from pyctl.platform.netlink.raw import NetlinkError
 
 from pyctl.datapath import drivers as module
 from pyctl.datapath.drivers import Drivers
@@ -17,6 +16,7 @@ from pyctl.doctor import probe
 from pyctl.errors import NotCapableError, NotFoundError, SegctlError
 from pyctl.model.instance import Instance
 from pyctl.model.workload import DatapathKind, Mode
+from pyctl.platform.netlink.raw import NetlinkError
 from pyctl.platform.watch.filters import Touched
 from pyctl.policy.compile.compiler import port_pair
 from tests import packets
