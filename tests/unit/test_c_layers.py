@@ -102,6 +102,42 @@ def test_an_include_names_its_folder(file):
     assert not {name for name in includes(file) if not (SOURCES / name).is_file()}
 
 
+def test_no_unit_leads_back_to_itself():
+    """A unit is a source with its header; it leads to those that it includes, and whose functions it calls."""
+    units: dict[str, list[Path]] = {}
+    for file in FILES:
+        units.setdefault(short(file.with_suffix("")), []).append(file)
+    homes = {
+        name: unit
+        for unit, files in units.items()
+        for file in files
+        for name in DEFINITION.findall(code(file))
+    }
+
+    def leads_to(unit: str) -> set[str]:
+        found: set[str] = set()
+        for file in units[unit]:
+            found |= {name.rpartition(".")[0] for name in includes(file)}
+            found |= {
+                homes[name]
+                for name in re.findall(r"\bsg_\w+", code(file))
+                if name in homes
+            }
+        return found - {unit}
+
+    done: set[str] = set()
+
+    def visit(unit: str, above: tuple[str, ...]) -> None:
+        assert unit not in above, " → ".join([*above, unit])
+        if unit not in done:
+            for towards in sorted(leads_to(unit)):
+                visit(towards, (*above, unit))
+        done.add(unit)
+
+    for unit in units:
+        visit(unit, ())
+
+
 def test_no_header_includes_itself_by_others():
     done: set[str] = set()
 

@@ -8,6 +8,7 @@
 #include "core/sg_port.h"
 #include "flow/sg_cache.h"
 #include "flow/sg_flow.h"
+#include "packet/sg_decode.h"
 #include "verdict/sg_judge.h"
 
 /* Each may cost four system calls, for which frames wait. A frame opens one session at most, which has two timers: with

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 #include "node/sg_class.h"
-#include "packet/sg_decode.h"
+#include "packet/sg_packet.h"
 #include "node/sg_nets.h"
 #include "node/sg_pair.h"
 

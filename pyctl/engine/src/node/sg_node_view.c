@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* A node policy's block of bytes, checked. In: bytes. Out: pointers into them. No I/O. */
-#include "packet/sg_decode.h"
+#include "packet/sg_packet.h"
 #include "node/sg_node.h"
 
 #include <errno.h>

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "packet/sg_decode.h"
+#include "packet/sg_packet.h"
 
 struct item {
 	__u32 low;

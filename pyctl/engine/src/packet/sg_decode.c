@@ -4,6 +4,7 @@
  * IP lengths of zero are accepted for super-frames only (BIG TCP); everywhere else the receiving
  * stack would drop them, so what we would judge is not what it would read. */
 #include "packet/sg_decode.h"
+#include "packet/sg_decode_l4.h"
 
 #include <linux/virtio_net.h>
 

@@ -3,7 +3,8 @@
  * In: a packet whose l4 offset is set. Out: kind, ports, flags, or MALFORMED (a first fragment that
  * does not hold its header: FRAGMENT_TINY). */
 #include "base/sg_bytes.h"
-#include "packet/sg_decode.h"
+#include "packet/sg_decode_l4.h"
+#include "packet/sg_packet.h"
 
 /* Query types, each followed by its reply type. */
 static const __u8 queries_v4[][2] = { { 8, 0 }, { 13, 14 }, { 15, 16 }, { 17, 18 } };

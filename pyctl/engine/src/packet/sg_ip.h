@@ -4,7 +4,7 @@
 #define SG_IP_H
 
 #include "base/sg_bytes.h"
-#include "packet/sg_decode.h"
+#include "packet/sg_packet.h"
 
 struct sg_ip_head {
 	const __u8 *saddr;	/* 4 or 16 bytes, as the family has it */

@@ -8,7 +8,7 @@
 #ifndef SG_REJECT_H
 #define SG_REJECT_H
 
-#include "packet/sg_decode.h"
+#include "packet/sg_packet.h"
 
 enum { SG_REJECT_BYTES = SG_ETH_LEN + 1280 };
 

@@ -4,7 +4,7 @@
 #ifndef SG_RESET_H
 #define SG_RESET_H
 
-#include "packet/sg_decode.h"
+#include "packet/sg_packet.h"
 
 /* Reset p's sender; a RST gets no answer. */
 __u32 sg_reset_sender(const struct sg_packet *p, __u8 *bytes);

@@ -22,4 +22,10 @@ struct sg_verdict {
 	struct sg_session *session;	/* update its flow-map entries, after the answers; NULL: none */
 };
 
+/* The verdict on a packet when the policy has no answer. */
+static inline struct sg_verdict sg_verdict_unknown(__u8 initiator)
+{
+	return (struct sg_verdict){ .reason = SEG_R_SESSION_MEMORY, .initiator = initiator };
+}
+
 #endif

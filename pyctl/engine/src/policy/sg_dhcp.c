@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "packet/sg_decode.h"
+#include "packet/sg_packet.h"
 
 struct side {
 	__u16 client;

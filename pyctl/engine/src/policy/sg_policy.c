@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "base/sg_bytes.h"
-#include "packet/sg_decode.h"
+#include "packet/sg_packet.h"
 #include "policy/sg_dhcp.h"
 
 static void words(const __u8 *address, __u64 out[2])

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "packet/sg_decode.h"
+#include "packet/sg_packet.h"
 #include "base/sg_share.h"
 
 #define REPEAT_NS 10000000000ULL

@@ -3,7 +3,7 @@
 #ifndef SG_REPORT_H
 #define SG_REPORT_H
 
-#include "packet/sg_decode.h"
+#include "packet/sg_packet.h"
 #include "packet/sg_verdict.h"
 #include "report/sg_event_queue.h"
 #include "report/sg_hits.h"

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "packet/sg_decode.h"
 #include "session/sg_session.h"
 
 static void make_key(const struct sg_packet *p, struct sg_frag_key *key)

@@ -5,7 +5,7 @@
 #define SG_FRAG_H
 
 #include "base/sg_bytes.h"
-#include "packet/sg_decode.h"
+#include "packet/sg_packet.h"
 
 enum sg_frag_limit {
 	SG_FRAG_BUCKETS = 1024,

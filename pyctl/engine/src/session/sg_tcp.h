@@ -5,7 +5,7 @@
 #ifndef SG_TCP_H
 #define SG_TCP_H
 
-#include "packet/sg_decode.h"
+#include "packet/sg_packet.h"
 #include "session/sg_session.h"
 
 /* The kernel's numbers. */

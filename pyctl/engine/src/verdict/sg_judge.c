@@ -5,7 +5,9 @@
 
 #include "flow/sg_ask.h"
 #include "flow/sg_flow.h"
+#include "packet/sg_decode.h"
 #include "verdict/sg_group_query.h"
+#include "verdict/sg_judge_tcp.h"
 #include "verdict/sg_renewal.h"
 
 enum { REDIRECT = 5 };	/* ICMP's, of IPv4 */
@@ -22,7 +24,7 @@ static struct sg_verdict judge_alone(struct sg_context *c)
 		c->key.rport = p->icmp_type;
 	answer = sg_flow_ask(c->port, &c->key, p->dir);
 	if (answer.unknown)
-		return sg_judge_unknown(p->dir);
+		return sg_verdict_unknown(p->dir);
 	sg_flow_decided(c, p->dir, &answer, 0);
 	r.rule_id = answer.rule_id;
 	r.reason = answer.pass ? SEG_R_NONE : answer.reason;
@@ -51,7 +53,7 @@ static struct sg_verdict open_flow(const struct sg_context *c)
 	else
 		answer = sg_flow_ask(c->port, &c->key, p->dir);
 	if (answer.unknown)
-		return sg_judge_unknown(r.initiator);
+		return sg_verdict_unknown(r.initiator);
 	r.rule_id = answer.rule_id;
 	sg_flow_decided(c, r.initiator, &answer, answer.pass);
 	if (answer.pass) {
@@ -103,7 +105,7 @@ static struct sg_verdict judge_flow(struct sg_context *c)
 	if (s && s->generation != c->port->rules->policy.generation)
 		turned = sg_flow_revalidate(c, s);
 	if (turned < 0)
-		return sg_judge_unknown(p->dir);
+		return sg_verdict_unknown(p->dir);
 	if (turned)
 		s->blocked = 1;
 	if (!s || s->denied) {

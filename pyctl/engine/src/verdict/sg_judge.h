@@ -8,13 +8,5 @@
 
 /* The packet is decoded and no fragment; the port has a policy other than quarantine. */
 struct sg_verdict sg_judge(struct sg_context *c);
-/* sg_judge_tcp.c; c->key is made. */
-struct sg_verdict sg_judge_tcp(const struct sg_context *c);
-
-/* The verdict on a packet when the policy has no answer. */
-static inline struct sg_verdict sg_judge_unknown(__u8 initiator)
-{
-	return (struct sg_verdict){ .reason = SEG_R_SESSION_MEMORY, .initiator = initiator };
-}
 
 #endif

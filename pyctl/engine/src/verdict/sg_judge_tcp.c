@@ -6,7 +6,7 @@
  *      a copy cannot be answered, so the first held packet decides;
  *   3. a blocked one answers its sender with RST, a few times, then the kernel drops it;
  *   4. else it passes, and its state decides whether the kernel carries the rest. */
-#include "verdict/sg_judge.h"
+#include "verdict/sg_judge_tcp.h"
 
 #include "flow/sg_ask.h"
 #include "flow/sg_cache.h"
@@ -62,7 +62,7 @@ static struct sg_verdict open_connection(const struct sg_context *c)
 	answer = sure ? sg_flow_ask(c->port, &c->key, r.initiator) :
 			sg_flow_ask_either(c->port, &c->key, &r.initiator);
 	if (answer.unknown)
-		return sg_judge_unknown(r.initiator);
+		return sg_verdict_unknown(r.initiator);
 	sg_flow_decided(c, r.initiator, &answer, answer.pass && !closes);
 	r.rule_id = answer.rule_id;
 	if (!answer.pass) {
@@ -97,7 +97,7 @@ static struct sg_verdict judge_attempt(const struct sg_context *c, struct sg_ses
 	int alive = s->tcp_state == SG_TCP_ESTABLISHED || sg_tcp_is_opening(s);
 
 	if (answer.unknown)
-		return sg_judge_unknown(c->p->dir);
+		return sg_verdict_unknown(c->p->dir);
 	if (!answer.pass) {
 		sg_flow_decided(c, c->p->dir, &answer, 0);
 		return refuse_syn(c, &answer);
@@ -173,7 +173,7 @@ struct sg_verdict sg_judge_tcp(const struct sg_context *c)
 	if (s->generation != c->port->rules->policy.generation && !is_late_copy(c))
 		turned = sg_flow_revalidate(c, s);
 	if (turned)
-		return turned > 0 ? block(c, s) : sg_judge_unknown(p->dir);
+		return turned > 0 ? block(c, s) : sg_verdict_unknown(p->dir);
 	if (s->denied)
 		return refuse_blocked(c, s);
 	sg_tcp_track(s, p, p->dir != s->initiator);
