@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* tc ingress of vbr-neuv: sends frames that the engine lets pass to their port. */
 #include "lib/seg_group.h"
-#include "lib/seg_verdict.h"
+#include "lib/seg_finish.h"
 
 /* No pair of this datapath has the detour MAC. Another datapath's filters come after this program; if they do not take
  * the frame, it ends in the enforcer's mute stack. */

@@ -2,8 +2,8 @@
 /* tc ingress of vex: judges frames from the world to the workload. */
 #include "lib/seg_check.h"
 #include "lib/seg_flow.h"
-#include "lib/seg_neigh.h"
-#include "lib/seg_verdict.h"
+#include "lib/seg_arp_nd.h"
+#include "lib/seg_finish.h"
 
 SEG_INLINE int seg_vex_reason(struct __sk_buff *skb, struct seg_pkt *pkt,
 			      const struct seg_port *port)

@@ -3,8 +3,8 @@
 #include "lib/seg_check.h"
 #include "lib/seg_csum.h"
 #include "lib/seg_flow.h"
-#include "lib/seg_neigh.h"
-#include "lib/seg_verdict.h"
+#include "lib/seg_arp_nd.h"
+#include "lib/seg_finish.h"
 
 /* A stolen source is worse than a spoofed MAC, which is worse than any other reason. */
 SEG_INLINE int seg_with_mac(int spoofed, int reason)

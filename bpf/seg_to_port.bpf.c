@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* tc egress of vex and vin: lets only frames out that our programs sent. A device on top of one (of the workload, moved
  * to another namespace, or made in the enforcer's by the nsid of a link's peer) could send past them. */
-#include "lib/seg_verdict.h"
+#include "lib/seg_finish.h"
 
 int seg_to_port(struct __sk_buff *skb)
 {

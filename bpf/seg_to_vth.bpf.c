@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* tc egress of vth-neuv: drops everything. The engine's socket bypasses it (PACKET_QDISC_BYPASS), so a frame here comes
  * from a foreign device on vth-neuv, and would reach a workload as if the engine had let it pass. */
-#include "lib/seg_verdict.h"
+#include "lib/seg_finish.h"
 
 int seg_to_vth(struct __sk_buff *skb)
 {

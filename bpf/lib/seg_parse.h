@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Parses the headers of a frame up to the transport's; seg_neigh.h parses ARP and ND.
+/* Parses the headers of a frame up to the transport's; seg_arp_nd.h parses ARP and ND.
  *
  * API: seg_parse_link(), seg_parse_ip(), which return SEG_R_NONE or SEG_R_MALFORMED, and predicates of a struct seg_pkt.
  * A header beyond the linear part of the frame is read from the page fragments by bpf_skb_load_bytes.

@@ -43,8 +43,8 @@ from pyctl.policy.document.parse import parse
 from pyctl.runtime.base import Container
 from pyctl.runtime.resolve import at_place, configured, resolve, runtimes
 from pyctl.state.ids import PortIds
-from pyctl.state.memory import Memory, places
 from pyctl.state.registry import Registry, find_workload
+from pyctl.state.remembered import Memory, places
 from pyctl.state.requests import (
     AttachRequest,
     AttachResult,

@@ -22,8 +22,8 @@ from pathlib import Path
 
 from pyctl.errors import NotFoundError, SegctlError, UsageError
 from pyctl.model.workload import DatapathKind, Fail, Mode
-from pyctl.policy.document import fields
-from pyctl.policy.document.fields import ErrorCollector
+from pyctl.policy.document import field_checks
+from pyctl.policy.document.field_checks import ErrorCollector
 from pyctl.policy.document.selectors import SELECTOR
 from pyctl.policy.document.table import (
     Field,
@@ -34,8 +34,8 @@ from pyctl.policy.document.table import (
     number,
     one_of,
 )
-from pyctl.policy.document.text import load
 from pyctl.policy.document.types import API_VERSION
+from pyctl.policy.document.yaml_text import load
 from pyctl.state.requests import AutoAttach
 from pyctl.telemetry.history.database import Limits
 
@@ -92,9 +92,9 @@ def parse(text: str, name: str = "the configuration") -> Config:
 
 
 def _host(notes: ErrorCollector, path: str, value: object) -> str | None:
-    host = fields.text(notes, path, value)
+    host = field_checks.text(notes, path, value)
     if host and not host.removeprefix("unix://").startswith("/"):
-        notes.error(path, f"{fields.shown(host)} is no unix socket of this host")
+        notes.error(path, f"{field_checks.shown(host)} is no unix socket of this host")
     return host
 
 

@@ -17,7 +17,7 @@ from pyctl.model.instance import Instance
 from pyctl.model.workload import Workload
 from pyctl.platform.process import process_ref
 from pyctl.runtime.base import Container, Known, Runtime, Unreachable
-from pyctl.state.memory import Memory
+from pyctl.state.remembered import Memory
 
 
 class Standing(StrEnum):

@@ -33,8 +33,8 @@ from pyctl.policy.document.named_ports import PortNames
 from pyctl.policy.document.resolve import EffectiveMode, effective_mode
 from pyctl.policy.document.types import EMPTY, Policy
 from pyctl.state.ids import PortIds
-from pyctl.state.memory import Memory
 from pyctl.state.registry import Registry
+from pyctl.state.remembered import Memory
 from pyctl.state.store import Store
 from pyctl.telemetry.events import Event, EventLog
 from pyctl.telemetry.history.writer import History

@@ -22,7 +22,7 @@ from typing import NamedTuple
 from pyctl.errors import NotFoundError, RefusedError
 from pyctl.intercept.enforcer import ensure_enforcer, fit_mtu
 from pyctl.intercept.names import Mark, port_names, read_mark
-from pyctl.intercept.restore import refill, routes, snapshot
+from pyctl.intercept.restore import put_back, routes, snapshot
 from pyctl.intercept.restore.master import refuse_master
 from pyctl.intercept.steps import apply, journal, plan
 from pyctl.intercept.steps.ops import Site, ours
@@ -64,7 +64,7 @@ def handles(instance: Instance, workload_fd: int) -> Iterator[Handles]:
     with contextlib.ExitStack() as stack:
         enforcer_fd = stack.enter_context(netns.opened(instance.netns))
         enforcer = stack.enter_context(netns.raw_in(enforcer_fd))
-        workload = stack.enter_context(netns.raw_in(workload_fd, refill.GROUPS))
+        workload = stack.enter_context(netns.raw_in(workload_fd, put_back.GROUPS))
         yield Handles(workload, workload_fd, enforcer, enforcer_fd)
 
 

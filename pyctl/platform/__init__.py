@@ -4,7 +4,7 @@ netlink  links, addresses, routes: raw   iproute   the same off the cut-off time
 bridge, tc, netfilter  what hangs on a link, or filters
 bpf      maps, programs, hooks        watch, sockets         what happens, and who listens, in a namespace
 netns, process, inhabitants  who is where       sysctl, offloads, memberships  how one interface is set
-capabilities, heap, ready, absence  of processes and descriptors     probe_scratch  what a kernel can do
+cap_net_admin, heap, ready, absence  of processes and descriptors     probe_scratch  what a kernel can do
 
 In and out: plain values and pyctl.model types. May import pyctl.model, pyctl.errors and signal_shield.
 """

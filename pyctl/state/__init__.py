@@ -2,7 +2,7 @@
 
 store      the registry's and the policy's files, each written whole
 registry   the attached workloads: read without a lock, replaced whole
-memory     what outlives a reboot: containers attached by name, modes
+remembered  what outlives a reboot: containers attached by name, modes
 ids        port ids and generations     names      who has which port and address
 revisions  the log of applied policies  requests   what is asked of the agent, and its answers
 

@@ -33,7 +33,7 @@ ALLOWED: dict[str, set[str]] = {
     "pyctl.policy.kubernetes": {"pyctl.policy.document"} | BASE,
     "pyctl.platform.absence": BASE,
     "pyctl.platform.ready": BASE,
-    "pyctl.platform.capabilities": BASE,
+    "pyctl.platform.cap_net_admin": BASE,
     "pyctl.platform.heap": BASE,
     "pyctl.platform.memberships": BASE,
     "pyctl.platform.offloads": BASE,

@@ -251,7 +251,7 @@ BPF = [*sources("bpf", ".c"), *sources("bpf", ".h")]
 @pytest.mark.parametrize(
     ("word", "home", "why"),
     [
-        ("TC_ACT_SHOT", "seg_verdict.h", "each drop has a reason and is counted there"),
+        ("TC_ACT_SHOT", "seg_finish.h", "each drop has a reason and is counted there"),
         ("data_end", "seg_parse.h", "bounds are checked in one place"),
         ("#ifdef ENABLE", "", "options are data, so that one object is verified"),
         ("//", "", "comments are /* */, here and in the engine"),

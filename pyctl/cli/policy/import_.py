@@ -82,7 +82,7 @@ def import_policy(
     """
     del kubernetes
     from pyctl.api.client import AgentClient
-    from pyctl.policy.document.fields import ErrorCollector
+    from pyctl.policy.document.field_checks import ErrorCollector
     from pyctl.policy.kubernetes import translate
 
     client = AgentClient(options.instance())

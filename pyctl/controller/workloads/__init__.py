@@ -1,4 +1,4 @@
-"""Procedures of single workloads; the caller has its turn (see turns).
+"""Procedures of single workloads, run by the loop (controller.loop), one at a time.
 
 attach      all of its interfaces, or none     attach_target  whom a request means
 detach      its interfaces given back          release        the same, of many side by side

@@ -44,7 +44,7 @@ from pyctl.model.workload import (
     RuntimeKind,
     Workload,
 )
-from pyctl.platform.capabilities import rules_networks
+from pyctl.platform.cap_net_admin import rules_networks
 from pyctl.runtime.base import Container
 from pyctl.state.requests import AttachRequest, AttachResult
 from pyctl.telemetry.events import Event

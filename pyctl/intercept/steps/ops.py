@@ -16,7 +16,7 @@ from pyctl.errors import SegctlError
 from pyctl.intercept.kinds.base import Kind
 from pyctl.intercept.kinds.choose import kind_of
 from pyctl.intercept.names import read_mark
-from pyctl.intercept.restore import master, refill, routes
+from pyctl.intercept.restore import master, put_back, routes
 from pyctl.intercept.restore.snapshot import (
     PARK_PRIORITY,
     Snapshot,
@@ -56,7 +56,7 @@ class Site:
     mark: str
     """The alias of both ports."""
     workload: RawNetlink
-    """With the events of refill.GROUPS."""
+    """With the events of put_back.GROUPS."""
     workload_fd: int
     enforcer: RawNetlink
     enforcer_fd: int
@@ -170,7 +170,7 @@ def _move_out(site: Site) -> None:
     if _original(site):
         return
     translated = _translated(site)
-    refill.leave_groups(site.workload, site.index)
+    put_back.leave_groups(site.workload, site.index)
     message = links.set_message(
         site.index,
         rename=site.vex,
@@ -286,7 +286,7 @@ def _remove(site: Site) -> None:
     link = _ours_now(site)
     if link:
         translated = _translated(site)
-        refill.leave_groups(site.workload, link.index)
+        put_back.leave_groups(site.workload, link.index)
         links.delete(site.workload, link.index)
         translated.put_back()
     else:
@@ -335,12 +335,12 @@ def _settings(site: Site) -> None:
     quiet = links.set_message(link.index, addr_gen_mode=mode)
     # A new interface starts from "default"; so does one that changes its namespace.
     different = sysctl.changed(snapshot.sysctls, snapshot.defaults)
-    different |= refill.meanwhile(snapshot)
+    different |= put_back.meanwhile(snapshot)
     with entered(site.workload_fd):
         refused += _refused(lambda: sysctl.write_interface(link.name, different))
         # Writing the secret sets the mode that makes addresses from it.
         site.workload.batch([quiet])
-        site.lost += refill.token(site.workload, snapshot)
+        site.lost += put_back.token(site.workload, snapshot)
         # Another kind of device has other offloads; there each keeps its own.
         now = site.current()
         if now and now.kind == link.kind:
@@ -386,12 +386,14 @@ def _advertise(site: Site, bodies: Collection[bytes]) -> None:
 
 
 def _groups(site: Site) -> None:
-    site.lost += refill.groups(site.workload_fd, site.snapshot)
+    site.lost += put_back.groups(site.workload_fd, site.snapshot)
 
 
 def _settle(site: Site) -> None:
     lost = site.lost
-    refused = _refused(lambda: lost.extend(refill.settle(site.workload, site.snapshot)))
+    refused = _refused(
+        lambda: lost.extend(put_back.settle(site.workload, site.snapshot))
+    )
     # Some kinds of device start with other values than "default".
     link = site.snapshot.link
     with entered(site.workload_fd):
@@ -460,14 +462,14 @@ ACTIONS: dict[Op, Callable[[Site], object]] = {
     Op.PORTS_READY: _ports_ready,
     Op.PORTS_UP: _ports_up,
     Op.SETTINGS: _settings,
-    Op.LINK_UP: _fill(refill.link_up),
-    Op.ADDRESSES: _fill(refill.addresses),
+    Op.LINK_UP: _fill(put_back.link_up),
+    Op.ADDRESSES: _fill(put_back.addresses),
     Op.GROUPS: _groups,
     Op.WAYS_OUT: _ways_out,
     Op.ROUTES: _routes,
-    Op.NEIGHBOURS: _fill(refill.neighbours),
+    Op.NEIGHBOURS: _fill(put_back.neighbours),
     Op.MASTER: _master,
-    Op.QUEUES: _fill(refill.queues),
+    Op.QUEUES: _fill(put_back.queues),
     Op.SETTLE: _settle,
     Op.VERIFY: _verify,
 }

@@ -1,7 +1,7 @@
 """The policy document: from a text to Policy, and to which workloads it speaks of.
 
-types      Policy, Group, Rule, PortSpec     text       text → plain values, strictly
-parse      plain values → Policy             fields     checks of single values, by path
+types      Policy, Group, Rule, PortSpec     yaml_text  text → plain values, strictly
+parse      plain values → Policy             field_checks  checks of single values, by path
 table      fields said once, for reader and schema
 schema     the document as JSON Schema       selectors  what selects workloads
 networks   sets of addresses, less others    casts      those of what is sent to many

@@ -12,14 +12,13 @@ from enum import StrEnum
 
 from pyctl.model.policy import Action, Direction
 from pyctl.model.workload import Mode
-from pyctl.policy.document import fields, table
+from pyctl.policy.document import field_checks, table
 from pyctl.policy.document.casts import BUILT_IN
-from pyctl.policy.document.fields import MAX_RULE_ID, ErrorCollector
+from pyctl.policy.document.field_checks import MAX_RULE_ID, ErrorCollector
 from pyctl.policy.document.named_ports import MAX_NUMBERS_PER_NAME
 from pyctl.policy.document.networks import Network, outside
 from pyctl.policy.document.selectors import SELECTOR
 from pyctl.policy.document.table import Field, Kind, Schema, Table
-from pyctl.policy.document.text import load
 from pyctl.policy.document.types import (
     ANY,
     API_VERSION,
@@ -29,6 +28,7 @@ from pyctl.policy.document.types import (
     Policy,
     Rule,
 )
+from pyctl.policy.document.yaml_text import load
 
 MAX_EXCEPTS = 10_000
 """The most exceptions of all groups: each cuts a large network into as many networks as bits lie between."""
@@ -74,12 +74,12 @@ def parse(text: str) -> Policy:
 
 def _groups(notes: _Draft, path: str, value: object) -> None:
     excepts = 0
-    for name, content in fields.mapping(notes, path, value).items():
+    for name, content in field_checks.mapping(notes, path, value).items():
         notes.declared.add(name)
         inside = f"{path}.{name}"
         if name == ANY:
             notes.error(inside, "is built in and cannot be defined")
-        elif fields.group_name(notes, inside, name):
+        elif field_checks.group_name(notes, inside, name):
             group = _group(notes, inside, name, content)
             if group:
                 notes.groups[name] = group
@@ -111,7 +111,7 @@ def _group(notes: ErrorCollector, path: str, name: str, value: object) -> Group 
 
 def _modes(notes: _Draft, path: str, value: object) -> dict[str, Mode]:
     modes = {}
-    for name, content in fields.mapping(notes, path, value).items():
+    for name, content in field_checks.mapping(notes, path, value).items():
         inside = f"{path}.{name}"
         mode = _MODE.read(notes, inside, content)
         group = notes.groups.get(name)
@@ -126,7 +126,7 @@ def _modes(notes: _Draft, path: str, value: object) -> dict[str, Mode]:
 
 def _rules(notes: _Draft, path: str, value: object) -> list[tuple[int, Rule]]:
     if not isinstance(value, list):
-        notes.error(path, f"must be a list, not {fields.shown(value)}")
+        notes.error(path, f"must be a list, not {field_checks.shown(value)}")
         return []
     if len(value) > MAX_RULES:
         notes.error(path, f"are {len(value)}; at most {MAX_RULES}")
@@ -162,7 +162,7 @@ def _end(notes: _Draft, path: str, key: str, name: str | None) -> str | None:
     if name in BUILT_IN:
         notes.error(path, f"nothing is sent from {name}: it can stand in `to` alone")
     else:
-        notes.error(path, f"no such group: {fields.shown(name)}")
+        notes.error(path, f"no such group: {field_checks.shown(name)}")
     return None
 
 
@@ -234,7 +234,7 @@ _GROUPS: Schema = {
     "type": "object",
     "maxProperties": MAX_GROUPS,
     "propertyNames": {
-        "pattern": f"^(?:{fields.GROUP_NAME.pattern})$",
+        "pattern": f"^(?:{field_checks.GROUP_NAME.pattern})$",
         "not": {"const": ANY},
     },
     "additionalProperties": {

@@ -21,7 +21,7 @@ from __future__ import annotations
 from typing import Any
 
 from pyctl.model.workload import RuntimeKind
-from pyctl.policy.document.fields import ErrorCollector
+from pyctl.policy.document.field_checks import ErrorCollector
 from pyctl.policy.document.table import (
     ANYTHING,
     TEXT,

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
-from pyctl.policy.document import fields
-from pyctl.policy.document.fields import ErrorCollector, shown
+from pyctl.policy.document import field_checks
+from pyctl.policy.document.field_checks import ErrorCollector, shown
 from pyctl.policy.document.networks import Network
 from pyctl.policy.document.types import ANY, PortSpec
 
@@ -59,7 +59,7 @@ class Table:
     def read(self, notes: ErrorCollector, path: str, value: object) -> dict[str, Any]:
         """Return a value for each key; None for an absent key, or what its kind reads from a wrong value."""
         known = None if self._others else self._names
-        body = fields.mapping(notes, path, value, known)
+        body = field_checks.mapping(notes, path, value, known)
         if self._nulls:
             body = {key: one for key, one in body.items() if one is not None}
         inside = f"{path}." if path else ""
@@ -162,7 +162,7 @@ def items_of(kind: Kind[T | None], *, nulls: bool = False) -> Kind[tuple[T, ...]
 
 
 def _words(notes: ErrorCollector, path: str, value: object) -> dict[str, str]:
-    found = fields.mapping(notes, path, value)
+    found = field_checks.mapping(notes, path, value)
     return {key: WORD.read(notes, f"{path}.{key}", found[key]) or "" for key in found}
 
 
@@ -171,9 +171,11 @@ NOT_YET = Kind(
 )
 """A field that this version refuses by name."""
 ANYTHING: Kind[object] = Kind(lambda _, __, value: value)
-TEXT = Kind(fields.text, {"type": "string", "minLength": 1})
+TEXT = Kind(field_checks.text, {"type": "string", "minLength": 1})
 WORD = Kind(
-    lambda notes, path, value: "" if value == "" else fields.text(notes, path, value),
+    lambda notes, path, value: (
+        "" if value == "" else field_checks.text(notes, path, value)
+    ),
     {"type": "string"},
 )
 """A string that may be empty."""
@@ -183,15 +185,15 @@ FLAG = checked(
     lambda value: isinstance(value, bool), "true or false", {"type": "boolean"}
 )
 NET: Kind[Network | None] = Kind(
-    fields.cidr,
+    field_checks.cidr,
     {"type": "string", "description": "10.1.0.0/16, 2001:db8::/32, or one address"},
 )
 PORT: Kind[PortSpec | None] = Kind(
-    fields.port_spec,
+    field_checks.port_spec,
     {
         "anyOf": [
             {"const": ANY},
-            {"type": "string", "pattern": f"^(?:{fields.PORTS.pattern})$"},
+            {"type": "string", "pattern": f"^(?:{field_checks.PORTS.pattern})$"},
         ]
     },
 )

@@ -20,9 +20,9 @@ from pyctl.model.protocols import VERSION_OF
 from pyctl.model.truth import Judgement, RuleResult, connection, judged, staged
 from pyctl.model.workload import Mode, Workload
 from pyctl.policy.compile.effective import effective
-from pyctl.policy.document import fields
+from pyctl.policy.document import field_checks
 from pyctl.policy.document.casts import asks_dhcp
-from pyctl.policy.document.fields import ErrorCollector
+from pyctl.policy.document.field_checks import ErrorCollector
 from pyctl.policy.document.resolve import (
     Address,
     addresses,
@@ -246,7 +246,7 @@ def _end(
 
 def _one_port(text: str) -> PortSpec:
     notes = ErrorCollector()
-    spec = fields.port_spec(notes, "the port", text)
+    spec = field_checks.port_spec(notes, "the port", text)
     if spec is None:
         raise UsageError("; ".join(notes.errors))
     if spec.name:

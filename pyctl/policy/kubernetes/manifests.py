@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from pyctl.policy.document.fields import ErrorCollector, shown
-from pyctl.policy.document.text import load_all
+from pyctl.policy.document.field_checks import ErrorCollector, shown
+from pyctl.policy.document.yaml_text import load_all
 
 NETWORK_POLICY, NAMESPACE, SERVICE = "NetworkPolicy", "Namespace", "Service"
 _KINDS = {NETWORK_POLICY: "networking.k8s.io/v1", NAMESPACE: "v1", SERVICE: "v1"}

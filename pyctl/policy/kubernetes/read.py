@@ -14,7 +14,12 @@ from typing import cast
 
 from pyctl.model.protocols import WITH_PORTS
 from pyctl.policy.document import selectors
-from pyctl.policy.document.fields import MAX_PORT_NAME, PORT_NAME, ErrorCollector, shown
+from pyctl.policy.document.field_checks import (
+    MAX_PORT_NAME,
+    PORT_NAME,
+    ErrorCollector,
+    shown,
+)
 from pyctl.policy.document.networks import Network, inside, unmapped
 from pyctl.policy.document.resolve import DEFAULT_NAMESPACE
 from pyctl.policy.document.table import (

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import partial
 from ipaddress import ip_network
 
-from pyctl.policy.document.fields import ErrorCollector, shown
+from pyctl.policy.document.field_checks import ErrorCollector, shown
 from pyctl.policy.document.networks import Network
 from pyctl.policy.document.resolve import DEFAULT_NAMESPACE
 from pyctl.policy.document.table import ANYTHING, WORDS, Field, Kind

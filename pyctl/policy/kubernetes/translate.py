@@ -27,7 +27,7 @@ import yaml
 
 from pyctl.model.policy import Direction
 from pyctl.model.workload import Mode
-from pyctl.policy.document.fields import ErrorCollector
+from pyctl.policy.document.field_checks import ErrorCollector
 from pyctl.policy.document.resolve import Address, Named
 from pyctl.policy.document.types import ANY, API_VERSION, Selector
 from pyctl.policy.kubernetes import peers, ports, read, read_cluster, services

@@ -16,8 +16,8 @@ from typing import Any, cast
 import yaml
 
 from pyctl.policy.document.selectors import as_mapping
-from pyctl.policy.document.text import load
 from pyctl.policy.document.types import API_VERSION
+from pyctl.policy.document.yaml_text import load
 from pyctl.policy.learn.rules import Learned, LearnedRule
 
 

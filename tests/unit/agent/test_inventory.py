@@ -13,7 +13,7 @@ from pyctl.model.instance import Instance
 from pyctl.model.workload import ProcessRef, Workload
 from pyctl.platform.process import process_ref
 from pyctl.runtime.base import Container, Known, Unreachable
-from pyctl.state.memory import Memory
+from pyctl.state.remembered import Memory
 from pyctl.state.requests import AttachRequest
 
 DB = Container("ab" * 32, "db", 0, "docker", place="unix:///d.sock")

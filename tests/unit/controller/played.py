@@ -34,8 +34,8 @@ from pyctl.model.workload import DatapathKind, Offload, Port, ProcessRef, Worklo
 from pyctl.platform.inhabitants import Inhabitants
 from pyctl.runtime.base import Container
 from pyctl.state.ids import PortIds
-from pyctl.state.memory import Memory
 from pyctl.state.registry import Registry
+from pyctl.state.remembered import Memory
 from pyctl.telemetry.events import EventLog
 from tests import packets
 from tests.unit.agent.played import Kernel

@@ -16,7 +16,7 @@ import pytest
 
 from pyctl.errors import NotFoundError
 from pyctl.intercept import attach, live_state, recover, uninspected
-from pyctl.intercept.restore import refill
+from pyctl.intercept.restore import put_back
 from pyctl.intercept.steps import ops
 from pyctl.intercept.survey import peer, select
 from pyctl.model.instance import Instance
@@ -172,7 +172,7 @@ class Kernel(Messages):
                 "packet_sockets": lambda _: self.packet_sockets,
             },
             ops: {"Translated": NothingTranslated, "entered": self._entered},
-            refill: {"entered": self._entered},
+            put_back: {"entered": self._entered},
             peer: {"_candidates": lambda: iter([self.host.path])},
             attach: {"netns_of": self._netns_of, "find": self._find},
             recover: {"find": self._find},

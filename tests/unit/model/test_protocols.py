@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[3]
 WORDS = ({*NUMBERS, *IN_RULES} | {name.upper() for name in NUMBERS}) - {"any"}
 HOMES = {
     "pyctl/model/protocols.py",
-    "pyctl/policy/document/fields.py",  # the grammar of a rule's ports: icmp|icmpv6
+    "pyctl/policy/document/field_checks.py",  # the grammar of a rule's ports: icmp|icmpv6
     "pyctl/platform/sockets/tcp.py",  # names of files in /proc/net
     "pyctl/platform/memberships.py",  # likewise
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pyctl.policy.document.fields import ErrorCollector
+from pyctl.policy.document.field_checks import ErrorCollector
 from pyctl.policy.document.resolve import selects
 from pyctl.policy.document.selectors import as_mapping, selector
 from pyctl.policy.document.types import Expression, Operator

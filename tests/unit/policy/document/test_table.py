@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pyctl.policy.document.fields import MAX_RULE_ID, ErrorCollector
+from pyctl.policy.document.field_checks import MAX_RULE_ID, ErrorCollector
 from pyctl.policy.document.table import (
     NOT_YET,
     TEXT,

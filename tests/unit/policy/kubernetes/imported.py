@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from pyctl.model.policy import Action, Direction
 from pyctl.model.workload import Mode, Workload
 from pyctl.policy.compile.effective import effective
-from pyctl.policy.document.fields import ErrorCollector
+from pyctl.policy.document.field_checks import ErrorCollector
 from pyctl.policy.document.parse import parse
 from pyctl.policy.document.types import Policy
 from pyctl.policy.evaluate.explain import explain, groups_at

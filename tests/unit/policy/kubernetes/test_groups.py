@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_network
 
-from pyctl.policy.document.fields import ErrorCollector, group_name
+from pyctl.policy.document.field_checks import ErrorCollector, group_name
 from pyctl.policy.document.types import Expression, Operator, Selector
 from pyctl.policy.kubernetes.groups import Groups
 from pyctl.policy.kubernetes.policies import Block

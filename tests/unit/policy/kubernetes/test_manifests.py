@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pyctl.policy.document.fields import ErrorCollector
+from pyctl.policy.document.field_checks import ErrorCollector
 from pyctl.policy.kubernetes.manifests import objects
 
 HEAD = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pyctl.policy.document.fields import ErrorCollector
+from pyctl.policy.document.field_checks import ErrorCollector
 from pyctl.policy.kubernetes.policies import LabelSelector, NamedPort, Pods, PortRange
 from pyctl.policy.kubernetes.read import label_selector, policy
 from tests import packets

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from pyctl.policy.document.fields import ErrorCollector
+from pyctl.policy.document.field_checks import ErrorCollector
 from pyctl.policy.kubernetes.translate import read_all, translate
 from tests import packets
 from tests.unit.policy.makers import workload

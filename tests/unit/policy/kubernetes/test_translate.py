@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, reject, settings
 from pyctl.errors import UsageError
 from pyctl.model.policy import Direction
 from pyctl.model.workload import Mode
-from pyctl.policy.document.fields import ErrorCollector
+from pyctl.policy.document.field_checks import ErrorCollector
 from pyctl.policy.document.parse import parse
 from pyctl.policy.document.resolve import effective_mode
 from pyctl.policy.kubernetes.translate import (

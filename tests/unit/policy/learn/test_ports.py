@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyctl.policy.document.fields import ErrorCollector, port_spec
+from pyctl.policy.document.field_checks import ErrorCollector, port_spec
 from pyctl.policy.learn.ports import specs
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pyctl.policy.document.fields import ErrorCollector, group_name
+from pyctl.policy.document.field_checks import ErrorCollector, group_name
 from pyctl.policy.document.parse import parse
 from pyctl.policy.document.resolve import selects
 from pyctl.policy.document.types import Selector

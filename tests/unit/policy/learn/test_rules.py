@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pyctl.model.flow import Answer
 from pyctl.model.policy import Action
-from pyctl.policy.document.fields import ErrorCollector, port_spec
+from pyctl.policy.document.field_checks import ErrorCollector, port_spec
 from pyctl.policy.document.parse import parse
 from pyctl.policy.document.types import EMPTY, Group, Rule
 from pyctl.policy.evaluate.observed import End, Observed, Side

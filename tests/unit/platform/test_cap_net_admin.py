@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from pyctl.platform import capabilities as caps
-from pyctl.platform.capabilities import CAP_NET_ADMIN, capabilities, rules_networks
+from pyctl.platform import cap_net_admin as caps
+from pyctl.platform.cap_net_admin import CAP_NET_ADMIN, capabilities, rules_networks
 
 NET = 1 << CAP_NET_ADMIN
 

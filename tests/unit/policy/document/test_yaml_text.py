@@ -8,8 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyctl.errors import UsageError
-from pyctl.policy.document import text as module
-from pyctl.policy.document.text import MAX_ALIASED, MAX_DEPTH, MAX_TEXT, load, load_all
+from pyctl.policy.document import yaml_text as module
+from pyctl.policy.document.yaml_text import (
+    MAX_ALIASED,
+    MAX_DEPTH,
+    MAX_TEXT,
+    load,
+    load_all,
+)
 
 
 def test_a_key_given_twice_is_refused():

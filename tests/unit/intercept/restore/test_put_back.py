@@ -11,8 +11,8 @@ from typing import cast
 
 import pytest
 
-from pyctl.intercept.restore import refill
-from pyctl.intercept.restore.refill import meanwhile
+from pyctl.intercept.restore import put_back
+from pyctl.intercept.restore.put_back import meanwhile
 from pyctl.intercept.restore.snapshot import Snapshot
 from pyctl.platform import sysctl
 from pyctl.platform.netlink import l3, links, neighbours
@@ -66,10 +66,10 @@ def test_an_address_that_lasts_is_worth_a_splice_and_a_lease_is_told(
     snapshot: Snapshot,
 ) -> None:
     with pytest.raises(NetlinkError):
-        refill.addresses(NL, snapshot)
+        put_back.addresses(NL, snapshot)
     clock = attr(l3.IFA_CACHEINFO, struct.pack("=IIII", 60, 60, 0, 0))
     lease = address(packets.leased_ip4, packets.prefix_ip4) + clock
-    (told,) = refill.addresses(NL, replace(snapshot, addresses=(lease,)))
+    (told,) = put_back.addresses(NL, replace(snapshot, addresses=(lease,)))
     assert told.startswith(f"eth0 lost its address {packets.leased_ip4}/")
 
 
@@ -79,14 +79,14 @@ def test_of_neighbours_those_that_somebody_set_are_told(snapshot: Snapshot) -> N
         return head + attr(neighbours.NDA_DST, bytes((192, 0, 2, state & 0xF)))
 
     both = (known(neighbours.NUD_STALE), known(neighbours.NUD_PERMANENT))
-    (told,) = refill.neighbours(NL, replace(snapshot, neighbours=both))
+    (told,) = put_back.neighbours(NL, replace(snapshot, neighbours=both))
     assert told.startswith("eth0 lost its neighbour 192.0.2.0: ")
 
 
 def test_a_token_that_is_refused_is_told(snapshot: Snapshot) -> None:
-    assert refill.token(NL, snapshot) == []
+    assert put_back.token(NL, snapshot) == []
     set_one = replace(snapshot, link=replace(snapshot.link, token="00" * 15 + "05"))
-    (told,) = refill.token(NL, set_one)
+    (told,) = put_back.token(NL, set_one)
     assert told.startswith("eth0 lost its IPv6 token ::5: ")
 
 
@@ -95,14 +95,14 @@ def test_a_qdisc_that_is_refused_is_told(
 ) -> None:
     asked: list[object] = []
 
-    def put_back(_nl: object, *wanted: object) -> list[str]:
+    def refused(_nl: object, *wanted: object) -> list[str]:
         asked.append(wanted)
         return ["fq: not here"]
 
-    monkeypatch.setattr(refill.qdiscs, "put_back", put_back)
-    assert refill.queues(NL, snapshot) == []
+    monkeypatch.setattr(put_back.qdiscs, "put_back", refused)
+    assert put_back.queues(NL, snapshot) == []
     with_one = replace(snapshot, qdiscs=(b"fq",), classes=(b"1:1",))
-    assert refill.queues(NL, with_one) == ["eth0 lost its qdisc fq: not here"]
+    assert put_back.queues(NL, with_one) == ["eth0 lost its qdisc fq: not here"]
     assert asked == [((b"fq",), (b"1:1",))]
 
 
@@ -121,7 +121,7 @@ def test_what_the_kernel_makes_of_an_address_meanwhile_is_looked_at_again(
 
     kernel.fault = adds
     was = replace(snapshot, addresses=(makes,))
-    assert refill.addresses(kernel.socket(kernel.pod), was) == []
+    assert put_back.addresses(kernel.socket(kernel.pod), was) == []
     there = [l3.address_text(one) for one in kernel.pod.addresses]
     assert there == [f"{packets.pod_one_ip6}/64"]
 
@@ -130,7 +130,7 @@ def settled(kernel: Host, was: Snapshot) -> list[bool]:
     """Whether the kernel's work counts as done, in the order of asking."""
     nl, seen = kernel.socket(kernel.pod), list[bool]()
     nl.wait_event = lambda done, _seconds: seen.append(done())  # type: ignore[method-assign]
-    refill.settle(nl, was)
+    put_back.settle(nl, was)
     return seen
 
 
@@ -156,7 +156,7 @@ def test_a_mode_that_is_refused_at_the_end_is_told(snapshot: Snapshot) -> None:
         def wait_event(self, _done: object, _seconds: float) -> bool:
             return True
 
-    (told,) = refill.settle(cast("RawNetlink", Here()), snapshot)
+    (told,) = put_back.settle(cast("RawNetlink", Here()), snapshot)
     assert told.startswith("eth0 lost a setting: ")
     without = replace(snapshot, link=replace(snapshot.link, addr_gen_mode=None))
-    assert refill.settle(cast("RawNetlink", Here()), without) == [], "no IPv6"
+    assert put_back.settle(cast("RawNetlink", Here()), without) == [], "no IPv6"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pyctl.errors import UsageError
-from pyctl.policy.document import fields
-from pyctl.policy.document.fields import ErrorCollector
+from pyctl.policy.document import field_checks
+from pyctl.policy.document.field_checks import ErrorCollector
 from pyctl.policy.document.table import FLAG
 from tests import packets
 
@@ -31,7 +31,7 @@ from tests import packets
 )
 def test_ports_are_read_as_written(text, proto, low, high):
     notes = ErrorCollector()
-    found = fields.port_spec(notes, "p", text)
+    found = field_checks.port_spec(notes, "p", text)
     assert (found.text, found.proto, found.low, found.high) == (text, proto, low, high)
     assert notes.errors == []
 
@@ -44,7 +44,7 @@ def test_ports_are_read_as_written(text, proto, low, high):
 )  # fmt: skip
 def test_anything_else_is_no_port(value):
     notes = ErrorCollector()
-    assert fields.port_spec(notes, "p", value) is None
+    assert field_checks.port_spec(notes, "p", value) is None
     assert notes.errors[0].startswith("p: ")
 
 
@@ -57,25 +57,27 @@ def test_a_flag_is_true_or_false_and_nothing_like_it(value):
 
 @pytest.mark.parametrize("value", [packets.pod_one_ip4, packets.pod_one_ip6])
 def test_one_address_is_a_network_of_one(value):
-    assert fields.cidr(ErrorCollector(), "c", value).num_addresses == 1
+    assert field_checks.cidr(ErrorCollector(), "c", value).num_addresses == 1
 
 
 def test_a_value_in_an_error_is_short_even_if_it_holds_itself():
     loop: list[object] = []
     loop.append(loop)
-    assert len(fields.shown(loop)) < 100
-    assert len(fields.shown("x" * 10000)) < 100
+    assert len(field_checks.shown(loop)) < 100
+    assert len(field_checks.shown("x" * 10000)) < 100
 
 
 def test_a_number_that_python_does_not_write_out_can_be_told():
-    assert fields.shown([1 << 100_000]) == "a list of too many digits"
+    assert field_checks.shown([1 << 100_000]) == "a list of too many digits"
 
 
 def test_of_very_many_errors_the_first_are_told_and_how_many_there_are():
     notes = ErrorCollector()
-    for number in range(fields.MAX_TOLD + 5):
+    for number in range(field_checks.MAX_TOLD + 5):
         notes.error(f"rules[{number}]", "wrong")
-    with pytest.raises(UsageError, match=f"has {fields.MAX_TOLD + 5} errors") as caught:
+    with pytest.raises(
+        UsageError, match=f"has {field_checks.MAX_TOLD + 5} errors"
+    ) as caught:
         notes.refuse("the policy has")
     assert caught.value.tried.endswith("wrong\n  and 5 more")
     assert "rules[199]: wrong" in caught.value.tried
@@ -92,7 +94,7 @@ def test_of_very_many_errors_the_first_are_told_and_how_many_there_are():
 def test_what_no_packet_can_have_is_no_network(value, why):
     """A denial for it would deny nothing."""
     notes = ErrorCollector()
-    assert fields.cidr(notes, "c", value) is None
+    assert field_checks.cidr(notes, "c", value) is None
     assert why in notes.errors[0]
 
 

@@ -4,8 +4,8 @@
  * API: seg_unless_recorded() and seg_finish() for vex and vin, seg_drop() and seg_send() for vbr, seg_done() for
  * vth. Returns TC_ACT_*.
  */
-#ifndef SEG_VERDICT_H
-#define SEG_VERDICT_H
+#ifndef SEG_FINISH_H
+#define SEG_FINISH_H
 
 #include <linux/pkt_cls.h>
 

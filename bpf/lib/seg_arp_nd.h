@@ -7,8 +7,8 @@
  * API: seg_arp_out(), seg_nd_out(), seg_redirect_out(), seg_membership_out() for vin, seg_arp_in(), seg_nd_in(),
  * seg_redirect_in() for vex. Each returns the reason that settles the frame.
  */
-#ifndef SEG_NEIGH_H
-#define SEG_NEIGH_H
+#ifndef SEG_ARP_ND_H
+#define SEG_ARP_ND_H
 
 #include "lib/seg_identity.h"
 

@@ -19,7 +19,7 @@ from pyctl.model.workload import (
     Workload,
 )
 from pyctl.runtime.base import Container
-from pyctl.state.memory import Memory, merged, places
+from pyctl.state.remembered import Memory, merged, places
 from pyctl.state.requests import AttachRequest
 
 DB = Container(
@@ -134,7 +134,7 @@ def test_the_number_of_a_process_says_nothing_of_the_next_one(memory):
 
 
 def test_of_many_modes_the_newest_are_kept(memory, monkeypatch):
-    monkeypatch.setattr("pyctl.state.memory.MODES_KEPT", 2)
+    monkeypatch.setattr("pyctl.state.remembered.MODES_KEPT", 2)
     for one in ("a", "b", "a", "c"):
         memory.keep_mode(replace(WORKLOAD, id=one, name=one))
     kept = [
@@ -166,7 +166,7 @@ def test_modes_that_cannot_be_read_for_a_moment_are_not_taken_for_none(
     plain = replace(WORKLOAD, forced_mode=None)
     memory.keep_mode(WORKLOAD)
     with monkeypatch.context() as process:
-        process.setattr("pyctl.state.memory.read_any", no_descriptor)
+        process.setattr("pyctl.state.remembered.read_any", no_descriptor)
         for ask in (memory.keep_mode, memory.with_mode):
             with pytest.raises(SegctlError, match="too many open files"):
                 ask(replace(plain, id="other", name="other", forced_mode=Mode.MONITOR))
