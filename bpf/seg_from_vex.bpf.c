@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* tc ingress of vex: judges frames from the world to the workload. */
 #include "lib/seg_check.h"
-#include "lib/seg_flow.h"
 #include "lib/seg_arp_nd.h"
+#include "lib/seg_flow.h"
+#include "lib/seg_open.h"
 #include "lib/seg_finish.h"
 
 SEG_INLINE int seg_vex_reason(struct __sk_buff *skb, struct seg_pkt *pkt,
@@ -37,6 +38,8 @@ SEG_INLINE int seg_vex_reason(struct __sk_buff *skb, struct seg_pkt *pkt,
 		return seg_redirect_in(pkt, port);
 	if ((reason = seg_unless_recorded(skb, pkt, port, SEG_DIR_INGRESS,
 					  seg_check_destination(pkt, port))))
+		return reason;
+	if ((reason = seg_open(skb, pkt, port->port_id, SEG_DIR_INGRESS)))
 		return reason;
 	return seg_check_engine(pkt, port);
 }

@@ -2,8 +2,9 @@
 /* tc ingress of vin: judges frames from the workload to the world. */
 #include "lib/seg_check.h"
 #include "lib/seg_csum.h"
-#include "lib/seg_flow.h"
 #include "lib/seg_arp_nd.h"
+#include "lib/seg_flow.h"
+#include "lib/seg_open.h"
 #include "lib/seg_finish.h"
 
 /* A stolen source is worse than a spoofed MAC, which is worse than any other reason. */
@@ -57,6 +58,8 @@ SEG_INLINE int seg_vin_reason(struct __sk_buff *skb, struct seg_pkt *pkt,
 		return seg_redirect_out(skb, port);
 	if ((reason = seg_unless_recorded(skb, pkt, port, SEG_DIR_EGRESS,
 					  seg_check_receiver(pkt, port))))
+		return reason;
+	if ((reason = seg_open(skb, pkt, port->port_id, SEG_DIR_EGRESS)))
 		return reason;
 	return seg_check_engine(pkt, port);
 }

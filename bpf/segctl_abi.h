@@ -29,7 +29,9 @@ enum seg_limit {
 	SEG_OWNERS_MAX = 524288,
 	SEG_MACS_MAX = 65536,
 	SEG_NETS_MAX = 262144,
-	SEG_CLOSES_BYTES = 262144,	/* ring buffer: 10,922 ends */
+	SEG_SERVICES_MAX = 16384,
+	SEG_OPENS_BYTES = 1048576,	/* ring buffer: 13,107 connections */
+	SEG_CLOSES_BYTES = 1048576,	/* ring buffer: 16,384 ends */
 	SEG_EVENTS_BYTES = 262144,
 };
 
@@ -93,73 +95,7 @@ struct seg_reinject_port {
 };
 SEG_ABI_SIZE(seg_reinject_port, 28);
 
-/* seg_gens: array by port id of __u64; 0 = no flow of this port is cached. Mmapable. */
-
-/* ICMP and ICMPv6: sport = type << 8 | code, dport = identifier (both as host value, htons'd). */
-struct seg_flow_key4 {
-	__u16 port_id;		/* host order */
-	__u8 dir;		/* enum seg_dir */
-	__u8 proto;
-	__u32 saddr;
-	__u32 daddr;
-	__u16 sport;
-	__u16 dport;
-};
-SEG_ABI_SIZE(seg_flow_key4, 16);
-
-struct seg_flow_key6 {
-	__u16 port_id;
-	__u8 dir;
-	__u8 proto;
-	__u8 saddr[16];
-	__u8 daddr[16];
-	__u16 sport;
-	__u16 dport;
-};
-SEG_ABI_SIZE(seg_flow_key6, 40);
-
-/* seg_flows4, seg_flows6. The engine writes all but what is marked; CLOCK_MONOTONIC throughout. */
-struct seg_flow {
-	__u64 generation;	/* a hit only while equal to seg_gens[port_id] */
-	__u64 last_seen_ns;	/* the kernel's, after the first write */
-	__u64 packets;		/* the kernel's */
-	__u64 bytes;		/* the kernel's: frame lengths, GSO frames as one */
-	__u64 session;		/* the handle of the engine's session */
-	__u64 seal;		/* seg_seal() of the key and of what is judged by */
-	__u16 timeout_s;
-	__u8 verdict;		/* enum seg_verdict */
-	__u8 payload;		/* the kernel's: 1 after a TCP segment with data */
-	__u8 closed;		/* the kernel's: enum seg_close, what it let pass */
-	__u8 phase;		/* enum seg_flow_phase; the kernel ends it */
-	__u16 progress;		/* the kernel's. Opening: the first packet's CPU; settling: packets to the engine */
-};
-SEG_ABI_SIZE(seg_flow, 56);
-
-enum seg_flow_phase {
-	SEG_FLOW_STEADY = 0,
-	SEG_FLOW_OPENING = 1,		/* of the initiator: its second packet is still to come */
-	SEG_FLOW_SETTLING = 2,		/* earlier packets may still be in the engine, so later ones go there too */
-};
-
-enum seg_settle {
-	SEG_SETTLE_NS = 2000000,	/* a pause after which every packet that the engine sent on has arrived */
-	SEG_SETTLE_TCP_NS = 200000,	/* the same for TCP, which reorders segments itself */
-	SEG_SETTLE_MAX_NS = 100000000,	/* a pause after which the engine has judged every packet */
-	SEG_SETTLE_PACKETS = 8192,	/* packets without a pause: as many as the small ring holds */
-	SEG_SETTLE_TCP = 1024,		/* the same for TCP */
-};
-
-enum seg_close { SEG_CLOSE_FIN = 1, SEG_CLOSE_RST = 2 };	/* bits */
-
-/* seg_closes: ring buffer, which the engine reads at least every 20 ms: the first FIN or RST of a connection's direction
- * that the kernel let pass. If the ring is full, seg_flow.closed alone has it. */
-struct seg_close_event {
-	__u64 session;
-	__u8 dir;		/* enum seg_dir: of the packet */
-	__u8 close;		/* enum seg_close */
-	__u8 pad[6];
-};
-SEG_ABI_SIZE(seg_close_event, 16);
+#include "segctl_flow.h"
 
 /* seg_control: array of one, mmapable. Its first cache line, read for each packet, does not change while they flow. */
 struct seg_control {
@@ -172,8 +108,9 @@ struct seg_control {
 	__u64 share_ahead_ns;		/* the engine's: how far ahead of that pace a port or peer may be */
 	__u64 share_seed;		/* the engine's, secret: of the hash of peers */
 	__u64 drained_ns;		/* the engine's: when it found all rings empty */
+	__u64 opens_nothing;		/* the engine's: 1 while no program may open a connection by itself */
 };
-SEG_ABI_SIZE(seg_control, 112);
+SEG_ABI_SIZE(seg_control, 120);
 
 /* IPv6 extension headers (IANA's list without AH and ESP) hide what they carry: no flow map answers for them. */
 #define SEG_PROTO_IS_EXTENSION(proto) \

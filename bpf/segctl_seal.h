@@ -23,6 +23,12 @@ static inline __attribute__((always_inline)) __u64 seg_seal_word(__u64 word, __u
 	return (__u64)((__u32)word + (__u32)secret) * ((__u32)(word >> 32) + (__u32)(secret >> 32));
 }
 
+/* A service's entry has its rule where a flow's has its session. */
+static inline __attribute__((always_inline)) __u64 seg_service_rule(__u64 rule_key, __u32 rule_id)
+{
+	return rule_key ^ (__u64)rule_id << 32;
+}
+
 /* The key is `words` words of 8 bytes. */
 static inline __attribute__((always_inline)) __u64
 seg_seal(const __u64 *secret, const __u64 *key, const __u32 words, __u64 session, __u64 generation, __u8 verdict)

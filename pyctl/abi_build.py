@@ -16,7 +16,9 @@ from cffi import FFI
 
 ROOT = Path(__file__).resolve().parent.parent
 HEADER = ROOT / "bpf" / "segctl_abi.h"
-HEADERS = tuple(HEADER.with_name(f"segctl_{n}.h") for n in ("abi", "reasons", "seal"))
+HEADERS = tuple(
+    HEADER.with_name(f"segctl_{n}.h") for n in ("abi", "flow", "reasons", "seal")
+)
 TYPEDEFS = "\n".join(
     f"typedef {'u' if sign else ''}int{bits}_t __{'u' if sign else 's'}{bits};"
     for bits in (8, 16, 32, 64)

@@ -75,14 +75,18 @@ SEG_INLINE void seg_note_producer(struct seg_control *control)
 		control->producer_cpu = from == SEG_PRODUCER_NONE ? here : SEG_PRODUCER_MANY;
 }
 
+/* The difference is signed, because this clock may be a tick behind the engine's. */
+SEG_INLINE int seg_engine_is_alive(const struct seg_control *control)
+{
+	return (__s64)(bpf_ktime_get_coarse_ns() - control->heartbeat_ns) <= (__s64)control->heartbeat_timeout_ns;
+}
+
 SEG_INLINE int seg_check_engine(const struct seg_pkt *pkt, const struct seg_port *port)
 {
 	__u32 zero = 0;
 	struct seg_control *control = seg_map_lookup(seg_control, &zero);
 
-	/* Signed: this clock may lag the engine's by a tick. */
-	if (control && (__s64)(bpf_ktime_get_coarse_ns() - control->heartbeat_ns) <=
-			       (__s64)control->heartbeat_timeout_ns) {
+	if (control && seg_engine_is_alive(control)) {
 		if (control->share_gap_ns && seg_share_is_over(control, pkt, port))
 			return SEG_R_PORT_SHARE;
 		/* No sender waits for the verdict on a copy. */

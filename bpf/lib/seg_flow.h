@@ -2,7 +2,7 @@
 /* Verdicts that the engine left in the flow maps.
  *
  * API: seg_flow_verdict(). Returns SEG_R_FLOW_ALLOW, SEG_R_FLOW_DENY, or SEG_R_NONE: ask the engine.
- * The engine alone makes and deletes entries; here they are only counted and kept alive.
+ * The engine makes and deletes entries, and seg_open.h makes those of connections; here they are only counted and kept alive.
  */
 #ifndef SEG_FLOW_H
 #define SEG_FLOW_H
@@ -108,18 +108,34 @@ SEG_INLINE int seg_must_defer_to_engine(struct seg_flow *flow, const struct seg_
 	return flow->phase == SEG_FLOW_OPENING ? seg_defers_opening(flow) : seg_defers_settling(flow, pkt);
 }
 
+/* Returns the key of the packet's flow, in the form that both families share. */
+SEG_INLINE struct seg_flow_key6 seg_flow_key(const struct seg_pkt *pkt, __u16 port_id, __u8 dir)
+{
+	struct seg_flow_key6 key = {
+		.port_id = port_id, .dir = dir, .proto = pkt->proto, .sport = pkt->sport, .dport = pkt->dport,
+	};
+
+	__builtin_memcpy(key.saddr, pkt->saddr, sizeof(key.saddr));
+	__builtin_memcpy(key.daddr, pkt->daddr, sizeof(key.daddr));
+	return key;
+}
+
 /* Emits a close event without waking the engine, because no packet waits for it. */
-SEG_INLINE void seg_flow_close(struct seg_flow *flow, __u64 session, __u8 dir, __u8 close)
+SEG_INLINE void seg_flow_close(struct seg_flow *flow, const struct seg_pkt *pkt, __u64 session, __u16 port_id,
+			       __u8 dir)
 {
 	struct seg_close_event *end;
 
-	if (flow->closed & close)
+	if (flow->closed & pkt->closes)
 		return;
-	flow->closed |= close;
+	flow->closed |= pkt->closes;
 	end = bpf_ringbuf_reserve((void *)SEG_MAP(seg_closes), sizeof(*end), 0);
 	if (!end)
 		return;
-	*end = (struct seg_close_event){ .session = session, .dir = dir, .close = close };
+	*end = (struct seg_close_event){
+		.session = session, .key = seg_flow_key(pkt, port_id, dir),
+		.family = pkt->family, .close = pkt->closes,
+	};
 	bpf_ringbuf_submit(end, BPF_RB_NO_WAKEUP);
 }
 
@@ -159,7 +175,7 @@ SEG_INLINE int seg_flow_verdict(struct __sk_buff *skb, const struct seg_pkt *pkt
 	if (pkt->payload && !flow->payload)
 		flow->payload = 1;
 	if (pkt->closes)
-		seg_flow_close(flow, read.session, dir, pkt->closes);
+		seg_flow_close(flow, pkt, read.session, port_id, dir);
 	return read.verdict == SEG_VERDICT_ALLOW ? SEG_R_FLOW_ALLOW : SEG_R_FLOW_DENY;
 }
 

@@ -18,6 +18,7 @@
 #define seg_map_lookup(name, key) bpf_map_lookup_elem_(SEG_MAP(name), key)
 #define seg_map_create(name, key, value) \
 	bpf_map_update_elem_(SEG_MAP(name), key, value, BPF_NOEXIST)
+#define seg_map_delete(name, key) bpf_map_delete_elem_(SEG_MAP(name), key)
 
 /* No variable is used: the declaration makes clang write the layouts of the map into the programs' BTF, where the
  * kernel shows them and the tests compare them. bcc knows the section and the name. */
@@ -32,6 +33,7 @@ SEG_LAYOUT(seg_reinject, __u32, struct seg_reinject_port);
 SEG_LAYOUT(seg_gens, __u32, __u64);
 SEG_LAYOUT(seg_flows4, struct seg_flow_key4, struct seg_flow);
 SEG_LAYOUT(seg_flows6, struct seg_flow_key6, struct seg_flow);
+SEG_LAYOUT(seg_services, struct seg_service_key, struct seg_service);
 SEG_LAYOUT(seg_control, __u32, struct seg_control);
 SEG_LAYOUT(seg_shares, __u32, struct seg_share);
 SEG_LAYOUT(seg_addrs, struct seg_addr_key, __u8);
@@ -40,6 +42,7 @@ SEG_LAYOUT(seg_macs, struct seg_mac_key, struct seg_mac);
 SEG_LAYOUT(seg_nets, struct seg_net_key, __u32);
 SEG_LAYOUT(seg_counters, struct seg_counter_key, struct seg_counter);
 SEG_LAYOUT(seg_events, __u32, struct seg_event);
+SEG_LAYOUT(seg_opens, __u32, struct seg_open_event);
 SEG_LAYOUT(seg_closes, __u32, struct seg_close_event);
 
 enum seg_found { SEG_FOUND_NONE, SEG_FOUND, SEG_FOUND_TORN };

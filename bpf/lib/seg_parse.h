@@ -31,6 +31,7 @@ struct seg_pkt {
 	__u8 icmp_type;
 	__u8 decidable;		/* the flow map may answer for it */
 	__u8 deferred;		/* an option may name a route or the length: only the engine reads options */
+	__u8 opens;		/* TCP: a SYN that opens a connection */
 	__u8 closes;		/* TCP: enum seg_close; the flow map may let it pass, with a close event */
 	__u8 payload;		/* TCP: it has data */
 	__u8 options;		/* IPv4 options or IPv6 extension headers seen */
@@ -142,6 +143,7 @@ SEG_INLINE int seg_parse_l4(struct __sk_buff *skb, struct seg_pkt *pkt)
 		pkt->closes = tcp.rst ? SEG_CLOSE_RST : tcp.fin ? SEG_CLOSE_FIN : 0;
 		/* Other flags belong to no connection. */
 		pkt->decidable = tcp.syn ? tcp.ack && !pkt->closes : tcp.ack || tcp.rst;
+		pkt->opens = tcp.syn && !tcp.ack && !pkt->closes;
 		pkt->payload = pkt->l4 + tcp.doff * 4U < pkt->end;
 		return SEG_R_NONE;
 	}

@@ -45,6 +45,7 @@ def capacity(name: str) -> int | None:
     layout = MAPS[name]
     hashes = (
         bpf.BPF_MAP_TYPE_HASH,
+        bpf.BPF_MAP_TYPE_LRU_HASH,
         bpf.BPF_MAP_TYPE_PERCPU_HASH,
         bpf.BPF_MAP_TYPE_LPM_TRIE,
     )
@@ -164,6 +165,23 @@ def _flows(family: int) -> Callable[[bpf.Map], Iterator[Row]]:
     return decode
 
 
+def _services(opened: bpf.Map) -> Iterator[Row]:
+    for raw, value in sorted(opened.entries()):
+        key = abi.unpack("seg_service_key", raw)
+        service = abi.unpack("seg_service", value)
+        yield {
+            "port_id": key.port_id,
+            "direction": DIRECTIONS.get(key.dir, str(key.dir)),
+            "protocol": protocol_name(key.proto),
+            "source": address_text(key.family, _field(key, "saddr")),
+            "destination": address_text(key.family, _field(key, "daddr")),
+            "destination_port": socket.ntohs(key.service_port),
+            "verdict": VERDICTS.get(service.verdict, str(service.verdict)),
+            "rule_id": service.rule_id or None,
+            "generation": service.generation,
+        }
+
+
 def _ports_of(key: Any) -> Row:
     sport, dport = socket.ntohs(key.sport), socket.ntohs(key.dport)
     if protocol_name(key.proto) in ICMP:
@@ -188,6 +206,7 @@ def _control(opened: bpf.Map) -> Iterator[Row]:
                 control.producer_cpu, control.producer_cpu - 1
             ),
             "share_gap_ns": control.share_gap_ns,
+            "opens_nothing": bool(control.opens_nothing),
         }
 
 
@@ -260,6 +279,7 @@ _DECODERS: Mapping[str, Callable[[bpf.Map], Iterator[Row]]] = {
     "seg_gens": _gens,
     "seg_flows4": _flows(4),
     "seg_flows6": _flows(6),
+    "seg_services": _services,
     "seg_control": _control,
     "seg_addrs": _addrs,
     "seg_owners": _owners,

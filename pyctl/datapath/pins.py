@@ -59,6 +59,14 @@ MAPS: Mapping[str, bpf.MapLayout] = {
         bpf.BPF_F_NO_PREALLOC,
     ),
     "seg_events": _layout(bpf.BPF_MAP_TYPE_RINGBUF, 0, 0, "SEG_EVENTS_BYTES", 0),
+    "seg_services": _layout(
+        bpf.BPF_MAP_TYPE_LRU_HASH,
+        abi.sizeof("seg_service_key"),
+        abi.sizeof("seg_service"),
+        "SEG_SERVICES_MAX",
+        0,
+    ),
+    "seg_opens": _layout(bpf.BPF_MAP_TYPE_RINGBUF, 0, 0, "SEG_OPENS_BYTES", 0),
     "seg_closes": _layout(bpf.BPF_MAP_TYPE_RINGBUF, 0, 0, "SEG_CLOSES_BYTES", 0),
 }
 

@@ -96,7 +96,7 @@ def test_a_flow_is_right_to_the_byte_across_agents_and_engines_that_die(agent, p
     )
 
 
-def test_a_short_connection_costs_the_engine_a_packet_or_two(agent, pods):
+def test_short_connections_cost_the_engine_a_packet_or_two(agent, pods):
     """The kernel carries the rest, ends included, and every one is told to the byte."""
     web, client = pods
     count(client, PORT)
@@ -109,11 +109,13 @@ def test_a_short_connection_costs_the_engine_a_packet_or_two(agent, pods):
     found = ended(agent)
     sums = tuple(sum(each) for each in zip(*map(told, found), strict=True))
     assert sums == counted(client)
-    # And the data that follow the handshake on another CPU.
-    assert 20 <= agent.counts("web")["to_engine"] - before <= 40
-    for one in found:
-        rest = one["packets"] + one["packets_back"] - one["kernel_packets"]
-        assert rest in (1, 2)
+    # The first SYN, and the data that follow its handshake on another CPU.
+    assert 1 <= agent.counts("web")["to_engine"] - before <= 2
+    engines = [
+        one["packets"] + one["packets_back"] - one["kernel_packets"] for one in found
+    ]
+    assert sorted(engines)[:-1] == [0] * 19
+    assert max(engines) in (1, 2)
 
 
 # A line there and back, and a close that waits for the other end's.

@@ -17,6 +17,8 @@
 struct world {
 	uint64_t sent;
 	uint64_t session;	/* of the last entry written */
+	uint64_t opened;	/* of the last connection that a program opened */
+	struct seg_service_key service;	/* the last one that programs may open */
 	unsigned int puts;
 };
 
@@ -56,6 +58,34 @@ static int world_get(void *ctx, int family, const void *key, struct seg_flow *fl
 static int world_delete(void *ctx, int family, const void *key, struct seg_flow *flow)
 {
 	return world_get(ctx, family, key, flow);
+}
+
+static int world_service(void *ctx, const struct seg_service_key *key, const struct seg_service *service)
+{
+	struct world *world = ctx;
+
+	world->service = *key;
+	return service->verdict == SEG_VERDICT_ALLOW ? 0 : -22;
+}
+
+/* A program opens a connection of the service, or tells of one once more. */
+static void open_one(struct sg_core *core, struct world *world, uint8_t choice, uint64_t now)
+{
+	const struct seg_service_key *of = &world->service;
+	struct seg_open_event event = {
+		.generation = choice >> 6, .rule_key = choice, .rule_id = choice >> 4, .family = of->family,
+		.key = { .port_id = of->port_id, .dir = of->dir, .proto = of->proto, .sport = choice & 7,
+			 .dport = of->service_port },
+	};
+
+	if (!of->family)
+		return;
+	if (!(choice & 8) || !world->opened)
+		world->opened = now | SEG_OPENED_BY_KERNEL;
+	event.session = world->opened;
+	memcpy(event.key.saddr, of->saddr, 16);
+	memcpy(event.key.daddr, of->daddr, 16);
+	sg_core_open_event(core, &event, now);
 }
 
 static void set_policy(struct sg_core *core, uint8_t choice)
@@ -141,12 +171,12 @@ static void drain(struct sg_core *core)
 	} while (cursor);
 }
 
-/* The input is a row of commands: 0xff policy, 0xfe time, 0xfd port gone, 0xfc node policy, 0xfb the end of
- * a connection, else a frame whose length is the next two bytes. */
+/* The input is a row of commands: 0xff policy, 0xfe time, 0xfd port gone, 0xfc node policy, 0xfb the end of a
+ * connection, 0xfa one that a program opens, else a frame whose length is the next two bytes. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct world world = { 0 };
-	struct sg_io io = { &world, world_send, world_put, world_get, world_delete };
+	struct sg_io io = { &world, world_send, world_put, world_get, world_delete, world_service };
 	struct sg_core_config config = { .max_sessions = 40, .flow_cache = 1 };
 	struct sg_core *core = sg_core_new(&io, &config);
 	const uint8_t *at = data, *end = data + size;
@@ -156,13 +186,27 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	while (end - at >= 3) {
 		uint8_t command = at[0], choice = at[1];
 
-		if (command >= 0xfb) {
+		if (command >= 0xfa) {
 			struct seg_close_event told = {
 				.session = world.session ^ (choice >> 4 ? 0 : (uint64_t)choice << (choice & 32)),
-				.dir = choice >> 2, .close = choice,
+				.key = { .dir = choice >> 2 }, .close = choice,
 			};
 
+			if (choice & 64 && world.opened) {
+				told.session = world.opened;
+				told.family = world.service.family;
+				told.key.port_id = world.service.port_id;
+				told.key.proto = world.service.proto;
+				told.key.sport = choice & 7;
+				told.key.dport = world.service.service_port;
+				told.key.dir = 1 + (choice >> 2 & 1);
+				memcpy(told.key.saddr, world.service.saddr, 16);
+				memcpy(told.key.daddr, world.service.daddr, 16);
+			}
+
 			at += 2;
+			if (command == 0xfa)
+				open_one(core, &world, choice, now);
 			if (command == 0xfb)
 				sg_core_close_event(core, &told, now);
 			if (command == 0xfc)
@@ -278,14 +322,14 @@ int main(int argc, char **argv)
 		while (size < sizeof(input) - 4096) {
 			int kind = rand() % 40;
 
-			if (kind < 5) {
-				input[size++] = (uint8_t)(0xfb + kind);
+			if (kind < 6) {
+				input[size++] = (uint8_t)(0xfa + kind);
 				input[size++] = (uint8_t)rand();
 				continue;
 			}
 			size_t length = make_frame(input + size + 3);
 
-			if (kind == 5)
+			if (kind == 6)
 				length = (size_t)rand() % (length + 1);
 			input[size] = (uint8_t)(rand() % 4);
 			input[size + 1] = (uint8_t)(length >> 8);

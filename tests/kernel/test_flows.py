@@ -250,7 +250,10 @@ def test_what_ends_an_allowed_connection_passes_and_is_told_once(
     assert (after.packets, after.closed, after.payload) == (3, number, 0)
     [told] = [abi.unpack("seg_close_event", record) for record in ends.read()]
     way = abi.constant(f"SEG_DIR_{DIR[hook].upper()}")
-    assert (told.session, told.dir, told.close) == (0x1234500006789, way, number)
+    assert (told.session, told.key.dir, told.close) == (0x1234500006789, way, number)
+    assert (told.family, told.key.port_id, told.key.proto) == (4, PORT, TCP)
+    ports = f.CLIENT, f.SERVER
+    assert tuple(map(socket.ntohs, (told.key.sport, told.key.dport))) == ports
     assert kernel.copies() == []
 
 

@@ -253,6 +253,7 @@ class EbpfDriver:
           nobody. It does not stay either: the engine, which alone fills these maps, takes it out when
           it forgets the port, and a new engine empties them. A walk over them for each detach would
           cost half a second with 200,000 flows open.
+        - Services (seg_services): the same holds for them, but nobody deletes one. The map is an LRU hash.
         - Addresses (seg_addrs): attaching leaves the port with its own and no others.
         """
         if not pin_dir(self.instance).is_dir():

@@ -36,6 +36,7 @@ struct sg_io {
 	int (*flow_put)(void *ctx, int family, const void *key, const struct seg_flow *flow);
 	int (*flow_get)(void *ctx, int family, const void *key, struct seg_flow *flow);
 	int (*flow_delete)(void *ctx, int family, const void *key, struct seg_flow *last);
+	int (*service_put)(void *ctx, const struct seg_service_key *key, const struct seg_service *service);
 };
 
 /* One compiled rule, as the workload's port sees it: the first that matches decides. */
@@ -265,6 +266,12 @@ void sg_core_free(struct sg_core *core);
 
 /* Judge one frame; sends on through io what passes, unless it is a tap's copy (TAPMAC). */
 void sg_core_frame(struct sg_core *core, const struct sg_frame *frame, __u64 now_ns);
+/* Make the session of a connection that a program opened, as its SYN would have made it. An event that was handled before
+ * changes nothing. */
+void sg_core_open_event(struct sg_core *core, const struct seg_open_event *event, __u64 now_ns);
+/* Return whether sessions and flow maps have room for as many connections as programs can open before they learn that
+ * there is none. */
+int sg_core_has_room(const struct sg_core *core);
 /* Handle a FIN or RST that the kernel let pass. The event of a session that is gone is ignored. */
 void sg_core_close_event(struct sg_core *core, const struct seg_close_event *event, __u64 now_ns);
 /* Pace the frames of ports without a flow map by this gap (0: no limit), as the kernel paces the others. With `behind`,

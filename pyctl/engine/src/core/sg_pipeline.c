@@ -6,11 +6,14 @@
 #include "base/sg_share.h"
 #include "core/sg_output.h"
 #include "core/sg_port.h"
+#include "flow/sg_ask.h"
 #include "flow/sg_cache.h"
 #include "flow/sg_flow.h"
+#include "flow/sg_open.h"
 #include "packet/sg_decode.h"
 #include "verdict/sg_judge.h"
 
+enum { OPENS_MAX = SEG_OPENS_BYTES / (8 + sizeof(struct seg_open_event)) };	/* that wait in the ring */
 /* Each may cost four system calls, for which frames wait. A frame opens one session at most, which has two timers: with
  * fewer timers for each frame, sessions would pile up while every round is full. */
 enum { DUE_PER_TICK = 32, DUE_PER_FRAME = 2, FRAMES_MAX = 64, CLOSED_PER_TICK = 64 };
@@ -46,8 +49,10 @@ static struct sg_verdict judge(struct sg_context *c)
 
 	if (r.actions)
 		sg_output_answers(c, r.actions);
-	if (r.session)
+	if (r.session) {
 		sg_flow_settle(c, r.session);
+		sg_open_learn(c, r.session);
+	}
 	return r;
 }
 
@@ -253,12 +258,56 @@ static void expire_fragments(struct sg_core *core, __u64 now_ns)
 	}
 }
 
+void sg_core_open_event(struct sg_core *core, const struct seg_open_event *event, __u64 now_ns)
+{
+	struct sg_packet p;
+	struct sg_context c = {
+		.core = core, .port = sg_port_of(core, event->key.port_id), .p = &p,
+		.now_ns = event->session & ~SEG_OPENED_BY_KERNEL,
+	};
+	struct sg_session *s;
+
+	core->now_ns = now_ns;
+	core->frames++;
+	if (!c.port)
+		return;
+	sg_open_packet(&event->key, event->family, &p);
+	sg_flow_key(&p, &c.key);
+	s = sg_flow_find(core, c.port, &c.key);
+	/* An event that a former engine has handled, or one older than the entries of now. */
+	if (s && (s->opened == event->session || (s->cached && s->put_ns >= c.now_ns)))
+		return;
+	s = sg_open_adopt(&c, event, s);
+	/* The policy comes later, or the port is gone. */
+	if (s && !c.port->rules)
+		sg_flow_resume(core, s);
+}
+
+int sg_core_has_room(const struct sg_core *core)
+{
+	__u32 entries = core->cache_limit < SEG_FLOWS_MAX ? core->cache_limit : SEG_FLOWS_MAX;
+
+	return core->table.count + OPENS_MAX < core->table.max / 4 * 3 &&
+	       core->cache.entries + 2 * OPENS_MAX < entries / 2;
+}
+
 void sg_core_close_event(struct sg_core *core, const struct seg_close_event *event, __u64 now_ns)
 {
-	struct sg_session *s = sg_table_by_handle(&core->table, event->session);
+	struct sg_session *s;
+	struct sg_packet p;
+	struct sg_key key;
 
+	if (event->session & SEG_OPENED_BY_KERNEL) {
+		sg_open_packet(&event->key, event->family, &p);
+		sg_flow_key(&p, &key);
+		s = sg_table_find(&core->table, &key);
+		if (s && s->opened != event->session)
+			s = NULL;
+	} else {
+		s = sg_table_by_handle(&core->table, event->session);
+	}
 	if (s && s->key.proto == SG_PROTO_TCP && !s->denied)
-		sg_flow_close(core, s, event->dir != s->initiator, event->close, now_ns);
+		sg_flow_close(core, s, event->key.dir != s->initiator, event->close, now_ns);
 }
 
 __u64 sg_core_tick(struct sg_core *core, __u64 now_ns)

@@ -4,6 +4,7 @@
 #include "api/sg_engine.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -118,7 +119,8 @@ void sg_engine_free(struct sg_engine *engine)
 		munmap(engine->flows, SG_STATE_BYTES - SG_STATE_FLOWS);
 	drop_rings(engine);
 	sg_flowmap_close(&engine->maps);
-	sg_close_ring_close(&engine->closes);
+	sg_kernel_ring_close(&engine->opens);
+	sg_kernel_ring_close(&engine->closes);
 	close(engine->wake_fd);
 	free(engine);
 }
@@ -190,16 +192,13 @@ static int adopt(struct sg_engine *engine, void *context)
 {
 	const struct adoption *job = context;
 	const size_t bytes = SG_STATE_BYTES - SG_STATE_FLOWS;
-	struct timespec now;
 	void *memory;
 	int adopted;
 
 	memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, job->state, SG_STATE_FLOWS);
 	if (memory == MAP_FAILED)
 		return -errno;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	adopted = sg_core_adopt(engine->core, memory, bytes, job->keep,
-				(__u64)now.tv_sec * 1000000000ULL + (__u64)now.tv_nsec);
+	adopted = sg_core_adopt(engine->core, memory, bytes, job->keep, sg_loop_now());
 	if (adopted < 0)
 		munmap(memory, bytes);
 	else
@@ -235,9 +234,15 @@ int sg_engine_rings_drop(struct sg_engine *engine)
 
 static int maps_open(struct sg_engine *engine, void *context)
 {
-	int error = sg_close_ring_open(&engine->closes, context);
+	int error = sg_kernel_ring_open(&engine->closes, context, "seg_closes", sizeof(struct seg_close_event));
 
-	return error ? error : sg_flowmap_open(&engine->maps, context);
+	if (!error)
+		error = sg_kernel_ring_open(&engine->opens, context, "seg_opens", sizeof(struct seg_open_event));
+	if (error)
+		return error;
+	/* The entries of adopted sessions said it. */
+	sg_kernel_ring_skip(&engine->closes);
+	return sg_flowmap_open(&engine->maps, context);
 }
 
 int sg_engine_maps_open(struct sg_engine *engine, const char *directory)
@@ -262,11 +267,15 @@ static int cache_set(struct sg_engine *engine, void *context)
 			return -errno;
 	}
 	engine->maps.cache = job->enabled;
+	if (!job->enabled)
+		sg_flowmap_opens_nothing(&engine->maps, 1);
 	return 0;
 }
 
 static int cache_drop(struct sg_engine *engine, void *context)
 {
+	/* Entries of connections that nobody has taken yet must be counted before the maps are cleared. */
+	sg_loop_take_opens(engine, sg_loop_now(), UINT_MAX);
 	sg_core_cache_drop(engine->core, DROPPED_AT_ONCE, context);
 	return 0;
 }

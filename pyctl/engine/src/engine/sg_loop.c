@@ -13,6 +13,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -23,9 +24,10 @@
 #define WAIT_MAX_NS (20 * MS)	/* heartbeat every 50 ms at least, also on a stolen CPU */
 #define BEAT_NS MS
 #define STUCK_NS (100 * MS)
+#define OPEN_EVENTS_PER_ROUND (16 * SG_BATCH)
 #define CLOSE_EVENTS_PER_ROUND (4 * SG_BATCH)	/* each may cost two system calls; a connection has two, and a SYN */
 
-static __u64 clock_ns(void)
+__u64 sg_loop_now(void)
 {
 	struct timespec now;
 
@@ -54,6 +56,11 @@ static int io_flow_get(void *context, int family, const void *key, struct seg_fl
 	return sg_flowmap_get(&((struct sg_engine *)context)->maps, family, key, flow);
 }
 
+static int io_service_put(void *context, const struct seg_service_key *key, const struct seg_service *service)
+{
+	return sg_flowmap_put_service(&((struct sg_engine *)context)->maps, key, service);
+}
+
 static int io_flow_delete(void *context, int family, const void *key, struct seg_flow *last)
 {
 	return sg_flowmap_delete(&((struct sg_engine *)context)->maps, family, key, last);
@@ -67,6 +74,7 @@ struct sg_io sg_loop_io(struct sg_engine *engine)
 		.flow_put = io_flow_put,
 		.flow_get = io_flow_get,
 		.flow_delete = io_flow_delete,
+		.service_put = io_service_put,
 	};
 }
 
@@ -100,6 +108,17 @@ static struct sg_ring *next_ring(struct sg_engine *engine, const struct tpacket2
 	return found;
 }
 
+unsigned int sg_loop_take_opens(struct sg_engine *engine, __u64 now, unsigned int limit)
+{
+	struct seg_open_event event;
+	unsigned int count = 0;
+
+	for (; count < limit && sg_kernel_ring_take_any(&engine->opens, &event); count++)
+		sg_core_open_event(engine->core, &event, now);
+	sg_kernel_ring_release(&engine->opens);
+	return count;
+}
+
 static unsigned int drain(struct sg_engine *engine, __u64 now)
 {
 	const struct tpacket2_hdr *slot;
@@ -110,6 +129,8 @@ static unsigned int drain(struct sg_engine *engine, __u64 now)
 	if (!engine->state)
 		return 0;
 	while (count < SG_BATCH && (ring = next_ring(engine, &slot))) {
+		/* The frame's connection may have been opened by a program: its event came before the frame. */
+		sg_loop_take_opens(engine, now, UINT_MAX);
 		sg_ring_frame(slot, &frame);
 		engine->slot = frame.data;
 		engine->slot_len = frame.len;
@@ -144,10 +165,11 @@ static unsigned int take_close_events(struct sg_engine *engine, __u64 now, int d
 	unsigned int count = 0;
 	struct seg_close_event event;
 
-	if (!sg_close_ring_is_due(&engine->closes, engine->stats.frames, drained))
+	if (!sg_kernel_ring_is_due(&engine->closes, engine->stats.frames, drained))
 		return 0;
-	for (; count < CLOSE_EVENTS_PER_ROUND && sg_close_ring_take(&engine->closes, &event); count++)
+	for (; count < CLOSE_EVENTS_PER_ROUND && sg_kernel_ring_take(&engine->closes, &event); count++)
 		sg_core_close_event(engine->core, &event, now);
+	sg_kernel_ring_release(&engine->closes);
 	return count;
 }
 
@@ -217,6 +239,7 @@ static void run_timers(struct sg_engine *engine, __u64 now)
 		engine->beat_ns = now;
 		sg_flowmap_beat(&engine->maps, now);
 	}
+	sg_flowmap_opens_nothing(&engine->maps, !engine->state || !sg_core_has_room(engine->core));
 	if (now - engine->share_ns >= SG_SHARE_WINDOW_NS)
 		share_out(engine, now);
 	if (now >= engine->tick_ns) {
@@ -253,9 +276,9 @@ static void wait_for_frames(struct sg_engine *engine, __u64 now)
 		polls[i] = (struct pollfd){ engine->state ? engine->fds[i] : -1, POLLIN, 0 };
 	polls[SG_RINGS] = (struct pollfd){ engine->wake_fd, POLLIN, 0 };
 	engine->stats.waits++;
-	before = clock_ns();
+	before = sg_loop_now();
 	ready = ppoll(polls, SG_RINGS + 1, &timeout, NULL);
-	now = clock_ns();
+	now = sg_loop_now();
 	engine->idle_ns += now - before;
 	if (ready <= 0 || !engine->state)
 		return;
@@ -279,20 +302,22 @@ void *sg_loop_run(void *context)
 	pthread_setname_np(pthread_self(), "segctl-packets");
 	sg_cpu_affinity_open(&engine->cpu_affinity);
 	while (!__atomic_load_n(&engine->stop, __ATOMIC_ACQUIRE)) {
-		__u64 now = clock_ns();
-		unsigned int count, closes;
+		__u64 now = sg_loop_now();
+		unsigned int count, opens, closes;
 
 		/* A RST that is handled before earlier frames would look like a blind one. */
-		sg_close_ring_mark(&engine->closes, engine->stats.frames, slots(engine));
+		sg_kernel_ring_mark(&engine->closes, engine->stats.frames, slots(engine));
+		opens = engine->state ? sg_loop_take_opens(engine, now, OPEN_EVENTS_PER_ROUND) : 0;
 		count = drain(engine, now);
 		if (!count && engine->state)
 			sg_flowmap_drained(&engine->maps, now);
-		closes = take_close_events(engine, now, count < SG_BATCH);
+		/* A connection's open event comes before its close events. */
+		closes = opens < OPEN_EVENTS_PER_ROUND ? take_close_events(engine, now, count < SG_BATCH) : 0;
 
 		run_sync(engine, count);
 		run_command(engine);
 		run_timers(engine, now);
-		if (!count && closes < CLOSE_EVENTS_PER_ROUND && !engine->syncing)
+		if (!count && opens < OPEN_EVENTS_PER_ROUND && closes < CLOSE_EVENTS_PER_ROUND && !engine->syncing)
 			wait_for_frames(engine, now);
 	}
 	sg_cpu_affinity_close(&engine->cpu_affinity);

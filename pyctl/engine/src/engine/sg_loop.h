@@ -5,7 +5,7 @@
 
 #include <pthread.h>
 
-#include "io/sg_close_ring.h"
+#include "io/sg_kernel_ring.h"
 #include "io/sg_flowmap.h"
 #include "engine/sg_cpu_affinity.h"
 #include "io/sg_ring.h"
@@ -23,7 +23,8 @@ struct sg_command {
 struct sg_engine {
 	struct sg_core *core;
 	struct sg_flowmap maps;
-	struct sg_close_ring closes;
+	struct sg_kernel_ring opens;
+	struct sg_kernel_ring closes;
 	struct sg_cpu_affinity cpu_affinity;
 	struct sg_ring rings[SG_RINGS];
 	struct sg_ring_state *state;	/* NULL: no rings yet */
@@ -58,6 +59,10 @@ struct sg_engine {
 
 /* What the core may do to the world. */
 struct sg_io sg_loop_io(struct sg_engine *engine);
+/* Return the time that the core is given: CLOCK_MONOTONIC. */
+__u64 sg_loop_now(void);
+/* Take up to `limit` events of connections that programs opened. Those that an engine did not release, the next one takes. */
+unsigned int sg_loop_take_opens(struct sg_engine *engine, __u64 now, unsigned int limit);
 /* The thread's function; context is the engine. Returns when engine->stop is set. */
 void *sg_loop_run(void *context);
 

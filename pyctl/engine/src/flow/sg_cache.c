@@ -64,6 +64,8 @@ static struct sg_cache_stats *stats_of(struct sg_core *core, const struct sg_ses
 /* Update the session by the kernel's entry. */
 static void take_counts(struct sg_session *s, int side, const struct seg_flow *flow)
 {
+	__u64 said = flow->packets;
+
 	if (flow->last_seen_ns > s->last_seen_ns)
 		s->last_seen_ns = flow->last_seen_ns;
 	if (s->denied || !flow->packets)
@@ -74,8 +76,9 @@ static void take_counts(struct sg_session *s, int side, const struct seg_flow *f
 	}
 	if (flow->payload)
 		s->data_seen = 1;
-	/* A single RST does not count as an answer. */
-	if (flow->packets > 1 || !(flow->closed & SEG_CLOSE_RST))
+	/* The SYN that a program opened with, and a single RST, do not count as an answer. */
+	said -= !side && flow->session & SEG_OPENED_BY_KERNEL;
+	if (said > 1 || (said && !(flow->closed & SEG_CLOSE_RST)))
 		sg_tcp_mark_direction_seen(s, side);
 	if (flow->closed)
 		sg_tcp_close(s, side, flow->closed);
@@ -112,6 +115,29 @@ void sg_cache_drop(struct sg_core *core, struct sg_session *s)
 {
 	drop_one(core, s, SEG_DIR_EGRESS);
 	drop_one(core, s, SEG_DIR_INGRESS);
+}
+
+void sg_cache_forget(struct sg_core *core, struct sg_session *s)
+{
+	__u32 entries = (__u32)__builtin_popcount(s->cached);
+
+	s->cached = 0;
+	stats_of(core, s)->entries -= entries;
+	core->cache.entries -= entries;
+}
+
+void sg_cache_adopt(const struct sg_context *c, struct sg_session *s)
+{
+	struct sg_cache_stats *stats = stats_of(c->core, s);
+
+	sg_cache_forget(c->core, s);
+	s->cached = (1 << SEG_DIR_EGRESS) | (1 << SEG_DIR_INGRESS);
+	s->put_ns = c->now_ns;
+	s->put_generation = s->generation;
+	stats->entries += 2;
+	stats->put += 2;
+	c->core->cache.entries += 2;
+	c->core->cache.put += 2;
 }
 
 void sg_cache_evict(struct sg_core *core, struct sg_session *s)

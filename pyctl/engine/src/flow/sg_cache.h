@@ -8,6 +8,10 @@
 
 /* Write, rewrite or delete the entries by the session's state; call it after the packet was judged. */
 void sg_cache_sync(const struct sg_context *c, struct sg_session *s);
+/* Count both entries, which a program made. */
+void sg_cache_adopt(const struct sg_context *c, struct sg_session *s);
+/* Forget the entries: they are gone, or another session's by now. */
+void sg_cache_forget(struct sg_core *core, struct sg_session *s);
 /* Delete the entries and add the kernel's counters to the session's. */
 void sg_cache_drop(struct sg_core *core, struct sg_session *s);
 /* Delete the entries of a flow that continues. */

@@ -154,7 +154,7 @@ static struct sg_session *add(const struct sg_context *c, __u8 initiator, const 
 	s->initiator = initiator;
 	s->rule_id = answer->rule_id;
 	s->keys = answer->keys;
-	s->generation = c->port->rules->policy.generation;
+	s->generation = c->port->rules ? c->port->rules->policy.generation : 0;
 	s->last_seen_ns = c->now_ns;
 	if (c->now_ns > s->created_ns)
 		s->created_ns = c->now_ns;

@@ -15,7 +15,7 @@
 
 void sg_flowmap_init(struct sg_flowmap *maps)
 {
-	*maps = (struct sg_flowmap){ .fd4 = -1, .fd6 = -1, .cache = 1 };
+	*maps = (struct sg_flowmap){ .fd4 = -1, .fd6 = -1, .services = -1, .cache = 1 };
 }
 
 void sg_flowmap_close(struct sg_flowmap *maps)
@@ -24,15 +24,17 @@ void sg_flowmap_close(struct sg_flowmap *maps)
 		close(maps->fd4);
 	if (maps->fd6 >= 0)
 		close(maps->fd6);
+	if (maps->services >= 0)
+		close(maps->services);
 	if (maps->control)
 		munmap(maps->control, sizeof(*maps->control));
-	maps->fd4 = maps->fd6 = -1;
+	maps->fd4 = maps->fd6 = maps->services = -1;
 	maps->control = NULL;
 }
 
 int sg_flowmap_open(struct sg_flowmap *maps, const char *directory)
 {
-	struct sg_flowmap found = { .fd4 = -1, .fd6 = -1, .cache = maps->cache };
+	struct sg_flowmap found = { .fd4 = -1, .fd6 = -1, .services = -1, .cache = maps->cache };
 	int control = -1, error = 0;
 	__u32 unused = 0;
 	void *page;
@@ -43,10 +45,14 @@ int sg_flowmap_open(struct sg_flowmap *maps, const char *directory)
 	found.fd6 = sg_pin_open(directory, "seg_flows6", BPF_MAP_TYPE_HASH,
 			     sizeof(struct seg_flow_key6), sizeof(struct seg_flow),
 			     &found.capacity);
+	found.services = sg_pin_open(directory, "seg_services", BPF_MAP_TYPE_LRU_HASH, sizeof(struct seg_service_key),
+				     sizeof(struct seg_service), &unused);
 	control = sg_pin_open(directory, "seg_control", BPF_MAP_TYPE_ARRAY, sizeof(__u32),
 			   sizeof(struct seg_control), &unused);
-	if (found.fd4 < 0 || found.fd6 < 0 || control < 0)
-		error = found.fd4 < 0 ? found.fd4 : found.fd6 < 0 ? found.fd6 : control;
+	if (found.fd4 < 0 || found.fd6 < 0)
+		error = found.fd4 < 0 ? found.fd4 : found.fd6;
+	else if (found.services < 0 || control < 0)
+		error = found.services < 0 ? found.services : control;
 	if (!error) {
 		page = mmap(NULL, sizeof(*found.control), PROT_READ | PROT_WRITE, MAP_SHARED,
 			    control, 0);
@@ -76,7 +82,7 @@ int sg_flowmap_open(struct sg_flowmap *maps, const char *directory)
 }
 
 static long element(const struct sg_flowmap *maps, int family, int command, const void *key,
-		    const void *value)
+		    const void *value, __u64 flags)
 {
 	int fd = family == SEG_FAMILY_IPV4 ? maps->fd4 : maps->fd6;
 	union bpf_attr attr;
@@ -87,6 +93,7 @@ static long element(const struct sg_flowmap *maps, int family, int command, cons
 	attr.map_fd = (__u32)fd;
 	attr.key = sg_bpf_pointer(key);
 	attr.value = sg_bpf_pointer(value);
+	attr.flags = flags;
 	return sg_bpf(command, &attr);
 }
 
@@ -101,13 +108,42 @@ int sg_flowmap_put(const struct sg_flowmap *maps, int family, const void *key,
 		return -ENODEV;
 	sealed.seal = seg_seal(maps->control->flow_secret, flow_key->words, bytes / 8, flow->session,
 			       flow->generation, flow->verdict);
-	return (int)element(maps, family, BPF_MAP_UPDATE_ELEM, key, &sealed);
+	/* Not over an entry that a program made, and whose event is still to come. */
+	return (int)element(maps, family, BPF_MAP_UPDATE_ELEM, key, &sealed, BPF_NOEXIST);
+}
+
+int sg_flowmap_put_service(const struct sg_flowmap *maps, const struct seg_service_key *key,
+			   const struct seg_service *service)
+{
+	struct seg_service sealed = *service;
+	union bpf_attr attr;
+	__u64 words[sizeof(*key) / 8];
+
+	if (!maps->cache || !maps->control)
+		return -ENODEV;
+	memcpy(words, key, sizeof(words));
+	sealed.seal = seg_seal(maps->control->flow_secret, words, sizeof(words) / 8,
+			       seg_service_rule(service->rule_key, service->rule_id), service->generation,
+			       service->verdict);
+	memset(&attr, 0, sizeof(attr));
+	attr.map_fd = (__u32)maps->services;
+	attr.key = sg_bpf_pointer(key);
+	attr.value = sg_bpf_pointer(&sealed);
+	return (int)sg_bpf(BPF_MAP_UPDATE_ELEM, &attr);
+}
+
+void sg_flowmap_opens_nothing(const struct sg_flowmap *maps, int nothing)
+{
+	__u64 wanted = nothing || !maps->cache;
+
+	if (maps->control && maps->control->opens_nothing != wanted)
+		__atomic_store_n(&maps->control->opens_nothing, wanted, __ATOMIC_RELAXED);
 }
 
 int sg_flowmap_get(const struct sg_flowmap *maps, int family, const void *key,
 		   struct seg_flow *flow)
 {
-	return (int)element(maps, family, BPF_MAP_LOOKUP_ELEM, key, flow);
+	return (int)element(maps, family, BPF_MAP_LOOKUP_ELEM, key, flow, 0);
 }
 
 int sg_flowmap_delete(const struct sg_flowmap *maps, int family, const void *key,
@@ -118,12 +154,12 @@ int sg_flowmap_delete(const struct sg_flowmap *maps, int family, const void *key
 
 	if (!last)
 		last = &unwanted;
-	error = element(maps, family, BPF_MAP_LOOKUP_AND_DELETE_ELEM, key, last);
+	error = element(maps, family, BPF_MAP_LOOKUP_AND_DELETE_ELEM, key, last, 0);
 	/* Hash maps have it since 5.14; before that, packets between the two calls are not counted. */
 	if (error == -KERNEL_ENOTSUPP || error == -EINVAL || error == -EOPNOTSUPP) {
-		error = element(maps, family, BPF_MAP_LOOKUP_ELEM, key, last);
+		error = element(maps, family, BPF_MAP_LOOKUP_ELEM, key, last, 0);
 		if (!error)
-			error = element(maps, family, BPF_MAP_DELETE_ELEM, key, NULL);
+			error = element(maps, family, BPF_MAP_DELETE_ELEM, key, NULL, 0);
 	}
 	return (int)error;
 }
@@ -131,13 +167,13 @@ int sg_flowmap_delete(const struct sg_flowmap *maps, int family, const void *key
 static void clear(const struct sg_flowmap *maps, int family)
 {
 	union seg_flow_key key = { 0 }, next = { 0 };
-	long end = element(maps, family, BPF_MAP_GET_NEXT_KEY, NULL, &key);
+	long end = element(maps, family, BPF_MAP_GET_NEXT_KEY, NULL, &key, 0);
 
 	/* Get the next key before deleting this one: after a missing key the kernel starts again at the first of half a
 	 * million buckets. */
 	while (!end) {
-		end = element(maps, family, BPF_MAP_GET_NEXT_KEY, &key, &next);
-		element(maps, family, BPF_MAP_DELETE_ELEM, &key, NULL);
+		end = element(maps, family, BPF_MAP_GET_NEXT_KEY, &key, &next, 0);
+		element(maps, family, BPF_MAP_DELETE_ELEM, &key, NULL, 0);
 		key = next;
 	}
 }

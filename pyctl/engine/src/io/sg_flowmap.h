@@ -10,6 +10,7 @@
 struct sg_flowmap {
 	int fd4;			/* -1: none */
 	int fd6;
+	int services;
 	struct seg_control *control;	/* NULL: none */
 	int cache;			/* 0: verdicts are kept out of the maps */
 	__u32 capacity;			/* entries of both */
@@ -27,6 +28,10 @@ int sg_flowmap_get(const struct sg_flowmap *maps, int family, const void *key,
 /* last gets the entry as it was; it may be NULL. */
 int sg_flowmap_delete(const struct sg_flowmap *maps, int family, const void *key,
 		      struct seg_flow *last);
+int sg_flowmap_put_service(const struct sg_flowmap *maps, const struct seg_service_key *key,
+			   const struct seg_service *service);
+/* Say whether programs may open connections by themselves. */
+void sg_flowmap_opens_nothing(const struct sg_flowmap *maps, int nothing);
 /* Delete every entry of both maps. */
 void sg_flowmap_clear(const struct sg_flowmap *maps);
 /* Note that all rings were empty: earlier frames are judged and sent on. */

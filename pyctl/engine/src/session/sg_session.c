@@ -235,7 +235,9 @@ struct sg_session *sg_table_add(struct sg_table *table, const struct sg_key *key
 	s = sg_table_slot(table, slot);
 	memset(s, 0, sizeof(*s));
 	s->key = *key;
-	s->id = ++table->next_id;
+	/* A handle leaves SEG_OPENED_BY_KERNEL free. */
+	table->next_id = (table->next_id + 1) & 0x7fffffff;
+	s->id = table->next_id;
 	if (table->store)
 		table->store->next_id = table->next_id;
 	s->created_ns = list->closed_ns + 1;

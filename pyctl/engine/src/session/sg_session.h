@@ -65,6 +65,7 @@ struct sg_session {
 	__u64 put_ns;		/* last write of its flow-map entries */
 	__u64 put_generation;
 	__u64 retry_ns;		/* not before: the flow map refused it */
+	__u64 opened;		/* seg_flow.session of the entries that a program made; 0: the engine opened it */
 	struct sg_rule_keys keys;	/* of the rules that decided on it last */
 	__u32 rule_id;
 	__u32 fin_end[2];	/* sequence number after the FIN; 0: the kernel carried it */

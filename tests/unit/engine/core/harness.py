@@ -48,6 +48,7 @@ extern "Python" int t_send(void *, const struct sg_frame *);
 extern "Python" int t_put(void *, int, const void *, const struct seg_flow *);
 extern "Python" int t_get(void *, int, const void *, struct seg_flow *);
 extern "Python" int t_delete(void *, int, const void *, struct seg_flow *);
+extern "Python" int t_service(void *, const struct seg_service_key *, const struct seg_service *);
 """
 SECOND = 1_000_000_000
 PORT, OTHER_PORT = 0x0107, 0x0203
@@ -97,7 +98,7 @@ def build(directory: Path) -> Any:
 
 
 def _bind(ffi: Any) -> None:
-    """The world's four functions: each belongs to the Core in ctx."""
+    """The world's five functions: each belongs to the Core in ctx."""
 
     @ffi.def_extern()
     def t_send(ctx, frame):
@@ -114,6 +115,10 @@ def _bind(ffi: Any) -> None:
     @ffi.def_extern()
     def t_delete(ctx, family, key, flow):
         return ffi.from_handle(ctx).on_delete(family, key, flow)
+
+    @ffi.def_extern()
+    def t_service(ctx, key, service):
+        return ffi.from_handle(ctx).on_service(key, service)
 
 
 @dataclass(frozen=True)
@@ -148,6 +153,8 @@ class Core:
         self.sent: list[Sent] = []
         self.flows: dict[bytes, Any] = {}
         """Key bytes → struct seg_flow."""
+        self.services: dict[bytes, Any] = {}
+        """Key bytes → struct seg_service."""
         self.puts = self.deletes = 0
         self._events, self._told, self.lost = 40000, 0, 0
         self.put_error = self.send_error = 0
@@ -161,6 +168,7 @@ class Core:
                 "flow_put": self.lib.t_put,
                 "flow_get": self.lib.t_get,
                 "flow_delete": self.lib.t_delete,
+                "service_put": self.lib.t_service,
             },
         )
         config = self.ffi.new("struct sg_core_config *", (sessions, int(cache), 0))
@@ -187,6 +195,12 @@ class Core:
             return -self.put_error
         self.puts += 1
         self.flows[self._key(family, key)] = self.ffi.new("struct seg_flow *", flow[0])
+        return 0
+
+    def on_service(self, key: Any, service: Any) -> int:
+        self.services[bytes(self.ffi.buffer(key))] = self.ffi.new(
+            "struct seg_service *", service[0]
+        )
         return 0
 
     def on_get(self, family: int, key: Any, flow: Any) -> int:
@@ -358,8 +372,10 @@ class Core:
         if told:
             self.end(flow.session, way, close)
 
-    def end(self, session: int, way: int, close: int) -> None:
-        """A record of the ring of ends."""
+    def end(self, session: int, way: int, close: int, key: Any = None) -> None:
+        """A record of the ring of ends; of a connection that a program opened, with its key."""
         record = self.ffi.new("struct seg_close_event *", {"session": session})
-        record.dir, record.close = way, close
+        if key is not None:
+            record.key, record.family = key[0], 4
+        record.key.dir, record.close = way, close
         self.lib.sg_core_close_event(self.core, record, self.now)

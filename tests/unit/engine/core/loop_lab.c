@@ -68,11 +68,11 @@ void __wrap_sg_ring_release(struct sg_ring *ring)
 }
 
 /* Notes when. */
-int __real_sg_close_ring_take(struct sg_close_ring *from, struct seg_close_event *out);
-int __wrap_sg_close_ring_take(struct sg_close_ring *from, struct seg_close_event *out);
-int __wrap_sg_close_ring_take(struct sg_close_ring *from, struct seg_close_event *out)
+int __real_sg_kernel_ring_take(struct sg_kernel_ring *from, void *out);
+int __wrap_sg_kernel_ring_take(struct sg_kernel_ring *from, void *out);
+int __wrap_sg_kernel_ring_take(struct sg_kernel_ring *from, void *out)
 {
-	int taken = __real_sg_close_ring_take(from, out);
+	int taken = __real_sg_kernel_ring_take(from, out);
 
 	if (taken)
 		taken_after = engine.stats.frames;
@@ -102,15 +102,16 @@ static void make(void)
 			fail("a ring");
 	}
 	engine.state = &state;
-	engine.closes = (struct sg_close_ring){
+	engine.closes = (struct sg_kernel_ring){
 		.consumed = &consumed, .pages = (const __u8 *)&ends.produced, .data = ends.data, .size = ENDS,
+		.bytes = sizeof(struct seg_close_event),
 	};
 }
 
 /* The initiator's RST of the first session. */
 static void tell(void)
 {
-	struct seg_close_event record = { .session = 1ULL << 32 | 1, .dir = SEG_DIR_EGRESS, .close = SEG_CLOSE_RST };
+	struct seg_close_event record = { .session = 1ULL << 32 | 1, .key = { .dir = SEG_DIR_EGRESS }, .close = SEG_CLOSE_RST };
 	__u32 header[2] = { sizeof(record) };
 
 	memcpy(ends.data, header, sizeof(header));

@@ -25,7 +25,7 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [
             *("gcc", "-std=gnu11", "-O1", "-g", "-pthread", "-fsanitize=undefined"),
             *("-fno-sanitize-recover=all", "-Wall", "-Wextra", "-Werror"),
-            "-Wl,--wrap=sg_ring_release,--wrap=sg_close_ring_take",
+            "-Wl,--wrap=sg_ring_release,--wrap=sg_kernel_ring_take",
             *(f"-I{HEADER.parent}", f"-I{SOURCES}", "-o", program),
             *(Path(__file__).with_name("loop_lab.c"), *sources),
         ],

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* A BPF ring buffer through its memory; see the header. Layout: kernel, kernel/bpf/ringbuf.c and
  * Documentation/bpf/ringbuf.rst: a page with the reader's position, one with the writers', the data. */
-#include "io/sg_close_ring.h"
+#include "io/sg_kernel_ring.h"
 
 #include <errno.h>
 #include <string.h>
@@ -15,12 +15,12 @@ static size_t page_size(void)
 	return (size_t)sysconf(_SC_PAGESIZE);
 }
 
-static __u64 produced(const struct sg_close_ring *ring)
+static __u64 produced(const struct sg_kernel_ring *ring)
 {
 	return __atomic_load_n((const __u64 *)(const void *)ring->pages, __ATOMIC_ACQUIRE);
 }
 
-void sg_close_ring_close(struct sg_close_ring *ring)
+void sg_kernel_ring_close(struct sg_kernel_ring *ring)
 {
 	if (!ring->consumed)
 		return;
@@ -30,10 +30,10 @@ void sg_close_ring_close(struct sg_close_ring *ring)
 	ring->mark = 0;
 }
 
-int sg_close_ring_open(struct sg_close_ring *ring, const char *directory)
+int sg_kernel_ring_open(struct sg_kernel_ring *ring, const char *directory, const char *name, __u32 bytes)
 {
-	struct sg_close_ring found = { 0 };
-	int fd = sg_pin_open(directory, "seg_closes", BPF_MAP_TYPE_RINGBUF, 0, 0, &found.size);
+	struct sg_kernel_ring found = { .bytes = bytes };
+	int fd = sg_pin_open(directory, name, BPF_MAP_TYPE_RINGBUF, 0, 0, &found.size);
 	size_t page = page_size();
 	void *reader, *writers = MAP_FAILED;
 	int error = 0;
@@ -54,44 +54,63 @@ int sg_close_ring_open(struct sg_close_ring *ring, const char *directory)
 	found.consumed = reader;
 	found.pages = writers;
 	found.data = found.pages + page;
-	__atomic_store_n(found.consumed, produced(&found), __ATOMIC_RELEASE);
-	sg_close_ring_close(ring);
+	found.taken = *found.consumed;
+	sg_kernel_ring_close(ring);
 	*ring = found;
 	return 0;
 }
 
-void sg_close_ring_mark(struct sg_close_ring *ring, __u64 frames, __u32 slots)
+void sg_kernel_ring_skip(struct sg_kernel_ring *ring)
 {
-	if (!ring->consumed || *ring->consumed < ring->mark)
+	ring->taken = produced(ring);
+	sg_kernel_ring_release(ring);
+}
+
+void sg_kernel_ring_mark(struct sg_kernel_ring *ring, __u64 frames, __u32 slots)
+{
+	if (!ring->consumed || ring->taken < ring->mark)
 		return;
 	ring->mark = produced(ring);
 	ring->mark_frames = frames + slots;
 }
 
-int sg_close_ring_is_due(const struct sg_close_ring *ring, __u64 frames, int drained)
+int sg_kernel_ring_is_due(const struct sg_kernel_ring *ring, __u64 frames, int drained)
 {
 	return drained || frames >= ring->mark_frames;
 }
 
-int sg_close_ring_take(struct sg_close_ring *ring, struct seg_close_event *out)
+static int take(struct sg_kernel_ring *ring, void *out, __u64 end)
 {
-	__u64 at = ring->consumed ? *ring->consumed : 0;
-
-	while (at < ring->mark) {
-		const __u8 *record = ring->data + (at & (ring->size - 1));
+	while (ring->consumed && ring->taken < end) {
+		const __u8 *record = ring->data + (ring->taken & (ring->size - 1));
 		__u32 header = __atomic_load_n((const __u32 *)(const void *)record, __ATOMIC_ACQUIRE);
 		__u32 length = header & ~(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BIT);
-		int whole = !(header & BPF_RINGBUF_DISCARD_BIT) && length == sizeof(*out);
+		int whole = !(header & BPF_RINGBUF_DISCARD_BIT) && length == ring->bytes;
 
 		/* Its writer has not finished. */
 		if (header & BPF_RINGBUF_BUSY_BIT)
 			return 0;
 		if (whole)
-			memcpy(out, record + BPF_RINGBUF_HDR_SZ, sizeof(*out));
-		at += (BPF_RINGBUF_HDR_SZ + (__u64)length + 7) & ~7ULL;
-		__atomic_store_n(ring->consumed, at, __ATOMIC_RELEASE);
+			memcpy(out, record + BPF_RINGBUF_HDR_SZ, ring->bytes);
+		ring->taken += (BPF_RINGBUF_HDR_SZ + (__u64)length + 7) & ~7ULL;
 		if (whole)
 			return 1;
 	}
 	return 0;
+}
+
+int sg_kernel_ring_take(struct sg_kernel_ring *ring, void *out)
+{
+	return take(ring, out, ring->mark);
+}
+
+int sg_kernel_ring_take_any(struct sg_kernel_ring *ring, void *out)
+{
+	return ring->consumed ? take(ring, out, produced(ring)) : 0;
+}
+
+void sg_kernel_ring_release(struct sg_kernel_ring *ring)
+{
+	if (ring->consumed && *ring->consumed != ring->taken)
+		__atomic_store_n(ring->consumed, ring->taken, __ATOMIC_RELEASE);
 }

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Connections that a program opens by itself, because the engine has allowed one like them (seg_services).
+ *
+ * API: seg_open(). Returns SEG_R_FLOW_ALLOW, or SEG_R_NONE: ask the engine. Both entries and the engine's record are there
+ * before the SYN goes on; where one of them has no room, there is none of them.
+ */
+#ifndef SEG_OPEN_H
+#define SEG_OPEN_H
+
+#include "lib/seg_check.h"
+#include "lib/seg_flow.h"
+
+/* The service's entry, sealed as a flow's: an element may be another service's while it is read. */
+SEG_INLINE int seg_service_allows(const struct seg_service *service, const struct seg_service_key *key,
+				  const struct seg_control *control, __u64 generation, struct seg_open_event *event)
+{
+	const volatile struct seg_service *shared = service;
+
+	event->rule_id = shared->rule_id;
+	event->rule_key = shared->rule_key;
+	return shared->seal == seg_seal(control->flow_secret, (const __u64 *)key, sizeof(*key) / 8,
+					seg_service_rule(event->rule_key, event->rule_id), generation, SEG_VERDICT_ALLOW);
+}
+
+SEG_INLINE __u64 seg_flow_seal(const struct seg_control *control, const struct seg_open_event *event,
+			       const void *key, const __u32 bytes)
+{
+	return seg_seal(control->flow_secret, key, bytes / 8, event->session, event->generation, SEG_VERDICT_ALLOW);
+}
+
+/* 0, or negative and nothing is left. `flow` is the initiator's entry. */
+SEG_INLINE long seg_open_flow4(const struct seg_pkt *pkt, const struct seg_control *control,
+			       const struct seg_open_event *event, struct seg_flow *flow)
+{
+	struct seg_flow_key4 key __attribute__((aligned(8))) = {
+		.port_id = event->key.port_id, .dir = event->key.dir, .proto = pkt->proto,
+		.sport = pkt->sport, .dport = pkt->dport,
+	}, back __attribute__((aligned(8))) = {
+		.port_id = event->key.port_id, .dir = SEG_DIR_EGRESS + SEG_DIR_INGRESS - event->key.dir,
+		.proto = pkt->proto, .sport = pkt->dport, .dport = pkt->sport,
+	};
+	long error;
+
+	__builtin_memcpy(&key.saddr, pkt->saddr, sizeof(key.saddr));
+	__builtin_memcpy(&key.daddr, pkt->daddr, sizeof(key.daddr));
+	__builtin_memcpy(&back.saddr, pkt->daddr, sizeof(key.saddr));
+	__builtin_memcpy(&back.daddr, pkt->saddr, sizeof(key.daddr));
+	flow->seal = seg_flow_seal(control, event, &key, sizeof(key));
+	error = seg_map_create(seg_flows4, &key, flow);
+	if (error)
+		return error;
+	flow->packets = flow->bytes = 0;
+	flow->seal = seg_flow_seal(control, event, &back, sizeof(back));
+	error = seg_map_create(seg_flows4, &back, flow);
+	if (error)
+		seg_map_delete(seg_flows4, &key);
+	return error;
+}
+
+SEG_INLINE long seg_open_flow6(const struct seg_pkt *pkt, const struct seg_control *control,
+			       const struct seg_open_event *event, struct seg_flow *flow)
+{
+	struct seg_flow_key6 key __attribute__((aligned(8))) = event->key;
+	struct seg_flow_key6 back __attribute__((aligned(8))) = {
+		.port_id = event->key.port_id, .dir = SEG_DIR_EGRESS + SEG_DIR_INGRESS - event->key.dir,
+		.proto = pkt->proto, .sport = pkt->dport, .dport = pkt->sport,
+	};
+	long error;
+
+	__builtin_memcpy(back.saddr, pkt->daddr, sizeof(back.saddr));
+	__builtin_memcpy(back.daddr, pkt->saddr, sizeof(back.daddr));
+	flow->seal = seg_flow_seal(control, event, &key, sizeof(key));
+	error = seg_map_create(seg_flows6, &key, flow);
+	if (error)
+		return error;
+	flow->packets = flow->bytes = 0;
+	flow->seal = seg_flow_seal(control, event, &back, sizeof(back));
+	error = seg_map_create(seg_flows6, &back, flow);
+	if (error)
+		seg_map_delete(seg_flows6, &key);
+	return error;
+}
+
+SEG_INLINE int seg_open(struct __sk_buff *skb, const struct seg_pkt *pkt, __u16 port_id, __u8 dir)
+{
+	struct seg_service_key key __attribute__((aligned(8))) = {
+		.port_id = port_id, .dir = dir, .proto = pkt->proto,
+		.service_port = pkt->dport, .family = pkt->family,
+	};
+	struct seg_flow flow = {
+		.packets = 1, .bytes = skb->len, .verdict = SEG_VERDICT_ALLOW, .timeout_s = SEG_OPEN_TIMEOUT_S,
+	};
+	struct seg_open_event event = { 0 }, *record;
+	const struct seg_service *service;
+	const struct seg_control *control;
+	const __u64 *current;
+	__u32 index = port_id, zero = 0;
+	long error;
+
+	/* What the engine reads besides: options, data, a tag. */
+	if (!pkt->opens || pkt->options || pkt->payload || skb->vlan_present)
+		return SEG_R_NONE;
+	__builtin_memcpy(key.saddr, pkt->saddr, sizeof(key.saddr));
+	__builtin_memcpy(key.daddr, pkt->daddr, sizeof(key.daddr));
+	service = seg_map_lookup(seg_services, &key);
+	current = seg_map_lookup(seg_gens, &index);
+	control = seg_map_lookup(seg_control, &zero);
+	/* While the engine paces those that ask it, what costs it something is paced, too. */
+	if (!service || !current || !control || control->opens_nothing ||
+	    (control->share_gap_ns && seg_engine_is_alive(control)))
+		return SEG_R_NONE;
+	event.generation = *current;
+	if (!event.generation || !seg_service_allows(service, &key, control, event.generation, &event))
+		return SEG_R_NONE;
+	flow.last_seen_ns = bpf_ktime_get_ns();
+	flow.generation = event.generation;
+	flow.session = event.session = flow.last_seen_ns | SEG_OPENED_BY_KERNEL;
+	event.family = pkt->family;
+	event.key = seg_flow_key(pkt, port_id, dir);
+	record = bpf_ringbuf_reserve((void *)SEG_MAP(seg_opens), sizeof(*record), 0);
+	if (!record)
+		return SEG_R_NONE;
+	*record = event;
+	error = pkt->family == SEG_FAMILY_IPV4 ? seg_open_flow4(pkt, control, &event, &flow) :
+						 seg_open_flow6(pkt, control, &event, &flow);
+	if (error) {
+		bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);
+		return SEG_R_NONE;
+	}
+	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
+	return SEG_R_FLOW_ALLOW;
+}
+
+#endif

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* The part of the contract (segctl_abi.h) that is about flows: verdicts in the kernel's maps, and what programs tell the
+ * engine of connections. */
+#ifndef SEGCTL_FLOW_H
+#define SEGCTL_FLOW_H
+
+/* seg_gens: array by port id of __u64; 0 = no flow of this port is cached. Mmapable. */
+
+/* ICMP and ICMPv6: sport = type << 8 | code, dport = identifier (both as host value, htons'd). */
+struct seg_flow_key4 {
+	__u16 port_id;		/* host order */
+	__u8 dir;		/* enum seg_dir */
+	__u8 proto;
+	__u32 saddr;
+	__u32 daddr;
+	__u16 sport;
+	__u16 dport;
+};
+SEG_ABI_SIZE(seg_flow_key4, 16);
+
+struct seg_flow_key6 {
+	__u16 port_id;
+	__u8 dir;
+	__u8 proto;
+	__u8 saddr[16];
+	__u8 daddr[16];
+	__u16 sport;
+	__u16 dport;
+};
+SEG_ABI_SIZE(seg_flow_key6, 40);
+
+/* seg_flows4, seg_flows6. The engine writes all but what is marked; CLOCK_MONOTONIC throughout. */
+struct seg_flow {
+	__u64 generation;	/* a hit only while equal to seg_gens[port_id] */
+	__u64 last_seen_ns;	/* the kernel's, after the first write */
+	__u64 packets;		/* the kernel's */
+	__u64 bytes;		/* the kernel's: frame lengths, GSO frames as one */
+	__u64 session;		/* the handle of the engine's session, or SEG_OPENED_BY_KERNEL | when it was opened */
+	__u64 seal;		/* seg_seal() of the key and of what is judged by */
+	__u16 timeout_s;
+	__u8 verdict;		/* enum seg_verdict */
+	__u8 payload;		/* the kernel's: 1 after a TCP segment with data */
+	__u8 closed;		/* the kernel's: enum seg_close, what it let pass */
+	__u8 phase;		/* enum seg_flow_phase; the kernel ends it */
+	__u16 progress;		/* the kernel's. Opening: the first packet's CPU; settling: packets to the engine */
+};
+SEG_ABI_SIZE(seg_flow, 56);
+
+enum seg_flow_phase {
+	SEG_FLOW_STEADY = 0,
+	SEG_FLOW_OPENING = 1,		/* of the initiator: its second packet is still to come */
+	SEG_FLOW_SETTLING = 2,		/* earlier packets may still be in the engine, so later ones go there too */
+};
+
+enum seg_settle {
+	SEG_SETTLE_NS = 2000000,	/* a pause after which every packet that the engine sent on has arrived */
+	SEG_SETTLE_TCP_NS = 200000,	/* the same for TCP, which reorders segments itself */
+	SEG_SETTLE_MAX_NS = 100000000,	/* a pause after which the engine has judged every packet */
+	SEG_SETTLE_PACKETS = 8192,	/* packets without a pause: as many as the small ring holds */
+	SEG_SETTLE_TCP = 1024,		/* the same for TCP */
+};
+
+enum seg_close { SEG_CLOSE_FIN = 1, SEG_CLOSE_RST = 2 };	/* bits */
+
+#define SEG_OPENED_BY_KERNEL 0x8000000000000000ULL
+enum seg_open_limit { SEG_OPEN_TIMEOUT_S = 1200 };	/* of both entries; the engine's timers are shorter */
+
+/* seg_services: LRU hash. What the engine has allowed by addresses, protocol and the service's port alone, so that a
+ * program opens each further connection by itself. */
+struct seg_service_key {
+	__u16 port_id;		/* host order */
+	__u8 dir;		/* enum seg_dir: in which it is opened */
+	__u8 proto;
+	__u8 saddr[16];
+	__u8 daddr[16];
+	__u16 service_port;
+	__u8 family;
+	__u8 pad;
+};
+SEG_ABI_SIZE(seg_service_key, 40);
+
+struct seg_service {
+	__u64 generation;	/* it holds only while equal to seg_gens[port_id] */
+	__u64 seal;		/* seg_seal(): that all this is of this service */
+	__u64 rule_key;		/* of the rule that decided, for the engine's records */
+	__u32 rule_id;
+	__u8 verdict;		/* enum seg_verdict */
+	__u8 pad[3];
+};
+SEG_ABI_SIZE(seg_service, 32);
+
+/* seg_opens: ring buffer for the engine: a connection that a program opened, with both entries. Where it is full, the
+ * SYN goes to the engine. */
+struct seg_open_event {
+	__u64 session;		/* as in the entries */
+	__u64 generation;
+	__u64 rule_key;
+	struct seg_flow_key6 key;	/* of the SYN; an IPv4 address is its first four bytes */
+	__u32 rule_id;
+	__u8 family;		/* enum seg_family */
+	__u8 pad[3];
+};
+SEG_ABI_SIZE(seg_open_event, 72);
+
+/* seg_closes: ring buffer, which the engine reads at least every 20 ms: the first FIN or RST of a connection's direction
+ * that the kernel let pass. If the ring is full, seg_flow.closed alone has it. */
+struct seg_close_event {
+	__u64 session;		/* as in the entry */
+	struct seg_flow_key6 key;	/* of the packet, as seg_open_event.key */
+	__u8 family;		/* enum seg_family */
+	__u8 close;		/* enum seg_close */
+	__u8 pad[6];
+};
+SEG_ABI_SIZE(seg_close_event, 56);
+
+#endif

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* Connections that the programs open; see the header. In: sessions, records of the kernel. Out: services, sessions.
+ * I/O: sg_io's service_put. */
+#include "flow/sg_open.h"
+
+#include <arpa/inet.h>
+
+#include "flow/sg_cache.h"
+#include "flow/sg_flow.h"
+#include "session/sg_tcp.h"
+
+void sg_open_learn(const struct sg_context *c, const struct sg_session *s)
+{
+	const struct sg_packet *p = c->p;
+	struct seg_service_key key = {
+		.port_id = p->port_id, .dir = p->dir, .proto = p->proto, .family = p->family,
+		.service_port = htons(p->dport),
+	};
+	struct seg_service service = {
+		.generation = s->generation, .rule_key = s->keys.rule, .rule_id = s->rule_id,
+		.verdict = SEG_VERDICT_ALLOW,
+	};
+
+	if (p->kind != SG_KIND_TCP || !sg_tcp_opens(p) || p->dir != s->initiator || !s->cached || s->denied ||
+	    s->violation || s->keys.staged || p->extended || p->payload_len || p->frames != 1)
+		return;
+	memcpy(key.saddr, p->saddr, sizeof(key.saddr));
+	memcpy(key.daddr, p->daddr, sizeof(key.daddr));
+	c->core->io.service_put(c->core->io.ctx, &key, &service);
+}
+
+void sg_open_packet(const struct seg_flow_key6 *key, __u8 family, struct sg_packet *p)
+{
+	static const struct sg_frame none;
+
+	*p = (struct sg_packet){
+		.frame = &none, .kind = SG_KIND_TCP, .tcp_flags = SG_SYN, .port_id = key->port_id, .dir = key->dir,
+		.family = family, .proto = key->proto, .sport = ntohs(key->sport), .dport = ntohs(key->dport),
+	};
+	memcpy(p->saddr, key->saddr, sizeof(p->saddr));
+	memcpy(p->daddr, key->daddr, sizeof(p->daddr));
+}
+
+static int goes_on(const struct sg_session *s, __u8 initiator)
+{
+	return !s->denied && s->initiator == initiator && (sg_tcp_is_open(s) || sg_tcp_is_opening(s));
+}
+
+/* There is no room for its session: take its entries away, and tell what they have counted. */
+static void tell_without_session(const struct sg_context *c, const struct seg_open_event *event)
+{
+	struct sg_session s = {
+		.key = c->key, .initiator = event->key.dir, .rule_id = event->rule_id, .created_ns = c->now_ns,
+		.last_seen_ns = c->now_ns,
+	};
+
+	sg_cache_adopt(c, &s);
+	sg_cache_drop(c->core, &s);
+	sg_flow_emit_end(c->core, &s);
+}
+
+struct sg_session *sg_open_adopt(const struct sg_context *c, const struct seg_open_event *event,
+				 struct sg_session *former)
+{
+	struct sg_answer answer = {
+		.rule_id = event->rule_id, .keys = { .rule = event->rule_key }, .pass = 1,
+	};
+	struct sg_session *s = former;
+
+	if (former)
+		sg_cache_forget(c->core, former);
+	if (!former || !goes_on(former, event->key.dir)) {
+		if (former)
+			sg_flow_end(c->core, former);
+		sg_flow_decided(c, event->key.dir, &answer, 1);
+		s = sg_flow_open(c, event->key.dir, &answer);
+	}
+	if (!s) {
+		tell_without_session(c, event);
+		return NULL;
+	}
+	s->opened = event->session;
+	s->generation = event->generation;
+	sg_cache_adopt(c, s);
+	return s;
+}

@@ -1,0 +1,190 @@
+"""A connection that repeats a decision is opened by the kernel: while the engine is away, as the policy of that
+moment says, and recorded like any other."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+
+import pytest
+
+from tests import packets
+from tests.lab.net.netcount import count, counted, told
+from tests.lab.net.netns import Netns
+from tests.lab.net.traffic import Program, tcp_echo
+from tests.lab.pace import wait_for
+
+IP, IP6 = packets.pod_one_ip4, packets.pod_one_ip6
+PORT, OTHER = 8080, 8081
+POLICY = """
+groups: {{web: {{selector: {{name: web}}}}}}
+modes: {{web: protect}}
+rules:
+  - {{id: 3, from: any, to: web, ports: [tcp/8080], action: {action}}}
+"""
+
+BOTH = """
+groups: {web: {selector: {name: web}}, client: {selector: {name: client}}}
+modes: {web: protect, client: protect}
+rules:
+  - {id: 3, from: client, to: web, ports: [tcp/8080], action: allow}
+"""
+
+# One connection after the other, each with 64 bytes there and back: how each ended, in order.
+_CONNECTIONS = """
+ip, port, pause, most = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
+wait = float(sys.argv[5])
+say(ready=True)
+for number in range(most):
+    try:
+        with socket.create_connection((ip, port), timeout=wait) as talk:
+            talk.sendall(b"x" * 64); back = b""
+            while len(back) < 64: back += talk.recv(64) or sys.exit("closed")
+        say(number=number, ok=True, at=time.monotonic())
+    except OSError as error:
+        say(number=number, ok=False, at=time.monotonic(), why=str(error))
+    time.sleep(pause)
+"""
+
+
+def connections(
+    client: Netns, most: int, *, pause: float = 0.02, wait: float = 3, ip: str = IP
+) -> Program:
+    made = Program(
+        client, _CONNECTIONS, ip, str(PORT), str(pause), str(most), str(wait)
+    )
+    assert made.heard()["ready"]
+    return made
+
+
+@pytest.fixture
+def pods(lab) -> list[Netns]:
+    """Name: pods. Scope: function. Depends: lab. (web, client), with an echo server on web."""
+    _host, pods = lab.pods()
+    tcp_echo(pods[0], IP, PORT)
+    tcp_echo(pods[0], IP6, PORT)
+    return pods
+
+
+@pytest.fixture
+def web(agent, pods) -> Netns:
+    """Name: web. Scope: function. Depends: agent, pods. In protect; its service is known by a connection."""
+    count(pods[1], PORT)
+    agent.attach(pods[0], "web")
+    agent.policy(POLICY.format(action="allow"))
+    assert connections(pods[1], 1).heard()["ok"]
+    return pods[0]
+
+
+def flows(agent):
+    found = json.loads(agent.cli("flows", "-o", "json", "--limit", "5000").stdout)
+    return [one for one in found["flows"] if one["destination_port"] == PORT]
+
+
+def ended(agent):
+    return [one for one in flows(agent) if not one["live"]]
+
+
+@pytest.mark.parametrize("how", ["stopped", "killed"])
+def test_known_services_go_on_opening_while_the_engine_is_away(agent, pods, web, how):
+    """And each of those connections is recorded, once, when there is an engine again."""
+    client = pods[1]
+    stream = connections(client, 150)
+    for _ in range(20):
+        assert stream.heard()["ok"]
+    pid = agent.engine_pid()
+    if how == "killed":
+        os.kill(pid, signal.SIGKILL)
+    else:
+        os.kill(pid, signal.SIGSTOP)
+    answers = [stream.heard() for _ in range(130)]
+    assert [one for one in answers if not one["ok"]] == []
+    wait_for(lambda: sum(one["flows"] for one in ended(agent)) == 151, 60)
+    assert {one["rule_id"] for one in flows(agent)} == {3}
+    sums = tuple(sum(each) for each in zip(*map(told, ended(agent)), strict=True))
+    assert sums == counted(pods[1])
+
+
+def test_the_policy_of_the_moment_decides_on_each_connection(agent, pods, web):
+    """Ten changes: what begins after one is answered as it says."""
+    client = pods[1]
+    for _ in range(5):
+        agent.policy(POLICY.format(action="deny"))
+        assert not connections(client, 1, wait=0.3).heard()["ok"]
+        agent.policy(POLICY.format(action="allow"))
+        assert connections(client, 1).heard()["ok"]
+
+
+def test_under_a_stream_of_connections_no_change_of_policy_is_late(agent, pods, web):
+    client = pods[1]
+    stream = connections(client, 100000, pause=0, wait=0.2)
+    for _ in range(5):
+        agent.policy(POLICY.format(action="deny"))
+        denied = (
+            client.clock()
+            if hasattr(client, "clock")
+            else __import__("time").monotonic()
+        )
+        wait_for(lambda: not stream.heard()["ok"], 10)
+        agent.policy(POLICY.format(action="allow"))
+        wait_for(lambda: stream.heard()["ok"], 10)
+        assert denied
+    stream.process.kill()
+
+
+def test_many_connections_are_recorded_to_the_byte_at_both_ends(agent, pods):
+    web, client = pods
+    count(client, PORT)
+    agent.attach(web, "web")
+    agent.attach(client, "client")
+    agent.policy(BOTH)
+    before = {
+        name: agent.counts(name).get("to_engine", 0) for name in ("web", "client")
+    }
+    stream = connections(client, 500, pause=0)
+    assert all(stream.heard()["ok"] for _ in range(500))
+
+    wait_for(lambda: sum(one["flows"] for one in ended(agent)) == 500, 20)
+    sums = tuple(sum(each) for each in zip(*map(told, ended(agent)), strict=True))
+    assert sums == counted(client)
+    for name, had in before.items():
+        assert agent.counts(name)["to_engine"] - had < 100
+    judged = [end for one in ended(agent) for end in one["judged"]]
+    assert {end["workload"] for end in judged} == {"web", "client"}
+
+
+def test_ipv6_connections_are_opened_and_recorded_alike(agent, pods, web):
+    before = agent.counts("web")["to_engine"]
+    stream = connections(pods[1], 100, pause=0, ip=IP6)
+    assert all(stream.heard()["ok"] for _ in range(100))
+    assert agent.counts("web")["to_engine"] - before < 20
+    wait_for(lambda: sum(one["flows"] for one in flows(agent)) == 101, 20)
+
+
+def test_in_discover_a_known_service_costs_no_copy(agent, pods):
+    web, client = pods
+    agent.attach(web, "web")
+    assert connections(client, 1).heard()["ok"]
+    before = agent.counts("web").get("to_engine", 0)
+    stream = connections(client, 50)
+    assert all(stream.heard()["ok"] for _ in range(50))
+    assert agent.counts("web")["to_engine"] - before < 10
+    wait_for(lambda: sum(one["flows"] for one in flows(agent)) == 51, 20)
+
+
+@pytest.mark.parametrize("mode", ["quarantine"])
+def test_quarantine_ends_what_the_kernel_opens(agent, pods, web, mode):
+    agent.cli("mode", "web", mode)
+    assert not connections(pods[1], 1, wait=0.3).heard()["ok"]
+
+
+def test_without_a_flow_cache_nothing_is_opened_by_the_kernel(lab, pods, agent):
+    web, client = pods
+    agent.stop()
+    agent.start("--no-flow-cache")
+    agent.attach(web, "web")
+    agent.policy(POLICY.format(action="allow"))
+    stream = connections(client, 20)
+    assert all(stream.heard()["ok"] for _ in range(20))
+    assert agent.counts("web").get("flow_allow", 0) == 0

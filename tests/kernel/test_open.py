@@ -1,0 +1,277 @@
+"""Connections that a program opens by itself: which, with what left behind, and which never."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import struct
+from collections.abc import Iterator
+
+import pytest
+
+from pyctl import abi
+from pyctl.datapath.pins import open_map
+from pyctl.platform.bpf.ring import RingReader
+from tests.kernel import frames as f
+from tests.kernel.conftest import GENERATION, OTHER_PORT, PORT, SECRET, Lab
+from tests.kernel.test_flows import DIR, TCP, WAY, key, put, steer
+from tests.lab.datapath.flow_entry import pack_service
+
+RULE = {"rule_id": 7, "rule_key": 0x123456789ABCDEF0}
+BACK = {"vex": "vin", "vin": "vex"}
+BY_KERNEL = 1 << 63
+ALLOW = abi.constant("SEG_VERDICT_ALLOW")
+BOTH_HOOKS = pytest.mark.parametrize("hook", ["vex", "vin"])
+BOTH_VERSIONS = pytest.mark.parametrize("version", [4, 6])
+
+
+def service(hook: str, version: int, **other: object) -> bytes:
+    """The key of the service that a SYN of `syn()` is for."""
+    ends = f.ends(WAY[hook], version)
+    raw = {
+        name: list(ipaddress.ip_address(ends[name]).packed.ljust(16, b"\0"))
+        for name in ("src", "dst")
+    }
+    known = {
+        "port_id": PORT,
+        "dir": abi.constant(f"SEG_DIR_{DIR[hook].upper()}"),
+        "proto": TCP,
+        "family": version,
+        "service_port": socket.htons(f.SERVER),
+        "saddr": raw["src"],
+        "daddr": raw["dst"],
+    }
+    return abi.pack("seg_service_key", **{**known, **other})
+
+
+def allow(kernel: Lab, name: bytes, **other: int) -> None:
+    known = {"generation": GENERATION, "verdict": ALLOW, **RULE}
+    kernel.write("seg_services", name, pack_service(name, SECRET, **{**known, **other}))
+
+
+def syn(hook: str, version: int = 4, flags: str = "S", **header: object) -> bytes:
+    way = WAY[hook]
+    return bytes(f.link(way) / f.ip(way, version, **header) / f.tcp(flags))
+
+
+def flows(kernel: Lab, version: int) -> dict[bytes, object]:
+    with open_map(kernel.instance, f"seg_flows{version}") as opened:
+        return {name: abi.unpack("seg_flow", value) for name, value in opened.entries()}
+
+
+@pytest.fixture
+def opens(kernel: Lab) -> Iterator[RingReader]:
+    """Name: opens. Scope: function. Depends: kernel. What the engine would be told."""
+    with RingReader(open_map(kernel.instance, "seg_opens")) as ring:
+        ring.read()
+        yield ring
+
+
+def back_of(hook: str, version: int) -> bytes:
+    """The flow key of the SYN's answer."""
+    ends = f.ends(WAY[hook], version)
+    back = key(BACK[hook], version, TCP, f.SERVER, f.CLIENT)
+    assert f.ends(WAY[BACK[hook]], version) == {
+        "src": ends["dst"],
+        "dst": ends["src"],
+    }
+    return back
+
+
+@BOTH_HOOKS
+@BOTH_VERSIONS
+@pytest.mark.parametrize("mode", ["discover", "monitor", "protect"])
+def test_a_syn_of_a_known_service_leaves_both_entries_and_a_record(
+    kernel: Lab, opens: RingReader, hook, version, mode
+):
+    steer(kernel, hook, mode)
+    allow(kernel, service(hook, version))
+    kernel.copies()
+    frame = syn(hook, version)
+    assert kernel.run(hook, frame).reason == "flow_allow"
+    assert kernel.copies() == []
+    there, back = key(hook, version, TCP), back_of(hook, version)
+    found = flows(kernel, version)
+    assert set(found) == {there, back}
+    assert (found[there].packets, found[there].bytes) == (1, len(frame))
+    assert (found[back].packets, found[back].bytes) == (0, 0)
+    [record] = [abi.unpack("seg_open_event", each) for each in opens.read()]
+    assert record.session & BY_KERNEL
+    for flow in found.values():
+        assert (flow.session, flow.generation) == (record.session, GENERATION)
+        assert (flow.verdict, flow.phase, flow.closed) == (ALLOW, 0, 0)
+    assert record.session == found[there].last_seen_ns | BY_KERNEL
+    assert (record.generation, record.family) == (GENERATION, version)
+    assert {name: getattr(record, name) for name in RULE} == RULE
+    named = bytes(abi.ffi.buffer(abi.ffi.addressof(record, "key")))
+    size = 4 if version == 4 else 16
+    assert named[:4] == there[:4]
+    assert named[4 : 4 + size] == there[4 : 4 + size]
+    assert named[20 : 20 + size] == there[4 + size : 4 + 2 * size]
+    assert named[36:] == there[-4:]
+
+
+@BOTH_HOOKS
+@BOTH_VERSIONS
+def test_the_rest_of_such_a_connection_is_carried(
+    kernel: Lab, opens: RingReader, hook, version
+):
+    steer(kernel, hook)
+    allow(kernel, service(hook, version))
+    kernel.run(hook, syn(hook, version))
+    assert kernel.run(hook, syn(hook, version, "A")).reason == "flow_allow"
+    assert flows(kernel, version)[key(hook, version, TCP)].packets == 2
+
+
+UNLIKE = [
+    ("another port", {"port_id": OTHER_PORT}, {}),
+    ("another service", {"service_port": socket.htons(f.SERVER + 1)}, {}),
+    ("another peer", {"saddr": [9] * 16, "daddr": [9] * 16}, {}),
+    ("the other direction", {"dir": 0}, {}),
+    ("UDP", {"proto": 17}, {}),
+    ("a former generation", {}, {"generation": GENERATION - 1}),
+    ("a denial", {}, {"verdict": abi.constant("SEG_VERDICT_DENY")}),
+    ("another element's seal", {}, {"seal": 1}),
+]
+
+
+@BOTH_HOOKS
+@pytest.mark.parametrize(("other", "fields"), [row[1:] for row in UNLIKE], ids=[row[0] for row in UNLIKE])  # fmt: skip
+def test_what_was_not_allowed_by_just_that_goes_to_the_engine(
+    kernel: Lab, opens: RingReader, hook, other, fields
+):
+    steer(kernel, hook)
+    allow(kernel, service(hook, 4, **other), **fields)
+    assert kernel.run(hook, syn(hook)).reason == "to_engine"
+    assert flows(kernel, 4) == {}
+    assert opens.read() == []
+
+
+ASKED = [
+    ("SYN+ACK", lambda w: f.ip(w) / f.tcp("SA")),
+    ("SYN+FIN", lambda w: f.ip(w) / f.tcp("SF")),
+    ("SYN+RST", lambda w: f.ip(w) / f.tcp("SR")),
+    ("data", lambda w: f.ip(w) / f.tcp("S") / f.Raw(b"fast open")),
+    ("no flags", lambda w: f.ip(w) / f.tcp("")),
+    ("an ACK", lambda w: f.ip(w) / f.tcp("A")),
+    ("a RST", lambda w: f.ip(w) / f.tcp("R")),
+    ("a FIN", lambda w: f.ip(w) / f.tcp("FA")),
+    ("options", lambda w: f.ip(w, options=b"\1" * 8) / f.tcp("S")),
+    ("a first fragment", lambda w: f.ip(w, flags="MF") / f.tcp("S")),
+    ("UDP", lambda w: f.ip(w) / f.udp()),
+]
+
+
+@BOTH_HOOKS
+@pytest.mark.parametrize(("make"), [row[1] for row in ASKED], ids=[row[0] for row in ASKED])  # fmt: skip
+def test_only_a_plain_syn_opens(kernel: Lab, opens: RingReader, hook, make):
+    steer(kernel, hook)
+    allow(kernel, service(hook, 4))
+    frame = bytes(f.link(WAY[hook]) / make(WAY[hook]))
+    assert kernel.run(hook, frame).reason == "to_engine"
+    assert flows(kernel, 4) == {}
+    assert opens.read() == []
+
+
+@pytest.mark.parametrize("flags", ["SEC", "SP"])
+def test_a_syn_may_ask_for_ecn_or_push(kernel: Lab, flags):
+    steer(kernel, "vex")
+    allow(kernel, service("vex", 4))
+    assert kernel.run("vex", syn("vex", flags=flags)).reason == "flow_allow"
+
+
+@BOTH_HOOKS
+@pytest.mark.parametrize("entry", ["its own", "its answer's"])
+def test_a_tuple_that_has_an_entry_is_the_engines(
+    kernel: Lab, opens: RingReader, hook, entry
+):
+    steer(kernel, hook)
+    allow(kernel, service(hook, 4))
+    name = key(hook, 4, TCP) if entry == "its own" else back_of(hook, 4)
+    put(kernel, 4, name, session=5)
+    assert kernel.run(hook, syn(hook)).reason == "to_engine"
+    assert list(flows(kernel, 4)) == [name]
+    assert opens.read() == []
+
+
+def test_a_syn_that_is_repeated_is_the_engines(kernel: Lab, opens: RingReader):
+    steer(kernel, "vex")
+    allow(kernel, service("vex", 4))
+    assert kernel.run("vex", syn("vex")).reason == "flow_allow"
+    assert kernel.run("vex", syn("vex")).reason == "to_engine"
+    assert len(opens.read()) == 1
+    assert flows(kernel, 4)[key("vex", 4, TCP)].packets == 1
+
+
+@pytest.mark.parametrize(
+    ("stale", "reason"), [(False, "to_engine"), (True, "flow_allow")]
+)
+def test_while_a_living_engine_paces_who_asks_it_nothing_is_opened_past_it(
+    kernel: Lab, stale, reason
+):
+    steer(kernel, "vex")
+    allow(kernel, service("vex", 4))
+    alive = {"heartbeat_ns": 1, "heartbeat_timeout_ns": 1} if stale else {}
+    kernel.control(share_gap_ns=1000, share_ahead_ns=10**9, **alive)
+    assert kernel.run("vex", syn("vex")).reason == reason
+
+
+@pytest.mark.parametrize("how", ["no generation", "the engine wants none", "no secret"])
+def test_no_program_opens_while_the_engine_does_not_want_it(
+    kernel: Lab, opens: RingReader, how
+):
+    steer(kernel, "vex")
+    allow(kernel, service("vex", 4))
+    if how == "no generation":
+        kernel.generation(0)
+    elif how == "no secret":
+        kernel.control(flow_secret=[0] * 7)
+    else:
+        kernel.control(opens_nothing=1)
+    assert kernel.run("vex", syn("vex")).reason == "to_engine"
+    assert flows(kernel, 4) == {}
+    assert opens.read() == []
+
+
+@pytest.mark.parametrize("fail", ["open", "closed"])
+def test_without_a_live_engine_a_known_service_goes_on_opening(kernel: Lab, fail):
+    kernel.port("vex", "protect", *(["FAIL_OPEN"] if fail == "open" else []))
+    kernel.generation(GENERATION)
+    kernel.heartbeat(stale=True)
+    allow(kernel, service("vex", 4))
+    assert kernel.run("vex", syn("vex")).reason == "flow_allow"
+    unknown = kernel.run("vex", bytes(f.link("in") / f.ip("in") / f.udp())).reason
+    assert unknown == ("fail_open" if fail == "open" else "engine_down")
+
+
+def test_a_quarantined_port_opens_nothing(kernel: Lab, opens: RingReader):
+    steer(kernel, "vex", "quarantine")
+    allow(kernel, service("vex", 4))
+    assert kernel.run("vex", syn("vex")).reason == "quarantine"
+    assert opens.read() == []
+
+
+def test_a_tagged_syn_is_the_engines(kernel: Lab, opens: RingReader):
+    kernel.port("vex", "protect", "PASS_OTHER")
+    kernel.generation(GENERATION)
+    allow(kernel, service("vex", 4))
+    tagged = bytes(f.link("in") / f.Dot1Q(vlan=5) / f.ip("in") / f.tcp("S"))
+    assert kernel.run("vex", tagged).reason != "flow_allow"
+    assert opens.read() == []
+
+
+def test_where_the_ring_is_full_nothing_is_opened_unseen(
+    kernel: Lab, opens: RingReader
+):
+    steer(kernel, "vex")
+    allow(kernel, service("vex", 4))
+    room = abi.constant("SEG_OPENS_BYTES") // (8 + abi.sizeof("seg_open_event"))
+    frame = bytearray(syn("vex"))
+    at = len(frame) - 20
+    for sport in range(1024, 1024 + room + 8):
+        frame[at : at + 2] = struct.pack("!H", sport)
+        kernel.programs["vex"].test_run(bytes(frame))
+    assert kernel.run("vex", bytes(frame)).reason == "to_engine"
+    left = flows(kernel, 4)
+    assert len(left) in (2 * room - 2, 2 * room)
+    assert key("vex", 4, TCP, sport, f.SERVER) not in left
