@@ -29,7 +29,8 @@ struct seg_flow_key6 {
 };
 SEG_ABI_SIZE(seg_flow_key6, 40);
 
-/* seg_flows4, seg_flows6. The engine writes all but what is marked; CLOCK_MONOTONIC throughout. */
+/* seg_flows4, seg_flows6. The engine writes all but what is marked; lib/seg_open.h makes those of connections that it
+ * opens. CLOCK_MONOTONIC throughout. */
 struct seg_flow {
 	__u64 generation;	/* a hit only while equal to seg_gens[port_id] */
 	__u64 last_seen_ns;	/* the kernel's, after the first write */

@@ -250,7 +250,7 @@ class EbpfDriver:
         - Flows (seg_flows4, seg_flows6): one hits only with the generation that seg_gens has for
           the port. That is 0 from the detach to the next owner's first policy, and then a number
           that no flow has, as generations never repeat. So what is left of a port is inherited by
-          nobody. It does not stay either: the engine, which alone fills these maps, takes it out when
+          nobody. It does not stay either: the engine, which has a session for each entry, takes it out when
           it forgets the port, and a new engine empties them. A walk over them for each detach would
           cost half a second with 200,000 flows open.
         - Services (seg_services): the same holds for them, but nobody deletes one. The map is an LRU hash.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Writes and deletes a session's entries in the kernel's flow map, as the engine alone may.
+/* Writes and deletes a session's entries in the kernel's flow map; programs make entries too, of what they open.
  * After any error the flow just stays with the engine. */
 #ifndef SG_CACHE_H
 #define SG_CACHE_H
