@@ -130,7 +130,6 @@ void sg_cache_adopt(const struct sg_context *c, struct sg_session *s)
 {
 	struct sg_cache_stats *stats = stats_of(c->core, s);
 
-	sg_cache_forget(c->core, s);
 	s->cached = (1 << SEG_DIR_EGRESS) | (1 << SEG_DIR_INGRESS);
 	s->put_ns = c->now_ns;
 	s->put_generation = s->generation;

@@ -8,7 +8,7 @@
 
 /* Write, rewrite or delete the entries by the session's state; call it after the packet was judged. */
 void sg_cache_sync(const struct sg_context *c, struct sg_session *s);
-/* Count both entries, which a program made. */
+/* Count both entries, which a program made, for a session that has none. */
 void sg_cache_adopt(const struct sg_context *c, struct sg_session *s);
 /* Forget the entries: they are gone, or another session's by now. */
 void sg_cache_forget(struct sg_core *core, struct sg_session *s);
