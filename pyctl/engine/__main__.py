@@ -24,7 +24,7 @@ def main() -> int:
         "--rings", action="store_true", help="open the rings, wait for no agent"
     )
     given = parser.parse_args()
-    with block_imports("rich"):
+    with block_imports("rich", "ssl"):
         from pyctl.engine.main import run  # noqa: PLC0415  see pyctl.block_imports
     os.chdir("/")
     try:

@@ -173,7 +173,7 @@ def memory_rows(raw: Raw) -> list[Row]:
         Row(
             *("pss_mb", "agent + engine, proportional set size, idle", "MB"),
             [worst["pss_mb"]],
-            at_most=150,
+            at_most=120,
             note=f"{parts}; of it packet rings {number(worst['rings_mb'])}; "
             f"the larger of: {', '.join(one['when'] for one in samples)}",
             extra={"rings_mb": worst["rings_mb"]},

@@ -34,8 +34,8 @@ static const struct {
 	__u32 behind;			/* so many waiting frames: the engine does not keep up */
 } layouts[SG_RINGS] = {
 	[SG_RING_SMALL] = { 2048, 16, SG_SMALL_FRAME_MAX, 384 },	/* 8192 slots */
-	[SG_RING_MIDDLE] = { 9472, 8, SG_MIDDLE_FRAME_MAX, 220 },	/* 880 slots */
-	[SG_RING_BIG] = { 68 << 10, 17, ~0u, 128 },			/* 255 slots */
+	[SG_RING_MIDDLE] = { 9472, 6, SG_MIDDLE_FRAME_MAX, 165 },	/* 660 slots */
+	[SG_RING_BIG] = { 68 << 10, 12, ~0u, 90 },			/* 180 slots, 11 MB of super-frames: two TCP windows */
 };
 
 static __u32 slots_per_block(unsigned int kind)

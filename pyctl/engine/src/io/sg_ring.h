@@ -4,7 +4,7 @@
  *
  * V2 because V3 retires its blocks on a timer (1 ms of latency). Three rings instead of one: small
  * frames want many cheap slots, super-frames need 68 KiB each, and with jumbo frames in such slots
- * 255 of them filled the ring within a millisecond or two.
+ * 180 of them filled the ring within a millisecond or two.
  */
 #ifndef SG_RING_H
 #define SG_RING_H
