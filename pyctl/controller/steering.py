@@ -216,9 +216,11 @@ class Steering:
         self, pair: PortPair, former: DatapathKind, kind: DatapathKind
     ) -> None:
         policy = self._policies[pair.port_id]
-        # No flow-map entry may be made while one datapath comes and the other goes.
+        # No flow-map entry may be made while one datapath comes and the other goes, by the engine or by a
+        # program that knows a service of the former generation.
         self._uncached.add(pair.port_id)
         self._swap(self.differs([policy]))
+        self.drivers.of(former).publish({pair.port_id: self._current[pair.port_id]})
         self.drivers.hand_over(pair, former, kind)
         self._may_cache(pair.port_id, kind)
         self._swap(self.differs([policy]))

@@ -113,8 +113,9 @@ def test_a_port_leaves_ebpf_after_its_last_entry(world):
     steering.add(300, policy(), DatapathKind.EBPF)
     recorder.told.clear()
     steering.move(pair, DatapathKind.U32)
-    assert recorder.names() == ["policy_set", "hand_over", "publish"]
+    assert recorder.names() == ["policy_set", "publish", "hand_over", "publish"]
     assert cached(recorder) == [False]
+    assert recorder.told[1][1] == {300: recorder.told[0][1]}
 
 
 def test_a_port_is_cached_again_when_ebpf_stands(world):
@@ -123,9 +124,9 @@ def test_a_port_is_cached_again_when_ebpf_stands(world):
     steering.add(300, policy(), DatapathKind.U32)
     recorder.told.clear()
     steering.move(pair, DatapathKind.EBPF)
-    assert recorder.names() == ["hand_over", "policy_set", "publish"]
+    assert recorder.names() == ["publish", "hand_over", "policy_set", "publish"]
     assert cached(recorder) == [True]
-    assert recorder.told[2][1] == {300: recorder.told[1][1]}
+    assert recorder.told[3][1] == {300: recorder.told[2][1]}
 
 
 def test_a_move_that_fails_leaves_the_cache_as_it_was(world):
