@@ -6,7 +6,8 @@
 
 /* seg_gens: array by port id of __u64; 0 = no flow of this port is cached. Mmapable. */
 
-/* ICMP and ICMPv6: sport = type << 8 | code, dport = identifier (both as host value, htons'd). */
+/* ICMP and ICMPv6: sport = type << 8 | code, dport = identifier (both as host value, htons'd). In the key of a denied
+ * service the source port, or the ICMP identifier, is 0: it holds for every one. */
 struct seg_flow_key4 {
 	__u16 port_id;		/* host order */
 	__u8 dir;		/* enum seg_dir */
@@ -40,10 +41,11 @@ struct seg_flow {
 	__u64 seal;		/* seg_seal() of the key and of what is judged by */
 	__u16 timeout_s;
 	__u8 verdict;		/* enum seg_verdict */
-	__u8 payload;		/* the kernel's: 1 after a TCP segment with data */
+	__u8 payload;		/* the kernel's: 1 after a TCP segment with data; of a denied service, after another source port's */
 	__u8 closed;		/* the kernel's: enum seg_close, what it let pass */
 	__u8 phase;		/* enum seg_flow_phase; the kernel ends it */
-	__u16 progress;		/* the kernel's. Opening: the first packet's CPU; settling: packets to the engine */
+	__u16 progress;		/* the kernel's. Opening: the first packet's CPU; settling: packets to the engine. Of a denied
+				 * service, the engine's: the first packet's source port, or ICMP identifier */
 };
 SEG_ABI_SIZE(seg_flow, 56);
 

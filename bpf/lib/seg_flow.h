@@ -3,6 +3,7 @@
  *
  * API: seg_flow_verdict(). Returns SEG_R_FLOW_ALLOW, SEG_R_FLOW_DENY, or SEG_R_NONE: ask the engine.
  * The engine makes and deletes entries, and seg_open.h makes those of connections; here they are only counted and kept alive.
+ * A flow's own entry is looked for first; then that of its service, which is a denial, if there is one.
  */
 #ifndef SEG_FLOW_H
 #define SEG_FLOW_H
@@ -30,16 +31,22 @@ SEG_INLINE struct seg_flow_read seg_flow_read(const struct seg_flow *flow, const
 	return read;
 }
 
-/* Returns the flow's entry and, in *read, its snapshot; NULL: there is none that is valid. */
-SEG_INLINE struct seg_flow *seg_flow_find(const struct seg_pkt *pkt, __u16 port_id, __u8 dir,
-					  __u64 generation, struct seg_flow_read *read)
+/* The ports of an entry's key. */
+struct seg_flow_ports {
+	__u16 sport;
+	__u16 dport;
+};
+
+/* Returns the entry with these ports, and in *read its snapshot; NULL: there is none. */
+SEG_INLINE struct seg_flow *seg_flow_find(const struct seg_pkt *pkt, struct seg_flow_ports ports, __u16 port_id,
+					  __u8 dir, __u64 generation, struct seg_flow_read *read)
 {
 	struct seg_flow *flow;
 
 	if (pkt->family == SEG_FAMILY_IPV4) {
 		struct seg_flow_key4 key __attribute__((aligned(8))) = {
 			.port_id = port_id, .dir = dir, .proto = pkt->proto,
-			.sport = pkt->sport, .dport = pkt->dport,
+			.sport = ports.sport, .dport = ports.dport,
 		};
 
 		__builtin_memcpy(&key.saddr, pkt->saddr, sizeof(key.saddr));
@@ -50,7 +57,7 @@ SEG_INLINE struct seg_flow *seg_flow_find(const struct seg_pkt *pkt, __u16 port_
 	} else {
 		struct seg_flow_key6 key __attribute__((aligned(8))) = {
 			.port_id = port_id, .dir = dir, .proto = pkt->proto,
-			.sport = pkt->sport, .dport = pkt->dport,
+			.sport = ports.sport, .dport = ports.dport,
 		};
 
 		__builtin_memcpy(key.saddr, pkt->saddr, sizeof(key.saddr));
@@ -59,7 +66,21 @@ SEG_INLINE struct seg_flow *seg_flow_find(const struct seg_pkt *pkt, __u16 port_
 		if (flow)
 			*read = seg_flow_read(flow, &key, sizeof(key), generation);
 	}
-	return flow && read->verdict ? flow : NULL;
+	return flow;
+}
+
+/* Of a denied service there is one entry for every source port, or ICMP identifier: they are 0 in its key. */
+SEG_INLINE struct seg_flow_ports seg_flow_service(const struct seg_pkt *pkt)
+{
+	if (pkt->icmp_type)
+		return (struct seg_flow_ports){ .sport = pkt->sport };
+	return (struct seg_flow_ports){ .dport = pkt->dport };
+}
+
+/* Whether the packet may be the first of a flow, which the service's denial holds for. */
+SEG_INLINE int seg_flow_begins(const struct seg_pkt *pkt)
+{
+	return pkt->opens || (pkt->proto != IPPROTO_TCP && pkt->proto != IPPROTO_SCTP);
 }
 
 /* Linux may answer data with a RST while another CPU handles the ACK that completes the handshake:
@@ -145,17 +166,27 @@ SEG_INLINE int seg_flow_verdict(struct __sk_buff *skb, const struct seg_pkt *pkt
 	__u32 index = port_id;
 	const __u64 *current;
 	__u64 generation, now;
-	struct seg_flow_read read;
-	struct seg_flow *flow;
+	struct seg_flow_ports ports = { pkt->sport, pkt->dport };
+	struct seg_flow_read read = { 0 };
+	struct seg_flow *flow = NULL;
+	int service = 0;
 
-	if (!pkt->decidable || pkt->deferred)
+	if (!(pkt->decidable || pkt->opens) || pkt->deferred)
 		return SEG_R_NONE;
 	current = seg_map_lookup(seg_gens, &index);
 	generation = current ? *current : 0;
 	if (!generation)
 		return SEG_R_NONE;
-	flow = seg_flow_find(pkt, port_id, dir, generation, &read);
-	if (!flow)
+	/* An entry of the packet's own decides, also one that no longer holds: only the engine knows what became of its flow. */
+	for (int i = 0; i < 2 && !flow; i++) {
+		service = i || !pkt->decidable;
+		if (service && !seg_flow_begins(pkt))
+			return SEG_R_NONE;
+		if (service)
+			ports = seg_flow_service(pkt);
+		flow = seg_flow_find(pkt, ports, port_id, dir, generation, &read);
+	}
+	if (!flow || !read.verdict || (service && read.verdict != SEG_VERDICT_DENY))
 		return SEG_R_NONE;
 	now = bpf_ktime_get_coarse_ns();
 	/* The coarse clock lags by a tick at most and is 10 ns cheaper. Signed, because the engine or another CPU
@@ -172,7 +203,7 @@ SEG_INLINE int seg_flow_verdict(struct __sk_buff *skb, const struct seg_pkt *pkt
 	__sync_fetch_and_add(&flow->packets, 1);
 	__sync_fetch_and_add(&flow->bytes, skb->len);
 	/* Written once, because CPUs share the cache line. */
-	if (pkt->payload && !flow->payload)
+	if (!flow->payload && (service ? (pkt->icmp_type ? pkt->dport : pkt->sport) != flow->progress : pkt->payload))
 		flow->payload = 1;
 	if (pkt->closes)
 		seg_flow_close(flow, pkt, read.session, port_id, dir);

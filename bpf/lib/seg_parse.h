@@ -31,7 +31,7 @@ struct seg_pkt {
 	__u8 icmp_type;
 	__u8 decidable;		/* the flow map may answer for it */
 	__u8 deferred;		/* an option may name a route or the length: only the engine reads options */
-	__u8 opens;		/* TCP: a SYN that opens a connection */
+	__u8 opens;		/* TCP: a SYN that opens a connection; SCTP: INIT */
 	__u8 closes;		/* TCP: enum seg_close; the flow map may let it pass, with a close event */
 	__u8 payload;		/* TCP: it has data */
 	__u8 options;		/* IPv4 options or IPv6 extension headers seen */
@@ -179,7 +179,8 @@ SEG_INLINE int seg_parse_l4(struct __sk_buff *skb, struct seg_pkt *pkt)
 			return SEG_R_MALFORMED;
 		pkt->sport = sctp.source;
 		pkt->dport = sctp.dest;
-		pkt->decidable = sctp.chunk[0] != SEG_SCTP_INIT;
+		pkt->opens = sctp.chunk[0] == SEG_SCTP_INIT;
+		pkt->decidable = !pkt->opens;
 		return SEG_R_NONE;
 	}
 	/* The other family's ICMP is invalid. */

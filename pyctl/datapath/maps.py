@@ -152,7 +152,7 @@ def _flows(family: int) -> Callable[[bpf.Map], Iterator[Row]]:
                 "protocol": protocol_name(key.proto),
                 "source": address_text(family, _field(key, "saddr")),
                 "destination": address_text(family, _field(key, "daddr")),
-                **_ports_of(key),
+                **_ports_of(key, flow.verdict),
                 "verdict": VERDICTS.get(flow.verdict, str(flow.verdict)),
                 "generation": flow.generation,
                 "last_seen_ns": flow.last_seen_ns,
@@ -182,11 +182,14 @@ def _services(opened: bpf.Map) -> Iterator[Row]:
         }
 
 
-def _ports_of(key: Any) -> Row:
+def _ports_of(key: Any, verdict: int) -> Row:
+    """Return the key's ports; that of a denied service has 0 for any."""
     sport, dport = socket.ntohs(key.sport), socket.ntohs(key.dport)
+    every = "any" if VERDICTS.get(verdict) == "deny" else 0
     if protocol_name(key.proto) in ICMP:
-        return {"icmp_type": sport >> 8, "icmp_code": sport & 0xFF, "icmp_id": dport}
-    return {"source_port": sport, "destination_port": dport}
+        ident = dport or every
+        return {"icmp_type": sport >> 8, "icmp_code": sport & 0xFF, "icmp_id": ident}
+    return {"source_port": sport or every, "destination_port": dport}
 
 
 _STEERED = {

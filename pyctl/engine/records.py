@@ -69,10 +69,10 @@ class EngineFlow:
     proto: int
     source: str
     sport: int
-    """ICMP: type << 8 | code."""
+    """ICMP: type << 8 | code. 0: many, in a sum of drops."""
     destination: str
     dport: int
-    """ICMP: the identifier."""
+    """ICMP: the identifier. 0: many."""
     verdict: Action | None
     rule_id: int
     """0: no rule decided, the default did."""

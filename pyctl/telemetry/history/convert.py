@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from pyctl.engine.records import EngineEvent, EngineFlow, Session
 from pyctl.model.policy import Action
-from pyctl.model.protocols import protocol_name
+from pyctl.model.protocols import WITH_PORTS, protocol_name
 from pyctl.model.records import Verdict
 from pyctl.state.names import Names
 from pyctl.telemetry.history.values import FlowRecord
@@ -32,17 +32,18 @@ def record_of(flow: EngineFlow, names: Names) -> FlowRecord:
         flow.port_id, direction, flow.source, flow.destination
     )
     clock_zero = wall_clock(0)
+    protocol = protocol_name(flow.proto)
     return FlowRecord(
         started=clock_zero + flow.created_ns / 1e9,
         last=clock_zero + flow.last_seen_ns / 1e9,
         workload=names.of_port(flow.port_id),
         port_id=flow.port_id,
         direction=direction,
-        protocol=protocol_name(flow.proto),
+        protocol=protocol,
         source=flow.source,
-        sport=flow.sport,
+        sport=(flow.sport or None) if protocol in WITH_PORTS else flow.sport,
         destination=flow.destination,
-        dport=flow.dport,
+        dport=flow.dport or None,
         source_name=source_name,
         destination_name=destination_name,
         packets=flow.packets[0],

@@ -31,6 +31,7 @@ static int reinsert(struct sg_core *core, struct sg_session *s, __u32 slot, __u6
 	__u32 entries;
 
 	s->denied = !!s->denied;
+	s->service = s->service && s->denied;
 	if (!is_whole(s, now_ns) || sg_table_find(&core->table, &s->key))
 		return 0;
 	port = sg_port_of(core, s->key.port_id);

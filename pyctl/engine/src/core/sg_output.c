@@ -49,12 +49,16 @@ static void answer(const struct sg_context *c, __u32 (*put)(const struct sg_pack
 		output(c, &frame);
 }
 
-void sg_output_answers(const struct sg_context *c, __u8 actions)
+int sg_output_answers(const struct sg_context *c, __u8 actions)
 {
 	if (actions & SG_RESET_RECEIVER)
 		answer(c, sg_reset_receiver);
 	if (actions & SG_RESET_SENDER)
 		answer(c, sg_reset_sender);
-	if (actions & SG_REJECT && may_reject(c))
-		answer(c, sg_reject);
+	if (!(actions & SG_REJECT))
+		return 1;
+	if (!may_reject(c))
+		return 0;
+	answer(c, sg_reject);
+	return 1;
 }

@@ -47,8 +47,8 @@ static struct sg_verdict judge(struct sg_context *c)
 {
 	struct sg_verdict r = sg_judge(c);
 
-	if (r.actions)
-		sg_output_answers(c, r.actions);
+	if (!sg_output_answers(c, r.actions) && r.session)
+		r.session->unanswered = 1;
 	if (r.session) {
 		sg_flow_settle(c, r.session);
 		sg_open_learn(c, r.session);

@@ -33,10 +33,23 @@ void sg_flow_key(const struct sg_packet *p, struct sg_key *key)
 	}
 }
 
+static int is_icmp(const struct sg_key *key)
+{
+	return key->proto == SG_PROTO_ICMP || key->proto == SG_PROTO_ICMPV6;
+}
+
+void sg_flow_service_key(struct sg_key *key, __u8 initiator)
+{
+	if (is_icmp(key) || initiator == SEG_DIR_EGRESS)
+		key->lport = 0;
+	else
+		key->rport = 0;
+}
+
 /* The port, or the ICMP type, that rules match. */
 static __u16 port_of(const struct sg_key *key, __u8 initiator)
 {
-	if (key->proto == SG_PROTO_ICMP || key->proto == SG_PROTO_ICMPV6)
+	if (is_icmp(key))
 		return key->rport & 0xff;
 	return initiator == SEG_DIR_EGRESS ? key->rport : key->lport;
 }

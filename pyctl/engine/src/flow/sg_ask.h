@@ -7,6 +7,8 @@
 
 /* Make the key of p's session. */
 void sg_flow_key(const struct sg_packet *p, struct sg_key *key);
+/* Make the key of the service that a flow of this key is for: every initiator's port (ICMP: every identifier). */
+void sg_flow_service_key(struct sg_key *key, __u8 initiator);
 /* Ask the port's policy, which must exist, about a flow that `initiator` opens. */
 struct sg_answer sg_flow_ask(const struct sg_port *port, const struct sg_key *key, __u8 initiator);
 /* Ask about a flow whose initiator is a guess: if the rules allow only the other direction, *initiator becomes that one. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* Flow-map entries of sessions; see the header. I/O: sg_io's flow_* only.
- * An allowed flow has one entry for each direction, a blocked connection too; a denied datagram flow has only the
+ * An allowed flow has one entry for each direction, a blocked connection too; a denied service or datagram flow has only the
  * initiator's, because packets the other way are a flow of their own. */
 #include "flow/sg_cache.h"
 
@@ -61,6 +61,16 @@ static struct sg_cache_stats *stats_of(struct sg_core *core, const struct sg_ses
 	return &core->ports[s->key.port_id]->cache;
 }
 
+/* Count what the kernel has dropped of a denied service since it was last counted. */
+static void take_drops(struct sg_session *s, const struct seg_flow *flow)
+{
+	s->dropped_packets += flow->packets - s->told_packets;
+	s->dropped_bytes += flow->bytes - s->told_bytes;
+	s->told_packets = flow->packets;
+	s->told_bytes = flow->bytes;
+	s->several |= flow->payload;
+}
+
 /* Update the session by the kernel's entry. */
 static void take_counts(struct sg_session *s, int side, const struct seg_flow *flow)
 {
@@ -97,11 +107,13 @@ static void drop_one(struct sg_core *core, struct sg_session *s, __u8 dir)
 	core->cache.entries--;
 	make_key(s, dir, &key);
 	memset(&last, 0, sizeof(last));
-	if (core->io.flow_delete(core->io.ctx, s->key.family, &key, &last))
+	if (core->io.flow_delete(core->io.ctx, s->key.family, &key, &last)) {
+		s->told_packets = s->told_bytes = 0;
 		return;
+	}
 	if (s->denied) {
-		s->dropped_packets += last.packets;
-		s->dropped_bytes += last.bytes;
+		take_drops(s, &last);
+		s->told_packets = s->told_bytes = 0;
 	} else {
 		s->packets[side] += last.packets;
 		s->bytes[side] += last.bytes;
@@ -184,6 +196,8 @@ struct sg_cache_counts sg_cache_peek(struct sg_core *core, struct sg_session *s)
 			continue;
 		counts.packets[side] = flow.packets;
 		counts.bytes[side] = flow.bytes;
+		if (s->service)
+			take_drops(s, &flow);
 		take_counts(s, side, &flow);
 	}
 	return counts;
@@ -213,8 +227,11 @@ static __u8 wanted(const struct sg_core *core, const struct sg_session *s)
 		return 0;
 	switch (s->key.proto) {
 	case SG_PROTO_TCP:
+		if (s->service)
+			break;
+		/* A program takes a denial with port 0 for a service's. */
 		if (s->denied)
-			return s->resets >= SG_RESETS_MAX ? both : 0;
+			return s->resets >= SG_RESETS_MAX && s->key.lport && s->key.rport ? both : 0;
 		return wanted_of_connection(core, s, both);
 	case SG_PROTO_ICMP:
 	case SG_PROTO_ICMPV6:
@@ -228,7 +245,7 @@ static __u8 wanted(const struct sg_core *core, const struct sg_session *s)
 	}
 	if (!s->denied)
 		return both;
-	return s->rejects && s->resets < SG_RESETS_MAX ? 0 : (__u8)(1 << s->initiator);
+	return s->rejects && !s->unanswered && s->resets < SG_RESETS_MAX ? 0 : (__u8)(1 << s->initiator);
 }
 
 /* At least as long as the engine's own timeout in any later state of the flow. */
@@ -295,8 +312,9 @@ static void put(const struct sg_context *c, struct sg_session *s, __u8 dirs)
 		if (!(dirs & (1 << dir)))
 			continue;
 		flow.phase = phase_of(c, s, dir);
-		flow.progress = flow.phase == SEG_FLOW_SETTLING && s->key.proto == SG_PROTO_TCP ?
-					SEG_SETTLE_PACKETS - SEG_SETTLE_TCP : 0;
+		flow.progress = s->service ? htons(s->from_port) :
+				flow.phase == SEG_FLOW_SETTLING && s->key.proto == SG_PROTO_TCP ?
+					     SEG_SETTLE_PACKETS - SEG_SETTLE_TCP : 0;
 		if (!put_one(c->core, s, dir, &flow)) {
 			sg_cache_drop(c->core, s);
 			s->retry_ns = c->now_ns + RETRY_NS;
@@ -322,8 +340,9 @@ static int should_have_hit(const struct sg_context *c, struct sg_session *s)
 {
 	const struct sg_packet *p = c->p;
 
-	if (c->now_ns - s->put_ns <= HEAL_NS || p->extended || p->frames != 1 || p->opens ||
-	    !(s->cached & (1 << p->dir)) || p->tcp_flags & (SG_SYN | SG_FIN | SG_RST))
+	if (c->now_ns - s->put_ns <= HEAL_NS || p->extended || p->frames != 1 || !(s->cached & (1 << p->dir)))
+		return 0;
+	if (!s->service && (p->opens || p->tcp_flags & (SG_SYN | SG_FIN | SG_RST)))
 		return 0;
 	if (!is_settling(c->core, s, p->dir))
 		return 1;

@@ -11,6 +11,9 @@
 
 enum { ROOM_TRIES = 4 };	/* each may cost four system calls */
 #define PATIENCE_NS (60 * SG_SECOND)	/* how long an end event waits for room */
+/* How often the entry of a denied service is read: of one that is in use, and of another. */
+#define LOOK_NS SG_SECOND
+#define LOOK_IDLE_NS (4 * SG_SECOND)
 
 /* Record that the packet's flow passes although a rule, or a staged rule, says otherwise. */
 static void record(const struct sg_context *c, __u32 rule_id, __u16 reason, __u8 initiator)
@@ -21,10 +24,23 @@ static void record(const struct sg_context *c, __u32 rule_id, __u16 reason, __u8
 		sg_record(&c->core->report, &c->port->counts, c->p, &verdict, SG_EVENT_VIOLATION, c->now_ns);
 }
 
+/* Whether the service is known to be denied by the same rules. */
+static int is_known_denial(const struct sg_context *c, const struct sg_key *service, const struct sg_answer *answer)
+{
+	const struct sg_session *s = sg_table_find(&c->core->table, service);
+
+	return s && s->service && s->keys.rule == answer->keys.rule && s->keys.staged == answer->keys.staged;
+}
+
 void sg_flow_decided(const struct sg_context *c, __u8 initiator, const struct sg_answer *answer, int kept)
 {
+	struct sg_key key = c->key;
+
 	record(c, answer->staged_id, answer->staged_reason, initiator);
-	sg_hits_judged(&c->core->report.hits, c->core->report.hash_key, &c->key, answer, kept, c->now_ns);
+	if (!answer->pass)
+		sg_flow_service_key(&key, initiator);
+	if (answer->pass || !is_known_denial(c, &key, answer))
+		sg_hits_judged(&c->core->report.hits, c->core->report.hash_key, &key, answer, kept, c->now_ns);
 	if (answer->pass && !kept)
 		record(c, answer->rule_id, answer->reason, initiator);
 }
@@ -36,6 +52,11 @@ static void let_pass(const struct sg_context *c, struct sg_session *s, const str
 		record(c, answer->rule_id, answer->reason, s->initiator);
 	s->violation = answer->reason != SEG_R_NONE;
 	s->violation_reason = answer->reason;
+}
+
+static int is_icmp(const struct sg_session *s)
+{
+	return s->key.proto == SG_PROTO_ICMP || s->key.proto == SG_PROTO_ICMPV6;
 }
 
 /* Fill in the event's fields that name the flow, from its initiator's side. */
@@ -51,13 +72,15 @@ static void flow_event(const struct sg_session *s, struct sg_event *event)
 	event->proto = s->key.proto;
 	memcpy(event->saddr, out ? s->key.laddr : s->key.raddr, sizeof(event->saddr));
 	memcpy(event->daddr, out ? s->key.raddr : s->key.laddr, sizeof(event->daddr));
-	if (s->key.proto == SG_PROTO_ICMP || s->key.proto == SG_PROTO_ICMPV6) {
+	if (is_icmp(s)) {
 		event->sport = (__u16)(s->key.rport << 8);
 		event->dport = s->key.lport;
 	} else {
 		event->sport = out ? s->key.lport : s->key.rport;
 		event->dport = out ? s->key.rport : s->key.lport;
 	}
+	if (s->service && !s->several)
+		*(is_icmp(s) ? &event->dport : &event->sport) = s->from_port;
 }
 
 static __u64 timeout_of(const struct sg_session *s)
@@ -89,6 +112,13 @@ static void schedule(struct sg_core *core, struct sg_session *s)
 {
 	s->timeout_ns = timeout_of(s);
 	sg_wheel_arm(&core->table, s, s->last_seen_ns + s->timeout_ns);
+}
+
+static void schedule_look(struct sg_core *core, struct sg_session *s, __u64 now_ns)
+{
+	if (s->service && s->cached)
+		sg_wheel_arm(&core->table, s,
+			     now_ns + (now_ns < s->last_seen_ns + LOOK_IDLE_NS ? LOOK_NS : LOOK_IDLE_NS));
 }
 
 /* A session in which both sides have sent is no longer evicted to make room. */
@@ -250,8 +280,45 @@ static void emit_kernel_drops(struct sg_core *core, struct sg_session *s)
 	if (!s->dropped_packets)
 		return;
 	flow_event(s, &event);
-	sg_event_push(&core->report.events, &event, SG_EMIT_DROP);
+	sg_event_push_drops(&core->report.events, core->report.hash_key, &event);
 	s->dropped_packets = s->dropped_bytes = 0;
+}
+
+/* Hold the answer of now; what the kernel has dropped by a former one is told first. */
+static void deny_again(struct sg_core *core, struct sg_session *s, const struct sg_answer *answer, __u64 generation)
+{
+	if (s->generation == generation)
+		return;
+	sg_cache_evict(core, s);
+	emit_kernel_drops(core, s);
+	s->rule_id = answer->rule_id;
+	s->keys = answer->keys;
+	s->reason = answer->reason;
+	s->generation = generation;
+}
+
+struct sg_session *sg_flow_deny_service(const struct sg_context *c, const struct sg_answer *answer)
+{
+	const struct sg_packet *p = c->p;
+	struct sg_context service = *c;
+	struct sg_session *s;
+
+	sg_flow_service_key(&service.key, p->dir);
+	s = sg_flow_find(c->core, c->port, &service.key);
+	if (s && !s->service)
+		return NULL;
+	if (s) {
+		deny_again(c->core, s, answer, c->port->rules->policy.generation);
+		sg_flow_touch(c, s);
+	} else {
+		s = sg_flow_deny(&service, p->dir, answer);
+		if (!s)
+			return NULL;
+		s->service = 1;
+		s->from_port = p->kind == SG_KIND_ICMP_QUERY ? p->icmp_id : p->sport;
+	}
+	s->rejects = answer->reject;
+	return s;
 }
 
 void sg_flow_reopen(struct sg_session *s, __u64 now_ns)
@@ -270,7 +337,7 @@ static void become_allowed(struct sg_core *core, struct sg_session *s, __u64 now
 	sg_cache_evict(core, s);
 	emit_kernel_drops(core, s);
 	count_denied(core, s, -1);
-	s->denied = s->blocked = s->resets = s->seen_sides = 0;
+	s->denied = s->blocked = s->resets = s->seen_sides = s->service = 0;
 	s->reason = SEG_R_NONE;
 	s->retry_ns = 0;
 	if (s->key.proto == SG_PROTO_TCP) {
@@ -325,6 +392,7 @@ int sg_flow_revalidate(const struct sg_context *c, struct sg_session *s)
 void sg_flow_settle(const struct sg_context *c, struct sg_session *s)
 {
 	sg_cache_sync(c, s);
+	schedule_look(c->core, s, c->now_ns);
 	if (sg_tcp_is_over(s))
 		sg_flow_emit_end(c->core, s);
 }
@@ -378,6 +446,19 @@ void sg_flow_resume(struct sg_core *core, struct sg_session *s)
 		sg_flow_emit_end(core, s);
 }
 
+/* Tell what the kernel has dropped. The entry stays while only a policy could change the verdict; an answered service, and
+ * one of datagrams, which may answer what the workload has asked a group, is judged again. */
+static void look_at_denied(struct sg_core *core, struct sg_session *s, __u64 now_ns)
+{
+	if (s->rejects || s->key.proto != SG_PROTO_TCP)
+		sg_cache_drop(core, s);
+	else
+		sg_cache_peek(core, s);
+	s->unanswered = 0;
+	emit_kernel_drops(core, s);
+	schedule_look(core, s, now_ns);
+}
+
 void sg_flow_due(struct sg_core *core, struct sg_session *s, __u64 now_ns)
 {
 	int closed = s->tcp_state == SG_TCP_LAST_ACK && !s->ended;
@@ -385,6 +466,8 @@ void sg_flow_due(struct sg_core *core, struct sg_session *s, __u64 now_ns)
 	/* The kernel has counted the last ACK; later packets and retransmissions come to the engine. */
 	if (closed)
 		sg_cache_drop(core, s);
+	else if (s->service)
+		look_at_denied(core, s, now_ns);
 	else if (s->cached)
 		sg_cache_peek(core, s);
 	note_answer(core, s);

@@ -13,6 +13,8 @@ void sg_flow_decided(const struct sg_context *c, __u8 initiator, const struct sg
 struct sg_session *sg_flow_open(const struct sg_context *c, __u8 initiator, const struct sg_answer *answer);
 /* Open a session that only holds a denial; NULL: there are too many of them. */
 struct sg_session *sg_flow_deny(const struct sg_context *c, __u8 initiator, const struct sg_answer *answer);
+/* Return the session of the service that the packet is denied, whatever its source port; NULL: as sg_flow_deny(). */
+struct sg_session *sg_flow_deny_service(const struct sg_context *c, const struct sg_answer *answer);
 /* Judge the session by the policy in force, and set s->denied. Returns 1 if it was allowed and is now denied; -ENOMEM:
  * unknown, drop the packet; else 0. */
 int sg_flow_revalidate(const struct sg_context *c, struct sg_session *s);

@@ -16,6 +16,11 @@ struct side {
 static const struct side V4 = { 68, 67, { 255, 255, 255, 255 } };
 static const struct side V6 = { 546, 547, { 0xff, 0x02, [13] = 0x01, [15] = 0x02 } };
 
+int sg_dhcp_is_port(__u16 port)
+{
+	return port == V4.client || port == V4.server || port == V6.client || port == V6.server;
+}
+
 enum sg_dhcp sg_dhcp_of(const struct sg_policy_query *q, int serves)
 {
 	const struct side *side = q->family == SEG_FAMILY_IPV4 ? &V4 : &V6;

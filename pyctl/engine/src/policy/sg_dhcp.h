@@ -14,5 +14,7 @@ enum sg_dhcp {
 
 /* Classify a flow; `serves`: the local workload answers DHCP clients. */
 enum sg_dhcp sg_dhcp_of(const struct sg_policy_query *q, int serves);
+/* Return whether the UDP port is DHCP's, so that a verdict on a flow to it is by its source port, too. */
+int sg_dhcp_is_port(__u16 port);
 
 #endif

@@ -131,20 +131,40 @@ static void push_unless_repeated(struct sg_event_queue *q, const struct sg_hash_
 	sg_event_push(q, event, class);
 }
 
-void sg_event_push_drop(struct sg_event_queue *q, const struct sg_hash_key *key,
-			const struct sg_event *event)
+/* Whether the port may have one more event of its own, which it then is charged. */
+static int has_share(struct sg_event_queue *q, const struct sg_event *event)
+{
+	return sg_event_room(q, event->port_id, SG_EMIT_DROP) &&
+	       !sg_share_take(&q->drop_due[event->port_id], event->time_ns, DROP_GAP_NS, DROP_BURST * DROP_GAP_NS);
+}
+
+/* Add the drop to those between its two addresses. */
+static void push_to_pair(struct sg_event_queue *q, const struct sg_hash_key *key, const struct sg_event *event)
 {
 	struct sg_event several = *event;
 
-	if (sg_event_room(q, event->port_id, SG_EMIT_DROP) &&
-	    !sg_share_take(&q->drop_due[event->port_id], event->time_ns, DROP_GAP_NS, DROP_BURST * DROP_GAP_NS)) {
-		push_unless_repeated(q, key, event, SG_EMIT_DROP);
-		return;
-	}
 	if (event->proto != SG_PROTO_ICMP && event->proto != SG_PROTO_ICMPV6)
 		several.sport = 0;
 	several.dport = 0;
 	push_unless_repeated(q, key, &several, SG_EMIT_DROPS);
+}
+
+void sg_event_push_drop(struct sg_event_queue *q, const struct sg_hash_key *key,
+			const struct sg_event *event)
+{
+	if (has_share(q, event))
+		push_unless_repeated(q, key, event, SG_EMIT_DROP);
+	else
+		push_to_pair(q, key, event);
+}
+
+void sg_event_push_drops(struct sg_event_queue *q, const struct sg_hash_key *key,
+			 const struct sg_event *event)
+{
+	if (has_share(q, event))
+		sg_event_push(q, event, SG_EMIT_DROP);
+	else
+		push_to_pair(q, key, event);
 }
 
 void sg_event_sweep(struct sg_event_queue *q, __u64 now_ns)

@@ -64,6 +64,9 @@ void sg_event_push(struct sg_event_queue *q, const struct sg_event *event, enum 
  * the two addresses are one event, without ports (ICMP: without identifier). */
 void sg_event_push_drop(struct sg_event_queue *q, const struct sg_hash_key *key,
 			const struct sg_event *event);
+/* Add drops that are counted already, as one event, in the same share. */
+void sg_event_push_drops(struct sg_event_queue *q, const struct sg_hash_key *key,
+			 const struct sg_event *event);
 /* Add the repeats that have waited for ten seconds; call it about ten times a second. */
 void sg_event_sweep(struct sg_event_queue *q, __u64 now_ns);
 /* Add all repeats that wait. */

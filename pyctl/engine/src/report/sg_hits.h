@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* Counts how often each rule has decided, and when last, by a hash of the rule's meaning.
  *
- * One hit is one flow judged at one end; packets without a session (a refused SYN, a stray) are one hit for each flow and
- * minute. Counts only grow, in memory that outlives the engine if there is such: readers take differences, so reading
+ * One hit is one flow judged at one end, or one service that is denied; packets without a session are one hit for each flow
+ * and minute. Counts only grow, in memory that outlives the engine if there is such: readers take differences, so reading
  * twice or late does no harm. */
 #ifndef SG_HITS_H
 #define SG_HITS_H

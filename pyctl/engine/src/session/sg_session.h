@@ -62,6 +62,8 @@ struct sg_session {
 	__u64 kernel_bytes;
 	__u64 dropped_packets;	/* by the kernel, while denied; no event yet */
 	__u64 dropped_bytes;
+	__u64 told_packets;	/* of a denied service: its entry's packets that are among the dropped ones already */
+	__u64 told_bytes;
 	__u64 put_ns;		/* last write of its flow-map entries */
 	__u64 put_generation;
 	__u64 retry_ns;		/* not before: the flow map refused it */
@@ -70,17 +72,21 @@ struct sg_session {
 	__u32 rule_id;
 	__u32 fin_end[2];	/* sequence number after the FIN; 0: the kernel carried it */
 	__u16 reason;		/* why it is denied, or SEG_R_NONE */
+	__u16 from_port;	/* of a denied service: its first packet's source port, or ICMP identifier */
 	__u16 violation_reason;	/* with violation: why it would be */
 	__u8 initiator;		/* enum seg_dir */
 	__u8 denied;		/* its packets are dropped */
 	__u8 blocked;		/* denied after it was open */
 	__u8 violation;		/* passes only because the mode or the rule records */
 	__u8 rejects;		/* denied, and answered */
+	__u8 service;		/* denied whatever the initiator's port, which is 0 in the key */
+	__u8 several;		/* of a denied service: the kernel dropped packets from other ports than from_port */
+	__u8 unanswered;	/* denied, and its last packet was not answered */
 	__u8 tcp_state;
 	__u8 fin_seen;		/* bit per side */
 	__u8 fin_acked;
 	__u8 reset_side;	/* which side sent the RST, while closed by one */
-	__u8 resets;		/* answers sent for a blocked or rejected session */
+	__u8 resets;		/* answers sent for a blocked session */
 	__u8 data_seen;
 	__u8 seen_sides;	/* bit per side that sent a packet; TCP: one other than the first SYN and a RST */
 	__u8 midstream;

@@ -6,6 +6,7 @@
 #include "flow/sg_ask.h"
 #include "flow/sg_flow.h"
 #include "packet/sg_decode.h"
+#include "policy/sg_dhcp.h"
 #include "verdict/sg_group_query.h"
 #include "verdict/sg_judge_tcp.h"
 #include "verdict/sg_renewal.h"
@@ -32,13 +33,24 @@ static struct sg_verdict judge_alone(struct sg_context *c)
 	return r;
 }
 
-/* A rule that rejects answers the sender of a denied flow a few times. */
+/* A rule that rejects answers the sender of a denied flow a few times, and those of a denied service at the port's pace. */
 static __u8 answer_denied(struct sg_session *s)
 {
+	if (s->rejects && s->service)
+		return SG_REJECT;
 	if (!s->rejects || s->resets >= SG_RESETS_MAX)
 		return 0;
 	s->resets++;
 	return SG_REJECT;
+}
+
+/* Whether a denial of the packet's flow is one of its service: of every source port. */
+static int is_of_service(const struct sg_packet *p)
+{
+	/* Of an association that nobody saw begin, the initiator is a guess. */
+	if (p->kind == SG_KIND_SCTP)
+		return p->opens;
+	return p->kind != SG_KIND_UDP || !sg_dhcp_is_port(p->dport);
 }
 
 static struct sg_verdict open_flow(const struct sg_context *c)
@@ -65,7 +77,7 @@ static struct sg_verdict open_flow(const struct sg_context *c)
 		return r;
 	}
 	r.reason = answer.reason;
-	r.session = sg_flow_deny(c, r.initiator, &answer);
+	r.session = is_of_service(p) ? sg_flow_deny_service(c, &answer) : sg_flow_deny(c, r.initiator, &answer);
 	if (r.session) {
 		r.session->rejects = answer.reject;
 		r.actions = answer_denied(r.session);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* Verdicts for TCP. In: a packet. Out: a verdict, and sessions.
  * Precedence, for a packet of a known connection:
- *   1. a SYN that is no repeat of the initiator's is judged in its own right;
+ *   1. a SYN that is no repeat of the initiator's is judged in its own right; a denied one makes its service a denied one;
  *   2. a session judged by another policy is judged again, but not at a copy from before the mode changed:
  *      a copy cannot be answered, so the first held packet decides;
  *   3. a blocked one answers its sender with RST, a few times, then the kernel drops it;
@@ -13,20 +13,22 @@
 #include "flow/sg_flow.h"
 #include "session/sg_tcp.h"
 
-static struct sg_verdict refuse_syn(const struct sg_context *c, const struct sg_answer *answer)
-{
-	int resets = c->port->rules->policy.flags & SG_POLICY_DENY_RST;
-
-	return (struct sg_verdict){
-		.rule_id = answer->rule_id, .reason = answer->reason, .initiator = c->p->dir,
-		.actions = answer->reject ? SG_REJECT : resets ? SG_RESET_SENDER : 0,
-	};
-}
-
 /* A copy from a tap, although the port's packets are held now. */
 static int is_late_copy(const struct sg_context *c)
 {
 	return sg_frame_is_copy(c->p->frame) && !sg_policy_records_only(c->port->rules);
+}
+
+static struct sg_verdict refuse_syn(const struct sg_context *c, const struct sg_answer *answer)
+{
+	struct sg_answer refused = *answer;
+
+	refused.reject |= !!(c->port->rules->policy.flags & SG_POLICY_DENY_RST);
+	return (struct sg_verdict){
+		.rule_id = answer->rule_id, .reason = answer->reason, .initiator = c->p->dir,
+		.actions = refused.reject ? SG_REJECT : 0,
+		.session = is_late_copy(c) ? NULL : sg_flow_deny_service(c, &refused),
+	};
 }
 
 static __u8 reset_both(struct sg_session *s)
@@ -138,7 +140,7 @@ static struct sg_verdict block(const struct sg_context *c, struct sg_session *s)
 
 	if (s->tcp_state == SG_TCP_SYN_SENT && sg_tcp_opens(c->p)) {
 		struct sg_answer answer = {
-			.rule_id = s->rule_id, .reason = s->reason, .reject = s->rejects,
+			.keys = s->keys, .rule_id = s->rule_id, .reason = s->reason, .reject = s->rejects,
 		};
 
 		sg_flow_end(c->core, s);
@@ -163,6 +165,11 @@ struct sg_verdict sg_judge_tcp(const struct sg_context *c)
 	if (sg_tcp_flags_impossible(p->tcp_flags))
 		return (struct sg_verdict){ .reason = SEG_R_TCP_FLAGS, .initiator = p->dir };
 	s = sg_flow_find(c->core, c->port, &c->key);
+	/* A segment from port 0 belongs to no denied service. */
+	if (s && s->service && !sg_tcp_opens(p)) {
+		sg_flow_end(c->core, s);
+		s = NULL;
+	}
 	if (!s)
 		return open_connection(c);
 	/* The kernel may have carried the handshake. */

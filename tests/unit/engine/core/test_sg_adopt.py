@@ -8,6 +8,7 @@ import pytest
 
 from tests.unit.engine.core.harness import (
     ALLOW,
+    DROP,
     EGRESS,
     END,
     FIN,
@@ -157,3 +158,23 @@ def test_what_closed_while_there_was_no_engine_is_told_soon(memory, net, closes)
     second.advance(1.2)
     (end,) = [event for event in second.events() if event.kind == END]
     assert end.packets == 4 + 6 + len(closes)
+
+
+def test_what_the_kernel_dropped_of_a_denied_service_is_told_once(memory, net):
+    """By the engine that read it, or by the next one."""
+    first, _ = memory.engine()
+    denied = Connection(net, INGRESS, dport=9).segment(0, "S")
+    first.feed(denied)
+    first.kernel_carries(40)
+    first.advance(2)
+    first.kernel_carries(2)
+    memory.now = first.now
+    second, adopted = memory.engine()
+    assert adopted == 1
+    assert second.drops() == {}
+    second.feed(denied)
+    second.kernel_carries(3)
+    second.advance(70)
+    told = [event.packets for event in second.events() if event.kind == DROP]
+    assert sum(told) == 1 + 40 + 2 + 1 + 3
+    assert second.sessions() == []

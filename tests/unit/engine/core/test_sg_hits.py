@@ -44,8 +44,8 @@ def test_a_ping_is_one_hit_with_its_replies(node, net):
 
 
 @pytest.mark.parametrize("action", [Action.DENY, Action.REJECT])
-def test_attempts_of_one_refused_flow_are_one_hit_within_a_minute(node, net, action):
-    """A SYN is sent up to seven times; no session remembers that it was refused."""
+def test_attempts_of_one_refused_service_are_one_hit_within_a_minute(node, net, action):
+    """A SYN is sent up to seven times, from another port again."""
     node.judge_by(replace(DENY, action=action))
     connection = Connection(net, EGRESS)
     for _ in range(4):
@@ -56,6 +56,7 @@ def test_attempts_of_one_refused_flow_are_one_hit_within_a_minute(node, net, act
     node.core.advance(61)
     node.core.feed(connection.segment(0, "S"))
     node.core.feed(Connection(net, EGRESS, sport=9).segment(0, "S"))
+    node.core.feed(Connection(net, EGRESS, dport=9).segment(0, "S"))
     assert often(node.core) == {80: 4}
 
 
@@ -119,6 +120,8 @@ def test_only_what_changed_is_read_again(node, net):
     assert often(node.core) == {70: 1, 80: 1}
     assert node.core.hits(node.core.serial) == {}
     node.core.feed(net.out(udp(2)))
+    assert node.core.hits(node.core.serial) == {}
+    node.core.feed(net.out(udp(dport=2)))
     assert {key: n for key, (n, _) in node.core.hits(node.core.serial).items()} == {
         80: 2
     }
@@ -144,8 +147,8 @@ def memory(core_module):
     return Memory(core_module)
 
 
-def open_udp(node: Node, net, sport: int) -> None:
-    node.core.feed(net.out(udp(sport)))
+def open_udp(node: Node, net, dport: int) -> None:
+    node.core.feed(net.out(udp(dport=dport)))
 
 
 def test_counts_outlive_the_engine_and_its_flows_are_no_new_hits(memory, net):

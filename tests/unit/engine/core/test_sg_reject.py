@@ -116,9 +116,18 @@ def test_what_no_icmp_error_may_answer_is_dropped_silently(node, net):
         assert node.core.feed(frame) == []
 
 
-def test_one_flow_is_answered_a_few_times_and_then_left_to_the_kernel(node, net):
+def test_a_service_is_answered_as_long_as_its_port_has_answers(node, net):
     node.judge_by(REJECT)
-    answers = [len(node.core.feed(net.out(udp()))) for _ in range(MOST + 2)]
+    answers = [len(node.core.feed(net.out(udp()))) for _ in range(102)]
+    assert answers == [1] * 100 + [0, 0]
+    (flow,) = node.core.flows.values()
+    assert flow.verdict == 2
+
+
+def test_a_flow_that_is_denied_alone_is_answered_a_few_times(node, net):
+    """Then it is left to the kernel."""
+    node.judge_by(REJECT)
+    answers = [len(node.core.feed(net.out(udp(dport=67)))) for _ in range(MOST + 2)]
     assert answers == [1] * MOST + [0, 0]
     (flow,) = node.core.flows.values()
     assert flow.verdict == 2

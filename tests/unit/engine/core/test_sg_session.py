@@ -146,8 +146,8 @@ def test_denials_cannot_fill_the_table_nor_one_ports_the_others(small, net):
     core = small(64)
     core.set_policy(Rule(dir=EGRESS))
     core.set_policy(port=OTHER_PORT)
-    for sport in range(1, 100):
-        assert not core.passes(net.into(udp(sport)))
+    for dport in range(1, 100):
+        assert not core.passes(net.into(udp(dport=dport)))
     assert count(core) == 15
     assert not core.passes(net.into(udp(1), port=OTHER_PORT))
     assert count(core) == 16
