@@ -30,6 +30,7 @@ enum seg_limit {
 	SEG_MACS_MAX = 65536,
 	SEG_NETS_MAX = 262144,
 	SEG_SERVICES_MAX = 16384,
+	SEG_CLASSES_MAX = 1048576,	/* two versions, each of 262,144 networks and as many addresses */
 	SEG_OPENS_BYTES = 1048576,	/* ring buffer: 13,107 connections */
 	SEG_CLOSES_BYTES = 1048576,	/* ring buffer: 16,384 ends */
 	SEG_EVENTS_BYTES = 262144,
@@ -109,8 +110,10 @@ struct seg_control {
 	__u64 share_seed;		/* the engine's, secret: of the hash of peers */
 	__u64 drained_ns;		/* the engine's: when it found all rings empty */
 	__u64 opens_nothing;		/* the engine's: 1 while no program may open a connection by itself */
+	__u32 class_version;		/* the engine's: of seg_classes, the one in force; 0: none */
+	__u32 class_last;		/* the engine's: the last one that was given to a policy */
 };
-SEG_ABI_SIZE(seg_control, 120);
+SEG_ABI_SIZE(seg_control, 128);
 
 /* IPv6 extension headers (IANA's list without AH and ESP) hide what they carry: no flow map answers for them. */
 #define SEG_PROTO_IS_EXTENSION(proto) \

@@ -68,19 +68,30 @@ enum seg_close { SEG_CLOSE_FIN = 1, SEG_CLOSE_RST = 2 };	/* bits */
 #define SEG_OPENED_BY_KERNEL 0x8000000000000000ULL
 enum seg_open_limit { SEG_OPEN_TIMEOUT_S = 1200 };	/* of both entries; the engine's timers are shorter */
 
-/* seg_services: LRU hash. What the engine has allowed by addresses, protocol and the service's port alone, so that a
- * program opens each further connection by itself. */
+/* seg_classes: LPM trie, the engine's. To which class of the node's policy an address belongs: two of one class are judged
+ * alike. Value: __u32, of that version; 0: the address does not tell it, ask the engine. A network takes up to 160 bytes. */
+struct seg_class_key {
+	__u32 prefix_len;	/* 40 more than the network's */
+	__u32 version;		/* of the policy; a number is never used again, so a class never has another meaning */
+	__u8 family;
+	__u8 addr[16];
+	__u8 pad[3];
+};
+SEG_ABI_SIZE(seg_class_key, 28);
+
+/* seg_services: LRU hash. What the engine has allowed by the port's address, the peer's class, protocol and the service's
+ * port alone, so that a program opens each further connection by itself. */
 struct seg_service_key {
 	__u16 port_id;		/* host order */
 	__u8 dir;		/* enum seg_dir: in which it is opened */
 	__u8 proto;
-	__u8 saddr[16];
-	__u8 daddr[16];
 	__u16 service_port;
 	__u8 family;
 	__u8 pad;
+	__u64 peer_class;	/* the version << 32 | the class */
+	__u8 local[16];		/* the workload's address */
 };
-SEG_ABI_SIZE(seg_service_key, 40);
+SEG_ABI_SIZE(seg_service_key, 32);
 
 struct seg_service {
 	__u64 generation;	/* it holds only while equal to seg_gens[port_id] */

@@ -2,7 +2,7 @@
 /* Checks that a frame's source and destination belong to the workloads that use them.
  *
  * API: seg_is_tap_mode(), seg_addr_is(), seg_check_mac(), seg_check_source() and seg_check_receiver() for vin;
- * seg_check_peer(), seg_check_probed(), seg_check_served() and seg_check_destination() for vex. Each check returns
+ * seg_check_peer(), seg_check_probed(), seg_check_served() and seg_check_destination() for vex; seg_peer_class(). Each check returns
  * the reason that settles the frame, or SEG_R_NONE. A source of another workload is dropped in every mode
  * (seg_is_theft()); a source that no workload has is spoofed, which the recording modes do not drop.
  */
@@ -91,6 +91,24 @@ SEG_INLINE int seg_is_in_group(const struct seg_pkt *pkt)
 
 	__builtin_memcpy(key.addr, pkt->saddr, sizeof(key.addr));
 	return !!seg_map_lookup(seg_nets, &key);
+}
+
+/* Returns the class of the peer's address as services name it; 0: ask the engine. A version that is no longer in force is
+ * being deleted, so what was found in it may be a wider network than the address's own. */
+SEG_INLINE __u64 seg_peer_class(const struct seg_pkt *pkt, const struct seg_control *control, __u8 dir)
+{
+	const volatile __u32 *version = &control->class_version;
+	struct seg_class_key key = {
+		.prefix_len = 8 * (sizeof(key.version) + sizeof(key.family) + sizeof(key.addr)),
+		.version = *version, .family = pkt->family,
+	};
+	const __u32 *class;
+	__u32 found;
+
+	__builtin_memcpy(key.addr, dir == SEG_DIR_EGRESS ? pkt->daddr : pkt->saddr, sizeof(key.addr));
+	class = seg_map_lookup(seg_classes, &key);
+	found = class ? *class : 0;
+	return found && *version == key.version ? (__u64)key.version << 32 | found : 0;
 }
 
 SEG_INLINE int seg_is_unspecified(const struct seg_pkt *pkt)

@@ -100,17 +100,20 @@ SEG_INLINE int seg_open(struct __sk_buff *skb, const struct seg_pkt *pkt, __u16 
 	/* What the engine reads besides: options, data, a tag. */
 	if (!pkt->opens || pkt->options || pkt->payload || skb->vlan_present)
 		return SEG_R_NONE;
-	__builtin_memcpy(key.saddr, pkt->saddr, sizeof(key.saddr));
-	__builtin_memcpy(key.daddr, pkt->daddr, sizeof(key.daddr));
-	service = seg_map_lookup(seg_services, &key);
 	current = seg_map_lookup(seg_gens, &index);
 	control = seg_map_lookup(seg_control, &zero);
 	/* While the engine paces those that ask it, what costs it something is paced, too. */
-	if (!service || !current || !control || control->opens_nothing ||
+	if (!current || !control || control->opens_nothing ||
 	    (control->share_gap_ns && seg_engine_is_alive(control)))
 		return SEG_R_NONE;
-	event.generation = *current;
-	if (!event.generation || !seg_service_allows(service, &key, control, event.generation, &event))
+	/* Before the class: what a new generation means of an address is in seg_classes by then. */
+	event.generation = *(const volatile __u64 *)current;
+	key.peer_class = seg_peer_class(pkt, control, dir);
+	if (!event.generation || !key.peer_class)
+		return SEG_R_NONE;
+	__builtin_memcpy(key.local, dir == SEG_DIR_EGRESS ? pkt->saddr : pkt->daddr, sizeof(key.local));
+	service = seg_map_lookup(seg_services, &key);
+	if (!service || !seg_service_allows(service, &key, control, event.generation, &event))
 		return SEG_R_NONE;
 	flow.last_seen_ns = bpf_ktime_get_ns();
 	flow.generation = event.generation;

@@ -23,7 +23,8 @@ def dump_maps(name: str | None, as_json: bool) -> None:
     seg_flows4    flow → verdict, counters                seg_flows6    the same for IPv6
     seg_addrs     port's addresses                        seg_owners    address → who has it
     seg_macs      MAC → who has it, what it serves        seg_nets      networks of the policy's groups
-    seg_services  what programs may open by themselves    seg_counters  port, reason → counts
+    seg_services  what programs may open by themselves    seg_classes   networks → classes of peers
+    seg_counters  port, reason → counts
     """  # noqa: D301  \b is click's
     options.require_root("dump-maps")
     from pyctl.datapath.maps import capacity

@@ -165,6 +165,17 @@ def _flows(family: int) -> Callable[[bpf.Map], Iterator[Row]]:
     return decode
 
 
+def _classes(opened: bpf.Map) -> Iterator[Row]:
+    for raw, value in sorted(opened.entries()):
+        key = abi.unpack("seg_class_key", raw)
+        address = address_text(key.family, _field(key, "addr"))
+        yield {
+            "version": key.version,
+            "network": f"{address}/{key.prefix_len - 40}",
+            "class": _index(value) or "ask",
+        }
+
+
 def _services(opened: bpf.Map) -> Iterator[Row]:
     for raw, value in sorted(opened.entries()):
         key = abi.unpack("seg_service_key", raw)
@@ -173,8 +184,9 @@ def _services(opened: bpf.Map) -> Iterator[Row]:
             "port_id": key.port_id,
             "direction": DIRECTIONS.get(key.dir, str(key.dir)),
             "protocol": protocol_name(key.proto),
-            "source": address_text(key.family, _field(key, "saddr")),
-            "destination": address_text(key.family, _field(key, "daddr")),
+            "address": address_text(key.family, _field(key, "local")),
+            "peer_version": key.peer_class >> 32,
+            "peer_class": key.peer_class & 0xFFFFFFFF,
             "destination_port": socket.ntohs(key.service_port),
             "verdict": VERDICTS.get(service.verdict, str(service.verdict)),
             "rule_id": service.rule_id or None,
@@ -210,6 +222,7 @@ def _control(opened: bpf.Map) -> Iterator[Row]:
             ),
             "share_gap_ns": control.share_gap_ns,
             "opens_nothing": bool(control.opens_nothing),
+            "class_version": control.class_version or None,
         }
 
 
@@ -282,6 +295,7 @@ _DECODERS: Mapping[str, Callable[[bpf.Map], Iterator[Row]]] = {
     "seg_gens": _gens,
     "seg_flows4": _flows(4),
     "seg_flows6": _flows(6),
+    "seg_classes": _classes,
     "seg_services": _services,
     "seg_control": _control,
     "seg_addrs": _addrs,

@@ -59,6 +59,13 @@ MAPS: Mapping[str, bpf.MapLayout] = {
         bpf.BPF_F_NO_PREALLOC,
     ),
     "seg_events": _layout(bpf.BPF_MAP_TYPE_RINGBUF, 0, 0, "SEG_EVENTS_BYTES", 0),
+    "seg_classes": _layout(
+        bpf.BPF_MAP_TYPE_LPM_TRIE,
+        abi.sizeof("seg_class_key"),
+        4,
+        "SEG_CLASSES_MAX",
+        bpf.BPF_F_NO_PREALLOC,
+    ),
     "seg_services": _layout(
         bpf.BPF_MAP_TYPE_LRU_HASH,
         abi.sizeof("seg_service_key"),

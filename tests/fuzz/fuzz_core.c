@@ -19,6 +19,7 @@ struct world {
 	uint64_t session;	/* of the last entry written */
 	uint64_t opened;	/* of the last connection that a program opened */
 	struct seg_service_key service;	/* the last one that programs may open */
+	uint32_t classes;	/* written, or to be */
 	unsigned int puts;
 };
 
@@ -68,6 +69,25 @@ static int world_service(void *ctx, const struct seg_service_key *key, const str
 	return service->verdict == SEG_VERDICT_ALLOW ? 0 : -22;
 }
 
+/* One in eight is refused. */
+static int world_class_put(void *ctx, const struct seg_class_key *key, uint32_t class)
+{
+	struct world *world = ctx;
+
+	return key->version && key->prefix_len <= 168 && (world->classes++ & 7 || !class) ? 0 : -7;
+}
+
+static int world_class_delete(void *ctx, const struct seg_class_key *key)
+{
+	return world_class_put(ctx, key, 1);
+}
+
+static void world_class_use(void *ctx, uint32_t version)
+{
+	(void)ctx;
+	(void)version;
+}
+
 /* A program opens a connection of the service, or tells of one once more. */
 static void open_one(struct sg_core *core, struct world *world, uint8_t choice, uint64_t now)
 {
@@ -83,8 +103,7 @@ static void open_one(struct sg_core *core, struct world *world, uint8_t choice, 
 	if (!(choice & 8) || !world->opened)
 		world->opened = now | SEG_OPENED_BY_KERNEL;
 	event.session = world->opened;
-	memcpy(event.key.saddr, of->saddr, 16);
-	memcpy(event.key.daddr, of->daddr, 16);
+	memcpy(of->dir == SEG_DIR_EGRESS ? event.key.saddr : event.key.daddr, of->local, 16);
 	sg_core_open_event(core, &event, now);
 }
 
@@ -139,7 +158,8 @@ static void set_node(struct sg_core *core, uint8_t choice, uint8_t noise)
 	if (choice & 1) {
 		if (sg_core_node_build(core, &block, sizeof(block), &node))
 			return;
-		sg_core_node_swap(core, node, &block, sizeof(block), &former);
+		sg_core_node_swap(core, node, sg_core_classes_write(core, node, 1 + choice), &block, sizeof(block),
+				  &former);
 		sg_node_free(former);
 		return;
 	}
@@ -176,7 +196,8 @@ static void drain(struct sg_core *core)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct world world = { 0 };
-	struct sg_io io = { &world, world_send, world_put, world_get, world_delete, world_service };
+	struct sg_io io = { &world, world_send, world_put, world_get, world_delete, world_service,
+			     world_class_put, world_class_delete, world_class_use };
 	struct sg_core_config config = { .max_sessions = 40, .flow_cache = 1 };
 	struct sg_core *core = sg_core_new(&io, &config);
 	const uint8_t *at = data, *end = data + size;
@@ -200,8 +221,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				told.key.sport = choice & 7;
 				told.key.dport = world.service.service_port;
 				told.key.dir = 1 + (choice >> 2 & 1);
-				memcpy(told.key.saddr, world.service.saddr, 16);
-				memcpy(told.key.daddr, world.service.daddr, 16);
+				memcpy(world.service.dir == SEG_DIR_EGRESS ? told.key.saddr : told.key.daddr,
+				       world.service.local, 16);
 			}
 
 			at += 2;

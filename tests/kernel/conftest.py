@@ -22,6 +22,7 @@ from pyctl.datapath.pins import open_map, pin_dir
 from pyctl.datapath.seal import pack_sealed
 from pyctl.model.instance import Instance
 from pyctl.model.workload import Counter
+from pyctl.platform.bpf.ring import RingReader
 from tests import packets
 from tests.kernel.programs import Program
 from tests.lab.datapath.pool import HASHES, loaded_once
@@ -31,6 +32,7 @@ LOOPBACK = 1
 PORT, OTHER_PORT = 0x0102, 0x0203
 PEER, VEX, VIN = 77, 78, 79
 GENERATION = 5
+CLASS_VERSION = 3
 SECRET = [secrets.randbits(64) for _ in range(7)]
 """seg_control's, of the seals."""
 SEGMENT = 9
@@ -99,6 +101,7 @@ class Lab:
             "heartbeat_ns": time.monotonic_ns(),
             "heartbeat_timeout_ns": 60_000_000_000,
             "flow_secret": SECRET,
+            "class_version": CLASS_VERSION,
         }
         value = abi.pack("seg_control", **{**known, **fields})
         self.write("seg_control", bytes(4), value)
@@ -262,3 +265,11 @@ def one_cpu() -> Iterator[int]:
         yield number
     finally:
         os.sched_setaffinity(0, allowed)
+
+
+@pytest.fixture
+def opens(kernel: Lab) -> Iterator[RingReader]:
+    """Name: opens. Scope: function. Depends: kernel. What the engine would be told."""
+    with RingReader(open_map(kernel.instance, "seg_opens")) as ring:
+        ring.read()
+        yield ring

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import socket
 import struct
-from collections.abc import Iterator
 
 import pytest
 
@@ -13,12 +12,20 @@ from pyctl import abi
 from pyctl.datapath.pins import open_map
 from pyctl.platform.bpf.ring import RingReader
 from tests.kernel import frames as f
-from tests.kernel.conftest import GENERATION, OTHER_PORT, PORT, SECRET, Lab
+from tests.kernel.conftest import (
+    CLASS_VERSION,
+    GENERATION,
+    OTHER_PORT,
+    PORT,
+    SECRET,
+    Lab,
+)
 from tests.kernel.test_flows import DIR, TCP, WAY, key, put, steer
 from tests.lab.datapath.flow_entry import pack_service
 
 RULE = {"rule_id": 7, "rule_key": 0x123456789ABCDEF0}
 BACK = {"vex": "vin", "vin": "vex"}
+VERSION, CLASS, OTHER_CLASS = CLASS_VERSION, 6, 8
 BY_KERNEL = 1 << 63
 ALLOW = abi.constant("SEG_VERDICT_ALLOW")
 BOTH_HOOKS = pytest.mark.parametrize("hook", ["vex", "vin"])
@@ -27,24 +34,42 @@ BOTH_VERSIONS = pytest.mark.parametrize("version", [4, 6])
 
 def service(hook: str, version: int, **other: object) -> bytes:
     """The key of the service that a SYN of `syn()` is for."""
-    ends = f.ends(WAY[hook], version)
-    raw = {
-        name: list(ipaddress.ip_address(ends[name]).packed.ljust(16, b"\0"))
-        for name in ("src", "dst")
-    }
+    local = f.ends(WAY[hook], version)["src" if hook == "vin" else "dst"]
     known = {
         "port_id": PORT,
         "dir": abi.constant(f"SEG_DIR_{DIR[hook].upper()}"),
         "proto": TCP,
         "family": version,
         "service_port": socket.htons(f.SERVER),
-        "saddr": raw["src"],
-        "daddr": raw["dst"],
+        "peer_class": VERSION << 32 | CLASS,
+        "local": list(ipaddress.ip_address(local).packed.ljust(16, b"\0")),
     }
     return abi.pack("seg_service_key", **{**known, **other})
 
 
+def peer_of(hook: str, version: int) -> str:
+    return str(f.ends(WAY[hook], version)["dst" if hook == "vin" else "src"])
+
+
+def classify(
+    kernel: Lab, net: str, number: int = CLASS, version: int = VERSION
+) -> None:
+    """Say the class of a network's addresses."""
+    known = ipaddress.ip_network(net)
+    name = abi.pack(
+        "seg_class_key",
+        prefix_len=40 + known.prefixlen,
+        version=version,
+        family=known.version,
+        addr=list(known.network_address.packed.ljust(16, b"\0")),
+    )
+    kernel.write("seg_classes", name, struct.pack("=I", number))
+
+
 def allow(kernel: Lab, name: bytes, **other: int) -> None:
+    """Make a service known, to all peers, which are of one class."""
+    for everybody in ("0.0.0.0/0", "::/0"):
+        classify(kernel, everybody)
     known = {"generation": GENERATION, "verdict": ALLOW, **RULE}
     kernel.write("seg_services", name, pack_service(name, SECRET, **{**known, **other}))
 
@@ -57,14 +82,6 @@ def syn(hook: str, version: int = 4, flags: str = "S", **header: object) -> byte
 def flows(kernel: Lab, version: int) -> dict[bytes, object]:
     with open_map(kernel.instance, f"seg_flows{version}") as opened:
         return {name: abi.unpack("seg_flow", value) for name, value in opened.entries()}
-
-
-@pytest.fixture
-def opens(kernel: Lab) -> Iterator[RingReader]:
-    """Name: opens. Scope: function. Depends: kernel. What the engine would be told."""
-    with RingReader(open_map(kernel.instance, "seg_opens")) as ring:
-        ring.read()
-        yield ring
 
 
 def back_of(hook: str, version: int) -> bytes:
@@ -126,7 +143,10 @@ def test_the_rest_of_such_a_connection_is_carried(
 UNLIKE = [
     ("another port", {"port_id": OTHER_PORT}, {}),
     ("another service", {"service_port": socket.htons(f.SERVER + 1)}, {}),
-    ("another peer", {"saddr": [9] * 16, "daddr": [9] * 16}, {}),
+    ("another class of peers", {"peer_class": VERSION << 32 | OTHER_CLASS}, {}),
+    ("another policy's class", {"peer_class": VERSION - 1 << 32 | CLASS}, {}),
+    ("a class of no policy", {"peer_class": CLASS}, {}),
+    ("another address of the workload", {"local": [9] * 16}, {}),
     ("the other direction", {"dir": 0}, {}),
     ("UDP", {"proto": 17}, {}),
     ("a former generation", {}, {"generation": GENERATION - 1}),

@@ -235,3 +235,51 @@ def test_networks_are_told_without_the_byte_of_their_family(dump):
         addr=raw(str(net.network_address)),
     )
     assert dump("seg_nets", (key, u32(1))) == [{"network": packets.net_ip4}]
+
+
+def test_a_class_is_told_by_version_and_network(dump):
+    net = ipaddress.ip_network(packets.net_ip4)
+    alone = ipaddress.ip_network(packets.pod_one_ip6)
+
+    def key(of):
+        addr = raw(str(of.network_address))
+        return abi.pack(
+            "seg_class_key",
+            prefix_len=of.prefixlen + 40,
+            version=3,
+            family=of.version,
+            addr=addr,
+        )
+
+    assert dump("seg_classes", (key(net), u32(7)), (key(alone), u32(0))) == [
+        {"version": 3, "network": packets.net_ip4, "class": 7},
+        {"version": 3, "network": f"{packets.pod_one_ip6}/128", "class": "ask"},
+    ]
+
+
+def test_a_service_names_its_peers_by_class(dump):
+    key = abi.pack(
+        "seg_service_key",
+        port_id=5,
+        dir=abi.constant("SEG_DIR_INGRESS"),
+        proto=6,
+        family=4,
+        service_port=socket.htons(443),
+        peer_class=3 << 32 | 7,
+        local=raw(packets.pod_one_ip4),
+    )
+    allow = abi.constant("SEG_VERDICT_ALLOW")
+    value = abi.pack("seg_service", verdict=allow, rule_id=9, generation=2)
+    [row] = dump("seg_services", (key, value))
+    assert row == {
+        "port_id": 5,
+        "direction": "ingress",
+        "protocol": "tcp",
+        "address": packets.pod_one_ip4,
+        "peer_version": 3,
+        "peer_class": 7,
+        "destination_port": 443,
+        "verdict": "allow",
+        "rule_id": 9,
+        "generation": 2,
+    }

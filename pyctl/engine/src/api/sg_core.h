@@ -37,6 +37,10 @@ struct sg_io {
 	int (*flow_get)(void *ctx, int family, const void *key, struct seg_flow *flow);
 	int (*flow_delete)(void *ctx, int family, const void *key, struct seg_flow *last);
 	int (*service_put)(void *ctx, const struct seg_service_key *key, const struct seg_service *service);
+	/* seg_classes; class_put may be called by sg_core_classes_write()'s caller while the core works. */
+	int (*class_put)(void *ctx, const struct seg_class_key *key, __u32 class);
+	int (*class_delete)(void *ctx, const struct seg_class_key *key);
+	void (*class_use)(void *ctx, __u32 version);
 };
 
 /* One compiled rule, as the workload's port sees it: the first that matches decides. */
@@ -286,14 +290,20 @@ __u64 sg_core_tick(struct sg_core *core, __u64 now_ns);
 /* Copy the policy in. -ENOMEM, or -EINVAL for a value out of its enum, leaves the one in force.
  * Open sessions are judged again at their next packet. */
 int sg_core_policy_set(struct sg_core *core, const struct sg_policy *policy, const struct sg_rule *rules);
-/* Build a node policy out of its block of bytes: 0 and *out, -ENOMEM, or -EINVAL. The only function that
- * another thread may call while the core works. Free with sg_node_free(), unless swapped in. */
+/* Build a node policy out of its block of bytes: 0 and *out, -ENOMEM, or -EINVAL. This function and the next are the
+ * only ones that another thread may call while the core works. Free with sg_node_free(), unless swapped in. */
 int sg_core_node_build(const struct sg_core *core, const void *bytes, __u32 length,
 		       struct sg_node **out);
 void sg_node_free(struct sg_node *node);
-/* Put a node policy and the port policies of its block in force together; *former (or NULL) is the caller's to free. */
-int sg_core_node_swap(struct sg_core *core, struct sg_node *node, const void *bytes, __u32 length,
-		      struct sg_node **former);
+/* Write the classes of a policy under a version, which programs do not read yet. Returns the version; 0: they are too many,
+ * or one was refused. */
+__u32 sg_core_classes_write(const struct sg_core *core, struct sg_node *node, __u32 version);
+/* Write the classes of the policy in force anew, for maps that are new; without a policy this does nothing. */
+void sg_core_classes_rewrite(struct sg_core *core, __u32 version);
+/* Put a node policy and the port policies of its block in force together, and its version of seg_classes, or 0; *former
+ * (or NULL) is the caller's to free. */
+int sg_core_node_swap(struct sg_core *core, struct sg_node *node, __u32 class_version, const void *bytes,
+		      __u32 length, struct sg_node **former);
 /* Apply a delta: members' groups, and the policies that change with them. -EINVAL changes nothing. */
 int sg_core_members_set(struct sg_core *core, const void *bytes, __u32 length);
 /* Set the TCP ports that the workload listens on, host order: they tell which side initiated a connection that is

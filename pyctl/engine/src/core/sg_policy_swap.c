@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "core/sg_classes.h"
 #include "core/sg_port.h"
 
 /* Policies compiled for existing ports, not in force yet. */
@@ -79,8 +80,8 @@ int sg_core_node_build(const struct sg_core *core, const void *bytes, __u32 leng
 	return error ? error : sg_node_build(core->table.hash_key.k, &view, out);
 }
 
-int sg_core_node_swap(struct sg_core *core, struct sg_node *node, const void *bytes, __u32 length,
-		      struct sg_node **former)
+int sg_core_node_swap(struct sg_core *core, struct sg_node *node, __u32 class_version, const void *bytes,
+		      __u32 length, struct sg_node **former)
 {
 	struct sg_node_view view;
 	struct pending pending;
@@ -92,6 +93,7 @@ int sg_core_node_swap(struct sg_core *core, struct sg_node *node, const void *by
 	if (error)
 		return error;
 	core->node = node;
+	sg_classes_use(core, class_version);
 	enforce_all(core, &pending);
 	return 0;
 }
@@ -108,6 +110,8 @@ int sg_core_members_set(struct sg_core *core, const void *bytes, __u32 length)
 	if (error)
 		return error;
 	error = sg_node_members_set(core->node, &view);
+	for (__u32 i = 0; i < view.head->members; i++)
+		sg_classes_follow(core, &view.members[i]);
 	if (error)
 		drop(&pending);
 	else

@@ -74,6 +74,7 @@ struct sg_engine *sg_engine_new(const struct sg_core_config *config)
 	engine->send.stats = &engine->stats;
 	engine->send.failed = engine->failed;
 	engine->send.unsent = engine->unsent;
+	pthread_mutex_init(&engine->policies, NULL);
 	pthread_mutex_init(&engine->callers, NULL);
 	pthread_mutex_init(&engine->lock, NULL);
 	pthread_condattr_init(&monotonic);
@@ -242,12 +243,21 @@ static int maps_open(struct sg_engine *engine, void *context)
 		return error;
 	/* The entries of adopted sessions said it. */
 	sg_kernel_ring_skip(&engine->closes);
-	return sg_flowmap_open(&engine->maps, context);
+	error = sg_flowmap_open(&engine->maps, context);
+	/* There is a policy already only if the datapath is loaded after it. */
+	if (!error)
+		sg_core_classes_rewrite(engine->core, sg_classmap_new_version(&engine->maps));
+	return error;
 }
 
 int sg_engine_maps_open(struct sg_engine *engine, const char *directory)
 {
-	return call(engine, maps_open, (void *)directory);
+	int error;
+
+	pthread_mutex_lock(&engine->policies);
+	error = call(engine, maps_open, (void *)directory);
+	pthread_mutex_unlock(&engine->policies);
+	return error;
 }
 
 struct cache_switch {
@@ -317,6 +327,7 @@ struct job {
 	const void *bytes;
 	struct sg_node *node;
 	struct sg_node *former;
+	__u32 class_version;
 	const struct sg_policy *policy;
 	const struct sg_rule *rules;
 	const __u16 *ports;
@@ -346,7 +357,7 @@ static int node_set(struct sg_engine *engine, void *context)
 {
 	struct job *job = context;
 
-	return sg_core_node_swap(engine->core, job->node, job->bytes, job->count, &job->former);
+	return sg_core_node_swap(engine->core, job->node, job->class_version, job->bytes, job->count, &job->former);
 }
 
 int sg_engine_node_set(struct sg_engine *engine, const void *bytes, __u32 length)
@@ -356,7 +367,12 @@ int sg_engine_node_set(struct sg_engine *engine, const void *bytes, __u32 length
 
 	if (error)
 		return error;
+	/* Neither a delta nor other maps may come between the classes and their policy. */
+	pthread_mutex_lock(&engine->policies);
+	job.class_version = sg_core_classes_write(engine->core, job.node, sg_classmap_new_version(&engine->maps));
 	error = call(engine, node_set, &job);
+	sg_classmap_sweep(&engine->maps);
+	pthread_mutex_unlock(&engine->policies);
 	sg_node_free(job.former);
 	return error;
 }
@@ -371,8 +387,12 @@ static int members_set(struct sg_engine *engine, void *context)
 int sg_engine_members_set(struct sg_engine *engine, const void *bytes, __u32 length)
 {
 	struct job job = { .bytes = bytes, .count = length };
+	int error;
 
-	return call(engine, members_set, &job);
+	pthread_mutex_lock(&engine->policies);
+	error = call(engine, members_set, &job);
+	pthread_mutex_unlock(&engine->policies);
+	return error;
 }
 
 static int port_delete(struct sg_engine *engine, void *context)

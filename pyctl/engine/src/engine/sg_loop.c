@@ -66,6 +66,21 @@ static int io_flow_delete(void *context, int family, const void *key, struct seg
 	return sg_flowmap_delete(&((struct sg_engine *)context)->maps, family, key, last);
 }
 
+static int io_class_put(void *context, const struct seg_class_key *key, __u32 class)
+{
+	return sg_classmap_put(&((struct sg_engine *)context)->maps, key, class);
+}
+
+static int io_class_delete(void *context, const struct seg_class_key *key)
+{
+	return sg_classmap_delete(&((struct sg_engine *)context)->maps, key);
+}
+
+static void io_class_use(void *context, __u32 version)
+{
+	sg_classmap_use(&((struct sg_engine *)context)->maps, version);
+}
+
 struct sg_io sg_loop_io(struct sg_engine *engine)
 {
 	return (struct sg_io){
@@ -75,6 +90,9 @@ struct sg_io sg_loop_io(struct sg_engine *engine)
 		.flow_get = io_flow_get,
 		.flow_delete = io_flow_delete,
 		.service_put = io_service_put,
+		.class_put = io_class_put,
+		.class_delete = io_class_delete,
+		.class_use = io_class_use,
 	};
 }
 

@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "io/sg_kernel_ring.h"
+#include "io/sg_classmap.h"
 #include "io/sg_flowmap.h"
 #include "engine/sg_cpu_affinity.h"
 #include "io/sg_ring.h"
@@ -48,6 +49,7 @@ struct sg_engine {
 	__u32 sync_left;		/* frames that a sync still waits for */
 	struct sg_command *command;	/* set by a caller, taken by the loop */
 	struct sg_command *syncing;
+	pthread_mutex_t policies;	/* held by a caller that reads or writes seg_classes for more than one command */
 	pthread_mutex_t callers;	/* one command at a time */
 	pthread_mutex_t lock;
 	pthread_cond_t done;

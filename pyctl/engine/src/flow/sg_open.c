@@ -9,6 +9,19 @@
 #include "flow/sg_flow.h"
 #include "session/sg_tcp.h"
 
+/* Name the peer by its class. Returns 0 where that is not what the packet was judged by, or no program would find it. */
+static int name_ends(const struct sg_context *c, const struct sg_session *s, struct seg_service_key *key)
+{
+	__u32 class = 0, version = c->core->class_version;
+
+	/* The answer for a session of an earlier round may have been for another class. */
+	if (version && s->created_ns >= c->now_ns)
+		class = sg_policy_peer_class(c->port->rules, c->key.family, c->key.raddr);
+	key->peer_class = (__u64)version << 32 | class;
+	memcpy(key->local, c->key.laddr, sizeof(key->local));
+	return class != 0;
+}
+
 void sg_open_learn(const struct sg_context *c, const struct sg_session *s)
 {
 	const struct sg_packet *p = c->p;
@@ -22,10 +35,9 @@ void sg_open_learn(const struct sg_context *c, const struct sg_session *s)
 	};
 
 	if (p->kind != SG_KIND_TCP || !sg_tcp_opens(p) || p->dir != s->initiator || !s->cached || s->denied ||
-	    s->violation || s->keys.staged || p->extended || p->payload_len || p->frames != 1)
+	    s->violation || s->keys.staged || p->extended || p->payload_len || p->frames != 1 ||
+	    !name_ends(c, s, &key))
 		return;
-	memcpy(key.saddr, p->saddr, sizeof(key.saddr));
-	memcpy(key.daddr, p->daddr, sizeof(key.daddr));
 	c->core->io.service_put(c->core->io.ctx, &key, &service);
 }
 

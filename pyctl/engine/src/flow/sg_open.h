@@ -5,8 +5,9 @@
 
 #include "flow/sg_state.h"
 
-/* After the packet was judged: programs may open what is like s, if it came by a SYN that says no more than its
- * addresses and ports, and was allowed by them alone: by no staged rule's leave, and no mode's that only records. */
+/* After the packet was judged: programs may open what is like s, with any peer of the same class, if it came by a SYN that
+ * says no more than its addresses and ports, and was allowed by them alone: by no staged rule's leave, and no mode's that
+ * only records. Ports with a list of their own (struct sg_policy) have no classes, so nothing is learned for them. */
 void sg_open_learn(const struct sg_context *c, const struct sg_session *s);
 /* The packet that a key of the kernel's rings is of, as a SYN. */
 void sg_open_packet(const struct seg_flow_key6 *key, __u8 family, struct sg_packet *p);

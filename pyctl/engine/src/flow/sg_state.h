@@ -48,6 +48,7 @@ struct sg_core {
 	struct sg_io io;
 	struct sg_core_config config;
 	struct sg_node *node;		/* what SG_POLICY_NODE means; NULL: no rules */
+	__u32 class_version;		/* of seg_classes: the node's; 0: none that is whole */
 	struct sg_port *ports[SEG_PORT_IDS];	/* [0] collects what belongs to no port */
 	__u16 closing;			/* the first deleted port with sessions; 0: none */
 	struct sg_table table;

@@ -15,7 +15,7 @@
 
 void sg_flowmap_init(struct sg_flowmap *maps)
 {
-	*maps = (struct sg_flowmap){ .fd4 = -1, .fd6 = -1, .services = -1, .cache = 1 };
+	*maps = (struct sg_flowmap){ .fd4 = -1, .fd6 = -1, .services = -1, .classes = -1, .cache = 1 };
 }
 
 void sg_flowmap_close(struct sg_flowmap *maps)
@@ -26,15 +26,17 @@ void sg_flowmap_close(struct sg_flowmap *maps)
 		close(maps->fd6);
 	if (maps->services >= 0)
 		close(maps->services);
+	if (maps->classes >= 0)
+		close(maps->classes);
 	if (maps->control)
 		munmap(maps->control, sizeof(*maps->control));
-	maps->fd4 = maps->fd6 = maps->services = -1;
+	maps->fd4 = maps->fd6 = maps->services = maps->classes = -1;
 	maps->control = NULL;
 }
 
 int sg_flowmap_open(struct sg_flowmap *maps, const char *directory)
 {
-	struct sg_flowmap found = { .fd4 = -1, .fd6 = -1, .services = -1, .cache = maps->cache };
+	struct sg_flowmap found = { .fd4 = -1, .fd6 = -1, .services = -1, .classes = -1, .cache = maps->cache };
 	int control = -1, error = 0;
 	__u32 unused = 0;
 	void *page;
@@ -47,12 +49,16 @@ int sg_flowmap_open(struct sg_flowmap *maps, const char *directory)
 			     &found.capacity);
 	found.services = sg_pin_open(directory, "seg_services", BPF_MAP_TYPE_LRU_HASH, sizeof(struct seg_service_key),
 				     sizeof(struct seg_service), &unused);
+	found.classes = sg_pin_open(directory, "seg_classes", BPF_MAP_TYPE_LPM_TRIE, sizeof(struct seg_class_key),
+				    sizeof(__u32), &unused);
 	control = sg_pin_open(directory, "seg_control", BPF_MAP_TYPE_ARRAY, sizeof(__u32),
 			   sizeof(struct seg_control), &unused);
 	if (found.fd4 < 0 || found.fd6 < 0)
 		error = found.fd4 < 0 ? found.fd4 : found.fd6;
-	else if (found.services < 0 || control < 0)
-		error = found.services < 0 ? found.services : control;
+	else if (found.services < 0 || found.classes < 0)
+		error = found.services < 0 ? found.services : found.classes;
+	else if (control < 0)
+		error = control;
 	if (!error) {
 		page = mmap(NULL, sizeof(*found.control), PROT_READ | PROT_WRITE, MAP_SHARED,
 			    control, 0);

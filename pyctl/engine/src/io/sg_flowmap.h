@@ -11,13 +11,14 @@ struct sg_flowmap {
 	int fd4;			/* -1: none */
 	int fd6;
 	int services;
+	int classes;
 	struct seg_control *control;	/* NULL: none */
 	int cache;			/* 0: verdicts are kept out of the maps */
 	__u32 capacity;			/* entries of both */
 };
 
 void sg_flowmap_init(struct sg_flowmap *maps);
-/* Open the three pins in place of open ones; nothing changes unless all are there and have our layout. */
+/* Open the pins in place of open ones; nothing changes unless all are there and have our layout. */
 int sg_flowmap_open(struct sg_flowmap *maps, const char *directory);
 void sg_flowmap_close(struct sg_flowmap *maps);
 

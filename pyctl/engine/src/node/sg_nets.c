@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Spans of addresses; see the header. In: CIDRs by group. Out: a class by address. No I/O.
+/* Spans of addresses; see the header. In: CIDRs by group. Out: a class by address, or by network. No I/O.
  * CIDRs never overlap partly. In the order of their first address, those around the current one are a stack, and each
  * push or pop begins a span. */
 #include "node/sg_nets.h"
@@ -39,6 +39,16 @@ static int compare(const void *a, const void *b)
 	return (one->last < other->last) - (one->last > other->last);
 }
 
+static __u8 prefix_length(const struct range *range)
+{
+	address_t varied = range->first ^ range->last;
+	__u64 high = (__u64)(varied >> 64), low = (__u64)varied;
+
+	if (high)
+		return (__u8)__builtin_clzll(high);
+	return (__u8)(low ? 64 + __builtin_clzll(low) : 128);
+}
+
 static void begin_span(struct sg_nets *nets, int which, address_t at, __u32 class)
 {
 	struct sg_span *spans = nets->spans[which];
@@ -51,18 +61,37 @@ static void begin_span(struct sg_nets *nets, int which, address_t at, __u32 clas
 		spans[(*count)++] = span;
 }
 
+static void add_prefix(struct sg_nets *nets, int which, const struct range *range, __u32 class)
+{
+	struct sg_prefix prefix = {
+		.net = { (__u64)(range->first >> 64), (__u64)range->first }, .class = class,
+		.length = prefix_length(range),
+	};
+	struct sg_prefix *all = nets->prefixes[which];
+	__u32 *count = &nets->prefix_counts[which];
+
+	/* Another group has the same network. */
+	if (*count && all[*count - 1].length == prefix.length &&
+	    !memcmp(all[*count - 1].net, prefix.net, sizeof(prefix.net)))
+		--*count;
+	all[(*count)++] = prefix;
+}
+
 static int build_family(struct sg_nets *nets, int which, struct sg_classes *classes,
 			const struct range *ranges, __u32 count)
 {
 	struct open *stack = malloc(sizeof(*stack) * (count + 1ULL));
+	const struct range everything = { 0, ~(address_t)0, 0 };
 	__u32 depth = 1, i = 0;
 	int error = -ENOMEM;
 
 	nets->spans[which] = malloc(sizeof(struct sg_span) * (2ULL * count + 1));
-	if (!stack || !nets->spans[which])
+	nets->prefixes[which] = malloc(sizeof(struct sg_prefix) * (count + 1ULL));
+	if (!stack || !nets->spans[which] || !nets->prefixes[which])
 		goto out;
-	stack[0] = (struct open){ ~(address_t)0, SG_CLASS_ANY };
+	stack[0] = (struct open){ everything.last, SG_CLASS_ANY };
 	begin_span(nets, which, 0, SG_CLASS_ANY);
+	add_prefix(nets, which, &everything, SG_CLASS_ANY);
 	while (i < count || depth > 1) {
 		if (depth > 1 && (i == count || stack[depth - 1].last < ranges[i].first)) {
 			address_t last = stack[--depth].last;
@@ -77,6 +106,7 @@ static int build_family(struct sg_nets *nets, int which, struct sg_classes *clas
 		if (!class)
 			goto out;
 		stack[depth++] = (struct open){ ranges[i].last, class };
+		add_prefix(nets, which, &ranges[i], class);
 		begin_span(nets, which, ranges[i++].first, class);
 	}
 	error = 0;
@@ -119,6 +149,8 @@ void sg_nets_free(struct sg_nets *nets)
 {
 	free(nets->spans[0]);
 	free(nets->spans[1]);
+	free(nets->prefixes[0]);
+	free(nets->prefixes[1]);
 }
 
 __u32 sg_nets_find(const struct sg_nets *nets, __u8 family, const __u8 *address)

@@ -13,9 +13,19 @@ struct sg_span {
 	__u32 pad;
 };
 
+/* A network of the policy, and the class of those of its addresses that no network in it has. */
+struct sg_prefix {
+	__u64 net[2];		/* as a span's start */
+	__u32 class;
+	__u8 length;
+	__u8 pad[3];
+};
+
 struct sg_nets {
 	struct sg_span *spans[2];	/* [IPv4, IPv6]; the first starts at 0 */
 	__u32 counts[2];
+	struct sg_prefix *prefixes[2];	/* each once, a wider one before those in it; the first is of length 0 */
+	__u32 prefix_counts[2];
 };
 
 /* Return 0, -ENOMEM, or -EINVAL for an invalid CIDR. */

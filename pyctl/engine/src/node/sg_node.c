@@ -366,6 +366,62 @@ static int is_near(const struct holders *holders, __u32 segment)
 	return 0;
 }
 
+__u32 sg_node_peer_class(struct sg_node *node, __u8 family, const __u8 *address, int *held)
+{
+	__u32 class, by_address;
+	__u64 key[3];
+
+	address_key(family, address, key);
+	class = sg_map_get(&node->addresses, &node->hash_key, key);
+	if (held)
+		*held = class != SG_CLASS_NONE;
+	/* What classes may take of memory is the questions' in the first place. */
+	if (class & SHARED || node->classes.groups > SG_CLASS_GROUPS_MAX / 2)
+		return SG_CLASS_NONE;
+	by_address = sg_nets_find(&node->nets, family, address);
+	return class ? sg_class_union(&node->classes, class, by_address) : by_address;
+}
+
+struct seg_class_key sg_class_key(__u8 family, const __u8 *address, __u8 length)
+{
+	struct seg_class_key key = {
+		.prefix_len = 8 * (sizeof(key.version) + sizeof(key.family)) + (__u32)length, .family = family,
+	};
+
+	memcpy(key.addr, address, family == SEG_FAMILY_IPV4 ? 4 : sizeof(key.addr));
+	return key;
+}
+
+int sg_node_classes(struct sg_node *node, int (*put)(void *ctx, const struct seg_class_key *key, __u32 class),
+		    void *ctx)
+{
+	static const __u8 families[2] = { SEG_FAMILY_IPV4, SEG_FAMILY_IPV6 };
+	struct seg_class_key key;
+	int error = 0;
+
+	for (int which = 0; which < 2; which++)
+		for (__u32 i = 0; i < node->nets.prefix_counts[which] && !error; i++) {
+			const struct sg_prefix *prefix = &node->nets.prefixes[which][i];
+			__u8 address[16];
+
+			for (int word = 0; word < 4; word++)
+				sg_put32(address + 4 * word, (__u32)(prefix->net[word / 2] >> (word & 1 ? 0 : 32)));
+			key = sg_class_key(families[which], address, prefix->length);
+			error = put(ctx, &key, prefix->class);
+		}
+	for (__u32 i = 0; i < node->addresses.size && !error; i++) {
+		const struct sg_map_slot *slot = &node->addresses.slots[i];
+		__u8 family = (__u8)slot->key[2], address[16];
+
+		if (!slot->value)
+			continue;
+		memcpy(address, slot->key, sizeof(address));
+		key = sg_class_key(family, address, family == SEG_FAMILY_IPV4 ? 32 : 128);
+		error = put(ctx, &key, sg_node_peer_class(node, family, address, NULL));
+	}
+	return error;
+}
+
 static enum sg_pair_table table_of(const struct sg_policy_query *q)
 {
 	switch (q->proto) {

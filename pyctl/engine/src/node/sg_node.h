@@ -42,6 +42,16 @@ int sg_node_build(const __u64 hash_key[2], const struct sg_node_view *view, stru
 /* -EINVAL for a group that the node does not have: nothing changed then. */
 int sg_node_members_set(struct sg_node *node, const struct sg_node_view *view);
 void sg_node_port_delete(struct sg_node *node, __u16 port_id);
+/* Return the class of a peer with this address; SG_CLASS_NONE: the address alone does not tell it, because several
+ * workloads have it, or there is no memory. *held, if wanted: whether a workload has the address. */
+__u32 sg_node_peer_class(struct sg_node *node, __u8 family, const __u8 *address, int *held);
+/* Call `put` for each network of the policy and each address that a workload has, in no order, with the class of the
+ * peers there that are in no smaller network. The key has no version. Returns 0, or the first error of `put`. */
+int sg_node_classes(struct sg_node *node, int (*put)(void *ctx, const struct seg_class_key *key, __u32 class),
+		    void *ctx);
+/* Return the key of all addresses that have the first `length` bits of this one, without a version. */
+struct seg_class_key sg_class_key(__u8 family, const __u8 *address, __u8 length);
+
 /* NULL: none. */
 struct sg_found {
 	const struct sg_node_rule *rule;	/* the first that matches, of those in force */

@@ -170,6 +170,13 @@ static void stage(struct sg_answer *answer, const struct decision *d)
 	}
 }
 
+__u32 sg_policy_peer_class(const struct sg_ruleset *set, __u8 family, const __u8 *address)
+{
+	int by_class = set->policy.flags & SG_POLICY_NODE && *set->node;
+
+	return by_class ? sg_node_peer_class(*set->node, family, address, NULL) : 0;
+}
+
 /* The decision in each mode:
  *   protect   denied is dropped;
  *   monitor   passes; what protect would deny, by a rule or by the default, is a violation;

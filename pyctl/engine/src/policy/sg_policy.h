@@ -41,6 +41,9 @@ struct sg_answer {
 int sg_policy_compile(const struct sg_policy *policy, const struct sg_rule *rules,
 		      struct sg_node *const *node, struct sg_ruleset **out);
 struct sg_answer sg_policy_ask(const struct sg_ruleset *set, const struct sg_policy_query *q);
+/* Return the class that a peer with this address has for the node's policy; 0: the port's rules are its own list, or the
+ * address does not tell it. */
+__u32 sg_policy_peer_class(const struct sg_ruleset *set, __u8 family, const __u8 *address);
 
 static inline int sg_policy_records_only(const struct sg_ruleset *set)
 {

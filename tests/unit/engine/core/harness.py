@@ -10,7 +10,9 @@ import hashlib
 import importlib.util
 import os
 import re
+import struct
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,9 @@ extern "Python" int t_put(void *, int, const void *, const struct seg_flow *);
 extern "Python" int t_get(void *, int, const void *, struct seg_flow *);
 extern "Python" int t_delete(void *, int, const void *, struct seg_flow *);
 extern "Python" int t_service(void *, const struct seg_service_key *, const struct seg_service *);
+extern "Python" int t_class_put(void *, const struct seg_class_key *, uint32_t);
+extern "Python" int t_class_delete(void *, const struct seg_class_key *);
+extern "Python" void t_class_use(void *, uint32_t);
 """
 SECOND = 1_000_000_000
 PORT, OTHER_PORT = 0x0107, 0x0203
@@ -98,7 +103,7 @@ def build(directory: Path) -> Any:
 
 
 def _bind(ffi: Any) -> None:
-    """The world's five functions: each belongs to the Core in ctx."""
+    """The world's functions: each belongs to the Core in ctx."""
 
     @ffi.def_extern()
     def t_send(ctx, frame):
@@ -120,6 +125,18 @@ def _bind(ffi: Any) -> None:
     def t_service(ctx, key, service):
         return ffi.from_handle(ctx).on_service(key, service)
 
+    @ffi.def_extern()
+    def t_class_put(ctx, key, number):
+        return ffi.from_handle(ctx).classes.put(bytes(ffi.buffer(key)), number)
+
+    @ffi.def_extern()
+    def t_class_delete(ctx, key):
+        return ffi.from_handle(ctx).classes.delete(bytes(ffi.buffer(key)))
+
+    @ffi.def_extern()
+    def t_class_use(ctx, version):
+        ffi.from_handle(ctx).classes.version = version
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -133,6 +150,38 @@ class Rule:
     peer: bytes = b""
     prefix: int = 0
     id: int = 1
+
+
+class Classes:
+    """seg_classes, as a program reads it."""
+
+    def __init__(self) -> None:
+        self.entries: dict[bytes, int] = {}
+        self.version = self.error = 0
+        self.room = 1 << 20
+
+    def put(self, key: bytes, number: int) -> int:
+        if self.error or len(self.entries) >= self.room:
+            return -(self.error or E2BIG)
+        self.entries[key] = number
+        return 0
+
+    def delete(self, key: bytes) -> int:
+        if self.error:
+            return -self.error
+        return 0 if self.entries.pop(key, None) is not None else -ENOENT
+
+    def find(self, ip: IPv4Address | IPv6Address) -> int:
+        """What seg_peer_class() returns; 0: ask."""
+        head = self.version.to_bytes(4, "little") + bytes([ip.version])
+        bits = int.from_bytes(head + ip.packed.ljust(16, b"\0"))
+        for length in range(168, -1, -1):
+            mask = ((1 << length) - 1) << (168 - length)
+            data = (bits & mask).to_bytes(21)
+            found = self.entries.get(struct.pack("=I", length) + data + bytes(3))
+            if found is not None:
+                return self.version << 32 | found if found else 0
+        return 0
 
 
 @dataclass(frozen=True)
@@ -155,6 +204,7 @@ class Core:
         """Key bytes → struct seg_flow."""
         self.services: dict[bytes, Any] = {}
         """Key bytes → struct seg_service."""
+        self.classes = Classes()
         self.puts = self.deletes = 0
         self._events, self._told, self.lost = 40000, 0, 0
         self.put_error = self.send_error = 0
@@ -169,6 +219,9 @@ class Core:
                 "flow_get": self.lib.t_get,
                 "flow_delete": self.lib.t_delete,
                 "service_put": self.lib.t_service,
+                "class_put": self.lib.t_class_put,
+                "class_delete": self.lib.t_class_delete,
+                "class_use": self.lib.t_class_use,
             },
         )
         config = self.ffi.new("struct sg_core_config *", (sessions, int(cache), 0))

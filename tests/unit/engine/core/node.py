@@ -19,9 +19,14 @@ from tests.unit.engine.core.harness import PORT, Core
 ALL = (PortMatch(0),)
 
 
-def head(generation: int, port: int = PORT, mode: Mode = Mode.PROTECT):
+def head(
+    generation: int, port: int = PORT, mode: Mode = Mode.PROTECT, cache: bool = True
+):
     """What sg_policy says of a port."""
-    return PortPolicy(port, mode, packets.pod_one_mac, None, Action.DENY), generation
+    mac, default = packets.pod_one_mac, Action.DENY
+    if mode is Mode.DISCOVER:
+        default = Action.ALLOW
+    return PortPolicy(port, mode, mac, None, default, cache=cache), generation
 
 
 class Node:
@@ -30,6 +35,8 @@ class Node:
     def __init__(self, module) -> None:
         self.core = Core(module)
         self.node = None
+        self.version = 0
+        """The last one of its classes."""
         self._made = self.core.ffi.new("struct sg_node **")
 
     def swap(self, blob: bytes) -> int:
@@ -39,7 +46,11 @@ class Node:
             return error
         self.node = self._made[0]
         former = self.core.ffi.new("struct sg_node **")
-        assert lib.sg_core_node_swap(core, self.node, data, len(blob), former) == 0
+        self.version += 1
+        whole = lib.sg_core_classes_write(core, self.node, self.version)
+        assert (
+            lib.sg_core_node_swap(core, self.node, whole, data, len(blob), former) == 0
+        )
         lib.sg_node_free(former[0])
         return 0
 
@@ -81,10 +92,11 @@ class Node:
         assert self.core.lib.sg_node_ask(self.node, port_id, question, found) == 0
         return tuple(rule.id if rule else 0 for rule in (found.rule, found.staged))
 
-    def judge_by(self, *rules: NodeRule, mode: Mode = Mode.PROTECT) -> None:
-        """Rules between anybody and anybody, whatever their ends say."""
+    def judge_by(
+        self, *rules: NodeRule, mode: Mode = Mode.PROTECT, cache: bool = True
+    ) -> int:
+        """Rules between anybody and anybody, whatever their ends say; the port's generation."""
         self.core.generation += 1
-        blob = pack_node(
-            NodePolicy(rules=rules), Members(), [head(self.core.generation, mode=mode)]
-        )
-        assert self.swap(blob) == 0
+        stamped = head(self.core.generation, mode=mode, cache=cache)
+        assert self.swap(pack_node(NodePolicy(rules=rules), Members(), [stamped])) == 0
+        return self.core.generation

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import socket
+from ipaddress import ip_address
 
 import pytest
 
 from pyctl import abi
+from pyctl.model.policy import Action, NodeRule, PortMatch
+from pyctl.model.workload import Mode
 from tests.unit.engine.core.harness import (
     ALLOW,
     DENY,
@@ -23,6 +26,7 @@ from tests.unit.engine.core.harness import (
 from tests.unit.engine.core.wire import CLIENT, NETS, SERVICE, Connection, udp
 
 WEB = Rule(proto=6, ports=(SERVICE, SERVICE), id=7)
+SERVED = NodeRule(7, 0, 0, (PortMatch(6, SERVICE, SERVICE),), Action.ALLOW)
 BY_KERNEL = 1 << 63
 BOTH_WAYS = pytest.mark.parametrize(
     "initiator", [EGRESS, INGRESS], ids=["egress", "ingress"]
@@ -120,10 +124,10 @@ def services(core):
 
 
 @BOTH_WAYS
-def test_a_syn_that_is_allowed_makes_its_service_known(core, net, initiator):
-    generation = core.set_policy(WEB)
-    assert core.passes(Connection(net, initiator).segment(0, "S"))
-    [(key, service)] = services(core)
+def test_a_syn_that_is_allowed_makes_its_service_known(node, net, initiator):
+    generation = node.judge_by(SERVED)
+    assert node.core.passes(Connection(net, initiator).segment(0, "S"))
+    [(key, service)] = services(node.core)
     assert (key.port_id, key.dir, key.proto, key.family) == (
         PORT,
         initiator,
@@ -131,9 +135,8 @@ def test_a_syn_that_is_allowed_makes_its_service_known(core, net, initiator):
         net.family,
     )
     assert socket.ntohs(key.service_port) == SERVICE
-    client, server = (net.pod, net.peer) if initiator == EGRESS else (net.peer, net.pod)
-    assert bytes(key.saddr).rstrip(b"\0") == net.address(client).rstrip(b"\0")
-    assert bytes(key.daddr).rstrip(b"\0") == net.address(server).rstrip(b"\0")
+    assert bytes(key.local).rstrip(b"\0") == net.address(net.pod).rstrip(b"\0")
+    assert key.peer_class == node.core.classes.find(ip_address(net.peer)) > 0
     assert (service.generation, service.verdict) == (generation, ALLOW)
     assert service.rule_id == 7
 
@@ -149,15 +152,24 @@ def test_a_syn_that_is_allowed_makes_its_service_known(core, net, initiator):
         "UDP",
         "a tag",
         "extension headers",
+        "rules of the port's own",
+        "classes that no program reads",
+        "a session of an earlier round",
     ],
 )
-def test_what_the_engine_alone_can_judge_makes_no_service_known(core, net, why):
+def test_what_the_engine_alone_can_judge_makes_no_service_known(node, net, why):
+    core = node.core
+    core.classes.error = 12 if why == "classes that no program reads" else 0
     if why == "denied":
-        core.set_policy()
+        node.judge_by()
     elif why == "recorded as a violation":
-        core.set_policy(mode="monitor")
+        node.judge_by(mode=Mode.MONITOR)
+    elif why == "rules of the port's own":
+        node.judge_by()
+        core.set_policy(WEB)
     else:
-        core.set_policy(WEB, Rule(proto=17), cache=why != "without a flow map")
+        udp_too = NodeRule(8, 0, 0, (PortMatch(17),), Action.ALLOW)
+        node.judge_by(SERVED, udp_too, cache=why != "without a flow map")
     connection = Connection(net, INGRESS)
     vlan = 5 if why == "a tag" else None
     if why == "UDP":
@@ -169,6 +181,11 @@ def test_what_the_engine_alone_can_judge_makes_no_service_known(core, net, why):
     elif why == "extension headers":
         six = NETS[1]
         core.feed(extended(Connection(six, INGRESS).segment(0, "S")))
+    elif why == "a session of an earlier round":
+        core.feed(connection.segment(0, "S"))
+        core.services.clear()
+        core.now += SECOND
+        assert core.passes(connection.segment(0, "S"))
     else:
         core.feed(connection.segment(0, "S"), vlan=vlan)
     assert core.services == {}
@@ -184,10 +201,10 @@ def extended(frame):
     return head + bytes(ip) + option + rest
 
 
-def test_in_discover_what_no_rule_denies_is_a_service(core, net):
-    core.set_policy(mode="discover")
-    assert core.passes(Connection(net, INGRESS).segment(0, "S"))
-    [(_, service)] = services(core)
+def test_in_discover_what_no_rule_denies_is_a_service(node, net):
+    node.judge_by(mode=Mode.DISCOVER)
+    assert node.core.passes(Connection(net, INGRESS).segment(0, "S"))
+    [(_, service)] = services(node.core)
     assert service.rule_id == 0
 
 

@@ -34,7 +34,9 @@ def swap(node, blob: bytes) -> int:
     data = ffi.from_buffer(blob)
     assert core.lib.sg_core_node_build(core.core, data, len(blob), made) == 0
     with no_memory(core):
-        error = core.lib.sg_core_node_swap(core.core, made[0], data, len(blob), former)
+        error = core.lib.sg_core_node_swap(
+            core.core, made[0], 0, data, len(blob), former
+        )
     core.lib.sg_node_free(former[0])
     return int(error)
 
@@ -62,7 +64,7 @@ def test_nor_does_one_of_whose_ports_one_is_impossible(allowing, net):
     made, former = ffi.new("struct sg_node **"), ffi.new("struct sg_node **")
     data = ffi.from_buffer(blob)
     assert core.lib.sg_core_node_build(core.core, data, len(blob), made) == 0
-    error = core.lib.sg_core_node_swap(core.core, made[0], data, len(blob), former)
+    error = core.lib.sg_core_node_swap(core.core, made[0], 0, data, len(blob), former)
     assert error < 0
     assert former[0] == made[0]
     core.lib.sg_node_free(former[0])

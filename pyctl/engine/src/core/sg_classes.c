@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* Tells the programs the class of each address. In: the node's policy, its members. Out: sg_io's class_*().
+ *
+ * Why no program takes a class for another one:
+ * - A version's classes never change their meaning, and its number is never used again, also not by the next engine: a
+ *   service of a class says the same as long as its generation holds, whoever has the class by then.
+ * - A version is read once all of it is there, and what is deleted is of a version that programs have ceased to read. An
+ *   engine that ends in between leaves the one in force as it was; its successor sweeps away what it had begun.
+ * - A member's address has its new class before the delta is acknowledged, so before the generations that go with it are
+ *   published. Until then an old service may be found for the new class, as if the peer had changed first, and its port
+ *   next; one of a new generation is found for the new class alone, because programs read the generation first.
+ * - An address without an entry of its own is judged by its network's. So where an entry is refused, there is no version
+ *   in force, and programs ask, until the next policy. */
+#include "core/sg_classes.h"
+
+#include <errno.h>
+
+struct writing {
+	const struct sg_io *io;
+	__u32 version;
+	__u32 left;
+};
+
+static int put(void *context, const struct seg_class_key *key, __u32 class)
+{
+	struct writing *writing = context;
+	struct seg_class_key own = *key;
+
+	if (!writing->left--)
+		return -E2BIG;
+	own.version = writing->version;
+	return writing->io->class_put(writing->io->ctx, &own, class);
+}
+
+__u32 sg_core_classes_write(const struct sg_core *core, struct sg_node *node, __u32 version)
+{
+	struct writing writing = { &core->io, version, SEG_CLASSES_MAX / 2 };
+
+	return version && !sg_node_classes(node, put, &writing) ? version : 0;
+}
+
+void sg_classes_use(struct sg_core *core, __u32 version)
+{
+	core->class_version = version;
+	core->io.class_use(core->io.ctx, version);
+}
+
+void sg_core_classes_rewrite(struct sg_core *core, __u32 version)
+{
+	if (core->node)
+		sg_classes_use(core, sg_core_classes_write(core, core->node, version));
+}
+
+void sg_classes_follow(struct sg_core *core, const struct sg_member *member)
+{
+	struct seg_class_key key;
+	__u32 class;
+	int held, error;
+
+	if (!core->class_version || !member->family)
+		return;
+	key = sg_class_key(member->family, member->address, member->family == SEG_FAMILY_IPV4 ? 32 : 128);
+	key.version = core->class_version;
+	class = sg_node_peer_class(core->node, member->family, member->address, &held);
+	if (held)
+		error = core->io.class_put(core->io.ctx, &key, class);
+	else
+		error = core->io.class_delete(core->io.ctx, &key);
+	if (error && error != -ENOENT)
+		sg_classes_use(core, 0);
+}
