@@ -48,7 +48,7 @@ void sg_classmap_use(const struct sg_flowmap *maps, __u32 version)
 
 void sg_classmap_sweep(const struct sg_flowmap *maps)
 {
-	struct seg_class_key key, next;
+	struct seg_class_key key = { 0 }, next;
 	int end = element(maps, BPF_MAP_GET_NEXT_KEY, NULL, &key);
 
 	/* Get the next key before deleting this one, because a missing key's successor is the first. */
