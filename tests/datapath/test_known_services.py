@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from ipaddress import ip_network
 
 import pytest
 
@@ -56,6 +57,49 @@ def connections(
     )
     assert made.heard()["ready"]
     return made
+
+
+# One connection from each of these addresses of the client.
+_EACH_ONCE = """
+ip, port, wait = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+for source in sys.argv[4:]:
+    try:
+        with socket.create_connection((ip, port), wait, (source, 0)) as talk:
+            talk.sendall(b"x"); say(source=source, ok=talk.recv(1) == b"x")
+    except OSError as error:
+        say(source=source, ok=False, why=str(error))
+"""
+
+NETS = """
+groups:
+  clients: {{cidrs: [{net}]}}
+  few: {{cidrs: [{few}]}}
+  web: {{selector: {{name: web}}}}
+  good: {{selector: {{name: good}}}}
+modes: {{web: protect}}
+rules:
+  - {{id: 2, from: good, to: web, ports: [tcp/8080], action: {good}}}
+  - {{id: 4, from: few, to: web, ports: [tcp/8080], action: deny}}
+  - {{id: 3, from: clients, to: web, ports: [tcp/8080], action: allow}}
+"""
+
+
+def each_once(client: Netns, sources: list[str], wait: float = 3) -> dict[str, bool]:
+    """By source: whether its connection to web was answered."""
+    target = IP6 if ":" in sources[0] else IP
+    program = Program(client, _EACH_ONCE, target, str(PORT), str(wait), *sources)
+    return {(one := program.heard())["source"]: one["ok"] for _ in sources}
+
+
+def more_addresses(client: Netns, net: str, first: int, count: int) -> list[str]:
+    """Give the client these of the network's addresses, too."""
+    known = ip_network(net)
+    found = [str(known[first + n]) for n in range(count)]
+    option = "nodad" if known.version == 6 else ""
+    client.batch(
+        *(f"addr add {one}/{known.prefixlen} dev eth0 {option}" for one in found)
+    )
+    return found
 
 
 @pytest.fixture
@@ -188,3 +232,39 @@ def test_without_a_flow_cache_nothing_is_opened_by_the_kernel(lab, pods, agent):
     stream = connections(client, 20)
     assert all(stream.heard()["ok"] for _ in range(20))
     assert agent.counts("web").get("flow_allow", 0) == 0
+
+
+@pytest.mark.parametrize("net", [packets.net_ip4, packets.net_ip6])
+def test_the_clients_of_a_network_cost_the_engine_one_connection(agent, pods, net):
+    """Those of a narrower one are judged by their own rule, whoever has come before."""
+    web, client = pods
+    known = ip_network(net)
+    few = next(known.subnets(new_prefix=28 if known.version == 4 else 124))
+    few = ip_network((int(few.network_address) + 0xE0, few.prefixlen))
+    sources = more_addresses(client, net, 0x40, 100)
+    denied = more_addresses(client, net, 0xE1, 3)
+    agent.attach(web, "web")
+    agent.policy(NETS.format(net=net, few=few, good="allow"))
+    assert each_once(client, sources[:1]) == {sources[0]: True}
+    before = agent.counts("web")["to_engine"]
+    assert set(each_once(client, sources[1:]).values()) == {True}
+    assert agent.counts("web")["to_engine"] - before < 20
+    assert set(each_once(client, denied, wait=0.3).values()) == {False}
+    assert set(each_once(client, sources).values()) == {True}
+    wait_for(lambda: sum(one["flows"] for one in ended(agent)) >= 200, 20)
+
+
+def test_an_address_that_becomes_a_workloads_is_judged_as_the_workload(agent, pods):
+    """Its network stays open to all others; when the workload goes, it is one of the network again."""
+    web, client = pods
+    net = packets.net_ip4
+    few = f"{packets.leased_ip4}/32"
+    sources = more_addresses(client, net, 0x40, 3)
+    agent.attach(web, "web")
+    agent.policy(NETS.format(net=net, few=few, good="deny"))
+    assert set(each_once(client, sources).values()) == {True}
+    for _ in range(3):
+        agent.attach(client, "good")
+        assert set(each_once(client, sources[:1], wait=0.3).values()) == {False}
+        agent.cli("detach", "good")
+        assert set(each_once(client, sources[:1]).values()) == {True}
