@@ -68,6 +68,13 @@ static int world_service(void *ctx, const struct seg_service_key *key, const str
 	return service->verdict == SEG_VERDICT_ALLOW ? 0 : -22;
 }
 
+static void world_credit(void *ctx, __u16 port_id, __s64 connections)
+{
+	(void)ctx;
+	if (!port_id || connections > 1 << 14)
+		abort();
+}
+
 /* A program opens a connection of the service, or tells of one once more. */
 static void open_one(struct sg_core *core, struct world *world, uint8_t choice, uint64_t now)
 {
@@ -176,7 +183,8 @@ static void drain(struct sg_core *core)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct world world = { 0 };
-	struct sg_io io = { &world, world_send, world_put, world_get, world_delete, world_service };
+	struct sg_io io = { &world, world_send, world_put, world_get, world_delete, world_service,
+			     world_credit };
 	struct sg_core_config config = { .max_sessions = 40, .flow_cache = 1 };
 	struct sg_core *core = sg_core_new(&io, &config);
 	const uint8_t *at = data, *end = data + size;

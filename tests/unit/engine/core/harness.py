@@ -49,6 +49,7 @@ extern "Python" int t_put(void *, int, const void *, const struct seg_flow *);
 extern "Python" int t_get(void *, int, const void *, struct seg_flow *);
 extern "Python" int t_delete(void *, int, const void *, struct seg_flow *);
 extern "Python" int t_service(void *, const struct seg_service_key *, const struct seg_service *);
+extern "Python" void t_credit(void *, uint16_t, long long);
 """
 SECOND = 1_000_000_000
 PORT, OTHER_PORT = 0x0107, 0x0203
@@ -98,7 +99,7 @@ def build(directory: Path) -> Any:
 
 
 def _bind(ffi: Any) -> None:
-    """The world's five functions: each belongs to the Core in ctx."""
+    """The world's six functions: each belongs to the Core in ctx."""
 
     @ffi.def_extern()
     def t_send(ctx, frame):
@@ -119,6 +120,10 @@ def _bind(ffi: Any) -> None:
     @ffi.def_extern()
     def t_service(ctx, key, service):
         return ffi.from_handle(ctx).on_service(key, service)
+
+    @ffi.def_extern()
+    def t_credit(ctx, port_id, connections):
+        ffi.from_handle(ctx).credits[port_id] = connections
 
 
 @dataclass(frozen=True)
@@ -155,6 +160,8 @@ class Core:
         """Key bytes → struct seg_flow."""
         self.services: dict[bytes, Any] = {}
         """Key bytes → struct seg_service."""
+        self.credits: dict[int, int] = {}
+        """Port → how many connections programs may open."""
         self.puts = self.deletes = 0
         self._events, self._told, self.lost = 40000, 0, 0
         self.put_error = self.send_error = 0
@@ -169,6 +176,7 @@ class Core:
                 "flow_get": self.lib.t_get,
                 "flow_delete": self.lib.t_delete,
                 "service_put": self.lib.t_service,
+                "credit": self.lib.t_credit,
             },
         )
         config = self.ffi.new("struct sg_core_config *", (sessions, int(cache), 0))
