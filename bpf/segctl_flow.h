@@ -103,6 +103,9 @@ struct seg_service {
 };
 SEG_ABI_SIZE(seg_service, 32);
 
+/* seg_credits: array by port id of __s64: how many connections programs may still open for the port. The engine writes it
+ * whenever it has learned of one; programs count it down. Mmapable. */
+
 /* seg_opens: ring buffer for the engine: a connection that a program opened, with both entries. Where it is full, the
  * SYN goes to the engine. */
 struct seg_open_event {

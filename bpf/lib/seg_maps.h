@@ -35,6 +35,7 @@ SEG_LAYOUT(seg_flows4, struct seg_flow_key4, struct seg_flow);
 SEG_LAYOUT(seg_flows6, struct seg_flow_key6, struct seg_flow);
 SEG_LAYOUT(seg_classes, struct seg_class_key, __u32);
 SEG_LAYOUT(seg_services, struct seg_service_key, struct seg_service);
+SEG_LAYOUT(seg_credits, __u32, __s64);
 SEG_LAYOUT(seg_control, __u32, struct seg_control);
 SEG_LAYOUT(seg_shares, __u32, struct seg_share);
 SEG_LAYOUT(seg_addrs, struct seg_addr_key, __u8);

@@ -94,6 +94,7 @@ SEG_INLINE int seg_open(struct __sk_buff *skb, const struct seg_pkt *pkt, __u16 
 	const struct seg_service *service;
 	const struct seg_control *control;
 	const __u64 *current;
+	__s64 *credit;
 	__u32 index = port_id, zero = 0;
 	long error;
 
@@ -102,8 +103,9 @@ SEG_INLINE int seg_open(struct __sk_buff *skb, const struct seg_pkt *pkt, __u16 
 		return SEG_R_NONE;
 	current = seg_map_lookup(seg_gens, &index);
 	control = seg_map_lookup(seg_control, &zero);
+	credit = seg_map_lookup(seg_credits, &index);
 	/* While the engine paces those that ask it, what costs it something is paced, too. */
-	if (!current || !control || control->opens_nothing ||
+	if (!current || !control || control->opens_nothing || !credit || *credit <= 0 ||
 	    (control->share_gap_ns && seg_engine_is_alive(control)))
 		return SEG_R_NONE;
 	/* Before the class: what a new generation means of an address is in seg_classes by then. */
@@ -115,6 +117,8 @@ SEG_INLINE int seg_open(struct __sk_buff *skb, const struct seg_pkt *pkt, __u16 
 	service = seg_map_lookup(seg_services, &key);
 	if (!service || !seg_service_allows(service, &key, control, event.generation, &event))
 		return SEG_R_NONE;
+	/* One for each record, also of what is opened after all by the engine: the ring has room for every port. */
+	__sync_fetch_and_add(credit, -1);
 	flow.last_seen_ns = bpf_ktime_get_ns();
 	flow.generation = event.generation;
 	flow.session = event.session = flow.last_seen_ns | SEG_OPENED_BY_KERNEL;

@@ -73,6 +73,7 @@ MAPS: Mapping[str, bpf.MapLayout] = {
         "SEG_SERVICES_MAX",
         0,
     ),
+    "seg_credits": _array(8, "SEG_PORT_IDS", bpf.BPF_F_MMAPABLE),
     "seg_opens": _layout(bpf.BPF_MAP_TYPE_RINGBUF, 0, 0, "SEG_OPENS_BYTES", 0),
     "seg_closes": _layout(bpf.BPF_MAP_TYPE_RINGBUF, 0, 0, "SEG_CLOSES_BYTES", 0),
 }

@@ -88,6 +88,13 @@ static void world_class_use(void *ctx, uint32_t version)
 	(void)version;
 }
 
+static void world_credit(void *ctx, __u16 port_id, __s64 connections)
+{
+	(void)ctx;
+	if (!port_id || connections > 1 << 14)
+		abort();
+}
+
 /* A program opens a connection of the service, or tells of one once more. */
 static void open_one(struct sg_core *core, struct world *world, uint8_t choice, uint64_t now)
 {
@@ -197,7 +204,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct world world = { 0 };
 	struct sg_io io = { &world, world_send, world_put, world_get, world_delete, world_service,
-			     world_class_put, world_class_delete, world_class_use };
+			     world_class_put, world_class_delete, world_class_use,
+			     world_credit };
 	struct sg_core_config config = { .max_sessions = 40, .flow_cache = 1 };
 	struct sg_core *core = sg_core_new(&io, &config);
 	const uint8_t *at = data, *end = data + size;

@@ -84,6 +84,7 @@ class Lab:
                     opened.delete(key)
         for port_id in (PORT, OTHER_PORT):
             self.generation(0, port_id)
+            self.credit(1 << 30, port_id)
             size = abi.sizeof("seg_reinject_port")
             self.write("seg_reinject", struct.pack("=I", port_id), bytes(size))
         self.heartbeat()
@@ -109,6 +110,12 @@ class Lab:
     def generation(self, generation: int, port_id: int = PORT) -> None:
         self.write(
             "seg_gens", struct.pack("=I", port_id), struct.pack("=Q", generation)
+        )
+
+    def credit(self, connections: int, port_id: int = PORT) -> None:
+        """So many connections may programs open for the port."""
+        self.write(
+            "seg_credits", struct.pack("=I", port_id), struct.pack("=q", connections)
         )
 
     def port_value(

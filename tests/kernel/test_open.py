@@ -253,6 +253,23 @@ def test_no_program_opens_while_the_engine_does_not_want_it(
     assert opens.read() == []
 
 
+def test_a_port_opens_as_many_as_it_has_credit_for(kernel: Lab, opens: RingReader):
+    """Those that have an entry already cost one too: they took a place in the ring."""
+    steer(kernel, "vex")
+    kernel.credit(3)
+    allow(kernel, service("vex", 4))
+    frame = bytearray(syn("vex"))
+    at = len(frame) - 20
+    met = []
+    for sport in (1, 2, 2, 3):
+        frame[at : at + 2] = struct.pack("!H", sport)
+        met.append(kernel.run("vex", bytes(frame)).reason)
+    assert met == ["flow_allow", "flow_allow", "to_engine", "to_engine"]
+    assert len(opens.read()) == 2
+    kernel.credit(1)
+    assert kernel.run("vex", bytes(frame)).reason == "flow_allow"
+
+
 @pytest.mark.parametrize("fail", ["open", "closed"])
 def test_without_a_live_engine_a_known_service_goes_on_opening(kernel: Lab, fail):
     kernel.port("vex", "protect", *(["FAIL_OPEN"] if fail == "open" else []))

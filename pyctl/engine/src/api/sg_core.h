@@ -26,7 +26,7 @@ struct sg_frame {
 	__u8 made;		/* by the engine: not received, so not counted as sent on */
 };
 
-/* The world. Every function returns 0 or -errno; ctx comes back as given. */
+/* The world. Every function with a result returns 0 or -errno; ctx comes back as given. */
 struct sg_io {
 	void *ctx;
 	/* Queue a frame towards vbr. The bytes are copied or sent before it returns. */
@@ -41,6 +41,8 @@ struct sg_io {
 	int (*class_put)(void *ctx, const struct seg_class_key *key, __u32 class);
 	int (*class_delete)(void *ctx, const struct seg_class_key *key);
 	void (*class_use)(void *ctx, __u32 version);
+	/* Let programs open so many connections for the port from now on. */
+	void (*credit)(void *ctx, __u16 port_id, __s64 connections);
 };
 
 /* One compiled rule, as the workload's port sees it: the first that matches decides. */
@@ -270,11 +272,11 @@ void sg_core_free(struct sg_core *core);
 
 /* Judge one frame; sends on through io what passes, unless it is a tap's copy (TAPMAC). */
 void sg_core_frame(struct sg_core *core, const struct sg_frame *frame, __u64 now_ns);
-/* Make the session of a connection that a program opened, as its SYN would have made it. An event that was handled before
- * changes nothing. */
+/* Make the session of a connection that a program opened, as its SYN would have made it; that of a deleted port ends in the
+ * next ticks. An event that was handled before changes nothing. */
 void sg_core_open_event(struct sg_core *core, const struct seg_open_event *event, __u64 now_ns);
-/* Return whether sessions and flow maps have room for as many connections as programs can open before they learn that
- * there is none. */
+/* Return whether sessions and flow maps have room for the connections that programs open before they learn that there is
+ * none. */
 int sg_core_has_room(const struct sg_core *core);
 /* Handle a FIN or RST that the kernel let pass. The event of a session that is gone is ignored. */
 void sg_core_close_event(struct sg_core *core, const struct seg_close_event *event, __u64 now_ns);

@@ -13,7 +13,6 @@
 #include "packet/sg_decode.h"
 #include "verdict/sg_judge.h"
 
-enum { OPENS_MAX = SEG_OPENS_BYTES / (8 + sizeof(struct seg_open_event)) };	/* that wait in the ring */
 /* Each may cost four system calls, for which frames wait. A frame opens one session at most, which has two timers: with
  * fewer timers for each frame, sessions would pile up while every round is full. */
 enum { DUE_PER_TICK = 32, DUE_PER_FRAME = 2, FRAMES_MAX = 64, CLOSED_PER_TICK = 64 };
@@ -278,17 +277,15 @@ void sg_core_open_event(struct sg_core *core, const struct seg_open_event *event
 	if (s && (s->opened == event->session || (s->cached && s->put_ns >= c.now_ns)))
 		return;
 	s = sg_open_adopt(&c, event, s);
-	/* The policy comes later, or the port is gone. */
-	if (s && !c.port->rules)
+	if (core->deleted[event->key.port_id])
+		sg_port_close(core, event->key.port_id, now_ns);
+	else if (s && !c.port->rules)
 		sg_flow_resume(core, s);
 }
 
 int sg_core_has_room(const struct sg_core *core)
 {
-	__u32 entries = core->cache_limit < SEG_FLOWS_MAX ? core->cache_limit : SEG_FLOWS_MAX;
-
-	return core->table.count + OPENS_MAX < core->table.max / 4 * 3 &&
-	       core->cache.entries + 2 * OPENS_MAX < entries / 2;
+	return sg_open_has_room(core);
 }
 
 void sg_core_close_event(struct sg_core *core, const struct seg_close_event *event, __u64 now_ns)

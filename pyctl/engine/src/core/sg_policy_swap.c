@@ -45,6 +45,7 @@ static void enforce(struct sg_core *core, struct sg_ruleset *set)
 
 	free(port->rules);
 	port->rules = set;
+	core->deleted[set->policy.port_id] = 0;
 	if (set->policy.flags & SG_POLICY_NO_CACHE)
 		core->sweep = 1;
 }

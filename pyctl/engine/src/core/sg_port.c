@@ -98,6 +98,7 @@ void sg_core_port_delete(struct sg_core *core, __u16 port_id)
 {
 	if (core->node)
 		sg_node_port_delete(core->node, port_id);
+	core->deleted[port_id] = 1;
 	if (port_id && core->ports[port_id])
 		sg_port_close(core, port_id, core->now_ns);
 }

@@ -61,6 +61,11 @@ static int io_service_put(void *context, const struct seg_service_key *key, cons
 	return sg_flowmap_put_service(&((struct sg_engine *)context)->maps, key, service);
 }
 
+static void io_credit(void *context, __u16 port_id, __s64 connections)
+{
+	sg_flowmap_credit(&((struct sg_engine *)context)->maps, port_id, connections);
+}
+
 static int io_flow_delete(void *context, int family, const void *key, struct seg_flow *last)
 {
 	return sg_flowmap_delete(&((struct sg_engine *)context)->maps, family, key, last);
@@ -93,6 +98,7 @@ struct sg_io sg_loop_io(struct sg_engine *engine)
 		.class_put = io_class_put,
 		.class_delete = io_class_delete,
 		.class_use = io_class_use,
+		.credit = io_credit,
 	};
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* Connections that the programs open; see the header. In: sessions, records of the kernel. Out: services, sessions.
- * I/O: sg_io's service_put. */
+ * I/O: sg_io's service_put and credit. */
 #include "flow/sg_open.h"
 
 #include <arpa/inet.h>
@@ -8,6 +8,45 @@
 #include "flow/sg_cache.h"
 #include "flow/sg_flow.h"
 #include "session/sg_tcp.h"
+
+enum {
+	OPENS_MAX = SEG_OPENS_BYTES / (8 + sizeof(struct seg_open_event)),	/* that the ring has room for */
+	RESERVE = 16,	/* a part of the table, and of the flow maps, that small ones leave for what the ring holds */
+};
+
+static __u32 min(__u32 a, __u32 b)
+{
+	return a < b ? a : b;
+}
+
+/* Entries of the flow maps that may be there before programs open nothing more: open connections need the others. */
+static __u32 entries_max(const struct sg_core *core)
+{
+	return min(core->cache_limit, SEG_FLOWS_MAX) / 4 * 3;
+}
+
+/* How many connections may wait in the ring. */
+static __u32 opens_max(const struct sg_core *core)
+{
+	return min(OPENS_MAX, min(core->table.max, entries_max(core)) / RESERVE);
+}
+
+int sg_open_has_room(const struct sg_core *core)
+{
+	__u32 opens = opens_max(core);
+
+	return core->table.count + opens < core->table.max && core->cache.entries + 2 * opens < entries_max(core);
+}
+
+/* Let programs open for the port up to half of what may wait in the ring, and not so many that it has more entries in the flow
+ * maps than are left for others (as sg_table_room() shares the table). */
+static void give_credit(const struct sg_core *core, __u16 port_id)
+{
+	__s64 left = (__s64)entries_max(core) - (__s64)core->cache.entries;
+	__s64 credit = (left - (__s64)core->ports[port_id]->cache.entries) / 4, most = (opens_max(core) + 1) / 2;
+
+	core->io.credit(core->io.ctx, port_id, credit < most ? credit : most);
+}
 
 /* Name the peer by its class. Returns 0 where that is not what the packet was judged by, or no program would find it. */
 static int name_ends(const struct sg_context *c, const struct sg_session *s, struct seg_service_key *key)
@@ -39,6 +78,7 @@ void sg_open_learn(const struct sg_context *c, const struct sg_session *s)
 	    !name_ends(c, s, &key))
 		return;
 	c->core->io.service_put(c->core->io.ctx, &key, &service);
+	give_credit(c->core, p->port_id);
 }
 
 void sg_open_packet(const struct seg_flow_key6 *key, __u8 family, struct sg_packet *p)
@@ -94,5 +134,6 @@ struct sg_session *sg_open_adopt(const struct sg_context *c, const struct seg_op
 	s->opened = event->session;
 	s->generation = event->generation;
 	sg_cache_adopt(c, s);
+	give_credit(c->core, s->key.port_id);
 	return s;
 }

@@ -9,6 +9,8 @@
  * says no more than its addresses and ports, and was allowed by them alone: by no staged rule's leave, and no mode's that
  * only records. Ports with a list of their own (struct sg_policy) have no classes, so nothing is learned for them. */
 void sg_open_learn(const struct sg_context *c, const struct sg_session *s);
+/* Return whether sessions and flow maps have room for what programs may open before the engine takes it in. */
+int sg_open_has_room(const struct sg_core *core);
 /* The packet that a key of the kernel's rings is of, as a SYN. */
 void sg_open_packet(const struct seg_flow_key6 *key, __u8 family, struct sg_packet *p);
 /* Return the session of a connection that a program opened, with both its entries in place. c->key and the packet are of

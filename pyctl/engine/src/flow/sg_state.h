@@ -51,6 +51,7 @@ struct sg_core {
 	__u32 class_version;		/* of seg_classes: the node's; 0: none that is whole */
 	struct sg_port *ports[SEG_PORT_IDS];	/* [0] collects what belongs to no port */
 	__u16 closing;			/* the first deleted port with sessions; 0: none */
+	__u8 deleted[SEG_PORT_IDS];	/* 1: the port was deleted, and has had no policy since */
 	struct sg_table table;
 	struct sg_frags frags;
 	struct sg_report report;

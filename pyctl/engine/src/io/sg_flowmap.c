@@ -11,6 +11,7 @@
 #include "io/sg_pin.h"
 #include "segctl_seal.h"
 
+enum { CREDITS_BYTES = SEG_PORT_IDS * sizeof(__s64) };
 #define KERNEL_ENOTSUPP 524	/* not among the userland errnos */
 
 void sg_flowmap_init(struct sg_flowmap *maps)
@@ -30,16 +31,36 @@ void sg_flowmap_close(struct sg_flowmap *maps)
 		close(maps->classes);
 	if (maps->control)
 		munmap(maps->control, sizeof(*maps->control));
+	if (maps->credits)
+		munmap(maps->credits, CREDITS_BYTES);
+	maps->credits = NULL;
 	maps->fd4 = maps->fd6 = maps->services = maps->classes = -1;
 	maps->control = NULL;
+}
+
+/* Map an array's memory into *memory. Returns 0 or -errno. */
+static int map_array(const char *directory, const char *name, __u32 value_size, size_t bytes, void *memory)
+{
+	__u32 unused = 0;
+	int fd = sg_pin_open(directory, name, BPF_MAP_TYPE_ARRAY, sizeof(__u32), value_size, &unused), error = 0;
+	void *page;
+
+	if (fd < 0)
+		return fd;
+	page = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (page == MAP_FAILED)
+		error = -errno;
+	else
+		memcpy(memory, &page, sizeof(page));
+	close(fd);
+	return error;
 }
 
 int sg_flowmap_open(struct sg_flowmap *maps, const char *directory)
 {
 	struct sg_flowmap found = { .fd4 = -1, .fd6 = -1, .services = -1, .classes = -1, .cache = maps->cache };
-	int control = -1, error = 0;
 	__u32 unused = 0;
-	void *page;
+	int error = 0;
 
 	found.fd4 = sg_pin_open(directory, "seg_flows4", BPF_MAP_TYPE_HASH,
 			     sizeof(struct seg_flow_key4), sizeof(struct seg_flow),
@@ -51,24 +72,18 @@ int sg_flowmap_open(struct sg_flowmap *maps, const char *directory)
 				     sizeof(struct seg_service), &unused);
 	found.classes = sg_pin_open(directory, "seg_classes", BPF_MAP_TYPE_LPM_TRIE, sizeof(struct seg_class_key),
 				    sizeof(__u32), &unused);
-	control = sg_pin_open(directory, "seg_control", BPF_MAP_TYPE_ARRAY, sizeof(__u32),
-			   sizeof(struct seg_control), &unused);
 	if (found.fd4 < 0 || found.fd6 < 0)
 		error = found.fd4 < 0 ? found.fd4 : found.fd6;
 	else if (found.services < 0 || found.classes < 0)
 		error = found.services < 0 ? found.services : found.classes;
-	else if (control < 0)
-		error = control;
+	if (!error)
+		error = map_array(directory, "seg_credits", sizeof(__s64), CREDITS_BYTES, &found.credits);
+	if (!error)
+		error = map_array(directory, "seg_control", sizeof(*found.control), sizeof(*found.control),
+				  &found.control);
 	if (!error) {
-		page = mmap(NULL, sizeof(*found.control), PROT_READ | PROT_WRITE, MAP_SHARED,
-			    control, 0);
-		if (page == MAP_FAILED)
-			error = -errno;
-		else
-			found.control = page;
-		if (!error)
-			found.control->share_ahead_ns = SEG_SHARE_AHEAD_NS;
-		if (!error && getrandom(&found.control->share_seed, sizeof(__u64), 0) != sizeof(__u64))
+		found.control->share_ahead_ns = SEG_SHARE_AHEAD_NS;
+		if (getrandom(&found.control->share_seed, sizeof(__u64), 0) != sizeof(__u64))
 			error = -EIO;
 		/* One for the map's life: a former engine's verdicts hold while this one starts. */
 		if (!error && !found.control->flow_secret[0] &&
@@ -76,8 +91,6 @@ int sg_flowmap_open(struct sg_flowmap *maps, const char *directory)
 			    sizeof(found.control->flow_secret))
 			error = -EIO;
 	}
-	if (control >= 0)
-		close(control);
 	if (error) {
 		sg_flowmap_close(&found);
 		return error;
@@ -136,6 +149,12 @@ int sg_flowmap_put_service(const struct sg_flowmap *maps, const struct seg_servi
 	attr.key = sg_bpf_pointer(key);
 	attr.value = sg_bpf_pointer(&sealed);
 	return (int)sg_bpf(BPF_MAP_UPDATE_ELEM, &attr);
+}
+
+void sg_flowmap_credit(const struct sg_flowmap *maps, __u16 port_id, __s64 connections)
+{
+	if (maps->credits)
+		__atomic_store_n(&maps->credits[port_id], connections, __ATOMIC_RELAXED);
 }
 
 void sg_flowmap_opens_nothing(const struct sg_flowmap *maps, int nothing)

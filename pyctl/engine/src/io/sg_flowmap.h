@@ -12,6 +12,7 @@ struct sg_flowmap {
 	int fd6;
 	int services;
 	int classes;
+	__s64 *credits;			/* by port; NULL: none */
 	struct seg_control *control;	/* NULL: none */
 	int cache;			/* 0: verdicts are kept out of the maps */
 	__u32 capacity;			/* entries of both */
@@ -31,6 +32,8 @@ int sg_flowmap_delete(const struct sg_flowmap *maps, int family, const void *key
 		      struct seg_flow *last);
 int sg_flowmap_put_service(const struct sg_flowmap *maps, const struct seg_service_key *key,
 			   const struct seg_service *service);
+/* Say how many connections programs may open for the port from now on. */
+void sg_flowmap_credit(const struct sg_flowmap *maps, __u16 port_id, __s64 connections);
 /* Say whether programs may open connections by themselves. */
 void sg_flowmap_opens_nothing(const struct sg_flowmap *maps, int nothing);
 /* Delete every entry of both maps. */

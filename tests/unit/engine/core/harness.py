@@ -54,6 +54,7 @@ extern "Python" int t_service(void *, const struct seg_service_key *, const stru
 extern "Python" int t_class_put(void *, const struct seg_class_key *, uint32_t);
 extern "Python" int t_class_delete(void *, const struct seg_class_key *);
 extern "Python" void t_class_use(void *, uint32_t);
+extern "Python" void t_credit(void *, uint16_t, long long);
 """
 SECOND = 1_000_000_000
 PORT, OTHER_PORT = 0x0107, 0x0203
@@ -137,6 +138,10 @@ def _bind(ffi: Any) -> None:
     def t_class_use(ctx, version):
         ffi.from_handle(ctx).classes.version = version
 
+    @ffi.def_extern()
+    def t_credit(ctx, port_id, connections):
+        ffi.from_handle(ctx).credits[port_id] = connections
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -205,6 +210,8 @@ class Core:
         self.services: dict[bytes, Any] = {}
         """Key bytes → struct seg_service."""
         self.classes = Classes()
+        self.credits: dict[int, int] = {}
+        """Port → how many connections programs may open."""
         self.puts = self.deletes = 0
         self._events, self._told, self.lost = 40000, 0, 0
         self.put_error = self.send_error = 0
@@ -222,6 +229,7 @@ class Core:
                 "class_put": self.lib.t_class_put,
                 "class_delete": self.lib.t_class_delete,
                 "class_use": self.lib.t_class_use,
+                "credit": self.lib.t_credit,
             },
         )
         config = self.ffi.new("struct sg_core_config *", (sessions, int(cache), 0))

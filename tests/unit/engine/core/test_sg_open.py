@@ -6,6 +6,7 @@ import socket
 from ipaddress import ip_address
 
 import pytest
+from scapy.layers.inet import TCP
 
 from pyctl import abi
 from pyctl.model.policy import Action, NodeRule, PortMatch
@@ -17,6 +18,7 @@ from tests.unit.engine.core.harness import (
     END,
     FIN,
     INGRESS,
+    OTHER_PORT,
     PORT,
     RST,
     SECOND,
@@ -344,21 +346,38 @@ def test_a_repeated_syn_belongs_to_it(core, net, kernel):
     assert list(session.packets) == [2, 0]
 
 
-def test_without_a_policy_yet_the_flow_is_counted_and_waits_for_one(core, net, kernel):
+def test_without_a_policy_yet_the_flow_is_counted_and_waits_for_one(
+    core_module, core, net, kernel
+):
     """As what a former engine left is: a new one reads the ring before it has been taught."""
     kernel.opens(CLIENT)
     core.kernel_carries(3, way=kernel.initiator)
-    core.lib.sg_core_port_delete(core.core, PORT)
-    core.now += SECOND
-    kernel.records[0].session = BY_KERNEL | core.now
+    new = Core(core_module)
+    new.flows, new.now, new.generation = core.flows, core.now, core.generation
+    kernel.core = new
     kernel.tells()
-    (session,) = core.sessions()
+    (session,) = new.sessions()
     assert (list(session.packets), session.kernel_packets) == ([4, 0], 4)
-    assert core.flows == {}
-    core.set_policy(WEB)
-    assert core.passes(Connection(net, kernel.initiator).segment(0, "A"))
-    (session,) = core.sessions()
+    assert new.flows == {}
+    new.set_policy(WEB)
+    assert new.passes(Connection(net, kernel.initiator).segment(0, "A"))
+    (session,) = new.sessions()
     assert list(session.packets) == [5, 0]
+    new.close()
+
+
+@pytest.mark.parametrize("since", [0, 2], ids=["just now", "a while ago"])
+def test_a_port_that_was_deleted_meanwhile_stays_so(core, kernel, since):
+    """Its last connections are told, and nothing of them is kept."""
+    kernel.opens(CLIENT)
+    core.kernel_carries(3, way=kernel.initiator)
+    core.lib.sg_core_port_delete(core.core, PORT)
+    core.advance(since)
+    kernel.tells()
+    core.advance(0.3)
+    assert core.flows == {}
+    assert core.sessions() == []
+    assert [end.packets for end in ends(core)] == [4]
 
 
 def test_without_memory_for_it_the_flow_is_told_and_goes_on_in_the_engine(core, kernel):
@@ -372,12 +391,62 @@ def test_without_memory_for_it_the_flow_is_told_and_goes_on_in_the_engine(core, 
     assert [end.packets for end in ends(core)] == [1]
 
 
-@pytest.mark.parametrize(("sessions", "room"), [(262144, True), (13107, False)])
-def test_programs_open_nothing_without_room_for_all_that_they_may(
-    core_module, sessions, room
-):
+def open_all(kernel: Kernel, most: int) -> int:
+    """Connections one after the other, while there is room and the port has credit; how many."""
+    core = kernel.core
+    for number in range(most):
+        if not core.lib.sg_core_has_room(core.core) or core.credits.get(PORT, 1) <= 0:
+            return number
+        kernel.opens(10000 + number)
+        kernel.tells()
+        kernel.records.clear()
+    return most
+
+
+@pytest.mark.parametrize(
+    ("sessions", "limit", "room"),
+    [(262144, None, 1000), (1000, None, 1000), (262144, 1000, 187), (1000, 40, 7)],
+)
+def test_little_room_is_a_little_and_not_none(core_module, net, sessions, limit, room):
+    """Three eighths of the entries are a port's that is alone."""
     made = Core(core_module, sessions)
-    try:
-        assert bool(made.lib.sg_core_has_room(made.core)) is room
-    finally:
-        made.close()
+    if limit is not None:
+        made.lib.sg_core_cache_limit(made.core, limit)
+    made.set_policy(WEB)
+    assert made.lib.sg_core_has_room(made.core)
+    opened = open_all(Kernel(made, net, INGRESS), 1000)
+    assert room <= opened <= room + 1
+    made.close()
+
+
+def test_where_the_table_is_full_programs_open_nothing(core_module, net):
+    made = Core(core_module, 160)
+    for port in range(1, 11):
+        made.set_policy(WEB, port=port)
+        for sport in range(1, 200):
+            syn = TCP(sport=sport, dport=SERVICE, flags="S")
+            made.feed(net.into(syn, port=port))
+    assert not made.lib.sg_core_has_room(made.core)
+    made.close()
+
+
+def test_a_port_is_given_credit_with_the_service_and_with_each_record(
+    core, net, kernel
+):
+    core.feed(Connection(net, kernel.initiator).segment(0, "S"))
+    assert core.credits == {PORT: 31}
+    core.credits.clear()
+    kernel.opens()
+    kernel.tells()
+    assert core.credits == {PORT: 31}
+
+
+def test_a_port_with_many_entries_leaves_room_for_the_others(core, net, kernel):
+    """Also for services that no program knows yet."""
+    core.set_policy(WEB, port=OTHER_PORT)
+    core.lib.sg_core_cache_limit(core.core, 400)
+    assert open_all(kernel, 200) in (75, 76)
+    assert core.lib.sg_core_has_room(core.core)
+    syn = TCP(sport=1, dport=SERVICE, flags="S")
+    assert core.passes(net.into(syn, port=OTHER_PORT))
+    assert core.credits[OTHER_PORT] > 0
