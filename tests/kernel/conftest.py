@@ -199,6 +199,7 @@ class Lab:
         *,
         gso_size: int = 0,
         mark: int = 0,
+        ifindex: int = 0,
         times: int = 1,
     ) -> Outcome:
         """So many times the same frame: what the last one met, and what all were counted as."""
@@ -207,7 +208,7 @@ class Lab:
                 counters.delete(key)
             for _ in range(times):
                 result = self.programs[program].test_run(
-                    frame, gso_size=gso_size, mark=mark
+                    frame, gso_size=gso_size, mark=mark, ifindex=ifindex
                 )
             reasons = {}
             for key, value in counters.entries():

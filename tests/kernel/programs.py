@@ -20,7 +20,7 @@ from pyctl.platform.bpf.commands import (
 
 BPF_PROG_TEST_RUN, BPF_BTF_GET_FD_BY_ID = 10, 19
 _SK_BUFF_BYTES = 192
-_SK_BUFF_MARK, _SK_BUFF_GSO_SIZE = 8, 176
+_SK_BUFF_MARK, _SK_BUFF_IFINDEX, _SK_BUFF_GSO_SIZE = 8, 40, 176
 _FRAME_ROOM = 65536
 _PROG_INFO_BYTES, _PROG_INFO_BTF_ID = 232, 128
 
@@ -40,14 +40,21 @@ class Program(bpf.Program):
     """One loaded program."""
 
     def test_run(
-        self, frame: bytes, *, gso_size: int = 0, mark: int = 0, repeat: int = 1
+        self,
+        frame: bytes,
+        *,
+        gso_size: int = 0,
+        mark: int = 0,
+        ifindex: int = 0,
+        repeat: int = 1,
     ) -> TestRun:
-        """Run a tc program on a frame, as if it came from the loopback device.
+        """Run a tc program on a frame, as if it came from that device; 0: the loopback device.
 
         SegctlError EINVAL for a frame under 14 bytes.
         """
         context = bytearray(_SK_BUFF_BYTES)
         struct.pack_into("=I", context, _SK_BUFF_MARK, mark)
+        struct.pack_into("=I", context, _SK_BUFF_IFINDEX, ifindex)
         struct.pack_into("=I", context, _SK_BUFF_GSO_SIZE, gso_size)
         given = ctypes.create_string_buffer(frame, max(len(frame), 1))
         out = ctypes.create_string_buffer(_FRAME_ROOM)

@@ -25,9 +25,8 @@ from pyctl.model.workload import Mode
 from pyctl.policy.compile.affected_ports import affected_ports
 from pyctl.policy.compile.compiler import Compiled, Compiler
 from pyctl.policy.document.casts import cast_of, with_subnets
-from pyctl.policy.document.resolve import addresses, possible
-from pyctl.policy.document.types import ANY, MAX_GROUPS, MAX_RULES, Policy, PortSpec
-from pyctl.policy.evaluate.explain import explain, groups_at
+from pyctl.policy.document.resolve import addresses
+from pyctl.policy.document.types import MAX_GROUPS, MAX_RULES, Policy
 from pyctl.policy.evaluate.observed import End, Observed, Side
 from pyctl.policy.evaluate.replay import Replay
 from pyctl.telemetry.history.convert import Names
@@ -36,8 +35,10 @@ from tests.unit.engine.core.harness import EGRESS, INGRESS, PORT
 from tests.unit.engine.core.node import ALL, Node, head
 from tests.unit.engine.core.wire import SERVICE, Connection, udp
 from tests.unit.policy.worlds import FLOWS, PLACES, joins, policies, steps
+from tests.unit.policy.written import numbers, written
 
 EINVAL, ENOMEM = 22, 12
+ENDS = {EGRESS: Direction.EGRESS, INGRESS: Direction.INGRESS}
 CASTS = {ip for ip in PLACES if cast_of(ip, [ip_address(packets.subnet_broadcast_ip4)])}
 
 
@@ -53,53 +54,6 @@ def questions(attached):
                     ):
                         for flow in FLOWS:
                             yield each, port.port_id, direction, local, peer, *flow
-
-
-def as_declared(policy, load):
-    """The policy to one who opens to this workload, or to an address that is nobody's: names are its numbers,
-    where the rule speaks of workloads."""
-    said = load.labels.get("segctl.port.web", "") if load else ""
-    number, _, proto = said.replace("-", "/").partition("/")
-
-    def meant(spec, target):
-        if not spec.name:
-            return [spec]
-        known = number.isdecimal() and spec.proto == (proto or "tcp")
-        known &= target == ANY or policy.groups[target].selector is not None
-        return [PortSpec(said, spec.proto, int(number), int(number))] if known else []
-
-    rules = [
-        replace(
-            rule,
-            ports=tuple(one for each in rule.ports for one in meant(each, rule.target)),
-        )
-        for rule in policy.rules
-    ]
-    return replace(policy, rules=tuple(rules))
-
-
-def written(policy, attached, each, direction, local, peer, proto, dport):
-    here = groups_at(policy, local, [each])
-    known = possible([load for load in attached if peer in addresses(load)], each)
-    end = Direction.EGRESS if direction == EGRESS else Direction.INGRESS
-    found = []
-    # Each who has the address, one by one: the strictest answer, of the earliest rule.
-    for one in known or [None]:
-        there = groups_at(policy, peer, [one] if one else [])
-        source, target = (here, there) if direction == EGRESS else (there, here)
-        meant = as_declared(policy, one if direction == EGRESS else each)
-        found.append(explain(meant, source, target, proto, dport, local.version, end))
-    order = [rule.id for rule in policy.rules]
-
-    def place(rule):
-        return order.index(rule.id) if rule else len(order)
-
-    denied = [one for one in found if one.rule and one.rule.action is not Action.ALLOW]
-    silent = [one for one in found if one.rule is None]
-    why = min(
-        denied or silent or found, key=lambda one: (place(one.rule), place(one.staged))
-    )
-    return tuple(rule.id if rule else 0 for rule in (why.rule, why.staged))
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
@@ -128,7 +82,9 @@ def test_after_any_row_of_changes_it_decides_as_written(core_module, policy, row
             segment = after.ports[port_id].segment
             found = node.ask(port_id, *flow, segment)
             assert found == fresh.ask(port_id, *flow, segment)
-            assert found == written(known, loads, each, *flow)
+            assert found == numbers(
+                written(known, loads, each, ENDS[flow[0]], *flow[1:])
+            )
             judged = tuple(rule_of(compiler.policy, number) for number in found)
             answers[port_id, *flow] = judged
             own = after.own[port_id]
@@ -144,7 +100,7 @@ def test_after_any_row_of_changes_it_decides_as_written(core_module, policy, row
 def recorded(names, port_id, direction, local, peer, proto, dport):
     """As a session of the port is told, and the one side at which it was judged."""
     out = direction == EGRESS
-    way = Direction.EGRESS if out else Direction.INGRESS
+    way = ENDS[direction]
     source, target = map(str, (local, peer) if out else (peer, local))
     told = names.ends(port_id, way, source, target)
     ends = End(source, told[0]), End(target, told[1])
