@@ -12,7 +12,7 @@ from tests.unit.engine.core.harness import EGRESS, SOURCES
 from tests.unit.engine.core.wire import NETS, Connection, udp
 
 CLOSED = 7
-SMALL, SLOTS, BATCH = 8192, 8192 + 880 + 255, 64
+SMALL, SLOTS, BATCH = 8192, 8192 + 660 + 180, 64
 """Frames that the ring of small ones holds, that all hold, and that a round reads."""
 
 
