@@ -1,6 +1,7 @@
 """What interception costs: ./scripts/bench-paths, bench-scale, bench-policy and compare-datapaths.
 
-    paths, attach, cache       the paths of a packet, an attach as an application feels it, the verdict cache
+    paths, attach, cache, flood  the paths of a packet, an attach as an application feels it, the verdict
+                               cache, what one workload's connections cost another
     datapaths, datapaths_traffic, growth  ebpf and u32 beside each other, here or on another kernel: what
                                they carry, and what a packet costs by pairs
     scale, policy              a full host; a policy's lookup and its changes

@@ -13,28 +13,30 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from scripts.bench import cache, traffic
+from scripts.bench import cache, flood, traffic
 from scripts.bench.attach import attach_cycles
 from scripts.bench.figures import paths as paths_figures
 from scripts.bench.figures.chart import Panel
 from scripts.bench.figures.report import say
 from scripts.bench.figures.rows import Row
 from scripts.bench.rounds import Bench, parser_of
-from scripts.bench.worlds import ROOT, Agent, cores_used
+from scripts.bench.worlds import ROOT, Agent, World, cores_used
 from tests.lab.processes import must
 from tests.lab.segctl.agent import SEGCTL
 
 COMPARED = ("stream", "rr", "udp", "crr")
-CACHED = ("discover", "bulk", "revoke")
+CACHED = ("discover", "bulk", "revoke", "flood")
 FIGURES = ("help", "memory", "attach", *COMPARED, *CACHED, "demo")
 FULL = {"stream": 5, "rr": 10, "udp": 5, "crr": 8, "attach": 12, "help": 10}
-FULL |= {"discover": 8, "bulk": 3, "revoke": 5}
+FULL |= {"discover": 8, "bulk": 3, "revoke": 5, "flood": 8}
 QUICK = {"stream": 3, "rr": 4, "udp": 1, "crr": 3, "attach": 4, "help": 5}
-QUICK |= {"discover": 3, "bulk": 1, "revoke": 2}
+QUICK |= {"discover": 3, "bulk": 1, "revoke": 2, "flood": 3}
 DEMO_SECONDS = 600
+CLIENTS = 4
 
 
 def options() -> argparse.Namespace:
@@ -198,6 +200,10 @@ class PathsBench(Bench):
             with self.figure("discover"), cache.discovered(decided, agent):
                 one = partial(traffic.tcp_stream, seconds=seconds)
                 self.interleave("discover", self.rounds("discover"), one)
+                self.connections("discover_crr", self.rounds("discover"), seconds)
+        if "flood" in wanted:
+            with self.figure("flood"):
+                self.floods(decided, agent)
         self.worlds = [decided]
         if "bulk" in wanted:
             with self.figure("bulk"):
@@ -208,6 +214,33 @@ class PathsBench(Bench):
                 one = partial(cache.revoke, agent=agent)
                 self.interleave("revoke", self.rounds("revoke"), one)
         self.worlds = every
+
+    def connections(self, name: str, rounds: int, seconds: int) -> None:
+        """Connect, request, close: by one client, and by four at once."""
+        for suffix, clients in (("", 1), ("_many", CLIENTS)):
+            one = partial(
+                traffic.exchanges,
+                self.lab,
+                kind="crr",
+                seconds=seconds,
+                clients=clients,
+            )
+            self.interleave(name + suffix, rounds, one)
+
+    def floods(self, decided: World, agent: Agent) -> None:
+        world = self.lab.world("flood", 8)
+        traffic.serve(self.lab, world, "tcp")
+        world.attach(agent, both=True)
+        self.worlds = [replace(decided, name=name) for name in flood.PATHS]
+        with flood.denying(agent):
+            for name, command in (
+                ("flood_denied", flood.denied(self.lab, world)),
+                ("flood_opened", flood.opened(self.lab, world)),
+            ):
+                one = partial(
+                    flood.round_trips, measured=decided, flooding=world, flood=command
+                )
+                self.interleave(name, self.rounds("flood"), one)
 
     def compare(self, wanted: set[str]) -> None:
         quick = self.chosen.quick
@@ -231,8 +264,7 @@ class PathsBench(Bench):
         if "crr" in wanted:
             # The SYN goes to the engine, the rest of a connection does not.
             with self.figure("crr"), self.steering_seen("crr", share=5):
-                one = partial(traffic.exchanges, self.lab, kind="crr", seconds=seconds)
-                self.interleave("crr", self.rounds("crr"), one)
+                self.connections("crr", self.rounds("crr"), seconds)
         if "udp" in wanted:
             with self.figure("udp"), self.steering_seen("udp"):
                 self.udp(self.rounds("udp"), *((9, 0.4) if quick else (13, 0.5)))

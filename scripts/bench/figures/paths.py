@@ -31,6 +31,19 @@ WORDS = words_of(PATHS)
 by_path = partial(absolute, paths=WORDS)
 
 
+CONNECTIONS = (
+    ("crr", "one client", 0.92),
+    ("crr_many", "four clients at once", 0.90),
+    ("discover_crr", "discover", 0.92),
+    ("discover_crr_many", "discover, four clients at once", 0.90),
+)
+FLOODS = (
+    ("flood_denied", "200,000 denied SYNs/s of another", 0.90),
+    ("flood_opened", "another's connections, a core full", 0.85),
+)
+"""Series, words, and the least ratio."""
+
+
 def stream_rows(raw: Raw) -> list[Row]:
     runs = raw.get("stream", [])
     return [
@@ -115,10 +128,14 @@ def cache_rows(raw: Raw) -> list[Row]:
             "TCP stream, discover",
             at_least=0.95,
         ),
-        *ratio_row(
-            *(connections, "per_s", "decided", "crr_decided"),
-            "TCP connect/request/close, cache on",
-            at_least=0.70,
+        *(
+            row
+            for series, words, target in CONNECTIONS
+            for row in ratio_row(
+                *(raw.get(series, []), "per_s", "decided", f"{series}_decided"),
+                f"TCP connect/request/close, {words}",
+                at_least=target,
+            )
         ),
         *by_path(connections, "per_s", "crr", "connect/request/close", "k/s", 1e-3),
     ]
@@ -128,6 +145,21 @@ def cache_rows(raw: Raw) -> list[Row]:
     ):
         if values := [one[key] for one in raw.get(name, [])]:
             rows.append(Row(name, what, unit, values, at_most=most))
+    return rows
+
+
+def flood_rows(raw: Raw) -> list[Row]:
+    rows = []
+    for series, words, target in FLOODS:
+        runs = raw.get(series, [])
+        rows += ratio_row(
+            *(runs, "round_trips_s", "flooded", series),
+            f"TCP round trips/s beside {words} ÷ without",
+            below="quiet",
+            at_least=target,
+        )
+        if sent := [one["flood_s"] * 1e-3 for one in runs if "flood_s" in one]:
+            rows.append(Row(f"{series}_sent", "the flood meanwhile", "k/s", sent))
     return rows
 
 
@@ -207,6 +239,7 @@ def rows_of(raw: Raw) -> list[Row]:
         *rr_rows(raw),
         *udp_rows(raw),
         *cache_rows(raw),
+        *flood_rows(raw),
         *attach_rows(raw),
         *single_rows(raw),
         *memory_rows(raw),

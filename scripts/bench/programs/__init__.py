@@ -1,7 +1,7 @@
 """Programs in C, compiled where they are measured: a Python process would be what is measured.
 
     tcp, udp  bulk, exchanges, connections; datagrams at a rate, and what came of them
-    inject    frames onto an interface, as fast as it takes them
+    inject, syn  frames onto an interface, as fast as it takes them; SYNs at a rate
     policy    the engine's lookup of a verdict, without an engine
 
 In: arguments. Out: lines on stdout. They include nothing of segctl but policy, which measures it.
