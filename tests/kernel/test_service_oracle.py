@@ -1,5 +1,5 @@
-"""Whoever answers a SYN, kernel or engine, answers as the policy of that moment is written: whatever came, went, moved
-or was applied before, so that no decision outlives its reasons.
+"""Whoever answers a flow's first packet, kernel or engine, answers as the policy of that moment is written: whatever
+came, went, moved or was applied before, so that no decision outlives its reasons.
 
 SEGCTL_TEST_EXAMPLES: how many worlds are tried.
 """
@@ -16,8 +16,8 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from scapy.layers.inet import IP, TCP
-from scapy.layers.inet6 import IPv6
+from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6
 from scapy.layers.l2 import Ether
 
 from pyctl.model.policy import Action, Direction
@@ -35,8 +35,9 @@ from tests.unit.policy.makers import port
 from tests.unit.policy.worlds import POOL, joins, leaves, policies
 from tests.unit.policy.written import numbers, written
 
-EXAMPLES = int(os.environ.get("SEGCTL_TEST_EXAMPLES", "60"))
-TCP_NUMBER, OLD_CLIENT, NEW_CLIENT = 6, 40000, 41000
+EXAMPLES = int(os.environ.get("SEGCTL_TEST_EXAMPLES", "40"))
+OLD_CLIENT, NEW_CLIENT = 40000, 41000
+ECHO = {4: (1, 8), 6: (58, 128)}
 HOOKS = {Direction.EGRESS: "vin", Direction.INGRESS: "vex"}
 PEERS = [
     ip_address(text)
@@ -56,7 +57,13 @@ class Question:
     way: Direction
     local: int
     peer: Address
-    service: int
+    service: tuple[int, int]
+    """Protocol and port; (0, 0): a ping."""
+
+    @property
+    def asked(self) -> tuple[int, int]:
+        """Protocol and port, or ICMP's type."""
+        return self.service if self.service[0] else ECHO[self.peer.version]
 
     def ends(self, load: Workload) -> tuple[Address, Address] | None:
         """The workload's address and the other; None: it has none that goes with it."""
@@ -75,16 +82,16 @@ questions = st.lists(
         st.sampled_from(Direction),
         st.integers(0, 1),
         st.sampled_from(PEERS),
-        st.sampled_from([80, 443]),
+        st.sampled_from([(6, 80), (6, 80), (6, 443), (17, 53), (0, 0)]),
     ),
     min_size=2,
     max_size=4,
     unique=True,
 )
 LAST = [
-    Rule(99, source, target, (PortSpec(text, "tcp", *ports),), Action.ALLOW, "", *rest)
+    Rule(99, source, target, (PortSpec(text, proto, *ports),), Action.ALLOW, "", *rest)
     for source, target in ((ANY, ANY), ("g0", ANY), (ANY, "g1"))
-    for text, *ports in (("tcp/any",), ("tcp/80", 80, 80))
+    for text, proto, *ports in (("any", "any"), ("tcp/80", "tcp", 80, 80))
     for rest in ((True, None, False),)
 ]
 open_policies = st.builds(
@@ -106,15 +113,27 @@ steps = st.lists(
 
 
 @functools.lru_cache(maxsize=1 << 14)
-def syn(
-    macs: tuple[str, str], source: Address, target: Address, client: int, service: int
+def first_packet(
+    macs: tuple[str, str], source: Address, target: Address, client: int, asked: tuple
 ) -> bytes:
-    layer = IP if source.version == 4 else IPv6
+    """A SYN, a datagram, or an echo request whose identifier is the client's port."""
+    proto, number = asked
+    if proto == 6:
+        layer = TCP(sport=client, dport=number, flags="S")
+    elif proto == 17:
+        layer = UDP(sport=client, dport=number)
+    else:
+        layer = ICMP(id=client) if proto == 1 else ICMPv6EchoRequest(id=client)
+    ip = IP if source.version == 4 else IPv6
     return bytes(
-        Ether(src=macs[0], dst=macs[1])
-        / layer(src=str(source), dst=str(target))
-        / TCP(sport=client, dport=service, flags="S")
+        Ether(src=macs[0], dst=macs[1]) / ip(src=str(source), dst=str(target)) / layer
     )
+
+
+def recorded_ports(client: int, asked: tuple[int, int]) -> tuple[int, int]:
+    """As a session has them."""
+    proto, number = asked
+    return (client, number) if proto in {6, 17} else (number << 8, client)
 
 
 @dataclass
@@ -125,7 +144,7 @@ class World:
     compiler: Compiler
     loads: dict[str, Workload] = field(default_factory=dict)
     met: Counter[str] = field(default_factory=Counter)
-    """How many SYNs met what."""
+    """How many first packets met what."""
     clients: Iterator[int] = field(default_factory=lambda: iter(range(NEW_CLIENT, 1 << 16)))  # fmt: skip
 
     def change(self, step: object) -> None:
@@ -164,16 +183,14 @@ class World:
         """What becomes of it by the rules as they are written, and the rule that says so; 0: none."""
         loads = list(self.loads.values())
         policy = with_subnets(self.compiler.written, loads)
-        found = written(
-            *(policy, loads, load, question.way, *ends, TCP_NUMBER, question.service)
-        )
+        found = written(*(policy, loads, load, question.way, *ends, *question.asked))
         mode = effective_mode(self.compiler.written, load).mode
         here = judged(mode, says(found.rule))
         wanted = staged(here, found.staged and says(found.staged))
         return wanted, numbers(found)[wanted.reason == "staged_deny"]
 
     def ask(self, question: Question) -> None:
-        """Three SYNs: one on a tuple of before, two on new ones."""
+        """Three of them: one on a tuple of before, two on new ones."""
         if not self.loads:
             return
         load = self.loads[sorted(self.loads)[question.number % len(self.loads)]]
@@ -185,17 +202,20 @@ class World:
             out = question.way is Direction.EGRESS
             source, target = ends if out else ends[::-1]
             macs = self.macs(load, question)
-            frame = syn(macs, source, target, client, question.service)
+            frame = first_packet(macs, source, target, client, question.asked)
             wanted, rule_id = self.expected(load, question, ends)
             if self.answered(load, question, frame, wanted) and wanted.verdict:
-                tuple_ = (str(source), client, str(target), question.service)
-                opened[tuple_] = (wanted.verdict == "violation", rule_id)
+                sport, dport = recorded_ports(client, question.asked)
+                opened[str(source), sport, str(target), dport] = (
+                    wanted.verdict == "violation",
+                    rule_id,
+                )
         self.recorded(load, question, opened)
 
     def answered(
         self, load: Workload, question: Question, frame: bytes, wanted: Judgement
     ) -> bool:
-        """The SYN is answered as wanted; whether it opened a connection."""
+        """It is answered as wanted; whether it passed."""
         (own,) = load.ports
         hook = HOOKS[question.way]
         ifindex = own.vin_ifindex if hook == "vin" else own.vex_ifindex
@@ -212,7 +232,7 @@ class World:
             assert passed is wanted.passes or not holds
         elif reasons == {"flow_allow"}:
             self.met["kernel allows"] += 1
-            assert wanted.verdict == "allow"
+            assert wanted.passes
         elif reasons == {"quarantine"}:
             assert wanted.reason == "quarantine"
         else:
@@ -224,7 +244,7 @@ class World:
     def recorded(
         self, load: Workload, question: Question, opened: dict[tuple, tuple]
     ) -> None:
-        """Each connection that was opened has its session, whoever opened it, with the rule that decides."""
+        """Each flow that passed has its session, whoever opened it, with the rule that decides."""
 
         def found() -> dict[tuple, tuple]:
             known = {
@@ -251,7 +271,7 @@ def ifindexes() -> list[int]:
     ]
 
 
-def test_each_syn_is_answered_as_the_policy_is_written(
+def test_each_first_packet_is_answered_as_the_policy_is_written(
     kernel: Lab, ifindexes: list[int]
 ):
     met: Counter[str] = Counter()
