@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from ipaddress import ip_network
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from tests import packets
 from tests.lab.net.netcount import count, counted, told
 from tests.lab.net.netns import Netns
-from tests.lab.net.traffic import Program, tcp_echo
+from tests.lab.net.traffic import Program, tcp_echo, tcp_try
 from tests.lab.pace import wait_for
 
 IP, IP6 = packets.pod_one_ip4, packets.pod_one_ip6
@@ -38,13 +39,14 @@ ip, port, pause, most = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), int(s
 wait = float(sys.argv[5])
 say(ready=True)
 for number in range(most):
+    began = time.monotonic()
     try:
         with socket.create_connection((ip, port), timeout=wait) as talk:
             talk.sendall(b"x" * 64); back = b""
             while len(back) < 64: back += talk.recv(64) or sys.exit("closed")
-        say(number=number, ok=True, at=time.monotonic())
+        say(number=number, ok=True, began=began)
     except OSError as error:
-        say(number=number, ok=False, at=time.monotonic(), why=str(error))
+        say(number=number, ok=False, began=began, why=str(error))
     time.sleep(pause)
 """
 
@@ -150,6 +152,41 @@ def test_known_services_go_on_opening_while_the_engine_is_away(agent, pods, web,
     assert sums == counted(pods[1])
 
 
+@pytest.mark.parametrize("how", ["stopped", "killed"])
+@pytest.mark.parametrize(
+    ("fail", "expected"), [("open", "open"), ("closed", "silence")]
+)
+def test_without_an_engine_an_unknown_service_fails_as_the_workload_says(
+    agent, pods, how, fail, expected
+):
+    """While 50 connections a second to the known one open. The agent is stopped, so nobody replaces the engine."""
+    web, client = pods
+    tcp_echo(web, IP, OTHER)
+    agent.attach(web, "web", fail=fail)
+    agent.policy(POLICY.format(action="allow").replace("tcp/8080", "tcp/8080-8081"))
+    assert connections(client, 1).heard()["ok"]
+    # What neither of them has told yet dies with both.
+    wait_for(lambda: ended(agent))
+    engine = agent.engine_pid()
+    agent.kill()
+    os.kill(engine, signal.SIGKILL if how == "killed" else signal.SIGSTOP)
+    stream = connections(client, 200)
+
+    def is_away() -> bool:
+        """The heartbeat is too old."""
+        return tcp_try(client, IP, OTHER, seconds=0.3) == expected
+
+    if expected == "open":
+        wait_for(is_away)
+    else:
+        time.sleep(1.5)
+    assert all(is_away() for _ in range(3))
+    assert [one for one in (stream.heard() for _ in range(200)) if not one["ok"]] == []
+    agent.start()
+    wait_for(lambda: sum(one["flows"] for one in flows(agent)) == 201, 60)
+    wait_for(lambda: tcp_try(client, IP, OTHER) == "open")
+
+
 def test_the_policy_of_the_moment_decides_on_each_connection(agent, pods, web):
     """Ten changes: what begins after one is answered as it says."""
     client = pods[1]
@@ -161,19 +198,14 @@ def test_the_policy_of_the_moment_decides_on_each_connection(agent, pods, web):
 
 
 def test_under_a_stream_of_connections_no_change_of_policy_is_late(agent, pods, web):
-    client = pods[1]
-    stream = connections(client, 100000, pause=0, wait=0.2)
-    for _ in range(5):
-        agent.policy(POLICY.format(action="deny"))
-        denied = (
-            client.clock()
-            if hasattr(client, "clock")
-            else __import__("time").monotonic()
-        )
-        wait_for(lambda: not stream.heard()["ok"], 10)
-        agent.policy(POLICY.format(action="allow"))
-        wait_for(lambda: stream.heard()["ok"], 10)
-        assert denied
+    stream = connections(pods[1], 100000, pause=0, wait=0.2)
+    for action in ("deny", "allow") * 5:
+        agent.policy(POLICY.format(action=action))
+        applied = time.monotonic()
+        while (first := stream.heard())["began"] <= applied:
+            pass
+        answers = [first, *(stream.heard() for _ in range(3))]
+        assert {one["ok"] for one in answers} == {action == "allow"}
     stream.process.kill()
 
 
