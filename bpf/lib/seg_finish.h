@@ -44,7 +44,19 @@ SEG_INLINE int seg_unless_recorded(struct __sk_buff *skb, const struct seg_pkt *
 }
 
 /* bpf_redirect_peer saves a queue, but marks the frame as addressed to its receiver, so it is used only where that is
- * true. Other frames go through the device. */
+ * true. Other frames go through the device.
+ *
+ * For unicast frames to a bridge's port it was tried and dropped. A TCP round trip between two containers, one of them
+ * attached, both ends in one thread, two instances of each way in turn, fifth percentile of three runs: 3,700 ns without
+ * us, 4,620 to 4,750 as it is.
+ *  - For each of them: 4,360 to 4,630. A promiscuous bridge takes them for its own, so a host that routes doubles
+ *    them, and a native XDP program on the port sees none (tests/datapath/test_bridged_egress.py).
+ *  - Only while the bridge is not promiscuous and the port has no XDP program: both are in force before userland hears of
+ *    them. By the watch of links a new XDP program on a routed end missed the frames of 50 to 110 ms (busy machine).
+ *  - With a program on the tc ingress of the host's end that makes them PACKET_OTHERHOST again: none is doubled, but
+ *    the program's run costs what the queue did: 4,670 to 4,750.
+ *  - For those to the bridge's own MAC, which the bridge itself marks so: between container and host 60 ns of 4,000,
+ *    where two instances of one way differ by 100, and an XDP program is passed by while no agent runs. */
 SEG_INLINE int seg_send(struct __sk_buff *skb, const __u8 *dmac, const __u8 *redirect_peer_dmac, __u32 flags,
 			__u32 ifindex)
 {

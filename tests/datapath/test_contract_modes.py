@@ -25,7 +25,13 @@ from pyctl.telemetry.history.convert import live, of_event
 from pyctl.telemetry.history.values import FlowRecord, Joined
 from tests import packets
 from tests.lab.datapath.wiring import Wiring
-from tests.lab.net.traffic import Program, tcp_echo, tcp_talk
+from tests.lab.net.traffic import (
+    Program,
+    numbers_heard,
+    numbers_sent,
+    tcp_echo,
+    tcp_talk,
+)
 from tests.lab.pace import wait_for
 from tests.lab.truth_rows import Row, rows
 
@@ -48,25 +54,6 @@ for line in sys.stdin:
         done = select.select([], [trying], [], 0.05)[1]
         error = trying.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) if done else 0
         say(state=("open" if not error else error) if done else "silence")
-"""
-
-
-# Numbered datagrams, one after the other without a pause longer than a tick, until a line is read.
-_SENDER = """
-ip, port = sys.argv[1], int(sys.argv[2]); sent = 0
-out = socket.socket(family(ip), socket.SOCK_DGRAM); out.connect((ip, port)); say(ready=True)
-while not select.select([sys.stdin], [], [], 0.0005)[0]:
-    out.send(sent.to_bytes(4, "big")); sent += 1
-say(sent=sent)
-"""
-_RECEIVER = """
-ip, port = sys.argv[1], int(sys.argv[2]); seen = []
-into = socket.socket(family(ip), socket.SOCK_DGRAM); into.bind((ip, port)); say(ready=True)
-while True:
-    for ready in select.select([into, sys.stdin], [], [])[0]:
-        if ready is into: seen.append(int.from_bytes(into.recv(100), "big"))
-        elif not sys.stdin.readline(): sys.exit()
-        else: say(received=len(seen), different=len(set(seen)))
 """
 
 
@@ -227,12 +214,10 @@ def links(node: Node) -> list[tuple[object, ...]]:
 def test_twenty_switches_under_a_stream_lose_and_double_nothing(node: Node):
     """Behaviour 15: a switch is a map write (of a few rules, on u32)."""
     before = links(node)
-    server = Program(node.wiring.pods[1], _RECEIVER, packets.pod_two_ip4, str(PORT))
-    server.heard()
+    server = numbers_heard(node.wiring.pods[1], packets.pod_two_ip4, PORT)
     for number in (0, 1):
         node.set(number, Mode.PROTECT, RuleResult.ALLOW)
-    client = Program(node.wiring.pods[0], _SENDER, packets.pod_two_ip4, str(PORT))
-    client.heard()
+    client = numbers_sent(node.wiring.pods[0], packets.pod_two_ip4, PORT)
     modes = (Mode.DISCOVER, Mode.MONITOR, Mode.PROTECT)
     for switch in range(20):
         node.set(switch % 2, modes[switch % 3], RuleResult.ALLOW)
