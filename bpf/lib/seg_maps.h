@@ -9,6 +9,7 @@
 #define SEG_MAPS_H
 
 #include "segctl_seal.h"
+#include "segctl_worker.h"
 
 #define SEG_INLINE static inline __attribute__((always_inline))
 
@@ -21,7 +22,7 @@
 #define seg_map_delete(name, key) bpf_map_delete_elem_(SEG_MAP(name), key)
 
 /* No variable is used: the declaration makes clang write the layouts of the map into the programs' BTF, where the
- * kernel shows them and the tests compare them. bcc knows the section and the name. */
+ * kernel shows them and the tests compare them. bcc knows the section and the name. Of an array of maps: the maps in it. */
 #define SEG_LAYOUT(name, key_type, value_type) \
 	struct ____btf_map_##name { \
 		key_type key; \

@@ -15,7 +15,7 @@
 #include <linux/udp.h>
 
 #include "lib/seg_headers.h"
-#include "lib/seg_maps.h"
+#include "lib/seg_worker.h"
 
 struct seg_pkt {
 	__u8 dmac[6];
@@ -36,6 +36,7 @@ struct seg_pkt {
 	__u8 payload;		/* TCP: it has data */
 	__u8 options;		/* IPv4 options or IPv6 extension headers seen */
 	__u8 fragment;		/* of IPv4 */
+	__u32 pair;		/* both addresses, for segctl_worker.h */
 	__u32 l4;		/* offset of the last header reached */
 	__u32 end;		/* where the IP packet ends; padding may follow */
 };
@@ -171,6 +172,8 @@ SEG_INLINE int seg_parse_l4(struct __sk_buff *skb, struct seg_pkt *pkt)
 			pkt->decidable = icmp.type == SEG_ICMP6_ECHO || icmp.type == SEG_ICMP6_ECHO_REPLY;
 		if (pkt->decidable)
 			pkt->dport = icmp.id;
+		if (seg_is_icmp_error(pkt->family, icmp.type) && (pkt->family == SEG_FAMILY_IPV4 || !pkt->options))
+			pkt->pair = seg_pair_quoted(skb, pkt->family, pkt->l4 + sizeof(icmp), pkt->pair);
 		return SEG_R_NONE;
 	}
 	if (pkt->proto == IPPROTO_SCTP) {
@@ -211,6 +214,7 @@ SEG_INLINE int seg_parse_ip4(struct __sk_buff *skb, struct seg_pkt *pkt)
 	pkt->end = ETH_HLEN + total;
 	__builtin_memcpy(pkt->saddr, &ip.saddr, sizeof(ip.saddr));
 	__builtin_memcpy(pkt->daddr, &ip.daddr, sizeof(ip.daddr));
+	pkt->pair = seg_fold(pkt->saddr) ^ seg_fold(pkt->daddr);
 	pkt->options = header > sizeof(ip);
 	pkt->fragment = (ip.frag_off & htons(SEG_IP_FRAGMENT)) != 0;
 	if (pkt->fragment)
@@ -244,6 +248,7 @@ SEG_INLINE int seg_parse_ip6(struct __sk_buff *skb, struct seg_pkt *pkt)
 	pkt->end = ETH_HLEN + sizeof(ip) + payload;
 	__builtin_memcpy(pkt->saddr, &ip.saddr, sizeof(ip.saddr));
 	__builtin_memcpy(pkt->daddr, &ip.daddr, sizeof(ip.daddr));
+	pkt->pair = seg_fold(pkt->saddr) ^ seg_fold(pkt->daddr);
 #pragma unroll
 	for (int i = 0; i < SEG_IP6_OPTION_HEADERS; i++) {
 		/* Hop-by-hop options are valid only as the first header. */

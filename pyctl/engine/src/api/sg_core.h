@@ -160,6 +160,8 @@ struct sg_core_config {
 	__u32 max_sessions;
 	__u32 flow_cache;	/* 0: no entry goes to the flow maps, every packet stays with the engine */
 	__u64 epoch;		/* of its events, unless it continues a former engine's */
+	__u32 worker;		/* the engine's number, and how many there are (segctl_worker.h); 0 of 0: it is alone */
+	__u32 workers;
 };
 
 /* Counts of flow-map entries: of one port, or (port 0) of all ports since the start. */

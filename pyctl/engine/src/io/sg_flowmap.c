@@ -2,7 +2,9 @@
 /* bpf(2) on the pinned maps; see the header. */
 #include "io/sg_flowmap.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -10,9 +12,11 @@
 
 #include "io/sg_pin.h"
 #include "segctl_seal.h"
+#include "segctl_worker.h"
 
 enum { CREDITS_BYTES = SEG_PORT_IDS * sizeof(__s64) };
 #define KERNEL_ENOTSUPP 524	/* not among the userland errnos */
+#define CONTROLS_BYTES (SEG_WORKERS_MAX * sizeof(struct seg_control))
 
 void sg_flowmap_init(struct sg_flowmap *maps)
 {
@@ -29,13 +33,13 @@ void sg_flowmap_close(struct sg_flowmap *maps)
 		close(maps->services);
 	if (maps->classes >= 0)
 		close(maps->classes);
-	if (maps->control)
-		munmap(maps->control, sizeof(*maps->control));
+	if (maps->controls)
+		munmap(maps->controls, CONTROLS_BYTES);
 	if (maps->credits)
 		munmap(maps->credits, CREDITS_BYTES);
 	maps->credits = NULL;
 	maps->fd4 = maps->fd6 = maps->services = maps->classes = -1;
-	maps->control = NULL;
+	maps->controls = maps->control = NULL;
 }
 
 /* Map an array's memory into *memory. Returns 0 or -errno. */
@@ -58,7 +62,11 @@ static int map_array(const char *directory, const char *name, __u32 value_size, 
 
 int sg_flowmap_open(struct sg_flowmap *maps, const char *directory)
 {
-	struct sg_flowmap found = { .fd4 = -1, .fd6 = -1, .services = -1, .classes = -1, .cache = maps->cache };
+	struct sg_flowmap found = {
+		.fd4 = -1, .fd6 = -1, .services = -1, .classes = -1, .cache = maps->cache,
+		.worker = maps->worker, .workers = maps->workers,
+	};
+	char credits[32];
 	__u32 unused = 0;
 	int error = 0;
 
@@ -76,19 +84,22 @@ int sg_flowmap_open(struct sg_flowmap *maps, const char *directory)
 		error = found.fd4 < 0 ? found.fd4 : found.fd6;
 	else if (found.services < 0 || found.classes < 0)
 		error = found.services < 0 ? found.services : found.classes;
+	else if (found.worker >= SEG_WORKERS_MAX)
+		error = -EINVAL;
+	snprintf(credits, sizeof(credits), "seg_credits-%u", found.worker);
 	if (!error)
-		error = map_array(directory, "seg_credits", sizeof(__s64), CREDITS_BYTES, &found.credits);
+		error = map_array(directory, credits, sizeof(__s64), CREDITS_BYTES, &found.credits);
 	if (!error)
-		error = map_array(directory, "seg_control", sizeof(*found.control), sizeof(*found.control),
-				  &found.control);
+		error = map_array(directory, "seg_control", sizeof(*found.control), CONTROLS_BYTES, &found.controls);
 	if (!error) {
+		found.control = &found.controls[found.worker];
 		found.control->share_ahead_ns = SEG_SHARE_AHEAD_NS;
 		if (getrandom(&found.control->share_seed, sizeof(__u64), 0) != sizeof(__u64))
 			error = -EIO;
 		/* One for the map's life: a former engine's verdicts hold while this one starts. */
-		if (!error && !found.control->flow_secret[0] &&
-		    getrandom(found.control->flow_secret, sizeof(found.control->flow_secret), 0) !=
-			    sizeof(found.control->flow_secret))
+		if (!error && !found.controls->flow_secret[0] &&
+		    getrandom(found.controls->flow_secret, sizeof(found.controls->flow_secret), 0) !=
+			    sizeof(found.controls->flow_secret))
 			error = -EIO;
 	}
 	if (error) {
@@ -125,7 +136,7 @@ int sg_flowmap_put(const struct sg_flowmap *maps, int family, const void *key,
 
 	if (!maps->cache || !maps->control)
 		return -ENODEV;
-	sealed.seal = seg_seal(maps->control->flow_secret, flow_key->words, bytes / 8, flow->session,
+	sealed.seal = seg_seal(maps->controls->flow_secret, flow_key->words, bytes / 8, flow->session,
 			       flow->generation, flow->verdict);
 	/* Not over an entry that a program made, and whose event is still to come. */
 	return (int)element(maps, family, BPF_MAP_UPDATE_ELEM, key, &sealed, BPF_NOEXIST);
@@ -141,7 +152,7 @@ int sg_flowmap_put_service(const struct sg_flowmap *maps, const struct seg_servi
 	if (!maps->cache || !maps->control)
 		return -ENODEV;
 	memcpy(words, key, sizeof(words));
-	sealed.seal = seg_seal(maps->control->flow_secret, words, sizeof(words) / 8,
+	sealed.seal = seg_seal(maps->controls->flow_secret, words, sizeof(words) / 8,
 			       seg_service_rule(service->rule_key, service->rule_id), service->generation,
 			       service->verdict);
 	memset(&attr, 0, sizeof(attr));
@@ -189,6 +200,24 @@ int sg_flowmap_delete(const struct sg_flowmap *maps, int family, const void *key
 	return (int)error;
 }
 
+static __u32 fold(const void *addresses, __u32 bytes)
+{
+	__u32 words[8] = { 0 }, all = 0;
+
+	memcpy(words, addresses, bytes);
+	for (int i = 0; i < 8; i++)
+		all ^= words[i];
+	return ntohl(all);
+}
+
+/* Another worker's sessions stand behind its entries. */
+static int is_own(const struct sg_flowmap *maps, int family, const union seg_flow_key *key)
+{
+	__u32 pair = family == SEG_FAMILY_IPV4 ? fold(&key->v4.saddr, 8) : fold(key->v6.saddr, 32);
+
+	return seg_worker_of_pair(pair, maps->workers) == maps->worker;
+}
+
 static void clear(const struct sg_flowmap *maps, int family)
 {
 	union seg_flow_key key = { 0 }, next = { 0 };
@@ -198,7 +227,8 @@ static void clear(const struct sg_flowmap *maps, int family)
 	 * million buckets. */
 	while (!end) {
 		end = element(maps, family, BPF_MAP_GET_NEXT_KEY, &key, &next, 0);
-		element(maps, family, BPF_MAP_DELETE_ELEM, &key, NULL, 0);
+		if (is_own(maps, family, &key))
+			element(maps, family, BPF_MAP_DELETE_ELEM, &key, NULL, 0);
 		key = next;
 	}
 }
