@@ -32,6 +32,7 @@ enum seg_limit {
 	SEG_SERVICES_MAX = 16384,
 	SEG_CLASSES_MAX = 1048576,	/* two versions, each of 262,144 networks and as many addresses */
 	SEG_WORKERS_MAX = 16,
+	SEG_QUERIES_MAX = 4096,
 	SEG_OPENS_BYTES = 1048576,	/* ring buffer: 13,107 connections */
 	SEG_CLOSES_BYTES = 1048576,	/* ring buffer: 16,384 ends */
 	SEG_EVENTS_BYTES = 262144,
@@ -201,6 +202,29 @@ struct seg_net_key {
 	__u8 pad[3];
 };
 SEG_ABI_SIZE(seg_net_key, 24);
+
+/* seg_queries: LRU hash, the engines' alone: queries to groups, and DHCP servers (dir 0). Their answers come from other
+ * addresses, so to another worker than the query. */
+struct seg_query_key {
+	__u16 port_id;
+	__u8 dir;		/* enum seg_dir: in which it was asked */
+	__u8 proto;
+	__u8 family;
+	__u8 pad[3];
+	__u16 asker_port;	/* host order; ICMP: the identifier */
+	__u16 asked_port;	/* ICMP: the query's type */
+	__u8 pad2[4];
+	__u8 asker[16];		/* of DHCP: none, as its client may have none yet */
+};
+SEG_ABI_SIZE(seg_query_key, 32);
+
+struct seg_query {
+	__u64 last_ns;		/* CLOCK_MONOTONIC: the last that an engine saw */
+	__u32 rule_id;
+	__u32 pad;
+	__u8 asked[16];		/* the group; the DHCP server */
+};
+SEG_ABI_SIZE(seg_query, 32);
 
 /* seg_counters: per-CPU hash. */
 struct seg_counter_key {

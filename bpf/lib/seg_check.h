@@ -83,7 +83,7 @@ SEG_INLINE int seg_engine_is_alive(const struct seg_control *control)
 
 SEG_INLINE int seg_check_engine(const struct seg_pkt *pkt, const struct seg_port *port)
 {
-	struct seg_control *control = seg_control_of(pkt->pair);
+	struct seg_control *control = seg_control_of(seg_pair(pkt));
 
 	if (control && seg_engine_is_alive(control)) {
 		if (control->share_gap_ns && seg_share_is_over(control, pkt, port))

@@ -104,9 +104,9 @@ SEG_INLINE int seg_open(struct __sk_buff *skb, const struct seg_pkt *pkt, __u16 
 		return SEG_R_NONE;
 	current = seg_map_lookup(seg_gens, &index);
 	control = seg_map_lookup(seg_control, &zero);
-	own = seg_control_of(pkt->pair);
-	ring = seg_map_of_worker(seg_opens, pkt->pair);
-	credits = seg_map_of_worker(seg_credits, pkt->pair);
+	own = seg_control_of(seg_pair(pkt));
+	ring = seg_map_of_worker(seg_opens, seg_pair(pkt));
+	credits = seg_map_of_worker(seg_credits, seg_pair(pkt));
 	credit = credits ? bpf_map_lookup_elem_((__u64)credits, &index) : NULL;
 	/* While the engine paces those that ask it, what costs it something is paced, too. */
 	if (!current || !control || !own || !ring || own->opens_nothing || !credit || *credit <= 0 ||

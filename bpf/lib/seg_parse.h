@@ -36,7 +36,8 @@ struct seg_pkt {
 	__u8 payload;		/* TCP: it has data */
 	__u8 options;		/* IPv4 options or IPv6 extension headers seen */
 	__u8 fragment;		/* of IPv4 */
-	__u32 pair;		/* both addresses, for segctl_worker.h */
+	__u8 quotes;		/* an ICMP error whose quoted packet is read: */
+	__u32 quoted;		/* both addresses there, for segctl_worker.h */
 	__u32 l4;		/* offset of the last header reached */
 	__u32 end;		/* where the IP packet ends; padding may follow */
 };
@@ -173,7 +174,7 @@ SEG_INLINE int seg_parse_l4(struct __sk_buff *skb, struct seg_pkt *pkt)
 		if (pkt->decidable)
 			pkt->dport = icmp.id;
 		if (seg_is_icmp_error(pkt->family, icmp.type) && (pkt->family == SEG_FAMILY_IPV4 || !pkt->options))
-			pkt->pair = seg_pair_quoted(skb, pkt->family, pkt->l4 + sizeof(icmp), pkt->pair);
+			pkt->quotes = seg_read_quoted(skb, pkt->family, pkt->l4 + sizeof(icmp), &pkt->quoted) >= 0;
 		return SEG_R_NONE;
 	}
 	if (pkt->proto == IPPROTO_SCTP) {
@@ -214,7 +215,6 @@ SEG_INLINE int seg_parse_ip4(struct __sk_buff *skb, struct seg_pkt *pkt)
 	pkt->end = ETH_HLEN + total;
 	__builtin_memcpy(pkt->saddr, &ip.saddr, sizeof(ip.saddr));
 	__builtin_memcpy(pkt->daddr, &ip.daddr, sizeof(ip.daddr));
-	pkt->pair = seg_fold(pkt->saddr) ^ seg_fold(pkt->daddr);
 	pkt->options = header > sizeof(ip);
 	pkt->fragment = (ip.frag_off & htons(SEG_IP_FRAGMENT)) != 0;
 	if (pkt->fragment)
@@ -248,7 +248,6 @@ SEG_INLINE int seg_parse_ip6(struct __sk_buff *skb, struct seg_pkt *pkt)
 	pkt->end = ETH_HLEN + sizeof(ip) + payload;
 	__builtin_memcpy(pkt->saddr, &ip.saddr, sizeof(ip.saddr));
 	__builtin_memcpy(pkt->daddr, &ip.daddr, sizeof(ip.daddr));
-	pkt->pair = seg_fold(pkt->saddr) ^ seg_fold(pkt->daddr);
 #pragma unroll
 	for (int i = 0; i < SEG_IP6_OPTION_HEADERS; i++) {
 		/* Hop-by-hop options are valid only as the first header. */
@@ -266,6 +265,12 @@ SEG_INLINE int seg_parse_ip6(struct __sk_buff *skb, struct seg_pkt *pkt)
 	/* Fragments (atomic ones too), routing and unknown headers are left to the engine. */
 	pkt->deferred = !ip.payload_len && !skb->gso_size;
 	return seg_parse_l4(skb, pkt);
+}
+
+/* Returns what says which worker the packet is for. */
+SEG_INLINE __u32 seg_pair(const struct seg_pkt *pkt)
+{
+	return pkt->quotes ? pkt->quoted : seg_fold(pkt->saddr) ^ seg_fold(pkt->daddr);
 }
 
 /* For ethertypes ETH_P_IP and ETH_P_IPV6. */

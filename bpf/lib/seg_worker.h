@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* A packet's worker: which engine judges it, whether that lives, and what it is told through. Everything here goes by
- * seg_pkt.pair (segctl_worker.h).
+ * seg_pair() of the packet (segctl_worker.h).
  *
- * API: seg_fold(), seg_is_icmp_error() and seg_pair_quoted() make it; seg_control_of(), seg_map_of_worker() take it.
+ * API: seg_fold(), seg_is_icmp_error() and seg_read_quoted() make it; seg_control_of(), seg_map_of_worker() take it.
  */
 #ifndef SEG_WORKER_H
 #define SEG_WORKER_H
@@ -26,20 +26,24 @@ SEG_INLINE int seg_is_icmp_error(__u8 family, __u8 type)
 	return (type >= 3 && type <= 5) || type == 11 || type == 12;
 }
 
-/* Returns the pair of the packet that is quoted at an offset; `otherwise` if it is cut short. */
-SEG_INLINE __u32 seg_pair_quoted(struct __sk_buff *skb, __u8 family, __u32 offset, __u32 otherwise)
+/* Reads the pair of the packet that is quoted at an offset. Returns 0, or negative: it is cut short. */
+SEG_INLINE int seg_read_quoted(struct __sk_buff *skb, __u8 family, __u32 offset, __u32 *pair)
 {
 	__u8 addrs[16] = {};
-	__u32 pair;
 
-	if (family == SEG_FAMILY_IPV4)
-		return bpf_skb_load_bytes(skb, offset + 12, addrs, 8) < 0 ? otherwise : seg_fold(addrs);
+	if (family == SEG_FAMILY_IPV4) {
+		if (bpf_skb_load_bytes(skb, offset + 12, addrs, 8) < 0)
+			return -1;
+		*pair = seg_fold(addrs);
+		return 0;
+	}
 	if (bpf_skb_load_bytes(skb, offset + 8, addrs, sizeof(addrs)) < 0)
-		return otherwise;
-	pair = seg_fold(addrs);
+		return -1;
+	*pair = seg_fold(addrs);
 	if (bpf_skb_load_bytes(skb, offset + 24, addrs, sizeof(addrs)) < 0)
-		return otherwise;
-	return pair ^ seg_fold(addrs);
+		return -1;
+	*pair ^= seg_fold(addrs);
+	return 0;
 }
 
 SEG_INLINE __u32 seg_worker_of(__u32 pair)

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from pyctl.engine.workers import MOST_WORKERS
 from pyctl.errors import NotFoundError, SegctlError, UsageError
+from pyctl.model.worker import workers_for
 from pyctl.model.workload import DatapathKind, Fail, Mode
 from pyctl.policy.document import field_checks
 from pyctl.policy.document.field_checks import ErrorCollector
@@ -42,13 +43,10 @@ from pyctl.policy.document.yaml_text import load
 from pyctl.state.requests import AutoAttach
 from pyctl.telemetry.history.database import Limits
 
-CPUS_PER_WORKER = 4
-
 
 def default_workers() -> int:
-    """Return how many engines share the packets where nobody says: one for each four CPUs."""
-    wanted = len(os.sched_getaffinity(0)) // CPUS_PER_WORKER
-    return min(max(wanted, 1), MOST_WORKERS)
+    """Return how many engines share the packets where the file does not say."""
+    return min(workers_for(len(os.sched_getaffinity(0))), MOST_WORKERS)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ def agent() -> None:
     """The process that owns what is attached.
 
     IF IT ENDS, nothing happens to traffic; the next one takes over. If the engine ends, another is started within a
-    second. Until then decided flows go on, and so does everything in discover and monitor. In protect what needs a
+    second (of several that share the packets, each alone). Until then decided flows go on, and so does everything in discover and monitor. In protect what needs a
     verdict waits in the packet rings; an engine that stays away is answered as attach --fail says. The affinity of
     the engine's thread segctl-packets changes by itself: it runs where its packets come from.
 
@@ -121,7 +121,7 @@ def status(as_json: bool) -> None:
             "log level": found["log_level"],
             "datapath": found["datapath"],
             "engine": _engine(engine),
-            **_workers(engine["workers"]),
+            **_workers(engine.get("workers", [])),
             "ring drops": engine["ring_drops"],
             "sessions": engine["sessions"],
             "flow map": render.flow_map(engine["flow_map"]),

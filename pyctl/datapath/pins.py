@@ -76,6 +76,13 @@ MAPS: Mapping[str, bpf.MapLayout] = {
         "SEG_SERVICES_MAX",
         0,
     ),
+    "seg_queries": _layout(
+        bpf.BPF_MAP_TYPE_LRU_HASH,
+        abi.sizeof("seg_query_key"),
+        abi.sizeof("seg_query"),
+        "SEG_QUERIES_MAX",
+        0,
+    ),
     **dict.fromkeys(
         ("seg_shares", "seg_credits", "seg_opens", "seg_closes"),
         _layout(bpf.BPF_MAP_TYPE_ARRAY_OF_MAPS, 4, 4, "SEG_WORKERS_MAX", 0),

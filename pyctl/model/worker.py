@@ -1,6 +1,6 @@
 """Which of an instance's engines one is, where several share the packets.
 
-In: a number, and how many there are. Out: the names of its files. I/O: none.
+In: a number, and how many there are. Out: the names of its files; how many there should be. I/O: none.
 """
 
 from __future__ import annotations
@@ -21,3 +21,9 @@ class Worker:
 
 
 ALONE = Worker()
+CPUS_PER_WORKER = 4
+
+
+def workers_for(cpus: int) -> int:
+    """Return how many engines share the packets where nobody says: one for each four CPUs."""
+    return max(1, cpus // CPUS_PER_WORKER)

@@ -189,6 +189,50 @@ def test_fragments_come_to_the_worker_of_their_flow(agent, pods):
             assert asked.heard()["back"] >= size
 
 
+_LISTEN = """
+group, port = sys.argv[1], int(sys.argv[2])
+heard = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+heard.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1); heard.bind((group, port))
+here = socket.inet_aton(group) + struct.pack("@ii", 0, socket.if_nametoindex("eth0"))
+heard.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, here)
+say(ready=True)
+_, asker = heard.recvfrom(100)
+for source in sys.argv[3:]:
+    one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1); one.bind((source, port))
+    one.sendto(b"here", asker)
+"""
+_ASK = """
+group, port, most = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); one.settimeout(3)
+one.bind((sys.argv[4], 0)); one.sendto(b"who?", (group, port))
+try:
+    for _ in range(most): say(source=one.recvfrom(100)[1][0])
+except OSError as error: say(source=str(error))
+"""
+
+
+def test_a_question_to_a_group_is_answered_through_either(agent, pods):
+    """The answers come from other addresses than the group's, so to either worker."""
+    web, client = pods
+    web.run("ip", "route", "add", "224.0.0.0/4", "dev", "eth0")
+    client.run("ip", "route", "add", "224.0.0.0/4", "dev", "eth0")
+    agent.attach(web, "web")
+    agent.policy(
+        """
+groups: {web: {selector: {name: web}}}
+modes: {web: protect}
+rules:
+  - {id: 3, from: web, to: any, ports: [udp/5353], action: allow}
+"""
+    )
+    group, words = packets.group_ip4, [str(5353), *SOURCES.values()]
+    listening = traffic.Program(client, "import struct\n" + _LISTEN, group, *words)
+    assert listening.heard()["ready"]
+    asking = traffic.Program(web, _ASK, group, "5353", "2", IP4)
+    assert {asking.heard()["source"] for _ in range(2)} == set(SOURCES.values())
+
+
 @pytest.mark.parametrize("how", [signal.SIGSTOP, signal.SIGKILL])
 def test_one_that_hangs_or_dies_costs_its_share_and_is_replaced_alone(agent, pods, how):
     client = pods[1]

@@ -31,7 +31,8 @@ def test_every_map_that_the_programs_name_is_made():
             text,
         )
     )
-    assert used == set(pins.MAPS)
+    # What the engines tell each other, no program reads.
+    assert used | {"seg_queries"} == set(pins.MAPS)
 
 
 def test_key_and_value_sizes_are_the_headers():

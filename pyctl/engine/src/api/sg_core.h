@@ -43,6 +43,9 @@ struct sg_io {
 	void (*class_use)(void *ctx, __u32 version);
 	/* Let programs open so many connections for the port from now on. */
 	void (*credit)(void *ctx, __u16 port_id, __s64 connections);
+	/* What all workers know; not used by one that is alone. */
+	int (*query_put)(void *ctx, const struct seg_query_key *key, const struct seg_query *query);
+	int (*query_get)(void *ctx, const struct seg_query_key *key, struct seg_query *query);
 };
 
 /* One compiled rule, as the workload's port sees it: the first that matches decides. */

@@ -92,6 +92,8 @@ struct sg_engine *sg_engine_new(const struct sg_core_config *config)
 	/* The core may always use the maps: this layer switches them off and on. */
 	engine->core = sg_core_new(&io, &(struct sg_core_config){
 						.max_sessions = config->max_sessions,
+						.worker = config->worker,
+						.workers = config->workers,
 						.flow_cache = 1,
 						.epoch = epoch,
 					});

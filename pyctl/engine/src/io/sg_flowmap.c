@@ -20,7 +20,7 @@ enum { CREDITS_BYTES = SEG_PORT_IDS * sizeof(__s64) };
 
 void sg_flowmap_init(struct sg_flowmap *maps)
 {
-	*maps = (struct sg_flowmap){ .fd4 = -1, .fd6 = -1, .services = -1, .classes = -1, .cache = 1 };
+	*maps = (struct sg_flowmap){ .fd4 = -1, .fd6 = -1, .services = -1, .classes = -1, .queries = -1, .cache = 1 };
 }
 
 void sg_flowmap_close(struct sg_flowmap *maps)
@@ -35,10 +35,12 @@ void sg_flowmap_close(struct sg_flowmap *maps)
 		close(maps->classes);
 	if (maps->controls)
 		munmap(maps->controls, CONTROLS_BYTES);
+	if (maps->queries >= 0)
+		close(maps->queries);
 	if (maps->credits)
 		munmap(maps->credits, CREDITS_BYTES);
 	maps->credits = NULL;
-	maps->fd4 = maps->fd6 = maps->services = maps->classes = -1;
+	maps->fd4 = maps->fd6 = maps->services = maps->classes = maps->queries = -1;
 	maps->controls = maps->control = NULL;
 }
 
@@ -63,7 +65,7 @@ static int map_array(const char *directory, const char *name, __u32 value_size, 
 int sg_flowmap_open(struct sg_flowmap *maps, const char *directory)
 {
 	struct sg_flowmap found = {
-		.fd4 = -1, .fd6 = -1, .services = -1, .classes = -1, .cache = maps->cache,
+		.fd4 = -1, .fd6 = -1, .services = -1, .classes = -1, .queries = -1, .cache = maps->cache,
 		.worker = maps->worker, .workers = maps->workers,
 	};
 	char credits[32];
@@ -80,10 +82,14 @@ int sg_flowmap_open(struct sg_flowmap *maps, const char *directory)
 				     sizeof(struct seg_service), &unused);
 	found.classes = sg_pin_open(directory, "seg_classes", BPF_MAP_TYPE_LPM_TRIE, sizeof(struct seg_class_key),
 				    sizeof(__u32), &unused);
+	found.queries = sg_pin_open(directory, "seg_queries", BPF_MAP_TYPE_LRU_HASH, sizeof(struct seg_query_key),
+				    sizeof(struct seg_query), &unused);
 	if (found.fd4 < 0 || found.fd6 < 0)
 		error = found.fd4 < 0 ? found.fd4 : found.fd6;
 	else if (found.services < 0 || found.classes < 0)
 		error = found.services < 0 ? found.services : found.classes;
+	else if (found.queries < 0)
+		error = found.queries;
 	else if (found.worker >= SEG_WORKERS_MAX)
 		error = -EINVAL;
 	snprintf(credits, sizeof(credits), "seg_credits-%u", found.worker);
@@ -166,6 +172,29 @@ void sg_flowmap_credit(const struct sg_flowmap *maps, __u16 port_id, __s64 conne
 {
 	if (maps->credits)
 		__atomic_store_n(&maps->credits[port_id], connections, __ATOMIC_RELAXED);
+}
+
+static int query(const struct sg_flowmap *maps, int command, const struct seg_query_key *key, const void *value)
+{
+	union bpf_attr attr;
+
+	if (maps->queries < 0)
+		return -ENODEV;
+	memset(&attr, 0, sizeof(attr));
+	attr.map_fd = (__u32)maps->queries;
+	attr.key = sg_bpf_pointer(key);
+	attr.value = sg_bpf_pointer(value);
+	return (int)sg_bpf(command, &attr);
+}
+
+int sg_flowmap_put_query(const struct sg_flowmap *maps, const struct seg_query_key *key, const struct seg_query *value)
+{
+	return query(maps, BPF_MAP_UPDATE_ELEM, key, value);
+}
+
+int sg_flowmap_get_query(const struct sg_flowmap *maps, const struct seg_query_key *key, struct seg_query *value)
+{
+	return query(maps, BPF_MAP_LOOKUP_ELEM, key, value);
 }
 
 void sg_flowmap_opens_nothing(const struct sg_flowmap *maps, int nothing)
