@@ -31,6 +31,8 @@ enum seg_limit {
 	SEG_NETS_MAX = 262144,
 	SEG_SERVICES_MAX = 16384,
 	SEG_CLASSES_MAX = 1048576,	/* two versions, each of 262,144 networks and as many addresses */
+	SEG_WORKERS_MAX = 16,
+	SEG_QUERIES_MAX = 4096,
 	SEG_OPENS_BYTES = 1048576,	/* ring buffer: 13,107 connections */
 	SEG_CLOSES_BYTES = 1048576,	/* ring buffer: 16,384 ends */
 	SEG_EVENTS_BYTES = 262144,
@@ -98,10 +100,12 @@ SEG_ABI_SIZE(seg_reinject_port, 28);
 
 #include "segctl_flow.h"
 
-/* seg_control: array of one, mmapable. Its first cache line, read for each packet, does not change while they flow. */
+/* seg_control: array by worker (segctl_worker.h), mmapable. The first cache line, read for each packet, does not change while
+ * they flow. `flow_secret`, `workers` and `class_last` are the first entry's alone, all else is each worker's own. */
 struct seg_control {
 	__u64 flow_secret[7];		/* the first engine's: of seg_flow.seal */
-	__u64 heartbeat_timeout_ns;	/* the agent's: older than this, and the engine is down */
+	__u32 heartbeat_timeout_ns;	/* the agent's: older than this, and the engine is down */
+	__u32 workers;			/* the agent's: engines that share the packets; 0: one */
 	__u64 heartbeat_ns;		/* the engine's: CLOCK_MONOTONIC of its last round */
 	__u32 producer_cpu;		/* the kernel's: enum seg_producer, or 1 + the CPU; the engine clears it */
 	__u32 share_hit;		/* the kernel's: enum seg_share_hit, bits; the engine clears it */
@@ -111,7 +115,7 @@ struct seg_control {
 	__u64 drained_ns;		/* the engine's: when it found all rings empty */
 	__u64 opens_nothing;		/* the engine's: 1 while no program may open a connection by itself */
 	__u32 class_version;		/* the engine's: of seg_classes, the one in force; 0: none */
-	__u32 class_last;		/* the engine's: the last one that was given to a policy */
+	__u32 class_last;		/* the engines', the first entry's alone: the last one that was given to a policy */
 };
 SEG_ABI_SIZE(seg_control, 128);
 
@@ -122,7 +126,7 @@ SEG_ABI_SIZE(seg_control, 128);
 
 enum seg_producer { SEG_PRODUCER_NONE = 0, SEG_PRODUCER_MANY = 0x7fffffff };
 
-/* seg_shares: array by port id and direction, then (SEG_SHARE_PORTS) by a hash of port, direction and peer. The kernel's;
+/* seg_shares: for each worker an array by port id and direction, then (SEG_SHARE_PORTS) by a hash of port, direction and peer. The kernel's;
  * CLOCK_MONOTONIC: when at the pace of seg_control.share_gap_ns these would have come. */
 struct seg_share {
 	__u64 due_ns;		/* what the engine was given */
@@ -198,6 +202,29 @@ struct seg_net_key {
 	__u8 pad[3];
 };
 SEG_ABI_SIZE(seg_net_key, 24);
+
+/* seg_queries: LRU hash, the engines' alone: queries to groups, and DHCP servers (dir 0). Their answers come from other
+ * addresses, so to another worker than the query. */
+struct seg_query_key {
+	__u16 port_id;
+	__u8 dir;		/* enum seg_dir: in which it was asked */
+	__u8 proto;
+	__u8 family;
+	__u8 pad[3];
+	__u16 asker_port;	/* host order; ICMP: the identifier */
+	__u16 asked_port;	/* ICMP: the query's type */
+	__u8 pad2[4];
+	__u8 asker[16];		/* of DHCP: none, as its client may have none yet */
+};
+SEG_ABI_SIZE(seg_query_key, 32);
+
+struct seg_query {
+	__u64 last_ns;		/* CLOCK_MONOTONIC: the last that an engine saw */
+	__u32 rule_id;
+	__u32 pad;
+	__u8 asked[16];		/* the group; the DHCP server */
+};
+SEG_ABI_SIZE(seg_query, 32);
 
 /* seg_counters: per-CPU hash. */
 struct seg_counter_key {

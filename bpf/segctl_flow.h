@@ -103,10 +103,10 @@ struct seg_service {
 };
 SEG_ABI_SIZE(seg_service, 32);
 
-/* seg_credits: array by port id of __s64: how many connections programs may still open for the port. The engine writes it
- * whenever it has learned of one; programs count it down. Mmapable. */
+/* seg_credits: for each worker an array by port id of __s64: how many connections programs may still open for the port. The
+ * engine writes it whenever it has learned of one; programs count it down. Mmapable. */
 
-/* seg_opens: ring buffer for the engine: a connection that a program opened, with both entries. Where it is full, the
+/* seg_opens: for each worker a ring buffer: a connection that a program opened, with both entries. Where it is full, the
  * SYN goes to the engine. */
 struct seg_open_event {
 	__u64 session;		/* as in the entries */
@@ -119,7 +119,7 @@ struct seg_open_event {
 };
 SEG_ABI_SIZE(seg_open_event, 72);
 
-/* seg_closes: ring buffer, which the engine reads at least every 20 ms: the first FIN or RST of a connection's direction
+/* seg_closes: for each worker a ring buffer, which it reads at least every 20 ms: the first FIN or RST of a connection's direction
  * that the kernel let pass. If the ring is full, seg_flow.closed alone has it. */
 struct seg_close_event {
 	__u64 session;		/* as in the entry */

@@ -17,7 +17,8 @@ from cffi import FFI
 ROOT = Path(__file__).resolve().parent.parent
 HEADER = ROOT / "bpf" / "segctl_abi.h"
 HEADERS = tuple(
-    HEADER.with_name(f"segctl_{n}.h") for n in ("abi", "flow", "reasons", "seal")
+    HEADER.with_name(f"segctl_{n}.h")
+    for n in ("abi", "flow", "reasons", "seal", "worker")
 )
 TYPEDEFS = "\n".join(
     f"typedef {'u' if sign else ''}int{bits}_t __{'u' if sign else 's'}{bits};"

@@ -22,7 +22,7 @@ import uvicorn
 
 from pyctl import abi
 from pyctl.agent.agent import Agent
-from pyctl.agent.config import read
+from pyctl.agent.config import read, with_workers
 from pyctl.api.peer import PeerProtocol
 from pyctl.api.server import create_app
 from pyctl.api.v1.metrics import serve as serve_metrics
@@ -48,8 +48,9 @@ def run(
     log_format: str = "json",
     flow_cache: bool = True,
     metrics: tuple[str, int] | None = None,
+    workers: int | None = None,
 ) -> None:
-    """Serve until told to end. Raise NotPermittedError without root; RefusedError where an agent of this
+    """Serve until told to end, with so many engines (None: as the configuration says). Raise NotPermittedError without root; RefusedError where an agent of this
     instance runs already; SegctlError where the node cannot be made ready.
     """
     if os.geteuid() != 0:
@@ -67,6 +68,8 @@ def run(
     _log.info("starting: nothing is touched yet", pid=os.getpid())
     _be_the_only_one(instance)
     config = read(config_file or instance.config_file, must_exist=bool(config_file))
+    if workers is not None:
+        config = with_workers(config, workers)
     agent = Agent(instance, config, flow_cache=flow_cache)
     try:
         agent.start()

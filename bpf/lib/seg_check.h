@@ -83,8 +83,7 @@ SEG_INLINE int seg_engine_is_alive(const struct seg_control *control)
 
 SEG_INLINE int seg_check_engine(const struct seg_pkt *pkt, const struct seg_port *port)
 {
-	__u32 zero = 0;
-	struct seg_control *control = seg_map_lookup(seg_control, &zero);
+	struct seg_control *control = seg_control_of(seg_pair(pkt));
 
 	if (control && seg_engine_is_alive(control)) {
 		if (control->share_gap_ns && seg_share_is_over(control, pkt, port))

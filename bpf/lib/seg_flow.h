@@ -104,8 +104,7 @@ SEG_INLINE int seg_defers_opening(struct seg_flow *flow)
 SEG_INLINE int seg_defers_settling(struct seg_flow *flow, const struct seg_pkt *pkt)
 {
 	const __s64 pause = pkt->proto == IPPROTO_TCP ? SEG_SETTLE_TCP_NS : SEG_SETTLE_NS;
-	__u32 zero = 0;
-	const struct seg_control *control = seg_map_lookup(seg_control, &zero);
+	const struct seg_control *control = seg_control_of(seg_pair(pkt));
 	__u64 now = bpf_ktime_get_ns();
 	/* Signed: the engine's clock was read later, or on another CPU. */
 	__s64 quiet = (__s64)(now - flow->last_seen_ns);
@@ -146,11 +145,13 @@ SEG_INLINE void seg_flow_close(struct seg_flow *flow, const struct seg_pkt *pkt,
 			       __u8 dir)
 {
 	struct seg_close_event *end;
+	void *ring;
 
 	if (flow->closed & pkt->closes)
 		return;
 	flow->closed |= pkt->closes;
-	end = bpf_ringbuf_reserve((void *)SEG_MAP(seg_closes), sizeof(*end), 0);
+	ring = seg_map_of_worker(seg_closes, seg_pair(pkt));
+	end = ring ? bpf_ringbuf_reserve(ring, sizeof(*end), 0) : NULL;
 	if (!end)
 		return;
 	*end = (struct seg_close_event){

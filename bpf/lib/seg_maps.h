@@ -9,6 +9,7 @@
 #define SEG_MAPS_H
 
 #include "segctl_seal.h"
+#include "segctl_worker.h"
 
 #define SEG_INLINE static inline __attribute__((always_inline))
 
@@ -21,7 +22,7 @@
 #define seg_map_delete(name, key) bpf_map_delete_elem_(SEG_MAP(name), key)
 
 /* No variable is used: the declaration makes clang write the layouts of the map into the programs' BTF, where the
- * kernel shows them and the tests compare them. bcc knows the section and the name. */
+ * kernel shows them and the tests compare them. bcc knows the section and the name. Of an array of maps: the maps in it. */
 #define SEG_LAYOUT(name, key_type, value_type) \
 	struct ____btf_map_##name { \
 		key_type key; \
@@ -42,6 +43,7 @@ SEG_LAYOUT(seg_addrs, struct seg_addr_key, __u8);
 SEG_LAYOUT(seg_owners, struct seg_owner_key, struct seg_owner);
 SEG_LAYOUT(seg_macs, struct seg_mac_key, struct seg_mac);
 SEG_LAYOUT(seg_nets, struct seg_net_key, __u32);
+SEG_LAYOUT(seg_queries, struct seg_query_key, struct seg_query);
 SEG_LAYOUT(seg_counters, struct seg_counter_key, struct seg_counter);
 SEG_LAYOUT(seg_events, __u32, struct seg_event);
 SEG_LAYOUT(seg_opens, __u32, struct seg_open_event);

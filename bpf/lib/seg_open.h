@@ -92,7 +92,8 @@ SEG_INLINE int seg_open(struct __sk_buff *skb, const struct seg_pkt *pkt, __u16 
 	};
 	struct seg_open_event event = { 0 }, *record;
 	const struct seg_service *service;
-	const struct seg_control *control;
+	const struct seg_control *control, *own;
+	void *ring, *credits;
 	const __u64 *current;
 	__s64 *credit;
 	__u32 index = port_id, zero = 0;
@@ -103,14 +104,17 @@ SEG_INLINE int seg_open(struct __sk_buff *skb, const struct seg_pkt *pkt, __u16 
 		return SEG_R_NONE;
 	current = seg_map_lookup(seg_gens, &index);
 	control = seg_map_lookup(seg_control, &zero);
-	credit = seg_map_lookup(seg_credits, &index);
+	own = seg_control_of(seg_pair(pkt));
+	ring = seg_map_of_worker(seg_opens, seg_pair(pkt));
+	credits = seg_map_of_worker(seg_credits, seg_pair(pkt));
+	credit = credits ? bpf_map_lookup_elem_((__u64)credits, &index) : NULL;
 	/* While the engine paces those that ask it, what costs it something is paced, too. */
-	if (!current || !control || control->opens_nothing || !credit || *credit <= 0 ||
-	    (control->share_gap_ns && seg_engine_is_alive(control)))
+	if (!current || !control || !own || !ring || own->opens_nothing || !credit || *credit <= 0 ||
+	    (own->share_gap_ns && seg_engine_is_alive(own)))
 		return SEG_R_NONE;
 	/* Before the class: what a new generation means of an address is in seg_classes by then. */
 	event.generation = *(const volatile __u64 *)current;
-	key.peer_class = seg_peer_class(pkt, control, dir);
+	key.peer_class = seg_peer_class(pkt, own, dir);
 	if (!event.generation || !key.peer_class)
 		return SEG_R_NONE;
 	__builtin_memcpy(key.local, dir == SEG_DIR_EGRESS ? pkt->saddr : pkt->daddr, sizeof(key.local));
@@ -124,7 +128,7 @@ SEG_INLINE int seg_open(struct __sk_buff *skb, const struct seg_pkt *pkt, __u16 
 	flow.session = event.session = flow.last_seen_ns | SEG_OPENED_BY_KERNEL;
 	event.family = pkt->family;
 	event.key = seg_flow_key(pkt, port_id, dir);
-	record = bpf_ringbuf_reserve((void *)SEG_MAP(seg_opens), sizeof(*record), 0);
+	record = bpf_ringbuf_reserve(ring, sizeof(*record), 0);
 	if (!record)
 		return SEG_R_NONE;
 	*record = event;

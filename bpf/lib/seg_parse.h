@@ -15,7 +15,7 @@
 #include <linux/udp.h>
 
 #include "lib/seg_headers.h"
-#include "lib/seg_maps.h"
+#include "lib/seg_worker.h"
 
 struct seg_pkt {
 	__u8 dmac[6];
@@ -36,6 +36,8 @@ struct seg_pkt {
 	__u8 payload;		/* TCP: it has data */
 	__u8 options;		/* IPv4 options or IPv6 extension headers seen */
 	__u8 fragment;		/* of IPv4 */
+	__u8 quotes;		/* an ICMP error whose quoted packet is read: */
+	__u32 quoted;		/* both addresses there, for segctl_worker.h */
 	__u32 l4;		/* offset of the last header reached */
 	__u32 end;		/* where the IP packet ends; padding may follow */
 };
@@ -171,6 +173,8 @@ SEG_INLINE int seg_parse_l4(struct __sk_buff *skb, struct seg_pkt *pkt)
 			pkt->decidable = icmp.type == SEG_ICMP6_ECHO || icmp.type == SEG_ICMP6_ECHO_REPLY;
 		if (pkt->decidable)
 			pkt->dport = icmp.id;
+		if (seg_is_icmp_error(pkt->family, icmp.type) && (pkt->family == SEG_FAMILY_IPV4 || !pkt->options))
+			pkt->quotes = seg_read_quoted(skb, pkt->family, pkt->l4 + sizeof(icmp), &pkt->quoted) >= 0;
 		return SEG_R_NONE;
 	}
 	if (pkt->proto == IPPROTO_SCTP) {
@@ -261,6 +265,12 @@ SEG_INLINE int seg_parse_ip6(struct __sk_buff *skb, struct seg_pkt *pkt)
 	/* Fragments (atomic ones too), routing and unknown headers are left to the engine. */
 	pkt->deferred = !ip.payload_len && !skb->gso_size;
 	return seg_parse_l4(skb, pkt);
+}
+
+/* Returns what says which worker the packet is for. */
+SEG_INLINE __u32 seg_pair(const struct seg_pkt *pkt)
+{
+	return pkt->quotes ? pkt->quoted : seg_fold(pkt->saddr) ^ seg_fold(pkt->daddr);
 }
 
 /* For ethertypes ETH_P_IP and ETH_P_IPV6. */

@@ -24,9 +24,9 @@ SEG_INLINE int seg_share_is_greedy(struct seg_share *share, __u64 now, __u64 gap
 }
 
 /* Charges one packet; returns bits of enum seg_share_hit. */
-SEG_INLINE int seg_share_take(__u32 index, __u64 now, __u64 gap, __u64 limit)
+SEG_INLINE int seg_share_take(void *shares, __u32 index, __u64 now, __u64 gap, __u64 limit)
 {
-	struct seg_share *share = seg_map_lookup(seg_shares, &index);
+	struct seg_share *share = bpf_map_lookup_elem_((__u64)shares, &index);
 	int greedy;
 
 	if (!share)
@@ -62,15 +62,18 @@ SEG_INLINE int seg_share_is_over(struct seg_control *control, const struct seg_p
 	__u32 own = port->port_id * 2U + (__u32)inbound;
 	__u64 gap = control->share_gap_ns, limit = control->share_ahead_ns, now = bpf_ktime_get_ns();
 	__u64 hash = seg_share_mix(control->share_seed, own), words[2];
+	void *shares = seg_map_of_worker(seg_shares, seg_pair(pkt));
 	int hit;
 
+	if (!shares)
+		return 0;
 	__builtin_memcpy(words, inbound ? pkt->saddr : pkt->daddr, sizeof(words));
 	hash = seg_share_mix(hash, words[0]);
-	hit = seg_share_take(seg_share_peer(seg_share_mix(hash, words[1])), now, gap * 2, limit);
+	hit = seg_share_take(shares, seg_share_peer(seg_share_mix(hash, words[1])), now, gap * 2, limit);
 	if (!(hit & SEG_SHARE_REFUSED) && pkt->family == SEG_FAMILY_IPV6)
-		hit |= seg_share_take(seg_share_peer(hash), now, gap + gap / 3, limit);
+		hit |= seg_share_take(shares, seg_share_peer(hash), now, gap + gap / 3, limit);
 	if (!(hit & SEG_SHARE_REFUSED))
-		hit |= seg_share_take(own, now, gap, limit);
+		hit |= seg_share_take(shares, own, now, gap, limit);
 	if (hit & ~control->share_hit)
 		control->share_hit |= hit;
 	return hit & SEG_SHARE_REFUSED;

@@ -28,7 +28,7 @@ from pyctl.controller.workloads import uninspected
 from pyctl.controller.workloads.in_netns import workload_in_netns
 from pyctl.datapath.base import Driver
 from pyctl.datapath.drivers import Drivers
-from pyctl.engine.supervisor import Supervisor
+from pyctl.engine.workers import Workers
 from pyctl.errors import NotFoundError, SegctlError
 from pyctl.intercept.enforcer import ensure_enforcer, remove_enforcer
 from pyctl.intercept.live_state import present_ports
@@ -81,12 +81,15 @@ class Agent:
         self.started = time.monotonic()
         self._loop = Loop("controller", self._publish)
         self.view = View()
-        self.supervisor = Supervisor(
-            instance, flow_cache=flow_cache, cache_limit=config.flow_map_entries
+        self.engines = Workers(
+            instance,
+            config.workers,
+            flow_cache=flow_cache,
+            cache_limit=config.flow_map_entries,
         )
         store = Store(instance)
-        drivers = Drivers(instance)
-        steering = Steering(drivers, self.supervisor)
+        drivers = Drivers(instance, config.workers)
+        steering = Steering(drivers, self.engines)
         self.context = Context(
             instance=instance,
             store=store,
@@ -105,18 +108,16 @@ class Agent:
         self._policies = Policies(self.context, self.revisions)
         self.warnings: list[str] = []
         self.collector = Collector(
-            self.supervisor,
+            self.engines,
             self.context.registry,
             self.context.history,
             self.context.happened,
         )
         self.events = self.context.events
         self.reader = Reader(self.context.history, self.collector, self.events)
-        self._watcher = Watcher(self.context, self.supervisor, self._loop, self.attach)
+        self._watcher = Watcher(self.context, self.engines, self._loop, self.attach)
         self._watchers = (
-            EngineWatch(
-                self.context, self.supervisor, self._loop, self.collector.collect
-            ),
+            EngineWatch(self.context, self.engines, self._loop, self.collector.collect),
             self._watcher,
         )
         self.auto_attacher = AutoAttacher(
@@ -169,14 +170,14 @@ class Agent:
         _log.info("starting: reading what an earlier agent left")
         self.warnings += self._policies.load()
         self.warnings += self.context.memory.load()
-        recovery.keep_name(self.context, self.supervisor)
+        recovery.keep_name(self.context, self.engines)
         self.warnings += recovery.finish_journals(self.context)
         _log.info("starting: making the datapath ready")
         ensure_enforcer(self.instance)
         self.warnings += self.context.steering.drivers.start()
-        self.supervisor.log_level = logs.get_level()
+        self.engines.log_from(logs.get_level())
         _log.info("starting: the engine")
-        self.supervisor.start()
+        self.engines.start()
         _log.info("starting: taking over workloads")
         self.warnings += recovery.adopt_workloads(self.context)
         self._policies.note_untold()
@@ -308,7 +309,7 @@ class Agent:
 
     def _finish_half_done(self, dry_run: bool) -> None:
         if not dry_run:
-            recovery.keep_name(self.context, self.supervisor)
+            recovery.keep_name(self.context, self.engines)
             recovery.finish_journals(self.context)
 
     def _is_empty(self) -> bool:
@@ -316,7 +317,7 @@ class Agent:
         while it starts.
         """
         try:
-            recovery.keep_name(self.context, self.supervisor)
+            recovery.keep_name(self.context, self.engines)
         except SegctlError as error:
             _log.error("not taken away", error=str(error))
             return False
@@ -387,7 +388,7 @@ class Agent:
         policy = parse(text)
         # Before the switch: the engine judges open flows anew at their next packet. And here: the loop must
         # not wait while thousands of them are judged.
-        seen = impact(self.supervisor, policy, self.view.workloads())
+        seen = impact(self.engines, policy, self.view.workloads())
         log = partial(self._policies.log, policy, author, comment, uid)
         apply = partial(self._policies.apply, policy, seen, log, dry_run=dry_run)
         result = self._loop.do(apply)
@@ -417,8 +418,7 @@ class Agent:
 
     def _set_log_level(self, level: str) -> str:
         before = logs.set_level(level)
-        self.supervisor.log_level = level
-        self.supervisor.call_engine(lambda engine: engine.log_level(level))
+        self.engines.set_log_level(level)
         return before
 
     def stop(self) -> None:
@@ -434,11 +434,11 @@ class Agent:
         self._loop.close()
         try:
             if self._is_empty():
-                self.supervisor.stop()
+                self.engines.stop()
                 self.context.steering.drivers.cleanup()
                 remove_enforcer(self.instance)
             else:
-                self.supervisor.release()
+                self.engines.release()
         finally:
             self.context.history.stop()
         _log.info("agent stopped")

@@ -12,15 +12,19 @@ All errors are reported together, each with the path of its field, as for a poli
         fail: closed
       - selector: {name: "*"}
     history: {max-mib: 256, max-days: 7}                # flows and events on disk; these: the default
+    workers: 2                                          # engines that share the packets; default: one per four CPUs
     flow-map: {max-entries: 100000}                     # verdicts in the kernel, two to a flow; default: its size
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import os
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from pyctl.engine.workers import MOST_WORKERS
 from pyctl.errors import NotFoundError, SegctlError, UsageError
+from pyctl.model.worker import workers_for
 from pyctl.model.workload import DatapathKind, Fail, Mode
 from pyctl.policy.document import field_checks
 from pyctl.policy.document.field_checks import ErrorCollector
@@ -40,6 +44,11 @@ from pyctl.state.requests import AutoAttach
 from pyctl.telemetry.history.database import Limits
 
 
+def default_workers() -> int:
+    """Return how many engines share the packets where the file does not say."""
+    return min(workers_for(len(os.sched_getaffinity(0))), MOST_WORKERS)
+
+
 @dataclass(frozen=True)
 class Config:
     """The content of the configuration file."""
@@ -52,9 +61,21 @@ class Config:
     """Verdicts in the kernel at a time; flows beyond them stay with the engine. None: as many as
     the flow maps take.
     """
+    workers: int = field(default_factory=default_workers)
+    """Engines that share the packets."""
 
 
 DEFAULT = Config()
+
+
+def with_workers(config: Config, workers: int) -> Config:
+    """Return the configuration with so many engines; UsageError if there may not be so many."""
+    if not 1 <= workers <= MOST_WORKERS:
+        raise UsageError(
+            f"{workers} engines: from 1 to {MOST_WORKERS} can share the packets",
+            state="the agent was not started",
+        )
+    return replace(config, workers=workers)
 
 
 def read(path: Path, *, must_exist: bool = True) -> Config:
@@ -88,6 +109,7 @@ def parse(text: str, name: str = "the configuration") -> Config:
         found["auto-attach"] or (),
         Limits(mib << 20, days * 86400.0),
         found["flow-map"]["max-entries"],
+        found["workers"] or default_workers(),
     )
 
 
@@ -114,6 +136,7 @@ _AUTO_ATTACH = Table(
 _FILE = Table(
     Field("apiVersion", const(API_VERSION), required=True),
     Field("container-hosts", items_of(Kind(_host))),
+    Field("workers", number(1, MOST_WORKERS)),
     Field(
         "auto-attach",
         items_of(Kind(lambda *at: AutoAttach(**_AUTO_ATTACH.read(*at)))),

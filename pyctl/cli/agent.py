@@ -20,7 +20,7 @@ def agent() -> None:
     """The process that owns what is attached.
 
     IF IT ENDS, nothing happens to traffic; the next one takes over. If the engine ends, another is started within a
-    second. Until then decided flows go on, and so does everything in discover and monitor. In protect what needs a
+    second (of several that share the packets, each alone). Until then decided flows go on, and so does everything in discover and monitor. In protect what needs a
     verdict waits in the packet rings; an engine that stays away is answered as attach --fail says. The affinity of
     the engine's thread segctl-packets changes by itself: it runs where its packets come from.
 
@@ -49,6 +49,13 @@ def agent() -> None:
 )
 @options.flow_cache
 @click.option(
+    "--workers",
+    type=int,
+    metavar="N",
+    help="Engines that share the packets (default: `workers` of the configuration, else one per four CPUs). With "
+    "another number than before all begin anew: open flows are judged again, as those that began before.",
+)
+@click.option(
     "--metrics",
     metavar="ADDRESS:PORT",
     callback=lambda _ctx, _param, value: _address(value),
@@ -60,6 +67,7 @@ def run(
     log_level: str,
     log_format: str,
     flow_cache: bool,
+    workers: int | None,
     metrics: tuple[str, int] | None,
 ) -> None:
     """Run in the foreground, as systemd wants it. SIGTERM ends it; no packet is lost by that.
@@ -84,6 +92,7 @@ def run(
         log_format=log_format,
         flow_cache=flow_cache,
         metrics=metrics,
+        workers=workers,
     )
 
 
@@ -112,6 +121,7 @@ def status(as_json: bool) -> None:
             "log level": found["log_level"],
             "datapath": found["datapath"],
             "engine": _engine(engine),
+            **_workers(engine.get("workers", [])),
             "ring drops": engine["ring_drops"],
             "sessions": engine["sessions"],
             "flow map": render.flow_map(engine["flow_map"]),
@@ -181,6 +191,16 @@ def _pending(work: dict[str, Any]) -> str:
     """Return a line on work that is desired and does not hold yet."""
     what = f"{work['kind']} {work['about']}".strip()
     return f"{what}: {work['why']} (tried {work['tries']} times, again in {work['next_s']:.0f} s)"
+
+
+def _workers(rows: list[dict[str, Any]]) -> dict[str, str]:
+    """Return a line for each of several engines."""
+    if len(rows) < 2:
+        return {}
+    return {
+        f"worker {number}": f"{_engine(row)}, {render.count(row['sessions'], 'session')}"
+        for number, row in enumerate(rows)
+    }
 
 
 def _engine(found: dict[str, Any]) -> str:

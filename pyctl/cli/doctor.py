@@ -35,5 +35,8 @@ def doctor(as_json: bool) -> None:
         click.echo()
         click.echo(f"kernel {report.kernel}, {report.machine}, segctl {report.version}")
         click.echo(f"datapath: {report.verdict}")
+        click.echo(
+            f"engines: {report.workers} (one per four CPUs, unless agent.yaml says `workers`)"
+        )
     if report.datapath is None and not report.unknown:
         click.get_current_context().exit(4)

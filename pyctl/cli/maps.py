@@ -19,7 +19,7 @@ def dump_maps(name: str | None, as_json: bool) -> None:
 
     \b
     seg_ports     interface → port, role, mode, options   seg_gens      port → generation
-    seg_reinject  port → both interfaces, MAC             seg_control   heartbeat, who steers
+    seg_reinject  port → both interfaces, MAC             seg_control   heartbeat of each worker
     seg_flows4    flow → verdict, counters                seg_flows6    the same for IPv6
     seg_addrs     port's addresses                        seg_owners    address → who has it
     seg_macs      MAC → who has it, what it serves        seg_nets      networks of the policy's groups

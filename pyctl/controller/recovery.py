@@ -18,7 +18,7 @@ from pyctl.controller.context import Context
 from pyctl.controller.segments import know_segments
 from pyctl.controller.workloads import succession, uninspected
 from pyctl.controller.workloads.detach import detach_workload, drop_broken_ports
-from pyctl.engine.supervisor import Supervisor
+from pyctl.engine.workers import Workers
 from pyctl.errors import SegctlError
 from pyctl.intercept.detach import cleanup, unsplice
 from pyctl.intercept.live_state import present_ports, with_indexes
@@ -35,12 +35,12 @@ _STEP = 16
 """The log gets a line after every so many workloads that were taken over."""
 
 
-def keep_name(context: Context, supervisor: Supervisor) -> None:
+def keep_name(context: Context, engines: Workers) -> None:
     """Give the enforcer namespace its name back if somebody deleted it. The namespace lives on without a
     name, with all attached workloads in it; a new one would strand them. RefusedError if another has the
     name.
     """
-    fd = supervisor.namespace()
+    fd = engines.namespace()
     if fd is None:
         return
     try:

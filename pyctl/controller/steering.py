@@ -31,6 +31,7 @@ from pyctl.datapath.drivers import Drivers
 from pyctl.engine.client import EngineClient
 from pyctl.engine.node_records import changed_members
 from pyctl.engine.supervisor import Supervisor
+from pyctl.engine.workers import Workers
 from pyctl.errors import RefusedError, SegctlError
 from pyctl.model.policy import Members, PortPolicy
 from pyctl.model.workload import DatapathKind, Mode, PortPair, Segment
@@ -45,11 +46,11 @@ _log = structlog.get_logger()
 class Steering:
     """What the engine and the drivers were last told, and the calls that tell them what is new."""
 
-    def __init__(self, drivers: Drivers, supervisor: Supervisor) -> None:
+    def __init__(self, drivers: Drivers, engines: Workers) -> None:
         self.drivers = drivers
         self._kinds: dict[int, DatapathKind] = {}
         self._uncached: set[int] = set()
-        self._supervisor = supervisor
+        self._engines = engines
         self._generations = Generations()
         self._policies: dict[int, PortPolicy] = {}
         self._applied: Compiled | None = None
@@ -66,7 +67,7 @@ class Steering:
         """The host's bridges, by their numbers."""
         self._in_front: dict[int, list[str]] = {}
         """The lines reported last about others' filters, by port id."""
-        supervisor.on_new_engine = self._resync_engine
+        engines.teach_with(self._resync_engine)
 
     @property
     def generations(self) -> Mapping[int, int]:
@@ -195,7 +196,7 @@ class Steering:
                 left.pop(port_id, None)
                 members = replace(self._applied.members, ports=left)
                 self._applied = replace(self._applied, members=members)
-            self._supervisor.call_engine(lambda engine: engine.port_delete(port_id))
+            self._engines.call_engine(lambda engine: engine.port_delete(port_id))
 
     def move(self, pair: PortPair, kind: DatapathKind) -> None:
         """Move a steered port to another datapath, without packet loss or packets that pass unjudged."""
@@ -297,7 +298,7 @@ class Steering:
 
     def drain_engine(self) -> None:
         """Wait until the engine has judged the frames that it was sent so far."""
-        self._supervisor.call_engine(lambda engine: engine.sync())
+        self._engines.call_engine(lambda engine: engine.sync())
 
     def write_owners(self, compiled: Compiled) -> None:
         """Tell the drivers who owns which address. A full map is logged: policy and quarantine still hold."""
@@ -341,24 +342,21 @@ class Steering:
         # Stays set on an error: an engine that refused half of it is told all of it next time.
         self._engine_dirty = True
         if moved is None:
-            self._supervisor.call_engine(
+            self._engines.call_engine(
                 lambda engine: engine.node_set(node, compiled.members, stamped)
             )
         else:
-            self._supervisor.call_engine(
+            self._engines.call_engine(
                 lambda engine: engine.members_set(node, moved, stamped)
             )
         self._engine_dirty = False
 
     def _swap(self, policies: list[PortPolicy]) -> None:
         for policy, generation in self._stamped(policies):
-            self._supervisor.call_engine(_policy_set(generation, policy))
+            self._engines.call_engine(_policy_set(generation, policy))
 
     def _set_listeners(self, port_id: int) -> None:
-        ports = self._listeners[port_id]()
-        self._supervisor.call_engine(
-            lambda engine: engine.listeners_set(port_id, ports)
-        )
+        self._engines.call_engine(_listeners_set(port_id, self._listeners[port_id]()))
 
     def publish(self) -> None:
         """Publish the generations that the engine has. Ports that are only prepared wait until `add`."""
@@ -370,14 +368,20 @@ class Steering:
             self.drivers.of(kind).publish(generations)
             self._unpublished -= generations.keys()
 
-    def _resync_engine(self) -> None:
-        """Teach a new engine all policies under new generations, because flows cached from the former engine
-        have no session any more.
+    def _resync_engine(self, engine: Supervisor) -> None:
+        """Teach a new engine what all have been told, under the generations that the others have. The entries of
+        the former engine's flows are gone: it was started with its flow maps cleared.
         """
-        policies = list(self._policies.values())
-        self._set_policies(self.applied, policies, None)
-        for port_id in self._listeners:
-            self._set_listeners(port_id)
+        world = self.applied
+        stamped = [
+            (policy, self._current[port_id])
+            for port_id, policy in self._policies.items()
+        ]
+        engine.call_engine(
+            lambda client: client.node_set(world.node, world.members, stamped)
+        )
+        for port_id, listeners in self._listeners.items():
+            engine.call_engine(_listeners_set(port_id, listeners()))
         self.publish()
 
 
@@ -386,6 +390,12 @@ def _same_rules(world: Compiled | None, compiled: Compiled) -> bool:
     if world is None:
         return False
     return world.node is compiled.node or world.node == compiled.node
+
+
+def _listeners_set(
+    port_id: int, ports: Sequence[int]
+) -> Callable[[EngineClient], None]:
+    return lambda engine: engine.listeners_set(port_id, ports)
 
 
 def _policy_set(generation: int, policy: PortPolicy) -> Callable[[EngineClient], None]:

@@ -40,9 +40,9 @@ _BRIDGE = (u32_plan.VBR, abi.constant("SEG_VTH_IFINDEX"))
 class Drivers:
     """The drivers of one instance, by kind."""
 
-    def __init__(self, instance: Instance) -> None:
+    def __init__(self, instance: Instance, workers: int = 1) -> None:
         self._instance = instance
-        self._ebpf = EbpfDriver(instance)
+        self._ebpf = EbpfDriver(instance, workers)
         self._u32 = U32Driver(instance)
         self._by_kind: dict[DatapathKind, Driver] = {
             DatapathKind.EBPF: self._ebpf,

@@ -212,9 +212,11 @@ _STEERED = {
 
 
 def _control(opened: bpf.Map) -> Iterator[Row]:
-    for _, value in opened.entries():
-        control = abi.unpack("seg_control", value)
+    entries = [abi.unpack("seg_control", value) for _, value in opened.entries()]
+    workers = max(1, entries[0].workers) if entries else 0
+    for worker, control in enumerate(entries[:workers]):
         yield {
+            "worker": worker,
             "heartbeat_ns": control.heartbeat_ns,
             "heartbeat_timeout_ns": control.heartbeat_timeout_ns,
             "producer_cpu": _STEERED.get(

@@ -1,6 +1,6 @@
 """What is pinned, where, and how each map is laid out.
 
-In: an instance, the ABI. Out: `MAPS` for the loader, open maps for everybody. I/O: bpf(2).
+In: an instance, the ABI. Out: `MAPS` and `WORKER_MAPS` for the loader, open maps for everybody. I/O: bpf(2).
 The engine opens the same pins from C: the name of a pin is the name of the map.
 """
 
@@ -27,6 +27,10 @@ def _array(value: int, entries: str, flags: int = 0) -> bpf.MapLayout:
     return _layout(bpf.BPF_MAP_TYPE_ARRAY, 4, value, entries, flags)
 
 
+def _ring(size: str) -> bpf.MapLayout:
+    return _layout(bpf.BPF_MAP_TYPE_RINGBUF, 0, 0, size, 0)
+
+
 _FLOW = abi.sizeof("seg_flow")
 
 MAPS: Mapping[str, bpf.MapLayout] = {
@@ -35,10 +39,9 @@ MAPS: Mapping[str, bpf.MapLayout] = {
     "seg_gens": _array(8, "SEG_PORT_IDS", bpf.BPF_F_MMAPABLE),
     "seg_flows4": _hash(abi.sizeof("seg_flow_key4"), _FLOW, "SEG_FLOWS_MAX"),
     "seg_flows6": _hash(abi.sizeof("seg_flow_key6"), _FLOW, "SEG_FLOWS_MAX"),
-    "seg_control": bpf.MapLayout(
-        bpf.BPF_MAP_TYPE_ARRAY, 4, abi.sizeof("seg_control"), 1, bpf.BPF_F_MMAPABLE
+    "seg_control": _array(
+        abi.sizeof("seg_control"), "SEG_WORKERS_MAX", bpf.BPF_F_MMAPABLE
     ),
-    "seg_shares": _array(abi.sizeof("seg_share"), "SEG_SHARES"),
     "seg_addrs": _hash(abi.sizeof("seg_addr_key"), 1, "SEG_ADDRS_MAX"),
     "seg_owners": _hash(
         abi.sizeof("seg_owner_key"), abi.sizeof("seg_owner"), "SEG_OWNERS_MAX"
@@ -58,7 +61,7 @@ MAPS: Mapping[str, bpf.MapLayout] = {
         "SEG_COUNTERS_MAX",
         bpf.BPF_F_NO_PREALLOC,
     ),
-    "seg_events": _layout(bpf.BPF_MAP_TYPE_RINGBUF, 0, 0, "SEG_EVENTS_BYTES", 0),
+    "seg_events": _ring("SEG_EVENTS_BYTES"),
     "seg_classes": _layout(
         bpf.BPF_MAP_TYPE_LPM_TRIE,
         abi.sizeof("seg_class_key"),
@@ -73,10 +76,26 @@ MAPS: Mapping[str, bpf.MapLayout] = {
         "SEG_SERVICES_MAX",
         0,
     ),
-    "seg_credits": _array(8, "SEG_PORT_IDS", bpf.BPF_F_MMAPABLE),
-    "seg_opens": _layout(bpf.BPF_MAP_TYPE_RINGBUF, 0, 0, "SEG_OPENS_BYTES", 0),
-    "seg_closes": _layout(bpf.BPF_MAP_TYPE_RINGBUF, 0, 0, "SEG_CLOSES_BYTES", 0),
+    "seg_queries": _layout(
+        bpf.BPF_MAP_TYPE_LRU_HASH,
+        abi.sizeof("seg_query_key"),
+        abi.sizeof("seg_query"),
+        "SEG_QUERIES_MAX",
+        0,
+    ),
+    **dict.fromkeys(
+        ("seg_shares", "seg_credits", "seg_opens", "seg_closes"),
+        _layout(bpf.BPF_MAP_TYPE_ARRAY_OF_MAPS, 4, 4, "SEG_WORKERS_MAX", 0),
+    ),
 }
+
+WORKER_MAPS: Mapping[str, bpf.MapLayout] = {
+    "seg_shares": _array(abi.sizeof("seg_share"), "SEG_SHARES"),
+    "seg_credits": _array(8, "SEG_PORT_IDS", bpf.BPF_F_MMAPABLE),
+    "seg_opens": _ring("SEG_OPENS_BYTES"),
+    "seg_closes": _ring("SEG_CLOSES_BYTES"),
+}
+"""The maps that each worker has of its own, by the name of the array that holds them all."""
 
 PROGRAMS = (
     "seg_from_vex",
@@ -93,9 +112,14 @@ def pin_dir(instance: Instance) -> Path:
     return instance.pin_root / abi.HASH
 
 
+def worker_pin(name: str, worker: int) -> str:
+    """Return the name of the pin of a worker's own map."""
+    return f"{name}-{worker}"
+
+
 def open_map(instance: Instance, name: str) -> bpf.Map:
     """Open a map by name; NotFoundError for an unknown name or a datapath that is not loaded."""
-    if name not in MAPS:
+    if name.partition("-")[0] not in MAPS:
         raise NotFoundError(
             f"there is no map {name}", advice=f"the maps are {', '.join(MAPS)}"
         )

@@ -19,6 +19,8 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
+from pyctl.model.worker import workers_for
+
 SECONDS = 30
 """Seconds for one child; loading kernel modules is slow under emulation."""
 
@@ -94,6 +96,8 @@ class Report:
     kernel: str
     machine: str
     version: str
+    workers: int
+    """Engines that share the packets, where agent.yaml does not say."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report for JSON."""
@@ -134,6 +138,7 @@ def judge(found: dict[str, tuple[State, str]]) -> Report:
         kernel=platform.release(),
         machine=platform.machine(),
         version=_version(),
+        workers=workers_for(len(os.sched_getaffinity(0))),
     )
 
 

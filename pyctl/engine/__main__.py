@@ -10,6 +10,7 @@ from pyctl.block_imports import block_imports
 from pyctl.errors import SegctlError
 from pyctl.model.instance import Instance
 from pyctl.model.log_level import LogLevel
+from pyctl.model.worker import Worker
 
 
 def main() -> int:
@@ -23,6 +24,8 @@ def main() -> int:
     parser.add_argument(
         "--rings", action="store_true", help="open the rings, wait for no agent"
     )
+    parser.add_argument("--worker", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=1)
     given = parser.parse_args()
     with block_imports("rich", "ssl"):
         from pyctl.engine.main import run  # noqa: PLC0415  see pyctl.block_imports
@@ -33,6 +36,7 @@ def main() -> int:
             log_level=given.log_level,
             cache=not given.no_cache,
             with_rings=given.rings,
+            worker=Worker(given.worker, given.workers),
         )
     except SegctlError as error:
         print(error, file=sys.stderr)  # noqa: T201 the process's last word

@@ -83,11 +83,12 @@ class EngineClient:
         return int(_UCRED.unpack(raw)[0])
 
     def hello(self) -> dict[str, Any]:
-        """Return {"version", "abi", "wire", "pid", "stats": {…}}; see struct sg_engine_stats. An engine of an
-        earlier version has no "wire".
+        """Return {"version", "abi", "wire", "pid", "workers", "stats": {…}}; see struct sg_engine_stats. An
+        engine of an earlier version has no "wire", and is alone.
         """
-        body = {"wire": None, **self._ask("hello")[0]}
-        return {name: body[name] for name in ("version", "abi", "wire", "pid", "stats")}
+        body = {"wire": None, "workers": 1, **self._ask("hello")[0]}
+        names = ("version", "abi", "wire", "pid", "workers", "stats")
+        return {name: body[name] for name in names}
 
     def give_rings(self, rings: RingSet) -> None:
         """Let the engine read these rings; the caller keeps its own descriptors."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from pyctl.engine.client import EngineClient
 from pyctl.errors import SegctlError, UnreachableError
 from pyctl.model.instance import Instance
+from pyctl.model.worker import ALONE, Worker
 from pyctl.signal_shield import signal_shield
 
 START_SECONDS = 30.0
@@ -23,19 +24,15 @@ _POLL_SECONDS = 0.01
 _TAIL_BYTES = 2000
 
 
-def log_file(instance: Instance) -> Path:
-    """Return the log file of a started engine."""
-    return instance.run_dir / "engine.log"
-
-
 def start_engine(
     instance: Instance,
     *,
     log_level: str = "info",
     flow_cache: bool = True,
+    worker: Worker = ALONE,
     timeout: float = START_SECONDS,
 ) -> EngineClient:
-    """Start the instance's engine in a session of its own; return when it answers.
+    """Start an engine of the instance in a session of its own; return when it answers.
 
     It has no rings and no policies yet, so it judges nothing. It is a child of the caller, who
     reaps it should it end first. Raises SegctlError, with the end of the log, where it does not
@@ -44,10 +41,12 @@ def start_engine(
     instance.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     command = [sys.executable, "-m", "pyctl.engine", "--instance", instance.name]
     command += ["--log-level", log_level]
+    command += ["--worker", str(worker.number), "--workers", str(worker.of)]
     if not flow_cache:
         command.append("--no-cache")
     root = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+    log = instance.engine_file(worker, "log")
     log_flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     # Not subprocess: its object wants to be the only one that waits for the child.
     pid = signal_shield(
@@ -58,14 +57,15 @@ def start_engine(
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
-                (os.POSIX_SPAWN_OPEN, 2, str(log_file(instance)), log_flags, 0o600),
+                (os.POSIX_SPAWN_OPEN, 2, str(log), log_flags, 0o600),
             ],
             setsid=True,
         ),
         undo=_kill,
     )
     try:
-        return _wait_until_it_answers(instance, pid, timeout)
+        client = EngineClient(instance.engine_file(worker, "sock"))
+        return _wait_until_it_answers(client, log, pid, timeout)
     except BaseException:
         _kill(pid)
         raise
@@ -80,9 +80,8 @@ def _kill(pid: int) -> None:
 
 
 def _wait_until_it_answers(
-    instance: Instance, pid: int, timeout: float
+    client: EngineClient, log: Path, pid: int, timeout: float
 ) -> EngineClient:
-    client = EngineClient(instance.engine_socket)
     deadline = time.monotonic() + timeout
     ended = (0, 0)
     while ended == (0, 0) and time.monotonic() < deadline:
@@ -100,7 +99,7 @@ def _wait_until_it_answers(
     raise SegctlError(
         f"starting the engine: {what}",
         state="no engine was left behind",
-        advice=f"its last words: {_tail(log_file(instance))}",
+        advice=f"its last words: {_tail(log)}",
     )
 
 

@@ -24,12 +24,13 @@ from pyctl.engine.process.server import Server
 from pyctl.engine.rings import open_rings
 from pyctl.errors import RefusedError, SegctlError
 from pyctl.model.instance import Instance
+from pyctl.model.worker import ALONE, Worker
 
 
 @contextmanager
-def _only_one(instance: Instance) -> Iterator[None]:
-    """Hold the lock of the instance's one living engine; it goes with the process."""
-    path = instance.run_dir / "engine.lock"
+def _only_one(instance: Instance, worker: Worker) -> Iterator[None]:
+    """Hold the lock of the instance's one living engine of that number; it goes with the process."""
+    path = instance.engine_file(worker, "lock")
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
@@ -52,8 +53,9 @@ def run(
     cache: bool = True,
     with_rings: bool = False,
     dp_socket: Path | None = None,
+    worker: Worker = ALONE,
 ) -> int:
-    """Run the instance's engine until it is stopped; return 0 if it ended cleanly.
+    """Run an engine of the instance until it is stopped; return 0 if it ended cleanly.
 
     `with_rings`: open the rings in the instance's namespace at once, instead of waiting for an
     agent to hand them over (`segctl engine`). `dp_socket`: serve NeuVector's dp protocol there;
@@ -63,14 +65,14 @@ def run(
     log.configure(log_level)
     logger = structlog.get_logger()
     instance.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _only_one(instance), Engine(cache=cache) as engine:
+    with _only_one(instance, worker), Engine(cache=cache, worker=worker) as engine:
         requests = Requests(engine, instance)
         try:
             requests.open_maps()
         except SegctlError as error:
             # Pins of another layout: whoever made them may repair them and ask again.
             logger.warning("maps refused", error=str(error))
-        server = Server(instance.engine_socket, requests)
+        server = Server(instance.engine_file(worker, "sock"), requests)
         if with_rings and (dp_socket is None or instance.netns.exists()):
             engine.set_rings(open_rings(instance.netns).fds)
         dp = (

@@ -20,6 +20,7 @@ from typing import Self
 
 from pyctl.engine._binding import check, constant, ffi, lib
 from pyctl.errors import SegctlError
+from pyctl.model.worker import ALONE, Worker
 
 DEVICE = "vth-neuv"
 RING_FDS = constant("SG_FDS")
@@ -62,9 +63,9 @@ class RingSet:
         flags = struct.unpack("16sh14x", told)[1]
         return self.on_device() and flags & _RUNNING == _RUNNING
 
-    def reopened(self, netns: Path | str) -> RingSet:
+    def reopened(self, netns: Path | str, worker: Worker = ALONE) -> RingSet:
         """Open sockets on the device that has the name now; return them with the flows of this set."""
-        fresh = open_rings(netns)
+        fresh = open_rings(netns, worker=worker)
         os.close(fresh.state)
         # New rings begin at their first slot.
         os.pwrite(self.state, bytes(_POSITIONS), 0)
@@ -99,15 +100,19 @@ def ring_set(fds: Sequence[int]) -> RingSet:
         raise
 
 
-def open_rings(netns: Path | str, device: str = DEVICE) -> RingSet:
-    """Open a ring set on `device` inside the namespace bound at `netns`.
+def open_rings(
+    netns: Path | str, device: str = DEVICE, *, worker: Worker = ALONE
+) -> RingSet:
+    """Open a ring set for the worker's frames on `device` inside the namespace bound at `netns`.
 
     The caller's namespace does not change. After the return, frames that reach the device wait in the rings.
     Raises SegctlError (errno set): no such namespace or device, no privilege, no memory.
     """
     fds = ffi.new(f"int[{RING_FDS}]")
     check(
-        lib.sg_rings_open(os.fsencode(netns), os.fsencode(device), fds),
+        lib.sg_rings_open(
+            os.fsencode(netns), os.fsencode(device), worker.number, worker.of, fds
+        ),
         f"opening packet rings on {device} in {netns}",
         state="nothing was opened",
         advice="is the enforcer namespace set up? `segctl doctor` says what this host allows",

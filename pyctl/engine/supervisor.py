@@ -24,6 +24,7 @@ from pyctl.engine.records import Session
 from pyctl.engine.rings import RingSet, open_rings
 from pyctl.errors import NotFoundError, SegctlError, UnreachableError, UsageError
 from pyctl.model.instance import Instance
+from pyctl.model.worker import ALONE, Worker
 from pyctl.model.workload import Counter
 from pyctl.platform import netns
 from pyctl.platform.process import Running
@@ -42,7 +43,7 @@ HUNG_AFTER_S = 2.0
 
 
 class Supervisor:
-    """The keeper of one engine. It calls `on_new_engine` before a new engine reads its first frame."""
+    """The keeper of one engine. It calls `on_new_engine` with itself before a new engine reads its first frame."""
 
     def __init__(
         self,
@@ -50,14 +51,16 @@ class Supervisor:
         *,
         flow_cache: bool = True,
         cache_limit: int | None = None,
+        worker: Worker = ALONE,
     ) -> None:
         self._instance = instance
+        self.worker = worker
         self._flow_cache = flow_cache
         self._cache_limit = NO_LIMIT if cache_limit is None else cache_limit
         self._launched = float("-inf")
         self._died_young = 0
-        self._client = EngineClient(instance.engine_socket)
-        self._readers = EngineClient(instance.engine_socket)
+        self._client = EngineClient(instance.engine_file(worker, "sock"))
+        self._readers = EngineClient(instance.engine_file(worker, "sock"))
         """For whoever only reads: who changes or replaces the engine never waits for their turns."""
         self._rings: RingSet | None = None
         self._changing = threading.RLock()
@@ -65,7 +68,7 @@ class Supervisor:
         self._process: Running | None = None
         self.restarts = 0
         self.log_level = "info"
-        self.on_new_engine: Callable[[], None] = lambda: None
+        self.on_new_engine: Callable[[Supervisor], None] = lambda _: None
 
     @property
     def pid(self) -> int | None:
@@ -94,7 +97,8 @@ class Supervisor:
             self._client.close()
             _see_it_end(found, kill=True)
             return False
-        if hello["abi"] != abi.HASH or hello["wire"] != records.WIRE:
+        same = (hello["abi"], hello["wire"]) == (abi.HASH, records.WIRE)
+        if not same or hello["workers"] != self.worker.of:
             _log.warning("replacing an engine of another version", pid=pid)
             self._client.stop()
             self._client.close()
@@ -103,8 +107,8 @@ class Supervisor:
         self._rings = self._client.take_rings()
         self._process = found
         if self._rings is None:
-            self._rings = open_rings(self._instance.netns)
-            self.on_new_engine()
+            self._rings = open_rings(self._instance.netns, worker=self.worker)
+            self.on_new_engine(self)
             self._client.give_rings(self._rings)
         self._client.cache(self._flow_cache)
         self._limit()
@@ -114,10 +118,13 @@ class Supervisor:
 
     def _launch(self) -> None:
         if self._rings is None:
-            self._rings = open_rings(self._instance.netns)
+            self._rings = open_rings(self._instance.netns, worker=self.worker)
         self._client.close()
         self._client = start_engine(
-            self._instance, log_level=self.log_level, flow_cache=self._flow_cache
+            self._instance,
+            log_level=self.log_level,
+            flow_cache=self._flow_cache,
+            worker=self.worker,
         )
         self._process = Running(int(self._client.hello()["pid"]))
         self._launching = True
@@ -135,7 +142,7 @@ class Supervisor:
             self._client.cache(enabled=False)
             self._client.cache(enabled=self._flow_cache)
             self._limit()
-            self.on_new_engine()
+            self.on_new_engine(self)
             self._client.give_rings(self._rings)
         except BaseException:
             # One that answers counts as healthy, and would be left alone without rings.
@@ -180,7 +187,7 @@ class Supervisor:
                 return
             former, self._rings = (
                 self._rings,
-                self._rings.reopened(self._instance.netns),
+                self._rings.reopened(self._instance.netns, self.worker),
             )
             former.close()
             self.call_engine(self._give)
@@ -193,13 +200,19 @@ class Supervisor:
         """Call the engine. If it does not answer, replace it; the new one is taught the current state, which
         includes what was to be told. Raises SegctlError.
         """
+        if not self.tell(what):
+            self.replace(self.pid)
+
+    def tell(self, what: Callable[[EngineClient], object]) -> bool:
+        """Call the engine; return whether it answered. UnreachableError if it is just being launched."""
         try:
             what(self._client)
         except UnreachableError as error:
             if self._launching:
                 raise
             _log.warning("engine does not answer", error=str(error), pid=self.pid)
-            self.replace(self.pid)
+            return False
+        return True
 
     def replace(self, former: int | None) -> None:
         """End the engine with pid `former`, if it lives, and start another; do nothing if it was replaced
@@ -227,7 +240,7 @@ class Supervisor:
         return (time.clock_gettime_ns(time.CLOCK_MONOTONIC) - beat) / 1e9
 
     def status(self) -> dict[str, Any]:
-        """Return the fields of the API's EngineStatus."""
+        """Return the fields of the API's WorkerStatus."""
         stats, state = self.stats(), "down"
         if stats:
             state = "running" if self.carries() else "cut off"
@@ -345,6 +358,14 @@ def flow_map(stats: Mapping[str, Any]) -> dict[str, int]:
     )
     # A found engine of an earlier version has fewer counters.
     return {name: stats.get(f"flows_{name}", 0) for name in names}
+
+
+def end_engine(client: EngineClient) -> None:
+    """End the engine behind a client and wait until it has ended; kill it if that takes too long."""
+    found = Running(int(client.hello()["pid"]))
+    client.stop()
+    client.close()
+    _see_it_end(found, kill=False)
 
 
 def _see_it_end(process: Running, *, kill: bool) -> None:

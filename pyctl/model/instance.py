@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pyctl.errors import UsageError
+from pyctl.model.worker import Worker
 
 _VALID = re.compile(r"[a-z][a-z0-9-]{0,30}")
 
@@ -74,10 +75,9 @@ class Instance:
         """Return the path of the file that the agent keeps locked while it lives."""
         return self.run_dir / "agent.lock"
 
-    @property
-    def engine_socket(self) -> Path:
-        """Return the path of the engine's control socket."""
-        return self.run_dir / "engine.sock"
+    def engine_file(self, worker: Worker, suffix: str) -> Path:
+        """Return the path of an engine's control socket (`sock`), its lock, or its log."""
+        return self.run_dir / worker.file(suffix)
 
     @property
     def journal_dir(self) -> Path:

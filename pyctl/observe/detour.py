@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from pyctl.controller.context import Context
-from pyctl.engine.supervisor import Supervisor
+from pyctl.engine.workers import Workers
 from pyctl.intercept.enforcer import (
     VBR_INDEX,
     VTH_INDEX,
@@ -29,9 +29,9 @@ _TOLD = 4
 class Detour:
     """The watch of the pair vbr-neuv/vth-neuv; call `look` when a link of the namespace was touched."""
 
-    def __init__(self, context: Context, supervisor: Supervisor) -> None:
+    def __init__(self, context: Context, engines: Workers) -> None:
         self._context = context
-        self._supervisor = supervisor
+        self._engines = engines
         self._links = LinkWatch(str(context.instance.netns))
         self._foreign: dict[int, str] = {}
         """Name by index, as reported."""
@@ -61,16 +61,16 @@ class Detour:
         """Repair the pair; return whether something was wrong. A pair that is only down is set up again, any
         other is made anew: what its filters and the rings were bound to is gone.
         """
-        instance, supervisor = self._context.instance, self._supervisor
+        instance, engines = self._context.instance, self._engines
         found = cut(instance)
-        if found is None and supervisor.on_device():
+        if found is None and engines.on_device():
             return False
         if found is None or not found.only_down:
             remove_pair(instance)
         ensure_enforcer(instance)
-        if not supervisor.on_device():
+        if not engines.on_device():
             self._context.steering.drivers.hang_on_pair()
-            supervisor.reopen_rings()
+            engines.reopen_rings()
             self._context.bridge_is_new()
             self._context.steering.repair(None)
         why = found.why if found else "another pair was in its place"

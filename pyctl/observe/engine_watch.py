@@ -8,6 +8,7 @@ engine, nor let events wait until their buffer is full; and two, because a hung 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 
@@ -16,6 +17,7 @@ from pyctl.controller.loop import Kind, Loop, Work, each
 from pyctl.controller.recovery import keep_name
 from pyctl.datapath.events import EventReader
 from pyctl.engine.supervisor import Supervisor
+from pyctl.engine.workers import Workers
 from pyctl.errors import RefusedError, SegctlError
 from pyctl.model.workload import DatapathKind
 from pyctl.telemetry.events import Event
@@ -34,19 +36,25 @@ class EngineWatch:
     def __init__(
         self,
         context: Context,
-        supervisor: Supervisor,
+        engines: Workers,
         controller: Loop,
         collect: Callable[[], None],
     ) -> None:
         self._context = context
-        self._supervisor = supervisor
+        self._engines = engines
         self._do = controller.do
         self._log_files = LogFiles(context.instance)
         self._kernel_events: EventReader | None = None
         self._looks, self._reports = Loop("engine-watch"), Loop("engine-reports")
         calls: dict[str, tuple[Loop, Callable[[], object]]] = {
             "namespace": (self._looks, self._keep_name),
-            "process": (self._looks, self._look_after_engine),
+            **{
+                f"process {one.worker.number or ''}".strip(): (
+                    self._looks,
+                    partial(self._look_after, one),
+                )
+                for one in engines.each
+            },
             "events": (self._reports, collect),
             "kernel-events": (self._reports, self._fetch_kernel_events),
             "logs": (self._reports, self._look_after_log),
@@ -80,21 +88,21 @@ class EngineWatch:
 
     def _keep_name(self) -> None:
         try:
-            keep_name(self._context, self._supervisor)
+            keep_name(self._context, self._engines)
         except RefusedError as error:
             _log.debug("enforcer namespace", error=str(error))
 
-    def _look_after_engine(self) -> None:
-        if not self._supervisor.healthy():
-            self._do(self._replace_engine)
+    def _look_after(self, one: Supervisor) -> None:
+        if not one.healthy():
+            self._do(partial(self._replace_engine, one))
 
-    def _replace_engine(self) -> None:
-        former = self._supervisor.pid
+    def _replace_engine(self, one: Supervisor) -> None:
+        former = one.pid
         # An earlier request may have launched an engine that is healthy by now.
-        if self._looks.closing or self._supervisor.healthy():
+        if self._looks.closing or one.healthy():
             return
-        self._supervisor.replace(former)
-        told = f"engine {former} was gone or hung; {self._supervisor.pid} took over"
+        one.replace(former)
+        told = f"engine {former} was gone or hung; {one.pid} took over"
         self._context.happened(Event("engine", told))
 
     def _look_after_log(self) -> None:

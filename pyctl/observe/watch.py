@@ -12,7 +12,7 @@ from functools import partial
 
 from pyctl.controller.context import Context
 from pyctl.controller.loop import RESTS, Kind, Loop, Work, each
-from pyctl.engine.supervisor import Supervisor
+from pyctl.engine.workers import Workers
 from pyctl.errors import NotFoundError, SegctlError
 from pyctl.observe.detour import Detour
 from pyctl.observe.filters import Filters
@@ -39,12 +39,12 @@ class Watcher:
     def __init__(
         self,
         context: Context,
-        supervisor: Supervisor,
+        engines: Workers,
         controller: Loop,
         attach: Callable[[AttachRequest], object],
     ) -> None:
         self._context = context
-        self._supervisor = supervisor
+        self._engines = engines
         self._controller = controller
         self._poller = Poller()
         self._looks = looks = Loop("observe")
@@ -79,7 +79,7 @@ class Watcher:
         context, do = self._context, self._controller.do
         filters = Filters(context)
         host_sides = HostSides(context, self._controller)
-        detour = Detour(context, self._supervisor)
+        detour = Detour(context, self._engines)
 
         def repair() -> None:
             if do(filters.repair):

@@ -26,13 +26,14 @@ class LogFiles:
 
     def __init__(self, instance: Instance, most_bytes: int = MOST_BYTES) -> None:
         self._most = most_bytes
-        self._paths: Sequence[Path] = [instance.run_dir / "engine.log"]
+        self._engines = instance.run_dir
+        self._paths: Sequence[Path] = ()
         if appends_to(instance.log_file, descriptor=2):
-            self._paths = [*self._paths, instance.log_file]
+            self._paths = [instance.log_file]
 
     def keep_small(self) -> None:
         """Move aside the content of each file that is too long."""
-        for path in self._paths:
+        for path in (*self._paths, *self._engines.glob("engine*.log")):
             with contextlib.suppress(OSError):
                 if path.stat().st_size > self._most:
                     _empty(path)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from pyctl.engine.records import Session
-from pyctl.engine.supervisor import Supervisor
+from pyctl.engine.workers import Workers
 from pyctl.model.workload import Workload
 from pyctl.policy.document.types import Policy
 from pyctl.policy.evaluate.impact import Impact, verdict_changes
@@ -25,11 +25,9 @@ MAX_SESSIONS = 20000
 """The most sessions looked at for one policy: more would keep its author waiting."""
 
 
-def impact(
-    supervisor: Supervisor, policy: Policy, workloads: Collection[Workload]
-) -> Impact:
+def impact(engines: Workers, policy: Policy, workloads: Collection[Workload]) -> Impact:
     """Return what `policy` would change for the open flows."""
-    sessions = supervisor.sessions(MAX_SESSIONS)
+    sessions = engines.sessions(MAX_SESSIONS)
     flows = open_flows(sessions, workloads)
     complete = len(sessions) < MAX_SESSIONS
     return Impact(len(flows), complete, verdict_changes(policy, workloads, flows))

@@ -105,7 +105,7 @@ def test_an_agent_ended_while_it_starts_harms_nobody(lab, agent, after):
     assert agent.names() == ["web"]
 
 
-@pytest.mark.parametrize("moment", ["lock_file", "netns", "engine_socket"])
+@pytest.mark.parametrize("moment", ["lock_file", "netns", "engine.sock"])
 def test_a_break_of_the_attach_that_starts_the_agent_leaves_nothing(lab, agent, moment):
     """The command ends when its agent has ended, so that the next one is not in its way."""
     _host, (web, _client) = lab.pods()
@@ -120,7 +120,9 @@ def test_a_break_of_the_attach_that_starts_the_agent_leaves_nothing(lab, agent, 
         env={**os.environ, "SEGCTL_INSTANCE": instance.name},
         start_new_session=True,
     )
-    wait_for((getattr(instance, moment)).exists, START_S)
+    sock = instance.run_dir / "engine.sock"
+    there = sock if moment == sock.name else getattr(instance, moment)
+    wait_for(there.exists, START_S)
     command.send_signal(signal.SIGINT)
     _, said = command.communicate(timeout=START_S)
     assert command.returncode == 1
@@ -261,7 +263,7 @@ def test_a_second_agent_of_the_instance_is_refused(agent):
 
 
 def test_the_socket_is_roots_alone(agent):
-    for path in (agent.instance.api_socket, agent.instance.engine_socket):
+    for path in (agent.instance.api_socket, agent.instance.run_dir / "engine.sock"):
         assert path.stat().st_mode & 0o077 == 0
 
 

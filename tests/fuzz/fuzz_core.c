@@ -205,7 +205,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct world world = { 0 };
 	struct sg_io io = { &world, world_send, world_put, world_get, world_delete, world_service,
 			     world_class_put, world_class_delete, world_class_use,
-			     world_credit };
+			     world_credit, NULL, NULL };
 	struct sg_core_config config = { .max_sessions = 40, .flow_cache = 1 };
 	struct sg_core *core = sg_core_new(&io, &config);
 	const uint8_t *at = data, *end = data + size;

@@ -99,8 +99,8 @@ class Lab:
     def control(self, **fields: object) -> None:
         """The engine lives, and says that."""
         known = {
-            "heartbeat_ns": time.monotonic_ns(),
-            "heartbeat_timeout_ns": 60_000_000_000,
+            "heartbeat_ns": time.monotonic_ns() + 60_000_000_000,
+            "heartbeat_timeout_ns": 4_000_000_000,
             "flow_secret": SECRET,
             "class_version": CLASS_VERSION,
         }
@@ -115,7 +115,7 @@ class Lab:
     def credit(self, connections: int, port_id: int = PORT) -> None:
         """So many connections may programs open for the port."""
         self.write(
-            "seg_credits", struct.pack("=I", port_id), struct.pack("=q", connections)
+            "seg_credits-0", struct.pack("=I", port_id), struct.pack("=q", connections)
         )
 
     def port_value(
@@ -278,6 +278,6 @@ def one_cpu() -> Iterator[int]:
 @pytest.fixture
 def opens(kernel: Lab) -> Iterator[RingReader]:
     """Name: opens. Scope: function. Depends: kernel. What the engine would be told."""
-    with RingReader(open_map(kernel.instance, "seg_opens")) as ring:
+    with RingReader(open_map(kernel.instance, "seg_opens-0")) as ring:
         ring.read()
         yield ring

@@ -323,8 +323,8 @@ def producer_cpu(
     """What the engine reads of where its frames came from, after one more."""
     value = abi.pack(
         "seg_control",
-        heartbeat_ns=1 if stale else time.monotonic_ns(),
-        heartbeat_timeout_ns=1 if stale else 60_000_000_000,
+        heartbeat_ns=1 if stale else time.monotonic_ns() + 60_000_000_000,
+        heartbeat_timeout_ns=1 if stale else 4_000_000_000,
         producer_cpu=before,
     )
     kernel.write("seg_control", bytes(4), value)

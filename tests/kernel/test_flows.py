@@ -225,7 +225,7 @@ def test_what_opens_or_hides_a_flow_goes_to_the_engine(
 @pytest.fixture
 def ends(kernel: Lab) -> Iterator[RingReader]:
     """What the engine would be told."""
-    with RingReader(open_map(kernel.instance, "seg_closes")) as ring:
+    with RingReader(open_map(kernel.instance, "seg_closes-0")) as ring:
         ring.read()
         yield ring
 

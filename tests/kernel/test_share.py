@@ -30,8 +30,8 @@ def pace(kernel: Lab, gap: int, seed: int = 0) -> int:
     """The engine says a pace, and nobody has sent anything yet: peers' places are others by the seed."""
     value = abi.pack(
         "seg_control",
-        heartbeat_ns=time.monotonic_ns(),
-        heartbeat_timeout_ns=60_000_000_000,
+        heartbeat_ns=time.monotonic_ns() + 60_000_000_000,
+        heartbeat_timeout_ns=4_000_000_000,
         share_gap_ns=gap,
         share_ahead_ns=BURST * gap,
         share_seed=seed or time.monotonic_ns(),
@@ -50,12 +50,12 @@ def share(kernel: Lab, hook: str, **ahead: int) -> None:
     """What a port was given and has asked for is so far ahead of the clock."""
     now = time.monotonic_ns()
     times = {name: now + more for name, more in ahead.items()}
-    kernel.write("seg_shares", _place(hook), abi.pack("seg_share", **times))
+    kernel.write("seg_shares-0", _place(hook), abi.pack("seg_share", **times))
 
 
 def given(kernel: Lab, hook: str) -> float:
     """By how many packets a port is ahead of its pace."""
-    with open_map(kernel.instance, "seg_shares") as shares:
+    with open_map(kernel.instance, "seg_shares-0") as shares:
         due = abi.unpack("seg_share", shares.lookup(_place(hook))).due_ns
     return (due - time.monotonic_ns()) / HOUR
 

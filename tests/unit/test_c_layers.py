@@ -24,7 +24,7 @@ COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 INCLUDE = re.compile(r'^#include "(.*)"$', re.MULTILINE)
 PROTOTYPE = re.compile(r"^(?!\s|#)[^;{}]*\);$", re.MULTILINE)
 DEFINITION = re.compile(r"^(?!\s|#)[^;{}()]*\b(sg_\w+)\([^;{}]*\)\n\{", re.MULTILINE)
-OURS = {"segctl_abi.h", "segctl_seal.h"}
+OURS = {"segctl_abi.h", "segctl_seal.h", "segctl_worker.h"}
 
 
 def code(file: Path) -> str:

@@ -12,8 +12,8 @@ from pyctl.model.log_level import LogLevel
 from pyctl.model.workload import DatapathKind
 
 
-class EngineStatus(Response):
-    """The engine process as the agent sees it."""
+class WorkerStatus(Response):
+    """One engine process as the agent sees it."""
 
     state: Literal["running", "cut off", "starting", "down"]
     """Cut off: the engine runs, but vbr-neuv and vth-neuv carry no frames to it."""
@@ -27,6 +27,13 @@ class EngineStatus(Response):
     """Packets a second that each port may send to the engine; None: it keeps up."""
     flow_map: FlowMap | None = None
     """None: no engine answers."""
+
+
+class EngineStatus(WorkerStatus):
+    """All engines together: the worst state, the first one's pid, the oldest heartbeat, the slowest pace, sums."""
+
+    workers: list[WorkerStatus] = Field(default=[])
+    """Each of the engines that share the packets."""
 
 
 class HistoryStatus(Response):

@@ -80,12 +80,15 @@ class AgentCollector(Collector):
         )
         yield from self._packets(view)
         yield from self._workloads(view)
-        supervisor = self._agent.supervisor
-        yield from engine_metrics(supervisor.stats(), carries=supervisor.carries())
+        engines = self._agent.engines
+        rows = engines.status()["workers"]
+        whole = all(row["state"] == "running" for row in rows)
+        yield from engine_metrics(engines.stats(), carries=whole)
+        yield from worker_metrics(rows)
         yield CounterMetricFamily(
             "segctl_engine_restarts",
             "Engines replaced because they were gone or hung.",
-            value=self._agent.supervisor.restarts,
+            value=self._agent.engines.restarts,
         )
         yield from self._history()
         yield from rule_metrics(view.policy.rules, self._agent.reader.stored_hits())
@@ -106,7 +109,7 @@ class AgentCollector(Collector):
                     kernel = agent.driver_of(workload).counters(port.port_id)
                 except (SegctlError, OSError):
                     continue  # It was detached meanwhile.
-                engine = agent.supervisor.counters(port.port_id)
+                engine = agent.engines.counters(port.port_id)
                 for row in counter_rows(kernel, engine):
                     words = workload.name, port.interface, row.category, row.reason
                     of = tuple(harmless(word) for word in words)
@@ -162,7 +165,7 @@ def engine_metrics(stats: Mapping[str, Any], *, carries: bool) -> Iterator[Metri
     """Yield metrics of the engine's own numbers; empty `stats`: it does not answer."""
     yield GaugeMetricFamily(
         "segctl_engine_up",
-        "1 while the engine answers, and frames can reach it.",
+        "1 while every engine answers, and frames can reach it.",
         value=bool(stats) and carries,
     )
     if not stats:
@@ -191,6 +194,22 @@ def engine_metrics(stats: Mapping[str, Any], *, carries: bool) -> Iterator[Metri
     yield GaugeMetricFamily(
         "segctl_engine_sessions", "Flows in its table.", value=stats["sessions"]
     )
+
+
+def worker_metrics(rows: Collection[Mapping[str, Any]]) -> Iterator[Metric]:
+    """Yield what tells one engine from the others that share the packets; `rows` as the API's WorkerStatus."""
+    up = GaugeMetricFamily(
+        "segctl_engine_worker_up",
+        "1 while this engine answers, and frames can reach it.",
+        labels=["worker"],
+    )
+    sessions = GaugeMetricFamily(
+        "segctl_engine_worker_sessions", "Flows in its table.", labels=["worker"]
+    )
+    for number, row in enumerate(rows):
+        up.add_metric([str(number)], row["state"] == "running")
+        sessions.add_metric([str(number)], row["sessions"])
+    yield from (up, sessions)
 
 
 def flow_map_metrics(stats: Mapping[str, Any]) -> Iterator[Metric]:

@@ -36,7 +36,7 @@ def router(agent: Agent, on_stop: Callable[[], None]) -> APIRouter:
             log_level=LogLevel(logs.get_level()),
             abi=abi.HASH,
             datapath=agent.default_datapath(),
-            engine=node.EngineStatus.model_validate(agent.supervisor.status()),
+            engine=node.EngineStatus.model_validate(agent.engines.status()),
             workloads=len(loads),
             ports=sum(len(load.ports) for load in loads),
             policy_rules=len(view.policy.rules),

@@ -139,8 +139,8 @@ def workload_detail(
     sessions = 0
     for port in workload.ports:
         kernel = agent.driver_of(workload).counters(port.port_id)
-        engine = agent.supervisor.counters(port.port_id)
-        sessions += agent.supervisor.session_count(port.port_id)
+        engine = agent.engines.counters(port.port_id)
+        sessions += agent.engines.session_count(port.port_id)
         ports.append(
             schema.PortDetail(
                 **port_view(port).model_dump(),
@@ -165,9 +165,7 @@ def workload_detail(
             "groups": list(groups_of(view.policy, workload)),
             "ports": ports,
             "sessions": sessions,
-            "flow_map": agent.supervisor.flow_map(
-                port.port_id for port in workload.ports
-            ),
+            "flow_map": agent.engines.flow_map(port.port_id for port in workload.ports),
             "denials": event_views(denials),
         }
     )

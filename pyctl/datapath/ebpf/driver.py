@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 
 from pyctl import abi
 from pyctl.datapath import foreign_filters, render
+from pyctl.datapath.ebpf import worker_maps
 from pyctl.datapath.ebpf.entries import address_keys, port_entries, reinject_value
 from pyctl.datapath.ebpf.loader import ensure_loaded
 from pyctl.datapath.maps import sum_counter
@@ -71,16 +72,18 @@ class EbpfDriver:
         verdict_cache=True, fail_open=True, source_check=True
     )
 
-    def __init__(self, instance: Instance) -> None:
+    def __init__(self, instance: Instance, workers: int = 1) -> None:
         self.instance = instance
+        self._workers = workers
 
     def connect(self) -> None:
         """Load the programs and hang them on the bridge pair (`base.Driver`). It compiles only if pins are
         missing or older than the sources; then attached pairs get the new programs too.
         """
         ensure_loaded(self.instance)
+        worker_maps.keep(pin_dir(self.instance), self._workers)
         with self._map("seg_control") as control:
-            self._set_heartbeat_timeout(control)
+            self._set_control(control)
         with self._hooks() as hooks:
             for hook in _BRIDGE_HOOKS:
                 hooks.add_clsact(hook.ifindex)
@@ -380,11 +383,17 @@ class EbpfDriver:
 
     # -- writing --------------------------------------------------------------------------
 
-    def _set_heartbeat_timeout(self, control: bpf.Map) -> None:
-        # Write through memory: a whole entry could set the engine's heartbeat back.
+    def _set_control(self, control: bpf.Map) -> None:
+        # Write through memory: a whole entry could set an engine's heartbeat back.
         with control.mmap(write=True) as memory:
-            at = abi.ffi.offsetof("struct seg_control", "heartbeat_timeout_ns")
-            struct.pack_into("=Q", memory, at, HEARTBEAT_TIMEOUT_NS)
+            timeout_at, workers_at = (
+                abi.ffi.offsetof("struct seg_control", name)
+                for name in ("heartbeat_timeout_ns", "workers")
+            )
+            for worker in range(self._workers):
+                at = worker * control.slot_bytes + timeout_at
+                struct.pack_into("=I", memory, at, HEARTBEAT_TIMEOUT_NS)
+            struct.pack_into("=I", memory, workers_at, self._workers)
 
     def _write(self, pair: PortPair) -> None:
         """Write the pair's map entries. New addresses come first: without them the workload's own frames

@@ -1,6 +1,6 @@
 """Compiles, loads and pins the BPF programs: `python -m pyctl.datapath.ebpf.loader NAME`.
 
-In: bpf/*, an instance. Out: pins of every map and program. I/O: bcc, bpf(2), the bpf file system.
+In: bpf/*, an instance. Out: pins of every map and program, and of the first worker's own maps. I/O: bcc, bpf(2), the bpf file system.
 Compiling with bcc costs 120 MB that nothing gives back, so it happens in this short-lived child;
 the agent calls `ensure_loaded`. Maps are made here and not by bcc, which would re-use a pin of
 another layout silently; programs get the maps' descriptors as SEG_FD_<map>.
@@ -26,8 +26,9 @@ from typing import Any
 
 from pyctl import errors
 from pyctl.datapath.ebpf import skb_layout
+from pyctl.datapath.ebpf.worker_maps import ensure_map, first_maps, put
 from pyctl.datapath.pins import MAPS, PROGRAMS, pin_dir
-from pyctl.errors import NotCapableError, NotFoundError, NotPermittedError, SegctlError
+from pyctl.errors import NotCapableError, NotPermittedError, SegctlError
 from pyctl.model.instance import Instance
 from pyctl.platform.bpf import commands as bpf
 from pyctl.platform.bpf import fs as bpf_fs
@@ -167,7 +168,17 @@ def load(instance: Instance) -> None:
             f"making {pins}: {error.strerror}", advice="run as root", errno=error.errno
         ) from error
     with _locked(pins), contextlib.ExitStack() as stack:
-        maps = {name: stack.enter_context(_ensure_map(pins, name)) for name in MAPS}
+        first = first_maps(pins)
+        for one in first.values():
+            stack.enter_context(one)
+        maps = {
+            name: stack.enter_context(
+                ensure_map(pins / name, name, layout, first.get(name))
+            )
+            for name, layout in MAPS.items()
+        }
+        for name, one in first.items():
+            put(maps[name], 0, one)
         for name, fd in _compiled(maps, _mark(pins)):
             _replace_pin(pins, name, fd)
         marker = _marker(instance)
@@ -185,29 +196,6 @@ def _locked(directory: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
-
-
-def _ensure_map(pins: Path, name: str) -> bpf.Map:
-    path, wanted = pins / name, MAPS[name]
-    try:
-        found = bpf.Map.open(path)
-    except NotFoundError:
-        made = bpf.Map.create(name, wanted)
-        try:
-            made.pin(path)
-        except BaseException:
-            made.close()
-            raise
-        return made
-    if found.layout != wanted:
-        held = found.layout
-        found.close()
-        raise SegctlError(
-            f"the pinned map {path} is {held}, but this version needs {wanted}",
-            state="it was left as it is",
-            advice=f"detach all workloads with the version that made it, then remove {pins}",
-        )
-    return found
 
 
 def _replace_pin(pins: Path, name: str, fd: int) -> None:

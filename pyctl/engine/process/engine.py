@@ -14,6 +14,7 @@ from typing import Any, Self
 from pyctl.engine._binding import check, constant, ffi, lib, sizeof
 from pyctl.engine.records import reason_name, view_policy
 from pyctl.errors import SegctlError
+from pyctl.model.worker import ALONE, Worker
 
 MAX_SESSIONS = constant("SG_SESSIONS_MAX")
 _PORT_IDS = constant("SEG_PORT_IDS")
@@ -25,10 +26,22 @@ _ABSENT = {2, 20}
 class Engine:
     """A running packet thread. Use it as a context manager, or call close()."""
 
-    def __init__(self, *, cache: bool = True, max_sessions: int = MAX_SESSIONS) -> None:
+    def __init__(
+        self,
+        *,
+        cache: bool = True,
+        max_sessions: int = MAX_SESSIONS,
+        worker: Worker = ALONE,
+    ) -> None:
+        self.worker = worker
         config = ffi.new(
             "struct sg_core_config *",
-            {"max_sessions": max_sessions, "flow_cache": cache},
+            {
+                "max_sessions": max_sessions,
+                "flow_cache": cache,
+                "worker": worker.number,
+                "workers": worker.of,
+            },
         )
         self._engine = lib.sg_engine_new(config)
         if not self._engine:

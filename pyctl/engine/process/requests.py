@@ -134,6 +134,7 @@ class Requests:
                 "abi": HASH,
                 "wire": records.WIRE,
                 "pid": os.getpid(),
+                "workers": self._engine.worker.of,
                 "stats": self._engine.stats(),
             }
         )

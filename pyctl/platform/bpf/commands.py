@@ -31,6 +31,7 @@ BPF_MAP_LOOKUP_BATCH = 24
 
 BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_ARRAY = 1, 2
 BPF_MAP_TYPE_LRU_HASH, BPF_MAP_TYPE_LPM_TRIE = 9, 11
+BPF_MAP_TYPE_ARRAY_OF_MAPS = 12
 BPF_MAP_TYPE_PERCPU_HASH, BPF_MAP_TYPE_PERCPU_ARRAY = 5, 6
 BPF_MAP_TYPE_RINGBUF = 27
 
@@ -176,12 +177,13 @@ class Map(Descriptor):
         )
 
     @classmethod
-    def create(cls, name: str, layout: MapLayout) -> Self:
-        """Create a map; SegctlError with the kernel's errno."""
+    def create(cls, name: str, layout: MapLayout, inner: Map | None = None) -> Self:
+        """Create a map; SegctlError with the kernel's errno. A map of maps takes maps that are like `inner`."""
+        template = 0 if inner is None else inner.fd
         attr = struct.pack(
             "=IIIII II 16s",
             *(layout.map_type, layout.key_size, layout.value_size),
-            *(layout.max_entries, layout.flags, 0, 0, name.encode()[:15]),
+            *(layout.max_entries, layout.flags, template, 0, name.encode()[:15]),
         )
         fd, _ = syscall(BPF_MAP_CREATE, attr, f"making the map {name}")
         return cls(fd, name)

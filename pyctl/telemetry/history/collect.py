@@ -1,7 +1,7 @@
 """Takes the engine's events: each once, also across an agent that was killed.
 
-In: the engine's numbered events. Out: events and flow records for the log and the history. I/O: the engine's
-socket. The engine forgets an event when it is acknowledged, which is when it is on disk; the number is stored
+In: each engine's numbered events. Out: events and flow records for the log and the history. I/O: the engines'
+sockets. An engine forgets an event when it is acknowledged, which is when it is on disk; the number is stored
 in the same transaction. So an agent that dies loses nothing, and its successor records nothing twice.
 """
 
@@ -10,8 +10,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from pyctl.engine.supervisor import Supervisor
+from pyctl.engine.workers import Workers
 from pyctl.state.registry import Registry
 from pyctl.telemetry.events import Event
 from pyctl.telemetry.history.aggregation import EVENTS, aggregate
@@ -29,46 +31,55 @@ _BATCHES = 12
 """The most batches of one call: more than the engine keeps."""
 
 
+@dataclass
+class _Taken:
+    """How far what one engine reports was taken."""
+
+    epoch: int = 0
+    number: int = 0
+    counted: tuple[int, int] = (0, 0)
+    """Epoch and serial number of the last change of hits."""
+
+
 class Collector:
-    """Takes what the engine reports, from any thread; `happened` gets each denial, or a sum of them."""
+    """Takes what the engines report, from any thread; `happened` gets each denial, or a sum of them."""
 
     def __init__(
         self,
-        supervisor: Supervisor,
+        engines: Workers,
         registry: Registry,
         history: History,
         happened: Callable[[Event], None],
     ) -> None:
-        self._supervisor = supervisor
+        self._engines = engines
         self._registry = registry
         self._history = history
         self._happened = happened
         self._names = registry.names
         self._lock = threading.Lock()
-        self._epoch = 0
-        self._number = 0
-        self._kept = (0, 0)
-        """Epoch and number up to which the history has the events."""
-        self._counted = (0, 0)
-        """Epoch and serial number of the last change of hits that was taken."""
+        self._taken = {one.worker.number: _Taken() for one in engines.each}
+        self._kept: dict[int, tuple[int, int]] = {}
+        """By worker: epoch and number up to which the history has the events."""
         self._lost_told = 0
         self._lost_next = 0.0
         self.lost = 0
         """Events that neither engine nor agent had room for."""
 
     def collect(self) -> None:
-        """Take all that the engine has to report; nothing while no engine answers."""
+        """Take all that the engines have to report; nothing of those that do not answer."""
         with self._lock:
             self._names.refresh(self._registry.all())
             flows: list[FlowRecord] = []
             happenings: list[Event] = []
             try:
-                for _ in range(_BATCHES):
-                    if self._take(flows, happenings) < _BATCH:
-                        break
+                for engine in self._engines.each:
+                    for _ in range(_BATCHES):
+                        if self._take(engine, flows, happenings) < _BATCH:
+                            break
             finally:
                 self._keep(flows, happenings)
-            self._take_hits()
+            for engine in self._engines.each:
+                self._take_hits(engine)
             self._tell_lost()
 
     def _tell_lost(self) -> None:
@@ -83,41 +94,47 @@ class Collector:
         """Record what was taken together with its position: never the position first."""
         for shown in aggregate(happenings, EVENTS, FLOOD):
             self._happened(shown)
-        position = (self._epoch, self._number)
-        if position != self._kept:
-            self._history.record(flows, position=position)
-            self._kept = position
+        positions = {
+            worker: (taken.epoch, taken.number)
+            for worker, taken in self._taken.items()
+            if taken.epoch
+        }
+        if positions != self._kept:
+            self._history.record(flows, positions=positions)
+            self._kept = positions
 
-    def _take_hits(self) -> None:
-        epoch, serial = self._counted
-        batch = self._supervisor.hits(epoch, after=serial)
+    def _take_hits(self, engine: Supervisor) -> None:
+        worker = engine.worker.number
+        epoch, serial = self._taken[worker].counted
+        batch = engine.hits(epoch, after=serial)
         if batch is None:
             return
-        self._counted = (batch.epoch, batch.serial)
+        self._taken[worker].counted = (batch.epoch, batch.serial)
         self._history.record(
             counts=[
-                Count(one.key, batch.epoch, one.hits, wall_clock(one.last_ns))
+                Count(one.key, batch.epoch, one.hits, wall_clock(one.last_ns), worker)
                 for one in batch.hits
             ]
         )
 
-    def _take(self, flows: list[FlowRecord], happenings: list[Event]) -> int:
-        epoch, done = self._history.done
-        ack = done if epoch == self._epoch else 0
-        batch = self._supervisor.events(
-            self._epoch, ack=ack, after=self._number, limit=_BATCH
-        )
+    def _take(
+        self, engine: Supervisor, flows: list[FlowRecord], happenings: list[Event]
+    ) -> int:
+        taken = self._taken[engine.worker.number]
+        epoch, done = self._history.done.get(engine.worker.number, (0, 0))
+        ack = done if epoch == taken.epoch else 0
+        batch = engine.events(taken.epoch, ack=ack, after=taken.number, limit=_BATCH)
         if batch is None:
             return 0
         self.lost += batch.lost
-        if batch.epoch != self._epoch:
-            self._epoch = batch.epoch
+        if batch.epoch != taken.epoch:
+            taken.epoch = batch.epoch
             # An earlier agent recorded it, and had no time to acknowledge it.
-            self._number = done if epoch == batch.epoch else 0
+            taken.number = done if epoch == batch.epoch else 0
         for number, event in enumerate(batch.events, batch.first):
-            if number <= self._number:
+            if number <= taken.number:
                 continue
-            self._number = number
+            taken.number = number
             shown = engine_event(event, self._names)
             if shown is not None:
                 happenings.append(shown)
@@ -128,7 +145,7 @@ class Collector:
 
     def live(self, limit: int) -> tuple[list[FlowRecord], bool]:
         """Return the live flows of at most `limit` sessions, and whether those were all."""
-        sessions = self._supervisor.sessions(limit)
+        sessions = self._engines.sessions(limit)
         with self._lock:
             self._names.refresh(self._registry.all())
             return live(sessions, self._names), len(sessions) < limit
@@ -136,7 +153,7 @@ class Collector:
     def in_use(self, limit: int) -> dict[int, float]:
         """Return the rules of live flows by key, with the last time each was seen in use (epoch seconds)."""
         found: dict[int, float] = {}
-        for session in self._supervisor.sessions(limit):
+        for session in self._engines.sessions(limit):
             last = wall_clock(session.last_seen_ns)
             for key in session.keys:
                 found[key] = max(found.get(key, 0.0), last)

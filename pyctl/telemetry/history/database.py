@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from operator import attrgetter
 from pathlib import Path
@@ -53,6 +53,8 @@ MIGRATIONS = (
     # Whether the flows already stored were answered is unknown, so nothing is learned from them.
     "ALTER TABLE flows ADD COLUMN answer TEXT NOT NULL DEFAULT 'none';",
     hits.TABLE,
+    "ALTER TABLE position ADD COLUMN worker INTEGER NOT NULL DEFAULT 0;"
+    + hits.BY_WORKER,
 )
 """Number n leads from schema version n to n + 1; PRAGMA user_version holds it."""
 _flow_values = attrgetter(*FLOW_COLUMNS)
@@ -120,16 +122,16 @@ class Database:
         """Close the file. Idempotent."""
         self._db.close()
 
-    def position(self) -> tuple[int, int]:
-        """Return (epoch of an engine, number of its last stored event); zeros where there is none."""
-        row = self._db.execute("SELECT epoch, number FROM position").fetchone()
-        return (int(row[0]), int(row[1])) if row else (0, 0)
+    def positions(self) -> dict[int, tuple[int, int]]:
+        """Return, by worker, (epoch of its engine, number of its last stored event)."""
+        rows = self._db.execute("SELECT worker, epoch, number FROM position")
+        return {worker: (epoch, number) for worker, epoch, number in rows}
 
     def write(
         self,
         flows: list[Kept[FlowRecord]],
         events: list[Kept[Event]],
-        position: tuple[int, int] | None,
+        positions: Mapping[int, tuple[int, int]],
         counts: Iterable[hits.Count] = (),
     ) -> int:
         """Write all records or none: one with a row id replaces that row, each other gets a new row. Return
@@ -144,9 +146,12 @@ class Database:
                 values = _event_values(event.record)
                 event.row = self._put("events", EVENT_COLUMNS, event.row, values)
             hits.add(self._db, counts, time.time())
-            if position is not None:
-                self._db.execute("DELETE FROM position")
-                self._db.execute("INSERT INTO position VALUES (?, ?)", position)
+            for worker, position in positions.items():
+                self._db.execute("DELETE FROM position WHERE worker = ?", (worker,))
+                self._db.execute(
+                    "INSERT INTO position (worker, epoch, number) VALUES (?, ?, ?)",
+                    (worker, *position),
+                )
             self._db.execute("COMMIT")
         except BaseException:
             if self._db.in_transaction:

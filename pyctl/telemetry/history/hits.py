@@ -2,7 +2,7 @@
 
 In: the engine's counts, by what a rule means (policy/identity.py). Out: sums. I/O: the database that
 it is handed.
-The engine counts from the start of an epoch; stored beside each sum is the epoch's count that is already in
+Each worker's engine counts from the start of an epoch; stored beside each worker's sum is the epoch's count that is already in
 it. So a count that is reported twice, or late, or to another agent, is in the sum once.
 """
 
@@ -24,10 +24,20 @@ TABLE = """
         hits INTEGER NOT NULL, epoch INTEGER NOT NULL, seen INTEGER NOT NULL
     );
     """
+BY_WORKER = """
+    ALTER TABLE hits RENAME TO hits_of_one;
+    CREATE TABLE hits (
+        key INTEGER NOT NULL, worker INTEGER NOT NULL, since REAL NOT NULL, last REAL NOT NULL,
+        hits INTEGER NOT NULL, epoch INTEGER NOT NULL, seen INTEGER NOT NULL, PRIMARY KEY (key, worker)
+    );
+    INSERT INTO hits (key, worker, since, last, hits, epoch, seen)
+        SELECT key, 0, since, last, hits, epoch, seen FROM hits_of_one;
+    DROP TABLE hits_of_one;
+    """
 _ADD = """
-    INSERT INTO hits (key, epoch, seen, hits, last, since)
-    VALUES (:key, :epoch, :hits, :hits, :last, min(:now, iif(:last, :last, :now)))
-    ON CONFLICT (key) DO UPDATE SET
+    INSERT INTO hits (key, worker, epoch, seen, hits, last, since)
+    VALUES (:key, :worker, :epoch, :hits, :hits, :last, min(:now, iif(:last, :last, :now)))
+    ON CONFLICT (key, worker) DO UPDATE SET
         hits = hits + excluded.seen
             - iif(epoch = excluded.epoch AND seen <= excluded.seen, seen, 0),
         since = min(since, iif(excluded.last, excluded.last, since)),
@@ -46,6 +56,7 @@ class Count:
     """Hits since the epoch began."""
     last: float = 0.0
     """Seconds since the epoch of clocks; 0: never."""
+    worker: int = 0
 
 
 @dataclass(frozen=True)
@@ -74,13 +85,15 @@ def prune(db: sqlite3.Connection) -> None:
     (rows,) = db.execute("SELECT count(*) FROM hits").fetchone()
     if rows > MOST:
         db.execute(
-            "DELETE FROM hits WHERE key IN "
-            "(SELECT key FROM hits ORDER BY max(last, since) LIMIT ?)",
+            "DELETE FROM hits WHERE rowid IN "
+            "(SELECT rowid FROM hits ORDER BY max(last, since) LIMIT ?)",
             (rows - MOST,),
         )
 
 
 def read(db: sqlite3.Connection) -> dict[int, Hits]:
     """Return the hits of all rules, by key."""
-    rows = db.execute("SELECT key, hits, last, since FROM hits")
+    rows = db.execute(
+        "SELECT key, sum(hits), max(last), min(since) FROM hits GROUP BY key"
+    )
     return {key: Hits(hits, last or None, since) for key, hits, last, since in rows}

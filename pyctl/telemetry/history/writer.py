@@ -12,7 +12,7 @@ import contextlib
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,9 +46,9 @@ _BROKEN = {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
 class _Batch:
     flows: list[FlowRecord]
     events: list[Event]
-    position: tuple[int, int] | None = None
-    counts: dict[tuple[int, int], Count] = field(default_factory=dict)
-    """By key and epoch: a later count includes the earlier one."""
+    positions: dict[int, tuple[int, int]] = field(default_factory=dict)
+    counts: dict[tuple[int, int, int], Count] = field(default_factory=dict)
+    """By key, worker and epoch: a later count includes the earlier one."""
 
     def __len__(self) -> int:
         return len(self.flows) + len(self.events)
@@ -102,8 +102,8 @@ class History:
         self._bytes = 0
         self._lost = 0
         self._unrecorded = 0
-        self.done = (0, 0)
-        """(epoch, number) of the last engine event that need not be reported again."""
+        self.done: Mapping[int, tuple[int, int]] = {}
+        """By worker: (epoch, number) of its engine's last event that need not be reported again."""
         self._flows, self._events = ATTEMPTS(), REPEATED()
         self._thread = threading.Thread(target=self._run, name="history", daemon=True)
 
@@ -124,7 +124,7 @@ class History:
         self,
         flows: list[FlowRecord] | None = None,
         events: list[Event] | None = None,
-        position: tuple[int, int] | None = None,
+        positions: Mapping[int, tuple[int, int]] | None = None,
         counts: Iterable[Count] = (),
     ) -> None:
         """Queue records, without waiting for the disk. Beyond MAX_PENDING, records of whoever has most are
@@ -135,8 +135,10 @@ class History:
             self._pending.events += events or ()
             if len(self._pending) > MAX_PENDING:
                 self._lost += self._pending.squeeze()
-            self._pending.position = position or self._pending.position
-            self._pending.counts.update({(one.key, one.epoch): one for one in counts})
+            self._pending.positions |= positions or {}
+            self._pending.counts.update(
+                {(one.key, one.worker, one.epoch): one for one in counts}
+            )
 
     def flush(self, timeout: float) -> bool:
         """Wait up to `timeout` seconds; return whether all records are written, or cannot be."""
@@ -180,8 +182,8 @@ class History:
         except Exception:  # noqa: BLE001  a fault of ours must not end the thread either
             _log.exception("recording failed")
             self._give_up(batch)
-        if batch.position:
-            self.done = batch.position
+        if batch.positions:
+            self.done = {**self.done, **batch.positions}
 
     def _ready(self) -> bool:
         if self._db is not None:
@@ -191,7 +193,11 @@ class History:
         if self._broken:
             self._move_aside()
         self._db = Database(self.path, self._limits)
-        self.done = max(self.done, self._db.position())
+        stored = self._db.positions()
+        self.done = {
+            worker: max(self.done.get(worker, (0, 0)), stored.get(worker, (0, 0)))
+            for worker in self.done.keys() | stored.keys()
+        }
         return True
 
     def _put(self, batch: _Batch) -> None:
@@ -203,9 +209,9 @@ class History:
         told += aggregate(denied, FLOWS, DENIED_FLOOD)
         flows = self._flows.take_all(told)
         events = self._events.take_all(aggregate(batch.events, EVENTS, FLOOD))
-        if batch.position or flows or events or batch.counts:
+        if batch.positions or flows or events or batch.counts:
             counts = batch.counts.values()
-            unfit = self._db.write(flows, events, batch.position, counts)
+            unfit = self._db.write(flows, events, batch.positions, counts)
             with self._changed:
                 self._lost += unfit
             self._flows.forget(time.time())

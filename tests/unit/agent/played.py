@@ -19,6 +19,7 @@ from pyctl.controller.workloads import detach, release
 from pyctl.datapath.drivers import Drivers
 from pyctl.errors import SegctlError
 from pyctl.model.instance import Instance
+from pyctl.model.worker import ALONE
 from pyctl.model.workload import DatapathKind, Workload
 from pyctl.state.requests import AttachRequest, AttachResult
 from tests.lab.pace import wait_for
@@ -61,6 +62,8 @@ class Kernel:
         self.pid = 77
         self.log_level = "info"
         self.on_new_engine: Callable[[], object] = lambda: None
+        self.worker = ALONE
+        self.each = (self,)
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         if name.startswith("_"):
@@ -77,6 +80,16 @@ class Kernel:
                 raise self.refuses[name]
 
         return call
+
+    def teach_with(self, teach: Callable[[Kernel], object]) -> None:
+        self.on_new_engine = lambda: teach(self)
+
+    def log_from(self, level: str) -> None:
+        self.log_level = level
+
+    def set_log_level(self, level: str) -> None:
+        self.log_level = level
+        self.called("log_level")(level)
 
     def call_engine(self, what: Callable[[Engine], object]) -> None:
         what(Engine(self))
@@ -110,7 +123,7 @@ class Kernel:
         return False
 
     def status(self) -> dict[str, object]:
-        return {
+        known = {
             "state": "running",
             "pid": self.pid,
             "heartbeat_age_ms": 1.0,
@@ -118,6 +131,7 @@ class Kernel:
             "sessions": 0,
             "ring_drops": 0,
         }
+        return {**known, "workers": [known]}
 
 
 class Watch:
@@ -145,7 +159,7 @@ class Node:
         monkeypatch.setattr(Instance, "state_dir", place / "state")
         monkeypatch.setattr(Instance, "netns", place / "netns")
         self.kernel = Kernel()
-        for name in ("Supervisor", "Drivers"):
+        for name in ("Workers", "Drivers"):
             monkeypatch.setattr(module, name, lambda *_, **__: self.kernel)
         for name in ("Watcher", "EngineWatch"):
             monkeypatch.setattr(module, name, Watch)

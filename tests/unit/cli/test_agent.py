@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from tests.unit.fake_agent import STATUS
+
 
 @pytest.fixture
 def process():
@@ -26,6 +28,17 @@ def test_status_shows_agent_and_engine(agent, segctl):
     assert "pid 4711, up 12 s" in text
     assert "running, pid 4712, heartbeat 40 ms ago, 1 restart, " in text
     assert "no port may send it more than 20000 packets/s" in " ".join(text.split())
+
+
+def test_status_shows_each_of_several_engines(agent, segctl):
+    one = {**STATUS["engine"], "pace": None}
+    several = [one, {**one, "state": "down", "pid": None, "heartbeat_age_ms": None}]
+    agent.changes = {"engine": {**STATUS["engine"], "workers": several}}
+    text = " ".join(segctl("agent", "status").stdout.split())
+    assert (
+        "worker 0 running, pid 4712, heartbeat 40 ms ago, 1 restart, 4 sessions" in text
+    )
+    assert "worker 1 down, 1 restart, 4 sessions" in text
 
 
 def test_stop_returns_when_the_agent_is_gone(agent, segctl, process):

@@ -52,6 +52,9 @@ class Recorder:
     def holder(self, _port_id, *, besides) -> None:
         """Nothing is left in the other datapath."""
 
+    def teach_with(self, teach) -> None:
+        self.on_new_engine = lambda: teach(self)
+
     def call_engine(self, what) -> None:
         what(self)
 

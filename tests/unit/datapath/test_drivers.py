@@ -68,7 +68,7 @@ class Driver:
 def node(monkeypatch) -> Node:
     made = Node()
     monkeypatch.setattr(module, "require", made.require)
-    monkeypatch.setattr(module, "EbpfDriver", lambda _i: made.driver(EBPF))
+    monkeypatch.setattr(module, "EbpfDriver", lambda *_: made.driver(EBPF))
     monkeypatch.setattr(module, "U32Driver", lambda *_: made.driver(U32))
     return made
 

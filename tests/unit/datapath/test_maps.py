@@ -185,6 +185,14 @@ def test_who_steers_is_a_cpu_several_or_none(dump, steered, told):
     assert (row["heartbeat_ns"], row["producer_cpu"]) == (5, told)
 
 
+def test_each_engine_that_shares_the_packets_has_a_row(dump):
+    values = [
+        abi.pack("seg_control", workers=2 * (not n), heartbeat_ns=n) for n in range(3)
+    ]
+    rows = dump("seg_control", *((u32(n), value) for n, value in enumerate(values)))
+    assert [(row["worker"], row["heartbeat_ns"]) for row in rows] == [(0, 0), (1, 1)]
+
+
 def test_owners_are_ports_or_several(dump):
     def key(segment: int) -> bytes:
         addr = raw(packets.pod_one_ip4)

@@ -14,6 +14,6 @@ from tests.unit.engine.silent import Silent
 def silent(tmp_path, monkeypatch) -> Iterator[Silent]:
     """An engine that says hello, and answers nothing else, behind the socket of an instance."""
     monkeypatch.setattr(Instance, "run_dir", tmp_path)
-    made = Silent(Instance("segt-supervisor").engine_socket)
+    made = Silent(Instance("segt-supervisor").run_dir / "engine.sock")
     yield made
     made.end()

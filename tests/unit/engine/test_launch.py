@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from pyctl.engine import launch
-from pyctl.engine.launch import log_file, start_engine
+from pyctl.engine.launch import start_engine
 from pyctl.errors import SegctlError, UnreachableError
 from pyctl.model.instance import Instance
 
@@ -55,7 +55,11 @@ def answers(instance, monkeypatch):
 
 
 def words(instance) -> list[str]:
-    said = log_file(instance).read_text() if log_file(instance).exists() else ""
+    said = (
+        (instance.run_dir / "engine.log").read_text()
+        if (instance.run_dir / "engine.log").exists()
+        else ""
+    )
     if not said.endswith("\n"):
         raise UnreachableError("it is not up yet")
     return said.split()
@@ -78,8 +82,8 @@ def test_a_child_that_dies_at_once_is_told_with_its_last_words(instance, child):
 
 
 def test_of_a_long_log_the_end_is_told(instance, child):
-    log_file(instance).parent.mkdir()
-    log_file(instance).write_text("former engine\n" * 1000)
+    (instance.run_dir / "engine.log").parent.mkdir()
+    (instance.run_dir / "engine.log").write_text("former engine\n" * 1000)
     child("echo the end >&2; kill -KILL $$")
     with pytest.raises(SegctlError) as failed:
         start_engine(instance)
@@ -123,8 +127,11 @@ def test_one_that_answers_lives_on_in_a_session_of_its_own(instance, child, answ
     try:
         assert os.getsid(pid) == pid
         expected = "2 -m pyctl.engine --instance segt-launch --log-level debug"
-        assert words(instance)[1:] == [*expected.split(), "--no-cache"]
-        assert log_file(instance).stat().st_mode & 0o077 == 0
+        assert words(instance)[1:] == [
+            *expected.split(),
+            *["--worker", "0", "--workers", "1", "--no-cache"],
+        ]
+        assert (instance.run_dir / "engine.log").stat().st_mode & 0o077 == 0
     finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)

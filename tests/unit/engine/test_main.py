@@ -29,7 +29,7 @@ class World:
         if name in self.refuses:
             raise self.refuses[name]
 
-    def engine(self, *, cache: bool) -> Part:
+    def engine(self, *, cache: bool, worker: object) -> Part:
         self.cache = cache
         return Part(self, "engine")
 

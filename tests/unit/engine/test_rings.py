@@ -105,7 +105,7 @@ def test_a_device_that_is_gone_carries_nothing(rings):
 
 def test_reopened_rings_begin_anew_and_keep_the_flows(monkeypatch, rings):
     fresh = played()
-    monkeypatch.setattr(module, "open_rings", lambda _: fresh)
+    monkeypatch.setattr(module, "open_rings", lambda _, **__: fresh)
     with rings.reopened("/nowhere") as made:
         assert made.fds[:-1] == fresh.fds[:-1]
         assert os.path.sameopenfile(made.state, rings.state)

@@ -19,6 +19,7 @@ from pyctl.errors import (
     UsageError,
 )
 from pyctl.model.instance import Instance
+from pyctl.model.worker import Worker
 from pyctl.model.workload import Counter
 
 RINGS_IN = ["adopt", "cache", "cache", "cache_limit", "taught", "give_rings"]
@@ -41,7 +42,7 @@ class Rings:
     def on_device(self) -> bool:
         return self.up
 
-    def reopened(self, _netns) -> Rings:
+    def reopened(self, _netns, _worker) -> Rings:
         return Rings()
 
 
@@ -51,6 +52,7 @@ class Engine:
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self.abi, self.wire = abi.HASH, records.WIRE
+        self.workers = 1
         self.rings: Rings | None = None
         self.lives = True
         self.hung = False
@@ -94,7 +96,9 @@ class World:
         (one,) = {one for one in (self.engine, *self.started) if one and one.pid == pid}
         return one
 
-    def start(self, _instance, *, log_level: str, flow_cache: bool) -> Client:
+    def start(
+        self, _instance, *, log_level: str, flow_cache: bool, worker: Worker
+    ) -> Client:
         assert self.engine is None or not self.engine.lives, "two engines at once"
         if self.start_fails:
             raise self.start_fails
@@ -103,7 +107,7 @@ class World:
         self.asked.append(("start", {"level": log_level, "cache": flow_cache}))
         return Client(self)
 
-    def open_rings(self, _netns) -> Rings:
+    def open_rings(self, _netns, *, worker: Worker) -> Rings:
         self.opened.append(Rings())
         return self.opened[-1]
 
@@ -134,7 +138,8 @@ class Client:
     def hello(self) -> dict:
         one = self._engine()
         stats = {"heartbeat_ns": int(self._world.now * 1e9), **one.stats}
-        return {"abi": one.abi, "wire": one.wire, "pid": one.pid, "stats": stats}
+        names = ("abi", "wire", "pid", "workers")
+        return {"stats": stats, **{name: getattr(one, name) for name in names}}
 
     def take_rings(self) -> Rings | None:
         return self._engine().rings
@@ -182,7 +187,7 @@ def world(monkeypatch) -> World:
 @pytest.fixture
 def kept(world) -> Supervisor:
     made = Supervisor(Instance("segt-supervisor"))
-    made.on_new_engine = lambda: world.asked.append(("taught", {}))
+    made.on_new_engine = lambda _: world.asked.append(("taught", {}))
     return made
 
 
@@ -274,7 +279,7 @@ def test_what_an_engine_refuses_is_no_reason_to_replace_it(world, kept):
 
 
 def test_an_engine_that_dies_while_it_is_taught_starts_no_other_from_there(world, kept):
-    def teach() -> None:
+    def teach(_: Supervisor) -> None:
         world.engine.lives = False
         kept.call_engine(lambda engine: engine.sync())
 
@@ -282,7 +287,7 @@ def test_an_engine_that_dies_while_it_is_taught_starts_no_other_from_there(world
     with pytest.raises(UnreachableError):
         kept.start()
     assert len(world.started) == 1
-    kept.on_new_engine = lambda: None
+    kept.on_new_engine = lambda _: None
     kept.replace(kept.pid)
     assert kept.healthy()
 
@@ -290,7 +295,7 @@ def test_an_engine_that_dies_while_it_is_taught_starts_no_other_from_there(world
 def test_one_that_cannot_be_taught_is_ended_and_another_is_tried(world, kept):
     """It would answer and count as healthy, and nobody would give it the rings."""
 
-    def teach() -> None:
+    def teach(_: Supervisor) -> None:
         raise RefusedError("the policy is refused")
 
     former, kept.on_new_engine = kept.on_new_engine, teach

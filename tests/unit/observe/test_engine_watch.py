@@ -9,6 +9,7 @@ import pytest
 
 from pyctl.controller.loop import Loop
 from pyctl.errors import RefusedError, SegctlError
+from pyctl.model.worker import ALONE
 from pyctl.observe import engine_watch
 from pyctl.observe.engine_watch import EngineWatch
 from tests.lab.pace import wait_for
@@ -21,6 +22,8 @@ class World(Node):
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         super().__init__()
         self.pid: int | None = 7
+        self.worker = ALONE
+        self.each = (self,)
         self.healths: list[bool] = []
         """What it says of itself, one after the other; then that it is well."""
         self.no_engine: Exception | None = None

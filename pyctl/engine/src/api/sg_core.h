@@ -43,6 +43,9 @@ struct sg_io {
 	void (*class_use)(void *ctx, __u32 version);
 	/* Let programs open so many connections for the port from now on. */
 	void (*credit)(void *ctx, __u16 port_id, __s64 connections);
+	/* What all workers know; not used by one that is alone. */
+	int (*query_put)(void *ctx, const struct seg_query_key *key, const struct seg_query *query);
+	int (*query_get)(void *ctx, const struct seg_query_key *key, struct seg_query *query);
 };
 
 /* One compiled rule, as the workload's port sees it: the first that matches decides. */
@@ -160,6 +163,8 @@ struct sg_core_config {
 	__u32 max_sessions;
 	__u32 flow_cache;	/* 0: no entry goes to the flow maps, every packet stays with the engine */
 	__u64 epoch;		/* of its events, unless it continues a former engine's */
+	__u32 worker;		/* the engine's number, and how many there are (segctl_worker.h); 0 of 0: it is alone */
+	__u32 workers;
 };
 
 /* Counts of flow-map entries: of one port, or (port 0) of all ports since the start. */

@@ -76,9 +76,9 @@ struct sg_engine_stats {
 
 struct sg_engine;
 
-/* Open the sockets of a ring set on `device` in the network namespace bound at `netns`; fds gets
- * SG_FDS descriptors (close-on-exec). The calling thread's namespace stays. */
-int sg_rings_open(const char *netns, const char *device, int *fds);
+/* Open the sockets of a ring set on `device` in the network namespace bound at `netns`, which take the frames of this
+ * worker of so many; fds gets SG_FDS descriptors (close-on-exec). The calling thread's namespace stays. */
+int sg_rings_open(const char *netns, const char *device, __u32 worker, __u32 workers, int *fds);
 
 /* Start the thread. NULL with errno on failure. */
 struct sg_engine *sg_engine_new(const struct sg_core_config *config);
@@ -96,7 +96,7 @@ int sg_engine_rings_drop(struct sg_engine *engine);
 /* Open the pins seg_flows4, seg_flows6 and seg_control in this directory. -ENOENT: no such pins,
  * the engine goes on without a verdict cache; -EINVAL: their layout is another. */
 int sg_engine_maps_open(struct sg_engine *engine, const char *directory);
-/* enabled 0: write no more verdicts to the flow maps, and delete those in them. */
+/* enabled 0: write no more verdicts to the flow maps, and delete those in them that are this worker's. */
 int sg_engine_cache_set(struct sg_engine *engine, int enabled);
 /* Limit both maps together to so many entries from now on; existing entries stay. */
 int sg_engine_cache_limit(struct sg_engine *engine, __u32 entries);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "flow/sg_flow.h"
+#include "verdict/sg_renewal.h"
 
 #define CLOSING_NS (60 * SG_SECOND)	/* how long end events of a deleted port wait for room */
 
@@ -99,6 +100,7 @@ void sg_core_port_delete(struct sg_core *core, __u16 port_id)
 	if (core->node)
 		sg_node_port_delete(core->node, port_id);
 	core->deleted[port_id] = 1;
+	sg_renewal_forget(core, port_id);
 	if (port_id && core->ports[port_id])
 		sg_port_close(core, port_id, core->now_ns);
 }

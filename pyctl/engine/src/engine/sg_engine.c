@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -70,6 +71,8 @@ struct sg_engine *sg_engine_new(const struct sg_core_config *config)
 	io = sg_loop_io(engine);
 	sg_flowmap_init(&engine->maps);
 	engine->maps.cache = !!config->flow_cache;
+	engine->maps.worker = config->worker;
+	engine->maps.workers = config->workers;
 	engine->cache_limit = ~0U;
 	engine->send.stats = &engine->stats;
 	engine->send.failed = engine->failed;
@@ -89,6 +92,8 @@ struct sg_engine *sg_engine_new(const struct sg_core_config *config)
 	/* The core may always use the maps: this layer switches them off and on. */
 	engine->core = sg_core_new(&io, &(struct sg_core_config){
 						.max_sessions = config->max_sessions,
+						.worker = config->worker,
+						.workers = config->workers,
 						.flow_cache = 1,
 						.epoch = epoch,
 					});
@@ -235,10 +240,14 @@ int sg_engine_rings_drop(struct sg_engine *engine)
 
 static int maps_open(struct sg_engine *engine, void *context)
 {
-	int error = sg_kernel_ring_open(&engine->closes, context, "seg_closes", sizeof(struct seg_close_event));
+	char opens[32], closes[32];
+	int error;
 
+	snprintf(opens, sizeof(opens), "seg_opens-%u", engine->maps.worker);
+	snprintf(closes, sizeof(closes), "seg_closes-%u", engine->maps.worker);
+	error = sg_kernel_ring_open(&engine->closes, context, closes, sizeof(struct seg_close_event));
 	if (!error)
-		error = sg_kernel_ring_open(&engine->opens, context, "seg_opens", sizeof(struct seg_open_event));
+		error = sg_kernel_ring_open(&engine->opens, context, opens, sizeof(struct seg_open_event));
 	if (error)
 		return error;
 	/* The entries of adopted sessions said it. */
@@ -270,6 +279,8 @@ static int cache_set(struct sg_engine *engine, void *context)
 	struct cache_switch *job = context;
 
 	sg_flowmap_init(&job->maps);
+	job->maps.worker = engine->maps.worker;
+	job->maps.workers = engine->maps.workers;
 	if (!job->enabled && engine->maps.fd4 >= 0) {
 		job->maps.fd4 = fcntl(engine->maps.fd4, F_DUPFD_CLOEXEC, 0);
 		job->maps.fd6 = fcntl(engine->maps.fd6, F_DUPFD_CLOEXEC, 0);

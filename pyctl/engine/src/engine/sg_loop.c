@@ -66,6 +66,16 @@ static void io_credit(void *context, __u16 port_id, __s64 connections)
 	sg_flowmap_credit(&((struct sg_engine *)context)->maps, port_id, connections);
 }
 
+static int io_query_put(void *context, const struct seg_query_key *key, const struct seg_query *query)
+{
+	return sg_flowmap_put_query(&((struct sg_engine *)context)->maps, key, query);
+}
+
+static int io_query_get(void *context, const struct seg_query_key *key, struct seg_query *query)
+{
+	return sg_flowmap_get_query(&((struct sg_engine *)context)->maps, key, query);
+}
+
 static int io_flow_delete(void *context, int family, const void *key, struct seg_flow *last)
 {
 	return sg_flowmap_delete(&((struct sg_engine *)context)->maps, family, key, last);
@@ -99,6 +109,8 @@ struct sg_io sg_loop_io(struct sg_engine *engine)
 		.class_delete = io_class_delete,
 		.class_use = io_class_use,
 		.credit = io_credit,
+		.query_put = io_query_put,
+		.query_get = io_query_get,
 	};
 }
 

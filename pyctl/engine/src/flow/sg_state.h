@@ -61,6 +61,7 @@ struct sg_core {
 	__u32 sweep;			/* next slot to look for entries of ports without a flow map; 0: none */
 	__u32 frames;			/* since the last tick */
 	struct sg_cache_stats cache;	/* of all ports since the start */
+	struct sg_session others_query;	/* the last one found that is another worker's (verdict/sg_group_query.h) */
 	__u64 now_ns;			/* as last handed in */
 	__u64 share_gap_ns;		/* as last handed in */
 	int share_hit;

@@ -35,8 +35,9 @@ __u32 sg_classmap_new_version(const struct sg_flowmap *maps)
 {
 	__u32 version = 0;
 
-	while (maps->control && !version)
-		version = __atomic_add_fetch(&maps->control->class_last, 1, __ATOMIC_RELAXED);
+	/* One count for all workers: a number is one worker's alone. */
+	while (maps->controls && !version)
+		version = __atomic_add_fetch(&maps->controls->class_last, 1, __ATOMIC_RELAXED);
 	return version;
 }
 
@@ -44,6 +45,15 @@ void sg_classmap_use(const struct sg_flowmap *maps, __u32 version)
 {
 	if (maps->control)
 		__atomic_store_n(&maps->control->class_version, version, __ATOMIC_SEQ_CST);
+}
+
+/* Whether a worker's programs read the version. */
+static int is_in_force(const struct sg_flowmap *maps, __u32 version)
+{
+	for (__u32 worker = 0; !worker || worker < maps->workers; worker++)
+		if (version == __atomic_load_n(&maps->controls[worker].class_version, __ATOMIC_RELAXED))
+			return 1;
+	return 0;
 }
 
 void sg_classmap_sweep(const struct sg_flowmap *maps)
@@ -54,7 +64,7 @@ void sg_classmap_sweep(const struct sg_flowmap *maps)
 	/* Get the next key before deleting this one, because a missing key's successor is the first. */
 	while (!end) {
 		end = element(maps, BPF_MAP_GET_NEXT_KEY, &key, &next);
-		if (key.version != __atomic_load_n(&maps->control->class_version, __ATOMIC_RELAXED))
+		if (!is_in_force(maps, key.version))
 			sg_classmap_delete(maps, &key);
 		key = next;
 	}

@@ -2,7 +2,9 @@
 /* bpf(2) on the pinned maps; see the header. */
 #include "io/sg_flowmap.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -10,13 +12,15 @@
 
 #include "io/sg_pin.h"
 #include "segctl_seal.h"
+#include "segctl_worker.h"
 
 enum { CREDITS_BYTES = SEG_PORT_IDS * sizeof(__s64) };
 #define KERNEL_ENOTSUPP 524	/* not among the userland errnos */
+#define CONTROLS_BYTES (SEG_WORKERS_MAX * sizeof(struct seg_control))
 
 void sg_flowmap_init(struct sg_flowmap *maps)
 {
-	*maps = (struct sg_flowmap){ .fd4 = -1, .fd6 = -1, .services = -1, .classes = -1, .cache = 1 };
+	*maps = (struct sg_flowmap){ .fd4 = -1, .fd6 = -1, .services = -1, .classes = -1, .queries = -1, .cache = 1 };
 }
 
 void sg_flowmap_close(struct sg_flowmap *maps)
@@ -29,13 +33,15 @@ void sg_flowmap_close(struct sg_flowmap *maps)
 		close(maps->services);
 	if (maps->classes >= 0)
 		close(maps->classes);
-	if (maps->control)
-		munmap(maps->control, sizeof(*maps->control));
+	if (maps->controls)
+		munmap(maps->controls, CONTROLS_BYTES);
+	if (maps->queries >= 0)
+		close(maps->queries);
 	if (maps->credits)
 		munmap(maps->credits, CREDITS_BYTES);
 	maps->credits = NULL;
-	maps->fd4 = maps->fd6 = maps->services = maps->classes = -1;
-	maps->control = NULL;
+	maps->fd4 = maps->fd6 = maps->services = maps->classes = maps->queries = -1;
+	maps->controls = maps->control = NULL;
 }
 
 /* Map an array's memory into *memory. Returns 0 or -errno. */
@@ -58,7 +64,11 @@ static int map_array(const char *directory, const char *name, __u32 value_size, 
 
 int sg_flowmap_open(struct sg_flowmap *maps, const char *directory)
 {
-	struct sg_flowmap found = { .fd4 = -1, .fd6 = -1, .services = -1, .classes = -1, .cache = maps->cache };
+	struct sg_flowmap found = {
+		.fd4 = -1, .fd6 = -1, .services = -1, .classes = -1, .queries = -1, .cache = maps->cache,
+		.worker = maps->worker, .workers = maps->workers,
+	};
+	char credits[32];
 	__u32 unused = 0;
 	int error = 0;
 
@@ -72,23 +82,30 @@ int sg_flowmap_open(struct sg_flowmap *maps, const char *directory)
 				     sizeof(struct seg_service), &unused);
 	found.classes = sg_pin_open(directory, "seg_classes", BPF_MAP_TYPE_LPM_TRIE, sizeof(struct seg_class_key),
 				    sizeof(__u32), &unused);
+	found.queries = sg_pin_open(directory, "seg_queries", BPF_MAP_TYPE_LRU_HASH, sizeof(struct seg_query_key),
+				    sizeof(struct seg_query), &unused);
 	if (found.fd4 < 0 || found.fd6 < 0)
 		error = found.fd4 < 0 ? found.fd4 : found.fd6;
 	else if (found.services < 0 || found.classes < 0)
 		error = found.services < 0 ? found.services : found.classes;
+	else if (found.queries < 0)
+		error = found.queries;
+	else if (found.worker >= SEG_WORKERS_MAX)
+		error = -EINVAL;
+	snprintf(credits, sizeof(credits), "seg_credits-%u", found.worker);
 	if (!error)
-		error = map_array(directory, "seg_credits", sizeof(__s64), CREDITS_BYTES, &found.credits);
+		error = map_array(directory, credits, sizeof(__s64), CREDITS_BYTES, &found.credits);
 	if (!error)
-		error = map_array(directory, "seg_control", sizeof(*found.control), sizeof(*found.control),
-				  &found.control);
+		error = map_array(directory, "seg_control", sizeof(*found.control), CONTROLS_BYTES, &found.controls);
 	if (!error) {
+		found.control = &found.controls[found.worker];
 		found.control->share_ahead_ns = SEG_SHARE_AHEAD_NS;
 		if (getrandom(&found.control->share_seed, sizeof(__u64), 0) != sizeof(__u64))
 			error = -EIO;
 		/* One for the map's life: a former engine's verdicts hold while this one starts. */
-		if (!error && !found.control->flow_secret[0] &&
-		    getrandom(found.control->flow_secret, sizeof(found.control->flow_secret), 0) !=
-			    sizeof(found.control->flow_secret))
+		if (!error && !found.controls->flow_secret[0] &&
+		    getrandom(found.controls->flow_secret, sizeof(found.controls->flow_secret), 0) !=
+			    sizeof(found.controls->flow_secret))
 			error = -EIO;
 	}
 	if (error) {
@@ -125,7 +142,7 @@ int sg_flowmap_put(const struct sg_flowmap *maps, int family, const void *key,
 
 	if (!maps->cache || !maps->control)
 		return -ENODEV;
-	sealed.seal = seg_seal(maps->control->flow_secret, flow_key->words, bytes / 8, flow->session,
+	sealed.seal = seg_seal(maps->controls->flow_secret, flow_key->words, bytes / 8, flow->session,
 			       flow->generation, flow->verdict);
 	/* Not over an entry that a program made, and whose event is still to come. */
 	return (int)element(maps, family, BPF_MAP_UPDATE_ELEM, key, &sealed, BPF_NOEXIST);
@@ -141,7 +158,7 @@ int sg_flowmap_put_service(const struct sg_flowmap *maps, const struct seg_servi
 	if (!maps->cache || !maps->control)
 		return -ENODEV;
 	memcpy(words, key, sizeof(words));
-	sealed.seal = seg_seal(maps->control->flow_secret, words, sizeof(words) / 8,
+	sealed.seal = seg_seal(maps->controls->flow_secret, words, sizeof(words) / 8,
 			       seg_service_rule(service->rule_key, service->rule_id), service->generation,
 			       service->verdict);
 	memset(&attr, 0, sizeof(attr));
@@ -155,6 +172,29 @@ void sg_flowmap_credit(const struct sg_flowmap *maps, __u16 port_id, __s64 conne
 {
 	if (maps->credits)
 		__atomic_store_n(&maps->credits[port_id], connections, __ATOMIC_RELAXED);
+}
+
+static int query(const struct sg_flowmap *maps, int command, const struct seg_query_key *key, const void *value)
+{
+	union bpf_attr attr;
+
+	if (maps->queries < 0)
+		return -ENODEV;
+	memset(&attr, 0, sizeof(attr));
+	attr.map_fd = (__u32)maps->queries;
+	attr.key = sg_bpf_pointer(key);
+	attr.value = sg_bpf_pointer(value);
+	return (int)sg_bpf(command, &attr);
+}
+
+int sg_flowmap_put_query(const struct sg_flowmap *maps, const struct seg_query_key *key, const struct seg_query *value)
+{
+	return query(maps, BPF_MAP_UPDATE_ELEM, key, value);
+}
+
+int sg_flowmap_get_query(const struct sg_flowmap *maps, const struct seg_query_key *key, struct seg_query *value)
+{
+	return query(maps, BPF_MAP_LOOKUP_ELEM, key, value);
 }
 
 void sg_flowmap_opens_nothing(const struct sg_flowmap *maps, int nothing)
@@ -189,6 +229,24 @@ int sg_flowmap_delete(const struct sg_flowmap *maps, int family, const void *key
 	return (int)error;
 }
 
+static __u32 fold(const void *addresses, __u32 bytes)
+{
+	__u32 words[8] = { 0 }, all = 0;
+
+	memcpy(words, addresses, bytes);
+	for (int i = 0; i < 8; i++)
+		all ^= words[i];
+	return ntohl(all);
+}
+
+/* Another worker's sessions stand behind its entries. */
+static int is_own(const struct sg_flowmap *maps, int family, const union seg_flow_key *key)
+{
+	__u32 pair = family == SEG_FAMILY_IPV4 ? fold(&key->v4.saddr, 8) : fold(key->v6.saddr, 32);
+
+	return seg_worker_of_pair(pair, maps->workers) == maps->worker;
+}
+
 static void clear(const struct sg_flowmap *maps, int family)
 {
 	union seg_flow_key key = { 0 }, next = { 0 };
@@ -198,7 +256,8 @@ static void clear(const struct sg_flowmap *maps, int family)
 	 * million buckets. */
 	while (!end) {
 		end = element(maps, family, BPF_MAP_GET_NEXT_KEY, &key, &next, 0);
-		element(maps, family, BPF_MAP_DELETE_ELEM, &key, NULL, 0);
+		if (is_own(maps, family, &key))
+			element(maps, family, BPF_MAP_DELETE_ELEM, &key, NULL, 0);
 		key = next;
 	}
 }

@@ -13,7 +13,10 @@ struct sg_flowmap {
 	int services;
 	int classes;
 	__s64 *credits;			/* by port; NULL: none */
-	struct seg_control *control;	/* NULL: none */
+	int queries;
+	struct seg_control *controls;	/* of all workers; NULL: none */
+	struct seg_control *control;	/* this worker's */
+	__u32 worker, workers;
 	int cache;			/* 0: verdicts are kept out of the maps */
 	__u32 capacity;			/* entries of both */
 };
@@ -34,9 +37,12 @@ int sg_flowmap_put_service(const struct sg_flowmap *maps, const struct seg_servi
 			   const struct seg_service *service);
 /* Say how many connections programs may open for the port from now on. */
 void sg_flowmap_credit(const struct sg_flowmap *maps, __u16 port_id, __s64 connections);
+int sg_flowmap_put_query(const struct sg_flowmap *maps, const struct seg_query_key *key,
+			 const struct seg_query *query);
+int sg_flowmap_get_query(const struct sg_flowmap *maps, const struct seg_query_key *key, struct seg_query *query);
 /* Say whether programs may open connections by themselves. */
 void sg_flowmap_opens_nothing(const struct sg_flowmap *maps, int nothing);
-/* Delete every entry of both maps. */
+/* Delete every entry of both maps that is this worker's. */
 void sg_flowmap_clear(const struct sg_flowmap *maps);
 /* Note that all rings were empty: earlier frames are judged and sent on. */
 void sg_flowmap_drained(const struct sg_flowmap *maps, __u64 now_ns);

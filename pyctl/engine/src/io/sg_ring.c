@@ -13,7 +13,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <net/if.h>
 #include <pthread.h>
@@ -23,9 +22,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "io/sg_ring_filter.h"
+
 #define BLOCK_BYTES (1u << 20)
 #define SEND_BUFFER (16 << 20)
-#define SNAP_ALL 0x40000
 
 static const struct {
 	__u32 slot_bytes;
@@ -178,23 +178,23 @@ static int bind_to(int fd, __u16 protocol, unsigned int ifindex)
 	return bind(fd, (struct sockaddr *)&where, sizeof(where)) ? -errno : 0;
 }
 
+struct opening {
+	const char *netns;
+	const char *device;
+	__u32 worker, workers;
+	int *fds;
+	int error;
+};
+
 /* Each ring's socket accepts the frames of its own size only. */
-static int attach_filter(int fd, unsigned int kind)
+static int attach_filter(const struct opening *job, int fd, unsigned int kind)
 {
 	__u32 shortest = kind ? layouts[kind - 1].longest + 1 : 0;
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0),
-		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, shortest, 0, 2),
-		BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, layouts[kind].longest, 1, 0),
-		BPF_STMT(BPF_RET | BPF_K, SNAP_ALL),
-		BPF_STMT(BPF_RET | BPF_K, 0),
-	};
-	struct sock_fprog program = { sizeof(code) / sizeof(code[0]), code };
 
-	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) ? -errno : 0;
+	return sg_ring_filter(fd, shortest, layouts[kind].longest, job->worker, job->workers);
 }
 
-static int open_receive(unsigned int kind, unsigned int ifindex, int *out)
+static int open_receive(const struct opening *job, unsigned int kind, unsigned int ifindex)
 {
 	struct tpacket_req request = {
 		.tp_block_size = BLOCK_BYTES,
@@ -208,11 +208,11 @@ static int open_receive(unsigned int kind, unsigned int ifindex, int *out)
 
 	if (fd < 0)
 		return -errno;
-	*out = fd;
+	job->fds[SG_FD_SMALL + kind] = fd;
 	if ((error = set_option(fd, SOL_PACKET, PACKET_VERSION, TPACKET_V2)) ||
 	    (error = set_option(fd, SOL_PACKET, PACKET_VNET_HDR, 1)) ||
 	    (error = set_option(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)) ||
-	    (error = attach_filter(fd, kind)))
+	    (error = attach_filter(job, fd, kind)))
 		return error;
 	if (setsockopt(fd, SOL_PACKET, PACKET_RX_RING, &request, sizeof(request)))
 		return -errno;
@@ -248,13 +248,6 @@ static int open_state(int *out)
 	return 0;
 }
 
-struct opening {
-	const char *netns;
-	const char *device;
-	int *fds;
-	int error;
-};
-
 static int open_all(const struct opening *job)
 {
 	int netns = open(job->netns, O_RDONLY | O_CLOEXEC);
@@ -274,7 +267,7 @@ static int open_all(const struct opening *job)
 	    (error = open_send(ifindex, &job->fds[SG_FD_SEND])))
 		return error;
 	for (unsigned int kind = 0; kind < SG_RINGS && !error; kind++)
-		error = open_receive(kind, ifindex, &job->fds[SG_FD_SMALL + kind]);
+		error = open_receive(job, kind, ifindex);
 	return error;
 }
 
@@ -286,9 +279,11 @@ static void *opening_thread(void *context)
 	return NULL;
 }
 
-int sg_rings_open(const char *netns, const char *device, int *fds)
+int sg_rings_open(const char *netns, const char *device, __u32 worker, __u32 workers, int *fds)
 {
-	struct opening job = { .netns = netns, .device = device, .fds = fds };
+	struct opening job = {
+		.netns = netns, .device = device, .worker = worker, .workers = workers, .fds = fds,
+	};
 	pthread_t thread;
 	int error;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* Matches answers to group queries; see the header. In: packets. Out: the query's session.
- * I/O: the flow map, which knows when the kernel last carried the query. */
+ * I/O: the flow map, which knows when the kernel last carried the query; what other workers have asked. */
 #include "verdict/sg_group_query.h"
 
 #include "flow/sg_ask.h"
@@ -13,14 +13,34 @@ static struct sg_group_query_ring *ring_of(struct sg_port *port, __u8 initiator)
 	return initiator == SEG_DIR_EGRESS ? &port->queries.asked : &port->queries.heard;
 }
 
-void sg_group_query_note(struct sg_port *port, const struct sg_session *s, const struct sg_packet *p)
+/* Tell the other workers, whose an answer may be. */
+static void tell(const struct sg_context *c, const struct sg_session *s)
 {
-	struct sg_group_query_ring *known = ring_of(port, s->initiator);
+	const struct sg_packet *p = c->p;
+	int icmp = p->kind == SG_KIND_ICMP_QUERY;
+	struct seg_query_key key = {
+		.port_id = p->port_id, .dir = p->dir, .proto = p->proto, .family = p->family,
+		.asker_port = icmp ? p->icmp_id : p->sport, .asked_port = icmp ? p->icmp_query : p->dport,
+	};
+	struct seg_query query = { .last_ns = c->now_ns, .rule_id = s->rule_id };
+
+	if (p->family != SEG_FAMILY_IPV4 || p->dport != DHCP_SERVER)
+		memcpy(key.asker, p->saddr, sizeof(key.asker));
+	memcpy(query.asked, p->daddr, sizeof(query.asked));
+	c->core->io.query_put(c->core->io.ctx, &key, &query);
+}
+
+void sg_group_query_note(const struct sg_context *c, const struct sg_session *s)
+{
+	struct sg_group_query_ring *known = ring_of(c->port, s->initiator);
 	__u64 handle = sg_session_handle(s);
+	const struct sg_packet *p = c->p;
 
 	if (!p->to_group || p->dir != s->initiator ||
 	    (p->kind != SG_KIND_UDP && p->kind != SG_KIND_ICMP_QUERY))
 		return;
+	if (c->core->config.workers > 1)
+		tell(c, s);
 	for (int i = 0; i < SG_GROUP_QUERIES; i++)
 		if (known->sessions[i] == handle)
 			return;
@@ -60,6 +80,58 @@ static int answers(const struct sg_session *s, const struct sg_packet *p)
 	return p->kind == SG_KIND_UDP && ports_match(s, p);
 }
 
+/* Whether the query was not long ago, and the policy of now allows it; *s is made like its session. */
+static int holds(const struct sg_context *c, const struct seg_query_key *key, const struct seg_query *query,
+		 struct sg_session *s)
+{
+	int out = key->dir == SEG_DIR_EGRESS, icmp = c->p->kind == SG_KIND_ICMP_REPLY;
+
+	*s = (struct sg_session){
+		.key = { .port_id = key->port_id, .family = key->family, .proto = key->proto },
+		.initiator = key->dir, .rule_id = query->rule_id, .last_seen_ns = query->last_ns,
+		.cached = (__u8)(1 << key->dir),
+	};
+	memcpy(out ? s->key.laddr : s->key.raddr, key->asker, sizeof(key->asker));
+	memcpy(out ? s->key.raddr : s->key.laddr, query->asked, sizeof(query->asked));
+	s->key.lport = out || icmp ? key->asker_port : key->asked_port;
+	s->key.rport = out && !icmp ? key->asked_port : key->asker_port;
+	if (icmp)
+		s->key.rport = (__u16)(key->dir << 8 | key->asked_port);
+	if (!sg_flow_ask(c->port, &s->key, key->dir).pass)
+		return 0;
+	if (c->now_ns > s->last_seen_ns + SG_TIMEOUT_GROUP_QUERY)
+		sg_cache_peek(c->core, s);
+	return c->now_ns <= s->last_seen_ns + SG_TIMEOUT_GROUP_QUERY;
+}
+
+/* Look for the query among those of all workers; the same conditions as answers(). */
+static const struct sg_session *told_by_others(const struct sg_context *c)
+{
+	static const __u16 any_port[] = { 0, SSDP, WS_DISCOVERY };
+	const struct sg_packet *p = c->p;
+	int icmp = p->kind == SG_KIND_ICMP_REPLY;
+	struct seg_query_key key = {
+		.port_id = p->port_id, .dir = sg_other_dir(p->dir), .proto = p->proto, .family = p->family,
+		.asker_port = icmp ? p->icmp_id : p->dport,
+	};
+	struct seg_query query;
+
+	if (!icmp && p->kind != SG_KIND_UDP)
+		return NULL;
+	for (int nameless = 0; nameless < (key.dir == SEG_DIR_EGRESS ? 2 : 1); nameless++) {
+		memset(key.asker, 0, sizeof(key.asker));
+		if (!nameless)
+			memcpy(key.asker, p->daddr, sizeof(key.asker));
+		for (int i = 0; i < (icmp ? 1 : 3); i++) {
+			key.asked_port = icmp ? p->icmp_query : i ? any_port[i] : p->sport;
+			if (!c->core->io.query_get(c->core->io.ctx, &key, &query) &&
+			    holds(c, &key, &query, &c->core->others_query))
+				return &c->core->others_query;
+		}
+	}
+	return NULL;
+}
+
 const struct sg_session *sg_group_query_answered(const struct sg_context *c)
 {
 	const struct sg_packet *p = c->p;
@@ -83,5 +155,5 @@ const struct sg_session *sg_group_query_answered(const struct sg_context *c)
 		s->bytes[1] += p->bytes;
 		return s;
 	}
-	return NULL;
+	return c->core->config.workers > 1 ? told_by_others(c) : NULL;
 }

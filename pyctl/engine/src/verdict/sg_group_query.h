@@ -8,9 +8,10 @@
 
 #define SG_TIMEOUT_GROUP_QUERY (10 * SG_SECOND)	/* since the last query */
 
-/* Note p, which passed and belongs to s, if it is a group query. */
-void sg_group_query_note(struct sg_port *port, const struct sg_session *s, const struct sg_packet *p);
-/* Return the session of the query that the packet answers, and count the packet; NULL: it answers none. */
+/* Note the packet, which passed and belongs to s, if it is a group query; other workers may get its answers. */
+void sg_group_query_note(const struct sg_context *c, const struct sg_session *s);
+/* Return the session of the query that the packet answers, and count the packet; NULL: it answers none. Of another worker's
+ * query it is one that nobody keeps, and the answer counts for the port alone. */
 const struct sg_session *sg_group_query_answered(const struct sg_context *c);
 
 #endif

@@ -71,7 +71,7 @@ static struct sg_verdict open_flow(const struct sg_context *c)
 	if (answer.pass) {
 		r.session = sg_flow_open(c, r.initiator, &answer);
 		if (r.session)
-			sg_group_query_note(c->port, r.session, p);
+			sg_group_query_note(c, r.session);
 		else
 			r.reason = SEG_R_SESSION_MEMORY;
 		return r;
@@ -123,7 +123,7 @@ static struct sg_verdict judge_flow(struct sg_context *c)
 	if (!s || s->denied) {
 		question = sg_group_query_answered(c);
 		if (question) {
-			sg_renewal_learn(c->port, p);
+			sg_renewal_learn(c);
 			r.rule_id = question->rule_id;
 			r.initiator = question->initiator;
 			return r;
@@ -141,7 +141,7 @@ static struct sg_verdict judge_flow(struct sg_context *c)
 		/* A session in the other direction does not allow it. */
 		return judge_alone(c);
 	} else {
-		sg_group_query_note(c->port, s, p);
+		sg_group_query_note(c, s);
 	}
 	sg_flow_touch(c, s);
 	r.rule_id = s->rule_id;

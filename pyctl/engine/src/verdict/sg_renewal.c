@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Recognises DHCP renewals; see the header. In: packets. Out: whether they pass without a rule. No I/O. */
+/* Recognises DHCP renewals; see the header. In: packets. Out: whether they pass without a rule. I/O: the
+ * servers that other workers know. */
 #include "verdict/sg_renewal.h"
 
 #include "flow/sg_ask.h"
@@ -13,14 +14,50 @@ static int is_dhcp4(const struct sg_packet *p, __u16 sport, __u16 dport)
 	       p->dport == dport;
 }
 
-void sg_renewal_learn(struct sg_port *port, const struct sg_packet *p)
+static struct seg_query_key server_key(__u16 port_id)
 {
-	struct sg_renewal *renewal = &port->renewal;
+	return (struct seg_query_key){
+		.port_id = port_id, .proto = SG_PROTO_UDP, .family = SEG_FAMILY_IPV4, .asked_port = SERVER,
+	};
+}
+
+void sg_renewal_forget(const struct sg_core *core, __u16 port_id)
+{
+	const struct seg_query_key key = server_key(port_id);
+	const struct seg_query nobody = { 0 };
+
+	if (core->config.workers > 1)
+		core->io.query_put(core->io.ctx, &key, &nobody);
+}
+
+void sg_renewal_learn(const struct sg_context *c)
+{
+	struct sg_renewal *renewal = &c->port->renewal;
+	const struct sg_packet *p = c->p;
+	struct seg_query server = { .last_ns = c->now_ns };
+	struct seg_query_key key;
 
 	if (p->dir != SEG_DIR_INGRESS || !is_dhcp4(p, SERVER, CLIENT))
 		return;
 	memcpy(renewal->server, p->saddr, sizeof(renewal->server));
 	renewal->known = 1;
+	if (c->core->config.workers < 2)
+		return;
+	key = server_key(p->port_id);
+	memcpy(server.asked, p->saddr, sizeof(server.asked));
+	c->core->io.query_put(c->core->io.ctx, &key, &server);
+}
+
+/* Take the server that the last worker heard. */
+static void ask_others(const struct sg_context *c)
+{
+	struct seg_query_key key = server_key(c->p->port_id);
+	struct seg_query server;
+
+	if (c->core->config.workers < 2 || c->core->io.query_get(c->core->io.ctx, &key, &server))
+		return;
+	memcpy(c->port->renewal.server, server.asked, sizeof(server.asked));
+	c->port->renewal.known = 1;
 }
 
 /* Virtual scheduling: a timestamp, no timer. */
@@ -40,9 +77,11 @@ int sg_renewal_passes(const struct sg_context *c)
 	const struct sg_packet *p = c->p;
 	int out = p->dir == SEG_DIR_EGRESS;
 
-	if (!renewal->known || !(out ? is_dhcp4(p, CLIENT, SERVER) : is_dhcp4(p, SERVER, CLIENT)) ||
-	    memcmp(c->key.raddr, renewal->server, sizeof(renewal->server)) || p->to_group || p->frames != 1 ||
-	    p->bytes > SG_RENEWAL_BYTES || sg_flow_ask(c->port, &c->key, p->dir).reason != SEG_R_DEFAULT_DENY)
+	if (!(out ? is_dhcp4(p, CLIENT, SERVER) : is_dhcp4(p, SERVER, CLIENT)))
+		return 0;
+	ask_others(c);
+	if (!renewal->known || memcmp(c->key.raddr, renewal->server, sizeof(renewal->server)) || p->to_group ||
+	    p->frames != 1 || p->bytes > SG_RENEWAL_BYTES || sg_flow_ask(c->port, &c->key, p->dir).reason != SEG_R_DEFAULT_DENY)
 		return 0;
 	if (!out) {
 		if (!renewal->answers || c->now_ns > renewal->asked_ns + SG_TIMEOUT_GROUP_QUERY)

@@ -12,8 +12,10 @@ enum sg_renewal_limit {
 };
 #define SG_RENEWAL_GAP (15 * SG_SECOND)	/* at a steady pace */
 
-/* Note the server of p, which answers a group query. */
-void sg_renewal_learn(struct sg_port *port, const struct sg_packet *p);
+/* Note the server of the packet, which answers a group query; renewals may be another worker's. */
+void sg_renewal_learn(const struct sg_context *c);
+/* Forget what workers told each other of a port that goes: its id will be another's. */
+void sg_renewal_forget(const struct sg_core *core, __u16 port_id);
 /* Return whether the packet, which belongs to no open flow, is a renewal or its answer that no rule denies, and count it
  * as one. */
 int sg_renewal_passes(const struct sg_context *c);

@@ -112,3 +112,18 @@ def test_an_address_that_is_taken_is_told(monkeypatch):
     monkeypatch.setattr(metrics, "ScrapeServer", refuse)
     with pytest.raises(SegctlError, match="in use"):
         metrics.serve(None, "localhost", 1)
+
+
+def test_one_engine_is_told_from_the_others_that_share_the_packets():
+    rows = [{"state": "running", "sessions": 4}, {"state": "down", "sessions": 0}]
+    found = {
+        (sample.name, sample.labels["worker"]): sample.value
+        for family in metrics.worker_metrics(rows)
+        for sample in family.samples
+    }
+    assert found == {
+        ("segctl_engine_worker_up", "0"): 1,
+        ("segctl_engine_worker_up", "1"): 0,
+        ("segctl_engine_worker_sessions", "0"): 4,
+        ("segctl_engine_worker_sessions", "1"): 0,
+    }

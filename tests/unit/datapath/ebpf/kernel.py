@@ -47,6 +47,8 @@ class Memory(bytearray):
 class Map:
     """An open map; `room` is how many entries it takes, None: any number."""
 
+    slot_bytes = abi.sizeof("seg_control")
+
     def __init__(self, kernel: Kernel, name: str) -> None:
         self.kernel, self.name = kernel, name
         self.held = kernel.maps[name]
@@ -99,7 +101,7 @@ class Kernel:
         self.pins = pins
         self.maps: dict[str, dict[bytes, bytes]] = {name: {} for name in MAPS}
         self.room: dict[str, int] = {}
-        self.control = Memory(abi.sizeof("seg_control"))
+        self.control = Memory(abi.sizeof("seg_control") * 2)
         self.links = {5: "vex", 6: "vin", 7: "vex2", 8: "vin2", VBR: "vbr", VTH: "vth"}
         self.hooks: dict[tuple[int, int], list[Filter]] = {}
         self.clsact: set[int] = set()

@@ -23,6 +23,7 @@ from tests.unit.datapath.makers import PAIR
 
 OTHER = replace(PAIR, port_id=301, vex_ifindex=7, vin_ifindex=8)
 TIMEOUT_AT = abi.ffi.offsetof("struct seg_control", "heartbeat_timeout_ns")
+WORKERS_AT = abi.ffi.offsetof("struct seg_control", "workers")
 
 
 @pytest.fixture
@@ -30,6 +31,8 @@ def world(monkeypatch, tmp_path):
     monkeypatch.setattr(Instance, "pin_root", property(lambda _: tmp_path / "pins"))
     kernel = Kernel(tmp_path / "pins" / abi.HASH)
     monkeypatch.setattr(module, "ensure_loaded", lambda _: kernel.load())
+    keep = lambda pins, workers: kernel.steps.append(("keep", workers))  # noqa: E731
+    monkeypatch.setattr(module.worker_maps, "keep", keep)
     monkeypatch.setattr(module, "open_map", kernel.open_map)
     monkeypatch.setattr(module, "BpfHooks", kernel.tc)
     monkeypatch.setattr(module, "RuleSets", kernel.tc)
@@ -70,10 +73,20 @@ def test_connect_sets_the_timeout_and_leaves_the_engines_heartbeat(world):
     kernel, driver = world
     kernel.control[:] = b"\xab" * len(kernel.control)
     driver.connect()
-    (timeout,) = struct.unpack_from("=Q", kernel.control, TIMEOUT_AT)
-    assert timeout == HEARTBEAT_TIMEOUT_NS
+    found = struct.unpack_from("=II", kernel.control, TIMEOUT_AT)
+    assert found == (HEARTBEAT_TIMEOUT_NS, 1)
     del kernel.control[TIMEOUT_AT : TIMEOUT_AT + 8]
     assert set(kernel.control) == {0xAB}
+
+
+def test_each_of_several_engines_has_its_maps_and_the_timeout(world):
+    kernel, _ = world
+    EbpfDriver(Instance("segt-ebpf"), workers=2).connect()
+    assert ("keep", 2) in kernel.steps
+    second = TIMEOUT_AT + abi.sizeof("seg_control")
+    for at in (TIMEOUT_AT, second):
+        assert struct.unpack_from("=I", kernel.control, at) == (HEARTBEAT_TIMEOUT_NS,)
+    assert struct.unpack_from("=I", kernel.control, WORKERS_AT) == (2,)
 
 
 def test_connect_gives_the_new_programs_to_attached_ports(world):

@@ -19,7 +19,7 @@ import pytest
 
 from pyctl.datapath.ebpf import loader
 from pyctl.datapath.ebpf.skb_layout import SkbLayout
-from pyctl.datapath.pins import MAPS, PROGRAMS, pin_dir
+from pyctl.datapath.pins import MAPS, PROGRAMS, WORKER_MAPS, pin_dir, worker_pin
 from pyctl.errors import (
     NotCapableError,
     NotFoundError,
@@ -166,7 +166,10 @@ class Bpf:
             found.layout = replace(found.layout, value_size=1)
         return found
 
-    def create(self, name: str, _layout: MapLayout) -> Pinned:
+    def create(
+        self, name: str, layout: MapLayout, inner: Pinned | None = None
+    ) -> Pinned:
+        assert (name in WORKER_MAPS and layout == MAPS[name]) == (inner is not None)
         return Pinned(self, name, 2)
 
     def compile(self, *, text: str, cflags: list[str]) -> SimpleNamespace:
@@ -186,7 +189,8 @@ class Pinned:
 
     def __init__(self, bpf: Bpf, name: str, fd: int) -> None:
         self.bpf, self.name, self.fd = bpf, name, fd
-        self.layout = MAPS[name] if name else None
+        maps = {**MAPS, **{worker_pin(one, 0): WORKER_MAPS[one] for one in WORKER_MAPS}}
+        self.layout = maps[name] if name else None
 
     def __enter__(self) -> Self:
         return self
@@ -197,6 +201,9 @@ class Pinned:
     def close(self) -> None:
         self.bpf.closed.append(self.name)
 
+    def update(self, key: bytes, value: bytes) -> None:
+        assert (self.name in WORKER_MAPS, key) == (True, bytes(4))
+
     def pin(self, path: Path) -> None:
         if path.name == self.bpf.no_pin:
             raise SegctlError(f"pinning {path}: no room")
@@ -204,6 +211,7 @@ class Pinned:
 
 
 ONE = Instance("segt-loader")
+ALL = {*MAPS, *(worker_pin(name, 0) for name in WORKER_MAPS)}
 
 
 @pytest.fixture
@@ -221,7 +229,7 @@ def test_all_maps_and_programs_are_pinned_for_their_sources(played):
     assert not loader.is_loaded(ONE)
     loader.load(ONE)
     assert loader.is_loaded(ONE)
-    assert pins() == dict.fromkeys(MAPS, "2") | dict.fromkeys(PROGRAMS, "101")
+    assert pins() == dict.fromkeys(ALL, "2") | dict.fromkeys(PROGRAMS, "101")
     assert pin_dir(ONE).stat().st_mode & 0o077 == 0
     assert set(played.closed) == set(MAPS)
     (pin_dir(ONE) / "seg_gens").unlink()
@@ -230,12 +238,12 @@ def test_all_maps_and_programs_are_pinned_for_their_sources(played):
 
 def test_maps_that_fit_keep_what_they_hold_and_programs_are_new(played):
     loader.load(ONE)
-    for name in MAPS:
+    for name in ALL:
         (pin_dir(ONE) / name).write_text("flows")
     stale = pin_dir(ONE) / "source-0123456789ab"
     stale.mkdir()
     loader.load(ONE)
-    assert pins() == dict.fromkeys(MAPS, "flows") | dict.fromkeys(PROGRAMS, "102")
+    assert pins() == dict.fromkeys(ALL, "flows") | dict.fromkeys(PROGRAMS, "102")
     assert not stale.exists()
     (first, second) = (
         {one for one in flags if "SEG_MARK" in one} for flags in played.compiled

@@ -55,6 +55,8 @@ extern "Python" int t_class_put(void *, const struct seg_class_key *, uint32_t);
 extern "Python" int t_class_delete(void *, const struct seg_class_key *);
 extern "Python" void t_class_use(void *, uint32_t);
 extern "Python" void t_credit(void *, uint16_t, long long);
+extern "Python" int t_query_put(void *, const struct seg_query_key *, const struct seg_query *);
+extern "Python" int t_query_get(void *, const struct seg_query_key *, struct seg_query *);
 """
 SECOND = 1_000_000_000
 PORT, OTHER_PORT = 0x0107, 0x0203
@@ -142,6 +144,20 @@ def _bind(ffi: Any) -> None:
     def t_credit(ctx, port_id, connections):
         ffi.from_handle(ctx).credits[port_id] = connections
 
+    @ffi.def_extern()
+    def t_query_put(ctx, key, query):
+        queries = ffi.from_handle(ctx).queries
+        queries[bytes(ffi.buffer(key))] = bytes(ffi.buffer(query))
+        return 0
+
+    @ffi.def_extern()
+    def t_query_get(ctx, key, query):
+        found = ffi.from_handle(ctx).queries.get(bytes(ffi.buffer(key)))
+        if found is None:
+            return -ENOENT
+        ffi.buffer(query)[:] = found
+        return 0
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -201,8 +217,12 @@ class Sent:
 class Core:
     """One core and its world."""
 
-    def __init__(self, module: Any, sessions: int = 1000, cache: bool = True) -> None:
+    def __init__(
+        self, module: Any, sessions: int = 1000, cache: bool = True, workers: int = 0
+    ) -> None:
         self.ffi, self.lib = module.ffi, module.lib
+        self.queries: dict[bytes, bytes] = {}
+        """What workers tell each other: key bytes → struct seg_query."""
         self.now = 1000 * SECOND
         self.sent: list[Sent] = []
         self.flows: dict[bytes, Any] = {}
@@ -230,9 +250,12 @@ class Core:
                 "class_delete": self.lib.t_class_delete,
                 "class_use": self.lib.t_class_use,
                 "credit": self.lib.t_credit,
+                "query_put": self.lib.t_query_put,
+                "query_get": self.lib.t_query_get,
             },
         )
-        config = self.ffi.new("struct sg_core_config *", (sessions, int(cache), 0))
+        said = (sessions, int(cache), 0, 0, workers)
+        config = self.ffi.new("struct sg_core_config *", said)
         self.core = self.lib.sg_core_new(io, config)
         assert self.core
 

@@ -32,8 +32,8 @@ def head(
 class Node:
     """A core's node policy."""
 
-    def __init__(self, module) -> None:
-        self.core = Core(module)
+    def __init__(self, module, workers: int = 0) -> None:
+        self.core = Core(module, workers=workers)
         self.node = None
         self.version = 0
         """The last one of its classes."""

@@ -8,7 +8,7 @@ from scapy.layers.l2 import Ether
 
 from pyctl.model.flow import Answer
 from tests import packets
-from tests.unit.engine.core.harness import EGRESS, INGRESS, Rule
+from tests.unit.engine.core.harness import EGRESS, INGRESS, Core, Rule
 from tests.unit.engine.core.wire import CLIENT, NETS, bcmac, ucmac, udp
 
 NET4, NET6 = NETS
@@ -170,3 +170,58 @@ def test_questions_of_others_push_none_of_its_own_out(core, net):
         assert hear(core, net, sport=sport)
     core.set_policy(Rule(dir=EGRESS))
     assert core.passes(answer(net))
+
+
+@pytest.fixture
+def workers(core_module):
+    """Name: workers. Scope: function. Depends: core_module. Two cores over the same maps, which may ask all."""
+    made = [Core(core_module, workers=2) for _ in range(2)]
+    made[1].queries, made[1].flows = made[0].queries, made[0].flows
+    for one in made:
+        one.set_policy(Rule(dir=EGRESS, id=7))
+    yield made
+    for one in made:
+        one.close()
+
+
+def later(workers, seconds) -> None:
+    for one in workers:
+        one.advance(seconds)
+
+
+@pytest.mark.parametrize("port", [MDNS, SSDP])
+def test_what_one_worker_asked_is_answered_through_another(workers, net, port):
+    asking, other = workers
+    assert not other.passes(answer(net, sport=port))
+    ask(asking, net, dport=port)
+    assert other.passes(answer(net, sport=port))
+    assert other.passes(answer(net, sport=port, peer=net.other))
+    assert other.passes(answer(net, sport=50000)) == (port == SSDP)
+    assert not other.passes(answer(net, sport=port, dport=CLIENT + 1))
+    later(workers, 9)
+    for flow in asking.flows.values():
+        flow.last_seen_ns = asking.now
+    later(workers, 9)
+    assert other.passes(answer(net, sport=port)), "the kernel carried the question on"
+    later(workers, 2)
+    assert not other.passes(answer(net, sport=port))
+
+
+def test_what_may_not_be_asked_any_more_is_not_answered_through_another(workers, net):
+    asking, other = workers
+    ask(asking, net)
+    other.set_policy()
+    assert not other.passes(answer(net))
+
+
+def test_an_echo_request_to_all_is_answered_through_another(workers, net):
+    asking, other = workers
+    assert asking.passes(net.out(net.ping(ident=5), peer=GROUPS[net.family]))
+    assert other.passes(net.into(net.pong(ident=5)))
+    assert not other.passes(net.into(net.pong(ident=6)))
+
+
+def test_one_that_is_alone_tells_nobody(core, net):
+    core.set_policy(Rule(dir=EGRESS))
+    ask(core, net)
+    assert core.queries == {}

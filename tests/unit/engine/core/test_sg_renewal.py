@@ -10,7 +10,7 @@ from scapy.packet import Raw
 from pyctl.engine.node_records import pack_node
 from pyctl.model.policy import Action, Members, NodePolicy, NodeRule, PortMatch
 from tests import packets
-from tests.unit.engine.core.node import head
+from tests.unit.engine.core.node import Node, head
 from tests.unit.engine.core.wire import PORT, bcmac, ucmac
 
 CLIENT, SERVER = 68, 67
@@ -107,3 +107,21 @@ def test_a_port_that_is_another_s_knows_no_server(client):
     blob = pack_node(NodePolicy(), Members(), [head(client.core.generation)])
     assert client.swap(blob) == 0
     assert not client.core.passes(asked())
+
+
+def test_a_server_that_another_worker_heard_is_asked_and_answers(core_module):
+    """The lease comes by broadcast, so to another worker than what is said to the server alone."""
+    both = [Node(core_module, workers=2) for _ in range(2)]
+    both[1].core.queries = both[0].core.queries
+    for one in both:
+        one.judge_by()
+    asking, renewing = both
+    everybody = packets.limited_broadcast_ip4
+    assert not renewing.core.passes(asked())
+    assert asking.core.passes(asked(everybody, src=packets.unspecified_ip4))
+    assert renewing.core.passes(answered(dst=everybody)), "a third may get the offer"
+    assert asking.core.passes(asked())
+    assert asking.core.passes(answered())
+    asking.core.lib.sg_core_port_delete(asking.core.core, PORT)
+    for one in both:
+        one.core.close()

@@ -85,7 +85,7 @@ def test_true_is_no_number(requests):
 
 def test_hello_says_who_answers(requests):
     body = ask(requests, "hello").body
-    assert set(body) == {"version", "abi", "wire", "pid", "stats"}
+    assert set(body) == {"version", "abi", "wire", "pid", "workers", "stats"}
     assert body["stats"]["has_rings"] == 0
 
 

@@ -10,6 +10,7 @@ import pytest
 from pyctl.engine.client import EventBatch, HitBatch
 from pyctl.engine.records import HIT_DEFAULT, Hit
 from pyctl.model.policy import Action
+from pyctl.model.worker import ALONE, Worker
 from pyctl.state.registry import Registry
 from pyctl.telemetry.history import collect
 from pyctl.telemetry.history.collect import FLOOD, Collector
@@ -31,6 +32,11 @@ class Engine:
     away: bool = False
     counting: HitBatch | None = None
     live: list = field(default_factory=list)
+    worker: Worker = ALONE
+
+    @property
+    def each(self) -> tuple[Engine, ...]:
+        return (self,)
 
     def tell(self, *sports: int, **changes) -> None:
         for sport in sports:
@@ -61,25 +67,28 @@ class Engine:
 class Disk:
     """A history that writes when a test says so."""
 
-    def __init__(self, done=(0, 0)) -> None:
-        self.done = done
-        self.position = done
+    def __init__(self, done=None) -> None:
+        self.done = self.positions = done or {0: (0, 0)}
         self.flows: list[int] = []
         self.counts: list[Count] = []
 
-    def record(self, flows=(), position=None, counts=()) -> None:
+    @property
+    def position(self) -> tuple[int, int]:
+        return self.positions[0]
+
+    def record(self, flows=(), positions=None, counts=()) -> None:
         self.flows += [one.sport for one in flows]
-        self.position = position or self.position
+        self.positions = {**self.positions, **(positions or {})}
         self.counts += counts
 
     def write(self) -> None:
-        self.done = self.position
+        self.done = self.positions
 
 
 class Agent:
     """A collector and what it handed on."""
 
-    def __init__(self, engine: Engine, done=(0, 0)) -> None:
+    def __init__(self, engine: Engine, done=None) -> None:
         self.disk = Disk(done)
         self.told: list = []
         registry = Registry(NoStore())
@@ -243,3 +252,22 @@ def test_a_rule_in_use_was_used_when_its_last_flow_was_seen(engine, agent):
     ]
     used = agent.collector.in_use(10)
     assert used == pytest.approx({7: wall_clock(newer), 8: wall_clock(newer)}, abs=1)
+
+
+def test_two_engines_are_taken_apart_and_each_is_acknowledged_its_own():
+    first = Engine(epoch=5, worker=Worker(0, 2))
+    second = Engine(epoch=6, worker=Worker(1, 2))
+    counting = HitBatch([Hit(7, 2, 1)], 6, 3)
+    second.counting = counting
+    agent = Agent(SimpleNamespace(each=(first, second)))
+    first.tell(1, 2)
+    second.tell(3)
+    assert agent.collect() == [1, 2, 3]
+    assert agent.disk.positions == {0: (5, 2), 1: (6, 1)}
+    agent.disk.write()
+    second.restarted()
+    second.tell(4)
+    assert agent.collect() == [4]
+    assert (first.kept, len(second.kept)) == ([], 1)
+    assert agent.disk.positions == {0: (5, 2), 1: (7, 1)}
+    assert {(one.worker, one.hits) for one in agent.disk.counts} == {(1, 2)}

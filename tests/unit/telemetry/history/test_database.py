@@ -49,14 +49,14 @@ def rows(database: Database, what="count(*)", table="flows"):
 
 def test_a_batch_is_written_with_its_position(opened):
     database = opened()
-    assert database.position() == (0, 0)
-    assert database.write([now()], [denial()], (5, 9), [Count(7, 5, 2, 1.0)]) == 0
-    database.write([], [], None)
-    assert database.position() == (5, 9)
-    database.write([], [], (6, 1))
+    assert database.positions() == {}
+    assert database.write([now()], [denial()], {0: (5, 9)}, [Count(7, 5, 2, 1.0)]) == 0
+    database.write([], [], {})
+    assert database.positions() == {0: (5, 9)}
+    database.write([], [], {0: (6, 1), 1: (5, 2)})
     database.close()
     again = opened()
-    assert again.position() == (6, 1)
+    assert again.positions() == {0: (6, 1), 1: (5, 2)}
     assert rows(again, "workload") == [("web",)]
     assert rows(again, "message", "events") == [("no",)]
     assert rows(again, "hits", "hits") == [(2,)]
@@ -64,40 +64,40 @@ def test_a_batch_is_written_with_its_position(opened):
 
 def test_a_repeat_replaces_its_row(opened):
     database, one = opened(), now()
-    database.write([one], [], None)
+    database.write([one], [], {})
     one.record = flow(last=time.time(), packets=70)
-    database.write([one, now(sport=1)], [], None)
+    database.write([one, now(sport=1)], [], {})
     assert rows(database, "packets") == [(3,), (70,)]
 
 
 def test_of_a_batch_that_fails_nothing_is_written(opened):
     database = opened()
     with pytest.raises(sqlite3.Error):
-        database.write([now()], [denial()], (5,))
+        database.write([now()], [denial()], {0: (5,)})
     assert rows(database) == rows(database, table="events") == [(0,)]
-    assert database.write([now()], [], (5, 1)) == 0
+    assert database.write([now()], [], {0: (5, 1)}) == 0
     assert rows(database) == [(1,)]
 
 
 def test_a_record_that_sqlite_cannot_hold_is_counted_and_leaves_the_others(opened):
     database = opened()
     batch = [now(sport=1), now(packets=1 << 64), now(workload="\udcff"), now(sport=2)]
-    assert database.write(batch, [], (5, 9)) == 2
+    assert database.write(batch, [], {0: (5, 9)}) == 2
     assert rows(database, "sport") == [(1,), (2,)]
-    assert database.position() == (5, 9)
+    assert database.positions() == {0: (5, 9)}
 
 
 def test_what_is_old_goes_and_what_is_new_stays(opened):
     database = opened(max_age_s=60.0)
-    database.write([Kept(flow()), now()], [denial()], None)
+    database.write([Kept(flow()), now()], [denial()], {})
     database.prune()
     assert rows(database) == rows(database, table="events") == [(1,)]
 
 
 def test_beyond_its_size_the_oldest_of_whoever_has_most_go(opened):
     database = opened(max_bytes=200_000)
-    database.write([now(workload="db", sport=one) for one in range(20)], [], None)
-    database.write([now(sport=one) for one in range(3000)], [], None)
+    database.write([now(workload="db", sport=one) for one in range(20)], [], {})
+    database.write([now(sport=one) for one in range(3000)], [], {})
     assert database.used_bytes() > 200_000
     database.prune()
     assert database.used_bytes() <= 200_000
@@ -120,7 +120,7 @@ def test_a_file_of_a_former_schema_is_migrated_with_what_it_holds(
         for migration in MIGRATIONS[:version]:
             db.executescript(migration)
         db.execute(f"PRAGMA user_version = {version}")
-        db.execute("INSERT INTO position VALUES (5, 9)")
+        db.execute("INSERT INTO position (epoch, number) VALUES (5, 9)")
         db.execute(
             "INSERT INTO events (kind, message, time) VALUES ('denial', 'no', 1.0)"
         )
@@ -130,13 +130,13 @@ def test_a_file_of_a_former_schema_is_migrated_with_what_it_holds(
             " verdict, flows) VALUES (1, 2, 7, 'tcp', 'a', 'b', 1, 1, 0, 0, 0, 0, 'allow', 1)"
         )
     database = opened()
-    assert database.position() == (5, 9)
+    assert database.positions() == {0: (5, 9)}
     assert rows(database, "source, answer") == [("a", "none")]
     assert rows(database, "message", "events") == [("no",)]
-    assert database.write([now()], [], (5, 10), [Count(7, 5, 1, 1.0)]) == 0
+    assert database.write([now()], [], {0: (5, 10)}, [Count(7, 5, 1, 1.0)]) == 0
     assert rows(database, "hits", "hits") == [(1,)]
     database.close()
-    assert opened().position() == (5, 10)
+    assert opened().positions() == {0: (5, 10)}
 
 
 def test_a_file_of_a_later_version_is_refused_and_left_as_it_is(opened, tmp_path):

@@ -13,7 +13,7 @@ from pyctl.telemetry.history.hits import Count, Hits
 @pytest.fixture
 def db():
     with sqlite3.connect(":memory:") as made:
-        made.execute(hits.TABLE)
+        made.executescript(hits.TABLE + hits.BY_WORKER)
         yield made
     made.close()
 
@@ -59,3 +59,10 @@ def test_beyond_the_bound_those_unused_for_longest_go(db, monkeypatch):
     hits.add(db, [Count(3)], 20.0)
     hits.prune(db)
     assert sums(db) == {2: 1, 3: 0}
+
+
+def test_engines_that_share_the_packets_are_counted_apart_and_read_as_one(db):
+    for first, second in ((3, 1), (3, 2), (5, 2)):
+        counts = [Count(7, 1, first, 100.0), Count(7, 2, second, 90.0, worker=1)]
+        hits.add(db, counts, 50.0)
+    assert hits.read(db) == {7: Hits(7, 100.0, 50.0)}

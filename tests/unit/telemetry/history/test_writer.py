@@ -53,20 +53,20 @@ def denial(**changes):
 
 def test_what_is_recorded_is_on_disk_after_a_flush_and_nobody_else_reads_it(made):
     history = made()
-    history.record([now()], [denial()], (5, 9))
+    history.record([now()], [denial()], {0: (5, 9)})
     history.flush(5)
     assert rows(history) == [(1,)]
     assert rows(history, "message", "events") == [("no",)]
     assert stat.S_IMODE(history.path.stat().st_mode) == 0o600
     assert history.state().recording
-    assert history.done == (5, 9)
+    assert history.done == {0: (5, 9)}
 
 
 def test_the_next_agent_knows_where_the_former_ended(made):
     first = made()
-    first.record([now()], position=(5, 9))
+    first.record([now()], positions={0: (5, 9)})
     first.stop()
-    assert made().done == (5, 9)
+    assert made().done == {0: (5, 9)}
 
 
 def test_repeats_of_a_denial_are_one_row_over_batches(made):
@@ -142,11 +142,11 @@ def test_a_full_disk_stops_it_is_told_and_recording_resumes(made, told, monkeypa
         raise full
 
     monkeypatch.setattr(database.Database, "write", refuse)
-    history.record([now()], position=(5, 1))
+    history.record([now()], positions={0: (5, 1)})
     history.flush(5)
     assert "disk is full" in history.state().why_not
     assert "not recorded" in told[0]
-    assert history.done == (5, 1)
+    assert history.done == {0: (5, 1)}
     monkeypatch.setattr(database.Database, "write", real)
 
     def resumed():
@@ -259,7 +259,7 @@ def test_many_threads_record_at_once(made):
 def test_a_record_that_cannot_be_kept_is_counted_and_its_neighbours_are_kept(made):
     history = made()
     flows = [now(sport=1), now(workload="\udcff"), now(packets=1 << 64), now(sport=2)]
-    history.record(flows, [Event("denial", "it is \udcff now")], (5, 9))
+    history.record(flows, [Event("denial", "it is \udcff now")], {0: (5, 9)})
     history.flush(5)
     assert rows(history, "sport") == [(1,), (2,)]
     assert rows(history, "message", "events") == [("it is \\xff now",)]
