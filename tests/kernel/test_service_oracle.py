@@ -103,10 +103,15 @@ open_policies = st.builds(
 modes = st.tuples(
     st.builds("w{}".format, st.integers(0, 3)), st.sampled_from([None, *Mode])
 )
+joined = st.builds(
+    lambda load, mode: replace(load, attach_mode=mode),
+    joins(),
+    st.sampled_from([*[Mode.PROTECT] * 3, Mode.MONITOR, Mode.MONITOR, Mode.DISCOVER]),
+)
 turned = st.integers(0, 8)
 """Which rule says the opposite from now on."""
 steps = st.lists(
-    st.one_of(joins(), joins(), leaves, open_policies, modes, turned),
+    st.one_of(joined, joined, leaves, open_policies, modes, turned),
     min_size=1,
     max_size=8,
 )
@@ -179,15 +184,17 @@ class World:
 
     def expected(
         self, load: Workload, question: Question, ends: tuple[Address, Address]
-    ) -> tuple[Judgement, int]:
-        """What becomes of it by the rules as they are written, and the rule that says so; 0: none."""
+    ) -> tuple[Judgement, int, bool]:
+        """What becomes of it by the rules as they are written, the rule that says so (0: none), and whether a staged
+        one is counted, too."""
         loads = list(self.loads.values())
         policy = with_subnets(self.compiler.written, loads)
         found = written(*(policy, loads, load, question.way, *ends, *question.asked))
         mode = effective_mode(self.compiler.written, load).mode
         here = judged(mode, says(found.rule))
         wanted = staged(here, found.staged and says(found.staged))
-        return wanted, numbers(found)[wanted.reason == "staged_deny"]
+        rule_id = numbers(found)[wanted.reason == "staged_deny"]
+        return wanted, rule_id, found.staged is not None
 
     def ask(self, question: Question) -> None:
         """Three of them: one on a tuple of before, two on new ones."""
@@ -203,12 +210,12 @@ class World:
             source, target = ends if out else ends[::-1]
             macs = self.macs(load, question)
             frame = first_packet(macs, source, target, client, question.asked)
-            wanted, rule_id = self.expected(load, question, ends)
+            wanted, *decided = self.expected(load, question, ends)
             if self.answered(load, question, frame, wanted) and wanted.verdict:
                 sport, dport = recorded_ports(client, question.asked)
                 opened[str(source), sport, str(target), dport] = (
                     wanted.verdict == "violation",
-                    rule_id,
+                    *decided,
                 )
         self.recorded(load, question, opened)
 
@@ -251,6 +258,7 @@ class World:
                 (one.source, one.sport, one.destination, one.dport): (
                     one.violation,
                     one.rule_id,
+                    len(one.keys) > 1,
                 )
                 for one in self.node.sessions(load.ports[0].port_id)
                 if one.direction is question.way and not one.ended
@@ -283,7 +291,7 @@ def test_each_first_packet_is_answered_as_the_policy_is_written(
             suppress_health_check=list(HealthCheck),
         )
         @given(
-            open_policies, st.lists(joins(), min_size=3, max_size=6), steps, questions
+            open_policies, st.lists(joined, min_size=3, max_size=6), steps, questions
         )
         def answers(policy, present, row, asked):
             world = World(node, Compiler(policy), met=met)
