@@ -9,7 +9,8 @@ import pytest
 from scapy.layers.inet import TCP
 
 from pyctl import abi
-from pyctl.model.policy import Action, NodeRule, PortMatch
+from pyctl.engine.node_records import pack_members
+from pyctl.model.policy import Action, Members, NodePolicy, NodeRule, PortMatch
 from pyctl.model.workload import Mode
 from tests.unit.engine.core.harness import (
     ALLOW,
@@ -25,6 +26,7 @@ from tests.unit.engine.core.harness import (
     Core,
     Rule,
 )
+from tests.unit.engine.core.node import head
 from tests.unit.engine.core.wire import CLIENT, NETS, SERVICE, Connection, udp
 
 WEB = Rule(proto=6, ports=(SERVICE, SERVICE), id=7)
@@ -430,10 +432,13 @@ def test_where_the_table_is_full_programs_open_nothing(core_module, net):
     made.close()
 
 
+@BOTH_WAYS
 def test_a_port_is_given_credit_with_the_service_and_with_each_record(
-    core, net, kernel
+    node, net, initiator
 ):
-    core.feed(Connection(net, kernel.initiator).segment(0, "S"))
+    node.judge_by(SERVED)
+    core, kernel = node.core, Kernel(node.core, net, initiator)
+    core.feed(Connection(net, initiator).segment(0, "S"))
     assert core.credits == {PORT: 31}
     core.credits.clear()
     kernel.opens()
@@ -441,9 +446,13 @@ def test_a_port_is_given_credit_with_the_service_and_with_each_record(
     assert core.credits == {PORT: 31}
 
 
-def test_a_port_with_many_entries_leaves_room_for_the_others(core, net, kernel):
+@BOTH_WAYS
+def test_a_port_with_many_entries_leaves_room_for_the_others(node, net, initiator):
     """Also for services that no program knows yet."""
-    core.set_policy(WEB, port=OTHER_PORT)
+    node.judge_by(SERVED)
+    other = pack_members(NodePolicy(rules=(SERVED,)), Members(), [head(2, OTHER_PORT)])
+    assert node.delta(other) == 0
+    core, kernel = node.core, Kernel(node.core, net, initiator)
     core.lib.sg_core_cache_limit(core.core, 400)
     assert open_all(kernel, 200) in (75, 76)
     assert core.lib.sg_core_has_room(core.core)
