@@ -7,6 +7,8 @@
 
 #include "io/sg_pin.h"
 
+#define VERSIONS (0x100000000ULL / SEG_WORKERS_MAX)	/* of one worker, before a number comes again */
+
 static int element(const struct sg_flowmap *maps, int command, const void *key, const void *value)
 {
 	union bpf_attr attr;
@@ -33,12 +35,12 @@ int sg_classmap_delete(const struct sg_flowmap *maps, const struct seg_class_key
 
 __u32 sg_classmap_new_version(const struct sg_flowmap *maps)
 {
-	__u32 version = 0;
+	__u32 last = 0;
 
-	/* One count for all workers: a number is one worker's alone. */
-	while (maps->controls && !version)
-		version = __atomic_add_fetch(&maps->controls->class_last, 1, __ATOMIC_RELAXED);
-	return version;
+	while (maps->controls && !last)
+		last = __atomic_add_fetch(&maps->controls->class_last, 1, __ATOMIC_RELAXED) % VERSIONS;
+	/* It says whose it is. */
+	return last ? last * SEG_WORKERS_MAX + maps->worker : 0;
 }
 
 void sg_classmap_use(const struct sg_flowmap *maps, __u32 version)
@@ -47,13 +49,15 @@ void sg_classmap_use(const struct sg_flowmap *maps, __u32 version)
 		__atomic_store_n(&maps->control->class_version, version, __ATOMIC_SEQ_CST);
 }
 
-/* Whether a worker's programs read the version. */
-static int is_in_force(const struct sg_flowmap *maps, __u32 version)
+/* Whether the version may be deleted. Another worker's may be one that is just being written; the first worker deletes those
+ * of workers that there are no more. */
+static int is_over(const struct sg_flowmap *maps, __u32 version)
 {
-	for (__u32 worker = 0; !worker || worker < maps->workers; worker++)
-		if (version == __atomic_load_n(&maps->controls[worker].class_version, __ATOMIC_RELAXED))
-			return 1;
-	return 0;
+	__u32 worker = version % SEG_WORKERS_MAX;
+
+	if (worker != maps->worker)
+		return !maps->worker && worker >= maps->workers;
+	return version != __atomic_load_n(&maps->control->class_version, __ATOMIC_RELAXED);
 }
 
 void sg_classmap_sweep(const struct sg_flowmap *maps)
@@ -64,7 +68,7 @@ void sg_classmap_sweep(const struct sg_flowmap *maps)
 	/* Get the next key before deleting this one, because a missing key's successor is the first. */
 	while (!end) {
 		end = element(maps, BPF_MAP_GET_NEXT_KEY, &key, &next);
-		if (!is_in_force(maps, key.version))
+		if (is_over(maps, key.version))
 			sg_classmap_delete(maps, &key);
 		key = next;
 	}

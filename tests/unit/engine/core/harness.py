@@ -129,18 +129,6 @@ def _bind(ffi: Any) -> None:
         return ffi.from_handle(ctx).on_service(key, service)
 
     @ffi.def_extern()
-    def t_class_put(ctx, key, number):
-        return ffi.from_handle(ctx).classes.put(bytes(ffi.buffer(key)), number)
-
-    @ffi.def_extern()
-    def t_class_delete(ctx, key):
-        return ffi.from_handle(ctx).classes.delete(bytes(ffi.buffer(key)))
-
-    @ffi.def_extern()
-    def t_class_use(ctx, version):
-        ffi.from_handle(ctx).classes.version = version
-
-    @ffi.def_extern()
     def t_credit(ctx, port_id, connections):
         ffi.from_handle(ctx).credits[port_id] = connections
 
@@ -157,6 +145,22 @@ def _bind(ffi: Any) -> None:
             return -ENOENT
         ffi.buffer(query)[:] = found
         return 0
+
+    _bind_classes(ffi)
+
+
+def _bind_classes(ffi: Any) -> None:
+    @ffi.def_extern()
+    def t_class_put(ctx, key, number):
+        return ffi.from_handle(ctx).classes.put(bytes(ffi.buffer(key)), number)
+
+    @ffi.def_extern()
+    def t_class_delete(ctx, key):
+        return ffi.from_handle(ctx).classes.delete(bytes(ffi.buffer(key)))
+
+    @ffi.def_extern()
+    def t_class_use(ctx, version):
+        ffi.from_handle(ctx).classes.version = version
 
 
 @dataclass(frozen=True)
