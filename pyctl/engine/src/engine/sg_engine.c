@@ -255,7 +255,7 @@ static int maps_open(struct sg_engine *engine, void *context)
 	error = sg_flowmap_open(&engine->maps, context);
 	/* There is a policy already only if the datapath is loaded after it. */
 	if (!error)
-		sg_core_classes_rewrite(engine->core, sg_classmap_new_version(&engine->maps));
+		sg_core_classes_rewrite(engine->core, sg_flowmap_new_version(&engine->maps));
 	return error;
 }
 
@@ -380,9 +380,9 @@ int sg_engine_node_set(struct sg_engine *engine, const void *bytes, __u32 length
 		return error;
 	/* Neither a delta nor other maps may come between the classes and their policy. */
 	pthread_mutex_lock(&engine->policies);
-	job.class_version = sg_core_classes_write(engine->core, job.node, sg_classmap_new_version(&engine->maps));
+	job.class_version = sg_core_classes_write(engine->core, job.node, sg_flowmap_new_version(&engine->maps));
 	error = call(engine, node_set, &job);
-	sg_classmap_sweep(&engine->maps);
+	sg_flowmap_sweep_classes(&engine->maps);
 	pthread_mutex_unlock(&engine->policies);
 	sg_node_free(job.former);
 	return error;

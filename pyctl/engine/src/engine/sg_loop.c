@@ -83,17 +83,17 @@ static int io_flow_delete(void *context, int family, const void *key, struct seg
 
 static int io_class_put(void *context, const struct seg_class_key *key, __u32 class)
 {
-	return sg_classmap_put(&((struct sg_engine *)context)->maps, key, class);
+	return sg_flowmap_put_class(&((struct sg_engine *)context)->maps, key, class);
 }
 
 static int io_class_delete(void *context, const struct seg_class_key *key)
 {
-	return sg_classmap_delete(&((struct sg_engine *)context)->maps, key);
+	return sg_flowmap_delete_class(&((struct sg_engine *)context)->maps, key);
 }
 
 static void io_class_use(void *context, __u32 version)
 {
-	sg_classmap_use(&((struct sg_engine *)context)->maps, version);
+	sg_flowmap_use_version(&((struct sg_engine *)context)->maps, version);
 }
 
 struct sg_io sg_loop_io(struct sg_engine *engine)

@@ -6,7 +6,6 @@
 #include <pthread.h>
 
 #include "io/sg_kernel_ring.h"
-#include "io/sg_classmap.h"
 #include "io/sg_flowmap.h"
 #include "engine/sg_cpu_affinity.h"
 #include "io/sg_ring.h"

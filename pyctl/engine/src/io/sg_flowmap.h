@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Writes the pinned maps of the engine: the flow maps, and seg_control with its heartbeat. bpf(2) from C, so that no packet
- * waits for Python. API: sg_flowmap_*(); 0 or -errno.
+/* Writes the pinned maps of the engine: flow maps, services, classes, and seg_control with its heartbeat. bpf(2) from C,
+ * so that no packet waits for Python. API: sg_flowmap_*(); 0 or -errno.
  */
 #ifndef SG_FLOWMAP_H
 #define SG_FLOWMAP_H
@@ -47,5 +47,15 @@ void sg_flowmap_clear(const struct sg_flowmap *maps);
 /* Note that all rings were empty: earlier frames are judged and sent on. */
 void sg_flowmap_drained(const struct sg_flowmap *maps, __u64 now_ns);
 void sg_flowmap_beat(const struct sg_flowmap *maps, __u64 now_ns);
+
+/* seg_classes, and in seg_control its versions. 0 or -errno. */
+int sg_flowmap_put_class(const struct sg_flowmap *maps, const struct seg_class_key *key, __u32 class);
+int sg_flowmap_delete_class(const struct sg_flowmap *maps, const struct seg_class_key *key);
+/* Return a number that no version has had; 0: there is no map. */
+__u32 sg_flowmap_new_version(const struct sg_flowmap *maps);
+/* Let the programs read this version from now on; 0: none. */
+void sg_flowmap_use_version(const struct sg_flowmap *maps, __u32 version);
+/* Delete the entries of this worker's versions but the one in force. */
+void sg_flowmap_sweep_classes(const struct sg_flowmap *maps);
 
 #endif
