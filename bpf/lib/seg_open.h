@@ -57,41 +57,62 @@ SEG_INLINE long seg_open_flow4(const struct seg_pkt *pkt, const struct seg_contr
 	return error;
 }
 
-SEG_INLINE long seg_open_flow6(const struct seg_pkt *pkt, const struct seg_control *control,
-			       const struct seg_open_event *event, struct seg_flow *flow)
+/* Names the other direction. */
+SEG_INLINE void seg_flow_turn(struct seg_flow_key6 *key, const __u8 *saddr, const __u8 *daddr)
 {
-	struct seg_flow_key6 key __attribute__((aligned(8))) = event->key;
-	struct seg_flow_key6 back __attribute__((aligned(8))) = {
-		.port_id = event->key.port_id, .dir = SEG_DIR_EGRESS + SEG_DIR_INGRESS - event->key.dir,
-		.proto = pkt->proto, .sport = pkt->dport, .dport = pkt->sport,
-	};
+	__u16 sport = key->sport;
+
+	key->dir = SEG_DIR_EGRESS + SEG_DIR_INGRESS - key->dir;
+	key->sport = key->dport;
+	key->dport = sport;
+	__builtin_memcpy(key->saddr, saddr, sizeof(key->saddr));
+	__builtin_memcpy(key->daddr, daddr, sizeof(key->daddr));
+}
+
+/* Spoils event->key: a second one would be more than the stack has room for. */
+SEG_INLINE long seg_open_flow6(const struct seg_pkt *pkt, const struct seg_control *control,
+			       struct seg_open_event *event, struct seg_flow *flow)
+{
+	struct seg_flow_key6 *key = &event->key;
 	long error;
 
-	__builtin_memcpy(back.saddr, pkt->daddr, sizeof(back.saddr));
-	__builtin_memcpy(back.daddr, pkt->saddr, sizeof(back.daddr));
-	flow->seal = seg_flow_seal(control, event, &key, sizeof(key));
-	error = seg_map_create(seg_flows6, &key, flow);
+	flow->seal = seg_flow_seal(control, event, key, sizeof(*key));
+	error = seg_map_create(seg_flows6, key, flow);
 	if (error)
 		return error;
 	flow->packets = flow->bytes = 0;
-	flow->seal = seg_flow_seal(control, event, &back, sizeof(back));
-	error = seg_map_create(seg_flows6, &back, flow);
-	if (error)
-		seg_map_delete(seg_flows6, &key);
+	seg_flow_turn(key, pkt->daddr, pkt->saddr);
+	flow->seal = seg_flow_seal(control, event, key, sizeof(*key));
+	error = seg_map_create(seg_flows6, key, flow);
+	if (error) {
+		seg_flow_turn(key, pkt->saddr, pkt->daddr);
+		seg_map_delete(seg_flows6, key);
+	}
 	return error;
+}
+
+/* Whether the service is known, by the peer's class; *event gets its rule. Apart, so that its keys leave the stack. */
+SEG_INLINE int seg_service_is_known(const struct seg_pkt *pkt, const struct seg_control *control,
+				    const struct seg_control *own, __u16 port_id, __u8 dir, struct seg_open_event *event)
+{
+	const __u64 peer_class = seg_peer_class(pkt, own, dir);
+	struct seg_service_key key __attribute__((aligned(8))) = {
+		.port_id = port_id, .dir = dir, .proto = pkt->proto,
+		.service_port = pkt->dport, .family = pkt->family, .peer_class = peer_class,
+	};
+	const struct seg_service *service;
+
+	if (!peer_class)
+		return 0;
+	__builtin_memcpy(key.local, dir == SEG_DIR_EGRESS ? pkt->saddr : pkt->daddr, sizeof(key.local));
+	service = seg_map_lookup(seg_services, &key);
+	return service && seg_service_allows(service, &key, control, event->generation, event);
 }
 
 SEG_INLINE int seg_open(struct __sk_buff *skb, const struct seg_pkt *pkt, __u16 port_id, __u8 dir)
 {
-	struct seg_service_key key __attribute__((aligned(8))) = {
-		.port_id = port_id, .dir = dir, .proto = pkt->proto,
-		.service_port = pkt->dport, .family = pkt->family,
-	};
-	struct seg_flow flow = {
-		.packets = 1, .bytes = skb->len, .verdict = SEG_VERDICT_ALLOW, .timeout_s = SEG_OPEN_TIMEOUT_S,
-	};
+	struct seg_flow flow;
 	struct seg_open_event event = { 0 }, *record;
-	const struct seg_service *service;
 	const struct seg_control *control, *own;
 	void *ring, *credits;
 	const __u64 *current;
@@ -114,16 +135,14 @@ SEG_INLINE int seg_open(struct __sk_buff *skb, const struct seg_pkt *pkt, __u16 
 		return SEG_R_NONE;
 	/* Before the class: what a new generation means of an address is in seg_classes by then. */
 	event.generation = *(const volatile __u64 *)current;
-	key.peer_class = seg_peer_class(pkt, own, dir);
-	if (!event.generation || !key.peer_class)
-		return SEG_R_NONE;
-	__builtin_memcpy(key.local, dir == SEG_DIR_EGRESS ? pkt->saddr : pkt->daddr, sizeof(key.local));
-	service = seg_map_lookup(seg_services, &key);
-	if (!service || !seg_service_allows(service, &key, control, event.generation, &event))
+	if (!event.generation || !seg_service_is_known(pkt, control, own, port_id, dir, &event))
 		return SEG_R_NONE;
 	/* One for each record, also of what is opened after all by the engine: the ring has room for every port. */
 	__sync_fetch_and_add(credit, -1);
-	flow.last_seen_ns = bpf_ktime_get_ns();
+	flow = (struct seg_flow){
+		.packets = 1, .bytes = skb->len, .verdict = SEG_VERDICT_ALLOW, .timeout_s = SEG_OPEN_TIMEOUT_S,
+		.last_seen_ns = bpf_ktime_get_ns(),
+	};
 	flow.generation = event.generation;
 	flow.session = event.session = flow.last_seen_ns | SEG_OPENED_BY_KERNEL;
 	event.family = pkt->family;
