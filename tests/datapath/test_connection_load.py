@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import socket
 import sqlite3
 import sys
 import threading
@@ -131,6 +132,13 @@ def recorded(agent: AgentProcess, way: str) -> dict[int, tuple[int, ...]]:
     return {row[0]: row[1:] for row in rows}
 
 
+def metrics(agent: AgentProcess) -> str:
+    with socket.socket(socket.AF_UNIX) as asking, asking.makefile() as page:
+        asking.connect(str(agent.instance.api_socket))
+        asking.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        return page.read()
+
+
 def settled(what: Callable[[], int], least: int) -> None:
     """It is as much, or grows no more: a busy agent has a queue to read."""
     seen = -1
@@ -174,6 +182,8 @@ def test_no_connection_is_answered_against_the_policy_of_its_moment(lab, crowd, 
     assert {outcome for port, outcome in met if port == TURNING} >= {0, 1, 2}
 
     settled(lambda: recorded(agent, "egress").get(1, (0,))[0], steady)
+    # Of an agent that comes too late to its queue the engine says so.
+    assert 'segctl_engine_events_lost_total{kind="ends"} 0.0' in metrics(agent)
     sums = tuple(sum(each) for each in zip(*map(counted, members), strict=True))
     truth = (steady, *sums)
     assert recorded(agent, "egress")[1] == truth
