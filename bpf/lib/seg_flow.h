@@ -145,12 +145,14 @@ SEG_INLINE void seg_flow_close(struct seg_flow *flow, const struct seg_pkt *pkt,
 			       __u8 dir)
 {
 	struct seg_close_event *end;
+	__u32 worker;
 	void *ring;
 
 	if (flow->closed & pkt->closes)
 		return;
 	flow->closed |= pkt->closes;
-	ring = seg_map_of_worker(seg_closes, seg_pair(pkt));
+	worker = seg_worker_of(seg_pair(pkt));
+	ring = seg_map_lookup(seg_closes, &worker);
 	end = ring ? bpf_ringbuf_reserve(ring, sizeof(*end), 0) : NULL;
 	if (!end)
 		return;

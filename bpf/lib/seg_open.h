@@ -117,25 +117,28 @@ SEG_INLINE int seg_open(struct __sk_buff *skb, const struct seg_pkt *pkt, __u16 
 	void *ring, *credits;
 	const __u64 *current;
 	__s64 *credit;
-	__u32 index = port_id, zero = 0;
+	__u32 index = port_id, zero = 0, worker;
 	long error;
 
 	/* What the engine reads besides: options, data, a tag. */
 	if (!pkt->opens || pkt->options || pkt->payload || skb->vlan_present)
 		return SEG_R_NONE;
+	worker = seg_worker_of(seg_pair(pkt));
 	current = seg_map_lookup(seg_gens, &index);
 	control = seg_map_lookup(seg_control, &zero);
-	own = seg_control_of(seg_pair(pkt));
-	ring = seg_map_of_worker(seg_opens, seg_pair(pkt));
-	credits = seg_map_of_worker(seg_credits, seg_pair(pkt));
-	credit = credits ? bpf_map_lookup_elem_((__u64)credits, &index) : NULL;
+	own = seg_map_lookup(seg_control, &worker);
 	/* While the engine paces those that ask it, what costs it something is paced, too. */
-	if (!current || !control || !own || !ring || own->opens_nothing || !credit || *credit <= 0 ||
+	if (!current || !control || !own || own->opens_nothing ||
 	    (own->share_gap_ns && seg_engine_is_alive(own)))
 		return SEG_R_NONE;
 	/* Before the class: what a new generation means of an address is in seg_classes by then. */
 	event.generation = *(const volatile __u64 *)current;
 	if (!event.generation || !seg_service_is_known(pkt, control, own, port_id, dir, &event))
+		return SEG_R_NONE;
+	credits = seg_map_lookup(seg_credits, &worker);
+	credit = credits ? bpf_map_lookup_elem_((__u64)credits, &index) : NULL;
+	ring = seg_map_lookup(seg_opens, &worker);
+	if (!credit || *credit <= 0 || !ring)
 		return SEG_R_NONE;
 	/* One for each record, also of what is opened after all by the engine: the ring has room for every port. */
 	__sync_fetch_and_add(credit, -1);

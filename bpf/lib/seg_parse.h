@@ -37,8 +37,8 @@ struct seg_pkt {
 	__u8 options;		/* IPv4 options or IPv6 extension headers seen */
 	__u8 fragment;		/* of IPv4 */
 	__u8 quotes;		/* an ICMP error whose quoted packet is read: */
+	__u16 l4;		/* offset of the last header reached */
 	__u32 quoted;		/* both addresses there, for segctl_worker.h */
-	__u32 l4;		/* offset of the last header reached */
 	__u32 end;		/* where the IP packet ends; padding may follow */
 };
 

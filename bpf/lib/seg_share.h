@@ -62,7 +62,8 @@ SEG_INLINE int seg_share_is_over(struct seg_control *control, const struct seg_p
 	__u32 own = port->port_id * 2U + (__u32)inbound;
 	__u64 gap = control->share_gap_ns, limit = control->share_ahead_ns, now = bpf_ktime_get_ns();
 	__u64 hash = seg_share_mix(control->share_seed, own), words[2];
-	void *shares = seg_map_of_worker(seg_shares, seg_pair(pkt));
+	__u32 worker = seg_worker_of(seg_pair(pkt));
+	void *shares = seg_map_lookup(seg_shares, &worker);
 	int hit;
 
 	if (!shares)

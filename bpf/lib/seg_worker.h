@@ -2,7 +2,7 @@
 /* A packet's worker: which engine judges it, whether that lives, and what it is told through. Everything here goes by
  * seg_pair() of the packet (segctl_worker.h).
  *
- * API: seg_fold(), seg_is_icmp_error() and seg_read_quoted() make it; seg_control_of(), seg_map_of_worker() take it.
+ * API: seg_fold(), seg_is_icmp_error() and seg_read_quoted() make it; seg_worker_of(), seg_control_of() take it.
  */
 #ifndef SEG_WORKER_H
 #define SEG_WORKER_H
@@ -26,23 +26,18 @@ SEG_INLINE int seg_is_icmp_error(__u8 family, __u8 type)
 	return (type >= 3 && type <= 5) || type == 11 || type == 12;
 }
 
-/* Reads the pair of the packet that is quoted at an offset. Returns 0, or negative: it is cut short. */
+/* Reads the pair of the packet that is quoted at an offset, eight bytes at a time, as the stack is short. Returns 0, or negative: it is cut short. */
 SEG_INLINE int seg_read_quoted(struct __sk_buff *skb, __u8 family, __u32 offset, __u32 *pair)
 {
-	__u8 addrs[16] = {};
+	const __u32 from = offset + (family == SEG_FAMILY_IPV4 ? 12 : 8), count = family == SEG_FAMILY_IPV4 ? 1 : 4;
+	__u32 all = 0, words[2];
 
-	if (family == SEG_FAMILY_IPV4) {
-		if (bpf_skb_load_bytes(skb, offset + 12, addrs, 8) < 0)
+	for (__u32 i = 0; i < count; i++) {
+		if (bpf_skb_load_bytes(skb, from + i * sizeof(words), words, sizeof(words)) < 0)
 			return -1;
-		*pair = seg_fold(addrs);
-		return 0;
+		all ^= words[0] ^ words[1];
 	}
-	if (bpf_skb_load_bytes(skb, offset + 8, addrs, sizeof(addrs)) < 0)
-		return -1;
-	*pair = seg_fold(addrs);
-	if (bpf_skb_load_bytes(skb, offset + 24, addrs, sizeof(addrs)) < 0)
-		return -1;
-	*pair ^= seg_fold(addrs);
+	*pair = ntohl(all);
 	return 0;
 }
 
@@ -61,12 +56,5 @@ SEG_INLINE struct seg_control *seg_control_of(__u32 pair)
 
 	return seg_map_lookup(seg_control, &worker);
 }
-
-/* Returns the map of that name of the packet's worker; NULL: it has none. */
-#define seg_map_of_worker(name, pair) \
-	({ \
-		__u32 worker_ = seg_worker_of(pair); \
-		seg_map_lookup(name, &worker_); \
-	})
 
 #endif

@@ -63,13 +63,14 @@ class _Client:
         self._engine.set_members(pack_members(*said))
 
 
-class _Supervisor:
+class _Engines:
     """Of an engine that never ends."""
-
-    on_new_engine = None
 
     def __init__(self, engine: Engine) -> None:
         self._client = _Client(engine)
+
+    def teach_with(self, _teach: object) -> None:
+        """There is no other engine to be taught."""
 
     def call_engine(self, what: Any) -> None:
         what(self._client)
@@ -88,7 +89,7 @@ class Node:
         paper = _PaperDriver(self.kernel.instance)
         drivers._ebpf = drivers._by_kind[EBPF] = paper
         drivers._ready.add(EBPF)
-        self.steering = Steering(drivers, _Supervisor(self.engine))
+        self.steering = Steering(drivers, _Engines(self.engine))
         self.ports: set[int] = set()
 
     def follow(self, loads: Iterable[Workload], compiler: Compiler) -> None:

@@ -20,13 +20,17 @@ from pyctl.datapath.pins import open_map, pin_dir, worker_pin
 from pyctl.platform.bpf.ring import RingReader
 from tests import packets
 from tests.kernel import frames as f
-from tests.kernel.conftest import SECRET, Lab
+from tests.kernel.conftest import CLASS_VERSION, PORT, SECRET, Lab
 from tests.kernel.test_flows import WAY, steer
 from tests.kernel.test_open import allow, flows, service, syn
 from tests.lab.datapath.workers import worker_of
 
 MOST = abi.constant("SEG_WORKERS_MAX")
-ALIVE = {"heartbeat_timeout_ns": 4_000_000_000, "flow_secret": SECRET}
+ALIVE = {
+    "heartbeat_timeout_ns": 4_000_000_000,
+    "flow_secret": SECRET,
+    "class_version": CLASS_VERSION,
+}
 
 
 def shared(kernel: Lab, workers: int, dead: int | None = None) -> None:
@@ -118,6 +122,8 @@ def two(kernel: Lab):
     """Name: two. Scope: function. Depends: kernel. The maps of two workers."""
     pins = pin_dir(kernel.instance)
     worker_maps.keep(pins, 2)
+    credit = struct.pack("=q", 1000)
+    kernel.write(worker_pin("seg_credits", 1), struct.pack("=I", PORT), credit)
     yield kernel
     worker_maps.keep(pins, 1)
     assert not (pins / worker_pin("seg_opens", 1)).exists()

@@ -27,7 +27,7 @@ def test_every_map_that_the_programs_name_is_made():
     text = "".join(file.read_text() for file in loader.SOURCES.rglob("*.[ch]"))
     used = set(
         re.findall(
-            r"(?:seg_map_lookup|seg_map_of_worker|seg_map_create|seg_sealed_find|SEG_MAP)\((seg_\w+)",
+            r"(?:seg_map_lookup|seg_map_create|seg_sealed_find|SEG_MAP)\((seg_\w+)",
             text,
         )
     )

@@ -132,6 +132,12 @@ def _bind(ffi: Any) -> None:
     def t_credit(ctx, port_id, connections):
         ffi.from_handle(ctx).credits[port_id] = connections
 
+    _bind_queries(ffi)
+
+
+def _bind_queries(ffi: Any) -> None:
+    """What workers tell each other."""
+
     @ffi.def_extern()
     def t_query_put(ctx, key, query):
         queries = ffi.from_handle(ctx).queries
