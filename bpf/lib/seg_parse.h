@@ -30,6 +30,7 @@ struct seg_pkt {
 	__u8 hop_limit;
 	__u8 icmp_type;
 	__u8 decidable;		/* the flow map may answer for it */
+	__u8 known;		/* the flow map has an entry of its own, whatever it says */
 	__u8 deferred;		/* an option may name a route or the length: only the engine reads options */
 	__u8 opens;		/* TCP: a SYN that opens a connection; SCTP: INIT */
 	__u8 closes;		/* TCP: enum seg_close; the flow map may let it pass, with a close event */
