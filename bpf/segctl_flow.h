@@ -66,7 +66,8 @@ enum seg_settle {
 enum seg_close { SEG_CLOSE_FIN = 1, SEG_CLOSE_RST = 2 };	/* bits */
 
 #define SEG_OPENED_BY_KERNEL 0x8000000000000000ULL
-enum seg_open_limit { SEG_OPEN_TIMEOUT_S = 1200 };	/* of both entries; the engine's timers are shorter */
+/* Of both entries, for as long as there is no engine: its own timers are no longer. */
+enum seg_open_timeout { SEG_OPEN_TIMEOUT_S = 1200, SEG_OPEN_TIMEOUT_UDP_S = 120, SEG_OPEN_TIMEOUT_ICMP_S = 5 };
 
 /* seg_classes: LPM trie, the engine's. To which class of the node's policy an address belongs: two of one class are judged
  * alike. Value: __u32, of that version; 0: the address does not tell it, ask the engine. A network takes up to 160 bytes. */
@@ -80,12 +81,12 @@ struct seg_class_key {
 SEG_ABI_SIZE(seg_class_key, 28);
 
 /* seg_services: LRU hash. What the engine has allowed by the port's address, the peer's class, protocol and the service's
- * port alone, so that a program opens each further connection by itself. */
+ * port alone, so that a program opens each further flow by itself. */
 struct seg_service_key {
 	__u16 port_id;		/* host order */
 	__u8 dir;		/* enum seg_dir: in which it is opened */
 	__u8 proto;
-	__u16 service_port;
+	__u16 service_port;	/* ICMP: the type, htons'd */
 	__u8 family;
 	__u8 pad;
 	__u64 peer_class;	/* the version << 32 | the class */
@@ -97,22 +98,23 @@ struct seg_service {
 	__u64 generation;	/* it holds only while equal to seg_gens[port_id] */
 	__u64 seal;		/* seg_seal(): that all this is of this service */
 	__u64 rule_key;		/* of the rule that decided, for the engine's records */
+	__u64 learned_ns;	/* CLOCK_MONOTONIC: earlier packets may still be in the engine */
 	__u32 rule_id;
 	__u8 verdict;		/* enum seg_verdict */
 	__u8 pad[3];
 };
-SEG_ABI_SIZE(seg_service, 32);
+SEG_ABI_SIZE(seg_service, 40);
 
 /* seg_credits: for each worker an array by port id of __s64: how many connections programs may still open for the port. The
  * engine writes it whenever it has learned of one; programs count it down. Mmapable. */
 
-/* seg_opens: for each worker a ring buffer: a connection that a program opened, with both entries. Where it is full, the
- * SYN goes to the engine. */
+/* seg_opens: for each worker a ring buffer: a flow that a program opened, with both entries. Where it is full, the packet
+ * goes to the engine. */
 struct seg_open_event {
 	__u64 session;		/* as in the entries */
 	__u64 generation;
 	__u64 rule_key;
-	struct seg_flow_key6 key;	/* of the SYN; an IPv4 address is its first four bytes */
+	struct seg_flow_key6 key;	/* of the first packet; an IPv4 address is its first four bytes */
 	__u32 rule_id;
 	__u8 family;		/* enum seg_family */
 	__u8 pad[3];

@@ -163,7 +163,7 @@ SEG_INLINE void seg_flow_close(struct seg_flow *flow, const struct seg_pkt *pkt,
 	bpf_ringbuf_submit(end, BPF_RB_NO_WAKEUP);
 }
 
-SEG_INLINE int seg_flow_verdict(struct __sk_buff *skb, const struct seg_pkt *pkt, __u16 port_id,
+SEG_INLINE int seg_flow_verdict(struct __sk_buff *skb, struct seg_pkt *pkt, __u16 port_id,
 				__u8 dir)
 {
 	__u32 index = port_id;
@@ -189,6 +189,7 @@ SEG_INLINE int seg_flow_verdict(struct __sk_buff *skb, const struct seg_pkt *pkt
 			ports = seg_flow_service(pkt);
 		flow = seg_flow_find(pkt, ports, port_id, dir, generation, &read);
 	}
+	pkt->known = flow && !service;
 	if (!flow || !read.verdict || (service && read.verdict != SEG_VERDICT_DENY))
 		return SEG_R_NONE;
 	now = bpf_ktime_get_coarse_ns();

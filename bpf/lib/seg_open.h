@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Connections that a program opens by itself, because the engine has allowed one like them (seg_services).
+/* Flows that a program opens by itself, because the engine has allowed one like them (seg_services): TCP, UDP, SCTP, ICMP echo.
  *
  * API: seg_open(). Returns SEG_R_FLOW_ALLOW, or SEG_R_NONE: ask the engine. Both entries and the engine's record are there
- * before the SYN goes on; where one of them has no room, there is none of them.
+ * before the packet goes on; where one of them has no room, there is none of them.
+ *
+ * What goes to the engine all the same, by the packet: what begins no flow (an echo reply, a SYN+ACK, SCTP without INIT);
+ * what has an entry already, valid or not, since its session may be another end's; data in a SYN; fragments, IP options and
+ * extension headers; VLAN tags; groups; ICMP errors and other types. By the service, which the engine keeps to itself: see
+ * flow/sg_open.c. By the moment: another generation, no credit, a full ring or map, an engine that paces who asks it.
  */
 #ifndef SEG_OPEN_H
 #define SEG_OPEN_H
@@ -28,16 +33,54 @@ SEG_INLINE __u64 seg_flow_seal(const struct seg_control *control, const struct s
 	return seg_seal(control->flow_secret, key, bytes / 8, event->session, event->generation, SEG_VERDICT_ALLOW);
 }
 
+/* Returns the service's port as the key has it. */
+SEG_INLINE __u16 seg_service_port(const struct seg_pkt *pkt)
+{
+	return pkt->icmp_type ? htons(pkt->icmp_type) : pkt->dport;
+}
+
+/* Returns the ports of the answers' entry. */
+SEG_INLINE struct seg_flow_ports seg_flow_back(const struct seg_pkt *pkt)
+{
+	if (pkt->icmp_type == SEG_ICMP_ECHO)
+		return (struct seg_flow_ports){ htons(SEG_ICMP_ECHO_REPLY << 8), pkt->dport };
+	if (pkt->icmp_type == SEG_ICMP6_ECHO)
+		return (struct seg_flow_ports){ htons(SEG_ICMP6_ECHO_REPLY << 8), pkt->dport };
+	return (struct seg_flow_ports){ pkt->dport, pkt->sport };
+}
+
+/* Whether the packet says no more than which flow it opens. */
+SEG_INLINE int seg_open_is_plain(const struct __sk_buff *skb, const struct seg_pkt *pkt)
+{
+	if (pkt->known || pkt->options || skb->vlan_present || seg_mac_is_group(pkt->dmac) || seg_to_l3_group(pkt))
+		return 0;
+	if (pkt->opens)
+		return !pkt->payload;
+	if (!pkt->decidable)
+		return 0;
+	return pkt->proto == IPPROTO_UDP ||
+	       ((pkt->icmp_type == SEG_ICMP_ECHO || pkt->icmp_type == SEG_ICMP6_ECHO) &&
+		pkt->sport == htons((__u16)(pkt->icmp_type << 8)));
+}
+
+SEG_INLINE __u16 seg_open_timeout(const struct seg_pkt *pkt)
+{
+	if (pkt->proto == IPPROTO_UDP)
+		return SEG_OPEN_TIMEOUT_UDP_S;
+	return pkt->icmp_type ? SEG_OPEN_TIMEOUT_ICMP_S : SEG_OPEN_TIMEOUT_S;
+}
+
 /* 0, or negative and nothing is left. `flow` is the initiator's entry. */
 SEG_INLINE long seg_open_flow4(const struct seg_pkt *pkt, const struct seg_control *control,
 			       const struct seg_open_event *event, struct seg_flow *flow)
 {
+	const struct seg_flow_ports ports = seg_flow_back(pkt);
 	struct seg_flow_key4 key __attribute__((aligned(8))) = {
 		.port_id = event->key.port_id, .dir = event->key.dir, .proto = pkt->proto,
 		.sport = pkt->sport, .dport = pkt->dport,
 	}, back __attribute__((aligned(8))) = {
 		.port_id = event->key.port_id, .dir = SEG_DIR_EGRESS + SEG_DIR_INGRESS - event->key.dir,
-		.proto = pkt->proto, .sport = pkt->dport, .dport = pkt->sport,
+		.proto = pkt->proto, .sport = ports.sport, .dport = ports.dport,
 	};
 	long error;
 
@@ -58,13 +101,12 @@ SEG_INLINE long seg_open_flow4(const struct seg_pkt *pkt, const struct seg_contr
 }
 
 /* Names the other direction. */
-SEG_INLINE void seg_flow_turn(struct seg_flow_key6 *key, const __u8 *saddr, const __u8 *daddr)
+SEG_INLINE void seg_flow_turn(struct seg_flow_key6 *key, const __u8 *saddr, const __u8 *daddr,
+			      struct seg_flow_ports ports)
 {
-	__u16 sport = key->sport;
-
 	key->dir = SEG_DIR_EGRESS + SEG_DIR_INGRESS - key->dir;
-	key->sport = key->dport;
-	key->dport = sport;
+	key->sport = ports.sport;
+	key->dport = ports.dport;
 	__builtin_memcpy(key->saddr, saddr, sizeof(key->saddr));
 	__builtin_memcpy(key->daddr, daddr, sizeof(key->daddr));
 }
@@ -81,14 +123,21 @@ SEG_INLINE long seg_open_flow6(const struct seg_pkt *pkt, const struct seg_contr
 	if (error)
 		return error;
 	flow->packets = flow->bytes = 0;
-	seg_flow_turn(key, pkt->daddr, pkt->saddr);
+	seg_flow_turn(key, pkt->daddr, pkt->saddr, seg_flow_back(pkt));
 	flow->seal = seg_flow_seal(control, event, key, sizeof(*key));
 	error = seg_map_create(seg_flows6, key, flow);
 	if (error) {
-		seg_flow_turn(key, pkt->saddr, pkt->daddr);
+		seg_flow_turn(key, pkt->saddr, pkt->daddr, (struct seg_flow_ports){ pkt->sport, pkt->dport });
 		seg_map_delete(seg_flows6, key);
 	}
 	return error;
+}
+
+/* Whether no datagram from before the service was known may still be in the engine: a later one must not overtake it. */
+SEG_INLINE int seg_service_is_settled(const struct seg_service *service, const struct seg_control *own)
+{
+	return (__s64)(own->drained_ns - service->learned_ns) >= SEG_SETTLE_NS ||
+	       (__s64)(bpf_ktime_get_ns() - service->learned_ns) >= SEG_SETTLE_MAX_NS;
 }
 
 /* Whether the service is known, by the peer's class; *event gets its rule. Apart, so that its keys leave the stack. */
@@ -98,7 +147,7 @@ SEG_INLINE int seg_service_is_known(const struct seg_pkt *pkt, const struct seg_
 	const __u64 peer_class = seg_peer_class(pkt, own, dir);
 	struct seg_service_key key __attribute__((aligned(8))) = {
 		.port_id = port_id, .dir = dir, .proto = pkt->proto,
-		.service_port = pkt->dport, .family = pkt->family, .peer_class = peer_class,
+		.service_port = seg_service_port(pkt), .family = pkt->family, .peer_class = peer_class,
 	};
 	const struct seg_service *service;
 
@@ -106,7 +155,8 @@ SEG_INLINE int seg_service_is_known(const struct seg_pkt *pkt, const struct seg_
 		return 0;
 	__builtin_memcpy(key.local, dir == SEG_DIR_EGRESS ? pkt->saddr : pkt->daddr, sizeof(key.local));
 	service = seg_map_lookup(seg_services, &key);
-	return service && seg_service_allows(service, &key, control, event->generation, event);
+	return service && seg_service_allows(service, &key, control, event->generation, event) &&
+	       (pkt->proto == IPPROTO_TCP || seg_service_is_settled(service, own));
 }
 
 SEG_INLINE int seg_open(struct __sk_buff *skb, const struct seg_pkt *pkt, __u16 port_id, __u8 dir)
@@ -120,8 +170,7 @@ SEG_INLINE int seg_open(struct __sk_buff *skb, const struct seg_pkt *pkt, __u16 
 	__u32 index = port_id, zero = 0, worker;
 	long error;
 
-	/* What the engine reads besides: options, data, a tag. */
-	if (!pkt->opens || pkt->options || pkt->payload || skb->vlan_present)
+	if (!seg_open_is_plain(skb, pkt))
 		return SEG_R_NONE;
 	worker = seg_worker_of(seg_pair(pkt));
 	current = seg_map_lookup(seg_gens, &index);
@@ -143,7 +192,7 @@ SEG_INLINE int seg_open(struct __sk_buff *skb, const struct seg_pkt *pkt, __u16 
 	/* One for each record, also of what is opened after all by the engine: the ring has room for every port. */
 	__sync_fetch_and_add(credit, -1);
 	flow = (struct seg_flow){
-		.packets = 1, .bytes = skb->len, .verdict = SEG_VERDICT_ALLOW, .timeout_s = SEG_OPEN_TIMEOUT_S,
+		.packets = 1, .bytes = skb->len, .verdict = SEG_VERDICT_ALLOW, .timeout_s = seg_open_timeout(pkt),
 		.last_seen_ns = bpf_ktime_get_ns(),
 	};
 	flow.generation = event.generation;

@@ -30,6 +30,7 @@ struct seg_pkt {
 	__u8 hop_limit;
 	__u8 icmp_type;
 	__u8 decidable;		/* the flow map may answer for it */
+	__u8 known;		/* the flow map has an entry of its own, whatever it says */
 	__u8 deferred;		/* an option may name a route or the length: only the engine reads options */
 	__u8 opens;		/* TCP: a SYN that opens a connection; SCTP: INIT */
 	__u8 closes;		/* TCP: enum seg_close; the flow map may let it pass, with a close event */
@@ -55,8 +56,7 @@ SEG_INLINE int seg_mac_is_group(const __u8 *mac)
 
 SEG_INLINE int seg_mac_is_bcmac(const __u8 *mac)
 {
-	return mac[0] == SEG_BCMAC_0 && mac[1] == SEG_BCMAC_1 && mac[2] == SEG_BCMAC_2 &&
-	       mac[3] == SEG_BCMAC_3;
+	return mac[0] == SEG_BCMAC_0 && mac[1] == SEG_BCMAC_1 && mac[2] == SEG_BCMAC_2 && mac[3] == SEG_BCMAC_3;
 }
 
 SEG_INLINE int seg_mac_is_ucmac(const __u8 *mac)

@@ -14,7 +14,7 @@ import pytest
 from tests import packets
 from tests.lab.net.netcount import count, counted, told
 from tests.lab.net.netns import Netns
-from tests.lab.net.traffic import Program, tcp_echo, tcp_try
+from tests.lab.net.traffic import Program, tcp_echo, tcp_try, udp_echo
 from tests.lab.pace import wait_for
 
 IP, IP6 = packets.pod_one_ip4, packets.pod_one_ip6
@@ -300,3 +300,51 @@ def test_an_address_that_becomes_a_workloads_is_judged_as_the_workload(agent, po
         assert set(each_once(client, sources[:1], wait=0.3).values()) == {False}
         agent.cli("detach", "good")
         assert set(each_once(client, sources[:1]).values()) == {True}
+
+
+_DATAGRAMS = """
+ip, port, most = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+say(ready=True)
+for number in range(most):
+    with socket.socket(family(ip), socket.SOCK_DGRAM) as one:
+        one.bind(("", 20000 + most + number)); one.settimeout(3); one.connect((ip, port)); one.send(b"x" * 64); one.recv(100)
+    say(number=number)
+"""
+
+
+@pytest.mark.parametrize("mode", ["protect", "discover"])
+@pytest.mark.parametrize("ip", [IP, IP6])
+def test_datagrams_of_a_known_service_open_their_flows(agent, pods, mode, ip):
+    """Each from another port; recorded to the byte, in the direction in which they began."""
+    web, client = pods
+    udp_echo(web, ip, PORT)
+    agent.attach(web, "web")
+    if mode == "protect":
+        agent.policy(POLICY.format(action="allow").replace("tcp/", "udp/"))
+    first = Program(client, _DATAGRAMS, ip, str(PORT), "1")
+    assert first.heard()["ready"]
+    assert first.heard() == {"number": 0}
+    # Until then a datagram of the same flow might wait in the engine.
+    time.sleep(0.3)
+    before = agent.counts("web")["to_engine"]
+    stream = Program(client, _DATAGRAMS, ip, str(PORT), "200")
+    assert stream.heard()["ready"]
+    assert [stream.heard()["number"] for _ in range(200)] == list(range(200))
+    assert agent.counts("web")["to_engine"] - before < 40
+    wait_for(lambda: sum(one["flows"] for one in flows(agent)) == 201, 20)
+    size = 64 + 8 + (20 if ip == IP else 40) + 14
+    found = flows(agent)
+    assert {(one["packets"], one["bytes"]) for one in found} == {(1, size)}
+    assert {(one["packets_back"], one["bytes_back"]) for one in found} == {(1, size)}
+
+
+def test_pings_of_a_known_service_open_their_flows(agent, pods):
+    web, client = pods
+    agent.attach(web, "web")
+    agent.policy(POLICY.format(action="allow").replace("tcp/8080", "icmp"))
+    client.run("ping", "-c1", "-W2", IP)
+    time.sleep(0.3)
+    before = agent.counts("web")["to_engine"]
+    for _ in range(20):
+        client.run("ping", "-c1", "-W2", IP)
+    assert agent.counts("web")["to_engine"] - before < 5

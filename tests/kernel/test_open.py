@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 import struct
+import time
 
 import pytest
 
@@ -20,13 +21,28 @@ from tests.kernel.conftest import (
     SECRET,
     Lab,
 )
-from tests.kernel.test_flows import DIR, TCP, WAY, key, put, steer
+from tests.kernel.test_flows import (
+    DIR,
+    ECHO,
+    ECHO6,
+    ICMP,
+    ICMP6,
+    SCTP,
+    TCP,
+    UDP,
+    WAY,
+    entry,
+    key,
+    put,
+    steer,
+)
 from tests.lab.datapath.flow_entry import pack_service
 
 RULE = {"rule_id": 7, "rule_key": 0x123456789ABCDEF0}
 BACK = {"vex": "vin", "vin": "vex"}
 VERSION, CLASS, OTHER_CLASS = CLASS_VERSION, 6, 8
 BY_KERNEL = 1 << 63
+MS = 1_000_000
 ALLOW = abi.constant("SEG_VERDICT_ALLOW")
 BOTH_HOOKS = pytest.mark.parametrize("hook", ["vex", "vin"])
 BOTH_VERSIONS = pytest.mark.parametrize("version", [4, 6])
@@ -44,6 +60,8 @@ def service(hook: str, version: int, **other: object) -> bytes:
         "peer_class": VERSION << 32 | CLASS,
         "local": list(ipaddress.ip_address(local).packed.ljust(16, b"\0")),
     }
+    if other.get("proto") in {ICMP, ICMP6}:
+        known["service_port"] = socket.htons(8 if version == 4 else 128)
     return abi.pack("seg_service_key", **{**known, **other})
 
 
@@ -138,6 +156,112 @@ def test_the_rest_of_such_a_connection_is_carried(
     kernel.run(hook, syn(hook, version))
     assert kernel.run(hook, syn(hook, version, "A")).reason == "flow_allow"
     assert flows(kernel, version)[key(hook, version, TCP)].packets == 2
+
+
+DATAGRAMS = [
+    ("udp", 4, UDP, (f.CLIENT, f.SERVER), (f.SERVER, f.CLIENT), 120, lambda w: f.ip(w) / f.udp()),
+    ("udp6", 6, UDP, (f.CLIENT, f.SERVER), (f.SERVER, f.CLIENT), 120, lambda w: f.ip(w, 6) / f.udp()),
+    ("echo", 4, ICMP, ECHO, (0, ECHO[1]), 5, lambda w: f.ip(w) / f.echo()),
+    ("echo6", 6, ICMP6, ECHO6, (129 << 8, ECHO6[1]), 5, lambda w: f.ip(w, 6) / f.echo(6)),
+    ("init", 4, SCTP, (f.CLIENT, f.SERVER), (f.SERVER, f.CLIENT), 1200, lambda w: f.ip(w, proto=SCTP) / f.sctp(1)),
+]  # fmt: skip
+ALL_DATAGRAMS = pytest.mark.parametrize(
+    ("version", "proto", "ports", "back", "timeout", "make"),
+    [row[1:] for row in DATAGRAMS],
+    ids=[row[0] for row in DATAGRAMS],
+)
+
+
+@BOTH_HOOKS
+@ALL_DATAGRAMS
+def test_a_datagram_of_a_known_service_opens_its_flow(
+    kernel: Lab, opens: RingReader, hook, version, proto, ports, back, timeout, make
+):
+    steer(kernel, hook)
+    allow(kernel, service(hook, version, proto=proto))
+    frame = bytes(f.link(WAY[hook]) / make(WAY[hook]))
+    assert kernel.run(hook, frame).reason == "flow_allow"
+    there, answers = (
+        key(hook, version, proto, *ports),
+        key(BACK[hook], version, proto, *back),
+    )
+    found = flows(kernel, version)
+    assert set(found) == {there, answers}
+    assert {flow.timeout_s for flow in found.values()} == {timeout}
+    assert {flow.phase for flow in found.values()} == {0}
+    [record] = [abi.unpack("seg_open_event", each) for each in opens.read()]
+    assert (record.key.proto, record.family) == (proto, version)
+    assert tuple(map(socket.ntohs, (record.key.sport, record.key.dport))) == ports
+    if proto != SCTP:
+        assert kernel.run(hook, frame).reason == "flow_allow"
+        assert entry(kernel, version, there).packets == 2
+    assert opens.read() == []
+
+
+@BOTH_HOOKS
+@ALL_DATAGRAMS
+@pytest.mark.parametrize("whose", ["its own", "its answers'"])
+def test_a_flow_that_has_an_entry_is_opened_by_the_engine(
+    kernel: Lab, opens: RingReader, hook, version, proto, ports, back, timeout, make, whose
+):  # fmt: skip
+    """Only the engine knows whose it is, and what becomes of it."""
+    steer(kernel, hook)
+    allow(kernel, service(hook, version, proto=proto))
+    there, answers = (
+        key(hook, version, proto, *ports),
+        key(BACK[hook], version, proto, *back),
+    )
+    name = there if whose == "its own" else answers
+    put(kernel, version, name, generation=GENERATION - 1)
+    frame = bytes(f.link(WAY[hook]) / make(WAY[hook]))
+    assert kernel.run(hook, frame).reason == "to_engine"
+    assert list(flows(kernel, version)) == [name]
+    assert opens.read() == []
+
+
+@BOTH_HOOKS
+@pytest.mark.parametrize(
+    ("learned", "drained", "reason"),
+    [(0, 1, "to_engine"), (0, 3, "flow_allow"), (-200, -300, "flow_allow")],
+    ids=["packets may wait", "none waits", "long ago"],
+)
+def test_a_datagram_does_not_overtake_one_from_before_its_service_was_known(
+    kernel: Lab, hook, learned, drained, reason
+):
+    steer(kernel, hook)
+    now = time.monotonic_ns() + 60_000 * MS if learned == 0 else time.monotonic_ns()
+    allow(kernel, service(hook, 4, proto=UDP), learned_ns=now + learned * MS)
+    kernel.control(drained_ns=now + drained * MS)
+    frame = bytes(f.link(WAY[hook]) / f.ip(WAY[hook]) / f.udp())
+    assert kernel.run(hook, frame).reason == reason
+
+
+ASKED_DATAGRAMS = [
+    ("an echo reply", ICMP, lambda w: f.ip(w, proto=ICMP) / f.Raw(b"\0\0\0\0\x12\x34\0\0")),
+    ("an echo with a code", ICMP, lambda w: f.ip(w, proto=ICMP) / f.Raw(b"\x08\1\0\0\x12\x34\0\0")),
+    ("a timestamp", ICMP, lambda w: f.ip(w, proto=ICMP) / f.Raw(b"\x0d\0\0\0\x12\x34" + bytes(14))),
+    ("an error", ICMP, lambda w: f.ip(w, proto=ICMP) / f.Raw(b"\3" + b"\0" * 31)),
+    ("options", UDP, lambda w: f.ip(w, options=b"\1" * 8) / f.udp()),
+    ("a first fragment", UDP, lambda w: f.ip(w, flags="MF") / f.udp() / f.Raw(b"x" * 16)),
+    ("a later fragment", UDP, lambda w: f.ip(w, frag=2, proto=UDP) / f.udp()),
+    ("a length that lies", UDP, lambda w: f.ip(w) / f.udp(len=900)),
+    ("SCTP data", SCTP, lambda w: f.ip(w, proto=SCTP) / f.sctp(0)),
+]  # fmt: skip
+
+
+@BOTH_HOOKS
+@pytest.mark.parametrize(("proto", "make"), [row[1:] for row in ASKED_DATAGRAMS], ids=[row[0] for row in ASKED_DATAGRAMS])  # fmt: skip
+def test_only_what_says_no_more_than_its_flow_opens(
+    kernel: Lab, opens: RingReader, hook, proto, make
+):
+    steer(kernel, hook)
+    for number in (0, 3, 8, 13):
+        other = {} if proto != ICMP else {"service_port": socket.htons(number)}
+        allow(kernel, service(hook, 4, proto=proto, **other))
+    frame = bytes(f.link(WAY[hook]) / make(WAY[hook]))
+    assert kernel.run(hook, frame).reason == "to_engine"
+    assert flows(kernel, 4) == {}
+    assert opens.read() == []
 
 
 UNLIKE = [

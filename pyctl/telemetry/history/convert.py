@@ -33,6 +33,9 @@ def record_of(flow: EngineFlow, names: Names) -> FlowRecord:
     )
     clock_zero = wall_clock(0)
     protocol = protocol_name(flow.proto)
+    denied = flow.verdict is Action.DENY
+    # In a sum of drops, ports that differ are 0.
+    many = denied and protocol in WITH_PORTS and not flow.sport
     return FlowRecord(
         started=clock_zero + flow.created_ns / 1e9,
         last=clock_zero + flow.last_seen_ns / 1e9,
@@ -41,9 +44,9 @@ def record_of(flow: EngineFlow, names: Names) -> FlowRecord:
         direction=direction,
         protocol=protocol,
         source=flow.source,
-        sport=(flow.sport or None) if protocol in WITH_PORTS else flow.sport,
+        sport=None if many else flow.sport,
         destination=flow.destination,
-        dport=flow.dport or None,
+        dport=None if denied and not flow.dport else flow.dport,
         source_name=source_name,
         destination_name=destination_name,
         packets=flow.packets[0],
@@ -52,7 +55,7 @@ def record_of(flow: EngineFlow, names: Names) -> FlowRecord:
         back_bytes=flow.bytes[1],
         kernel_packets=flow.kernel_packets,
         kernel_bytes=flow.kernel_bytes,
-        verdict="deny" if flow.verdict is Action.DENY else passed,
+        verdict="deny" if denied else passed,
         rule_id=flow.rule_id or None,
         reason=None if flow.reason == "none" else flow.reason,
         answer=flow.answer,

@@ -8,6 +8,7 @@
 #include "core/sg_port.h"
 #include "flow/sg_ask.h"
 #include "flow/sg_cache.h"
+#include "flow/sg_credit.h"
 #include "flow/sg_flow.h"
 #include "flow/sg_open.h"
 #include "packet/sg_decode.h"
@@ -285,7 +286,7 @@ void sg_core_open_event(struct sg_core *core, const struct seg_open_event *event
 
 int sg_core_has_room(const struct sg_core *core)
 {
-	return sg_open_has_room(core);
+	return sg_credit_has_room(core);
 }
 
 void sg_core_close_event(struct sg_core *core, const struct seg_close_event *event, __u64 now_ns)

@@ -1,51 +1,41 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Connections that the programs open; see the header. In: sessions, records of the kernel. Out: services, sessions.
- * I/O: sg_io's service_put and credit. */
+/* Flows that the programs open; see the header. In: sessions, records of the kernel. Out: services, sessions.
+ * I/O: sg_io's service_put. */
 #include "flow/sg_open.h"
 
 #include <arpa/inet.h>
 
 #include "flow/sg_cache.h"
+#include "flow/sg_credit.h"
 #include "flow/sg_flow.h"
+#include "policy/sg_dhcp.h"
 #include "session/sg_tcp.h"
 
-enum {
-	OPENS_MAX = SEG_OPENS_BYTES / (8 + sizeof(struct seg_open_event)),	/* that the ring has room for */
-	RESERVE = 16,	/* a part of the table, and of the flow maps, that small ones leave for what the ring holds */
-};
+enum { ECHO = 8, ECHO6 = 128, MDNS = 5353, LLMNR = 5355, SSDP = 1900, WS_DISCOVERY = 3702 };
 
-static __u32 min(__u32 a, __u32 b)
+/* Answers to what was asked of a group come to these ports: the engine knows the question. */
+static int is_discovery(__u16 port)
 {
-	return a < b ? a : b;
+	return port == MDNS || port == LLMNR || port == SSDP || port == WS_DISCOVERY;
 }
 
-/* Entries of the flow maps that may be there before programs open nothing more: open connections need the others. */
-static __u32 entries_max(const struct sg_core *core)
+/* Whether the packet opens a flow, and says no more than its addresses and the service. */
+static int is_plain_opening(const struct sg_packet *p)
 {
-	return min(core->cache_limit, SEG_FLOWS_MAX) / 4 * 3;
-}
-
-/* How many connections may wait in the ring. */
-static __u32 opens_max(const struct sg_core *core)
-{
-	return min(OPENS_MAX, min(core->table.max, entries_max(core)) / RESERVE);
-}
-
-int sg_open_has_room(const struct sg_core *core)
-{
-	__u32 opens = opens_max(core);
-
-	return core->table.count + opens < core->table.max && core->cache.entries + 2 * opens < entries_max(core);
-}
-
-/* Let programs open for the port up to half of what may wait in the ring, and not so many that it has more entries in the flow
- * maps than are left for others (as sg_table_room() shares the table). */
-static void give_credit(const struct sg_core *core, __u16 port_id)
-{
-	__s64 left = (__s64)entries_max(core) - (__s64)core->cache.entries;
-	__s64 credit = (left - (__s64)core->ports[port_id]->cache.entries) / 4, most = (opens_max(core) + 1) / 2;
-
-	core->io.credit(core->io.ctx, port_id, credit < most ? credit : most);
+	if (p->extended || p->frames != 1 || p->to_group || sg_frame_is_tagged(p->frame))
+		return 0;
+	switch (p->kind) {
+	case SG_KIND_TCP:
+		return sg_tcp_opens(p) && !p->payload_len;
+	case SG_KIND_UDP:
+		return !sg_dhcp_is_port(p->dport) && !is_discovery(p->dport);
+	case SG_KIND_SCTP:
+		return p->opens;
+	case SG_KIND_ICMP_QUERY:
+		return p->icmp_type == ECHO || p->icmp_type == ECHO6;
+	default:
+		return 0;
+	}
 }
 
 /* Name the peer by its class. Returns 0 where that is not what the packet was judged by, or no program would find it. */
@@ -64,21 +54,21 @@ static int name_ends(const struct sg_context *c, const struct sg_session *s, str
 void sg_open_learn(const struct sg_context *c, const struct sg_session *s)
 {
 	const struct sg_packet *p = c->p;
+	int first = p->kind == SG_KIND_TCP || s->packets[0] == 1;
 	struct seg_service_key key = {
 		.port_id = p->port_id, .dir = p->dir, .proto = p->proto, .family = p->family,
-		.service_port = htons(p->dport),
+		.service_port = htons(p->kind == SG_KIND_ICMP_QUERY ? p->icmp_type : p->dport),
 	};
 	struct seg_service service = {
-		.generation = s->generation, .rule_key = s->keys.rule, .rule_id = s->rule_id,
+		.generation = s->generation, .rule_key = s->keys.rule, .learned_ns = c->now_ns, .rule_id = s->rule_id,
 		.verdict = SEG_VERDICT_ALLOW,
 	};
 
-	if (p->kind != SG_KIND_TCP || !sg_tcp_opens(p) || p->dir != s->initiator || !s->cached || s->denied ||
-	    s->violation || s->keys.staged || p->extended || p->payload_len || p->frames != 1 ||
-	    !name_ends(c, s, &key))
+	if (!first || p->dir != s->initiator || !s->cached || s->denied || s->violation || s->keys.staged ||
+	    !is_plain_opening(p) || !name_ends(c, s, &key))
 		return;
 	c->core->io.service_put(c->core->io.ctx, &key, &service);
-	give_credit(c->core, p->port_id);
+	sg_credit_give(c->core, p->port_id);
 }
 
 void sg_open_packet(const struct seg_flow_key6 *key, __u8 family, struct sg_packet *p)
@@ -86,16 +76,39 @@ void sg_open_packet(const struct seg_flow_key6 *key, __u8 family, struct sg_pack
 	static const struct sg_frame none;
 
 	*p = (struct sg_packet){
-		.frame = &none, .kind = SG_KIND_TCP, .tcp_flags = SG_SYN, .port_id = key->port_id, .dir = key->dir,
+		.frame = &none, .kind = SG_KIND_TCP, .port_id = key->port_id, .dir = key->dir,
 		.family = family, .proto = key->proto, .sport = ntohs(key->sport), .dport = ntohs(key->dport),
 	};
 	memcpy(p->saddr, key->saddr, sizeof(p->saddr));
 	memcpy(p->daddr, key->daddr, sizeof(p->daddr));
+	switch (p->proto) {
+	case SG_PROTO_UDP:
+		p->kind = SG_KIND_UDP;
+		break;
+	case SG_PROTO_SCTP:
+		p->kind = SG_KIND_SCTP;
+		p->opens = 1;
+		break;
+	case SG_PROTO_ICMP:
+	case SG_PROTO_ICMPV6:
+		p->kind = SG_KIND_ICMP_QUERY;
+		p->icmp_id = p->dport;
+		p->icmp_query = p->icmp_type = (__u8)(p->sport >> 8);
+		break;
+	default:
+		p->tcp_flags = SG_SYN;
+	}
 }
 
-static int goes_on(const struct sg_session *s, __u8 initiator)
+/* Whether the session of the flow's key is the flow's. A datagram whose entries were missing may have been an answer: the
+ * session knows who began, if the same policy has judged both. */
+static int goes_on(const struct sg_session *s, const struct seg_open_event *event)
 {
-	return !s->denied && s->initiator == initiator && (sg_tcp_is_open(s) || sg_tcp_is_opening(s));
+	if (s->denied)
+		return 0;
+	if (s->key.proto != SG_PROTO_TCP)
+		return s->generation == event->generation;
+	return s->initiator == event->key.dir && (sg_tcp_is_open(s) || sg_tcp_is_opening(s));
 }
 
 /* There is no room for its session: take its entries away, and tell what they have counted. */
@@ -121,7 +134,7 @@ struct sg_session *sg_open_adopt(const struct sg_context *c, const struct seg_op
 
 	if (former)
 		sg_cache_forget(c->core, former);
-	if (!former || !goes_on(former, event->key.dir)) {
+	if (!former || !goes_on(former, event)) {
 		if (former)
 			sg_flow_end(c->core, former);
 		sg_flow_decided(c, event->key.dir, &answer, 1);
@@ -134,6 +147,6 @@ struct sg_session *sg_open_adopt(const struct sg_context *c, const struct seg_op
 	s->opened = event->session;
 	s->generation = event->generation;
 	sg_cache_adopt(c, s);
-	give_credit(c->core, s->key.port_id);
+	sg_credit_give(c->core, s->key.port_id);
 	return s;
 }

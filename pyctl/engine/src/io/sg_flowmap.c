@@ -152,7 +152,7 @@ int sg_flowmap_put(const struct sg_flowmap *maps, int family, const void *key,
 int sg_flowmap_put_service(const struct sg_flowmap *maps, const struct seg_service_key *key,
 			   const struct seg_service *service)
 {
-	struct seg_service sealed = *service;
+	struct seg_service sealed = *service, known;
 	union bpf_attr attr;
 	__u64 words[sizeof(*key) / 8];
 
@@ -165,6 +165,10 @@ int sg_flowmap_put_service(const struct sg_flowmap *maps, const struct seg_servi
 	memset(&attr, 0, sizeof(attr));
 	attr.map_fd = (__u32)maps->services;
 	attr.key = sg_bpf_pointer(key);
+	attr.value = sg_bpf_pointer(&known);
+	/* Written again it would be new, and datagrams would have to wait. */
+	if (!sg_bpf(BPF_MAP_LOOKUP_ELEM, &attr) && known.seal == sealed.seal)
+		return 0;
 	attr.value = sg_bpf_pointer(&sealed);
 	return (int)sg_bpf(BPF_MAP_UPDATE_ELEM, &attr);
 }

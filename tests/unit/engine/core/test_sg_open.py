@@ -6,12 +6,11 @@ import socket
 from ipaddress import ip_address
 
 import pytest
-from scapy.layers.inet import TCP
 
 from pyctl import abi
-from pyctl.engine.node_records import pack_members
-from pyctl.model.policy import Action, Members, NodePolicy, NodeRule, PortMatch
+from pyctl.model.policy import Action, NodeRule, PortMatch
 from pyctl.model.workload import Mode
+from tests import packets
 from tests.unit.engine.core.harness import (
     ALLOW,
     DENY,
@@ -19,94 +18,23 @@ from tests.unit.engine.core.harness import (
     END,
     FIN,
     INGRESS,
-    OTHER_PORT,
     PORT,
     RST,
     SECOND,
     Core,
     Rule,
 )
-from tests.unit.engine.core.node import head
-from tests.unit.engine.core.wire import CLIENT, NETS, SERVICE, Connection, udp
+from tests.unit.engine.core.node import ALL
+from tests.unit.engine.core.opening import BACK, WEB, Kernel
+from tests.unit.engine.core.wire import CLIENT, NETS, SERVICE, Connection, sctp, udp
 
-WEB = Rule(proto=6, ports=(SERVICE, SERVICE), id=7)
 SERVED = NodeRule(7, 0, 0, (PortMatch(6, SERVICE, SERVICE),), Action.ALLOW)
-BY_KERNEL = 1 << 63
+ANY = NodeRule(7, 0, 0, ALL, Action.ALLOW)
+DHCP = [67, 68, 546, 547]
+ASKED = [1900, 3702, 5353, 5355]
 BOTH_WAYS = pytest.mark.parametrize(
     "initiator", [EGRESS, INGRESS], ids=["egress", "ingress"]
 )
-BACK = {EGRESS: INGRESS, INGRESS: EGRESS}
-
-
-class Kernel:
-    """A program that opens connections of the service that the core has allowed."""
-
-    def __init__(self, core: Core, net: object, initiator: int) -> None:
-        self.core, self.net, self.initiator = core, net, initiator
-        self.records: list[object] = []
-
-    def opens(self, client: int = CLIENT + 1, rule_id: int = 7) -> int:
-        """Make both entries, and give the record; the session's number."""
-        core, ffi = self.core, self.core.ffi
-        session = BY_KERNEL | core.now
-        ends = (self.net.pod, self.net.peer)
-        source, destination = ends if self.initiator == EGRESS else ends[::-1]
-        record = ffi.new("struct seg_open_event *")
-        record.session, record.generation = session, core.generation
-        record.rule_id, record.rule_key, record.family = rule_id, 70, self.net.family
-        for way, one, other, ports in (
-            (self.initiator, source, destination, (client, SERVICE)),
-            (BACK[self.initiator], destination, source, (SERVICE, client)),
-        ):
-            raw = self.net.address(one), self.net.address(other)
-            if self.net.family == 4:
-                key = ffi.new("struct seg_flow_key4 *")
-                key.saddr, key.daddr = (int.from_bytes(each, "little") for each in raw)
-            else:
-                key = ffi.new("struct seg_flow_key6 *")
-                ffi.buffer(key.saddr)[:], ffi.buffer(key.daddr)[:] = raw
-            key.port_id, key.dir, key.proto = PORT, way, 6
-            key.sport, key.dport = map(socket.htons, ports)
-            flow = {
-                "generation": core.generation,
-                "session": session,
-                "last_seen_ns": core.now,
-                "timeout_s": 1200,
-                "verdict": ALLOW,
-            }
-            if way == self.initiator:
-                flow |= {"packets": 1, "bytes": 74}
-                named = record.key
-                named.port_id, named.dir, named.proto = PORT, way, 6
-                named.sport, named.dport = map(socket.htons, ports)
-                ffi.buffer(named.saddr)[: len(raw[0])] = raw[0]
-                ffi.buffer(named.daddr)[: len(raw[1])] = raw[1]
-            name = core._key(self.net.family, key)
-            assert name not in core.flows
-            core.flows[name] = ffi.new("struct seg_flow *", flow)
-        self.records.append(record)
-        return session
-
-    def tells(self) -> None:
-        """Hand all records over once more."""
-        for record in self.records:
-            self.core.lib.sg_core_open_event(self.core.core, record, self.core.now)
-
-    def closes(self, session: int, way: int, close: int) -> None:
-        record = self.core.ffi.new("struct seg_flow_key6 *", self.records[-1].key)
-        if way != self.initiator:
-            record.saddr, record.daddr = (
-                self.records[-1].key.daddr,
-                self.records[-1].key.saddr,
-            )
-            record.sport, record.dport = record.dport, record.sport
-        for name, flow in self.core.flows.items():
-            if flow.session == session and name[2] == way:
-                flow.closed |= close
-        told = self.core.ffi.new("struct seg_close_event *", {"session": session})
-        told.key, told.family, told.close = record[0], self.net.family, close
-        told.key.dir = way
-        self.core.lib.sg_core_close_event(self.core.core, told, self.core.now)
 
 
 @pytest.fixture(params=[EGRESS, INGRESS], ids=["egress", "ingress"])
@@ -153,7 +81,6 @@ def test_a_syn_that_is_allowed_makes_its_service_known(node, net, initiator):
         "without a flow map",
         "not a SYN",
         "data in it",
-        "UDP",
         "a tag",
         "extension headers",
         "rules of the port's own",
@@ -172,13 +99,10 @@ def test_what_the_engine_alone_can_judge_makes_no_service_known(node, net, why):
         node.judge_by()
         core.set_policy(WEB)
     else:
-        udp_too = NodeRule(8, 0, 0, (PortMatch(17),), Action.ALLOW)
-        node.judge_by(SERVED, udp_too, cache=why != "without a flow map")
+        node.judge_by(SERVED, cache=why != "without a flow map")
     connection = Connection(net, INGRESS)
     vlan = 5 if why == "a tag" else None
-    if why == "UDP":
-        core.feed(net.into(udp()))
-    elif why == "not a SYN":
+    if why == "not a SYN":
         core.feed(connection.segment(0, "A"))
     elif why == "data in it":
         core.feed(connection.segment(0, "S", b"early"))
@@ -393,69 +317,166 @@ def test_without_memory_for_it_the_flow_is_told_and_goes_on_in_the_engine(core, 
     assert [end.packets for end in ends(core)] == [1]
 
 
-def open_all(kernel: Kernel, most: int) -> int:
-    """Connections one after the other, while there is room and the port has credit; how many."""
-    core = kernel.core
-    for number in range(most):
-        if not core.lib.sg_core_has_room(core.core) or core.credits.get(PORT, 1) <= 0:
-            return number
-        kernel.opens(10000 + number)
-        kernel.tells()
-        kernel.records.clear()
-    return most
+def send(net, way, layer, **ip):
+    return net.out(layer, **ip) if way == EGRESS else net.into(layer, **ip)
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize("what", ["UDP", "echo", "SCTP"])
+def test_an_allowed_service_is_known_to_the_programs(node, net, initiator, what):
+    generation, core = node.judge_by(ANY), node.core
+    layer = {"UDP": udp(), "echo": net.ping(), "SCTP": sctp(1)}[what]
+    assert core.passes(send(net, initiator, layer))
+    [(key, service)] = services(core)
+    assert (key.dir, key.family) == (initiator, net.family)
+    port = (8 if net.family == 4 else 128) if what == "echo" else SERVICE
+    assert socket.ntohs(key.service_port) == port
+    assert (service.generation, service.verdict, service.rule_id) == (
+        generation,
+        ALLOW,
+        7,
+    )
+    assert service.learned_ns == core.now
+
+
+def test_it_is_written_with_the_first_packet_alone(node, net):
+    """A burst that settles comes here as a whole."""
+    node.judge_by(ANY)
+    core = node.core
+    core.feed(net.out(udp()))
+    core.services.clear()
+    for _ in range(5):
+        core.feed(net.out(udp()))
+        core.feed(net.into(udp(SERVICE, CLIENT)))
+    assert core.services == {}
+
+
+@pytest.mark.parametrize("port", [*DHCP, *ASKED])
+def test_ports_of_groups_and_of_dhcp_are_the_engines(node, net, port):
+    node.judge_by(ANY)
+    core = node.core
+    core.feed(net.into(udp(dport=port)))
+    assert core.services == {}
 
 
 @pytest.mark.parametrize(
-    ("sessions", "limit", "room"),
-    [(262144, None, 1000), (1000, None, 1000), (262144, 1000, 187), (1000, 40, 7)],
+    "what",
+    ["an echo reply", "SCTP data", "a denial", "a violation", "a group", "a broadcast"],
 )
-def test_little_room_is_a_little_and_not_none(core_module, net, sessions, limit, room):
-    """Three eighths of the entries are a port's that is alone."""
-    made = Core(core_module, sessions)
-    if limit is not None:
-        made.lib.sg_core_cache_limit(made.core, limit)
-    made.set_policy(WEB)
-    assert made.lib.sg_core_has_room(made.core)
-    opened = open_all(Kernel(made, net, INGRESS), 1000)
-    assert room <= opened <= room + 1
-    made.close()
+def test_what_begins_nothing_or_is_not_just_allowed_is_the_engines(node, net, what):
+    node.judge_by(ANY)
+    core = node.core
+    frame = net.out(udp())
+    if what == "an echo reply":
+        frame = net.out(net.pong())
+    elif what == "SCTP data":
+        frame = net.out(sctp(0))
+    elif what == "a denial":
+        node.judge_by()
+    elif what == "a violation":
+        node.judge_by(mode=Mode.MONITOR)
+    elif what == "a group":
+        group = packets.group_ip4 if net.family == 4 else packets.group_ip6
+        frame = net.out(udp(), peer=group)
+    else:
+        frame = b"\xff" * 6 + frame[6:]
+    core.feed(frame)
+    assert core.services == {}
 
 
-def test_where_the_table_is_full_programs_open_nothing(core_module, net):
-    made = Core(core_module, 160)
-    for port in range(1, 11):
-        made.set_policy(WEB, port=port)
-        for sport in range(1, 200):
-            syn = TCP(sport=sport, dport=SERVICE, flags="S")
-            made.feed(net.into(syn, port=port))
-    assert not made.lib.sg_core_has_room(made.core)
-    made.close()
+def test_so_are_fragments_and_extension_headers(node, net):
+    node.judge_by(ANY)
+    core = node.core
+    for piece in net.fragments(net.out(udp(payload=b"x" * 1500))):
+        core.feed(piece)
+    core.feed(extended(NETS[1].into(udp())))
+    assert len(core.sessions()) == 2
+    assert core.services == {}
+
+
+def test_so_is_what_a_staged_rule_would_decide(node, net):
+    for action in (Action.DENY, Action.ALLOW):
+        staged = NodeRule(9, 0, 0, ALL, action, staged=True, key=90)
+        node.judge_by(staged, ANY, mode=Mode.PROTECT)
+        node.core.feed(net.out(udp()))
+        assert node.core.services == {}
 
 
 @BOTH_WAYS
-def test_a_port_is_given_credit_with_the_service_and_with_each_record(
-    node, net, initiator
-):
-    node.judge_by(SERVED)
-    core, kernel = node.core, Kernel(node.core, net, initiator)
-    core.feed(Connection(net, initiator).segment(0, "S"))
-    assert core.credits == {PORT: 31}
-    core.credits.clear()
+def test_the_record_makes_the_session(core, net, initiator):
+    for proto in (17, net.icmp):
+        core.set_policy(Rule(id=7))
+        kernel = Kernel(core, net, initiator, proto)
+        kernel.opens()
+        kernel.tells()
+        kernel.tells()
+        core.kernel_carries(2, way=BACK[initiator])
+        (session,) = core.sessions()
+        assert (session.dir, session.proto, session.rule_id) == (initiator, proto, 7)
+        assert (list(session.packets), session.answer) == ([1, 2], 2)
+        core.advance(130)
+        (end,) = [event for event in core.events() if event.kind == END]
+        assert (end.packets, end.back_packets, end.kernel_packets) == (3, 2, 3)
+        assert (core.flows, core.sessions()) == ({}, [])
+
+
+@BOTH_WAYS
+def test_an_answer_whose_entries_were_missing_opens_nothing(core, net, initiator):
+    """Both ends may begin, with the ports swapped: the session knows which did."""
+    core.set_policy(Rule())
+    assert core.passes(send(net, initiator, udp(SERVICE, CLIENT + 1)))
+    (before,) = core.sessions()
+    core.flows.clear()
+    core.now += SECOND
+    kernel = Kernel(core, net, BACK[initiator], 17)
+    kernel.opens(CLIENT + 1)
+    kernel.tells()
+    (after,) = core.sessions()
+    assert (after.id, after.dir) == (before.id, initiator)
+    assert list(after.packets) == [1, 1]
+    assert core.passes(send(net, initiator, udp(SERVICE, CLIENT + 1)))
+    core.advance(130)
+    (end,) = [event for event in core.events() if event.kind == END]
+    assert (end.dir, end.packets, end.back_packets) == (initiator, 3, 1)
+
+
+def test_of_another_policy_the_session_knows_nothing(core, net):
+    """The kernel judged by the newer one: what it opened is a flow of its own."""
+    core.set_policy(Rule(id=1))
+    assert core.passes(net.out(udp(SERVICE, CLIENT + 1)))
+    core.flows.clear()
+    core.set_policy(Rule(id=7, dir=INGRESS))
+    kernel = Kernel(core, net, INGRESS, 17)
+    core.now += SECOND
+    kernel.opens(CLIENT + 1)
+    kernel.tells()
+    (session,) = core.sessions()
+    assert (session.dir, session.rule_id) == (INGRESS, 7)
+    assert len([event for event in core.events() if event.kind == END]) == 1
+
+
+def test_an_answer_without_entries_is_the_engines_and_opens_nothing(core, net):
+    """The service that it seems to be for was never learned: the workload opened the flow."""
+    core.set_policy(Rule(dir=EGRESS))
+    assert core.passes(net.out(udp()))
+    core.flows.clear()
+    core.services.clear()
+    assert core.passes(net.into(udp(SERVICE, CLIENT)))
+    (session,) = core.sessions()
+    assert (session.dir, list(session.packets)) == (EGRESS, [1, 1])
+    assert core.services == {}
+
+
+def test_a_flow_that_was_denied_since_ends_before_the_new_one(core, net):
+    core.set_policy(Rule())
+    assert core.passes(net.out(udp(CLIENT + 1)))
+    core.set_policy(Rule(action=DENY))
+    core.feed(net.out(udp(CLIENT + 1)))
+    core.flows.clear()
+    core.set_policy(Rule())
+    core.now += SECOND
+    kernel = Kernel(core, net, EGRESS, 17)
     kernel.opens()
     kernel.tells()
-    assert core.credits == {PORT: 31}
-
-
-@BOTH_WAYS
-def test_a_port_with_many_entries_leaves_room_for_the_others(node, net, initiator):
-    """Also for services that no program knows yet."""
-    node.judge_by(SERVED)
-    other = pack_members(NodePolicy(rules=(SERVED,)), Members(), [head(2, OTHER_PORT)])
-    assert node.delta(other) == 0
-    core, kernel = node.core, Kernel(node.core, net, initiator)
-    core.lib.sg_core_cache_limit(core.core, 400)
-    assert open_all(kernel, 200) in (75, 76)
-    assert core.lib.sg_core_has_room(core.core)
-    syn = TCP(sport=1, dport=SERVICE, flags="S")
-    assert core.passes(net.into(syn, port=OTHER_PORT))
-    assert core.credits[OTHER_PORT] > 0
+    (session,) = core.sessions()
+    assert (session.verdict, list(session.packets)) == (ALLOW, [1, 0])

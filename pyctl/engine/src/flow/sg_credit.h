@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* Shares the room of ring, table and flow maps among the ports for which programs open flows (seg_credits). */
+#ifndef SG_CREDIT_H
+#define SG_CREDIT_H
+
+#include "flow/sg_state.h"
+
+/* Return whether sessions and flow maps have room for what programs may open before the engine takes it in. */
+int sg_credit_has_room(const struct sg_core *core);
+/* Let programs open for the port up to half of what may wait in the ring, and not so many that it has more entries in the flow
+ * maps than are left for others (as sg_table_room() shares the table). */
+void sg_credit_give(const struct sg_core *core, __u16 port_id);
+
+#endif
