@@ -10,6 +10,7 @@ import pytest
 from pyctl.engine import __main__ as module
 from pyctl.engine import main
 from pyctl.errors import RefusedError, UsageError
+from pyctl.model.worker import Worker
 
 
 @pytest.fixture
@@ -33,14 +34,24 @@ def started(monkeypatch, *words: str) -> int:
 
 def test_the_usual_engine_caches_and_waits_for_its_rings(monkeypatch, runs):
     assert started(monkeypatch, "--instance", "segt-one") == 7
-    usual = {"log_level": "info", "cache": True, "with_rings": False}
+    usual = {
+        "log_level": "info",
+        "cache": True,
+        "with_rings": False,
+        "worker": Worker(0, 1),
+    }
     assert runs == [("in", "/"), ("segt-one", usual)], "it keeps no directory busy"
 
 
 def test_what_is_said_is_handed_on(monkeypatch, runs):
     words = ("--instance", "segt-one", "--log-level", "debug", "--no-cache", "--rings")
-    started(monkeypatch, *words)
-    assert runs[-1][1] == {"log_level": "debug", "cache": False, "with_rings": True}
+    started(monkeypatch, *words, "--worker", "1", "--workers", "2")
+    assert runs[-1][1] == {
+        "log_level": "debug",
+        "cache": False,
+        "with_rings": True,
+        "worker": Worker(1, 2),
+    }
 
 
 @pytest.mark.parametrize("words", [(), ("--instance", "x", "--log-level", "loud")])
