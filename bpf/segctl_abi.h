@@ -22,7 +22,7 @@ enum seg_limit {
 	SEG_VBR_IFINDEX = 10000000,
 	SEG_VTH_IFINDEX = 10000001,
 	SEG_PORT_IDS = 65536,		/* ids 1..65535 name a port pair; 0 is "no pair" */
-	SEG_FLOWS_MAX = 524288,		/* entries of each flow map */
+	SEG_FLOWS_MAX = 262144,		/* of each flow map */
 	SEG_COUNTERS_MAX = 131072,
 	SEG_PORTS_MAX = 16384,		/* two interfaces for each pair; a walk costs by this */
 	SEG_ADDRS_MAX = 262144,

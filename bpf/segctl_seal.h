@@ -29,11 +29,16 @@ static inline __attribute__((always_inline)) __u64 seg_service_rule(__u64 rule_k
 	return rule_key ^ (__u64)rule_id << 32;
 }
 
+static inline __attribute__((always_inline)) __u8 seg_flow_verdicts(__u8 egress, __u8 ingress)
+{
+	return (__u8)(egress | ingress << 2);
+}
+
 /* The key is `words` words of 8 bytes. */
 static inline __attribute__((always_inline)) __u64
-seg_seal(const __u64 *secret, const __u64 *key, const __u32 words, __u64 session, __u64 generation, __u8 verdict)
+seg_seal(const __u64 *secret, const __u64 *key, const __u32 words, __u64 session, __u64 generation, __u8 verdicts)
 {
-	__u64 seal = seg_seal_word(session, secret[0]) + seg_seal_word(generation << 2 | verdict, secret[1]);
+	__u64 seal = seg_seal_word(session, secret[0]) + seg_seal_word(generation << 4 | verdicts, secret[1]);
 
 	for (__u32 i = 0; i < words; i++)
 		seal += seg_seal_word(key[i], secret[2 + i]);

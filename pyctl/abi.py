@@ -58,6 +58,9 @@ def _constants() -> dict[str, int]:
         "seg_verdict",
         "seg_close",
         "seg_flow_phase",
+        "seg_flow_shift",
+        "seg_flow_tick",
+        "seg_flow_timeout",
         "seg_settle",
         "seg_producer",
         "seg_share_limit",
@@ -94,7 +97,9 @@ def _describe(ctype: Any) -> Any:
         return ctype.length, _describe(ctype.item)
     if ctype.kind not in ("struct", "union"):
         return ctype.cname
-    return [(name, at.offset, _describe(at.type)) for name, at in ctype.fields]
+    return [
+        (name, at.offset, at.bitshift, _describe(at.type)) for name, at in ctype.fields
+    ]
 
 
 def sizeof(struct: str) -> int:

@@ -11,70 +11,108 @@
 #include "lib/seg_parse.h"
 #include "segctl_seal.h"
 
+/* A packet's flow, as in the keys. */
+struct seg_flow_ends {
+	const __u8 *local;
+	const __u8 *remote;
+	__u16 local_port;
+	__u16 remote_port;
+};
+
+/* With `service`, those of the service's denial: of every initiator's port, or identifier. */
+SEG_INLINE struct seg_flow_ends seg_flow_ends(const struct seg_pkt *pkt, __u8 dir, int service)
+{
+	const int out = dir == SEG_DIR_EGRESS;
+	const int v4 = pkt->family == SEG_FAMILY_IPV4;
+	struct seg_flow_ends ends = {
+		.local = out ? pkt->saddr : pkt->daddr, .remote = out ? pkt->daddr : pkt->saddr,
+		.local_port = out ? pkt->sport : pkt->dport, .remote_port = out ? pkt->dport : pkt->sport,
+	};
+	__u8 request = v4 ? SEG_ICMP_ECHO : SEG_ICMP6_ECHO;
+
+	if (pkt->proto == (v4 ? IPPROTO_ICMP : SEG_IP6_ICMP)) {
+		if (pkt->icmp_type != request)
+			dir = SEG_DIR_EGRESS + SEG_DIR_INGRESS - dir;
+		ends.local_port = service ? 0 : pkt->dport;
+		ends.remote_port = htons((__u16)(dir << 8 | request));
+	} else if (service) {
+		*(out ? &ends.local_port : &ends.remote_port) = 0;
+	}
+	return ends;
+}
+
+/* Writes the key of the packet's flow, in the form that both families share. */
+SEG_INLINE void seg_flow_key(const struct seg_pkt *pkt, __u16 port_id, __u8 dir, int service,
+			     struct seg_flow_key6 *key)
+{
+	const struct seg_flow_ends ends = seg_flow_ends(pkt, dir, service);
+
+	key->port_id = port_id;
+	key->proto = pkt->proto;
+	key->pad = 0;
+	__builtin_memcpy(key->local, ends.local, sizeof(key->local));
+	__builtin_memcpy(key->remote, ends.remote, sizeof(key->remote));
+	key->local_port = ends.local_port;
+	key->remote_port = ends.remote_port;
+}
+
+SEG_INLINE void seg_flow_key4(const struct seg_pkt *pkt, __u16 port_id, __u8 dir, int service,
+			      struct seg_flow_key4 *key)
+{
+	const struct seg_flow_ends ends = seg_flow_ends(pkt, dir, service);
+
+	key->port_id = port_id;
+	key->proto = pkt->proto;
+	key->pad = 0;
+	__builtin_memcpy(&key->local, ends.local, sizeof(key->local));
+	__builtin_memcpy(&key->remote, ends.remote, sizeof(key->remote));
+	key->local_port = ends.local_port;
+	key->remote_port = ends.remote_port;
+}
+
 /* A snapshot of what the verdict needs of an element. */
 struct seg_flow_read {
 	__u64 session;
-	__u8 verdict;		/* enum seg_verdict; 0: the element is not of that key and generation */
+	__u8 verdict;		/* enum seg_verdict, of the direction; 0: none, or the element is not of that key and generation */
 };
 
 SEG_INLINE struct seg_flow_read seg_flow_read(const struct seg_flow *flow, const void *key, const __u32 bytes,
-					      __u64 generation)
+					      __u8 dir, __u64 generation)
 {
 	const volatile struct seg_flow *shared = flow;
-	struct seg_flow_read read = { .session = shared->session, .verdict = shared->verdict };
+	struct seg_flow_read read = { .session = shared->session };
+	__u8 egress = shared->ways[SEG_WAY(SEG_DIR_EGRESS)].verdict;
+	__u8 ingress = shared->ways[SEG_WAY(SEG_DIR_INGRESS)].verdict;
 	__u32 zero = 0;
 	const struct seg_control *control = seg_map_lookup(seg_control, &zero);
 
+	read.verdict = dir == SEG_DIR_EGRESS ? egress : ingress;
 	if (!control || (read.verdict != SEG_VERDICT_ALLOW && read.verdict != SEG_VERDICT_DENY) ||
-	    shared->seal != seg_seal(control->flow_secret, key, bytes / 8, read.session, generation, read.verdict))
+	    shared->seal != seg_seal(control->flow_secret, key, bytes / 8, read.session, generation,
+				     seg_flow_verdicts(egress, ingress)))
 		read.verdict = 0;
 	return read;
 }
 
-/* The ports of an entry's key. */
-struct seg_flow_ports {
-	__u16 sport;
-	__u16 dport;
-};
-
-/* Returns the entry with these ports, and in *read its snapshot; NULL: there is none. */
-SEG_INLINE struct seg_flow *seg_flow_find(const struct seg_pkt *pkt, struct seg_flow_ports ports, __u16 port_id,
-					  __u8 dir, __u64 generation, struct seg_flow_read *read)
+/* Returns the entry of the flow, or of its denied service, and in *read its snapshot; NULL: there is none. */
+SEG_INLINE struct seg_flow *seg_flow_find(const struct seg_pkt *pkt, int service, __u16 port_id, __u8 dir,
+					  __u64 generation, struct seg_flow_read *read)
 {
+	union seg_flow_key key;
 	struct seg_flow *flow;
 
 	if (pkt->family == SEG_FAMILY_IPV4) {
-		struct seg_flow_key4 key __attribute__((aligned(8))) = {
-			.port_id = port_id, .dir = dir, .proto = pkt->proto,
-			.sport = ports.sport, .dport = ports.dport,
-		};
-
-		__builtin_memcpy(&key.saddr, pkt->saddr, sizeof(key.saddr));
-		__builtin_memcpy(&key.daddr, pkt->daddr, sizeof(key.daddr));
-		flow = seg_map_lookup(seg_flows4, &key);
+		seg_flow_key4(pkt, port_id, dir, service, &key.v4);
+		flow = seg_map_lookup(seg_flows4, &key.v4);
 		if (flow)
-			*read = seg_flow_read(flow, &key, sizeof(key), generation);
+			*read = seg_flow_read(flow, &key, sizeof(key.v4), dir, generation);
 	} else {
-		struct seg_flow_key6 key __attribute__((aligned(8))) = {
-			.port_id = port_id, .dir = dir, .proto = pkt->proto,
-			.sport = ports.sport, .dport = ports.dport,
-		};
-
-		__builtin_memcpy(key.saddr, pkt->saddr, sizeof(key.saddr));
-		__builtin_memcpy(key.daddr, pkt->daddr, sizeof(key.daddr));
-		flow = seg_map_lookup(seg_flows6, &key);
+		seg_flow_key(pkt, port_id, dir, service, &key.v6);
+		flow = seg_map_lookup(seg_flows6, &key.v6);
 		if (flow)
-			*read = seg_flow_read(flow, &key, sizeof(key), generation);
+			*read = seg_flow_read(flow, &key, sizeof(key.v6), dir, generation);
 	}
 	return flow;
-}
-
-/* Of a denied service there is one entry for every source port, or ICMP identifier: they are 0 in its key. */
-SEG_INLINE struct seg_flow_ports seg_flow_service(const struct seg_pkt *pkt)
-{
-	if (pkt->icmp_type)
-		return (struct seg_flow_ports){ .sport = pkt->sport };
-	return (struct seg_flow_ports){ .dport = pkt->dport };
 }
 
 /* Whether the packet may be the first of a flow, which the service's denial holds for. */
@@ -83,95 +121,131 @@ SEG_INLINE int seg_flow_begins(const struct seg_pkt *pkt)
 	return pkt->opens || (pkt->proto != IPPROTO_TCP && pkt->proto != IPPROTO_SCTP);
 }
 
+/* Returns the number that is written in the two bytes. */
+SEG_INLINE __u16 seg_flow_first(const struct seg_flow *flow)
+{
+	return (__u16)(flow->settle[0] | flow->settle[1] << 8);
+}
+
 /* Linux may answer data with a RST while another CPU handles the ACK that completes the handshake:
  * inet_ehash_insert() unlinks the request before it links the child, so a lookup in between finds only the
  * listener. The SYN that the engine sends on is handled on the engine's CPU, and so is everything up to that ACK; the
  * initiator's next packet comes from its own CPU. Through the engine that packet arrives after the ACK. */
-SEG_INLINE int seg_defers_opening(struct seg_flow *flow)
+SEG_INLINE int seg_defers_opening(struct seg_flow *flow, __u8 dir)
 {
 	__u16 cpu = (__u16)bpf_get_smp_processor_id();
 
-	if (!flow->packets) {
-		flow->progress = cpu;
+	if (!flow->packets[SEG_WAY(dir)]) {
+		flow->settle[0] = (__u8)cpu;
+		flow->settle[1] = (__u8)(cpu >> 8);
 		return 0;
 	}
-	flow->phase = SEG_FLOW_STEADY;
-	return flow->progress != cpu;
+	flow->ways[SEG_WAY(dir)].phase = SEG_FLOW_STEADY;
+	return seg_flow_first(flow) != cpu;
 }
 
-/* Packets from before the verdict may still wait for the engine, and a later packet must not overtake them. So the flow
- * stays with the engine until it pauses for long enough, unless the engine is down or overloaded. */
-SEG_INLINE int seg_defers_settling(struct seg_flow *flow, const struct seg_pkt *pkt)
-{
-	const __s64 pause = pkt->proto == IPPROTO_TCP ? SEG_SETTLE_TCP_NS : SEG_SETTLE_NS;
-	const struct seg_control *control = seg_control_of(seg_pair(pkt));
-	__u64 now = bpf_ktime_get_ns();
-	/* Signed: the engine's clock was read later, or on another CPU. */
-	__s64 quiet = (__s64)(now - flow->last_seen_ns);
+enum seg_settle_tick {
+	SEG_SETTLE_TICKS = (SEG_SETTLE_NS >> SEG_FLOW_TICK) + 1,
+	SEG_SETTLE_TCP_TICKS = (SEG_SETTLE_TCP_NS >> SEG_FLOW_TICK) + 1,
+	SEG_SETTLE_MAX_TICKS = (SEG_SETTLE_MAX_NS >> SEG_FLOW_TICK) + 1,
+	SEG_SETTLE_PAUSE_TICKS = 240,	/* of the 256 that seg_flow.settle tells apart */
+};
 
-	if (!control || control->share_gap_ns || flow->progress >= SEG_SETTLE_PACKETS ||
-	    (__s64)(now - control->heartbeat_ns) > (__s64)control->heartbeat_timeout_ns ||
-	    quiet > SEG_SETTLE_MAX_NS ||
-	    (quiet > pause && (__s64)(control->drained_ns - flow->last_seen_ns) > 0)) {
-		flow->phase = SEG_FLOW_STEADY;
+/* Packets from before the verdict may still wait for the engine, and a later packet must not overtake them. So the
+ * direction stays with the engine until it pauses for long enough, unless the engine is down or overloaded. A pause is
+ * known modulo 67 ms: seldom one packet more goes to the engine. */
+SEG_INLINE int seg_defers_settling(struct seg_flow *flow, const struct seg_pkt *pkt, __u8 dir)
+{
+	const __u32 pause = pkt->proto == IPPROTO_TCP ? SEG_SETTLE_TCP_TICKS : SEG_SETTLE_TICKS;
+	const struct seg_control *control = seg_control_of(seg_pair(pkt));
+	__u64 now_ns = bpf_ktime_get_ns();
+	__u32 now = (__u32)(now_ns >> SEG_FLOW_TICK);
+	__u32 quiet = (__u8)(now - flow->settle[SEG_WAY(dir)]);
+
+	/* The engine's clock was read later, or on another CPU. */
+	if (quiet > SEG_SETTLE_PAUSE_TICKS)
+		quiet = 0;
+	if (!control || control->share_gap_ns || flow->packets[SEG_WAY(dir)] >> SEG_FLOW_SETTLED >= SEG_SETTLE_PACKETS ||
+	    (__s64)(now_ns - control->heartbeat_ns) > (__s64)control->heartbeat_timeout_ns ||
+	    (__s32)(now - flow->last_seen) > SEG_SETTLE_MAX_TICKS ||
+	    (quiet > pause && (__s32)((__u32)(control->drained_ns >> SEG_FLOW_TICK) - (now - quiet)) > 0)) {
+		flow->ways[SEG_WAY(dir)].phase = SEG_FLOW_STEADY;
 		return 0;
 	}
-	flow->progress++;
-	flow->last_seen_ns = now;
+	__sync_fetch_and_add(&flow->packets[SEG_WAY(dir)], 1ULL << SEG_FLOW_SETTLED);
+	flow->settle[SEG_WAY(dir)] = (__u8)now;
+	flow->last_seen = now;
 	return 1;
 }
 
-SEG_INLINE int seg_must_defer_to_engine(struct seg_flow *flow, const struct seg_pkt *pkt)
+SEG_INLINE int seg_must_defer_to_engine(struct seg_flow *flow, const struct seg_pkt *pkt, __u8 dir)
 {
-	if (flow->phase == SEG_FLOW_STEADY)
+	const __u8 phase = flow->ways[SEG_WAY(dir)].phase;
+
+	if (phase == SEG_FLOW_STEADY)
 		return 0;
-	return flow->phase == SEG_FLOW_OPENING ? seg_defers_opening(flow) : seg_defers_settling(flow, pkt);
+	return phase == SEG_FLOW_OPENING ? seg_defers_opening(flow, dir) : seg_defers_settling(flow, pkt, dir);
 }
 
-/* Returns the key of the packet's flow, in the form that both families share. */
-SEG_INLINE struct seg_flow_key6 seg_flow_key(const struct seg_pkt *pkt, __u16 port_id, __u8 dir)
+SEG_INLINE __u32 seg_flow_timeout_s(const struct seg_pkt *pkt)
 {
-	struct seg_flow_key6 key = {
-		.port_id = port_id, .dir = dir, .proto = pkt->proto, .sport = pkt->sport, .dport = pkt->dport,
-	};
+	switch (pkt->proto) {
+	case IPPROTO_TCP:
+		return SEG_TIMEOUT_TCP_S;
+	case IPPROTO_UDP:
+		return SEG_TIMEOUT_UDP_S;
+	case IPPROTO_ICMP:
+	case SEG_IP6_ICMP:
+		return SEG_TIMEOUT_ICMP_S;
+	case IPPROTO_SCTP:
+		return SEG_TIMEOUT_SCTP_S;
+	default:
+		return SEG_TIMEOUT_OTHER_S;
+	}
+}
 
-	__builtin_memcpy(key.saddr, pkt->saddr, sizeof(key.saddr));
-	__builtin_memcpy(key.daddr, pkt->daddr, sizeof(key.daddr));
-	return key;
+SEG_INLINE int seg_flow_has_timed_out(const struct seg_flow *flow, const struct seg_pkt *pkt, __u64 now)
+{
+	const __u32 most = (__u32)(seg_flow_timeout_s(pkt) * 1000000000ULL >> SEG_FLOW_TICK);
+
+	return (__u32)(now >> SEG_FLOW_TICK) - flow->last_seen + SEG_FLOW_AHEAD > most + SEG_FLOW_AHEAD;
 }
 
 /* Emits a close event without waking the engine, because no packet waits for it. */
 SEG_INLINE void seg_flow_close(struct seg_flow *flow, const struct seg_pkt *pkt, __u64 session, __u16 port_id,
 			       __u8 dir)
 {
+	struct seg_flow_way *way = &flow->ways[SEG_WAY(dir)];
 	struct seg_close_event *end;
 	__u32 worker;
 	void *ring;
 
-	if (flow->closed & pkt->closes)
+	if (way->closed & pkt->closes)
 		return;
-	flow->closed |= pkt->closes;
+	way->closed |= pkt->closes;
 	worker = seg_worker_of(seg_pair(pkt));
 	ring = seg_map_lookup(seg_closes, &worker);
 	end = ring ? bpf_ringbuf_reserve(ring, sizeof(*end), 0) : NULL;
 	if (!end)
 		return;
-	*end = (struct seg_close_event){
-		.session = session, .key = seg_flow_key(pkt, port_id, dir),
-		.family = pkt->family, .close = pkt->closes,
-	};
+	end->session = session;
+	seg_flow_key(pkt, port_id, dir, 0, &end->key);
+	end->family = pkt->family;
+	end->dir = dir;
+	end->close = pkt->closes;
+	__builtin_memset(end->pad, 0, sizeof(end->pad));
 	bpf_ringbuf_submit(end, BPF_RB_NO_WAKEUP);
 }
 
 SEG_INLINE int seg_flow_verdict(struct __sk_buff *skb, struct seg_pkt *pkt, __u16 port_id,
-				__u8 dir)
+				const __u8 dir)
 {
 	__u32 index = port_id;
 	const __u64 *current;
 	__u64 generation, now;
-	struct seg_flow_ports ports = { pkt->sport, pkt->dport };
 	struct seg_flow_read read = { 0 };
 	struct seg_flow *flow = NULL;
+	struct seg_flow_way *way;
 	int service = 0;
 
 	if (!(pkt->decidable || pkt->opens) || pkt->deferred)
@@ -185,30 +259,30 @@ SEG_INLINE int seg_flow_verdict(struct __sk_buff *skb, struct seg_pkt *pkt, __u1
 		service = i || !pkt->decidable;
 		if (service && !seg_flow_begins(pkt))
 			return SEG_R_NONE;
-		if (service)
-			ports = seg_flow_service(pkt);
-		flow = seg_flow_find(pkt, ports, port_id, dir, generation, &read);
+		flow = seg_flow_find(pkt, service, port_id, dir, generation, &read);
 	}
 	pkt->known = flow && !service;
 	if (!flow || !read.verdict || (service && read.verdict != SEG_VERDICT_DENY))
 		return SEG_R_NONE;
+	way = &flow->ways[SEG_WAY(dir)];
+	/* The coarse clock lags by a tick at most and is 10 ns cheaper. */
 	now = bpf_ktime_get_coarse_ns();
-	/* The coarse clock lags by a tick at most and is 10 ns cheaper. Signed, because the engine or another CPU
-	 * may have written a later time. */
-	if ((__s64)(now - flow->last_seen_ns) > flow->timeout_s * 1000000000LL)
+	if (seg_flow_has_timed_out(flow, pkt, now))
 		return SEG_R_NONE;
 	/* The engine answers the connection that it blocked. */
 	if (pkt->closes && read.verdict == SEG_VERDICT_DENY)
 		return SEG_R_NONE;
-	if (seg_must_defer_to_engine(flow, pkt))
+	if (seg_must_defer_to_engine(flow, pkt, dir))
 		return SEG_R_NONE;
-	flow->last_seen_ns = now;
-	/* Two CPUs may count for one entry. */
-	__sync_fetch_and_add(&flow->packets, 1);
-	__sync_fetch_and_add(&flow->bytes, skb->len);
-	/* Written once, because CPUs share the cache line. */
-	if (!flow->payload && (service ? (pkt->icmp_type ? pkt->dport : pkt->sport) != flow->progress : pkt->payload))
-		flow->payload = 1;
+	/* Once in a tick of the coarse clock, because CPUs share the cache line, which for IPv6 is not that of the counters. */
+	if (flow->last_seen != (__u32)(now >> SEG_FLOW_TICK))
+		flow->last_seen = (__u32)(now >> SEG_FLOW_TICK);
+	/* Two CPUs may count for one direction. */
+	__sync_fetch_and_add(&flow->packets[SEG_WAY(dir)], 1);
+	__sync_fetch_and_add(&flow->bytes[SEG_WAY(dir)], skb->len);
+	/* Written once, likewise. */
+	if (!way->payload && (service ? seg_flow_first(flow) != (pkt->icmp_type ? pkt->dport : pkt->sport) : pkt->payload))
+		way->payload = 1;
 	if (pkt->closes)
 		seg_flow_close(flow, pkt, read.session, port_id, dir);
 	return read.verdict == SEG_VERDICT_ALLOW ? SEG_R_FLOW_ALLOW : SEG_R_FLOW_DENY;

@@ -19,7 +19,6 @@
 #define seg_map_lookup(name, key) bpf_map_lookup_elem_(SEG_MAP(name), key)
 #define seg_map_create(name, key, value) \
 	bpf_map_update_elem_(SEG_MAP(name), key, value, BPF_NOEXIST)
-#define seg_map_delete(name, key) bpf_map_delete_elem_(SEG_MAP(name), key)
 
 /* No variable is used: the declaration makes clang write the layouts of the map into the programs' BTF, where the
  * kernel shows them and the tests compare them. bcc knows the section and the name. Of an array of maps: the maps in it. */

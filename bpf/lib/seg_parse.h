@@ -25,7 +25,7 @@ struct seg_pkt {
 	__u8 proto;		/* of the last header reached */
 	__u8 saddr[16];
 	__u8 daddr[16];
-	__u16 sport;		/* network order; as in the flow keys */
+	__u16 sport;		/* network order. ICMP: type << 8 | code, and an echo's identifier */
 	__u16 dport;
 	__u8 hop_limit;
 	__u8 icmp_type;
@@ -171,8 +171,8 @@ SEG_INLINE int seg_parse_l4(struct __sk_buff *skb, struct seg_pkt *pkt)
 			pkt->decidable = icmp.type == SEG_ICMP_ECHO || icmp.type == SEG_ICMP_ECHO_REPLY;
 		else
 			pkt->decidable = icmp.type == SEG_ICMP6_ECHO || icmp.type == SEG_ICMP6_ECHO_REPLY;
-		if (pkt->decidable)
-			pkt->dport = icmp.id;
+		pkt->dport = pkt->decidable ? icmp.id : 0;
+		pkt->decidable &= !icmp.code;
 		if (seg_is_icmp_error(pkt->family, icmp.type) && (pkt->family == SEG_FAMILY_IPV4 || !pkt->options))
 			pkt->quotes = seg_read_quoted(skb, pkt->family, pkt->l4 + sizeof(icmp), &pkt->quoted) >= 0;
 		return SEG_R_NONE;

@@ -13,7 +13,7 @@ All errors are reported together, each with the path of its field, as for a poli
       - selector: {name: "*"}
     history: {max-mib: 256, max-days: 7}                # flows and events on disk; these: the default
     workers: 2                                          # engines that share the packets; default: one per four CPUs
-    flow-map: {max-entries: 100000}                     # verdicts in the kernel, two to a flow; default: its size
+    flow-map: {max-entries: 100000}                     # flows that the kernel decides; default: its size
 """
 
 from __future__ import annotations

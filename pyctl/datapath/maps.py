@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -148,18 +149,14 @@ def _flows(family: int) -> Callable[[bpf.Map], Iterator[Row]]:
             flow = abi.unpack("seg_flow", value)
             yield {
                 "port_id": key.port_id,
-                "direction": DIRECTIONS.get(key.dir, str(key.dir)),
                 "protocol": protocol_name(key.proto),
-                "source": address_text(family, _field(key, "saddr")),
-                "destination": address_text(family, _field(key, "daddr")),
-                **_ports_of(key, flow.verdict),
-                "verdict": VERDICTS.get(flow.verdict, str(flow.verdict)),
-                "generation": flow.generation,
-                "last_seen_ns": flow.last_seen_ns,
-                "timeout_ns": flow.timeout_s * 10**9,
-                "packets": flow.packets,
-                "bytes": flow.bytes,
-                "closed": [word for bit, word in CLOSES.items() if flow.closed & bit],
+                "local": address_text(family, _field(key, "local")),
+                "remote": address_text(family, _field(key, "remote")),
+                **_ports_of(key, flow),
+                **_way(flow, "egress"),
+                **_way(flow, "ingress"),
+                "last_seen_ns": _seen_ns(flow.last_seen),
+                "timeout_ns": _timeout_s(key.proto) * 10**9,
             }
 
     return decode
@@ -174,6 +171,35 @@ def _classes(opened: bpf.Map) -> Iterator[Row]:
             "network": f"{address}/{key.prefix_len - 40}",
             "class": _index(value) or "ask",
         }
+
+
+def _way(flow: Any, direction: str) -> Row:
+    """Return what the entry says of one direction; verdict None: it is the engine's."""
+    at = _NUMBERS[direction] - _NUMBERS["egress"]
+    way = flow.ways[at]
+    found = {
+        "verdict": VERDICTS.get(way.verdict, str(way.verdict)) if way.verdict else None,
+        "packets": flow.packets[at] % (1 << abi.constant("SEG_FLOW_SETTLED")),
+        "bytes": flow.bytes[at],
+        "closed": [word for bit, word in CLOSES.items() if way.closed & bit],
+    }
+    return {f"{direction}_{name}": value for name, value in found.items()}
+
+
+_NUMBERS = {word: number for number, word in DIRECTIONS.items()}
+
+
+def _seen_ns(tick: int) -> int:
+    """Return the last time whose tick has these 32 bits."""
+    shift = abi.constant("SEG_FLOW_TICK")
+    now = (time.monotonic_ns() >> shift) + abi.constant("SEG_FLOW_AHEAD")
+    return (now - (now - tick) % 2**32) << shift
+
+
+def _timeout_s(proto: int) -> int:
+    name = "ICMP" if protocol_name(proto) in ICMP else protocol_name(proto).upper()
+    known = name if name in ("TCP", "SCTP", "UDP", "ICMP") else "OTHER"
+    return abi.constant(f"SEG_TIMEOUT_{known}_S")
 
 
 def _services(opened: bpf.Map) -> Iterator[Row]:
@@ -194,14 +220,16 @@ def _services(opened: bpf.Map) -> Iterator[Row]:
         }
 
 
-def _ports_of(key: Any, verdict: int) -> Row:
+def _ports_of(key: Any, flow: Any) -> Row:
     """Return the key's ports; that of a denied service has 0 for any."""
-    sport, dport = socket.ntohs(key.sport), socket.ntohs(key.dport)
-    every = "any" if VERDICTS.get(verdict) == "deny" else 0
+    local, remote = socket.ntohs(key.local_port), socket.ntohs(key.remote_port)
+    denies = any(VERDICTS.get(way.verdict) == "deny" for way in flow.ways)
+    every = "any" if denies else 0
     if protocol_name(key.proto) in ICMP:
-        ident = dport or every
-        return {"icmp_type": sport >> 8, "icmp_code": sport & 0xFF, "icmp_id": ident}
-    return {"source_port": sport or every, "destination_port": dport}
+        asked = DIRECTIONS.get(remote >> 8, str(remote >> 8))
+        ident = local or every
+        return {"icmp_type": remote & 0xFF, "icmp_id": ident, "direction": asked}
+    return {"local_port": local or every, "remote_port": remote or every}
 
 
 _STEERED = {

@@ -38,42 +38,34 @@ def decide(wiring: Wiring, version: int) -> None:
         socket.inet_pton(socket.AF_INET if version == 4 else socket.AF_INET6, ip)
         for ip in ADDRESSES[version]
     )
-    for pair, ways in (
-        (wiring.pairs[0], ("EGRESS", "INGRESS")),
-        (wiring.pairs[1], ("INGRESS", "EGRESS")),
+    for pair, ends in (
+        (wiring.pairs[0], ((first, CLIENT_PORT), (second, SERVER_PORT))),
+        (wiring.pairs[1], ((second, SERVER_PORT), (first, CLIENT_PORT))),
     ):
         wiring.driver.publish({pair.port_id: GENERATION})
-        for way, (src, dst, sport, dport) in zip(
-            ways,
-            (
-                (first, second, CLIENT_PORT, SERVER_PORT),
-                (second, first, SERVER_PORT, CLIENT_PORT),
-            ),
-            strict=True,
-        ):
-            raw = {"saddr": src, "daddr": dst}
-            key = abi.pack(
-                f"seg_flow_key{version}",
-                port_id=pair.port_id,
-                dir=abi.constant(f"SEG_DIR_{way}"),
-                proto=6,
-                sport=socket.htons(sport),
-                dport=socket.htons(dport),
-                **{
-                    k: int.from_bytes(v, "little") if version == 4 else list(v)
-                    for k, v in raw.items()
-                },
-            )
-            flow = pack_flow(
-                key,
-                SECRET,
-                generation=GENERATION,
-                last_seen_ns=time.monotonic_ns(),
-                timeout_s=3600,
-                verdict=abi.constant("SEG_VERDICT_ALLOW"),
-            )
-            with open_map(wiring.instance, f"seg_flows{version}") as flows:
-                flows.update(key, flow)
+        (local, local_port), (remote, remote_port) = ends
+        raw = {"local": local, "remote": remote}
+        key = abi.pack(
+            f"seg_flow_key{version}",
+            port_id=pair.port_id,
+            proto=6,
+            local_port=socket.htons(local_port),
+            remote_port=socket.htons(remote_port),
+            **{
+                k: int.from_bytes(v, "little") if version == 4 else list(v)
+                for k, v in raw.items()
+            },
+        )
+        flow = pack_flow(
+            key,
+            SECRET,
+            generation=GENERATION,
+            last_seen=time.monotonic_ns() >> abi.constant("SEG_FLOW_TICK") & 0xFFFFFFFF,
+            egress_verdict=abi.constant("SEG_VERDICT_ALLOW"),
+            ingress_verdict=abi.constant("SEG_VERDICT_ALLOW"),
+        )
+        with open_map(wiring.instance, f"seg_flows{version}") as flows:
+            flows.update(key, flow)
 
 
 @pytest.fixture
@@ -89,9 +81,10 @@ def test_a_decided_flow_bypasses_the_engine(two_pods: Wiring, version):
     # SYN twice (as egress and as ingress); FIN may not have come by yet.
     assert len(two_pods.inspected()) <= 8
     rows = dump_maps(two_pods.instance, f"seg_flows{version}")[f"seg_flows{version}"]
-    outward = [row for row in rows if row["source_port"] == CLIENT_PORT]
-    assert [row["verdict"] for row in outward] == ["allow", "allow"]
-    assert all(row["bytes"] > 100 << 20 for row in outward)
+    out = {CLIENT_PORT: "egress", SERVER_PORT: "ingress"}
+    outward = {out[row["local_port"]]: row for row in rows}
+    assert {row[f"{way}_verdict"] for way, row in outward.items()} == {"allow"}
+    assert all(row[f"{way}_bytes"] > 100 << 20 for way, row in outward.items())
     assert two_pods.counters(0)["flow_allow"].bytes > 100 << 20
 
 

@@ -171,7 +171,7 @@ def test_a_full_flow_table_leaves_flows_with_the_engine(agent_with, pods, tmp_pa
     """What is allowed flows on, what is denied stays denied, and all of it is counted and shown."""
     web, client = pods
     config = tmp_path / "agent.yaml"
-    config.write_text("apiVersion: segctl/v1\nflow-map: {max-entries: 4}\n")
+    config.write_text("apiVersion: segctl/v1\nflow-map: {max-entries: 2}\n")
     agent = agent_with("--config", str(config))
     agent.attach(web, "web")
     agent.policy(POLICY)
@@ -182,11 +182,11 @@ def test_a_full_flow_table_leaves_flows_with_the_engine(agent_with, pods, tmp_pa
     assert traffic.tcp_try(client, IP, DENIED) == "silence"
     assert traffic.udp_try(client, IP, DENIED) == "silence"
     found = agent.client.workload("web")["flow_map"]
-    assert (found["entries"], found["capacity"]) == (4, 4)
+    assert (found["entries"], found["capacity"]) == (2, 2)
     assert found["refused"] >= 3
-    assert "4 of 4; evicted" in agent.cli("show", "web").stdout
-    assert "4 of 4; evicted" in agent.cli("agent", "status").stdout
-    assert "seg_flows4: 4 of " in agent.cli("dump-maps", "seg_flows4").stdout
+    assert "2 of 2; evicted" in agent.cli("show", "web").stdout
+    assert "2 of 2; evicted" in agent.cli("agent", "status").stdout
+    assert "seg_flows4: 2 of " in agent.cli("dump-maps", "seg_flows4").stdout
     agent.policy(POLICY.replace("allow", "deny"))
     for talk in talks:
         assert "error" in talk.said("denied by now")
@@ -194,7 +194,7 @@ def test_a_full_flow_table_leaves_flows_with_the_engine(agent_with, pods, tmp_pa
 
 def test_a_flow_map_that_is_full_itself_is_the_same(engine_lab):
     """The kernel says so then, and not a limit of ours."""
-    maps = engine_lab.pin_maps(entries=8)
+    maps = engine_lab.pin_maps(entries=4)
     allowed = PortRule(1, Direction.EGRESS, None, 17, 5000, 5000, Action.ALLOW)
     client = engine_lab.start((allowed,), default=Action.DENY)
     client.open_maps()
@@ -212,7 +212,7 @@ def test_a_flow_map_that_is_full_itself_is_the_same(engine_lab):
     assert sorted(one.frame for one in seen) == sorted(frames)
     assert engine_lab.tap.read() == []
     stats = client.cache_stats(LAB_PORT)
-    assert stats["entries"] == len(list(maps["seg_flows4"].entry_keys())) <= 8
+    assert stats["entries"] == len(list(maps["seg_flows4"].entry_keys())) <= 4
     assert stats["refused"] >= 16
 
 

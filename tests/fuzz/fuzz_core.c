@@ -35,12 +35,13 @@ static int world_send(void *ctx, const struct sg_frame *frame)
 	return world->sent % 97 ? 0 : -100;
 }
 
-static int world_put(void *ctx, int family, const void *key, const struct seg_flow *flow)
+static int world_put(void *ctx, int family, const void *key, const struct seg_flow *flow, uint64_t generation)
 {
 	struct world *world = ctx;
 
 	(void)family;
 	(void)key;
+	(void)generation;
 	world->session = flow->session;
 	return ++world->puts % 13 ? 0 : -7;
 }
@@ -50,9 +51,11 @@ static int world_get(void *ctx, int family, const void *key, struct seg_flow *fl
 	(void)family;
 	(void)key;
 	memset(flow, 0, sizeof(*flow));
-	flow->packets = ((struct world *)ctx)->puts % 3;
-	flow->payload = flow->packets == 2;
-	flow->closed = ((struct world *)ctx)->puts % 17 < 14 ? 0 : (uint8_t)(((struct world *)ctx)->puts % 4);
+	for (int i = 0; i < 2; i++) {
+		flow->packets[i] = (((struct world *)ctx)->puts + (unsigned)i) % 3;
+		flow->ways[i].payload = flow->packets[i] == 2;
+		flow->ways[i].closed = ((struct world *)ctx)->puts % 17 < 14 ? 0 : ((struct world *)ctx)->puts & 3;
+	}
 	return 0;
 }
 
@@ -95,14 +98,25 @@ static void world_credit(void *ctx, __u16 port_id, __s64 connections)
 		abort();
 }
 
+/* The key of a connection of the service, from one of eight ports. */
+static struct seg_flow_key6 key_of(const struct seg_service_key *of, uint8_t choice)
+{
+	int out = of->dir == SEG_DIR_EGRESS;
+	struct seg_flow_key6 key = { .port_id = of->port_id, .proto = of->proto };
+
+	memcpy(key.local, of->local, 16);
+	key.local_port = out ? choice & 7 : of->service_port;
+	key.remote_port = out ? of->service_port : choice & 7;
+	return key;
+}
+
 /* A program opens a connection of the service, or tells of one once more. */
 static void open_one(struct sg_core *core, struct world *world, uint8_t choice, uint64_t now)
 {
 	const struct seg_service_key *of = &world->service;
 	struct seg_open_event event = {
 		.generation = choice >> 6, .rule_key = choice, .rule_id = choice >> 4, .family = of->family,
-		.key = { .port_id = of->port_id, .dir = of->dir, .proto = of->proto, .sport = choice & 7,
-			 .dport = of->service_port },
+		.dir = of->dir, .key = key_of(of, choice),
 	};
 
 	if (!of->family)
@@ -110,7 +124,6 @@ static void open_one(struct sg_core *core, struct world *world, uint8_t choice, 
 	if (!(choice & 8) || !world->opened)
 		world->opened = now | SEG_OPENED_BY_KERNEL;
 	event.session = world->opened;
-	memcpy(of->dir == SEG_DIR_EGRESS ? event.key.saddr : event.key.daddr, of->local, 16);
 	sg_core_open_event(core, &event, now);
 }
 
@@ -218,19 +231,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (command >= 0xfa) {
 			struct seg_close_event told = {
 				.session = world.session ^ (choice >> 4 ? 0 : (uint64_t)choice << (choice & 32)),
-				.key = { .dir = choice >> 2 }, .close = choice,
+				.dir = choice >> 2, .close = choice,
 			};
 
 			if (choice & 64 && world.opened) {
 				told.session = world.opened;
 				told.family = world.service.family;
-				told.key.port_id = world.service.port_id;
-				told.key.proto = world.service.proto;
-				told.key.sport = choice & 7;
-				told.key.dport = world.service.service_port;
-				told.key.dir = 1 + (choice >> 2 & 1);
-				memcpy(world.service.dir == SEG_DIR_EGRESS ? told.key.saddr : told.key.daddr,
-				       world.service.local, 16);
+				told.key = key_of(&world.service, choice);
+				told.dir = 1 + (choice >> 2 & 1);
 			}
 
 			at += 2;

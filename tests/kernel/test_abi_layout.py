@@ -16,7 +16,7 @@ STRUCTS = abi.ffi.list_types()[1]
 
 
 def btf_structs(blob: bytes) -> dict[str, tuple[int, dict[str, int]]]:
-    """name → (bytes, {member: offset}) of every struct in a BTF blob."""
+    """name → (bytes, {member: offset in bits}) of every struct in a BTF blob."""
     _, _, _, header, types, type_bytes, names, _ = struct.unpack_from("=HBBIIIII", blob)
     at, end = header + types, header + types + type_bytes
 
@@ -33,7 +33,7 @@ def btf_structs(blob: bytes) -> dict[str, tuple[int, dict[str, int]]]:
             members = {}
             for number in range(count):
                 member, _, bits = struct.unpack_from("=III", blob, at + 12 * number)
-                members[name(member)] = (bits & 0xFFFFFF if info >> 31 else bits) // 8
+                members[name(member)] = bits & 0xFFFFFF if info >> 31 else bits
             found[name(label)] = size, members
         at += TRAILER.get(kind, 0) if kind != 15 else 0
         at += PER_MEMBER.get(kind, 0) * count
@@ -53,7 +53,7 @@ def test_btf_agrees_with_python(layouts, name):
     size, members = layouts[name]
     assert size == abi.sizeof(name)
     ours = {
-        member: abi.ffi.offsetof(f"struct {name}", member)
-        for member, _ in abi.ffi.typeof(f"struct {name}").fields
+        member: 8 * at.offset + max(0, at.bitshift)
+        for member, at in abi.ffi.typeof(f"struct {name}").fields
     }
     assert members == ours

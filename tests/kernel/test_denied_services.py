@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-import socket
+import time
 
 import pytest
 
-from pyctl import abi
 from tests.kernel import frames as f
 from tests.kernel.conftest import GENERATION, OTHER_PORT, Lab
-from tests.kernel.test_flows import (
-    DIR,
-    ECHO,
-    ECHO6,
-    ICMP,
-    ICMP6,
-    SCTP,
-    SHOT,
-    TCP,
-    UDP,
-    WAY,
-    entry,
-    key,
-    put,
-    steer,
-)
+from tests.kernel.entries import DIR, ICMP, ICMP6, TCP, UDP, WAY, entry, key, put
+from tests.kernel.test_flows import ECHO, ECHO6, SCTP, SHOT, steer
 
 BOTH_HOOKS = pytest.mark.parametrize("hook", ["vex", "vin"])
 SERVICE = (0, f.SERVER)
+LONG_AGO = (time.monotonic_ns() - 1201 * 10**9 >> 18) & 0xFFFFFFFF
 DENIED = [
     ("syn", 4, TCP, SERVICE, lambda w: f.ip(w) / f.tcp("S")),
     ("syn6", 6, TCP, SERVICE, lambda w: f.ip(w, 6) / f.tcp("S")),
@@ -61,7 +47,7 @@ def test_what_is_for_a_denied_service_is_dropped_and_counted(
     got = kernel.run(hook, frame, times=3)
     assert (got.verdict, got.reason) == (SHOT, "flow_deny")
     assert got.reasons["flow_deny"].packets == 3
-    after = entry(kernel, version, service)
+    after = entry(kernel, version, service, hook)
     assert (after.packets, after.bytes) == (3, 3 * len(frame))
 
 
@@ -80,7 +66,7 @@ def test_nothing_is_allowed_by_such_an_entry(
     ("name", "change"),
     [
         ("another generation", {"generation": GENERATION - 1}),
-        ("timed out", {"timeout_s": 1, "last_seen_ns": 1}),
+        ("timed out", {"last_seen": LONG_AGO}),
         ("another element's seal", {"seal": 1}),
     ],
 )
@@ -97,17 +83,16 @@ def test_a_denial_that_does_not_hold_is_none(kernel: Lab, hook, name, change):
         ("another service", (0, f.SERVER + 1), {}),
         ("another port's", SERVICE, {"port_id": OTHER_PORT}),
         ("another protocol", SERVICE, {"proto": UDP}),
-        ("the other direction's", SERVICE, {"dir": 0}),
+        ("the other direction's", SERVICE, {"direction": 0}),
         ("another source port's", (1, f.SERVER), {}),
         ("the packet's source port's", (f.CLIENT, 0), {}),
     ],
 )
 def test_only_the_very_service_is_denied(kernel: Lab, hook, name, ports, change):
     steer(kernel, hook)
-    if "dir" in change:
-        other = DIR["vin" if hook == "vex" else "vex"]
-        change = {"dir": abi.constant(f"SEG_DIR_{other.upper()}")}
-    put(kernel, 4, key(hook, 4, **{"proto": TCP, **change}, sport=ports[0], dport=ports[1]), "deny")  # fmt: skip
+    fields = {"proto": TCP, "sport": ports[0], "dport": ports[1], **change}
+    ways = {} if fields.pop("direction", 1) else {f"{DIR[hook]}_verdict": 0}
+    put(kernel, 4, key(hook, 4, **fields), "deny", **ways)
     assert kernel.run(hook, frame_of(hook, DENIED[0][4])).reason == "to_engine"
 
 
@@ -144,12 +129,12 @@ def test_a_flows_own_entry_comes_first(kernel: Lab, hook, word):
     put(kernel, 4, key(hook, 4, UDP), word)
     frame = frame_of(hook, DENIED[5][4])
     assert kernel.run(hook, frame).reason == f"flow_{word}"
-    assert entry(kernel, 4, key(hook, 4, UDP, *SERVICE)).packets == 0
+    assert entry(kernel, 4, key(hook, 4, UDP, *SERVICE), hook).packets == 0
 
 
 @BOTH_HOOKS
 @pytest.mark.parametrize(
-    "change", [{"generation": GENERATION - 1}, {"timeout_s": 1, "last_seen_ns": 1}]
+    "change", [{"generation": GENERATION - 1}, {"last_seen": LONG_AGO}]
 )
 def test_a_flows_own_entry_that_holds_no_longer_asks_the_engine(
     kernel: Lab, hook, change
@@ -161,18 +146,18 @@ def test_a_flows_own_entry_that_holds_no_longer_asks_the_engine(
 
 
 @pytest.mark.parametrize(
-    ("ports", "progress", "make"),
+    ("ports", "first", "make"),
     [(SERVICE, f.CLIENT, DENIED[0][4]), ((ECHO[0], 0), ECHO[1], DENIED[7][4])],
     ids=["TCP", "ICMP"],
 )
-def test_whether_another_source_port_came_is_marked(kernel: Lab, ports, progress, make):
+def test_whether_another_source_port_came_is_marked(kernel: Lab, ports, first, make):
     steer(kernel, "vex")
     proto = TCP if ports == SERVICE else ICMP
     name = key("vex", 4, proto, *ports)
-    for first, several in ((progress, 0), (progress + 1, 1)):
-        put(kernel, 4, name, "deny", progress=socket.htons(first))
+    for port, several in ((first, 0), (first + 1, 1)):
+        put(kernel, 4, name, "deny", settle=list(port.to_bytes(2, "big")))
         kernel.run("vex", frame_of("vex", make))
-        assert entry(kernel, 4, name).payload == several
+        assert entry(kernel, 4, name, "vex").payload == several
 
 
 def test_a_denied_service_is_denied_without_an_engine_too(kernel: Lab):

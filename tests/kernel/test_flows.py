@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
-import socket
 import time
 from collections.abc import Iterator
 
@@ -14,61 +12,27 @@ from pyctl.datapath.pins import open_map
 from pyctl.platform.bpf.ring import RingReader
 from tests import packets
 from tests.kernel import frames as f
-from tests.kernel.conftest import GENERATION, OTHER_PORT, PORT, SECRET, Lab
-from tests.lab.datapath.flow_entry import pack_flow
+from tests.kernel.conftest import GENERATION, OTHER_PORT, Lab
+from tests.kernel.entries import (
+    BACK,
+    DIR,
+    ICMP,
+    ICMP6,
+    NUMBER,
+    SETTLED,
+    TCP,
+    UDP,
+    WAY,
+    entry,
+    key,
+    put,
+    shared_key,
+    tick,
+)
 from tests.lab.pace import wait_for
 
 SHOT, REDIRECT = 2, 7
-WAY = {"vex": "in", "vin": "out"}
-DIR = {"vex": "ingress", "vin": "egress"}
-TCP, UDP, ICMP, ICMP6 = 6, 17, 1, 58
 GRE, ESP, SCTP, MOBILITY = 47, 50, 132, 135
-HOUR = 3600
-
-
-def key(hook, version, proto, sport=f.CLIENT, dport=f.SERVER, *, port_id=PORT, **other):
-    """The flow key of a frame of `frames.link(WAY[hook])`."""
-    ends = f.ends(WAY[hook], version)
-    raw = {name: ipaddress.ip_address(ends[name]).packed for name in ("src", "dst")}
-    if version == 4:
-        addresses = {
-            f"{end}addr": int.from_bytes(raw[name], "little")
-            for end, name in (("s", "src"), ("d", "dst"))
-        }
-    else:
-        addresses = {"saddr": list(raw["src"]), "daddr": list(raw["dst"])}
-    fields = {
-        "port_id": port_id,
-        "dir": abi.constant(f"SEG_DIR_{DIR[hook].upper()}"),
-        "proto": proto,
-        "sport": socket.htons(sport),
-        "dport": socket.htons(dport),
-        **addresses,
-        **other,
-    }
-    return abi.pack(f"seg_flow_key{version}", **fields)
-
-
-def entry_of(name, word="allow", **flow):
-    """The bytes of an entry of the current generation, seen just now."""
-    fields = {
-        "generation": GENERATION,
-        "last_seen_ns": time.monotonic_ns(),
-        "timeout_s": HOUR,
-        "verdict": abi.constant(f"SEG_VERDICT_{word.upper()}"),
-        **flow,
-    }
-    return pack_flow(name, SECRET, **fields)
-
-
-def put(kernel, version, name, word="allow", **flow):
-    """Write such an entry."""
-    kernel.write(f"seg_flows{version}", name, entry_of(name, word, **flow))
-
-
-def entry(kernel, version, name):
-    with open_map(kernel.instance, f"seg_flows{version}") as flows:
-        return abi.unpack("seg_flow", flows.lookup(name))
 
 
 def steer(kernel, hook, mode="protect"):
@@ -120,10 +84,12 @@ def test_a_live_entry_decides(
     frame = bytes(f.link(WAY[hook]) / make(WAY[hook]))
     got = kernel.run(hook, frame)
     assert (got.verdict, got.reason, got.frame) == (outcome, reason, frame)
-    after = entry(kernel, version, flow)
+    after = entry(kernel, version, flow, hook)
     assert (after.packets, after.bytes) == (1, len(frame))
     now = time.clock_gettime_ns(CLOCK_MONOTONIC_COARSE)
-    assert before <= after.last_seen_ns <= now
+    assert tick(before) <= after.last_seen <= tick(now)
+    other = entry(kernel, version, flow, BACK[hook])
+    assert (other.packets, other.bytes) == (0, 0)
 
 
 @pytest.mark.parametrize("hook", ["vex", "vin"])
@@ -132,18 +98,45 @@ def test_a_live_entry_decides(
     [
         ("another generation", {"generation": GENERATION - 1}),
         ("a later generation", {"generation": GENERATION + 1}),
-        ("timed out", {"timeout_s": 1, "last_seen_ns": 1}),
+        ("timed out", {"ago_s": 1201}),
         ("no verdict", {"verdict": 0}),
-        ("an unknown verdict", {"verdict": 9}),
+        ("an unknown verdict", {"verdict": 3}),
     ],
 )
 def test_an_entry_that_does_not_hold_is_none(kernel: Lab, hook, name, change):
     steer(kernel, hook)
-    flow = key(hook, 4, TCP)
-    put(kernel, 4, flow, **change)
+    flow, change = key(hook, 4, TCP), dict(change)
+    ago_ns = change.pop("ago_s", 0) * 10**9
+    put(kernel, 4, flow, last_seen_ns=time.monotonic_ns() - ago_ns, **change)
     frame = bytes(f.link(WAY[hook]) / f.ip(WAY[hook]) / f.tcp())
     assert kernel.run(hook, frame).reason == "to_engine"
-    assert entry(kernel, 4, flow).packets == 0
+    assert entry(kernel, 4, flow, hook).packets == 0
+
+
+@pytest.mark.parametrize(
+    ("proto", "layer", "seconds"),
+    [
+        (TCP, f.tcp(), 1200),
+        (UDP, f.udp(), 120),
+        (ICMP, f.echo(), 5),
+        (SCTP, f.sctp(), 1200),
+        (GRE, f.Raw(bytes(8)), 180),
+    ],
+)
+def test_what_was_silent_for_its_protocols_time_has_timed_out(
+    kernel: Lab, proto, layer, seconds
+):
+    steer(kernel, "vin")
+    flow = key("vin", 4, proto, *{ICMP: ECHO, GRE: (0, 0)}.get(proto, ()))
+    frame = bytes(f.link("out") / f.ip("out", proto=proto) / layer)
+    for more, reason in ((-1, "flow_allow"), (1, "to_engine")):
+        put(
+            kernel,
+            4,
+            flow,
+            last_seen_ns=time.monotonic_ns() - (seconds + more) * 10**9,
+        )
+        assert kernel.run("vin", frame).reason == reason
 
 
 def test_a_last_seen_ahead_of_this_cpus_clock_has_not_timed_out(kernel: Lab):
@@ -166,7 +159,7 @@ def test_generation_zero_caches_nothing(kernel: Lab):
     ("name", "change"),
     [
         ("another port's", {"port_id": OTHER_PORT}),
-        ("the other direction's", {"dir": 0}),
+        ("the other direction's", {}),
         ("another source port", {"sport": 1}),
         ("another protocol", {"proto": UDP}),
     ],
@@ -174,11 +167,9 @@ def test_generation_zero_caches_nothing(kernel: Lab):
 def test_only_the_very_flow_is_decided(kernel: Lab, hook, name, change):
     """A's egress allow must not carry the same addresses past B's ingress."""
     steer(kernel, hook)
-    if "dir" in change:
-        other = DIR["vin" if hook == "vex" else "vex"]
-        change = {"dir": abi.constant(f"SEG_DIR_{other.upper()}")}
     fields = {"proto": TCP, **change}
-    put(kernel, 4, key(hook, 4, **fields))
+    word = {} if change else {f"{DIR[hook]}_verdict": 0}
+    put(kernel, 4, key(hook, 4, **fields), **word)
     frame = bytes(f.link(WAY[hook]) / f.ip(WAY[hook]) / f.tcp())
     assert kernel.run(hook, frame).reason == "to_engine"
 
@@ -245,15 +236,18 @@ def test_what_ends_an_allowed_connection_passes_and_is_told_once(
     frame = bytes(f.link(WAY[hook]) / f.ip(WAY[hook]) / f.tcp(flags))
     for _ in range(3):
         assert kernel.run(hook, frame).reason == "flow_allow"
-    after = entry(kernel, 4, flow)
+    after = entry(kernel, 4, flow, hook)
     number = abi.constant(f"SEG_CLOSE_{close}")
     assert (after.packets, after.closed, after.payload) == (3, number, 0)
+    assert entry(kernel, 4, flow, BACK[hook]).closed == 0
     [told] = [abi.unpack("seg_close_event", record) for record in ends.read()]
-    way = abi.constant(f"SEG_DIR_{DIR[hook].upper()}")
-    assert (told.session, told.key.dir, told.close) == (0x1234500006789, way, number)
-    assert (told.family, told.key.port_id, told.key.proto) == (4, PORT, TCP)
-    ports = f.CLIENT, f.SERVER
-    assert tuple(map(socket.ntohs, (told.key.sport, told.key.dport))) == ports
+    assert (told.session, told.dir, told.close) == (
+        0x1234500006789,
+        NUMBER[hook],
+        number,
+    )
+    assert told.family == 4
+    assert bytes(abi.ffi.buffer(abi.ffi.addressof(told, "key"))) == shared_key(flow)
     assert kernel.copies() == []
 
 
@@ -278,7 +272,7 @@ def test_a_full_ring_of_ends_stops_nothing(kernel: Lab, ends: RingReader):
         kernel.programs["vin"].test_run(frame)
     put(kernel, 4, key("vin", 4, TCP))
     assert kernel.run("vin", frame).reason == "flow_allow"
-    assert entry(kernel, 4, key("vin", 4, TCP)).closed == 1
+    assert entry(kernel, 4, key("vin", 4, TCP), "vin").closed == 1
     told = 0
     while records := ends.read():
         told += len(records)
@@ -302,10 +296,19 @@ def test_what_follows_a_handshake_on_another_cpu_comes_behind_it(
     steer(kernel, "vin")
     flow = key("vin", 4, TCP)
     frame = bytes(f.link("out") / f.ip("out") / f.tcp("PA") / f.Raw(b"x"))
-    put(kernel, 4, flow, phase=opening, packets=packets, progress=one_cpu + elsewhere)
+    put(
+        kernel,
+        4,
+        flow,
+        phase=opening,
+        packets=packets,
+        settle=list((one_cpu + elsewhere).to_bytes(2, "little")),
+    )
     assert kernel.run("vin", frame).reason == reason
     assert kernel.run("vin", frame).reason == "flow_allow"
-    assert entry(kernel, 4, flow).packets == packets + 1 + (reason == "flow_allow")
+    assert entry(kernel, 4, flow, "vin").packets == packets + 1 + (
+        reason == "flow_allow"
+    )
 
 
 MS = 1_000_000
@@ -313,9 +316,7 @@ SETTLING = abi.constant("SEG_FLOW_SETTLING")
 
 
 def settle(kernel: Lab, hook: str, ago_ms: int, drained_ms: int, **flow: int) -> bytes:
-    """An entry that settles, whose last packet came so long ago (before 0: it is still to come,
-    however slow this machine is); the engine's rings were empty `drained_ms` ago.
-    """
+    """An entry that settles, whose last packet came so long ago; the engine's rings were empty `drained_ms` ago."""
     steer(kernel, hook)
     now = time.monotonic_ns()
     name = key(hook, 4, UDP)
@@ -329,7 +330,7 @@ def settle(kernel: Lab, hook: str, ago_ms: int, drained_ms: int, **flow: int) ->
 @pytest.mark.parametrize(
     ("ago", "drained", "reason"),
     [
-        (-60_000, 30, "to_engine"),
+        (0, 30, "to_engine"),
         (3, 30, "to_engine"),
         (20, 10, "flow_allow"),
         (200, 300, "flow_allow"),
@@ -348,32 +349,31 @@ def test_what_follows_in_a_burst_goes_to_the_engine_too(
 
     # Again where this machine stood still so long that any pause was a long one.
     wait_for(met)
-    after = entry(kernel, 4, key(hook, 4, UDP))
+    after = entry(kernel, 4, key(hook, 4, UDP), hook)
     steered = reason == "to_engine"
-    assert (after.progress, after.packets) == (steered, not steered)
+    assert (after.settled, after.packets) == (steered, not steered)
     assert after.phase == (SETTLING if steered else 0)
 
 
 def test_a_flood_settles_without_a_pause(kernel: Lab):
-    name = settle(
-        kernel, "vin", -60_000, 30, progress=abi.constant("SEG_SETTLE_PACKETS") - 1
-    )
+    met = (abi.constant("SEG_SETTLE_PACKETS") - 1) << SETTLED
+    name = settle(kernel, "vin", 0, 30, packets=met)
     frame = bytes(f.link("out") / f.ip("out") / f.udp())
     assert kernel.run("vin", frame).reason == "to_engine"
     assert kernel.run("vin", frame).reason == "flow_allow"
-    assert entry(kernel, 4, name).packets == 1
+    assert entry(kernel, 4, name, "vin").packets == 1
 
 
 @pytest.mark.parametrize("trouble", ["down", "behind"])
 def test_a_flow_settles_at_once_where_the_engine_cannot_take_it(kernel: Lab, trouble):
-    name = settle(kernel, "vin", -60_000, 30)
+    name = settle(kernel, "vin", 0, 30)
     if trouble == "down":
         kernel.heartbeat(stale=True)
     else:
         kernel.control(share_gap_ns=1000)
     frame = bytes(f.link("out") / f.ip("out") / f.udp())
     assert kernel.run("vin", frame).reason == "flow_allow"
-    assert entry(kernel, 4, name).phase == 0
+    assert entry(kernel, 4, name, "vin").phase == 0
 
 
 @pytest.mark.parametrize("version", [4, 6])
@@ -388,7 +388,7 @@ def test_a_segment_with_data_leaves_its_mark(kernel: Lab, version, layer, payloa
     put(kernel, version, key("vin", version, TCP))
     frame = bytes(f.link("out") / f.ip("out", version) / layer)
     assert kernel.run("vin", frame + bytes(6)).reason == "flow_allow"
-    assert entry(kernel, version, key("vin", version, TCP)).payload == payload
+    assert entry(kernel, version, key("vin", version, TCP), "vin").payload == payload
 
 
 @pytest.mark.parametrize("verdict", ["allow", "deny"])

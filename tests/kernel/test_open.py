@@ -21,25 +21,25 @@ from tests.kernel.conftest import (
     SECRET,
     Lab,
 )
-from tests.kernel.test_flows import (
+from tests.kernel.entries import (
+    BACK,
     DIR,
-    ECHO,
-    ECHO6,
     ICMP,
     ICMP6,
-    SCTP,
+    NUMBER,
     TCP,
     UDP,
     WAY,
-    entry,
     key,
     put,
-    steer,
+    shared_key,
+    tick,
+    way_of,
 )
+from tests.kernel.test_flows import ECHO, ECHO6, SCTP, steer
 from tests.lab.datapath.flow_entry import pack_service
 
 RULE = {"rule_id": 7, "rule_key": 0x123456789ABCDEF0}
-BACK = {"vex": "vin", "vin": "vex"}
 VERSION, CLASS, OTHER_CLASS = CLASS_VERSION, 6, 8
 BY_KERNEL = 1 << 63
 MS = 1_000_000
@@ -102,21 +102,10 @@ def flows(kernel: Lab, version: int) -> dict[bytes, object]:
         return {name: abi.unpack("seg_flow", value) for name, value in opened.entries()}
 
 
-def back_of(hook: str, version: int) -> bytes:
-    """The flow key of the SYN's answer."""
-    ends = f.ends(WAY[hook], version)
-    back = key(BACK[hook], version, TCP, f.SERVER, f.CLIENT)
-    assert f.ends(WAY[BACK[hook]], version) == {
-        "src": ends["dst"],
-        "dst": ends["src"],
-    }
-    return back
-
-
 @BOTH_HOOKS
 @BOTH_VERSIONS
 @pytest.mark.parametrize("mode", ["discover", "monitor", "protect"])
-def test_a_syn_of_a_known_service_leaves_both_entries_and_a_record(
+def test_a_syn_of_a_known_service_leaves_an_entry_and_a_record(
     kernel: Lab, opens: RingReader, hook, version, mode
 ):
     steer(kernel, hook, mode)
@@ -125,25 +114,22 @@ def test_a_syn_of_a_known_service_leaves_both_entries_and_a_record(
     frame = syn(hook, version)
     assert kernel.run(hook, frame).reason == "flow_allow"
     assert kernel.copies() == []
-    there, back = key(hook, version, TCP), back_of(hook, version)
-    found = flows(kernel, version)
-    assert set(found) == {there, back}
-    assert (found[there].packets, found[there].bytes) == (1, len(frame))
-    assert (found[back].packets, found[back].bytes) == (0, 0)
+    name = key(hook, version, TCP)
+    [(found, flow)] = flows(kernel, version).items()
+    assert found == name
+    there, back = way_of(flow, hook), way_of(flow, BACK[hook])
+    assert (there.packets, there.bytes) == (1, len(frame))
+    assert (back.packets, back.bytes) == (0, 0)
+    for way in (there, back):
+        assert (way.verdict, way.phase, way.closed) == (ALLOW, 0, 0)
     [record] = [abi.unpack("seg_open_event", each) for each in opens.read()]
     assert record.session & BY_KERNEL
-    for flow in found.values():
-        assert (flow.session, flow.generation) == (record.session, GENERATION)
-        assert (flow.verdict, flow.phase, flow.closed) == (ALLOW, 0, 0)
-    assert record.session == found[there].last_seen_ns | BY_KERNEL
+    assert flow.session == record.session
+    assert flow.last_seen == tick(record.session & ~BY_KERNEL)
     assert (record.generation, record.family) == (GENERATION, version)
+    assert record.dir == NUMBER[hook]
     assert {name: getattr(record, name) for name in RULE} == RULE
-    named = bytes(abi.ffi.buffer(abi.ffi.addressof(record, "key")))
-    size = 4 if version == 4 else 16
-    assert named[:4] == there[:4]
-    assert named[4 : 4 + size] == there[4 : 4 + size]
-    assert named[20 : 20 + size] == there[4 + size : 4 + 2 * size]
-    assert named[36:] == there[-4:]
+    assert bytes(abi.ffi.buffer(abi.ffi.addressof(record, "key"))) == shared_key(name)
 
 
 @BOTH_HOOKS
@@ -155,18 +141,19 @@ def test_the_rest_of_such_a_connection_is_carried(
     allow(kernel, service(hook, version))
     kernel.run(hook, syn(hook, version))
     assert kernel.run(hook, syn(hook, version, "A")).reason == "flow_allow"
-    assert flows(kernel, version)[key(hook, version, TCP)].packets == 2
+    [flow] = flows(kernel, version).values()
+    assert way_of(flow, hook).packets == 2
 
 
 DATAGRAMS = [
-    ("udp", 4, UDP, (f.CLIENT, f.SERVER), (f.SERVER, f.CLIENT), 120, lambda w: f.ip(w) / f.udp()),
-    ("udp6", 6, UDP, (f.CLIENT, f.SERVER), (f.SERVER, f.CLIENT), 120, lambda w: f.ip(w, 6) / f.udp()),
-    ("echo", 4, ICMP, ECHO, (0, ECHO[1]), 5, lambda w: f.ip(w) / f.echo()),
-    ("echo6", 6, ICMP6, ECHO6, (129 << 8, ECHO6[1]), 5, lambda w: f.ip(w, 6) / f.echo(6)),
-    ("init", 4, SCTP, (f.CLIENT, f.SERVER), (f.SERVER, f.CLIENT), 1200, lambda w: f.ip(w, proto=SCTP) / f.sctp(1)),
+    ("udp", 4, UDP, (f.CLIENT, f.SERVER), lambda w: f.ip(w) / f.udp()),
+    ("udp6", 6, UDP, (f.CLIENT, f.SERVER), lambda w: f.ip(w, 6) / f.udp()),
+    ("echo", 4, ICMP, ECHO, lambda w: f.ip(w) / f.echo()),
+    ("echo6", 6, ICMP6, ECHO6, lambda w: f.ip(w, 6) / f.echo(6)),
+    ("init", 4, SCTP, (f.CLIENT, f.SERVER), lambda w: f.ip(w, proto=SCTP) / f.sctp(1)),
 ]  # fmt: skip
 ALL_DATAGRAMS = pytest.mark.parametrize(
-    ("version", "proto", "ports", "back", "timeout", "make"),
+    ("version", "proto", "ports", "make"),
     [row[1:] for row in DATAGRAMS],
     ids=[row[0] for row in DATAGRAMS],
 )
@@ -175,44 +162,39 @@ ALL_DATAGRAMS = pytest.mark.parametrize(
 @BOTH_HOOKS
 @ALL_DATAGRAMS
 def test_a_datagram_of_a_known_service_opens_its_flow(
-    kernel: Lab, opens: RingReader, hook, version, proto, ports, back, timeout, make
+    kernel: Lab, opens: RingReader, hook, version, proto, ports, make
 ):
     steer(kernel, hook)
     allow(kernel, service(hook, version, proto=proto))
     frame = bytes(f.link(WAY[hook]) / make(WAY[hook]))
     assert kernel.run(hook, frame).reason == "flow_allow"
-    there, answers = (
-        key(hook, version, proto, *ports),
-        key(BACK[hook], version, proto, *back),
-    )
-    found = flows(kernel, version)
-    assert set(found) == {there, answers}
-    assert {flow.timeout_s for flow in found.values()} == {timeout}
-    assert {flow.phase for flow in found.values()} == {0}
+    name = key(hook, version, proto, *ports)
+    [(found, flow)] = flows(kernel, version).items()
+    assert found == name
+    for one in (hook, BACK[hook]):
+        assert (way_of(flow, one).verdict, way_of(flow, one).phase) == (ALLOW, 0)
     [record] = [abi.unpack("seg_open_event", each) for each in opens.read()]
-    assert (record.key.proto, record.family) == (proto, version)
-    assert tuple(map(socket.ntohs, (record.key.sport, record.key.dport))) == ports
+    assert (record.dir, record.family) == (NUMBER[hook], version)
+    assert bytes(abi.ffi.buffer(abi.ffi.addressof(record, "key"))) == shared_key(name)
     if proto != SCTP:
         assert kernel.run(hook, frame).reason == "flow_allow"
-        assert entry(kernel, version, there).packets == 2
+        [flow] = flows(kernel, version).values()
+        assert way_of(flow, hook).packets == 2
     assert opens.read() == []
 
 
 @BOTH_HOOKS
 @ALL_DATAGRAMS
-@pytest.mark.parametrize("whose", ["its own", "its answers'"])
+@pytest.mark.parametrize("decides", ["both", "the answers'"])
 def test_a_flow_that_has_an_entry_is_opened_by_the_engine(
-    kernel: Lab, opens: RingReader, hook, version, proto, ports, back, timeout, make, whose
+    kernel: Lab, opens: RingReader, hook, version, proto, ports, make, decides
 ):  # fmt: skip
     """Only the engine knows whose it is, and what becomes of it."""
     steer(kernel, hook)
     allow(kernel, service(hook, version, proto=proto))
-    there, answers = (
-        key(hook, version, proto, *ports),
-        key(BACK[hook], version, proto, *back),
-    )
-    name = there if whose == "its own" else answers
-    put(kernel, version, name, generation=GENERATION - 1)
+    name = key(hook, version, proto, *ports)
+    ways = {} if decides == "both" else {f"{DIR[hook]}_verdict": 0}
+    put(kernel, version, name, generation=GENERATION - 1, **ways)
     frame = bytes(f.link(WAY[hook]) / make(WAY[hook]))
     assert kernel.run(hook, frame).reason == "to_engine"
     assert list(flows(kernel, version)) == [name]
@@ -325,16 +307,18 @@ def test_a_syn_may_ask_for_ecn_or_push(kernel: Lab, flags):
 
 
 @BOTH_HOOKS
-@pytest.mark.parametrize("entry", ["its own", "its answer's"])
+@pytest.mark.parametrize("decides", ["both", "one"])
 def test_a_tuple_that_has_an_entry_is_the_engines(
-    kernel: Lab, opens: RingReader, hook, entry
+    kernel: Lab, opens: RingReader, hook, decides
 ):
     steer(kernel, hook)
     allow(kernel, service(hook, 4))
-    name = key(hook, 4, TCP) if entry == "its own" else back_of(hook, 4)
-    put(kernel, 4, name, session=5)
+    name = key(hook, 4, TCP)
+    ways = {f"{DIR[hook]}_verdict": 0} if decides == "one" else {}
+    put(kernel, 4, name, session=5, **ways)
     assert kernel.run(hook, syn(hook)).reason == "to_engine"
-    assert list(flows(kernel, 4)) == [name]
+    [(found, flow)] = flows(kernel, 4).items()
+    assert (found, flow.session) == (name, 5)
     assert opens.read() == []
 
 
@@ -344,7 +328,8 @@ def test_a_syn_that_is_repeated_is_the_engines(kernel: Lab, opens: RingReader):
     assert kernel.run("vex", syn("vex")).reason == "flow_allow"
     assert kernel.run("vex", syn("vex")).reason == "to_engine"
     assert len(opens.read()) == 1
-    assert flows(kernel, 4)[key("vex", 4, TCP)].packets == 1
+    [flow] = flows(kernel, 4).values()
+    assert way_of(flow, "vex").packets == 1
 
 
 @pytest.mark.parametrize(
@@ -434,5 +419,5 @@ def test_where_the_ring_is_full_nothing_is_opened_unseen(
         kernel.programs["vex"].test_run(bytes(frame))
     assert kernel.run("vex", bytes(frame)).reason == "to_engine"
     left = flows(kernel, 4)
-    assert len(left) in (2 * room - 2, 2 * room)
+    assert len(left) in (room - 1, room)
     assert key("vex", 4, TCP, sport, f.SERVER) not in left

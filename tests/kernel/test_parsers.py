@@ -14,7 +14,8 @@ import pytest
 from pyctl import abi
 from tests.kernel import frames as f
 from tests.kernel.conftest import PORT, Lab
-from tests.kernel.test_flows import WAY, put, steer
+from tests.kernel.entries import WAY, put
+from tests.kernel.test_flows import steer
 from tests.unit.engine.core import harness
 
 BASES = {

@@ -15,7 +15,8 @@ from pyctl.datapath.pins import open_map
 from tests import packets
 from tests.kernel import frames as f
 from tests.kernel.conftest import GENERATION, LOOPBACK, OTHER_PORT, PORT, Lab
-from tests.kernel.test_flows import TCP, entry_of, key, steer
+from tests.kernel.entries import TCP, entry_of, key
+from tests.kernel.test_flows import steer
 
 RUNS, SECONDS = 200_000, 3.0
 """Of one flow's packets, while its element is given away and back. Without the seal a dozen of them get the other
@@ -27,12 +28,13 @@ SEAL = abi.ffi.offsetof("struct seg_flow", "seal")
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("saddr", 1),
-        ("sport", 1),
-        ("dir", 2),
+        ("local", 1),
+        ("local_port", 1),
+        ("remote_port", 2),
         ("port_id", OTHER_PORT),
         ("session", 8),
         ("verdict", 2),
+        ("ingress_verdict", 2),
         ("generation", GENERATION + 1),
     ],
 )
@@ -41,10 +43,10 @@ def test_an_entry_holds_with_its_own_seal_alone(kernel: Lab, version, name, valu
     """While another flow takes the element, its fields are of either."""
     steer(kernel, "vin")
     flow, other, fields = key("vin", version, TCP), {}, {"session": 7}
-    if name in ("session", "verdict", "generation"):
+    if name in ("session", "verdict", "ingress_verdict", "generation"):
         fields[name] = value
     else:
-        other[name] = [value] * 16 if (name, version) == ("saddr", 6) else value
+        other[name] = [value] * 16 if (name, version) == ("local", 6) else value
     own = bytearray(entry_of(flow, session=7))
     another = entry_of(key("vin", version, TCP, **other), **fields)
     frame = bytes(f.link("out") / f.ip("out", version) / f.tcp())

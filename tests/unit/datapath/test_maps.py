@@ -6,6 +6,7 @@ import ipaddress
 import json
 import socket
 import struct
+import time
 
 import pytest
 
@@ -94,8 +95,8 @@ def test_empty_places_of_arrays_are_no_rows(dump):
     ],
 )
 def test_a_flow_reads_as_addresses_and_ports(dump, version, ends):
-    src, dst = (ipaddress.ip_address(end).packed for end in ends)
-    both = {"saddr": src, "daddr": dst}
+    local, remote = (ipaddress.ip_address(end).packed for end in ends)
+    both = {"local": local, "remote": remote}
     if version == 4:
         addresses = {name: struct.unpack("=I", raw)[0] for name, raw in both.items()}
     else:
@@ -103,32 +104,50 @@ def test_a_flow_reads_as_addresses_and_ports(dump, version, ends):
     key = abi.pack(
         f"seg_flow_key{version}",
         port_id=5,
-        dir=abi.constant("SEG_DIR_EGRESS"),
         proto=6,
-        sport=socket.htons(40000),
-        dport=socket.htons(443),
+        local_port=socket.htons(40000),
+        remote_port=socket.htons(443),
         **addresses,
     )
-    value = abi.pack("seg_flow", verdict=abi.constant("SEG_VERDICT_DENY"), packets=3)
-    [row] = dump(f"seg_flows{version}", (key, value))
-    assert (row["source"], row["destination"]) == ends
-    assert (row["source_port"], row["destination_port"]) == (40000, 443)
-    assert (row["direction"], row["protocol"], row["verdict"]) == (
-        "egress",
-        "tcp",
-        "deny",
+    before = time.monotonic_ns()
+    value = abi.pack(
+        "seg_flow",
+        packets=[3, 4],
+        bytes=[30, 40],
+        last_seen=before >> 18 & 0xFFFFFFFF,
+        ways=[{"verdict": abi.constant("SEG_VERDICT_DENY"), "closed": 1}, {}],
     )
+    [row] = dump(f"seg_flows{version}", (key, value))
+    assert (row["local"], row["remote"]) == ends
+    assert (row["local_port"], row["remote_port"]) == (40000, 443)
+    assert (row["port_id"], row["protocol"]) == (5, "tcp")
+    there = {name: row[f"egress_{name}"] for name in WAY}
+    assert there == {"verdict": "deny", "packets": 3, "bytes": 30, "closed": ["fin"]}
+    back = {name: row[f"ingress_{name}"] for name in WAY}
+    assert back == {"verdict": None, "packets": 4, "bytes": 40, "closed": []}
+    assert 0 <= before - row["last_seen_ns"] < 1 << 18
+    assert row["timeout_ns"] == 1200 * 10**9
+
+
+WAY = ("verdict", "packets", "bytes", "closed")
 
 
 @pytest.mark.parametrize(
     ("version", "proto", "name"), [(4, 1, "icmp"), (6, 58, "icmp6")]
 )
-def test_an_echo_flow_shows_type_and_identifier(dump, version, proto, name):
-    ports = {"sport": socket.htons(8 << 8), "dport": socket.htons(77)}
+@pytest.mark.parametrize("direction", ["egress", "ingress"])
+def test_an_echo_flow_shows_who_asks_and_the_identifier(
+    dump, version, proto, name, direction
+):
+    asked = abi.constant(f"SEG_DIR_{direction.upper()}")
+    ports = {
+        "local_port": socket.htons(77),
+        "remote_port": socket.htons(asked << 8 | 8),
+    }
     key = abi.pack(f"seg_flow_key{version}", proto=proto, **ports)
     [row] = dump(f"seg_flows{version}", (key, bytes(abi.sizeof("seg_flow"))))
-    assert (row["icmp_type"], row["icmp_code"], row["icmp_id"]) == (8, 0, 77)
-    assert row["protocol"] == name
+    assert (row["icmp_type"], row["icmp_id"], row["direction"]) == (8, 77, direction)
+    assert (row["protocol"], row["timeout_ns"]) == (name, 5 * 10**9)
 
 
 def test_counters_are_summed_over_cpus(dump):

@@ -31,9 +31,9 @@ struct sg_io {
 	void *ctx;
 	/* Queue a frame towards vbr. The bytes are copied or sent before it returns. */
 	int (*send)(void *ctx, const struct sg_frame *frame);
-	/* key is a struct seg_flow_key4 or seg_flow_key6 by family (enum seg_family).
-	 * flow_get and flow_delete give back the kernel's entry (counters, last_seen). */
-	int (*flow_put)(void *ctx, int family, const void *key, const struct seg_flow *flow);
+	/* key is a struct seg_flow_key4 or seg_flow_key6 by family (enum seg_family). flow_put seals the entry for the port's
+	 * generation. flow_get and flow_delete give back the kernel's entry (counters, last_seen). */
+	int (*flow_put)(void *ctx, int family, const void *key, const struct seg_flow *flow, __u64 generation);
 	int (*flow_get)(void *ctx, int family, const void *key, struct seg_flow *flow);
 	int (*flow_delete)(void *ctx, int family, const void *key, struct seg_flow *last);
 	int (*service_put)(void *ctx, const struct seg_service_key *key, const struct seg_service *service);

@@ -28,7 +28,6 @@ static int is_whole(const struct sg_session *s, __u64 now_ns)
 static int reinsert(struct sg_core *core, struct sg_session *s, __u32 slot, __u64 now_ns)
 {
 	struct sg_port *port;
-	__u32 entries;
 
 	s->denied = !!s->denied;
 	s->service = s->service && s->denied;
@@ -42,9 +41,8 @@ static int reinsert(struct sg_core *core, struct sg_session *s, __u32 slot, __u6
 		s->last_seen_ns = now_ns;
 	s->retry_ns = s->put_ns = 0;
 	sg_table_insert(&core->table, s, slot, &port->sessions);
-	entries = (__u32)__builtin_popcount(s->cached);
-	port->cache.entries += entries;
-	core->cache.entries += entries;
+	port->cache.entries += !!s->cached;
+	core->cache.entries += !!s->cached;
 	sg_flow_resume(core, s);
 	return 1;
 }

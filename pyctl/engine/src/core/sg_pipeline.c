@@ -271,10 +271,10 @@ void sg_core_open_event(struct sg_core *core, const struct seg_open_event *event
 	core->frames++;
 	if (!c.port)
 		return;
-	sg_open_packet(&event->key, event->family, &p);
+	sg_open_packet(&event->key, event->family, event->dir, &p);
 	sg_flow_key(&p, &c.key);
 	s = sg_flow_find(core, c.port, &c.key);
-	/* An event that a former engine has handled, or one older than the entries of now. */
+	/* An event that a former engine has handled, or one older than the entry of now. */
 	if (s && (s->opened == event->session || (s->cached && s->put_ns >= c.now_ns)))
 		return;
 	s = sg_open_adopt(&c, event, s);
@@ -296,7 +296,7 @@ void sg_core_close_event(struct sg_core *core, const struct seg_close_event *eve
 	struct sg_key key;
 
 	if (event->session & SEG_OPENED_BY_KERNEL) {
-		sg_open_packet(&event->key, event->family, &p);
+		sg_open_packet(&event->key, event->family, event->dir, &p);
 		sg_flow_key(&p, &key);
 		s = sg_table_find(&core->table, &key);
 		if (s && s->opened != event->session)
@@ -305,7 +305,7 @@ void sg_core_close_event(struct sg_core *core, const struct seg_close_event *eve
 		s = sg_table_by_handle(&core->table, event->session);
 	}
 	if (s && s->key.proto == SG_PROTO_TCP && !s->denied)
-		sg_flow_close(core, s, event->key.dir != s->initiator, event->close, now_ns);
+		sg_flow_close(core, s, event->dir != s->initiator, event->close, now_ns);
 }
 
 __u64 sg_core_tick(struct sg_core *core, __u64 now_ns)

@@ -308,7 +308,7 @@ int sg_engine_cache_set(struct sg_engine *engine, int enabled)
 	__u32 cursor = 0;
 
 	/* First the sessions' entries with their counts, a few between two batches; then the others, in this thread,
-	 * because half a million entries would delay packets. */
+	 * because very many entries would delay packets. */
 	if (!enabled && !error) {
 		do
 			call(engine, cache_drop, &cursor);

@@ -46,9 +46,9 @@ static int io_send(void *context, const struct sg_frame *frame)
 	return sg_send_queue(&engine->send, frame, hold);
 }
 
-static int io_flow_put(void *context, int family, const void *key, const struct seg_flow *flow)
+static int io_flow_put(void *context, int family, const void *key, const struct seg_flow *flow, __u64 generation)
 {
-	return sg_flowmap_put(&((struct sg_engine *)context)->maps, family, key, flow);
+	return sg_flowmap_put(&((struct sg_engine *)context)->maps, family, key, flow, generation);
 }
 
 static int io_flow_get(void *context, int family, const void *key, struct seg_flow *flow)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* Flow-map entries of sessions; see the header. I/O: sg_io's flow_* only.
- * An allowed flow has one entry for each direction, a blocked connection too; a denied service or datagram flow has only the
+ * An allowed flow's entry decides both directions, a blocked connection's too; that of a denied service or datagram flow only the
  * initiator's, because packets the other way are a flow of their own. */
 #include "flow/sg_cache.h"
 
@@ -9,50 +9,29 @@
 #include "segctl_seal.h"
 #include "session/sg_tcp.h"
 
-enum { SWEPT_AT_ONCE = 64 };	/* each may cost two system calls */
+enum { SWEPT_AT_ONCE = 64 };	/* each may cost a system call */
 #define RETRY_NS (10 * SG_SECOND)	/* after the flow map refused */
 #define HEAL_NS SG_SECOND		/* an entry that packets miss so long after its write is gone */
 
-enum { ECHO_REQUEST = 8, ECHO_REPLY = 0, ECHO6_REQUEST = 128, ECHO6_REPLY = 129 };
+enum { ECHO_REQUEST = 8, ECHO6_REQUEST = 128 };
 
-static int is_icmp(const struct sg_session *s)
+static void make_key(const struct sg_session *s, union seg_flow_key *key)
 {
-	return s->key.proto == SG_PROTO_ICMP || s->key.proto == SG_PROTO_ICMPV6;
-}
-
-/* Make the flow-map key of the session's packets in that direction. */
-static void make_key(const struct sg_session *s, __u8 dir, union seg_flow_key *key)
-{
-	int out = dir == SEG_DIR_EGRESS, v6 = s->key.family == SEG_FAMILY_IPV6;
-	const __u8 *from = out ? s->key.laddr : s->key.raddr;
-	const __u8 *to = out ? s->key.raddr : s->key.laddr;
-	__u16 sport = htons(out ? s->key.lport : s->key.rport);
-	__u16 dport = htons(out ? s->key.rport : s->key.lport);
-
-	if (is_icmp(s)) {
-		int type = v6 ? (dir == s->initiator ? ECHO6_REQUEST : ECHO6_REPLY) :
-				(dir == s->initiator ? ECHO_REQUEST : ECHO_REPLY);
-
-		sport = htons((__u16)(type << 8));
-		dport = htons(s->key.lport);
-	}
 	memset(key, 0, sizeof(*key));
-	if (v6) {
+	if (s->key.family == SEG_FAMILY_IPV6) {
 		key->v6.port_id = s->key.port_id;
-		key->v6.dir = dir;
 		key->v6.proto = s->key.proto;
-		memcpy(key->v6.saddr, from, 16);
-		memcpy(key->v6.daddr, to, 16);
-		key->v6.sport = sport;
-		key->v6.dport = dport;
+		memcpy(key->v6.local, s->key.laddr, 16);
+		memcpy(key->v6.remote, s->key.raddr, 16);
+		key->v6.local_port = htons(s->key.lport);
+		key->v6.remote_port = htons(s->key.rport);
 	} else {
 		key->v4.port_id = s->key.port_id;
-		key->v4.dir = dir;
 		key->v4.proto = s->key.proto;
-		memcpy(&key->v4.saddr, from, 4);
-		memcpy(&key->v4.daddr, to, 4);
-		key->v4.sport = sport;
-		key->v4.dport = dport;
+		memcpy(&key->v4.local, s->key.laddr, 4);
+		memcpy(&key->v4.remote, s->key.raddr, 4);
+		key->v4.local_port = htons(s->key.lport);
+		key->v4.remote_port = htons(s->key.rport);
 	}
 }
 
@@ -61,102 +40,127 @@ static struct sg_cache_stats *stats_of(struct sg_core *core, const struct sg_ses
 	return &core->ports[s->key.port_id]->cache;
 }
 
-/* Count what the kernel has dropped of a denied service since it was last counted. */
-static void take_drops(struct sg_session *s, const struct seg_flow *flow)
+static __u8 dir_of(const struct sg_session *s, int side)
 {
-	s->dropped_packets += flow->packets - s->told_packets;
-	s->dropped_bytes += flow->bytes - s->told_bytes;
-	s->told_packets = flow->packets;
-	s->told_bytes = flow->bytes;
-	s->several |= flow->payload;
+	return side ? sg_other_dir(s->initiator) : s->initiator;
 }
 
-/* Update the session by the kernel's entry. */
-static void take_counts(struct sg_session *s, int side, const struct seg_flow *flow)
+static void take_side(struct sg_session *s, int side, const struct seg_flow *flow)
 {
-	__u64 said = flow->packets;
+	const struct seg_flow_way *way = &flow->ways[SEG_WAY(dir_of(s, side))];
+	__u64 said = SEG_FLOW_PACKETS(flow->packets[SEG_WAY(dir_of(s, side))]);
 
-	if (flow->last_seen_ns > s->last_seen_ns)
-		s->last_seen_ns = flow->last_seen_ns;
-	if (s->denied || !flow->packets)
+	if (s->denied || !said)
 		return;
 	if (s->key.proto != SG_PROTO_TCP) {
 		s->seen_sides = (__u8)(s->seen_sides | (1 << side));
 		return;
 	}
-	if (flow->payload)
+	if (way->payload)
 		s->data_seen = 1;
 	/* The SYN that a program opened with, and a single RST, do not count as an answer. */
 	said -= !side && flow->session & SEG_OPENED_BY_KERNEL;
-	if (said > 1 || (said && !(flow->closed & SEG_CLOSE_RST)))
+	if (said > 1 || (said && !(way->closed & SEG_CLOSE_RST)))
 		sg_tcp_mark_direction_seen(s, side);
-	if (flow->closed)
-		sg_tcp_close(s, side, flow->closed);
+	if (way->closed)
+		sg_tcp_close(s, side, way->closed);
 }
 
-static void drop_one(struct sg_core *core, struct sg_session *s, __u8 dir)
+/* Update the session by the kernel's entry, and return its counts. */
+static struct sg_cache_counts take(const struct sg_core *core, struct sg_session *s, const struct seg_flow *flow)
 {
-	int side = dir != s->initiator;
-	struct seg_flow last;
-	union seg_flow_key key;
+	__u64 tick = core->now_ns >> SEG_FLOW_TICK;
+	__u64 seen_ns = (tick - (__u64)(__s32)((__u32)tick - flow->last_seen)) << SEG_FLOW_TICK;
+	struct sg_cache_counts counts;
 
-	if (!(s->cached & (1 << dir)))
-		return;
-	s->cached = (__u8)(s->cached & ~(1 << dir));
-	stats_of(core, s)->entries--;
-	core->cache.entries--;
-	make_key(s, dir, &key);
-	memset(&last, 0, sizeof(last));
-	if (core->io.flow_delete(core->io.ctx, s->key.family, &key, &last)) {
-		s->told_packets = s->told_bytes = 0;
-		return;
+	if (seen_ns > s->last_seen_ns)
+		s->last_seen_ns = seen_ns;
+	for (int side = 0; side < 2; side++) {
+		counts.packets[side] = SEG_FLOW_PACKETS(flow->packets[SEG_WAY(dir_of(s, side))]);
+		counts.bytes[side] = flow->bytes[SEG_WAY(dir_of(s, side))];
+		take_side(s, side, flow);
 	}
+	return counts;
+}
+
+/* Count what the kernel has dropped of a denied flow since it was last counted. */
+static void take_drops(struct sg_session *s, const struct sg_cache_counts *counts, const struct seg_flow *flow)
+{
+	__u64 packets = counts->packets[0] + counts->packets[1], bytes = counts->bytes[0] + counts->bytes[1];
+
+	s->dropped_packets += packets - s->told_packets;
+	s->dropped_bytes += bytes - s->told_bytes;
+	s->told_packets = packets;
+	s->told_bytes = bytes;
+	s->several |= flow->ways[SEG_WAY(s->initiator)].payload;
+}
+
+/* Add an entry's counts, which is gone, to the session's. */
+static void add(struct sg_session *s, const struct sg_cache_counts *counts, const struct seg_flow *last)
+{
 	if (s->denied) {
-		take_drops(s, &last);
-		s->told_packets = s->told_bytes = 0;
-	} else {
-		s->packets[side] += last.packets;
-		s->bytes[side] += last.bytes;
-		s->kernel_packets += last.packets;
-		s->kernel_bytes += last.bytes;
+		take_drops(s, counts, last);
+		return;
 	}
-	take_counts(s, side, &last);
+	for (int side = 0; side < 2; side++) {
+		s->packets[side] += counts->packets[side];
+		s->bytes[side] += counts->bytes[side];
+		s->kernel_packets += counts->packets[side];
+		s->kernel_bytes += counts->bytes[side];
+	}
 }
 
 void sg_cache_drop(struct sg_core *core, struct sg_session *s)
 {
-	drop_one(core, s, SEG_DIR_EGRESS);
-	drop_one(core, s, SEG_DIR_INGRESS);
+	struct sg_cache_counts counts;
+	struct seg_flow last;
+	union seg_flow_key key;
+
+	if (!s->cached)
+		return;
+	sg_cache_forget(core, s);
+	make_key(s, &key);
+	memset(&last, 0, sizeof(last));
+	if (!core->io.flow_delete(core->io.ctx, s->key.family, &key, &last)) {
+		counts = take(core, s, &last);
+		add(s, &counts, &last);
+	}
+	s->told_packets = s->told_bytes = 0;
 }
 
 void sg_cache_forget(struct sg_core *core, struct sg_session *s)
 {
-	__u32 entries = (__u32)__builtin_popcount(s->cached);
-
+	if (!s->cached)
+		return;
 	s->cached = 0;
-	stats_of(core, s)->entries -= entries;
-	core->cache.entries -= entries;
+	stats_of(core, s)->entries--;
+	core->cache.entries--;
+}
+
+static void count_put(const struct sg_context *c, struct sg_session *s, __u8 dirs)
+{
+	struct sg_cache_stats *stats = stats_of(c->core, s);
+
+	s->cached = dirs;
+	s->put_ns = c->now_ns;
+	s->put_generation = s->generation;
+	stats->entries++;
+	stats->put++;
+	c->core->cache.entries++;
+	c->core->cache.put++;
 }
 
 void sg_cache_adopt(const struct sg_context *c, struct sg_session *s)
 {
-	struct sg_cache_stats *stats = stats_of(c->core, s);
-
-	s->cached = (1 << SEG_DIR_EGRESS) | (1 << SEG_DIR_INGRESS);
-	s->put_ns = c->now_ns;
-	s->put_generation = s->generation;
-	stats->entries += 2;
-	stats->put += 2;
-	c->core->cache.entries += 2;
-	c->core->cache.put += 2;
+	count_put(c, s, (1 << SEG_DIR_EGRESS) | (1 << SEG_DIR_INGRESS));
 }
 
 void sg_cache_evict(struct sg_core *core, struct sg_session *s)
 {
-	__u32 entries = (__u32)__builtin_popcount(s->cached);
-
-	stats_of(core, s)->evicted += entries;
-	core->cache.evicted += entries;
+	if (!s->cached)
+		return;
+	stats_of(core, s)->evicted++;
+	core->cache.evicted++;
 	sg_cache_drop(core, s);
 }
 
@@ -180,26 +184,25 @@ int sg_cache_sweep(struct sg_core *core)
 	return core->sweep != 0;
 }
 
+static int get(struct sg_core *core, const struct sg_session *s, struct seg_flow *flow)
+{
+	union seg_flow_key key;
+
+	make_key(s, &key);
+	return core->io.flow_get(core->io.ctx, s->key.family, &key, flow);
+}
+
 struct sg_cache_counts sg_cache_peek(struct sg_core *core, struct sg_session *s)
 {
-	struct sg_cache_counts counts = { 0 };
+	struct seg_flow flow;
 
-	for (__u8 dir = SEG_DIR_EGRESS; dir <= SEG_DIR_INGRESS; dir++) {
-		int side = dir != s->initiator;
-		struct seg_flow flow;
-		union seg_flow_key key;
+	struct sg_cache_counts counts;
 
-		if (!(s->cached & (1 << dir)))
-			continue;
-		make_key(s, dir, &key);
-		if (core->io.flow_get(core->io.ctx, s->key.family, &key, &flow))
-			continue;
-		counts.packets[side] = flow.packets;
-		counts.bytes[side] = flow.bytes;
-		if (s->service)
-			take_drops(s, &flow);
-		take_counts(s, side, &flow);
-	}
+	if (!s->cached || get(core, s, &flow))
+		return (struct sg_cache_counts){ 0 };
+	counts = take(core, s, &flow);
+	if (s->service)
+		take_drops(s, &counts, &flow);
 	return counts;
 }
 
@@ -248,43 +251,6 @@ static __u8 wanted(const struct sg_core *core, const struct sg_session *s)
 	return s->rejects && !s->unanswered && s->resets < SG_RESETS_MAX ? 0 : (__u8)(1 << s->initiator);
 }
 
-/* At least as long as the engine's own timeout in any later state of the flow. */
-static __u64 kernel_timeout(const struct sg_session *s)
-{
-	if (s->denied || is_icmp(s))
-		return s->timeout_ns;
-	switch (s->key.proto) {
-	case SG_PROTO_TCP:
-		return SG_TIMEOUT_TCP_ACTIVE;
-	case SG_PROTO_UDP:
-		return SG_TIMEOUT_UDP_ANSWERED;
-	case SG_PROTO_SCTP:
-		return SG_TIMEOUT_SCTP_ANSWERED;
-	default:
-		return SG_TIMEOUT_OTHER_ANSWERED;
-	}
-}
-
-static int put_one(struct sg_core *core, struct sg_session *s, __u8 dir, const struct seg_flow *flow)
-{
-	struct sg_cache_stats *stats = stats_of(core, s);
-	union seg_flow_key key;
-
-	make_key(s, dir, &key);
-	if (core->cache.entries >= core->cache_limit ||
-	    core->io.flow_put(core->io.ctx, s->key.family, &key, flow)) {
-		stats->refused++;
-		core->cache.refused++;
-		return 0;
-	}
-	s->cached = (__u8)(s->cached | (1 << dir));
-	stats->entries++;
-	stats->put++;
-	core->cache.entries++;
-	core->cache.put++;
-	return 1;
-}
-
 /* An opening connection has no packet after its SYN yet. For any other flow, packets from before the verdict may wait
  * after p, also in the other direction if it has packets. Copies need no order. */
 static __u8 phase_of(const struct sg_context *c, const struct sg_session *s, __u8 dir)
@@ -301,38 +267,44 @@ static __u8 phase_of(const struct sg_context *c, const struct sg_session *s, __u
 static void put(const struct sg_context *c, struct sg_session *s, __u8 dirs)
 {
 	struct seg_flow flow = {
-		.generation = s->generation,
-		.last_seen_ns = c->now_ns,
-		.timeout_s = (__u16)(kernel_timeout(s) / SG_SECOND),
-		.session = sg_session_handle(s),
-		.verdict = s->denied ? SEG_VERDICT_DENY : SEG_VERDICT_ALLOW,
+		.session = sg_session_handle(s), .last_seen = (__u32)(c->now_ns >> SEG_FLOW_TICK),
 	};
+	struct sg_core *core = c->core;
+	union seg_flow_key key;
 
 	for (__u8 dir = SEG_DIR_EGRESS; dir <= SEG_DIR_INGRESS; dir++) {
+		struct seg_flow_way *way = &flow.ways[SEG_WAY(dir)];
+
 		if (!(dirs & (1 << dir)))
 			continue;
-		flow.phase = phase_of(c, s, dir);
-		flow.progress = s->service ? htons(s->from_port) :
-				flow.phase == SEG_FLOW_SETTLING && s->key.proto == SG_PROTO_TCP ?
-					     SEG_SETTLE_PACKETS - SEG_SETTLE_TCP : 0;
-		if (!put_one(c->core, s, dir, &flow)) {
-			sg_cache_drop(c->core, s);
-			s->retry_ns = c->now_ns + RETRY_NS;
-			return;
-		}
+		way->verdict = s->denied ? SEG_VERDICT_DENY : SEG_VERDICT_ALLOW;
+		way->phase = phase_of(c, s, dir) & 3;
+		if (way->phase != SEG_FLOW_SETTLING)
+			continue;
+		flow.settle[SEG_WAY(dir)] = (__u8)flow.last_seen;
+		if (s->key.proto == SG_PROTO_TCP)
+			flow.packets[SEG_WAY(dir)] = (__u64)(SEG_SETTLE_PACKETS - SEG_SETTLE_TCP) << SEG_FLOW_SETTLED;
 	}
-	s->put_ns = c->now_ns;
-	s->put_generation = flow.generation;
+	if (s->service) {
+		flow.settle[0] = (__u8)htons(s->from_port);
+		flow.settle[1] = (__u8)(htons(s->from_port) >> 8);
+	}
+	make_key(s, &key);
+	if (core->cache.entries < core->cache_limit &&
+	    !core->io.flow_put(core->io.ctx, s->key.family, &key, &flow, s->generation)) {
+		count_put(c, s, dirs);
+		return;
+	}
+	stats_of(core, s)->refused++;
+	core->cache.refused++;
+	s->retry_ns = c->now_ns + RETRY_NS;
 }
 
 static int is_settling(struct sg_core *core, const struct sg_session *s, __u8 dir)
 {
 	struct seg_flow flow;
-	union seg_flow_key key;
 
-	make_key(s, dir, &key);
-	return !core->io.flow_get(core->io.ctx, s->key.family, &key, &flow) &&
-	       flow.phase == SEG_FLOW_SETTLING;
+	return !get(core, s, &flow) && flow.ways[SEG_WAY(dir)].phase == SEG_FLOW_SETTLING;
 }
 
 /* Whether the kernel should have carried p, so that the entry is missing. Checked once a second. */

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Writes and deletes a session's entries in the kernel's flow map; programs make entries too, of what they open.
+/* Writes and deletes a session's entry in the kernel's flow map; programs make entries too, of what they open.
  * After any error the flow just stays with the engine. */
 #ifndef SG_CACHE_H
 #define SG_CACHE_H
 
 #include "flow/sg_state.h"
 
-/* Write, rewrite or delete the entries by the session's state; call it after the packet was judged. */
+/* Write, rewrite or delete the entry by the session's state; call it after the packet was judged. */
 void sg_cache_sync(const struct sg_context *c, struct sg_session *s);
-/* Count both entries, which a program made, for a session that has none. */
+/* Count the entry, which a program made, for a session that has none. */
 void sg_cache_adopt(const struct sg_context *c, struct sg_session *s);
-/* Forget the entries: they are gone, or another session's by now. */
+/* Forget the entry: it is gone, or another session's by now. */
 void sg_cache_forget(struct sg_core *core, struct sg_session *s);
-/* Delete the entries and add the kernel's counters to the session's. */
+/* Delete the entry and add the kernel's counters to the session's. */
 void sg_cache_drop(struct sg_core *core, struct sg_session *s);
-/* Delete the entries of a flow that continues. */
+/* Delete the entry of a flow that continues. */
 void sg_cache_evict(struct sg_core *core, struct sg_session *s);
 /* Delete some entries of ports that no longer have a flow map (core->sweep). Returns 1 if there may be more. */
 int sg_cache_sweep(struct sg_core *core);

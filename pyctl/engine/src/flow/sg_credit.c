@@ -28,13 +28,13 @@ int sg_credit_has_room(const struct sg_core *core)
 {
 	__u32 opens = opens_max(core);
 
-	return core->table.count + opens < core->table.max && core->cache.entries + 2 * opens < entries_max(core);
+	return core->table.count + opens < core->table.max && core->cache.entries + opens < entries_max(core);
 }
 
 void sg_credit_give(const struct sg_core *core, __u16 port_id)
 {
 	__s64 left = (__s64)entries_max(core) - (__s64)core->cache.entries;
-	__s64 credit = (left - (__s64)core->ports[port_id]->cache.entries) / 4, most = (opens_max(core) + 1) / 2;
+	__s64 credit = (left - (__s64)core->ports[port_id]->cache.entries) / 2, most = (opens_max(core) + 1) / 2;
 
 	core->io.credit(core->io.ctx, port_id, credit < most ? credit : most);
 }

@@ -110,8 +110,7 @@ static void count_denied(struct sg_core *core, const struct sg_session *s, int o
 
 static void schedule(struct sg_core *core, struct sg_session *s)
 {
-	s->timeout_ns = timeout_of(s);
-	sg_wheel_arm(&core->table, s, s->last_seen_ns + s->timeout_ns);
+	sg_wheel_arm(&core->table, s, s->last_seen_ns + timeout_of(s));
 }
 
 static void schedule_look(struct sg_core *core, struct sg_session *s, __u64 now_ns)
@@ -462,6 +461,7 @@ static void look_at_denied(struct sg_core *core, struct sg_session *s, __u64 now
 void sg_flow_due(struct sg_core *core, struct sg_session *s, __u64 now_ns)
 {
 	int closed = s->tcp_state == SG_TCP_LAST_ACK && !s->ended;
+	__u64 over_ns;
 
 	/* The kernel has counted the last ACK; later packets and retransmissions come to the engine. */
 	if (closed)
@@ -471,13 +471,13 @@ void sg_flow_due(struct sg_core *core, struct sg_session *s, __u64 now_ns)
 	else if (s->cached)
 		sg_cache_peek(core, s);
 	note_answer(core, s);
-	s->timeout_ns = timeout_of(s);
-	if (now_ns < s->last_seen_ns + s->timeout_ns) {
+	over_ns = s->last_seen_ns + timeout_of(s);
+	if (now_ns < over_ns) {
 		sg_hits_used(&core->report.hits, core->report.hash_key, s);
 		schedule(core, s);
 		return;
 	}
-	if (!sg_flow_may_end(core, s) && now_ns < s->last_seen_ns + s->timeout_ns + PATIENCE_NS) {
+	if (!sg_flow_may_end(core, s) && now_ns < over_ns + PATIENCE_NS) {
 		sg_wheel_arm(&core->table, s, now_ns + SG_SECOND);
 		return;
 	}

@@ -71,16 +71,19 @@ void sg_open_learn(const struct sg_context *c, const struct sg_session *s)
 	sg_credit_give(c->core, p->port_id);
 }
 
-void sg_open_packet(const struct seg_flow_key6 *key, __u8 family, struct sg_packet *p)
+void sg_open_packet(const struct seg_flow_key6 *key, __u8 family, __u8 dir, struct sg_packet *p)
 {
 	static const struct sg_frame none;
+	int out = dir == SEG_DIR_EGRESS;
 
 	*p = (struct sg_packet){
-		.frame = &none, .kind = SG_KIND_TCP, .port_id = key->port_id, .dir = key->dir,
-		.family = family, .proto = key->proto, .sport = ntohs(key->sport), .dport = ntohs(key->dport),
+		.frame = &none, .kind = SG_KIND_TCP, .port_id = key->port_id, .dir = dir,
+		.family = family, .proto = key->proto,
+		.sport = ntohs(out ? key->local_port : key->remote_port),
+		.dport = ntohs(out ? key->remote_port : key->local_port),
 	};
-	memcpy(p->saddr, key->saddr, sizeof(p->saddr));
-	memcpy(p->daddr, key->daddr, sizeof(p->daddr));
+	memcpy(p->saddr, out ? key->local : key->remote, sizeof(p->saddr));
+	memcpy(p->daddr, out ? key->remote : key->local, sizeof(p->daddr));
 	switch (p->proto) {
 	case SG_PROTO_UDP:
 		p->kind = SG_KIND_UDP;
@@ -92,8 +95,10 @@ void sg_open_packet(const struct seg_flow_key6 *key, __u8 family, struct sg_pack
 	case SG_PROTO_ICMP:
 	case SG_PROTO_ICMPV6:
 		p->kind = SG_KIND_ICMP_QUERY;
-		p->icmp_id = p->dport;
-		p->icmp_query = p->icmp_type = (__u8)(p->sport >> 8);
+		p->icmp_id = ntohs(key->local_port);
+		p->icmp_query = p->icmp_type = (__u8)ntohs(key->remote_port);
+		p->sport = (__u16)(p->icmp_type << 8);
+		p->dport = p->icmp_id;
 		break;
 	default:
 		p->tcp_flags = SG_SYN;
@@ -108,14 +113,14 @@ static int goes_on(const struct sg_session *s, const struct seg_open_event *even
 		return 0;
 	if (s->key.proto != SG_PROTO_TCP)
 		return s->generation == event->generation;
-	return s->initiator == event->key.dir && (sg_tcp_is_open(s) || sg_tcp_is_opening(s));
+	return s->initiator == event->dir && (sg_tcp_is_open(s) || sg_tcp_is_opening(s));
 }
 
-/* There is no room for its session: take its entries away, and tell what they have counted. */
+/* There is no room for its session: take its entry away, and tell what it has counted. */
 static void tell_without_session(const struct sg_context *c, const struct seg_open_event *event)
 {
 	struct sg_session s = {
-		.key = c->key, .initiator = event->key.dir, .rule_id = event->rule_id, .created_ns = c->now_ns,
+		.key = c->key, .initiator = event->dir, .rule_id = event->rule_id, .created_ns = c->now_ns,
 		.last_seen_ns = c->now_ns,
 	};
 
@@ -137,8 +142,8 @@ struct sg_session *sg_open_adopt(const struct sg_context *c, const struct seg_op
 	if (!former || !goes_on(former, event)) {
 		if (former)
 			sg_flow_end(c->core, former);
-		sg_flow_decided(c, event->key.dir, &answer, 1);
-		s = sg_flow_open(c, event->key.dir, &answer);
+		sg_flow_decided(c, event->dir, &answer, 1);
+		s = sg_flow_open(c, event->dir, &answer);
 	}
 	if (!s) {
 		tell_without_session(c, event);

@@ -14,11 +14,11 @@
  * its question; DHCP's ports, whose verdicts are by the source port too; flows whose initiator is a guess or was not seen to
  * begin; ICMP other than echo; ports with a list of their own (struct sg_policy), which have no classes. */
 void sg_open_learn(const struct sg_context *c, const struct sg_session *s);
-/* The packet that a key of the kernel's rings is of, as its flow's first. */
-void sg_open_packet(const struct seg_flow_key6 *key, __u8 family, struct sg_packet *p);
-/* Return the session of a flow that a program opened, with both its entries in place. c->key and the packet are of
- * its first packet, which the entries have counted. `former` is the session of that key: it goes on if it is alive, and ends
- * otherwise; NULL: there is none. Returns NULL if the table is full; the flow is then told, without its entries. */
+/* The packet that a record of the kernel's rings is of, as its flow's first. */
+void sg_open_packet(const struct seg_flow_key6 *key, __u8 family, __u8 dir, struct sg_packet *p);
+/* Return the session of a flow that a program opened, with its entry in place. c->key and the packet are of
+ * its first packet, which the entry has counted. `former` is the session of that key: it goes on if it is alive, and ends
+ * otherwise; NULL: there is none. Returns NULL if the table is full; the flow is then told, without its entry. */
 struct sg_session *sg_open_adopt(const struct sg_context *c, const struct seg_open_event *event,
 				 struct sg_session *former);
 

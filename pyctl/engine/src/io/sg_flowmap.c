@@ -135,7 +135,7 @@ static long element(const struct sg_flowmap *maps, int family, int command, cons
 }
 
 int sg_flowmap_put(const struct sg_flowmap *maps, int family, const void *key,
-		   const struct seg_flow *flow)
+		   const struct seg_flow *flow, __u64 generation)
 {
 	const union seg_flow_key *flow_key = key;
 	struct seg_flow sealed = *flow;
@@ -144,7 +144,7 @@ int sg_flowmap_put(const struct sg_flowmap *maps, int family, const void *key,
 	if (!maps->cache || !maps->control)
 		return -ENODEV;
 	sealed.seal = seg_seal(maps->controls->flow_secret, flow_key->words, bytes / 8, flow->session,
-			       flow->generation, flow->verdict);
+			       generation, seg_flow_verdicts(flow->ways[0].verdict, flow->ways[1].verdict));
 	/* Not over an entry that a program made, and whose event is still to come. */
 	return (int)element(maps, family, BPF_MAP_UPDATE_ELEM, key, &sealed, BPF_NOEXIST);
 }
@@ -247,7 +247,7 @@ static __u32 fold(const void *addresses, __u32 bytes)
 /* Another worker's sessions stand behind its entries. */
 static int is_own(const struct sg_flowmap *maps, int family, const union seg_flow_key *key)
 {
-	__u32 pair = family == SEG_FAMILY_IPV4 ? fold(&key->v4.saddr, 8) : fold(key->v6.saddr, 32);
+	__u32 pair = family == SEG_FAMILY_IPV4 ? fold(&key->v4.local, 8) : fold(key->v6.local, 32);
 
 	return seg_worker_of_pair(pair, maps->workers) == maps->worker;
 }
@@ -257,8 +257,8 @@ static void clear(const struct sg_flowmap *maps, int family)
 	union seg_flow_key key = { 0 }, next = { 0 };
 	long end = element(maps, family, BPF_MAP_GET_NEXT_KEY, NULL, &key, 0);
 
-	/* Get the next key before deleting this one: after a missing key the kernel starts again at the first of half a
-	 * million buckets. */
+	/* Get the next key before deleting this one: after a missing key the kernel starts again at the first of very many
+	 * buckets. */
 	while (!end) {
 		end = element(maps, family, BPF_MAP_GET_NEXT_KEY, &key, &next, 0);
 		if (is_own(maps, family, &key))

@@ -27,7 +27,7 @@ int sg_flowmap_open(struct sg_flowmap *maps, const char *directory);
 void sg_flowmap_close(struct sg_flowmap *maps);
 
 int sg_flowmap_put(const struct sg_flowmap *maps, int family, const void *key,
-		   const struct seg_flow *flow);
+		   const struct seg_flow *flow, __u64 generation);
 int sg_flowmap_get(const struct sg_flowmap *maps, int family, const void *key,
 		   struct seg_flow *flow);
 /* last gets the entry as it was; it may be NULL. */

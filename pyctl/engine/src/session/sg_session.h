@@ -16,18 +16,18 @@
  * before they end a session. */
 #define SG_TIMEOUT_TCP_OPENING (20 * SG_SECOND)
 #define SG_TIMEOUT_TCP_NO_DATA (30 * SG_SECOND)
-#define SG_TIMEOUT_TCP_ACTIVE (1200 * SG_SECOND)
+#define SG_TIMEOUT_TCP_ACTIVE (SEG_TIMEOUT_TCP_S * SG_SECOND)
 #define SG_TIMEOUT_TCP_HALF_CLOSED (90 * SG_SECOND)
 #define SG_TIMEOUT_TCP_LAST_ACK SG_SECOND
 #define SG_TIMEOUT_TCP_CLOSED (15 * SG_SECOND)
 #define SG_TIMEOUT_TCP_RESET (60 * SG_SECOND)
 /* A datagram flow lives longer once both sides have sent (as in Linux's conntrack). */
 #define SG_TIMEOUT_UDP (30 * SG_SECOND)
-#define SG_TIMEOUT_UDP_ANSWERED (120 * SG_SECOND)
-#define SG_TIMEOUT_ICMP (5 * SG_SECOND)
+#define SG_TIMEOUT_UDP_ANSWERED (SEG_TIMEOUT_UDP_S * SG_SECOND)
+#define SG_TIMEOUT_ICMP (SEG_TIMEOUT_ICMP_S * SG_SECOND)
 #define SG_TIMEOUT_OTHER (30 * SG_SECOND)
-#define SG_TIMEOUT_OTHER_ANSWERED (180 * SG_SECOND)
-#define SG_TIMEOUT_SCTP_ANSWERED SG_TIMEOUT_TCP_ACTIVE	/* heartbeats may be off */
+#define SG_TIMEOUT_OTHER_ANSWERED (SEG_TIMEOUT_OTHER_S * SG_SECOND)
+#define SG_TIMEOUT_SCTP_ANSWERED (SEG_TIMEOUT_SCTP_S * SG_SECOND)	/* heartbeats may be off */
 #define SG_TIMEOUT_FRAGMENT (10 * SG_SECOND)
 
 struct sg_key {
@@ -54,9 +54,8 @@ struct sg_session {
 	__u64 wheel_ns;		/* when its timer is due */
 	__u64 created_ns;
 	__u64 last_seen_ns;
-	__u64 timeout_ns;
 	__u64 generation;	/* of the policy that judged it */
-	__u64 packets[2];	/* [0] from the initiator; without the current flow-map entries */
+	__u64 packets[2];	/* [0] from the initiator; without the current flow-map entry */
 	__u64 bytes[2];
 	__u64 kernel_packets;	/* of packets: those that the kernel carried */
 	__u64 kernel_bytes;
@@ -64,10 +63,10 @@ struct sg_session {
 	__u64 dropped_bytes;
 	__u64 told_packets;	/* of a denied service: its entry's packets that are among the dropped ones already */
 	__u64 told_bytes;
-	__u64 put_ns;		/* last write of its flow-map entries */
+	__u64 put_ns;		/* last write of its flow-map entry */
 	__u64 put_generation;
 	__u64 retry_ns;		/* not before: the flow map refused it */
-	__u64 opened;		/* seg_flow.session of the entries that a program made; 0: the engine opened it */
+	__u64 opened;		/* seg_flow.session of the entry that a program made; 0: the engine opened it */
 	struct sg_rule_keys keys;	/* of the rules that decided on it last */
 	__u32 rule_id;
 	__u32 fin_end[2];	/* sequence number after the FIN; 0: the kernel carried it */
@@ -92,7 +91,7 @@ struct sg_session {
 	__u8 midstream;
 	__u8 guessed;		/* TCP: its SYN was not seen, and initiator is the likelier side */
 	__u8 vlan;		/* seen with a tag, so the flow map would not match */
-	__u8 cached;		/* bit 1 << enum seg_dir: entries in the flow map */
+	__u8 cached;		/* bit 1 << enum seg_dir: what its entry in the flow map decides; 0: it has none */
 	__u8 ended;		/* its end event was emitted */
 	__u8 in_use;
 	__u8 lasting;		/* both sides have sent: on that list of its port's */

@@ -47,7 +47,7 @@ ASAN = ["-fsanitize=address"] if os.environ.get("SEGCTL_TEST_ASAN") else []
 CALLBACKS = """
 extern int t_no_memory;
 extern "Python" int t_send(void *, const struct sg_frame *);
-extern "Python" int t_put(void *, int, const void *, const struct seg_flow *);
+extern "Python" int t_put(void *, int, const void *, const struct seg_flow *, unsigned long long);
 extern "Python" int t_get(void *, int, const void *, struct seg_flow *);
 extern "Python" int t_delete(void *, int, const void *, struct seg_flow *);
 extern "Python" int t_service(void *, const struct seg_service_key *, const struct seg_service *);
@@ -113,8 +113,8 @@ def _bind(ffi: Any) -> None:
         return ffi.from_handle(ctx).on_send(frame)
 
     @ffi.def_extern()
-    def t_put(ctx, family, key, flow):
-        return ffi.from_handle(ctx).on_put(family, key, flow)
+    def t_put(ctx, family, key, flow, generation):
+        return ffi.from_handle(ctx).on_put(family, key, flow, generation)
 
     @ffi.def_extern()
     def t_get(ctx, family, key, flow):
@@ -237,6 +237,8 @@ class Core:
         self.sent: list[Sent] = []
         self.flows: dict[bytes, Any] = {}
         """Key bytes → struct seg_flow."""
+        self.sealed: dict[bytes, int] = {}
+        """Key bytes → the generation for which it holds."""
         self.services: dict[bytes, Any] = {}
         """Key bytes → struct seg_service."""
         self.classes = Classes()
@@ -284,11 +286,13 @@ class Core:
         struct = "struct seg_flow_key4" if family == 4 else "struct seg_flow_key6"
         return bytes(self.ffi.buffer(key, self.ffi.sizeof(struct)))
 
-    def on_put(self, family: int, key: Any, flow: Any) -> int:
+    def on_put(self, family: int, key: Any, flow: Any, generation: int) -> int:
         if self.put_error:
             return -self.put_error
         self.puts += 1
-        self.flows[self._key(family, key)] = self.ffi.new("struct seg_flow *", flow[0])
+        name = self._key(family, key)
+        self.flows[name] = self.ffi.new("struct seg_flow *", flow[0])
+        self.sealed[name] = generation
         return 0
 
     def on_service(self, key: Any, service: Any) -> int:
@@ -442,6 +446,16 @@ class Core:
             for i in range(count)
         }
 
+    def ways(self, name: str = "verdict") -> dict[int, int]:
+        """A field of each direction that the entry of the one flow decides."""
+        (flow,) = self.flows.values()
+        found = {EGRESS: flow.ways[0], INGRESS: flow.ways[1]}
+        return {way: getattr(one, name) for way, one in found.items() if one.verdict}
+
+    def tick(self) -> int:
+        """Now, as entries have it."""
+        return self.now >> abi.constant("SEG_FLOW_TICK") & 0xFFFFFFFF
+
     def kernel_carries(
         self,
         packets: int,
@@ -450,19 +464,20 @@ class Core:
         way: int | None = None,
         payload: bool = False,
     ) -> None:
-        """The kernel saw packets just now on every entry there is, or on those of one direction."""
-        for key, flow in self.flows.items():
-            if way in (None, key[2]):
-                flow.packets += packets
-                flow.bytes += packets * size
-                flow.payload |= payload
-                flow.last_seen_ns = self.now
+        """The kernel saw packets just now in every direction that it decides, or in that one."""
+        for flow in self.flows.values():
+            for at, one in enumerate(flow.ways):
+                if one.verdict and way in (None, EGRESS + at):
+                    flow.packets[at] += packets
+                    flow.bytes[at] += packets * size
+                    one.payload |= payload
+                    flow.last_seen = self.tick()
 
     def kernel_closes(self, way: int, close: int, *, told: bool = True) -> None:
         """It let the FIN or RST of its one connection pass that way; untold: the ring was full."""
         self.kernel_carries(1, way=way)
-        (flow,) = [flow for key, flow in self.flows.items() if key[2] == way]
-        flow.closed |= close
+        (flow,) = self.flows.values()
+        flow.ways[way - EGRESS].closed |= close
         if told:
             self.end(flow.session, way, close)
 
@@ -471,5 +486,5 @@ class Core:
         record = self.ffi.new("struct seg_close_event *", {"session": session})
         if key is not None:
             record.key, record.family = key[0], 4
-        record.key.dir, record.close = way, close
+        record.dir, record.close = way, close
         self.lib.sg_core_close_event(self.core, record, self.now)

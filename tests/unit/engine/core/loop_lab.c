@@ -111,7 +111,7 @@ static void make(void)
 /* The initiator's RST of the first session. */
 static void tell(void)
 {
-	struct seg_close_event record = { .session = 1ULL << 32 | 1, .key = { .dir = SEG_DIR_EGRESS }, .close = SEG_CLOSE_RST };
+	struct seg_close_event record = { .session = 1ULL << 32 | 1, .dir = SEG_DIR_EGRESS, .close = SEG_CLOSE_RST };
 	__u32 header[2] = { sizeof(record) };
 
 	memcpy(ends.data, header, sizeof(header));

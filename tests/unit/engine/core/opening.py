@@ -20,53 +20,42 @@ class Kernel:
         self.records: list[object] = []
 
     def opens(self, client: int = CLIENT + 1, rule_id: int = 7) -> int:
-        """Make both entries, and give the record; the session's number."""
+        """Make the entry, and give the record; the session's number."""
         core, ffi = self.core, self.core.ffi
         session = BY_KERNEL | core.now
-        ends = (self.net.pod, self.net.peer)
-        source, destination = ends if self.initiator == EGRESS else ends[::-1]
         record = ffi.new("struct seg_open_event *")
         record.session, record.generation = session, core.generation
         record.rule_id, record.rule_key, record.family = rule_id, 70, self.net.family
-        for way, one, other, ports in (
-            (self.initiator, source, destination, self.ports(client, back=False)),
-            (BACK[self.initiator], destination, source, self.ports(client, back=True)),
-        ):
-            raw = self.net.address(one), self.net.address(other)
-            if self.net.family == 4:
-                key = ffi.new("struct seg_flow_key4 *")
-                key.saddr, key.daddr = (int.from_bytes(each, "little") for each in raw)
-            else:
-                key = ffi.new("struct seg_flow_key6 *")
-                ffi.buffer(key.saddr)[:], ffi.buffer(key.daddr)[:] = raw
-            key.port_id, key.dir, key.proto = PORT, way, self.proto
-            key.sport, key.dport = map(socket.htons, ports)
-            flow = {
-                "generation": core.generation,
-                "session": session,
-                "last_seen_ns": core.now,
-                "timeout_s": 1200,
-                "verdict": ALLOW,
-            }
-            if way == self.initiator:
-                flow |= {"packets": 1, "bytes": 74}
-                named = record.key
-                named.port_id, named.dir, named.proto = PORT, way, self.proto
-                named.sport, named.dport = map(socket.htons, ports)
-                ffi.buffer(named.saddr)[: len(raw[0])] = raw[0]
-                ffi.buffer(named.daddr)[: len(raw[1])] = raw[1]
-            name = core._key(self.net.family, key)
-            assert name not in core.flows
-            core.flows[name] = ffi.new("struct seg_flow *", flow)
+        record.dir = self.initiator
+        named, at = record.key, self.initiator - EGRESS
+        raw = [self.net.address(end) for end in (self.net.pod, self.net.peer)]
+        if self.net.family == 4:
+            key = ffi.new("struct seg_flow_key4 *")
+            key.local, key.remote = (int.from_bytes(each, "little") for each in raw)
+        else:
+            key = ffi.new("struct seg_flow_key6 *")
+            ffi.buffer(key.local)[:], ffi.buffer(key.remote)[:] = raw
+        for one in (key, named):
+            one.port_id, one.proto = PORT, self.proto
+            one.local_port, one.remote_port = map(socket.htons, self.ports(client))
+        ffi.buffer(named.local)[: len(raw[0])] = raw[0]
+        ffi.buffer(named.remote)[: len(raw[1])] = raw[1]
+        flow = ffi.new("struct seg_flow *")
+        flow.session, flow.last_seen = session, core.tick()
+        flow.packets[at], flow.bytes[at] = 1, 74
+        for way in flow.ways:
+            way.verdict = ALLOW
+        name = core._key(self.net.family, key)
+        assert name not in core.flows
+        core.flows[name] = flow
         self.records.append(record)
         return session
 
-    def ports(self, client: int, *, back: bool) -> tuple[int, int]:
-        """Of the flow's keys; ICMP: type and identifier."""
+    def ports(self, client: int) -> tuple[int, int]:
+        """Of the flow's key, the workload's first; ICMP: the identifier, then who asks and the type."""
         if self.proto == self.net.icmp:
-            request, reply = (8, 0) if self.net.family == 4 else (128, 129)
-            return (reply if back else request) << 8, client
-        return (SERVICE, client) if back else (client, SERVICE)
+            return client, self.initiator << 8 | (8 if self.net.family == 4 else 128)
+        return (client, SERVICE) if self.initiator == EGRESS else (SERVICE, client)
 
     def tells(self) -> None:
         """Hand all records over once more."""
@@ -74,17 +63,10 @@ class Kernel:
             self.core.lib.sg_core_open_event(self.core.core, record, self.core.now)
 
     def closes(self, session: int, way: int, close: int) -> None:
-        record = self.core.ffi.new("struct seg_flow_key6 *", self.records[-1].key)
-        if way != self.initiator:
-            record.saddr, record.daddr = (
-                self.records[-1].key.daddr,
-                self.records[-1].key.saddr,
-            )
-            record.sport, record.dport = record.dport, record.sport
-        for name, flow in self.core.flows.items():
-            if flow.session == session and name[2] == way:
-                flow.closed |= close
+        for flow in self.core.flows.values():
+            if flow.session == session:
+                flow.ways[way - EGRESS].closed |= close
         told = self.core.ffi.new("struct seg_close_event *", {"session": session})
-        told.key, told.family, told.close = record[0], self.net.family, close
-        told.key.dir = way
+        told.key, told.family = self.records[-1].key, self.net.family
+        told.dir, told.close = way, close
         self.core.lib.sg_core_close_event(self.core.core, told, self.core.now)

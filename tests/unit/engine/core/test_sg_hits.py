@@ -108,7 +108,7 @@ def test_a_rule_was_last_used_when_its_flow_was_seen_last(node, net):
     node.core.advance(10)
     node.core.kernel_carries(5)
     node.core.advance(35)
-    assert node.core.hits()[70] == (2, 35.0)
+    assert node.core.hits()[70] == (2, pytest.approx(35, abs=0.001))
     assert node.core.sessions()[0].keys.rule == 70
 
 

@@ -28,7 +28,7 @@ def test_a_flow_that_a_staged_rule_would_deny_passes_and_is_told(node, net, acti
         assert (session.rule_id, session.violation) == (7, 1)
         assert session.verdict == 1
     # The kernel carries it as any other.
-    assert len(node.core.flows) == 4
+    assert len(node.core.flows) == 2
 
 
 def test_a_denial_tells_which_staged_rule_would_allow_it(node, net):
