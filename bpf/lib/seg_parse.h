@@ -253,7 +253,7 @@ SEG_INLINE int seg_parse_ip6(struct __sk_buff *skb, struct seg_pkt *pkt)
 		/* Hop-by-hop options are valid only as the first header. */
 		if (pkt->proto != SEG_IP6_DSTOPTS && (i || pkt->proto != SEG_IP6_HOPOPTS))
 			break;
-		if (pkt->l4 + 8 > pkt->end ||
+		if (pkt->l4 + 8U > pkt->end ||
 		    bpf_skb_load_bytes(skb, pkt->l4, &option, sizeof(option)) < 0)
 			return SEG_R_MALFORMED;
 		pkt->proto = option.next;

@@ -23,6 +23,7 @@ struct __sk_buff {
 
 #define htons(x) __builtin_bswap16(x)
 #define ntohs(x) __builtin_bswap16(x)
+#define ntohl(x) __builtin_bswap32(x)
 #define bpf_pseudo_fd(kind, fd) 0
 #define bpf_map_lookup_elem_(map, key) ((void)(map), (void)(key), (void *)0)
 #define bpf_map_update_elem_(map, key, value, flags) (-1)
