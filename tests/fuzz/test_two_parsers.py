@@ -100,14 +100,6 @@ def is_behind_extensions(frame: Frame, kernel: Reading, engine: Reading) -> bool
     return engine.what == "malformed" or (engine.what != "neighbour" and same)
 
 
-def has_a_code(frame: Frame, kernel: Reading, engine: Reading) -> bool:
-    return (
-        (kernel.what, engine.what, engine.reason) == ("flow", "ask", ICMP_OTHER)
-        and kernel.other_than(engine) == {"what"}
-        and bool(kernel.sport >> 8)
-    )
-
-
 def has_a_wrong_length(frame: Frame, kernel: Reading, engine: Reading) -> bool:
     return (kernel.what, kernel.proto, engine.what) == ("ask", UDP, "malformed")
 
@@ -127,7 +119,6 @@ WANTED: list[tuple[str, str, Callable[[Frame, Reading, Reading], bool]]] = [
     ("source route", "the engine reads no further, the programs do and leave it to the engine", names_a_route),
     ("option with a route's number", "the programs take any byte with that value for one: never decided, the engine reads it exactly", seems_to_name_a_route),
     ("extension headers", "the programs walk over four headers of options; all others, and fragments, are the engine's", is_behind_extensions),
-    ("echo with a code", "the code is in the key, and the engine writes no entry with one: nothing is found", has_a_code),
     ("UDP length", "the programs leave one that does not fit to the engine, which refuses it", has_a_wrong_length),
     ("IPv6 length of zero", "a jumbogram's length is the engine's to read, and so is a packet without anything", says_no_length),
 ]  # fmt: skip
