@@ -144,7 +144,7 @@ struct seg_open_event {
 SEG_ABI_SIZE(seg_open_event, 72);
 
 /* seg_closes: for each worker a ring buffer, which it reads at least every 20 ms: the first FIN or RST of a connection's direction
- * that the kernel let pass. If the ring is full, the entry alone has it. */
+ * that the kernel let pass. If the ring is full, seg_control.closes_lost says that entries alone have it. */
 struct seg_close_event {
 	__u64 session;		/* as in the entry */
 	struct seg_flow_key6 key;	/* as seg_open_event.key */

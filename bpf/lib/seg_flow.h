@@ -217,6 +217,7 @@ SEG_INLINE void seg_flow_close(struct seg_flow *flow, const struct seg_pkt *pkt,
 {
 	struct seg_flow_way *way = &flow->ways[SEG_WAY(dir)];
 	struct seg_close_event *end;
+	struct seg_control *control;
 	__u32 worker;
 	void *ring;
 
@@ -226,6 +227,9 @@ SEG_INLINE void seg_flow_close(struct seg_flow *flow, const struct seg_pkt *pkt,
 	worker = seg_worker_of(seg_pair(pkt));
 	ring = seg_map_lookup(seg_closes, &worker);
 	end = ring ? bpf_ringbuf_reserve(ring, sizeof(*end), 0) : NULL;
+	control = seg_map_lookup(seg_control, &worker);
+	if (!end && control && !control->closes_lost)
+		control->closes_lost = 1;
 	if (!end)
 		return;
 	end->session = session;

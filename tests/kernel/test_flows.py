@@ -262,17 +262,24 @@ def test_the_end_of_a_denied_connection_goes_to_the_engine(
     assert ends.read() == []
 
 
-def test_a_full_ring_of_ends_stops_nothing(kernel: Lab, ends: RingReader):
+def closes_lost(kernel: Lab) -> int:
+    with open_map(kernel.instance, "seg_control") as opened:
+        return abi.unpack("seg_control", opened.lookup(bytes(4))).closes_lost
+
+
+def test_a_full_ring_of_ends_stops_nothing_and_is_told(kernel: Lab, ends: RingReader):
     """The entry has it still."""
     steer(kernel, "vin")
     frame = bytes(f.link("out") / f.ip("out") / f.tcp("FA"))
     room = abi.constant("SEG_CLOSES_BYTES") // (8 + abi.sizeof("seg_close_event"))
+    assert closes_lost(kernel) == 0
     for _ in range(room):
         put(kernel, 4, key("vin", 4, TCP))
         kernel.programs["vin"].test_run(frame)
     put(kernel, 4, key("vin", 4, TCP))
     assert kernel.run("vin", frame).reason == "flow_allow"
     assert entry(kernel, 4, key("vin", 4, TCP), "vin").closed == 1
+    assert closes_lost(kernel) == 1
     told = 0
     while records := ends.read():
         told += len(records)

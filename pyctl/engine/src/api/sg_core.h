@@ -285,6 +285,8 @@ void sg_core_open_event(struct sg_core *core, const struct seg_open_event *event
 int sg_core_has_room(const struct sg_core *core);
 /* Handle a FIN or RST that the kernel let pass. The event of a session that is gone is ignored. */
 void sg_core_close_event(struct sg_core *core, const struct seg_close_event *event, __u64 now_ns);
+/* Close events were lost: find the flows that closed by their entries, a few in each tick. */
+void sg_core_closes_lost(struct sg_core *core);
 /* Pace the frames of ports without a flow map by this gap (0: no limit), as the kernel paces the others. With `behind`,
  * pace all ports: waiting frames arrived before the kernel knew. Returns bits of enum seg_share_hit since the last call. */
 int sg_core_share(struct sg_core *core, __u64 gap_ns, int behind);

@@ -308,6 +308,11 @@ void sg_core_close_event(struct sg_core *core, const struct seg_close_event *eve
 		sg_flow_close(core, s, event->dir != s->initiator, event->close, now_ns);
 }
 
+void sg_core_closes_lost(struct sg_core *core)
+{
+	sg_flow_sweep_all(core);
+}
+
 __u64 sg_core_tick(struct sg_core *core, __u64 now_ns)
 {
 	__u32 most = DUE_PER_TICK + DUE_PER_FRAME * (core->frames < FRAMES_MAX ? core->frames : FRAMES_MAX);
@@ -322,7 +327,7 @@ __u64 sg_core_tick(struct sg_core *core, __u64 now_ns)
 		sg_event_sweep(&core->report.events, now_ns);
 	}
 	more = sg_port_end_closing(core, CLOSED_PER_TICK, now_ns);
-	more |= sg_cache_sweep(core);
+	more |= sg_flow_sweep(core);
 	for (__u32 i = 0; i < most; i++) {
 		s = sg_wheel_due(&core->table, now_ns);
 		if (!s)

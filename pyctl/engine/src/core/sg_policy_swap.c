@@ -6,6 +6,7 @@
 
 #include "core/sg_classes.h"
 #include "core/sg_port.h"
+#include "flow/sg_flow.h"
 
 /* Policies compiled for existing ports, not in force yet. */
 struct pending {
@@ -47,7 +48,7 @@ static void enforce(struct sg_core *core, struct sg_ruleset *set)
 	port->rules = set;
 	core->deleted[set->policy.port_id] = 0;
 	if (set->policy.flags & SG_POLICY_NO_CACHE)
-		core->sweep = 1;
+		sg_flow_sweep_all(core);
 }
 
 static void enforce_all(struct sg_core *core, struct pending *p)

@@ -276,6 +276,8 @@ static void run_timers(struct sg_engine *engine, __u64 now)
 		sg_flowmap_beat(&engine->maps, now);
 	}
 	sg_flowmap_opens_nothing(&engine->maps, !engine->state || !sg_core_has_room(engine->core));
+	if (sg_flowmap_closes_lost(&engine->maps))
+		sg_core_closes_lost(engine->core);
 	if (now - engine->share_ns >= SG_SHARE_WINDOW_NS)
 		share_out(engine, now);
 	if (now >= engine->tick_ns) {

@@ -9,7 +9,6 @@
 #include "segctl_seal.h"
 #include "session/sg_tcp.h"
 
-enum { SWEPT_AT_ONCE = 64 };	/* each may cost a system call */
 #define RETRY_NS (10 * SG_SECOND)	/* after the flow map refused */
 #define HEAL_NS SG_SECOND		/* an entry that packets miss so long after its write is gone */
 
@@ -162,26 +161,6 @@ void sg_cache_evict(struct sg_core *core, struct sg_session *s)
 	stats_of(core, s)->evicted++;
 	core->cache.evicted++;
 	sg_cache_drop(core, s);
-}
-
-int sg_cache_sweep(struct sg_core *core)
-{
-	for (int seen = 0; core->sweep && seen < SWEPT_AT_ONCE; seen++) {
-		const struct sg_ruleset *rules;
-		struct sg_session *s;
-
-		if (core->sweep > core->table.used) {
-			core->sweep = 0;
-			break;
-		}
-		s = sg_table_slot(&core->table, core->sweep++);
-		if (!s->in_use || !s->cached)
-			continue;
-		rules = core->ports[s->key.port_id]->rules;
-		if (rules && rules->policy.flags & SG_POLICY_NO_CACHE)
-			sg_cache_evict(core, s);
-	}
-	return core->sweep != 0;
 }
 
 static int get(struct sg_core *core, const struct sg_session *s, struct seg_flow *flow)

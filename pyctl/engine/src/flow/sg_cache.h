@@ -16,8 +16,6 @@ void sg_cache_forget(struct sg_core *core, struct sg_session *s);
 void sg_cache_drop(struct sg_core *core, struct sg_session *s);
 /* Delete the entry of a flow that continues. */
 void sg_cache_evict(struct sg_core *core, struct sg_session *s);
-/* Delete some entries of ports that no longer have a flow map (core->sweep). Returns 1 if there may be more. */
-int sg_cache_sweep(struct sg_core *core);
 /* The kernel's counts by side, which are not in the session's own yet. sg_cache_peek() reads them, and updates
  * last_seen_ns and the connection's state. */
 struct sg_cache_counts {

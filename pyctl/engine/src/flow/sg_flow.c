@@ -10,6 +10,7 @@
 #include "session/sg_tcp.h"
 
 enum { ROOM_TRIES = 4 };	/* each may cost four system calls */
+enum { SWEPT_AT_ONCE = 64 };	/* each may cost a system call */
 #define PATIENCE_NS (60 * SG_SECOND)	/* how long an end event waits for room */
 /* How often the entry of a denied service is read: of one that is in use, and of another. */
 #define LOOK_NS SG_SECOND
@@ -489,6 +490,42 @@ void sg_flow_due(struct sg_core *core, struct sg_session *s, __u64 now_ns)
 	if (s->key.proto == SG_PROTO_TCP && !s->denied && sg_tcp_is_open(s))
 		sg_flow_remember_initiator(core, s);
 	sg_flow_end(core, s);
+}
+
+void sg_flow_sweep_all(struct sg_core *core)
+{
+	core->sweep_again = core->sweep != 0;
+	if (!core->sweep)
+		core->sweep = 1;
+}
+
+static void sweep_one(struct sg_core *core, struct sg_session *s)
+{
+	const struct sg_ruleset *rules = core->ports[s->key.port_id]->rules;
+
+	if (rules && rules->policy.flags & SG_POLICY_NO_CACHE) {
+		sg_cache_evict(core, s);
+	} else if (s->key.proto == SG_PROTO_TCP && !s->denied) {
+		sg_cache_peek(core, s);
+		schedule(core, s);
+	}
+}
+
+int sg_flow_sweep(struct sg_core *core)
+{
+	for (int seen = 0; core->sweep && seen < SWEPT_AT_ONCE; seen++) {
+		struct sg_session *s;
+
+		if (core->sweep > core->table.used) {
+			core->sweep = core->sweep_again;
+			core->sweep_again = 0;
+			break;
+		}
+		s = sg_table_slot(&core->table, core->sweep++);
+		if (s->in_use && s->cached)
+			sweep_one(core, s);
+	}
+	return core->sweep != 0;
 }
 
 void sg_flow_info(struct sg_core *core, struct sg_session *s, struct sg_session_info *info)

@@ -35,6 +35,11 @@ void sg_flow_emit_end(struct sg_core *core, struct sg_session *s);
 void sg_flow_end(struct sg_core *core, struct sg_session *s);
 /* Resume a session of a former engine: add what the kernel has carried since. */
 void sg_flow_resume(struct sg_core *core, struct sg_session *s);
+/* Go through all sessions, from the next tick on: an entry of a port without a flow map goes, and a flow whose close event
+ * was lost is seen to be closed. */
+void sg_flow_sweep_all(struct sg_core *core);
+/* Look at some of them. Returns 1 if there are more. */
+int sg_flow_sweep(struct sg_core *core);
 /* Handle the session's timer: end it, unless the kernel has carried packets since. */
 void sg_flow_due(struct sg_core *core, struct sg_session *s, __u64 now_ns);
 

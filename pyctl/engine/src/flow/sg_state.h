@@ -58,7 +58,8 @@ struct sg_core {
 	__u64 initiator_cache[SG_INITIATORS];	/* of expired connections: hash, low bit = ingress */
 	__u32 denied;			/* sessions that only remember a denial */
 	__u32 cache_limit;
-	__u32 sweep;			/* next slot to look for entries of ports without a flow map; 0: none */
+	__u32 sweep;			/* next slot to look at (sg_flow_sweep_all()); 0: none */
+	__u32 sweep_again;		/* 1: after the last one, from the first on */
 	__u32 frames;			/* since the last tick */
 	struct sg_cache_stats cache;	/* of all ports since the start */
 	struct sg_session others_query;	/* the last one found that is another worker's (verdict/sg_group_query.h) */

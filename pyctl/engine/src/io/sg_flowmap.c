@@ -204,10 +204,16 @@ int sg_flowmap_get_query(const struct sg_flowmap *maps, const struct seg_query_k
 
 void sg_flowmap_opens_nothing(const struct sg_flowmap *maps, int nothing)
 {
-	__u64 wanted = nothing || !maps->cache;
+	__u32 wanted = nothing || !maps->cache;
 
 	if (maps->control && maps->control->opens_nothing != wanted)
 		__atomic_store_n(&maps->control->opens_nothing, wanted, __ATOMIC_RELAXED);
+}
+
+int sg_flowmap_closes_lost(const struct sg_flowmap *maps)
+{
+	return maps->control && __atomic_load_n(&maps->control->closes_lost, __ATOMIC_RELAXED) &&
+	       __atomic_exchange_n(&maps->control->closes_lost, 0, __ATOMIC_RELAXED);
 }
 
 int sg_flowmap_get(const struct sg_flowmap *maps, int family, const void *key,

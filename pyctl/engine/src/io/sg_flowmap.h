@@ -42,6 +42,8 @@ int sg_flowmap_put_query(const struct sg_flowmap *maps, const struct seg_query_k
 int sg_flowmap_get_query(const struct sg_flowmap *maps, const struct seg_query_key *key, struct seg_query *query);
 /* Say whether programs may open connections by themselves. */
 void sg_flowmap_opens_nothing(const struct sg_flowmap *maps, int nothing);
+/* Return whether a close event was lost since the last call: the ring was full. */
+int sg_flowmap_closes_lost(const struct sg_flowmap *maps);
 /* Delete every entry of both maps that is this worker's. */
 void sg_flowmap_clear(const struct sg_flowmap *maps);
 /* Note that all rings were empty: earlier frames are judged and sent on. */

@@ -147,6 +147,37 @@ def test_fins_that_nobody_told_of_are_found_in_the_entries(core, initiator, open
     assert end.packets == 1 + 12
 
 
+def test_after_a_full_ring_closed_connections_are_looked_for(core, initiator, opened):
+    """The timer of one that had data would come in twenty minutes."""
+    core.kernel_carries(5, payload=True)
+    core.advance(60)
+    core.kernel_closes(initiator, FIN, told=False)
+    core.kernel_closes(BACK[initiator], FIN, told=False)
+    core.advance(60)
+    assert ends(core) == []
+    core.lib.sg_core_closes_lost(core.core)
+    core.advance(1.2)
+    (end,) = ends(core)
+    assert end.packets == 1 + 12
+
+
+def test_records_lost_during_a_look_begin_another(core, net):
+    """Those looked at already may have closed since."""
+    core.set_policy(Rule())
+    for port in range(200):
+        Connection(net, INGRESS, sport=20000 + port).established(core)
+    core.kernel_carries(5, payload=True)
+    core.advance(60)
+    core.lib.sg_core_closes_lost(core.core)
+    core.lib.sg_core_tick(core.core, core.now)
+    for flow in core.flows.values():
+        for way in flow.ways:
+            way.closed = FIN
+    core.lib.sg_core_closes_lost(core.core)
+    core.advance(3)
+    assert len(ends(core)) == 200
+
+
 def test_a_new_connection_on_the_tuple_of_one_that_closed(core, initiator, opened):
     """Its SYN may be read before the ring is: the entries say that the former is over."""
     core.kernel_carries(5, payload=True)
