@@ -167,6 +167,9 @@ static unsigned int drain(struct sg_engine *engine, __u64 now)
 	while (count < SG_BATCH && (ring = next_ring(engine, &slot))) {
 		/* The frame's connection may have been opened by a program: its event came before the frame. */
 		sg_loop_take_opens(engine, now, UINT_MAX);
+		/* That event may be behind one that another CPU still writes. */
+		if (sg_kernel_ring_is_busy(&engine->opens, now))
+			break;
 		sg_ring_frame(slot, &frame);
 		engine->slot = frame.data;
 		engine->slot_len = frame.len;

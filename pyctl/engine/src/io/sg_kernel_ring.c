@@ -10,6 +10,8 @@
 
 #include "io/sg_pin.h"
 
+#define BUSY_MAX_NS 1000000ull	/* a record is written in a microsecond, unless the hypervisor takes the CPU */
+
 static size_t page_size(void)
 {
 	return (size_t)sysconf(_SC_PAGESIZE);
@@ -79,11 +81,17 @@ int sg_kernel_ring_is_due(const struct sg_kernel_ring *ring, __u64 frames, int d
 	return drained || frames >= ring->mark_frames;
 }
 
+static __u32 header_of(const struct sg_kernel_ring *ring, const __u8 **record)
+{
+	*record = ring->data + (ring->taken & (ring->size - 1));
+	return __atomic_load_n((const __u32 *)(const void *)*record, __ATOMIC_ACQUIRE);
+}
+
 static int take(struct sg_kernel_ring *ring, void *out, __u64 end)
 {
 	while (ring->consumed && ring->taken < end) {
-		const __u8 *record = ring->data + (ring->taken & (ring->size - 1));
-		__u32 header = __atomic_load_n((const __u32 *)(const void *)record, __ATOMIC_ACQUIRE);
+		const __u8 *record;
+		__u32 header = header_of(ring, &record);
 		__u32 length = header & ~(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BIT);
 		int whole = !(header & BPF_RINGBUF_DISCARD_BIT) && length == ring->bytes;
 
@@ -107,6 +115,19 @@ int sg_kernel_ring_take(struct sg_kernel_ring *ring, void *out)
 int sg_kernel_ring_take_any(struct sg_kernel_ring *ring, void *out)
 {
 	return ring->consumed ? take(ring, out, produced(ring)) : 0;
+}
+
+int sg_kernel_ring_is_busy(struct sg_kernel_ring *ring, __u64 now_ns)
+{
+	const __u8 *record;
+
+	if (!ring->consumed || ring->taken >= produced(ring) || !(header_of(ring, &record) & BPF_RINGBUF_BUSY_BIT)) {
+		ring->busy_ns = 0;
+		return 0;
+	}
+	if (!ring->busy_ns)
+		ring->busy_ns = now_ns;
+	return now_ns - ring->busy_ns < BUSY_MAX_NS;
 }
 
 void sg_kernel_ring_release(struct sg_kernel_ring *ring)

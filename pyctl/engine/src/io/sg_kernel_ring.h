@@ -13,6 +13,7 @@ struct sg_kernel_ring {
 	const __u8 *data;		/* twice in a row */
 	__u64 mark;			/* position up to which events may be taken */
 	__u64 mark_frames;		/* count of read frames at which all before the mark are read */
+	__u64 busy_ns;			/* since when the oldest record is not finished; 0: it is */
 	__u32 size;
 	__u32 bytes;			/* of an event */
 };
@@ -31,6 +32,8 @@ int sg_kernel_ring_is_due(const struct sg_kernel_ring *ring, __u64 frames, int d
 int sg_kernel_ring_take(struct sg_kernel_ring *ring, void *out);
 /* Take the oldest event, marked or not, in the same way. */
 int sg_kernel_ring_take_any(struct sg_kernel_ring *ring, void *out);
+/* Return whether the oldest record is being written, by a program whose CPU has not been away from it for long. */
+int sg_kernel_ring_is_busy(struct sg_kernel_ring *ring, __u64 now_ns);
 void sg_kernel_ring_release(struct sg_kernel_ring *ring);
 
 #endif

@@ -3,8 +3,10 @@
  *
  * In: on stdin each frame behind its length (two bytes, big-endian); the mode. `once`: prints the state of the first
  * session when all was read. `refill`: the rings never run empty; prints how many frames were read before the record was.
+ * `busy`: a program never finishes its record of a connection that it opens; prints how many frames were read all the same.
  * Rings are memfds, so that all of the loop but the sockets is the real one. */
 #define _GNU_SOURCE
+#include <linux/bpf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,15 +18,15 @@
 
 enum { PORT = 0x0107, SLOT = 2048, BLOCKS = 1 << 20, ENDS = 4096, TRIES = 5000, AT = 128 };
 
-static const unsigned int blocks[SG_RINGS] = { 16, 8, 17 };
+static const unsigned int blocks[SG_RINGS] = { 16, 6, 12 };
 static struct sg_engine engine;
 static struct sg_ring_state state;
-static __u64 consumed, taken_after;
+static __u64 consumed, consumed_opens, taken_after;
 static int refills;
-static struct {
+static struct kernel_ring {
 	__u64 produced;
 	__u8 data[2 * ENDS];
-} ends __attribute__((aligned(8)));
+} ends __attribute__((aligned(8))), opens __attribute__((aligned(8)));
 
 static void fail(const char *what)
 {
@@ -119,6 +121,31 @@ static void tell(void)
 	ends.produced = sizeof(header) + sizeof(record);
 }
 
+/* The oldest record is being written. Checks for how long it holds others up. */
+static void begin_open(void)
+{
+	__u32 header[2] = { sizeof(struct seg_open_event) | BPF_RINGBUF_BUSY_BIT };
+	struct sg_kernel_ring *ring = &engine.opens;
+
+	*ring = (struct sg_kernel_ring){
+		.consumed = &consumed_opens, .pages = (const __u8 *)&opens.produced, .data = opens.data, .size = ENDS,
+		.bytes = sizeof(struct seg_open_event),
+	};
+	if (sg_kernel_ring_is_busy(ring, 1))
+		fail("an empty ring");
+	memcpy(opens.data, header, sizeof(header));
+	opens.produced = sizeof(header) + sizeof(struct seg_open_event);
+	if (!sg_kernel_ring_is_busy(ring, 5000) || !sg_kernel_ring_is_busy(ring, 1004999) ||
+	    sg_kernel_ring_is_busy(ring, 1005000))
+		fail("a busy ring");
+	header[0] &= ~BPF_RINGBUF_BUSY_BIT;
+	memcpy(opens.data, header, sizeof(header));
+	if (sg_kernel_ring_is_busy(ring, 5000))
+		fail("a whole record");
+	header[0] |= BPF_RINGBUF_BUSY_BIT;
+	memcpy(opens.data, header, sizeof(header));
+}
+
 int main(int argc, char **argv)
 {
 	struct sg_session_info info = { 0 };
@@ -128,6 +155,8 @@ int main(int argc, char **argv)
 	make();
 	count = fill();
 	tell();
+	if (argc > 1 && !strcmp(argv[1], "busy"))
+		begin_open();
 	if (pthread_create(&engine.thread, NULL, sg_loop_run, &engine))
 		fail("a thread");
 	for (int i = 0; i < TRIES && (__atomic_load_n(&consumed, __ATOMIC_ACQUIRE) != ends.produced ||
@@ -137,7 +166,9 @@ int main(int argc, char **argv)
 	pthread_join(engine.thread, NULL);
 	if (consumed != ends.produced)
 		return 1;
-	if (refills)
+	if (engine.opens.consumed)
+		printf("%llu\n", (unsigned long long)(consumed_opens ? 0 : engine.stats.frames));
+	else if (refills)
 		printf("%llu\n", (unsigned long long)taken_after);
 	else if (sg_core_sessions(engine.core, PORT, &info, 1, &cursor) == 1)
 		printf("%u\n", info.tcp_state);

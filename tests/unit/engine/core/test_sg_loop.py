@@ -62,3 +62,8 @@ def test_a_reset_is_read_though_the_rings_never_run_empty(loop):
     """After as many frames as they hold: all that came before it are among them."""
     frames = others(NETS[0], 1) * SMALL
     assert SLOTS <= run(loop, "refill", frames) < SLOTS + BATCH
+
+
+def test_a_record_that_is_never_finished_holds_frames_up_for_a_moment_only(loop):
+    """The frames behind may be of the connection of a later record, so they wait for it first."""
+    assert run(loop, "busy", others(NETS[0], 100)) == 100
