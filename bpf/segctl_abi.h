@@ -112,7 +112,7 @@ struct seg_control {
 	__u64 share_gap_ns;		/* the engine's: how far apart a port's packets may come to it; 0: at will */
 	__u64 share_ahead_ns;		/* the engine's: how far ahead of that pace a port or peer may be */
 	__u64 share_seed;		/* the engine's, secret: of the hash of peers */
-	__u64 drained_ns;		/* the engine's: when it found all rings empty */
+	__u64 drained_ns;		/* the engine's: when it found all rings empty; its lowest bit changes if it had frames since */
 	__u32 opens_nothing;		/* the engine's: 1 while no program may open a connection by itself */
 	__u32 closes_lost;		/* the kernel's: 1 after seg_closes was full; the engine clears it, and looks for closed flows */
 	__u32 class_version;		/* the engine's: of seg_classes, the one in force; 0: none */

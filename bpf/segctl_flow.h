@@ -38,6 +38,7 @@ struct seg_flow_way {
 	__u8 phase : 2;		/* enum seg_flow_phase; the kernel ends it */
 	__u8 closed : 2;	/* the kernel's: enum seg_close, what it let pass */
 	__u8 payload : 1;	/* the kernel's: 1 after a TCP segment with data; of a denied service, after another source port's */
+	__u8 behind : 1;	/* while it settles: the lowest bit of drained_ns at its last packet to the engine */
 };
 SEG_ABI_SIZE(seg_flow_way, 1);
 
@@ -50,9 +51,10 @@ struct seg_flow {
 	__u64 session;		/* the handle of the engine's session, or SEG_OPENED_BY_KERNEL | when it was opened */
 	__u64 seal;		/* seg_seal() of the key, the session, the port's generation and both verdicts */
 	__u32 last_seen;	/* CLOCK_MONOTONIC >> SEG_FLOW_TICK; the kernel's, after the first write */
-	__u8 settle[2];		/* the kernel's, while a direction settles: last_seen of its own packets. Or a number, low byte
-				 * first. Opening: the first packet's CPU; of a denied service, the engine's: the first packet's
-				 * source port, or ICMP identifier, in network order */
+	__u8 settle[2];		/* the kernel's, while a direction settles: when its own last packet went to the engine,
+				 * CLOCK_MONOTONIC >> SEG_SETTLE_TICK. Or a number, low byte first: while it opens, the first
+				 * packet's CPU; of a denied service, the engine's, the first packet's source port, or ICMP
+				 * identifier, in network order */
 	struct seg_flow_way ways[2];
 };
 SEG_ABI_SIZE(seg_flow, 56);
@@ -64,6 +66,7 @@ enum seg_flow_shift { SEG_FLOW_SETTLED = 48 };
 /* A tick is 262 us. The count starts again after 13 days, long after the engine has ended what was silent for so long. */
 enum seg_flow_tick {
 	SEG_FLOW_TICK = 18,
+	SEG_SETTLE_TICK = 15,		/* 33 us: a byte of them knows pauses of 8 ms */
 	SEG_FLOW_AHEAD = 1 << 20,	/* ticks by which last_seen may be ahead of a CPU's clock */
 };
 

@@ -8,7 +8,7 @@
 #ifndef SEG_FLOW_H
 #define SEG_FLOW_H
 
-#include "lib/seg_parse.h"
+#include "lib/seg_settle.h"
 #include "segctl_seal.h"
 
 /* A packet's flow, as in the keys. */
@@ -119,72 +119,6 @@ SEG_INLINE struct seg_flow *seg_flow_find(const struct seg_pkt *pkt, int service
 SEG_INLINE int seg_flow_begins(const struct seg_pkt *pkt)
 {
 	return pkt->opens || (pkt->proto != IPPROTO_TCP && pkt->proto != IPPROTO_SCTP);
-}
-
-/* Returns the number that is written in the two bytes. */
-SEG_INLINE __u16 seg_flow_first(const struct seg_flow *flow)
-{
-	return (__u16)(flow->settle[0] | flow->settle[1] << 8);
-}
-
-/* Linux may answer data with a RST while another CPU handles the ACK that completes the handshake:
- * inet_ehash_insert() unlinks the request before it links the child, so a lookup in between finds only the
- * listener. The SYN that the engine sends on is handled on the engine's CPU, and so is everything up to that ACK; the
- * initiator's next packet comes from its own CPU. Through the engine that packet arrives after the ACK. */
-SEG_INLINE int seg_defers_opening(struct seg_flow *flow, __u8 dir)
-{
-	__u16 cpu = (__u16)bpf_get_smp_processor_id();
-
-	if (!flow->packets[SEG_WAY(dir)]) {
-		flow->settle[0] = (__u8)cpu;
-		flow->settle[1] = (__u8)(cpu >> 8);
-		return 0;
-	}
-	flow->ways[SEG_WAY(dir)].phase = SEG_FLOW_STEADY;
-	return seg_flow_first(flow) != cpu;
-}
-
-enum seg_settle_tick {
-	SEG_SETTLE_TICKS = (SEG_SETTLE_NS >> SEG_FLOW_TICK) + 1,
-	SEG_SETTLE_TCP_TICKS = (SEG_SETTLE_TCP_NS >> SEG_FLOW_TICK) + 1,
-	SEG_SETTLE_MAX_TICKS = (SEG_SETTLE_MAX_NS >> SEG_FLOW_TICK) + 1,
-	SEG_SETTLE_PAUSE_TICKS = 240,	/* of the 256 that seg_flow.settle tells apart */
-};
-
-/* Packets from before the verdict may still wait for the engine, and a later packet must not overtake them. So the
- * direction stays with the engine until it pauses for long enough, unless the engine is down or overloaded. A pause is
- * known modulo 67 ms: seldom one packet more goes to the engine. */
-SEG_INLINE int seg_defers_settling(struct seg_flow *flow, const struct seg_pkt *pkt, __u8 dir)
-{
-	const __u32 pause = pkt->proto == IPPROTO_TCP ? SEG_SETTLE_TCP_TICKS : SEG_SETTLE_TICKS;
-	const struct seg_control *control = seg_control_of(seg_pair(pkt));
-	__u64 now_ns = bpf_ktime_get_ns();
-	__u32 now = (__u32)(now_ns >> SEG_FLOW_TICK);
-	__u32 quiet = (__u8)(now - flow->settle[SEG_WAY(dir)]);
-
-	/* The engine's clock was read later, or on another CPU. */
-	if (quiet > SEG_SETTLE_PAUSE_TICKS)
-		quiet = 0;
-	if (!control || control->share_gap_ns || flow->packets[SEG_WAY(dir)] >> SEG_FLOW_SETTLED >= SEG_SETTLE_PACKETS ||
-	    (__s64)(now_ns - control->heartbeat_ns) > (__s64)control->heartbeat_timeout_ns ||
-	    (__s32)(now - flow->last_seen) > SEG_SETTLE_MAX_TICKS ||
-	    (quiet > pause && (__s32)((__u32)(control->drained_ns >> SEG_FLOW_TICK) - (now - quiet)) > 0)) {
-		flow->ways[SEG_WAY(dir)].phase = SEG_FLOW_STEADY;
-		return 0;
-	}
-	__sync_fetch_and_add(&flow->packets[SEG_WAY(dir)], 1ULL << SEG_FLOW_SETTLED);
-	flow->settle[SEG_WAY(dir)] = (__u8)now;
-	flow->last_seen = now;
-	return 1;
-}
-
-SEG_INLINE int seg_must_defer_to_engine(struct seg_flow *flow, const struct seg_pkt *pkt, __u8 dir)
-{
-	const __u8 phase = flow->ways[SEG_WAY(dir)].phase;
-
-	if (phase == SEG_FLOW_STEADY)
-		return 0;
-	return phase == SEG_FLOW_OPENING ? seg_defers_opening(flow, dir) : seg_defers_settling(flow, pkt, dir);
 }
 
 SEG_INLINE __u32 seg_flow_timeout_s(const struct seg_pkt *pkt)

@@ -55,15 +55,14 @@ def tick(nanoseconds):
 
 def entry_of(name, word="allow", *, last_seen_ns=None, **flow):
     """The bytes of an entry of the current generation, seen just now. What is of a direction is of both."""
+    seen = last_seen_ns or time.monotonic_ns()
     fields = {
         "generation": GENERATION,
-        "last_seen": tick(last_seen_ns or time.monotonic_ns()),
+        "last_seen": tick(seen),
+        "settle": [seen >> abi.constant("SEG_SETTLE_TICK") & 0xFF] * 2,
         "verdict": abi.constant(f"SEG_VERDICT_{word.upper()}") if word else 0,
         **flow,
     }
-    fields["settle"] = (
-        [fields["last_seen"] & 0xFF] * 2 if "settle" not in flow else flow["settle"]
-    )
     for field in ("verdict", "phase", "closed", "packets"):
         if field in fields:
             value = fields.pop(field)

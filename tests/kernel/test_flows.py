@@ -329,7 +329,8 @@ def settle(kernel: Lab, hook: str, ago_ms: int, drained_ms: int, **flow: int) ->
     name = key(hook, 4, UDP)
     seen = now - ago_ms * MS
     put(kernel, 4, name, phase=SETTLING, last_seen_ns=seen, **flow)
-    kernel.control(drained_ns=now - drained_ms * MS)
+    since = drained_ms < ago_ms
+    kernel.control(drained_ns=now - drained_ms * MS & ~1 | since)
     return name
 
 

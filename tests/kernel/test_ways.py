@@ -181,7 +181,7 @@ def test_while_a_direction_settles_the_other_does_not_hide_its_pause(kernel: Lab
     steer(kernel, "vin")
     name, now = key("vin", 4, UDP), time.monotonic_ns()
     put(kernel, 4, name, last_seen_ns=now - 20_000_000, egress_phase=SETTLING)
-    kernel.control(drained_ns=now)
+    kernel.control(drained_ns=now | 1)
     assert kernel.run("vex", datagram("vex")).reason == "flow_allow"
     assert entry(kernel, 4, name, "vin").last_seen >= tick(now - 10_000_000)
     assert entry(kernel, 4, name, "vin").phase == SETTLING

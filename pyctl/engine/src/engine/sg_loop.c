@@ -339,6 +339,7 @@ static void wait_for_frames(struct sg_engine *engine, __u64 now)
 void *sg_loop_run(void *context)
 {
 	struct sg_engine *engine = context;
+	int had_frames = 0;
 
 	pthread_setname_np(pthread_self(), "segctl-packets");
 	sg_cpu_affinity_open(&engine->cpu_affinity);
@@ -350,8 +351,11 @@ void *sg_loop_run(void *context)
 		sg_kernel_ring_mark(&engine->closes, engine->stats.frames, slots(engine));
 		opens = engine->state ? sg_loop_take_opens(engine, now, OPEN_EVENTS_PER_ROUND) : 0;
 		count = drain(engine, now);
-		if (!count && engine->state)
-			sg_flowmap_drained(&engine->maps, now);
+		had_frames |= count != 0;
+		if (!count && engine->state) {
+			sg_flowmap_drained(&engine->maps, now, had_frames);
+			had_frames = 0;
+		}
 		/* A connection's open event comes before its close events. */
 		closes = opens < OPEN_EVENTS_PER_ROUND ? take_close_events(engine, now, count < SG_BATCH) : 0;
 

@@ -260,7 +260,7 @@ static void put(const struct sg_context *c, struct sg_session *s, __u8 dirs)
 		way->phase = phase_of(c, s, dir) & 3;
 		if (way->phase != SEG_FLOW_SETTLING)
 			continue;
-		flow.settle[SEG_WAY(dir)] = (__u8)flow.last_seen;
+		flow.settle[SEG_WAY(dir)] = (__u8)(c->now_ns >> SEG_SETTLE_TICK);
 		if (s->key.proto == SG_PROTO_TCP)
 			flow.packets[SEG_WAY(dir)] = (__u64)(SEG_SETTLE_PACKETS - SEG_SETTLE_TCP) << SEG_FLOW_SETTLED;
 	}

@@ -145,6 +145,7 @@ int sg_flowmap_put(const struct sg_flowmap *maps, int family, const void *key,
 		return -ENODEV;
 	sealed.seal = seg_seal(maps->controls->flow_secret, flow_key->words, bytes / 8, flow->session,
 			       generation, seg_flow_verdicts(flow->ways[0].verdict, flow->ways[1].verdict));
+	sealed.ways[0].behind = sealed.ways[1].behind = maps->control->drained_ns & 1;
 	/* Not over an entry that a program made, and whose event is still to come. */
 	return (int)element(maps, family, BPF_MAP_UPDATE_ELEM, key, &sealed, BPF_NOEXIST);
 }
@@ -279,10 +280,12 @@ void sg_flowmap_clear(const struct sg_flowmap *maps)
 	clear(maps, SEG_FAMILY_IPV6);
 }
 
-void sg_flowmap_drained(const struct sg_flowmap *maps, __u64 now_ns)
+void sg_flowmap_drained(const struct sg_flowmap *maps, __u64 now_ns, int had_frames)
 {
+	__u64 bit = maps->control ? (maps->control->drained_ns ^ !!had_frames) & 1 : 0;
+
 	if (maps->control)
-		__atomic_store_n(&maps->control->drained_ns, now_ns, __ATOMIC_RELAXED);
+		__atomic_store_n(&maps->control->drained_ns, (now_ns & ~1ULL) | bit, __ATOMIC_RELAXED);
 }
 
 void sg_flowmap_beat(const struct sg_flowmap *maps, __u64 now_ns)

@@ -47,7 +47,7 @@ int sg_flowmap_closes_lost(const struct sg_flowmap *maps);
 /* Delete every entry of both maps that is this worker's. */
 void sg_flowmap_clear(const struct sg_flowmap *maps);
 /* Note that all rings were empty: earlier frames are judged and sent on. */
-void sg_flowmap_drained(const struct sg_flowmap *maps, __u64 now_ns);
+void sg_flowmap_drained(const struct sg_flowmap *maps, __u64 now_ns, int had_frames);
 void sg_flowmap_beat(const struct sg_flowmap *maps, __u64 now_ns);
 
 /* seg_classes, and in seg_control its versions. 0 or -errno. */
