@@ -197,9 +197,9 @@ def _seen_ns(tick: int) -> int:
 
 
 def _timeout_s(proto: int) -> int:
-    name = "ICMP" if protocol_name(proto) in ICMP else protocol_name(proto).upper()
-    known = name if name in ("TCP", "SCTP", "UDP", "ICMP") else "OTHER"
-    return abi.constant(f"SEG_TIMEOUT_{known}_S")
+    own = "ICMP" if protocol_name(proto) in ICMP else protocol_name(proto).upper()
+    known = abi.ffi.typeof("enum seg_flow_timeout").relements
+    return known.get(f"SEG_TIMEOUT_{own}_S", known["SEG_TIMEOUT_OTHER_S"])
 
 
 def _services(opened: bpf.Map) -> Iterator[Row]:
