@@ -198,7 +198,7 @@ def _seen_ns(tick: int) -> int:
 
 def _timeout_s(proto: int) -> int:
     own = "ICMP" if protocol_name(proto) in ICMP else protocol_name(proto).upper()
-    known = abi.ffi.typeof("enum seg_flow_timeout").relements
+    known: dict[str, int] = abi.ffi.typeof("enum seg_flow_timeout").relements
     return known.get(f"SEG_TIMEOUT_{own}_S", known["SEG_TIMEOUT_OTHER_S"])
 
 

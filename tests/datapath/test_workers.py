@@ -275,16 +275,12 @@ def test_a_successor_leaves_the_entries_of_the_others(agent, pods):
         for _ in range(3):
             assert talk.said("hello")["back"] == 6
     rows = agent.cli("dump-maps", "seg_flows4", "-o", "json").stdout
-    known = {
-        (one["remote"], one["local"]) for one in json.loads(rows)["seg_flows4"]
-    }
+    known = {(one["remote"], one["local"]) for one in json.loads(rows)["seg_flows4"]}
     assert (SOURCES[0], IP4) in known
     os.kill(pids(agent)[1], signal.SIGKILL)
     wait_for(lambda: agent.messages("took over"), 20)
     rows = agent.cli("dump-maps", "seg_flows4", "-o", "json").stdout
-    left = {
-        (one["remote"], one["local"]) for one in json.loads(rows)["seg_flows4"]
-    }
+    left = {(one["remote"], one["local"]) for one in json.loads(rows)["seg_flows4"]}
     assert (SOURCES[0], IP4) in left
     before = agent.counts("web")["to_engine"]
     assert talks[0].said("hello")["back"] == 6
