@@ -142,7 +142,9 @@ def test_an_opened_connection_is_told_to_its_worker_alone(two, hook, version):
         for worker in range(2)
     ]
     for ring in rings:
-        ring.read()
+        # Another test may have left more than one read takes.
+        while ring.read():
+            pass
     assert two.run(hook, frame).reason == "flow_allow"
     assert [len(ring.read()) for ring in rings] == [own == 0, own == 1]
     assert len(flows(two, version)) == 1
