@@ -155,21 +155,25 @@ unsigned int sg_loop_take_opens(struct sg_engine *engine, __u64 now, unsigned in
 	return count;
 }
 
-static unsigned int drain(struct sg_engine *engine, __u64 now)
+/* Judge a batch, and return its frames. *emptied: no frame waits any more. */
+static unsigned int drain(struct sg_engine *engine, __u64 now, int *emptied)
 {
 	const struct tpacket2_hdr *slot;
 	struct sg_ring *ring;
 	unsigned int count = 0;
 	struct sg_frame frame;
 
+	*emptied = 1;
 	if (!engine->state)
 		return 0;
 	while (count < SG_BATCH && (ring = next_ring(engine, &slot))) {
 		/* The frame's connection may have been opened by a program: its event came before the frame. */
 		sg_loop_take_opens(engine, now, UINT_MAX);
 		/* That event may be behind one that another CPU still writes. */
-		if (sg_kernel_ring_is_busy(&engine->opens, now))
+		if (sg_kernel_ring_is_busy(&engine->opens, now)) {
+			*emptied = 0;
 			break;
+		}
 		sg_ring_frame(slot, &frame);
 		engine->slot = frame.data;
 		engine->slot_len = frame.len;
@@ -179,6 +183,7 @@ static unsigned int drain(struct sg_engine *engine, __u64 now)
 		sg_ring_advance(ring);
 		count++;
 	}
+	*emptied &= count < SG_BATCH;
 	engine->slot = NULL;
 	sg_send_flush(&engine->send);
 	if (count) {
@@ -339,7 +344,7 @@ static void wait_for_frames(struct sg_engine *engine, __u64 now)
 void *sg_loop_run(void *context)
 {
 	struct sg_engine *engine = context;
-	int had_frames = 0;
+	int had_frames = 0, emptied;
 
 	pthread_setname_np(pthread_self(), "segctl-packets");
 	sg_cpu_affinity_open(&engine->cpu_affinity);
@@ -350,16 +355,17 @@ void *sg_loop_run(void *context)
 		/* A RST that is handled before earlier frames would look like a blind one. */
 		sg_kernel_ring_mark(&engine->closes, engine->stats.frames, slots(engine));
 		opens = engine->state ? sg_loop_take_opens(engine, now, OPEN_EVENTS_PER_ROUND) : 0;
-		count = drain(engine, now);
+		count = drain(engine, now, &emptied);
 		had_frames |= count != 0;
-		if (!count && engine->state) {
+		if (!count && emptied && engine->state) {
 			sg_flowmap_drained(&engine->maps, now, had_frames);
 			had_frames = 0;
 		}
 		/* A connection's open event comes before its close events. */
-		closes = opens < OPEN_EVENTS_PER_ROUND ? take_close_events(engine, now, count < SG_BATCH) : 0;
+		closes = opens < OPEN_EVENTS_PER_ROUND ? take_close_events(engine, now, emptied) : 0;
 
-		run_sync(engine, count);
+		if (count || emptied)
+			run_sync(engine, count);
 		run_command(engine);
 		run_timers(engine, now);
 		if (!count && opens < OPEN_EVENTS_PER_ROUND && closes < CLOSE_EVENTS_PER_ROUND && !engine->syncing)

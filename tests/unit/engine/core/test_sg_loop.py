@@ -67,3 +67,11 @@ def test_a_reset_is_read_though_the_rings_never_run_empty(loop):
 def test_a_record_that_is_never_finished_holds_frames_up_for_a_moment_only(loop):
     """The frames behind may be of the connection of a later record, so they wait for it first."""
     assert run(loop, "busy", others(NETS[0], 100)) == 100
+
+
+def test_while_frames_are_held_up_the_rings_do_not_count_as_empty(loop):
+    """Else a reset would be read before them, and settled flows would overtake them."""
+    connection = Connection(NETS[0], EGRESS)
+    frames = [connection.segment(0, "S"), connection.segment(1, "SA")]
+    frames.append(connection.segment(0, "A"))
+    assert run(loop, "behind", frames) == CLOSED
