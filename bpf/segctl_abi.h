@@ -127,8 +127,8 @@ SEG_ABI_SIZE(seg_control, 128);
 
 enum seg_producer { SEG_PRODUCER_NONE = 0, SEG_PRODUCER_MANY = 0x7fffffff };
 
-/* seg_shares: for each worker an array by port id and direction, then (SEG_SHARE_PORTS) by a hash of port, direction and peer. The kernel's;
- * CLOCK_MONOTONIC: when at the pace of seg_control.share_gap_ns these would have come. */
+/* seg_shares: for each worker an array by port id and direction, then (SEG_SHARE_PORTS) by a hash of port, direction and
+ * peer. The kernel's; CLOCK_MONOTONIC: when at the pace of seg_control.share_gap_ns these would have come. */
 struct seg_share {
 	__u64 due_ns;		/* what the engine was given */
 	__u64 asked_ns;		/* all that was sent */

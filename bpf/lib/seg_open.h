@@ -7,7 +7,7 @@
  * What goes to the engine all the same, by the packet: what begins no flow (an echo reply, a SYN+ACK, SCTP without INIT);
  * what has an entry already, valid or not, since its session may be another end's; data in a SYN; fragments, IP options and
  * extension headers; VLAN tags; groups; ICMP errors and other types. By the service, which the engine keeps to itself: see
- * flow/sg_open.c. By the moment: another generation, no credit, a full ring or map, an engine that paces who asks it.
+ * flow/sg_open.h. By the moment: another generation, no credit, a full ring or map, an engine that paces who asks it.
  */
 #ifndef SEG_OPEN_H
 #define SEG_OPEN_H

@@ -26,7 +26,8 @@ SEG_INLINE int seg_is_icmp_error(__u8 family, __u8 type)
 	return (type >= 3 && type <= 5) || type == 11 || type == 12;
 }
 
-/* Reads the pair of the packet that is quoted at an offset, eight bytes at a time, as the stack is short. Returns 0, or negative: it is cut short. */
+/* Reads the pair of the packet that is quoted at an offset, eight bytes at a time, as the stack is short. Returns 0, or
+ * negative: it is cut short. */
 SEG_INLINE int seg_read_quoted(struct __sk_buff *skb, __u8 family, __u32 offset, __u32 *pair)
 {
 	const __u32 from = offset + (family == SEG_FAMILY_IPV4 ? 12 : 8), count = family == SEG_FAMILY_IPV4 ? 1 : 4;

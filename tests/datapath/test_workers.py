@@ -298,17 +298,23 @@ with socket.create_connection((ip, port), timeout=10, source_address=(source, 0)
 """
 
 
-def test_the_next_agent_takes_both_over(agent, pods):
-    client = pods[1]
-    count(client, PORT)
-    attached(agent, pods)
-    before = pids(agent)
+def talking(client: Netns) -> list[traffic.Program]:
+    """A connection through each worker that has carried something."""
     talks = [
         traffic.Program(client, _TALK, source, IP4, str(PORT))
         for source in SOURCES.values()
     ]
     for talk in talks:
         assert talk.said("hello")["back"] == 6
+    return talks
+
+
+def test_the_next_agent_takes_both_over(agent, pods):
+    client = pods[1]
+    count(client, PORT)
+    attached(agent, pods)
+    before = pids(agent)
+    talks = talking(client)
     agent.kill()
     agent.start("--workers", "2")
     assert pids(agent) == before
@@ -334,12 +340,7 @@ def test_with_another_number_all_begin_anew_and_open_flows_go_on(agent, pods, nu
     client = pods[1]
     attached(agent, pods)
     before = pids(agent)
-    talks = [
-        traffic.Program(client, _TALK, source, IP4, str(PORT))
-        for source in SOURCES.values()
-    ]
-    for talk in talks:
-        assert talk.said("hello")["back"] == 6
+    talks = talking(client)
     agent.stop()
     agent.start("--workers", str(number))
     assert "open flows begin anew" in agent.last_words()

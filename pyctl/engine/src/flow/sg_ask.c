@@ -33,14 +33,14 @@ void sg_flow_key(const struct sg_packet *p, struct sg_key *key)
 	}
 }
 
-static int is_icmp(const struct sg_key *key)
+int sg_flow_is_icmp(const struct sg_key *key)
 {
 	return key->proto == SG_PROTO_ICMP || key->proto == SG_PROTO_ICMPV6;
 }
 
 void sg_flow_service_key(struct sg_key *key, __u8 initiator)
 {
-	if (is_icmp(key) || initiator == SEG_DIR_EGRESS)
+	if (sg_flow_is_icmp(key) || initiator == SEG_DIR_EGRESS)
 		key->lport = 0;
 	else
 		key->rport = 0;
@@ -49,7 +49,7 @@ void sg_flow_service_key(struct sg_key *key, __u8 initiator)
 /* The port, or the ICMP type, that rules match. */
 static __u16 port_of(const struct sg_key *key, __u8 initiator)
 {
-	if (is_icmp(key))
+	if (sg_flow_is_icmp(key))
 		return key->rport & 0xff;
 	return initiator == SEG_DIR_EGRESS ? key->rport : key->lport;
 }

@@ -5,6 +5,7 @@
 
 #include "flow/sg_state.h"
 
+int sg_flow_is_icmp(const struct sg_key *key);
 /* Make the key of p's session. */
 void sg_flow_key(const struct sg_packet *p, struct sg_key *key);
 /* Make the key of the service that a flow of this key is for: every initiator's port (ICMP: every identifier). */

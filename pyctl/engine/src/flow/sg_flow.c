@@ -55,11 +55,6 @@ static void let_pass(const struct sg_context *c, struct sg_session *s, const str
 	s->violation_reason = answer->reason;
 }
 
-static int is_icmp(const struct sg_session *s)
-{
-	return s->key.proto == SG_PROTO_ICMP || s->key.proto == SG_PROTO_ICMPV6;
-}
-
 /* Fill in the event's fields that name the flow, from its initiator's side. */
 static void flow_event(const struct sg_session *s, struct sg_event *event)
 {
@@ -73,7 +68,7 @@ static void flow_event(const struct sg_session *s, struct sg_event *event)
 	event->proto = s->key.proto;
 	memcpy(event->saddr, out ? s->key.laddr : s->key.raddr, sizeof(event->saddr));
 	memcpy(event->daddr, out ? s->key.raddr : s->key.laddr, sizeof(event->daddr));
-	if (is_icmp(s)) {
+	if (sg_flow_is_icmp(&s->key)) {
 		event->sport = (__u16)(s->key.rport << 8);
 		event->dport = s->key.lport;
 	} else {
@@ -81,7 +76,7 @@ static void flow_event(const struct sg_session *s, struct sg_event *event)
 		event->dport = out ? s->key.rport : s->key.lport;
 	}
 	if (s->service && !s->several)
-		*(is_icmp(s) ? &event->dport : &event->sport) = s->from_port;
+		*(sg_flow_is_icmp(&s->key) ? &event->dport : &event->sport) = s->from_port;
 }
 
 static __u64 timeout_of(const struct sg_session *s)

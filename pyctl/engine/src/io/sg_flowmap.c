@@ -118,10 +118,9 @@ int sg_flowmap_open(struct sg_flowmap *maps, const char *directory)
 	return 0;
 }
 
-static long element(const struct sg_flowmap *maps, int family, int command, const void *key,
-		    const void *value, __u64 flags)
+/* `value`: or the next key. */
+static int element(int fd, int command, const void *key, const void *value, __u64 flags)
 {
-	int fd = family == SEG_FAMILY_IPV4 ? maps->fd4 : maps->fd6;
 	union bpf_attr attr;
 
 	if (fd < 0)
@@ -131,7 +130,12 @@ static long element(const struct sg_flowmap *maps, int family, int command, cons
 	attr.key = sg_bpf_pointer(key);
 	attr.value = sg_bpf_pointer(value);
 	attr.flags = flags;
-	return sg_bpf(command, &attr);
+	return (int)sg_bpf(command, &attr);
+}
+
+static int fd_of(const struct sg_flowmap *maps, int family)
+{
+	return family == SEG_FAMILY_IPV4 ? maps->fd4 : maps->fd6;
 }
 
 int sg_flowmap_put(const struct sg_flowmap *maps, int family, const void *key,
@@ -147,14 +151,13 @@ int sg_flowmap_put(const struct sg_flowmap *maps, int family, const void *key,
 			       generation, seg_flow_verdicts(flow->ways[0].verdict, flow->ways[1].verdict));
 	sealed.ways[0].behind = sealed.ways[1].behind = maps->control->drained_ns & 1;
 	/* Not over an entry that a program made, and whose event is still to come. */
-	return (int)element(maps, family, BPF_MAP_UPDATE_ELEM, key, &sealed, BPF_NOEXIST);
+	return element(fd_of(maps, family), BPF_MAP_UPDATE_ELEM, key, &sealed, BPF_NOEXIST);
 }
 
 int sg_flowmap_put_service(const struct sg_flowmap *maps, const struct seg_service_key *key,
 			   const struct seg_service *service)
 {
-	struct seg_service sealed = *service, known;
-	union bpf_attr attr;
+	struct seg_service sealed = *service, known = { 0 };
 	__u64 words[sizeof(*key) / 8];
 
 	if (!maps->cache || !maps->control)
@@ -163,15 +166,10 @@ int sg_flowmap_put_service(const struct sg_flowmap *maps, const struct seg_servi
 	sealed.seal = seg_seal(maps->controls->flow_secret, words, sizeof(words) / 8,
 			       seg_service_rule(service->rule_key, service->rule_id), service->generation,
 			       service->verdict);
-	memset(&attr, 0, sizeof(attr));
-	attr.map_fd = (__u32)maps->services;
-	attr.key = sg_bpf_pointer(key);
-	attr.value = sg_bpf_pointer(&known);
 	/* Written again it would be new, and datagrams would have to wait. */
-	if (!sg_bpf(BPF_MAP_LOOKUP_ELEM, &attr) && known.seal == sealed.seal)
+	if (!element(maps->services, BPF_MAP_LOOKUP_ELEM, key, &known, 0) && known.seal == sealed.seal)
 		return 0;
-	attr.value = sg_bpf_pointer(&sealed);
-	return (int)sg_bpf(BPF_MAP_UPDATE_ELEM, &attr);
+	return element(maps->services, BPF_MAP_UPDATE_ELEM, key, &sealed, BPF_ANY);
 }
 
 void sg_flowmap_credit(const struct sg_flowmap *maps, __u16 port_id, __s64 connections)
@@ -180,27 +178,14 @@ void sg_flowmap_credit(const struct sg_flowmap *maps, __u16 port_id, __s64 conne
 		__atomic_store_n(&maps->credits[port_id], connections, __ATOMIC_RELAXED);
 }
 
-static int query(const struct sg_flowmap *maps, int command, const struct seg_query_key *key, const void *value)
-{
-	union bpf_attr attr;
-
-	if (maps->queries < 0)
-		return -ENODEV;
-	memset(&attr, 0, sizeof(attr));
-	attr.map_fd = (__u32)maps->queries;
-	attr.key = sg_bpf_pointer(key);
-	attr.value = sg_bpf_pointer(value);
-	return (int)sg_bpf(command, &attr);
-}
-
 int sg_flowmap_put_query(const struct sg_flowmap *maps, const struct seg_query_key *key, const struct seg_query *value)
 {
-	return query(maps, BPF_MAP_UPDATE_ELEM, key, value);
+	return element(maps->queries, BPF_MAP_UPDATE_ELEM, key, value, BPF_ANY);
 }
 
 int sg_flowmap_get_query(const struct sg_flowmap *maps, const struct seg_query_key *key, struct seg_query *value)
 {
-	return query(maps, BPF_MAP_LOOKUP_ELEM, key, value);
+	return element(maps->queries, BPF_MAP_LOOKUP_ELEM, key, value, 0);
 }
 
 void sg_flowmap_opens_nothing(const struct sg_flowmap *maps, int nothing)
@@ -220,25 +205,25 @@ int sg_flowmap_closes_lost(const struct sg_flowmap *maps)
 int sg_flowmap_get(const struct sg_flowmap *maps, int family, const void *key,
 		   struct seg_flow *flow)
 {
-	return (int)element(maps, family, BPF_MAP_LOOKUP_ELEM, key, flow, 0);
+	return element(fd_of(maps, family), BPF_MAP_LOOKUP_ELEM, key, flow, 0);
 }
 
 int sg_flowmap_delete(const struct sg_flowmap *maps, int family, const void *key,
 		      struct seg_flow *last)
 {
+	int fd = fd_of(maps, family), error;
 	struct seg_flow unwanted;
-	long error;
 
 	if (!last)
 		last = &unwanted;
-	error = element(maps, family, BPF_MAP_LOOKUP_AND_DELETE_ELEM, key, last, 0);
+	error = element(fd, BPF_MAP_LOOKUP_AND_DELETE_ELEM, key, last, 0);
 	/* Hash maps have it since 5.14; before that, packets between the two calls are not counted. */
 	if (error == -KERNEL_ENOTSUPP || error == -EINVAL || error == -EOPNOTSUPP) {
-		error = element(maps, family, BPF_MAP_LOOKUP_ELEM, key, last, 0);
+		error = element(fd, BPF_MAP_LOOKUP_ELEM, key, last, 0);
 		if (!error)
-			error = element(maps, family, BPF_MAP_DELETE_ELEM, key, NULL, 0);
+			error = element(fd, BPF_MAP_DELETE_ELEM, key, NULL, 0);
 	}
-	return (int)error;
+	return error;
 }
 
 static __u32 fold(const void *addresses, __u32 bytes)
@@ -262,14 +247,14 @@ static int is_own(const struct sg_flowmap *maps, int family, const union seg_flo
 static void clear(const struct sg_flowmap *maps, int family)
 {
 	union seg_flow_key key = { 0 }, next = { 0 };
-	long end = element(maps, family, BPF_MAP_GET_NEXT_KEY, NULL, &key, 0);
+	int fd = fd_of(maps, family), end = element(fd, BPF_MAP_GET_NEXT_KEY, NULL, &key, 0);
 
 	/* Get the next key before deleting this one: after a missing key the kernel starts again at the first of very many
 	 * buckets. */
 	while (!end) {
-		end = element(maps, family, BPF_MAP_GET_NEXT_KEY, &key, &next, 0);
+		end = element(fd, BPF_MAP_GET_NEXT_KEY, &key, &next, 0);
 		if (is_own(maps, family, &key))
-			element(maps, family, BPF_MAP_DELETE_ELEM, &key, NULL, 0);
+			element(fd, BPF_MAP_DELETE_ELEM, &key, NULL, 0);
 		key = next;
 	}
 }
@@ -296,28 +281,14 @@ void sg_flowmap_beat(const struct sg_flowmap *maps, __u64 now_ns)
 
 /* seg_classes. */
 
-static int class_element(const struct sg_flowmap *maps, int command, const void *key, const void *value)
-{
-	union bpf_attr attr;
-
-	if (maps->classes < 0)
-		return -ENODEV;
-	memset(&attr, 0, sizeof(attr));
-	attr.map_fd = (__u32)maps->classes;
-	attr.key = sg_bpf_pointer(key);
-	/* Or the next key. */
-	attr.value = sg_bpf_pointer(value);
-	return (int)sg_bpf(command, &attr);
-}
-
 int sg_flowmap_put_class(const struct sg_flowmap *maps, const struct seg_class_key *key, __u32 class)
 {
-	return class_element(maps, BPF_MAP_UPDATE_ELEM, key, &class);
+	return element(maps->classes, BPF_MAP_UPDATE_ELEM, key, &class, BPF_ANY);
 }
 
 int sg_flowmap_delete_class(const struct sg_flowmap *maps, const struct seg_class_key *key)
 {
-	return class_element(maps, BPF_MAP_DELETE_ELEM, key, NULL);
+	return element(maps->classes, BPF_MAP_DELETE_ELEM, key, NULL, 0);
 }
 
 __u32 sg_flowmap_new_version(const struct sg_flowmap *maps)
@@ -350,11 +321,11 @@ static int is_over(const struct sg_flowmap *maps, __u32 version)
 void sg_flowmap_sweep_classes(const struct sg_flowmap *maps)
 {
 	struct seg_class_key key = { 0 }, next;
-	int end = class_element(maps, BPF_MAP_GET_NEXT_KEY, NULL, &key);
+	int end = element(maps->classes, BPF_MAP_GET_NEXT_KEY, NULL, &key, 0);
 
 	/* Get the next key before deleting this one, because a missing key's successor is the first. */
 	while (!end) {
-		end = class_element(maps, BPF_MAP_GET_NEXT_KEY, &key, &next);
+		end = element(maps->classes, BPF_MAP_GET_NEXT_KEY, &key, &next, 0);
 		if (is_over(maps, key.version))
 			sg_flowmap_delete_class(maps, &key);
 		key = next;
