@@ -38,12 +38,21 @@ _UCRED = struct.Struct("3i")
 class EventBatch:
     """A batch of events in their order, numbered from `first` on."""
 
-    events: list[EngineEvent]
+    blob: bytes
+    """An array of struct sg_event."""
     epoch: int
     """Identifies the engine process: another one numbers from 1."""
     first: int
     lost: int
     """How many events were dropped since the last call because the queue was full."""
+
+    def __len__(self) -> int:
+        return len(self.blob) // records.EVENT_BYTES
+
+    @property
+    def events(self) -> list[EngineEvent]:
+        """Return the events, each as a value."""
+        return records.events(self.blob)
 
 
 @dataclass(frozen=True)
@@ -199,10 +208,7 @@ class EngineClient:
             "events", max=limit, epoch=epoch, ack=ack, after=after
         )
         return EventBatch(
-            records.events(blob),
-            int(body["epoch"]),
-            int(body["first"]),
-            int(body["lost"]),
+            blob, int(body["epoch"]), int(body["first"]), int(body["lost"])
         )
 
     def hits(self, epoch: int = 0, *, after: int = 0) -> HitBatch:

@@ -6,12 +6,14 @@ In: model values or packed structs of sg_core.h. Out: the other of the two. I/O:
 from __future__ import annotations
 
 import socket
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import Any
 
 from pyctl.abi import REASONS, layout
-from pyctl.engine._binding import constant, ffi, pack_array, sizeof
+from pyctl.engine._binding import constant, ffi, lib, pack_array, sizeof
 from pyctl.errors import SegctlError
 from pyctl.model.flow import Answer
 from pyctl.model.policy import Action, Direction, PortPolicy, PortRule
@@ -55,6 +57,8 @@ HIT_DEFAULT = constant("SG_HIT_DEFAULT")
 _DIRECTION_OF = {number: direction for direction, number in DIRECTIONS.items()}
 _ACTION_OF = {ACTIONS[action]: action for action in (Action.ALLOW, Action.DENY)}
 _DROP = constant("SG_EVENT_DROP")
+EVENT_BYTES = sizeof("sg_event")
+_EVENT_PORT = ffi.offsetof("struct sg_event", "port_id")
 _POLICY_BYTES = sizeof("sg_policy")
 _RULE_BYTES = sizeof("sg_rule")
 
@@ -90,6 +94,8 @@ class EngineFlow:
     """How many of `packets` the kernel carried, both directions."""
     kernel_bytes: int = 0
     answer: Answer = Answer.NONE
+    flows: int = 1
+    """How many ended flows this is the sum of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,10 +232,26 @@ def events(blob: bytes) -> list[EngineEvent]:
             last_seen_ns=raw.time_ns,
             packets=(raw.packets - raw.back_packets, raw.back_packets),
             bytes=(raw.bytes - raw.back_bytes, raw.back_bytes),
+            flows=raw.flows or 1,
             **_flow(raw),
         )
         for raw in _array("sg_event", blob)
     ]
+
+
+def events_per_port(blob: bytes) -> Counter[int]:
+    """Return how many of an array of struct sg_event each port has."""
+    return Counter(memoryview(blob).cast("H")[_EVENT_PORT // 2 :: EVENT_BYTES // 2])
+
+
+def folded(blob: bytes, ports: Iterable[int]) -> bytes:
+    """Return the events with each crowd of ended flows at these ports as one, as sg_event_fold tells them."""
+    array = _array("sg_event", blob)
+    wanted = ffi.new("__u8[]", constant("SEG_PORT_IDS"))
+    for port_id in ports:
+        wanted[port_id] = 1
+    left = lib.sg_event_fold(array, len(array), wanted)
+    return bytes(ffi.buffer(array, left * EVENT_BYTES))
 
 
 def sessions(blob: bytes) -> list[Session]:

@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pyctl.engine import records
 from pyctl.engine.supervisor import Supervisor
 from pyctl.engine.workers import Workers
 from pyctl.state.registry import Registry
 from pyctl.telemetry.events import Event
-from pyctl.telemetry.history.aggregation import EVENTS, aggregate
+from pyctl.telemetry.history.aggregation import EVENTS, aggregate, fair_share
 from pyctl.telemetry.history.convert import live, of_event, wall_clock
 from pyctl.telemetry.history.hits import Count
 from pyctl.telemetry.history.values import FlowRecord
+from pyctl.telemetry.history.writer import FLOOD as FLOWS_FLOOD
 from pyctl.telemetry.history.writer import History
 from pyctl.telemetry.report import engine_event
 
@@ -69,15 +72,14 @@ class Collector:
         """Take all that the engines have to report; nothing of those that do not answer."""
         with self._lock:
             self._names.refresh(self._registry.all())
-            flows: list[FlowRecord] = []
-            happenings: list[Event] = []
+            taken: list[bytes] = []
             try:
                 for engine in self._engines.each:
                     for _ in range(_BATCHES):
-                        if self._take(engine, flows, happenings) < _BATCH:
+                        if self._take(engine, taken) < _BATCH:
                             break
             finally:
-                self._keep(flows, happenings)
+                self._keep(b"".join(taken))
             for engine in self._engines.each:
                 self._take_hits(engine)
             self._tell_lost()
@@ -90,10 +92,15 @@ class Collector:
             told = f"{missed} flows and events were not recorded: the engine had no room for more"
             self._happened(Event("engine", told))
 
-    def _keep(self, flows: list[FlowRecord], happenings: list[Event]) -> None:
+    def _keep(self, taken: bytes) -> None:
         """Record what was taken together with its position: never the position first."""
-        for shown in aggregate(happenings, EVENTS, FLOOD):
-            self._happened(shown)
+        events = records.events(self._fold(taken))
+        happenings = [engine_event(event, self._names) for event in events]
+        shown = [one for one in happenings if one is not None]
+        for happening in aggregate(shown, EVENTS, FLOOD):
+            self._happened(happening)
+        ended = [of_event(event, self._names) for event in events]
+        flows = [one for one in ended if one is not None]
         positions = {
             worker: (taken.epoch, taken.number)
             for worker, taken in self._taken.items()
@@ -102,6 +109,20 @@ class Collector:
         if positions != self._kept:
             self._history.record(flows, positions=positions)
             self._kept = positions
+
+    def _fold(self, taken: bytes) -> bytes:
+        """Return the events with a flood summed up already: a flow by itself costs a hundred times as much."""
+        if len(taken) <= FLOWS_FLOOD * records.EVENT_BYTES:
+            return taken
+        ports = records.events_per_port(taken)
+        owners: Counter[object] = Counter()
+        for port_id, count in ports.items():
+            owners[self._names.of_port(port_id) or port_id] += count
+        share = fair_share(owners.values(), FLOWS_FLOOD)
+        return records.folded(
+            taken,
+            (one for one in ports if owners[self._names.of_port(one) or one] > share),
+        )
 
     def _take_hits(self, engine: Supervisor) -> None:
         worker = engine.worker.number
@@ -117,9 +138,7 @@ class Collector:
             ]
         )
 
-    def _take(
-        self, engine: Supervisor, flows: list[FlowRecord], happenings: list[Event]
-    ) -> int:
+    def _take(self, engine: Supervisor, into: list[bytes]) -> int:
         taken = self._taken[engine.worker.number]
         epoch, done = self._history.done.get(engine.worker.number, (0, 0))
         ack = done if epoch == taken.epoch else 0
@@ -131,17 +150,10 @@ class Collector:
             taken.epoch = batch.epoch
             # An earlier agent recorded it, and had no time to acknowledge it.
             taken.number = done if epoch == batch.epoch else 0
-        for number, event in enumerate(batch.events, batch.first):
-            if number <= taken.number:
-                continue
-            taken.number = number
-            shown = engine_event(event, self._names)
-            if shown is not None:
-                happenings.append(shown)
-            record = of_event(event, self._names)
-            if record is not None:
-                flows.append(record)
-        return len(batch.events)
+        known = max(0, taken.number + 1 - batch.first)
+        into.append(batch.blob[known * records.EVENT_BYTES :])
+        taken.number = max(taken.number, batch.first + len(batch) - 1)
+        return len(batch)
 
     def live(self, limit: int) -> tuple[list[FlowRecord], bool]:
         """Return the live flows of at most `limit` sessions, and whether those were all."""

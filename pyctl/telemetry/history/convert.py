@@ -34,8 +34,9 @@ def record_of(flow: EngineFlow, names: Names) -> FlowRecord:
     clock_zero = wall_clock(0)
     protocol = protocol_name(flow.proto)
     denied = flow.verdict is Action.DENY
-    # In a sum of drops, ports that differ are 0.
-    many = denied and protocol in WITH_PORTS and not flow.sport
+    # In a sum, ports that differ are 0.
+    is_sum = denied or flow.flows > 1
+    many = is_sum and protocol in WITH_PORTS and not flow.sport
     return FlowRecord(
         started=clock_zero + flow.created_ns / 1e9,
         last=clock_zero + flow.last_seen_ns / 1e9,
@@ -58,6 +59,7 @@ def record_of(flow: EngineFlow, names: Names) -> FlowRecord:
         verdict="deny" if denied else passed,
         rule_id=flow.rule_id or None,
         reason=None if flow.reason == "none" else flow.reason,
+        flows=flow.flows,
         answer=flow.answer,
     )
 

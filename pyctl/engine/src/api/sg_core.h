@@ -214,7 +214,8 @@ struct sg_event {
 	__u64 kernel_bytes;
 	__u8 violation;		/* it passed only because the mode or the rule records; reason is why not */
 	__u8 answer;		/* enum sg_answered */
-	__u8 pad[6];
+	__u8 pad[2];
+	__u32 flows;		/* how many this is the sum of; 0: it is one */
 };
 SEG_ABI_SIZE(sg_event, 120);
 
@@ -342,6 +343,10 @@ struct sg_event_page {
  * stay until they are acknowledged. If the epoch is not the log's, both numbers are ignored. */
 __u32 sg_core_events(struct sg_core *core, __u64 epoch, __u64 ack, __u64 after, struct sg_event *out,
 		     __u32 max, struct sg_event_page *page);
+/* Make one event of more than eight ended flows that are alike but for the initiator's port, at the ports whose place in
+ * ports[SEG_PORT_IDS] is not 0. Returns how many events are left, in their order. Needs no core; without memory it changes
+ * nothing. */
+__u32 sg_event_fold(struct sg_event *events, __u32 count, const __u8 *ports);
 /* Fill in the page's counts of lost events alone, without reading events. */
 void sg_core_events_lost(const struct sg_core *core, struct sg_event_page *page);
 struct sg_hit_page {

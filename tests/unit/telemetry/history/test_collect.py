@@ -16,6 +16,7 @@ from pyctl.telemetry.history import collect
 from pyctl.telemetry.history.collect import FLOOD, Collector
 from pyctl.telemetry.history.convert import wall_clock
 from pyctl.telemetry.history.hits import Count
+from tests.unit.engine.event_blob import packed
 from tests.unit.observe.makers import NoStore
 from tests.unit.telemetry.history.test_convert import END
 from tests.unit.telemetry.test_open_flows import AT_DB, AT_WEB, LOADS
@@ -54,7 +55,9 @@ class Engine:
         found = [one for one in self.kept if not same or one[0] > after][:limit]
         first = found[0][0] if found else self.numbered + 1
         lost, self.lost = self.lost, 0
-        return EventBatch([event for _, event in found], self.epoch, first, lost)
+        return EventBatch(
+            packed(*(event for _, event in found)), self.epoch, first, lost
+        )
 
     def hits(self, epoch, *, after):
         self.asked_after = (epoch, after)
@@ -70,6 +73,7 @@ class Disk:
     def __init__(self, done=None) -> None:
         self.done = self.positions = done or {0: (0, 0)}
         self.flows: list[int] = []
+        self.counted = 0
         self.counts: list[Count] = []
 
     @property
@@ -78,6 +82,7 @@ class Disk:
 
     def record(self, flows=(), positions=None, counts=()) -> None:
         self.flows += [one.sport for one in flows]
+        self.counted += sum(one.flows for one in flows)
         self.positions = {**self.positions, **(positions or {})}
         self.counts += counts
 
@@ -161,8 +166,8 @@ def test_with_both_restarted_all_is_taken(engine, agent):
 
 
 def test_many_batches_are_taken_at_once(engine, agent):
-    engine.tell(*range(2500))
-    assert agent.collect() == list(range(2500))
+    engine.tell(*range(2000))
+    assert agent.collect() == list(range(2000))
 
 
 def test_what_was_taken_before_a_failure_is_recorded_with_its_position(
@@ -207,6 +212,15 @@ def test_a_flood_of_denials_is_summed_up(engine, agent):
     agent.collect()
     assert len(agent.told) <= FLOOD
     assert sum(one.packets for one in agent.told) == 2 * len(many)
+
+
+def test_a_flood_of_ended_flows_is_summed_up_and_each_is_counted(engine, agent):
+    others = range(5001, 5004)
+    engine.tell(*range(1, 5001))
+    engine.tell(*others, port_id=AT_DB.port_id)
+    assert agent.collect() == [None, *others]
+    assert agent.disk.counted == 5003
+    assert agent.disk.position == (1, 5003)
 
 
 def test_events_that_were_lost_are_told_at_most_once_a_minute(
