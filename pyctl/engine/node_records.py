@@ -63,6 +63,7 @@ def _pack(
                 _flags(rule),
                 0,
                 rule.key,
+                0,
             )
         )
     cidrs = [

@@ -7,6 +7,7 @@
 #ifndef SG_CORE_H
 #define SG_CORE_H
 
+#include "api/sg_apps.h"
 #include "segctl_abi.h"
 
 struct sg_core;
@@ -115,10 +116,11 @@ struct sg_node_rule {
 	__u8 action;		/* enum seg_verdict */
 	__u8 dir;		/* enum seg_dir: judged at that end alone; 0: at both */
 	__u8 flags;		/* enum sg_rule_flag */
-	__u8 pad;
+	__u8 unknown;		/* with apps: enum seg_verdict for a flow whose application stays unknown; 0: no match */
 	__u64 key;		/* hash of the rule's meaning, under which hits are counted; 0: not counted */
+	__u64 apps;		/* the applications that it is for, bits 1 << enum sg_app; 0: whatever it is */
 };
-SEG_ABI_SIZE(sg_node_rule, 32);
+SEG_ABI_SIZE(sg_node_rule, 40);
 
 struct sg_node_spec {
 	__u8 proto;		/* IPPROTO_TCP, _UDP, _SCTP, _ICMP (of IPv4), _ICMPV6 (of IPv6); 0: any */
@@ -214,7 +216,8 @@ struct sg_event {
 	__u64 kernel_bytes;
 	__u8 violation;		/* it passed only because the mode or the rule records; reason is why not */
 	__u8 answer;		/* enum sg_answered */
-	__u8 pad[2];
+	__u8 app;		/* enum sg_app */
+	__u8 proof;		/* enum sg_app_proof */
 	__u32 flows;		/* how many this is the sum of; 0: it is one */
 };
 SEG_ABI_SIZE(sg_event, 120);
@@ -237,6 +240,14 @@ enum sg_hit_key { SG_HIT_DEFAULT = 1 };	/* no rule of the node decided */
 struct sg_rule_keys {
 	__u64 rule;
 	__u64 staged;		/* a staged rule that would have decided */
+};
+
+/* How far the engine has looked at a flow's payload: why it is not in the kernel. */
+enum sg_look {
+	SG_LOOK_NONE = 0,	/* no rule asks for its application */
+	SG_LOOK_PENDING = 1,	/* payload is held until the application is known */
+	SG_LOOK_DECIDED = 2,	/* it is known; inspected bytes are not acknowledged yet */
+	SG_LOOK_OVER = 3,	/* as if no rule had asked */
 };
 
 /* A session as listed. TCP states use the kernel's numbers (TCP_ESTABLISHED = 1, ...). */
@@ -267,7 +278,10 @@ struct sg_session_info {
 	__u64 kernel_bytes;
 	__u8 ended;		/* its end event was emitted: it only lingers */
 	__u8 answer;		/* enum sg_answered */
-	__u8 pad[6];
+	__u8 app;		/* enum sg_app */
+	__u8 proof;		/* enum sg_app_proof */
+	__u8 look;		/* enum sg_look */
+	__u8 pad[3];
 	struct sg_rule_keys keys;
 };
 SEG_ABI_SIZE(sg_session_info, 160);

@@ -21,6 +21,7 @@ struct sg_policy_query {
 	__u8 family;
 	__u8 proto;
 	__u16 from_port;	/* the initiator's own; no rule names it */
+	__u8 app;		/* enum sg_app; SG_APP_NONE: not known yet, and a rule for applications is found as if it matched */
 	__u32 segment;		/* the port's (struct sg_policy) */
 };
 

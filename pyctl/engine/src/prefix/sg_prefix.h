@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* What a recogniser of an application sees, and how it reads it. Pure: no state, no allocation, no I/O.
+ *
+ * A recogniser sees the bytes from the first on, and is asked again as they become more. What it says of some bytes it must
+ * also say, or say more surely, of any more bytes that begin with them; so how a stream was cut makes no difference. A port
+ * number is no evidence, and is not shown. */
+#ifndef SG_PREFIX_H
+#define SG_PREFIX_H
+
+#include "api/sg_core.h"
+
+/* The beginning of what each side sent: [0] the initiator, [1] the other. A datagram flow: the first datagram of each. */
+struct sg_prefix {
+	const __u8 *data[2];
+	__u32 len[2];
+	__u8 proto;		/* IPPROTO_TCP or IPPROTO_UDP */
+};
+
+enum sg_match {
+	SG_MATCH_NO = 0,	/* whatever comes, it is another application */
+	SG_MATCH_MORE,		/* the bytes are too few to tell */
+	SG_MATCH_GUESS,		/* one side looks like it */
+	SG_MATCH_CERTAIN,	/* by evidence of both sides, or by one that nothing else has */
+};
+
+#endif
