@@ -9,6 +9,7 @@
  * - A member's address has its new class before the delta is acknowledged, so before the generations that go with it are
  *   published. Until then an old service may be found for the new class, as if the peer had changed first, and its port
  *   next; one of a new generation is found for the new class alone, because programs read the generation first.
+ * - An address that is a network of the policy keeps an entry when the workload that had it is gone.
  * - An address without an entry of its own is judged by its network's. So where an entry is refused, there is no version
  *   in force, and programs ask, until the next policy. */
 #include "core/sg_classes.h"
@@ -55,14 +56,14 @@ void sg_classes_follow(struct sg_core *core, const struct sg_member *member)
 {
 	struct seg_class_key key;
 	__u32 class;
-	int held, error;
+	int own, error;
 
 	if (!core->class_version || !member->family)
 		return;
 	key = sg_class_key(member->family, member->address, member->family == SEG_FAMILY_IPV4 ? 32 : 128);
 	key.version = core->class_version;
-	class = sg_node_peer_class(core->node, member->family, member->address, &held);
-	if (held)
+	class = sg_node_peer_class(core->node, member->family, member->address, &own);
+	if (own)
 		error = core->io.class_put(core->io.ctx, &key, class);
 	else
 		error = core->io.class_delete(core->io.ctx, &key);

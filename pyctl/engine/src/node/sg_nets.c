@@ -153,24 +153,57 @@ void sg_nets_free(struct sg_nets *nets)
 	free(nets->prefixes[1]);
 }
 
+static int is_behind(const __u64 start[2], const __u64 address[2])
+{
+	return start[0] > address[0] || (start[0] == address[0] && start[1] > address[1]);
+}
+
+static void halves(const __u8 *address, __u64 out[2])
+{
+	out[0] = (__u64)sg_get32(address) << 32 | sg_get32(address + 4);
+	out[1] = (__u64)sg_get32(address + 8) << 32 | sg_get32(address + 12);
+}
+
 __u32 sg_nets_find(const struct sg_nets *nets, __u8 family, const __u8 *address)
 {
 	int which = family == SEG_FAMILY_IPV6;
 	const struct sg_span *spans = nets->spans[which];
-	__u64 high = (__u64)sg_get32(address) << 32 | sg_get32(address + 4);
-	__u64 low = (__u64)sg_get32(address + 8) << 32 | sg_get32(address + 12);
 	__u32 from = 0, count = nets->counts[which];
+	__u64 wanted[2];
 
+	halves(address, wanted);
 	while (count > 1) {
 		__u32 half = count / 2;
-		const __u64 *start = spans[from + half].start;
 
-		if (start[0] < high || (start[0] == high && start[1] <= low)) {
+		if (is_behind(spans[from + half].start, wanted)) {
+			count = half;
+		} else {
 			from += half;
 			count -= half;
-		} else {
-			count = half;
 		}
 	}
 	return spans[from].class;
+}
+
+int sg_nets_has(const struct sg_nets *nets, __u8 family, const __u8 *address)
+{
+	int which = family == SEG_FAMILY_IPV6;
+	const struct sg_prefix *prefixes = nets->prefixes[which];
+	__u32 from = 0, count = nets->prefix_counts[which];
+	__u64 wanted[2];
+
+	halves(address, wanted);
+	/* The last that begins there is the smallest. */
+	while (count > 1) {
+		__u32 half = count / 2;
+
+		if (is_behind(prefixes[from + half].net, wanted)) {
+			count = half;
+		} else {
+			from += half;
+			count -= half;
+		}
+	}
+	return prefixes[from].length == (which ? 128 : 32) && prefixes[from].net[0] == wanted[0] &&
+	       prefixes[from].net[1] == wanted[1];
 }

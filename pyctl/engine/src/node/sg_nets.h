@@ -33,5 +33,7 @@ int sg_nets_build(struct sg_nets *nets, struct sg_classes *classes, const struct
 		  __u32 count);
 void sg_nets_free(struct sg_nets *nets);
 __u32 sg_nets_find(const struct sg_nets *nets, __u8 family, const __u8 *address);
+/* Return whether the address alone is a network of the policy. */
+int sg_nets_has(const struct sg_nets *nets, __u8 family, const __u8 *address);
 
 #endif

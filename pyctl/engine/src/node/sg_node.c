@@ -366,15 +366,15 @@ static int is_near(const struct holders *holders, __u32 segment)
 	return 0;
 }
 
-__u32 sg_node_peer_class(struct sg_node *node, __u8 family, const __u8 *address, int *held)
+__u32 sg_node_peer_class(struct sg_node *node, __u8 family, const __u8 *address, int *own)
 {
 	__u32 class, by_address;
 	__u64 key[3];
 
 	address_key(family, address, key);
 	class = sg_map_get(&node->addresses, &node->hash_key, key);
-	if (held)
-		*held = class != SG_CLASS_NONE;
+	if (own)
+		*own = class != SG_CLASS_NONE || sg_nets_has(&node->nets, family, address);
 	/* What classes may take of memory is the questions' in the first place. */
 	if (class & SHARED || node->classes.groups > SG_CLASS_GROUPS_MAX / 2)
 		return SG_CLASS_NONE;

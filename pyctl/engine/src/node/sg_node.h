@@ -44,8 +44,9 @@ int sg_node_build(const __u64 hash_key[2], const struct sg_node_view *view, stru
 int sg_node_members_set(struct sg_node *node, const struct sg_node_view *view);
 void sg_node_port_delete(struct sg_node *node, __u16 port_id);
 /* Return the class of a peer with this address; SG_CLASS_NONE: the address alone does not tell it, because several
- * workloads have it, or there is no memory. *held, if wanted: whether a workload has the address. */
-__u32 sg_node_peer_class(struct sg_node *node, __u8 family, const __u8 *address, int *held);
+ * workloads have it, or there is no memory. *own, if wanted: whether it has a class of its own, because
+ * a workload has it, or because it is a network of the policy. */
+__u32 sg_node_peer_class(struct sg_node *node, __u8 family, const __u8 *address, int *own);
 /* Call `put` for each network of the policy and each address that a workload has, in no order, with the class of the
  * peers there that are in no smaller network. The key has no version. Returns 0, or the first error of `put`. */
 int sg_node_classes(struct sg_node *node, int (*put)(void *ctx, const struct seg_class_key *key, __u32 class),

@@ -160,6 +160,26 @@ def test_where_an_address_cannot_be_told_programs_ask_until_the_next_policy(worl
     assert world.core.classes.find(far) != 0
 
 
+@pytest.mark.parametrize("net", NETS)
+def test_an_address_that_is_a_network_keeps_its_class_when_its_workload_leaves(
+    node, net
+):
+    """A rule against this one address holds for whoever has it next."""
+    peer = ip_address(net.peer)
+    alone, beside = ip_network(peer), ip_network(peer + 1)
+    rules = NodePolicy(
+        ("any", "bad", "app"),
+        {1: (alone, beside)},
+        (NodeRule(1, 1, 0, ALL, Action.DENY), NodeRule(2, 0, 0, ALL, Action.ALLOW)),
+    )
+    assert node.swap(pack_node(rules, Members({}, {peer: (0, 2)}), [head(1)])) == 0
+    classes = node.core.classes
+    held = classes.find(peer)
+    assert node.delta(pack_members(rules, Members({}, {peer: ()}), [])) == 0
+    assert classes.find(peer) == class_of(node, peer) == classes.find(peer + 1)
+    assert classes.find(peer) not in {held, classes.find(peer + 2)}
+
+
 def test_a_policy_with_more_networks_than_there_is_room_for_has_no_classes(world):
     world.core.classes.room = 6
     many = NodePolicy(("any", "a"), {1: tuple(NEAR.subnets(new_prefix=28))}, ())
