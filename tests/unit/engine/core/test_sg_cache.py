@@ -287,17 +287,17 @@ def test_a_policy_that_denies_it_resets_what_opened_in_the_kernel(core, opened):
     assert core.drops() == {"blocked_connection": 1}
 
 
-def test_a_last_ack_that_takes_seconds_is_counted(core, initiator, opened):
+def test_a_last_ack_that_is_late_is_counted(core, initiator, opened):
     """And data that are sent again behind both FINs."""
     core.kernel_carries(5, payload=True)
     core.kernel_closes(initiator, FIN)
     core.kernel_closes(BACK[initiator], FIN)
-    core.advance(0.9)
+    core.advance(0.08)
     core.kernel_carries(1, way=BACK[initiator])
-    core.advance(0.5)
+    core.advance(0.05)
     assert ends(core) == []
     assert core.passes(opened.segment(0, "A"))
-    core.advance(1.2)
+    core.advance(0.3)
     (end,) = ends(core)
     assert (end.packets, end.kernel_packets) == (1 + 12 + 1 + 1, 13)
     core.advance(16)
