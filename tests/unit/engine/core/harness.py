@@ -29,7 +29,15 @@ FILES = tuple(
     for file in sorted(SOURCES.glob("*/*.c"))
     if file.parent.name not in WITH_INPUT or file.name == "sg_cpu_affinity_rule.c"
 )
-HEADERS = '#include "node/sg_node.h"\n#include "engine/sg_cpu_affinity_rule.h"\n#include "base/sg_share.h"\n'
+HEADERS = "".join(
+    f'#include "{name}.h"\n'
+    for name in (
+        "node/sg_node",
+        "engine/sg_cpu_affinity_rule",
+        "base/sg_share",
+        "packet/sg_tcp_options",
+    )
+)
 NO_MEMORY = """
 int t_no_memory;
 void *__real_calloc(size_t count, size_t size);
