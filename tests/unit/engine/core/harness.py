@@ -36,6 +36,7 @@ HEADERS = "".join(
         "engine/sg_cpu_affinity_rule",
         "base/sg_share",
         "packet/sg_tcp_options",
+        "stream/sg_stream",
     )
 )
 NO_MEMORY = """

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* Streams; see the header. In: heads and bytes of segments. Out: what each one was, and a side's first bytes.
+ *
+ * Offsets count a side's bytes from its first on, and do not wrap. Where it is not known whether the receiver takes a
+ * segment, it is thought to: then the bytes that it takes instead are compared with those. */
+#include "stream/sg_stream.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	GROWTH = 256,			/* buffers are multiples of it */
+	ALLOCATION = 16,		/* what the allocator takes for each */
+	WINDOW_MAX = 65535 << 14,	/* RFC 7323 */
+	PAWS_SLACK = 1,			/* Linux takes a timestamp that is older by so much */
+};
+
+/* A piece of a side that is there. */
+struct range {
+	__u16 from;
+	__u16 to;
+};
+
+struct side {
+	__u8 *bytes;
+	__s64 sent;		/* the end of what came, beyond the kept part too */
+	__s64 acked;		/* so many bytes the other side has acknowledged */
+	__u32 first;		/* sequence number of offset 0 */
+	__u32 timestamp;	/* the newest that the other side must know; with has_timestamp */
+	__u16 room;		/* of bytes */
+	__u8 started;
+	__u8 fixed;		/* its start is acknowledged, or a byte is kept */
+	__u8 has_timestamp;
+	__u8 uses_timestamps;	/* they are negotiated: it sends them after its SYN */
+	__u8 count;
+	struct range ranges[SG_STREAM_RANGES];	/* ascending, and between two of them there is a hole */
+};
+
+struct sg_stream {
+	struct side sides[2];
+};
+
+struct sg_streams {
+	__u64 limit;
+	__u64 bytes;
+};
+
+struct sg_streams *sg_streams_new(__u64 bytes)
+{
+	struct sg_streams *all = calloc(1, sizeof(*all));
+
+	if (all)
+		all->limit = bytes;
+	return all;
+}
+
+void sg_streams_free(struct sg_streams *all)
+{
+	free(all);
+}
+
+__u64 sg_streams_bytes(const struct sg_streams *all)
+{
+	return all->bytes;
+}
+
+/* NULL: no memory, or it would be more than streams may take after `freed` bytes are given back. */
+static void *take(struct sg_streams *all, __u32 bytes, __u32 freed)
+{
+	__u64 after = all->bytes - freed + bytes + ALLOCATION;
+	void *taken = after <= all->limit ? calloc(1, bytes) : NULL;
+
+	if (taken)
+		all->bytes = after;
+	return taken;
+}
+
+static __u32 buffer_bytes(const struct side *side)
+{
+	return side->room ? (__u32)side->room + ALLOCATION : 0;
+}
+
+struct sg_stream *sg_stream_new(struct sg_streams *all)
+{
+	return take(all, sizeof(struct sg_stream), 0);
+}
+
+void sg_stream_free(struct sg_streams *all, struct sg_stream *stream)
+{
+	if (!stream)
+		return;
+	for (int i = 0; i < 2; i++) {
+		all->bytes -= buffer_bytes(&stream->sides[i]);
+		free(stream->sides[i].bytes);
+	}
+	all->bytes -= sizeof(*stream) + ALLOCATION;
+	free(stream);
+}
+
+void sg_stream_start(struct sg_stream *stream, __u8 side, __u32 first_seq)
+{
+	struct side *started = &stream->sides[side & 1];
+
+	if (started->fixed)
+		return;
+	started->started = 1;
+	started->first = first_seq;
+}
+
+static __u32 in_order(const struct side *side)
+{
+	return side->count && !side->ranges[0].from ? side->ranges[0].to : 0;
+}
+
+/* The offset that a sequence number means: the one nearest to what is acknowledged. */
+static __s64 offset_of(const struct side *side, __u32 seq)
+{
+	return side->acked + (__s32)(seq - side->first - (__u32)side->acked);
+}
+
+/* Whether the ACK is none of what `side` can have sent. A FIN counts one more. */
+static int ack_is_wrong(const struct side *side, const struct sg_segment_head *head)
+{
+	__s64 ack;
+
+	if (!head->has_ack || !side->started)
+		return 0;
+	ack = offset_of(side, head->ack);
+	return ack < 0 || ack < side->acked - WINDOW_MAX || ack > side->sent + 1;
+}
+
+/* As Linux: 0 is no timestamp to compare with. */
+static int is_older(const struct side *from, const struct side *to, const struct sg_segment_head *head)
+{
+	return head->has_timestamp && to->uses_timestamps && from->has_timestamp && from->timestamp &&
+	       (__s32)(from->timestamp - head->timestamp) > PAWS_SLACK;
+}
+
+/* Return whether a byte of [from, to) is there and another than in data, which begins at `from`. */
+static int differs(const struct side *side, const __u8 *data, __u32 from, __u32 to)
+{
+	for (int i = 0; i < side->count; i++) {
+		const struct range *range = &side->ranges[i];
+		__u32 begin = range->from > from ? range->from : from;
+		__u32 end = range->to < to ? range->to : to;
+
+		if (begin < end && memcmp(side->bytes + begin, data + (begin - from), end - begin))
+			return 1;
+	}
+	return 0;
+}
+
+static int is_there(const struct side *side, __u32 from, __u32 to)
+{
+	for (int i = 0; i < side->count; i++) {
+		if (side->ranges[i].from <= from && to <= side->ranges[i].to)
+			return 1;
+	}
+	return 0;
+}
+
+/* Make room up to an offset. Returns 0, or -1 without memory. */
+static int grow(struct sg_streams *all, struct side *side, __u32 to)
+{
+	__u32 room = (to + GROWTH - 1) / GROWTH * GROWTH;
+	__u8 *bytes;
+
+	if (to <= side->room)
+		return 0;
+	bytes = take(all, room, buffer_bytes(side));
+	if (!bytes)
+		return -1;
+	if (side->room)
+		memcpy(bytes, side->bytes, side->room);
+	free(side->bytes);
+	side->bytes = bytes;
+	side->room = (__u16)room;
+	return 0;
+}
+
+/* Keep the bytes of [from, to), which differ from none that is there. Returns 0, or -1 without room. One range is left
+ * for the first byte, and what follows in order needs none: so a side goes on whatever waits. */
+static int keep(struct sg_streams *all, struct side *side, const __u8 *data, __u32 from, __u32 to)
+{
+	struct range *ranges = side->ranges;
+	int first = 0, behind, most = SG_STREAM_RANGES - (from && !in_order(side));
+	struct range joined = { (__u16)from, (__u16)to };
+
+	while (first < side->count && ranges[first].to < from)
+		first++;
+	for (behind = first; behind < side->count && ranges[behind].from <= to; behind++)
+		;
+	if ((first == behind && side->count >= most) || grow(all, side, to))
+		return -1;
+	memcpy(side->bytes + from, data, to - from);
+	if (first < behind && ranges[first].from < from)
+		joined.from = ranges[first].from;
+	if (first < behind && ranges[behind - 1].to > to)
+		joined.to = ranges[behind - 1].to;
+	memmove(&ranges[first + 1], &ranges[behind], (size_t)(side->count - behind) * sizeof(*ranges));
+	ranges[first] = joined;
+	side->count = (__u8)(side->count + 1 - (behind - first));
+	side->fixed = 1;
+	return 0;
+}
+
+/* Note what a segment of `from` says of both sides, as its receiver takes it. Its timestamp counts if it does so for
+ * any receiver, whatever ACKs are on their way. */
+static void note(struct side *from, struct side *to, const struct sg_segment_head *head, __s64 start, __s64 end)
+{
+	if (head->has_timestamp && start <= from->acked && end >= from->sent &&
+	    (!from->has_timestamp || (__s32)(head->timestamp - from->timestamp) > 0)) {
+		from->has_timestamp = 1;
+		from->timestamp = head->timestamp;
+	}
+	from->uses_timestamps |= head->has_timestamp && head->has_ack;
+	if (start < end && end > from->sent)
+		from->sent = end;
+	if (head->has_ack && to->started) {
+		__s64 ack = offset_of(to, head->ack);
+
+		to->fixed = 1;
+		if (ack > to->acked)
+			to->acked = ack < to->sent ? ack : to->sent;
+	}
+}
+
+enum sg_segment sg_stream_add(struct sg_streams *all, struct sg_stream *stream, const struct sg_segment_head *head,
+			      const __u8 *data, __u32 len)
+{
+	struct side *from = &stream->sides[head->side & 1], *to = &stream->sides[!(head->side & 1)];
+	__u32 before = in_order(from), begin, stop;
+	__s64 start, end;
+
+	if (head->starts && !ack_is_wrong(to, head))
+		sg_stream_start(stream, head->side, head->seq);
+	if (!from->started || (head->starts && from->first != head->seq))
+		return SG_SEGMENT_USELESS;
+	start = offset_of(from, head->seq);
+	end = start + len;
+	if (start > from->acked + WINDOW_MAX)
+		return SG_SEGMENT_USELESS;
+	if (end < from->acked)
+		return SG_SEGMENT_REPEATS;
+	if (ack_is_wrong(to, head) || is_older(from, to, head))
+		return SG_SEGMENT_USELESS;
+	begin = start < 0 ? 0 : start < SG_STREAM_BYTES ? (__u32)start : SG_STREAM_BYTES;
+	stop = end < SG_STREAM_BYTES ? (__u32)end : SG_STREAM_BYTES;
+	if (end > from->acked && begin < stop && differs(from, data + (begin - start), begin, stop))
+		return SG_SEGMENT_DIFFERS;
+	note(from, to, head, start, end);
+	if (!len || end <= from->acked)
+		return SG_SEGMENT_REPEATS;
+	if (begin == stop || is_there(from, begin, stop))
+		return end > SG_STREAM_BYTES ? SG_SEGMENT_BEYOND : SG_SEGMENT_REPEATS;
+	if (keep(all, from, data + (begin - start), begin, stop))
+		return SG_SEGMENT_NO_ROOM;
+	return in_order(from) > before ? SG_SEGMENT_NEW : SG_SEGMENT_WAITS;
+}
+
+const __u8 *sg_stream_bytes(const struct sg_stream *stream, __u8 side, __u32 *len)
+{
+	const struct side *asked = &stream->sides[side & 1];
+
+	*len = in_order(asked);
+	return *len ? asked->bytes : NULL;
+}
+
+static int side_is_settled(const struct side *side)
+{
+	__s64 came = side->sent < SG_STREAM_BYTES ? side->sent : SG_STREAM_BYTES;
+
+	return in_order(side) == came && side->acked >= came;
+}
+
+int sg_stream_is_settled(const struct sg_stream *stream)
+{
+	return side_is_settled(&stream->sides[0]) && side_is_settled(&stream->sides[1]);
+}
