@@ -7,10 +7,11 @@
 
 enum { OPTION_END = 0, OPTION_NOP = 1, OPTION_TIMESTAMP = 8, TIMESTAMP_LEN = 10 };
 
-int sg_tcp_timestamp(const __u8 *tcp, __u32 len, __u32 *value)
+/* Return where TSval is, which TSecr follows; NULL: there is none. */
+static const __u8 *find_timestamps(const __u8 *tcp, __u32 len)
 {
 	__u32 i = SG_TCP_LEN, header = (tcp[12] >> 4) * 4U, end = header < len ? header : len, length;
-	int found = 0;
+	const __u8 *found = NULL;
 
 	while (i < end && tcp[i] != OPTION_END) {
 		if (tcp[i] == OPTION_NOP) {
@@ -20,11 +21,27 @@ int sg_tcp_timestamp(const __u8 *tcp, __u32 len, __u32 *value)
 		length = i + 1 < end ? tcp[i + 1] : 0;
 		if (length < 2 || length > end - i)
 			break;
-		if (tcp[i] == OPTION_TIMESTAMP && length == TIMESTAMP_LEN) {
-			*value = sg_get32(tcp + i + 2);
-			found = 1;
-		}
+		if (tcp[i] == OPTION_TIMESTAMP && length == TIMESTAMP_LEN)
+			found = tcp + i + 2;
 		i += length;
 	}
 	return found;
+}
+
+int sg_tcp_timestamp(const __u8 *tcp, __u32 len, __u32 *value)
+{
+	const __u8 *at = find_timestamps(tcp, len);
+
+	if (at)
+		*value = sg_get32(at);
+	return at != NULL;
+}
+
+int sg_tcp_echo(const __u8 *tcp, __u32 len, __u32 *echo)
+{
+	const __u8 *at = find_timestamps(tcp, len);
+
+	if (at)
+		*echo = sg_get32(at + 4);
+	return at != NULL;
 }

@@ -8,5 +8,7 @@
 
 /* Return whether a TCP header of which `len` bytes are there, 20 or more, has a timestamp; *value is its TSval. */
 int sg_tcp_timestamp(const __u8 *tcp, __u32 len, __u32 *value);
+/* The same; *echo is its TSecr, which means something with an ACK. */
+int sg_tcp_echo(const __u8 *tcp, __u32 len, __u32 *echo);
 
 #endif

@@ -26,12 +26,10 @@ struct side {
 	__s64 sent;		/* the end of what came, beyond the kept part too */
 	__s64 acked;		/* so many bytes the other side has acknowledged */
 	__u32 first;		/* sequence number of offset 0 */
-	__u32 timestamp;	/* the newest that the other side must know; with has_timestamp */
+	__u32 echo;		/* the other side's newest timestamp that it has seen; 0: none */
 	__u16 room;		/* of bytes */
 	__u8 started;
 	__u8 fixed;		/* its start is acknowledged, or a byte is kept */
-	__u8 has_timestamp;
-	__u8 uses_timestamps;	/* they are negotiated: it sends them after its SYN */
 	__u8 count;
 	struct range ranges[SG_STREAM_RANGES];	/* ascending, and between two of them there is a hole */
 };
@@ -44,6 +42,16 @@ struct sg_streams {
 	__u64 limit;
 	__u64 bytes;
 };
+
+static __s64 min(__s64 a, __s64 b)
+{
+	return a < b ? a : b;
+}
+
+static __s64 max(__s64 a, __s64 b)
+{
+	return a > b ? a : b;
+}
 
 struct sg_streams *sg_streams_new(__u64 bytes)
 {
@@ -118,22 +126,17 @@ static __s64 offset_of(const struct side *side, __u32 seq)
 	return side->acked + (__s32)(seq - side->first - (__u32)side->acked);
 }
 
-/* Whether the ACK is none of what `side` can have sent. A FIN counts one more. */
+/* Whether the ACK is one of bytes that `side` has not sent; a FIN counts as one more. By RFC 5961 an ACK that is too old
+ * is wrong too, but Linux takes such a segment's data on its fast path. */
 static int ack_is_wrong(const struct side *side, const struct sg_segment_head *head)
 {
-	__s64 ack;
-
-	if (!head->has_ack || !side->started)
-		return 0;
-	ack = offset_of(side, head->ack);
-	return ack < 0 || ack < side->acked - WINDOW_MAX || ack > side->sent + 1;
+	return head->has_ack && side->started && offset_of(side, head->ack) > side->sent + 1;
 }
 
-/* As Linux: 0 is no timestamp to compare with. */
-static int is_older(const struct side *from, const struct side *to, const struct sg_segment_head *head)
+/* Whether the receiver has seen a newer timestamp: what it echoes it compares with, and 0 it does not. */
+static int is_older(const struct side *receiver, const struct sg_segment_head *head)
 {
-	return head->has_timestamp && to->uses_timestamps && from->has_timestamp && from->timestamp &&
-	       (__s32)(from->timestamp - head->timestamp) > PAWS_SLACK;
+	return head->has_timestamp && receiver->echo && (__s32)(receiver->echo - head->timestamp) > PAWS_SLACK;
 }
 
 /* Return whether a byte of [from, to) is there and another than in data, which begins at `from`. */
@@ -141,8 +144,7 @@ static int differs(const struct side *side, const __u8 *data, __u32 from, __u32 
 {
 	for (int i = 0; i < side->count; i++) {
 		const struct range *range = &side->ranges[i];
-		__u32 begin = range->from > from ? range->from : from;
-		__u32 end = range->to < to ? range->to : to;
+		__u32 begin = (__u32)max(range->from, from), end = (__u32)min(range->to, to);
 
 		if (begin < end && memcmp(side->bytes + begin, data + (begin - from), end - begin))
 			return 1;
@@ -184,7 +186,7 @@ static int keep(struct sg_streams *all, struct side *side, const __u8 *data, __u
 {
 	struct range *ranges = side->ranges;
 	int first = 0, behind, most = SG_STREAM_RANGES - (from && !in_order(side));
-	struct range joined = { (__u16)from, (__u16)to };
+	__u32 begin = from, end = to;
 
 	while (first < side->count && ranges[first].to < from)
 		first++;
@@ -193,36 +195,28 @@ static int keep(struct sg_streams *all, struct side *side, const __u8 *data, __u
 	if ((first == behind && side->count >= most) || grow(all, side, to))
 		return -1;
 	memcpy(side->bytes + from, data, to - from);
-	if (first < behind && ranges[first].from < from)
-		joined.from = ranges[first].from;
-	if (first < behind && ranges[behind - 1].to > to)
-		joined.to = ranges[behind - 1].to;
+	if (first < behind) {
+		begin = (__u32)min(from, ranges[first].from);
+		end = (__u32)max(to, ranges[behind - 1].to);
+	}
 	memmove(&ranges[first + 1], &ranges[behind], (size_t)(side->count - behind) * sizeof(*ranges));
-	ranges[first] = joined;
+	ranges[first] = (struct range){ (__u16)begin, (__u16)end };
 	side->count = (__u8)(side->count + 1 - (behind - first));
 	side->fixed = 1;
 	return 0;
 }
 
-/* Note what a segment of `from` says of both sides, as its receiver takes it. Its timestamp counts if it does so for
- * any receiver, whatever ACKs are on their way. */
-static void note(struct side *from, struct side *to, const struct sg_segment_head *head, __s64 start, __s64 end)
+/* Note what a segment of `from` says of both sides, as its receiver takes it. */
+static void note(struct side *from, struct side *to, const struct sg_segment_head *head, __s64 end)
 {
-	if (head->has_timestamp && start <= from->acked && end >= from->sent &&
-	    (!from->has_timestamp || (__s32)(head->timestamp - from->timestamp) > 0)) {
-		from->has_timestamp = 1;
-		from->timestamp = head->timestamp;
-	}
-	from->uses_timestamps |= head->has_timestamp && head->has_ack;
-	if (start < end && end > from->sent)
+	if (end > from->sent)
 		from->sent = end;
-	if (head->has_ack && to->started) {
-		__s64 ack = offset_of(to, head->ack);
-
-		to->fixed = 1;
-		if (ack > to->acked)
-			to->acked = ack < to->sent ? ack : to->sent;
-	}
+	if (!head->has_ack || !to->started)
+		return;
+	to->fixed = 1;
+	to->acked = max(to->acked, min(offset_of(to, head->ack), to->sent));
+	if (head->has_timestamp && (!from->echo || (__s32)(head->echo - from->echo) > 0))
+		from->echo = head->echo;
 }
 
 enum sg_segment sg_stream_add(struct sg_streams *all, struct sg_stream *stream, const struct sg_segment_head *head,
@@ -242,13 +236,13 @@ enum sg_segment sg_stream_add(struct sg_streams *all, struct sg_stream *stream, 
 		return SG_SEGMENT_USELESS;
 	if (end < from->acked)
 		return SG_SEGMENT_REPEATS;
-	if (ack_is_wrong(to, head) || is_older(from, to, head))
+	if (ack_is_wrong(to, head) || is_older(to, head))
 		return SG_SEGMENT_USELESS;
-	begin = start < 0 ? 0 : start < SG_STREAM_BYTES ? (__u32)start : SG_STREAM_BYTES;
-	stop = end < SG_STREAM_BYTES ? (__u32)end : SG_STREAM_BYTES;
+	begin = (__u32)max(0, min(start, SG_STREAM_BYTES));
+	stop = (__u32)min(end, SG_STREAM_BYTES);
 	if (end > from->acked && begin < stop && differs(from, data + (begin - start), begin, stop))
 		return SG_SEGMENT_DIFFERS;
-	note(from, to, head, start, end);
+	note(from, to, head, len ? end : 0);
 	if (!len || end <= from->acked)
 		return SG_SEGMENT_REPEATS;
 	if (begin == stop || is_there(from, begin, stop))
@@ -268,7 +262,7 @@ const __u8 *sg_stream_bytes(const struct sg_stream *stream, __u8 side, __u32 *le
 
 static int side_is_settled(const struct side *side)
 {
-	__s64 came = side->sent < SG_STREAM_BYTES ? side->sent : SG_STREAM_BYTES;
+	__s64 came = min(side->sent, SG_STREAM_BYTES);
 
 	return in_order(side) == came && side->acked >= came;
 }

@@ -5,8 +5,9 @@
  * with the one that was looked at. A segment that the receiver would throw away changes nothing.
  *
  * No receiver is imitated. If the caller drops what DIFFERS, is USELESS or finds NO_ROOM, then of each byte one version
- * alone comes across, and all receivers agree on it. RSTs have no place here. Nor has an urgent pointer: some receivers
- * take the byte before it out of the stream, so the caller refuses such segments. */
+ * alone comes across, and all receivers agree on it. If it passes what DIFFERS, the stream is of no use any more. RSTs
+ * have no place here. Nor has an urgent pointer: some receivers take the byte before it out of the stream, so the caller
+ * refuses such segments. */
 #ifndef SG_STREAM_H
 #define SG_STREAM_H
 
@@ -35,6 +36,7 @@ struct sg_segment_head {
 	__u32 seq;		/* of the first byte of data: after a SYN's own number */
 	__u32 ack;		/* with has_ack */
 	__u32 timestamp;	/* with has_timestamp: TSval (RFC 7323) */
+	__u32 echo;		/* with has_timestamp and has_ack: TSecr */
 	__u8 side;		/* 0: of the initiator */
 	__u8 has_ack;
 	__u8 has_timestamp;

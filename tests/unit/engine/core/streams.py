@@ -28,6 +28,8 @@ class Segment:
     ack: int | None = None
     """An offset of the other side."""
     stamp: int | None = None
+    echo: int = 0
+    """Which of the other side's timestamps it has seen, if it has a stamp and an ACK."""
 
     @property
     def end(self) -> int:
@@ -74,6 +76,7 @@ class Stream:
         if segment.stamp is not None:
             head.has_timestamp = 1
             head.timestamp = segment.stamp % 2**32
+            head.echo = segment.echo % 2**32
         data = self._ffi.from_buffer("uint8_t[]", segment.data)
         return self._lib.sg_stream_add(
             self._all, self._stream, head, data, len(segment.data)
@@ -103,8 +106,7 @@ class _Side:
     kept: dict[int, int] = field(default_factory=dict)
     sent: int = 0
     acked: int = 0
-    stamp: int | None = None
-    stamps: bool = False
+    echo: int = 0
 
     @property
     def pieces(self) -> int:
@@ -149,29 +151,20 @@ class NaiveStream:
         if segment.end < side.acked:
             return REPEATS
         older = (
-            segment.stamp is not None
-            and other.stamps
-            and side.stamp
-            and segment.stamp < side.stamp - 1
+            segment.stamp is not None and other.echo and segment.stamp < other.echo - 1
         )
-        wrong = segment.ack is not None and not self._may_ack(segment.ack, other)
+        wrong = segment.ack is not None and segment.ack > other.sent + 1
         far = segment.at > side.acked + WINDOW_MAX
         return USELESS if older or wrong or far else None
 
     @staticmethod
-    def _may_ack(ack: int, other: _Side) -> bool:
-        return max(0, other.acked - WINDOW_MAX) <= ack <= other.sent + 1
-
-    @staticmethod
     def _note(segment: Segment, side: _Side, other: _Side) -> None:
-        if segment.stamp is not None:
-            if segment.at <= side.acked and segment.end >= side.sent:
-                side.stamp = max(segment.stamp, side.stamp or 0)
-            side.stamps = side.stamps or segment.ack is not None
         if segment.data:
             side.sent = max(side.sent, segment.end)
         if segment.ack is not None:
             other.acked = max(other.acked, min(segment.ack, other.sent))
+            if segment.stamp is not None:
+                side.echo = max(side.echo, segment.echo)
 
     @staticmethod
     def _keep(side: _Side, brought: dict[int, int]) -> int:
