@@ -17,7 +17,7 @@ __all__ = ["Lib", "check", "constant", "ffi", "lib", "pack_array", "sizeof"]
 
 
 class Lib(Protocol):
-    """The functions of sg_engine.h; `engine` is a `struct sg_engine *`."""
+    """The functions of sg_engine.h and sg_recognise(); `engine` is a `struct sg_engine *`."""
 
     def sg_rings_open(
         self, netns: bytes, device: bytes, worker: int, workers: int, fds: Any
@@ -49,6 +49,7 @@ class Lib(Protocol):
         self, engine: Any, after: int, out: Any, limit: int, page: Any
     ) -> int: ...
     def sg_engine_stats(self, engine: Any, out: Any) -> int: ...
+    def sg_recognise(self, prefix: Any, known: Any) -> None: ...
 
 
 _ffi: Any = importlib.import_module("pyctl.engine._ffi")

@@ -1,6 +1,6 @@
 """Builds pyctl/engine/_ffi*.so from src/*/*.c.
 
-In: the C sources and the declarations of sg_engine.h, sg_core.h and segctl_abi.h. Out: the
+In: the C sources and the declarations of sg_engine.h, sg_core.h, sg_recognise.h and segctl_abi.h. Out: the
 extension and a stamp (hash of all that went in), both ignored by git. I/O: gcc, three files.
 The declarations are the headers themselves after `gcc -E`, so no number is typed twice.
 """
@@ -25,6 +25,7 @@ SOURCES = PACKAGE / "src"
 STAMP = PACKAGE / "_ffi.stamp"
 MODULE = "pyctl.engine._ffi"
 FLAGS = ["-O2", "-g", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Wshadow"]
+API = '#include "api/sg_engine.h"\n#include "inspect/sg_recognise.h"\n'
 STORED_HEADERS = '#include "report/sg_report.h"\n#include "session/sg_tcp.h"\n'
 STORED = ("sg_store", "sg_event_log", "sg_hit_log", "sg_session")
 STORED_NUMBERS = (
@@ -41,7 +42,7 @@ FLAGS += [
 
 def cdef() -> str:
     """Return the declarations that Python may use, in the form that `FFI.cdef` takes."""
-    text = preprocess('#include "api/sg_engine.h"\n', f"-I{SOURCES}")
+    text = preprocess(API, f"-I{SOURCES}")
     # Linux's __u64 is `unsigned long long`, which gcc tells apart from a 64-bit uint64_t.
     typedefs = TYPEDEFS.replace("uint64_t", "unsigned long long").replace(
         "int64_t", "long long"
@@ -92,7 +93,7 @@ def build(sources: Sequence[Path] | None = None, *, force: bool = False) -> Path
     ffi.cdef(cdef())
     ffi.set_source(
         MODULE,
-        '#include "api/sg_engine.h"\n',
+        API,
         sources=[str(path) for path in sources],
         include_dirs=[str(SOURCES), str(HEADER.parent)],
         extra_compile_args=[*FLAGS, f"-DSG_LAYOUT={stored_layout(stored_types())}ULL"],

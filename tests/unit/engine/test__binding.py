@@ -22,7 +22,8 @@ def test_every_function_that_python_types_is_declared_and_exported():
 def test_every_function_of_the_engine_header_is_typed():
     header = (build_ffi.SOURCES / "api/sg_engine.h").read_text()
     declared = set(re.findall(r"\b(sg_(?:engine|rings)_\w+)\(", header))
-    assert declared == {name for name in vars(Lib) if name.startswith("sg_")}
+    beside = {"sg_event_fold", "sg_recognise"}
+    assert declared | beside == {name for name in vars(Lib) if name.startswith("sg_")}
 
 
 @pytest.mark.parametrize("result", [0, 1, 300])

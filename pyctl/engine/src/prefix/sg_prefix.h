@@ -2,12 +2,15 @@
 /* What a recogniser of an application sees, and how it reads it. Pure: no state, no allocation, no I/O.
  *
  * A recogniser sees the bytes from the first on, and is asked again as they become more. What it says of some bytes it must
- * also say, or say more surely, of any more bytes that begin with them; so how a stream was cut makes no difference. A port
- * number is no evidence, and is not shown. */
+ * also say, or say more surely, of any more bytes that begin with them; so how a stream was cut makes no difference. NO and
+ * CERTAIN are final, but that the other side's bytes, when they come, may contradict. A port number is no evidence, and is
+ * not shown. */
 #ifndef SG_PREFIX_H
 #define SG_PREFIX_H
 
 #include "api/sg_core.h"
+
+enum sg_prefix_limit { SG_PREFIX_BYTES = 16384 };	/* of each side; more are not shown */
 
 /* The beginning of what each side sent: [0] the initiator, [1] the other. A datagram flow: the first datagram of each. */
 struct sg_prefix {

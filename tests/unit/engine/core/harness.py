@@ -37,6 +37,7 @@ HEADERS = "".join(
         "base/sg_share",
         "packet/sg_tcp_options",
         "stream/sg_stream",
+        "inspect/sg_recognise",
     )
 )
 NO_MEMORY = """

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* Asks the recognisers; see the header. In: the first bytes of both sides. Out: what is known of the flow. Pure. */
+#include <netinet/in.h>
+
+#include "apps_crypt/sg_apps_crypt.h"
+#include "apps_web/sg_apps_web.h"
+#include "inspect/sg_recognise.h"
+#include "prefix/sg_proxy.h"
+
+#define BIT(app) (1ULL << (app))
+
+enum over { TCP = 1, UDP = 2 };
+
+struct recogniser {
+	__u8 app;		/* enum sg_app */
+	__u8 over;		/* enum over, as bits */
+	enum sg_match (*match)(const struct sg_prefix *prefix);
+	__u64 special;		/* applications that are this one too, and are told instead of it */
+};
+
+static const struct recogniser recognisers[] = {
+	{ SG_APP_HTTP, TCP, sg_app_http, BIT(SG_APP_WEBSOCKET) | BIT(SG_APP_ELASTICSEARCH) },
+	{ SG_APP_WEBSOCKET, TCP, sg_app_websocket, 0 },
+	{ SG_APP_HTTP2, TCP, sg_app_http2, BIT(SG_APP_GRPC) | BIT(SG_APP_ETCD) },
+	{ SG_APP_TLS, TCP, sg_app_tls, BIT(SG_APP_DOT) },
+	{ SG_APP_DOT, TCP, sg_app_dot, 0 },
+	{ SG_APP_SSH, TCP, sg_app_ssh, 0 },
+};
+
+/* A datagram flow shows one datagram of each side, whatever its length. */
+static int is_full(const struct sg_prefix *prefix, int side)
+{
+	return prefix->len[side] >= (prefix->proto == IPPROTO_TCP ? SG_PREFIX_BYTES : 1);
+}
+
+static __u64 special_of(__u8 app)
+{
+	for (__u32 i = 0; i < sizeof(recognisers) / sizeof(*recognisers); i++) {
+		if (recognisers[i].app == app)
+			return recognisers[i].special;
+	}
+	return 0;
+}
+
+/* Ask those that are left; return the certain ones, and *guessed. */
+static __u64 ask(const struct sg_prefix *prefix, __u64 *open, __u64 *guessed)
+{
+	__u8 over = prefix->proto == IPPROTO_TCP ? TCP : UDP;
+	int begins = !*open;
+	__u64 certain = 0;
+
+	*guessed = 0;
+	for (__u32 i = 0; i < sizeof(recognisers) / sizeof(*recognisers); i++) {
+		const struct recogniser *one = &recognisers[i];
+		enum sg_match match;
+
+		if (!(one->over & over) || !(begins || *open & BIT(one->app)))
+			continue;
+		match = one->match(prefix);
+		*open |= BIT(one->app);
+		if (match == SG_MATCH_NO)
+			*open &= ~BIT(one->app);
+		if (match == SG_MATCH_CERTAIN)
+			certain |= BIT(one->app);
+		if (match == SG_MATCH_GUESS)
+			*guessed |= BIT(one->app);
+	}
+	return certain;
+}
+
+/* Return the first of them that none of the others is a special case of. */
+static __u8 most_special(__u64 certain)
+{
+	__u64 left = certain;
+
+	while (special_of((__u8)__builtin_ctzll(left)) & certain)
+		left &= left - 1;
+	return (__u8)__builtin_ctzll(left);
+}
+
+static void tell(struct sg_recognised *known, __u8 app, enum sg_app_proof proof)
+{
+	known->app = app;
+	known->proof = proof;
+}
+
+void sg_recognise(const struct sg_prefix *whole, struct sg_recognised *known)
+{
+	struct sg_prefix prefix = *whole;
+	__u32 skipped = sg_proxy_length(whole);
+	__u64 certain, guessed;
+
+	if (known->proof == SG_APP_CERTAIN || known->app == SG_APP_UNKNOWN)
+		return;
+	if (skipped) {
+		prefix.data[0] += skipped;
+		prefix.len[0] -= skipped;
+	}
+	certain = ask(&prefix, &known->open, &guessed);
+	tell(known, SG_APP_NONE, SG_APP_UNPROVEN);
+	if (certain) {
+		__u8 app = most_special(certain);
+
+		/* It is one of these for sure; which of them shows only what comes. */
+		known->open &= BIT(app) | special_of(app);
+		tell(known, app, known->open == BIT(app) || is_full(whole, 0) ? SG_APP_CERTAIN : SG_APP_GUESS);
+	} else if (!known->open || (is_full(whole, 0) && is_full(whole, 1))) {
+		tell(known, SG_APP_UNKNOWN, SG_APP_UNPROVEN);
+	} else if (guessed && !(guessed & (guessed - 1))) {
+		tell(known, (__u8)__builtin_ctzll(guessed), SG_APP_GUESS);
+	}
+}
