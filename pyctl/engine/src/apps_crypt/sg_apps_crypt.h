@@ -7,6 +7,7 @@
 
 enum sg_match sg_app_tls(const struct sg_prefix *prefix);
 enum sg_match sg_app_dot(const struct sg_prefix *prefix);
+enum sg_match sg_app_quic(const struct sg_prefix *prefix);
 enum sg_match sg_app_ssh(const struct sg_prefix *prefix);
 
 #endif

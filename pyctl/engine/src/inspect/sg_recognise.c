@@ -3,6 +3,8 @@
 #include <netinet/in.h>
 
 #include "apps_crypt/sg_apps_crypt.h"
+#include "apps_line/sg_apps_line.h"
+#include "apps_mail/sg_apps_mail.h"
 #include "apps_web/sg_apps_web.h"
 #include "inspect/sg_recognise.h"
 #include "prefix/sg_proxy.h"
@@ -22,9 +24,20 @@ static const struct recogniser recognisers[] = {
 	{ SG_APP_HTTP, TCP, sg_app_http, BIT(SG_APP_WEBSOCKET) | BIT(SG_APP_ELASTICSEARCH) },
 	{ SG_APP_WEBSOCKET, TCP, sg_app_websocket, 0 },
 	{ SG_APP_HTTP2, TCP, sg_app_http2, BIT(SG_APP_GRPC) | BIT(SG_APP_ETCD) },
+	{ SG_APP_GRPC, TCP, sg_app_grpc, BIT(SG_APP_ETCD) },
 	{ SG_APP_TLS, TCP, sg_app_tls, BIT(SG_APP_DOT) },
 	{ SG_APP_DOT, TCP, sg_app_dot, 0 },
+	{ SG_APP_QUIC, UDP, sg_app_quic, 0 },
 	{ SG_APP_SSH, TCP, sg_app_ssh, 0 },
+	{ SG_APP_RTSP, TCP, sg_app_rtsp, 0 },
+	{ SG_APP_SIP, TCP | UDP, sg_app_sip, 0 },
+	{ SG_APP_SMTP, TCP, sg_app_smtp, 0 },
+	{ SG_APP_IMAP, TCP, sg_app_imap, 0 },
+	{ SG_APP_POP3, TCP, sg_app_pop3, 0 },
+	{ SG_APP_FTP, TCP, sg_app_ftp, 0 },
+	{ SG_APP_REDIS, TCP, sg_app_redis, 0 },
+	{ SG_APP_MEMCACHED, TCP | UDP, sg_app_memcached, 0 },
+	{ SG_APP_NATS, TCP, sg_app_nats, 0 },
 };
 
 /* A datagram flow shows one datagram of each side, whatever its length. */

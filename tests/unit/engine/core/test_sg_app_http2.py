@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.engine.core.recognise import CERTAIN, Sample, assert_recognised, told
+from tests.unit.engine.core.http2 import PREFACE, connection, frame
+from tests.unit.engine.core.recognise import (
+    CERTAIN,
+    GUESS,
+    Sample,
+    assert_recognised,
+    told,
+)
 
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+GET = frame(1, b"\x82\x86\x84", 5)
 
 
-def test_the_preface_is_proof(core_module):
-    assert_recognised(core_module, "HTTP2", Sample(PREFACE))
+def test_the_preface_is_proof_once_a_request_shows_that_it_is_nothing_more(core_module):
+    assert told(core_module, Sample(connection())) == ("HTTP2", GUESS)
+    assert_recognised(core_module, "HTTP2", Sample(connection(GET)))
+    settings = frame(4, b"", 0, 0)
+    assert_recognised(core_module, "HTTP2", Sample(connection(GET), settings))
 
 
 @pytest.mark.parametrize(
