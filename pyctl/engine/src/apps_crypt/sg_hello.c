@@ -80,13 +80,33 @@ static void take(struct reader *r, __u32 count, __u8 *out, __u32 room)
 	}
 }
 
+/* Pass over so many bytes: all at once, if they are there and in this record. */
+static void skip(struct reader *r, __u32 count)
+{
+	if (r->match != SG_MATCH_CERTAIN)
+		return;
+	if (count > r->record || count > r->message || count > (__u32)(r->end - r->at)) {
+		take(r, count, NULL, 0);
+		return;
+	}
+	r->at += count;
+	r->record -= count;
+	r->message -= count;
+}
+
 /* Read a number of so many bytes; 0 where there is none. */
 static __u32 number(struct reader *r, __u32 bytes)
 {
-	__u8 raw[3] = { 0 };
+	const __u8 *raw = r->at;
+	__u8 pieces[3] = { 0 };
 	__u32 value = 0;
 
-	take(r, bytes, raw, bytes);
+	if (bytes <= r->record && bytes <= (__u32)(r->end - r->at)) {
+		skip(r, bytes);
+	} else {
+		take(r, bytes, pieces, bytes);
+		raw = pieces;
+	}
 	for (__u32 i = 0; i < bytes; i++)
 		value = value << 8 | raw[i];
 	return r->match == SG_MATCH_CERTAIN ? value : 0;
@@ -130,7 +150,7 @@ static void read_extensions(struct reader *r, struct sg_hello *hello)
 		if (type == EXTENSION_ALPN && r->match == SG_MATCH_CERTAIN)
 			read_alpn(r, size, hello);
 		else
-			take(r, size, NULL, 0);
+			skip(r, size);
 	}
 }
 
@@ -139,13 +159,13 @@ static void read_body(struct reader *r, struct sg_hello *hello)
 	__u32 size = number(r, 1);
 
 	need(r, size <= 32);
-	take(r, size, NULL, 0);
+	skip(r, size);
 	size = number(r, 2);
 	need(r, size && !(size & 1));
-	take(r, size, NULL, 0);
+	skip(r, size);
 	size = number(r, 1);
 	need(r, size);
-	take(r, size, NULL, 0);
+	skip(r, size);
 	if (r->match == SG_MATCH_CERTAIN)
 		read_extensions(r, hello);
 }
@@ -188,7 +208,7 @@ enum sg_match sg_hello_read(const __u8 *at, __u32 len, struct sg_hello *hello)
 	need(&r, version >= 0x0300 && version <= 0x0304);
 	if (r.match != SG_MATCH_CERTAIN)
 		return r.match;
-	take(&r, 32, NULL, 0);
+	skip(&r, 32);
 	read_body(&r, hello);
 	return r.match == SG_MATCH_MORE ? SG_MATCH_GUESS : r.match;
 }

@@ -41,52 +41,65 @@ static struct line count(const __u8 *at, __u32 len)
 	return line;
 }
 
-/* One whole line of a command: "set key flags time bytes", "get key ...", "stats", "mg key ...". */
+static const struct {
+	const char *word;
+	__u32 least;		/* words behind it */
+	__u32 numbers;		/* so many of them at the end, but for "noreply" */
+	enum sg_match proof;
+} commands[] = {
+	{ "set", 4, 3, SG_MATCH_CERTAIN }, { "add", 4, 3, SG_MATCH_CERTAIN }, { "replace", 4, 3, SG_MATCH_CERTAIN },
+	{ "append", 4, 3, SG_MATCH_CERTAIN }, { "prepend", 4, 3, SG_MATCH_CERTAIN }, { "cas", 5, 4, SG_MATCH_CERTAIN },
+	{ "gets", 1, 0, SG_MATCH_CERTAIN }, { "gat", 2, 0, SG_MATCH_CERTAIN }, { "gats", 2, 0, SG_MATCH_CERTAIN },
+	{ "stats", 0, 0, SG_MATCH_CERTAIN }, { "version", 0, 0, SG_MATCH_CERTAIN },
+	{ "flush_all", 0, 0, SG_MATCH_CERTAIN }, { "verbosity", 1, 1, SG_MATCH_CERTAIN },
+	{ "get", 1, 0, SG_MATCH_GUESS }, { "delete", 1, 0, SG_MATCH_GUESS }, { "touch", 2, 1, SG_MATCH_GUESS },
+	{ "incr", 2, 1, SG_MATCH_GUESS }, { "decr", 2, 1, SG_MATCH_GUESS }, { "mg", 1, 0, SG_MATCH_GUESS },
+	{ "ms", 2, 0, SG_MATCH_GUESS }, { "md", 1, 0, SG_MATCH_GUESS }, { "ma", 1, 0, SG_MATCH_GUESS },
+	{ "mn", 0, 0, SG_MATCH_GUESS }, { "me", 1, 0, SG_MATCH_GUESS },
+};
+
+/* The first line, if it is a whole one, as the command of that row. */
+static enum sg_match as_command(const __u8 *at, __u32 line, __u32 row)
+{
+	static const char noreply[] = " noreply\r\n";
+	__u32 size = sizeof(noreply) - 1;
+	struct line rest;
+
+	if (at[line - 2] != '\r')
+		return SG_MATCH_NO;
+	if (line > size && !memcmp(at + line - size, noreply, size))
+		line -= size;
+	rest = count(at, line);
+	if (rest.words <= commands[row].least || rest.numbers < commands[row].numbers)
+		return SG_MATCH_NO;
+	return commands[row].proof;
+}
+
 static enum sg_match text(const __u8 *at, __u32 len)
 {
-	static const struct {
-		const char *words;
-		__u32 least;		/* words behind it */
-		__u32 numbers;		/* so many of them at the end, but for "noreply" */
-		enum sg_match proof;
-	} commands[] = {
-		{ "set add replace append prepend", 4, 3, SG_MATCH_CERTAIN },
-		{ "cas", 5, 4, SG_MATCH_CERTAIN },
-		{ "gets", 1, 0, SG_MATCH_CERTAIN },
-		{ "gat gats", 2, 0, SG_MATCH_CERTAIN },
-		{ "mg ms md ma mn me", 0, 0, SG_MATCH_GUESS },
-		{ "stats version flush_all verbosity", 0, 0, SG_MATCH_CERTAIN },
-		{ "get delete incr decr touch quit", 0, 0, SG_MATCH_GUESS },
-	};
-	static const char noreply[] = " noreply";
-	__u32 line = sg_text_line(at, len < LINE_MAX ? len : LINE_MAX);
 	enum sg_match best = SG_MATCH_NO;
 
 	for (__u32 i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
-		enum sg_match match = sg_text_word(at, len, commands[i].words, 0);
-		struct line rest;
-		__u32 end = line ? line - 2 : 0;
+		const char *one[] = { commands[i].word, NULL };
+		enum sg_match match = *one[0] == at[0] ? sg_text_word(at, len, one, 0) : SG_MATCH_NO;
+		__u32 line;
 
-		if (match == SG_MATCH_MORE || (match == SG_MATCH_CERTAIN && !line))
-			best = len < LINE_MAX ? SG_MATCH_MORE : SG_MATCH_NO;
-		if (match != SG_MATCH_CERTAIN || !line || at[end] != '\r')
-			continue;
-		if (end > sizeof(noreply) && !memcmp(at + end - (sizeof(noreply) - 1), noreply, sizeof(noreply) - 1))
-			end -= (__u32)sizeof(noreply) - 1;
-		rest = count(at, end);
-		if (rest.words > commands[i].least && rest.numbers >= commands[i].numbers)
-			return commands[i].proof;
+		if (match == SG_MATCH_CERTAIN) {
+			line = sg_text_line(at, len < LINE_MAX ? len : LINE_MAX);
+			if (line)
+				return as_command(at, line, i);
+			return len < LINE_MAX ? SG_MATCH_MORE : SG_MATCH_NO;
+		}
+		best = match > best ? match : best;
 	}
 	return best;
 }
 
-/* An answer to a text command. */
-static enum sg_match answer(const __u8 *at, __u32 len)
-{
-	return sg_text_word(at, len,
-			    "VALUE END STORED NOT_STORED EXISTS NOT_FOUND DELETED TOUCHED ERROR CLIENT_ERROR SERVER_ERROR "
-			    "STAT VERSION OK HD VA EN NS MN ME", 0);
-}
+/* First words of answers to a text command. */
+static const char *const answers_are[] = {
+	"VALUE", "END", "STORED", "NOT_STORED", "EXISTS", "NOT_FOUND", "DELETED", "TOUCHED", "ERROR", "CLIENT_ERROR",
+	"SERVER_ERROR", "HD", "VA", "EN", "NS", "MN", "ME", NULL
+};
 
 /* The head of a request: what it carries fits its operation; no status, bucket or data type. */
 static enum sg_match binary(const __u8 *at, __u32 len)
@@ -136,7 +149,7 @@ enum sg_match sg_app_memcached(const struct sg_prefix *prefix)
 	if (match == SG_MATCH_MORE && prefix->proto == IPPROTO_UDP)
 		return SG_MATCH_NO;
 	if (match == SG_MATCH_GUESS && answers.len) {
-		enum sg_match answered = answer(answers.at, answers.len);
+		enum sg_match answered = sg_text_word(answers.at, answers.len, answers_are, 0);
 
 		return answered == SG_MATCH_MORE ? SG_MATCH_GUESS : answered;
 	}

@@ -4,7 +4,11 @@
 #include "prefix/sg_text.h"
 
 #define NAME_MAX 32
-#define TYPED "PING INFO GET SET AUTH SELECT KEYS CONFIG DEL EXISTS INCR SCAN DBSIZE CLIENT COMMAND HELLO ECHO TTL HGETALL"
+
+static const char *const typed[] = {
+	"PING", "INFO", "GET", "SET", "AUTH", "SELECT", "KEYS", "CONFIG", "DEL", "EXISTS", "INCR", "SCAN", "DBSIZE",
+	"CLIENT", "COMMAND", "HELLO", "ECHO", "TTL", "HGETALL", NULL
+};
 
 /* Read a number behind its sign, up to CRLF, and go behind that. */
 static enum sg_match counted(const __u8 **at, const __u8 *end, __u8 sign, __u32 *value)
@@ -77,7 +81,7 @@ enum sg_match sg_app_redis(const struct sg_prefix *prefix)
 
 	if (asks != SG_MATCH_NO)
 		return asks;
-	asks = sg_text_word(at, prefix->len[0], TYPED, 1);
+	asks = sg_text_word(at, prefix->len[0], typed, 1);
 	if (asks == SG_MATCH_NO || !prefix->len[1])
 		return asks == SG_MATCH_NO ? SG_MATCH_NO : SG_MATCH_MORE;
 	asks = answer(prefix->data[1], prefix->len[1]);

@@ -5,8 +5,11 @@
 #include "prefix/sg_text.h"
 
 #define TAG_MAX 32
-#define COMMANDS \
-	"CAPABILITY LOGIN AUTHENTICATE STARTTLS ID NOOP LOGOUT ENABLE NAMESPACE SELECT EXAMINE LIST LSUB STATUS COMPRESS"
+
+static const char *const commands[] = {
+	"CAPABILITY", "LOGIN", "AUTHENTICATE", "STARTTLS", "ID", "NOOP", "LOGOUT", "ENABLE", "NAMESPACE", "SELECT",
+	"EXAMINE", "LIST", "LSUB", "STATUS", "COMPRESS", NULL
+};
 
 static enum sg_match command(const __u8 *at, __u32 len)
 {
@@ -18,7 +21,7 @@ static enum sg_match command(const __u8 *at, __u32 len)
 		return SG_MATCH_MORE;
 	if (!tag || tag == TAG_MAX || at[tag] != ' ')
 		return SG_MATCH_NO;
-	return sg_text_word(at + tag + 1, len - tag - 1, COMMANDS, 1);
+	return sg_text_word(at + tag + 1, len - tag - 1, commands, 1);
 }
 
 enum sg_match sg_app_imap(const struct sg_prefix *prefix)

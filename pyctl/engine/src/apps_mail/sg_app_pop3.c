@@ -5,13 +5,15 @@
 #include "apps_mail/sg_greeting.h"
 #include "prefix/sg_text.h"
 
-#define COMMANDS "USER APOP AUTH CAPA STLS QUIT NOOP UTF8"
+static const char *const commands[] = {
+	"USER", "APOP", "AUTH", "CAPA", "STLS", "QUIT", "NOOP", "UTF8", NULL
+};
 
 enum sg_match sg_app_pop3(const struct sg_prefix *prefix)
 {
 	__u32 line;
 	enum sg_match match = sg_greeting_line(prefix->data[1], prefix->len[1], "+OK", &line);
-	enum sg_match asks = sg_text_word(prefix->data[0], prefix->len[0], COMMANDS, 1);
+	enum sg_match asks = sg_text_word(prefix->data[0], prefix->len[0], commands, 1);
 
 	if (match == SG_MATCH_NO || asks == SG_MATCH_NO)
 		return SG_MATCH_NO;

@@ -22,8 +22,8 @@ enum sg_match sg_greeting_line(const __u8 *at, __u32 len, const char *begins, __
 	return SG_MATCH_CERTAIN;
 }
 
-enum sg_match sg_greeting_220(const struct sg_prefix *prefix, const char *name, const char *other, const char *commands,
-			      const char *shared)
+enum sg_match sg_greeting_220(const struct sg_prefix *prefix, const char *name, const char *other,
+			      const char *const *commands, const char *const *shared)
 {
 	const __u8 *banner = prefix->data[1];
 	__u32 line;

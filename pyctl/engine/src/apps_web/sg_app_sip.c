@@ -6,13 +6,15 @@
 #include "apps_web/sg_request_line.h"
 #include "prefix/sg_text.h"
 
-#define METHODS \
-	"INVITE ACK BYE CANCEL OPTIONS REGISTER PRACK SUBSCRIBE NOTIFY PUBLISH INFO REFER MESSAGE UPDATE"
+static const char *const methods[] = {
+	"INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "REGISTER", "PRACK", "SUBSCRIBE", "NOTIFY", "PUBLISH", "INFO",
+	"REFER", "MESSAGE", "UPDATE", NULL
+};
 
 static enum sg_match message(const __u8 *at, __u32 len)
 {
 	__u32 line = 0;
-	enum sg_match asks = sg_text_word(at, len, METHODS, 0), answers = sg_status_line(at, len, "SIP/2.");
+	enum sg_match asks = sg_text_word(at, len, methods, 0), answers = sg_status_line(at, len, "SIP/2.");
 
 	if (asks == SG_MATCH_CERTAIN)
 		asks = sg_request_line(at, len, "SIP/2.", &line);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* What a recogniser of an application sees, and how it reads it. Pure: no state, no allocation, no I/O.
  *
- * A recogniser sees the bytes from the first on, and is asked again as they become more. What it says of some bytes it must
- * also say, or say more surely, of any more bytes that begin with them; so how a stream was cut makes no difference. NO and
- * CERTAIN are final, but that the other side's bytes, when they come, may contradict. A port number is no evidence, and is
- * not shown. */
+ * A recogniser sees the bytes from the first on, and is asked again as they become more. What it says of some bytes it
+ * must also say, or say more surely, of any more bytes that begin with them; so how a stream was cut makes no
+ * difference. NO and CERTAIN are final, but that the other side's bytes, when they come, may contradict. A port number
+ * is no evidence, and is not shown. */
 #ifndef SG_PREFIX_H
 #define SG_PREFIX_H
 
@@ -12,7 +12,7 @@
 
 enum sg_prefix_limit { SG_PREFIX_BYTES = 16384 };	/* of each side; more are not shown */
 
-/* The beginning of what each side sent: [0] the initiator, [1] the other. A datagram flow: the first datagram of each. */
+/* The beginning of what each side sent: [0] the initiator, [1] the other. Of datagrams: the first one of each. */
 struct sg_prefix {
 	const __u8 *data[2];
 	__u32 len[2];

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Reads the beginning of a side as text. Each answer is an sg_match of these bytes alone: CERTAIN says that they begin so. */
+/* Reads the beginning of a side as text. An sg_match is of these bytes alone: CERTAIN says that they begin so. */
 #ifndef SG_TEXT_H
 #define SG_TEXT_H
 
 #include <string.h>
 
 #include "prefix/sg_prefix.h"
+
+enum sg_text_limit { SG_TEXT_WORD = 32 };	/* bytes of a word, less one */
 
 static inline __u8 sg_text_upper(__u8 byte)
 {
@@ -35,25 +37,28 @@ static inline enum sg_match sg_text_begins_any(const __u8 *at, __u32 len, const 
 	return SG_MATCH_CERTAIN;
 }
 
-/* Whether the first word is one of these, in capitals and with a space between them; MORE until a space or the end of a
- * line shows that the word is whole. */
-static inline enum sg_match sg_text_word(const __u8 *at, __u32 len, const char *words, int any_case)
+/* Whether the first word is one of these, which NULL ends, and are in capitals with any_case; MORE until a space or the
+ * end of a line shows that the word is whole. */
+static inline enum sg_match sg_text_word(const __u8 *at, __u32 len, const char *const *words, int any_case)
 {
 	__u32 word = 0;
+	__u8 first;
 
-	while (word < len && word < 32 && at[word] > ' ')
+	while (word < len && word < SG_TEXT_WORD && at[word] > ' ')
 		word++;
-	if (word == 32 || (!word && len))
-		return SG_MATCH_NO;
-	for (const char *one = words; *one; one += strcspn(one, " "), one += *one == ' ') {
-		__u32 i = 0, size = (__u32)strcspn(one, " ");
+	if (word == SG_TEXT_WORD || !word)
+		return len ? SG_MATCH_NO : SG_MATCH_MORE;
+	first = any_case ? sg_text_upper(at[0]) : at[0];
+	for (; *words; words++) {
+		const char *one = *words;
+		__u32 i = 0;
 
-		while (i < word && i < size && (any_case ? sg_text_upper(at[i]) : at[i]) == (__u8)one[i])
+		if ((__u8)*one != first)
+			continue;
+		while (i < word && one[i] && (any_case ? sg_text_upper(at[i]) : at[i]) == (__u8)one[i])
 			i++;
-		if (i == word && word == len)
-			return SG_MATCH_MORE;
-		if (i == word && i == size)
-			return SG_MATCH_CERTAIN;
+		if (i == word && (word == len || !one[i]))
+			return word == len ? SG_MATCH_MORE : SG_MATCH_CERTAIN;
 	}
 	return SG_MATCH_NO;
 }
