@@ -15,6 +15,7 @@ from pyctl.model.apps import CONTAINS, NUMBERS
 from scripts.bench.corpus.captures import packets
 from scripts.bench.corpus.expectations import MIDDLE, captures, expected
 from scripts.bench.corpus.flows import CERTAIN, GUESS, Flow, flows
+from scripts.bench.corpus.timing import timing
 
 KINDS = ("right", "unknown", "guess", "wrong", "partial")
 
@@ -88,9 +89,12 @@ def main() -> None:
     options.add_argument("directory", type=Path, help="where the captures are unpacked")
     options.add_argument("--list", nargs="*", metavar="KIND", help="name each flow that is unknown, guess, wrong, partial")  # fmt: skip
     options.add_argument("--protocol", help="of this one alone")
+    options.add_argument("--time", action="store_true", help="measure a call, too")
     asked = options.parse_args()
     judged = [one for one in judge(asked.directory) if asked.protocol in (None, one.protocol)]  # fmt: skip
     print(table(judged))
+    if asked.time:
+        print(timing())
     for one in judged:
         if one.kind in (asked.list or ()):
             print(one.line())

@@ -3,6 +3,7 @@
     tcp, udp  bulk, exchanges, connections; datagrams at a rate, and what came of them
     inject, syn  frames onto an interface, as fast as it takes them; SYNs at a rate
     policy    the engine's lookup of a verdict, without an engine
+    recognise  the engine's recognisers of applications
 
-In: arguments. Out: lines on stdout. They include nothing of segctl but policy, which measures it.
+In: arguments. Out: lines on stdout. They include nothing of segctl but policy and recognise, which measure it.
 """
