@@ -1,136 +1,80 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* Reads a ClientHello (RFC 8446, 5246; SSL 2's form of it in RFC 5246 E.2). In: bytes. Out: a match. Pure. */
 #include "apps_crypt/sg_hello.h"
-#include "prefix/sg_text.h"
+#include "base/sg_bytes.h"
 
 #define RECORD_HEAD 5
 #define RECORD_MAX 16384U
 #define HANDSHAKE 22
 #define CLIENT_HELLO 1
+#define MESSAGE_HEAD 4
+#define HELLO_MIN 38U
 #define HELLO_MAX 65536U
 #define EXTENSION_ALPN 16
 
-/* Reads a message that goes on from record to record. */
+/* Reads the message; what is behind its end is not there, and what is behind `end` is not there yet. */
 struct reader {
 	const __u8 *at;
 	const __u8 *end;
-	__u32 record;		/* bytes that are left of the record */
-	__u32 message;		/* of the message */
+	__u32 left;		/* bytes of the message */
 	enum sg_match match;	/* CERTAIN until it ends too soon (MORE), or is none (NO) */
 };
 
-static void stop(struct reader *r, enum sg_match why)
+static inline void stop(struct reader *r, enum sg_match why)
 {
 	if (r->match == SG_MATCH_CERTAIN)
 		r->match = why;
 }
 
-/* What is there of the head says whether it is one. */
-static int is_record(const __u8 *at, __u32 len)
-{
-	__u32 size;
-
-	if ((len > 0 && at[0] != HANDSHAKE) || (len > 1 && at[1] != 3) || (len > 2 && at[2] > 4))
-		return 0;
-	if (len < RECORD_HEAD)
-		return 1;
-	size = (__u32)at[3] << 8 | at[4];
-	return size && size <= RECORD_MAX;
-}
-
-static void next_record(struct reader *r)
-{
-	__u32 left = (__u32)(r->end - r->at);
-
-	if (!is_record(r->at, left)) {
-		stop(r, SG_MATCH_NO);
-	} else if (left < RECORD_HEAD) {
-		stop(r, SG_MATCH_MORE);
-	} else {
-		r->record = (__u32)r->at[3] << 8 | r->at[4];
-		r->at += RECORD_HEAD;
-	}
-}
-
-/* Pass over so many bytes of the message, and copy the first `room` of them to `out`. */
-static void take(struct reader *r, __u32 count, __u8 *out, __u32 room)
-{
-	if (count > r->message)
-		stop(r, SG_MATCH_NO);
-	while (count && r->match == SG_MATCH_CERTAIN) {
-		__u32 piece = (__u32)(r->end - r->at), copied;
-
-		if (!r->record) {
-			next_record(r);
-			continue;
-		}
-		piece = piece < r->record ? piece : r->record;
-		piece = piece < count ? piece : count;
-		copied = piece < room ? piece : room;
-		if (copied)
-			memcpy(out, r->at, copied);
-		out += copied;
-		room -= copied;
-		r->at += piece;
-		r->record -= piece;
-		r->message -= piece;
-		count -= piece;
-		if (!piece)
-			stop(r, SG_MATCH_MORE);
-	}
-}
-
-/* Pass over so many bytes: all at once, if they are there and in this record. */
-static void skip(struct reader *r, __u32 count)
-{
-	if (r->match != SG_MATCH_CERTAIN)
-		return;
-	if (count > r->record || count > r->message || count > (__u32)(r->end - r->at)) {
-		take(r, count, NULL, 0);
-		return;
-	}
-	r->at += count;
-	r->record -= count;
-	r->message -= count;
-}
-
-/* Read a number of so many bytes; 0 where there is none. */
-static __u32 number(struct reader *r, __u32 bytes)
-{
-	const __u8 *raw = r->at;
-	__u8 pieces[3] = { 0 };
-	__u32 value = 0;
-
-	if (bytes <= r->record && bytes <= (__u32)(r->end - r->at)) {
-		skip(r, bytes);
-	} else {
-		take(r, bytes, pieces, bytes);
-		raw = pieces;
-	}
-	for (__u32 i = 0; i < bytes; i++)
-		value = value << 8 | raw[i];
-	return r->match == SG_MATCH_CERTAIN ? value : 0;
-}
-
 /* What ended too soon needs nothing any more. */
-static void need(struct reader *r, int is_so)
+static inline void need(struct reader *r, int is_so)
 {
 	if (!is_so)
 		stop(r, SG_MATCH_NO);
 }
 
+/* Go over so many bytes, and return where they begin; NULL: they are not there. */
+static inline const __u8 *take(struct reader *r, __u32 count)
+{
+	const __u8 *begin = r->at;
+
+	need(r, count <= r->left);
+	if ((__u32)(r->end - r->at) < count)
+		stop(r, SG_MATCH_MORE);
+	if (r->match != SG_MATCH_CERTAIN)
+		return NULL;
+	r->at += count;
+	r->left -= count;
+	return begin;
+}
+
+/* Read a number; 0: it is not there. */
+static inline __u32 number8(struct reader *r)
+{
+	const __u8 *at = take(r, 1);
+
+	return at ? *at : 0;
+}
+
+static inline __u32 number16(struct reader *r)
+{
+	const __u8 *at = take(r, 2);
+
+	return at ? sg_get16(at) : 0;
+}
+
 static void read_alpn(struct reader *r, __u32 size, struct sg_hello *hello)
 {
-	__u32 end = r->message - size;
+	__u32 behind = r->left - size;
 
-	need(r, number(r, 2) + 2 == size);
-	while (r->match == SG_MATCH_CERTAIN && r->message > end) {
-		__u8 name[3] = { 0 };
-		__u32 length = number(r, 1);
+	need(r, number16(r) + 2 == size);
+	while (r->match == SG_MATCH_CERTAIN && r->left > behind) {
+		__u32 length = number8(r);
+		const __u8 *name;
 
-		need(r, length && length <= r->message - end);
-		take(r, length, name, sizeof(name));
-		if (length == 3 && !memcmp(name, "dot", 3))
+		need(r, length && length <= r->left - behind);
+		name = take(r, length);
+		if (name && length == 3 && !memcmp(name, "dot", 3))
 			hello->offers_dot = 1;
 	}
 }
@@ -139,33 +83,36 @@ static void read_extensions(struct reader *r, struct sg_hello *hello)
 {
 	__u32 all;
 
-	if (!r->message)
+	if (!r->left)
 		return;
-	all = number(r, 2);
-	need(r, all == r->message);
-	while (r->match == SG_MATCH_CERTAIN && r->message) {
-		__u32 type = number(r, 2), size = number(r, 2);
+	all = number16(r);
+	need(r, all == r->left);
+	while (r->match == SG_MATCH_CERTAIN && r->left) {
+		__u32 type = number16(r), size = number16(r);
 
-		need(r, size <= r->message);
+		need(r, size <= r->left);
 		if (type == EXTENSION_ALPN && r->match == SG_MATCH_CERTAIN)
 			read_alpn(r, size, hello);
 		else
-			skip(r, size);
+			take(r, size);
 	}
 }
 
+/* Version, random, session, ciphers, compressions, extensions. */
 static void read_body(struct reader *r, struct sg_hello *hello)
 {
-	__u32 size = number(r, 1);
+	__u32 size;
 
+	take(r, 2 + 32);
+	size = number8(r);
 	need(r, size <= 32);
-	skip(r, size);
-	size = number(r, 2);
+	take(r, size);
+	size = number16(r);
 	need(r, size && !(size & 1));
-	skip(r, size);
-	size = number(r, 1);
+	take(r, size);
+	size = number8(r);
 	need(r, size);
-	skip(r, size);
+	take(r, size);
 	if (r->match == SG_MATCH_CERTAIN)
 		read_extensions(r, hello);
 }
@@ -180,35 +127,85 @@ static enum sg_match read_old(const __u8 *at, __u32 len)
 		return SG_MATCH_NO;
 	if (len < 11)
 		return SG_MATCH_MORE;
-	ciphers = (__u32)at[5] << 8 | at[6];
-	session = (__u32)at[7] << 8 | at[8];
-	challenge = (__u32)at[9] << 8 | at[10];
+	ciphers = sg_get16(at + 5);
+	session = sg_get16(at + 7);
+	challenge = sg_get16(at + 9);
 	if (!ciphers || ciphers % 3 || (session && session != 16) || challenge < 16 || challenge > 32)
 		return SG_MATCH_NO;
-	if (((__u32)(at[0] & 0x7f) << 8 | at[1]) != 9 + ciphers + session + challenge)
+	if ((sg_get16(at) & 0x7fffU) != 9 + ciphers + session + challenge)
 		return SG_MATCH_NO;
 	return len < 11 + ciphers + session + challenge ? SG_MATCH_GUESS : SG_MATCH_CERTAIN;
 }
 
+/* What is there of a record's head says whether it is one. */
+static int is_record(const __u8 *at, __u32 len)
+{
+	if ((len > 0 && at[0] != HANDSHAKE) || (len > 1 && at[1] != 3) || (len > 2 && at[2] > 4))
+		return 0;
+	return len < RECORD_HEAD || (sg_get16(at + 3) && sg_get16(at + 3) <= RECORD_MAX);
+}
+
+/* What is there of the message's head and version says whether it is a ClientHello. */
+static int is_hello(const __u8 *at, __u32 len)
+{
+	__u32 size = len < MESSAGE_HEAD ? HELLO_MIN : sg_get32(at) & 0xffffff;
+
+	if (len && at[0] != CLIENT_HELLO)
+		return 0;
+	return size >= HELLO_MIN && size <= HELLO_MAX && (len < 5 || at[4] == 3) && (len < 6 || at[5] <= 4);
+}
+
+/* Put what the records hold together, as far as it goes; return how much that is, -1 if something else is between. */
+static int join(const __u8 *at, __u32 len, __u8 *out)
+{
+	__u32 joined = 0;
+
+	while (len) {
+		__u32 size;
+
+		if (joined >= MESSAGE_HEAD && joined >= MESSAGE_HEAD + (sg_get32(out) & 0xffffff))
+			break;
+		if (!is_record(at, len))
+			return -1;
+		if (len <= RECORD_HEAD)
+			break;
+		at += RECORD_HEAD;
+		len -= RECORD_HEAD;
+		size = sg_get16(at - 2) < len ? sg_get16(at - 2) : len;
+		memcpy(out + joined, at, size);
+		joined += size;
+		at += size;
+		len -= size;
+	}
+	return (int)joined;
+}
+
 enum sg_match sg_hello_read(const __u8 *at, __u32 len, struct sg_hello *hello)
 {
-	struct reader r = { .at = at, .end = at + len, .message = 4 + 34, .match = SG_MATCH_CERTAIN };
-	__u32 size, version;
+	__u8 joined[SG_PREFIX_BYTES];
+	struct reader r = { .match = SG_MATCH_CERTAIN };
+	int size;
 
 	hello->offers_dot = 0;
-	if (!len)
+	len = len < SG_PREFIX_BYTES ? len : SG_PREFIX_BYTES;
+	if (!len || at[0] & 0x80)
+		return len ? read_old(at, len) : SG_MATCH_MORE;
+	if (!is_record(at, len))
+		return SG_MATCH_NO;
+	r.at = at + RECORD_HEAD;
+	size = len < RECORD_HEAD ? 0 : (int)len - RECORD_HEAD;
+	/* The usual hello is one record's, and is read where it lies. */
+	if (size < MESSAGE_HEAD || MESSAGE_HEAD + (sg_get32(r.at) & 0xffffff) > sg_get16(at + 3)) {
+		size = join(at, len, joined);
+		r.at = joined;
+	}
+	if (size < 0 || !is_hello(r.at, (__u32)size))
+		return SG_MATCH_NO;
+	if (size < MESSAGE_HEAD + 2)
 		return SG_MATCH_MORE;
-	if (at[0] & 0x80)
-		return read_old(at, len);
-	need(&r, number(&r, 1) == CLIENT_HELLO);
-	size = number(&r, 3);
-	need(&r, size >= 34 + 4 && size <= HELLO_MAX);
-	r.message = size;
-	version = number(&r, 2);
-	need(&r, version >= 0x0300 && version <= 0x0304);
-	if (r.match != SG_MATCH_CERTAIN)
-		return r.match;
-	skip(&r, 32);
+	r.end = r.at + size;
+	r.left = sg_get32(r.at) & 0xffffff;
+	r.at += MESSAGE_HEAD;
 	read_body(&r, hello);
 	return r.match == SG_MATCH_MORE ? SG_MATCH_GUESS : r.match;
 }

@@ -83,3 +83,13 @@ def test_a_part_of_one_is_a_guess(core_module):
     assert told(core_module, Sample(whole[:10])) == (None, None)
     for cut in range(11, len(whole)):
         assert told(core_module, Sample(whole[:cut])) == ("TLS", GUESS)
+
+
+def test_no_more_of_one_is_read_than_is_kept_of_a_side(core_module):
+    fits = extension(51, bytes(16000))
+    assert told(core_module, Sample(hello(fits, size=64))) == ("TLS", GUESS)
+    assert told(core_module, Sample(hello(fits))) == ("TLS", CERTAIN)
+    assert told(core_module, Sample(hello(extension(51, bytes(40000))))) == (
+        "TLS",
+        GUESS,
+    )
