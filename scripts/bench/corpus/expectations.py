@@ -38,8 +38,12 @@ OURS = {
     "SOAP": "HTTP",
     "MapleStory": "HTTP",
     "HAProxy": "TLS",
+    "MDNS": "DNS",
+    "LLMNR": "DNS",
+    "AVASTSecureDNS": "DNS",
+    "DHCPV6": "DHCP",
 }
-"""What nDPI calls otherwise. In its one capture TLS is behind HAProxy's header."""
+"""What nDPI calls otherwise, by its port or by who sends it. In HAProxy's one capture TLS is behind its header."""
 FIRST = {
     "ftp-start-tls.pcap": "FTP",
     "imap-starttls.pcap": "IMAP",
