@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pyctl.model.apps import CONTAINS, NUMBERS
-from scripts.bench.corpus.captures import packets
+from scripts.bench.corpus.captures import TCP, packets
 from scripts.bench.corpus.expectations import MIDDLE, captures, expected
 from scripts.bench.corpus.flows import CERTAIN, GUESS, Flow, flows
 from scripts.bench.corpus.timing import timing
@@ -83,16 +83,27 @@ def table(judged: list[Judged]) -> str:
     return "\n".join(lines)
 
 
+def recut(judged: list[Judged]) -> str:
+    """Return how many connections are called alike however they are cut, and those that are not."""
+    certain = [one for one in judged if one.flow.proto == TCP and one.flow.proof == CERTAIN]  # fmt: skip
+    others = [(other, one) for one in certain if (other := one.flow.cut_otherwise())]
+    lines = [f"cut at every byte    {len(certain) - len(others)} of {len(certain)} alike"]  # fmt: skip
+    return "\n".join([*lines, *(f"{other}: {one.line()}" for other, one in others)])
+
+
 def main() -> None:
     """Read the options, judge, print."""
     options = argparse.ArgumentParser(prog="bench-corpus", description=__doc__)
     options.add_argument("directory", type=Path, help="where the captures are unpacked")
     options.add_argument("--list", nargs="*", metavar="KIND", help="name each flow that is unknown, guess, wrong, partial")  # fmt: skip
     options.add_argument("--protocol", help="of this one alone")
+    options.add_argument("--cut", action="store_true", help="cut each connection that is certain at every byte, too")  # fmt: skip
     options.add_argument("--time", action="store_true", help="measure a call, too")
     asked = options.parse_args()
     judged = [one for one in judge(asked.directory) if asked.protocol in (None, one.protocol)]  # fmt: skip
     print(table(judged))
+    if asked.cut:
+        print(recut(judged))
     if asked.time:
         print(timing())
     for one in judged:

@@ -126,6 +126,21 @@ class Flow:
         """Whether the capture lacks the flow's beginning, or bytes after it."""
         return not self.begun or any(side.is_partial for side in self.sides)
 
+    def cut_otherwise(self) -> str | None:
+        """Cut a connection at every byte, either side first; return what is then said that was not, None if nothing is."""
+        sides = [bytes(side.data) for side in self.sides]
+        buffers = [ffi.from_buffer("uint8_t[]", side) for side in sides]
+        for first in (0, 1):
+            known, lengths = ffi.new("struct sg_recognised *"), [0, 0]
+            for side in (first, 1 - first):
+                for length in range(len(sides[side]) + 1):
+                    lengths[side] = length
+                    prefix = ffi.new("struct sg_prefix *", (buffers, lengths, TCP))
+                    lib.sg_recognise(prefix, known)
+            if (known.app, known.proof) != (self._known.app, self._known.proof):
+                return f"{app_name(known.app)} {known.proof}, side {first} first"
+        return None
+
     def spoke(self) -> bool:
         """Return whether either side sent anything."""
         return any(side.data for side in self.sides)
