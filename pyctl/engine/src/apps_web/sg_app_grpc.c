@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* gRPC: HTTP/2 whose first request has the content type application/grpc, as text or in Huffman's code. Pure. */
+/* gRPC: HTTP/2 whose first request has the content type application/grpc, as text or in Huffman's code.
+ * Before that request it is a guess: some clients wait for the server's SETTINGS, which a rule for gRPC must let them
+ * have. Pure. */
 #include "apps_web/sg_apps_web.h"
 #include "apps_web/sg_hpack.h"
 #include "prefix/sg_text.h"

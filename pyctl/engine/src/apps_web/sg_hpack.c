@@ -19,7 +19,7 @@ struct reader {
 	__u32 block;		/* bytes of the header block that are left of the frame */
 	__u32 padding;		/* behind them */
 	__u8 is_last;		/* this frame ends the block */
-	enum sg_match match;	/* CERTAIN until it ends too soon (MORE), or is over or wrong (NO) */
+	enum sg_match match;	/* CERTAIN until it ends too soon (MORE, GUESS), or is over or wrong (NO) */
 };
 
 static void stop(struct reader *r, enum sg_match why)
@@ -35,7 +35,7 @@ static void next_frame(struct reader *r, __u8 wanted)
 		__u32 left = (__u32)(r->end - r->at), size, before = 0;
 
 		if (left < FRAME_HEAD) {
-			stop(r, SG_MATCH_MORE);
+			stop(r, !left && wanted == HEADERS ? SG_MATCH_GUESS : SG_MATCH_MORE);
 			return;
 		}
 		size = sg_get32(r->at) >> 8;

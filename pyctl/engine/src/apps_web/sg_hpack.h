@@ -21,7 +21,8 @@ struct sg_hpack_field {
 	struct sg_hpack_text value;
 };
 
-/* Say whether a field of the client's first request is one that is looked for; MORE: the request is not whole yet. */
+/* Say whether a field of the client's first request is one that is looked for; MORE: the request is not whole yet.
+ * GUESS: it has not begun, and some clients wait for the server's SETTINGS before. */
 enum sg_match sg_hpack_find(const struct sg_prefix *prefix, int (*is_it)(const struct sg_hpack_field *field));
 
 #endif

@@ -81,6 +81,12 @@ static __u64 ask(const struct sg_prefix *prefix, __u64 *open, __u64 *guessed)
 	return certain;
 }
 
+/* Whether it is one bit, and no more. */
+static int is_one(__u64 apps)
+{
+	return apps && !(apps & (apps - 1));
+}
+
 /* Return the first of them that none of the others is a special case of. */
 static __u8 most_special(__u64 certain)
 {
@@ -116,10 +122,14 @@ void sg_recognise(const struct sg_prefix *whole, struct sg_recognised *known)
 
 		/* It is one of these for sure; which of them shows only what comes. */
 		known->open &= BIT(app) | special_of(app);
-		tell(known, app, known->open == BIT(app) || is_full(whole, 0) ? SG_APP_CERTAIN : SG_APP_GUESS);
+		guessed &= known->open;
+		if (known->open == BIT(app) || is_full(whole, 0))
+			tell(known, app, SG_APP_CERTAIN);
+		else
+			tell(known, is_one(guessed) ? (__u8)__builtin_ctzll(guessed) : app, SG_APP_GUESS);
 	} else if (!known->open || (is_full(whole, 0) && is_full(whole, 1))) {
 		tell(known, SG_APP_UNKNOWN, SG_APP_UNPROVEN);
-	} else if (guessed && !(guessed & (guessed - 1))) {
+	} else if (is_one(guessed)) {
 		tell(known, (__u8)__builtin_ctzll(guessed), SG_APP_GUESS);
 	}
 }

@@ -13,7 +13,8 @@ struct sg_recognised {
 };
 
 /* Recognise a flow by what both sides have sent so far. *known begins as zeros, and is handed in again. If several are
- * certain, the more special one is told (gRPC is HTTP/2 too); if several are guessed, none is. */
+ * certain, the more special one is told (gRPC is HTTP/2 too); while a more special one is open, the general one is a
+ * guess. If several are guessed, none is. */
 void sg_recognise(const struct sg_prefix *prefix, struct sg_recognised *known);
 
 #endif

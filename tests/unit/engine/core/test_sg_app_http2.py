@@ -17,7 +17,7 @@ GET = frame(1, b"\x82\x86\x84", 5)
 
 
 def test_the_preface_is_proof_once_a_request_shows_that_it_is_nothing_more(core_module):
-    assert told(core_module, Sample(connection())) == ("HTTP2", GUESS)
+    assert told(core_module, Sample(connection(GET)[:-1])) == ("HTTP2", GUESS)
     assert_recognised(core_module, "HTTP2", Sample(connection(GET)))
     settings = frame(4, b"", 0, 0)
     assert_recognised(core_module, "HTTP2", Sample(connection(GET), settings))

@@ -52,5 +52,12 @@ def test_what_has_none_is_http_2(core_module, frames):
 def test_while_the_block_is_not_whole_http_2_is_a_guess(core_module):
     whole = connection(frame(1, b"\x83\x86" + b"\x04\x03abc", 5))
     assert_recognised(core_module, "HTTP2", Sample(whole))
-    for cut in range(24, len(whole)):
+    for cut in range(len(connection()) + 1, len(whole)):
         assert told(core_module, Sample(whole[:cut])) == ("HTTP2", GUESS)
+
+
+def test_before_the_first_request_grpc_is_a_guess(core_module):
+    update = frame(8, bytes(4), 0, 0)
+    for frames in ((), (update,)):
+        assert told(core_module, Sample(connection(*frames))) == ("gRPC", GUESS)
+    assert told(core_module, Sample(connection() + update[:3])) == ("HTTP2", GUESS)
