@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 
 #include "apps_crypt/sg_apps_crypt.h"
+#include "apps_data/sg_apps_data.h"
 #include "apps_line/sg_apps_line.h"
 #include "apps_mail/sg_apps_mail.h"
 #include "apps_web/sg_apps_web.h"
@@ -38,6 +39,13 @@ static const struct recogniser recognisers[] = {
 	{ SG_APP_REDIS, TCP, sg_app_redis, 0 },
 	{ SG_APP_MEMCACHED, TCP | UDP, sg_app_memcached, 0 },
 	{ SG_APP_NATS, TCP, sg_app_nats, 0 },
+	{ SG_APP_POSTGRESQL, TCP, sg_app_postgresql, 0 },
+	{ SG_APP_MYSQL, TCP, sg_app_mysql, 0 },
+	{ SG_APP_TDS, TCP, sg_app_tds, 0 },
+	{ SG_APP_TNS, TCP, sg_app_tns, 0 },
+	{ SG_APP_MONGODB, TCP, sg_app_mongodb, 0 },
+	{ SG_APP_CASSANDRA, TCP, sg_app_cassandra, 0 },
+	{ SG_APP_COUCHBASE, TCP, sg_app_couchbase, 0 },
 };
 
 /* A datagram flow shows one datagram of each side, whatever its length. */
