@@ -2,6 +2,7 @@
 /* Asks the recognisers; see the header. In: the first bytes of both sides. Out: what is known of the flow. Pure. */
 #include <netinet/in.h>
 
+#include "apps_bus/sg_apps_bus.h"
 #include "apps_crypt/sg_apps_crypt.h"
 #include "apps_data/sg_apps_data.h"
 #include "apps_line/sg_apps_line.h"
@@ -46,6 +47,11 @@ static const struct recogniser recognisers[] = {
 	{ SG_APP_MONGODB, TCP, sg_app_mongodb, 0 },
 	{ SG_APP_CASSANDRA, TCP, sg_app_cassandra, 0 },
 	{ SG_APP_COUCHBASE, TCP, sg_app_couchbase, 0 },
+	{ SG_APP_KAFKA, TCP, sg_app_kafka, 0 },
+	{ SG_APP_AMQP, TCP, sg_app_amqp, 0 },
+	{ SG_APP_MQTT, TCP, sg_app_mqtt, 0 },
+	{ SG_APP_ZOOKEEPER, TCP, sg_app_zookeeper, 0 },
+	{ SG_APP_SPARK, TCP, sg_app_spark, 0 },
 };
 
 /* A datagram flow shows one datagram of each side, whatever its length. */
