@@ -7,6 +7,7 @@
 #include "apps_data/sg_apps_data.h"
 #include "apps_line/sg_apps_line.h"
 #include "apps_mail/sg_apps_mail.h"
+#include "apps_net/sg_apps_net.h"
 #include "apps_web/sg_apps_web.h"
 #include "inspect/sg_recognise.h"
 #include "prefix/sg_proxy.h"
@@ -52,6 +53,15 @@ static const struct recogniser recognisers[] = {
 	{ SG_APP_MQTT, TCP, sg_app_mqtt, 0 },
 	{ SG_APP_ZOOKEEPER, TCP, sg_app_zookeeper, 0 },
 	{ SG_APP_SPARK, TCP, sg_app_spark, 0 },
+	{ SG_APP_DNS, TCP | UDP, sg_app_dns, 0 },
+	{ SG_APP_DHCP, UDP, sg_app_dhcp, 0 },
+	{ SG_APP_NTP, UDP, sg_app_ntp, 0 },
+	{ SG_APP_SNMP, TCP | UDP, sg_app_snmp, 0 },
+	{ SG_APP_SYSLOG, TCP | UDP, sg_app_syslog, 0 },
+	{ SG_APP_TFTP, UDP, sg_app_tftp, 0 },
+	{ SG_APP_KERBEROS, TCP | UDP, sg_app_kerberos, 0 },
+	{ SG_APP_LDAP, TCP | UDP, sg_app_ldap, 0 },
+	{ SG_APP_NFS, TCP | UDP, sg_app_nfs, 0 },
 };
 
 /* A datagram flow shows one datagram of each side, whatever its length. */
