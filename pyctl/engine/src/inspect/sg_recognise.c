@@ -5,6 +5,7 @@
 #include "apps_bus/sg_apps_bus.h"
 #include "apps_crypt/sg_apps_crypt.h"
 #include "apps_data/sg_apps_data.h"
+#include "apps_desk/sg_apps_desk.h"
 #include "apps_line/sg_apps_line.h"
 #include "apps_mail/sg_apps_mail.h"
 #include "apps_net/sg_apps_net.h"
@@ -62,6 +63,10 @@ static const struct recogniser recognisers[] = {
 	{ SG_APP_KERBEROS, TCP | UDP, sg_app_kerberos, 0 },
 	{ SG_APP_LDAP, TCP | UDP, sg_app_ldap, 0 },
 	{ SG_APP_NFS, TCP | UDP, sg_app_nfs, 0 },
+	{ SG_APP_SMB, TCP, sg_app_smb, 0 },
+	{ SG_APP_RDP, TCP | UDP, sg_app_rdp, 0 },
+	{ SG_APP_VNC, TCP, sg_app_vnc, 0 },
+	{ SG_APP_BITTORRENT, TCP | UDP, sg_app_bittorrent, 0 },
 };
 
 /* A datagram flow shows one datagram of each side, whatever its length. */
