@@ -6,6 +6,7 @@
 enum {
 	HEAD = 4,
 	PACKET_MOST = 1024,
+	LOGIN_MOST = 65535,
 	VERSION_10 = 10,
 	ERROR = 0xff,
 	ERROR_LEAST = 1000,	/* servers' errors of all versions */
@@ -77,8 +78,8 @@ enum sg_match sg_app_mysql(const struct sg_prefix *prefix)
 		read_error(&side, HEAD + len);
 	else
 		read_greeting(&side, HEAD + len);
-	/* The client's first packet is the second of both. */
-	sg_skip(&client, 3);
+	/* The client's first packet, a login or a request for TLS, is the second of both. */
+	sg_require(&client, sg_take_le(&client, 3) <= LOGIN_MOST);
 	sg_require(&client, sg_take(&client, 1) == 1);
 	return client.match == SG_MATCH_NO ? SG_MATCH_NO : sg_read_as(&side, SG_MATCH_CERTAIN);
 }

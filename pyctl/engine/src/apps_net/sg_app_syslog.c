@@ -1,87 +1,63 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* syslog: a priority in angle brackets, then a time as RFC 3164 or RFC 5424 have it. Without a time it is a guess. */
+/* syslog: a priority in angle brackets, then text: a datagram's, or on TCP a line's or as many bytes as are counted before it.
+ * What senders put first of that text is not agreed on, so it is not looked at. */
 #include "apps_net/sg_apps_net.h"
 #include "prefix/sg_reader.h"
 
 enum {
 	PRIORITY_MOST = 191,
-	DIGITS_MOST = 3,
-	COUNT_DIGITS_MOST = 5,	/* on TCP the message's length may come first */
+	PRIORITY_DIGITS = 3,
+	COUNT_DIGITS = 5,
+	COUNT_LEAST = 5,	/* a priority, and something */
 };
 
-static const char *const months[] = { "Jan ", "Feb ", "Mar ", "Apr ", "May ", "Jun ",
-				      "Jul ", "Aug ", "Sep ", "Oct ", "Nov ", "Dec " };
-
-/* Read a decimal number and the byte after it. */
+/* Read a decimal number without zeros before it, and the byte after it. */
 static __u32 read_decimal(struct sg_reader *side, __u32 digits, __u8 after)
 {
-	__u32 value = 0, byte = 0, count;
+	__u32 value = 0, count = 0, byte;
 
-	for (count = 0; count <= digits; count++) {
+	for (; sg_fine(side); count++) {
 		byte = (__u32)sg_take(side, 1);
-		if (byte < '0' || byte > '9')
+		if (byte == after)
 			break;
+		sg_require(side, byte >= '0' && byte <= '9' && count < digits && (value || !count));
 		value = value * 10 + byte - '0';
 	}
-	sg_require(side, count && byte == after);
+	sg_require(side, count);
 	return value;
 }
 
-/* A pattern: 0 is a digit, _ a digit or a space, all else is itself. */
-static void read_pattern(struct sg_reader *side, const char *pattern)
+static int is_end(__u8 byte)
 {
-	for (; *pattern && sg_fine(side); pattern++) {
-		__u8 byte = (__u8)sg_take(side, 1);
-		int is_digit = byte >= '0' && byte <= '9';
-
-		if (*pattern == '0')
-			sg_require(side, is_digit);
-		else if (*pattern == '_')
-			sg_require(side, is_digit || byte == ' ');
-		else
-			sg_require(side, byte == (__u8)*pattern);
-	}
+	return byte == '\n' || byte == 0;
 }
 
-/* Return what is said of a text that begins with this pattern. */
-static enum sg_match begins_with(struct sg_reader side, const char *pattern)
+/* Text up to `end`, or to the end of a line if that is before. */
+static void read_text(struct sg_reader *side, __u32 end)
 {
-	read_pattern(&side, pattern);
-	return (enum sg_match)side.match;
-}
+	__u32 begin = side->at;
+	__u8 byte = ' ';
 
-/* `Mmm dd hh:mm:ss` or `1 yyyy-mm-ddThh:mm:ss` or `1 - `: certain; other text: a guess. */
-static enum sg_match read_time(const struct sg_reader *side)
-{
-	static const char *const since_5424[] = { "1 0000-00-00T00:00:00", "1 - " };
-	struct sg_reader month = *side, text = *side;
-	enum sg_match found = SG_MATCH_NO, one;
-
-	for (int i = 0; i < 2; i++) {
-		one = begins_with(*side, since_5424[i]);
-		found = one > found ? one : found;
+	while (sg_fine(side) && side->at < end && !is_end(byte)) {
+		byte = (__u8)sg_take(side, 1);
+		sg_require(side, is_end(byte) ? side->at - begin > 1 : byte >= ' ' || byte == '\t' || byte == '\r');
 	}
-	for (int i = 0; i < 12; i++) {
-		month = *side;
-		read_pattern(&month, months[i]);
-		if (sg_fine(&month))
-			read_pattern(&month, "_0 00:00:00");
-		one = (enum sg_match)month.match;
-		found = one > found ? one : found;
-	}
-	if (found != SG_MATCH_NO)
-		return found;
-	sg_skip_text(&text, 1);
-	return sg_read_as(&text, SG_MATCH_GUESS);
+	sg_require(side, side->at > begin);
 }
 
 enum sg_match sg_app_syslog(const struct sg_prefix *prefix)
 {
 	struct sg_reader side = sg_reader(prefix, 0);
+	__u32 end = side.is_whole ? side.len : SG_READER_FAR;
 
-	if (prefix->proto == IPPROTO_TCP && sg_need(&side, 1) && side.data[0] != '<')
-		sg_require(&side, read_decimal(&side, COUNT_DIGITS_MOST, ' ') >= sizeof("<0>1 - - - - - -") - 1);
+	if (!side.is_whole && sg_need(&side, 1) && side.data[0] != '<') {
+		__u32 count = read_decimal(&side, COUNT_DIGITS, ' ');
+
+		sg_require(&side, count >= COUNT_LEAST);
+		end = side.at + count;
+	}
 	sg_expect(&side, "<", 1);
-	sg_require(&side, read_decimal(&side, DIGITS_MOST, '>') <= PRIORITY_MOST);
-	return sg_fine(&side) ? read_time(&side) : (enum sg_match)side.match;
+	sg_require(&side, read_decimal(&side, PRIORITY_DIGITS, '>') <= PRIORITY_MOST);
+	read_text(&side, end);
+	return sg_read_as(&side, SG_MATCH_CERTAIN);
 }

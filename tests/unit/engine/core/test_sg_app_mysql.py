@@ -61,4 +61,6 @@ def test_what_is_like_one_is_none(core_module):
         Sample(b"", packet(greeting(), number=1)),
         Sample(packet(greeting())),
         Sample(b"GET / HTTP/1.1\r\n\r\n", packet(greeting())),
+        Sample(b"\0\0\1\1" + bytes(32), packet(greeting())),
+        Sample(b"\x20\0\0\0" + bytes(32), packet(greeting())),
     )
