@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Kafka: a request's head names its length, kind, version and number. What a client asks first has a body that fills the
- * length; of other requests the head is a guess, until the answer has the same number. */
+/* Kafka: a request's head names its length, kind, version and number. What a client asks first has a body that
+ * fills the length; of other requests the head is a guess, until the answer has the same number. */
 #include "apps_bus/sg_apps_bus.h"
 #include "prefix/sg_reader.h"
 

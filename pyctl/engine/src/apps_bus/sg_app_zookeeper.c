@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* ZooKeeper: the client begins with a connect request, whose fields have fixed lengths, or with a word of four letters. */
+/* ZooKeeper: the client begins with a connect request, whose fields have fixed lengths, or with a word of four
+ * letters. */
 #include "apps_bus/sg_apps_bus.h"
 #include "prefix/sg_reader.h"
 

@@ -9,6 +9,8 @@ enum {
 	BETA = 0x10,		/* the one flag of a first message */
 	VERSION_LEAST = 1,
 	VERSION_MOST = 5,
+	VERSION_DSE_1 = 0x41,	/* DataStax has two of its own, which its drivers try first */
+	VERSION_DSE_2 = 0x42,
 	WIDE_STREAMS = 3,	/* versions from here on have two bytes for them */
 	PAIRS_MOST = 16,
 	TEXT_MOST = 512,
@@ -39,7 +41,8 @@ enum sg_match sg_app_cassandra(const struct sg_prefix *prefix)
 	__u32 version, kind, len;
 
 	version = (__u32)sg_take(&side, 1);
-	sg_require(&side, version >= VERSION_LEAST && version <= VERSION_MOST);
+	sg_require(&side, (version >= VERSION_LEAST && version <= VERSION_MOST) || version == VERSION_DSE_1 ||
+			  version == VERSION_DSE_2);
 	sg_require(&side, (sg_take(&side, 1) & ~(__u64)BETA) == 0);
 	/* Negative streams are the server's. */
 	sg_require(&side, sg_take(&side, version < WIDE_STREAMS ? 1 : 2) < (version < WIDE_STREAMS ? 0x80 : 0x8000));

@@ -75,13 +75,14 @@ static void read_compressed(struct sg_reader *side)
 enum sg_match sg_app_mongodb(const struct sg_prefix *prefix)
 {
 	struct sg_reader side = sg_reader(prefix, 0);
-	__u32 len, kind;
+	__u32 len, kind, answered;
 
 	len = (__u32)sg_take_le(&side, 4);
 	sg_require(&side, len >= HEAD + 9 && len <= MESSAGE_MOST);
 	sg_skip(&side, 4);
-	/* A request answers nothing. */
-	sg_expect_zeros(&side, 4);
+	/* A request answers nothing: 0, or -1 of old clients. */
+	answered = (__u32)sg_take(&side, 4);
+	sg_require(&side, answered == 0 || answered == 0xffffffff);
 	kind = (__u32)sg_take_le(&side, 4);
 	sg_require(&side, kind == QUERY || kind == MSG || kind == COMPRESSED);
 	if (kind == QUERY)

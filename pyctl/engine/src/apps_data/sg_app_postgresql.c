@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* PostgreSQL: the client's first message is a length, a number that is a version or a request, and what belongs to it. */
+/* PostgreSQL: the client's first message is a length, a number that is a version or a request, and what belongs to
+ * it. */
 #include "apps_data/sg_apps_data.h"
 #include "prefix/sg_reader.h"
 

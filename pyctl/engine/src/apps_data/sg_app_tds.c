@@ -14,7 +14,8 @@ enum {
 	OPTIONS_END = 0xff,
 };
 
-/* Heads of options: a number, where its data is and how long. The first is the version. The data follow in this order. */
+/* Heads of options: a number, where its data is and how long. The first is the version. The data follow in this
+ * order. */
 static void read_options(struct sg_reader *side, __u32 len)
 {
 	__u32 used = 0, count = 0, token, offset, bytes, first = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* BitTorrent: the handshake among peers; on UDP a tracker's magic number, a DHT's dictionary, or a first packet of uTP, which
- * is a guess until the answer has its numbers. */
+/* BitTorrent: the handshake among peers; on UDP a tracker's magic number, a DHT's dictionary, or a first packet of
+ * uTP, which is a guess until the answer has its numbers. */
 #include "apps_desk/sg_apps_desk.h"
 #include "prefix/sg_reader.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* RDP: the client asks for a connection of X.224 with a cookie or a choice of security. Without either it is a guess, as
- * other protocols begin so: until its next message is T.125's. */
+/* RDP: the client asks for a connection of X.224 with a cookie or a choice of security. Without either it is a
+ * guess, as other protocols begin so: until its next message is T.125's. */
 #include "apps_desk/sg_apps_desk.h"
 #include "prefix/sg_reader.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* SMB 1 to 3 on TCP: a length, a magic number and the head's own size. Over NetBIOS a request for a session comes first. */
+/* SMB 1 to 3 on TCP: a length, a magic number and the head's own size. Over NetBIOS a request for a session comes
+ * first. */
 #include "apps_desk/sg_apps_desk.h"
 #include "prefix/sg_reader.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* VNC: the server speaks first, its protocol's name and version in twelve bytes. The client answers with the same. The server may be the initiator. */
+/* VNC: the server speaks first, its protocol's name and version in twelve bytes. The client answers with the same.
+ * The server may be the initiator. */
 #include "apps_desk/sg_apps_desk.h"
 #include "prefix/sg_reader.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* DHCP: a head of fixed length with its magic number and options, one of which is the kind. Of version 6, options alone. */
+/* DHCP: a head of fixed length with its magic number and options, one of which is the kind. Of version 6, options
+ * alone. */
 #include "apps_net/sg_apps_net.h"
 #include "prefix/sg_reader.h"
 

@@ -29,7 +29,8 @@ struct message {
 	int is_netbios;
 };
 
-/* Read a name, and note whether it is one of NetBIOS: half-bytes as letters. Pointers lead back, and are not followed. */
+/* Read a name, and note whether it is one of NetBIOS: half-bytes as letters, A to P. Pointers lead back, and are
+ * not followed. */
 static void read_name(struct sg_reader *side, struct message *message)
 {
 	__u32 begin = side->at, len = 1, letters;
@@ -47,7 +48,7 @@ static void read_name(struct sg_reader *side, struct message *message)
 		letters = 0;
 		for (__u32 i = 0; i < len && sg_need(side, 1); i++, side->at++)
 			letters += side->data[side->at] >= 'A' && side->data[side->at] <= 'P';
-		message->is_netbios |= len == NETBIOS && letters == len;
+		message->is_netbios |= len == NETBIOS && letters > NETBIOS / 4 * 3;
 	}
 }
 

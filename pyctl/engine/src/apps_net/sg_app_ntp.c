@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* NTP: 48 bytes whose numbers lie in narrow ranges, then extensions or a check of known length. Queries of control are a
- * guess, until the answer has their number. */
+/* NTP: 48 bytes whose numbers lie in narrow ranges, then extensions or a check of known length. Queries of control
+ * are a guess, until the answer has their number. */
 #include "apps_net/sg_apps_net.h"
 #include "prefix/sg_reader.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* syslog: a priority in angle brackets, then text: a datagram's, or on TCP a line's or as many bytes as are counted before it.
- * What senders put first of that text is not agreed on, so it is not looked at. */
+/* syslog: a priority in angle brackets, then text: a datagram's, or on TCP a line's or as many bytes as are counted
+ * before it. What senders put first of that text is not agreed on, so it is not looked at. */
 #include "apps_net/sg_apps_net.h"
 #include "prefix/sg_reader.h"
 

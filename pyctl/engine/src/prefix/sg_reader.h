@@ -150,8 +150,8 @@ static inline int sg_was(const struct sg_reader *reader, __u32 from, const char 
 	return 1;
 }
 
-/* Return what is said of a flow by what is said of the side that decides, and of the one that may only agree: it is asked
- * if the first says GUESS. */
+/* Return what is said of a flow by what is said of the side that decides, and of the one that may only agree: it is
+ * asked if the first says GUESS. */
 static inline enum sg_match sg_match_sides(enum sg_match decides, enum sg_match agrees)
 {
 	if (decides != SG_MATCH_GUESS || agrees == SG_MATCH_MORE)

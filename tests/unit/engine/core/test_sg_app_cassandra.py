@@ -34,6 +34,7 @@ def test_a_first_frame_is_proof(core_module):
         "Cassandra",
         frame(OPTIONS),
         frame(OPTIONS, version=5, flags=0x10),
+        frame(OPTIONS, version=0x42),
         frame(STARTUP, CQL),
         frame(STARTUP, CQL, version=2),
     )
@@ -45,6 +46,7 @@ def test_what_is_like_one_is_none(core_module):
         "Cassandra",
         frame(OPTIONS, b"x"),
         frame(OPTIONS, version=6),
+        frame(OPTIONS, version=0x43),
         frame(OPTIONS, version=2),
         frame(OPTIONS, flags=1),
         frame(QUERY, CQL),

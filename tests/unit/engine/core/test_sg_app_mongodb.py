@@ -37,6 +37,7 @@ def test_a_first_message_is_proof(core_module):
         message(msg(flags=1)),
         message(msg(b"\5\0\0\0\0")),
         message(query(), 2004),
+        message(query(), 2004, answers=0xFFFFFFFF),
         message(struct.pack("<IIB", 2013, 60, 2) + bytes(20), 2012),
     )
 

@@ -19,6 +19,10 @@ def address(host: bytes) -> bytes:
     return b"\1" + text(host) + struct.pack(">I", 7077)
 
 
+def blocks(kind: int, name: bytes) -> bytes:
+    return bytes([kind]) + struct.pack(">I", len(name)) + name + bytes(20)
+
+
 CALL = address(b"driver") + address(b"executor-1") + text(b"Master") + JAVA
 SIGN_ON = b"\xfb" + struct.pack(">I", 3) + b"app" + bytes(9)
 
@@ -37,6 +41,8 @@ def test_a_first_message_is_proof(core_module):
         frame(ONE_WAY, b"\0" + address(b"a") + text(b"Worker") + JAVA),
         frame(REQUEST, SIGN_ON),
         frame(REQUEST, b"\xea" + SIGN_ON[1:]),
+        frame(REQUEST, blocks(0, b"app-20240101000000-0001")),
+        frame(REQUEST, blocks(9, b"application_1_2")),
         frame(STREAM, b"/jars/job.jar"),
     )
 
@@ -52,5 +58,8 @@ def test_what_is_like_one_is_none(core_module):
         frame(REQUEST, b"\2" + CALL[1:]),
         frame(REQUEST, address(b"\x01") + CALL),
         frame(REQUEST, SIGN_ON.replace(b"\3app", b"\x7fapp")),
+        frame(REQUEST, blocks(0, b"shop")),
+        frame(REQUEST, blocks(16, b"app-1")),
+        frame(REQUEST, blocks(0, b"app-1")[:-24]),
         frame(STREAM, b"/etc/passwd"),
     )
