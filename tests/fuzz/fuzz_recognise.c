@@ -98,6 +98,7 @@ static const struct {
 	SEED("\x80\0\0\3\0\0\0\0\0\0\0\3\0\0\0\0\0\0\0\0\0\0\0\0abc"), SEED("\0\1\0\0\0\1\0\0stats\r\n"),
 	SEED("\xc3\0\0\0\1\x08" "12345678" "\5" "12345" "\0\x40\x20" "12345678901234567890123456789012"),
 	SEED("\x0d" "12345678" "Q043\1"), SEED("\xc3Q046\x50" "12345678"),
+#include "recognise_seeds.h"
 };
 
 /* One or two beginnings of a side, some bytes of them changed, or cut off. */
