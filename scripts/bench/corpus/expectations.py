@@ -38,6 +38,8 @@ OURS = {
     "SOAP": "HTTP",
     "MapleStory": "HTTP",
     "HAProxy": "TLS",
+    "NetBIOS.SMBv1": "SMB",
+    "NetBIOS.SMBv23": "SMB",
     "MDNS": "DNS",
     "LLMNR": "DNS",
     "AVASTSecureDNS": "DNS",
@@ -76,7 +78,9 @@ def expected(result: Path) -> Iterator[tuple[Pair, str, str]]:
         proto, source, target, path, _, how = found.groups()
         first = path.split(".")[0]
         pair = TCP if proto == "TCP" else UDP, frozenset((_end(source), _end(target)))
-        name = FIRST.get(result.name.removesuffix(".out"), OURS.get(first, first))
+        name = FIRST.get(
+            result.name.removesuffix(".out"), OURS.get(path, OURS.get(first, first))
+        )
         yield pair, name, how or ""
 
 
