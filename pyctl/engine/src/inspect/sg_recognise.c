@@ -63,7 +63,7 @@ static const struct recogniser recognisers[] = {
 	{ SG_APP_KERBEROS, TCP | UDP, sg_app_kerberos, 0 },
 	{ SG_APP_LDAP, TCP | UDP, sg_app_ldap, 0 },
 	{ SG_APP_NFS, TCP | UDP, sg_app_nfs, 0 },
-	{ SG_APP_SMB, TCP, sg_app_smb, 0 },
+	{ SG_APP_SMB, TCP | UDP, sg_app_smb, 0 },
 	{ SG_APP_RDP, TCP | UDP, sg_app_rdp, 0 },
 	{ SG_APP_VNC, TCP, sg_app_vnc, 0 },
 	{ SG_APP_BITTORRENT, TCP | UDP, sg_app_bittorrent, 0 },

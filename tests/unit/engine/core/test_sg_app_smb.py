@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 from tests.unit.engine.core.mutants import assert_not, assert_recognises
-from tests.unit.engine.core.recognise import Sample
+from tests.unit.engine.core.recognise import UDP, Sample
 
 NAME = b"\x20" + b"CK" + b"A" * 30 + b"\0"
 
@@ -19,6 +19,14 @@ SMB_1 = b"\xffSMB\x72" + bytes(40)
 SMB_2 = b"\xfeSMB\x40\0" + bytes(94)
 
 
+def datagram(
+    body: bytes, *, kind: int = 0x11, names: bytes = NAME + NAME, wrong: int = 0
+):
+    size = len(names + body) + wrong
+    head = bytes([kind, 2]) + bytes(8) + struct.pack(">HH", size, 0)
+    return Sample(head + names + body, b"", UDP)
+
+
 def test_a_first_message_is_proof(core_module):
     assert_recognises(
         core_module,
@@ -26,6 +34,7 @@ def test_a_first_message_is_proof(core_module):
         message(SMB_1),
         message(SMB_2),
         message(NAME + NAME, 0x81),
+        datagram(SMB_1),
     )
 
 
@@ -41,4 +50,8 @@ def test_what_is_like_one_is_none(core_module):
         message(NAME, 0x81),
         message(NAME + NAME + b"\0", 0x81),
         message(NAME + NAME.lower(), 0x81),
+        datagram(SMB_1, kind=0x13),
+        datagram(SMB_1, wrong=1),
+        datagram(SMB_1, names=NAME),
+        datagram(SMB_2),
     )
