@@ -61,9 +61,9 @@ def _pack(
                 ACTIONS[rule.action],
                 DIRECTIONS[rule.direction] if rule.direction else 0,
                 _flags(rule),
-                0,
+                ACTIONS[rule.app_unknown] if rule.app_unknown else 0,
                 rule.key,
-                0,
+                rule.apps,
             )
         )
     cidrs = [

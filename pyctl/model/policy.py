@@ -70,6 +70,10 @@ class NodeRule:
     """What it would decide is only recorded; the next rules decide."""
     key: int = 0
     """The key of its hit counts (policy/identity.py); 0: not counted."""
+    apps: int = 0
+    """The applications that it is for (apps.app_bits); 0: whatever it is."""
+    app_unknown: Action | None = None
+    """With `apps`: ALLOW or DENY a flow whose application stays unknown; None: it does not match that."""
 
 
 @dataclass(frozen=True)

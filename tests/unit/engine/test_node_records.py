@@ -32,7 +32,11 @@ NODE = NodePolicy(
     cidrs={3: (ip_network("198.51.100.0/24"), ip_network("2001:db8::/32"))},
     rules=(
         NodeRule(1, 0, 1, WEB, Action.ALLOW, key=77),
-        NodeRule(2, 1, 2, DNS, Action.REJECT, Direction.INGRESS),
+        NodeRule(
+            *(2, 1, 2, DNS, Action.REJECT, Direction.INGRESS),
+            apps=1 << 8,
+            app_unknown=Action.ALLOW,
+        ),
         NodeRule(3, 1, 3, WEB, Action.DENY, Direction.EGRESS, staged=True),
     ),
 )
@@ -82,6 +86,8 @@ def test_rules_say_the_same_in_c_and_like_ports_are_there_once():
     assert [(one.port_id, one.generation) for one in read.policies] == [(7, 5)]
     first, second, third = read.rules
     assert (first.id, first.key, first.dir, first.flags) == (1, 77, 0, 0)
+    assert (first.apps, first.unknown) == (0, 0)
+    assert (second.apps, second.unknown) == (1 << 8, constant("SEG_VERDICT_ALLOW"))
     assert second.dir == constant("SEG_DIR_INGRESS")
     assert second.action == constant("SEG_VERDICT_DENY")
     assert second.flags == constant("SG_RULE_REJECT")

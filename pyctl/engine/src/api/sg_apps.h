@@ -53,6 +53,8 @@ enum sg_app {
 	SG_APP_UNKNOWN = 63,	/* looked at, and none of them */
 };
 
+enum sg_app_limit { SG_APP_LAST = SG_APP_POP3 };	/* the highest number of those with a name */
+
 enum sg_app_proof {
 	SG_APP_UNPROVEN = 0,
 	SG_APP_GUESS = 1,	/* one side's bytes look like it, and the other's may still contradict */

@@ -15,6 +15,7 @@
 #include "node/sg_class.h"
 #include "packet/sg_packet.h"
 #include "node/sg_nets.h"
+#include "node/sg_node_apps.h"
 #include "node/sg_pair.h"
 
 /* The rules in which a group is at one end: list[first[group]] and on. */
@@ -42,6 +43,7 @@ struct sg_node {
 	__u32 groups;
 	__u32 rule_count;
 	int one_sided;			/* a rule holds at one end only, so pairs differ by direction */
+	int by_app;			/* a rule is for applications, so pairs differ by application */
 	struct sg_node_rule *rules;
 	struct sg_node_spec *specs;
 	struct ends sources;
@@ -51,7 +53,7 @@ struct sg_node {
 	struct sg_map addresses;	/* class of what workloads have, CIDR groups not yet joined; or SHARED */
 	struct holders *shared;
 	__u32 shared_room;
-	struct sg_map pair_index;	/* by both classes and direction: place in pairs, + 1 */
+	struct sg_map pair_index;	/* by both classes, direction and application: place in pairs, + 1 */
 	struct sg_pair **pairs;
 	__u32 pair_count;
 	__u32 pair_room;
@@ -98,8 +100,10 @@ static int fill(struct sg_node *node, const struct sg_node_view *view)
 	node->marks = calloc(2 * (head->rules / 64 + 1ULL), sizeof(*node->marks));
 	if (error || !node->rules || !node->specs || !node->marks)
 		return -ENOMEM;
-	for (__u32 i = 0; i < head->rules; i++)
+	for (__u32 i = 0; i < head->rules; i++) {
 		node->one_sided |= node->rules[i].dir;
+		node->by_app |= !!node->rules[i].apps;
+	}
 	if (index_ends(&node->sources, node->rules, head->rules, head->groups, 0) ||
 	    index_ends(&node->targets, node->rules, head->rules, head->groups, 1))
 		return -ENOMEM;
@@ -272,7 +276,7 @@ static void mark(const struct ends *ends, const struct sg_class *class, const __
 		}
 }
 
-static struct sg_pair *compile_pair(struct sg_node *node, __u32 source, __u32 target, __u8 dir)
+static struct sg_pair *compile_pair(struct sg_node *node, __u32 source, __u32 target, __u8 dir, __u8 app)
 {
 	__u32 words = node->rule_count / 64 + 1, count = 0, found = 0;
 	__u64 *sources = node->marks, *both = node->marks + words;
@@ -289,7 +293,8 @@ static struct sg_pair *compile_pair(struct sg_node *node, __u32 source, __u32 ta
 			for (__u64 left = both[w]; left; left &= left - 1) {
 				__u32 rule = w * 64 + (__u32)__builtin_ctzll(left);
 
-				if (!node->rules[rule].dir || node->rules[rule].dir == dir)
+				if ((!node->rules[rule].dir || node->rules[rule].dir == dir) &&
+				    sg_node_takes(&node->rules[rule], app))
 					candidates[found++] = rule;
 			}
 		pair = sg_pair_compile(node->rules, node->specs, candidates, found);
@@ -319,9 +324,9 @@ static int keep_pair(struct sg_node *node, const __u64 key[3], struct sg_pair *p
 }
 
 /* NULL: no memory. */
-static const struct sg_pair *pair_of(struct sg_node *node, __u32 source, __u32 target, __u8 dir)
+static const struct sg_pair *pair_of(struct sg_node *node, __u32 source, __u32 target, const struct sg_policy_query *q)
 {
-	__u64 key[3] = { (__u64)source << 32 | target, node->one_sided ? dir : 0, 0 };
+	__u64 key[3] = { (__u64)source << 32 | target, node->one_sided ? q->dir : 0, node->by_app ? q->app : 0 };
 	__u32 found = sg_map_get(&node->pair_index, &node->hash_key, key);
 	struct sg_pair *pair;
 
@@ -329,7 +334,7 @@ static const struct sg_pair *pair_of(struct sg_node *node, __u32 source, __u32 t
 		return node->pairs[found - 1];
 	if (node->pair_bytes > SG_NODE_PAIR_BYTES)
 		drop_pairs(node);
-	pair = compile_pair(node, source, target, dir);
+	pair = compile_pair(node, source, target, q->dir, q->app);
 	if (pair && keep_pair(node, key, pair)) {
 		free(pair);
 		return NULL;
@@ -450,10 +455,10 @@ static int ask_one(struct sg_node *node, const struct sg_policy_query *q, __u32 
 	const struct sg_pair *pair;
 	__u32 at;
 
-	*found = (struct sg_found){ NULL, NULL };
+	*found = (struct sg_found){ 0 };
 	if (!local || !peer)
 		return -ENOMEM;
-	pair = pair_of(node, out ? local : peer, out ? peer : local, q->dir);
+	pair = pair_of(node, out ? local : peer, out ? peer : local, q);
 	if (!pair)
 		return -ENOMEM;
 	at = sg_pair_find(pair, table, port);
@@ -462,19 +467,28 @@ static int ask_one(struct sg_node *node, const struct sg_policy_query *q, __u32 
 	at = sg_pair_find(pair, table + SG_PAIR_STAGED, port);
 	if (at && node->rules[at - 1].flags & SG_RULE_STAGED)
 		found->staged = &node->rules[at - 1];
+	if (q->app != SG_APP_NONE)
+		return 0;
+	if (found->staged && found->staged->apps) {
+		/* Whether it matches is not known, and nobody waits to know. */
+		found->staged = NULL;
+		found->needs_app = SG_NEED_LOOK;
+	}
+	if (found->rule && found->rule->apps)
+		found->needs_app = SG_NEED_HOLD;
 	return 0;
 }
 
 /* The strictness of a rule: deny, then no rule, then allow. */
-static int strictness(const struct sg_node_rule *rule)
+static int strictness(const struct sg_node_rule *rule, __u8 app)
 {
-	return !rule ? 1 : rule->action == SEG_VERDICT_DENY ? 2 : 0;
+	return !rule ? 1 : sg_node_verdict(rule, app) == SEG_VERDICT_DENY ? 2 : 0;
 }
 
 /* Of two equally strict ones, the one of the earlier rule, then of the earlier staged rule. */
-static int is_stricter(const struct sg_found *one, const struct sg_found *other)
+static int is_stricter(const struct sg_found *one, const struct sg_found *other, __u8 app)
 {
-	int more = strictness(one->rule) - strictness(other->rule);
+	int more = strictness(one->rule, app) - strictness(other->rule, app);
 
 	if (more)
 		return more > 0;
@@ -492,6 +506,7 @@ int sg_node_ask(struct sg_node *node, __u16 port_id, const struct sg_policy_quer
 	struct holder alone = { 0 };
 	struct holders peers = peers_of(node, q, &alone);
 	int error = 0, near = is_near(&peers, q->segment);
+	__u8 need = SG_NEED_NOT;
 	struct sg_found one;
 
 	by_address = sg_nets_find(&node->nets, q->family, q->peer);
@@ -505,8 +520,11 @@ int sg_node_ask(struct sg_node *node, __u16 port_id, const struct sg_policy_quer
 		else
 			class = by_address;
 		error = ask_one(node, q, local, class, &one);
-		if (!asked++ || is_stricter(&one, found))
+		if (one.needs_app > need)
+			need = one.needs_app;
+		if (!asked++ || is_stricter(&one, found, q->app))
 			*found = one;
 	}
+	found->needs_app = need;
 	return error;
 }

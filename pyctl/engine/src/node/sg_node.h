@@ -21,7 +21,7 @@ struct sg_policy_query {
 	__u8 family;
 	__u8 proto;
 	__u16 from_port;	/* the initiator's own; no rule names it */
-	__u8 app;		/* enum sg_app; SG_APP_NONE: not known yet, and a rule for applications is found as if it matched */
+	__u8 app;		/* enum sg_app; SG_APP_NONE: not known yet, and rules for applications are found as if they matched */
 	__u32 segment;		/* the port's (struct sg_policy) */
 };
 
@@ -54,13 +54,21 @@ int sg_node_classes(struct sg_node *node, int (*put)(void *ctx, const struct seg
 /* Return the key of all addresses that have the first `length` bits of this one, without a version. */
 struct seg_class_key sg_class_key(__u8 family, const __u8 *address, __u8 length);
 
+/* Whether an answer rests on the flow's application, which is not known yet. */
+enum sg_need {
+	SG_NEED_NOT = 0,
+	SG_NEED_LOOK,		/* the verdict does not, only what is recorded: nothing waits for it */
+	SG_NEED_HOLD,		/* the verdict does */
+};
+
 /* NULL: none. */
 struct sg_found {
 	const struct sg_node_rule *rule;	/* the first that matches, of those in force */
 	const struct sg_node_rule *staged;	/* a staged one that matches before it: it would decide */
+	__u8 needs_app;		/* enum sg_need: to hold, if `rule` is for applications; to look, if a staged one before it is */
 };
 
-/* 0 and *found; -ENOMEM: it cannot be told. */
+/* 0 and *found; -ENOMEM: it cannot be told. A staged rule for applications is found once the application is known. */
 int sg_node_ask(struct sg_node *node, __u16 port_id, const struct sg_policy_query *q,
 		struct sg_found *found);
 

@@ -2,6 +2,7 @@
 /* A node policy's block of bytes, checked. In: bytes. Out: pointers into them. No I/O. */
 #include "packet/sg_packet.h"
 #include "node/sg_node.h"
+#include "node/sg_node_apps.h"
 
 #include <errno.h>
 #include <string.h>
@@ -29,7 +30,8 @@ static int is_rule_valid(const struct sg_node_rule *rule, const struct sg_node_h
 	       (rule->action == SEG_VERDICT_DENY ||
 		(rule->action == SEG_VERDICT_ALLOW && !(rule->flags & SG_RULE_REJECT))) &&
 	       !(rule->flags & ~(SG_RULE_STAGED | SG_RULE_REJECT)) &&
-	       (!rule->dir || rule->dir == SEG_DIR_EGRESS || rule->dir == SEG_DIR_INGRESS);
+	       (!rule->dir || rule->dir == SEG_DIR_EGRESS || rule->dir == SEG_DIR_INGRESS) &&
+	       sg_node_apps_valid(rule);
 }
 
 static int is_member_valid(const struct sg_member *member, const struct sg_node_head *head)

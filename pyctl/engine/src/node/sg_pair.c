@@ -115,6 +115,9 @@ static __u32 collect(const struct sg_node_rule *rules, const struct sg_node_spec
 
 		if (rule->flags & SG_RULE_STAGED && table < SG_PAIR_STAGED)
 			continue;
+		/* No other protocol has applications. */
+		if (rule->apps && proto != SG_PROTO_TCP && proto != SG_PROTO_UDP)
+			continue;
 		for (__u32 j = 0; j < rule->specs; j++) {
 			const struct sg_node_spec *spec = &specs[rule->first_spec + j];
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/sg_bytes.h"
+#include "node/sg_node_apps.h"
 #include "packet/sg_packet.h"
 #include "policy/sg_dhcp.h"
 
@@ -122,12 +123,13 @@ struct decision {
 	__u8 action;
 	__u8 staged_action;
 	__u8 reject;
+	__u8 needs_app;
 };
 
 /* Find the decision: returns 1 if a rule decides, 0 if the default does, or -ENOMEM. */
 static int decide(const struct sg_ruleset *set, const struct sg_policy_query *q, struct decision *out)
 {
-	struct sg_found found = { NULL, NULL };
+	struct sg_found found = { 0 };
 	const struct sg_match *m;
 	int error = 0;
 
@@ -141,16 +143,17 @@ static int decide(const struct sg_ruleset *set, const struct sg_policy_query *q,
 	out->keys.rule = SG_HIT_DEFAULT;
 	if (*set->node)
 		error = sg_node_ask(*set->node, set->policy.port_id, q, &found);
+	out->needs_app = found.needs_app;
 	if (found.rule) {
 		out->keys.rule = found.rule->key;
 		out->id = found.rule->id;
-		out->action = found.rule->action;
+		out->action = sg_node_verdict(found.rule, q->app);
 		out->reject = !!(found.rule->flags & SG_RULE_REJECT);
 	}
 	if (found.staged) {
 		out->keys.staged = found.staged->key;
 		out->staged_id = found.staged->id;
-		out->staged_action = found.staged->action;
+		out->staged_action = sg_node_verdict(found.staged, q->app);
 	}
 	return error ? error : !!found.rule;
 }
@@ -177,6 +180,15 @@ __u32 sg_policy_peer_class(const struct sg_ruleset *set, __u8 family, const __u8
 	return by_class ? sg_node_peer_class(*set->node, family, address, NULL) : 0;
 }
 
+/* The answer while the rule that decides waits for the application. A mode that only records waits for nothing. */
+static struct sg_answer undecided(const struct sg_ruleset *set, const struct decision *d)
+{
+	return (struct sg_answer){
+		.rule_id = d->id, .pass = 1,
+		.needs_app = sg_policy_records_only(set) ? SG_NEED_LOOK : SG_NEED_HOLD,
+	};
+}
+
 /* The decision in each mode:
  *   protect   denied is dropped;
  *   monitor   passes; what protect would deny, by a rule or by the default, is a violation;
@@ -194,6 +206,8 @@ struct sg_answer sg_policy_ask(const struct sg_ruleset *set, const struct sg_pol
 		return (struct sg_answer){ .reason = SEG_R_SESSION_MEMORY, .unknown = 1 };
 	if (dhcp == SG_DHCP_NOT_SERVED)
 		answer.reason = SEG_R_NOT_SERVED;
+	else if (d.needs_app == SG_NEED_HOLD)
+		return undecided(set, &d);
 	else if (dhcp == SG_DHCP_FREE && !matched)
 		answer.reason = SEG_R_NONE;
 	else if (d.action == SEG_VERDICT_DENY && matched)
@@ -203,6 +217,9 @@ struct sg_answer sg_policy_ask(const struct sg_ruleset *set, const struct sg_pol
 	answer.pass = !answer.reason || sg_policy_records_only(set);
 	answer.reject = !answer.pass && d.reject;
 	answer.keys = d.keys;
+	/* A denied flow shows no application. */
+	if (answer.pass)
+		answer.needs_app = d.needs_app;
 	stage(&answer, &d);
 	return answer;
 }

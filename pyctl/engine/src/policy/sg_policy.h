@@ -34,7 +34,8 @@ struct sg_answer {
 	__u16 staged_reason;	/* SEG_R_STAGED_ALLOW, where rule_id's verdict is another; else none */
 	__u8 pass;		/* SEG_R_NONE, or it is only recorded */
 	__u8 reject;		/* it does not pass, and is answered */
-	__u8 needs_app;		/* the rule is one for applications, and the query's is not known yet */
+	__u8 needs_app;		/* enum sg_need. SG_NEED_HOLD: rule_id asks for the application, and is no hit yet; the flow may
+				 * begin, but none of its payload passes before an answer for a known application */
 	__u8 unknown;		/* no memory: there is no answer, and the flow keeps its state */
 };
 

@@ -38,9 +38,11 @@ HEADERS = "".join(
         "packet/sg_tcp_options",
         "stream/sg_stream",
         "inspect/sg_recognise",
+        "policy/sg_policy",
     )
 )
 NO_MEMORY = """
+#include <stdlib.h>
 int t_no_memory;
 void *__real_calloc(size_t count, size_t size);
 void *__wrap_calloc(size_t count, size_t size);
@@ -56,6 +58,7 @@ ASAN = ["-fsanitize=address"] if os.environ.get("SEGCTL_TEST_ASAN") else []
 """To use it, run pytest with LD_PRELOAD=$(gcc -print-file-name=libasan.so)."""
 CALLBACKS = """
 extern int t_no_memory;
+void free(void *);
 extern "Python" int t_send(void *, const struct sg_frame *);
 extern "Python" int t_put(void *, int, const void *, const struct seg_flow *, unsigned long long);
 extern "Python" int t_get(void *, int, const void *, struct seg_flow *);
@@ -86,7 +89,7 @@ def build(directory: Path) -> Any:
         TYPEDEFS.replace("uint64_t", "unsigned long long").replace(
             "int64_t", "long long"
         )
-        + re.sub(r"^\s*;\s*$", "", text, flags=re.MULTILINE)
+        + re.sub(r"^(\s*;\s*|static inline [\s\S]*?^\})$", "", text, flags=re.MULTILINE)
         + CALLBACKS
     )
     state = hashlib.sha256((declarations + str(ASAN)).encode())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pyctl.engine.node_records import changed_members, pack_members, pack_node
 from pyctl.model.policy import (
     Action,
@@ -74,6 +76,13 @@ class Node:
         self, port_id, direction, local, peer, proto, dport, segment
     ) -> tuple[int, int]:
         """The ids of the rule that decides, and of the staged one that would; 0: none."""
+        found = self.find(port_id, direction, local, peer, proto, dport, segment)
+        return tuple(rule.id if rule else 0 for rule in (found.rule, found.staged))
+
+    def find(
+        self, port_id, direction, local, peer, proto, dport, segment=0, app=0
+    ) -> Any:
+        """The whole struct sg_found."""
         ffi = self.core.ffi
         ends = [ffi.new("__u8[16]", ip.packed.ljust(16, b"\0")) for ip in (local, peer)]
         question = ffi.new(
@@ -85,12 +94,13 @@ class Node:
                 4 if local.version == 4 else 6,
                 proto,
                 0,
+                app,
                 segment,
             ),
         )
         found = ffi.new("struct sg_found *")
         assert self.core.lib.sg_node_ask(self.node, port_id, question, found) == 0
-        return tuple(rule.id if rule else 0 for rule in (found.rule, found.staged))
+        return found
 
     def judge_by(
         self, *rules: NodeRule, mode: Mode = Mode.PROTECT, cache: bool = True
