@@ -106,10 +106,16 @@ class AgentClient:
         return self.request("GET", "/policy/hits")
 
     def test_policy(
-        self, source: str, target: str, port: str, text: str | None = None
+        self,
+        source: str,
+        target: str,
+        port: str,
+        text: str | None = None,
+        app: str | None = None,
     ) -> Answer:
         """Return PolicyAnswer: what becomes of a new connection. Sends PolicyQuestion."""
         body = {"source": source, "target": target, "port": port, "text": text}
+        body |= {"app": app} if app else {}
         return self.request("POST", "/policy/test", body)
 
     def policy_learned(self, **which: Any) -> Answer:

@@ -56,13 +56,14 @@ NUMBERS: Mapping[str, int] = {
 """enum sg_app by the name that is shown and written."""
 UNKNOWN = 63
 """SG_APP_UNKNOWN: the flow was looked at, and is none of them."""
+UNKNOWN_NAME = "unknown"
 CONTAINS: Mapping[str, tuple[str, ...]] = {
     "HTTP": ("WebSocket", "Elasticsearch"),
     "HTTP2": ("gRPC", "etcd"),
     "TLS": ("DoT",),
 }
 """What else a rule for this application holds for."""
-_NAMES = {number: name for name, number in NUMBERS.items()} | {UNKNOWN: "unknown"}
+_NAMES = {number: name for name, number in NUMBERS.items()} | {UNKNOWN: UNKNOWN_NAME}
 _BY_LOWER = {name.lower(): name for name in NUMBERS}
 
 

@@ -9,6 +9,8 @@ NUMBERS = {"tcp": 6, "udp": 17, "sctp": 132, "icmp": 1, "icmp6": 58}
 """IPPROTO_* by the name that is shown."""
 WITH_PORTS = ("tcp", "udp", "sctp")
 """Those whose flows have ports."""
+WITH_APPS = ("tcp", "udp")
+"""Those whose flows have an application."""
 ICMP = ("icmp", "icmp6")
 """Those whose flows have a type, a code and an identifier instead; of IPv4, of IPv6."""
 VERSION_OF = {NUMBERS["icmp"]: 4, NUMBERS["icmp6"]: 6}

@@ -231,6 +231,7 @@ HITS = {
             "source": "web",
             "target": "db",
             "ports": ["tcp/5432", "tcp/80"],
+            "apps": ["PostgreSQL"],
             "direction": "egress",
             "staged": False,
             "enabled": True,
@@ -244,6 +245,7 @@ HITS = {
             "source": "any",
             "target": "db",
             "ports": ["any"],
+            "apps": [],
             "direction": None,
             "staged": True,
             "enabled": False,
@@ -273,8 +275,10 @@ ANSWER = {
             "reached": True,
             "rejects": False,
             "staged": None,
+            "needs_app": False,
         }
     ],
+    "by_app": [],
 }
 LEARNED = {
     "text": "# learned\nrules: []\n",

@@ -23,6 +23,8 @@ class RuleHits(HitCount):
     source: str
     target: str
     ports: list[str]
+    apps: list[str]
+    """The applications that it is for; none: whatever it is."""
     direction: str | None
     """The one end at which it holds; None: both."""
     staged: bool

@@ -17,6 +17,8 @@ class PolicyQuestion(Request):
     target: str
     port: str
     """tcp/80, udp/53, sctp/3868, icmp."""
+    app: str | None = None
+    """The connection's application, or `unknown`; None: not given."""
     text: str | None = None
     """A policy that is not in force; None: the one that is."""
 
@@ -49,6 +51,20 @@ class AskedEnd(Response):
     """The connection is dropped with an answer: RST, or an ICMP error."""
     staged: int | None
     """The rule that would decide if it were not staged."""
+    needs_app: bool
+    """The rule is for applications, and none is given: the end is judged as if the connection's were one of them."""
+
+
+class AnswerByApp(Response):
+    """What becomes of the connection if its application is one of these."""
+
+    apps: list[str]
+    """Names; `unknown`; `any other`: those that no rule names."""
+    opens: bool
+    rules: list[int | None]
+    """The rule that decides at each end that is reached; None: no rule."""
+    reasons: list[str | None]
+    """What each of these ends records; None: it allows."""
 
 
 class PolicyAnswer(Response):
@@ -57,8 +73,11 @@ class PolicyAnswer(Response):
     source: str
     target: str
     """The addresses by which the ends were judged."""
-    opens: bool
+    opens: bool | None
+    """None: it depends on the application, which is not given."""
     shared: list[SharedAddress]
     """Those of them that several workloads have: each must be allowed."""
     ends: list[AskedEnd]
     """The initiator's first; none where neither is attached."""
+    by_app: list[AnswerByApp]
+    """Where a rule asks for the application and none is given: what each would give."""

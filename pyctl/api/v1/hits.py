@@ -45,6 +45,7 @@ def hits_view(
                 source=rule.source,
                 target=rule.target,
                 ports=[spec.text for spec in rule.ports],
+                apps=list(rule.apps),
                 direction=rule.direction,
                 staged=rule.stage,
                 enabled=rule.enabled,

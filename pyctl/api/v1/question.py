@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from pyctl.agent.agent import Agent
 from pyctl.api.schema.identity import SharedAddress
 from pyctl.api.schema.question import (
+    AnswerByApp,
     AskedEnd,
     AskedRule,
     PolicyAnswer,
@@ -31,9 +32,8 @@ def router(agent: Agent) -> APIRouter:
         view = agent.view
         policy = view.policy if request.text is None else parse(request.text)
         loads = view.workloads()
-        return answer_view(
-            ask(policy, loads, request.source, request.target, request.port)
-        )
+        ends = request.source, request.target
+        return answer_view(ask(policy, loads, *ends, request.port, request.app))
 
     return made
 
@@ -49,6 +49,15 @@ def answer_view(answer: Answer) -> PolicyAnswer:
             for ip, names in answer.shared
         ],
         ends=[_end(one) for one in answer.asked],
+        by_app=[
+            AnswerByApp(
+                apps=list(one.apps),
+                opens=one.opens,
+                rules=list(one.rules),
+                reasons=list(one.reasons),
+            )
+            for one in answer.by_app
+        ],
     )
 
 
@@ -66,6 +75,7 @@ def _end(asked: Asked) -> AskedEnd:
         reached=asked.reached,
         rejects=asked.rejects,
         staged=None if staged is None else staged.id,
+        needs_app=asked.explanation.needs_app,
     )
 
 

@@ -24,8 +24,16 @@ RULES: the first that matches decides; what none matches is the mode's (segctl m
 label or image, or addresses. A rule is judged at both ends, with `direction: egress` or `ingress` at one. `action:
 reject` answers what it denies, by a reset or ICMP unreachable. With `stage: true` a rule is judged and recorded, not
 enforced. What is sent to many is judged where it leaves and where it arrives: `to: multicast`, `to: broadcast` (the
-subnets' too) or a group of CIDRs allow it. `apps` and `fqdns` are refused by name: nothing enforces them yet. `segctl
-policy schema` has every field.
+subnets' too) or a group of CIDRs allow it. `fqdns` are refused by name: nothing enforces them yet. `segctl policy
+schema` has every field.
+
+APPLICATIONS: a rule with `apps: [PostgreSQL, TLS]` is for flows of tcp and udp that are these, by what both sides
+send, whatever the port; one for HTTP holds for WebSocket and Elasticsearch too, for HTTP2 gRPC and etcd, for TLS DoT.
+What is encrypted is TLS. Until the application is known, the first rule by addresses and ports counts: if it is one
+for applications, the connection may open and its payload waits; then the first rule that takes the application decides.
+A flow that stays unknown matches such a rule only with `app_unknown: allow` or `deny`, which then is what it does; a
+flow that was open before is unknown. A staged rule for applications lets nothing wait, and records nothing of flows
+that are denied anyway. `segctl policy test` without --app says what each application would give.
 
 CHANGES hold from the next packet on. A TCP connection that one denies gets a reset on both sides; a new connection
 that is denied is dropped, or gets a reset with `options: {deny: reset}`.

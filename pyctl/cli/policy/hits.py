@@ -24,8 +24,8 @@ def hits(unused: bool, as_json: bool) -> None:
     One hit is one flow judged at one end: traffic between two workloads that are attached both is
     judged, and counted, twice. Refused attempts of one flow within a minute are one hit. LAST USED is
     when a flow was judged by the rule, or was seen to go on. A staged rule's hits are flows that it would
-    have decided. SINCE: counted from then on. A rule keeps its counts as long as its id, action, ends and
-    ports stay; the last line is what no rule matched.
+    have decided. SINCE: counted from then on. A rule keeps its counts as long as its id, action, ends,
+    ports and applications stay; the last line is what no rule matched.
     """
     from pyctl.api.client import AgentClient
 
@@ -51,11 +51,12 @@ def _row(rule: dict[str, Any]) -> tuple[object, ...]:
     staged = "would " if rule["staged"] else ""
     off = "" if rule["enabled"] else " (disabled)"
     end = f" at {rule['direction']}" if rule["direction"] else ""
+    apps = f" apps {', '.join(rule['apps'])}" if rule["apps"] else ""
     return (
         rule["id"],
         f"{staged}{rule['action']}{off}",
         f"{rule['source']} → {rule['target']}{end}",
-        ", ".join(rule["ports"]),
+        ", ".join(rule["ports"]) + apps,
         *_counts(rule),
     )
 

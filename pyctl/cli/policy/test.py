@@ -20,6 +20,11 @@ from pyctl.cli.shared.once import Command
 )
 @click.option("--port", required=True, help="tcp/80, udp/53, sctp/3868, icmp, icmp/13.")
 @click.option(
+    "--app",
+    metavar="NAME",
+    help="Its application, like PostgreSQL; or unknown: none is recognised.",
+)
+@click.option(
     "-f",
     "--file",
     "file",
@@ -38,6 +43,7 @@ def test_policy(
     source: str,
     target: str,
     port: str,
+    app: str | None,
     file: TextIO | None,
     expect: str | None,
     as_json: bool,
@@ -45,27 +51,36 @@ def test_policy(
     """What becomes of a new connection: the rule that decides, and why none before it does.
 
     Nothing is sent. Each attached end answers for itself: its rules, and what its mode makes of them.
+    Where a rule is for applications and --app is not given, the answer names what each would give;
+    --expect fails unless all of them agree.
     """
     from pyctl.api.client import AgentClient
 
     text = None if file is None else options.text_of(file)
     client = AgentClient(options.instance())
-    answer = client.test_policy(source, target, port, text)
+    answer = client.test_policy(source, target, port, text, app)
     if as_json:
         render.as_json(answer)
     else:
-        _show(answer, f"{source} → {target} {port}")
+        _show(answer, f"{source} → {target} {port}" + (f" {app}" if app else ""))
     if expect is not None and answer["opens"] is not (expect == "allow"):
         ctx.exit(1)
 
 
+_WORDS = {True: "passes", False: "is denied", None: "depends on the application"}
+
+
 def _show(answer: dict[str, Any], what: str) -> None:
-    word = "passes" if answer["opens"] else "is denied"
+    word = _WORDS[answer["opens"]]
     click.echo(f"{render.safe(what)} {word} ({answer['source']} → {answer['target']})")
     for one in answer["shared"]:
         names = " and ".join(map(render.safe, one["workloads"]))
         click.echo(
             f"{one['address']} is shared by {names}: it may do what each of them may"
+        )
+    if answer["by_app"]:
+        render.table(
+            ("APPLICATION", "VERDICT", "BY"), list(map(_app_row, answer["by_app"]))
         )
     if not answer["ends"]:
         click.echo("neither end is attached: nothing is judged")
@@ -77,15 +92,32 @@ def _show(answer: dict[str, Any], what: str) -> None:
         render.table(
             ("RULE", "SAYS", "WHY NOT"),
             [
-                (rule["id"], rule["text"], rule["why_not"] or "it decides")
+                (rule["id"], rule["text"], rule["why_not"] or _decides(end))
                 for rule in end["rules"]
             ],
         )
 
 
+def _decides(end: dict[str, Any]) -> str:
+    return (
+        "it decides, if it is for the application" if end["needs_app"] else "it decides"
+    )
+
+
+def _app_row(one: dict[str, Any]) -> tuple[str, str, str]:
+    rules = ["no rule" if rule is None else f"rule {rule}" for rule in one["rules"]]
+    recorded = [reason for reason in one["reasons"] if reason]
+    word = _WORDS[one["opens"]]
+    if one["opens"] and recorded:
+        word += f", recorded as {recorded[0]}"
+    return ", ".join(one["apps"]), word, ", ".join(dict.fromkeys(rules))
+
+
 def _said(end: dict[str, Any]) -> str:
     if not end["reached"]:
         return "not reached"
+    if end["needs_app"]:
+        return "a rule waits for the application"
     word = "passes" if end["passes"] else "dropped"
     if end["rejects"]:
         word = "dropped and answered"

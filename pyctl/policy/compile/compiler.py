@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from pyctl.model.apps import app_bits
 from pyctl.model.policy import (
     Action,
     Holder,
@@ -141,6 +142,8 @@ class Compiler:
                     direction=rule.direction,
                     staged=rule.stage,
                     key=keys[rule.id],
+                    apps=app_bits(rule.apps),
+                    app_unknown=rule.app_unknown,
                 )
                 for rule in policy.rules
                 if rule.enabled and (ports := _ports(rule))

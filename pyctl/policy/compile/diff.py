@@ -47,10 +47,12 @@ def changed_ports(before: Compiled, after: Compiled) -> list[int]:
 def rule_text(rule: Rule) -> str:
     """Return a rule as one line of text."""
     ports = ", ".join(spec.text for spec in rule.ports)
+    apps = f" apps {', '.join(rule.apps)}" if rule.apps else ""
+    unknown = f" (unknown: {rule.app_unknown})" if rule.app_unknown else ""
     end = f" at {rule.direction}" if rule.direction else ""
     off = "" if rule.enabled else " (disabled)"
     stage = " (staged)" if rule.stage else ""
-    return f"{rule.action} {rule.source} → {rule.target} {ports}{end}{stage}{off}"
+    return f"{rule.action} {rule.source} → {rule.target} {ports}{apps}{unknown}{end}{stage}{off}"
 
 
 def _group_text(group: Group) -> str:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 import reprlib
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from ipaddress import ip_network
 
 from pyctl.errors import UsageError
+from pyctl.model.apps import NUMBERS, spelled
 from pyctl.model.protocols import WITH_PORTS
 from pyctl.policy.document.networks import MAPPED, Network
 from pyctl.policy.document.types import ANY, PortSpec
@@ -25,6 +27,9 @@ PORTS = re.compile(
     r"|(icmp|icmpv6)(?:/([0-9]{1,3})(?:-([0-9]{1,3}))?)?"
 )
 _PORTS_HELP = "write tcp/80, tcp/80-90, tcp/any, tcp/http, udp/53, sctp/3868, icmp, icmp/8, icmpv6/128 or any"
+_ALL_APPS = ", ".join(NUMBERS)
+_SEEN_AS = {"https": "TLS", "ssl": "TLS", "postgres": "PostgreSQL"}
+"""Names that are no application's, with the application as which such a flow is recognised."""
 MAX_RULE_ID = 2**32 - 1
 MAX_TOLD = 200
 """The most errors, and warnings, of one text: a list in place of a mapping has one for each element."""
@@ -184,6 +189,17 @@ def port_spec(notes: ErrorCollector, path: str, value: object) -> PortSpec | Non
         notes.error(path, f"{value}: ports go from 1 to 65535, the smaller one first")
         return None
     return PortSpec(value, proto, low, high)
+
+
+def app(notes: ErrorCollector, path: str, value: object) -> str | None:
+    """Return the name of an application as model.apps spells it; None and an error for anything else."""
+    name = spelled(value) if isinstance(value, str) else None
+    if name is None:
+        names = {one.lower(): one for one in NUMBERS} | _SEEN_AS
+        near = get_close_matches(str(value).lower()[:64], names, n=1)
+        hint = f"the nearest is {names[near[0]]}" if near else f"there are {_ALL_APPS}"
+        notes.error(path, f"{shown(value)} is no application; {hint}")
+    return name
 
 
 def _without_number(

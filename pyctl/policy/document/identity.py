@@ -2,10 +2,11 @@
 
 In: a Rule. Out: its key. I/O: none.
 
-A rule is itself as long as its id and what it says stay: action, ends, ports, direction, staged or not.
+A rule is itself as long as its id and what it says stay: action, ends, ports, applications, direction,
+staged or not.
 One that says something else is another, whose hits start at zero; and one that comes back, by a rollback
 or because it is enabled again, goes on counting. Its comment and its place do not matter, nor does the
-order of its ports. Groups count by their names: their members change as workloads come and go, and a rule
+order of its ports or applications. Groups count by their names: their members change as workloads come and go, and a rule
 must not lose its history because an address joined a group.
 """
 
@@ -24,6 +25,8 @@ def rule_key(rule: Rule) -> int:
     )
     said = (rule.id, rule.action.value, rule.source, rule.target, ports)
     end = rule.direction.value if rule.direction else None
-    text = repr((*said, end, rule.stage))
+    unknown = rule.app_unknown.value if rule.app_unknown else None
+    apps = (sorted(rule.apps), unknown) if rule.apps else ()
+    text = repr((*said, end, rule.stage, *apps))
     found = int.from_bytes(blake2b(text.encode(), digest_size=8).digest())
     return found >> 2 | 1 << 62

@@ -2,15 +2,17 @@
 
 In: the author's text. Out: a Policy that keeps it. I/O: none.
 Every error is found in one go and told with the path of its field (`rules[2].ports[0]`). What
-this version does not enforce (fqdns, apps) is refused by name: a rule that silently lacks a part
-would allow more than its author wrote. For the same reason unknown and repeated keys are errors.
+this version does not enforce (fqdns) is refused by name: a rule that silently lacks a part would
+allow more than its author wrote. For the same reason unknown and repeated keys are errors.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any
 
 from pyctl.model.policy import Action, Direction
+from pyctl.model.protocols import WITH_APPS
 from pyctl.model.workload import Mode
 from pyctl.policy.document import field_checks, table
 from pyctl.policy.document.casts import BUILT_IN
@@ -30,6 +32,8 @@ from pyctl.policy.document.types import (
 )
 from pyctl.policy.document.yaml_text import load
 
+_WITH_APPS = (*WITH_APPS, ANY)
+"""Protocols of rules with apps; `any` stands for tcp and udp there."""
 MAX_EXCEPTS = 10_000
 """The most exceptions of all groups: each cuts a large network into as many networks as bits lie between."""
 
@@ -149,10 +153,23 @@ def _rule(notes: _Draft, path: str, value: object) -> Rule | None:
     found = _RULE.read(notes, path, value)
     for name, key in (("source", "from"), ("target", "to")):
         found[name] = _end(notes, f"{path}.{key}", key, found.pop(key))
-    del found["apps"]
+    found["apps"] = tuple(dict.fromkeys(found["apps"] or ()))
+    _check_apps(notes, path, found, value)
     if None in [found[key] for key in ("id", "action", "source", "target")]:
         return None
     return Rule(**found)
+
+
+def _check_apps(notes: _Draft, path: str, found: dict[str, Any], value: object) -> None:
+    """Check that what a rule says of applications goes with its other fields."""
+    if found["app_unknown"] and isinstance(value, dict) and "apps" not in value:
+        notes.error(f"{path}.app_unknown", "is for a rule with apps")
+    for spec in found["ports"] or () if found["apps"] else ():
+        if spec.proto not in _WITH_APPS:
+            notes.error(
+                f"{path}.ports",
+                f"{spec.text} carries no application: with apps, {', '.join(_WITH_APPS)}",
+            )
 
 
 def _end(notes: _Draft, path: str, key: str, name: str | None) -> str | None:
@@ -220,7 +237,21 @@ _RULE = Table(
     ),
     Field("action", table.one_of(Action), required=True),
     Field("ports", table.items_of(table.PORT), default=[ANY]),
-    Field("apps", table.NOT_YET),
+    Field(
+        "apps",
+        table.items_of(table.APP),
+        about="the applications that it is for, of tcp and udp; without it: whatever it is",
+    ),
+    Field(
+        "app_unknown",
+        table.checked(
+            ["allow", "deny"].__contains__,
+            "one of allow, deny",
+            {"enum": ["allow", "deny"]},
+            Action,
+        ),
+        about="with apps: for a flow whose application stays unknown; without it: no match",
+    ),
     Field("comment", table.WORD, default=""),
     Field("enabled", table.FLAG, default=True),
     Field(

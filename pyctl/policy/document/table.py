@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
+from pyctl.model.apps import NUMBERS
 from pyctl.policy.document import field_checks
 from pyctl.policy.document.field_checks import ErrorCollector, shown
 from pyctl.policy.document.networks import Network
@@ -166,6 +167,14 @@ def _words(notes: ErrorCollector, path: str, value: object) -> dict[str, str]:
     return {key: WORD.read(notes, f"{path}.{key}", found[key]) or "" for key in found}
 
 
+def _any_case(name: str) -> str:
+    """Return a pattern of the name in letters of any case, which JSON Schema has no flag for."""
+    return "".join(
+        f"[{letter.upper()}{letter.lower()}]" if letter.isalpha() else letter
+        for letter in name
+    )
+
+
 NOT_YET = Kind(
     lambda notes, path, _: notes.error(path, "not supported by this version")
 )
@@ -187,6 +196,15 @@ FLAG = checked(
 NET: Kind[Network | None] = Kind(
     field_checks.cidr,
     {"type": "string", "description": "10.1.0.0/16, 2001:db8::/32, or one address"},
+)
+APP: Kind[str | None] = Kind(
+    field_checks.app,
+    {
+        "anyOf": [
+            {"enum": list(NUMBERS)},
+            {"type": "string", "pattern": f"^(?:{'|'.join(map(_any_case, NUMBERS))})$"},
+        ]
+    },
 )
 PORT: Kind[PortSpec | None] = Kind(
     field_checks.port_spec,

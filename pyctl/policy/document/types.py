@@ -112,6 +112,10 @@ class Rule:
     """The rule holds only at the end that opens (egress) or is opened to (ingress); None: at both."""
     stage: bool = False
     """What it would decide is only recorded; the next rules decide."""
+    apps: tuple[str, ...] = ()
+    """The applications that it is for, as model.apps spells them; (): whatever it is."""
+    app_unknown: Action | None = None
+    """With `apps`: ALLOW or DENY a flow whose application stays unknown; None: it does not match that."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 explain   the rule that decides, rules read one by one     question  `policy test`
 observed  a recorded flow as policy looks at it            replay    explain, for many flows
 judge     and by the modes of all ends                     simulate  recorded flows under another policy
-impact    open flows whose verdict a policy changes
+impact    open flows whose verdict a policy changes        applications  what rules say of them
 
 In: Policy, flows. Out: verdicts with their reasons. May import policy.document, policy.compile.
 """

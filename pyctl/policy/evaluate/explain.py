@@ -16,6 +16,7 @@ from pyctl.model.truth import RuleResult
 from pyctl.model.workload import Workload
 from pyctl.policy.document.resolve import Address, groups_of
 from pyctl.policy.document.types import ANY, Policy, PortSpec, Rule
+from pyctl.policy.evaluate.applications import action_for, why_not, with_action_for
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,28 @@ class Explanation:
     passed_over: tuple[tuple[Rule, str], ...]
     """Each rule before it, and why it does not match or decide."""
     staged: Rule | None = None
-    """The first staged rule that matches: it would decide."""
+    """The first staged rule that matches: it would decide. None too where its applications may not match."""
+    app: str | None = None
+    """The flow's application; None: not known."""
+
+    @property
+    def says(self) -> RuleResult:
+        """Return the result of the rule that decides; while it needs the application, as if it matched."""
+        return says(with_action_for(self.rule, self.app))
+
+    @property
+    def staged_says(self) -> RuleResult | None:
+        """Return the result of the staged rule; None: there is none."""
+        return (
+            None
+            if self.staged is None
+            else says(with_action_for(self.staged, self.app))
+        )
+
+    @property
+    def needs_app(self) -> bool:
+        """Return whether the rule is for applications, and the flow's is not known."""
+        return self.app is None and self.rule is not None and bool(self.rule.apps)
 
 
 def groups_at(
@@ -71,23 +93,35 @@ def explain(
     port: int,
     version: int,
     direction: Direction,
+    app: str | None = None,
 ) -> Explanation:
     """Return which rule decides a flow. `proto` is IPPROTO_*, `port` the destination's or ICMP's type,
-    `version` 4 or 6; `direction` is the end that judges: egress at the source.
+    `version` 4 or 6; `direction` is the end that judges: egress at the source. `app` is its application by name, or
+    UNKNOWN_NAME. None: not known yet, and rules for applications count as if they matched, as in the engine.
     """
     passed_over: list[tuple[Rule, str]] = []
     staged: Rule | None = None
     for rule in policy.rules:
         why = _why_not(rule, source, target, proto, port, version, direction)
+        why = why or why_not(rule, proto, app)
         if not why:
             if not rule.stage:
-                return Explanation(rule, tuple(passed_over), staged)
-            why = f"it is staged: it would {rule.action}"
+                break
+            why = _staged(rule, app)
             if staged is not None:
                 why = f"it is staged, behind rule {staged.id}"
             staged = staged or rule
         passed_over.append((rule, why))
-    return Explanation(None, tuple(passed_over), staged)
+    else:
+        rule = None
+    if staged is not None and staged.apps and app is None:
+        staged = None
+    return Explanation(rule, tuple(passed_over), staged, app)
+
+
+def _staged(rule: Rule, app: str | None) -> str:
+    would = f"it is staged: it would {action_for(rule, app)}"
+    return f"{would} {', '.join(rule.apps)}" if rule.apps and app is None else would
 
 
 def strictest(found: Iterable[Explanation]) -> Explanation:
@@ -101,7 +135,7 @@ def _leniency(one: Explanation) -> tuple[int, int, int]:
     order = (RuleResult.DENY, RuleResult.NOTHING, RuleResult.ALLOW)
     before = [rule for rule, _ in one.passed_over]
     staged = len(before) if one.staged is None else before.index(one.staged)
-    return order.index(says(one.rule)), len(before), staged
+    return order.index(one.says), len(before), staged
 
 
 def _why_not(

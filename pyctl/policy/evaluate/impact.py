@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from pyctl.model.apps import UNKNOWN_NAME
 from pyctl.model.workload import Workload
 from pyctl.policy.document.types import Policy
 from pyctl.policy.evaluate.judge import Judge
@@ -58,7 +59,8 @@ def verdict_changes(
     judge = Judge(policy, workloads)
     found: Counter[VerdictChange] = Counter()
     for flow in flows:
-        decision = judge.decision(flow)
+        # The engine does not look into a flow that is under way.
+        decision = judge.decision(replace(flow, app=flow.app or UNKNOWN_NAME))
         if decision.verdict is not None and decision.passes is not flow.passed:
             ends = (flow.source, flow.target, flow.service)
             found[

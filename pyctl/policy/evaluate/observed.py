@@ -77,6 +77,8 @@ class Observed:
     flows: int
     last: float
     """Seconds since the epoch."""
+    app: str | None = None
+    """The application, where it is certain; `unknown`: none that has a name. None: nobody looked, or it was guessed."""
 
     @property
     def number(self) -> int:

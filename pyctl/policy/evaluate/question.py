@@ -11,12 +11,13 @@ judges nothing.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
 from pyctl.errors import NotFoundError, UsageError
+from pyctl.model.apps import UNKNOWN_NAME
 from pyctl.model.policy import Action, Direction
-from pyctl.model.protocols import VERSION_OF
+from pyctl.model.protocols import VERSION_OF, WITH_APPS
 from pyctl.model.truth import Judgement, RuleResult, connection, judged, staged
 from pyctl.model.workload import Mode, Workload
 from pyctl.policy.compile.effective import effective
@@ -31,14 +32,17 @@ from pyctl.policy.document.resolve import (
     possible,
 )
 from pyctl.policy.document.types import Policy, PortSpec
+from pyctl.policy.evaluate.applications import named_by, told_apart
 from pyctl.policy.evaluate.explain import (
     Explanation,
     explain,
     groups_at,
     groups_of_each,
-    says,
     strictest,
 )
+
+OTHERS = "any other"
+"""Stands for all applications that no rule names."""
 
 _ECHO = {4: 8, 6: 128}
 """The ICMP type of an echo request, by IP version."""
@@ -78,24 +82,78 @@ class Asked:
 
 
 @dataclass(frozen=True)
+class ByApp:
+    """What becomes of the connection if its application is one of these."""
+
+    apps: tuple[str, ...]
+    """Names, UNKNOWN_NAME, or OTHERS."""
+    opens: bool
+    rules: tuple[int | None, ...]
+    """The rule that decides at each end that is reached; None: no rule."""
+    reasons: tuple[str | None, ...]
+    """What each of these ends records; None: it allows."""
+
+
+@dataclass(frozen=True)
 class Answer:
     """What becomes of the connection."""
 
     source: End
     target: End
-    opens: bool
+    opens: bool | None
+    """None: it depends on the application."""
     asked: tuple[Asked, ...]
     """The initiator's end first; none where neither is attached."""
     shared: tuple[tuple[Address, tuple[str, ...]], ...] = ()
     """Which of the two addresses several workloads have, with their names."""
+    by_app: tuple[ByApp, ...] = ()
+    """Where the application is not given and a rule asks for it: what each would give."""
 
 
 def ask(
-    policy: Policy, workloads: Collection[Workload], source: str, target: str, port: str
+    policy: Policy,
+    workloads: Collection[Workload],
+    source: str,
+    target: str,
+    port: str,
+    app: str | None = None,
 ) -> Answer:
     """Return what becomes of a connection. `source` and `target` are a workload's name or an address; `port`
-    is tcp/80, udp/53, icmp/13; icmp is an echo request.
+    is tcp/80, udp/53, icmp/13; icmp is an echo request. `app` is the application in any letters' case, or
+    UNKNOWN_NAME; None: not known.
     """
+    app = None if app is None else _one_app(app, port)
+    answer = _ask(policy, workloads, source, target, port, app)
+    if not any(one.reached and one.explanation.needs_app for one in answer.asked):
+        return answer
+    named, alike = named_by(policy.rules), dict[ByApp, list[str]]()
+    for one in told_apart(policy.rules):
+        found = _ask(policy, workloads, source, target, port, one)
+        ends = [end for end in found.asked if end.reached]
+        rules = (end.explanation.rule for end in ends)
+        said = ByApp(
+            apps=(),
+            opens=bool(found.opens),
+            rules=tuple(rule.id if rule else None for rule in rules),
+            reasons=tuple(end.judgement.reason for end in ends),
+        )
+        is_named = one in named or one == UNKNOWN_NAME
+        alike.setdefault(said, []).append(one if is_named else OTHERS)
+    by_app = tuple(replace(said, apps=tuple(apps)) for said, apps in alike.items())
+    opens = {one.opens for one in by_app}
+    return replace(
+        answer, opens=opens.pop() if len(opens) == 1 else None, by_app=by_app
+    )
+
+
+def _ask(
+    policy: Policy,
+    workloads: Collection[Workload],
+    source: str,
+    target: str,
+    port: str,
+    app: str | None,
+) -> Answer:
     written, policy = policy, effective(policy, workloads)
     spec = _one_port(port)
     version = _version(spec, source, target, workloads)
@@ -109,17 +167,16 @@ def ask(
             continue
         egress = direction is Direction.EGRESS
         why = strictest(
-            explain(policy, left, right, number, dport, version, direction)
+            explain(policy, left, right, number, dport, version, direction, app)
             for left in _groups(policy, initiator, workloads, None if egress else end)
             for right in _groups(policy, answerer, workloads, end if egress else None)
         )
         why = _as_written(why, written)
         mode = effective_mode(policy, end.workload).mode
-        said = says(why.rule)
+        said = why.says
         if egress and why.rule is None and asks_dhcp(answerer.address, number, dport):
             said = RuleResult.ALLOW
-        would = None if why.staged is None else says(why.staged)
-        judgement = staged(judged(mode, said), would)
+        judgement = staged(judged(mode, said), why.staged_says)
         found.append((direction, end.workload, mode, said, why, judgement))
     by_end = {direction: judgement for direction, *_, judgement in found}
     outcome = connection(by_end.get(Direction.EGRESS), by_end.get(Direction.INGRESS))
@@ -151,10 +208,11 @@ def _as_written(why: Explanation, policy: Policy) -> Explanation:
     }
     if why.rule is not None:
         reasons.pop(why.rule.id, None)
-    return Explanation(
-        why.rule and rules[why.rule.id],
-        tuple((rules[rule_id], reason) for rule_id, reason in reasons.items()),
-        why.staged and rules[why.staged.id],
+    return replace(
+        why,
+        rule=why.rule and rules[why.rule.id],
+        passed_over=tuple((rules[at], reason) for at, reason in reasons.items()),
+        staged=why.staged and rules[why.staged.id],
     )
 
 
@@ -260,6 +318,18 @@ def _one_port(text: str) -> PortSpec:
             f"{text} is more than one port", advice="ask for one, like tcp/80"
         )
     return spec
+
+
+def _one_app(text: str, port: str) -> str:
+    if _one_port(port).proto not in WITH_APPS:
+        raise UsageError(f"{port} carries no application", advice="leave out --app")
+    if text.lower() == UNKNOWN_NAME:
+        return UNKNOWN_NAME
+    notes = ErrorCollector()
+    name = field_checks.app(notes, "the application", text)
+    if name is None:
+        raise UsageError("; ".join(notes.errors))
+    return name
 
 
 def _number(spec: PortSpec, version: int) -> tuple[int, int]:

@@ -5,7 +5,7 @@ I/O: none.
 
 An end that was a workload is judged by the groups that this workload has now. One that has gone is
 known by its name alone: a group that asks for labels or an image may or may not take it, and then
-several rules may decide. Groups of CIDRs take an end by its address; where the workload has another
+several rules may decide. So may they where rules are for applications and the flow's was not recorded. Groups of CIDRs take an end by its address; where the workload has another
 one by now, they may or may not.
 
 A workload that forwards for others (any_source) uses addresses that are not its own, and would use
@@ -32,6 +32,7 @@ from pyctl.policy.document.resolve import (
     possible,
 )
 from pyctl.policy.document.types import ANY, Policy, Rule, Selector
+from pyctl.policy.evaluate.applications import told_apart, with_action_for
 from pyctl.policy.evaluate.explain import explain, says
 from pyctl.policy.evaluate.observed import End, Observed, Side
 
@@ -50,11 +51,14 @@ class Decided:
     """What the rules say at one end."""
 
     rules: tuple[Rule | None, ...]
-    """The rule that decides; several where it is not known which. None: the default."""
+    """The rule that decides, with its action for the flow's application; several where it is not known which. None:
+    the default."""
     staged: Rule | None
     """The first staged rule that surely matches: it would decide before them if it were enforced."""
 
 
+_What = tuple[int, int, int, Direction, str | None]
+"""Protocol, port, IP version, the end that judges, application."""
 _Each = tuple[Groups, ...]
 """The groups of each workload that an end may be: the strictest answer holds."""
 _STRICT = (RuleResult.DENY, RuleResult.NOTHING, RuleResult.ALLOW)
@@ -78,27 +82,35 @@ class Replay:
         for number, rule in enumerate(policy.rules):
             at = (rule.source, rule.target)
             self._rules.setdefault(at, []).append((number, rule))
+        self._apps = told_apart(policy.rules)
         self._between: dict[tuple[Groups, Groups], Policy] = {}
         self._known: dict[object, Decided] = {}
 
     def decided(self, flow: Observed, side: Side) -> Decided:
         """Return what the rules say about the flow at that side."""
         source, target = self._ends(side)
+        app = flow.app if self._apps else None
         what = (flow.number, flow.port or 0, flow.version, side.direction)
-        key = (source, target, what)
+        key = (source, target, what, app)
         found = self._known.get(key)
         if found is None:
-            each = (self._decide(*ends, what) for ends in product(source, target))
-            found = self._strictest(list(each))
+            apps = self._apps if app is None and self._apps else (app,)
+            found = _any_of(
+                [self._of_holders(source, target, (*what, one)) for one in apps]
+            )
             self._known[key] = found
         return found
+
+    def _of_holders(self, source: _Each, target: _Each, what: _What) -> Decided:
+        each = (self._decide(*ends, what) for ends in product(source, target))
+        return self._strictest(list(each))
 
     def cast(self, address: Address) -> str | None:
         """Return `multicast` or `broadcast` for an address of many; None for a single host's."""
         return cast_of(address, self.subnets)
 
     def unknown(self, side: Side) -> str:
-        """Return why several rules may decide; empty where only one may."""
+        """Return why several rules may decide."""
         for end, groups in zip(
             (side.source, side.target), self._ends(side), strict=True
         ):
@@ -106,7 +118,7 @@ class Replay:
                 if end.name in self.attached:
                     return f"{end.shown} has another address by now"
                 return f"{end.shown} has gone, and its labels are not known"
-        return ""
+        return "its application was not recorded"
 
     def known_as(self, flow: Observed) -> set[tuple[End, End]]:
         """Return source and target as the judging ends know them; several pairs where one forwards."""
@@ -197,9 +209,7 @@ class Replay:
         rules = (min(one, key=leniency) for one in product(*(d.rules for d in each)))
         return Decided(tuple(dict.fromkeys(rules)), None)
 
-    def _decide(
-        self, source: Groups, target: Groups, what: tuple[int, int, int, Direction]
-    ) -> Decided:
+    def _decide(self, source: Groups, target: Groups, what: _What) -> Decided:
         def sure(rule: Rule | None) -> bool:
             return rule is None or (
                 rule.source in source.sure and rule.target in target.sure
@@ -214,7 +224,9 @@ class Replay:
             at = policy.rules.index(rule)
             policy = replace(policy, rules=policy.rules[at + 1 :])
             rules.append(explain(policy, sources, targets, *what).rule)
-        return Decided(tuple(rules), staged)
+        app = what[-1]
+        decided = tuple(with_action_for(rule, app) for rule in rules)
+        return Decided(decided, with_action_for(staged, app))
 
     def _of_both(self, source: Groups, target: Groups) -> Policy:
         """Return the policy reduced to the rules between these groups, in their order."""
@@ -230,6 +242,13 @@ class Replay:
             found = replace(self.policy, rules=tuple(rule for _, rule in numbered))
             self._between[source, target] = found
         return found
+
+
+def _any_of(found: list[Decided]) -> Decided:
+    """Return what the rules may say, where it is not known which of these holds."""
+    staged = {one.staged and one.staged.id: one.staged for one in found}
+    rules = dict.fromkeys(rule for one in found for rule in one.rules)
+    return Decided(tuple(rules), staged.popitem()[1] if len(staged) == 1 else None)
 
 
 def _by_length(policy: Policy) -> dict[tuple[int, int], dict[int, set[str]]]:

@@ -83,7 +83,7 @@ def simulate(
     found = Simulation()
     cases: dict[object, Case] = {}
     for flow in flows:
-        key = (flow.source, flow.target, flow.protocol, flow.port, flow.sides)
+        key = (flow.source, flow.target, flow.protocol, flow.port, flow.sides, flow.app)
         case = cases.get(key)
         if case is None:
             was, now = old.decision(flow), new.decision(flow)

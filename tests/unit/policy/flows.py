@@ -46,6 +46,7 @@ def seen(
     flows: int = 1,
     last: float = 1000.0,
     passed: bool = True,
+    app: str | None = None,
     sides: tuple[Direction, ...] = SIDES,
 ) -> Observed:
     ends = end(source), end(target)
@@ -59,6 +60,7 @@ def seen(
         answer=answer,
         flows=flows,
         last=last,
+        app=app,
     )
 
 
@@ -67,12 +69,17 @@ services = st.sampled_from(
     [("tcp", 80), ("tcp", 81), ("tcp", 82), ("tcp", 40000), ("udp", 53), ("icmp", 8)]
 )
 observations = st.builds(
-    lambda source, target, service, answer, flows: seen(
-        source, target, service[1], protocol=service[0], answer=answer, flows=flows
+    lambda source, target, service, answer, flows, app: seen(
+        *(source, target, service[1]),
+        protocol=service[0],
+        answer=answer,
+        flows=flows,
+        app=app,
     ),
     whos,
     whos,
     services,
     st.sampled_from(Answer),
     st.integers(1, 3),
+    st.sampled_from(["TLS", "SSH", "unknown"]),
 )

@@ -97,13 +97,38 @@ rules = st.tuples(
     st.sampled_from([None, None, *Direction]),
     st.sampled_from([False, False, True]),
 )
+APPS = [None, "SSH", "unknown"]
+"""Applications of flows; None: not known."""
+KINDS = ["TLS", "DoT", "SSH", "HTTP", "unknown"]
+"""All that rules tell apart, and one that no rule names."""
+for_apps = st.tuples(
+    st.sampled_from([("TLS",), ("SSH", "DoT")]),
+    st.sampled_from([None, Action.ALLOW, Action.DENY]),
+)
+
+
+def with_applications(draw, rule: Rule) -> Rule:
+    """The rule, or one for applications where its protocols have some."""
+    if any(spec.proto not in {"tcp", "udp", "any"} for spec in rule.ports):
+        return rule
+    apps, unknown = draw(st.just(((), None)) | for_apps)
+    return replace(rule, apps=apps, app_unknown=unknown)
 
 
 @st.composite
-def policies(draw) -> Policy:
+def policies(draw, *, apps: bool = False) -> Policy:
+    """A policy; with `apps` some rules are for applications."""
     kinds = draw(st.tuples(groups, groups, groups, groups))
     bodies = draw(st.lists(rules, max_size=8))
     ids = draw(st.permutations(range(1, len(bodies) + 1)))
+    made = _policy(kinds, bodies, ids)
+    if not apps:
+        return made
+    rules_for_apps = [with_applications(draw, rule) for rule in made.rules]
+    return replace(made, rules=tuple(rules_for_apps))
+
+
+def _policy(kinds, bodies, ids) -> Policy:
     return Policy(
         groups={f"g{n}": Group(f"g{n}", **body) for n, body in enumerate(kinds)}
         | {name: BUILT_IN[name] for name in {body[1] for body in bodies} & {*BUILT_IN}},

@@ -33,7 +33,7 @@ def as_declared(policy, load):
     return replace(policy, rules=tuple(rules))
 
 
-def written(policy, attached, each, end, local, peer, proto, dport):
+def written(policy, attached, each, end, local, peer, proto, dport, app=None):
     """What decides at one workload's end, `egress` of what it opens: its rule, and a staged one before it. `policy`
     knows the workloads' subnets."""
     here = groups_at(policy, local, [each])
@@ -44,13 +44,17 @@ def written(policy, attached, each, end, local, peer, proto, dport):
         there = groups_at(policy, peer, [one] if one else [])
         source, target = (here, there) if end is Direction.EGRESS else (there, here)
         meant = as_declared(policy, one if end is Direction.EGRESS else each)
-        found.append(explain(meant, source, target, proto, dport, local.version, end))
+        what = (proto, dport, local.version, end, app)
+        found.append(explain(meant, source, target, *what))
     order = [rule.id for rule in policy.rules]
 
     def place(rule):
         return order.index(rule.id) if rule else len(order)
 
-    denied = [one for one in found if one.rule and one.rule.action is not Action.ALLOW]
+    def action(rule):
+        return (app == "unknown" and rule.app_unknown) or rule.action
+
+    denied = [one for one in found if one.rule and action(one.rule) is not Action.ALLOW]
     silent = [one for one in found if one.rule is None]
     return min(
         denied or silent or found, key=lambda one: (place(one.rule), place(one.staged))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 
+PORTS = "tcp/5432, tcp/80 apps PostgreSQL"
+
 
 def test_each_rule_has_a_row_and_the_default_the_last(agent, segctl):
     lines = segctl("policy", "hits").stdout.splitlines()
     rows = [[cell.strip() for cell in line.split("  ") if cell] for line in lines]
     assert rows[0][:5] == ["RULE", "ACTION", "FROM → TO", "PORTS", "HITS"]
-    assert rows[1][:5] == ["7", "allow", "web → db at egress", "tcp/5432, tcp/80", "12"]
+    assert rows[1][:5] == ["7", "allow", "web → db at egress", PORTS, "12"]
     assert rows[2][:6] == ["8", "would deny (disabled)", "any → db", "any", "0", "-"]
     assert rows[3][:5] == ["-", "by mode", "no rule", "-", "3"]
 

@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from tests.unit.fake_agent import ANSWER
+
 ASK = ("policy", "test", "--from", "client", "--to", "web", "--port", "tcp/81")
 
 
@@ -39,3 +41,55 @@ def test_json_is_the_agents_answer_alone(agent, segctl):
 def test_without_an_attached_end_it_says_so(agent, segctl):
     agent.changes = {"ends": [], "opens": True, "shared": []}
     assert "neither end is attached" in segctl(*ASK).stdout
+
+
+def test_an_application_is_handed_on(agent, segctl):
+    done = segctl(*ASK, "--app", "TLS")
+    assert "client → web tcp/81 TLS is denied" in done.stdout
+    assert agent.asked[0][2]["app"] == "TLS"
+
+
+BY_APP = {
+    "opens": None,
+    "by_app": [
+        {"apps": ["TLS", "DoT"], "opens": True, "rules": [7, 7], "reasons": [None] * 2},
+        {
+            "apps": ["unknown"],
+            "opens": True,
+            "rules": [8, None],
+            "reasons": [None, "default_deny"],
+        },
+        {
+            "apps": ["any other"],
+            "opens": False,
+            "rules": [None],
+            "reasons": ["default_deny"],
+        },
+    ],
+}
+
+
+def test_what_depends_on_the_application_is_told_for_each(agent, segctl):
+    agent.changes = BY_APP
+    lines = [line.split("  ") for line in segctl(*ASK).stdout.splitlines()]
+    rows = [[cell.strip() for cell in line if cell] for line in lines]
+    assert rows[0][0].startswith("client → web tcp/81 depends on the application (")
+    at = rows.index(["APPLICATION", "VERDICT", "BY"])
+    assert rows[at + 1 : at + 4] == [
+        ["TLS, DoT", "passes", "rule 7"],
+        ["unknown", "passes, recorded as default_deny", "rule 8, no rule"],
+        ["any other", "is denied", "no rule"],
+    ]
+
+
+@pytest.mark.parametrize("expect", ["allow", "deny"])
+def test_what_depends_is_never_as_expected(agent, segctl, expect):
+    agent.changes = BY_APP
+    assert segctl(*ASK, "--expect", expect).exit_code == 1
+
+
+def test_a_rule_that_waits_says_so(agent, segctl):
+    agent.changes = {"ends": [{**ANSWER["ends"][0], "needs_app": True}]}
+    out = segctl(*ASK).stdout
+    assert "ingress at web, protect: a rule waits for the application" in out
+    assert "it decides, if it is for the application" in out

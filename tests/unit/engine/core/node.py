@@ -73,10 +73,10 @@ class Node:
         assert self.delta(pack_members(after.node, moved, [])) == 0
 
     def ask(
-        self, port_id, direction, local, peer, proto, dport, segment
+        self, port_id, direction, local, peer, proto, dport, segment, app=0
     ) -> tuple[int, int]:
         """The ids of the rule that decides, and of the staged one that would; 0: none."""
-        found = self.find(port_id, direction, local, peer, proto, dport, segment)
+        found = self.find(port_id, direction, local, peer, proto, dport, segment, app)
         return tuple(rule.id if rule else 0 for rule in (found.rule, found.staged))
 
     def find(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pyctl.engine._binding import sizeof
 from pyctl.engine.node_records import pack_members, pack_node
+from pyctl.model import apps
 from pyctl.model.flow import Answer
 from pyctl.model.policy import (
     Action,
@@ -34,11 +35,15 @@ from tests import packets
 from tests.unit.engine.core.harness import EGRESS, INGRESS, PORT
 from tests.unit.engine.core.node import ALL, Node, head
 from tests.unit.engine.core.wire import SERVICE, Connection, udp
-from tests.unit.policy.worlds import FLOWS, PLACES, joins, policies, steps
+from tests.unit.policy.worlds import APPS, FLOWS, KINDS, PLACES, joins, policies, steps
 from tests.unit.policy.written import numbers, written
 
 EINVAL, ENOMEM = 22, 12
 ENDS = {EGRESS: Direction.EGRESS, INGRESS: Direction.INGRESS}
+FLOWS_WITH_APPS = [
+    (*flow, app) for flow in FLOWS for app in (APPS if flow[0] in {6, 17} else [None])
+]
+NUMBERS = {None: 0, **apps.NUMBERS, apps.UNKNOWN_NAME: apps.UNKNOWN}
 CASTS = {ip for ip in PLACES if cast_of(ip, [ip_address(packets.subnet_broadcast_ip4)])}
 
 
@@ -52,12 +57,12 @@ def questions(attached):
                     for direction in (
                         (INGRESS,) if local in CASTS else (EGRESS, INGRESS)
                     ):
-                        for flow in FLOWS:
+                        for flow in FLOWS_WITH_APPS:
                             yield each, port.port_id, direction, local, peer, *flow
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-@given(policies(), steps)
+@given(policies(apps=True), steps)
 def test_after_any_row_of_changes_it_decides_as_written(core_module, policy, row):
     """And a port that a change is not said to concern is judged as it was before, as far as its traffic is
     its own: what else it may send or get ends at the source check, or at nobody."""
@@ -80,8 +85,10 @@ def test_after_any_row_of_changes_it_decides_as_written(core_module, policy, row
         known = with_subnets(compiler.written, loads)
         for each, port_id, *flow in questions(loads):
             segment = after.ports[port_id].segment
-            found = node.ask(port_id, *flow, segment)
-            assert found == fresh.ask(port_id, *flow, segment)
+            *of, app = flow
+            asked = (port_id, *of, segment, NUMBERS[app])
+            found = node.ask(*asked)
+            assert found == fresh.ask(*asked)
             assert found == numbers(
                 written(known, loads, each, ENDS[flow[0]], *flow[1:])
             )
@@ -97,7 +104,7 @@ def test_after_any_row_of_changes_it_decides_as_written(core_module, policy, row
     fresh.core.close()
 
 
-def recorded(names, port_id, direction, local, peer, proto, dport):
+def recorded(names, port_id, direction, local, peer, proto, dport, app):
     """As a session of the port is told, and the one side at which it was judged."""
     out = direction == EGRESS
     way = ENDS[direction]
@@ -106,11 +113,14 @@ def recorded(names, port_id, direction, local, peer, proto, dport):
     ends = End(source, told[0]), End(target, told[1])
     side = Side(way, *ends)
     what = (protocol_name(proto), dport, (side,), True, Answer.DATA, 1, 0.0)
-    return Observed(*ends, *what), side
+    return Observed(*ends, *what, app), side
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
-@given(policies(), st.lists(st.tuples(joins(), st.booleans()), min_size=2, max_size=5))
+@given(
+    policies(apps=True),
+    st.lists(st.tuples(joins(), st.booleans()), min_size=2, max_size=5),
+)
 def test_what_was_recorded_is_replayed_as_the_core_judged_it(
     core_module, policy, joined
 ):
@@ -128,8 +138,18 @@ def test_what_was_recorded_is_replayed_as_the_core_judged_it(
         if each.any_source or mine:
             flow = (port_id, direction, local, *rest)
             found = replay.decided(*recorded(names, *flow))
+            segment, app = compiled.ports[port_id].segment, rest[-1]
+            if app is None:
+                # Not recorded: it may be any of them.
+                staged = found.staged.id if found.staged else 0
+                assert staged in {0, node.ask(*flow[:-1], segment)[1]}
+                rules = {one.id if one else 0 for one in found.rules}
+                assert rules == {
+                    node.ask(*flow[:-1], segment, NUMBERS[kind])[0] for kind in KINDS
+                }
+                continue
             rules = tuple(one.id if one else 0 for one in (*found.rules, found.staged))
-            assert node.ask(*flow, compiled.ports[port_id].segment) == rules
+            assert node.ask(*flow[:-1], segment, NUMBERS[app]) == rules
     node.core.close()
 
 

@@ -7,6 +7,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
+from pyctl.model.apps import app_bits
 from pyctl.model.policy import Action, Holder, NodeRule, PortMatch
 from pyctl.model.workload import Capabilities, Fail, Mode, OtherTraffic
 from pyctl.policy.compile.compiler import Compiler, port_pair
@@ -45,6 +46,12 @@ def test_rules_keep_their_order_and_those_disabled_are_none():
             *(4, 2, 0, (PortMatch(0),), Action.DENY), key=rule_key(POLICY.rules[2])
         ),
     )
+
+
+def test_a_rule_for_applications_is_for_those_that_they_contain_too():
+    text = "apiVersion: segctl/v1\nrules: [{id: 1, from: any, to: any, apps: [tls], app_unknown: deny, action: allow}]"
+    [rule] = Compiler(parse(text)).compile([]).node.rules
+    assert (rule.apps, rule.app_unknown) == (app_bits(["TLS"]), Action.DENY)
 
 
 def test_members_are_ports_and_the_addresses_by_which_they_are_known():

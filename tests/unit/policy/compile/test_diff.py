@@ -35,6 +35,7 @@ options: {{deny: reset}}
 rules:
   - {{id: 2, from: any, to: any, action: deny, enabled: false}}
   - {{id: 3, from: a, to: c, ports: [icmp, udp/53], action: reject, stage: true}}
+  - {{id: 4, from: a, to: c, apps: [tls, SSH], app_unknown: deny, direction: egress, action: allow}}
 """
     assert changes(parse(OLD), parse(new)) == [
         "group a: name a → name a* and image i and runtime docker and namespace n",
@@ -44,6 +45,7 @@ rules:
         "option deny: drop → reset",
         "rule 2: deny any → any any → deny any → any any (disabled)",
         "rule 3 is new: reject a → c icmp, udp/53 (staged)",
+        "rule 4 is new: allow a → c any apps TLS, SSH (unknown: deny) at egress",
         "rule 1 is gone: allow a → b tcp/80",
     ]
 

@@ -13,6 +13,8 @@ groups: {web: {selector: {name: web}}, db: {selector: {name: db}}}
 rules: [{id: 1, from: web, to: db, ports: [tcp/80, udp/53], action: deny}]
 """
 
+WORDS = ("allow", "deny")
+
 
 def key(text: str = TEXT) -> int:
     return rule_key(parse(text).rules[0])
@@ -44,10 +46,19 @@ def test_it_keeps_its_key(change):
         ("to: db", "to: web"),
         ("tcp/80", "tcp/81"),
         ("tcp/80, ", ""),
+        ("action: deny", "action: deny, apps: [TLS]"),
     ],
 )
 def test_it_is_another(change):
     assert key(TEXT.replace(*change)) != key()
+
+
+def test_applications_are_a_part_of_what_it_says_and_their_order_is_none():
+    one = TEXT.replace("deny", "deny, apps: [TLS, HTTP]")
+    assert key(one) == key(TEXT.replace("deny", "deny, apps: [http, tls]"))
+    assert key(one) != key(TEXT.replace("deny", "deny, apps: [TLS]"))
+    unknown = [one.replace("apps:", f"app_unknown: {it}, apps:") for it in WORDS]
+    assert len({key(one), *map(key, unknown)}) == 3
 
 
 def test_keys_are_the_same_on_every_day_and_fit_a_signed_column():

@@ -128,7 +128,7 @@ def test_every_error_is_told_in_one_go():
         modes={"nobody": "protect", "far": "tough"},
         options={"deny": "maybe"},
         rules=[
-            rule(to="nobody", apps=["SSH"]),
+            rule(to="nobody", apps=["SSH", "SHH", 5], app_unknown="reject"),
             rule(
                 ports=["tcp/0", "tcp/9-8", "tcp/70000", "dccp", 80, "icmp/256"],
                 enabled="yes",
@@ -154,7 +154,9 @@ def test_every_error_is_told_in_one_go():
         "groups.bad.cidrs[4]",
         "modes.nobody",
         "modes.far",
-        "rules[0].apps",
+        "rules[0].apps[1]",
+        "rules[0].apps[2]",
+        "rules[0].app_unknown",
         "rules[0].to",
         "rules[1].ports[0]",
         "rules[1].ports[1]",
@@ -177,15 +179,66 @@ def test_every_error_is_told_in_one_go():
     ]
 
 
-@pytest.mark.parametrize("key", ["apps", "fqdns"])
-def test_what_is_not_enforced_yet_is_refused_by_name(key):
-    parts = {
-        "apps": {"rules": [rule(apps=["SSH"])]},
-        "fqdns": {"groups": {"far": {"fqdns": ["*.example.org"]}}},
-    }[key]
-    (line,) = errors_of(policy(**parts))
-    assert key in line
+def test_what_is_not_enforced_yet_is_refused_by_name():
+    (line,) = errors_of(policy(groups={"far": {"fqdns": ["*.example.org"]}}))
+    assert "fqdns" in line
     assert "not supported by this version" in line
+
+
+@pytest.mark.parametrize("unknown", [None, Action.ALLOW, Action.DENY])
+def test_a_rule_may_be_for_applications_whose_names_are_written_in_any_case(unknown):
+    said = {"app_unknown": str(unknown)} if unknown else {}
+    text = policy(rules=[rule(apps=["postgresql", "TLS", "PostgreSQL"], **said)])
+    [found] = parse(text).rules
+    assert (found.apps, found.app_unknown) == (("PostgreSQL", "TLS"), unknown)
+    [without] = parse(policy(rules=[rule()])).rules
+    assert (without.apps, without.app_unknown) == ((), None)
+
+
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [
+        (
+            {"apps": ["Postgres"]},
+            "rules[0].apps[0]: 'Postgres' is no application; the nearest is PostgreSQL",
+        ),
+        (
+            {"apps": ["https", 443]},
+            "rules[0].apps[0]: 'https' is no application; the nearest is TLS",
+        ),
+        (
+            {"apps": ["gopher"]},
+            "rules[0].apps[0]: 'gopher' is no application; there are HTTP, HTTP2, gRPC, ",
+        ),
+        ({"apps": ["unknown"]}, "rules[0].apps[0]: 'unknown' is no application; "),
+        (
+            {"apps": []},
+            "rules[0].apps: must be a list with an element, not []",
+        ),
+        (
+            {"apps": "TLS"},
+            "rules[0].apps: must be a list with an element, not 'TLS'",
+        ),
+        (
+            {"apps": ["TLS"], "app_unknown": "reject"},
+            "rules[0].app_unknown: must be one of allow, deny, not 'reject'",
+        ),
+        (
+            {"app_unknown": "deny"},
+            "rules[0].app_unknown: is for a rule with apps",
+        ),
+        (
+            {"apps": ["TLS"], "ports": ["tcp/443", "icmp"]},
+            "rules[0].ports: icmp carries no application: with apps, tcp, udp, any",
+        ),
+        (
+            {"apps": ["TLS"], "ports": ["sctp/443"]},
+            "rules[0].ports: sctp/443 carries no application: with apps, tcp, udp, any",
+        ),
+    ],
+)
+def test_what_a_rule_says_wrongly_of_applications_is_told(said, error):
+    assert errors_of(policy(rules=[rule(**said)]))[0].startswith(error)
 
 
 def test_a_rule_for_a_broken_group_is_not_blamed():

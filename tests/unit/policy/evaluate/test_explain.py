@@ -111,3 +111,50 @@ def test_an_address_is_any_of_those_that_have_it():
         {"any", "far", "db"},
     )
     assert groups_of_each(POLICY, address, []) == ({"any", "far"},)
+
+
+FOR_APPS = parse("""
+apiVersion: segctl/v1
+rules:
+  - {id: 1, from: any, to: any, action: deny, apps: [SSH], stage: true}
+  - {id: 2, from: any, to: any, action: allow, apps: [TLS], app_unknown: deny}
+  - {id: 3, from: any, to: any, ports: [tcp], action: reject}
+""")
+
+
+@pytest.mark.parametrize(
+    ("app", "rule", "says", "staged", "needs", "reasons"),
+    [
+        (None, 2, "allow", None, True, ["it is staged: it would deny SSH"]),
+        ("TLS", 2, "allow", None, False, ["its applications are SSH"]),
+        ("unknown", 2, "deny", None, False, ["its applications are SSH"]),
+        (
+            *("SSH", 3, "deny", 1, False),
+            ["it is staged: it would deny", "its applications are TLS"],
+        ),
+    ],
+)
+def test_rules_for_applications_wait_and_then_match_theirs_alone(
+    app, rule, says, staged, needs, reasons
+):
+    anybody = {"any"}
+    found = explain(FOR_APPS, anybody, anybody, 6, 80, 4, EGRESS, app)
+    assert found.rule is not None
+    assert (found.rule.id, found.says, found.needs_app) == (rule, says, needs)
+    assert (found.staged and found.staged.id) == staged
+    assert [why for _, why in found.passed_over] == reasons
+
+
+def test_a_packet_without_application_is_for_no_such_rule():
+    found = explain(FOR_APPS, {"any"}, {"any"}, 1, 8, 4, EGRESS)
+    assert (found.rule, found.needs_app) == (None, False)
+    assert found.passed_over[1][1] == "only tcp and udp have applications"
+
+
+def test_strictness_is_that_of_the_application():
+    ends = {"any"}, {"any"}
+    unknown = explain(FOR_APPS, *ends, 6, 80, 4, EGRESS, "unknown")
+    nothing = explain(FOR_APPS, *ends, 17, 80, 4, EGRESS, "SSH")
+    assert strictest([nothing, unknown]) is unknown
+    known = explain(FOR_APPS, *ends, 6, 80, 4, EGRESS, "TLS")
+    assert strictest([nothing, known]) is nothing

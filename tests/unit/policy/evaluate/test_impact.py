@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -94,8 +95,13 @@ def test_the_mode_of_an_end_has_its_say(mode):
     assert [turn.rule_id for turn in found] == ([shut[mode]] if mode in shut else [])
 
 
-@given(policies(), st.booleans(), st.sampled_from([80, 443]))
-def test_it_is_what_the_policy_answers_when_asked(policy, passed, number):
+@given(
+    policies(apps=True),
+    *(st.booleans(), st.sampled_from([80, 443])),
+    st.sampled_from([None, "SSH", "unknown"]),
+)
+def test_it_is_what_the_policy_answers_when_asked(policy, passed, number, app):
+    """Of a flow whose application is not known it will not become known: it is under way."""
     loads = [
         workload("w0", port(1, f"{packets.pod_one_ip4}/24"), labels={"app": "a"}),
         workload("w1", port(2, f"{packets.pod_two_ip4}/24")),
@@ -105,10 +111,10 @@ def test_it_is_what_the_policy_answers_when_asked(policy, passed, number):
         for target in ends:
             if source == target:
                 continue
-            answer = ask(policy, loads, source.address, target.address, f"tcp/{number}")
-            found = verdict_changes(
-                policy, loads, [flow(source, target, number, passed=passed)]
-            )
+            addresses = source.address, target.address
+            answer = ask(policy, loads, *addresses, f"tcp/{number}", app or "unknown")
+            one = replace(flow(source, target, number, passed=passed), app=app)
+            found = verdict_changes(policy, loads, [one])
             assert [turn.opens for turn in found] == (
                 [] if answer.opens is passed else [answer.opens]
             )

@@ -121,3 +121,23 @@ def test_an_end_that_never_saw_it_is_asked_too():
 def test_a_mode_can_be_tried_on_all():
     decision = Judge(policy(GATE_TO_DB), LOADS, Mode.MONITOR).decision(THROUGH)
     assert (decision.verdict, decision.passes) == ("violation", True)
+
+
+@pytest.mark.parametrize(
+    ("app", "verdict", "rule", "why"),
+    [
+        ("TLS", "allow", 3, ""),
+        ("unknown", "deny", 3, ""),
+        ("SSH", "deny", None, ""),
+        (None, None, None, "its application was not recorded"),
+    ],
+)
+def test_a_flow_is_judged_by_the_application_that_it_had(app, verdict, rule, why):
+    rules = (f"{WEB_TO_DB}, apps: [TLS], app_unknown: deny", WEB_TO_GATE)
+    decision = Judge(policy(*rules), LOADS).decision(replace(THROUGH, app=app))
+    assert (decision.verdict, decision.rule_id, decision.why) == (verdict, rule, why)
+
+
+def test_an_application_that_was_not_recorded_matters_only_where_rules_differ_by_it():
+    rules = (f"{WEB_TO_DB}, apps: [TLS]", "id: 9, from: any, to: any, action: allow")
+    assert Judge(policy(*rules), LOADS).decision(THROUGH).verdict == "allow"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -190,3 +191,72 @@ def test_an_address_of_one_link_is_its_workloads_and_asked_with_its_interface_or
         assert by(answer) == [2, 2]
     answer = ask(POLICY, [WEB, db], "web", "db", "tcp/5432")
     assert str(answer.target.address) == packets.pod_two_ip6
+
+
+FOR_APPS = parse("""
+apiVersion: segctl/v1
+groups: {db: {selector: {name: "db*"}}}
+rules:
+  - {id: 1, from: any, to: db, ports: [tcp/5432], apps: [PostgreSQL], app_unknown: allow, action: allow}
+  - {id: 2, from: any, to: db, ports: [tcp/5432], apps: [TLS], action: reject}
+  - {id: 3, from: any, to: db, ports: [udp], apps: [TLS], action: allow}
+  - {id: 4, from: any, to: db, ports: [udp], action: allow}
+""")
+
+
+@pytest.mark.parametrize(
+    ("app", "opens", "rule"),
+    [
+        ("postgresql", True, 1),
+        ("Unknown", True, 1),
+        ("DoT", False, 2),
+        ("SSH", False, None),
+    ],
+)
+def test_an_application_may_be_named(app, opens, rule):
+    answer = ask(FOR_APPS, ALL, "web", "db", "tcp/5432", app)
+    assert (answer.opens, answer.by_app) == (opens, ())
+    assert by(answer) == [rule, rule]
+    assert answer.asked[0].rejects is (rule == 2)
+
+
+def test_without_one_it_is_told_what_each_gives():
+    answer = ask(FOR_APPS, ALL, "web", "db", "tcp/5432")
+    assert answer.opens is None
+    assert by(answer) == [1, 1]
+    assert all(end.explanation.needs_app for end in answer.asked)
+    told = [(one.apps, one.opens, one.rules, one.reasons) for one in answer.by_app]
+    assert told == [
+        (("TLS", "DoT"), False, (2,), ("policy_deny",)),
+        (("PostgreSQL", "unknown"), True, (1, 1), (None, None)),
+        (("any other",), False, (None,), ("default_deny",)),
+    ]
+
+
+def test_where_all_come_to_the_same_the_verdict_is_known():
+    answer = ask(FOR_APPS, ALL, "web", "db", "udp/53")
+    assert answer.opens
+    assert {rule for one in answer.by_app for rule in one.rules} == {3, 4}
+    loose = [replace(load, attach_mode=Mode.MONITOR) for load in ALL]
+    answer = ask(FOR_APPS, loose, "web", "db", "tcp/5432")
+    assert answer.opens
+    assert answer.by_app[-1].reasons == ("default_deny", "default_deny")
+
+
+def test_what_no_rule_for_applications_is_asked_about_depends_on_none():
+    answer = ask(FOR_APPS, ALL, "web", "db", "tcp/80")
+    assert (answer.opens, answer.by_app) == (False, ())
+    assert not ask(FOR_APPS, ALL, "web", "db", "icmp").by_app
+
+
+@pytest.mark.parametrize(
+    ("asked", "app", "error"),
+    [
+        ("icmp", "TLS", "icmp carries no application"),
+        ("sctp/80", "unknown", "sctp/80 carries no application"),
+        ("tcp/80", "mysq", "'mysq' is no application; the nearest is MySQL"),
+    ],
+)
+def test_an_application_that_cannot_be_is_told(asked, app, error):
+    with pytest.raises(UsageError, match=re.escape(error)):
+        ask(FOR_APPS, ALL, "web", "db", asked, app)

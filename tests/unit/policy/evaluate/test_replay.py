@@ -19,7 +19,7 @@ from tests.unit.policy.flows import LOADS, at, observations, seen
 from tests.unit.policy.worlds import policies
 
 
-@given(policies(), st.lists(observations, max_size=6))
+@given(policies(apps=True), st.lists(observations, max_size=6))
 def test_the_rule_that_decides_is_the_one_that_explain_finds(policy, flows):
     replay = Replay(policy, LOADS)
     attached = {load.name: load for load in LOADS}
@@ -37,13 +37,22 @@ def test_the_rule_that_decides_is_the_one_that_explain_finds(policy, flows):
                 flow.port,
                 flow.version,
                 side.direction,
+                flow.app,
             )
-            assert replay.decided(flow, side) == Decided(
-                (expected.rule,), expected.staged
-            )
+            assert replay.decided(flow, side) == decided(expected)
 
 
-@given(policies(), st.lists(observations, max_size=6))
+def decided(found) -> Decided:
+    """The rules that were found, with their actions for the flow's application."""
+
+    def of(rule):
+        said = rule and rule.app_unknown
+        return replace(rule, action=said) if said and found.app == "unknown" else rule
+
+    return Decided((of(found.rule),), of(found.staged))
+
+
+@given(policies(apps=True), st.lists(observations, max_size=6))
 def test_where_two_have_an_address_it_is_the_strictest_that_explain_finds(
     policy, flows
 ):
@@ -65,12 +74,11 @@ def test_where_two_have_an_address_it_is_the_strictest_that_explain_finds(
             expected = strictest(
                 explain(
                     *(policy, source, target, flow.number, flow.port, flow.version),
-                    side.direction,
+                    *(side.direction, flow.app),
                 )
                 for source, target in product(*each)
             )
-            found = Decided((expected.rule,), expected.staged)
-            assert replay.decided(flow, side) == found
+            assert replay.decided(flow, side) == decided(expected)
 
 
 POLICY = parse("""
@@ -96,3 +104,25 @@ def test_of_one_that_has_gone_several_rules_may_decide():
     found = replay.decided(flow, sides[0]).rules
     assert [rule.id if rule else None for rule in found] == [2, 3]
     assert names_of(replay.known_as(flow)) == {"gone-1", "app"}
+
+
+FOR_APPS = parse("""
+apiVersion: segctl/v1
+rules:
+  - {id: 1, from: any, to: any, action: allow, apps: [TLS], app_unknown: deny}
+  - {id: 2, from: any, to: any, action: reject, apps: [SSH], stage: true}
+  - {id: 3, from: any, to: any, action: allow, apps: [SSH]}
+""")
+
+
+def test_of_an_application_that_was_not_recorded_each_rule_that_it_may_meet_may_decide():
+    flow = seen("web-1", "app")
+    replay = Replay(FOR_APPS, LOADS)
+    [side, _] = flow.sides
+    found = replay.decided(flow, side)
+    said = [(rule.id, str(rule.action)) if rule else None for rule in found.rules]
+    assert said == [(1, "allow"), (3, "allow"), None, (1, "deny")]
+    assert found.staged is None
+    assert replay.unknown(side) == "its application was not recorded"
+    known = replay.decided(replace(flow, app="SSH"), side)
+    assert known == Decided((FOR_APPS.rules[2],), FOR_APPS.rules[1])
