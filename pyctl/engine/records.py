@@ -15,7 +15,8 @@ from typing import Any
 from pyctl.abi import REASONS, layout
 from pyctl.engine._binding import constant, ffi, lib, pack_array, sizeof
 from pyctl.errors import SegctlError
-from pyctl.model.flow import Answer
+from pyctl.model.apps import app_name
+from pyctl.model.flow import Answer, Look
 from pyctl.model.policy import Action, Direction, PortPolicy, PortRule
 from pyctl.model.workload import Mode
 
@@ -45,6 +46,12 @@ ANSWERS = {
     constant("SG_ANSWERED_OPEN"): Answer.OPEN,
     constant("SG_ANSWERED_DATA"): Answer.DATA,
 }
+LOOKS = {
+    constant("SG_LOOK_NONE"): Look.NONE,
+    constant("SG_LOOK_PENDING"): Look.PENDING,
+    constant("SG_LOOK_DECIDED"): Look.DECIDED,
+    constant("SG_LOOK_OVER"): Look.OVER,
+}
 WIRE = {
     name: layout(ffi, name)
     for name in (
@@ -57,6 +64,7 @@ HIT_DEFAULT = constant("SG_HIT_DEFAULT")
 _DIRECTION_OF = {number: direction for direction, number in DIRECTIONS.items()}
 _ACTION_OF = {ACTIONS[action]: action for action in (Action.ALLOW, Action.DENY)}
 _DROP = constant("SG_EVENT_DROP")
+_GUESS = constant("SG_APP_GUESS")
 EVENT_BYTES = sizeof("sg_event")
 _EVENT_PORT = ffi.offsetof("struct sg_event", "port_id")
 _POLICY_BYTES = sizeof("sg_policy")
@@ -94,6 +102,11 @@ class EngineFlow:
     """How many of `packets` the kernel carried, both directions."""
     kernel_bytes: int = 0
     answer: Answer = Answer.NONE
+    app: str | None = None
+    """The application by its name in model.apps, `unknown` for one that is none of these. None: not known, or
+    nobody looked."""
+    app_guessed: bool = False
+    """One side's bytes look like `app`; it is not certain."""
     flows: int = 1
     """How many ended flows this is the sum of."""
 
@@ -119,6 +132,7 @@ class Session(EngineFlow):
     """The connection was open before the engine saw it."""
     generation: int
     timeout_ns: int
+    look: Look = Look.NONE
     ended: bool = False
     """The session is over and its flow_end was sent; only its record lingers."""
     keys: tuple[int, ...] = ()
@@ -269,6 +283,7 @@ def sessions(blob: bytes) -> list[Session]:
             timeout_ns=raw.timeout_ns,
             packets=(raw.packets[0], raw.packets[1]),
             bytes=(raw.bytes[0], raw.bytes[1]),
+            look=LOOKS[raw.look],
             ended=bool(raw.ended),
             keys=tuple(key for key in (raw.keys.rule, raw.keys.staged) if key),
             **_flow(raw),
@@ -293,6 +308,8 @@ def _flow(raw: Any) -> dict[str, Any]:
         "kernel_packets": raw.kernel_packets,
         "kernel_bytes": raw.kernel_bytes,
         "answer": ANSWERS[raw.answer],
+        "app": app_name(raw.app),
+        "app_guessed": raw.proof == _GUESS,
     }
 
 

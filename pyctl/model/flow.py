@@ -1,4 +1,4 @@
-"""What every report of a flow uses: its answer, and how its ends are written."""
+"""What every report of a flow uses: its answer, how far its payload was looked at, how its ends are written."""
 
 from __future__ import annotations
 
@@ -16,6 +16,24 @@ class Answer(StrEnum):
     OPEN = "open"
     """A TCP connection, over which nothing was sent."""
     DATA = "data"
+
+
+class Look(StrEnum):
+    """How far the engine has looked at a flow's payload. PENDING and DECIDED are why the flow is not in the kernel."""
+
+    NONE = "none"
+    """No rule asks for its application."""
+    PENDING = "pending"
+    """Its payload is held until its application is known."""
+    DECIDED = "decided"
+    """Its application is known; bytes that were looked at are not acknowledged yet."""
+    OVER = "over"
+    """As if no rule had asked."""
+
+
+def shown_app(app: str | None, *, guessed: bool) -> str | None:
+    """Return the application as people read it: a guess has a question mark behind it."""
+    return f"{app}?" if app and guessed else app
 
 
 def endpoint(address: str, protocol: str, port: int | None) -> str:

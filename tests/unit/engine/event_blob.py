@@ -13,8 +13,10 @@ from pyctl.engine.records import (
     constant,
     pack_array,
 )
+from pyctl.model.apps import NUMBERS, UNKNOWN
 
 _KIND = {name: number for number, name in KINDS.items()}
+_APP = {None: 0, **NUMBERS, "unknown": UNKNOWN}
 _ANSWER = {answer: number for number, answer in ANSWERS.items()}
 
 
@@ -25,6 +27,12 @@ def packed(*events: EngineEvent) -> bytes:
 
 def _address(text: str) -> bytes:
     return ipaddress.ip_address(text).packed if text else b""
+
+
+def _proof(event: EngineEvent) -> int:
+    if event.app in NUMBERS:
+        return constant("SG_APP_GUESS" if event.app_guessed else "SG_APP_CERTAIN")
+    return constant("SG_APP_UNPROVEN")
 
 
 def _fields(event: EngineEvent) -> dict[str, object]:
@@ -53,5 +61,7 @@ def _fields(event: EngineEvent) -> dict[str, object]:
         "daddr": _address(event.destination),
         "violation": event.violation,
         "answer": _ANSWER[event.answer],
+        "app": _APP[event.app],
+        "proof": _proof(event),
         "flows": event.flows if event.flows > 1 else 0,
     }

@@ -7,8 +7,9 @@ from ipaddress import ip_network
 import pytest
 
 from pyctl.engine import records
-from pyctl.engine._binding import constant, pack_array, sizeof
+from pyctl.engine._binding import constant, ffi, pack_array, sizeof
 from pyctl.errors import SegctlError
+from pyctl.model.flow import Look
 from pyctl.model.policy import Action, Direction, PortPolicy, PortRule
 from pyctl.model.workload import Mode
 from tests import packets
@@ -92,6 +93,9 @@ def test_a_session_is_listed_with_names_instead_of_numbers():
                 "daddr": ip_network(packets.world_ip4).network_address.packed,
                 "sport": 40000,
                 "dport": 80,
+                "app": constant("SG_APP_REDIS"),
+                "proof": constant("SG_APP_GUESS"),
+                "look": constant("SG_LOOK_PENDING"),
             }
         ],
     )
@@ -104,6 +108,16 @@ def test_a_session_is_listed_with_names_instead_of_numbers():
     assert session.cached
     assert not session.midstream
     assert (session.packets, session.bytes) == ((3, 4), (300, 400))
+    assert (session.app, session.app_guessed) == ("Redis", True)
+    assert session.look is Look.PENDING
+
+
+def test_each_way_to_look_has_its_word():
+    told = {
+        name.removeprefix("SG_LOOK_").lower(): number
+        for name, number in ffi.typeof("enum sg_look").relements.items()
+    }
+    assert told == {look.value: number for number, look in records.LOOKS.items()}
 
 
 def test_an_event_names_its_kind_reason_and_addresses():
@@ -129,6 +143,8 @@ def test_an_event_names_its_kind_reason_and_addresses():
                 "back_packets": 2,
                 "bytes": 500,
                 "back_bytes": 200,
+                "app": constant("SG_APP_TLS"),
+                "proof": constant("SG_APP_CERTAIN"),
             },
             {"kind": 200, "reason": 60000},
         ],
@@ -140,6 +156,7 @@ def test_an_event_names_its_kind_reason_and_addresses():
     assert (event.created_ns, event.last_seen_ns, event.packets) == (70, 70, (3, 0))
     assert (end.created_ns, end.last_seen_ns, end.verdict) == (20, 70, Action.ALLOW)
     assert (end.packets, end.bytes) == ((3, 2), (300, 200))
+    assert (end.app, end.app_guessed, event.app) == ("TLS", False, None)
     assert (strange.kind, strange.reason, strange.source) == ("200", "60000", "")
 
 

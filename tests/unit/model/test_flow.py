@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pyctl.model.flow import endpoint
+from pyctl.model.flow import endpoint, shown_app
 from tests import packets
 
 
@@ -20,3 +20,9 @@ from tests import packets
 )
 def test_an_end_has_its_port_where_there_are_ports(address, protocol, port, written):
     assert endpoint(address, protocol, port) == written
+
+
+def test_a_guess_of_an_application_is_shown_as_one():
+    assert shown_app("Redis", guessed=True) == "Redis?"
+    assert shown_app("Redis", guessed=False) == "Redis"
+    assert shown_app(None, guessed=False) is None

@@ -19,8 +19,10 @@ static int is_foldable(const struct sg_event *event)
 /* All but counts, times and the initiator's port. */
 static int order(const struct sg_event *a, const struct sg_event *b)
 {
-	const __u64 ones[] = { a->port_id, a->dport, a->rule_id, a->reason, a->dir, a->family, a->proto, a->violation, a->answer };
-	const __u64 others[] = { b->port_id, b->dport, b->rule_id, b->reason, b->dir, b->family, b->proto, b->violation, b->answer };
+	const __u64 ones[] = { a->port_id, a->dport, a->rule_id, a->reason, a->dir, a->family, a->proto, a->violation,
+			       a->answer, a->app, a->proof };
+	const __u64 others[] = { b->port_id, b->dport, b->rule_id, b->reason, b->dir, b->family, b->proto, b->violation,
+				 b->answer, b->app, b->proof };
 	int differs = memcmp(ones, others, sizeof(ones));
 
 	if (!differs)

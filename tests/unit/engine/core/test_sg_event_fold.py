@@ -47,6 +47,8 @@ events = st.builds(
     dport=st.sampled_from([80, 80, 81]),
     rule_id=st.sampled_from([0, 0, 7]),
     answer=st.sampled_from([Answer.DATA, Answer.DATA, Answer.NONE]),
+    app=st.sampled_from(["Redis", "Redis", "TLS"]),
+    app_guessed=st.sampled_from([False, False, True]),
     created_ns=st.integers(1, 100),
     last_seen_ns=st.integers(101, 200),
     packets=st.tuples(st.integers(1, 9), st.integers(0, 9)),
@@ -104,6 +106,19 @@ def test_a_flood_is_one_event_and_the_denials_among_it_stay():
     flood, drop = records.events(records.folded(packed(*told), [FLOODED]))
     assert (flood.flows, flood.sport, flood.packets) == (2999, 0, (2999 * 5, 2999 * 4))
     assert drop == DROP
+
+
+def test_applications_of_a_flood_stay_apart_and_guesses_from_what_is_certain():
+    redis = replace(END, app="Redis")
+    kinds = [END, redis, replace(redis, app_guessed=True), replace(END, app="unknown")]
+    told = [replace(one, sport=port) for port in range(1, 100) for one in kinds]
+    found = records.events(records.folded(packed(*told), [FLOODED]))
+    assert [(one.app, one.app_guessed, one.flows) for one in found] == [
+        (None, False, 99),
+        ("Redis", False, 99),
+        ("Redis", True, 99),
+        ("unknown", False, 99),
+    ]
 
 
 def test_up_to_eight_alike_and_other_ports_stay_single():
