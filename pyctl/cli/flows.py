@@ -13,11 +13,12 @@ import click
 from pyctl.cli.shared import follow, options, render
 from pyctl.cli.shared.once import Command
 from pyctl.cli.shared.since import Since
-from pyctl.model.flow import endpoint
+from pyctl.model.apps import NUMBERS, UNKNOWN, app_name
+from pyctl.model.flow import endpoint, shown_app
 from pyctl.model.records import VERDICTS
 
 COLUMNS = (
-    *("last", "from", "to", "way", "proto", "packets", "bytes", "back"),
+    *("last", "from", "to", "way", "proto", "app", "packets", "bytes", "back"),
     *("verdict", "rule", "reason", "by"),
 )
 
@@ -28,6 +29,12 @@ COLUMNS = (
     "--verdict",
     type=click.Choice(VERDICTS),
     help="violation: it passed because mode or rule only record.",
+)
+@click.option(
+    "--app",
+    type=click.Choice([*NUMBERS, str(app_name(UNKNOWN))], case_sensitive=False),
+    metavar="NAME",
+    help="Of this application: Redis, TLS, …, unknown.",
 )
 @click.option("--since", type=Since(), help="Seen since: 10m, 2h, 14:30, …")
 @options.limit(50)
@@ -42,6 +49,7 @@ COLUMNS = (
 def flows(
     workload: str | None,
     verdict: str | None,
+    app: str | None,
     since: float | None,
     limit: int,
     following: bool,
@@ -53,6 +61,10 @@ def flows(
     to each other is one flow, judged at both ends: VERDICT, RULE and REASON are those of the initiator's
     end / the other end, and --verdict asks for the worse one. BYTES and PACKETS count frames from the initiator, BACK the bytes towards it; BY tells how
     much of it the kernel carried by itself.
+
+    APP is the application, where a rule asks for it: a name with a question mark is a guess, `unknown` is none that
+    has a name here. BY says why a flow that goes on is not in the kernel: `pending`, its payload is held until its
+    application is known; `decided`, it is known, and bytes that were looked at are not acknowledged yet.
 
     A silent flow ends after 30 s, once both sides have spoken after 120 s (UDP), 180 s (other protocols) or 20
     minutes (TCP, SCTP). Of 262,144 open flows a port may have eight times what is free, one peer in it as
@@ -71,6 +83,7 @@ def flows(
     asked: dict[str, Any] = {
         "workload": workload,
         "verdict": verdict,
+        "app": app,
         "since": since,
         "limit": limit,
     }
@@ -99,6 +112,7 @@ def row(flow: Mapping[str, Any]) -> list[object]:
         _end(flow, "destination"),
         flow["direction"],
         times if flow["flows"] > 1 else flow["protocol"],
+        shown_app(flow["app"], guessed=flow["app_guessed"]),
         flow["packets"] + flow["packets_back"],
         flow["bytes"],
         flow["bytes_back"],
@@ -121,7 +135,14 @@ def judged(flow: Mapping[str, Any]) -> list[object]:
 
 
 def carrier(flow: Mapping[str, Any]) -> str:
-    """Return who carried the flow: `engine`, `kernel`, or the kernel's share of the bytes."""
+    """Return who carried the flow: `engine`, `kernel`, or the kernel's share of the bytes; why it is not in the
+    kernel, where that is because of its application.
+    """
+    told = _carrier(flow)
+    return f"{told}, {flow['look']}" if flow["look"] else told
+
+
+def _carrier(flow: Mapping[str, Any]) -> str:
     total = flow["bytes"] + flow["bytes_back"]
     if flow["verdict"] == "deny" or not total:
         return "-"

@@ -20,7 +20,7 @@ from pyctl.cli.shared import options, render
 from pyctl.cli.shared.once import Command
 
 FLOWS = 15
-FLOW_COLUMNS = ("from", "to", "proto", "verdict", "rule", "by")
+FLOW_COLUMNS = ("from", "to", "proto", "app", "verdict", "rule", "by")
 _LOOKED_AT = 2000
 _UNITS = ("", "k", "M", "G", "T")
 Frame = Mapping[str, Any]

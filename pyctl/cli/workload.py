@@ -135,6 +135,7 @@ def show(workload: str, as_json: bool) -> None:
             "follows": found["follow"],
             "offloads": found["offload"],
             "sessions": found["sessions"],
+            "applications": _applications(found["applications"]),
             "flow map": render.flow_map(found["flow_map"]),
         }
     )
@@ -264,6 +265,17 @@ def _addresses(each: dict[str, Any]) -> str:
     more = [text for text in each["addresses"] if text not in of_ports]
     ports += [f"also {' '.join(more)}"] if more else []
     return "; ".join([*ports, *_shared(each), *_refused(each)])
+
+
+def _applications(found: dict[str, Any]) -> str:
+    """Return the applications of live sessions, and how many of these are not in the kernel because of it."""
+    told = [f"{name} {number}" for name, number in found["sessions"].items()]
+    waits = (
+        ("pending", "{} pending: payload is held until it is known"),
+        ("decided", "{} decided: bytes that were looked at are not acknowledged yet"),
+    )
+    why = [text.format(found[name]) for name, text in waits if found[name]]
+    return "; ".join([", ".join(told), *why] if told else why)
 
 
 def _refused(each: dict[str, Any]) -> list[str]:

@@ -303,9 +303,9 @@ class Supervisor:
         """Return the number of live sessions of a port; 0 while no engine answers."""
         return self._read(lambda engine: engine.session_count(port_id), 0)
 
-    def sessions(self, limit: int) -> list[Session]:
-        """Return live sessions of all ports; empty while no engine answers."""
-        return self._read(lambda engine: engine.sessions(limit=limit), [])
+    def sessions(self, limit: int, port_id: int = 0) -> list[Session]:
+        """Return live sessions of a port, or of all; empty while no engine answers."""
+        return self._read(lambda engine: engine.sessions(port_id, limit), [])
 
     def events(
         self, epoch: int, *, ack: int, after: int, limit: int

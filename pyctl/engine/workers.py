@@ -181,12 +181,12 @@ class Workers:
         """Return the number of live sessions of a port, as far as engines answer."""
         return sum(one.session_count(port_id) for one in self.each)
 
-    def sessions(self, limit: int) -> list[Session]:
-        """Return live sessions of all ports, as far as engines answer. Both ends of a flow are one engine's."""
+    def sessions(self, limit: int, port_id: int = 0) -> list[Session]:
+        """Return live sessions of a port, or of all, as far as engines answer. Both ends of a flow are one engine's."""
         found: list[Session] = []
         for one in self.each:
             if len(found) < limit:
-                found += one.sessions(limit - len(found))
+                found += one.sessions(limit - len(found), port_id)
         return found
 
     def stop(self) -> None:

@@ -1,6 +1,6 @@
-"""The flows that are open now, those that are denied among them, and what a policy makes of them.
+"""The flows that are open now, those that are denied among them: what a policy makes of them, their applications.
 
-In: the engine's sessions, the attached workloads. Out: Observed values, Impact. I/O: the engine's
+In: the engine's sessions, the attached workloads. Out: Observed values, Impact, Applications. I/O: the engine's
 socket.
 Each end of a flow between two attached workloads has a session of its own, and so has each port of one
 that forwards it: they are one flow here, which passes where all let it pass.
@@ -8,10 +8,13 @@ that forwards it: they are one flow here, which passes where all let it pass.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 
 from pyctl.engine.records import Session
 from pyctl.engine.workers import Workers
+from pyctl.model.flow import Look, shown_app
 from pyctl.model.workload import Workload
 from pyctl.policy.document.types import Policy
 from pyctl.policy.evaluate.impact import Impact, verdict_changes
@@ -23,6 +26,31 @@ from pyctl.telemetry.history.values import Flow
 
 MAX_SESSIONS = 20000
 """The most sessions looked at for one policy: more would keep its author waiting."""
+MOST_OF_A_PORT = 10000
+"""The most sessions of a port that are looked at for its applications."""
+
+
+@dataclass(frozen=True)
+class Applications:
+    """Live sessions by application, and those that are not in the kernel because of it."""
+
+    sessions: Mapping[str, int]
+    """By name, a guess's with a question mark, the most frequent first."""
+    pending: int
+    decided: int
+
+
+def applications(engines: Workers, port_ids: Iterable[int]) -> Applications:
+    """Return the applications of the ports' live sessions."""
+    listed = (engines.sessions(MOST_OF_A_PORT, port_id) for port_id in port_ids)
+    live = [one for sessions in listed for one in sessions if not one.ended]
+    names = Counter(shown_app(one.app, guessed=one.app_guessed) for one in live)
+    looks = Counter(one.look for one in live)
+    return Applications(
+        {name: count for name, count in names.most_common() if name},
+        looks[Look.PENDING],
+        looks[Look.DECIDED],
+    )
 
 
 def impact(engines: Workers, policy: Policy, workloads: Collection[Workload]) -> Impact:

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pyctl import abi
 from pyctl.datapath.events import DropEvent
 from pyctl.engine.records import EngineEvent
-from pyctl.model.flow import endpoint
+from pyctl.model.apps import UNKNOWN, app_name
+from pyctl.model.flow import endpoint, shown_app
 from pyctl.model.protocols import protocol_name
 from pyctl.model.records import EventKind
 from pyctl.state.names import Names
@@ -31,7 +32,7 @@ def engine_event(event: EngineEvent, names: Names) -> Event | None:
     protocol = protocol_name(event.proto)
     return Event(
         kind,
-        abi.REASON[event.reason].caption,
+        _message(event),
         workload=names.of_port(event.port_id),
         port_id=event.port_id or None,
         direction=event.direction,
@@ -43,6 +44,18 @@ def engine_event(event: EngineEvent, names: Names) -> Event | None:
         packets=max(1, sum(event.packets)),
         bytes=sum(event.bytes),
     )
+
+
+def _message(event: EngineEvent) -> str:
+    """Return the reason's caption, with the flow's application where it is known."""
+    caption = abi.REASON[event.reason].caption
+    app = shown_app(event.app, guessed=event.app_guessed)
+    if app is None:
+        return caption
+    if event.app == app_name(UNKNOWN):
+        app = "an unknown application"
+    head = caption.removesuffix(" it")
+    return f"{caption} ({app})" if head == caption else f"{head} {app}"
 
 
 def kernel_event(event: DropEvent, names: Names) -> Event:

@@ -110,6 +110,7 @@ DETAIL = {
         }
     ],
     "sessions": 4,
+    "applications": {"sessions": {"Redis": 2, "TLS?": 1}, "pending": 1, "decided": 2},
     "flow_map": FLOW_MAP,
     "denials": [EVENT],
 }
@@ -361,6 +362,9 @@ FLOW = {
     "bytes_back": 700,
     "kernel_packets": 4,
     "kernel_bytes": 900,
+    "app": None,
+    "app_guessed": False,
+    "look": None,
     "verdict": "allow",
     "rule_id": 7,
     "reason": None,

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator
 
 from pyctl.api.schema.base import Response
 from pyctl.api.schema.workloads import Event
+from pyctl.model.apps import NUMBERS, UNKNOWN, app_name, spelled
+from pyctl.model.flow import Look
 from pyctl.model.records import Verdict
 
 Way = Literal["egress", "ingress"]
+
+
+def app_named(text: str) -> str:
+    """Return the application's name as flows have it; raise ValueError for one that has none."""
+    unknown = app_name(UNKNOWN)
+    name = unknown if text.lower() == unknown else spelled(text)
+    if name is None:
+        raise ValueError(f"{text} is no application; known are {', '.join(NUMBERS)}")
+    return name
+
+
+App = Annotated[str, AfterValidator(app_named)]
 
 
 class Judgement(Response):
@@ -55,6 +71,13 @@ class Flow(Response):
     kernel_packets: int
     """Packets of both directions that the kernel carried; the engine carried the others."""
     kernel_bytes: int
+    app: str | None
+    """The application, `unknown` for one without a name here. None: no rule asked for it, or it is not known yet."""
+    app_guessed: bool
+    """One side's bytes look like `app`; it is not certain."""
+    look: Look | None
+    """Why a live flow is not in the kernel: pending, its payload is held until the application is known; decided, it is
+    known, and bytes that were looked at are not acknowledged yet. None: for no such reason."""
     verdict: Verdict
     """The worse one of both ends; violation: it passed because mode or rule only record."""
     rule_id: int | None

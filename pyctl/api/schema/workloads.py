@@ -15,11 +15,13 @@ GET  /policy                PolicyText
 PUT  /policy                PolicyApplyRequest → PolicyApplyResponse
 GET  /policy/revisions      RevisionList, /{number}: RevisionText (schema_revision)
 POST /policy/test           PolicyQuestion → PolicyAnswer (schema_question)
-GET  /policy/learned        Learned (schema_learning) *since *group *cidr_prefix
-POST /policy/simulate       SimulateRequest → Simulated (schema_learning) GET  /flows                 FlowList
-*limit *workload *verdict *since *after GET  /events                EventPage            *limit *workload
-*kind *since *after GET  /status                Status PUT  /log-level             LogLevelRequest →
-LogLevelResponse POST /stop                  StopRequest → StopResponse
+GET  /policy/learned        Learned (schema_learning) *since *group *cidr_prefix *apps
+POST /policy/simulate       SimulateRequest → Simulated (schema_learning)
+GET  /flows                 FlowList             *limit *workload *verdict *since *after *app
+GET  /events                EventPage            *limit *workload *kind *since *after
+GET  /status                Status
+PUT  /log-level             LogLevelRequest → LogLevelResponse
+POST /stop                  StopRequest → StopResponse
 
 FlowList and EventPage are in schema_history. A failure is an ErrorResponse with the HTTP status of
 HTTP_STATUS. The CLI does not import this module (pydantic is slow to load): api.client speaks plain
@@ -285,6 +287,18 @@ class Event(Response):
     bytes: int | None = None
 
 
+class Applications(Response):
+    """Live sessions by application; of a port with more than 10,000, of so many."""
+
+    sessions: dict[str, int]
+    """By name; a guess has a question mark behind it. Those whose application is not known are not among them."""
+    pending: int
+    """Sessions whose payload is held until the application is known."""
+    decided: int
+    """Sessions whose application is known, and that are not in the kernel yet: bytes that were looked at are not
+    acknowledged."""
+
+
 class FlowMap(Response):
     """Verdicts in the kernel: how many there are now, and what became of others since the start."""
 
@@ -310,6 +324,7 @@ class WorkloadDetail(_WorkloadHead):
     ports: list[PortDetail]
     sessions: int
     """The number of live sessions in the engine."""
+    applications: Applications
     flow_map: FlowMap | None = None
     """Of all its ports, whose room is the node's. None: no engine answers."""
     denials: list[Event]

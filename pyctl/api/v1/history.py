@@ -38,6 +38,7 @@ def flow_view(flow: Flow) -> schema_history.Flow:
     """Return the API's view of a flow: the first end's counts, the decisive end's verdict."""
     first, decisive = flow.first, flow.decisive
     source_name, destination_name = flow.names
+    app, guessed = flow.app
     return schema_history.Flow.model_validate(
         {
             "started": min(end.started for end in flow.ends),
@@ -57,6 +58,9 @@ def flow_view(flow: Flow) -> schema_history.Flow:
             "bytes_back": first.back_bytes,
             "kernel_packets": first.kernel_packets,
             "kernel_bytes": first.kernel_bytes,
+            "app": app,
+            "app_guessed": guessed,
+            "look": flow.look,
             "verdict": decisive.verdict,
             "rule_id": decisive.rule_id,
             "reason": decisive.reason,
@@ -77,10 +81,12 @@ def router(agent: Agent) -> APIRouter:
         verdict: Verdict | None = None,
         since: float | None = None,
         after: int | None = None,
+        app: schema_history.App | None = None,
     ) -> schema_history.FlowList:
         """Return the newest flows: live ones, and those that ended or were denied."""
         name = agent.known_workload(workload)
-        found = agent.reader.flows(FlowQuery(limit, name, since, after), verdict)
+        asked = FlowQuery(limit, name, since, after, app)
+        found = agent.reader.flows(asked, verdict)
         return schema_history.FlowList(
             flows=[flow_view(flow) for flow in found.flows],
             position=found.position,

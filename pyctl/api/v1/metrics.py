@@ -2,7 +2,7 @@
 
 In: an Agent. Out: samples, made at the moment of a scrape. I/O: the agent's, and a TCP listener.
 Every label is bounded: workloads and interfaces by what is attached, reasons and modes by lists of
-ours, rules by the policy in force and MOST_RULES; addresses and ports are no labels. Who may connect to the TCP address reads all of it.
+ours, as applications, rules by the policy in force and MOST_RULES; addresses and ports are no labels. Who may connect to the TCP address reads all of it.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from pyctl.api.scrape import Page, ScrapeServer
 from pyctl.api.v1.views import counter_rows
 from pyctl.controller.view import View
 from pyctl.errors import SegctlError
+from pyctl.model.apps import NUMBERS, UNKNOWN, app_name
 from pyctl.model.text import harmless
 from pyctl.model.workload import Mode
 from pyctl.policy.document.identity import rule_key
@@ -90,6 +91,7 @@ class AgentCollector(Collector):
             "Engines replaced because they were gone or hung.",
             value=self._agent.engines.restarts,
         )
+        yield from app_metrics(self._agent.collector.ended)
         yield from self._history()
         yield from rule_metrics(view.policy.rules, self._agent.reader.stored_hits())
 
@@ -210,6 +212,21 @@ def worker_metrics(rows: Collection[Mapping[str, Any]]) -> Iterator[Metric]:
         up.add_metric([str(number)], row["state"] == "running")
         sessions.add_metric([str(number)], row["sessions"])
     yield from (up, sessions)
+
+
+def app_metrics(ended: Mapping[tuple[str | None, bool], int]) -> Iterator[Metric]:
+    """Yield how many flows ended by application; `ended` as Collector.ended."""
+    flows = CounterMetricFamily(
+        "segctl_flows_ended",
+        "Flows that ended, at each end, by application; none: not known, or no rule asks for it.",
+        labels=["app", "guess"],
+    )
+    for app in (None, app_name(UNKNOWN), *NUMBERS):
+        for guess in (False, True):
+            if not guess or app in NUMBERS:
+                labels = [app or "none", str(guess).lower()]
+                flows.add_metric(labels, ended.get((app, guess), 0))
+    yield flows
 
 
 def flow_map_metrics(stats: Mapping[str, Any]) -> Iterator[Metric]:

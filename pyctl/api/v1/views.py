@@ -21,6 +21,7 @@ from pyctl.policy.compile.affected_ports import rule_count
 from pyctl.policy.compile.claims import shared
 from pyctl.policy.document.resolve import Address, effective_mode, groups_of
 from pyctl.telemetry.events import Event
+from pyctl.telemetry.open_flows import applications
 
 Shared = Mapping[Address, tuple[str, ...]]
 """Names of workloads by the address that they share."""
@@ -136,6 +137,7 @@ def workload_detail(
 ) -> schema.WorkloadDetail:
     """Return the API's view of all that is known of one workload."""
     ports = []
+    port_ids = [port.port_id for port in workload.ports]
     sessions = 0
     for port in workload.ports:
         kernel = agent.driver_of(workload).counters(port.port_id)
@@ -165,7 +167,8 @@ def workload_detail(
             "groups": list(groups_of(view.policy, workload)),
             "ports": ports,
             "sessions": sessions,
-            "flow_map": agent.engines.flow_map(port.port_id for port in workload.ports),
+            "applications": vars(applications(agent.engines, port_ids)),
+            "flow_map": agent.engines.flow_map(port_ids),
             "denials": event_views(denials),
         }
     )

@@ -153,16 +153,14 @@ def _flow_of_any_far_end(one: FlowRecord) -> FlowRecord:
 
 def _flow_without_ports(one: FlowRecord) -> tuple[object, ...]:
     way = one.port_id, one.direction, one.protocol
-    judged = one.verdict, one.rule_id, one.reason, one.answer
-    return (*way, one.source, one.destination, *judged)
+    return (*way, one.source, one.destination, *one.judged)
 
 
 def _flow_without_far_end(one: FlowRecord) -> tuple[object, ...]:
     if one.verdict != "deny":
         return _flow_without_ports(one)
     own = one.source if one.direction == "egress" else one.destination
-    judged = one.verdict, one.rule_id, one.reason, one.answer
-    return (one.port_id, one.direction, one.protocol, own, *judged)
+    return (one.port_id, one.direction, one.protocol, own, *one.judged)
 
 
 FLOWS: Kind[FlowRecord] = Kind(

@@ -21,7 +21,7 @@ from pyctl.telemetry.events import Event
 from pyctl.telemetry.history.aggregation import EVENTS, aggregate, fair_share
 from pyctl.telemetry.history.convert import live, of_event, wall_clock
 from pyctl.telemetry.history.hits import Count
-from pyctl.telemetry.history.values import FlowRecord
+from pyctl.telemetry.history.values import LiveRecord
 from pyctl.telemetry.history.writer import FLOOD as FLOWS_FLOOD
 from pyctl.telemetry.history.writer import History
 from pyctl.telemetry.report import engine_event
@@ -65,6 +65,8 @@ class Collector:
         """By worker: epoch and number up to which the history has the events."""
         self._lost_told = 0
         self._lost_next = 0.0
+        self.ended: Counter[tuple[str | None, bool]] = Counter()
+        """Flows that ended since the agent started, by application and whether that is a guess."""
         self.lost = 0
         """Events that neither engine nor agent had room for."""
 
@@ -95,6 +97,9 @@ class Collector:
     def _keep(self, taken: bytes) -> None:
         """Record what was taken together with its position: never the position first."""
         events = records.events(self._fold(taken))
+        for event in events:
+            if event.kind == "flow_end":
+                self.ended[event.app, event.app_guessed] += event.flows
         happenings = [engine_event(event, self._names) for event in events]
         shown = [one for one in happenings if one is not None]
         for happening in aggregate(shown, EVENTS, FLOOD):
@@ -155,7 +160,7 @@ class Collector:
         taken.number = max(taken.number, batch.first + len(batch) - 1)
         return len(batch)
 
-    def live(self, limit: int) -> tuple[list[FlowRecord], bool]:
+    def live(self, limit: int) -> tuple[list[LiveRecord], bool]:
         """Return the live flows of at most `limit` sessions, and whether those were all."""
         sessions = self._engines.sessions(limit)
         with self._lock:

@@ -15,7 +15,7 @@ from pyctl.model.policy import Action
 from pyctl.model.protocols import WITH_PORTS, protocol_name
 from pyctl.model.records import Verdict
 from pyctl.state.names import Names
-from pyctl.telemetry.history.values import FlowRecord
+from pyctl.telemetry.history.values import FlowRecord, LiveRecord
 
 
 def wall_clock(monotonic_ns: int) -> float:
@@ -61,6 +61,8 @@ def record_of(flow: EngineFlow, names: Names) -> FlowRecord:
         reason=None if flow.reason == "none" else flow.reason,
         flows=flow.flows,
         answer=flow.answer,
+        app=flow.app,
+        app_guessed=flow.app_guessed,
     )
 
 
@@ -71,10 +73,10 @@ def of_event(event: EngineEvent, names: Names) -> FlowRecord | None:
     return record_of(event, names)
 
 
-def live(sessions: Iterable[Session], names: Names) -> list[FlowRecord]:
+def live(sessions: Iterable[Session], names: Names) -> list[LiveRecord]:
     """Return the live flows. Flows that ended or were denied are left out: events have reported them."""
     return [
-        record_of(session, names)
+        LiveRecord(**vars(record_of(session, names)), look=session.look)
         for session in sessions
         if not session.ended and session.verdict is not Action.DENY
     ]

@@ -55,6 +55,11 @@ MIGRATIONS = (
     hits.TABLE,
     "ALTER TABLE position ADD COLUMN worker INTEGER NOT NULL DEFAULT 0;"
     + hits.BY_WORKER,
+    # The applications of flows already stored are not known.
+    """
+    ALTER TABLE flows ADD COLUMN app TEXT;
+    ALTER TABLE flows ADD COLUMN app_guessed INTEGER NOT NULL DEFAULT 0;
+    """,
 )
 """Number n leads from schema version n to n + 1; PRAGMA user_version holds it."""
 _flow_values = attrgetter(*FLOW_COLUMNS)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,8 @@ class FlowQuery:
     """Seconds since the epoch."""
     after: int | None = None
     """Only what was stored after this position; of flows, only those that have ended."""
+    app: str | None = None
+    """Of flows: the application, certain or guessed, by its name in model.apps."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,9 @@ class Reader:
         self._log = log
 
     def flows(self, wanted: FlowQuery, verdict: Verdict | None = None) -> FlowsFound:
-        """Return the newest `limit` flows. `verdict` selects by the flow's verdict, not one end's."""
+        """Return the newest `limit` flows. `verdict` and the application are the flow's, not one end's."""
         # Ask for sessions first: one that ends now will be among the stored flows.
-        going_on: list[FlowRecord] = []
+        going_on: Sequence[FlowRecord] = ()
         complete = True
         if wanted.after is None:
             going_on, complete = self._collector.live(MAX_LIVE)
@@ -96,11 +98,14 @@ class Reader:
             position = max(position, row)
             joined.add(FlowRecord(*values))
             # Read as many as asked for, and the other ends of the last of them.
-            if verdict is None and len(joined.flows) > wanted.limit + 64:
+            if verdict is wanted.app is None and len(joined.flows) > wanted.limit + 64:
                 break
         joined.add_all((one for one in going_on if _is_wanted(one, wanted)), live=True)
         found = [
-            flow for flow in joined.flows if verdict in (None, flow.decisive.verdict)
+            flow
+            for flow in joined.flows
+            if verdict in (None, flow.decisive.verdict)
+            and wanted.app in (None, flow.app[0])
         ]
         found.sort(key=lambda flow: flow.last)
         return FlowsFound(found[-wanted.limit :], position, complete)

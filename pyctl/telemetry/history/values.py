@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from pyctl.model.flow import Answer
+from pyctl.model.apps import UNKNOWN, app_name
+from pyctl.model.flow import Answer, Look
 from pyctl.model.records import Verdict
 
 _SAME_TIME_S = 5.0
@@ -58,6 +59,10 @@ class FlowRecord:
     """How many were folded into this one."""
     answer: str = Answer.NONE
     """An Answer of model.flow."""
+    app: str | None = None
+    """The application by its name in model.apps, or `unknown`. None: nobody looked, or it is not known."""
+    app_guessed: bool = False
+    """`app` is a guess."""
 
     @property
     def both_see(self) -> tuple[object, ...]:
@@ -67,8 +72,13 @@ class FlowRecord:
     @property
     def identity(self) -> tuple[object, ...]:
         """Return a tuple that is equal for repeats of one flow at one port."""
-        judged = (self.verdict, self.rule_id, self.reason, self.answer)
-        return (self.port_id, self.direction, *self.both_see, *judged)
+        return (self.port_id, self.direction, *self.both_see, *self.judged)
+
+    @property
+    def judged(self) -> tuple[object, ...]:
+        """Return what was found out of the flow and decided on it."""
+        why = (self.verdict, self.rule_id, self.reason)
+        return (*why, self.answer, self.app, self.app_guessed)
 
     def and_more(self, *others: FlowRecord) -> FlowRecord:
         """Return all these records as one with this one's identity."""
@@ -85,6 +95,16 @@ class FlowRecord:
             kernel_bytes=sum(one.kernel_bytes for one in every),
             flows=sum(one.flows for one in every),
         )
+
+
+@dataclass(frozen=True)
+class LiveRecord(FlowRecord):
+    """A flow that goes on, at one port."""
+
+    look: Look = Look.NONE
+
+
+_UNSETTLED = (Look.PENDING, Look.DECIDED)
 
 
 @dataclass
@@ -104,6 +124,19 @@ class Flow:
     def decisive(self) -> FlowRecord:
         """Return the record of the end whose verdict decides: any denial, then any violation."""
         return min(self.ends, key=lambda end: _WORST.index(end.verdict))
+
+    @property
+    def app(self) -> tuple[str | None, bool]:
+        """Return the application, and whether it is a guess: one end may be certain where the other did not look."""
+        known = (end for end in self.ends if end.app)
+        best = min(known, key=_doubt, default=self.first)
+        return best.app, bool(best.app_guessed)
+
+    @property
+    def look(self) -> Look | None:
+        """Return why the flow is not in the kernel; None: not because its application is looked for."""
+        looks = {end.look for end in self.ends if isinstance(end, LiveRecord)}
+        return next((one for one in _UNSETTLED if one in looks), None)
 
     @property
     def last(self) -> float:
@@ -148,6 +181,10 @@ class Joined:
         """Add each of the records."""
         for record in records:
             self.add(record, live=live)
+
+
+def _doubt(end: FlowRecord) -> tuple[bool, bool]:
+    return end.app == app_name(UNKNOWN), bool(end.app_guessed)
 
 
 def _at_once(one: FlowRecord, other: FlowRecord) -> bool:

@@ -104,7 +104,7 @@ class Kernel:
         self.calls.append("start")
         return []
 
-    def sessions(self, _limit: int) -> list[object]:
+    def sessions(self, _limit: int, _port_id: int = 0) -> list[object]:
         return []
 
     def rules(self, port_id: int) -> list[str]:

@@ -64,6 +64,28 @@ def test_what_both_ends_said_of_a_flow_is_in_one_line():
     assert flows.judged({**FLOW, "judged": [initiator, initiator]})[2] is None
 
 
+def test_a_flow_has_its_application_and_a_guess_is_shown_as_one():
+    place = flows.COLUMNS.index("app")
+    assert flows.row(FLOW)[place] is None
+    assert flows.row({**FLOW, "app": "Redis"})[place] == "Redis"
+    assert flows.row({**FLOW, "app": "Redis", "app_guessed": True})[place] == "Redis?"
+
+
+def test_flows_are_asked_for_by_application_in_any_case(agent, segctl):
+    segctl("flows", "--app", "postgresql")
+    assert agent.asked[0][1] == "/flows?limit=50&app=PostgreSQL"
+    wrong = segctl("flows", "--app", "gopher")
+    assert (wrong.exit_code, "gopher" in wrong.stderr) == (2, True)
+
+
+def test_a_flow_that_is_not_in_the_kernel_says_why():
+    held = {**FLOW, "live": True, "kernel_bytes": 0, "look": "pending"}
+    assert flows.carrier(held) == "engine, pending"
+    assert flows.carrier({**FLOW, "live": True, "look": "decided"}).endswith(
+        ", decided"
+    )
+
+
 def test_nothing_carried_what_was_denied():
     assert flows.carrier({**FLOW, "verdict": "deny"}) == "-"
     assert flows.carrier({**FLOW, "kernel_bytes": 0}) == "engine"

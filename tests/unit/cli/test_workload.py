@@ -31,6 +31,17 @@ def test_show_tells_the_mode_and_whose_word_it_was(agent, segctl):
     assert f"{packets.world_ip4}:40000 → {packets.pod_one_ip4}:80" in text
 
 
+def test_show_tells_applications_and_what_waits_for_them(agent, segctl):
+    (line,) = (
+        one
+        for one in segctl("show", "web").stdout.splitlines()
+        if one.startswith("applications")
+    )
+    assert "Redis 2, TLS? 1; 1 pending: payload is held until it is known; 2 " in line
+    agent.changes["applications"] = {"sessions": {}, "pending": 0, "decided": 0}
+    assert "\napplications   -\n" in segctl("show", "web").stdout
+
+
 def test_mode_tells_before_and_after(agent, segctl):
     done = segctl("mode", "web", "protect")
     assert done.stdout == "web: discover → protect, by segctl mode\n"

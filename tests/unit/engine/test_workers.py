@@ -84,8 +84,9 @@ class Kept:
     def session_count(self, _port_id: int) -> int:
         return 4
 
-    def sessions(self, limit: int) -> list[int]:
-        return [self.worker.number] * min(limit, 3)
+    def sessions(self, limit: int, port_id: int) -> list[int]:
+        # Of one port each engine has one.
+        return [self.worker.number] * min(limit, 1 if port_id else 3)
 
     def namespace(self) -> int | None:
         return 9 if self.worker.number else None
@@ -186,6 +187,7 @@ def test_what_is_counted_and_listed_is_merged(engines):
     assert found["of2"] == Counter(1, 1, 0)
     assert engines.session_count(7) == 12
     assert engines.sessions(5) == [0, 0, 0, 1, 1]
+    assert engines.sessions(5, 7) == [0, 1, 2]
     assert engines.sessions(50) == [0, 0, 0, 1, 1, 1, 2, 2, 2]
     assert engines.flow_map(iter([1, 2])) == {"entries": 6, "capacity": 15}
     for one in engines.each:

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from pyctl.engine.records import Session
+from pyctl.model.flow import Look
 from pyctl.model.policy import Action, Direction
-from pyctl.telemetry.open_flows import open_flows
+from pyctl.telemetry.open_flows import applications, open_flows
 from tests import packets
 from tests.unit.policy.makers import port, workload
 
@@ -74,3 +75,28 @@ def test_what_is_over_or_not_judged_is_no_open_flow(change):
 def test_of_icmp_the_type_is_the_service():
     (flow,) = open_flows([replace(AT_WEB, proto=1, sport=8 << 8, dport=77)], LOADS)
     assert (flow.service, flow.port) == ("icmp", 8)
+
+
+class Listing:
+    """Engines that list a port's sessions."""
+
+    def __init__(self, *sessions):
+        self.each = sessions
+
+    def sessions(self, limit, port_id):
+        return [one for one in self.each if one.port_id == port_id][:limit]
+
+
+def test_applications_are_those_of_a_port_s_live_sessions_with_what_waits_for_them():
+    engines = Listing(
+        replace(AT_WEB, look=Look.PENDING),
+        replace(AT_WEB, app="Redis", app_guessed=True),
+        *(2 * [replace(AT_WEB, app="TLS", look=Look.DECIDED)]),
+        replace(AT_WEB, app="SSH", ended=True),
+        replace(AT_DB, app="MySQL"),
+    )
+    found = applications(engines, [AT_WEB.port_id])
+    assert list(found.sessions.items()) == [("TLS", 2), ("Redis?", 1)]
+    assert (found.pending, found.decided) == (1, 2)
+    both = applications(engines, [AT_WEB.port_id, AT_DB.port_id])
+    assert both.sessions["MySQL"] == 1

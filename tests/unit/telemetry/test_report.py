@@ -78,6 +78,26 @@ def test_a_denial_says_whose_it_was_between_whom_and_why():
     assert (event.packets, event.bytes) == (2, 120)
 
 
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"app": "Redis"}, "no policy rule allows Redis"),
+        ({"app": "Redis", "app_guessed": True}, "no policy rule allows Redis?"),
+        ({"app": "unknown"}, "no policy rule allows an unknown application"),
+        (
+            {"app": "TLS", "reason": "blocked_connection"},
+            "the connection was denied after it was open (TLS)",
+        ),
+        (
+            {"app": "SSH", "kind": "staged", "reason": "staged_deny"},
+            "a staged policy rule would deny SSH",
+        ),
+    ],
+)
+def test_a_denial_names_the_application(said, message):
+    assert engine_event(replace(DENIED, **said), NAMES).message == message
+
+
 def test_what_no_rule_and_no_port_decided_names_none_and_counts_as_one():
     nobody = replace(DENIED, port_id=0, rule_id=0, packets=(0, 0), bytes=(0, 0))
     event = engine_event(nobody, NAMES)

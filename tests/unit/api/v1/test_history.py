@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pyctl.api.v1.history import flow_view
-from pyctl.telemetry.history.values import Flow
+from pyctl.model.flow import Look
+from pyctl.telemetry.history.values import Flow, LiveRecord
 from tests.unit.telemetry.history.makers import denied, flow
 
 
@@ -25,3 +26,11 @@ def test_a_flow_between_two_workloads_has_one_fate_and_two_judgements():
 
 def test_one_end_alone_tells_its_direction():
     assert flow_view(Flow([flow()], live=True)).direction == "ingress"
+
+
+def test_a_flow_has_its_application_and_why_it_is_not_in_the_kernel():
+    held = LiveRecord(**vars(flow(app="Redis", app_guessed=True)), look=Look.PENDING)
+    shown = flow_view(Flow([held], live=True))
+    assert (shown.app, shown.app_guessed, shown.look) == ("Redis", True, "pending")
+    shown = flow_view(Flow([flow()]))
+    assert (shown.app, shown.app_guessed, shown.look) == (None, False, None)

@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry
 
 from pyctl.api.v1 import metrics
 from pyctl.errors import SegctlError
+from pyctl.model.apps import NUMBERS
 from pyctl.policy.document.identity import rule_key
 from pyctl.policy.document.parse import parse
 from pyctl.telemetry.history.hits import DEFAULT, Hits
@@ -127,3 +128,25 @@ def test_one_engine_is_told_from_the_others_that_share_the_packets():
         ("segctl_engine_worker_sessions", "0"): 4,
         ("segctl_engine_worker_sessions", "1"): 0,
     }
+
+
+def app_samples(ended):
+    return {
+        (sample.labels["app"], sample.labels["guess"]): sample.value
+        for family in metrics.app_metrics(ended)
+        for sample in family.samples
+    }
+
+
+def test_ended_flows_are_counted_by_application_and_the_labels_are_a_list_of_ours():
+    ended = {
+        (None, False): 5,
+        ("Redis", False): 3,
+        ("Redis", True): 2,
+        ("62", False): 9,
+    }
+    found = app_samples(ended)
+    assert found["none", "false"] == 5
+    assert (found["Redis", "false"], found["Redis", "true"]) == (3, 2)
+    assert {app for app, _ in found} == {"none", "unknown", *NUMBERS}
+    assert found.keys() == app_samples({}).keys()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pyctl.model.flow import endpoint
 from pyctl.telemetry.events import Event
@@ -148,3 +151,41 @@ def test_what_cannot_be_told_in_sums_is_cut_at_whoever_has_most():
     many = [flow(source=str(number)) for number in range(50)]
     other = flow(workload="db")
     assert trim([*many, other], FLOWS, 20) == [*many[:19], other]
+
+
+@pytest.mark.parametrize("make", [flow, denied])
+def test_however_little_room_there_is_applications_stay_apart(make):
+    """A sum of two would name one of them wrongly."""
+    kinds = [{}, {"app": "Redis"}, {"app": "Redis", "app_guessed": True}]
+    many = [make(sport=n, dport=n, **kind) for n in range(50) for kind in kinds]
+    found = aggregate(repeats_folded(many), FLOWS, 3)
+    assert [(one.app, one.app_guessed, one.flows) for one in found] == [
+        (None, False, 50),
+        ("Redis", False, 50),
+        ("Redis", True, 50),
+    ]
+
+
+@given(
+    st.lists(
+        st.builds(
+            flow,
+            sport=st.integers(1, 3),
+            dport=st.integers(1, 3),
+            started=st.sampled_from([1000.0, 1001.0]),
+            verdict=st.sampled_from(["allow", "deny"]),
+            app=st.sampled_from([None, "Redis", "unknown"]),
+            app_guessed=st.booleans(),
+        ),
+        max_size=60,
+    ),
+    st.integers(1, 60),
+)
+def test_no_packet_changes_its_application(records, room):
+    def by_app(told):
+        found = Counter()
+        for one in told:
+            found[one.app, one.app_guessed] += one.packets
+        return found
+
+    assert by_app(aggregate(repeats_folded(records), FLOWS, room)) == by_app(records)

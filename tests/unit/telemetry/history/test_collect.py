@@ -129,6 +129,23 @@ def test_an_event_is_taken_once_and_kept_until_it_is_on_disk(engine, agent):
     assert agent.disk.position == (1, 3)
 
 
+def test_ended_flows_are_counted_by_application_once(engine, agent):
+    engine.tell(1, 2, app="Redis")
+    engine.tell(3, app="Redis", app_guessed=True)
+    engine.tell(4)
+    engine.tell(5, app="Redis", kind="violation")
+    agent.collect()
+    engine.tell(*(range(3000)), app="TLS")
+    agent.collect()
+    agent.collect()
+    assert agent.collector.ended == {
+        ("Redis", False): 2,
+        ("Redis", True): 1,
+        (None, False): 1,
+        ("TLS", False): 3000,
+    }
+
+
 def test_another_engine_s_events_are_all_new(engine, agent):
     engine.tell(1, 2)
     agent.collect()

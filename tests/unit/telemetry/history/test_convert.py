@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pyctl.engine.records import EngineEvent
+from pyctl.model.flow import Look
 from pyctl.model.policy import Action
 from pyctl.state.names import names_of
 from pyctl.telemetry.history.convert import live, of_event, record_of
@@ -57,4 +58,11 @@ def test_violations_without_an_end_and_what_is_no_flow_are_no_records():
 
 def test_flows_that_go_on_are_neither_over_nor_denied():
     denied, over = replace(AT_WEB, verdict=Action.DENY), replace(AT_WEB, ended=True)
-    assert len(live([AT_WEB, denied, over], NAMES)) == 1
+    held = replace(AT_WEB, look=Look.PENDING)
+    (found,) = live([held, denied, over], NAMES)
+    assert found.look is Look.PENDING
+
+
+def test_a_record_has_the_application_and_whether_it_is_a_guess():
+    found = record_of(replace(AT_WEB, app="Redis", app_guessed=True), NAMES)
+    assert (found.app, found.app_guessed) == ("Redis", True)

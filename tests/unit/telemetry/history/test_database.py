@@ -9,12 +9,14 @@ import pytest
 
 from pyctl.telemetry.events import Event
 from pyctl.telemetry.history.database import (
+    FLOW_COLUMNS,
     MIGRATIONS,
     Database,
     Limits,
     NewerSchemaError,
 )
 from pyctl.telemetry.history.hits import Count
+from pyctl.telemetry.history.values import FlowRecord
 from pyctl.telemetry.repeats import Kept
 from tests.unit.telemetry.history.makers import flow
 
@@ -131,7 +133,9 @@ def test_a_file_of_a_former_schema_is_migrated_with_what_it_holds(
         )
     database = opened()
     assert database.positions() == {0: (5, 9)}
-    assert rows(database, "source, answer") == [("a", "none")]
+    assert rows(database, "source, answer, app, app_guessed") == [
+        ("a", "none", None, 0)
+    ]
     assert rows(database, "message", "events") == [("no",)]
     assert database.write([now()], [], {0: (5, 10)}, [Count(7, 5, 1, 1.0)]) == 0
     assert rows(database, "hits", "hits") == [(1,)]
@@ -153,3 +157,54 @@ def test_a_file_that_is_no_database_is_refused(opened, tmp_path):
     with pytest.raises(sqlite3.DatabaseError) as refused:
         opened()
     assert refused.value.sqlite_errorname == "SQLITE_NOTADB"
+
+
+FILE_WITHOUT_APPLICATIONS = """
+    CREATE TABLE flows (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        started REAL NOT NULL, last REAL NOT NULL,
+        workload TEXT, port_id INTEGER NOT NULL, direction TEXT, protocol TEXT NOT NULL,
+        source TEXT NOT NULL, sport INTEGER, destination TEXT NOT NULL, dport INTEGER,
+        source_name TEXT, destination_name TEXT,
+        packets INTEGER NOT NULL, bytes INTEGER NOT NULL,
+        back_packets INTEGER NOT NULL, back_bytes INTEGER NOT NULL,
+        kernel_packets INTEGER NOT NULL, kernel_bytes INTEGER NOT NULL,
+        verdict TEXT NOT NULL, rule_id INTEGER, reason TEXT, flows INTEGER NOT NULL,
+        answer TEXT NOT NULL DEFAULT 'none'
+    );
+    CREATE INDEX flows_last ON flows (last);
+    CREATE TABLE events (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        kind TEXT NOT NULL, message TEXT NOT NULL, time REAL NOT NULL,
+        workload TEXT, port_id INTEGER, direction TEXT, protocol TEXT,
+        source TEXT, destination TEXT, reason TEXT, rule_id INTEGER,
+        packets INTEGER, bytes INTEGER
+    );
+    CREATE INDEX events_time ON events (time);
+    CREATE TABLE position (
+        epoch INTEGER NOT NULL, number INTEGER NOT NULL, worker INTEGER NOT NULL DEFAULT 0
+    );
+    CREATE TABLE hits (
+        key INTEGER NOT NULL, worker INTEGER NOT NULL, since REAL NOT NULL, last REAL NOT NULL,
+        hits INTEGER NOT NULL, epoch INTEGER NOT NULL, seen INTEGER NOT NULL, PRIMARY KEY (key, worker)
+    );
+    PRAGMA user_version = 4;
+"""
+"""Written out: what a file on somebody's disk has, whatever the migrations say by now."""
+
+
+def test_a_file_without_applications_gets_them_and_keeps_its_flows(opened, tmp_path):
+    old = now().record
+    columns = FLOW_COLUMNS[: FLOW_COLUMNS.index("app")]
+    with sqlite3.connect(tmp_path / "h.db") as db:
+        db.executescript(FILE_WITHOUT_APPLICATIONS)
+        db.execute(
+            f"INSERT INTO flows ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})",
+            [getattr(old, column) for column in columns],
+        )
+    guess = now(app="Redis", app_guessed=True)
+    database = opened()
+    database.write([guess], [], {})
+    database.prune()
+    read = rows(database, ", ".join(("id", *FLOW_COLUMNS)))
+    assert [FlowRecord(*row[1:]) for row in read] == [old, guess.record]

@@ -127,3 +127,23 @@ def test_an_answer_says_that_the_disk_has_not_all_of_it_yet(
     monkeypatch.setattr(query, "FLUSH_S", 20)
     found = reader.flows(FlowQuery(10))
     assert (len(found.flows), found.complete) == (1, True)
+
+
+def test_flows_are_found_by_the_application_that_an_end_knows(reader, history):
+    """The other end did not look, and is still a part of the flow."""
+    sent = {"direction": "egress", "port_id": 8, "workload": "client"}
+    history.record(
+        [
+            *(now(app="Redis"), now(**sent)),
+            now(sport=1, app="Redis", app_guessed=True),
+            *(now(sport=port, app="TLS") for port in range(2, 99)),
+            now(sport=99),
+        ]
+    )
+    found = reader.flows(FlowQuery(10, app="Redis")).flows
+    assert sorted((len(one.ends), *one.app) for one in found) == [
+        (1, "Redis", True),
+        (2, "Redis", False),
+    ]
+    assert len(reader.flows(FlowQuery(10, app="TLS")).flows) == 10
+    assert reader.flows(FlowQuery(10, app="SSH")).flows == []

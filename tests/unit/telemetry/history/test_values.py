@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pyctl.telemetry.history.values import Joined
+import pytest
+
+from pyctl.model.flow import Look
+from pyctl.telemetry.history.values import Flow, Joined, LiveRecord
 from tests.unit.telemetry.history.makers import denied, flow
 
 EGRESS = {"direction": "egress", "port_id": 8, "workload": "client"}
@@ -42,3 +45,32 @@ def test_one_live_end_makes_a_live_flow():
     joined.add(flow())
     joined.add(flow(**EGRESS), live=True)
     assert joined.flows[0].live
+
+
+@pytest.mark.parametrize(
+    ("ends", "shown"),
+    [
+        ([{}], (None, False)),
+        ([{}, {"app": "Redis"}], ("Redis", False)),
+        ([{"app": "TLS", "app_guessed": True}, {"app": "Redis"}], ("Redis", False)),
+        ([{"app": "unknown"}, {"app": "TLS", "app_guessed": 1}], ("TLS", True)),
+        ([{}, {"app": "unknown"}], ("unknown", False)),
+    ],
+)
+def test_the_end_that_knows_the_application_best_names_it(ends, shown):
+    assert Flow([flow(**end) for end in ends]).app == shown
+
+
+@pytest.mark.parametrize(
+    ("looks", "why"),
+    [
+        ([Look.NONE], None),
+        ([Look.OVER, Look.NONE], None),
+        ([Look.DECIDED, Look.NONE], Look.DECIDED),
+        ([Look.DECIDED, Look.PENDING], Look.PENDING),
+    ],
+)
+def test_a_live_flow_says_what_keeps_it_out_of_the_kernel(looks, why):
+    ends = [LiveRecord(**vars(flow()), look=look) for look in looks]
+    assert Flow(ends, live=True).look is why
+    assert Flow([flow()]).look is None
