@@ -75,11 +75,14 @@ def router(agent: Agent) -> APIRouter:
         since: float | None = None,
         group: str | None = None,
         cidr_prefix: Annotated[int | None, Query(ge=1, le=32)] = None,
+        apps: bool = False,
     ) -> schema_learning.Learned:
         """Return the policy with rules that allow what was seen and answered."""
         flows, complete = recorded(agent.reader, since)
         view = agent.view
-        found = learned(view.policy, view.workloads(), flows, group, cidr_prefix)
+        found = learned(
+            view.policy, view.workloads(), flows, group, cidr_prefix, apps=apps
+        )
         body = document(found, view.policy.text)
         head = (
             f"Learned: {len(found.rules)} rules from {found.flows} flows, with ids from "

@@ -21,6 +21,11 @@ from pyctl.cli.shared.since import Since
     help="Take addresses as networks of this length (IPv6: /64).",
 )
 @click.option(
+    "--apps",
+    is_flag=True,
+    help="Rules name their flows' applications, where each flow's is certain.",
+)
+@click.option(
     "-o",
     "--output",
     type=click.Choice(["yaml", "json"]),
@@ -29,7 +34,11 @@ from pyctl.cli.shared.since import Since
     help="How to print the policy.",
 )
 def learned(
-    since: float | None, group: str | None, cidr_prefix: int | None, output: str
+    since: float | None,
+    group: str | None,
+    cidr_prefix: int | None,
+    apps: bool,
+    output: str,
 ) -> None:
     """The policy in force, and rules for what it does not decide but was seen.
 
@@ -40,7 +49,9 @@ def learned(
     from pyctl.api.client import AgentClient
 
     client = AgentClient(options.instance(), timeout=120)
-    answer = client.policy_learned(since=since, group=group, cidr_prefix=cidr_prefix)
+    answer = client.policy_learned(
+        since=since, group=group, cidr_prefix=cidr_prefix, apps=apps or None
+    )
     for one in answer["left_out"]:
         flows = render.count(one["flows"], "flow")
         examples = ", ".join(one["examples"])

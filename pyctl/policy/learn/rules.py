@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
 from itertools import count
 
+from pyctl.model.apps import NUMBERS
 from pyctl.model.protocols import WITH_PORTS
 from pyctl.model.workload import Workload
 from pyctl.policy.document.casts import BUILT_IN
@@ -47,11 +48,14 @@ class Tally:
 
     flows: int = 0
     last: float = 0.0
+    apps: set[str | None] = field(default_factory=set)
+    """The applications of the flows; None: of some it is not certain."""
 
-    def add(self, flows: int, last: float) -> None:
+    def add(self, flows: int, last: float, apps: Iterable[str | None]) -> None:
         """Count more flows of the service, the latest at `last`."""
         self.flows += flows
         self.last = max(self.last, last)
+        self.apps.update(apps)
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,12 @@ class LearnedRule:
     def ports(self) -> list[str]:
         """Return the ports as a policy writes them."""
         return specs(self.services)
+
+    @property
+    def apps(self) -> list[str]:
+        """Return the applications that the rule is for; [] for whatever it is, if not every flow's is certain."""
+        named = [name for name in NUMBERS if name in self.seen.apps]
+        return named if len(named) == len(self.seen.apps) else []
 
 
 @dataclass
@@ -107,8 +117,11 @@ def learn(
     workloads: Collection[Workload],
     *,
     prefix: int | None = None,
+    apps: bool = False,
 ) -> Learned:
-    """Return learned rules. `prefix`: IPv4 addresses become networks of that length, IPv6 ones /64."""
+    """Return learned rules. `prefix`: IPv4 addresses become networks of that length, IPv6 ones /64. `apps`: rules
+    name the applications of their flows, where each flow's is certain.
+    """
     learned = Learned()
     replay = Replay(policy, workloads)
     kept = learn_filter(flows, replay, learned.left_out)
@@ -129,7 +142,7 @@ def learn(
             tally = seen.setdefault(ends, {}).setdefault(
                 (flow.protocol, flow.port or 0), Tally()
             )
-            tally.add(flow.flows, flow.last)
+            tally.add(flow.flows, flow.last, {flow.app if apps else None})
         learned.flows += flow.flows
     taken = {rule.id for rule in policy.rules}
     free = (number for number in count(FIRST_ID) if number not in taken)
@@ -234,7 +247,7 @@ def _make_rules(
         services = frozenset(tallies)
         total = Tally()
         for one in tallies.values():
-            total.add(one.flows, one.last)
+            total.add(one.flows, one.last, one.apps)
         left = source if isinstance(source, str) else ""
         right = target if isinstance(target, str) else ""
         if isinstance(source, tuple):
@@ -273,7 +286,9 @@ def _merged(
         into = found.setdefault((left, right), {})
         for pair in pairs:
             for service, tally in seen[pair].items():
-                into.setdefault(service, Tally()).add(tally.flows, tally.last)
+                into.setdefault(service, Tally()).add(
+                    tally.flows, tally.last, tally.apps
+                )
     return found
 
 

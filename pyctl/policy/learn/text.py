@@ -71,11 +71,13 @@ def _net(net: Any) -> str:
 def _rule(rule: LearnedRule) -> dict[str, Any]:
     last = time.strftime("%Y-%m-%d %H:%M", time.localtime(rule.seen.last))
     flows = "1 flow" if rule.seen.flows == 1 else f"{rule.seen.flows} flows"
+    apps = {"apps": rule.apps} if rule.apps else {}
     return {
         "id": rule.id,
         "from": rule.source,
         "to": rule.target,
         "ports": rule.ports,
+        **apps,
         "action": "allow",
         "comment": f"learned from {flows}, last {last}",
     }

@@ -27,6 +27,7 @@ def observed(flow: Flow) -> Observed:
     """Return both ends' records as one: the flow was answered if either end saw an answer."""
     first = flow.first
     source, target = flow.names
+    app, guessed = flow.app
     return Observed(
         source=End(first.source, source),
         target=End(first.destination, target),
@@ -45,6 +46,7 @@ def observed(flow: Flow) -> Observed:
         answer=max((Answer(end.answer) for end in flow.ends), key=_BEST.index),
         flows=first.flows,
         last=flow.last,
+        app=None if guessed else app,
     )
 
 
@@ -71,9 +73,11 @@ def learned(
     flows: list[Observed],
     group: str | None,
     prefix: int | None,
+    *,
+    apps: bool,
 ) -> Learned:
     """Return rules learned from the flows; raise NotFoundError for an unknown group."""
-    found = learn(flows, policy, workloads, prefix=prefix)
+    found = learn(flows, policy, workloads, prefix=prefix, apps=apps)
     if group is None:
         return found
     known = {*policy.groups, *found.selectors, *found.networks}

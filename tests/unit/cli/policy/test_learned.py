@@ -14,6 +14,11 @@ def test_the_document_goes_to_stdout_and_what_was_left_out_to_stderr(agent, segc
     assert agent.asked[0][1] == "/policy/learned?group=web&cidr_prefix=24"
 
 
+def test_applications_are_proposed_where_asked_for(agent, segctl):
+    segctl("policy", "learned", "--apps")
+    assert agent.asked[0][1] == "/policy/learned?apps=True"
+
+
 def test_json_is_the_same_document(agent, segctl):
     done = segctl("policy", "learned", "-o", "json")
     assert json.loads(done.stdout) == LEARNED["document"]

@@ -184,3 +184,39 @@ def test_what_the_policy_in_force_decides_stays_decided_so(policy, flows):
     for flow in flows:
         for was, now in zip(verdicts(policy, flow), verdicts(after, flow), strict=True):
             assert was in (None, now)
+
+
+def test_a_rule_names_applications_where_each_flow_s_is_certain_and_only_if_asked():
+    flows = [
+        seen("web-1", "app", 80, app="TLS"),
+        seen("web-2", "app", 81, app="HTTP"),
+        *(seen("app", "db", 80, app=app) for app in ("Redis", None)),
+        *(seen("web-1", "db", 80, app=app) for app in ("Redis", "unknown")),
+    ]
+    rules = learn(flows, EMPTY, LOADS, apps=True).rules
+    assert {(one.source, one.target): one.apps for one in rules} == {
+        ("web", "app"): ["HTTP", "TLS"],
+        ("app", "db"): [],
+        ("web", "db"): [],
+    }
+    assert not any(one.apps for one in learn(flows, EMPTY, LOADS).rules)
+
+
+certain = st.sampled_from(["HTTP", "HTTP", "Redis", None, "unknown"])
+
+
+@given(st.lists(st.builds(replace, observations, app=certain), max_size=30))
+def test_a_rule_is_for_exactly_the_applications_of_its_flows(flows):
+    learned = learn(flows, EMPTY, LOADS, apps=True)
+    if learned.left_out.flows.keys() - {Why.UNANSWERED}:
+        return
+    replay = Replay(behind(EMPTY, learned), LOADS)
+    of_rule = {rule.id: set() for rule in learned.rules}
+    for flow in flows:
+        if flow.answer is not Answer.NONE:
+            for side in flow.sides:
+                (rule,) = replay.decided(flow, side).rules
+                of_rule[rule.id].add(flow.app)
+    for rule in learned.rules:
+        apps = of_rule[rule.id]
+        assert set(rule.apps) == (set() if apps & {None, "unknown"} else apps)

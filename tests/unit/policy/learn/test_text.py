@@ -45,3 +45,10 @@ def test_names_and_labels_that_look_like_something_else_are_quoted():
     policy = parse(as_yaml(document(learn(flows, EMPTY, loads), ""), ""))
     assert dict(policy.groups["123"].selector.labels) == {"app": "123"}
     assert policy.groups["1"].selector.name == "1"
+
+
+def test_applications_stand_beside_the_ports_where_there_are_any():
+    flows = [seen("web-1", "app", app="TLS"), seen("app", "db")]
+    with_none, with_one = document(learn(flows, EMPTY, LOADS, apps=True), "")["rules"]
+    assert "apps" not in with_none
+    assert with_one["apps"] == ["TLS"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from pyctl.model.policy import Direction
 from pyctl.telemetry.history.learning import observed
 from pyctl.telemetry.history.values import Flow, FlowRecord
@@ -31,3 +33,16 @@ def test_each_end_keeps_what_it_knew_of_the_other():
         (Direction.INGRESS, None),
     ]
     assert [side.own.name for side in flow.sides] == ["gate", "db"]
+
+
+@pytest.mark.parametrize(
+    ("said", "app"),
+    [
+        ({}, None),
+        ({"app": "Redis"}, "Redis"),
+        ({"app": "Redis", "app_guessed": True}, None),
+        ({"app": "unknown"}, "unknown"),
+    ],
+)
+def test_a_guess_of_an_application_is_nothing_to_learn_from(said, app):
+    assert observed(Flow([replace(RECORD, **said)])).app == app
