@@ -40,6 +40,7 @@ def events(
 ) -> None:
     """Denials, changes of state, drops in the kernel.
 
+    A denial names the application of its flow where that is known, with a question mark for a guess.
     Repeats within ten seconds are one line, whose packets are counted. So is a
     crowd, as that of a scan, without what differs in it. Denials are recorded one by one up to 500 a second and
     port (4,096 at once), then by address without ports. The log has ten lines a minute for each workload and

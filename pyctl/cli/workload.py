@@ -97,6 +97,8 @@ def _show_containers(answer: dict[str, Any]) -> None:
 def show(workload: str, as_json: bool) -> None:
     """One workload: ports, mode, counters by reason, recent denials.
 
+    Applications are those of live sessions (of a port, of 10,000), where a rule asks for them.
+
     Every packet that is dropped has one reason. In protect not_mine is what comes for an address that is not the
     workload's own (DHCP answers, groups and broadcasts excepted): a port with --any-source takes it, which local
     routes for a range and a router's anycast address need. wrong_mac is what goes to an attached workload on a

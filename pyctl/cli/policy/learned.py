@@ -44,7 +44,8 @@ def learned(
 
     Learned is what was answered: a TCP connection that was made, a datagram that was replied to.
     Workloads become groups, copies of one thing one group. Review it, then
-    `segctl policy apply -f`. What was left out is told on stderr.
+    `segctl policy apply -f`. What was left out is told on stderr. With --apps a rule is for the applications
+    of its flows, where each flow has one that is certain.
     """
     from pyctl.api.client import AgentClient
 
