@@ -102,13 +102,13 @@ static void push_unless_repeated(struct sg_event_queue *q, const struct sg_hash_
 	/* The fields that name the flow and the reason, without counts. */
 	struct {
 		__u16 port_id, reason, dport, sport;
-		__u8 dir, family, proto, kind, pad[4];
+		__u8 dir, family, proto, kind, app, proof, pad[2];
 		__u8 saddr[16], daddr[16];
 	} name = {
 		.port_id = event->port_id, .reason = event->reason, .dport = event->dport,
 		.sport = event->sport, .dir = event->dir, .family = event->family,
 		.proto = event->proto,
-		.kind = event->kind,
+		.kind = event->kind, .app = event->app, .proof = event->proof,
 	};
 	struct sg_repeat *r;
 	__u64 tag, place;
