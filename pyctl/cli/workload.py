@@ -273,7 +273,7 @@ def _applications(found: dict[str, Any]) -> str:
     """Return the applications of live sessions, and how many of these are not in the kernel because of it."""
     told = [f"{name} {number}" for name, number in found["sessions"].items()]
     waits = (
-        ("pending", "{} pending: payload is held until it is known"),
+        ("pending", "{} pending: it is not known yet"),
         ("decided", "{} decided: bytes that were looked at are not acknowledged yet"),
     )
     why = [text.format(found[name]) for name, text in waits if found[name]]

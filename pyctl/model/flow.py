@@ -24,7 +24,7 @@ class Look(StrEnum):
     NONE = "none"
     """No rule asks for its application."""
     PENDING = "pending"
-    """Its payload is held until its application is known."""
+    """Its application is not known yet; where the mode enforces, its payload is held until then."""
     DECIDED = "decided"
     """Its application is known; bytes that were looked at are not acknowledged yet."""
     OVER = "over"

@@ -76,8 +76,9 @@ class Flow(Response):
     app_guessed: bool
     """One side's bytes look like `app`; it is not certain."""
     look: Look | None
-    """Why a live flow is not in the kernel: pending, its payload is held until the application is known; decided, it is
-    known, and bytes that were looked at are not acknowledged yet. None: for no such reason."""
+    """Why a live flow is not in the kernel. pending: its application is not known yet, and its payload is held until then
+    where the mode enforces. decided: it is known, and bytes that were looked at are not acknowledged yet. None: for
+    no such reason."""
     verdict: Verdict
     """The worse one of both ends; violation: it passed because mode or rule only record."""
     rule_id: int | None

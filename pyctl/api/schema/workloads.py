@@ -293,7 +293,7 @@ class Applications(Response):
     sessions: dict[str, int]
     """By name; a guess has a question mark behind it. Those whose application is not known are not among them."""
     pending: int
-    """Sessions whose payload is held until the application is known."""
+    """Sessions whose application is not known yet; where the mode enforces, their payload is held until then."""
     decided: int
     """Sessions whose application is known, and that are not in the kernel yet: bytes that were looked at are not
     acknowledged."""
