@@ -32,13 +32,9 @@ FILES = tuple(
 HEADERS = "".join(
     f'#include "{name}.h"\n'
     for name in (
-        "node/sg_node",
-        "engine/sg_cpu_affinity_rule",
-        "base/sg_share",
-        "packet/sg_tcp_options",
-        "stream/sg_stream",
-        "inspect/sg_recognise",
-        "policy/sg_policy",
+        *("node/sg_node", "engine/sg_cpu_affinity_rule", "base/sg_share"),
+        *("packet/sg_tcp_options", "stream/sg_stream", "inspect/sg_recognise"),
+        *("policy/sg_policy",),
     )
 )
 NO_MEMORY = """
