@@ -8,7 +8,7 @@
 #include "node/sg_node.h"
 
 /* A rule compiled for the scan: the network as two words, so v4 and v6 compare alike. */
-struct sg_match {
+struct sg_scan_rule {
 	__u64 net[2];
 	__u64 mask[2];
 	__u32 id;
@@ -21,9 +21,9 @@ struct sg_match {
 struct sg_ruleset {
 	struct sg_policy policy;
 	struct sg_node *const *node;	/* the node's current policy; points to NULL: none yet */
-	struct sg_match *lists[2][2];	/* [egress, ingress][IPv4, IPv6], each in the given order */
+	struct sg_scan_rule *lists[2][2];	/* [egress, ingress][IPv4, IPv6], each in the given order */
 	__u32 counts[2][2];
-	struct sg_match matches[];
+	struct sg_scan_rule matches[];
 };
 
 struct sg_answer {
