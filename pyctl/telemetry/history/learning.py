@@ -24,7 +24,7 @@ _BEST = (Answer.NONE, Answer.OPEN, Answer.DATA)
 
 
 def observed(flow: Flow) -> Observed:
-    """Return both ends' records as one: the flow was answered if either end saw an answer."""
+    """Return both ends' records as one."""
     first = flow.first
     source, target = flow.names
     app, guessed = flow.app
@@ -43,11 +43,20 @@ def observed(flow: Flow) -> Observed:
             if end.direction
         ),
         passed=flow.decisive.verdict != "deny",
-        answer=max((Answer(end.answer) for end in flow.ends), key=_BEST.index),
+        answer=_answer(flow),
         flows=first.flows,
         last=flow.last,
         app=None if guessed else app,
     )
+
+
+def _answer(flow: Flow) -> Answer:
+    """Return the best answer that an end saw. NONE where an end knows the application and no payload passed it: that is
+    how a connection looks that was denied for its application, after its handshake.
+    """
+    if any(end.app and end.answer == Answer.OPEN for end in flow.ends):
+        return Answer.NONE
+    return max((Answer(end.answer) for end in flow.ends), key=_BEST.index)
 
 
 def _port(flow: Flow) -> int | None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from pyctl.model.flow import Answer
 from pyctl.model.policy import Direction
 from pyctl.telemetry.history.learning import observed
 from pyctl.telemetry.history.values import Flow, FlowRecord
@@ -46,3 +47,22 @@ def test_each_end_keeps_what_it_knew_of_the_other():
 )
 def test_a_guess_of_an_application_is_nothing_to_learn_from(said, app):
     assert observed(Flow([replace(RECORD, **said)])).app == app
+
+
+DATA, OPEN = {"answer": Answer.DATA}, {"answer": Answer.OPEN}
+
+
+@pytest.mark.parametrize(
+    ("ends", "answer"),
+    [
+        ([OPEN], Answer.OPEN),
+        ([OPEN, DATA], Answer.DATA),
+        ([{**DATA, "app": "SSH"}], Answer.DATA),
+        ([{**OPEN, "app": "SSH"}], Answer.NONE),
+        ([DATA, {**OPEN, "app": "unknown"}], Answer.NONE),
+        ([DATA, {**OPEN, "app": "SSH", "app_guessed": True}], Answer.NONE),
+    ],
+)
+def test_a_connection_that_was_denied_for_its_application_has_no_answer(ends, answer):
+    """The initiator's end has let its payload go, and says that it was answered."""
+    assert observed(Flow([replace(RECORD, **end) for end in ends])).answer is answer
