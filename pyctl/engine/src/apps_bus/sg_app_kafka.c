@@ -22,18 +22,20 @@ struct request {
 	__u32 kind;
 	__u32 version;
 	__u32 number;
+	int has_name;		/* of the client */
 };
 
-/* A text with its length in two bytes; the length -1 is for none. */
-static void read_name(struct sg_reader *side, __u32 end, int may_miss)
+/* A text with its length in two bytes; the length -1 is for none. Return the length. */
+static __u32 read_name(struct sg_reader *side, __u32 end, int may_miss)
 {
 	__u32 len = (__u32)sg_take(side, 2);
 
 	if (may_miss && len == 0xffff)
-		return;
+		return 0;
 	sg_require(side, len <= NAME_MOST);
 	sg_end(side, len, end);
 	sg_skip_text(side, len);
+	return len;
 }
 
 /* A text with its length + 1 in one byte, as those are that no client makes longer. */
@@ -58,7 +60,7 @@ static struct request read_head(struct sg_reader *side)
 	sg_require(side, request.kind <= KIND_MOST && request.version <= VERSION_MOST);
 	request.number = (__u32)sg_take(side, 4);
 	sg_require(side, request.number < 1u << 31);
-	read_name(side, request.end, 1);
+	request.has_name = read_name(side, request.end, 1) != 0;
 	return request;
 }
 
@@ -107,6 +109,8 @@ static enum sg_match read_request(struct sg_reader *side, struct request *reques
 		sg_expect_end(side, request->end);
 		return sg_read_as(side, SG_MATCH_CERTAIN);
 	}
+	/* Without a name it would be little but zeros, as others have them. */
+	sg_require(side, request->has_name);
 	return sg_read_as(side, SG_MATCH_GUESS);
 }
 

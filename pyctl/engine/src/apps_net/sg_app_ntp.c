@@ -6,6 +6,7 @@
 
 enum {
 	HEAD = 48,
+	CLIENT = 3,
 	CONTROL = 6,
 	PRIVATE = 7,
 	STRATUM_MOST = 16,
@@ -28,15 +29,19 @@ static int is_small(__u32 fixed)
 	return fixed < DELAY_MOST;
 }
 
-static enum sg_match read_time(struct sg_reader *side)
+static enum sg_match read_time(struct sg_reader *side, __u32 mode)
 {
+	__u32 stratum;
 	__s8 poll, precision;
 
 	sg_require(side, side->len >= HEAD && is_tail(side->len - HEAD));
-	sg_require(side, sg_take(side, 1) <= STRATUM_MOST);
+	stratum = (__u32)sg_take(side, 1);
+	sg_require(side, stratum <= STRATUM_MOST);
 	poll = (__s8)sg_take(side, 1);
 	precision = (__s8)sg_take(side, 1);
 	sg_require(side, poll >= POLL_LEAST && poll <= POLL_MOST);
+	/* Only clients leave everything zero. */
+	sg_require(side, mode == CLIENT || stratum || poll);
 	/* Some clients say 0, some 32 for "none". */
 	sg_require(side, (precision >= PRECISION_LEAST && precision <= 0) || precision == 32);
 	sg_require(side, is_small((__u32)sg_take(side, 4)));
@@ -104,6 +109,6 @@ enum sg_match sg_app_ntp(const struct sg_prefix *prefix)
 	else if (mode == PRIVATE)
 		asked = read_private(&side);
 	else
-		asked = read_time(&side);
+		asked = read_time(&side, mode);
 	return sg_match_sides(asked, read_answer(prefix, mode, number));
 }

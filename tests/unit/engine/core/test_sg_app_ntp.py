@@ -73,6 +73,7 @@ def test_what_is_like_one_is_none(core_module):
         sample(time(tail=b"\0")),
         sample(time(tail=bytes(12))),
         sample(time(mode=0)),
+        sample(time(SERVER, poll=0)),
         sample(time(version=5)),
         sample(time(version=0)),
         sample(time(stratum=17)),
