@@ -58,7 +58,12 @@
 	X(PORT_SHARE, 48, drop, "the port has its share of the packets that the engine takes") \
 	X(NOT_INSPECTED, 49, drop, "sent past the inspection, by a device on top of the port's") \
 	X(CSUM_PLACE, 50, drop, "an unfinished checksum that would be written over what was judged") \
-	X(WRONG_MAC, 51, drop, "to an attached workload's address with a MAC that is not its own")
+	X(WRONG_MAC, 51, drop, "to an attached workload's address with a MAC that is not its own") \
+	X(TCP_DIFFERS, 52, drop, "a TCP segment repeats bytes with others") \
+	X(TCP_USELESS, 53, drop, "a TCP segment that its receiver would throw away") \
+	X(HOLD_MEMORY, 54, steer, "no memory to find out a flow's application, which counts as unknown") \
+	X(NOT_HELD, 55, drop, "payload that cannot wait for its application, or waits already: its sender repeats it") \
+	X(WAITED_IN_VAIN, 56, drop, "payload that waited for its application until its flow ended")
 
 enum seg_reason {
 #define SEG_REASON_ENUM(name, number, category, caption) SEG_R_##name = number,

@@ -30,7 +30,7 @@ STORED_HEADERS = '#include "report/sg_report.h"\n#include "session/sg_tcp.h"\n'
 STORED = ("sg_store", "sg_event_log", "sg_hit_log", "sg_session")
 STORED_NUMBERS = (
     *("seg_dir", "seg_family", "sg_tcp_state", "sg_event_kind", "sg_answered"),
-    *("sg_hit_key", "sg_store_limit"),
+    *("sg_hit_key", "sg_store_limit", "sg_look", "sg_app_proof"),
 )
 # cffi's own generated file is not ours to warn about.
 FLAGS += [

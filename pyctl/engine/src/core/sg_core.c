@@ -17,7 +17,8 @@ struct sg_core *sg_core_new(const struct sg_io *io, const struct sg_core_config 
 	core->cache_limit = ~0U;
 	core->report.hash_key = core->frags.hash_key = &core->table.hash_key;
 	if (!sg_port_of(core, 0) || sg_event_init(&core->report.events, config->epoch) ||
-	    sg_hits_init(&core->report.hits, config->epoch) || sg_table_init(&core->table, config->max_sessions)) {
+	    sg_hits_init(&core->report.hits, config->epoch) || sg_table_init(&core->table, config->max_sessions) ||
+	    sg_looks_init(&core->looks, config->max_sessions)) {
 		sg_core_free(core);
 		return NULL;
 	}
@@ -37,6 +38,7 @@ void sg_core_free(struct sg_core *core)
 	sg_node_free(core->node);
 	sg_event_flush(&core->report.events);
 	sg_table_free(&core->table);
+	sg_looks_free(&core->looks);
 	sg_event_free(&core->report.events);
 	sg_hits_free(&core->report.hits);
 	free(core);

@@ -6,13 +6,16 @@
 #include "base/sg_share.h"
 #include "core/sg_output.h"
 #include "core/sg_port.h"
+#include "core/sg_waiting.h"
 #include "flow/sg_ask.h"
 #include "flow/sg_cache.h"
 #include "flow/sg_credit.h"
 #include "flow/sg_flow.h"
 #include "flow/sg_open.h"
 #include "packet/sg_decode.h"
+#include "session/sg_tcp.h"
 #include "verdict/sg_judge.h"
+#include "verdict/sg_judge_app.h"
 
 /* Each may cost four system calls, for which frames wait. A frame opens one session at most, which has two timers: with
  * fewer timers for each frame, sessions would pile up while every round is full. */
@@ -41,18 +44,32 @@ static int refuse(const struct sg_context *c, const struct sg_verdict *verdict)
 	return passes;
 }
 
-/* Judge the packet and carry out the verdict except for the packet itself. Answers are sent before the flow map is
- * written, so that no later packet in the kernel overtakes them. */
-static struct sg_verdict judge(struct sg_context *c)
+/* Carry out the verdict except for the packet itself, which then stands for all that is dropped with it. Frames that waited
+ * and answers are sent before the flow map is written, so that no later packet in the kernel overtakes them. */
+static void act(struct sg_context *c, const struct sg_verdict *verdict, struct sg_packet *p)
+{
+	struct sg_session *s = verdict->session;
+	__u8 actions = verdict->actions;
+
+	if (s && actions & (SG_SEND_FIRST | SG_SEND_SECOND))
+		sg_waiting_send(c, s, actions);
+	if (s && actions & SG_DROP_WAITING) {
+		sg_waiting_expected(c->core, s, p);
+		sg_waiting_drop(c, s, p);
+	}
+	if (!sg_output_answers(c, actions) && s)
+		s->unanswered = 1;
+	if (s)
+		sg_flow_settle(c, s);
+}
+
+static struct sg_verdict judge(struct sg_context *c, struct sg_packet *p)
 {
 	struct sg_verdict r = sg_judge(c);
 
-	if (!sg_output_answers(c, r.actions) && r.session)
-		r.session->unanswered = 1;
-	if (r.session) {
-		sg_flow_settle(c, r.session);
+	act(c, &r, p);
+	if (r.session)
 		sg_open_learn(c, r.session);
-	}
 	return r;
 }
 
@@ -105,8 +122,9 @@ static void take_fragment(struct sg_context *c)
 	c->p = &whole;
 	r.reason = sg_frag_whole(d, &whole);
 	if (!r.reason)
-		r = judge(c);
-	finish_datagram(c, d, &r);
+		r = judge(c, &whole);
+	if (!(r.actions & SG_KEEP))
+		finish_datagram(c, d, &r);
 	sg_frag_forget(frags, d, &c->port->frag_memory);
 }
 
@@ -232,8 +250,8 @@ void sg_core_frame(struct sg_core *core, const struct sg_frame *frame, __u64 now
 		return;
 	}
 	if (!r.reason)
-		r = judge(&c);
-	if (!r.reason || refuse(&c, &r))
+		r = judge(&c, &p);
+	if (!(r.actions & SG_KEEP) && (!r.reason || refuse(&c, &r)))
 		sg_output_frame(&c, frame);
 }
 
@@ -256,6 +274,34 @@ static void expire_fragments(struct sg_core *core, __u64 now_ns)
 		}
 		sg_frag_forget(&core->frags, d, &c.port->frag_memory);
 	}
+}
+
+/* Decide on a connection of which a frame has waited for too long. */
+static void end_waiting(struct sg_core *core, struct sg_session *s, __u64 now_ns)
+{
+	struct sg_packet p;
+	struct sg_context c = {
+		.core = core, .port = core->ports[s->key.port_id], .p = &p, .now_ns = now_ns, .key = s->key,
+	};
+	__u8 link[SG_ETH_LEN];
+	struct sg_frame frame;
+	struct sg_verdict r;
+
+	if (sg_tcp_is_over(s) || !c.port->rules || !sg_waiting_packet(core, s, &p)) {
+		sg_flow_drop_look(core, s);
+		return;
+	}
+	r = sg_judge_app_overdue(&c, s);
+	/* The packet is among those that wait, and goes with them; resets need its link header. */
+	p.frames = p.bytes = 0;
+	memcpy(link, p.frame->data, sizeof(link));
+	frame = *p.frame;
+	frame.data = link;
+	frame.len = frame.wire_len = sizeof(link);
+	p.frame = &frame;
+	act(&c, &r, &p);
+	if (r.reason)
+		refuse(&c, &r);
 }
 
 void sg_core_open_event(struct sg_core *core, const struct seg_open_event *event, __u64 now_ns)
@@ -332,6 +378,8 @@ __u64 sg_core_tick(struct sg_core *core, __u64 now_ns)
 		s = sg_wheel_due(&core->table, now_ns);
 		if (!s)
 			return more ? 0 : TICK_NS;
+		if (s->look == SG_LOOK_PENDING && now_ns >= sg_look_due_ns(&core->looks, s))
+			end_waiting(core, s, now_ns);
 		sg_flow_due(core, s, now_ns);
 	}
 	return 0;

@@ -54,7 +54,7 @@ static __u16 port_of(const struct sg_key *key, __u8 initiator)
 	return initiator == SEG_DIR_EGRESS ? key->rport : key->lport;
 }
 
-struct sg_answer sg_flow_ask(const struct sg_port *port, const struct sg_key *key, __u8 initiator)
+struct sg_answer sg_flow_ask_app(const struct sg_port *port, const struct sg_key *key, __u8 initiator, __u8 app)
 {
 	struct sg_policy_query q = {
 		.local = key->laddr,
@@ -64,10 +64,33 @@ struct sg_answer sg_flow_ask(const struct sg_port *port, const struct sg_key *ke
 		.dir = initiator,
 		.family = key->family,
 		.proto = key->proto,
+		.app = app,
 		.segment = port->rules->policy.segment,
 	};
+	struct sg_answer answer = sg_policy_ask(port->rules, &q);
 
-	return sg_policy_ask(port->rules, &q);
+	answer.app = app;
+	return answer;
+}
+
+struct sg_answer sg_flow_ask(const struct sg_port *port, const struct sg_key *key, __u8 initiator)
+{
+	struct sg_answer answer = sg_flow_ask_app(port, key, initiator, SG_APP_NONE);
+
+	return answer.needs_app ? sg_flow_ask_app(port, key, initiator, SG_APP_UNKNOWN) : answer;
+}
+
+struct sg_answer sg_flow_ask_again(const struct sg_port *port, const struct sg_session *s)
+{
+	struct sg_answer answer;
+
+	if (s->look == SG_LOOK_PENDING)
+		return sg_flow_ask_app(port, &s->key, s->initiator, SG_APP_NONE);
+	if (!s->app)
+		return sg_flow_ask(port, &s->key, s->initiator);
+	answer = sg_flow_ask_app(port, &s->key, s->initiator, s->app);
+	answer.proof = s->proof;
+	return answer;
 }
 
 struct sg_answer sg_flow_ask_either(const struct sg_port *port, const struct sg_key *key, __u8 *initiator)

@@ -10,8 +10,13 @@ int sg_flow_is_icmp(const struct sg_key *key);
 void sg_flow_key(const struct sg_packet *p, struct sg_key *key);
 /* Make the key of the service that a flow of this key is for: every initiator's port (ICMP: every identifier). */
 void sg_flow_service_key(struct sg_key *key, __u8 initiator);
-/* Ask the port's policy, which must exist, about a flow that `initiator` opens. */
+/* Ask the port's policy, which must exist, about a flow that `initiator` opens. Of one whose application is not known
+ * (SG_APP_NONE), needs_app may be in the answer. */
+struct sg_answer sg_flow_ask_app(const struct sg_port *port, const struct sg_key *key, __u8 initiator, __u8 app);
+/* Ask about a flow at whose payload nobody looks: where a rule asks for its application, that is SG_APP_UNKNOWN. */
 struct sg_answer sg_flow_ask(const struct sg_port *port, const struct sg_key *key, __u8 initiator);
+/* Ask about a session again, by what is known of it. */
+struct sg_answer sg_flow_ask_again(const struct sg_port *port, const struct sg_session *s);
 /* Ask about a flow whose initiator is a guess: if the rules allow only the other direction, *initiator becomes that one. */
 struct sg_answer sg_flow_ask_either(const struct sg_port *port, const struct sg_key *key, __u8 *initiator);
 /* Guess who initiated a TCP connection whose SYN was not seen; *sure: it is no guess. */

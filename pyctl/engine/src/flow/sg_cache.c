@@ -205,7 +205,7 @@ static __u8 wanted(const struct sg_core *core, const struct sg_session *s)
 	__u8 both = (1 << SEG_DIR_EGRESS) | (1 << SEG_DIR_INGRESS);
 
 	if (!core->config.flow_cache || !s->generation || s->vlan ||
-	    rules->policy.flags & SG_POLICY_NO_CACHE)
+	    rules->policy.flags & SG_POLICY_NO_CACHE || sg_session_is_looked_at(s))
 		return 0;
 	switch (s->key.proto) {
 	case SG_PROTO_TCP:

@@ -17,9 +17,9 @@ enum { SWEPT_AT_ONCE = 64 };	/* each may cost a system call */
 #define LOOK_IDLE_NS (4 * SG_SECOND)
 
 /* Record that the packet's flow passes although a rule, or a staged rule, says otherwise. */
-static void record(const struct sg_context *c, __u32 rule_id, __u16 reason, __u8 initiator)
+static void record(const struct sg_context *c, __u32 rule_id, __u16 reason, __u8 initiator, struct sg_session *s)
 {
-	struct sg_verdict verdict = { .rule_id = rule_id, .reason = reason, .initiator = initiator };
+	struct sg_verdict verdict = { .rule_id = rule_id, .reason = reason, .initiator = initiator, .session = s };
 
 	if (reason)
 		sg_record(&c->core->report, &c->port->counts, c->p, &verdict, SG_EVENT_VIOLATION, c->now_ns);
@@ -37,46 +37,22 @@ void sg_flow_decided(const struct sg_context *c, __u8 initiator, const struct sg
 {
 	struct sg_key key = c->key;
 
-	record(c, answer->staged_id, answer->staged_reason, initiator);
+	record(c, answer->staged_id, answer->staged_reason, initiator, NULL);
 	if (!answer->pass)
 		sg_flow_service_key(&key, initiator);
 	if (answer->pass || !is_known_denial(c, &key, answer))
 		sg_hits_judged(&c->core->report.hits, c->core->report.hash_key, &key, answer, kept, c->now_ns);
 	if (answer->pass && !kept)
-		record(c, answer->rule_id, answer->reason, initiator);
+		record(c, answer->rule_id, answer->reason, initiator, NULL);
 }
 
 /* Let the session pass, with or without a violation. */
 static void let_pass(const struct sg_context *c, struct sg_session *s, const struct sg_answer *answer)
 {
 	if (!s->violation)
-		record(c, answer->rule_id, answer->reason, s->initiator);
+		record(c, answer->rule_id, answer->reason, s->initiator, s);
 	s->violation = answer->reason != SEG_R_NONE;
 	s->violation_reason = answer->reason;
-}
-
-/* Fill in the event's fields that name the flow, from its initiator's side. */
-static void flow_event(const struct sg_session *s, struct sg_event *event)
-{
-	int out = s->initiator == SEG_DIR_EGRESS;
-
-	event->rule_id = s->rule_id;
-	event->port_id = s->key.port_id;
-	event->reason = s->violation ? s->violation_reason : s->reason;
-	event->dir = s->initiator;
-	event->family = s->key.family;
-	event->proto = s->key.proto;
-	memcpy(event->saddr, out ? s->key.laddr : s->key.raddr, sizeof(event->saddr));
-	memcpy(event->daddr, out ? s->key.raddr : s->key.laddr, sizeof(event->daddr));
-	if (sg_flow_is_icmp(&s->key)) {
-		event->sport = (__u16)(s->key.rport << 8);
-		event->dport = s->key.lport;
-	} else {
-		event->sport = out ? s->key.lport : s->key.rport;
-		event->dport = out ? s->key.rport : s->key.lport;
-	}
-	if (s->service && !s->several)
-		*(sg_flow_is_icmp(&s->key) ? &event->dport : &event->sport) = s->from_port;
 }
 
 static __u64 timeout_of(const struct sg_session *s)
@@ -106,7 +82,13 @@ static void count_denied(struct sg_core *core, const struct sg_session *s, int o
 
 static void schedule(struct sg_core *core, struct sg_session *s)
 {
-	sg_wheel_arm(&core->table, s, s->last_seen_ns + timeout_of(s));
+	__u64 at_ns = s->last_seen_ns + timeout_of(s), due_ns;
+
+	if (s->look == SG_LOOK_PENDING) {
+		due_ns = sg_look_due_ns(&core->looks, s);
+		at_ns = due_ns < at_ns ? due_ns : at_ns;
+	}
+	sg_wheel_arm(&core->table, s, at_ns);
 }
 
 static void schedule_look(struct sg_core *core, struct sg_session *s, __u64 now_ns)
@@ -125,17 +107,26 @@ static void note_answer(struct sg_core *core, struct sg_session *s)
 
 void sg_flow_touch(const struct sg_context *c, struct sg_session *s)
 {
-	const struct sg_packet *p = c->p;
-	int side = p->dir != s->initiator;
+	int side = c->p->dir != s->initiator;
 
 	if (!s->denied) {
-		s->packets[side] += p->frames;
-		s->bytes[side] += p->bytes;
+		sg_flow_count(s, side, c->p->frames, c->p->bytes);
 		if (s->key.proto != SG_PROTO_TCP)
 			s->seen_sides = (__u8)(s->seen_sides | (1 << side));
 	}
+	sg_flow_seen(c, s);
+}
+
+void sg_flow_count(struct sg_session *s, int side, __u32 frames, __u32 bytes)
+{
+	s->packets[side] += frames;
+	s->bytes[side] += bytes;
+}
+
+void sg_flow_seen(const struct sg_context *c, struct sg_session *s)
+{
 	s->last_seen_ns = c->now_ns;
-	if (sg_frame_is_tagged(p->frame))
+	if (sg_frame_is_tagged(c->p->frame))
 		s->vlan = 1;
 	note_answer(c->core, s);
 	schedule(c->core, s);
@@ -180,6 +171,10 @@ static struct sg_session *add(const struct sg_context *c, __u8 initiator, const 
 	s->rule_id = answer->rule_id;
 	s->keys = answer->keys;
 	s->generation = c->port->rules ? c->port->rules->policy.generation : 0;
+	s->app = answer->app;
+	s->proof = answer->proof;
+	s->look = answer->needs_app ? SG_LOOK_PENDING : answer->app ? SG_LOOK_OVER : SG_LOOK_NONE;
+	s->waits = answer->needs_app == SG_NEED_HOLD;
 	s->last_seen_ns = c->now_ns;
 	if (c->now_ns > s->created_ns)
 		s->created_ns = c->now_ns;
@@ -218,43 +213,6 @@ struct sg_session *sg_flow_deny(const struct sg_context *c, __u8 initiator, cons
 	return s;
 }
 
-static enum sg_event_class class_of_end(const struct sg_session *s)
-{
-	return s->seen_sides == 3 ? SG_EMIT_END : SG_EMIT_UNANSWERED;
-}
-
-/* Datagrams have no handshake: any packet back is an answer. */
-static __u8 answer_of(const struct sg_session *s, __u64 back_packets)
-{
-	if (s->key.proto != SG_PROTO_TCP)
-		return back_packets ? SG_ANSWERED_DATA : SG_ANSWERED_NOT;
-	if (!sg_tcp_is_answered(s))
-		return SG_ANSWERED_NOT;
-	return s->data_seen ? SG_ANSWERED_DATA : SG_ANSWERED_OPEN;
-}
-
-void sg_flow_emit_end(struct sg_core *core, struct sg_session *s)
-{
-	struct sg_event event = {
-		.time_ns = s->last_seen_ns, .kind = SG_EVENT_FLOW_END, .started_ns = s->created_ns,
-		.packets = s->packets[0] + s->packets[1], .bytes = s->bytes[0] + s->bytes[1],
-		.back_packets = s->packets[1], .back_bytes = s->bytes[1],
-		.kernel_packets = s->kernel_packets, .kernel_bytes = s->kernel_bytes,
-		.violation = s->violation, .answer = answer_of(s, s->packets[1]),
-	};
-
-	if (s->ended)
-		return;
-	s->ended = 1;
-	flow_event(s, &event);
-	sg_event_push(&core->report.events, &event, class_of_end(s));
-}
-
-int sg_flow_may_end(const struct sg_core *core, const struct sg_session *s)
-{
-	return s->ended || sg_event_room(&core->report.events, s->key.port_id, class_of_end(s));
-}
-
 static void become_denied(struct sg_core *core, struct sg_session *s)
 {
 	sg_cache_evict(core, s);
@@ -263,20 +221,8 @@ static void become_denied(struct sg_core *core, struct sg_session *s)
 	s->denied = 1;
 	s->violation = 0;
 	s->resets = 0;
-}
-
-static void emit_kernel_drops(struct sg_core *core, struct sg_session *s)
-{
-	struct sg_event event = {
-		.time_ns = s->last_seen_ns, .packets = s->dropped_packets, .bytes = s->dropped_bytes,
-		.kind = SG_EVENT_DROP,
-	};
-
-	if (!s->dropped_packets)
-		return;
-	flow_event(s, &event);
-	sg_event_push_drops(&core->report.events, core->report.hash_key, &event);
-	s->dropped_packets = s->dropped_bytes = 0;
+	if (s->look)
+		s->look = SG_LOOK_OVER;
 }
 
 /* Hold the answer of now; what the kernel has dropped by a former one is told first. */
@@ -285,7 +231,7 @@ static void deny_again(struct sg_core *core, struct sg_session *s, const struct 
 	if (s->generation == generation)
 		return;
 	sg_cache_evict(core, s);
-	emit_kernel_drops(core, s);
+	sg_flow_emit_drops(core, s);
 	s->rule_id = answer->rule_id;
 	s->keys = answer->keys;
 	s->reason = answer->reason;
@@ -330,7 +276,7 @@ void sg_flow_reopen(struct sg_session *s, __u64 now_ns)
 static void become_allowed(struct sg_core *core, struct sg_session *s, __u64 now_ns)
 {
 	sg_cache_evict(core, s);
-	emit_kernel_drops(core, s);
+	sg_flow_emit_drops(core, s);
 	count_denied(core, s, -1);
 	s->denied = s->blocked = s->resets = s->seen_sides = s->service = 0;
 	s->reason = SEG_R_NONE;
@@ -349,7 +295,7 @@ static struct sg_answer ask_again(struct sg_core *core, const struct sg_port *po
 	struct sg_answer answer;
 
 	if (!s->guessed)
-		return sg_flow_ask(port, &s->key, initiator);
+		return sg_flow_ask_again(port, s);
 	answer = sg_flow_ask_either(port, &s->key, &initiator);
 	if (initiator != s->initiator) {
 		sg_cache_evict(core, s);
@@ -358,30 +304,75 @@ static struct sg_answer ask_again(struct sg_core *core, const struct sg_port *po
 	return answer;
 }
 
-int sg_flow_revalidate(const struct sg_context *c, struct sg_session *s)
+/* A session that waits no longer asks for its application, or has one now; one that is not looked at cannot begin to wait. */
+static void take_app(struct sg_session *s, const struct sg_answer *answer)
+{
+	if (answer->needs_app) {
+		s->waits = answer->needs_app == SG_NEED_HOLD;
+		return;
+	}
+	s->app = answer->app;
+	s->proof = answer->proof;
+	if (s->look == SG_LOOK_PENDING)
+		s->look = SG_LOOK_DECIDED;
+	else if (s->app && s->look == SG_LOOK_NONE)
+		s->look = SG_LOOK_OVER;
+}
+
+void sg_flow_block(const struct sg_context *c, struct sg_session *s, __u16 reason)
+{
+	become_denied(c->core, s);
+	s->rule_id = 0;
+	s->reason = reason;
+	/* Of two versions, nobody knows which one a later policy would be asked about. */
+	s->app = SG_APP_UNKNOWN;
+	s->proof = SG_APP_UNPROVEN;
+}
+
+void sg_flow_drop_look(struct sg_core *core, struct sg_session *s)
+{
+	struct sg_port *port = core->ports[s->key.port_id];
+	struct sg_payload *look = s->look ? sg_look_of(&core->looks, s) : NULL;
+	const struct sg_waiting *w;
+
+	if (!look)
+		return;
+	while ((w = sg_look_waiting(look, 3))) {
+		sg_count(&port->counts, SEG_R_WAITED_IN_VAIN, 1, w->frame.len);
+		sg_look_release(&core->looks, look, 3, &port->held);
+	}
+	sg_look_end(&core->looks, s);
+}
+
+int sg_flow_judge_anew(const struct sg_context *c, struct sg_session *s, const struct sg_answer *answer)
 {
 	struct sg_core *core = c->core;
-	struct sg_answer answer = ask_again(core, c->port, s);
-	int turned = !answer.pass && !s->denied;
+	int turned = !answer->pass && !s->denied;
 
-	if (answer.unknown)
-		return -ENOMEM;
-	record(c, answer.staged_id, answer.staged_reason, s->initiator);
+	take_app(s, answer);
+	record(c, answer->staged_id, answer->staged_reason, s->initiator, s);
 	sg_hits_used(&core->report.hits, core->report.hash_key, s);
-	sg_hits_revalidated(&core->report.hits, core->report.hash_key, s, &answer, c->now_ns);
-	s->keys = answer.keys;
+	sg_hits_revalidated(&core->report.hits, core->report.hash_key, s, answer, c->now_ns);
+	s->keys = answer->keys;
 	s->generation = c->port->rules->policy.generation;
-	s->rejects = answer.reject;
+	s->rejects = answer->reject;
 	if (turned)
 		become_denied(core, s);
-	else if (answer.pass && s->denied)
+	else if (answer->pass && s->denied)
 		become_allowed(core, s, c->now_ns);
-	s->rule_id = answer.rule_id;
-	if (answer.pass)
-		let_pass(c, s, &answer);
+	s->rule_id = answer->rule_id;
+	if (answer->pass)
+		let_pass(c, s, answer);
 	else
-		s->reason = answer.reason;
+		s->reason = answer->reason;
 	return turned;
+}
+
+int sg_flow_revalidate(const struct sg_context *c, struct sg_session *s)
+{
+	struct sg_answer answer = ask_again(c->core, c->port, s);
+
+	return answer.unknown ? -ENOMEM : sg_flow_judge_anew(c, s, &answer);
 }
 
 void sg_flow_settle(const struct sg_context *c, struct sg_session *s)
@@ -410,8 +401,9 @@ void sg_flow_end(struct sg_core *core, struct sg_session *s)
 	struct sg_port *port = core->ports[s->key.port_id];
 
 	sg_cache_drop(core, s);
+	sg_flow_drop_look(core, s);
 	sg_flow_emit_end(core, s);
-	emit_kernel_drops(core, s);
+	sg_flow_emit_drops(core, s);
 	sg_hits_used(&core->report.hits, core->report.hash_key, s);
 	if (s->denied)
 		count_denied(core, s, -1);
@@ -434,6 +426,14 @@ void sg_flow_resume(struct sg_core *core, struct sg_session *s)
 		count_denied(core, s, 1);
 	/* No policy has generation 0, so its next packet is judged again. */
 	s->generation = 0;
+	/* Of a pending one whose payload has crossed, nobody knows the first bytes any more. */
+	if (s->look == SG_LOOK_PENDING && s->crossed) {
+		s->app = SG_APP_UNKNOWN;
+		s->proof = SG_APP_UNPROVEN;
+		s->look = SG_LOOK_DECIDED;
+	}
+	if (s->look == SG_LOOK_DECIDED)
+		s->look = SG_LOOK_OVER;
 	sg_cache_drop(core, s);
 	schedule(core, s);
 	/* A RST may have come while there was no engine. */
@@ -450,7 +450,7 @@ static void look_at_denied(struct sg_core *core, struct sg_session *s, __u64 now
 	else
 		sg_cache_peek(core, s);
 	s->unanswered = 0;
-	emit_kernel_drops(core, s);
+	sg_flow_emit_drops(core, s);
 	schedule_look(core, s, now_ns);
 }
 
@@ -533,7 +533,7 @@ void sg_flow_info(struct sg_core *core, struct sg_session *s, struct sg_session_
 		/* If it closed while the ring was full, its timer is too late. */
 		schedule(core, s);
 	}
-	flow_event(s, &flow);
+	sg_flow_event(s, &flow);
 	memset(info, 0, sizeof(*info));
 	info->created_ns = s->created_ns;
 	info->last_seen_ns = s->last_seen_ns;
@@ -563,7 +563,10 @@ void sg_flow_info(struct sg_core *core, struct sg_session *s, struct sg_session_
 	info->violation = s->violation;
 	info->reason = flow.reason;
 	info->ended = s->ended;
-	info->answer = answer_of(s, info->packets[1]);
+	info->answer = sg_flow_answered(s, info->packets[1]);
+	info->app = s->app;
+	info->proof = s->proof;
+	info->look = s->look;
 	memcpy(info->saddr, flow.saddr, sizeof(info->saddr));
 	memcpy(info->daddr, flow.daddr, sizeof(info->daddr));
 }

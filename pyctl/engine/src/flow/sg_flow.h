@@ -3,7 +3,7 @@
 #ifndef SG_FLOW_H
 #define SG_FLOW_H
 
-#include "flow/sg_state.h"
+#include "flow/sg_flow_event.h"
 
 /* Count the rules' hit and record the verdict of a staged rule, after an answer decided on the packet's flow. `kept`: a
  * session will hold the answer; else a violation is recorded here too. */
@@ -18,6 +18,16 @@ struct sg_session *sg_flow_deny_service(const struct sg_context *c, const struct
 /* Judge the session by the policy in force, and set s->denied. Returns 1 if it was allowed and is now denied; -ENOMEM:
  * unknown, drop the packet; else 0. */
 int sg_flow_revalidate(const struct sg_context *c, struct sg_session *s);
+/* Judge the session by this answer of the policy in force; else as sg_flow_revalidate(). */
+int sg_flow_judge_anew(const struct sg_context *c, struct sg_session *s, const struct sg_answer *answer);
+/* Deny a session that was open for this reason, whatever the rules say. */
+void sg_flow_block(const struct sg_context *c, struct sg_session *s, __u16 reason);
+/* Free what the session's look has, and drop the frames that still wait. */
+void sg_flow_drop_look(struct sg_core *core, struct sg_session *s);
+/* Count frames of a side that were sent on. */
+void sg_flow_count(struct sg_session *s, int side, __u32 frames, __u32 bytes);
+/* Restart the timeout: the packet came, and is counted when it is sent on. */
+void sg_flow_seen(const struct sg_context *c, struct sg_session *s);
 /* Count the packet for s, and restart the timeout. */
 void sg_flow_touch(const struct sg_context *c, struct sg_session *s);
 /* Update the flow map and emit the end of a session that is over; call it after the packet was judged and answered. */
@@ -28,10 +38,6 @@ void sg_flow_close(struct sg_core *core, struct sg_session *s, int side, __u8 cl
 void sg_flow_reopen(struct sg_session *s, __u64 now_ns);
 /* Return the session of this key, or NULL. A session of a former port of this id ends here. */
 struct sg_session *sg_flow_find(struct sg_core *core, struct sg_port *port, const struct sg_key *key);
-/* Return whether the session's end was emitted, or has room to be. */
-int sg_flow_may_end(const struct sg_core *core, const struct sg_session *s);
-/* Emit the session's end once, with the time of its last packet. */
-void sg_flow_emit_end(struct sg_core *core, struct sg_session *s);
 void sg_flow_end(struct sg_core *core, struct sg_session *s);
 /* Resume a session of a former engine: add what the kernel has carried since. */
 void sg_flow_resume(struct sg_core *core, struct sg_session *s);

@@ -64,7 +64,7 @@ void sg_open_learn(const struct sg_context *c, const struct sg_session *s)
 		.verdict = SEG_VERDICT_ALLOW,
 	};
 
-	if (!first || p->dir != s->initiator || !s->cached || s->denied || s->violation || s->keys.staged ||
+	if (!first || p->dir != s->initiator || !s->cached || s->denied || s->look || s->violation || s->keys.staged ||
 	    !is_plain_opening(p) || !name_ends(c, s, &key))
 		return;
 	c->core->io.service_put(c->core->io.ctx, &key, &service);
@@ -148,6 +148,11 @@ struct sg_session *sg_open_adopt(const struct sg_context *c, const struct seg_op
 	if (!s) {
 		tell_without_session(c, event);
 		return NULL;
+	}
+	/* By the policy of now, no rule asks for its application. */
+	if (sg_session_is_looked_at(s)) {
+		sg_flow_drop_look(c->core, s);
+		s->look = SG_LOOK_OVER;
 	}
 	s->opened = event->session;
 	s->generation = event->generation;

@@ -3,6 +3,7 @@
 #ifndef SG_STATE_H
 #define SG_STATE_H
 
+#include "look/sg_look.h"
 #include "policy/sg_policy.h"
 #include "report/sg_report.h"
 #include "session/sg_frag.h"
@@ -36,6 +37,7 @@ struct sg_port {
 	struct sg_renewal renewal;
 	__u32 denied;			/* of the sessions, those that only remember a denial */
 	__u32 frag_memory;
+	__u64 held;			/* bytes of frames that wait for their application */
 	struct seg_share shares[2];	/* egress, ingress: as seg_shares */
 	__u64 reject_ns;		/* when at a steady pace the last answer would have been sent */
 	struct sg_counts counts;
@@ -54,6 +56,7 @@ struct sg_core {
 	__u8 deleted[SEG_PORT_IDS];	/* 1: the port was deleted, and has had no policy since */
 	struct sg_table table;
 	struct sg_frags frags;
+	struct sg_looks looks;
 	struct sg_report report;
 	__u64 initiator_cache[SG_INITIATORS];	/* of expired connections: hash, low bit = ingress */
 	__u32 denied;			/* sessions that only remember a denial */

@@ -12,6 +12,10 @@ enum sg_action {
 	SG_RESET_RECEIVER = 1,
 	SG_RESET_SENDER = 2,
 	SG_REJECT = 4,		/* RST or ICMP error to the sender, at the port's pace */
+	SG_SEND_FIRST = 8,	/* before that, send on what waits of the session's initiator */
+	SG_SEND_SECOND = 16,	/* and of the other side */
+	SG_DROP_WAITING = 32,	/* drop what waits, with the packet */
+	SG_KEEP = 64,		/* do not send the packet: it waits, or is counted already */
 };
 
 struct sg_verdict {

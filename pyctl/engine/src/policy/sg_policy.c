@@ -42,7 +42,7 @@ static int concerns(const struct sg_rule *r, int dir, int family)
 	return (!r->dir || r->dir == dir) && (!r->family || r->family == family);
 }
 
-static void compile_rule(const struct sg_rule *r, struct sg_scan_rule *m)
+static void compile_rule(const struct sg_rule *r, struct sg_rule_match *m)
 {
 	__u8 mask[16] = { 0 };
 
@@ -64,7 +64,7 @@ int sg_policy_compile(const struct sg_policy *policy, const struct sg_rule *rule
 {
 	static const __u8 families[2] = { SEG_FAMILY_IPV4, SEG_FAMILY_IPV6 };
 	struct sg_ruleset *set;
-	struct sg_scan_rule *next;
+	struct sg_rule_match *next;
 	size_t total = 0;
 
 	if (!policy_is_valid(policy) || (policy->rule_count && !rules))
@@ -94,18 +94,18 @@ int sg_policy_compile(const struct sg_policy *policy, const struct sg_rule *rule
 
 /* Ports belong to TCP, UDP and SCTP. A rule for another protocol has none to look at; a rule for any
  * protocol that names ports means the first two. */
-static int ports_match(const struct sg_scan_rule *m, const struct sg_policy_query *q)
+static int ports_match(const struct sg_rule_match *m, const struct sg_policy_query *q)
 {
 	if (q->proto == SG_PROTO_TCP || q->proto == SG_PROTO_UDP || m->proto == SG_PROTO_SCTP)
 		return q->port >= m->port_lo && q->port <= m->port_hi;
 	return m->proto || (m->port_lo == 0 && m->port_hi == SG_ANY_PORT_HI);
 }
 
-static const struct sg_scan_rule *first_match(const struct sg_ruleset *set, const struct sg_policy_query *q)
+static const struct sg_rule_match *first_match(const struct sg_ruleset *set, const struct sg_policy_query *q)
 {
 	int dir = q->dir - SEG_DIR_EGRESS, family = q->family == SEG_FAMILY_IPV6;
-	const struct sg_scan_rule *m = set->lists[dir][family];
-	const struct sg_scan_rule *end = m + set->counts[dir][family];
+	const struct sg_rule_match *m = set->lists[dir][family];
+	const struct sg_rule_match *end = m + set->counts[dir][family];
 	__u64 peer[2];
 
 	words(q->peer, peer);
@@ -130,7 +130,7 @@ struct decision {
 static int decide(const struct sg_ruleset *set, const struct sg_policy_query *q, struct decision *out)
 {
 	struct sg_found found = { 0 };
-	const struct sg_scan_rule *m;
+	const struct sg_rule_match *m;
 	int error = 0;
 
 	*out = (struct decision){ .action = set->policy.default_verdict };

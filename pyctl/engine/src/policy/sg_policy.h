@@ -8,7 +8,7 @@
 #include "node/sg_node.h"
 
 /* A rule compiled for the scan: the network as two words, so v4 and v6 compare alike. */
-struct sg_scan_rule {
+struct sg_rule_match {
 	__u64 net[2];
 	__u64 mask[2];
 	__u32 id;
@@ -21,9 +21,9 @@ struct sg_scan_rule {
 struct sg_ruleset {
 	struct sg_policy policy;
 	struct sg_node *const *node;	/* the node's current policy; points to NULL: none yet */
-	struct sg_scan_rule *lists[2][2];	/* [egress, ingress][IPv4, IPv6], each in the given order */
+	struct sg_rule_match *lists[2][2];	/* [egress, ingress][IPv4, IPv6], each in the given order */
 	__u32 counts[2][2];
-	struct sg_scan_rule matches[];
+	struct sg_rule_match matches[];
 };
 
 struct sg_answer {
@@ -36,6 +36,8 @@ struct sg_answer {
 	__u8 reject;		/* it does not pass, and is answered */
 	__u8 needs_app;		/* enum sg_need. SG_NEED_HOLD: rule_id asks for the application, and is no hit yet; the flow may
 				 * begin, but none of its payload passes before an answer for a known application */
+	__u8 app;		/* enum sg_app: what it was asked with */
+	__u8 proof;		/* enum sg_app_proof, of whoever asked */
 	__u8 unknown;		/* no memory: there is no answer, and the flow keeps its state */
 };
 

@@ -27,6 +27,10 @@ void sg_record(struct sg_report *report, struct sg_counts *counts, const struct 
 	};
 	int turned = event.dir != p->dir;
 
+	if (verdict->session) {
+		event.app = verdict->session->app;
+		event.proof = verdict->session->proof;
+	}
 	sg_count(counts, verdict->reason, p->frames, p->bytes);
 	if (event.kind == SG_EVENT_VIOLATION)
 		counts->of[verdict->reason].passed += p->frames;

@@ -72,6 +72,7 @@ struct sg_session {
 	struct sg_rule_keys keys;	/* of the rules that decided on it last */
 	__u32 rule_id;
 	__u32 fin_end[2];	/* sequence number after the FIN; 0: the kernel carried it */
+	__u32 first_seq[2];	/* with starts: sequence number of each side's first byte */
 	__u16 reason;		/* why it is denied, or SEG_R_NONE */
 	__u16 from_port;	/* of a denied service: its first packet's source port, or ICMP identifier */
 	__u16 violation_reason;	/* with violation: why it would be */
@@ -97,6 +98,12 @@ struct sg_session {
 	__u8 ended;		/* its end event was emitted */
 	__u8 in_use;
 	__u8 lasting;		/* both sides have sent: on that list of its port's */
+	__u8 look;		/* enum sg_look */
+	__u8 app;		/* enum sg_app */
+	__u8 proof;		/* enum sg_app_proof */
+	__u8 waits;		/* its payload must not pass before its application is known; else it is only found out */
+	__u8 starts;		/* while it is looked at: its SYN+ACK was seen */
+	__u8 crossed;		/* while its application is not known: payload was sent on all the same */
 };
 _Static_assert(sizeof(struct sg_session) <= SG_STORE_SESSION, "memory of a session");
 
@@ -161,6 +168,12 @@ void sg_table_free(struct sg_table *table);
 static inline struct sg_session *sg_table_slot(const struct sg_table *table, __u32 slot)
 {
 	return slot ? &table->slabs[(slot - 1) / SG_SLAB][(slot - 1) % SG_SLAB] : NULL;
+}
+
+/* Return whether packets of the session must be looked at. */
+static inline int sg_session_is_looked_at(const struct sg_session *s)
+{
+	return s->look == SG_LOOK_PENDING || s->look == SG_LOOK_DECIDED;
 }
 
 /* Return a number that no other session ever has: its id, and its slot. */

@@ -8,6 +8,7 @@
 #include "packet/sg_decode.h"
 #include "policy/sg_dhcp.h"
 #include "verdict/sg_group_query.h"
+#include "verdict/sg_judge_app.h"
 #include "verdict/sg_judge_tcp.h"
 #include "verdict/sg_renewal.h"
 
@@ -63,7 +64,7 @@ static struct sg_verdict open_flow(const struct sg_context *c)
 	if (p->kind == SG_KIND_SCTP && !p->opens)
 		answer = sg_flow_ask_either(c->port, &c->key, &r.initiator);
 	else
-		answer = sg_flow_ask(c->port, &c->key, p->dir);
+		answer = sg_judge_app_opening(c);
 	if (answer.unknown)
 		return sg_verdict_unknown(r.initiator);
 	r.rule_id = answer.rule_id;
@@ -77,7 +78,8 @@ static struct sg_verdict open_flow(const struct sg_context *c)
 		return r;
 	}
 	r.reason = answer.reason;
-	r.session = is_of_service(p) ? sg_flow_deny_service(c, &answer) : sg_flow_deny(c, r.initiator, &answer);
+	r.session = is_of_service(p) && !answer.app ? sg_flow_deny_service(c, &answer) :
+						     sg_flow_deny(c, r.initiator, &answer);
 	if (r.session) {
 		r.session->rejects = answer.reject;
 		r.actions = answer_denied(r.session);
@@ -91,7 +93,7 @@ static struct sg_verdict open_flow(const struct sg_context *c)
  * own rule. If the flow was open, a rule that rejects it answers both ends, as it resets both ends of a connection. */
 static struct sg_verdict judge_other_end(struct sg_context *c, struct sg_session *s)
 {
-	struct sg_answer answer = sg_flow_ask(c->port, &s->key, c->p->dir);
+	struct sg_answer answer = sg_judge_app_opening(c);
 	struct sg_verdict r;
 	__u8 actions = 0;
 
@@ -179,7 +181,7 @@ static struct sg_verdict judge_error(const struct sg_context *c)
 	else if (s->guessed)
 		passes = sg_flow_ask_either(port, &key, &initiator).pass;
 	else
-		passes = sg_flow_ask(port, &key, initiator).pass;
+		passes = sg_flow_ask_again(port, s).pass;
 	if (passes)
 		r.reason = SEG_R_NONE;
 	return r;

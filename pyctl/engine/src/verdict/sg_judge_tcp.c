@@ -5,13 +5,15 @@
  *   2. a session judged by another policy is judged again, but not at a copy from before the mode changed:
  *      a copy cannot be answered, so the first held packet decides;
  *   3. a blocked one answers its sender with RST, a few times, then the kernel drops it;
- *   4. else it passes, and its state decides whether the kernel carries the rest. */
+ *   4. one that is looked at for its application waits for it, or is compared with what was looked at (sg_judge_app.c);
+ *   5. else it passes, and its state decides whether the kernel carries the rest. */
 #include "verdict/sg_judge_tcp.h"
 
 #include "flow/sg_ask.h"
 #include "flow/sg_cache.h"
 #include "flow/sg_flow.h"
 #include "session/sg_tcp.h"
+#include "verdict/sg_judge_app.h"
 
 /* A copy from a tap, although the port's packets are held now. */
 static int is_late_copy(const struct sg_context *c)
@@ -31,13 +33,6 @@ static struct sg_verdict refuse_syn(const struct sg_context *c, const struct sg_
 	};
 }
 
-static __u8 reset_both(struct sg_session *s)
-{
-	s->blocked = 1;
-	s->resets = 1;
-	return SG_RESET_RECEIVER | SG_RESET_SENDER;
-}
-
 /* Deny data of a connection whose SYN was not seen. */
 static __u8 block_midstream(const struct sg_context *c, __u8 initiator, const struct sg_answer *answer, int sure)
 {
@@ -47,7 +42,7 @@ static __u8 block_midstream(const struct sg_context *c, __u8 initiator, const st
 		return 0;
 	s->midstream = 1;
 	s->guessed = !sure;
-	return reset_both(s);
+	return sg_judge_app_block(s);
 }
 
 static struct sg_verdict open_connection(const struct sg_context *c)
@@ -61,12 +56,20 @@ static struct sg_verdict open_connection(const struct sg_context *c)
 		r.initiator = sg_flow_guess_initiator(c->core, c->port, &c->key, &sure);
 	else if (!sg_tcp_opens(p))
 		r.initiator = sg_other_dir(p->dir);
-	answer = sure ? sg_flow_ask(c->port, &c->key, r.initiator) :
-			sg_flow_ask_either(c->port, &c->key, &r.initiator);
+	if (sg_tcp_opens(p))
+		answer = sg_flow_ask_app(c->port, &c->key, r.initiator, SG_APP_NONE);
+	else
+		answer = sure ? sg_flow_ask(c->port, &c->key, r.initiator) :
+				sg_flow_ask_either(c->port, &c->key, &r.initiator);
 	if (answer.unknown)
 		return sg_verdict_unknown(r.initiator);
-	sg_flow_decided(c, r.initiator, &answer, answer.pass && !closes);
 	r.rule_id = answer.rule_id;
+	/* Its sender repeats a SYN without the data, which may not pass yet. */
+	if (answer.needs_app == SG_NEED_HOLD && p->payload_len && !sg_frame_is_copy(p->frame)) {
+		r.reason = SEG_R_NOT_HELD;
+		return r;
+	}
+	sg_flow_decided(c, r.initiator, &answer, answer.pass && !closes);
 	if (!answer.pass) {
 		if (sg_tcp_opens(p))
 			return refuse_syn(c, &answer);
@@ -95,7 +98,7 @@ static struct sg_verdict pass(const struct sg_context *c, struct sg_session *s)
  * The old session does not allow it. */
 static struct sg_verdict judge_attempt(const struct sg_context *c, struct sg_session *s)
 {
-	struct sg_answer answer = sg_flow_ask(c->port, &c->key, c->p->dir);
+	struct sg_answer answer = sg_flow_ask_app(c->port, &c->key, c->p->dir, SG_APP_NONE);
 	int alive = s->tcp_state == SG_TCP_ESTABLISHED || sg_tcp_is_opening(s);
 
 	if (answer.unknown)
@@ -109,7 +112,7 @@ static struct sg_verdict judge_attempt(const struct sg_context *c, struct sg_ses
 		sg_flow_end(c->core, s);
 		return open_connection(c);
 	}
-	return pass(c, s);
+	return sg_session_is_looked_at(s) ? sg_judge_app(c, s) : pass(c, s);
 }
 
 static int is_attempt(const struct sg_packet *p, const struct sg_session *s)
@@ -150,7 +153,7 @@ static struct sg_verdict block(const struct sg_context *c, struct sg_session *s)
 		s->blocked = 1;
 		s->resets = SG_RESETS_MAX;
 	} else {
-		r.actions = reset_both(s);
+		r.actions = sg_judge_app_block(s);
 	}
 	sg_flow_touch(c, s);
 	return r;
@@ -186,5 +189,5 @@ struct sg_verdict sg_judge_tcp(const struct sg_context *c)
 	sg_tcp_track(s, p, p->dir != s->initiator);
 	if (s->ended && s->tcp_state == SG_TCP_ESTABLISHED)
 		sg_flow_reopen(s, c->now_ns);
-	return pass(c, s);
+	return sg_session_is_looked_at(s) ? sg_judge_app(c, s) : pass(c, s);
 }

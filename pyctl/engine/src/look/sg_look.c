@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* Looks at payload, and lets frames wait; see the header. In: packets, sessions. Out: applications, frames. No I/O. */
+#include "look/sg_look.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "inspect/sg_recognise.h"
+#include "packet/sg_tcp_options.h"
+
+enum { GSO_SIZE_AT = 4 };	/* in struct virtio_net_hdr */
+
+struct sg_payload {
+	struct sg_stream *stream;
+	struct sg_recognised known;
+	struct sg_waiting *head;	/* in the order of arrival */
+	struct sg_waiting *tail;
+	__u64 since_ns;
+	__u32 memory;			/* of frames */
+	__u8 first_side;
+	__u8 fins;			/* bit per side: its FIN waits */
+};
+
+int sg_looks_init(struct sg_looks *looks, __u32 sessions)
+{
+	looks->of = calloc(sessions + 1UL, sizeof(*looks->of));
+	looks->streams = sg_streams_new(SG_LOOK_STREAM_BYTES);
+	return looks->of && looks->streams ? 0 : -ENOMEM;
+}
+
+void sg_looks_free(struct sg_looks *looks)
+{
+	if (looks->streams)
+		sg_streams_free(looks->streams);
+	free(looks->of);
+}
+
+struct sg_payload *sg_look_begin(struct sg_looks *looks, const struct sg_session *s, const struct sg_packet *p,
+			      __u64 now_ns)
+{
+	struct sg_payload *look = calloc(1, sizeof(*look));
+
+	if (!look)
+		return NULL;
+	look->stream = sg_stream_new(looks->streams);
+	if (!look->stream) {
+		free(look);
+		return NULL;
+	}
+	look->since_ns = now_ns;
+	look->first_side = p->dir != s->initiator;
+	for (__u8 side = 0; side < 2; side++)
+		sg_stream_start(look->stream, side, s->first_seq[side]);
+	looks->of[s->slot] = look;
+	return look;
+}
+
+static __u32 memory_of(const struct sg_frame *frame)
+{
+	return (__u32)sizeof(struct sg_waiting) + frame->len;
+}
+
+void sg_look_end(struct sg_looks *looks, const struct sg_session *s)
+{
+	struct sg_payload *look = looks->of[s->slot];
+
+	if (!look)
+		return;
+	sg_stream_free(looks->streams, look->stream);
+	free(look);
+	looks->of[s->slot] = NULL;
+}
+
+enum sg_segment sg_look_add(struct sg_looks *looks, struct sg_payload *look, const struct sg_packet *p, __u8 side)
+{
+	const __u8 *tcp = p->frame->data + p->l4, *payload = tcp + p->l4_len - p->payload_len;
+	struct sg_segment_head head = {
+		.seq = p->seq, .ack = p->ack, .side = side, .has_ack = !!(p->tcp_flags & SG_ACK),
+	};
+
+	head.has_timestamp = (__u8)sg_tcp_timestamp(tcp, p->l4_len, &head.timestamp);
+	sg_tcp_echo(tcp, p->l4_len, &head.echo);
+	return sg_stream_add(looks->streams, look->stream, &head, payload, p->payload_len);
+}
+
+struct sg_seen sg_look_recognise(struct sg_payload *look)
+{
+	struct sg_prefix prefix = { .proto = SG_PROTO_TCP };
+	struct sg_seen seen;
+
+	for (__u8 side = 0; side < 2; side++)
+		prefix.data[side] = sg_stream_bytes(look->stream, side, &prefix.len[side]);
+	sg_recognise(&prefix, &look->known);
+	seen = (struct sg_seen){ .app = look->known.app, .proof = look->known.proof };
+	seen.full = prefix.len[0] >= SG_STREAM_BYTES || prefix.len[1] >= SG_STREAM_BYTES;
+	return seen;
+}
+
+struct sg_seen sg_look_datagram(const struct sg_packet *p)
+{
+	struct sg_recognised known = { 0 };
+	struct sg_prefix prefix = { .proto = SG_PROTO_UDP };
+	__u32 here = p->l4_len - SG_UDP_LEN;
+	__u16 piece;
+
+	prefix.data[0] = p->frame->data + p->l4 + SG_UDP_LEN;
+	prefix.len[0] = p->payload_len < here ? p->payload_len : here;
+	/* A super-frame has several datagrams. */
+	memcpy(&piece, p->frame->vnet + GSO_SIZE_AT, sizeof(piece));
+	if (sg_frame_is_gso(p->frame) && piece && piece < prefix.len[0])
+		prefix.len[0] = piece;
+	sg_recognise(&prefix, &known);
+	return (struct sg_seen){ .app = known.app, .proof = known.proof };
+}
+
+int sg_look_is_settled(const struct sg_payload *look)
+{
+	return !look->head && sg_stream_is_settled(look->stream);
+}
+
+__u8 sg_look_first_side(const struct sg_payload *look)
+{
+	return look->first_side;
+}
+
+__u64 sg_look_since_ns(const struct sg_payload *look)
+{
+	return look->since_ns;
+}
+
+/* Charge a frame's bytes; -1: the flow or the port would have more than is left for others. */
+static int charge(struct sg_looks *looks, struct sg_payload *look, __u64 *port_held, __u32 bytes)
+{
+	if (look->memory + bytes > SG_HOLD_FLOW_BYTES || looks->held + *port_held + 2ULL * bytes > SG_HOLD_BYTES)
+		return -1;
+	looks->held += bytes;
+	*port_held += bytes;
+	look->memory += bytes;
+	return 0;
+}
+
+int sg_look_hold(struct sg_looks *looks, struct sg_payload *look, const struct sg_packet *p, __u8 side, __u64 *port_held,
+		 __u64 now_ns)
+{
+	struct sg_waiting *w;
+
+	if (charge(looks, look, port_held, memory_of(p->frame)))
+		return -1;
+	w = malloc(memory_of(p->frame));
+	if (!w) {
+		looks->held -= memory_of(p->frame);
+		*port_held -= memory_of(p->frame);
+		look->memory -= memory_of(p->frame);
+		return -1;
+	}
+	*w = (struct sg_waiting){ .frame = *p->frame, .since_ns = now_ns, .seq = p->seq, .side = side };
+	memcpy(w->bytes, p->frame->data, p->frame->len);
+	w->frame.data = w->bytes;
+	if (look->tail)
+		look->tail->next = w;
+	else
+		look->head = w;
+	look->tail = w;
+	if (p->tcp_flags & SG_FIN)
+		look->fins |= 1U << side;
+	return 0;
+}
+
+const struct sg_waiting *sg_look_waiting(const struct sg_payload *look, __u8 sides)
+{
+	const struct sg_waiting *w = look->head;
+
+	while (w && !(sides & (1 << w->side)))
+		w = w->next;
+	return w;
+}
+
+void sg_look_release(struct sg_looks *looks, struct sg_payload *look, __u8 sides, __u64 *port_held)
+{
+	struct sg_waiting *before = NULL, *w = look->head;
+
+	while (w && !(sides & (1 << w->side))) {
+		before = w;
+		w = w->next;
+	}
+	if (!w)
+		return;
+	if (before)
+		before->next = w->next;
+	else
+		look->head = w->next;
+	if (look->tail == w)
+		look->tail = before;
+	looks->held -= memory_of(&w->frame);
+	*port_held -= memory_of(&w->frame);
+	look->memory -= memory_of(&w->frame);
+	free(w);
+}
+
+__u32 sg_look_expected(const struct sg_payload *look, __u8 side, __u32 seq)
+{
+	for (const struct sg_waiting *w = look->head; w; w = w->next)
+		if (w->side == side && (__s32)(w->seq - seq) < 0)
+			seq = w->seq;
+	return seq;
+}
+
+int sg_look_holds_fin(const struct sg_payload *look, __u8 side)
+{
+	return look->fins >> side & 1;
+}
+
+__u64 sg_look_due_ns(const struct sg_looks *looks, const struct sg_session *s)
+{
+	const struct sg_payload *look = sg_look_of(looks, s);
+
+	return look && look->head ? look->head->since_ns + SG_LOOK_NS : ~0ULL;
+}

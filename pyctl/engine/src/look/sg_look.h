@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* Keeps what the engine has of a flow whose application is asked for: its first bytes, and the frames that wait for what they
+ * tell. Policy-free, no I/O. It is found by the session's slot, because sessions lie in memory that outlives the engine. */
+#ifndef SG_LOOK_H
+#define SG_LOOK_H
+
+#include "packet/sg_packet.h"
+#include "session/sg_session.h"
+#include "stream/sg_stream.h"
+
+#define SG_LOOK_NS (3 * SG_SECOND)	/* how long a frame waits */
+
+enum sg_look_limit {
+	SG_HOLD_BYTES = 64 << 20,		/* of frames in all; a port may hold as much as is then free */
+	SG_HOLD_FLOW_BYTES = 256 << 10,		/* of one flow */
+	SG_LOOK_STREAM_BYTES = 256 << 20,	/* of first bytes in all */
+};
+
+/* A frame that waits, as it came. */
+struct sg_waiting {
+	struct sg_waiting *next;
+	struct sg_frame frame;	/* its data lies in bytes */
+	__u64 since_ns;
+	__u32 seq;
+	__u8 side;		/* 0: of the initiator */
+	__u8 bytes[];
+};
+
+/* What the first bytes tell. */
+struct sg_seen {
+	__u8 app;		/* enum sg_app */
+	__u8 proof;		/* enum sg_app_proof */
+	__u8 full;		/* a side has sent as much as is looked at */
+};
+
+struct sg_payload;
+
+struct sg_looks {
+	struct sg_streams *streams;
+	struct sg_payload **of;	/* by slot */
+	__u64 held;		/* bytes of frames */
+};
+
+/* 0 or -ENOMEM. `sessions` is the highest slot. */
+int sg_looks_init(struct sg_looks *looks, __u32 sessions);
+void sg_looks_free(struct sg_looks *looks);
+
+/* Return the look at the session's payload; NULL: none has begun. */
+static inline struct sg_payload *sg_look_of(const struct sg_looks *looks, const struct sg_session *s)
+{
+	return looks->of[s->slot];
+}
+
+/* Begin with the first payload of a connection, whose s->first_seq are known; NULL: no memory. */
+struct sg_payload *sg_look_begin(struct sg_looks *looks, const struct sg_session *s, const struct sg_packet *p,
+			      __u64 now_ns);
+/* Free the look, of which no frame waits any more. */
+void sg_look_end(struct sg_looks *looks, const struct sg_session *s);
+/* Add the packet, which came in one frame, to its side's bytes. */
+enum sg_segment sg_look_add(struct sg_looks *looks, struct sg_payload *look, const struct sg_packet *p, __u8 side);
+/* Tell the application by the bytes that are there. */
+struct sg_seen sg_look_recognise(struct sg_payload *look);
+/* Tell the application of a datagram flow by its first datagram. */
+struct sg_seen sg_look_datagram(const struct sg_packet *p);
+/* Return whether every byte that was looked at is acknowledged, and no frame waits. */
+int sg_look_is_settled(const struct sg_payload *look);
+/* Return which side sent payload first. */
+__u8 sg_look_first_side(const struct sg_payload *look);
+/* Return when that was. */
+__u64 sg_look_since_ns(const struct sg_payload *look);
+
+/* Let the packet's frame wait; *port_held is what its port holds. -1: there is no room. */
+int sg_look_hold(struct sg_looks *looks, struct sg_payload *look, const struct sg_packet *p, __u8 side, __u64 *port_held,
+		 __u64 now_ns);
+/* Return the frame that has waited longest, of these sides (bit per side); NULL: none waits. */
+const struct sg_waiting *sg_look_waiting(const struct sg_payload *look, __u8 sides);
+/* Free that frame. */
+void sg_look_release(struct sg_looks *looks, struct sg_payload *look, __u8 sides, __u64 *port_held);
+/* Return the sequence number of the side's first byte that waits, or this one if that is before. */
+__u32 sg_look_expected(const struct sg_payload *look, __u8 side, __u32 seq);
+/* Return whether a FIN of the side waits. */
+int sg_look_holds_fin(const struct sg_payload *look, __u8 side);
+/* Return when the longest waiting frame of the session has waited for too long; ~0: none waits. */
+__u64 sg_look_due_ns(const struct sg_looks *looks, const struct sg_session *s);
+
+#endif

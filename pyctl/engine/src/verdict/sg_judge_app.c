@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* Judges flows by their application; see the header. In: packets, sessions. Out: verdicts; frames that wait.
+ *
+ * A connection waits (SG_LOOK_PENDING) until its first bytes tell the application, or cannot: then a rule that asks for it
+ * decides as for an unknown one. Only then (SG_LOOK_DECIDED) its payload passes; until all that was looked at is acknowledged,
+ * a later copy of it must be the same. A datagram flow does not wait: its first datagram decides.
+ * Where nothing is held back, in discover and monitor and of a tap's copies, the same is found out while all passes. */
+#include "verdict/sg_judge_app.h"
+
+#include "flow/sg_ask.h"
+#include "flow/sg_flow.h"
+#include "session/sg_tcp.h"
+
+enum { SEND_BOTH = SG_SEND_FIRST | SG_SEND_SECOND };
+
+/* Whether the packet passes whatever is said of it: it is a copy, or the mode only records. */
+static int is_recorded(const struct sg_context *c)
+{
+	return sg_frame_is_copy(c->p->frame) || sg_policy_records_only(c->port->rules);
+}
+
+/* Whether payload must wait, and what is wrong with it is dropped. */
+static int is_held(const struct sg_context *c, const struct sg_session *s)
+{
+	return s->waits && !is_recorded(c);
+}
+
+__u8 sg_judge_app_block(struct sg_session *s)
+{
+	s->blocked = 1;
+	s->resets = 1;
+	return SG_RESET_RECEIVER | SG_RESET_SENDER | SG_DROP_WAITING;
+}
+
+static struct sg_verdict verdict_of(struct sg_session *s, __u16 reason, __u8 actions)
+{
+	return (struct sg_verdict){
+		.rule_id = s->rule_id, .reason = reason, .initiator = s->initiator, .actions = actions, .session = s,
+	};
+}
+
+static struct sg_verdict pass(const struct sg_context *c, struct sg_session *s, __u8 actions)
+{
+	sg_flow_touch(c, s);
+	return verdict_of(s, SEG_R_NONE, actions);
+}
+
+/* Drop a segment for this reason, which its sender or nobody repeats; where nothing is held back, it passes. */
+static struct sg_verdict drop(const struct sg_context *c, struct sg_session *s, __u16 reason)
+{
+	if (!is_held(c, s))
+		return pass(c, s, 0);
+	sg_flow_seen(c, s);
+	sg_count(&c->port->counts, reason, c->p->frames, c->p->bytes);
+	return verdict_of(s, SEG_R_NONE, SG_KEEP);
+}
+
+/* A byte came again as another one: which of both the receiver takes is not known. */
+static struct sg_verdict differs(const struct sg_context *c, struct sg_session *s)
+{
+	__u8 actions = 0;
+
+	if (!s->waits && !is_recorded(c))
+		return pass(c, s, 0);
+	if (is_held(c, s)) {
+		sg_flow_block(c, s, SEG_R_TCP_DIFFERS);
+		actions = sg_judge_app_block(s);
+	}
+	sg_flow_touch(c, s);
+	return verdict_of(s, SEG_R_TCP_DIFFERS, actions);
+}
+
+/* Judge the connection by its application. Returns 0 if the policy has no answer now. */
+static int decide(const struct sg_context *c, struct sg_session *s, const struct sg_seen *seen, struct sg_verdict *r)
+{
+	struct sg_answer answer = sg_flow_ask_app(c->port, &s->key, s->initiator, seen->app);
+
+	if (answer.unknown)
+		return 0;
+	answer.proof = seen->proof;
+	sg_flow_judge_anew(c, s, &answer);
+	if (!sg_look_of(&c->core->looks, s))
+		s->look = SG_LOOK_OVER;
+	*r = s->denied ? verdict_of(s, s->reason, sg_judge_app_block(s)) : verdict_of(s, SEG_R_NONE, SEND_BOTH);
+	return 1;
+}
+
+static int decide_unknown(const struct sg_context *c, struct sg_session *s, struct sg_verdict *r)
+{
+	const struct sg_seen unknown = { .app = SG_APP_UNKNOWN };
+
+	return decide(c, s, &unknown, r);
+}
+
+static int is_late(const struct sg_context *c, const struct sg_session *s, const struct sg_payload *look)
+{
+	return !is_held(c, s) && c->now_ns >= sg_look_since_ns(look) + SG_LOOK_NS;
+}
+
+/* Decide as soon as the bytes allow it. Returns 0 while they do not; *free_sides: whose payload need not wait meanwhile. */
+static int decide_by_bytes(const struct sg_context *c, struct sg_session *s, struct sg_payload *look, __u8 *free_sides,
+			   struct sg_verdict *r)
+{
+	struct sg_seen seen = sg_look_recognise(look);
+	struct sg_answer guessed;
+
+	*free_sides = is_held(c, s) ? 0 : 3;
+	if (seen.proof == SG_APP_CERTAIN || seen.app == SG_APP_UNKNOWN)
+		return decide(c, s, &seen, r);
+	if (seen.full || is_late(c, s, look))
+		return decide_unknown(c, s, r);
+	s->app = seen.proof == SG_APP_GUESS ? seen.app : SG_APP_NONE;
+	s->proof = s->app ? SG_APP_GUESS : SG_APP_UNPROVEN;
+	if (!s->app)
+		return 0;
+	/* Else the other side never answers, which makes it certain. */
+	guessed = sg_flow_ask_app(c->port, &s->key, s->initiator, s->app);
+	if (!guessed.unknown && guessed.pass && !guessed.reason)
+		*free_sides |= (__u8)(1 << sg_look_first_side(look));
+	return 0;
+}
+
+static struct sg_verdict no_memory(const struct sg_context *c, struct sg_session *s)
+{
+	struct sg_verdict r;
+
+	sg_count(&c->port->counts, SEG_R_HOLD_MEMORY, c->p->frames, c->p->bytes);
+	if (!decide_unknown(c, s, &r))
+		return drop(c, s, SEG_R_SESSION_MEMORY);
+	/* There is nothing whole to compare later copies with. */
+	s->look = SG_LOOK_OVER;
+	sg_flow_touch(c, s);
+	return r;
+}
+
+static __u8 send_what_waits(__u8 sides)
+{
+	return (__u8)((sides & 1 ? SG_SEND_FIRST : 0) | (sides & 2 ? SG_SEND_SECOND : 0));
+}
+
+static struct sg_verdict judge_pending(const struct sg_context *c, struct sg_session *s, struct sg_payload *look, __u8 side,
+				       enum sg_segment segment)
+{
+	const struct sg_packet *p = c->p;
+	struct sg_port *port = c->port;
+	struct sg_verdict r;
+	__u8 free_sides;
+
+	if (segment == SG_SEGMENT_NO_ROOM)
+		return no_memory(c, s);
+	if (!p->payload_len && !(p->tcp_flags & SG_FIN))
+		return pass(c, s, 0);
+	if (decide_by_bytes(c, s, look, &free_sides, &r)) {
+		sg_flow_touch(c, s);
+		return r;
+	}
+	s->crossed |= !!free_sides;
+	if (free_sides & (1 << side))
+		return pass(c, s, send_what_waits(free_sides));
+	if (p->payload_len ? segment == SG_SEGMENT_REPEATS || segment == SG_SEGMENT_BEYOND : sg_look_holds_fin(look, side))
+		return drop(c, s, SEG_R_NOT_HELD);
+	if (!p->payload_len && !sg_look_waiting(look, (__u8)(1 << side)))
+		return pass(c, s, send_what_waits(free_sides));
+	if (sg_look_hold(&c->core->looks, look, p, side, &port->held, c->now_ns))
+		return no_memory(c, s);
+	sg_flow_seen(c, s);
+	return verdict_of(s, SEG_R_NONE, SG_KEEP | send_what_waits(free_sides));
+}
+
+static void stop_looking(struct sg_core *core, struct sg_session *s)
+{
+	s->look = SG_LOOK_OVER;
+	sg_look_end(&core->looks, s);
+}
+
+static struct sg_verdict judge_decided(const struct sg_context *c, struct sg_session *s, struct sg_payload *look)
+{
+	if (sg_look_waiting(look, 3))
+		return pass(c, s, SEND_BOTH);
+	if (sg_look_is_settled(look))
+		stop_looking(c->core, s);
+	return pass(c, s, 0);
+}
+
+/* The SYN+ACK says which sequence numbers both sides begin with. */
+static struct sg_verdict judge_syn(const struct sg_context *c, struct sg_session *s)
+{
+	const struct sg_packet *p = c->p;
+
+	if (p->payload_len)
+		return drop(c, s, SEG_R_NOT_HELD);
+	if (p->tcp_flags & SG_ACK && p->dir != s->initiator && sg_tcp_is_opening(s) && !sg_look_of(&c->core->looks, s)) {
+		s->first_seq[0] = p->ack;
+		s->first_seq[1] = p->seq + 1;
+		s->starts = 1;
+	}
+	return pass(c, s, 0);
+}
+
+/* Return the look, which begins with the first payload; NULL: *r is the verdict. */
+static struct sg_payload *begin(const struct sg_context *c, struct sg_session *s, struct sg_verdict *r)
+{
+	struct sg_payload *look;
+
+	if (!s->starts) {
+		if (sg_tcp_is_opening(s))
+			*r = drop(c, s, SEG_R_NOT_HELD);
+		else if (decide_unknown(c, s, r))
+			sg_flow_touch(c, s);
+		else
+			*r = drop(c, s, SEG_R_SESSION_MEMORY);
+		return NULL;
+	}
+	look = sg_look_begin(&c->core->looks, s, c->p, c->now_ns);
+	if (!look)
+		*r = no_memory(c, s);
+	return look;
+}
+
+struct sg_verdict sg_judge_app(const struct sg_context *c, struct sg_session *s)
+{
+	struct sg_payload *look = sg_look_of(&c->core->looks, s);
+	const struct sg_packet *p = c->p;
+	__u8 side = p->dir != s->initiator;
+	enum sg_segment segment;
+	struct sg_verdict r;
+
+	if (p->tcp_flags & SG_SYN)
+		return judge_syn(c, s);
+	/* Some receivers take urgent bytes out of the stream. A RST with payload says no more than one without. */
+	if (p->tcp_flags & SG_URG || (p->payload_len && (p->frames > 1 || p->tcp_flags & SG_RST)))
+		return drop(c, s, SEG_R_NOT_HELD);
+	if (!look && s->look == SG_LOOK_DECIDED)
+		s->look = SG_LOOK_OVER;
+	if ((!look && (!p->payload_len || s->look == SG_LOOK_OVER)) || p->tcp_flags & SG_RST || p->frames > 1)
+		return pass(c, s, 0);
+	if (!look)
+		look = begin(c, s, &r);
+	if (!look)
+		return r;
+	segment = sg_look_add(&c->core->looks, look, p, side);
+	if (segment == SG_SEGMENT_DIFFERS)
+		return differs(c, s);
+	if (segment == SG_SEGMENT_USELESS && p->payload_len)
+		return drop(c, s, SEG_R_TCP_USELESS);
+	if (s->look == SG_LOOK_PENDING)
+		return judge_pending(c, s, look, side, segment);
+	/* What is not kept could not be compared. */
+	if (segment == SG_SEGMENT_NO_ROOM)
+		return drop(c, s, SEG_R_NOT_HELD);
+	return judge_decided(c, s, look);
+}
+
+struct sg_verdict sg_judge_app_overdue(const struct sg_context *c, struct sg_session *s)
+{
+	struct sg_verdict r;
+
+	return decide_unknown(c, s, &r) ? r : verdict_of(s, SEG_R_NONE, 0);
+}
+
+struct sg_answer sg_judge_app_opening(const struct sg_context *c)
+{
+	const struct sg_packet *p = c->p;
+	struct sg_answer answer = sg_flow_ask_app(c->port, &c->key, p->dir, SG_APP_NONE);
+	struct sg_seen seen;
+
+	if (!answer.needs_app)
+		return answer;
+	if (p->kind == SG_KIND_UDP) {
+		seen = sg_look_datagram(p);
+		if (seen.proof) {
+			answer = sg_flow_ask_app(c->port, &c->key, p->dir, seen.app);
+			answer.proof = seen.proof;
+		}
+		if (answer.unknown || seen.proof == SG_APP_CERTAIN || (seen.proof && answer.pass && !answer.reason))
+			return answer;
+	}
+	return sg_flow_ask_app(c->port, &c->key, p->dir, SG_APP_UNKNOWN);
+}

@@ -1,0 +1,242 @@
+"""What waits for its application: every order, room, and what a successor of the engine makes of it."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pyctl.model.policy import Action
+from tests.unit.engine.core.app_flow import (
+    DECIDED,
+    GET,
+    OK,
+    OVER,
+    PENDING,
+    SSH_CLIENT,
+    SSH_SERVER,
+    Wire,
+    always,
+    asks_for,
+    payload,
+    resets,
+)
+from tests.unit.engine.core.harness import EGRESS, Core
+from tests.unit.engine.core.hello import SERVER_HELLO, hello
+from tests.unit.engine.core.node import Node
+from tests.unit.engine.core.test_sg_adopt import HEAD, ROOM
+from tests.unit.engine.core.wire import NETS, Connection, parse
+
+V4 = NETS[0]
+LONG = b"GET /" + b"a" * 300 + b" HTTP/1.1\r\nHost: b.example\r\n\r\n"
+FRAMES_MAX = 64 << 20
+
+
+def cut(data: bytes, places: list[int]) -> list[tuple[int, bytes]]:
+    """Offsets and pieces of `data`, cut at these places."""
+    ends = sorted({0, len(data), *places})
+    return [(start, data[start:end]) for start, end in pairwise(ends)]
+
+
+def segment(connection: Connection, side: int, at: int, data: bytes) -> bytes:
+    """A segment of the side whose first byte has offset `at`."""
+    before = list(connection.seq)
+    connection.seq[side] = (1001, 5001)[side] + at
+    made = connection.segment(side, "PA", data)
+    connection.seq = before
+    return made
+
+
+def joined(frames: list[bytes]) -> bytes:
+    """What a receiver reads of the client's frames, whose first byte has number 1001."""
+    read = bytearray()
+    pieces = sorted(
+        (parse(frame)["TCP"].seq - 1001, payload(frame)) for frame in frames
+    )
+    for at, piece in pieces:
+        assert at <= len(read), "a hole"
+        assert read[at : at + len(piece)] == piece[: max(0, len(read) - at)]
+        read[at:] = read[at:] if len(read) - at > len(piece) else piece
+    return bytes(read)
+
+
+@st.composite
+def sendings(draw, data: bytes) -> list[tuple[int, bytes]]:
+    """The data in pieces, in any order, some of them twice."""
+    pieces = cut(data, draw(st.lists(st.integers(1, len(data) - 1), max_size=6)))
+    again = draw(st.lists(st.sampled_from(pieces), max_size=3))
+    return draw(st.permutations(pieces + again))
+
+
+@settings(max_examples=60, deadline=None)
+@given(sendings(LONG))
+def test_any_cutting_and_order_is_the_same_to_what_is_allowed(core_module, pieces):
+    node = Node(core_module)
+    node.judge_by(asks_for("HTTP"))
+    wire = Wire(node.core, V4).opens()
+    sent = [
+        frame
+        for at, piece in pieces
+        for frame in wire.feed(segment(wire.connection, 0, at, piece))
+    ]
+    assert wire.session.app == 1
+    assert wire.session.look == DECIDED
+    assert not wire.resets
+    assert joined(sent) == LONG
+    # A piece that comes twice after the decision is a retransmission, and passes as one.
+    assert len(sent) <= len(pieces)
+    assert node.core.counters().get("waited_in_vain", 0) == 0
+    node.core.close()
+
+
+@settings(max_examples=40, deadline=None)
+@given(sendings(LONG))
+def test_and_to_what_is_denied(core_module, pieces):
+    node = Node(core_module)
+    node.judge_by(asks_for("SSH"))
+    wire = Wire(node.core, V4).opens()
+    for at, piece in pieces:
+        wire.feed(segment(wire.connection, 0, at, piece))
+    assert wire.across == [b"", b""]
+    assert wire.session.verdict == 2
+    assert wire.session.app == 1
+    assert 2 <= wire.resets <= len(pieces) + 2
+    node.core.close()
+
+
+@settings(max_examples=40, deadline=None)
+@given(sendings(SSH_CLIENT), sendings(SSH_SERVER), st.randoms())
+def test_both_directions_wait_for_each_other(core_module, asked, answered, chance):
+    node = Node(core_module)
+    node.judge_by(asks_for("SSH"))
+    wire = Wire(node.core, V4).opens()
+    sides = [(0, one) for one in asked] + [(1, one) for one in answered]
+    chance.shuffle(sides)
+    for side, (at, piece) in sides:
+        wire.feed(segment(wire.connection, side, at, piece))
+    assert wire.session.app == 9
+    assert len(wire.across[0]) >= len(SSH_CLIENT)
+    assert len(wire.across[1]) >= len(SSH_SERVER)
+    node.core.close()
+
+
+def test_a_guess_that_is_allowed_lets_its_side_go_on_and_the_answer_waits(node, net):
+    node.judge_by(asks_for("TLS"))
+    wire = Wire(node.core, net).opens()
+    asks = hello()
+    wire.says(0, asks[:60])
+    wire.says(0, asks[60:])
+    assert wire.across[0] == asks
+    assert wire.app[0] == "TLS"
+    wire.waits(60)
+    assert not wire.resets
+    wire.says(1, SERVER_HELLO)
+    assert wire.across == [asks, SERVER_HELLO]
+    assert wire.app == ("TLS", 2)
+
+
+def test_a_guess_that_is_denied_waits(node, net):
+    node.judge_by(asks_for("SSH"))
+    wire = Wire(node.core, net).opens()
+    wire.says(0, hello()[:60])
+    assert wire.across == [b"", b""]
+    wire.waits(3.2)
+    assert wire.across == [b"", b""]
+    assert wire.resets == 2
+
+
+def test_a_port_holds_half_of_the_room_and_the_rest_is_unknown(core_module):
+    """Super-frames, whose first byte is missing."""
+    node = Node(core_module)
+    node.judge_by(asks_for("SSH", unknown=Action.DENY))
+    piece, held = bytes(60000), 0
+    for number in range(700):
+        wire = Wire(node.core, V4, sport=10000 + number)
+        for side, flags in ((0, "S"), (1, "SA"), (0, "A")):
+            node.core.feed(wire.connection.segment(side, flags))
+        wire.connection.seq[0] += 1
+        if wire.says(0, piece) == []:
+            held += 1
+        if node.core.counters().get("hold_memory"):
+            break
+    assert FRAMES_MAX // 2 * 0.95 < held * 60100 <= FRAMES_MAX // 2
+    assert node.core.counters()["hold_memory"] == 1
+    node.core.close()
+
+
+def test_a_flow_holds_its_bound(node, net):
+    """Tiny segments: what they cost is bounded, too."""
+    node.judge_by(asks_for("SSH", unknown=Action.DENY))
+    wire = Wire(node.core, net).opens()
+    sent = 0
+    while not node.core.counters().get("hold_memory"):
+        sent += 1
+        wire.says(0, b"GET /"[sent - 1 : sent] or b"a")
+        assert sent < 4000
+    assert sent > 500
+    assert wire.across == [b"", b""]
+
+
+class Successor:
+    """Engines one after the other on the same memory."""
+
+    def __init__(self, module, *rules):
+        self.memory = module.ffi.new("char[]", HEAD + ROOM + 4096)
+        self.module, self.rules = module, rules
+        self.node = self.next()
+
+    def next(self) -> Node:
+        node = Node(self.module)
+        node.core.close()
+        before = getattr(self, "node", None)
+        node.core = Core(self.module, sessions=64)
+        if before:
+            node.core.now, node.core.flows = before.core.now, before.core.flows
+            node.core.generation = before.core.generation
+        core = node.core
+        core.lib.sg_core_adopt(core.core, self.memory, HEAD + ROOM, 1, core.now)
+        node.judge_by(*self.rules)
+        self.node = node
+        return node
+
+
+def test_of_a_dead_engine_all_that_waited_comes_again(core_module, net):
+    engines = Successor(core_module, asks_for("HTTP"))
+    wire = Wire(engines.node.core, net).opens()
+    assert wire.says(0, GET[:9]) == []
+    wire.core = engines.next().core
+    assert wire.session.look == PENDING
+    wire.connection.seq[0] -= 9
+    wire.says(0, GET)
+    assert wire.across[0] == GET
+    assert wire.app == ("HTTP", 2)
+
+
+def test_if_some_of_it_crossed_it_is_unknown(core_module, net):
+    engines = Successor(core_module, asks_for("TLS"), always())
+    wire = Wire(engines.node.core, net).opens()
+    wire.says(0, hello()[:60])
+    crossed = wire.across[0]
+    wire.core = engines.next().core
+    wire.says(0, hello()[60:])
+    assert wire.app == (("unknown", 0) if crossed else ("TLS", 1))
+    assert wire.session.look == (OVER if crossed else PENDING)
+
+
+def test_what_is_known_stays_known(core_module, net):
+    engines = Successor(core_module, asks_for("HTTP"))
+    wire = Wire(engines.node.core, net).opens()
+    wire.says(0, GET)
+    wire.core = engines.next().core
+    wire.says(1, OK)
+    assert wire.across == [GET, OK]
+    assert (wire.app, wire.session.look) == (("HTTP", 2), OVER)
+
+
+def test_the_end_of_an_engine_frees_what_waits(core_module):
+    node = Node(core_module)
+    node.judge_by(asks_for("HTTP"))
+    wire = Wire(node.core, V4, EGRESS).opens()
+    assert not resets(wire.says(0, GET[:3]))
+    node.core.close()
