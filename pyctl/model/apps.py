@@ -34,9 +34,7 @@ NUMBERS: Mapping[str, int] = {
     "Memcached": 24,
     "Kafka": 25,
     "Cassandra": 26,
-    "Elasticsearch": 27,
     "ZooKeeper": 28,
-    "etcd": 29,
     "AMQP": 30,
     "MQTT": 31,
     "NATS": 32,
@@ -58,8 +56,8 @@ UNKNOWN = 63
 """SG_APP_UNKNOWN: the flow was looked at, and is none of them."""
 UNKNOWN_NAME = "unknown"
 CONTAINS: Mapping[str, tuple[str, ...]] = {
-    "HTTP": ("WebSocket", "Elasticsearch"),
-    "HTTP2": ("gRPC", "etcd"),
+    "HTTP": ("WebSocket",),
+    "HTTP2": ("gRPC",),
     "TLS": ("DoT",),
 }
 """What else a rule for this application holds for."""
