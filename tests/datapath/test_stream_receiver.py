@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import socket
 from collections.abc import Iterator
 from typing import Any, Self
 
@@ -25,10 +26,10 @@ from tests.unit.engine.core.streams import (
 )
 
 UNIT = 4
-TEXT = random.Random(1).randbytes(200)
+TEXT = random.Random(1).randbytes(10500)
 REPLY = random.Random(2).randbytes(20)
 DROPPED = (DIFFERS, USELESS, NO_ROOM)
-ROWS = 400
+ROWS, ROUNDS = 400, 6
 FAST_OPEN = 0x602
 """TCP fast open for each listener, without cookies."""
 
@@ -74,8 +75,8 @@ class Beside:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self.stream.close()
         self.client.close()
+        self.stream.close()
 
     def send(self, segment: Segment) -> int:
         """Send a segment by way of the stream; return what it was."""
@@ -113,11 +114,21 @@ class Beside:
             segment = Segment(at, one.data, 1, ack, *one.stamps or ())
             assert self.stream.add(segment, syn=syn) not in DROPPED
 
-    def complete(self, length: int, **said: int | None) -> bytes:
-        """Send all that was kept once more, and what was not; return what the receiver's program reads."""
-        whole = bytes(self.kept.get(at, TEXT[at]) for at in range(length))
-        assert self.send(Segment(0, whole, **said)) not in DROPPED
-        return self.client.received(length)
+    def complete(self, length: int, step: int = 0, **said: int | None) -> bytes:
+        """Send all that was kept once more, and what was not, in pieces of a step; return what the program reads.
+
+        What a window has no room for now is sent again.
+        """
+        whole, step, got = self._whole(length), step or length, b""
+        for _, at in itertools.product(range(ROUNDS), range(0, length, step)):
+            assert self.send(Segment(at, whole[at : at + step], **said)) not in DROPPED
+            got += self.client.ready()
+            if len(got) >= length:
+                return got
+        return got + self.client.received(length - len(got))
+
+    def _whole(self, length: int) -> bytes:
+        return bytes(self.kept.get(at, TEXT[at]) for at in range(length))
 
 
 @pytest.mark.parametrize("hole", [0, UNIT], ids=["in-order", "behind-a-hole"])
@@ -172,6 +183,35 @@ def test_segments_of_any_kind_are_read_as_here(core_module, tun, stamps, inline)
                 assert got == beside.stream.read(), number
                 whole += 1
     assert whole > ROWS // 10
+
+
+def large_row(dice: random.Random) -> Iterator[Segment]:
+    """Make segments of which a small window takes some, with holes, and bytes that are changed."""
+    at = 0
+    for _ in range(dice.randrange(4, 25)):
+        at = min(9000, dice.choice((at, at, at, dice.randrange(9000))))
+        data = bytearray(TEXT[at : at + dice.choice((1, 100, 500, 1400))])
+        if dice.random() < 0.15:
+            data[dice.randrange(len(data))] ^= 1
+        yield Segment(at, bytes(data), 0, 0)
+        at += len(data)
+
+
+@pytest.mark.parametrize("inline", [True, False], ids=["inline", "tap"])
+def test_a_receiver_with_a_small_window_reads_as_here(core_module, tun, inline):
+    """It throws away what does not fit, which the stream keeps: then that is what must come again."""
+    tun.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    seed, whole = random.randrange(1 << 30), 0
+    for number in range(seed, seed + ROWS // 4):
+        with Beside(core_module, tun, inline=inline) as beside:
+            beside.open()
+            for one in large_row(random.Random(number)):
+                beside.send(one)
+            if not beside.is_over:
+                got = beside.complete(len(TEXT), 350, ack=0)
+                assert got == beside.stream.read(), number
+                whole += 1
+    assert whole > 10
 
 
 @pytest.mark.parametrize("fast_open", [False, True], ids=["ignored", "taken"])

@@ -23,7 +23,8 @@ FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 TCP = 6
 ENDS = {4: ("192.0.2.2", "192.0.2.1"), 6: ("fd00:77::2", "fd00:77::1")}
 """IP version → the client, and the kernel's end."""
-PATIENCE_MS = 2000
+PATIENCE_MS, AGAIN_MS = 5000, 100
+"""A new IPv6 address is not reachable at once, so a SYN is sent again."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +68,9 @@ class Tun:
             asked = struct.pack("16sH22x", b"tun0", IFF_TUN | IFF_NO_PI)
             fcntl.ioctl(self._fd, TUNSETIFF, asked)
             ns.batch(
+                "link set tun0 up",
                 f"addr add {self.kernel}/{24 if family == 4 else 64} dev tun0"
                 + (" nodad" if family == 6 else ""),
-                "link set tun0 up",
             )
             inet = socket.AF_INET if family == 4 else socket.AF_INET6
             self.listener = socket.socket(inet)
@@ -134,8 +135,12 @@ class RawClient:
 
     def open(self, data: bytes = b"") -> list[Answer]:
         """Shake hands, with data in the SYN; return the SYN-ACK and what else came."""
-        self.send(-1, data, SYN, None, self.stamp)
-        answers = self._tun.read(self._port, PATIENCE_MS)
+        answers: list[Answer] = []
+        for _ in range(PATIENCE_MS // AGAIN_MS):
+            self.send(-1, data, SYN, None, self.stamp)
+            answers = self._tun.read(self._port, AGAIN_MS)
+            if answers:
+                break
         if not answers or answers[0].flags & SYN == 0:
             raise LabError(f"no SYN-ACK: {answers}")
         self.first = (self.first[0], (answers[0].seq + 1) % 2**32)
@@ -177,6 +182,11 @@ class RawClient:
                 break
             got += more
         return got
+
+    def ready(self) -> bytes:
+        """Return what the server's program can read now."""
+        is_there = select.select([self.server], [], [], 0)[0]
+        return self.server.recv(1 << 20) if is_there else b""
 
     def close(self) -> None:
         """Forget the connection on both sides."""
