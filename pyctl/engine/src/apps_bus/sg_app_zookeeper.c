@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* ZooKeeper: the client begins with a connect request, whose fields have fixed lengths, or with a word of four
- * letters. */
+ * letters, which the answer proves. */
 #include "apps_bus/sg_apps_bus.h"
 #include "prefix/sg_reader.h"
+#include "prefix/sg_text.h"
 
 enum {
 	REQUEST = 44,
@@ -34,18 +35,38 @@ static enum sg_match read_request(struct sg_reader *side)
 	return sg_read_as(side, SG_MATCH_CERTAIN);
 }
 
-/* Words that no other protocol begins with. */
-static int is_word(__u32 word)
+/* Behind a word comes nothing, or the end of a line that was typed. */
+static int is_end(const __u8 *at, __u32 len)
 {
-	return word == 0x72756f6b /* ruok */ || word == 0x73727672 /* srvr */ || word == 0x6d6e7472 /* mntr */;
+	return !len || (len == 1 && (*at == '\n' || *at == '\r')) || (len == 2 && *at == '\r' && at[1] == '\n');
+}
+
+/* A word alone is a guess, because more bytes may make another word of it; the answer is proof. */
+static enum sg_match read_word(const struct sg_prefix *prefix)
+{
+	static const char *const words[] = { "ruok", "srvr", "mntr" };
+	static const char *const answers[] = { "imok", "Zookeeper version", "zk_version", "ruok is not", "srvr is not",
+					       "mntr is not" };
+	const __u8 *at = prefix->data[0];
+	__u32 len = prefix->len[0], i = 0;
+	enum sg_match best = SG_MATCH_NO;
+
+	while (i < 3 && sg_text_begins(at, len, words[i]) != SG_MATCH_CERTAIN)
+		i++;
+	if (i == 3 || !is_end(at + 4, len - 4))
+		return SG_MATCH_NO;
+	for (i = 0; i < 6; i++) {
+		enum sg_match match = sg_text_begins(prefix->data[1], prefix->len[1], answers[i]);
+
+		best = match > best ? match : best;
+	}
+	return best == SG_MATCH_MORE ? SG_MATCH_GUESS : best;
 }
 
 enum sg_match sg_app_zookeeper(const struct sg_prefix *prefix)
 {
 	struct sg_reader side = sg_reader(prefix, 0);
-	struct sg_reader word = side;
+	enum sg_match request = read_request(&side), word = read_word(prefix);
 
-	if (sg_fine(&side) && is_word((__u32)sg_take(&word, 4)))
-		return SG_MATCH_CERTAIN;
-	return read_request(&side);
+	return word > request ? word : request;
 }
