@@ -143,3 +143,48 @@ def test_a_name_that_is_no_text_costs_nobody_an_answer_or_a_record(agent, served
     assert agent.client.status()["history"]["lost"] == 0
     told = json.loads(agent.cli("events", "--workload", "client", "-o", "json").stdout)
     assert any("e\\xff" in event["message"] for event in told["events"])
+
+
+def only(*rules):
+    return (
+        f"groups: {{web: {{selector: {{name: web}}}}}}\nrules: [{', '.join(rules)}]\n"
+    )
+
+
+def asks_for(app):
+    return only(
+        f"{{id: 3, from: any, to: web, ports: [tcp/8080], apps: [{app}], action: allow}}"
+    )
+
+
+def learned(agent):
+    told = agent.cli("policy", "learned", "--apps", "-o", "json").stdout
+    return [one for one in json.loads(told)["rules"] if one["id"] != 3]
+
+
+def test_a_flow_is_told_with_its_application_and_a_denial_names_it(agent, served):
+    """The server sends back what it hears, so both sides speak SSH."""
+    _web, client = served
+    agent.policy(asks_for("HTTP"))
+    assert "error" in traffic.tcp_talk(client, IP, PORT).said("SSH-2.0-one")
+    (denied,) = wait_for(lambda: flows(agent, "--app", "SSH", "--verdict", "deny"))
+    assert denied["reason"] == "default_deny"
+    told = agent.cli("events", "--kind", "denial", "-o", "json").stdout
+    (event,) = json.loads(told)["events"]
+    assert event["message"] == "no policy rule allows SSH"
+    assert learned(agent) == []
+    agent.policy(asks_for("SSH"))
+    talk = traffic.tcp_talk(client, IP, PORT)
+    (live,) = [one for one in flows(agent) if one["live"]]
+    assert (live["app"], live["look"], live["kernel_bytes"]) == (None, "pending", 0)
+    assert "1 pending" in agent.cli("show", "web").stdout
+    assert talk.said("SSH-2.0-one") == {"back": "SSH-2.0-one\n"}
+    (live,) = [one for one in flows(agent, "--app", "ssh") if one["live"]]
+    assert (live["app"], live["app_guessed"]) == ("SSH", False)
+    assert "SSH 1" in agent.cli("show", "web").stdout
+    assert " SSH " in agent.cli("top", "--once").stdout
+    talk.process.kill()
+    wait_for(lambda: not any(one["live"] for one in flows(agent)))
+    agent.policy(only())
+    (rule,) = learned(agent)
+    assert (rule["ports"], rule["apps"]) == (["tcp/8080"], ["SSH"])

@@ -319,8 +319,16 @@ static void take_app(struct sg_session *s, const struct sg_answer *answer)
 		s->look = SG_LOOK_OVER;
 }
 
+/* Of a session that is denied while it waits, the handshake alone counts as answered: nothing is learned from its payload. */
+static void forget_held(struct sg_session *s)
+{
+	if (s->look == SG_LOOK_PENDING && s->waits)
+		s->data_seen = 0;
+}
+
 void sg_flow_block(const struct sg_context *c, struct sg_session *s, __u16 reason)
 {
+	forget_held(s);
 	become_denied(c->core, s);
 	s->rule_id = 0;
 	s->reason = reason;
@@ -349,6 +357,8 @@ int sg_flow_judge_anew(const struct sg_context *c, struct sg_session *s, const s
 	struct sg_core *core = c->core;
 	int turned = !answer->pass && !s->denied;
 
+	if (turned)
+		forget_held(s);
 	take_app(s, answer);
 	record(c, answer->staged_id, answer->staged_reason, s->initiator, s);
 	sg_hits_used(&core->report.hits, core->report.hash_key, s);

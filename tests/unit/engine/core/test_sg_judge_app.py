@@ -89,6 +89,19 @@ def test_the_end_of_a_denied_flow_counts_what_crossed_alone(out):
     out.core.advance(1)
     (end,) = [event for event in out.core.events() if event.kind == END]
     assert (end.packets, end.app, end.proof) == (3, 9, CERTAIN)
+    assert end.answer == out.core.lib.SG_ANSWERED_OPEN
+
+
+def test_the_end_of_an_allowed_flow_was_answered_with_data(out):
+    out.core.events()
+    out.says(0, GET)
+    for flags in ("FA", "FA", "A"):
+        out.says(1, OK)
+        out.acknowledges(0)
+        out.feed(out.connection.segment(0 if flags == "A" else 1, flags))
+    out.core.advance(120)
+    (end,) = [event for event in out.core.events() if event.kind == END]
+    assert (end.app, end.answer) == (1, out.core.lib.SG_ANSWERED_DATA)
 
 
 def test_resets_are_where_their_receivers_expect_them(out):
