@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from socket import IPPROTO_TCP as TCP
+
 import pytest
 
+from pyctl.model.apps import app_name
+from tests.unit.engine.core.app_flow import NOISE, SSH_CLIENT, Wire, asks_for
 from tests.unit.engine.core.harness import (
     DROP,
     EGRESS,
@@ -116,3 +121,21 @@ def test_what_a_former_engine_had_not_told_counts(core_module):
     told = core.events()
     assert len(told) == ALONE + 2
     assert core.lost == 0
+
+
+def test_denials_between_two_addresses_are_of_one_application(node):
+    """Also where the port has used up its share: a sum of two would name one of them wrongly."""
+    node.judge_by(asks_for("HTTP"))
+    core = node.core
+    flood(core, ALONE + 1)
+    for port, said in ((1, SSH_CLIENT), (2, NOISE), (3, SSH_CLIENT)):
+        wire = Wire(core, NET4, sport=port).opens()
+        wire.says(0, said)
+        wire.waits(3.1)
+    core.advance(11)
+    told = Counter()
+    for event in core.events():
+        if event.proto == TCP and event.kind == DROP:
+            assert event.sport == 0
+            told[app_name(event.app)] += event.packets
+    assert told == {"SSH": 2, "unknown": 1}
