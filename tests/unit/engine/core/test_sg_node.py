@@ -35,7 +35,7 @@ from tests import packets
 from tests.unit.engine.core.harness import EGRESS, INGRESS, PORT
 from tests.unit.engine.core.node import ALL, Node, head
 from tests.unit.engine.core.wire import SERVICE, Connection, udp
-from tests.unit.policy.worlds import APPS, FLOWS, KINDS, PLACES, joins, policies, steps
+from tests.unit.policy.worlds import APPS, FLOWS, KINDS, PLACES, joins, leaves, policies
 from tests.unit.policy.written import numbers, written
 
 EINVAL, ENOMEM = 22, 12
@@ -62,7 +62,13 @@ def questions(attached):
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-@given(policies(apps=True), steps)
+@given(
+    policies(apps=True),
+    st.lists(
+        st.one_of(joins(), joins(), leaves, policies(apps=True)),
+        max_size=6,
+    ),
+)
 def test_after_any_row_of_changes_it_decides_as_written(core_module, policy, row):
     """And a port that a change is not said to concern is judged as it was before, as far as its traffic is
     its own: what else it may send or get ends at the source check, or at nobody."""
