@@ -152,6 +152,8 @@ struct sg_session *sg_open_adopt(const struct sg_context *c, const struct seg_op
 	/* By the policy of now, no rule asks for its application. */
 	if (sg_session_is_looked_at(s)) {
 		sg_flow_drop_look(c->core, s);
+		if (s->look == SG_LOOK_PENDING)
+			s->app = s->proof = 0;
 		s->look = SG_LOOK_OVER;
 	}
 	s->opened = event->session;

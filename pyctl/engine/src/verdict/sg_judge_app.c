@@ -45,7 +45,8 @@ static struct sg_verdict pass(const struct sg_context *c, struct sg_session *s, 
 	return verdict_of(s, SEG_R_NONE, actions);
 }
 
-/* Drop a segment for this reason, which its sender or nobody repeats; where nothing is held back, it passes. */
+/* Drop a segment without an event: its sender repeats it, or its receiver would not take it. Where nothing is held back, it
+ * passes. */
 static struct sg_verdict drop(const struct sg_context *c, struct sg_session *s, __u16 reason)
 {
 	if (!is_held(c, s))
@@ -97,27 +98,33 @@ static int is_late(const struct sg_context *c, const struct sg_session *s, const
 	return !is_held(c, s) && c->now_ns >= sg_look_since_ns(look) + SG_LOOK_NS;
 }
 
+/* Whether the policy allows the session as what it is thought to be. */
+static int is_allowed(const struct sg_context *c, const struct sg_session *s)
+{
+	struct sg_answer answer = sg_flow_ask_app(c->port, &s->key, s->initiator, s->app);
+
+	return !answer.unknown && answer.pass && !answer.reason;
+}
+
 /* Decide as soon as the bytes allow it. Returns 0 while they do not; *free_sides: whose payload need not wait meanwhile. */
 static int decide_by_bytes(const struct sg_context *c, struct sg_session *s, struct sg_payload *look, __u8 *free_sides,
 			   struct sg_verdict *r)
 {
 	struct sg_seen seen = sg_look_recognise(look);
-	struct sg_answer guessed;
 
 	*free_sides = is_held(c, s) ? 0 : 3;
 	if (seen.proof == SG_APP_CERTAIN || seen.app == SG_APP_UNKNOWN)
 		return decide(c, s, &seen, r);
-	if (seen.full || is_late(c, s, look))
+	if (seen.full)
 		return decide_unknown(c, s, r);
 	s->app = seen.proof == SG_APP_GUESS ? seen.app : SG_APP_NONE;
 	s->proof = s->app ? SG_APP_GUESS : SG_APP_UNPROVEN;
-	if (!s->app)
-		return 0;
-	/* Else the other side never answers, which makes it certain. */
-	guessed = sg_flow_ask_app(c->port, &s->key, s->initiator, s->app);
-	if (!guessed.unknown && guessed.pass && !guessed.reason)
+	if (s->app && is_allowed(c, s)) {
+		/* Else the other side never answers, which makes it certain. */
 		*free_sides |= (__u8)(1 << sg_look_first_side(look));
-	return 0;
+		return 0;
+	}
+	return is_late(c, s, look) && decide_unknown(c, s, r);
 }
 
 static struct sg_verdict no_memory(const struct sg_context *c, struct sg_session *s)
@@ -145,6 +152,7 @@ static struct sg_verdict judge_pending(const struct sg_context *c, struct sg_ses
 	struct sg_port *port = c->port;
 	struct sg_verdict r;
 	__u8 free_sides;
+	int waits;
 
 	if (segment == SG_SEGMENT_NO_ROOM)
 		return no_memory(c, s);
@@ -157,10 +165,11 @@ static struct sg_verdict judge_pending(const struct sg_context *c, struct sg_ses
 	s->crossed |= !!free_sides;
 	if (free_sides & (1 << side))
 		return pass(c, s, send_what_waits(free_sides));
-	if (p->payload_len ? segment == SG_SEGMENT_REPEATS || segment == SG_SEGMENT_BEYOND : sg_look_holds_fin(look, side))
-		return drop(c, s, SEG_R_NOT_HELD);
-	if (!p->payload_len && !sg_look_waiting(look, (__u8)(1 << side)))
+	waits = sg_look_waiting(look, (__u8)(1 << side)) != NULL;
+	if (!p->payload_len && !waits)
 		return pass(c, s, send_what_waits(free_sides));
+	if (segment == SG_SEGMENT_BEYOND || (p->payload_len ? segment == SG_SEGMENT_REPEATS && waits : sg_look_holds_fin(look, side)))
+		return drop(c, s, SEG_R_NOT_HELD);
 	if (sg_look_hold(&c->core->looks, look, p, side, &port->held, c->now_ns))
 		return no_memory(c, s);
 	sg_flow_seen(c, s);

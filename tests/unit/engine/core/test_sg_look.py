@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyctl.model.policy import Action
+from pyctl.model.workload import Mode
 from tests.unit.engine.core.app_flow import (
     DECIDED,
     GET,
@@ -240,3 +241,13 @@ def test_the_end_of_an_engine_frees_what_waits(core_module):
     wire = Wire(node.core, V4, EGRESS).opens()
     assert not resets(wire.says(0, GET[:3]))
     node.core.close()
+
+
+def test_where_nothing_is_held_a_guess_has_time_for_its_answer(node, net):
+    node.judge_by(asks_for("TLS"), mode=Mode.MONITOR)
+    wire = Wire(node.core, net).opens()
+    wire.says(0, hello()[:60])
+    wire.waits(5)
+    wire.says(0, hello()[60:])
+    assert wire.app[0] == "TLS"
+    assert not wire.session.violation
