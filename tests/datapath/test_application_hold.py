@@ -10,7 +10,7 @@ from tests.lab.pace import wait_for
 
 IPS = {"ipv4": packets.pod_one_ip4, "ipv6": packets.pod_one_ip6}
 REDIS, WEB, SINK = 6379, 80, 9000
-SIZE = 1_000_000
+SIZE, PAGE = 1_000_000, 8_000_000
 _SINK = """
 ip, port = sys.argv[1], int(sys.argv[2])
 listener = socket.socket(family(ip)); listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -50,7 +50,7 @@ def served(lab, agent, tmp_path):
         "events {}\nhttp { access_log off; server { listen 80; listen [::]:80;\n"
         f"root {tmp_path}; }} }}\n"
     )
-    (tmp_path / "page").write_text("x" * SIZE)
+    (tmp_path / "page").write_text("x" * PAGE)
     web.spawn("nginx", "-c", str(conf), "-p", str(tmp_path), **quiet)
     for port in (REDIS, WEB):
         wait_for(lambda port=port: traffic.tcp_try(client, IPS["ipv4"], port) == "open")
@@ -81,10 +81,13 @@ def test_the_allowed_application_works_and_goes_to_the_kernel(served, agent, ip)
     client.run("redis-cli", "-h", ip, "-x", "set", "key", input=big)
     assert client.run("redis-cli", "-h", ip, "get", "key").stdout.strip() == big
     url = f"http://[{ip}]/page" if ":" in ip else f"http://{ip}/page"
-    got = client.run("curl", "-s", "-o", "/dev/null", "-w", "%{size_download}", url)
-    assert got.stdout == str(SIZE)
+    before = agent.counts("web")
+    # With pauses, in which a flow leaves the engine.
+    told = ("-s", "-o", "/dev/null", "-w", "%{size_download}", "--limit-rate", "16M")
+    assert client.run("curl", *told, url).stdout == str(PAGE)
     counts = agent.counts("web")
-    assert counts["flow_allow"] > counts["to_engine"]
+    carried, judged = (counts[of] - before[of] for of in ("flow_allow", "to_engine"))
+    assert carried > judged
     assert not counts.get("default_deny")
     assert not counts.get("tcp_useless")
     assert not counts.get("tcp_differs")
