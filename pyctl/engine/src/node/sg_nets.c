@@ -63,11 +63,11 @@ static void begin_span(struct sg_nets *nets, int which, address_t at, __u32 clas
 
 static void add_prefix(struct sg_nets *nets, int which, const struct range *range, __u32 class)
 {
-	struct sg_prefix prefix = {
+	struct sg_network prefix = {
 		.net = { (__u64)(range->first >> 64), (__u64)range->first }, .class = class,
 		.length = prefix_length(range),
 	};
-	struct sg_prefix *all = nets->prefixes[which];
+	struct sg_network *all = nets->prefixes[which];
 	__u32 *count = &nets->prefix_counts[which];
 
 	/* Another group has the same network. */
@@ -86,7 +86,7 @@ static int build_family(struct sg_nets *nets, int which, struct sg_classes *clas
 	int error = -ENOMEM;
 
 	nets->spans[which] = malloc(sizeof(struct sg_span) * (2ULL * count + 1));
-	nets->prefixes[which] = malloc(sizeof(struct sg_prefix) * (count + 1ULL));
+	nets->prefixes[which] = malloc(sizeof(struct sg_network) * (count + 1ULL));
 	if (!stack || !nets->spans[which] || !nets->prefixes[which])
 		goto out;
 	stack[0] = (struct open){ everything.last, SG_CLASS_ANY };
@@ -164,46 +164,45 @@ static void halves(const __u8 *address, __u64 out[2])
 	out[1] = (__u64)sg_get32(address + 8) << 32 | sg_get32(address + 12);
 }
 
-__u32 sg_nets_find(const struct sg_nets *nets, __u8 family, const __u8 *address)
+/* Return the index of the last of `all` that begins at or before the address; each of so many bytes begins with its first
+ * address, and the first one with the lowest there is. */
+static __u32 last_before(const void *all, size_t bytes, __u32 count, const __u64 address[2])
 {
-	int which = family == SEG_FAMILY_IPV6;
-	const struct sg_span *spans = nets->spans[which];
-	__u32 from = 0, count = nets->counts[which];
-	__u64 wanted[2];
+	__u32 from = 0;
 
-	halves(address, wanted);
 	while (count > 1) {
 		__u32 half = count / 2;
+		__u64 start[2];
 
-		if (is_behind(spans[from + half].start, wanted)) {
+		memcpy(start, (const char *)all + (from + half) * bytes, sizeof(start));
+		if (is_behind(start, address)) {
 			count = half;
 		} else {
 			from += half;
 			count -= half;
 		}
 	}
-	return spans[from].class;
+	return from;
+}
+
+__u32 sg_nets_find(const struct sg_nets *nets, __u8 family, const __u8 *address)
+{
+	int which = family == SEG_FAMILY_IPV6;
+	const struct sg_span *spans = nets->spans[which];
+	__u64 wanted[2];
+
+	halves(address, wanted);
+	return spans[last_before(spans, sizeof(*spans), nets->counts[which], wanted)].class;
 }
 
 int sg_nets_has(const struct sg_nets *nets, __u8 family, const __u8 *address)
 {
 	int which = family == SEG_FAMILY_IPV6;
-	const struct sg_prefix *prefixes = nets->prefixes[which];
-	__u32 from = 0, count = nets->prefix_counts[which];
+	const struct sg_network *found = nets->prefixes[which];
 	__u64 wanted[2];
 
 	halves(address, wanted);
-	/* The last that begins there is the smallest. */
-	while (count > 1) {
-		__u32 half = count / 2;
-
-		if (is_behind(prefixes[from + half].net, wanted)) {
-			count = half;
-		} else {
-			from += half;
-			count -= half;
-		}
-	}
-	return prefixes[from].length == (which ? 128 : 32) && prefixes[from].net[0] == wanted[0] &&
-	       prefixes[from].net[1] == wanted[1];
+	/* Of those that begin there the last is the smallest. */
+	found += last_before(found, sizeof(*found), nets->prefix_counts[which], wanted);
+	return found->length == (which ? 128 : 32) && !memcmp(found->net, wanted, sizeof(wanted));
 }

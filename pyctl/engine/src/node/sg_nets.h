@@ -14,7 +14,7 @@ struct sg_span {
 };
 
 /* A network of the policy, and the class of those of its addresses that no network in it has. */
-struct sg_prefix {
+struct sg_network {
 	__u64 net[2];		/* as a span's start */
 	__u32 class;
 	__u8 length;
@@ -24,7 +24,7 @@ struct sg_prefix {
 struct sg_nets {
 	struct sg_span *spans[2];	/* [IPv4, IPv6]; the first starts at 0 */
 	__u32 counts[2];
-	struct sg_prefix *prefixes[2];	/* each once, a wider one before those in it; the first is of length 0 */
+	struct sg_network *prefixes[2];	/* each once, a wider one before those in it; the first is of length 0 */
 	__u32 prefix_counts[2];
 };
 

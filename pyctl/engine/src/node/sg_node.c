@@ -406,7 +406,7 @@ int sg_node_classes(struct sg_node *node, int (*put)(void *ctx, const struct seg
 
 	for (int which = 0; which < 2; which++)
 		for (__u32 i = 0; i < node->nets.prefix_counts[which] && !error; i++) {
-			const struct sg_prefix *prefix = &node->nets.prefixes[which][i];
+			const struct sg_network *prefix = &node->nets.prefixes[which][i];
 			__u8 address[16];
 
 			for (int word = 0; word < 4; word++)
