@@ -18,9 +18,10 @@
 #define SG_TIMEOUT_TCP_NO_DATA (30 * SG_SECOND)
 #define SG_TIMEOUT_TCP_ACTIVE (SEG_TIMEOUT_TCP_S * SG_SECOND)
 #define SG_TIMEOUT_TCP_HALF_CLOSED (90 * SG_SECOND)
-/* Soon: clients that connect by the thousand take their ports again within half a second, and a SYN that finds an entry comes
- * to the engine. */
-#define SG_TIMEOUT_TCP_LAST_ACK (SG_SECOND / 10)
+#define SG_TIMEOUT_TCP_LAST_ACK SG_SECOND
+/* Of its entry: clients that connect by the thousand take their ports again within half a second, and a SYN that finds an
+ * entry comes to the engine. */
+#define SG_TIMEOUT_TCP_CLOSED_ENTRY (SG_SECOND / 10)
 #define SG_TIMEOUT_TCP_CLOSED (15 * SG_SECOND)
 #define SG_TIMEOUT_TCP_RESET (60 * SG_SECOND)
 /* A datagram flow lives longer once both sides have sent (as in Linux's conntrack). */

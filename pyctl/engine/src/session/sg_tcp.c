@@ -147,6 +147,8 @@ __u64 sg_tcp_timeout(const struct sg_session *s)
 	case SG_TCP_SYN_RECV:
 		return SG_TIMEOUT_TCP_OPENING;
 	case SG_TCP_LAST_ACK:
+		if (s->cached)
+			return SG_TIMEOUT_TCP_CLOSED_ENTRY;
 		return s->ended ? SG_TIMEOUT_TCP_CLOSED : SG_TIMEOUT_TCP_LAST_ACK;
 	case SG_TCP_TIME_WAIT:
 		return SG_TIMEOUT_TCP_CLOSED;
