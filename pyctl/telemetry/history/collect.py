@@ -26,11 +26,11 @@ from pyctl.telemetry.history.writer import FLOOD as FLOWS_FLOOD
 from pyctl.telemetry.history.writer import History
 from pyctl.telemetry.report import engine_event
 
-_BATCH = 1000
+_BATCH = 4000
 _LOST_S = 60.0
 FLOOD = 100
 """Events of one round that are logged one by one."""
-_BATCHES = 12
+_BATCHES = 9
 """The most batches of one call: more than the engine keeps."""
 
 

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from pyctl.engine.client import EventBatch, HitBatch
-from pyctl.engine.records import HIT_DEFAULT, Hit
+from pyctl.engine.process.requests import MAX_EVENTS
+from pyctl.engine.records import EVENT_BYTES, HIT_DEFAULT, Hit, constant
 from pyctl.model.policy import Action
 from pyctl.model.worker import ALONE, Worker
 from pyctl.state.registry import Registry
@@ -182,7 +183,8 @@ def test_with_both_restarted_all_is_taken(engine, agent):
     assert after.collect() == [3, 4]
 
 
-def test_many_batches_are_taken_at_once(engine, agent):
+def test_many_batches_are_taken_at_once(engine, agent, monkeypatch):
+    monkeypatch.setattr(collect, "_BATCH", 300)
     engine.tell(*range(2000))
     assert agent.collect() == list(range(2000))
 
@@ -190,6 +192,7 @@ def test_many_batches_are_taken_at_once(engine, agent):
 def test_what_was_taken_before_a_failure_is_recorded_with_its_position(
     engine, agent, monkeypatch
 ):
+    monkeypatch.setattr(collect, "_BATCH", 1000)
     engine.tell(*range(1500))
     first = engine.events
 
@@ -238,6 +241,12 @@ def test_a_flood_of_ended_flows_is_summed_up_and_each_is_counted(engine, agent):
     assert agent.collect() == [None, *others]
     assert agent.disk.counted == 5003
     assert agent.disk.position == (1, 5003)
+
+
+def test_one_round_takes_more_than_the_engine_keeps():
+    kept = constant("SG_STORE_EVENTS") // EVENT_BYTES
+    assert kept < collect._BATCH * collect._BATCHES
+    assert collect._BATCH <= MAX_EVENTS
 
 
 def test_events_that_were_lost_are_told_at_most_once_a_minute(
