@@ -13,7 +13,7 @@ import click
 from pyctl.cli.shared import follow, options, render
 from pyctl.cli.shared.once import Command
 from pyctl.cli.shared.since import Since
-from pyctl.model.apps import NUMBERS, UNKNOWN, app_name
+from pyctl.model.apps import NUMBERS, UNKNOWN_NAME
 from pyctl.model.flow import endpoint, shown_app
 from pyctl.model.records import VERDICTS
 
@@ -32,7 +32,7 @@ COLUMNS = (
 )
 @click.option(
     "--app",
-    type=click.Choice([*NUMBERS, str(app_name(UNKNOWN))], case_sensitive=False),
+    type=click.Choice([*NUMBERS, UNKNOWN_NAME], case_sensitive=False),
     metavar="NAME",
     help="Of this application: Redis, TLS, …, unknown.",
 )

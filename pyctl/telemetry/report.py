@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pyctl import abi
 from pyctl.datapath.events import DropEvent
 from pyctl.engine.records import EngineEvent
-from pyctl.model.apps import UNKNOWN, app_name
+from pyctl.model.apps import UNKNOWN_NAME
 from pyctl.model.flow import endpoint, shown_app
 from pyctl.model.protocols import protocol_name
 from pyctl.model.records import EventKind
@@ -52,7 +52,7 @@ def _message(event: EngineEvent) -> str:
     app = shown_app(event.app, guessed=event.app_guessed)
     if app is None:
         return caption
-    if event.app == app_name(UNKNOWN):
+    if event.app == UNKNOWN_NAME:
         app = "an unknown application"
     head = caption.removesuffix(" it")
     return f"{caption} ({app})" if head == caption else f"{head} {app}"

@@ -7,10 +7,8 @@
  * Each frame is handed in as an allocation of exactly its size, so one byte beyond is a fault.
  * The world refuses a part of what it is asked, so that the error paths run too. */
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "api/sg_core.h"
 
@@ -282,6 +280,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 }
 
 #ifdef FUZZ_ALONE
+#include "alone.h"
+
 /* Frames worth breaking: enough of each header that mutations reach the code behind. */
 static size_t make_frame(uint8_t *out)
 {
@@ -344,41 +344,34 @@ static size_t make_frame(uint8_t *out)
 	return length;
 }
 
+static unsigned int make_and_run(void)
+{
+	static uint8_t input[1 << 16];
+	size_t size = 0;
+
+	while (size < sizeof(input) - 4096) {
+		int kind = rand() % 40;
+
+		if (kind < 6) {
+			input[size++] = (uint8_t)(0xfa + kind);
+			input[size++] = (uint8_t)rand();
+			continue;
+		}
+		size_t length = make_frame(input + size + 3);
+
+		if (kind == 6)
+			length = (size_t)rand() % (length + 1);
+		input[size] = (uint8_t)(rand() % 4);
+		input[size + 1] = (uint8_t)(length >> 8);
+		input[size + 2] = (uint8_t)length;
+		size += 3 + length;
+	}
+	LLVMFuzzerTestOneInput(input, size);
+	return 1;
+}
+
 int main(int argc, char **argv)
 {
-	double seconds = argc > 1 ? atof(argv[1]) : 3;
-	unsigned int seed = argc > 2 ? (unsigned int)atoi(argv[2]) : 1;
-	static uint8_t input[1 << 16];
-	unsigned long runs = 0;
-	time_t end = time(NULL) + (time_t)seconds;
-
-	do {
-		size_t size = 0;
-
-		srand(seed);
-		fprintf(stderr, "\rseed %u", seed);
-		while (size < sizeof(input) - 4096) {
-			int kind = rand() % 40;
-
-			if (kind < 6) {
-				input[size++] = (uint8_t)(0xfa + kind);
-				input[size++] = (uint8_t)rand();
-				continue;
-			}
-			size_t length = make_frame(input + size + 3);
-
-			if (kind == 6)
-				length = (size_t)rand() % (length + 1);
-			input[size] = (uint8_t)(rand() % 4);
-			input[size + 1] = (uint8_t)(length >> 8);
-			input[size + 2] = (uint8_t)length;
-			size += 3 + length;
-		}
-		LLVMFuzzerTestOneInput(input, size);
-		runs++;
-		seed++;
-	} while (time(NULL) < end);
-	printf("%lu inputs\n", runs);
-	return 0;
+	return run_alone(argc, argv, make_and_run);
 }
 #endif

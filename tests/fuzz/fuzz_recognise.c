@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "inspect/sg_recognise.h"
 
@@ -73,6 +72,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 }
 
 #ifdef FUZZ_ALONE
+#include "alone.h"
+
 #define SEED(text) { (const uint8_t *)(text), sizeof(text) - 1 }
 
 /* Beginnings worth breaking: enough of each that mutations reach the code behind. */
@@ -119,34 +120,28 @@ static size_t make_side(uint8_t *out)
 	return size;
 }
 
+static unsigned int make_and_run(void)
+{
+	static uint8_t input[4096];
+
+	for (int i = 0; i < 100; i++) {
+		size_t asks = make_side(input + 3), size = asks;
+
+		input[0] = (uint8_t)rand();
+		input[1] = (uint8_t)(asks >> 8);
+		input[2] = (uint8_t)asks;
+		if (!(rand() % 8)) {
+			memset(input + 3 + size, 0, 1250);
+			size += 1250;
+		}
+		size += rand() % 2 ? make_side(input + 3 + size) : 0;
+		LLVMFuzzerTestOneInput(input, size + 3);
+	}
+	return 100;
+}
+
 int main(int argc, char **argv)
 {
-	double seconds = argc > 1 ? atof(argv[1]) : 3;
-	unsigned int seed = argc > 2 ? (unsigned int)atoi(argv[2]) : 1;
-	static uint8_t input[4096];
-	unsigned long runs = 0;
-	time_t end = time(NULL) + (time_t)seconds;
-
-	do {
-		srand(seed);
-		fprintf(stderr, "\rseed %u", seed);
-		for (int i = 0; i < 100; i++) {
-			size_t asks = make_side(input + 3), size = asks;
-
-			input[0] = (uint8_t)rand();
-			input[1] = (uint8_t)(asks >> 8);
-			input[2] = (uint8_t)asks;
-			if (!(rand() % 8)) {
-				memset(input + 3 + size, 0, 1250);
-				size += 1250;
-			}
-			size += rand() % 2 ? make_side(input + 3 + size) : 0;
-			LLVMFuzzerTestOneInput(input, size + 3);
-			runs++;
-		}
-		seed++;
-	} while (time(NULL) < end);
-	printf("%lu inputs\n", runs);
-	return 0;
+	return run_alone(argc, argv, make_and_run);
 }
 #endif

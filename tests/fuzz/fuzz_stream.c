@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "packet/sg_tcp_options.h"
 #include "stream/sg_stream.h"
@@ -144,6 +143,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 }
 
 #ifdef FUZZ_ALONE
+#include "alone.h"
+
 /* Make a segment near the ends of what is kept, or options that may be timestamps. */
 static size_t make_command(uint8_t *out)
 {
@@ -169,28 +170,20 @@ static size_t make_command(uint8_t *out)
 	return COMMAND + 12;
 }
 
+static unsigned int make_and_run(void)
+{
+	static uint8_t input[1 << 12];
+	size_t size = 1, length = (size_t)rand() % (sizeof(input) - COMMAND - OPTIONS_MAX);
+
+	input[0] = (uint8_t)(rand() | (rand() % 8 ? 2 : 0));
+	while (size < length)
+		size += make_command(input + size);
+	LLVMFuzzerTestOneInput(input, size);
+	return 1;
+}
+
 int main(int argc, char **argv)
 {
-	double seconds = argc > 1 ? atof(argv[1]) : 3;
-	unsigned int seed = argc > 2 ? (unsigned int)atoi(argv[2]) : 1;
-	static uint8_t input[1 << 12];
-	unsigned long runs = 0;
-	time_t end = time(NULL) + (time_t)seconds;
-
-	do {
-		size_t size = 1, length;
-
-		srand(seed);
-		fprintf(stderr, "\rseed %u", seed);
-		length = (size_t)rand() % (sizeof(input) - COMMAND - OPTIONS_MAX);
-		input[0] = (uint8_t)(rand() | (rand() % 8 ? 2 : 0));
-		while (size < length)
-			size += make_command(input + size);
-		LLVMFuzzerTestOneInput(input, size);
-		runs++;
-		seed++;
-	} while (time(NULL) < end);
-	printf("%lu inputs\n", runs);
-	return 0;
+	return run_alone(argc, argv, make_and_run);
 }
 #endif

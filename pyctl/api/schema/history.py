@@ -8,7 +8,7 @@ from pydantic import AfterValidator
 
 from pyctl.api.schema.base import Response
 from pyctl.api.schema.workloads import Event
-from pyctl.model.apps import NUMBERS, UNKNOWN, app_name, spelled
+from pyctl.model.apps import NUMBERS, UNKNOWN_NAME, spelled
 from pyctl.model.flow import Look
 from pyctl.model.records import Verdict
 
@@ -17,8 +17,7 @@ Way = Literal["egress", "ingress"]
 
 def app_named(text: str) -> str:
     """Return the application's name as flows have it; raise ValueError for one that has none."""
-    unknown = app_name(UNKNOWN)
-    name = unknown if text.lower() == unknown else spelled(text)
+    name = UNKNOWN_NAME if text.lower() == UNKNOWN_NAME else spelled(text)
     if name is None:
         raise ValueError(f"{text} is no application; known are {', '.join(NUMBERS)}")
     return name

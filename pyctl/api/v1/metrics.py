@@ -33,7 +33,7 @@ from pyctl.api.scrape import Page, ScrapeServer
 from pyctl.api.v1.views import counter_rows
 from pyctl.controller.view import View
 from pyctl.errors import SegctlError
-from pyctl.model.apps import NUMBERS, UNKNOWN, app_name
+from pyctl.model.apps import NUMBERS, UNKNOWN_NAME
 from pyctl.model.text import harmless
 from pyctl.model.workload import Mode
 from pyctl.policy.document.identity import rule_key
@@ -221,7 +221,7 @@ def app_metrics(ended: Mapping[tuple[str | None, bool], int]) -> Iterator[Metric
         "Flows that ended, at each end, by application; none: not known, or no rule asks for it.",
         labels=["app", "guess"],
     )
-    for app in (None, app_name(UNKNOWN), *NUMBERS):
+    for app in (None, UNKNOWN_NAME, *NUMBERS):
         for guess in (False, True):
             if not guess or app in NUMBERS:
                 labels = [app or "none", str(guess).lower()]

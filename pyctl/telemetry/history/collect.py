@@ -120,13 +120,13 @@ class Collector:
         if len(taken) <= FLOWS_FLOOD * records.EVENT_BYTES:
             return taken
         ports = records.events_per_port(taken)
-        owners: Counter[object] = Counter()
+        owner = {one: self._names.of_port(one) or one for one in ports}
+        counts: Counter[object] = Counter()
         for port_id, count in ports.items():
-            owners[self._names.of_port(port_id) or port_id] += count
-        share = fair_share(owners.values(), FLOWS_FLOOD)
+            counts[owner[port_id]] += count
+        share = fair_share(counts.values(), FLOWS_FLOOD)
         return records.folded(
-            taken,
-            (one for one in ports if owners[self._names.of_port(one) or one] > share),
+            taken, (one for one in ports if counts[owner[one]] > share)
         )
 
     def _take_hits(self, engine: Supervisor) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from pyctl.model.apps import UNKNOWN, app_name
+from pyctl.model.apps import UNKNOWN_NAME
 from pyctl.model.flow import Answer, Look
 from pyctl.model.records import Verdict
 
@@ -184,7 +184,7 @@ class Joined:
 
 
 def _doubt(end: FlowRecord) -> tuple[bool, bool]:
-    return end.app == app_name(UNKNOWN), bool(end.app_guessed)
+    return end.app == UNKNOWN_NAME, bool(end.app_guessed)
 
 
 def _at_once(one: FlowRecord, other: FlowRecord) -> bool:

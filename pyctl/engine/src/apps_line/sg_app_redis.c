@@ -81,9 +81,7 @@ enum sg_match sg_app_redis(const struct sg_prefix *prefix)
 
 	if (asks != SG_MATCH_NO)
 		return asks;
-	asks = sg_text_word(at, prefix->len[0], typed, 1);
-	if (asks == SG_MATCH_NO || !prefix->len[1])
-		return asks == SG_MATCH_NO ? SG_MATCH_NO : SG_MATCH_MORE;
-	asks = answer(prefix->data[1], prefix->len[1]);
-	return asks;
+	if (sg_text_word(at, prefix->len[0], typed, 1) == SG_MATCH_NO)
+		return SG_MATCH_NO;
+	return prefix->len[1] ? answer(prefix->data[1], prefix->len[1]) : SG_MATCH_MORE;
 }

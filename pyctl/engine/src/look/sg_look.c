@@ -129,31 +129,23 @@ __u64 sg_look_since_ns(const struct sg_payload *look)
 	return look->since_ns;
 }
 
-/* Charge a frame's bytes; -1: the flow or the port would have more than is left for others. */
-static int charge(struct sg_looks *looks, struct sg_payload *look, __u64 *port_held, __u32 bytes)
+/* Whether the flow and the port leave enough for others with so many bytes more. */
+static int has_room(const struct sg_looks *looks, const struct sg_payload *look, __u64 port_held, __u32 bytes)
 {
-	if (look->memory + bytes > SG_HOLD_FLOW_BYTES || looks->held + *port_held + 2ULL * bytes > SG_HOLD_BYTES)
-		return -1;
-	looks->held += bytes;
-	*port_held += bytes;
-	look->memory += bytes;
-	return 0;
+	return look->memory + bytes <= SG_HOLD_FLOW_BYTES && looks->held + port_held + 2ULL * bytes <= SG_HOLD_BYTES;
 }
 
 int sg_look_hold(struct sg_looks *looks, struct sg_payload *look, const struct sg_packet *p, __u8 side, __u64 *port_held,
 		 __u64 now_ns)
 {
-	struct sg_waiting *w;
+	__u32 bytes = memory_of(p->frame);
+	struct sg_waiting *w = has_room(looks, look, *port_held, bytes) ? malloc(bytes) : NULL;
 
-	if (charge(looks, look, port_held, memory_of(p->frame)))
+	if (!w)
 		return -1;
-	w = malloc(memory_of(p->frame));
-	if (!w) {
-		looks->held -= memory_of(p->frame);
-		*port_held -= memory_of(p->frame);
-		look->memory -= memory_of(p->frame);
-		return -1;
-	}
+	looks->held += bytes;
+	*port_held += bytes;
+	look->memory += bytes;
 	*w = (struct sg_waiting){ .frame = *p->frame, .since_ns = now_ns, .seq = p->seq, .side = side };
 	memcpy(w->bytes, p->frame->data, p->frame->len);
 	w->frame.data = w->bytes;
