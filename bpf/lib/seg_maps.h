@@ -70,12 +70,13 @@ SEG_INLINE int seg_sealed_read(const volatile __u64 *shared, const void *key, co
 												 SEG_FOUND_TORN;
 }
 
-/* The element may just be replaced: then the second look finds the new one. */
+/* While an element is replaced, a look can read another key's, or stand on one that was just given away and so miss
+ * the new one at the bucket's head: the second look finds it. */
 #define seg_sealed_find(name, key, value) \
 	({ \
 		const __u32 words_ = __builtin_offsetof(__typeof__(*(value)), seal) / 8; \
 		int found_ = seg_sealed_read(seg_map_lookup(name, key), key, sizeof(*(key)), value, words_); \
-		if (found_ == SEG_FOUND_TORN) \
+		if (found_ != SEG_FOUND) \
 			found_ = seg_sealed_read(seg_map_lookup(name, key), key, sizeof(*(key)), value, words_); \
 		found_; \
 	})
