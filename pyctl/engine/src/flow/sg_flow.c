@@ -7,6 +7,7 @@
 
 #include "flow/sg_ask.h"
 #include "flow/sg_cache.h"
+#include "flow/sg_credit.h"
 #include "session/sg_tcp.h"
 
 enum { ROOM_TRIES = 4 };	/* each may cost four system calls */
@@ -101,6 +102,7 @@ static void schedule_look(struct sg_core *core, struct sg_session *s, __u64 now_
 /* A session in which both sides have sent is no longer evicted to make room. */
 static void note_answer(struct sg_core *core, struct sg_session *s)
 {
+	sg_credit_prove(core, s);
 	if (!s->lasting && !s->denied && s->seen_sides == 3)
 		sg_table_lasts(&core->table, s, &core->ports[s->key.port_id]->sessions);
 }
@@ -189,6 +191,7 @@ struct sg_session *sg_flow_open(const struct sg_context *c, __u8 initiator, cons
 		return NULL;
 	if (s->key.proto == SG_PROTO_TCP)
 		sg_tcp_start(s, c->p);
+	sg_credit_take(c, s);
 	sg_flow_touch(c, s);
 	let_pass(c, s, answer);
 	return s;
@@ -401,6 +404,7 @@ void sg_flow_close(struct sg_core *core, struct sg_session *s, int side, __u8 cl
 	if (!sg_tcp_is_over(s))
 		return;
 	sg_cache_drop(core, s);
+	sg_credit_prove(core, s);
 	/* It lingers: its timer emits the event when there is room. */
 	if (sg_flow_may_end(core, s))
 		sg_flow_emit_end(core, s);

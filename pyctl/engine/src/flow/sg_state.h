@@ -39,6 +39,7 @@ struct sg_port {
 	__u32 frag_memory;
 	__u64 held;			/* bytes of frames that wait for their application */
 	struct seg_share shares[2];	/* egress, ingress: as seg_shares */
+	__u64 unproven_ns;		/* when at a steady pace the workload would have opened its last connection, of those not proven */
 	__u64 reject_ns;		/* when at a steady pace the last answer would have been sent */
 	struct sg_counts counts;
 	struct sg_cache_stats cache;

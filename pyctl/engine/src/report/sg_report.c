@@ -2,10 +2,10 @@
 /* Counts packets by reason and emits events; see the header. In: packets, verdicts. Out: counts, events. */
 #include "report/sg_report.h"
 
-/* Every packet of a flood may be another flow, so PORT_SHARE is emitted once a second. */
+/* Every packet of a flood may be another flow, so that its port floods is emitted once a second. */
 static int may_emit(struct sg_counts *counts, __u16 reason, __u64 now_ns)
 {
-	if (reason != SEG_R_PORT_SHARE)
+	if (reason != SEG_R_PORT_SHARE && reason != SEG_R_SYN_RATE)
 		return 1;
 	if (now_ns - counts->share_emitted_ns < SG_SECOND)
 		return 0;

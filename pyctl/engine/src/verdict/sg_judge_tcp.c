@@ -11,6 +11,7 @@
 
 #include "flow/sg_ask.h"
 #include "flow/sg_cache.h"
+#include "flow/sg_credit.h"
 #include "flow/sg_flow.h"
 #include "session/sg_tcp.h"
 #include "verdict/sg_judge_app.h"
@@ -67,6 +68,10 @@ static struct sg_verdict open_connection(const struct sg_context *c)
 	/* Its sender repeats a SYN without the data, which may not pass yet. */
 	if (answer.needs_app == SG_NEED_HOLD && p->payload_len && !sg_frame_is_copy(p->frame)) {
 		r.reason = SEG_R_NOT_HELD;
+		return r;
+	}
+	if (answer.pass && sg_tcp_opens(p) && p->dir == SEG_DIR_EGRESS && !sg_frame_is_copy(p->frame) && !sg_credit_may_open(c)) {
+		r.reason = SEG_R_SYN_RATE;
 		return r;
 	}
 	sg_flow_decided(c, r.initiator, &answer, answer.pass && !closes);

@@ -63,9 +63,11 @@ class Kernel:
             self.core.lib.sg_core_open_event(self.core.core, record, self.core.now)
 
     def closes(self, session: int, way: int, close: int) -> None:
-        for flow in self.core.flows.values():
+        """Let the newest flow of this number end, if there is one."""
+        for flow in reversed(self.core.flows.values()):
             if flow.session == session:
                 flow.ways[way - EGRESS].closed |= close
+                break
         told = self.core.ffi.new("struct seg_close_event *", {"session": session})
         told.key, told.family = self.records[-1].key, self.net.family
         told.dir, told.close = way, close

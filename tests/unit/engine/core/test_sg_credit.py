@@ -6,7 +6,16 @@ import pytest
 from scapy.layers.inet import TCP
 
 from pyctl.model.policy import Action, NodeRule
-from tests.unit.engine.core.harness import INGRESS, OTHER_PORT, PORT, Core
+from tests.unit.engine.core.harness import (
+    EGRESS,
+    FIN,
+    INGRESS,
+    OTHER_PORT,
+    PORT,
+    RST,
+    SECOND,
+    Core,
+)
 from tests.unit.engine.core.node import ALL
 from tests.unit.engine.core.opening import WEB, Kernel
 from tests.unit.engine.core.wire import SERVICE, Connection
@@ -80,3 +89,82 @@ def test_a_port_with_many_entries_leaves_room_for_the_others(core, net, kernel):
     entries = len(core.flows)
     assert core.passes(net.into(syn, port=OTHER_PORT))
     assert len(core.flows) == entries + 1
+
+
+UNPROVEN = 4096
+"""Connections that a workload may open at once, and a thousand a second after that, while nobody takes them up."""
+
+
+@pytest.fixture
+def client(core_module, net):
+    """Name: client. Scope: function. Depends: core_module, net. A workload that opens connections."""
+    made = Core(core_module, 16384)
+    made.set_policy(WEB)
+    yield Kernel(made, net, EGRESS)
+    made.close()
+
+
+def open_unanswered(client: Kernel, count: int) -> None:
+    for number in range(count):
+        client.opens(10000 + number)
+    client.tells()
+    client.records.clear()
+
+
+def more(client: Kernel, count: int = 1) -> int:
+    """How many of these further SYNs pass."""
+    syns = [TCP(sport=number, dport=SERVICE, flags="S") for number in range(count)]
+    return sum(client.core.passes(client.net.out(syn)) for syn in syns)
+
+
+def answered(client: Kernel) -> None:
+    """The kernel has seen both ends of all connections since."""
+    client.core.kernel_carries(2, way=EGRESS)
+    client.core.kernel_carries(2, way=INGRESS)
+
+
+def test_a_workload_may_open_so_many_connections_that_nobody_takes_up(client):
+    core = client.core
+    open_unanswered(client, UNPROVEN)
+    assert core.credits == {PORT: 0}
+    assert more(client) == 0
+    assert core.drops() == {"syn_rate": 1}
+    assert core.told() == [("drop", "syn_rate")]
+    core.now += SECOND // 100
+    assert more(client, 15) == 10
+    assert core.told() == []
+
+
+def test_what_others_open_to_it_is_not_its_own(client):
+    open_unanswered(client, UNPROVEN)
+    connection = Connection(client.net, INGRESS)
+    assert client.core.passes(connection.segment(0, "S"))
+
+
+def test_connections_that_are_taken_up_are_not_counted_however_many(client):
+    """They are looked at when there seem to be too many."""
+    open_unanswered(client, UNPROVEN)
+    answered(client)
+    assert more(client, 200) == 200
+
+
+@pytest.mark.parametrize("way", [EGRESS, INGRESS])
+@pytest.mark.parametrize(
+    ("close", "used", "passes"),
+    [(FIN, 3, 500), (RST, 3, 500), (RST, 0, 200)],
+    ids=["closed", "broken off", "refused"],
+)
+def test_what_has_ended_counts_if_nobody_took_it_up(client, way, close, used, passes):
+    core = client.core
+    for number in range(UNPROVEN):
+        session = client.opens(10000 + number)
+        client.tells()
+        flow = next(reversed(core.flows.values()))
+        flow.packets[0] += used + (way == EGRESS)
+        flow.packets[1] += used + (way == INGRESS)
+        client.closes(session, way, close)
+        if close == FIN:
+            client.closes(session, EGRESS + INGRESS - way, FIN)
+        client.records.clear()
+    core.advance(0.2)
+    assert more(client, 500) == passes
