@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Shares the room of ring, table and flow maps among the ports for which programs open flows (seg_credits). */
+/* Shares the room of ring, table and flow maps among the ports for which programs open flows (seg_credits), and holds back a
+ * workload whose connections nobody takes up. */
 #ifndef SG_CREDIT_H
 #define SG_CREDIT_H
 
