@@ -6,6 +6,7 @@ Ten thousand rules are packed in a few hundredths of a second: that is why they 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
@@ -15,6 +16,7 @@ from pyctl.engine.records import ACTIONS, DIRECTIONS, pack_policy
 from pyctl.errors import SegctlError
 from pyctl.model.policy import (
     Action,
+    Condition,
     Members,
     NodePolicy,
     NodeRule,
@@ -46,6 +48,7 @@ def _pack(
     specs: list[tuple[int, int, int, int]] = []
     first: dict[tuple[PortMatch, ...], int] = {}
     rules = []
+    conditions: dict[Condition, int] = {}
     for rule in node.rules if whole else ():
         if rule.ports not in first:
             first[rule.ports] = len(specs)
@@ -64,6 +67,9 @@ def _pack(
                 ACTIONS[rule.app_unknown] if rule.app_unknown else 0,
                 rule.key,
                 rule.apps,
+                conditions.setdefault(rule.condition, len(conditions) + 1)
+                if rule.condition
+                else 0,
             )
         )
     cidrs = [
@@ -73,6 +79,7 @@ def _pack(
     ]
     rows, groups = _members(members)
     try:
+        asked, texts = _conditions(conditions)
         head = {
             "groups": len(node.groups),
             "policies": len(policies),
@@ -81,20 +88,41 @@ def _pack(
             "cidrs": len(cidrs),
             "members": len(rows),
             "member_groups": len(groups),
+            "conditions": len(asked),
+            "texts": len(texts),
         }
         return b"".join(
             (
                 pack_array("sg_node_head", [head]),
                 *(pack_policy(policy, number) for policy, number in policies),
                 pack_array("sg_node_rule", rules),
+                pack_array("sg_node_condition", asked),
                 pack_array("sg_node_spec", specs),
                 pack_array("sg_node_cidr", cidrs),
                 pack_array("sg_member", rows),
                 bytes(ffi.buffer(ffi.new("__u32[]", groups))),
+                texts,
             )
         )
     except (OverflowError, ValueError, IndexError) as error:
         raise SegctlError(f"packing the node's policy: {error}") from error
+
+
+def _conditions(
+    conditions: Iterable[Condition],
+) -> tuple[list[tuple[int, int, int, int]], bytes]:
+    """Return the rows of struct sg_node_condition, and the bytes of their items."""
+    rows, texts = [], bytearray()
+    for one in conditions:
+        items = b"".join(
+            bytes((field,)) + len(text).to_bytes(2, "big") + text
+            for field, text in one.items
+        )
+        meaning = hashlib.sha256(bytes((one.denies,)) + items).digest()
+        key = int.from_bytes(meaning[:8], "big") | 1
+        rows.append((key, len(texts), len(items), int(one.denies)))
+        texts += items
+    return rows, bytes(texts)
 
 
 def _flags(rule: NodeRule) -> int:

@@ -55,8 +55,9 @@ LOOKS = {
 WIRE = {
     name: layout(ffi, name)
     for name in (
-        *("sg_policy", "sg_rule", "sg_node_head", "sg_node_rule", "sg_node_spec"),
-        *("sg_node_cidr", "sg_member", "sg_event", "sg_session_info", "sg_hit"),
+        *("sg_policy", "sg_rule", "sg_node_head", "sg_node_rule"),
+        *("sg_node_condition", "sg_node_spec", "sg_node_cidr", "sg_member"),
+        *("sg_event", "sg_session_info", "sg_hit"),
     )
 }
 """Layouts that agent and engine must agree on, besides segctl_abi.h."""

@@ -56,6 +56,16 @@ class PortMatch:
 
 
 @dataclass(frozen=True)
+class Condition:
+    """What a rule asks of a flow besides its application: of each field, one of its items at least."""
+
+    items: tuple[tuple[int, bytes], ...]
+    """Fields (enum sg_field), ascending, and what they must be."""
+    denies: bool = False
+    """It is a rule's that denies: what is ambiguous holds."""
+
+
+@dataclass(frozen=True)
 class NodeRule:
     """One rule of a node for flows opened from `source` to `target`, both indexes of groups."""
 
@@ -74,6 +84,8 @@ class NodeRule:
     """The applications that it is for (apps.app_bits); 0: whatever it is."""
     app_unknown: Action | None = None
     """With `apps`: ALLOW or DENY a flow whose application stays unknown; None: it does not match that."""
+    condition: Condition | None = None
+    """With `apps`: what else must hold of a flow of these. None: nothing."""
 
 
 @dataclass(frozen=True)

@@ -152,23 +152,28 @@ static void set_node(struct sg_core *core, uint8_t choice, uint8_t noise)
 		struct sg_node_head head;
 		struct sg_policy policy;
 		struct sg_node_rule rules[2];
+		struct sg_node_condition conditions[1];
 		struct sg_node_spec specs[2];
 		struct sg_node_cidr cidrs[2];
 		struct sg_member members[2];
 		uint32_t groups[2];
+		uint8_t texts[16];
 	} block = {
 		.head = { .groups = 3, .policies = 1, .rules = 2, .specs = 2, .cidrs = 2, .members = 2,
-			  .member_groups = 2 },
+			  .member_groups = 2, .conditions = 1, .texts = 16 },
 		.policy = { .generation = choice, .port_id = 1 + (choice & 1), .mode = 3,
 			    .default_verdict = 2, .flags = SG_POLICY_NODE },
 		.rules = { { 1, choice & 3, choice >> 2 & 3, 0, 2, 1, choice >> 3 & 3, choice >> 5 & 1,
 			     noise >> 1 & 3, choice >> 6, noise & 4 ? 1 << 5 : 0 },
-			   { 2, 0, choice >> 4 & 3, 1, 1, 2, 0, choice >> 2 & 3, 0, 3, noise & 8 ? 1 << 8 : 0 } },
+			   { 2, 0, choice >> 4 & 3, 1, 1, 2, 0, choice >> 2 & 3, 0, 3, noise & 8 ? 1 << 5 : 0,
+			     noise >> 3 & 1 } },
+		.conditions = { { 1, 0, 16, choice >> 2 & 1 } },
 		.specs = { { protos[choice >> 5 & 3], 0, 0, choice, 0 }, { 0, 0, 0, 65535, 0 } },
 		.cidrs = { { 1, SEG_FAMILY_IPV4, choice % 34, { 0 }, { 7, 7, 7 } },
 			   { 2, SEG_FAMILY_IPV6, choice % 130, { 0 }, { 7, 7, 7 } } },
 		.members = { { 0, 0, 1, { 0 }, 0, 1 }, { SEG_FAMILY_IPV6, 0, 0, { 7 }, 0, choice & 3 } },
 		.groups = { 1, choice >> 6 },
+		.texts = { 1, 0, 3, '*', '.', 'a', 2, 0, 2, 'h', '2', 3, 0, 2, 3, 3 },
 	};
 	struct sg_node *node, *former;
 
@@ -182,7 +187,7 @@ static void set_node(struct sg_core *core, uint8_t choice, uint8_t noise)
 		sg_node_free(former);
 		return;
 	}
-	block.head.rules = block.head.specs = block.head.cidrs = 0;
+	block.head.rules = block.head.conditions = block.head.specs = block.head.cidrs = block.head.texts = 0;
 	memmove(block.rules, block.members, sizeof(block.members) + sizeof(block.groups));
 	sg_core_members_set(core, &block, sizeof(block.head) + sizeof(block.policy) +
 					      sizeof(block.members) + sizeof(block.groups));

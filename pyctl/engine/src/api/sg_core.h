@@ -8,6 +8,7 @@
 #define SG_CORE_H
 
 #include "api/sg_apps.h"
+#include "api/sg_conditions.h"
 #include "segctl_abi.h"
 
 struct sg_core;
@@ -87,8 +88,9 @@ struct sg_policy {
 SEG_ABI_SIZE(sg_policy, 32);
 
 /* The node's policy, by groups, as one block of bytes: this head, then as many of each as it counts, in
- * this order: sg_policy, sg_node_rule, sg_node_spec, sg_node_cidr, sg_member, __u32 (groups of
- * members). Group 0 is `any`: everybody is in it. A delta has the same form, without rules and CIDRs. */
+ * this order: sg_policy, sg_node_rule, sg_node_condition, sg_node_spec, sg_node_cidr, sg_member, __u32 (groups of
+ * members), bytes of texts. Group 0 is `any`: everybody is in it. A delta has the same form, without rules, conditions
+ * and CIDRs. */
 struct sg_node_head {
 	__u32 groups;		/* how many there are, `any` included */
 	__u32 policies;		/* ports whose sg_policy changes together with it */
@@ -97,9 +99,11 @@ struct sg_node_head {
 	__u32 cidrs;
 	__u32 members;
 	__u32 member_groups;
+	__u32 conditions;
+	__u32 texts;
 	__u32 pad;
 };
-SEG_ABI_SIZE(sg_node_head, 32);
+SEG_ABI_SIZE(sg_node_head, 40);
 
 enum sg_rule_flag {
 	SG_RULE_STAGED = 1,		/* its verdict is only recorded; the next rules decide */
@@ -119,8 +123,10 @@ struct sg_node_rule {
 	__u8 unknown;		/* with apps: enum seg_verdict for a flow whose application stays unknown; 0: no match */
 	__u64 key;		/* hash of the rule's meaning, under which hits are counted; 0: not counted */
 	__u64 apps;		/* the applications that it is for, bits 1 << enum sg_app; 0: whatever it is */
+	__u32 condition;	/* with apps: what else must hold, an index of conditions + 1; 0: nothing. Not of what is unknown */
+	__u32 pad;
 };
-SEG_ABI_SIZE(sg_node_rule, 40);
+SEG_ABI_SIZE(sg_node_rule, 48);
 
 struct sg_node_spec {
 	__u8 proto;		/* IPPROTO_TCP, _UDP, _SCTP, _ICMP (of IPv4), _ICMPV6 (of IPv6); 0: any */

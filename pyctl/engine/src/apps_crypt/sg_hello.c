@@ -1,124 +1,152 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Reads a ClientHello (RFC 8446, 5246; SSL 2's form of it in RFC 5246 E.2). In: bytes. Out: a match. Pure. */
+/* Reads a ClientHello (RFC 8446, 5246; SSL 2's form of it in RFC 5246 E.2). In: bytes. Out: a match, what it offers. Pure. */
 #include "apps_crypt/sg_hello.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "apps_crypt/sg_records.h"
 #include "base/sg_bytes.h"
 
-#define RECORD_HEAD 5
-#define RECORD_MAX 16384U
-#define HANDSHAKE 22
 #define CLIENT_HELLO 1
-#define MESSAGE_HEAD 4
 #define HELLO_MIN 38U
 #define HELLO_MAX 65536U
+#define EXTENSION_SNI 0
 #define EXTENSION_ALPN 16
+#define EXTENSION_VERSIONS 43
+#define TLS_1_2 0x0303U
+#define TLS_1_3 0x0304U
+#define DRAFT_1_3 0x7fU		/* and a draft's number */
 
-/* Reads the message; what is behind its end is not there, and what is behind `end` is not there yet. */
-struct reader {
-	const __u8 *at;
-	const __u8 *end;
-	__u32 left;		/* bytes of the message */
-	enum sg_match match;	/* CERTAIN until it ends too soon (MORE), or is none (NO) */
-};
+typedef struct sg_message_reader reader;
 
-static inline void stop(struct reader *r, enum sg_match why)
+/* Whether the two bytes stand for nothing (RFC 8701). */
+static int is_grease(const __u8 *at)
 {
-	if (r->match == SG_MATCH_CERTAIN)
-		r->match = why;
+	return at[0] == at[1] && (at[0] & 0x0f) == 0x0a;
 }
 
-/* What ended too soon needs nothing any more. */
-static inline void need(struct reader *r, int is_so)
+static void add_protocol(struct sg_hello *hello, const __u8 *name, __u32 length)
 {
-	if (!is_so)
-		stop(r, SG_MATCH_NO);
+	if (length == 2 && is_grease(name))
+		return;
+	if (hello->alpn_len + 1 + length > SG_FACTS_ALPN) {
+		hello->broken |= 1U << SG_FIELD_ALPN;
+		return;
+	}
+	hello->alpn[hello->alpn_len] = (__u8)length;
+	memcpy(&hello->alpn[hello->alpn_len + 1], name, length);
+	hello->alpn_len = (__u16)(hello->alpn_len + 1 + length);
 }
 
-/* Go over so many bytes, and return where they begin; NULL: they are not there. */
-static inline const __u8 *take(struct reader *r, __u32 count)
-{
-	const __u8 *begin = r->at;
-
-	need(r, count <= r->left);
-	if ((__u32)(r->end - r->at) < count)
-		stop(r, SG_MATCH_MORE);
-	if (r->match != SG_MATCH_CERTAIN)
-		return NULL;
-	r->at += count;
-	r->left -= count;
-	return begin;
-}
-
-/* Read a number; 0: it is not there. */
-static inline __u32 number8(struct reader *r)
-{
-	const __u8 *at = take(r, 1);
-
-	return at ? *at : 0;
-}
-
-static inline __u32 number16(struct reader *r)
-{
-	const __u8 *at = take(r, 2);
-
-	return at ? sg_get16(at) : 0;
-}
-
-static void read_alpn(struct reader *r, __u32 size, struct sg_hello *hello)
+static void read_alpn(reader *r, __u32 size, struct sg_hello *hello)
 {
 	__u32 behind = r->left - size;
 
-	need(r, number16(r) + 2 == size);
+	sg_message_need(r, sg_message_number16(r) + 2 == size);
 	while (r->match == SG_MATCH_CERTAIN && r->left > behind) {
-		__u32 length = number8(r);
+		__u32 length = sg_message_number8(r);
 		const __u8 *name;
 
-		need(r, length && length <= r->left - behind);
-		name = take(r, length);
-		if (name && length == 3 && !memcmp(name, "dot", 3))
+		sg_message_need(r, length && length <= r->left - behind);
+		name = sg_message_take(r, length);
+		if (!name)
+			return;
+		if (length == 3 && !memcmp(name, "dot", 3))
 			hello->offers_dot = 1;
+		add_protocol(hello, name, length);
 	}
 }
 
-static void read_extensions(struct reader *r, struct sg_hello *hello)
+/* A list of one host name. */
+static void read_sni(const __u8 *at, __u32 size, struct sg_hello *hello)
+{
+	if (size > 5 && sg_get16(at) + 2U == size && !at[2] && sg_get16(at + 3) + 5U == size)
+		hello->sni_len = (__u8)sg_name_read(at + 5, size - 5, hello->sni);
+	if (!hello->sni_len)
+		hello->broken |= 1U << SG_FIELD_SNI;
+}
+
+static void read_versions(const __u8 *at, __u32 size, struct sg_hello *hello)
+{
+	hello->version_most = 0;
+	if (!size || at[0] + 1U != size || !(size & 1)) {
+		hello->broken |= 1U << SG_FIELD_VERSION;
+		return;
+	}
+	for (__u32 i = 1; i + 1 < size; i += 2) {
+		__u32 version = at[i] == DRAFT_1_3 ? TLS_1_3 : sg_get16(at + i);
+
+		if (!is_grease(at + i) && version <= TLS_1_3 && version > hello->version_most)
+			hello->version_most = (__u16)version;
+	}
+}
+
+static enum sg_field field_of(__u32 type)
+{
+	return type == EXTENSION_SNI ? SG_FIELD_SNI : type == EXTENSION_ALPN ? SG_FIELD_ALPN :
+	       type == EXTENSION_VERSIONS ? SG_FIELD_VERSION : SG_FIELDS;
+}
+
+static void read_extension(reader *r, __u32 type, __u32 size, struct sg_hello *hello)
+{
+	enum sg_field field = field_of(type);
+	const __u8 *at;
+
+	/* Which of two counts is the receiver's choice. */
+	if (field < SG_FIELDS && hello->extensions >> field & 1)
+		hello->broken |= 1U << field;
+	hello->extensions |= 1U << field;
+	if (field == SG_FIELD_ALPN) {
+		read_alpn(r, size, hello);
+		return;
+	}
+	at = sg_message_take(r, size);
+	if (at && field == SG_FIELD_SNI)
+		read_sni(at, size, hello);
+	else if (at && field == SG_FIELD_VERSION)
+		read_versions(at, size, hello);
+}
+
+static void read_extensions(reader *r, struct sg_hello *hello)
 {
 	__u32 all;
 
 	if (!r->left)
 		return;
-	all = number16(r);
-	need(r, all == r->left);
+	all = sg_message_number16(r);
+	sg_message_need(r, all == r->left);
 	while (r->match == SG_MATCH_CERTAIN && r->left) {
-		__u32 type = number16(r), size = number16(r);
+		__u32 type = sg_message_number16(r), size = sg_message_number16(r);
 
-		need(r, size <= r->left);
-		if (type == EXTENSION_ALPN && r->match == SG_MATCH_CERTAIN)
-			read_alpn(r, size, hello);
-		else
-			take(r, size);
+		sg_message_need(r, size <= r->left);
+		if (r->match == SG_MATCH_CERTAIN)
+			read_extension(r, type, size, hello);
 	}
 }
 
 /* Version, random, session, ciphers, compressions, extensions. */
-static void read_body(struct reader *r, struct sg_hello *hello)
+static void read_body(reader *r, struct sg_hello *hello)
 {
-	__u32 size;
+	__u32 size = sg_message_number16(r);
 
-	take(r, 2 + 32);
-	size = number8(r);
-	need(r, size <= 32);
-	take(r, size);
-	size = number16(r);
-	need(r, size && !(size & 1));
-	take(r, size);
-	size = number8(r);
-	need(r, size);
-	take(r, size);
+	hello->version_most = (__u16)(size < TLS_1_2 ? size : TLS_1_2);
+	sg_message_take(r, 32);
+	size = sg_message_number8(r);
+	sg_message_need(r, size <= 32);
+	sg_message_take(r, size);
+	size = sg_message_number16(r);
+	sg_message_need(r, size && !(size & 1));
+	sg_message_take(r, size);
+	size = sg_message_number8(r);
+	sg_message_need(r, size);
+	sg_message_take(r, size);
 	if (r->match == SG_MATCH_CERTAIN)
 		read_extensions(r, hello);
 }
 
 /* SSL 2's form, from clients that offer both. */
-static enum sg_match read_old(const __u8 *at, __u32 len)
+static enum sg_match read_old(const __u8 *at, __u32 len, struct sg_hello *hello)
 {
 	__u32 ciphers, session, challenge;
 
@@ -134,78 +162,38 @@ static enum sg_match read_old(const __u8 *at, __u32 len)
 		return SG_MATCH_NO;
 	if ((sg_get16(at) & 0x7fffU) != 9 + ciphers + session + challenge)
 		return SG_MATCH_NO;
-	return len < 11 + ciphers + session + challenge ? SG_MATCH_GUESS : SG_MATCH_CERTAIN;
-}
-
-/* What is there of a record's head says whether it is one. */
-static int is_record(const __u8 *at, __u32 len)
-{
-	if ((len > 0 && at[0] != HANDSHAKE) || (len > 1 && at[1] != 3) || (len > 2 && at[2] > 4))
-		return 0;
-	return len < RECORD_HEAD || (sg_get16(at + 3) && sg_get16(at + 3) <= RECORD_MAX);
+	hello->version_most = sg_get16(at + 3) < TLS_1_2 ? sg_get16(at + 3) : TLS_1_2;
+	hello->end = 11 + ciphers + session + challenge;
+	return len < hello->end ? SG_MATCH_GUESS : SG_MATCH_CERTAIN;
 }
 
 /* What is there of the message's head and version says whether it is a ClientHello. */
-static int is_hello(const __u8 *at, __u32 len)
+static int is_hello(const struct sg_message *message)
 {
-	__u32 size = len < MESSAGE_HEAD ? HELLO_MIN : sg_get32(at) & 0xffffff;
+	const __u8 *at = message->at;
+	__u32 len = message->here, size = len < SG_MESSAGE_HEAD ? HELLO_MIN : sg_get32(at) & 0xffffff;
 
 	if (len && at[0] != CLIENT_HELLO)
 		return 0;
 	return size >= HELLO_MIN && size <= HELLO_MAX && (len < 5 || at[4] == 3) && (len < 6 || at[5] <= 4);
 }
 
-/* Put what the records hold together, as far as it goes; return how much that is, -1 if something else is between. */
-static int join(const __u8 *at, __u32 len, __u8 *out)
-{
-	__u32 joined = 0;
-
-	while (len) {
-		__u32 size;
-
-		if (joined >= MESSAGE_HEAD && joined >= MESSAGE_HEAD + (sg_get32(out) & 0xffffff))
-			break;
-		if (!is_record(at, len))
-			return -1;
-		if (len <= RECORD_HEAD)
-			break;
-		at += RECORD_HEAD;
-		len -= RECORD_HEAD;
-		size = sg_get16(at - 2) < len ? sg_get16(at - 2) : len;
-		memcpy(out + joined, at, size);
-		joined += size;
-		at += size;
-		len -= size;
-	}
-	return (int)joined;
-}
-
 enum sg_match sg_hello_read(const __u8 *at, __u32 len, struct sg_hello *hello)
 {
 	__u8 joined[SG_PREFIX_BYTES];
-	struct reader r = { .match = SG_MATCH_CERTAIN };
-	int size;
+	struct sg_message message;
+	reader r;
 
-	hello->offers_dot = 0;
-	len = len < SG_PREFIX_BYTES ? len : SG_PREFIX_BYTES;
+	memset(hello, 0, offsetof(struct sg_hello, sni));
 	if (!len || at[0] & 0x80)
-		return len ? read_old(at, len) : SG_MATCH_MORE;
-	if (!is_record(at, len))
+		return len ? read_old(at, len, hello) : SG_MATCH_MORE;
+	if (!sg_message_find(at, len, joined, &message) || !is_hello(&message))
 		return SG_MATCH_NO;
-	r.at = at + RECORD_HEAD;
-	size = len < RECORD_HEAD ? 0 : (int)len - RECORD_HEAD;
-	/* The usual hello is one record's, and is read where it lies. */
-	if (size < MESSAGE_HEAD || MESSAGE_HEAD + (sg_get32(r.at) & 0xffffff) > sg_get16(at + 3)) {
-		size = join(at, len, joined);
-		r.at = joined;
-	}
-	if (size < 0 || !is_hello(r.at, (__u32)size))
-		return SG_MATCH_NO;
-	if (size < MESSAGE_HEAD + 2)
+	if (message.here < SG_MESSAGE_HEAD + 2)
 		return SG_MATCH_MORE;
-	r.end = r.at + size;
-	r.left = sg_get32(r.at) & 0xffffff;
-	r.at += MESSAGE_HEAD;
+	hello->end = message.end;
+	hello->shares = message.shares;
+	r = sg_message_reader(&message);
 	read_body(&r, hello);
 	return r.match == SG_MATCH_MORE ? SG_MATCH_GUESS : r.match;
 }

@@ -54,7 +54,8 @@ static __u16 port_of(const struct sg_key *key, __u8 initiator)
 	return initiator == SEG_DIR_EGRESS ? key->rport : key->lport;
 }
 
-struct sg_answer sg_flow_ask_app(const struct sg_port *port, const struct sg_key *key, __u8 initiator, __u8 app)
+struct sg_answer sg_flow_ask_facts(const struct sg_port *port, const struct sg_key *key, __u8 initiator, __u8 app,
+				   const struct sg_facts *facts)
 {
 	struct sg_policy_query q = {
 		.local = key->laddr,
@@ -66,11 +67,17 @@ struct sg_answer sg_flow_ask_app(const struct sg_port *port, const struct sg_key
 		.proto = key->proto,
 		.app = app,
 		.segment = port->rules->policy.segment,
+		.facts = facts,
 	};
 	struct sg_answer answer = sg_policy_ask(port->rules, &q);
 
 	answer.app = app;
 	return answer;
+}
+
+struct sg_answer sg_flow_ask_app(const struct sg_port *port, const struct sg_key *key, __u8 initiator, __u8 app)
+{
+	return sg_flow_ask_facts(port, key, initiator, app, NULL);
 }
 
 struct sg_answer sg_flow_ask(const struct sg_port *port, const struct sg_key *key, __u8 initiator)
@@ -80,15 +87,21 @@ struct sg_answer sg_flow_ask(const struct sg_port *port, const struct sg_key *ke
 	return answer.needs_app ? sg_flow_ask_app(port, key, initiator, SG_APP_UNKNOWN) : answer;
 }
 
-struct sg_answer sg_flow_ask_again(const struct sg_port *port, const struct sg_session *s)
+struct sg_answer sg_flow_ask_again(const struct sg_core *core, const struct sg_port *port, const struct sg_session *s)
 {
+	struct sg_payload *look = sg_look_of(&core->looks, s);
+	struct sg_facts facts = { 0 };
 	struct sg_answer answer;
 
 	if (s->look == SG_LOOK_PENDING)
 		return sg_flow_ask_app(port, &s->key, s->initiator, SG_APP_NONE);
 	if (!s->app)
 		return sg_flow_ask(port, &s->key, s->initiator);
-	answer = sg_flow_ask_app(port, &s->key, s->initiator, s->app);
+	if (look)
+		sg_look_facts(look, s->app, &facts);
+	sg_facts_close(&facts);
+	facts.held = s->held;
+	answer = sg_flow_ask_facts(port, &s->key, s->initiator, s->app, &facts);
 	answer.proof = s->proof;
 	return answer;
 }

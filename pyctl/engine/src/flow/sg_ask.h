@@ -13,10 +13,14 @@ void sg_flow_service_key(struct sg_key *key, __u8 initiator);
 /* Ask the port's policy, which must exist, about a flow that `initiator` opens. Of one whose application is not known
  * (SG_APP_NONE), needs_app may be in the answer. */
 struct sg_answer sg_flow_ask_app(const struct sg_port *port, const struct sg_key *key, __u8 initiator, __u8 app);
+/* Ask about a flow of this application and these facts, or NULL. While some are open, needs_app may be in the answer. */
+struct sg_answer sg_flow_ask_facts(const struct sg_port *port, const struct sg_key *key, __u8 initiator, __u8 app,
+				   const struct sg_facts *facts);
 /* Ask about a flow at whose payload nobody looks: where a rule asks for its application, that is SG_APP_UNKNOWN. */
 struct sg_answer sg_flow_ask(const struct sg_port *port, const struct sg_key *key, __u8 initiator);
-/* Ask about a session again, by what is known of it. */
-struct sg_answer sg_flow_ask_again(const struct sg_port *port, const struct sg_session *s);
+/* Ask about a session again, by what is known of it: as long as it is looked at, all that its bytes tell; later the
+ * application, and the condition that held when it was decided. */
+struct sg_answer sg_flow_ask_again(const struct sg_core *core, const struct sg_port *port, const struct sg_session *s);
 /* Ask about a flow whose initiator is a guess: if the rules allow only the other direction, *initiator becomes that one. */
 struct sg_answer sg_flow_ask_either(const struct sg_port *port, const struct sg_key *key, __u8 *initiator);
 /* Guess who initiated a TCP connection whose SYN was not seen; *sure: it is no guess. */

@@ -298,7 +298,7 @@ static struct sg_answer ask_again(struct sg_core *core, const struct sg_port *po
 	struct sg_answer answer;
 
 	if (!s->guessed)
-		return sg_flow_ask_again(port, s);
+		return sg_flow_ask_again(core, port, s);
 	answer = sg_flow_ask_either(port, &s->key, &initiator);
 	if (initiator != s->initiator) {
 		sg_cache_evict(core, s);
@@ -316,6 +316,8 @@ static void take_app(struct sg_session *s, const struct sg_answer *answer)
 	}
 	s->app = answer->app;
 	s->proof = answer->proof;
+	if (answer->held)
+		s->held = answer->held;
 	if (s->look == SG_LOOK_PENDING)
 		s->look = SG_LOOK_DECIDED;
 	else if (s->app && s->look == SG_LOOK_NONE)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "inspect/sg_recognise.h"
+#include "inspect/sg_tell.h"
 #include "packet/sg_tcp_options.h"
 
 enum { GSO_SIZE_AT = 4 };	/* in struct virtio_net_hdr */
@@ -84,17 +85,32 @@ enum sg_segment sg_look_add(struct sg_looks *looks, struct sg_payload *look, con
 	return sg_stream_add(looks->streams, look->stream, &head, payload, p->payload_len);
 }
 
-struct sg_seen sg_look_recognise(struct sg_payload *look)
+static struct sg_prefix prefix_of(const struct sg_payload *look)
 {
 	struct sg_prefix prefix = { .proto = SG_PROTO_TCP };
-	struct sg_seen seen;
 
 	for (__u8 side = 0; side < 2; side++)
 		prefix.data[side] = sg_stream_bytes(look->stream, side, &prefix.len[side]);
+	return prefix;
+}
+
+struct sg_seen sg_look_recognise(struct sg_payload *look)
+{
+	struct sg_prefix prefix = prefix_of(look);
+	struct sg_seen seen;
+
 	sg_recognise(&prefix, &look->known);
 	seen = (struct sg_seen){ .app = look->known.app, .proof = look->known.proof };
-	seen.full = prefix.len[0] >= SG_STREAM_BYTES || prefix.len[1] >= SG_STREAM_BYTES;
+	for (__u8 side = 0; side < 2; side++)
+		seen.full |= (prefix.len[side] >= SG_STREAM_BYTES) << side;
 	return seen;
+}
+
+void sg_look_facts(const struct sg_payload *look, __u8 app, struct sg_facts *facts)
+{
+	struct sg_prefix prefix = prefix_of(look);
+
+	sg_tell(&prefix, app, facts);
 }
 
 struct sg_seen sg_look_datagram(const struct sg_packet *p)

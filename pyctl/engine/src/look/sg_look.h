@@ -4,6 +4,7 @@
 #ifndef SG_LOOK_H
 #define SG_LOOK_H
 
+#include "condition/sg_facts.h"
 #include "packet/sg_packet.h"
 #include "session/sg_session.h"
 #include "stream/sg_stream.h"
@@ -30,7 +31,7 @@ struct sg_waiting {
 struct sg_seen {
 	__u8 app;		/* enum sg_app */
 	__u8 proof;		/* enum sg_app_proof */
-	__u8 full;		/* a side has sent as much as is looked at */
+	__u8 full;		/* bit per side: it has sent as much as is looked at */
 };
 
 struct sg_payload;
@@ -60,6 +61,8 @@ void sg_look_end(struct sg_looks *looks, const struct sg_session *s);
 enum sg_segment sg_look_add(struct sg_looks *looks, struct sg_payload *look, const struct sg_packet *p, __u8 side);
 /* Tell the application by the bytes that are there. */
 struct sg_seen sg_look_recognise(struct sg_payload *look);
+/* Tell what else the bytes say of a flow of this application; `held` is not touched. */
+void sg_look_facts(const struct sg_payload *look, __u8 app, struct sg_facts *facts);
 /* Tell the application of a datagram flow by its first datagram. */
 struct sg_seen sg_look_datagram(const struct sg_packet *p);
 /* Return whether every byte that was looked at is acknowledged, and no frame waits. */

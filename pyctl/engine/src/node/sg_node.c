@@ -17,6 +17,7 @@
 #include "node/sg_nets.h"
 #include "node/sg_node_apps.h"
 #include "node/sg_pair.h"
+#include "node/sg_trait.h"
 
 /* The rules in which a group is at one end: list[first[group]] and on. */
 struct ends {
@@ -43,17 +44,18 @@ struct sg_node {
 	__u32 groups;
 	__u32 rule_count;
 	int one_sided;			/* a rule holds at one end only, so pairs differ by direction */
-	int by_app;			/* a rule is for applications, so pairs differ by application */
+	int by_app;			/* a rule is for applications, so pairs differ by trait */
 	struct sg_node_rule *rules;
 	struct sg_node_spec *specs;
 	struct ends sources;
 	struct ends targets;
 	struct sg_classes classes;
+	struct sg_traits traits;
 	struct sg_nets nets;
 	struct sg_map addresses;	/* class of what workloads have, CIDR groups not yet joined; or SHARED */
 	struct holders *shared;
 	__u32 shared_room;
-	struct sg_map pair_index;	/* by both classes, direction and application: place in pairs, + 1 */
+	struct sg_map pair_index;	/* by both classes, direction and trait: place in pairs, + 1 */
 	struct sg_pair **pairs;
 	__u32 pair_count;
 	__u32 pair_room;
@@ -93,6 +95,8 @@ static int fill(struct sg_node *node, const struct sg_node_view *view)
 	const struct sg_node_head *head = view->head;
 	int error = sg_classes_init(&node->classes, &node->hash_key);
 
+	if (!error)
+		error = sg_traits_init(&node->traits, &node->hash_key, view->conditions, head->conditions, view->texts, head->texts);
 	node->groups = head->groups;
 	node->rule_count = head->rules;
 	node->rules = copy(view->rules, head->rules * sizeof(*node->rules));
@@ -148,6 +152,7 @@ void sg_node_free(struct sg_node *node)
 	free(node->shared);
 	sg_nets_free(&node->nets);
 	sg_classes_free(&node->classes);
+	sg_traits_free(&node->traits);
 	free(node->sources.first);
 	free(node->sources.list);
 	free(node->targets.first);
@@ -276,12 +281,21 @@ static void mark(const struct ends *ends, const struct sg_class *class, const __
 		}
 }
 
-static struct sg_pair *compile_pair(struct sg_node *node, __u32 source, __u32 target, __u8 dir, __u8 app)
+/* Whether the rule can match a flow of this application and trait. */
+static int takes(const struct sg_node *node, const struct sg_node_rule *rule, __u8 app, __u32 trait)
+{
+	if (!sg_node_takes(rule, app))
+		return 0;
+	return app == SG_APP_NONE || app >= SG_APP_UNKNOWN || sg_trait_holds(&node->traits, trait, rule->condition);
+}
+
+static struct sg_pair *compile_pair(struct sg_node *node, __u32 source, __u32 target, const struct sg_policy_query *q,
+				    __u32 trait)
 {
 	__u32 words = node->rule_count / 64 + 1, count = 0, found = 0;
 	__u64 *sources = node->marks, *both = node->marks + words;
 	struct sg_pair *pair = NULL;
-	__u32 *candidates;
+	__u32 *candidates, by_facts = 0;
 
 	mark(&node->sources, &node->classes.all[source], NULL, sources);
 	mark(&node->targets, &node->classes.all[target], sources, both);
@@ -293,11 +307,15 @@ static struct sg_pair *compile_pair(struct sg_node *node, __u32 source, __u32 ta
 			for (__u64 left = both[w]; left; left &= left - 1) {
 				__u32 rule = w * 64 + (__u32)__builtin_ctzll(left);
 
-				if ((!node->rules[rule].dir || node->rules[rule].dir == dir) &&
-				    sg_node_takes(&node->rules[rule], app))
+				if (node->rules[rule].dir && node->rules[rule].dir != q->dir)
+					continue;
+				by_facts |= node->rules[rule].condition;
+				if (takes(node, &node->rules[rule], q->app, trait))
 					candidates[found++] = rule;
 			}
 		pair = sg_pair_compile(node->rules, node->specs, candidates, found);
+		if (pair)
+			pair->by_facts = by_facts;
 	}
 	free(candidates);
 	memset(node->marks, 0, 2ULL * words * sizeof(*node->marks));
@@ -324,9 +342,10 @@ static int keep_pair(struct sg_node *node, const __u64 key[3], struct sg_pair *p
 }
 
 /* NULL: no memory. */
-static const struct sg_pair *pair_of(struct sg_node *node, __u32 source, __u32 target, const struct sg_policy_query *q)
+static const struct sg_pair *pair_of(struct sg_node *node, __u32 source, __u32 target, const struct sg_policy_query *q,
+				     __u32 trait)
 {
-	__u64 key[3] = { (__u64)source << 32 | target, node->one_sided ? q->dir : 0, node->by_app ? q->app : 0 };
+	__u64 key[3] = { (__u64)source << 32 | target, node->one_sided ? q->dir : 0, node->by_app ? trait : 0 };
 	__u32 found = sg_map_get(&node->pair_index, &node->hash_key, key);
 	struct sg_pair *pair;
 
@@ -334,7 +353,7 @@ static const struct sg_pair *pair_of(struct sg_node *node, __u32 source, __u32 t
 		return node->pairs[found - 1];
 	if (node->pair_bytes > SG_NODE_PAIR_BYTES)
 		drop_pairs(node);
-	pair = compile_pair(node, source, target, q->dir, q->app);
+	pair = compile_pair(node, source, target, q, trait);
 	if (pair && keep_pair(node, key, pair)) {
 		free(pair);
 		return NULL;
@@ -445,8 +464,16 @@ static enum sg_pair_table table_of(const struct sg_policy_query *q)
 	}
 }
 
+/* Whether it is not known yet that a rule that was found matches. */
+static int is_open(const struct sg_node *node, const struct sg_node_rule *rule, __u8 app, __u32 trait)
+{
+	if (app == SG_APP_NONE)
+		return !!rule->apps;
+	return app < SG_APP_UNKNOWN && sg_trait_holds(&node->traits, trait, rule->condition) == SG_HOLDS_OPEN;
+}
+
 /* Find the rules between the local end and one class of the peer. Returns 0 or -ENOMEM. */
-static int ask_one(struct sg_node *node, const struct sg_policy_query *q, __u32 local, __u32 peer,
+static int ask_one(struct sg_node *node, const struct sg_policy_query *q, __u32 trait, __u32 local, __u32 peer,
 		   struct sg_found *found)
 {
 	enum sg_pair_table table = table_of(q);
@@ -458,24 +485,25 @@ static int ask_one(struct sg_node *node, const struct sg_policy_query *q, __u32 
 	*found = (struct sg_found){ 0 };
 	if (!local || !peer)
 		return -ENOMEM;
-	pair = pair_of(node, out ? local : peer, out ? peer : local, q);
+	pair = pair_of(node, out ? local : peer, out ? peer : local, q, trait);
 	if (!pair)
 		return -ENOMEM;
+	found->by_facts = !!pair->by_facts;
 	at = sg_pair_find(pair, table, port);
 	if (at)
 		found->rule = &node->rules[at - 1];
 	at = sg_pair_find(pair, table + SG_PAIR_STAGED, port);
 	if (at && node->rules[at - 1].flags & SG_RULE_STAGED)
 		found->staged = &node->rules[at - 1];
-	if (q->app != SG_APP_NONE)
-		return 0;
-	if (found->staged && found->staged->apps) {
+	if (found->staged && is_open(node, found->staged, q->app, trait)) {
 		/* Whether it matches is not known, and nobody waits to know. */
 		found->staged = NULL;
 		found->needs_app = SG_NEED_LOOK;
 	}
-	if (found->rule && found->rule->apps)
+	if (found->rule && is_open(node, found->rule, q->app, trait))
 		found->needs_app = SG_NEED_HOLD;
+	else if (found->rule && found->rule->condition && q->app < SG_APP_UNKNOWN)
+		found->held = node->traits.conditions[found->rule->condition - 1].key;
 	return 0;
 }
 
@@ -499,16 +527,30 @@ static int is_stricter(const struct sg_found *one, const struct sg_found *other,
 	return one->staged < other->staged;
 }
 
+/* Set the query's trait. Where there are too many, all are forgotten, and what was compiled for them. */
+static int trait_of(struct sg_node *node, const struct sg_policy_query *q, __u32 *trait)
+{
+	int error = sg_trait_of(&node->traits, q->app, q->facts, trait);
+
+	if (error != -ENOSPC)
+		return error;
+	drop_pairs(node);
+	error = sg_traits_forget(&node->traits);
+	return error ? error : sg_trait_of(&node->traits, q->app, q->facts, trait);
+}
+
 int sg_node_ask(struct sg_node *node, __u16 port_id, const struct sg_policy_query *q,
 		struct sg_found *found)
 {
 	__u32 local = local_class(node, port_id, q), by_address, asked = 0;
 	struct holder alone = { 0 };
 	struct holders peers = peers_of(node, q, &alone);
-	int error = 0, near = is_near(&peers, q->segment);
-	__u8 need = SG_NEED_NOT;
+	int near = is_near(&peers, q->segment), error;
+	__u8 need = SG_NEED_NOT, by_facts = 0;
 	struct sg_found one;
+	__u32 trait;
 
+	error = trait_of(node, q, &trait);
 	by_address = sg_nets_find(&node->nets, q->family, q->peer);
 	for (__u32 i = 0; i < peers.count && !error; i++) {
 		__u32 class = peers.all[i].class;
@@ -519,12 +561,14 @@ int sg_node_ask(struct sg_node *node, __u16 port_id, const struct sg_policy_quer
 			class = sg_class_union(&node->classes, class, by_address);
 		else
 			class = by_address;
-		error = ask_one(node, q, local, class, &one);
+		error = ask_one(node, q, trait, local, class, &one);
+		by_facts |= one.by_facts;
 		if (one.needs_app > need)
 			need = one.needs_app;
 		if (!asked++ || is_stricter(&one, found, q->app))
 			*found = one;
 	}
 	found->needs_app = need;
+	found->by_facts = by_facts;
 	return error;
 }

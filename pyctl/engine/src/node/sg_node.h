@@ -5,6 +5,7 @@
 #define SG_NODE_H
 
 #include "api/sg_core.h"
+#include "condition/sg_facts.h"
 
 enum sg_node_limit {
 	SG_NODE_GROUPS_MAX = 65536,
@@ -23,6 +24,7 @@ struct sg_policy_query {
 	__u16 from_port;	/* the initiator's own; no rule names it */
 	__u8 app;		/* enum sg_app; SG_APP_NONE: not known yet, and rules for applications are found as if they matched */
 	__u32 segment;		/* the port's (struct sg_policy) */
+	const struct sg_facts *facts;	/* with an application: what else is known; NULL: nothing, and no condition holds */
 };
 
 /* The parts of a block of bytes (struct sg_node_head). */
@@ -30,10 +32,12 @@ struct sg_node_view {
 	const struct sg_node_head *head;
 	const struct sg_policy *policies;
 	const struct sg_node_rule *rules;
+	const struct sg_node_condition *conditions;
 	const struct sg_node_spec *specs;
 	const struct sg_node_cidr *cidrs;
 	const struct sg_member *members;
 	const __u32 *groups;
+	const __u8 *texts;
 };
 
 /* -EINVAL where the counts do not make up the length, or a group or spec is beyond its count. */
@@ -54,7 +58,7 @@ int sg_node_classes(struct sg_node *node, int (*put)(void *ctx, const struct seg
 /* Return the key of all addresses that have the first `length` bits of this one, without a version. */
 struct seg_class_key sg_class_key(__u8 family, const __u8 *address, __u8 length);
 
-/* Whether an answer rests on the flow's application, which is not known yet. */
+/* Whether an answer rests on the flow's application, or on facts, that are not known yet. */
 enum sg_need {
 	SG_NEED_NOT = 0,
 	SG_NEED_LOOK,		/* the verdict does not, only what is recorded: nothing waits for it */
@@ -65,10 +69,12 @@ enum sg_need {
 struct sg_found {
 	const struct sg_node_rule *rule;	/* the first that matches, of those in force */
 	const struct sg_node_rule *staged;	/* a staged one that matches before it: it would decide */
-	__u8 needs_app;		/* enum sg_need: to hold, if `rule` is for applications; to look, if a staged one before it is */
+	__u64 held;		/* key of the rule's condition, which holds; 0: it has none */
+	__u8 needs_app;		/* enum sg_need: to hold, if `rule` waits to be told; to look, if a staged one before it does */
+	__u8 by_facts;		/* a rule between both ends has a condition: with other facts another one may match */
 };
 
-/* 0 and *found; -ENOMEM: it cannot be told. A staged rule for applications is found once the application is known. */
+/* 0 and *found; -ENOMEM: it cannot be told. A staged rule for applications is found once all that it asks for is known. */
 int sg_node_ask(struct sg_node *node, __u16 port_id, const struct sg_policy_query *q,
 		struct sg_found *found);
 

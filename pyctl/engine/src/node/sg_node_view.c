@@ -3,6 +3,7 @@
 #include "packet/sg_packet.h"
 #include "node/sg_node.h"
 #include "node/sg_node_apps.h"
+#include "node/sg_trait.h"
 
 #include <errno.h>
 #include <string.h>
@@ -31,7 +32,7 @@ static int is_rule_valid(const struct sg_node_rule *rule, const struct sg_node_h
 		(rule->action == SEG_VERDICT_ALLOW && !(rule->flags & SG_RULE_REJECT))) &&
 	       !(rule->flags & ~(SG_RULE_STAGED | SG_RULE_REJECT)) &&
 	       (!rule->dir || rule->dir == SEG_DIR_EGRESS || rule->dir == SEG_DIR_INGRESS) &&
-	       sg_node_apps_valid(rule);
+	       rule->condition <= head->conditions && (rule->apps || !rule->condition) && sg_node_apps_valid(rule);
 }
 
 static int is_member_valid(const struct sg_member *member, const struct sg_node_head *head)
@@ -56,6 +57,9 @@ static int is_valid(const struct sg_node_view *view)
 
 	for (__u32 i = 0; i < head->specs; i++)
 		if (!is_spec_valid(&view->specs[i]))
+			return 0;
+	for (__u32 i = 0; i < head->conditions; i++)
+		if (!sg_condition_valid(&view->conditions[i], view->texts, head->texts))
 			return 0;
 	for (__u32 i = 0; i < head->rules; i++)
 		if (!is_rule_valid(&view->rules[i], head))
@@ -83,21 +87,24 @@ int sg_node_view(const void *bytes, __u32 length, struct sg_node_view *view)
 		return -EINVAL;
 	__u64 wanted = sizeof(*head) + head->policies * (__u64)sizeof(struct sg_policy) +
 		       head->rules * (__u64)sizeof(struct sg_node_rule) +
+		       head->conditions * (__u64)sizeof(struct sg_node_condition) +
 		       head->specs * (__u64)sizeof(struct sg_node_spec) +
 		       head->cidrs * (__u64)sizeof(struct sg_node_cidr) +
 		       head->members * (__u64)sizeof(struct sg_member) +
-		       head->member_groups * (__u64)sizeof(__u32);
+		       head->member_groups * (__u64)sizeof(__u32) + head->texts;
 
 	if (wanted != length || !head->groups || head->groups > SG_NODE_GROUPS_MAX ||
-	    head->rules > SG_NODE_RULES_MAX)
+	    head->rules > SG_NODE_RULES_MAX || head->conditions > SG_CONDITIONS_MAX)
 		return -EINVAL;
 	view->head = head;
 	view->policies = (const void *)(head + 1);
 	view->rules = (const void *)(view->policies + head->policies);
-	view->specs = (const void *)(view->rules + head->rules);
+	view->conditions = (const void *)(view->rules + head->rules);
+	view->specs = (const void *)(view->conditions + head->conditions);
 	view->cidrs = (const void *)(view->specs + head->specs);
 	view->members = (const void *)(view->cidrs + head->cidrs);
 	view->groups = (const void *)(view->members + head->members);
+	view->texts = (const void *)(view->groups + head->member_groups);
 	for (__u32 i = 0; i < head->policies; i++)
 		if (!(view->policies[i].flags & SG_POLICY_NODE) || view->policies[i].rule_count)
 			return -EINVAL;

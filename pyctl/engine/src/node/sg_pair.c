@@ -152,7 +152,7 @@ struct sg_pair *sg_pair_compile(const struct sg_node_rule *rules, const struct s
 	if (items && slots.bounds && slots.next && slots.rules)
 		pair = malloc(sizeof(*pair) + SG_PAIR_TABLES * most * 2 * sizeof(struct sg_step));
 	if (pair) {
-		pair->first[0] = 0;
+		pair->first[0] = pair->by_facts = 0;
 		for (__u32 t = 0; t < SG_PAIR_TABLES; t++) {
 			__u32 found = 0, steps = 0;
 

@@ -19,6 +19,7 @@ struct sg_step {
 
 struct sg_pair {
 	__u32 first[SG_PAIR_TABLES + 1];	/* where each table begins in steps */
+	__u32 by_facts;				/* a rule between both classes has a condition; whoever asked for the pair says it */
 	/* Each table's first is for port 0. Where no rule is staged, there are no second ones. */
 	struct sg_step steps[];
 };

@@ -118,12 +118,14 @@ static const struct sg_rule_match *first_match(const struct sg_ruleset *set, con
 
 struct decision {
 	struct sg_rule_keys keys;
+	__u64 held;
 	__u32 id;
 	__u32 staged_id;
 	__u8 action;
 	__u8 staged_action;
 	__u8 reject;
 	__u8 needs_app;
+	__u8 by_facts;
 };
 
 /* Find the decision: returns 1 if a rule decides, 0 if the default does, or -ENOMEM. */
@@ -144,6 +146,8 @@ static int decide(const struct sg_ruleset *set, const struct sg_policy_query *q,
 	if (*set->node)
 		error = sg_node_ask(*set->node, set->policy.port_id, q, &found);
 	out->needs_app = found.needs_app;
+	out->by_facts = found.by_facts;
+	out->held = found.held;
 	if (found.rule) {
 		out->keys.rule = found.rule->key;
 		out->id = found.rule->id;
@@ -184,7 +188,7 @@ __u32 sg_policy_peer_class(const struct sg_ruleset *set, __u8 family, const __u8
 static struct sg_answer undecided(const struct sg_ruleset *set, const struct decision *d)
 {
 	return (struct sg_answer){
-		.rule_id = d->id, .pass = 1,
+		.rule_id = d->id, .pass = 1, .by_facts = d->by_facts,
 		.needs_app = sg_policy_records_only(set) ? SG_NEED_LOOK : SG_NEED_HOLD,
 	};
 }
@@ -198,7 +202,9 @@ struct sg_answer sg_policy_ask(const struct sg_ruleset *set, const struct sg_pol
 	enum sg_dhcp dhcp = SG_DHCP_NOT;
 	struct decision d;
 	int matched = decide(set, q, &d);
-	struct sg_answer answer = { .rule_id = d.id, .reason = SEG_R_NONE, .pass = 1 };
+	struct sg_answer answer = {
+		.rule_id = d.id, .reason = SEG_R_NONE, .pass = 1, .by_facts = d.by_facts, .held = d.held,
+	};
 
 	if (set->policy.flags & SG_POLICY_NODE)
 		dhcp = sg_dhcp_of(q, set->policy.flags & SG_POLICY_SERVES_DHCP);

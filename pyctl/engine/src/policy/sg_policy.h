@@ -28,6 +28,7 @@ struct sg_ruleset {
 
 struct sg_answer {
 	struct sg_rule_keys keys;
+	__u64 held;		/* key of the rule's condition, which holds; 0: it has none */
 	__u32 rule_id;		/* 0: the default */
 	__u32 staged_id;	/* a staged rule that would have decided; 0: none */
 	__u16 reason;		/* SEG_R_NONE, or why it is not allowed, or would not be */
@@ -38,6 +39,7 @@ struct sg_answer {
 				 * begin, but none of its payload passes before an answer for a known application */
 	__u8 app;		/* enum sg_app: what it was asked with */
 	__u8 proof;		/* enum sg_app_proof, of whoever asked */
+	__u8 by_facts;		/* with other facts of the flow it may be another */
 	__u8 unknown;		/* no memory: there is no answer, and the flow keeps its state */
 };
 

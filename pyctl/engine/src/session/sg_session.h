@@ -71,6 +71,7 @@ struct sg_session {
 	__u64 retry_ns;		/* not before: the flow map refused it */
 	__u64 opened;		/* seg_flow.session of the entry that a program made; 0: the engine opened it */
 	struct sg_rule_keys keys;	/* of the rules that decided on it last */
+	__u64 held;		/* key of the condition that held when one decided last; 0: none did */
 	__u32 rule_id;
 	__u32 fin_end[2];	/* sequence number after the FIN; 0: the kernel carried it */
 	__u32 first_seq[2];	/* with starts: sequence number of each side's first byte */

@@ -145,7 +145,7 @@ const struct sg_session *sg_group_query_answered(const struct sg_context *c)
 			continue;
 		/* The current policy may deny the query. */
 		if (s->generation != c->port->rules->policy.generation &&
-		    !sg_flow_ask_again(c->port, s).pass)
+		    !sg_flow_ask_again(c->core, c->port, s).pass)
 			continue;
 		if (s->cached)
 			sg_cache_peek(c->core, s);

@@ -181,7 +181,7 @@ static struct sg_verdict judge_error(const struct sg_context *c)
 	else if (s->guessed)
 		passes = sg_flow_ask_either(port, &key, &initiator).pass;
 	else
-		passes = sg_flow_ask_again(port, s).pass;
+		passes = sg_flow_ask_again(c->core, port, s).pass;
 	if (passes)
 		r.reason = SEG_R_NONE;
 	return r;

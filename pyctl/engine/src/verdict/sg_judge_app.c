@@ -71,26 +71,40 @@ static struct sg_verdict differs(const struct sg_context *c, struct sg_session *
 	return verdict_of(s, SEG_R_TCP_DIFFERS, actions);
 }
 
-/* Judge the connection by its application. Returns 0 if the policy has no answer now. */
-static int decide(const struct sg_context *c, struct sg_session *s, const struct sg_seen *seen, struct sg_verdict *r)
+/* Judge the connection by this answer. Returns 0 if the policy has none now. */
+static int decide(const struct sg_context *c, struct sg_session *s, struct sg_answer *answer, __u8 proof, struct sg_verdict *r)
 {
-	struct sg_answer answer = sg_flow_ask_app(c->port, &s->key, s->initiator, seen->app);
-
-	if (answer.unknown)
+	if (answer->unknown)
 		return 0;
-	answer.proof = seen->proof;
-	sg_flow_judge_anew(c, s, &answer);
+	answer->proof = proof;
+	sg_flow_judge_anew(c, s, answer);
 	if (!sg_look_of(&c->core->looks, s))
 		s->look = SG_LOOK_OVER;
 	*r = s->denied ? verdict_of(s, s->reason, sg_judge_app_block(s)) : verdict_of(s, SEG_R_NONE, SEND_BOTH);
 	return 1;
 }
 
-static int decide_unknown(const struct sg_context *c, struct sg_session *s, struct sg_verdict *r)
+/* Judge the connection by what is known, because no more of it will be. Returns 0 if the policy has no answer now. */
+static int decide_now(const struct sg_context *c, struct sg_session *s, struct sg_verdict *r)
 {
-	const struct sg_seen unknown = { .app = SG_APP_UNKNOWN };
+	struct sg_payload *look = sg_look_of(&c->core->looks, s);
+	struct sg_seen seen = { 0 };
+	struct sg_facts facts = { 0 };
+	struct sg_answer answer;
 
-	return decide(c, s, &unknown, r);
+	if (look)
+		seen = sg_look_recognise(look);
+	if (seen.proof != SG_APP_CERTAIN) {
+		answer = sg_flow_ask_app(c->port, &s->key, s->initiator, SG_APP_UNKNOWN);
+		return decide(c, s, &answer, SG_APP_UNPROVEN, r);
+	}
+	sg_look_facts(look, seen.app, &facts);
+	/* What would come next could contradict. Where it passes unseen, it was not waited for. */
+	if (facts.next && is_held(c, s))
+		facts.broken = ~0U;
+	sg_facts_close(&facts);
+	answer = sg_flow_ask_facts(c->port, &s->key, s->initiator, seen.app, &facts);
+	return decide(c, s, &answer, SG_APP_CERTAIN, r);
 }
 
 static int is_late(const struct sg_context *c, const struct sg_session *s, const struct sg_payload *look)
@@ -101,9 +115,33 @@ static int is_late(const struct sg_context *c, const struct sg_session *s, const
 /* Whether the policy allows the session as what it is thought to be. */
 static int is_allowed(const struct sg_context *c, const struct sg_session *s)
 {
-	struct sg_answer answer = sg_flow_ask_app(c->port, &s->key, s->initiator, s->app);
+	const struct sg_facts open = { .open = ~0U };
+	struct sg_answer answer = sg_flow_ask_facts(c->port, &s->key, s->initiator, s->app, &open);
 
-	return !answer.unknown && answer.pass && !answer.reason;
+	return !answer.unknown && !answer.needs_app && answer.pass && !answer.reason;
+}
+
+/* Judge the connection by its application, which is certain, and by what else its bytes tell. Returns 0 as long as what comes
+ * may tell another thing: what it does not come from may pass meanwhile. */
+static int decide_by_facts(const struct sg_context *c, struct sg_session *s, struct sg_payload *look, const struct sg_seen *seen,
+			   __u8 *free_sides, struct sg_verdict *r)
+{
+	struct sg_facts facts = { 0 };
+	struct sg_answer answer;
+
+	sg_look_facts(look, seen->app, &facts);
+	/* Of a side that is full nothing more is seen. */
+	if (seen->full & facts.next)
+		return decide_now(c, s, r);
+	answer = sg_flow_ask_facts(c->port, &s->key, s->initiator, seen->app, &facts);
+	if (answer.unknown)
+		return 0;
+	if (!answer.needs_app && (answer.reason || !answer.by_facts || !facts.next))
+		return decide(c, s, &answer, seen->proof, r);
+	s->app = seen->app;
+	s->proof = seen->proof;
+	*free_sides |= (__u8)(~facts.next & 3);
+	return is_late(c, s, look) && decide_now(c, s, r);
 }
 
 /* Decide as soon as the bytes allow it. Returns 0 while they do not; *free_sides: whose payload need not wait meanwhile. */
@@ -113,10 +151,10 @@ static int decide_by_bytes(const struct sg_context *c, struct sg_session *s, str
 	struct sg_seen seen = sg_look_recognise(look);
 
 	*free_sides = is_held(c, s) ? 0 : 3;
-	if (seen.proof == SG_APP_CERTAIN || seen.app == SG_APP_UNKNOWN)
-		return decide(c, s, &seen, r);
-	if (seen.full)
-		return decide_unknown(c, s, r);
+	if (seen.proof == SG_APP_CERTAIN)
+		return decide_by_facts(c, s, look, &seen, free_sides, r);
+	if (seen.app == SG_APP_UNKNOWN || seen.full)
+		return decide_now(c, s, r);
 	s->app = seen.proof == SG_APP_GUESS ? seen.app : SG_APP_NONE;
 	s->proof = s->app ? SG_APP_GUESS : SG_APP_UNPROVEN;
 	if (s->app && is_allowed(c, s)) {
@@ -124,7 +162,7 @@ static int decide_by_bytes(const struct sg_context *c, struct sg_session *s, str
 		*free_sides |= (__u8)(1 << sg_look_first_side(look));
 		return 0;
 	}
-	return is_late(c, s, look) && decide_unknown(c, s, r);
+	return is_late(c, s, look) && decide_now(c, s, r);
 }
 
 static struct sg_verdict no_memory(const struct sg_context *c, struct sg_session *s)
@@ -132,7 +170,7 @@ static struct sg_verdict no_memory(const struct sg_context *c, struct sg_session
 	struct sg_verdict r;
 
 	sg_count(&c->port->counts, SEG_R_HOLD_MEMORY, c->p->frames, c->p->bytes);
-	if (!decide_unknown(c, s, &r))
+	if (!decide_now(c, s, &r))
 		return drop(c, s, SEG_R_SESSION_MEMORY);
 	/* There is nothing whole to compare later copies with. */
 	s->look = SG_LOOK_OVER;
@@ -163,7 +201,8 @@ static struct sg_verdict judge_pending(const struct sg_context *c, struct sg_ses
 		return r;
 	}
 	s->crossed |= !!free_sides;
-	if (free_sides & (1 << side))
+	/* What is not kept could tell what nobody sees. */
+	if (free_sides & (1 << side) && (segment != SG_SEGMENT_BEYOND || !is_held(c, s)))
 		return pass(c, s, send_what_waits(free_sides));
 	waits = sg_look_waiting(look, (__u8)(1 << side)) != NULL;
 	if (!p->payload_len && !waits)
@@ -214,7 +253,7 @@ static struct sg_payload *begin(const struct sg_context *c, struct sg_session *s
 	if (!s->starts) {
 		if (sg_tcp_is_opening(s))
 			*r = drop(c, s, SEG_R_NOT_HELD);
-		else if (decide_unknown(c, s, r))
+		else if (decide_now(c, s, r))
 			sg_flow_touch(c, s);
 		else
 			*r = drop(c, s, SEG_R_SESSION_MEMORY);
@@ -264,7 +303,7 @@ struct sg_verdict sg_judge_app_overdue(const struct sg_context *c, struct sg_ses
 {
 	struct sg_verdict r;
 
-	return decide_unknown(c, s, &r) ? r : verdict_of(s, SEG_R_NONE, 0);
+	return decide_now(c, s, &r) ? r : verdict_of(s, SEG_R_NONE, 0);
 }
 
 struct sg_answer sg_judge_app_opening(const struct sg_context *c)

@@ -34,7 +34,7 @@ HEADERS = "".join(
     for name in (
         *("node/sg_node", "engine/sg_cpu_affinity_rule", "base/sg_share"),
         *("packet/sg_tcp_options", "stream/sg_stream", "inspect/sg_recognise"),
-        *("policy/sg_policy",),
+        *("policy/sg_policy", "inspect/sg_tell", "condition/sg_condition"),
     )
 )
 NO_MEMORY = """

@@ -5,6 +5,8 @@ In: what it offers. Out: bytes. I/O: none.
 
 from __future__ import annotations
 
+import hashlib
+
 
 def sized(width: int, body: bytes) -> bytes:
     """`body` behind its length."""
@@ -40,3 +42,24 @@ def hello(*extensions: bytes, version: bytes = b"\x03\x03", size: int = 16384) -
 SERVER_HELLO = records(b"\x02" + sized(3, b"\x03\x03" + bytes(32) + b"\0\x13\x01\0"))
 BIG = extension(51, bytes(1216))
 """A key share of the size of X25519MLKEM768's."""
+RETRY_RANDOM = hashlib.sha256(b"HelloRetryRequest").digest()
+
+
+def versions(*numbers: int) -> bytes:
+    """What a client offers, in supported_versions."""
+    return extension(43, sized(1, b"".join(one.to_bytes(2, "big") for one in numbers)))
+
+
+def server_hello(
+    version: int = 0x304, *, retry: bool = False, legacy: int = 0x303, size: int = 16384
+) -> bytes:
+    """A ServerHello that chooses this version, or asks for another ClientHello."""
+    random = RETRY_RANDOM if retry else bytes(32)
+    body = legacy.to_bytes(2, "big") + random + sized(1, b"s" * 32) + b"\x13\x01\0"
+    if version > 0x303:
+        body += sized(2, extension(43, version.to_bytes(2, "big")))
+    return records(b"\x02" + sized(3, body), size)
+
+
+CIPHER_CHANGE = b"\x14\x03\x03\0\1\1"
+DATA = b"\x17\x03\x03" + sized(2, bytes(40))

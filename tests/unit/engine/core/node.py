@@ -80,7 +80,16 @@ class Node:
         return tuple(rule.id if rule else 0 for rule in (found.rule, found.staged))
 
     def find(
-        self, port_id, direction, local, peer, proto, dport, segment=0, app=0
+        self,
+        port_id,
+        direction,
+        local,
+        peer,
+        proto,
+        dport,
+        segment=0,
+        app=0,
+        facts=None,
     ) -> Any:
         """The whole struct sg_found."""
         ffi = self.core.ffi
@@ -96,6 +105,7 @@ class Node:
                 0,
                 app,
                 segment,
+                facts or ffi.NULL,
             ),
         )
         found = ffi.new("struct sg_found *")

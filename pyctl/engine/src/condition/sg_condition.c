@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* Judges conditions; see the header. In: items, facts. Out: whether a condition holds. Pure. */
+#include "condition/sg_condition.h"
+
+#include <string.h>
+
+#include "base/sg_bytes.h"
+
+enum { HEAD = 3 };	/* of an item */
+
+struct item {
+	__u8 field;
+	__u32 len;
+	const __u8 *text;
+};
+
+static struct item read_item(const __u8 *at)
+{
+	return (struct item){ at[0], sg_get16(at + 1), at + HEAD };
+}
+
+static int is_text_valid(const struct item *item)
+{
+	return item->len && (item->field != SG_FIELD_VERSION || item->len == 2);
+}
+
+int sg_condition_valid(const struct sg_node_condition *condition, const __u8 *texts, __u32 length)
+{
+	const __u8 *at = texts + condition->first;
+	__u32 left = condition->bytes;
+	__u8 field = 1;
+
+	if (condition->first > length || left > length - condition->first || !left || !condition->key || condition->denies > 1)
+		return 0;
+	while (left) {
+		struct item item;
+
+		if (left < HEAD)
+			return 0;
+		item = read_item(at);
+		if (item.field < field || item.field >= SG_FIELDS || item.len > left - HEAD || !is_text_valid(&item))
+			return 0;
+		field = item.field;
+		at += HEAD + item.len;
+		left -= HEAD + item.len;
+	}
+	return 1;
+}
+
+/* The items of one field: from `at` up to `end`. */
+struct items {
+	const __u8 *at;
+	const __u8 *end;
+	__u8 field;
+};
+
+static int has_protocol(const struct items *items, const __u8 *protocol, __u32 len)
+{
+	for (const __u8 *at = items->at; at < items->end;) {
+		struct item item = read_item(at);
+
+		if (item.len == len && !memcmp(item.text, protocol, len))
+			return 1;
+		at += HEAD + item.len;
+	}
+	return 0;
+}
+
+/* Which of the protocols offered will be spoken, an observer does not see: those that allow must name each. */
+static int takes_alpn(const struct items *items, const struct sg_facts *facts, int denies)
+{
+	for (__u32 at = 0; at < facts->alpn_len; at += 1U + facts->alpn[at])
+		if (has_protocol(items, &facts->alpn[at + 1], facts->alpn[at]) == denies)
+			return denies;
+	return facts->alpn_len && !denies;
+}
+
+static int takes_sni(const struct items *items, const struct sg_facts *facts)
+{
+	for (const __u8 *at = items->at; facts->sni_len && at < items->end;) {
+		struct item item = read_item(at);
+
+		if (sg_name_matches(item.text, item.len, facts->sni, facts->sni_len))
+			return 1;
+		at += HEAD + item.len;
+	}
+	return 0;
+}
+
+static int takes(const struct items *items, const struct sg_facts *facts, int denies)
+{
+	switch (items->field) {
+	case SG_FIELD_SNI:
+		return takes_sni(items, facts);
+	case SG_FIELD_ALPN:
+		return takes_alpn(items, facts, denies);
+	default:
+		return facts->version >= sg_get16(items->at + HEAD);
+	}
+}
+
+/* Whether what comes may make the field hold. */
+static int may_take(const struct items *items, const struct sg_facts *facts)
+{
+	if (!(facts->open >> items->field & 1))
+		return 0;
+	return items->field != SG_FIELD_VERSION || !facts->version_most ||
+	       facts->version_most >= sg_get16(items->at + HEAD);
+}
+
+static enum sg_holds judge_field(const struct items *items, const struct sg_facts *facts, int denies)
+{
+	if (facts->broken >> items->field & 1)
+		return denies ? SG_HOLDS : SG_HOLDS_NOT;
+	if (facts->known >> items->field & 1)
+		return takes(items, facts, denies) ? SG_HOLDS : SG_HOLDS_NOT;
+	return may_take(items, facts) ? SG_HOLDS_OPEN : SG_HOLDS_NOT;
+}
+
+enum sg_holds sg_condition_judge(const struct sg_node_condition *condition, const __u8 *texts, const struct sg_facts *facts)
+{
+	const __u8 *at = texts + condition->first, *end = at + condition->bytes;
+	enum sg_holds all = SG_HOLDS, one;
+
+	if (facts->held == condition->key)
+		return SG_HOLDS;
+	while (at < end && all != SG_HOLDS_NOT) {
+		struct items items = { .at = at, .field = *at };
+
+		while (at < end && *at == items.field)
+			at += HEAD + read_item(at).len;
+		items.end = at;
+		one = judge_field(&items, facts, condition->denies);
+		all = one < all ? one : all;
+	}
+	return all;
+}
