@@ -64,7 +64,8 @@
 	X(HOLD_MEMORY, 54, steer, "no memory to find out a flow's application, which counts as unknown") \
 	X(NOT_HELD, 55, drop, "payload that cannot wait for its application, or waits already: its sender repeats it") \
 	X(WAITED_IN_VAIN, 56, drop, "payload that waited for its application until its flow ended") \
-	X(SYN_RATE, 57, drop, "more connections that nobody takes up than a workload may open")
+	X(SYN_RATE, 57, drop, "more connections that nobody takes up than a workload may open") \
+	X(TCP_CHECKSUM, 58, drop, "payload with a wrong TCP checksum, of a flow whose application is looked for")
 
 enum seg_reason {
 #define SEG_REASON_ENUM(name, number, category, caption) SEG_R_##name = number,

@@ -4,6 +4,7 @@
 #ifndef SG_BYTES_H
 #define SG_BYTES_H
 
+#include <arpa/inet.h>
 #include <linux/types.h>
 #include <string.h>
 
@@ -29,9 +30,21 @@ static inline void sg_put32(__u8 *at, __u32 value)
 	sg_put16(at + 2, value);
 }
 
-/* The internet checksum's sum, on top of another: an odd byte counts as the first of two. */
+/* The internet checksum's sum, on top of another: an odd byte counts as the first of two. Words of the host's order give
+ * the same one with its bytes swapped (RFC 1071). */
 static inline __u32 sg_sum(const __u8 *at, __u32 length, __u32 sum)
 {
+	__u64 words = 0;
+	__u32 word;
+
+	for (; length >= 4; length -= 4, at += 4) {
+		memcpy(&word, at, 4);
+		words += word;
+	}
+	words = (words & 0xffffffff) + (words >> 32);
+	words = (words & 0xffff) + (words >> 16 & 0xffff) + (words >> 32);
+	words = (words & 0xffff) + (words >> 16);
+	sum += ntohs((__u16)((words & 0xffff) + (words >> 16)));
 	for (; length > 1; length -= 2, at += 2)
 		sum += sg_get16(at);
 	return length ? sum + ((__u32)at[0] << 8) : sum;

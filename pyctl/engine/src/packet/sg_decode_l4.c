@@ -2,6 +2,8 @@
 /* Transport decoder: TCP, UDP, SCTP, ICMP, ICMPv6; anything else is known by its number alone.
  * In: a packet whose l4 offset is set. Out: kind, ports, flags, or MALFORMED (a first fragment that
  * does not hold its header: FRAGMENT_TINY). */
+#include <linux/virtio_net.h>
+
 #include "base/sg_bytes.h"
 #include "packet/sg_decode_l4.h"
 #include "packet/sg_packet.h"
@@ -113,4 +115,19 @@ __u16 sg_decode_transport(struct sg_packet *p, __u32 present, __u32 total)
 	}
 	p->kind = SG_KIND_PROTO;
 	return SEG_R_NONE;
+}
+
+int sg_tcp_checksum_is_right(const struct sg_packet *p)
+{
+	const __u8 *tcp = p->frame->data + p->l4;
+	__u32 address = p->family == SEG_FAMILY_IPV6 ? 16 : 4, pseudo = SG_PROTO_TCP + p->l4_len;
+	struct virtio_net_hdr vnet;
+
+	memcpy(&vnet, p->frame->vnet, sizeof(vnet));
+	if (vnet.flags & VIRTIO_NET_HDR_F_DATA_VALID)
+		return 1;
+	pseudo = sg_sum(p->saddr, address, sg_sum(p->daddr, address, pseudo));
+	if (vnet.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
+		return (~sg_checksum(pseudo) & 0xffff) % 0xffff == sg_get16(tcp + 16) % 0xffff;
+	return !sg_checksum(sg_sum(tcp, p->l4_len, pseudo));
 }

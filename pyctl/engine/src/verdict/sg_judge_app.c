@@ -9,6 +9,7 @@
 
 #include "flow/sg_ask.h"
 #include "flow/sg_flow.h"
+#include "packet/sg_decode_l4.h"
 #include "session/sg_tcp.h"
 
 enum { SEND_BOTH = SG_SEND_FIRST | SG_SEND_SECOND };
@@ -282,6 +283,8 @@ struct sg_verdict sg_judge_app(const struct sg_context *c, struct sg_session *s)
 		s->look = SG_LOOK_OVER;
 	if ((!look && (!p->payload_len || s->look == SG_LOOK_OVER)) || p->tcp_flags & SG_RST || p->frames > 1)
 		return pass(c, s, 0);
+	if (p->payload_len && !sg_tcp_checksum_is_right(p))
+		return drop(c, s, SEG_R_TCP_CHECKSUM);
 	if (!look)
 		look = begin(c, s, &r);
 	if (!look)
