@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests import packets
@@ -105,6 +107,19 @@ def test_of_a_denied_application_no_byte_arrives(served, agent, ip):
     assert sink.heard() == {"got": 0, "ended": "ConnectionResetError"}
     refused = client.run("redis-cli", "-h", ip, "ping", check=False)
     assert refused.stdout.strip() != "PONG"
+
+
+@pytest.mark.parametrize("ip", IPS.values(), ids=IPS)
+def test_a_server_of_another_application_does_not_answer_what_is_allowed(
+    served, agent, ip
+):
+    """Redis skips a line that it does not understand."""
+    _web, client = served
+    rules(agent, "apps: [HTTP], action: allow")
+    found = says(client, ip, REDIS, "GET / HTTP/1.1\r\n\r\n")
+    assert found["ended"] == "ConnectionResetError"
+    told = json.loads(agent.cli("flows", "-o", "json", "--verdict", "deny").stdout)
+    assert {flow["app"] for flow in told["flows"]} == {"unknown"}
 
 
 def test_a_silent_client_may_take_its_time_and_then_has_three_seconds(served, agent):

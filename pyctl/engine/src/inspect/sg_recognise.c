@@ -10,6 +10,7 @@
 #include "apps_mail/sg_apps_mail.h"
 #include "apps_net/sg_apps_net.h"
 #include "apps_web/sg_apps_web.h"
+#include "inspect/sg_answers.h"
 #include "inspect/sg_recognise.h"
 #include "prefix/sg_proxy.h"
 
@@ -132,12 +133,27 @@ static void tell(struct sg_recognised *known, __u8 app, enum sg_app_proof proof)
 	known->proof = proof;
 }
 
+/* Compare the certain application with what the server says. */
+static void hear_answer(const struct sg_prefix *prefix, struct sg_recognised *known)
+{
+	enum sg_match match;
+
+	if (prefix->proto != IPPROTO_TCP || known->answered)
+		return;
+	match = sg_answer_fits(known->app, prefix->data[1], prefix->len[1]);
+	known->answered = match == SG_MATCH_CERTAIN;
+	if (match == SG_MATCH_NO)
+		tell(known, SG_APP_UNKNOWN, SG_APP_UNPROVEN);
+}
+
 void sg_recognise(const struct sg_prefix *whole, struct sg_recognised *known)
 {
 	struct sg_prefix prefix = *whole;
 	__u32 skipped = sg_proxy_length(whole);
 	__u64 certain, guessed;
 
+	if (known->proof == SG_APP_CERTAIN)
+		hear_answer(whole, known);
 	if (known->proof == SG_APP_CERTAIN || known->app == SG_APP_UNKNOWN)
 		return;
 	if (skipped) {
@@ -161,4 +177,6 @@ void sg_recognise(const struct sg_prefix *whole, struct sg_recognised *known)
 	} else if (is_one(guessed)) {
 		tell(known, (__u8)__builtin_ctzll(guessed), SG_APP_GUESS);
 	}
+	if (known->proof == SG_APP_CERTAIN)
+		hear_answer(whole, known);
 }

@@ -132,7 +132,8 @@ struct sg_seen sg_look_datagram(const struct sg_packet *p)
 
 int sg_look_is_settled(const struct sg_payload *look)
 {
-	return !look->head && sg_stream_is_settled(look->stream);
+	return !look->head && sg_stream_is_settled(look->stream) &&
+	       (look->known.proof != SG_APP_CERTAIN || look->known.answered);
 }
 
 __u8 sg_look_first_side(const struct sg_payload *look)

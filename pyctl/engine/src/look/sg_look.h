@@ -65,7 +65,7 @@ struct sg_seen sg_look_recognise(struct sg_payload *look);
 void sg_look_facts(const struct sg_payload *look, __u8 app, struct sg_facts *facts);
 /* Tell the application of a datagram flow by its first datagram. */
 struct sg_seen sg_look_datagram(const struct sg_packet *p);
-/* Return whether every byte that was looked at is acknowledged, and no frame waits. */
+/* Return whether every byte that was looked at is acknowledged, no frame waits, and the server's answer fits what is certain. */
 int sg_look_is_settled(const struct sg_payload *look);
 /* Return which side sent payload first. */
 __u8 sg_look_first_side(const struct sg_payload *look);

@@ -222,8 +222,29 @@ static void stop_looking(struct sg_core *core, struct sg_session *s)
 	sg_look_end(&core->looks, s);
 }
 
+/* Judge again what was decided by the initiator's bytes alone, if the answer contradicts. Returns 0 if it does not. */
+static int is_contradicted(const struct sg_context *c, struct sg_session *s, struct sg_payload *look, struct sg_verdict *r)
+{
+	struct sg_seen seen;
+
+	if (s->proof != SG_APP_CERTAIN)
+		return 0;
+	seen = sg_look_recognise(look);
+	if (seen.app != SG_APP_UNKNOWN)
+		return 0;
+	if (decide(c, s, &seen, r))
+		sg_flow_touch(c, s);
+	else
+		*r = drop(c, s, SEG_R_SESSION_MEMORY);
+	return 1;
+}
+
 static struct sg_verdict judge_decided(const struct sg_context *c, struct sg_session *s, struct sg_payload *look)
 {
+	struct sg_verdict r;
+
+	if (is_contradicted(c, s, look, &r))
+		return r;
 	if (sg_look_waiting(look, 3))
 		return pass(c, s, SEND_BOTH);
 	if (sg_look_is_settled(look))

@@ -163,6 +163,48 @@ def test_so_does_one_after_the_application_is_known_until_it_is_acknowledged(out
     assert out.resets == 2
 
 
+ERROR = b"-ERR unknown command\r\n"
+
+
+def test_the_answer_of_another_application_does_not_cross_and_ends_the_flow(wire):
+    wire.says(0, GET)
+    wire.acknowledges(1)
+    assert (wire.core.flows, wire.session.look) == ({}, DECIDED)
+    wire.core.events()
+    wire.says(1, ERROR)
+    assert wire.across == [GET, b""]
+    assert wire.resets == 2
+    assert drops(wire.core) == [("default_deny", 0, 63, 0, 1)]
+    wire.says(0, b"SET a b\r\n")
+    assert wire.across == [GET, b""]
+
+
+def test_nor_does_it_in_pieces_or_late(out):
+    out.says(0, GET)
+    out.acknowledges(1)
+    out.says(0, BIG[:20000])
+    out.acknowledges(1)
+    assert out.core.flows == {}
+    out.waits(25)
+    out.connection.seq[1] += 5
+    out.says(1, ERROR[5:])
+    out.connection.seq[1] -= len(ERROR)
+    out.says(1, ERROR[:5])
+    assert out.across[1] == ERROR[5:], "behind a hole, which is never filled"
+    assert out.resets == 2
+
+
+def test_where_what_is_unknown_may_pass_the_answer_does(node, net):
+    node.judge_by(asks_for("HTTP", unknown=Action.ALLOW))
+    wire = Wire(node.core, net).opens()
+    wire.says(0, GET)
+    wire.says(1, ERROR)
+    wire.acknowledges(0)
+    assert wire.across == [GET, ERROR]
+    assert wire.app == ("unknown", 0)
+    assert len(node.core.flows) == 1
+
+
 def test_a_segment_that_its_receiver_throws_away_is_dropped(out):
     out.connection.seq[1] += 5000
     assert out.says(0, GET) == []
