@@ -225,14 +225,9 @@ static void stop_looking(struct sg_core *core, struct sg_session *s)
 /* Judge again what was decided by the initiator's bytes alone, if the answer contradicts. Returns 0 if it does not. */
 static int is_contradicted(const struct sg_context *c, struct sg_session *s, struct sg_payload *look, struct sg_verdict *r)
 {
-	struct sg_seen seen;
-
-	if (s->proof != SG_APP_CERTAIN)
+	if (s->proof != SG_APP_CERTAIN || sg_look_recognise(look).app != SG_APP_UNKNOWN)
 		return 0;
-	seen = sg_look_recognise(look);
-	if (seen.app != SG_APP_UNKNOWN)
-		return 0;
-	if (decide(c, s, &seen, r))
+	if (decide_now(c, s, r))
 		sg_flow_touch(c, s);
 	else
 		*r = drop(c, s, SEG_R_SESSION_MEMORY);
