@@ -122,6 +122,14 @@ def test_a_server_of_another_application_does_not_answer_what_is_allowed(
     assert {flow["app"] for flow in told["flows"]} == {"unknown"}
 
 
+def test_a_command_that_is_typed_in_is_answered_at_once(served, agent):
+    _web, client = served
+    rules(agent, "apps: [Redis], action: allow")
+    found = says(client, IPS["ipv4"], REDIS, "PING\r\n")
+    assert found["ended"] == "answered"
+    assert found["after"] < 1
+
+
 def test_a_silent_client_may_take_its_time_and_then_has_three_seconds(served, agent):
     web, client = served
     ip = IPS["ipv4"]

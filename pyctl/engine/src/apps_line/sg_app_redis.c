@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Redis: a command as an array of strings is proof; one that is typed in needs the server's answer. Pure. */
+/* Redis: a command as an array of strings is proof; one that is typed in is a guess until the server's answer. Pure. */
 #include "apps_line/sg_apps_line.h"
+#include "prefix/sg_reader.h"
 #include "prefix/sg_text.h"
 
 #define NAME_MAX 32
+#define LINE_MAX 2048
 
+/* Without AUTH, which POP3 has too. */
 static const char *const typed[] = {
-	"PING", "INFO", "GET", "SET", "AUTH", "SELECT", "KEYS", "CONFIG", "DEL", "EXISTS", "INCR", "SCAN", "DBSIZE",
+	"PING", "INFO", "GET", "SET", "SELECT", "KEYS", "CONFIG", "DEL", "EXISTS", "INCR", "SCAN", "DBSIZE",
 	"CLIENT", "COMMAND", "HELLO", "ECHO", "TTL", "HGETALL", NULL
 };
 
@@ -53,15 +56,15 @@ static enum sg_match command(const __u8 *at, const __u8 *end)
 	return i < size ? SG_MATCH_MORE : sg_text_begins(at + i, (__u32)(end - at) - i, "\r\n");
 }
 
-/* An answer that no other protocol gives. */
+/* An answer that nobody else gives to these commands. */
 static enum sg_match answer(const __u8 *at, __u32 len)
 {
-	static const char *const own[] = { "+PONG\r\n", "-NOAUTH ", "-WRONGPASS ", "-DENIED " };
+	static const char *const own[] = { "+PONG\r\n", "+OK\r\n", "-NOAUTH ", "-DENIED ", "-ERR " };
 	const __u8 *next = at;
 	__u32 value;
 	enum sg_match match = SG_MATCH_NO;
 
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < 5; i++) {
 		enum sg_match one = sg_text_begins(at, len, own[i]);
 
 		match = one > match ? one : match;
@@ -74,14 +77,25 @@ static enum sg_match answer(const __u8 *at, __u32 len)
 	return match;
 }
 
+/* A whole line that begins with a command. */
+static enum sg_match typed_line(const __u8 *at, __u32 len)
+{
+	enum sg_match match = sg_text_word(at, len, typed, 1);
+
+	if (match != SG_MATCH_CERTAIN)
+		return match;
+	if (sg_text_line(at, len < LINE_MAX ? len : LINE_MAX))
+		return SG_MATCH_GUESS;
+	return len < LINE_MAX ? SG_MATCH_MORE : SG_MATCH_NO;
+}
+
 enum sg_match sg_app_redis(const struct sg_prefix *prefix)
 {
 	const __u8 *at = prefix->data[0];
-	enum sg_match asks = command(at, at + prefix->len[0]);
+	__u32 len = prefix->len[0];
+	enum sg_match asks = command(at, at + len);
 
 	if (asks != SG_MATCH_NO)
 		return asks;
-	if (sg_text_word(at, prefix->len[0], typed, 1) == SG_MATCH_NO)
-		return SG_MATCH_NO;
-	return prefix->len[1] ? answer(prefix->data[1], prefix->len[1]) : SG_MATCH_MORE;
+	return sg_match_sides(typed_line(at, len), answer(prefix->data[1], prefix->len[1]));
 }

@@ -9,8 +9,5 @@ static const char *const shared[] = { "QUIT", "NOOP", "HELP", "RSET", NULL };
 
 enum sg_match sg_app_smtp(const struct sg_prefix *prefix)
 {
-	enum sg_match match = sg_greeting_220(prefix, "SMTP", "FTP", commands, shared);
-
-	/* A greeting that names neither is rather FTP's; two guesses would be none. */
-	return match == SG_MATCH_GUESS && prefix->len[1] ? SG_MATCH_MORE : match;
+	return sg_greeting_220(prefix, "SMTP", "FTP", commands, shared);
 }

@@ -161,6 +161,7 @@ void sg_recognise(const struct sg_prefix *whole, struct sg_recognised *known)
 		prefix.len[0] -= skipped;
 	}
 	certain = ask(&prefix, &known->open, &guessed);
+	known->guessed = guessed;
 	tell(known, SG_APP_NONE, SG_APP_UNPROVEN);
 	if (certain) {
 		__u8 app = most_special(certain);
@@ -168,6 +169,7 @@ void sg_recognise(const struct sg_prefix *whole, struct sg_recognised *known)
 		/* It is one of these for sure; which of them shows only what comes. */
 		known->open &= BIT(app) | special_of(app);
 		guessed &= known->open;
+		known->guessed = guessed ? guessed : BIT(app);
 		if (known->open == BIT(app) || is_full(whole, 0))
 			tell(known, app, SG_APP_CERTAIN);
 		else

@@ -8,6 +8,7 @@
 /* What is known of a flow's application. */
 struct sg_recognised {
 	__u64 open;		/* applications that it may still be, bits 1 << enum sg_app */
+	__u64 guessed;		/* of these, all that are guessed */
 	__u8 app;		/* enum sg_app: the certain one, the one that is guessed, or SG_APP_UNKNOWN if none is left */
 	__u8 proof;		/* enum sg_app_proof */
 	__u8 answered;		/* the server's first bytes fit the certain application; only of TCP */
@@ -15,7 +16,7 @@ struct sg_recognised {
 
 /* Recognise a flow by what both sides have sent so far. *known begins as zeros, and is handed in again. If several are
  * certain, the more special one is told (gRPC is HTTP/2 too); while a more special one is open, the general one is a
- * guess. If several are guessed, none is. What the initiator's bytes prove is unknown again if the server's do not fit. */
+ * guess. If several are guessed, none is told. What the initiator's bytes prove is unknown again if the server's do not fit. */
 void sg_recognise(const struct sg_prefix *prefix, struct sg_recognised *known);
 
 #endif

@@ -113,13 +113,19 @@ static int is_late(const struct sg_context *c, const struct sg_session *s, const
 	return !is_held(c, s) && c->now_ns >= sg_look_since_ns(look) + SG_LOOK_NS;
 }
 
-/* Whether the policy allows the session as what it is thought to be. */
-static int is_allowed(const struct sg_context *c, const struct sg_session *s)
+/* Whether the policy allows the session as one of those applications that it is thought to be. */
+static int is_allowed(const struct sg_context *c, const struct sg_session *s, __u64 guessed)
 {
 	const struct sg_facts open = { .open = ~0U };
-	struct sg_answer answer = sg_flow_ask_facts(c->port, &s->key, s->initiator, s->app, &open);
 
-	return !answer.unknown && !answer.needs_app && answer.pass && !answer.reason;
+	for (; guessed; guessed &= guessed - 1) {
+		__u8 app = (__u8)__builtin_ctzll(guessed);
+		struct sg_answer answer = sg_flow_ask_facts(c->port, &s->key, s->initiator, app, &open);
+
+		if (!answer.unknown && !answer.needs_app && answer.pass && !answer.reason)
+			return 1;
+	}
+	return 0;
 }
 
 /* Judge the connection by its application, which is certain, and by what else its bytes tell. Returns 0 as long as what comes
@@ -158,7 +164,7 @@ static int decide_by_bytes(const struct sg_context *c, struct sg_session *s, str
 		return decide_now(c, s, r);
 	s->app = seen.proof == SG_APP_GUESS ? seen.app : SG_APP_NONE;
 	s->proof = s->app ? SG_APP_GUESS : SG_APP_UNPROVEN;
-	if (s->app && is_allowed(c, s)) {
+	if (is_allowed(c, s, seen.guessed)) {
 		/* Else the other side never answers, which makes it certain. */
 		*free_sides |= (__u8)(1 << sg_look_first_side(look));
 		return 0;

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from pyctl import abi
+from pyctl.model.policy import Action
+from tests.unit.engine.core.app_flow import DECIDED, GET, Wire, asks_for
+from tests.unit.engine.core.harness import DROP
 from tests.unit.engine.core.hello import hello, sni
 from tests.unit.engine.core.recognise import (
     CERTAIN,
@@ -96,3 +100,54 @@ def test_byte_by_byte_it_is_the_same(core_module, app):
 def test_of_datagrams_the_first_one_decides_alone(core_module):
     asks = b"\0\x01\x01\0\0\x01\0\0\0\0\0\0\x01a\0\0\x01\0\x01"
     assert told(core_module, Sample(asks, b"-ERR\r\n", UDP)) == ("DNS", CERTAIN)
+
+
+@pytest.fixture
+def out(node, net):
+    """A connection after its handshake, for which a rule wants HTTP."""
+    node.judge_by(asks_for("HTTP"))
+    return Wire(node.core, net).opens()
+
+
+ERROR = b"-ERR unknown command\r\n"
+
+
+def test_the_answer_of_another_application_does_not_cross_and_ends_the_flow(out):
+    out.says(0, GET)
+    out.acknowledges(1)
+    assert (out.core.flows, out.session.look) == ({}, DECIDED)
+    out.core.events()
+    out.says(1, ERROR)
+    assert out.across == [GET, b""]
+    assert out.resets == 2
+    (drop,) = [event for event in out.core.events() if event.kind == DROP]
+    assert abi.REASONS[drop.reason].name == "default_deny"
+    assert drop.app == out.core.lib.SG_APP_UNKNOWN
+    out.says(0, b"SET a b\r\n")
+    assert out.across == [GET, b""]
+
+
+def test_nor_does_it_in_pieces_or_late(out):
+    out.says(0, GET)
+    out.acknowledges(1)
+    out.says(0, GET + bytes(20000))
+    out.acknowledges(1)
+    assert out.core.flows == {}
+    out.waits(25)
+    out.connection.seq[1] += 5
+    out.says(1, ERROR[5:])
+    out.connection.seq[1] -= len(ERROR)
+    out.says(1, ERROR[:5])
+    assert out.across[1] == ERROR[5:], "behind a hole, which is never filled"
+    assert out.resets == 2
+
+
+def test_where_what_is_unknown_may_pass_the_answer_does(node, net):
+    node.judge_by(asks_for("HTTP", unknown=Action.ALLOW))
+    wire = Wire(node.core, net).opens()
+    wire.says(0, GET)
+    wire.says(1, ERROR)
+    wire.acknowledges(0)
+    assert wire.across == [GET, ERROR]
+    assert wire.app == ("unknown", 0)
+    assert len(node.core.flows) == 1

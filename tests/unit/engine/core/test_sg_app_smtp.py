@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from pyctl.model.apps import app_bits
 from tests.unit.engine.core.recognise import (
     CERTAIN,
     GUESS,
+    Recogniser,
     Sample,
     assert_recognised,
     told,
@@ -41,3 +43,9 @@ def test_what_is_like_it_is_not(core_module, asks, answers):
 
 def test_a_command_without_a_greeting_is_a_guess(core_module):
     assert told(core_module, Sample(b"EHLO a\r\n")) == ("SMTP", GUESS)
+
+
+def test_a_greeting_that_names_neither_may_be_of_ftp_too(core_module):
+    one = Recogniser(core_module)
+    assert one.ask(b"", b"220 b.example ready\r\n") == (None, None)
+    assert one.known.guessed == app_bits(["SMTP", "FTP"])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-
 import pytest
 from scapy.layers.inet import TCP
 
@@ -163,95 +161,10 @@ def test_so_does_one_after_the_application_is_known_until_it_is_acknowledged(out
     assert out.resets == 2
 
 
-ERROR = b"-ERR unknown command\r\n"
-
-
-def test_the_answer_of_another_application_does_not_cross_and_ends_the_flow(wire):
-    wire.says(0, GET)
-    wire.acknowledges(1)
-    assert (wire.core.flows, wire.session.look) == ({}, DECIDED)
-    wire.core.events()
-    wire.says(1, ERROR)
-    assert wire.across == [GET, b""]
-    assert wire.resets == 2
-    assert drops(wire.core) == [("default_deny", 0, 63, 0, 1)]
-    wire.says(0, b"SET a b\r\n")
-    assert wire.across == [GET, b""]
-
-
-def test_nor_does_it_in_pieces_or_late(out):
-    out.says(0, GET)
-    out.acknowledges(1)
-    out.says(0, BIG[:20000])
-    out.acknowledges(1)
-    assert out.core.flows == {}
-    out.waits(25)
-    out.connection.seq[1] += 5
-    out.says(1, ERROR[5:])
-    out.connection.seq[1] -= len(ERROR)
-    out.says(1, ERROR[:5])
-    assert out.across[1] == ERROR[5:], "behind a hole, which is never filled"
-    assert out.resets == 2
-
-
-def test_where_what_is_unknown_may_pass_the_answer_does(node, net):
-    node.judge_by(asks_for("HTTP", unknown=Action.ALLOW))
-    wire = Wire(node.core, net).opens()
-    wire.says(0, GET)
-    wire.says(1, ERROR)
-    wire.acknowledges(0)
-    assert wire.across == [GET, ERROR]
-    assert wire.app == ("unknown", 0)
-    assert len(node.core.flows) == 1
-
-
 def test_a_segment_that_its_receiver_throws_away_is_dropped(out):
     out.connection.seq[1] += 5000
     assert out.says(0, GET) == []
     assert out.core.counters()["tcp_useless"] == 1
-
-
-SUM_AT = {4: 14 + 20 + 16, 6: 14 + 40 + 16}
-NEEDS_CSUM, DATA_VALID = b"\1", b"\2"
-
-
-def pseudo_sum(frame: bytes, family: int) -> int:
-    """What a sender leaves in the checksum's place for the device that finishes it."""
-    at = SUM_AT[family]
-    tcp = frame[at - 16 : at] + bytes(2) + frame[at + 2 :]
-    finished = int.from_bytes(frame[at : at + 2])
-    rest = sum(struct.unpack(f"!{(len(tcp) + 1) // 2}H", tcp + bytes(len(tcp) % 2)))
-    return ((0xFFFF - finished) - rest) % 0xFFFF
-
-
-@pytest.mark.parametrize(
-    ("vnet", "leaves", "is_right"),
-    [
-        (b"\0", None, True),
-        (b"\0", 1, False),
-        (DATA_VALID, 1, True),
-        (NEEDS_CSUM, 0, True),
-        (NEEDS_CSUM, 1, False),
-    ],
-    ids=["right", "wrong", "checked-before", "to-finish", "to-finish-wrong"],
-)
-def test_payload_with_a_wrong_checksum_is_as_if_it_had_not_come(
-    wire, net, vnet, leaves, is_right
-):
-    """The receiver would not take it, and another payload in its place later."""
-    frame = wire.connection.segment(0, "PA", GET + b"odd")
-    at = SUM_AT[net.family]
-    if leaves is not None:
-        value = (pseudo_sum(frame, net.family) + leaves) % 0xFFFF
-        frame = frame[:at] + value.to_bytes(2) + frame[at + 2 :]
-    head = vnet + b"\0" + bytes(4) + struct.pack("<HH", at - 16, 16)
-    out = wire.core.feed(frame, vnet=head)
-    assert [payload(sent) for sent in out] == ([GET + b"odd"] if is_right else [])
-    assert wire.core.counters().get("tcp_checksum", 0) == (not is_right)
-    if not is_right:
-        wire.connection.seq[0] -= len(GET) + 3
-        wire.says(0, GET)
-        assert wire.across[0] == GET
 
 
 def test_after_three_seconds_it_is_unknown_and_the_rule_says_what_that_is(node, net):
