@@ -273,7 +273,8 @@ static struct sg_payload *begin(const struct sg_context *c, struct sg_session *s
 {
 	struct sg_payload *look;
 
-	if (!s->starts) {
+	/* If bytes have crossed that nobody keeps any more, those that come now may be others in their place. */
+	if (!s->starts || s->crossed) {
 		if (sg_tcp_is_opening(s))
 			*r = drop(c, s, SEG_R_NOT_HELD);
 		else if (decide_now(c, s, r))

@@ -24,7 +24,7 @@ from tests.unit.engine.core.app_flow import (
     resets,
 )
 from tests.unit.engine.core.harness import EGRESS, Core
-from tests.unit.engine.core.hello import SERVER_HELLO, hello
+from tests.unit.engine.core.hello import SERVER_HELLO, hello, sni
 from tests.unit.engine.core.node import Node
 from tests.unit.engine.core.test_sg_adopt import HEAD, ROOM
 from tests.unit.engine.core.wire import NETS, Connection, parse
@@ -223,6 +223,21 @@ def test_if_some_of_it_crossed_it_is_unknown(core_module, net):
     wire.says(0, hello()[60:])
     assert wire.app == (("unknown", 0) if crossed else ("TLS", 1))
     assert wire.session.look == (OVER if crossed else PENDING)
+
+
+def test_nor_is_it_known_by_what_comes_in_its_place_after_a_blind_reset(node, net):
+    node.judge_by(asks_for("TLS"))
+    wire = Wire(node.core, net).opens()
+    wire.says(0, hello()[:60])
+    assert wire.across[0] == hello()[:60]
+    wire.says(1, SERVER_HELLO[:5])
+    wire.acknowledges(1)
+    wire.feed(wire.connection.segment(0, "R"))
+    wire.waits(4)
+    wire.connection.seq[0] -= 60
+    wire.says(0, hello(sni(b"b.example")))
+    assert wire.across == [hello()[:60], b""]
+    assert wire.app == ("unknown", 0)
 
 
 def test_what_is_known_stays_known(core_module, net):
