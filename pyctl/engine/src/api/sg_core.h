@@ -9,6 +9,7 @@
 
 #include "api/sg_apps.h"
 #include "api/sg_conditions.h"
+#include "api/sg_names.h"
 #include "segctl_abi.h"
 
 struct sg_core;
@@ -88,9 +89,9 @@ struct sg_policy {
 SEG_ABI_SIZE(sg_policy, 32);
 
 /* The node's policy, by groups, as one block of bytes: this head, then as many of each as it counts, in
- * this order: sg_policy, sg_node_rule, sg_node_condition, sg_node_spec, sg_node_cidr, sg_member, __u32 (groups of
- * members), bytes of texts. Group 0 is `any`: everybody is in it. A delta has the same form, without rules, conditions
- * and CIDRs. */
+ * this order: sg_policy, sg_node_rule, sg_node_condition, sg_node_spec, sg_node_cidr, sg_node_fqdn, sg_member,
+ * __u32 (groups of members), bytes of texts. Group 0 is `any`: everybody is in it. A delta has the same form, without
+ * rules, conditions, CIDRs and names. */
 struct sg_node_head {
 	__u32 groups;		/* how many there are, `any` included */
 	__u32 policies;		/* ports whose sg_policy changes together with it */
@@ -101,7 +102,7 @@ struct sg_node_head {
 	__u32 member_groups;
 	__u32 conditions;
 	__u32 texts;
-	__u32 pad;
+	__u32 fqdns;
 };
 SEG_ABI_SIZE(sg_node_head, 40);
 
@@ -145,6 +146,18 @@ struct sg_node_cidr {
 	__u8 net[16];
 };
 SEG_ABI_SIZE(sg_node_cidr, 24);
+
+/* A name of a group: an address is in the group for a port that was told, by an answer to a question of its own, that the
+ * address has the name. */
+struct sg_node_fqdn {
+	__u32 group;
+	__u8 subdomains;	/* the names that have one or more whole labels before this one, and not this one */
+	__u8 verify;		/* where the address has names outside of the group, the flow itself must show one that is in it */
+	__u8 length;
+	__u8 pad;
+	char name[SG_NAME_ROOM];	/* lower case, no dot at the end; zeros after it */
+};
+SEG_ABI_SIZE(sg_node_fqdn, 264);
 
 enum sg_holder {
 	SG_HOLDER_ALONE = 0,
@@ -383,6 +396,11 @@ __u32 sg_core_hits(const struct sg_core *core, __u64 after, struct sg_hit *out, 
 __u32 sg_core_sessions(struct sg_core *core, __u16 port_id, struct sg_session_info *out, __u32 max,
 		       __u32 *cursor);
 __u32 sg_core_session_count(const struct sg_core *core);
+/* Return up to max of the addresses that a port (0: each) has learnt with a name, from *cursor on, as sg_core_sessions. An
+ * address that has several names comes once for each. */
+__u32 sg_core_names(struct sg_core *core, __u16 port_id, struct sg_name_record *out, __u32 max, __u32 *cursor);
+/* Count what a port's answers taught; port 0: all ports' since the start. */
+void sg_core_name_counts(const struct sg_core *core, __u16 port_id, struct sg_name_counts *out);
 
 /* Room for what a successor finds: a head, the events, the hits, the sessions. */
 enum sg_store_limit {

@@ -106,7 +106,7 @@ int sg_core_members_set(struct sg_core *core, const void *bytes, __u32 length)
 	struct pending pending;
 	int error = sg_node_view(bytes, length, &view);
 
-	if (error || !core->node || view.head->rules || view.head->cidrs)
+	if (error || !core->node || view.head->rules || view.head->cidrs || view.head->fqdns)
 		return error ? error : -EINVAL;
 	error = prepare(core, &view, &pending);
 	if (error)

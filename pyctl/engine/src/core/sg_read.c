@@ -64,3 +64,16 @@ __u32 sg_core_session_count(const struct sg_core *core)
 {
 	return core->table.count;
 }
+
+__u32 sg_core_names(struct sg_core *core, __u16 port_id, struct sg_name_record *out, __u32 max, __u32 *cursor)
+{
+	(void)core, (void)port_id, (void)out, (void)max;
+	*cursor = 0;
+	return 0;
+}
+
+void sg_core_name_counts(const struct sg_core *core, __u16 port_id, struct sg_name_counts *out)
+{
+	(void)core, (void)port_id;
+	memset(out, 0, sizeof(*out));
+}

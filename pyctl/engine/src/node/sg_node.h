@@ -10,6 +10,7 @@
 enum sg_node_limit {
 	SG_NODE_GROUPS_MAX = 65536,
 	SG_NODE_RULES_MAX = 65536,
+	SG_NODE_FQDNS_MAX = 65536,
 	SG_NODE_PAIR_BYTES = 64 << 20,	/* of compiled pairs; then all are dropped, and come as asked */
 };
 
@@ -35,6 +36,7 @@ struct sg_node_view {
 	const struct sg_node_condition *conditions;
 	const struct sg_node_spec *specs;
 	const struct sg_node_cidr *cidrs;
+	const struct sg_node_fqdn *fqdns;
 	const struct sg_member *members;
 	const __u32 *groups;
 	const __u8 *texts;

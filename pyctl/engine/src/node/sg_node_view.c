@@ -35,6 +35,21 @@ static int is_rule_valid(const struct sg_node_rule *rule, const struct sg_node_h
 	       rule->condition <= head->conditions && (rule->apps || !rule->condition) && sg_node_apps_valid(rule);
 }
 
+/* Names are compared as bytes, so there is one way to write each. */
+static int is_fqdn_valid(const struct sg_node_fqdn *fqdn, const struct sg_node_head *head)
+{
+	if (fqdn->group >= head->groups || !fqdn->length || fqdn->subdomains > 1 || fqdn->verify > 1 ||
+	    fqdn->name[0] == '.' || fqdn->name[fqdn->length - 1] == '.')
+		return 0;
+	for (__u32 i = 0; i < SG_NAME_ROOM; i++) {
+		__u8 c = (__u8)fqdn->name[i];
+
+		if (i >= fqdn->length ? c != 0 : c <= ' ' || c >= 0x7f || (c >= 'A' && c <= 'Z'))
+			return 0;
+	}
+	return 1;
+}
+
 static int is_member_valid(const struct sg_member *member, const struct sg_node_head *head)
 {
 	return member->holder <= SG_HOLDER_ALSO &&
@@ -67,6 +82,9 @@ static int is_valid(const struct sg_node_view *view)
 	for (__u32 i = 0; i < head->cidrs; i++)
 		if (view->cidrs[i].group >= head->groups)
 			return 0;
+	for (__u32 i = 0; i < head->fqdns; i++)
+		if (!is_fqdn_valid(&view->fqdns[i], head))
+			return 0;
 	for (__u32 i = 0; i < head->members; i++)
 		if (!is_member_valid(&view->members[i], head) ||
 		    (view->members[i].holder == SG_HOLDER_ALSO &&
@@ -90,11 +108,12 @@ int sg_node_view(const void *bytes, __u32 length, struct sg_node_view *view)
 		       head->conditions * (__u64)sizeof(struct sg_node_condition) +
 		       head->specs * (__u64)sizeof(struct sg_node_spec) +
 		       head->cidrs * (__u64)sizeof(struct sg_node_cidr) +
+		       head->fqdns * (__u64)sizeof(struct sg_node_fqdn) +
 		       head->members * (__u64)sizeof(struct sg_member) +
 		       head->member_groups * (__u64)sizeof(__u32) + head->texts;
 
 	if (wanted != length || !head->groups || head->groups > SG_NODE_GROUPS_MAX ||
-	    head->rules > SG_NODE_RULES_MAX || head->conditions > SG_CONDITIONS_MAX)
+	    head->rules > SG_NODE_RULES_MAX || head->conditions > SG_CONDITIONS_MAX || head->fqdns > SG_NODE_FQDNS_MAX)
 		return -EINVAL;
 	view->head = head;
 	view->policies = (const void *)(head + 1);
@@ -102,7 +121,8 @@ int sg_node_view(const void *bytes, __u32 length, struct sg_node_view *view)
 	view->conditions = (const void *)(view->rules + head->rules);
 	view->specs = (const void *)(view->conditions + head->conditions);
 	view->cidrs = (const void *)(view->specs + head->specs);
-	view->members = (const void *)(view->cidrs + head->cidrs);
+	view->fqdns = (const void *)(view->cidrs + head->cidrs);
+	view->members = (const void *)(view->fqdns + head->fqdns);
 	view->groups = (const void *)(view->members + head->members);
 	view->texts = (const void *)(view->groups + head->member_groups);
 	for (__u32 i = 0; i < head->policies; i++)
