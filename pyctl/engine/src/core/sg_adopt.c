@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Takes over sessions, events and hits from the memory of a dead engine.
+/* Takes over sessions, events, hits and names from the memory of a dead engine.
  * In: that memory. Out: the session table, built anew. I/O: the flow map, for the entries of those sessions.
  * The former engine may have died in the middle of any write: only the sessions' own fields are taken over, and those
  * used as an index or a pointer are checked; lists, chains and timers are made again. */
@@ -20,7 +20,7 @@ static int is_whole(const struct sg_session *s, __u64 now_ns)
 	return s->in_use == 1 && s->key.port_id &&
 	       (s->initiator == SEG_DIR_EGRESS || s->initiator == SEG_DIR_INGRESS) &&
 	       (s->key.family == SEG_FAMILY_IPV4 || s->key.family == SEG_FAMILY_IPV6) &&
-	       s->look <= SG_LOOK_OVER && s->app <= SG_APP_UNKNOWN && s->proof <= SG_APP_CERTAIN &&
+	       s->look <= SG_LOOK_OVER && s->by_peer <= 1 && s->dns <= 1 && s->app <= SG_APP_UNKNOWN && s->proof <= SG_APP_CERTAIN &&
 	       !(s->cached & ~both) && s->reason < SEG_R_COUNT && s->violation_reason < SEG_R_COUNT &&
 	       s->created_ns && s->created_ns <= now_ns && s->last_seen_ns >= s->created_ns;
 }
@@ -44,8 +44,18 @@ static int reinsert(struct sg_core *core, struct sg_session *s, __u32 slot, __u6
 	sg_table_insert(&core->table, s, slot, &port->sessions);
 	port->cache.entries += !!s->cached;
 	core->cache.entries += !!s->cached;
+	if (s->by_peer)
+		sg_peers_add(&core->peers, s);
 	sg_flow_resume(core, s);
 	return 1;
+}
+
+/* The addresses of a port; NULL: no memory. */
+static struct sg_named_row *named_row(void *core, __u16 port_id)
+{
+	struct sg_port *port = sg_port_of(core, port_id);
+
+	return port ? &port->named : NULL;
 }
 
 int sg_core_adopt(struct sg_core *core, void *memory, __u64 bytes, int keep, __u64 now_ns)
@@ -73,6 +83,8 @@ int sg_core_adopt(struct sg_core *core, void *memory, __u64 bytes, int keep, __u
 	sg_event_place(&core->report.events, (void *)((__u8 *)memory + SG_STORE_HEAD), keep);
 	sg_hits_place(&core->report.hits, &core->table.hash_key,
 		      (void *)((__u8 *)memory + SG_STORE_HEAD + SG_STORE_EVENTS), keep, now_ns);
+	sg_named_place(&core->named, (void *)((__u8 *)memory + SG_STORE_HEAD + SG_STORE_EVENTS + SG_STORE_HITS), keep,
+		       named_row, core, now_ns);
 	while (core->table.used < used) {
 		__u32 slot = sg_table_grow(&core->table);
 		struct sg_session *s = sg_table_slot(&core->table, slot);

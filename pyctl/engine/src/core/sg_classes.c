@@ -10,11 +10,15 @@
  *   published. Until then an old service may be found for the new class, as if the peer had changed first, and its port
  *   next; one of a new generation is found for the new class alone, because programs read the generation first.
  * - An address that is a network of the policy keeps an entry when the workload that had it is gone.
+ * - An address that a port knows by a name in a group has no class, before the answer that names it is sent on: what the name
+ *   allows is decided here. Its entry goes when no port knows it any more, and then says what the address alone says.
  * - An address without an entry of its own is judged by its network's. So where an entry is refused, there is no version
  *   in force, and programs ask, until the next policy. */
 #include "core/sg_classes.h"
 
 #include <errno.h>
+
+#include "learn/sg_learn_class.h"
 
 struct writing {
 	const struct sg_io *io;
@@ -42,31 +46,11 @@ __u32 sg_core_classes_write(const struct sg_core *core, struct sg_node *node, __
 
 void sg_classes_use(struct sg_core *core, __u32 version)
 {
-	core->class_version = version;
-	core->io.class_use(core->io.ctx, version);
+	sg_learn_classes_use(core, version && !sg_learn_classes_write(core, version) ? version : 0);
 }
 
 void sg_core_classes_rewrite(struct sg_core *core, __u32 version)
 {
 	if (core->node)
 		sg_classes_use(core, sg_core_classes_write(core, core->node, version));
-}
-
-void sg_classes_follow(struct sg_core *core, const struct sg_member *member)
-{
-	struct seg_class_key key;
-	__u32 class;
-	int own, error;
-
-	if (!core->class_version || !member->family)
-		return;
-	key = sg_class_key(member->family, member->address, member->family == SEG_FAMILY_IPV4 ? 32 : 128);
-	key.version = core->class_version;
-	class = sg_node_peer_class(core->node, member->family, member->address, &own);
-	if (own)
-		error = core->io.class_put(core->io.ctx, &key, class);
-	else
-		error = core->io.class_delete(core->io.ctx, &key);
-	if (error && error != -ENOENT)
-		sg_classes_use(core, 0);
 }

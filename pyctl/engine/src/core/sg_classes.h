@@ -7,7 +7,5 @@
 
 /* Let programs read this version, of the policy in force; 0: none, and they ask the core. */
 void sg_classes_use(struct sg_core *core, __u32 version);
-/* After the member was set: write its address's class, or delete its entry. */
-void sg_classes_follow(struct sg_core *core, const struct sg_member *member);
 
 #endif

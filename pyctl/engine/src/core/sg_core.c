@@ -18,7 +18,11 @@ struct sg_core *sg_core_new(const struct sg_io *io, const struct sg_core_config 
 	core->report.hash_key = core->frags.hash_key = &core->table.hash_key;
 	if (!sg_port_of(core, 0) || sg_event_init(&core->report.events, config->epoch) ||
 	    sg_hits_init(&core->report.hits, config->epoch) || sg_table_init(&core->table, config->max_sessions) ||
-	    sg_looks_init(&core->looks, config->max_sessions)) {
+	    sg_looks_init(&core->looks, config->max_sessions) ||
+	    sg_peers_init(&core->peers, &core->table.hash_key, config->max_sessions) ||
+	    sg_named_init(&core->named, &core->table.hash_key) ||
+	    sg_questions_init(&core->questions, &core->table.hash_key) ||
+	    sg_dns_streams_init(&core->dns_streams, &core->table.hash_key)) {
 		sg_core_free(core);
 		return NULL;
 	}
@@ -39,6 +43,10 @@ void sg_core_free(struct sg_core *core)
 	sg_event_flush(&core->report.events);
 	sg_table_free(&core->table);
 	sg_looks_free(&core->looks);
+	sg_peers_free(&core->peers);
+	sg_named_free(&core->named);
+	sg_questions_free(&core->questions);
+	sg_dns_streams_free(&core->dns_streams);
 	sg_event_free(&core->report.events);
 	sg_hits_free(&core->report.hits);
 	free(core);

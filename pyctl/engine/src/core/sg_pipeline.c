@@ -12,6 +12,7 @@
 #include "flow/sg_credit.h"
 #include "flow/sg_flow.h"
 #include "flow/sg_open.h"
+#include "learn/sg_learn_table.h"
 #include "packet/sg_decode.h"
 #include "session/sg_tcp.h"
 #include "verdict/sg_judge.h"
@@ -121,6 +122,7 @@ static void take_fragment(struct sg_context *c)
 		return;
 	c->p = &whole;
 	r.reason = sg_frag_whole(d, &whole);
+	c->pieces = d;
 	if (!r.reason)
 		r = judge(c, &whole);
 	if (!(r.actions & SG_KEEP))
@@ -220,6 +222,7 @@ void sg_core_frame(struct sg_core *core, const struct sg_frame *frame, __u64 now
 	c.core = core;
 	c.port = core->ports[0];
 	c.p = &p;
+	c.pieces = NULL;
 	c.now_ns = now_ns;
 	r.reason = sg_decode_link(frame, &p);
 	if (!r.reason) {
@@ -374,6 +377,7 @@ __u64 sg_core_tick(struct sg_core *core, __u64 now_ns)
 	}
 	more = sg_port_end_closing(core, CLOSED_PER_TICK, now_ns);
 	more |= sg_flow_sweep(core);
+	sg_learn_sweep(core, now_ns);
 	for (__u32 i = 0; i < most; i++) {
 		s = sg_wheel_due(&core->table, now_ns);
 		if (!s)

@@ -7,6 +7,7 @@
 #include "core/sg_classes.h"
 #include "core/sg_port.h"
 #include "flow/sg_flow.h"
+#include "learn/sg_learn_class.h"
 
 /* Policies compiled for existing ports, not in force yet. */
 struct pending {
@@ -95,6 +96,8 @@ int sg_core_node_swap(struct sg_core *core, struct sg_node *node, __u32 class_ve
 	if (error)
 		return error;
 	core->node = node;
+	sg_node_use_names(node, &core->named);
+	sg_learn_regroup(core);
 	sg_classes_use(core, class_version);
 	enforce_all(core, &pending);
 	return 0;
@@ -113,7 +116,8 @@ int sg_core_members_set(struct sg_core *core, const void *bytes, __u32 length)
 		return error;
 	error = sg_node_members_set(core->node, &view);
 	for (__u32 i = 0; i < view.head->members; i++)
-		sg_classes_follow(core, &view.members[i]);
+		if (view.members[i].family)
+			sg_learn_class(core, view.members[i].family, view.members[i].address);
 	if (error)
 		drop(&pending);
 	else

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "flow/sg_flow.h"
+#include "learn/sg_learn_table.h"
 #include "verdict/sg_renewal.h"
 
 #define CLOSING_NS (60 * SG_SECOND)	/* how long end events of a deleted port wait for room */
@@ -32,6 +33,7 @@ void sg_port_close(struct sg_core *core, __u16 port_id, __u64 now_ns)
 	memset(port->counts.of, 0, sizeof(port->counts.of));
 	memset(&port->queries, 0, sizeof(port->queries));
 	memset(&port->renewal, 0, sizeof(port->renewal));
+	memset(&port->names, 0, sizeof(port->names));
 	port->cache = (struct sg_cache_stats){ .entries = port->cache.entries };
 	sg_table_close(&core->table, &port->sessions, now_ns);
 	if (port->closing)
@@ -101,6 +103,8 @@ void sg_core_port_delete(struct sg_core *core, __u16 port_id)
 		sg_node_port_delete(core->node, port_id);
 	core->deleted[port_id] = 1;
 	sg_renewal_forget(core, port_id);
+	if (port_id && core->ports[port_id])
+		sg_learn_forget(core, core->ports[port_id]);
 	if (port_id && core->ports[port_id])
 		sg_port_close(core, port_id, core->now_ns);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* Answers queries of a core: counters, events, hits, sessions (api/sg_core.h). */
 #include "flow/sg_flow.h"
+#include "names/sg_fqdns.h"
 
 enum { WALKED_AT_ONCE = 4096, LISTED_AT_ONCE = 256 };	/* each that is listed may cost two system calls */
 
@@ -65,15 +66,64 @@ __u32 sg_core_session_count(const struct sg_core *core)
 	return core->table.count;
 }
 
+/* Fill in the groups, and the first name that is in one. */
+static void tell_groups(const struct sg_core *core, const struct sg_told *told, struct sg_name_record *record)
+{
+	__u32 groups[SG_FQDNS_FOUND], found;
+
+	for (__u32 at = 0; core->node && at < told->length; at += (__u32)strlen(told->text + at) + 1) {
+		found = sg_node_groups_of(core->node, told->text + at, groups);
+		if (found && !record->group_count)
+			strcpy(record->matched, told->text + at);
+		for (__u32 i = 0; i < found; i++) {
+			__u32 known = 0, shown = record->group_count < SG_NAME_GROUPS ? record->group_count : SG_NAME_GROUPS;
+
+			while (known < shown && record->groups[known] != groups[i])
+				known++;
+			if (known < shown)
+				continue;
+			if (shown < SG_NAME_GROUPS)
+				record->groups[shown] = groups[i];
+			record->group_count++;
+		}
+	}
+}
+
+static void tell_name(const struct sg_core *core, const struct sg_named *named, struct sg_name_record *record)
+{
+	const struct sg_told *told = sg_told_of(&core->named, named);
+
+	*record = (struct sg_name_record){
+		.expires_ns = named->expires_ns, .learnt_ns = named->learnt_ns, .ttl = named->ttl,
+		.port_id = named->key.port_id, .family = named->key.family, .resolver_family = told->resolver_family,
+		.is_hint = named->is_hint,
+		.used = (__u8)sg_peers_live(&core->peers, &core->table, named->key.port_id, named->key.family,
+					    named->key.address),
+	};
+	memcpy(record->address, named->key.address, sizeof(record->address));
+	memcpy(record->resolver, told->resolver, sizeof(record->resolver));
+	strcpy(record->asked, told->text);
+	tell_groups(core, told, record);
+}
+
 __u32 sg_core_names(struct sg_core *core, __u16 port_id, struct sg_name_record *out, __u32 max, __u32 *cursor)
 {
-	(void)core, (void)port_id, (void)out, (void)max;
-	*cursor = 0;
-	return 0;
+	__u32 place = *cursor, used = core->named.pool.used, found = 0;
+
+	max = max < LISTED_AT_ONCE ? max : LISTED_AT_ONCE;
+	for (int seen = 0; place < used && found < max && seen < WALKED_AT_ONCE; seen++) {
+		const struct sg_named *named = sg_named_at(&core->named, ++place);
+
+		if (named->key.port_id && (!port_id || named->key.port_id == port_id))
+			tell_name(core, named, &out[found++]);
+	}
+	*cursor = place < used ? place : 0;
+	return found;
 }
 
 void sg_core_name_counts(const struct sg_core *core, __u16 port_id, struct sg_name_counts *out)
 {
-	(void)core, (void)port_id;
-	memset(out, 0, sizeof(*out));
+	const struct sg_port *port = core->ports[port_id];
+
+	*out = port_id ? (port ? port->names : (struct sg_name_counts){ 0 }) : core->names;
 }

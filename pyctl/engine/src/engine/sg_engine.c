@@ -44,6 +44,11 @@ static int call(struct sg_engine *engine, int (*run)(struct sg_engine *, void *)
 	return command.result;
 }
 
+int sg_engine_call(struct sg_engine *engine, int (*run)(struct sg_engine *, void *), void *context)
+{
+	return call(engine, run, context);
+}
+
 static void drop_rings(struct sg_engine *engine)
 {
 	if (!engine->state)
@@ -517,41 +522,6 @@ int sg_engine_hits(struct sg_engine *engine, __u64 after, struct sg_hit *out, __
 	struct job job = { .after = after, .out = out, .hit_page = page, .count = max };
 
 	return call(engine, hits, &job);
-}
-
-static int names(struct sg_engine *engine, void *context)
-{
-	struct job *job = context;
-
-	return (int)sg_core_names(engine->core, job->port_id, job->out, job->count, job->cursor);
-}
-
-int sg_engine_names(struct sg_engine *engine, __u16 port_id, struct sg_name_record *out, __u32 max, __u32 *cursor)
-{
-	struct job job = { .port_id = port_id, .cursor = cursor };
-	__u32 found = 0;
-
-	do {
-		job.out = out + found;
-		job.count = max - found;
-		found += (__u32)call(engine, names, &job);
-	} while (*cursor && found < max);
-	return (int)found;
-}
-
-static int name_counts(struct sg_engine *engine, void *context)
-{
-	struct job *job = context;
-
-	sg_core_name_counts(engine->core, job->port_id, job->out);
-	return 0;
-}
-
-int sg_engine_name_counts(struct sg_engine *engine, __u16 port_id, struct sg_name_counts *out)
-{
-	struct job job = { .port_id = port_id, .out = out };
-
-	return call(engine, name_counts, &job);
 }
 
 static int stats(struct sg_engine *engine, void *context)

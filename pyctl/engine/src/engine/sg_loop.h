@@ -67,4 +67,7 @@ unsigned int sg_loop_take_opens(struct sg_engine *engine, __u64 now, unsigned in
 /* The thread's function; context is the engine. Returns when engine->stop is set. */
 void *sg_loop_run(void *context);
 
+/* Let the packet thread run this between two batches; returns its result. */
+int sg_engine_call(struct sg_engine *engine, int (*run)(struct sg_engine *, void *), void *context);
+
 #endif

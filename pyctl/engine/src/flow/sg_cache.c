@@ -205,7 +205,8 @@ static __u8 wanted(const struct sg_core *core, const struct sg_session *s)
 	__u8 both = (1 << SEG_DIR_EGRESS) | (1 << SEG_DIR_INGRESS);
 
 	if (!core->config.flow_cache || !s->generation || s->vlan ||
-	    rules->policy.flags & SG_POLICY_NO_CACHE || sg_session_is_looked_at(s))
+	    rules->policy.flags & SG_POLICY_NO_CACHE || sg_session_is_looked_at(s) ||
+	    (s->dns && !s->denied && sg_policy_uses_names(rules)))
 		return 0;
 	switch (s->key.proto) {
 	case SG_PROTO_TCP:

@@ -10,6 +10,7 @@
 #include "flow/sg_credit.h"
 #include "session/sg_tcp.h"
 
+enum { DNS = 53 };
 enum { ROOM_TRIES = 4 };	/* each may cost four system calls */
 enum { SWEPT_AT_ONCE = 64 };	/* each may cost a system call */
 #define PATIENCE_NS (60 * SG_SECOND)	/* how long an end event waits for room */
@@ -180,6 +181,10 @@ static struct sg_session *add(const struct sg_context *c, __u8 initiator, const 
 	s->last_seen_ns = c->now_ns;
 	if (c->now_ns > s->created_ns)
 		s->created_ns = c->now_ns;
+	s->dns = initiator == SEG_DIR_EGRESS && s->key.rport == DNS &&
+		 (s->key.proto == SG_PROTO_TCP || s->key.proto == SG_PROTO_UDP);
+	if (c->port->rules && sg_policy_uses_names(c->port->rules))
+		sg_peers_add(&c->core->peers, s);
 	return s;
 }
 
@@ -423,6 +428,9 @@ void sg_flow_end(struct sg_core *core, struct sg_session *s)
 	sg_hits_used(&core->report.hits, core->report.hash_key, s);
 	if (s->denied)
 		count_denied(core, s, -1);
+	sg_peers_remove(&core->peers, s);
+	if (s->dns)
+		sg_dns_stream_end(&core->dns_streams, sg_session_handle(s));
 	sg_table_remove(&core->table, s, &port->sessions);
 }
 

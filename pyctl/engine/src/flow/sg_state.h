@@ -4,9 +4,13 @@
 #define SG_STATE_H
 
 #include "look/sg_look.h"
+#include "names/sg_dns_streams.h"
+#include "names/sg_named.h"
+#include "names/sg_questions.h"
 #include "policy/sg_policy.h"
 #include "report/sg_report.h"
 #include "session/sg_frag.h"
+#include "session/sg_peers.h"
 
 enum { SG_INITIATORS = 16384, SG_GROUP_QUERIES = 32 };
 
@@ -35,6 +39,9 @@ struct sg_port {
 	struct sg_port_list sessions;
 	struct sg_group_queries queries;
 	struct sg_renewal renewal;
+	struct sg_named_row named;	/* addresses that it has learnt */
+	struct sg_row questions;	/* that it waits to be answered */
+	struct sg_name_counts names;
 	__u32 denied;			/* of the sessions, those that only remember a denial */
 	__u32 frag_memory;
 	__u64 held;			/* bytes of frames that wait for their application */
@@ -58,6 +65,12 @@ struct sg_core {
 	struct sg_table table;
 	struct sg_frags frags;
 	struct sg_looks looks;
+	struct sg_named_table named;
+	struct sg_questions questions;
+	struct sg_dns_streams dns_streams;
+	struct sg_peers peers;
+	struct sg_name_counts names;	/* of all ports since the start */
+	__u32 named_cursor;		/* the next place whose time may be over */
 	struct sg_report report;
 	__u64 initiator_cache[SG_INITIATORS];	/* of expired connections: hash, low bit = ingress */
 	__u32 denied;			/* sessions that only remember a denial */
@@ -82,6 +95,7 @@ struct sg_context {
 	struct sg_core *core;
 	struct sg_port *port;
 	const struct sg_packet *p;
+	const struct sg_datagram *pieces;	/* the datagram that the packet came in; NULL: in one frame */
 	__u64 now_ns;
 	struct sg_key key;		/* of its flow: made by sg_judge() */
 };

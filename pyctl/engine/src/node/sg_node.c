@@ -12,18 +12,13 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "node/sg_class.h"
+#include "class/sg_name_class.h"
+#include "class/sg_nets.h"
 #include "packet/sg_packet.h"
-#include "node/sg_nets.h"
+#include "node/sg_ends.h"
 #include "node/sg_node_apps.h"
 #include "node/sg_pair.h"
 #include "node/sg_trait.h"
-
-/* The rules in which a group is at one end: list[first[group]] and on. */
-struct ends {
-	__u32 *first;
-	__u32 *list;
-};
 
 struct holder {
 	__u32 class;
@@ -47,11 +42,12 @@ struct sg_node {
 	int by_app;			/* a rule is for applications, so pairs differ by trait */
 	struct sg_node_rule *rules;
 	struct sg_node_spec *specs;
-	struct ends sources;
-	struct ends targets;
+	struct sg_ends sources;
+	struct sg_ends targets;
 	struct sg_classes classes;
 	struct sg_traits traits;
 	struct sg_nets nets;
+	struct sg_name_classes names;
 	struct sg_map addresses;	/* class of what workloads have, CIDR groups not yet joined; or SHARED */
 	struct holders *shared;
 	__u32 shared_room;
@@ -63,23 +59,6 @@ struct sg_node {
 	__u64 *marks;			/* two bits for each rule, in two rows; zero between uses */
 	__u32 ports[SEG_PORT_IDS];	/* classes; 0: not known */
 };
-
-static int index_ends(struct ends *ends, const struct sg_node_rule *rules, __u32 count, __u32 groups,
-		      int targets)
-{
-	ends->first = calloc(groups + 2ULL, sizeof(*ends->first));
-	ends->list = calloc(count + 1ULL, sizeof(*ends->list));
-	if (!ends->first || !ends->list)
-		return -ENOMEM;
-	/* Counted two places up, so that filling leaves each group's beginning where it belongs. */
-	for (__u32 i = 0; i < count; i++)
-		ends->first[(targets ? rules[i].target : rules[i].source) + 2]++;
-	for (__u32 g = 1; g < groups + 2; g++)
-		ends->first[g] += ends->first[g - 1];
-	for (__u32 i = 0; i < count; i++)
-		ends->list[ends->first[(targets ? rules[i].target : rules[i].source) + 1]++] = i;
-	return 0;
-}
 
 static void *copy(const void *from, size_t size)
 {
@@ -108,9 +87,15 @@ static int fill(struct sg_node *node, const struct sg_node_view *view)
 		node->one_sided |= node->rules[i].dir;
 		node->by_app |= !!node->rules[i].apps;
 	}
-	if (index_ends(&node->sources, node->rules, head->rules, head->groups, 0) ||
-	    index_ends(&node->targets, node->rules, head->rules, head->groups, 1))
+	if (sg_ends_index(&node->sources, node->rules, head->rules, head->groups, 0) ||
+	    sg_ends_index(&node->targets, node->rules, head->rules, head->groups, 1))
 		return -ENOMEM;
+	if (sg_name_classes_build(&node->names, head->groups, view->fqdns, head->fqdns))
+		return -ENOMEM;
+	for (__u32 i = 0; i < head->rules; i++)
+		sg_name_classes_rule(&node->names, node->rules[i].source, node->rules[i].target);
+	for (__u32 i = 0; i < head->cidrs; i++)
+		sg_name_classes_net(&node->names, view->cidrs[i].group);
 	error = sg_nets_build(&node->nets, &node->classes, view->cidrs, head->cidrs);
 	return error ? error : sg_node_members_set(node, view);
 }
@@ -151,12 +136,11 @@ void sg_node_free(struct sg_node *node)
 		free(node->shared[i].all);
 	free(node->shared);
 	sg_nets_free(&node->nets);
+	sg_name_classes_free(&node->names);
 	sg_classes_free(&node->classes);
 	sg_traits_free(&node->traits);
-	free(node->sources.first);
-	free(node->sources.list);
-	free(node->targets.first);
-	free(node->targets.list);
+	sg_ends_free(&node->sources);
+	sg_ends_free(&node->targets);
 	free(node->marks);
 	free(node->rules);
 	free(node->specs);
@@ -267,20 +251,6 @@ void sg_node_port_delete(struct sg_node *node, __u16 port_id)
 	node->ports[port_id] = SG_CLASS_NONE;
 }
 
-/* Marks the rules of `ends` that a group of the class is in, and, with `among`, that are in it too. */
-static void mark(const struct ends *ends, const struct sg_class *class, const __u64 *among,
-		 __u64 *marks)
-{
-	for (__u32 g = 0; g < class->count; g++)
-		for (__u32 i = ends->first[class->groups[g]]; i < ends->first[class->groups[g] + 1]; i++) {
-			__u32 rule = ends->list[i];
-			__u64 bit = 1ULL << (rule % 64);
-
-			if (!among || among[rule / 64] & bit)
-				marks[rule / 64] |= bit;
-		}
-}
-
 /* Whether the rule can match a flow of this application and trait. */
 static int takes(const struct sg_node *node, const struct sg_node_rule *rule, __u8 app, __u32 trait)
 {
@@ -297,8 +267,8 @@ static struct sg_pair *compile_pair(struct sg_node *node, __u32 source, __u32 ta
 	struct sg_pair *pair = NULL;
 	__u32 *candidates, by_facts = 0;
 
-	mark(&node->sources, &node->classes.all[source], NULL, sources);
-	mark(&node->targets, &node->classes.all[target], sources, both);
+	sg_ends_mark(&node->sources, &node->classes.all[source], NULL, sources);
+	sg_ends_mark(&node->targets, &node->classes.all[target], sources, both);
 	for (__u32 w = 0; w < words; w++)
 		count += (__u32)__builtin_popcountll(both[w]);
 	candidates = malloc((count + 1ULL) * sizeof(*candidates));
@@ -369,6 +339,35 @@ static __u32 local_class(struct sg_node *node, __u16 port_id, const struct sg_po
 	return own ? sg_class_union(&node->classes, own, by_address) : by_address;
 }
 
+void sg_node_use_names(struct sg_node *node, struct sg_named_table *table)
+{
+	sg_name_classes_use(&node->names, table);
+}
+
+int sg_node_uses_names(const struct sg_node *node, __u16 port_id)
+{
+	return sg_name_classes_meet(&node->names, &node->classes.all[node->ports[port_id] ? node->ports[port_id] : SG_CLASS_ANY]);
+}
+
+__u32 sg_node_groups_of(const struct sg_node *node, const char *name, __u32 *groups)
+{
+	return sg_fqdns_find(&node->names.fqdns, name, groups, 0);
+}
+
+__u32 sg_node_class_of_told(struct sg_node *node, __u32 told)
+{
+	return sg_name_class_of(&node->names, &node->classes, told);
+}
+
+/* The class of the peer by its address alone, and by the names that the port knows it by. */
+static __u32 class_by_address(struct sg_node *node, __u16 port_id, const struct sg_policy_query *q)
+{
+	struct sg_named_key key = { .port_id = port_id, .family = q->family };
+
+	memcpy(key.address, q->peer, q->family == SEG_FAMILY_IPV4 ? 4 : sizeof(key.address));
+	return sg_name_class_join(&node->names, &node->classes, &key, sg_nets_find(&node->nets, q->family, q->peer));
+}
+
 /* The classes that the peer may have: one for each holder of its address. */
 static struct holders peers_of(const struct sg_node *node, const struct sg_policy_query *q, struct holder *alone)
 {
@@ -392,15 +391,16 @@ static int is_near(const struct holders *holders, __u32 segment)
 
 __u32 sg_node_peer_class(struct sg_node *node, __u8 family, const __u8 *address, int *own)
 {
+	int named = node->names.table && sg_named_is_marked(node->names.table, family, address);
 	__u32 class, by_address;
 	__u64 key[3];
 
 	address_key(family, address, key);
 	class = sg_map_get(&node->addresses, &node->hash_key, key);
 	if (own)
-		*own = class != SG_CLASS_NONE || sg_nets_has(&node->nets, family, address);
+		*own = named || class != SG_CLASS_NONE || sg_nets_has(&node->nets, family, address);
 	/* What classes may take of memory is the questions' in the first place. */
-	if (class & SHARED || node->classes.groups > SG_CLASS_GROUPS_MAX / 2)
+	if (named || class & SHARED || node->classes.groups > SG_CLASS_GROUPS_MAX / 2)
 		return SG_CLASS_NONE;
 	by_address = sg_nets_find(&node->nets, family, address);
 	return class ? sg_class_union(&node->classes, class, by_address) : by_address;
@@ -551,7 +551,7 @@ int sg_node_ask(struct sg_node *node, __u16 port_id, const struct sg_policy_quer
 	__u32 trait;
 
 	error = trait_of(node, q, &trait);
-	by_address = sg_nets_find(&node->nets, q->family, q->peer);
+	by_address = class_by_address(node, port_id, q);
 	for (__u32 i = 0; i < peers.count && !error; i++) {
 		__u32 class = peers.all[i].class;
 

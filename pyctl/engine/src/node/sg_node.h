@@ -7,6 +7,8 @@
 #include "api/sg_core.h"
 #include "condition/sg_facts.h"
 
+struct sg_named_table;
+
 enum sg_node_limit {
 	SG_NODE_GROUPS_MAX = 65536,
 	SG_NODE_RULES_MAX = 65536,
@@ -50,13 +52,21 @@ int sg_node_build(const __u64 hash_key[2], const struct sg_node_view *view, stru
 int sg_node_members_set(struct sg_node *node, const struct sg_node_view *view);
 void sg_node_port_delete(struct sg_node *node, __u16 port_id);
 /* Return the class of a peer with this address; SG_CLASS_NONE: the address alone does not tell it, because several
- * workloads have it, or there is no memory. *own, if wanted: whether it has a class of its own, because
- * a workload has it, or because it is a network of the policy. */
+ * workloads have it, a port knows it by a name that is in a group, or there is no memory. *own, if wanted: whether it needs a
+ * class of its own, because a workload has it, it is a network of the policy, or it is known by such a name. */
 __u32 sg_node_peer_class(struct sg_node *node, __u8 family, const __u8 *address, int *own);
 /* Call `put` for each network of the policy and each address that a workload has, in no order, with the class of the
  * peers there that are in no smaller network. The key has no version. Returns 0, or the first error of `put`. */
 int sg_node_classes(struct sg_node *node, int (*put)(void *ctx, const struct seg_class_key *key, __u32 class),
 		    void *ctx);
+/* Let addresses be in the groups of the names that ports have learnt for them; NULL: in none. */
+void sg_node_use_names(struct sg_node *node, struct sg_named_table *names);
+/* Return whether a rule says of the port's flows what they may do with an address by its name. */
+int sg_node_uses_names(const struct sg_node *node, __u16 port_id);
+/* Return the class that the names of an answer (place in the table) give its addresses; SG_CLASS_ANY: they are in no group. */
+__u32 sg_node_class_of_told(struct sg_node *node, __u32 told);
+/* Return the groups of a name, at most SG_FQDNS_FOUND; see sg_fqdns_find(). */
+__u32 sg_node_groups_of(const struct sg_node *node, const char *name, __u32 *groups);
 /* Return the key of all addresses that have the first `length` bits of this one, without a version. */
 struct seg_class_key sg_class_key(__u8 family, const __u8 *address, __u8 length);
 

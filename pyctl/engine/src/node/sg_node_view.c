@@ -44,7 +44,7 @@ static int is_fqdn_valid(const struct sg_node_fqdn *fqdn, const struct sg_node_h
 	for (__u32 i = 0; i < SG_NAME_ROOM; i++) {
 		__u8 c = (__u8)fqdn->name[i];
 
-		if (i >= fqdn->length ? c != 0 : c <= ' ' || c >= 0x7f || (c >= 'A' && c <= 'Z'))
+		if (i >= fqdn->length ? c != 0 : c <= ' ' || c >= 0x7f || c == '?' || (c >= 'A' && c <= 'Z'))
 			return 0;
 	}
 	return 1;

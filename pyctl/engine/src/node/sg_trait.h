@@ -5,7 +5,7 @@
 #define SG_TRAIT_H
 
 #include "condition/sg_condition.h"
-#include "node/sg_class.h"
+#include "class/sg_class.h"
 
 enum sg_trait_limit {
 	SG_TRAIT_FIRST = 64,		/* below, it is the application alone (enum sg_app), and no condition holds */

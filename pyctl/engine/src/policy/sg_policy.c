@@ -184,6 +184,11 @@ __u32 sg_policy_peer_class(const struct sg_ruleset *set, __u8 family, const __u8
 	return by_class ? sg_node_peer_class(*set->node, family, address, NULL) : 0;
 }
 
+int sg_policy_uses_names(const struct sg_ruleset *set)
+{
+	return set->policy.flags & SG_POLICY_NODE && *set->node && sg_node_uses_names(*set->node, set->policy.port_id);
+}
+
 /* The answer while the rule that decides waits for the application. A mode that only records waits for nothing. */
 static struct sg_answer undecided(const struct sg_ruleset *set, const struct decision *d)
 {

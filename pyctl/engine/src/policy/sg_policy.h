@@ -51,6 +51,9 @@ struct sg_answer sg_policy_ask(const struct sg_ruleset *set, const struct sg_pol
  * address does not tell it. */
 __u32 sg_policy_peer_class(const struct sg_ruleset *set, __u8 family, const __u8 *address);
 
+/* Return whether the port's rules say what its flows may do with addresses by their names. */
+int sg_policy_uses_names(const struct sg_ruleset *set);
+
 static inline int sg_policy_records_only(const struct sg_ruleset *set)
 {
 	return set->policy.mode == SEG_MODE_DISCOVER || set->policy.mode == SEG_MODE_MONITOR;

@@ -237,3 +237,18 @@ __u16 sg_frag_whole(const struct sg_datagram *d, struct sg_packet *p)
 		p->bytes += h->frame.len;
 	return reason;
 }
+
+__u32 sg_frag_copy(const struct sg_datagram *d, __u32 offset, __u8 *out, __u32 room)
+{
+	__u32 end = d->total < offset + room ? d->total : offset + room;
+	struct sg_packet p;
+
+	for (const struct sg_held *h = d->head; h; h = h->next) {
+		__u32 from = h->offset > offset ? h->offset : offset;
+		__u32 to = h->offset + h->length < end ? h->offset + h->length : end;
+
+		if (from < to && !sg_decode_link(&h->frame, &p) && !sg_decode_network(&p))
+			memcpy(out + from - offset, h->frame.data + p.l4 + from - h->offset, to - from);
+	}
+	return end > offset ? end - offset : 0;
+}

@@ -72,6 +72,8 @@ void sg_frag_release(struct sg_frags *frags, struct sg_datagram *d, __u32 *port_
 void sg_frag_forget(struct sg_frags *frags, struct sg_datagram *d, __u32 *port_memory);
 /* The oldest datagram whose time is over, or NULL. */
 struct sg_datagram *sg_frag_due(const struct sg_frags *frags, __u64 now_ns);
+/* Copy up to `room` bytes of a complete datagram from this offset on; returns how many. */
+__u32 sg_frag_copy(const struct sg_datagram *d, __u32 offset, __u8 *out, __u32 room);
 /* The packet that a complete datagram is; frame and headers are its first fragment's. */
 __u16 sg_frag_whole(const struct sg_datagram *d, struct sg_packet *p);
 

@@ -5,6 +5,7 @@
 
 #include "flow/sg_ask.h"
 #include "flow/sg_flow.h"
+#include "learn/sg_learn.h"
 #include "packet/sg_decode.h"
 #include "policy/sg_dhcp.h"
 #include "verdict/sg_group_query.h"
@@ -71,10 +72,13 @@ static struct sg_verdict open_flow(const struct sg_context *c)
 	sg_flow_decided(c, r.initiator, &answer, answer.pass);
 	if (answer.pass) {
 		r.session = sg_flow_open(c, r.initiator, &answer);
-		if (r.session)
-			sg_group_query_note(c, r.session);
-		else
+		if (!r.session) {
 			r.reason = SEG_R_SESSION_MEMORY;
+			return r;
+		}
+		sg_group_query_note(c, r.session);
+		sg_learn_opening(c, r.session);
+		sg_learn_datagram(c, r.session);
 		return r;
 	}
 	r.reason = answer.reason;
@@ -146,6 +150,8 @@ static struct sg_verdict judge_flow(struct sg_context *c)
 		sg_group_query_note(c, s);
 	}
 	sg_flow_touch(c, s);
+	if (!s->denied)
+		sg_learn_datagram(c, s);
 	r.rule_id = s->rule_id;
 	r.reason = s->reason;
 	r.initiator = s->initiator;

@@ -13,6 +13,7 @@
 #include "flow/sg_cache.h"
 #include "flow/sg_credit.h"
 #include "flow/sg_flow.h"
+#include "learn/sg_learn.h"
 #include "session/sg_tcp.h"
 #include "verdict/sg_judge_app.h"
 
@@ -86,10 +87,12 @@ static struct sg_verdict open_connection(const struct sg_context *c)
 	if (closes)
 		return r;
 	r.session = sg_flow_open(c, r.initiator, &answer);
-	if (r.session)
-		r.session->guessed = !sure;
-	else
+	if (!r.session) {
 		r.reason = SEG_R_SESSION_MEMORY;
+		return r;
+	}
+	r.session->guessed = !sure;
+	sg_learn_segment(c, r.session);
 	return r;
 }
 
@@ -97,6 +100,16 @@ static struct sg_verdict pass(const struct sg_context *c, struct sg_session *s)
 {
 	sg_flow_touch(c, s);
 	return (struct sg_verdict){ .rule_id = s->rule_id, .initiator = s->initiator, .session = s };
+}
+
+/* Judge a packet of a connection that passes, but for what its payload says. */
+static struct sg_verdict judge_open(const struct sg_context *c, struct sg_session *s)
+{
+	if (sg_learn_segment(c, s)) {
+		sg_count(&c->port->counts, SEG_R_DNS_ORDER, c->p->frames, c->p->bytes);
+		return (struct sg_verdict){ .rule_id = s->rule_id, .initiator = s->initiator, .actions = SG_KEEP, .session = s };
+	}
+	return sg_session_is_looked_at(s) ? sg_judge_app(c, s) : pass(c, s);
 }
 
 /* Judge a SYN of a 5-tuple that has a session: a new connection, or a stray that its receiver answers with a challenge ACK.
@@ -117,7 +130,7 @@ static struct sg_verdict judge_attempt(const struct sg_context *c, struct sg_ses
 		sg_flow_end(c->core, s);
 		return open_connection(c);
 	}
-	return sg_session_is_looked_at(s) ? sg_judge_app(c, s) : pass(c, s);
+	return judge_open(c, s);
 }
 
 static int is_attempt(const struct sg_packet *p, const struct sg_session *s)
@@ -194,5 +207,5 @@ struct sg_verdict sg_judge_tcp(const struct sg_context *c)
 	sg_tcp_track(s, p, p->dir != s->initiator);
 	if (s->ended && s->tcp_state == SG_TCP_ESTABLISHED)
 		sg_flow_reopen(s, c->now_ns);
-	return sg_session_is_looked_at(s) ? sg_judge_app(c, s) : pass(c, s);
+	return judge_open(c, s);
 }

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.unit.engine.core import harness
+from tests.unit.engine.core.dns import World
 from tests.unit.engine.core.node import Node
 from tests.unit.engine.core.wire import NETS, Net
 
@@ -37,5 +38,13 @@ def net(request: pytest.FixtureRequest) -> Net:
 def node(core_module: Any) -> Iterator[Node]:
     """Name: node. Scope: function. Depends: core_module. A core that takes node policies."""
     made = Node(core_module)
+    yield made
+    made.core.close()
+
+
+@pytest.fixture
+def four(core_module: Any) -> Iterator[World]:
+    """Name: four. Scope: function. Depends: core_module. A workload that looks names up, by IPv4."""
+    made = World(core_module)
     yield made
     made.core.close()

@@ -35,6 +35,7 @@ HEADERS = "".join(
         *("node/sg_node", "engine/sg_cpu_affinity_rule", "base/sg_share"),
         *("packet/sg_tcp_options", "stream/sg_stream", "inspect/sg_recognise"),
         *("policy/sg_policy", "inspect/sg_tell", "condition/sg_condition"),
+        *("dns/sg_dns", "names/sg_dns_streams"),
     )
 )
 NO_MEMORY = """

@@ -19,7 +19,7 @@ from tests.unit.engine.core.harness import (
 )
 from tests.unit.engine.core.wire import SERVICE, Connection, udp
 
-HEAD, ROOM = 4096 + 2 * (1 << 22), 64 * 320
+HEAD, ROOM = 4096 + 2 * (1 << 22) + (1 << 24), 64 * 320
 EBUSY, EINVAL = 16, 22
 WEB = Rule(dir=EGRESS, ports=(SERVICE, SERVICE))
 

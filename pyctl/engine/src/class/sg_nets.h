@@ -4,7 +4,7 @@
 #ifndef SG_NETS_H
 #define SG_NETS_H
 
-#include "node/sg_class.h"
+#include "class/sg_class.h"
 #include "api/sg_core.h"
 
 struct sg_span {

@@ -2,7 +2,7 @@
 /* Spans of addresses; see the header. In: CIDRs by group. Out: a class by address, or by network. No I/O.
  * CIDRs never overlap partly. In the order of their first address, those around the current one are a stack, and each
  * push or pop begins a span. */
-#include "node/sg_nets.h"
+#include "class/sg_nets.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* Interned sets of groups; see the header. In: group numbers. Out: class numbers. No I/O. */
-#include "node/sg_class.h"
+#include "class/sg_class.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* The table of names; see the header. In: answers, time. Out: the table, classes, denials that are asked about anew. */
+#include "learn/sg_learn_table.h"
+
+#include "flow/sg_cache.h"
+#include "learn/sg_learn_class.h"
+#include "class/sg_class.h"
+
+enum { ROOM_TRIES = 8, SWEPT_AT_LEAST = 64 };
+
+struct learning {
+	struct sg_core *core;
+	struct sg_port *port;
+	__u64 now_ns;
+	__u32 told;		/* place */
+};
+
+static __u32 class_of(struct sg_core *core, __u32 told)
+{
+	return told && core->node ? sg_node_class_of_told(core->node, told) : SG_CLASS_ANY;
+}
+
+static int is_live(const struct sg_core *core, const struct sg_named *named)
+{
+	return sg_peers_live(&core->peers, &core->table, named->key.port_id, named->key.family, named->key.address);
+}
+
+static void forget(struct sg_core *core, struct sg_port *port, __u32 place)
+{
+	const struct sg_named named = *sg_named_at(&core->named, place);
+	int grouped = class_of(core, named.told) != SG_CLASS_ANY;
+
+	sg_named_remove(&core->named, &port->named, place);
+	sg_learn_mark(core, &named.key, -grouped);
+}
+
+static void count_evicted(struct sg_core *core, struct sg_port *port, __u32 count)
+{
+	port->names.evicted += count;
+	core->names.evicted += count;
+}
+
+/* Let the port's oldest address go, unless flows to it live: then the next one, a few times. */
+static void make_room(struct sg_core *core, struct sg_port *port)
+{
+	for (int tries = 1; port->named.row.tail && !sg_named_has_room(&core->named, &port->named); tries++) {
+		__u32 place = port->named.row.tail;
+
+		if (tries < ROOM_TRIES && is_live(core, sg_named_at(&core->named, place))) {
+			sg_named_renew(&core->named, &port->named, place);
+			continue;
+		}
+		forget(core, port, place);
+		count_evicted(core, port, 1);
+	}
+}
+
+/* What the port was denied of the address is asked about anew, by the engine and not by the kernel. */
+static void ask_anew(struct sg_core *core, const struct sg_named_key *key)
+{
+	struct sg_session *s = NULL;
+
+	while ((s = sg_peers_next(&core->peers, &core->table, key->port_id, key->family, key->address, s)))
+		if (s->denied) {
+			sg_cache_evict(core, s);
+			s->generation = 0;
+		}
+}
+
+static void learn(void *context, const struct sg_dns_address *address)
+{
+	struct learning *learning = context;
+	struct sg_core *core = learning->core;
+	struct sg_named named = {
+		.key = { .port_id = core->named.store->told[learning->told].port_id,
+			 .family = address->is_ipv6 ? SEG_FAMILY_IPV6 : SEG_FAMILY_IPV4 },
+		.expires_ns = learning->now_ns + address->ttl * SG_SECOND + SG_NAMED_GRACE_NS,
+		.learnt_ns = learning->now_ns, .ttl = address->ttl, .told = learning->told, .is_hint = address->is_hint,
+	};
+	__u32 known, former, class = class_of(core, learning->told);
+
+	memcpy(named.key.address, address->address, sizeof(named.key.address));
+	known = sg_named_find(&core->named, &named);
+	if (!known)
+		make_room(core, learning->port);
+	former = known ? class_of(core, sg_named_at(&core->named, known)->told) : SG_CLASS_ANY;
+	if (!sg_named_add(&core->named, &learning->port->named, &named)) {
+		count_evicted(core, learning->port, 1);
+		return;
+	}
+	learning->port->names.learnt++;
+	core->names.learnt++;
+	sg_learn_mark(core, &named.key, (class != SG_CLASS_ANY) - (former != SG_CLASS_ANY));
+	if (class != former)
+		ask_anew(core, &named.key);
+}
+
+/* Write the names, as many as fit, but the last one in any case, which is the addresses' own. */
+static void describe(const struct sg_context *c, const struct sg_session *s, const struct sg_dns_chain *chain,
+		     struct sg_told *told)
+{
+	__u32 last = (__u32)strlen(chain->names[chain->count - 1]) + 1;
+
+	memset(told, 0, sizeof(*told));
+	told->port_id = s->key.port_id;
+	told->resolver_family = s->key.family;
+	memcpy(told->resolver, s->key.raddr, sizeof(told->resolver));
+	for (__u32 i = 0; i < chain->count; i++) {
+		__u32 bytes = (__u32)strlen(chain->names[i]) + 1;
+
+		if (told->length + bytes + (i + 1 < chain->count ? last : 0) > SG_TOLD_TEXT) {
+			c->port->names.truncated++;
+			c->core->names.truncated++;
+			continue;
+		}
+		memcpy(told->text + told->length, chain->names[i], bytes);
+		told->length = (__u16)(told->length + bytes);
+	}
+}
+
+void sg_learn_answer(const struct sg_context *c, const struct sg_session *s, const __u8 *message, __u32 length,
+		     const struct sg_dns_question *question)
+{
+	struct learning learning = { .core = c->core, .port = c->port, .now_ns = c->now_ns };
+	struct sg_dns_chain chain;
+	struct sg_told told;
+	int error = sg_dns_follow(message, length, question, &chain);
+
+	c->port->names.malformed += !!error;
+	c->core->names.malformed += !!error;
+	c->port->names.truncated += question->is_cut || (!error && chain.left_out);
+	c->core->names.truncated += question->is_cut || (!error && chain.left_out);
+	if (error)
+		return;
+	describe(c, s, &chain, &told);
+	make_room(c->core, c->port);
+	learning.told = sg_told_get(&c->core->named, &c->port->named, &told);
+	if (!learning.told) {
+		count_evicted(c->core, c->port, 1);
+		return;
+	}
+	sg_dns_addresses(message, length, question, &chain, learn, &learning);
+	sg_told_leave(&c->core->named, &c->port->named, learning.told);
+}
+
+void sg_learn_sweep(struct sg_core *core, __u64 now_ns)
+{
+	__u32 used = core->named.pool.used, count = used / SWEPT_AT_LEAST + SWEPT_AT_LEAST;
+
+	for (count = count < used ? count : used; count; count--) {
+		__u32 place = core->named_cursor = core->named_cursor < used ? core->named_cursor + 1 : 1;
+		const struct sg_named *named = sg_named_at(&core->named, place);
+		struct sg_port *port = core->ports[named->key.port_id];
+
+		if (!named->key.port_id || now_ns < named->expires_ns || is_live(core, named))
+			continue;
+		forget(core, port, place);
+		port->names.expired++;
+		core->names.expired++;
+	}
+}
+
+void sg_learn_forget(struct sg_core *core, struct sg_port *port)
+{
+	while (port->named.row.tail)
+		forget(core, port, port->named.row.tail);
+	sg_questions_forget(&core->questions, &port->questions);
+}
