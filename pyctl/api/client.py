@@ -111,11 +111,12 @@ class AgentClient:
         target: str,
         port: str,
         text: str | None = None,
-        app: str | None = None,
+        **shown: str | list[str] | None,
     ) -> Answer:
-        """Return PolicyAnswer: what becomes of a new connection. Sends PolicyQuestion."""
-        body = {"source": source, "target": target, "port": port, "text": text}
-        body |= {"app": app} if app else {}
+        """Return PolicyAnswer: what becomes of a new connection. Sends PolicyQuestion; `shown` are its other fields."""
+        body: dict[str, Any] = {"source": source, "target": target}
+        body |= {"port": port, "text": text}
+        body |= {key: one for key, one in shown.items() if one is not None}
         return self.request("POST", "/policy/test", body)
 
     def policy_learned(self, **which: Any) -> Answer:

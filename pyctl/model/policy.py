@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from pyctl.model.workload import Mode
@@ -55,12 +55,20 @@ class PortMatch:
     high: int = 65535
 
 
+class Field(IntEnum):
+    """Fields of what the bytes of a flow tell: enum sg_field."""
+
+    SNI = 1
+    ALPN = 2
+    VERSION = 3
+
+
 @dataclass(frozen=True)
 class Condition:
     """What a rule asks of a flow besides its application: of each field, one of its items at least."""
 
     items: tuple[tuple[int, bytes], ...]
-    """Fields (enum sg_field), ascending, and what they must be."""
+    """Fields, ascending, and what they must be."""
     denies: bool = False
     """It is a rule's that denies: what is ambiguous holds."""
 

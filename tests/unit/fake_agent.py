@@ -277,6 +277,7 @@ ANSWER = {
             "rejects": False,
             "staged": None,
             "needs_app": False,
+            "needs_tls": False,
         }
     ],
     "by_app": [],

@@ -19,6 +19,12 @@ class PolicyQuestion(Request):
     """tcp/80, udp/53, sctp/3868, icmp."""
     app: str | None = None
     """The connection's application, or `unknown`; None: not given."""
+    sni: str | None = None
+    """The name that it sends as a client of TLS; "": none. None: not given."""
+    alpn: list[str] | None = None
+    """The protocols that it offers."""
+    tls_version: str | None = None
+    """The version of TLS that the server chooses: 1.2."""
     text: str | None = None
     """A policy that is not in force; None: the one that is."""
 
@@ -53,6 +59,8 @@ class AskedEnd(Response):
     """The rule that would decide if it were not staged."""
     needs_app: bool
     """The rule is for applications, and none is given: the end is judged as if the connection's were one of them."""
+    needs_tls: bool
+    """The rule asks for what TLS shows, and that is not given: the end is judged as if it were as the rule asks."""
 
 
 class AnswerByApp(Response):
@@ -60,7 +68,8 @@ class AnswerByApp(Response):
 
     apps: list[str]
     """Names; `unknown`; `any other`: those that no rule names."""
-    opens: bool
+    opens: bool | None
+    """None: it depends on what else the connection shows."""
     rules: list[int | None]
     """The rule that decides at each end that is reached; None: no rule."""
     reasons: list[str | None]
@@ -74,7 +83,7 @@ class PolicyAnswer(Response):
     target: str
     """The addresses by which the ends were judged."""
     opens: bool | None
-    """None: it depends on the application, which is not given."""
+    """None: it depends on the application, or on what TLS shows, which is not given."""
     shared: list[SharedAddress]
     """Those of them that several workloads have: each must be allowed."""
     ends: list[AskedEnd]

@@ -19,6 +19,7 @@ from pyctl.api.schema.question import (
 from pyctl.policy.compile.diff import rule_text
 from pyctl.policy.document.parse import parse
 from pyctl.policy.evaluate.explain import Explanation
+from pyctl.policy.evaluate.facts import Facts
 from pyctl.policy.evaluate.question import Answer, Asked, ask
 
 
@@ -33,7 +34,12 @@ def router(agent: Agent) -> APIRouter:
         policy = view.policy if request.text is None else parse(request.text)
         loads = view.workloads()
         ends = request.source, request.target
-        return answer_view(ask(policy, loads, *ends, request.port, request.app))
+        facts = Facts(
+            request.sni,
+            None if request.alpn is None else tuple(request.alpn),
+            request.tls_version,
+        )
+        return answer_view(ask(policy, loads, *ends, request.port, request.app, facts))
 
     return made
 
@@ -76,6 +82,7 @@ def _end(asked: Asked) -> AskedEnd:
         rejects=asked.rejects,
         staged=None if staged is None else staged.id,
         needs_app=asked.explanation.needs_app,
+        needs_tls=asked.explanation.is_open and not asked.explanation.needs_app,
     )
 
 

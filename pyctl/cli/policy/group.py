@@ -35,6 +35,17 @@ A flow that stays unknown matches such a rule only with `app_unknown: allow` or 
 flow that was open before is unknown. A staged rule for applications lets nothing wait, and records nothing of flows
 that are denied anyway. `segctl policy test` without --app says what each application would give.
 
+TLS: `tls: {sni: ["*.example.org", db.internal], alpn: [h2], min_version: "1.2"}` is for TLS, or `apps: [DoT]`, and
+asks for all that it has. `*.x` is one or more whole labels before x, not x; letters' case and a dot at the end do not
+matter. The name is the one that the client sends, with ECH the outer one; without a name no `sni` matches. Which
+protocol the server takes of those offered is encrypted: a rule that allows must name each, one that denies matches if
+it names one. The version is the one that the server chooses; a client that offers none as high is refused at once. A
+name that servers may read in several ways (two, one with a NUL), a second ClientHello for another name, or a message
+out of turn matches each rule that denies and none that allows. The names in QUIC are not read. When the policy
+changes, an open connection is known by its application and by what matched when it was decided: another rule that
+asks of TLS does not match it, so what only that would allow ends, and what that would deny is denied to new
+connections. `segctl policy test` takes --sni, --alpn and --tls-version.
+
 CHANGES hold from the next packet on. A TCP connection that one denies gets a reset on both sides; a new connection
 that is denied is dropped, or gets a reset with `options: {deny: reset}`.
 

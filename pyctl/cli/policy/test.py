@@ -25,6 +25,19 @@ from pyctl.cli.shared.once import Command
     help="Its application, like PostgreSQL; or unknown: none is recognised.",
 )
 @click.option(
+    "--sni", metavar="NAME", help="The name that it sends as a client of TLS; '': none."
+)
+@click.option(
+    "--alpn",
+    metavar="NAMES",
+    help="The protocols that it offers: h2,http/1.1; '': none.",
+)
+@click.option(
+    "--tls-version",
+    metavar="VERSION",
+    help="The one that the server chooses, like 1.3.",
+)
+@click.option(
     "-f",
     "--file",
     "file",
@@ -44,6 +57,9 @@ def test_policy(
     target: str,
     port: str,
     app: str | None,
+    sni: str | None,
+    alpn: str | None,
+    tls_version: str | None,
     file: TextIO | None,
     expect: str | None,
     as_json: bool,
@@ -52,13 +68,15 @@ def test_policy(
 
     Nothing is sent. Each attached end answers for itself: its rules, and what its mode makes of them.
     Where a rule is for applications and --app is not given, the answer names what each would give;
-    --expect fails unless all of them agree.
+    --expect fails unless all of them agree. With --sni, --alpn or --tls-version it is TLS.
     """
     from pyctl.api.client import AgentClient
 
     text = None if file is None else options.text_of(file)
     client = AgentClient(options.instance())
-    answer = client.test_policy(source, target, port, text, app)
+    offered = None if alpn is None else [one for one in alpn.split(",") if one]
+    shown = {"app": app, "sni": sni, "alpn": offered, "tls_version": tls_version}
+    answer = client.test_policy(source, target, port, text, **shown)
     if as_json:
         render.as_json(answer)
     else:
@@ -67,11 +85,13 @@ def test_policy(
         ctx.exit(1)
 
 
-_WORDS = {True: "passes", False: "is denied", None: "depends on the application"}
+_WORDS = {True: "passes", False: "is denied", None: "depends on what TLS shows"}
 
 
 def _show(answer: dict[str, Any], what: str) -> None:
     word = _WORDS[answer["opens"]]
+    if answer["by_app"] and answer["opens"] is None:
+        word = "depends on the application"
     click.echo(f"{render.safe(what)} {word} ({answer['source']} → {answer['target']})")
     for one in answer["shared"]:
         names = " and ".join(map(render.safe, one["workloads"]))
@@ -99,6 +119,8 @@ def _show(answer: dict[str, Any], what: str) -> None:
 
 
 def _decides(end: dict[str, Any]) -> str:
+    if end["needs_tls"]:
+        return "it decides, if TLS shows what it asks"
     return (
         "it decides, if it is for the application" if end["needs_app"] else "it decides"
     )
@@ -118,6 +140,8 @@ def _said(end: dict[str, Any]) -> str:
         return "not reached"
     if end["needs_app"]:
         return "a rule waits for the application"
+    if end["needs_tls"]:
+        return "a rule waits for what TLS shows"
     word = "passes" if end["passes"] else "dropped"
     if end["rejects"]:
         word = "dropped and answered"

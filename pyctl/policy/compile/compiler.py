@@ -41,6 +41,7 @@ from pyctl.model.workload import (
     Service,
     Workload,
 )
+from pyctl.policy.compile.conditions import condition_of
 from pyctl.policy.document.casts import BROADCAST, broadcasts_of, with_subnets
 from pyctl.policy.document.identity import rule_key
 from pyctl.policy.document.named_ports import Declared, PortNames, expand_named_ports
@@ -144,6 +145,7 @@ class Compiler:
                     key=keys[rule.id],
                     apps=app_bits(rule.apps),
                     app_unknown=rule.app_unknown,
+                    condition=condition_of(rule),
                 )
                 for rule in policy.rules
                 if rule.enabled and (ports := _ports(rule))

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from pyctl.policy.compile.affected_ports import affected_ports
 from pyctl.policy.compile.compiler import Compiled
+from pyctl.policy.document.conditions.tls import tls_text
 from pyctl.policy.document.types import Expression, Group, Policy, Rule
 
 K = TypeVar("K")
@@ -49,10 +50,11 @@ def rule_text(rule: Rule) -> str:
     ports = ", ".join(spec.text for spec in rule.ports)
     apps = f" apps {', '.join(rule.apps)}" if rule.apps else ""
     unknown = f" (unknown: {rule.app_unknown})" if rule.app_unknown else ""
+    tls = tls_text(rule.tls)
     end = f" at {rule.direction}" if rule.direction else ""
     off = "" if rule.enabled else " (disabled)"
     stage = " (staged)" if rule.stage else ""
-    return f"{rule.action} {rule.source} → {rule.target} {ports}{apps}{unknown}{end}{stage}{off}"
+    return f"{rule.action} {rule.source} → {rule.target} {ports}{apps}{tls}{unknown}{end}{stage}{off}"
 
 
 def _group_text(group: Group) -> str:

@@ -2,11 +2,11 @@
 
 In: a Rule. Out: its key. I/O: none.
 
-A rule is itself as long as its id and what it says stay: action, ends, ports, applications, direction,
-staged or not.
+A rule is itself as long as its id and what it says stay: action, ends, ports, applications, what it
+asks of TLS, direction, staged or not.
 One that says something else is another, whose hits start at zero; and one that comes back, by a rollback
 or because it is enabled again, goes on counting. Its comment and its place do not matter, nor does the
-order of its ports or applications. Groups count by their names: their members change as workloads come and go, and a rule
+order of its ports, applications or names. Groups count by their names: their members change as workloads come and go, and a rule
 must not lose its history because an address joined a group.
 """
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
-from pyctl.policy.document.types import Rule
+from pyctl.policy.document.types import Rule, Tls
 
 
 def rule_key(rule: Rule) -> int:
@@ -27,6 +27,11 @@ def rule_key(rule: Rule) -> int:
     end = rule.direction.value if rule.direction else None
     unknown = rule.app_unknown.value if rule.app_unknown else None
     apps = (sorted(rule.apps), unknown) if rule.apps else ()
-    text = repr((*said, end, rule.stage, *apps))
+    tls = _tls(rule.tls) if rule.tls else ()
+    text = repr((*said, end, rule.stage, *apps, *tls))
     found = int.from_bytes(blake2b(text.encode(), digest_size=8).digest())
     return found >> 2 | 1 << 62
+
+
+def _tls(tls: Tls) -> tuple[object, ...]:
+    return sorted(tls.sni), sorted(tls.alpn), tls.min_version

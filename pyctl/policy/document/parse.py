@@ -16,6 +16,7 @@ from pyctl.model.protocols import WITH_APPS
 from pyctl.model.workload import Mode
 from pyctl.policy.document import field_checks, table
 from pyctl.policy.document.casts import BUILT_IN
+from pyctl.policy.document.conditions import tls
 from pyctl.policy.document.field_checks import MAX_RULE_ID, ErrorCollector
 from pyctl.policy.document.named_ports import MAX_NUMBERS_PER_NAME
 from pyctl.policy.document.networks import Network, outside
@@ -36,6 +37,10 @@ _WITH_APPS = (*WITH_APPS, ANY)
 """Protocols of rules with apps; `any` stands for tcp and udp there."""
 MAX_EXCEPTS = 10_000
 """The most exceptions of all groups: each cuts a large network into as many networks as bits lie between."""
+
+
+MAX_CONDITIONS = 4096
+"""SG_CONDITIONS_MAX: each new connection of TLS is compared with all of them."""
 
 
 class Deny(StrEnum):
@@ -65,6 +70,8 @@ def parse(text: str) -> Policy:
     for index, rule in rules:
         _meant(notes, f"rules[{index}]", rule, groups)
     _room(notes, [rule for _, rule in rules], groups)
+    if sum(rule.tls is not None for _, rule in rules) > MAX_CONDITIONS:
+        notes.error("rules", f"at most {MAX_CONDITIONS} may have tls")
     notes.refuse("the policy has")
     return Policy(
         text=text,
@@ -154,6 +161,8 @@ def _rule(notes: _Draft, path: str, value: object) -> Rule | None:
     for name, key in (("source", "from"), ("target", "to")):
         found[name] = _end(notes, f"{path}.{key}", key, found.pop(key))
     found["apps"] = tuple(dict.fromkeys(found["apps"] or ()))
+    if isinstance(value, dict) and "tls" in value:
+        found["apps"] = found["apps"] or tls.APPS[:1]
     _check_apps(notes, path, found, value)
     if None in [found[key] for key in ("id", "action", "source", "target")]:
         return None
@@ -162,8 +171,14 @@ def _rule(notes: _Draft, path: str, value: object) -> Rule | None:
 
 def _check_apps(notes: _Draft, path: str, found: dict[str, Any], value: object) -> None:
     """Check that what a rule says of applications goes with its other fields."""
-    if found["app_unknown"] and isinstance(value, dict) and "apps" not in value:
+    written = value.keys() if isinstance(value, dict) else set()
+    if found["app_unknown"] and not {"apps", "tls"} & written:
         notes.error(f"{path}.app_unknown", "is for a rule with apps")
+    others = [one for one in found["apps"] if one not in tls.APPS]
+    if "tls" in written and others:
+        notes.error(
+            f"{path}.tls", f"is for {', '.join(tls.APPS)}, not for {', '.join(others)}"
+        )
     for spec in found["ports"] or () if found["apps"] else ():
         if spec.proto not in _WITH_APPS:
             notes.error(
@@ -251,6 +266,11 @@ _RULE = Table(
             Action,
         ),
         about="with apps: for a flow whose application stays unknown; without it: no match",
+    ),
+    Field(
+        "tls",
+        tls.TLS,
+        about="what else a flow must show; without apps it is for TLS",
     ),
     Field("comment", table.WORD, default=""),
     Field("enabled", table.FLAG, default=True),

@@ -98,6 +98,18 @@ class PortSpec:
 
 
 @dataclass(frozen=True)
+class Tls:
+    """What a rule asks of a TLS connection. What is empty asks nothing."""
+
+    sni: tuple[str, ...] = ()
+    """Patterns of the name that the client sends."""
+    alpn: tuple[str, ...] = ()
+    """Protocols: all that the client offers are among them; of a rule that denies, one is."""
+    min_version: str | None = None
+    """The lowest version that the server may choose."""
+
+
+@dataclass(frozen=True)
 class Rule:
     """One rule; `source` and `target` are names of groups."""
 
@@ -116,6 +128,8 @@ class Rule:
     """The applications that it is for, as model.apps spells them; (): whatever it is."""
     app_unknown: Action | None = None
     """With `apps`: ALLOW or DENY a flow whose application stays unknown; None: it does not match that."""
+    tls: Tls | None = None
+    """With `apps`: what else must hold of such a flow. None: nothing."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ explain   the rule that decides, rules read one by one     question  `policy tes
 observed  a recorded flow as policy looks at it            replay    explain, for many flows
 judge     and by the modes of all ends                     simulate  recorded flows under another policy
 impact    open flows whose verdict a policy changes        applications  what rules say of them
+facts     what rules ask of a flow besides
 
 In: Policy, flows. Out: verdicts with their reasons. May import policy.document, policy.compile.
 """

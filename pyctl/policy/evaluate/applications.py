@@ -1,6 +1,6 @@
 """Rules for applications, as a flow of one application meets them.
 
-In: rules, the name of an application as model.apps spells it, or UNKNOWN_NAME. Out: whether a rule can match, with
+In: rules, the name of an application as model.apps spells it, or UNKNOWN_NAME; Facts. Out: whether a rule can match, with
 which action. I/O: none.
 """
 
@@ -13,10 +13,13 @@ from pyctl.model.apps import NUMBERS, UNKNOWN_NAME, app_bits
 from pyctl.model.policy import Action
 from pyctl.model.protocols import WITH_APPS, protocol_name
 from pyctl.policy.document.types import Rule
+from pyctl.policy.evaluate.facts import NOTHING, Facts, why_not_by
 
 
-def why_not(rule: Rule, proto: int, app: str | None) -> str:
-    """Return why a flow's application keeps the rule from matching, or "". None: not known yet, any may match."""
+def why_not(rule: Rule, proto: int, app: str | None, facts: Facts = NOTHING) -> str:
+    """Return why a flow's application, or what else is known of it, keeps the rule from matching, or "". What is not
+    known yet does not keep it; None: that is the application.
+    """
     if not rule.apps:
         return ""
     if protocol_name(proto) not in WITH_APPS:
@@ -24,8 +27,15 @@ def why_not(rule: Rule, proto: int, app: str | None) -> str:
     if app is None or (app == UNKNOWN_NAME and rule.app_unknown):
         return ""
     if app != UNKNOWN_NAME and app_bits(rule.apps) >> NUMBERS[app] & 1:
-        return ""
+        return why_not_by(rule, facts) or ""
     return f"its applications are {', '.join(rule.apps)}"
+
+
+def is_open(rule: Rule, app: str | None, facts: Facts) -> bool:
+    """Return whether a rule that was found rests on what is not known."""
+    if app is None:
+        return bool(rule.apps)
+    return app != UNKNOWN_NAME and why_not_by(rule, facts) is None
 
 
 def action_for(rule: Rule, app: str | None) -> Action:

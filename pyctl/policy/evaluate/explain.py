@@ -14,9 +14,16 @@ from pyctl.model.policy import Action, Direction
 from pyctl.model.protocols import VERSION_OF
 from pyctl.model.truth import RuleResult
 from pyctl.model.workload import Workload
+from pyctl.policy.document.conditions.tls import tls_text
 from pyctl.policy.document.resolve import Address, groups_of
 from pyctl.policy.document.types import ANY, Policy, PortSpec, Rule
-from pyctl.policy.evaluate.applications import action_for, why_not, with_action_for
+from pyctl.policy.evaluate.applications import (
+    action_for,
+    is_open,
+    why_not,
+    with_action_for,
+)
+from pyctl.policy.evaluate.facts import NOTHING, Facts
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,8 @@ class Explanation:
     """The first staged rule that matches: it would decide. None too where its applications may not match."""
     app: str | None = None
     """The flow's application; None: not known."""
+    facts: Facts = NOTHING
+    """What else is known of it."""
 
     @property
     def says(self) -> RuleResult:
@@ -49,7 +58,12 @@ class Explanation:
     @property
     def needs_app(self) -> bool:
         """Return whether the rule is for applications, and the flow's is not known."""
-        return self.app is None and self.rule is not None and bool(self.rule.apps)
+        return self.app is None and self.is_open
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether the rule rests on what is not known of the flow."""
+        return self.rule is not None and is_open(self.rule, self.app, self.facts)
 
 
 def groups_at(
@@ -94,34 +108,38 @@ def explain(
     version: int,
     direction: Direction,
     app: str | None = None,
+    facts: Facts = NOTHING,
 ) -> Explanation:
     """Return which rule decides a flow. `proto` is IPPROTO_*, `port` the destination's or ICMP's type,
     `version` 4 or 6; `direction` is the end that judges: egress at the source. `app` is its application by name, or
-    UNKNOWN_NAME. None: not known yet, and rules for applications count as if they matched, as in the engine.
+    UNKNOWN_NAME. None: not known yet, and rules for applications count as if they matched, as in the engine; so do those
+    that ask for what `facts` does not know.
     """
     passed_over: list[tuple[Rule, str]] = []
     staged: Rule | None = None
     for rule in policy.rules:
         why = _why_not(rule, source, target, proto, port, version, direction)
-        why = why or why_not(rule, proto, app)
+        why = why or why_not(rule, proto, app, facts)
         if not why:
             if not rule.stage:
                 break
-            why = _staged(rule, app)
+            why = _staged(rule, app, facts)
             if staged is not None:
                 why = f"it is staged, behind rule {staged.id}"
             staged = staged or rule
         passed_over.append((rule, why))
     else:
         rule = None
-    if staged is not None and staged.apps and app is None:
+    if staged is not None and is_open(staged, app, facts):
         staged = None
-    return Explanation(rule, tuple(passed_over), staged, app)
+    return Explanation(rule, tuple(passed_over), staged, app, facts)
 
 
-def _staged(rule: Rule, app: str | None) -> str:
+def _staged(rule: Rule, app: str | None, facts: Facts) -> str:
     would = f"it is staged: it would {action_for(rule, app)}"
-    return f"{would} {', '.join(rule.apps)}" if rule.apps and app is None else would
+    if not is_open(rule, app, facts):
+        return would
+    return f"{would} {', '.join(rule.apps)}{tls_text(rule.tls)}"
 
 
 def strictest(found: Iterable[Explanation]) -> Explanation:

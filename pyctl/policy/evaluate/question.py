@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
 from pyctl.errors import NotFoundError, UsageError
-from pyctl.model.apps import UNKNOWN_NAME
+from pyctl.model.apps import UNKNOWN_NAME, spelled
 from pyctl.model.policy import Action, Direction
 from pyctl.model.protocols import VERSION_OF, WITH_APPS
 from pyctl.model.truth import Judgement, RuleResult, connection, judged, staged
@@ -23,6 +23,8 @@ from pyctl.model.workload import Mode, Workload
 from pyctl.policy.compile.effective import effective
 from pyctl.policy.document import field_checks
 from pyctl.policy.document.casts import asks_dhcp
+from pyctl.policy.document.conditions import tls
+from pyctl.policy.document.conditions.names import name_of_host
 from pyctl.policy.document.field_checks import ErrorCollector
 from pyctl.policy.document.resolve import (
     Address,
@@ -40,6 +42,7 @@ from pyctl.policy.evaluate.explain import (
     groups_of_each,
     strictest,
 )
+from pyctl.policy.evaluate.facts import NOTHING, Facts
 
 OTHERS = "any other"
 """Stands for all applications that no rule names."""
@@ -87,7 +90,8 @@ class ByApp:
 
     apps: tuple[str, ...]
     """Names, UNKNOWN_NAME, or OTHERS."""
-    opens: bool
+    opens: bool | None
+    """None: it depends on what else it shows."""
     rules: tuple[int | None, ...]
     """The rule that decides at each end that is reached; None: no rule."""
     reasons: tuple[str | None, ...]
@@ -101,7 +105,7 @@ class Answer:
     source: End
     target: End
     opens: bool | None
-    """None: it depends on the application."""
+    """None: it depends on the application, or on what else the connection shows."""
     asked: tuple[Asked, ...]
     """The initiator's end first; none where neither is attached."""
     shared: tuple[tuple[Address, tuple[str, ...]], ...] = ()
@@ -117,23 +121,26 @@ def ask(
     target: str,
     port: str,
     app: str | None = None,
+    facts: Facts = NOTHING,
 ) -> Answer:
     """Return what becomes of a connection. `source` and `target` are a workload's name or an address; `port`
     is tcp/80, udp/53, icmp/13; icmp is an echo request. `app` is the application in any letters' case, or
-    UNKNOWN_NAME; None: not known.
+    UNKNOWN_NAME; None: not known. Facts of TLS are of no other application.
     """
+    if facts != NOTHING:
+        app, facts = _of_tls(app or tls.APPS[0], facts)
     app = None if app is None else _one_app(app, port)
-    answer = _ask(policy, workloads, source, target, port, app)
+    answer = _ask(policy, workloads, source, target, port, app, facts)
     if not any(one.reached and one.explanation.needs_app for one in answer.asked):
-        return answer
+        return replace(answer, opens=_opens(answer))
     named, alike = named_by(policy.rules), dict[ByApp, list[str]]()
     for one in told_apart(policy.rules):
-        found = _ask(policy, workloads, source, target, port, one)
+        found = _ask(policy, workloads, source, target, port, one, NOTHING)
         ends = [end for end in found.asked if end.reached]
         rules = (end.explanation.rule for end in ends)
         said = ByApp(
             apps=(),
-            opens=bool(found.opens),
+            opens=_opens(found),
             rules=tuple(rule.id if rule else None for rule in rules),
             reasons=tuple(end.judgement.reason for end in ends),
         )
@@ -146,6 +153,12 @@ def ask(
     )
 
 
+def _opens(answer: Answer) -> bool | None:
+    """Return whether the connection opens; None: a rule that decides rests on what is not known."""
+    waits = any(one.reached and one.explanation.is_open for one in answer.asked)
+    return None if waits else bool(answer.opens)
+
+
 def _ask(
     policy: Policy,
     workloads: Collection[Workload],
@@ -153,6 +166,7 @@ def _ask(
     target: str,
     port: str,
     app: str | None,
+    facts: Facts,
 ) -> Answer:
     written, policy = policy, effective(policy, workloads)
     spec = _one_port(port)
@@ -167,7 +181,7 @@ def _ask(
             continue
         egress = direction is Direction.EGRESS
         why = strictest(
-            explain(policy, left, right, number, dport, version, direction, app)
+            explain(policy, left, right, number, dport, version, direction, app, facts)
             for left in _groups(policy, initiator, workloads, None if egress else end)
             for right in _groups(policy, answerer, workloads, end if egress else None)
         )
@@ -330,6 +344,26 @@ def _one_app(text: str, port: str) -> str:
     if name is None:
         raise UsageError("; ".join(notes.errors))
     return name
+
+
+def _of_tls(app: str, facts: Facts) -> tuple[str, Facts]:
+    """Check that the facts go with the application, and return its name, and them as the engine has them."""
+    if spelled(app) not in tls.APPS:
+        raise UsageError(
+            f"{app} shows no name, protocols or version of TLS",
+            advice=f"ask for {', '.join(tls.APPS)}",
+        )
+    if facts.version not in {None, *tls.VERSIONS}:
+        raise UsageError(
+            f"{facts.version} is no version of TLS",
+            advice=f"there are {', '.join(tls.VERSIONS)}",
+        )
+    if not facts.sni:
+        return app, facts
+    name = name_of_host(facts.sni)
+    if name is None:
+        raise UsageError(f"{facts.sni} is no name that a client sends")
+    return app, replace(facts, sni=name)
 
 
 def _number(spec: PortSpec, version: int) -> tuple[int, int]:

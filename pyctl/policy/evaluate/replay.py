@@ -32,8 +32,9 @@ from pyctl.policy.document.resolve import (
     possible,
 )
 from pyctl.policy.document.types import ANY, Policy, Rule, Selector
-from pyctl.policy.evaluate.applications import told_apart, with_action_for
+from pyctl.policy.evaluate.applications import is_open, told_apart, with_action_for
 from pyctl.policy.evaluate.explain import explain, says
+from pyctl.policy.evaluate.facts import NOTHING
 from pyctl.policy.evaluate.observed import End, Observed, Side
 
 
@@ -118,7 +119,7 @@ class Replay:
                 if end.name in self.attached:
                     return f"{end.shown} has another address by now"
                 return f"{end.shown} has gone, and its labels are not known"
-        return "its application was not recorded"
+        return "its application, or what else it showed, was not recorded"
 
     def known_as(self, flow: Observed) -> set[tuple[End, End]]:
         """Return source and target as the judging ends know them; several pairs where one forwards."""
@@ -210,9 +211,14 @@ class Replay:
         return Decided(tuple(dict.fromkeys(rules)), None)
 
     def _decide(self, source: Groups, target: Groups, what: _What) -> Decided:
+        app = what[-1]
+
         def sure(rule: Rule | None) -> bool:
+            # What a flow showed besides its application is not recorded.
             return rule is None or (
-                rule.source in source.sure and rule.target in target.sure
+                rule.source in source.sure
+                and rule.target in target.sure
+                and not is_open(rule, app, NOTHING)
             )
 
         policy = self._of_both(source, target)
@@ -224,7 +230,6 @@ class Replay:
             at = policy.rules.index(rule)
             policy = replace(policy, rules=policy.rules[at + 1 :])
             rules.append(explain(policy, sources, targets, *what).rule)
-        app = what[-1]
         decided = tuple(with_action_for(rule, app) for rule in rules)
         return Decided(decided, with_action_for(staged, app))
 

@@ -21,8 +21,10 @@ struct rest {
 	__u32 len;
 };
 
+/* Go behind so many bytes, as far as they are there: the rest of a record that a message shares may not be. */
 static void go_on(struct rest *rest, __u32 count)
 {
+	count = count < rest->len ? count : rest->len;
 	rest->at += count;
 	rest->len -= count;
 }
@@ -60,7 +62,7 @@ static int take_answer(struct sg_facts *facts, struct rest *client, struct rest 
 		return 0;
 	}
 	if (match == SG_MATCH_CERTAIN && answer.retries) {
-		go_on(server, answer.end < server->len ? answer.end : server->len);
+		go_on(server, answer.end);
 		return 1;
 	}
 	facts->version = answer.version;
@@ -102,8 +104,7 @@ void sg_tls_facts(const struct sg_prefix *prefix, struct sg_facts *facts)
 	if (sg_hello_read(client.at, client.len, &hello) != SG_MATCH_CERTAIN)
 		return;
 	take_hello(facts, &hello);
-	/* What shares the hello's record may not be there yet. */
-	go_on(&client, hello.end < client.len ? hello.end : client.len);
+	go_on(&client, hello.end);
 	if (!take_answer(facts, &client, &server) || !take_again(facts, &client))
 		return;
 	go_on(&server, sg_records_skip(server.at, server.len, BIT(SG_RECORD_CIPHER)));

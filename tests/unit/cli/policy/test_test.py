@@ -49,6 +49,16 @@ def test_an_application_is_handed_on(agent, segctl):
     assert agent.asked[0][2]["app"] == "TLS"
 
 
+def test_what_tls_shows_is_handed_on(agent, segctl):
+    shown = ("--sni", "a.example", "--alpn", "h2,http/1.1", "--tls-version", "1.3")
+    segctl(*ASK, *shown)
+    body = agent.asked[0][2]
+    assert (body["sni"], body["alpn"]) == ("a.example", ["h2", "http/1.1"])
+    assert (body["tls_version"], "app" in body) == ("1.3", False)
+    segctl(*ASK, "--sni", "", "--alpn", "")
+    assert (agent.asked[1][2]["sni"], agent.asked[1][2]["alpn"]) == ("", [])
+
+
 BY_APP = {
     "opens": None,
     "by_app": [
@@ -93,3 +103,14 @@ def test_a_rule_that_waits_says_so(agent, segctl):
     out = segctl(*ASK).stdout
     assert "ingress at web, protect: a rule waits for the application" in out
     assert "it decides, if it is for the application" in out
+
+
+def test_a_rule_that_waits_for_what_tls_shows_says_so(agent, segctl):
+    agent.changes = {
+        "opens": None,
+        "ends": [{**ANSWER["ends"][0], "needs_tls": True}],
+    }
+    out = segctl(*ASK).stdout
+    assert "depends on what TLS shows" in out
+    assert "a rule waits for what TLS shows" in out
+    assert "it decides, if TLS shows what it asks" in out

@@ -219,6 +219,8 @@ def test_the_second_hello_is_for_the_same_name_and_its_protocols_count(core_modu
     assert Told(core_module, HELLO + hello(MODERN), RETRY).is_ambiguous
     assert Told(core_module, HELLO + b"\x16\x03\x03\0\1\x0b", RETRY).is_ambiguous
     assert Told(core_module, HELLO + b"GET", RETRY).is_ambiguous
+    shares = records(HELLO[5:] + bytes(9))[:-3]
+    assert Told(core_module, HELLO + shares, RETRY).is_ambiguous
     told = Told(core_module, HELLO + hello(sni(b"A.example"), alpn(b"h3")), RETRY)
     assert (told.alpn, told.broken) == ([b"h3"], set())
 

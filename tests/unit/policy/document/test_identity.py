@@ -47,6 +47,7 @@ def test_it_keeps_its_key(change):
         ("tcp/80", "tcp/81"),
         ("tcp/80, ", ""),
         ("action: deny", "action: deny, apps: [TLS]"),
+        ("action: deny", "action: deny, tls: {sni: [a]}"),
     ],
 )
 def test_it_is_another(change):
@@ -59,6 +60,13 @@ def test_applications_are_a_part_of_what_it_says_and_their_order_is_none():
     assert key(one) != key(TEXT.replace("deny", "deny, apps: [TLS]"))
     unknown = [one.replace("apps:", f"app_unknown: {it}, apps:") for it in WORDS]
     assert len({key(one), *map(key, unknown)}) == 3
+
+
+def test_so_is_what_it_asks_of_tls():
+    parts = ("sni: [a, b]", "sni: [a]", "alpn: [a, b]", 'min_version: "1.2"')
+    ones = [TEXT.replace("deny", f"deny, tls: {{{part}}}") for part in parts]
+    assert len({key(one) for one in ones}) == len(parts)
+    assert key(ones[0]) == key(ones[0].replace("[a, b]", "[b, A]"))
 
 
 def test_keys_are_the_same_on_every_day_and_fit_a_signed_column():

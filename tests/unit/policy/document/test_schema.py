@@ -21,7 +21,7 @@ SCHEMA = document()
 VALID = Draft202012Validator(SCHEMA)
 BETWEEN_FIELDS = re.compile(
     "no such group|is taken by|only workloads have|is in none of|has host bits|is no CIDR|"
-    "is for a rule with apps|carries no application|(?:ports|types) go from"
+    "is for a rule with apps|tls: is for|is an address|carries no application|(?:ports|types) go from"
 )
 """What only the parser can say."""
 
@@ -77,11 +77,31 @@ FULL = {
             "apps": ["TLS", "postgreSQL"],
             "app_unknown": "allow",
         },
+        {
+            "id": 3,
+            "from": "any",
+            "to": "web",
+            "action": "allow",
+            "tls": {
+                "sni": ["*.a.example", "db"],
+                "alpn": ["h2"],
+                "min_version": "1.2",
+            },
+        },
     ],
 }
 ODD = [
     *(None, True, 0, 1, -1, 2**32, 1.5, "", "any", "x", "a b", "In", "tcp/80", [], [1]),
-    *("docker", "process", "tls", "gopher", ["http2"]),
+    *(
+        "docker",
+        "process",
+        "tls",
+        "gopher",
+        ["http2"],
+        "1.2",
+        ["10.0.0.1"],
+        {"sni": ["x"]},
+    ),
     *([""], ["x"], {}, {"x": 1}, {"any": {}}, {"selector": {}}, {"name": "x"}),
     *(
         packets.net_ip4,
@@ -96,7 +116,17 @@ ODD = [
 KEYS = [
     *("selector", "cidrs", "except", "fqdns", "name", "labels", "key", "operator"),
     *("values", "runtime", "namespace", "id", "from", "ports", "apps", "action"),
-    *("app_unknown", "stage", "deny", "extra", "any"),
+    *(
+        "app_unknown",
+        "tls",
+        "sni",
+        "alpn",
+        "min_version",
+        "stage",
+        "deny",
+        "extra",
+        "any",
+    ),
 ]
 
 

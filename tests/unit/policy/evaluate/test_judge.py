@@ -129,7 +129,7 @@ def test_a_mode_can_be_tried_on_all():
         ("TLS", "allow", 3, ""),
         ("unknown", "deny", 3, ""),
         ("SSH", "deny", None, ""),
-        (None, None, None, "its application was not recorded"),
+        (None, None, None, "its application, or what else it showed, was not recorded"),
     ],
 )
 def test_a_flow_is_judged_by_the_application_that_it_had(app, verdict, rule, why):

@@ -11,6 +11,7 @@ from pyctl.errors import NotFoundError, UsageError
 from pyctl.model.truth import RuleResult
 from pyctl.model.workload import Mode
 from pyctl.policy.document.parse import parse
+from pyctl.policy.evaluate.facts import Facts
 from pyctl.policy.evaluate.question import ask
 from tests import packets
 from tests.unit.policy.makers import port, workload
@@ -260,3 +261,53 @@ def test_what_no_rule_for_applications_is_asked_about_depends_on_none():
 def test_an_application_that_cannot_be_is_told(asked, app, error):
     with pytest.raises(UsageError, match=re.escape(error)):
         ask(FOR_APPS, ALL, "web", "db", asked, app)
+
+
+FOR_NAMES = parse("""
+apiVersion: segctl/v1
+groups:
+  web: {selector: {name: "web*"}}
+  db: {selector: {name: "db*"}}
+rules:
+  - {id: 1, from: web, to: db, action: allow, tls: {sni: ["*.db.example"], min_version: "1.2"}}
+  - {id: 2, from: web, to: db, action: allow, apps: [SSH]}
+""")
+
+
+@pytest.mark.parametrize(
+    ("shown", "opens", "rule"),
+    [
+        (Facts("x.DB.example.", version="1.3"), True, 1),
+        (Facts("x.db.example"), None, 1),
+        (Facts("db.example"), False, None),
+        (Facts(""), False, None),
+        (Facts(version="1.1"), False, None),
+    ],
+)
+def test_what_tls_shows_may_be_named(shown, opens, rule):
+    answer = ask(FOR_NAMES, ALL, "web", "db", "tcp/443", facts=shown)
+    assert (answer.opens, answer.by_app) == (opens, ())
+    assert by(answer) == [rule, rule] if opens is not False else [rule]
+    assert ask(FOR_NAMES, ALL, "web", "db", "tcp/443", "dot", shown).opens is opens
+
+
+def test_what_tls_alone_gives_is_not_known():
+    answer = ask(FOR_NAMES, ALL, "web", "db", "tcp/443")
+    said = {one.apps: one.opens for one in answer.by_app}
+    assert said[("TLS", "DoT")] is None
+    assert said[("SSH",)] is True
+    assert answer.opens is None
+
+
+@pytest.mark.parametrize(
+    ("app", "shown", "error"),
+    [
+        ("SSH", Facts("a"), "SSH shows no name"),
+        (None, Facts(version="9"), "9 is no version of TLS; there are 1.0"),
+        (None, Facts("a b"), "a b is no name"),
+    ],
+)
+def test_what_tls_cannot_show_is_told(app, shown, error):
+    with pytest.raises(UsageError) as refused:
+        ask(FOR_NAMES, ALL, "web", "db", "tcp/443", app, shown)
+    assert error.partition(";")[0] in str(refused.value)

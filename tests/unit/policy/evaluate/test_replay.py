@@ -123,6 +123,9 @@ def test_of_an_application_that_was_not_recorded_each_rule_that_it_may_meet_may_
     said = [(rule.id, str(rule.action)) if rule else None for rule in found.rules]
     assert said == [(1, "allow"), (3, "allow"), None, (1, "deny")]
     assert found.staged is None
-    assert replay.unknown(side) == "its application was not recorded"
+    assert (
+        replay.unknown(side)
+        == "its application, or what else it showed, was not recorded"
+    )
     known = replay.decided(replace(flow, app="SSH"), side)
     assert known == Decided((FOR_APPS.rules[2],), FOR_APPS.rules[1])
