@@ -48,7 +48,7 @@ def _pack(
     specs: list[tuple[int, int, int, int]] = []
     first: dict[tuple[PortMatch, ...], int] = {}
     rules = []
-    conditions: dict[Condition, int] = {}
+    conditions = _numbered(node.rules if whole else ())
     for rule in node.rules if whole else ():
         if rule.ports not in first:
             first[rule.ports] = len(specs)
@@ -67,9 +67,7 @@ def _pack(
                 ACTIONS[rule.app_unknown] if rule.app_unknown else 0,
                 rule.key,
                 rule.apps,
-                conditions.setdefault(rule.condition, len(conditions) + 1)
-                if rule.condition
-                else 0,
+                conditions[rule.condition] if rule.condition else 0,
             )
         )
     cidrs = [
@@ -108,19 +106,34 @@ def _pack(
         raise SegctlError(f"packing the node's policy: {error}") from error
 
 
+def _numbered(rules: Iterable[NodeRule]) -> dict[Condition, int]:
+    """Return each condition with its index + 1, ascending by key."""
+    found = {rule.condition for rule in rules if rule.condition}
+    return {one: at for at, one in enumerate(sorted(found, key=_key), 1)}
+
+
+def _items(condition: Condition) -> bytes:
+    return b"".join(
+        bytes((field,)) + len(text).to_bytes(2, "big") + text
+        for field, text in condition.items
+    )
+
+
+def _key(condition: Condition) -> int:
+    """Return the condition's key, which is the same under each policy, and not 0."""
+    of = bytes((condition.denies,)) + condition.rule.to_bytes(8, "big")
+    meaning = hashlib.sha256(of + _items(condition)).digest()
+    return int.from_bytes(meaning[:8], "big") | 1
+
+
 def _conditions(
     conditions: Iterable[Condition],
 ) -> tuple[list[tuple[int, int, int, int]], bytes]:
     """Return the rows of struct sg_node_condition, and the bytes of their items."""
     rows, texts = [], bytearray()
     for one in conditions:
-        items = b"".join(
-            bytes((field,)) + len(text).to_bytes(2, "big") + text
-            for field, text in one.items
-        )
-        meaning = hashlib.sha256(bytes((one.denies,)) + items).digest()
-        key = int.from_bytes(meaning[:8], "big") | 1
-        rows.append((key, len(texts), len(items), int(one.denies)))
+        items = _items(one)
+        rows.append((_key(one), len(texts), len(items), int(one.denies)))
         texts += items
     return rows, bytes(texts)
 

@@ -71,6 +71,8 @@ class Condition:
     """Fields, ascending, and what they must be."""
     denies: bool = False
     """It is a rule's that denies: what is ambiguous holds."""
+    rule: int = 0
+    """With `denies`: NodeRule.key, so that it is in force as long as the rule is."""
 
 
 @dataclass(frozen=True)

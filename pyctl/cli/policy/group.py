@@ -43,8 +43,8 @@ it names one. The version is the one that the server chooses; a client that offe
 name that servers may read in several ways (two, one with a NUL), a second ClientHello for another name, or a message
 out of turn matches each rule that denies and none that allows. The names in QUIC are not read. When the policy
 changes, an open connection is known by its application and by what matched when it was decided: another rule that
-asks of TLS does not match it, so what only that would allow ends, and what that would deny is denied to new
-connections. `segctl policy test` takes --sni, --alpn and --tls-version.
+asks of TLS matches it only if it denies and was not in force when the connection opened. So what only a new one would
+allow ends, and so does what a new one might deny. `segctl policy test` takes --sni, --alpn and --tls-version.
 
 CHANGES hold from the next packet on. A TCP connection that one denies gets a reset on both sides; a new connection
 that is denied is dropped, or gets a reset with `options: {deny: reset}`.

@@ -145,7 +145,7 @@ class Compiler:
                     key=keys[rule.id],
                     apps=app_bits(rule.apps),
                     app_unknown=rule.app_unknown,
-                    condition=condition_of(rule),
+                    condition=condition_of(rule, keys[rule.id]),
                 )
                 for rule in policy.rules
                 if rule.enabled and (ports := _ports(rule))

@@ -10,11 +10,12 @@ from pyctl.policy.document.conditions.tls import VERSIONS
 from pyctl.policy.document.types import Rule, Tls
 
 
-def condition_of(rule: Rule) -> Condition | None:
-    """Return the rule's condition; None: it has none."""
+def condition_of(rule: Rule, key: int) -> Condition | None:
+    """Return the rule's condition; None: it has none. `key` is the rule's (identity.py)."""
     if rule.tls is None:
         return None
-    return Condition(_tls(rule.tls), denies=rule.action is not Action.ALLOW)
+    denies = rule.action is not Action.ALLOW
+    return Condition(_tls(rule.tls), denies, rule=key if denies else 0)
 
 
 def _tls(tls: Tls) -> tuple[tuple[int, bytes], ...]:

@@ -13,7 +13,7 @@ enum sg_field {
 	SG_FIELDS,
 };
 
-/* The items lie in the block's texts, ascending by field: each is the field (one byte), the length of its text (two bytes,
+/* Ascending by key. The items lie in the block's texts, ascending by field: each is the field (one byte), the length of its text (two bytes,
  * network order), and the text. */
 struct sg_node_condition {
 	__u64 key;		/* hash of the meaning: flows that it held for know it by this under the next policy; not 0 */

@@ -11,6 +11,7 @@ enum sg_facts_limit { SG_FACTS_ALPN = 256 };
 /* Of a field that is in none of the three sets nothing can be told any more. */
 struct sg_facts {
 	__u64 held;		/* key of a condition that has held, whatever the rest says; 0: none */
+	__u64 as_of_ns;		/* when what held was judged by all that could be known, and nothing is known now; 0: all of this counts */
 	__u32 known;		/* bits 1 << enum sg_field */
 	__u32 open;		/* what comes may tell it, from the sides in `next` */
 	__u32 broken;		/* what was said may be understood in several ways */

@@ -95,6 +95,8 @@ int sg_core_node_swap(struct sg_core *core, struct sg_node *node, __u32 class_ve
 	*former = error ? node : core->node;
 	if (error)
 		return error;
+	if (core->node)
+		sg_node_follow(node, core->node, core->now_ns);
 	core->node = node;
 	sg_node_use_names(node, &core->named);
 	sg_learn_regroup(core);

@@ -99,6 +99,8 @@ struct sg_answer sg_flow_ask_again(const struct sg_core *core, const struct sg_p
 		return sg_flow_ask(port, &s->key, s->initiator);
 	if (look)
 		sg_look_facts(look, s->app, &facts);
+	else
+		facts.as_of_ns = s->created_ns;
 	sg_facts_close(&facts);
 	facts.held = s->held;
 	answer = sg_flow_ask_facts(port, &s->key, s->initiator, s->app, &facts);

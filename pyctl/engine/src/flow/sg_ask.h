@@ -19,7 +19,8 @@ struct sg_answer sg_flow_ask_facts(const struct sg_port *port, const struct sg_k
 /* Ask about a flow at whose payload nobody looks: where a rule asks for its application, that is SG_APP_UNKNOWN. */
 struct sg_answer sg_flow_ask(const struct sg_port *port, const struct sg_key *key, __u8 initiator);
 /* Ask about a session again, by what is known of it: as long as it is looked at, all that its bytes tell; later the
- * application, and the condition that held when it was decided. */
+ * application, and the condition that held when it was decided. Of others none holds that allows, and of those that deny the
+ * ones that came into force later. */
 struct sg_answer sg_flow_ask_again(const struct sg_core *core, const struct sg_port *port, const struct sg_session *s);
 /* Ask about a flow whose initiator is a guess: if the rules allow only the other direction, *initiator becomes that one. */
 struct sg_answer sg_flow_ask_either(const struct sg_port *port, const struct sg_key *key, __u8 *initiator);

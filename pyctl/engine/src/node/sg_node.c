@@ -246,6 +246,11 @@ int sg_node_members_set(struct sg_node *node, const struct sg_node_view *view)
 	return error;
 }
 
+void sg_node_follow(struct sg_node *node, const struct sg_node *former, __u64 now_ns)
+{
+	sg_traits_follow(&node->traits, &former->traits, now_ns);
+}
+
 void sg_node_port_delete(struct sg_node *node, __u16 port_id)
 {
 	node->ports[port_id] = SG_CLASS_NONE;

@@ -50,6 +50,8 @@ int sg_node_view(const void *bytes, __u32 length, struct sg_node_view *view);
 int sg_node_build(const __u64 hash_key[2], const struct sg_node_view *view, struct sg_node **out);
 /* -EINVAL for a group that the node does not have: nothing changed then. */
 int sg_node_members_set(struct sg_node *node, const struct sg_node_view *view);
+/* Put the node in the place of a former one: what both ask of flows has been in force since then. */
+void sg_node_follow(struct sg_node *node, const struct sg_node *former, __u64 now_ns);
 void sg_node_port_delete(struct sg_node *node, __u16 port_id);
 /* Return the class of a peer with this address; SG_CLASS_NONE: the address alone does not tell it, because several
  * workloads have it, a port knows it by a name that is in a group, or there is no memory. *own, if wanted: whether it needs a

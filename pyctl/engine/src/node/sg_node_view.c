@@ -74,7 +74,8 @@ static int is_valid(const struct sg_node_view *view)
 		if (!is_spec_valid(&view->specs[i]))
 			return 0;
 	for (__u32 i = 0; i < head->conditions; i++)
-		if (!sg_condition_valid(&view->conditions[i], view->texts, head->texts))
+		if (!sg_condition_valid(&view->conditions[i], view->texts, head->texts) ||
+		    (i && view->conditions[i].key <= view->conditions[i - 1].key))
 			return 0;
 	for (__u32 i = 0; i < head->rules; i++)
 		if (!is_rule_valid(&view->rules[i], head))

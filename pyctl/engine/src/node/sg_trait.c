@@ -25,7 +25,8 @@ int sg_traits_init(struct sg_traits *traits, const struct sg_hash_key *hash_key,
 	traits->conditions = copy(conditions, count * sizeof(*conditions));
 	traits->texts = copy(texts, length);
 	traits->set = calloc(2ULL * count + 1, sizeof(*traits->set));
-	if (!traits->conditions || !traits->texts || !traits->set)
+	traits->since_ns = calloc(count + 1ULL, sizeof(*traits->since_ns));
+	if (!traits->since_ns || !traits->conditions || !traits->texts || !traits->set)
 		return -ENOMEM;
 	return sg_classes_init(&traits->sets, hash_key);
 }
@@ -44,7 +45,22 @@ void sg_traits_free(struct sg_traits *traits)
 	drop(traits);
 	free(traits->conditions);
 	free(traits->texts);
+	free(traits->since_ns);
 	free(traits->set);
+}
+
+void sg_traits_follow(struct sg_traits *traits, const struct sg_traits *former, __u64 now_ns)
+{
+	__u32 at = 0;
+
+	for (__u32 i = 0; i < traits->condition_count; i++) {
+		__u64 key = traits->conditions[i].key;
+
+		while (at < former->condition_count && former->conditions[at].key < key)
+			at++;
+		traits->since_ns[i] = at < former->condition_count && former->conditions[at].key == key ?
+					      former->since_ns[at] : now_ns;
+	}
 }
 
 int sg_traits_forget(struct sg_traits *traits)
@@ -74,6 +90,16 @@ static int add(struct sg_traits *traits, const __u64 key[3], struct sg_trait tra
 	return 0;
 }
 
+/* What a flow showed is not known any more when a rule that denies asks for it for the first time. */
+static enum sg_holds judge(const struct sg_traits *traits, __u32 i, const struct sg_facts *facts)
+{
+	const struct sg_node_condition *condition = &traits->conditions[i];
+
+	if (facts->as_of_ns && condition->denies && traits->since_ns[i] > facts->as_of_ns)
+		return SG_HOLDS;
+	return sg_condition_judge(condition, traits->texts, facts);
+}
+
 int sg_trait_of(struct sg_traits *traits, __u8 app, const struct sg_facts *facts, __u32 *trait)
 {
 	__u32 *holds = traits->set, *open = traits->set + traits->condition_count, held = 0, opened = 0;
@@ -84,7 +110,7 @@ int sg_trait_of(struct sg_traits *traits, __u8 app, const struct sg_facts *facts
 	if (!facts || app == SG_APP_NONE || app == SG_APP_UNKNOWN)
 		return 0;
 	for (__u32 i = 0; i < traits->condition_count; i++) {
-		enum sg_holds one = sg_condition_judge(&traits->conditions[i], traits->texts, facts);
+		enum sg_holds one = judge(traits, i, facts);
 
 		if (one == SG_HOLDS)
 			holds[held++] = i + 1;

@@ -21,6 +21,7 @@ struct sg_trait {
 struct sg_traits {
 	struct sg_node_condition *conditions;
 	__u8 *texts;
+	__u64 *since_ns;	/* of each condition: when it came into force; 0: with the first policy */
 	__u32 condition_count;
 	struct sg_hash_key hash_key;
 	struct sg_classes sets;
@@ -35,6 +36,8 @@ struct sg_traits {
 int sg_traits_init(struct sg_traits *traits, const struct sg_hash_key *hash_key, const struct sg_node_condition *conditions,
 		   __u32 count, const __u8 *texts, __u32 length);
 void sg_traits_free(struct sg_traits *traits);
+/* Take over since when the former policy's conditions were in force; the others are from now on. */
+void sg_traits_follow(struct sg_traits *traits, const struct sg_traits *former, __u64 now_ns);
 /* Forget all numbers. Returns 0 or -ENOMEM. */
 int sg_traits_forget(struct sg_traits *traits);
 /* Set *trait for the application and facts (NULL: nothing but the application). Returns 0; -ENOMEM; -ENOSPC: there are too

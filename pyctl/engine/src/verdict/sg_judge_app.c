@@ -136,6 +136,9 @@ static int decide_by_facts(const struct sg_context *c, struct sg_session *s, str
 	struct sg_facts facts = { 0 };
 	struct sg_answer answer;
 
+	answer = sg_flow_ask_app(c->port, &s->key, s->initiator, seen->app);
+	if (!answer.unknown && !answer.by_facts)
+		return decide(c, s, &answer, seen->proof, r);
 	sg_look_facts(look, seen->app, &facts);
 	/* Of a side that is full nothing more is seen. */
 	if (seen->full & facts.next)

@@ -360,6 +360,23 @@ def test_what_held_holds_after_a_change_of_the_policy(node, net):
     assert wire.resets == 2
 
 
+def test_a_rule_that_denies_and_is_new_ends_what_nobody_knows_any_more(node, net):
+    denies = for_tls("b.example", action=Action.DENY, number=8)
+    node.judge_by(denies, for_tls("a.example"))
+    wire = Wire(node.core, net).opens()
+    wire.says(0, HELLO)
+    wire.says(1, SERVER)
+    wire.acknowledges(0)
+    node.judge_by(denies, for_tls("a.example"), for_tls("c.example", number=10))
+    wire.says(0, DATA)
+    assert wire.across[0] == HELLO + DATA
+    node.core.advance(0.1)
+    node.judge_by(for_tls("c.example", action=Action.DENY), for_tls("a.example"))
+    wire.says(0, DATA)
+    assert wire.across[0] == HELLO + DATA
+    assert wire.resets == 2
+
+
 def test_a_look_that_goes_on_is_judged_by_the_new_policy(node, net):
     node.judge_by(for_tls("b.example"), for_tls("a.example", number=8))
     wire = Wire(node.core, net).opens()

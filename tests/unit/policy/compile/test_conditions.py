@@ -22,21 +22,21 @@ def test_fields_have_the_numbers_of_the_engine():
 
 
 def test_items_are_ascending_by_field_and_in_one_order():
-    asked = condition_of(TLS)
+    asked = condition_of(TLS, 7)
     assert asked is not None
     assert asked.items == ((1, b"*.a"), (1, b"b"), (2, b"h2"), (3, b"\3\3"))
-    assert asked == condition_of(replace(TLS, tls=Tls(("*.a", "b"), ("h2",), "1.2")))
+    assert asked == condition_of(replace(TLS, tls=Tls(("*.a", "b"), ("h2",), "1.2")), 8)
 
 
 def test_what_denies_is_another_condition():
-    denies = condition_of(replace(TLS, action=Action.REJECT))
+    denies = condition_of(replace(TLS, action=Action.REJECT), 7)
     assert denies is not None
-    assert denies.denies
-    assert denies != condition_of(TLS)
+    assert (denies.denies, denies.rule) == (True, 7)
+    assert denies != condition_of(TLS, 7)
 
 
 def test_a_rule_without_has_none():
-    assert condition_of(ANY) is None
+    assert condition_of(ANY, 7) is None
 
 
 def test_versions_are_those_of_the_wire():
