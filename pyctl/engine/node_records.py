@@ -75,6 +75,11 @@ def _pack(
         for number, nets in (node.cidrs.items() if whole else ())
         for net in nets
     ]
+    fqdns = [
+        (number, one.subdomains, one.verify, len(one.name), 0, one.name.encode())
+        for number, names in (node.fqdns.items() if whole else ())
+        for one in names
+    ]
     rows, groups = _members(members)
     try:
         asked, texts = _conditions(conditions)
@@ -84,6 +89,7 @@ def _pack(
             "rules": len(rules),
             "specs": len(specs),
             "cidrs": len(cidrs),
+            "fqdns": len(fqdns),
             "members": len(rows),
             "member_groups": len(groups),
             "conditions": len(asked),
@@ -97,6 +103,7 @@ def _pack(
                 pack_array("sg_node_condition", asked),
                 pack_array("sg_node_spec", specs),
                 pack_array("sg_node_cidr", cidrs),
+                pack_array("sg_node_fqdn", fqdns),
                 pack_array("sg_member", rows),
                 bytes(ffi.buffer(ffi.new("__u32[]", groups))),
                 texts,

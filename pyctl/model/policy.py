@@ -99,6 +99,18 @@ class NodeRule:
 
 
 @dataclass(frozen=True)
+class Fqdn:
+    """A DNS name, or all names below it, whose addresses are in a group for whoever looked them up."""
+
+    name: str
+    """In small letters, without a dot at its end."""
+    subdomains: bool = False
+    """It stands for the names with more labels before it, and not for itself."""
+    verify: bool = True
+    """A name in the traffic (TLS, HTTP, QUIC) must agree."""
+
+
+@dataclass(frozen=True)
 class NodePolicy:
     """The rules of all ports of a node; the first that matches decides."""
 
@@ -108,6 +120,8 @@ class NodePolicy:
         default_factory=dict
     )
     """The networks of the groups that are CIDRs."""
+    fqdns: Mapping[int, tuple[Fqdn, ...]] = field(default_factory=dict)
+    """The names of the groups that are names."""
     rules: tuple[NodeRule, ...] = ()
 
 

@@ -25,6 +25,8 @@ class PolicyQuestion(Request):
     """The protocols that it offers."""
     tls_version: str | None = None
     """The version of TLS that the server chooses: 1.2."""
+    names: tuple[str, ...] = ()
+    """DNS names under which the source looked the target up; one of a chain is enough."""
     text: str | None = None
     """A policy that is not in force; None: the one that is."""
 

@@ -39,7 +39,8 @@ def router(agent: Agent) -> APIRouter:
             None if request.alpn is None else tuple(request.alpn),
             request.tls_version,
         )
-        return answer_view(ask(policy, loads, *ends, request.port, request.app, facts))
+        shown = request.app, facts, request.names
+        return answer_view(ask(policy, loads, *ends, request.port, *shown))
 
     return made
 

@@ -24,8 +24,16 @@ RULES: the first that matches decides; what none matches is the mode's (segctl m
 label or image, or addresses. A rule is judged at both ends, with `direction: egress` or `ingress` at one. `action:
 reject` answers what it denies, by a reset or ICMP unreachable. With `stage: true` a rule is judged and recorded, not
 enforced. What is sent to many is judged where it leaves and where it arrives: `to: multicast`, `to: broadcast` (the
-subnets' too) or a group of CIDRs allow it. `fqdns` are refused by name: nothing enforces them yet. `segctl policy
-schema` has every field.
+subnets' too) or a group of CIDRs allow it. `segctl policy schema` has every field.
+
+NAMES: a group of `fqdns: ["*.example.org", db.internal]` stands in `to` for the addresses that a workload was told for
+these names; such a rule is judged where the flow is opened, and nobody else's question counts. `*.` is one label or more,
+never the name itself, nor a part of a label. An answer counts if the workload waits for it and a rule lets it ask that
+resolver (udp/53, tcp/53), also if the name that was asked for is an alias of one that is meant; the address stays in
+the group for the TTL and 120 s more, and as long as a flow to it goes on. An address may have other names as
+well, so on TLS, QUIC and HTTP the name in the traffic must agree; `verify: false` takes the address for enough. Names
+of other alphabets are written in ASCII (xn--…). Answers under TLS or HTTPS (DoT, DoH) are not seen: what only they told is
+not in the group. `segctl names WORKLOAD` shows what was learnt, `segctl policy test --name` asks.
 
 APPLICATIONS: a rule with `apps: [PostgreSQL, TLS]` is for flows of tcp and udp that are these, by what both sides
 send, whatever the port; one for HTTP holds for WebSocket too, for HTTP2 gRPC, for TLS DoT.

@@ -38,6 +38,13 @@ from pyctl.cli.shared.once import Command
     help="The one that the server chooses, like 1.3.",
 )
 @click.option(
+    "--name",
+    "names",
+    metavar="NAME",
+    multiple=True,
+    help="A DNS name under which --from looked --to up; repeatable, for a chain of them.",
+)
+@click.option(
     "-f",
     "--file",
     "file",
@@ -60,6 +67,7 @@ def test_policy(
     sni: str | None,
     alpn: str | None,
     tls_version: str | None,
+    names: tuple[str, ...],
     file: TextIO | None,
     expect: str | None,
     as_json: bool,
@@ -68,7 +76,8 @@ def test_policy(
 
     Nothing is sent. Each attached end answers for itself: its rules, and what its mode makes of them.
     Where a rule is for applications and --app is not given, the answer names what each would give;
-    --expect fails unless all of them agree. With --sni, --alpn or --tls-version it is TLS.
+    --expect fails unless all of them agree. With --sni, --alpn or --tls-version it is TLS. Without --name an address is
+    in no group of DNS names; with it, a name in the traffic is taken to agree.
     """
     from pyctl.api.client import AgentClient
 
@@ -76,7 +85,7 @@ def test_policy(
     client = AgentClient(options.instance())
     offered = None if alpn is None else [one for one in alpn.split(",") if one]
     shown = {"app": app, "sni": sni, "alpn": offered, "tls_version": tls_version}
-    answer = client.test_policy(source, target, port, text, **shown)
+    answer = client.test_policy(source, target, port, text, names=list(names), **shown)
     if as_json:
         render.as_json(answer)
     else:

@@ -127,11 +127,16 @@ def _named_groups(of: Compiled, ip: Address) -> set[str]:
 
 
 def _redefined(before: NodePolicy, after: NodePolicy) -> set[str]:
-    """Return the groups whose CIDRs have changed."""
+    """Return the groups whose CIDRs or names have changed."""
     if before is after:
         return set()
-    old = {before.groups[number]: nets for number, nets in before.cidrs.items()}
-    new = {after.groups[number]: nets for number, nets in after.cidrs.items()}
+    old, new = (
+        {
+            node.groups[number]: content
+            for number, content in (*node.cidrs.items(), *node.fqdns.items())
+        }
+        for node in (before, after)
+    )
     return {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
 
 

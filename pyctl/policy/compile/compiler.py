@@ -25,6 +25,7 @@ from dataclasses import dataclass, field, replace
 from pyctl.model.apps import app_bits
 from pyctl.model.policy import (
     Action,
+    Fqdn,
     Holder,
     Members,
     NodePolicy,
@@ -51,7 +52,7 @@ from pyctl.policy.document.resolve import (
     effective_mode,
     groups_of,
 )
-from pyctl.policy.document.types import ANY, Policy, Rule
+from pyctl.policy.document.types import ANY, Group, Policy, Rule
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,12 @@ class Compiler:
             cidrs={
                 self._index[group.name]: group.nets
                 for group in policy.groups.values()
-                if group.selector is None
+                if group.cidrs
+            },
+            fqdns={
+                self._index[group.name]: tuple(_fqdn(group, one) for one in group.fqdns)
+                for group in policy.groups.values()
+                if group.fqdns
             },
             rules=tuple(
                 NodeRule(
@@ -304,6 +310,11 @@ def _ports(rule: Rule) -> tuple[PortMatch, ...]:
         if not spec.name
         for number in spec.numbers
     )
+
+
+def _fqdn(group: Group, text: str) -> Fqdn:
+    name = text.removeprefix("*.")
+    return Fqdn(name, subdomains=name != text, verify=group.verify)
 
 
 def _tells_apart(workload: Workload, port: Port) -> bool:

@@ -30,6 +30,13 @@ _PORTS_HELP = "write tcp/80, tcp/80-90, tcp/any, tcp/http, udp/53, sctp/3868, ic
 _ALL_APPS = ", ".join(NUMBERS)
 _SEEN_AS = {"https": "TLS", "ssl": "TLS", "postgres": "PostgreSQL"}
 """Names that are no application's, with the application as which such a flow is recognised."""
+MAX_FQDN = 253
+"""Characters of a DNS name, RFC 1035, section 2.3.4."""
+_LABEL = "[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+FQDN = re.compile(
+    rf"(?:\*\.)?(?=.{{1,{MAX_FQDN}}}\.?$)(?!(?:.*\.)?[0-9]+\.?$){_LABEL}(?:\.{_LABEL})*\.?"
+)
+"""A name as hosts have them, underscores too; no top-level domain is a number (RFC 3696, section 2)."""
 MAX_RULE_ID = 2**32 - 1
 MAX_TOLD = 200
 """The most errors, and warnings, of one text: a list in place of a mapping has one for each element."""
@@ -165,6 +172,45 @@ def cidr(notes: ErrorCollector, path: str, value: object) -> Network | None:
         notes.error(path, f"{value} is IPv4 as IPv6 has it; write it as IPv4")
         return None
     return network
+
+
+def fqdn(notes: ErrorCollector, path: str, value: object) -> str | None:
+    """Return a DNS name, or `*.` and one, in small letters and without a dot at its end."""
+    if not isinstance(value, str):
+        notes.error(path, f"must be a DNS name like db.example.org, not {shown(value)}")
+        return None
+    if FQDN.fullmatch(value):
+        return value.removesuffix(".").lower()
+    notes.error(path, f"{shown(value)} is no DNS name: {_why_no_fqdn(value)}")
+    return None
+
+
+def _why_no_fqdn(value: str) -> str:
+    if not value.isascii():
+        return f"write it as it is asked for{_punycode(value)}"
+    if value in {"*", "*."}:
+        return "a rule to all names is one to `any`"
+    name = value.removeprefix("*.").removesuffix(".")
+    if "*" in name:
+        return "* stands for whole labels at the start, as in *.example.org"
+    if ":" in name or "/" in name or name.rpartition(".")[2].isdigit():
+        return "it is a name alone; addresses go in a group with cidrs"
+    if len(name) > MAX_FQDN:
+        return f"it has more than {MAX_FQDN} characters"
+    bad = next((one for one in name.split(".") if not re.fullmatch(_LABEL, one)), "")
+    return f"its part {shown(bad)} is not 1 to 63 letters, digits, underscores, with hyphens in between"
+
+
+def _punycode(value: str) -> str:
+    """Return the name in ASCII as a hint, where the mapping of the former IDNA 2003 keeps every letter."""
+    star = "*." if value.startswith("*.") else ""
+    name = value.removeprefix("*.").lower()
+    try:
+        found = name.encode("idna")
+        same = found.decode("idna") == name
+    except UnicodeError:
+        return ""
+    return f", in ASCII: {star}{found.decode()}" if same else ""
 
 
 def port_spec(notes: ErrorCollector, path: str, value: object) -> PortSpec | None:

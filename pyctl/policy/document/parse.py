@@ -1,9 +1,8 @@
 """Text of a policy (YAML or JSON) → Policy.
 
 In: the author's text. Out: a Policy that keeps it. I/O: none.
-Every error is found in one go and told with the path of its field (`rules[2].ports[0]`). What
-this version does not enforce (fqdns) is refused by name: a rule that silently lacks a part would
-allow more than its author wrote. For the same reason unknown and repeated keys are errors.
+Every error is found in one go and told with the path of its field (`rules[2].ports[0]`). Unknown and
+repeated keys are errors: a rule that silently lacks a part would allow more than its author wrote.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ from pyctl.policy.document.table import Field, Kind, Schema, Table
 from pyctl.policy.document.types import (
     ANY,
     API_VERSION,
+    MAX_FQDNS,
     MAX_GROUPS,
     MAX_RULES,
     Group,
@@ -84,7 +84,7 @@ def parse(text: str) -> Policy:
 
 
 def _groups(notes: _Draft, path: str, value: object) -> None:
-    excepts = 0
+    excepts = fqdns = 0
     for name, content in field_checks.mapping(notes, path, value).items():
         notes.declared.add(name)
         inside = f"{path}.{name}"
@@ -95,20 +95,24 @@ def _groups(notes: _Draft, path: str, value: object) -> None:
             if group:
                 notes.groups[name] = group
                 excepts += len(group.excepts)
+                fqdns += len(group.fqdns)
     if len(notes.groups) > MAX_GROUPS:
         notes.error(path, f"are {len(notes.groups)}; at most {MAX_GROUPS}")
     if excepts > MAX_EXCEPTS:
         notes.error(path, f"have {excepts} exceptions; at most {MAX_EXCEPTS}")
+    if fqdns > MAX_FQDNS:
+        notes.error(path, f"have {fqdns} names; at most {MAX_FQDNS}")
 
 
 def _group(notes: ErrorCollector, path: str, name: str, value: object) -> Group | None:
     before = notes.failed
     if isinstance(value, dict):
-        known = value.keys() <= {"selector", "cidrs", "except"}
-        if known and ("selector" in value) == ("cidrs" in value):
-            notes.error(path, "must have exactly one of selector and cidrs")
-        if "except" in value and "cidrs" not in value:
-            notes.error(f"{path}.except", "is for cidrs")
+        kinds = value.keys() & _KINDS
+        if len(kinds) != 1 and value.keys() <= {*_KINDS, *_OF_KIND}:
+            notes.error(path, f"must have exactly one of {', '.join(_KINDS)}")
+        for key, kind in _OF_KIND.items():
+            if key in value and kind not in value:
+                notes.error(f"{path}.{key}", f"is for {kind}")
     found = _GROUP.read(notes, path, value)
     cidrs, excepts = found["cidrs"] or (), found["except"] or ()
     astray = set(outside(excepts, cidrs))
@@ -117,7 +121,15 @@ def _group(notes: ErrorCollector, path: str, name: str, value: object) -> Group 
             notes.error(f"{path}.except[{index}]", f"{hole} is in none of the cidrs")
     if notes.failed > before:
         return None
-    return Group(name, found["selector"], cidrs, excepts)
+    fqdns = tuple(dict.fromkeys(found["fqdns"] or ()))
+    return Group(
+        name,
+        found["selector"],
+        cidrs,
+        excepts,
+        fqdns,
+        verify=found["verify"] is not False,
+    )
 
 
 def _modes(notes: _Draft, path: str, value: object) -> dict[str, Mode]:
@@ -129,7 +141,8 @@ def _modes(notes: _Draft, path: str, value: object) -> dict[str, Mode]:
         if name not in notes.declared:
             notes.error(inside, "no such group")
         elif group is not None and group.selector is None:
-            notes.error(inside, "only workloads have a mode, and this group is CIDRs")
+            what = "names" if group.fqdns else "CIDRs"
+            notes.error(inside, f"only workloads have a mode, and this group is {what}")
         elif mode:
             modes[name] = mode
     return modes
@@ -160,6 +173,7 @@ def _rule(notes: _Draft, path: str, value: object) -> Rule | None:
     found = _RULE.read(notes, path, value)
     for name, key in (("source", "from"), ("target", "to")):
         found[name] = _end(notes, f"{path}.{key}", key, found.pop(key))
+    _check_names(notes, path, found)
     found["apps"] = tuple(dict.fromkeys(found["apps"] or ()))
     if isinstance(value, dict) and "tls" in value:
         found["apps"] = found["apps"] or tls.APPS[:1]
@@ -167,6 +181,24 @@ def _rule(notes: _Draft, path: str, value: object) -> Rule | None:
     if None in [found[key] for key in ("id", "action", "source", "target")]:
         return None
     return Rule(**found)
+
+
+def _check_names(notes: _Draft, path: str, found: dict[str, Any]) -> None:
+    """Let a rule to names hold where the flow is opened: nobody else knows what was looked up there."""
+    source, target = (notes.groups.get(found[key]) for key in ("source", "target"))
+    if source is not None and source.fqdns:
+        notes.error(
+            f"{path}.from",
+            f"{source.name} is names, which tell whom a workload asked for, not who asks: it can stand in `to` alone",
+        )
+    if target is None or not target.fqdns:
+        return
+    if found["direction"] is Direction.INGRESS:
+        notes.error(
+            f"{path}.direction",
+            f"{target.name} is names, which only the end that opens has looked up: write egress or leave it out",
+        )
+    found["direction"] = Direction.EGRESS
 
 
 def _check_apps(notes: _Draft, path: str, found: dict[str, Any], value: object) -> None:
@@ -233,12 +265,24 @@ def _meant(
         notes.warn(path, "names no workload: it holds only for workloads in its CIDRs")
 
 
+_KINDS = ("selector", "cidrs", "fqdns")
+_OF_KIND = {"except": "cidrs", "verify": "fqdns"}
+"""Further keys of a group, each with the kind that it is for."""
 _NETS: Kind[tuple[Network, ...]] = table.items_of(table.NET)
 _GROUP = Table(
     Field("selector", SELECTOR),
     Field("cidrs", _NETS),
     Field("except", _NETS),
-    Field("fqdns", table.NOT_YET),
+    Field(
+        "fqdns",
+        table.items_of(table.FQDN),
+        about="addresses by the names under which a workload looked them up; for `to`",
+    ),
+    Field(
+        "verify",
+        table.FLAG,
+        about="with fqdns: false where the name in TLS or HTTP may be another",
+    ),
 )
 _MODE = table.one_of(Mode)
 _RULE = Table(
@@ -292,6 +336,7 @@ _GROUPS: Schema = {
         "oneOf": [
             _GROUP.part(["selector"], "selector"),
             _GROUP.part(["cidrs"], "cidrs", "except"),
+            _GROUP.part(["fqdns"], "fqdns", "verify"),
         ]
     },
 }

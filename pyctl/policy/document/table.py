@@ -175,10 +175,6 @@ def _any_case(name: str) -> str:
     )
 
 
-NOT_YET = Kind(
-    lambda notes, path, _: notes.error(path, "not supported by this version")
-)
-"""A field that this version refuses by name."""
 ANYTHING: Kind[object] = Kind(lambda _, __, value: value)
 TEXT = Kind(field_checks.text, {"type": "string", "minLength": 1})
 WORD = Kind(
@@ -196,6 +192,14 @@ FLAG = checked(
 NET: Kind[Network | None] = Kind(
     field_checks.cidr,
     {"type": "string", "description": "10.1.0.0/16, 2001:db8::/32, or one address"},
+)
+FQDN: Kind[str | None] = Kind(
+    field_checks.fqdn,
+    {
+        "type": "string",
+        "pattern": f"^(?:{field_checks.FQDN.pattern})$",
+        "description": "db.example.org, or *.example.org for the names below it",
+    },
 )
 APP: Kind[str | None] = Kind(
     field_checks.app,

@@ -22,6 +22,8 @@ API_VERSION = "segctl/v1"
 MAX_RULES = 65536
 MAX_GROUPS = 65535
 """Besides `any`: both are the engine's limits."""
+MAX_FQDNS = 10_000
+"""The most DNS names of all groups."""
 
 
 class Operator(StrEnum):
@@ -62,13 +64,17 @@ class Selector:
 
 @dataclass(frozen=True)
 class Group:
-    """A group of workloads or of addresses; it has exactly one of `selector` and `cidrs`."""
+    """A group of workloads, of addresses or of DNS names; it has exactly one of `selector`, `cidrs` and `fqdns`."""
 
     name: str
     selector: Selector | None = None
     cidrs: tuple[Network, ...] = ()
     excepts: tuple[Network, ...] = ()
     """The networks in `cidrs` that are not in the group."""
+    fqdns: tuple[str, ...] = ()
+    """DNS names in small letters, or `*.` and one: the addresses are in the group for who looked them up."""
+    verify: bool = True
+    """With `fqdns`: a name in the traffic must agree."""
     built_in: bool = False
     """No author wrote it: `multicast`, `broadcast` (casts.py)."""
 

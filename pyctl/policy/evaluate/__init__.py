@@ -5,6 +5,7 @@ observed  a recorded flow as policy looks at it            replay    explain, fo
 judge     and by the modes of all ends                     simulate  recorded flows under another policy
 impact    open flows whose verdict a policy changes        applications  what rules say of them
 facts     what rules ask of a flow besides
+looked_up  groups of DNS names
 
 In: Policy, flows. Out: verdicts with their reasons. May import policy.document, policy.compile.
 """

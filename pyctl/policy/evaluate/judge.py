@@ -105,7 +105,7 @@ class Judge:
         decisions = [_decision(mode, rule, found.staged, free=free) for rule in rules]
         if len({decision.verdict for decision in decisions}) == 1:
             return decisions[0]
-        return Decision(None, why=self._replay.unknown(side))
+        return Decision(None, why=self._replay.unknown(flow, side))
 
     def _passes_free(self, flow: Observed, side: Side) -> bool:
         """Return whether a DHCP client's question needs no rule: egress anywhere, ingress to DHCP servers."""

@@ -79,6 +79,8 @@ class Observed:
     """Seconds since the epoch."""
     app: str | None = None
     """The application, where it is certain; `unknown`: none that has a name. None: nobody looked, or it was guessed."""
+    looked_up: tuple[str, ...] = ()
+    """The DNS names under which the initiator had looked the target up; (): none is recorded."""
 
     @property
     def number(self) -> int:

@@ -43,6 +43,7 @@ from pyctl.policy.evaluate.explain import (
     strictest,
 )
 from pyctl.policy.evaluate.facts import NOTHING, Facts
+from pyctl.policy.evaluate.looked_up import groups_of_names
 
 OTHERS = "any other"
 """Stands for all applications that no rule names."""
@@ -122,20 +123,23 @@ def ask(
     port: str,
     app: str | None = None,
     facts: Facts = NOTHING,
+    names: Collection[str] = (),
 ) -> Answer:
     """Return what becomes of a connection. `source` and `target` are a workload's name or an address; `port`
     is tcp/80, udp/53, icmp/13; icmp is an echo request. `app` is the application in any letters' case, or
-    UNKNOWN_NAME; None: not known. Facts of TLS are of no other application.
+    UNKNOWN_NAME; None: not known. Facts of TLS are of no other application. `names` are DNS names under which
+    the source looked the target up.
     """
     if facts != NOTHING:
         app, facts = _of_tls(app or tls.APPS[0], facts)
     app = None if app is None else _one_app(app, port)
-    answer = _ask(policy, workloads, source, target, port, app, facts)
+    by_name = groups_of_names(policy, [_one_name(name) for name in names])
+    answer = _ask(policy, workloads, source, target, port, app, facts, by_name)
     if not any(one.reached and one.explanation.needs_app for one in answer.asked):
         return replace(answer, opens=_opens(answer))
     named, alike = named_by(policy.rules), dict[ByApp, list[str]]()
     for one in told_apart(policy.rules):
-        found = _ask(policy, workloads, source, target, port, one, NOTHING)
+        found = _ask(policy, workloads, source, target, port, one, NOTHING, by_name)
         ends = [end for end in found.asked if end.reached]
         rules = (end.explanation.rule for end in ends)
         said = ByApp(
@@ -167,7 +171,9 @@ def _ask(
     port: str,
     app: str | None,
     facts: Facts,
+    by_name: frozenset[str],
 ) -> Answer:
+    """Return what becomes of a connection whose target is in the groups `by_name`, as its source knows it."""
     written, policy = policy, effective(policy, workloads)
     spec = _one_port(port)
     version = _version(spec, source, target, workloads)
@@ -180,10 +186,14 @@ def _ask(
         if end.workload is None:
             continue
         egress = direction is Direction.EGRESS
+        lefts = _groups(policy, initiator, workloads, None if egress else end)
+        rights = _groups(policy, answerer, workloads, end if egress else None)
+        if egress:
+            rights = tuple(right | by_name for right in rights)
         why = strictest(
             explain(policy, left, right, number, dport, version, direction, app, facts)
-            for left in _groups(policy, initiator, workloads, None if egress else end)
-            for right in _groups(policy, answerer, workloads, end if egress else None)
+            for left in lefts
+            for right in rights
         )
         why = _as_written(why, written)
         mode = effective_mode(policy, end.workload).mode
@@ -364,6 +374,18 @@ def _of_tls(app: str, facts: Facts) -> tuple[str, Facts]:
     if name is None:
         raise UsageError(f"{facts.sni} is no name that a client sends")
     return app, replace(facts, sni=name)
+
+
+def _one_name(text: str) -> str:
+    notes = ErrorCollector()
+    name = field_checks.fqdn(notes, "the name", text)
+    if name is None:
+        raise UsageError("; ".join(notes.errors))
+    if name.startswith("*"):
+        raise UsageError(
+            f"{text} is more than one name", advice="ask for one, like db.example.org"
+        )
+    return name
 
 
 def _number(spec: PortSpec, version: int) -> tuple[int, int]:

@@ -5,8 +5,9 @@ I/O: none.
 
 An end that was a workload is judged by the groups that this workload has now. One that has gone is
 known by its name alone: a group that asks for labels or an image may or may not take it, and then
-several rules may decide. So may they where rules are for applications and the flow's was not recorded. Groups of CIDRs take an end by its address; where the workload has another
-one by now, they may or may not.
+several rules may decide. So may they where rules are for applications and the flow's was not recorded, or for DNS
+names and none was under which the target was looked up. Groups of CIDRs take an end by its address; where the workload
+has another one by now, they may or may not.
 
 A workload that forwards for others (any_source) uses addresses that are not its own, and would use
 them again. As in the engine (sg_node.c), at its own end it is itself by its port, whatever the address;
@@ -35,6 +36,7 @@ from pyctl.policy.document.types import ANY, Policy, Rule, Selector
 from pyctl.policy.evaluate.applications import is_open, told_apart, with_action_for
 from pyctl.policy.evaluate.explain import explain, says
 from pyctl.policy.evaluate.facts import NOTHING
+from pyctl.policy.evaluate.looked_up import groups_of_names, groups_with_names
 from pyctl.policy.evaluate.observed import End, Observed, Side
 
 
@@ -84,12 +86,13 @@ class Replay:
             at = (rule.source, rule.target)
             self._rules.setdefault(at, []).append((number, rule))
         self._apps = told_apart(policy.rules)
+        self._by_names = groups_with_names(policy)
         self._between: dict[tuple[Groups, Groups], Policy] = {}
         self._known: dict[object, Decided] = {}
 
     def decided(self, flow: Observed, side: Side) -> Decided:
         """Return what the rules say about the flow at that side."""
-        source, target = self._ends(side)
+        source, target = self._ends(flow, side)
         app = flow.app if self._apps else None
         what = (flow.number, flow.port or 0, flow.version, side.direction)
         key = (source, target, what, app)
@@ -110,15 +113,17 @@ class Replay:
         """Return `multicast` or `broadcast` for an address of many; None for a single host's."""
         return cast_of(address, self.subnets)
 
-    def unknown(self, side: Side) -> str:
+    def unknown(self, flow: Observed, side: Side) -> str:
         """Return why several rules may decide."""
         for end, groups in zip(
-            (side.source, side.target), self._ends(side), strict=True
+            (side.source, side.target), self._ends(flow, side), strict=True
         ):
-            if any(one.maybe for one in groups):
+            if any(one.maybe - self._by_names for one in groups):
                 if end.name in self.attached:
                     return f"{end.shown} has another address by now"
                 return f"{end.shown} has gone, and its labels are not known"
+        if any(one.maybe for one in self._ends(flow, side)[1]):
+            return f"no name is recorded under which {side.target.shown} was looked up"
         return "its application, or what else it showed, was not recorded"
 
     def known_as(self, flow: Observed) -> set[tuple[End, End]]:
@@ -135,13 +140,19 @@ class Replay:
             and end.ip not in addresses(workload)
         )
 
-    def _ends(self, side: Side) -> tuple[_Each, _Each]:
+    def _ends(self, flow: Observed, side: Side) -> tuple[_Each, _Each]:
         """Return the groups of source and target, as that side knows them."""
         egress = side.direction is Direction.EGRESS
-        return (
-            self._of(side.source, side.own.name, own=egress),
-            self._of(side.target, side.own.name, own=not egress),
-        )
+        target = self._of(side.target, side.own.name, own=not egress)
+        if egress and self._by_names and not self.cast(side.target.ip):
+            target = tuple(self._named(one, flow.looked_up) for one in target)
+        return self._of(side.source, side.own.name, own=egress), target
+
+    def _named(self, groups: Groups, names: tuple[str, ...]) -> Groups:
+        """Return the groups with those of DNS names; it may be in all of these where no name is recorded."""
+        if not names:
+            return replace(groups, maybe=groups.maybe | self._by_names)
+        return replace(groups, sure=groups.sure | groups_of_names(self.policy, names))
 
     def _of(self, end: End, by: str | None, *, own: bool) -> _Each:
         found = self._groups.get((end, by, own))

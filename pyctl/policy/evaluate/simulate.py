@@ -83,12 +83,13 @@ def simulate(
     found = Simulation()
     cases: dict[object, Case] = {}
     for flow in flows:
-        key = (flow.source, flow.target, flow.protocol, flow.port, flow.sides, flow.app)
+        ends = (flow.source, flow.target, flow.sides, flow.looked_up)
+        key = (*ends, flow.protocol, flow.port, flow.app)
         case = cases.get(key)
         if case is None:
             was, now = old.decision(flow), new.decision(flow)
-            ends = (flow.source.shown, flow.target.shown, flow.service)
-            case = Case(_change(was, now), *ends, was, now)
+            shown = (flow.source.shown, flow.target.shown, flow.service)
+            case = Case(_change(was, now), *shown, was, now)
             cases[key] = case
         found.flows[case.change] += flow.flows
         found.cases[case] += flow.flows

@@ -16,6 +16,7 @@ from pyctl.errors import SegctlError
 from pyctl.model.policy import (
     Action,
     Direction,
+    Fqdn,
     Holder,
     Members,
     NodePolicy,
@@ -28,8 +29,9 @@ from tests import packets
 
 WEB, DNS = (PortMatch(6, 80, 80), PortMatch(6, 443, 443)), (PortMatch(17, 53, 53),)
 NODE = NodePolicy(
-    groups=("any", "web", "db", "net"),
+    groups=("any", "web", "db", "net", "far"),
     cidrs={3: (ip_network("198.51.100.0/24"), ip_network("2001:db8::/32"))},
+    fqdns={4: (Fqdn("example.org", subdomains=True), Fqdn("db", verify=False))},
     rules=(
         NodeRule(1, 0, 1, WEB, Action.ALLOW, key=77),
         NodeRule(
@@ -56,6 +58,7 @@ class Read:
         self.rules = self._array("sg_node_rule", self.head.rules)
         self.specs = self._array("sg_node_spec", self.head.specs)
         self.cidrs = self._array("sg_node_cidr", self.head.cidrs)
+        self.fqdns = self._array("sg_node_fqdn", self.head.fqdns)
         self.members = self._array("sg_member", self.head.members)
         self.groups = memoryview(self.blob)[self._at :].cast("I").tolist()
 
@@ -82,7 +85,7 @@ class Read:
 
 def test_rules_say_the_same_in_c_and_like_ports_are_there_once():
     read = Read(pack_node(NODE, Members(), [(POLICY, 5)]))
-    assert read.head.groups == 4
+    assert read.head.groups == 5
     assert [(one.port_id, one.generation) for one in read.policies] == [(7, 5)]
     first, second, third = read.rules
     assert (first.id, first.key, first.dir, first.flags) == (1, 77, 0, 0)
@@ -100,10 +103,19 @@ def test_rules_say_the_same_in_c_and_like_ports_are_there_once():
     assert [(one.prefix_len, one.group) for one in read.cidrs] == [(24, 3), (32, 3)]
 
 
+def test_names_are_written_as_the_engine_compares_them():
+    said = [
+        (one.group, one.subdomains, one.verify, one.length, ffi.string(one.name))
+        for one in Read(pack_node(NODE, Members(), [])).fqdns
+    ]
+    assert said == [(4, 1, 1, 11, b"example.org"), (4, 0, 0, 2, b"db")]
+
+
 def test_a_delta_has_no_rules():
     read = Read(pack_members(NODE, Members({7: (0, 1)}), [(POLICY, 5)]))
     assert (read.rules, read.specs, read.cidrs) == ([], [], [])
-    assert (read.head.groups, read.head.policies) == (4, 1)
+    assert read.fqdns == []
+    assert (read.head.groups, read.head.policies) == (5, 1)
     assert read.groups == [0, 1]
 
 
@@ -124,6 +136,7 @@ def test_an_address_of_several_says_where_each_of_them_is():
     [
         NodePolicy(rules=(NodeRule(1 << 40, 0, 0, WEB, Action.ALLOW),)),
         NodePolicy(rules=(NodeRule(1, 0, 0, (PortMatch(999),), Action.ALLOW),)),
+        NodePolicy(fqdns={1: (Fqdn("x" * 300),)}),
     ],
 )
 def test_what_does_not_fit_is_refused(wrong):

@@ -154,3 +154,19 @@ def allowed(of: Compiled, port_id: int) -> list[bool]:
                 and rule.direction != "egress",
             ]
     return found
+
+
+@pytest.mark.parametrize(
+    ("names", "ports"),
+    [
+        ("[a.example, db]", set()),
+        ("[a.example]", {1}),
+        ("[a.example, db], verify: false", {1}),
+    ],
+)
+def test_names_concern_whom_a_rule_lets_ask_for_them(names, ports):
+    rule = "- {id: 1, from: web, to: named, action: allow}"
+    with_names = "{}  named: {{fqdns: {}}}\n".format
+    before = compiled(rule, groups=with_names(GROUPS, "[a.example, db]"))
+    after = compiled(rule, groups=with_names(GROUPS, names))
+    assert affected_ports(before, after) == ports

@@ -8,7 +8,7 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from pyctl.model.apps import app_bits
-from pyctl.model.policy import Action, Holder, NodeRule, PortMatch
+from pyctl.model.policy import Action, Direction, Fqdn, Holder, NodeRule, PortMatch
 from pyctl.model.workload import Capabilities, Fail, Mode, OtherTraffic
 from pyctl.policy.compile.compiler import Compiler, port_pair
 from pyctl.policy.document.identity import rule_key
@@ -165,3 +165,22 @@ def test_only_who_asks_for_it_fails_open(fail):
     pair = port_pair(load, load.ports[1], Mode.PROTECT)
     assert pair.fail is (Fail.OPEN if fail is Fail.OPEN else Fail.CLOSED)
     assert (pair.port_id, pair.owner) == (2, 1), "its first port is the owner"
+
+
+def test_names_are_in_the_group_that_has_them_each_with_whether_it_is_verified():
+    text = """
+apiVersion: segctl/v1
+groups:
+  far: {fqdns: ["*.example.org", db.internal]}
+  near: {fqdns: [db], verify: false}
+rules: [{id: 1, from: any, to: far, action: allow}]
+"""
+    node = Compiler(parse(text)).compile([]).node
+    assert (node.cidrs, node.fqdns) == (
+        {},
+        {
+            1: (Fqdn("example.org", subdomains=True), Fqdn("db.internal")),
+            2: (Fqdn("db", verify=False),),
+        },
+    )
+    assert node.rules[0].direction is Direction.EGRESS

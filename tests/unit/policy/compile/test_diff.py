@@ -97,3 +97,14 @@ def test_as_few_rules_move_as_can_be(after):
         if (row := [key for key in after if bits >> key & 1]) == sorted(row)
     )
     assert len(staying) == longest
+
+
+def test_names_are_told_as_they_are_written():
+    text = (
+        "apiVersion: segctl/v1\ngroups: {far: {fqdns: [A.example, '*.b'], verify: %s}}"
+    )
+    off, on = parse(text % "false"), parse(text % "true")
+    assert changes(EMPTY, off) == ["group far is new: a.example, *.b (not verified)"]
+    assert changes(off, on) == [
+        "group far: a.example, *.b (not verified) → a.example, *.b"
+    ]

@@ -60,6 +60,57 @@ def test_one_address_is_a_network_of_one(value):
     assert field_checks.cidr(ErrorCollector(), "c", value).num_addresses == 1
 
 
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        ("db", "db"),
+        ("*.Example.ORG.", "*.example.org"),
+        ("_sip._tcp.x-y.example", "_sip._tcp.x-y.example"),
+        ("xn--mnchen-3ya.de", "xn--mnchen-3ya.de"),
+        ("1.2.3.4a", "1.2.3.4a"),
+        ("a" * 63 + ".b" * 94 + ".", "a" * 63 + ".b" * 94),
+    ],
+)
+def test_a_dns_name_is_read_in_small_letters_without_its_last_dot(value, name):
+    notes = ErrorCollector()
+    assert field_checks.fqdn(notes, "f", value) == name
+    assert not notes.errors
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ("*", "a rule to all names is one to `any`"),
+        ("*foo.com", "* stands for whole labels at the start, as in *.example.org"),
+        ("a.*.com", "* stands for whole labels at the start, as in *.example.org"),
+        ("*.*.com", "* stands for whole labels at the start, as in *.example.org"),
+        (packets.world_ip4, "it is a name alone; addresses go in a group with cidrs"),
+        (packets.world_ip6, "it is a name alone; addresses go in a group with cidrs"),
+        (packets.net_ip4, "it is a name alone; addresses go in a group with cidrs"),
+        ("https://db", "it is a name alone; addresses go in a group with cidrs"),
+        ("db:5432", "it is a name alone; addresses go in a group with cidrs"),
+        ("a.b" * 127, "it has more than 253 characters"),
+        ("a." + "b" * 64, "its part 'bbbbbbbbbbbb...bbbbbbbbbbbbb' is not 1 to 63 "),
+        ("a..b", "its part '' is not 1 to 63 letters, digits, underscores, with "),
+        ("", "its part '' is not 1 to 63 "),
+        ("a.b-", "its part 'b-' is not 1 to 63 "),
+        ("a b", "its part 'a b' is not 1 to 63 "),
+        ("db\n", "its part 'db\\n' is not 1 to 63 "),
+        (
+            "*.M\u00fcnchen.de",
+            "write it as it is asked for, in ASCII: *.xn--mnchen-3ya.de",
+        ),
+        ("stra\u00dfe.de", "write it as it is asked for"),
+        ("\u0661.de", "write it as it is asked for"),
+        ("a..\u00fc", "write it as it is asked for"),
+    ],
+)
+def test_what_is_no_dns_name_is_told_with_the_reason(value, why):
+    notes = ErrorCollector()
+    assert field_checks.fqdn(notes, "f", value) is None
+    assert notes.errors[0].partition(" is no DNS name: ")[2].startswith(why)
+
+
 def test_a_value_in_an_error_is_short_even_if_it_holds_itself():
     loop: list[object] = []
     loop.append(loop)

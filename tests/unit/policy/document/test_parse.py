@@ -112,7 +112,7 @@ def test_every_error_is_told_in_one_go():
         groups={
             "any": {"cidrs": [packets.net_ip4]},
             "a b": {"cidrs": [packets.net_ip4]},
-            "far": {"fqdns": ["*.example.org"]},
+            "far": {"fqdns": ["*.example.org", "*", 5], "verify": "no"},
             "both": {"cidrs": [packets.net_ip4], "selector": {"name": "x"}},
             "none": {"selector": {}},
             "bad": {
@@ -144,7 +144,9 @@ def test_every_error_is_told_in_one_go():
         "surplus",
         "groups.any",
         "groups.a b",
-        "groups.far.fqdns",
+        "groups.far.fqdns[1]",
+        "groups.far.fqdns[2]",
+        "groups.far.verify",
         "groups.both",
         "groups.none.selector",
         "groups.bad.cidrs[0]",
@@ -179,10 +181,60 @@ def test_every_error_is_told_in_one_go():
     ]
 
 
-def test_what_is_not_enforced_yet_is_refused_by_name():
-    (line,) = errors_of(policy(groups={"far": {"fqdns": ["*.example.org"]}}))
-    assert "fqdns" in line
-    assert "not supported by this version" in line
+FAR = {"far": {"fqdns": ["*.Example.ORG.", "db", "*.example.org"]}}
+
+
+def test_a_group_may_be_names_and_a_rule_to_it_holds_where_the_flow_is_opened():
+    text = policy(groups=FAR, rules=[rule(to="far"), rule(id=2)])
+    found = parse(text)
+    group = found.groups["far"]
+    assert (group.fqdns, group.verify) == (("*.example.org", "db"), True)
+    assert [one.direction for one in found.rules] == [Direction.EGRESS, None]
+    said = parse(policy(groups=FAR, rules=[rule(to="far", direction="egress")]))
+    assert said.rules[0] == found.rules[0]
+    off = {"far": {**FAR["far"], "verify": False}}
+    assert not parse(policy(groups=off)).groups["far"].verify
+
+
+@pytest.mark.parametrize(
+    ("groups", "said", "error"),
+    [
+        (
+            FAR,
+            {"from": "far"},
+            "rules[0].from: far is names, which tell whom a workload asked for, not who asks: it can stand in `to` alone",
+        ),
+        (
+            FAR,
+            {"to": "far", "direction": "ingress"},
+            "rules[0].direction: far is names, which only the end that opens has looked up: write egress or leave it out",
+        ),
+        (
+            {"far": {**FAR["far"], "cidrs": [packets.net_ip4]}},
+            {"to": "far"},
+            "groups.far: must have exactly one of selector, cidrs, fqdns",
+        ),
+        (
+            {"far": {**FAR["far"], "except": [packets.net_ip4]}},
+            {"to": "far"},
+            "groups.far.except: is for cidrs",
+        ),
+        (
+            {"far": {"cidrs": [packets.net_ip4], "verify": True}},
+            {"to": "far"},
+            "groups.far.verify: is for fqdns",
+        ),
+    ],
+)
+def test_what_is_wrongly_said_with_names_is_told(groups, said, error):
+    assert errors_of(policy(groups=groups, rules=[rule(**said)]))[0] == error
+
+
+def test_names_have_no_mode_and_their_number_has_a_limit(monkeypatch):
+    (line,) = errors_of(policy(groups=FAR, modes={"far": "protect"}))
+    assert "only workloads have a mode, and this group is names" in line
+    monkeypatch.setattr(module, "MAX_FQDNS", 1)
+    assert errors_of(policy(groups=FAR)) == ["groups: have 2 names; at most 1"]
 
 
 @pytest.mark.parametrize("unknown", [None, Action.ALLOW, Action.DENY])

@@ -21,7 +21,7 @@ SCHEMA = document()
 VALID = Draft202012Validator(SCHEMA)
 BETWEEN_FIELDS = re.compile(
     "no such group|is taken by|only workloads have|is in none of|has host bits|is no CIDR|"
-    "is for a rule with apps|tls: is for|is an address|carries no application|(?:ports|types) go from"
+    "is for a rule with apps|tls: is for|is an address|is names, |carries no application|(?:ports|types) go from"
 )
 """What only the parser can say."""
 
@@ -53,6 +53,7 @@ FULL = {
                 ]
             }
         },
+        "far": {"fqdns": ["*.Example.org.", "db_1.internal"], "verify": False},
         "net": {"cidrs": [packets.net_ip4], "except": [f"{packets.pod_one_ip4}/32"]},
     },
     "modes": {"web": "protect", "any": "discover"},
@@ -88,6 +89,7 @@ FULL = {
                 "min_version": "1.2",
             },
         },
+        {"id": 4, "from": "web", "to": "far", "action": "allow"},
     ],
 }
 ODD = [
@@ -102,6 +104,7 @@ ODD = [
         ["10.0.0.1"],
         {"sni": ["x"]},
     ),
+    *(["*"], ["*.a.b"], ["a..b"], ["1.2"], ["x" * 64], ["a." * 127 + "b"]),
     *([""], ["x"], {}, {"x": 1}, {"any": {}}, {"selector": {}}, {"name": "x"}),
     *(
         packets.net_ip4,
@@ -115,6 +118,7 @@ ODD = [
 ]
 KEYS = [
     *("selector", "cidrs", "except", "fqdns", "name", "labels", "key", "operator"),
+    "verify",
     *("values", "runtime", "namespace", "id", "from", "ports", "apps", "action"),
     *(
         "app_unknown",

@@ -311,3 +311,39 @@ def test_what_tls_cannot_show_is_told(app, shown, error):
     with pytest.raises(UsageError) as refused:
         ask(FOR_NAMES, ALL, "web", "db", "tcp/443", app, shown)
     assert error.partition(";")[0] in str(refused.value)
+
+
+NAMED = parse("""
+apiVersion: segctl/v1
+groups:
+  web: {selector: {name: "web*"}}
+  far: {fqdns: ["*.example.org"]}
+rules:
+  - {id: 1, from: web, to: far, ports: [tcp/443], action: allow}
+""")
+
+
+@pytest.mark.parametrize(
+    ("names", "opens"),
+    [
+        ((), False),
+        (["a.example.org"], True),
+        (["A.Example.ORG."], True),
+        (["b.example.com"], False),
+        (["b.example.com", "a.example.org"], True),
+    ],
+)
+def test_an_address_is_the_worlds_unless_it_was_looked_up(names, opens):
+    answer = ask(NAMED, ALL, "web", packets.world_ip4, "tcp/443", names=names)
+    assert answer.opens is opens
+
+
+def test_names_count_only_at_the_end_that_looked_them_up():
+    answer = ask(NAMED, ALL, "web", "db", "tcp/443", names=["a.example.org"])
+    assert by(answer) == [1, None]
+
+
+@pytest.mark.parametrize("name", ["*.example.org", "a..b", packets.world_ip4])
+def test_what_is_no_single_name_cannot_be_asked(name):
+    with pytest.raises(UsageError):
+        ask(NAMED, ALL, "web", packets.world_ip4, "tcp/443", names=[name])

@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyctl.model.flow import Answer
+from pyctl.model.policy import Direction
 from pyctl.policy.document.parse import parse
 from pyctl.policy.document.resolve import addresses
 from pyctl.policy.evaluate.explain import explain, groups_at, groups_of_each, strictest
 from pyctl.policy.evaluate.observed import End, Observed
 from pyctl.policy.evaluate.replay import Decided, Replay, names_of
 from tests import packets
-from tests.unit.policy.flows import LOADS, at, observations, seen
+from tests.unit.policy.flows import LOADS, WORLD, at, observations, seen
 from tests.unit.policy.worlds import policies
 
 
@@ -124,8 +125,37 @@ def test_of_an_application_that_was_not_recorded_each_rule_that_it_may_meet_may_
     assert said == [(1, "allow"), (3, "allow"), None, (1, "deny")]
     assert found.staged is None
     assert (
-        replay.unknown(side)
+        replay.unknown(flow, side)
         == "its application, or what else it showed, was not recorded"
     )
     known = replay.decided(replace(flow, app="SSH"), side)
     assert known == Decided((FOR_APPS.rules[2],), FOR_APPS.rules[1])
+
+
+NAMED = parse("""
+apiVersion: segctl/v1
+groups:
+  web: {selector: {name: "web*"}}
+  far: {fqdns: ["*.example.org"]}
+rules:
+  - {id: 1, from: web, to: far, action: allow}
+  - {id: 2, from: web, to: any, ports: [udp/53], action: allow}
+""")
+
+
+def test_a_target_is_of_the_names_under_which_it_was_looked_up():
+    replay = Replay(NAMED, LOADS)
+
+    def rules(flow):
+        (side, *_) = flow.sides
+        return [rule and rule.id for rule in replay.decided(flow, side).rules]
+
+    flow = seen("web-1", WORLD)
+    assert rules(replace(flow, looked_up=("a.example.org", "b"))) == [1]
+    assert rules(replace(flow, looked_up=("b",))) == [None]
+    assert rules(flow) == [1, None]
+    assert replay.unknown(flow, flow.sides[0]) == (
+        f"no name is recorded under which {WORLD} was looked up"
+    )
+    assert rules(seen(WORLD, "web-1", sides=(Direction.INGRESS,))) == [None]
+    assert rules(seen("web-1", packets.group_ip4)) == [None]
