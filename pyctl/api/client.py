@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Iterable
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -100,6 +101,10 @@ class AgentClient:
     def policy_revision(self, number: int) -> Answer:
         """Return RevisionText: one applied policy's text."""
         return self.request("GET", f"/policy/revisions/{number}")
+
+    def names(self, ref: str) -> Answer:
+        """Return schema_names.NameList: the DNS names that a workload looked up."""
+        return self.request("GET", f"/workloads/{_path(ref)}/names")
 
     def policy_hits(self) -> Answer:
         """Return schema_hits.PolicyHits: how often each rule decided."""

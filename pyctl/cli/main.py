@@ -26,6 +26,7 @@ COMMANDS = {
     "rules": "pyctl.cli.workload:rules",
     "policy": "pyctl.cli.policy.group:policy",
     "flows": "pyctl.cli.flows:flows",
+    "names": "pyctl.cli.names:names",
     "top": "pyctl.cli.top:top",
     "events": "pyctl.cli.events:events",
     "dump-maps": "pyctl.cli.maps:dump_maps",

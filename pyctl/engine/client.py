@@ -23,7 +23,7 @@ from pyctl.engine import node_records, records
 from pyctl.engine._binding import sizeof
 from pyctl.engine.node_records import Policies
 from pyctl.engine.protocol import MAX_FDS, Decoder, Message, encode, raise_error
-from pyctl.engine.records import EngineEvent, Hit, Session
+from pyctl.engine.records import EngineEvent, Hit, LearntName, Session
 from pyctl.engine.rings import RingSet, ring_set
 from pyctl.errors import SegctlError, UnreachableError
 from pyctl.model.policy import Members, NodePolicy, PortPolicy
@@ -177,23 +177,36 @@ class EngineClient:
     def sessions(self, port_id: int = 0, limit: int = 10000) -> list[Session]:
         """Return at most `limit` sessions of a port; port 0: of all."""
         found: list[Session] = []
-        for blob in self._session_pages(port_id, limit):
+        for blob in self._pages("sessions", "sg_session_info", port_id, limit):
             found += records.sessions(blob)
         return found
 
     def session_count(self, port_id: int) -> int:
         """Return how many sessions a port has."""
-        pages = self._session_pages(port_id, sys.maxsize)
+        pages = self._pages("sessions", "sg_session_info", port_id, sys.maxsize)
         return sum(map(len, pages)) // sizeof("sg_session_info")
 
-    def _session_pages(self, port_id: int, limit: int) -> Iterator[bytes]:
+    def names(self, port_id: int = 0, limit: int = 10000) -> list[LearntName]:
+        """Return at most `limit` addresses that a port has learnt with a name; port 0: of all."""
+        found: list[LearntName] = []
+        for blob in self._pages("names", "sg_name_record", port_id, limit):
+            found += records.names(blob)
+        return found
+
+    def name_counts(self, port_id: int) -> dict[str, int]:
+        """Return the fields of struct sg_name_counts for a port; port 0: of all since the start."""
+        found: dict[str, int] = self._ask("name_counts", port_id=port_id)[0]["counts"]
+        return found
+
+    def _pages(self, op: str, struct: str, port_id: int, limit: int) -> Iterator[bytes]:
+        """Yield arrays of the struct until the engine has told all, or `limit` of them."""
         cursor = 0
         while limit > 0:
             body, blob, _ = self._ask(
-                "sessions", port_id=port_id, limit=min(_PAGE, limit), cursor=cursor
+                op, port_id=port_id, limit=min(_PAGE, limit), cursor=cursor
             )
             yield blob
-            limit -= len(blob) // sizeof("sg_session_info")
+            limit -= len(blob) // sizeof(struct)
             cursor = body["cursor"]
             if not cursor:
                 return

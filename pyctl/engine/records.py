@@ -56,8 +56,9 @@ WIRE = {
     name: layout(ffi, name)
     for name in (
         *("sg_policy", "sg_rule", "sg_node_head", "sg_node_rule"),
-        *("sg_node_condition", "sg_node_spec", "sg_node_cidr", "sg_member"),
-        *("sg_event", "sg_session_info", "sg_hit"),
+        *("sg_node_condition", "sg_node_spec", "sg_node_cidr", "sg_node_fqdn"),
+        *("sg_member", "sg_event", "sg_session_info", "sg_hit"),
+        *("sg_name_record", "sg_name_counts"),
     )
 }
 """Layouts that agent and engine must agree on, besides segctl_abi.h."""
@@ -149,6 +150,30 @@ class Hit:
     hits: int
     last_ns: int
     """CLOCK_MONOTONIC; a flow was judged by it, or was seen to go on."""
+
+
+@dataclass(frozen=True)
+class LearntName:
+    """An address that a port learnt from an answer of DNS, with the name that was asked for."""
+
+    port_id: int
+    address: str
+    asked: str
+    matched: str | None
+    """The first name of the chain of CNAMEs that is in a group; None: none is."""
+    resolver: str
+    learnt_ns: int
+    """CLOCK_MONOTONIC, as expires_ns: when it was told last."""
+    expires_ns: int
+    """When TTL and grace are over; a name in use is kept all the same."""
+    ttl: int
+    used: bool
+    """A flow between the port and the address lives."""
+    is_hint: bool
+    """Of an HTTPS or SVCB record."""
+    groups: tuple[int, ...]
+    """The first groups that the names put the address in, by number."""
+    group_count: int
 
 
 def _rule(rule: PortRule) -> dict[str, Any]:
@@ -317,6 +342,31 @@ def _flow(raw: Any) -> dict[str, Any]:
 def hits(blob: bytes) -> list[Hit]:
     """Return the hits of an array of struct sg_hit; SegctlError for a wrong size."""
     return [Hit(raw.key, raw.hits, raw.last_ns) for raw in _array("sg_hit", blob)]
+
+
+def names(blob: bytes) -> list[LearntName]:
+    """Return the names of an array of struct sg_name_record; SegctlError for a wrong size."""
+    return [
+        LearntName(
+            port_id=raw.port_id,
+            address=_address(raw.family, raw.address),
+            asked=_text(raw.asked),
+            matched=_text(raw.matched) or None,
+            resolver=_address(raw.resolver_family, raw.resolver),
+            learnt_ns=raw.learnt_ns,
+            expires_ns=raw.expires_ns,
+            ttl=raw.ttl,
+            used=bool(raw.used),
+            is_hint=bool(raw.is_hint),
+            groups=tuple(raw.groups)[: raw.group_count],
+            group_count=raw.group_count,
+        )
+        for raw in _array("sg_name_record", blob)
+    ]
+
+
+def _text(raw: Any) -> str:
+    return str(ffi.string(raw).decode("ascii", "replace"))
 
 
 def reason_name(number: int) -> str:

@@ -20,7 +20,7 @@ from pyctl import abi
 from pyctl.engine import records
 from pyctl.engine.client import EngineClient, EventBatch, HitBatch
 from pyctl.engine.launch import start_engine
-from pyctl.engine.records import Session
+from pyctl.engine.records import LearntName, Session
 from pyctl.engine.rings import RingSet, open_rings
 from pyctl.errors import NotFoundError, SegctlError, UnreachableError, UsageError
 from pyctl.model.instance import Instance
@@ -318,6 +318,14 @@ class Supervisor:
     def hits(self, epoch: int, *, after: int) -> HitBatch | None:
         """Return hits as EngineClient.hits; None while no engine answers."""
         return self._read(lambda engine: engine.hits(epoch, after=after), None)
+
+    def names(self, limit: int, port_id: int = 0) -> list[LearntName]:
+        """Return the names that a port has learnt, or all have; empty while no engine answers."""
+        return self._read(lambda engine: engine.names(port_id, limit), [])
+
+    def name_counts(self, port_id: int) -> Mapping[str, int]:
+        """Return what a port's DNS answers came to; empty while no engine answers."""
+        return self._read(lambda engine: engine.name_counts(port_id), {})
 
     def stop(self) -> None:
         """End the engine and close the rings. Idempotent."""

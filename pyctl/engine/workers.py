@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import structlog
 
 from pyctl import abi
 from pyctl.engine.client import EngineClient
-from pyctl.engine.records import Session
+from pyctl.engine.records import LearntName, Session
 from pyctl.engine.supervisor import Supervisor, end_engine
 from pyctl.errors import SegctlError
 from pyctl.model.instance import Instance
@@ -188,6 +189,21 @@ class Workers:
             if len(found) < limit:
                 found += one.sessions(limit - len(found), port_id)
         return found
+
+    def names(self, limit: int, port_id: int = 0) -> list[LearntName]:
+        """Return the names that a port has learnt, or all have, as far as engines answer. What several know alike
+        is told once, in use where it is so for one of them.
+        """
+        found: dict[LearntName, bool] = {}
+        for one in self.each:
+            for name in one.names(limit, port_id):
+                known = replace(name, used=False)
+                found[known] = found.get(known, False) or name.used
+        return [replace(name, used=used) for name, used in found.items()][:limit]
+
+    def name_counts(self, port_ids: Iterable[int]) -> Mapping[str, int]:
+        """Return what these ports' DNS answers came to; port 0: all ports'. Empty while no engine answers."""
+        return _sum(one.name_counts(port) for port in port_ids for one in self.each)
 
     def stop(self) -> None:
         """End the engines and close the rings. Idempotent."""

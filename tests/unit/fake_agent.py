@@ -15,6 +15,7 @@ from pyctl.api.schema import containers as schema_containers
 from pyctl.api.schema import history as schema_history
 from pyctl.api.schema import hits as schema_hits
 from pyctl.api.schema import learning as schema_learning
+from pyctl.api.schema import names as schema_names
 from pyctl.api.schema import node
 from pyctl.api.schema import question as schema_question
 from pyctl.api.schema import revision as schema_revision
@@ -22,6 +23,7 @@ from pyctl.api.schema import workloads as schema
 from pyctl.errors import NotFoundError, SegctlError
 from pyctl.model.instance import Instance
 from tests import packets
+from tests.unit.fake_names import NAMES
 from tests.unit.unix_http import serving
 
 PORT = {
@@ -393,6 +395,7 @@ ROUTES: dict[tuple[str, str], tuple[Any, Any, Any]] = {
     ("GET", "/workloads/web"): (None, schema.WorkloadDetail, DETAIL),
     ("PUT", "/workloads/web/mode"): (schema.ModeRequest, schema.ModeResponse, MODE),
     ("GET", "/workloads/web/rules"): (None, schema.RulesResponse, RULES),
+    ("GET", "/workloads/web/names"): (None, schema_names.NameList, NAMES),
     ("GET", "/workloads/0123456789ab/rules"): (None, schema.RulesResponse, RULES),
     ("GET", "/policy"): (None, schema.PolicyText, POLICY),
     ("PUT", "/policy"): (

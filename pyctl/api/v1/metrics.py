@@ -52,6 +52,16 @@ ENGINE_COUNTERS = {
 """Fields of struct sg_engine_stats."""
 MOST_RULES = 1000
 """Rules of a policy that get a series each; for larger policies there is `segctl policy hits`."""
+NAME_COUNTERS = {
+    "learnt": "Addresses that DNS answers told, repeats among them.",
+    "expired": "Addresses whose TTL and grace were over.",
+    "evicted": "Addresses, or questions, that made room for others.",
+    "no_question": "DNS answers that nobody waited for.",
+    "wrong_resolver": "DNS answers of a resolver that no rule allows.",
+    "malformed": "DNS messages that could not be read.",
+    "truncated": "DNS answers that are cut off.",
+}
+"""Fields of struct sg_name_counts."""
 FLOW_MAP_COUNTERS = {
     "evictions": ("flows_evicted", "Entries taken out while their flow went on."),
     "insert_failures": (
@@ -91,6 +101,7 @@ class AgentCollector(Collector):
             "Engines replaced because they were gone or hung.",
             value=self._agent.engines.restarts,
         )
+        yield from name_metrics(engines.name_counts([0]))
         yield from app_metrics(self._agent.collector.ended)
         yield from self._history()
         yield from rule_metrics(view.policy.rules, self._agent.reader.stored_hits())
@@ -227,6 +238,14 @@ def app_metrics(ended: Mapping[tuple[str | None, bool], int]) -> Iterator[Metric
                 labels = [app or "none", str(guess).lower()]
                 flows.add_metric(labels, ended.get((app, guess), 0))
     yield flows
+
+
+def name_metrics(counts: Mapping[str, int]) -> Iterator[Metric]:
+    """Yield what became of DNS answers; empty `counts`: no engine answers."""
+    for name, caption in NAME_COUNTERS.items() if counts else ():
+        yield CounterMetricFamily(
+            f"segctl_dns_{name}", caption, value=counts.get(name, 0)
+        )
 
 
 def flow_map_metrics(stats: Mapping[str, Any]) -> Iterator[Metric]:

@@ -6,10 +6,16 @@ from fastapi import APIRouter
 
 from pyctl.agent.agent import Agent
 from pyctl.api.schema import workloads as schema
+from pyctl.api.schema.names import LearntName, NameCounts, NameList
 from pyctl.api.v1 import views
+from pyctl.controller.view import View
 from pyctl.model.text import told
-from pyctl.model.workload import DatapathKind, Mode
+from pyctl.model.workload import DatapathKind, Mode, Workload
 from pyctl.state.requests import AttachRequest, DetachRequest
+from pyctl.telemetry.history.convert import wall_clock
+
+MOST_NAMES = 10_000
+"""The most addresses with names that are shown of a workload."""
 
 
 def router(agent: Agent) -> APIRouter:
@@ -97,4 +103,42 @@ def router(agent: Agent) -> APIRouter:
             ],
         )
 
+    @made.get("/workloads/{ref}/names")
+    def names(ref: str) -> NameList:
+        """Return the DNS names that the workload looked up, and what rests on them."""
+        view = agent.view
+        return name_list(agent, view, view.find(ref))
+
     return made
+
+
+def name_list(agent: Agent, view: View, workload: Workload) -> NameList:
+    """Return the API's view of the names that the workload's ports have learnt."""
+    engines = agent.engines
+    ports = {port.port_id: port.interface for port in workload.ports}
+    found = [one for port in ports for one in engines.names(MOST_NAMES + 1, port)]
+    found.sort(key=lambda one: (one.asked, one.address, one.port_id))
+    groups = view.applied.node.groups
+    zero = wall_clock(0)
+    return NameList(
+        workload=workload.name,
+        names=[
+            LearntName(
+                interface=ports[one.port_id],
+                address=one.address,
+                asked=one.asked,
+                matched=one.matched,
+                groups=[groups[n] for n in one.groups if n < len(groups)],
+                groups_more=one.group_count - len(one.groups),
+                resolver=one.resolver,
+                learnt=zero + one.learnt_ns / 1e9,
+                ttl=one.ttl,
+                expires=zero + one.expires_ns / 1e9,
+                in_use=one.used,
+                is_hint=one.is_hint,
+            )
+            for one in found[:MOST_NAMES]
+        ],
+        complete=len(found) <= MOST_NAMES,
+        counts=NameCounts(**engines.name_counts(ports)),
+    )

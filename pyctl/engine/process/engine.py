@@ -254,6 +254,27 @@ class Engine:
         )
         return bytes(ffi.buffer(out, count * sizeof("sg_session_info"))), int(where[0])
 
+    def names(self, port_id: int, limit: int, cursor: int = 0) -> tuple[bytes, int]:
+        """Return (array of at most `limit` struct sg_name_record, next cursor; 0: all returned)."""
+        out = ffi.new("struct sg_name_record[]", limit)
+        where = ffi.new("__u32 *", cursor)
+        count = check(
+            lib.sg_engine_names(
+                self._engine, _port(port_id, lowest=0), out, limit, where
+            ),
+            "listing names",
+        )
+        return bytes(ffi.buffer(out, count * sizeof("sg_name_record"))), int(where[0])
+
+    def name_counts(self, port_id: int) -> dict[str, int]:
+        """Return the fields of struct sg_name_counts of a port, or (0) of all."""
+        out = ffi.new("struct sg_name_counts *")
+        check(
+            lib.sg_engine_name_counts(self._engine, _port(port_id, lowest=0), out),
+            "reading what became of DNS answers",
+        )
+        return {name: int(getattr(out, name)) for name, _ in ffi.typeof(out[0]).fields}
+
     def stats(self) -> dict[str, Any]:
         """Return the fields of struct sg_engine_stats; arrays are by SG_RING_*."""
         out = ffi.new("struct sg_engine_stats *")

@@ -30,6 +30,7 @@ MAX_EVENTS = 10000
 MAX_HITS = 10000
 LOGGED_EVENTS = 1000
 MAX_LISTED = MAX_BLOB // sizeof("sg_session_info") // 2
+MAX_NAMES = MAX_BLOB // sizeof("sg_name_record") // 2
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,8 @@ class Requests:
             "sessions": self._sessions,
             "events": self._take_events,
             "hits": self._hits,
+            "names": self._names,
+            "name_counts": self._name_counts,
             "log_level": self._log_level,
             "stop": self._stop,
         }
@@ -240,6 +243,18 @@ class Requests:
             cursor=request.integer("cursor", 0, 2**32 - 1, 0),
         )
         return Answer({**page}, blob)
+
+    def _names(self, request: Request) -> Answer:
+        blob, cursor = self._engine.names(
+            request.integer("port_id", 0, 65535, 0),
+            request.integer("limit", 1, MAX_NAMES),
+            request.integer("cursor", 0, 2**32 - 1, 0),
+        )
+        return Answer({"cursor": cursor}, blob)
+
+    def _name_counts(self, request: Request) -> Answer:
+        port_id = request.integer("port_id", 0, 65535)
+        return Answer({"counts": self._engine.name_counts(port_id)})
 
     def _log_level(self, request: Request) -> Answer:
         log.configure(str(request.body.get("level")))

@@ -129,19 +129,20 @@ def test_hits_of_another_counting_are_all_read(tmp_path):
 
 
 class Sessions(EngineClient):
-    """An engine with many sessions, in pages as long as asked for."""
+    """An engine with many sessions and names, in pages as long as asked for."""
 
     def __init__(self, tmp_path, held: int):
         super().__init__(tmp_path / "none")
         self.held, self.asked = held, []
 
     def _ask(self, op, blob=b"", fds=(), **fields):
-        assert (op, fields["port_id"]) == ("sessions", 300)
+        assert fields["port_id"] == 300
         self.asked.append(fields["limit"])
         first = fields["cursor"]
         count = min(fields["limit"], self.held - first)
         after = first + count if first + count < self.held else 0
-        return {"cursor": after}, pack_array("sg_session_info", [{}] * count), ()
+        struct = {"sessions": "sg_session_info", "names": "sg_name_record"}[op]
+        return {"cursor": after}, pack_array(struct, [{}] * count), ()
 
 
 @pytest.mark.parametrize("limit", [1, _PAGE, _PAGE + 1, 3 * _PAGE])
@@ -149,6 +150,7 @@ def test_as_many_sessions_are_read_as_asked_for_and_there_are(tmp_path, limit):
     held = 2 * _PAGE + 5
     client = Sessions(tmp_path, held)
     assert len(client.sessions(300, limit)) == min(limit, held)
+    assert len(client.names(300, limit)) == min(limit, held)
     assert sum(client.asked) >= min(limit, held)
     assert max(client.asked) <= _PAGE
 

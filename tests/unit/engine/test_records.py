@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 
 import pytest
 
@@ -163,3 +163,30 @@ def test_an_event_names_its_kind_reason_and_addresses():
 def test_half_a_record_is_refused():
     with pytest.raises(SegctlError, match="whole number"):
         records.events(bytes(sizeof("sg_event") + 1))
+
+
+def test_a_learnt_name_is_told_as_it_was_learnt():
+    row = {
+        "port_id": 7,
+        "family": constant("SEG_FAMILY_IPV6"),
+        "address": ip_address(packets.world_ip6).packed,
+        "resolver_family": constant("SEG_FAMILY_IPV4"),
+        "resolver": ip_address(packets.gateway_ip4).packed,
+        "asked": b"db.internal",
+        "matched": b"a.example.org",
+        "learnt_ns": 5,
+        "expires_ns": 9,
+        "ttl": 300,
+        "used": 1,
+        "is_hint": 1,
+        "group_count": 2,
+        "groups": [4, 2],
+    }
+    many = row | {"group_count": 9, "groups": [*range(1, 9)], "matched": b""}
+    first, second = records.names(pack_array("sg_name_record", [row, many]))
+    assert first == records.LearntName(
+        *(7, packets.world_ip6, "db.internal", "a.example.org", packets.gateway_ip4),
+        *(5, 9, 300, True, True, (4, 2), 2),
+    )
+    assert (second.matched, second.group_count) == (None, 9)
+    assert second.groups == tuple(range(1, 9))

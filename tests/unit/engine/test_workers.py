@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
 from pyctl import abi
 from pyctl.engine import workers as module
+from pyctl.engine.records import LearntName
 from pyctl.engine.workers import Workers
 from pyctl.errors import RefusedError, SegctlError, UnreachableError
 from pyctl.model.instance import Instance
 from pyctl.model.worker import Worker
 from pyctl.model.workload import Counter
+from tests import packets
 
 ROW = {
     "state": "running",
@@ -87,6 +90,16 @@ class Kept:
     def sessions(self, limit: int, port_id: int) -> list[int]:
         # Of one port each engine has one.
         return [self.worker.number] * min(limit, 1 if port_id else 3)
+
+    def names(self, _limit: int, port_id: int) -> list[LearntName]:
+        alike = LearntName(
+            *(port_id, packets.world_ip4, "db", None, packets.gateway_ip4),
+            *(1, 2, 3, self.worker.number == 1, False, (), 0),
+        )
+        return [alike, replace(alike, asked=f"of{self.worker.number}")]
+
+    def name_counts(self, port_id: int) -> dict[str, int]:
+        return {"learnt": port_id}
 
     def namespace(self) -> int | None:
         return 9 if self.worker.number else None
@@ -193,6 +206,13 @@ def test_what_is_counted_and_listed_is_merged(engines):
     for one in engines.each:
         one.up = False
     assert engines.flow_map([1]) is None
+
+
+def test_names_that_several_know_are_told_once(engines):
+    found = [(one.asked, one.used) for one in engines.names(10, 7)]
+    assert found == [("db", True), ("of0", False), ("of1", True), ("of2", False)]
+    assert len(engines.names(2, 7)) == 2
+    assert engines.name_counts([7, 1]) == {"learnt": 24}
 
 
 def test_frames_reach_all_only_if_they_reach_each(engines):

@@ -150,3 +150,17 @@ def test_ended_flows_are_counted_by_application_and_the_labels_are_a_list_of_our
     assert (found["Redis", "false"], found["Redis", "true"]) == (3, 2)
     assert {app for app, _ in found} == {"none", "unknown", *NUMBERS}
     assert found.keys() == app_samples({}).keys()
+
+
+def test_dns_answers_are_counted_while_an_engine_answers():
+    def told(counts):
+        return {
+            sample.name: sample.value
+            for family in metrics.name_metrics(counts)
+            for sample in family.samples
+        }
+
+    counts = dict.fromkeys(metrics.NAME_COUNTERS, 2) | {"learnt": 5}
+    assert told(counts)["segctl_dns_learnt_total"] == 5
+    assert told(counts)["segctl_dns_no_question_total"] == 2
+    assert told({}) == {}

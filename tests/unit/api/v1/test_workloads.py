@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
+from pyctl.api.v1 import workloads
+from pyctl.engine.records import LearntName
 from pyctl.errors import SegctlError
 from pyctl.model.workload import DatapathKind, Mode, Service
 from pyctl.state.requests import AttachResult
+from tests import packets
 from tests.lab.pace import wait_for
 from tests.unit.policy.makers import port, workload
 
@@ -187,3 +191,28 @@ def test_orders_are_done_one_at_a_time(node, ask):
     wait_for(lambda: len(answers) == 2)
     assert {status for status, _ in answers} == {200}
     assert ask("GET", "/workloads/web")[1]["mode"] == "discover"
+
+
+def test_names_are_told_by_groups_and_on_the_clock_of_the_wall(node, ask, monkeypatch):
+    """A group's number that the policy in force no longer has is left out."""
+    now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+    name = LearntName(
+        *(1, packets.world_ip4, "x", "db.example", packets.gateway_ip4),
+        *(now, now + 10**10, 10, True, False, (1, 99), 3),
+    )
+    monkeypatch.setattr(node.kernel, "names", lambda _limit, port: [name][: port == 1])
+    monkeypatch.setattr(node.kernel, "name_counts", lambda _ports: {"learnt": 4})
+    status, body = ask("GET", "/workloads/web/names")
+    assert (status, body["complete"], body["counts"]["learnt"]) == (200, True, 4)
+    [found] = body["names"]
+    assert found["learnt"] == pytest.approx(time.time(), abs=60)
+    assert found["expires"] - found["learnt"] == pytest.approx(10, abs=0.01)
+    assert (found["groups"], found["groups_more"]) == (["web"], 1)
+    assert (found["asked"], found["matched"], found["in_use"]) == (
+        "x",
+        "db.example",
+        True,
+    )
+    assert found["interface"] == "eth0"
+    monkeypatch.setattr(workloads, "MOST_NAMES", 0)
+    assert not ask("GET", "/workloads/web/names")[1]["complete"]

@@ -121,6 +121,8 @@ def test_sync_returns_where_there_is_nothing_to_wait_for(engine):
 def test_a_fresh_engine_has_counted_nothing(engine):
     assert engine.counters(0) == {}
     assert engine.sessions(0, 10) == (b"", 0)
+    assert engine.names(0, 10) == (b"", 0)
+    assert set(engine.name_counts(0).values()) == {0}
     blob, page = engine.events(10)
     assert (blob, page["lost"], page["first"]) == (b"", 0, 1)
     assert page["epoch"] > 0

@@ -27,6 +27,8 @@ OPERATIONS = [
     "sessions",
     "events",
     "hits",
+    "names",
+    "name_counts",
     "log_level",
 ]
 values = st.one_of(

@@ -1,0 +1,57 @@
+"""What the API tells of DNS names that a workload looked up. In: values. Out: typed models. I/O: none."""
+
+from __future__ import annotations
+
+from pyctl.api.schema.base import Response
+
+
+class LearntName(Response):
+    """An address that an answer told, with the name that was asked for."""
+
+    interface: str
+    address: str
+    asked: str
+    matched: str | None
+    """The first name of the chain of CNAMEs that is in a group; None: none is, and no rule rests on the answer."""
+    groups: list[str]
+    """The groups that the address is in by its names, the first ones."""
+    groups_more: int
+    """How many groups are not told."""
+    resolver: str
+    learnt: float
+    """Seconds since the epoch, as `expires`: when it was told last."""
+    ttl: int
+    """Seconds, as the answer has it; the least of the chain's."""
+    expires: float
+    """When TTL and grace are over."""
+    in_use: bool
+    """A flow to the address goes on: it is kept until the flow ends."""
+    is_hint: bool
+    """It comes from an HTTPS or SVCB record."""
+
+
+class NameCounts(Response):
+    """What became of DNS answers, since the engine started."""
+
+    learnt: int = 0
+    """Addresses that answers told, repeats among them."""
+    expired: int = 0
+    evicted: int = 0
+    """Addresses, or questions, that made room for others."""
+    no_question: int = 0
+    """Answers that nobody waited for: another id, name, type or flow."""
+    wrong_resolver: int = 0
+    """Answers of a resolver that no rule allows."""
+    malformed: int = 0
+    truncated: int = 0
+    """Answers that say that they are cut off, and what is left out of one that is too large."""
+
+
+class NameList(Response):
+    """The names that a workload looked up, by name and address."""
+
+    workload: str
+    names: list[LearntName]
+    complete: bool
+    """False: there are more than were read."""
+    counts: NameCounts
