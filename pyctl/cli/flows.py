@@ -62,6 +62,9 @@ def flows(
     end / the other end, and --verdict asks for the worse one. BYTES and PACKETS count frames from the initiator, BACK the bytes towards it; BY tells how
     much of it the kernel carried by itself.
 
+    TO is a workload's name; else the DNS name under which the initiator had looked the address up, where a rule is to
+    names (`segctl names`); else the address, which JSON always has.
+
     APP is the application, where a rule asks for it: a name with a question mark is a guess, `unknown` is none that
     has a name here. BY says why a flow that goes on is not in the kernel: `pending`, its application is
     not known yet, and where the mode enforces its payload is held until then; `decided`, it is known, and bytes that
@@ -110,7 +113,7 @@ def row(flow: Mapping[str, Any]) -> list[object]:
     return [
         "now" if flow["live"] else render.clock(flow["last"]),
         _end(flow, "source"),
-        _end(flow, "destination"),
+        _end(flow, "destination", *flow["looked_up"][:1]),
         flow["direction"],
         times if flow["flows"] > 1 else flow["protocol"],
         shown_app(flow["app"], guessed=flow["app_guessed"]),
@@ -153,6 +156,8 @@ def _carrier(flow: Mapping[str, Any]) -> str:
     return f"kernel {min(share, 99.9):.1f}%" if share < 100 else "kernel"
 
 
-def _end(flow: Mapping[str, Any], end: str) -> str:
-    shown = str(flow[f"{end}_name"] or flow[end])
+def _end(flow: Mapping[str, Any], end: str, *looked_up: str) -> str:
+    """Return the end by its workload's name, else by the name under which it was looked up, else its address."""
+    shown = next(iter(looked_up), flow[end])
+    shown = str(flow[f"{end}_name"] or shown)
     return endpoint(shown, flow["protocol"], flow[f"{end}_port"])

@@ -14,7 +14,7 @@ import socket
 import struct
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -192,6 +192,10 @@ class EngineClient:
         for blob in self._pages("names", "sg_name_record", port_id, limit):
             found += records.names(blob)
         return found
+
+    def names_of(self, peers: Collection[tuple[int, str]]) -> list[LearntName]:
+        """Return the names that ports have learnt of addresses, each pair a port's id and an address."""
+        return records.names(self._ask("names_of", records.pack_peers(peers))[1])
 
     def name_counts(self, port_id: int) -> dict[str, int]:
         """Return the fields of struct sg_name_counts for a port; port 0: of all since the start."""

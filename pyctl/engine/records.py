@@ -9,7 +9,7 @@ import socket
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, ip_address
 from typing import Any
 
 from pyctl.abi import REASONS, layout
@@ -58,13 +58,14 @@ WIRE = {
         *("sg_policy", "sg_rule", "sg_node_head", "sg_node_rule"),
         *("sg_node_condition", "sg_node_spec", "sg_node_cidr", "sg_node_fqdn"),
         *("sg_member", "sg_event", "sg_session_info", "sg_hit"),
-        *("sg_name_record", "sg_name_counts"),
+        *("sg_name_record", "sg_name_query", "sg_name_counts"),
     )
 }
 """Layouts that agent and engine must agree on, besides segctl_abi.h."""
 HIT_DEFAULT = constant("SG_HIT_DEFAULT")
 _DIRECTION_OF = {number: direction for direction, number in DIRECTIONS.items()}
 _ACTION_OF = {ACTIONS[action]: action for action in (Action.ALLOW, Action.DENY)}
+_FAMILY_OF = {4: constant("SEG_FAMILY_IPV4"), 6: constant("SEG_FAMILY_IPV6")}
 _DROP = constant("SG_EVENT_DROP")
 _GUESS = constant("SG_APP_GUESS")
 EVENT_BYTES = sizeof("sg_event")
@@ -363,6 +364,16 @@ def names(blob: bytes) -> list[LearntName]:
         )
         for raw in _array("sg_name_record", blob)
     ]
+
+
+def pack_peers(peers: Iterable[tuple[int, str]]) -> bytes:
+    """Pack ports with addresses as an array of struct sg_name_query."""
+    rows = [
+        (port_id, _FAMILY_OF[ip.version], 0, ip.packed)
+        for port_id, text in peers
+        for ip in (ip_address(text),)
+    ]
+    return pack_array("sg_name_query", rows)
 
 
 def _text(raw: Any) -> str:

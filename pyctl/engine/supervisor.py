@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, TypeVar
 
 import structlog
@@ -322,6 +322,10 @@ class Supervisor:
     def names(self, limit: int, port_id: int = 0) -> list[LearntName]:
         """Return the names that a port has learnt, or all have; empty while no engine answers."""
         return self._read(lambda engine: engine.names(port_id, limit), [])
+
+    def names_of(self, peers: Collection[tuple[int, str]]) -> list[LearntName]:
+        """Return names as EngineClient.names_of; empty while no engine answers."""
+        return self._read(lambda engine: engine.names_of(peers), [])
 
     def name_counts(self, port_id: int) -> Mapping[str, int]:
         """Return what a port's DNS answers came to; empty while no engine answers."""

@@ -8,7 +8,7 @@ and Supervisor, so one that hangs or dies is replaced alone, and costs its share
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -200,6 +200,10 @@ class Workers:
                 known = replace(name, used=False)
                 found[known] = found.get(known, False) or name.used
         return [replace(name, used=used) for name, used in found.items()][:limit]
+
+    def names_of(self, peers: Collection[tuple[int, str]]) -> list[LearntName]:
+        """Return the names that ports have learnt of addresses, each pair a port's id and an address."""
+        return [name for one in self.each for name in one.names_of(peers)]
 
     def name_counts(self, port_ids: Iterable[int]) -> Mapping[str, int]:
         """Return what these ports' DNS answers came to; port 0: all ports'. Empty while no engine answers."""

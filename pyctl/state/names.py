@@ -1,4 +1,4 @@
-"""Who has which port and which address, or had it last.
+"""Who has which port and which address, or had it last; under which DNS names workloads looked addresses up.
 
 In: workloads, as they are attached and as they go. Out: names. I/O: the clock. For several threads.
 A container's packets are reported after they were sent, when the container may have ended, or it may have
@@ -9,7 +9,7 @@ and an address keeps it for some seconds, unless another workload has it.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from ipaddress import ip_interface
 
@@ -33,6 +33,8 @@ class Names:
         self._former: dict[str, tuple[str, float]] = {}
         """By address: the last name, and until when it holds (monotonic seconds)."""
         self._seen: list[Workload] = []
+        self._looked_up: dict[tuple[int, str], tuple[str, ...]] = {}
+        """DNS names by port id and address."""
 
     def note(self, name: str, port: Port) -> None:
         """Remember the name of a port's workload, which may be attached for a moment only."""
@@ -64,6 +66,17 @@ class Names:
         kept = {one: of for one, of in self._former.copy().items() if of[1] > now}
         self._by_address, self._former = found, kept | gone
         self._nearby, self._segments = nearby, segments
+
+    def learn(self, looked_up: Mapping[tuple[int, str], tuple[str, ...]]) -> None:
+        """Replace the DNS names, by port id and address."""
+        self._looked_up = dict(looked_up)
+
+    def looked_up(
+        self, port_id: int, direction: str | None, destination: str
+    ) -> tuple[str, ...]:
+        """Return the DNS names under which the port's workload looked up whom it asks; () where it is asked."""
+        mine = direction == "egress"
+        return self._looked_up.get((port_id, destination), ()) if mine else ()
 
     def of_port(self, port_id: int) -> str | None:
         """Return the name of the port's workload."""

@@ -23,6 +23,7 @@ from pyctl.state.names import names_of
 from pyctl.telemetry.history.convert import record_of
 from pyctl.telemetry.history.learning import observed
 from pyctl.telemetry.history.values import Flow
+from pyctl.telemetry.looked_up import names_of_peers
 
 MAX_SESSIONS = 20000
 """The most sessions looked at for one policy: more would keep its author waiting."""
@@ -56,16 +57,19 @@ def applications(engines: Workers, port_ids: Iterable[int]) -> Applications:
 def impact(engines: Workers, policy: Policy, workloads: Collection[Workload]) -> Impact:
     """Return what `policy` would change for the open flows."""
     sessions = engines.sessions(MAX_SESSIONS)
-    flows = open_flows(sessions, workloads)
+    flows = open_flows(sessions, workloads, names_of_peers(engines, sessions))
     complete = len(sessions) < MAX_SESSIONS
     return Impact(len(flows), complete, verdict_changes(policy, workloads, flows))
 
 
 def open_flows(
-    sessions: Iterable[Session], workloads: Collection[Workload]
+    sessions: Iterable[Session],
+    workloads: Collection[Workload],
+    looked_up: Mapping[tuple[int, str], tuple[str, ...]] | None = None,
 ) -> list[Observed]:
     """Return the open flows, each once; without those that ended, have no verdict, or whose port is gone."""
     names = names_of(workloads)
+    names.learn(looked_up or {})
     found: dict[tuple[object, ...], Flow] = {}
     for session in sessions:
         if session.ended or session.verdict is None or session.direction is None:

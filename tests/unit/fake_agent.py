@@ -358,6 +358,7 @@ FLOW = {
     "source_port": 40000,
     "destination": packets.pod_one_ip6,
     "destination_name": "web",
+    "looked_up": [],
     "destination_port": 80,
     "packets": 3,
     "bytes": 300,

@@ -155,6 +155,7 @@ ALLOWED: dict[str, set[str]] = {
     | BASE,
     "pyctl.controller.loop": BASE,
     "pyctl.controller.view": {"pyctl.intercept", "pyctl.policy", "pyctl.state"} | BASE,
+    "pyctl.telemetry.looked_up": {"pyctl.engine", "pyctl.engine.workers"} | BASE,
     "pyctl.telemetry.open_flows": {
         "pyctl.engine",
         "pyctl.engine.supervisor",
@@ -163,6 +164,7 @@ ALLOWED: dict[str, set[str]] = {
         "pyctl.policy.evaluate",
         "pyctl.state",
         "pyctl.telemetry.history",
+        "pyctl.telemetry.looked_up",
     }
     | BASE,
     "pyctl.controller.steering": {

@@ -59,6 +59,8 @@ class Flow(Response):
     """ICMP: type << 8 | code. None: many flows in one line."""
     destination: str
     destination_name: str | None
+    looked_up: list[str]
+    """The DNS names under which the initiator had looked the destination up; none is known where no rule is to names."""
     destination_port: int | None
     """ICMP: the identifier."""
     packets: int

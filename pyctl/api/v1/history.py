@@ -51,6 +51,7 @@ def flow_view(flow: Flow) -> schema_history.Flow:
             "source_port": first.sport,
             "destination": first.destination,
             "destination_name": destination_name,
+            "looked_up": list(flow.looked_up),
             "destination_port": first.dport,
             "packets": first.packets,
             "bytes": first.bytes,

@@ -266,6 +266,22 @@ class Engine:
         )
         return bytes(ffi.buffer(out, count * sizeof("sg_name_record"))), int(where[0])
 
+    def names_of(self, peers: bytes, limit: int) -> bytes:
+        """Return an array of at most `limit` struct sg_name_record: what the ports know of these addresses, which
+        records.pack_peers packed.
+        """
+        size = sizeof("sg_name_query")
+        if len(peers) % size:
+            raise SegctlError(f"{len(peers)} bytes are no array of sg_name_query")
+        asked = ffi.new("struct sg_name_query[]", len(peers) // size)
+        ffi.buffer(asked)[:] = peers
+        out = ffi.new("struct sg_name_record[]", limit)
+        count = check(
+            lib.sg_engine_names_of(self._engine, asked, len(asked), out, limit),
+            "looking names up",
+        )
+        return bytes(ffi.buffer(out, count * sizeof("sg_name_record")))
+
     def name_counts(self, port_id: int) -> dict[str, int]:
         """Return the fields of struct sg_name_counts of a port, or (0) of all."""
         out = ffi.new("struct sg_name_counts *")

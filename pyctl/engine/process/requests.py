@@ -90,6 +90,7 @@ class Requests:
             "events": self._take_events,
             "hits": self._hits,
             "names": self._names,
+            "names_of": self._names_of,
             "name_counts": self._name_counts,
             "log_level": self._log_level,
             "stop": self._stop,
@@ -251,6 +252,9 @@ class Requests:
             request.integer("cursor", 0, 2**32 - 1, 0),
         )
         return Answer({"cursor": cursor}, blob)
+
+    def _names_of(self, request: Request) -> Answer:
+        return Answer(blob=self._engine.names_of(request.blob, MAX_NAMES))
 
     def _name_counts(self, request: Request) -> Answer:
         port_id = request.integer("port_id", 0, 65535)

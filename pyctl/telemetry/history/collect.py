@@ -24,6 +24,7 @@ from pyctl.telemetry.history.hits import Count
 from pyctl.telemetry.history.values import LiveRecord
 from pyctl.telemetry.history.writer import FLOOD as FLOWS_FLOOD
 from pyctl.telemetry.history.writer import History
+from pyctl.telemetry.looked_up import names_of_peers
 from pyctl.telemetry.report import engine_event
 
 _BATCH = 4000
@@ -100,6 +101,7 @@ class Collector:
         for event in events:
             if event.kind == "flow_end":
                 self.ended[event.app, event.app_guessed] += event.flows
+        self._names.learn(names_of_peers(self._engines, events))
         happenings = [engine_event(event, self._names) for event in events]
         shown = [one for one in happenings if one is not None]
         for happening in aggregate(shown, EVENTS, FLOOD):
@@ -165,6 +167,7 @@ class Collector:
         sessions = self._engines.sessions(limit)
         with self._lock:
             self._names.refresh(self._registry.all())
+            self._names.learn(names_of_peers(self._engines, sessions))
             return live(sessions, self._names), len(sessions) < limit
 
     def in_use(self, limit: int) -> dict[int, float]:

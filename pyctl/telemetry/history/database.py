@@ -60,6 +60,8 @@ MIGRATIONS = (
     ALTER TABLE flows ADD COLUMN app TEXT;
     ALTER TABLE flows ADD COLUMN app_guessed INTEGER NOT NULL DEFAULT 0;
     """,
+    # So are the names under which their destinations were looked up.
+    "ALTER TABLE flows ADD COLUMN looked_up TEXT NOT NULL DEFAULT '';",
 )
 """Number n leads from schema version n to n + 1; PRAGMA user_version holds it."""
 _flow_values = attrgetter(*FLOW_COLUMNS)

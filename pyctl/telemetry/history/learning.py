@@ -47,6 +47,7 @@ def observed(flow: Flow) -> Observed:
         flows=first.flows,
         last=flow.last,
         app=None if guessed else app,
+        looked_up=flow.looked_up,
     )
 
 

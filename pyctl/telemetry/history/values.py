@@ -63,6 +63,8 @@ class FlowRecord:
     """The application by its name in model.apps, or `unknown`. None: nobody looked, or it is not known."""
     app_guessed: bool = False
     """`app` is a guess."""
+    looked_up: str = ""
+    """The DNS names under which the initiator had looked the destination up, with spaces between them."""
 
     @property
     def both_see(self) -> tuple[object, ...]:
@@ -78,7 +80,7 @@ class FlowRecord:
     def judged(self) -> tuple[object, ...]:
         """Return what was found out of the flow and decided on it."""
         why = (self.verdict, self.rule_id, self.reason)
-        return (*why, self.answer, self.app, self.app_guessed)
+        return (*why, self.answer, self.app, self.app_guessed, self.looked_up)
 
     def and_more(self, *others: FlowRecord) -> FlowRecord:
         """Return all these records as one with this one's identity."""
@@ -142,6 +144,11 @@ class Flow:
     def last(self) -> float:
         """Return when either end saw the flow last."""
         return max(end.last for end in self.ends)
+
+    @property
+    def looked_up(self) -> tuple[str, ...]:
+        """Return the DNS names under which the initiator had looked the destination up."""
+        return tuple(self.first.looked_up.split())
 
     @property
     def names(self) -> tuple[str | None, str | None]:

@@ -113,6 +113,9 @@ class Kernel:
     def counters(self, _port_id: int) -> dict[str, object]:
         return {}
 
+    def name_counts(self, _ports: object) -> dict[str, int]:
+        return {}
+
     def session_count(self, _port_id: int) -> int:
         return 3
 

@@ -18,6 +18,12 @@ def test_flows_show_names_where_known_and_the_share_of_the_kernel(agent, segctl)
     assert "kernel 90.0%" in done.stdout
 
 
+def test_whom_nobody_attached_is_has_the_name_that_was_asked_for():
+    flow = FLOW | {"looked_up": ["db.internal", "alias"]}
+    assert "web:80" in flows.row(flow)
+    assert "db.internal:80" in flows.row(flow | {"destination_name": None})
+
+
 def test_flows_are_printed_as_json(agent, segctl):
     assert json.loads(segctl("flows", "-o", "json").stdout)["flows"] == [FLOW]
 

@@ -190,3 +190,14 @@ def test_a_learnt_name_is_told_as_it_was_learnt():
     )
     assert (second.matched, second.group_count) == (None, 9)
     assert second.groups == tuple(range(1, 9))
+
+
+def test_addresses_are_asked_about_by_the_port_that_knows_them():
+    blob = records.pack_peers([(7, packets.world_ip4), (8, packets.world_ip6)])
+    rows = ffi.from_buffer("struct sg_name_query[]", blob)
+    assert [(row.port_id, row.family) for row in rows] == [
+        (7, constant("SEG_FAMILY_IPV4")),
+        (8, constant("SEG_FAMILY_IPV6")),
+    ]
+    assert bytes(rows[0].address)[:4] == ip_address(packets.world_ip4).packed
+    assert bytes(rows[1].address) == ip_address(packets.world_ip6).packed

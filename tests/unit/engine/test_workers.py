@@ -98,6 +98,9 @@ class Kept:
         )
         return [alike, replace(alike, asked=f"of{self.worker.number}")]
 
+    def names_of(self, peers) -> list[LearntName]:
+        return self.names(10, peers[0][0])[1:]
+
     def name_counts(self, port_id: int) -> dict[str, int]:
         return {"learnt": port_id}
 
@@ -213,6 +216,8 @@ def test_names_that_several_know_are_told_once(engines):
     assert found == [("db", True), ("of0", False), ("of1", True), ("of2", False)]
     assert len(engines.names(2, 7)) == 2
     assert engines.name_counts([7, 1]) == {"learnt": 24}
+    known = engines.names_of([(7, packets.world_ip4)])
+    assert [one.asked for one in known] == ["of0", "of1", "of2"]
 
 
 def test_frames_reach_all_only_if_they_reach_each(engines):

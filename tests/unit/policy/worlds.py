@@ -128,6 +128,18 @@ def policies(draw, *, apps: bool = False) -> Policy:
     return replace(made, rules=tuple(rules_for_apps))
 
 
+def with_names(policy: Policy) -> Policy:
+    """The policy with names in the place of its last group: `*.example.org` and `db`."""
+    rules = (
+        replace(rule, direction=Direction.EGRESS) if rule.target == "g3" else rule
+        for rule in policy.rules
+        if rule.source != "g3"
+    )
+    named = Group("g3", fqdns=("*.example.org", "db"))
+    groups = {**policy.groups, "g3": named}
+    return replace(policy, groups=groups, rules=tuple(rules))
+
+
 def _policy(kinds, bodies, ids) -> Policy:
     return Policy(
         groups={f"g{n}": Group(f"g{n}", **body) for n, body in enumerate(kinds)}

@@ -100,3 +100,11 @@ def test_applications_are_those_of_a_port_s_live_sessions_with_what_waits_for_th
     assert (found.pending, found.decided) == (1, 2)
     both = applications(engines, [AT_WEB.port_id, AT_DB.port_id])
     assert both.sessions["MySQL"] == 1
+
+
+def test_whom_a_workload_looked_up_has_the_name():
+    known = {(AT_WEB.port_id, AT_WEB.destination): ("a", "b")}
+    (flow,) = open_flows([AT_WEB, AT_DB], LOADS, known)
+    assert flow.looked_up == ("a", "b")
+    (flow,) = open_flows([AT_DB], LOADS, known)
+    assert flow.looked_up == ()

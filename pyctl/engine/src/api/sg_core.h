@@ -399,6 +399,9 @@ __u32 sg_core_session_count(const struct sg_core *core);
 /* Return up to max of the addresses that a port (0: each) has learnt with a name, from *cursor on, as sg_core_sessions. An
  * address that has several names comes once for each. */
 __u32 sg_core_names(struct sg_core *core, __u16 port_id, struct sg_name_record *out, __u32 max, __u32 *cursor);
+/* Return up to max records of the names that ports have learnt of these addresses. */
+__u32 sg_core_names_of(struct sg_core *core, const struct sg_name_query *queries, __u32 count,
+		       struct sg_name_record *out, __u32 max);
 /* Count what a port's answers taught; port 0: all ports' since the start. */
 void sg_core_name_counts(const struct sg_core *core, __u16 port_id, struct sg_name_counts *out);
 

@@ -133,6 +133,9 @@ int sg_engine_hits(struct sg_engine *engine, __u64 after, struct sg_hit *out, __
 		   struct sg_hit_page *page);
 /* Return how many; see sg_core_names. */
 int sg_engine_names(struct sg_engine *engine, __u16 port_id, struct sg_name_record *out, __u32 max, __u32 *cursor);
+/* Return how many; see sg_core_names_of. */
+int sg_engine_names_of(struct sg_engine *engine, const struct sg_name_query *queries, __u32 count,
+		       struct sg_name_record *out, __u32 max);
 int sg_engine_name_counts(struct sg_engine *engine, __u16 port_id, struct sg_name_counts *out);
 int sg_engine_stats(struct sg_engine *engine, struct sg_engine_stats *out);
 

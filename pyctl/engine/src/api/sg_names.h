@@ -30,6 +30,15 @@ struct sg_name_record {
 };
 SEG_ABI_SIZE(sg_name_record, 608);
 
+/* An address whose names a port may have learnt. */
+struct sg_name_query {
+	__u16 port_id;
+	__u8 family;		/* enum seg_family */
+	__u8 pad;
+	__u8 address[16];
+};
+SEG_ABI_SIZE(sg_name_query, 20);
+
 struct sg_name_counts {
 	__u64 learnt;		/* addresses that answers told, repeats among them */
 	__u64 expired;

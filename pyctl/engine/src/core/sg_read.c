@@ -121,6 +121,22 @@ __u32 sg_core_names(struct sg_core *core, __u16 port_id, struct sg_name_record *
 	return found;
 }
 
+__u32 sg_core_names_of(struct sg_core *core, const struct sg_name_query *queries, __u32 count,
+		       struct sg_name_record *out, __u32 max)
+{
+	__u32 found = 0;
+
+	for (__u32 i = 0; i < count; i++) {
+		struct sg_named_key key = { .port_id = queries[i].port_id, .family = queries[i].family };
+		__u32 place;
+
+		memcpy(key.address, queries[i].address, sizeof(key.address));
+		for (place = sg_named_first(&core->named, &key); place && found < max; place = sg_named_next(&core->named, place))
+			tell_name(core, sg_named_at(&core->named, place), &out[found++]);
+	}
+	return found;
+}
+
 void sg_core_name_counts(const struct sg_core *core, __u16 port_id, struct sg_name_counts *out)
 {
 	const struct sg_port *port = core->ports[port_id];

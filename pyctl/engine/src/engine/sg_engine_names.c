@@ -8,7 +8,11 @@ struct reading {
 	void *out;
 	__u32 max;
 	__u32 *cursor;
+	const struct sg_name_query *queries;
+	__u32 asked;		/* of them */
 };
+
+enum { ASKED_AT_ONCE = 64 };
 
 static int names(struct sg_engine *engine, void *context)
 {
@@ -27,6 +31,29 @@ int sg_engine_names(struct sg_engine *engine, __u16 port_id, struct sg_name_reco
 		reading.max = max - found;
 		found += (__u32)sg_engine_call(engine, names, &reading);
 	} while (*cursor && found < max);
+	return (int)found;
+}
+
+static int names_of(struct sg_engine *engine, void *context)
+{
+	const struct reading *reading = context;
+
+	return (int)sg_core_names_of(engine->core, reading->queries, reading->asked, reading->out, reading->max);
+}
+
+int sg_engine_names_of(struct sg_engine *engine, const struct sg_name_query *queries, __u32 count,
+		       struct sg_name_record *out, __u32 max)
+{
+	struct reading reading = { 0 };
+	__u32 found = 0;
+
+	for (__u32 at = 0; at < count && found < max; at += reading.asked) {
+		reading.queries = queries + at;
+		reading.asked = count - at < ASKED_AT_ONCE ? count - at : ASKED_AT_ONCE;
+		reading.out = out + found;
+		reading.max = max - found;
+		found += (__u32)sg_engine_call(engine, names_of, &reading);
+	}
 	return (int)found;
 }
 

@@ -11,6 +11,7 @@ from pyctl.engine import records
 from pyctl.engine._binding import constant, pack_array
 from pyctl.engine.node_records import pack_members, pack_node
 from pyctl.engine.process.engine import Engine
+from pyctl.engine.records import pack_peers
 from pyctl.errors import SegctlError
 from pyctl.model.policy import Action, Members, NodePolicy, PortPolicy
 from pyctl.model.workload import Mode
@@ -122,6 +123,7 @@ def test_a_fresh_engine_has_counted_nothing(engine):
     assert engine.counters(0) == {}
     assert engine.sessions(0, 10) == (b"", 0)
     assert engine.names(0, 10) == (b"", 0)
+    assert engine.names_of(pack_peers([(7, packets.world_ip4)] * 200), 10) == b""
     assert set(engine.name_counts(0).values()) == {0}
     blob, page = engine.events(10)
     assert (blob, page["lost"], page["first"]) == (b"", 0, 1)

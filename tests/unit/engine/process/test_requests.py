@@ -28,6 +28,7 @@ OPERATIONS = [
     "events",
     "hits",
     "names",
+    "names_of",
     "name_counts",
     "log_level",
 ]

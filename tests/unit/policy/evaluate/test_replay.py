@@ -13,11 +13,12 @@ from pyctl.model.policy import Direction
 from pyctl.policy.document.parse import parse
 from pyctl.policy.document.resolve import addresses
 from pyctl.policy.evaluate.explain import explain, groups_at, groups_of_each, strictest
+from pyctl.policy.evaluate.looked_up import groups_of_names
 from pyctl.policy.evaluate.observed import End, Observed
 from pyctl.policy.evaluate.replay import Decided, Replay, names_of
 from tests import packets
 from tests.unit.policy.flows import LOADS, WORLD, at, observations, seen
-from tests.unit.policy.worlds import policies
+from tests.unit.policy.worlds import policies, with_names
 
 
 @given(policies(apps=True), st.lists(observations, max_size=6))
@@ -41,6 +42,33 @@ def test_the_rule_that_decides_is_the_one_that_explain_finds(policy, flows):
                 flow.app,
             )
             assert replay.decided(flow, side) == decided(expected)
+
+
+looked_up = st.sampled_from([("a.example.org",), ("x", "db"), ("example.org", "x")])
+
+
+@given(policies(apps=True), st.lists(st.tuples(observations, looked_up), max_size=6))
+def test_names_count_where_the_flow_was_opened_as_explain_has_them(policy, flows):
+    policy = with_names(policy)
+    replay = Replay(policy, LOADS)
+    attached = {load.name: load for load in LOADS}
+    for flow, names in flows:
+        source, target = (
+            groups_at(policy, end.ip, [attached[end.name]] if end.name else [])
+            for end in (flow.source, flow.target)
+        )
+        for side in flow.sides:
+            egress = side.direction is Direction.EGRESS
+            found = explain(
+                policy,
+                source,
+                target | groups_of_names(policy, names) if egress else target,
+                *(flow.number, flow.port, flow.version, side.direction, flow.app),
+            )
+            said = replay.decided(replace(flow, looked_up=names), side)
+            assert said == decided(found)
+            unsaid = replay.decided(flow, side).rules
+            assert set(said.rules) <= set(unsaid)
 
 
 def decided(found) -> Decided:

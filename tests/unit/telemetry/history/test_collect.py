@@ -9,7 +9,7 @@ import pytest
 
 from pyctl.engine.client import EventBatch, HitBatch
 from pyctl.engine.process.requests import MAX_EVENTS
-from pyctl.engine.records import EVENT_BYTES, HIT_DEFAULT, Hit, constant
+from pyctl.engine.records import EVENT_BYTES, HIT_DEFAULT, Hit, LearntName, constant
 from pyctl.model.policy import Action
 from pyctl.model.worker import ALONE, Worker
 from pyctl.state.registry import Registry
@@ -35,6 +35,7 @@ class Engine:
     counting: HitBatch | None = None
     live: list = field(default_factory=list)
     worker: Worker = ALONE
+    names: tuple[str, ...] = ()
 
     @property
     def each(self) -> tuple[Engine, ...]:
@@ -63,6 +64,16 @@ class Engine:
     def hits(self, epoch, *, after):
         self.asked_after = (epoch, after)
         return self.counting
+
+    def name_counts(self, _ports):
+        return {"learnt": len(self.names)}
+
+    def names_of(self, peers):
+        return [
+            LearntName(*(*peer, name, None, "", 1, 2, 3), False, False, (), 0)
+            for peer in peers
+            for name in self.names
+        ]
 
     def sessions(self, limit):
         return self.live[:limit]
@@ -299,7 +310,7 @@ def test_two_engines_are_taken_apart_and_each_is_acknowledged_its_own():
     second = Engine(epoch=6, worker=Worker(1, 2))
     counting = HitBatch([Hit(7, 2, 1)], 6, 3)
     second.counting = counting
-    agent = Agent(SimpleNamespace(each=(first, second)))
+    agent = Agent(SimpleNamespace(each=(first, second), name_counts=first.name_counts))
     first.tell(1, 2)
     second.tell(3)
     assert agent.collect() == [1, 2, 3]
@@ -311,3 +322,17 @@ def test_two_engines_are_taken_apart_and_each_is_acknowledged_its_own():
     assert (first.kept, len(second.kept)) == ([], 1)
     assert agent.disk.positions == {0: (5, 2), 1: (7, 1)}
     assert {(one.worker, one.hits) for one in agent.disk.counts} == {(1, 2)}
+
+
+def test_a_flow_is_recorded_with_the_names_under_which_its_end_was_looked_up(
+    engine, agent, monkeypatch
+):
+    kept: list = []
+    monkeypatch.setattr(agent.disk, "record", lambda flows=(), **_: kept.extend(flows))
+    engine.names = ("db.internal",)
+    engine.tell(1)
+    agent.collector.collect()
+    assert [one.looked_up for one in kept] == ["db.internal"]
+    engine.live = [AT_WEB]
+    (found,), _ = agent.collector.live(10)
+    assert found.looked_up == "db.internal"

@@ -66,3 +66,11 @@ def test_flows_that_go_on_are_neither_over_nor_denied():
 def test_a_record_has_the_application_and_whether_it_is_a_guess():
     found = record_of(replace(AT_WEB, app="Redis", app_guessed=True), NAMES)
     assert (found.app, found.app_guessed) == ("Redis", True)
+
+
+def test_a_record_has_the_names_under_which_its_destination_was_looked_up():
+    names = names_of(LOADS)
+    names.learn({(AT_WEB.port_id, AT_WEB.destination): ("a.example", "b.example")})
+    assert record_of(AT_WEB, names).looked_up == "a.example b.example"
+    assert record_of(AT_DB, names).looked_up == ""
+    assert record_of(AT_WEB, NAMES).looked_up == ""
