@@ -100,13 +100,19 @@ class Runtime:
         return call(*self.command, "exec", name, *argv)
 
     def start(
-        self, name: str, tar: Path, *labels: str, network: str | None = None
+        self,
+        name: str,
+        tar: Path,
+        *labels: str,
+        network: str | None = None,
+        more: tuple[str, ...] = (),
     ) -> dict[str, Any]:
-        """A web server as container `name`; what `inspect` says of it."""
+        """A web server as container `name`, with `more` options; what `inspect` says of it."""
         if not self.do("images", "-q", IMAGE):
             self.do("import", str(tar), IMAGE)
         options = [word for label in labels for word in ("--label", label)]
         options += ["--network", network] if network else []
+        options += more
         self.do("run", "-d", "--name", name, *options, IMAGE, *SERVE)
         return self.inspect(name)
 
