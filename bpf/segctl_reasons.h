@@ -66,7 +66,8 @@
 	X(WAITED_IN_VAIN, 56, drop, "payload that waited for its application until its flow ended") \
 	X(SYN_RATE, 57, drop, "more connections that nobody takes up than a workload may open") \
 	X(TCP_CHECKSUM, 58, drop, "payload with a wrong TCP checksum, of a flow whose application is looked for") \
-	X(DNS_ORDER, 59, drop, "DNS over TCP with bytes before it missing: its sender repeats it")
+	X(DNS_ORDER, 59, drop, "DNS over TCP with bytes before it missing: its sender repeats it") \
+	X(THREAT, 60, drop, "a threat that the workload's settings drop")
 
 enum seg_reason {
 #define SEG_REASON_ENUM(name, number, category, caption) SEG_R_##name = number,

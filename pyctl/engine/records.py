@@ -40,6 +40,7 @@ KINDS = {
     constant("SG_EVENT_DROP"): "drop",
     constant("SG_EVENT_VIOLATION"): "violation",
     constant("SG_EVENT_STAGED"): "staged",
+    constant("SG_EVENT_THREAT"): "threat",
 }
 ANSWERS = {
     constant("SG_ANSWERED_NOT"): Answer.NONE,
@@ -67,6 +68,7 @@ _DIRECTION_OF = {number: direction for direction, number in DIRECTIONS.items()}
 _ACTION_OF = {ACTIONS[action]: action for action in (Action.ALLOW, Action.DENY)}
 _FAMILY_OF = {4: constant("SEG_FAMILY_IPV4"), 6: constant("SEG_FAMILY_IPV6")}
 _DROP = constant("SG_EVENT_DROP")
+_THREAT = constant("SG_EVENT_THREAT")
 _GUESS = constant("SG_APP_GUESS")
 EVENT_BYTES = sizeof("sg_event")
 _EVENT_PORT = ffi.offsetof("struct sg_event", "port_id")
@@ -119,7 +121,9 @@ class EngineEvent(EngineFlow):
     """An event of a flow; only `flow_end` has counts of both directions."""
 
     kind: str
-    """`flow_end`, `drop`, `violation` or `staged`."""
+    """`flow_end`, `drop`, `violation`, `staged` or `threat`."""
+    threat: int = 0
+    """Of a threat: its number in model.threats, which `rule_id` is, too. `reason` tells whether it was dropped."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,6 +212,7 @@ def pack_policy(policy: PortPolicy, generation: int) -> bytes:
             "mac": bytes.fromhex(policy.mac.replace(":", "")),
             "segment": policy.segment,
             "rule_count": len(policy.rules or ()),
+            "threats": vars(policy.threats),
         }
         rules = pack_array("sg_rule", [_rule(rule) for rule in policy.rules or ()])
         return pack_array("sg_policy", [head]) + rules
@@ -274,6 +279,7 @@ def events(blob: bytes) -> list[EngineEvent]:
             packets=(raw.packets - raw.back_packets, raw.back_packets),
             bytes=(raw.bytes - raw.back_bytes, raw.back_bytes),
             flows=raw.flows or 1,
+            threat=raw.rule_id if raw.kind == _THREAT else 0,
             **_flow(raw),
         )
         for raw in _array("sg_event", blob)

@@ -3,7 +3,7 @@
 workload  Workload, Port, PortPair     policy  PortPolicy and what the engine is given
 flow      a flow's answers and ends    records  the words of events and of flows' verdicts
 instance  names and paths of one instance       protocols  names and numbers of IP protocols
-apps      names and numbers of applications
+apps      names and numbers of applications     threats  what the engine looks for, and settings
 worker    which of several engines one is
 truth     which verdict each mode makes of a rule's     text  harmless to a terminal     log_level
 

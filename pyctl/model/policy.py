@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
+from pyctl.model.threats import NO_THREATS, ThreatBits
 from pyctl.model.workload import Mode
 
 
@@ -171,5 +172,6 @@ class PortPolicy:
     """The workload may answer DHCP clients."""
     segment: int = 0
     """The closed bridge on which it can tell who has an address; 0: it cannot tell."""
+    threats: ThreatBits = NO_THREATS
     cache: bool = True
     """Verdicts go to the kernel's flow map. False for a datapath without one."""

@@ -9,7 +9,14 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 EventKind = Literal[
-    "denial", "violation", "staged", "lifecycle", "kernel-drop", "policy", "engine"
+    "denial",
+    "violation",
+    "staged",
+    "threat",
+    "lifecycle",
+    "kernel-drop",
+    "policy",
+    "engine",
 ]
 """violation: monitor would have denied it. staged: what a staged rule would have said."""
 EVENT_KINDS: tuple[EventKind, ...] = get_args(EventKind)

@@ -14,6 +14,7 @@ from pyctl.model.apps import UNKNOWN_NAME
 from pyctl.model.flow import endpoint, shown_app
 from pyctl.model.protocols import protocol_name
 from pyctl.model.records import EventKind
+from pyctl.model.threats import BY_NUMBER
 from pyctl.state.names import Names
 from pyctl.telemetry.events import Event
 
@@ -21,6 +22,7 @@ _KINDS: Mapping[str, EventKind] = {
     "drop": "denial",
     "violation": "violation",
     "staged": "staged",
+    "threat": "threat",
 }
 
 
@@ -30,17 +32,18 @@ def engine_event(event: EngineEvent, names: Names) -> Event | None:
     if kind is None:
         return None
     protocol = protocol_name(event.proto)
+    is_threat = kind == "threat"
     return Event(
         kind,
-        _message(event),
+        _threat_message(event) if is_threat else _message(event),
         workload=names.of_port(event.port_id),
         port_id=event.port_id or None,
         direction=event.direction,
         protocol=protocol,
         source=endpoint(event.source, protocol, event.sport or None),
         destination=endpoint(event.destination, protocol, event.dport or None),
-        reason=event.reason,
-        rule_id=event.rule_id or None,
+        reason=threat_name(event.threat) if is_threat else event.reason,
+        rule_id=None if is_threat else event.rule_id or None,
         packets=max(1, sum(event.packets)),
         bytes=sum(event.bytes),
     )
@@ -56,6 +59,19 @@ def _message(event: EngineEvent) -> str:
         app = "an unknown application"
     head = caption.removesuffix(" it")
     return f"{caption} ({app})" if head == caption else f"{head} {app}"
+
+
+def threat_name(number: int) -> str:
+    """Return a threat's name; the number as text if this version does not know it."""
+    known = BY_NUMBER.get(number)
+    return known.name if known else str(number)
+
+
+def _threat_message(event: EngineEvent) -> str:
+    """Return the threat's severity and trigger, and whether it was dropped."""
+    known = BY_NUMBER.get(event.threat)
+    what = f"{known.severity}: {known.trigger}" if known else "a threat"
+    return what if event.reason == "none" else f"{what}; dropped"
 
 
 def kernel_event(event: DropEvent, names: Names) -> Event:

@@ -33,6 +33,7 @@ from pyctl.model.policy import (
     PortMatch,
     PortPolicy,
 )
+from pyctl.model.threats import threat_bits
 from pyctl.model.workload import (
     Fail,
     Mode,
@@ -50,6 +51,7 @@ from pyctl.policy.document.resolve import (
     Address,
     addresses,
     effective_mode,
+    effective_threats,
     groups_of,
 )
 from pyctl.policy.document.types import ANY, Group, Policy, Rule
@@ -241,6 +243,7 @@ class Compiler:
     def _part(self, workload: Workload) -> Part:
         mode = effective_mode(self.policy, workload).mode
         known = addresses(workload)
+        threats = threat_bits(effective_threats(self.policy, workload))
         return Part(
             workload=workload,
             groups=self._groups(workload),
@@ -254,6 +257,7 @@ class Compiler:
                     deny_rst=self.policy.deny_rst,
                     serves_dhcp=Service.DHCP in workload.serves,
                     segment=port.segment if _tells_apart(workload, port) else 0,
+                    threats=threats,
                 )
                 for port in workload.ports
             },

@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
+from pyctl.model.threats import ThreatAction
 from pyctl.policy.compile.affected_ports import affected_ports
 from pyctl.policy.compile.compiler import Compiled
 from pyctl.policy.document.conditions.tls import tls_text
@@ -24,6 +25,7 @@ def changes(before: Policy, after: Policy) -> list[str]:
     found = []
     found += _mapping("group", before.groups, after.groups, _group_text)
     found += _mapping("mode of", before.modes, after.modes, str)
+    found += _mapping("threats of", before.threats, after.threats, _threats_text)
     if before.deny_rst != after.deny_rst:
         word = {False: "drop", True: "reset"}
         found.append(f"option deny: {word[before.deny_rst]} → {word[after.deny_rst]}")
@@ -55,6 +57,10 @@ def rule_text(rule: Rule) -> str:
     off = "" if rule.enabled else " (disabled)"
     stage = " (staged)" if rule.stage else ""
     return f"{rule.action} {rule.source} → {rule.target} {ports}{apps}{tls}{unknown}{end}{stage}{off}"
+
+
+def _threats_text(settings: Mapping[str, ThreatAction]) -> str:
+    return ", ".join(f"{name} {action}" for name, action in sorted(settings.items()))
 
 
 def _group_text(group: Group) -> str:

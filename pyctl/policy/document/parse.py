@@ -8,10 +8,11 @@ repeated keys are errors: a rule that silently lacks a part would allow more tha
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from pyctl.model.policy import Action, Direction
 from pyctl.model.protocols import WITH_APPS
+from pyctl.model.threats import BY_NAME, ThreatAction
 from pyctl.model.workload import Mode
 from pyctl.policy.document import field_checks, table
 from pyctl.policy.document.casts import BUILT_IN
@@ -33,6 +34,7 @@ from pyctl.policy.document.types import (
 )
 from pyctl.policy.document.yaml_text import load
 
+T = TypeVar("T")
 _WITH_APPS = (*WITH_APPS, ANY)
 """Protocols of rules with apps; `any` stands for tcp and udp there."""
 MAX_EXCEPTS = 10_000
@@ -77,6 +79,7 @@ def parse(text: str) -> Policy:
         text=text,
         groups=groups,
         modes=found["modes"],
+        threats=found["threats"],
         rules=tuple(rule for _, rule in rules),
         deny_rst=found["options"]["deny"] is Deny.RESET,
         warnings=notes.warnings,
@@ -132,20 +135,41 @@ def _group(notes: ErrorCollector, path: str, name: str, value: object) -> Group 
     )
 
 
-def _modes(notes: _Draft, path: str, value: object) -> dict[str, Mode]:
-    modes = {}
+def _of_workloads(
+    notes: _Draft, path: str, value: object, kind: Kind[T | None], what: str
+) -> dict[str, T]:
+    """Return what `kind` reads for each group of workloads."""
+    found = {}
     for name, content in field_checks.mapping(notes, path, value).items():
         inside = f"{path}.{name}"
-        mode = _MODE.read(notes, inside, content)
+        one = kind.read(notes, inside, content)
         group = notes.groups.get(name)
         if name not in notes.declared:
             notes.error(inside, "no such group")
         elif group is not None and group.selector is None:
-            what = "names" if group.fqdns else "CIDRs"
-            notes.error(inside, f"only workloads have a mode, and this group is {what}")
-        elif mode:
-            modes[name] = mode
-    return modes
+            those = "names" if group.fqdns else "CIDRs"
+            notes.error(inside, f"only workloads have {what}, and this group is {those}")
+        elif one:
+            found[name] = one
+    return found
+
+
+def _modes(notes: _Draft, path: str, value: object) -> dict[str, Mode]:
+    return _of_workloads(notes, path, value, _MODE, "a mode")
+
+
+def _threats(
+    notes: _Draft, path: str, value: object
+) -> dict[str, dict[str, ThreatAction]]:
+    return _of_workloads(notes, path, value, _THREATS, "threats")
+
+
+def _threats_of(
+    notes: ErrorCollector, path: str, value: object
+) -> dict[str, ThreatAction]:
+    """Return the settings of one group; threats that are not named have none."""
+    found = _THREAT_TABLE.read(notes, path, value)
+    return {name: action for name, action in found.items() if action}
 
 
 def _rules(notes: _Draft, path: str, value: object) -> list[tuple[int, Rule]]:
@@ -285,6 +309,13 @@ _GROUP = Table(
     ),
 )
 _MODE = table.one_of(Mode)
+_THREAT_TABLE = Table(
+    *(
+        Field(one.name, table.one_of(ThreatAction), about=one.trigger)
+        for one in BY_NAME.values()
+    )
+)
+_THREATS: Kind[dict[str, ThreatAction] | None] = Kind(_threats_of, _THREAT_TABLE.schema)
 _RULE = Table(
     Field("id", table.number(1, MAX_RULE_ID), required=True),
     Field("from", table.TEXT, required=True),
@@ -348,6 +379,12 @@ DOCUMENT = Table(
         Kind(_modes, {"type": "object", "additionalProperties": _MODE.schema}),
         default={},
         about="by group; a group named in none: discover",
+    ),
+    Field(
+        "threats",
+        Kind(_threats, {"type": "object", "additionalProperties": _THREATS.schema}),
+        default={},
+        about="what is done at each threat, by group; `segctl threats` has the defaults",
     ),
     Field(
         "rules",

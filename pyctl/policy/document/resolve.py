@@ -17,6 +17,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_interface
 from typing import Protocol
 
+from pyctl.model.threats import DEFAULTS, ThreatAction
 from pyctl.model.workload import Mode, ModeSource, Workload
 from pyctl.policy.document.types import ANY, Expression, Operator, Policy, Selector
 
@@ -28,6 +29,8 @@ DEFAULT_NAMESPACE = "default"
 
 STRICTNESS = (Mode.DISCOVER, Mode.MONITOR, Mode.PROTECT, Mode.QUARANTINE)
 """Later is stricter."""
+_ACTIONS = tuple(ThreatAction)
+"""Later is stricter here, too."""
 
 
 @dataclass(frozen=True)
@@ -167,3 +170,20 @@ def effective_mode(policy: Policy, workload: Workload) -> EffectiveMode:
     if workload.attach_mode is not Mode.DISCOVER:
         return EffectiveMode(workload.attach_mode, ModeSource.ATTACH)
     return EffectiveMode(Mode.DISCOVER, ModeSource.DEFAULT)
+
+
+def effective_threats(policy: Policy, workload: Workload) -> dict[str, ThreatAction]:
+    """Return what is done at each threat: of several groups that name it the strictest holds, `any` only where
+    no other group does, and the default where none does.
+    """
+    found = {**DEFAULTS, **policy.threats.get(ANY, {})}
+    named: dict[str, list[ThreatAction]] = {}
+    for name, settings in policy.threats.items():
+        selector = policy.groups[name].selector if name != ANY else None
+        if selector is not None and selects(selector, workload):
+            for threat, action in settings.items():
+                named.setdefault(threat, []).append(action)
+    strictest = {
+        threat: max(each, key=_ACTIONS.index) for threat, each in named.items()
+    }
+    return found | strictest

@@ -21,6 +21,7 @@ KINDS = [
     "denial",
     "violation",
     "staged",
+    "threat",
     "lifecycle",
     "kernel-drop",
     "policy",

@@ -11,6 +11,7 @@
 #include "api/sg_conditions.h"
 #include "api/sg_names.h"
 #include "segctl_abi.h"
+#include "api/sg_threats.h"
 
 struct sg_core;
 
@@ -85,8 +86,9 @@ struct sg_policy {
 	__u8 pad[2];
 	__u32 rule_count;
 	__u32 segment;		/* the host's bridge, which tells holders of one address apart; 0: none */
+	struct sg_threat_settings threats;
 };
-SEG_ABI_SIZE(sg_policy, 32);
+SEG_ABI_SIZE(sg_policy, 56);
 
 /* The node's policy, by groups, as one block of bytes: this head, then as many of each as it counts, in
  * this order: sg_policy, sg_node_rule, sg_node_condition, sg_node_spec, sg_node_cidr, sg_node_fqdn, sg_member,
@@ -211,12 +213,13 @@ struct sg_reason_count {
 enum sg_event_kind {
 	SG_EVENT_FLOW_END = 1, SG_EVENT_DROP = 2, SG_EVENT_VIOLATION = 3,
 	SG_EVENT_STAGED = 4,		/* a staged rule's verdict: reason, rule_id */
+	SG_EVENT_THREAT = 5,		/* rule_id is the enum sg_threat; reason: SEG_R_NONE, or SEG_R_THREAT and it was dropped */
 };
 struct sg_event {
 	__u64 time_ns;
-	__u64 packets;		/* FLOW_END: both directions, kernel and engine; DROP: repeats since the last */
+	__u64 packets;		/* FLOW_END: both directions, kernel and engine; DROP, THREAT: repeats since the last */
 	__u64 bytes;
-	__u32 rule_id;		/* 0 = the default decided */
+	__u32 rule_id;		/* 0 = the default decided; THREAT: enum sg_threat */
 	__u16 port_id;
 	__u16 reason;		/* enum seg_reason */
 	__u8 kind;

@@ -106,4 +106,17 @@ static inline __u64 sg_hash(const struct sg_hash_key *key, const void *bytes, un
 	return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
+/* Hash up to 256 bytes of any length, in letters of any case. */
+static inline __u64 sg_hash_text(const struct sg_hash_key *key, const __u8 *text, __u32 length)
+{
+	__u64 words[33] = { 0 };
+	__u8 *at = (__u8 *)words;
+
+	length = length < 256 ? length : 256;
+	for (__u32 i = 0; i < length; i++)
+		at[i] = text[i] >= 'A' && text[i] <= 'Z' ? (__u8)(text[i] | 0x20) : text[i];
+	words[32] = length;
+	return sg_hash(key, words, sizeof(words));
+}
+
 #endif

@@ -15,7 +15,7 @@ struct sg_core *sg_core_new(const struct sg_io *io, const struct sg_core_config 
 	core->io = *io;
 	core->config = *config;
 	core->cache_limit = ~0U;
-	core->report.hash_key = core->frags.hash_key = &core->table.hash_key;
+	core->report.hash_key = core->frags.hash_key = core->threats.hash_key = &core->table.hash_key;
 	if (!sg_port_of(core, 0) || sg_event_init(&core->report.events, config->epoch) ||
 	    sg_hits_init(&core->report.hits, config->epoch) || sg_table_init(&core->table, config->max_sessions) ||
 	    sg_looks_init(&core->looks, config->max_sessions) ||
@@ -40,6 +40,7 @@ void sg_core_free(struct sg_core *core)
 		;
 	free(core->ports[0]);
 	sg_node_free(core->node);
+	sg_alarm_flush(&core->report.alarms, &core->report.events);
 	sg_event_flush(&core->report.events);
 	sg_table_free(&core->table);
 	sg_looks_free(&core->looks);

@@ -12,6 +12,7 @@
 #include "flow/sg_credit.h"
 #include "flow/sg_flow.h"
 #include "flow/sg_open.h"
+#include "guard/sg_guard.h"
 #include "learn/sg_learn_table.h"
 #include "packet/sg_decode.h"
 #include "session/sg_tcp.h"
@@ -66,9 +67,14 @@ static void act(struct sg_context *c, const struct sg_verdict *verdict, struct s
 
 static struct sg_verdict judge(struct sg_context *c, struct sg_packet *p)
 {
-	struct sg_verdict r = sg_judge(c);
+	struct sg_verdict r;
+	int guarded = sg_guard_packet(c, &r);
 
+	if (!guarded)
+		r = sg_judge(c);
 	act(c, &r, p);
+	if (!guarded)
+		sg_guard_judged(c, &r);
 	if (r.session)
 		sg_open_learn(c, r.session);
 	return r;
@@ -109,6 +115,8 @@ static void take_fragment(struct sg_context *c)
 			whole = *p;
 			describe(d, &whole);
 			c->p = &whole;
+			if (r.reason == SEG_R_FRAGMENT_OVERLAP)
+				sg_guard_found(c, SG_THREAT_TEARDROP);
 			finish_datagram(c, d, &r);
 			c->p = p;
 		}
@@ -323,6 +331,8 @@ void sg_core_open_event(struct sg_core *core, const struct seg_open_event *event
 	sg_open_packet(&event->key, event->family, event->dir, &p);
 	sg_flow_key(&p, &c.key);
 	s = sg_flow_find(core, c.port, &c.key);
+	if (!s || s->opened != event->session)
+		sg_guard_opened(&c);
 	/* An event that a former engine has handled, or one older than the entry of now. */
 	if (s && (s->opened == event->session || (s->cached && s->put_ns >= c.now_ns)))
 		return;
@@ -353,8 +363,11 @@ void sg_core_close_event(struct sg_core *core, const struct seg_close_event *eve
 	} else {
 		s = sg_table_by_handle(&core->table, event->session);
 	}
-	if (s && s->key.proto == SG_PROTO_TCP && !s->denied)
-		sg_flow_close(core, s, event->dir != s->initiator, event->close, now_ns);
+	if (!s || s->key.proto != SG_PROTO_TCP || s->denied)
+		return;
+	sg_flow_close(core, s, event->dir != s->initiator, event->close, now_ns);
+	if (event->close & SEG_CLOSE_RST)
+		sg_guard_closed(core, s);
 }
 
 void sg_core_closes_lost(struct sg_core *core)
@@ -374,6 +387,7 @@ __u64 sg_core_tick(struct sg_core *core, __u64 now_ns)
 	if (now_ns - core->swept_ns >= TICK_NS) {
 		core->swept_ns = now_ns;
 		sg_event_sweep(&core->report.events, now_ns);
+		sg_alarm_sweep(&core->report.alarms, &core->report.events, now_ns);
 	}
 	more = sg_port_end_closing(core, CLOSED_PER_TICK, now_ns);
 	more |= sg_flow_sweep(core);

@@ -34,6 +34,7 @@ void sg_port_close(struct sg_core *core, __u16 port_id, __u64 now_ns)
 	memset(&port->queries, 0, sizeof(port->queries));
 	memset(&port->renewal, 0, sizeof(port->renewal));
 	memset(&port->names, 0, sizeof(port->names));
+	port->guarded_ns = port->sampled_ns = 0;
 	port->cache = (struct sg_cache_stats){ .entries = port->cache.entries };
 	sg_table_close(&core->table, &port->sessions, now_ns);
 	if (port->closing)

@@ -198,6 +198,15 @@ static __u8 wanted_of_connection(const struct sg_core *core, const struct sg_ses
 	return sg_tcp_is_open(s) ? both : 0;
 }
 
+/* Whether a threat that the port looks for may be in any packet of the flow. */
+static int is_watched(const struct sg_session *s, __u64 threats)
+{
+	if (s->key.proto == SG_PROTO_UDP)
+		return threats & SG_THREATS_OF_LOOKUPS && (s->key.lport == SG_DNS_PORT || s->key.rport == SG_DNS_PORT);
+	return (s->key.proto == SG_PROTO_ICMP || s->key.proto == SG_PROTO_ICMPV6) &&
+	       sg_threat_is_on(threats, SG_THREAT_ICMP_FLOOD);
+}
+
 /* The directions in which the kernel may decide, as bits 1 << dir. */
 static __u8 wanted(const struct sg_core *core, const struct sg_session *s)
 {
@@ -207,6 +216,8 @@ static __u8 wanted(const struct sg_core *core, const struct sg_session *s)
 	if (!core->config.flow_cache || !s->generation || s->vlan ||
 	    rules->policy.flags & SG_POLICY_NO_CACHE || sg_session_is_looked_at(s) ||
 	    (s->dns && !s->denied && sg_policy_uses_names(rules)))
+		return 0;
+	if (!s->denied && is_watched(s, rules->policy.threats.on))
 		return 0;
 	switch (s->key.proto) {
 	case SG_PROTO_TCP:

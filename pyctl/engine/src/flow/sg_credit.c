@@ -58,6 +58,16 @@ void sg_credit_take(const struct sg_context *c, const struct sg_session *s)
 		*due_ns = (*due_ns > c->now_ns ? *due_ns : c->now_ns) + UNPROVEN_GAP_NS;
 }
 
+/* The SYN of what was answered is none of a flood. */
+static void forgive(struct sg_core *core, const struct sg_session *s)
+{
+	const struct sg_ruleset *rules = core->ports[s->key.port_id]->rules;
+
+	if (s->key.proto == SG_PROTO_TCP && s->initiator == SEG_DIR_INGRESS && rules &&
+	    sg_threat_is_on(rules->policy.threats.on, SG_THREAT_SYN_FLOOD))
+		sg_syn_flood_answered(&core->threats, &s->key, core->now_ns);
+}
+
 void sg_credit_prove(struct sg_core *core, struct sg_session *s)
 {
 	__u64 *due_ns = &core->ports[s->key.port_id]->unproven_ns;
@@ -65,6 +75,7 @@ void sg_credit_prove(struct sg_core *core, struct sg_session *s)
 	if (s->proven || s->seen_sides != 3)
 		return;
 	s->proven = 1;
+	forgive(core, s);
 	/* One of a former engine was not counted. */
 	if (is_own_connection(s) && *due_ns > UNPROVEN_GAP_NS)
 		*due_ns -= UNPROVEN_GAP_NS;
@@ -93,5 +104,7 @@ void sg_credit_give(const struct sg_core *core, __u16 port_id)
 	__s64 left = (__s64)entries_max(core) - (__s64)core->cache.entries;
 	__s64 credit = (left - (__s64)port->cache.entries) / 2, most = (opens_max(core) + 1) / 2;
 
+	if (core->now_ns < port->guarded_ns)
+		most = 0;
 	core->io.credit(core->io.ctx, port_id, min(min(credit, most), unproven_left(port, core->now_ns)));
 }

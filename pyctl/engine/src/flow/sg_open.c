@@ -19,14 +19,14 @@ static int is_discovery(__u16 port)
 	return port == MDNS || port == LLMNR || port == SSDP || port == WS_DISCOVERY;
 }
 
-/* Whether the packet opens a flow, and says no more than its addresses and the service. */
-static int is_plain_opening(const struct sg_packet *p)
+/* Whether the packet opens a flow, and says no more than its addresses and the service; not where a threat is in its options. */
+static int is_plain_opening(const struct sg_packet *p, __u64 threats)
 {
 	if (p->extended || p->frames != 1 || p->to_group || sg_frame_is_tagged(p->frame))
 		return 0;
 	switch (p->kind) {
 	case SG_KIND_TCP:
-		return sg_tcp_opens(p) && !p->payload_len;
+		return sg_tcp_opens(p) && !p->payload_len && !sg_threat_is_on(threats, SG_THREAT_SMALL_MSS);
 	case SG_KIND_UDP:
 		return !sg_dhcp_is_port(p->dport) && !is_discovery(p->dport);
 	case SG_KIND_SCTP:
@@ -65,7 +65,7 @@ void sg_open_learn(const struct sg_context *c, const struct sg_session *s)
 	};
 
 	if (!first || p->dir != s->initiator || !s->cached || s->denied || s->look || s->violation || s->keys.staged ||
-	    !is_plain_opening(p) || !name_ends(c, s, &key))
+	    !is_plain_opening(p, c->port->rules->policy.threats.on) || !name_ends(c, s, &key))
 		return;
 	c->core->io.service_put(c->core->io.ctx, &key, &service);
 	sg_credit_give(c->core, p->port_id);

@@ -11,6 +11,7 @@
 #include "report/sg_report.h"
 #include "session/sg_frag.h"
 #include "session/sg_peers.h"
+#include "threat/sg_threat.h"
 
 enum { SG_INITIATORS = 16384, SG_GROUP_QUERIES = 32 };
 
@@ -48,6 +49,8 @@ struct sg_port {
 	struct seg_share shares[2];	/* egress, ingress: as seg_shares */
 	__u64 unproven_ns;		/* when at a steady pace the workload would have opened its last connection, of those not proven */
 	__u64 reject_ns;		/* when at a steady pace the last answer would have been sent */
+	__u64 guarded_ns;		/* until then each connection is opened here: a threat is dropped */
+	__u64 sampled_ns;		/* when its connections were last looked at for a flood */
 	struct sg_counts counts;
 	struct sg_cache_stats cache;
 	__u16 closing_next;		/* of core->closing */
@@ -72,6 +75,7 @@ struct sg_core {
 	struct sg_name_counts names;	/* of all ports since the start */
 	__u32 named_cursor;		/* the next place whose time may be over */
 	struct sg_report report;
+	struct sg_threats threats;
 	__u64 initiator_cache[SG_INITIATORS];	/* of expired connections: hash, low bit = ingress */
 	__u32 denied;			/* sessions that only remember a denial */
 	__u32 cache_limit;

@@ -9,6 +9,7 @@
 #include "inspect/sg_recognise.h"
 #include "inspect/sg_tell.h"
 #include "packet/sg_tcp_options.h"
+#include "payload/sg_payload_threats.h"
 
 enum { GSO_SIZE_AT = 4 };	/* in struct virtio_net_hdr */
 
@@ -21,6 +22,8 @@ struct sg_payload {
 	__u32 memory;			/* of frames */
 	__u8 first_side;
 	__u8 fins;			/* bit per side: its FIN waits */
+	__u8 wants_more;		/* for its threats */
+	__u64 threats;			/* those that were told */
 };
 
 int sg_looks_init(struct sg_looks *looks, __u32 sessions)
@@ -106,6 +109,23 @@ struct sg_seen sg_look_recognise(struct sg_payload *look)
 	for (__u8 side = 0; side < 2; side++)
 		seen.full |= (prefix.len[side] >= SG_STREAM_BYTES) << side;
 	return seen;
+}
+
+__u64 sg_look_threats(struct sg_payload *look)
+{
+	struct sg_prefix prefix = prefix_of(look);
+	struct sg_seen seen = sg_look_recognise(look);
+	int more;
+	__u64 found = sg_payload_threats(&prefix, seen.app, &more) & ~look->threats;
+
+	look->wants_more = more && !seen.full;
+	look->threats |= found;
+	return found;
+}
+
+int sg_look_wants_more(const struct sg_payload *look)
+{
+	return look->wants_more;
 }
 
 void sg_look_facts(const struct sg_payload *look, __u8 app, struct sg_facts *facts)

@@ -64,6 +64,10 @@ enum sg_segment sg_look_add(struct sg_looks *looks, struct sg_payload *look, con
 struct sg_seen sg_look_recognise(struct sg_payload *look);
 /* Tell what else the bytes say of a flow of this application; `held` is not touched. */
 void sg_look_facts(const struct sg_payload *look, __u8 app, struct sg_facts *facts);
+/* Return the threats in the bytes that are there, but for those that were returned before. */
+__u64 sg_look_threats(struct sg_payload *look);
+/* Return whether bytes to come may show more threats, if sg_look_threats() was asked. */
+int sg_look_wants_more(const struct sg_payload *look);
 /* Tell the application of a datagram flow by its first datagram. */
 struct sg_seen sg_look_datagram(const struct sg_packet *p);
 /* Return whether every byte that was looked at is acknowledged, no frame waits, and the server's answer fits what is certain. */

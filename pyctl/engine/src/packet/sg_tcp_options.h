@@ -10,5 +10,7 @@
 int sg_tcp_timestamp(const __u8 *tcp, __u32 len, __u32 *value);
 /* The same; *echo is its TSecr, which means something with an ACK. */
 int sg_tcp_echo(const __u8 *tcp, __u32 len, __u32 *echo);
+/* The same; *mss is the longest segment that the sender takes, which means something with a SYN. */
+int sg_tcp_mss(const __u8 *tcp, __u32 len, __u16 *mss);
 
 #endif

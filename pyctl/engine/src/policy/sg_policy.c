@@ -28,11 +28,17 @@ static int rule_is_valid(const struct sg_rule *r)
 	       r->prefix_len <= longest && r->port_lo <= r->port_hi;
 }
 
+static int threats_are_valid(const struct sg_threat_settings *t)
+{
+	return !(t->drop & ~t->on) && !(t->reset & ~t->drop) && !(t->on & 1) && !(t->on >> SG_THREAT_LAST >> 1);
+}
+
 static int policy_is_valid(const struct sg_policy *p)
 {
 	const __u32 flags = SG_POLICY_DENY_RST | SG_POLICY_NO_CACHE | SG_POLICY_NODE | SG_POLICY_SERVES_DHCP;
 
-	return p->port_id && p->generation && !(p->flags & ~flags) && p->rule_count <= SG_RULES_MAX &&
+	return p->port_id && p->generation && !(p->flags & ~flags) && threats_are_valid(&p->threats) &&
+	       p->rule_count <= SG_RULES_MAX &&
 	       p->mode >= SEG_MODE_DISCOVER && p->mode <= SEG_MODE_QUARANTINE &&
 	       (p->default_verdict == SEG_VERDICT_ALLOW || p->default_verdict == SEG_VERDICT_DENY);
 }
@@ -198,6 +204,15 @@ static struct sg_answer undecided(const struct sg_ruleset *set, const struct dec
 	};
 }
 
+/* Whether a threat that the port looks for is in the flow's first bytes. */
+static int is_looked_at(const struct sg_ruleset *set, const struct sg_policy_query *q)
+{
+	__u64 on = set->policy.threats.on;
+
+	return q->app == SG_APP_NONE && q->proto == SG_PROTO_TCP &&
+	       (on & SG_THREATS_OF_PAYLOAD || (on & SG_THREATS_OF_LOOKUPS && q->port == SG_DNS_PORT));
+}
+
 /* The decision in each mode:
  *   protect   denied is dropped;
  *   monitor   passes; what protect would deny, by a rule or by the default, is a violation;
@@ -230,7 +245,7 @@ struct sg_answer sg_policy_ask(const struct sg_ruleset *set, const struct sg_pol
 	answer.keys = d.keys;
 	/* A denied flow shows no application. */
 	if (answer.pass)
-		answer.needs_app = d.needs_app;
+		answer.needs_app = !d.needs_app && is_looked_at(set, q) ? SG_NEED_LOOK : d.needs_app;
 	stage(&answer, &d);
 	return answer;
 }

@@ -5,11 +5,13 @@
 
 #include "packet/sg_packet.h"
 #include "packet/sg_verdict.h"
+#include "report/sg_alarm.h"
 #include "report/sg_event_queue.h"
 #include "report/sg_hits.h"
 
 struct sg_report {
 	struct sg_event_queue events;
+	struct sg_alarms alarms;
 	struct sg_hits hits;
 	const struct sg_hash_key *hash_key;	/* the session table's */
 };

@@ -9,6 +9,7 @@
 
 #include "flow/sg_ask.h"
 #include "flow/sg_flow.h"
+#include "guard/sg_guard.h"
 #include "packet/sg_decode_l4.h"
 #include "session/sg_tcp.h"
 
@@ -251,7 +252,7 @@ static struct sg_verdict judge_decided(const struct sg_context *c, struct sg_ses
 		return r;
 	if (sg_look_waiting(look, 3))
 		return pass(c, s, SEND_BOTH);
-	if (sg_look_is_settled(look))
+	if (sg_look_is_settled(look) && !sg_guard_wants_more(c->port, look))
 		stop_looking(c->core, s);
 	return pass(c, s, 0);
 }
@@ -320,6 +321,10 @@ struct sg_verdict sg_judge_app(const struct sg_context *c, struct sg_session *s)
 		return differs(c, s);
 	if (segment == SG_SEGMENT_USELESS && p->payload_len)
 		return drop(c, s, SEG_R_TCP_USELESS);
+	if (segment == SG_SEGMENT_NEW && sg_guard_payload(c, s, look, &r)) {
+		sg_flow_touch(c, s);
+		return r;
+	}
 	if (s->look == SG_LOOK_PENDING)
 		return judge_pending(c, s, look, side, segment);
 	/* What is not kept could not be compared. */

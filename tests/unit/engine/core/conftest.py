@@ -28,6 +28,15 @@ def core(core_module: Any) -> Iterator[harness.Core]:
     made.close()
 
 
+@pytest.fixture
+def big_core(core_module: Any) -> Iterator[harness.Core]:
+    """Name: big_core. Scope: function. Depends: core_module. As core, with room for 20,000 sessions."""
+    made = harness.Core(core_module, sessions=20000)
+    made.set_policy()
+    yield made
+    made.close()
+
+
 @pytest.fixture(params=NETS, ids=lambda net: f"ipv{net.family}")
 def net(request: pytest.FixtureRequest) -> Net:
     """Name: net. Scope: function. Depends: nothing. Each IP version in turn."""

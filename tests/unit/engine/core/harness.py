@@ -20,6 +20,7 @@ from cffi import FFI
 
 from pyctl import abi
 from pyctl.abi_build import HEADER, ROOT, TYPEDEFS, preprocess
+from pyctl.model.threats import NO_THREATS, ThreatBits
 
 SOURCES = ROOT / "pyctl" / "engine" / "src"
 WITH_INPUT = {"io", "engine"}
@@ -70,13 +71,11 @@ extern "Python" int t_query_get(void *, const struct seg_query_key *, struct seg
 """
 SECOND = 1_000_000_000
 PORT, OTHER_PORT = 0x0107, 0x0203
-EGRESS, INGRESS = 1, 2
-ALLOW, DENY = 1, 2
+EGRESS, INGRESS = ALLOW, DENY = 1, 2
 MODES = {"discover": 1, "monitor": 2, "protect": 3, "quarantine": 4}
-END, DROP, VIOLATION, STAGED = 1, 2, 3, 4
-EVENTS = {END: "end", DROP: "drop", VIOLATION: "violation", STAGED: "staged"}
-ENOENT, E2BIG = 2, 7
-FIN, RST = 1, 2
+END, DROP, VIOLATION, STAGED, THREAT = 1, 2, 3, 4, 5
+EVENTS = dict(enumerate(("end", "drop", "violation", "staged", "threat"), 1))
+ENOENT, E2BIG, FIN, RST = 2, 7, 1, 2
 
 
 def build(directory: Path) -> Any:
@@ -334,6 +333,7 @@ class Core:
         port: int = PORT,
         rst: bool = False,
         cache: bool = True,
+        threats: ThreatBits = NO_THREATS,
     ) -> int:
         """Swap the port's policy; its new generation."""
         self.generation += 1
@@ -344,6 +344,7 @@ class Core:
         policy.default_verdict = default
         policy.flags = int(rst) | 2 * (not cache)
         policy.rule_count = len(rules)
+        policy.threats = vars(threats)
         array = self.ffi.new("struct sg_rule[]", len(rules) or 1)
         for out, rule in zip(array, rules, strict=False):
             out.id, out.dir, out.family = rule.id, rule.dir, rule.family
@@ -389,18 +390,18 @@ class Core:
             while not self.lib.sg_core_tick(self.core, self.now):
                 pass
 
+    def counts(self, port: int = PORT) -> Any:
+        out = self.ffi.new(f"struct sg_reason_count[{len(abi.REASONS)}]")
+        self.lib.sg_core_counters(self.core, port, out)
+        return out
+
     def counters(self, port: int = PORT) -> dict[str, int]:
         """Packets by reason, without zeros."""
-        out = self.ffi.new(f"struct sg_reason_count[{len(abi.REASONS)}]")
-        self.lib.sg_core_counters(self.core, port, out)
-        return {
-            r.name: out[r.number].packets for r in abi.REASONS if out[r.number].packets
-        }
+        out = self.counts(port)
+        return {r.name: n for r in abi.REASONS if (n := out[r.number].packets)}
 
     def passed(self, reason: str, port: int = PORT) -> int:
-        out = self.ffi.new(f"struct sg_reason_count[{len(abi.REASONS)}]")
-        self.lib.sg_core_counters(self.core, port, out)
-        return int(out[abi.REASON[reason].number].passed)
+        return int(self.counts(port)[abi.REASON[reason].number].passed)
 
     def drops(self, port: int = PORT) -> dict[str, int]:
         """Counters of the category drop."""

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from pyctl.errors import UsageError
+from pyctl.model.threats import DEFAULTS
 from pyctl.policy.document.parse import parse
 from pyctl.policy.document.schema import document
 from tests import packets
@@ -57,6 +58,7 @@ FULL = {
         "net": {"cidrs": [packets.net_ip4], "except": [f"{packets.pod_one_ip4}/32"]},
     },
     "modes": {"web": "protect", "any": "discover"},
+    "threats": {"web": {"land": "off"}, "any": {**DEFAULTS}},
     "options": {"deny": "reset"},
     "rules": [
         {
@@ -113,6 +115,7 @@ ODD = [
         "deny",
         "reject",
         "protect",
+        "alert",
         "egress",
     ),
 ]
