@@ -33,7 +33,7 @@ FILES = tuple(
 HEADERS = "".join(
     f'#include "{name}.h"\n'
     for name in (
-        *("node/sg_node", "engine/sg_cpu_affinity_rule", "base/sg_share"),
+        *("engine/sg_cpu_affinity_rule", "base/sg_share", "payload/sg_payload_threats"),
         *("packet/sg_tcp_options", "stream/sg_stream", "inspect/sg_recognise"),
         *("policy/sg_policy", "inspect/sg_tell", "condition/sg_condition"),
         *("dns/sg_dns", "names/sg_dns_streams"),
