@@ -11,7 +11,7 @@ from typing import Any, Self
 import pytest
 
 from tests.lab.net.raw_tcp import ACK, SYN, Answer, RawClient, Tun
-from tests.unit.engine.core import harness
+from tests.unit.engine.core import extension
 from tests.unit.engine.core.streams import (
     DIFFERS,
     NEW,
@@ -37,7 +37,7 @@ FAST_OPEN = 0x602
 @pytest.fixture(scope="module")
 def core_module(request: pytest.FixtureRequest) -> Any:
     """Name: core_module. Scope: module. Depends: gcc. Built once for each state of the sources."""
-    return harness.build(request.config.cache.mkdir("segctl-core"))
+    return extension.build(request.config.cache.mkdir("segctl-core"))
 
 
 @pytest.fixture(params=[4, 6], ids=["ipv4", "ipv6"])

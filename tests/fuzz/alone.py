@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from pyctl.abi_build import HEADER, ROOT
-from tests.unit.engine.core.harness import FILES, SOURCES
+from tests.unit.engine.core.extension import FILES, SOURCES
 
 SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 SECONDS = "2"

@@ -19,7 +19,7 @@ from pyctl.abi import REASON
 from pyctl.abi_build import HEADER
 from pyctl.datapath.pins import MAPS
 from tests.fuzz.frame_mix import GSO, TAGGED, UDP, Frame, Maker
-from tests.unit.engine.core.harness import SOURCES
+from tests.unit.engine.core.extension import SOURCES
 
 FRAMES, SEED = 100_000, 20
 READING = struct.Struct("=BBBBBBHH16s16sH")

@@ -16,7 +16,7 @@ from tests.kernel import frames as f
 from tests.kernel.conftest import PORT, Lab
 from tests.kernel.entries import WAY, put
 from tests.kernel.test_flows import steer
-from tests.unit.engine.core import harness
+from tests.unit.engine.core import extension, harness
 
 BASES = {
     "tcp4": lambda w: f.ip(w) / f.tcp("PA") / f.Raw(b"x" * 20),
@@ -36,7 +36,7 @@ SHORTEST = ETHERNET + 40
 @pytest.fixture
 def core(request: pytest.FixtureRequest) -> Iterator[harness.Core]:
     """Name: core. Scope: function. Depends: gcc. Protects the lab's port, and allows everything."""
-    made = harness.Core(harness.build(request.config.cache.mkdir("segctl-core")))
+    made = harness.Core(extension.build(request.config.cache.mkdir("segctl-core")))
     made.set_policy(harness.Rule(), port=PORT)
     yield made
     made.close()

@@ -33,14 +33,13 @@ def router(agent: Agent) -> APIRouter:
         view = agent.view
         policy = view.policy if request.text is None else parse(request.text)
         loads = view.workloads()
-        ends = request.source, request.target
         facts = Facts(
             request.sni,
             None if request.alpn is None else tuple(request.alpn),
             request.tls_version,
         )
-        shown = request.app, facts, request.names
-        return answer_view(ask(policy, loads, *ends, request.port, *shown))
+        what = request.source, request.target, request.port, request.app
+        return answer_view(ask(policy, loads, *what, facts, request.names))
 
     return made
 

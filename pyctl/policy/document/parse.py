@@ -148,7 +148,9 @@ def _of_workloads(
             notes.error(inside, "no such group")
         elif group is not None and group.selector is None:
             those = "names" if group.fqdns else "CIDRs"
-            notes.error(inside, f"only workloads have {what}, and this group is {those}")
+            notes.error(
+                inside, f"only workloads have {what}, and this group is {those}"
+            )
         elif one:
             found[name] = one
     return found

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.engine.core import harness
+from tests.unit.engine.core import extension, harness
 from tests.unit.engine.core.dns import World
 from tests.unit.engine.core.node import Node
 from tests.unit.engine.core.wire import NETS, Net
@@ -16,7 +16,7 @@ from tests.unit.engine.core.wire import NETS, Net
 @pytest.fixture(scope="session")
 def core_module(request: pytest.FixtureRequest) -> Any:
     """Name: core_module. Scope: session. Depends: gcc. Built once for each state of the sources."""
-    return harness.build(request.config.cache.mkdir("segctl-core"))
+    return extension.build(request.config.cache.mkdir("segctl-core"))
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from pyctl.abi_build import HEADER
-from tests.unit.engine.core.harness import EGRESS, SOURCES
+from tests.unit.engine.core.extension import SOURCES
+from tests.unit.engine.core.harness import EGRESS
 from tests.unit.engine.core.wire import NETS, Connection, udp
 
 CLOSED = 7
