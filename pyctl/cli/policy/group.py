@@ -57,6 +57,9 @@ allow ends, and so does what a new one might deny. `segctl policy test` takes --
 CHANGES hold from the next packet on. A TCP connection that one denies gets a reset on both sides; a new connection
 that is denied is dropped, or gets a reset with `options: {deny: reset}`.
 
+THREATS: `threats: {web: {syn_flood: drop, tls_1_0: alert}}` says what is done at a threat, by group: off, alert, drop or
+reset. Of several groups that name it the strictest holds, `any` only where no other does; `segctl threats` has all.
+
 PORTS are those of TCP, UDP and SCTP. A port may be a name (`tcp/http`): each workload declares its number by a label
 (segctl.port.http=8080, segctl.port.dns=53-udp); addresses declare none. Among the workloads of one target the 32
 smallest numbers of a name are known: others are not allowed by it, and a workload with another one is denied the

@@ -311,11 +311,16 @@ _GROUP = Table(
     ),
 )
 _MODE = table.one_of(Mode)
+_ACTIONS = [str(action) for action in ThreatAction]
+_THREAT_ACTION = table.checked(
+    lambda value: value is False or (isinstance(value, str) and value in _ACTIONS),
+    f"one of {', '.join(_ACTIONS)}",
+    {"enum": [*_ACTIONS, False]},
+    lambda value: ThreatAction(value or ThreatAction.OFF),
+)
+"""YAML reads `off` as false."""
 _THREAT_TABLE = Table(
-    *(
-        Field(one.name, table.one_of(ThreatAction), about=one.trigger)
-        for one in BY_NAME.values()
-    )
+    *(Field(one.name, _THREAT_ACTION, about=one.trigger) for one in BY_NAME.values())
 )
 _THREATS: Kind[dict[str, ThreatAction] | None] = Kind(_threats_of, _THREAT_TABLE.schema)
 _RULE = Table(

@@ -134,3 +134,22 @@ def test_a_frame_that_is_no_ip_goes_by_its_macs():
         packets.pod_two_mac,
     )
     assert (event.protocol, event.port_id, event.workload) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("reason", "tail"), [("none", "it goes to"), ("threat", "; dropped")]
+)
+def test_a_threat_is_told_by_its_name_severity_and_trigger(reason, tail):
+    threat = replace(DENIED, kind="threat", threat=6, rule_id=6, reason=reason)
+    event = engine_event(threat, NAMES)
+    assert event is not None
+    assert (event.kind, event.reason, event.rule_id) == ("threat", "land", None)
+    assert event.message.startswith("high: a TCP SYN or a datagram")
+    assert event.message.endswith(tail)
+    assert event.packets == 2
+
+
+def test_a_threat_of_another_version_has_its_number():
+    event = engine_event(replace(DENIED, kind="threat", threat=63), NAMES)
+    assert event is not None
+    assert event.reason == "63"

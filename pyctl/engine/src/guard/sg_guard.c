@@ -17,6 +17,7 @@
 
 enum {
 	SAMPLE = 64, SAMPLE_WALK = 256,	/* each that is sampled may cost a system call */
+	WELL_KNOWN = 1024,	/* ports below it are services' */
 	PORT_UNREACHABLE = 3, PORT_UNREACHABLE6 = 4,
 };
 
@@ -104,13 +105,13 @@ static int is_flood(const struct sg_context *c, const struct sg_sight *sight)
 	struct sg_session *s = sg_table_slot(table, c->port->sessions.fresh.tail);
 	__u32 answered = 0, of = 0, young = 0;
 
-	if (c->now_ns - c->port->sampled_ns < SAMPLE_GAP_NS)
+	if (c->now_ns < c->port->sampled_ns + SAMPLE_GAP_NS)
 		return sg_syn_flood_is_sure(sight);
 	c->port->sampled_ns = c->now_ns;
 	for (int walked = 0; s && walked < SAMPLE_WALK && of < SAMPLE; walked++, s = sg_table_slot(table, s->port_prev)) {
 		if (s->denied || s->key.proto != SG_PROTO_TCP || !sg_table_same_peer(&s->key, &c->key))
 			continue;
-		if (c->now_ns - s->created_ns < SAMPLE_AGE_NS) {
+		if (c->now_ns < s->created_ns + SAMPLE_AGE_NS) {
 			young++;
 			continue;
 		}
@@ -288,6 +289,21 @@ static int is_denial(__u16 reason)
 	return reason == SEG_R_POLICY_DENY || reason == SEG_R_DEFAULT_DENY;
 }
 
+/* Whether the packet opens a flow, and is no late answer: a service's to a port that it was asked from. */
+static int is_attempt(const struct sg_packet *p)
+{
+	switch (p->kind) {
+	case SG_KIND_TCP:
+		return sg_tcp_opens(p);
+	case SG_KIND_UDP:
+		return p->sport >= WELL_KNOWN || p->dport < WELL_KNOWN;
+	case SG_KIND_SCTP:
+		return p->opens;
+	default:
+		return p->kind == SG_KIND_ICMP_QUERY || p->kind == SG_KIND_PROTO;
+	}
+}
+
 static int is_port_unreachable(const struct sg_packet *p)
 {
 	if (p->kind != SG_KIND_ICMP_ERROR)
@@ -307,8 +323,8 @@ void sg_guard_judged(const struct sg_context *c, const struct sg_verdict *r)
 
 	if (!(settings_of(c->port)->on & SCANS))
 		return;
-	if (is_denial(r->reason) ||
-	    (s && s->violation && is_denial(s->violation_reason) && s->created_ns == c->now_ns)) {
+	if (is_attempt(p) && (is_denial(r->reason) || (s && s->violation && is_denial(s->violation_reason) &&
+						       s->created_ns == c->now_ns))) {
 		event = event_of(c);
 	} else if (p->kind == SG_KIND_TCP && p->tcp_flags & SG_RST && was_closed(s) && p->dir != s->initiator) {
 		sg_guard_closed(c->core, s);

@@ -90,8 +90,9 @@ int sg_payload_tls(const struct sg_prefix *prefix, __u64 *found)
 	__u64 seen = 0;
 	int more = 0;
 
-	if (prefix->len[0] && prefix->data[0][0] != HANDSHAKE)
-		return 0;
+	/* The client begins. */
+	if (!prefix->len[0] || prefix->data[0][0] != HANDSHAKE)
+		return !prefix->len[0];
 	for (int side = 0; side < 2; side++)
 		more |= read_side(prefix->data[side], prefix->len[side], side, &seen);
 	*found |= seen;

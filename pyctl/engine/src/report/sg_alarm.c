@@ -24,7 +24,8 @@ void sg_alarm_raise(struct sg_alarms *alarms, struct sg_event_queue *q, const st
 	memcpy(&name[1], whose->peer, sizeof(whose->peer));
 	tag = sg_hash(key, name, sizeof(name)) | 1;
 	r = &alarms->of[(tag >> 8) % SG_ALARMS];
-	if (r->tag == tag && event->time_ns - r->emitted_ns < GAP_NS) {
+	/* What a program opened is told with a time before that of packets that came since. */
+	if (r->tag == tag && event->time_ns < r->emitted_ns + GAP_NS) {
 		r->event.time_ns = event->time_ns;
 		r->event.packets += event->packets;
 		r->event.bytes += event->bytes;

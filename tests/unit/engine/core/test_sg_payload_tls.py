@@ -44,6 +44,10 @@ def test_the_version_is_the_one_that_the_server_chooses(
     assert found == threats
 
 
+def test_a_server_that_speaks_first_is_none(core_module):
+    assert payload(core_module, b"", server_hello(0x0301)) == ([], True)
+
+
 def test_a_client_that_offers_old_versions_is_none(core_module):
     assert payload(core_module, client_hello(), b"")[0] == []
 

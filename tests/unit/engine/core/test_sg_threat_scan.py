@@ -77,6 +77,23 @@ def test_unreachable_ports_of_udp_are_a_scan(core, net):
     assert names(core) == ["port_scan"]
 
 
+def test_late_answers_of_a_service_are_none(core, net):
+    core.set_policy(WEB, threats=BOTH)
+    for port in range(40000, 40100):
+        core.feed(net.into(udp(sport=53, dport=port)))
+    assert names(core) == []
+    for port in range(40000, 40060):
+        core.feed(net.into(udp(sport=5300, dport=port)))
+    assert names(core) == ["port_scan"]
+
+
+def test_segments_of_connections_from_before_are_none(core, net):
+    core.set_policy(WEB, threats=BOTH)
+    for port in range(40000, 40100):
+        core.feed(net.into(TCP(sport=443, dport=port, flags="A", seq=5, ack=7)))
+    assert names(core) == []
+
+
 def test_a_slow_scan_of_one_port_a_minute_is_none(core, net):
     core.set_policy(WEB, threats=BOTH)
     for port in range(1000, 1060):

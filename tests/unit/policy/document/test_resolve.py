@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from pyctl.model.threats import DEFAULTS, ThreatAction
 from pyctl.model.workload import Mode, ModeSource
 from pyctl.policy.document.parse import parse
 from pyctl.policy.document.resolve import (
     addresses,
     effective_mode,
+    effective_threats,
     empty_groups,
     groups_of,
     matches,
@@ -104,3 +106,35 @@ def test_groups_that_take_nobody_are_found():
     )
     assert empty_groups(policy, [workload("web-1")]) == ["typo"]
     assert empty_groups(policy, []) == ["web", "typo"]
+
+
+THREATS = parse("""
+apiVersion: segctl/v1
+groups:
+  web: {selector: {name: "web*"}}
+  one: {selector: {name: web-1}}
+threats:
+  any: {land: off, syn_flood: reset}
+  web: {land: alert, ssl: alert}
+  one: {ssl: drop, syn_flood: off}
+""")
+
+
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [
+        ("db", {"land": "off", "syn_flood": "reset"}),
+        ("web-2", {"land": "alert", "ssl": "alert", "syn_flood": "reset"}),
+        ("web-1", {"land": "alert", "ssl": "drop", "syn_flood": "off"}),
+    ],
+)
+def test_of_groups_that_name_a_threat_the_strictest_holds(name, changed):
+    found = effective_threats(THREATS, workload(name))
+    assert found == {
+        **DEFAULTS,
+        **{key: ThreatAction(one) for key, one in changed.items()},
+    }
+
+
+def test_without_a_policy_the_defaults_hold():
+    assert effective_threats(Policy(), workload("a")) == DEFAULTS
