@@ -82,6 +82,10 @@ class AgentClient:
         """Return RulesResponse: the kernel's rules for the workload's ports."""
         return self.request("GET", f"/workloads/{_path(ref)}/rules")
 
+    def threats(self, ref: str) -> Answer:
+        """Return ThreatList: what is done at each threat at the workload."""
+        return self.request("GET", f"/workloads/{_path(ref)}/threats")
+
     def policy(self) -> Answer:
         """Return PolicyText: the policy in force."""
         return self.request("GET", "/policy")

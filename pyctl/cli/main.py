@@ -29,6 +29,7 @@ COMMANDS = {
     "names": "pyctl.cli.names:names",
     "top": "pyctl.cli.top:top",
     "events": "pyctl.cli.events:events",
+    "threats": "pyctl.cli.threats:threats",
     "dump-maps": "pyctl.cli.maps:dump_maps",
     "agent": "pyctl.cli.agent:agent",
     "engine": "pyctl.cli.engine:engine",

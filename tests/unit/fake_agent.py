@@ -20,8 +20,10 @@ from pyctl.api.schema import node
 from pyctl.api.schema import question as schema_question
 from pyctl.api.schema import revision as schema_revision
 from pyctl.api.schema import workloads as schema
+from pyctl.api.schema.threats import ThreatList
 from pyctl.errors import NotFoundError, SegctlError
 from pyctl.model.instance import Instance
+from pyctl.model.threats import BY_NAME
 from tests import packets
 from tests.unit.fake_names import NAMES
 from tests.unit.unix_http import serving
@@ -160,6 +162,11 @@ RULES = {
     "workload": "web",
     "datapath": "ebpf",
     "ports": [{"port_id": 7, "interface": "eth0", "rules": ["filter seg_from_vex"]}],
+}
+THREATS = {
+    "workload": "web",
+    "enforced": False,
+    "threats": [{**vars(BY_NAME["land"]), "setting": "reset"}],
 }
 POLICY = {"text": "# mine\n", "applied_at": 0.0, "groups": 1, "rules": 2}
 APPLIED = {
@@ -397,6 +404,7 @@ ROUTES: dict[tuple[str, str], tuple[Any, Any, Any]] = {
     ("PUT", "/workloads/web/mode"): (schema.ModeRequest, schema.ModeResponse, MODE),
     ("GET", "/workloads/web/rules"): (None, schema.RulesResponse, RULES),
     ("GET", "/workloads/web/names"): (None, schema_names.NameList, NAMES),
+    ("GET", "/workloads/web/threats"): (None, ThreatList, THREATS),
     ("GET", "/workloads/0123456789ab/rules"): (None, schema.RulesResponse, RULES),
     ("GET", "/policy"): (None, schema.PolicyText, POLICY),
     ("PUT", "/policy"): (

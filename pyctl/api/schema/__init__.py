@@ -5,7 +5,7 @@ history    flows, events    hits  of rules       learning    learned, simulate
 question   policy test      impact  of a policy  revision    policy log
 node       status, log level, stop
 identity   addresses, claims                     names       DNS names of a workload
-base       what all models share
+threats    what is looked for                    base        what all models share
 
 In: plain values. Out: validated models. May import model, errors.
 """

@@ -41,6 +41,7 @@ from pyctl.api.schema.identity import Address, ClaimView, SharedAddress
 from pyctl.api.schema.impact import OpenFlows
 from pyctl.errors import SegctlError
 from pyctl.model.records import EventKind
+from pyctl.model.threats import Severity
 from pyctl.model.workload import (
     DatapathKind,
     Fail,
@@ -281,7 +282,9 @@ class Event(Response):
     """`address` or `address:port` (IPv6: `[address]:port`)."""
     destination: str | None = None
     reason: str | None = None
-    """As in abi.REASONS."""
+    """As in abi.REASONS; of a threat, its name."""
+    severity: Severity | None = None
+    """Of a threat."""
     rule_id: int | None = None
     """None: no rule matched."""
     packets: int | None = None

@@ -103,6 +103,7 @@ class AgentCollector(Collector):
         )
         yield from name_metrics(engines.name_counts([0]))
         yield from app_metrics(self._agent.collector.ended)
+        yield from threat_metrics(view, self._agent.collector.threats)
         yield from self._history()
         yield from rule_metrics(view.policy.rules, self._agent.reader.stored_hits())
 
@@ -246,6 +247,25 @@ def name_metrics(counts: Mapping[str, int]) -> Iterator[Metric]:
         yield CounterMetricFamily(
             f"segctl_dns_{name}", caption, value=counts.get(name, 0)
         )
+
+
+def threat_metrics(
+    view: View, counted: Mapping[tuple[str | None, str, bool], int]
+) -> Iterator[Metric]:
+    """Yield how often threats were seen; `counted` as Collector.threats, of what is attached now."""
+    found = CounterMetricFamily(
+        "segctl_threats",
+        "Packets, or attempts, of threats.",
+        labels=["workload", "threat", "dropped"],
+    )
+    attached = {one.name for one in view.workloads()}
+    sums: Tally[tuple[str, str, bool]] = Tally()
+    for (workload, threat, dropped), count in counted.items():
+        if workload in attached:
+            sums[harmless(workload or ""), threat, dropped] += count
+    for (workload, threat, dropped), count in sums.items():
+        found.add_metric([workload, threat, str(dropped).lower()], count)
+    yield found
 
 
 def flow_map_metrics(stats: Mapping[str, Any]) -> Iterator[Metric]:

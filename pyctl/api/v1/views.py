@@ -13,13 +13,20 @@ from pyctl import abi
 from pyctl.agent.agent import Agent
 from pyctl.api.schema import workloads as schema
 from pyctl.api.schema.identity import ClaimView, SharedAddress
+from pyctl.api.schema.threats import ThreatList, ThreatSetting
 from pyctl.controller.view import View
 from pyctl.model.records import DENIED
-from pyctl.model.workload import Counter, ModeSource, Port, Workload
+from pyctl.model.threats import BY_NAME, THREATS
+from pyctl.model.workload import Counter, Mode, ModeSource, Port, Workload
 from pyctl.platform.process import process_alive
 from pyctl.policy.compile.affected_ports import rule_count
 from pyctl.policy.compile.claims import shared
-from pyctl.policy.document.resolve import Address, effective_mode, groups_of
+from pyctl.policy.document.resolve import (
+    Address,
+    effective_mode,
+    effective_threats,
+    groups_of,
+)
 from pyctl.telemetry.events import Event
 from pyctl.telemetry.open_flows import applications
 
@@ -124,12 +131,26 @@ def counter_rows(
 
 def event_view(event: Event) -> schema.Event:
     """Return the API's view of one event."""
-    return schema.Event.model_validate(vars(event))
+    known = BY_NAME.get(event.reason or "") if event.kind == "threat" else None
+    severity = known.severity if known else None
+    return schema.Event.model_validate({**vars(event), "severity": severity})
 
 
 def event_views(events: Iterable[Event]) -> list[schema.Event]:
     """Return the API's view of many events, in their order."""
     return [event_view(event) for event in events]
+
+
+def threat_list(view: View, workload: Workload) -> ThreatList:
+    """Return the API's view of the threats at one workload."""
+    settings = effective_threats(view.policy, workload)
+    return ThreatList(
+        workload=workload.name,
+        enforced=view.mode_of(workload).mode is Mode.PROTECT,
+        threats=[
+            ThreatSetting(**vars(one), setting=settings[one.name]) for one in THREATS
+        ],
+    )
 
 
 def workload_detail(

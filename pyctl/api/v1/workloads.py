@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from pyctl.agent.agent import Agent
 from pyctl.api.schema import workloads as schema
 from pyctl.api.schema.names import LearntName, NameCounts, NameList
+from pyctl.api.schema.threats import ThreatList
 from pyctl.api.v1 import views
 from pyctl.controller.view import View
 from pyctl.model.text import told
@@ -85,6 +86,12 @@ def router(agent: Agent) -> APIRouter:
                 for one in view.uninspected.get(changed.id, ())
             ],
         )
+
+    @made.get("/workloads/{ref}/threats")
+    def threats(ref: str) -> ThreatList:
+        """Return what is done at each threat at the workload."""
+        view = agent.view
+        return views.threat_list(view, agent.find(view, ref))
 
     @made.get("/workloads/{ref}/rules")
     def rules(ref: str) -> schema.RulesResponse:

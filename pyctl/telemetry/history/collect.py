@@ -25,7 +25,7 @@ from pyctl.telemetry.history.values import LiveRecord
 from pyctl.telemetry.history.writer import FLOOD as FLOWS_FLOOD
 from pyctl.telemetry.history.writer import History
 from pyctl.telemetry.looked_up import names_of_peers
-from pyctl.telemetry.report import engine_event
+from pyctl.telemetry.report import engine_event, threat_name
 
 _BATCH = 4000
 _LOST_S = 60.0
@@ -68,6 +68,8 @@ class Collector:
         self._lost_next = 0.0
         self.ended: Counter[tuple[str | None, bool]] = Counter()
         """Flows that ended since the agent started, by application and whether that is a guess."""
+        self.threats: Counter[tuple[str | None, str, bool]] = Counter()
+        """Threats since the agent started, by workload, name and whether they were dropped."""
         self.lost = 0
         """Events that neither engine nor agent had room for."""
 
@@ -101,6 +103,8 @@ class Collector:
         for event in events:
             if event.kind == "flow_end":
                 self.ended[event.app, event.app_guessed] += event.flows
+            elif event.kind == "threat":
+                self._count_threat(event)
         self._names.learn(names_of_peers(self._engines, events))
         happenings = [engine_event(event, self._names) for event in events]
         shown = [one for one in happenings if one is not None]
@@ -116,6 +120,12 @@ class Collector:
         if positions != self._kept:
             self._history.record(flows, positions=positions)
             self._kept = positions
+
+    def _count_threat(self, event: records.EngineEvent) -> None:
+        name = self._names.of_port(event.port_id)
+        dropped = event.reason != "none"
+        key = name, threat_name(event.threat), dropped
+        self.threats[key] += max(1, sum(event.packets))
 
     def _fold(self, taken: bytes) -> bytes:
         """Return the events with a flood summed up already: a flow by itself costs a hundred times as much."""

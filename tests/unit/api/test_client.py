@@ -37,6 +37,7 @@ def test_each_method_is_one_request_of_the_schema(instance):
         client.set_mode("web", "auto", dry_run=True)
         client.rules("web")
         client.names("web")
+        client.threats("web")
         client.policy()
         client.apply_policy("x", dry_run=True)
         client.policy_revisions()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -164,3 +166,18 @@ def test_dns_answers_are_counted_while_an_engine_answers():
     assert told(counts)["segctl_dns_learnt_total"] == 5
     assert told(counts)["segctl_dns_no_question_total"] == 2
     assert told({}) == {}
+
+
+def test_threats_are_counted_by_what_is_attached():
+    counted = {
+        ("web", "land", True): 3,
+        ("web", "land", False): 2,
+        ("gone", "land", True): 5,
+        (None, "land", True): 7,
+    }
+    view = SimpleNamespace(workloads=lambda: [SimpleNamespace(name="web")])
+    (found,) = metrics.threat_metrics(view, counted)
+    assert {tuple(one.labels.values()): one.value for one in found.samples} == {
+        ("web", "land", "true"): 3,
+        ("web", "land", "false"): 2,
+    }

@@ -30,6 +30,7 @@ READS = [
     ("GET", "/workloads", None),
     ("GET", "/workloads/web", None),
     ("GET", "/workloads/web/rules", None),
+    ("GET", "/workloads/web/threats", None),
     ("PUT", "/workloads/web/mode", {"mode": "monitor", "dry_run": True}),
     ("GET", "/policy", None),
     ("GET", "/policy/hits", None),

@@ -10,6 +10,7 @@ import pytest
 from pyctl.api.v1 import workloads
 from pyctl.engine.records import LearntName
 from pyctl.errors import SegctlError
+from pyctl.model.threats import DEFAULTS
 from pyctl.model.workload import DatapathKind, Mode, Service
 from pyctl.state.requests import AttachResult
 from tests import packets
@@ -76,6 +77,13 @@ def test_rules_are_the_kernels(ask):
     assert body["ports"] == [
         {"port_id": 1, "interface": "eth0", "rules": ["filter of port 1"]}
     ]
+
+
+def test_threats_have_the_setting_that_holds(ask):
+    status, body = ask("GET", "/workloads/web/threats")
+    assert (status, body["workload"]) == (200, "web")
+    settings = {one["name"]: one["setting"] for one in body["threats"]}
+    assert settings == dict(DEFAULTS)
 
 
 def test_an_order_says_what_was_said_and_nothing_else(orders, ask):

@@ -1,0 +1,58 @@
+"""segctl threats.
+
+In: a workload, or none. Out: the threats, and what is done at each. I/O: the agent, for a workload.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from pyctl.cli.shared import options, render
+from pyctl.cli.shared.once import Command
+from pyctl.model.threats import THREATS
+
+_COSTS = {
+    "": None,
+    "connections": "each new TCP connection",
+    "pings": "ICMP",
+    "lookups": "DNS",
+    "payload": "the first bytes of each TCP connection",
+}
+
+
+@click.command(cls=Command)
+@click.argument("workload", required=False)
+@options.output
+def threats(workload: str | None, as_json: bool) -> None:
+    """The threats that are looked for: what each is told by, and what is done.
+
+    The settings are the policy's (`threats:`, by group): off, alert, drop, or reset, which drops and answers. In
+    discover and monitor a threat is only told. Each is one event in 30 seconds for each peer, with a count: `segctl
+    events --kind threat`. COSTS: what the engine carries in the kernel's place while it is not off.
+    """
+    rows: list[dict[str, Any]] = [vars(one) for one in THREATS]
+    answer: dict[str, Any] = {"threats": rows}
+    if workload is not None:
+        from pyctl.api.client import AgentClient
+
+        answer = AgentClient(options.instance()).threats(workload)
+        rows = answer["threats"]
+    if as_json:
+        render.as_json(answer)
+        return
+    own = [] if workload is None else ["setting"]
+    render.table(
+        ["threat", "severity", "default", *own, "costs", "told by"],
+        (
+            [
+                *(one["name"], one["severity"], one["default"]),
+                *(one[key] for key in own),
+                *(_COSTS[one["cost"]], one["trigger"]),
+            ]
+            for one in rows
+        ),
+    )
+    if workload is not None and not answer["enforced"]:
+        render.warnings(["drop and reset hold in protect alone: here each is told"])
