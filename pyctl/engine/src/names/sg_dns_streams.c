@@ -134,10 +134,8 @@ static enum sg_dns_taken take(struct sg_dns_streams *streams, struct sg_dns_side
 			message(context, data + PREFIX, taken - PREFIX);
 		} else {
 			taken = fill(streams, side, data, length, &lost);
-			if (side->have > PREFIX && side->have == whole_of(side->begun, side->have)) {
+			if (side->have >= PREFIX && side->have == whole_of(side->begun, side->have)) {
 				message(context, side->begun + PREFIX, side->have - PREFIX);
-				drop_begun(streams, side);
-			} else if (side->have == PREFIX && !sg_get16(side->begun)) {
 				drop_begun(streams, side);
 			}
 		}

@@ -17,9 +17,10 @@ from tests.unit.engine.core.harness import (
     Core,
     Rule,
 )
+from tests.unit.engine.core.stored import HITS_AT, SESSIONS_AT
 from tests.unit.engine.core.wire import SERVICE, Connection, udp
 
-HEAD, ROOM = 4096 + 2 * (1 << 22) + (1 << 24), 64 * 320
+ROOM = 64 * 320
 EBUSY, EINVAL = 16, 22
 WEB = Rule(dir=EGRESS, ports=(SERVICE, SERVICE))
 
@@ -29,7 +30,7 @@ class Memory:
 
     def __init__(self, module):
         self.module = module
-        self.bytes = module.ffi.new("char[]", HEAD + ROOM + 4096)
+        self.bytes = module.ffi.new("char[]", SESSIONS_AT + ROOM + 4096)
         self.flows = {}
         self.now = 1000 * 10**9
         self.policies = 0
@@ -40,7 +41,7 @@ class Memory:
         core.now, core.flows = self.now, self.flows
         core.generation = self.policies
         adopted = core.lib.sg_core_adopt(
-            core.core, self.bytes, HEAD + ROOM, int(keep), core.now
+            core.core, self.bytes, SESSIONS_AT + ROOM, int(keep), core.now
         )
         core.set_policy(WEB)
         self.policies = core.generation
@@ -119,7 +120,7 @@ def test_too_little_room_and_open_flows_are_refused(memory, net):
     assert adopted == -EINVAL
     assert core.passes(net.out(udp()))
     again = core.lib.sg_core_adopt(
-        core.core, memory.bytes, HEAD + 2000 * 320, 1, core.now
+        core.core, memory.bytes, SESSIONS_AT + 2000 * 320, 1, core.now
     )
     assert again == -EBUSY
 
@@ -129,13 +130,13 @@ def test_rubbish_in_the_memory_harms_nobody(memory, net):
     rubbish = random.Random(7)
     buffer = memory.module.ffi.buffer(memory.bytes)
     for number in range(120):
-        buffer[HEAD - (1 << 22) + rubbish.randrange(24)] = bytes([number])
+        buffer[HITS_AT + rubbish.randrange(24)] = bytes([number])
         core, _ = memory.engine()
         for _ in range(20):
             core.feed(net.out(udp(4000 + rubbish.randrange(200))))
         core.advance(0.3)
         for _ in range(1 + number % 60):
-            at = HEAD + rubbish.randrange(64 * 300)
+            at = SESSIONS_AT + rubbish.randrange(64 * 300)
             buffer[at] = bytes([rubbish.choice((0, 1, 2, 255, rubbish.randrange(256)))])
         memory.now = core.now
     core, adopted = memory.engine()

@@ -18,6 +18,7 @@ from tests.unit.engine.core.harness import (
     Core,
     Rule,
 )
+from tests.unit.engine.core.stored import SESSIONS_AT
 from tests.unit.engine.core.wire import NETS, SERVICE, Connection, udp
 
 NET4 = NETS[0]
@@ -109,7 +110,7 @@ def test_flows_that_nobody_answered_leave_those_that_were_answered_room(core):
 
 
 def test_what_a_former_engine_had_not_told_counts(core_module):
-    size = 4096 + 2 * (1 << 22) + 64 * 320
+    size = SESSIONS_AT + 64 * 320
     memory = core_module.ffi.new("char[]", size)
     for engine in range(2):
         core = Core(core_module, sessions=64)

@@ -11,13 +11,13 @@ from pyctl.model.workload import Mode
 from tests.unit.engine.core.harness import ALLOW as VERDICT_ALLOW
 from tests.unit.engine.core.harness import EGRESS, INGRESS, Core, Rule
 from tests.unit.engine.core.node import ALL, Node
+from tests.unit.engine.core.stored import HITS_AT, SESSIONS_AT
 from tests.unit.engine.core.wire import Connection, udp
 
 ALLOW = NodeRule(7, 0, 0, ALL, Action.ALLOW, key=70)
 DENY = NodeRule(8, 0, 0, ALL, Action.DENY, key=80)
 STAGED = NodeRule(9, 0, 0, ALL, Action.DENY, staged=True, key=90)
 DEFAULT = 1
-HITS_AT = 4096 + (1 << 22)
 
 
 def often(core: Core) -> dict[int, int]:
@@ -132,7 +132,7 @@ class Memory:
 
     def __init__(self, module):
         self.module = module
-        self.bytes = module.ffi.new("char[]", HITS_AT + (1 << 22) + 1000 * 320)
+        self.bytes = module.ffi.new("char[]", SESSIONS_AT + 1000 * 320)
 
     def engine(self, *, keep: bool = True) -> Node:
         made = Node(self.module)

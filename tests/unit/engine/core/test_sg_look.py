@@ -26,7 +26,8 @@ from tests.unit.engine.core.app_flow import (
 from tests.unit.engine.core.harness import EGRESS, Core
 from tests.unit.engine.core.hello import SERVER_HELLO, hello, sni
 from tests.unit.engine.core.node import Node
-from tests.unit.engine.core.test_sg_adopt import HEAD, ROOM
+from tests.unit.engine.core.stored import SESSIONS_AT
+from tests.unit.engine.core.test_sg_adopt import ROOM
 from tests.unit.engine.core.wire import NETS, Connection, parse
 
 V4 = NETS[0]
@@ -183,7 +184,7 @@ class Successor:
     """Engines one after the other on the same memory."""
 
     def __init__(self, module, *rules):
-        self.memory = module.ffi.new("char[]", HEAD + ROOM + 4096)
+        self.memory = module.ffi.new("char[]", SESSIONS_AT + ROOM + 4096)
         self.module, self.rules = module, rules
         self.node = self.next()
 
@@ -196,7 +197,7 @@ class Successor:
             node.core.now, node.core.flows = before.core.now, before.core.flows
             node.core.generation = before.core.generation
         core = node.core
-        core.lib.sg_core_adopt(core.core, self.memory, HEAD + ROOM, 1, core.now)
+        core.lib.sg_core_adopt(core.core, self.memory, SESSIONS_AT + ROOM, 1, core.now)
         node.judge_by(*self.rules)
         self.node = node
         return node

@@ -19,7 +19,7 @@ from tests.unit.engine.core.dns import (
     with_names,
 )
 from tests.unit.engine.core.harness import EGRESS, PORT
-from tests.unit.engine.core.test_sg_adopt import HEAD
+from tests.unit.engine.core.stored import NAMES_AT, SESSIONS_AT
 from tests.unit.engine.core.wire import NETS, Connection
 
 DB = "db.example.org"
@@ -34,7 +34,7 @@ def test_a_deleted_port_forgets_its_names(four):
 
 
 def test_a_successor_knows_the_names_and_believes_nothing_else(core_module):
-    size = HEAD + 1000 * 320
+    size = SESSIONS_AT + 1000 * 320
     memory = core_module.ffi.new("char[]", size)
 
     def engine(now):
@@ -65,9 +65,7 @@ def test_a_successor_knows_the_names_and_believes_nothing_else(core_module):
     for _ in range(20):
         held = core_module.ffi.buffer(memory)
         for _ in range(50):
-            held[HEAD - (1 << 24) + dice.randrange(20000)] = bytes(
-                [dice.randrange(256)]
-            )
+            held[NAMES_AT + dice.randrange(20000)] = bytes([dice.randrange(256)])
         broken, _ = engine(third.core.now)
         broken.known()
         broken.learns(DB)

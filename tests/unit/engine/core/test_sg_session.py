@@ -18,6 +18,7 @@ from tests.unit.engine.core.harness import (
     Core,
     Rule,
 )
+from tests.unit.engine.core.stored import SESSIONS_AT
 from tests.unit.engine.core.wire import (
     CLIENT,
     NETS,
@@ -265,7 +266,7 @@ def test_who_gets_the_number_of_a_deleted_port_inherits_nothing(core, net):
 def test_ids_go_round(core_module, net):
     """After the last number comes the first: a name never stays with a slot."""
     core = Core(core_module, sessions=64)
-    size = 4096 + 2 * (1 << 22) + 64 * 320
+    size = SESSIONS_AT + 64 * 320
     memory = core.ffi.new("char[]", size)
     assert core.lib.sg_core_adopt(core.core, memory, size, 1, core.now) == 0
     core.ffi.memmove(memory + NEXT_ID_AT, b"\xff" * 4, 4)

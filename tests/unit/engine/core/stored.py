@@ -1,0 +1,7 @@
+"""Where the parts of the memory that outlives an engine begin."""
+
+from __future__ import annotations
+
+HITS_AT = 4096 + (1 << 22)
+NAMES_AT = HITS_AT + (1 << 22)
+SESSIONS_AT = NAMES_AT + (1 << 24)
