@@ -25,6 +25,8 @@ class RuleHits(HitCount):
     ports: list[str]
     apps: list[str]
     """The applications that it is for; none: whatever it is."""
+    asks: str
+    """What else it asks of a flow; "": nothing."""
     direction: str | None
     """The one end at which it holds; None: both."""
     staged: bool

@@ -11,6 +11,7 @@ from fastapi import APIRouter
 
 from pyctl.agent.agent import Agent
 from pyctl.api.schema.hits import HitCount, PolicyHits, RuleHits
+from pyctl.policy.document.conditions.tls import tls_text
 from pyctl.policy.document.identity import rule_key
 from pyctl.policy.document.types import Rule
 from pyctl.telemetry.history.hits import DEFAULT, Hits
@@ -46,6 +47,7 @@ def hits_view(
                 target=rule.target,
                 ports=[spec.text for spec in rule.ports],
                 apps=list(rule.apps),
+                asks=tls_text(rule.tls).strip(),
                 direction=rule.direction,
                 staged=rule.stage,
                 enabled=rule.enabled,

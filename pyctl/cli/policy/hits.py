@@ -52,11 +52,12 @@ def _row(rule: dict[str, Any]) -> tuple[object, ...]:
     off = "" if rule["enabled"] else " (disabled)"
     end = f" at {rule['direction']}" if rule["direction"] else ""
     apps = f" apps {', '.join(rule['apps'])}" if rule["apps"] else ""
+    asks = f" {rule['asks']}" if rule["asks"] else ""
     return (
         rule["id"],
         f"{staged}{rule['action']}{off}",
         f"{rule['source']} → {rule['target']}{end}",
-        ", ".join(rule["ports"]) + apps,
+        ", ".join(rule["ports"]) + apps + asks,
         *_counts(rule),
     )
 

@@ -12,7 +12,8 @@ def test_each_rule_has_a_row_and_the_default_the_last(agent, segctl):
     rows = [[cell.strip() for cell in line.split("  ") if cell] for line in lines]
     assert rows[0][:5] == ["RULE", "ACTION", "FROM → TO", "PORTS", "HITS"]
     assert rows[1][:5] == ["7", "allow", "web → db at egress", PORTS, "12"]
-    assert rows[2][:6] == ["8", "would deny (disabled)", "any → db", "any", "0", "-"]
+    would = ["8", "would deny (disabled)", "any → db", "any tls sni a", "0", "-"]
+    assert rows[2][:6] == would
     assert rows[3][:5] == ["-", "by mode", "no rule", "-", "3"]
 
 

@@ -32,6 +32,7 @@ from tests.unit.engine.core.hello import (
     sni,
     versions,
 )
+from tests.unit.engine.core.test_sg_look import Successor
 
 TLS = NUMBERS["TLS"]
 MODERN = versions(0x1A1A, 0x304, 0x303)
@@ -395,3 +396,31 @@ def test_an_answer_that_waits_for_too_long_is_not_sent(node, net):
     wire.waits(4)
     assert wire.across == [HELLO, b""]
     assert wire.resets == 2
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["in-order", "turned"])
+def test_a_hello_cut_anywhere_tells_the_same(node, net, turned):
+    node.judge_by(for_tls("a.example"))
+    for cut in range(1, len(OTHER)):
+        for whole, crosses in ((HELLO, True), (OTHER, False)):
+            sport = 20000 + 2 * cut + crosses
+            wire = Wire(node.core, net, sport=sport).opens()
+            pieces = [whole[:cut], whole[cut:]]
+            frames = [wire.connection.segment(0, "PA", one) for one in pieces]
+            for frame in reversed(frames) if turned else frames:
+                wire.feed(frame)
+            assert sorted(wire.across[0]) == (sorted(whole) if crosses else []), cut
+            assert wire.resets == (0 if crosses else 2), cut
+
+
+def test_what_held_holds_for_the_next_engine_too(core_module, net):
+    denies = for_tls("b.example", action=Action.DENY, number=6)
+    engines = Successor(core_module, denies, for_tls("a.example"))
+    wire = Wire(engines.node.core, net).opens()
+    wire.says(0, HELLO)
+    wire.says(1, SERVER)
+    wire.acknowledges(0)
+    wire.core = engines.next().core
+    wire.says(0, DATA)
+    assert wire.across == [HELLO + DATA, SERVER]
+    assert (wire.session.rule_id, wire.session.look) == (7, OVER)
