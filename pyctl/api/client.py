@@ -106,7 +106,7 @@ class AgentClient:
         return self.request("GET", f"/policy/revisions/{number}")
 
     def names(self, ref: str) -> Answer:
-        """Return schema_names.NameList: the DNS names that a workload looked up."""
+        """Return schema_findings.NameList: the DNS names that a workload looked up."""
         return self.request("GET", f"/workloads/{_path(ref)}/names")
 
     def policy_hits(self) -> Answer:

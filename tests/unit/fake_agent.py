@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from pyctl.api.schema import containers as schema_containers
+from pyctl.api.schema import findings as schema_findings
 from pyctl.api.schema import history as schema_history
 from pyctl.api.schema import hits as schema_hits
 from pyctl.api.schema import learning as schema_learning
-from pyctl.api.schema import names as schema_names
 from pyctl.api.schema import node
 from pyctl.api.schema import question as schema_question
 from pyctl.api.schema import revision as schema_revision
 from pyctl.api.schema import workloads as schema
-from pyctl.api.schema.threats import ThreatList
+from pyctl.api.schema.findings import ThreatList
 from pyctl.errors import NotFoundError, SegctlError
 from pyctl.model.instance import Instance
 from pyctl.model.threats import BY_NAME
@@ -405,7 +405,7 @@ ROUTES: dict[tuple[str, str], tuple[Any, Any, Any]] = {
     ("GET", "/workloads/web"): (None, schema.WorkloadDetail, DETAIL),
     ("PUT", "/workloads/web/mode"): (schema.ModeRequest, schema.ModeResponse, MODE),
     ("GET", "/workloads/web/rules"): (None, schema.RulesResponse, RULES),
-    ("GET", "/workloads/web/names"): (None, schema_names.NameList, NAMES),
+    ("GET", "/workloads/web/names"): (None, schema_findings.NameList, NAMES),
     ("GET", "/workloads/web/threats"): (None, ThreatList, THREATS),
     ("GET", "/workloads/0123456789ab/rules"): (None, schema.RulesResponse, RULES),
     ("GET", "/policy"): (None, schema.PolicyText, POLICY),

@@ -4,8 +4,8 @@ workloads  attach, detach, list, show, policy   containers  all of a host
 history    flows, events    hits  of rules       learning    learned, simulate
 question   policy test      impact  of a policy  revision    policy log
 node       status, log level, stop
-identity   addresses, claims                     names       DNS names of a workload
-threats    what is looked for                    base        what all models share
+identity   addresses, claims                     findings   names that were looked up, threats
+base       what all models share
 
 In: plain values. Out: validated models. May import model, errors.
 """

@@ -11,7 +11,7 @@ GET  /containers            ContainerList        *host (schema_containers)
 GET  /workloads/{ref}       WorkloadDetail       ref: id, name, pid or container
 PUT  /workloads/{ref}/mode  ModeRequest → ModeResponse
 GET  /workloads/{ref}/rules RulesResponse        as the kernel holds them
-GET  /workloads/{ref}/names NameList             DNS names that it looked up (schema_names)
+GET  /workloads/{ref}/names NameList             DNS names that it looked up (findings)
 GET  /policy                PolicyText
 PUT  /policy                PolicyApplyRequest → PolicyApplyResponse
 GET  /policy/revisions      RevisionList, /{number}: RevisionText (schema_revision)

@@ -12,8 +12,8 @@ from dataclasses import replace
 from pyctl import abi
 from pyctl.agent.agent import Agent
 from pyctl.api.schema import workloads as schema
+from pyctl.api.schema.findings import ThreatList, ThreatSetting
 from pyctl.api.schema.identity import ClaimView, SharedAddress
-from pyctl.api.schema.threats import ThreatList, ThreatSetting
 from pyctl.controller.view import View
 from pyctl.model.records import DENIED
 from pyctl.model.threats import BY_NAME, THREATS

@@ -6,8 +6,7 @@ from fastapi import APIRouter
 
 from pyctl.agent.agent import Agent
 from pyctl.api.schema import workloads as schema
-from pyctl.api.schema.names import LearntName, NameCounts, NameList
-from pyctl.api.schema.threats import ThreatList
+from pyctl.api.schema.findings import LearntName, NameCounts, NameList, ThreatList
 from pyctl.api.v1 import views
 from pyctl.controller.view import View
 from pyctl.model.text import told

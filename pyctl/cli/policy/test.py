@@ -85,7 +85,9 @@ def test_policy(
     client = AgentClient(options.instance())
     offered = None if alpn is None else [one for one in alpn.split(",") if one]
     shown = {"app": app, "sni": sni, "alpn": offered, "tls_version": tls_version}
-    answer = client.test_policy(source, target, port, text, names=list(names), **shown)
+    answer = client.test_policy(
+        source, target, port, text, names=list(names) or None, **shown
+    )
     if as_json:
         render.as_json(answer)
     else:
