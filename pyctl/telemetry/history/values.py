@@ -167,13 +167,19 @@ class Joined:
 
     def add(self, record: FlowRecord, *, live: bool = False) -> None:
         """Add a record. A live one that is known already (its flow ended meanwhile) changes nothing. Ended
-        ones are each a flow of their own: a tuple may be reused at once.
+        ones are each a flow of their own, for a tuple may be reused at once; but for those of a connection whose
+        application is denied once it is open.
         """
         known = self._open.setdefault(record.both_see, [])
         if live and any(
             _same_record(end, record) for flow in known for end in flow.ends
         ):
             return
+        for flow in known:
+            for at, end in enumerate(flow.ends):
+                if _is_denied_after_opening(end, record):
+                    flow.ends[at] = _as_denied(end, record)
+                    return
         for flow in known:
             if len(flow.ends) == 1 and _two_ends(flow.ends[0], record):
                 flow.ends.append(record)
@@ -208,6 +214,26 @@ def _two_ends(one: FlowRecord, other: FlowRecord) -> bool:
         and one.port_id != other.port_id
         and _at_once(one, other)
     )
+
+
+def _is_denied_after_opening(one: FlowRecord, other: FlowRecord) -> bool:
+    """Return whether one of the records is of a connection's handshake, and the other denies its application."""
+    denial, opening = (one, other) if one.verdict == "deny" else (other, one)
+    same_port = (one.port_id, one.direction) == (other.port_id, other.direction)
+    return (
+        same_port
+        and denial.verdict == "deny"
+        and denial.app is not None
+        and opening.verdict != "deny"
+        and opening.app == denial.app
+        and opening.answer == Answer.OPEN
+        and _at_once(one, other)
+    )
+
+
+def _as_denied(one: FlowRecord, other: FlowRecord) -> FlowRecord:
+    denial, opening = (one, other) if one.verdict == "deny" else (other, one)
+    return replace(denial.and_more(opening), flows=denial.flows)
 
 
 def _same_record(one: FlowRecord, other: FlowRecord) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pyctl.model.flow import Look
+from pyctl.model.flow import Answer, Look
 from pyctl.telemetry.history.values import Flow, Joined, LiveRecord
 from tests.unit.telemetry.history.makers import denied, flow
 
@@ -74,3 +74,33 @@ def test_a_live_flow_says_what_keeps_it_out_of_the_kernel(looks, why):
     ends = [LiveRecord(**vars(flow()), look=look) for look in looks]
     assert Flow(ends, live=True).look is why
     assert Flow([flow()]).look is None
+
+
+OPENED = {"app": "SSH", "answer": Answer.OPEN, "last": 1001.0}
+NOT_HERE = {"app": "SSH", "started": 1001.0, "last": 1001.0, "packets": 1}
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_connection_whose_application_is_denied_is_one_flow(turned):
+    joined = Joined()
+    both = [flow(**OPENED), denied(**NOT_HERE, back_packets=0)]
+    joined.add_all(both[::-1] if turned else both)
+    (found,) = joined.flows
+    (end,) = found.ends
+    assert (end.verdict, end.reason, end.flows) == ("deny", "default_deny", 1)
+    assert (end.started, end.packets, end.back_packets) == (1000.0, 4, 2)
+
+
+@pytest.mark.parametrize(
+    "opened",
+    [
+        {**OPENED, "answer": Answer.DATA},
+        {**OPENED, "app": None},
+        {**OPENED, "direction": "egress", "port_id": 7},
+        {**OPENED, "started": 900.0, "last": 901.0},
+    ],
+)
+def test_what_passed_before_a_denial_is_a_flow_of_its_own(opened):
+    joined = Joined()
+    joined.add_all([flow(**opened), denied(**NOT_HERE)])
+    assert len(joined.flows) == 2
