@@ -41,10 +41,22 @@ class Applications:
     decided: int
 
 
-def applications(engines: Workers, port_ids: Iterable[int]) -> Applications:
-    """Return the applications of the ports' live sessions."""
-    listed = (engines.sessions(MOST_OF_A_PORT, port_id) for port_id in port_ids)
-    live = [one for sessions in listed for one in sessions if not one.ended]
+def sessions_of(engines: Workers, port_ids: Iterable[int]) -> tuple[int, list[Session]]:
+    """Return how many sessions the ports have, and those that are looked at. They are read again only to count those
+    of a port that has more.
+    """
+    count, found = 0, list[Session]()
+    for port_id in port_ids:
+        listed = engines.sessions(MOST_OF_A_PORT, port_id)
+        found += listed
+        all_are = len(listed) < MOST_OF_A_PORT
+        count += len(listed) if all_are else engines.session_count(port_id)
+    return count, found
+
+
+def applications(sessions: Iterable[Session]) -> Applications:
+    """Return the applications of those of the sessions that are live."""
+    live = [one for one in sessions if not one.ended]
     names = Counter(shown_app(one.app, guessed=one.app_guessed) for one in live)
     looks = Counter(one.look for one in live)
     return Applications(

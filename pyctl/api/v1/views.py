@@ -28,7 +28,7 @@ from pyctl.policy.document.resolve import (
     groups_of,
 )
 from pyctl.telemetry.events import Event
-from pyctl.telemetry.open_flows import applications
+from pyctl.telemetry.open_flows import applications, sessions_of
 
 Shared = Mapping[Address, tuple[str, ...]]
 """Names of workloads by the address that they share."""
@@ -159,11 +159,10 @@ def workload_detail(
     """Return the API's view of all that is known of one workload."""
     ports = []
     port_ids = [port.port_id for port in workload.ports]
-    sessions = 0
+    count, sessions = sessions_of(agent.engines, port_ids)
     for port in workload.ports:
         kernel = agent.driver_of(workload).counters(port.port_id)
         engine = agent.engines.counters(port.port_id)
-        sessions += agent.engines.session_count(port.port_id)
         ports.append(
             schema.PortDetail(
                 **port_view(port).model_dump(),
@@ -187,8 +186,8 @@ def workload_detail(
             "policy_mode": unforced.mode if from_policy else None,
             "groups": list(groups_of(view.policy, workload)),
             "ports": ports,
-            "sessions": sessions,
-            "applications": vars(applications(agent.engines, port_ids)),
+            "sessions": count,
+            "applications": vars(applications(sessions)),
             "flow_map": agent.engines.flow_map(port_ids),
             "denials": event_views(denials),
         }

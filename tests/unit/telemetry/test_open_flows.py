@@ -9,7 +9,12 @@ import pytest
 from pyctl.engine.records import Session
 from pyctl.model.flow import Look
 from pyctl.model.policy import Action, Direction
-from pyctl.telemetry.open_flows import applications, open_flows
+from pyctl.telemetry.open_flows import (
+    MOST_OF_A_PORT,
+    applications,
+    open_flows,
+    sessions_of,
+)
 from tests import packets
 from tests.unit.policy.makers import port, workload
 
@@ -78,28 +83,31 @@ def test_of_icmp_the_type_is_the_service():
 
 
 class Listing:
-    """Engines that list a port's sessions."""
+    """Engines that list a port's sessions, and know how many it has."""
 
-    def __init__(self, *sessions):
-        self.each = sessions
+    def __init__(self, *sessions, count=0):
+        self.each, self.count, self.reads = sessions, count, 0
 
     def sessions(self, limit, port_id):
+        self.reads += 1
         return [one for one in self.each if one.port_id == port_id][:limit]
 
+    def session_count(self, _port_id):
+        self.reads += 1
+        return self.count
 
-def test_applications_are_those_of_a_port_s_live_sessions_with_what_waits_for_them():
-    engines = Listing(
-        replace(AT_WEB, look=Look.PENDING),
-        replace(AT_WEB, app="Redis", app_guessed=True),
-        *(2 * [replace(AT_WEB, app="TLS", look=Look.DECIDED)]),
-        replace(AT_WEB, app="SSH", ended=True),
-        replace(AT_DB, app="MySQL"),
+
+def test_applications_are_those_of_live_sessions_with_what_waits_for_them():
+    found = applications(
+        [
+            replace(AT_WEB, look=Look.PENDING),
+            replace(AT_WEB, app="Redis", app_guessed=True),
+            *(2 * [replace(AT_WEB, app="TLS", look=Look.DECIDED)]),
+            replace(AT_WEB, app="SSH", ended=True),
+        ]
     )
-    found = applications(engines, [AT_WEB.port_id])
     assert list(found.sessions.items()) == [("TLS", 2), ("Redis?", 1)]
     assert (found.pending, found.decided) == (1, 2)
-    both = applications(engines, [AT_WEB.port_id, AT_DB.port_id])
-    assert both.sessions["MySQL"] == 1
 
 
 def test_whom_a_workload_looked_up_has_the_name():
@@ -108,3 +116,15 @@ def test_whom_a_workload_looked_up_has_the_name():
     assert flow.looked_up == ("a", "b")
     (flow,) = open_flows([AT_DB], LOADS, known)
     assert flow.looked_up == ()
+
+
+def test_the_sessions_of_a_port_are_read_once():
+    engines = Listing(AT_WEB, AT_WEB, AT_DB)
+    assert sessions_of(engines, [1, 2]) == (3, [AT_WEB, AT_WEB, AT_DB])
+    assert engines.reads == 2
+
+
+def test_those_of_a_port_that_has_more_than_are_looked_at_are_counted():
+    engines = Listing(*[AT_WEB] * (MOST_OF_A_PORT + 5), count=MOST_OF_A_PORT + 5)
+    count, found = sessions_of(engines, [1])
+    assert (count, len(found)) == (MOST_OF_A_PORT + 5, MOST_OF_A_PORT)

@@ -22,6 +22,7 @@ from pyctl.telemetry.history.hits import Hits
 from tests import packets
 from tests.unit.agent.played import NEW
 from tests.unit.policy.makers import port, workload
+from tests.unit.telemetry.test_open_flows import AT_WEB
 
 OF_THE_CLOCK = {"uptime_s", "elapsed_ms", "heartbeat_age_ms"}
 ASKED = {"source": packets.world_ip4, "target": "app", "port": "tcp/5432"}
@@ -114,6 +115,7 @@ def test_counters_are_in_the_abis_order_and_the_kernels_where_both_count():
 def test_the_details_are_of_each_port_and_their_sum(node, ask, alive, monkeypatch):
     node.attach(replace(node.agent.view.find("web"), ports=(port(1), port(5))))
     monkeypatch.setattr(node.kernel, "counters", lambda at: {FIRST: Counter(at, 1)})
+    monkeypatch.setattr(node.kernel, "sessions", lambda _limit, at: [AT_WEB] * at)
     found = shown(ask, "web")
     counted = [
         (one["port_id"], one["counters"][0]["packets"]) for one in found["ports"]

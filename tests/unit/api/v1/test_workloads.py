@@ -48,7 +48,7 @@ def test_one_is_told_in_full(ask):
     assert found["generation"] > 0
     assert found["rules"] > 0
     assert body["groups"] == ["web"]
-    assert body["sessions"] == 3
+    assert body["sessions"] == 0
     assert body["forced_mode"] is None
 
 
