@@ -298,18 +298,16 @@ static void end_waiting(struct sg_core *core, struct sg_session *s, __u64 now_ns
 	struct sg_frame frame;
 	struct sg_verdict r;
 
-	if (sg_tcp_is_over(s) || !c.port->rules || !sg_waiting_packet(core, s, &p)) {
+	if (sg_tcp_is_over(s) || !c.port->rules || !sg_waiting_packet(core, s, &frame, &p)) {
 		sg_flow_drop_look(core, s);
 		return;
 	}
 	r = sg_judge_app_overdue(&c, s);
 	/* The packet is among those that wait, and goes with them; resets need its link header. */
 	p.frames = p.bytes = 0;
-	memcpy(link, p.frame->data, sizeof(link));
-	frame = *p.frame;
+	memcpy(link, frame.data, sizeof(link));
 	frame.data = link;
 	frame.len = frame.wire_len = sizeof(link);
-	p.frame = &frame;
 	act(&c, &r, &p);
 	if (r.reason)
 		refuse(&c, &r);

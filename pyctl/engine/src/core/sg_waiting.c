@@ -6,12 +6,15 @@
 #include "flow/sg_flow.h"
 #include "packet/sg_decode.h"
 
-int sg_waiting_packet(const struct sg_core *core, const struct sg_session *s, struct sg_packet *p)
+int sg_waiting_packet(struct sg_core *core, const struct sg_session *s, struct sg_frame *frame, struct sg_packet *p)
 {
 	const struct sg_payload *look = sg_look_of(&core->looks, s);
 	const struct sg_waiting *w = look ? sg_look_waiting(look, 3) : NULL;
 
-	return w && !sg_decode_link(&w->frame, p) && !sg_decode_network(p);
+	if (!w)
+		return 0;
+	*frame = sg_look_frame(&core->looks, look, w);
+	return !sg_decode_link(frame, p) && !sg_decode_network(p);
 }
 
 void sg_waiting_expected(const struct sg_core *core, const struct sg_session *s, struct sg_packet *p)
@@ -28,11 +31,13 @@ void sg_waiting_send(const struct sg_context *c, struct sg_session *s, __u8 acti
 	struct sg_looks *looks = &c->core->looks;
 	struct sg_payload *look = sg_look_of(looks, s);
 	const struct sg_waiting *w;
+	struct sg_frame frame;
 
 	if (!look)
 		return;
 	while ((w = sg_look_waiting(look, sides))) {
-		sg_output_frame(c, &w->frame);
+		frame = sg_look_frame(looks, look, w);
+		sg_output_frame(c, &frame);
 		sg_flow_count(s, w->side, 1, w->frame.len);
 		sg_look_release(looks, look, sides, &c->port->held);
 	}

@@ -5,8 +5,8 @@
 
 #include "flow/sg_state.h"
 
-/* Make *p the packet of the frame that has waited longest. Returns 0 if none waits. */
-int sg_waiting_packet(const struct sg_core *core, const struct sg_session *s, struct sg_packet *p);
+/* Make *frame the one that has waited longest, and *p its packet. Returns 0 if none waits. */
+int sg_waiting_packet(struct sg_core *core, const struct sg_session *s, struct sg_frame *frame, struct sg_packet *p);
 /* Let the packet's sequence number be the one that its receiver expects, so that it accepts a reset: nothing that waits has
  * reached it. */
 void sg_waiting_expected(const struct sg_core *core, const struct sg_session *s, struct sg_packet *p);

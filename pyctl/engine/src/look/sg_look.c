@@ -11,7 +11,10 @@
 #include "packet/sg_tcp_options.h"
 #include "payload/sg_payload_threats.h"
 
-enum { GSO_SIZE_AT = 4 };	/* in struct virtio_net_hdr */
+enum {
+	GSO_SIZE_AT = 4,	/* in struct virtio_net_hdr */
+	ALLOCATION = 16,	/* what the allocator takes for each */
+};
 
 struct sg_payload {
 	struct sg_stream *stream;
@@ -60,9 +63,9 @@ struct sg_payload *sg_look_begin(struct sg_looks *looks, const struct sg_session
 	return look;
 }
 
-static __u32 memory_of(const struct sg_frame *frame)
+static __u32 memory_of(const struct sg_waiting *w)
 {
-	return (__u32)sizeof(struct sg_waiting) + frame->len;
+	return (__u32)sizeof(*w) + w->here + ALLOCATION;
 }
 
 void sg_look_end(struct sg_looks *looks, const struct sg_session *s)
@@ -152,10 +155,21 @@ struct sg_seen sg_look_datagram(const struct sg_packet *p)
 	return (struct sg_seen){ .app = known.app, .proof = known.proof };
 }
 
+/* Whether the application is certain by what the initiator sent alone. */
+static int is_unanswered(const struct sg_payload *look)
+{
+	return look->known.proof == SG_APP_CERTAIN && !look->known.answered;
+}
+
 int sg_look_is_settled(const struct sg_payload *look)
 {
-	return !look->head && sg_stream_is_settled(look->stream) &&
-	       (look->known.proof != SG_APP_CERTAIN || look->known.answered);
+	return !look->head && sg_stream_is_settled(look->stream) && !is_unanswered(look);
+}
+
+void sg_look_stop(struct sg_looks *looks, struct sg_payload *look)
+{
+	if (!is_unanswered(look))
+		sg_stream_close(looks->streams, look->stream);
 }
 
 __u8 sg_look_first_side(const struct sg_payload *look)
@@ -168,26 +182,38 @@ __u64 sg_look_since_ns(const struct sg_payload *look)
 	return look->since_ns;
 }
 
-/* Whether the flow and the port leave enough for others with so many bytes more. */
-static int has_room(const struct sg_looks *looks, const struct sg_payload *look, __u64 port_held, __u32 bytes)
+/* Return how much of the packet's frame must be kept besides the stream. */
+static __u32 bytes_here(const struct sg_payload *look, const struct sg_packet *p, __u8 side)
 {
-	return look->memory + bytes <= SG_HOLD_FLOW_BYTES && looks->held + port_held + 2ULL * bytes <= SG_HOLD_BYTES;
+	__u32 head = p->l4 + p->l4_len - p->payload_len;
+
+	if (head <= SG_LOOK_HEAD && sg_stream_kept(look->stream, side, p->seq, p->payload_len))
+		return head;
+	return head + p->payload_len;
 }
 
 int sg_look_hold(struct sg_looks *looks, struct sg_payload *look, const struct sg_packet *p, __u8 side, __u64 *port_held,
 		 __u64 now_ns)
 {
-	__u32 bytes = memory_of(p->frame);
-	struct sg_waiting *w = has_room(looks, look, *port_held, bytes) ? malloc(bytes) : NULL;
+	__u32 here = p->payload_len ? bytes_here(look, p, side) : p->l4 + p->l4_len;
+	__u32 bytes = (__u32)sizeof(struct sg_waiting) + here + ALLOCATION;
+	struct sg_waiting *w;
 
+	if (look->memory + bytes > SG_HOLD_FLOW_BYTES)
+		return 1;
+	if (looks->held + *port_held + 2ULL * bytes > SG_HOLD_BYTES)
+		return -1;
+	w = malloc(sizeof(*w) + here);
 	if (!w)
 		return -1;
-	looks->held += bytes;
-	*port_held += bytes;
-	look->memory += bytes;
-	*w = (struct sg_waiting){ .frame = *p->frame, .since_ns = now_ns, .seq = p->seq, .side = side };
-	memcpy(w->bytes, p->frame->data, p->frame->len);
-	w->frame.data = w->bytes;
+	*w = (struct sg_waiting){ .frame = *p->frame, .since_ns = now_ns, .seq = p->seq, .here = here, .side = side };
+	/* What is behind the IP packet fills the frame up, and says nothing. */
+	w->frame.len = w->frame.wire_len = p->l4 + p->l4_len;
+	w->frame.data = NULL;
+	memcpy(w->bytes, p->frame->data, here);
+	looks->held += memory_of(w);
+	*port_held += memory_of(w);
+	look->memory += memory_of(w);
 	if (look->tail)
 		look->tail->next = w;
 	else
@@ -196,6 +222,20 @@ int sg_look_hold(struct sg_looks *looks, struct sg_payload *look, const struct s
 	if (p->tcp_flags & SG_FIN)
 		look->fins |= 1U << side;
 	return 0;
+}
+
+struct sg_frame sg_look_frame(struct sg_looks *looks, const struct sg_payload *look, const struct sg_waiting *w)
+{
+	__u32 payload = w->frame.len - w->here;
+	struct sg_frame frame = w->frame;
+
+	frame.data = w->bytes;
+	if (!payload)
+		return frame;
+	memcpy(looks->scratch, w->bytes, w->here);
+	memcpy(looks->scratch + w->here, sg_stream_kept(look->stream, w->side, w->seq, payload), payload);
+	frame.data = looks->scratch;
+	return frame;
 }
 
 const struct sg_waiting *sg_look_waiting(const struct sg_payload *look, __u8 sides)
@@ -223,9 +263,9 @@ void sg_look_release(struct sg_looks *looks, struct sg_payload *look, __u8 sides
 		look->head = w->next;
 	if (look->tail == w)
 		look->tail = before;
-	looks->held -= memory_of(&w->frame);
-	*port_held -= memory_of(&w->frame);
-	look->memory -= memory_of(&w->frame);
+	looks->held -= memory_of(w);
+	*port_held -= memory_of(w);
+	look->memory -= memory_of(w);
 	free(w);
 }
 

@@ -12,17 +12,19 @@
 #define SG_LOOK_NS (3 * SG_SECOND)	/* how long a frame waits */
 
 enum sg_look_limit {
-	SG_HOLD_BYTES = 64 << 20,		/* of frames in all; a port may hold as much as is then free */
-	SG_HOLD_FLOW_BYTES = 256 << 10,		/* of one flow */
+	SG_HOLD_BYTES = 8 << 20,		/* of frames in all; a port may hold as much as is then free */
+	SG_HOLD_FLOW_BYTES = 3584,		/* of one flow, besides its first bytes */
 	SG_LOOK_STREAM_BYTES = 256 << 20,	/* of first bytes in all */
+	SG_LOOK_HEAD = 256,			/* of a frame, before its payload: no usual one has more */
 };
 
-/* A frame that waits, as it came. */
+/* A frame that waits. Its payload is not kept twice: it lies in the stream, if all of it is there. */
 struct sg_waiting {
 	struct sg_waiting *next;
-	struct sg_frame frame;	/* its data lies in bytes */
+	struct sg_frame frame;	/* without data: sg_look_frame() has it */
 	__u64 since_ns;
 	__u32 seq;
+	__u32 here;		/* bytes of it that lie here; the stream has the others */
 	__u8 side;		/* 0: of the initiator */
 	__u8 bytes[];
 };
@@ -41,6 +43,7 @@ struct sg_looks {
 	struct sg_streams *streams;
 	struct sg_payload **of;	/* by slot */
 	__u64 held;		/* bytes of frames */
+	__u8 scratch[SG_LOOK_HEAD + SG_STREAM_BYTES];	/* a frame that is put together */
 };
 
 /* 0 or -ENOMEM. `sessions` is the highest slot. */
@@ -72,16 +75,21 @@ int sg_look_wants_more(const struct sg_payload *look);
 struct sg_seen sg_look_datagram(const struct sg_packet *p);
 /* Return whether every byte that was looked at is acknowledged, no frame waits, and the server's answer fits what is certain. */
 int sg_look_is_settled(const struct sg_payload *look);
+/* Keep nothing more of what comes, unless the server must still answer. */
+void sg_look_stop(struct sg_looks *looks, struct sg_payload *look);
 /* Return which side sent payload first. */
 __u8 sg_look_first_side(const struct sg_payload *look);
 /* Return when that was. */
 __u64 sg_look_since_ns(const struct sg_payload *look);
 
-/* Let the packet's frame wait; *port_held is what its port holds. -1: there is no room. */
+/* Let the packet's frame wait; *port_held is what its port holds. 1: the flow has its part of the room, so its sender must
+ * repeat it; -1: there is none for anybody. */
 int sg_look_hold(struct sg_looks *looks, struct sg_payload *look, const struct sg_packet *p, __u8 side, __u64 *port_held,
 		 __u64 now_ns);
 /* Return the frame that has waited longest, of these sides (bit per side); NULL: none waits. */
 const struct sg_waiting *sg_look_waiting(const struct sg_payload *look, __u8 sides);
+/* Return that frame with its data, which stay in place until the next call. */
+struct sg_frame sg_look_frame(struct sg_looks *looks, const struct sg_payload *look, const struct sg_waiting *w);
 /* Free that frame. */
 void sg_look_release(struct sg_looks *looks, struct sg_payload *look, __u8 sides, __u64 *port_held);
 /* Return the sequence number of the side's first byte that waits, or this one if that is before. */

@@ -28,8 +28,10 @@ struct side {
 	__u32 first;		/* sequence number of offset 0 */
 	__u32 echo;		/* the other side's newest timestamp that it has seen; 0: none */
 	__u16 room;		/* of bytes */
+	__u16 limit;		/* with closed: bytes from here on are not kept */
 	__u8 started;
 	__u8 fixed;		/* its start is acknowledged, or a byte is kept */
+	__u8 closed;
 	__u8 count;
 	struct range ranges[SG_STREAM_RANGES];	/* ascending, and between two of them there is a hole */
 };
@@ -115,6 +117,11 @@ void sg_stream_start(struct sg_stream *stream, __u8 side, __u32 first_seq)
 	started->first = first_seq;
 }
 
+static __u32 limit_of(const struct side *side)
+{
+	return side->closed ? side->limit : SG_STREAM_BYTES;
+}
+
 static __u32 in_order(const struct side *side)
 {
 	return side->count && !side->ranges[0].from ? side->ranges[0].to : 0;
@@ -150,6 +157,18 @@ static int differs(const struct side *side, const __u8 *data, __u32 from, __u32 
 			return 1;
 	}
 	return 0;
+}
+
+/* Give the bytes of a closed side back that its receiver has. */
+static void shrink(struct sg_streams *all, struct side *side)
+{
+	if (!side->closed || !side->room || side->acked < side->limit)
+		return;
+	all->bytes -= buffer_bytes(side);
+	free(side->bytes);
+	side->bytes = NULL;
+	side->room = 0;
+	side->count = 0;
 }
 
 static int is_there(const struct side *side, __u32 from, __u32 to)
@@ -223,7 +242,7 @@ enum sg_segment sg_stream_add(struct sg_streams *all, struct sg_stream *stream, 
 			      const __u8 *data, __u32 len)
 {
 	struct side *from = &stream->sides[head->side & 1], *to = &stream->sides[!(head->side & 1)];
-	__u32 before = in_order(from), begin, stop;
+	__u32 before = in_order(from), begin, stop, limit;
 	__s64 start, end;
 
 	if (head->starts && !ack_is_wrong(to, head))
@@ -238,15 +257,17 @@ enum sg_segment sg_stream_add(struct sg_streams *all, struct sg_stream *stream, 
 		return SG_SEGMENT_REPEATS;
 	if (ack_is_wrong(to, head) || is_older(to, head))
 		return SG_SEGMENT_USELESS;
-	begin = (__u32)max(0, min(start, SG_STREAM_BYTES));
-	stop = (__u32)min(end, SG_STREAM_BYTES);
+	limit = limit_of(from);
+	begin = (__u32)max(0, min(start, limit));
+	stop = (__u32)min(end, limit);
 	if (end > from->acked && begin < stop && differs(from, data + (begin - start), begin, stop))
 		return SG_SEGMENT_DIFFERS;
 	note(from, to, head, len ? end : 0);
+	shrink(all, to);
 	if (!len || end <= from->acked)
 		return SG_SEGMENT_REPEATS;
-	if (begin == stop || is_there(from, begin, stop))
-		return end > SG_STREAM_BYTES ? SG_SEGMENT_BEYOND : SG_SEGMENT_REPEATS;
+	if (begin == stop || (from->closed && stop <= from->acked) || is_there(from, begin, stop))
+		return end > limit ? SG_SEGMENT_BEYOND : SG_SEGMENT_REPEATS;
 	if (keep(all, from, data + (begin - start), begin, stop))
 		return SG_SEGMENT_NO_ROOM;
 	return in_order(from) > before ? SG_SEGMENT_NEW : SG_SEGMENT_WAITS;
@@ -260,11 +281,33 @@ const __u8 *sg_stream_bytes(const struct sg_stream *stream, __u8 side, __u32 *le
 	return *len ? asked->bytes : NULL;
 }
 
+const __u8 *sg_stream_kept(const struct sg_stream *stream, __u8 side, __u32 seq, __u32 len)
+{
+	const struct side *asked = &stream->sides[side & 1];
+	__s64 start = offset_of(asked, seq);
+
+	if (start < 0 || start + len > SG_STREAM_BYTES || !is_there(asked, (__u32)start, (__u32)start + len))
+		return NULL;
+	return asked->bytes + start;
+}
+
+void sg_stream_close(struct sg_streams *all, struct sg_stream *stream)
+{
+	for (int i = 0; i < 2; i++) {
+		struct side *side = &stream->sides[i];
+
+		if (!side->closed)
+			side->limit = side->count ? side->ranges[side->count - 1].to : 0;
+		side->closed = 1;
+		shrink(all, side);
+	}
+}
+
 static int side_is_settled(const struct side *side)
 {
-	__s64 came = min(side->sent, SG_STREAM_BYTES);
+	__s64 came = min(side->sent, limit_of(side));
 
-	return in_order(side) == came && side->acked >= came;
+	return side->acked >= came && (side->closed || in_order(side) == came);
 }
 
 int sg_stream_is_settled(const struct sg_stream *stream)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* The first bytes of both sides of a TCP connection, in order, whatever way they came. Policy-free, no I/O, no clock.
  *
- * Of each side the first SG_STREAM_BYTES are kept, until the stream is dropped: so a later copy of a byte is compared
+ * Of each side the first SG_STREAM_BYTES are kept, until the stream is dropped or closed: so a later copy of a byte is compared
  * with the one that was looked at. A segment that the receiver would throw away changes nothing.
  *
  * No receiver is imitated. If the caller drops what DIFFERS, is USELESS or finds NO_ROOM, then of each byte one version
@@ -62,6 +62,10 @@ enum sg_segment sg_stream_add(struct sg_streams *all, struct sg_stream *stream, 
 /* Return the bytes of a side that are there in order from the first on, and how many; NULL and 0: none. They stay in
  * place until the next sg_stream_add(). */
 const __u8 *sg_stream_bytes(const struct sg_stream *stream, __u8 side, __u32 *len);
+/* Return where so many bytes of a side lie, of which the first has this number; NULL: not all are kept. */
+const __u8 *sg_stream_kept(const struct sg_stream *stream, __u8 side, __u32 seq, __u32 len);
+/* Keep no more bytes than there are, but for holes between them, and those until they are acknowledged. */
+void sg_stream_close(struct sg_streams *all, struct sg_stream *stream);
 /* Return whether every byte that came, of those that are to be kept, is there in order and acknowledged. */
 int sg_stream_is_settled(const struct sg_stream *stream);
 

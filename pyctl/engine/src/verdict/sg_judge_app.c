@@ -201,7 +201,7 @@ static struct sg_verdict judge_pending(const struct sg_context *c, struct sg_ses
 	struct sg_port *port = c->port;
 	struct sg_verdict r;
 	__u8 free_sides;
-	int waits;
+	int waits, held;
 
 	if (segment == SG_SEGMENT_NO_ROOM)
 		return no_memory(c, s);
@@ -220,8 +220,9 @@ static struct sg_verdict judge_pending(const struct sg_context *c, struct sg_ses
 		return pass(c, s, send_what_waits(free_sides));
 	if (segment == SG_SEGMENT_BEYOND || (p->payload_len ? segment == SG_SEGMENT_REPEATS && waits : sg_look_holds_fin(look, side)))
 		return drop(c, s, SEG_R_NOT_HELD);
-	if (sg_look_hold(&c->core->looks, look, p, side, &port->held, c->now_ns))
-		return no_memory(c, s);
+	held = sg_look_hold(&c->core->looks, look, p, side, &port->held, c->now_ns);
+	if (held)
+		return held > 0 ? drop(c, s, SEG_R_NOT_HELD) : no_memory(c, s);
 	sg_flow_seen(c, s);
 	return verdict_of(s, SEG_R_NONE, SG_KEEP | send_what_waits(free_sides));
 }
@@ -252,7 +253,10 @@ static struct sg_verdict judge_decided(const struct sg_context *c, struct sg_ses
 		return r;
 	if (sg_look_waiting(look, 3))
 		return pass(c, s, SEND_BOTH);
-	if (sg_look_is_settled(look) && !sg_guard_wants_more(c->port, look))
+	if (sg_guard_wants_more(c->port, look))
+		return pass(c, s, 0);
+	sg_look_stop(&c->core->looks, look);
+	if (sg_look_is_settled(look))
 		stop_looking(c->core, s);
 	return pass(c, s, 0);
 }

@@ -89,6 +89,10 @@ class Stream:
         assert bool(data) == bool(length[0])
         return bytes(self._ffi.buffer(data, length[0])) if length[0] else b""
 
+    def stop(self) -> None:
+        """Keep nothing more."""
+        self._lib.sg_stream_close(self._all, self._stream)
+
     @property
     def is_settled(self) -> bool:
         return bool(self._lib.sg_stream_is_settled(self._stream))

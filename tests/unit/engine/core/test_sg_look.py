@@ -32,7 +32,15 @@ from tests.unit.engine.core.wire import NETS, Connection, parse
 
 V4 = NETS[0]
 LONG = b"GET /" + b"a" * 300 + b" HTTP/1.1\r\nHost: b.example\r\n\r\n"
-FRAMES_MAX = 64 << 20
+FRAMES_MAX = 8 << 20
+A_FLOW_HOLDS = 23
+SHAKES = ((0, "S"), (1, "SA"), (0, "A"))
+PORTS_AT = 34
+CHECKED = b"\2" + bytes(9)
+
+
+def with_bytes(frame: bytes, at: int, put: bytes) -> bytes:
+    return frame[:at] + put + frame[at + len(put) :]
 
 
 def cut(data: bytes, places: list[int]) -> list[tuple[int, bytes]]:
@@ -149,35 +157,65 @@ def test_a_guess_that_is_denied_waits(node, net):
 
 
 def test_a_port_holds_half_of_the_room_and_the_rest_is_unknown(core_module):
-    """Super-frames, whose first byte is missing."""
+    """Tiny segments, of which each flow holds as many as it may."""
     node = Node(core_module)
+    node.core.close()
+    node.core = Core(core_module, sessions=8000)
     node.judge_by(asks_for("SSH", unknown=Action.DENY))
-    piece, held = bytes(60000), 0
-    for number in range(700):
-        wire = Wire(node.core, V4, sport=10000 + number)
-        for side, flags in ((0, "S"), (1, "SA"), (0, "A")):
-            node.core.feed(wire.connection.segment(side, flags))
-        wire.connection.seq[0] += 1
-        if wire.says(0, piece) == []:
-            held += 1
+    connection = Connection(V4, EGRESS)
+    opening = [connection.segment(side, flags) for side, flags in SHAKES]
+    piece = connection.segment(0, "PA", b"a")
+    held = 0
+    for number in range(2000):
+        port = (10000 + number).to_bytes(2)
+        for side, frame in zip((0, 1, 0), opening, strict=True):
+            node.core.feed(with_bytes(frame, PORTS_AT + 2 * side, port))
+        mine = with_bytes(piece, PORTS_AT, port)
+        for at in range(A_FLOW_HOLDS):
+            seq = with_bytes(mine, PORTS_AT + 4, (1001 + at).to_bytes(4))
+            held += node.core.feed(seq, vnet=CHECKED) == []
         if node.core.counters().get("hold_memory"):
             break
-    assert FRAMES_MAX // 2 * 0.95 < held * 60100 <= FRAMES_MAX // 2
-    assert node.core.counters()["hold_memory"] == 1
+    cost = FRAMES_MAX // 2 / held
+    assert 120 < cost < 180
+    assert "policy_deny" in node.core.drops()
     node.core.close()
 
 
-def test_a_flow_holds_its_bound(node, net):
+def test_a_flow_holds_its_bound_and_what_is_beyond_it_comes_again(node, net):
     """Tiny segments: what they cost is bounded, too."""
-    node.judge_by(asks_for("SSH", unknown=Action.DENY))
+    node.judge_by(asks_for("HTTP"))
     wire = Wire(node.core, net).opens()
-    sent = 0
-    while not node.core.counters().get("hold_memory"):
-        sent += 1
-        wire.says(0, b"GET /"[sent - 1 : sent] or b"a")
-        assert sent < 4000
-    assert sent > 500
+    pieces = [segment(wire.connection, 0, at, LONG[at : at + 1]) for at in range(60)]
+    for piece in pieces:
+        wire.feed(piece)
+    refused = node.core.counters()["not_held"]
+    assert 30 < refused < 40
     assert wire.across == [b"", b""]
+    wire.feed(segment(wire.connection, 0, 60, LONG[60:]))
+    assert wire.app == ("HTTP", 2)
+    for piece in pieces:
+        wire.feed(piece)
+    assert wire.across[0][-60:] == LONG[:60]
+
+
+def test_a_frame_whose_payload_is_beyond_the_first_bytes_does_not_wait(node, net):
+    node.judge_by(asks_for("HTTP"))
+    wire = Wire(node.core, net).opens()
+    wire.feed(segment(wire.connection, 0, 5, bytes(20000)))
+    assert node.core.counters()["not_held"] == 1
+    assert wire.across == [b"", b""]
+
+
+def test_of_what_waits_the_payload_is_kept_once_and_crosses_as_it_came(node, net):
+    node.judge_by(asks_for("TLS"))
+    wire = Wire(node.core, net).opens()
+    whole = hello(sni(b"a" * 1200))
+    first, second = (
+        segment(wire.connection, 0, at, whole[at : at + 900]) for at in (0, 900)
+    )
+    assert wire.feed(second) == []
+    assert wire.feed(first) == [second, first]
 
 
 class Successor:

@@ -254,6 +254,37 @@ def test_what_lies_beyond_needs_no_ack(stream):
 # Bounds
 
 
+def test_one_that_is_stopped_keeps_what_it_has_until_that_is_acknowledged(stream):
+    stream.add(text(0, 900))
+    stream.add(Segment(0, TEXT[:3000], side=1))
+    stream.stop()
+    assert stream.add(text(900, 1800)) == BEYOND
+    assert stream.add(Segment(890, bytes(20))) == DIFFERS
+    assert stream.add(text(0, 900)) == REPEATS
+    assert stream.add(Segment(3000, TEXT[3000:3100], side=1, ack=899)) == BEYOND
+    before = stream.memory
+    assert not stream.is_settled
+    assert stream.add(Segment(3100, side=1, ack=1000)) == REPEATS
+    assert stream.memory < before - 900
+    assert stream.add(Segment(880, bytes(200))) == BEYOND, "its receiver has these"
+    assert not stream.is_settled
+    assert stream.add(Segment(1800, ack=3000)) == REPEATS
+    assert stream.is_settled
+    assert stream.memory < SMALL // 4
+
+
+def test_then_holes_are_still_filled(stream):
+    stream.add(text(0, 10))
+    stream.add(text(20, 30))
+    stream.stop()
+    assert stream.add(text(10, 20)) == NEW
+    assert stream.read() == TEXT[:30]
+    assert stream.add(Segment(15, bytes(3))) == DIFFERS
+    assert stream.add(text(25, 40)) == BEYOND
+    assert stream.add(Segment(0, side=1, ack=30)) == REPEATS
+    assert stream.is_settled
+
+
 def test_pieces_are_bounded_and_the_first_byte_has_its_place(stream):
     for number in range(1, PIECES):
         assert stream.add(text(2 * number, 2 * number + 1)) == WAITS
