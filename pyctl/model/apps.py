@@ -35,6 +35,7 @@ NUMBERS: Mapping[str, int] = {
     "Kafka": 25,
     "Cassandra": 26,
     "ZooKeeper": 28,
+    "etcd": 29,
     "AMQP": 30,
     "MQTT": 31,
     "NATS": 32,
@@ -57,7 +58,8 @@ UNKNOWN = 63
 UNKNOWN_NAME = "unknown"
 CONTAINS: Mapping[str, tuple[str, ...]] = {
     "HTTP": ("WebSocket",),
-    "HTTP2": ("gRPC",),
+    "HTTP2": ("gRPC", "etcd"),
+    "gRPC": ("etcd",),
     "TLS": ("DoT",),
 }
 """What else a rule for this application holds for."""

@@ -9,6 +9,7 @@ enum sg_match sg_app_http(const struct sg_prefix *prefix);
 enum sg_match sg_app_websocket(const struct sg_prefix *prefix);
 enum sg_match sg_app_http2(const struct sg_prefix *prefix);
 enum sg_match sg_app_grpc(const struct sg_prefix *prefix);
+enum sg_match sg_app_etcd(const struct sg_prefix *prefix);
 enum sg_match sg_app_rtsp(const struct sg_prefix *prefix);
 enum sg_match sg_app_sip(const struct sg_prefix *prefix);
 

@@ -18,6 +18,7 @@ static const struct {
 	ROW(HTTP, "HTTP/1."), ROW(WEBSOCKET, "HTTP/1."),
 	/* Settings; an error of a server without HTTP/2. */
 	ROW(HTTP2, "\0..\4"), ROW(HTTP2, "HTTP/1."), ROW(GRPC, "\0..\4"), ROW(GRPC, "HTTP/1."),
+	ROW(ETCD, "\0..\4"), ROW(ETCD, "HTTP/1."),
 	/* A handshake, an alert, SSL 2's hello. */
 	ROW(TLS, "\x16\3"), ROW(TLS, "\x15\3"), ROW(TLS, "^.\4"), ROW(DOT, "\x16\3"), ROW(DOT, "\x15\3"),
 	ROW(SSH, "SSH-"), ROW(VNC, "RFB 00"), ROW(RTSP, "RTSP/"),

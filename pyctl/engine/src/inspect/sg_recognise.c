@@ -28,8 +28,9 @@ struct recogniser {
 static const struct recogniser recognisers[] = {
 	{ SG_APP_HTTP, TCP, sg_app_http, BIT(SG_APP_WEBSOCKET) },
 	{ SG_APP_WEBSOCKET, TCP, sg_app_websocket, 0 },
-	{ SG_APP_HTTP2, TCP, sg_app_http2, BIT(SG_APP_GRPC) },
-	{ SG_APP_GRPC, TCP, sg_app_grpc, 0 },
+	{ SG_APP_HTTP2, TCP, sg_app_http2, BIT(SG_APP_GRPC) | BIT(SG_APP_ETCD) },
+	{ SG_APP_GRPC, TCP, sg_app_grpc, BIT(SG_APP_ETCD) },
+	{ SG_APP_ETCD, TCP, sg_app_etcd, 0 },
 	{ SG_APP_TLS, TCP, sg_app_tls, BIT(SG_APP_DOT) },
 	{ SG_APP_DOT, TCP, sg_app_dot, 0 },
 	{ SG_APP_QUIC, UDP, sg_app_quic, 0 },

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from pyctl.model.apps import app_bits
 from tests.unit.engine.core.http2 import GRPC, connection, frame
 from tests.unit.engine.core.recognise import (
     GUESS,
+    Recogniser,
     Sample,
     assert_recognised,
     told,
@@ -56,8 +58,10 @@ def test_while_the_block_is_not_whole_http_2_is_a_guess(core_module):
         assert told(core_module, Sample(whole[:cut])) == ("HTTP2", GUESS)
 
 
-def test_before_the_first_request_grpc_is_a_guess(core_module):
+def test_before_the_first_request_grpc_and_etcd_are_guessed(core_module):
     update = frame(8, bytes(4), 0, 0)
     for frames in ((), (update,)):
-        assert told(core_module, Sample(connection(*frames))) == ("gRPC", GUESS)
+        one = Recogniser(core_module)
+        assert one.ask(connection(*frames)) == ("HTTP2", GUESS)
+        assert one.known.guessed == app_bits(["gRPC"])
     assert told(core_module, Sample(connection() + update[:3])) == ("HTTP2", GUESS)
