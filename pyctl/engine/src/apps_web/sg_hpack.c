@@ -134,7 +134,7 @@ enum sg_match sg_hpack_find(const struct sg_prefix *prefix, int (*is_it)(const s
 		return SG_MATCH_MORE;
 	next_frame(&r, HEADERS);
 	while (r.match == SG_MATCH_CERTAIN) {
-		struct sg_hpack_field field;
+		struct sg_hpack_field field = { 0 };
 		__u8 first = byte(&r);
 
 		if (first & 0x80) {
@@ -146,7 +146,6 @@ enum sg_match sg_hpack_find(const struct sg_prefix *prefix, int (*is_it)(const s
 			continue;
 		}
 		field.index = number(&r, first, first & 0x40 ? 0x3f : 0x0f);
-		field.name.len = 0;
 		if (!field.index)
 			text(&r, &field.name);
 		text(&r, &field.value);

@@ -57,3 +57,10 @@ def test_another_type_is_http_2(core_module, value):
 @pytest.mark.parametrize("name", [b"\x40" + plain("content-typo"), b"\x5e", b"\x41"])
 def test_another_field_is_http_2(core_module, name):
     assert_recognised(core_module, "HTTP2", request(name, plain(TYPES[0])))
+
+
+def test_a_name_that_is_cut_off_within_a_letter_is_none(core_module):
+    """The letter after it would be read from what was never sent."""
+    value = huffman("application/grpc")
+    value = bytes([value[0] + 1]) + value[1:] + b"\xff"
+    assert_recognised(core_module, "HTTP2", request(NAMES["index"], value))
