@@ -14,6 +14,7 @@
 enum {
 	GSO_SIZE_AT = 4,	/* in struct virtio_net_hdr */
 	ALLOCATION = 16,	/* what the allocator takes for each */
+	SMALL = 512,		/* what a stream takes besides its bytes */
 };
 
 struct sg_payload {
@@ -32,8 +33,9 @@ struct sg_payload {
 int sg_looks_init(struct sg_looks *looks, __u32 sessions)
 {
 	looks->of = calloc(sessions + 1UL, sizeof(*looks->of));
+	looks->of_port = calloc(SEG_PORT_IDS, sizeof(*looks->of_port));
 	looks->streams = sg_streams_new(SG_LOOK_STREAM_BYTES);
-	return looks->of && looks->streams ? 0 : -ENOMEM;
+	return looks->of && looks->of_port && looks->streams ? 0 : -ENOMEM;
 }
 
 void sg_looks_free(struct sg_looks *looks)
@@ -41,12 +43,26 @@ void sg_looks_free(struct sg_looks *looks)
 	if (looks->streams)
 		sg_streams_free(looks->streams);
 	free(looks->of);
+	free(looks->of_port);
+}
+
+/* Whether the port leaves others enough of the streams' memory with so much more. */
+static int has_room(const struct sg_looks *looks, __u16 port_id, __u32 bytes)
+{
+	return sg_streams_bytes(looks->streams) + looks->of_port[port_id] + 2ULL * bytes <= SG_LOOK_STREAM_BYTES;
+}
+
+/* Count for the port what its streams have taken or given back since there were `before` bytes. */
+static void charge(struct sg_looks *looks, __u16 port_id, __u64 before)
+{
+	looks->of_port[port_id] += sg_streams_bytes(looks->streams) - before;
 }
 
 struct sg_payload *sg_look_begin(struct sg_looks *looks, const struct sg_session *s, const struct sg_packet *p,
 			      __u64 now_ns)
 {
-	struct sg_payload *look = calloc(1, sizeof(*look));
+	__u64 before = sg_streams_bytes(looks->streams);
+	struct sg_payload *look = has_room(looks, s->key.port_id, SMALL) ? calloc(1, sizeof(*look)) : NULL;
 
 	if (!look)
 		return NULL;
@@ -55,6 +71,7 @@ struct sg_payload *sg_look_begin(struct sg_looks *looks, const struct sg_session
 		free(look);
 		return NULL;
 	}
+	charge(looks, s->key.port_id, before);
 	look->since_ns = now_ns;
 	look->first_side = p->dir != s->initiator;
 	for (__u8 side = 0; side < 2; side++)
@@ -71,10 +88,12 @@ static __u32 memory_of(const struct sg_waiting *w)
 void sg_look_end(struct sg_looks *looks, const struct sg_session *s)
 {
 	struct sg_payload *look = looks->of[s->slot];
+	__u64 before = sg_streams_bytes(looks->streams);
 
 	if (!look)
 		return;
 	sg_stream_free(looks->streams, look->stream);
+	charge(looks, s->key.port_id, before);
 	free(look);
 	looks->of[s->slot] = NULL;
 }
@@ -85,10 +104,17 @@ enum sg_segment sg_look_add(struct sg_looks *looks, struct sg_payload *look, con
 	struct sg_segment_head head = {
 		.seq = p->seq, .ack = p->ack, .side = side, .has_ack = !!(p->tcp_flags & SG_ACK),
 	};
+	__u32 most = p->payload_len < SG_STREAM_BYTES ? p->payload_len : SG_STREAM_BYTES;
+	__u64 before = sg_streams_bytes(looks->streams);
+	enum sg_segment segment;
 
+	if (most && !has_room(looks, p->port_id, most + SMALL))
+		return SG_SEGMENT_NO_ROOM;
 	head.has_timestamp = (__u8)sg_tcp_timestamp(tcp, p->l4_len, &head.timestamp);
 	sg_tcp_echo(tcp, p->l4_len, &head.echo);
-	return sg_stream_add(looks->streams, look->stream, &head, payload, p->payload_len);
+	segment = sg_stream_add(looks->streams, look->stream, &head, payload, p->payload_len);
+	charge(looks, p->port_id, before);
+	return segment;
 }
 
 static struct sg_prefix prefix_of(const struct sg_payload *look)
@@ -166,10 +192,15 @@ int sg_look_is_settled(const struct sg_payload *look)
 	return !look->head && sg_stream_is_settled(look->stream) && !is_unanswered(look);
 }
 
-void sg_look_stop(struct sg_looks *looks, struct sg_payload *look)
+void sg_look_stop(struct sg_looks *looks, const struct sg_session *s)
 {
-	if (!is_unanswered(look))
-		sg_stream_close(looks->streams, look->stream);
+	struct sg_payload *look = sg_look_of(looks, s);
+	__u64 before = sg_streams_bytes(looks->streams);
+
+	if (is_unanswered(look))
+		return;
+	sg_stream_close(looks->streams, look->stream);
+	charge(looks, s->key.port_id, before);
 }
 
 __u8 sg_look_first_side(const struct sg_payload *look)

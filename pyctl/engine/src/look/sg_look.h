@@ -14,7 +14,7 @@
 enum sg_look_limit {
 	SG_HOLD_BYTES = 8 << 20,		/* of frames in all; a port may hold as much as is then free */
 	SG_HOLD_FLOW_BYTES = 3584,		/* of one flow, besides its first bytes */
-	SG_LOOK_STREAM_BYTES = 256 << 20,	/* of first bytes in all */
+	SG_LOOK_STREAM_BYTES = 256 << 20,	/* of first bytes in all; a port may have as much as is then free */
 	SG_LOOK_HEAD = 256,			/* of a frame, before its payload: no usual one has more */
 };
 
@@ -42,6 +42,7 @@ struct sg_payload;
 struct sg_looks {
 	struct sg_streams *streams;
 	struct sg_payload **of;	/* by slot */
+	__u64 *of_port;		/* by port: bytes of streams */
 	__u64 held;		/* bytes of frames */
 	__u8 scratch[SG_LOOK_HEAD + SG_STREAM_BYTES];	/* a frame that is put together */
 };
@@ -75,8 +76,8 @@ int sg_look_wants_more(const struct sg_payload *look);
 struct sg_seen sg_look_datagram(const struct sg_packet *p);
 /* Return whether every byte that was looked at is acknowledged, no frame waits, and the server's answer fits what is certain. */
 int sg_look_is_settled(const struct sg_payload *look);
-/* Keep nothing more of what comes, unless the server must still answer. */
-void sg_look_stop(struct sg_looks *looks, struct sg_payload *look);
+/* Keep nothing more of what comes for a session that is looked at, unless its server must still answer. */
+void sg_look_stop(struct sg_looks *looks, const struct sg_session *s);
 /* Return which side sent payload first. */
 __u8 sg_look_first_side(const struct sg_payload *look);
 /* Return when that was. */

@@ -255,7 +255,7 @@ static struct sg_verdict judge_decided(const struct sg_context *c, struct sg_ses
 		return pass(c, s, SEND_BOTH);
 	if (sg_guard_wants_more(c->port, look))
 		return pass(c, s, 0);
-	sg_look_stop(&c->core->looks, look);
+	sg_look_stop(&c->core->looks, s);
 	if (sg_look_is_settled(look))
 		stop_looking(c->core, s);
 	return pass(c, s, 0);

@@ -32,7 +32,7 @@ from tests.unit.engine.core.wire import NETS, Connection, parse
 
 V4 = NETS[0]
 LONG = b"GET /" + b"a" * 300 + b" HTTP/1.1\r\nHost: b.example\r\n\r\n"
-FRAMES_MAX = 8 << 20
+FRAMES_MAX, STREAMS_MAX = 8 << 20, 256 << 20
 A_FLOW_HOLDS = 23
 SHAKES = ((0, "S"), (1, "SA"), (0, "A"))
 PORTS_AT = 34
@@ -216,6 +216,28 @@ def test_of_what_waits_the_payload_is_kept_once_and_crosses_as_it_came(node, net
     )
     assert wire.feed(second) == []
     assert wire.feed(first) == [second, first]
+
+
+def test_a_port_leaves_others_half_of_the_memory_for_first_bytes(core_module):
+    """Segments behind a hole, of connections that never tell what they are."""
+    node = Node(core_module)
+    node.core.close()
+    node.core = Core(core_module, sessions=40000)
+    node.judge_by(asks_for("SSH", unknown=Action.DENY))
+    connection = Connection(V4, EGRESS)
+    opening = [connection.segment(side, flags) for side, flags in SHAKES]
+    connection.seq[0] += 1
+    piece = connection.segment(0, "PA", bytes(16000))
+    flows = 0
+    while not node.core.counters().get("hold_memory"):
+        flows += 1
+        port = (10000 + flows).to_bytes(2)
+        for side, frame in zip((0, 1, 0), opening, strict=True):
+            node.core.feed(with_bytes(frame, PORTS_AT + 2 * side, port))
+        node.core.feed(with_bytes(piece, PORTS_AT, port), vnet=CHECKED)
+        assert flows < 20000
+    assert STREAMS_MAX // 2 * 0.95 < flows * 16500 < STREAMS_MAX // 2 * 1.05
+    node.core.close()
 
 
 class Successor:
