@@ -33,6 +33,8 @@ enum seg_limit {
 	SEG_CLASSES_MAX = 1048576,	/* two versions, each of 262,144 networks and as many addresses */
 	SEG_WORKERS_MAX = 16,
 	SEG_QUERIES_MAX = 4096,
+	SEG_NAMES_MAX = 65536,
+	SEG_NAME_TEXT = 1000,
 	SEG_OPENS_BYTES = 1048576,	/* ring buffer: 13,107 connections */
 	SEG_CLOSES_BYTES = 1048576,	/* ring buffer: 16,384 ends */
 	SEG_EVENTS_BYTES = 262144,
@@ -226,6 +228,29 @@ struct seg_query {
 	__u8 asked[16];		/* the group; the DHCP server */
 };
 SEG_ABI_SIZE(seg_query, 32);
+
+/* seg_names: the engines' alone: what an answer of DNS told a port of an address. Its flows to there come to another worker
+ * than the answer. */
+struct seg_name_key {
+	__u16 port_id;
+	__u8 family;
+	__u8 slot;		/* one of several names of the address */
+	__u8 pad[4];
+	__u8 address[16];
+};
+SEG_ABI_SIZE(seg_name_key, 24);
+
+struct seg_name {
+	__u64 expires_ns;	/* CLOCK_MONOTONIC */
+	__u64 learnt_ns;
+	__u32 ttl;
+	__u16 length;		/* of the text */
+	__u8 resolver_family;
+	__u8 is_hint;
+	__u8 resolver[16];
+	char text[SEG_NAME_TEXT];	/* the names, each with a zero behind */
+};
+SEG_ABI_SIZE(seg_name, 1040);
 
 /* seg_counters: per-CPU hash. */
 struct seg_counter_key {

@@ -43,6 +43,7 @@ SEG_LAYOUT(seg_owners, struct seg_owner_key, struct seg_owner);
 SEG_LAYOUT(seg_macs, struct seg_mac_key, struct seg_mac);
 SEG_LAYOUT(seg_nets, struct seg_net_key, __u32);
 SEG_LAYOUT(seg_queries, struct seg_query_key, struct seg_query);
+SEG_LAYOUT(seg_names, struct seg_name_key, struct seg_name);
 SEG_LAYOUT(seg_counters, struct seg_counter_key, struct seg_counter);
 SEG_LAYOUT(seg_events, __u32, struct seg_event);
 SEG_LAYOUT(seg_opens, __u32, struct seg_open_event);

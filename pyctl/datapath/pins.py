@@ -83,6 +83,9 @@ MAPS: Mapping[str, bpf.MapLayout] = {
         "SEG_QUERIES_MAX",
         0,
     ),
+    "seg_names": _hash(
+        abi.sizeof("seg_name_key"), abi.sizeof("seg_name"), "SEG_NAMES_MAX"
+    ),
     **dict.fromkeys(
         ("seg_shares", "seg_credits", "seg_opens", "seg_closes"),
         _layout(bpf.BPF_MAP_TYPE_ARRAY_OF_MAPS, 4, 4, "SEG_WORKERS_MAX", 0),

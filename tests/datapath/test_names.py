@@ -185,3 +185,18 @@ def test_a_policy_without_the_name_ends_what_rested_on_it(pods, agent):
     assert not client.opens(ip)
     agent.policy(POLICY)
     assert client.opens("n4.example.org")
+
+
+def test_engines_tell_each_other_what_they_learnt(lab, agent_with, tmp_path):
+    """A resolver's answer and the connection after it are packets of different engines, half of the time."""
+    agent = agent_with("--workers", "2")
+    host, (pod, _) = lab.pods()
+    named.serve_world(host)
+    named.dnsmasq(host, tmp_path, NAMES, *CNAMES)
+    agent.attach(pod, "pod0")
+    agent.policy(POLICY)
+    client = named.Client(pod, tmp_path)
+    first = {number: NAMES[f"n{number}.example.org"][0] for number in range(6)}
+    assert not any(client.opens(ip) for ip in first.values())
+    assert client.pairs("nN.example.org", 0, PAIRS)["failed"] == []
+    assert all(client.opens(ip) for ip in client.look("huge.example.org"))

@@ -50,6 +50,9 @@ struct sg_io {
 	/* What all workers know; not used by one that is alone. */
 	int (*query_put)(void *ctx, const struct seg_query_key *key, const struct seg_query *query);
 	int (*query_get)(void *ctx, const struct seg_query_key *key, struct seg_query *query);
+	int (*name_put)(void *ctx, const struct seg_name_key *key, const struct seg_name *name);
+	int (*name_get)(void *ctx, const struct seg_name_key *key, struct seg_name *name);
+	int (*name_delete)(void *ctx, const struct seg_name_key *key);
 };
 
 /* One compiled rule, as the workload's port sees it: the first that matches decides. */

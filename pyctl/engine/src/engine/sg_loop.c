@@ -76,6 +76,21 @@ static int io_query_get(void *context, const struct seg_query_key *key, struct s
 	return sg_flowmap_get_query(&((struct sg_engine *)context)->maps, key, query);
 }
 
+static int io_name_put(void *context, const struct seg_name_key *key, const struct seg_name *name)
+{
+	return sg_flowmap_put_name(&((struct sg_engine *)context)->maps, key, name);
+}
+
+static int io_name_get(void *context, const struct seg_name_key *key, struct seg_name *name)
+{
+	return sg_flowmap_get_name(&((struct sg_engine *)context)->maps, key, name);
+}
+
+static int io_name_delete(void *context, const struct seg_name_key *key)
+{
+	return sg_flowmap_delete_name(&((struct sg_engine *)context)->maps, key);
+}
+
 static int io_flow_delete(void *context, int family, const void *key, struct seg_flow *last)
 {
 	return sg_flowmap_delete(&((struct sg_engine *)context)->maps, family, key, last);
@@ -111,6 +126,9 @@ struct sg_io sg_loop_io(struct sg_engine *engine)
 		.credit = io_credit,
 		.query_put = io_query_put,
 		.query_get = io_query_get,
+		.name_put = io_name_put,
+		.name_get = io_name_get,
+		.name_delete = io_name_delete,
 	};
 }
 

@@ -207,6 +207,12 @@ static int is_watched(const struct sg_session *s, __u64 threats)
 	       sg_threat_is_on(threats, SG_THREAT_ICMP_FLOOD);
 }
 
+/* Whether another worker may learn a name by which the flow is allowed, and could not take the entry back. */
+static int may_be_named(const struct sg_core *core, const struct sg_session *s, const struct sg_ruleset *rules)
+{
+	return core->config.workers > 1 && s->denied && s->initiator == SEG_DIR_EGRESS && sg_policy_uses_names(rules);
+}
+
 /* The directions in which the kernel may decide, as bits 1 << dir. */
 static __u8 wanted(const struct sg_core *core, const struct sg_session *s)
 {
@@ -215,7 +221,7 @@ static __u8 wanted(const struct sg_core *core, const struct sg_session *s)
 
 	if (!core->config.flow_cache || !s->generation || s->vlan ||
 	    rules->policy.flags & SG_POLICY_NO_CACHE || sg_session_is_looked_at(s) ||
-	    (s->dns && !s->denied && sg_policy_uses_names(rules)))
+	    (s->dns && !s->denied && sg_policy_uses_names(rules)) || may_be_named(core, s, rules))
 		return 0;
 	if (!s->denied && is_watched(s, rules->policy.threats.on))
 		return 0;

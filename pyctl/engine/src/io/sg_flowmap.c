@@ -21,7 +21,8 @@ enum { CREDITS_BYTES = SEG_PORT_IDS * sizeof(__s64) };
 
 void sg_flowmap_init(struct sg_flowmap *maps)
 {
-	*maps = (struct sg_flowmap){ .fd4 = -1, .fd6 = -1, .services = -1, .classes = -1, .queries = -1, .cache = 1 };
+	*maps = (struct sg_flowmap){ .fd4 = -1, .fd6 = -1, .services = -1, .classes = -1, .queries = -1, .names = -1,
+				     .cache = 1 };
 }
 
 void sg_flowmap_close(struct sg_flowmap *maps)
@@ -38,10 +39,12 @@ void sg_flowmap_close(struct sg_flowmap *maps)
 		munmap(maps->controls, CONTROLS_BYTES);
 	if (maps->queries >= 0)
 		close(maps->queries);
+	if (maps->names >= 0)
+		close(maps->names);
 	if (maps->credits)
 		munmap(maps->credits, CREDITS_BYTES);
 	maps->credits = NULL;
-	maps->fd4 = maps->fd6 = maps->services = maps->classes = maps->queries = -1;
+	maps->fd4 = maps->fd6 = maps->services = maps->classes = maps->queries = maps->names = -1;
 	maps->controls = maps->control = NULL;
 }
 
@@ -66,7 +69,7 @@ static int map_array(const char *directory, const char *name, __u32 value_size, 
 int sg_flowmap_open(struct sg_flowmap *maps, const char *directory)
 {
 	struct sg_flowmap found = {
-		.fd4 = -1, .fd6 = -1, .services = -1, .classes = -1, .queries = -1, .cache = maps->cache,
+		.fd4 = -1, .fd6 = -1, .services = -1, .classes = -1, .queries = -1, .names = -1, .cache = maps->cache,
 		.worker = maps->worker, .workers = maps->workers,
 	};
 	char credits[32];
@@ -85,12 +88,14 @@ int sg_flowmap_open(struct sg_flowmap *maps, const char *directory)
 				    sizeof(__u32), &unused);
 	found.queries = sg_pin_open(directory, "seg_queries", BPF_MAP_TYPE_LRU_HASH, sizeof(struct seg_query_key),
 				    sizeof(struct seg_query), &unused);
+	found.names = sg_pin_open(directory, "seg_names", BPF_MAP_TYPE_HASH, sizeof(struct seg_name_key),
+				  sizeof(struct seg_name), &unused);
 	if (found.fd4 < 0 || found.fd6 < 0)
 		error = found.fd4 < 0 ? found.fd4 : found.fd6;
 	else if (found.services < 0 || found.classes < 0)
 		error = found.services < 0 ? found.services : found.classes;
-	else if (found.queries < 0)
-		error = found.queries;
+	else if (found.queries < 0 || found.names < 0)
+		error = found.queries < 0 ? found.queries : found.names;
 	else if (found.worker >= SEG_WORKERS_MAX)
 		error = -EINVAL;
 	snprintf(credits, sizeof(credits), "seg_credits-%u", found.worker);
@@ -186,6 +191,21 @@ int sg_flowmap_put_query(const struct sg_flowmap *maps, const struct seg_query_k
 int sg_flowmap_get_query(const struct sg_flowmap *maps, const struct seg_query_key *key, struct seg_query *value)
 {
 	return element(maps->queries, BPF_MAP_LOOKUP_ELEM, key, value, 0);
+}
+
+int sg_flowmap_put_name(const struct sg_flowmap *maps, const struct seg_name_key *key, const struct seg_name *name)
+{
+	return element(maps->names, BPF_MAP_UPDATE_ELEM, key, name, BPF_ANY);
+}
+
+int sg_flowmap_get_name(const struct sg_flowmap *maps, const struct seg_name_key *key, struct seg_name *name)
+{
+	return element(maps->names, BPF_MAP_LOOKUP_ELEM, key, name, 0);
+}
+
+int sg_flowmap_delete_name(const struct sg_flowmap *maps, const struct seg_name_key *key)
+{
+	return element(maps->names, BPF_MAP_DELETE_ELEM, key, NULL, 0);
 }
 
 void sg_flowmap_opens_nothing(const struct sg_flowmap *maps, int nothing)

@@ -14,6 +14,7 @@ struct sg_flowmap {
 	int classes;
 	__s64 *credits;			/* by port; NULL: none */
 	int queries;
+	int names;
 	struct seg_control *controls;	/* of all workers; NULL: none */
 	struct seg_control *control;	/* this worker's */
 	__u32 worker, workers;
@@ -39,6 +40,9 @@ int sg_flowmap_put_service(const struct sg_flowmap *maps, const struct seg_servi
 void sg_flowmap_credit(const struct sg_flowmap *maps, __u16 port_id, __s64 connections);
 int sg_flowmap_put_query(const struct sg_flowmap *maps, const struct seg_query_key *key,
 			 const struct seg_query *query);
+int sg_flowmap_put_name(const struct sg_flowmap *maps, const struct seg_name_key *key, const struct seg_name *name);
+int sg_flowmap_get_name(const struct sg_flowmap *maps, const struct seg_name_key *key, struct seg_name *name);
+int sg_flowmap_delete_name(const struct sg_flowmap *maps, const struct seg_name_key *key);
 int sg_flowmap_get_query(const struct sg_flowmap *maps, const struct seg_query_key *key, struct seg_query *query);
 /* Say whether programs may open connections by themselves. */
 void sg_flowmap_opens_nothing(const struct sg_flowmap *maps, int nothing);

@@ -3,7 +3,9 @@
 #include "learn/sg_learn_table.h"
 
 #include "flow/sg_cache.h"
+#include "flow/sg_flow.h"
 #include "learn/sg_learn_class.h"
+#include "learn/sg_learn_shared.h"
 #include "class/sg_class.h"
 
 enum { ROOM_TRIES = 8, SWEPT_AT_LEAST = 64 };
@@ -30,6 +32,7 @@ static void forget(struct sg_core *core, struct sg_port *port, __u32 place)
 	const struct sg_named named = *sg_named_at(&core->named, place);
 	int grouped = class_of(core, named.told) != SG_CLASS_ANY;
 
+	sg_learn_unshare(core, &named);
 	sg_named_remove(&core->named, &port->named, place);
 	sg_learn_mark(core, &named.key, -grouped);
 }
@@ -67,6 +70,24 @@ static void ask_anew(struct sg_core *core, const struct sg_named_key *key)
 		}
 }
 
+/* Returns 0: there is no room. */
+static int put_in_force(struct sg_core *core, struct sg_port *port, const struct sg_named *named)
+{
+	__u32 known = sg_named_find(&core->named, named), former, class = class_of(core, named->told);
+
+	if (!known)
+		make_room(core, port);
+	former = known ? class_of(core, sg_named_at(&core->named, known)->told) : SG_CLASS_ANY;
+	if (!sg_named_add(&core->named, &port->named, named)) {
+		count_evicted(core, port, 1);
+		return 0;
+	}
+	sg_learn_mark(core, &named->key, (class != SG_CLASS_ANY) - (former != SG_CLASS_ANY));
+	if (class != former)
+		ask_anew(core, &named->key);
+	return 1;
+}
+
 static void learn(void *context, const struct sg_dns_address *address)
 {
 	struct learning *learning = context;
@@ -77,22 +98,13 @@ static void learn(void *context, const struct sg_dns_address *address)
 		.expires_ns = learning->now_ns + address->ttl * SG_SECOND + SG_NAMED_GRACE_NS,
 		.learnt_ns = learning->now_ns, .ttl = address->ttl, .told = learning->told, .is_hint = address->is_hint,
 	};
-	__u32 known, former, class = class_of(core, learning->told);
 
 	memcpy(named.key.address, address->address, sizeof(named.key.address));
-	known = sg_named_find(&core->named, &named);
-	if (!known)
-		make_room(core, learning->port);
-	former = known ? class_of(core, sg_named_at(&core->named, known)->told) : SG_CLASS_ANY;
-	if (!sg_named_add(&core->named, &learning->port->named, &named)) {
-		count_evicted(core, learning->port, 1);
+	if (!put_in_force(core, learning->port, &named))
 		return;
-	}
 	learning->port->names.learnt++;
 	core->names.learnt++;
-	sg_learn_mark(core, &named.key, (class != SG_CLASS_ANY) - (former != SG_CLASS_ANY));
-	if (class != former)
-		ask_anew(core, &named.key);
+	sg_learn_share(core, &named);
 }
 
 /* Write the names, as many as fit, but the last one in any case, which is the addresses' own. */
@@ -141,6 +153,56 @@ void sg_learn_answer(const struct sg_context *c, const struct sg_session *s, con
 	}
 	sg_dns_addresses(message, length, question, &chain, learn, &learning);
 	sg_told_leave(&c->core->named, &c->port->named, learning.told);
+}
+
+static void copy(const struct sg_context *c, const struct sg_named_key *key, const struct seg_name *name)
+{
+	struct sg_named named = {
+		.key = *key, .expires_ns = name->expires_ns, .learnt_ns = name->learnt_ns, .ttl = name->ttl,
+		.is_hint = name->is_hint,
+	};
+	struct sg_told told = {
+		.port_id = key->port_id, .length = name->length, .resolver_family = name->resolver_family,
+	};
+
+	memcpy(told.resolver, name->resolver, sizeof(told.resolver));
+	memcpy(told.text, name->text, name->length);
+	make_room(c->core, c->port);
+	named.told = sg_told_get(&c->core->named, &c->port->named, &told);
+	if (!named.told) {
+		count_evicted(c->core, c->port, 1);
+		return;
+	}
+	put_in_force(c->core, c->port, &named);
+	sg_told_leave(&c->core->named, &c->port->named, named.told);
+}
+
+static int is_known(const struct sg_core *core, const struct sg_named_key *key, const struct seg_name *name)
+{
+	__u32 place = sg_named_first(&core->named, key);
+
+	while (place && sg_named_at(&core->named, place)->learnt_ns != name->learnt_ns)
+		place = sg_named_next(&core->named, place);
+	return !!place;
+}
+
+void sg_learn_ask_others(const struct sg_context *c)
+{
+	struct sg_named_key key = { .port_id = c->key.port_id, .family = c->key.family };
+	const struct sg_session *s;
+	struct seg_name name;
+
+	if (sg_learn_is_alone(c->core) || c->p->dir != SEG_DIR_EGRESS || !c->port->rules ||
+	    !sg_policy_uses_names(c->port->rules))
+		return;
+	s = sg_flow_find(c->core, c->port, &c->key);
+	if (s && !s->denied)
+		return;
+	memcpy(key.address, c->key.raddr, sizeof(key.address));
+	for (__u8 slot = 0; slot < SG_LEARN_SLOTS; slot++)
+		if (sg_learn_shared(c->core, &key, slot, &name) && name.expires_ns > c->now_ns &&
+		    !is_known(c->core, &key, &name))
+			copy(c, &key, &name);
 }
 
 void sg_learn_sweep(struct sg_core *core, __u64 now_ns)

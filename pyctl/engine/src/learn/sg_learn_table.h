@@ -10,6 +10,8 @@
 /* Learn the addresses of an answer that was asked for, on this flow. */
 void sg_learn_answer(const struct sg_context *c, const struct sg_session *s, const __u8 *message, __u32 length,
 		     const struct sg_dns_question *question);
+/* Before a packet that may open a flow is judged: learn what other workers know of whom it goes to. */
+void sg_learn_ask_others(const struct sg_context *c);
 /* Look at some addresses whose time may be over. */
 void sg_learn_sweep(struct sg_core *core, __u64 now_ns);
 /* Forget what the port has learnt. */

@@ -13,7 +13,7 @@
 enum sg_named_limit {
 	SG_NAMED = 65536,		/* addresses of all ports, once for each name that was asked for */
 	SG_TOLD = 8192,			/* answers that they come from */
-	SG_TOLD_TEXT = 1000,		/* of an answer's names, each with a zero behind: those that fit */
+	SG_TOLD_TEXT = SEG_NAME_TEXT,		/* of an answer's names, each with a zero behind: those that fit */
 	SG_NAMED_SHARE = 2,
 };
 

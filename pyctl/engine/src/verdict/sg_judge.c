@@ -6,6 +6,7 @@
 #include "flow/sg_ask.h"
 #include "flow/sg_flow.h"
 #include "learn/sg_learn.h"
+#include "learn/sg_learn_table.h"
 #include "packet/sg_decode.h"
 #include "policy/sg_dhcp.h"
 #include "verdict/sg_group_query.h"
@@ -198,6 +199,7 @@ struct sg_verdict sg_judge(struct sg_context *c)
 	if (c->p->kind == SG_KIND_ICMP_ERROR)
 		return judge_error(c);
 	sg_flow_key(c->p, &c->key);
+	sg_learn_ask_others(c);
 	switch (c->p->kind) {
 	case SG_KIND_TCP:
 		return sg_judge_tcp(c);

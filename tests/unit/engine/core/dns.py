@@ -110,9 +110,10 @@ class World:
     mode: Mode = Mode.PROTECT
     node: Node = field(init=False)
     sport: int = 50000
+    workers: int = 0
 
     def __post_init__(self) -> None:
-        self.node = Node(self.module)
+        self.node = Node(self.module, workers=self.workers)
         self.allow(*self.names)
 
     @property

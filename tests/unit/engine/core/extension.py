@@ -15,6 +15,7 @@ from typing import Any
 from cffi import FFI
 
 from pyctl.abi_build import HEADER, ROOT, TYPEDEFS, preprocess
+from tests.unit.engine.core.shared import SHARED, bind_shared
 
 SOURCES = ROOT / "pyctl" / "engine" / "src"
 WITH_INPUT = {"io", "engine"}
@@ -48,7 +49,8 @@ WARNINGS = ["-Wall", "-Wextra", "-Werror", "-Wshadow", "-Wno-unused-parameter"]
 UBSAN = ["-fsanitize=undefined", "-fno-sanitize-recover=all"]
 ASAN = ["-fsanitize=address"] if os.environ.get("SEGCTL_TEST_ASAN") else []
 """To use it, run pytest with LD_PRELOAD=$(gcc -print-file-name=libasan.so)."""
-CALLBACKS = """
+CALLBACKS = (
+    """
 extern int t_no_memory;
 void free(void *);
 extern "Python" int t_send(void *, const struct sg_frame *);
@@ -60,10 +62,9 @@ extern "Python" int t_class_put(void *, const struct seg_class_key *, uint32_t);
 extern "Python" int t_class_delete(void *, const struct seg_class_key *);
 extern "Python" void t_class_use(void *, uint32_t);
 extern "Python" void t_credit(void *, uint16_t, long long);
-extern "Python" int t_query_put(void *, const struct seg_query_key *, const struct seg_query *);
-extern "Python" int t_query_get(void *, const struct seg_query_key *, struct seg_query *);
 """
-ENOENT = 2
+    + SHARED
+)
 
 
 def build(directory: Path) -> Any:
@@ -129,26 +130,7 @@ def _bind(ffi: Any) -> None:
     def t_credit(ctx, port_id, connections):
         ffi.from_handle(ctx).credits[port_id] = connections
 
-    _bind_queries(ffi)
-
-
-def _bind_queries(ffi: Any) -> None:
-    """What workers tell each other."""
-
-    @ffi.def_extern()
-    def t_query_put(ctx, key, query):
-        queries = ffi.from_handle(ctx).queries
-        queries[bytes(ffi.buffer(key))] = bytes(ffi.buffer(query))
-        return 0
-
-    @ffi.def_extern()
-    def t_query_get(ctx, key, query):
-        found = ffi.from_handle(ctx).queries.get(bytes(ffi.buffer(key)))
-        if found is None:
-            return -ENOENT
-        ffi.buffer(query)[:] = found
-        return 0
-
+    bind_shared(ffi)
     _bind_classes(ffi)
 
 

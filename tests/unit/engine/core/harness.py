@@ -13,7 +13,7 @@ from typing import Any
 
 from pyctl import abi
 from pyctl.model.threats import NO_THREATS, ThreatBits
-from tests.unit.engine.core.extension import ENOENT
+from tests.unit.engine.core.shared import ENOENT
 
 SECOND = 1_000_000_000
 PORT, OTHER_PORT = 0x0107, 0x0203
@@ -88,6 +88,8 @@ class Core:
         self.ffi, self.lib = module.ffi, module.lib
         self.queries: dict[bytes, bytes] = {}
         """What workers tell each other: key bytes → struct seg_query."""
+        self.names: dict[bytes, bytes] = {}
+        """As queries, what they learnt: key bytes → struct seg_name."""
         self.now = 1000 * SECOND
         self.sent: list[Sent] = []
         self.flows: dict[bytes, Any] = {}
@@ -119,6 +121,9 @@ class Core:
                 "credit": self.lib.t_credit,
                 "query_put": self.lib.t_query_put,
                 "query_get": self.lib.t_query_get,
+                "name_put": self.lib.t_name_put,
+                "name_get": self.lib.t_name_get,
+                "name_delete": self.lib.t_name_delete,
             },
         )
         said = (sessions, int(cache), 0, 0, workers)
