@@ -125,12 +125,24 @@ static void open_one(struct sg_core *core, struct world *world, uint8_t choice, 
 	sg_core_open_event(core, &event, now);
 }
 
+/* All threats or none are looked for; some of them are dropped, some answered. */
+static struct sg_threat_settings threats_of(unsigned int choice)
+{
+	const uint64_t all = (2ULL << SG_THREAT_LAST) - 2;
+	struct sg_threat_settings made = { .on = choice & 64 ? all : 0 };
+
+	made.drop = choice & 1 ? made.on : made.on & 0x5555555555555555;
+	made.reset = made.drop & 0x3333333333333333;
+	return made;
+}
+
 static void set_policy(struct sg_core *core, uint8_t choice)
 {
 	static uint64_t generation;
 	struct sg_policy policy = {
 		.generation = ++generation, .port_id = 1 + (choice & 1), .flags = choice >> 7,
 		.mode = 1 + (choice >> 1 & 3), .default_verdict = 1 + (choice >> 3 & 1), .rule_count = 2,
+		.threats = threats_of(choice),
 	};
 	struct sg_rule rules[2] = {
 		{ .id = 1, .dir = choice >> 4 & 1, .proto = choice & 16 ? 6 : 17, .action = 1 + (choice >> 5 & 1),
@@ -162,7 +174,7 @@ static void set_node(struct sg_core *core, uint8_t choice, uint8_t noise)
 		.head = { .groups = 3, .policies = 1, .rules = 2, .specs = 2, .cidrs = 2, .members = 2,
 			  .member_groups = 2, .conditions = 1, .texts = 16 },
 		.policy = { .generation = choice, .port_id = 1 + (choice & 1), .mode = 3,
-			    .default_verdict = 2, .flags = SG_POLICY_NODE },
+			    .default_verdict = 2, .flags = SG_POLICY_NODE, .threats = threats_of(choice) },
 		.rules = { { 1, choice & 3, choice >> 2 & 3, 0, 2, 1, choice >> 3 & 3, choice >> 5 & 1,
 			     noise >> 1 & 3, choice >> 6, noise & 4 ? 1 << 5 : 0 },
 			   { 2, 0, choice >> 4 & 3, 1, 1, 2, 0, choice >> 2 & 3, 0, 3, noise & 8 ? 1 << 5 : 0,
