@@ -43,13 +43,19 @@ static void count_evicted(struct sg_core *core, struct sg_port *port, __u32 coun
 	core->names.evicted += count;
 }
 
-/* Let the port's oldest address go, unless flows to it live: then the next one, a few times. */
+/* Whether others should make room before it. */
+static int is_wanted(struct sg_core *core, const struct sg_named *named)
+{
+	return class_of(core, named->told) != SG_CLASS_ANY || is_live(core, named);
+}
+
+/* Let the port's oldest address go, unless it is wanted: then the next one, a few times. */
 static void make_room(struct sg_core *core, struct sg_port *port)
 {
 	for (int tries = 1; port->named.row.tail && !sg_named_has_room(&core->named, &port->named); tries++) {
 		__u32 place = port->named.row.tail;
 
-		if (tries < ROOM_TRIES && is_live(core, sg_named_at(&core->named, place))) {
+		if (tries < ROOM_TRIES && is_wanted(core, sg_named_at(&core->named, place))) {
 			sg_named_renew(&core->named, &port->named, place);
 			continue;
 		}

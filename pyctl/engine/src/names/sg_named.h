@@ -11,9 +11,9 @@
 #include "base/sg_pool.h"
 
 enum sg_named_limit {
-	SG_NAMED = 65536,		/* addresses of all ports, once for each name that was asked for */
-	SG_TOLD = 8192,			/* answers that they come from */
-	SG_TOLD_TEXT = SEG_NAME_TEXT,		/* of an answer's names, each with a zero behind: those that fit */
+	SG_NAMED = 131072,		/* addresses of all ports, once for each name that was asked for */
+	SG_TOLD = 24576,		/* answers that they come from */
+	SG_TOLD_TEXT = SEG_NAME_TEXT,	/* of an answer's names, each with a zero behind: those that fit */
 	SG_NAMED_SHARE = 2,
 };
 

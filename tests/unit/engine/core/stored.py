@@ -4,4 +4,4 @@ from __future__ import annotations
 
 HITS_AT = 4096 + (1 << 22)
 NAMES_AT = HITS_AT + (1 << 22)
-SESSIONS_AT = NAMES_AT + (1 << 24)
+SESSIONS_AT = NAMES_AT + (1 << 25)

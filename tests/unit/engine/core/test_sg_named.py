@@ -80,7 +80,7 @@ def test_a_port_has_its_share_and_its_oldest_make_room(core_module):
     assert world.connects()
     dice = random.Random(2)
     tcp = Tcp(world, Connection(FOUR, EGRESS, dport=53))
-    for turn in range(60):
+    for turn in range(100):
         ips = [
             str(ip_address(dice.randrange(1 << 24) + (11 << 24))) for _ in range(1000)
         ]
