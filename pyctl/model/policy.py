@@ -121,9 +121,9 @@ class NodePolicy:
         default_factory=dict
     )
     """The networks of the groups that are CIDRs."""
+    rules: tuple[NodeRule, ...] = ()
     fqdns: Mapping[int, tuple[Fqdn, ...]] = field(default_factory=dict)
     """The names of the groups that are names."""
-    rules: tuple[NodeRule, ...] = ()
 
 
 @dataclass(frozen=True, order=True)
