@@ -9,7 +9,8 @@ the attach, so all is read from our interface again.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 
@@ -30,6 +31,8 @@ from pyctl.intercept.steps.ops import Site, ours
 from pyctl.intercept.survey import obstacles
 from pyctl.model.instance import Instance
 from pyctl.model.workload import Offload, Port, ProcessRef
+from pyctl.platform import netns
+from pyctl.platform.inhabitants import search
 from pyctl.platform.iproute import links
 from pyctl.platform.iproute.client import IprouteClient, iproute_at
 from pyctl.platform.netlink import links as raw_links
@@ -81,17 +84,39 @@ def unsplice(
             if vex or vin:
                 cleanup(instance, port.vex, port.vin)
             return []
-        with handles(instance, fd) as ends:
-            link = our_link(ends, port)
-            if link is None:
-                # The workload threw our interface away; its own is all that is left to remove.
-                cleanup(instance, port.vex, port.vin)
-                return []
-            whose = instance, process, port, link, mark, ends
-            take_turn = partial(turn.enter_context, turns or contextlib.nullcontext())
-            lost = _unsplice(*whose, ports_ready, fault, take_turn)
+        ends = turn.enter_context(handles(instance, fd))
+        link = our_link(ends, port)
+        if link is None:
+            elsewhere = turn.enter_context(_moved_to(ends, port))
+            if elsewhere is not None:
+                ends = turn.enter_context(handles(instance, elsewhere))
+                link = our_link(ends, port)
+        if link is None:
+            # The workload threw our interface away; its own is all that is left to remove.
+            cleanup(instance, port.vex, port.vin)
+            return []
+        whose = instance, process, port, link, mark, ends
+        take_turn = partial(turn.enter_context, turns or contextlib.nullcontext())
+        lost = _unsplice(*whose, ports_ready, fault, take_turn)
     fit_mtu(instance)
     return lost
+
+
+@contextlib.contextmanager
+def _moved_to(ends: Handles, port: Port) -> Iterator[int | None]:
+    """Open the namespace that the workload moved our interface to, closed at the end; None if nobody can be
+    seen to have it.
+    """
+    vin = raw_links.by_name(ends.enforcer, port.vin)
+    number = vin.link_nsid if vin else None
+    fd = None
+    if number is not None:
+        fd = search(lambda fd: raw_links.nsid(ends.enforcer, fd) == number)
+    try:
+        yield fd
+    finally:
+        if fd is not None:
+            os.close(fd)
 
 
 def our_link(ends: Handles, port: Port) -> Link | None:
@@ -141,11 +166,14 @@ def _unsplice(
         take_turn=take_turn,
         lenient=True,
     )
+    # Where the interface is, which may be another namespace by now than the process's.
+    place = replace(process, netns=netns.identity(ends.workload_fd))
+    cookie = netns.cookie(ends.workload_fd)
     record = journal.Record(
-        "detach", process, mark.cookie, port.vex, port.vin, mark.text(), before
+        "detach", place, cookie, port.vex, port.vin, mark.text(), before
     )
     steps = plan.detach_plan(before, port.vex, port.vin)
-    path = journal.journal_path(instance.journal_dir, process, link.index)
+    path = journal.journal_path(instance.journal_dir, place, link.index)
     with journal.created(path, record) as book:
         tried = f"detaching {link.name} of process {process.pid}"
         try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
 from pyctl.errors import NotFoundError, SegctlError
@@ -128,6 +128,35 @@ def find(wanted: NetnsId, wanted_cookie: int, likely_pid: int = 0) -> int | None
                 # setns refuses a namespace of another type that has the inode number by now.
                 raise_if_blind(error)
     return None
+
+
+def search(fits: Callable[[int], bool]) -> int | None:
+    """Open the namespace whose descriptor fits, among those that have a name or a process in them; None if none
+    does. The caller closes the descriptor. Raises OSError.
+    """
+    kind = os.stat("/proc/self/ns/net").st_dev  # noqa: PTH116  as in process
+    seen = set()
+    for path, identity in _all_files():
+        if identity in seen or identity[0] != kind:
+            continue
+        seen.add(identity)
+        with contextlib.suppress(NotFoundError), contextlib.ExitStack() as closing:
+            fd = closing.enter_context(netns.opened(path))
+            if netns.identity(fd) == identity and fits(fd):
+                return os.dup(fd)
+    return None
+
+
+def _all_files() -> Iterator[tuple[str, NetnsId]]:
+    """Yield a file of each namespace, some more than once, and its identity."""
+    for path in netns.named():
+        with contextlib.suppress(OSError):
+            found = path.stat()
+            yield str(path), (found.st_dev, found.st_ino)
+    for pid in _pids():
+        with contextlib.suppress(OSError):
+            for identity in namespaces(pid):
+                yield netns_file(pid, identity)
 
 
 def _files(wanted: NetnsId, wanted_cookie: int, likely_pid: int) -> Iterator[str]:

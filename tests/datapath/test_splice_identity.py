@@ -96,6 +96,20 @@ def test_what_changed_while_spliced_is_kept_by_the_unsplice(rig: Rig) -> None:
     assert_same(changed, picture(rig.pod, inside=True))
 
 
+def test_one_that_the_pod_moved_to_a_namespace_of_its_own_comes_back_there(
+    rig: Rig,
+) -> None:
+    """Taken for deleted, it would be deleted with its host's end: cut off for good."""
+    port = rig.splice()
+    nested = rig.lab.netns("nested")
+    rig.pod.run("ip", "link", "set", "eth0", "netns", str(nested.pid))
+    nested.run("ip", "addr", "add", f"{packets.pod_one_ip4}/24", "dev", "eth0")
+    nested.run("ip", "link", "set", "eth0", "up")
+    rig.unsplice(port)
+    assert (rig.ports(), rig.journals()) == ([], [])
+    nested.run("ping", "-c1", "-W2", packets.gateway_ip4)
+
+
 def test_neighbours_and_groups_that_somebody_set_are_kept(rig: Rig) -> None:
     neighbour = packets.pod_three_ip4, packets.pod_three_ip6
     managed = packets.pod_two_ip4

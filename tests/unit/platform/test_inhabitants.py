@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from pyctl.errors import SegctlError
-from pyctl.platform import inhabitants
+from pyctl.platform import inhabitants, netns
 from pyctl.platform.process import process_alive, process_ref
 
 LEADERLESS = """
@@ -118,3 +118,19 @@ def test_one_who_may_not_be_looked_at_may_be_there_where_no_other_is(
     found = inhabitants.Inhabitants()
     inhabitants._pass({(0, 0)}, found, every_thread=False)
     assert found.whole is whole
+
+
+def test_a_namespace_is_searched_among_those_with_a_process_each_asked_once() -> None:
+    here = process_ref(os.getpid()).netns
+    asked = []
+
+    def fits(fd: int) -> bool:
+        asked.append(netns.identity(fd))
+        return asked[-1] == here
+
+    found = inhabitants.search(fits)
+    assert found is not None
+    assert netns.identity(found) == here
+    os.close(found)
+    assert len(asked) == len(set(asked))
+    assert inhabitants.search(lambda _: False) is None
