@@ -31,7 +31,8 @@ these names; such a rule is judged where the flow is opened, and nobody else's q
 never the name itself, nor a part of a label. An answer counts if the workload waits for it and a rule lets it ask that
 resolver (udp/53, tcp/53), also if the name that was asked for is an alias of one that is meant; the address stays in
 the group for the TTL and 120 s more, and as long as a flow to it goes on. An address may have other names as
-well, so on TLS, QUIC and HTTP the name in the traffic must agree; `verify: false` takes the address for enough. Names
+well, and who was told one may reach the others there: what the traffic itself names is not compared yet, whatever
+`verify` says; a rule with `tls: {sni: …}` asks for it. Names
 of other alphabets are written in ASCII (xn--…). Answers under TLS or HTTPS (DoT, DoH) are not seen: what only they told is
 not in the group. `segctl names WORKLOAD` shows what was learnt, `segctl policy test --name` asks.
 

@@ -77,7 +77,7 @@ def test_policy(
     Nothing is sent. Each attached end answers for itself: its rules, and what its mode makes of them.
     Where a rule is for applications and --app is not given, the answer names what each would give;
     --expect fails unless all of them agree. With --sni, --alpn or --tls-version it is TLS. Without --name an address is
-    in no group of DNS names; with it, a name in the traffic is taken to agree.
+    in no group of DNS names.
     """
     from pyctl.api.client import AgentClient
 

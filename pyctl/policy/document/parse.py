@@ -307,7 +307,7 @@ _GROUP = Table(
     Field(
         "verify",
         table.FLAG,
-        about="with fqdns: false where the name in TLS or HTTP may be another",
+        about="with fqdns: false where the name in TLS or HTTP may be another; not compared yet",
     ),
 )
 _MODE = table.one_of(Mode)
