@@ -21,6 +21,10 @@ struct __sk_buff {
 	__u32 linear;
 };
 
+/* As the programs have them. */
+#undef htons
+#undef ntohs
+#undef ntohl
 #define htons(x) __builtin_bswap16(x)
 #define ntohs(x) __builtin_bswap16(x)
 #define ntohl(x) __builtin_bswap32(x)
