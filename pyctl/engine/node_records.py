@@ -76,7 +76,7 @@ def _pack(
         for net in nets
     ]
     fqdns = [
-        (number, one.subdomains, one.verify, len(one.name), 0, one.name.encode())
+        (number, one.subdomains, len(one.name), bytes(2), one.name.encode())
         for number, names in (node.fqdns.items() if whole else ())
         for one in names
     ]

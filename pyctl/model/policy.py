@@ -107,8 +107,6 @@ class Fqdn:
     """In small letters, without a dot at its end."""
     subdomains: bool = False
     """It stands for the names with more labels before it, and not for itself."""
-    verify: bool = True
-    """A name in the traffic (TLS, HTTP, QUIC) must agree."""
 
 
 @dataclass(frozen=True)

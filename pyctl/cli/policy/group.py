@@ -31,10 +31,9 @@ these names; such a rule is judged where the flow is opened, and nobody else's q
 never the name itself, nor a part of a label. An answer counts if the workload waits for it and a rule lets it ask that
 resolver (udp/53, tcp/53), also if the name that was asked for is an alias of one that is meant; the address stays in
 the group for the TTL and 120 s more, and as long as a flow to it goes on. An address may have other names as
-well, and who was told one may reach the others there: what the traffic itself names is not compared yet, whatever
-`verify` says; a rule with `tls: {sni: …}` asks for it. Names
-of other alphabets are written in ASCII (xn--…). Answers under TLS or HTTPS (DoT, DoH) are not seen: what only they told is
-not in the group. `segctl names WORKLOAD` shows what was learnt, `segctl policy test --name` asks.
+well, and who was told one may reach the others there: what the traffic itself names is not compared; a rule with
+`tls: {sni: …}` asks for it. Names of other alphabets are written in ASCII (xn--…). Answers under TLS or HTTPS (DoT, DoH)
+are not seen: what only they told is not in the group. `segctl names WORKLOAD` shows what was learnt, `segctl policy test --name` asks.
 
 APPLICATIONS: a rule with `apps: [PostgreSQL, TLS]` is for flows of tcp and udp that are these, by what both sides
 send, whatever the port; one for HTTP holds for WebSocket too, for HTTP2 gRPC, for TLS DoT.

@@ -54,7 +54,7 @@ from pyctl.policy.document.resolve import (
     effective_threats,
     groups_of,
 )
-from pyctl.policy.document.types import ANY, Group, Policy, Rule
+from pyctl.policy.document.types import ANY, Policy, Rule
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class Compiler:
                 if group.cidrs
             },
             fqdns={
-                self._index[group.name]: tuple(_fqdn(group, one) for one in group.fqdns)
+                self._index[group.name]: tuple(map(_fqdn, group.fqdns))
                 for group in policy.groups.values()
                 if group.fqdns
             },
@@ -316,9 +316,9 @@ def _ports(rule: Rule) -> tuple[PortMatch, ...]:
     )
 
 
-def _fqdn(group: Group, text: str) -> Fqdn:
+def _fqdn(text: str) -> Fqdn:
     name = text.removeprefix("*.")
-    return Fqdn(name, subdomains=name != text, verify=group.verify)
+    return Fqdn(name, subdomains=name != text)
 
 
 def _tells_apart(workload: Workload, port: Port) -> bool:

@@ -125,14 +125,7 @@ def _group(notes: ErrorCollector, path: str, name: str, value: object) -> Group 
     if notes.failed > before:
         return None
     fqdns = tuple(dict.fromkeys(found["fqdns"] or ()))
-    return Group(
-        name,
-        found["selector"],
-        cidrs,
-        excepts,
-        fqdns,
-        verify=found["verify"] is not False,
-    )
+    return Group(name, found["selector"], cidrs, excepts, fqdns)
 
 
 def _of_workloads(
@@ -292,7 +285,7 @@ def _meant(
 
 
 _KINDS = ("selector", "cidrs", "fqdns")
-_OF_KIND = {"except": "cidrs", "verify": "fqdns"}
+_OF_KIND = {"except": "cidrs"}
 """Further keys of a group, each with the kind that it is for."""
 _NETS: Kind[tuple[Network, ...]] = table.items_of(table.NET)
 _GROUP = Table(
@@ -303,11 +296,6 @@ _GROUP = Table(
         "fqdns",
         table.items_of(table.FQDN),
         about="addresses by the names under which a workload looked them up; for `to`",
-    ),
-    Field(
-        "verify",
-        table.FLAG,
-        about="with fqdns: false where the name in TLS or HTTP may be another; not compared yet",
     ),
 )
 _MODE = table.one_of(Mode)
@@ -374,7 +362,7 @@ _GROUPS: Schema = {
         "oneOf": [
             _GROUP.part(["selector"], "selector"),
             _GROUP.part(["cidrs"], "cidrs", "except"),
-            _GROUP.part(["fqdns"], "fqdns", "verify"),
+            _GROUP.part(["fqdns"], "fqdns"),
         ]
     },
 }

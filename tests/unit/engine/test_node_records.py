@@ -31,7 +31,7 @@ WEB, DNS = (PortMatch(6, 80, 80), PortMatch(6, 443, 443)), (PortMatch(17, 53, 53
 NODE = NodePolicy(
     groups=("any", "web", "db", "net", "far"),
     cidrs={3: (ip_network("198.51.100.0/24"), ip_network("2001:db8::/32"))},
-    fqdns={4: (Fqdn("example.org", subdomains=True), Fqdn("db", verify=False))},
+    fqdns={4: (Fqdn("example.org", subdomains=True), Fqdn("db"))},
     rules=(
         NodeRule(1, 0, 1, WEB, Action.ALLOW, key=77),
         NodeRule(
@@ -105,10 +105,10 @@ def test_rules_say_the_same_in_c_and_like_ports_are_there_once():
 
 def test_names_are_written_as_the_engine_compares_them():
     said = [
-        (one.group, one.subdomains, one.verify, one.length, ffi.string(one.name))
+        (one.group, one.subdomains, one.length, ffi.string(one.name))
         for one in Read(pack_node(NODE, Members(), [])).fqdns
     ]
-    assert said == [(4, 1, 1, 11, b"example.org"), (4, 0, 0, 2, b"db")]
+    assert said == [(4, 1, 11, b"example.org"), (4, 0, 2, b"db")]
 
 
 def test_a_delta_has_no_rules():

@@ -157,9 +157,8 @@ SEG_ABI_SIZE(sg_node_cidr, 24);
 struct sg_node_fqdn {
 	__u32 group;
 	__u8 subdomains;	/* the names that have one or more whole labels before this one, and not this one */
-	__u8 verify;		/* where the address has names outside of the group, the flow itself must show one that is in it */
 	__u8 length;
-	__u8 pad;
+	__u8 pad[2];
 	char name[SG_NAME_ROOM];	/* lower case, no dot at the end; zeros after it */
 };
 SEG_ABI_SIZE(sg_node_fqdn, 264);

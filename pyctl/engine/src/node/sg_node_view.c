@@ -38,7 +38,7 @@ static int is_rule_valid(const struct sg_node_rule *rule, const struct sg_node_h
 /* Names are compared as bytes, so there is one way to write each. */
 static int is_fqdn_valid(const struct sg_node_fqdn *fqdn, const struct sg_node_head *head)
 {
-	if (fqdn->group >= head->groups || !fqdn->length || fqdn->subdomains > 1 || fqdn->verify > 1 ||
+	if (fqdn->group >= head->groups || !fqdn->length || fqdn->subdomains > 1 ||
 	    fqdn->name[0] == '.' || fqdn->name[fqdn->length - 1] == '.')
 		return 0;
 	for (__u32 i = 0; i < SG_NAME_ROOM; i++) {

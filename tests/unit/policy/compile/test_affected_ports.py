@@ -161,7 +161,6 @@ def allowed(of: Compiled, port_id: int) -> list[bool]:
     [
         ("[a.example, db]", set()),
         ("[a.example]", {1}),
-        ("[a.example, db], verify: false", {1}),
     ],
 )
 def test_names_concern_whom_a_rule_lets_ask_for_them(names, ports):

@@ -172,7 +172,7 @@ def test_names_are_in_the_group_that_has_them_each_with_whether_it_is_verified()
 apiVersion: segctl/v1
 groups:
   far: {fqdns: ["*.example.org", db.internal]}
-  near: {fqdns: [db], verify: false}
+  near: {fqdns: [db]}
 rules: [{id: 1, from: any, to: far, action: allow}]
 """
     node = Compiler(parse(text)).compile([]).node
@@ -180,7 +180,7 @@ rules: [{id: 1, from: any, to: far, action: allow}]
         {},
         {
             1: (Fqdn("example.org", subdomains=True), Fqdn("db.internal")),
-            2: (Fqdn("db", verify=False),),
+            2: (Fqdn("db"),),
         },
     )
     assert node.rules[0].direction is Direction.EGRESS

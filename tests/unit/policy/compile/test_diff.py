@@ -100,11 +100,7 @@ def test_as_few_rules_move_as_can_be(after):
 
 
 def test_names_are_told_as_they_are_written():
-    text = (
-        "apiVersion: segctl/v1\ngroups: {far: {fqdns: [A.example, '*.b'], verify: %s}}"
-    )
-    off, on = parse(text % "false"), parse(text % "true")
-    assert changes(EMPTY, off) == ["group far is new: a.example, *.b (not verified)"]
-    assert changes(off, on) == [
-        "group far: a.example, *.b (not verified) → a.example, *.b"
-    ]
+    text = "apiVersion: segctl/v1\ngroups: {far: {fqdns: [A.example, %s]}}"
+    one, two = parse(text % "'*.b'"), parse(text % "b")
+    assert changes(EMPTY, one) == ["group far is new: a.example, *.b"]
+    assert changes(one, two) == ["group far: a.example, *.b → a.example, b"]

@@ -112,7 +112,7 @@ def test_every_error_is_told_in_one_go():
         groups={
             "any": {"cidrs": [packets.net_ip4]},
             "a b": {"cidrs": [packets.net_ip4]},
-            "far": {"fqdns": ["*.example.org", "*", 5], "verify": "no"},
+            "far": {"fqdns": ["*.example.org", "*", 5]},
             "both": {"cidrs": [packets.net_ip4], "selector": {"name": "x"}},
             "none": {"selector": {}},
             "bad": {
@@ -146,7 +146,6 @@ def test_every_error_is_told_in_one_go():
         "groups.a b",
         "groups.far.fqdns[1]",
         "groups.far.fqdns[2]",
-        "groups.far.verify",
         "groups.both",
         "groups.none.selector",
         "groups.bad.cidrs[0]",
@@ -188,12 +187,10 @@ def test_a_group_may_be_names_and_a_rule_to_it_holds_where_the_flow_is_opened():
     text = policy(groups=FAR, rules=[rule(to="far"), rule(id=2)])
     found = parse(text)
     group = found.groups["far"]
-    assert (group.fqdns, group.verify) == (("*.example.org", "db"), True)
+    assert group.fqdns == ("*.example.org", "db")
     assert [one.direction for one in found.rules] == [Direction.EGRESS, None]
     said = parse(policy(groups=FAR, rules=[rule(to="far", direction="egress")]))
     assert said.rules[0] == found.rules[0]
-    off = {"far": {**FAR["far"], "verify": False}}
-    assert not parse(policy(groups=off)).groups["far"].verify
 
 
 @pytest.mark.parametrize(
@@ -218,11 +215,6 @@ def test_a_group_may_be_names_and_a_rule_to_it_holds_where_the_flow_is_opened():
             {"far": {**FAR["far"], "except": [packets.net_ip4]}},
             {"to": "far"},
             "groups.far.except: is for cidrs",
-        ),
-        (
-            {"far": {"cidrs": [packets.net_ip4], "verify": True}},
-            {"to": "far"},
-            "groups.far.verify: is for fqdns",
         ),
     ],
 )

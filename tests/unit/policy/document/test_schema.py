@@ -54,7 +54,7 @@ FULL = {
                 ]
             }
         },
-        "far": {"fqdns": ["*.Example.org.", "db_1.internal"], "verify": False},
+        "far": {"fqdns": ["*.Example.org.", "db_1.internal"]},
         "net": {"cidrs": [packets.net_ip4], "except": [f"{packets.pod_one_ip4}/32"]},
     },
     "modes": {"web": "protect", "any": "discover"},
@@ -121,7 +121,6 @@ ODD = [
 ]
 KEYS = [
     *("selector", "cidrs", "except", "fqdns", "name", "labels", "key", "operator"),
-    "verify",
     *("values", "runtime", "namespace", "id", "from", "ports", "apps", "action"),
     *(
         "app_unknown",
