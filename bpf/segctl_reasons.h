@@ -67,7 +67,8 @@
 	X(SYN_RATE, 57, drop, "more connections that nobody takes up than a workload may open") \
 	X(TCP_CHECKSUM, 58, drop, "payload with a wrong TCP checksum, of a flow whose application is looked for") \
 	X(DNS_ORDER, 59, drop, "DNS over TCP with bytes before it missing: its sender repeats it") \
-	X(THREAT, 60, drop, "a threat that the workload's settings drop")
+	X(THREAT, 60, drop, "a threat that the workload's settings drop") \
+	X(BAD_REQUEST, 61, drop, "no HTTP request, an incomplete one, or one that servers may read differently")
 
 enum seg_reason {
 #define SEG_REASON_ENUM(name, number, category, caption) SEG_R_##name = number,

@@ -52,6 +52,7 @@ LOOKS = {
     constant("SG_LOOK_PENDING"): Look.PENDING,
     constant("SG_LOOK_DECIDED"): Look.DECIDED,
     constant("SG_LOOK_OVER"): Look.OVER,
+    constant("SG_LOOK_REQUESTS"): Look.REQUESTS,
 }
 WIRE = {
     name: layout(ffi, name)
@@ -124,6 +125,8 @@ class EngineEvent(EngineFlow):
     """`flow_end`, `drop`, `violation`, `staged` or `threat`."""
     threat: int = 0
     """Of a threat: its number in model.threats, which `rule_id` is, too. `reason` tells whether it was dropped."""
+    request: str = ""
+    """`METHOD HOST/PATH` of the request that it is about; "": about none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -280,6 +283,7 @@ def events(blob: bytes) -> list[EngineEvent]:
             bytes=(raw.bytes - raw.back_bytes, raw.back_bytes),
             flows=raw.flows or 1,
             threat=raw.rule_id if raw.kind == _THREAT else 0,
+            request=ffi.string(raw.text).decode("ascii", "replace"),
             **_flow(raw),
         )
         for raw in _array("sg_event", blob)

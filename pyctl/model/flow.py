@@ -19,7 +19,9 @@ class Answer(StrEnum):
 
 
 class Look(StrEnum):
-    """How far the engine has looked at a flow's payload. PENDING and DECIDED are why the flow is not in the kernel."""
+    """How far the engine has looked at a flow's payload. PENDING, DECIDED and REQUESTS are why the flow is not in
+    the kernel.
+    """
 
     NONE = "none"
     """No rule asks for its application."""
@@ -29,6 +31,8 @@ class Look(StrEnum):
     """Its application is known; bytes that were looked at are not acknowledged yet."""
     OVER = "over"
     """As if no rule had asked."""
+    REQUESTS = "requests"
+    """A rule asks for requests, so each of them is judged."""
 
 
 def shown_app(app: str | None, *, guessed: bool) -> str | None:

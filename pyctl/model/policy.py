@@ -62,6 +62,9 @@ class Field(IntEnum):
     SNI = 1
     ALPN = 2
     VERSION = 3
+    METHOD = 4
+    HOST = 5
+    PATH = 6
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ class Applications:
     """By name, a guess's with a question mark, the most frequent first."""
     pending: int
     decided: int
+    requests: int
 
 
 def sessions_of(engines: Workers, port_ids: Iterable[int]) -> tuple[int, list[Session]]:
@@ -63,6 +64,7 @@ def applications(sessions: Iterable[Session]) -> Applications:
         {name: count for name, count in names.most_common() if name},
         looks[Look.PENDING],
         looks[Look.DECIDED],
+        looks[Look.REQUESTS],
     )
 
 

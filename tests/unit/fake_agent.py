@@ -20,7 +20,6 @@ from pyctl.api.schema import node
 from pyctl.api.schema import question as schema_question
 from pyctl.api.schema import revision as schema_revision
 from pyctl.api.schema import workloads as schema
-from pyctl.api.schema.findings import ThreatList
 from pyctl.errors import NotFoundError, SegctlError
 from pyctl.model.instance import Instance
 from pyctl.model.threats import BY_NAME
@@ -114,7 +113,12 @@ DETAIL = {
         }
     ],
     "sessions": 4,
-    "applications": {"sessions": {"Redis": 2, "TLS?": 1}, "pending": 1, "decided": 2},
+    "applications": {
+        "sessions": {"Redis": 2, "TLS?": 1},
+        "pending": 1,
+        "decided": 2,
+        "requests": 3,
+    },
     "flow_map": FLOW_MAP,
     "denials": [EVENT],
 }
@@ -289,6 +293,7 @@ ANSWER = {
             "staged": None,
             "needs_app": False,
             "needs_tls": False,
+            "needs_http": False,
         }
     ],
     "by_app": [],
@@ -406,7 +411,7 @@ ROUTES: dict[tuple[str, str], tuple[Any, Any, Any]] = {
     ("PUT", "/workloads/web/mode"): (schema.ModeRequest, schema.ModeResponse, MODE),
     ("GET", "/workloads/web/rules"): (None, schema.RulesResponse, RULES),
     ("GET", "/workloads/web/names"): (None, schema_findings.NameList, NAMES),
-    ("GET", "/workloads/web/threats"): (None, ThreatList, THREATS),
+    ("GET", "/workloads/web/threats"): (None, schema_findings.ThreatList, THREATS),
     ("GET", "/workloads/0123456789ab/rules"): (None, schema.RulesResponse, RULES),
     ("GET", "/policy"): (None, schema.PolicyText, POLICY),
     ("PUT", "/policy"): (

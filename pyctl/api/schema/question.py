@@ -27,6 +27,12 @@ class PolicyQuestion(Request):
     """The version of TLS that the server chooses: 1.2."""
     names: tuple[str, ...] = ()
     """DNS names under which the source looked the target up; one of a chain is enough."""
+    method: str | None = None
+    """Of a request of HTTP/1."""
+    host: str | None = None
+    """The host that the request names."""
+    path: str | None = None
+    """As the client sends it; a query does not matter."""
     text: str | None = None
     """A policy that is not in force; None: the one that is."""
 
@@ -63,6 +69,8 @@ class AskedEnd(Response):
     """The rule is for applications, and none is given: the end is judged as if the connection's were one of them."""
     needs_tls: bool
     """The rule asks for what TLS shows, and that is not given: the end is judged as if it were as the rule asks."""
+    needs_http: bool
+    """So does a rule for requests of HTTP."""
 
 
 class AnswerByApp(Response):

@@ -301,6 +301,8 @@ class Applications(Response):
     decided: int
     """Sessions whose application is known, and that are not in the kernel yet: bytes that were looked at are not
     acknowledged."""
+    requests: int
+    """Sessions that stay with the engine, because a rule asks for requests: each is judged."""
 
 
 class FlowMap(Response):

@@ -37,6 +37,9 @@ def router(agent: Agent) -> APIRouter:
             request.sni,
             None if request.alpn is None else tuple(request.alpn),
             request.tls_version,
+            request.method,
+            request.host,
+            request.path,
         )
         what = request.source, request.target, request.port, request.app
         return answer_view(ask(policy, loads, *what, facts, request.names))
@@ -68,7 +71,8 @@ def answer_view(answer: Answer) -> PolicyAnswer:
 
 
 def _end(asked: Asked) -> AskedEnd:
-    staged = asked.explanation.staged
+    staged, rule = asked.explanation.staged, asked.explanation.rule
+    waits = asked.explanation.is_open and not asked.explanation.needs_app
     return AskedEnd(
         direction=asked.direction,
         workload=asked.workload.name,
@@ -82,7 +86,8 @@ def _end(asked: Asked) -> AskedEnd:
         rejects=asked.rejects,
         staged=None if staged is None else staged.id,
         needs_app=asked.explanation.needs_app,
-        needs_tls=asked.explanation.is_open and not asked.explanation.needs_app,
+        needs_tls=waits and rule is not None and rule.tls is not None,
+        needs_http=waits and rule is not None and rule.http is not None,
     )
 
 

@@ -37,6 +37,9 @@ from pyctl.cli.shared.once import Command
     metavar="VERSION",
     help="The one that the server chooses, like 1.3.",
 )
+@click.option("--method", metavar="NAME", help="Of a request of HTTP: GET.")
+@click.option("--host", metavar="NAME", help="The host that the request names.")
+@click.option("--path", metavar="PATH", help="Its path: /api/one.")
 @click.option(
     "--name",
     "names",
@@ -68,6 +71,9 @@ def test_policy(
     alpn: str | None,
     tls_version: str | None,
     names: tuple[str, ...],
+    method: str | None,
+    host: str | None,
+    path: str | None,
     file: TextIO | None,
     expect: str | None,
     as_json: bool,
@@ -76,8 +82,8 @@ def test_policy(
 
     Nothing is sent. Each attached end answers for itself: its rules, and what its mode makes of them.
     Where a rule is for applications and --app is not given, the answer names what each would give;
-    --expect fails unless all of them agree. With --sni, --alpn or --tls-version it is TLS. Without --name an address is
-    in no group of DNS names.
+    --expect fails unless all of them agree. With --sni, --alpn or --tls-version it is TLS, with --method, --host or --path
+    a request of HTTP. Without --name an address is in no group of DNS names.
     """
     from pyctl.api.client import AgentClient
 
@@ -85,6 +91,7 @@ def test_policy(
     client = AgentClient(options.instance())
     offered = None if alpn is None else [one for one in alpn.split(",") if one]
     shown = {"app": app, "sni": sni, "alpn": offered, "tls_version": tls_version}
+    shown |= {"method": method, "host": host, "path": path}
     answer = client.test_policy(
         source, target, port, text, names=list(names) or None, **shown
     )
@@ -96,7 +103,7 @@ def test_policy(
         ctx.exit(1)
 
 
-_WORDS = {True: "passes", False: "is denied", None: "depends on what TLS shows"}
+_WORDS = {True: "passes", False: "is denied", None: "depends on what it shows"}
 
 
 def _show(answer: dict[str, Any], what: str) -> None:
@@ -130,6 +137,8 @@ def _show(answer: dict[str, Any], what: str) -> None:
 
 
 def _decides(end: dict[str, Any]) -> str:
+    if end["needs_http"]:
+        return "it decides, if the request is as it asks"
     if end["needs_tls"]:
         return "it decides, if TLS shows what it asks"
     return (
@@ -151,6 +160,8 @@ def _said(end: dict[str, Any]) -> str:
         return "not reached"
     if end["needs_app"]:
         return "a rule waits for the application"
+    if end["needs_http"]:
+        return "a rule waits for the request"
     if end["needs_tls"]:
         return "a rule waits for what TLS shows"
     word = "passes" if end["passes"] else "dropped"

@@ -7,15 +7,26 @@ from __future__ import annotations
 
 from pyctl.model.policy import Action, Condition, Field
 from pyctl.policy.document.conditions.tls import VERSIONS
-from pyctl.policy.document.types import Rule, Tls
+from pyctl.policy.document.types import Http, Rule, Tls
+
+_NO_TUNNEL = "*"
+"""The engine's word for any method but CONNECT, which would let whatever follows pass."""
 
 
 def condition_of(rule: Rule, key: int) -> Condition | None:
     """Return the rule's condition; None: it has none. `key` is the rule's (identity.py)."""
-    if rule.tls is None:
-        return None
     denies = rule.action is not Action.ALLOW
-    return Condition(_tls(rule.tls), denies, rule=key if denies else 0)
+    items = _tls(rule.tls) if rule.tls else ()
+    items = _http(rule.http, denies=denies) if rule.http else items
+    return Condition(items, denies, rule=key if denies else 0) if items else None
+
+
+def _http(http: Http, *, denies: bool) -> tuple[tuple[int, bytes], ...]:
+    methods = http.methods or (() if denies else (_NO_TUNNEL,))
+    items = [(Field.METHOD, one.encode()) for one in sorted(methods)]
+    items += [(Field.HOST, one.encode()) for one in sorted(http.hosts)]
+    items += [(Field.PATH, one.encode()) for one in sorted(http.paths)]
+    return tuple((int(field), text) for field, text in items)
 
 
 def _tls(tls: Tls) -> tuple[tuple[int, bytes], ...]:

@@ -13,6 +13,7 @@ from typing import TypeVar
 from pyctl.model.threats import ThreatAction
 from pyctl.policy.compile.affected_ports import affected_ports
 from pyctl.policy.compile.compiler import Compiled
+from pyctl.policy.document.conditions.http import http_text
 from pyctl.policy.document.conditions.tls import tls_text
 from pyctl.policy.document.types import Expression, Group, Policy, Rule
 
@@ -52,11 +53,11 @@ def rule_text(rule: Rule) -> str:
     ports = ", ".join(spec.text for spec in rule.ports)
     apps = f" apps {', '.join(rule.apps)}" if rule.apps else ""
     unknown = f" (unknown: {rule.app_unknown})" if rule.app_unknown else ""
-    tls = tls_text(rule.tls)
+    asks = tls_text(rule.tls) + http_text(rule.http)
     end = f" at {rule.direction}" if rule.direction else ""
     off = "" if rule.enabled else " (disabled)"
     stage = " (staged)" if rule.stage else ""
-    return f"{rule.action} {rule.source} → {rule.target} {ports}{apps}{tls}{unknown}{end}{stage}{off}"
+    return f"{rule.action} {rule.source} → {rule.target} {ports}{apps}{asks}{unknown}{end}{stage}{off}"
 
 
 def _threats_text(settings: Mapping[str, ThreatAction]) -> str:

@@ -3,7 +3,7 @@
 In: a Rule. Out: its key. I/O: none.
 
 A rule is itself as long as its id and what it says stay: action, ends, ports, applications, what it
-asks of TLS, direction, staged or not.
+asks of TLS or of requests, direction, staged or not.
 One that says something else is another, whose hits start at zero; and one that comes back, by a rollback
 or because it is enabled again, goes on counting. Its comment and its place do not matter, nor does the
 order of its ports, applications or names. Groups count by their names: their members change as workloads come and go, and a rule
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
-from pyctl.policy.document.types import Rule, Tls
+from pyctl.policy.document.types import Http, Rule, Tls
 
 
 def rule_key(rule: Rule) -> int:
@@ -28,9 +28,14 @@ def rule_key(rule: Rule) -> int:
     unknown = rule.app_unknown.value if rule.app_unknown else None
     apps = (sorted(rule.apps), unknown) if rule.apps else ()
     tls = _tls(rule.tls) if rule.tls else ()
-    text = repr((*said, end, rule.stage, *apps, *tls))
+    http = _http(rule.http) if rule.http else ()
+    text = repr((*said, end, rule.stage, *apps, *tls, *http))
     found = int.from_bytes(blake2b(text.encode(), digest_size=8).digest())
     return found >> 2 | 1 << 62
+
+
+def _http(http: Http) -> tuple[object, ...]:
+    return "http", sorted(http.methods), sorted(http.paths), sorted(http.hosts)
 
 
 def _tls(tls: Tls) -> tuple[object, ...]:

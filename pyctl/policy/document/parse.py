@@ -16,7 +16,7 @@ from pyctl.model.threats import BY_NAME, ThreatAction
 from pyctl.model.workload import Mode
 from pyctl.policy.document import field_checks, table
 from pyctl.policy.document.casts import BUILT_IN
-from pyctl.policy.document.conditions import tls
+from pyctl.policy.document.conditions import http, tls
 from pyctl.policy.document.field_checks import MAX_RULE_ID, ErrorCollector
 from pyctl.policy.document.named_ports import MAX_NUMBERS_PER_NAME
 from pyctl.policy.document.networks import Network, outside
@@ -43,6 +43,10 @@ MAX_EXCEPTS = 10_000
 
 MAX_CONDITIONS = 4096
 """SG_CONDITIONS_MAX: each new connection of TLS is compared with all of them."""
+
+
+_ASKING = {"tls": tls.APPS, "http": http.APPS}
+"""What a rule may ask besides applications, and of which."""
 
 
 class Deny(StrEnum):
@@ -72,8 +76,8 @@ def parse(text: str) -> Policy:
     for index, rule in rules:
         _meant(notes, f"rules[{index}]", rule, groups)
     _room(notes, [rule for _, rule in rules], groups)
-    if sum(rule.tls is not None for _, rule in rules) > MAX_CONDITIONS:
-        notes.error("rules", f"at most {MAX_CONDITIONS} may have tls")
+    if sum(bool(rule.tls or rule.http) for _, rule in rules) > MAX_CONDITIONS:
+        notes.error("rules", f"at most {MAX_CONDITIONS} may have tls or http")
     notes.refuse("the policy has")
     return Policy(
         text=text,
@@ -194,8 +198,9 @@ def _rule(notes: _Draft, path: str, value: object) -> Rule | None:
         found[name] = _end(notes, f"{path}.{key}", key, found.pop(key))
     _check_names(notes, path, found)
     found["apps"] = tuple(dict.fromkeys(found["apps"] or ()))
-    if isinstance(value, dict) and "tls" in value:
-        found["apps"] = found["apps"] or tls.APPS[:1]
+    for name, apps in _ASKING.items():
+        if isinstance(value, dict) and name in value:
+            found["apps"] = found["apps"] or apps[:1]
     _check_apps(notes, path, found, value)
     if None in [found[key] for key in ("id", "action", "source", "target")]:
         return None
@@ -223,13 +228,15 @@ def _check_names(notes: _Draft, path: str, found: dict[str, Any]) -> None:
 def _check_apps(notes: _Draft, path: str, found: dict[str, Any], value: object) -> None:
     """Check that what a rule says of applications goes with its other fields."""
     written = value.keys() if isinstance(value, dict) else set()
-    if found["app_unknown"] and not {"apps", "tls"} & written:
+    if found["app_unknown"] and not {"apps", *_ASKING} & written:
         notes.error(f"{path}.app_unknown", "is for a rule with apps")
-    others = [one for one in found["apps"] if one not in tls.APPS]
-    if "tls" in written and others:
-        notes.error(
-            f"{path}.tls", f"is for {', '.join(tls.APPS)}, not for {', '.join(others)}"
-        )
+    for name, apps in _ASKING.items():
+        others = [one for one in found["apps"] if one not in apps]
+        if name in written and others:
+            notes.error(
+                f"{path}.{name}",
+                f"is for {', '.join(apps)}, not for {', '.join(others)}",
+            )
     for spec in found["ports"] or () if found["apps"] else ():
         if spec.proto not in _WITH_APPS:
             notes.error(
@@ -341,6 +348,11 @@ _RULE = Table(
         "tls",
         tls.TLS,
         about="what else a flow must show; without apps it is for TLS",
+    ),
+    Field(
+        "http",
+        http.HTTP,
+        about="which requests it is for, each one of a connection; without apps it is for HTTP",
     ),
     Field("comment", table.WORD, default=""),
     Field("enabled", table.FLAG, default=True),

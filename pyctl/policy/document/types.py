@@ -115,6 +115,18 @@ class Tls:
 
 
 @dataclass(frozen=True)
+class Http:
+    """What a rule asks of a request of HTTP/1. What is empty asks nothing."""
+
+    methods: tuple[str, ...] = ()
+    """Without them any but CONNECT; of a rule that denies any."""
+    paths: tuple[str, ...] = ()
+    """`=` and a whole path, or `*` and what paths begin with, encoded."""
+    hosts: tuple[str, ...] = ()
+    """Patterns of the host, or addresses, IPv6 in brackets."""
+
+
+@dataclass(frozen=True)
 class Rule:
     """One rule; `source` and `target` are names of groups."""
 
@@ -135,6 +147,8 @@ class Rule:
     """With `apps`: ALLOW or DENY a flow whose application stays unknown; None: it does not match that."""
     tls: Tls | None = None
     """With `apps`: what else must hold of such a flow. None: nothing."""
+    http: Http | None = None
+    """With `apps`: what must hold of a request; each one of a connection is judged. None: nothing."""
 
 
 @dataclass(frozen=True)

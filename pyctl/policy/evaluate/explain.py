@@ -14,6 +14,7 @@ from pyctl.model.policy import Action, Direction
 from pyctl.model.protocols import VERSION_OF
 from pyctl.model.truth import RuleResult
 from pyctl.model.workload import Workload
+from pyctl.policy.document.conditions.http import http_text
 from pyctl.policy.document.conditions.tls import tls_text
 from pyctl.policy.document.resolve import Address, groups_of
 from pyctl.policy.document.types import ANY, Policy, PortSpec, Rule
@@ -139,7 +140,7 @@ def _staged(rule: Rule, app: str | None, facts: Facts) -> str:
     would = f"it is staged: it would {action_for(rule, app)}"
     if not is_open(rule, app, facts):
         return would
-    return f"{would} {', '.join(rule.apps)}{tls_text(rule.tls)}"
+    return f"{would} {', '.join(rule.apps)}{tls_text(rule.tls)}{http_text(rule.http)}"
 
 
 def strictest(found: Iterable[Explanation]) -> Explanation:

@@ -10,6 +10,7 @@ judges nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
@@ -23,7 +24,7 @@ from pyctl.model.workload import Mode, Workload
 from pyctl.policy.compile.effective import effective
 from pyctl.policy.document import field_checks
 from pyctl.policy.document.casts import asks_dhcp
-from pyctl.policy.document.conditions import tls
+from pyctl.policy.document.conditions import http, tls
 from pyctl.policy.document.conditions.names import name_of_host
 from pyctl.policy.document.field_checks import ErrorCollector
 from pyctl.policy.document.resolve import (
@@ -127,13 +128,35 @@ def ask(
 ) -> Answer:
     """Return what becomes of a connection. `source` and `target` are a workload's name or an address; `port`
     is tcp/80, udp/53, icmp/13; icmp is an echo request. `app` is the application in any letters' case, or
-    UNKNOWN_NAME; None: not known. Facts of TLS are of no other application. `names` are DNS names under which
-    the source looked the target up.
+    UNKNOWN_NAME; None: not known. Facts of TLS are of no other application, nor are those of a request of HTTP. A path
+    that servers may read differently is judged by each of its readings. `names` are DNS names under
+    which the source looked the target up.
     """
-    if facts != NOTHING:
-        app, facts = _of_tls(app or tls.APPS[0], facts)
-    app = None if app is None else _one_app(app, port)
     by_name = groups_of_names(policy, [_one_name(name) for name in names])
+    each = [facts]
+    if any(one is not None for one in (facts.method, facts.host, facts.path)):
+        app, each = _of_http(app or http.APPS[0], facts)
+    elif facts != NOTHING:
+        app, facts = _of_tls(app or tls.APPS[0], facts)
+        each = [facts]
+    answers = [
+        _by_facts(policy, workloads, source, target, port, app, one, by_name)
+        for one in each
+    ]
+    return next((one for one in answers if one.opens is not True), answers[0])
+
+
+def _by_facts(
+    policy: Policy,
+    workloads: Collection[Workload],
+    source: str,
+    target: str,
+    port: str,
+    app: str | None,
+    facts: Facts,
+    by_name: frozenset[str],
+) -> Answer:
+    app = None if app is None else _one_app(app, port)
     answer = _ask(policy, workloads, source, target, port, app, facts, by_name)
     if not any(one.reached and one.explanation.needs_app for one in answer.asked):
         return replace(answer, opens=_opens(answer))
@@ -354,6 +377,30 @@ def _one_app(text: str, port: str) -> str:
     if name is None:
         raise UsageError("; ".join(notes.errors))
     return name
+
+
+def _of_http(app: str, facts: Facts) -> tuple[str, list[Facts]]:
+    """Check that the facts go with the application, and return its name, and them by each reading of the path."""
+    if spelled(app) not in http.APPS:
+        raise UsageError(
+            f"{app} has no method, path or host",
+            advice=f"ask for {', '.join(http.APPS)}",
+        )
+    if facts.host:
+        # Its port is of no matter.
+        host = re.sub(r":\d*$", "", facts.host).lower()
+        facts = replace(
+            facts, host=host if host.startswith("[") else name_of_host(host)
+        )
+        if facts.host is None:
+            raise UsageError(f"{host} is no host")
+    if not facts.path:
+        return app, [facts]
+    try:
+        paths = http.readings(facts.path)
+    except ValueError as error:
+        raise UsageError(f"{facts.path} is no path: {error}") from None
+    return app, [replace(facts, path=path) for path in paths]
 
 
 def _of_tls(app: str, facts: Facts) -> tuple[str, Facts]:

@@ -38,7 +38,12 @@ def test_show_tells_applications_and_what_waits_for_them(agent, segctl):
         if one.startswith("applications")
     )
     assert "Redis 2, TLS? 1; 1 pending: it is not known yet; 2 " in line
-    agent.changes["applications"] = {"sessions": {}, "pending": 0, "decided": 0}
+    agent.changes["applications"] = {
+        "sessions": {},
+        "pending": 0,
+        "decided": 0,
+        "requests": 0,
+    }
     assert "\napplications   -\n" in segctl("show", "web").stdout
 
 

@@ -16,7 +16,7 @@
 struct sg_core;
 
 /* What Linux prepends to a frame with PACKET_VNET_HDR: struct virtio_net_hdr, 10 bytes. */
-enum sg_core_limit { SG_VNET_HDR_LEN = 10, SG_ANY_PORT_HI = 65535, SG_RULES_MAX = 262144 };
+enum sg_core_limit { SG_VNET_HDR_LEN = 10, SG_EVENT_TEXT = 136, SG_ANY_PORT_HI = 65535, SG_RULES_MAX = 262144 };
 
 /* A frame from vth, from its Ethernet header on; valid for the call only. */
 struct sg_frame {
@@ -243,8 +243,9 @@ struct sg_event {
 	__u8 app;		/* enum sg_app */
 	__u8 proof;		/* enum sg_app_proof */
 	__u32 flows;		/* how many this is the sum of; 0: it is one */
+	char text[SG_EVENT_TEXT];	/* of a request: METHOD HOST/PATH, as much as has room; ends with a zero */
 };
-SEG_ABI_SIZE(sg_event, 120);
+SEG_ABI_SIZE(sg_event, 256);
 
 /* What the responder sent. A refusal (RST, ICMP error) or half a handshake is no answer. */
 enum sg_answered { SG_ANSWERED_NOT = 0, SG_ANSWERED_OPEN = 1, SG_ANSWERED_DATA = 2 };
@@ -272,6 +273,7 @@ enum sg_look {
 	SG_LOOK_PENDING = 1,	/* payload is held until the application is known */
 	SG_LOOK_DECIDED = 2,	/* it is known; inspected bytes are not acknowledged yet */
 	SG_LOOK_OVER = 3,	/* as if no rule had asked */
+	SG_LOOK_REQUESTS = 4,	/* each of its requests is judged, so it stays with the engine */
 };
 
 /* A session as listed. TCP states use the kernel's numbers (TCP_ESTABLISHED = 1, ...). */
@@ -412,7 +414,7 @@ void sg_core_name_counts(const struct sg_core *core, __u16 port_id, struct sg_na
 
 /* Room for what a successor finds: a head, the events, the hits, the names, the sessions. */
 enum sg_store_limit {
-	SG_STORE_HEAD = 4096, SG_STORE_EVENTS = 1 << 22, SG_STORE_HITS = 1 << 22, SG_STORE_SESSION = 320,
+	SG_STORE_HEAD = 4096, SG_STORE_EVENTS = 9 << 20, SG_STORE_HITS = 1 << 22, SG_STORE_SESSION = 320,
 	SG_STORE_NAMES = 1 << 25,
 	SG_STORE_SESSIONS = SG_STORE_HEAD + SG_STORE_EVENTS + SG_STORE_HITS + SG_STORE_NAMES,	/* from here on */
 };

@@ -21,6 +21,8 @@ static struct item read_item(const __u8 *at)
 
 static int is_text_valid(const struct item *item)
 {
+	if (item->field == SG_FIELD_PATH)
+		return item->len && (item->text[0] == '=' || item->text[0] == '*');
 	return item->len && (item->field != SG_FIELD_VERSION || item->len == 2);
 }
 
@@ -87,6 +89,44 @@ static int takes_sni(const struct items *items, const struct sg_facts *facts)
 	return 0;
 }
 
+static int takes_method(const struct item *item, const struct sg_fact_text *method)
+{
+	static const char connect[] = "CONNECT";
+
+	if (item->len == 1 && item->text[0] == '*')
+		return method->len != sizeof(connect) - 1 || memcmp(method->at, connect, sizeof(connect) - 1);
+	return item->len == method->len && !memcmp(item->text, method->at, item->len);
+}
+
+static int takes_path(const struct item *item, const struct sg_fact_text *path)
+{
+	__u32 len = item->len - 1;
+
+	return (item->text[0] == '*' ? path->len >= len : path->len == len) && path->len &&
+	       !memcmp(item->text + 1, path->at, len);
+}
+
+/* Whether an item takes what a request says. */
+static int takes_request(const struct items *items, const struct sg_facts *facts)
+{
+	for (const __u8 *at = items->at; at < items->end;) {
+		struct item item = read_item(at);
+		int taken;
+
+		if (items->field == SG_FIELD_METHOD)
+			taken = takes_method(&item, &facts->method);
+		else if (items->field == SG_FIELD_PATH)
+			taken = takes_path(&item, &facts->path);
+		else
+			taken = facts->host.len &&
+				sg_name_matches(item.text, item.len, (const __u8 *)facts->host.at, facts->host.len);
+		if (taken)
+			return 1;
+		at += HEAD + item.len;
+	}
+	return 0;
+}
+
 static int takes(const struct items *items, const struct sg_facts *facts, int denies)
 {
 	switch (items->field) {
@@ -94,8 +134,10 @@ static int takes(const struct items *items, const struct sg_facts *facts, int de
 		return takes_sni(items, facts);
 	case SG_FIELD_ALPN:
 		return takes_alpn(items, facts, denies);
-	default:
+	case SG_FIELD_VERSION:
 		return facts->version >= sg_get16(items->at + HEAD);
+	default:
+		return takes_request(items, facts);
 	}
 }
 

@@ -8,6 +8,11 @@
 
 enum sg_facts_limit { SG_FACTS_ALPN = 256 };
 
+struct sg_fact_text {
+	const char *at;		/* not terminated */
+	__u32 len;
+};
+
 /* Of a field that is in none of the three sets nothing can be told any more. */
 struct sg_facts {
 	__u64 held;		/* key of a condition that has held, whatever the rest says; 0: none */
@@ -22,6 +27,9 @@ struct sg_facts {
 	__u16 version_most;	/* the highest that the client offers; 0: not known */
 	__u8 sni[SG_NAME_MAX];	/* as sg_name_read() writes it */
 	__u8 alpn[SG_FACTS_ALPN];	/* each protocol after its length, one byte */
+	struct sg_fact_text method;	/* of one request of HTTP/1 */
+	struct sg_fact_text host;	/* lower case; empty: none */
+	struct sg_fact_text path;	/* empty: none */
 };
 
 /* Say that nothing more will come. */

@@ -20,7 +20,7 @@ static int is_whole(const struct sg_session *s, __u64 now_ns)
 	return s->in_use == 1 && s->key.port_id &&
 	       (s->initiator == SEG_DIR_EGRESS || s->initiator == SEG_DIR_INGRESS) &&
 	       (s->key.family == SEG_FAMILY_IPV4 || s->key.family == SEG_FAMILY_IPV6) &&
-	       s->look <= SG_LOOK_OVER && s->by_peer <= 1 && s->dns <= 1 && s->app <= SG_APP_UNKNOWN && s->proof <= SG_APP_CERTAIN &&
+	       s->look <= SG_LOOK_REQUESTS && s->by_peer <= 1 && s->dns <= 1 && s->app <= SG_APP_UNKNOWN && s->proof <= SG_APP_CERTAIN &&
 	       !(s->cached & ~both) && s->reason < SEG_R_COUNT && s->violation_reason < SEG_R_COUNT &&
 	       s->created_ns && s->created_ns <= now_ns && s->last_seen_ns >= s->created_ns;
 }

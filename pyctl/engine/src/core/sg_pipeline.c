@@ -232,6 +232,7 @@ void sg_core_frame(struct sg_core *core, const struct sg_frame *frame, __u64 now
 	c.p = &p;
 	c.pieces = NULL;
 	c.now_ns = now_ns;
+	core->report.text[0] = 0;
 	r.reason = sg_decode_link(frame, &p);
 	if (!r.reason) {
 		port = sg_port_of(core, p.port_id);
@@ -302,6 +303,7 @@ static void end_waiting(struct sg_core *core, struct sg_session *s, __u64 now_ns
 		sg_flow_drop_look(core, s);
 		return;
 	}
+	core->report.text[0] = 0;
 	r = sg_judge_app_overdue(&c, s);
 	/* The packet is among those that wait, and goes with them; resets need its link header. */
 	p.frames = p.bytes = 0;
@@ -394,7 +396,7 @@ __u64 sg_core_tick(struct sg_core *core, __u64 now_ns)
 		s = sg_wheel_due(&core->table, now_ns);
 		if (!s)
 			return more ? 0 : TICK_NS;
-		if (s->look == SG_LOOK_PENDING && now_ns >= sg_look_due_ns(&core->looks, s))
+		if (sg_session_is_looked_at(s) && now_ns >= sg_look_due_ns(&core->looks, s))
 			end_waiting(core, s, now_ns);
 		sg_flow_due(core, s, now_ns);
 	}

@@ -35,7 +35,7 @@ void sg_waiting_send(const struct sg_context *c, struct sg_session *s, __u8 acti
 
 	if (!look)
 		return;
-	while ((w = sg_look_waiting(look, sides))) {
+	while ((w = sg_look_ready(look, sides))) {
 		frame = sg_look_frame(looks, look, w);
 		sg_output_frame(c, &frame);
 		sg_flow_count(s, w->side, 1, w->frame.len);

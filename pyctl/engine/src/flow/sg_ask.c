@@ -95,6 +95,13 @@ struct sg_answer sg_flow_ask_again(const struct sg_core *core, const struct sg_p
 
 	if (s->look == SG_LOOK_PENDING)
 		return sg_flow_ask_app(port, &s->key, s->initiator, SG_APP_NONE);
+	if (s->look == SG_LOOK_REQUESTS) {
+		/* Its next request tells the rest. */
+		facts.open = SG_FIELDS_HTTP;
+		answer = sg_flow_ask_facts(port, &s->key, s->initiator, s->app, &facts);
+		answer.proof = s->proof;
+		return answer;
+	}
 	if (!s->app)
 		return sg_flow_ask(port, &s->key, s->initiator);
 	if (look)

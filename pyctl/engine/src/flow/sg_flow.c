@@ -86,7 +86,7 @@ static void schedule(struct sg_core *core, struct sg_session *s)
 {
 	__u64 at_ns = s->last_seen_ns + timeout_of(s), due_ns;
 
-	if (s->look == SG_LOOK_PENDING) {
+	if (sg_session_is_looked_at(s)) {
 		due_ns = sg_look_due_ns(&core->looks, s);
 		at_ns = due_ns < at_ns ? due_ns : at_ns;
 	}
@@ -450,8 +450,8 @@ void sg_flow_resume(struct sg_core *core, struct sg_session *s)
 		count_denied(core, s, 1);
 	/* No policy has generation 0, so its next packet is judged again. */
 	s->generation = 0;
-	/* Of a pending one whose payload has crossed, nobody knows the first bytes any more. */
-	if (s->look == SG_LOOK_PENDING && s->crossed) {
+	/* Of a pending one whose payload has crossed, nobody knows the first bytes any more; nor where the next request begins. */
+	if ((s->look == SG_LOOK_PENDING && s->crossed) || s->look == SG_LOOK_REQUESTS) {
 		s->app = SG_APP_UNKNOWN;
 		s->proof = SG_APP_UNPROVEN;
 		s->look = SG_LOOK_DECIDED;

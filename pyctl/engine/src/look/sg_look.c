@@ -6,10 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "http/sg_http_status.h"
 #include "inspect/sg_recognise.h"
 #include "inspect/sg_tell.h"
 #include "packet/sg_tcp_options.h"
 #include "payload/sg_payload_threats.h"
+#include "prefix/sg_proxy.h"
 
 enum {
 	GSO_SIZE_AT = 4,	/* in struct virtio_net_hdr */
@@ -18,12 +20,14 @@ enum {
 };
 
 struct sg_payload {
-	struct sg_stream *stream;
+	struct sg_stream *stream;	/* NULL: forgotten */
+	struct sg_requests requests;
 	struct sg_recognised known;
 	struct sg_waiting *head;	/* in the order of arrival */
 	struct sg_waiting *tail;
 	__u64 since_ns;
 	__u32 memory;			/* of frames */
+	__u32 first_seq;		/* of the initiator */
 	__u8 first_side;
 	__u8 fins;			/* bit per side: its FIN waits */
 	__u8 wants_more;		/* for its threats */
@@ -74,6 +78,7 @@ struct sg_payload *sg_look_begin(struct sg_looks *looks, const struct sg_session
 	charge(looks, s->key.port_id, before);
 	look->since_ns = now_ns;
 	look->first_side = p->dir != s->initiator;
+	look->first_seq = s->first_seq[0];
 	for (__u8 side = 0; side < 2; side++)
 		sg_stream_start(look->stream, side, s->first_seq[side]);
 	looks->of[s->slot] = look;
@@ -93,14 +98,20 @@ void sg_look_end(struct sg_looks *looks, const struct sg_session *s)
 	if (!look)
 		return;
 	sg_stream_free(looks->streams, look->stream);
+	sg_requests_end(looks->streams, &look->requests);
 	charge(looks, s->key.port_id, before);
 	free(look);
 	looks->of[s->slot] = NULL;
 }
 
+static const __u8 *payload_of(const struct sg_packet *p)
+{
+	return p->frame->data + p->l4 + p->l4_len - p->payload_len;
+}
+
 enum sg_segment sg_look_add(struct sg_looks *looks, struct sg_payload *look, const struct sg_packet *p, __u8 side)
 {
-	const __u8 *tcp = p->frame->data + p->l4, *payload = tcp + p->l4_len - p->payload_len;
+	const __u8 *tcp = p->frame->data + p->l4;
 	struct sg_segment_head head = {
 		.seq = p->seq, .ack = p->ack, .side = side, .has_ack = !!(p->tcp_flags & SG_ACK),
 	};
@@ -108,11 +119,13 @@ enum sg_segment sg_look_add(struct sg_looks *looks, struct sg_payload *look, con
 	__u64 before = sg_streams_bytes(looks->streams);
 	enum sg_segment segment;
 
+	if (!look->stream)
+		return SG_SEGMENT_REPEATS;
 	if (most && !has_room(looks, p->port_id, most + SMALL))
 		return SG_SEGMENT_NO_ROOM;
 	head.has_timestamp = (__u8)sg_tcp_timestamp(tcp, p->l4_len, &head.timestamp);
 	sg_tcp_echo(tcp, p->l4_len, &head.echo);
-	segment = sg_stream_add(looks->streams, look->stream, &head, payload, p->payload_len);
+	segment = sg_stream_add(looks->streams, look->stream, &head, payload_of(p), p->payload_len);
 	charge(looks, p->port_id, before);
 	return segment;
 }
@@ -121,7 +134,7 @@ static struct sg_prefix prefix_of(const struct sg_payload *look)
 {
 	struct sg_prefix prefix = { .proto = SG_PROTO_TCP };
 
-	for (__u8 side = 0; side < 2; side++)
+	for (__u8 side = 0; look->stream && side < 2; side++)
 		prefix.data[side] = sg_stream_bytes(look->stream, side, &prefix.len[side]);
 	return prefix;
 }
@@ -181,6 +194,106 @@ struct sg_seen sg_look_datagram(const struct sg_packet *p)
 	return (struct sg_seen){ .app = known.app, .proof = known.proof };
 }
 
+int sg_look_may_be_http(struct sg_payload *look)
+{
+	struct sg_prefix prefix = prefix_of(look);
+	struct sg_seen seen = sg_look_recognise(look);
+
+	return prefix.len[0] && seen.proof && (seen.app == SG_APP_HTTP || seen.app == SG_APP_WEBSOCKET);
+}
+
+int sg_look_begin_requests(struct sg_looks *looks, const struct sg_session *s)
+{
+	struct sg_payload *look = sg_look_of(looks, s);
+	struct sg_prefix prefix = prefix_of(look);
+	__u64 before = sg_streams_bytes(looks->streams);
+	int error;
+
+	if (!has_room(looks, s->key.port_id, SMALL))
+		return -1;
+	error = sg_requests_begin(looks->streams, &look->requests, look->first_seq, sg_proxy_length(&prefix));
+	charge(looks, s->key.port_id, before);
+	return error;
+}
+
+struct sg_requests *sg_look_reads(struct sg_payload *look)
+{
+	return look->requests.window ? &look->requests : NULL;
+}
+
+enum sg_requests_say sg_look_requests(struct sg_looks *looks, const struct sg_session *s, sg_requests_judge judge, void *ctx)
+{
+	struct sg_payload *look = sg_look_of(looks, s);
+	struct sg_prefix prefix = prefix_of(look);
+	__u64 before = sg_streams_bytes(looks->streams);
+	enum sg_requests_say said;
+
+	said = sg_requests_add(looks->streams, &look->requests, look->first_seq, prefix.data[0], prefix.len[0], judge, ctx);
+	for (const struct sg_waiting *w = look->head; w && said <= SG_REQUESTS_AHEAD; w = w->next) {
+		struct sg_frame frame = sg_look_frame(looks, look, w);
+
+		if (!w->side)
+			said = sg_requests_add(looks->streams, &look->requests, w->seq, frame.data + frame.len - w->payload_len,
+					       w->payload_len, judge, ctx);
+	}
+	charge(looks, s->key.port_id, before);
+	return said;
+}
+
+enum sg_requests_say sg_look_request(struct sg_looks *looks, struct sg_payload *look, const struct sg_packet *p,
+				     sg_requests_judge judge, void *ctx)
+{
+	__u64 before = sg_streams_bytes(looks->streams);
+	enum sg_requests_say said;
+
+	if (!has_room(looks, p->port_id, SMALL))
+		return SG_REQUESTS_NO_ROOM;
+	said = sg_requests_add(looks->streams, &look->requests, p->seq, payload_of(p), p->payload_len, judge, ctx);
+	charge(looks, p->port_id, before);
+	return said;
+}
+
+void sg_look_acknowledge(struct sg_looks *looks, const struct sg_session *s, __u32 ack)
+{
+	__u64 before = sg_streams_bytes(looks->streams);
+
+	sg_window_acknowledge(looks->streams, sg_look_of(looks, s)->requests.window, ack);
+	charge(looks, s->key.port_id, before);
+}
+
+void sg_look_end_requests(struct sg_looks *looks, const struct sg_session *s)
+{
+	__u64 before = sg_streams_bytes(looks->streams);
+
+	sg_requests_end(looks->streams, &sg_look_of(looks, s)->requests);
+	charge(looks, s->key.port_id, before);
+}
+
+int sg_look_status(const struct sg_payload *look)
+{
+	struct sg_prefix prefix = prefix_of(look);
+	int status = sg_http_status(prefix.data[1], prefix.len[1]);
+
+	return !status && prefix.len[1] >= SG_STREAM_BYTES ? -1 : status;
+}
+
+int sg_look_is_answered(const struct sg_payload *look)
+{
+	return look->known.answered;
+}
+
+void sg_look_forget_first(struct sg_looks *looks, const struct sg_session *s)
+{
+	struct sg_payload *look = sg_look_of(looks, s);
+	__u64 before = sg_streams_bytes(looks->streams);
+
+	if (look->head)
+		return;
+	sg_stream_free(looks->streams, look->stream);
+	look->stream = NULL;
+	charge(looks, s->key.port_id, before);
+}
+
 /* Whether the application is certain by what the initiator sent alone. */
 static int is_unanswered(const struct sg_payload *look)
 {
@@ -189,7 +302,9 @@ static int is_unanswered(const struct sg_payload *look)
 
 int sg_look_is_settled(const struct sg_payload *look)
 {
-	return !look->head && sg_stream_is_settled(look->stream) && !is_unanswered(look);
+	if (look->requests.window)
+		return !look->head && sg_window_is_settled(look->requests.window);
+	return !look->head && (!look->stream || sg_stream_is_settled(look->stream)) && !is_unanswered(look);
 }
 
 void sg_look_stop(struct sg_looks *looks, const struct sg_session *s)
@@ -197,7 +312,7 @@ void sg_look_stop(struct sg_looks *looks, const struct sg_session *s)
 	struct sg_payload *look = sg_look_of(looks, s);
 	__u64 before = sg_streams_bytes(looks->streams);
 
-	if (is_unanswered(look))
+	if (!look->stream || is_unanswered(look))
 		return;
 	sg_stream_close(looks->streams, look->stream);
 	charge(looks, s->key.port_id, before);
@@ -218,7 +333,8 @@ static __u32 bytes_here(const struct sg_payload *look, const struct sg_packet *p
 {
 	__u32 head = p->l4 + p->l4_len - p->payload_len;
 
-	if (head <= SG_LOOK_HEAD && sg_stream_kept(look->stream, side, p->seq, p->payload_len))
+	if (head <= SG_LOOK_HEAD && look->stream && !look->requests.window &&
+	    sg_stream_kept(look->stream, side, p->seq, p->payload_len))
 		return head;
 	return head + p->payload_len;
 }
@@ -230,14 +346,16 @@ int sg_look_hold(struct sg_looks *looks, struct sg_payload *look, const struct s
 	__u32 bytes = (__u32)sizeof(struct sg_waiting) + here + ALLOCATION;
 	struct sg_waiting *w;
 
-	if (look->memory + bytes > SG_HOLD_FLOW_BYTES)
+	if (look->memory + bytes > (look->requests.window ? SG_HOLD_HEAD_BYTES : SG_HOLD_FLOW_BYTES))
 		return 1;
 	if (looks->held + *port_held + 2ULL * bytes > SG_HOLD_BYTES)
 		return -1;
 	w = malloc(sizeof(*w) + here);
 	if (!w)
 		return -1;
-	*w = (struct sg_waiting){ .frame = *p->frame, .since_ns = now_ns, .seq = p->seq, .here = here, .side = side };
+	*w = (struct sg_waiting){
+		.frame = *p->frame, .since_ns = now_ns, .seq = p->seq, .payload_len = p->payload_len, .here = here, .side = side,
+	};
 	/* What is behind the IP packet fills the frame up, and says nothing. */
 	w->frame.len = w->frame.wire_len = p->l4 + p->l4_len;
 	w->frame.data = NULL;
@@ -278,6 +396,15 @@ const struct sg_waiting *sg_look_waiting(const struct sg_payload *look, __u8 sid
 	return w;
 }
 
+const struct sg_waiting *sg_look_ready(const struct sg_payload *look, __u8 sides)
+{
+	const struct sg_waiting *w = sg_look_waiting(look, sides);
+
+	if (w && !w->side && look->requests.window && !sg_window_is_read(look->requests.window, w->seq + w->payload_len))
+		return NULL;
+	return w;
+}
+
 void sg_look_release(struct sg_looks *looks, struct sg_payload *look, __u8 sides, __u64 *port_held)
 {
 	struct sg_waiting *before = NULL, *w = look->head;
@@ -306,6 +433,15 @@ __u32 sg_look_expected(const struct sg_payload *look, __u8 side, __u32 seq)
 		if (w->side == side && (__s32)(w->seq - seq) < 0)
 			seq = w->seq;
 	return seq;
+}
+
+int sg_look_holds(const struct sg_payload *look, const struct sg_packet *p)
+{
+	for (const struct sg_waiting *w = look->head; w; w = w->next)
+		if (!w->side && (__s32)(p->seq - w->seq) >= 0 &&
+		    (__s32)(w->seq + w->payload_len - p->seq - p->payload_len) >= 0)
+			return 1;
+	return 0;
 }
 
 int sg_look_holds_fin(const struct sg_payload *look, __u8 side)

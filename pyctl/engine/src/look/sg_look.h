@@ -5,6 +5,7 @@
 #define SG_LOOK_H
 
 #include "condition/sg_facts.h"
+#include "look/sg_requests.h"
 #include "packet/sg_packet.h"
 #include "session/sg_session.h"
 #include "stream/sg_stream.h"
@@ -14,6 +15,7 @@
 enum sg_look_limit {
 	SG_HOLD_BYTES = 8 << 20,		/* of frames in all; a port may hold as much as is then free */
 	SG_HOLD_FLOW_BYTES = 3584,		/* of one flow, besides its first bytes */
+	SG_HOLD_HEAD_BYTES = 72 << 10,		/* of one whose requests are read */
 	SG_LOOK_STREAM_BYTES = 256 << 20,	/* of first bytes in all; a port may have as much as is then free */
 	SG_LOOK_HEAD = 256,			/* of a frame, before its payload: no usual one has more */
 };
@@ -24,6 +26,7 @@ struct sg_waiting {
 	struct sg_frame frame;	/* without data: sg_look_frame() has it */
 	__u64 since_ns;
 	__u32 seq;
+	__u32 payload_len;	/* TCP's, at the end of the frame */
 	__u32 here;		/* bytes of it that lie here; the stream has the others */
 	__u8 side;		/* 0: of the initiator */
 	__u8 bytes[];
@@ -62,7 +65,7 @@ struct sg_payload *sg_look_begin(struct sg_looks *looks, const struct sg_session
 			      __u64 now_ns);
 /* Free the look, of which no frame waits any more. */
 void sg_look_end(struct sg_looks *looks, const struct sg_session *s);
-/* Add the packet, which came in one frame, to its side's bytes. */
+/* Add the packet, which came in one frame, to its side's bytes, unless they are forgotten. */
 enum sg_segment sg_look_add(struct sg_looks *looks, struct sg_payload *look, const struct sg_packet *p, __u8 side);
 /* Tell the application by the bytes that are there. */
 struct sg_seen sg_look_recognise(struct sg_payload *look);
@@ -74,6 +77,27 @@ __u64 sg_look_threats(struct sg_payload *look);
 int sg_look_wants_more(const struct sg_payload *look);
 /* Tell the application of a datagram flow by its first datagram. */
 struct sg_seen sg_look_datagram(const struct sg_packet *p);
+/* Return whether the initiator's bytes seem to be requests of HTTP/1. */
+int sg_look_may_be_http(struct sg_payload *look);
+/* Begin to read requests of the session's initiator: 0, or -1: no memory. sg_look_requests() must follow. */
+int sg_look_begin_requests(struct sg_looks *looks, const struct sg_session *s);
+/* Return the requests that are read; NULL: none are. */
+struct sg_requests *sg_look_reads(struct sg_payload *look);
+/* Read what came before requests were read. */
+enum sg_requests_say sg_look_requests(struct sg_looks *looks, const struct sg_session *s, sg_requests_judge judge, void *ctx);
+/* Read the packet of the initiator. */
+enum sg_requests_say sg_look_request(struct sg_looks *looks, struct sg_payload *look, const struct sg_packet *p,
+				     sg_requests_judge judge, void *ctx);
+/* Note what the other side has acknowledged of what was read. */
+void sg_look_acknowledge(struct sg_looks *looks, const struct sg_session *s, __u32 ack);
+/* Stop reading requests; the first bytes of both sides are still there. */
+void sg_look_end_requests(struct sg_looks *looks, const struct sg_session *s);
+/* Return the status of the server's answer to the first request, as sg_http_status(); -1 also without room for it. */
+int sg_look_status(const struct sg_payload *look);
+/* Return whether the server's first bytes fit the application that is certain. */
+int sg_look_is_answered(const struct sg_payload *look);
+/* Forget the first bytes of both sides, while requests are read, unless frames wait. */
+void sg_look_forget_first(struct sg_looks *looks, const struct sg_session *s);
 /* Return whether every byte that was looked at is acknowledged, no frame waits, and the server's answer fits what is certain. */
 int sg_look_is_settled(const struct sg_payload *look);
 /* Keep nothing more of what comes for a session that is looked at, unless its server must still answer. */
@@ -89,12 +113,16 @@ int sg_look_hold(struct sg_looks *looks, struct sg_payload *look, const struct s
 		 __u64 now_ns);
 /* Return the frame that has waited longest, of these sides (bit per side); NULL: none waits. */
 const struct sg_waiting *sg_look_waiting(const struct sg_payload *look, __u8 sides);
+/* Return that frame if all in it may be sent: of requests, none of it belongs to one that is not complete. */
+const struct sg_waiting *sg_look_ready(const struct sg_payload *look, __u8 sides);
 /* Return that frame with its data, which stay in place until the next call. */
 struct sg_frame sg_look_frame(struct sg_looks *looks, const struct sg_payload *look, const struct sg_waiting *w);
 /* Free that frame. */
 void sg_look_release(struct sg_looks *looks, struct sg_payload *look, __u8 sides, __u64 *port_held);
 /* Return the sequence number of the side's first byte that waits, or this one if that is before. */
 __u32 sg_look_expected(const struct sg_payload *look, __u8 side, __u32 seq);
+/* Return whether a frame of the initiator that waits has all of the packet's payload. */
+int sg_look_holds(const struct sg_payload *look, const struct sg_packet *p);
 /* Return whether a FIN of the side waits. */
 int sg_look_holds_fin(const struct sg_payload *look, __u8 side);
 /* Return when the longest waiting frame of the session has waited for too long; ~0: none waits. */

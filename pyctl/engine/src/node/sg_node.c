@@ -284,7 +284,8 @@ static struct sg_pair *compile_pair(struct sg_node *node, __u32 source, __u32 ta
 
 				if (node->rules[rule].dir && node->rules[rule].dir != q->dir)
 					continue;
-				by_facts |= node->rules[rule].condition;
+				if (sg_node_takes(&node->rules[rule], q->app))
+					by_facts |= node->rules[rule].condition;
 				if (takes(node, &node->rules[rule], q->app, trait))
 					candidates[found++] = rule;
 			}

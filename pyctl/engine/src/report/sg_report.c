@@ -31,6 +31,8 @@ void sg_record(struct sg_report *report, struct sg_counts *counts, const struct 
 		event.app = verdict->session->app;
 		event.proof = verdict->session->proof;
 	}
+	if (verdict->session)
+		memcpy(event.text, report->text, sizeof(event.text));
 	sg_count(counts, verdict->reason, p->frames, p->bytes);
 	if (event.kind == SG_EVENT_VIOLATION)
 		counts->of[verdict->reason].passed += p->frames;

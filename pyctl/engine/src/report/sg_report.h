@@ -14,6 +14,7 @@ struct sg_report {
 	struct sg_alarms alarms;
 	struct sg_hits hits;
 	const struct sg_hash_key *hash_key;	/* the session table's */
+	char text[SG_EVENT_TEXT];	/* of events to come; empty: none */
 };
 
 /* Of one port. */

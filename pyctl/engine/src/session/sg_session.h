@@ -178,7 +178,7 @@ static inline struct sg_session *sg_table_slot(const struct sg_table *table, __u
 /* Return whether packets of the session must be looked at. */
 static inline int sg_session_is_looked_at(const struct sg_session *s)
 {
-	return s->look == SG_LOOK_PENDING || s->look == SG_LOOK_DECIDED;
+	return s->look == SG_LOOK_PENDING || s->look == SG_LOOK_DECIDED || s->look == SG_LOOK_REQUESTS;
 }
 
 /* Return a number that no other session ever has: its id, and its slot. */

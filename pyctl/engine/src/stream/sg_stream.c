@@ -74,37 +74,35 @@ __u64 sg_streams_bytes(const struct sg_streams *all)
 	return all->bytes;
 }
 
-/* NULL: no memory, or it would be more than streams may take after `freed` bytes are given back. */
-static void *take(struct sg_streams *all, __u32 bytes, __u32 freed)
+void *sg_streams_take(struct sg_streams *all, __u32 bytes, __u32 freed)
 {
-	__u64 after = all->bytes - freed + bytes + ALLOCATION;
+	__u64 after = all->bytes - (freed ? freed + ALLOCATION : 0) + bytes + ALLOCATION;
 	void *taken = after <= all->limit ? calloc(1, bytes) : NULL;
 
 	if (taken)
-		all->bytes = after;
+		all->bytes += bytes + ALLOCATION;
 	return taken;
 }
 
-static __u32 buffer_bytes(const struct side *side)
+void sg_streams_give(struct sg_streams *all, void *taken, __u32 bytes)
 {
-	return side->room ? (__u32)side->room + ALLOCATION : 0;
+	if (taken)
+		all->bytes -= bytes + ALLOCATION;
+	free(taken);
 }
 
 struct sg_stream *sg_stream_new(struct sg_streams *all)
 {
-	return take(all, sizeof(struct sg_stream), 0);
+	return sg_streams_take(all, sizeof(struct sg_stream), 0);
 }
 
 void sg_stream_free(struct sg_streams *all, struct sg_stream *stream)
 {
 	if (!stream)
 		return;
-	for (int i = 0; i < 2; i++) {
-		all->bytes -= buffer_bytes(&stream->sides[i]);
-		free(stream->sides[i].bytes);
-	}
-	all->bytes -= sizeof(*stream) + ALLOCATION;
-	free(stream);
+	for (int i = 0; i < 2; i++)
+		sg_streams_give(all, stream->sides[i].bytes, stream->sides[i].room);
+	sg_streams_give(all, stream, sizeof(*stream));
 }
 
 void sg_stream_start(struct sg_stream *stream, __u8 side, __u32 first_seq)
@@ -164,8 +162,7 @@ static void shrink(struct sg_streams *all, struct side *side)
 {
 	if (!side->closed || !side->room || side->acked < side->limit)
 		return;
-	all->bytes -= buffer_bytes(side);
-	free(side->bytes);
+	sg_streams_give(all, side->bytes, side->room);
 	side->bytes = NULL;
 	side->room = 0;
 	side->count = 0;
@@ -188,12 +185,12 @@ static int grow(struct sg_streams *all, struct side *side, __u32 to)
 
 	if (to <= side->room)
 		return 0;
-	bytes = take(all, room, buffer_bytes(side));
+	bytes = sg_streams_take(all, room, side->room);
 	if (!bytes)
 		return -1;
 	if (side->room)
 		memcpy(bytes, side->bytes, side->room);
-	free(side->bytes);
+	sg_streams_give(all, side->bytes, side->room);
 	side->bytes = bytes;
 	side->room = (__u16)room;
 	return 0;

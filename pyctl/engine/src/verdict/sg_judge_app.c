@@ -12,27 +12,10 @@
 #include "guard/sg_guard.h"
 #include "packet/sg_decode_l4.h"
 #include "session/sg_tcp.h"
+#include "verdict/sg_held.h"
+#include "verdict/sg_judge_http.h"
 
 enum { SEND_BOTH = SG_SEND_FIRST | SG_SEND_SECOND };
-
-/* Whether the packet passes whatever is said of it: it is a copy, or the mode only records. */
-static int is_recorded(const struct sg_context *c)
-{
-	return sg_frame_is_copy(c->p->frame) || sg_policy_records_only(c->port->rules);
-}
-
-/* Whether payload must wait, and what is wrong with it is dropped. */
-static int is_held(const struct sg_context *c, const struct sg_session *s)
-{
-	return s->waits && !is_recorded(c);
-}
-
-__u8 sg_judge_app_block(struct sg_session *s)
-{
-	s->blocked = 1;
-	s->resets = 1;
-	return SG_RESET_RECEIVER | SG_RESET_SENDER | SG_DROP_WAITING;
-}
 
 static struct sg_verdict verdict_of(struct sg_session *s, __u16 reason, __u8 actions)
 {
@@ -51,7 +34,7 @@ static struct sg_verdict pass(const struct sg_context *c, struct sg_session *s, 
  * passes. */
 static struct sg_verdict drop(const struct sg_context *c, struct sg_session *s, __u16 reason)
 {
-	if (!is_held(c, s))
+	if (!sg_is_held(c, s))
 		return pass(c, s, 0);
 	sg_flow_seen(c, s);
 	sg_count(&c->port->counts, reason, c->p->frames, c->p->bytes);
@@ -63,11 +46,11 @@ static struct sg_verdict differs(const struct sg_context *c, struct sg_session *
 {
 	__u8 actions = 0;
 
-	if (!s->waits && !is_recorded(c))
+	if (!s->waits && !sg_is_recorded(c))
 		return pass(c, s, 0);
-	if (is_held(c, s)) {
+	if (sg_is_held(c, s)) {
 		sg_flow_block(c, s, SEG_R_TCP_DIFFERS);
-		actions = sg_judge_app_block(s);
+		actions = sg_block_session(s);
 	}
 	sg_flow_touch(c, s);
 	return verdict_of(s, SEG_R_TCP_DIFFERS, actions);
@@ -82,7 +65,7 @@ static int decide(const struct sg_context *c, struct sg_session *s, struct sg_an
 	sg_flow_judge_anew(c, s, answer);
 	if (!sg_look_of(&c->core->looks, s))
 		s->look = SG_LOOK_OVER;
-	*r = s->denied ? verdict_of(s, s->reason, sg_judge_app_block(s)) : verdict_of(s, SEG_R_NONE, SEND_BOTH);
+	*r = s->denied ? verdict_of(s, s->reason, sg_block_session(s)) : verdict_of(s, SEG_R_NONE, SEND_BOTH);
 	return 1;
 }
 
@@ -102,7 +85,7 @@ static int decide_now(const struct sg_context *c, struct sg_session *s, struct s
 	}
 	sg_look_facts(look, seen.app, &facts);
 	/* What would come next could contradict. Where it passes unseen, it was not waited for. */
-	if (facts.next && is_held(c, s))
+	if (facts.next && sg_is_held(c, s))
 		facts.broken = ~0U;
 	sg_facts_close(&facts);
 	answer = sg_flow_ask_facts(c->port, &s->key, s->initiator, seen.app, &facts);
@@ -111,7 +94,7 @@ static int decide_now(const struct sg_context *c, struct sg_session *s, struct s
 
 static int is_late(const struct sg_context *c, const struct sg_session *s, const struct sg_payload *look)
 {
-	return !is_held(c, s) && c->now_ns >= sg_look_since_ns(look) + SG_LOOK_NS;
+	return !sg_is_held(c, s) && c->now_ns >= sg_look_since_ns(look) + SG_LOOK_NS;
 }
 
 /* Whether the policy allows the session as one of those applications that it is thought to be. */
@@ -161,7 +144,7 @@ static int decide_by_bytes(const struct sg_context *c, struct sg_session *s, str
 {
 	struct sg_seen seen = sg_look_recognise(look);
 
-	*free_sides = is_held(c, s) ? 0 : 3;
+	*free_sides = sg_is_held(c, s) ? 0 : 3;
 	if (seen.proof == SG_APP_CERTAIN)
 		return decide_by_facts(c, s, look, &seen, free_sides, r);
 	if (seen.app == SG_APP_UNKNOWN || seen.full)
@@ -207,13 +190,15 @@ static struct sg_verdict judge_pending(const struct sg_context *c, struct sg_ses
 		return no_memory(c, s);
 	if (!p->payload_len && !(p->tcp_flags & SG_FIN))
 		return pass(c, s, 0);
+	if (sg_look_may_be_http(look) && sg_judge_http_is_asked(c, s))
+		return sg_judge_http_begin(c, s, look);
 	if (decide_by_bytes(c, s, look, &free_sides, &r)) {
 		sg_flow_touch(c, s);
 		return r;
 	}
 	s->crossed |= !!free_sides;
 	/* What is not kept could tell what nobody sees. */
-	if (free_sides & (1 << side) && (segment != SG_SEGMENT_BEYOND || !is_held(c, s)))
+	if (free_sides & (1 << side) && (segment != SG_SEGMENT_BEYOND || !sg_is_held(c, s)))
 		return pass(c, s, send_what_waits(free_sides));
 	waits = sg_look_waiting(look, (__u8)(1 << side)) != NULL;
 	if (!p->payload_len && !waits)
@@ -310,12 +295,14 @@ struct sg_verdict sg_judge_app(const struct sg_context *c, struct sg_session *s)
 	/* Some receivers take urgent bytes out of the stream. A RST with payload says no more than one without. */
 	if (p->tcp_flags & SG_URG || (p->payload_len && (p->frames > 1 || p->tcp_flags & SG_RST)))
 		return drop(c, s, SEG_R_NOT_HELD);
-	if (!look && s->look == SG_LOOK_DECIDED)
+	if (!look && s->look != SG_LOOK_PENDING)
 		s->look = SG_LOOK_OVER;
 	if ((!look && (!p->payload_len || s->look == SG_LOOK_OVER)) || p->tcp_flags & SG_RST || p->frames > 1)
 		return pass(c, s, 0);
 	if (p->payload_len && !sg_tcp_checksum_is_right(p))
 		return drop(c, s, SEG_R_TCP_CHECKSUM);
+	if (s->look == SG_LOOK_REQUESTS)
+		return sg_judge_http(c, s, look);
 	if (!look)
 		look = begin(c, s, &r);
 	if (!look)
@@ -341,6 +328,8 @@ struct sg_verdict sg_judge_app_overdue(const struct sg_context *c, struct sg_ses
 {
 	struct sg_verdict r;
 
+	if (s->look == SG_LOOK_REQUESTS)
+		return sg_judge_http_overdue(c, s);
 	return decide_now(c, s, &r) ? r : verdict_of(s, SEG_R_NONE, 0);
 }
 

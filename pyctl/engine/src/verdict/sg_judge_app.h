@@ -5,8 +5,6 @@
 
 #include "flow/sg_state.h"
 
-/* Block a session at both ends. Returns the actions for it. */
-__u8 sg_judge_app_block(struct sg_session *s);
 /* Judge a packet of a connection that is looked at; its state is the one after the packet. */
 struct sg_verdict sg_judge_app(const struct sg_context *c, struct sg_session *s);
 /* Judge a connection of which a frame has waited for too long. The packet is that frame's. */

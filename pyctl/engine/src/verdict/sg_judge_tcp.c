@@ -15,6 +15,7 @@
 #include "flow/sg_flow.h"
 #include "learn/sg_learn.h"
 #include "session/sg_tcp.h"
+#include "verdict/sg_held.h"
 #include "verdict/sg_judge_app.h"
 
 /* A copy from a tap, although the port's packets are held now. */
@@ -44,7 +45,7 @@ static __u8 block_midstream(const struct sg_context *c, __u8 initiator, const st
 		return 0;
 	s->midstream = 1;
 	s->guessed = !sure;
-	return sg_judge_app_block(s);
+	return sg_block_session(s);
 }
 
 static struct sg_verdict open_connection(const struct sg_context *c)
@@ -171,7 +172,7 @@ static struct sg_verdict block(const struct sg_context *c, struct sg_session *s)
 		s->blocked = 1;
 		s->resets = SG_RESETS_MAX;
 	} else {
-		r.actions = sg_judge_app_block(s);
+		r.actions = sg_block_session(s);
 	}
 	sg_flow_touch(c, s);
 	return r;

@@ -29,7 +29,7 @@ def _protocol(notes: ErrorCollector, path: str, value: object) -> str | None:
     return None
 
 
-def _items_of(kind: Kind[str | None]) -> Kind[tuple[str, ...]]:
+def items_of(kind: Kind[str | None]) -> Kind[tuple[str, ...]]:
     """Return the kind of a list of one to MAX_ITEMS."""
     whole = table.items_of(kind)
 
@@ -48,12 +48,12 @@ _PROTOCOL: Kind[str | None] = Kind(
 _TABLE = Table(
     Field(
         "sni",
-        _items_of(NAME_PATTERN),
+        items_of(NAME_PATTERN),
         about="the name that the client sends is one of these",
     ),
     Field(
         "alpn",
-        _items_of(_PROTOCOL),
+        items_of(_PROTOCOL),
         about="allow: all protocols that the client offers are among these; deny: one of them is",
     ),
     Field(

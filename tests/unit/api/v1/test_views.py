@@ -122,7 +122,12 @@ def test_the_details_are_of_each_port_and_their_sum(node, ask, alive, monkeypatc
     ]
     assert counted == [(1, 1), (5, 5)]
     assert found["sessions"] == 6
-    assert found["applications"] == {"sessions": {}, "pending": 0, "decided": 0}
+    assert found["applications"] == {
+        "sessions": {},
+        "pending": 0,
+        "decided": 0,
+        "requests": 0,
+    }
     assert found["ports"][0]["generation"] == node.agent.view.generations[1]
 
 

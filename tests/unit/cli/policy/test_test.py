@@ -111,6 +111,6 @@ def test_a_rule_that_waits_for_what_tls_shows_says_so(agent, segctl):
         "ends": [{**ANSWER["ends"][0], "needs_tls": True}],
     }
     out = segctl(*ASK).stdout
-    assert "depends on what TLS shows" in out
+    assert "depends on what it shows" in out
     assert "a rule waits for what TLS shows" in out
     assert "it decides, if TLS shows what it asks" in out

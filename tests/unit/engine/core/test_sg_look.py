@@ -28,6 +28,7 @@ from tests.unit.engine.core.hello import SERVER_HELLO, hello, sni
 from tests.unit.engine.core.node import Node
 from tests.unit.engine.core.stored import SESSIONS_AT
 from tests.unit.engine.core.test_sg_adopt import ROOM
+from tests.unit.engine.core.test_sg_judge_http import only
 from tests.unit.engine.core.wire import NETS, Connection, parse
 
 V4 = NETS[0]
@@ -309,6 +310,16 @@ def test_what_is_known_stays_known(core_module, net):
     wire.says(1, OK)
     assert wire.across == [GET, OK]
     assert (wire.app, wire.session.look) == (("HTTP", 2), OVER)
+
+
+def test_where_the_next_request_begins_no_successor_knows(core_module, net):
+    engines = Successor(core_module, only("/index.html"))
+    wire = Wire(engines.node.core, net).opens()
+    wire.says(0, GET)
+    wire.core = engines.next().core
+    wire.says(1, OK)
+    assert wire.across == [GET, b""]
+    assert (wire.app, wire.session.look) == (("unknown", 0), OVER)
 
 
 def test_the_end_of_an_engine_frees_what_waits(core_module):

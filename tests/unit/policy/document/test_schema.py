@@ -22,7 +22,7 @@ SCHEMA = document()
 VALID = Draft202012Validator(SCHEMA)
 BETWEEN_FIELDS = re.compile(
     "no such group|is taken by|only workloads have|is in none of|has host bits|is no CIDR|"
-    "is for a rule with apps|tls: is for|is an address|is names, |carries no application|(?:ports|types) go from"
+    "is for a rule with apps|(?:tls|http): is for|is an address|is names, |carries no application|(?:ports|types) go from"
 )
 """What only the parser can say."""
 
@@ -92,6 +92,17 @@ FULL = {
             },
         },
         {"id": 4, "from": "web", "to": "far", "action": "allow"},
+        {
+            "id": 5,
+            "from": "any",
+            "to": "web",
+            "action": "deny",
+            "http": {
+                "methods": ["GET", "M-SEARCH"],
+                "paths": ["/api/*", "/a%20b"],
+                "hosts": ["*.a.example", "10.0.0.1"],
+            },
+        },
     ],
 }
 ODD = [
@@ -105,6 +116,7 @@ ODD = [
         "1.2",
         ["10.0.0.1"],
         {"sni": ["x"]},
+        *({"methods": ["GET"]}, {"paths": ["/x"]}, ["GET"], ["/x*"], ["/*x"]),
     ),
     *(["*"], ["*.a.b"], ["a..b"], ["1.2"], ["x" * 64], ["a." * 127 + "b"]),
     *([""], ["x"], {}, {"x": 1}, {"any": {}}, {"selector": {}}, {"name": "x"}),
@@ -128,6 +140,7 @@ KEYS = [
         "sni",
         "alpn",
         "min_version",
+        *("http", "methods", "paths", "hosts"),
         "stage",
         "deny",
         "extra",

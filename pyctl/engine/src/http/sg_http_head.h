@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* The head of a request, and lines of headers. Pure. */
+#ifndef SG_HTTP_HEAD_H
+#define SG_HTTP_HEAD_H
+
+#include "http/sg_http_request.h"
+
+/* Return the length of the lines up to the empty one behind them, or 0: it is not there yet; -1: a line ends otherwise than
+ * with CRLF, or there are too many bytes. *scanned: bytes that need not be looked at again. */
+int sg_http_lines(const __u8 *bytes, __u32 len, __u32 *scanned);
+/* Parse a head of this length; -1: it is none, or it may be read differently. */
+int sg_http_head(const __u8 *bytes, __u32 len, struct sg_http_request *request);
+/* Return whether lines of this length are headers that may follow a body. */
+int sg_http_trailers(const __u8 *bytes, __u32 len);
+
+#endif
