@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from tests import packets
@@ -71,8 +69,8 @@ def rules(agent, *lines: str) -> None:
 
 
 def looked_at(agent, why: str) -> list[dict]:
-    flows = json.loads(agent.cli("flows", "--json").stdout)
-    return [one for one in flows["flows"] if one["look"] == why]
+    flows = agent.client.flows(50)["flows"]
+    return [one for one in flows if one["look"] == why]
 
 
 API = 'http: {methods: [GET, PUT], paths: ["/api/*", "/echo*"]}, action: allow'
