@@ -19,6 +19,8 @@ COLOURS = {
     "engine": "#e76f51",
     "u32": "#7b6fb0",
     "classic": "#b5651d",
+    "app": "#7b6fb0",
+    "request": "#e76f51",
 }
 STEEP = 5
 """Times: beyond, costs are in powers of ten as the sizes are."""

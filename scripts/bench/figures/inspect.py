@@ -1,0 +1,64 @@
+"""The figures of bench-inspect, each with what it must reach, and its chart.
+
+In: the raw runs by series. Out: rows, panels. I/O: none.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scripts.bench.figures.chart import Panel, panels
+from scripts.bench.figures.rows import Path, Raw, Row, absolute, ratio_row, words_of
+
+PATHS = {
+    "base": Path("not intercepted", "not\nintercepted"),
+    "decided": Path("a rule by address and port", "address\nand port"),
+    "app": Path("a rule for an application", "application"),
+    "request": Path("a rule for requests", "request"),
+}
+WORDS = words_of(PATHS)
+KINDS = {
+    "keep": ("per_s", "HTTP requests on one connection", "k/s", 1e-3),
+    "each": ("per_s", "HTTP connect, request, close", "k/s", 1e-3),
+    "bulk": ("gbit_s", "HTTP download", "Gbit/s", 1.0),
+}
+"""Series → its key, words, unit, scale."""
+JUDGED = (
+    ("each", "app", "base", 0.70),
+    ("keep", "request", "base", 0.50),
+    ("bulk", "app", "decided", 0.98),
+)
+"""Series, path, what it is compared with, and the least ratio."""
+TOLD = (
+    *(("keep", path, "base") for path in ("decided", "app")),
+    *(("each", path, "base") for path in ("decided", "request")),
+    *(("bulk", path, "base") for path in ("decided", "request")),
+)
+
+
+def rows_of(raw: Raw) -> list[Row]:
+    """All rows, in the order of the table."""
+    rows = []
+    for series, path, below, least in JUDGED:
+        rows += ratio(raw, series, path, below, at_least=least)
+    for series, path, below in TOLD:
+        rows += ratio(raw, series, path, below)
+    for series, (key, words, unit, scale) in KINDS.items():
+        runs = raw.get(series, [])
+        rows += absolute(runs, key, series, words, unit, scale, paths=WORDS)
+    return rows
+
+
+def ratio(raw: Raw, series: str, path: str, below: str, **target: Any) -> list[Row]:
+    key, words = KINDS[series][:2]
+    return ratio_row(
+        *(raw.get(series, []), key, path, f"{series}_{path}_ratio"),
+        f"{words}, {WORDS[path]} ÷ {WORDS[below]}",
+        below=below,
+        **target,
+    )
+
+
+def drawn(raw: Raw) -> list[Panel]:
+    """Bars by path."""
+    return panels(raw, PATHS, [(series, *kind) for series, kind in KINDS.items()])

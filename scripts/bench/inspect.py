@@ -1,0 +1,112 @@
+"""What inspection costs: HTTP through rules by address, by application, and by request, compared run by run in turn.
+
+    base      not intercepted
+    decided   the server is attached; a rule by address and port decides
+    app       the same, a rule for an application: payload waits until it is known
+    request   the same, a rule for requests: each is judged, and no flow goes to the kernel
+
+Each path has its own client and server. A round measures all, and the order rotates from round to round.
+Results: a table here, JSON with every run and a PNG chart in bench-results/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+from functools import partial
+from typing import Any
+
+from scripts.bench.figures import inspect as figures
+from scripts.bench.figures.chart import Panel
+from scripts.bench.figures.rows import Row
+from scripts.bench.rounds import Bench, parser_of
+from scripts.bench.worlds import Agent, Bed, World, on_core
+from tests.lab.pace import wait_for
+
+PORT = 8080
+POLICY = """
+apiVersion: segctl/v1
+groups:
+  decided: {selector: {name: "bench-server-decided"}}
+  app: {selector: {name: "bench-server-app"}}
+  request: {selector: {name: "bench-server-request"}}
+modes: {decided: protect, app: protect, request: protect}
+rules:
+  - {id: 1, from: any, to: decided, ports: [tcp], action: allow}
+  - {id: 2, from: any, to: app, ports: [tcp], apps: [HTTP], action: allow}
+  - {id: 3, from: any, to: request, ports: [tcp], http: {methods: [GET], paths: ["/api/*"]}, action: allow}
+"""
+
+
+def options() -> argparse.Namespace:
+    parser = parser_of("bench-inspect", __doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter runs")
+    return parser.parse_args()
+
+
+def serve(lab: Bed, world: World) -> None:
+    """Start the server; return when it listens."""
+    world.server.spawn(
+        *on_core("apart", -1),
+        *(lab.tool("http"), "serve", str(PORT)),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    wait_for(
+        lambda: f":{PORT} " in world.server.run("ss", "-Hltn").stdout,
+        20,
+        f"nobody listens in {world.server.name}",
+    )
+
+
+def http(world: World, lab: Bed, kind: str, seconds: float) -> dict[str, float]:
+    """One run of http.c by one client, on a core of its own: answers or bits a second."""
+    out = world.client.run(
+        *on_core("apart", 0),
+        *(lab.tool("http"), kind, world.server.address, str(PORT)),
+        *(f"{seconds:g}", "1"),
+        seconds=seconds + 40,
+    ).stdout
+    told = json.loads(out)
+    if kind == "bulk":
+        return {"gbit_s": told["bytes"] * 8 / told["seconds"] / 1e9}
+    return {"per_s": told["times"] / told["seconds"]}
+
+
+class InspectBench(Bench):
+    """The measuring, one figure after the other."""
+
+    name, heading = "inspect", "what inspection costs"
+
+    def options(self) -> dict[str, Any]:
+        """See Bench."""
+        return {"quick": self.chosen.quick, "attached": "server", "mode": "protect"}
+
+    def rows(self) -> list[Row]:
+        """See Bench."""
+        return figures.rows_of(self.raw)
+
+    def drawn(self, _rows: list[Row]) -> list[Panel]:
+        """See Bench."""
+        return figures.drawn(self.raw)
+
+    def measure(self) -> None:
+        """Everything."""
+        rounds, seconds = (3, 1) if self.chosen.quick else (8, 3)
+        with self.in_the_lab():
+            self.make_worlds(figures.PATHS)
+            agent = Agent(self.lab, "inspect", flow_cache=True)
+            agent.client.apply_policy(POLICY)
+            for world in self.worlds:
+                serve(self.lab, world)
+                if world.name != "base":
+                    world.attach(agent)
+            for kind in figures.KINDS:
+                with self.figure(kind):
+                    one = partial(http, lab=self.lab, kind=kind, seconds=seconds)
+                    self.interleave(kind, rounds, one)
+
+
+if __name__ == "__main__":
+    raise SystemExit(InspectBench(options()).main())
