@@ -414,7 +414,7 @@ void sg_core_name_counts(const struct sg_core *core, __u16 port_id, struct sg_na
 
 /* Room for what a successor finds: a head, the events, the hits, the names, the sessions. */
 enum sg_store_limit {
-	SG_STORE_HEAD = 4096, SG_STORE_EVENTS = 9 << 20, SG_STORE_HITS = 1 << 22, SG_STORE_SESSION = 320,
+	SG_STORE_HEAD = 4096, SG_STORE_EVENTS = (8 << 20) + 4096, SG_STORE_HITS = 1 << 22, SG_STORE_SESSION = 320,
 	SG_STORE_NAMES = 1 << 25,
 	SG_STORE_SESSIONS = SG_STORE_HEAD + SG_STORE_EVENTS + SG_STORE_HITS + SG_STORE_NAMES,	/* from here on */
 };

@@ -144,7 +144,11 @@ _TABLE = Table(
     ),
     Field(
         "hosts",
-        items_of(Kind(_host, {"type": "string", "pattern": _HOST})),
+        items_of(
+            Kind(
+                _host, {"type": "string", "maxLength": names.MAX_NAME, "pattern": _HOST}
+            )
+        ),
         about="the host is one of these: names, *.example.org, addresses",
     ),
 )

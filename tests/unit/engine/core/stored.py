@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-HITS_AT = 4096 + (9 << 20)
+HITS_AT = 4096 + (8 << 20) + 4096
 NAMES_AT = HITS_AT + (1 << 22)
 SESSIONS_AT = NAMES_AT + (1 << 25)
