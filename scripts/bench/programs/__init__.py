@@ -1,6 +1,7 @@
 """Programs in C, compiled where they are measured: a Python process would be what is measured.
 
     tcp, udp  bulk, exchanges, connections; datagrams at a rate, and what came of them
+    http      a server and a client of HTTP/1.1
     inject, syn  frames onto an interface, as fast as it takes them; SYNs at a rate
     policy    the engine's lookup of a verdict, without an engine
     recognise  the engine's recognisers of applications

@@ -17,9 +17,9 @@ import subprocess
 from functools import partial
 from typing import Any
 
-from scripts.bench.figures import inspect as figures
 from scripts.bench.figures.chart import Panel
 from scripts.bench.figures.rows import Row
+from scripts.bench.inspection import figures
 from scripts.bench.rounds import Bench, parser_of
 from scripts.bench.worlds import Agent, Bed, World, on_core
 from tests.lab.pace import wait_for
