@@ -48,7 +48,7 @@ def served(lab, agent, tmp_path):
     web.spawn("redis-server", *options, "--dir", str(tmp_path), **quiet)
     conf = tmp_path / "nginx.conf"
     conf.write_text(
-        f"daemon off; user root; pid {tmp_path}/pid; error_log /dev/null;\n"
+        f"daemon off; master_process off; user root; pid {tmp_path}/pid; error_log /dev/null;\n"
         "events {}\nhttp { access_log off; server { listen 80; listen [::]:80;\n"
         f"root {tmp_path}; }} }}\n"
     )

@@ -10,7 +10,7 @@ from tests.lab.pace import wait_for
 
 IPS = {"ipv4": packets.pod_one_ip4, "ipv6": packets.pod_one_ip6}
 SIZE = 4_000_000
-CONF = """daemon off; user root; pid {at}/pid; error_log /dev/null;
+CONF = """daemon off; master_process off; user root; pid {at}/pid; error_log /dev/null;
 events {{}}
 http {{ access_log {at}/log; client_body_temp_path {at}/body; client_max_body_size 100m; keepalive_requests 100000;
 server {{ listen 80; listen [::]:80; root {at};
