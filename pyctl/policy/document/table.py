@@ -74,6 +74,17 @@ class Table:
                 found[one.name] = one.kind.read(notes, f"{inside}{one.name}", content)
         return found
 
+    def read_some(
+        self, notes: ErrorCollector, path: str, value: object
+    ) -> dict[str, Any] | None:
+        """Return the same of keys that ask for something; None: one is wrong, or none asks for anything, which is told."""
+        before = notes.failed
+        found = self.read(notes, path, value)
+        if notes.failed == before and not any(found.values()):
+            *others, last = self._names
+            notes.error(path, f"asks for nothing: {', '.join(others)} or {last}")
+        return None if notes.failed > before else found
+
     @property
     def schema(self) -> Schema:
         """Return the schema of the mapping with all its keys."""

@@ -7,9 +7,6 @@
 enum {
 	OPENS_MAX = SEG_OPENS_BYTES / (8 + sizeof(struct seg_open_event)),	/* that the ring has room for */
 	RESERVE = 16,	/* a part of the table, and of the flow maps, that small ones leave for what the ring holds */
-};
-
-enum {
 	UNPROVEN_GAP_NS = 1000000,	/* a thousand a second, */
 	UNPROVEN_BURST = 4096,		/* and as many at once */
 };

@@ -10,7 +10,6 @@
 #include "flow/sg_credit.h"
 #include "session/sg_tcp.h"
 
-enum { DNS = 53 };
 enum { ROOM_TRIES = 4 };	/* each may cost four system calls */
 enum { SWEPT_AT_ONCE = 64 };	/* each may cost a system call */
 #define PATIENCE_NS (60 * SG_SECOND)	/* how long an end event waits for room */
@@ -181,7 +180,7 @@ static struct sg_session *add(const struct sg_context *c, __u8 initiator, const 
 	s->last_seen_ns = c->now_ns;
 	if (c->now_ns > s->created_ns)
 		s->created_ns = c->now_ns;
-	s->dns = initiator == SEG_DIR_EGRESS && s->key.rport == DNS &&
+	s->dns = initiator == SEG_DIR_EGRESS && s->key.rport == SG_DNS_PORT &&
 		 (s->key.proto == SG_PROTO_TCP || s->key.proto == SG_PROTO_UDP);
 	if (c->port->rules && sg_policy_uses_names(c->port->rules))
 		sg_peers_add(&c->core->peers, s);

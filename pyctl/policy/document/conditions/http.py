@@ -155,12 +155,8 @@ _TABLE = Table(
 
 
 def _read(notes: ErrorCollector, path: str, value: object) -> Http | None:
-    before = notes.failed
-    found = _TABLE.read(notes, path, value)
-    if notes.failed > before:
-        return None
-    if not any(found.values()):
-        notes.error(path, "asks for nothing: methods, paths or hosts")
+    found = _TABLE.read_some(notes, path, value)
+    if found is None:
         return None
     return Http(**{name: tuple(dict.fromkeys(found[name] or ())) for name in found})
 

@@ -69,12 +69,8 @@ _TABLE = Table(
 
 
 def _read(notes: ErrorCollector, path: str, value: object) -> Tls | None:
-    before = notes.failed
-    found = _TABLE.read(notes, path, value)
-    if notes.failed > before:
-        return None
-    if not any(found.values()):
-        notes.error(path, "asks for nothing: sni, alpn or min_version")
+    found = _TABLE.read_some(notes, path, value)
+    if found is None:
         return None
     for name in ("sni", "alpn"):
         found[name] = tuple(dict.fromkeys(found[name] or ()))
