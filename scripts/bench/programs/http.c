@@ -26,10 +26,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "streams.h"
+
 #define ROOM 8192
 #define BULK (128 << 10)
 #define MAX_CLIENTS 64
-#define TIMEOUT_S 10
 
 enum kind { KEEP, EACH, BULKY, KINDS };
 static const char *const kinds[KINDS] = { "keep", "each", "bulk" };
@@ -51,24 +52,6 @@ static struct sockaddr_in server = { .sin_family = AF_INET };
 static enum kind chosen;
 static uint64_t duration_ns;
 static char request[512];
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
-static void options_of(int fd)
-{
-	struct timeval limit = { .tv_sec = TIMEOUT_S };
-	int one = 1;
-
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-}
 
 static int say(int fd, const char *text, size_t size)
 {
@@ -124,28 +107,6 @@ static void *answer(void *argument)
 	}
 	close(fd);
 	return NULL;
-}
-
-static void serve(uint16_t port)
-{
-	struct sockaddr_in any = { .sin_family = AF_INET, .sin_port = htons(port) };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
-	pthread_attr_t detached;
-
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) ||
-	    bind(fd, (struct sockaddr *)&any, sizeof(any)) || listen(fd, 1024))
-		err(1, "listening on port %u", port);
-	pthread_attr_init(&detached);
-	pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
-	for (;;) {
-		int got = accept(fd, NULL, NULL);
-		pthread_t thread;
-
-		if (got < 0)
-			continue;
-		if (pthread_create(&thread, &detached, answer, (void *)(intptr_t)got))
-			close(got);
-	}
 }
 
 static int reach(struct client *client)
@@ -242,7 +203,7 @@ int main(int argc, char **argv)
 
 	signal(SIGPIPE, SIG_IGN);
 	if (argc == 3 && !strcmp(argv[1], "serve"))
-		serve(atoi(argv[2]));
+		serve(atoi(argv[2]), answer);
 	if (argc != 6)
 		errx(2, "usage: serve PORT | keep|each|bulk ADDRESS PORT SECONDS CLIENTS");
 	while (chosen < KINDS && strcmp(argv[1], kinds[chosen]))

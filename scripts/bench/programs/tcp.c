@@ -28,10 +28,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "streams.h"
+
 #define SIZE 64
 #define BULK (128 << 10)
 #define MAX_FLOWS 64
-#define TIMEOUT_S 10
 
 enum kind { UP, DOWN, RR, CRR, KINDS };
 static const char *const kinds[KINDS] = { "up", "down", "rr", "crr" };
@@ -57,14 +58,6 @@ static struct sockaddr_in server = { .sin_family = AF_INET };
 static enum kind chosen;
 static uint32_t milliseconds;
 static pthread_barrier_t together;
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
 
 /* Seconds that all cores were not idle, since boot. */
 static double busy(void)
@@ -122,16 +115,6 @@ static void drain(int fd, uint64_t *bytes, uint64_t *ns)
 	free(buffer);
 }
 
-static void options_of(int fd)
-{
-	struct timeval limit = { .tv_sec = TIMEOUT_S };
-	int one = 1;
-
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-}
-
 static void *answer(void *argument)
 {
 	int fd = (int)(intptr_t)argument;
@@ -157,28 +140,6 @@ static void *answer(void *argument)
 	}
 	close(fd);
 	return NULL;
-}
-
-static void serve(uint16_t port)
-{
-	struct sockaddr_in any = { .sin_family = AF_INET, .sin_port = htons(port) };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
-	pthread_attr_t detached;
-
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) ||
-	    bind(fd, (struct sockaddr *)&any, sizeof(any)) || listen(fd, 1024))
-		err(1, "listening on port %u", port);
-	pthread_attr_init(&detached);
-	pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
-	for (;;) {
-		int got = accept(fd, NULL, NULL);
-		pthread_t thread;
-
-		if (got < 0)
-			continue;
-		if (pthread_create(&thread, &detached, answer, (void *)(intptr_t)got))
-			close(got);
-	}
 }
 
 static int reach(struct flow *flow)
@@ -281,7 +242,7 @@ int main(int argc, char **argv)
 
 	signal(SIGPIPE, SIG_IGN);
 	if (argc == 3 && !strcmp(argv[1], "serve"))
-		serve(atoi(argv[2]));
+		serve(atoi(argv[2]), answer);
 	if (argc != 6)
 		errx(2, "usage: serve PORT | up|down|rr|crr ADDRESS PORT SECONDS FLOWS");
 	while (chosen < KINDS && strcmp(argv[1], kinds[chosen]))
