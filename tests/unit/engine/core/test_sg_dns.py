@@ -113,7 +113,9 @@ def test_a_name_goes_over_63_pointers_at_most(reader, pointers):
     )
     owner = struct.pack("!H", 0xC000 | begins + 2 * (pointers - 2))
     records = [record(16, data), record(CNAME, name("a"), owner)]
-    assert reader.names(answer("b", records)) == (["b", "a"] if pointers == 63 else ["b"])
+    assert reader.names(answer("b", records)) == (
+        ["b", "a"] if pointers == 63 else ["b"]
+    )
 
 
 def test_names_that_lead_in_a_circle_end(reader):
