@@ -154,6 +154,9 @@ static int decide_by_bytes(const struct sg_context *c, struct sg_session *s, str
 	if (is_allowed(c, s, seen.guessed)) {
 		/* Else the other side never answers, which makes it certain. */
 		*free_sides |= (__u8)(1 << sg_look_first_side(look));
+		/* Some clients of gRPC ask nothing before they have the server's settings. */
+		if (sg_look_is_answered(look))
+			*free_sides |= 3;
 		return 0;
 	}
 	return is_late(c, s, look) && decide_now(c, s, r);
