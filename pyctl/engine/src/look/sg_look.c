@@ -147,6 +147,7 @@ struct sg_seen sg_look_recognise(struct sg_payload *look)
 	sg_recognise(&prefix, &look->known);
 	seen = (struct sg_seen){
 		.app = look->known.app, .proof = look->known.proof, .guessed = look->known.guessed,
+		.kind = look->known.kind,
 	};
 	for (__u8 side = 0; side < 2; side++)
 		seen.full |= (prefix.len[side] >= SG_STREAM_BYTES) << side;

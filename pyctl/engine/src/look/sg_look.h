@@ -38,6 +38,7 @@ struct sg_seen {
 	__u64 guessed;		/* if none is certain: all that look like it, bits 1 << enum sg_app */
 	__u8 app;		/* enum sg_app */
 	__u8 proof;		/* enum sg_app_proof */
+	__u8 kind;		/* of a guess: it is this one for sure, or one that this contains */
 	__u8 full;		/* bit per side: it has sent as much as is looked at */
 };
 

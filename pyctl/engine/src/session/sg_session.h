@@ -113,8 +113,8 @@ struct sg_session {
 };
 _Static_assert(sizeof(struct sg_session) <= SG_STORE_SESSION, "memory of a session");
 
-/* The head of the memory that outlives the engine; the events follow at SG_STORE_HEAD, then the hits, the names,
- * and at SG_STORE_SESSIONS the sessions, by slot. */
+/* The head of the memory that outlives the engine; the events follow at SG_STORE_HEAD, then the hits, the names, the
+ * questions, and at SG_STORE_SESSIONS the sessions, by slot. */
 struct sg_store {
 	__u64 magic;
 	__u32 session_bytes;	/* another version's are not understood */

@@ -79,6 +79,10 @@ static int decide_now(const struct sg_context *c, struct sg_session *s, struct s
 
 	if (look)
 		seen = sg_look_recognise(look);
+	if (seen.kind) {
+		seen.app = seen.kind;
+		seen.proof = SG_APP_CERTAIN;
+	}
 	if (seen.proof != SG_APP_CERTAIN) {
 		answer = sg_flow_ask_app(c->port, &s->key, s->initiator, SG_APP_UNKNOWN);
 		return decide(c, s, &answer, SG_APP_UNPROVEN, r);
