@@ -15,6 +15,7 @@ from pyctl.policy.compile.affected_ports import affected_ports
 from pyctl.policy.compile.compiler import Compiled
 from pyctl.policy.document.conditions.http import http_text
 from pyctl.policy.document.conditions.tls import tls_text
+from pyctl.policy.document.settings.sensors import sensor_text
 from pyctl.policy.document.types import Expression, Group, Policy, Rule
 
 K = TypeVar("K")
@@ -27,6 +28,8 @@ def changes(before: Policy, after: Policy) -> list[str]:
     found += _mapping("group", before.groups, after.groups, _group_text)
     found += _mapping("mode of", before.modes, after.modes, str)
     found += _mapping("threats of", before.threats, after.threats, _threats_text)
+    looked = ({one.name: one for one in each.sensors} for each in (before, after))
+    found += _mapping("sensor", *looked, sensor_text)
     if before.deny_rst != after.deny_rst:
         word = {False: "drop", True: "reset"}
         found.append(f"option deny: {word[before.deny_rst]} → {word[after.deny_rst]}")
