@@ -81,7 +81,7 @@ class Sensor:
     """Events tell what matched; without it, matched data is nowhere stored."""
     uses: tuple[str, ...] = ()
     """Names of shipped sets."""
-    groups: Mapping[str, SensorAction] = field(default_factory=dict)
+    groups: Mapping[str, SensorAction] = field(default_factory=dict, hash=False)
     """What is done, by group. Of several that a workload is in the strictest counts, `any` where no other names it."""
 
 
@@ -95,6 +95,18 @@ class SensorBits:
 
 
 NO_SENSORS = SensorBits()
+"""Nothing is looked for."""
+
+
+@dataclass(frozen=True)
+class Databases:
+    """What finds the patterns of sensors, as Vectorscan serialises it."""
+
+    by_part: tuple[bytes, ...] = (b"",) * len(PARTS)
+    """Empty: nothing is looked for in that part."""
+
+
+NO_DATABASES = Databases()
 
 
 def sensor_bits(

@@ -9,6 +9,7 @@
 #include "names/sg_questions.h"
 #include "policy/sg_policy.h"
 #include "report/sg_report.h"
+#include "scan/sg_scan.h"
 #include "session/sg_frag.h"
 #include "session/sg_peers.h"
 #include "threat/sg_threat.h"
@@ -68,6 +69,8 @@ struct sg_core {
 	struct sg_table table;
 	struct sg_frags frags;
 	struct sg_looks looks;
+	struct sg_scans scans;
+	struct sg_sensors *sensors;	/* that the settings of ports name; NULL: none */
 	struct sg_named_table named;
 	struct sg_questions questions;
 	struct sg_dns_streams dns_streams;

@@ -104,7 +104,9 @@ _GROUPS: Kind[dict[str, SensorAction]] = Kind(
     {"type": "object", "minProperties": 1, "additionalProperties": ACTION.schema},
 )
 _SENSOR = Table(
-    Field("use", table.items_of(_SHIPPED), about="sets of patterns that come with segctl"),
+    Field(
+        "use", table.items_of(_SHIPPED), about="sets of patterns that come with segctl"
+    ),
     Field(
         "patterns",
         table.items_of(Kind(_pattern, _PATTERN.schema)),
@@ -130,7 +132,10 @@ def _sensor(notes: Draft, path: str, name: str, value: object) -> Sensor | None:
     found = _SENSOR.read(notes, path, value)
     uses = tuple(dict.fromkeys(found["use"] or ()))
     patterns: dict[str, Pattern] = {}
-    for one in (*(one for used in uses for one in SHIPPED[used]), *(found["patterns"] or ())):
+    for one in (
+        *(one for used in uses for one in SHIPPED[used]),
+        *(found["patterns"] or ()),
+    ):
         if one.id in patterns:
             notes.error(f"{path}.patterns", f"two have the id {one.id}")
         patterns[one.id] = one
@@ -164,7 +169,9 @@ _SCHEMA: Schema = {
     "type": "object",
     "maxProperties": MAX_SENSORS,
     "propertyNames": {"pattern": f"^(?:{_NAME.pattern})$"},
-    "additionalProperties": _SENSOR.part(["groups"], "use", "patterns", "show", "groups")
+    "additionalProperties": _SENSOR.part(
+        ["groups"], "use", "patterns", "show", "groups"
+    )
     | {"anyOf": [{"required": ["use"]}, {"required": ["patterns"]}]},
 }
 SENSORS: Kind[tuple[Sensor, ...]] = Kind(_sensors, _SCHEMA)
@@ -188,5 +195,3 @@ def _own(sensor: Sensor) -> list[Pattern]:
 def _pattern_text(one: Pattern) -> str:
     confirm = f" confirm {one.confirm}" if one.confirm else ""
     return f"{one.id} ({one.part}, {one.severity}) {one.regex}{confirm}"
-
-

@@ -19,7 +19,9 @@ ACTION = table.checked(
     lambda value: ThreatAction(value or ThreatAction.OFF),
 )
 """YAML reads `off` as false."""
-_TABLE = Table(*(Field(one.name, ACTION, about=one.trigger) for one in BY_NAME.values()))
+_TABLE = Table(
+    *(Field(one.name, ACTION, about=one.trigger) for one in BY_NAME.values())
+)
 
 
 def _settings(

@@ -104,7 +104,9 @@ def test_settings_are_bits_by_the_order_of_sensors():
         "{"
         + ", ".join(
             f"{name}: {{patterns: [{ORDER}], groups: {{web: {action}}}}}"
-            for name, action in zip("abcd", ("alert", "off", "reset", "drop"), strict=True)
+            for name, action in zip(
+                "abcd", ("alert", "off", "reset", "drop"), strict=True
+            )
         )
         + "}"
     )
@@ -115,7 +117,8 @@ def test_settings_are_bits_by_the_order_of_sensors():
 def test_a_change_of_a_sensor_is_told():
     before = policy(f"{{data: {{patterns: [{ORDER}], groups: {{web: drop}}}}}}")
     after = policy(f"{{data: {{patterns: [{TOKEN}], groups: {{web: drop}}}}}}")
-    assert changes(before, after) == [
+    (told,) = changes(before, after)
+    assert told == (
         "sensor data: order (body, low) ORD-[0-9]{8}; web drop → "
         "token (packet, medium) tok_ confirm pcre2; web drop"
-    ]
+    )
