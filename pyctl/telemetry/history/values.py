@@ -106,7 +106,7 @@ class LiveRecord(FlowRecord):
     look: Look = Look.NONE
 
 
-_UNSETTLED = (Look.PENDING, Look.DECIDED, Look.REQUESTS)
+_UNSETTLED = (Look.PENDING, Look.DECIDED, Look.REQUESTS, Look.SENSORS)
 
 
 @dataclass

@@ -9,6 +9,7 @@
 #include "names/sg_questions.h"
 #include "policy/sg_policy.h"
 #include "report/sg_report.h"
+#include "scan/sg_scan.h"
 #include "session/sg_join.h"
 #include "session/sg_peers.h"
 #include "threat/sg_threat.h"
@@ -69,6 +70,8 @@ struct sg_core {
 	struct sg_frags frags;
 	struct sg_joined joined;	/* the last that came in fragments */
 	struct sg_looks looks;
+	struct sg_scans scans;
+	struct sg_sensors *sensors;	/* that the settings of ports name; NULL: none */
 	struct sg_named_table named;
 	struct sg_questions questions;
 	struct sg_dns_streams dns_streams;
