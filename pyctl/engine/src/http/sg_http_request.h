@@ -34,6 +34,8 @@ struct sg_http_request {
 	__u64 body;			/* bytes behind the head, with !chunked */
 	__u8 readings;			/* of the path, those that differ; 0: the request has none (CONNECT, OPTIONS *) */
 	__u8 chunked;
+	__u8 is_part;			/* its head is not complete: method and path are what they will be */
+	__u8 has_host;			/* the host is, too */
 	__u8 becomes;			/* enum sg_http_switch */
 	char host_room[SG_HTTP_HOST_MAX + 1];
 	char room[SG_HTTP_READINGS][SG_HTTP_PATH_MAX];

@@ -402,7 +402,7 @@ const struct sg_waiting *sg_look_ready(const struct sg_payload *look, __u8 sides
 {
 	const struct sg_waiting *w = sg_look_waiting(look, sides);
 
-	if (w && !w->side && look->requests.window && !sg_window_is_read(look->requests.window, w->seq + w->payload_len))
+	if (w && !w->side && look->requests.window && !sg_requests_pass(&look->requests, w->seq + w->payload_len))
 		return NULL;
 	return w;
 }

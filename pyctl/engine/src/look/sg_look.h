@@ -115,7 +115,7 @@ int sg_look_hold(struct sg_looks *looks, struct sg_payload *look, const struct s
 		 __u64 now_ns);
 /* Return the frame that has waited longest, of these sides (bit per side); NULL: none waits. */
 const struct sg_waiting *sg_look_waiting(const struct sg_payload *look, __u8 sides);
-/* Return that frame if all in it may be sent: of requests, none of it belongs to one that is not complete. */
+/* Return that frame if all in it may be sent: of requests, none of it belongs to one that may not pass yet. */
 const struct sg_waiting *sg_look_ready(const struct sg_payload *look, __u8 sides);
 /* Return that frame with its data, which stay in place until the next call. */
 struct sg_frame sg_look_frame(struct sg_looks *looks, const struct sg_payload *look, const struct sg_waiting *w);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* Judges requests; see the header. In: packets, sessions. Out: verdicts; frames that wait.
  *
- * A frame of the client passes once every request that begins in it is complete and allowed. If one is not, or is none that
- * all servers read alike, the flow ends, and of that frame nothing passes. What the server sends passes, and is looked at
+ * A frame of the client passes once every request that begins in it is allowed, and complete, or will be allowed whatever comes
+ * of it. If one is not, or is none that all servers read alike, the flow ends, and of that frame nothing passes. What the server sends passes, and is looked at
  * only where the first request asks for another protocol: a WebSocket that the server agrees to, or a tunnel, was allowed
  * as such, and goes to the kernel; any other protocol is judged as an unknown application. A later request that asks for one
  * is judged as any other, and so is what follows it: to know which answer is its own, all answers would have to be read.
@@ -80,6 +80,10 @@ static struct sg_answer ask(const struct judge *judge, const struct sg_http_requ
 
 	if (reading < request->readings)
 		facts.path = fact(&request->paths[reading]);
+	if (!request->has_host) {
+		facts.known &= ~(1U << SG_FIELD_HOST);
+		facts.open = 1U << SG_FIELD_HOST;
+	}
 	answer = sg_flow_ask_facts(judge->c->port, &judge->s->key, judge->s->initiator, app, &facts);
 	answer.proof = SG_APP_CERTAIN;
 	return answer;
@@ -102,6 +106,18 @@ static int is_as_before(const struct sg_context *c, const struct sg_session *s, 
 	       s->rule_id == answer->rule_id && s->generation == c->port->rules->policy.generation;
 }
 
+/* Judge what is there of a request, by each reading of its path. Returns 0: it is allowed, whatever comes. */
+static int judge_part(const struct judge *judge, const struct sg_http_request *request)
+{
+	struct sg_answer answer;
+	int reading = 0;
+
+	do {
+		answer = ask(judge, request, reading++);
+	} while (reading < request->readings && !answer.unknown && answer.pass && !answer.reason && !answer.needs_app);
+	return answer.unknown || !answer.pass || answer.reason || answer.needs_app ? -1 : 0;
+}
+
 /* Judge a request by each reading of its path: the first that does not pass counts. */
 static int judge_request(void *ctx, const struct sg_http_request *request)
 {
@@ -111,6 +127,8 @@ static int judge_request(void *ctx, const struct sg_http_request *request)
 	struct sg_answer answer;
 	int reading = 0;
 
+	if (request->is_part)
+		return judge_part(judge, request);
 	do {
 		answer = ask(judge, request, reading++);
 	} while (reading < request->readings && !answer.unknown && answer.pass && !answer.reason);

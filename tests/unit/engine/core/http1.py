@@ -70,6 +70,8 @@ class Client:
     module: Any
     judge: Callable[[Request], bool] = lambda _request: True
     room: int = 1 << 20
+    parts: bool = False
+    """What begins like an allowed request passes."""
     found: list[Request] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -83,6 +85,8 @@ class Client:
         )
 
     def _judge(self, _ctx: Any, raw: Any) -> int:
+        if raw.is_part:
+            return not (self.parts and self.judge(request_of(self._ffi, raw)))
         self.found.append(request_of(self._ffi, raw))
         return not self.judge(self.found[-1])
 
