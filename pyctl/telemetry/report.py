@@ -52,8 +52,8 @@ def engine_event(event: EngineEvent, names: Names) -> Event | None:
 def _message(event: EngineEvent) -> str:
     """Return the reason's caption, with the flow's application where it is known."""
     caption = abi.REASON[event.reason].caption
-    if event.request:
-        return f"{caption}: {event.request}"
+    if event.shown:
+        return f"{caption}: {event.shown}"
     app = shown_app(event.app, guessed=event.app_guessed)
     if app is None:
         return caption
