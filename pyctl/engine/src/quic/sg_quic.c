@@ -134,8 +134,11 @@ static int next_packet(struct reader *r, struct packet *packet)
 	if (r->at[source_at] > SG_QUIC_CID || source_at + 1U + r->at[source_at] > left)
 		return 0;
 	packet->len = left;
-	if (!sg_quic_is_readable(packet->version) || packet->type == RETRY)
+	if (!sg_quic_is_readable(packet->version) || packet->type == RETRY) {
+		/* It has no length, and nothing is behind it. */
+		r->at = r->end;
 		return 1;
+	}
 	rest = (struct reader){ r->at + source_at + 1 + r->at[source_at], r->end };
 	if (packet->type == INITIAL) {
 		size = number(&rest);
@@ -260,7 +263,7 @@ static enum sg_quic_say put(struct sg_quics *quics, struct sg_quic *quic, __u16 
 	__u8 *there;
 
 	/* The server has the whole ClientHello: what comes is an acknowledgement, or repeats. */
-	if (quic->answered)
+	if (quic->answered || !len)
 		return SG_QUIC_OLD;
 	if (offset > SG_QUIC_HELLO || make_room(quics, quic, port_id, (__u32)offset + len))
 		return SG_QUIC_HIDES;
@@ -294,10 +297,9 @@ static int skip_ack(struct reader *r, int has_ecn)
 	return 0;
 }
 
-/* Read the frames of an Initial packet. Others than these are none that it may have. */
-static enum sg_quic_say read_frames(struct sg_quics *quics, struct sg_quic *quic, __u16 port_id, __u32 len)
+enum sg_quic_say sg_quic_frames(struct sg_quics *quics, struct sg_quic *quic, __u16 port_id, const __u8 *at, __u32 len)
 {
-	struct reader r = { quics->plain, quics->plain + len };
+	struct reader r = { at, at + len };
 	enum sg_quic_say said = SG_QUIC_OLD, one;
 	__s64 offset, size;
 
@@ -343,7 +345,7 @@ static enum sg_quic_say read_initial(struct sg_quics *quics, struct sg_quic *qui
 	len = open_initial(quics, quic, port_id, packet, &anew);
 	if (len < 0)
 		return SG_QUIC_HIDES;
-	said = read_frames(quics, quic, port_id, (__u32)len);
+	said = sg_quic_frames(quics, quic, port_id, quics->plain, (__u32)len);
 	return anew && said == SG_QUIC_OLD ? SG_QUIC_NEW : said;
 }
 

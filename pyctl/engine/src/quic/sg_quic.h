@@ -42,6 +42,8 @@ struct sg_quic *sg_quic_get(struct sg_quics *quics, __u32 slot, __u16 port_id);
 void sg_quic_end(struct sg_quics *quics, __u32 slot, __u16 port_id);
 /* Read a datagram of the client. */
 enum sg_quic_say sg_quic_client(struct sg_quics *quics, struct sg_quic *quic, __u16 port_id, const __u8 *at, __u32 len);
+/* Read the frames of an Initial packet. Others than it may have hide what follows. */
+enum sg_quic_say sg_quic_frames(struct sg_quics *quics, struct sg_quic *quic, __u16 port_id, const __u8 *at, __u32 len);
 /* Note what a datagram of the server shows. Returns whether it is none of QUIC. */
 int sg_quic_server(struct sg_quics *quics, struct sg_quic *quic, __u16 port_id, const __u8 *at, __u32 len);
 /* Tell what the handshake says, as far as it came. */

@@ -164,6 +164,12 @@ def test_the_second_hello_must_have_the_name_too(talk):
     assert not talk.says(initial(crypto(EVIL, len(GOOD)), count=1))
 
 
+def test_a_retry_from_the_client_holds_nobody_up(talk):
+    assert talk.says(initial(crypto(GOOD)))
+    assert talk.says(long_header(RETRY))
+    assert talk.hears(long_header(RETRY) * 3)
+
+
 def test_what_nobody_can_read_is_denied(talk):
     sent = bytearray(initial(crypto(GOOD)))
     sent[-1] ^= 1
