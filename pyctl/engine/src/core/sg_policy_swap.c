@@ -80,6 +80,9 @@ int sg_core_node_build(const struct sg_core *core, const void *bytes, __u32 leng
 	struct sg_node_view view;
 	int error = sg_node_view(bytes, length, &view);
 
+	/* Without it, names in QUIC cannot be read, which counts as such. */
+	if (!error && view.head->conditions)
+		sg_quic_crypto_load();
 	/* The key never changes, so this thread may read it while the core works. */
 	return error ? error : sg_node_build(core->table.hash_key.k, &view, out);
 }
@@ -113,6 +116,8 @@ int sg_core_node_swap(struct sg_core *core, struct sg_node *node, __u32 class_ve
 	*former = error ? node : core->node;
 	if (error)
 		return error;
+	if (!core->quics.crypto && view.head->conditions)
+		core->quics.crypto = sg_quic_crypto_new();
 	if (core->node)
 		sg_node_follow(node, core->node, core->now_ns);
 	take_sensors(core, node, core->node);

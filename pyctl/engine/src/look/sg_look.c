@@ -154,6 +154,13 @@ struct sg_seen sg_look_recognise(struct sg_payload *look)
 	return seen;
 }
 
+enum sg_name_sign sg_look_name_sign(const struct sg_payload *look)
+{
+	struct sg_prefix prefix = prefix_of(look);
+
+	return sg_name_sign(&prefix, look->first_side != 0);
+}
+
 __u64 sg_look_threats(struct sg_payload *look)
 {
 	struct sg_prefix prefix = prefix_of(look);

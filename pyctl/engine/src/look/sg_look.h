@@ -5,6 +5,7 @@
 #define SG_LOOK_H
 
 #include "condition/sg_facts.h"
+#include "inspect/sg_name_sign.h"
 #include "look/sg_requests.h"
 #include "packet/sg_packet.h"
 #include "session/sg_session.h"
@@ -73,6 +74,8 @@ enum sg_segment sg_look_add(struct sg_looks *looks, struct sg_payload *look, con
 struct sg_seen sg_look_recognise(struct sg_payload *look);
 /* Tell what else the bytes say of a flow of this application; `held` is not touched. */
 void sg_look_facts(const struct sg_payload *look, __u8 app, struct sg_facts *facts);
+/* Return whether the connection shows a name; see sg_name_sign(). */
+enum sg_name_sign sg_look_name_sign(const struct sg_payload *look);
 /* Return the threats in the bytes that are there, but for those that were returned before. */
 __u64 sg_look_threats(struct sg_payload *look);
 /* Return whether bytes to come may show more threats, if sg_look_threats() was asked. */

@@ -89,6 +89,7 @@ struct sg_found {
 	const struct sg_node_rule *staged;	/* a staged one that matches before it: it would decide */
 	__u64 held;		/* key of the rule's condition, which holds; 0: it has none */
 	__u8 needs_app;		/* enum sg_need: to hold, if `rule` waits to be told; to look, if a staged one before it does */
+	__u8 names_only;	/* to hold: what shows no name needs no application, and is allowed */
 	__u8 by_facts;		/* a rule between both ends has a condition: with other facts another one may match */
 };
 

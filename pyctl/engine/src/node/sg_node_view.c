@@ -30,9 +30,10 @@ static int is_rule_valid(const struct sg_node_rule *rule, const struct sg_node_h
 	       rule->first_spec <= head->specs && rule->specs <= head->specs - rule->first_spec &&
 	       (rule->action == SEG_VERDICT_DENY ||
 		(rule->action == SEG_VERDICT_ALLOW && !(rule->flags & SG_RULE_REJECT))) &&
-	       !(rule->flags & ~(SG_RULE_STAGED | SG_RULE_REJECT)) &&
+	       !(rule->flags & ~(SG_RULE_STAGED | SG_RULE_REJECT | SG_RULE_VERIFIES)) &&
 	       (!rule->dir || rule->dir == SEG_DIR_EGRESS || rule->dir == SEG_DIR_INGRESS) &&
-	       rule->condition <= head->conditions && (rule->apps || !rule->condition) && sg_node_apps_valid(rule);
+	       rule->condition <= head->conditions && sg_node_apps_valid(rule) &&
+	       (rule->flags & SG_RULE_VERIFIES ? !!rule->condition : rule->apps || !rule->condition);
 }
 
 /* Names are compared as bytes, so there is one way to write each. */

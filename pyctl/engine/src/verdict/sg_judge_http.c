@@ -9,7 +9,8 @@
  * Where nothing is held back, the same is found out while all passes, until something was missed. */
 #include "verdict/sg_judge_http.h"
 
-#include <stdio.h>
+#include <arpa/inet.h>
+#include <string.h>
 
 #include "flow/sg_ask.h"
 #include "flow/sg_flow.h"
@@ -69,34 +70,62 @@ static struct sg_fact_text fact(const struct sg_http_text *text)
 	return (struct sg_fact_text){ text->at, text->len };
 }
 
+/* Whether the host is the address that the connection goes to. */
+static int is_own_address(const struct sg_session *s, const struct sg_http_text *host)
+{
+	const __u8 *target = s->initiator == SEG_DIR_EGRESS ? s->key.raddr : s->key.laddr;
+	int is_ip6 = s->key.family == SEG_FAMILY_IPV6, bracket = host->len && host->at[0] == '[';
+	char text[INET6_ADDRSTRLEN] = "";
+	__u8 address[16];
+
+	if (bracket != is_ip6 || host->len >= sizeof(text))
+		return 0;
+	memcpy(text, host->at + bracket, host->len - 2U * (__u32)bracket);
+	return inet_pton(is_ip6 ? AF_INET6 : AF_INET, text, address) == 1 && !memcmp(address, target, is_ip6 ? 16 : 4);
+}
+
 /* Ask about a request by one reading of its path. */
 static struct sg_answer ask(const struct judge *judge, const struct sg_http_request *request, int reading)
 {
 	__u8 app = request->becomes == SG_HTTP_WEBSOCKET ? SG_APP_WEBSOCKET : SG_APP_HTTP;
 	struct sg_facts facts = {
 		.known = SG_FIELDS_HTTP, .method = fact(&request->method), .host = fact(&request->host),
+		.any_name = (__u8)is_own_address(judge->s, &request->host),
 	};
 	struct sg_answer answer;
 
 	if (reading < request->readings)
 		facts.path = fact(&request->paths[reading]);
 	if (!request->has_host) {
-		facts.known &= ~(1U << SG_FIELD_HOST);
-		facts.open = 1U << SG_FIELD_HOST;
+		facts.open = 1U << SG_FIELD_HOST | 1U << SG_FIELD_NAME;
+		facts.known &= ~facts.open;
 	}
 	answer = sg_flow_ask_facts(judge->c->port, &judge->s->key, judge->s->initiator, app, &facts);
 	answer.proof = SG_APP_CERTAIN;
 	return answer;
 }
 
-/* Let events tell of the request. */
-static void name_request(struct sg_report *report, const struct sg_http_request *request)
+static __u32 append(char *text, __u32 len, const struct sg_http_text *part)
 {
-	const struct sg_http_text *path = &request->paths[0];
+	__u32 size = part->len < SG_EVENT_TEXT - 1 - len ? part->len : SG_EVENT_TEXT - 1 - len;
 
-	snprintf(report->text, sizeof(report->text), "%.*s %.*s%.*s", (int)request->method.len, request->method.at,
-		 (int)request->host.len, request->host.at, request->readings ? (int)path->len : 0,
-		 request->readings ? path->at : "");
+	memcpy(text + len, part->at, size);
+	return len + size;
+}
+
+/* Let events, and who looks at the flow, know of the request. */
+static void name_request(const struct judge *judge, const struct sg_http_request *request)
+{
+	static const struct sg_http_text space = { " ", 1 };
+	char *text = judge->c->core->report.text;
+	__u32 len = append(text, 0, &request->method);
+
+	len = append(text, len, &space);
+	len = append(text, len, &request->host);
+	if (request->readings)
+		len = append(text, len, &request->paths[0]);
+	text[len] = 0;
+	sg_shown_set(&judge->c->core->shown, judge->s, text, len);
 }
 
 static int is_as_before(const struct sg_context *c, const struct sg_session *s, const struct sg_answer *answer)
@@ -129,6 +158,7 @@ static int judge_request(void *ctx, const struct sg_http_request *request)
 
 	if (request->is_part)
 		return judge_part(judge, request);
+	name_request(judge, request);
 	do {
 		answer = ask(judge, request, reading++);
 	} while (reading < request->readings && !answer.unknown && answer.pass && !answer.reason);
@@ -137,7 +167,6 @@ static int judge_request(void *ctx, const struct sg_http_request *request)
 		return -1;
 	if (is_as_before(c, s, &answer))
 		return 0;
-	name_request(&c->core->report, request);
 	/* Each request that only the mode lets pass is told. */
 	s->violation = 0;
 	sg_flow_judge_anew(c, s, &answer);
