@@ -7,6 +7,7 @@
 #include "core/sg_classes.h"
 #include "core/sg_port.h"
 #include "flow/sg_flow.h"
+#include "http2/sg_inflate.h"
 #include "learn/sg_learn_class.h"
 
 /* Policies compiled for existing ports, not in force yet. */
@@ -80,7 +81,12 @@ int sg_core_node_build(const struct sg_core *core, const void *bytes, __u32 leng
 	int error = sg_node_view(bytes, length, &view);
 
 	/* The key never changes, so this thread may read it while the core works. */
-	return error ? error : sg_node_build(core->table.hash_key.k, &view, out);
+	if (!error)
+		error = sg_node_build(core->table.hash_key.k, &view, out);
+	/* Requests of HTTP/2 are refused where it is not there. */
+	if (!error && sg_node_view_asks(&view, SG_FIELDS_HTTP))
+		sg_inflate_load(SG_INFLATE_LIBRARY);
+	return error;
 }
 
 int sg_core_node_swap(struct sg_core *core, struct sg_node *node, __u32 class_version, const void *bytes,
