@@ -377,6 +377,7 @@ int sg_look_hold(struct sg_looks *looks, struct sg_payload *look, const struct s
 		return -1;
 	*w = (struct sg_waiting){
 		.frame = *p->frame, .since_ns = now_ns, .seq = p->seq, .payload_len = p->payload_len, .here = here, .side = side,
+		.pieces = p->pieces,
 	};
 	/* What is behind the IP packet fills the frame up, and says nothing. */
 	w->frame.len = w->frame.wire_len = p->l4 + p->l4_len;
