@@ -12,9 +12,9 @@
 #include "guard/sg_guard.h"
 #include "packet/sg_decode_l4.h"
 #include "session/sg_tcp.h"
+#include "requests/sg_judge_http2.h"
 #include "verdict/sg_held.h"
 #include "verdict/sg_judge_http.h"
-#include "verdict/sg_judge_http2.h"
 
 enum { SEND_BOTH = SG_SEND_FIRST | SG_SEND_SECOND };
 

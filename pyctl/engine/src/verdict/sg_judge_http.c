@@ -16,8 +16,8 @@
 #include "flow/sg_ask.h"
 #include "flow/sg_flow.h"
 #include "http2/sg_inflate.h"
+#include "requests/sg_judge_http2.h"
 #include "verdict/sg_held.h"
-#include "verdict/sg_judge_http2.h"
 
 /* Who judges a connection's requests. */
 struct judge {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* HTTP/2 as rules ask for it; see the header. In: sessions. Out: answers of the policy. */
-#include "verdict/sg_judge_http2.h"
+#include "requests/sg_judge_http2.h"
 
 #include <stdio.h>
 
