@@ -29,7 +29,7 @@ struct sg_facts {
 	__u16 version_most;	/* the highest that the client offers; 0: not known */
 	__u8 sni[SG_NAME_MAX];	/* as sg_name_read() writes it */
 	__u8 alpn[SG_FACTS_ALPN];	/* each protocol after its length, one byte */
-	struct sg_fact_text method;	/* of one request of HTTP/1 */
+	struct sg_fact_text method;	/* of one request of HTTP */
 	struct sg_fact_text host;	/* lower case; empty: none */
 	struct sg_fact_text path;	/* empty: none */
 };

@@ -59,9 +59,6 @@ static enum sg_quic_say read_frame(const struct sg_context *c, struct sg_quic *q
 	const __u8 *at;
 	__u32 len;
 
-	/* Of a datagram in fragments, which no client sends, the rest is not here. */
-	if (c->pieces && version_of(all.at, all.left) == READABLE)
-		return SG_QUIC_HIDES;
 	while ((len = take(&all, &at))) {
 		enum sg_quic_say one = quic ? sg_quic_client(&c->core->quics, quic, c->p->port_id, at, len) : SG_QUIC_HIDES;
 
@@ -97,8 +94,6 @@ void sg_judge_quic_opening(const struct sg_context *c, struct sg_seen *seen, str
 
 	sg_quic_end(quics, OPENING, c->p->port_id);
 	*facts = (struct sg_facts){ 0 };
-	if (c->pieces && version == READABLE)
-		*seen = (struct sg_seen){ .app = SG_APP_QUIC, .proof = SG_APP_GUESS };
 	facts->any_name = seen->app != SG_APP_QUIC || version == GREASE;
 	if (facts->any_name)
 		return;

@@ -84,8 +84,12 @@ int sg_look_wants_more(const struct sg_payload *look);
 struct sg_seen sg_look_datagram(const struct sg_packet *p);
 /* Return whether the initiator's bytes seem to be requests of HTTP/1. */
 int sg_look_may_be_http(struct sg_payload *look);
+/* Return whether they seem to be HTTP/2. */
+int sg_look_may_be_http2(struct sg_payload *look);
 /* Begin to read requests of the session's initiator: 0, or -1: no memory. sg_look_requests() must follow. */
-int sg_look_begin_requests(struct sg_looks *looks, const struct sg_session *s);
+int sg_look_begin_requests(struct sg_looks *looks, const struct sg_session *s, int is_http2);
+/* Read what comes of it as HTTP/2 from now on; see sg_requests_turn_http2(). */
+int sg_look_turn_http2(struct sg_looks *looks, const struct sg_session *s, __u32 last_stream);
 /* Return the requests that are read; NULL: none are. */
 struct sg_requests *sg_look_reads(struct sg_payload *look);
 /* Read what came before requests were read. */
