@@ -7,6 +7,8 @@
 
 /* Fill in the event's fields that name the flow, from its initiator's side. */
 void sg_flow_event(const struct sg_session *s, struct sg_event *event);
+/* Write what the session says, without what the kernel has counted since and its timeout. */
+void sg_flow_describe(const struct sg_core *core, const struct sg_session *s, struct sg_session_info *info);
 /* Return what the responder sent, enum sg_answered. Datagrams have no handshake: any packet back is an answer. */
 __u8 sg_flow_answered(const struct sg_session *s, __u64 back_packets);
 /* Return whether the session's end was emitted, or has room to be. */
