@@ -28,6 +28,7 @@ enum sg_http_unit {
 	SG_HTTP_REQUEST,	/* a request's head */
 	SG_HTTP_FRAMING,	/* bytes that only frame a body, or nothing: an empty line, a chunk's size, trailers */
 	SG_HTTP_WRONG,		/* no request, or one that may be read differently; the reader is of no use any more */
+	SG_HTTP_NO_ROOM,	/* no memory while it was read; the reader is of no use any more */
 };
 
 struct sg_http_step {

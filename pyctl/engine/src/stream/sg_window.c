@@ -188,6 +188,16 @@ enum sg_window_place sg_window_add(struct sg_streams *all, struct sg_window *win
 	return SG_WINDOW_NEW;
 }
 
+int sg_window_has_room(const struct sg_streams *all, const struct sg_window *window)
+{
+	__u64 most = (__u64)(window->end - window->next) + SG_WINDOW_CUTS * 2 * sizeof(struct piece);
+
+	/* What belongs to a unit that is not complete lies in the last piece already. */
+	if (window->have > window->next)
+		return 1;
+	return window->bytes + most <= SG_WINDOW_BYTES && sg_streams_has_room(all, most);
+}
+
 /* Note that the bytes from `at` to `to` are to be kept. */
 static void cut(struct sg_window *window, __s64 to)
 {

@@ -34,6 +34,8 @@ void sg_window_free(struct sg_streams *all, struct sg_window *window);
  * follow, or the segment counts as not seen. */
 enum sg_window_place sg_window_add(struct sg_streams *all, struct sg_window *window, __u32 seq, const __u8 *data,
 				   __u32 len, const __u8 **bytes, __u32 *count);
+/* Return whether sg_window_keep() will find room, whatever is read of the segment. */
+int sg_window_has_room(const struct sg_streams *all, const struct sg_window *window);
 /* Take a unit of so many bytes off those to read, and leave out so many behind it. Returns how many bytes of the segment
  * that is. */
 __u32 sg_window_read(struct sg_window *window, __u32 unit, __u64 skip);
