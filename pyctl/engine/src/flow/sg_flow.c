@@ -434,7 +434,7 @@ void sg_flow_end(struct sg_core *core, struct sg_session *s)
 	sg_shown_end(&core->shown, s);
 	sg_peers_remove(&core->peers, s);
 	if (s->dns)
-		sg_dns_stream_end(&core->dns_streams, sg_session_handle(s));
+		sg_dns_stream_end(&core->dns_streams, &port->dns, sg_session_handle(s));
 	sg_table_remove(&core->table, s, &port->sessions);
 }
 

@@ -105,6 +105,13 @@ static void collapse(struct path *path, int dots)
 	path->len = out;
 }
 
+/* Whether two bytes begin a character in more bytes than it needs, which UTF-8 does not have: some servers take it for a slash
+ * or a dot all the same. Such a one of two bytes begins with C0 or C1. */
+static int is_overlong(__u8 first, __u8 second)
+{
+	return (first == 0xe0 && second >= 0x80 && second < 0xa0) || (first == 0xf0 && second >= 0x80 && second < 0x90);
+}
+
 /* Decode all that is encoded, in place. Returns the length; -1: a byte is none of a path in any encoding. */
 static int decode(__u8 *bytes, __u32 len)
 {
@@ -117,8 +124,9 @@ static int decode(__u8 *bytes, __u32 len)
 			i += 2;
 		else
 			byte = bytes[i];
-		/* An overlong slash or dot begins with C0 or C1, which UTF-8 does not have. */
 		if (byte < ' ' || byte == 0x7f || byte == 0xc0 || byte == 0xc1)
+			return -1;
+		if (out && is_overlong(bytes[out - 1], (__u8)byte))
 			return -1;
 		bytes[out++] = (__u8)byte;
 	}
