@@ -7,11 +7,13 @@ A flow counts if nDPI knew it by its bytes, and the capture has them all: of oth
 from __future__ import annotations
 
 import argparse
+import tempfile
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
 from pyctl.model.apps import CONTAINS, NUMBERS
+from scripts.bench.corpus import evasions
 from scripts.bench.corpus.captures import TCP, packets
 from scripts.bench.corpus.expectations import MIDDLE, captures, expected
 from scripts.bench.corpus.flows import CERTAIN, GUESS, Flow, flows
@@ -99,7 +101,12 @@ def main() -> None:
     options.add_argument("--protocol", help="of this one alone")
     options.add_argument("--cut", action="store_true", help="cut each connection that is certain at every byte, too")  # fmt: skip
     options.add_argument("--time", action="store_true", help="measure a call, too")
+    options.add_argument("--evasions", action="store_true", help="replay suricata-verify's cases about evasion instead")  # fmt: skip
     asked = options.parse_args()
+    if asked.evasions:
+        with tempfile.TemporaryDirectory(prefix="segctl-replay-") as scratch:
+            print(evasions.table(evasions.judge(asked.directory, Path(scratch))))
+        return
     judged = [one for one in judge(asked.directory) if asked.protocol in (None, one.protocol)]  # fmt: skip
     print(table(judged))
     if asked.cut:
