@@ -303,7 +303,7 @@ struct sg_verdict sg_judge_app(const struct sg_context *c, struct sg_session *s)
 	if (p->tcp_flags & SG_URG || (p->payload_len && p->tcp_flags & SG_RST))
 		return drop(c, s, SEG_R_NOT_HELD);
 	if (!look && s->look != SG_LOOK_PENDING)
-		s->look = SG_LOOK_OVER;
+		sg_session_look_no_more(s);
 	if ((!look && (!p->payload_len || s->look == SG_LOOK_OVER)) || p->tcp_flags & SG_RST)
 		return pass(c, s, 0);
 	if (p->payload_len && !sg_tcp_checksum_is_right(p))
