@@ -7,11 +7,11 @@ A flow counts if nDPI knew it by its bytes, and the capture has them all: of oth
 from __future__ import annotations
 
 import argparse
-import tempfile
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
+from pyctl.abi_build import ROOT
 from pyctl.model.apps import CONTAINS, NUMBERS
 from scripts.bench.corpus import evasions
 from scripts.bench.corpus.captures import TCP, packets
@@ -19,6 +19,7 @@ from scripts.bench.corpus.expectations import MIDDLE, captures, expected
 from scripts.bench.corpus.flows import CERTAIN, GUESS, Flow, flows
 from scripts.bench.corpus.timing import timing
 
+COMPILED = ROOT / ".cache" / "replay"
 KINDS = ("right", "unknown", "guess", "wrong", "partial")
 
 
@@ -104,8 +105,8 @@ def main() -> None:
     options.add_argument("--evasions", action="store_true", help="replay suricata-verify's cases about evasion instead")  # fmt: skip
     asked = options.parse_args()
     if asked.evasions:
-        with tempfile.TemporaryDirectory(prefix="segctl-replay-") as scratch:
-            print(evasions.table(evasions.judge(asked.directory, Path(scratch))))
+        COMPILED.mkdir(parents=True, exist_ok=True)
+        print(evasions.table(evasions.judge(asked.directory, COMPILED)))
         return
     judged = [one for one in judge(asked.directory) if asked.protocol in (None, one.protocol)]  # fmt: skip
     print(table(judged))
