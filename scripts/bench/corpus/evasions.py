@@ -22,6 +22,11 @@ KINDS = {
     "quic-frag": ("quic-frag*/*.pcap", "QUIC"),
 }
 """Kind → its captures, and the application that they are; none: what nobody knows."""
+NOT_WHOLE = {
+    "http-evader": "the answer does not begin as one of HTTP/1, which clients read differently: its connection ends",
+    "overlap": "a byte comes again as another one, or never comes: then what is behind it waits",
+}  # fmt: skip
+"""Why not all of a case crosses, and should not."""
 DOES_NOT_APPLY = {
     "http-evader, what alerts say": "a pattern in the body of an answer, and names of files: this is for patterns over payload",
     "ipv6-evasion": "none of these cases is in this half",
@@ -82,6 +87,7 @@ def table(found: dict[str, Result]) -> str:
         why = "; ".join(f"{count}: {reason}" for reason, count in one.ended.items())
         lines.append(f"{kind:14}{one.cases:>7}{len(one.evasions):>10}{one.whole:>7}  {why}")  # fmt: skip
         lines += [f"  evasion: {name}" for name in one.evasions]
+    lines += [f"not whole, {kind}: {why}" for kind, why in NOT_WHOLE.items()]
     lines.append("does not apply:")
     lines += [f"  {what}: {reason}" for what, reason in DOES_NOT_APPLY.items()]
     return "\n".join(lines)
