@@ -74,6 +74,11 @@ __u64 sg_streams_bytes(const struct sg_streams *all)
 	return all->bytes;
 }
 
+int sg_streams_has_room(const struct sg_streams *all, __u64 bytes)
+{
+	return all->bytes + bytes <= all->limit;
+}
+
 void *sg_streams_take(struct sg_streams *all, __u32 bytes, __u32 freed)
 {
 	__u64 after = all->bytes - (freed ? freed + ALLOCATION : 0) + bytes + ALLOCATION;
@@ -89,6 +94,11 @@ void sg_streams_give(struct sg_streams *all, void *taken, __u32 bytes)
 	if (taken)
 		all->bytes -= bytes + ALLOCATION;
 	free(taken);
+}
+
+void sg_streams_resize(struct sg_streams *all, __u32 before, __u32 bytes)
+{
+	all->bytes = all->bytes - before + bytes;
 }
 
 struct sg_stream *sg_stream_new(struct sg_streams *all)
