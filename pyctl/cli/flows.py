@@ -69,7 +69,8 @@ def flows(
     has a name here. Behind it stands what the flow shows of whom it is for, where a rule asks for names or requests: the
     name in the handshake of TLS or QUIC, or the last request of HTTP/1 (method, host and path; no query). BY says why a flow that goes on is not in the kernel: `pending`, its application is
     not known yet, and where the mode enforces its payload is held until then; `decided`, it is known, and bytes that
-    were looked at are not acknowledged yet; `requests`, a rule asks for requests, and each is judged.
+    were looked at are not acknowledged yet; `requests`, a rule asks for requests, and each is judged; `sensors`, sensors
+    look at all that is sent.
 
     A silent flow ends after 30 s, once both sides have spoken after 120 s (UDP), 180 s (other protocols) or 20
     minutes (TCP, SCTP). Of 262,144 open flows a port may have eight times what is free, one peer in it as

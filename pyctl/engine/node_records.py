@@ -13,6 +13,7 @@ from typing import Any
 
 from pyctl.engine._binding import constant, ffi, pack_array
 from pyctl.engine.records import ACTIONS, DIRECTIONS, pack_policy
+from pyctl.engine.sensor_records import pack_sensors
 from pyctl.errors import SegctlError
 from pyctl.model.policy import (
     Action,
@@ -24,6 +25,7 @@ from pyctl.model.policy import (
     PortMatch,
     PortPolicy,
 )
+from pyctl.model.sensors.sensor import NO_DATABASES, Databases
 
 Policies = Sequence[tuple[PortPolicy, int]]
 """Policies with their generations."""
@@ -34,18 +36,29 @@ _FIRST, _ALSO = constant("SG_HOLDER_FIRST"), constant("SG_HOLDER_ALSO")
 _FAMILIES = {4: constant("SEG_FAMILY_IPV4"), 6: constant("SEG_FAMILY_IPV6")}
 
 
-def pack_node(node: NodePolicy, members: Members, policies: Policies) -> bytes:
-    """Pack the whole policy, and the policies of the ports that change with it."""
-    return _pack(node, members, policies, whole=True)
+def pack_node(
+    node: NodePolicy,
+    members: Members,
+    policies: Policies,
+    databases: Databases = NO_DATABASES,
+) -> bytes:
+    """Pack the whole policy, and the policies of the ports that change with it; `databases` find its sensors' patterns."""
+    sensors = pack_sensors(node.sensors, databases)
+    return _pack(node, members, policies, sensors, whole=True)
 
 
 def pack_members(node: NodePolicy, members: Members, policies: Policies) -> bytes:
     """Pack the groups of those whose groups changed; an address without groups belongs to nobody any more."""
-    return _pack(node, members, policies, whole=False)
+    return _pack(node, members, policies, b"", whole=False)
 
 
 def _pack(
-    node: NodePolicy, members: Members, policies: Policies, *, whole: bool
+    node: NodePolicy,
+    members: Members,
+    policies: Policies,
+    sensors: bytes,
+    *,
+    whole: bool,
 ) -> bytes:
     specs: list[tuple[int, int, int, int]] = []
     first: dict[tuple[PortMatch, ...], int] = {}
@@ -96,6 +109,7 @@ def _pack(
             "member_groups": len(groups),
             "conditions": len(asked),
             "texts": len(texts),
+            "sensors": len(sensors),
         }
         return b"".join(
             (
@@ -108,6 +122,7 @@ def _pack(
                 pack_array("sg_node_fqdn", fqdns),
                 pack_array("sg_member", rows),
                 bytes(ffi.buffer(ffi.new("__u32[]", groups))),
+                sensors,
                 texts,
             )
         )

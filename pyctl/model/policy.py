@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
+from pyctl.model.sensors.sensor import NO_SENSORS, Sensor, SensorBits
 from pyctl.model.threats import NO_THREATS, ThreatBits
 from pyctl.model.workload import Mode
 
@@ -127,6 +128,8 @@ class NodePolicy:
     rules: tuple[NodeRule, ...] = ()
     fqdns: Mapping[int, tuple[Fqdn, ...]] = field(default_factory=dict)
     """The names of the groups that are names."""
+    sensors: tuple[Sensor, ...] = ()
+    """What is looked for in payload; the settings of ports name them by their index."""
 
 
 @dataclass(frozen=True, order=True)
@@ -176,5 +179,6 @@ class PortPolicy:
     segment: int = 0
     """The closed bridge on which it can tell who has an address; 0: it cannot tell."""
     threats: ThreatBits = NO_THREATS
+    sensors: SensorBits = NO_SENSORS
     cache: bool = True
     """Verdicts go to the kernel's flow map. False for a datapath without one."""

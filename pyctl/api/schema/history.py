@@ -81,7 +81,8 @@ class Flow(Response):
     look: Look | None
     """Why a live flow is not in the kernel. pending: its application is not known yet, and its payload is held until then
     where the mode enforces. decided: it is known, and bytes that were looked at are not acknowledged yet.
-    requests: a rule asks for requests, and each is judged. None: for no such reason."""
+    requests: a rule asks for requests, and each is judged. sensors: they look at all that is sent. None: for no such
+    reason."""
     verdict: Verdict
     """The worse one of both ends; violation: it passed because mode or rule only record."""
     rule_id: int | None

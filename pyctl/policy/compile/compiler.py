@@ -33,6 +33,7 @@ from pyctl.model.policy import (
     PortMatch,
     PortPolicy,
 )
+from pyctl.model.sensors.sensor import sensor_bits
 from pyctl.model.threats import threat_bits
 from pyctl.model.workload import (
     Fail,
@@ -51,6 +52,7 @@ from pyctl.policy.document.resolve import (
     Address,
     addresses,
     effective_mode,
+    effective_sensors,
     effective_threats,
     groups_of,
 )
@@ -160,6 +162,8 @@ class Compiler:
                 for rule in policy.rules
                 if rule.enabled and (ports := _ports(rule))
             ),
+            # What groups do is said of each port.
+            sensors=tuple(replace(one, groups={}) for one in policy.sensors),
         )
         self._holders: dict[Address, tuple[str, ...]] = {}
         self._last = Compiled(self.node)
@@ -246,6 +250,8 @@ class Compiler:
         mode = effective_mode(self.policy, workload).mode
         known = addresses(workload)
         threats = threat_bits(effective_threats(self.policy, workload))
+        settings = effective_sensors(self.policy, workload)
+        sensors = sensor_bits(self.policy.sensors, settings)
         return Part(
             workload=workload,
             groups=self._groups(workload),
@@ -260,6 +266,7 @@ class Compiler:
                     serves_dhcp=Service.DHCP in workload.serves,
                     segment=port.segment if _tells_apart(workload, port) else 0,
                     threats=threats,
+                    sensors=sensors,
                 )
                 for port in workload.ports
             },

@@ -22,10 +22,13 @@ GROUP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 PORT_NAME = r"(?:[0-9]+(?:-[0-9]+)*-?)?[a-z](?:-?[a-z0-9])*"
 """A service name as in RFC 6335, section 5.1; up to MAX_PORT_NAME characters."""
 MAX_PORT_NAME = 15
+_NUMBER = "(0|[1-9][0-9]{0,4})"
+"""A number as all read it: some take one that begins with 0 as octal."""
 PORTS = re.compile(
-    rf"({'|'.join(WITH_PORTS)})(?:/(?:any|([0-9]{{1,5}})(?:-([0-9]{{1,5}}))?|({PORT_NAME})))?"
-    r"|(icmp|icmpv6)(?:/([0-9]{1,3})(?:-([0-9]{1,3}))?)?"
+    rf"({'|'.join(WITH_PORTS)})(?:/(?:any|{_NUMBER}(?:-{_NUMBER})?|({PORT_NAME})))?"
+    rf"|(icmp|icmpv6)(?:/{_NUMBER}(?:-{_NUMBER})?)?"
 )
+_PREFIX = re.compile("[^/]*(?:/(?:0|[1-9][0-9]{0,2}))?")
 _PORTS_HELP = "write tcp/80, tcp/80-90, tcp/any, tcp/http, udp/53, sctp/3868, icmp, icmp/8, icmpv6/128 or any"
 _ALL_APPS = ", ".join(NUMBERS)
 _SEEN_AS = {"https": "TLS", "ssl": "TLS", "postgres": "PostgreSQL"}
@@ -161,6 +164,12 @@ def cidr(notes: ErrorCollector, path: str, value: object) -> Network | None:
         network = ip_network(value, strict=False)
     except ValueError:
         notes.error(path, f"{shown(value)} is no CIDR like 10.1.0.0/16")
+        return None
+    if not _PREFIX.fullmatch(value):
+        # A mask may be read as its inverse: 10.0.0.0/0.0.0.0 is one host to some, and everybody to others.
+        notes.error(
+            path, f"{value} has no plain prefix length; write {network.compressed}"
+        )
         return None
     address = value.partition("/")[0]
     if ip_network(address) != ip_network(network.network_address):

@@ -23,7 +23,7 @@ from pyctl.model.truth import Judgement, RuleResult, connection, judged, staged
 from pyctl.model.workload import Mode, Workload
 from pyctl.policy.compile.effective import effective
 from pyctl.policy.document import field_checks
-from pyctl.policy.document.casts import asks_dhcp
+from pyctl.policy.document.casts import asks_dhcp, cast_of
 from pyctl.policy.document.conditions import http, tls
 from pyctl.policy.document.conditions.names import name_of_host
 from pyctl.policy.document.field_checks import ErrorCollector
@@ -203,6 +203,7 @@ def _ask(
     initiator = _end(source, version, workloads)
     answerer = _end(target, version, workloads, by=initiator)
     initiator = _end(source, version, workloads, by=answerer)
+    _check_ends(initiator, answerer)
     number, dport = _number(spec, version)
     found = []
     for direction, end in zip(Direction, (initiator, answerer), strict=True):
@@ -347,6 +348,34 @@ def _end(
         return End(workload, own[0])
     end = End(None, address)
     return End(next(iter(_holders(end, workloads, by)), None), address)
+
+
+def _check_ends(initiator: End, answerer: End) -> None:
+    """Check that such a connection can cross a port."""
+    source, target = initiator.address, answerer.address
+    for address in (source, target):
+        if address.is_loopback:
+            raise UsageError(
+                f"{address} is inside each workload, and what is sent to it crosses no port",
+                advice="name another address",
+            )
+    if cast_of(source):
+        raise UsageError(
+            f"{source} stands for many hosts: nothing is sent from it",
+            advice="name the address of one",
+        )
+    if target.is_unspecified:
+        raise UsageError(
+            f"{target} is no address of a host", advice="name another address"
+        )
+    if source == target or (
+        initiator.workload and initiator.workload is answerer.workload
+    ):
+        name = initiator.workload.name if initiator.workload else source
+        raise UsageError(
+            f"{name} reaches itself without a port between: no policy judges that",
+            advice="name two ends",
+        )
 
 
 def _one_port(text: str) -> PortSpec:

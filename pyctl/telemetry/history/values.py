@@ -109,7 +109,7 @@ class LiveRecord(FlowRecord):
     look: Look = Look.NONE
 
 
-_UNSETTLED = (Look.PENDING, Look.DECIDED, Look.REQUESTS)
+_UNSETTLED = (Look.PENDING, Look.DECIDED, Look.REQUESTS, Look.SENSORS)
 
 
 @dataclass

@@ -19,6 +19,7 @@
 #include "node/sg_node_apps.h"
 #include "node/sg_pair.h"
 #include "node/sg_trait.h"
+#include "sensor/sg_sensors.h"
 
 struct holder {
 	__u32 class;
@@ -48,6 +49,7 @@ struct sg_node {
 	struct sg_traits traits;
 	struct sg_nets nets;
 	struct sg_name_classes names;
+	struct sg_sensors *sensors;	/* until the core takes them */
 	struct sg_map addresses;	/* class of what workloads have, CIDR groups not yet joined; or SHARED */
 	struct holders *shared;
 	__u32 shared_room;
@@ -109,6 +111,8 @@ int sg_node_build(const __u64 hash_key[2], const struct sg_node_view *view, stru
 		return -ENOMEM;
 	memcpy(node->hash_key.k, hash_key, sizeof(node->hash_key.k));
 	error = fill(node, view);
+	if (!error)
+		error = sg_sensors_build(view->sensors, view->head->sensors, &node->sensors);
 	if (error)
 		sg_node_free(node);
 	else
@@ -130,6 +134,7 @@ void sg_node_free(struct sg_node *node)
 	if (!node)
 		return;
 	drop_pairs(node);
+	sg_sensors_free(node->sensors);
 	free(node->pairs);
 	sg_map_clear(&node->addresses);
 	for (__u32 i = 0; i < node->shared_room; i++)
@@ -249,6 +254,11 @@ int sg_node_members_set(struct sg_node *node, const struct sg_node_view *view)
 void sg_node_follow(struct sg_node *node, const struct sg_node *former, __u64 now_ns)
 {
 	sg_traits_follow(&node->traits, &former->traits, now_ns);
+}
+
+struct sg_sensors **sg_node_sensors(struct sg_node *node)
+{
+	return &node->sensors;
 }
 
 void sg_node_port_delete(struct sg_node *node, __u16 port_id)

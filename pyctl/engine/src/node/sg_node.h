@@ -8,6 +8,7 @@
 #include "condition/sg_facts.h"
 
 struct sg_named_table;
+struct sg_sensors;
 
 enum sg_node_limit {
 	SG_NODE_GROUPS_MAX = 65536,
@@ -41,6 +42,7 @@ struct sg_node_view {
 	const struct sg_node_fqdn *fqdns;
 	const struct sg_member *members;
 	const __u32 *groups;
+	const __u8 *sensors;
 	const __u8 *texts;
 };
 
@@ -52,6 +54,8 @@ int sg_node_build(const __u64 hash_key[2], const struct sg_node_view *view, stru
 int sg_node_members_set(struct sg_node *node, const struct sg_node_view *view);
 /* Put the node in the place of a former one: what both ask of flows has been in force since then. */
 void sg_node_follow(struct sg_node *node, const struct sg_node *former, __u64 now_ns);
+/* Return where the node keeps its sensors, until they are taken out; NULL there: it has none. */
+struct sg_sensors **sg_node_sensors(struct sg_node *node);
 void sg_node_port_delete(struct sg_node *node, __u16 port_id);
 /* Return the class of a peer with this address; SG_CLASS_NONE: the address alone does not tell it, because several
  * workloads have it, a port knows it by a name that is in a group, or there is no memory. *own, if wanted: whether it needs a

@@ -112,7 +112,7 @@ int sg_node_view(const void *bytes, __u32 length, struct sg_node_view *view)
 		       head->cidrs * (__u64)sizeof(struct sg_node_cidr) +
 		       head->fqdns * (__u64)sizeof(struct sg_node_fqdn) +
 		       head->members * (__u64)sizeof(struct sg_member) +
-		       head->member_groups * (__u64)sizeof(__u32) + head->texts;
+		       head->member_groups * (__u64)sizeof(__u32) + head->sensors + (__u64)head->texts;
 
 	if (wanted != length || !head->groups || head->groups > SG_NODE_GROUPS_MAX ||
 	    head->rules > SG_NODE_RULES_MAX || head->conditions > SG_CONDITIONS_MAX || head->fqdns > SG_NODE_FQDNS_MAX)
@@ -126,7 +126,8 @@ int sg_node_view(const void *bytes, __u32 length, struct sg_node_view *view)
 	view->fqdns = (const void *)(view->cidrs + head->cidrs);
 	view->members = (const void *)(view->fqdns + head->fqdns);
 	view->groups = (const void *)(view->members + head->members);
-	view->texts = (const void *)(view->groups + head->member_groups);
+	view->sensors = (const void *)(view->groups + head->member_groups);
+	view->texts = view->sensors + head->sensors;
 	for (__u32 i = 0; i < head->policies; i++)
 		if (!(view->policies[i].flags & SG_POLICY_NODE) || view->policies[i].rule_count)
 			return -EINVAL;

@@ -33,11 +33,17 @@ static int threats_are_valid(const struct sg_threat_settings *t)
 	return !(t->drop & ~t->on) && !(t->reset & ~t->drop) && !(t->on & 1) && !(t->on >> SG_THREAT_LAST >> 1);
 }
 
+static int sensors_are_valid(const struct sg_sensor_settings *s)
+{
+	return !(s->drop & ~s->on) && !(s->reset & ~s->drop);
+}
+
 static int policy_is_valid(const struct sg_policy *p)
 {
 	const __u32 flags = SG_POLICY_DENY_RST | SG_POLICY_NO_CACHE | SG_POLICY_NODE | SG_POLICY_SERVES_DHCP;
 
 	return p->port_id && p->generation && !(p->flags & ~flags) && threats_are_valid(&p->threats) &&
+	       sensors_are_valid(&p->sensors) &&
 	       p->rule_count <= SG_RULES_MAX &&
 	       p->mode >= SEG_MODE_DISCOVER && p->mode <= SEG_MODE_QUARANTINE &&
 	       (p->default_verdict == SEG_VERDICT_ALLOW || p->default_verdict == SEG_VERDICT_DENY);

@@ -5,6 +5,7 @@
 
 #include "flow/sg_ask.h"
 #include "flow/sg_flow.h"
+#include "guard/sg_guard_sensors.h"
 #include "learn/sg_learn.h"
 #include "learn/sg_learn_table.h"
 #include "packet/sg_decode.h"
@@ -82,6 +83,7 @@ static struct sg_verdict open_flow(const struct sg_context *c)
 		sg_group_query_note(c, r.session);
 		sg_learn_opening(c, r.session);
 		sg_learn_datagram(c, r.session);
+		sg_guard_datagram(c, r.session, &r);
 		return r;
 	}
 	r.reason = answer.reason;
@@ -159,6 +161,8 @@ static struct sg_verdict judge_flow(struct sg_context *c)
 	sg_flow_touch(c, s);
 	if (!s->denied)
 		sg_learn_datagram(c, s);
+	if (!s->denied && sg_guard_datagram(c, s, &r))
+		return r;
 	r.rule_id = s->rule_id;
 	r.reason = s->reason;
 	r.initiator = s->initiator;

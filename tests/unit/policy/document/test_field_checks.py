@@ -39,7 +39,8 @@ def test_ports_are_read_as_written(text, proto, low, high):
 @pytest.mark.parametrize(
     "value",
     ["", "tcp/", "tcp/0", "tcp/65536", "tcp/2-1", "tcp/-1", "tcp/1-", "TCP/80", "tcp/80 ",
-     "tcp/80\n", "80/tcp", "icmp/256", "icmp/8-0", "icmp/any", "icmpv4", "any/80", "tcp/\u0661", 80, None, True, ["tcp/80"]],
+     "tcp/80\n", "80/tcp", "icmp/256", "icmp/8-0", "icmp/any", "icmpv4", "any/80", "tcp/\u0661",
+     "tcp/0080", "udp/53-0054", "icmp/08", "icmpv6/1-02", 80, None, True, ["tcp/80"]],
     ids=repr,
 )  # fmt: skip
 def test_anything_else_is_no_port(value):
@@ -58,6 +59,16 @@ def test_a_flag_is_true_or_false_and_nothing_like_it(value):
 @pytest.mark.parametrize("value", [packets.pod_one_ip4, packets.pod_one_ip6])
 def test_one_address_is_a_network_of_one(value):
     assert field_checks.cidr(ErrorCollector(), "c", value).num_addresses == 1
+
+
+@pytest.mark.parametrize(
+    "suffix", ["/024", "/255.255.255.0", "/0.0.0.255", "/0.0.0.0", "/00"]
+)
+def test_a_prefix_length_that_can_be_read_in_two_ways_is_none(suffix):
+    notes = ErrorCollector()
+    assert field_checks.cidr(notes, "c", f"0.0.0.0{suffix}") is None
+    assert notes.errors[0].startswith(f"c: 0.0.0.0{suffix} has no plain prefix length")
+    assert field_checks.cidr(notes, "c", "0.0.0.0/0").num_addresses == 2**32
 
 
 @pytest.mark.parametrize(

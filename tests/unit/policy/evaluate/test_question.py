@@ -177,6 +177,15 @@ rules:
         ("web", "db", "icmpv6", UsageError),
         ("web", "db", "icmp/0-8", UsageError),
         (packets.world_ip6, packets.pod_one_ip6, "icmp/8", UsageError),
+        ("ff02::1", packets.pod_one_ip6, "udp/53", UsageError),
+        ("224.0.0.1", "web", "udp/53", UsageError),
+        ("255.255.255.255", "web", "udp/53", UsageError),
+        ("127.0.0.1", "web", "tcp/80", UsageError),
+        ("web", "::1", "tcp/80", UsageError),
+        ("web", "0.0.0.0", "tcp/80", UsageError),
+        ("web", "web", "tcp/80", UsageError),
+        ("web", packets.pod_one_ip4, "tcp/80", UsageError),
+        (packets.world_ip4, packets.world_ip4, "tcp/80", UsageError),
     ],
 )
 def test_what_cannot_be_asked_is_told(source, target, asked, error):
