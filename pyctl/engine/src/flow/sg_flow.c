@@ -228,8 +228,7 @@ static void become_denied(struct sg_core *core, struct sg_session *s)
 	sg_scan_end(&core->scans, s);
 	s->scans = 0;
 	s->denied = 1;
-	s->violation = 0;
-	s->resets = 0;
+	s->violation = s->resets = 0;
 	if (s->look)
 		sg_session_look_no_more(s);
 }
