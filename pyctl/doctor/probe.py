@@ -52,6 +52,7 @@ OPTIONAL = {
     "macvlan": "containers on macvlan networks cannot be attached",
     "docker": "--container does not find Docker's containers; --pid works",
     "podman": "--container does not find Podman's containers; --pid works",
+    "libnghttp2": "rules with http let no HTTP/2 and no gRPC through (on Debian: apt install libnghttp2-14)",
 }
 U32_COST = (
     "every packet goes through the engine, protect fails closed whatever --fail says, and source "
@@ -63,6 +64,8 @@ DRIVERS = ("ebpf", "u32")
 """The datapaths that this version brings, the preferred one first."""
 
 DOCKER_SOCKETS = ("/var/run/docker.sock",)
+LIBNGHTTP2 = "libnghttp2.so.14"
+"""As the engine loads it (http2/sg_inflate.h)."""
 PODMAN_SOCKETS = ("/run/podman/podman.sock",)
 
 
@@ -112,6 +115,10 @@ def probe() -> Report:
         "engine": _imports("import pyctl.engine._ffi", "the extension loads"),
         "docker": _daemon(DOCKER_SOCKETS, None),
         "podman": _daemon(PODMAN_SOCKETS, "podman"),
+        "libnghttp2": _imports(
+            f"import ctypes; ctypes.CDLL({LIBNGHTTP2!r}).nghttp2_hd_inflate_new2",
+            f"{LIBNGHTTP2} loads",
+        ),
     }
     return judge(found)
 

@@ -57,6 +57,18 @@ changes, an open connection is known by its application and by what matched when
 asks of TLS matches it only if it denies and was not in force when the connection opened. So what only a new one would
 allow ends, and so does what a new one might deny. `segctl policy test` takes --sni, --alpn and --tls-version.
 
+REQUESTS: `http: {methods: [GET], paths: ["/api/*"], hosts: ["*.example.org"]}` is for HTTP/1, or for `apps` of HTTP,
+WebSocket, HTTP2, gRPC, etcd, and asks for all that it has, of each request of a connection; `apps` mean what they mean
+without it: HTTP is HTTP/1 alone, HTTP2 holds gRPC too, gRPC etcd. A call of gRPC has the path /package.Service/Method:
+`apps: [gRPC], http: {paths: ["/helloworld.Greeter/*"]}`. HTTP/2 is read in the clear: with prior knowledge, and after
+Upgrade: h2c. Under TLS it is TLS. A path counts without its query, in each way in which servers may read it. CONNECT must be
+named, that of RFC 8441 (WebSocket over HTTP/2) too. A request that is denied ends its connection, with all its
+streams; so does one that servers may read differently (bad_request), or that is not complete in 3 s. Of HTTP/2 no
+request passes that HTTP/2 does not allow: fields that are there twice or out of order, another Host than :authority, names
+with capitals, headers of connections, more than 64 KiB of fields, a header table beyond 64 KiB. It is read with
+libnghttp2: without it (`segctl doctor`) no `http` rule that allows holds for HTTP/2, and each that denies does. Where no
+rule for the same ends has `http` for them, HTTP2 and gRPC are told by a connection's first request alone.
+
 CHANGES hold from the next packet on. A TCP connection that one denies gets a reset on both sides; a new connection
 that is denied is dropped, or gets a reset with `options: {deny: reset}`.
 

@@ -309,7 +309,7 @@ _RULE = Table(
     Field(
         "http",
         http.HTTP,
-        about="which requests it is for, each one of a connection; without apps it is for HTTP",
+        about="which requests it is for, each one of a connection; apps may be HTTP (HTTP/1, as without apps), WebSocket, HTTP2, gRPC, etcd",
     ),
     Field("comment", table.WORD, default=""),
     Field("enabled", table.FLAG, default=True),

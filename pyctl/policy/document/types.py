@@ -119,7 +119,7 @@ class Tls:
 
 @dataclass(frozen=True)
 class Http:
-    """What a rule asks of a request of HTTP/1. What is empty asks nothing."""
+    """What a rule asks of a request of HTTP. What is empty asks nothing."""
 
     methods: tuple[str, ...] = ()
     """Without them any but CONNECT; of a rule that denies any."""

@@ -10,7 +10,7 @@ enum sg_field {
 	SG_FIELD_SNI = 1,	/* a name, in lower case, or "*." and a name: one or more labels before it */
 	SG_FIELD_ALPN = 2,	/* a protocol. A rule that denies asks for one of those offered; else each must be an item */
 	SG_FIELD_VERSION = 3,	/* two bytes, network order: the lowest version of TLS */
-	/* Of each request of HTTP/1: */
+	/* Of each request of HTTP: */
 	SG_FIELD_METHOD = 4,	/* a method, or "*": any but CONNECT */
 	SG_FIELD_HOST = 5,	/* as a name of SNI, or an address in brackets */
 	SG_FIELD_PATH = 6,	/* "=" and a path as sg_http_path() writes it, or "*" and what it begins with */

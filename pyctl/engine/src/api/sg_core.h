@@ -250,8 +250,8 @@ struct sg_event {
 	__u8 app;		/* enum sg_app */
 	__u8 proof;		/* enum sg_app_proof */
 	__u32 flows;		/* how many this is the sum of; 0: it is one */
-	/* The name in a handshake, or of a request: METHOD HOST/PATH, as much as has room. SENSOR: SENSOR/PATTERN, and after a space what matched, if it shows
-	 * that. Ends with a zero. */
+	/* The name in a handshake, or of a request: METHOD HOST/PATH, as much as has room. SENSOR: SENSOR/PATTERN, and after a space
+	 * what matched, if it shows that. Ends with a zero. */
 	char text[SG_EVENT_TEXT];
 };
 SEG_ABI_SIZE(sg_event, 256);

@@ -49,6 +49,16 @@ int sg_condition_valid(const struct sg_node_condition *condition, const __u8 *te
 	return 1;
 }
 
+__u32 sg_condition_fields(const struct sg_node_condition *condition, const __u8 *texts)
+{
+	const __u8 *at = texts + condition->first, *end = at + condition->bytes;
+	__u32 fields = 0;
+
+	for (; at < end; at += HEAD + read_item(at).len)
+		fields |= 1U << *at;
+	return fields;
+}
+
 /* The items of one field: from `at` up to `end`. */
 struct items {
 	const __u8 *at;

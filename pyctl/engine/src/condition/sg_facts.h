@@ -29,7 +29,7 @@ struct sg_facts {
 	__u16 version_most;	/* the highest that the client offers; 0: not known */
 	__u8 sni[SG_NAME_MAX];	/* as sg_name_read() writes it */
 	__u8 alpn[SG_FACTS_ALPN];	/* each protocol after its length, one byte */
-	struct sg_fact_text method;	/* of one request of HTTP/1 */
+	struct sg_fact_text method;	/* of one request of HTTP */
 	struct sg_fact_text host;	/* lower case; empty: none */
 	struct sg_fact_text path;	/* empty: none */
 };
@@ -37,7 +37,10 @@ struct sg_facts {
 /* Return whether a flow of this application shows the name of whom it is for, where it can be read. */
 static inline int sg_facts_shows_name(__u8 app)
 {
-	return app == SG_APP_TLS || app == SG_APP_DOT || app == SG_APP_QUIC || app == SG_APP_HTTP || app == SG_APP_WEBSOCKET;
+	const __u64 shows = 1ULL << SG_APP_TLS | 1ULL << SG_APP_DOT | 1ULL << SG_APP_QUIC | 1ULL << SG_APP_HTTP |
+			    1ULL << SG_APP_WEBSOCKET | 1ULL << SG_APP_HTTP2 | 1ULL << SG_APP_GRPC | 1ULL << SG_APP_ETCD;
+
+	return shows >> app & 1;
 }
 
 /* Say that nothing more will come. */

@@ -46,10 +46,10 @@ void sg_core_free(struct sg_core *core)
 	sg_event_flush(&core->report.events);
 	sg_table_free(&core->table);
 	sg_looks_free(&core->looks);
-	sg_quics_free(&core->quics);
-	sg_shown_free(&core->shown);
 	sg_scans_free(&core->scans);
 	sg_sensors_leave(core->sensors);
+	sg_quics_free(&core->quics);
+	sg_shown_free(&core->shown);
 	sg_peers_free(&core->peers);
 	sg_named_free(&core->named);
 	sg_questions_free(&core->questions);

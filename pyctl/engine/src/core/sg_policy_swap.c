@@ -7,6 +7,7 @@
 #include "core/sg_classes.h"
 #include "core/sg_port.h"
 #include "flow/sg_flow.h"
+#include "http2/sg_inflate.h"
 #include "learn/sg_learn_class.h"
 #include "sensor/sg_sensors.h"
 
@@ -84,7 +85,12 @@ int sg_core_node_build(const struct sg_core *core, const void *bytes, __u32 leng
 	if (!error && view.head->conditions)
 		sg_quic_crypto_load();
 	/* The key never changes, so this thread may read it while the core works. */
-	return error ? error : sg_node_build(core->table.hash_key.k, &view, out);
+	if (!error)
+		error = sg_node_build(core->table.hash_key.k, &view, out);
+	/* Requests of HTTP/2 are refused where it is not there. */
+	if (!error && sg_node_view_asks(&view, SG_FIELDS_HTTP))
+		sg_inflate_load(SG_INFLATE_LIBRARY);
+	return error;
 }
 
 /* Let flows be scanned by the node's sensors from their next packet on. Those that look for what is looked for already give

@@ -72,10 +72,10 @@ struct sg_core {
 	struct sg_frags frags;
 	struct sg_joined joined;	/* the last that came in fragments */
 	struct sg_looks looks;
-	struct sg_quics quics;
-	struct sg_shown shown;
 	struct sg_scans scans;
 	struct sg_sensors *sensors;	/* that the settings of ports name; NULL: none */
+	struct sg_quics quics;
+	struct sg_shown shown;
 	struct sg_named_table named;
 	struct sg_questions questions;
 	struct sg_dns_streams dns_streams;

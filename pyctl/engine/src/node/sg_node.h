@@ -49,6 +49,8 @@ struct sg_node_view {
 /* -EINVAL where the counts do not make up the length, or a group or spec is beyond its count. */
 int sg_node_view(const void *bytes, __u32 length, struct sg_node_view *view);
 
+/* Return whether a rule of a node that could be built asks for one of these fields, bits 1 << enum sg_field. */
+int sg_node_view_asks(const struct sg_node_view *view, __u32 fields);
 int sg_node_build(const __u64 hash_key[2], const struct sg_node_view *view, struct sg_node **out);
 /* -EINVAL for a group that the node does not have: nothing changed then. */
 int sg_node_members_set(struct sg_node *node, const struct sg_node_view *view);

@@ -133,3 +133,11 @@ int sg_node_view(const void *bytes, __u32 length, struct sg_node_view *view)
 			return -EINVAL;
 	return is_valid(view) ? 0 : -EINVAL;
 }
+
+int sg_node_view_asks(const struct sg_node_view *view, __u32 fields)
+{
+	for (__u32 i = 0; i < view->head->conditions; i++)
+		if (sg_condition_fields(&view->conditions[i], view->texts) & fields)
+			return 1;
+	return 0;
+}

@@ -14,6 +14,7 @@
 #include "guard/sg_guard.h"
 #include "packet/sg_decode_l4.h"
 #include "session/sg_tcp.h"
+#include "requests/sg_judge_http2.h"
 #include "verdict/sg_held.h"
 #include "verdict/sg_judge_http.h"
 #include "datagram/sg_judge_quic.h"
@@ -248,7 +249,8 @@ static struct sg_verdict judge_pending(const struct sg_context *c, struct sg_ses
 		return no_memory(c, s);
 	if (!p->payload_len && !(p->tcp_flags & SG_FIN))
 		return pass(c, s, 0);
-	if (sg_look_may_be_http(look) && sg_judge_http_is_asked(c, s))
+	if ((sg_look_may_be_http(look) && sg_judge_http_is_asked(c, s)) ||
+	    (sg_look_may_be_http2(look) && sg_judge_http2_is_asked(c, s)))
 		return sg_judge_http_begin(c, s, look);
 	if (decide_by_bytes(c, s, look, &free_sides, &r)) {
 		sg_flow_touch(c, s);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* Judges requests; see the header. In: packets, sessions. Out: verdicts; frames that wait.
  *
- * A frame of the client passes once every request that begins in it is complete and allowed. If one is not, or is none that
- * all servers read alike, the flow ends, and of that frame nothing passes. What the server sends passes, and is looked at
+ * A frame of the client passes once every request that begins in it is allowed, and complete, or will be allowed whatever comes
+ * of it. If one is not, or is none that all servers read alike, the flow ends, and of that frame nothing passes. What the server sends passes, and is looked at
  * only where the first request asks for another protocol: a WebSocket that the server agrees to, or a tunnel, was allowed
- * as such, and goes to the kernel; any other protocol is judged as an unknown application. A later request that asks for one
+ * as such, and goes to the kernel; behind h2c the client's streams are read; any other protocol is judged as an unknown
+ * application. HTTP/2 is judged alike: a request that is not allowed ends the connection, because streams that go on share the
+ * table of its header blocks with one whose block the server never gets. A later request that asks for one
  * is judged as any other, and so is what follows it: to know which answer is its own, all answers would have to be read.
  * Where nothing is held back, the same is found out while all passes, until something was missed. */
 #include "verdict/sg_judge_http.h"
@@ -14,6 +16,8 @@
 
 #include "flow/sg_ask.h"
 #include "flow/sg_flow.h"
+#include "http2/sg_inflate.h"
+#include "requests/sg_judge_http2.h"
 #include "verdict/sg_held.h"
 
 /* Who judges a connection's requests. */
@@ -21,6 +25,7 @@ struct judge {
 	const struct sg_context *c;
 	struct sg_session *s;
 	int unknown;		/* the policy had no answer */
+	int is_http2;
 };
 
 static struct sg_verdict verdict_of(struct sg_session *s, __u16 reason, __u8 actions)
@@ -87,7 +92,6 @@ static int is_own_address(const struct sg_session *s, const struct sg_http_text 
 /* Ask about a request by one reading of its path. */
 static struct sg_answer ask(const struct judge *judge, const struct sg_http_request *request, int reading)
 {
-	__u8 app = request->becomes == SG_HTTP_WEBSOCKET ? SG_APP_WEBSOCKET : SG_APP_HTTP;
 	struct sg_facts facts = {
 		.known = SG_FIELDS_HTTP, .method = fact(&request->method), .host = fact(&request->host),
 		.any_name = (__u8)is_own_address(judge->s, &request->host),
@@ -96,7 +100,11 @@ static struct sg_answer ask(const struct judge *judge, const struct sg_http_requ
 
 	if (reading < request->readings)
 		facts.path = fact(&request->paths[reading]);
-	answer = sg_flow_ask_facts(judge->c->port, &judge->s->key, judge->s->initiator, app, &facts);
+	if (!request->has_host) {
+		facts.open = 1U << SG_FIELD_HOST | 1U << SG_FIELD_NAME;
+		facts.known &= ~facts.open;
+	}
+	answer = sg_flow_ask_facts(judge->c->port, &judge->s->key, judge->s->initiator, request->app, &facts);
 	answer.proof = SG_APP_CERTAIN;
 	return answer;
 }
@@ -131,6 +139,18 @@ static int is_as_before(const struct sg_context *c, const struct sg_session *s, 
 	       s->rule_id == answer->rule_id && s->generation == c->port->rules->policy.generation;
 }
 
+/* Judge what is there of a request, by each reading of its path. Returns 0: it is allowed, whatever comes. */
+static int judge_part(const struct judge *judge, const struct sg_http_request *request)
+{
+	struct sg_answer answer;
+	int reading = 0;
+
+	do {
+		answer = ask(judge, request, reading++);
+	} while (reading < request->readings && !answer.unknown && answer.pass && !answer.reason && !answer.needs_app);
+	return answer.unknown || !answer.pass || answer.reason || answer.needs_app ? -1 : 0;
+}
+
 /* Judge a request by each reading of its path: the first that does not pass counts. */
 static int judge_request(void *ctx, const struct sg_http_request *request)
 {
@@ -140,6 +160,8 @@ static int judge_request(void *ctx, const struct sg_http_request *request)
 	struct sg_answer answer;
 	int reading = 0;
 
+	if (request->is_part)
+		return judge_part(judge, request);
 	name_request(judge, request);
 	do {
 		answer = ask(judge, request, reading++);
@@ -163,6 +185,11 @@ static struct sg_verdict act_on(const struct sg_context *c, struct sg_session *s
 		return verdict_of(s, s->reason, sg_block_session(s));
 	if (said == SG_REQUESTS_WRONG)
 		return refuse(c, s, SEG_R_BAD_REQUEST);
+	/* A later copy of it could not be read. */
+	if (said == SG_REQUESTS_LOST)
+		return refuse(c, s, SEG_R_HOLD_MEMORY);
+	if (said == SG_REQUESTS_REFUSED && judge->is_http2)
+		return refuse(c, s, SEG_R_SESSION_MEMORY);
 	if (said == SG_REQUESTS_DIFFER)
 		return refuse(c, s, SEG_R_TCP_DIFFERS);
 	if (sg_is_held(c, s))
@@ -186,7 +213,7 @@ static struct sg_verdict hold(const struct sg_context *c, struct sg_session *s, 
 
 static struct sg_verdict judge_segment(const struct sg_context *c, struct sg_session *s, struct sg_payload *look)
 {
-	struct judge judge = { .c = c, .s = s };
+	struct judge judge = { .c = c, .s = s, .is_http2 = sg_look_reads(look)->is_http2 };
 	enum sg_segment segment = sg_look_add(&c->core->looks, look, c->p, 0);
 	enum sg_requests_say said;
 
@@ -206,6 +233,20 @@ static struct sg_verdict judge_segment(const struct sg_context *c, struct sg_ses
 	return act_on(c, s, said, &judge);
 }
 
+/* Judge HTTP/2 that cannot be read. */
+static struct sg_verdict judge_unread(const struct sg_context *c, struct sg_session *s)
+{
+	struct sg_answer answer = sg_judge_http2_unread(c, s);
+
+	if (answer.unknown)
+		return drop(c, s, SEG_R_SESSION_MEMORY, 0);
+	sg_flow_judge_anew(c, s, &answer);
+	if (s->denied)
+		return verdict_of(s, s->reason, sg_block_session(s));
+	stop_looking(c, s);
+	return pass(c, s, SG_SEND_FIRST | SG_SEND_SECOND);
+}
+
 /* Judge the connection as what nobody knows, and look no more. */
 static struct sg_verdict become_unknown(const struct sg_context *c, struct sg_session *s)
 {
@@ -220,11 +261,22 @@ static struct sg_verdict become_unknown(const struct sg_context *c, struct sg_se
 	return pass(c, s, 0);
 }
 
+/* Read what comes as HTTP/2: the request that asked for it has the first stream. */
+static struct sg_verdict become_http2(const struct sg_context *c, struct sg_session *s)
+{
+	if (sg_look_turn_http2(&c->core->looks, s, 1))
+		return sg_inflate_is_loaded() ? refuse(c, s, SEG_R_HOLD_MEMORY) : judge_unread(c, s);
+	sg_look_reads(sg_look_of(&c->core->looks, s))->becomes = SG_HTTP_STAYS;
+	return pass(c, s, 0);
+}
+
 /* The server has agreed to another protocol than HTTP/1. */
 static struct sg_verdict switch_over(const struct sg_context *c, struct sg_session *s, __u8 becomes)
 {
 	if (becomes == SG_HTTP_OTHER)
 		return become_unknown(c, s);
+	if (becomes == SG_HTTP_HTTP2)
+		return become_http2(c, s);
 	s->look = SG_LOOK_DECIDED;
 	sg_look_end_requests(&c->core->looks, s);
 	return pass(c, s, 0);
@@ -273,11 +325,13 @@ int sg_judge_http_is_asked(const struct sg_context *c, const struct sg_session *
 
 struct sg_verdict sg_judge_http_begin(const struct sg_context *c, struct sg_session *s, struct sg_payload *look)
 {
-	struct judge judge = { .c = c, .s = s };
+	struct judge judge = { .c = c, .s = s, .is_http2 = sg_look_may_be_http2(look) };
 	enum sg_requests_say said;
 	struct sg_verdict r;
 
-	if (sg_look_begin_requests(&c->core->looks, s))
+	if (judge.is_http2 && !sg_inflate_is_loaded())
+		return judge_unread(c, s);
+	if (sg_look_begin_requests(&c->core->looks, s, judge.is_http2))
 		return sg_is_held(c, s) ? drop(c, s, SEG_R_HOLD_MEMORY, 0) : pass(c, s, 0);
 	s->look = SG_LOOK_REQUESTS;
 	said = sg_look_requests(&c->core->looks, s, judge_request, &judge);
