@@ -31,7 +31,7 @@ these names; such a rule is judged where the flow is opened, and nobody else's q
 never the name itself, nor a part of a label. An answer counts if the workload waits for it and a rule lets it ask that
 resolver (udp/53, tcp/53), also if the name that was asked for is an alias of one that is meant; the address stays in
 the group for the TTL and 120 s more, and as long as a flow to it goes on. An address may have other names as
-well: the SNI of TLS and QUIC, and the host of each HTTP/1 request, must match the group of the rule that allows it, or the
+well: the SNI of TLS and QUIC, and the host of each HTTP request in the clear, must match the group of the rule that allows it, or the
 flow ends (name_mismatch). So does what may hide a name: half a hello for 3 s, two names, a version of QUIC that is not read.
 What shows no name passes, as other protocols, TLS without SNI, and HTTP to the address itself. `verify: false` compares
 none: for forward proxies. Names of other alphabets are written in ASCII (xn--…). Answers under TLS or HTTPS (DoT, DoH)

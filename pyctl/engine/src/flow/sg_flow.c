@@ -228,8 +228,7 @@ static void become_denied(struct sg_core *core, struct sg_session *s)
 	sg_scan_end(&core->scans, s);
 	s->scans = 0;
 	s->denied = 1;
-	s->violation = 0;
-	s->resets = 0;
+	s->violation = s->resets = 0;
 	if (s->look)
 		sg_session_look_no_more(s);
 }
@@ -430,11 +429,10 @@ void sg_flow_end(struct sg_core *core, struct sg_session *s)
 	sg_hits_used(&core->report.hits, core->report.hash_key, s);
 	if (s->denied)
 		count_denied(core, s, -1);
-	sg_quic_end(&core->quics, s->slot, s->key.port_id);
-	sg_shown_end(&core->shown, s);
+	sg_flow_forget_shown(core, s);
 	sg_peers_remove(&core->peers, s);
 	if (s->dns)
-		sg_dns_stream_end(&core->dns_streams, &port->dns, sg_session_handle(s));
+		sg_dns_stream_end(&core->dns_streams, sg_session_handle(s));
 	sg_table_remove(&core->table, s, &port->sessions);
 }
 
@@ -556,19 +554,47 @@ int sg_flow_sweep(struct sg_core *core)
 void sg_flow_info(struct sg_core *core, struct sg_session *s, struct sg_session_info *info)
 {
 	struct sg_cache_counts kernel = { 0 };
+	struct sg_event flow = { 0 };
 
 	if (s->cached && !s->denied) {
 		kernel = sg_cache_peek(core, s);
 		/* If it closed while the ring was full, its timer is too late. */
 		schedule(core, s);
 	}
-	sg_flow_describe(core, s, info);
+	sg_flow_event(s, &flow);
+	memset(info, 0, sizeof(*info));
+	info->created_ns = s->created_ns;
+	info->last_seen_ns = s->last_seen_ns;
 	info->timeout_ns = timeout_of(s);
 	for (int side = 0; side < 2; side++) {
-		info->packets[side] += kernel.packets[side];
-		info->bytes[side] += kernel.bytes[side];
+		info->packets[side] = s->packets[side] + kernel.packets[side];
+		info->bytes[side] = s->bytes[side] + kernel.bytes[side];
 		info->kernel_packets += kernel.packets[side];
 		info->kernel_bytes += kernel.bytes[side];
 	}
+	info->kernel_packets += s->kernel_packets;
+	info->kernel_bytes += s->kernel_bytes;
+	info->generation = s->generation;
+	info->rule_id = s->rule_id;
+	info->keys = s->keys;
+	info->id = s->id;
+	info->port_id = s->key.port_id;
+	info->sport = flow.sport;
+	info->dport = flow.dport;
+	info->dir = s->initiator;
+	info->family = s->key.family;
+	info->proto = s->key.proto;
+	info->verdict = s->denied ? SEG_VERDICT_DENY : SEG_VERDICT_ALLOW;
+	info->tcp_state = s->tcp_state;
+	info->cached = s->cached != 0;
+	info->midstream = s->midstream;
+	info->violation = s->violation;
+	info->reason = flow.reason;
+	info->ended = s->ended;
 	info->answer = sg_flow_answered(s, info->packets[1]);
+	info->app = s->app;
+	info->proof = s->proof;
+	info->look = sg_cache_is_scanned(core, s) && !sg_session_is_looked_at(s) ? SG_LOOK_SENSORS : s->look;
+	memcpy(info->saddr, flow.saddr, sizeof(info->saddr));
+	memcpy(info->daddr, flow.daddr, sizeof(info->daddr));
 }

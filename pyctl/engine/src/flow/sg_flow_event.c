@@ -3,7 +3,6 @@
 #include "flow/sg_flow_event.h"
 
 #include "flow/sg_ask.h"
-#include "flow/sg_cache.h"
 #include "session/sg_tcp.h"
 
 void sg_flow_event(const struct sg_session *s, struct sg_event *event)
@@ -82,22 +81,8 @@ void sg_flow_emit_drops(struct sg_core *core, struct sg_session *s)
 	s->dropped_packets = s->dropped_bytes = 0;
 }
 
-void sg_flow_describe(const struct sg_core *core, const struct sg_session *s, struct sg_session_info *info)
+void sg_flow_forget_shown(struct sg_core *core, const struct sg_session *s)
 {
-	struct sg_event flow = { 0 };
-
-	sg_flow_event(s, &flow);
-	*info = (struct sg_session_info){
-		.created_ns = s->created_ns, .last_seen_ns = s->last_seen_ns, .packets = { s->packets[0], s->packets[1] },
-		.bytes = { s->bytes[0], s->bytes[1] }, .kernel_packets = s->kernel_packets, .kernel_bytes = s->kernel_bytes,
-		.generation = s->generation, .rule_id = s->rule_id, .keys = s->keys, .id = s->id, .port_id = s->key.port_id,
-		.sport = flow.sport, .dport = flow.dport, .dir = s->initiator, .family = s->key.family, .proto = s->key.proto,
-		.verdict = s->denied ? SEG_VERDICT_DENY : SEG_VERDICT_ALLOW, .tcp_state = s->tcp_state,
-		.cached = s->cached != 0, .midstream = s->midstream, .violation = s->violation, .reason = flow.reason,
-		.ended = s->ended, .app = s->app, .proof = s->proof,
-		.look = sg_cache_is_scanned(core, s) && !sg_session_is_looked_at(s) ? SG_LOOK_SENSORS : s->look,
-	};
-	sg_shown_copy(&core->shown, s, info->text);
-	memcpy(info->saddr, flow.saddr, sizeof(info->saddr));
-	memcpy(info->daddr, flow.daddr, sizeof(info->daddr));
+	sg_quic_end(&core->quics, s->slot, s->key.port_id);
+	sg_shown_end(&core->shown, s);
 }
