@@ -26,8 +26,9 @@ struct recogniser {
 };
 
 static const struct recogniser recognisers[] = {
-	{ SG_APP_HTTP, TCP, sg_app_http, BIT(SG_APP_WEBSOCKET) },
+	{ SG_APP_HTTP, TCP, sg_app_http, BIT(SG_APP_WEBSOCKET) | BIT(SG_APP_ELASTICSEARCH) },
 	{ SG_APP_WEBSOCKET, TCP, sg_app_websocket, 0 },
+	{ SG_APP_ELASTICSEARCH, TCP, sg_app_elasticsearch, 0 },
 	{ SG_APP_HTTP2, TCP, sg_app_http2, BIT(SG_APP_GRPC) | BIT(SG_APP_ETCD) },
 	{ SG_APP_GRPC, TCP, sg_app_grpc, BIT(SG_APP_ETCD) },
 	{ SG_APP_ETCD, TCP, sg_app_etcd, 0 },
@@ -151,6 +152,7 @@ void sg_recognise(const struct sg_prefix *whole, struct sg_recognised *known)
 {
 	struct sg_prefix prefix = *whole;
 	__u32 skipped = sg_proxy_length(whole);
+	enum sg_match fits;
 	__u64 certain, guessed;
 
 	if (known->proof == SG_APP_CERTAIN)
@@ -163,6 +165,7 @@ void sg_recognise(const struct sg_prefix *whole, struct sg_recognised *known)
 	}
 	certain = ask(&prefix, &known->open, &guessed);
 	known->guessed = guessed;
+	known->family = 0;
 	tell(known, SG_APP_NONE, SG_APP_UNPROVEN);
 	if (certain) {
 		__u8 app = most_special(certain);
@@ -175,7 +178,9 @@ void sg_recognise(const struct sg_prefix *whole, struct sg_recognised *known)
 			tell(known, app, SG_APP_CERTAIN);
 		} else {
 			tell(known, is_one(guessed) ? (__u8)__builtin_ctzll(guessed) : app, SG_APP_GUESS);
-			known->answered = sg_answer_fits(app, whole->data[1], whole->len[1]) == SG_MATCH_CERTAIN;
+			fits = sg_answer_fits(app, whole->data[1], whole->len[1]);
+			known->answered = fits == SG_MATCH_CERTAIN;
+			known->family = fits == SG_MATCH_NO ? 0 : known->open;
 		}
 	} else if (!known->open || (is_full(whole, 0) && is_full(whole, 1))) {
 		tell(known, SG_APP_UNKNOWN, SG_APP_UNPROVEN);

@@ -70,6 +70,22 @@ static int decide(const struct sg_context *c, struct sg_session *s, struct sg_an
 	return 1;
 }
 
+/* Ask about a connection that is one of these applications, and shows no more of itself: the first that does not pass counts,
+ * the general one last, which has the lowest number. */
+static struct sg_answer ask_family(const struct sg_context *c, const struct sg_session *s, __u64 family)
+{
+	const struct sg_facts facts = { .broken = ~0U };
+	struct sg_answer answer;
+
+	do {
+		__u8 app = (__u8)(63 - __builtin_clzll(family));
+
+		answer = sg_flow_ask_facts(c->port, &s->key, s->initiator, app, &facts);
+		family &= ~(1ULL << app);
+	} while (family && !answer.unknown && answer.pass && !answer.reason);
+	return answer;
+}
+
 /* Judge the connection by what is known, because no more of it will be. Returns 0 if the policy has no answer now. */
 static int decide_now(const struct sg_context *c, struct sg_session *s, struct sg_verdict *r)
 {
@@ -80,6 +96,10 @@ static int decide_now(const struct sg_context *c, struct sg_session *s, struct s
 
 	if (look)
 		seen = sg_look_recognise(look);
+	if (seen.family) {
+		answer = ask_family(c, s, seen.family);
+		return decide(c, s, &answer, SG_APP_CERTAIN, r);
+	}
 	if (seen.proof != SG_APP_CERTAIN) {
 		answer = sg_flow_ask_app(c->port, &s->key, s->initiator, SG_APP_UNKNOWN);
 		return decide(c, s, &answer, SG_APP_UNPROVEN, r);
