@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pyctl.controller.commit_policy import commit_policy
 from pyctl.controller.context import Context
 from pyctl.errors import SegctlError, UsageError
+from pyctl.platform.patterns.vectorscan import compile_sensors
 from pyctl.policy.compile.diff import changed_ports, changes
 from pyctl.policy.document.identity import rule_key
 from pyctl.policy.document.named_ports import PORT_LABEL, PortNames
@@ -77,7 +78,10 @@ class Policies:
         """
         context = self._context
         before = context.policy
-        ports = len(changed_ports(context.compile(), context.compile_with(policy)))
+        compiled = context.compile_with(policy)
+        # Refused here, and not when the engines are told; they are told the very result.
+        compile_sensors(compiled.node.sensors)
+        ports = len(changed_ports(context.compile(), compiled))
         if not dry_run:
             # Commit an unchanged policy, too: after a failure it may not hold everywhere.
             commit_policy(context, policy)

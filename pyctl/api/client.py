@@ -82,6 +82,10 @@ class AgentClient:
         """Return RulesResponse: the kernel's rules for the workload's ports."""
         return self.request("GET", f"/workloads/{_path(ref)}/rules")
 
+    def sensors(self, ref: str) -> Answer:
+        """Return SensorList: what is done at hits of each sensor at the workload."""
+        return self.request("GET", f"/workloads/{_path(ref)}/sensors")
+
     def threats(self, ref: str) -> Answer:
         """Return ThreatList: what is done at each threat at the workload."""
         return self.request("GET", f"/workloads/{_path(ref)}/threats")

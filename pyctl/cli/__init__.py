@@ -3,7 +3,7 @@
 main   the group, lazy loading, errors → exit codes     attach    attach, detach
 agent  agent run, status, stop, log-level               workload  list, show, mode, rules
 policy policy apply, get, test …                        events, flows, names, top
-threats                             maps   dump-maps
+threats, sensors                    maps   dump-maps
 doctor engine                       shared    options, tables, start of an agent
 
 In: words of a shell. Out: text or JSON on stdout, one message on stderr, an exit code (0 done,

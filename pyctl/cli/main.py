@@ -30,6 +30,7 @@ COMMANDS = {
     "top": "pyctl.cli.top:top",
     "events": "pyctl.cli.events:events",
     "threats": "pyctl.cli.threats:threats",
+    "sensors": "pyctl.cli.threats:sensors",
     "dump-maps": "pyctl.cli.maps:dump_maps",
     "agent": "pyctl.cli.agent:agent",
     "engine": "pyctl.cli.engine:engine",

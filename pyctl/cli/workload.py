@@ -276,6 +276,7 @@ def _applications(found: dict[str, Any]) -> str:
         ("pending", "{} pending: it is not known yet"),
         ("decided", "{} decided: bytes that were looked at are not acknowledged yet"),
         ("requests", "{} stay with the engine: each request is judged"),
+        ("sensors", "{} stay with the engine: sensors look at all that is sent"),
     )
     why = [text.format(found[name]) for name, text in waits if found[name]]
     return "; ".join([", ".join(told), *why] if told else why)

@@ -35,6 +35,7 @@ from pyctl.engine.workers import Workers
 from pyctl.errors import RefusedError, SegctlError
 from pyctl.model.policy import Members, PortPolicy
 from pyctl.model.workload import DatapathKind, Mode, PortPair, Segment
+from pyctl.platform.patterns.vectorscan import compile_sensors
 from pyctl.platform.watch.filters import Touched
 from pyctl.policy.compile.affected_ports import affected_ports
 from pyctl.policy.compile.compiler import Compiled, Difference, difference
@@ -342,8 +343,11 @@ class Steering:
         # Stays set on an error: an engine that refused half of it is told all of it next time.
         self._engine_dirty = True
         if moved is None:
+            patterns = compile_sensors(node.sensors)
             self._engines.call_engine(
-                lambda engine: engine.node_set(node, compiled.members, stamped)
+                lambda engine: engine.node_set(
+                    node, compiled.members, stamped, patterns
+                )
             )
         else:
             self._engines.call_engine(
@@ -377,8 +381,9 @@ class Steering:
             (policy, self._current[port_id])
             for port_id, policy in self._policies.items()
         ]
+        patterns = compile_sensors(world.node.sensors)
         engine.call_engine(
-            lambda client: client.node_set(world.node, world.members, stamped)
+            lambda client: client.node_set(world.node, world.members, stamped, patterns)
         )
         for port_id, listeners in self._listeners.items():
             engine.call_engine(_listeners_set(port_id, listeners()))

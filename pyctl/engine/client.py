@@ -27,6 +27,7 @@ from pyctl.engine.records import EngineEvent, Hit, LearntName, Session
 from pyctl.engine.rings import RingSet, ring_set
 from pyctl.errors import SegctlError, UnreachableError
 from pyctl.model.policy import Members, NodePolicy, PortPolicy
+from pyctl.model.sensors.sensor import NO_DATABASES, Databases
 from pyctl.model.workload import Counter
 
 _READ_BYTES = 1 << 18
@@ -140,9 +141,16 @@ class EngineClient:
         """Set the policy of its port; it judges from the next batch on."""
         self._ask("policy_set", blob=records.pack_policy(policy, generation))
 
-    def node_set(self, node: NodePolicy, members: Members, policies: Policies) -> None:
-        """Set the node's policy, whole, with these ports' policies and generations."""
-        self._ask("node_set", blob=node_records.pack_node(node, members, policies))
+    def node_set(
+        self,
+        node: NodePolicy,
+        members: Members,
+        policies: Policies,
+        databases: Databases = NO_DATABASES,
+    ) -> None:
+        """Set the node's policy, whole, with these ports' policies and generations, and what finds its sensors' patterns."""
+        blob = node_records.pack_node(node, members, policies, databases)
+        self._ask("node_set", blob=blob)
 
     def members_set(
         self, node: NodePolicy, members: Members, policies: Policies

@@ -13,37 +13,52 @@ from typing import Any
 
 from pyctl.engine._binding import constant, ffi, pack_array
 from pyctl.engine.records import ACTIONS, DIRECTIONS, pack_policy
+from pyctl.engine.sensor_records import pack_sensors
 from pyctl.errors import SegctlError
 from pyctl.model.policy import (
     Action,
     Condition,
+    Field,
     Members,
     NodePolicy,
     NodeRule,
     PortMatch,
     PortPolicy,
 )
+from pyctl.model.sensors.sensor import NO_DATABASES, Databases
 
 Policies = Sequence[tuple[PortPolicy, int]]
 """Policies with their generations."""
 _STAGED = constant("SG_RULE_STAGED")
 _REJECT = constant("SG_RULE_REJECT")
+_VERIFIES = constant("SG_RULE_VERIFIES")
 _FIRST, _ALSO = constant("SG_HOLDER_FIRST"), constant("SG_HOLDER_ALSO")
 _FAMILIES = {4: constant("SEG_FAMILY_IPV4"), 6: constant("SEG_FAMILY_IPV6")}
 
 
-def pack_node(node: NodePolicy, members: Members, policies: Policies) -> bytes:
-    """Pack the whole policy, and the policies of the ports that change with it."""
-    return _pack(node, members, policies, whole=True)
+def pack_node(
+    node: NodePolicy,
+    members: Members,
+    policies: Policies,
+    databases: Databases = NO_DATABASES,
+) -> bytes:
+    """Pack the whole policy, and the policies of the ports that change with it; `databases` find its sensors' patterns."""
+    sensors = pack_sensors(node.sensors, databases)
+    return _pack(node, members, policies, sensors, whole=True)
 
 
 def pack_members(node: NodePolicy, members: Members, policies: Policies) -> bytes:
     """Pack the groups of those whose groups changed; an address without groups belongs to nobody any more."""
-    return _pack(node, members, policies, whole=False)
+    return _pack(node, members, policies, b"", whole=False)
 
 
 def _pack(
-    node: NodePolicy, members: Members, policies: Policies, *, whole: bool
+    node: NodePolicy,
+    members: Members,
+    policies: Policies,
+    sensors: bytes,
+    *,
+    whole: bool,
 ) -> bytes:
     specs: list[tuple[int, int, int, int]] = []
     first: dict[tuple[PortMatch, ...], int] = {}
@@ -94,6 +109,7 @@ def _pack(
             "member_groups": len(groups),
             "conditions": len(asked),
             "texts": len(texts),
+            "sensors": len(sensors),
         }
         return b"".join(
             (
@@ -106,6 +122,7 @@ def _pack(
                 pack_array("sg_node_fqdn", fqdns),
                 pack_array("sg_member", rows),
                 bytes(ffi.buffer(ffi.new("__u32[]", groups))),
+                sensors,
                 texts,
             )
         )
@@ -147,6 +164,9 @@ def _conditions(
 
 def _flags(rule: NodeRule) -> int:
     staged = _STAGED if rule.staged else 0
+    items = rule.condition.items if rule.condition else ()
+    if any(name == Field.NAME for name, _ in items):
+        staged |= _VERIFIES
     return staged | (_REJECT if rule.action is Action.REJECT else 0)
 
 

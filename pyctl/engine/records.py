@@ -18,6 +18,8 @@ from pyctl.errors import SegctlError
 from pyctl.model.apps import app_name
 from pyctl.model.flow import Answer, Look
 from pyctl.model.policy import Action, Direction, PortPolicy, PortRule
+from pyctl.model.sensors.sensor import PARTS, SEVERITIES
+from pyctl.model.text import printable
 from pyctl.model.workload import Mode
 
 MODES = {
@@ -41,6 +43,7 @@ KINDS = {
     constant("SG_EVENT_VIOLATION"): "violation",
     constant("SG_EVENT_STAGED"): "staged",
     constant("SG_EVENT_THREAT"): "threat",
+    constant("SG_EVENT_SENSOR"): "sensor",
 }
 ANSWERS = {
     constant("SG_ANSWERED_NOT"): Answer.NONE,
@@ -53,6 +56,7 @@ LOOKS = {
     constant("SG_LOOK_DECIDED"): Look.DECIDED,
     constant("SG_LOOK_OVER"): Look.OVER,
     constant("SG_LOOK_REQUESTS"): Look.REQUESTS,
+    constant("SG_LOOK_SENSORS"): Look.SENSORS,
 }
 WIRE = {
     name: layout(ffi, name)
@@ -61,6 +65,7 @@ WIRE = {
         *("sg_node_condition", "sg_node_spec", "sg_node_cidr", "sg_node_fqdn"),
         *("sg_member", "sg_event", "sg_session_info", "sg_hit"),
         *("sg_name_record", "sg_name_query", "sg_name_counts"),
+        *("sg_sensor_head", "sg_pattern"),
     )
 }
 """Layouts that agent and engine must agree on, besides segctl_abi.h."""
@@ -70,6 +75,7 @@ _ACTION_OF = {ACTIONS[action]: action for action in (Action.ALLOW, Action.DENY)}
 _FAMILY_OF = {4: constant("SEG_FAMILY_IPV4"), 6: constant("SEG_FAMILY_IPV6")}
 _DROP = constant("SG_EVENT_DROP")
 _THREAT = constant("SG_EVENT_THREAT")
+_SENSOR = constant("SG_EVENT_SENSOR")
 _GUESS = constant("SG_APP_GUESS")
 EVENT_BYTES = sizeof("sg_event")
 _EVENT_PORT = ffi.offsetof("struct sg_event", "port_id")
@@ -113,8 +119,28 @@ class EngineFlow:
     nobody looked."""
     app_guessed: bool = False
     """One side's bytes look like `app`; it is not certain."""
+    shown: str = ""
+    """The name in its handshake, or `METHOD HOST/PATH` of its last request, or of the one that an event is about; "": none
+    is known.
+    """
     flows: int = 1
     """How many ended flows this is the sum of."""
+
+
+@dataclass(frozen=True)
+class SensorHit:
+    """A match of a sensor's pattern."""
+
+    sensor: str
+    pattern: str
+    part: str
+    severity: str
+    to_server: bool
+    """Who opened the flow sent it."""
+    offset: int
+    """In its part, after the last byte that matched."""
+    shown: str = ""
+    """The end of what matched, if the sensor shows that."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,11 +148,11 @@ class EngineEvent(EngineFlow):
     """An event of a flow; only `flow_end` has counts of both directions."""
 
     kind: str
-    """`flow_end`, `drop`, `violation`, `staged` or `threat`."""
+    """`flow_end`, `drop`, `violation`, `staged`, `threat` or `sensor`."""
     threat: int = 0
     """Of a threat: its number in model.threats, which `rule_id` is, too. `reason` tells whether it was dropped."""
-    request: str = ""
-    """`METHOD HOST/PATH` of the request that it is about; "": about none."""
+    hit: SensorHit | None = None
+    """Of a sensor. `reason` tells whether the flow was ended."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,6 +242,7 @@ def pack_policy(policy: PortPolicy, generation: int) -> bytes:
             "segment": policy.segment,
             "rule_count": len(policy.rules or ()),
             "threats": vars(policy.threats),
+            "sensors": vars(policy.sensors),
         }
         rules = pack_array("sg_rule", [_rule(rule) for rule in policy.rules or ()])
         return pack_array("sg_policy", [head]) + rules
@@ -283,11 +310,39 @@ def events(blob: bytes) -> list[EngineEvent]:
             bytes=(raw.bytes - raw.back_bytes, raw.back_bytes),
             flows=raw.flows or 1,
             threat=raw.rule_id if raw.kind == _THREAT else 0,
-            request=ffi.string(raw.text).decode("ascii", "replace"),
             **_flow(raw),
         )
+        if raw.kind != _SENSOR
+        else _hit(raw)
         for raw in _array("sg_event", blob)
     ]
+
+
+def _hit(raw: Any) -> EngineEvent:
+    """Return the event of a sensor, which has other things in some fields."""
+    name, _, shown = _text(raw.text).partition(" ")
+    sensor, _, pattern = name.partition("/")
+    part, severity = raw.back_packets >> 8, raw.back_packets & 0xFF
+    hit = SensorHit(
+        sensor=sensor,
+        pattern=pattern,
+        part=PARTS[part] if part < len(PARTS) else str(part),
+        severity=SEVERITIES[min(severity, len(SEVERITIES) - 1)],
+        to_server=not raw.answer,
+        offset=raw.back_bytes,
+        shown=shown,
+    )
+    flow = {**_flow(raw), "answer": Answer.DATA, "rule_id": 0}
+    return EngineEvent(
+        kind=KINDS[raw.kind],
+        verdict=Action.ALLOW,
+        created_ns=raw.time_ns,
+        last_seen_ns=raw.time_ns,
+        packets=(raw.packets, 0),
+        bytes=(raw.bytes, 0),
+        hit=hit,
+        **flow,
+    )
 
 
 def events_per_port(blob: bytes) -> Counter[int]:
@@ -347,6 +402,7 @@ def _flow(raw: Any) -> dict[str, Any]:
         "answer": ANSWERS[raw.answer],
         "app": app_name(raw.app),
         "app_guessed": raw.proof == _GUESS,
+        "shown": printable(_text(raw.text)),
     }
 
 

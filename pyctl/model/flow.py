@@ -19,8 +19,8 @@ class Answer(StrEnum):
 
 
 class Look(StrEnum):
-    """How far the engine has looked at a flow's payload. PENDING, DECIDED and REQUESTS are why the flow is not in
-    the kernel.
+    """How far the engine has looked at a flow's payload. PENDING, DECIDED, REQUESTS and SENSORS are why the flow is not
+    in the kernel.
     """
 
     NONE = "none"
@@ -33,6 +33,8 @@ class Look(StrEnum):
     """As if no rule had asked."""
     REQUESTS = "requests"
     """A rule asks for requests, so each of them is judged."""
+    SENSORS = "sensors"
+    """Sensors look at all that is sent."""
 
 
 def shown_app(app: str | None, *, guessed: bool) -> str | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
+from pyctl.model.sensors.sensor import NO_SENSORS, Sensor, SensorBits
 from pyctl.model.threats import NO_THREATS, ThreatBits
 from pyctl.model.workload import Mode
 
@@ -65,6 +66,7 @@ class Field(IntEnum):
     METHOD = 4
     HOST = 5
     PATH = 6
+    NAME = 7
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,8 @@ class NodeRule:
     app_unknown: Action | None = None
     """With `apps`: ALLOW or DENY a flow whose application stays unknown; None: it does not match that."""
     condition: Condition | None = None
-    """With `apps`: what else must hold of a flow of these. None: nothing."""
+    """What else must hold of a flow of `apps`; to a group of names also without these, of a flow that shows a name. None:
+    nothing."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,8 @@ class NodePolicy:
     rules: tuple[NodeRule, ...] = ()
     fqdns: Mapping[int, tuple[Fqdn, ...]] = field(default_factory=dict)
     """The names of the groups that are names."""
+    sensors: tuple[Sensor, ...] = ()
+    """What is looked for in payload; the settings of ports name them by their index."""
 
 
 @dataclass(frozen=True, order=True)
@@ -174,5 +179,6 @@ class PortPolicy:
     segment: int = 0
     """The closed bridge on which it can tell who has an address; 0: it cannot tell."""
     threats: ThreatBits = NO_THREATS
+    sensors: SensorBits = NO_SENSORS
     cache: bool = True
     """Verdicts go to the kernel's flow map. False for a datapath without one."""

@@ -13,6 +13,7 @@ EventKind = Literal[
     "violation",
     "staged",
     "threat",
+    "sensor",
     "lifecycle",
     "kernel-drop",
     "policy",

@@ -40,6 +40,7 @@ class Applications:
     pending: int
     decided: int
     requests: int
+    sensors: int = 0
 
 
 def sessions_of(engines: Workers, port_ids: Iterable[int]) -> tuple[int, list[Session]]:
@@ -65,6 +66,7 @@ def applications(sessions: Iterable[Session]) -> Applications:
         looks[Look.PENDING],
         looks[Look.DECIDED],
         looks[Look.REQUESTS],
+        looks[Look.SENSORS],
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from pyctl import abi
 from pyctl.datapath.events import DropEvent
-from pyctl.engine.records import EngineEvent
+from pyctl.engine.records import EngineEvent, SensorHit
 from pyctl.model.apps import UNKNOWN_NAME
 from pyctl.model.flow import endpoint, shown_app
 from pyctl.model.protocols import protocol_name
@@ -23,6 +23,7 @@ _KINDS: Mapping[str, EventKind] = {
     "violation": "violation",
     "staged": "staged",
     "threat": "threat",
+    "sensor": "sensor",
 }
 
 
@@ -35,25 +36,47 @@ def engine_event(event: EngineEvent, names: Names) -> Event | None:
     is_threat = kind == "threat"
     return Event(
         kind,
-        _threat_message(event) if is_threat else _message(event),
+        _what(event),
         workload=names.of_port(event.port_id),
         port_id=event.port_id or None,
         direction=event.direction,
         protocol=protocol,
         source=endpoint(event.source, protocol, event.sport or None),
         destination=endpoint(event.destination, protocol, event.dport or None),
-        reason=threat_name(event.threat) if is_threat else event.reason,
+        reason=_reason(event),
         rule_id=None if is_threat else event.rule_id or None,
         packets=max(1, sum(event.packets)),
         bytes=sum(event.bytes),
     )
 
 
+def _what(event: EngineEvent) -> str:
+    if event.hit:
+        return _hit_message(event, event.hit)
+    return _threat_message(event) if event.kind == "threat" else _message(event)
+
+
+def _reason(event: EngineEvent) -> str:
+    """Return the reason's name, or that of a threat, or of a sensor and its pattern."""
+    if event.hit:
+        return f"{event.hit.sensor}/{event.hit.pattern}"
+    return threat_name(event.threat) if event.kind == "threat" else event.reason
+
+
+def _hit_message(event: EngineEvent, hit: SensorHit) -> str:
+    """Return the severity, where it matched, and what, if the sensor shows that."""
+    place = "datagram or stream" if hit.part == "packet" else hit.part
+    to = "server" if hit.to_server else "client"
+    shown = f" …{hit.shown}" if hit.shown else ""
+    ended = "" if event.reason == "none" else "; the flow was ended"
+    return f"{hit.severity}: in the {place} to the {to}, up to byte {hit.offset}{shown}{ended}"
+
+
 def _message(event: EngineEvent) -> str:
     """Return the reason's caption, with the flow's application where it is known."""
     caption = abi.REASON[event.reason].caption
-    if event.request:
-        return f"{caption}: {event.request}"
+    if event.shown:
+        return f"{caption}: {event.shown}"
     app = shown_app(event.app, guessed=event.app_guessed)
     if app is None:
         return caption

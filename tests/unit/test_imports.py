@@ -32,6 +32,7 @@ ALLOWED: dict[str, set[str]] = {
     "pyctl.policy.learn": {"pyctl.policy.document", "pyctl.policy.evaluate"} | BASE,
     "pyctl.policy.kubernetes": {"pyctl.policy.document"} | BASE,
     "pyctl.platform.absence": BASE,
+    "pyctl.platform.patterns": BASE,
     "pyctl.platform.ready": BASE,
     "pyctl.platform.cap_net_admin": BASE,
     "pyctl.platform.heap": BASE,

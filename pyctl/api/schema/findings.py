@@ -1,10 +1,11 @@
-"""What the API tells of what the engine found in a workload's traffic: names that it looked up, threats. In: values of the
-agent. Out: typed models. I/O: none.
+"""What the API tells of what the engine found in a workload's traffic: names that it looked up, threats, sensors. In:
+values of the agent. Out: typed models. I/O: none.
 """
 
 from __future__ import annotations
 
 from pyctl.api.schema.base import Response
+from pyctl.model.sensors.sensor import Confirm, Part, SensorAction
 from pyctl.model.threats import Cost, Severity, ThreatAction
 
 
@@ -82,3 +83,35 @@ class ThreatList(Response):
     enforced: bool
     """Drop and reset hold; False: the mode only tells of threats."""
     threats: list[ThreatSetting]
+
+
+class SensorPattern(Response):
+    """A pattern of a sensor."""
+
+    id: str
+    regex: str
+    part: Part
+    severity: Severity
+    confirm: Confirm | None
+
+
+class SensorSetting(Response):
+    """A sensor, and what is done at its hits."""
+
+    name: str
+    setting: SensorAction
+    """Of the workload; off: no group that it is in names the sensor."""
+    show: bool
+    """Events tell what matched."""
+    uses: list[str]
+    """The shipped sets whose patterns it has."""
+    patterns: list[SensorPattern]
+
+
+class SensorList(Response):
+    """The policy's sensors at one workload."""
+
+    workload: str
+    enforced: bool
+    """Drop and reset hold; False: the mode only tells of hits."""
+    sensors: list[SensorSetting]

@@ -282,9 +282,9 @@ class Event(Response):
     """`address` or `address:port` (IPv6: `[address]:port`)."""
     destination: str | None = None
     reason: str | None = None
-    """As in abi.REASONS; of a threat, its name."""
+    """As in abi.REASONS; of a threat, its name; of a sensor, its name, a slash, and its pattern's."""
     severity: Severity | None = None
-    """Of a threat."""
+    """Of a threat, or a sensor's pattern."""
     rule_id: int | None = None
     """None: no rule matched."""
     packets: int | None = None
@@ -303,6 +303,8 @@ class Applications(Response):
     acknowledged."""
     requests: int
     """Sessions that stay with the engine, because a rule asks for requests: each is judged."""
+    sensors: int = 0
+    """Sessions that stay with the engine, because sensors look at all that is sent."""
 
 
 class FlowMap(Response):

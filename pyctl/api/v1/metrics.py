@@ -104,6 +104,7 @@ class AgentCollector(Collector):
         yield from name_metrics(engines.name_counts([0]))
         yield from app_metrics(self._agent.collector.ended)
         yield from threat_metrics(view, self._agent.collector.threats)
+        yield from sensor_metrics(view, self._agent.collector.sensors)
         yield from self._history()
         yield from rule_metrics(view.policy.rules, self._agent.reader.stored_hits())
 
@@ -247,6 +248,25 @@ def name_metrics(counts: Mapping[str, int]) -> Iterator[Metric]:
         yield CounterMetricFamily(
             f"segctl_dns_{name}", caption, value=counts.get(name, 0)
         )
+
+
+def sensor_metrics(
+    view: View, counted: Mapping[tuple[str | None, str, str, bool], int]
+) -> Iterator[Metric]:
+    """Yield how often sensors hit; `counted` as Collector.sensors, of what is attached now."""
+    found = CounterMetricFamily(
+        "segctl_sensor_hits",
+        "Packets in which a sensor's pattern matched.",
+        labels=["workload", "sensor", "pattern", "ended"],
+    )
+    attached = {one.name for one in view.workloads()}
+    sums: Tally[tuple[str, str, str, bool]] = Tally()
+    for (workload, sensor, pattern, ended), count in counted.items():
+        if workload in attached:
+            sums[harmless(workload or ""), sensor, pattern, ended] += count
+    for (workload, sensor, pattern, ended), count in sums.items():
+        found.add_metric([workload, sensor, pattern, str(ended).lower()], count)
+    yield found
 
 
 def threat_metrics(

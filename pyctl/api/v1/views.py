@@ -12,10 +12,17 @@ from dataclasses import replace
 from pyctl import abi
 from pyctl.agent.agent import Agent
 from pyctl.api.schema import workloads as schema
-from pyctl.api.schema.findings import ThreatList, ThreatSetting
+from pyctl.api.schema.findings import (
+    SensorList,
+    SensorPattern,
+    SensorSetting,
+    ThreatList,
+    ThreatSetting,
+)
 from pyctl.api.schema.identity import ClaimView, SharedAddress
 from pyctl.controller.view import View
 from pyctl.model.records import DENIED
+from pyctl.model.sensors.sensor import SensorAction
 from pyctl.model.threats import BY_NAME, THREATS
 from pyctl.model.workload import Counter, Mode, ModeSource, Port, Workload
 from pyctl.platform.process import process_alive
@@ -24,6 +31,7 @@ from pyctl.policy.compile.claims import shared
 from pyctl.policy.document.resolve import (
     Address,
     effective_mode,
+    effective_sensors,
     effective_threats,
     groups_of,
 )
@@ -132,7 +140,9 @@ def counter_rows(
 def event_view(event: Event) -> schema.Event:
     """Return the API's view of one event."""
     known = BY_NAME.get(event.reason or "") if event.kind == "threat" else None
-    severity = known.severity if known else None
+    severity: str | None = known.severity if known else None
+    if event.kind == "sensor":
+        severity = event.message.partition(":")[0]
     return schema.Event.model_validate({**vars(event), "severity": severity})
 
 
@@ -149,6 +159,25 @@ def threat_list(view: View, workload: Workload) -> ThreatList:
         enforced=view.mode_of(workload).mode is Mode.PROTECT,
         threats=[
             ThreatSetting(**vars(one), setting=settings[one.name]) for one in THREATS
+        ],
+    )
+
+
+def sensor_list(view: View, workload: Workload) -> SensorList:
+    """Return the API's view of the policy's sensors at one workload."""
+    settings = effective_sensors(view.policy, workload)
+    return SensorList(
+        workload=workload.name,
+        enforced=view.mode_of(workload).mode is Mode.PROTECT,
+        sensors=[
+            SensorSetting(
+                name=one.name,
+                setting=settings.get(one.name, SensorAction.OFF),
+                show=one.show,
+                uses=list(one.uses),
+                patterns=[SensorPattern(**vars(each)) for each in one.patterns],
+            )
+            for one in view.policy.sensors
         ],
     )
 

@@ -6,7 +6,13 @@ from fastapi import APIRouter
 
 from pyctl.agent.agent import Agent
 from pyctl.api.schema import workloads as schema
-from pyctl.api.schema.findings import LearntName, NameCounts, NameList, ThreatList
+from pyctl.api.schema.findings import (
+    LearntName,
+    NameCounts,
+    NameList,
+    SensorList,
+    ThreatList,
+)
 from pyctl.api.v1 import views
 from pyctl.controller.view import View
 from pyctl.model.text import told
@@ -86,12 +92,6 @@ def router(agent: Agent) -> APIRouter:
             ],
         )
 
-    @made.get("/workloads/{ref}/threats")
-    def threats(ref: str) -> ThreatList:
-        """Return what is done at each threat at the workload."""
-        view = agent.view
-        return views.threat_list(view, agent.find(view, ref))
-
     @made.get("/workloads/{ref}/rules")
     def rules(ref: str) -> schema.RulesResponse:
         """Return the rules of the workload's ports as the kernel holds them."""
@@ -115,7 +115,24 @@ def router(agent: Agent) -> APIRouter:
         view = agent.view
         return name_list(agent, view, view.find(ref))
 
+    _add_settings(made, agent)
     return made
+
+
+def _add_settings(made: APIRouter, agent: Agent) -> None:
+    """Add the routes of what is looked for in a workload's traffic."""
+
+    @made.get("/workloads/{ref}/threats")
+    def threats(ref: str) -> ThreatList:
+        """Return what is done at each threat at the workload."""
+        view = agent.view
+        return views.threat_list(view, agent.find(view, ref))
+
+    @made.get("/workloads/{ref}/sensors")
+    def sensors(ref: str) -> SensorList:
+        """Return what is done at hits of each sensor at the workload."""
+        view = agent.view
+        return views.sensor_list(view, agent.find(view, ref))
 
 
 def name_list(agent: Agent, view: View, workload: Workload) -> NameList:

@@ -33,6 +33,7 @@ from pyctl.model.policy import (
     PortMatch,
     PortPolicy,
 )
+from pyctl.model.sensors.sensor import sensor_bits
 from pyctl.model.threats import threat_bits
 from pyctl.model.workload import (
     Fail,
@@ -43,7 +44,7 @@ from pyctl.model.workload import (
     Service,
     Workload,
 )
-from pyctl.policy.compile.conditions import condition_of
+from pyctl.policy.compile.conditions import condition_of, verified_names
 from pyctl.policy.document.casts import BROADCAST, broadcasts_of, with_subnets
 from pyctl.policy.document.identity import rule_key
 from pyctl.policy.document.named_ports import Declared, PortNames, expand_named_ports
@@ -51,6 +52,7 @@ from pyctl.policy.document.resolve import (
     Address,
     addresses,
     effective_mode,
+    effective_sensors,
     effective_threats,
     groups_of,
 )
@@ -153,11 +155,15 @@ class Compiler:
                     key=keys[rule.id],
                     apps=app_bits(rule.apps),
                     app_unknown=rule.app_unknown,
-                    condition=condition_of(rule, keys[rule.id]),
+                    condition=condition_of(
+                        rule, keys[rule.id], verified_names(policy, rule)
+                    ),
                 )
                 for rule in policy.rules
                 if rule.enabled and (ports := _ports(rule))
             ),
+            # What groups do is said of each port.
+            sensors=tuple(replace(one, groups={}) for one in policy.sensors),
         )
         self._holders: dict[Address, tuple[str, ...]] = {}
         self._last = Compiled(self.node)
@@ -244,6 +250,8 @@ class Compiler:
         mode = effective_mode(self.policy, workload).mode
         known = addresses(workload)
         threats = threat_bits(effective_threats(self.policy, workload))
+        settings = effective_sensors(self.policy, workload)
+        sensors = sensor_bits(self.policy.sensors, settings)
         return Part(
             workload=workload,
             groups=self._groups(workload),
@@ -258,6 +266,7 @@ class Compiler:
                     serves_dhcp=Service.DHCP in workload.serves,
                     segment=port.segment if _tells_apart(workload, port) else 0,
                     threats=threats,
+                    sensors=sensors,
                 )
                 for port in workload.ports
             },

@@ -10,11 +10,13 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
+from pyctl.model.sensors.sensor import Sensor
 from pyctl.model.threats import ThreatAction
 from pyctl.policy.compile.affected_ports import affected_ports
 from pyctl.policy.compile.compiler import Compiled
 from pyctl.policy.document.conditions.http import http_text
 from pyctl.policy.document.conditions.tls import tls_text
+from pyctl.policy.document.settings.sensors import sensor_text
 from pyctl.policy.document.types import Expression, Group, Policy, Rule
 
 K = TypeVar("K")
@@ -27,6 +29,7 @@ def changes(before: Policy, after: Policy) -> list[str]:
     found += _mapping("group", before.groups, after.groups, _group_text)
     found += _mapping("mode of", before.modes, after.modes, str)
     found += _mapping("threats of", before.threats, after.threats, _threats_text)
+    found += _mapping("sensor", _sensors(before), _sensors(after), sensor_text)
     if before.deny_rst != after.deny_rst:
         word = {False: "drop", True: "reset"}
         found.append(f"option deny: {word[before.deny_rst]} → {word[after.deny_rst]}")
@@ -60,6 +63,10 @@ def rule_text(rule: Rule) -> str:
     return f"{rule.action} {rule.source} → {rule.target} {ports}{apps}{asks}{unknown}{end}{stage}{off}"
 
 
+def _sensors(policy: Policy) -> dict[str, Sensor]:
+    return {one.name: one for one in policy.sensors}
+
+
 def _threats_text(settings: Mapping[str, ThreatAction]) -> str:
     return ", ".join(f"{name} {action}" for name, action in sorted(settings.items()))
 
@@ -68,7 +75,7 @@ def _group_text(group: Group) -> str:
     if group.built_in:
         return "built in"
     if group.fqdns:
-        return ", ".join(group.fqdns)
+        return ", ".join(group.fqdns) + ("" if group.verify else " (not verified)")
     if group.selector is None:
         nets = ", ".join(str(net) for net in group.cidrs)
         holes = ", ".join(str(net) for net in group.excepts)

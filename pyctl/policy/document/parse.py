@@ -8,11 +8,10 @@ repeated keys are errors: a rule that silently lacks a part would allow more tha
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any
 
 from pyctl.model.policy import Action, Direction
 from pyctl.model.protocols import WITH_APPS
-from pyctl.model.threats import BY_NAME, ThreatAction
 from pyctl.model.workload import Mode
 from pyctl.policy.document import field_checks, table
 from pyctl.policy.document.casts import BUILT_IN
@@ -21,6 +20,9 @@ from pyctl.policy.document.field_checks import MAX_RULE_ID, ErrorCollector
 from pyctl.policy.document.named_ports import MAX_NUMBERS_PER_NAME
 from pyctl.policy.document.networks import Network, outside
 from pyctl.policy.document.selectors import SELECTOR
+from pyctl.policy.document.settings.draft import Draft, of_workloads
+from pyctl.policy.document.settings.sensors import SENSORS
+from pyctl.policy.document.settings.threats import THREATS
 from pyctl.policy.document.table import Field, Kind, Schema, Table
 from pyctl.policy.document.types import (
     ANY,
@@ -34,7 +36,6 @@ from pyctl.policy.document.types import (
 )
 from pyctl.policy.document.yaml_text import load
 
-T = TypeVar("T")
 _WITH_APPS = (*WITH_APPS, ANY)
 """Protocols of rules with apps; `any` stands for tcp and udp there."""
 MAX_EXCEPTS = 10_000
@@ -56,19 +57,9 @@ class Deny(StrEnum):
     RESET = "reset"
 
 
-class _Draft(ErrorCollector):
-    """A policy being read: its errors, and the groups read so far, which modes and rules name."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.groups: dict[str, Group] = {}
-        self.declared = {ANY}
-        """Groups with errors too: a rule must not be blamed for its group."""
-
-
 def parse(text: str) -> Policy:
     """Return the policy that `text` writes down; raise UsageError naming every bad field."""
-    notes = _Draft()
+    notes = Draft()
     found = DOCUMENT.read(notes, "", load(text, "the policy"))
     rules, groups = found["rules"], notes.groups
     named = {rule.target for _, rule in rules} - notes.declared
@@ -84,13 +75,14 @@ def parse(text: str) -> Policy:
         groups=groups,
         modes=found["modes"],
         threats=found["threats"],
+        sensors=found["sensors"],
         rules=tuple(rule for _, rule in rules),
         deny_rst=found["options"]["deny"] is Deny.RESET,
         warnings=notes.warnings,
     )
 
 
-def _groups(notes: _Draft, path: str, value: object) -> None:
+def _groups(notes: Draft, path: str, value: object) -> None:
     excepts = fqdns = 0
     for name, content in field_checks.mapping(notes, path, value).items():
         notes.declared.add(name)
@@ -129,49 +121,21 @@ def _group(notes: ErrorCollector, path: str, name: str, value: object) -> Group 
     if notes.failed > before:
         return None
     fqdns = tuple(dict.fromkeys(found["fqdns"] or ()))
-    return Group(name, found["selector"], cidrs, excepts, fqdns)
+    return Group(
+        name,
+        found["selector"],
+        cidrs,
+        excepts,
+        fqdns,
+        verify=found["verify"] is not False,
+    )
 
 
-def _of_workloads(
-    notes: _Draft, path: str, value: object, kind: Kind[T | None], what: str
-) -> dict[str, T]:
-    """Return what `kind` reads for each group of workloads."""
-    found = {}
-    for name, content in field_checks.mapping(notes, path, value).items():
-        inside = f"{path}.{name}"
-        one = kind.read(notes, inside, content)
-        group = notes.groups.get(name)
-        if name not in notes.declared:
-            notes.error(inside, "no such group")
-        elif group is not None and group.selector is None:
-            those = "names" if group.fqdns else "CIDRs"
-            notes.error(
-                inside, f"only workloads have {what}, and this group is {those}"
-            )
-        elif one:
-            found[name] = one
-    return found
+def _modes(notes: Draft, path: str, value: object) -> dict[str, Mode]:
+    return of_workloads(notes, path, value, _MODE, "a mode")
 
 
-def _modes(notes: _Draft, path: str, value: object) -> dict[str, Mode]:
-    return _of_workloads(notes, path, value, _MODE, "a mode")
-
-
-def _threats(
-    notes: _Draft, path: str, value: object
-) -> dict[str, dict[str, ThreatAction]]:
-    return _of_workloads(notes, path, value, _THREATS, "threats")
-
-
-def _threats_of(
-    notes: ErrorCollector, path: str, value: object
-) -> dict[str, ThreatAction]:
-    """Return the settings of one group; threats that are not named have none."""
-    found = _THREAT_TABLE.read(notes, path, value)
-    return {name: action for name, action in found.items() if action}
-
-
-def _rules(notes: _Draft, path: str, value: object) -> list[tuple[int, Rule]]:
+def _rules(notes: Draft, path: str, value: object) -> list[tuple[int, Rule]]:
     if not isinstance(value, list):
         notes.error(path, f"must be a list, not {field_checks.shown(value)}")
         return []
@@ -192,7 +156,7 @@ def _rules(notes: _Draft, path: str, value: object) -> list[tuple[int, Rule]]:
     return rules
 
 
-def _rule(notes: _Draft, path: str, value: object) -> Rule | None:
+def _rule(notes: Draft, path: str, value: object) -> Rule | None:
     found = _RULE.read(notes, path, value)
     for name, key in (("source", "from"), ("target", "to")):
         found[name] = _end(notes, f"{path}.{key}", key, found.pop(key))
@@ -207,7 +171,7 @@ def _rule(notes: _Draft, path: str, value: object) -> Rule | None:
     return Rule(**found)
 
 
-def _check_names(notes: _Draft, path: str, found: dict[str, Any]) -> None:
+def _check_names(notes: Draft, path: str, found: dict[str, Any]) -> None:
     """Let a rule to names hold where the flow is opened: nobody else knows what was looked up there."""
     source, target = (notes.groups.get(found[key]) for key in ("source", "target"))
     if source is not None and source.fqdns:
@@ -225,7 +189,7 @@ def _check_names(notes: _Draft, path: str, found: dict[str, Any]) -> None:
     found["direction"] = Direction.EGRESS
 
 
-def _check_apps(notes: _Draft, path: str, found: dict[str, Any], value: object) -> None:
+def _check_apps(notes: Draft, path: str, found: dict[str, Any], value: object) -> None:
     """Check that what a rule says of applications goes with its other fields."""
     written = value.keys() if isinstance(value, dict) else set()
     if found["app_unknown"] and not {"apps", *_ASKING} & written:
@@ -245,7 +209,7 @@ def _check_apps(notes: _Draft, path: str, found: dict[str, Any], value: object) 
             )
 
 
-def _end(notes: _Draft, path: str, key: str, name: str | None) -> str | None:
+def _end(notes: Draft, path: str, key: str, name: str | None) -> str | None:
     """Return the group at one end of a rule; None and an error for one that does not exist."""
     if name is None or name in notes.declared or (key == "to" and name in BUILT_IN):
         return name
@@ -292,7 +256,7 @@ def _meant(
 
 
 _KINDS = ("selector", "cidrs", "fqdns")
-_OF_KIND = {"except": "cidrs"}
+_OF_KIND = {"except": "cidrs", "verify": "fqdns"}
 """Further keys of a group, each with the kind that it is for."""
 _NETS: Kind[tuple[Network, ...]] = table.items_of(table.NET)
 _GROUP = Table(
@@ -304,20 +268,13 @@ _GROUP = Table(
         table.items_of(table.FQDN),
         about="addresses by the names under which a workload looked them up; for `to`",
     ),
+    Field(
+        "verify",
+        table.FLAG,
+        about="with fqdns: false where the name in TLS, QUIC or HTTP may be another, as of a proxy",
+    ),
 )
 _MODE = table.one_of(Mode)
-_ACTIONS = [str(action) for action in ThreatAction]
-_THREAT_ACTION = table.checked(
-    lambda value: value is False or (isinstance(value, str) and value in _ACTIONS),
-    f"one of {', '.join(_ACTIONS)}",
-    {"enum": [*_ACTIONS, False]},
-    lambda value: ThreatAction(value or ThreatAction.OFF),
-)
-"""YAML reads `off` as false."""
-_THREAT_TABLE = Table(
-    *(Field(one.name, _THREAT_ACTION, about=one.trigger) for one in BY_NAME.values())
-)
-_THREATS: Kind[dict[str, ThreatAction] | None] = Kind(_threats_of, _THREAT_TABLE.schema)
 _RULE = Table(
     Field("id", table.number(1, MAX_RULE_ID), required=True),
     Field("from", table.TEXT, required=True),
@@ -374,7 +331,7 @@ _GROUPS: Schema = {
         "oneOf": [
             _GROUP.part(["selector"], "selector"),
             _GROUP.part(["cidrs"], "cidrs", "except"),
-            _GROUP.part(["fqdns"], "fqdns"),
+            _GROUP.part(["fqdns"], "fqdns", "verify"),
         ]
     },
 }
@@ -389,9 +346,15 @@ DOCUMENT = Table(
     ),
     Field(
         "threats",
-        Kind(_threats, {"type": "object", "additionalProperties": _THREATS.schema}),
+        THREATS,
         default={},
         about="what is done at each threat, by group; `segctl threats` has the defaults",
+    ),
+    Field(
+        "sensors",
+        SENSORS,
+        default={},
+        about="patterns that are looked for in payload, and what is done where one matches",
     ),
     Field(
         "rules",

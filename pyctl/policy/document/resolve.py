@@ -17,6 +17,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_interface
 from typing import Protocol
 
+from pyctl.model.sensors.sensor import SensorAction
 from pyctl.model.threats import DEFAULTS, ThreatAction
 from pyctl.model.workload import Mode, ModeSource, Workload
 from pyctl.policy.document.types import ANY, Expression, Operator, Policy, Selector
@@ -187,3 +188,23 @@ def effective_threats(policy: Policy, workload: Workload) -> dict[str, ThreatAct
         threat: max(each, key=_ACTIONS.index) for threat, each in named.items()
     }
     return found | strictest
+
+
+def effective_sensors(policy: Policy, workload: Workload) -> dict[str, SensorAction]:
+    """Return what is done at hits of each sensor, by the same order: the strictest of the groups that name the workload,
+    `any` only where no other does. A sensor that none of them has is not there.
+    """
+    found = {}
+    for sensor in policy.sensors:
+        named = [
+            action
+            for name, action in sensor.groups.items()
+            if name != ANY
+            and (selector := policy.groups[name].selector) is not None
+            and selects(selector, workload)
+        ]
+        if not named and ANY in sensor.groups:
+            named = [sensor.groups[ANY]]
+        if named:
+            found[sensor.name] = max(named, key=_ACTIONS.index)
+    return found

@@ -13,6 +13,7 @@ from functools import cached_property
 
 from pyctl.model.policy import Action, Direction
 from pyctl.model.protocols import IN_RULES
+from pyctl.model.sensors.sensor import Sensor
 from pyctl.model.threats import ThreatAction
 from pyctl.model.workload import Mode, RuntimeKind
 from pyctl.policy.document.networks import Network, without
@@ -74,6 +75,8 @@ class Group:
     """The networks in `cidrs` that are not in the group."""
     fqdns: tuple[str, ...] = ()
     """DNS names in small letters, or `*.` and one: the addresses are in the group for who looked them up."""
+    verify: bool = True
+    """With `fqdns`: a name in the traffic must agree."""
     built_in: bool = False
     """No author wrote it: `multicast`, `broadcast` (casts.py)."""
 
@@ -161,6 +164,7 @@ class Policy:
     modes: dict[str, Mode] = field(default_factory=dict)
     threats: dict[str, dict[str, ThreatAction]] = field(default_factory=dict)
     """What is done at which threat, by group."""
+    sensors: tuple[Sensor, ...] = ()
     rules: tuple[Rule, ...] = ()
     deny_rst: bool = False
     """`options: {deny: reset}`: a denied SYN is answered with RST."""

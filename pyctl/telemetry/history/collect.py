@@ -70,6 +70,8 @@ class Collector:
         """Flows that ended since the agent started, by application and whether that is a guess."""
         self.threats: Counter[tuple[str | None, str, bool]] = Counter()
         """Threats since the agent started, by workload, name and whether they were dropped."""
+        self.sensors: Counter[tuple[str | None, str, str, bool]] = Counter()
+        """Hits of sensors since the agent started, by workload, sensor, pattern and whether the flow was ended."""
         self.lost = 0
         """Events that neither engine nor agent had room for."""
 
@@ -105,6 +107,8 @@ class Collector:
                 self.ended[event.app, event.app_guessed] += event.flows
             elif event.kind == "threat":
                 self._count_threat(event)
+            elif event.hit:
+                self._count_hit(event, event.hit)
         self._names.learn(names_of_peers(self._engines, events))
         happenings = [engine_event(event, self._names) for event in events]
         shown = [one for one in happenings if one is not None]
@@ -126,6 +130,11 @@ class Collector:
         dropped = event.reason != "none"
         key = name, threat_name(event.threat), dropped
         self.threats[key] += max(1, sum(event.packets))
+
+    def _count_hit(self, event: records.EngineEvent, hit: records.SensorHit) -> None:
+        name = self._names.of_port(event.port_id)
+        key = name, hit.sensor, hit.pattern, event.reason != "none"
+        self.sensors[key] += max(1, sum(event.packets))
 
     def _fold(self, taken: bytes) -> bytes:
         """Return the events with a flood summed up already: a flow by itself costs a hundred times as much."""

@@ -86,6 +86,8 @@ class Server:
     start: Callable[[Place], None]
     work: Callable[[Client], bool]
     proto: str = "tcp"
+    denied_as: str | None = None
+    """What a denied connection shows, if not the application."""
 
 
 def _nginx(place: Place) -> None:
@@ -387,7 +389,8 @@ SERVERS = (
     Server("unbound", "DNS", _unbound, _dig_tcp),
     Server("postfix", "SMTP", _postfix, _smtplib),
     Server("openssl", "TLS", _s_server, _s_client),
-    Server("etcd", "etcd", _etcd, _etcdctl),
+    # Its client asks for nothing before it has the settings of the server.
+    Server("etcd", "etcd", _etcd, _etcdctl, denied_as="HTTP2"),
 )  # fmt: skip
 FIRST_PORT = 21000
 """Every tenth port from here on is a server's."""

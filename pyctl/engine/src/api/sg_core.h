@@ -11,6 +11,7 @@
 #include "api/sg_conditions.h"
 #include "api/sg_names.h"
 #include "segctl_abi.h"
+#include "api/sg_sensors.h"
 #include "api/sg_threats.h"
 
 struct sg_core;
@@ -90,13 +91,14 @@ struct sg_policy {
 	__u32 rule_count;
 	__u32 segment;		/* the host's bridge, which tells holders of one address apart; 0: none */
 	struct sg_threat_settings threats;
+	struct sg_sensor_settings sensors;
 };
-SEG_ABI_SIZE(sg_policy, 56);
+SEG_ABI_SIZE(sg_policy, 80);
 
 /* The node's policy, by groups, as one block of bytes: this head, then as many of each as it counts, in
  * this order: sg_policy, sg_node_rule, sg_node_condition, sg_node_spec, sg_node_cidr, sg_node_fqdn, sg_member,
- * __u32 (groups of members), bytes of texts. Group 0 is `any`: everybody is in it. A delta has the same form, without
- * rules, conditions, CIDRs and names. */
+ * __u32 (groups of members), sensors (struct sg_sensor_head, or nothing), bytes of texts. Group 0 is `any`: everybody is in
+ * it. A delta has the same form, without rules, conditions, CIDRs, names and sensors. */
 struct sg_node_head {
 	__u32 groups;		/* how many there are, `any` included */
 	__u32 policies;		/* ports whose sg_policy changes together with it */
@@ -108,12 +110,15 @@ struct sg_node_head {
 	__u32 conditions;
 	__u32 texts;
 	__u32 fqdns;
+	__u32 sensors;		/* bytes */
+	__u32 pad;
 };
-SEG_ABI_SIZE(sg_node_head, 40);
+SEG_ABI_SIZE(sg_node_head, 48);
 
 enum sg_rule_flag {
 	SG_RULE_STAGED = 1,		/* its verdict is only recorded; the next rules decide */
 	SG_RULE_REJECT = 2,		/* a denial is answered */
+	SG_RULE_VERIFIES = 4,		/* it is for names: its condition has items of SG_FIELD_NAME */
 };
 
 /* A rule for flows from group `source` to group `target`: the first that matches decides. */
@@ -129,7 +134,8 @@ struct sg_node_rule {
 	__u8 unknown;		/* with apps: enum seg_verdict for a flow whose application stays unknown; 0: no match */
 	__u64 key;		/* hash of the rule's meaning, under which hits are counted; 0: not counted */
 	__u64 apps;		/* the applications that it is for, bits 1 << enum sg_app; 0: whatever it is */
-	__u32 condition;	/* with apps: what else must hold, an index of conditions + 1; 0: nothing. Not of what is unknown */
+	__u32 condition;	/* with apps, or if it verifies: what else must hold, an index of conditions + 1; 0: nothing. Of
+				 * what is unknown it holds, but of what may hide a name from a rule that verifies */
 	__u32 pad;
 };
 SEG_ABI_SIZE(sg_node_rule, 48);
@@ -216,6 +222,7 @@ enum sg_event_kind {
 	SG_EVENT_FLOW_END = 1, SG_EVENT_DROP = 2, SG_EVENT_VIOLATION = 3,
 	SG_EVENT_STAGED = 4,		/* a staged rule's verdict: reason, rule_id */
 	SG_EVENT_THREAT = 5,		/* rule_id is the enum sg_threat; reason: SEG_R_NONE, or SEG_R_THREAT and it was dropped */
+	SG_EVENT_SENSOR = 6,		/* text names the pattern; reason: SEG_R_NONE, or SEG_R_SENSOR and the flow ended */
 };
 struct sg_event {
 	__u64 time_ns;
@@ -232,18 +239,20 @@ struct sg_event {
 	__u16 dport;		/* ICMP: identifier */
 	__u8 saddr[16];
 	__u8 daddr[16];
-	/* FLOW_END only: */
+	/* FLOW_END only, but for what is said of SENSOR: */
 	__u64 started_ns;
-	__u64 back_packets;	/* of packets: towards the initiator */
-	__u64 back_bytes;
+	__u64 back_packets;	/* of packets: towards the initiator. SENSOR: enum sg_part << 8 | severity */
+	__u64 back_bytes;	/* SENSOR: offset in its part after the last byte that matched */
 	__u64 kernel_packets;	/* of packets: carried by the kernel, both directions */
 	__u64 kernel_bytes;
 	__u8 violation;		/* it passed only because the mode or the rule records; reason is why not */
-	__u8 answer;		/* enum sg_answered */
+	__u8 answer;		/* enum sg_answered. SENSOR: 0: the initiator sent it, 1: the other side */
 	__u8 app;		/* enum sg_app */
 	__u8 proof;		/* enum sg_app_proof */
 	__u32 flows;		/* how many this is the sum of; 0: it is one */
-	char text[SG_EVENT_TEXT];	/* of a request: METHOD HOST/PATH, as much as has room; ends with a zero */
+	/* The name in a handshake, or of a request: METHOD HOST/PATH, as much as has room. SENSOR: SENSOR/PATTERN, and after a space
+	 * what matched, if it shows that. Ends with a zero. */
+	char text[SG_EVENT_TEXT];
 };
 SEG_ABI_SIZE(sg_event, 256);
 
@@ -274,6 +283,7 @@ enum sg_look {
 	SG_LOOK_DECIDED = 2,	/* it is known; inspected bytes are not acknowledged yet */
 	SG_LOOK_OVER = 3,	/* as if no rule had asked */
 	SG_LOOK_REQUESTS = 4,	/* each of its requests is judged, so it stays with the engine */
+	SG_LOOK_SENSORS = 5,	/* told, of no session kept: sensors look at all of it, so it stays with the engine */
 };
 
 /* A session as listed. TCP states use the kernel's numbers (TCP_ESTABLISHED = 1, ...). */
@@ -309,8 +319,9 @@ struct sg_session_info {
 	__u8 look;		/* enum sg_look */
 	__u8 pad[3];
 	struct sg_rule_keys keys;
+	char text[SG_EVENT_TEXT];	/* as an event's */
 };
-SEG_ABI_SIZE(sg_session_info, 160);
+SEG_ABI_SIZE(sg_session_info, 296);
 
 /* NULL when memory is short. io is copied. */
 struct sg_core *sg_core_new(const struct sg_io *io, const struct sg_core_config *config);
@@ -412,13 +423,14 @@ __u32 sg_core_names_of(struct sg_core *core, const struct sg_name_query *queries
 /* Count what a port's answers taught; port 0: all ports' since the start. */
 void sg_core_name_counts(const struct sg_core *core, __u16 port_id, struct sg_name_counts *out);
 
-/* Room for what a successor finds: a head, the events, the hits, the names, the sessions. */
+/* Room for what a successor finds: a head, the events, the hits, the names, the questions, the sessions. */
 enum sg_store_limit {
 	SG_STORE_HEAD = 4096, SG_STORE_EVENTS = (8 << 20) + 4096, SG_STORE_HITS = 1 << 22, SG_STORE_SESSION = 320,
-	SG_STORE_NAMES = 1 << 25,
-	SG_STORE_SESSIONS = SG_STORE_HEAD + SG_STORE_EVENTS + SG_STORE_HITS + SG_STORE_NAMES,	/* from here on */
+	SG_STORE_NAMES = 1 << 25, SG_STORE_QUESTIONS = 1 << 21,
+	SG_STORE_SESSIONS = SG_STORE_HEAD + SG_STORE_EVENTS + SG_STORE_HITS + SG_STORE_NAMES +
+			    SG_STORE_QUESTIONS,		/* from here on */
 };
-/* Keep sessions, events, hits and names in this memory from now on; with `keep`, take over those that a former engine left in
+/* Keep sessions, events, hits, names and questions in this memory from now on; with `keep`, take over those that a former engine left in
  * it: each session is judged again at its next packet, and the kernel's counts are added to it. Returns how many;
  * -EBUSY if sessions are open already, -EINVAL for too little room. The memory's content is not trusted. */
 int sg_core_adopt(struct sg_core *core, void *memory, __u64 bytes, int keep, __u64 now_ns);

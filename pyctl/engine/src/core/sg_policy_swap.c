@@ -9,6 +9,7 @@
 #include "flow/sg_flow.h"
 #include "http2/sg_inflate.h"
 #include "learn/sg_learn_class.h"
+#include "sensor/sg_sensors.h"
 
 /* Policies compiled for existing ports, not in force yet. */
 struct pending {
@@ -80,6 +81,9 @@ int sg_core_node_build(const struct sg_core *core, const void *bytes, __u32 leng
 	struct sg_node_view view;
 	int error = sg_node_view(bytes, length, &view);
 
+	/* Without it, names in QUIC cannot be read, which counts as such. */
+	if (!error && view.head->conditions)
+		sg_quic_crypto_load();
 	/* The key never changes, so this thread may read it while the core works. */
 	if (!error)
 		error = sg_node_build(core->table.hash_key.k, &view, out);
@@ -87,6 +91,23 @@ int sg_core_node_build(const struct sg_core *core, const void *bytes, __u32 leng
 	if (!error && sg_node_view_asks(&view, SG_FIELDS_HTTP))
 		sg_inflate_load(SG_INFLATE_LIBRARY);
 	return error;
+}
+
+/* Let flows be scanned by the node's sensors from their next packet on. Those that look for what is looked for already give
+ * way: streams go on. What is left over goes with the former node, which another thread frees. */
+static void take_sensors(struct sg_core *core, struct sg_node *node, struct sg_node *former)
+{
+	struct sg_sensors **brought = sg_node_sensors(node), *fresh = *brought;
+
+	*brought = NULL;
+	if (!sg_sensors_same(core->sensors, fresh)) {
+		sg_sensors_leave(core->sensors);
+		core->sensors = sg_sensors_use(fresh);
+	} else if (former) {
+		*sg_node_sensors(former) = fresh;
+	} else {
+		sg_sensors_free(fresh);
+	}
 }
 
 int sg_core_node_swap(struct sg_core *core, struct sg_node *node, __u32 class_version, const void *bytes,
@@ -101,8 +122,11 @@ int sg_core_node_swap(struct sg_core *core, struct sg_node *node, __u32 class_ve
 	*former = error ? node : core->node;
 	if (error)
 		return error;
+	if (!core->quics.crypto && view.head->conditions)
+		core->quics.crypto = sg_quic_crypto_new();
 	if (core->node)
 		sg_node_follow(node, core->node, core->now_ns);
+	take_sensors(core, node, core->node);
 	core->node = node;
 	sg_node_use_names(node, &core->named);
 	sg_learn_regroup(core);
@@ -117,7 +141,7 @@ int sg_core_members_set(struct sg_core *core, const void *bytes, __u32 length)
 	struct pending pending;
 	int error = sg_node_view(bytes, length, &view);
 
-	if (error || !core->node || view.head->rules || view.head->cidrs || view.head->fqdns)
+	if (error || !core->node || view.head->rules || view.head->cidrs || view.head->fqdns || view.head->sensors)
 		return error ? error : -EINVAL;
 	error = prepare(core, &view, &pending);
 	if (error)

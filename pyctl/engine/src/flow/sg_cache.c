@@ -207,6 +207,18 @@ static int is_watched(const struct sg_session *s, __u64 threats)
 	       sg_threat_is_on(threats, SG_THREAT_ICMP_FLOOD);
 }
 
+/* Whether sensors look at all that the flow's ends send. */
+int sg_cache_is_scanned(const struct sg_core *core, const struct sg_session *s)
+{
+	const struct sg_ruleset *rules = core->ports[s->key.port_id]->rules;
+	__u64 on = rules ? rules->policy.sensors.on : 0;
+
+	if (!on || !core->sensors || s->denied)
+		return 0;
+	return s->key.proto == SG_PROTO_TCP ||
+	       (s->key.proto == SG_PROTO_UDP && on & core->sensors->of_part[SG_PART_PACKET]);
+}
+
 /* Whether another worker may learn a name by which the flow is allowed, and could not take the entry back. */
 static int may_be_named(const struct sg_core *core, const struct sg_session *s, const struct sg_ruleset *rules)
 {
@@ -223,7 +235,7 @@ static __u8 wanted(const struct sg_core *core, const struct sg_session *s)
 	    rules->policy.flags & SG_POLICY_NO_CACHE || sg_session_is_looked_at(s) ||
 	    (s->dns && !s->denied && sg_policy_uses_names(rules)) || may_be_named(core, s, rules))
 		return 0;
-	if (!s->denied && is_watched(s, rules->policy.threats.on))
+	if (!s->denied && (is_watched(s, rules->policy.threats.on) || sg_cache_is_scanned(core, s)))
 		return 0;
 	switch (s->key.proto) {
 	case SG_PROTO_TCP:

@@ -24,4 +24,7 @@ struct sg_cache_counts {
 };
 struct sg_cache_counts sg_cache_peek(struct sg_core *core, struct sg_session *s);
 
+/* Return whether sensors look at all that the flow's ends send, so that the kernel must not carry it. */
+int sg_cache_is_scanned(const struct sg_core *core, const struct sg_session *s);
+
 #endif

@@ -129,11 +129,12 @@ static int note(struct headers *headers, struct part name, struct part value)
 	return 0;
 }
 
-static int read_headers(struct part lines, struct headers *headers)
+/* Read lines up to the last `behind` bytes. */
+static int read_headers(struct part lines, __u32 behind, struct headers *headers)
 {
 	struct part name, value;
 
-	while (lines.len > 2)
+	while (lines.len > behind)
 		if (split(take_line(&lines), &name, &value) || note(headers, name, value))
 			return -1;
 	return 0;
@@ -143,7 +144,7 @@ int sg_http_trailers(const __u8 *bytes, __u32 len)
 {
 	struct headers headers = { 0 };
 
-	return !read_headers((struct part){ bytes, len }, &headers) && !headers.hosts && !headers.lengths &&
+	return !read_headers((struct part){ bytes, len }, 2, &headers) && !headers.hosts && !headers.lengths &&
 	       !headers.codings;
 }
 
@@ -282,20 +283,66 @@ int sg_http_is_method(const __u8 *method, __u32 len)
 	return len && len <= SG_HTTP_METHOD_MAX;
 }
 
-int sg_http_head(const __u8 *bytes, __u32 len, struct sg_http_request *request)
+/* Take the first line off the lines. Returns whether it is HTTP/1.1's, or -1: it is none. */
+static int take_request(struct part *lines, struct part *method, struct part *target)
 {
-	struct part lines = { bytes, len }, line = take_line(&lines), method, target;
-	struct headers headers = { 0 };
-	int connects, newer;
+	struct part line = take_line(lines);
+	int newer;
 
-	if (take_word(&line, &method, '-') || !sg_http_is_method(method.at, method.len) || take_word(&line, &target, '!'))
+	if (take_word(&line, method, '-') || !sg_http_is_method(method->at, method->len) || take_word(&line, target, '!'))
 		return -1;
 	newer = line.len == 8 && !memcmp(line.at, "HTTP/1.1", 8);
-	if (!newer && (line.len != 8 || memcmp(line.at, "HTTP/1.0", 8)))
+	return newer || (line.len == 8 && !memcmp(line.at, "HTTP/1.0", 8)) ? newer : -1;
+}
+
+int sg_http_tail(const __u8 *bytes, __u32 len, int is_begin)
+{
+	/* A line that begins with a space would go on with the one before it. */
+	if (is_begin && len && *bytes != '\r' && !is_token(*bytes))
+		return 0;
+	for (__u32 i = 0; i < len; i++)
+		if ((bytes[i] < ' ' && bytes[i] != '\t' && (bytes[i] != '\r' || i + 1 < len)) || bytes[i] == 0x7f)
+			return 0;
+	return 1;
+}
+
+int sg_http_part(const __u8 *bytes, __u32 len, struct sg_http_request *request)
+{
+	struct part lines = { bytes, len }, method, target;
+	struct headers headers = { 0 };
+	const __u8 *tail;
+
+	while (lines.len && bytes[lines.len - 1] != '\n')
+		lines.len--;
+	if (!lines.len)
+		return 0;
+	tail = bytes + lines.len;
+	len -= lines.len;
+	if (!sg_http_tail(tail, len, 1))
 		return -1;
-	if (read_headers(lines, &headers) || (newer && !headers.hosts) || set_target(request, method, target, &headers))
+	if (take_request(&lines, &method, &target) < 0 || read_headers(lines, 0, &headers) ||
+	    set_target(request, method, target, &headers))
 		return -1;
 	request->method = (struct sg_http_text){ (const char *)method.at, method.len };
+	request->is_part = 1;
+	request->has_host = headers.hosts > 0 || request->host.len;
+	request->becomes = SG_HTTP_STAYS;
+	request->app = SG_APP_HTTP;
+	return 1;
+}
+
+int sg_http_head(const __u8 *bytes, __u32 len, struct sg_http_request *request)
+{
+	struct part lines = { bytes, len }, method, target;
+	struct headers headers = { 0 };
+	int connects, newer = take_request(&lines, &method, &target);
+
+	if (newer < 0 || read_headers(lines, 2, &headers) || (newer && !headers.hosts) ||
+	    set_target(request, method, target, &headers))
+		return -1;
+	request->method = (struct sg_http_text){ (const char *)method.at, method.len };
+	request->is_part = 0;
+	request->has_host = 1;
 	request->body = 0;
 	request->chunked = headers.codings > 0;
 	if (headers.lengths && sg_http_read_length(headers.length.at, headers.length.len, &request->body))

@@ -35,6 +35,8 @@ struct sg_http_request {
 	__u64 body;			/* bytes behind the head, with !chunked */
 	__u8 readings;			/* of the path, those that differ; 0: the request has none (CONNECT, OPTIONS *) */
 	__u8 chunked;
+	__u8 is_part;			/* its head is not complete: method and path are what they will be */
+	__u8 has_host;			/* the host is, too */
 	__u8 becomes;			/* enum sg_http_switch */
 	__u8 app;			/* enum sg_app */
 	char method_room[SG_HTTP_METHOD_MAX];	/* of HTTP/2 */

@@ -207,6 +207,8 @@ int sg_http2_head_end(struct sg_http2_head *head, int ends)
 	int connects = is((const __u8 *)request->method.at, request->method.len, "CONNECT");
 
 	request->app = app_of(head);
+	request->is_part = 0;
+	request->has_host = 1;
 	if (!(head->pseudo & METHOD) || (head->pseudo & PROTOCOL && !connects) || (ends && head->length))
 		return -1;
 	/* A tunnel has neither scheme nor path (RFC 9113, 8.5); an extended CONNECT has both (RFC 8441). */

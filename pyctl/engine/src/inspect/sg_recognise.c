@@ -152,7 +152,6 @@ void sg_recognise(const struct sg_prefix *whole, struct sg_recognised *known)
 {
 	struct sg_prefix prefix = *whole;
 	__u32 skipped = sg_proxy_length(whole);
-	enum sg_match fits;
 	__u64 certain, guessed;
 
 	if (known->proof == SG_APP_CERTAIN)
@@ -165,6 +164,7 @@ void sg_recognise(const struct sg_prefix *whole, struct sg_recognised *known)
 	}
 	certain = ask(&prefix, &known->open, &guessed);
 	known->guessed = guessed;
+	known->kind = 0;
 	known->family = 0;
 	tell(known, SG_APP_NONE, SG_APP_UNPROVEN);
 	if (certain) {
@@ -178,9 +178,9 @@ void sg_recognise(const struct sg_prefix *whole, struct sg_recognised *known)
 			tell(known, app, SG_APP_CERTAIN);
 		} else {
 			tell(known, is_one(guessed) ? (__u8)__builtin_ctzll(guessed) : app, SG_APP_GUESS);
-			fits = sg_answer_fits(app, whole->data[1], whole->len[1]);
-			known->answered = fits == SG_MATCH_CERTAIN;
-			known->family = fits == SG_MATCH_NO ? 0 : known->open;
+			known->kind = app;
+			known->family = known->open;
+			known->answered = sg_answer_fits(app, whole->data[1], whole->len[1]) == SG_MATCH_CERTAIN;
 		}
 	} else if (!known->open || (is_full(whole, 0) && is_full(whole, 1))) {
 		tell(known, SG_APP_UNKNOWN, SG_APP_UNPROVEN);

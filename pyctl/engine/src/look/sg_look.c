@@ -148,10 +148,18 @@ struct sg_seen sg_look_recognise(struct sg_payload *look)
 	seen = (struct sg_seen){
 		.app = look->known.app, .proof = look->known.proof, .guessed = look->known.guessed,
 		.family = look->known.family,
+		.kind = look->known.kind,
 	};
 	for (__u8 side = 0; side < 2; side++)
 		seen.full |= (prefix.len[side] >= SG_STREAM_BYTES) << side;
 	return seen;
+}
+
+enum sg_name_sign sg_look_name_sign(const struct sg_payload *look)
+{
+	struct sg_prefix prefix = prefix_of(look);
+
+	return sg_name_sign(&prefix, look->first_side != 0);
 }
 
 __u64 sg_look_threats(struct sg_payload *look)
@@ -425,7 +433,7 @@ const struct sg_waiting *sg_look_ready(const struct sg_payload *look, __u8 sides
 {
 	const struct sg_waiting *w = sg_look_waiting(look, sides);
 
-	if (w && !w->side && look->requests.window && !sg_window_is_read(look->requests.window, w->seq + w->payload_len))
+	if (w && !w->side && look->requests.window && !sg_requests_pass(&look->requests, w->seq + w->payload_len))
 		return NULL;
 	return w;
 }

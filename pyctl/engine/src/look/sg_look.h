@@ -5,6 +5,7 @@
 #define SG_LOOK_H
 
 #include "condition/sg_facts.h"
+#include "inspect/sg_name_sign.h"
 #include "look/sg_requests.h"
 #include "packet/sg_packet.h"
 #include "session/sg_session.h"
@@ -39,6 +40,7 @@ struct sg_seen {
 	__u64 family;		/* if none is certain: it is one of these for sure; 0: that is not known */
 	__u8 app;		/* enum sg_app */
 	__u8 proof;		/* enum sg_app_proof */
+	__u8 kind;		/* of a guess: it is this one for sure, or one that this contains */
 	__u8 full;		/* bit per side: it has sent as much as is looked at */
 };
 
@@ -73,6 +75,8 @@ enum sg_segment sg_look_add(struct sg_looks *looks, struct sg_payload *look, con
 struct sg_seen sg_look_recognise(struct sg_payload *look);
 /* Tell what else the bytes say of a flow of this application; `held` is not touched. */
 void sg_look_facts(const struct sg_payload *look, __u8 app, struct sg_facts *facts);
+/* Return whether the connection shows a name; see sg_name_sign(). */
+enum sg_name_sign sg_look_name_sign(const struct sg_payload *look);
 /* Return the threats in the bytes that are there, but for those that were returned before. */
 __u64 sg_look_threats(struct sg_payload *look);
 /* Return whether bytes to come may show more threats, if sg_look_threats() was asked. */
@@ -119,7 +123,7 @@ int sg_look_hold(struct sg_looks *looks, struct sg_payload *look, const struct s
 		 __u64 now_ns);
 /* Return the frame that has waited longest, of these sides (bit per side); NULL: none waits. */
 const struct sg_waiting *sg_look_waiting(const struct sg_payload *look, __u8 sides);
-/* Return that frame if all in it may be sent: of requests, none of it belongs to one that is not complete. */
+/* Return that frame if all in it may be sent: of requests, none of it belongs to one that may not pass yet. */
 const struct sg_waiting *sg_look_ready(const struct sg_payload *look, __u8 sides);
 /* Return that frame with its data, which stay in place until the next call. */
 struct sg_frame sg_look_frame(struct sg_looks *looks, const struct sg_payload *look, const struct sg_waiting *w);

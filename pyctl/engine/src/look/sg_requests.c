@@ -23,11 +23,17 @@ void sg_requests_end(struct sg_streams *all, struct sg_requests *requests)
 	requests->window = NULL;
 }
 
-/* What is said of bytes whose unit is not complete: those that frame the body of an allowed request need not wait, and a
- * sender whose window is small could not send the rest if they did. */
+int sg_requests_pass(const struct sg_requests *requests, __u32 seq)
+{
+	return requests->begins ? sg_window_is_there(requests->window, seq) : sg_window_is_read(requests->window, seq);
+}
+
+/* What is said of bytes whose unit is not complete: those that frame the body of an allowed request need not wait, nor the
+ * head of one that is allowed whatever comes of it. A sender whose window is small could not send the rest if they did, nor
+ * one whose small write waits for the ACK of the one before. */
 static enum sg_requests_say say_of_part(const struct sg_requests *requests, enum sg_requests_say of_head)
 {
-	return requests->is_http2 || sg_http_wants_request(&requests->reader) ? of_head : SG_REQUESTS_PASS;
+	return (requests->is_http2 || sg_http_wants_request(&requests->reader)) && !requests->begins ? of_head : SG_REQUESTS_PASS;
 }
 
 static struct sg_http_step read_unit(struct sg_requests *requests, const __u8 *bytes, __u32 len,
@@ -54,8 +60,12 @@ static enum sg_requests_say read_units(struct sg_requests *requests, const __u8 
 	while (at < count) {
 		struct sg_http_step step = read_unit(requests, bytes + at, count - at, &request);
 
-		if (step.unit == SG_HTTP_MORE)
+		if (step.unit == SG_HTTP_MORE) {
+			if (step.part && !requests->begins)
+				requests->begins = !judge(ctx, &request);
 			return say_of_part(requests, SG_REQUESTS_WAIT);
+		}
+		requests->begins = 0;
 		if (step.unit == SG_HTTP_WRONG)
 			return SG_REQUESTS_WRONG;
 		if (step.unit == SG_HTTP_NO_ROOM)

@@ -27,10 +27,11 @@ struct sg_requests {
 	__u32 preface;		/* bytes before the first request, which are none */
 	__u8 count;		/* requests so far; more than one are two */
 	__u8 becomes;		/* enum sg_http_switch, of the first one */
+	__u8 begins;		/* of the one whose head is not complete, what is there passes */
 	__u8 is_http2;
 };
 
-/* Judge a request, which is the caller's until it returns. 0: it is allowed. */
+/* Judge a request, which is the caller's until it returns. 0: it is allowed. One that is a part: 0: it is, whatever comes. */
 typedef int (*sg_requests_judge)(void *ctx, const struct sg_http_request *request);
 
 /* Begin with the client's first byte, of this sequence number; the first request is so many bytes behind it. 0, or -1: no
@@ -40,6 +41,8 @@ int sg_requests_begin(struct sg_streams *all, struct sg_requests *requests, __u3
  * library. */
 int sg_requests_turn_http2(struct sg_streams *all, struct sg_requests *requests, __u32 last_stream);
 void sg_requests_end(struct sg_streams *all, struct sg_requests *requests);
+/* Return whether what the client sent before this sequence number passes. */
+int sg_requests_pass(const struct sg_requests *requests, __u32 seq);
 /* Read a segment of the client; `judge` is called with each request that it completes. A segment that is refused, wrong
  * or finds no room counts as not seen. */
 enum sg_requests_say sg_requests_add(struct sg_streams *all, struct sg_requests *requests, __u32 seq, const __u8 *data,

@@ -8,6 +8,7 @@
 #include "condition/sg_facts.h"
 
 struct sg_named_table;
+struct sg_sensors;
 
 enum sg_node_limit {
 	SG_NODE_GROUPS_MAX = 65536,
@@ -41,6 +42,7 @@ struct sg_node_view {
 	const struct sg_node_fqdn *fqdns;
 	const struct sg_member *members;
 	const __u32 *groups;
+	const __u8 *sensors;
 	const __u8 *texts;
 };
 
@@ -54,6 +56,8 @@ int sg_node_build(const __u64 hash_key[2], const struct sg_node_view *view, stru
 int sg_node_members_set(struct sg_node *node, const struct sg_node_view *view);
 /* Put the node in the place of a former one: what both ask of flows has been in force since then. */
 void sg_node_follow(struct sg_node *node, const struct sg_node *former, __u64 now_ns);
+/* Return where the node keeps its sensors, until they are taken out; NULL there: it has none. */
+struct sg_sensors **sg_node_sensors(struct sg_node *node);
 void sg_node_port_delete(struct sg_node *node, __u16 port_id);
 /* Return the class of a peer with this address; SG_CLASS_NONE: the address alone does not tell it, because several
  * workloads have it, a port knows it by a name that is in a group, or there is no memory. *own, if wanted: whether it needs a
@@ -87,6 +91,7 @@ struct sg_found {
 	const struct sg_node_rule *staged;	/* a staged one that matches before it: it would decide */
 	__u64 held;		/* key of the rule's condition, which holds; 0: it has none */
 	__u8 needs_app;		/* enum sg_need: to hold, if `rule` waits to be told; to look, if a staged one before it does */
+	__u8 names_only;	/* to hold: what shows no name needs no application, and is allowed */
 	__u8 by_facts;		/* a rule between both ends has a condition: with other facts another one may match */
 };
 

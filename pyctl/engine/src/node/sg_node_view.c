@@ -30,9 +30,10 @@ static int is_rule_valid(const struct sg_node_rule *rule, const struct sg_node_h
 	       rule->first_spec <= head->specs && rule->specs <= head->specs - rule->first_spec &&
 	       (rule->action == SEG_VERDICT_DENY ||
 		(rule->action == SEG_VERDICT_ALLOW && !(rule->flags & SG_RULE_REJECT))) &&
-	       !(rule->flags & ~(SG_RULE_STAGED | SG_RULE_REJECT)) &&
+	       !(rule->flags & ~(SG_RULE_STAGED | SG_RULE_REJECT | SG_RULE_VERIFIES)) &&
 	       (!rule->dir || rule->dir == SEG_DIR_EGRESS || rule->dir == SEG_DIR_INGRESS) &&
-	       rule->condition <= head->conditions && (rule->apps || !rule->condition) && sg_node_apps_valid(rule);
+	       rule->condition <= head->conditions && sg_node_apps_valid(rule) &&
+	       (rule->flags & SG_RULE_VERIFIES ? !!rule->condition : rule->apps || !rule->condition);
 }
 
 /* Names are compared as bytes, so there is one way to write each. */
@@ -111,7 +112,7 @@ int sg_node_view(const void *bytes, __u32 length, struct sg_node_view *view)
 		       head->cidrs * (__u64)sizeof(struct sg_node_cidr) +
 		       head->fqdns * (__u64)sizeof(struct sg_node_fqdn) +
 		       head->members * (__u64)sizeof(struct sg_member) +
-		       head->member_groups * (__u64)sizeof(__u32) + head->texts;
+		       head->member_groups * (__u64)sizeof(__u32) + head->sensors + (__u64)head->texts;
 
 	if (wanted != length || !head->groups || head->groups > SG_NODE_GROUPS_MAX ||
 	    head->rules > SG_NODE_RULES_MAX || head->conditions > SG_CONDITIONS_MAX || head->fqdns > SG_NODE_FQDNS_MAX)
@@ -125,7 +126,8 @@ int sg_node_view(const void *bytes, __u32 length, struct sg_node_view *view)
 	view->fqdns = (const void *)(view->cidrs + head->cidrs);
 	view->members = (const void *)(view->fqdns + head->fqdns);
 	view->groups = (const void *)(view->members + head->members);
-	view->texts = (const void *)(view->groups + head->member_groups);
+	view->sensors = (const void *)(view->groups + head->member_groups);
+	view->texts = view->sensors + head->sensors;
 	for (__u32 i = 0; i < head->policies; i++)
 		if (!(view->policies[i].flags & SG_POLICY_NODE) || view->policies[i].rule_count)
 			return -EINVAL;

@@ -104,17 +104,18 @@ struct sg_session {
 	__u8 app;		/* enum sg_app */
 	__u8 proof;		/* enum sg_app_proof */
 	__u8 waits;		/* its payload must not pass before its application is known; else it is only found out */
-	__u8 starts;		/* while it is looked at: its SYN+ACK was seen */
+	__u8 starts;		/* while it is looked at, or scanned: its SYN+ACK was seen */
 	__u8 proven;		/* it is among its port's unproven connections no more (flow/sg_credit.h) */
 	__u8 crossed;		/* while its application is not known: payload was sent on all the same */
 	__u8 unread;		/* requests passed, where the mode only records, that nobody read or that are none */
 	__u8 by_peer;		/* it is found by its peer (sg_peers.h) */
 	__u8 dns;		/* the workload asks a resolver */
+	__u8 scans;		/* TCP: no byte has passed since its SYN that sensors were not shown */
 };
 _Static_assert(sizeof(struct sg_session) <= SG_STORE_SESSION, "memory of a session");
 
-/* The head of the memory that outlives the engine; the events follow at SG_STORE_HEAD, then the hits, the names,
- * and at SG_STORE_SESSIONS the sessions, by slot. */
+/* The head of the memory that outlives the engine; the events follow at SG_STORE_HEAD, then the hits, the names, the
+ * questions, and at SG_STORE_SESSIONS the sessions, by slot. */
 struct sg_store {
 	__u64 magic;
 	__u32 session_bytes;	/* another version's are not understood */

@@ -96,6 +96,11 @@ void sg_streams_give(struct sg_streams *all, void *taken, __u32 bytes)
 	free(taken);
 }
 
+void sg_streams_resize(struct sg_streams *all, __u32 before, __u32 bytes)
+{
+	all->bytes = all->bytes - before + bytes;
+}
+
 struct sg_stream *sg_stream_new(struct sg_streams *all)
 {
 	return sg_streams_take(all, sizeof(struct sg_stream), 0);

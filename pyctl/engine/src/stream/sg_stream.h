@@ -55,6 +55,8 @@ int sg_streams_has_room(const struct sg_streams *all, __u64 bytes);
 void *sg_streams_take(struct sg_streams *all, __u32 bytes, __u32 freed);
 /* Give back memory that was taken as so many bytes. */
 void sg_streams_give(struct sg_streams *all, void *taken, __u32 bytes);
+/* Count memory that was taken as `before` bytes as so many now. */
+void sg_streams_resize(struct sg_streams *all, __u32 before, __u32 bytes);
 
 /* NULL: no memory. */
 struct sg_stream *sg_stream_new(struct sg_streams *all);

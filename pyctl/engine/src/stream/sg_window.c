@@ -298,6 +298,11 @@ int sg_window_is_read(const struct sg_window *window, __u32 seq)
 	return offset_of(window, seq) <= window->next;
 }
 
+int sg_window_is_there(const struct sg_window *window, __u32 seq)
+{
+	return offset_of(window, seq) <= window->have;
+}
+
 int sg_window_is_settled(const struct sg_window *window)
 {
 	return !window->first;

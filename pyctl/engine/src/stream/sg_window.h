@@ -46,6 +46,8 @@ int sg_window_keep(struct sg_streams *all, struct sg_window *window);
 void sg_window_acknowledge(struct sg_streams *all, struct sg_window *window, __u32 ack);
 /* Return whether all bytes before this sequence number were read, or are of no matter. */
 int sg_window_is_read(const struct sg_window *window, __u32 seq);
+/* Return whether all bytes before this sequence number came, be it of a unit that is not complete. */
+int sg_window_is_there(const struct sg_window *window, __u32 seq);
 /* Return whether all that was read is acknowledged. */
 int sg_window_is_settled(const struct sg_window *window);
 

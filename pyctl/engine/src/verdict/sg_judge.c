@@ -5,12 +5,14 @@
 
 #include "flow/sg_ask.h"
 #include "flow/sg_flow.h"
+#include "guard/sg_guard_sensors.h"
 #include "learn/sg_learn.h"
 #include "learn/sg_learn_table.h"
 #include "packet/sg_decode.h"
 #include "policy/sg_dhcp.h"
 #include "verdict/sg_group_query.h"
 #include "verdict/sg_judge_app.h"
+#include "datagram/sg_judge_quic.h"
 #include "verdict/sg_judge_tcp.h"
 #include "verdict/sg_renewal.h"
 
@@ -77,9 +79,11 @@ static struct sg_verdict open_flow(const struct sg_context *c)
 			r.reason = SEG_R_SESSION_MEMORY;
 			return r;
 		}
+		sg_judge_quic_opened(c, r.session, answer.by_facts);
 		sg_group_query_note(c, r.session);
 		sg_learn_opening(c, r.session);
 		sg_learn_datagram(c, r.session);
+		sg_guard_datagram(c, r.session, &r);
 		return r;
 	}
 	r.reason = answer.reason;
@@ -150,9 +154,15 @@ static struct sg_verdict judge_flow(struct sg_context *c)
 	} else {
 		sg_group_query_note(c, s);
 	}
+	if (!s->denied && s->key.proto == SG_PROTO_UDP && sg_session_is_looked_at(s)) {
+		sg_learn_datagram(c, s);
+		return sg_judge_quic(c, s);
+	}
 	sg_flow_touch(c, s);
 	if (!s->denied)
 		sg_learn_datagram(c, s);
+	if (!s->denied && sg_guard_datagram(c, s, &r))
+		return r;
 	r.rule_id = s->rule_id;
 	r.reason = s->reason;
 	r.initiator = s->initiator;

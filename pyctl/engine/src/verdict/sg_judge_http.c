@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* Judges requests; see the header. In: packets, sessions. Out: verdicts; frames that wait.
  *
- * A frame of the client passes once every request that begins in it is complete and allowed. If one is not, or is none that
- * all servers read alike, the flow ends, and of that frame nothing passes. What the server sends passes, and is looked at
+ * A frame of the client passes once every request that begins in it is allowed, and complete, or will be allowed whatever comes
+ * of it. If one is not, or is none that all servers read alike, the flow ends, and of that frame nothing passes. What the server sends passes, and is looked at
  * only where the first request asks for another protocol: a WebSocket that the server agrees to, or a tunnel, was allowed
  * as such, and goes to the kernel; behind h2c the client's streams are read; any other protocol is judged as an unknown
  * application. HTTP/2 is judged alike: a request that is not allowed ends the connection, because streams that go on share the
@@ -11,7 +11,8 @@
  * Where nothing is held back, the same is found out while all passes, until something was missed. */
 #include "verdict/sg_judge_http.h"
 
-#include <stdio.h>
+#include <arpa/inet.h>
+#include <string.h>
 
 #include "flow/sg_ask.h"
 #include "flow/sg_flow.h"
@@ -74,29 +75,61 @@ static struct sg_fact_text fact(const struct sg_http_text *text)
 	return (struct sg_fact_text){ text->at, text->len };
 }
 
+/* Whether the host is the address that the connection goes to. */
+static int is_own_address(const struct sg_session *s, const struct sg_http_text *host)
+{
+	const __u8 *target = s->initiator == SEG_DIR_EGRESS ? s->key.raddr : s->key.laddr;
+	int is_ip6 = s->key.family == SEG_FAMILY_IPV6, bracket = host->len && host->at[0] == '[';
+	char text[INET6_ADDRSTRLEN] = "";
+	__u8 address[16];
+
+	if (bracket != is_ip6 || host->len >= sizeof(text))
+		return 0;
+	memcpy(text, host->at + bracket, host->len - 2U * (__u32)bracket);
+	return inet_pton(is_ip6 ? AF_INET6 : AF_INET, text, address) == 1 && !memcmp(address, target, is_ip6 ? 16 : 4);
+}
+
 /* Ask about a request by one reading of its path. */
 static struct sg_answer ask(const struct judge *judge, const struct sg_http_request *request, int reading)
 {
 	struct sg_facts facts = {
 		.known = SG_FIELDS_HTTP, .method = fact(&request->method), .host = fact(&request->host),
+		.any_name = (__u8)is_own_address(judge->s, &request->host),
 	};
 	struct sg_answer answer;
 
 	if (reading < request->readings)
 		facts.path = fact(&request->paths[reading]);
+	if (!request->has_host) {
+		facts.open = 1U << SG_FIELD_HOST | 1U << SG_FIELD_NAME;
+		facts.known &= ~facts.open;
+	}
 	answer = sg_flow_ask_facts(judge->c->port, &judge->s->key, judge->s->initiator, request->app, &facts);
 	answer.proof = SG_APP_CERTAIN;
 	return answer;
 }
 
-/* Let events tell of the request. */
-static void name_request(struct sg_report *report, const struct sg_http_request *request)
+static __u32 append(char *text, __u32 len, const struct sg_http_text *part)
 {
-	const struct sg_http_text *path = &request->paths[0];
+	__u32 size = part->len < SG_EVENT_TEXT - 1 - len ? part->len : SG_EVENT_TEXT - 1 - len;
 
-	snprintf(report->text, sizeof(report->text), "%.*s %.*s%.*s", (int)request->method.len, request->method.at,
-		 (int)request->host.len, request->host.at, request->readings ? (int)path->len : 0,
-		 request->readings ? path->at : "");
+	memcpy(text + len, part->at, size);
+	return len + size;
+}
+
+/* Let events, and who looks at the flow, know of the request. */
+static void name_request(const struct judge *judge, const struct sg_http_request *request)
+{
+	static const struct sg_http_text space = { " ", 1 };
+	char *text = judge->c->core->report.text;
+	__u32 len = append(text, 0, &request->method);
+
+	len = append(text, len, &space);
+	len = append(text, len, &request->host);
+	if (request->readings)
+		len = append(text, len, &request->paths[0]);
+	text[len] = 0;
+	sg_shown_set(&judge->c->core->shown, judge->s, text, len);
 }
 
 static int is_as_before(const struct sg_context *c, const struct sg_session *s, const struct sg_answer *answer)
@@ -104,6 +137,18 @@ static int is_as_before(const struct sg_context *c, const struct sg_session *s, 
 	return answer->pass && !answer->reason && !answer->staged_id && !s->violation && s->app == answer->app &&
 	       s->proof == answer->proof && s->keys.rule == answer->keys.rule && s->keys.staged == answer->keys.staged &&
 	       s->rule_id == answer->rule_id && s->generation == c->port->rules->policy.generation;
+}
+
+/* Judge what is there of a request, by each reading of its path. Returns 0: it is allowed, whatever comes. */
+static int judge_part(const struct judge *judge, const struct sg_http_request *request)
+{
+	struct sg_answer answer;
+	int reading = 0;
+
+	do {
+		answer = ask(judge, request, reading++);
+	} while (reading < request->readings && !answer.unknown && answer.pass && !answer.reason && !answer.needs_app);
+	return answer.unknown || !answer.pass || answer.reason || answer.needs_app ? -1 : 0;
 }
 
 /* Judge a request by each reading of its path: the first that does not pass counts. */
@@ -115,6 +160,9 @@ static int judge_request(void *ctx, const struct sg_http_request *request)
 	struct sg_answer answer;
 	int reading = 0;
 
+	if (request->is_part)
+		return judge_part(judge, request);
+	name_request(judge, request);
 	do {
 		answer = ask(judge, request, reading++);
 	} while (reading < request->readings && !answer.unknown && answer.pass && !answer.reason);
@@ -123,7 +171,6 @@ static int judge_request(void *ctx, const struct sg_http_request *request)
 		return -1;
 	if (is_as_before(c, s, &answer))
 		return 0;
-	name_request(&c->core->report, request);
 	/* Each request that only the mode lets pass is told. */
 	s->violation = 0;
 	sg_flow_judge_anew(c, s, &answer);

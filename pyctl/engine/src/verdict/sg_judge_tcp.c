@@ -5,14 +5,16 @@
  *   2. a session judged by another policy is judged again, but not at a copy from before the mode changed:
  *      a copy cannot be answered, so the first held packet decides;
  *   3. a blocked one answers its sender with RST, a few times, then the kernel drops it;
- *   4. one that is looked at for its application waits for it, or is compared with what was looked at (sg_judge_app.c);
- *   5. else it passes, and its state decides whether the kernel carries the rest. */
+ *   4. sensors are shown what would pass, and may end the connection (guard/sg_guard_sensors.c);
+ *   5. one that is looked at for its application waits for it, or is compared with what was looked at (sg_judge_app.c);
+ *   6. else it passes, and its state decides whether the kernel carries the rest. */
 #include "verdict/sg_judge_tcp.h"
 
 #include "flow/sg_ask.h"
 #include "flow/sg_cache.h"
 #include "flow/sg_credit.h"
 #include "flow/sg_flow.h"
+#include "guard/sg_guard_sensors.h"
 #include "learn/sg_learn.h"
 #include "session/sg_tcp.h"
 #include "verdict/sg_held.h"
@@ -94,6 +96,7 @@ static struct sg_verdict open_connection(const struct sg_context *c)
 	}
 	r.session->guessed = !sure;
 	sg_learn_segment(c, r.session);
+	sg_guard_segment(c, r.session, &r);
 	return r;
 }
 
@@ -106,10 +109,14 @@ static struct sg_verdict pass(const struct sg_context *c, struct sg_session *s)
 /* Judge a packet of a connection that passes, but for what its payload says. */
 static struct sg_verdict judge_open(const struct sg_context *c, struct sg_session *s)
 {
+	struct sg_verdict r;
+
 	if (sg_learn_segment(c, s)) {
 		sg_count(&c->port->counts, SEG_R_DNS_ORDER, c->p->frames, c->p->bytes);
 		return (struct sg_verdict){ .rule_id = s->rule_id, .initiator = s->initiator, .actions = SG_KEEP, .session = s };
 	}
+	if (sg_guard_segment(c, s, &r))
+		return r;
 	return sg_session_is_looked_at(s) ? sg_judge_app(c, s) : pass(c, s);
 }
 

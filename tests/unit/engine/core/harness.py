@@ -19,8 +19,8 @@ SECOND = 1_000_000_000
 PORT, OTHER_PORT = 0x0107, 0x0203
 EGRESS, INGRESS = ALLOW, DENY = 1, 2
 MODES = {"discover": 1, "monitor": 2, "protect": 3, "quarantine": 4}
-END, DROP, VIOLATION, STAGED, THREAT = 1, 2, 3, 4, 5
-EVENTS = dict(enumerate(("end", "drop", "violation", "staged", "threat"), 1))
+END, DROP, VIOLATION, STAGED, THREAT, SENSOR = 1, 2, 3, 4, 5, 6
+EVENTS = dict(enumerate(("end", "drop", "violation", "staged", "threat", "sensor"), 1))
 E2BIG, FIN, RST = 7, 1, 2
 
 

@@ -75,6 +75,8 @@ class Client:
     module: Any
     judge: Callable[[Request], bool] = lambda _request: True
     room: int = 1 << 20
+    parts: bool = False
+    """What begins like an allowed request passes."""
     http2: bool = False
     found: list[Request] = field(default_factory=list)
 
@@ -93,6 +95,8 @@ class Client:
         )
 
     def _judge(self, _ctx: Any, raw: Any) -> int:
+        if raw.is_part:
+            return not (self.parts and self.judge(request_of(self._ffi, raw)))
         self.found.append(request_of(self._ffi, raw))
         return not self.judge(self.found[-1])
 
