@@ -52,6 +52,11 @@ def options() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def listens(world: World, port: int) -> bool:
+    """Return whether a server listens there."""
+    return f":{port} " in world.server.run("ss", "-Hltn").stdout
+
+
 def serve(lab: Bed, world: World) -> None:
     """Start the servers of HTTP/1 and HTTP/2; return when they listen."""
     page = lab.folder / "api" / "small"
@@ -69,9 +74,7 @@ def serve(lab: Bed, world: World) -> None:
         )
     for port in (PORT, HTTP2_PORT):
         wait_for(
-            lambda port=port: f":{port} " in world.server.run("ss", "-Hltn").stdout,
-            20,
-            f"nobody listens in {world.server.name}",
+            partial(listens, world, port), 20, f"nobody listens in {world.server.name}"
         )
 
 
