@@ -38,7 +38,7 @@ none: for forward proxies. Names of other alphabets are written in ASCII (xn--â€
 are not seen: what only they told is not in the group. `segctl names WORKLOAD` shows what was learnt, `segctl policy test --name` asks.
 
 APPLICATIONS: a rule with `apps: [PostgreSQL, TLS]` is for flows of tcp and udp that are these, by what both sides
-send, whatever the port; one for HTTP holds for WebSocket too, for HTTP2 gRPC, for TLS DoT.
+send, whatever the port; one for HTTP holds for WebSocket and Elasticsearch too, for HTTP2 gRPC, for TLS DoT.
 What is encrypted is TLS. Until the application is known, the first rule by addresses and ports counts: if it is one
 for applications, the connection may open and its payload waits; then the first rule that takes the application decides.
 A flow that stays unknown matches such a rule only with `app_unknown: allow` or `deny`, which then is what it does; a

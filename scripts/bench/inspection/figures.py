@@ -20,6 +20,7 @@ WORDS = words_of(PATHS)
 KINDS = {
     "keep": ("per_s", "HTTP requests on one connection", "k/s", 1e-3),
     "each": ("per_s", "HTTP connect, request, close", "k/s", 1e-3),
+    "streams": ("per_s", "HTTP/2 requests on one connection", "k/s", 1e-3),
     "bulk": ("gbit_s", "HTTP download", "Gbit/s", 1.0),
 }
 """Series → its key, words, unit, scale."""
@@ -32,6 +33,7 @@ JUDGED = (
 TOLD = (
     *(("keep", path, "base") for path in ("decided", "app")),
     *(("each", path, "base") for path in ("decided", "request")),
+    *(("streams", path, "base") for path in ("decided", "app", "request")),
     *(("bulk", path, "base") for path in ("decided", "request")),
 )
 
