@@ -172,6 +172,27 @@ THREATS = {
     "enforced": False,
     "threats": [{**vars(BY_NAME["land"]), "setting": "reset"}],
 }
+SENSORS = {
+    "workload": "web",
+    "enforced": False,
+    "sensors": [
+        {
+            "name": "data",
+            "setting": "drop",
+            "show": False,
+            "uses": [],
+            "patterns": [
+                {
+                    "id": "order",
+                    "regex": "ORD-[0-9]{8}",
+                    "part": "body",
+                    "severity": "high",
+                    "confirm": None,
+                }
+            ],
+        }
+    ],
+}
 POLICY = {"text": "# mine\n", "applied_at": 0.0, "groups": 1, "rules": 2}
 APPLIED = {
     "changes": ["rule 1 is new"],
@@ -412,6 +433,7 @@ ROUTES: dict[tuple[str, str], tuple[Any, Any, Any]] = {
     ("GET", "/workloads/web/rules"): (None, schema.RulesResponse, RULES),
     ("GET", "/workloads/web/names"): (None, schema_findings.NameList, NAMES),
     ("GET", "/workloads/web/threats"): (None, schema_findings.ThreatList, THREATS),
+    ("GET", "/workloads/web/sensors"): (None, schema_findings.SensorList, SENSORS),
     ("GET", "/workloads/0123456789ab/rules"): (None, schema.RulesResponse, RULES),
     ("GET", "/policy"): (None, schema.PolicyText, POLICY),
     ("PUT", "/policy"): (
