@@ -309,6 +309,8 @@ static struct sg_answer ask_again(struct sg_core *core, const struct sg_port *po
 	if (initiator != s->initiator) {
 		sg_cache_evict(core, s);
 		sg_tcp_turn(s);
+		/* Its sides are the other way round now. */
+		sg_scan_end(&core->scans, s);
 	}
 	return answer;
 }
@@ -450,10 +452,8 @@ void sg_flow_resume(struct sg_core *core, struct sg_session *s)
 {
 	if (s->denied)
 		count_denied(core, s, 1);
-	/* No policy has generation 0, so its next packet is judged again. */
-	s->generation = 0;
-	/* What was scanned last, nobody knows any more. */
-	s->scans = 0;
+	/* No policy has generation 0, so its next packet is judged again. Nobody knows what was scanned last. */
+	s->generation = s->scans = 0;
 	/* Of a pending one whose payload has crossed, nobody knows the first bytes any more; nor where the next request begins. */
 	if ((s->look == SG_LOOK_PENDING && s->crossed) || s->look == SG_LOOK_REQUESTS) {
 		s->app = SG_APP_UNKNOWN;
