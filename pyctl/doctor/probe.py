@@ -54,6 +54,7 @@ OPTIONAL = {
     "pcre2": "sensors with `confirm: pcre2` are refused (on Debian: apt install libpcre2-8-0)",
     "docker": "--container does not find Docker's containers; --pid works",
     "podman": "--container does not find Podman's containers; --pid works",
+    "libnghttp2": "rules with http let no HTTP/2 and no gRPC through (on Debian: apt install libnghttp2-14)",
 }
 U32_COST = (
     "every packet goes through the engine, protect fails closed whatever --fail says, and source "
@@ -66,6 +67,8 @@ DRIVERS = ("ebpf", "u32")
 
 _LOADS = "import ctypes; ctypes.CDLL('{}')"
 DOCKER_SOCKETS = ("/var/run/docker.sock",)
+LIBNGHTTP2 = "libnghttp2.so.14"
+"""As the engine loads it (http2/sg_inflate.h)."""
 PODMAN_SOCKETS = ("/run/podman/podman.sock",)
 
 
@@ -117,6 +120,10 @@ def probe() -> Report:
         "pcre2": _imports(_LOADS.format("libpcre2-8.so.0"), "the library loads"),
         "docker": _daemon(DOCKER_SOCKETS, None),
         "podman": _daemon(PODMAN_SOCKETS, "podman"),
+        "libnghttp2": _imports(
+            f"import ctypes; ctypes.CDLL({LIBNGHTTP2!r}).nghttp2_hd_inflate_new2",
+            f"{LIBNGHTTP2} loads",
+        ),
     }
     return judge(found)
 

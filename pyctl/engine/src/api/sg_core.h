@@ -118,6 +118,7 @@ SEG_ABI_SIZE(sg_node_head, 48);
 enum sg_rule_flag {
 	SG_RULE_STAGED = 1,		/* its verdict is only recorded; the next rules decide */
 	SG_RULE_REJECT = 2,		/* a denial is answered */
+	SG_RULE_VERIFIES = 4,		/* it is for names: its condition has items of SG_FIELD_NAME */
 };
 
 /* A rule for flows from group `source` to group `target`: the first that matches decides. */
@@ -133,7 +134,8 @@ struct sg_node_rule {
 	__u8 unknown;		/* with apps: enum seg_verdict for a flow whose application stays unknown; 0: no match */
 	__u64 key;		/* hash of the rule's meaning, under which hits are counted; 0: not counted */
 	__u64 apps;		/* the applications that it is for, bits 1 << enum sg_app; 0: whatever it is */
-	__u32 condition;	/* with apps: what else must hold, an index of conditions + 1; 0: nothing. Not of what is unknown */
+	__u32 condition;	/* with apps, or if it verifies: what else must hold, an index of conditions + 1; 0: nothing. Of
+				 * what is unknown it holds, but of what may hide a name from a rule that verifies */
 	__u32 pad;
 };
 SEG_ABI_SIZE(sg_node_rule, 48);
@@ -248,8 +250,8 @@ struct sg_event {
 	__u8 app;		/* enum sg_app */
 	__u8 proof;		/* enum sg_app_proof */
 	__u32 flows;		/* how many this is the sum of; 0: it is one */
-	/* Of a request: METHOD HOST/PATH, as much as has room. SENSOR: SENSOR/PATTERN, and after a space what matched, if it shows
-	 * that. Ends with a zero. */
+	/* The name in a handshake, or of a request: METHOD HOST/PATH, as much as has room. SENSOR: SENSOR/PATTERN, and after a space
+	 * what matched, if it shows that. Ends with a zero. */
 	char text[SG_EVENT_TEXT];
 };
 SEG_ABI_SIZE(sg_event, 256);
@@ -317,8 +319,9 @@ struct sg_session_info {
 	__u8 look;		/* enum sg_look */
 	__u8 pad[3];
 	struct sg_rule_keys keys;
+	char text[SG_EVENT_TEXT];	/* as an event's */
 };
-SEG_ABI_SIZE(sg_session_info, 160);
+SEG_ABI_SIZE(sg_session_info, 296);
 
 /* NULL when memory is short. io is copied. */
 struct sg_core *sg_core_new(const struct sg_io *io, const struct sg_core_config *config);
@@ -420,13 +423,14 @@ __u32 sg_core_names_of(struct sg_core *core, const struct sg_name_query *queries
 /* Count what a port's answers taught; port 0: all ports' since the start. */
 void sg_core_name_counts(const struct sg_core *core, __u16 port_id, struct sg_name_counts *out);
 
-/* Room for what a successor finds: a head, the events, the hits, the names, the sessions. */
+/* Room for what a successor finds: a head, the events, the hits, the names, the questions, the sessions. */
 enum sg_store_limit {
 	SG_STORE_HEAD = 4096, SG_STORE_EVENTS = (8 << 20) + 4096, SG_STORE_HITS = 1 << 22, SG_STORE_SESSION = 320,
-	SG_STORE_NAMES = 1 << 25,
-	SG_STORE_SESSIONS = SG_STORE_HEAD + SG_STORE_EVENTS + SG_STORE_HITS + SG_STORE_NAMES,	/* from here on */
+	SG_STORE_NAMES = 1 << 25, SG_STORE_QUESTIONS = 1 << 21,
+	SG_STORE_SESSIONS = SG_STORE_HEAD + SG_STORE_EVENTS + SG_STORE_HITS + SG_STORE_NAMES +
+			    SG_STORE_QUESTIONS,		/* from here on */
 };
-/* Keep sessions, events, hits and names in this memory from now on; with `keep`, take over those that a former engine left in
+/* Keep sessions, events, hits, names and questions in this memory from now on; with `keep`, take over those that a former engine left in
  * it: each session is judged again at its next packet, and the kernel's counts are added to it. Returns how many;
  * -EBUSY if sessions are open already, -EINVAL for too little room. The memory's content is not trusted. */
 int sg_core_adopt(struct sg_core *core, void *memory, __u64 bytes, int keep, __u64 now_ns);

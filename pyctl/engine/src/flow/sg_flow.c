@@ -226,12 +226,10 @@ static void become_denied(struct sg_core *core, struct sg_session *s)
 	sg_flow_emit_end(core, s);
 	count_denied(core, s, 1);
 	sg_scan_end(&core->scans, s);
-	s->scans = 0;
 	s->denied = 1;
-	s->violation = 0;
-	s->resets = 0;
+	s->violation = s->resets = s->scans = 0;
 	if (s->look)
-		s->look = SG_LOOK_OVER;
+		sg_session_look_no_more(s);
 }
 
 /* Hold the answer of now; what the kernel has dropped by a former one is told first. */
@@ -309,7 +307,6 @@ static struct sg_answer ask_again(struct sg_core *core, const struct sg_port *po
 	if (initiator != s->initiator) {
 		sg_cache_evict(core, s);
 		sg_tcp_turn(s);
-		/* Its sides are the other way round now. */
 		sg_scan_end(&core->scans, s);
 	}
 	return answer;
@@ -432,6 +429,8 @@ void sg_flow_end(struct sg_core *core, struct sg_session *s)
 	sg_hits_used(&core->report.hits, core->report.hash_key, s);
 	if (s->denied)
 		count_denied(core, s, -1);
+	sg_quic_end(&core->quics, s->slot, s->key.port_id);
+	sg_shown_end(&core->shown, s);
 	sg_peers_remove(&core->peers, s);
 	if (s->dns)
 		sg_dns_stream_end(&core->dns_streams, sg_session_handle(s));
@@ -595,6 +594,7 @@ void sg_flow_info(struct sg_core *core, struct sg_session *s, struct sg_session_
 	info->app = s->app;
 	info->proof = s->proof;
 	info->look = sg_cache_is_scanned(core, s) && !sg_session_is_looked_at(s) ? SG_LOOK_SENSORS : s->look;
+	sg_shown_copy(&core->shown, s, info->text);
 	memcpy(info->saddr, flow.saddr, sizeof(info->saddr));
 	memcpy(info->daddr, flow.daddr, sizeof(info->daddr));
 }

@@ -3,6 +3,7 @@
  * What cannot be read is sent on like anything else, and teaches nothing. */
 #include "learn/sg_learn.h"
 
+#include "flow/sg_ask.h"
 #include "flow/sg_flow.h"
 #include "learn/sg_learn_table.h"
 #include "session/sg_tcp.h"
@@ -64,16 +65,27 @@ static int concerns(const struct sg_context *c, const struct sg_session *s)
 	return s->dns && c->port->rules && sg_policy_uses_names(c->port->rules);
 }
 
+/* Whether a rule lets the port ask a resolver there, and not just send what looks like a question to whom it may reach: it asks
+ * for DNS, and would not let another application pass. */
+static int is_allowed_as_dns(const struct sg_context *c, const struct sg_session *s)
+{
+	struct sg_answer other;
+
+	if (s->app != SG_APP_DNS || s->violation)
+		return 0;
+	other = sg_flow_ask_app(c->port, &s->key, s->initiator, SG_APP_UNKNOWN);
+	return !other.unknown && other.keys.rule != s->keys.rule;
+}
+
 void sg_learn_opening(const struct sg_context *c, struct sg_session *s)
 {
 	if (c->p->kind == SG_KIND_UDP && !s->dns && s->initiator == SEG_DIR_EGRESS &&
 	    sg_policy_uses_names(c->port->rules))
-		s->dns = sg_look_datagram(c->p).app == SG_APP_DNS;
+		s->dns = !!is_allowed_as_dns(c, s);
 }
 
 void sg_learn_datagram(const struct sg_context *c, struct sg_session *s)
 {
-	static __thread __u8 whole[SG_DNS_MESSAGE];
 	struct exchange exchange = { c, s };
 	const struct sg_packet *p = c->p;
 	const __u8 *data = p->frame->data + p->l4 + SG_UDP_LEN;
@@ -82,12 +94,8 @@ void sg_learn_datagram(const struct sg_context *c, struct sg_session *s)
 
 	if (p->kind != SG_KIND_UDP || !concerns(c, s))
 		return;
-	if (c->pieces) {
-		length = sg_frag_copy(c->pieces, SG_UDP_LEN, whole, sizeof(whole));
-		data = whole;
-	} else if (length > p->l4_len - SG_UDP_LEN) {
+	if (length > p->l4_len - SG_UDP_LEN)
 		length = p->l4_len - SG_UDP_LEN;
-	}
 	memcpy(&size, p->frame->vnet + GSO_SIZE_AT, sizeof(size));
 	piece = sg_frame_is_gso(p->frame) && size ? size : length;
 	/* A super-frame has several datagrams. */
@@ -116,7 +124,7 @@ int sg_learn_segment(const struct sg_context *c, struct sg_session *s)
 		.data = p->frame->data + p->l4 + p->l4_len - p->payload_len, .length = p->payload_len,
 		.seq = p->seq + !!(p->tcp_flags & SG_SYN), .side = p->dir != s->initiator,
 	};
-	int passes = sg_frame_is_copy(p->frame) || sg_policy_records_only(c->port->rules) || p->frames > 1;
+	int passes = sg_frame_is_copy(p->frame) || sg_policy_records_only(c->port->rules);
 	struct sg_dns_stream *stream;
 	enum sg_dns_taken taken;
 
@@ -125,9 +133,6 @@ int sg_learn_segment(const struct sg_context *c, struct sg_session *s)
 	stream = sg_dns_stream_of(&c->core->dns_streams, sg_session_handle(s), 1);
 	if (stream && p->tcp_flags & SG_SYN)
 		start(stream, c, segment.side);
-	/* In fragments, the bytes do not lie side by side. */
-	if (p->frames > 1)
-		segment.length = 0;
 	taken = stream ? sg_dns_stream_add(&c->core->dns_streams, stream, &segment, passes, take_message, &exchange) :
 			 SG_DNS_LOST;
 	c->port->names.truncated += taken == SG_DNS_LOST;

@@ -147,10 +147,18 @@ struct sg_seen sg_look_recognise(struct sg_payload *look)
 	sg_recognise(&prefix, &look->known);
 	seen = (struct sg_seen){
 		.app = look->known.app, .proof = look->known.proof, .guessed = look->known.guessed,
+		.kind = look->known.kind,
 	};
 	for (__u8 side = 0; side < 2; side++)
 		seen.full |= (prefix.len[side] >= SG_STREAM_BYTES) << side;
 	return seen;
+}
+
+enum sg_name_sign sg_look_name_sign(const struct sg_payload *look)
+{
+	struct sg_prefix prefix = prefix_of(look);
+
+	return sg_name_sign(&prefix, look->first_side != 0);
 }
 
 __u64 sg_look_threats(struct sg_payload *look)
@@ -202,7 +210,16 @@ int sg_look_may_be_http(struct sg_payload *look)
 	return prefix.len[0] && seen.proof && (seen.app == SG_APP_HTTP || seen.app == SG_APP_WEBSOCKET);
 }
 
-int sg_look_begin_requests(struct sg_looks *looks, const struct sg_session *s)
+int sg_look_may_be_http2(struct sg_payload *look)
+{
+	struct sg_prefix prefix = prefix_of(look);
+	struct sg_seen seen = sg_look_recognise(look);
+
+	return prefix.len[0] && seen.proof &&
+	       (seen.app == SG_APP_HTTP2 || seen.app == SG_APP_GRPC || seen.app == SG_APP_ETCD);
+}
+
+int sg_look_begin_requests(struct sg_looks *looks, const struct sg_session *s, int is_http2)
 {
 	struct sg_payload *look = sg_look_of(looks, s);
 	struct sg_prefix prefix = prefix_of(look);
@@ -212,6 +229,19 @@ int sg_look_begin_requests(struct sg_looks *looks, const struct sg_session *s)
 	if (!has_room(looks, s->key.port_id, SMALL))
 		return -1;
 	error = sg_requests_begin(looks->streams, &look->requests, look->first_seq, sg_proxy_length(&prefix));
+	if (!error && is_http2 && sg_requests_turn_http2(looks->streams, &look->requests, 0)) {
+		sg_requests_end(looks->streams, &look->requests);
+		error = -1;
+	}
+	charge(looks, s->key.port_id, before);
+	return error;
+}
+
+int sg_look_turn_http2(struct sg_looks *looks, const struct sg_session *s, __u32 last_stream)
+{
+	__u64 before = sg_streams_bytes(looks->streams);
+	int error = sg_requests_turn_http2(looks->streams, &sg_look_of(looks, s)->requests, last_stream);
+
 	charge(looks, s->key.port_id, before);
 	return error;
 }
@@ -355,6 +385,7 @@ int sg_look_hold(struct sg_looks *looks, struct sg_payload *look, const struct s
 		return -1;
 	*w = (struct sg_waiting){
 		.frame = *p->frame, .since_ns = now_ns, .seq = p->seq, .payload_len = p->payload_len, .here = here, .side = side,
+		.pieces = p->pieces,
 	};
 	/* What is behind the IP packet fills the frame up, and says nothing. */
 	w->frame.len = w->frame.wire_len = p->l4 + p->l4_len;
@@ -400,7 +431,7 @@ const struct sg_waiting *sg_look_ready(const struct sg_payload *look, __u8 sides
 {
 	const struct sg_waiting *w = sg_look_waiting(look, sides);
 
-	if (w && !w->side && look->requests.window && !sg_window_is_read(look->requests.window, w->seq + w->payload_len))
+	if (w && !w->side && look->requests.window && !sg_requests_pass(&look->requests, w->seq + w->payload_len))
 		return NULL;
 	return w;
 }
