@@ -24,7 +24,7 @@ from pyctl.errors import NotFoundError, SegctlError
 from pyctl.model.instance import Instance
 from pyctl.model.threats import BY_NAME
 from tests import packets
-from tests.unit.fake_names import NAMES
+from tests.unit.fake_names import NAMES, SENSORS
 from tests.unit.unix_http import serving
 
 PORT = {
@@ -167,32 +167,8 @@ RULES = {
     "datapath": "ebpf",
     "ports": [{"port_id": 7, "interface": "eth0", "rules": ["filter seg_from_vex"]}],
 }
-THREATS = {
-    "workload": "web",
-    "enforced": False,
-    "threats": [{**vars(BY_NAME["land"]), "setting": "reset"}],
-}
-SENSORS = {
-    "workload": "web",
-    "enforced": False,
-    "sensors": [
-        {
-            "name": "data",
-            "setting": "drop",
-            "show": False,
-            "uses": [],
-            "patterns": [
-                {
-                    "id": "order",
-                    "regex": "ORD-[0-9]{8}",
-                    "part": "body",
-                    "severity": "high",
-                    "confirm": None,
-                }
-            ],
-        }
-    ],
-}
+_LAND = {**vars(BY_NAME["land"]), "setting": "reset"}
+THREATS = {"workload": "web", "enforced": False, "threats": [_LAND]}
 POLICY = {"text": "# mine\n", "applied_at": 0.0, "groups": 1, "rules": 2}
 APPLIED = {
     "changes": ["rule 1 is new"],
