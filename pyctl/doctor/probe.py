@@ -50,6 +50,8 @@ U32 = {
 OPTIONAL = {
     "chosen ifindex": "a container's interface index changes when it is attached",
     "macvlan": "containers on macvlan networks cannot be attached",
+    "vectorscan": "policies with sensors are refused (on Debian: apt install libvectorscan5)",
+    "pcre2": "sensors with `confirm: pcre2` are refused (on Debian: apt install libpcre2-8-0)",
     "docker": "--container does not find Docker's containers; --pid works",
     "podman": "--container does not find Podman's containers; --pid works",
     "libnghttp2": "rules with http let no HTTP/2 and no gRPC through (on Debian: apt install libnghttp2-14)",
@@ -63,6 +65,7 @@ DATAPATHS = {"ebpf": EBPF, "u32": U32}
 DRIVERS = ("ebpf", "u32")
 """The datapaths that this version brings, the preferred one first."""
 
+_LOADS = "import ctypes; ctypes.CDLL('{}')"
 DOCKER_SOCKETS = ("/var/run/docker.sock",)
 LIBNGHTTP2 = "libnghttp2.so.14"
 """As the engine loads it (http2/sg_inflate.h)."""
@@ -113,6 +116,8 @@ def probe() -> Report:
         **_kernel(),
         "bcc": _imports("import bcc; bcc.BPF", "imported"),
         "engine": _imports("import pyctl.engine._ffi", "the extension loads"),
+        "vectorscan": _imports(_LOADS.format("libhs.so.5"), "the library loads"),
+        "pcre2": _imports(_LOADS.format("libpcre2-8.so.0"), "the library loads"),
         "docker": _daemon(DOCKER_SOCKETS, None),
         "podman": _daemon(PODMAN_SOCKETS, "podman"),
         "libnghttp2": _imports(

@@ -75,6 +75,19 @@ that is denied is dropped, or gets a reset with `options: {deny: reset}`.
 THREATS: `threats: {web: {syn_flood: drop, tls_1_0: alert}}` says what is done at a threat, by group: off, alert, drop or
 reset. Of several groups that name it the strictest holds, `any` only where no other does; `segctl threats` has all.
 
+SENSORS: `sensors: {data: {patterns: [{id: order, regex: 'ORD-[0-9]{8}', part: body, severity: high}], groups: {web: drop}}}`
+looks for patterns in payload, and does at a match what a group says, as with threats. Parts: `url`, a request's target as
+it was sent, and decoded twice (+ is a space there); `header`, its header lines; `body`, its body, of a form decoded too;
+`packet`, all bytes of a connection whatever its protocol, or of a datagram. The first three are read of HTTP/1 that is not
+encrypted, from a connection's begin on; a request whose body servers may end at different places ends its connection where
+something of them is dropped. drop and reset end the flow before the last byte of a match passes. `use: [NAME]` takes patterns
+that come with segctl (`segctl sensors`), `show: true` lets events have the end of what matched. A regex is PCRE's, as
+Hyperscan takes it, over bytes; flags are written in it: (?i), (?s), (?m) for ^ at each line. Lookaround and
+back-references need `confirm: pcre2`, which looks once more at the 512 bytes up to the match's end, and no further. A
+match that only ends where the next byte is known (\\b, $) counts with that byte. Flows of TCP under a sensor, and of
+UDP under one of packets, stay with the engine. Connections from before are scanned from their next segment on, for packets
+alone. `segctl policy test` and `simulate` know no payload: what a sensor would end passes there.
+
 PORTS are those of TCP, UDP and SCTP. A port may be a name (`tcp/http`): each workload declares its number by a label
 (segctl.port.http=8080, segctl.port.dns=53-udp); addresses declare none. Among the workloads of one target the 32
 smallest numbers of a name are known: others are not allowed by it, and a workload with another one is denied the

@@ -1,9 +1,10 @@
-"""What inspection costs: HTTP through rules by address, by application, and by request, compared run by run in turn.
+"""What inspection costs: HTTP through rules by address, by application, by request, and under sensors, run by run in turn.
 
     base      not intercepted
     decided   the server is attached; a rule by address and port decides
     app       the same, a rule for an application: payload waits until it is known
     request   the same, a rule for requests: each is judged, and no flow goes to the kernel
+    sensor    the same, 200 patterns over all bytes: they are scanned, and no flow goes to the kernel
 
 Each path has its own client and server. A round measures all, and the order rotates from round to round.
 After that, TLS connections under a rule for names, whose ClientHello is as large as one with a key of ML-KEM: how many of
@@ -35,15 +36,39 @@ groups:
   decided: {{selector: {{name: "bench-server-decided"}}}}
   app: {{selector: {{name: "bench-server-app"}}}}
   request: {{selector: {{name: "bench-server-request"}}}}
+  sensor: {{selector: {{name: "bench-server-sensor"}}}}
   tls: {{selector: {{name: "bench-server-tls"}}}}
-modes: {{decided: protect, app: protect, request: protect, tls: protect}}
+modes: {{decided: protect, app: protect, request: protect, sensor: protect, tls: protect}}
+sensors:
+  bench:
+    groups: {{sensor: drop}}
+    patterns:
+PATTERNS
 rules:
   - {{id: 1, from: any, to: decided, ports: [tcp], action: allow}}
   - {{id: 2, from: any, to: app, ports: [tcp], apps: [HTTP, HTTP2], action: allow}}
   - {{id: 3, from: any, to: request, ports: [tcp], http: {{methods: [GET], paths: ["/api/*"]}}, action: allow}}
   - {{id: 4, from: any, to: tls, {handshakes.RULE}}}
   - {{id: 5, from: any, to: request, ports: [tcp], apps: [HTTP2], http: {{paths: ["/api/*"]}}, action: allow}}
+  - {{id: 6, from: any, to: sensor, ports: [tcp], action: allow}}
 """
+PATTERNS = (
+    r"key{0}_[0-9a-f]{{16,32}}",
+    r"(?i)secret{0}\s*[=:]\s*\S{{8}}",
+    r"\b{0}[0-9]{{3}}-[0-9]{{2}}-[0-9]{{4}}\b",
+    r"(?i)(select|union){0}\s.{{1,40}}\sfrom\s",
+)
+"""Kinds of patterns as sensors have them; each is there fifty times, with another number in it."""
+SENSORS = 200
+
+
+def policy() -> str:
+    """Return the policy with its patterns."""
+    listed = (
+        f"      - {{id: p{at}, regex: '{PATTERNS[at % len(PATTERNS)].format(at)}', part: packet}}"
+        for at in range(SENSORS)
+    )
+    return POLICY.replace("PATTERNS", "\n".join(listed))
 
 
 def options() -> argparse.Namespace:
@@ -129,7 +154,7 @@ class InspectBench(Bench):
         with self.in_the_lab():
             self.make_worlds(figures.PATHS)
             agent = Agent(self.lab, "inspect", flow_cache=True)
-            agent.client.apply_policy(POLICY)
+            agent.client.apply_policy(policy())
             for world in self.worlds:
                 serve(self.lab, world)
                 if world.name != "base":

@@ -22,7 +22,7 @@ static int over(struct reading *r)
 	struct sg_http_parts *parts = r->parts;
 
 	/* What follows a request for another protocol may be that; what is no request at first is none. */
-	parts->said = parts->seen && !parts->switches ? SG_HTTP_PARTS_WRONG : SG_HTTP_PARTS_OVER;
+	parts->said = parts->seen && !parts->switched ? SG_HTTP_PARTS_WRONG : SG_HTTP_PARTS_OVER;
 	return 1;
 }
 
@@ -60,6 +60,7 @@ static int read_start(struct reading *r)
 		return 0;
 	}
 	parts->state = METHOD;
+	parts->switched = parts->switches;
 	parts->method = parts->connect = parts->line_len = 0;
 	parts->has_length = parts->chunked = parts->form = parts->switches = 0;
 	parts->headers = 0;

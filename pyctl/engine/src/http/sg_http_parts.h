@@ -39,6 +39,7 @@ struct sg_http_parts {
 	__u8 chunked;
 	__u8 form;		/* the body is a form as browsers send it: encoded as a query is */
 	__u8 switches;		/* it asks for another protocol, or a tunnel */
+	__u8 switched;		/* the request before it did */
 	__u8 seen;		/* a request line was complete */
 	__u8 method;		/* bytes of it */
 	__u8 connect;		/* how much of it is CONNECT */

@@ -31,6 +31,7 @@ struct sg_scan {
 	struct sg_http_decode target;
 	struct sg_http_decode form;
 	__u8 midstream;		/* where requests begin is not known */
+	__u8 passed;		/* bit per side: bytes have passed that nothing was looked for in */
 	__u8 ended;
 };
 
@@ -213,6 +214,28 @@ static int wants_parts(const struct sg_scan_ask *ask)
 	return is_wanted(ask, URL) || is_wanted(ask, HEADER) || is_wanted(ask, BODY);
 }
 
+/* Whether anything is looked for in what a side sends. */
+static int wants_side(const struct call *call, __u8 side)
+{
+	return is_wanted(call->ask, side ? PACKET_BACK : PACKET) || (reads_requests(call, side) && wants_parts(call->ask));
+}
+
+/* Let bytes of a side pass that nothing is looked for in. */
+static void pass_side(const struct call *call, __u8 side)
+{
+	sg_tape_free(call->scans->streams, call->scan->tapes[side]);
+	call->scan->tapes[side] = NULL;
+	call->scan->passed |= (__u8)(1 << side);
+	if (!side && !call->scan->requests.said)
+		call->scan->requests.said = SG_HTTP_PARTS_OVER;
+}
+
+/* Return the sequence number of the first byte of a side that is scanned, if it is not there yet. */
+static __u32 first_of(const struct sg_scan *scan, const struct sg_session *s, __u8 side, __u32 seq)
+{
+	return scan->midstream || scan->passed >> side & 1 ? seq : s->first_seq[side];
+}
+
 /* Scan the bytes that come next of a side. */
 static enum sg_scan_say scan_bytes(const struct call *call, __u8 side, const __u8 *bytes, __u32 len)
 {
@@ -255,10 +278,15 @@ enum sg_scan_say sg_scan_segment(struct sg_scans *scans, const struct sg_session
 	enum sg_scan_say say = SG_SCAN_PASS;
 	struct sg_tape **tape = &call.scan->tapes[side];
 
+	if (!wants_side(&call, side)) {
+		pass_side(&call, side);
+		charge(scans, s->key.port_id, before);
+		return SG_SCAN_PASS;
+	}
 	if (!has_room(scans, s->key.port_id, len + SMALL))
 		return SG_SCAN_NO_ROOM;
 	if (!*tape)
-		*tape = sg_tape_new(scans->streams, call.scan->midstream ? seq : s->first_seq[side]);
+		*tape = sg_tape_new(scans->streams, first_of(call.scan, s, side, seq));
 	if (!*tape || begin_lanes(&call, side)) {
 		charge(scans, s->key.port_id, before);
 		return SG_SCAN_NO_ROOM;
