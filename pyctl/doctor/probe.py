@@ -52,7 +52,11 @@ OPTIONAL = {
     "macvlan": "containers on macvlan networks cannot be attached",
     "docker": "--container does not find Docker's containers; --pid works",
     "podman": "--container does not find Podman's containers; --pid works",
+    "zlib": "sensors do not look into bodies compressed with gzip or deflate (on Debian: apt install zlib1g)",
+    "brotli": "sensors do not look into bodies compressed with br (on Debian: apt install libbrotli1)",
 }
+LIBRARIES = {"zlib": "libz.so.1", "brotli": "libbrotlidec.so.1"}
+"""What the engine loads when the first sensor comes that looks into bodies."""
 U32_COST = (
     "every packet goes through the engine, protect fails closed whatever --fail says, and source "
     "addresses are not checked"
@@ -112,6 +116,7 @@ def probe() -> Report:
         "engine": _imports("import pyctl.engine._ffi", "the extension loads"),
         "docker": _daemon(DOCKER_SOCKETS, None),
         "podman": _daemon(PODMAN_SOCKETS, "podman"),
+        **{name: _library(file) for name, file in LIBRARIES.items()},
     }
     return judge(found)
 
@@ -185,6 +190,10 @@ def _imports(code: str, seen: str) -> tuple[State, str]:
     """Return whether a module imports, tried in a child: bcc would cost 70 MB, a broken one may crash."""
     status, _, stderr = _python("-c", code)
     return ("ok", seen) if status == 0 else ("missing", _last(stderr))
+
+
+def _library(file: str) -> tuple[State, str]:
+    return _imports(f"import ctypes; ctypes.CDLL({file!r})", f"{file} loads")
 
 
 def _python(*argv: str) -> tuple[int, str, str]:

@@ -3,6 +3,7 @@
 #ifndef SG_HTTP_HEAD_H
 #define SG_HTTP_HEAD_H
 
+#include "http/sg_http_slice.h"
 #include "http/sg_http_request.h"
 
 /* Return the length of the lines up to the empty one behind them, or 0: it is not there yet; -1: a line ends otherwise than
@@ -12,5 +13,7 @@ int sg_http_lines(const __u8 *bytes, __u32 len, __u32 *scanned);
 int sg_http_head(const __u8 *bytes, __u32 len, struct sg_http_request *request);
 /* Return whether lines of this length are headers that may follow a body. */
 int sg_http_trailers(const __u8 *bytes, __u32 len);
+/* Note a Content-Encoding, besides those before: enum sg_http_coding. */
+void sg_http_note_coding(__u8 *coding, struct sg_http_slice value);
 
 #endif

@@ -21,6 +21,15 @@ enum sg_http_switch {
 	SG_HTTP_OTHER,		/* by Upgrade */
 };
 
+/* How a body is coded (Content-Encoding). */
+enum sg_http_coding {
+	SG_HTTP_PLAIN = 0,
+	SG_HTTP_GZIP,
+	SG_HTTP_DEFLATE,
+	SG_HTTP_BROTLI,
+	SG_HTTP_CODED,		/* otherwise, or more than once */
+};
+
 struct sg_http_text {
 	const char *at;		/* not terminated */
 	__u32 len;
@@ -35,6 +44,8 @@ struct sg_http_request {
 	__u8 readings;			/* of the path, those that differ; 0: the request has none (CONNECT, OPTIONS *) */
 	__u8 chunked;
 	__u8 becomes;			/* enum sg_http_switch */
+	__u8 coding;			/* enum sg_http_coding, of the body */
+	__u8 is_form;			/* the body has fields, encoded as a query has */
 	char host_room[SG_HTTP_HOST_MAX + 1];
 	char room[SG_HTTP_READINGS][SG_HTTP_PATH_MAX];
 };

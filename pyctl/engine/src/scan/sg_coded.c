@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* Bodies that may be compressed; see the header. In: bytes. Out: bytes. No I/O. */
+#include "scan/sg_coded.h"
+
+#include <stddef.h>
+
+#include "http/sg_http_request.h"
+
+_Static_assert((int)SG_INFLATE_GZIP == (int)SG_HTTP_GZIP, "one number for gzip");
+_Static_assert((int)SG_INFLATE_DEFLATE == (int)SG_HTTP_DEFLATE, "one number for deflate");
+_Static_assert((int)SG_INFLATE_BROTLI == (int)SG_HTTP_BROTLI, "one number for brotli");
+
+__u32 sg_coded_bytes(__u8 coding)
+{
+	return sg_inflate_arena(coding);
+}
+
+enum sg_coded_why sg_coded_begin(struct sg_coded *coded, struct sg_streams *all, __u8 coding, int has_room)
+{
+	static const struct sg_inflate_limits limits = { .total = SG_CODED_TOTAL, .ratio = SG_CODED_RATIO };
+	__u32 size = sg_inflate_arena(coding);
+
+	sg_coded_end(coded, all);
+	if (coding == SG_HTTP_PLAIN)
+		return SG_CODED_FINE;
+	if (!size)
+		return SG_CODED_UNKNOWN;
+	coded->arena = has_room ? sg_streams_take(all, size, 0) : NULL;
+	if (!coded->arena)
+		return SG_CODED_NO_ROOM;
+	coded->size = size;
+	coded->stream = sg_inflate_begin(coded->arena, size, coding, &limits);
+	if (coded->stream)
+		return SG_CODED_FINE;
+	sg_coded_end(coded, all);
+	return SG_CODED_NO_ROOM;
+}
+
+enum sg_coded_why sg_coded_add(struct sg_coded *coded, struct sg_streams *all, const __u8 *bytes, __u32 len,
+			       sg_inflate_reader reader, void *ctx)
+{
+	enum sg_inflate_result result;
+
+	if (!coded->stream) {
+		reader(ctx, bytes, len);
+		return SG_CODED_FINE;
+	}
+	result = sg_inflate_add(coded->stream, bytes, len, reader, ctx);
+	if (result == SG_INFLATE_MORE || result == SG_INFLATE_STOPPED)
+		return SG_CODED_FINE;
+	sg_coded_end(coded, all);
+	reader(ctx, bytes, len);
+	return (enum sg_coded_why)result;
+}
+
+void sg_coded_end(struct sg_coded *coded, struct sg_streams *all)
+{
+	if (coded->arena)
+		sg_streams_give(all, coded->arena, coded->size);
+	*coded = (struct sg_coded){ .stream = NULL };
+}
