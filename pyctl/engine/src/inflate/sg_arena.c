@@ -48,6 +48,7 @@ void *sg_arena_take(struct sg_arena *arena, __u64 size)
 {
 	__u64 wanted = ((size + ALIGN - 1) & ~(ALIGN - 1ULL)) + sizeof(struct piece);
 	struct piece *piece = size < arena->size ? (struct piece *)arena->at : NULL;
+	__u32 end;
 
 	for (; piece; piece = next_of(arena, piece)) {
 		if (piece->used)
@@ -62,6 +63,8 @@ void *sg_arena_take(struct sg_arena *arena, __u64 size)
 			piece->size = (__u32)wanted;
 		}
 		piece->used = 1;
+		end = (__u32)((__u8 *)piece - arena->at) + piece->size;
+		arena->used = end > arena->used ? end : arena->used;
 		return piece + 1;
 	}
 	arena->failed = 1;

@@ -8,6 +8,7 @@
 struct sg_arena {
 	__u8 *at;		/* aligned to 16 bytes */
 	__u32 size;
+	__u32 used;		/* up to where pieces were taken so far */
 	__u8 failed;		/* a piece was asked for that there was no room for */
 };
 

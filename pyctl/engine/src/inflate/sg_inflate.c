@@ -100,6 +100,11 @@ struct sg_inflate *sg_inflate_begin(void *arena, __u32 size, __u8 coding, const 
 	return stream->brotli ? stream : NULL;
 }
 
+__u32 sg_inflate_used(const struct sg_inflate *stream)
+{
+	return stream->arena.used;
+}
+
 int sg_inflate_is_whole(const struct sg_inflate *stream)
 {
 	return stream->state == WHOLE;

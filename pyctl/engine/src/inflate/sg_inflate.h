@@ -57,6 +57,8 @@ struct sg_inflate *sg_inflate_begin(void *arena, __u32 size, __u8 coding, const 
  * the end of the coded bytes is handed on as it is: some clients show it. */
 enum sg_inflate_result sg_inflate_add(struct sg_inflate *stream, const __u8 *bytes, __u32 len, sg_inflate_reader reader,
 				      void *ctx);
+/* Return how much of the arena it has used so far, from its beginning on. */
+__u32 sg_inflate_used(const struct sg_inflate *stream);
 /* Return whether the coded bytes came to their end. */
 int sg_inflate_is_whole(const struct sg_inflate *stream);
 

@@ -10,9 +10,20 @@ _Static_assert((int)SG_INFLATE_GZIP == (int)SG_HTTP_GZIP, "one number for gzip")
 _Static_assert((int)SG_INFLATE_DEFLATE == (int)SG_HTTP_DEFLATE, "one number for deflate");
 _Static_assert((int)SG_INFLATE_BROTLI == (int)SG_HTTP_BROTLI, "one number for brotli");
 
+enum { USUAL = 1 << 20 };	/* what a body in brotli takes at most, unless it is a large one */
+
 __u32 sg_coded_bytes(__u8 coding)
 {
-	return sg_inflate_arena(coding);
+	__u32 size = sg_inflate_arena(coding);
+
+	return size < USUAL ? size : USUAL;
+}
+
+/* Count what is touched of the arena. */
+static void count(struct sg_coded *coded, struct sg_streams *all, __u32 bytes)
+{
+	sg_streams_resize(all, coded->counted, bytes);
+	coded->counted = bytes;
 }
 
 enum sg_coded_why sg_coded_begin(struct sg_coded *coded, struct sg_streams *all, __u8 coding, int has_room)
@@ -28,12 +39,15 @@ enum sg_coded_why sg_coded_begin(struct sg_coded *coded, struct sg_streams *all,
 	coded->arena = has_room ? sg_streams_take(all, size, 0) : NULL;
 	if (!coded->arena)
 		return SG_CODED_NO_ROOM;
-	coded->size = size;
+	coded->size = coded->counted = size;
+	coded->coding = coding;
 	coded->stream = sg_inflate_begin(coded->arena, size, coding, &limits);
-	if (coded->stream)
-		return SG_CODED_FINE;
-	sg_coded_end(coded, all);
-	return SG_CODED_NO_ROOM;
+	if (!coded->stream) {
+		sg_coded_end(coded, all);
+		return SG_CODED_NO_ROOM;
+	}
+	count(coded, all, sg_inflate_used(coded->stream));
+	return SG_CODED_FINE;
 }
 
 enum sg_coded_why sg_coded_add(struct sg_coded *coded, struct sg_streams *all, const __u8 *bytes, __u32 len,
@@ -46,6 +60,14 @@ enum sg_coded_why sg_coded_add(struct sg_coded *coded, struct sg_streams *all, c
 		return SG_CODED_FINE;
 	}
 	result = sg_inflate_add(coded->stream, bytes, len, reader, ctx);
+	count(coded, all, sg_inflate_used(coded->stream));
+	if (result == SG_INFLATE_MORE && coded->counted > USUAL && sg_streams_bytes(all) > SG_CODED_ALL) {
+		sg_coded_end(coded, all);
+		return SG_CODED_NO_ROOM;
+	}
+	/* What is behind the end is as it is; of gzip it may be another member. */
+	if (sg_inflate_is_whole(coded->stream) && coded->coding != SG_HTTP_GZIP)
+		sg_coded_end(coded, all);
 	if (result == SG_INFLATE_MORE || result == SG_INFLATE_STOPPED)
 		return SG_CODED_FINE;
 	sg_coded_end(coded, all);
@@ -55,7 +77,9 @@ enum sg_coded_why sg_coded_add(struct sg_coded *coded, struct sg_streams *all, c
 
 void sg_coded_end(struct sg_coded *coded, struct sg_streams *all)
 {
-	if (coded->arena)
+	if (coded->arena) {
+		count(coded, all, coded->size);
 		sg_streams_give(all, coded->arena, coded->size);
+	}
 	*coded = (struct sg_coded){ .stream = NULL };
 }

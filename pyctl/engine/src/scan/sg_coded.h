@@ -9,6 +9,7 @@
 
 enum sg_coded_limit {
 	SG_CODED_TOTAL = 64 << 20,	/* bytes that may come out of a body: of a longer one the beginning is scanned */
+	SG_CODED_ALL = 192 << 20,	/* of memory with which a body may go on, of all that is scanned: the rest is for others */
 	SG_CODED_RATIO = 100,		/* pages and logs have 3 to 30; what has more for 8 MiB is made to have it */
 };
 
@@ -27,6 +28,8 @@ struct sg_coded {
 	struct sg_inflate *stream;	/* NULL: bytes are handed on as they are */
 	void *arena;
 	__u32 size;
+	__u32 counted;			/* bytes of it: as many as were touched */
+	__u8 coding;
 };
 
 /* Begin a body in this coding (enum sg_http_coding); `has_room`: there is memory for it. */
