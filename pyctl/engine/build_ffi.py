@@ -28,9 +28,16 @@ FLAGS = ["-O2", "-g", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Wshadow"]
 API = '#include "api/sg_engine.h"\n#include "inspect/sg_recognise.h"\n'
 STORED_HEADERS = (
     '#include "report/sg_report.h"\n#include "session/sg_tcp.h"\n'
-    '#include "names/sg_named.h"\n'
+    '#include "names/sg_named.h"\n#include "names/sg_questions.h"\n'
 )
-STORED = ("sg_store", "sg_event_log", "sg_hit_log", "sg_named_store", "sg_session")
+STORED = (
+    "sg_store",
+    "sg_event_log",
+    "sg_hit_log",
+    "sg_named_store",
+    "sg_question_store",
+    "sg_session",
+)
 STORED_NUMBERS = (
     *("seg_dir", "seg_family", "sg_tcp_state", "sg_event_kind", "sg_answered"),
     *("sg_hit_key", "sg_store_limit", "sg_look", "sg_app_proof"),

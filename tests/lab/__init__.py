@@ -8,6 +8,7 @@ UnavailableError.
     datapath    one datapath, a thousand pairs, one splice, by hand; tc and tiny BPF programs
     segctl      segctl's own processes, and the documents' demo
     containers  a private Docker or Podman, and a shop in one
+    servers     real servers and clients of a host, and payload counted
     pace        how long is waited, and the errors       processes   commands, and what a process uses
     disks       places where nothing can be written      truth_rows  the truth table of modes, row by row
 

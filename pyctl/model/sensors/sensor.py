@@ -21,6 +21,8 @@ MAX_PATTERNS = 2000
 """Of all sensors, those of shipped sets among them: 1,000 compile in half a second, and their database has 0.6 MB."""
 MAX_REGEX = 2000
 """Characters of one."""
+MAX_CONFIRMED = 512
+"""The longest match, in bytes, that PCRE2 can confirm: the engine keeps so many of what it has scanned."""
 SEVERITIES: tuple[Severity, ...] = ("info", "low", "medium", "high", "critical")
 """By number."""
 

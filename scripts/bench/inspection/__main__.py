@@ -6,6 +6,8 @@
     request   the same, a rule for requests: each is judged, and no flow goes to the kernel
 
 Each path has its own client and server. A round measures all, and the order rotates from round to round.
+After that, TLS connections under a rule for names, whose ClientHello is as large as one with a key of ML-KEM: how many of
+their packets the engine sees.
 Results: a table here, JSON with every run and a PNG chart in bench-results/.
 """
 
@@ -19,23 +21,25 @@ from typing import Any
 
 from scripts.bench.figures.chart import Panel
 from scripts.bench.figures.rows import Row
-from scripts.bench.inspection import figures
+from scripts.bench.inspection import figures, handshakes
 from scripts.bench.rounds import Bench, parser_of
 from scripts.bench.worlds import Agent, Bed, World, on_core
 from tests.lab.pace import wait_for
 
 PORT = 8080
-POLICY = """
+POLICY = f"""
 apiVersion: segctl/v1
 groups:
-  decided: {selector: {name: "bench-server-decided"}}
-  app: {selector: {name: "bench-server-app"}}
-  request: {selector: {name: "bench-server-request"}}
-modes: {decided: protect, app: protect, request: protect}
+  decided: {{selector: {{name: "bench-server-decided"}}}}
+  app: {{selector: {{name: "bench-server-app"}}}}
+  request: {{selector: {{name: "bench-server-request"}}}}
+  tls: {{selector: {{name: "bench-server-tls"}}}}
+modes: {{decided: protect, app: protect, request: protect, tls: protect}}
 rules:
-  - {id: 1, from: any, to: decided, ports: [tcp], action: allow}
-  - {id: 2, from: any, to: app, ports: [tcp], apps: [HTTP], action: allow}
-  - {id: 3, from: any, to: request, ports: [tcp], http: {methods: [GET], paths: ["/api/*"]}, action: allow}
+  - {{id: 1, from: any, to: decided, ports: [tcp], action: allow}}
+  - {{id: 2, from: any, to: app, ports: [tcp], apps: [HTTP], action: allow}}
+  - {{id: 3, from: any, to: request, ports: [tcp], http: {{methods: [GET], paths: ["/api/*"]}}, action: allow}}
+  - {{id: 4, from: any, to: tls, {handshakes.RULE}}}
 """
 
 
@@ -106,6 +110,12 @@ class InspectBench(Bench):
                 with self.figure(kind):
                     one = partial(http, lab=self.lab, kind=kind, seconds=seconds)
                     self.interleave(kind, rounds, one)
+            with self.figure("tls"):
+                world = self.lab.world("tls", len(self.worlds) + 1)
+                handshakes.serve(self.lab, world)
+                world.attach(agent)
+                runs = [handshakes.engine_packets(world, 100) for _ in range(rounds)]
+                self.raw["tls"] = [{"path": "tls", **run} for run in runs]
 
 
 if __name__ == "__main__":

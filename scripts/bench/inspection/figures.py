@@ -36,9 +36,17 @@ TOLD = (
 )
 
 
+PACKETS = (("median", 8), ("p95", 12))
+"""Which of a round's connections, and the most packets of it that the engine may see."""
+
+
 def rows_of(raw: Raw) -> list[Row]:
     """All rows, in the order of the table."""
     rows = []
+    for which, most in PACKETS:
+        values = [run[which] for run in raw.get("tls", [])]
+        what = f"packets of a TLS connection in the engine, {which}"
+        rows += [Row(f"tls_packets_{which}", what, "packets", values, at_most=most)] * bool(values)  # fmt: skip
     for series, path, below, least in JUDGED:
         rows += ratio(raw, series, path, below, at_least=least)
     for series, path, below in TOLD:

@@ -47,6 +47,11 @@ def _sum(data: bytes) -> int:
     return total
 
 
+def internet_checksum(data: bytes) -> int:
+    """Return the checksum of IP, TCP and UDP over these bytes."""
+    return ~_sum(data) & 0xFFFF
+
+
 def _stamps(options: bytes) -> tuple[int, int] | None:
     """Return TSval and TSecr of the kernel's options, which are well formed."""
     while options and options[0]:
@@ -95,16 +100,20 @@ class Tun:
         """Send a TCP segment without a checksum to the kernel."""
         source, target = (ip_address(one).packed for one in (self.client, self.kernel))
         pseudo = source + target + struct.pack("!II", len(segment), TCP)
-        checksum = ~_sum(pseudo + segment) & 0xFFFF
+        checksum = internet_checksum(pseudo + segment)
         segment = segment[:16] + struct.pack("!H", checksum) + segment[18:]
         if self.family == 6:
             head = struct.pack("!IHBB", 0x60000000, len(segment), TCP, 64)
             os.write(self._fd, head + source + target + segment)
             return
         head = struct.pack("!BBHIBBH", 0x45, 0, 20 + len(segment), 0, 64, TCP, 0)
-        checksum = ~_sum(head + source + target) & 0xFFFF
+        checksum = internet_checksum(head + source + target)
         head = head[:10] + struct.pack("!H", checksum)
         os.write(self._fd, head + source + target + segment)
+
+    def write_packet(self, packet: bytes) -> None:
+        """Send an IP packet as it is to the kernel."""
+        os.write(self._fd, packet)
 
     def read(self, port: int, wait_ms: int = 0) -> list[Answer]:
         """Return what the kernel sent to a port since; wait for the first so long."""

@@ -420,13 +420,14 @@ __u32 sg_core_names_of(struct sg_core *core, const struct sg_name_query *queries
 /* Count what a port's answers taught; port 0: all ports' since the start. */
 void sg_core_name_counts(const struct sg_core *core, __u16 port_id, struct sg_name_counts *out);
 
-/* Room for what a successor finds: a head, the events, the hits, the names, the sessions. */
+/* Room for what a successor finds: a head, the events, the hits, the names, the questions, the sessions. */
 enum sg_store_limit {
 	SG_STORE_HEAD = 4096, SG_STORE_EVENTS = (8 << 20) + 4096, SG_STORE_HITS = 1 << 22, SG_STORE_SESSION = 320,
-	SG_STORE_NAMES = 1 << 25,
-	SG_STORE_SESSIONS = SG_STORE_HEAD + SG_STORE_EVENTS + SG_STORE_HITS + SG_STORE_NAMES,	/* from here on */
+	SG_STORE_NAMES = 1 << 25, SG_STORE_QUESTIONS = 1 << 21,
+	SG_STORE_SESSIONS = SG_STORE_HEAD + SG_STORE_EVENTS + SG_STORE_HITS + SG_STORE_NAMES +
+			    SG_STORE_QUESTIONS,		/* from here on */
 };
-/* Keep sessions, events, hits and names in this memory from now on; with `keep`, take over those that a former engine left in
+/* Keep sessions, events, hits, names and questions in this memory from now on; with `keep`, take over those that a former engine left in
  * it: each session is judged again at its next packet, and the kernel's counts are added to it. Returns how many;
  * -EBUSY if sessions are open already, -EINVAL for too little room. The memory's content is not trusted. */
 int sg_core_adopt(struct sg_core *core, void *memory, __u64 bytes, int keep, __u64 now_ns);

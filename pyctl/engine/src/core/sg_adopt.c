@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Takes over sessions, events, hits and names from the memory of a dead engine.
+/* Takes over sessions, events, hits, names and questions from the memory of a dead engine.
  * In: that memory. Out: the session table, built anew. I/O: the flow map, for the entries of those sessions.
  * The former engine may have died in the middle of any write: only the sessions' own fields are taken over, and those
  * used as an index or a pointer are checked; lists, chains and timers are made again. */
@@ -58,9 +58,19 @@ static struct sg_named_row *named_row(void *core, __u16 port_id)
 	return port ? &port->named : NULL;
 }
 
+/* The questions of a flow's port; NULL: the flow did not come over. */
+static struct sg_row *question_row(void *context, __u64 flow)
+{
+	struct sg_core *core = context;
+	const struct sg_session *s = sg_table_by_handle(&core->table, flow);
+
+	return s && s->dns ? &core->ports[s->key.port_id]->questions : NULL;
+}
+
 int sg_core_adopt(struct sg_core *core, void *memory, __u64 bytes, int keep, __u64 now_ns)
 {
 	struct sg_store *store = memory;
+	struct sg_question_store *questions = (void *)((__u8 *)memory + SG_STORE_SESSIONS - SG_STORE_QUESTIONS);
 	__u32 used = 0;
 	int adopted = 0;
 
@@ -94,5 +104,6 @@ int sg_core_adopt(struct sg_core *core, void *memory, __u64 bytes, int keep, __u
 		else
 			sg_table_give_back(&core->table, s, slot);
 	}
+	sg_questions_place(&core->questions, questions, keep, question_row, core, now_ns);
 	return adopted;
 }

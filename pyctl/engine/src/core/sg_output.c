@@ -24,6 +24,20 @@ void sg_output_frame(const struct sg_context *c, const struct sg_frame *frame)
 		sg_count(&c->port->counts, SEG_R_FROM_ENGINE, 1, frame->len);
 }
 
+void sg_output_pieces(const struct sg_context *c, const struct sg_frame *frame, struct sg_pieces pieces)
+{
+	struct sg_frame piece;
+	struct sg_cut cut;
+
+	if (!pieces.longest) {
+		sg_output_frame(c, frame);
+		return;
+	}
+	sg_cut_begin(&cut, frame, pieces);
+	while (sg_cut_next(&cut, &piece))
+		sg_output_frame(c, &piece);
+}
+
 static int may_reject(const struct sg_context *c)
 {
 	const __u64 pace = SG_SECOND / SG_REJECTS_PER_SECOND;

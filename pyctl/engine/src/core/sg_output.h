@@ -12,6 +12,8 @@ enum sg_reject_limit {
 
 /* Send a frame that passes, and count it. A copy ends here. */
 void sg_output_frame(const struct sg_context *c, const struct sg_frame *frame);
+/* Send it in pieces, if it came in some, which overwrites its bytes. */
+void sg_output_pieces(const struct sg_context *c, const struct sg_frame *frame, struct sg_pieces pieces);
 /* Answer the packet: enum sg_action, bits. Returns 0 if it was to be rejected and was not: nobody may be told, or the port
  * has sent enough for now. */
 int sg_output_answers(const struct sg_context *c, __u8 actions);

@@ -80,7 +80,7 @@ static struct sg_verdict judge(struct sg_context *c, struct sg_packet *p)
 	return r;
 }
 
-/* Send or drop all held fragments of a datagram by the verdict on it. */
+/* Send or drop all held fragments of a datagram that is not judged as a whole. */
 static void finish_datagram(const struct sg_context *c, const struct sg_datagram *d,
 			    const struct sg_verdict *verdict)
 {
@@ -129,12 +129,13 @@ static void take_fragment(struct sg_context *c)
 	if (!d)
 		return;
 	c->p = &whole;
-	r.reason = sg_frag_whole(d, &whole);
-	c->pieces = d;
+	r.reason = sg_join(d, &c->core->joined, &whole);
 	if (!r.reason)
 		r = judge(c, &whole);
-	if (!(r.actions & SG_KEEP))
+	if (!whole.pieces.longest)
 		finish_datagram(c, d, &r);
+	else if (!(r.actions & SG_KEEP) && (!r.reason || refuse(c, &r)))
+		sg_output_pieces(c, whole.frame, whole.pieces);
 	sg_frag_forget(frags, d, &c->port->frag_memory);
 }
 
@@ -230,7 +231,6 @@ void sg_core_frame(struct sg_core *core, const struct sg_frame *frame, __u64 now
 	c.core = core;
 	c.port = core->ports[0];
 	c.p = &p;
-	c.pieces = NULL;
 	c.now_ns = now_ns;
 	core->report.text[0] = 0;
 	r.reason = sg_decode_link(frame, &p);

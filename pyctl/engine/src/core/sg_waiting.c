@@ -37,7 +37,7 @@ void sg_waiting_send(const struct sg_context *c, struct sg_session *s, __u8 acti
 		return;
 	while ((w = sg_look_ready(look, sides))) {
 		frame = sg_look_frame(looks, look, w);
-		sg_output_frame(c, &frame);
+		sg_output_pieces(c, &frame, w->pieces);
 		sg_flow_count(s, w->side, 1, w->frame.len);
 		sg_look_release(looks, look, sides, &c->port->held);
 	}

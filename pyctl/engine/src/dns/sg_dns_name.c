@@ -6,35 +6,42 @@
 
 enum { LABEL_MOST = 63, POINTER = 0xc0 };
 
-__u32 sg_dns_read_name(const __u8 *message, __u32 length, __u32 *at, __u8 *name)
+enum sg_dns_walk sg_dns_walk_name(const __u8 *message, __u32 length, __u32 *at, __u8 *name, __u32 *made)
 {
-	__u32 place = *at, behind = 0, made = 0, before = place;
+	__u32 place = *at, behind = 0, before = place, hops = 0;
 
+	*made = 0;
 	while (place < length) {
 		__u32 label = message[place];
 
 		if (label >= POINTER) {
 			if (place + 2 > length)
-				return 0;
+				return SG_DNS_BROKEN;
 			behind = behind ? behind : place + 2;
 			place = sg_get16(message + place) & 0x3fff;
-			/* Each leads further back, so there is an end to them. */
-			if (place >= before)
-				return 0;
+			if (place >= before || ++hops > SG_DNS_HOPS)
+				return SG_DNS_LOOPS;
 			before = place;
 			continue;
 		}
-		if (label > LABEL_MOST || made + 1 + label > SG_DNS_NAME || label >= length - place)
-			return 0;
-		memcpy(name + made, message + place, 1 + label);
-		made += 1 + label;
+		if (label > LABEL_MOST || *made + 1 + label > SG_DNS_NAME || label >= length - place)
+			return SG_DNS_BROKEN;
+		memcpy(name + *made, message + place, 1 + label);
+		*made += 1 + label;
 		place += 1 + label;
 		if (!label) {
 			*at = behind ? behind : place;
-			return made;
+			return SG_DNS_WHOLE;
 		}
 	}
-	return 0;
+	return SG_DNS_BROKEN;
+}
+
+__u32 sg_dns_read_name(const __u8 *message, __u32 length, __u32 *at, __u8 *name)
+{
+	__u32 made;
+
+	return sg_dns_walk_name(message, length, at, name, &made) == SG_DNS_WHOLE ? made : 0;
 }
 
 int sg_dns_skip_name(const __u8 *message, __u32 length, __u32 *at)

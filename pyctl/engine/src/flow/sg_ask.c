@@ -110,6 +110,8 @@ struct sg_answer sg_flow_ask_again(const struct sg_core *core, const struct sg_p
 		facts.as_of_ns = s->created_ns;
 	sg_facts_close(&facts);
 	facts.held = s->held;
+	if (s->unread)
+		facts.broken |= SG_FIELDS_HTTP;
 	answer = sg_flow_ask_facts(port, &s->key, s->initiator, s->app, &facts);
 	answer.proof = s->proof;
 	return answer;

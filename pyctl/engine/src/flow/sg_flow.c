@@ -231,7 +231,7 @@ static void become_denied(struct sg_core *core, struct sg_session *s)
 	s->violation = 0;
 	s->resets = 0;
 	if (s->look)
-		s->look = SG_LOOK_OVER;
+		sg_session_look_no_more(s);
 }
 
 /* Hold the answer of now; what the kernel has dropped by a former one is told first. */

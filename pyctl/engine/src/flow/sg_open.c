@@ -154,7 +154,7 @@ struct sg_session *sg_open_adopt(const struct sg_context *c, const struct seg_op
 		sg_flow_drop_look(c->core, s);
 		if (s->look == SG_LOOK_PENDING)
 			s->app = s->proof = 0;
-		s->look = SG_LOOK_OVER;
+		sg_session_look_no_more(s);
 	}
 	s->opened = event->session;
 	s->generation = event->generation;

@@ -10,7 +10,7 @@
 #include "policy/sg_policy.h"
 #include "report/sg_report.h"
 #include "scan/sg_scan.h"
-#include "session/sg_frag.h"
+#include "session/sg_join.h"
 #include "session/sg_peers.h"
 #include "threat/sg_threat.h"
 
@@ -68,6 +68,7 @@ struct sg_core {
 	__u8 deleted[SEG_PORT_IDS];	/* 1: the port was deleted, and has had no policy since */
 	struct sg_table table;
 	struct sg_frags frags;
+	struct sg_joined joined;	/* the last that came in fragments */
 	struct sg_looks looks;
 	struct sg_scans scans;
 	struct sg_sensors *sensors;	/* that the settings of ports name; NULL: none */
@@ -102,7 +103,6 @@ struct sg_context {
 	struct sg_core *core;
 	struct sg_port *port;
 	const struct sg_packet *p;
-	const struct sg_datagram *pieces;	/* the datagram that the packet came in; NULL: in one frame */
 	__u64 now_ns;
 	struct sg_key key;		/* of its flow: made by sg_judge() */
 };

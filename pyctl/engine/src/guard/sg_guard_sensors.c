@@ -15,7 +15,6 @@
 enum {
 	SENSOR_ALARM = 1 << 16,	/* above the numbers of threats */
 	GSO_SIZE_AT = 4,	/* in struct virtio_net_hdr */
-	COPIED = 1024,		/* bytes of a fragmented datagram that are scanned at once */
 	EXCERPT = 48,		/* bytes of what matched that an event may show */
 	INFORMS = 1,		/* severities of a body that is not decoded: low */
 	SEVERE = 3,		/* high */
@@ -267,7 +266,7 @@ int sg_guard_segment(const struct sg_context *c, struct sg_session *s, struct sg
 	if (!p->payload_len && !(scan && p->tcp_flags & SG_FIN))
 		return 0;
 	/* Some receivers take urgent bytes out of the stream. */
-	if (p->tcp_flags & SG_URG || p->frames > 1)
+	if (p->tcp_flags & SG_URG)
 		return drop(&show, SEG_R_NOT_HELD, r);
 	if (p->payload_len && !sg_tcp_checksum_is_right(p))
 		return drop(&show, SEG_R_TCP_CHECKSUM, r);
@@ -276,24 +275,6 @@ int sg_guard_segment(const struct sg_context *c, struct sg_session *s, struct sg
 		return drop(&show, SEG_R_SESSION_MEMORY, r);
 	}
 	return show_payload(&show, &ask, r);
-}
-
-/* Scan a datagram that came in fragments. */
-static enum sg_scan_say show_fragments(const struct show *show, const struct sg_scan_ask *ask)
-{
-	__u32 at = SG_UDP_LEN, total = show->c->pieces->total;
-	enum sg_scan_say say = SG_SCAN_PASS;
-	__u8 bytes[COPIED];
-
-	while (at < total && say == SG_SCAN_PASS) {
-		__u32 len = sg_frag_copy(show->c->pieces, at, bytes, sizeof(bytes));
-
-		at += len;
-		say = sg_scan_datagram(&show->c->core->scans, show->s, show->side, bytes, len, at >= total || !len, ask);
-		if (!len)
-			break;
-	}
-	return say;
 }
 
 /* Scan the datagram, or those of a super-frame. */
@@ -342,5 +323,5 @@ int sg_guard_datagram(const struct sg_context *c, struct sg_session *s, struct s
 		return act_on(&show, SG_SCAN_ENDED, r);
 	if (!scan && !sg_scan_begin(scans, s, ask.set))
 		return act_on(&show, SG_SCAN_NO_ROOM, r);
-	return act_on(&show, c->pieces ? show_fragments(&show, &ask) : show_datagrams(&show, &ask), r);
+	return act_on(&show, show_datagrams(&show, &ask), r);
 }

@@ -163,6 +163,7 @@ void sg_recognise(const struct sg_prefix *whole, struct sg_recognised *known)
 	}
 	certain = ask(&prefix, &known->open, &guessed);
 	known->guessed = guessed;
+	known->kind = 0;
 	tell(known, SG_APP_NONE, SG_APP_UNPROVEN);
 	if (certain) {
 		__u8 app = most_special(certain);
@@ -171,10 +172,13 @@ void sg_recognise(const struct sg_prefix *whole, struct sg_recognised *known)
 		known->open &= BIT(app) | special_of(app);
 		guessed &= known->open;
 		known->guessed = guessed ? guessed : BIT(app);
-		if (known->open == BIT(app) || is_full(whole, 0))
+		if (known->open == BIT(app) || is_full(whole, 0)) {
 			tell(known, app, SG_APP_CERTAIN);
-		else
+		} else {
 			tell(known, is_one(guessed) ? (__u8)__builtin_ctzll(guessed) : app, SG_APP_GUESS);
+			known->kind = app;
+			known->answered = sg_answer_fits(app, whole->data[1], whole->len[1]) == SG_MATCH_CERTAIN;
+		}
 	} else if (!known->open || (is_full(whole, 0) && is_full(whole, 1))) {
 		tell(known, SG_APP_UNKNOWN, SG_APP_UNPROVEN);
 	} else if (is_one(guessed)) {

@@ -11,7 +11,8 @@ struct sg_recognised {
 	__u64 guessed;		/* of these, all that are guessed */
 	__u8 app;		/* enum sg_app: the certain one, the one that is guessed, or SG_APP_UNKNOWN if none is left */
 	__u8 proof;		/* enum sg_app_proof */
-	__u8 answered;		/* the server's first bytes fit the certain application; only of TCP */
+	__u8 kind;		/* with SG_APP_GUESS: it is this one for sure, or one that this contains; 0: that is not known */
+	__u8 answered;		/* the server's first bytes fit the certain application, or what it is one kind of; only of TCP */
 };
 
 /* Recognise a flow by what both sides have sent so far. *known begins as zeros, and is handed in again. If several are

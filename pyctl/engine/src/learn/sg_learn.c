@@ -73,7 +73,6 @@ void sg_learn_opening(const struct sg_context *c, struct sg_session *s)
 
 void sg_learn_datagram(const struct sg_context *c, struct sg_session *s)
 {
-	static __thread __u8 whole[SG_DNS_MESSAGE];
 	struct exchange exchange = { c, s };
 	const struct sg_packet *p = c->p;
 	const __u8 *data = p->frame->data + p->l4 + SG_UDP_LEN;
@@ -82,12 +81,8 @@ void sg_learn_datagram(const struct sg_context *c, struct sg_session *s)
 
 	if (p->kind != SG_KIND_UDP || !concerns(c, s))
 		return;
-	if (c->pieces) {
-		length = sg_frag_copy(c->pieces, SG_UDP_LEN, whole, sizeof(whole));
-		data = whole;
-	} else if (length > p->l4_len - SG_UDP_LEN) {
+	if (length > p->l4_len - SG_UDP_LEN)
 		length = p->l4_len - SG_UDP_LEN;
-	}
 	memcpy(&size, p->frame->vnet + GSO_SIZE_AT, sizeof(size));
 	piece = sg_frame_is_gso(p->frame) && size ? size : length;
 	/* A super-frame has several datagrams. */
@@ -116,7 +111,7 @@ int sg_learn_segment(const struct sg_context *c, struct sg_session *s)
 		.data = p->frame->data + p->l4 + p->l4_len - p->payload_len, .length = p->payload_len,
 		.seq = p->seq + !!(p->tcp_flags & SG_SYN), .side = p->dir != s->initiator,
 	};
-	int passes = sg_frame_is_copy(p->frame) || sg_policy_records_only(c->port->rules) || p->frames > 1;
+	int passes = sg_frame_is_copy(p->frame) || sg_policy_records_only(c->port->rules);
 	struct sg_dns_stream *stream;
 	enum sg_dns_taken taken;
 
@@ -125,9 +120,6 @@ int sg_learn_segment(const struct sg_context *c, struct sg_session *s)
 	stream = sg_dns_stream_of(&c->core->dns_streams, sg_session_handle(s), 1);
 	if (stream && p->tcp_flags & SG_SYN)
 		start(stream, c, segment.side);
-	/* In fragments, the bytes do not lie side by side. */
-	if (p->frames > 1)
-		segment.length = 0;
 	taken = stream ? sg_dns_stream_add(&c->core->dns_streams, stream, &segment, passes, take_message, &exchange) :
 			 SG_DNS_LOST;
 	c->port->names.truncated += taken == SG_DNS_LOST;

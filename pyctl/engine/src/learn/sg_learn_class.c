@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "class/sg_class.h"
+#include "learn/sg_learn_shared.h"
 
 static struct seg_class_key key_of(const struct sg_core *core, __u8 family, const __u8 *address)
 {
@@ -51,10 +52,19 @@ void sg_learn_regroup(struct sg_core *core)
 {
 	sg_named_marks_clear(&core->named);
 	for (__u32 place = 1; place <= core->named.pool.used; place++) {
-		const struct sg_named *named = sg_named_at(&core->named, place);
+		struct sg_named *named = sg_named_at(&core->named, place);
+		struct sg_named_row *row;
 
-		if (named->key.port_id && sg_node_class_of_told(core->node, named->told) != SG_CLASS_ANY)
-			sg_named_mark(&core->named, &named->key, 1);
+		if (!named->key.port_id)
+			continue;
+		row = &core->ports[named->key.port_id]->named;
+		if (sg_node_class_of_told(core->node, named->told) == SG_CLASS_ANY) {
+			sg_learn_unshare(core, row, named);
+			continue;
+		}
+		sg_named_mark(&core->named, &named->key, 1);
+		if (!named->shared && !named->is_copy)
+			sg_learn_share(core, row, named);
 	}
 }
 

@@ -29,10 +29,12 @@ static int is_live(const struct sg_core *core, const struct sg_named *named)
 
 static void forget(struct sg_core *core, struct sg_port *port, __u32 place)
 {
-	const struct sg_named named = *sg_named_at(&core->named, place);
-	int grouped = class_of(core, named.told) != SG_CLASS_ANY;
+	struct sg_named named;
+	int grouped;
 
-	sg_learn_unshare(core, &named);
+	sg_learn_unshare(core, &port->named, sg_named_at(&core->named, place));
+	named = *sg_named_at(&core->named, place);
+	grouped = class_of(core, named.told) != SG_CLASS_ANY;
 	sg_named_remove(&core->named, &port->named, place);
 	sg_learn_mark(core, &named.key, -grouped);
 }
@@ -76,41 +78,48 @@ static void ask_anew(struct sg_core *core, const struct sg_named_key *key)
 		}
 }
 
-/* Returns 0: there is no room. */
-static int put_in_force(struct sg_core *core, struct sg_port *port, const struct sg_named *named)
+/* Returns the place, 0: there is no room. */
+static __u32 put_in_force(struct sg_core *core, struct sg_port *port, const struct sg_named *named)
 {
 	__u32 known = sg_named_find(&core->named, named), former, class = class_of(core, named->told);
 
 	if (!known)
 		make_room(core, port);
 	former = known ? class_of(core, sg_named_at(&core->named, known)->told) : SG_CLASS_ANY;
-	if (!sg_named_add(&core->named, &port->named, named)) {
+	known = sg_named_add(&core->named, &port->named, named);
+	if (!known) {
 		count_evicted(core, port, 1);
 		return 0;
 	}
 	sg_learn_mark(core, &named->key, (class != SG_CLASS_ANY) - (former != SG_CLASS_ANY));
 	if (class != former)
 		ask_anew(core, &named->key);
-	return 1;
+	return known;
 }
 
 static void learn(void *context, const struct sg_dns_address *address)
 {
 	struct learning *learning = context;
 	struct sg_core *core = learning->core;
+	struct sg_port *port = learning->port;
 	struct sg_named named = {
 		.key = { .port_id = core->named.store->told[learning->told].port_id,
 			 .family = address->is_ipv6 ? SEG_FAMILY_IPV6 : SEG_FAMILY_IPV4 },
 		.expires_ns = learning->now_ns + address->ttl * SG_SECOND + SG_NAMED_GRACE_NS,
 		.learnt_ns = learning->now_ns, .ttl = address->ttl, .told = learning->told, .is_hint = address->is_hint,
 	};
+	__u32 place;
 
 	memcpy(named.key.address, address->address, sizeof(named.key.address));
-	if (!put_in_force(core, learning->port, &named))
+	place = put_in_force(core, port, &named);
+	if (!place)
 		return;
-	learning->port->names.learnt++;
+	port->names.learnt++;
 	core->names.learnt++;
-	sg_learn_share(core, &named);
+	if (class_of(core, learning->told) == SG_CLASS_ANY)
+		sg_learn_unshare(core, &port->named, sg_named_at(&core->named, place));
+	else if (!sg_learn_share(core, &port->named, sg_named_at(&core->named, place)))
+		count_evicted(core, port, 1);
 }
 
 /* Write the names, as many as fit, but the last one in any case, which is the addresses' own. */
@@ -165,7 +174,7 @@ static void copy(const struct sg_context *c, const struct sg_named_key *key, con
 {
 	struct sg_named named = {
 		.key = *key, .expires_ns = name->expires_ns, .learnt_ns = name->learnt_ns, .ttl = name->ttl,
-		.is_hint = name->is_hint,
+		.is_hint = name->is_hint, .is_copy = 1,
 	};
 	struct sg_told told = {
 		.port_id = key->port_id, .length = name->length, .resolver_family = name->resolver_family,
@@ -187,9 +196,14 @@ static int is_known(const struct sg_core *core, const struct sg_named_key *key, 
 {
 	__u32 place = sg_named_first(&core->named, key);
 
-	while (place && sg_named_at(&core->named, place)->learnt_ns != name->learnt_ns)
-		place = sg_named_next(&core->named, place);
-	return !!place;
+	for (; place; place = sg_named_next(&core->named, place)) {
+		const struct sg_named *named = sg_named_at(&core->named, place);
+
+		/* Answers of one round have one time. */
+		if (named->learnt_ns == name->learnt_ns && !strcmp(sg_told_of(&core->named, named)->text, name->text))
+			return 1;
+	}
+	return 0;
 }
 
 void sg_learn_ask_others(const struct sg_context *c)
@@ -205,7 +219,7 @@ void sg_learn_ask_others(const struct sg_context *c)
 	if (s && !s->denied)
 		return;
 	memcpy(key.address, c->key.raddr, sizeof(key.address));
-	for (__u8 slot = 0; slot < SG_LEARN_SLOTS; slot++)
+	for (__u8 slot = 0; slot < SG_NAMED_SLOTS; slot++)
 		if (sg_learn_shared(c->core, &key, slot, &name) && name.expires_ns > c->now_ns &&
 		    !is_known(c->core, &key, &name))
 			copy(c, &key, &name);

@@ -147,6 +147,7 @@ struct sg_seen sg_look_recognise(struct sg_payload *look)
 	sg_recognise(&prefix, &look->known);
 	seen = (struct sg_seen){
 		.app = look->known.app, .proof = look->known.proof, .guessed = look->known.guessed,
+		.kind = look->known.kind,
 	};
 	for (__u8 side = 0; side < 2; side++)
 		seen.full |= (prefix.len[side] >= SG_STREAM_BYTES) << side;
@@ -355,6 +356,7 @@ int sg_look_hold(struct sg_looks *looks, struct sg_payload *look, const struct s
 		return -1;
 	*w = (struct sg_waiting){
 		.frame = *p->frame, .since_ns = now_ns, .seq = p->seq, .payload_len = p->payload_len, .here = here, .side = side,
+		.pieces = p->pieces,
 	};
 	/* What is behind the IP packet fills the frame up, and says nothing. */
 	w->frame.len = w->frame.wire_len = p->l4 + p->l4_len;

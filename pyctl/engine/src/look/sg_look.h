@@ -28,6 +28,7 @@ struct sg_waiting {
 	__u32 seq;
 	__u32 payload_len;	/* TCP's, at the end of the frame */
 	__u32 here;		/* bytes of it that lie here; the stream has the others */
+	struct sg_pieces pieces;	/* that it came in */
 	__u8 side;		/* 0: of the initiator */
 	__u8 bytes[];
 };
@@ -37,6 +38,7 @@ struct sg_seen {
 	__u64 guessed;		/* if none is certain: all that look like it, bits 1 << enum sg_app */
 	__u8 app;		/* enum sg_app */
 	__u8 proof;		/* enum sg_app_proof */
+	__u8 kind;		/* of a guess: it is this one for sure, or one that this contains */
 	__u8 full;		/* bit per side: it has sent as much as is looked at */
 };
 
@@ -65,7 +67,7 @@ struct sg_payload *sg_look_begin(struct sg_looks *looks, const struct sg_session
 			      __u64 now_ns);
 /* Free the look, of which no frame waits any more. */
 void sg_look_end(struct sg_looks *looks, const struct sg_session *s);
-/* Add the packet, which came in one frame, to its side's bytes, unless they are forgotten. */
+/* Add the packet to its side's bytes, unless they are forgotten. */
 enum sg_segment sg_look_add(struct sg_looks *looks, struct sg_payload *look, const struct sg_packet *p, __u8 side);
 /* Tell the application by the bytes that are there. */
 struct sg_seen sg_look_recognise(struct sg_payload *look);

@@ -150,6 +150,7 @@ __u32 sg_named_add(struct sg_named_table *table, struct sg_named_row *row, const
 	known->learnt_ns = named->learnt_ns;
 	known->ttl = named->ttl;
 	known->is_hint = named->is_hint;
+	known->is_copy = named->is_copy;
 	set_told(table, row, known, told);
 	return place;
 }

@@ -15,6 +15,7 @@ enum sg_named_limit {
 	SG_TOLD = 24576,		/* answers that they come from */
 	SG_TOLD_TEXT = SEG_NAME_TEXT,	/* of an answer's names, each with a zero behind: those that fit */
 	SG_NAMED_SHARE = 2,
+	SG_NAMED_SLOTS = 4,		/* names of an address that workers share */
 };
 
 /* What an answer said of names: the asked one, and those that it leads through. Kept once for all its addresses. */
@@ -42,7 +43,9 @@ struct sg_named {
 	__u32 ttl;
 	__u32 told;			/* place */
 	__u8 is_hint;
-	__u8 pad[7];
+	__u8 is_copy;			/* of what another worker has learnt */
+	__u8 shared;			/* in which of the address's slots it is for the other workers, + 1; 0: it is not */
+	__u8 pad[5];
 };
 
 /* In memory that outlives the engine. Places count from 1. */
@@ -58,6 +61,7 @@ _Static_assert(sizeof(struct sg_named_store) <= SG_STORE_NAMES, "memory of names
 struct sg_named_row {
 	struct sg_row row;
 	__u32 told;			/* how many answers they come from */
+	__u32 shared;			/* how many are shared */
 };
 
 struct sg_named_table {
@@ -71,6 +75,7 @@ struct sg_named_table {
 	__u32 *classes;			/* by place of an answer: the node's class of its names; 0: not known */
 	struct sg_map marks;		/* by address: how many places give it a group */
 	__u32 mark_count;		/* addresses in it */
+	__u32 shared;			/* how many of all ports are shared */
 };
 
 /* 0 or -ENOMEM. */

@@ -30,6 +30,7 @@ static int is_told_whole(const struct sg_told *told)
 static int is_whole(const struct sg_named *named, const struct sg_told *told, __u64 now_ns)
 {
 	return named->key.port_id && named->key.port_id == told->port_id && is_family(named->key.family) &&
+	       named->shared <= SG_NAMED_SLOTS &&
 	       named->learnt_ns <= now_ns && named->expires_ns >= named->learnt_ns && is_told_whole(told);
 }
 
@@ -57,6 +58,8 @@ static int adopt_one(struct sg_named_table *table, struct sg_named *named, __u32
 	sg_pool_link(&table->pool, place, sg_named_hash(table, &named->key));
 	sg_row_in(&row->row, table->rows, place);
 	row->told += !table->uses[named->told]++;
+	row->shared += !!named->shared;
+	table->shared += !!named->shared;
 	return 1;
 }
 

@@ -7,15 +7,16 @@
 
 int sg_questions_init(struct sg_questions *questions, const struct sg_hash_key *hash_key)
 {
-	*questions = (struct sg_questions){ .hash_key = hash_key };
-	questions->all = calloc(SG_QUESTIONS + 1, sizeof(*questions->all));
+	*questions = (struct sg_questions){ .hash_key = hash_key, .is_ours = 1 };
+	questions->store = calloc(1, sizeof(*questions->store));
 	questions->rows = calloc(SG_QUESTIONS + 1, sizeof(*questions->rows));
-	return sg_pool_init(&questions->pool, SG_QUESTIONS) || !questions->all || !questions->rows ? -ENOMEM : 0;
+	return sg_pool_init(&questions->pool, SG_QUESTIONS) || !questions->store || !questions->rows ? -ENOMEM : 0;
 }
 
 void sg_questions_free(struct sg_questions *questions)
 {
-	free(questions->all);
+	if (questions->is_ours)
+		free(questions->store);
 	free(questions->rows);
 	sg_pool_free(&questions->pool);
 }
@@ -32,17 +33,18 @@ static __u32 find(const struct sg_questions *questions, __u64 flow, const struct
 	__u32 place = sg_pool_first(&questions->pool, hash_of(questions, flow, question->id));
 
 	for (; place; place = sg_pool_next(&questions->pool, place))
-		if (questions->all[place].flow == flow && sg_dns_is_same(&questions->all[place].question, question))
+		if (questions->store->all[place].flow == flow && sg_dns_is_same(&questions->store->all[place].question, question))
 			break;
 	return place;
 }
 
 static void drop(struct sg_questions *questions, struct sg_row *row, __u32 place)
 {
-	const struct sg_asked *asked = &questions->all[place];
+	struct sg_asked *asked = &questions->store->all[place];
 
 	sg_pool_unlink(&questions->pool, place, hash_of(questions, asked->flow, asked->question.id));
 	sg_pool_give(&questions->pool, place);
+	asked->asks = 0;
 	sg_row_out(row, questions->rows, place);
 }
 
@@ -57,7 +59,7 @@ static __u32 make_room(struct sg_questions *questions, struct sg_row *row, __u64
 	__u32 evicted = 0;
 
 	while (row->tail) {
-		int over = is_over(&questions->all[row->tail], now_ns);
+		int over = is_over(&questions->store->all[row->tail], now_ns);
 
 		if (!over && row->count < SG_QUESTIONS_SHARE * (SG_QUESTIONS - questions->pool.count))
 			break;
@@ -74,16 +76,17 @@ __u32 sg_questions_add(struct sg_questions *questions, struct sg_row *row, __u64
 	__u8 asks = 1;
 
 	if (place) {
-		asks = questions->all[place].asks;
+		asks = questions->store->all[place].asks;
 		asks = (__u8)(asks + (asks < SG_QUESTION_ASKS));
 		sg_row_out(row, questions->rows, place);
 	} else {
 		place = sg_pool_take(&questions->pool);
 		if (!place)
 			return evicted + 1;
+		questions->store->used = questions->pool.used;
 		sg_pool_link(&questions->pool, place, hash_of(questions, flow, question->id));
 	}
-	questions->all[place] = (struct sg_asked){ .question = *question, .flow = flow, .asked_ns = now_ns, .asks = asks };
+	questions->store->all[place] = (struct sg_asked){ .question = *question, .flow = flow, .asked_ns = now_ns, .asks = asks };
 	sg_row_in(row, questions->rows, place);
 	return evicted;
 }
@@ -92,9 +95,11 @@ int sg_questions_take(struct sg_questions *questions, struct sg_row *row, __u64 
 		      __u64 now_ns)
 {
 	__u32 place = find(questions, flow, answer);
-	int found = place && !is_over(&questions->all[place], now_ns);
+	int found = place && !is_over(&questions->store->all[place], now_ns);
 
-	if (place && !--questions->all[place].asks)
+	if (place && questions->store->all[place].asks > 1)
+		questions->store->all[place].asks--;
+	else if (place)
 		drop(questions, row, place);
 	return found;
 }
@@ -103,4 +108,36 @@ void sg_questions_forget(struct sg_questions *questions, struct sg_row *row)
 {
 	while (row->tail)
 		drop(questions, row, row->tail);
+}
+
+/* A former engine may have died in the middle of any write. */
+static int is_whole(const struct sg_asked *asked, __u64 now_ns)
+{
+	return asked->asks && asked->asks <= SG_QUESTION_ASKS && asked->question.length && asked->asked_ns <= now_ns &&
+	       !is_over(asked, now_ns);
+}
+
+void sg_questions_place(struct sg_questions *questions, struct sg_question_store *store, int keep,
+			struct sg_row *(*row_of)(void *context, __u64 flow), void *context, __u64 now_ns)
+{
+	if (questions->is_ours)
+		free(questions->store);
+	questions->store = store;
+	questions->is_ours = 0;
+	if (!keep || store->used > SG_QUESTIONS)
+		store->used = 0;
+	for (__u32 place = 1; place <= store->used; place++) {
+		struct sg_asked *asked = &store->all[place];
+		struct sg_row *row = is_whole(asked, now_ns) ? row_of(context, asked->flow) : NULL;
+
+		questions->pool.used = place;
+		questions->pool.count++;
+		if (!row || find(questions, asked->flow, &asked->question)) {
+			asked->asks = 0;
+			sg_pool_give(&questions->pool, place);
+			continue;
+		}
+		sg_pool_link(&questions->pool, place, hash_of(questions, asked->flow, asked->question.id));
+		sg_row_in(row, questions->rows, place);
+	}
 }

@@ -18,7 +18,7 @@ enum sg_tcp_flag {
 
 enum sg_decode_size {
 	SG_ETH_LEN = 14, SG_IPV4_LEN = 20, SG_IPV6_LEN = 40, SG_TCP_LEN = 20, SG_UDP_LEN = 8,
-	SG_ICMP_LEN = 8, SG_SCTP_LEN = 16,	/* with the head of the first chunk */
+	SG_ICMP_LEN = 8, SG_IPV6_FRAGMENT_LEN = 8, SG_SCTP_LEN = 16,	/* with the head of the first chunk */
 	SG_IGMP_IP_LEN = 24,		/* with the router alert option */
 	SG_IPV6_EXTENSIONS_MAX = 8,	/* more serve only to evade inspection */
 };
@@ -39,10 +39,17 @@ enum sg_kind {
 	SG_KIND_PROTO,		/* any other transport: known by its number alone */
 };
 
+/* How a packet that came in fragments is cut into some again. */
+struct sg_pieces {
+	__u32 headers;		/* offset of what is cut */
+	__u32 longest;		/* bytes of it in each fragment but the last; 0: it came in one frame */
+};
+
 struct sg_packet {
-	const struct sg_frame *frame;
+	const struct sg_frame *frame;	/* of fragments: the whole that they are */
 	__u32 bytes;		/* on the wire; of a whole datagram when it came in fragments */
 	__u32 frames;		/* that it came in */
+	struct sg_pieces pieces;
 	__u32 l3;		/* offset of the IP header */
 	__u32 l4;		/* offset of the transport header, or of a fragment's payload */
 	__u32 l4_len;		/* bytes of it up to the end of the IP packet */

@@ -3,46 +3,14 @@
  * message is none of these. In: a message. Out: threats. */
 #include "base/sg_bytes.h"
 #include "api/sg_threats.h"
+#include "dns/sg_dns_name.h"
 #include "payload/sg_payload_protocols.h"
 
 enum {
-	HEAD = 12, ANSWER = 0x80, POINTER = 0xc0, HOPS_MAX = 63, LABELS_MAX = 128, RECORDS_MAX = 256, RECORD_FIXED = 10,
+	HEAD = 12, ANSWER = 0x80, POINTER = 0xc0, RECORDS_MAX = 256, RECORD_FIXED = 10,
 	QTYPE_NULL = 10, QTYPE_IXFR = 251, QTYPE_AXFR = 252,
 	DATA_BYTES = 32, DATA_KINDS = 14,	/* of a name that carries data, at least */
 };
-
-enum name_end { NAME_WHOLE, NAME_CUT, NAME_LOOP };
-
-/* Walk over a name from *pos on, and set *pos behind it. */
-static enum name_end walk(const __u8 *message, __u32 len, __u32 *pos)
-{
-	__u32 at = *pos, behind = 0;
-	int hops = 0;
-
-	for (int labels = 0; at < len && labels < LABELS_MAX + HOPS_MAX; labels++) {
-		__u8 length = message[at];
-
-		if (!length) {
-			*pos = behind ? behind : at + 1;
-			return NAME_WHOLE;
-		}
-		if (length < POINTER) {
-			if (length > 63)
-				return NAME_CUT;
-			at += 1U + length;
-			continue;
-		}
-		if (at + 2 > len)
-			return NAME_CUT;
-		if (!behind)
-			behind = at + 2;
-		if (++hops > HOPS_MAX)
-			return NAME_LOOP;
-		at = sg_get16(message + at) & 0x3fff;
-	}
-	/* So many steps that no name has. */
-	return at < len && hops ? NAME_LOOP : NAME_CUT;
-}
 
 /* Split the name asked for, which has no pointer as the first of its message. */
 static void split(const __u8 *message, __u32 pos, struct sg_dns_name *name)
@@ -79,14 +47,15 @@ int sg_dns_name_is_data(const struct sg_dns_name *name)
 /* Return the threats of the records after the questions: loops in their names. */
 static __u64 read_records(const __u8 *message, __u32 len, __u32 pos)
 {
-	__u32 records = (__u32)sg_get16(message + 6) + sg_get16(message + 8) + sg_get16(message + 10);
+	__u32 records = (__u32)sg_get16(message + 6) + sg_get16(message + 8) + sg_get16(message + 10), made;
+	__u8 owner[SG_DNS_NAME];
 
 	for (__u32 i = 0; i < records && i < RECORDS_MAX; i++) {
-		enum name_end end = walk(message, len, &pos);
+		enum sg_dns_walk end = sg_dns_walk_name(message, len, &pos, owner, &made);
 
-		if (end == NAME_LOOP)
+		if (end == SG_DNS_LOOPS)
 			return 1ULL << SG_THREAT_DNS_LOOP;
-		if (end == NAME_CUT || len - pos < RECORD_FIXED)
+		if (end == SG_DNS_BROKEN || len - pos < RECORD_FIXED)
 			return 0;
 		pos += RECORD_FIXED + (__u32)sg_get16(message + pos + 8);
 		if (pos > len)
@@ -97,8 +66,9 @@ static __u64 read_records(const __u8 *message, __u32 len, __u32 pos)
 
 __u64 sg_payload_dns(const __u8 *message, __u32 len, struct sg_dns_name *name)
 {
-	__u32 pos = HEAD, type;
-	enum name_end end;
+	__u32 pos = HEAD, type, made;
+	__u8 asked[SG_DNS_NAME];
+	enum sg_dns_walk end;
 	int is_query;
 
 	*name = (struct sg_dns_name){ 0 };
@@ -106,10 +76,10 @@ __u64 sg_payload_dns(const __u8 *message, __u32 len, struct sg_dns_name *name)
 	if (len < HEAD || message[2] & 0x78 || sg_get16(message + 4) != 1)
 		return 0;
 	is_query = !(message[2] & ANSWER);
-	end = walk(message, len, &pos);
-	if (end == NAME_LOOP)
+	end = sg_dns_walk_name(message, len, &pos, asked, &made);
+	if (end == SG_DNS_LOOPS)
 		return 1ULL << SG_THREAT_DNS_LOOP;
-	if (end == NAME_CUT || len - pos < 4)
+	if (end == SG_DNS_BROKEN || len - pos < 4)
 		return 0;
 	type = sg_get16(message + pos);
 	if (is_query)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Reassembly for judging only: offsets are accounted, bytes are never joined.
+/* Collects fragments; see the header.
  * In: decoded fragments. Out: datagrams, complete or spoiled, with their frames. No I/O.
  * An exact repeat of a fragment is dropped and changes nothing (receivers tolerate it as well);
  * any other overlap spoils the datagram, because receivers differ in what they would read. */
@@ -106,6 +106,7 @@ static struct sg_held *copy_frame(const struct sg_packet *p)
 	h->frame = *p->frame;
 	h->offset = p->frag_offset;
 	h->length = p->l4_len;
+	h->headers = p->l4;
 	memcpy(h->bytes, p->frame->data, p->frame->len);
 	h->frame.data = h->bytes;
 	return h;
@@ -221,34 +222,4 @@ struct sg_datagram *sg_frag_due(const struct sg_frags *frags, __u64 now_ns)
 	struct sg_datagram *d = frags->oldest;
 
 	return d && now_ns >= d->since_ns + SG_TIMEOUT_FRAGMENT ? d : NULL;
-}
-
-__u16 sg_frag_whole(const struct sg_datagram *d, struct sg_packet *p)
-{
-	__u16 reason = sg_decode_link(&d->first->frame, p);
-
-	if (!reason)
-		reason = sg_decode_network(p);
-	if (!reason)
-		reason = sg_decode_reassembled(p, d->total);
-	p->bytes = 0;
-	p->frames = d->frames;
-	for (const struct sg_held *h = d->head; h; h = h->next)
-		p->bytes += h->frame.len;
-	return reason;
-}
-
-__u32 sg_frag_copy(const struct sg_datagram *d, __u32 offset, __u8 *out, __u32 room)
-{
-	__u32 end = d->total < offset + room ? d->total : offset + room;
-	struct sg_packet p;
-
-	for (const struct sg_held *h = d->head; h; h = h->next) {
-		__u32 from = h->offset > offset ? h->offset : offset;
-		__u32 to = h->offset + h->length < end ? h->offset + h->length : end;
-
-		if (from < to && !sg_decode_link(&h->frame, &p) && !sg_decode_network(&p))
-			memcpy(out + from - offset, h->frame.data + p.l4 + from - h->offset, to - from);
-	}
-	return end > offset ? end - offset : 0;
 }

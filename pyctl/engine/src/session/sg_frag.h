@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Holds fragments until their datagram can be judged as a whole; the originals are then sent on in the order of
- * arrival. A datagram that stays incomplete, overlaps or hides its headers is dropped as a unit. */
+/* Holds fragments until their datagram is complete, to be joined and judged as a whole (session/sg_join.h). A datagram that stays incomplete, overlaps or hides its headers is dropped as a unit. */
 #ifndef SG_FRAG_H
 #define SG_FRAG_H
 
@@ -20,6 +19,7 @@ struct sg_held {
 	struct sg_frame frame;	/* its data lies in bytes */
 	__u32 offset;
 	__u32 length;
+	__u32 headers;		/* bytes before that */
 	__u8 bytes[];
 };
 
@@ -72,9 +72,5 @@ void sg_frag_release(struct sg_frags *frags, struct sg_datagram *d, __u32 *port_
 void sg_frag_forget(struct sg_frags *frags, struct sg_datagram *d, __u32 *port_memory);
 /* The oldest datagram whose time is over, or NULL. */
 struct sg_datagram *sg_frag_due(const struct sg_frags *frags, __u64 now_ns);
-/* Copy up to `room` bytes of a complete datagram from this offset on; returns how many. */
-__u32 sg_frag_copy(const struct sg_datagram *d, __u32 offset, __u8 *out, __u32 room);
-/* The packet that a complete datagram is; frame and headers are its first fragment's. */
-__u16 sg_frag_whole(const struct sg_datagram *d, struct sg_packet *p);
 
 #endif

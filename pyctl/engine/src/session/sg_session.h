@@ -107,14 +107,15 @@ struct sg_session {
 	__u8 starts;		/* while it is looked at, or scanned: its SYN+ACK was seen */
 	__u8 proven;		/* it is among its port's unproven connections no more (flow/sg_credit.h) */
 	__u8 crossed;		/* while its application is not known: payload was sent on all the same */
+	__u8 unread;		/* requests passed, where the mode only records, that nobody read or that are none */
 	__u8 by_peer;		/* it is found by its peer (sg_peers.h) */
 	__u8 dns;		/* the workload asks a resolver */
 	__u8 scans;		/* TCP: no byte has passed since its SYN that sensors were not shown */
 };
 _Static_assert(sizeof(struct sg_session) <= SG_STORE_SESSION, "memory of a session");
 
-/* The head of the memory that outlives the engine; the events follow at SG_STORE_HEAD, then the hits, the names,
- * and at SG_STORE_SESSIONS the sessions, by slot. */
+/* The head of the memory that outlives the engine; the events follow at SG_STORE_HEAD, then the hits, the names, the
+ * questions, and at SG_STORE_SESSIONS the sessions, by slot. */
 struct sg_store {
 	__u64 magic;
 	__u32 session_bytes;	/* another version's are not understood */
@@ -180,6 +181,16 @@ static inline struct sg_session *sg_table_slot(const struct sg_table *table, __u
 static inline int sg_session_is_looked_at(const struct sg_session *s)
 {
 	return s->look == SG_LOOK_PENDING || s->look == SG_LOOK_DECIDED || s->look == SG_LOOK_REQUESTS;
+}
+
+/* End the look at its payload. What held of requests that were read says nothing of those that nobody will read. */
+static inline void sg_session_look_no_more(struct sg_session *s)
+{
+	if (s->look == SG_LOOK_REQUESTS) {
+		s->unread = 1;
+		s->held = 0;
+	}
+	s->look = SG_LOOK_OVER;
 }
 
 /* Return a number that no other session ever has: its id, and its slot. */

@@ -79,6 +79,10 @@ static int decide_now(const struct sg_context *c, struct sg_session *s, struct s
 
 	if (look)
 		seen = sg_look_recognise(look);
+	if (seen.kind) {
+		seen.app = seen.kind;
+		seen.proof = SG_APP_CERTAIN;
+	}
 	if (seen.proof != SG_APP_CERTAIN) {
 		answer = sg_flow_ask_app(c->port, &s->key, s->initiator, SG_APP_UNKNOWN);
 		return decide(c, s, &answer, SG_APP_UNPROVEN, r);
@@ -154,6 +158,9 @@ static int decide_by_bytes(const struct sg_context *c, struct sg_session *s, str
 	if (is_allowed(c, s, seen.guessed)) {
 		/* Else the other side never answers, which makes it certain. */
 		*free_sides |= (__u8)(1 << sg_look_first_side(look));
+		/* Some clients of gRPC ask nothing before they have the server's settings. */
+		if (sg_look_is_answered(look))
+			*free_sides |= 3;
 		return 0;
 	}
 	return is_late(c, s, look) && decide_now(c, s, r);
@@ -293,11 +300,11 @@ struct sg_verdict sg_judge_app(const struct sg_context *c, struct sg_session *s)
 	if (p->tcp_flags & SG_SYN)
 		return judge_syn(c, s);
 	/* Some receivers take urgent bytes out of the stream. A RST with payload says no more than one without. */
-	if (p->tcp_flags & SG_URG || (p->payload_len && (p->frames > 1 || p->tcp_flags & SG_RST)))
+	if (p->tcp_flags & SG_URG || (p->payload_len && p->tcp_flags & SG_RST))
 		return drop(c, s, SEG_R_NOT_HELD);
 	if (!look && s->look != SG_LOOK_PENDING)
-		s->look = SG_LOOK_OVER;
-	if ((!look && (!p->payload_len || s->look == SG_LOOK_OVER)) || p->tcp_flags & SG_RST || p->frames > 1)
+		sg_session_look_no_more(s);
+	if ((!look && (!p->payload_len || s->look == SG_LOOK_OVER)) || p->tcp_flags & SG_RST)
 		return pass(c, s, 0);
 	if (p->payload_len && !sg_tcp_checksum_is_right(p))
 		return drop(c, s, SEG_R_TCP_CHECKSUM);

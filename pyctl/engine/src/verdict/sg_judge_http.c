@@ -46,7 +46,7 @@ static struct sg_verdict drop(const struct sg_context *c, struct sg_session *s, 
 static void stop_looking(const struct sg_context *c, struct sg_session *s)
 {
 	sg_flow_drop_look(c->core, s);
-	s->look = SG_LOOK_OVER;
+	sg_session_look_no_more(s);
 }
 
 /* End the flow, or where nothing is held back tell it, and look no more. */

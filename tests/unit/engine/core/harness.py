@@ -90,6 +90,7 @@ class Core:
         """What workers tell each other: key bytes → struct seg_query."""
         self.names: dict[bytes, bytes] = {}
         """As queries, what they learnt: key bytes → struct seg_name."""
+        self.names_are_full = False
         self.now = 1000 * SECOND
         self.sent: list[Sent] = []
         self.flows: dict[bytes, Any] = {}

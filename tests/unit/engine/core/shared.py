@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-ENOENT = 2
+E2BIG, ENOENT = 7, 2
 SHARED = """extern "Python" int t_query_put(void *, const struct seg_query_key *, const struct seg_query *);
 extern "Python" int t_query_get(void *, const struct seg_query_key *, struct seg_query *);
 extern "Python" int t_name_put(void *, const struct seg_name_key *, const struct seg_name *);
@@ -32,8 +32,10 @@ def bind_shared(ffi: Any) -> None:
 
     @ffi.def_extern()
     def t_name_put(ctx, key, name):
-        names = ffi.from_handle(ctx).names
-        names[bytes(ffi.buffer(key))] = bytes(ffi.buffer(name))
+        core = ffi.from_handle(ctx)
+        if core.names_are_full:
+            return -E2BIG
+        core.names[bytes(ffi.buffer(key))] = bytes(ffi.buffer(name))
         return 0
 
     @ffi.def_extern()

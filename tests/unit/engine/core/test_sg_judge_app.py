@@ -24,6 +24,7 @@ from tests.unit.engine.core.app_flow import (
     payload,
 )
 from tests.unit.engine.core.harness import DROP, EGRESS, END, INGRESS, VIOLATION
+from tests.unit.engine.core.http2 import GRPC, connection, frame, plain
 from tests.unit.engine.core.wire import parse, udp
 
 CERTAIN = 2
@@ -402,3 +403,54 @@ class TestDatagrams:
             assert not node.core.passes(net.out(udp(sport, payload=NOISE)))
         assert len(node.core.sessions()) == 2
         assert node.core.drops() == {"default_deny": 2}
+
+
+SETTINGS = frame(4, b"", 0, 0)
+ASKS_ETCD = frame(
+    1, b"\x83\x86\x44" + plain("/etcdserverpb.KV/Range") + b"\x5f" + GRPC, 5
+)
+"""A request of gRPC for etcd."""
+
+
+@pytest.mark.parametrize("app", ["gRPC", "etcd"])
+def test_a_client_of_grpc_gets_the_settings_for_which_it_waits(node, net, app):
+    node.judge_by(asks_for(app))
+    wire = Wire(node.core, net).opens()
+    wire.says(0, connection())
+    assert wire.says(1, SETTINGS) != []
+    wire.says(0, ASKS_ETCD)
+    wire.waits(3.2)
+    assert wire.across == [connection(ASKS_ETCD), SETTINGS]
+    assert wire.app == ("etcd", CERTAIN)
+
+
+def test_without_such_a_rule_nobody_gets_settings(node, net):
+    node.judge_by(asks_for("HTTP"))
+    wire = Wire(node.core, net).opens()
+    wire.says(0, connection())
+    wire.says(1, SETTINGS)
+    assert wire.across == [b"", b""]
+
+
+def test_nor_does_one_whose_server_answers_something_else(node, net):
+    node.judge_by(asks_for("gRPC"))
+    wire = Wire(node.core, net).opens()
+    wire.says(0, connection())
+    wire.says(1, SSH_SERVER)
+    assert wire.across == [connection(), b""]
+    wire.says(0, ASKS_ETCD)
+    assert wire.across == [connection(), b""]
+    assert wire.resets == 2
+
+
+@pytest.mark.parametrize("app", ["HTTP2", "gRPC"])
+def test_a_preface_alone_is_http2_once_nothing_more_is_waited_for(node, net, app):
+    """A rule that denies HTTP/2 denies it, and what it may contain; one that denies gRPC does not know of it."""
+    node.judge_by(asks_for(app, action=Action.DENY), always())
+    wire = Wire(node.core, net).opens()
+    wire.says(0, connection())
+    wire.says(1, SETTINGS)
+    wire.waits(3.2)
+    assert wire.app == ("HTTP2", CERTAIN)
+    denied = app == "HTTP2"
+    assert wire.across == ([b"", b""] if denied else [connection(), SETTINGS])

@@ -24,10 +24,13 @@ def head(answers: int = 0, *, flags: int = 0) -> bytes:
 
 
 def chain(pointers: int) -> bytes:
-    """A query whose name goes over so many pointers, each to the one before it."""
-    places = [12 + 2 * at for at in range(pointers)]
-    body = b"".join((0xC000 | place + 2).to_bytes(2) for place in places)
-    return head() + body + b"\0" + bytes([0, 1, 0, 1])
+    """An answer whose record's name goes over so many pointers, each to the one before it."""
+    asked, begins = b"\x01a\0\0\x10\0\x01", 12 + 7 + 11
+    places = [12, *(begins + 2 * at for at in range(pointers - 2))]
+    data = b"".join((0xC000 | place).to_bytes(2) for place in places)
+    texts = b"\0\0\x10\0\x01" + bytes(4) + len(data).to_bytes(2) + data
+    last = (0xC000 | begins + 2 * (pointers - 2)).to_bytes(2)
+    return head(2, flags=0x8000) + asked + texts + last + b"\0\x01\0\x01" + bytes(6)
 
 
 def asked(core, net, message: bytes, dport: int = 53) -> list[str]:
@@ -46,6 +49,7 @@ def asked(core, net, message: bytes, dport: int = 53) -> list[str]:
         (query("example.org", "TXT"), []),
         (head() + b"\xc0\x0c\0\x01\0\x01", ["dns_loop"]),
         (head() + b"\x01a\xc0\x0c\0\x01\0\x01", ["dns_loop"]),
+        (head() + b"\xc0\x0e\x01a\0\0\x01\0\x01", ["dns_loop"]),
         (chain(64), ["dns_loop"]),
         (chain(63), []),
         (bytes(DNS(id=7, qr=1, qd=DNSQR(qname="a.b"), an=DNSRR(rrname="a.b"))), []),
