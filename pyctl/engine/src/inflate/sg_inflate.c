@@ -8,7 +8,7 @@
 #include "inflate/sg_codecs.h"
 
 enum { GZIP_FIRST = 0x1f, WINDOW_BITS = 15, WITH_GZIP = 16, NO_FLUSH = 0 };
-enum { BEGINS = 0, RUNS, WHOLE };	/* where the coded bytes are */
+enum { BEGINS = 0, RUNS, WHOLE, REST };	/* where the coded bytes are */
 
 struct sg_inflate {
 	struct sg_arena arena;
@@ -107,7 +107,7 @@ __u32 sg_inflate_used(const struct sg_inflate *stream)
 
 int sg_inflate_is_whole(const struct sg_inflate *stream)
 {
-	return stream->state == WHOLE;
+	return stream->state >= WHOLE;
 }
 
 /* Hand bytes on, of which SG_INFLATE_PIECE at most. */
@@ -224,7 +224,10 @@ static enum sg_inflate_result run(struct sg_inflate *stream, struct feed *feed)
 			sg_codecs_zlib()->reset(&stream->zlib);
 			stream->state = RUNS;
 		}
+		/* Behind anything else there is none. */
 		if (stream->state == WHOLE)
+			stream->state = REST;
+		if (stream->state == REST)
 			said = hand_on_rest(stream, feed);
 		else if (stream->state == BEGINS)
 			said = begin_deflate(stream, feed);

@@ -158,6 +158,12 @@ def test_gzip_may_have_several_members(module):
         assert inflate(module, GZIP, coded, [cut]).data == b"one two\0\0\0"
 
 
+def test_behind_what_is_no_member_of_gzip_there_is_none(module):
+    coded = gzip.compress(b"one") + b"\0" + gzip.compress(b"two")
+    for cut in range(1, len(coded)):
+        assert inflate(module, GZIP, coded, [cut]).data.endswith(coded[-23:])
+
+
 @coders
 def test_what_is_behind_the_end_is_handed_on(module, coding, code):
     found = inflate(module, coding, code(b"first ") + b"4111 1111 1111 1111")
