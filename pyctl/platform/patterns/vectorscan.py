@@ -90,15 +90,18 @@ def _refused(
     )
 
 
-def _database(rows: Sequence[tuple[int, Sensor, Pattern]]) -> bytes:
-    """Return the serialised database of these patterns, by their numbers; empty without any."""
-    if not rows:
-        return b""
-    library, count = _library(), len(rows)
+_Row = tuple[int, Sensor, Pattern]
+
+
+def _compile(
+    rows: Sequence[_Row], flags: Sequence[int]
+) -> tuple[int, ctypes.c_void_p, ctypes._Pointer[_CompileError]]:
+    """Return the library's result, the database, and what it said if there is none."""
+    count = len(rows)
     database, said = ctypes.c_void_p(), ctypes.POINTER(_CompileError)()
-    error = library.hs_compile_multi(
+    error = _library().hs_compile_multi(
         (ctypes.c_char_p * count)(*(row[2].regex.encode() for row in rows)),
-        (ctypes.c_uint * count)(*(flags_of(row[2], show=row[1].show) for row in rows)),
+        (ctypes.c_uint * count)(*flags),
         (ctypes.c_uint * count)(*(row[0] for row in rows)),
         count,
         _STREAM | _SOM_HORIZON_SMALL,
@@ -106,6 +109,32 @@ def _database(rows: Sequence[tuple[int, Sensor, Pattern]]) -> bytes:
         ctypes.byref(database),
         ctypes.byref(said),
     )
+    return error, database, said
+
+
+def _flags(row: _Row) -> int:
+    """Return the flags of a row. Where a match begins takes too much state for some patterns: of these, what is shown are the
+    bytes before the match's end.
+    """
+    _, sensor, pattern = row
+    flags = flags_of(pattern, show=sensor.show)
+    if flags != _SOM_LEFTMOST:
+        return flags
+    error, database, said = _compile([row], [flags])
+    if not error:
+        _library().hs_free_database(database)
+        return flags
+    if error == _COMPILER_ERROR:
+        _library().hs_free_compile_error(said)
+    return flags_of(pattern, show=False)
+
+
+def _database(rows: Sequence[_Row]) -> bytes:
+    """Return the serialised database of these patterns, by their numbers; empty without any."""
+    if not rows:
+        return b""
+    library, count = _library(), len(rows)
+    error, database, said = _compile(rows, [_flags(row) for row in rows])
     if error == _COMPILER_ERROR:
         index = said.contents.expression
         _, sensor, pattern = rows[max(0, index)]
