@@ -69,7 +69,8 @@
 	X(DNS_ORDER, 59, drop, "DNS over TCP with bytes before it missing: its sender repeats it") \
 	X(THREAT, 60, drop, "a threat that the workload's settings drop") \
 	X(BAD_REQUEST, 61, drop, "no HTTP request, an incomplete one, or one that servers may read differently") \
-	X(SENSOR, 62, drop, "a sensor's pattern is in the payload")
+	X(SENSOR, 62, drop, "a sensor's pattern is in the payload") \
+	X(NAME_MISMATCH, 63, drop, "the name in TLS, QUIC or HTTP is none of the group that allows the address, or cannot be read")
 
 enum seg_reason {
 #define SEG_REASON_ENUM(name, number, category, caption) SEG_R_##name = number,

@@ -66,7 +66,8 @@ def flows(
     names (`segctl names`); else the address, which JSON always has.
 
     APP is the application, where a rule asks for it: a name with a question mark is a guess, `unknown` is none that
-    has a name here. BY says why a flow that goes on is not in the kernel: `pending`, its application is
+    has a name here. Behind it stands what the flow shows of whom it is for, where a rule asks for names or requests: the
+    name in the handshake of TLS or QUIC, or the last request of HTTP/1 (method, host and path; no query). BY says why a flow that goes on is not in the kernel: `pending`, its application is
     not known yet, and where the mode enforces its payload is held until then; `decided`, it is known, and bytes that
     were looked at are not acknowledged yet; `requests`, a rule asks for requests, and each is judged; `sensors`, sensors
     look at all that is sent.
@@ -117,13 +118,19 @@ def row(flow: Mapping[str, Any]) -> list[object]:
         _end(flow, "destination", *flow["looked_up"][:1]),
         flow["direction"],
         times if flow["flows"] > 1 else flow["protocol"],
-        shown_app(flow["app"], guessed=flow["app_guessed"]),
+        app_of(flow),
         flow["packets"] + flow["packets_back"],
         flow["bytes"],
         flow["bytes_back"],
         *judged(flow),
         carrier(flow),
     ]
+
+
+def app_of(flow: Mapping[str, Any]) -> str | None:
+    """Return the application, and the name that the flow shows, or its last request."""
+    app = shown_app(flow["app"], guessed=flow["app_guessed"])
+    return f"{app} {flow['shown']}" if app and flow["shown"] else app
 
 
 def judged(flow: Mapping[str, Any]) -> list[object]:

@@ -54,6 +54,7 @@ OPTIONAL = {
     "podman": "--container does not find Podman's containers; --pid works",
     "zlib": "sensors do not look into bodies compressed with gzip or deflate (on Debian: apt install zlib1g)",
     "brotli": "sensors do not look into bodies compressed with br (on Debian: apt install libbrotli1)",
+    "libnghttp2": "rules with http let no HTTP/2 and no gRPC through (on Debian: apt install libnghttp2-14)",
 }
 LIBRARIES = {"zlib": "libz.so.1", "brotli": "libbrotlidec.so.1"}
 """What the engine loads when the first sensor comes that looks into bodies."""
@@ -67,6 +68,8 @@ DRIVERS = ("ebpf", "u32")
 """The datapaths that this version brings, the preferred one first."""
 
 DOCKER_SOCKETS = ("/var/run/docker.sock",)
+LIBNGHTTP2 = "libnghttp2.so.14"
+"""As the engine loads it (http2/sg_inflate.h)."""
 PODMAN_SOCKETS = ("/run/podman/podman.sock",)
 
 
@@ -117,6 +120,10 @@ def probe() -> Report:
         "docker": _daemon(DOCKER_SOCKETS, None),
         "podman": _daemon(PODMAN_SOCKETS, "podman"),
         **{name: _library(file) for name, file in LIBRARIES.items()},
+        "libnghttp2": _imports(
+            f"import ctypes; ctypes.CDLL({LIBNGHTTP2!r}).nghttp2_hd_inflate_new2",
+            f"{LIBNGHTTP2} loads",
+        ),
     }
     return judge(found)
 

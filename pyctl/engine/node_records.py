@@ -18,6 +18,7 @@ from pyctl.errors import SegctlError
 from pyctl.model.policy import (
     Action,
     Condition,
+    Field,
     Members,
     NodePolicy,
     NodeRule,
@@ -30,6 +31,7 @@ Policies = Sequence[tuple[PortPolicy, int]]
 """Policies with their generations."""
 _STAGED = constant("SG_RULE_STAGED")
 _REJECT = constant("SG_RULE_REJECT")
+_VERIFIES = constant("SG_RULE_VERIFIES")
 _FIRST, _ALSO = constant("SG_HOLDER_FIRST"), constant("SG_HOLDER_ALSO")
 _FAMILIES = {4: constant("SEG_FAMILY_IPV4"), 6: constant("SEG_FAMILY_IPV6")}
 
@@ -162,6 +164,9 @@ def _conditions(
 
 def _flags(rule: NodeRule) -> int:
     staged = _STAGED if rule.staged else 0
+    items = rule.condition.items if rule.condition else ()
+    if any(name == Field.NAME for name, _ in items):
+        staged |= _VERIFIES
     return staged | (_REJECT if rule.action is Action.REJECT else 0)
 
 

@@ -19,6 +19,7 @@ from pyctl.model.apps import app_name
 from pyctl.model.flow import Answer, Look
 from pyctl.model.policy import Action, Direction, PortPolicy, PortRule
 from pyctl.model.sensors.sensor import PARTS, SEVERITIES
+from pyctl.model.text import printable
 from pyctl.model.workload import Mode
 
 MODES = {
@@ -118,6 +119,10 @@ class EngineFlow:
     nobody looked."""
     app_guessed: bool = False
     """One side's bytes look like `app`; it is not certain."""
+    shown: str = ""
+    """The name in its handshake, or `METHOD HOST/PATH` of its last request, or of the one that an event is about; "": none
+    is known.
+    """
     flows: int = 1
     """How many ended flows this is the sum of."""
 
@@ -146,8 +151,6 @@ class EngineEvent(EngineFlow):
     """`flow_end`, `drop`, `violation`, `staged`, `threat` or `sensor`."""
     threat: int = 0
     """Of a threat: its number in model.threats, which `rule_id` is, too. `reason` tells whether it was dropped."""
-    request: str = ""
-    """`METHOD HOST/PATH` of the request that it is about; "": about none."""
     hit: SensorHit | None = None
     """Of a sensor. `reason` tells whether the flow was ended."""
 
@@ -307,7 +310,6 @@ def events(blob: bytes) -> list[EngineEvent]:
             bytes=(raw.bytes - raw.back_bytes, raw.back_bytes),
             flows=raw.flows or 1,
             threat=raw.rule_id if raw.kind == _THREAT else 0,
-            request=_text(raw.text),
             **_flow(raw),
         )
         if raw.kind != _SENSOR
@@ -400,6 +402,7 @@ def _flow(raw: Any) -> dict[str, Any]:
         "answer": ANSWERS[raw.answer],
         "app": app_name(raw.app),
         "app_guessed": raw.proof == _GUESS,
+        "shown": printable(_text(raw.text)),
     }
 
 

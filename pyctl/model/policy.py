@@ -66,6 +66,7 @@ class Field(IntEnum):
     METHOD = 4
     HOST = 5
     PATH = 6
+    NAME = 7
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,8 @@ class NodeRule:
     app_unknown: Action | None = None
     """With `apps`: ALLOW or DENY a flow whose application stays unknown; None: it does not match that."""
     condition: Condition | None = None
-    """With `apps`: what else must hold of a flow of these. None: nothing."""
+    """What else must hold of a flow of `apps`; to a group of names also without these, of a flow that shows a name. None:
+    nothing."""
 
 
 @dataclass(frozen=True)

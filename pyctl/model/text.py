@@ -23,6 +23,13 @@ def harmless(text: str) -> str:
     return raw.decode(errors="backslashreplace")
 
 
+def printable(text: str) -> str:
+    """Return the text with a question mark for each character that a terminal might obey."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else "?" for one in text)
+
+
 MOST_TOLD = 200
 """The most lines of one answer: a file of thousands of lines may have an error in each."""
 

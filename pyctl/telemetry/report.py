@@ -75,8 +75,8 @@ def _hit_message(event: EngineEvent, hit: SensorHit) -> str:
 def _message(event: EngineEvent) -> str:
     """Return the reason's caption, with the flow's application where it is known."""
     caption = abi.REASON[event.reason].caption
-    if event.request:
-        return f"{caption}: {event.request}"
+    if event.shown:
+        return f"{caption}: {event.shown}"
     app = shown_app(event.app, guessed=event.app_guessed)
     if app is None:
         return caption

@@ -42,6 +42,18 @@ else:
         time.sleep(0.01)
     say(back=back)
 """
+_LINES = """
+ip, size = sys.argv[1], int(sys.argv[2])
+talk = socket.create_connection((ip, 80), timeout=20)
+head = b"GET /echo HTTP/1.1\\r\\nHost: a\\r\\nX-One: 1\\r\\nX-Two: 2\\r\\nConnection: close\\r\\n\\r\\n"
+begun = head.index(b"\\n") + 1
+for at in (0, *range(begun, len(head), size)):
+    talk.sendall(head[:begun] if at == 0 else head[at:at + size])
+    time.sleep(0.1)
+back = b""
+while data := talk.recv(65536): back += data
+say(back=back.decode()[-4:])
+"""
 
 
 @pytest.fixture
@@ -134,6 +146,27 @@ def test_uploads_and_downloads_of_some_megabytes_pass(served, agent, ip, tmp_pat
     counts = agent.counts("web")
     assert not counts.get("tcp_differs")
     assert not counts.get("bad_request")
+
+
+@pytest.mark.parametrize("ip", IPS.values(), ids=IPS)
+def test_a_head_passes_that_is_larger_than_what_a_client_sends_unanswered(
+    served, agent, ip
+):
+    _web, client = served
+    rules(agent, API)
+    cookies = [part for at in range(3) for part in ("-H", f"X-{at}: {'x' * 7500}")]
+    asked = url(ip, "/echo")
+    assert curl(client, *cookies, asked, asked).stdout == "echoecho"
+    assert not agent.counts("web").get("bad_request")
+
+
+@pytest.mark.parametrize("size", [1, 12])
+def test_a_client_that_writes_its_head_in_pieces_is_answered(served, agent, size):
+    """Of two small writes TCP sends the second once the first is acknowledged."""
+    _web, client = served
+    rules(agent, API)
+    asked = traffic.Program(client, _LINES, IPS["ipv4"], str(size))
+    assert asked.heard() == {"back": "echo"}
 
 
 def test_a_websocket_goes_to_the_kernel(served, agent):

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "inflate/sg_inflate.h"
+#include "inflate/sg_unzip.h"
 
 enum { TOTAL = 1 << 20, RATIO = 50, STOP_EVERY = 251 };
 
@@ -27,7 +27,7 @@ static int take(void *ctx, const uint8_t *bytes, uint32_t len)
 {
 	struct found *found = ctx;
 
-	if (!len || len > SG_INFLATE_PIECE)
+	if (!len || len > SG_UNZIP_PIECE)
 		abort();
 	for (uint32_t i = 0; i < len; i++)
 		found->hash = found->hash * 31 + bytes[i];
@@ -35,19 +35,19 @@ static int take(void *ctx, const uint8_t *bytes, uint32_t len)
 	return found->stop && found->bytes >= found->stop;
 }
 
-static enum sg_inflate_result inflate_all(uint8_t coding, const uint8_t *data, size_t size, uint32_t cuts, struct found *found)
+static enum sg_unzip_result inflate_all(uint8_t coding, const uint8_t *data, size_t size, uint32_t cuts, struct found *found)
 {
-	static const struct sg_inflate_limits limits = { .total = TOTAL, .ratio = RATIO };
+	static const struct sg_unzip_limits limits = { .total = TOTAL, .ratio = RATIO };
 	static void *arenas[256];	/* of each coding one for all runs: what the last one left in it is of no matter */
-	uint32_t room = sg_inflate_arena(coding);
-	enum sg_inflate_result result = SG_INFLATE_MORE;
-	struct sg_inflate *stream;
+	uint32_t room = sg_unzip_arena(coding);
+	enum sg_unzip_result result = SG_UNZIP_MORE;
+	struct sg_unzip *stream;
 
 	if (!room)
-		return SG_INFLATE_MORE;
+		return SG_UNZIP_MORE;
 	if (!arenas[coding])
 		arenas[coding] = malloc(room);
-	stream = sg_inflate_begin(arenas[coding], room, coding, &limits);
+	stream = sg_unzip_begin(arenas[coding], room, coding, &limits);
 	if (!stream)
 		abort();
 	for (size_t at = 0; at < size;) {
@@ -57,14 +57,14 @@ static enum sg_inflate_result inflate_all(uint8_t coding, const uint8_t *data, s
 		piece = piece < size - at ? piece : size - at;
 		copy = malloc(piece);
 		memcpy(copy, data + at, piece);
-		if (result && sg_inflate_add(stream, copy, (uint32_t)piece, take, found) != result)
+		if (result && sg_unzip_add(stream, copy, (uint32_t)piece, take, found) != result)
 			abort();
 		if (!result)
-			result = sg_inflate_add(stream, copy, (uint32_t)piece, take, found);
+			result = sg_unzip_add(stream, copy, (uint32_t)piece, take, found);
 		free(copy);
 		at += piece;
 	}
-	found->whole = sg_inflate_is_whole(stream);
+	found->whole = sg_unzip_is_whole(stream);
 	if (found->bytes > TOTAL)
 		abort();
 	return result;
@@ -73,20 +73,20 @@ static enum sg_inflate_result inflate_all(uint8_t coding, const uint8_t *data, s
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct found whole = { .bytes = 0 }, cut = { .bytes = 0 };
-	enum sg_inflate_result one, other;
+	enum sg_unzip_result one, other;
 
 	if (size < 2 || size > 1 << 16)
 		return 0;
-	sg_inflate_load();
+	sg_unzip_load();
 	one = inflate_all(data[0], data + 2, size - 2, 0, &whole);
 	other = inflate_all(data[0], data + 2, size - 2, data[1] + 1u, &cut);
 	/* A bomb is told by what went in so far, and a broken body may end in the midst of what it gave. */
-	if (one == SG_INFLATE_MORE && (other != one || whole.whole != cut.whole))
+	if (one == SG_UNZIP_MORE && (other != one || whole.whole != cut.whole))
 		abort();
 	/* Brotli may keep its last byte back where its input is cut short. */
-	if (one == SG_INFLATE_MORE && (whole.whole || data[0] != SG_INFLATE_BROTLI) && whole.hash != cut.hash)
+	if (one == SG_UNZIP_MORE && (whole.whole || data[0] != SG_UNZIP_BROTLI) && whole.hash != cut.hash)
 		abort();
-	if ((one == SG_INFLATE_BROKEN) != (other == SG_INFLATE_BROKEN) && other != SG_INFLATE_BOMB && one != SG_INFLATE_BOMB)
+	if ((one == SG_UNZIP_BROKEN) != (other == SG_UNZIP_BROKEN) && other != SG_UNZIP_BOMB && one != SG_UNZIP_BOMB)
 		abort();
 	cut = (struct found){ .stop = 1u + data[1] % STOP_EVERY };
 	inflate_all(data[0], data + 2, size - 2, 0, &cut);

@@ -76,6 +76,8 @@ class Flow(Response):
     """The application, `unknown` for one without a name here. None: no rule asked for it, or it is not known yet."""
     app_guessed: bool
     """One side's bytes look like `app`; it is not certain."""
+    shown: str
+    """The name in its handshake (SNI), or its last request, METHOD HOST/PATH, in 135 characters; "": none is known."""
     look: Look | None
     """Why a live flow is not in the kernel. pending: its application is not known yet, and its payload is held until then
     where the mode enforces. decided: it is known, and bytes that were looked at are not acknowledged yet.

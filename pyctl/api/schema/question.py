@@ -28,7 +28,7 @@ class PolicyQuestion(Request):
     names: tuple[str, ...] = ()
     """DNS names under which the source looked the target up; one of a chain is enough."""
     method: str | None = None
-    """Of a request of HTTP/1."""
+    """Of a request of HTTP."""
     host: str | None = None
     """The host that the request names."""
     path: str | None = None

@@ -61,6 +61,7 @@ def flow_view(flow: Flow) -> schema_history.Flow:
             "kernel_bytes": first.kernel_bytes,
             "app": app,
             "app_guessed": guessed,
+            "shown": flow.shown,
             "look": flow.look,
             "verdict": decisive.verdict,
             "rule_id": decisive.rule_id,

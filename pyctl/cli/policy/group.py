@@ -31,8 +31,10 @@ these names; such a rule is judged where the flow is opened, and nobody else's q
 never the name itself, nor a part of a label. An answer counts if the workload waits for it and a rule lets it ask that
 resolver (udp/53, tcp/53), also if the name that was asked for is an alias of one that is meant; the address stays in
 the group for the TTL and 120 s more, and as long as a flow to it goes on. An address may have other names as
-well, and who was told one may reach the others there: what the traffic itself names is not compared; a rule with
-`tls: {sni: …}` asks for it. Names of other alphabets are written in ASCII (xn--…). Answers under TLS or HTTPS (DoT, DoH)
+well: the SNI of TLS and QUIC, and the host of each HTTP/1 request, must match the group of the rule that allows it, or the
+flow ends (name_mismatch). So does what may hide a name: half a hello for 3 s, two names, a version of QUIC that is not read.
+What shows no name passes, as other protocols, TLS without SNI, and HTTP to the address itself. `verify: false` compares
+none: for forward proxies. Names of other alphabets are written in ASCII (xn--…). Answers under TLS or HTTPS (DoT, DoH)
 are not seen: what only they told is not in the group. `segctl names WORKLOAD` shows what was learnt, `segctl policy test --name` asks.
 
 APPLICATIONS: a rule with `apps: [PostgreSQL, TLS]` is for flows of tcp and udp that are these, by what both sides
@@ -43,16 +45,29 @@ A flow that stays unknown matches such a rule only with `app_unknown: allow` or 
 flow that was open before is unknown. A staged rule for applications lets nothing wait, and records nothing of flows
 that are denied anyway. `segctl policy test` without --app says what each application would give.
 
-TLS: `tls: {sni: ["*.example.org", db.internal], alpn: [h2], min_version: "1.2"}` is for TLS, or `apps: [DoT]`, and
+TLS: `tls: {sni: ["*.example.org", db.internal], alpn: [h2], min_version: "1.2"}` is for TLS, or `apps: [DoT, QUIC]`, and
 asks for all that it has. `*.x` is one or more whole labels before x, not x; letters' case and a dot at the end do not
 matter. The name is the one that the client sends, with ECH the outer one; without a name no `sni` matches. Which
 protocol the server takes of those offered is encrypted: a rule that allows must name each, one that denies matches if
 it names one. The version is the one that the server chooses; a client that offers none as high is refused at once. A
 name that servers may read in several ways (two, one with a NUL), a second ClientHello for another name, or a message
-out of turn matches each rule that denies and none that allows. The names in QUIC are not read. When the policy
+out of turn matches each rule that denies and none that allows. Of QUIC each ClientHello of a flow counts, so it stays with the
+engine; its version is 1.3. When the policy
 changes, an open connection is known by its application and by what matched when it was decided: another rule that
 asks of TLS matches it only if it denies and was not in force when the connection opened. So what only a new one would
 allow ends, and so does what a new one might deny. `segctl policy test` takes --sni, --alpn and --tls-version.
+
+REQUESTS: `http: {methods: [GET], paths: ["/api/*"], hosts: ["*.example.org"]}` is for HTTP/1, or for `apps` of HTTP,
+WebSocket, HTTP2, gRPC, etcd, and asks for all that it has, of each request of a connection; `apps` mean what they mean
+without it: HTTP is HTTP/1 alone, HTTP2 holds gRPC too, gRPC etcd. A call of gRPC has the path /package.Service/Method:
+`apps: [gRPC], http: {paths: ["/helloworld.Greeter/*"]}`. HTTP/2 is read in the clear: with prior knowledge, and after
+Upgrade: h2c. Under TLS it is TLS. A path counts without its query, in each way in which servers may read it. CONNECT must be
+named, that of RFC 8441 (WebSocket over HTTP/2) too. A request that is denied ends its connection, with all its
+streams; so does one that servers may read differently (bad_request), or that is not complete in 3 s. Of HTTP/2 no
+request passes that HTTP/2 does not allow: fields that are there twice or out of order, another Host than :authority, names
+with capitals, headers of connections, more than 64 KiB of fields, a header table beyond 64 KiB. It is read with
+libnghttp2: without it (`segctl doctor`) no `http` rule that allows holds for HTTP/2, and each that denies does. Where no
+rule for the same ends has `http` for them, HTTP2 and gRPC are told by a connection's first request alone.
 
 CHANGES hold from the next packet on. A TCP connection that one denies gets a reset on both sides; a new connection
 that is denied is dropped, or gets a reset with `options: {deny: reset}`.

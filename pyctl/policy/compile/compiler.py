@@ -44,7 +44,7 @@ from pyctl.model.workload import (
     Service,
     Workload,
 )
-from pyctl.policy.compile.conditions import condition_of
+from pyctl.policy.compile.conditions import condition_of, verified_names
 from pyctl.policy.document.casts import BROADCAST, broadcasts_of, with_subnets
 from pyctl.policy.document.identity import rule_key
 from pyctl.policy.document.named_ports import Declared, PortNames, expand_named_ports
@@ -155,7 +155,9 @@ class Compiler:
                     key=keys[rule.id],
                     apps=app_bits(rule.apps),
                     app_unknown=rule.app_unknown,
-                    condition=condition_of(rule, keys[rule.id]),
+                    condition=condition_of(
+                        rule, keys[rule.id], verified_names(policy, rule)
+                    ),
                 )
                 for rule in policy.rules
                 if rule.enabled and (ports := _ports(rule))

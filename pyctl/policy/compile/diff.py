@@ -75,7 +75,7 @@ def _group_text(group: Group) -> str:
     if group.built_in:
         return "built in"
     if group.fqdns:
-        return ", ".join(group.fqdns)
+        return ", ".join(group.fqdns) + ("" if group.verify else " (not verified)")
     if group.selector is None:
         nets = ", ".join(str(net) for net in group.cidrs)
         holes = ", ".join(str(net) for net in group.excepts)

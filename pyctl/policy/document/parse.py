@@ -121,7 +121,14 @@ def _group(notes: ErrorCollector, path: str, name: str, value: object) -> Group 
     if notes.failed > before:
         return None
     fqdns = tuple(dict.fromkeys(found["fqdns"] or ()))
-    return Group(name, found["selector"], cidrs, excepts, fqdns)
+    return Group(
+        name,
+        found["selector"],
+        cidrs,
+        excepts,
+        fqdns,
+        verify=found["verify"] is not False,
+    )
 
 
 def _modes(notes: Draft, path: str, value: object) -> dict[str, Mode]:
@@ -249,7 +256,7 @@ def _meant(
 
 
 _KINDS = ("selector", "cidrs", "fqdns")
-_OF_KIND = {"except": "cidrs"}
+_OF_KIND = {"except": "cidrs", "verify": "fqdns"}
 """Further keys of a group, each with the kind that it is for."""
 _NETS: Kind[tuple[Network, ...]] = table.items_of(table.NET)
 _GROUP = Table(
@@ -260,6 +267,11 @@ _GROUP = Table(
         "fqdns",
         table.items_of(table.FQDN),
         about="addresses by the names under which a workload looked them up; for `to`",
+    ),
+    Field(
+        "verify",
+        table.FLAG,
+        about="with fqdns: false where the name in TLS, QUIC or HTTP may be another, as of a proxy",
     ),
 )
 _MODE = table.one_of(Mode)
@@ -297,7 +309,7 @@ _RULE = Table(
     Field(
         "http",
         http.HTTP,
-        about="which requests it is for, each one of a connection; without apps it is for HTTP",
+        about="which requests it is for, each one of a connection; apps may be HTTP (HTTP/1, as without apps), WebSocket, HTTP2, gRPC, etcd",
     ),
     Field("comment", table.WORD, default=""),
     Field("enabled", table.FLAG, default=True),
@@ -319,7 +331,7 @@ _GROUPS: Schema = {
         "oneOf": [
             _GROUP.part(["selector"], "selector"),
             _GROUP.part(["cidrs"], "cidrs", "except"),
-            _GROUP.part(["fqdns"], "fqdns"),
+            _GROUP.part(["fqdns"], "fqdns", "verify"),
         ]
     },
 }

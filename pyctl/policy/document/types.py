@@ -75,6 +75,8 @@ class Group:
     """The networks in `cidrs` that are not in the group."""
     fqdns: tuple[str, ...] = ()
     """DNS names in small letters, or `*.` and one: the addresses are in the group for who looked them up."""
+    verify: bool = True
+    """With `fqdns`: a name in the traffic must agree."""
     built_in: bool = False
     """No author wrote it: `multicast`, `broadcast` (casts.py)."""
 
@@ -117,7 +119,7 @@ class Tls:
 
 @dataclass(frozen=True)
 class Http:
-    """What a rule asks of a request of HTTP/1. What is empty asks nothing."""
+    """What a rule asks of a request of HTTP. What is empty asks nothing."""
 
     methods: tuple[str, ...] = ()
     """Without them any but CONNECT; of a rule that denies any."""

@@ -25,6 +25,7 @@ from pyctl.policy.evaluate.applications import (
     with_action_for,
 )
 from pyctl.policy.evaluate.facts import NOTHING, Facts
+from pyctl.policy.evaluate.looked_up import why_not_by_name
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,7 @@ def explain(
     for rule in policy.rules:
         why = _why_not(rule, source, target, proto, port, version, direction)
         why = why or why_not(rule, proto, app, facts)
+        why = why or why_not_by_name(policy, rule, facts)
         if not why:
             if not rule.stage:
                 break

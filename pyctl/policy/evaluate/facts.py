@@ -26,7 +26,7 @@ class Facts:
     version: str | None = None
     """The version of TLS that the server chooses."""
     method: str | None = None
-    """Of a request of HTTP/1."""
+    """Of a request of HTTP."""
     host: str | None = None
     """In lower case; "": it names none."""
     path: str | None = None

@@ -63,6 +63,7 @@ def record_of(flow: EngineFlow, names: Names) -> FlowRecord:
         answer=flow.answer,
         app=flow.app,
         app_guessed=flow.app_guessed,
+        shown=flow.shown,
         looked_up=" ".join(names.looked_up(flow.port_id, direction, flow.destination)),
     )
 

@@ -62,6 +62,8 @@ MIGRATIONS = (
     """,
     # So are the names under which their destinations were looked up.
     "ALTER TABLE flows ADD COLUMN looked_up TEXT NOT NULL DEFAULT '';",
+    # And the names and requests that they showed.
+    "ALTER TABLE flows ADD COLUMN shown TEXT NOT NULL DEFAULT '';",
 )
 """Number n leads from schema version n to n + 1; PRAGMA user_version holds it."""
 _flow_values = attrgetter(*FLOW_COLUMNS)

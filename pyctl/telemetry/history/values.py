@@ -65,6 +65,8 @@ class FlowRecord:
     """`app` is a guess."""
     looked_up: str = ""
     """The DNS names under which the initiator had looked the destination up, with spaces between them."""
+    shown: str = ""
+    """The name in its handshake, or its last request, METHOD HOST/PATH. Empty: none is known, or those of several differ."""
 
     @property
     def both_see(self) -> tuple[object, ...]:
@@ -96,6 +98,7 @@ class FlowRecord:
             kernel_packets=sum(one.kernel_packets for one in every),
             kernel_bytes=sum(one.kernel_bytes for one in every),
             flows=sum(one.flows for one in every),
+            shown=self.shown if len({one.shown for one in every}) == 1 else "",
         )
 
 
@@ -133,6 +136,11 @@ class Flow:
         known = (end for end in self.ends if end.app)
         best = min(known, key=_doubt, default=self.first)
         return best.app, bool(best.app_guessed)
+
+    @property
+    def shown(self) -> str:
+        """Return the name that the flow shows, or its last request; "": none is known at either end."""
+        return next((end.shown for end in self.ends if end.shown), "")
 
     @property
     def look(self) -> Look | None:

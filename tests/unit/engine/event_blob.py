@@ -64,5 +64,5 @@ def _fields(event: EngineEvent) -> dict[str, object]:
         "app": _APP[event.app],
         "proof": _proof(event),
         "flows": event.flows if event.flows > 1 else 0,
-        "text": event.request.encode(),
+        "text": event.shown.encode(),
     }

@@ -105,7 +105,7 @@ static struct sg_http_answer_step frame(struct sg_http_answers *reader, const st
 	struct sg_http_answer_step step;
 	__u64 length = 0;
 
-	if (framing->lengths && sg_http_length(framing->length, &length))
+	if (framing->lengths && sg_http_read_length(framing->length.at, framing->length.len, &length))
 		return wrong;
 	if (is_bare(reader, answer)) {
 		answer->chunked = 0;

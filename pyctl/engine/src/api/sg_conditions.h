@@ -10,10 +10,12 @@ enum sg_field {
 	SG_FIELD_SNI = 1,	/* a name, in lower case, or "*." and a name: one or more labels before it */
 	SG_FIELD_ALPN = 2,	/* a protocol. A rule that denies asks for one of those offered; else each must be an item */
 	SG_FIELD_VERSION = 3,	/* two bytes, network order: the lowest version of TLS */
-	/* Of each request of HTTP/1: */
+	/* Of each request of HTTP: */
 	SG_FIELD_METHOD = 4,	/* a method, or "*": any but CONNECT */
 	SG_FIELD_HOST = 5,	/* as a name of SNI, or an address in brackets */
 	SG_FIELD_PATH = 6,	/* "=" and a path as sg_http_path() writes it, or "*" and what it begins with */
+	/* Of whatever flow: */
+	SG_FIELD_NAME = 7,	/* as a name of SNI: the name in TLS or QUIC, or the host of a request. What shows none holds */
 	SG_FIELDS,
 };
 
@@ -29,7 +31,7 @@ struct sg_node_condition {
 SEG_ABI_SIZE(sg_node_condition, 24);
 
 enum sg_field_set {
-	SG_FIELDS_HTTP = 1 << SG_FIELD_METHOD | 1 << SG_FIELD_HOST | 1 << SG_FIELD_PATH,
+	SG_FIELDS_HTTP = 1 << SG_FIELD_METHOD | 1 << SG_FIELD_HOST | 1 << SG_FIELD_PATH | 1 << SG_FIELD_NAME,
 };
 
 #endif

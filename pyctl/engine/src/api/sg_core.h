@@ -118,6 +118,7 @@ SEG_ABI_SIZE(sg_node_head, 48);
 enum sg_rule_flag {
 	SG_RULE_STAGED = 1,		/* its verdict is only recorded; the next rules decide */
 	SG_RULE_REJECT = 2,		/* a denial is answered */
+	SG_RULE_VERIFIES = 4,		/* it is for names: its condition has items of SG_FIELD_NAME */
 };
 
 /* A rule for flows from group `source` to group `target`: the first that matches decides. */
@@ -133,7 +134,8 @@ struct sg_node_rule {
 	__u8 unknown;		/* with apps: enum seg_verdict for a flow whose application stays unknown; 0: no match */
 	__u64 key;		/* hash of the rule's meaning, under which hits are counted; 0: not counted */
 	__u64 apps;		/* the applications that it is for, bits 1 << enum sg_app; 0: whatever it is */
-	__u32 condition;	/* with apps: what else must hold, an index of conditions + 1; 0: nothing. Not of what is unknown */
+	__u32 condition;	/* with apps, or if it verifies: what else must hold, an index of conditions + 1; 0: nothing. Of
+				 * what is unknown it holds, but of what may hide a name from a rule that verifies */
 	__u32 pad;
 };
 SEG_ABI_SIZE(sg_node_rule, 48);
@@ -248,8 +250,8 @@ struct sg_event {
 	__u8 app;		/* enum sg_app */
 	__u8 proof;		/* enum sg_app_proof */
 	__u32 flows;		/* how many this is the sum of; 0: it is one */
-	/* Of a request: METHOD HOST/PATH, as much as has room. SENSOR: SENSOR/PATTERN, and after a space what matched, if it shows
-	 * that. Ends with a zero. */
+	/* The name in a handshake, or of a request: METHOD HOST/PATH, as much as has room. SENSOR: SENSOR/PATTERN, and after a space
+	 * what matched, if it shows that. Ends with a zero. */
 	char text[SG_EVENT_TEXT];
 };
 SEG_ABI_SIZE(sg_event, 256);
@@ -317,8 +319,9 @@ struct sg_session_info {
 	__u8 look;		/* enum sg_look */
 	__u8 pad[3];
 	struct sg_rule_keys keys;
+	char text[SG_EVENT_TEXT];	/* as an event's */
 };
-SEG_ABI_SIZE(sg_session_info, 160);
+SEG_ABI_SIZE(sg_session_info, 296);
 
 /* NULL when memory is short. io is copied. */
 struct sg_core *sg_core_new(const struct sg_io *io, const struct sg_core_config *config);

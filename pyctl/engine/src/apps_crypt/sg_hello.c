@@ -178,22 +178,41 @@ static int is_hello(const struct sg_message *message)
 	return size >= HELLO_MIN && size <= HELLO_MAX && (len < 5 || at[4] == 3) && (len < 6 || at[5] <= 4);
 }
 
+static enum sg_match read_message(const struct sg_message *message, struct sg_hello *hello)
+{
+	reader r;
+
+	if (message->here < SG_MESSAGE_HEAD + 2)
+		return SG_MATCH_MORE;
+	hello->end = message->end;
+	hello->shares = message->shares;
+	r = sg_message_reader(message);
+	read_body(&r, hello);
+	return r.match == SG_MATCH_MORE ? SG_MATCH_GUESS : r.match;
+}
+
 enum sg_match sg_hello_read(const __u8 *at, __u32 len, struct sg_hello *hello)
 {
 	__u8 joined[SG_PREFIX_BYTES];
 	struct sg_message message;
-	reader r;
 
 	memset(hello, 0, offsetof(struct sg_hello, sni));
 	if (!len || at[0] & 0x80)
 		return len ? read_old(at, len, hello) : SG_MATCH_MORE;
 	if (!sg_message_find(at, len, joined, &message) || !is_hello(&message))
 		return SG_MATCH_NO;
-	if (message.here < SG_MESSAGE_HEAD + 2)
-		return SG_MATCH_MORE;
-	hello->end = message.end;
-	hello->shares = message.shares;
-	r = sg_message_reader(&message);
-	read_body(&r, hello);
-	return r.match == SG_MATCH_MORE ? SG_MATCH_GUESS : r.match;
+	return read_message(&message, hello);
+}
+
+enum sg_match sg_hello_read_bare(const __u8 *at, __u32 len, struct sg_hello *hello)
+{
+	struct sg_message message = { .at = at, .here = len };
+	__u32 length = len < SG_MESSAGE_HEAD ? 0 : SG_MESSAGE_HEAD + (sg_get32(at) & 0xffffff);
+
+	memset(hello, 0, offsetof(struct sg_hello, sni));
+	if (!is_hello(&message))
+		return SG_MATCH_NO;
+	if (length && len >= length)
+		message.end = message.here = length;
+	return read_message(&message, hello);
 }

@@ -21,5 +21,7 @@ struct sg_hello {
 
 /* CERTAIN: it is whole, and every length in it fits. GUESS: it begins like one. */
 enum sg_match sg_hello_read(const __u8 *at, __u32 len, struct sg_hello *hello);
+/* Read one that lies in no records, as in QUIC. */
+enum sg_match sg_hello_read_bare(const __u8 *at, __u32 len, struct sg_hello *hello);
 
 #endif

@@ -10,10 +10,12 @@
 #include "apps_crypt/sg_server_hello.h"
 
 #define BIT(number) (1U << (number))
+#define TLS_1_3 0x0304
 
 enum { INITIATOR = 1, OTHER = 2 };	/* bits of sg_facts.next */
 
-static const __u32 ALL = BIT(SG_FIELD_SNI) | BIT(SG_FIELD_ALPN) | BIT(SG_FIELD_VERSION);
+static const __u32 NAMES = BIT(SG_FIELD_SNI) | BIT(SG_FIELD_NAME);
+static const __u32 ALL = NAMES | BIT(SG_FIELD_ALPN) | BIT(SG_FIELD_VERSION);
 
 /* What one side has from some place on. */
 struct rest {
@@ -31,8 +33,10 @@ static void go_on(struct rest *rest, __u32 count)
 
 static void take_hello(struct sg_facts *facts, const struct sg_hello *hello)
 {
-	facts->known = BIT(SG_FIELD_SNI) | BIT(SG_FIELD_ALPN);
+	facts->known = NAMES | BIT(SG_FIELD_ALPN);
 	facts->broken |= hello->shares ? ALL : hello->broken;
+	if (facts->broken & NAMES)
+		facts->broken |= NAMES;
 	facts->version_most = hello->version_most;
 	facts->alpn_len = hello->alpn_len;
 	memcpy(facts->alpn, hello->alpn, hello->alpn_len);
@@ -112,4 +116,33 @@ void sg_tls_facts(const struct sg_prefix *prefix, struct sg_facts *facts)
 		wait_for(facts, BIT(SG_FIELD_VERSION), OTHER);
 	else if (take_answer(facts, &client, &server))
 		facts->broken = ALL;
+}
+
+void sg_tls_facts_bare(const __u8 *at, __u32 len, struct sg_facts *facts)
+{
+	struct sg_hello first, again;
+	enum sg_match match = sg_hello_read_bare(at, len, &first);
+
+	if (match == SG_MATCH_MORE || match == SG_MATCH_GUESS) {
+		wait_for(facts, ALL, INITIATOR);
+		return;
+	}
+	if (match == SG_MATCH_NO) {
+		facts->broken = ALL;
+		return;
+	}
+	take_hello(facts, &first);
+	if (len > first.end) {
+		match = sg_hello_read_bare(at + first.end, len - first.end, &again);
+		if (match == SG_MATCH_NO ||
+		    (match == SG_MATCH_CERTAIN &&
+		     (again.sni_len != first.sni_len || memcmp(again.sni, first.sni, first.sni_len)))) {
+			facts->broken = ALL;
+			return;
+		}
+		if (match == SG_MATCH_CERTAIN)
+			take_hello(facts, &again);
+	}
+	facts->version = TLS_1_3;
+	facts->known |= BIT(SG_FIELD_VERSION);
 }

@@ -10,4 +10,7 @@
  * the same name. */
 void sg_tls_facts(const struct sg_prefix *prefix, struct sg_facts *facts);
 
+/* Set what the handshake of QUIC tells: the client's bytes in order, as far as they are there. Its version is TLS 1.3. */
+void sg_tls_facts_bare(const __u8 *at, __u32 len, struct sg_facts *facts);
+
 #endif

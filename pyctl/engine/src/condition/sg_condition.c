@@ -49,6 +49,16 @@ int sg_condition_valid(const struct sg_node_condition *condition, const __u8 *te
 	return 1;
 }
 
+__u32 sg_condition_fields(const struct sg_node_condition *condition, const __u8 *texts)
+{
+	const __u8 *at = texts + condition->first, *end = at + condition->bytes;
+	__u32 fields = 0;
+
+	for (; at < end; at += HEAD + read_item(at).len)
+		fields |= 1U << *at;
+	return fields;
+}
+
 /* The items of one field: from `at` up to `end`. */
 struct items {
 	const __u8 *at;
@@ -87,6 +97,22 @@ static int takes_sni(const struct items *items, const struct sg_facts *facts)
 		at += HEAD + item.len;
 	}
 	return 0;
+}
+
+/* What shows no name, of TLS or of a request, goes to the address alone, which was learnt for a name. */
+static int takes_name(const struct items *items, const struct sg_facts *facts)
+{
+	const __u8 *name = facts->sni_len ? facts->sni : (const __u8 *)facts->host.at;
+	__u32 len = facts->sni_len ? facts->sni_len : facts->host.len;
+
+	for (const __u8 *at = items->at; len && at < items->end;) {
+		struct item item = read_item(at);
+
+		if (sg_name_matches(item.text, item.len, name, len))
+			return 1;
+		at += HEAD + item.len;
+	}
+	return !len;
 }
 
 static int takes_method(const struct item *item, const struct sg_fact_text *method)
@@ -134,6 +160,8 @@ static int takes(const struct items *items, const struct sg_facts *facts, int de
 		return takes_sni(items, facts);
 	case SG_FIELD_ALPN:
 		return takes_alpn(items, facts, denies);
+	case SG_FIELD_NAME:
+		return takes_name(items, facts);
 	case SG_FIELD_VERSION:
 		return facts->version >= sg_get16(items->at + HEAD);
 	default:
@@ -152,6 +180,8 @@ static int may_take(const struct items *items, const struct sg_facts *facts)
 
 static enum sg_holds judge_field(const struct items *items, const struct sg_facts *facts, int denies)
 {
+	if (items->field == SG_FIELD_NAME && facts->any_name)
+		return SG_HOLDS;
 	if (facts->broken >> items->field & 1)
 		return denies ? SG_HOLDS : SG_HOLDS_NOT;
 	if (facts->known >> items->field & 1)

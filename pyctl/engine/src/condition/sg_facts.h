@@ -3,6 +3,7 @@
 #ifndef SG_FACTS_H
 #define SG_FACTS_H
 
+#include "api/sg_apps.h"
 #include "api/sg_conditions.h"
 #include "condition/sg_name.h"
 
@@ -21,16 +22,23 @@ struct sg_facts {
 	__u32 open;		/* what comes may tell it, from the sides in `next` */
 	__u32 broken;		/* what was said may be understood in several ways */
 	__u8 next;		/* bit per side: its next bytes may tell something, or something else; 0: all is told */
+	__u8 any_name;		/* SG_FIELD_NAME holds, whatever it asks for: the flow shows no name, or it is asked what one would change */
 	__u8 sni_len;		/* 0: no name */
 	__u16 alpn_len;		/* 0: no protocol */
 	__u16 version;		/* TLS's, as the server chose it */
 	__u16 version_most;	/* the highest that the client offers; 0: not known */
 	__u8 sni[SG_NAME_MAX];	/* as sg_name_read() writes it */
 	__u8 alpn[SG_FACTS_ALPN];	/* each protocol after its length, one byte */
-	struct sg_fact_text method;	/* of one request of HTTP/1 */
+	struct sg_fact_text method;	/* of one request of HTTP */
 	struct sg_fact_text host;	/* lower case; empty: none */
 	struct sg_fact_text path;	/* empty: none */
 };
+
+/* Return whether a flow of this application shows the name of whom it is for, where it can be read. */
+static inline int sg_facts_shows_name(__u8 app)
+{
+	return app == SG_APP_TLS || app == SG_APP_DOT || app == SG_APP_QUIC || app == SG_APP_HTTP || app == SG_APP_WEBSOCKET;
+}
 
 /* Say that nothing more will come. */
 static inline void sg_facts_close(struct sg_facts *facts)

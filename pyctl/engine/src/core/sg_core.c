@@ -19,6 +19,8 @@ struct sg_core *sg_core_new(const struct sg_io *io, const struct sg_core_config 
 	if (!sg_port_of(core, 0) || sg_event_init(&core->report.events, config->epoch) ||
 	    sg_hits_init(&core->report.hits, config->epoch) || sg_table_init(&core->table, config->max_sessions) ||
 	    sg_looks_init(&core->looks, config->max_sessions) || sg_scans_init(&core->scans, config->max_sessions) ||
+	    sg_quics_init(&core->quics, config->max_sessions) ||
+	    sg_shown_init(&core->shown, config->max_sessions) ||
 	    sg_peers_init(&core->peers, &core->table.hash_key, config->max_sessions) ||
 	    sg_named_init(&core->named, &core->table.hash_key) ||
 	    sg_questions_init(&core->questions, &core->table.hash_key) ||
@@ -46,6 +48,8 @@ void sg_core_free(struct sg_core *core)
 	sg_looks_free(&core->looks);
 	sg_scans_free(&core->scans);
 	sg_sensors_leave(core->sensors);
+	sg_quics_free(&core->quics);
+	sg_shown_free(&core->shown);
 	sg_peers_free(&core->peers);
 	sg_named_free(&core->named);
 	sg_questions_free(&core->questions);

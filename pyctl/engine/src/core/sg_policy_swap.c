@@ -7,6 +7,7 @@
 #include "core/sg_classes.h"
 #include "core/sg_port.h"
 #include "flow/sg_flow.h"
+#include "http2/sg_inflate.h"
 #include "learn/sg_learn_class.h"
 #include "sensor/sg_sensors.h"
 
@@ -80,8 +81,16 @@ int sg_core_node_build(const struct sg_core *core, const void *bytes, __u32 leng
 	struct sg_node_view view;
 	int error = sg_node_view(bytes, length, &view);
 
+	/* Without it, names in QUIC cannot be read, which counts as such. */
+	if (!error && view.head->conditions)
+		sg_quic_crypto_load();
 	/* The key never changes, so this thread may read it while the core works. */
-	return error ? error : sg_node_build(core->table.hash_key.k, &view, out);
+	if (!error)
+		error = sg_node_build(core->table.hash_key.k, &view, out);
+	/* Requests of HTTP/2 are refused where it is not there. */
+	if (!error && sg_node_view_asks(&view, SG_FIELDS_HTTP))
+		sg_inflate_load(SG_INFLATE_LIBRARY);
+	return error;
 }
 
 /* Let flows be scanned by the node's sensors from their next packet on. Those that look for what is looked for already give
@@ -113,6 +122,8 @@ int sg_core_node_swap(struct sg_core *core, struct sg_node *node, __u32 class_ve
 	*former = error ? node : core->node;
 	if (error)
 		return error;
+	if (!core->quics.crypto && view.head->conditions)
+		core->quics.crypto = sg_quic_crypto_new();
 	if (core->node)
 		sg_node_follow(node, core->node, core->now_ns);
 	take_sensors(core, node, core->node);

@@ -95,7 +95,7 @@ struct sg_answer sg_flow_ask_again(const struct sg_core *core, const struct sg_p
 
 	if (s->look == SG_LOOK_PENDING)
 		return sg_flow_ask_app(port, &s->key, s->initiator, SG_APP_NONE);
-	if (s->look == SG_LOOK_REQUESTS) {
+	if (s->look == SG_LOOK_REQUESTS && s->key.proto == SG_PROTO_TCP) {
 		/* Its next request tells the rest. */
 		facts.open = SG_FIELDS_HTTP;
 		answer = sg_flow_ask_facts(port, &s->key, s->initiator, s->app, &facts);
@@ -108,6 +108,9 @@ struct sg_answer sg_flow_ask_again(const struct sg_core *core, const struct sg_p
 		sg_look_facts(look, s->app, &facts);
 	else
 		facts.as_of_ns = s->created_ns;
+	facts.any_name |= !sg_facts_shows_name(s->app);
+	if (!look)
+		sg_shown_facts(&core->shown, s, &facts);
 	sg_facts_close(&facts);
 	facts.held = s->held;
 	if (s->unread)

@@ -430,6 +430,8 @@ void sg_flow_end(struct sg_core *core, struct sg_session *s)
 	sg_hits_used(&core->report.hits, core->report.hash_key, s);
 	if (s->denied)
 		count_denied(core, s, -1);
+	sg_quic_end(&core->quics, s->slot, s->key.port_id);
+	sg_shown_end(&core->shown, s);
 	sg_peers_remove(&core->peers, s);
 	if (s->dns)
 		sg_dns_stream_end(&core->dns_streams, sg_session_handle(s));
@@ -595,6 +597,7 @@ void sg_flow_info(struct sg_core *core, struct sg_session *s, struct sg_session_
 	info->app = s->app;
 	info->proof = s->proof;
 	info->look = sg_cache_is_scanned(core, s) && !sg_session_is_looked_at(s) ? SG_LOOK_SENSORS : s->look;
+	sg_shown_copy(&core->shown, s, info->text);
 	memcpy(info->saddr, flow.saddr, sizeof(info->saddr));
 	memcpy(info->daddr, flow.daddr, sizeof(info->daddr));
 }

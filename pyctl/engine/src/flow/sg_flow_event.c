@@ -58,6 +58,7 @@ void sg_flow_emit_end(struct sg_core *core, struct sg_session *s)
 		return;
 	s->ended = 1;
 	sg_flow_event(s, &event);
+	sg_shown_copy(&core->shown, s, event.text);
 	sg_event_push(&core->report.events, &event, class_of_end(s));
 }
 

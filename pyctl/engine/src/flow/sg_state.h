@@ -3,11 +3,13 @@
 #ifndef SG_STATE_H
 #define SG_STATE_H
 
+#include "look/sg_shown.h"
 #include "look/sg_look.h"
 #include "names/sg_dns_streams.h"
 #include "names/sg_named.h"
 #include "names/sg_questions.h"
 #include "policy/sg_policy.h"
+#include "quic/sg_quic.h"
 #include "report/sg_report.h"
 #include "scan/sg_scan.h"
 #include "session/sg_join.h"
@@ -72,6 +74,8 @@ struct sg_core {
 	struct sg_looks looks;
 	struct sg_scans scans;
 	struct sg_sensors *sensors;	/* that the settings of ports name; NULL: none */
+	struct sg_quics quics;
+	struct sg_shown shown;
 	struct sg_named_table named;
 	struct sg_questions questions;
 	struct sg_dns_streams dns_streams;

@@ -13,6 +13,7 @@ static struct sg_http_step done(struct sg_http_reader *reader, enum sg_http_unit
 {
 	reader->state = state;
 	reader->scanned = 0;
+	reader->begun = 0;
 	return (struct sg_http_step){ .unit = unit, .used = used };
 }
 
@@ -21,9 +22,27 @@ static struct sg_http_step wrong(void)
 	return (struct sg_http_step){ .unit = SG_HTTP_WRONG };
 }
 
+/* Read what has come of a head since the first `from` bytes, which is not complete; it is parsed anew with each line. */
+static struct sg_http_step read_part(struct sg_http_reader *reader, const __u8 *bytes, __u32 len, __u32 from,
+				     struct sg_http_request *request)
+{
+	struct sg_http_step step = { .unit = SG_HTTP_MORE };
+	int part;
+
+	/* The last byte of before may be the CR of a line's end. */
+	from -= from && bytes[from - 1] == '\r';
+	if (!memchr(bytes + from, '\n', len - from))
+		return !reader->begun || sg_http_tail(bytes + from, len - from, bytes[from - 1] == '\n') ? step : wrong();
+	part = sg_http_part(bytes, len, request);
+	reader->begun = part > 0;
+	step.part = part > 0;
+	return part < 0 ? wrong() : step;
+}
+
 static struct sg_http_step read_start(struct sg_http_reader *reader, const __u8 *bytes, __u32 len,
 				      struct sg_http_request *request)
 {
+	__u32 from = reader->scanned;
 	struct sg_http_step step;
 	int lines;
 
@@ -36,7 +55,7 @@ static struct sg_http_step read_start(struct sg_http_reader *reader, const __u8 
 		return wrong();
 	lines = sg_http_lines(bytes, len, &reader->scanned);
 	if (!lines)
-		return (struct sg_http_step){ .unit = SG_HTTP_MORE };
+		return read_part(reader, bytes, len, from, request);
 	if (lines < 0 || sg_http_head(bytes, (__u32)lines, request))
 		return wrong();
 	step = done(reader, SG_HTTP_REQUEST, (__u32)lines, request->chunked ? SIZE : START);

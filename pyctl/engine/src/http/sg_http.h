@@ -14,6 +14,7 @@
 struct sg_http_reader {
 	__u32 scanned;		/* bytes of the unit that is not complete, in which its end is not */
 	__u8 state;
+	__u8 begun;		/* that unit is a request of which the first line is complete */
 };
 
 /* Return whether the next unit is a request, or nothing has come of a body's framing. */
@@ -23,15 +24,17 @@ static inline int sg_http_wants_request(const struct sg_http_reader *reader)
 }
 
 enum sg_http_unit {
-	SG_HTTP_MORE = 0,	/* the next unit is not complete */
+	SG_HTTP_MORE = 0,	/* the next unit is not complete; with `part`, *request is filled with what is there of it */
 	SG_HTTP_REQUEST,	/* a request's head */
 	SG_HTTP_FRAMING,	/* bytes that only frame a body, or nothing: an empty line, a chunk's size, trailers */
 	SG_HTTP_WRONG,		/* no request, or one that may be read differently; the reader is of no use any more */
+	SG_HTTP_NO_ROOM,	/* no memory while it was read; the reader is of no use any more */
 };
 
 struct sg_http_step {
 	enum sg_http_unit unit;
 	__u32 used;		/* bytes of the unit */
+	__u8 part;
 	__u64 body;		/* so many bytes behind it are of no matter, whatever they are */
 };
 

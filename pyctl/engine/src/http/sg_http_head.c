@@ -4,8 +4,9 @@
 
 #include <string.h>
 
-#include "http/sg_http_slice.h"
+#include "api/sg_apps.h"
 #include "http/sg_http_path.h"
+#include "http/sg_http_slice.h"
 
 /* What headers say of a request. */
 struct headers {
@@ -16,6 +17,7 @@ struct headers {
 	int codings;
 	int upgrades;
 	int websocket;
+	int http2;
 	__u8 coding;
 	__u8 is_form;
 };
@@ -85,6 +87,7 @@ static int note(struct headers *headers, struct sg_http_slice name, struct sg_ht
 	if (sg_http_is(name, "upgrade")) {
 		headers->upgrades++;
 		headers->websocket = sg_http_is(value, "websocket");
+		headers->http2 = sg_http_is(value, "h2c");
 	}
 	if (sg_http_is(name, "content-encoding"))
 		sg_http_note_coding(&headers->coding, value);
@@ -93,11 +96,12 @@ static int note(struct headers *headers, struct sg_http_slice name, struct sg_ht
 	return 0;
 }
 
-static int read_headers(struct sg_http_slice lines, struct headers *headers)
+/* Read lines up to the last `behind` bytes. */
+static int read_headers(struct sg_http_slice lines, __u32 behind, struct headers *headers)
 {
 	struct sg_http_slice name, value;
 
-	while (lines.len > 2)
+	while (lines.len > behind)
 		if (sg_http_split(sg_http_take_line(&lines), &name, &value) || note(headers, name, value))
 			return -1;
 	return 0;
@@ -107,7 +111,7 @@ int sg_http_trailers(const __u8 *bytes, __u32 len)
 {
 	struct headers headers = { 0 };
 
-	return !read_headers((struct sg_http_slice){ bytes, len }, &headers) && !headers.hosts && !headers.lengths &&
+	return !read_headers((struct sg_http_slice){ bytes, len }, 2, &headers) && !headers.hosts && !headers.lengths &&
 	       !headers.codings;
 }
 
@@ -135,10 +139,10 @@ static int host_length(struct sg_http_slice host, int *has_port)
 	return end && host.at[end - 1] == '.' ? (int)end - 1 : (int)end;
 }
 
-/* Note the host, or compare it with the one that is noted; -1: it is none, or another. */
-static int set_host(struct sg_http_request *request, struct sg_http_slice host, int is_first)
+int sg_http_set_host(struct sg_http_request *request, const __u8 *at, __u32 size, int is_first, int *has_port)
 {
-	int has_port, len = host_length(host, &has_port);
+	struct sg_http_slice host = { at, size };
+	int len = host_length(host, has_port);
 
 	if (len < 0 || len > SG_HTTP_HOST_MAX)
 		return -1;
@@ -197,9 +201,10 @@ static int set_target(struct sg_http_request *request, struct sg_http_slice meth
 		   take_authority(&target, &authority)) {
 		return -1;
 	}
-	if (authority.len && set_host(request, authority, 1))
+	if (authority.len && sg_http_set_host(request, authority.at, authority.len, 1, &has_port))
 		return -1;
-	if (headers->hosts && set_host(request, headers->host, !authority.len))
+	if (headers->hosts &&
+	    sg_http_set_host(request, headers->host.at, headers->host.len, !authority.len, &has_port))
 		return -1;
 	if (sg_http_is(method, "connect") || sg_http_is(target, "*"))
 		return 0;
@@ -224,34 +229,79 @@ static int take_word(struct sg_http_slice *line, struct sg_http_slice *word, __u
 	return 0;
 }
 
-/* Some servers take a method whatever its letters' case, so one with small letters is none. */
-static int is_method(struct sg_http_slice method)
+int sg_http_is_method(const __u8 *method, __u32 len)
 {
-	for (__u32 i = 0; i < method.len; i++)
-		if (!sg_http_is_capital_or_digit(method.at[i]) && method.at[i] != '-' && method.at[i] != '_')
+	for (__u32 i = 0; i < len; i++)
+		if (!sg_http_is_capital_or_digit(method[i]) && method[i] != '-' && method[i] != '_')
 			return 0;
-	return method.len <= SG_HTTP_METHOD_MAX;
+	return len && len <= SG_HTTP_METHOD_MAX;
+}
+
+/* Take the first line off the lines. Returns whether it is HTTP/1.1's, or -1: it is none. */
+static int take_request(struct sg_http_slice *lines, struct sg_http_slice *method, struct sg_http_slice *target)
+{
+	struct sg_http_slice line = sg_http_take_line(lines);
+	int newer;
+
+	if (take_word(&line, method, '-') || !sg_http_is_method(method->at, method->len) || take_word(&line, target, '!'))
+		return -1;
+	newer = line.len == 8 && !memcmp(line.at, "HTTP/1.1", 8);
+	return newer || (line.len == 8 && !memcmp(line.at, "HTTP/1.0", 8)) ? newer : -1;
+}
+
+int sg_http_tail(const __u8 *bytes, __u32 len, int is_begin)
+{
+	/* A line that begins with a space would go on with the one before it. */
+	if (is_begin && len && *bytes != '\r' && !sg_http_is_token(*bytes))
+		return 0;
+	for (__u32 i = 0; i < len; i++)
+		if ((bytes[i] < ' ' && bytes[i] != '\t' && (bytes[i] != '\r' || i + 1 < len)) || bytes[i] == 0x7f)
+			return 0;
+	return 1;
+}
+
+int sg_http_part(const __u8 *bytes, __u32 len, struct sg_http_request *request)
+{
+	struct sg_http_slice lines = { bytes, len }, method, target;
+	struct headers headers = { 0 };
+	const __u8 *tail;
+
+	while (lines.len && bytes[lines.len - 1] != '\n')
+		lines.len--;
+	if (!lines.len)
+		return 0;
+	tail = bytes + lines.len;
+	len -= lines.len;
+	if (!sg_http_tail(tail, len, 1))
+		return -1;
+	if (take_request(&lines, &method, &target) < 0 || read_headers(lines, 0, &headers) ||
+	    set_target(request, method, target, &headers))
+		return -1;
+	request->method = (struct sg_http_text){ (const char *)method.at, method.len };
+	request->is_part = 1;
+	request->has_host = headers.hosts > 0 || request->host.len;
+	request->becomes = SG_HTTP_STAYS;
+	request->app = SG_APP_HTTP;
+	return 1;
 }
 
 int sg_http_head(const __u8 *bytes, __u32 len, struct sg_http_request *request)
 {
-	struct sg_http_slice lines = { bytes, len }, line = sg_http_take_line(&lines), method, target;
+	struct sg_http_slice lines = { bytes, len }, method, target;
 	struct headers headers = { 0 };
-	int connects, newer;
+	int connects, newer = take_request(&lines, &method, &target);
 
-	if (take_word(&line, &method, '-') || !is_method(method) || take_word(&line, &target, '!'))
-		return -1;
-	newer = line.len == 8 && !memcmp(line.at, "HTTP/1.1", 8);
-	if (!newer && (line.len != 8 || memcmp(line.at, "HTTP/1.0", 8)))
-		return -1;
-	if (read_headers(lines, &headers) || (newer && !headers.hosts) || set_target(request, method, target, &headers))
+	if (newer < 0 || read_headers(lines, 2, &headers) || (newer && !headers.hosts) ||
+	    set_target(request, method, target, &headers))
 		return -1;
 	request->method = (struct sg_http_text){ (const char *)method.at, method.len };
+	request->is_part = 0;
+	request->has_host = 1;
 	request->body = 0;
 	request->chunked = headers.codings > 0;
 	request->coding = headers.coding;
 	request->is_form = headers.is_form;
-	if (headers.lengths && sg_http_length(headers.length, &request->body))
+	if (headers.lengths && sg_http_read_length(headers.length.at, headers.length.len, &request->body))
 		return -1;
 	if (request->chunked && (headers.lengths || !newer))
 		return -1;
@@ -261,5 +311,8 @@ int sg_http_head(const __u8 *bytes, __u32 len, struct sg_http_request *request)
 	request->becomes = connects ? SG_HTTP_TUNNEL : headers.upgrades ? SG_HTTP_OTHER : SG_HTTP_STAYS;
 	if (headers.upgrades == 1 && headers.websocket && !connects && !request->body && !request->chunked)
 		request->becomes = SG_HTTP_WEBSOCKET;
+	if (headers.upgrades == 1 && headers.http2 && !connects)
+		request->becomes = SG_HTTP_HTTP2;
+	request->app = request->becomes == SG_HTTP_WEBSOCKET ? SG_APP_WEBSOCKET : SG_APP_HTTP;
 	return 0;
 }

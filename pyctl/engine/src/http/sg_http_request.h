@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* A request of HTTP/1 as it was read. */
+/* A request of HTTP as it was read. */
 #ifndef SG_HTTP_REQUEST_H
 #define SG_HTTP_REQUEST_H
 
@@ -18,6 +18,7 @@ enum sg_http_switch {
 	SG_HTTP_STAYS = 0,
 	SG_HTTP_WEBSOCKET,	/* by Upgrade, and nothing else is offered */
 	SG_HTTP_TUNNEL,		/* by CONNECT */
+	SG_HTTP_HTTP2,		/* by Upgrade, and nothing else is offered */
 	SG_HTTP_OTHER,		/* by Upgrade */
 };
 
@@ -43,9 +44,14 @@ struct sg_http_request {
 	__u64 body;			/* bytes behind the head, with !chunked */
 	__u8 readings;			/* of the path, those that differ; 0: the request has none (CONNECT, OPTIONS *) */
 	__u8 chunked;
+	__u8 is_part;			/* its head is not complete: method and path are what they will be */
+	__u8 has_host;			/* the host is, too */
 	__u8 becomes;			/* enum sg_http_switch */
 	__u8 coding;			/* enum sg_http_coding, of the body */
 	__u8 is_form;			/* the body has fields, encoded as a query has */
+	__u8 app;			/* enum sg_app */
+	char method_room[SG_HTTP_METHOD_MAX];	/* of HTTP/2 */
+	char path_room[SG_HTTP_PATH_MAX];
 	char host_room[SG_HTTP_HOST_MAX + 1];
 	char room[SG_HTTP_READINGS][SG_HTTP_PATH_MAX];
 };

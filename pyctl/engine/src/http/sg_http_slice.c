@@ -6,8 +6,7 @@
 
 enum { LENGTH_DIGITS = 18, SIZE_DIGITS = 15, SIZE_LINE_MAX = 1024 };	/* of Content-Length, of a chunk */
 
-/* RFC 9110: a token. */
-static int is_token(__u8 byte)
+int sg_http_is_token(__u8 byte)
 {
 	return sg_http_is_capital_or_digit(byte) || (byte >= 'a' && byte <= 'z') ||
 	       (byte && strchr("!#$%&'*+-.^_`|~", byte));
@@ -69,7 +68,7 @@ int sg_http_take_item(struct sg_http_slice *list, struct sg_http_slice *item)
 int sg_http_split(struct sg_http_slice line, struct sg_http_slice *name, struct sg_http_slice *value)
 {
 	*name = (struct sg_http_slice){ line.at, 0 };
-	while (name->len < line.len && is_token(line.at[name->len]))
+	while (name->len < line.len && sg_http_is_token(line.at[name->len]))
 		name->len++;
 	if (!name->len || name->len == line.len || line.at[name->len] != ':')
 		return -1;
@@ -81,15 +80,15 @@ int sg_http_split(struct sg_http_slice line, struct sg_http_slice *name, struct 
 	return 0;
 }
 
-int sg_http_length(struct sg_http_slice digits, __u64 *length)
+int sg_http_read_length(const __u8 *digits, __u32 len, __u64 *length)
 {
 	*length = 0;
-	if (!digits.len || digits.len > LENGTH_DIGITS)
+	if (!len || len > LENGTH_DIGITS)
 		return -1;
-	for (__u32 i = 0; i < digits.len; i++) {
-		if (digits.at[i] < '0' || digits.at[i] > '9')
+	for (__u32 i = 0; i < len; i++) {
+		if (digits[i] < '0' || digits[i] > '9')
 			return -1;
-		*length = *length * 10 + (digits.at[i] - '0');
+		*length = *length * 10 + (digits[i] - '0');
 	}
 	return 0;
 }

@@ -39,8 +39,10 @@ struct sg_http_slice sg_http_take_line(struct sg_http_slice *lines);
 int sg_http_take_item(struct sg_http_slice *list, struct sg_http_slice *item);
 /* Split a header; -1: it is none. */
 int sg_http_split(struct sg_http_slice line, struct sg_http_slice *name, struct sg_http_slice *value);
-/* Read the digits of a Content-Length; -1: they are none, or too many. */
-int sg_http_length(struct sg_http_slice digits, __u64 *length);
+/* Return whether the byte may be in a token (RFC 9110): a name or a method. */
+int sg_http_is_token(__u8 byte);
+/* Read a content's length; -1: it is none, or too large. */
+int sg_http_read_length(const __u8 *digits, __u32 len, __u64 *length);
 /* Read the line of a chunk's size; `is_next`: behind the CRLF that ends the chunk before. Returns its length; 0: it is not
  * complete; -1: it is none. *scanned: bytes that need not be looked at again. */
 int sg_http_chunk(const __u8 *bytes, __u32 len, int is_next, __u32 *scanned, __u64 *size);

@@ -20,6 +20,7 @@ void sg_tell(const struct sg_prefix *whole, __u8 app, struct sg_facts *facts)
 		sg_tls_facts(&prefix, facts);
 		break;
 	default:
+		facts->any_name = !sg_facts_shows_name(app);
 		break;
 	}
 }

@@ -3,6 +3,7 @@
  * What cannot be read is sent on like anything else, and teaches nothing. */
 #include "learn/sg_learn.h"
 
+#include "flow/sg_ask.h"
 #include "flow/sg_flow.h"
 #include "learn/sg_learn_table.h"
 #include "session/sg_tcp.h"
@@ -64,11 +65,23 @@ static int concerns(const struct sg_context *c, const struct sg_session *s)
 	return s->dns && c->port->rules && sg_policy_uses_names(c->port->rules);
 }
 
+/* Whether a rule lets the port ask a resolver there, and not just send what looks like a question to whom it may reach: it asks
+ * for DNS, and would not let another application pass. */
+static int is_allowed_as_dns(const struct sg_context *c, const struct sg_session *s)
+{
+	struct sg_answer other;
+
+	if (s->app != SG_APP_DNS || s->violation)
+		return 0;
+	other = sg_flow_ask_app(c->port, &s->key, s->initiator, SG_APP_UNKNOWN);
+	return !other.unknown && other.keys.rule != s->keys.rule;
+}
+
 void sg_learn_opening(const struct sg_context *c, struct sg_session *s)
 {
 	if (c->p->kind == SG_KIND_UDP && !s->dns && s->initiator == SEG_DIR_EGRESS &&
 	    sg_policy_uses_names(c->port->rules))
-		s->dns = sg_look_datagram(c->p).app == SG_APP_DNS;
+		s->dns = !!is_allowed_as_dns(c, s);
 }
 
 void sg_learn_datagram(const struct sg_context *c, struct sg_session *s)

@@ -11,7 +11,7 @@
 
 #include "flow/sg_state.h"
 
-/* Note whether the session's first datagram is DNS: then it is never the kernel's. */
+/* Note whether the session asks a resolver at another port than DNS's: then it is never the kernel's. */
 void sg_learn_opening(const struct sg_context *c, struct sg_session *s);
 /* Take a datagram in that will be sent on. */
 void sg_learn_datagram(const struct sg_context *c, struct sg_session *s);

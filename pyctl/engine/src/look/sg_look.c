@@ -154,6 +154,13 @@ struct sg_seen sg_look_recognise(struct sg_payload *look)
 	return seen;
 }
 
+enum sg_name_sign sg_look_name_sign(const struct sg_payload *look)
+{
+	struct sg_prefix prefix = prefix_of(look);
+
+	return sg_name_sign(&prefix, look->first_side != 0);
+}
+
 __u64 sg_look_threats(struct sg_payload *look)
 {
 	struct sg_prefix prefix = prefix_of(look);
@@ -203,7 +210,16 @@ int sg_look_may_be_http(struct sg_payload *look)
 	return prefix.len[0] && seen.proof && (seen.app == SG_APP_HTTP || seen.app == SG_APP_WEBSOCKET);
 }
 
-int sg_look_begin_requests(struct sg_looks *looks, const struct sg_session *s)
+int sg_look_may_be_http2(struct sg_payload *look)
+{
+	struct sg_prefix prefix = prefix_of(look);
+	struct sg_seen seen = sg_look_recognise(look);
+
+	return prefix.len[0] && seen.proof &&
+	       (seen.app == SG_APP_HTTP2 || seen.app == SG_APP_GRPC || seen.app == SG_APP_ETCD);
+}
+
+int sg_look_begin_requests(struct sg_looks *looks, const struct sg_session *s, int is_http2)
 {
 	struct sg_payload *look = sg_look_of(looks, s);
 	struct sg_prefix prefix = prefix_of(look);
@@ -213,6 +229,19 @@ int sg_look_begin_requests(struct sg_looks *looks, const struct sg_session *s)
 	if (!has_room(looks, s->key.port_id, SMALL))
 		return -1;
 	error = sg_requests_begin(looks->streams, &look->requests, look->first_seq, sg_proxy_length(&prefix));
+	if (!error && is_http2 && sg_requests_turn_http2(looks->streams, &look->requests, 0)) {
+		sg_requests_end(looks->streams, &look->requests);
+		error = -1;
+	}
+	charge(looks, s->key.port_id, before);
+	return error;
+}
+
+int sg_look_turn_http2(struct sg_looks *looks, const struct sg_session *s, __u32 last_stream)
+{
+	__u64 before = sg_streams_bytes(looks->streams);
+	int error = sg_requests_turn_http2(looks->streams, &sg_look_of(looks, s)->requests, last_stream);
+
 	charge(looks, s->key.port_id, before);
 	return error;
 }
@@ -402,7 +431,7 @@ const struct sg_waiting *sg_look_ready(const struct sg_payload *look, __u8 sides
 {
 	const struct sg_waiting *w = sg_look_waiting(look, sides);
 
-	if (w && !w->side && look->requests.window && !sg_window_is_read(look->requests.window, w->seq + w->payload_len))
+	if (w && !w->side && look->requests.window && !sg_requests_pass(&look->requests, w->seq + w->payload_len))
 		return NULL;
 	return w;
 }

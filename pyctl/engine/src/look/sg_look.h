@@ -5,6 +5,7 @@
 #define SG_LOOK_H
 
 #include "condition/sg_facts.h"
+#include "inspect/sg_name_sign.h"
 #include "look/sg_requests.h"
 #include "packet/sg_packet.h"
 #include "session/sg_session.h"
@@ -73,6 +74,8 @@ enum sg_segment sg_look_add(struct sg_looks *looks, struct sg_payload *look, con
 struct sg_seen sg_look_recognise(struct sg_payload *look);
 /* Tell what else the bytes say of a flow of this application; `held` is not touched. */
 void sg_look_facts(const struct sg_payload *look, __u8 app, struct sg_facts *facts);
+/* Return whether the connection shows a name; see sg_name_sign(). */
+enum sg_name_sign sg_look_name_sign(const struct sg_payload *look);
 /* Return the threats in the bytes that are there, but for those that were returned before. */
 __u64 sg_look_threats(struct sg_payload *look);
 /* Return whether bytes to come may show more threats, if sg_look_threats() was asked. */
@@ -81,8 +84,12 @@ int sg_look_wants_more(const struct sg_payload *look);
 struct sg_seen sg_look_datagram(const struct sg_packet *p);
 /* Return whether the initiator's bytes seem to be requests of HTTP/1. */
 int sg_look_may_be_http(struct sg_payload *look);
+/* Return whether they seem to be HTTP/2. */
+int sg_look_may_be_http2(struct sg_payload *look);
 /* Begin to read requests of the session's initiator: 0, or -1: no memory. sg_look_requests() must follow. */
-int sg_look_begin_requests(struct sg_looks *looks, const struct sg_session *s);
+int sg_look_begin_requests(struct sg_looks *looks, const struct sg_session *s, int is_http2);
+/* Read what comes of it as HTTP/2 from now on; see sg_requests_turn_http2(). */
+int sg_look_turn_http2(struct sg_looks *looks, const struct sg_session *s, __u32 last_stream);
 /* Return the requests that are read; NULL: none are. */
 struct sg_requests *sg_look_reads(struct sg_payload *look);
 /* Read what came before requests were read. */
@@ -115,7 +122,7 @@ int sg_look_hold(struct sg_looks *looks, struct sg_payload *look, const struct s
 		 __u64 now_ns);
 /* Return the frame that has waited longest, of these sides (bit per side); NULL: none waits. */
 const struct sg_waiting *sg_look_waiting(const struct sg_payload *look, __u8 sides);
-/* Return that frame if all in it may be sent: of requests, none of it belongs to one that is not complete. */
+/* Return that frame if all in it may be sent: of requests, none of it belongs to one that may not pass yet. */
 const struct sg_waiting *sg_look_ready(const struct sg_payload *look, __u8 sides);
 /* Return that frame with its data, which stay in place until the next call. */
 struct sg_frame sg_look_frame(struct sg_looks *looks, const struct sg_payload *look, const struct sg_waiting *w);

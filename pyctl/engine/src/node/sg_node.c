@@ -40,7 +40,7 @@ struct sg_node {
 	__u32 groups;
 	__u32 rule_count;
 	int one_sided;			/* a rule holds at one end only, so pairs differ by direction */
-	int by_app;			/* a rule is for applications, so pairs differ by trait */
+	int by_app;			/* a rule is for applications, or for names, so pairs differ by trait */
 	struct sg_node_rule *rules;
 	struct sg_node_spec *specs;
 	struct sg_ends sources;
@@ -87,7 +87,7 @@ static int fill(struct sg_node *node, const struct sg_node_view *view)
 		return -ENOMEM;
 	for (__u32 i = 0; i < head->rules; i++) {
 		node->one_sided |= node->rules[i].dir;
-		node->by_app |= !!node->rules[i].apps;
+		node->by_app |= node->rules[i].apps || node->rules[i].condition;
 	}
 	if (sg_ends_index(&node->sources, node->rules, head->rules, head->groups, 0) ||
 	    sg_ends_index(&node->targets, node->rules, head->rules, head->groups, 1))
@@ -271,7 +271,9 @@ static int takes(const struct sg_node *node, const struct sg_node_rule *rule, __
 {
 	if (!sg_node_takes(rule, app))
 		return 0;
-	return app == SG_APP_NONE || app >= SG_APP_UNKNOWN || sg_trait_holds(&node->traits, trait, rule->condition);
+	if (app == SG_APP_UNKNOWN)
+		return trait != SG_TRAIT_HIDES || !(rule->flags & SG_RULE_VERIFIES);
+	return app == SG_APP_NONE || sg_trait_holds(&node->traits, trait, rule->condition);
 }
 
 static struct sg_pair *compile_pair(struct sg_node *node, __u32 source, __u32 target, const struct sg_policy_query *q,
@@ -484,7 +486,7 @@ static enum sg_pair_table table_of(const struct sg_policy_query *q)
 static int is_open(const struct sg_node *node, const struct sg_node_rule *rule, __u8 app, __u32 trait)
 {
 	if (app == SG_APP_NONE)
-		return !!rule->apps;
+		return rule->apps || rule->condition;
 	return app < SG_APP_UNKNOWN && sg_trait_holds(&node->traits, trait, rule->condition) == SG_HOLDS_OPEN;
 }
 
@@ -516,10 +518,12 @@ static int ask_one(struct sg_node *node, const struct sg_policy_query *q, __u32 
 		found->staged = NULL;
 		found->needs_app = SG_NEED_LOOK;
 	}
-	if (found->rule && is_open(node, found->rule, q->app, trait))
+	if (found->rule && is_open(node, found->rule, q->app, trait)) {
 		found->needs_app = SG_NEED_HOLD;
-	else if (found->rule && found->rule->condition && q->app < SG_APP_UNKNOWN)
+		found->names_only = !found->rule->apps;
+	} else if (found->rule && found->rule->condition && q->app < SG_APP_UNKNOWN) {
 		found->held = node->traits.conditions[found->rule->condition - 1].key;
+	}
 	return 0;
 }
 
@@ -562,7 +566,7 @@ int sg_node_ask(struct sg_node *node, __u16 port_id, const struct sg_policy_quer
 	struct holder alone = { 0 };
 	struct holders peers = peers_of(node, q, &alone);
 	int near = is_near(&peers, q->segment), error;
-	__u8 need = SG_NEED_NOT, by_facts = 0;
+	__u8 need = SG_NEED_NOT, by_facts = 0, names_only = 1;
 	struct sg_found one;
 	__u32 trait;
 
@@ -581,10 +585,12 @@ int sg_node_ask(struct sg_node *node, __u16 port_id, const struct sg_policy_quer
 		by_facts |= one.by_facts;
 		if (one.needs_app > need)
 			need = one.needs_app;
+		names_only &= one.needs_app != SG_NEED_HOLD || one.names_only;
 		if (!asked++ || is_stricter(&one, found, q->app))
 			*found = one;
 	}
 	found->needs_app = need;
 	found->by_facts = by_facts;
+	found->names_only = need == SG_NEED_HOLD && names_only;
 	return error;
 }

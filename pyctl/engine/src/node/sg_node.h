@@ -49,6 +49,8 @@ struct sg_node_view {
 /* -EINVAL where the counts do not make up the length, or a group or spec is beyond its count. */
 int sg_node_view(const void *bytes, __u32 length, struct sg_node_view *view);
 
+/* Return whether a rule of a node that could be built asks for one of these fields, bits 1 << enum sg_field. */
+int sg_node_view_asks(const struct sg_node_view *view, __u32 fields);
 int sg_node_build(const __u64 hash_key[2], const struct sg_node_view *view, struct sg_node **out);
 /* -EINVAL for a group that the node does not have: nothing changed then. */
 int sg_node_members_set(struct sg_node *node, const struct sg_node_view *view);
@@ -89,6 +91,7 @@ struct sg_found {
 	const struct sg_node_rule *staged;	/* a staged one that matches before it: it would decide */
 	__u64 held;		/* key of the rule's condition, which holds; 0: it has none */
 	__u8 needs_app;		/* enum sg_need: to hold, if `rule` waits to be told; to look, if a staged one before it does */
+	__u8 names_only;	/* to hold: what shows no name needs no application, and is allowed */
 	__u8 by_facts;		/* a rule between both ends has a condition: with other facts another one may match */
 };
 

@@ -30,9 +30,10 @@ static int is_rule_valid(const struct sg_node_rule *rule, const struct sg_node_h
 	       rule->first_spec <= head->specs && rule->specs <= head->specs - rule->first_spec &&
 	       (rule->action == SEG_VERDICT_DENY ||
 		(rule->action == SEG_VERDICT_ALLOW && !(rule->flags & SG_RULE_REJECT))) &&
-	       !(rule->flags & ~(SG_RULE_STAGED | SG_RULE_REJECT)) &&
+	       !(rule->flags & ~(SG_RULE_STAGED | SG_RULE_REJECT | SG_RULE_VERIFIES)) &&
 	       (!rule->dir || rule->dir == SEG_DIR_EGRESS || rule->dir == SEG_DIR_INGRESS) &&
-	       rule->condition <= head->conditions && (rule->apps || !rule->condition) && sg_node_apps_valid(rule);
+	       rule->condition <= head->conditions && sg_node_apps_valid(rule) &&
+	       (rule->flags & SG_RULE_VERIFIES ? !!rule->condition : rule->apps || !rule->condition);
 }
 
 /* Names are compared as bytes, so there is one way to write each. */
@@ -131,4 +132,12 @@ int sg_node_view(const void *bytes, __u32 length, struct sg_node_view *view)
 		if (!(view->policies[i].flags & SG_POLICY_NODE) || view->policies[i].rule_count)
 			return -EINVAL;
 	return is_valid(view) ? 0 : -EINVAL;
+}
+
+int sg_node_view_asks(const struct sg_node_view *view, __u32 fields)
+{
+	for (__u32 i = 0; i < view->head->conditions; i++)
+		if (sg_condition_fields(&view->conditions[i], view->texts) & fields)
+			return 1;
+	return 0;
 }

@@ -107,6 +107,8 @@ int sg_trait_of(struct sg_traits *traits, __u8 app, const struct sg_facts *facts
 	int error;
 
 	*trait = app;
+	if (app == SG_APP_UNKNOWN && facts && facts->broken >> SG_FIELD_NAME & 1 && !facts->any_name)
+		*trait = SG_TRAIT_HIDES;
 	if (!facts || app == SG_APP_NONE || app == SG_APP_UNKNOWN)
 		return 0;
 	for (__u32 i = 0; i < traits->condition_count; i++) {

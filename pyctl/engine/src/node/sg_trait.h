@@ -8,6 +8,7 @@
 #include "class/sg_class.h"
 
 enum sg_trait_limit {
+	SG_TRAIT_HIDES = 62,		/* an unknown application that may hide a name; no enum sg_app */
 	SG_TRAIT_FIRST = 64,		/* below, it is the application alone (enum sg_app), and no condition holds */
 	SG_TRAITS_MAX = 65536,
 	SG_CONDITIONS_MAX = 4096,

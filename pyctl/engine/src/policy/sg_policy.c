@@ -137,6 +137,7 @@ struct decision {
 	__u8 staged_action;
 	__u8 reject;
 	__u8 needs_app;
+	__u8 names_only;
 	__u8 by_facts;
 };
 
@@ -158,6 +159,7 @@ static int decide(const struct sg_ruleset *set, const struct sg_policy_query *q,
 	if (*set->node)
 		error = sg_node_ask(*set->node, set->policy.port_id, q, &found);
 	out->needs_app = found.needs_app;
+	out->names_only = found.names_only;
 	out->by_facts = found.by_facts;
 	out->held = found.held;
 	if (found.rule) {
@@ -205,7 +207,7 @@ int sg_policy_uses_names(const struct sg_ruleset *set)
 static struct sg_answer undecided(const struct sg_ruleset *set, const struct decision *d)
 {
 	return (struct sg_answer){
-		.rule_id = d->id, .pass = 1, .by_facts = d->by_facts,
+		.rule_id = d->id, .pass = 1, .by_facts = d->by_facts, .names_only = d->names_only,
 		.needs_app = sg_policy_records_only(set) ? SG_NEED_LOOK : SG_NEED_HOLD,
 	};
 }
@@ -217,6 +219,21 @@ static int is_looked_at(const struct sg_ruleset *set, const struct sg_policy_que
 
 	return q->app == SG_APP_NONE && q->proto == SG_PROTO_TCP &&
 	       (on & SG_THREATS_OF_PAYLOAD || (on & SG_THREATS_OF_LOOKUPS && q->port == SG_DNS_PORT));
+}
+
+/* Whether the flow would be allowed if it showed a right name. */
+static int is_by_name(const struct sg_ruleset *set, const struct sg_policy_query *q, const struct decision *d)
+{
+	struct sg_policy_query named = *q;
+	struct decision other;
+	struct sg_facts facts;
+
+	if (!d->by_facts || !q->facts || q->facts->any_name)
+		return 0;
+	facts = *q->facts;
+	facts.any_name = 1;
+	named.facts = &facts;
+	return decide(set, &named, &other) > 0 && other.action == SEG_VERDICT_ALLOW;
 }
 
 /* The decision in each mode:
@@ -246,6 +263,8 @@ struct sg_answer sg_policy_ask(const struct sg_ruleset *set, const struct sg_pol
 		answer.reason = SEG_R_POLICY_DENY;
 	else if (d.action == SEG_VERDICT_DENY && set->policy.mode != SEG_MODE_DISCOVER)
 		answer.reason = SEG_R_DEFAULT_DENY;
+	if ((answer.reason == SEG_R_POLICY_DENY || answer.reason == SEG_R_DEFAULT_DENY) && is_by_name(set, q, &d))
+		answer.reason = SEG_R_NAME_MISMATCH;
 	answer.pass = !answer.reason || sg_policy_records_only(set);
 	answer.reject = !answer.pass && d.reject;
 	answer.keys = d.keys;

@@ -39,6 +39,7 @@ struct sg_answer {
 				 * begin, but none of its payload passes before an answer for a known application */
 	__u8 app;		/* enum sg_app: what it was asked with */
 	__u8 proof;		/* enum sg_app_proof, of whoever asked */
+	__u8 names_only;	/* of needs_app: what shows no name is allowed, whatever it is */
 	__u8 by_facts;		/* with other facts of the flow it may be another */
 	__u8 unknown;		/* no memory: there is no answer, and the flow keeps its state */
 };

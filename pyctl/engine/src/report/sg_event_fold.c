@@ -53,6 +53,8 @@ static void add(struct sg_event *sum, struct sg_event *event)
 		sum->started_ns = event->started_ns;
 	if (event->time_ns > sum->time_ns)
 		sum->time_ns = event->time_ns;
+	if (strncmp(sum->text, event->text, sizeof(sum->text)))
+		sum->text[0] = 0;
 	event->kind = 0;
 }
 

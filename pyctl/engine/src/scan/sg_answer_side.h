@@ -30,7 +30,7 @@ struct sg_answer_side {
 struct sg_answer_take {
 	struct sg_streams *all;
 	int (*has_room)(void *ctx, __u32 bytes);
-	sg_inflate_reader body;
+	sg_unzip_reader body;
 	void (*end)(void *ctx);				/* the body is complete */
 	void (*unread)(void *ctx, enum sg_coded_why why);	/* it, or the rest of it, is not decoded */
 	void *ctx;

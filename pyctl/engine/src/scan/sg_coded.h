@@ -4,7 +4,7 @@
 #ifndef SG_CODED_H
 #define SG_CODED_H
 
-#include "inflate/sg_inflate.h"
+#include "inflate/sg_unzip.h"
 #include "stream/sg_stream.h"
 
 enum sg_coded_limit {
@@ -16,16 +16,16 @@ enum sg_coded_limit {
 /* Why a body, or the rest of it, was not decoded. */
 enum sg_coded_why {
 	SG_CODED_FINE = 0,
-	SG_CODED_BROKEN = SG_INFLATE_BROKEN,
-	SG_CODED_BOMB = SG_INFLATE_BOMB,
-	SG_CODED_LONG = SG_INFLATE_LONG,
-	SG_CODED_NO_ROOM = SG_INFLATE_NO_ROOM,
-	SG_CODED_UNKNOWN = SG_INFLATE_STOPPED + 1,	/* in a way that is not known, or whose library is not there */
+	SG_CODED_BROKEN = SG_UNZIP_BROKEN,
+	SG_CODED_BOMB = SG_UNZIP_BOMB,
+	SG_CODED_LONG = SG_UNZIP_LONG,
+	SG_CODED_NO_ROOM = SG_UNZIP_NO_ROOM,
+	SG_CODED_UNKNOWN = SG_UNZIP_STOPPED + 1,	/* in a way that is not known, or whose library is not there */
 };
 
 /* Begins as zeros. */
 struct sg_coded {
-	struct sg_inflate *stream;	/* NULL: bytes are handed on as they are */
+	struct sg_unzip *stream;	/* NULL: bytes are handed on as they are */
 	void *arena;
 	__u32 size;
 	__u32 counted;			/* bytes of it: as many as were touched */
@@ -36,7 +36,7 @@ struct sg_coded {
 enum sg_coded_why sg_coded_begin(struct sg_coded *coded, struct sg_streams *all, __u8 coding, int has_room);
 /* Hand on what the next bytes carry. */
 enum sg_coded_why sg_coded_add(struct sg_coded *coded, struct sg_streams *all, const __u8 *bytes, __u32 len,
-			       sg_inflate_reader reader, void *ctx);
+			       sg_unzip_reader reader, void *ctx);
 /* The body is over. */
 void sg_coded_end(struct sg_coded *coded, struct sg_streams *all);
 /* Return the memory that a body in this coding takes. */

@@ -235,7 +235,7 @@ static int is_ended(const struct sg_scan *scan)
 	return 0;
 }
 
-/* Scan what a request's body carries; as sg_inflate_reader. */
+/* Scan what a request's body carries; as sg_unzip_reader. */
 static int scan_body(void *ctx, const __u8 *bytes, __u32 len)
 {
 	const struct call *call = ctx;

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "inflate/sg_inflate.h"
+#include "inflate/sg_unzip.h"
 #include "sensor/sg_exact.h"
 
 /* The parts of a block. */
@@ -97,7 +97,7 @@ static int fill(struct sg_sensors *set, const struct block *block)
 		error = take_pattern(set, i, block);
 	/* Bodies may be compressed. */
 	if (block->head.databases[SG_PART_BODY])
-		sg_inflate_load();
+		sg_unzip_load();
 	for (int part = 0; part < SG_PARTS && !error; part++)
 		error = take(set, part, block->databases[part], block->head.databases[part]);
 	return error;

@@ -74,6 +74,11 @@ __u64 sg_streams_bytes(const struct sg_streams *all)
 	return all->bytes;
 }
 
+int sg_streams_has_room(const struct sg_streams *all, __u64 bytes)
+{
+	return all->bytes + bytes <= all->limit;
+}
+
 void *sg_streams_take(struct sg_streams *all, __u32 bytes, __u32 freed)
 {
 	__u64 after = all->bytes - (freed ? freed + ALLOCATION : 0) + bytes + ALLOCATION;

@@ -49,6 +49,8 @@ struct sg_streams *sg_streams_new(__u64 bytes);
 void sg_streams_free(struct sg_streams *all);
 /* Return the bytes that streams have now, with what the allocator takes. */
 __u64 sg_streams_bytes(const struct sg_streams *all);
+/* Return whether so much more may be taken. */
+int sg_streams_has_room(const struct sg_streams *all, __u64 bytes);
 /* Take zeroed memory out of theirs; NULL: there is none, or it would be too much once `freed` bytes are given back. */
 void *sg_streams_take(struct sg_streams *all, __u32 bytes, __u32 freed);
 /* Give back memory that was taken as so many bytes. */

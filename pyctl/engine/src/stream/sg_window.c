@@ -188,6 +188,16 @@ enum sg_window_place sg_window_add(struct sg_streams *all, struct sg_window *win
 	return SG_WINDOW_NEW;
 }
 
+int sg_window_has_room(const struct sg_streams *all, const struct sg_window *window)
+{
+	__u64 most = (__u64)(window->end - window->next) + SG_WINDOW_CUTS * 2 * sizeof(struct piece);
+
+	/* What belongs to a unit that is not complete lies in the last piece already. */
+	if (window->have > window->next)
+		return 1;
+	return window->bytes + most <= SG_WINDOW_BYTES && sg_streams_has_room(all, most);
+}
+
 /* Note that the bytes from `at` to `to` are to be kept. */
 static void cut(struct sg_window *window, __s64 to)
 {
@@ -286,6 +296,11 @@ void sg_window_acknowledge(struct sg_streams *all, struct sg_window *window, __u
 int sg_window_is_read(const struct sg_window *window, __u32 seq)
 {
 	return offset_of(window, seq) <= window->next;
+}
+
+int sg_window_is_there(const struct sg_window *window, __u32 seq)
+{
+	return offset_of(window, seq) <= window->have;
 }
 
 int sg_window_is_settled(const struct sg_window *window)

@@ -34,6 +34,8 @@ void sg_window_free(struct sg_streams *all, struct sg_window *window);
  * follow, or the segment counts as not seen. */
 enum sg_window_place sg_window_add(struct sg_streams *all, struct sg_window *window, __u32 seq, const __u8 *data,
 				   __u32 len, const __u8 **bytes, __u32 *count);
+/* Return whether sg_window_keep() will find room, whatever is read of the segment. */
+int sg_window_has_room(const struct sg_streams *all, const struct sg_window *window);
 /* Take a unit of so many bytes off those to read, and leave out so many behind it. Returns how many bytes of the segment
  * that is. */
 __u32 sg_window_read(struct sg_window *window, __u32 unit, __u64 skip);
@@ -44,6 +46,8 @@ int sg_window_keep(struct sg_streams *all, struct sg_window *window);
 void sg_window_acknowledge(struct sg_streams *all, struct sg_window *window, __u32 ack);
 /* Return whether all bytes before this sequence number were read, or are of no matter. */
 int sg_window_is_read(const struct sg_window *window, __u32 seq);
+/* Return whether all bytes before this sequence number came, be it of a unit that is not complete. */
+int sg_window_is_there(const struct sg_window *window, __u32 seq);
 /* Return whether all that was read is acknowledged. */
 int sg_window_is_settled(const struct sg_window *window);
 

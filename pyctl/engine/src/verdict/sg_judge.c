@@ -12,6 +12,7 @@
 #include "policy/sg_dhcp.h"
 #include "verdict/sg_group_query.h"
 #include "verdict/sg_judge_app.h"
+#include "datagram/sg_judge_quic.h"
 #include "verdict/sg_judge_tcp.h"
 #include "verdict/sg_renewal.h"
 
@@ -78,6 +79,7 @@ static struct sg_verdict open_flow(const struct sg_context *c)
 			r.reason = SEG_R_SESSION_MEMORY;
 			return r;
 		}
+		sg_judge_quic_opened(c, r.session, answer.by_facts);
 		sg_group_query_note(c, r.session);
 		sg_learn_opening(c, r.session);
 		sg_learn_datagram(c, r.session);
@@ -151,6 +153,10 @@ static struct sg_verdict judge_flow(struct sg_context *c)
 		return judge_alone(c);
 	} else {
 		sg_group_query_note(c, s);
+	}
+	if (!s->denied && s->key.proto == SG_PROTO_UDP && sg_session_is_looked_at(s)) {
+		sg_learn_datagram(c, s);
+		return sg_judge_quic(c, s);
 	}
 	sg_flow_touch(c, s);
 	if (!s->denied)

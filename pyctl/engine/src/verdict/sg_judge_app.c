@@ -7,13 +7,17 @@
  * Where nothing is held back, in discover and monitor and of a tap's copies, the same is found out while all passes. */
 #include "verdict/sg_judge_app.h"
 
+#include <string.h>
+
 #include "flow/sg_ask.h"
 #include "flow/sg_flow.h"
 #include "guard/sg_guard.h"
 #include "packet/sg_decode_l4.h"
 #include "session/sg_tcp.h"
+#include "requests/sg_judge_http2.h"
 #include "verdict/sg_held.h"
 #include "verdict/sg_judge_http.h"
+#include "datagram/sg_judge_quic.h"
 
 enum { SEND_BOTH = SG_SEND_FIRST | SG_SEND_SECOND };
 
@@ -56,6 +60,18 @@ static struct sg_verdict differs(const struct sg_context *c, struct sg_session *
 	return verdict_of(s, SEG_R_TCP_DIFFERS, actions);
 }
 
+/* Let events, and who looks at the flow, know the name. */
+static void tell_name(const struct sg_context *c, const struct sg_session *s, const struct sg_facts *facts)
+{
+	char *text = c->core->report.text;
+	__u32 len = facts->sni_len < SG_EVENT_TEXT - 1 ? facts->sni_len : SG_EVENT_TEXT - 1;
+
+	memcpy(text, facts->sni, len);
+	text[len] = 0;
+	if (facts->known & ~facts->broken & 1U << SG_FIELD_SNI)
+		sg_shown_set(&c->core->shown, s, (const char *)facts->sni, facts->sni_len);
+}
+
 /* Judge the connection by this answer. Returns 0 if the policy has none now. */
 static int decide(const struct sg_context *c, struct sg_session *s, struct sg_answer *answer, __u8 proof, struct sg_verdict *r)
 {
@@ -67,6 +83,24 @@ static int decide(const struct sg_context *c, struct sg_session *s, struct sg_an
 		s->look = SG_LOOK_OVER;
 	*r = s->denied ? verdict_of(s, s->reason, sg_block_session(s)) : verdict_of(s, SEG_R_NONE, SEND_BOTH);
 	return 1;
+}
+
+/* Judge the connection as an unknown application; `hides`: it may be one that shows a name, which was not read. Returns 0 if
+ * the policy has no answer now. */
+static int decide_unknown(const struct sg_context *c, struct sg_session *s, int hides, struct sg_verdict *r)
+{
+	struct sg_facts facts = { .broken = hides ? 1U << SG_FIELD_NAME : 0 };
+	struct sg_answer answer = sg_flow_ask_facts(c->port, &s->key, s->initiator, SG_APP_UNKNOWN, &facts);
+
+	return decide(c, s, &answer, SG_APP_UNPROVEN, r);
+}
+
+/* Whether bytes that tell no application may begin with a name that comes later. */
+static int hides_name(const struct sg_context *c, const struct sg_session *s, const struct sg_payload *look)
+{
+	enum sg_name_sign sign = look ? sg_look_name_sign(look) : SG_NAME_NONE;
+
+	return sign == SG_NAME_LIKELY || (sign == SG_NAME_MAYBE && sg_is_held(c, s));
 }
 
 /* Judge the connection by what is known, because no more of it will be. Returns 0 if the policy has no answer now. */
@@ -83,16 +117,15 @@ static int decide_now(const struct sg_context *c, struct sg_session *s, struct s
 		seen.app = seen.kind;
 		seen.proof = SG_APP_CERTAIN;
 	}
-	if (seen.proof != SG_APP_CERTAIN) {
-		answer = sg_flow_ask_app(c->port, &s->key, s->initiator, SG_APP_UNKNOWN);
-		return decide(c, s, &answer, SG_APP_UNPROVEN, r);
-	}
+	if (seen.proof != SG_APP_CERTAIN)
+		return decide_unknown(c, s, hides_name(c, s, look), r);
 	sg_look_facts(look, seen.app, &facts);
 	/* What would come next could contradict. Where it passes unseen, it was not waited for. */
 	if (facts.next && sg_is_held(c, s))
 		facts.broken = ~0U;
 	sg_facts_close(&facts);
 	answer = sg_flow_ask_facts(c->port, &s->key, s->initiator, seen.app, &facts);
+	tell_name(c, s, &facts);
 	return decide(c, s, &answer, SG_APP_CERTAIN, r);
 }
 
@@ -104,12 +137,14 @@ static int is_late(const struct sg_context *c, const struct sg_session *s, const
 /* Whether the policy allows the session as one of those applications that it is thought to be. */
 static int is_allowed(const struct sg_context *c, const struct sg_session *s, __u64 guessed)
 {
-	const struct sg_facts open = { .open = ~0U };
+	struct sg_facts open = { .open = ~0U };
 
 	for (; guessed; guessed &= guessed - 1) {
 		__u8 app = (__u8)__builtin_ctzll(guessed);
-		struct sg_answer answer = sg_flow_ask_facts(c->port, &s->key, s->initiator, app, &open);
+		struct sg_answer answer;
 
+		open.any_name = !sg_facts_shows_name(app);
+		answer = sg_flow_ask_facts(c->port, &s->key, s->initiator, app, &open);
 		if (!answer.unknown && !answer.needs_app && answer.pass && !answer.reason)
 			return 1;
 	}
@@ -134,11 +169,26 @@ static int decide_by_facts(const struct sg_context *c, struct sg_session *s, str
 	answer = sg_flow_ask_facts(c->port, &s->key, s->initiator, seen->app, &facts);
 	if (answer.unknown)
 		return 0;
+	tell_name(c, s, &facts);
 	if (!answer.needs_app && (answer.reason || !answer.by_facts || !facts.next))
 		return decide(c, s, &answer, seen->proof, r);
 	s->app = seen->app;
 	s->proof = seen->proof;
 	*free_sides |= (__u8)(~facts.next & 3);
+	return is_late(c, s, look) && decide_now(c, s, r);
+}
+
+/* Decide where the rule that allows the connection asks for its name alone: what shows none passes at once, and of what may
+ * show one the part that no server acts on. Returns 0 while nothing is decided. */
+static int decide_by_name(const struct sg_context *c, struct sg_session *s, const struct sg_payload *look,
+			  const struct sg_seen *seen, __u8 *free_sides, struct sg_verdict *r)
+{
+	enum sg_name_sign sign = sg_look_name_sign(look);
+
+	if (sign == SG_NAME_NONE || (sign == SG_NAME_LIKELY && seen->app == SG_APP_UNKNOWN) || seen->full & 1)
+		return decide_now(c, s, r);
+	/* A server that waits for the rest says nothing, or what every client may hear. */
+	*free_sides |= sign == SG_NAME_MAYBE ? 3 : 2;
 	return is_late(c, s, look) && decide_now(c, s, r);
 }
 
@@ -151,6 +201,8 @@ static int decide_by_bytes(const struct sg_context *c, struct sg_session *s, str
 	*free_sides = sg_is_held(c, s) ? 0 : 3;
 	if (seen.proof == SG_APP_CERTAIN)
 		return decide_by_facts(c, s, look, &seen, free_sides, r);
+	if (sg_flow_ask_app(c->port, &s->key, s->initiator, SG_APP_NONE).names_only)
+		return decide_by_name(c, s, look, &seen, free_sides, r);
 	if (seen.app == SG_APP_UNKNOWN || seen.full)
 		return decide_now(c, s, r);
 	s->app = seen.proof == SG_APP_GUESS ? seen.app : SG_APP_NONE;
@@ -171,7 +223,7 @@ static struct sg_verdict no_memory(const struct sg_context *c, struct sg_session
 	struct sg_verdict r;
 
 	sg_count(&c->port->counts, SEG_R_HOLD_MEMORY, c->p->frames, c->p->bytes);
-	if (!decide_now(c, s, &r))
+	if (!(sg_look_of(&c->core->looks, s) ? decide_now(c, s, &r) : decide_unknown(c, s, sg_is_held(c, s), &r)))
 		return drop(c, s, SEG_R_SESSION_MEMORY);
 	/* There is nothing whole to compare later copies with. */
 	s->look = SG_LOOK_OVER;
@@ -197,7 +249,8 @@ static struct sg_verdict judge_pending(const struct sg_context *c, struct sg_ses
 		return no_memory(c, s);
 	if (!p->payload_len && !(p->tcp_flags & SG_FIN))
 		return pass(c, s, 0);
-	if (sg_look_may_be_http(look) && sg_judge_http_is_asked(c, s))
+	if ((sg_look_may_be_http(look) && sg_judge_http_is_asked(c, s)) ||
+	    (sg_look_may_be_http2(look) && sg_judge_http2_is_asked(c, s)))
 		return sg_judge_http_begin(c, s, look);
 	if (decide_by_bytes(c, s, look, &free_sides, &r)) {
 		sg_flow_touch(c, s);
@@ -230,7 +283,7 @@ static int is_contradicted(const struct sg_context *c, struct sg_session *s, str
 {
 	if (s->proof != SG_APP_CERTAIN || sg_look_recognise(look).app != SG_APP_UNKNOWN)
 		return 0;
-	if (decide_now(c, s, r))
+	if (decide_unknown(c, s, 0, r))
 		sg_flow_touch(c, s);
 	else
 		*r = drop(c, s, SEG_R_SESSION_MEMORY);
@@ -344,14 +397,16 @@ struct sg_answer sg_judge_app_opening(const struct sg_context *c)
 {
 	const struct sg_packet *p = c->p;
 	struct sg_answer answer = sg_flow_ask_app(c->port, &c->key, p->dir, SG_APP_NONE);
+	struct sg_facts facts;
 	struct sg_seen seen;
 
 	if (!answer.needs_app)
 		return answer;
 	if (p->kind == SG_KIND_UDP) {
 		seen = sg_look_datagram(p);
+		sg_judge_quic_opening(c, &seen, &facts);
 		if (seen.proof) {
-			answer = sg_flow_ask_app(c->port, &c->key, p->dir, seen.app);
+			answer = sg_flow_ask_facts(c->port, &c->key, p->dir, seen.app, &facts);
 			answer.proof = seen.proof;
 		}
 		if (answer.unknown || seen.proof == SG_APP_CERTAIN || (seen.proof && answer.pass && !answer.reason))

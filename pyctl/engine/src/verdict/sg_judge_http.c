@@ -1,18 +1,23 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* Judges requests; see the header. In: packets, sessions. Out: verdicts; frames that wait.
  *
- * A frame of the client passes once every request that begins in it is complete and allowed. If one is not, or is none that
- * all servers read alike, the flow ends, and of that frame nothing passes. What the server sends passes, and is looked at
+ * A frame of the client passes once every request that begins in it is allowed, and complete, or will be allowed whatever comes
+ * of it. If one is not, or is none that all servers read alike, the flow ends, and of that frame nothing passes. What the server sends passes, and is looked at
  * only where the first request asks for another protocol: a WebSocket that the server agrees to, or a tunnel, was allowed
- * as such, and goes to the kernel; any other protocol is judged as an unknown application. A later request that asks for one
+ * as such, and goes to the kernel; behind h2c the client's streams are read; any other protocol is judged as an unknown
+ * application. HTTP/2 is judged alike: a request that is not allowed ends the connection, because streams that go on share the
+ * table of its header blocks with one whose block the server never gets. A later request that asks for one
  * is judged as any other, and so is what follows it: to know which answer is its own, all answers would have to be read.
  * Where nothing is held back, the same is found out while all passes, until something was missed. */
 #include "verdict/sg_judge_http.h"
 
-#include <stdio.h>
+#include <arpa/inet.h>
+#include <string.h>
 
 #include "flow/sg_ask.h"
 #include "flow/sg_flow.h"
+#include "http2/sg_inflate.h"
+#include "requests/sg_judge_http2.h"
 #include "verdict/sg_held.h"
 
 /* Who judges a connection's requests. */
@@ -20,6 +25,7 @@ struct judge {
 	const struct sg_context *c;
 	struct sg_session *s;
 	int unknown;		/* the policy had no answer */
+	int is_http2;
 };
 
 static struct sg_verdict verdict_of(struct sg_session *s, __u16 reason, __u8 actions)
@@ -69,30 +75,61 @@ static struct sg_fact_text fact(const struct sg_http_text *text)
 	return (struct sg_fact_text){ text->at, text->len };
 }
 
+/* Whether the host is the address that the connection goes to. */
+static int is_own_address(const struct sg_session *s, const struct sg_http_text *host)
+{
+	const __u8 *target = s->initiator == SEG_DIR_EGRESS ? s->key.raddr : s->key.laddr;
+	int is_ip6 = s->key.family == SEG_FAMILY_IPV6, bracket = host->len && host->at[0] == '[';
+	char text[INET6_ADDRSTRLEN] = "";
+	__u8 address[16];
+
+	if (bracket != is_ip6 || host->len >= sizeof(text))
+		return 0;
+	memcpy(text, host->at + bracket, host->len - 2U * (__u32)bracket);
+	return inet_pton(is_ip6 ? AF_INET6 : AF_INET, text, address) == 1 && !memcmp(address, target, is_ip6 ? 16 : 4);
+}
+
 /* Ask about a request by one reading of its path. */
 static struct sg_answer ask(const struct judge *judge, const struct sg_http_request *request, int reading)
 {
-	__u8 app = request->becomes == SG_HTTP_WEBSOCKET ? SG_APP_WEBSOCKET : SG_APP_HTTP;
 	struct sg_facts facts = {
 		.known = SG_FIELDS_HTTP, .method = fact(&request->method), .host = fact(&request->host),
+		.any_name = (__u8)is_own_address(judge->s, &request->host),
 	};
 	struct sg_answer answer;
 
 	if (reading < request->readings)
 		facts.path = fact(&request->paths[reading]);
-	answer = sg_flow_ask_facts(judge->c->port, &judge->s->key, judge->s->initiator, app, &facts);
+	if (!request->has_host) {
+		facts.open = 1U << SG_FIELD_HOST | 1U << SG_FIELD_NAME;
+		facts.known &= ~facts.open;
+	}
+	answer = sg_flow_ask_facts(judge->c->port, &judge->s->key, judge->s->initiator, request->app, &facts);
 	answer.proof = SG_APP_CERTAIN;
 	return answer;
 }
 
-/* Let events tell of the request. */
-static void name_request(struct sg_report *report, const struct sg_http_request *request)
+static __u32 append(char *text, __u32 len, const struct sg_http_text *part)
 {
-	const struct sg_http_text *path = &request->paths[0];
+	__u32 size = part->len < SG_EVENT_TEXT - 1 - len ? part->len : SG_EVENT_TEXT - 1 - len;
 
-	snprintf(report->text, sizeof(report->text), "%.*s %.*s%.*s", (int)request->method.len, request->method.at,
-		 (int)request->host.len, request->host.at, request->readings ? (int)path->len : 0,
-		 request->readings ? path->at : "");
+	memcpy(text + len, part->at, size);
+	return len + size;
+}
+
+/* Let events, and who looks at the flow, know of the request. */
+static void name_request(const struct judge *judge, const struct sg_http_request *request)
+{
+	static const struct sg_http_text space = { " ", 1 };
+	char *text = judge->c->core->report.text;
+	__u32 len = append(text, 0, &request->method);
+
+	len = append(text, len, &space);
+	len = append(text, len, &request->host);
+	if (request->readings)
+		len = append(text, len, &request->paths[0]);
+	text[len] = 0;
+	sg_shown_set(&judge->c->core->shown, judge->s, text, len);
 }
 
 static int is_as_before(const struct sg_context *c, const struct sg_session *s, const struct sg_answer *answer)
@@ -100,6 +137,18 @@ static int is_as_before(const struct sg_context *c, const struct sg_session *s, 
 	return answer->pass && !answer->reason && !answer->staged_id && !s->violation && s->app == answer->app &&
 	       s->proof == answer->proof && s->keys.rule == answer->keys.rule && s->keys.staged == answer->keys.staged &&
 	       s->rule_id == answer->rule_id && s->generation == c->port->rules->policy.generation;
+}
+
+/* Judge what is there of a request, by each reading of its path. Returns 0: it is allowed, whatever comes. */
+static int judge_part(const struct judge *judge, const struct sg_http_request *request)
+{
+	struct sg_answer answer;
+	int reading = 0;
+
+	do {
+		answer = ask(judge, request, reading++);
+	} while (reading < request->readings && !answer.unknown && answer.pass && !answer.reason && !answer.needs_app);
+	return answer.unknown || !answer.pass || answer.reason || answer.needs_app ? -1 : 0;
 }
 
 /* Judge a request by each reading of its path: the first that does not pass counts. */
@@ -111,6 +160,9 @@ static int judge_request(void *ctx, const struct sg_http_request *request)
 	struct sg_answer answer;
 	int reading = 0;
 
+	if (request->is_part)
+		return judge_part(judge, request);
+	name_request(judge, request);
 	do {
 		answer = ask(judge, request, reading++);
 	} while (reading < request->readings && !answer.unknown && answer.pass && !answer.reason);
@@ -119,7 +171,6 @@ static int judge_request(void *ctx, const struct sg_http_request *request)
 		return -1;
 	if (is_as_before(c, s, &answer))
 		return 0;
-	name_request(&c->core->report, request);
 	/* Each request that only the mode lets pass is told. */
 	s->violation = 0;
 	sg_flow_judge_anew(c, s, &answer);
@@ -134,6 +185,11 @@ static struct sg_verdict act_on(const struct sg_context *c, struct sg_session *s
 		return verdict_of(s, s->reason, sg_block_session(s));
 	if (said == SG_REQUESTS_WRONG)
 		return refuse(c, s, SEG_R_BAD_REQUEST);
+	/* A later copy of it could not be read. */
+	if (said == SG_REQUESTS_LOST)
+		return refuse(c, s, SEG_R_HOLD_MEMORY);
+	if (said == SG_REQUESTS_REFUSED && judge->is_http2)
+		return refuse(c, s, SEG_R_SESSION_MEMORY);
 	if (said == SG_REQUESTS_DIFFER)
 		return refuse(c, s, SEG_R_TCP_DIFFERS);
 	if (sg_is_held(c, s))
@@ -157,7 +213,7 @@ static struct sg_verdict hold(const struct sg_context *c, struct sg_session *s, 
 
 static struct sg_verdict judge_segment(const struct sg_context *c, struct sg_session *s, struct sg_payload *look)
 {
-	struct judge judge = { .c = c, .s = s };
+	struct judge judge = { .c = c, .s = s, .is_http2 = sg_look_reads(look)->is_http2 };
 	enum sg_segment segment = sg_look_add(&c->core->looks, look, c->p, 0);
 	enum sg_requests_say said;
 
@@ -177,6 +233,20 @@ static struct sg_verdict judge_segment(const struct sg_context *c, struct sg_ses
 	return act_on(c, s, said, &judge);
 }
 
+/* Judge HTTP/2 that cannot be read. */
+static struct sg_verdict judge_unread(const struct sg_context *c, struct sg_session *s)
+{
+	struct sg_answer answer = sg_judge_http2_unread(c, s);
+
+	if (answer.unknown)
+		return drop(c, s, SEG_R_SESSION_MEMORY, 0);
+	sg_flow_judge_anew(c, s, &answer);
+	if (s->denied)
+		return verdict_of(s, s->reason, sg_block_session(s));
+	stop_looking(c, s);
+	return pass(c, s, SG_SEND_FIRST | SG_SEND_SECOND);
+}
+
 /* Judge the connection as what nobody knows, and look no more. */
 static struct sg_verdict become_unknown(const struct sg_context *c, struct sg_session *s)
 {
@@ -191,11 +261,22 @@ static struct sg_verdict become_unknown(const struct sg_context *c, struct sg_se
 	return pass(c, s, 0);
 }
 
+/* Read what comes as HTTP/2: the request that asked for it has the first stream. */
+static struct sg_verdict become_http2(const struct sg_context *c, struct sg_session *s)
+{
+	if (sg_look_turn_http2(&c->core->looks, s, 1))
+		return sg_inflate_is_loaded() ? refuse(c, s, SEG_R_HOLD_MEMORY) : judge_unread(c, s);
+	sg_look_reads(sg_look_of(&c->core->looks, s))->becomes = SG_HTTP_STAYS;
+	return pass(c, s, 0);
+}
+
 /* The server has agreed to another protocol than HTTP/1. */
 static struct sg_verdict switch_over(const struct sg_context *c, struct sg_session *s, __u8 becomes)
 {
 	if (becomes == SG_HTTP_OTHER)
 		return become_unknown(c, s);
+	if (becomes == SG_HTTP_HTTP2)
+		return become_http2(c, s);
 	s->look = SG_LOOK_DECIDED;
 	sg_look_end_requests(&c->core->looks, s);
 	return pass(c, s, 0);
@@ -244,11 +325,13 @@ int sg_judge_http_is_asked(const struct sg_context *c, const struct sg_session *
 
 struct sg_verdict sg_judge_http_begin(const struct sg_context *c, struct sg_session *s, struct sg_payload *look)
 {
-	struct judge judge = { .c = c, .s = s };
+	struct judge judge = { .c = c, .s = s, .is_http2 = sg_look_may_be_http2(look) };
 	enum sg_requests_say said;
 	struct sg_verdict r;
 
-	if (sg_look_begin_requests(&c->core->looks, s))
+	if (judge.is_http2 && !sg_inflate_is_loaded())
+		return judge_unread(c, s);
+	if (sg_look_begin_requests(&c->core->looks, s, judge.is_http2))
 		return sg_is_held(c, s) ? drop(c, s, SEG_R_HOLD_MEMORY, 0) : pass(c, s, 0);
 	s->look = SG_LOOK_REQUESTS;
 	said = sg_look_requests(&c->core->looks, s, judge_request, &judge);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Verdicts for connections of HTTP/1 of which every request is judged. */
+/* Verdicts for connections of HTTP of which every request is judged. */
 #ifndef SG_JUDGE_HTTP_H
 #define SG_JUDGE_HTTP_H
 

@@ -16,8 +16,8 @@ from pyctl.policy.document.field_checks import ErrorCollector, shown
 from pyctl.policy.document.table import Field, Kind, Table
 from pyctl.policy.document.types import Http
 
-APPS = ("HTTP", "WebSocket")
-"""Applications of which requests are read."""
+APPS = ("HTTP", "WebSocket", "HTTP2", "gRPC", "etcd")
+"""Applications of which requests are read, the first where a rule names none."""
 MAX_PATH = 1024
 _METHOD = re.compile(r"[A-Z0-9_-]{1,32}")
 _PLAIN = frozenset(string.ascii_letters + string.digits + "-._~!$&'()*+,=:@")

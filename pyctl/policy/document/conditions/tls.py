@@ -13,7 +13,7 @@ from pyctl.policy.document.types import Tls
 
 VERSIONS = {"1.0": 0x301, "1.1": 0x302, "1.2": 0x303, "1.3": 0x304}
 """TLS's number of a version."""
-APPS = ("TLS", "DoT")
+APPS = ("TLS", "DoT", "QUIC")
 """Applications of which names and protocols are read."""
 MAX_ITEMS = 256
 _MAX_PROTOCOL = 255

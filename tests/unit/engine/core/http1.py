@@ -1,4 +1,4 @@
-"""Requests of HTTP/1 by hand: bytes or segments of a client in, requests out.
+"""Requests of HTTP by hand: bytes or segments of a client in, requests out.
 
 In: bytes. Out: requests, and what each segment was. I/O: none.
 """
@@ -9,9 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-MORE, REQUEST, FRAMING, WRONG = range(4)
-STAYS, WEBSOCKET, TUNNEL, OTHER = range(4)
-PASS, WAIT, AGAIN, AHEAD, REFUSED, NOT_HTTP, DIFFER, NO_ROOM = range(8)
+from pyctl.model.apps import app_name
+
+MORE, REQUEST, FRAMING, WRONG, NO_MEMORY = range(5)
+STAYS, WEBSOCKET, TUNNEL, HTTP2, OTHER = range(5)
+PASS, WAIT, AGAIN, AHEAD, REFUSED, NOT_HTTP, DIFFER, NO_ROOM, LOST = range(9)
 FIRST = 2**32 - 20
 """A side's first sequence number; it wraps soon."""
 
@@ -26,6 +28,7 @@ class Request:
     body: int | str = 0
     """Its length, or "chunked"."""
     becomes: int = STAYS
+    app: str | None = "HTTP"
 
 
 def request_of(ffi: Any, raw: Any) -> Request:
@@ -36,7 +39,9 @@ def request_of(ffi: Any, raw: Any) -> Request:
 
     paths = tuple(text(raw.paths[i]) for i in range(raw.readings))
     body = "chunked" if raw.chunked else raw.body
-    return Request(text(raw.method), text(raw.host), paths, body, raw.becomes)
+    return Request(
+        text(raw.method), text(raw.host), paths, body, raw.becomes, app_name(raw.app)
+    )
 
 
 def read(module: Any, data: bytes, cuts: Sequence[int] = ()) -> list[Request] | None:
@@ -70,6 +75,9 @@ class Client:
     module: Any
     judge: Callable[[Request], bool] = lambda _request: True
     room: int = 1 << 20
+    parts: bool = False
+    """What begins like an allowed request passes."""
+    http2: bool = False
     found: list[Request] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -78,11 +86,17 @@ class Client:
         self._requests = self._ffi.new("struct sg_requests *")
         begun = self._lib.sg_requests_begin(self._all, self._requests, FIRST, 0)
         assert begun == 0
+        if self.http2:
+            assert self._lib.sg_inflate_load(b"libnghttp2.so.14") == 0
+            turned = self._lib.sg_requests_turn_http2(self._all, self._requests, 0)
+            assert turned == 0
         self._judged = self._ffi.callback(
             "int(void *, const struct sg_http_request *)", self._judge
         )
 
     def _judge(self, _ctx: Any, raw: Any) -> int:
+        if raw.is_part:
+            return not (self.parts and self.judge(request_of(self._ffi, raw)))
         self.found.append(request_of(self._ffi, raw))
         return not self.judge(self.found[-1])
 

@@ -12,7 +12,7 @@ from pyctl import abi
 from pyctl.model.workload import Mode
 from tests.unit.engine.core.app_flow import Wire
 from tests.unit.engine.core.sensors import ALERT, hits, opened, pattern, sensor, shows
-from tests.unit.engine.core.test_sg_inflate import brotli
+from tests.unit.engine.core.test_sg_unzip import brotli
 
 GET = b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n"
 HEAD = GET.replace(b"GET", b"HEAD")

@@ -32,7 +32,7 @@ SHOWN = st.builds(
 @given(ASKED, SHOWN, st.booleans())
 def test_the_engine_judges_the_same(core_module, asked, shown, denies):
     rule = replace(RULE, tls=asked, action=Action.DENY if denies else Action.ALLOW)
-    condition = condition_of(rule, 7)
+    condition = condition_of(rule, 7, ())
     if condition is None:
         assert asked == Tls()
         return

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pyctl.policy.document.conditions.http import readings
 from tests.unit.engine.core.http1 import (
+    HTTP2,
     OTHER,
     STAYS,
     TUNNEL,
@@ -64,13 +65,13 @@ CONNECT = (
 SOCKET = (
     b"GET /chat HTTP/1.1\r\n" + HOST + b"Connection: Upgrade\r\nUpgrade: WebSocket\r\n"
     b"Sec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==\r\nSec-WebSocket-Version: 13\r\n\r\n",
-    Request("GET", "a.example", ("/chat",), 0, WEBSOCKET),
+    Request("GET", "a.example", ("/chat",), 0, WEBSOCKET, "WebSocket"),
 )
 H2C = (
     b"GET / HTTP/1.1\r\n"
     + HOST
     + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMA\r\n\r\n",
-    Request("GET", "a.example", ("/",), 0, OTHER),
+    Request("GET", "a.example", ("/",), 0, HTTP2),
 )
 TWICE = (
     b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 2\r\nContent-Length: 2\r\n\r\nab",

@@ -7,6 +7,7 @@ from ipaddress import ip_address
 
 import pytest
 
+from pyctl.model.apps import app_bits
 from pyctl.model.policy import Action, NodeRule
 from pyctl.model.workload import Mode
 from tests.unit.engine.core.dns import (
@@ -297,8 +298,32 @@ def test_a_port_without_a_rule_for_names_is_not_listened_to(four):
     assert len(four.core.flows) == 1
 
 
-def test_dns_at_another_port_is_seen_by_its_datagrams(four):
-    four.allow(*four.names, rules=(*RULES, NodeRule(4, POD, 3, ALL, Action.ALLOW)))
+def rule_of(apps: tuple[str, ...], group: int, number: int = 4, **said) -> NodeRule:
+    return NodeRule(
+        number, POD, group, ALL, Action.ALLOW, apps=app_bits(apps), key=number, **said
+    )
+
+
+def test_a_rule_that_asks_for_dns_allows_resolvers_at_any_port(four):
+    four.allow(*four.names, rules=(*RULES, rule_of(("DNS",), 3)))
     four.learns(DB, dport=5300)
     assert four.connects()
     assert len(four.core.flows) == 1
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        [rule_of((), 3)],
+        [rule_of(("SIP",), 3, 5), rule_of((), 3)],
+        [rule_of(("DNS",), 3, app_unknown=Action.ALLOW)],
+    ],
+)
+def test_whom_a_port_may_send_anything_is_no_resolver_for_what_looks_like_dns(
+    four, rules
+):
+    """Else two that may talk by any UDP port made each address one of an allowed name."""
+    four.allow(*four.names, rules=(*RULES, *rules))
+    four.learns(DB, dport=5300)
+    assert not four.connects()
+    assert four.known() == []

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.engine.core.http1 import (
     AGAIN,
     AHEAD,
     DIFFER,
+    LOST,
     NO_ROOM,
     NOT_HTTP,
     PASS,
@@ -23,6 +24,7 @@ from tests.unit.engine.core.http1 import (
     Client,
     read,
 )
+from tests.unit.engine.core.http2 import PING, Speaker, asks, connection, frame
 
 GET = b"GET /one HTTP/1.1\r\nHost: a\r\n\r\n"
 DENIED = b"GET /admin HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -220,4 +222,151 @@ def test_no_byte_of_a_denied_request_crosses_whatever_the_segments_do(
         client.found[: len(client.found)]
         == read(core_module, sent)[: len(client.found)]
     )
+    client.close()
+
+
+OPEN = connection()
+
+
+@pytest.fixture
+def http2(core_module: Any) -> Iterator[Client]:
+    made = Client(core_module, is_allowed, http2=True)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def speaker() -> Speaker:
+    return Speaker()
+
+
+def test_each_request_is_judged_and_forgotten_once_it_is_acknowledged_of_http2(
+    http2, speaker
+):
+    assert http2.says(0, OPEN) == PASS
+    at = len(OPEN)
+    http2.acknowledged(at)
+    sizes = []
+    for _ in range(5):
+        sent = speaker.opens(asks("/one", ("x", "1")))
+        assert http2.says(at, sent) == PASS
+        at += len(sent)
+        http2.acknowledged(at)
+        sizes.append(http2.memory)
+    assert paths(http2) == ["/one"] * 5
+    assert len(set(sizes)) == 1
+
+
+def test_one_that_is_not_allowed_is_refused_in_a_row_too_of_http2(http2, speaker):
+    row = OPEN + speaker.opens(asks("/one")) + speaker.opens(asks("/admin"))
+    assert http2.says(0, row) == REFUSED
+    assert paths(http2) == ["/one", "/admin"]
+
+
+def test_a_block_waits_until_it_is_complete_of_http2(http2, speaker):
+    assert http2.says(0, OPEN) == PASS
+    sent, at = speaker.opens(asks("/one")), len(OPEN)
+    assert http2.says(at, sent[:5]) == WAIT
+    assert http2.says(at + 5, sent[5:-1]) == WAIT
+    assert http2.says(at, sent[:5]) == AGAIN
+    assert http2.says(at + len(sent) - 1, sent[-1:]) == PASS
+    assert http2.says(at, sent) == PASS
+    assert paths(http2) == ["/one"]
+
+
+def test_bodies_pass_in_any_order_and_cost_nothing_of_http2(http2, speaker):
+    head = OPEN + speaker.opens(asks("/one"), 4)
+    assert http2.says(0, head) == PASS
+    body = speaker.says(b"\0\0\1\1\5" * 3200)
+    at = len(head)
+    assert http2.says(at, body[:9]) == PASS
+    before = http2.memory
+    assert http2.says(at + 8000, body[8000:]) == PASS
+    assert http2.says(at + 9, body[9:8000]) == PASS
+    assert http2.memory == before
+    admin = speaker.opens(asks("/admin"))
+    assert http2.says(at + len(body), admin) == REFUSED
+
+
+def test_what_is_ahead_of_a_hole_does_not_pass_of_http2(http2, speaker):
+    sent = speaker.opens(asks("/one"))
+    assert http2.says(len(OPEN), sent) == AHEAD
+    assert http2.says(0, OPEN) == PASS
+    assert http2.says(len(OPEN), sent) == PASS
+
+
+def test_another_copy_of_a_block_differs_until_it_is_acknowledged_of_http2(
+    http2, speaker
+):
+    one, two = Speaker().opens(asks("/one")), Speaker().opens(asks("/two"))
+    assert http2.says(0, OPEN + one) == PASS
+    assert http2.says(len(OPEN), two) == DIFFER
+    assert paths(http2) == ["/one"]
+
+
+def test_what_is_no_http2_is_told_of_http2(http2):
+    assert http2.says(0, OPEN + frame(PING, bytes(7), 0, 0)) == NOT_HTTP
+
+
+def test_without_room_a_block_is_not_decoded_so_that_it_can_come_again(core_module):
+    """The table has what it had: the same bytes are read as the same request."""
+    speaker = Speaker()
+    first, second = (speaker.opens(asks("/one", ("x", "y" * 50))) for _ in range(2))
+    client = Client(core_module, is_allowed, http2=True)
+    at = len(OPEN + first)
+    assert client.says(0, OPEN + first) == PASS
+    # What is not acknowledged fills the window.
+    ping = frame(PING, bytes(8), 0, 0)
+    row = frame(1 << 4, bytes(900), 0, 0) * 70
+    sent = []
+    while (said := client.says(at, row + ping)) == PASS:
+        sent.append(row + ping)
+        at += len(row + ping)
+        if len(sent) > 300:
+            break
+    assert said in {PASS, NO_ROOM}
+    assert client.says(at, second) in {PASS, NO_ROOM}
+    client.acknowledged(at)
+    assert client.says(at, second) == PASS
+    assert paths(client) in (["/one"] * 2, ["/one"] * 3)
+    client.close()
+
+
+def test_without_memory_for_the_table_the_connection_is_lost(core_module):
+    client = Client(core_module, is_allowed, room=20000, http2=True)
+    speaker, at = Speaker(), len(OPEN)
+    assert client.says(0, OPEN) == PASS
+    said = PASS
+    for number in range(30):
+        sent = speaker.opens(asks("/one", *[(f"x{number}-{i}", "v") for i in range(50)]))  # fmt: skip
+        said = client.says(at, sent)
+        if said != PASS:
+            break
+        at += len(sent)
+        client.acknowledged(at)
+    assert said in {LOST, NO_ROOM}
+    client.close()
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.data())
+def test_however_segments_come_each_request_is_judged_once_and_none_but_in_order(core_module, data):  # fmt: skip
+    speaker = Speaker()
+    wanted, text = [], OPEN
+    for number in range(data.draw(st.integers(1, 5))):
+        wanted.append(f"/p{number}")
+        more = [("x", "v" * data.draw(st.integers(0, 60)))]
+        body = data.draw(st.integers(0, 300))
+        text += speaker.opens(asks(wanted[-1], *more), 4 if body else 5)
+        text += speaker.says(bytes(body)) if body else b""
+    client = Client(core_module, http2=True)
+    done: set[int] = set()
+    for _ in range(400):
+        at = data.draw(st.integers(0, len(text) - 1)) if len(done) < 30 else 0
+        size = data.draw(st.integers(1, 200)) if at else FRAME
+        if client.says(at, text[at : at + size]) in {PASS, WAIT}:
+            done |= set(range(at, min(at + size, len(text))))
+        if len(done) == len(text):
+            break
+    assert paths(client) == wanted
     client.close()

@@ -65,8 +65,19 @@ def test_what_cannot_be_meant_is_refused(http, error):
 
 
 def test_other_applications_have_no_requests():
-    with pytest.raises(UsageError, match="not for gRPC"):
-        rule("{methods: [GET]}", more="apps: [gRPC],")
+    with pytest.raises(UsageError, match="not for Redis"):
+        rule("{methods: [GET]}", more="apps: [Redis],")
+
+
+@pytest.mark.parametrize("app", ["HTTP", "WebSocket", "HTTP2", "gRPC", "etcd"])
+def test_those_of_http_have(app):
+    found = rule('{paths: ["/helloworld.Greeter/*"]}', more=f"apps: [{app}],")
+    assert found.apps == (app,)
+    assert found.http.paths == ("*/helloworld.Greeter/",)
+
+
+def test_without_applications_it_is_for_http1():
+    assert rule("{methods: [GET]}").apps == ("HTTP",)
 
 
 def test_a_rule_is_another_if_it_asks_for_others():

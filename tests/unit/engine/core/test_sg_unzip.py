@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.engine.core.inflating import (
+from tests.unit.engine.core.unzipping import (
     BOMB,
     BROKEN,
     BROTLI,
@@ -60,7 +60,7 @@ coders = pytest.mark.parametrize(("coding", "code"), CODERS.values(), ids=CODERS
 @pytest.fixture(scope="module")
 def module(core_module: Any) -> Any:
     """Name: module. Scope: module. Depends: core_module, zlib, brotli. With both libraries loaded."""
-    assert core_module.lib.sg_inflate_load() == 0b1110
+    assert core_module.lib.sg_unzip_load() == 0b1110
     return core_module
 
 
@@ -171,15 +171,15 @@ def test_what_is_behind_the_end_is_handed_on(module, coding, code):
 
 
 def test_an_unknown_coding_has_no_arena(module):
-    assert [module.lib.sg_inflate_arena(one) for one in (0, 4, 255)] == [0, 0, 0]
+    assert [module.lib.sg_unzip_arena(one) for one in (0, 4, 255)] == [0, 0, 0]
 
 
 def test_an_arena_that_is_too_small_begins_nothing(module):
     ffi, lib = module.ffi, module.lib
-    limits = ffi.new("struct sg_inflate_limits *", {"total": 1, "ratio": 1})
+    limits = ffi.new("struct sg_unzip_limits *", {"total": 1, "ratio": 1})
     for coding in (GZIP, DEFLATE, BROTLI):
         arena = ffi.new("uint8_t[]", 4096)
-        assert not lib.sg_inflate_begin(arena, 4096, coding, limits)
+        assert not lib.sg_unzip_begin(arena, 4096, coding, limits)
 
 
 def test_a_window_that_is_larger_than_the_arena_ends(module):
@@ -202,7 +202,7 @@ def test_the_usual_window_has_room(module):
 def test_any_bytes_end_the_same_way_however_they_are_cut(
     core_module, coding, data, more
 ):
-    core_module.lib.sg_inflate_load()
+    core_module.lib.sg_unzip_load()
     seed = {GZIP: gzip.compress, DEFLATE: zlib.compress, BROTLI: brotli}[coding](TEXT)
     if more.draw(st.booleans()):
         at = more.draw(st.integers(0, len(seed)))

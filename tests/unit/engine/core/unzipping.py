@@ -38,11 +38,11 @@ def inflate(
 ) -> Inflated:
     """Decode bytes that come up to each of `cuts` and then whole; all lie in memory of their own size."""
     ffi, lib = module.ffi, module.lib
-    lib.sg_inflate_load()
-    size = lib.sg_inflate_arena(coding) if size is None else size
+    lib.sg_unzip_load()
+    size = lib.sg_unzip_arena(coding) if size is None else size
     arena = ffi.new("uint8_t[]", size)
-    limits = ffi.new("struct sg_inflate_limits *", {"total": total, "ratio": ratio})
-    stream = lib.sg_inflate_begin(arena, size, coding, limits)
+    limits = ffi.new("struct sg_unzip_limits *", {"total": total, "ratio": ratio})
+    stream = lib.sg_unzip_begin(arena, size, coding, limits)
     assert stream
     found, most = bytearray(), 0
 
@@ -56,6 +56,6 @@ def inflate(
     at, result = 0, MORE
     for end in (*cuts, len(data)):
         bytes_ = ffi.new("uint8_t[]", data[at:end] or b"\0")
-        result = lib.sg_inflate_add(stream, bytes_, end - at, read, ffi.NULL)
+        result = lib.sg_unzip_add(stream, bytes_, end - at, read, ffi.NULL)
         at = end
-    return Inflated(result, bytes(found), bool(lib.sg_inflate_is_whole(stream)), most)
+    return Inflated(result, bytes(found), bool(lib.sg_unzip_is_whole(stream)), most)

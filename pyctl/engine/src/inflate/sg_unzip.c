@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* Decodes bodies; see the header. In: bytes. Out: bytes, or why there are no more. No I/O. */
-#include "inflate/sg_inflate.h"
+#include "inflate/sg_unzip.h"
 
 #include <stddef.h>
 
@@ -10,16 +10,16 @@
 enum { GZIP_FIRST = 0x1f, WINDOW_BITS = 15, WITH_GZIP = 16, NO_FLUSH = 0 };
 enum { BEGINS = 0, RUNS, WHOLE, REST };	/* where the coded bytes are */
 
-struct sg_inflate {
+struct sg_unzip {
 	struct sg_arena arena;
-	struct sg_inflate_limits limits;
+	struct sg_unzip_limits limits;
 	struct sg_zlib_stream zlib;
 	void *brotli;
 	__u64 out;
 	__u64 credit;		/* bytes that may still come out for those that went in */
 	__u8 coding;
 	__u8 state;
-	__u8 result;		/* enum sg_inflate_result */
+	__u8 result;		/* enum sg_unzip_result */
 	__u8 has_first;		/* of deflate: one byte does not tell whether it has a head */
 	__u8 first;
 };
@@ -28,25 +28,25 @@ struct sg_inflate {
 struct feed {
 	const __u8 *at;
 	__u32 len;
-	sg_inflate_reader reader;
+	sg_unzip_reader reader;
 	void *ctx;
 };
 
-__u32 sg_inflate_load(void)
+__u32 sg_unzip_load(void)
 {
 	sg_codecs_load();
-	return (sg_codecs_zlib() ? 1U << SG_INFLATE_GZIP | 1U << SG_INFLATE_DEFLATE : 0) |
-	       (sg_codecs_brotli() ? 1U << SG_INFLATE_BROTLI : 0);
+	return (sg_codecs_zlib() ? 1U << SG_UNZIP_GZIP | 1U << SG_UNZIP_DEFLATE : 0) |
+	       (sg_codecs_brotli() ? 1U << SG_UNZIP_BROTLI : 0);
 }
 
-__u32 sg_inflate_arena(__u8 coding)
+__u32 sg_unzip_arena(__u8 coding)
 {
 	switch (coding) {
-	case SG_INFLATE_GZIP:
-	case SG_INFLATE_DEFLATE:
-		return sg_codecs_zlib() ? SG_INFLATE_ZLIB_ARENA : 0;
-	case SG_INFLATE_BROTLI:
-		return sg_codecs_brotli() ? SG_INFLATE_BROTLI_ARENA : 0;
+	case SG_UNZIP_GZIP:
+	case SG_UNZIP_DEFLATE:
+		return sg_codecs_zlib() ? SG_UNZIP_ZLIB_ARENA : 0;
+	case SG_UNZIP_BROTLI:
+		return sg_codecs_brotli() ? SG_UNZIP_BROTLI_ARENA : 0;
 	default:
 		return 0;
 	}
@@ -68,7 +68,7 @@ static void give(void *opaque, void *piece)
 }
 
 /* Begin to decode; `bits` say what head zlib expects. */
-static int begin_zlib(struct sg_inflate *stream, int bits)
+static int begin_zlib(struct sg_unzip *stream, int bits)
 {
 	const struct sg_zlib *zlib = sg_codecs_zlib();
 
@@ -77,60 +77,60 @@ static int begin_zlib(struct sg_inflate *stream, int bits)
 	return zlib->init(&stream->zlib, bits, zlib->version(), (int)sizeof(stream->zlib));
 }
 
-struct sg_inflate *sg_inflate_begin(void *arena, __u32 size, __u8 coding, const struct sg_inflate_limits *limits)
+struct sg_unzip *sg_unzip_begin(void *arena, __u32 size, __u8 coding, const struct sg_unzip_limits *limits)
 {
-	struct sg_inflate *stream;
+	struct sg_unzip *stream;
 	struct sg_arena all;
 
-	if (!sg_inflate_arena(coding) || size < sg_inflate_arena(coding))
+	if (!sg_unzip_arena(coding) || size < sg_unzip_arena(coding))
 		return NULL;
 	sg_arena_init(&all, arena, size);
 	stream = sg_arena_take(&all, sizeof(*stream));
 	if (!stream)
 		return NULL;
-	*stream = (struct sg_inflate){
-		.arena = all, .limits = *limits, .credit = SG_INFLATE_BURST, .coding = coding,
+	*stream = (struct sg_unzip){
+		.arena = all, .limits = *limits, .credit = SG_UNZIP_BURST, .coding = coding,
 	};
-	if (coding == SG_INFLATE_GZIP && begin_zlib(stream, WINDOW_BITS + WITH_GZIP))
+	if (coding == SG_UNZIP_GZIP && begin_zlib(stream, WINDOW_BITS + WITH_GZIP))
 		return NULL;
-	if (coding != SG_INFLATE_BROTLI)
+	if (coding != SG_UNZIP_BROTLI)
 		return stream;
 	stream->brotli = sg_codecs_brotli()->create(take, give, &stream->arena);
 	stream->state = RUNS;
 	return stream->brotli ? stream : NULL;
 }
 
-__u32 sg_inflate_used(const struct sg_inflate *stream)
+__u32 sg_unzip_used(const struct sg_unzip *stream)
 {
 	return stream->arena.used;
 }
 
-int sg_inflate_is_whole(const struct sg_inflate *stream)
+int sg_unzip_is_whole(const struct sg_unzip *stream)
 {
 	return stream->state >= WHOLE;
 }
 
-/* Hand bytes on, of which SG_INFLATE_PIECE at most. */
-static enum sg_inflate_result hand_on(struct sg_inflate *stream, const struct feed *feed, const __u8 *bytes, __u32 len)
+/* Hand bytes on, of which SG_UNZIP_PIECE at most. */
+static enum sg_unzip_result hand_on(struct sg_unzip *stream, const struct feed *feed, const __u8 *bytes, __u32 len)
 {
 	if (!len)
-		return SG_INFLATE_MORE;
+		return SG_UNZIP_MORE;
 	if (len > stream->credit)
-		return SG_INFLATE_BOMB;
+		return SG_UNZIP_BOMB;
 	stream->credit -= len;
 	stream->out += len;
 	if (stream->out > stream->limits.total)
-		return SG_INFLATE_LONG;
-	return feed->reader(feed->ctx, bytes, len) ? SG_INFLATE_STOPPED : SG_INFLATE_MORE;
+		return SG_UNZIP_LONG;
+	return feed->reader(feed->ctx, bytes, len) ? SG_UNZIP_STOPPED : SG_UNZIP_MORE;
 }
 
 /* Hand on what is behind the end as it is. */
-static enum sg_inflate_result hand_on_rest(struct sg_inflate *stream, struct feed *feed)
+static enum sg_unzip_result hand_on_rest(struct sg_unzip *stream, struct feed *feed)
 {
-	enum sg_inflate_result said = SG_INFLATE_MORE;
+	enum sg_unzip_result said = SG_UNZIP_MORE;
 
 	while (feed->len && !said) {
-		__u32 len = feed->len < SG_INFLATE_PIECE ? feed->len : SG_INFLATE_PIECE;
+		__u32 len = feed->len < SG_UNZIP_PIECE ? feed->len : SG_UNZIP_PIECE;
 
 		said = hand_on(stream, feed, feed->at, len);
 		feed->at += len;
@@ -140,15 +140,15 @@ static enum sg_inflate_result hand_on_rest(struct sg_inflate *stream, struct fee
 }
 
 /* Say why a library does not go on. */
-static enum sg_inflate_result why(const struct sg_inflate *stream)
+static enum sg_unzip_result why(const struct sg_unzip *stream)
 {
-	return stream->arena.failed ? SG_INFLATE_NO_ROOM : SG_INFLATE_BROKEN;
+	return stream->arena.failed ? SG_UNZIP_NO_ROOM : SG_UNZIP_BROKEN;
 }
 
-static enum sg_inflate_result run_zlib(struct sg_inflate *stream, struct feed *feed)
+static enum sg_unzip_result run_zlib(struct sg_unzip *stream, struct feed *feed)
 {
-	__u8 piece[SG_INFLATE_PIECE];
-	enum sg_inflate_result said;
+	__u8 piece[SG_UNZIP_PIECE];
+	enum sg_unzip_result said;
 	int result;
 
 	do {
@@ -164,22 +164,22 @@ static enum sg_inflate_result run_zlib(struct sg_inflate *stream, struct feed *f
 			return said;
 		if (result == SG_Z_STREAM_END) {
 			stream->state = WHOLE;
-			return SG_INFLATE_MORE;
+			return SG_UNZIP_MORE;
 		}
 		if (result != SG_Z_OK && result != SG_Z_BUF_ERROR)
 			return why(stream);
 	} while (feed->len || !stream->zlib.avail_out);
-	return SG_INFLATE_MORE;
+	return SG_UNZIP_MORE;
 }
 
-static enum sg_inflate_result run_brotli(struct sg_inflate *stream, struct feed *feed)
+static enum sg_unzip_result run_brotli(struct sg_unzip *stream, struct feed *feed)
 {
 	const struct sg_brotli *brotli = sg_codecs_brotli();
 	int result;
 
 	do {
-		size_t in = feed->len, room = 0, size = SG_INFLATE_PIECE;
-		enum sg_inflate_result said;
+		size_t in = feed->len, room = 0, size = SG_UNZIP_PIECE;
+		enum sg_unzip_result said;
 		const __u8 *out;
 
 		result = brotli->decompress(stream->brotli, &in, &feed->at, &room, NULL, NULL);
@@ -193,11 +193,11 @@ static enum sg_inflate_result run_brotli(struct sg_inflate *stream, struct feed 
 	} while (result == SG_BR_MORE_OUTPUT);
 	if (result == SG_BR_SUCCESS)
 		stream->state = WHOLE;
-	return SG_INFLATE_MORE;
+	return SG_UNZIP_MORE;
 }
 
 /* Tell by two bytes whether deflated bytes have zlib's head (RFC 1950), and begin. */
-static enum sg_inflate_result begin_deflate(struct sg_inflate *stream, struct feed *feed)
+static enum sg_unzip_result begin_deflate(struct sg_unzip *stream, struct feed *feed)
 {
 	struct feed held = { .at = &stream->first, .len = 1, .reader = feed->reader, .ctx = feed->ctx };
 	int has_head;
@@ -206,7 +206,7 @@ static enum sg_inflate_result begin_deflate(struct sg_inflate *stream, struct fe
 		stream->first = *feed->at++;
 		stream->has_first = 1;
 		if (!--feed->len)
-			return SG_INFLATE_MORE;
+			return SG_UNZIP_MORE;
 	}
 	has_head = (stream->first & 15) == 8 && stream->first >> 4 <= 7 && (stream->first << 8 | feed->at[0]) % 31 == 0;
 	if (begin_zlib(stream, has_head ? WINDOW_BITS : -WINDOW_BITS))
@@ -214,13 +214,13 @@ static enum sg_inflate_result begin_deflate(struct sg_inflate *stream, struct fe
 	return run_zlib(stream, &held);
 }
 
-static enum sg_inflate_result run(struct sg_inflate *stream, struct feed *feed)
+static enum sg_unzip_result run(struct sg_unzip *stream, struct feed *feed)
 {
-	enum sg_inflate_result said = SG_INFLATE_MORE;
+	enum sg_unzip_result said = SG_UNZIP_MORE;
 
 	while (feed->len && !said) {
 		/* Behind a member of gzip there may be another. */
-		if (stream->state == WHOLE && stream->coding == SG_INFLATE_GZIP && *feed->at == GZIP_FIRST) {
+		if (stream->state == WHOLE && stream->coding == SG_UNZIP_GZIP && *feed->at == GZIP_FIRST) {
 			sg_codecs_zlib()->reset(&stream->zlib);
 			stream->state = RUNS;
 		}
@@ -231,7 +231,7 @@ static enum sg_inflate_result run(struct sg_inflate *stream, struct feed *feed)
 			said = hand_on_rest(stream, feed);
 		else if (stream->state == BEGINS)
 			said = begin_deflate(stream, feed);
-		else if (stream->coding == SG_INFLATE_BROTLI)
+		else if (stream->coding == SG_UNZIP_BROTLI)
 			said = run_brotli(stream, feed);
 		else
 			said = run_zlib(stream, feed);
@@ -239,7 +239,7 @@ static enum sg_inflate_result run(struct sg_inflate *stream, struct feed *feed)
 	return said;
 }
 
-enum sg_inflate_result sg_inflate_add(struct sg_inflate *stream, const __u8 *bytes, __u32 len, sg_inflate_reader reader,
+enum sg_unzip_result sg_unzip_add(struct sg_unzip *stream, const __u8 *bytes, __u32 len, sg_unzip_reader reader,
 				      void *ctx)
 {
 	struct feed feed = { .at = bytes, .len = len, .reader = reader, .ctx = ctx };
@@ -247,8 +247,8 @@ enum sg_inflate_result sg_inflate_add(struct sg_inflate *stream, const __u8 *byt
 	if (stream->result || !len)
 		return stream->result;
 	stream->credit += (__u64)len * stream->limits.ratio;
-	if (stream->credit > SG_INFLATE_AHEAD + (__u64)len * stream->limits.ratio)
-		stream->credit = SG_INFLATE_AHEAD + (__u64)len * stream->limits.ratio;
+	if (stream->credit > SG_UNZIP_AHEAD + (__u64)len * stream->limits.ratio)
+		stream->credit = SG_UNZIP_AHEAD + (__u64)len * stream->limits.ratio;
 	stream->result = (__u8)run(stream, &feed);
 	return stream->result;
 }
