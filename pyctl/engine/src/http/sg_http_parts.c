@@ -5,8 +5,10 @@
 #include <string.h>
 #include <strings.h>
 
+#include "http/sg_http_head.h"
+
 enum { START = 0, METHOD, TARGET, VERSION, HEADERS, BODY, CHUNK_SIZE, CHUNK, CHUNK_END, TRAILERS };
-enum { METHOD_MAX = 32, CONNECT_LEN = 7, DIGITS_MAX = 15 };
+enum { METHOD_MAX = 32, CONNECT_LEN = 7, HEAD_LEN = 4, DIGITS_MAX = 15 };
 
 /* One call. */
 struct reading {
@@ -61,8 +63,8 @@ static int read_start(struct reading *r)
 	}
 	parts->state = METHOD;
 	parts->switched = parts->switches;
-	parts->method = parts->connect = parts->line_len = 0;
-	parts->has_length = parts->chunked = parts->form = parts->switches = 0;
+	parts->method = parts->connect = parts->head = parts->line_len = 0;
+	parts->has_length = parts->chunked = parts->form = parts->switches = parts->coding = 0;
 	parts->headers = 0;
 	parts->length = parts->left = 0;
 	return 0;
@@ -74,7 +76,8 @@ static int read_method(struct reading *r)
 	__u8 byte = *r->at++;
 
 	if (byte == ' ' && parts->method) {
-		parts->switches = parts->method == CONNECT_LEN && parts->connect == CONNECT_LEN;
+		parts->switches = parts->tunnel = parts->method == CONNECT_LEN && parts->connect == CONNECT_LEN;
+		parts->is_head = parts->method == HEAD_LEN && parts->head == HEAD_LEN;
 		parts->state = TARGET;
 		parts->method = 0;
 		return 0;
@@ -83,6 +86,8 @@ static int read_method(struct reading *r)
 		return over(r);
 	if (parts->connect == parts->method && parts->connect < CONNECT_LEN && byte == "CONNECT"[parts->connect])
 		parts->connect++;
+	if (parts->head == parts->method && parts->head < HEAD_LEN && byte == "HEAD"[parts->head])
+		parts->head++;
 	parts->method++;
 	return 0;
 }
@@ -202,6 +207,12 @@ static int note_line(struct reading *r)
 	}
 	if (value_of(parts, "upgrade", &len))
 		parts->switches = 1;
+	value = value_of(parts, "content-encoding", &len);
+	if (value)
+		sg_http_note_coding(&parts->coding, (struct sg_http_slice){ value, len });
+	/* What is behind a line's beginning is not known. */
+	if (value && parts->line_len == SG_HTTP_LINE)
+		parts->coding = SG_HTTP_CODED;
 	value = value_of(parts, "content-type", &len);
 	if (value && len >= sizeof(form) - 1 && !strncasecmp((const char *)value, form, sizeof(form) - 1))
 		parts->form = 1;
@@ -241,6 +252,7 @@ static int read_headers(struct reading *r)
 	if (!whole)
 		return tell(r, SG_HTTP_HEADERS, to, 0);
 	if (!parts->line_len) {
+		parts->requests += !trailers;
 		if (tell(r, SG_HTTP_HEADERS, to, 1))
 			return 1;
 		if (!trailers)

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "http/sg_http_slice.h"
+
 struct path {
 	char *text;
 	__u32 len;
@@ -21,20 +23,12 @@ static int is_plain(__u8 byte)
 	return is_letter_or_digit(byte) || (byte && strchr("-._~!$&'()*+,=:@", byte));
 }
 
-static int hex_digit(__u8 byte)
-{
-	if (byte >= '0' && byte <= '9')
-		return byte - '0';
-	byte |= 0x20;
-	return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
-}
-
 /* Return the byte that is encoded here; -1: none is. */
 static int encoded(const __u8 *at, __u32 len)
 {
-	if (len < 3 || at[0] != '%' || hex_digit(at[1]) < 0 || hex_digit(at[2]) < 0)
+	if (len < 3 || at[0] != '%' || sg_http_hex(at[1]) < 0 || sg_http_hex(at[2]) < 0)
 		return -1;
-	return hex_digit(at[1]) << 4 | hex_digit(at[2]);
+	return sg_http_hex(at[1]) << 4 | sg_http_hex(at[2]);
 }
 
 static void put(struct path *out, char byte)

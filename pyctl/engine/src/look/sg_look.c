@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "http/sg_http_status.h"
+#include "answer/sg_http_status.h"
 #include "inspect/sg_recognise.h"
 #include "inspect/sg_tell.h"
 #include "packet/sg_tcp_options.h"
