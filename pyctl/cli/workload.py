@@ -38,8 +38,8 @@ def list_workloads(everything: bool, container_host: str | None, as_json: bool) 
     """The attached workloads, and the containers that are attached again when they start.
 
     A workload lives while anything lives in its network namespace: another process, a thread, a container that
-    shares it. STATE lost: a remembered container that does not run. STATE empty: a workload in quarantine
-    whose namespace has a name but no process; it stays in quarantine.
+    shares it. STATE lost: a remembered container that does not run. STATE empty: a workload in protect
+    or quarantine whose namespace has a name but no process; it stays attached for who enters it, until segctl detach.
     """
     from pyctl.api.client import AgentClient
 

@@ -36,7 +36,9 @@ from pyctl.telemetry.events import Event
 
 _log = structlog.get_logger()
 _RETRY_S = 3.0
-"""Seconds between two looks at a namespace without processes that stays in quarantine."""
+"""Seconds between two looks at a namespace without processes that stays attached."""
+_SOON_S = 0.5
+"""Seconds until the second of them: a container's runtime takes the namespace away just after the last process."""
 _PAUSE_S = 0.2
 """Seconds between two looks at a workload that goes on with a new process, which may end at once too."""
 _TOLD = 4
@@ -98,6 +100,8 @@ class Workloads:
         """Workloads whose process has ended, and of which nobody knows yet what becomes of them."""
         self._told: set[str] = set()
         """The ended workloads for which an event was recorded."""
+        self._empty: set[str] = set()
+        """The ended workloads that stay attached."""
 
     def close(self) -> None:
         """Stop watching all workloads."""
@@ -163,12 +167,14 @@ class Workloads:
         def see_to(workload_id: str) -> None:
             if self._do(partial(self._see_to, workload_id, living)):
                 stay.add(workload_id)
-                self._looks.put(ENDED, workload_id, _RETRY_S)
+                again = _RETRY_S if workload_id in self._empty else _SOON_S
+                self._looks.put(ENDED, workload_id, again)
 
         failures = each(see_to)([one.id for one in found])
         # Compare ids only: a workload attached since is another one, and is watched.
         self._ended -= set(ids) - failures.keys() - stay
         self._told &= self._ended
+        self._empty = (self._empty & self._ended) | stay
         return failures
 
     def _see_to(self, workload_id: str, living: Inhabitants) -> bool:
@@ -178,6 +184,7 @@ class Workloads:
             return False
         if succession.go_on(self._context, workload, living):
             if not process_alive(self._context.registry.by_id[workload_id].process):
+                self._tell_empty(workload)
                 return True
             self._looks.put(REGISTRY)
             return False
@@ -190,6 +197,18 @@ class Workloads:
         if workload is not None:
             cleanup_dead_workload(self._context, workload)
         return False
+
+    def _tell_empty(self, workload: Workload) -> None:
+        """Record once that the workload stays attached without a process, when its namespace outlasts a look."""
+        if workload.id not in self._empty or workload.id in self._told:
+            return
+        self._told.add(workload.id)
+        mode = self._context.mode_of(workload).mode
+        told = (
+            f"its process {workload.process.pid} has ended, but its network namespace lives on, and stays attached in "
+            f"{mode} for whoever enters it, until `segctl detach {workload.name}`"
+        )
+        self._tell(workload, told)
 
     def not_buried(self, workload_id: str, error: Exception) -> None:
         """Report why an ended workload's state is unknown, or why it is not cleaned up yet."""

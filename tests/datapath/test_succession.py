@@ -1,9 +1,12 @@
-"""A workload lives while anything lives in its network namespace; quarantine, while the namespace does."""
+"""A workload lives while anything lives in its network namespace; protect and quarantine, while the namespace does."""
 
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
+
+import pytest
 
 from pyctl.platform import netns
 from tests import packets
@@ -67,33 +70,81 @@ def test_a_process_whose_first_thread_has_ended_stays_attached(lab, agent):
     assert traffic.tcp_try(client, IP, 8080) == "open"
 
 
-def test_a_namespace_that_only_its_name_keeps_stays_in_quarantine(lab, agent):
+def states(agent) -> dict[str, str]:
+    found = agent.client.workloads()["workloads"]
+    return {one["name"]: one["state"] for one in found}
+
+
+@pytest.mark.parametrize("mode", ["protect", "quarantine"])
+def test_a_namespace_that_only_its_name_keeps_stays_in_a_mode_that_drops(
+    lab, agent, mode
+):
     _host, (web, client, other) = lab.pods(3)
     for pod, name in ((web, "web"), (other, "other")):
         agent.attach(pod, name)
-    agent.client.set_mode("web", "quarantine")
+    agent.client.set_mode("web", mode)
     for pod in (web, other):
         pod.holder.kill()
         pod.holder.wait()
-
-    def states() -> dict[str, str]:
-        found = agent.client.workloads()["workloads"]
-        return {one["name"]: one["state"] for one in found}
-
-    wait_for(lambda: states() == {"web": "empty"})
+    wait_for(lambda: states(agent) == {"web": "empty"})
+    wait_for(lambda: agent.messages(f"stays attached in {mode}"))
     assert traffic.pings(client, packets.pod_three_ip4)
     agent.stop()
     agent.start()
-    assert states() == {"web": "empty"}
-    assert not traffic.pings(client, IP)
+    assert states(agent) == {"web": "empty"}
+    assert unreachable(client)
     late = web.spawn("sleep", "infinity")
     wait_for(lambda: pid_of(agent, "web") == late.pid, 10)
+    assert unreachable(client)
     late.kill()
     late.wait()
-    wait_for(lambda: states() == {"web": "empty"})
+    wait_for(lambda: states(agent) == {"web": "empty"})
     netns.remove(Path(web.path))
-    wait_for(lambda: states() == {}, 10)
+    wait_for(lambda: states(agent) == {}, 10)
     assert agent.remains()["links"] == []
+
+
+def unreachable(client) -> bool:
+    return not any(traffic.pings(client, ip) for ip in (IP, packets.pod_one_ip6))
+
+
+@pytest.mark.parametrize("gap_s", [0.0, 0.1, 1.5])
+def test_a_service_that_is_restarted_in_its_namespace_stays_protected(
+    lab, agent, gap_s
+):
+    _host, (web, client) = lab.pods()
+    agent.attach(web, "web", mode="protect")
+    web.holder.kill()
+    web.holder.wait()
+    time.sleep(gap_s)
+    again = web.spawn("sleep", "infinity")
+    assert unreachable(client)
+    wait_for(lambda: pid_of(agent, "web") == again.pid, 10)
+    assert states(agent) == {"web": "attached"}
+    assert unreachable(client)
+    agent.client.set_mode("web", "discover")
+    assert traffic.pings(client, IP)
+    assert traffic.pings(client, packets.pod_one_ip6)
+
+
+def test_an_empty_one_is_attached_again_by_who_enters_or_detached(lab, agent):
+    """Both at once, before the agent has seen who entered."""
+    _host, (web, client) = lab.pods()
+    agent.attach(web, "web", mode="protect")
+    web.holder.kill()
+    web.holder.wait()
+    wait_for(lambda: agent.messages("stays attached in protect"))
+    late = web.spawn("sleep", "infinity")
+    agent.client.attach(pid=late.pid, labels={"tier": "front"})
+    found = agent.client.workload("web")
+    assert (found["pid"], found["labels"]) == (late.pid, {"tier": "front"})
+    assert unreachable(client)
+    late.kill()
+    late.wait()
+    wait_for(lambda: states(agent) == {"web": "empty"})
+    agent.client.detach(workload="web")
+    assert states(agent) == {}
+    assert traffic.pings(client, IP)
 
 
 def test_a_container_that_starts_anew_leaves_who_shared_its_namespace_where_it_is(

@@ -209,8 +209,8 @@ class PortDetail(PortView):
 
 
 class WorkloadState(StrEnum):
-    """The state of a workload. EMPTY: its namespace, kept in quarantine, has no process. LOST: a container
-    that does not run or is not attached yet; it is attached when it starts.
+    """The state of a workload. EMPTY: its namespace has no process, but lives on, and is kept in protect or
+    quarantine. LOST: a container that does not run or is not attached yet; it is attached when it starts.
     """
 
     ATTACHED = "attached"

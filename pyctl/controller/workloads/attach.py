@@ -45,6 +45,7 @@ from pyctl.model.workload import (
     Workload,
 )
 from pyctl.platform.cap_net_admin import rules_networks
+from pyctl.platform.process import process_alive
 from pyctl.runtime.base import Container
 from pyctl.state.requests import AttachRequest, AttachResult
 from pyctl.telemetry.events import Event
@@ -63,10 +64,23 @@ def attach(context: Context, order: AttachRequest) -> AttachResult:
     target = find_target(order.pid, order.container, order.container_host, order.found)
     known = workload_in_netns(context.registry.all(), target.process)
     if known is not None:
+        known = _entered(context, known, target, dry_run=order.dry_run)
         result = _attach_more(context, known, target, order, started)
     else:
         result = _attach_new(context, target, order, started)
     return replace(result, container=target.container)
+
+
+def _entered(
+    context: Context, known: Workload, target: Target, *, dry_run: bool
+) -> Workload:
+    """Return the attached workload with a process that lives: the target's, where its own has ended."""
+    if process_alive(known.process):
+        return known
+    now = succession.inherited(known, target.process)
+    if not dry_run:
+        succession.hand_over(context, known, now)
+    return now
 
 
 def _attach_new(
@@ -310,7 +324,7 @@ def _refuse_taken(others: list[Workload], name: str, workload_id: str) -> None:
             raise RefusedError(
                 f"a workload called {name!r} is attached already (pid {other.process.pid})",
                 state="nothing was touched",
-                advice="give another with --name",
+                advice="give another with --name, or detach that one",
             )
 
 

@@ -4,9 +4,10 @@ In: workloads, with nobody known to live in their namespaces. Out: each goes on 
 lives there (a container that shares the namespace, what a daemon left behind), keeping name, labels and
 mode; or it is done with. I/O: one pass over /proc for all of them.
 
-A namespace without processes that is bound in the file system lives on. An ordinary workload gets its
-interface back then; one in quarantine stays attached until somebody enters the namespace again, its mode is
-changed, or it is detached. A process that has left the namespace is not found.
+A namespace without processes that is bound in the file system lives on: a service that starts again enters it,
+or a workload that has only left it. One that is held to rules, in protect or quarantine, stays attached for
+whoever enters, until it is detached, or its mode changed to one that holds nobody; the others get their interface
+back. A process that has left the namespace is not found.
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ from dataclasses import replace
 
 from pyctl.controller.context import Context
 from pyctl.errors import NotPermittedError
-from pyctl.model.workload import Mode, RuntimeKind, Workload
+from pyctl.model.workload import Mode, ProcessRef, RuntimeKind, Workload
 from pyctl.platform.inhabitants import Inhabitants, inhabitants
 from pyctl.platform.netns import bound_at
 from pyctl.platform.process import process_alive, shares_netns
 from pyctl.telemetry.events import Event
+
+_HOLDS = (Mode.PROTECT, Mode.QUARANTINE)
+"""The modes that drop: who enters the namespace later is held to them, too."""
 
 
 def search(workloads: Iterable[Workload]) -> Inhabitants:
@@ -34,8 +38,8 @@ def search(workloads: Iterable[Workload]) -> Inhabitants:
 
 
 def go_on(context: Context, workload: Workload, living: Inhabitants) -> bool:
-    """Return whether the workload stays attached: with its process, with another one, or in quarantine. The
-    controller's loop calls it. NotPermittedError if that cannot be told.
+    """Return whether the workload stays attached: with its process, with another one, or empty (`stays_empty`).
+    The controller's loop calls it. NotPermittedError if that cannot be told.
     """
     now = _outcome(context, workload, living)
     if now is not None:
@@ -63,9 +67,7 @@ def _outcome(
         return workload
     heir = living.oldest.get(workload.process.netns)
     if heir is not None and shares_netns(heir, workload.process):
-        # A container ends with its first process; the process that is left is no container.
-        heir = replace(heir, cookie=workload.process.cookie)
-        return replace(workload, process=heir, runtime=RuntimeKind.PROCESS)
+        return inherited(workload, heir)
     if not living.whole:
         raise NotPermittedError(
             f"process {workload.process.pid} of {workload.name} has ended, and whether others live in its "
@@ -73,15 +75,21 @@ def _outcome(
             state="it stays attached",
             advice="run the agent as root with CAP_SYS_PTRACE",
         )
-    return workload if stays_cut_off(context, workload) else None
+    return workload if stays_empty(context, workload) else None
 
 
-def stays_cut_off(context: Context, workload: Workload) -> bool:
-    """Return whether the workload is in quarantine, in a namespace that lives on without a process."""
-    quarantined = context.mode_of(workload).mode is Mode.QUARANTINE
+def inherited(workload: Workload, heir: ProcessRef) -> Workload:
+    """Return the workload with another process of its namespace in the place of its own."""
+    # A container ends with its first process; the process that is left is no container.
+    heir = replace(heir, cookie=workload.process.cookie)
+    return replace(workload, process=heir, runtime=RuntimeKind.PROCESS)
+
+
+def stays_empty(context: Context, workload: Workload) -> bool:
+    """Return whether the workload stays attached without a process: its mode drops, and its namespace is bound."""
+    holds = context.mode_of(workload).mode in _HOLDS
     return (
-        quarantined
-        and bound_at(workload.process.netns, workload.process.cookie) is not None
+        holds and bound_at(workload.process.netns, workload.process.cookie) is not None
     )
 
 

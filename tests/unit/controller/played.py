@@ -192,6 +192,7 @@ class Host:
                 "port_anew": self._port_anew,
             },
             attach: {
+                "process_alive": self._alive,
                 "refuse_netns": lambda *_: None,
                 "rules_networks": lambda _: self.rules_networks,
                 "select_interfaces": self._candidates,

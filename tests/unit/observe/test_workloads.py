@@ -181,13 +181,23 @@ def test_heirs_that_end_one_after_the_other_do_not_take_the_agent(world):
     assert world.workloads._watched["web"].process.pid == 199
 
 
-def test_in_quarantine_an_empty_namespace_is_looked_at_until_somebody_enters(world):
-    world.registry.put(replace(WEB, forced_mode=Mode.QUARANTINE))
+HOLDS = (Mode.PROTECT, Mode.QUARANTINE)
+
+
+@pytest.mark.parametrize("mode", HOLDS)
+def test_in_a_mode_that_drops_an_empty_namespace_is_looked_at_until_somebody_enters(
+    world, mode
+):
+    world.registry.put(replace(WEB, forced_mode=mode))
     world.bound = True
     world.end(WEB)
-    for _ in range(5):
+    world.looks.pass_time()
+    assert world.told == [], "its runtime may take the namespace away in a moment"
+    for _ in range(4):
         world.looks.pass_time(3)
-    assert (world.buried, world.told) == ([], [])
+    assert world.buried == []
+    (told,) = world.told
+    assert f"stays attached in {mode} for whoever enters it" in told
     assert len(world.searched) == 5
     heir = replace(WEB.process, pid=31, start_time=31)
     world.heirs[WEB.process.netns], world.alive[31] = heir, heir
@@ -195,6 +205,38 @@ def test_in_quarantine_an_empty_namespace_is_looked_at_until_somebody_enters(wor
     assert world.workloads._watched["web"].process == heir
     world.looks.pass_time(60)
     assert len(world.searched) == 6
+
+
+@pytest.mark.parametrize("mode", [Mode.DISCOVER, Mode.MONITOR])
+def test_in_a_mode_that_holds_nobody_an_empty_namespace_is_given_back(world, mode):
+    world.registry.put(replace(WEB, forced_mode=mode))
+    world.bound = True
+    world.end(WEB)
+    world.looks.pass_time()
+    assert world.buried == ["web"]
+
+
+@pytest.mark.parametrize("mode", HOLDS)
+def test_a_namespace_that_goes_soon_after_its_process_is_buried_soon(world, mode):
+    """As a container's, which its runtime takes away."""
+    world.registry.put(replace(WEB, forced_mode=mode))
+    world.bound = True
+    world.end(WEB)
+    world.looks.pass_time()
+    world.bound = False
+    world.looks.pass_time(0.5)
+    assert world.buried == ["web"]
+    assert world.told == ["web: its process has ended"]
+
+
+def test_one_that_stays_empty_is_given_back_when_its_mode_drops_no_more(world):
+    world.registry.put(replace(WEB, forced_mode=Mode.PROTECT))
+    world.bound = True
+    world.end(WEB)
+    world.looks.pass_time()
+    world.registry.put(replace(WEB, forced_mode=Mode.MONITOR))
+    world.looks.pass_time(3)
+    assert world.buried == ["web"]
 
 
 def test_one_that_was_heard_in_vain_is_watched_again(world):

@@ -257,6 +257,19 @@ def test_who_lost_its_container_leaves_the_name_to_the_next_one(host):
     assert (left.name, left.process.pid) == (f"web-{former.id}", 21)
 
 
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_who_enters_the_namespace_of_one_that_has_ended_stands_for_it(host, dry_run):
+    web = attached(host)
+    host.ends(11)
+    late = host.processes[21] = replace(web.process, pid=21, start_time=21)
+    order = AttachRequest(pid=21, labels={"tier": "front"}, dry_run=dry_run)
+    assert attach(host.context, order).already
+    now = host.registry.by_id[web.id]
+    assert now.process == (web.process if dry_run else late)
+    assert now.labels == ({} if dry_run else {"tier": "front"})
+    assert host.holds()
+
+
 def test_who_is_attached_already_is_left_alone(host):
     attached(host)
     before = state(host)

@@ -35,7 +35,7 @@ def context():
     )
 
 
-def ended(context, *, stranger: bool, mode: Mode | None = None):
+def ended(context, *, stranger: bool, mode: Mode = Mode.DISCOVER):
     """Its process has ended; this one has the number of its namespace."""
     me = with_cookie(process_ref(os.getpid()))
     known = replace(me, start_time=me.start_time - 1, cookie=me.cookie + stranger)
@@ -66,11 +66,13 @@ def test_who_lives_in_another_with_the_same_number_is_a_stranger(context):
     assert not context.told
 
 
+@pytest.mark.parametrize("mode", [*Mode])
 @pytest.mark.parametrize("stranger", [False, True])
-def test_quarantine_stays_where_its_very_namespace_is_bound(
-    context, monkeypatch, stranger
+def test_a_mode_that_drops_stays_where_its_very_namespace_is_bound(
+    context, monkeypatch, stranger, mode
 ):
     me = Path("/proc/self/ns/net")
     monkeypatch.setattr(netns, "_bound", lambda *_: me)
-    web = ended(context, stranger=stranger, mode=Mode.QUARANTINE)
-    assert succession.go_on(context, web, Inhabitants()) is not stranger
+    web = ended(context, stranger=stranger, mode=mode)
+    holds = mode in (Mode.PROTECT, Mode.QUARANTINE) and not stranger
+    assert succession.go_on(context, web, Inhabitants()) is holds
