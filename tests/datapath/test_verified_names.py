@@ -49,7 +49,9 @@ say(ready=True); time.sleep(600)
 """
 _HEAR = """
 ip = sys.argv[1]
-talk = socket.socket(family(ip), socket.SOCK_DGRAM); talk.bind((ip, 443)); talk.settimeout(2); say(ready=True)
+talk = socket.socket(family(ip), socket.SOCK_DGRAM); talk.settimeout(2)
+talk.setsockopt(socket.SOL_IP, 15, 1)  # IP_FREEBIND: a route alone makes the address the host's
+talk.bind((ip, 443)); say(ready=True)
 got = []
 try:
     while True: got.append(len(talk.recv(65536)))
