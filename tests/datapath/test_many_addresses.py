@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from pyctl.intercept.survey.costs import UNASKED_ADDRESSES_MAX
+from pyctl.platform.process import netns_file
 from tests.lab.net.netns import Netns
 from tests.lab.pace import patient, wait_for
 
@@ -61,7 +62,9 @@ def test_quarantine_of_another_does_not_wait_for_its_splice(lab, agent, version)
 def test_what_it_makes_for_itself_with_too_many_is_named_and_not_spliced(lab, agent):
     _host, (web, _client) = lab.pods()
     agent.attach(web, "web")
-    inner = lab.netns("inner")
+    # Without a name: a named one would count as one of the host's.
+    inner = web.spawn("unshare", "-n", "sleep", "infinity").pid
+    wait_for(lambda: netns_file(inner)[1] != netns_file(web.pid)[1])
     for name, many in (("many", UNASKED_ADDRESSES_MAX + 1), ("some", 9)):
         # It leads nowhere, and is nobody's business, until it has them all.
         web.batch(
@@ -69,8 +72,9 @@ def test_what_it_makes_for_itself_with_too_many_is_named_and_not_spliced(lab, ag
             f"link set {name} up",
         )
         give(web, name, many)
-        web.run("ip", "link", "set", f"far-{name}", "netns", inner.name)
-        inner.run("ip", "link", "set", f"far-{name}", "up")
+        web.run("ip", "link", "set", f"far-{name}", "netns", str(inner))
+        far = ("ip", "link", "set", f"far-{name}", "up")
+        web.run("nsenter", f"--net=/proc/{inner}/ns/net", *far)
     wait_for(lambda: "some" in ports(agent))
     assert ports(agent) == ["eth0", "some"]
     (beside,) = agent.client.workload("web")["uninspected"]
