@@ -133,6 +133,7 @@ class Agent:
         resync = each(lambda _: recovery.resync(self.context))
         self._loop.kind(_RESYNC, Kind(resync, self._resync_failed, retry_max_s=30.0))
         self.context.on_due = partial(self._loop.put, _RESYNC)
+        self.context.give_way = self._loop.give_way
 
     def _publish(self) -> None:
         """Give readers a view of what holds now, if that is not what the last one has."""
@@ -331,7 +332,19 @@ class Agent:
         """Force the workload's mode as Workload.forced does. Raise SegctlError where quarantine does not hold
         for all of its interfaces (it holds for the others then), or is not kept for its next start.
         """
-        return self._loop.do(partial(self._set_mode, ref, mode, dry_run=dry_run))
+        return self._loop.do(
+            partial(self._set_mode, ref, mode, dry_run=dry_run),
+            may_cut_in=partial(self._is_left_alone, ref),
+        )
+
+    def _is_left_alone(self, ref: str) -> bool:
+        """Return whether the workload is known, and no splice of its own is under way."""
+        try:
+            found = self._find(self.context.registry.by_id, ref)
+        except NotFoundError:
+            # Perhaps it is what is being attached.
+            return False
+        return found.id not in self.context.under_way
 
     def _set_mode(self, ref: str, mode: Mode | None, *, dry_run: bool) -> Workload:
         context = self.context

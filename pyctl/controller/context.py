@@ -6,7 +6,8 @@ recovery have in common. Its callers are run by the controller's loop.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -61,6 +62,11 @@ class Context:
     policy: Policy = EMPTY
     on_due: Callable[[], None] = field(default=lambda: None)
     """Called when something was refused and `due` is not empty any more."""
+    give_way: Callable[[], None] = field(default=lambda: None)
+    """Lets what must not wait cut in. Called in the midst of long splices, where registry, steering and kernel agree
+    but for the workloads `under_way`."""
+    under_way: set[str] = field(default_factory=set)
+    """The ids of the workloads that are being spliced or given their interfaces back."""
     uninspected: Mapping[str, tuple[Uninspected, ...]] = field(default_factory=dict)
     """By workload id: its interfaces that lead out and are not inspected. Replaced on change, never altered."""
     stale: bool = False
@@ -81,6 +87,16 @@ class Context:
         lines = [f"port {port_id}: {why}" for port_id, why in unsteered]
         stale = ["engine and kernel follow the last change"] if self.stale else []
         return [*lines, *self.unfinished, *stale]
+
+    @contextmanager
+    def splicing(self, ids: Iterable[str]) -> Iterator[None]:
+        """Keep what cuts in from these workloads while the block runs."""
+        added = set(ids) - self.under_way
+        self.under_way |= added
+        try:
+            yield
+        finally:
+            self.under_way -= added
 
     def new_port_id(self) -> int:
         """Return a port id of which nothing is left anywhere; it is on disk before it is used."""

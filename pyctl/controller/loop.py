@@ -3,8 +3,8 @@
 In: requests (`do`), and work by its kind and key (`put`). Out: each is done, one at a time. Work says what is
 to be looked at, not what has happened: of a kind and key there is at most one, and its handler reads the
 state when it runs. What fails stays pending with its reason, and is tried again ever more rarely. Requests go
-in the order of asking, and in turn with work, so that neither keeps the other waiting. The controller's loop
-is the only thread that changes anything; observers have loops that only look.
+in the order of asking, and in turn with work, so that neither keeps the other waiting. What must not wait for a long
+call cuts in where that gives way. The controller's loop is the only thread that changes anything; observers have loops that only look.
 """
 
 from __future__ import annotations
@@ -68,6 +68,7 @@ class _Request:
     done: threading.Event = field(default_factory=threading.Event)
     result: Any = None
     error: BaseException | None = None
+    may_cut_in: Callable[[], bool] | None = None
 
 
 class Loop:
@@ -86,6 +87,8 @@ class Loop:
         self._rests: dict[Key, float] = {}
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._gives_way = False
+        """A request that cut in runs: it does not give way in its turn."""
 
     def kind(self, name: str, kind: Kind) -> None:
         """Register how work of this kind is done."""
@@ -110,13 +113,17 @@ class Loop:
         """Return whether the loop was told to end."""
         return self._closed
 
-    def do(self, call: Callable[[], T]) -> T:
+    def do(
+        self, call: Callable[[], T], may_cut_in: Callable[[], bool] | None = None
+    ) -> T:
         """Run `call` in the loop and return its result, or raise its error. UnreachableError if the loop
-        ends. An interrupted caller withdraws a waiting request, or waits for a running one.
+        ends. An interrupted caller withdraws a waiting request, or waits for a running one. `may_cut_in`: asked
+        where another call gives way, whether this one may run in between.
         """
         if self._thread is threading.current_thread():
             return call()
         request = _Request(call)
+        request.may_cut_in = may_cut_in
         with self._changed:
             if self._closed:
                 raise _ending()
@@ -185,6 +192,27 @@ class Loop:
             self._do_request()
         self._do_work()
 
+    def give_way(self) -> None:
+        """Run the waiting requests that may cut in, then return. Call it from the loop, in the midst of a long call,
+        where what the others' requests need is whole; elsewhere it does nothing.
+        """
+        if self._thread is not threading.current_thread() or self._gives_way:
+            return
+        with self._changed:
+            waiting = [one for one in self._requests if one.may_cut_in is not None]
+        self._gives_way = True
+        try:
+            for request in waiting:
+                if request.may_cut_in is not None and request.may_cut_in():
+                    with self._changed:
+                        if self._closed or request not in self._requests:
+                            # Its asker was interrupted.
+                            continue
+                        self._requests.remove(request)
+                    self._answer(request)
+        finally:
+            self._gives_way = False
+
     def _run(self) -> None:
         try:
             while not self._closed:
@@ -214,6 +242,9 @@ class Loop:
             if self._closed or not self._requests:
                 return
             request = self._requests.popleft()
+        self._answer(request)
+
+    def _answer(self, request: _Request) -> None:
         try:
             request.result = request.call()
         except BaseException as error:  # noqa: BLE001  it is the asker's

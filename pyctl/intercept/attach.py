@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import NamedTuple
@@ -96,8 +96,11 @@ class Splice:
         """
         return port
 
-    def commit(self) -> list[str]:
-        """Set the ports up and give the interface back what it had; return a sentence for each thing lost."""
+    def commit(self, give_way: Callable[[], object] = lambda: None) -> list[str]:
+        """Set the ports up and give the interface back what it had; return a sentence for each thing lost.
+        `give_way` is called now and then.
+        """
+        del give_way
         return []
 
 
@@ -165,8 +168,8 @@ class _NewSplice(Splice):
             vin_ifindex=vin,
         )
 
-    def commit(self) -> list[str]:
-        self._run.commit()
+    def commit(self, give_way: Callable[[], object] = lambda: None) -> list[str]:
+        self._run.commit(give_way)
         return [*self.told, *dict.fromkeys(self._site.lost)]
 
 

@@ -47,6 +47,7 @@ def unsplice(
     ports_ready: Callable[[Port], None] | None = None,
     fault: apply.Fault | None = None,
     turns: contextlib.AbstractContextManager[object] | None = None,
+    give_way: Callable[[], object] = lambda: None,
 ) -> list[str]:
     """Give the workload its interface back, the inverse of a Splice, and return a sentence for each thing lost.
     Does nothing if the port is not spliced.
@@ -61,7 +62,8 @@ def unsplice(
     Several calls may run at once, for different workloads: the kernel waits for grace periods most of the
     time, and those of deletions run side by side. It moves an interface while it holds the lock of all
     networking, for 20 ms; a workload that is filled meanwhile waits so long at each of its steps. So from the
-    move on only one goes on at a time: the one that holds `turns`. Raises SegctlError.
+    move on only one goes on at a time: the one that holds `turns`. `give_way` is called now and then. Raises
+    SegctlError.
     """
     try:
         with iproute_at(instance.netns) as ip:
@@ -97,7 +99,7 @@ def unsplice(
             return []
         whose = instance, process, port, link, mark, ends
         take_turn = partial(turn.enter_context, turns or contextlib.nullcontext())
-        lost = _unsplice(*whose, ports_ready, fault, take_turn)
+        lost = _unsplice(*whose, ports_ready, fault, take_turn, give_way)
     fit_mtu(instance)
     return lost
 
@@ -137,6 +139,7 @@ def _unsplice(
     ports_ready: Callable[[Port], None] | None,
     fault: apply.Fault | None,
     take_turn: Callable[[], object],
+    give_way: Callable[[], object],
 ) -> list[str]:
     uppers = obstacles.delete_uppers(ends.workload, link)
     link = raw_links.by_index(ends.workload, link.index) or link
@@ -180,7 +183,7 @@ def _unsplice(
             with apply.Run(
                 tried, "the workload is attached as before", steps, site, book, fault
             ) as run:
-                run.commit()
+                run.commit(give_way)
         except SegctlError as error:
             if uppers:
                 error.state += f"; {', '.join(uppers)} on top of it is deleted"

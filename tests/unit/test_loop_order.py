@@ -157,3 +157,67 @@ def test_nothing_that_is_put_is_lost_done_too_early_or_more_often_than_it_should
         loop.refuses.clear()
         step(10.0)
         assert loop.pending() == []
+
+
+def behind(loop: Loop, call: Callable[[], object], **how: Any) -> threading.Thread:
+    """Somebody who asks while the loop is busy."""
+    queued = len(loop._requests)
+    thread = threading.Thread(target=loop.do, args=(call,), kwargs=how, daemon=True)
+    thread.start()
+    wait_for(lambda: len(loop._requests) == queued + 1)
+    return thread
+
+
+def test_where_a_long_call_gives_way_only_who_may_cuts_in(loop):
+    done, threads = [], []
+
+    def long() -> None:
+        threads.append(behind(loop, lambda: done.append("patient")))
+        no, yes = (lambda: False), (lambda: True)
+        threads.append(behind(loop, lambda: done.append("may not"), may_cut_in=no))
+        threads.append(behind(loop, lambda: done.append("cut in"), may_cut_in=yes))
+        loop.give_way()
+        done.append("long")
+
+    loop.do(long)
+    for thread in threads:
+        thread.join(10)
+    assert done == ["cut in", "long", "patient", "may not"]
+
+
+def test_who_cuts_in_gets_its_own_error_and_gives_way_to_nobody(loop):
+    done, errors = [], []
+
+    def fails() -> None:
+        behind(loop, lambda: done.append("third"), may_cut_in=lambda: True)
+        loop.give_way()
+        done.append("second")
+        raise SegctlError("its own")
+
+    def ask() -> None:
+        try:
+            loop.do(fails, may_cut_in=lambda: True)
+        except SegctlError as error:
+            errors.append(error.tried)
+
+    def long() -> None:
+        asker = threading.Thread(target=ask, daemon=True)
+        asker.start()
+        wait_for(lambda: len(loop._requests) == 1)
+        loop.give_way()
+        asker.join(10)
+        done.append("long")
+
+    loop.do(long)
+    wait_for(lambda: len(done) == 3)
+    assert (done, errors) == (["second", "long", "third"], ["its own"])
+
+
+def test_outside_of_the_loop_nobody_gives_way(loop):
+    held, done = Held(loop), []
+    asker = behind(loop, lambda: done.append("asked"), may_cut_in=lambda: True)
+    loop.give_way()
+    assert done == []
+    held.let_go()
+    asker.join(10)
+    assert done == ["asked"]

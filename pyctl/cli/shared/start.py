@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pyctl.api.client import AgentClient, Answer
+from pyctl.cli.shared.cpu_time import cpu_seconds
 from pyctl.errors import SegctlError, UnreachableError
 from pyctl.free_space import is_full
 from pyctl.model.instance import Instance
-from pyctl.platform.process import cpu_seconds
 from pyctl.signal_shield import signal_shield
 
 STEP_S = 45.0

@@ -343,9 +343,10 @@ def _splice_all(
     workload = before
     for interface in interfaces:
         try:
-            workload, lost = _splice_one(
-                context, workload, interface, given, force=force
-            )
+            with context.splicing((workload.id,)):
+                workload, lost = _splice_one(
+                    context, workload, interface, given, force=force
+                )
         except BaseException:
             with contextlib.suppress(SegctlError):
                 release_ports(context, workload, workload.ports[len(before.ports) :])
@@ -386,7 +387,7 @@ def _splice_one(
             context.registry.put(joining)
             context.steer(joining, port, compiled)
             context.joined(port)
-            return joining, splice.commit()
+            return joining, splice.commit(context.give_way)
     except BaseException:
         context.steering.remove(port_id)
         context.keep_or_drop(workload)

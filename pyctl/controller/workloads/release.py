@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from threading import Lock
 
@@ -26,6 +26,8 @@ _SIDE_BY_SIDE = 2
 """Measured with 150 workloads: one at a time takes 55 ms each and cuts the workload off for 44 ms; two take
 45 and 58 ms; four 45 and 104 ms, because only one moves at a time (see intercept.detach).
 """
+_GIVE_WAY_S = 0.05
+"""Seconds that what must not wait may wait for the detach of others."""
 
 
 @dataclass
@@ -49,7 +51,8 @@ def release_ports(
     """Undo the splices of these ports of a workload; a workload without ports is dropped, unless it is
     `all_interfaces`.
     """
-    given = _give_back(context, workload, ports, contextlib.nullcontext(), Lock())
+    with context.splicing((workload.id,)):
+        given = _give_back(context, workload, ports, contextlib.nullcontext(), Lock())
     _forget(context, workload, given)
 
 
@@ -70,17 +73,22 @@ def release_many(
             return _Released(error=error)
         return _give_back(context, workload, workload.ports, turns, state_lock)
 
-    with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
+    splicing = context.splicing([workload.id for workload in workloads])
+    with splicing, ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
         try:
             running = {pool.submit(one, workload): workload for workload in workloads}
-            for done in as_completed(running):
-                workload, failed = running[done], None
-                try:
-                    with state_lock:
-                        _forget(context, workload, done.result())
-                except Exception as error:  # noqa: BLE001  whatever it is, the others go on
-                    failed = error
-                yield workload, failed
+            while running:
+                ended, _ = wait(running, _GIVE_WAY_S, FIRST_COMPLETED)
+                for done in ended:
+                    workload, failed = running.pop(done), None
+                    try:
+                        with state_lock:
+                            _forget(context, workload, done.result())
+                    except Exception as error:  # noqa: BLE001  whatever it is, the others go on
+                        failed = error
+                    yield workload, failed
+                with state_lock:
+                    context.give_way()
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -105,7 +113,12 @@ def _give_back(
     try:
         for port in ports:
             whose = context.instance, workload.process, port
-            lost = unsplice(*whose, ports_ready=steer_again, turns=turns)
+            lost = unsplice(
+                *whose,
+                ports_ready=steer_again,
+                turns=turns,
+                give_way=context.give_way,
+            )
             given.back.append(port)
             for sentence in lost:
                 event = Event("lifecycle", sentence, workload=workload.name)

@@ -62,10 +62,13 @@ class Run:
             if operation in step.do:
                 return
 
-    def commit(self) -> None:
-        """Do all steps that are left, then remove the journal."""
+    def commit(self, give_way: Callable[[], object] = lambda: None) -> None:
+        """Do all steps that are left, then remove the journal. `give_way` is called between them, and between the
+        writes of one that puts much back.
+        """
+        self._site.workload.between_writes = give_way
         for _ in self._going:
-            pass
+            give_way()
         self._committed = True
         self._journal.remove()
 

@@ -21,7 +21,6 @@ from enum import StrEnum
 from pyctl.intercept.restore.snapshot import Snapshot
 from pyctl.platform.netlink import l3
 
-
 PARKED_MAX = 128
 """The most addresses of a family that are lent to lo. The kernel goes through all addresses of an interface for each
 that comes or goes, so lending and taking back tens of thousands would cut the workload off for longer than a send

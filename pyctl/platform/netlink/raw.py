@@ -49,6 +49,8 @@ DATAGRAM_MAX = 1 << 20
 RCVBUF = 4 << 20
 DUMP_TRIES = 5
 CHUNK = 60_000
+CHUNK_MESSAGES = 256
+"""The kernel needs up to 1 ms for an address, and whoever gives way between two writes must do so often."""
 EVENTS_AT_ONCE = 256
 ANSWER_SECONDS = 10.0
 """A kernel that holds the RTNL lock longer than this is stuck."""
@@ -177,6 +179,8 @@ class RawNetlink:
         for group in groups:
             self._events.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
         self._sequence = secrets.randbelow(0x7FFFFFFF)
+        self.between_writes: Callable[[], object] = lambda: None
+        """Called between two writes of a batch that does not fit into one."""
 
     def __enter__(self) -> Self:
         return self
@@ -207,9 +211,12 @@ class RawNetlink:
         size = 0
         for message in messages:
             # A write is limited by the send buffer; 64 KiB is far below its default.
-            if chunk and size + len(message.body) > CHUNK:
+            if len(chunk) == CHUNK_MESSAGES or (
+                chunk and size + len(message.body) > CHUNK
+            ):
                 results += self._exchange(chunk)
                 chunk, size = [], 0
+                self.between_writes()
             chunk.append(message)
             size += 20 + len(message.body)
         return results + (self._exchange(chunk) if chunk else [])

@@ -96,8 +96,9 @@ class PlayedSplice(Splice):
             raise self.host.no_splice[port.interface]
         return replace(port, vex_ifindex=10 + port.port_id, vin_ifindex=port.port_id)
 
-    def commit(self) -> list[str]:
+    def commit(self, give_way: Callable[[], object] = lambda: None) -> list[str]:
         self.host.kernel.calls.append("commit")
+        give_way()
         if self.port.interface in self.host.no_splice_after:
             raise self.host.no_splice_after[self.port.interface]
         self.host.spliced.append(f"{self.process.pid} {self.port.interface}")

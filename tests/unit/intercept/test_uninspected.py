@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pyctl.errors import NotFoundError
-from pyctl.intercept.uninspected import set_host_side, uninspected
 from pyctl.intercept.survey import costs
+from pyctl.intercept.uninspected import set_host_side, uninspected
 from pyctl.platform.netlink import links
 from tests import packets
 from tests.unit.intercept.played import splice

@@ -243,7 +243,7 @@ def test_a_busy_child_of_a_silent_agent_keeps_it_waited_for(
     done = tmp_path / "done"
     monkeypatch.setattr(start, "BUSY_S", 0.02)
     monkeypatch.setattr(start, "_CPU_EACH_S", 0.1)
-    with pytest.raises(SegctlError, match="not ready within 1.5 s"):
+    with pytest.raises(SegctlError, match=r"not ready within 1\.5 s"):
         start.start_agent(instance, python(code, str(done)), step_s=1.5)
     assert done.exists()
 

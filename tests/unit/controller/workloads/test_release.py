@@ -3,6 +3,7 @@ fails for one workload is no other's business. The kernel's part is played."""
 
 from __future__ import annotations
 
+import contextlib
 import threading
 
 import pytest
@@ -35,19 +36,32 @@ class Node:
         self.kept: dict[str, tuple[int, ...]] = {}
         self.refused: set[int] = set()
         self.odd: set[int] = set()
-        self.under_way = threading.Barrier(1)
+        self.at_once = threading.Barrier(1)
+        self.meanwhile = lambda: None
+        self.give_way = lambda: None
+        self.busy: set[str] = set()
         self.steered: list[int] = []
 
-    def unsplice(self, _instance, _process, port, *, ports_ready, turns) -> list[str]:
+    def unsplice(
+        self, _instance, _process, port, *, ports_ready, turns, give_way
+    ) -> list[str]:
         with turns:
             pass
-        self.under_way.wait(10)
+        give_way()
+        self.meanwhile()
+        self.at_once.wait(10)
         if port.port_id in self.odd:
             raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "a name of odd bytes")
         if port.port_id in self.refused:
             ports_ready(port)
             raise SegctlError(f"port {port.port_id} failed")
         return []
+
+    @contextlib.contextmanager
+    def splicing(self, ids):
+        self.busy |= set(ids)
+        yield
+        self.busy -= set(ids)
 
     def steer(self, _workload, port) -> None:
         self.steered.append(port.port_id)
@@ -77,7 +91,7 @@ def outcome(node, *loads, begin=lambda _: None):
 
 def test_two_are_under_way_at_once(node):
     """Each waits in the kernel until the other is there too."""
-    node.under_way = threading.Barrier(2)
+    node.at_once = threading.Barrier(2)
     loads = [load(1), load(2)]
     assert set(outcome(node, *loads).values()) == {None}
     assert sorted(node.steering.gone) == [10, 20]
@@ -129,3 +143,27 @@ def test_what_nobody_foresaw_at_one_keeps_no_other(node):
     assert isinstance(found[loads[1].id], UnicodeDecodeError)
     assert node.kept == {loads[0].id: (), loads[2].id: ()}
     assert sorted(node.steering.gone) == [10, 30]
+
+
+def test_what_must_not_wait_cuts_in_while_one_takes_long(node):
+    """The loop's thread, which waits for the others, gives way; the workloads are known as busy."""
+    gave, cut_in = [], threading.Event()
+
+    def give_way() -> None:
+        if threading.current_thread() is threading.main_thread():
+            gave.append(set(node.busy))
+            cut_in.set()
+
+    node.give_way = give_way
+    node.meanwhile = lambda: cut_in.wait(10)
+    assert outcome(node, load(1)) == {"load-1": None}
+    assert gave[0] == {"load-1"}
+    assert node.busy == set()
+
+
+def test_one_alone_gives_way_too(node):
+    gave = []
+    node.give_way = lambda: gave.append(set(node.busy))
+    release.release_ports(node, one := load(1), one.ports)
+    assert gave == [{"load-1"}]
+    assert node.busy == set()

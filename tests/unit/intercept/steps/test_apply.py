@@ -53,13 +53,28 @@ def site(
         if operation in fails:
             raise OSError(5, f"{operation} broke")
 
-    return SimpleNamespace(act=act, lost=[], force=force, advice="use force")
+    return SimpleNamespace(
+        act=act, lost=[], force=force, advice="use force", workload=SimpleNamespace()
+    )
 
 
 def run(*plan: Any) -> None:
     """As a detach does: all in one go."""
     with apply.Run(*plan) as under_way:
         under_way.commit()
+
+
+def test_it_gives_way_after_each_step_that_is_committed_and_to_nobody_before(
+    calls: list[Op],
+) -> None:
+    gave: list[Op] = []
+    plan = ("trying", "as before", STEPS, there := site(calls), Book(), None)
+    with apply.Run(*plan) as under_way:
+        under_way.until(Op.MOVE_OUT)
+        assert gave == []
+        under_way.commit(give := lambda: gave.append(calls[-1]))
+    assert gave == [Op.CREATE]
+    assert there.workload.between_writes is give
 
 
 def test_all_steps_run_in_order_and_the_journal_goes(calls: list[Op]) -> None:
@@ -190,7 +205,8 @@ def test_an_error_without_words_is_told_by_its_kind(calls: list[Op]) -> None:
     def act(_operation: Op) -> None:
         raise ZeroDivisionError
 
-    silent = SimpleNamespace(act=act, lost=[], force=False, advice="")
+    silent = site([])
+    silent.act = act
     with pytest.raises(SegctlError, match="ZeroDivisionError"):
         run("trying", "as before", STEPS[1:2], silent, Book(), None)
 
