@@ -229,8 +229,8 @@ def _for_each(
     "addresses",
     metavar="A[/LEN]",
     multiple=True,
-    help="An address of the workload's besides those that its interfaces have now and its "
-    "runtime tells; repeatable.",
+    help="An address of one host, which is the workload's besides those that its interfaces have "
+    "now and its runtime tells; one in a CIDR group is told; repeatable.",
 )
 @click.option(
     "--follow-addresses",
