@@ -229,8 +229,8 @@ def _for_each(
     "addresses",
     metavar="A[/LEN]",
     multiple=True,
-    help="An address of the workload's besides those that its interfaces have now and its "
-    "runtime tells; repeatable.",
+    help="An address of one host, which is the workload's besides those that its interfaces have "
+    "now and its runtime tells; one in a CIDR group is told; repeatable.",
 )
 @click.option(
     "--follow-addresses",
@@ -319,6 +319,12 @@ def attach(
 @click.argument("workload", required=False)
 @_whom
 @click.option("--all", "everything", is_flag=True, help="Everything that is attached.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Detach also where that loses what came onto the interface (a macvlan, a filter, an XDP program), as "
+    "--all does.",
+)
 @options.container_host
 @options.dry_run
 @options.output
@@ -327,6 +333,7 @@ def detach(
     pids: tuple[int, ...],
     containers: tuple[str, ...],
     everything: bool,
+    force: bool,
     container_host: str | None,
     dry_run: bool,
     as_json: bool,
@@ -346,6 +353,8 @@ def detach(
 
     body: dict[str, Any] = dict.fromkeys(("pid", "container", "container_host"))
     body |= {"workload": workload, "all": everything, "dry_run": dry_run}
+    if force:
+        body["force"] = True
 
     def ask(target: dict[str, Any]) -> dict[str, Any]:
         return with_agent(

@@ -41,7 +41,8 @@ def events(
     """Denials, threats, hits of sensors, changes of state, drops in the kernel.
 
     A denial names the application of its flow where that is known, with a question mark for a guess.
-    Repeats within ten seconds are one line, whose packets are counted. So is a
+    Repeats within ten seconds are one line, whose packets are counted; of kernel-drop, which is told once a second for
+    each port, reason and CPU, `segctl show WORKLOAD` has the exact counts, by reason. One line, too, is a
     crowd, as that of a scan, without what differs in it. Denials are recorded one by one up to 500 a second and
     port (4,096 at once), then by address without ports. The log has ten lines a minute for each workload and
     kind of event; agent.log and engine.log take 4 MiB each and as much again.

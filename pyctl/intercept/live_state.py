@@ -132,10 +132,11 @@ def host_side_now(instance: Instance, port: Port) -> Port:
         return replace(port, host_mac=host_peer_mac(instance, nl, vex, fd))
 
 
-def lost_by_detach(instance: Instance, port: Port) -> tuple[str, ...]:
-    """Return what a detach destroys on our interface, and what the way home costs, a sentence each. Nothing
-    of it stops a detach: else a workload could forbid it for ever. Empty if the workload's namespace is gone,
-    which may outlive its process.
+def lost_by_detach(
+    instance: Instance, port: Port, *, costs: bool = True
+) -> tuple[str, ...]:
+    """Return what a detach destroys on our interface, and with `costs` what the way home costs, a sentence
+    each. Empty if the workload's namespace is gone, which may outlive its process.
     """
     with iproute_at(instance.netns) as ip:
         vex = links.by_name(ip, port.vex)
@@ -148,9 +149,10 @@ def lost_by_detach(instance: Instance, port: Port) -> tuple[str, ...]:
                 return ()
             found = lost_by_move(ends.workload, link, fd)
             moves = Place(ends.enforcer, ends.enforcer_fd, vex)
-            costs = weigh(instance, moves, Place(ends.workload, fd, link))
+            home = Place(ends.workload, fd, link)
+            paid = weigh(instance, moves, home) if costs else ()
     lost = (f"{port.interface} has {one.what}, which is lost" for one in found)
-    return (*lost, *(cost.what for cost in costs))
+    return (*lost, *(cost.what for cost in paid))
 
 
 def follow(instance: Instance, was: Port, now: Port) -> None:

@@ -91,6 +91,8 @@ class DetachRequest:
     workload: str | None = None
     all: bool = False
     dry_run: bool = False
+    force: bool = False
+    """Lose what came onto an interface, instead of refusing; `all` does so anyway."""
 
 
 @dataclass(frozen=True)

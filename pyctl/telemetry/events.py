@@ -18,6 +18,7 @@ from pyctl.model.records import EventKind
 from pyctl.model.text import harmless
 from pyctl.telemetry.repeats import Kept, Repeats
 
+_UNCOUNTED: EventKind = "kernel-drop"
 _CHOSEN = ("message", "workload", "source", "destination")
 
 
@@ -55,9 +56,9 @@ class Event:
         return (self.workload, self.port_id, *ends, *why)
 
     def repeated(self, *again: Event) -> Event:
-        """Return all these events as one. The kernel reports totals, the engine only what is new."""
-        if self.kind == "kernel-drop":
-            return replace(self, packets=again[-1].packets)
+        """Return all these events as one. The kernel does not tell how many packets of a flow it dropped."""
+        if self.kind == _UNCOUNTED:
+            return self
         return replace(
             self,
             packets=(self.packets or 0) + sum(one.packets or 1 for one in again),
@@ -67,8 +68,8 @@ class Event:
 
 REPEATED = partial(
     Repeats[Event],
-    # Events without a packet count happened once and never repeat.
-    name=lambda one: one.named if one.packets else None,
+    # Other events without a packet count happened once and never repeat.
+    name=lambda one: one.named if one.packets or one.kind == _UNCOUNTED else None,
     time=lambda one: one.time,
     both=Event.repeated,
     window_s=10.0,

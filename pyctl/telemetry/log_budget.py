@@ -91,6 +91,4 @@ class LogBudget:
         if not account.events:
             account.since = now
         account.events += 1
-        # Kernel-drop events give totals, which must not be added up.
-        if event.kind != "kernel-drop":
-            account.packets += event.packets or 0
+        account.packets += event.packets or 0

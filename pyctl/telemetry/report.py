@@ -119,5 +119,6 @@ def kernel_event(event: DropEvent, names: Names) -> Event:
         source=source,
         destination=destination,
         reason=event.reason,
-        packets=event.packets,
+        # The kernel tells the count of this CPU, port and reason, other flows' packets among them.
+        packets=None,
     )

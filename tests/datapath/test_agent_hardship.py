@@ -322,16 +322,19 @@ def test_a_policy_that_cannot_be_stored_is_refused_whole(lab, agent):
     assert agent.client.policy()["rules"] == 0
 
 
-def test_a_detach_goes_on_and_says_what_is_lost_with_the_interface(lab, agent):
-    """Else whoever may put something onto it could forbid the detach for ever."""
+def test_a_detach_is_told_to_lose_what_came_onto_the_interface(lab, agent):
+    """Without that it is refused; whoever may put something onto it cannot forbid it for ever."""
     _host, (web, _client) = lab.pods()
     before = picture(web)
     agent.attach(web, "web")
     web.run("ip", "link", "add", "link", "eth0", "name", "mv0", "type", "macvlan")
     plan = agent.client.detach(pid=web.pid, dry_run=True)["plan"]
     assert plan[0] == "web: lose: eth0 has mv0 on top of it, which is lost"
+    with pytest.raises(SegctlError, match="mv0 on top of it, which is lost"):
+        agent.client.detach(pid=web.pid)
     assert agent.names() == ["web"]
-    done = agent.client.detach(pid=web.pid)
+    assert "mv0" in web.run("ip", "link").stdout
+    done = agent.client.detach(pid=web.pid, force=True)
     assert done["warnings"] == ["web: eth0 has mv0 on top of it, which is lost"]
     assert_same(before, picture(web))
 
@@ -342,7 +345,7 @@ def test_a_macvlan_with_routes_keeps_nobody_from_detaching(lab, agent):
     before = picture(web)
     agent.attach(web, "web")
     stand_on_top(web)
-    agent.client.detach(pid=web.pid)
+    agent.client.detach(pid=web.pid, force=True)
     assert_same(before, picture(web))
     agent.attach(web, "web")
     stand_on_top(web)

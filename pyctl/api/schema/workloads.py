@@ -154,6 +154,9 @@ class DetachRequest(Request):
     all: bool = False
     container_host: str | None = None
     dry_run: bool = False
+    force: bool = False
+    """Lose what came onto an interface meanwhile (a macvlan, an XDP program, a filter), instead of refusing it;
+    `all` does so anyway."""
 
     @model_validator(mode="after")
     def _one_target(self) -> Self:

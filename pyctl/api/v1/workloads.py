@@ -15,8 +15,10 @@ from pyctl.api.schema.findings import (
 )
 from pyctl.api.v1 import views
 from pyctl.controller.view import View
+from pyctl.errors import UsageError
 from pyctl.model.text import told
 from pyctl.model.workload import DatapathKind, Mode, Workload
+from pyctl.policy.document.named_ports import wrong_ports
 from pyctl.state.requests import AttachRequest, DetachRequest
 from pyctl.telemetry.history.convert import wall_clock
 
@@ -31,6 +33,12 @@ def router(agent: Agent) -> APIRouter:
     @made.post("/attach")
     def attach(request: schema.AttachRequest) -> schema.AttachResponse:
         """Splice a container or process."""
+        if wrong := wrong_ports(request.labels):
+            raise UsageError(
+                f"the label {'; the label '.join(wrong)}",
+                state="nothing was touched",
+                advice="give a number up to 65535, alone for TCP, or with -udp or -sctp",
+            )
         given = request.model_dump(exclude_unset=True)
         chosen = given.pop("datapath", schema.DatapathChoice.AUTO)
         given["datapath"] = (

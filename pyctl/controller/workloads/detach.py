@@ -19,7 +19,7 @@ from pyctl.controller.workloads import uninspected
 from pyctl.controller.workloads.attach_target import find_target
 from pyctl.controller.workloads.in_netns import workload_in_netns
 from pyctl.controller.workloads.release import release_many, release_ports
-from pyctl.errors import NotFoundError, SegctlError
+from pyctl.errors import NotFoundError, RefusedError, SegctlError
 from pyctl.intercept.live_state import lost_by_detach, standing
 from pyctl.model.workload import ProcessRef, Workload
 from pyctl.platform.netns import bound_at
@@ -59,7 +59,7 @@ def detach(
             if (workload := context.registry.get(meant.id))
             and _in_one_netns(workload.process, meant.process)
         ]
-        _release(context, batch, warnings, failures)
+        _release(context, order, batch, warnings, failures)
         try:
             context.refresh()
         except SegctlError as error:
@@ -85,6 +85,7 @@ def _plan(context: Context, workload: Workload) -> list[str]:
 
 def _release(
     context: Context,
+    order: DetachRequest,
     batch: list[Workload],
     warnings: list[str],
     failures: list[SegctlError],
@@ -93,6 +94,8 @@ def _release(
     modes = Lock()
 
     def begin(workload: Workload) -> None:
+        if not (order.force or order.all or workload.id in gone):
+            _refuse_loss(context, workload)
         lost = _lost(context, workload)
         with modes:
             _tell_lost(context, workload, lost)
@@ -107,6 +110,16 @@ def _release(
             warnings += _forget(context, workload)
         except Exception as error:  # noqa: BLE001  whatever it is, the others go on
             failures.append(_of(workload, error))
+
+
+def _refuse_loss(context: Context, workload: Workload) -> None:
+    """Raise RefusedError if a detach destroys what came onto the workload's interfaces."""
+    if lost := _lost(context, workload, costs=False):
+        raise RefusedError(
+            "; ".join(lost),
+            state="it is attached still",
+            advice="remove that first, or detach with --force",
+        )
 
 
 def _of(workload: Workload, error: Exception) -> SegctlError:
@@ -158,13 +171,13 @@ def _meant(context: Context, order: DetachRequest) -> list[Workload]:
     return [known] if known else []
 
 
-def _lost(context: Context, workload: Workload) -> list[str]:
-    """Return what is lost together with our interfaces; nothing if the workload is gone."""
+def _lost(context: Context, workload: Workload, *, costs: bool = True) -> list[str]:
+    """Return what is lost together with our interfaces, and what it costs; nothing if the workload is gone."""
     with contextlib.suppress(NotFoundError):
         return [
             sentence
             for port in workload.ports
-            for sentence in lost_by_detach(context.instance, port)
+            for sentence in lost_by_detach(context.instance, port, costs=costs)
         ]
     return []
 

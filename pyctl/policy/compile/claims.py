@@ -100,9 +100,13 @@ def without(workload: Workload, refused: Collection[Address]) -> Workload:
 
 
 def in_groups(policy: Policy, workload: Workload) -> dict[Address, str]:
-    """Return the merely found addresses that are in a CIDR group, with the group's name."""
+    """Return the addresses in a CIDR group, with its name, that were found or that the operator gave; the
+    runtime's are not among them.
+    """
     networks = _by_length(owned_networks(policy))
-    names = ((ip, next(_groups(networks, ip), None)) for ip in merely_found(workload))
+    told = parsed(workload.told)
+    ours = (ip for ip in parsed(workload.given) if ip not in told)
+    names = ((ip, next(_groups(networks, ip), None)) for ip in ours)
     return {ip: name for ip, name in names if name is not None}
 
 

@@ -110,10 +110,8 @@ class PortNames:
     def warnings(self, workload: Named, among: Iterable[Named]) -> Iterator[str]:
         """Yield a line for each port that rules name and the workload does not declare."""
         keys = {PORT_LABEL + name for _, name in self._by_label}
-        for key in sorted(keys & workload.labels.keys()):
-            if _number(workload.labels[key]) is None:
-                value = workload.labels[key]
-                yield f"its label {key} is {value!r}: no port like 8080 or 8080-udp"
+        used = {key: workload.labels[key] for key in keys & workload.labels.keys()}
+        yield from (f"its label {wrong}" for wrong in wrong_ports(used))
         known = self.declared_by(among)
         for name, number in sorted(self.declared(workload)):
             if number not in known.numbers.get(name, (number,)):
@@ -143,6 +141,15 @@ def declared_ports(workload: Named) -> Iterator[tuple[str, str, int]]:
     for key, value in workload.labels.items():
         if key.startswith(PORT_LABEL) and (number := _number(value)):
             yield number[0], key.removeprefix(PORT_LABEL), number[1]
+
+
+def wrong_ports(labels: Mapping[str, str | None]) -> list[str]:
+    """Return what is wrong with the labels that declare ports, a line each; None for a value takes the label away."""
+    return [
+        f"{key} is {value!r}: no port like 8080 or 8080-udp"
+        for key, value in sorted(labels.items())
+        if key.startswith(PORT_LABEL) and value is not None and _number(value) is None
+    ]
 
 
 def _number(label_value: str) -> tuple[str, int] | None:

@@ -179,7 +179,7 @@ class Node:
         monkeypatch.setattr(module.uninspected, "look", lambda *_: ())
         monkeypatch.setattr(detach, "process_alive", lambda _: True)
         monkeypatch.setattr(detach.uninspected, "release", lambda *_: None)
-        monkeypatch.setattr(detach, "lost_by_detach", lambda *_: ())
+        monkeypatch.setattr(detach, "lost_by_detach", lambda *_, **__: ())
         monkeypatch.setattr(release, "unsplice", self._unsplice)
         monkeypatch.setattr(context_module, "listening_ports", lambda _: ())
         monkeypatch.setattr(context_module, "switch_bridge", lambda *_: None)

@@ -207,7 +207,7 @@ class Host:
             release: {"unsplice": self._unsplice},
             detach: {
                 "process_alive": self._alive,
-                "lost_by_detach": lambda *_: self.costs,
+                "lost_by_detach": lambda *_, **__: self.costs,
                 "standing": lambda _, names: frozenset(names) - self.broken,
                 "bound_at": self._bound_at,
             },

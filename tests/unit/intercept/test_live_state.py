@@ -127,11 +127,13 @@ def test_the_mac_of_the_host_peer_counts_only_where_it_stands_alone(spliced):
     assert host_side_now(spliced.instance, spliced.port) == spliced.port
 
 
-def test_what_came_onto_our_interface_is_lost_by_a_detach_and_stops_none(spliced):
+def test_what_came_onto_our_interface_is_lost_by_a_detach(spliced):
     spliced.ours.tcx, spliced.packet_sockets = 1, 3
     lost = lost_by_detach(spliced.instance, spliced.port)
     assert lost[0] == "eth0 has a tcx program, which is lost"
     assert "3 packet sockets are bound to eth0" in lost[1]
+    alone = lost_by_detach(spliced.instance, spliced.port, costs=False)
+    assert alone == lost[:1]
 
 
 def test_nothing_is_lost_of_what_is_gone(spliced):

@@ -32,6 +32,15 @@ def test_repeats_interleaved_with_others_still_fold():
     assert [event.packets for event in log.latest(10)] == [4, 4]
 
 
+def test_drops_in_the_kernel_fold_without_a_count():
+    """Each tells of a port, a reason and a CPU, not of how many packets of its flow were dropped."""
+    log = EventLog()
+    for second in range(3):
+        log.add(Event("kernel-drop", "no", time=100.0 + second, workload="web"))
+    (only,) = log.latest(10)
+    assert (only.time, only.packets, only.bytes) == (100.0, None, None)
+
+
 def test_lifecycle_events_never_fold():
     log = EventLog()
     for _ in range(2):

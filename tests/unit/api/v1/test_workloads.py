@@ -118,6 +118,17 @@ def test_what_was_said_is_of_the_agents_types(orders, ask):
     assert isinstance(order.addresses, tuple)
 
 
+@pytest.mark.parametrize("value", ["99999", "0", "http", "80/icmp"])
+def test_a_label_that_declares_no_port_is_refused(orders, ask, value):
+    labels = {"app": "web", "segctl.port.http": value}
+    status, body = ask("POST", "/attach", {"container": "web", "labels": labels})
+    assert (status, orders) == (400, [])
+    assert repr(value) in body["error"]["tried"]
+    taken = {"segctl.port.http": "8080-udp", "segctl.port.dns": None}
+    body = {"container": "web", "labels": taken}
+    assert ask("POST", "/attach", body)[0] == 200
+
+
 def test_what_is_attached_is_answered_as_it_is_seen_from_then_on(node, ask):
     late = workload("late", port(3))
     node.loads["late"] = late

@@ -14,7 +14,7 @@ from pyctl.controller.workloads.detach import (
     drop_and_tell_broken_ports,
     drop_broken_ports,
 )
-from pyctl.errors import NotFoundError, SegctlError
+from pyctl.errors import NotFoundError, RefusedError, SegctlError
 from pyctl.intercept.uninspected import Uninspected
 from pyctl.model.workload import Mode
 from pyctl.state.requests import AttachRequest, DetachRequest
@@ -208,6 +208,21 @@ def test_what_is_lost_is_told(host):
     assert host.recorded == ["eth0 has a macvlan, which is lost", "detached"]
 
 
+def test_what_is_lost_is_refused_without_force_while_the_workload_lives(host):
+    web = attached(host)
+    host.costs = ("eth0 has a macvlan, which is lost",)
+    order = DetachRequest(workload="web")
+    with pytest.raises(RefusedError, match="web: eth0 has a macvlan") as caught:
+        run(host, order)
+    assert "--force" in caught.value.advice
+    assert host.registry.by_id[web.id] == web
+    assert host.spliced == ["11 eth0"]
+    assert run(host, replace(order, force=True)).workloads == ["web"]
+    attached(host)
+    host.ends(11)
+    assert run(host, order).workloads == ["web"]
+
+
 def test_what_turns_out_to_be_lost_is_an_event(host):
     attached(host)
     host.unsplice_loses = "eth0 lost its neighbour"
@@ -228,7 +243,7 @@ def test_who_waits_for_an_interface_waits_no_more(host):
 def test_of_a_namespace_that_is_gone_nothing_can_be_lost(host, monkeypatch):
     attached(host)
 
-    def gone(*_):
+    def gone(*_, **__):
         raise NotFoundError("no such namespace")
 
     monkeypatch.setattr(detaching, "lost_by_detach", gone)

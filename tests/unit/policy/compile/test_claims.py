@@ -183,9 +183,12 @@ def test_what_a_workload_is_merely_found_with_may_be_anothers():
     assert shared([now, WEB]) == {}
 
 
-def test_what_is_found_in_a_group_is_told_with_the_group():
+def test_what_is_found_or_given_in_a_group_is_told_with_the_group():
     late = workload("db", port(3, OFFICE, FREE))
-    assert in_groups(POLICY, late) == {parsed((OFFICE,))[0]: "office"}
+    office = {parsed((OFFICE,))[0]: "office"}
+    assert in_groups(POLICY, late) == office
+    given = replace(workload("db", port(3, FREE)), added=(OFFICE,))
+    assert in_groups(POLICY, given) == office
     assert in_groups(POLICY, replace(late, told=(OFFICE,))) == {}
 
 
