@@ -38,7 +38,7 @@ def events(
     following: bool,
     as_json: bool,
 ) -> None:
-    """Denials, threats, changes of state, drops in the kernel.
+    """Denials, threats, hits of sensors, changes of state, drops in the kernel.
 
     A denial names the application of its flow where that is known, with a question mark for a guess.
     Repeats within ten seconds are one line, whose packets are counted; of kernel-drop, which is told once a second for

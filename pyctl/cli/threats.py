@@ -68,6 +68,10 @@ def sensors(workload: str | None, as_json: bool) -> None:
     policy's (`sensors:`): off, alert, drop, or reset, which drops and answers. In discover and monitor a hit is only
     told. Each pattern is one event in 30 seconds for each peer, with a count: `segctl events --kind sensor`. All
     connections of a workload with a sensor stay with the engine, and none is carried by the kernel.
+
+    Bodies of HTTP/1 that are compressed (gzip, deflate, br) are decoded first, 64 MiB of each at most. One that grows
+    without bounds, or is broken, ends its connection where hits in bodies do (@body/bomb, @body/broken). One that cannot
+    be decoded is told (@body/unknown_coding, @body/no_room, @body/long), and looked at as it is.
     """
     if workload is None:
         _shipped(as_json)

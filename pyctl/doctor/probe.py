@@ -50,10 +50,16 @@ U32 = {
 OPTIONAL = {
     "chosen ifindex": "a container's interface index changes when it is attached",
     "macvlan": "containers on macvlan networks cannot be attached",
+    "vectorscan": "policies with sensors are refused (on Debian: apt install libvectorscan5)",
+    "pcre2": "sensors with `confirm: pcre2` are refused (on Debian: apt install libpcre2-8-0)",
     "docker": "--container does not find Docker's containers; --pid works",
     "podman": "--container does not find Podman's containers; --pid works",
+    "zlib": "sensors do not look into bodies compressed with gzip or deflate (on Debian: apt install zlib1g)",
+    "brotli": "sensors do not look into bodies compressed with br (on Debian: apt install libbrotli1)",
     "libnghttp2": "rules with http let no HTTP/2 and no gRPC through (on Debian: apt install libnghttp2-14)",
 }
+LIBRARIES = {"zlib": "libz.so.1", "brotli": "libbrotlidec.so.1"}
+"""What the engine loads when the first sensor comes that looks into bodies."""
 U32_COST = (
     "every packet goes through the engine, protect fails closed whatever --fail says, and source "
     "addresses are not checked"
@@ -63,6 +69,7 @@ DATAPATHS = {"ebpf": EBPF, "u32": U32}
 DRIVERS = ("ebpf", "u32")
 """The datapaths that this version brings, the preferred one first."""
 
+_LOADS = "import ctypes; ctypes.CDLL('{}')"
 DOCKER_SOCKETS = ("/var/run/docker.sock",)
 LIBNGHTTP2 = "libnghttp2.so.14"
 """As the engine loads it (http2/sg_inflate.h)."""
@@ -113,8 +120,11 @@ def probe() -> Report:
         **_kernel(),
         "bcc": _imports("import bcc; bcc.BPF", "imported"),
         "engine": _imports("import pyctl.engine._ffi", "the extension loads"),
+        "vectorscan": _imports(_LOADS.format("libhs.so.5"), "the library loads"),
+        "pcre2": _imports(_LOADS.format("libpcre2-8.so.0"), "the library loads"),
         "docker": _daemon(DOCKER_SOCKETS, None),
         "podman": _daemon(PODMAN_SOCKETS, "podman"),
+        **{name: _library(file) for name, file in LIBRARIES.items()},
         "libnghttp2": _imports(
             f"import ctypes; ctypes.CDLL({LIBNGHTTP2!r}).nghttp2_hd_inflate_new2",
             f"{LIBNGHTTP2} loads",
@@ -192,6 +202,10 @@ def _imports(code: str, seen: str) -> tuple[State, str]:
     """Return whether a module imports, tried in a child: bcc would cost 70 MB, a broken one may crash."""
     status, _, stderr = _python("-c", code)
     return ("ok", seen) if status == 0 else ("missing", _last(stderr))
+
+
+def _library(file: str) -> tuple[State, str]:
+    return _imports(f"import ctypes; ctypes.CDLL({file!r})", f"{file} loads")
 
 
 def _python(*argv: str) -> tuple[int, str, str]:

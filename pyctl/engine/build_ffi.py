@@ -107,7 +107,7 @@ def build(sources: Sequence[Path] | None = None, *, force: bool = False) -> Path
         sources=[str(path) for path in sources],
         include_dirs=[str(SOURCES), str(HEADER.parent)],
         extra_compile_args=[*FLAGS, f"-DSG_LAYOUT={stored_layout(stored_types())}ULL"],
-        extra_link_args=["-pthread", "-ldl"],
+        extra_link_args=["-pthread"],
     )
     with tempfile.TemporaryDirectory(prefix="segctl-ffi-") as scratch:
         built = Path(ffi.compile(tmpdir=scratch, target=f"_ffi{target.suffixes[-1]}"))

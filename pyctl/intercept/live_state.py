@@ -19,7 +19,7 @@ from pyctl.intercept.host_side import follow_host
 from pyctl.intercept.kinds.choose import kind_of
 from pyctl.intercept.names import read_mark
 from pyctl.intercept.steps import journal
-from pyctl.intercept.survey.costs import Place, weigh
+from pyctl.intercept.survey.costs import Place, too_much_unasked, weigh
 from pyctl.intercept.survey.obstacles import lost_by_move
 from pyctl.intercept.survey.peer import host_peer_mac
 from pyctl.model.instance import Instance
@@ -211,3 +211,11 @@ def unspliced(
             for name, link in found
             if link and existing_port(ends, process, link) is None
         )
+
+
+def too_much(process: ProcessRef, names: Iterable[str]) -> dict[str, str]:
+    """Return, by name, why those of a workload's interfaces that carry too much are not spliced unasked."""
+    with netns_of(process) as fd, netns.raw_in(fd) as nl:
+        links_now = (raw_links.by_name(nl, name) for name in names)
+        found = {link.name: too_much_unasked(nl, link) for link in links_now if link}
+    return {name: why for name, why in found.items() if why}

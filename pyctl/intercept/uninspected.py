@@ -14,6 +14,7 @@ from pyctl.intercept.attach import Handles, handles
 from pyctl.intercept.kinds.choose import KINDS
 from pyctl.intercept.restore.master import unfit_master
 from pyctl.intercept.steps.ops import ours
+from pyctl.intercept.survey.costs import too_much_unasked
 from pyctl.intercept.survey.peer import at_host_peer, host_side_numbers
 from pyctl.intercept.survey.select import addressed
 from pyctl.model.instance import Instance
@@ -67,6 +68,9 @@ def _why(view: _View, link: Link) -> str | None:
     if link.kind in KINDS:
         if _leads_out(view, link) and not _is_spliced(view.ends, link, view.nsid):
             why = "it is not spliced" if link.up else "it is down, and not spliced yet"
+            own = link.link_nsid not in view.host_sides
+            if own and (much := too_much_unasked(view.ends.workload, link)):
+                why = much
             if unfit := unfit_master(view.ends.workload, link):
                 why = f"it is a port of {unfit}"
     elif not link.kind:

@@ -34,6 +34,7 @@ NUMBERS: Mapping[str, int] = {
     "Memcached": 24,
     "Kafka": 25,
     "Cassandra": 26,
+    "Elasticsearch": 27,
     "ZooKeeper": 28,
     "etcd": 29,
     "AMQP": 30,
@@ -57,7 +58,7 @@ UNKNOWN = 63
 """SG_APP_UNKNOWN: the flow was looked at, and is none of them."""
 UNKNOWN_NAME = "unknown"
 CONTAINS: Mapping[str, tuple[str, ...]] = {
-    "HTTP": ("WebSocket",),
+    "HTTP": ("WebSocket", "Elasticsearch"),
     "HTTP2": ("gRPC", "etcd"),
     "gRPC": ("etcd",),
     "TLS": ("DoT",),

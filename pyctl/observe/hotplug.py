@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -19,7 +19,7 @@ from pyctl.controller.context import Context
 from pyctl.controller.loop import Loop
 from pyctl.controller.workloads.given import told_by_runtime
 from pyctl.errors import NotFoundError, SegctlError
-from pyctl.intercept.live_state import unspliced
+from pyctl.intercept.live_state import too_much, unspliced
 from pyctl.intercept.survey.select import find
 from pyctl.model.workload import Mode, Workload
 from pyctl.platform.process import process_alive
@@ -59,6 +59,8 @@ class _Waiting:
     """Interfaces that are up without an address, and since when."""
     names: deque[str] = field(default_factory=deque)
     """The current batch: interfaces that are due and still to be attached."""
+    own: frozenset[str] = frozenset()
+    """The interfaces that lead to the workload's own namespaces, as found last."""
     told_addresses: tuple[str, ...] = ()
     """The addresses that the runtime names for them."""
     failed: bool = False
@@ -205,7 +207,10 @@ class Hotplug:
             # Another instance does this; what it passes still comes through us.
             told = f"{name} is not the inspected one, which was moved away; it stays as it is"
             self._tell(workload, waiting, told)
-        inwards = tuple(name for name in inwards if name not in ours)
+        waiting.own = frozenset(inwards) - ours
+        inwards = self._bearable(
+            workload, waiting, [name for name in inwards if name not in ours]
+        )
         room = max(0, PORTS_MAX - len(workload.ports))
         if inwards[room:]:
             told = (
@@ -215,9 +220,28 @@ class Hotplug:
         to_host = tuple(name for name in to_host if name not in ours)
         return _ripe(waiting, to_host, found.bare) + inwards[:room]
 
+    def _bearable(
+        self, workload: Workload, waiting: _Waiting, inwards: Sequence[str]
+    ) -> tuple[str, ...]:
+        """Return those of the interfaces to its own namespaces that do not carry too much; tell the others."""
+        if not inwards:
+            return ()
+        try:
+            found = too_much(workload.process, inwards)
+        except NotFoundError:
+            # Its process has ended.
+            return ()
+        for name, why in found.items():
+            self._tell(workload, waiting, f"not inspected: {name}: {why}")
+        return tuple(name for name in inwards if name not in found)
+
     def _attach_one(self, workload_id: str, waiting: _Waiting, name: str) -> None:
         workload = self._context.registry.get(workload_id)
         if workload is None or not process_alive(workload.process):
+            return
+        own = name in waiting.own
+        if own and not self._bearable(workload, waiting, (name,)):
+            # It was given them while others had their turn.
             return
         order = AttachRequest(
             pid=workload.process.pid,

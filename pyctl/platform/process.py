@@ -29,6 +29,24 @@ def _start_time(pid: int) -> int:
         return int(file.read().rpartition(b")")[2].split()[19])
 
 
+def cpu_seconds(pid: int) -> float:
+    """Return the processor time that the process, its children and theirs have used, those that ended and were
+    waited for included; 0 for a process that is gone.
+    """
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123  as above
+            ticks = file.read().rpartition(b")")[2].split()[11:15]
+        threads = [path.removesuffix("/ns/net") for path in _thread_files(pid)]
+    except OSError:
+        return 0.0
+    children: list[int] = []
+    for thread in threads:
+        with contextlib.suppress(OSError), open(f"{thread}/children", "rb") as file:  # noqa: PTH123
+            children += map(int, file.read().split())
+    own = sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+    return own + sum(map(cpu_seconds, children))
+
+
 def netns_file(
     pid: int, wanted: tuple[int, int] | None = None
 ) -> tuple[str, tuple[int, int]]:

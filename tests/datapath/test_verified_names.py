@@ -115,7 +115,6 @@ def test_of_two_names_on_an_address_only_the_allowed_one_is_served(client, ip):
     # Who asks for the address itself is served as the address's default.
     assert get(pod, "", ip, "https") == "good"
     assert get(pod, GOOD, ip, "http", "-H", "Host: evil.test") == ""
-    assert get(pod, GOOD, ip, "http", "--http0.9", "-x", f"http://{EVIL}") == ""
     wait_for(lambda: len(denials(agent)) >= 3)
     told = [one["message"] for one in denials(agent)]
     assert any(message.endswith(f": {EVIL}") for message in told)

@@ -53,23 +53,24 @@ static uint64_t cut(const uint8_t *data, size_t size, uint32_t cuts)
 {
 	static const struct sg_hash_key key = { { 1, 2 } };
 	struct sg_dns_streams streams;
+	struct sg_dns_share share = { 0 };
 	struct sg_dns_stream *stream;
 	uint64_t state = 1;
 
 	if (sg_dns_streams_init(&streams, &key))
 		abort();
-	stream = sg_dns_stream_of(&streams, 7, 1);
+	stream = sg_dns_stream_of(&streams, &share, 7);
 	sg_dns_stream_start(stream, 1, 0xfffffff0);
 	for (size_t at = 0; at < size;) {
 		size_t piece = cuts ? 1 + (cuts = cuts * 1103515245 + 12345) / 65536 % 40 : size;
 		struct sg_dns_segment segment = { .data = data + at, .seq = 0xfffffff0 + (uint32_t)at, .side = 1 };
 
 		segment.length = (uint32_t)(piece < size - at ? piece : size - at);
-		if (sg_dns_stream_add(&streams, stream, &segment, 0, sum, &state) != SG_DNS_TAKEN)
+		if (sg_dns_stream_add(&streams, &share, stream, &segment, 0, sum, &state) != SG_DNS_TAKEN)
 			abort();
 		at += segment.length;
 	}
-	sg_dns_stream_end(&streams, 7);
+	sg_dns_stream_end(&streams, &share, 7);
 	if (streams.bytes)
 		abort();
 	sg_dns_streams_free(&streams);

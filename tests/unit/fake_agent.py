@@ -24,7 +24,7 @@ from pyctl.errors import NotFoundError, SegctlError
 from pyctl.model.instance import Instance
 from pyctl.model.threats import BY_NAME
 from tests import packets
-from tests.unit.fake_names import NAMES
+from tests.unit.fake_names import NAMES, SENSORS
 from tests.unit.unix_http import serving
 
 PORT = {
@@ -167,11 +167,8 @@ RULES = {
     "datapath": "ebpf",
     "ports": [{"port_id": 7, "interface": "eth0", "rules": ["filter seg_from_vex"]}],
 }
-THREATS = {
-    "workload": "web",
-    "enforced": False,
-    "threats": [{**vars(BY_NAME["land"]), "setting": "reset"}],
-}
+_LAND = {**vars(BY_NAME["land"]), "setting": "reset"}
+THREATS = {"workload": "web", "enforced": False, "threats": [_LAND]}
 POLICY = {"text": "# mine\n", "applied_at": 0.0, "groups": 1, "rules": 2}
 APPLIED = {
     "changes": ["rule 1 is new"],
@@ -412,6 +409,7 @@ ROUTES: dict[tuple[str, str], tuple[Any, Any, Any]] = {
     ("GET", "/workloads/web/rules"): (None, schema.RulesResponse, RULES),
     ("GET", "/workloads/web/names"): (None, schema_findings.NameList, NAMES),
     ("GET", "/workloads/web/threats"): (None, schema_findings.ThreatList, THREATS),
+    ("GET", "/workloads/web/sensors"): (None, schema_findings.SensorList, SENSORS),
     ("GET", "/workloads/0123456789ab/rules"): (None, schema.RulesResponse, RULES),
     ("GET", "/policy"): (None, schema.PolicyText, POLICY),
     ("PUT", "/policy"): (

@@ -1,7 +1,8 @@
-"""What a workload looked up, as the agent tells it."""
+"""What a workload looked up, and its sensors, as the agent tells it."""
 
 from __future__ import annotations
 
+from pyctl.model.sensors import Part, Pattern
 from tests import packets
 
 NAMES = {
@@ -47,3 +48,7 @@ NAMES = {
         "truncated": 0,
     },
 }
+_ORDER = Pattern("order", "ORD-[0-9]{8}", Part.BODY, "high")
+_DATA = {"name": "data", "setting": "drop", "show": False, "uses": []}
+_SENSOR = {**_DATA, "patterns": [vars(_ORDER)]}
+SENSORS = {"workload": "web", "enforced": False, "sensors": [_SENSOR]}

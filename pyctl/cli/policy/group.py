@@ -31,14 +31,14 @@ these names; such a rule is judged where the flow is opened, and nobody else's q
 never the name itself, nor a part of a label. An answer counts if the workload waits for it and a rule lets it ask that
 resolver (udp/53, tcp/53), also if the name that was asked for is an alias of one that is meant; the address stays in
 the group for the TTL and 120 s more, and as long as a flow to it goes on. An address may have other names as
-well: the SNI of TLS and QUIC, and the host of each HTTP/1 request, must match the group of the rule that allows it, or the
+well: the SNI of TLS and QUIC, and the host of each HTTP request in the clear, must match the group of the rule that allows it, or the
 flow ends (name_mismatch). So does what may hide a name: half a hello for 3 s, two names, a version of QUIC that is not read.
 What shows no name passes, as other protocols, TLS without SNI, and HTTP to the address itself. `verify: false` compares
 none: for forward proxies. Names of other alphabets are written in ASCII (xn--…). Answers under TLS or HTTPS (DoT, DoH)
 are not seen: what only they told is not in the group. `segctl names WORKLOAD` shows what was learnt, `segctl policy test --name` asks.
 
 APPLICATIONS: a rule with `apps: [PostgreSQL, TLS]` is for flows of tcp and udp that are these, by what both sides
-send, whatever the port; one for HTTP holds for WebSocket too, for HTTP2 gRPC, for TLS DoT.
+send, whatever the port; one for HTTP holds for WebSocket and Elasticsearch too, for HTTP2 gRPC, for TLS DoT.
 What is encrypted is TLS. Until the application is known, the first rule by addresses and ports counts: if it is one
 for applications, the connection may open and its payload waits; then the first rule that takes the application decides.
 A flow that stays unknown matches such a rule only with `app_unknown: allow` or `deny`, which then is what it does; a
@@ -74,6 +74,19 @@ that is denied is dropped, or gets a reset with `options: {deny: reset}`.
 
 THREATS: `threats: {web: {syn_flood: drop, tls_1_0: alert}}` says what is done at a threat, by group: off, alert, drop or
 reset. Of several groups that name it the strictest holds, `any` only where no other does; `segctl threats` has all.
+
+SENSORS: `sensors: {data: {patterns: [{id: order, regex: 'ORD-[0-9]{8}', part: body, severity: high}], groups: {web: drop}}}`
+looks for patterns in payload, and does at a match what a group says, as with threats. Parts: `url`, a request's target as
+it was sent, and decoded twice (+ is a space there); `header`, its header lines; `body`, its body, of a form decoded too;
+`packet`, all bytes of a connection whatever its protocol, or of a datagram. The first three are read of HTTP/1 that is not
+encrypted, from a connection's begin on; a request whose body servers may end at different places ends its connection where
+something of them is dropped. drop and reset end the flow before the last byte of a match passes. `use: [NAME]` takes patterns
+that come with segctl (`segctl sensors`), `show: true` lets events have the end of what matched. A regex is PCRE's, as
+Hyperscan takes it, over bytes; flags are written in it: (?i), (?s), (?m) for ^ at each line. Lookaround and
+back-references need `confirm: pcre2`, which looks once more at the 512 bytes up to the match's end, and no further. A
+match that only ends where the next byte is known (\\b, $) counts with that byte. Flows of TCP under a sensor, and of
+UDP under one of packets, stay with the engine. Connections from before are scanned from their next segment on, for packets
+alone. `segctl policy test` and `simulate` know no payload: what a sensor would end passes there.
 
 PORTS are those of TCP, UDP and SCTP. A port may be a name (`tcp/http`): each workload declares its number by a label
 (segctl.port.http=8080, segctl.port.dns=53-udp); addresses declare none. Among the workloads of one target the 32

@@ -22,15 +22,21 @@ from pyctl.api.client import AgentClient, Answer
 from pyctl.errors import SegctlError, UnreachableError
 from pyctl.free_space import is_full
 from pyctl.model.instance import Instance
+from pyctl.platform.process import cpu_seconds
 from pyctl.signal_shield import signal_shield
 
 STEP_S = 45.0
-"""Seconds for one step of its start (the agent logs a line for each): more than the engine may take to
-answer. Compiling the programs takes longest: under a second, much more on a busy or an emulated machine."""
+"""Seconds for one step of its start in which neither it nor what it started gets on (the agent logs a line for
+each step): more than the engine may take to answer. Loading the programs takes longest: under a second, much more
+on a busy or an emulated machine, where it gets a small part of a processor."""
+BUSY_S = 1.0
+"""Seconds of processor time that are progress: who waits for something uses less in STEP_S."""
 START_S = 600.0
 """Seconds for all steps: a workload that keeps the processors busy must not keep the agent from starting."""
 STOP_DEADLINE_S = 30.0
 _POLL_S = 0.02
+_CPU_EACH_S = 1.0
+"""Seconds between two looks at the processor time."""
 _TAIL_LINES = 12
 
 
@@ -105,7 +111,9 @@ def start_agent(
                 child = signal_shield(lambda: _spawn(argv, log), undo=_end)
             except KeyboardInterrupt as error:
                 raise _interrupted("was ended") from error
-        patience = _Patience(instance.log_file, step_s)
+        patience = _Patience(
+            instance.log_file, step_s, cpu_s=lambda: cpu_seconds(child.pid)
+        )
         try:
             while not (pid := _answering(instance)):
                 if child.poll() is not None and not _other_runs(instance):
@@ -122,7 +130,9 @@ def start_agent(
 
 
 class _Patience:
-    """How long to wait for an agent: each line in its log is a step, after which it gets as long again."""
+    """How long to wait for an agent: each line in its log is a step, after which it gets as long again; so it does
+    as long as it or its children use the processor, within `whole_s` seconds in all.
+    """
 
     def __init__(
         self,
@@ -130,22 +140,29 @@ class _Patience:
         step_s: float,
         whole_s: float = START_S,
         clock: Callable[[], float] = time.monotonic,
+        cpu_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._log = log
+        self._cpu_s, self._used = cpu_s, cpu_s()
         self._step_s, self._whole_s = step_s, whole_s
         self._clock = clock
         self._size = log.stat().st_size
-        self._began = self._stepped = clock()
+        self._began = self._stepped = self._looked = clock()
 
     def ends(self) -> str:
         """Return why the agent is not waited for any longer; empty while it is."""
         now, size = self._clock(), self._log.stat().st_size
         if size != self._size:
             self._size, self._stepped = size, now
+        if now - self._looked >= _CPU_EACH_S:
+            self._looked, used = now, self._cpu_s()
+            if abs(used - self._used) >= BUSY_S:
+                # Less, where a child has ended and another has not begun.
+                self._used, self._stepped = used, now
         if now - self._began > self._whole_s:
             return f"it was not ready within {self._whole_s:g} s"
         if now - self._stepped > self._step_s:
-            return f"it was not ready within {self._step_s:g} s after its last step"
+            return f"it was not ready within {self._step_s:g} s after its last step, nor busy"
         return ""
 
 
@@ -246,13 +263,13 @@ def _failed(instance: Instance, begin: int, how: str) -> SegctlError:
     if is_full(instance.run_dir):
         return SegctlError(
             f"the agent was started in the background, but {how}: no space is left for "
-            f"{instance.run_dir} (ENOSPC). Its last words:\n  {said}\n",
+            f"{instance.run_dir} (ENOSPC). Its last words:\n  {said}",
             state="nothing was attached or detached",
             advice="make room on that file system",
             errno=errno.ENOSPC,
         )
     return SegctlError(
-        f"the agent was started in the background, but {how}. Its last words:\n  {said}\n",
+        f"the agent was started in the background, but {how}. Its last words:\n  {said}",
         state="nothing was attached or detached",
         advice=f"the whole log is {instance.log_file}; "
         "`segctl doctor` says what this host lacks",

@@ -286,11 +286,15 @@ def cut_off(before: Snapshot, after: Snapshot) -> list[str]:
     found = []
     if before.link.up and not after.link.up:
         found.append(f"{before.link.name} is down")
-    there = {body[0] for body in after.addresses if l3.address_is_lasting(body)}
+    there: set[int] = set()
+    for body in after.addresses:
+        # One of each family is enough to know.
+        if body[0] not in there and l3.address_is_lasting(body):
+            there.add(body[0])
     found += [
         f"address lost: {l3.address_text(body)}"
         for body in before.addresses
-        if l3.address_is_lasting(body) and body[0] not in there
+        if body[0] not in there and l3.address_is_lasting(body)
     ]
     ways = {body[0] for body in _ways_out(after)}
     return found + [
@@ -320,7 +324,8 @@ def _address_changes(before: Collection[bytes], after: Iterable[bytes]) -> list[
     """Return the differences of addresses. Addresses that routers announce, temporary ones and the kernel's
     link-local ones come by themselves and do not count.
     """
-    was = [l3.address_key(body) for body in before]
+    # By dict, not list: a workload may have tens of thousands of addresses.
+    was = dict.fromkeys(map(l3.address_key, before))
     now = [
         body
         for body in after

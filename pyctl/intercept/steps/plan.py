@@ -14,11 +14,19 @@ the same name and index inside the workload.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 
 from pyctl.intercept.restore.snapshot import Snapshot
 from pyctl.platform.netlink import l3
+
+
+PARKED_MAX = 128
+"""The most addresses of a family that are lent to lo. The kernel goes through all addresses of an interface for each
+that comes or goes, so lending and taking back tens of thousands would cut the workload off for longer than a send
+from one of the others fails.
+"""
 
 
 class Op(StrEnum):
@@ -161,20 +169,27 @@ def detach_plan(snapshot: Snapshot, vex: str, vin: str) -> tuple[Step, ...]:
 
 
 def parked(snapshot: Snapshot) -> tuple[bytes, ...]:
-    """Return the addresses to lend to lo (message bodies): every global one in use that lo does not have."""
+    """Return the addresses to lend to lo (message bodies): the global ones in use that lo does not have, the first
+    PARKED_MAX of each family.
+    """
     loopback = snapshot.loopback
     if loopback is None or not loopback.up or not snapshot.link.up:
         return ()
     there = {l3.address_raw(body) for body in snapshot.loopback_addresses}
-    wanted = [
-        l3.address_raw(body)
-        for body in snapshot.addresses
-        if l3.address_scope(body) == l3.RT_SCOPE_UNIVERSE and not l3.in_doubt(body)
-    ]
+    lent: dict[tuple[int, bytes], None] = {}
+    number = Counter[int]()
+    for body in snapshot.addresses:
+        if (
+            number[body[0]] < PARKED_MAX
+            and l3.address_scope(body) == l3.RT_SCOPE_UNIVERSE
+            and not l3.in_doubt(body)
+            and (one := l3.address_raw(body)) not in there
+            and one not in lent
+        ):
+            lent[one] = None
+            number[body[0]] += 1
     return tuple(
-        l3.host_address(family, raw, loopback.index, "lo")
-        for family, raw in dict.fromkeys(wanted)
-        if (family, raw) not in there
+        l3.host_address(family, raw, loopback.index, "lo") for family, raw in lent
     )
 
 

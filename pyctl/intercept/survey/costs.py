@@ -22,6 +22,11 @@ from pyctl.platform.sockets import protocols as sockets
 
 LONG_SECONDS = 1.0
 """A longer cut-off needs --force."""
+UNASKED_ADDRESSES_MAX = 1024
+UNASKED_ROUTES_MAX = 4 * UNASKED_ADDRESSES_MAX
+"""The most of an interface that a workload makes itself, to be spliced without an order: the controller is busy with
+them for about 0.2 s, and a workload may make such interfaces for ever. An address brings up to three routes.
+"""
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,23 @@ def weigh(instance: Instance, moves: Place, carries: Place) -> tuple[Cost, ...]:
         what = f"{bound} packet sockets are bound to {name} (tcpdump, a DHCP client): they hear nothing any more"
         found.append(Cost(what))
     return tuple(found)
+
+
+def too_much_unasked(nl: RawNetlink, link: Link) -> str:
+    """Return why an interface that its workload made itself is not spliced without an order, a clause; empty if it
+    carries no more than others do.
+    """
+    bounds = (
+        (UNASKED_ADDRESSES_MAX, "addresses", l3.dump_addresses),
+        (UNASKED_ROUTES_MAX, "routes", l3.dump_routes_over),
+    )
+    for most, what, dump in bounds:
+        if len(dump(nl, link.index)) > most:
+            return (
+                f"it has more than {most} {what}, which is too much to splice it unasked "
+                f"(`segctl attach --interface {link.name}` does)"
+            )
+    return ""
 
 
 def refuse_costs(link: Link, costs: Sequence[Cost], *, force: bool) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ MAX_PATTERNS = 2000
 MAX_REGEX = 2000
 """Characters of one."""
 MAX_CONFIRMED = 512
-"""The longest match, in bytes, that can be confirmed: the engine keeps so many of what it has scanned."""
+"""The longest match, in bytes, that PCRE2 can confirm: the engine keeps so many of what it has scanned."""
 SEVERITIES: tuple[Severity, ...] = ("info", "low", "medium", "high", "critical")
 """By number."""
 
@@ -49,6 +49,16 @@ class Confirm(StrEnum):
 
     PCRE2 = "pcre2"
     """The regex itself, matched by PCRE2: for what streaming cannot match exactly (lookaround, back-references)."""
+    CARD = "card"
+    """A payment card's number: an issuer's range, its lengths, and Luhn's check."""
+    IBAN = "iban"
+    """A bank account's number: a country's form, and mod 97."""
+    US_SSN = "us_ssn"
+    """A Social Security number of the United States that may have been given out."""
+    ES_DNI = "es_dni"
+    """A DNI or NIE of Spain whose letter is right."""
+    BR_CPF = "br_cpf"
+    """A CPF of Brazil whose two check digits are right."""
 
 
 CONFIRM_NUMBERS: Mapping[Confirm | None, int] = {

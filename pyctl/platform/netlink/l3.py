@@ -175,16 +175,18 @@ def address_messages(body: bytes) -> list[Message]:
 
 def in_doubt(body: bytes) -> bool:
     """Return whether duplicate detection has found another owner or is unfinished: nobody may use it yet."""
+    if body[0] != socket.AF_INET6:
+        return False
     flags = u32(attrs(body[8:]).get(IFA_FLAGS), body[2])
-    return body[0] == socket.AF_INET6 and bool(
-        flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED)
-    )
+    return bool(flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED))
 
 
 def is_duplicate(body: bytes) -> bool:
     """Return whether another on the link has the address."""
+    if body[0] != socket.AF_INET6:
+        return False
     flags = u32(attrs(body[8:]).get(IFA_FLAGS), body[2])
-    return body[0] == socket.AF_INET6 and bool(flags & IFA_F_DADFAILED)
+    return bool(flags & IFA_F_DADFAILED)
 
 
 def address_joins(body: bytes) -> bool:

@@ -12,7 +12,6 @@ from functools import cache, lru_cache
 
 from pyctl.errors import NotCapableError, SegctlError, UsageError
 from pyctl.model.sensors.sensor import (
-    MAX_CONFIRMED,
     PARTS,
     Confirm,
     Databases,
@@ -30,16 +29,6 @@ class _CompileError(ctypes.Structure):
     _fields_ = (("message", ctypes.c_char_p), ("expression", ctypes.c_int))
 
 
-class _ExpressionInfo(ctypes.Structure):
-    _fields_ = (
-        ("min_width", ctypes.c_uint),
-        ("max_width", ctypes.c_uint),
-        ("unordered_matches", ctypes.c_char),
-        ("matches_at_eod", ctypes.c_char),
-        ("matches_only_at_eod", ctypes.c_char),
-    )
-
-
 @cache
 def _library() -> ctypes.CDLL:
     try:
@@ -54,11 +43,13 @@ def _library() -> ctypes.CDLL:
 
 def flags_of(pattern: Pattern, *, show: bool) -> int:
     """Return the flags that a pattern is compiled with. What is neither confirmed nor shown is told once for each stream; what
-    is needs to know where its match begins, which a prefilter does not.
+    is shown needs to know where its match begins, which a prefilter does not. A number is confirmed from its end on.
     """
     if pattern.confirm is Confirm.PCRE2:
         return _PREFILTER
-    return _SOM_LEFTMOST if pattern.confirm or show else _SINGLEMATCH
+    if show:
+        return _SOM_LEFTMOST
+    return 0 if pattern.confirm else _SINGLEMATCH
 
 
 @lru_cache(maxsize=2)
@@ -74,9 +65,6 @@ def compile_sensors(sensors: tuple[Sensor, ...]) -> Databases:
             (sensor, pattern) for sensor in sensors for pattern in sensor.patterns
         )
     ]
-    for _, sensor, pattern in rows:
-        if pattern.confirm is not None and pattern.confirm is not Confirm.PCRE2:
-            _check_width(sensor, pattern)
     return Databases(
         tuple(_database([row for row in rows if row[2].part is part]) for part in PARTS)
     )
@@ -102,34 +90,18 @@ def _refused(
     )
 
 
-def _check_width(sensor: Sensor, pattern: Pattern) -> None:
-    """Refuse a pattern whose longest match is longer than what the engine keeps to confirm it."""
-    library = _library()
-    info = ctypes.POINTER(_ExpressionInfo)()
-    said = ctypes.POINTER(_CompileError)()
-    if library.hs_expression_info(
-        pattern.regex.encode(), _SOM_LEFTMOST, ctypes.byref(info), ctypes.byref(said)
-    ):
-        raise _refused(sensor, pattern, said)
-    longest = info.contents.max_width
-    ctypes.CDLL(None).free(info)
-    if longest > MAX_CONFIRMED:
-        raise UsageError(
-            f"{_place(sensor, pattern)}: it may match more than {MAX_CONFIRMED} bytes, which cannot be confirmed",
-            state="nothing was applied",
-            advice="bound its repeats: {1,20} in place of +",
-        )
+_Row = tuple[int, Sensor, Pattern]
 
 
-def _database(rows: Sequence[tuple[int, Sensor, Pattern]]) -> bytes:
-    """Return the serialised database of these patterns, by their numbers; empty without any."""
-    if not rows:
-        return b""
-    library, count = _library(), len(rows)
+def _compile(
+    rows: Sequence[_Row], flags: Sequence[int]
+) -> tuple[int, ctypes.c_void_p, ctypes._Pointer[_CompileError]]:
+    """Return the library's result, the database, and what it said if there is none."""
+    count = len(rows)
     database, said = ctypes.c_void_p(), ctypes.POINTER(_CompileError)()
-    error = library.hs_compile_multi(
+    error = _library().hs_compile_multi(
         (ctypes.c_char_p * count)(*(row[2].regex.encode() for row in rows)),
-        (ctypes.c_uint * count)(*(flags_of(row[2], show=row[1].show) for row in rows)),
+        (ctypes.c_uint * count)(*flags),
         (ctypes.c_uint * count)(*(row[0] for row in rows)),
         count,
         _STREAM | _SOM_HORIZON_SMALL,
@@ -137,6 +109,32 @@ def _database(rows: Sequence[tuple[int, Sensor, Pattern]]) -> bytes:
         ctypes.byref(database),
         ctypes.byref(said),
     )
+    return error, database, said
+
+
+def _flags(row: _Row) -> int:
+    """Return the flags of a row. Where a match begins takes too much state for some patterns: of these, what is shown are the
+    bytes before the match's end.
+    """
+    _, sensor, pattern = row
+    flags = flags_of(pattern, show=sensor.show)
+    if flags != _SOM_LEFTMOST:
+        return flags
+    error, database, said = _compile([row], [flags])
+    if not error:
+        _library().hs_free_database(database)
+        return flags
+    if error == _COMPILER_ERROR:
+        _library().hs_free_compile_error(said)
+    return flags_of(pattern, show=False)
+
+
+def _database(rows: Sequence[_Row]) -> bytes:
+    """Return the serialised database of these patterns, by their numbers; empty without any."""
+    if not rows:
+        return b""
+    library, count = _library(), len(rows)
+    error, database, said = _compile(rows, [_flags(row) for row in rows])
     if error == _COMPILER_ERROR:
         index = said.contents.expression
         _, sensor, pattern = rows[max(0, index)]

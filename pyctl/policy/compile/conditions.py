@@ -19,7 +19,7 @@ def verified_names(policy: Policy, rule: Rule) -> tuple[str, ...]:
     return group.fqdns if group and group.verify else ()
 
 
-def condition_of(rule: Rule, key: int, names: tuple[str, ...]) -> Condition | None:
+def condition_of(rule: Rule, key: int, names: tuple[str, ...] = ()) -> Condition | None:
     """Return the rule's condition; None: it has none. `key` is the rule's (identity.py); `names` are the patterns of its
     target, where what it allows must show one of them.
     """

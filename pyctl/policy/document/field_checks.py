@@ -157,29 +157,29 @@ def cidr(notes: ErrorCollector, path: str, value: object) -> Network | None:
     if not isinstance(value, str):
         notes.error(path, f"must be a CIDR like 10.1.0.0/16, not {shown(value)}")
         return None
-    if "%" in value:
-        notes.error(path, f"{shown(value)} names an interface; leave that out")
+    found = _network(value)
+    if isinstance(found, str):
+        notes.error(path, found)
         return None
+    return found
+
+
+def _network(text: str) -> Network | str:
+    """Return the network, or why it is none."""
+    if "%" in text:
+        return f"{shown(text)} names an interface; leave that out"
     try:
-        network = ip_network(value, strict=False)
+        network = ip_network(text, strict=False)
     except ValueError:
-        notes.error(path, f"{shown(value)} is no CIDR like 10.1.0.0/16")
-        return None
-    if not _PREFIX.fullmatch(value):
+        return f"{shown(text)} is no CIDR like 10.1.0.0/16"
+    if not _PREFIX.fullmatch(text):
         # A mask may be read as its inverse: 10.0.0.0/0.0.0.0 is one host to some, and everybody to others.
-        notes.error(
-            path, f"{value} has no plain prefix length; write {network.compressed}"
-        )
-        return None
-    address = value.partition("/")[0]
+        return f"{text} has no plain prefix length; write {network.compressed}"
+    address = text.partition("/")[0]
     if ip_network(address) != ip_network(network.network_address):
-        notes.error(
-            path, f"{value} has host bits set; the network is {network.compressed}"
-        )
-        return None
+        return f"{text} has host bits set; the network is {network.compressed}"
     if network.version == 6 and network.subnet_of(MAPPED):
-        notes.error(path, f"{value} is IPv4 as IPv6 has it; write it as IPv4")
-        return None
+        return f"{text} is IPv4 as IPv6 has it; write it as IPv4"
     return network
 
 

@@ -11,12 +11,15 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
+from pyctl.abi_build import ROOT
 from pyctl.model.apps import CONTAINS, NUMBERS
+from scripts.bench.corpus import evasions
 from scripts.bench.corpus.captures import TCP, packets
 from scripts.bench.corpus.expectations import MIDDLE, captures, expected
 from scripts.bench.corpus.flows import CERTAIN, GUESS, Flow, flows
 from scripts.bench.corpus.timing import timing
 
+COMPILED = ROOT / ".cache" / "replay"
 KINDS = ("right", "unknown", "guess", "wrong", "partial")
 
 
@@ -99,7 +102,12 @@ def main() -> None:
     options.add_argument("--protocol", help="of this one alone")
     options.add_argument("--cut", action="store_true", help="cut each connection that is certain at every byte, too")  # fmt: skip
     options.add_argument("--time", action="store_true", help="measure a call, too")
+    options.add_argument("--evasions", action="store_true", help="replay suricata-verify's cases about evasion instead")  # fmt: skip
     asked = options.parse_args()
+    if asked.evasions:
+        COMPILED.mkdir(parents=True, exist_ok=True)
+        print(evasions.table(evasions.judge(asked.directory, COMPILED)))
+        return
     judged = [one for one in judge(asked.directory) if asked.protocol in (None, one.protocol)]  # fmt: skip
     print(table(judged))
     if asked.cut:

@@ -113,11 +113,13 @@ def _payload(packet: bytes, *, sound: bool) -> Packet | None:
     return None
 
 
-def packets(capture: Path) -> Iterator[Packet]:
-    """Yield the packets of a capture in its order; ValueError: it is no capture.
+def payload_of(packet: bytes) -> Packet | None:
+    """Return the segment or datagram of an IP packet, whatever its checksum says; None: it is neither."""
+    return _payload(packet, sound=False)
 
-    Of captures whose frames were damaged on purpose, only what a receiver takes; others often have no checksums yet.
-    """
+
+def ip_packets(capture: Path) -> Iterator[bytes]:
+    """Yield the IP packets of a capture in its order; ValueError: it is no capture."""
     logging.getLogger("scapy").setLevel(logging.CRITICAL)
     from scapy.error import Scapy_Exception  # noqa: PLC0415  it is slow to load
     from scapy.utils import RawPcapReader  # noqa: PLC0415
@@ -129,7 +131,15 @@ def packets(capture: Path) -> Iterator[Packet]:
     with reader:
         for frame, about in reader:
             link = getattr(about, "linktype", None)
-            inside = _network(reader.linktype if link is None else link, frame)
-            found = _payload(inside, sound=capture.name.startswith(DAMAGED))
-            if found is not None:
-                yield found
+            yield _network(reader.linktype if link is None else link, frame)
+
+
+def packets(capture: Path) -> Iterator[Packet]:
+    """Yield the packets of a capture in its order; ValueError: it is no capture.
+
+    Of captures whose frames were damaged on purpose, only what a receiver takes; others often have no checksums yet.
+    """
+    for inside in ip_packets(capture):
+        found = _payload(inside, sound=capture.name.startswith(DAMAGED))
+        if found is not None:
+            yield found

@@ -21,6 +21,7 @@ COLOURS = {
     "classic": "#b5651d",
     "app": "#7b6fb0",
     "request": "#e76f51",
+    "sensor": "#b5651d",
 }
 STEEP = 5
 """Times: beyond, costs are in powers of ten as the sizes are."""

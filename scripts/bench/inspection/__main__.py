@@ -1,9 +1,10 @@
-"""What inspection costs: HTTP through rules by address, by application, and by request, compared run by run in turn.
+"""What inspection costs: HTTP through rules by address, by application, by request, and under sensors, run by run in turn.
 
     base      not intercepted
     decided   the server is attached; a rule by address and port decides
     app       the same, a rule for an application: payload waits until it is known
     request   the same, a rule for requests: each is judged, and no flow goes to the kernel
+    sensor    the same, 200 patterns over all bytes: they are scanned, and no flow goes to the kernel
 
 Each path has its own client and server. A round measures all, and the order rotates from round to round.
 After that, TLS connections under a rule for names, whose ClientHello is as large as one with a key of ML-KEM: how many of
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 from functools import partial
 from typing import Any
@@ -24,23 +26,49 @@ from scripts.bench.figures.rows import Row
 from scripts.bench.inspection import figures, handshakes
 from scripts.bench.rounds import Bench, parser_of
 from scripts.bench.worlds import Agent, Bed, World, on_core
-from tests.lab.pace import wait_for
+from tests.lab.pace import LabError, wait_for
 
 PORT = 8080
+HTTP2_PORT = 8081
 POLICY = f"""
 apiVersion: segctl/v1
 groups:
   decided: {{selector: {{name: "bench-server-decided"}}}}
   app: {{selector: {{name: "bench-server-app"}}}}
   request: {{selector: {{name: "bench-server-request"}}}}
+  sensor: {{selector: {{name: "bench-server-sensor"}}}}
   tls: {{selector: {{name: "bench-server-tls"}}}}
-modes: {{decided: protect, app: protect, request: protect, tls: protect}}
+modes: {{decided: protect, app: protect, request: protect, sensor: protect, tls: protect}}
+sensors:
+  bench:
+    groups: {{sensor: drop}}
+    patterns:
+PATTERNS
 rules:
   - {{id: 1, from: any, to: decided, ports: [tcp], action: allow}}
-  - {{id: 2, from: any, to: app, ports: [tcp], apps: [HTTP], action: allow}}
+  - {{id: 2, from: any, to: app, ports: [tcp], apps: [HTTP, HTTP2], action: allow}}
   - {{id: 3, from: any, to: request, ports: [tcp], http: {{methods: [GET], paths: ["/api/*"]}}, action: allow}}
   - {{id: 4, from: any, to: tls, {handshakes.RULE}}}
+  - {{id: 5, from: any, to: request, ports: [tcp], apps: [HTTP2], http: {{paths: ["/api/*"]}}, action: allow}}
+  - {{id: 6, from: any, to: sensor, ports: [tcp], action: allow}}
 """
+PATTERNS = (
+    r"key{0}_[0-9a-f]{{16,32}}",
+    r"(?i)secret{0}\s*[=:]\s*\S{{8}}",
+    r"\b{0}[0-9]{{3}}-[0-9]{{2}}-[0-9]{{4}}\b",
+    r"(?i)(select|union){0}\s.{{1,40}}\sfrom\s",
+)
+"""Kinds of patterns as sensors have them; each is there fifty times, with another number in it."""
+SENSORS = 200
+
+
+def policy() -> str:
+    """Return the policy with its patterns."""
+    listed = (
+        f"      - {{id: p{at}, regex: '{PATTERNS[at % len(PATTERNS)].format(at)}', part: packet}}"
+        for at in range(SENSORS)
+    )
+    return POLICY.replace("PATTERNS", "\n".join(listed))
 
 
 def options() -> argparse.Namespace:
@@ -49,19 +77,44 @@ def options() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def listens(world: World, port: int) -> bool:
+    """Return whether a server listens there."""
+    return f":{port} " in world.server.run("ss", "-Hltn").stdout
+
+
 def serve(lab: Bed, world: World) -> None:
-    """Start the server; return when it listens."""
-    world.server.spawn(
-        *on_core("apart", -1),
-        *(lab.tool("http"), "serve", str(PORT)),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    wait_for(
-        lambda: f":{PORT} " in world.server.run("ss", "-Hltn").stdout,
-        20,
-        f"nobody listens in {world.server.name}",
-    )
+    """Start the servers of HTTP/1 and HTTP/2; return when they listen."""
+    page = lab.folder / "api" / "small"
+    page.parent.mkdir(exist_ok=True)
+    page.write_text("hello\n")
+    for argv in (
+        (lab.tool("http"), "serve", str(PORT)),
+        ("nghttpd", "--no-tls", "-d", str(lab.folder), str(HTTP2_PORT)),
+    ):
+        world.server.spawn(
+            *on_core("apart", -1),
+            *argv,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+    for port in (PORT, HTTP2_PORT):
+        wait_for(
+            partial(listens, world, port), 20, f"nobody listens in {world.server.name}"
+        )
+
+
+def http2(world: World, seconds: float) -> dict[str, float]:
+    """One run of h2load on one connection, one stream after the other: answers a second."""
+    out = world.client.run(
+        *on_core("apart", 0),
+        *("h2load", "-c", "1", "-m", "1", "-D", f"{seconds:g}"),
+        f"http://{world.server.address}:{HTTP2_PORT}/api/small",
+        seconds=seconds + 40,
+    ).stdout
+    found = re.search(r"finished in [\d.]+s, ([\d.]+) req/s", out)
+    if found is None or ", 0 failed, 0 errored" not in out:
+        raise LabError(f"h2load: {out[-400:]}")
+    return {"per_s": float(found[1])}
 
 
 def http(world: World, lab: Bed, kind: str, seconds: float) -> dict[str, float]:
@@ -101,7 +154,7 @@ class InspectBench(Bench):
         with self.in_the_lab():
             self.make_worlds(figures.PATHS)
             agent = Agent(self.lab, "inspect", flow_cache=True)
-            agent.client.apply_policy(POLICY)
+            agent.client.apply_policy(policy())
             for world in self.worlds:
                 serve(self.lab, world)
                 if world.name != "base":
@@ -109,6 +162,8 @@ class InspectBench(Bench):
             for kind in figures.KINDS:
                 with self.figure(kind):
                     one = partial(http, lab=self.lab, kind=kind, seconds=seconds)
+                    if kind == "streams":
+                        one = partial(http2, seconds=seconds)
                     self.interleave(kind, rounds, one)
             with self.figure("tls"):
                 world = self.lab.world("tls", len(self.worlds) + 1)

@@ -35,7 +35,9 @@ class Place:
 
     def start(self, *argv: str | Path, **options: Any) -> None:
         """Start a program that stays in the foreground; what it starts itself ends with it."""
-        alone = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
+        # Who changes its user is no longer told that its parent has died, so the shell stays.
+        shell = ("sh", "-c", '"$@"; exit', "sh")
+        alone = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc", *shell)
         with (self.folder / "log").open("ab") as log:
             quiet = {"stdin": -3, "stdout": log, "stderr": log}
             self.ns.spawn(*alone, *argv, **quiet | options)

@@ -69,3 +69,13 @@ def test_probing_finds_something_and_leaves_nothing():
     assert socket.if_nameindex() == before
     assert [each.name for each in report.capabilities] == list(ALL)
     json.dumps(report.as_dict())
+
+
+def test_a_library_that_is_not_there_is_told_with_what_it_costs():
+    state, told = probe._library("libnothing.so.9")
+    assert state == "missing"
+    assert "libnothing.so.9" in told
+    found = findings() | {"brotli": (state, told)}
+    (lacks,) = (one for one in probe.judge(found).capabilities if not one.ok)
+    assert (lacks.name, lacks.detail) == ("brotli", told)
+    assert "libbrotli1" in lacks.cost

@@ -201,3 +201,23 @@ def test_addresses_are_asked_about_by_the_port_that_knows_them():
     ]
     assert bytes(rows[0].address)[:4] == ip_address(packets.world_ip4).packed
     assert bytes(rows[1].address) == ip_address(packets.world_ip6).packed
+
+
+def test_an_event_of_a_sensor_names_the_pattern_and_where_it_matched():
+    fields = {
+        "kind": constant("SG_EVENT_SENSOR"),
+        "port_id": 7,
+        "packets": 3,
+        "bytes": 300,
+        "rule_id": 65537,
+        "back_packets": 2 << 8 | 3,
+        "back_bytes": 40,
+        "answer": 1,
+        "text": b"data/order ORD-1",
+    }
+    (event,) = records.events(pack_array("sg_event", [fields]))
+    assert event.hit == records.SensorHit(
+        "data", "order", "body", "high", False, 40, "ORD-1"
+    )
+    assert (event.kind, event.packets, event.bytes) == ("sensor", (3, 0), (300, 0))
+    assert event.rule_id == 0

@@ -6,6 +6,7 @@ import pytest
 
 from pyctl.errors import NotFoundError
 from pyctl.intercept.uninspected import set_host_side, uninspected
+from pyctl.intercept.survey import costs
 from pyctl.platform.netlink import links
 from tests import packets
 from tests.unit.intercept.played import splice
@@ -63,6 +64,24 @@ def test_a_veth_to_a_container_inside_leads_out_of_nothing(spliced):
     assert seen(spliced) == {}
     give(spliced, far)
     assert seen(spliced) == {"veth-in": "it is not spliced"}
+
+
+def test_one_to_a_container_inside_with_too_many_addresses_is_not_spliced_unasked(
+    spliced, monkeypatch
+):
+    monkeypatch.setattr(costs, "UNASKED_ADDRESSES_MAX", 0)
+    inside = spliced.space("inside")
+    near = spliced.cable(inside, "eth0", 2)
+    far = near.other
+    spliced.host.devices.remove(far)
+    far.space, far.name = spliced.pod, "veth-in"
+    far.index = spliced.pod.free_index()
+    spliced.pod.devices.append(far)
+    give(spliced, far)
+    assert "more than 0 addresses" in seen(spliced)["veth-in"]
+    # What leads to the host's side is made by others, and is spliced with any number.
+    give(spliced, spliced.cable(spliced.pod, "eth1", 5))
+    assert seen(spliced)["eth1"] == "it is not spliced"
 
 
 def test_a_veth_within_the_namespace_leads_nowhere(spliced):

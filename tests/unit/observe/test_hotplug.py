@@ -27,6 +27,8 @@ class Node:
         self.told: list[str] = []
         self.fails: dict[str, Exception] = {}
         self.between = lambda: None
+        self.heavy: set[str] = set()
+        """Interfaces that carry too much to be spliced unasked."""
         self.instance = None
         self.registry = SimpleNamespace(get=self._workload)
         self.controller = Loop("controller")
@@ -46,6 +48,9 @@ class Node:
     def mode_of(self, workload: SimpleNamespace) -> SimpleNamespace:
         closed = workload.id in self.quarantined
         return SimpleNamespace(mode=Mode.QUARANTINE if closed else Mode.PROTECT)
+
+    def much(self, names) -> dict[str, str]:
+        return {name: "it has too many" for name in names if name in self.heavy}
 
     def happened(self, event) -> None:
         self.told.append(event.message)
@@ -78,6 +83,7 @@ def node(monkeypatch) -> Node:
     monkeypatch.setattr(hotplug, "time", SimpleNamespace(monotonic=lambda: made.now))
     monkeypatch.setattr(hotplug, "find", find)
     monkeypatch.setattr(hotplug, "unspliced", lambda _instance, _process, names: names)
+    monkeypatch.setattr(hotplug, "too_much", lambda _process, names: made.much(names))
     monkeypatch.setattr(hotplug, "process_alive", lambda _: True)
     monkeypatch.setattr(hotplug, "told_by_runtime", lambda _: ())
     return made
@@ -185,3 +191,41 @@ def test_what_nobody_foresaw_is_tried_again_too(node):
     node.fails = {}
     node.now += hotplug._RETRY_S
     assert node.rounds(1) == ["d1"]
+
+
+def leads_inwards(node, monkeypatch) -> None:
+    """All interfaces lead to the workload's own namespaces."""
+
+    def find(process: SimpleNamespace) -> Found:
+        return Found((), frozenset(), tuple(node.left[process.name]), ())
+
+    monkeypatch.setattr(hotplug, "find", find)
+
+
+def test_one_of_its_own_that_carries_too_much_is_told_once_and_not_spliced(
+    node, monkeypatch
+):
+    leads_inwards(node, monkeypatch)
+    node.heavy = {"w1"}
+    look(node, "web")
+    assert node.rounds(2) == ["w2", "w3"]
+    look(node, "web")
+    assert node.hotplug.due_in_s() is None
+    assert node.told == ["not inspected: w1: it has too many"]
+
+
+def test_nor_one_that_came_to_carry_it_while_others_had_their_turn(node, monkeypatch):
+    leads_inwards(node, monkeypatch)
+    look(node, "web")
+    assert node.rounds(1) == ["w1"]
+    node.heavy = {"w2"}
+    node.hotplug.look("web")
+    assert node.rounds(2) == ["w3"]
+    assert node.told == ["not inspected: w2: it has too many"]
+
+
+def test_what_leads_to_the_host_is_spliced_with_whatever_it_carries(node):
+    node.heavy = {"w1"}
+    look(node, "web")
+    assert node.rounds(1) == ["w1"]
+    assert node.told == []

@@ -6,12 +6,18 @@ import errno
 import os
 import resource
 import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
 
 from pyctl.errors import NotFoundError, SegctlError
-from pyctl.platform.process import netns_of, process_alive, process_ref
+from pyctl.platform.process import (
+    cpu_seconds,
+    netns_of,
+    process_alive,
+    process_ref,
+)
 
 
 def test_this_process_is_found_and_alive() -> None:
@@ -58,3 +64,18 @@ def test_who_has_no_descriptor_left_calls_nobody_dead() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert caught.value.errno == errno.EMFILE
     assert not isinstance(caught.value, NotFoundError)
+
+
+def test_the_processor_time_of_children_counts_while_they_live_and_after() -> None:
+    before = cpu_seconds(os.getpid())
+    code = "import time; end = time.process_time() + 0.3\nwhile time.process_time() < end: pass\nprint(); input()"
+    child = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert child.stdout is not None
+    child.stdout.readline()
+    assert cpu_seconds(os.getpid()) - before >= 0.3
+    assert cpu_seconds(child.pid) >= 0.3
+    child.communicate(b"\n")
+    assert cpu_seconds(os.getpid()) - before >= 0.3
+    assert cpu_seconds(child.pid) == 0

@@ -8,7 +8,7 @@ import pytest
 
 from pyctl import abi
 from pyctl.datapath.events import DropEvent
-from pyctl.engine.records import EngineEvent
+from pyctl.engine.records import EngineEvent, SensorHit
 from pyctl.model.policy import Action, Direction
 from pyctl.state.names import names_of
 from pyctl.telemetry.report import engine_event, kernel_event
@@ -153,3 +153,20 @@ def test_a_threat_of_another_version_has_its_number():
     event = engine_event(replace(DENIED, kind="threat", threat=63), NAMES)
     assert event is not None
     assert event.reason == "63"
+
+
+@pytest.mark.parametrize(
+    ("reason", "shown", "wanted"),
+    [
+        ("none", "", "high: in the body to the server, up to byte 40"),
+        ("sensor", "", "up to byte 40; the flow was ended"),
+        ("sensor", "ORD-1234", "up to byte 40 …ORD-1234; the flow was ended"),
+    ],
+)
+def test_a_hit_tells_where_it_was_and_what_only_if_it_is_shown(reason, shown, wanted):
+    hit = SensorHit("data", "order", "body", "high", True, 40, shown)
+    sensor = replace(DENIED, kind="sensor", hit=hit, reason=reason)
+    event = engine_event(sensor, NAMES)
+    assert event is not None
+    assert (event.kind, event.reason) == ("sensor", "data/order")
+    assert event.message.endswith(wanted)

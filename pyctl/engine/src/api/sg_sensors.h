@@ -18,6 +18,11 @@ enum sg_part {
 enum sg_confirm {
 	SG_CONFIRM_NONE = 0,
 	SG_CONFIRM_PCRE2 = 1,	/* the pattern itself, as PCRE2 matches it */
+	SG_CONFIRM_CARD = 2,	/* payment card: an issuer's range, its lengths, Luhn's check */
+	SG_CONFIRM_IBAN = 3,	/* a country's form, and mod 97 (ISO 13616) */
+	SG_CONFIRM_US_SSN = 4,	/* United States: parts that were never given out are none */
+	SG_CONFIRM_ES_DNI = 5,	/* Spain: the letter of a DNI or NIE */
+	SG_CONFIRM_BR_CPF = 6,	/* Brazil: both check digits */
 };
 
 enum sg_sensor_limit {

@@ -7,6 +7,7 @@
 
 enum sg_match sg_app_http(const struct sg_prefix *prefix);
 enum sg_match sg_app_websocket(const struct sg_prefix *prefix);
+enum sg_match sg_app_elasticsearch(const struct sg_prefix *prefix);
 enum sg_match sg_app_http2(const struct sg_prefix *prefix);
 enum sg_match sg_app_grpc(const struct sg_prefix *prefix);
 enum sg_match sg_app_etcd(const struct sg_prefix *prefix);

@@ -37,7 +37,10 @@ struct sg_facts {
 /* Return whether a flow of this application shows the name of whom it is for, where it can be read. */
 static inline int sg_facts_shows_name(__u8 app)
 {
-	return app == SG_APP_TLS || app == SG_APP_DOT || app == SG_APP_QUIC || app == SG_APP_HTTP || app == SG_APP_WEBSOCKET;
+	const __u64 shows = 1ULL << SG_APP_TLS | 1ULL << SG_APP_DOT | 1ULL << SG_APP_QUIC | 1ULL << SG_APP_HTTP |
+			    1ULL << SG_APP_WEBSOCKET | 1ULL << SG_APP_HTTP2 | 1ULL << SG_APP_GRPC | 1ULL << SG_APP_ETCD;
+
+	return shows >> app & 1;
 }
 
 /* Say that nothing more will come. */

@@ -54,8 +54,10 @@ __u32 sg_core_sessions(struct sg_core *core, __u16 port_id, struct sg_session_in
 		struct sg_session *s = sg_table_slot(&core->table, ++slot);
 
 		if (s->in_use && (!port_id || (s->key.port_id == port_id &&
-					       s->created_ns > core->ports[port_id]->sessions.closed_ns)))
-			sg_flow_info(core, s, &out[found++]);
+					       s->created_ns > core->ports[port_id]->sessions.closed_ns))) {
+			sg_flow_info(core, s, &out[found]);
+			sg_shown_copy(&core->shown, s, out[found++].text);
+		}
 	}
 	*cursor = slot < core->table.used ? slot : 0;
 	return found;

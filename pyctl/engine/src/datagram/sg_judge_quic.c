@@ -22,8 +22,10 @@ struct datagrams {
 
 static struct datagrams datagrams_of(const struct sg_packet *p)
 {
-	__u32 from = p->l4 + p->l4_len - p->payload_len, here = p->frame->len > from ? p->frame->len - from : 0;
-	struct datagrams all = { .at = p->frame->data + from, .left = p->payload_len < here ? p->payload_len : here };
+	__u32 here = p->l4_len - SG_UDP_LEN;
+	struct datagrams all = {
+		.at = p->frame->data + p->l4 + SG_UDP_LEN, .left = p->payload_len < here ? p->payload_len : here,
+	};
 	__u16 size;
 
 	memcpy(&size, p->frame->vnet + GSO_SIZE_AT, sizeof(size));
@@ -52,6 +54,11 @@ static enum version version_of(const __u8 *at, __u32 len)
 	return (sg_get32(at + 1) & 0x0f0f0f0f) == 0x0a0a0a0a ? GREASE : OTHER;
 }
 
+static int is_cut(const struct sg_packet *p)
+{
+	return p->payload_len > p->l4_len - SG_UDP_LEN;
+}
+
 static enum sg_quic_say read_frame(const struct sg_context *c, struct sg_quic *quic)
 {
 	struct datagrams all = datagrams_of(c->p);
@@ -59,6 +66,9 @@ static enum sg_quic_say read_frame(const struct sg_context *c, struct sg_quic *q
 	const __u8 *at;
 	__u32 len;
 
+	/* Of fragments that could not be joined, and that no client sends, the rest is not here. */
+	if (is_cut(c->p) && version_of(all.at, all.left) == READABLE)
+		return SG_QUIC_HIDES;
 	while ((len = take(&all, &at))) {
 		enum sg_quic_say one = quic ? sg_quic_client(&c->core->quics, quic, c->p->port_id, at, len) : SG_QUIC_HIDES;
 
@@ -94,6 +104,8 @@ void sg_judge_quic_opening(const struct sg_context *c, struct sg_seen *seen, str
 
 	sg_quic_end(quics, OPENING, c->p->port_id);
 	*facts = (struct sg_facts){ 0 };
+	if (is_cut(c->p) && version == READABLE)
+		*seen = (struct sg_seen){ .app = SG_APP_QUIC, .proof = SG_APP_GUESS };
 	facts->any_name = seen->app != SG_APP_QUIC || version == GREASE;
 	if (facts->any_name)
 		return;

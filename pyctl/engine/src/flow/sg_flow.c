@@ -226,10 +226,8 @@ static void become_denied(struct sg_core *core, struct sg_session *s)
 	sg_flow_emit_end(core, s);
 	count_denied(core, s, 1);
 	sg_scan_end(&core->scans, s);
-	s->scans = 0;
 	s->denied = 1;
-	s->violation = 0;
-	s->resets = 0;
+	s->violation = s->resets = s->scans = 0;
 	if (s->look)
 		sg_session_look_no_more(s);
 }
@@ -309,6 +307,7 @@ static struct sg_answer ask_again(struct sg_core *core, const struct sg_port *po
 	if (initiator != s->initiator) {
 		sg_cache_evict(core, s);
 		sg_tcp_turn(s);
+		sg_scan_end(&core->scans, s);
 	}
 	return answer;
 }
@@ -430,11 +429,10 @@ void sg_flow_end(struct sg_core *core, struct sg_session *s)
 	sg_hits_used(&core->report.hits, core->report.hash_key, s);
 	if (s->denied)
 		count_denied(core, s, -1);
-	sg_quic_end(&core->quics, s->slot, s->key.port_id);
-	sg_shown_end(&core->shown, s);
+	sg_flow_forget_shown(core, s);
 	sg_peers_remove(&core->peers, s);
 	if (s->dns)
-		sg_dns_stream_end(&core->dns_streams, sg_session_handle(s));
+		sg_dns_stream_end(&core->dns_streams, &port->dns, sg_session_handle(s));
 	sg_table_remove(&core->table, s, &port->sessions);
 }
 
@@ -452,10 +450,8 @@ void sg_flow_resume(struct sg_core *core, struct sg_session *s)
 {
 	if (s->denied)
 		count_denied(core, s, 1);
-	/* No policy has generation 0, so its next packet is judged again. */
-	s->generation = 0;
-	/* What was scanned last, nobody knows any more. */
-	s->scans = 0;
+	/* No policy has generation 0, so its next packet is judged again. Nobody knows what was scanned last. */
+	s->generation = s->scans = 0;
 	/* Of a pending one whose payload has crossed, nobody knows the first bytes any more; nor where the next request begins. */
 	if ((s->look == SG_LOOK_PENDING && s->crossed) || s->look == SG_LOOK_REQUESTS) {
 		s->app = SG_APP_UNKNOWN;
@@ -597,7 +593,6 @@ void sg_flow_info(struct sg_core *core, struct sg_session *s, struct sg_session_
 	info->app = s->app;
 	info->proof = s->proof;
 	info->look = sg_cache_is_scanned(core, s) && !sg_session_is_looked_at(s) ? SG_LOOK_SENSORS : s->look;
-	sg_shown_copy(&core->shown, s, info->text);
 	memcpy(info->saddr, flow.saddr, sizeof(info->saddr));
 	memcpy(info->daddr, flow.daddr, sizeof(info->daddr));
 }

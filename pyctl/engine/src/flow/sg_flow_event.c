@@ -80,3 +80,9 @@ void sg_flow_emit_drops(struct sg_core *core, struct sg_session *s)
 	sg_event_push_drops(&core->report.events, core->report.hash_key, &event);
 	s->dropped_packets = s->dropped_bytes = 0;
 }
+
+void sg_flow_forget_shown(struct sg_core *core, const struct sg_session *s)
+{
+	sg_quic_end(&core->quics, s->slot, s->key.port_id);
+	sg_shown_end(&core->shown, s);
+}

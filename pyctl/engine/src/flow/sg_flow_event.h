@@ -16,4 +16,7 @@ void sg_flow_emit_end(struct sg_core *core, struct sg_session *s);
 /* Emit a drop of all that the kernel has dropped of the session since the last. */
 void sg_flow_emit_drops(struct sg_core *core, struct sg_session *s);
 
+/* Forget what the session showed of whom it is for. */
+void sg_flow_forget_shown(struct sg_core *core, const struct sg_session *s);
+
 #endif

@@ -46,6 +46,7 @@ struct sg_port {
 	struct sg_named_row named;	/* addresses that it has learnt */
 	struct sg_row questions;	/* that it waits to be answered */
 	struct sg_name_counts names;
+	struct sg_dns_share dns;	/* of connections to resolvers */
 	__u32 denied;			/* of the sessions, those that only remember a denial */
 	__u32 frag_memory;
 	__u64 held;			/* bytes of frames that wait for their application */

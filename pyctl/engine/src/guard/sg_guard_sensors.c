@@ -16,6 +16,8 @@ enum {
 	SENSOR_ALARM = 1 << 16,	/* above the numbers of threats */
 	GSO_SIZE_AT = 4,	/* in struct virtio_net_hdr */
 	EXCERPT = 48,		/* bytes of what matched that an event may show */
+	INFORMS = 1,		/* severities of a body that is not decoded: low */
+	SEVERE = 3,		/* high */
 };
 
 /* A packet that is shown. */
@@ -44,29 +46,59 @@ static void excerpt(char *out, const struct sg_catch *found)
 	*out = 0;
 }
 
-static void tell(const struct show *show, const struct sg_catch *found, int drops)
+/* Raise an alarm of this number and name about the packet's flow; excerpts and other things are set by the caller. */
+static void raise_alarm(const struct show *show, struct sg_event *event, __u32 number, int drops)
 {
 	const struct sg_context *c = show->c;
 	struct sg_core *core = c->core;
 	struct sg_alarm_name name = { .port_id = c->p->port_id };
-	struct sg_event event = { 0 };
+
+	event->kind = SG_EVENT_SENSOR;
+	event->time_ns = c->now_ns;
+	event->packets = c->p->frames;
+	event->bytes = c->p->bytes;
+	event->answer = show->side;
+	event->reason = drops ? SEG_R_SENSOR : SEG_R_NONE;
+	event->rule_id = SENSOR_ALARM + number;
+	memcpy(name.peer, show->s->key.raddr, sizeof(name.peer));
+	sg_alarm_raise(&core->report.alarms, &core->report.events, core->report.hash_key, event, &name);
+}
+
+static void tell(const struct show *show, const struct sg_catch *found, int drops)
+{
 	__u32 length = (__u32)strlen(found->pattern->name);
+	struct sg_event event = { 0 };
 
 	sg_flow_event(show->s, &event);
-	event.kind = SG_EVENT_SENSOR;
-	event.time_ns = c->now_ns;
-	event.packets = c->p->frames;
-	event.bytes = c->p->bytes;
 	event.back_packets = (__u64)found->pattern->part << 8 | found->pattern->severity;
 	event.back_bytes = found->to;
-	event.answer = show->side;
-	event.reason = drops ? SEG_R_SENSOR : SEG_R_NONE;
-	event.rule_id = SENSOR_ALARM + (__u32)(found->pattern - core->sensors->patterns);
 	memcpy(event.text, found->pattern->name, length);
 	if (found->pattern->show)
 		excerpt(event.text + length, found);
-	memcpy(name.peer, show->s->key.raddr, sizeof(name.peer));
-	sg_alarm_raise(&core->report.alarms, &core->report.events, core->report.hash_key, &event, &name);
+	raise_alarm(show, &event, (__u32)(found->pattern - show->c->core->sensors->patterns), drops);
+}
+
+/* What events call a body that was not decoded; no sensor's name begins so. */
+static const char *const unread_names[] = {
+	[SG_CODED_BROKEN] = "@body/broken", [SG_CODED_BOMB] = "@body/bomb", [SG_CODED_LONG] = "@body/long",
+	[SG_CODED_NO_ROOM] = "@body/no_room", [SG_CODED_UNKNOWN] = "@body/unknown_coding",
+};
+
+/* Tell why a body was not decoded. Where hits in bodies are dropped, so is a bomb, whose sender means it to be too much for
+ * somebody, and what is broken, which receivers read differently. All else is scanned as it is. */
+static void tell_unread(struct show *show, enum sg_coded_why why)
+{
+	const struct sg_sensors *set = show->c->core->sensors;
+	__u64 drop = show->settings->drop & set->of_part[SG_PART_BODY];
+	int drops = (why == SG_CODED_BOMB || why == SG_CODED_BROKEN) && show->holds && drop;
+	struct sg_event event = { 0 };
+
+	sg_flow_event(show->s, &event);
+	event.back_packets = (__u64)SG_PART_BODY << 8 | (why == SG_CODED_BOMB ? SEVERE : INFORMS);
+	strcpy(event.text, unread_names[why]);
+	raise_alarm(show, &event, SG_PATTERNS_MAX + why, drops);
+	show->drops |= (__u8)drops;
+	show->resets |= (__u8)(drops && show->settings->reset & set->of_part[SG_PART_BODY]);
 }
 
 /* Called with each match. */
@@ -190,12 +222,16 @@ static int show_payload(struct show *show, const struct sg_scan_ask *ask, struct
 	struct sg_session *s = show->s;
 	enum sg_scan_say say = SG_SCAN_PASS;
 	__u32 end = p->seq + p->payload_len;
+	enum sg_coded_why why;
 
 	if (p->payload_len)
 		say = sg_scan_segment(scans, s, show->side, p->seq, p->frame->data + p->l4 + p->l4_len - p->payload_len,
 				      p->payload_len, ask);
 	if (say == SG_SCAN_PASS && p->tcp_flags & SG_FIN)
 		say = sg_scan_fin(scans, s, show->side, end, ask);
+	why = sg_scan_unread(scans, s);
+	if (why)
+		tell_unread(show, why);
 	return act_on(show, say, r);
 }
 

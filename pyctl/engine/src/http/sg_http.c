@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "http/sg_http_head.h"
+#include "http/sg_http_slice.h"
 
 enum { START = 0, SIZE, NEXT_SIZE, TRAILERS };	/* what the next unit is */
-enum { SIZE_DIGITS = 15, SIZE_LINE_MAX = 1024 };
 
 static struct sg_http_step done(struct sg_http_reader *reader, enum sg_http_unit unit, __u32 used, __u8 state)
 {
@@ -63,48 +63,15 @@ static struct sg_http_step read_start(struct sg_http_reader *reader, const __u8 
 	return step;
 }
 
-static int hex_digit(__u8 byte)
-{
-	if (byte >= '0' && byte <= '9')
-		return byte - '0';
-	byte |= 0x20;
-	return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
-}
-
-/* Read a chunk's size out of its line, which has no CRLF; -1: it is none. */
-static int read_size(const __u8 *line, __u32 len, __u64 *size)
-{
-	__u32 digits = 0;
-
-	*size = 0;
-	for (; digits < len && hex_digit(line[digits]) >= 0; digits++)
-		*size = *size << 4 | (__u64)hex_digit(line[digits]);
-	if (!digits || digits > SIZE_DIGITS || (digits < len && line[digits] != ';'))
-		return -1;
-	for (__u32 i = digits; i < len; i++)
-		if ((line[i] < ' ' && line[i] != '\t') || line[i] == 0x7f)
-			return -1;
-	return 0;
-}
-
 static struct sg_http_step read_chunk(struct sg_http_reader *reader, const __u8 *bytes, __u32 len)
 {
-	__u32 begin = reader->state == NEXT_SIZE ? 2 : 0, from = reader->scanned > begin ? reader->scanned : begin, at;
 	struct sg_http_step step;
-	const __u8 *end;
 	__u64 size;
+	int line = sg_http_chunk(bytes, len, reader->state == NEXT_SIZE, &reader->scanned, &size);
 
-	if (begin && (bytes[0] != '\r' || (len > 1 && bytes[1] != '\n')))
-		return wrong();
-	end = from < len ? memchr(bytes + from, '\n', len - from) : NULL;
-	if (!end) {
-		reader->scanned = len;
-		return len < SIZE_LINE_MAX ? (struct sg_http_step){ .unit = SG_HTTP_MORE } : wrong();
-	}
-	at = (__u32)(end - bytes);
-	if (at < begin + 2 || bytes[at - 1] != '\r' || read_size(bytes + begin, at - 1 - begin, &size))
-		return wrong();
-	step = done(reader, SG_HTTP_FRAMING, at + 1, size ? NEXT_SIZE : TRAILERS);
+	if (line <= 0)
+		return line ? wrong() : (struct sg_http_step){ .unit = SG_HTTP_MORE };
+	step = done(reader, SG_HTTP_FRAMING, (__u32)line, size ? NEXT_SIZE : TRAILERS);
 	step.body = size;
 	return step;
 }

@@ -6,56 +6,21 @@
 
 #include "api/sg_apps.h"
 #include "http/sg_http_path.h"
-
-enum { LENGTH_DIGITS = 18 };	/* of Content-Length */
-
-/* Bytes that are read from their beginning on. */
-struct part {
-	const __u8 *at;
-	__u32 len;
-};
+#include "http/sg_http_slice.h"
 
 /* What headers say of a request. */
 struct headers {
-	struct part host;
-	struct part length;
+	struct sg_http_slice host;
+	struct sg_http_slice length;
 	int hosts;
 	int lengths;
 	int codings;
 	int upgrades;
 	int websocket;
 	int http2;
+	__u8 coding;
+	__u8 is_form;
 };
-
-static int is_capital_or_digit(__u8 byte)
-{
-	return (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9');
-}
-
-static __u8 lower(__u8 byte)
-{
-	return byte >= 'A' && byte <= 'Z' ? byte | 0x20 : byte;
-}
-
-/* RFC 9110: a token. */
-static int is_token(__u8 byte)
-{
-	return is_capital_or_digit(byte) || (byte >= 'a' && byte <= 'z') || (byte && strchr("!#$%&'*+-.^_`|~", byte));
-}
-
-/* Whether the part is this text, which is in lower case, whatever its own letters' case. */
-static int is(struct part part, const char *text)
-{
-	for (__u32 i = 0; i < part.len; i++)
-		if (lower(part.at[i]) != (__u8)text[i])
-			return 0;
-	return !text[part.len];
-}
-
-static int is_same(struct part one, struct part other)
-{
-	return one.len == other.len && !memcmp(one.at, other.at, one.len);
-}
 
 int sg_http_lines(const __u8 *bytes, __u32 len, __u32 *scanned)
 {
@@ -75,67 +40,69 @@ int sg_http_lines(const __u8 *bytes, __u32 len, __u32 *scanned)
 	return len < SG_HTTP_HEAD_MAX ? 0 : -1;
 }
 
-/* Take the part before the next CRLF, which must be there, off the lines. */
-static struct part take_line(struct part *lines)
+void sg_http_note_coding(__u8 *coding, struct sg_http_slice value)
 {
-	const __u8 *end = memchr(lines->at, '\n', lines->len);
-	struct part line = { lines->at, (__u32)(end - lines->at) - 1 };
+	struct sg_http_slice item;
 
-	lines->at += line.len + 2;
-	lines->len -= line.len + 2;
-	return line;
-}
+	while (!sg_http_take_item(&value, &item)) {
+		__u8 found = SG_HTTP_CODED;
 
-/* Split a header; -1: it is none. */
-static int split(struct part line, struct part *name, struct part *value)
-{
-	*name = (struct part){ line.at, 0 };
-	while (name->len < line.len && is_token(line.at[name->len]))
-		name->len++;
-	if (!name->len || name->len == line.len || line.at[name->len] != ':')
-		return -1;
-	*value = (struct part){ line.at + name->len + 1, line.len - name->len - 1 };
-	for (__u32 i = 0; i < value->len; i++)
-		if ((value->at[i] < ' ' && value->at[i] != '\t') || value->at[i] == 0x7f)
-			return -1;
-	while (value->len && (value->at[0] == ' ' || value->at[0] == '\t')) {
-		value->at++;
-		value->len--;
+		if (!item.len || sg_http_is(item, "identity"))
+			continue;
+		if (sg_http_is(item, "gzip") || sg_http_is(item, "x-gzip"))
+			found = SG_HTTP_GZIP;
+		else if (sg_http_is(item, "deflate"))
+			found = SG_HTTP_DEFLATE;
+		else if (sg_http_is(item, "br"))
+			found = SG_HTTP_BROTLI;
+		*coding = *coding == SG_HTTP_PLAIN ? found : SG_HTTP_CODED;
 	}
-	while (value->len && (value->at[value->len - 1] == ' ' || value->at[value->len - 1] == '\t'))
-		value->len--;
-	return 0;
 }
 
-static int note(struct headers *headers, struct part name, struct part value)
+/* Whether a media type, with parameters or none, is a form's. */
+static int is_form(struct sg_http_slice type)
 {
-	if (is(name, "host")) {
+	static const char form[] = "application/x-www-form-urlencoded";
+	__u32 len = (__u32)sizeof(form) - 1;
+
+	if (type.len > len && strchr(" \t;,", type.at[len]))
+		type.len = len;
+	return sg_http_is(type, form);
+}
+
+static int note(struct headers *headers, struct sg_http_slice name, struct sg_http_slice value)
+{
+	if (sg_http_is(name, "host")) {
 		headers->host = value;
 		return headers->hosts++ ? -1 : 0;
 	}
-	if (is(name, "content-length")) {
-		if (headers->lengths++ && !is_same(headers->length, value))
+	if (sg_http_is(name, "content-length")) {
+		if (headers->lengths++ && !sg_http_same(headers->length, value))
 			return -1;
 		headers->length = value;
 	}
 	/* Codings before it would not change where the body ends, but servers differ in which they know. */
-	if (is(name, "transfer-encoding"))
-		return headers->codings++ || !is(value, "chunked") ? -1 : 0;
-	if (is(name, "upgrade")) {
+	if (sg_http_is(name, "transfer-encoding"))
+		return headers->codings++ || !sg_http_is(value, "chunked") ? -1 : 0;
+	if (sg_http_is(name, "upgrade")) {
 		headers->upgrades++;
-		headers->websocket = is(value, "websocket");
-		headers->http2 = is(value, "h2c");
+		headers->websocket = sg_http_is(value, "websocket");
+		headers->http2 = sg_http_is(value, "h2c");
 	}
+	if (sg_http_is(name, "content-encoding"))
+		sg_http_note_coding(&headers->coding, value);
+	if (sg_http_is(name, "content-type"))
+		headers->is_form |= (__u8)is_form(value);
 	return 0;
 }
 
 /* Read lines up to the last `behind` bytes. */
-static int read_headers(struct part lines, __u32 behind, struct headers *headers)
+static int read_headers(struct sg_http_slice lines, __u32 behind, struct headers *headers)
 {
-	struct part name, value;
+	struct sg_http_slice name, value;
 
 	while (lines.len > behind)
-		if (split(take_line(&lines), &name, &value) || note(headers, name, value))
+		if (sg_http_split(sg_http_take_line(&lines), &name, &value) || note(headers, name, value))
 			return -1;
 	return 0;
 }
@@ -144,32 +111,19 @@ int sg_http_trailers(const __u8 *bytes, __u32 len)
 {
 	struct headers headers = { 0 };
 
-	return !read_headers((struct part){ bytes, len }, 2, &headers) && !headers.hosts && !headers.lengths &&
+	return !read_headers((struct sg_http_slice){ bytes, len }, 2, &headers) && !headers.hosts && !headers.lengths &&
 	       !headers.codings;
 }
 
-int sg_http_read_length(const __u8 *digits, __u32 len, __u64 *length)
-{
-	*length = 0;
-	if (!len || len > LENGTH_DIGITS)
-		return -1;
-	for (__u32 i = 0; i < len; i++) {
-		if (digits[i] < '0' || digits[i] > '9')
-			return -1;
-		*length = *length * 10 + (digits[i] - '0');
-	}
-	return 0;
-}
-
 /* Return the length of a host without its port; -1: it is no host. */
-static int host_length(struct part host, int *has_port)
+static int host_length(struct sg_http_slice host, int *has_port)
 {
 	int bracket = host.len && host.at[0] == '[';
 	__u32 end = 0, at;
 
 	while (end < host.len && host.at[end] != (bracket ? ']' : ':')) {
-		__u8 byte = lower(host.at[end]);
-		int is_name = is_capital_or_digit(byte) || (byte >= 'a' && byte <= 'z') || byte == '.';
+		__u8 byte = sg_http_lower(host.at[end]);
+		int is_name = sg_http_is_capital_or_digit(byte) || (byte >= 'a' && byte <= 'z') || byte == '.';
 
 		if (!is_name && !(bracket ? byte == ':' || byte == '[' : byte == '-' || byte == '_'))
 			return -1;
@@ -187,22 +141,22 @@ static int host_length(struct part host, int *has_port)
 
 int sg_http_set_host(struct sg_http_request *request, const __u8 *at, __u32 size, int is_first, int *has_port)
 {
-	struct part host = { at, size };
+	struct sg_http_slice host = { at, size };
 	int len = host_length(host, has_port);
 
 	if (len < 0 || len > SG_HTTP_HOST_MAX)
 		return -1;
 	if (!is_first)
-		return request->host.len == (__u32)len && is((struct part){ host.at, (__u32)len }, request->host.at) ? 0 : -1;
+		return request->host.len == (__u32)len && sg_http_is((struct sg_http_slice){ host.at, (__u32)len }, request->host.at) ? 0 : -1;
 	for (int i = 0; i < len; i++)
-		request->host_room[i] = (char)lower(host.at[i]);
+		request->host_room[i] = (char)sg_http_lower(host.at[i]);
 	request->host_room[len] = 0;
 	request->host = (struct sg_http_text){ request->host_room, (__u32)len };
 	return 0;
 }
 
 /* Read the path up to the query. */
-static int set_path(struct sg_http_request *request, struct part target)
+static int set_path(struct sg_http_request *request, struct sg_http_slice target)
 {
 	const __u8 *query = memchr(target.at, '?', target.len);
 
@@ -210,7 +164,7 @@ static int set_path(struct sg_http_request *request, struct part target)
 }
 
 /* Take the authority off an absolute target; -1: it is none. */
-static int take_authority(struct part *target, struct part *authority)
+static int take_authority(struct sg_http_slice *target, struct sg_http_slice *authority)
 {
 	static const char *const schemes[] = { "http://", "https://" };
 	__u32 size = 0;
@@ -218,32 +172,32 @@ static int take_authority(struct part *target, struct part *authority)
 	for (int i = 0; i < 2; i++) {
 		__u32 len = (__u32)strlen(schemes[i]);
 
-		if (target->len > len && is((struct part){ target->at, len }, schemes[i]))
+		if (target->len > len && sg_http_is((struct sg_http_slice){ target->at, len }, schemes[i]))
 			size = len;
 	}
 	if (!size)
 		return -1;
-	*authority = (struct part){ target->at + size, 0 };
+	*authority = (struct sg_http_slice){ target->at + size, 0 };
 	while (size + authority->len < target->len && !strchr("/?", target->at[size + authority->len]))
 		authority->len++;
-	*target = (struct part){ authority->at + authority->len, target->len - size - authority->len };
+	*target = (struct sg_http_slice){ authority->at + authority->len, target->len - size - authority->len };
 	return authority->len ? 0 : -1;
 }
 
 /* Read the target, of whichever of its four forms, and the host: the target's counts, and Host must agree. */
-static int set_target(struct sg_http_request *request, struct part method, struct part target,
+static int set_target(struct sg_http_request *request, struct sg_http_slice method, struct sg_http_slice target,
 		      const struct headers *headers)
 {
-	struct part authority = { 0 };
+	struct sg_http_slice authority = { 0 };
 	int has_port;
 
 	request->readings = 0;
 	request->host = (struct sg_http_text){ "", 0 };
-	if (is(method, "connect")) {
+	if (sg_http_is(method, "connect")) {
 		if (host_length(target, &has_port) <= 0 || !has_port)
 			return -1;
 		authority = target;
-	} else if (target.at[0] != '/' && !(is(target, "*") && is(method, "options")) &&
+	} else if (target.at[0] != '/' && !(sg_http_is(target, "*") && sg_http_is(method, "options")) &&
 		   take_authority(&target, &authority)) {
 		return -1;
 	}
@@ -252,7 +206,7 @@ static int set_target(struct sg_http_request *request, struct part method, struc
 	if (headers->hosts &&
 	    sg_http_set_host(request, headers->host.at, headers->host.len, !authority.len, &has_port))
 		return -1;
-	if (is(method, "connect") || is(target, "*"))
+	if (sg_http_is(method, "connect") || sg_http_is(target, "*"))
 		return 0;
 	if (target.len && target.at[0] == '/')
 		return set_path(request, target);
@@ -260,9 +214,9 @@ static int set_target(struct sg_http_request *request, struct part method, struc
 }
 
 /* Take the part before the next space off the line; -1: it is empty, or there is none. */
-static int take_word(struct part *line, struct part *word, __u8 lowest)
+static int take_word(struct sg_http_slice *line, struct sg_http_slice *word, __u8 lowest)
 {
-	*word = (struct part){ line->at, 0 };
+	*word = (struct sg_http_slice){ line->at, 0 };
 	while (word->len < line->len && word->at[word->len] != ' ') {
 		if (word->at[word->len] < lowest || word->at[word->len] == 0x7f || word->at[word->len] == '#')
 			return -1;
@@ -278,15 +232,15 @@ static int take_word(struct part *line, struct part *word, __u8 lowest)
 int sg_http_is_method(const __u8 *method, __u32 len)
 {
 	for (__u32 i = 0; i < len; i++)
-		if (!is_capital_or_digit(method[i]) && method[i] != '-' && method[i] != '_')
+		if (!sg_http_is_capital_or_digit(method[i]) && method[i] != '-' && method[i] != '_')
 			return 0;
 	return len && len <= SG_HTTP_METHOD_MAX;
 }
 
 /* Take the first line off the lines. Returns whether it is HTTP/1.1's, or -1: it is none. */
-static int take_request(struct part *lines, struct part *method, struct part *target)
+static int take_request(struct sg_http_slice *lines, struct sg_http_slice *method, struct sg_http_slice *target)
 {
-	struct part line = take_line(lines);
+	struct sg_http_slice line = sg_http_take_line(lines);
 	int newer;
 
 	if (take_word(&line, method, '-') || !sg_http_is_method(method->at, method->len) || take_word(&line, target, '!'))
@@ -298,7 +252,7 @@ static int take_request(struct part *lines, struct part *method, struct part *ta
 int sg_http_tail(const __u8 *bytes, __u32 len, int is_begin)
 {
 	/* A line that begins with a space would go on with the one before it. */
-	if (is_begin && len && *bytes != '\r' && !is_token(*bytes))
+	if (is_begin && len && *bytes != '\r' && !sg_http_is_token(*bytes))
 		return 0;
 	for (__u32 i = 0; i < len; i++)
 		if ((bytes[i] < ' ' && bytes[i] != '\t' && (bytes[i] != '\r' || i + 1 < len)) || bytes[i] == 0x7f)
@@ -308,7 +262,7 @@ int sg_http_tail(const __u8 *bytes, __u32 len, int is_begin)
 
 int sg_http_part(const __u8 *bytes, __u32 len, struct sg_http_request *request)
 {
-	struct part lines = { bytes, len }, method, target;
+	struct sg_http_slice lines = { bytes, len }, method, target;
 	struct headers headers = { 0 };
 	const __u8 *tail;
 
@@ -333,7 +287,7 @@ int sg_http_part(const __u8 *bytes, __u32 len, struct sg_http_request *request)
 
 int sg_http_head(const __u8 *bytes, __u32 len, struct sg_http_request *request)
 {
-	struct part lines = { bytes, len }, method, target;
+	struct sg_http_slice lines = { bytes, len }, method, target;
 	struct headers headers = { 0 };
 	int connects, newer = take_request(&lines, &method, &target);
 
@@ -345,11 +299,13 @@ int sg_http_head(const __u8 *bytes, __u32 len, struct sg_http_request *request)
 	request->has_host = 1;
 	request->body = 0;
 	request->chunked = headers.codings > 0;
+	request->coding = headers.coding;
+	request->is_form = headers.is_form;
 	if (headers.lengths && sg_http_read_length(headers.length.at, headers.length.len, &request->body))
 		return -1;
 	if (request->chunked && (headers.lengths || !newer))
 		return -1;
-	connects = is(method, "connect");
+	connects = sg_http_is(method, "connect");
 	if (connects && (request->body || request->chunked))
 		return -1;
 	request->becomes = connects ? SG_HTTP_TUNNEL : headers.upgrades ? SG_HTTP_OTHER : SG_HTTP_STAYS;

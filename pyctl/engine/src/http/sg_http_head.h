@@ -3,6 +3,7 @@
 #ifndef SG_HTTP_HEAD_H
 #define SG_HTTP_HEAD_H
 
+#include "http/sg_http_slice.h"
 #include "http/sg_http_request.h"
 
 /* Return the length of the lines up to the empty one behind them, or 0: it is not there yet; -1: a line ends otherwise than
@@ -18,11 +19,11 @@ int sg_http_part(const __u8 *bytes, __u32 len, struct sg_http_request *request);
 int sg_http_tail(const __u8 *bytes, __u32 len, int is_begin);
 /* Return whether lines of this length are headers that may follow a body. */
 int sg_http_trailers(const __u8 *bytes, __u32 len);
+/* Note a Content-Encoding, besides those before: enum sg_http_coding. */
+void sg_http_note_coding(__u8 *coding, struct sg_http_slice value);
 /* Note the host, or compare it with the one that is noted; *has_port: it has a port. -1: it is none, or another. */
 int sg_http_set_host(struct sg_http_request *request, const __u8 *host, __u32 len, int is_first, int *has_port);
 /* Return whether it is a method. Some servers take one whatever its letters' case, so one with small letters is none. */
 int sg_http_is_method(const __u8 *method, __u32 len);
-/* Read a content's length; -1: it is none, or too large. */
-int sg_http_read_length(const __u8 *digits, __u32 len, __u64 *length);
 
 #endif

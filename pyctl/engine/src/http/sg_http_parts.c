@@ -5,8 +5,10 @@
 #include <string.h>
 #include <strings.h>
 
+#include "http/sg_http_head.h"
+
 enum { START = 0, METHOD, TARGET, VERSION, HEADERS, BODY, CHUNK_SIZE, CHUNK, CHUNK_END, TRAILERS };
-enum { METHOD_MAX = 32, CONNECT_LEN = 7, DIGITS_MAX = 15 };
+enum { METHOD_MAX = 32, CONNECT_LEN = 7, HEAD_LEN = 4, DIGITS_MAX = 15 };
 
 /* One call. */
 struct reading {
@@ -22,7 +24,7 @@ static int over(struct reading *r)
 	struct sg_http_parts *parts = r->parts;
 
 	/* What follows a request for another protocol may be that; what is no request at first is none. */
-	parts->said = parts->seen && !parts->switches ? SG_HTTP_PARTS_WRONG : SG_HTTP_PARTS_OVER;
+	parts->said = parts->seen && !parts->switched ? SG_HTTP_PARTS_WRONG : SG_HTTP_PARTS_OVER;
 	return 1;
 }
 
@@ -60,8 +62,9 @@ static int read_start(struct reading *r)
 		return 0;
 	}
 	parts->state = METHOD;
-	parts->method = parts->connect = parts->line_len = 0;
-	parts->has_length = parts->chunked = parts->form = parts->switches = 0;
+	parts->switched = parts->switches;
+	parts->method = parts->connect = parts->head = parts->line_len = 0;
+	parts->has_length = parts->chunked = parts->form = parts->switches = parts->coding = 0;
 	parts->headers = 0;
 	parts->length = parts->left = 0;
 	return 0;
@@ -73,7 +76,8 @@ static int read_method(struct reading *r)
 	__u8 byte = *r->at++;
 
 	if (byte == ' ' && parts->method) {
-		parts->switches = parts->method == CONNECT_LEN && parts->connect == CONNECT_LEN;
+		parts->switches = parts->tunnel = parts->method == CONNECT_LEN && parts->connect == CONNECT_LEN;
+		parts->is_head = parts->method == HEAD_LEN && parts->head == HEAD_LEN;
 		parts->state = TARGET;
 		parts->method = 0;
 		return 0;
@@ -82,6 +86,8 @@ static int read_method(struct reading *r)
 		return over(r);
 	if (parts->connect == parts->method && parts->connect < CONNECT_LEN && byte == "CONNECT"[parts->connect])
 		parts->connect++;
+	if (parts->head == parts->method && parts->head < HEAD_LEN && byte == "HEAD"[parts->head])
+		parts->head++;
 	parts->method++;
 	return 0;
 }
@@ -201,6 +207,12 @@ static int note_line(struct reading *r)
 	}
 	if (value_of(parts, "upgrade", &len))
 		parts->switches = 1;
+	value = value_of(parts, "content-encoding", &len);
+	if (value)
+		sg_http_note_coding(&parts->coding, (struct sg_http_slice){ value, len });
+	/* What is behind a line's beginning is not known. */
+	if (value && parts->line_len == SG_HTTP_LINE)
+		parts->coding = SG_HTTP_CODED;
 	value = value_of(parts, "content-type", &len);
 	if (value && len >= sizeof(form) - 1 && !strncasecmp((const char *)value, form, sizeof(form) - 1))
 		parts->form = 1;
@@ -240,6 +252,7 @@ static int read_headers(struct reading *r)
 	if (!whole)
 		return tell(r, SG_HTTP_HEADERS, to, 0);
 	if (!parts->line_len) {
+		parts->requests += !trailers;
 		if (tell(r, SG_HTTP_HEADERS, to, 1))
 			return 1;
 		if (!trailers)

@@ -7,7 +7,7 @@
 #ifndef SG_HTTP_PARTS_H
 #define SG_HTTP_PARTS_H
 
-#include "api/sg_core.h"
+#include "http/sg_http_request.h"
 
 enum sg_http_part {
 	SG_HTTP_TARGET,		/* of a request, as it was sent */
@@ -39,9 +39,15 @@ struct sg_http_parts {
 	__u8 chunked;
 	__u8 form;		/* the body is a form as browsers send it: encoded as a query is */
 	__u8 switches;		/* it asks for another protocol, or a tunnel */
+	__u8 switched;		/* the request before it did */
 	__u8 seen;		/* a request line was complete */
 	__u8 method;		/* bytes of it */
 	__u8 connect;		/* how much of it is CONNECT */
+	__u8 head;		/* how much of it is HEAD */
+	__u8 is_head;		/* its answer has no body */
+	__u8 tunnel;		/* it is CONNECT */
+	__u8 coding;		/* enum sg_http_coding, of its body */
+	__u32 requests;		/* whose heads were complete */
 	__u8 line[SG_HTTP_LINE];
 };
 

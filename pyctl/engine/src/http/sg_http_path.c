@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "http/sg_http_slice.h"
+
 struct path {
 	char *text;
 	__u32 len;
@@ -21,20 +23,12 @@ static int is_plain(__u8 byte)
 	return is_letter_or_digit(byte) || (byte && strchr("-._~!$&'()*+,=:@", byte));
 }
 
-static int hex_digit(__u8 byte)
-{
-	if (byte >= '0' && byte <= '9')
-		return byte - '0';
-	byte |= 0x20;
-	return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
-}
-
 /* Return the byte that is encoded here; -1: none is. */
 static int encoded(const __u8 *at, __u32 len)
 {
-	if (len < 3 || at[0] != '%' || hex_digit(at[1]) < 0 || hex_digit(at[2]) < 0)
+	if (len < 3 || at[0] != '%' || sg_http_hex(at[1]) < 0 || sg_http_hex(at[2]) < 0)
 		return -1;
-	return hex_digit(at[1]) << 4 | hex_digit(at[2]);
+	return sg_http_hex(at[1]) << 4 | sg_http_hex(at[2]);
 }
 
 static void put(struct path *out, char byte)
@@ -105,6 +99,13 @@ static void collapse(struct path *path, int dots)
 	path->len = out;
 }
 
+/* Whether two bytes begin a character in more bytes than it needs, which UTF-8 does not have: some servers take it for a slash
+ * or a dot all the same. Such a one of two bytes begins with C0 or C1. */
+static int is_overlong(__u8 first, __u8 second)
+{
+	return (first == 0xe0 && second >= 0x80 && second < 0xa0) || (first == 0xf0 && second >= 0x80 && second < 0x90);
+}
+
 /* Decode all that is encoded, in place. Returns the length; -1: a byte is none of a path in any encoding. */
 static int decode(__u8 *bytes, __u32 len)
 {
@@ -117,8 +118,9 @@ static int decode(__u8 *bytes, __u32 len)
 			i += 2;
 		else
 			byte = bytes[i];
-		/* An overlong slash or dot begins with C0 or C1, which UTF-8 does not have. */
 		if (byte < ' ' || byte == 0x7f || byte == 0xc0 || byte == 0xc1)
+			return -1;
+		if (out && is_overlong(bytes[out - 1], (__u8)byte))
 			return -1;
 		bytes[out++] = (__u8)byte;
 	}

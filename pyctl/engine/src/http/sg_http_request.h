@@ -22,6 +22,15 @@ enum sg_http_switch {
 	SG_HTTP_OTHER,		/* by Upgrade */
 };
 
+/* How a body is coded (Content-Encoding). */
+enum sg_http_coding {
+	SG_HTTP_PLAIN = 0,
+	SG_HTTP_GZIP,
+	SG_HTTP_DEFLATE,
+	SG_HTTP_BROTLI,
+	SG_HTTP_CODED,		/* otherwise, or more than once */
+};
+
 struct sg_http_text {
 	const char *at;		/* not terminated */
 	__u32 len;
@@ -38,6 +47,8 @@ struct sg_http_request {
 	__u8 is_part;			/* its head is not complete: method and path are what they will be */
 	__u8 has_host;			/* the host is, too */
 	__u8 becomes;			/* enum sg_http_switch */
+	__u8 coding;			/* enum sg_http_coding, of the body */
+	__u8 is_form;			/* the body has fields, encoded as a query has */
 	__u8 app;			/* enum sg_app */
 	char method_room[SG_HTTP_METHOD_MAX];	/* of HTTP/2 */
 	char path_room[SG_HTTP_PATH_MAX];

@@ -26,8 +26,9 @@ struct recogniser {
 };
 
 static const struct recogniser recognisers[] = {
-	{ SG_APP_HTTP, TCP, sg_app_http, BIT(SG_APP_WEBSOCKET) },
+	{ SG_APP_HTTP, TCP, sg_app_http, BIT(SG_APP_WEBSOCKET) | BIT(SG_APP_ELASTICSEARCH) },
 	{ SG_APP_WEBSOCKET, TCP, sg_app_websocket, 0 },
+	{ SG_APP_ELASTICSEARCH, TCP, sg_app_elasticsearch, 0 },
 	{ SG_APP_HTTP2, TCP, sg_app_http2, BIT(SG_APP_GRPC) | BIT(SG_APP_ETCD) },
 	{ SG_APP_GRPC, TCP, sg_app_grpc, BIT(SG_APP_ETCD) },
 	{ SG_APP_ETCD, TCP, sg_app_etcd, 0 },
@@ -164,6 +165,7 @@ void sg_recognise(const struct sg_prefix *whole, struct sg_recognised *known)
 	certain = ask(&prefix, &known->open, &guessed);
 	known->guessed = guessed;
 	known->kind = 0;
+	known->family = 0;
 	tell(known, SG_APP_NONE, SG_APP_UNPROVEN);
 	if (certain) {
 		__u8 app = most_special(certain);
@@ -177,6 +179,7 @@ void sg_recognise(const struct sg_prefix *whole, struct sg_recognised *known)
 		} else {
 			tell(known, is_one(guessed) ? (__u8)__builtin_ctzll(guessed) : app, SG_APP_GUESS);
 			known->kind = app;
+			known->family = known->open;
 			known->answered = sg_answer_fits(app, whole->data[1], whole->len[1]) == SG_MATCH_CERTAIN;
 		}
 	} else if (!known->open || (is_full(whole, 0) && is_full(whole, 1))) {

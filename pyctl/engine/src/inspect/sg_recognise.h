@@ -9,6 +9,7 @@
 struct sg_recognised {
 	__u64 open;		/* applications that it may still be, bits 1 << enum sg_app */
 	__u64 guessed;		/* of these, all that are guessed */
+	__u64 family;		/* with a guess: it is one of these for sure; 0: that is not known */
 	__u8 app;		/* enum sg_app: the certain one, the one that is guessed, or SG_APP_UNKNOWN if none is left */
 	__u8 proof;		/* enum sg_app_proof */
 	__u8 kind;		/* with SG_APP_GUESS: it is this one for sure, or one that this contains; 0: that is not known */

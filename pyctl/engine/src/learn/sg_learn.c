@@ -130,11 +130,11 @@ int sg_learn_segment(const struct sg_context *c, struct sg_session *s)
 
 	if (!concerns(c, s) || p->tcp_flags & SG_RST || (!p->payload_len && !(p->tcp_flags & SG_SYN)))
 		return 0;
-	stream = sg_dns_stream_of(&c->core->dns_streams, sg_session_handle(s), 1);
+	stream = sg_dns_stream_of(&c->core->dns_streams, &c->port->dns, sg_session_handle(s));
 	if (stream && p->tcp_flags & SG_SYN)
 		start(stream, c, segment.side);
-	taken = stream ? sg_dns_stream_add(&c->core->dns_streams, stream, &segment, passes, take_message, &exchange) :
-			 SG_DNS_LOST;
+	taken = stream ? sg_dns_stream_add(&c->core->dns_streams, &c->port->dns, stream, &segment, passes, take_message,
+					   &exchange) : SG_DNS_LOST;
 	c->port->names.truncated += taken == SG_DNS_LOST;
 	c->core->names.truncated += taken == SG_DNS_LOST;
 	if (taken == SG_DNS_HOLE)

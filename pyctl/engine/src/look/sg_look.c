@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "http/sg_http_status.h"
+#include "answer/sg_http_status.h"
 #include "inspect/sg_recognise.h"
 #include "inspect/sg_tell.h"
 #include "packet/sg_tcp_options.h"
@@ -147,6 +147,7 @@ struct sg_seen sg_look_recognise(struct sg_payload *look)
 	sg_recognise(&prefix, &look->known);
 	seen = (struct sg_seen){
 		.app = look->known.app, .proof = look->known.proof, .guessed = look->known.guessed,
+		.family = look->known.family,
 		.kind = look->known.kind,
 	};
 	for (__u8 side = 0; side < 2; side++)
@@ -207,7 +208,8 @@ int sg_look_may_be_http(struct sg_payload *look)
 	struct sg_prefix prefix = prefix_of(look);
 	struct sg_seen seen = sg_look_recognise(look);
 
-	return prefix.len[0] && seen.proof && (seen.app == SG_APP_HTTP || seen.app == SG_APP_WEBSOCKET);
+	return prefix.len[0] && seen.proof &&
+	       (seen.app == SG_APP_HTTP || seen.app == SG_APP_WEBSOCKET || seen.app == SG_APP_ELASTICSEARCH);
 }
 
 int sg_look_may_be_http2(struct sg_payload *look)

@@ -37,6 +37,7 @@ struct sg_waiting {
 /* What the first bytes tell. */
 struct sg_seen {
 	__u64 guessed;		/* if none is certain: all that look like it, bits 1 << enum sg_app */
+	__u64 family;		/* if none is certain: it is one of these for sure; 0: that is not known */
 	__u8 app;		/* enum sg_app */
 	__u8 proof;		/* enum sg_app_proof */
 	__u8 kind;		/* of a guess: it is this one for sure, or one that this contains */

@@ -16,9 +16,10 @@ int sg_dns_streams_init(struct sg_dns_streams *streams, const struct sg_hash_key
 	return sg_pool_init(&streams->pool, SG_DNS_STREAMS) || !streams->all ? -ENOMEM : 0;
 }
 
-static void drop_begun(struct sg_dns_streams *streams, struct sg_dns_side *side)
+static void drop_begun(struct sg_dns_streams *streams, struct sg_dns_share *share, struct sg_dns_side *side)
 {
 	streams->bytes -= side->room;
+	share->bytes -= side->room;
 	free(side->begun);
 	side->begun = NULL;
 	side->have = side->room = 0;
@@ -28,7 +29,7 @@ void sg_dns_streams_free(struct sg_dns_streams *streams)
 {
 	for (__u32 place = 1; streams->all && place <= streams->pool.used; place++)
 		for (int side = 0; side < 2; side++)
-			drop_begun(streams, &streams->all[place].sides[side]);
+			free(streams->all[place].sides[side].begun);
 	free(streams->all);
 	sg_pool_free(&streams->pool);
 }
@@ -38,32 +39,41 @@ static __u64 hash_of(const struct sg_dns_streams *streams, __u64 flow)
 	return sg_hash(streams->hash_key, &flow, sizeof(flow));
 }
 
-struct sg_dns_stream *sg_dns_stream_of(struct sg_dns_streams *streams, __u64 flow, int make)
+static __u32 find(const struct sg_dns_streams *streams, __u64 flow)
 {
-	__u64 hash = hash_of(streams, flow);
-	__u32 place = sg_pool_first(&streams->pool, hash);
+	__u32 place = sg_pool_first(&streams->pool, hash_of(streams, flow));
 
 	while (place && streams->all[place].flow != flow)
 		place = sg_pool_next(&streams->pool, place);
-	if (!place && make) {
-		place = sg_pool_take(&streams->pool);
-		if (place) {
-			streams->all[place] = (struct sg_dns_stream){ .flow = flow };
-			sg_pool_link(&streams->pool, place, hash);
-		}
-	}
-	return place ? &streams->all[place] : NULL;
+	return place;
 }
 
-void sg_dns_stream_end(struct sg_dns_streams *streams, __u64 flow)
+struct sg_dns_stream *sg_dns_stream_of(struct sg_dns_streams *streams, struct sg_dns_share *share, __u64 flow)
 {
-	struct sg_dns_stream *stream = sg_dns_stream_of(streams, flow, 0);
-	__u32 place = stream ? (__u32)(stream - streams->all) : 0;
+	__u32 place = find(streams, flow);
+
+	if (place)
+		return &streams->all[place];
+	if (share->streams >= SG_DNS_STREAMS - streams->pool.count)
+		return NULL;
+	place = sg_pool_take(&streams->pool);
+	if (!place)
+		return NULL;
+	share->streams++;
+	streams->all[place] = (struct sg_dns_stream){ .flow = flow };
+	sg_pool_link(&streams->pool, place, hash_of(streams, flow));
+	return &streams->all[place];
+}
+
+void sg_dns_stream_end(struct sg_dns_streams *streams, struct sg_dns_share *share, __u64 flow)
+{
+	__u32 place = find(streams, flow);
 
 	if (!place)
 		return;
-	drop_begun(streams, &stream->sides[0]);
-	drop_begun(streams, &stream->sides[1]);
+	share->streams--;
+	drop_begun(streams, share, &streams->all[place].sides[0]);
+	drop_begun(streams, share, &streams->all[place].sides[1]);
 	sg_pool_unlink(&streams->pool, place, hash_of(streams, flow));
 	sg_pool_give(&streams->pool, place);
 }
@@ -75,7 +85,7 @@ void sg_dns_stream_start(struct sg_dns_stream *stream, __u8 side, __u32 seq)
 }
 
 /* Make room for so many bytes of a message that has begun. Returns 0 or -ENOMEM. */
-static int make_room(struct sg_dns_streams *streams, struct sg_dns_side *side, __u32 bytes)
+static int make_room(struct sg_dns_streams *streams, struct sg_dns_share *share, struct sg_dns_side *side, __u32 bytes)
 {
 	__u32 room = side->room ? side->room : FIRST_ROOM;
 	__u8 *grown;
@@ -84,12 +94,13 @@ static int make_room(struct sg_dns_streams *streams, struct sg_dns_side *side, _
 		room *= 2;
 	if (room == side->room)
 		return 0;
-	if (streams->bytes + room - side->room > SG_DNS_STREAM_BYTES)
+	if (streams->bytes + share->bytes + 2ULL * (room - side->room) > SG_DNS_STREAM_BYTES)
 		return -ENOMEM;
 	grown = realloc(side->begun, room);
 	if (!grown)
 		return -ENOMEM;
 	streams->bytes += room - side->room;
+	share->bytes += room - side->room;
 	side->begun = grown;
 	side->room = room;
 	return 0;
@@ -102,17 +113,18 @@ static __u32 whole_of(const __u8 *begun, __u32 have)
 }
 
 /* Add bytes to the message that has begun, up to its end. Returns how many were taken, all where there is no memory. */
-static __u32 fill(struct sg_dns_streams *streams, struct sg_dns_side *side, const __u8 *data, __u32 length, __u32 *lost)
+static __u32 fill(struct sg_dns_streams *streams, struct sg_dns_share *share, struct sg_dns_side *side, const __u8 *data,
+		  __u32 length, __u32 *lost)
 {
 	__u32 wanted = whole_of(side->begun, side->have) - side->have;
 	__u32 taken = length < wanted ? length : wanted;
 
-	if (make_room(streams, side, side->have + taken)) {
+	if (make_room(streams, share, side, side->have + taken)) {
 		++*lost;
 		/* Without its length, nobody knows where the next one begins. */
 		side->known = side->have >= PREFIX;
 		side->skip = side->known ? wanted - taken : 0;
-		drop_begun(streams, side);
+		drop_begun(streams, share, side);
 		return side->known ? taken : length;
 	}
 	memcpy(side->begun + side->have, data, taken);
@@ -120,8 +132,8 @@ static __u32 fill(struct sg_dns_streams *streams, struct sg_dns_side *side, cons
 	return taken;
 }
 
-static enum sg_dns_taken take(struct sg_dns_streams *streams, struct sg_dns_side *side, const __u8 *data, __u32 length,
-			      void (*message)(void *context, const __u8 *bytes, __u32 length), void *context)
+static enum sg_dns_taken take(struct sg_dns_streams *streams, struct sg_dns_share *share, struct sg_dns_side *side,
+			      const __u8 *data, __u32 length, void (*message)(void *context, const __u8 *bytes, __u32 length), void *context)
 {
 	__u32 lost = 0, taken;
 
@@ -133,10 +145,10 @@ static enum sg_dns_taken take(struct sg_dns_streams *streams, struct sg_dns_side
 			taken = whole_of(data, length);
 			message(context, data + PREFIX, taken - PREFIX);
 		} else {
-			taken = fill(streams, side, data, length, &lost);
+			taken = fill(streams, share, side, data, length, &lost);
 			if (side->have >= PREFIX && side->have == whole_of(side->begun, side->have)) {
 				message(context, side->begun + PREFIX, side->have - PREFIX);
-				drop_begun(streams, side);
+				drop_begun(streams, share, side);
 			}
 		}
 		data += taken;
@@ -145,7 +157,7 @@ static enum sg_dns_taken take(struct sg_dns_streams *streams, struct sg_dns_side
 	return lost ? SG_DNS_LOST : SG_DNS_TAKEN;
 }
 
-enum sg_dns_taken sg_dns_stream_add(struct sg_dns_streams *streams, struct sg_dns_stream *stream,
+enum sg_dns_taken sg_dns_stream_add(struct sg_dns_streams *streams, struct sg_dns_share *share, struct sg_dns_stream *stream,
 				    const struct sg_dns_segment *segment, int skips,
 				    void (*message)(void *context, const __u8 *bytes, __u32 length), void *context)
 {
@@ -163,12 +175,12 @@ enum sg_dns_taken sg_dns_stream_add(struct sg_dns_streams *streams, struct sg_dn
 	if ((__s32)old < 0 && !skips)
 		return SG_DNS_HOLE;
 	if ((__s32)old < 0) {
-		drop_begun(streams, side);
+		drop_begun(streams, share, side);
 		side->known = side->skip = 0;
 		return SG_DNS_LOST;
 	}
 	if (old >= segment->length)
 		return SG_DNS_TAKEN;
 	side->next = segment->seq + segment->length;
-	return take(streams, side, segment->data + old, segment->length - old, message, context);
+	return take(streams, share, side, segment->data + old, segment->length - old, message, context);
 }

@@ -17,6 +17,12 @@ enum sg_dns_streams_limit {
 	SG_DNS_MESSAGE = 65535,
 };
 
+/* What of all that is one port's: it may have as much as is then free. */
+struct sg_dns_share {
+	__u32 streams;
+	__u64 bytes;
+};
+
 struct sg_dns_side {
 	__u8 *begun;		/* of a message, its length before it; NULL: none */
 	__u32 have;		/* bytes of it */
@@ -55,15 +61,15 @@ enum sg_dns_taken {
 /* 0 or -ENOMEM. */
 int sg_dns_streams_init(struct sg_dns_streams *streams, const struct sg_hash_key *hash_key);
 void sg_dns_streams_free(struct sg_dns_streams *streams);
-/* Return the stream of a connection; `make`: made if needed. NULL: there is none. */
-struct sg_dns_stream *sg_dns_stream_of(struct sg_dns_streams *streams, __u64 flow, int make);
+/* Return the stream of a port's connection, made if needed; NULL: there is no room. */
+struct sg_dns_stream *sg_dns_stream_of(struct sg_dns_streams *streams, struct sg_dns_share *share, __u64 flow);
 /* Forget a connection that is over. */
-void sg_dns_stream_end(struct sg_dns_streams *streams, __u64 flow);
+void sg_dns_stream_end(struct sg_dns_streams *streams, struct sg_dns_share *share, __u64 flow);
 /* Name the sequence number at which a side's next message begins. */
 void sg_dns_stream_start(struct sg_dns_stream *stream, __u8 side, __u32 seq);
 /* Take a segment in, and call `message` for each message that is whole now. Of a side whose start is not known, a segment
  * that is one whole message begins it anew; `skips`: what is behind a hole will not come again, so the side is lost there. */
-enum sg_dns_taken sg_dns_stream_add(struct sg_dns_streams *streams, struct sg_dns_stream *stream,
+enum sg_dns_taken sg_dns_stream_add(struct sg_dns_streams *streams, struct sg_dns_share *share, struct sg_dns_stream *stream,
 				    const struct sg_dns_segment *segment, int skips,
 				    void (*message)(void *context, const __u8 *bytes, __u32 length), void *context);
 

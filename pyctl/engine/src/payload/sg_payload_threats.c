@@ -12,6 +12,7 @@ static const struct {
 	{ SG_APP_NONE, sg_payload_ssl2 },
 	{ SG_APP_NONE, sg_payload_ssh },
 	{ SG_APP_HTTP, sg_payload_http },
+	{ SG_APP_ELASTICSEARCH, sg_payload_http },
 	{ SG_APP_DNS, sg_payload_dns_stream },
 };
 

@@ -7,6 +7,7 @@
 
 #include "http/sg_http_decode.h"
 #include "http/sg_http_parts.h"
+#include "scan/sg_answer_side.h"
 
 enum { SMALL = 2048, DECODED = 1024 };	/* what beginning takes of memory besides payload; bytes decoded at once */
 
@@ -28,15 +29,23 @@ struct sg_scan {
 	struct sg_tape *tapes[2];
 	struct sg_lane *lanes[LANES];
 	struct sg_http_parts requests;
-	struct sg_http_decode target;
-	struct sg_http_decode form;
+	struct sg_http_decoder target;
+	struct sg_http_decoder form;
+	struct sg_coded coded;		/* a body of a request */
+	struct sg_answer_side answers;
+	__u32 requests_seen;		/* that answers are expected for */
+	__u8 unread;			/* enum sg_coded_why */
+	__u8 in_body;			/* of a request */
+	__u8 too_many;			/* requests wait for their answers */
 	__u8 midstream;		/* where requests begin is not known */
+	__u8 passed;		/* bit per side: bytes have passed that nothing was looked for in */
 	__u8 ended;
 };
 
 /* A scan of one call. */
 struct call {
 	struct sg_scans *scans;
+	const struct sg_session *s;
 	struct sg_scan *scan;
 	const struct sg_scan_ask *ask;
 };
@@ -110,6 +119,8 @@ void sg_scan_end(struct sg_scans *scans, const struct sg_session *s)
 		end_lane(scans, scan, (enum lane)i);
 	for (int side = 0; side < 2; side++)
 		sg_tape_free(scans->streams, scan->tapes[side]);
+	sg_coded_end(&scan->coded, scans->streams);
+	sg_answer_stop(&scan->answers, scans->streams, SG_ANSWER_OVER);
 	sg_sensors_leave(scan->set);
 	sg_streams_give(scans->streams, scan, sizeof(*scan));
 	scans->of[s->slot] = NULL;
@@ -146,6 +157,12 @@ static int reads_requests(const struct call *call, __u8 side)
 	return !side && !call->scan->midstream && !call->scan->requests.said;
 }
 
+/* Whether answers are read: as long as it is known which request each is for. */
+static int reads_answers(const struct call *call, __u8 side)
+{
+	return side && !call->scan->midstream && !call->scan->answers.said;
+}
+
 /* Begin all lanes that bytes of a side may come in, so that no scan needs memory. 0, or -1: there is none. */
 static int begin_lanes(const struct call *call, __u8 side)
 {
@@ -153,6 +170,8 @@ static int begin_lanes(const struct call *call, __u8 side)
 
 	for (int i = URL; i <= BODY && !error && reads_requests(call, side); i++)
 		error = begin_lane(call, (enum lane)i);
+	if (!error && reads_answers(call, side))
+		error = begin_lane(call, BODY_BACK);
 	return error;
 }
 
@@ -171,10 +190,10 @@ static int scan_in(const struct call *call, enum lane which, const __u8 *bytes, 
 }
 
 /* The same of encoded bytes, decoded. */
-static int scan_decoded(const struct call *call, enum lane which, struct sg_http_decode *decode, const __u8 *bytes, __u32 len,
+static int scan_decoded(const struct call *call, enum lane which, struct sg_http_decoder *decoder, const __u8 *bytes, __u32 len,
 			int ends)
 {
-	__u8 out[DECODED + 4];
+	__u8 out[DECODED + SG_HTTP_DECODED_MORE];
 	int over = 0;
 
 	if (!call->scan->lanes[which])
@@ -182,13 +201,96 @@ static int scan_decoded(const struct call *call, enum lane which, struct sg_http
 	do {
 		__u32 part = len < DECODED ? len : DECODED;
 		int last = ends && part == len;
-		__u32 decoded = sg_http_decode(decode, bytes, part, last, out);
+		__u32 decoded = sg_http_decode(decoder, bytes, part, out);
 
+		if (last)
+			decoded += sg_http_decode_end(decoder, out + decoded);
 		over = scan_in(call, which, out, decoded, last);
 		bytes += part;
 		len -= part;
 	} while (len && !over);
 	return over;
+}
+
+/* Whether a body's decoder may have so much memory. */
+static int has_room_for(void *ctx, __u32 bytes)
+{
+	const struct call *call = ctx;
+
+	return has_room(call->scans, call->s->key.port_id, bytes);
+}
+
+static void note_unread(void *ctx, enum sg_coded_why why)
+{
+	const struct call *call = ctx;
+
+	call->scan->unread = (__u8)why;
+}
+
+/* Whether whoever was told of a match in a request ended the scan. */
+static int is_ended(const struct sg_scan *scan)
+{
+	for (int i = URL; i <= BODY; i++)
+		if (scan->lanes[i] && scan->lanes[i]->is_over)
+			return 1;
+	return 0;
+}
+
+/* Scan what a request's body carries; as sg_unzip_reader. */
+static int scan_body(void *ctx, const __u8 *bytes, __u32 len)
+{
+	const struct call *call = ctx;
+	struct sg_scan *scan = call->scan;
+
+	return scan_in(call, BODY, bytes, len, 0) ||
+	       (scan->requests.form && scan_decoded(call, FORM, &scan->form, bytes, len, 0));
+}
+
+static void begin_body(const struct call *call)
+{
+	struct sg_scan *scan = call->scan;
+	__u8 coding = scan->requests.coding;
+	enum sg_coded_why why;
+
+	scan->in_body = 1;
+	if (!coding || !scan->lanes[BODY])
+		return;
+	why = sg_coded_begin(&scan->coded, call->scans->streams, coding, has_room_for((void *)call, sg_coded_bytes(coding)));
+	if (why)
+		scan->unread = (__u8)why;
+}
+
+/* Read a request's body, decoded. */
+static int read_body(const struct call *call, const __u8 *bytes, __u32 len, int ends)
+{
+	struct sg_scan *scan = call->scan;
+	struct sg_streams *all = call->scans->streams;
+	enum sg_coded_why why;
+
+	if (len && !scan->in_body)
+		begin_body(call);
+	if (len) {
+		why = sg_coded_add(&scan->coded, all, bytes, len, scan_body, (void *)call);
+		if (why)
+			scan->unread = (__u8)why;
+	}
+	if (!ends)
+		return is_ended(scan);
+	scan->in_body = 0;
+	sg_coded_end(&scan->coded, all);
+	return scan_in(call, BODY, NULL, 0, 1) || (scan->requests.form && scan_decoded(call, FORM, &scan->form, NULL, 0, 1));
+}
+
+/* A request's head is complete: expect its answer. */
+static void note_request(const struct call *call)
+{
+	struct sg_scan *scan = call->scan;
+	const struct sg_http_parts *parts = &scan->requests;
+	__u8 becomes = parts->tunnel ? SG_HTTP_TUNNEL : parts->switches ? SG_HTTP_OTHER : SG_HTTP_STAYS;
+
+	scan->requests_seen = parts->requests;
+	if (!scan->answers.said && sg_http_answers_expect(&scan->answers.reader, parts->is_head, becomes))
+		scan->too_many = 1;
 }
 
 static int scan_part(void *ctx, enum sg_http_part part, const __u8 *bytes, __u32 len, int ends)
@@ -200,17 +302,68 @@ static int scan_part(void *ctx, enum sg_http_part part, const __u8 *bytes, __u32
 	case SG_HTTP_TARGET:
 		return scan_in(call, URL, bytes, len, ends) || scan_decoded(call, URL_DECODED, &scan->target, bytes, len, ends);
 	case SG_HTTP_HEADERS:
-		return scan_in(call, HEADER, bytes, len, ends);
+		if (scan->requests_seen != scan->requests.requests)
+			note_request(call);
+		return scan->too_many || scan_in(call, HEADER, bytes, len, ends);
 	default:
-		return scan_in(call, BODY, bytes, len, ends) ||
-		       (scan->requests.form && scan_decoded(call, FORM, &scan->form, bytes, len, ends));
+		return read_body(call, bytes, len, ends);
 	}
+}
+
+/* Scan what an answer's body carries. */
+static int scan_answer(void *ctx, const __u8 *bytes, __u32 len)
+{
+	return scan_in(ctx, BODY_BACK, bytes, len, 0);
+}
+
+static void end_answer(void *ctx)
+{
+	scan_in(ctx, BODY_BACK, NULL, 0, 1);
+}
+
+/* Read the answers in the bytes that come next. */
+static enum sg_scan_say scan_answers(const struct call *call, const __u8 *bytes, __u32 len)
+{
+	const struct sg_answer_take take = {
+		.all = call->scans->streams, .has_room = has_room_for, .body = scan_answer, .end = end_answer,
+		.unread = note_unread, .ctx = (void *)call,
+	};
+	struct sg_scan *scan = call->scan;
+	enum sg_answer_say say = sg_answer_read(&scan->answers, bytes, len, &take);
+
+	if (scan->lanes[BODY_BACK] && scan->lanes[BODY_BACK]->is_over)
+		return SG_SCAN_ENDED;
+	if (say)
+		end_lane(call->scans, scan, BODY_BACK);
+	return say == SG_ANSWER_WRONG ? SG_SCAN_WRONG : SG_SCAN_PASS;
 }
 
 /* Whether anything is looked for in requests. */
 static int wants_parts(const struct sg_scan_ask *ask)
 {
 	return is_wanted(ask, URL) || is_wanted(ask, HEADER) || is_wanted(ask, BODY);
+}
+
+/* Whether anything is looked for in what a side sends. */
+static int wants_side(const struct call *call, __u8 side)
+{
+	return is_wanted(call->ask, side ? PACKET_BACK : PACKET) || (reads_requests(call, side) && wants_parts(call->ask));
+}
+
+/* Let bytes of a side pass that nothing is looked for in. */
+static void pass_side(const struct call *call, __u8 side)
+{
+	sg_tape_free(call->scans->streams, call->scan->tapes[side]);
+	call->scan->tapes[side] = NULL;
+	call->scan->passed |= (__u8)(1 << side);
+	if (!side && !call->scan->requests.said)
+		call->scan->requests.said = SG_HTTP_PARTS_OVER;
+}
+
+/* Return the sequence number of the first byte of a side that is scanned, if it is not there yet. */
+static __u32 first_of(const struct sg_scan *scan, const struct sg_session *s, __u8 side, __u32 seq)
+{
+	return scan->midstream || scan->passed >> side & 1 ? seq : s->first_seq[side];
 }
 
 /* Scan the bytes that come next of a side. */
@@ -220,15 +373,16 @@ static enum sg_scan_say scan_bytes(const struct call *call, __u8 side, const __u
 
 	if (scan_in(call, side ? PACKET_BACK : PACKET, bytes, len, 0))
 		return SG_SCAN_ENDED;
+	if (reads_answers(call, side) && is_wanted(call->ask, BODY))
+		return scan_answers(call, bytes, len);
 	if (!reads_requests(call, side) || !wants_parts(call->ask))
 		return SG_SCAN_PASS;
 	sg_http_parts_read(&scan->requests, bytes, len, scan_part, (void *)call);
-	for (int i = URL; i <= BODY; i++)
-		if (scan->lanes[i] && scan->lanes[i]->is_over)
-			return SG_SCAN_ENDED;
+	if (is_ended(scan))
+		return SG_SCAN_ENDED;
 	for (int i = URL; i <= BODY && scan->requests.said; i++)
 		end_lane(call->scans, scan, (enum lane)i);
-	return scan->requests.said == SG_HTTP_PARTS_WRONG ? SG_SCAN_WRONG : SG_SCAN_PASS;
+	return scan->requests.said == SG_HTTP_PARTS_WRONG || scan->too_many ? SG_SCAN_WRONG : SG_SCAN_PASS;
 }
 
 static enum sg_scan_say scan_tape(const struct call *call, __u8 side)
@@ -250,15 +404,20 @@ static enum sg_scan_say scan_tape(const struct call *call, __u8 side)
 enum sg_scan_say sg_scan_segment(struct sg_scans *scans, const struct sg_session *s, __u8 side, __u32 seq, const __u8 *data,
 				 __u32 len, const struct sg_scan_ask *ask)
 {
-	struct call call = { .scans = scans, .scan = sg_scan_of(scans, s), .ask = ask };
+	struct call call = { .scans = scans, .s = s, .scan = sg_scan_of(scans, s), .ask = ask };
 	__u64 before = sg_streams_bytes(scans->streams);
 	enum sg_scan_say say = SG_SCAN_PASS;
 	struct sg_tape **tape = &call.scan->tapes[side];
 
+	if (!wants_side(&call, side)) {
+		pass_side(&call, side);
+		charge(scans, s->key.port_id, before);
+		return SG_SCAN_PASS;
+	}
 	if (!has_room(scans, s->key.port_id, len + SMALL))
 		return SG_SCAN_NO_ROOM;
 	if (!*tape)
-		*tape = sg_tape_new(scans->streams, call.scan->midstream ? seq : s->first_seq[side]);
+		*tape = sg_tape_new(scans->streams, first_of(call.scan, s, side, seq));
 	if (!*tape || begin_lanes(&call, side)) {
 		charge(scans, s->key.port_id, before);
 		return SG_SCAN_NO_ROOM;
@@ -283,11 +442,16 @@ enum sg_scan_say sg_scan_segment(struct sg_scans *scans, const struct sg_session
 enum sg_scan_say sg_scan_fin(struct sg_scans *scans, const struct sg_session *s, __u8 side, __u32 seq,
 			     const struct sg_scan_ask *ask)
 {
-	struct call call = { .scans = scans, .scan = sg_scan_of(scans, s), .ask = ask };
+	struct call call = { .scans = scans, .s = s, .scan = sg_scan_of(scans, s), .ask = ask };
 	struct sg_tape *tape = call.scan->tapes[side];
 	struct sg_lane *lane = call.scan->lanes[side ? PACKET_BACK : PACKET];
 
-	if (!tape || !lane || lane->is_over || !sg_tape_is_at(tape, seq))
+	if (!tape || !sg_tape_is_at(tape, seq))
+		return SG_SCAN_PASS;
+	/* An answer without a length ends with its connection. */
+	if (side && scan_in(&call, BODY_BACK, NULL, 0, 1))
+		return SG_SCAN_ENDED;
+	if (!lane || lane->is_over)
 		return SG_SCAN_PASS;
 	sg_lane_finish(lane, ask->wanted, ask->told, ask->ctx);
 	return lane->is_over ? SG_SCAN_ENDED : SG_SCAN_PASS;
@@ -320,7 +484,7 @@ void sg_scan_turn(struct sg_scans *scans, const struct sg_session *s, const stru
 }
 
 /* What a side sends next does not follow what was scanned. */
-static void lose(struct sg_scan *scan, __u8 side)
+static void lose(struct sg_scans *scans, struct sg_scan *scan, __u8 side)
 {
 	struct sg_lane *lane = scan->lanes[side ? PACKET_BACK : PACKET];
 
@@ -328,6 +492,11 @@ static void lose(struct sg_scan *scan, __u8 side)
 		sg_lane_restart(lane);
 	if (!side && !scan->requests.said)
 		scan->requests.said = SG_HTTP_PARTS_OVER;
+	/* Which answer is for which request is known no more, whichever side it is. */
+	if (!scan->answers.said)
+		sg_answer_stop(&scan->answers, scans->streams, SG_ANSWER_OVER);
+	sg_coded_end(&scan->coded, scans->streams);
+	end_lane(scans, scan, BODY_BACK);
 }
 
 void sg_scan_skip(struct sg_scans *scans, const struct sg_session *s, __u8 side, __u32 seq)
@@ -337,7 +506,7 @@ void sg_scan_skip(struct sg_scans *scans, const struct sg_session *s, __u8 side,
 
 	if (!scan || !scan->tapes[side])
 		return;
-	lose(scan, side);
+	lose(scans, scan, side);
 	sg_tape_skip(scans->streams, scan->tapes[side], seq);
 	charge(scans, s->key.port_id, before);
 }
@@ -355,22 +524,20 @@ void sg_scan_acknowledge(struct sg_scans *scans, const struct sg_session *s, __u
 		charge(scans, s->key.port_id, before);
 }
 
-void sg_scan_body(struct sg_scans *scans, const struct sg_session *s, __u8 side, const __u8 *bytes, __u32 len, int ends,
-		  const struct sg_scan_ask *ask)
+enum sg_coded_why sg_scan_unread(struct sg_scans *scans, const struct sg_session *s)
 {
-	struct call call = { .scans = scans, .scan = sg_scan_of(scans, s), .ask = ask };
-	__u64 before = sg_streams_bytes(scans->streams);
+	struct sg_scan *scan = sg_scan_of(scans, s);
+	enum sg_coded_why why = scan ? (enum sg_coded_why)scan->unread : SG_CODED_FINE;
 
-	begin_lane(&call, side ? BODY_BACK : BODY);
-	charge(scans, s->key.port_id, before);
-	if (scan_in(&call, side ? BODY_BACK : BODY, bytes, len, ends))
-		call.scan->ended = 1;
+	if (scan)
+		scan->unread = SG_CODED_FINE;
+	return why;
 }
 
 enum sg_scan_say sg_scan_datagram(struct sg_scans *scans, const struct sg_session *s, __u8 side, const __u8 *bytes, __u32 len,
 				  int ends, const struct sg_scan_ask *ask)
 {
-	struct call call = { .scans = scans, .scan = sg_scan_of(scans, s), .ask = ask };
+	struct call call = { .scans = scans, .s = s, .scan = sg_scan_of(scans, s), .ask = ask };
 	__u64 before = sg_streams_bytes(scans->streams);
 	int error = begin_lane(&call, side ? PACKET_BACK : PACKET), over;
 

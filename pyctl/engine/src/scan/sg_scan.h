@@ -2,11 +2,12 @@
 /* Looks for the sensors' patterns in flows, from the first byte that comes to the last, whatever way segments come. It decides
  * nothing. It is found by the session's slot, because sessions lie in memory that outlives the engine.
  *
- * Whoever reads answers (HTTP/1 responses, decompression) hands their bodies to sg_scan_body(). */
+ * Of answers of HTTP/1 the bodies are scanned, and what is compressed is decoded first, of both sides. */
 #ifndef SG_SCAN_H
 #define SG_SCAN_H
 
 #include "packet/sg_packet.h"
+#include "scan/sg_coded.h"
 #include "sensor/sg_lane.h"
 #include "session/sg_session.h"
 #include "stream/sg_tape.h"
@@ -37,7 +38,7 @@ struct sg_scan_ask {
 enum sg_scan_say {
 	SG_SCAN_PASS,		/* all that is new of it was scanned, or lies behind a hole and is kept */
 	SG_SCAN_ENDED,		/* whoever was told of a match ended the scan */
-	SG_SCAN_WRONG,		/* a request whose framing servers may read differently begins in it */
+	SG_SCAN_WRONG,		/* a request or an answer that may be read differently begins in it */
 	SG_SCAN_DIFFERS,	/* a byte is another than before */
 	SG_SCAN_NO_ROOM,	/* no memory: its sender may repeat it */
 };
@@ -62,9 +63,8 @@ enum sg_scan_say sg_scan_fin(struct sg_scans *scans, const struct sg_session *s,
 void sg_scan_acknowledge(struct sg_scans *scans, const struct sg_session *s, __u8 side, __u32 ack, int may_miss);
 /* Give up what is missing of a side before this number: its bytes are scanned from there on. */
 void sg_scan_skip(struct sg_scans *scans, const struct sg_session *s, __u8 side, __u32 seq);
-/* Scan bytes of a body of this side; `ends`: it is complete. */
-void sg_scan_body(struct sg_scans *scans, const struct sg_session *s, __u8 side, const __u8 *bytes, __u32 len, int ends,
-		  const struct sg_scan_ask *ask);
+/* Return why a body that came since the last call was not decoded. */
+enum sg_coded_why sg_scan_unread(struct sg_scans *scans, const struct sg_session *s);
 /* Scan the next bytes of a datagram in its flow's lane; `ends`: it is complete, and the next begins anew. */
 enum sg_scan_say sg_scan_datagram(struct sg_scans *scans, const struct sg_session *s, __u8 side, const __u8 *bytes, __u32 len,
 				  int ends, const struct sg_scan_ask *ask);

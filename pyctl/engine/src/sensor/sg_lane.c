@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "confirm/sg_confirm.h"
 #include "sensor/sg_exact.h"
 
 /* One call's scan. */
@@ -68,6 +69,16 @@ static const __u8 *bytes_of(struct scan *scan, __u64 from, __u64 to, __u32 *len)
 	return scan->room;
 }
 
+/* Whether a number's check digits are right. What stands before it counts, too, whatever the match began with. */
+static int is_confirmed(struct scan *scan, const struct sg_catch *found)
+{
+	__u64 from = found->to > SG_CONFIRM_BYTES ? found->to - SG_CONFIRM_BYTES : 0;
+	__u32 len;
+	const __u8 *bytes = bytes_of(scan, from, found->to, &len);
+
+	return sg_confirm((enum sg_confirm)found->pattern->confirm, bytes, len);
+}
+
 /* Take a second look, where the pattern asks for one. Returns whether it is a hit. */
 static int confirm(struct scan *scan, __u32 index, struct sg_catch *found)
 {
@@ -82,7 +93,7 @@ static int confirm(struct scan *scan, __u32 index, struct sg_catch *found)
 		return 1;
 	}
 	if (!exact)
-		return 1;
+		return is_confirmed(scan, found);
 	said = sg_exact_matches(set->exact[index], found->bytes, found->len);
 	found->unsure = said < 0;
 	return said != 0;
@@ -100,9 +111,13 @@ static int matched(unsigned int id, unsigned long long from, unsigned long long 
 	/* A prefilter knows the end alone. */
 	if (found.pattern->confirm == SG_CONFIRM_PCRE2)
 		from = 0;
-	if (found.pattern->confirm || found.pattern->show)
+	if (found.pattern->confirm > SG_CONFIRM_PCRE2 && !confirm(scan, id, &found))
+		return 0;
+	if (found.pattern->confirm == SG_CONFIRM_PCRE2 || found.pattern->show)
 		found.bytes = bytes_of(scan, lane->base + from, found.to, &found.len);
-	return confirm(scan, id, &found) && scan->told(scan->ctx, &found);
+	if (found.pattern->confirm == SG_CONFIRM_PCRE2 && !confirm(scan, id, &found))
+		return 0;
+	return scan->told(scan->ctx, &found);
 }
 
 static void keep_tail(struct sg_lane *lane, const __u8 *bytes, __u32 len)

@@ -7,8 +7,8 @@
 #include "sensor/sg_sensors.h"
 
 enum sg_lane_limit {
-	SG_LANE_WORK = 1024,	/* that second looks may cost in one scan */
-	SG_LANE_EXACT = 64,	/* what one of PCRE2's costs of it; any other costs 1 */
+	SG_LANE_WORK = 1 << 16,	/* that second looks may cost in one scan: a table of numbers has one for each */
+	SG_LANE_EXACT = 1 << 12,	/* what one of PCRE2's costs of it; any other costs 1 */
 };
 
 struct sg_lane {

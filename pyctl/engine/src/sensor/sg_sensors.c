@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "inflate/sg_unzip.h"
 #include "sensor/sg_exact.h"
 
 /* The parts of a block. */
@@ -94,6 +95,9 @@ static int fill(struct sg_sensors *set, const struct block *block)
 	set->pattern_count = block->head.patterns;
 	for (__u32 i = 0; i < set->pattern_count && !error; i++)
 		error = take_pattern(set, i, block);
+	/* Bodies may be compressed. */
+	if (block->head.databases[SG_PART_BODY])
+		sg_unzip_load();
 	for (int part = 0; part < SG_PARTS && !error; part++)
 		error = take(set, part, block->databases[part], block->head.databases[part]);
 	return error;

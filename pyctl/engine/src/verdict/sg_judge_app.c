@@ -85,6 +85,22 @@ static int decide(const struct sg_context *c, struct sg_session *s, struct sg_an
 	return 1;
 }
 
+/* Judge a connection that is one of these applications besides the one that it surely is, and shows no more of itself: else who
+ * waits would get past what denies one of them. Returns 0 if none of them is denied. */
+static int decide_family(const struct sg_context *c, struct sg_session *s, __u64 others, struct sg_verdict *r)
+{
+	const struct sg_facts facts = { .broken = ~0U };
+
+	for (; others && sg_is_held(c, s); others &= others - 1) {
+		__u8 app = (__u8)__builtin_ctzll(others);
+		struct sg_answer answer = sg_flow_ask_facts(c->port, &s->key, s->initiator, app, &facts);
+
+		if (!answer.unknown && (!answer.pass || answer.reason))
+			return decide(c, s, &answer, SG_APP_CERTAIN, r);
+	}
+	return 0;
+}
+
 /* Judge the connection as an unknown application; `hides`: it may be one that shows a name, which was not read. Returns 0 if
  * the policy has no answer now. */
 static int decide_unknown(const struct sg_context *c, struct sg_session *s, int hides, struct sg_verdict *r)
@@ -114,6 +130,8 @@ static int decide_now(const struct sg_context *c, struct sg_session *s, struct s
 	if (look)
 		seen = sg_look_recognise(look);
 	if (seen.kind) {
+		if (decide_family(c, s, seen.family & ~(1ULL << seen.kind), r))
+			return 1;
 		seen.app = seen.kind;
 		seen.proof = SG_APP_CERTAIN;
 	}

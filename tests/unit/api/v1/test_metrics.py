@@ -181,3 +181,17 @@ def test_threats_are_counted_by_what_is_attached():
         ("web", "land", "true"): 3,
         ("web", "land", "false"): 2,
     }
+
+
+def test_hits_of_sensors_are_counted_by_what_is_attached():
+    counted = {
+        ("web", "data", "order", True): 3,
+        ("web", "data", "order", False): 2,
+        ("gone", "data", "order", True): 5,
+    }
+    view = SimpleNamespace(workloads=lambda: [SimpleNamespace(name="web")])
+    (found,) = metrics.sensor_metrics(view, counted)
+    assert {tuple(one.labels.values()): one.value for one in found.samples} == {
+        ("web", "data", "order", "true"): 3,
+        ("web", "data", "order", "false"): 2,
+    }

@@ -203,6 +203,61 @@ def test_an_agent_that_hangs_is_not_waited_for(tmp_path):
     assert "45 s after its last step" in patience.ends()
 
 
+def test_an_agent_whose_children_work_is_waited_for_and_not_for_ever(tmp_path):
+    """On a loaded host a child that loads the programs gets little of a processor, in one step."""
+    log, now, used = tmp_path / "log", [0.0], [0.0]
+    log.write_text("starting: making the datapath ready\n")
+    patience = start._Patience(
+        log, 45, whole_s=200, clock=lambda: now[0], cpu_s=lambda: used[0]
+    )
+    while now[0] < 195:
+        now[0] += 30
+        used[0] += 1.5
+        if now[0] < 200:
+            assert not patience.ends()
+    assert "200 s" in patience.ends()
+
+
+def test_an_agent_that_only_polls_is_not_busy(tmp_path):
+    log, now, used = tmp_path / "log", [0.0], [0.0]
+    log.write_text("starting: the engine\n")
+    patience = start._Patience(log, 45, clock=lambda: now[0], cpu_s=lambda: used[0])
+    for _ in range(45):
+        now[0] += 1
+        used[0] += 0.01
+        assert not patience.ends()
+    now[0] += 1
+    assert "after its last step" in patience.ends()
+
+
+def test_a_busy_child_of_a_silent_agent_keeps_it_waited_for(
+    instance, tmp_path, monkeypatch
+):
+    """A real process, whose child uses the processor and whose log does not grow."""
+    busy = "import time; end = time.process_time() + 2\nwhile time.process_time() < end: pass"
+    code = (
+        "import subprocess, sys, time; "
+        f"subprocess.run([sys.executable, '-c', {busy!r}]); "
+        "open(sys.argv[1], 'w').close(); time.sleep(60)"
+    )
+    done = tmp_path / "done"
+    monkeypatch.setattr(start, "BUSY_S", 0.02)
+    monkeypatch.setattr(start, "_CPU_EACH_S", 0.1)
+    with pytest.raises(SegctlError, match="not ready within 1.5 s"):
+        start.start_agent(instance, python(code, str(done)), step_s=1.5)
+    assert done.exists()
+
+
+def test_the_last_words_end_the_sentence_and_what_follows_is_one_of_its_own(instance):
+    argv = python("import sys; print('no room', file=sys.stderr); sys.exit(7)")
+    with pytest.raises(SegctlError) as caught:
+        start.start_agent(instance, argv)
+    assert "\n  no room. Nothing was attached or detached. The whole log" in str(
+        caught.value
+    )
+    assert "\n. " not in str(caught.value)
+
+
 def test_the_log_is_for_root_alone_also_where_an_earlier_version_made_it(instance):
     instance.log_file.touch(0o644)
     with start._log_of(instance):

@@ -30,7 +30,9 @@ HEADERS = "".join(
     for name in (
         *("engine/sg_cpu_affinity_rule", "base/sg_share", "payload/sg_payload_threats"),
         *("packet/sg_tcp_options", "stream/sg_stream", "inspect/sg_recognise"),
-        "look/sg_requests",
+        *("look/sg_requests", "stream/sg_tape", "answer/sg_http_answers"),
+        *("http/sg_http_parts", "http/sg_http_decode"),
+        *("confirm/sg_confirm", "inflate/sg_unzip", "inflate/sg_arena"),
         *("policy/sg_policy", "inspect/sg_tell", "condition/sg_condition"),
         *("dns/sg_dns", "names/sg_dns_streams"),
     )

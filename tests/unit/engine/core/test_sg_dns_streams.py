@@ -106,3 +106,64 @@ def test_a_thousand_addresses_of_one_name_are_known(four):
     assert four.counts() == {"learnt": 1024}
     assert four.connects(peer=ips[0], sport=1)
     assert four.connects(peer=ips[-1], sport=2)
+
+
+class Streams:
+    """Streams of two ports by hand."""
+
+    def __init__(self, module):
+        self.ffi, self.lib = module.ffi, module.lib
+        self.secret = self.ffi.new("char[16]")
+        self.key = self.ffi.cast("struct sg_hash_key *", self.secret)
+        self.all = self.ffi.new("struct sg_dns_streams *")
+        assert self.lib.sg_dns_streams_init(self.all, self.key) == 0
+        self.shares = [self.ffi.new("struct sg_dns_share *") for _ in range(2)]
+        self.heard = []
+        self.tell = self.ffi.callback(
+            "void(void *, const uint8_t *, uint32_t)",
+            lambda _context, _bytes, length: self.heard.append(length),
+        )
+
+    def opens(self, port: int, flow: int):
+        """A connection's stream, at its first byte; NULL: there is no room."""
+        made = self.lib.sg_dns_stream_of(self.all, self.shares[port], flow)
+        if made:
+            self.lib.sg_dns_stream_start(made, 0, 0)
+        return made
+
+    def says(self, port: int, stream, data: bytes, seq: int = 0) -> int:
+        held = self.ffi.from_buffer(bytearray(data))
+        segment = self.ffi.new("struct sg_dns_segment *", (held, len(data), seq, 0))
+        share = self.shares[port]
+        return self.lib.sg_dns_stream_add(
+            self.all, share, stream, segment, 0, self.tell, self.ffi.NULL
+        )
+
+
+TAKEN, LOST = 0, 2
+
+
+def test_connections_of_one_port_leave_room_for_anothers(core_module):
+    streams = Streams(core_module)
+    assert sum(bool(streams.opens(0, flow)) for flow in range(1, 5000)) == 2048
+    assert sum(bool(streams.opens(1, flow)) for flow in range(5000, 9000)) == 1024
+    for flow in range(1, 5000):
+        streams.lib.sg_dns_stream_end(streams.all, streams.shares[0], flow)
+    assert streams.shares[0].streams == 0
+    assert streams.opens(1, 9001)
+
+
+def test_messages_that_one_port_begins_leave_memory_for_anothers(core_module):
+    """Each is 64 KiB long, and never ends."""
+    streams = Streams(core_module)
+    begun = b"\xff\xff" + bytes(40000)
+    told = [streams.says(0, streams.opens(0, flow), begun) for flow in range(1, 300)]
+    assert told.count(TAKEN) == 128
+    assert streams.shares[0].bytes == 8 << 20
+    other = streams.opens(1, 1000)
+    assert streams.says(1, other, b"\0\3x") == TAKEN
+    assert streams.says(1, other, b"yz", seq=3) == TAKEN
+    assert streams.heard == [3]
+    for flow in range(1, 300):
+        streams.lib.sg_dns_stream_end(streams.all, streams.shares[0], flow)
+    assert (streams.all.bytes, streams.shares[0].bytes) == (0, 0)

@@ -107,7 +107,7 @@ def test_nor_does_a_byte_of_the_first_or_of_one_in_a_row_cross(node, net):
         assert (wire.across[0], wire.resets) == (b"", 2)
 
 
-@pytest.mark.parametrize("size", [1, 7, 40])
+@pytest.mark.parametrize("size", [2, 7, 40])
 def test_requests_in_pieces_cross_whole_and_in_order(wire, speaker, size):
     row = OPEN + speaker.opens(asks("/api/one"), 4) + speaker.says(b"x" * 50)
     row += speaker.opens(grpc("/x.Greeter/Hello"))
@@ -322,3 +322,23 @@ def test_without_the_library_rules_for_requests_hold_for_none_that_allow(node, n
             assert "without libnghttp2.so.14" in told(node.core)[0][2]
     node.judge_by(only("/api/*"))
     assert node.core.lib.sg_inflate_is_loaded()
+
+
+@pytest.mark.parametrize("app", ["HTTP2", "gRPC"])
+def test_who_only_says_that_it_is_http2_is_no_unknown_application(node, net, app):
+    """A denial holds for what it may be; else who waits would get past it."""
+    wire = judged_by(node, net, asks_for(app, action=Action.DENY), always())
+    wire.says(0, OPEN)
+    wire.waits(3.5)
+    assert (wire.across[0], wire.resets) == (b"", 2)
+    wire.says(0, Speaker().opens(grpc("/x.Greeter/SayHello")))
+    assert wire.across[0] == b""
+
+
+@pytest.mark.parametrize(
+    "begun", [b"GET / HTTP/1.1\r\nHo", b"GET / HTTP/1.1\r\nHost: a\r\nx-elastic-client-meta: es=8\r\n\r\n"])  # fmt: skip
+def test_nor_is_who_only_begins_with_http1(node, net, begun):
+    wire = judged_by(node, net, asks_for("HTTP", action=Action.DENY), always())
+    wire.says(0, begun)
+    wire.waits(3.5)
+    assert (wire.across[0], wire.resets) == (b"", 2)

@@ -26,6 +26,7 @@ from tests.unit.engine.core.hello import (
     sni,
     versions,
 )
+from tests.unit.engine.core.http2 import Speaker, asks, connection
 from tests.unit.engine.core.node import ALL
 from tests.unit.engine.core.test_sg_judge_http import OK, get, told
 from tests.unit.engine.core.wire import NETS
@@ -208,10 +209,10 @@ def test_of_another_host_no_whole_request_crosses(wire, sent, size):
     for at in range(0, len(sent), size):
         wire.says(0, sent[at : at + size])
     wire.waits(4)
-    # A part of a first line is nothing that a server acts on.
-    first = request("a.example")
-    left = wire.across[0].removeprefix(first)
-    assert first.startswith(left) or (b"\n" not in left.strip() and b"Host" not in left)
+    # No server acts on a part of a head.
+    left = wire.across[0].removeprefix(request("a.example"))
+    assert b"\r\n\r\n" not in left
+    assert b"\n\n" not in left
     assert wire.resets
 
 
@@ -306,6 +307,20 @@ def test_a_mode_that_only_records_tells_and_lets_pass(node, net):
     plain.waits(5)
     assert not told(wire.core, VIOLATION)
     assert not told(wire.core, DROP)
+
+
+@pytest.mark.parametrize(
+    ("host", "passes"), [("a.example", True), ("b.example", False)]
+)
+def test_each_request_of_http2_must_name_the_group(wire, host, passes):
+    speaker = Speaker()
+    first = connection() + speaker.opens(asks("/", authority=host))
+    wire.says(0, first)
+    assert wire.across[0] == (first if passes else b"")
+    if passes:
+        wire.says(0, speaker.opens(asks("/", authority="b.example")))
+        assert wire.across[0] == first
+    assert told(wire.core)[0][:3] == ("name_mismatch", 0, "GET b.example/")
 
 
 def test_records_of_one_byte_show_the_name(wire):

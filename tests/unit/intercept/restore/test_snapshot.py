@@ -92,6 +92,27 @@ def test_the_order_of_addresses_counts(snapshot: Snapshot) -> None:
     assert differences(snapshot, other) == ["addresses: another order"]
 
 
+def test_very_many_addresses_are_compared_in_linear_time(
+    snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key that counts its comparisons: in a list each would be sought among all."""
+    compared = []
+
+    class Key(bytes):
+        __hash__ = bytes.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            compared.append(self)
+            return bytes.__eq__(self, other)  # type: ignore[arg-type]
+
+    key = l3.address_key
+    monkeypatch.setattr(l3, "address_key", lambda body: Key(key(body)))
+    many = tuple(address(f"10.9.{n // 250}.{n % 250 + 1}", 32) for n in range(1000))
+    before = replace(snapshot, addresses=many)
+    assert differences(before, before) == []
+    assert len(compared) < 20 * len(many)
+
+
 def test_running_clocks_do_not_count(snapshot: Snapshot) -> None:
     def aged(body: bytes, left: int) -> bytes:
         return body + attr(l3.IFA_CACHEINFO, struct.pack("=IIII", left, left, 1, left))

@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pyctl.intercept.restore.snapshot import Snapshot
-from pyctl.intercept.steps.plan import Op, attach_plan, describe, detach_plan, parked
+from pyctl.intercept.steps.plan import (
+    PARKED_MAX,
+    Op,
+    attach_plan,
+    describe,
+    detach_plan,
+    parked,
+)
 from pyctl.platform.netlink import l3
 from tests import packets
 from tests.unit.intercept.conftest import LO, address
@@ -80,6 +87,18 @@ def test_step_names_are_unique(snapshot: Snapshot) -> None:
 def test_every_global_address_is_parked_as_a_host_address(snapshot: Snapshot) -> None:
     texts = [l3.address_text(body) for body in parked(snapshot)]
     assert texts == [f"{packets.pod_one_ip4}/32", f"{packets.pod_one_ip6}/128"]
+
+
+def test_of_very_many_addresses_the_first_of_each_family_are_parked(
+    snapshot: Snapshot,
+) -> None:
+    ip4 = [address(f"10.{n // 250}.0.{n % 250 + 1}", 32) for n in range(PARKED_MAX + 9)]
+    lent = parked(replace(snapshot, addresses=(*ip4, *snapshot.addresses)))
+    assert len(lent) == PARKED_MAX + 1
+    assert [l3.address_text(body) for body in (lent[0], lent[-1])] == [
+        "10.0.0.1/32",
+        f"{packets.pod_one_ip6}/128",
+    ]
 
 
 def test_what_lo_has_of_its_own_is_not_lent_and_so_never_taken_off(

@@ -6,7 +6,14 @@ import pytest
 
 from pyctl.errors import RefusedError
 from pyctl.intercept.survey import costs
-from pyctl.intercept.survey.costs import Cost, Place, refuse_costs, weigh
+from pyctl.intercept.survey.costs import (
+    UNASKED_ADDRESSES_MAX,
+    Cost,
+    Place,
+    refuse_costs,
+    too_much_unasked,
+    weigh,
+)
 from pyctl.platform import netns
 from pyctl.platform.netlink import links
 from tests.unit.intercept.conftest import ETH0
@@ -77,3 +84,18 @@ def test_sessions_and_sockets_are_told(kernel, here):
 def test_what_an_interface_without_a_peer_costs_is_known_too(kernel, here):
     kernel.host.devices.clear()
     assert weighed(kernel, here) == []
+
+
+@pytest.mark.parametrize("what", ["addresses", "routes"])
+def test_what_is_spliced_unasked_carries_so_much_and_no_more(
+    kernel, here, monkeypatch, what
+):
+    place = here()
+    number = UNASKED_ADDRESSES_MAX if what == "addresses" else costs.UNASKED_ROUTES_MAX
+    dump = "dump_addresses" if what == "addresses" else "dump_routes_over"
+    monkeypatch.setattr(costs.l3, dump, lambda *_: [b""] * number)
+    assert too_much_unasked(place.nl, place.link) == ""
+    monkeypatch.setattr(costs.l3, dump, lambda *_: [b""] * (number + 1))
+    why = too_much_unasked(place.nl, place.link)
+    assert f"more than {number} {what}" in why
+    assert "segctl attach --interface eth0" in why

@@ -6,6 +6,7 @@ import pytest
 
 from pyctl.errors import NotCapableError, UsageError
 from pyctl.model.sensors.sensor import Confirm, Part, Pattern, Sensor
+from pyctl.model.sensors.shipped import SHIPPED
 from pyctl.platform.patterns import vectorscan
 from pyctl.platform.patterns.vectorscan import compile_sensors, flags_of
 
@@ -40,6 +41,15 @@ def test_what_is_shown_knows_where_it_begins_and_what_is_not_is_told_once():
     assert flags_of(plain, show=True) == 256
     exact = Pattern("a", "b", Part.URL, confirm=Confirm.PCRE2)
     assert flags_of(exact, show=True) == 128
+    card = Pattern("a", "b", Part.URL, confirm=Confirm.CARD)
+    assert flags_of(card, show=False) == 0, "one that is no card must not hide the next"
+    assert flags_of(card, show=True) == 256
+
+
+@pytest.mark.parametrize("show", [False, True])
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_set_compiles_whether_it_is_shown_or_not(name, show):
+    assert any(compile_sensors((Sensor(name, SHIPPED[name], show),)).by_part)
 
 
 def test_without_the_library_sensors_are_refused_with_what_to_do(monkeypatch):

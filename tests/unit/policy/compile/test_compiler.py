@@ -8,7 +8,15 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from pyctl.model.apps import app_bits
-from pyctl.model.policy import Action, Direction, Fqdn, Holder, NodeRule, PortMatch
+from pyctl.model.policy import (
+    Action,
+    Direction,
+    Field,
+    Fqdn,
+    Holder,
+    NodeRule,
+    PortMatch,
+)
 from pyctl.model.workload import Capabilities, Fail, Mode, OtherTraffic
 from pyctl.policy.compile.compiler import Compiler, port_pair
 from pyctl.policy.document.identity import rule_key
@@ -172,10 +180,17 @@ def test_names_are_in_the_group_that_has_them_each_with_whether_it_is_verified()
 apiVersion: segctl/v1
 groups:
   far: {fqdns: ["*.example.org", db.internal]}
-  near: {fqdns: [db]}
-rules: [{id: 1, from: any, to: far, action: allow}]
+  near: {fqdns: [db], verify: false}
+rules:
+  - {id: 1, from: any, to: far, action: allow}
+  - {id: 2, from: any, to: near, action: allow}
+  - {id: 3, from: any, to: far, action: deny}
+  - {id: 4, from: any, to: far, action: allow, tls: {sni: [a.example.org]}}
 """
     node = Compiler(parse(text)).compile([]).node
+    own = ((Field.NAME, b"*.example.org"), (Field.NAME, b"db.internal"))
+    asked = [one.condition and one.condition.items for one in node.rules]
+    assert asked == [own, None, None, ((Field.SNI, b"a.example.org"), *own)]
     assert (node.cidrs, node.fqdns) == (
         {},
         {

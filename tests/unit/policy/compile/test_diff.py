@@ -104,3 +104,6 @@ def test_names_are_told_as_they_are_written():
     one, two = parse(text % "'*.b'"), parse(text % "b")
     assert changes(EMPTY, one) == ["group far is new: a.example, *.b"]
     assert changes(one, two) == ["group far: a.example, *.b → a.example, b"]
+    text = "apiVersion: segctl/v1\ngroups: {far: {fqdns: [a], verify: %s}}"
+    off, on = parse(text % "false"), parse(text % "true")
+    assert changes(off, on) == ["group far: a (not verified) → a"]

@@ -191,6 +191,9 @@ def test_a_group_may_be_names_and_a_rule_to_it_holds_where_the_flow_is_opened():
     assert [one.direction for one in found.rules] == [Direction.EGRESS, None]
     said = parse(policy(groups=FAR, rules=[rule(to="far", direction="egress")]))
     assert said.rules[0] == found.rules[0]
+    assert group.verify
+    off = {"far": {**FAR["far"], "verify": False}}
+    assert not parse(policy(groups=off)).groups["far"].verify
 
 
 @pytest.mark.parametrize(
@@ -215,6 +218,11 @@ def test_a_group_may_be_names_and_a_rule_to_it_holds_where_the_flow_is_opened():
             {"far": {**FAR["far"], "except": [packets.net_ip4]}},
             {"to": "far"},
             "groups.far.except: is for cidrs",
+        ),
+        (
+            {"far": {"cidrs": [packets.net_ip4], "verify": True}},
+            {"to": "far"},
+            "groups.far.verify: is for fqdns",
         ),
     ],
 )

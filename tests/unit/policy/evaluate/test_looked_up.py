@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from pyctl.policy.document.types import Group, Policy
-from pyctl.policy.evaluate.looked_up import groups_of_names, groups_with_names, takes
+from pyctl.model.policy import Action
+from pyctl.policy.document.types import Group, Policy, Rule
+from pyctl.policy.evaluate.facts import Facts
+from pyctl.policy.evaluate.looked_up import (
+    groups_of_names,
+    groups_with_names,
+    takes,
+    why_not_by_name,
+)
 
 
 @pytest.mark.parametrize(
@@ -34,3 +41,23 @@ def test_one_name_of_a_chain_is_enough():
     assert groups_of_names(policy, ["db", "a.example.org"]) == {"org"}
     assert groups_of_names(policy, ()) == frozenset()
     assert groups_with_names(policy) == {"org", "com"}
+
+
+@pytest.mark.parametrize(
+    ("facts", "verify", "action", "matches"),
+    [
+        (Facts(sni="a.x"), True, Action.ALLOW, True),
+        (Facts(sni="b"), True, Action.ALLOW, False),
+        (Facts(host="b"), True, Action.ALLOW, False),
+        (Facts(sni=""), True, Action.ALLOW, True),
+        (Facts(), True, Action.ALLOW, True),
+        (Facts(sni="b"), False, Action.ALLOW, True),
+        (Facts(sni="b"), True, Action.DENY, True),
+    ],
+)
+def test_the_name_that_a_flow_shows_must_be_of_the_group_that_allows_it(
+    facts, verify, action, matches
+):
+    policy = Policy(groups={"far": Group("far", fqdns=("*.x",), verify=verify)})
+    rule = Rule(1, "any", "far", (), action)
+    assert (why_not_by_name(policy, rule, facts) == "") is matches

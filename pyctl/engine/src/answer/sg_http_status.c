@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* Answers of a server; see the header. In: bytes. Out: a status. Pure. */
-#include "http/sg_http_status.h"
+#include "answer/sg_http_status.h"
 
 #include <string.h>
 
