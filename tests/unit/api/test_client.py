@@ -38,6 +38,7 @@ def test_each_method_is_one_request_of_the_schema(instance):
         client.rules("web")
         client.names("web")
         client.threats("web")
+        client.sensors("web")
         client.policy()
         client.apply_policy("x", dry_run=True)
         client.policy_revisions()

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pyctl.controller import context as module
+from pyctl.controller.workloads.attach import attach
 from pyctl.errors import SegctlError
 from pyctl.model.workload import (
     ADDRESSES_MAX,
@@ -23,6 +24,8 @@ from pyctl.state.requests import AttachRequest
 from pyctl.telemetry.events import Event
 from tests import packets
 from tests.unit.controller.played import IP, OTHER_IP, no_room
+from tests.unit.controller.workloads.test_attach import WEB as TO_ATTACH
+from tests.unit.controller.workloads.test_attach import started
 from tests.unit.observe.makers import living
 from tests.unit.policy.makers import port, workload
 
@@ -252,3 +255,17 @@ def test_what_is_due_can_be_read_while_it_changes(host):
 
     context.unsteered |= {1: Why(), 2: "no room", 3: "no room"}
     assert context.due()[0] == "port 1: no room"
+
+
+def test_a_splice_gives_way_when_all_know_of_its_workload_and_names_it_as_busy(host):
+    gave = []
+
+    def give_way() -> None:
+        known = [one.name for one in host.registry.all()]
+        gave.append((known, set(host.context.under_way), host.kernel.calls[-1]))
+
+    host.context.give_way = give_way
+    container = started(host)
+    attach(host.context, TO_ATTACH)
+    assert gave == [(["web"], {container.short_id}, "commit")]
+    assert host.context.under_way == set()

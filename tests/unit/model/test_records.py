@@ -22,6 +22,7 @@ KINDS = [
     "violation",
     "staged",
     "threat",
+    "sensor",
     "lifecycle",
     "kernel-drop",
     "policy",

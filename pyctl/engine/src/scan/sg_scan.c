@@ -347,7 +347,8 @@ static int wants_parts(const struct sg_scan_ask *ask)
 /* Whether anything is looked for in what a side sends. */
 static int wants_side(const struct call *call, __u8 side)
 {
-	return is_wanted(call->ask, side ? PACKET_BACK : PACKET) || (reads_requests(call, side) && wants_parts(call->ask));
+	return is_wanted(call->ask, side ? PACKET_BACK : PACKET) || (reads_requests(call, side) && wants_parts(call->ask)) ||
+	       (reads_answers(call, side) && is_wanted(call->ask, BODY));
 }
 
 /* Let bytes of a side pass that nothing is looked for in. */

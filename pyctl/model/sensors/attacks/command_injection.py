@@ -32,7 +32,7 @@ PATTERNS: tuple[Pattern, ...] = (
     ),
     *in_target_and_fields(
         "shell",
-        r"(?:/(?:usr/)?bin/(?:ba|da|z|k|c)?sh\b|/dev/(?:tcp|udp)/[\w.]+/\d)",
+        r"(?:/(?:usr/)?bin/(?:ba|da|z|k|c)?sh\b|/dev/(?:tc|ud)p/[\w.]+/\d)",
         "critical",
         behind=r";|&`(\s>",
     ),

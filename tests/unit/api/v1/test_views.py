@@ -127,6 +127,7 @@ def test_the_details_are_of_each_port_and_their_sum(node, ask, alive, monkeypatc
         "pending": 0,
         "decided": 0,
         "requests": 0,
+        "sensors": 0,
     }
     assert found["ports"][0]["generation"] == node.agent.view.generations[1]
 

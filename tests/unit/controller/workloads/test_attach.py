@@ -493,17 +493,3 @@ def test_a_container_is_not_renamed_to_another(host):
     with pytest.raises(RefusedError):
         rename(host.context, container, "web")
     assert host.registry.by_id[web.id].name == "web"
-
-
-def test_a_splice_gives_way_when_all_know_of_its_workload_and_names_it_as_busy(host):
-    gave = []
-
-    def give_way() -> None:
-        known = [one.name for one in host.registry.all()]
-        gave.append((known, set(host.context.under_way), host.kernel.calls[-1]))
-
-    host.context.give_way = give_way
-    container = started(host)
-    attach(host.context, WEB)
-    assert gave == [(["web"], {container.short_id}, "commit")]
-    assert host.context.under_way == set()

@@ -55,7 +55,7 @@ FULL = {
                 ]
             }
         },
-        "far": {"fqdns": ["*.Example.org.", "db_1.internal"]},
+        "far": {"fqdns": ["*.Example.org.", "db_1.internal"], "verify": False},
         "net": {"cidrs": [packets.net_ip4], "except": [f"{packets.pod_one_ip4}/32"]},
     },
     "modes": {"web": "protect", "any": "discover"},

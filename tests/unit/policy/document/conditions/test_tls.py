@@ -41,7 +41,7 @@ def test_it_is_for_tls_where_no_application_is_named():
         ("tls: {min_version: 1.2}", "min_version: must be one of 1.0, 1.1, 1.2, 1.3, in"),
         ("tls: {min_version: '1.4'}", "rules[0].tls.min_version: must be one of"),
         ("tls: {host: [a]}", "rules[0].tls.host: unknown key"),
-        ("apps: [HTTP, TLS], tls: {sni: [a]}", "tls: is for TLS, DoT, not for HTTP"),
+        ("apps: [HTTP, TLS], tls: {sni: [a]}", "tls: is for TLS, DoT, QUIC, not for HTTP"),
         ("ports: [icmp], tls: {sni: [a]}", "icmp carries no application"),
     ],
 )  # fmt: skip
