@@ -85,18 +85,21 @@ static int decide(const struct sg_context *c, struct sg_session *s, struct sg_an
 	return 1;
 }
 
-/* Judge a connection that is one of these applications besides the one that it surely is, and shows no more of itself: else who
- * waits would get past what denies one of them. Returns 0 if none of them is denied. */
-static int decide_family(const struct sg_context *c, struct sg_session *s, __u64 others, struct sg_verdict *r)
+/* Judge a connection that surely is of this kind, may be any other of its family, and shows no more of itself: else who waits
+ * would get past what denies one of them. It is told as what it surely is. Returns 0 if none of them is denied. */
+static int decide_family(const struct sg_context *c, struct sg_session *s, const struct sg_seen *seen, struct sg_verdict *r)
 {
 	const struct sg_facts facts = { .broken = ~0U };
+	__u64 others = seen->family & ~(1ULL << seen->kind);
 
 	for (; others && sg_is_held(c, s); others &= others - 1) {
 		__u8 app = (__u8)__builtin_ctzll(others);
 		struct sg_answer answer = sg_flow_ask_facts(c->port, &s->key, s->initiator, app, &facts);
 
-		if (!answer.unknown && (!answer.pass || answer.reason))
-			return decide(c, s, &answer, SG_APP_CERTAIN, r);
+		if (answer.unknown || (answer.pass && !answer.reason))
+			continue;
+		answer.app = seen->kind;
+		return decide(c, s, &answer, SG_APP_CERTAIN, r);
 	}
 	return 0;
 }
@@ -130,7 +133,7 @@ static int decide_now(const struct sg_context *c, struct sg_session *s, struct s
 	if (look)
 		seen = sg_look_recognise(look);
 	if (seen.kind) {
-		if (decide_family(c, s, seen.family & ~(1ULL << seen.kind), r))
+		if (decide_family(c, s, &seen, r))
 			return 1;
 		seen.app = seen.kind;
 		seen.proof = SG_APP_CERTAIN;
