@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/sg_library.h"
+
 /* What is used of the library. */
 static struct {
 	void *handle;		/* NULL: not loaded */
@@ -39,15 +41,14 @@ int sg_inflate_load(const char *name)
 	if (library.handle)
 		dlclose(library.handle);
 	library.handle = NULL;
-	handle = name ? dlopen(name, RTLD_NOW | RTLD_LOCAL) : NULL;
+	handle = name ? sg_library_open(name) : NULL;
 	if (!handle)
 		return name ? -1 : 0;
-	library.begin = (__typeof__(library.begin))dlsym(handle, "nghttp2_hd_inflate_new2");
-	library.end = (__typeof__(library.end))dlsym(handle, "nghttp2_hd_inflate_del");
-	library.read = (__typeof__(library.read))dlsym(handle, "nghttp2_hd_inflate_hd2");
-	library.end_block = (__typeof__(library.end_block))dlsym(handle, "nghttp2_hd_inflate_end_headers");
-	library.allow = (__typeof__(library.allow))dlsym(handle, "nghttp2_hd_inflate_change_table_size");
-	if (!library.begin || !library.end || !library.read || !library.end_block || !library.allow) {
+	if (!sg_library_find(handle, "nghttp2_hd_inflate_new2", &library.begin) ||
+	    !sg_library_find(handle, "nghttp2_hd_inflate_del", &library.end) ||
+	    !sg_library_find(handle, "nghttp2_hd_inflate_hd2", &library.read) ||
+	    !sg_library_find(handle, "nghttp2_hd_inflate_end_headers", &library.end_block) ||
+	    !sg_library_find(handle, "nghttp2_hd_inflate_change_table_size", &library.allow)) {
 		dlclose(handle);
 		return -1;
 	}

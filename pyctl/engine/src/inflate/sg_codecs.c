@@ -2,9 +2,9 @@
 /* Loads zlib and brotli; see the header. I/O: the dynamic loader, once. */
 #include "inflate/sg_codecs.h"
 
-#include <dlfcn.h>
 #include <pthread.h>
-#include <string.h>
+
+#include "base/sg_library.h"
 
 #define ZLIB "libz.so.1"
 #define BROTLI "libbrotlidec.so.1"
@@ -13,25 +13,18 @@ static struct sg_zlib zlib;
 static struct sg_brotli brotli;
 static int has_zlib, has_brotli;
 
-/* Set a function's pointer, whatever its type. Returns whether the library has it. */
-static int find(void *library, const char *name, void *place)
-{
-	void *found = dlsym(library, name);
-
-	memcpy(place, &found, sizeof(found));
-	return found != NULL;
-}
-
 static void load(void)
 {
-	void *library = dlopen(ZLIB, RTLD_NOW | RTLD_LOCAL);
+	void *library = sg_library_open(ZLIB);
 
-	has_zlib = library && find(library, "zlibVersion", &zlib.version) && find(library, "inflateInit2_", &zlib.init) &&
-		   find(library, "inflate", &zlib.inflate) && find(library, "inflateReset", &zlib.reset);
-	library = dlopen(BROTLI, RTLD_NOW | RTLD_LOCAL);
-	has_brotli = library && find(library, "BrotliDecoderCreateInstance", &brotli.create) &&
-		     find(library, "BrotliDecoderDecompressStream", &brotli.decompress) &&
-		     find(library, "BrotliDecoderTakeOutput", &brotli.take_output);
+	has_zlib = library && sg_library_find(library, "zlibVersion", &zlib.version) &&
+		   sg_library_find(library, "inflateInit2_", &zlib.init) &&
+		   sg_library_find(library, "inflate", &zlib.inflate) &&
+		   sg_library_find(library, "inflateReset", &zlib.reset);
+	library = sg_library_open(BROTLI);
+	has_brotli = library && sg_library_find(library, "BrotliDecoderCreateInstance", &brotli.create) &&
+		     sg_library_find(library, "BrotliDecoderDecompressStream", &brotli.decompress) &&
+		     sg_library_find(library, "BrotliDecoderTakeOutput", &brotli.take_output);
 }
 
 void sg_codecs_load(void)

@@ -2,12 +2,12 @@
 /* Keys of Initial packets; see the header. In: versions, connection ids, packets. Out: keys, plain text. No I/O but the load. */
 #include "quic/sg_quic_keys.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/sg_bytes.h"
+#include "base/sg_library.h"
 
 enum { HASH = 32, BLOCK = 64, SALT = 20, LABEL_MAX = 24, SET_TAG = 0x11 /* EVP_CTRL_AEAD_SET_TAG */ };
 
@@ -57,16 +57,12 @@ int sg_quic_crypto_load(void)
 
 	if (lib.loaded)
 		return 0;
-	library = dlopen("libcrypto.so.3", RTLD_NOW | RTLD_LOCAL);
+	library = sg_library_open("libcrypto.so.3");
 	if (!library)
 		return -ENOENT;
-	for (__u32 i = 0; i < sizeof(functions) / sizeof(*functions); i++) {
-		void *function = dlsym(library, functions[i].name);
-
-		if (!function)
+	for (__u32 i = 0; i < sizeof(functions) / sizeof(*functions); i++)
+		if (!sg_library_find(library, functions[i].name, functions[i].function))
 			return -ENOENT;
-		memcpy(functions[i].function, &function, sizeof(function));
-	}
 	lib.sha256 = lib.md_fetch(NULL, "SHA256", NULL);
 	lib.gcm = lib.cipher_fetch(NULL, "AES-128-GCM", NULL);
 	lib.ecb = lib.cipher_fetch(NULL, "AES-128-ECB", NULL);

@@ -2,12 +2,12 @@
 /* PCRE2; see the header. In: patterns, bytes. Out: whether they match. I/O: the dynamic loader, once. */
 #include "sensor/sg_exact.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stddef.h>
 #include <stdlib.h>
-#include <string.h>
+
+#include "base/sg_library.h"
 
 #define LIBRARY "libpcre2-8.so.0"
 
@@ -35,28 +35,20 @@ struct exact {
 	void *context;
 };
 
-static int find(void *library, const char *name, void *place)
-{
-	void *found = dlsym(library, name);
-
-	memcpy(place, &found, sizeof(found));
-	return found != NULL;
-}
-
 static void load(void)
 {
-	void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
+	void *library = sg_library_open(LIBRARY);
 
-	is_there = library && find(library, "pcre2_compile_8", &pcre2.compile) &&
-		   find(library, "pcre2_code_free_8", &pcre2.code_free) &&
-		   find(library, "pcre2_match_data_create_8", &pcre2.match_data) &&
-		   find(library, "pcre2_match_data_free_8", &pcre2.match_data_free) &&
-		   find(library, "pcre2_match_context_create_8", &pcre2.context) &&
-		   find(library, "pcre2_match_context_free_8", &pcre2.context_free) &&
-		   find(library, "pcre2_set_match_limit_8", &pcre2.match_limit) &&
-		   find(library, "pcre2_set_depth_limit_8", &pcre2.depth_limit) &&
-		   find(library, "pcre2_set_heap_limit_8", &pcre2.heap_limit) &&
-		   find(library, "pcre2_match_8", &pcre2.match);
+	is_there = library && sg_library_find(library, "pcre2_compile_8", &pcre2.compile) &&
+		   sg_library_find(library, "pcre2_code_free_8", &pcre2.code_free) &&
+		   sg_library_find(library, "pcre2_match_data_create_8", &pcre2.match_data) &&
+		   sg_library_find(library, "pcre2_match_data_free_8", &pcre2.match_data_free) &&
+		   sg_library_find(library, "pcre2_match_context_create_8", &pcre2.context) &&
+		   sg_library_find(library, "pcre2_match_context_free_8", &pcre2.context_free) &&
+		   sg_library_find(library, "pcre2_set_match_limit_8", &pcre2.match_limit) &&
+		   sg_library_find(library, "pcre2_set_depth_limit_8", &pcre2.depth_limit) &&
+		   sg_library_find(library, "pcre2_set_heap_limit_8", &pcre2.heap_limit) &&
+		   sg_library_find(library, "pcre2_match_8", &pcre2.match);
 }
 
 static int fill(struct exact *exact, const __u8 *regex, __u32 length)
