@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_interface
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from pyctl.model.sensors.sensor import SensorAction
 from pyctl.model.threats import DEFAULTS, ThreatAction
@@ -23,6 +23,7 @@ from pyctl.model.workload import Mode, ModeSource, Workload
 from pyctl.policy.document.types import ANY, Expression, Operator, Policy, Selector
 
 Address = IPv4Address | IPv6Address
+_Setting = TypeVar("_Setting")
 
 NAMESPACE = "io.kubernetes.pod.namespace"
 """The label by which the kubelet's containers say in which Kubernetes namespace they are."""
@@ -149,6 +150,20 @@ def groups_of(policy: Policy, workload: Workload) -> tuple[str, ...]:
     )
 
 
+def _of_groups(
+    policy: Policy, settings: Mapping[str, _Setting], workload: Workload
+) -> list[_Setting]:
+    """Return the settings of the groups that select the workload; that of `any` where none of them has one."""
+    named = [
+        setting
+        for name, setting in settings.items()
+        if name != ANY
+        and (selector := policy.groups[name].selector) is not None
+        and selects(selector, workload)
+    ]
+    return named or [settings[name] for name in (ANY,) if name in settings]
+
+
 def effective_mode(policy: Policy, workload: Workload) -> EffectiveMode:
     """Return the mode from `segctl mode`, the policy's modes, `attach --mode` or discover, in this order.
 
@@ -157,15 +172,7 @@ def effective_mode(policy: Policy, workload: Workload) -> EffectiveMode:
     """
     if workload.forced_mode is not None:
         return EffectiveMode(workload.forced_mode, ModeSource.COMMAND)
-    named = [
-        mode
-        for name, mode in policy.modes.items()
-        if name != ANY
-        and (selector := policy.groups[name].selector) is not None
-        and selects(selector, workload)
-    ]
-    if not named and ANY in policy.modes:
-        named = [policy.modes[ANY]]
+    named = _of_groups(policy, policy.modes, workload)
     if named:
         return EffectiveMode(max(named, key=STRICTNESS.index), ModeSource.POLICY)
     if workload.attach_mode is not Mode.DISCOVER:
@@ -196,15 +203,7 @@ def effective_sensors(policy: Policy, workload: Workload) -> dict[str, SensorAct
     """
     found = {}
     for sensor in policy.sensors:
-        named = [
-            action
-            for name, action in sensor.groups.items()
-            if name != ANY
-            and (selector := policy.groups[name].selector) is not None
-            and selects(selector, workload)
-        ]
-        if not named and ANY in sensor.groups:
-            named = [sensor.groups[ANY]]
+        named = _of_groups(policy, sensor.groups, workload)
         if named:
             found[sensor.name] = max(named, key=_ACTIONS.index)
     return found
