@@ -233,32 +233,32 @@ static struct sg_verdict judge_segment(const struct sg_context *c, struct sg_ses
 	return act_on(c, s, said, &judge);
 }
 
+/* Judge the connection by this answer, whatever comes, and look no more; if it passes, do this besides. */
+static struct sg_verdict settle(const struct sg_context *c, struct sg_session *s, const struct sg_answer *answer, __u8 actions)
+{
+	if (answer->unknown)
+		return drop(c, s, SEG_R_SESSION_MEMORY, 0);
+	sg_flow_judge_anew(c, s, answer);
+	if (s->denied)
+		return verdict_of(s, s->reason, sg_block_session(s));
+	stop_looking(c, s);
+	return pass(c, s, actions);
+}
+
 /* Judge HTTP/2 that cannot be read. */
 static struct sg_verdict judge_unread(const struct sg_context *c, struct sg_session *s)
 {
 	struct sg_answer answer = sg_judge_http2_unread(c, s);
 
-	if (answer.unknown)
-		return drop(c, s, SEG_R_SESSION_MEMORY, 0);
-	sg_flow_judge_anew(c, s, &answer);
-	if (s->denied)
-		return verdict_of(s, s->reason, sg_block_session(s));
-	stop_looking(c, s);
-	return pass(c, s, SG_SEND_FIRST | SG_SEND_SECOND);
+	return settle(c, s, &answer, SG_SEND_FIRST | SG_SEND_SECOND);
 }
 
-/* Judge the connection as what nobody knows, and look no more. */
+/* Judge the connection as what nobody knows. */
 static struct sg_verdict become_unknown(const struct sg_context *c, struct sg_session *s)
 {
 	struct sg_answer answer = sg_flow_ask_app(c->port, &s->key, s->initiator, SG_APP_UNKNOWN);
 
-	if (answer.unknown)
-		return drop(c, s, SEG_R_SESSION_MEMORY, 0);
-	sg_flow_judge_anew(c, s, &answer);
-	if (s->denied)
-		return verdict_of(s, s->reason, sg_block_session(s));
-	stop_looking(c, s);
-	return pass(c, s, 0);
+	return settle(c, s, &answer, 0);
 }
 
 /* Read what comes as HTTP/2: the request that asked for it has the first stream. */
